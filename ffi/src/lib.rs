@@ -1,0 +1,14 @@
+//! The CTP boundary: struct layouts of the vendor's headers and the owned value that the rest of
+//! tickdeck sees instead of them.
+//!
+//! [`RawTick`] is a `CThostFtdcDepthMarketDataField` by value: every field of layout C (API 6.6.1
+//! and later), numbers bit for bit, text cut at its first NUL. Nothing here knows what a field
+//! *means*; that is the normalizer's business. Nothing outside this crate and `sim/` knows an
+//! offset.
+
+pub mod abi;
+mod text;
+mod tick;
+
+pub use text::{Text, TextTooLong};
+pub use tick::RawTick;

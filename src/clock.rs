@@ -1,0 +1,1 @@
+//! The only file that may read a clock.

@@ -1,0 +1,1 @@
+//! Events as CSV and JSONL.

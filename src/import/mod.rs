@@ -1,0 +1,1 @@
+//! CSV dumps of CTP ticks, in several dialects, as events.

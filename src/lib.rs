@@ -1,0 +1,17 @@
+//! tickdeck: deterministic record/replay for CTP (Chinese futures) market data.
+
+#![forbid(unsafe_code)]
+
+pub mod calendar;
+pub mod clock;
+pub mod contract;
+pub mod encode;
+pub mod event;
+pub mod export;
+pub mod import;
+pub mod normalize;
+pub mod pace;
+pub mod recording;
+pub mod sink;
+pub mod source;
+pub mod time;

@@ -1,0 +1,1 @@
+//! When, never what or in what order: due times of a replay.

@@ -1,0 +1,1 @@
+//! The recording: Parquet segments, manifest, contract table.

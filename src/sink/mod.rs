@@ -1,0 +1,68 @@
+//! Where encoded messages go. A sink sees subjects and bytes, never a tick: what is published does
+//! not depend on where.
+
+use bytes::Bytes;
+
+/// One message as every sink sees it. `subject` and `payload` are cheap to clone: both are slices
+/// of shared buffers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Full NATS subject, ASCII, for example `market.tick.SHFE.rb2601`.
+    pub subject: Bytes,
+    /// The encoded payload.
+    pub payload: Bytes,
+}
+
+/// What a sink has done so far. `confirmed + failed` never exceeds what was handed in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SinkCounts {
+    /// Messages that reached their destination for certain: on disk, hashed, or processed by the
+    /// broker.
+    pub confirmed: u64,
+    /// Messages that are known to be lost.
+    pub failed: u64,
+}
+
+/// A sink could not go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SinkError {
+    /// Writing to a file or to stdout failed.
+    #[error("writing to {target}")]
+    Io {
+        /// Path, or `stdout`.
+        target: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The reader of stdout went away; the verb ends as if it were done.
+    #[error("the reader of stdout went away")]
+    BrokenPipe,
+    /// The broker refused, or was away for longer than was allowed.
+    #[error("nats server {server}: {reason}")]
+    Nats {
+        /// Server address without credentials.
+        server: String,
+        /// What went wrong and what would mend it.
+        reason: String,
+    },
+}
+
+/// Takes messages in order. Every method may block: that is the back-pressure of a replay.
+pub trait Sink: Send {
+    /// Name for summaries, for example `nats` or `jsonl:out.jsonl`.
+    fn name(&self) -> String;
+
+    /// Takes the next messages in order.
+    ///
+    /// # Errors
+    /// When the sink cannot go on; the messages then count as not delivered.
+    fn publish(&mut self, messages: &[Message]) -> Result<(), SinkError>;
+
+    /// Waits until everything taken so far has reached its destination, and says what has.
+    ///
+    /// # Errors
+    /// When that cannot be found out any more.
+    fn flush(&mut self) -> Result<SinkCounts, SinkError>;
+}
