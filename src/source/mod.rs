@@ -1,6 +1,7 @@
 //! Where events come from. A source knows nothing of what follows it.
 
 use crate::event::Event;
+use crate::recording::RecordingError;
 
 /// Yields events in `seq` order, in batches, into a buffer that the caller keeps.
 pub trait Source: Send {
@@ -15,13 +16,7 @@ pub trait Source: Send {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// A file could not be read.
-    #[error("reading {path}")]
-    Io {
-        /// The file.
-        path: String,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
+    /// A recording could not be read.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
 }

@@ -1,0 +1,185 @@
+//! One row group in memory, column by column: what the segment writer fills and the segment reader
+//! hands out again.
+//!
+//! Ticks and session events are kept apart: a session event has no tick columns. Rows stay in
+//! arrival order here; sorting by instrument is a permutation applied while encoding.
+
+use rustc_hash::FxHashMap;
+use tickdeck_ffi::for_each_tick_field;
+
+use crate::event::{Event, EventKind, RawTick, Text};
+
+/// A text column as keys into its distinct values.
+#[derive(Debug, Default)]
+pub(super) struct TextColumn<const N: usize> {
+    pub(super) keys: Vec<u32>,
+    pub(super) values: Vec<Text<N>>,
+    index: FxHashMap<Text<N>, u32>,
+}
+
+impl<const N: usize> TextColumn<N> {
+    #[inline]
+    fn push(&mut self, text: &Text<N>) {
+        // Neighbours are often equal: one comparison instead of a hash.
+        if let Some(&last) = self.keys.last()
+            && self.values[last as usize] == *text
+        {
+            self.keys.push(last);
+            return;
+        }
+        let next = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
+        let key = *self.index.entry(*text).or_insert(next);
+        if key == next {
+            self.values.push(*text);
+        }
+        self.keys.push(key);
+    }
+
+    fn clear(&mut self) {
+        self.keys.clear();
+        self.values.clear();
+        self.index.clear();
+    }
+}
+
+macro_rules! column_type {
+    (text $size:literal) => { TextColumn<$size> };
+    (f64 $size:literal) => { Vec<f64> };
+    (i32 $size:literal) => { Vec<i32> };
+}
+
+macro_rules! push_field {
+    (text, $column:expr, $value:expr) => {
+        $column.push(&$value)
+    };
+    ($kind:ident, $column:expr, $value:expr) => {
+        $column.push($value)
+    };
+}
+
+macro_rules! define_tick_columns {
+    (() $($(#[$doc:meta])* $kind:ident $name:ident $vendor:ident $size:literal @ $offset:literal;)*) => {
+        /// The tick columns of one row group, in arrival order.
+        #[derive(Debug, Default)]
+        pub(super) struct TickColumns {
+            $(pub(super) $name: column_type!($kind $size),)*
+        }
+
+        impl TickColumns {
+            fn push(&mut self, tick: &RawTick) {
+                $(push_field!($kind, self.$name, tick.$name);)*
+            }
+
+            fn clear(&mut self) {
+                $(self.$name.clear();)*
+            }
+        }
+    };
+}
+
+for_each_tick_field!(define_tick_columns);
+
+/// A session event as it stands in a file.
+#[derive(Debug, Clone)]
+pub(super) struct SessionRow {
+    pub(super) seq: i64,
+    pub(super) recv_ts: i64,
+    pub(super) kind: &'static str,
+    pub(super) detail: String,
+}
+
+/// Events of one row group on their way to a file.
+#[derive(Debug, Default)]
+pub(super) struct RowGroupBuffer {
+    pub(super) sessions: Vec<SessionRow>,
+    pub(super) tick_seq: Vec<i64>,
+    pub(super) tick_recv_ts: Vec<i64>,
+    pub(super) ticks: TickColumns,
+}
+
+impl RowGroupBuffer {
+    pub(super) fn len(&self) -> usize {
+        self.sessions.len() + self.tick_seq.len()
+    }
+
+    pub(super) fn push(&mut self, event: &Event) {
+        // Seq counts events of a session: 2^63 of them is 300,000 years at a million a second.
+        let seq = event.seq.0.cast_signed();
+        match &event.kind {
+            EventKind::Tick(tick) => {
+                self.tick_seq.push(seq);
+                self.tick_recv_ts.push(event.recv_ts.0);
+                self.ticks.push(tick);
+            }
+            EventKind::Session(session) => self.sessions.push(SessionRow {
+                seq,
+                recv_ts: event.recv_ts.0,
+                kind: session.kind(),
+                detail: session.detail(),
+            }),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.sessions.clear();
+        self.tick_seq.clear();
+        self.tick_recv_ts.clear();
+        self.ticks.clear();
+    }
+
+    /// The order in the file: ticks by instrument id, each instrument in arrival order. Entry `i`
+    /// is the arrival position of the tick that is written `i`-th.
+    pub(super) fn order_by_instrument(&self) -> Vec<u32> {
+        let ids = &self.ticks.instrument_id;
+        let mut by_id: Vec<u32> =
+            (0..u32::try_from(ids.values.len()).unwrap_or(u32::MAX)).collect();
+        by_id.sort_unstable_by_key(|&key| ids.values[key as usize]);
+        let mut counts = vec![0_u32; ids.values.len()];
+        for &key in &ids.keys {
+            counts[key as usize] += 1;
+        }
+        let mut next = vec![0_u32; ids.values.len()];
+        let mut start = 0;
+        for key in by_id {
+            next[key as usize] = start;
+            start += counts[key as usize];
+        }
+        let mut order = vec![0_u32; ids.keys.len()];
+        for (position, &key) in ids.keys.iter().enumerate() {
+            let slot = &mut next[key as usize];
+            order[*slot as usize] = u32::try_from(position).unwrap_or(u32::MAX);
+            *slot += 1;
+        }
+        order
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Seq;
+    use crate::time::UnixNanos;
+
+    fn tick(seq: u64, id: &str) -> Event {
+        Event {
+            seq: Seq(seq),
+            recv_ts: UnixNanos(0),
+            kind: EventKind::Tick(RawTick {
+                instrument_id: Text::new(id.as_bytes()).unwrap(),
+                ..RawTick::default()
+            }),
+        }
+    }
+
+    #[test]
+    fn rows_are_ordered_by_instrument_and_then_by_arrival() {
+        let mut buffer = RowGroupBuffer::default();
+        for (seq, id) in ["rb2601", "au2602", "rb2601", "ag2602", "au2602"]
+            .iter()
+            .enumerate()
+        {
+            buffer.push(&tick(seq as u64, id));
+        }
+        assert_eq!(buffer.order_by_instrument(), [3, 1, 4, 0, 2]);
+    }
+}

@@ -1,0 +1,137 @@
+//! What can go wrong with a recording, each with the file and what to do.
+
+use std::path::{Path, PathBuf};
+
+use parquet::errors::ParquetError;
+
+use super::manifest::FormatVersion;
+
+/// A recording could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordingError {
+    /// The file system said no.
+    #[error("{doing} {}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// For example `reading`.
+        doing: &'static str,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is nothing of this format.
+    #[error("{} is not a recording: {reason}", path.display())]
+    NotARecording {
+        /// What was opened.
+        path: PathBuf,
+        /// What is missing or unexpected.
+        reason: String,
+    },
+    /// Written by a newer tickdeck.
+    #[error(
+        "{} has format version {found}, this tickdeck reads up to {}.x: use a newer tickdeck",
+        path.display(),
+        FormatVersion::CURRENT.major
+    )]
+    NewerFormat {
+        /// The file that says so.
+        path: PathBuf,
+        /// Its version.
+        found: FormatVersion,
+    },
+    /// The file is Parquet, but a column is missing or of another type.
+    #[error("{}: column {column:?} should be {expected}, found {found}", path.display())]
+    WrongSchema {
+        /// The segment.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The type of the format.
+        expected: String,
+        /// The type in the file, or `nothing`.
+        found: String,
+    },
+    /// The bytes are not what was written.
+    #[error("{} is damaged: {problem}", path.display())]
+    Damaged {
+        /// The damaged file.
+        path: PathBuf,
+        /// What does not agree.
+        problem: String,
+    },
+    /// Parquet could not encode or decode.
+    #[error("{doing} {}", path.display())]
+    Parquet {
+        /// The segment.
+        path: PathBuf,
+        /// For example `encoding`.
+        doing: &'static str,
+        /// What the library said.
+        #[source]
+        source: ParquetError,
+    },
+    /// Something is in the way of a new recording.
+    #[error("{} already exists and is not empty: choose another output or pass --force", path.display())]
+    OutputExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The writer failed before and takes nothing more.
+    #[error("{}: a write failed before, nothing more is accepted", path.display())]
+    WriterFailed {
+        /// The recording.
+        path: PathBuf,
+    },
+    /// Events must come in `seq` order without gaps.
+    #[error("{}: event has seq {found}, expected {expected}", path.display())]
+    SeqGap {
+        /// The recording.
+        path: PathBuf,
+        /// What should come next.
+        expected: u64,
+        /// What came.
+        found: u64,
+    },
+    /// Recordings that cannot be played together.
+    #[error("{reason}")]
+    Incompatible {
+        /// Why not, and what to do.
+        reason: String,
+    },
+}
+
+impl RecordingError {
+    pub(super) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io {
+            path: path.to_owned(),
+            doing,
+            source,
+        }
+    }
+
+    pub(super) fn parquet(path: &Path, doing: &'static str) -> impl FnOnce(ParquetError) -> Self {
+        move |source| Self::Parquet {
+            path: path.to_owned(),
+            doing,
+            source,
+        }
+    }
+
+    pub(super) fn damaged(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Damaged {
+            path: path.to_owned(),
+            problem: problem.into(),
+        }
+    }
+
+    /// Whether `--salvage` can play around it: the damage is in one place, not in the request.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. } | Self::Parquet { .. } | Self::Io { .. }
+        )
+    }
+}

@@ -1,0 +1,406 @@
+//! Opens a recording and yields its events in `seq` order.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::contracts_file;
+use super::error::RecordingError;
+use super::manifest::{Manifest, SourceInfo, Status};
+use super::segment_reader::{DecodedGroup, SegmentReader};
+use super::{CONTRACTS_FILE, MANIFEST_FILE};
+use crate::calendar::TradingCalendar;
+use crate::contract::ContractTable;
+use crate::event::{Event, InstrumentId};
+use crate::source::{Source, SourceError};
+use crate::time::UnixNanos;
+
+type Result<T> = std::result::Result<T, RecordingError>;
+
+/// Decides by instrument id whether a tick is wanted.
+pub type InstrumentPredicate = Arc<dyn Fn(&InstrumentId) -> bool + Send + Sync>;
+
+/// Which events of a recording are wanted. Session events pass the instrument filter: they are
+/// about the session.
+#[derive(Clone, Default)]
+pub struct EventFilter {
+    /// First `recv_ts` that is wanted.
+    pub start: Option<UnixNanos>,
+    /// First `recv_ts` that is not wanted any more.
+    pub end: Option<UnixNanos>,
+    /// Which instruments are wanted; `None`: all.
+    pub instruments: Option<InstrumentPredicate>,
+}
+
+impl fmt::Debug for EventFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventFilter")
+            .field("start", &self.start)
+            .field("end", &self.end)
+            .field("instruments", &self.instruments.is_some())
+            .finish()
+    }
+}
+
+impl EventFilter {
+    pub(super) fn overlaps(&self, (first, last): (UnixNanos, UnixNanos)) -> bool {
+        self.start.is_none_or(|start| last >= start) && self.end.is_none_or(|end| first < end)
+    }
+
+    pub(super) fn wants_time(&self, recv_ts: UnixNanos) -> bool {
+        self.overlaps((recv_ts, recv_ts))
+    }
+
+    pub(super) fn wants_instrument(&self, id: &InstrumentId) -> bool {
+        self.instruments.as_ref().is_none_or(|wanted| wanted(id))
+    }
+}
+
+/// A recording on disk: a folder with a manifest, or a lone segment.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    path: PathBuf,
+    manifest: Option<Manifest>,
+    session: String,
+    source: SourceInfo,
+    segments: Vec<PathBuf>,
+}
+
+impl Recording {
+    /// Opens the folder of a recording, or a lone segment file.
+    ///
+    /// # Errors
+    /// When there is no recording at `path`, it is of a newer version, or unreadable.
+    pub fn open(path: &Path) -> Result<Self> {
+        let metadata = std::fs::metadata(path).map_err(RecordingError::io(path, "opening"))?;
+        if metadata.is_file() {
+            return Self::open_segments(path, vec![path.to_owned()]);
+        }
+        if !path.join(MANIFEST_FILE).exists() {
+            return Err(RecordingError::NotARecording {
+                path: path.to_owned(),
+                reason: format!(
+                    "{MANIFEST_FILE} is missing: name a single segment file, or pass --salvage to \
+                     play the segments as they are"
+                ),
+            });
+        }
+        let manifest = Manifest::read(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            session: manifest.session.clone(),
+            source: manifest.source.clone(),
+            segments: manifest
+                .segments
+                .iter()
+                .map(|s| path.join(&s.file))
+                .collect(),
+            manifest: Some(manifest),
+        })
+    }
+
+    /// Opens whatever segments are in the folder when its manifest is missing or unreadable.
+    ///
+    /// # Errors
+    /// When there is no readable segment at all.
+    pub fn open_salvage(path: &Path) -> Result<Self> {
+        let regular = Self::open(path);
+        if regular.is_ok() || !path.is_dir() {
+            return regular;
+        }
+        let entries = std::fs::read_dir(path).map_err(RecordingError::io(path, "listing"))?;
+        let mut segments: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|file| {
+                let name = file.file_name().unwrap_or_default().to_string_lossy();
+                name.starts_with("part-") && name.ends_with(".parquet")
+            })
+            .collect();
+        segments.sort();
+        if segments.is_empty() {
+            regular
+        } else {
+            Self::open_segments(path, segments)
+        }
+    }
+
+    fn open_segments(path: &Path, segments: Vec<PathBuf>) -> Result<Self> {
+        let mut opened = segments.iter().map(|segment| SegmentReader::open(segment));
+        let first = opened.by_ref().find(std::result::Result::is_ok);
+        let reader = match (first, segments.first()) {
+            (Some(reader), _) => reader?,
+            (None, Some(segment)) => SegmentReader::open(segment)?,
+            (None, None) => {
+                return Err(RecordingError::NotARecording {
+                    path: path.to_owned(),
+                    reason: "it has no segments".into(),
+                });
+            }
+        };
+        let value = |key: &str| reader.footer_value(key).unwrap_or_default().to_owned();
+        Ok(Self {
+            path: path.to_owned(),
+            manifest: None,
+            session: value("tickdeck.session"),
+            source: SourceInfo {
+                kind: value("tickdeck.source"),
+                payload_source: value("tickdeck.payload_source"),
+                api_version: value("tickdeck.api_version"),
+                struct_layout: value("tickdeck.struct_layout"),
+                ..SourceInfo::default()
+            },
+            segments,
+        })
+    }
+
+    /// Where it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The manifest; `None` for a lone segment.
+    #[must_use]
+    pub const fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
+    }
+
+    /// Session id.
+    #[must_use]
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+
+    /// Where its events came from.
+    #[must_use]
+    pub const fn source(&self) -> &SourceInfo {
+        &self.source
+    }
+
+    /// Segment files in `seq` order.
+    #[must_use]
+    pub fn segments(&self) -> &[PathBuf] {
+        &self.segments
+    }
+
+    /// How far it has got.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.manifest
+            .as_ref()
+            .map_or(Status::Complete, |manifest| manifest.status)
+    }
+
+    /// Adds the recording's own contracts to `table`, which is what a replay uses.
+    ///
+    /// # Errors
+    /// When `contracts.parquet` is there but unreadable.
+    pub fn contracts(&self, table: &mut ContractTable) -> Result<()> {
+        let path = self.path.join(CONTRACTS_FILE);
+        if self.path.is_dir() && path.exists() {
+            table.extend(contracts_file::read(&path)?);
+        }
+        Ok(())
+    }
+
+    /// The recording's own calendar; `None` when it has none (a lone segment).
+    ///
+    /// # Errors
+    /// When the manifest's copy is not a calendar.
+    pub fn calendar(&self) -> Result<Option<TradingCalendar>> {
+        let Some(manifest) = &self.manifest else {
+            return Ok(None);
+        };
+        if manifest.calendar.text.is_empty() {
+            return Ok(None);
+        }
+        TradingCalendar::parse(&manifest.calendar.text)
+            .map(Some)
+            .map_err(|error| {
+                RecordingError::damaged(
+                    &self.path.join(MANIFEST_FILE),
+                    format!("its calendar: {error}"),
+                )
+            })
+    }
+
+    /// Events that `filter` can want at most, from the statistics alone.
+    ///
+    /// # Errors
+    /// When a segment cannot be opened.
+    pub fn estimate(&self, filter: &EventFilter) -> Result<u64> {
+        let mut rows = 0;
+        for segment in &self.segments {
+            let reader = SegmentReader::open(segment)?;
+            rows += (0..reader.row_groups())
+                .filter(|&group| reader.may_match(group, filter))
+                .map(|group| reader.group_rows(group) as u64)
+                .sum::<u64>();
+        }
+        Ok(rows)
+    }
+
+    /// First and last `recv_ts`; from the manifest, or from the statistics of a lone segment.
+    ///
+    /// # Errors
+    /// When a segment cannot be opened.
+    pub fn time_range(&self) -> Result<Option<(UnixNanos, UnixNanos)>> {
+        if let Some(manifest) = &self.manifest {
+            return Ok(manifest.start.zip(manifest.end));
+        }
+        let mut range: Option<(UnixNanos, UnixNanos)> = None;
+        for segment in &self.segments {
+            let reader = SegmentReader::open(segment)?;
+            for group in 0..reader.row_groups() {
+                if let Some((first, last)) = reader.recv_ts_range(group) {
+                    let (start, end) = range.unwrap_or((first, last));
+                    range = Some((start.min(first), end.max(last)));
+                }
+            }
+        }
+        Ok(range)
+    }
+
+    /// A reader over the events that `filter` wants.
+    #[must_use]
+    pub fn reader(&self, filter: EventFilter) -> RecordingReader {
+        RecordingReader {
+            segments: self.segments.clone(),
+            filter,
+            next_segment: 0,
+            segment: None,
+            next_group: 0,
+            group: None,
+            salvage: false,
+            missing: Vec::new(),
+        }
+    }
+}
+
+/// A part that `--salvage` could not play.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingPart {
+    /// The segment.
+    pub path: PathBuf,
+    /// Which part and why.
+    pub problem: String,
+    /// Rows that are lost for certain; 0 when the segment does not open at all.
+    pub rows: u64,
+}
+
+/// Yields the events of a recording in `seq` order, one row group in memory at a time.
+#[derive(Debug)]
+pub struct RecordingReader {
+    segments: Vec<PathBuf>,
+    filter: EventFilter,
+    next_segment: usize,
+    segment: Option<SegmentReader>,
+    next_group: usize,
+    group: Option<DecodedGroup>,
+    salvage: bool,
+    missing: Vec<MissingPart>,
+}
+
+impl RecordingReader {
+    /// Plays what is intact instead of stopping at damage; [`missing`](Self::missing) tells the
+    /// rest.
+    #[must_use]
+    pub const fn salvage(mut self, salvage: bool) -> Self {
+        self.salvage = salvage;
+        self
+    }
+
+    /// What could not be played so far.
+    #[must_use]
+    pub fn missing(&self) -> &[MissingPart] {
+        &self.missing
+    }
+
+    /// Appends up to `max` events; none at the end.
+    ///
+    /// # Errors
+    /// When a segment is damaged and [`salvage`](Self::salvage) is off.
+    pub fn next_events(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<()> {
+        let mut wanted = max;
+        while wanted > 0 {
+            if let Some(group) = &mut self.group {
+                let taken = group.next_events(batch, wanted)?;
+                wanted -= taken;
+                if taken > 0 {
+                    continue;
+                }
+                // Freed before the next one is decoded: never two row groups in memory.
+                self.group = None;
+            }
+            if !self.open_next_group()? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes the next row group that can hold something wanted; false at the end.
+    fn open_next_group(&mut self) -> Result<bool> {
+        loop {
+            let Some(segment) = &self.segment else {
+                if !self.open_next_segment()? {
+                    return Ok(false);
+                }
+                continue;
+            };
+            if self.next_group == segment.row_groups() {
+                self.segment = None;
+                continue;
+            }
+            let index = self.next_group;
+            self.next_group += 1;
+            if !segment.may_match(index, &self.filter) {
+                continue;
+            }
+            let rows = segment.group_rows(index) as u64;
+            match segment.read_group(index, &self.filter) {
+                Ok(group) => {
+                    self.group = Some(group);
+                    return Ok(true);
+                }
+                Err(error) => self.skip(error, rows)?,
+            }
+        }
+    }
+
+    fn open_next_segment(&mut self) -> Result<bool> {
+        let Some(path) = self.segments.get(self.next_segment) else {
+            return Ok(false);
+        };
+        self.next_segment += 1;
+        self.next_group = 0;
+        match SegmentReader::open(path) {
+            Ok(segment) => self.segment = Some(segment),
+            Err(error) => self.skip(error, 0)?,
+        }
+        Ok(true)
+    }
+
+    fn skip(&mut self, error: RecordingError, rows: u64) -> Result<()> {
+        if !self.salvage || !error.is_damage() {
+            return Err(error);
+        }
+        let path = self.segments.get(self.next_segment.wrapping_sub(1));
+        self.missing.push(MissingPart {
+            path: path.cloned().unwrap_or_default(),
+            problem: error.to_string(),
+            rows,
+        });
+        Ok(())
+    }
+}
+
+impl Source for RecordingReader {
+    fn next_batch(
+        &mut self,
+        batch: &mut Vec<Event>,
+        max: usize,
+    ) -> std::result::Result<(), SourceError> {
+        Ok(self.next_events(batch, max)?)
+    }
+}

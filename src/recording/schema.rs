@@ -1,0 +1,171 @@
+//! The columns of a segment: names, Parquet types, encodings. The single place that knows them.
+//!
+//! Encodings follow what was measured (docs/recording-format.md): rows are sorted by instrument
+//! inside a row group, so clocks and counters are `DELTA_BINARY_PACKED`, live prices
+//! `BYTE_STREAM_SPLIT`, and everything that rarely changes per instrument a dictionary.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::{ColumnPath, TypePtr};
+use tickdeck_ffi::for_each_tick_field;
+
+/// Rows of a full row group. A million would save 5 % of the bytes and cost four times the memory.
+pub const ROW_GROUP_ROWS: usize = 262_144;
+
+/// Columns that every row has, before the tick columns.
+pub(super) const EVENT_COLUMNS: [&str; 4] = ["seq", "recv_ts", "kind", "detail"];
+
+/// How a tick column is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ColumnKind {
+    Text,
+    F64,
+    I32,
+}
+
+macro_rules! column_kind {
+    (text) => {
+        ColumnKind::Text
+    };
+    (f64) => {
+        ColumnKind::F64
+    };
+    (i32) => {
+        ColumnKind::I32
+    };
+}
+
+macro_rules! define_tick_columns {
+    (() $($(#[$doc:meta])* $kind:ident $name:ident $vendor:ident $size:literal @ $offset:literal;)*) => {
+        /// Tick columns in file order, which is the order of the CTP struct (layout C).
+        pub(super) const TICK_COLUMNS: &[(&str, ColumnKind)] =
+            &[$((stringify!($name), column_kind!($kind))),*];
+    };
+}
+
+for_each_tick_field!(define_tick_columns);
+
+/// Position of a tick column in the file.
+pub(super) const fn tick_column(index: usize) -> usize {
+    EVENT_COLUMNS.len() + index
+}
+
+/// Position of the `instrument_id` column in the file.
+pub(super) fn instrument_column() -> usize {
+    let index = TICK_COLUMNS
+        .iter()
+        .position(|(name, _)| *name == "instrument_id");
+    tick_column(index.unwrap_or_default())
+}
+
+/// The Parquet schema of a segment.
+pub(super) fn parquet_schema() -> Result<TypePtr, ParquetError> {
+    let mut message = String::from(
+        "message tickdeck {\n required int64 seq;\n required int64 recv_ts (TIMESTAMP(NANOS,true));\n \
+         required binary kind (STRING);\n optional binary detail (STRING);\n",
+    );
+    for (name, kind) in TICK_COLUMNS {
+        let line = match kind {
+            ColumnKind::Text => format!(" optional binary {name} (STRING);\n"),
+            ColumnKind::F64 => format!(" optional double {name};\n"),
+            ColumnKind::I32 => format!(" optional int32 {name};\n"),
+        };
+        message.push_str(&line);
+    }
+    message.push('}');
+    parse_message_type(&message).map(Arc::new)
+}
+
+/// The Arrow schema that segments are read with: texts stay dictionaries.
+pub(super) fn arrow_schema() -> SchemaRef {
+    let dictionary = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let mut fields = vec![
+        Field::new("seq", DataType::Int64, false),
+        Field::new(
+            "recv_ts",
+            DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+            false,
+        ),
+        Field::new("kind", dictionary(), false),
+        Field::new("detail", DataType::Utf8, true),
+    ];
+    fields.extend(TICK_COLUMNS.iter().map(|(name, kind)| {
+        let data_type = match kind {
+            ColumnKind::Text => dictionary(),
+            ColumnKind::F64 => DataType::Float64,
+            ColumnKind::I32 => DataType::Int32,
+        };
+        Field::new(*name, data_type, true)
+    }));
+    Arc::new(Schema::new(fields))
+}
+
+/// Columns whose values keep moving by small steps.
+const DELTA: [&str; 3] = ["seq", "recv_ts", "volume"];
+
+/// Live prices and amounts: neighbours share their high bytes, but few values repeat.
+const BYTE_STREAM_SPLIT: [&str; 6] = [
+    "last_price",
+    "turnover",
+    "open_interest",
+    "average_price",
+    "bid_price1",
+    "ask_price1",
+];
+
+/// Writer properties of a segment whose footer carries `metadata`.
+pub(super) fn writer_properties(metadata: Vec<KeyValue>) -> Result<WriterProperties, ParquetError> {
+    let sorted_by = i32::try_from(instrument_column())
+        .map_err(|_| ParquetError::General("more columns than an i32 counts".into()))?;
+    let sorting = |column_idx| SortingColumn {
+        column_idx,
+        descending: false,
+        nulls_first: true,
+    };
+    let mut builder = WriterProperties::builder()
+        .set_created_by("tickdeck".into())
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_row_count_limit(200_000)
+        .set_data_page_size_limit(4 << 20)
+        .set_dictionary_page_size_limit(2 << 20)
+        .set_write_batch_size(16_384)
+        .set_sorting_columns(Some(vec![sorting(sorted_by), sorting(0)]))
+        .set_key_value_metadata(Some(metadata));
+    for (names, encoding) in [
+        (&DELTA[..], Encoding::DELTA_BINARY_PACKED),
+        (&BYTE_STREAM_SPLIT[..], Encoding::BYTE_STREAM_SPLIT),
+    ] {
+        for name in names {
+            let path = ColumnPath::from(*name);
+            builder = builder
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, encoding);
+        }
+    }
+    Ok(builder.build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_schemas_list_the_same_columns_in_the_same_order() {
+        let parquet = parquet_schema().unwrap();
+        let arrow = arrow_schema();
+        let parquet_names: Vec<_> = parquet.get_fields().iter().map(|f| f.name()).collect();
+        let arrow_names: Vec<_> = arrow.fields().iter().map(|f| f.name().as_str()).collect();
+        assert_eq!(parquet_names, arrow_names);
+        assert_eq!(parquet_names[instrument_column()], "instrument_id");
+    }
+}

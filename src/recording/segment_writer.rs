@@ -1,0 +1,334 @@
+//! Writes one segment: fills a row group, sorts it by instrument, encodes it column by column.
+//!
+//! Memory: one row group of columns (about 90 MB when full) and the pages of one column.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
+use parquet::file::metadata::KeyValue;
+use parquet::file::writer::{
+    SerializedColumnWriter, SerializedFileWriter, SerializedRowGroupWriter,
+};
+use tickdeck_ffi::for_each_tick_field;
+
+use super::columns::{RowGroupBuffer, TextColumn};
+use super::error::RecordingError;
+use super::schema::{ROW_GROUP_ROWS, parquet_schema, writer_properties};
+use crate::event::{Event, TICK_KIND};
+use crate::time::UnixNanos;
+
+type Result<T> = std::result::Result<T, RecordingError>;
+type ParquetResult<T> = parquet::errors::Result<T>;
+
+/// What a finished segment holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentInfo {
+    /// Events.
+    pub rows: u64,
+    /// Events that are ticks.
+    pub ticks: u64,
+    /// `seq` of the first event.
+    pub first_seq: u64,
+    /// `seq` of the last event.
+    pub last_seq: u64,
+    /// Smallest `recv_ts`.
+    pub start: UnixNanos,
+    /// Largest `recv_ts`.
+    pub end: UnixNanos,
+    /// Size of the file.
+    pub bytes: u64,
+    /// BLAKE3 of the file, hex.
+    pub blake3: String,
+}
+
+/// Hashes what is written, so that a segment's digest needs no second pass over the file.
+struct HashingFile {
+    file: BufWriter<File>,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+impl Write for HashingFile {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(buffer)?;
+        self.hasher.update(&buffer[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// A segment being written under a temporary name.
+pub(super) struct SegmentWriter {
+    temporary: PathBuf,
+    target: PathBuf,
+    parquet: SerializedFileWriter<HashingFile>,
+    buffer: RowGroupBuffer,
+    row_group_rows: usize,
+    info: SegmentInfo,
+}
+
+impl SegmentWriter {
+    /// Starts a segment that will be `target`; until [`finish`](Self::finish) it is a dot file.
+    pub(super) fn create(
+        target: &Path,
+        metadata: Vec<KeyValue>,
+        mut buffer: RowGroupBuffer,
+        row_group_rows: usize,
+    ) -> Result<Self> {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = target.with_file_name(format!(".{name}.partial"));
+        let file = File::create(&temporary).map_err(RecordingError::io(&temporary, "creating"))?;
+        let sink = HashingFile {
+            file: BufWriter::with_capacity(1 << 20, file),
+            hasher: blake3::Hasher::new(),
+            bytes: 0,
+        };
+        let prepare = || -> ParquetResult<_> {
+            let properties = Arc::new(writer_properties(metadata)?);
+            SerializedFileWriter::new(sink, parquet_schema()?, properties)
+        };
+        let parquet = prepare().map_err(RecordingError::parquet(&temporary, "starting"))?;
+        buffer.clear();
+        Ok(Self {
+            temporary,
+            target: target.to_owned(),
+            parquet,
+            buffer,
+            row_group_rows: row_group_rows.clamp(1, ROW_GROUP_ROWS),
+            info: SegmentInfo {
+                rows: 0,
+                ticks: 0,
+                first_seq: 0,
+                last_seq: 0,
+                start: UnixNanos(i64::MAX),
+                end: UnixNanos(i64::MIN),
+                bytes: 0,
+                blake3: String::new(),
+            },
+        })
+    }
+
+    pub(super) const fn info(&self) -> &SegmentInfo {
+        &self.info
+    }
+
+    /// Appends the next event.
+    pub(super) fn push(&mut self, event: &Event) -> Result<()> {
+        let info = &mut self.info;
+        if info.rows == 0 {
+            info.first_seq = event.seq.0;
+        }
+        info.last_seq = event.seq.0;
+        info.rows += 1;
+        info.ticks += u64::from(event.as_tick().is_some());
+        info.start = info.start.min(event.recv_ts);
+        info.end = info.end.max(event.recv_ts);
+        self.buffer.push(event);
+        if self.buffer.len() >= self.row_group_rows {
+            self.write_row_group()?;
+        }
+        Ok(())
+    }
+
+    fn write_row_group(&mut self) -> Result<()> {
+        if self.buffer.len() == 0 {
+            return Ok(());
+        }
+        let mut write = || -> ParquetResult<()> {
+            let mut group = self.parquet.next_row_group()?;
+            write_columns(&mut group, &self.buffer)?;
+            group.close()?;
+            Ok(())
+        };
+        write().map_err(RecordingError::parquet(&self.temporary, "encoding"))?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Writes the footer, syncs the file and gives it its name. The row group buffer comes back
+    /// for the next segment.
+    pub(super) fn finish(mut self) -> Result<(SegmentInfo, RowGroupBuffer)> {
+        self.write_row_group()?;
+        let sink = self
+            .parquet
+            .into_inner()
+            .map_err(RecordingError::parquet(&self.temporary, "finishing"))?;
+        let HashingFile {
+            file,
+            hasher,
+            bytes,
+        } = sink;
+        let sealed = file
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| std::fs::rename(&self.temporary, &self.target));
+        sealed.map_err(RecordingError::io(&self.target, "sealing"))?;
+        self.info.bytes = bytes;
+        self.info.blake3 = hasher.finalize().to_hex().to_string();
+        Ok((self.info, self.buffer))
+    }
+
+    /// The file that an abandoned segment leaves behind.
+    pub(super) fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+}
+
+fn next_column<'a, W: Write + Send>(
+    group: &'a mut SerializedRowGroupWriter<'_, W>,
+) -> ParquetResult<SerializedColumnWriter<'a>> {
+    group.next_column()?.ok_or_else(|| {
+        parquet::errors::ParquetError::General("fewer columns in the schema than in the row".into())
+    })
+}
+
+/// Text of a CTP field as Parquet text: each byte becomes the character of the same number
+/// (Latin-1), so that any bytes are valid UTF-8 and ASCII stays as it is.
+pub(super) fn text_to_utf8(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| char::from(byte)).collect()
+}
+
+struct TickOrder {
+    order: Vec<u32>,
+    /// Definition levels of a nullable tick column: 0 for session events, 1 for ticks.
+    levels: Vec<i16>,
+}
+
+impl TickOrder {
+    fn gather<T: Copy>(&self, values: &[T]) -> Vec<T> {
+        self.order.iter().map(|&i| values[i as usize]).collect()
+    }
+
+    fn gather_text<const N: usize>(&self, column: &TextColumn<N>) -> Vec<ByteArray> {
+        let distinct: Vec<ByteArray> = column
+            .values
+            .iter()
+            .map(|text| ByteArray::from(text_to_utf8(text.as_bytes()).into_bytes()))
+            .collect();
+        self.order
+            .iter()
+            .map(|&i| distinct[column.keys[i as usize] as usize].clone())
+            .collect()
+    }
+}
+
+macro_rules! write_tick_column {
+    (text, $group:expr, $order:expr, $column:expr) => {{
+        let values = $order.gather_text(&$column);
+        let mut column = next_column($group)?;
+        column
+            .typed::<ByteArrayType>()
+            .write_batch(&values, Some(&$order.levels), None)?;
+        column.close()?;
+    }};
+    (f64, $group:expr, $order:expr, $column:expr) => {
+        write_tick_column!(number DoubleType, $group, $order, $column)
+    };
+    (i32, $group:expr, $order:expr, $column:expr) => {
+        write_tick_column!(number Int32Type, $group, $order, $column)
+    };
+    (number $type:ident, $group:expr, $order:expr, $column:expr) => {{
+        let values = $order.gather(&$column);
+        let mut column = next_column($group)?;
+        column
+            .typed::<$type>()
+            .write_batch(&values, Some(&$order.levels), None)?;
+        column.close()?;
+    }};
+}
+
+macro_rules! define_write_ticks {
+    (() $($(#[$doc:meta])* $kind:ident $name:ident $vendor:ident $size:literal @ $offset:literal;)*) => {
+        fn write_ticks<W: Write + Send>(
+            group: &mut SerializedRowGroupWriter<'_, W>,
+            order: &TickOrder,
+            ticks: &super::columns::TickColumns,
+        ) -> ParquetResult<()> {
+            $(write_tick_column!($kind, group, order, ticks.$name);)*
+            Ok(())
+        }
+    };
+}
+
+for_each_tick_field!(define_write_ticks);
+
+fn write_columns<W: Write + Send>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
+    buffer: &RowGroupBuffer,
+) -> ParquetResult<()> {
+    let sessions = &buffer.sessions;
+    let mut levels = vec![0_i16; sessions.len()];
+    levels.resize(buffer.len(), 1);
+    let order = TickOrder {
+        order: buffer.order_by_instrument(),
+        levels,
+    };
+    write_required(
+        group,
+        sessions.iter().map(|s| s.seq),
+        &order,
+        &buffer.tick_seq,
+    )?;
+    write_required(
+        group,
+        sessions.iter().map(|s| s.recv_ts),
+        &order,
+        &buffer.tick_recv_ts,
+    )?;
+    write_kind_and_detail(group, buffer)?;
+    write_ticks(group, &order, &buffer.ticks)
+}
+
+fn write_required<W: Write + Send>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
+    sessions: impl Iterator<Item = i64>,
+    order: &TickOrder,
+    ticks: &[i64],
+) -> ParquetResult<()> {
+    let mut values: Vec<i64> = sessions.collect();
+    values.extend(order.order.iter().map(|&i| ticks[i as usize]));
+    let mut column = next_column(group)?;
+    column
+        .typed::<Int64Type>()
+        .write_batch(&values, None, None)?;
+    column.close()
+}
+
+fn write_kind_and_detail<W: Write + Send>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
+    buffer: &RowGroupBuffer,
+) -> ParquetResult<()> {
+    let tick = ByteArray::from(TICK_KIND);
+    let kinds: Vec<ByteArray> = buffer
+        .sessions
+        .iter()
+        .map(|session| ByteArray::from(session.kind))
+        .chain(std::iter::repeat_n(tick, buffer.tick_seq.len()))
+        .collect();
+    let mut column = next_column(group)?;
+    column
+        .typed::<ByteArrayType>()
+        .write_batch(&kinds, None, None)?;
+    column.close()?;
+
+    let details: Vec<ByteArray> = buffer
+        .sessions
+        .iter()
+        .map(|session| ByteArray::from(session.detail.as_str()))
+        .collect();
+    let mut levels = vec![1_i16; details.len()];
+    levels.resize(buffer.len(), 0);
+    let mut column = next_column(group)?;
+    column
+        .typed::<ByteArrayType>()
+        .write_batch(&details, Some(&levels), None)?;
+    column.close()
+}

@@ -1,0 +1,233 @@
+//! Checks a recording against its manifest: files, digests, order, counts.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::error::RecordingError;
+use super::manifest::{Manifest, SegmentEntry};
+use super::reader::{EventFilter, Recording};
+use super::segment_writer::text_to_utf8;
+use super::{CONTRACTS_FILE, EventDigest, contracts_file};
+use crate::event::{Event, InstrumentId};
+use rustc_hash::FxHashMap;
+
+/// Events read at a time.
+const BATCH_EVENTS: usize = 4096;
+
+/// Something that does not agree.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// The file concerned.
+    pub file: PathBuf,
+    /// What was expected and what was found.
+    pub problem: String,
+}
+
+/// What [`verify`] found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct VerifyReport {
+    /// Everything that does not agree; empty when the recording is intact.
+    pub findings: Vec<Finding>,
+    /// Segments looked at.
+    pub segments: usize,
+    /// Events read.
+    pub events: u64,
+    /// Events that are ticks.
+    pub ticks: u64,
+    /// Digest of the logical events, as read.
+    pub digest: String,
+}
+
+impl VerifyReport {
+    /// Whether nothing was found.
+    #[must_use]
+    pub const fn is_intact(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    fn add(&mut self, file: &Path, problem: impl Into<String>) {
+        self.findings.push(Finding {
+            file: file.to_owned(),
+            problem: problem.into(),
+        });
+    }
+}
+
+/// Reads everything and compares it with the manifest. Damage is a finding, not an error;
+/// `progress` is told the number of events after each batch.
+pub fn verify(recording: &Recording, progress: &mut dyn FnMut(u64)) -> VerifyReport {
+    let mut report = VerifyReport::default();
+    check_files(recording, &mut report);
+    let mut counts = FxHashMap::default();
+    read_events(recording, &mut report, &mut counts, progress);
+    if let Some(manifest) = recording.manifest() {
+        let counts = counts
+            .into_iter()
+            .map(|(id, count)| (text_to_utf8(id.as_bytes()), count))
+            .collect();
+        compare(recording, manifest, &counts, &mut report);
+    }
+    report
+}
+
+impl Recording {
+    /// Compares the size and BLAKE3 of every segment with the manifest, which is what a replay does
+    /// before its first event.
+    #[must_use]
+    pub fn damaged_segments(&self) -> Vec<Finding> {
+        let mut report = VerifyReport::default();
+        check_files(self, &mut report);
+        report.findings
+    }
+}
+
+fn check_files(recording: &Recording, report: &mut VerifyReport) {
+    let Some(manifest) = recording.manifest() else {
+        return;
+    };
+    for entry in &manifest.segments {
+        let path = recording.path().join(&entry.file);
+        if let Err(error) = check_file(&path, entry) {
+            report.add(&path, problem(&error));
+        }
+    }
+}
+
+/// The error with its cause, without the file name that the finding already has.
+fn problem(error: &RecordingError) -> String {
+    match error {
+        RecordingError::Damaged { problem, .. } => problem.clone(),
+        RecordingError::Io { source, .. } => source.to_string(),
+        RecordingError::Parquet { source, .. } => source.to_string(),
+        other => other.to_string(),
+    }
+}
+
+fn check_file(path: &Path, entry: &SegmentEntry) -> Result<(), RecordingError> {
+    let mut file = File::open(path).map_err(RecordingError::io(path, "opening"))?;
+    let size = file
+        .metadata()
+        .map_err(RecordingError::io(path, "reading"))?
+        .len();
+    if size != entry.bytes {
+        let expected = entry.bytes;
+        return Err(RecordingError::damaged(
+            path,
+            format!("{size} bytes, the manifest says {expected}"),
+        ));
+    }
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let read = file
+            .read(&mut buffer)
+            .map_err(RecordingError::io(path, "reading"))?;
+        if read == 0 {
+            break;
+        }
+        hasher.update(&buffer[..read]);
+    }
+    let found = hasher.finalize().to_hex();
+    if found.as_str() != entry.blake3 {
+        let expected = &entry.blake3;
+        return Err(RecordingError::damaged(
+            path,
+            format!("BLAKE3 is {found}, the manifest says {expected}"),
+        ));
+    }
+    Ok(())
+}
+
+fn read_events(
+    recording: &Recording,
+    report: &mut VerifyReport,
+    counts: &mut FxHashMap<InstrumentId, u64>,
+    progress: &mut dyn FnMut(u64),
+) {
+    let mut reader = recording.reader(EventFilter::default()).salvage(true);
+    let mut digest = EventDigest::new();
+    let mut batch: Vec<Event> = Vec::with_capacity(BATCH_EVENTS);
+    let mut gap_reported = false;
+    loop {
+        batch.clear();
+        if let Err(error) = reader.next_events(&mut batch, BATCH_EVENTS) {
+            report.add(recording.path(), error.to_string());
+            break;
+        }
+        if batch.is_empty() {
+            break;
+        }
+        for event in &batch {
+            let expected = report.events;
+            if event.seq.0 != expected && recording.manifest().is_some() && !gap_reported {
+                gap_reported = true;
+                let found = event.seq;
+                report.add(
+                    recording.path(),
+                    format!("event {expected} has seq {found}, expected {expected}"),
+                );
+            }
+            digest.update(event);
+            report.events += 1;
+            if let Some(tick) = event.as_tick() {
+                report.ticks += 1;
+                *counts.entry(tick.instrument_id).or_insert(0) += 1;
+            }
+        }
+        progress(report.events);
+    }
+    report.segments = recording.segments().len();
+    report.digest = digest.finish();
+    for missing in reader.missing() {
+        report.findings.push(Finding {
+            file: missing.path.clone(),
+            problem: missing.problem.clone(),
+        });
+    }
+}
+
+fn compare(
+    recording: &Recording,
+    manifest: &Manifest,
+    counts: &BTreeMap<String, u64>,
+    report: &mut VerifyReport,
+) {
+    let folder = recording.path();
+    for (what, expected, found) in [
+        ("events", manifest.events, report.events),
+        ("ticks", manifest.ticks, report.ticks),
+        ("ledger.recorded", manifest.ledger.recorded, report.ticks),
+    ] {
+        if expected != found {
+            report.add(
+                folder,
+                format!("{found} {what}, the manifest says {expected}"),
+            );
+        }
+    }
+    if counts != &manifest.instruments {
+        let differing = counts
+            .iter()
+            .find(|(id, count)| manifest.instruments.get(*id) != Some(count));
+        let example = differing.map_or(String::new(), |(id, count)| {
+            format!(", for example {id}: {count}")
+        });
+        report.add(
+            folder,
+            format!("ticks per instrument differ from the manifest{example}"),
+        );
+    }
+    if !manifest.digest.is_empty() && manifest.digest != report.digest {
+        let (found, expected) = (report.digest.clone(), &manifest.digest);
+        report.add(
+            folder,
+            format!("event digest is {found}, the manifest says {expected}"),
+        );
+    }
+    let contracts = folder.join(CONTRACTS_FILE);
+    if let Err(error) = contracts_file::read(&contracts) {
+        report.add(&contracts, problem(&error));
+    }
+}

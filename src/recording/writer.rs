@@ -1,0 +1,397 @@
+//! Writes a recording: rolls segments, keeps the ledger, seals with the manifest.
+//!
+//! Segments appear under their names only when complete. A recording that is abandoned (an error,
+//! or dropped before [`RecordingWriter::finish`]) takes back the files it made when
+//! [`RecordingOptions::keep_partial`] is off.
+//!
+//! The crash-safe journal goes in front of the row group buffer: it will hold what
+//! `RowGroupBuffer` holds until the row group is on disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parquet::file::metadata::KeyValue;
+use rustc_hash::FxHashMap;
+
+use super::columns::RowGroupBuffer;
+use super::error::RecordingError;
+use super::manifest::{
+    CalendarCopy, FORMAT_NAME, FormatVersion, Ledger, Manifest, SegmentEntry, SourceInfo, Status,
+};
+use super::schema::ROW_GROUP_ROWS;
+use super::segment_writer::{SegmentWriter, text_to_utf8};
+use super::{CONTRACTS_FILE, EventDigest, MANIFEST_FILE, contracts_file};
+use crate::calendar::TradingCalendar;
+use crate::contract::{Contract, ContractTable};
+use crate::event::{Event, InstrumentId};
+use crate::time::UnixNanos;
+
+type Result<T> = std::result::Result<T, RecordingError>;
+
+/// When a segment is sealed and the next one begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rolling {
+    /// After this many events.
+    pub max_rows: u64,
+    /// Before an event this many nanoseconds of `recv_ts` after the segment's first; `None`: never.
+    pub max_span: Option<i64>,
+    /// Events of a row group, at most [`ROW_GROUP_ROWS`]. Fewer costs bytes and saves memory.
+    pub row_group_rows: usize,
+}
+
+impl Default for Rolling {
+    /// Sixteen full row groups: about 110 MB on disk.
+    fn default() -> Self {
+        Self {
+            max_rows: 16 * ROW_GROUP_ROWS as u64,
+            max_span: None,
+            row_group_rows: ROW_GROUP_ROWS,
+        }
+    }
+}
+
+/// What a new recording is.
+#[derive(Debug, Clone)]
+pub struct RecordingOptions {
+    /// Session id, in the manifest and in message ids.
+    pub session: String,
+    /// Where the events come from.
+    pub source: SourceInfo,
+    /// Contract table in force.
+    pub contracts: Arc<ContractTable>,
+    /// Calendar in force.
+    pub calendar: Arc<TradingCalendar>,
+    /// When to seal a segment.
+    pub rolling: Rolling,
+    /// Replace a recording that is already there.
+    pub overwrite: bool,
+    /// Leave sealed segments behind when the recording is abandoned: right for a live session,
+    /// wrong for a conversion.
+    pub keep_partial: bool,
+}
+
+/// Takes events in `seq` order and keeps them.
+#[derive(Debug)]
+pub struct RecordingWriter {
+    folder: PathBuf,
+    created_folder: bool,
+    options: RecordingOptions,
+    segment: Option<SegmentWriter>,
+    spare: RowGroupBuffer,
+    segments: Vec<SegmentEntry>,
+    next_seq: u64,
+    ticks: u64,
+    counts: FxHashMap<InstrumentId, u64>,
+    trading_days: BTreeSet<chrono::NaiveDate>,
+    day_cache: Option<(i64, chrono::NaiveDate)>,
+    dropped: BTreeMap<String, u64>,
+    digest: EventDigest,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Failed,
+    Finished,
+}
+
+impl std::fmt::Debug for SegmentWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SegmentWriter")
+            .field("info", self.info())
+            .finish_non_exhaustive()
+    }
+}
+
+impl RecordingWriter {
+    /// Starts a recording in `folder`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// When there is something in `folder` already (and [`RecordingOptions::overwrite`] is off), or
+    /// the file system refuses.
+    pub fn create(folder: &Path, options: RecordingOptions) -> Result<Self> {
+        let existed = folder.exists();
+        if existed {
+            prepare_existing(folder, options.overwrite)?;
+        } else {
+            std::fs::create_dir_all(folder).map_err(RecordingError::io(folder, "creating"))?;
+        }
+        let writer = Self {
+            folder: folder.to_owned(),
+            created_folder: !existed,
+            options,
+            segment: None,
+            spare: RowGroupBuffer::default(),
+            segments: Vec::new(),
+            next_seq: 0,
+            ticks: 0,
+            counts: FxHashMap::default(),
+            trading_days: BTreeSet::new(),
+            day_cache: None,
+            dropped: BTreeMap::new(),
+            digest: EventDigest::new(),
+            state: State::Open,
+        };
+        writer
+            .manifest(Status::Recording, String::new())
+            .write(folder)?;
+        Ok(writer)
+    }
+
+    /// Appends events; their `seq` must continue without a gap.
+    ///
+    /// # Errors
+    /// On a gap, or when writing fails; after that nothing more is taken.
+    pub fn write(&mut self, events: &[Event]) -> Result<()> {
+        if self.state != State::Open {
+            return Err(RecordingError::WriterFailed {
+                path: self.folder.clone(),
+            });
+        }
+        let written = events.iter().try_for_each(|event| self.push(event));
+        if written.is_err() {
+            self.state = State::Failed;
+        }
+        written
+    }
+
+    fn push(&mut self, event: &Event) -> Result<()> {
+        if event.seq.0 != self.next_seq {
+            return Err(RecordingError::SeqGap {
+                path: self.folder.clone(),
+                expected: self.next_seq,
+                found: event.seq.0,
+            });
+        }
+        if self.segment_is_full(event) {
+            self.seal_segment()?;
+        }
+        let segment = match &mut self.segment {
+            Some(segment) => segment,
+            none => none.insert(start_segment(
+                &self.folder,
+                self.segments.len(),
+                &self.options,
+                std::mem::take(&mut self.spare),
+            )?),
+        };
+        segment.push(event)?;
+        self.next_seq += 1;
+        self.digest.update(event);
+        if let Some(tick) = event.as_tick() {
+            self.ticks += 1;
+            *self.counts.entry(tick.instrument_id).or_insert(0) += 1;
+            self.note_trading_day(event.recv_ts);
+        }
+        Ok(())
+    }
+
+    /// Trading day by receive time; one calendar look-up per hour of receive time.
+    fn note_trading_day(&mut self, recv_ts: UnixNanos) {
+        const NANOS_PER_HOUR: i64 = 3_600 * crate::time::NANOS_PER_SECOND;
+        let hour = recv_ts.0.div_euclid(NANOS_PER_HOUR);
+        if self.day_cache.is_some_and(|(cached, _)| cached == hour) {
+            return;
+        }
+        let day = self.options.calendar.trading_day_of(recv_ts).0;
+        self.day_cache = Some((hour, day));
+        self.trading_days.insert(day);
+    }
+
+    fn segment_is_full(&self, next: &Event) -> bool {
+        let Some(segment) = &self.segment else {
+            return false;
+        };
+        let rolling = &self.options.rolling;
+        let info = segment.info();
+        info.rows >= rolling.max_rows.max(1)
+            || rolling
+                .max_span
+                .is_some_and(|span| next.recv_ts.since(info.start) >= span.max(1))
+    }
+
+    fn seal_segment(&mut self) -> Result<()> {
+        if let Some(segment) = self.segment.take() {
+            let (info, buffer) = segment.finish()?;
+            self.spare = buffer;
+            let file = segment_file(self.segments.len());
+            self.segments.push(SegmentEntry::new(file, info));
+            if self.options.keep_partial {
+                // What is sealed is listed at once: a killed recorder leaves a readable recording.
+                self.manifest(Status::Recording, String::new())
+                    .write(&self.folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts ticks that were lost before they could be recorded.
+    pub fn count_dropped(&mut self, reason: &str, ticks: u64) {
+        *self.dropped.entry(reason.to_owned()).or_insert(0) += ticks;
+    }
+
+    /// Ticks taken so far.
+    #[must_use]
+    pub const fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
+    /// Seals the last segment and writes contract table and manifest.
+    ///
+    /// # Errors
+    /// When writing fails; sealed segments stay readable one by one.
+    pub fn finish(mut self) -> Result<Manifest> {
+        if self.state != State::Open {
+            return Err(RecordingError::WriterFailed {
+                path: self.folder.clone(),
+            });
+        }
+        self.state = State::Failed;
+        self.seal_segment()?;
+        let contracts = self.contracts_in_force();
+        contracts_file::write(&self.folder.join(CONTRACTS_FILE), &contracts)?;
+        let digest = std::mem::take(&mut self.digest).finish();
+        let manifest = self.manifest(Status::Complete, digest);
+        manifest.write(&self.folder)?;
+        self.state = State::Finished;
+        Ok(manifest)
+    }
+
+    /// Explicit contracts and what the table says of every instrument seen, by id.
+    fn contracts_in_force(&self) -> Vec<Contract> {
+        let mut by_id: BTreeMap<String, Contract> = self
+            .options
+            .contracts
+            .explicit()
+            .map(|contract| (contract.instrument_id.clone(), contract.clone()))
+            .collect();
+        for id in self.counts.keys() {
+            if let Ok(contract) = self.options.contracts.resolve(id.as_bytes()) {
+                by_id
+                    .entry(contract.instrument_id.clone())
+                    .or_insert(contract);
+            }
+        }
+        by_id.into_values().collect()
+    }
+
+    fn manifest(&self, status: Status, digest: String) -> Manifest {
+        let calendar = &self.options.calendar;
+        Manifest {
+            format: FORMAT_NAME.into(),
+            format_version: FormatVersion::CURRENT,
+            session: self.options.session.clone(),
+            status,
+            source: self.options.source.clone(),
+            events: self.next_seq,
+            ticks: self.ticks,
+            start: self.segments.iter().map(|s| s.start).min(),
+            end: self.segments.iter().map(|s| s.end).max(),
+            trading_days: self.trading_days.iter().map(ToString::to_string).collect(),
+            digest,
+            contracts_digest: self.options.contracts.digest(),
+            calendar: CalendarCopy {
+                digest: calendar.digest(),
+                text: calendar.to_text(),
+            },
+            ledger: Ledger {
+                received: self.ticks + self.dropped.values().sum::<u64>(),
+                recorded: self.ticks,
+                dropped: self.dropped.clone(),
+            },
+            instruments: self
+                .counts
+                .iter()
+                .map(|(id, count)| (text_to_utf8(id.as_bytes()), *count))
+                .collect(),
+            segments: self.segments.clone(),
+        }
+    }
+}
+
+impl Drop for RecordingWriter {
+    /// Nothing half-written stays behind, unless that was asked for.
+    fn drop(&mut self) {
+        if self.state == State::Finished {
+            return;
+        }
+        // Errors are swallowed: the reason why the recording was abandoned is already on its way.
+        if let Some(segment) = self.segment.take() {
+            let _ = std::fs::remove_file(segment.temporary());
+        }
+        if self.options.keep_partial && !self.segments.is_empty() {
+            return;
+        }
+        let files = (0..=self.segments.len()).map(segment_file);
+        for file in files.chain([MANIFEST_FILE.into(), CONTRACTS_FILE.into()]) {
+            let _ = std::fs::remove_file(self.folder.join(file));
+        }
+        if self.created_folder {
+            let _ = std::fs::remove_dir(&self.folder);
+        }
+    }
+}
+
+/// Name of the `index`-th segment.
+fn segment_file(index: usize) -> String {
+    format!("part-{index:05}.parquet")
+}
+
+fn start_segment(
+    folder: &Path,
+    index: usize,
+    options: &RecordingOptions,
+    buffer: RowGroupBuffer,
+) -> Result<SegmentWriter> {
+    let source = &options.source;
+    let metadata = [
+        (
+            "tickdeck.format_version",
+            FormatVersion::CURRENT.to_string(),
+        ),
+        ("tickdeck.session", options.session.clone()),
+        ("tickdeck.source", source.kind.clone()),
+        ("tickdeck.payload_source", source.payload_source.clone()),
+        ("tickdeck.api_version", source.api_version.clone()),
+        ("tickdeck.struct_layout", source.struct_layout.clone()),
+    ]
+    .map(|(key, value)| KeyValue::new(key.into(), value));
+    SegmentWriter::create(
+        &folder.join(segment_file(index)),
+        metadata.to_vec(),
+        buffer,
+        options.rolling.row_group_rows,
+    )
+}
+
+/// Empties a folder that holds a recording, and only then.
+fn prepare_existing(folder: &Path, overwrite: bool) -> Result<()> {
+    let entries = std::fs::read_dir(folder).map_err(RecordingError::io(folder, "listing"))?;
+    let names: Vec<_> = entries
+        .collect::<std::io::Result<Vec<_>>>()
+        .map_err(RecordingError::io(folder, "listing"))?
+        .into_iter()
+        .map(|entry| entry.path())
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    if !overwrite || !folder.join(MANIFEST_FILE).is_file() {
+        return Err(RecordingError::OutputExists {
+            path: folder.to_owned(),
+        });
+    }
+    for path in names {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let ours = name == MANIFEST_FILE
+            || name == CONTRACTS_FILE
+            || (name.starts_with("part-") && name.ends_with(".parquet"))
+            || name.ends_with(".partial");
+        if ours {
+            std::fs::remove_file(&path).map_err(RecordingError::io(&path, "removing"))?;
+        }
+    }
+    Ok(())
+}
