@@ -54,6 +54,8 @@ pub enum EventKind {
 /// What happened to the session, as the CTP callbacks tell it.
 ///
 /// In a recording the variant is the `kind` column and the fields are the `detail` column (JSON).
+/// Fields are declared in alphabetical order, so that the text does not depend on how a JSON
+/// library orders keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "detail", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -79,10 +81,10 @@ pub enum SessionEvent {
     },
     /// `OnRspSubMarketData` for one instrument. A later first tick of it is a snapshot.
     Subscribed {
-        /// The instrument of the answer.
-        instrument: String,
         /// CTP's `ErrorID`, 0 for success. CTP sends 0 for unknown ids too.
         error_id: i32,
+        /// The instrument of the answer.
+        instrument: String,
     },
     /// `OnHeartBeatWarning`.
     HeartbeatWarning {

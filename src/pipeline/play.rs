@@ -1,0 +1,256 @@
+//! Drives a source through recorder, pacer and publisher until it ends or the user stops it.
+
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::publisher::Publisher;
+use crate::event::Event;
+use crate::pace::{ClockTicks, Control, Go, PaceDriver};
+use crate::recording::{RecordingError, RecordingWriter};
+use crate::sink::SinkError;
+use crate::source::{Source, SourceError};
+use crate::time::UnixNanos;
+
+/// Batches that wait between the source thread and the playing thread.
+pub const QUEUED_BATCHES: usize = 8;
+
+/// How a source is played.
+#[derive(Debug, Clone, Copy)]
+pub struct PlayOptions {
+    /// Events fetched at a time. Changes how work is cut, never what is published.
+    pub batch_events: usize,
+    /// Stop after this many ticks.
+    pub max_ticks: Option<u64>,
+    /// Events before this are only used to prime the state, see [`Publisher::prime`].
+    pub prime_until: Option<UnixNanos>,
+}
+
+impl Default for PlayOptions {
+    fn default() -> Self {
+        Self {
+            batch_events: 1024,
+            max_ticks: None,
+            prime_until: None,
+        }
+    }
+}
+
+/// A run could not go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlayError {
+    /// The source failed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The recorder failed.
+    #[error(transparent)]
+    Record(#[from] RecordingError),
+    /// A sink failed.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}
+
+/// Where a run is, told after each batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Events released so far, over all passes.
+    pub events: u64,
+    /// Receive time of the newest one.
+    pub recv_ts: UnixNanos,
+    /// How late it was released, ns; `None` in an unpaced run.
+    pub lag_ns: Option<i64>,
+}
+
+/// Everything that a run needs besides its source.
+pub struct Player<'a> {
+    /// How to play.
+    pub options: PlayOptions,
+    /// When to release.
+    pub pacer: &'a mut PaceDriver,
+    /// The user's wishes.
+    pub control: &'a Arc<Control>,
+    /// Where to publish.
+    pub publisher: &'a mut Publisher,
+    /// Where to record, before the pacer; `None` for a replay.
+    pub recorder: Option<&'a mut RecordingWriter>,
+    /// Clock stamps to publish.
+    pub clock_ticks: Option<ClockTicks>,
+    /// Is told after each batch.
+    pub on_progress: &'a mut dyn FnMut(Progress),
+    /// Ticks released so far, over all passes.
+    pub ticks: u64,
+    /// Events released so far, over all passes.
+    pub events: u64,
+}
+
+/// Whether a pass came to its natural end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Ended,
+    Stopped,
+}
+
+impl Player<'_> {
+    /// Plays one pass over `source`. True when it ended by itself, false when it was stopped or the
+    /// tick limit was reached.
+    ///
+    /// # Errors
+    /// When source, recorder or a sink fails. What was published before stays counted.
+    pub fn play(&mut self, source: Box<dyn Source>) -> Result<bool, PlayError> {
+        let max = self.options.batch_events.max(1);
+        let (batches, incoming) = bounded::<Result<Vec<Event>, SourceError>>(QUEUED_BATCHES);
+        let (spares, recycled) = bounded::<Vec<Event>>(QUEUED_BATCHES + 2);
+        let pass = thread::scope(|scope| {
+            let fetcher = thread::Builder::new().name("source".into());
+            let spawned = fetcher.spawn_scoped(scope, move || fetch(source, max, &batches, &recycled));
+            if let Err(error) = spawned {
+                let path = "the source thread".into();
+                let doing = "starting";
+                return Err(RecordingError::Io { path, doing, source: error }.into());
+            }
+            let played = self.consume(&incoming, &spares);
+            // A source thread that still has something to send finds that nobody listens.
+            drop(incoming);
+            played
+        })?;
+        self.publisher.new_pass();
+        self.pacer.new_pass();
+        if let Some(ticks) = &mut self.clock_ticks {
+            ticks.new_pass();
+        }
+        Ok(pass == Pass::Ended)
+    }
+
+    fn consume(
+        &mut self,
+        incoming: &Receiver<Result<Vec<Event>, SourceError>>,
+        spares: &Sender<Vec<Event>>,
+    ) -> Result<Pass, PlayError> {
+        let mut is_priming = self.options.prime_until.is_some();
+        for batch in incoming {
+            let mut batch = batch?;
+            if let Some(recorder) = &mut self.recorder {
+                recorder.write(&batch)?;
+            }
+            let mut events = &batch[..];
+            if is_priming {
+                events = self.prime(events);
+                if !events.is_empty() {
+                    is_priming = false;
+                    self.publisher.publish_primed()?;
+                }
+            }
+            if self.release(events)? == Pass::Stopped {
+                return Ok(Pass::Stopped);
+            }
+            batch.clear();
+            // A full or closed channel only means that the buffer is not needed again.
+            let _ = spares.try_send(batch);
+        }
+        if is_priming {
+            self.publisher.publish_primed()?;
+        }
+        Ok(Pass::Ended)
+    }
+
+    /// Shows the events before the start point to the publisher and returns the rest.
+    fn prime<'e>(&mut self, events: &'e [Event]) -> &'e [Event] {
+        let start = self.options.prime_until.unwrap_or_default();
+        let before = events.iter().take_while(|event| event.recv_ts < start).count();
+        let (before, rest) = events.split_at(before);
+        for event in before {
+            self.publisher.prime(event);
+        }
+        rest
+    }
+
+    /// Releases events at their time; what is due together is handed over together.
+    fn release(&mut self, events: &[Event]) -> Result<Pass, PlayError> {
+        let mut pending = 0;
+        for (position, event) in events.iter().enumerate() {
+            if !self.pacer.is_ready(event.recv_ts) || self.control.is_stopped() {
+                self.hand_over(&events[pending..position])?;
+                pending = position;
+            }
+            if self.release_stamps(event, &events[pending..position])? {
+                pending = position;
+            }
+            let is_limit = self.options.max_ticks == Some(self.ticks);
+            if is_limit || self.pacer.wait(event.recv_ts) == Go::Stop {
+                // What is recorded is published too: a stopped session replays to the same digest.
+                let end = if self.recorder.is_some() { events.len() } else { position };
+                self.hand_over(&events[pending..end])?;
+                return Ok(Pass::Stopped);
+            }
+            self.ticks += u64::from(event.as_tick().is_some());
+        }
+        self.hand_over(&events[pending..])?;
+        Ok(Pass::Ended)
+    }
+
+    /// Publishes the clock stamps that come before `event`, after `before`. True when there were
+    /// any.
+    fn release_stamps(&mut self, event: &Event, before: &[Event]) -> Result<bool, PlayError> {
+        let Some(ticks) = &mut self.clock_ticks else {
+            return Ok(false);
+        };
+        let mut stamps = ticks.until(event.recv_ts).peekable();
+        if stamps.peek().is_none() {
+            return Ok(false);
+        }
+        self.hand_over(before)?;
+        for stamp in stamps {
+            if self.pacer.wait_stamp(stamp) == Go::Stop {
+                break;
+            }
+            self.publisher.publish_clock(stamp)?;
+        }
+        Ok(true)
+    }
+
+    fn hand_over(&mut self, events: &[Event]) -> Result<(), PlayError> {
+        let Some(last) = events.last() else {
+            return Ok(());
+        };
+        self.publisher.publish(events)?;
+        self.events += events.len() as u64;
+        let ticks = events.iter().filter(|event| event.as_tick().is_some());
+        self.publisher.note_received(ticks.count() as u64);
+        (self.on_progress)(Progress {
+            events: self.events,
+            recv_ts: last.recv_ts,
+            lag_ns: self.pacer.lag_ns(),
+        });
+        Ok(())
+    }
+}
+
+/// The source thread: fills buffers until the end, an error, or nobody listens any more.
+fn fetch(
+    mut source: Box<dyn Source>,
+    max: usize,
+    batches: &Sender<Result<Vec<Event>, SourceError>>,
+    recycled: &Receiver<Vec<Event>>,
+) {
+    loop {
+        let mut batch = recycled
+            .try_recv()
+            .unwrap_or_else(|_| Vec::with_capacity(max));
+        let fetched = source.next_batch(&mut batch, max);
+        let is_end = batch.is_empty();
+        if !is_end && batches.send(Ok(batch)).is_err() {
+            return;
+        }
+        match fetched {
+            Err(error) => {
+                // When nobody listens, nobody wants to know.
+                let _ = batches.send(Err(error));
+                return;
+            }
+            Ok(()) if is_end => return,
+            Ok(()) => {}
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! Events in, messages out to all sinks: normalizer, encoder, digest and ledger on one thread.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+
+use super::ledger::Ledger;
+use crate::calendar::TradingCalendar;
+use crate::contract::ContractTable;
+use crate::encode::{Encoder, PayloadKind, PayloadSource, subject};
+use crate::event::{Event, EventKind, InstrumentId};
+use crate::normalize::{Flag, Flags, Instrument, NormalizedTick, Normalizer, Outcome};
+use crate::sink::{Message, Sink, SinkError, StreamDigest};
+use crate::time::UnixNanos;
+
+/// Messages that share one buffer. More of them would leave the cache between encoding, hashing and
+/// handing over.
+const SLAB_MESSAGES: usize = 128;
+/// Room for that many payloads of the usual size.
+const SLAB_BYTES: usize = SLAB_MESSAGES * 1024;
+
+/// What is published, apart from the events.
+#[derive(Debug, Clone)]
+pub struct PublisherOptions {
+    /// Which payload contract.
+    pub payload: PayloadKind,
+    /// The `source` key of the payloads.
+    pub source: PayloadSource,
+    /// First tokens of every subject, for example `market.tick`.
+    pub subject_prefix: String,
+    /// Ticks with any of these flags are filtered out.
+    pub drop: Flags,
+    /// Contract table in force.
+    pub contracts: Arc<ContractTable>,
+    /// Calendar in force.
+    pub calendar: Arc<TradingCalendar>,
+}
+
+/// Counts that other threads may read while a run goes on.
+#[derive(Debug, Default)]
+pub struct PublisherStats {
+    /// Ticks received.
+    pub received: AtomicU64,
+    /// Messages confirmed by every sink.
+    pub published: AtomicU64,
+    /// Messages that did not reach their destination.
+    pub failed: AtomicU64,
+}
+
+/// One message that is encoded but not handed over yet.
+struct Part {
+    instrument: usize,
+    slot: usize,
+    end: usize,
+}
+
+/// The last payload of an instrument before the start point of a primed replay.
+struct Primed {
+    instrument: usize,
+    slot: usize,
+    payload: Vec<u8>,
+}
+
+/// Turns events into messages and hands them to the sinks.
+pub struct Publisher {
+    options: PublisherOptions,
+    normalizer: Normalizer,
+    encoder: Encoder,
+    /// Subjects by instrument index.
+    subjects: Vec<Bytes>,
+    slab: Vec<u8>,
+    parts: Vec<Part>,
+    messages: Vec<Message>,
+    sinks: Vec<Box<dyn Sink>>,
+    digest: StreamDigest,
+    ledger: Ledger,
+    /// Ledger slots of messages that not every sink has confirmed, oldest first.
+    unconfirmed: VecDeque<usize>,
+    confirmed: u64,
+    /// Messages that are not ticks (clock stamps) count with the sinks, but not in the ledger.
+    primed: Vec<Option<Primed>>,
+    stats: Arc<PublisherStats>,
+}
+
+/// Stands in `unconfirmed` for a message that is no tick.
+const NO_SLOT: usize = usize::MAX;
+
+impl Publisher {
+    /// A publisher that has seen nothing.
+    #[must_use]
+    pub fn new(options: PublisherOptions, sinks: Vec<Box<dyn Sink>>) -> Self {
+        Self {
+            normalizer: Normalizer::new(options.contracts.clone(), options.calendar.clone()),
+            encoder: Encoder::new(options.payload, options.source),
+            options,
+            subjects: Vec::new(),
+            slab: Vec::with_capacity(SLAB_BYTES),
+            parts: Vec::with_capacity(SLAB_MESSAGES),
+            messages: Vec::with_capacity(SLAB_MESSAGES),
+            sinks,
+            digest: StreamDigest::new(),
+            ledger: Ledger::default(),
+            unconfirmed: VecDeque::new(),
+            confirmed: 0,
+            primed: Vec::new(),
+            stats: Arc::default(),
+        }
+    }
+
+    /// Counts for other threads.
+    #[must_use]
+    pub fn stats(&self) -> Arc<PublisherStats> {
+        self.stats.clone()
+    }
+
+    /// Forgets all state of the market, for the next pass of a replay that loops. Digest and counts
+    /// go on.
+    pub fn new_pass(&mut self) {
+        let options = &self.options;
+        self.normalizer = Normalizer::new(options.contracts.clone(), options.calendar.clone());
+        self.encoder = Encoder::new(options.payload, options.source);
+        self.subjects.clear();
+        self.primed.clear();
+        self.ledger.new_pass();
+    }
+
+    /// Normalizes, encodes and hands over the next events.
+    ///
+    /// # Errors
+    /// When a sink cannot go on.
+    pub fn publish(&mut self, events: &[Event]) -> Result<(), SinkError> {
+        for event in events {
+            self.encode(event);
+            if self.parts.len() == SLAB_MESSAGES {
+                self.hand_over()?;
+            }
+        }
+        self.hand_over()
+    }
+
+    /// Lets the normalizer see an event before the start point, and remembers what it would have
+    /// published.
+    pub fn prime(&mut self, event: &Event) {
+        let Outcome::Tick(mut tick) = self.normalizer.apply(event) else {
+            return;
+        };
+        tick.flags.insert(Flag::Primed);
+        if tick.flags.intersects(self.options.drop) {
+            return;
+        }
+        let instrument = tick.instrument.index;
+        note_subject(&mut self.subjects, &self.options.subject_prefix, tick.instrument);
+        let slot = slot_of(&mut self.ledger, &tick, event);
+        if self.primed.len() <= instrument {
+            self.primed.resize_with(instrument + 1, || None);
+        }
+        let primed = self.primed[instrument].get_or_insert_with(|| Primed {
+            instrument,
+            slot,
+            payload: Vec::new(),
+        });
+        primed.payload.clear();
+        self.encoder.encode(&tick, &mut primed.payload);
+    }
+
+    /// Publishes the last known tick of each instrument before the start point, in the order in
+    /// which the instruments first appeared.
+    ///
+    /// # Errors
+    /// When a sink cannot go on.
+    pub fn publish_primed(&mut self) -> Result<(), SinkError> {
+        for primed in std::mem::take(&mut self.primed).into_iter().flatten() {
+            self.slab.extend_from_slice(&primed.payload);
+            self.ledger.receive(primed.slot);
+            self.parts.push(Part {
+                instrument: primed.instrument,
+                slot: primed.slot,
+                end: self.slab.len(),
+            });
+            if self.parts.len() == SLAB_MESSAGES {
+                self.hand_over()?;
+            }
+        }
+        self.hand_over()
+    }
+
+    /// Publishes a clock stamp on `<prefix>.replay.clock`. It is no tick: neither the digest nor
+    /// the ledger knows it.
+    ///
+    /// # Errors
+    /// When a sink cannot go on.
+    pub fn publish_clock(&mut self, stamp: UnixNanos) -> Result<(), SinkError> {
+        self.hand_over()?;
+        let message = Message {
+            subject: format!("{}.replay.clock", self.options.subject_prefix).into(),
+            payload: format!("{{\"time\":\"{stamp}\"}}").into(),
+        };
+        self.unconfirmed.push_back(NO_SLOT);
+        for sink in &mut self.sinks {
+            sink.publish(std::slice::from_ref(&message))?;
+        }
+        Ok(())
+    }
+
+    fn encode(&mut self, event: &Event) {
+        let EventKind::Tick(raw) = &event.kind else {
+            self.normalizer.apply(event);
+            return;
+        };
+        match self.normalizer.apply(event) {
+            Outcome::Session => {}
+            Outcome::Rejected { reason, first } => {
+                self.ledger.reject(&raw.instrument_id, reason);
+                if first {
+                    log_reject(&raw.instrument_id, reason, event);
+                }
+            }
+            Outcome::Tick(tick) => {
+                let slot = slot_of(&mut self.ledger, &tick, event);
+                self.ledger.receive(slot);
+                if tick.flags.intersects(self.options.drop) {
+                    self.ledger.filter(slot);
+                    return;
+                }
+                let prefix = &self.options.subject_prefix;
+                note_subject(&mut self.subjects, prefix, tick.instrument);
+                self.encoder.encode(&tick, &mut self.slab);
+                self.parts.push(Part {
+                    instrument: tick.instrument.index,
+                    slot,
+                    end: self.slab.len(),
+                });
+            }
+        }
+    }
+
+    fn hand_over(&mut self) -> Result<(), SinkError> {
+        if self.parts.is_empty() {
+            return Ok(());
+        }
+        let slab = std::mem::replace(&mut self.slab, Vec::with_capacity(SLAB_BYTES));
+        let slab = Bytes::from(slab);
+        self.messages.clear();
+        let mut start = 0;
+        for part in self.parts.drain(..) {
+            let message = Message {
+                subject: self.subjects[part.instrument].clone(),
+                payload: slab.slice(start..part.end),
+            };
+            self.digest.update(&message);
+            self.messages.push(message);
+            self.unconfirmed.push_back(part.slot);
+            start = part.end;
+        }
+        for sink in &mut self.sinks {
+            sink.publish(&self.messages)?;
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// Moves what every sink has confirmed from unconfirmed to published.
+    fn settle(&mut self) {
+        let sent = self.confirmed + self.unconfirmed.len() as u64;
+        let counts = self.sinks.iter().map(|sink| sink.counts().confirmed);
+        let confirmed = counts.min().unwrap_or(sent);
+        while self.confirmed < confirmed {
+            let Some(slot) = self.unconfirmed.pop_front() else {
+                break;
+            };
+            self.confirmed += 1;
+            if slot != NO_SLOT {
+                self.ledger.publish(slot);
+                self.stats.published.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Tells other threads how many ticks have come.
+    pub(super) fn note_received(&self, ticks: u64) {
+        self.stats.received.fetch_add(ticks, Ordering::Relaxed);
+    }
+
+    /// Waits for every sink, closes them and settles the ledger. What is not confirmed then has
+    /// failed. The first error is returned with the ledger, which is valid all the same.
+    pub fn finish(mut self) -> (Ledger, String, Option<SinkError>) {
+        let mut first_error = None;
+        let sent = self.confirmed + self.unconfirmed.len() as u64;
+        let mut confirmed = sent;
+        for mut sink in std::mem::take(&mut self.sinks) {
+            let flushed = sink.flush();
+            let counts = sink.counts();
+            let finished = flushed.and_then(|_| sink.finish());
+            confirmed = confirmed.min(match &finished {
+                Ok(counts) => counts.confirmed,
+                Err(_) => counts.confirmed,
+            });
+            if let Err(error) = finished {
+                first_error.get_or_insert(error);
+            }
+        }
+        while let Some(slot) = self.unconfirmed.pop_front() {
+            let is_confirmed = self.confirmed < confirmed;
+            self.confirmed += 1;
+            match (slot, is_confirmed) {
+                (NO_SLOT, _) => {}
+                (slot, true) => {
+                    self.ledger.publish(slot);
+                    self.stats.published.fetch_add(1, Ordering::Relaxed);
+                }
+                (slot, false) => {
+                    self.ledger.fail(slot);
+                    self.stats.failed.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+        (self.ledger, self.digest.hex(), first_error)
+    }
+}
+
+fn slot_of(ledger: &mut Ledger, tick: &NormalizedTick<'_>, event: &Event) -> usize {
+    let id = event.as_tick().map(|raw| raw.instrument_id);
+    ledger.slot(tick.instrument.index, &id.unwrap_or_default())
+}
+
+fn note_subject(subjects: &mut Vec<Bytes>, prefix: &str, instrument: &Instrument) {
+    if subjects.len() <= instrument.index {
+        let contract = &instrument.contract;
+        let subject = subject(prefix, contract.exchange, &contract.instrument_id);
+        subjects.resize(instrument.index, Bytes::new());
+        subjects.push(subject.into());
+    }
+}
+
+fn log_reject(id: &InstrumentId, reason: crate::normalize::Reject, event: &Event) {
+    tracing::warn!(
+        event = "tick_rejected",
+        instrument = %id,
+        reason = reason.as_str(),
+        seq = event.seq.0,
+        "not published; counted, and kept in the recording"
+    );
+}
