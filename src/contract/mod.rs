@@ -3,6 +3,38 @@
 //! Order of precedence: contracts given explicitly (a recording's own table, a contract file, the
 //! `CTP_SYMBOL` list), then the product table (guide 5.7) by the grammar of the id (guide 5.8). An
 //! id that neither knows stays unresolved: nothing is ever published under a guessed exchange.
+//!
+//! | file | what |
+//! |---|---|
+//! | `id.rs` | the grammar of instrument ids |
+//! | `product.rs`, `products.csv` | the product table |
+//! | `session.rs`, `sessions.csv` | when a product trades, today and formerly |
+//! | `table.rs` | [`ContractTable`], which puts them together |
+//! | `file.rs` | contract files: the answers to `ReqQryInstrument` as people keep them |
+//! | `vt_symbol.rs` | `rb2601.SHFE`, the form of `CTP_SYMBOL` |
+//!
+//! Invariant: an answer depends on the id, the trading day and the data, and the data has a digest.
+//! Nothing here knows a tick.
+
+mod file;
+mod id;
+mod product;
+mod session;
+mod table;
+mod vt_symbol;
+
+#[cfg(test)]
+mod tests;
+
+pub use file::{ContractFileError, parse_contract_file, read_contract_file};
+pub use id::{
+    Delivery, DeliveryMonth, InstrumentKind, Leg, OptionRight, OptionTerms, ParsedId,
+    parse_instrument_id,
+};
+pub use product::{Product, ProductTable, ProductTableError};
+pub use session::{CLOSE_GRACE_SECONDS, Phase, SessionHours};
+pub use table::{ContractTable, ExchangeConflict};
+pub use vt_symbol::{VtSymbolError, parse_vt_symbol, parse_vt_symbols};
 
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +134,61 @@ pub enum ProductClass {
     Tas,
 }
 
+impl ProductClass {
+    /// All classes, in the order of the enum.
+    pub const ALL: [Self; 5] = [
+        Self::Future,
+        Self::Option,
+        Self::Combination,
+        Self::SpotOption,
+        Self::Tas,
+    ];
+
+    /// The name in data files, for example `spot_option`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Future => "future",
+            Self::Option => "option",
+            Self::Combination => "combination",
+            Self::SpotOption => "spot_option",
+            Self::Tas => "tas",
+        }
+    }
+
+    /// Reads a name of a data file, ignoring ASCII case.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|class| class.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// CTP's character, for example `'1'`.
+    #[must_use]
+    pub const fn ctp_code(self) -> char {
+        match self {
+            Self::Future => '1',
+            Self::Option => '2',
+            Self::Combination => '3',
+            Self::SpotOption => '6',
+            Self::Tas => '7',
+        }
+    }
+
+    /// Reads CTP's character; `None` for the classes that are no market data (spot, EFP).
+    #[must_use]
+    pub fn from_ctp_code(code: char) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.ctp_code() == code)
+    }
+}
+
+impl std::fmt::Display for ProductClass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// What is known of one instrument.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Contract {
@@ -132,39 +219,11 @@ pub enum Unresolved {
     UnknownProduct,
 }
 
-/// Resolves instrument ids.
-#[derive(Debug, Clone, Default)]
-pub struct ContractTable {}
-
-impl ContractTable {
-    /// The product table that is built in, with no explicit contracts.
-    #[must_use]
-    pub fn builtin() -> Self {
-        Self {}
-    }
-
-    /// Adds explicit contracts; a later one replaces an earlier one of the same id.
-    pub fn extend(&mut self, contracts: impl IntoIterator<Item = Contract>) {
-        let _ = contracts.into_iter().count();
-    }
-
-    /// What is known of `instrument_id` (the raw bytes of the CTP field).
-    ///
-    /// # Errors
-    /// When no exchange can be told for certain.
-    pub fn resolve(&self, instrument_id: &[u8]) -> Result<Contract, Unresolved> {
-        let _ = instrument_id;
-        Err(Unresolved::UnknownProduct)
-    }
-
-    /// The explicit contracts, by id.
-    pub fn explicit(&self) -> impl Iterator<Item = &Contract> {
-        std::iter::empty()
-    }
-
-    /// BLAKE3 (hex) of everything that can change an answer: product table and explicit contracts.
-    #[must_use]
-    pub fn digest(&self) -> String {
-        String::new()
+impl std::fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Malformed => "the id follows no form of its exchange",
+            Self::UnknownProduct => "the product is not in the product table",
+        })
     }
 }

@@ -1,0 +1,176 @@
+//! The trading calendar as data: which days trade, and which evenings have a night session
+//! (CTP field guide, section 5.2).
+//!
+//! Invariant: an answer depends on the data alone, so a recording that carries its calendar replays
+//! the same everywhere. The data is `holidays.txt` beside this file (its header says what is
+//! certain), or a file of the same format from the user. This module may not know a product or an
+//! exchange: which of them trade at night at all is [`contract`](crate::contract)'s business.
+
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use chrono::{Datelike, NaiveDate, TimeDelta, Timelike, Weekday};
+
+use crate::time::{TradingDay, UnixNanos};
+
+pub use text::CalendarError;
+
+/// The hour from which a push belongs to the evening: the trading day that follows.
+const EVENING_FROM_HOUR: u32 = 18;
+
+/// Holidays of the futures exchanges, per year.
+///
+/// `default()` covers no year: every Monday to Friday trades.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TradingCalendar {
+    years: BTreeSet<i32>,
+    /// Closed weekdays, sorted; weekends are closed without being listed.
+    closed: Vec<NaiveDate>,
+    /// Evenings without a night session beyond the rule, sorted.
+    no_night: Vec<NaiveDate>,
+}
+
+impl TradingCalendar {
+    /// The calendar that is built in.
+    #[must_use]
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "the embedded file is parsed by a test"
+    )]
+    pub fn builtin() -> Self {
+        static BUILTIN: LazyLock<TradingCalendar> = LazyLock::new(|| {
+            TradingCalendar::parse(include_str!("holidays.txt"))
+                .expect("the embedded calendar is well formed: a test reads it")
+        });
+        BUILTIN.clone()
+    }
+
+    /// `self` with every year that `newer` covers taken from `newer`; its other evenings without
+    /// night sessions are added. This is what a user's calendar file does to the built-in one.
+    #[must_use]
+    pub fn overlaid_with(&self, newer: &Self) -> Self {
+        let merge = |old: &[NaiveDate], new: &[NaiveDate]| {
+            let kept = old.iter().filter(|date| !newer.covers(**date));
+            let days: BTreeSet<NaiveDate> = kept.chain(new).copied().collect();
+            days.into_iter().collect()
+        };
+        Self {
+            years: self.years.union(&newer.years).copied().collect(),
+            closed: merge(&self.closed, &newer.closed),
+            no_night: merge(&self.no_night, &newer.no_night),
+        }
+    }
+
+    /// Whether the futures exchanges trade on the day session of `date`.
+    #[must_use]
+    pub fn is_trading_day(&self, date: NaiveDate) -> bool {
+        !is_weekend(date) && self.closed.binary_search(&date).is_err()
+    }
+
+    /// The last trading day before `date`; `date` itself at the very start of chrono's range, where
+    /// there is none.
+    #[must_use]
+    pub fn prev_trading_day(&self, date: NaiveDate) -> TradingDay {
+        self.walk(date, NaiveDate::pred_opt)
+    }
+
+    /// The first trading day after `date`; `date` itself at the very end of chrono's range, where
+    /// there is none.
+    #[must_use]
+    pub fn next_trading_day(&self, date: NaiveDate) -> TradingDay {
+        self.walk(date, NaiveDate::succ_opt)
+    }
+
+    /// The nearest trading day in the direction of `step`. It ends: closures are finite data, and
+    /// beyond them two of seven days are weekends.
+    fn walk(&self, from: NaiveDate, step: impl Fn(&NaiveDate) -> Option<NaiveDate>) -> TradingDay {
+        let mut date = from;
+        while let Some(next) = step(&date) {
+            if self.is_trading_day(next) {
+                return TradingDay(next);
+            }
+            date = next;
+        }
+        TradingDay(from)
+    }
+
+    /// Whether there is a night session on the evening of `date`.
+    ///
+    /// There is one when `date` is a trading day and nothing but a weekend lies between it and the
+    /// next trading day: the evening before a holiday does not trade. Evenings that the data names
+    /// (the COVID-19 suspension, the years before night trading) have none either.
+    #[must_use]
+    pub fn has_night_session(&self, date: NaiveDate) -> bool {
+        if !self.is_trading_day(date) || self.no_night.binary_search(&date).is_ok() {
+            return false;
+        }
+        // With no closure between, the next trading day of a Friday is Monday, else tomorrow.
+        let to_next_weekday = if date.weekday() == Weekday::Fri { 3 } else { 1 };
+        date.checked_add_signed(TimeDelta::days(to_next_weekday))
+            .is_some_and(|next| self.is_trading_day(next))
+    }
+
+    /// Whether trading day `day` began with a night session on the evening before it. Where it did
+    /// not, products that trade at night have their opening auction in the morning instead.
+    #[must_use]
+    pub fn opens_at_night(&self, day: TradingDay) -> bool {
+        let previous = self.prev_trading_day(day.0);
+        self.is_trading_day(day.0) && self.has_night_session(previous.0)
+    }
+
+    /// The trading day that something received at `recv_ts` belongs to (guide 5.3: from 18:00 the
+    /// next trading day, before 06:00 the trading day after the evening before, else the date or
+    /// the next trading day).
+    #[must_use]
+    pub fn trading_day_of(&self, recv_ts: UnixNanos) -> TradingDay {
+        let local = recv_ts.to_shanghai();
+        let date = local.date_naive();
+        if local.hour() >= EVENING_FROM_HOUR {
+            return self.next_trading_day(date);
+        }
+        // Before 06:00 the trading day is the one that follows the evening of the day before: the
+        // first one from `date` on, which is the answer for the day as well.
+        if self.is_trading_day(date) {
+            TradingDay(date)
+        } else {
+            self.next_trading_day(date)
+        }
+    }
+
+    /// Whether the data covers the year of `date`; outside, weekdays count as trading days.
+    #[must_use]
+    pub fn covers(&self, date: NaiveDate) -> bool {
+        self.years.contains(&date.year())
+    }
+
+    /// The calendar as the text of its data file, which [`parse`](Self::parse) reads back. One line
+    /// a year and no comments: it is kept in every recording.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        text::print(self)
+    }
+
+    /// Reads a calendar data file; the format is described in the header of the built-in one.
+    ///
+    /// # Errors
+    /// With line, value and expectation when the text is not a calendar.
+    pub fn parse(text: &str) -> Result<Self, CalendarError> {
+        text::parse(text)
+    }
+
+    /// BLAKE3 (hex) of the data, whatever comments it was read with.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        blake3::hash(self.to_text().as_bytes()).to_hex().to_string()
+    }
+}
+
+/// Saturday or Sunday; make-up working weekends do not trade either.
+fn is_weekend(date: NaiveDate) -> bool {
+    matches!(date.weekday(), Weekday::Sat | Weekday::Sun)
+}

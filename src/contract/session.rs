@@ -1,0 +1,409 @@
+//! When a product trades: the sessions of its class (CTP field guide, section 5.2), today's and
+//! former ones, and the phase that an exchange time of day falls into.
+//!
+//! Invariant: pure functions of time of day, session hours and whether the trading day began with a
+//! night session. This module may not know the calendar: the caller says whether there was a night.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use chrono::NaiveDate;
+
+use super::SessionClass;
+use crate::time::TradingDay;
+
+/// How long ticks that follow the end of a session still belong to it, in seconds. The last match
+/// and DCE's copy 25 s after the close are inside; the copies that SHFE and CFFEX send 22 minutes
+/// after the close are not.
+pub const CLOSE_GRACE_SECONDS: u32 = 300;
+
+const fn hm(hour: u32, minute: u32) -> u32 {
+    hour * 3600 + minute * 60
+}
+
+const DAY_SECONDS: u32 = hm(24, 0);
+const NIGHT_OPEN: u32 = hm(21, 0);
+/// Opening auctions take the five minutes before the opening.
+const AUCTION_SECONDS: u32 = hm(0, 5);
+/// Before this hour a time belongs to the evening of the day before.
+const MORNING: u32 = hm(6, 0);
+/// The back-ends initialise the next trading day from about 17:00 on (guide 5.5).
+const INITIALISATION: u32 = hm(17, 0);
+
+const COMMODITY_DAY: &[(u32, u32)] = &[
+    (hm(9, 0), hm(10, 15)),
+    (hm(10, 30), hm(11, 30)),
+    (hm(13, 30), hm(15, 0)),
+];
+const CFFEX_INDEX_DAY: &[(u32, u32)] = &[(hm(9, 30), hm(11, 30)), (hm(13, 0), hm(15, 0))];
+const CFFEX_BOND_DAY: &[(u32, u32)] = &[(hm(9, 30), hm(11, 30)), (hm(13, 0), hm(15, 15))];
+/// Index futures until 2015 and bond futures until July 2020.
+const CFFEX_FORMER_DAY: &[(u32, u32)] = &[(hm(9, 15), hm(11, 30)), (hm(13, 0), hm(15, 15))];
+
+/// What an exchange time of day is for a product. Bounds are whole seconds, the first one inside
+/// and the last one outside; fractions belong to their second, so `15:00:00.500` is `CloseGrace`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// The five minutes before the opening: 20:55-21:00 for a product that trades this night, else
+    /// 08:55-09:00 (CFFEX 09:25-09:30, formerly 09:10-09:15). A product that traded at night has no
+    /// day auction. The closing auction of CFFEX options is `Continuous`.
+    Auction,
+    /// Inside a session.
+    Continuous,
+    /// Up to [`CLOSE_GRACE_SECONDS`] after the end of a session, breaks included.
+    CloseGrace,
+    /// 17:00 to 21:00 (the evening initialisation of the next trading day) and 06:00 to the opening
+    /// of the day session, as far as they are no auction.
+    PreOpen,
+    /// Everything else: breaks, 15:05 to 17:00, nights, and the evening sessions that this product
+    /// or this trading day does not have.
+    Closed,
+}
+
+/// The sessions of one product on one trading day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionHours {
+    /// End of the night session in seconds since the midnight before it: 02:30 is 26.5 hours.
+    night_end: Option<u32>,
+    /// The day sessions, in order, seconds since midnight.
+    day: &'static [(u32, u32)],
+}
+
+impl SessionHours {
+    const fn commodity(night_end: Option<u32>) -> Self {
+        Self {
+            night_end,
+            day: COMMODITY_DAY,
+        }
+    }
+
+    /// Hours by the names of `sessions.csv`: the session classes and two former plans.
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "N2330" => Some(Self::commodity(Some(hm(23, 30)))),
+            "CFX-0915" => Some(Self {
+                night_end: None,
+                day: CFFEX_FORMER_DAY,
+            }),
+            _ => SessionClass::parse(name).map(SessionClass::hours),
+        }
+    }
+
+    /// Whether the product trades at night at all.
+    #[must_use]
+    pub const fn has_night(self) -> bool {
+        self.night_end.is_some()
+    }
+
+    /// The phase of `seconds_of_day` (seconds since midnight, exchange time). `opens_at_night` says
+    /// whether the trading day began with a night session
+    /// ([`TradingCalendar::opens_at_night`](crate::calendar::TradingCalendar::opens_at_night)).
+    #[must_use]
+    pub fn phase(self, seconds_of_day: u32, opens_at_night: bool) -> Phase {
+        let night_end = self.night_end.filter(|_| opens_at_night);
+        if seconds_of_day >= DAY_SECONDS {
+            return Phase::Closed;
+        }
+        if let Some(end) = night_end {
+            let after_midnight = seconds_of_day < MORNING;
+            let evening = seconds_of_day + if after_midnight { DAY_SECONDS } else { 0 };
+            if let Some(phase) = within(evening, NIGHT_OPEN, end, true) {
+                return phase;
+            }
+        }
+        let mut has_auction = night_end.is_none();
+        for &(open, close) in self.day {
+            if let Some(phase) = within(seconds_of_day, open, close, has_auction) {
+                return phase;
+            }
+            has_auction = false;
+        }
+        let day_open = self.day.first().map_or(MORNING, |(open, _)| *open);
+        if (MORNING..day_open).contains(&seconds_of_day)
+            || (INITIALISATION..NIGHT_OPEN).contains(&seconds_of_day)
+        {
+            return Phase::PreOpen;
+        }
+        Phase::Closed
+    }
+}
+
+/// The phase of `second` as far as the session from `open` to `close` gives it one.
+fn within(second: u32, open: u32, close: u32, has_auction: bool) -> Option<Phase> {
+    if (open..close).contains(&second) {
+        Some(Phase::Continuous)
+    } else if (close..close + CLOSE_GRACE_SECONDS).contains(&second) {
+        Some(Phase::CloseGrace)
+    } else if has_auction && (open - AUCTION_SECONDS..open).contains(&second) {
+        Some(Phase::Auction)
+    } else {
+        None
+    }
+}
+
+impl SessionClass {
+    /// All classes, in the order of the enum.
+    pub const ALL: [Self; 6] = [
+        Self::N0230,
+        Self::N0100,
+        Self::N2300,
+        Self::Day,
+        Self::CfxIndex,
+        Self::CfxBond,
+    ];
+
+    /// The name in data files, for example `N2300` or `CFX-I`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::N0230 => "N0230",
+            Self::N0100 => "N0100",
+            Self::N2300 => "N2300",
+            Self::Day => "DAY",
+            Self::CfxIndex => "CFX-I",
+            Self::CfxBond => "CFX-B",
+        }
+    }
+
+    /// Reads a name of a data file, ignoring ASCII case.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|class| class.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// Today's hours of the class.
+    #[must_use]
+    pub const fn hours(self) -> SessionHours {
+        match self {
+            Self::N0230 => SessionHours::commodity(Some(hm(26, 30))),
+            Self::N0100 => SessionHours::commodity(Some(hm(25, 0))),
+            Self::N2300 => SessionHours::commodity(Some(hm(23, 0))),
+            Self::Day => SessionHours::commodity(None),
+            Self::CfxIndex => SessionHours {
+                night_end: None,
+                day: CFFEX_INDEX_DAY,
+            },
+            Self::CfxBond => SessionHours {
+                night_end: None,
+                day: CFFEX_BOND_DAY,
+            },
+        }
+    }
+
+    /// [`SessionHours::phase`] in today's hours. For recordings of former years use the hours that
+    /// [`ContractTable::hours_on`](super::ContractTable::hours_on) gives.
+    #[must_use]
+    pub fn phase(self, seconds_of_day: u32, opens_at_night: bool) -> Phase {
+        self.hours().phase(seconds_of_day, opens_at_night)
+    }
+}
+
+impl std::fmt::Display for SessionClass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Hours that a product had from one trading day to another.
+#[derive(Debug)]
+struct FormerHours {
+    first: NaiveDate,
+    last: NaiveDate,
+    hours: SessionHours,
+}
+
+/// The text of the built-in history, which is part of what a contract table's digest names.
+pub(super) const HISTORY_TEXT: &str = include_str!("sessions.csv");
+
+static HISTORY: LazyLock<BTreeMap<&str, Vec<FormerHours>>> = LazyLock::new(|| {
+    parse_history(HISTORY_TEXT).expect("the embedded history is well formed: a test reads it")
+});
+
+/// The hours that `product` had on `day`, when they were not those of its class today.
+pub(super) fn former_hours(product: &str, day: TradingDay) -> Option<SessionHours> {
+    let rows = HISTORY.get(product)?;
+    rows.iter()
+        .find(|row| (row.first..=row.last).contains(&day.0))
+        .map(|row| row.hours)
+}
+
+/// Reads `sessions.csv`; the first line that is not one is the error.
+fn parse_history(text: &str) -> Result<BTreeMap<&str, Vec<FormerHours>>, &str> {
+    let mut history: BTreeMap<&str, Vec<FormerHours>> = BTreeMap::new();
+    let data = text.lines().filter(|line| !line.starts_with('#')).skip(1);
+    for line in data {
+        let columns: Vec<&str> = line.split(',').collect();
+        let &[product, first, last, hours] = columns.as_slice() else {
+            return Err(line);
+        };
+        let day = |text: &str, open: NaiveDate| match text {
+            "" => Ok(open),
+            _ => text.parse().map_err(|_| line),
+        };
+        history.entry(product).or_default().push(FormerHours {
+            first: day(first, NaiveDate::MIN)?,
+            last: day(last, NaiveDate::MAX)?,
+            hours: SessionHours::parse(hours).ok_or(line)?,
+        });
+    }
+    Ok(history)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::time::parse_ctp_time;
+
+    fn check(class: SessionClass, opens_at_night: bool, cases: &[(&str, Phase)]) {
+        for (time, phase) in cases {
+            let seconds = parse_ctp_time(time.as_bytes()).unwrap();
+            let found = class.phase(seconds, opens_at_night);
+            assert_eq!(found, *phase, "{class} {time} night {opens_at_night}");
+        }
+    }
+
+    #[test]
+    fn a_night_product_opens_in_the_evening_and_has_no_day_auction() {
+        use Phase::{Auction, CloseGrace, Closed, Continuous, PreOpen};
+        check(
+            SessionClass::N2300,
+            true,
+            &[
+                ("18:50:32", PreOpen),
+                ("20:54:59", PreOpen),
+                ("20:55:00", Auction),
+                ("20:59:59", Auction),
+                ("21:00:00", Continuous),
+                ("22:59:59", Continuous),
+                ("23:00:00", CloseGrace),
+                ("23:04:59", CloseGrace),
+                ("23:05:00", Closed),
+                ("00:00:00", Closed),
+                ("05:59:59", Closed),
+                ("06:00:00", PreOpen),
+                ("07:54:41", PreOpen),
+                ("08:59:00", PreOpen),
+                ("09:00:00", Continuous),
+                ("10:14:59", Continuous),
+                ("10:15:00", CloseGrace),
+                ("10:20:00", Closed),
+                ("10:30:00", Continuous),
+                ("11:30:01", CloseGrace),
+                ("12:00:00", Closed),
+                ("13:30:00", Continuous),
+                ("14:59:59", Continuous),
+                ("15:00:00", CloseGrace),
+                ("15:05:00", Closed),
+                ("15:22:06", Closed),
+                ("16:59:59", Closed),
+                ("17:00:00", PreOpen),
+            ],
+        );
+    }
+
+    #[test]
+    fn nights_reach_past_midnight() {
+        use Phase::{CloseGrace, Closed, Continuous};
+        check(
+            SessionClass::N0230,
+            true,
+            &[
+                ("23:59:59", Continuous),
+                ("00:00:00", Continuous),
+                ("02:29:59", Continuous),
+                ("02:30:00", CloseGrace),
+                ("02:35:00", Closed),
+            ],
+        );
+        check(
+            SessionClass::N0100,
+            true,
+            &[("00:59:59", Continuous), ("01:00:00", CloseGrace)],
+        );
+    }
+
+    #[test]
+    fn a_skipped_night_moves_the_auction_to_the_morning() {
+        use Phase::{Auction, Closed, Continuous, PreOpen};
+        for (class, night) in [(SessionClass::N0230, false), (SessionClass::Day, true)] {
+            check(
+                class,
+                night,
+                &[
+                    ("20:55:00", PreOpen),
+                    ("21:00:00", Closed),
+                    ("02:00:00", Closed),
+                    ("08:54:59", PreOpen),
+                    ("08:55:00", Auction),
+                    ("08:59:59", Auction),
+                    ("09:00:00", Continuous),
+                ],
+            );
+        }
+    }
+
+    #[test]
+    fn cffex_has_its_own_day() {
+        use Phase::{Auction, CloseGrace, Closed, Continuous, PreOpen};
+        let common = [
+            ("09:24:59", PreOpen),
+            ("09:25:00", Auction),
+            ("09:30:00", Continuous),
+            ("10:20:00", Continuous),
+            ("12:30:00", Closed),
+            ("12:58:00", Closed),
+            ("13:00:00", Continuous),
+        ];
+        check(SessionClass::CfxIndex, true, &common);
+        check(SessionClass::CfxBond, false, &common);
+        check(SessionClass::CfxIndex, true, &[("15:00:00", CloseGrace)]);
+        check(
+            SessionClass::CfxBond,
+            true,
+            &[("15:14:59", Continuous), ("15:15:01", CloseGrace)],
+        );
+    }
+
+    #[test]
+    fn former_hours_apply_until_their_last_trading_day() {
+        let hours =
+            |product: &str, day: &str| former_hours(product, TradingDay(day.parse().unwrap()));
+        let late = parse_ctp_time(b"23:29:59").unwrap();
+        let dce = hours("m", "2017-11-13").unwrap();
+        assert_eq!(dce.phase(late, true), Phase::Continuous);
+        assert_eq!(hours("m", "2019-04-01"), None);
+        assert!(!hours("l", "2017-11-13").unwrap().has_night());
+        assert_eq!(hours("rb", "2017-11-13"), None);
+        let bond = hours("T", "2017-11-13").unwrap();
+        let auction = parse_ctp_time(b"09:14:00").unwrap();
+        assert_eq!(bond.phase(auction, true), Phase::Auction);
+        assert_eq!(hours("T", "2020-07-20"), None);
+    }
+
+    #[test]
+    fn the_builtin_history_is_well_formed_and_has_no_overlaps() {
+        let history = parse_history(HISTORY_TEXT).unwrap();
+        for (product, rows) in history {
+            for pair in rows.windows(2) {
+                assert!(pair[0].last < pair[1].first, "{product}");
+            }
+            assert!(rows.iter().all(|row| row.first <= row.last), "{product}");
+        }
+        assert_eq!(
+            parse_history("h\nrb,,soon,DAY").unwrap_err(),
+            "rb,,soon,DAY"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn prop_every_second_has_a_phase(seconds in any::<u32>(), night in any::<bool>(), class in 0..6_usize) {
+            let phase = SessionClass::ALL[class].phase(seconds, night);
+            prop_assert!(seconds < DAY_SECONDS || phase == Phase::Closed);
+        }
+    }
+}
