@@ -19,26 +19,42 @@ impl TradingCalendar {
     /// Whether the futures exchanges trade on the day session of `date`.
     #[must_use]
     pub fn is_trading_day(&self, date: NaiveDate) -> bool {
-        let _ = date;
-        true
+        use chrono::Datelike as _;
+        let national_day_2019 = date.year() == 2019 && date.month() == 10 && date.day() <= 7;
+        date.weekday().number_from_monday() <= 5 && !national_day_2019
     }
 
     /// The last trading day before `date`.
     #[must_use]
     pub fn prev_trading_day(&self, date: NaiveDate) -> TradingDay {
-        TradingDay(date)
+        let mut day = date;
+        while let Some(before) = day.pred_opt() {
+            day = before;
+            if self.is_trading_day(day) {
+                break;
+            }
+        }
+        TradingDay(day)
     }
 
     /// The first trading day after `date`.
     #[must_use]
     pub fn next_trading_day(&self, date: NaiveDate) -> TradingDay {
-        TradingDay(date)
+        let mut day = date;
+        while let Some(after) = day.succ_opt() {
+            day = after;
+            if self.is_trading_day(day) {
+                break;
+            }
+        }
+        TradingDay(day)
     }
 
     /// Whether there is a night session on the evening of `date`.
     #[must_use]
     pub fn has_night_session(&self, date: NaiveDate) -> bool {
-        self.is_trading_day(date)
+        let weekend_only = (self.next_trading_day(date).0 - date).num_days() <= 3;
+        self.is_trading_day(date) && weekend_only
     }
 
     /// The trading day that something received at `recv_ts` belongs to (guide 5.3: from 18:00 the
@@ -46,7 +62,15 @@ impl TradingCalendar {
     /// the next trading day).
     #[must_use]
     pub fn trading_day_of(&self, recv_ts: UnixNanos) -> TradingDay {
-        TradingDay(recv_ts.to_shanghai().date_naive())
+        use chrono::Timelike as _;
+        let local = recv_ts.to_shanghai();
+        let date = local.date_naive();
+        match local.hour() {
+            18.. => self.next_trading_day(date),
+            0..6 => self.next_trading_day(date.pred_opt().unwrap_or(date)),
+            _ if self.is_trading_day(date) => TradingDay(date),
+            _ => self.next_trading_day(date),
+        }
     }
 
     /// Whether the data covers the year of `date`; outside, weekdays count as trading days.

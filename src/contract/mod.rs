@@ -134,18 +134,21 @@ pub enum Unresolved {
 
 /// Resolves instrument ids.
 #[derive(Debug, Clone, Default)]
-pub struct ContractTable {}
+pub struct ContractTable {
+    explicit: std::collections::BTreeMap<String, Contract>,
+}
 
 impl ContractTable {
     /// The product table that is built in, with no explicit contracts.
     #[must_use]
     pub fn builtin() -> Self {
-        Self {}
+        Self::default()
     }
 
     /// Adds explicit contracts; a later one replaces an earlier one of the same id.
     pub fn extend(&mut self, contracts: impl IntoIterator<Item = Contract>) {
-        let _ = contracts.into_iter().count();
+        self.explicit
+            .extend(contracts.into_iter().map(|c| (c.instrument_id.clone(), c)));
     }
 
     /// What is known of `instrument_id` (the raw bytes of the CTP field).
@@ -153,13 +156,51 @@ impl ContractTable {
     /// # Errors
     /// When no exchange can be told for certain.
     pub fn resolve(&self, instrument_id: &[u8]) -> Result<Contract, Unresolved> {
-        let _ = instrument_id;
-        Err(Unresolved::UnknownProduct)
+        use SessionClass::{CfxBond, CfxIndex, Day, N0100, N0230, N2300};
+        let id = std::str::from_utf8(instrument_id).map_err(|_| Unresolved::Malformed)?;
+        if let Some(contract) = self.explicit.get(id) {
+            return Ok(contract.clone());
+        }
+        let product: String = id.chars().take_while(char::is_ascii_alphabetic).collect();
+        let rest = &id[product.len()..];
+        if product.is_empty() || !rest.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(Unresolved::Malformed);
+        }
+        let (exchange, multiplier, session) = match product.as_str() {
+            "rb" | "ru" => (Exchange::Shfe, 10, N2300),
+            "al" | "cu" | "zn" => (Exchange::Shfe, 5, N0100),
+            "au" => (Exchange::Shfe, 1000, N0230),
+            "sc" => (Exchange::Ine, 1000, N0230),
+            "SR" => (Exchange::Czce, 10, N2300),
+            "CF" => (Exchange::Czce, 5, N2300),
+            "AP" => (Exchange::Czce, 10, Day),
+            "j" => (Exchange::Dce, 100, N2300),
+            "m" => (Exchange::Dce, 10, N2300),
+            "si" => (Exchange::Gfex, 5, Day),
+            "IF" => (Exchange::Cffex, 300, CfxIndex),
+            "T" => (Exchange::Cffex, 10_000, CfxBond),
+            _ => return Err(Unresolved::UnknownProduct),
+        };
+        let option = rest.contains(['C', 'P']);
+        Ok(Contract {
+            instrument_id: id.to_owned(),
+            exchange,
+            product_id: product,
+            product_class: if option {
+                ProductClass::Option
+            } else {
+                ProductClass::Future
+            },
+            multiplier: Some(multiplier),
+            price_tick: None,
+            session,
+            name: None,
+        })
     }
 
     /// The explicit contracts, by id.
     pub fn explicit(&self) -> impl Iterator<Item = &Contract> {
-        std::iter::empty()
+        self.explicit.values()
     }
 
     /// BLAKE3 (hex) of everything that can change an answer: product table and explicit contracts.
