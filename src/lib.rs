@@ -9,6 +9,7 @@ pub mod encode;
 pub mod event;
 pub mod export;
 pub mod import;
+pub mod nats;
 pub mod normalize;
 pub mod pace;
 pub mod recording;

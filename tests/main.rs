@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The integration tests: one binary, one module per boundary.
+//!
+//! - `nats`: what leaves through a real `nats-server` arrives, whatever happens on the way.
+//! - `support`: the only places that start servers and speak to them.
+
+mod nats;
+mod support;

@@ -1,7 +1,20 @@
 //! Where encoded messages go. A sink sees subjects and bytes, never a tick: what is published does
 //! not depend on where.
+//!
+//! Invariant: a sink hands on every message in the order given, and counts one as confirmed only
+//! when it has reached its destination. What it cannot hand on is an error, never a gap.
+
+mod digest;
+mod jsonl;
+mod nats;
+mod null;
 
 use bytes::Bytes;
+
+pub use digest::{DigestResult, DigestSink, StreamDigest};
+pub use jsonl::JsonlSink;
+pub use nats::{NatsSink, NatsStats, NatsStop};
+pub use null::NullSink;
 
 /// One message as every sink sees it. `subject` and `payload` are cheap to clone: both are slices
 /// of shared buffers.
@@ -65,4 +78,14 @@ pub trait Sink: Send {
     /// # Errors
     /// When that cannot be found out any more.
     fn flush(&mut self) -> Result<SinkCounts, SinkError>;
+
+    /// What has been confirmed and lost so far, without waiting; good after an error too.
+    fn counts(&self) -> SinkCounts;
+
+    /// Flushes and closes: files get their final name, connections end. A sink that is dropped
+    /// without this leaves nothing half-written behind.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush), and when closing fails.
+    fn finish(self: Box<Self>) -> Result<SinkCounts, SinkError>;
 }

@@ -1,0 +1,331 @@
+//! The payload stream as lines: subject, one space, the payload bytes, a newline.
+//!
+//! A file appears under its name only when it is complete: it is written beside it and renamed by
+//! [`finish`](super::Sink::finish); a sink that fails or is dropped leaves nothing. What is not a
+//! regular file (stdout, a pipe, a device) is written directly, batch by batch, so that a reader
+//! sees a paced replay as it goes.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::{Message, Sink, SinkCounts, SinkError};
+
+const BUFFER_BYTES: usize = 256 * 1024;
+
+enum Target {
+    /// Renamed to the path when finished.
+    File(BufWriter<NamedTempFile>, PathBuf),
+    /// A pipe, a device or stdout: flushed after every batch.
+    Stream(BufWriter<Box<dyn Write + Send>>, String),
+}
+
+/// Writes `subject SPACE payload NEWLINE`.
+pub struct JsonlSink {
+    target: Target,
+    taken: u64,
+    confirmed: u64,
+    failed: bool,
+}
+
+impl std::fmt::Debug for JsonlSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JsonlSink")
+            .field("name", &self.name())
+            .field("taken", &self.taken)
+            .finish_non_exhaustive()
+    }
+}
+
+impl JsonlSink {
+    /// Writes to `path`, or to stdout when it is `-`. An existing file keeps its content until
+    /// [`finish`](Sink::finish).
+    ///
+    /// # Errors
+    /// When the folder does not exist or cannot be written.
+    pub fn create(path: &Path) -> Result<Self, SinkError> {
+        let target = if path == Path::new("-") {
+            Target::stream(Box::new(io::stdout()), "stdout".to_owned())
+        } else if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            let device = OpenOptions::new().write(true).open(path);
+            Target::stream(
+                Box::new(device.map_err(|error| io_error(path, error))?),
+                path.display().to_string(),
+            )
+        } else {
+            Target::file(path).map_err(|error| io_error(path, error))?
+        };
+        Ok(Self::to(target))
+    }
+
+    /// Writes to anything; `name` stands for it in errors.
+    #[must_use]
+    pub fn to_writer(writer: Box<dyn Write + Send>, name: &str) -> Self {
+        Self::to(Target::stream(writer, name.to_owned()))
+    }
+
+    fn to(target: Target) -> Self {
+        Self {
+            target,
+            taken: 0,
+            confirmed: 0,
+            failed: false,
+        }
+    }
+
+    fn io_error(&mut self, source: io::Error) -> SinkError {
+        self.failed = true;
+        match &self.target {
+            Target::Stream(..) if source.kind() == ErrorKind::BrokenPipe => SinkError::BrokenPipe,
+            Target::Stream(_, name) => SinkError::Io {
+                target: name.clone(),
+                source,
+            },
+            Target::File(_, path) => io_error(path, source),
+        }
+    }
+
+    fn refuse_after_failure(&mut self) -> Result<(), SinkError> {
+        if self.failed {
+            let earlier = io::Error::other("an earlier write failed");
+            return Err(self.io_error(earlier));
+        }
+        Ok(())
+    }
+}
+
+fn io_error(path: &Path, source: io::Error) -> SinkError {
+    SinkError::Io {
+        target: path.display().to_string(),
+        source,
+    }
+}
+
+impl Target {
+    fn stream(writer: Box<dyn Write + Send>, name: String) -> Self {
+        Self::Stream(BufWriter::with_capacity(BUFFER_BYTES, writer), name)
+    }
+
+    fn file(path: &Path) -> io::Result<Self> {
+        let folder = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let mut prefix = std::ffi::OsString::from(".");
+        prefix.push(path.file_name().ok_or(ErrorKind::InvalidInput)?);
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&prefix).suffix(".tmp");
+        // Temporary files are private by default; this one becomes an ordinary file.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(folder)?;
+        Ok(Self::File(
+            BufWriter::with_capacity(BUFFER_BYTES, file),
+            path.to_owned(),
+        ))
+    }
+
+    fn write(&mut self, messages: &[Message]) -> io::Result<()> {
+        match self {
+            Self::File(writer, _) => write_lines(writer, messages),
+            Self::Stream(writer, _) => {
+                write_lines(writer, messages)?;
+                writer.flush()
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(writer, _) => writer.flush(),
+            Self::Stream(writer, _) => writer.flush(),
+        }
+    }
+}
+
+fn write_lines(writer: &mut impl Write, messages: &[Message]) -> io::Result<()> {
+    for message in messages {
+        debug_assert!(
+            !message.payload.contains(&b'\n') && !message.subject.contains(&b' '),
+            "encoders give one-line payloads and subjects without spaces"
+        );
+        writer.write_all(&message.subject)?;
+        writer.write_all(b" ")?;
+        writer.write_all(&message.payload)?;
+        writer.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+impl Sink for JsonlSink {
+    fn name(&self) -> String {
+        match &self.target {
+            Target::File(_, path) => format!("jsonl:{}", path.display()),
+            Target::Stream(_, name) if name == "stdout" => "jsonl:-".to_owned(),
+            Target::Stream(_, name) => format!("jsonl:{name}"),
+        }
+    }
+
+    fn publish(&mut self, messages: &[Message]) -> Result<(), SinkError> {
+        self.refuse_after_failure()?;
+        self.taken += messages.len() as u64;
+        let written = self.target.write(messages);
+        written.map_err(|error| self.io_error(error))?;
+        if matches!(self.target, Target::Stream(..)) {
+            self.confirmed = self.taken;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<SinkCounts, SinkError> {
+        self.refuse_after_failure()?;
+        let flushed = self.target.flush();
+        flushed.map_err(|error| self.io_error(error))?;
+        self.confirmed = self.taken;
+        Ok(self.counts())
+    }
+
+    fn counts(&self) -> SinkCounts {
+        // A file that failed never gets its name, so nothing of it arrived.
+        let confirmed = match self.target {
+            Target::File(..) if self.failed => 0,
+            _ => self.confirmed,
+        };
+        SinkCounts {
+            confirmed,
+            failed: if self.failed {
+                self.taken - confirmed
+            } else {
+                0
+            },
+        }
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<SinkCounts, SinkError> {
+        let counts = self.flush()?;
+        let Target::File(writer, path) = self.target else {
+            return Ok(counts);
+        };
+        let renamed = writer
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)
+            .and_then(|file| {
+                file.as_file().sync_all()?;
+                file.persist(&path).map(drop::<File>).map_err(|e| e.error)
+            });
+        renamed.map_err(|error| io_error(&path, error))?;
+        Ok(counts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn message(subject: &'static str, payload: &'static str) -> Message {
+        Message {
+            subject: Bytes::from_static(subject.as_bytes()),
+            payload: Bytes::from_static(payload.as_bytes()),
+        }
+    }
+
+    fn two() -> [Message; 2] {
+        [message("a.b", r#"{"x":1}"#), message("c", "{}")]
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_file_has_its_lines_and_its_name_when_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.jsonl");
+        let mut sink = Box::new(JsonlSink::create(&path).unwrap());
+        sink.publish(&two()).unwrap();
+        assert_eq!(sink.flush().unwrap().confirmed, 2);
+        assert!(!path.exists(), "not before it is finished");
+        assert_eq!(sink.name(), format!("jsonl:{}", path.display()));
+        assert_eq!(sink.finish().unwrap().confirmed, 2);
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "a.b {\"x\":1}\nc {}\n"
+        );
+        assert_eq!(names(folder.path()), ["out.jsonl"]);
+    }
+
+    #[test]
+    fn a_dropped_sink_leaves_nothing_and_an_older_file_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.jsonl");
+        std::fs::write(&path, "older").unwrap();
+        let mut sink = JsonlSink::create(&path).unwrap();
+        sink.publish(&two()).unwrap();
+        drop(sink);
+        assert_eq!(names(folder.path()), ["out.jsonl"]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "older");
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let error = JsonlSink::create(Path::new("/nonexistent/folder/out.jsonl")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "writing to /nonexistent/folder/out.jsonl"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_finished_file_can_be_read_by_others_as_the_umask_says() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (path, plain) = (folder.path().join("out"), folder.path().join("plain"));
+        Box::new(JsonlSink::create(&path).unwrap())
+            .finish()
+            .unwrap();
+        std::fs::write(&plain, "").unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode(&path), mode(&plain));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_device_is_an_error_and_counts_as_failed() {
+        let mut sink = JsonlSink::create(Path::new("/dev/full")).unwrap();
+        assert!(matches!(
+            sink.publish(&two()),
+            Err(SinkError::Io { target, .. }) if target == "/dev/full"
+        ));
+        assert!(sink.publish(&two()).is_err(), "refuses after a failure");
+        assert_eq!(
+            sink.counts(),
+            SinkCounts {
+                confirmed: 0,
+                failed: 2
+            }
+        );
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_a_broken_pipe() {
+        let (reader, writer) = io::pipe().unwrap();
+        let mut sink = JsonlSink::to_writer(Box::new(writer), "pipe");
+        sink.publish(&two()).unwrap();
+        drop(reader);
+        assert!(matches!(sink.publish(&two()), Err(SinkError::BrokenPipe)));
+        assert_eq!(
+            sink.counts(),
+            SinkCounts {
+                confirmed: 2,
+                failed: 2
+            }
+        );
+    }
+}

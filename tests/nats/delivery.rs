@@ -1,0 +1,234 @@
+//! Order, completeness and honesty of the counts, over a network that works and one that does not.
+
+use std::thread;
+use std::time::Duration;
+
+use tickdeck::nats::NatsOptions;
+use tickdeck::sink::{NatsSink, Sink, SinkCounts};
+
+use super::{checked_seq, message, messages};
+use crate::support::log::captured;
+use crate::support::nats_client::RawSubscriber;
+use crate::support::nats_server::NatsServer;
+use crate::support::proxy::Proxy;
+use crate::support::wait_until;
+
+fn confirmed(count: u64) -> SinkCounts {
+    SinkCounts {
+        confirmed: count,
+        failed: 0,
+    }
+}
+
+/// Reads until every one of `from..to` was seen, and checks that first appearances are in order:
+/// what comes again must have come before. Gives the number of repetitions.
+fn receive_all(subscriber: &mut RawSubscriber, from: u64, to: u64) -> u64 {
+    let (mut next, mut again) = (from, 0);
+    while next < to {
+        let (subject, payload) = subscriber.next().expect("the server is there");
+        let seq = checked_seq(&subject, &payload);
+        assert!(seq <= next, "{seq} overtook {next}");
+        if seq == next {
+            next += 1;
+        } else {
+            again += 1;
+        }
+    }
+    again
+}
+
+#[test]
+fn a_million_messages_arrive_complete_and_in_order() {
+    const COUNT: u64 = 1_000_000;
+    let Some(server) = NatsServer::start("a million messages") else {
+        return;
+    };
+    let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
+    let receiver = thread::spawn(move || {
+        for expected in 0..COUNT {
+            let (subject, payload) = subscriber.next().expect("the server is there");
+            let sent = message(expected);
+            assert_eq!(subject.as_bytes(), sent.subject);
+            assert_eq!(payload, sent.payload);
+        }
+    });
+    let mut sink = Box::new(NatsSink::connect(&server.options()).unwrap());
+    let stats = sink.stats();
+    for from in (0..COUNT).step_by(4096) {
+        sink.publish(&messages(from, COUNT.min(from + 4096)))
+            .unwrap();
+    }
+    assert_eq!(sink.finish().unwrap(), confirmed(COUNT));
+    receiver.join().unwrap();
+    assert_eq!((stats.resent(), stats.reconnects()), (0, 0));
+}
+
+#[test]
+fn single_messages_are_confirmed_without_a_flush() {
+    let Some(server) = NatsServer::start("single messages") else {
+        return;
+    };
+    let mut sink = NatsSink::connect(&server.options()).unwrap();
+    for i in 0..3 {
+        sink.publish(&[message(i)]).unwrap();
+    }
+    wait_until("the marker comes back", || {
+        sink.counts() == confirmed(3) && sink.stats().taken() == 3
+    });
+}
+
+#[test]
+fn an_empty_sink_flushes_and_finishes() {
+    let Some(server) = NatsServer::start("an empty sink") else {
+        return;
+    };
+    let mut sink = Box::new(NatsSink::connect(&server.options()).unwrap());
+    sink.publish(&[]).unwrap();
+    assert_eq!(sink.flush().unwrap(), confirmed(0));
+    assert_eq!(sink.finish().unwrap(), confirmed(0));
+}
+
+#[test]
+fn a_connection_cut_in_mid_stream_loses_nothing_and_keeps_the_order() {
+    const COUNT: u64 = 100_000;
+    let Some(server) = NatsServer::start("a cut connection") else {
+        return;
+    };
+    let proxy = Proxy::to(server.port());
+    // Some 22 MB go through: the connection breaks several times, each time with messages under
+    // way.
+    proxy.cut_after(5_000_000);
+    let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
+    let receiver = thread::spawn(move || receive_all(&mut subscriber, 0, COUNT));
+    let (stats, log) = captured(|| {
+        let options = NatsOptions::at(&proxy.url()).unwrap();
+        let mut sink = Box::new(NatsSink::connect(&options).unwrap());
+        let stats = sink.stats();
+        for from in (0..COUNT).step_by(500) {
+            sink.publish(&messages(from, from + 500)).unwrap();
+        }
+        assert_eq!(sink.finish().unwrap(), confirmed(COUNT));
+        stats
+    });
+    let again = receiver.join().unwrap();
+    assert!(stats.reconnects() >= 3, "{stats:?}");
+    assert_eq!(proxy.accepted() as u64, stats.reconnects() + 1);
+    assert!(stats.resent() > 0, "{stats:?}");
+    assert!(again <= stats.resent(), "{again} came again, {stats:?}");
+    for line in ["nats_disconnected", "nats_resend", "nats_connected"] {
+        assert!(log.contains(line), "{line} is not in {log}");
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_and_comes_back_gets_everything() {
+    const HALF: u64 = 20_000;
+    let Some(mut server) = NatsServer::start("a killed server") else {
+        return;
+    };
+    let proxy = Proxy::to(server.port());
+    let mut sink = Box::new(NatsSink::connect(&NatsOptions::at(&proxy.url()).unwrap()).unwrap());
+    let stats = sink.stats();
+    let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
+    sink.publish(&messages(0, HALF)).unwrap();
+    assert_eq!(sink.flush().unwrap(), confirmed(HALF));
+    assert_eq!(receive_all(&mut subscriber, 0, HALF), 0);
+
+    server.kill();
+    // The second half is more than channel and window hold, so the sink blocks until the server is
+    // back. The proxy keeps it away until the subscriber is there again: core NATS does not keep
+    // messages for later subscribers.
+    proxy.close();
+    let publisher = thread::spawn(move || {
+        sink.publish(&messages(HALF, 3 * HALF)).unwrap();
+        sink.finish().unwrap()
+    });
+    server.restart();
+    let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
+    assert_eq!(stats.confirmed(), HALF, "nothing is confirmed meanwhile");
+    assert!(!publisher.is_finished());
+    proxy.reopen();
+    receive_all(&mut subscriber, HALF, 3 * HALF);
+    assert_eq!(publisher.join().unwrap(), confirmed(3 * HALF));
+    assert_eq!(stats.reconnects(), 1);
+}
+
+#[test]
+fn a_subscriber_that_sleeps_for_a_while_misses_nothing() {
+    const COUNT: u64 = 100_000;
+    let Some(server) = NatsServer::start("a slow subscriber") else {
+        return;
+    };
+    let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
+    let mut sink = Box::new(NatsSink::connect(&server.options()).unwrap());
+    sink.publish(&messages(0, COUNT)).unwrap();
+    // Everything is in the server's and the kernel's buffers before the first read.
+    assert_eq!(sink.finish().unwrap(), confirmed(COUNT));
+    assert_eq!(receive_all(&mut subscriber, 0, COUNT), 0);
+}
+
+#[test]
+fn a_stopped_sink_gives_up_and_counts_what_was_not_confirmed() {
+    let Some(mut server) = NatsServer::start("a stopped sink") else {
+        return;
+    };
+    let mut sink = NatsSink::connect(&server.options()).unwrap();
+    sink.publish(&messages(0, 10)).unwrap();
+    assert_eq!(sink.flush().unwrap(), confirmed(10));
+    server.kill();
+    let stop = sink.stop_handle();
+    let stopper = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(100));
+        stop.stop();
+    });
+    sink.publish(&messages(10, 15)).unwrap();
+    let error = sink.flush().unwrap_err().to_string();
+    assert!(
+        error.ends_with("stopped before everything was confirmed"),
+        "{error}"
+    );
+    assert!(error.contains(&server.url()), "{error}");
+    assert_eq!(
+        sink.counts(),
+        SinkCounts {
+            confirmed: 10,
+            failed: 5
+        }
+    );
+    assert!(sink.publish(&messages(15, 16)).is_err());
+    stopper.join().unwrap();
+}
+
+#[test]
+fn a_server_that_stays_away_ends_the_sink_when_a_bound_is_given() {
+    let Some(mut server) = NatsServer::start("a server that stays away") else {
+        return;
+    };
+    let options = NatsOptions {
+        reconnect_timeout: Some(Duration::from_millis(300)),
+        ..server.options()
+    };
+    let mut sink = NatsSink::connect(&options).unwrap();
+    server.kill();
+    sink.publish(&messages(0, 5)).unwrap();
+    let error = sink.flush().unwrap_err().to_string();
+    assert!(error.contains("not reachable for 0.3 s"), "{error}");
+    assert_eq!(sink.counts().failed, 5);
+}
+
+#[test]
+fn a_message_that_nats_cannot_carry_is_named() {
+    let Some(server) = NatsServer::with_config("an oversized message", "max_payload: 1000") else {
+        return;
+    };
+    let mut large = message(0);
+    large.payload = vec![b'x'; 1001].into();
+    let mut spaced = message(0);
+    spaced.subject = "market.tick.CZCE.SPD RM601".into();
+    for (bad, needle) in [(large, "(1001 bytes)"), (spaced, "SPD RM601")] {
+        let mut sink = NatsSink::connect(&server.options()).unwrap();
+        sink.publish(&[bad]).unwrap();
+        let error = sink.flush().unwrap_err().to_string();
+        assert!(error.contains(needle), "{error}");
+    }
+}

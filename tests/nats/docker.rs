@@ -1,0 +1,85 @@
+//! The same through Docker: a container made from the server's binary alone.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use testcontainers::core::{IntoContainerPort, WaitFor};
+use testcontainers::runners::{AsyncBuilder, AsyncRunner};
+use testcontainers::{GenericBuildableImage, ImageExt};
+use tickdeck::nats::NatsOptions;
+use tickdeck::sink::{NatsSink, Sink};
+
+use super::{checked_seq, messages};
+use crate::support::nats_client::RawSubscriber;
+use crate::support::{nats_server, skipped};
+
+const TEST: &str = "nats in docker";
+const COUNT: u64 = 100_000;
+
+fn engine_answers() -> bool {
+    Command::new("docker")
+        .arg("info")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Debian's server needs a C library; an image made of it alone would not start.
+fn is_static(binary: &Path) -> bool {
+    let bytes = std::fs::read(binary).unwrap();
+    !bytes
+        .windows(8)
+        .take(4096)
+        .any(|window| window == b"/ld-linu")
+}
+
+#[test]
+fn a_server_in_a_container_gets_everything_through_its_mapped_port() {
+    let Some(binary) = nats_server::binary(TEST) else {
+        return;
+    };
+    if !engine_answers() {
+        skipped(TEST, "no container engine answers `docker info`");
+        return;
+    }
+    if !is_static(&binary) {
+        skipped(TEST, "the nats-server binary is not statically linked");
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let image = GenericBuildableImage::new("tickdeck-test-nats", "latest")
+        .with_dockerfile_string(
+            "FROM scratch\nCOPY nats-server /nats-server\nEXPOSE 4222\nENTRYPOINT [\"/nats-server\"]\n",
+        )
+        .with_file(binary, "./nats-server");
+    let container = runtime
+        .block_on(async {
+            let image = image.build_image().await?;
+            image
+                .with_exposed_port(4222.tcp())
+                .with_wait_for(WaitFor::message_on_stderr("Server is ready"))
+                .with_cmd(["--addr", "0.0.0.0"])
+                .start()
+                .await
+        })
+        .unwrap();
+    let port = runtime
+        .block_on(container.get_host_port_ipv4(4222))
+        .unwrap();
+
+    let mut subscriber = RawSubscriber::connect(port, "market.tick.>");
+    let options = NatsOptions::at(&format!("nats://127.0.0.1:{port}")).unwrap();
+    let mut sink = Box::new(NatsSink::connect(&options).unwrap());
+    sink.publish(&messages(0, COUNT)).unwrap();
+    assert_eq!(sink.finish().unwrap().confirmed, COUNT);
+    for expected in 0..COUNT {
+        let (subject, payload) = subscriber.next().expect("the server is there");
+        assert_eq!(checked_seq(&subject, &payload), expected);
+    }
+    runtime.block_on(container.rm()).unwrap();
+}

@@ -1,0 +1,242 @@
+//! Every way to log in, and every way to be refused; a secret is in no error and no log line.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use tickdeck::nats::{NatsError, NatsFailure, NatsOptions, Secret};
+use tickdeck::sink::{NatsSink, Sink};
+
+use super::messages;
+use crate::support::log::captured;
+use crate::support::nats_server::NatsServer;
+
+const SECRET: &str = "hunter2-Tr0ub4dor";
+
+fn publishes(options: &NatsOptions) -> Result<(), NatsError> {
+    let mut sink = Box::new(NatsSink::connect(options)?);
+    sink.publish(&messages(0, 10)).unwrap();
+    assert_eq!(sink.finish().unwrap().confirmed, 10);
+    Ok(())
+}
+
+fn failure(error: NatsError) -> NatsFailure {
+    match error {
+        NatsError::Server { failure, .. } => failure,
+        other => panic!("{other}"),
+    }
+}
+
+/// The right login works and the wrong one is refused at once, with no secret in any text, whatever
+/// is logged.
+fn check_login(server: &NatsServer, right: &NatsOptions, wrong: &NatsOptions, secrets: &[&str]) {
+    let (result, log) = captured(|| {
+        publishes(right).unwrap();
+        (publishes(wrong), publishes(&server.options()))
+    });
+    for error in [result.0.unwrap_err(), result.1.unwrap_err()] {
+        for secret in secrets {
+            for text in [error.to_string(), format!("{error:?}"), log.clone()] {
+                assert!(!text.contains(secret), "{text}");
+            }
+        }
+        assert_eq!(failure(error), NatsFailure::LoginRefused);
+    }
+    assert!(log.contains("nats_connected"), "{log}");
+}
+
+#[test]
+fn user_and_password() {
+    let config = format!("authorization {{ user: md, password: \"{SECRET}\" }}");
+    let Some(server) = NatsServer::with_config("user and password", &config) else {
+        return;
+    };
+    let with = |password: &str| NatsOptions {
+        user: Some("md".to_owned()),
+        password: Some(Secret::new(password)),
+        ..server.options()
+    };
+    let wrong = "wr0ng-passphrase";
+    check_login(&server, &with(SECRET), &with(wrong), &[SECRET, wrong]);
+    let url = |password: &str| {
+        let url = format!("nats://md:{password}@127.0.0.1:{}", server.port());
+        NatsOptions::at(&url).unwrap()
+    };
+    check_login(&server, &url(SECRET), &url(wrong), &[SECRET, wrong]);
+}
+
+#[test]
+fn token() {
+    let config = format!("authorization {{ token: \"{SECRET}\" }}");
+    let Some(server) = NatsServer::with_config("token", &config) else {
+        return;
+    };
+    let with = |token: &str| NatsOptions {
+        token: Some(Secret::new(token)),
+        ..server.options()
+    };
+    let wrong = "wr0ng-t0ken";
+    check_login(&server, &with(SECRET), &with(wrong), &[SECRET, wrong]);
+}
+
+#[test]
+fn nkey() {
+    let (user, stranger) = (nkeys::KeyPair::new_user(), nkeys::KeyPair::new_user());
+    let config = format!(
+        "authorization {{ users: [ {{ nkey: {} }} ] }}",
+        user.public_key()
+    );
+    let Some(server) = NatsServer::with_config("nkey", &config) else {
+        return;
+    };
+    let with = |seed: &str| NatsOptions {
+        nkey: Some(Secret::new(seed)),
+        ..server.options()
+    };
+    let (right, wrong) = (user.seed().unwrap(), stranger.seed().unwrap());
+    check_login(&server, &with(&right), &with(&wrong), &[&right, &wrong]);
+}
+
+#[test]
+fn an_account_without_the_right_to_publish_is_told_so() {
+    let config = "authorization { users: [
+        { user: inboxless, password: x, permissions: { publish: \">\", subscribe: \"own.>\" } }
+        { user: tickless, password: x, permissions: { publish: \"_INBOX.>\" } }
+    ] }";
+    let Some(server) = NatsServer::with_config("permissions", config) else {
+        return;
+    };
+    let with = |user: &str| NatsOptions {
+        user: Some(user.to_owned()),
+        password: Some(Secret::new("x")),
+        ..server.options()
+    };
+    let error = NatsSink::connect(&with("inboxless")).unwrap_err();
+    assert!(
+        matches!(failure(error), NatsFailure::Permission { cause } if cause.contains("_INBOX"))
+    );
+    publishes(&NatsOptions {
+        inbox_prefix: Some("own".to_owned()),
+        ..with("inboxless")
+    })
+    .unwrap();
+
+    let mut sink = NatsSink::connect(&with("tickless")).unwrap();
+    sink.publish(&messages(0, 10)).unwrap();
+    let error = sink.flush().unwrap_err().to_string();
+    assert!(error.contains("market.tick.SHFE.s0"), "{error}");
+    assert_eq!(sink.counts().failed, 10);
+}
+
+struct Certificates {
+    ca: String,
+    cert: String,
+    key: String,
+}
+
+/// A CA and a certificate for `name` signed by it.
+fn certificates(name: &str) -> Certificates {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_key = KeyPair::generate().unwrap();
+    let ca = params.self_signed(&ca_key).unwrap().pem();
+    let issuer = Issuer::new(params, ca_key);
+    let key = KeyPair::generate().unwrap();
+    let cert = CertificateParams::new(vec![name.to_owned()])
+        .unwrap()
+        .signed_by(&key, &issuer)
+        .unwrap();
+    Certificates {
+        ca,
+        cert: cert.pem(),
+        key: key.serialize_pem(),
+    }
+}
+
+#[test]
+fn tls_with_a_client_certificate() {
+    let certificates = certificates("127.0.0.1");
+    let files = [
+        ("ca.pem", certificates.ca.as_str()),
+        ("cert.pem", &certificates.cert),
+        ("key.pem", &certificates.key),
+    ];
+    let config = "tls { cert_file: \"FOLDER/cert.pem\", key_file: \"FOLDER/key.pem\",
+        ca_file: \"FOLDER/ca.pem\", verify: true }";
+    let Some(server) = NatsServer::with_files("tls", config, &files) else {
+        return;
+    };
+    let with_ca = NatsOptions {
+        ca: Some(server.file("ca.pem")),
+        ..server.options()
+    };
+    let with_all = NatsOptions {
+        cert: Some(server.file("cert.pem")),
+        key: Some(server.file("key.pem")),
+        ..with_ca.clone()
+    };
+    publishes(&with_all).unwrap();
+    for (options, why) in [
+        (server.options(), "the CA is unknown"),
+        (with_ca, "no client certificate"),
+    ] {
+        let failure = failure(publishes(&options).unwrap_err());
+        assert!(
+            matches!(failure, NatsFailure::Tls { .. }),
+            "{why}: {failure}"
+        );
+    }
+}
+
+#[test]
+fn a_certificate_for_another_host_and_a_server_without_tls_are_refused() {
+    let certificates = certificates("elsewhere.example");
+    let files = [
+        ("ca.pem", certificates.ca.as_str()),
+        ("cert.pem", &certificates.cert),
+        ("key.pem", &certificates.key),
+    ];
+    let config = "tls { cert_file: \"FOLDER/cert.pem\", key_file: \"FOLDER/key.pem\" }";
+    let Some(server) = NatsServer::with_files("tls host", config, &files) else {
+        return;
+    };
+    let Some(plain) = NatsServer::start("tls host") else {
+        return;
+    };
+    for other in [&server, &plain] {
+        let options = NatsOptions {
+            ca: Some(server.file("ca.pem")),
+            ..other.options()
+        };
+        let failure = failure(publishes(&options).unwrap_err());
+        assert!(matches!(failure, NatsFailure::Tls { .. }), "{failure}");
+    }
+}
+
+#[test]
+fn nobody_there_is_an_error_after_the_timeout_and_retries_are_logged() {
+    // Bound but never accepting would hang; a port that was just free refuses.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let url = format!("nats://md:{SECRET}@127.0.0.1:{port}");
+    let options = NatsOptions {
+        connect_timeout: Duration::from_millis(500),
+        ..NatsOptions::at(&url).unwrap()
+    };
+    let (error, log) = captured(|| NatsSink::connect(&options).unwrap_err());
+    let text = error.to_string();
+    let expected = format!("nats server nats://127.0.0.1:{port}: not reachable for 0.5 s: ");
+    assert!(text.starts_with(&expected), "{text}");
+    for part in [
+        "nats_retry",
+        "attempt=1",
+        "attempt=2",
+        "next_backoff_ms=200",
+    ] {
+        assert!(log.contains(part), "{part} is not in {log}");
+    }
+    assert!(!log.contains(SECRET) && !text.contains(SECRET), "{log}");
+}

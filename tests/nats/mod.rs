@@ -1,0 +1,34 @@
+//! What is handed to the NATS sink arrives at a subscriber that shares no code with it.
+
+mod delivery;
+mod docker;
+mod health;
+mod login;
+
+use bytes::Bytes;
+use tickdeck::sink::Message;
+
+/// The `i`-th message of a stream over 600 subjects; payloads of some 200 bytes, all different.
+pub(crate) fn message(i: u64) -> Message {
+    let pad = usize::try_from(i % 37).unwrap();
+    Message {
+        subject: Bytes::from(format!("market.tick.SHFE.s{}", i % 600)),
+        payload: Bytes::from(format!(r#"{{"seq":{i},"pad":"{:x<1$}"}}"#, "", 160 + pad)),
+    }
+}
+
+/// Messages `from..to`.
+pub(crate) fn messages(from: u64, to: u64) -> Vec<Message> {
+    (from..to).map(message).collect()
+}
+
+/// The `seq` of a payload that [`message`] made; checks every byte of it.
+pub(crate) fn checked_seq(subject: &str, payload: &[u8]) -> u64 {
+    let text = std::str::from_utf8(payload).unwrap();
+    let digits = text.strip_prefix(r#"{"seq":"#).unwrap();
+    let i = digits.split(',').next().unwrap().parse().unwrap();
+    let expected = message(i);
+    assert_eq!(subject.as_bytes(), expected.subject);
+    assert_eq!(payload, expected.payload);
+    i
+}

@@ -1,0 +1,31 @@
+//! What tests share: each thing is built in one place, owned by the test, and gone with it.
+
+pub(crate) mod log;
+pub(crate) mod nats_client;
+pub(crate) mod nats_server;
+pub(crate) mod proxy;
+
+use std::time::Duration;
+
+/// Every wait of a test ends after this at the latest.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Says on stderr that a test did not run, and why.
+pub(crate) fn skipped(what: &str, why: &str) {
+    eprintln!("SKIPPED {what}: {why}");
+}
+
+/// Polls `condition` until it holds.
+///
+/// # Panics
+/// When it does not hold within [`DEADLINE`].
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let pause = Duration::from_millis(5);
+    let mut left = DEADLINE;
+    while !condition() {
+        left = left
+            .checked_sub(pause)
+            .unwrap_or_else(|| panic!("{what}: not within {DEADLINE:?}"));
+        std::thread::sleep(pause);
+    }
+}
