@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod calendar;
+pub mod cli;
 pub mod clock;
 pub mod contract;
 pub mod encode;
@@ -11,6 +12,7 @@ pub mod export;
 pub mod import;
 pub mod normalize;
 pub mod pace;
+pub mod progress;
 pub mod recording;
 pub mod sink;
 pub mod source;
