@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod calendar;
+pub mod cli;
 pub mod clock;
 pub mod contract;
 pub mod encode;
@@ -12,6 +13,7 @@ pub mod import;
 pub mod nats;
 pub mod normalize;
 pub mod pace;
+pub mod progress;
 pub mod recording;
 pub mod sink;
 pub mod source;
