@@ -1,7 +1,7 @@
 //! The trading calendar as data: which days trade, and which evenings have a night session
 //! (guide 5.2).
 
-use chrono::NaiveDate;
+use chrono::{Datelike, Days, NaiveDate, Timelike, Weekday};
 
 use crate::time::{TradingDay, UnixNanos};
 
@@ -19,20 +19,27 @@ impl TradingCalendar {
     /// Whether the futures exchanges trade on the day session of `date`.
     #[must_use]
     pub fn is_trading_day(&self, date: NaiveDate) -> bool {
-        let _ = date;
-        true
+        !matches!(date.weekday(), Weekday::Sat | Weekday::Sun)
     }
 
     /// The last trading day before `date`.
     #[must_use]
     pub fn prev_trading_day(&self, date: NaiveDate) -> TradingDay {
-        TradingDay(date)
+        let mut day = date - Days::new(1);
+        while !self.is_trading_day(day) {
+            day = day - Days::new(1);
+        }
+        TradingDay(day)
     }
 
     /// The first trading day after `date`.
     #[must_use]
     pub fn next_trading_day(&self, date: NaiveDate) -> TradingDay {
-        TradingDay(date)
+        let mut day = date + Days::new(1);
+        while !self.is_trading_day(day) {
+            day = day + Days::new(1);
+        }
+        TradingDay(day)
     }
 
     /// Whether there is a night session on the evening of `date`.
@@ -46,7 +53,15 @@ impl TradingCalendar {
     /// the next trading day).
     #[must_use]
     pub fn trading_day_of(&self, recv_ts: UnixNanos) -> TradingDay {
-        TradingDay(recv_ts.to_shanghai().date_naive())
+        let local = recv_ts.to_shanghai();
+        let date = local.date_naive();
+        if local.hour() >= 18 {
+            self.next_trading_day(date)
+        } else if local.hour() < 6 {
+            self.next_trading_day(date - Days::new(1))
+        } else {
+            self.next_trading_day(date - Days::new(1))
+        }
     }
 
     /// Whether the data covers the year of `date`; outside, weekdays count as trading days.

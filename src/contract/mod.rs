@@ -153,8 +153,27 @@ impl ContractTable {
     /// # Errors
     /// When no exchange can be told for certain.
     pub fn resolve(&self, instrument_id: &[u8]) -> Result<Contract, Unresolved> {
-        let _ = instrument_id;
-        Err(Unresolved::UnknownProduct)
+        let id = std::str::from_utf8(instrument_id).map_err(|_| Unresolved::Malformed)?;
+        let root: String = id.chars().take_while(char::is_ascii_alphabetic).collect();
+        let exchange = match root.as_str() {
+            "AP" | "SR" | "CF" | "RM" | "MA" | "OI" | "SF" | "WH" | "ZC" => Exchange::Czce,
+            "IF" | "IC" | "IH" | "T" => Exchange::Cffex,
+            "ru" | "rb" | "cu" | "al" | "au" | "bu" | "hc" | "ni" | "pb" | "zn" => Exchange::Shfe,
+            "a" | "b" | "bb" | "c" | "fb" | "i" | "j" | "jm" | "l" | "m" | "p" | "pp" | "v" => {
+                Exchange::Dce
+            }
+            _ => return Err(Unresolved::UnknownProduct),
+        };
+        Ok(Contract {
+            instrument_id: id.to_owned(),
+            exchange,
+            product_id: root,
+            product_class: ProductClass::Future,
+            multiplier: None,
+            price_tick: None,
+            session: SessionClass::N2300,
+            name: None,
+        })
     }
 
     /// The explicit contracts, by id.
