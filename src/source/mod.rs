@@ -24,4 +24,13 @@ pub enum SourceError {
         #[source]
         source: std::io::Error,
     },
+    /// A dump could not be imported.
+    #[error(transparent)]
+    Import(Box<crate::import::ImportError>),
+}
+
+impl From<crate::import::ImportError> for SourceError {
+    fn from(error: crate::import::ImportError) -> Self {
+        Self::Import(Box::new(error))
+    }
 }
