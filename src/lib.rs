@@ -13,6 +13,7 @@ pub mod import;
 pub mod nats;
 pub mod normalize;
 pub mod pace;
+pub mod pipeline;
 pub mod progress;
 pub mod recording;
 pub mod sink;

@@ -1,1 +1,11 @@
-//! Events as CSV and JSONL.
+//! Events as text that other tools read: CSV ([`csv`]) and JSON lines ([`jsonl`]).
+//!
+//! Invariant: our own two forms read back bit for bit (every NaN, `-0.0`, `DBL_MAX`, text that is
+//! not UTF-8) through the import dialects `tickdeck` and `ctp-jsonl`. The writers know nothing of
+//! recordings or files: events in, bytes out.
+
+pub mod csv;
+pub mod jsonl;
+#[cfg(test)]
+mod tests;
+mod value;

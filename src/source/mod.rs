@@ -30,6 +30,15 @@ pub enum SourceError {
     /// A recording could not be read.
     #[error(transparent)]
     Recording(#[from] RecordingError),
+    /// A dump could not be imported.
+    #[error(transparent)]
+    Import(Box<crate::import::ImportError>),
+}
+
+impl From<crate::import::ImportError> for SourceError {
+    fn from(error: crate::import::ImportError) -> Self {
+        Self::Import(Box::new(error))
+    }
 }
 
 #[cfg(test)]

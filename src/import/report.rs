@@ -1,0 +1,70 @@
+//! What an import read, skipped and assumed: for the closing summary and the manifest.
+
+use std::collections::BTreeSet;
+
+use crate::import::dialect::Dialect;
+use crate::import::stamp::RecvTsRule;
+
+/// Messages of skipped rows that are kept.
+pub(crate) const BAD_ROW_MESSAGES_MAX: usize = 10;
+
+/// What happened so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImportReport {
+    /// One entry a file or tar member, in the order given.
+    pub inputs: Vec<InputReport>,
+    /// Bytes of decompressed input that were read.
+    pub bytes_read: u64,
+    /// Bytes of decompressed input in all.
+    pub bytes_total: u64,
+    /// The first few messages of rows that were skipped.
+    pub bad_rows: Vec<String>,
+}
+
+/// What happened to one file or tar member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputReport {
+    /// Path, with the member when it is in a tar.
+    pub name: String,
+    /// Its dialect; `None` for an empty file.
+    pub dialect: Option<Dialect>,
+    /// Rows that became events.
+    pub rows: u64,
+    /// Bad rows that were left out.
+    pub skipped: u64,
+    /// How `recv_ts` came about: no entry before the first row, two when rows differ.
+    pub recv_ts_rules: Vec<RecvTsRule>,
+}
+
+impl ImportReport {
+    /// Rows that became events, over all inputs.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.inputs.iter().map(|input| input.rows).sum()
+    }
+
+    /// Bad rows that were left out, over all inputs.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.inputs.iter().map(|input| input.skipped).sum()
+    }
+
+    /// The dialects found, each once, in the order of [`Dialect::ALL`].
+    #[must_use]
+    pub fn dialects(&self) -> Vec<Dialect> {
+        let found: BTreeSet<_> = self
+            .inputs
+            .iter()
+            .filter_map(|input| input.dialect)
+            .collect();
+        found.into_iter().collect()
+    }
+
+    /// The rules by which `recv_ts` came about, each once.
+    #[must_use]
+    pub fn recv_ts_rules(&self) -> Vec<RecvTsRule> {
+        let rules = self.inputs.iter().flat_map(|input| &input.recv_ts_rules);
+        let found: BTreeSet<_> = rules.copied().collect();
+        found.into_iter().collect()
+    }
+}
