@@ -1,0 +1,108 @@
+//! `tickdeck cat`: the events of a recording, one line each.
+
+use std::io::Write;
+
+use super::Context;
+use super::args::{CatArgs, NormalizeArgs};
+use super::inputs::{Inputs, Reference, Selection};
+use super::outcome::{Outcome, stdout};
+use crate::event::{Event, EventKind, RawTick};
+use crate::export::JsonlWriter;
+use crate::source::TickLimit;
+
+/// Events read at a time.
+const BATCH_EVENTS: usize = 512;
+
+/// Runs the verb.
+pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> {
+    let inputs = Inputs::open(&args.recordings, false)?;
+    let reference = Reference::new(&NormalizeArgs::default(), &inputs.recordings)?;
+    let selection = Selection::new(&args.select, &inputs, &reference)?;
+    let mut source = inputs.source(&selection.filter, None);
+    if let Some(count) = selection.count {
+        source = Box::new(TickLimit::new(source, count));
+    }
+    let mut json = args.json.json.then(|| JsonlWriter::new(stdout()));
+    let mut out = stdout();
+    if json.is_none() {
+        print_header(&mut out)?;
+    }
+    let mut batch = Vec::with_capacity(BATCH_EVENTS);
+    loop {
+        batch.clear();
+        source.next_batch(&mut batch, BATCH_EVENTS)?;
+        if batch.is_empty() {
+            break;
+        }
+        match &mut json {
+            Some(json) => json.write(&batch)?,
+            None => batch.iter().try_for_each(|event| print_event(&mut out, event))?,
+        }
+    }
+    if let Some(json) = json {
+        json.finish()?.flush()?;
+    }
+    out.flush()?;
+    Ok(Outcome::Done)
+}
+
+fn print_header(out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "{:>8} {:<26} {:<14} {:<8} {:<12} {:>10} {:>10} {:>12} {:>10} {:>6} {:>10} {:>6}",
+        "seq",
+        "recv_ts (+08:00)",
+        "instrument",
+        "day",
+        "time",
+        "last",
+        "volume",
+        "oi",
+        "bid",
+        "size",
+        "ask",
+        "size"
+    )
+}
+
+fn print_event(out: &mut impl Write, event: &Event) -> std::io::Result<()> {
+    let recv = event.recv_ts.to_shanghai().format("%Y-%m-%d %H:%M:%S%.6f");
+    match &event.kind {
+        EventKind::Session(session) => writeln!(
+            out,
+            "{:>8} {recv:<26} -- {} {}",
+            event.seq,
+            session.kind(),
+            session.detail()
+        ),
+        EventKind::Tick(tick) => print_tick(out, event, &recv.to_string(), tick),
+    }
+}
+
+fn print_tick(
+    out: &mut impl Write,
+    event: &Event,
+    recv: &str,
+    tick: &RawTick,
+) -> std::io::Result<()> {
+    let time = format!("{}.{:03}", tick.update_time, tick.update_millisec);
+    writeln!(
+        out,
+        "{:>8} {recv:<26} {:<14} {:<8} {time:<12} {:>10} {:>10} {:>12} {:>10} {:>6} {:>10} {:>6}",
+        event.seq,
+        tick.instrument_id,
+        tick.trading_day,
+        price(tick.last_price),
+        tick.volume,
+        price(tick.open_interest),
+        price(tick.bid_price1),
+        tick.bid_volume1,
+        price(tick.ask_price1),
+        tick.ask_volume1,
+    )
+}
+
+/// A price as it is stored; CTP's DBL_MAX as `-`.
+fn price(price: f64) -> String {
+    if price.abs() == f64::MAX { "-".into() } else { price.to_string() }
+}

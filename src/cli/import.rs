@@ -1,0 +1,82 @@
+//! `tickdeck import`: CSV dumps of CTP ticks as a recording.
+
+use std::io::Write as _;
+
+use super::Context;
+use super::args::{ImportArgs, NormalizeArgs};
+use super::inputs::Reference;
+use super::outcome::{Outcome, UsageError, stdout};
+use super::outputs::{copy, recording_options, session_of};
+use super::render::print_made;
+use crate::import::{Dialect, ImportOptions, ImportSource};
+use crate::recording::{RecordingWriter, SourceInfo};
+
+/// Bad rows that are printed; the rest is counted.
+const BAD_ROWS_SHOWN: usize = 5;
+
+/// Runs the verb.
+pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcome> {
+    context.handle_signals()?;
+    let normalize = NormalizeArgs {
+        calendar: args.calendar.clone(),
+        ..NormalizeArgs::default()
+    };
+    let reference = Reference::new(&normalize, &[])?;
+    let options = ImportOptions {
+        dialect: dialect(args)?,
+        trading_day: args.trading_day,
+        symbol: args.symbol.clone(),
+        skip_bad: args.skip_bad,
+    };
+    let mut source = ImportSource::open(
+        &args.files,
+        options,
+        reference.contracts.clone(),
+        reference.calendar.clone(),
+    )?;
+    let info = source_info(&source);
+    let session = session_of(&args.output.output);
+    let writer = RecordingWriter::create(
+        &args.output.output,
+        recording_options(&args.output, &args.roll, &reference, session, info),
+    )?;
+    let manifest = copy(context, "import", None, &mut source, writer)?;
+    print_made(&args.output.output, &manifest)?;
+    let report = source.report();
+    if report.skipped() == 0 {
+        return Ok(Outcome::Done);
+    }
+    let mut out = stdout();
+    writeln!(out, "skipped    {} rows that could not be read", report.skipped())?;
+    for row in report.bad_rows.iter().take(BAD_ROWS_SHOWN) {
+        writeln!(out, "           {row}")?;
+    }
+    out.flush()?;
+    Ok(Outcome::Lossy)
+}
+
+fn dialect(args: &ImportArgs) -> anyhow::Result<Option<Dialect>> {
+    args.dialect
+        .as_deref()
+        .map(|name| {
+            name.parse().map_err(|_| {
+                let known = Dialect::list();
+                UsageError::new(format!("no dialect {name:?}; known are {known}")).into()
+            })
+        })
+        .transpose()
+}
+
+fn source_info(source: &ImportSource) -> SourceInfo {
+    let report = source.report();
+    let words = |words: Vec<String>| words.join(",");
+    let dialects = report.dialects().iter().map(ToString::to_string).collect();
+    let rules = report.recv_ts_rules().iter().map(ToString::to_string).collect();
+    SourceInfo {
+        kind: "import".into(),
+        detail: format!("dialect={}", words(dialects)),
+        payload_source: "ctp".into(),
+        recv_ts: words(rules),
+        ..SourceInfo::default()
+    }
+}

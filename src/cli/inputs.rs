@@ -1,0 +1,335 @@
+//! What verbs read: recordings, the tables in force, and the selection of events.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::args::{NormalizeArgs, SelectArgs, duration_ns};
+use super::outcome::UsageError;
+use super::select::SymbolGlobs;
+use super::time_spec::TimeSpec;
+use crate::calendar::TradingCalendar;
+use crate::contract::{ContractTable, ProductTable, read_contract_file};
+use crate::encode::PayloadSource;
+use crate::event::InstrumentId;
+use crate::recording::{EventFilter, Finding, MissingPart, Recording, RecordingError, Status};
+use crate::source::{MergeSource, Source, SourceError};
+use crate::time::{TradingDay, UnixNanos};
+
+/// Recordings that are read together.
+#[derive(Debug, Clone)]
+pub(super) struct Inputs {
+    pub(super) recordings: Vec<Recording>,
+}
+
+impl Inputs {
+    /// Opens them all before anything else happens.
+    pub(super) fn open(paths: &[PathBuf], salvage: bool) -> anyhow::Result<Self> {
+        let recordings = paths
+            .iter()
+            .map(|path| {
+                if salvage {
+                    Recording::open_salvage(path)
+                } else {
+                    Recording::open(path)
+                }
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        for recording in &recordings {
+            if recording.status() == Status::Recording {
+                tracing::warn!(
+                    event = "recording_unfinished",
+                    recording = %recording.path().display(),
+                    "its writer is still at work or was killed: what is sealed is read"
+                );
+            }
+        }
+        Ok(Self { recordings })
+    }
+
+    /// Segments whose bytes are not what was written.
+    pub(super) fn damage(&self) -> Vec<Finding> {
+        self.recordings
+            .iter()
+            .flat_map(Recording::damaged_segments)
+            .collect()
+    }
+
+    /// Session ids, joined.
+    pub(super) fn session(&self) -> String {
+        let ids: Vec<&str> = self.recordings.iter().map(Recording::session).collect();
+        ids.join("+")
+    }
+
+    /// What the payloads say in `source`.
+    pub(super) fn payload_source(&self) -> anyhow::Result<PayloadSource> {
+        let mut sources = self.recordings.iter().map(|r| r.source().payload_source());
+        let first = sources.next().unwrap_or_default();
+        if sources.any(|source| source != first) {
+            return Err(UsageError::new(
+                "synthetic and real recordings cannot be put together: the payloads would not say \
+                 which tick is which; play them one after the other",
+            )
+            .into());
+        }
+        Ok(first)
+    }
+
+    /// First receive time of all.
+    fn start(&self) -> anyhow::Result<Option<UnixNanos>> {
+        let mut start = None;
+        for recording in &self.recordings {
+            if let Some((first, _)) = recording.time_range()? {
+                start = Some(start.map_or(first, |start: UnixNanos| start.min(first)));
+            }
+        }
+        Ok(start)
+    }
+
+    /// The one trading day that a time of day is meant in.
+    fn trading_day(&self, calendar: &TradingCalendar) -> anyhow::Result<TradingDay> {
+        let mut days: Vec<String> = self
+            .recordings
+            .iter()
+            .filter_map(Recording::manifest)
+            .flat_map(|manifest| manifest.trading_days.iter().cloned())
+            .collect();
+        days.sort();
+        days.dedup();
+        match &days[..] {
+            [] => {
+                let start = self.start()?.unwrap_or_default();
+                Ok(calendar.trading_day_of(start))
+            }
+            [day] => {
+                let day = day.parse().with_context(|| format!("trading day {day:?}"))?;
+                Ok(TradingDay(day))
+            }
+            days => Err(UsageError::new(format!(
+                "a time of day is ambiguous in {} trading days ({} to {}): give the date too, as \
+                 in {}T09:00:00+08:00",
+                days.len(),
+                days[0],
+                days[days.len() - 1],
+                days[0]
+            ))
+            .into()),
+        }
+    }
+
+    /// Upper bound of the events that will come.
+    pub(super) fn estimate(&self, filter: &EventFilter) -> Option<u64> {
+        self.recordings
+            .iter()
+            .map(|recording| recording.estimate(filter).ok())
+            .sum()
+    }
+
+    /// One source over all of them. One recording keeps its `seq`; several are merged and
+    /// renumbered.
+    pub(super) fn source(&self, filter: &EventFilter, salvage: Option<&Salvaged>) -> Box<dyn Source> {
+        let mut sources: Vec<Box<dyn Source>> = self
+            .recordings
+            .iter()
+            .map(|recording| -> Box<dyn Source> {
+                let reader = recording
+                    .reader(filter.clone())
+                    .salvage(salvage.is_some());
+                match salvage {
+                    Some(salvaged) => Box::new(SalvageSource {
+                        reader,
+                        reported: 0,
+                        salvaged: salvaged.clone(),
+                    }),
+                    None => Box::new(reader),
+                }
+            })
+            .collect();
+        if sources.len() == 1
+            && let Some(source) = sources.pop()
+        {
+            return source;
+        }
+        Box::new(MergeSource::new(sources))
+    }
+}
+
+/// What `--salvage` could not play, shared with the source thread.
+pub(super) type Salvaged = Arc<std::sync::Mutex<Vec<MissingPart>>>;
+
+struct SalvageSource {
+    reader: crate::recording::RecordingReader,
+    reported: usize,
+    salvaged: Salvaged,
+}
+
+impl Source for SalvageSource {
+    fn next_batch(
+        &mut self,
+        batch: &mut Vec<crate::event::Event>,
+        max: usize,
+    ) -> Result<(), SourceError> {
+        let result = self.reader.next_batch(batch, max);
+        let missing = &self.reader.missing()[self.reported..];
+        if !missing.is_empty() {
+            self.reported += missing.len();
+            // A poisoned lock only means that another thread died while it pushed: the list is fine.
+            let mut all = self.salvaged.lock().unwrap_or_else(|lock| lock.into_inner());
+            all.extend_from_slice(missing);
+        }
+        result
+    }
+}
+
+/// Contract table and calendar in force.
+#[derive(Debug, Clone)]
+pub(super) struct Reference {
+    pub(super) contracts: Arc<ContractTable>,
+    pub(super) calendar: Arc<TradingCalendar>,
+}
+
+impl Reference {
+    /// Built-in tables, then the recordings' own copies, then what the user gave.
+    pub(super) fn new(args: &NormalizeArgs, recordings: &[Recording]) -> anyhow::Result<Self> {
+        let mut contracts = match &args.products {
+            None => ContractTable::builtin(),
+            Some(path) => ContractTable::with_products(read_products(path)?),
+        };
+        for recording in recordings {
+            recording.contracts(&mut contracts)?;
+        }
+        if let Some(path) = &args.contracts {
+            let file = read_contract_file(path, contracts.products())
+                .map_err(|error| UsageError::caused_by("--contracts cannot be used", error))?;
+            contracts.extend(file);
+        }
+        Ok(Self {
+            contracts: Arc::new(contracts),
+            calendar: Arc::new(calendar(args.calendar.as_deref(), recordings)?),
+        })
+    }
+}
+
+fn read_products(path: &Path) -> anyhow::Result<ProductTable> {
+    let read = || -> anyhow::Result<ProductTable> {
+        Ok(ProductTable::parse(&std::fs::read_to_string(path)?)?)
+    };
+    read().map_err(|error| {
+        UsageError::caused_by(format!("--products {} cannot be used", path.display()), error).into()
+    })
+}
+
+/// The calendar of `--calendar`, else the recordings' own, else the built-in one.
+pub(super) fn calendar(
+    file: Option<&Path>,
+    recordings: &[Recording],
+) -> anyhow::Result<TradingCalendar> {
+    if let Some(path) = file {
+        let read = || -> anyhow::Result<TradingCalendar> {
+            let newer = TradingCalendar::parse(&std::fs::read_to_string(path)?)?;
+            Ok(TradingCalendar::builtin().overlaid_with(&newer))
+        };
+        return read().map_err(|error| {
+            let message = format!("--calendar {} cannot be used", path.display());
+            UsageError::caused_by(message, error).into()
+        });
+    }
+    let mut own = None;
+    for recording in recordings {
+        if let Some(next) = recording.calendar()? {
+            own = Some(match own {
+                None => next,
+                Some(calendar) => TradingCalendar::overlaid_with(&calendar, &next),
+            });
+        }
+    }
+    Ok(own.unwrap_or_else(TradingCalendar::builtin))
+}
+
+/// The events that `select` names.
+pub(super) struct Selection {
+    pub(super) filter: EventFilter,
+    pub(super) count: Option<u64>,
+}
+
+impl Selection {
+    /// Resolves times and globs against what was opened.
+    pub(super) fn new(
+        select: &SelectArgs,
+        inputs: &Inputs,
+        reference: &Reference,
+    ) -> anyhow::Result<Self> {
+        let resolve = |flag: &str, spec: TimeSpec| -> anyhow::Result<UnixNanos> {
+            let day = match spec {
+                TimeSpec::At(at) => return Ok(at),
+                TimeSpec::InTradingDay(_) => inputs.trading_day(&reference.calendar)?,
+            };
+            spec.resolve(day, &reference.calendar)
+                .ok_or_else(|| UsageError::new(format!("{flag} is outside the years 1678 to 2261")).into())
+        };
+        let first = || -> anyhow::Result<UnixNanos> { Ok(inputs.start()?.unwrap_or_default()) };
+        let start = match (select.start, select.start_offset) {
+            (Some(spec), _) => Some(resolve("--start", spec)?),
+            (None, Some(offset)) => Some(first()?.plus(duration_ns(offset))),
+            (None, None) => None,
+        };
+        let end = match (select.end, select.duration) {
+            (Some(spec), _) => Some(resolve("--end", spec)?),
+            (None, Some(span)) => {
+                let from = start.map_or_else(first, Ok)?;
+                Some(from.plus(duration_ns(span)))
+            }
+            (None, None) => None,
+        };
+        if let (Some(start), Some(end)) = (start, end)
+            && start >= end
+        {
+            return Err(UsageError::new(format!("the start {start} is not before the end {end}")).into());
+        }
+        let filter = EventFilter {
+            start,
+            end,
+            instruments: instruments(select, reference)?,
+        };
+        Ok(Self {
+            filter,
+            count: select.count,
+        })
+    }
+}
+
+fn instruments(
+    select: &SelectArgs,
+    reference: &Reference,
+) -> anyhow::Result<Option<crate::recording::InstrumentPredicate>> {
+    if select.symbols.is_empty() && select.exchange.is_empty() {
+        return Ok(None);
+    }
+    let globs = SymbolGlobs::new(&select.symbols)
+        .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))?;
+    let exchanges = select.exchange.clone();
+    let contracts = reference.contracts.clone();
+    Ok(Some(Arc::new(move |id: &InstrumentId| {
+        let exchange = contracts.resolve(id.as_bytes()).ok().map(|c| c.exchange);
+        let exchange_wanted =
+            exchanges.is_empty() || exchange.is_some_and(|exchange| exchanges.contains(&exchange));
+        exchange_wanted && globs.matches(id.as_bytes(), exchange)
+    })))
+}
+
+/// Refuses what is damaged, with every finding.
+pub(super) fn refuse_damage(findings: &[Finding]) -> anyhow::Result<()> {
+    let Some(first) = findings.first() else {
+        return Ok(());
+    };
+    let more = match findings.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more, see `tickdeck verify`)"),
+    };
+    Err(RecordingError::Damaged {
+        path: first.file.clone(),
+        problem: format!("{}{more}; --salvage plays what is intact", first.problem),
+    }
+    .into())
+}

@@ -1,0 +1,35 @@
+//! `tickdeck merge`: several recordings as one, by (receive time, order of arguments, seq).
+
+use super::Context;
+use super::args::{MergeArgs, NormalizeArgs};
+use super::inputs::{Inputs, Reference, refuse_damage};
+use super::outcome::Outcome;
+use super::outputs::{copy, recording_options, session_of};
+use super::render::print_made;
+use crate::recording::{EventFilter, RecordingWriter, SourceInfo};
+
+/// Runs the verb.
+pub(super) fn run(context: &Context, args: &MergeArgs) -> anyhow::Result<Outcome> {
+    context.handle_signals()?;
+    let inputs = Inputs::open(&args.recordings, false)?;
+    refuse_damage(&inputs.damage())?;
+    inputs.payload_source()?;
+    let reference = Reference::new(&NormalizeArgs::default(), &inputs.recordings)?;
+    let first = inputs.recordings[0].source();
+    let info = SourceInfo {
+        kind: "merge".into(),
+        detail: format!("of={}", inputs.session()),
+        ..first.clone()
+    };
+    let session = session_of(&args.output.output);
+    let writer = RecordingWriter::create(
+        &args.output.output,
+        recording_options(&args.output, &args.roll, &reference, session, info),
+    )?;
+    let all = EventFilter::default();
+    let total = inputs.estimate(&all);
+    let mut source = inputs.source(&all, None);
+    let manifest = copy(context, "merge", total, source.as_mut(), writer)?;
+    print_made(&args.output.output, &manifest)?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,184 @@
+//! What verbs write to: recordings, sinks, the health responder.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Context;
+use super::args::{
+    JsonlTarget, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SinkSpec, duration_ns,
+};
+use super::inputs::Reference;
+use super::outcome::{UsageError, stdout};
+use crate::encode::PayloadSource;
+use crate::event::Event;
+use crate::nats::{HealthOptions, HealthResponder, NatsOptions};
+use crate::normalize::Flags;
+use crate::pipeline::{PublisherOptions, PublisherStats};
+use crate::progress::Position;
+use crate::recording::{Manifest, RecordingOptions, RecordingWriter, Rolling, SourceInfo};
+use crate::sink::{DigestSink, JsonlSink, NatsSink, NullSink, Sink};
+use crate::source::Source;
+
+/// Events moved at a time by the verbs that write recordings.
+const COPY_EVENTS: usize = 4096;
+
+/// The session id of a new recording: the name of its folder.
+pub(super) fn session_of(output: &Path) -> String {
+    let name = output.file_name().unwrap_or_default().to_string_lossy();
+    if name.is_empty() { "session".into() } else { name.into_owned() }
+}
+
+/// Options of a new recording.
+pub(super) fn recording_options(
+    output: &OutputArgs,
+    roll: &RollArgs,
+    reference: &Reference,
+    session: String,
+    source: SourceInfo,
+) -> RecordingOptions {
+    let default = Rolling::default();
+    RecordingOptions {
+        session,
+        source,
+        contracts: reference.contracts.clone(),
+        calendar: reference.calendar.clone(),
+        rolling: Rolling {
+            max_rows: roll.max_rows.unwrap_or(default.max_rows),
+            max_span: roll.max_duration.map(duration_ns),
+            ..default
+        },
+        overwrite: output.force,
+        keep_partial: false,
+    }
+}
+
+/// Writes everything that `source` yields. Stopped by the user, it takes back what it wrote.
+pub(super) fn copy(
+    context: &Context,
+    verb: &str,
+    total: Option<u64>,
+    source: &mut dyn Source,
+    mut writer: RecordingWriter,
+) -> anyhow::Result<Manifest> {
+    let mut progress = context.progress(verb, total);
+    let mut batch: Vec<Event> = Vec::with_capacity(COPY_EVENTS);
+    let mut events = 0;
+    loop {
+        batch.clear();
+        source.next_batch(&mut batch, COPY_EVENTS)?;
+        if batch.is_empty() {
+            break;
+        }
+        writer.write(&batch)?;
+        events += batch.len() as u64;
+        progress.at(Position {
+            events,
+            lag_ns: None,
+        });
+        if context.control.is_stopped() {
+            progress.finish();
+            anyhow::bail!("{verb} was interrupted after {events} events; nothing was kept");
+        }
+    }
+    let manifest = writer.finish()?;
+    progress.finish();
+    Ok(manifest)
+}
+
+/// How ticks become messages.
+pub(super) fn publisher_options(
+    normalize: &NormalizeArgs,
+    sinks: &SinkArgs,
+    source: PayloadSource,
+    reference: &Reference,
+) -> PublisherOptions {
+    PublisherOptions {
+        payload: normalize.payload.into(),
+        source,
+        subject_prefix: sinks.subject_prefix.clone(),
+        drop: drop_flags(normalize),
+        contracts: reference.contracts.clone(),
+        calendar: reference.calendar.clone(),
+    }
+}
+
+/// The flags of `--drop` as a set.
+pub(super) fn drop_flags(normalize: &NormalizeArgs) -> Flags {
+    let mut flags = Flags::default();
+    for flag in &normalize.drop {
+        flags.insert((*flag).into());
+    }
+    flags
+}
+
+/// Opens the sinks, NATS last: it is the one that others see.
+pub(super) fn open_sinks(args: &SinkArgs, nats: &NatsOptions) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    for spec in &args.sinks {
+        match spec {
+            SinkSpec::Nats => {}
+            SinkSpec::Jsonl(JsonlTarget::Stdout) => {
+                sinks.push(Box::new(JsonlSink::to_writer(Box::new(stdout()), "stdout")));
+            }
+            SinkSpec::Jsonl(JsonlTarget::Path(path)) => sinks.push(Box::new(JsonlSink::create(path)?)),
+            SinkSpec::Digest => sinks.push(Box::new(DigestSink::new())),
+            SinkSpec::Null => sinks.push(Box::new(NullSink::new())),
+        }
+    }
+    if publishes_to_nats(args) {
+        sinks.push(Box::new(NatsSink::connect(nats)?));
+    }
+    Ok(sinks)
+}
+
+/// Whether one of the sinks is NATS.
+pub(super) fn publishes_to_nats(args: &SinkArgs) -> bool {
+    args.sinks.contains(&SinkSpec::Nats)
+}
+
+/// NATS options from flags and environment, checked before anything else happens.
+pub(super) fn nats_options(args: &NatsArgs) -> anyhow::Result<NatsOptions> {
+    let build = || -> anyhow::Result<NatsOptions> {
+        let options = NatsOptions {
+            servers: args.nats_url.expose().parse()?,
+            user: args.nats_user.clone(),
+            password: args.nats_password.clone(),
+            token: args.nats_token.clone(),
+            creds: args.nats_creds.clone(),
+            nkey: args.nats_nkey.clone(),
+            ca: args.nats_ca.clone(),
+            cert: args.nats_cert.clone(),
+            key: args.nats_key.clone(),
+            connect_timeout: args.connect_timeout,
+            ..NatsOptions::default()
+        };
+        options.check()?;
+        Ok(options)
+    };
+    build().map_err(|error| UsageError::caused_by("the NATS options cannot be used", error).into())
+}
+
+/// Answers `health.check` while a session publishes.
+pub(super) fn start_health(
+    nats: &NatsOptions,
+    session: &str,
+    verb: &'static str,
+    stats: Arc<PublisherStats>,
+) -> anyhow::Result<HealthResponder> {
+    let session = session.to_owned();
+    let snapshot = move || {
+        serde_json::json!({
+            "session": session,
+            "verb": verb,
+            "received": stats.received.load(Ordering::Relaxed),
+            "published": stats.published.load(Ordering::Relaxed),
+            "failed": stats.failed.load(Ordering::Relaxed),
+        })
+    };
+    Ok(HealthResponder::start(
+        nats,
+        &HealthOptions::default(),
+        Box::new(snapshot),
+    )?)
+}

@@ -1,0 +1,140 @@
+//! What `replay` and `record` share: a source through the pipeline, with progress, health answers
+//! and a closing summary.
+
+use crate::clock::Clock as _;
+use crate::nats::NatsOptions;
+use crate::pace::{ClockTicks, PaceDriver, PaceOptions, PaceReport};
+use crate::pipeline::{
+    LatenessMs, Ledger, PlayError, PlayOptions, Player, Progress, Publisher, Summary,
+};
+use crate::progress::Position;
+use crate::recording::RecordingWriter;
+use crate::source::Source;
+use crate::time::{NANOS_PER_MILLI, NANOS_PER_SECOND};
+
+use super::Context;
+use super::outputs::start_health;
+
+/// How a run is to go.
+pub(super) struct PlaySetup {
+    pub(super) verb: &'static str,
+    pub(super) session: String,
+    pub(super) pace: PaceOptions,
+    pub(super) looping: bool,
+    pub(super) clock_ticks: Option<ClockTicks>,
+    pub(super) options: PlayOptions,
+    pub(super) total: Option<u64>,
+    /// Where to answer `health.check`; `None` when nothing goes to NATS.
+    pub(super) health: Option<NatsOptions>,
+}
+
+/// What a run came to.
+pub(super) struct Played {
+    pub(super) summary: Summary,
+    /// What ended it early; the summary is valid all the same.
+    pub(super) error: Option<anyhow::Error>,
+}
+
+/// Plays `source` until it ends or the user stops it; with `looping` again and again.
+pub(super) fn play(
+    context: &Context,
+    setup: PlaySetup,
+    mut publisher: Publisher,
+    mut recorder: Option<&mut RecordingWriter>,
+    source: &mut dyn FnMut() -> anyhow::Result<Box<dyn Source>>,
+) -> anyhow::Result<Played> {
+    let health = setup
+        .health
+        .as_ref()
+        .map(|nats| start_health(nats, &setup.session, setup.verb, publisher.stats()))
+        .transpose()?;
+    let mut pacer = PaceDriver::new(setup.pace, context.clock.clone(), context.control.clone());
+    let mut progress = context.progress(setup.verb, setup.total.filter(|_| !setup.looping));
+    let started = context.clock.now();
+    let mut on_progress = |at: Progress| {
+        progress.at(Position {
+            events: at.events,
+            lag_ns: at.lag_ns,
+        });
+    };
+    let mut player = Player {
+        options: setup.options,
+        pacer: &mut pacer,
+        control: &context.control,
+        publisher: &mut publisher,
+        recorder: recorder.as_deref_mut(),
+        clock_ticks: setup.clock_ticks,
+        on_progress: &mut on_progress,
+        ticks: 0,
+        events: 0,
+    };
+    let played = play_passes(&mut player, setup.looping, source);
+    let report = pacer.report();
+    let (ledger, digest, sink_error) = publisher.finish();
+    let elapsed_ns = context.clock.now().since(started);
+    progress.finish();
+    if let Some(health) = health {
+        health.stop();
+    }
+    let error = match (played, sink_error) {
+        (Err(error), _) => Some(error),
+        (Ok(()), Some(error)) => Some(error.into()),
+        (Ok(()), None) => None,
+    };
+    Ok(Played {
+        summary: summary(setup.session, &ledger, digest, &report, elapsed_ns),
+        error,
+    })
+}
+
+fn play_passes(
+    player: &mut Player<'_>,
+    looping: bool,
+    source: &mut dyn FnMut() -> anyhow::Result<Box<dyn Source>>,
+) -> anyhow::Result<()> {
+    loop {
+        let before = player.events;
+        let ended = player.play(source()?).map_err(|error: PlayError| anyhow::Error::from(error))?;
+        // A pass that played nothing would be repeated for ever at full speed.
+        if !looping || !ended || player.events == before {
+            return Ok(());
+        }
+    }
+}
+
+/// Nanoseconds as milliseconds, to the microsecond.
+fn millis(nanos: i64) -> f64 {
+    const NANOS_PER_MICRO: i64 = 1_000;
+    // Below 2^53 microseconds (285 years) the conversion is exact.
+    #[expect(clippy::cast_precision_loss, reason = "a measurement, see above")]
+    let micros = (nanos / NANOS_PER_MICRO) as f64;
+    micros / (NANOS_PER_MILLI / NANOS_PER_MICRO) as f64
+}
+
+fn summary(
+    session: String,
+    ledger: &Ledger,
+    digest: String,
+    report: &PaceReport,
+    elapsed_ns: i64,
+) -> Summary {
+    let total = ledger.total();
+    Summary {
+        session,
+        received: total.received,
+        published: total.published,
+        rejected: total.rejected,
+        filtered: total.filtered,
+        failed: total.failed,
+        dropped: 0,
+        digest,
+        rate_asked: report.rate_asked,
+        rate_achieved: report.rate_achieved,
+        lateness_ms: report.lateness.map(|lateness| LatenessMs {
+            p50: millis(lateness.p50_ns),
+            p99: millis(lateness.p99_ns),
+            max: millis(lateness.max_ns),
+        }),
+        elapsed_s: millis(elapsed_ns) / (NANOS_PER_SECOND / NANOS_PER_MILLI) as f64,
+    }
+}

@@ -1,0 +1,88 @@
+//! `tickdeck replay`: recordings into sinks, at a controlled speed.
+
+use std::io::Write as _;
+use std::sync::{Arc, Mutex};
+
+use super::args::ReplayArgs;
+use super::inputs::{Inputs, Reference, Salvaged, Selection, refuse_damage};
+use super::outcome::{Outcome, UsageError};
+use super::outputs::{nats_options, open_sinks, publisher_options, publishes_to_nats};
+use super::play::{PlaySetup, play};
+use super::render::print_summary;
+use super::{Context, subscribers};
+use crate::pace::ClockTicks;
+use crate::pipeline::{PlayOptions, Publisher};
+use crate::recording::MissingPart;
+
+/// Runs the verb.
+pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcome> {
+    let inputs = Inputs::open(&args.recordings, args.salvage)?;
+    let reference = Reference::new(&args.normalize, &inputs.recordings)?;
+    let selection = Selection::new(&args.select, &inputs, &reference)?;
+    let payload_source = inputs.payload_source()?;
+    if args.prime && selection.filter.start.is_none() {
+        return Err(UsageError::new("--prime needs a start point: give --start or --start-offset").into());
+    }
+    let nats = publishes_to_nats(&args.sinks)
+        .then(|| nats_options(&args.nats))
+        .transpose()?;
+    let damage = inputs.damage();
+    if !args.salvage {
+        refuse_damage(&damage)?;
+    }
+    if args.dry_run {
+        return super::render::print_plan(args, &inputs, &selection, nats.as_ref());
+    }
+
+    context.handle_signals()?;
+    context.watch_keyboard()?;
+    let sinks = open_sinks(&args.sinks, nats.as_ref())?;
+    if let Some(wanted) = args.wait_for_subscribers {
+        subscribers::wait(context, nats.as_ref(), &args.sinks.subject_prefix, wanted)?;
+    }
+    let options = publisher_options(&args.normalize, &args.sinks, payload_source, &reference);
+    let mut filter = selection.filter.clone();
+    let prime_until = if args.prime { filter.start.take() } else { None };
+    let salvaged: Option<Salvaged> = args.salvage.then(|| Arc::new(Mutex::new(Vec::new())));
+    let setup = PlaySetup {
+        verb: "replay",
+        session: inputs.session(),
+        pace: args.pace.options(),
+        looping: args.pace.looping,
+        clock_ticks: args
+            .clock
+            .map(|hz| ClockTicks::new(hz, args.pace.options().max_gap_ns)),
+        options: PlayOptions {
+            batch_events: args.batch_size as usize,
+            max_ticks: selection.count,
+            prime_until,
+        },
+        total: inputs.estimate(&filter),
+        health: nats,
+    };
+    let publisher = Publisher::new(options, sinks);
+    let played = play(context, setup, publisher, None, &mut || {
+        Ok(inputs.source(&filter, salvaged.as_ref()))
+    })?;
+    print_summary(&played.summary, args.json.json, &args.sinks)?;
+    if let Some(error) = played.error {
+        return Err(error);
+    }
+    let missing = salvaged.map_or_else(Vec::new, |salvaged| take(&salvaged));
+    report_missing(&missing)?;
+    let is_lossy = played.summary.is_lossy() || !missing.is_empty() || !damage.is_empty();
+    Ok(if is_lossy { Outcome::Lossy } else { Outcome::Done })
+}
+
+fn take(salvaged: &Salvaged) -> Vec<MissingPart> {
+    let mut missing = salvaged.lock().unwrap_or_else(|lock| lock.into_inner());
+    std::mem::take(&mut missing)
+}
+
+fn report_missing(missing: &[MissingPart]) -> std::io::Result<()> {
+    let mut out = std::io::stderr().lock();
+    for part in missing {
+        writeln!(out, "not played: {} ({} rows known lost)", part.problem, part.rows)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! The synthetic market as the verbs open it.
+
+use std::sync::Arc;
+
+use super::args::ProfileArg;
+use super::inputs::Reference;
+use super::outcome::UsageError;
+use crate::calendar::TradingCalendar;
+use crate::contract::ContractTable;
+use crate::source::{Profile, SyntheticOptions, SyntheticSource};
+
+impl From<ProfileArg> for Profile {
+    fn from(profile: ProfileArg) -> Self {
+        match profile {
+            ProfileArg::Quick => Self::Quick,
+            ProfileArg::Day => Self::Day,
+            ProfileArg::Night => Self::Night,
+            ProfileArg::FullMarket => Self::FullMarket,
+            ProfileArg::Quirks => Self::Quirks,
+        }
+    }
+}
+
+/// Opens the market; options that do not fit are bad usage.
+pub(super) fn open(
+    options: SyntheticOptions,
+    calendar: &TradingCalendar,
+) -> anyhow::Result<SyntheticSource> {
+    SyntheticSource::open(options, calendar)
+        .map_err(|error| UsageError::caused_by("the synthetic market cannot be made", error).into())
+}
+
+/// The tables in force with the market's own contracts in them.
+pub(super) fn reference_of(source: &SyntheticSource, reference: Reference) -> Reference {
+    let mut contracts = ContractTable::clone(&reference.contracts);
+    contracts.extend(source.contracts());
+    Reference {
+        contracts: Arc::new(contracts),
+        ..reference
+    }
+}
