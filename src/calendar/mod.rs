@@ -38,10 +38,6 @@ pub struct TradingCalendar {
 impl TradingCalendar {
     /// The calendar that is built in.
     #[must_use]
-    #[expect(
-        clippy::missing_panics_doc,
-        reason = "the embedded file is parsed by a test"
-    )]
     pub fn builtin() -> Self {
         static BUILTIN: LazyLock<TradingCalendar> = LazyLock::new(|| {
             TradingCalendar::parse(include_str!("holidays.txt"))

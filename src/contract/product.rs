@@ -68,10 +68,6 @@ pub struct ProductTable {
 impl ProductTable {
     /// The table that is built in.
     #[must_use]
-    #[expect(
-        clippy::missing_panics_doc,
-        reason = "the embedded file is parsed by a test"
-    )]
     pub fn builtin() -> Self {
         static BUILTIN: LazyLock<ProductTable> = LazyLock::new(|| {
             ProductTable::parse(include_str!("products.csv"))

@@ -2,10 +2,12 @@
 //! say on stderr when they are skipped.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::PathBuf;
 
 use super::*;
-use crate::time::TradingDay;
+use crate::calendar::TradingCalendar;
+use crate::time::{TradingDay, parse_ctp_time};
 
 /// The folder of real data: `TICKDECK_SHARED_DATA`, else beside the repository.
 fn shared_data(file: &str) -> Option<PathBuf> {
@@ -70,6 +72,61 @@ fn the_product_table_agrees_with_every_instrument_of_the_list_of_2017() {
             (ProductClass::Combination, 765),
         ];
         assert_eq!(counts, expected.into());
+    }
+}
+
+/// Counts the phases of every row of a tar of one trading day's files (`rb1801_20171113.csv`, each
+/// row beginning with the exchange time).
+fn phases_of(file: &str) -> Option<BTreeMap<Phase, u32>> {
+    let packed = std::fs::File::open(shared_data(file)?).unwrap();
+    let mut archive = tar::Archive::new(zstd::Decoder::new(packed).unwrap());
+    let table = ContractTable::builtin();
+    let day = TradingDay::parse_ctp(b"20171113").unwrap();
+    let opens_at_night = TradingCalendar::builtin().opens_at_night(day);
+    let mut counts = BTreeMap::new();
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().into_owned();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let Some((id, _)) = name.split_once('_') else {
+            continue;
+        };
+        let contract = table.resolve_on(id.as_bytes(), Some(day)).unwrap();
+        let hours = table.hours_on(&contract, day);
+        let mut text = String::new();
+        entry.read_to_string(&mut text).unwrap();
+        for line in text.lines() {
+            let seconds = parse_ctp_time(&line.as_bytes()[..8]).unwrap();
+            let phase = hours.phase(seconds, opens_at_night);
+            *counts.entry(phase).or_default() += 1;
+        }
+    }
+    Some(counts)
+}
+
+#[test]
+fn the_former_hours_fit_every_tick_of_a_day_of_2017() {
+    use Phase::{Auction, CloseGrace, Closed, Continuous};
+    // Auction ticks at 20:59 and 08:59 (09:14 and 09:29 on CFFEX); `Closed` are only the copies that
+    // CFFEX sends 22 minutes after the close, two an instrument.
+    for (exchange, expected) in [
+        ("CZCE_options", &[(Continuous, 69_160)][..]),
+        ("DCE_options", &[(Continuous, 81_279), (CloseGrace, 123)]),
+        (
+            "CFFEX_futures",
+            &[
+                (Auction, 7),
+                (Continuous, 137_221),
+                (CloseGrace, 11),
+                (Closed, 22),
+            ],
+        ),
+        ("CZCE_futures", &[(Auction, 16), (Continuous, 279_704)]),
+    ] {
+        let file = format!("tick_data_clean_{exchange}_20171113.tar.zst");
+        if let Some(counts) = phases_of(&file) {
+            assert_eq!(counts, expected.iter().copied().collect(), "{exchange}");
+        }
     }
 }
 
