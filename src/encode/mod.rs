@@ -1,5 +1,20 @@
-//! Payload bytes from normalized ticks. Pure: no I/O, no clock.
+//! Payload bytes from normalized ticks. Pure: no I/O, no clock, no environment.
+//!
+//! The bytes are the product: goldens, digests and subscribers hold them. They equal what
+//! `serde_json` prints for the same keys and values (a property test compares the two), at less
+//! than a third of its cost. `docs/payload.md` is the description for consumers.
 
+mod buffer;
+mod decimal;
+pub mod subject;
+#[cfg(test)]
+mod tests;
+mod timestamp;
+mod vnpy;
+
+use self::buffer::Buffer;
+use self::decimal::Decimal;
+use self::vnpy::Vnpy;
 use crate::normalize::NormalizedTick;
 
 /// Which payload contract is published.
@@ -22,22 +37,43 @@ pub enum PayloadSource {
     Synthetic,
 }
 
+#[derive(Debug, Clone)]
+enum Writer {
+    Vnpy(Vnpy),
+    Decimal(Decimal),
+}
+
 /// Writes payloads of one kind.
+///
+/// What it keeps between ticks only saves work: any encoder writes the same bytes for the same
+/// tick. Memory: about 1 KiB per instrument.
 #[derive(Debug, Clone)]
 pub struct Encoder {
-    kind: PayloadKind,
+    writer: Writer,
     source: PayloadSource,
+    buffer: Buffer,
 }
 
 impl Encoder {
     /// An encoder for one payload kind.
     #[must_use]
-    pub const fn new(kind: PayloadKind, source: PayloadSource) -> Self {
-        Self { kind, source }
+    pub fn new(kind: PayloadKind, source: PayloadSource) -> Self {
+        Self {
+            writer: match kind {
+                PayloadKind::Vnpy => Writer::Vnpy(Vnpy::new()),
+                PayloadKind::Decimal => Writer::Decimal(Decimal::new()),
+            },
+            source,
+            buffer: Buffer::new(),
+        }
     }
 
     /// Appends the payload of `tick` to `out`.
+    #[inline]
     pub fn encode(&mut self, tick: &NormalizedTick<'_>, out: &mut Vec<u8>) {
-        let _ = (self.kind, self.source, tick, out);
+        match &mut self.writer {
+            Writer::Vnpy(vnpy) => vnpy.encode(tick, self.source, &mut self.buffer, out),
+            Writer::Decimal(decimal) => decimal.encode(tick, &mut self.buffer, out),
+        }
     }
 }

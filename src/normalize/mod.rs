@@ -19,6 +19,8 @@ mod instruments;
 mod progress;
 mod session;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod values;
 

@@ -94,8 +94,9 @@ impl Rules {
     #[inline]
     pub(super) fn money(self, tick: &RawTick) -> Money {
         let raw = value(tick.turnover);
-        let traded = tick.volume != 0;
-        let average = value(tick.average_price).filter(|&a| a != 0.0 || (traded && !self.czce));
+        // Only a spread may trade at 0.0 on average; elsewhere it is a field that nobody filled.
+        let real_zero = self.combination && tick.volume != 0;
+        let average = value(tick.average_price).filter(|&average| average != 0.0 || real_zero);
         let Some(multiplier) = self.multiplier else {
             return Money {
                 turnover: raw,

@@ -1,0 +1,284 @@
+//! The bytes of one payload in the making: literals, integers and floats.
+//!
+//! The array is fixed, so that appending is a bounds check and a move; [`CAPACITY`] has room for the
+//! longest payload behind its instrument part, which does not pass through here. Floats come out as
+//! `serde_json` prints them, byte for byte, by two exact short cuts and the same printer behind them.
+
+/// Room for a payload without its instrument part: 46 keys of at most 26 bytes with numbers of at
+/// most 24, two times of 35 and eight flags make under 2,600 bytes.
+const CAPACITY: usize = 4096;
+
+/// Decimals that the short cut for prices covers: `10^4`.
+const SCALE: f64 = 10_000.0;
+/// Scaled values below this have at most 15 significant digits. Decimals of up to 15 digits map to
+/// doubles one to one, so the decimal found is the shortest one.
+const SCALED_BELOW: i64 = 1_000_000_000_000_000;
+
+/// A payload in the making.
+#[derive(Debug, Clone)]
+pub(super) struct Buffer {
+    bytes: Box<[u8; CAPACITY]>,
+    len: usize,
+}
+
+impl Buffer {
+    pub(super) fn new() -> Self {
+        Self {
+            bytes: Box::new([0; CAPACITY]),
+            len: 0,
+        }
+    }
+
+    /// Forgets what was written.
+    #[inline]
+    pub(super) const fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// What was written.
+    #[inline]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// What was written from `start` on.
+    #[inline]
+    pub(super) fn since(&self, start: usize) -> &[u8] {
+        &self.bytes[start..self.len]
+    }
+
+    /// Bytes written.
+    #[inline]
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Appends bytes whose number is known to the compiler.
+    #[inline]
+    pub(super) fn literal<const N: usize>(&mut self, bytes: &[u8; N]) {
+        let end = self.len + N;
+        self.bytes[self.len..end].copy_from_slice(bytes);
+        self.len = end;
+    }
+
+    /// Appends bytes.
+    #[inline]
+    pub(super) fn slice(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        self.bytes[self.len..end].copy_from_slice(bytes);
+        self.len = end;
+    }
+
+    /// Appends `number` with leading zeros to `N` digits; higher digits are cut.
+    #[inline]
+    pub(super) fn padded<const N: usize>(&mut self, mut number: u32) {
+        let mut digits = [b'0'; N];
+        for digit in digits.iter_mut().rev() {
+            *digit = DIGITS[(number % 10) as usize];
+            number /= 10;
+        }
+        self.literal(&digits);
+    }
+
+    /// Appends an integer.
+    #[inline]
+    pub(super) fn integer(&mut self, number: impl itoa::Integer) {
+        self.slice(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    /// Appends a float as `serde_json` prints it.
+    #[inline]
+    pub(super) fn float(&mut self, number: f64) {
+        match Fixed::of(number) {
+            Some(fixed) => {
+                self.fixed(&fixed);
+                if fixed.fraction == 0 {
+                    self.literal(b".0");
+                }
+            }
+            None => self.shortest(number),
+        }
+    }
+
+    /// Appends a float in plain decimal notation, shortest digits, no exponent.
+    pub(super) fn decimal(&mut self, number: f64) {
+        match Fixed::of(number) {
+            Some(fixed) => self.fixed(&fixed),
+            // Rust's `Display` is the shortest round-trip form without an exponent.
+            None => self.slice(number.to_string().as_bytes()),
+        }
+    }
+
+    /// Sign, integer part and, unless it is 0, the fraction.
+    #[inline]
+    fn fixed(&mut self, fixed: &Fixed) {
+        if fixed.negative {
+            self.literal(b"-");
+        }
+        self.integer(fixed.integer);
+        let fraction = fixed.fraction;
+        if fraction == 0 {
+            return;
+        }
+        self.literal(b".");
+        // Trailing zeros are cut; most prices have one or two decimals.
+        if fraction.is_multiple_of(100) {
+            if fraction.is_multiple_of(1000) {
+                self.padded::<1>(fraction / 1000);
+            } else {
+                self.padded::<2>(fraction / 100);
+            }
+        } else if fraction.is_multiple_of(10) {
+            self.padded::<3>(fraction / 10);
+        } else {
+            self.padded::<4>(fraction);
+        }
+    }
+
+    #[cold]
+    fn shortest(&mut self, number: f64) {
+        if number.is_finite() {
+            self.slice(zmij::Buffer::new().format_finite(number).as_bytes());
+        } else {
+            // The normalizer lets none through; this is what serde_json does with one.
+            self.literal(b"null");
+        }
+    }
+}
+
+const DIGITS: &[u8; 10] = b"0123456789";
+
+/// A number that is exactly what its short decimal says.
+struct Fixed {
+    negative: bool,
+    integer: u64,
+    /// Ten-thousandths.
+    fraction: u32,
+}
+
+impl Fixed {
+    /// The decimal with up to four places that is the shortest form of `number`, if there is one.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "the casts saturate, and the comparisons after them accept exact results only"
+    )]
+    fn of(number: f64) -> Option<Self> {
+        let negative = number.is_sign_negative();
+        let magnitude = number.abs();
+        let integer = magnitude as i64;
+        if integer < SCALED_BELOW && integer as f64 == magnitude {
+            return Some(Self {
+                negative,
+                integer: integer as u64,
+                fraction: 0,
+            });
+        }
+        let scaled = (magnitude * SCALE + 0.5) as i64;
+        if scaled < SCALED_BELOW && scaled as f64 / SCALE == magnitude {
+            return Some(Self {
+                negative,
+                integer: scaled as u64 / 10_000,
+                fraction: (scaled as u64 % 10_000) as u32,
+            });
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn float(number: f64) -> String {
+        let mut buffer = Buffer::new();
+        buffer.float(number);
+        String::from_utf8(buffer.as_bytes().to_vec()).unwrap()
+    }
+
+    fn decimal(number: f64) -> String {
+        let mut buffer = Buffer::new();
+        buffer.decimal(number);
+        String::from_utf8(buffer.as_bytes().to_vec()).unwrap()
+    }
+
+    #[track_caller]
+    fn check(number: f64) {
+        assert_eq!(float(number), serde_json::to_string(&number).unwrap());
+        if number.is_finite() {
+            assert_eq!(decimal(number), number.to_string());
+        }
+    }
+
+    #[test]
+    fn floats_at_the_bounds_of_the_short_cuts_print_like_serde_json() {
+        for number in [
+            0.0,
+            -0.0,
+            0.1,
+            0.0001,
+            0.00005,
+            0.00004,
+            0.00001,
+            1e-5,
+            1e-7,
+            5230.0,
+            -37.5,
+            0.1 + 0.2,
+            91_700.127_5,
+            99_999_999_999.9999,
+            100_000_000_000.5,
+            999_999_999_999_999.0,
+            1e15,
+            1e16,
+            1e17,
+            9_007_199_254_740_993.0,
+            9.9e299,
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            5e-324,
+            f64::NAN,
+            f64::INFINITY,
+        ] {
+            check(number);
+            check(-number);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn prop_any_bits_print_like_serde_json(bits: u64) {
+            check(f64::from_bits(bits));
+        }
+
+        #[test]
+        fn prop_prices_print_like_serde_json(units in -2_000_000_000_i64..2_000_000_000, places in 0..7_i32) {
+            #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
+            let price = units as f64 / 10_f64.powi(places);
+            check(price);
+            // Float noise, as a recorder that computed prices leaves it.
+            check(f64::from_bits(price.to_bits() ^ 1));
+        }
+
+        #[test]
+        fn prop_large_amounts_print_like_serde_json(units: i64, places in 0..7_i32) {
+            #[expect(clippy::cast_precision_loss, reason = "any double will do")]
+            let amount = units as f64 / 10_f64.powi(places);
+            check(amount);
+        }
+
+        #[test]
+        fn prop_integers_print_like_serde_json(number: i32, big: u64) {
+            let mut buffer = Buffer::new();
+            buffer.integer(number);
+            buffer.literal(b" ");
+            buffer.integer(big);
+            let expected = format!("{number} {big}");
+            prop_assert_eq!(buffer.as_bytes(), expected.as_bytes());
+        }
+    }
+}
