@@ -67,7 +67,11 @@ impl Fate {
             Event::ServerError(ServerError::Other(text))
                 if text.to_ascii_lowercase().contains("permissions violation") =>
             {
-                *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
+                // The first one names the first message that was not delivered.
+                self.refusal
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get_or_insert_with(|| text.clone());
                 self.refused.notify_one();
             }
             Event::ServerError(error) => {

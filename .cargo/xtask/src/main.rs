@@ -1,2 +1,61 @@
-//! x
-fn main() {}
+//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `nats-server`.
+//!
+//! Each works on a machine that has nothing but cargo: what a command needs it fetches once into
+//! `target/tools`. Nothing is installed outside the working copy unless the last resort, the
+//! distribution's package, is reached. The commands know programs and files, never the library.
+
+mod bench;
+mod demo;
+mod nats_server;
+mod run;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Project commands of tickdeck
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Replay a committed recording into a real NATS server and receive it
+    Demo {
+        /// Arguments handed on to `tickdeck demo`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Check formatting and lints, then run every test
+    Test {
+        /// Leave out formatting, lints and documentation tests
+        #[arg(long)]
+        quick: bool,
+        /// Arguments handed on to the test runner, for example a filter
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Run the benchmarks
+    Bench {
+        /// Few samples: shows that they run, not how fast
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Make sure that a nats-server exists and print its path
+    NatsServer,
+}
+
+fn main() -> Result<()> {
+    match Args::parse().command {
+        Command::Demo { rest } => demo::run(&rest),
+        Command::Test { quick, rest } => test::run(quick, &rest),
+        Command::Bench { quick } => bench::run(quick),
+        Command::NatsServer => {
+            run::say(&nats_server::provide()?.display().to_string());
+            Ok(())
+        }
+    }
+}

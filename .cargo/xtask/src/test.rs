@@ -1,0 +1,57 @@
+//! `cargo xtask test`: everything that must hold before a change is merged.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::nats_server;
+use crate::run::{self, cargo, succeeds};
+
+/// Formatting, lints, all tests and the documentation's examples; with `quick` only the tests.
+pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
+    let server = nats_server::provide()?;
+    let with_server = |mut command: Command| {
+        command
+            .env("TICKDECK_NATS_SERVER", &server)
+            // A test that would skip itself for want of a server fails instead.
+            .env("TICKDECK_REQUIRE_NATS", "1");
+        command
+    };
+    if !quick {
+        run::run(cargo().args(["fmt", "--all", "--check"]))?;
+        run::run(cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))?;
+    }
+    if succeeds("cargo", &["nextest", "--version"]) {
+        run::run(
+            with_server(cargo())
+                .args(["nextest", "run", "--workspace"])
+                .args(rest),
+        )?;
+    } else {
+        let targets = [
+            "test",
+            "--workspace",
+            "--no-fail-fast",
+            "--lib",
+            "--bins",
+            "--tests",
+        ];
+        run::run(with_server(cargo()).args(targets).arg("--").args(rest))?;
+    }
+    if !quick && rest.is_empty() {
+        run::run(with_server(cargo()).args(["test", "--workspace", "--doc"]))?;
+    }
+    run::say(if quick {
+        "xtask test: all tests passed (formatting, lints and documentation tests were left out)"
+    } else {
+        "xtask test: formatting, lints and all tests passed"
+    });
+    Ok(())
+}
