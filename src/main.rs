@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The `tickdeck` binary: parse, run, exit code. Everything else is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tickdeck::cli::run()
+}

@@ -1,1 +1,184 @@
-//! The command line: the only place that prints.
+//! The command line: the only place that prints, reads the environment or handles signals.
+//!
+//! [`run`] parses, sets up the log, hands over to one verb and turns its [`Outcome`] into an exit
+//! code. A verb is one file with `run(&Context, &Args) -> anyhow::Result<Outcome>`: it computes a
+//! result, then renders it, results on stdout and everything else on stderr.
+
+pub mod args;
+pub mod completions;
+pub mod log;
+pub mod outcome;
+mod progress;
+pub mod select;
+mod signals;
+pub mod time_spec;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use indicatif::MultiProgress;
+
+use crate::clock::SystemClock;
+use crate::pace::Control;
+use crate::progress::{Progress, Silent};
+use args::{Cli, Command, LogArgs, LogFormat};
+use outcome::{Exit, Outcome, UsageError};
+
+/// What every verb gets besides its flags.
+pub struct Context {
+    /// Form of the log lines.
+    pub log_format: LogFormat,
+    /// Whether stderr may be coloured.
+    pub colour: bool,
+    /// The user's wishes: stop, pause. [`Control::is_stopped`] is the stop flag of long verbs.
+    pub control: Arc<Control>,
+    /// The machine's clock.
+    pub clock: Arc<SystemClock>,
+    progress: ProgressMode,
+    bars: MultiProgress,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("log_format", &self.log_format)
+            .field("colour", &self.colour)
+            .field("progress", &self.progress)
+            .field("control", &self.control)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ProgressMode {
+    Bar,
+    Lines,
+    Silent,
+}
+
+impl ProgressMode {
+    const fn choose(log: &LogArgs, stderr_is_terminal: bool) -> Self {
+        let bar_wanted = !log.no_progress && matches!(log.log_format, LogFormat::Text);
+        match (log.quiet, bar_wanted && stderr_is_terminal) {
+            (true, _) => Self::Silent,
+            (false, true) => Self::Bar,
+            (false, false) => Self::Lines,
+        }
+    }
+}
+
+impl Context {
+    /// Looks at the terminal and the environment, once.
+    fn new(log: &LogArgs) -> Self {
+        let stderr_is_terminal = std::io::stderr().is_terminal();
+        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self {
+            log_format: log.log_format,
+            colour: stderr_is_terminal && !no_colour,
+            control: Arc::new(Control::new()),
+            clock: Arc::new(SystemClock::new()),
+            progress: ProgressMode::choose(log, stderr_is_terminal),
+            bars: MultiProgress::new(),
+        }
+    }
+
+    /// Shows the progress of `verb` over `total` events, if that is known: a bar on a terminal,
+    /// a log line every ten seconds elsewhere, nothing with `--quiet`.
+    #[must_use]
+    pub fn progress(&self, verb: &str, total: Option<u64>) -> Box<dyn Progress> {
+        match self.progress {
+            ProgressMode::Bar => Box::new(progress::Bar::new(verb, total, &self.bars)),
+            ProgressMode::Lines => Box::new(progress::Lines::new(verb, total, *self.clock)),
+            ProgressMode::Silent => Box::new(Silent),
+        }
+    }
+
+    /// Lets SIGINT and SIGTERM end the verb in good order (through [`control`](Self::control)), and
+    /// SIGUSR1 pause it. For verbs that look at the control; the others end at the first signal as
+    /// any program does.
+    ///
+    /// # Errors
+    /// When the system refuses a handler or a thread.
+    pub fn handle_signals(&self) -> anyhow::Result<()> {
+        signals::install(&self.control).context("installing signal handlers")
+    }
+
+    /// Lets Enter pause and go on, where stdin is a terminal.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn watch_keyboard(&self) -> anyhow::Result<()> {
+        signals::watch_keyboard(&self.control).context("watching the keyboard")
+    }
+}
+
+/// The whole program: parse, run, exit code.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::parse_checked(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout and are success, a closed stdout too.
+            let _ = error.print();
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
+            return exit.into();
+        }
+    };
+    let context = Context::new(&cli.log);
+    let result = set_up_log(&context, &cli.log).and_then(|()| dispatch(&context, cli.command));
+    outcome::conclude(result, context.log_format).into()
+}
+
+fn set_up_log(context: &Context, args: &LogArgs) -> anyhow::Result<()> {
+    let env_filter = std::env::var("RUST_LOG").ok();
+    log::init(args, env_filter.as_deref(), context.colour, &context.bars)
+        .map_err(|error| UsageError::caused_by("the log cannot be set up", error).into())
+}
+
+fn dispatch(context: &Context, command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Completions(args) => completions::run(context, &args),
+        other => Err(UsageError::new(format!("no such verb in this build: {other:?}")).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_needs_a_terminal_text_logs_and_permission() {
+        let log = |log_format, no_progress, quiet| LogArgs {
+            log_format,
+            log_level: None,
+            no_progress,
+            quiet,
+        };
+        let text = |no_progress, quiet| log(LogFormat::Text, no_progress, quiet);
+        assert_eq!(
+            ProgressMode::choose(&text(false, false), true),
+            ProgressMode::Bar
+        );
+        assert_eq!(
+            ProgressMode::choose(&text(false, false), false),
+            ProgressMode::Lines
+        );
+        assert_eq!(
+            ProgressMode::choose(&text(true, false), true),
+            ProgressMode::Lines
+        );
+        assert_eq!(
+            ProgressMode::choose(&text(false, true), true),
+            ProgressMode::Silent
+        );
+        let json = log(LogFormat::Json, false, false);
+        assert_eq!(ProgressMode::choose(&json, true), ProgressMode::Lines);
+    }
+}

@@ -1,0 +1,244 @@
+//! Groups of flags that several verbs share, each under its own heading of the help.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::conflict;
+use super::values::{
+    self, DropFlag, JsonlTarget, LogFormat, PayloadArg, Secret, SinkSpec, duration_ns,
+};
+use crate::cli::time_spec::TimeSpec;
+use crate::contract::Exchange;
+use crate::pace::{PaceOptions, Rate};
+
+/// NATS server when none is given.
+const DEFAULT_NATS_URL: &str = "nats://127.0.0.1:4222";
+
+/// How to log and show progress; in every verb.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Logging")]
+pub struct LogArgs {
+    /// Form of the log lines on stderr
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// Level, or target=level comma separated [env: RUST_LOG] [default: warn,tickdeck=info]
+    #[arg(long, global = true, value_name = "FILTER", value_parser = values::parse_log_filter)]
+    pub log_level: Option<String>,
+    /// No progress bar
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+    /// No progress bar, and only warnings and errors in the log
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// Which events of a recording.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Selection")]
+pub struct SelectArgs {
+    /// First receive time: RFC 3339, ns, or HH:MM:SS in the trading day (21:00 is the evening before)
+    #[arg(short = 'S', long, value_name = "TIME")]
+    pub start: Option<TimeSpec>,
+    /// Receive time at which to end, itself excluded; the same forms
+    #[arg(short = 'E', long, value_name = "TIME")]
+    pub end: Option<TimeSpec>,
+    /// Start this long after the first event, for example 5m
+    #[arg(long, value_name = "SPAN", value_parser = values::parse_duration, conflicts_with = "start")]
+    pub start_offset: Option<Duration>,
+    /// End this much recorded time after the start, for example 1h30m
+    #[arg(long, value_name = "SPAN", value_parser = values::parse_duration, conflicts_with = "end")]
+    pub duration: Option<Duration>,
+    /// End after this many events
+    #[arg(short = 'n', long, value_name = "N")]
+    pub count: Option<u64>,
+    /// Only these instruments: ids, rb*, *.CFFEX or all; comma separated, repeatable
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    pub symbols: Vec<String>,
+    /// Only these exchanges: SHFE, INE, DCE, CZCE, GFEX, CFFEX; comma separated, repeatable
+    #[arg(long, value_name = "EXCHANGE", value_delimiter = ',', value_parser = values::parse_exchange)]
+    pub exchange: Vec<Exchange>,
+}
+
+/// When events are released.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Pace")]
+pub struct PaceArgs {
+    /// Speed: `max`, or a factor such as 1, 0.5 or 10
+    #[arg(
+        short,
+        long,
+        visible_alias = "speed",
+        value_name = "RATE",
+        default_value = "1"
+    )]
+    pub rate: Rate,
+    /// Begin again at the end, until stopped
+    #[arg(short = 'l', long = "loop")]
+    pub looping: bool,
+    /// Begin paused: Enter (on a terminal) or SIGUSR1 lets it go
+    #[arg(short = 'p', long)]
+    pub start_paused: bool,
+    /// Wait this long before the first event
+    #[arg(short, long, value_name = "SPAN", value_parser = values::parse_duration)]
+    pub delay: Option<Duration>,
+    /// Play longer pauses of the recording as if they were this long
+    #[arg(long, value_name = "SPAN", value_parser = values::parse_duration)]
+    pub max_gap: Option<Duration>,
+}
+
+impl PaceArgs {
+    /// The pacer's options.
+    #[must_use]
+    pub fn options(&self) -> PaceOptions {
+        PaceOptions {
+            rate: self.rate,
+            max_gap_ns: self.max_gap.map(duration_ns),
+            delay_ns: self.delay.map_or(0, duration_ns),
+            start_paused: self.start_paused,
+        }
+    }
+}
+
+/// How ticks become payloads.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Payload")]
+pub struct NormalizeArgs {
+    /// Payload contract
+    #[arg(long, value_enum, default_value_t = PayloadArg::Vnpy)]
+    pub payload: PayloadArg,
+    /// Leave out ticks with these flags, counted; comma separated, repeatable
+    #[arg(long, value_name = "FLAG", value_enum, value_delimiter = ',')]
+    pub drop: Vec<DropFlag>,
+    /// Contract file (CSV) that goes before the recording's own
+    #[arg(long, value_name = "FILE")]
+    pub contracts: Option<PathBuf>,
+    /// Trading calendar file instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub calendar: Option<PathBuf>,
+    /// Product table file instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub products: Option<PathBuf>,
+}
+
+/// Where a new recording goes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Folder of the new recording
+    #[arg(short, long, value_name = "REC")]
+    pub output: PathBuf,
+    /// Replace the recording that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// When a new segment is begun.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct RollArgs {
+    /// Begin a new segment after this many rows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_rows: Option<u64>,
+    /// Begin a new segment after this much recorded time
+    #[arg(long, value_name = "SPAN", value_parser = values::parse_duration)]
+    pub max_duration: Option<Duration>,
+}
+
+/// Where payloads go.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Publishing")]
+pub struct SinkArgs {
+    /// Where to: nats, jsonl:PATH, jsonl:- (stdout), digest or null; repeatable
+    #[arg(long = "sink", value_name = "SINK", default_value = "nats")]
+    pub sinks: Vec<SinkSpec>,
+    /// First tokens of the subject, before .EXCHANGE.SYMBOL
+    #[arg(long, value_name = "SUBJECT", default_value = "market.tick", value_parser = values::parse_subject_prefix)]
+    pub subject_prefix: String,
+}
+
+impl SinkArgs {
+    /// Stdout has room for one result.
+    pub(super) fn check(&self, json: bool) -> Result<(), clap::Error> {
+        let to_stdout = SinkSpec::Jsonl(JsonlTarget::Stdout);
+        let users = self.sinks.iter().filter(|&sink| *sink == to_stdout).count();
+        match users + usize::from(json) {
+            0 | 1 => Ok(()),
+            _ if json => Err(conflict(
+                "--json and --sink jsonl:- both write to stdout: give the sink a path",
+            )),
+            _ => Err(conflict(
+                "--sink jsonl:- is given twice: stdout can take it once",
+            )),
+        }
+    }
+}
+
+/// Whether the result is printed for machines.
+#[derive(Debug, Clone, Copy, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct JsonArgs {
+    /// Print the result as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How to reach NATS. An empty environment variable counts as unset.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "NATS")]
+pub struct NatsArgs {
+    /// Server, or several comma separated
+    // A URL may carry a password, so it is masked like one.
+    #[arg(long, value_name = "URL", env = "NATS_URL", hide_env_values = true, default_value = DEFAULT_NATS_URL, value_parser = values::parse_secret)]
+    pub nats_url: Secret,
+    /// User
+    #[arg(long, value_name = "NAME", env = "NATS_USER", hide_env_values = true)]
+    pub nats_user: Option<String>,
+    /// Password; better given in the environment, where other users cannot see it
+    #[arg(long, value_name = "SECRET", env = "NATS_PASSWORD", hide_env_values = true, value_parser = values::parse_secret)]
+    pub nats_password: Option<Secret>,
+    /// Token; better given in the environment
+    #[arg(long, value_name = "SECRET", env = "NATS_TOKEN", hide_env_values = true, value_parser = values::parse_secret)]
+    pub nats_token: Option<Secret>,
+    /// Credentials file (JWT and seed)
+    #[arg(long, value_name = "FILE", env = "NATS_CREDS", hide_env_values = true, value_parser = values::parse_path)]
+    pub nats_creds: Option<PathBuf>,
+    /// File with an nkey seed
+    #[arg(long, value_name = "FILE", env = "NATS_NKEY", hide_env_values = true, value_parser = values::parse_path)]
+    pub nats_nkey: Option<PathBuf>,
+    /// TLS: file with the certificates of the authorities to trust
+    #[arg(long, value_name = "FILE", env = "NATS_CA", hide_env_values = true, value_parser = values::parse_path)]
+    pub nats_ca: Option<PathBuf>,
+    /// TLS: file with the client's certificate
+    #[arg(long, value_name = "FILE", env = "NATS_CERT", hide_env_values = true, value_parser = values::parse_path)]
+    pub nats_cert: Option<PathBuf>,
+    /// TLS: file with the client's private key
+    #[arg(long, value_name = "FILE", env = "NATS_KEY", hide_env_values = true, value_parser = values::parse_path)]
+    pub nats_key: Option<PathBuf>,
+    /// How long to try at the start
+    #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = values::parse_duration)]
+    pub connect_timeout: Duration,
+}
+
+impl NatsArgs {
+    /// Takes away what is empty.
+    pub(super) fn drop_empty(&mut self) {
+        if self.nats_url.expose().is_empty() {
+            self.nats_url = Secret::new(DEFAULT_NATS_URL.into());
+        }
+        self.nats_user.take_if(|user| user.is_empty());
+        for secret in [&mut self.nats_password, &mut self.nats_token] {
+            secret.take_if(|secret| secret.expose().is_empty());
+        }
+        for path in [
+            &mut self.nats_creds,
+            &mut self.nats_nkey,
+            &mut self.nats_ca,
+            &mut self.nats_cert,
+            &mut self.nats_key,
+        ] {
+            path.take_if(|path| path.as_os_str().is_empty());
+        }
+    }
+}

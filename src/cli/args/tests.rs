@@ -1,0 +1,202 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::cli::time_spec::TimeSpec;
+use crate::contract::Exchange;
+use crate::time::UnixNanos;
+
+fn parse(line: &str) -> Result<Command, String> {
+    let words = std::iter::once("tickdeck").chain(line.split_whitespace());
+    Cli::parse_checked(words)
+        .map(|cli| cli.command)
+        .map_err(|error| error.to_string())
+}
+
+fn replay(line: &str) -> ReplayArgs {
+    match parse(&format!("replay {line}")).unwrap() {
+        Command::Replay(args) => *args,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_definition_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn a_letter_means_the_same_in_every_verb() {
+    let mut meaning = BTreeMap::new();
+    for verb in Cli::command().get_subcommands() {
+        for arg in verb.get_arguments() {
+            if let Some(letter) = arg.get_short() {
+                let long = arg.get_long().unwrap().to_owned();
+                assert_eq!(
+                    *meaning.entry(letter).or_insert(long.clone()),
+                    long,
+                    "-{letter}"
+                );
+            }
+        }
+    }
+    assert_eq!(meaning[&'S'], "start");
+    assert_eq!(meaning[&'r'], "rate");
+}
+
+#[test]
+fn help_texts_are_as_reviewed_and_each_ends_with_an_example() {
+    let mut command = Cli::command().term_width(HELP_WIDTH);
+    command.build();
+    insta::assert_snapshot!("help", command.render_long_help().to_string());
+    for verb in command.get_subcommands_mut() {
+        let name = verb.get_name().to_owned();
+        if name == "help" {
+            continue;
+        }
+        let help = verb.render_help().to_string();
+        let (_, example) = help.rsplit_once("Example").unwrap();
+        assert!(example.contains(&format!("\n  tickdeck {name}")), "{name}");
+        insta::assert_snapshot!(format!("help_{name}"), help);
+    }
+}
+
+#[test]
+fn a_replay_needs_nothing_but_a_recording() {
+    let args = replay("rec");
+    assert_eq!(args.recordings, [PathBuf::from("rec")]);
+    assert_eq!(args.pace.options(), crate::pace::PaceOptions::default());
+    assert_eq!(args.sinks.sinks, [SinkSpec::Nats]);
+    assert_eq!(args.sinks.subject_prefix, "market.tick");
+    assert_eq!(args.nats.connect_timeout, Duration::from_secs(5));
+}
+
+#[test]
+fn every_flag_of_a_replay_is_understood() {
+    let args = replay(
+        "a b --speed 0.5 -S 21:00:00 -E 1757595600000000000 -n 9 --symbols rb*,*.CFFEX \
+         --symbols all --exchange shfe,DCE -l -p -d 2s --max-gap 5s --prime --clock 2.5 \
+         --sink digest --sink jsonl:out --dry-run --payload decimal --drop stale,out_of_session \
+         --salvage --batch-size 7 --subject-prefix a.b --wait-for-subscribers 1 --json",
+    );
+    let pace = args.pace.options();
+    assert_eq!(pace.rate.to_string(), "0.5");
+    assert_eq!(
+        (pace.delay_ns, pace.max_gap_ns),
+        (2_000_000_000, Some(5_000_000_000))
+    );
+    assert!(pace.start_paused && args.pace.looping && args.prime && args.salvage && args.dry_run);
+    assert_eq!(
+        args.select.end,
+        Some(TimeSpec::At(UnixNanos(1_757_595_600_000_000_000)))
+    );
+    assert_eq!(args.select.symbols, ["rb*", "*.CFFEX", "all"]);
+    assert_eq!(args.select.exchange, [Exchange::Shfe, Exchange::Dce]);
+    assert_eq!(args.sinks.sinks.len(), 2);
+    assert_eq!(
+        args.normalize.drop,
+        [DropFlag::Stale, DropFlag::OutOfSession]
+    );
+    assert_eq!((args.batch_size, args.clock), (7, "2.5".parse().ok()));
+}
+
+#[test]
+fn words_on_the_command_line_and_in_the_code_are_the_same() {
+    use clap::ValueEnum as _;
+    for flag in DropFlag::value_variants() {
+        assert_eq!(flag.to_possible_value().unwrap().get_name(), flag.as_str());
+    }
+    for profile in ProfileArg::value_variants() {
+        assert_eq!(
+            profile.to_possible_value().unwrap().get_name(),
+            profile.as_str()
+        );
+    }
+}
+
+#[test]
+fn bad_usage_says_what_was_expected() {
+    for (line, expected) in [
+        ("replay", "REC"),
+        (
+            "replay rec --rate fast",
+            "expected `max`, or a positive decimal number",
+        ),
+        ("replay rec --sink kafka", "expected nats, jsonl:PATH"),
+        ("replay rec --sink jsonl:", "expected nats, jsonl:PATH"),
+        ("replay rec -S noon", "expected RFC 3339"),
+        (
+            "replay rec -S 09:00 --start-offset 5s",
+            "cannot be used with",
+        ),
+        ("replay rec -E 09:00 --duration 5s", "cannot be used with"),
+        ("replay rec --duration 5x", "expected a span such as"),
+        ("replay rec --exchange NYMEX", "expected one of SHFE"),
+        ("replay rec --clock 0", "expected a number above 0"),
+        ("replay rec --clock 1001", "up to 1000"),
+        ("replay rec --batch-size 0", "0 is not in"),
+        ("replay rec --json --sink jsonl:-", "both write to stdout"),
+        ("replay rec --sink jsonl:- --sink jsonl:-", "is given twice"),
+        ("replay rec --subject-prefix a..b", "joined by dots"),
+        ("replay rec --drop wet", "possible values"),
+        ("replay rec --log-level tickdeck=loud", "expected a level"),
+        ("export rec --force", "--output is stdout"),
+        ("merge one -o out", "2 values required"),
+        ("slice rec", "--output"),
+        (
+            "record -o out --source synthetic:quick,speed=3",
+            "expected ctp, synthetic:PROFILE",
+        ),
+        (
+            "record -o out --source recording:",
+            "expected ctp, synthetic:PROFILE",
+        ),
+        (
+            "generate -o out --trading-day 2025-02-30",
+            "expected a date",
+        ),
+        ("juggle", "unrecognized subcommand"),
+    ] {
+        let error = parse(line).unwrap_err();
+        assert!(error.contains(expected), "{line}: {error}");
+    }
+}
+
+#[test]
+fn sources_read_as_documented() {
+    let source = |text: &str| text.parse::<SourceSpec>().unwrap();
+    assert_eq!(source("ctp"), SourceSpec::Ctp);
+    assert_eq!(source("recording:a:b"), SourceSpec::Recording("a:b".into()));
+    let synthetic = |profile, seed| SourceSpec::Synthetic { profile, seed };
+    assert_eq!(source("synthetic:quick"), synthetic(ProfileArg::Quick, 1));
+    assert_eq!(
+        source("synthetic:full-market,seed=9"),
+        synthetic(ProfileArg::FullMarket, 9)
+    );
+}
+
+#[test]
+fn no_secret_is_in_the_debug_output_and_empty_values_count_as_unset() {
+    let args = replay(
+        "rec --nats-url nats://me:hunter2@host --nats-password hunter2 --nats-token hunter2",
+    );
+    assert!(!format!("{args:?}").contains("hunter2"));
+    assert_eq!(args.nats.nats_url.expose(), "nats://me:hunter2@host");
+    let args = replay("rec --nats-url= --nats-password= --nats-creds= --nats-user=");
+    assert_eq!(args.nats.nats_url.expose(), "nats://127.0.0.1:4222");
+    assert_eq!(
+        (args.nats.nats_password, args.nats.nats_creds),
+        (None, None)
+    );
+    assert_eq!(args.nats.nats_user, None);
+}
+
+#[test]
+fn a_recording_is_made_at_full_speed_unless_it_is_published() {
+    let rate = |line: &str| match parse(&format!("record --source ctp -o out {line}")).unwrap() {
+        Command::Record(args) => args.effective_rate(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(rate(""), Rate::Max);
+    assert_eq!(rate("--publish"), Rate::RECORDED);
+    assert_eq!(rate("--publish --rate 10").to_string(), "10");
+}

@@ -1,0 +1,327 @@
+//! The values that flags take, and their parsers. A parser's message names what was found and what
+//! is accepted; clap adds the flag.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use clap::ValueEnum;
+
+use crate::contract::Exchange;
+use crate::encode::PayloadKind;
+use crate::pace::Ratio;
+use crate::time::TradingDay;
+
+/// A text that must never be seen: `Debug` prints a mask, and there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The secret itself, for the one place that sends it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Form of the log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people: one line per event, key=value
+    #[default]
+    Text,
+    /// For machines: one flat JSON object per line
+    Json,
+}
+
+/// Profiles of the synthetic market.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProfileArg {
+    /// A few instruments, one minute
+    Quick,
+    /// A whole day session of about 600 contracts
+    Day,
+    /// A whole night session of about 600 contracts
+    Night,
+    /// 17,000 instruments with options, bursts included
+    FullMarket,
+    /// Every oddity of CTP data at least once
+    Quirks,
+}
+
+impl ProfileArg {
+    /// The word on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Day => "day",
+            Self::Night => "night",
+            Self::FullMarket => "full-market",
+            Self::Quirks => "quirks",
+        }
+    }
+}
+
+/// Payload contracts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum PayloadArg {
+    /// All fields under vn.py's names, numbers as JSON numbers
+    #[default]
+    Vnpy,
+    /// Eight fields, numbers as decimal strings
+    Decimal,
+}
+
+impl From<PayloadArg> for PayloadKind {
+    fn from(payload: PayloadArg) -> Self {
+        match payload {
+            PayloadArg::Vnpy => Self::Vnpy,
+            PayloadArg::Decimal => Self::Decimal,
+        }
+    }
+}
+
+/// The flags by which ticks can be filtered: the closed list of the payload's `flags` key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum DropFlag {
+    /// First tick after a subscription
+    Snapshot,
+    /// Older than what is known
+    Stale,
+    /// Before the opening auction
+    Preopen,
+    /// Outside the product's sessions
+    OutOfSession,
+    /// Equal to the tick before
+    Duplicate,
+    /// A night pushed again in the morning
+    Replayed,
+    /// The dates of the tick contradict each other
+    DateConflict,
+    /// Turnover as CTP sent it, the multiplier is unknown
+    RawTurnover,
+}
+
+impl DropFlag {
+    /// The word in the payload and on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::Stale => "stale",
+            Self::Preopen => "preopen",
+            Self::OutOfSession => "out_of_session",
+            Self::Duplicate => "duplicate",
+            Self::Replayed => "replayed",
+            Self::DateConflict => "date_conflict",
+            Self::RawTurnover => "raw_turnover",
+        }
+    }
+}
+
+/// What `export` writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// One row per tick, one column per CTP field
+    #[default]
+    Csv,
+    /// One JSON object per event
+    Jsonl,
+    /// What would be published: subject, space, payload
+    Payload,
+    /// The columns of java-trader's dumps
+    JavaTrader,
+}
+
+/// Where a JSON lines sink writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JsonlTarget {
+    /// `jsonl:-`
+    Stdout,
+    /// `jsonl:PATH`
+    Path(PathBuf),
+}
+
+/// A value of `--sink`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkSpec {
+    /// Publish on NATS.
+    Nats,
+    /// Write a payload stream.
+    Jsonl(JsonlTarget),
+    /// Hash the payload stream.
+    Digest,
+    /// Throw everything away.
+    Null,
+}
+
+/// Not a value of `--sink`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected nats, jsonl:PATH, jsonl:- (stdout), digest or null")]
+pub struct SinkSpecError;
+
+impl FromStr for SinkSpec {
+    type Err = SinkSpecError;
+
+    fn from_str(text: &str) -> Result<Self, SinkSpecError> {
+        match (text, text.strip_prefix("jsonl:")) {
+            ("nats", _) => Ok(Self::Nats),
+            ("digest", _) => Ok(Self::Digest),
+            ("null", _) => Ok(Self::Null),
+            (_, Some("-")) => Ok(Self::Jsonl(JsonlTarget::Stdout)),
+            (_, Some(path)) if !path.is_empty() => Ok(Self::Jsonl(JsonlTarget::Path(path.into()))),
+            _ => Err(SinkSpecError),
+        }
+    }
+}
+
+/// A value of `--source`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceSpec {
+    /// The live CTP front.
+    Ctp,
+    /// The seeded market.
+    Synthetic {
+        /// Which market.
+        profile: ProfileArg,
+        /// Its seed, by default 1.
+        seed: u64,
+    },
+    /// A recording, played as if it were live.
+    Recording(PathBuf),
+}
+
+/// Not a value of `--source`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected ctp, synthetic:PROFILE[,seed=N] with PROFILE one of quick, day, night, full-market, quirks, or recording:PATH"
+)]
+pub struct SourceSpecError;
+
+impl FromStr for SourceSpec {
+    type Err = SourceSpecError;
+
+    fn from_str(text: &str) -> Result<Self, SourceSpecError> {
+        let parsed = match text.split_once(':') {
+            None if text == "ctp" => Some(Self::Ctp),
+            Some(("synthetic", market)) => parse_synthetic(market),
+            Some(("recording", path)) if !path.is_empty() => Some(Self::Recording(path.into())),
+            _ => None,
+        };
+        parsed.ok_or(SourceSpecError)
+    }
+}
+
+fn parse_synthetic(market: &str) -> Option<SourceSpec> {
+    let (profile, seed) = match market.split_once(',') {
+        Some((profile, option)) => (profile, option.strip_prefix("seed=")?.parse().ok()?),
+        None => (market, 1),
+    };
+    let profile = ProfileArg::from_str(profile, false).ok()?;
+    Some(SourceSpec::Synthetic { profile, seed })
+}
+
+/// Where `export` writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutputTarget {
+    /// `-`
+    Stdout,
+    /// A file.
+    Path(PathBuf),
+}
+
+/// `-` or a path. Total, but clap wants a `Result`.
+pub(super) fn parse_output(text: &str) -> Result<OutputTarget, String> {
+    match text {
+        "" => Err("expected a path, or - for stdout".into()),
+        "-" => Ok(OutputTarget::Stdout),
+        path => Ok(OutputTarget::Path(path.into())),
+    }
+}
+
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; expected a span such as 500ms, 5s or 1h30m"))
+}
+
+/// A span in ns; above 292 years it saturates.
+#[must_use]
+pub fn duration_ns(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn parse_trading_day(text: &str) -> Result<TradingDay, String> {
+    TradingDay::parse_ctp(text.as_bytes())
+        .or_else(|| {
+            NaiveDate::parse_from_str(text, "%Y-%m-%d")
+                .ok()
+                .map(TradingDay)
+        })
+        .ok_or_else(|| "expected a date, YYYY-MM-DD or YYYYMMDD".into())
+}
+
+pub(super) fn parse_exchange(text: &str) -> Result<Exchange, String> {
+    Exchange::parse(text).ok_or_else(|| {
+        let known = Exchange::ALL.map(Exchange::as_str).join(", ");
+        format!("expected one of {known}")
+    })
+}
+
+/// More stamps per second than this would drown the ticks.
+const MAX_HZ: f64 = 1_000.0;
+
+pub(super) fn parse_hz(text: &str) -> Result<Ratio, String> {
+    text.parse::<Ratio>()
+        .ok()
+        .filter(|hz| hz.as_f64() <= MAX_HZ)
+        .ok_or_else(|| format!("expected a number above 0 and up to {MAX_HZ}, such as 10 or 0.5"))
+}
+
+/// A path that may be empty, which an empty environment variable makes it.
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a Result")]
+pub(super) fn parse_path(text: &str) -> Result<PathBuf, String> {
+    Ok(text.into())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a Result")]
+pub(super) fn parse_secret(text: &str) -> Result<Secret, String> {
+    Ok(Secret::new(text.into()))
+}
+
+/// Tokens of a NATS subject that may stand before `.EXCHANGE.SYMBOL`.
+pub(super) fn parse_subject_prefix(text: &str) -> Result<String, String> {
+    let plain = |token: &str| {
+        let odd = |c: char| c.is_whitespace() || c.is_control() || c == '*' || c == '>';
+        !token.is_empty() && !token.contains(odd)
+    };
+    if text.split('.').all(plain) {
+        Ok(text.into())
+    } else {
+        Err("expected NATS subject tokens joined by dots, without spaces, * and >".into())
+    }
+}
+
+pub(super) fn parse_log_filter(text: &str) -> Result<String, String> {
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.into()),
+        Err(error) => Err(format!(
+            "{error}; expected a level (error, warn, info, debug, trace) or target=level, comma separated"
+        )),
+    }
+}

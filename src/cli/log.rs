@@ -1,0 +1,425 @@
+//! Log lines on stderr, for people or for machines.
+//!
+//! The JSON form is part of the contract: one flat object per line, `timestamp`, `level` and `event`
+//! first, then the event's own fields in the order of the code. The name of an event is its field
+//! `event`; a line with a message only has the message as its name:
+//!
+//! ```
+//! tracing::info!(event = "publish_progress", published = 10_000, rate = 5_012.5);
+//! ```
+//!
+//! Fields of spans are not written. Secrets are the callers' affair: their types print a mask.
+
+use std::fmt;
+use std::io;
+
+use anyhow::Context as _;
+use chrono::SecondsFormat;
+use indicatif::MultiProgress;
+use serde_json::Value;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::args::{LogArgs, LogFormat};
+use crate::clock::system_wall;
+use crate::time::UnixNanos;
+
+/// Own events, and of the libraries what a user should know.
+const DEFAULT_FILTER: &str = "warn,tickdeck=info";
+/// What `--quiet` leaves.
+const QUIET_FILTER: &str = "warn";
+/// Keys that a field of an event cannot take.
+const RESERVED: [&str; 3] = ["timestamp", "level", "event"];
+
+/// Sends the process's log to stderr. `env_filter` is the value of `RUST_LOG`, which stands behind
+/// `--log-level` and before `--quiet`. Lines and the bars of `bars` do not overwrite each other.
+///
+/// # Errors
+/// When `env_filter` is no filter, or a log is set up already.
+pub fn init(
+    args: &LogArgs,
+    env_filter: Option<&str>,
+    colour: bool,
+    bars: &MultiProgress,
+) -> anyhow::Result<()> {
+    let filter = filter(args, env_filter)?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colour && args.log_format == LogFormat::Text)
+        .with_writer(Stderr { bars: bars.clone() });
+    let result = match args.log_format {
+        LogFormat::Text => builder.event_format(TextLine).try_init(),
+        LogFormat::Json => builder.event_format(JsonLine).try_init(),
+    };
+    result.map_err(|error| anyhow::anyhow!("setting up the log: {error}"))
+}
+
+fn filter(args: &LogArgs, env_filter: Option<&str>) -> anyhow::Result<EnvFilter> {
+    let fallback = if args.quiet {
+        QUIET_FILTER
+    } else {
+        DEFAULT_FILTER
+    };
+    let env_filter = env_filter.filter(|filter| !filter.is_empty());
+    let directives = args.log_level.as_deref().or(env_filter).unwrap_or(fallback);
+    EnvFilter::try_new(directives).with_context(|| format!("RUST_LOG `{directives}`"))
+}
+
+/// The value of `timestamp`: Asia/Shanghai like everything that is published, milliseconds.
+fn timestamp(at: UnixNanos) -> String {
+    at.to_shanghai()
+        .to_rfc3339_opts(SecondsFormat::Millis, false)
+}
+
+/// The fields of one event, in order.
+#[derive(Debug, Default)]
+struct Fields {
+    event: Option<String>,
+    message: Option<String>,
+    rest: Vec<(&'static str, Value)>,
+}
+
+impl Fields {
+    fn of(event: &Event<'_>) -> Self {
+        let mut fields = Self::default();
+        event.record(&mut fields);
+        fields
+    }
+
+    /// Name, and the fields that are left for the line's body.
+    fn into_parts(self) -> (String, Vec<(&'static str, Value)>) {
+        let mut body = Vec::with_capacity(self.rest.len() + 1);
+        let name = match (self.event, self.message) {
+            (Some(event), Some(message)) => {
+                body.push(("message", Value::String(message)));
+                event
+            }
+            (Some(name), None) | (None, Some(name)) => name,
+            (None, None) => "log".to_owned(),
+        };
+        body.extend(self.rest);
+        (name, body)
+    }
+
+    fn put(&mut self, field: &Field, value: Value) {
+        match (field.name(), value) {
+            ("event", Value::String(event)) => self.event = Some(event),
+            ("message", Value::String(message)) => self.message = Some(message),
+            (name, value) if !RESERVED.contains(&name) => self.rest.push((name, value)),
+            // A non-text `event` or a reserved key would make the object ambiguous.
+            ("event", value) => self.event = Some(value.to_string()),
+            ("timestamp", value) => self.rest.push(("field_timestamp", value)),
+            (_, value) => self.rest.push(("field_level", value)),
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}").into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value.into());
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        // JSON has no NaN and no infinity: those become null.
+        self.put(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value.into());
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        let mut text = value.to_string();
+        let mut source = value.source();
+        while let Some(cause) = source {
+            text.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        self.put(field, text.into());
+    }
+}
+
+/// One flat JSON object per event.
+struct JsonLine;
+
+impl<S, N> FormatEvent<S, N> for JsonLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> tracing_subscriber::fmt::FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let (level, fields) = (*event.metadata().level(), Fields::of(event));
+        writer.write_str(&json_line(system_wall(), level, fields))
+    }
+}
+
+/// The JSON line of an error that ends the process. Written past the filter: whatever was asked of
+/// the log, the reason of a failure is not for hiding.
+pub(super) fn error_line(error: &anyhow::Error, exit_code: u8) -> String {
+    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    let fields = Fields {
+        event: Some("error".into()),
+        message: None,
+        rest: vec![
+            ("error", error.to_string().into()),
+            ("caused_by", causes.join(": ").into()),
+            ("exit_code", exit_code.into()),
+        ],
+    };
+    json_line(system_wall(), Level::ERROR, fields)
+}
+
+fn json_line(at: UnixNanos, level: Level, fields: Fields) -> String {
+    let (name, body) = fields.into_parts();
+    let quoted = |text: &str| Value::from(text).to_string();
+    let mut line = format!(
+        r#"{{"timestamp":"{}","level":"{level}","event":{}"#,
+        timestamp(at),
+        quoted(&name)
+    );
+    for (key, value) in body {
+        line.push_str(&format!(",{}:{value}", quoted(key)));
+    }
+    line.push_str("}\n");
+    line
+}
+
+/// `timestamp LEVEL event key=value …`, one line whatever the values hold.
+struct TextLine;
+
+impl<S, N> FormatEvent<S, N> for TextLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> tracing_subscriber::fmt::FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let (level, fields) = (*event.metadata().level(), Fields::of(event));
+        let colour = writer.has_ansi_escapes();
+        writer.write_str(&text_line(system_wall(), level, fields, colour))
+    }
+}
+
+fn text_line(at: UnixNanos, level: Level, fields: Fields, colour: bool) -> String {
+    let (name, body) = fields.into_parts();
+    let mut line = timestamp(at);
+    if colour {
+        let code = level_colour(level);
+        line.push_str(&format!(" \u{1b}[{code}m{level:<5}\u{1b}[0m "));
+    } else {
+        line.push_str(&format!(" {level:<5} "));
+    }
+    push_printable(&mut line, &name);
+    for (key, value) in body {
+        match value {
+            Value::String(text) if needs_quotes(&text) => {
+                line.push_str(&format!(" {key}={text:?}"));
+            }
+            Value::String(text) => line.push_str(&format!(" {key}={text}")),
+            value => line.push_str(&format!(" {key}={value}")),
+        }
+    }
+    line.push('\n');
+    line
+}
+
+/// ANSI colours: red, yellow, green, blue, grey.
+const fn level_colour(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "31",
+        Level::WARN => "33",
+        Level::INFO => "32",
+        Level::DEBUG => "34",
+        Level::TRACE => "90",
+    }
+}
+
+fn needs_quotes(text: &str) -> bool {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || c == '"' || c == '=';
+    text.is_empty() || text.contains(odd)
+}
+
+/// Appends `text` with control characters escaped: text from a broker may hold anything, and a log
+/// line is one line.
+fn push_printable(line: &mut String, text: &str) {
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+}
+
+/// Stderr, with the progress bars out of the way while a line is written.
+#[derive(Clone)]
+struct Stderr {
+    bars: MultiProgress,
+}
+
+impl io::Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bars.suspend(|| io::stderr().lock().write_all(bytes))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for Stderr {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: UnixNanos = UnixNanos(1_767_574_800_500_000_000);
+
+    fn fields() -> Fields {
+        Fields {
+            event: Some("ctp_retry".into()),
+            message: None,
+            rest: vec![
+                ("attempt", 3.into()),
+                ("reason", "front \"A\"\nis away".into()),
+                ("next_backoff", 2.5.into()),
+                ("session", "s1".into()),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_json_line_is_a_flat_object_in_the_order_of_the_code() {
+        assert_eq!(
+            json_line(AT, Level::WARN, fields()),
+            concat!(
+                r#"{"timestamp":"2026-01-05T09:00:00.500+08:00","level":"WARN","event":"ctp_retry","#,
+                r#""attempt":3,"reason":"front \"A\"\nis away","next_backoff":2.5,"session":"s1"}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_text_line_is_one_line() {
+        assert_eq!(
+            text_line(AT, Level::WARN, fields(), false),
+            concat!(
+                "2026-01-05T09:00:00.500+08:00 WARN  ctp_retry attempt=3 ",
+                "reason=\"front \\\"A\\\"\\nis away\" next_backoff=2.5 session=s1\n"
+            )
+        );
+        let message = Fields {
+            message: Some("a\u{1b}[31m\nb".into()),
+            ..Fields::default()
+        };
+        let line = text_line(AT, Level::INFO, message, true);
+        assert!(
+            line.ends_with("\u{1b}[32mINFO \u{1b}[0m a\\u{1b}[31m\\nb\n"),
+            "{line:?}"
+        );
+    }
+
+    /// What the real subscriber writes for the events of `emit`.
+    fn written(emit: impl FnOnce()) -> Vec<Value> {
+        #[derive(Clone, Default)]
+        struct Shared(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+        impl io::Write for Shared {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let shared = Shared::default();
+        let writer = shared.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .event_format(JsonLine)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, emit);
+        let bytes = shared.0.lock().unwrap().clone();
+        let lines = std::str::from_utf8(&bytes).unwrap().lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn events_come_out_with_their_types_and_names() {
+        let lines = written(|| {
+            let error = anyhow::anyhow!("refused").context("connecting");
+            let error: &(dyn std::error::Error + 'static) = error.as_ref();
+            tracing::info!(event = "nats_connected", server = %"h:4222", tls = false, n = 7_u64);
+            tracing::warn!("just {}", "words");
+            tracing::error!(event = "x", error, rate = f64::NAN, level = 3, "said");
+        });
+        assert_eq!(lines[0]["event"], "nats_connected");
+        assert_eq!(lines[0]["server"], "h:4222");
+        assert_eq!(
+            (&lines[0]["tls"], &lines[0]["n"]),
+            (&false.into(), &7.into())
+        );
+        assert_eq!(lines[1]["event"], "just words");
+        assert_eq!(lines[1].as_object().unwrap().len(), 3);
+        assert_eq!(lines[2]["error"], "connecting: refused");
+        assert_eq!(
+            (&lines[2]["level"], &lines[2]["message"]),
+            (&"ERROR".into(), &"said".into())
+        );
+        assert_eq!(
+            (&lines[2]["rate"], &lines[2]["field_level"]),
+            (&Value::Null, &3.into())
+        );
+    }
+
+    #[test]
+    fn the_flag_goes_before_the_environment_and_both_before_quiet() {
+        let args = |log_level: Option<&str>, quiet| LogArgs {
+            log_format: LogFormat::Text,
+            log_level: log_level.map(Into::into),
+            no_progress: false,
+            quiet,
+        };
+        let shown = |args: &LogArgs, env| filter(args, env).unwrap().to_string();
+        assert_eq!(shown(&args(Some("debug"), true), Some("error")), "debug");
+        assert_eq!(shown(&args(None, true), Some("error")), "error");
+        assert_eq!(shown(&args(None, true), Some("")), "warn");
+        assert_eq!(shown(&args(None, false), None), "tickdeck=info,warn");
+        assert!(filter(&args(None, false), Some("tickdeck=loud")).is_err());
+    }
+}

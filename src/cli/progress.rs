@@ -1,0 +1,165 @@
+//! Shows how far a long run is: a bar where somebody watches, log lines where nobody does.
+
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::clock::{Clock, MonoNanos, SystemClock};
+use crate::progress::{Position, Progress};
+use crate::time::NANOS_PER_SECOND;
+
+/// How often a run without a bar says where it is, ns.
+const LINE_INTERVAL_NS: i64 = 10 * NANOS_PER_SECOND;
+/// Keeps the clock and the bar running while a replay waits.
+const REDRAW: Duration = Duration::from_millis(250);
+
+const WITH_TOTAL: &str =
+    "{prefix} [{elapsed_precise}] {bar:24} {human_pos}/{human_len} {per_sec} eta {eta} {msg}";
+const WITHOUT_TOTAL: &str = "{prefix} [{elapsed_precise}] {spinner} {human_pos} {per_sec} {msg}";
+
+/// A bar on stderr with position, rate, time to go and lag.
+pub(super) struct Bar {
+    bar: ProgressBar,
+    bars: MultiProgress,
+}
+
+impl Bar {
+    /// A bar for `verb`; without a total (a loop, a live source) it has no end.
+    pub(super) fn new(verb: &str, total: Option<u64>, bars: &MultiProgress) -> Self {
+        let (bar, template) = match total {
+            Some(total) => (ProgressBar::new(total), WITH_TOTAL),
+            None => (ProgressBar::no_length(), WITHOUT_TOTAL),
+        };
+        // A test shows that both templates are ones.
+        let style = ProgressStyle::with_template(template);
+        let bar = bars.add(bar.with_prefix(verb.to_owned()));
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.enable_steady_tick(REDRAW);
+        let bars = bars.clone();
+        Self { bar, bars }
+    }
+}
+
+impl Progress for Bar {
+    fn at(&mut self, position: Position) {
+        self.bar.set_position(position.events);
+        if let Some(lag_ns) = position.lag_ns {
+            self.bar.set_message(format!("lag {}", show_lag(lag_ns)));
+        }
+    }
+
+    fn finish(&mut self) {
+        // The summary says it all; a bar that stays would stand between it and the logs.
+        self.bar.finish_and_clear();
+        self.bars.remove(&self.bar);
+    }
+}
+
+/// A `progress` log line now and then.
+pub(super) struct Lines<C = SystemClock> {
+    verb: String,
+    total: Option<u64>,
+    clock: C,
+    last: (MonoNanos, u64),
+}
+
+impl<C: Clock> Lines<C> {
+    pub(super) fn new(verb: &str, total: Option<u64>, clock: C) -> Self {
+        Self {
+            verb: verb.to_owned(),
+            total,
+            last: (clock.now(), 0),
+            clock,
+        }
+    }
+
+    /// Events per second since the last line, when it is time for the next one.
+    fn rate_if_due(&mut self, events: u64) -> Option<u64> {
+        let (now, (then, before)) = (self.clock.now(), self.last);
+        let span_ns = now.since(then);
+        if span_ns < LINE_INTERVAL_NS {
+            return None;
+        }
+        self.last = (now, events);
+        let done = i128::from(events.saturating_sub(before));
+        u64::try_from(done * i128::from(NANOS_PER_SECOND) / i128::from(span_ns)).ok()
+    }
+}
+
+impl<C: Clock> Progress for Lines<C> {
+    fn at(&mut self, position: Position) {
+        if let Some(events_per_s) = self.rate_if_due(position.events) {
+            tracing::info!(
+                event = "progress",
+                verb = self.verb,
+                events = position.events,
+                total = self.total,
+                events_per_s,
+                lag_ns = position.lag_ns,
+            );
+        }
+    }
+
+    fn finish(&mut self) {}
+}
+
+/// A lag for people: `0.3 ms`, `12 ms`, `4.2 s`.
+fn show_lag(lag_ns: i64) -> String {
+    let micros = lag_ns.max(0) / 1_000;
+    match micros {
+        0..10_000 => format!("{}.{} ms", micros / 1_000, micros / 100 % 10),
+        10_000..1_000_000 => format!("{} ms", micros / 1_000),
+        _ => format!("{}.{} s", micros / 1_000_000, micros / 100_000 % 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use indicatif::ProgressDrawTarget;
+
+    use super::*;
+    use crate::clock::VirtualClock;
+
+    #[test]
+    fn both_templates_are_valid() {
+        for template in [WITH_TOTAL, WITHOUT_TOTAL] {
+            assert!(ProgressStyle::with_template(template).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_bar_follows_the_position_and_ends() {
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        for total in [None, Some(10)] {
+            let mut bar = Bar::new("replay", total, &bars);
+            bar.at(Position {
+                events: 7,
+                lag_ns: Some(1_500_000),
+            });
+            assert_eq!(
+                (bar.bar.position(), bar.bar.message()),
+                (7, "lag 1.5 ms".into())
+            );
+            bar.finish();
+            assert!(bar.bar.is_finished());
+        }
+    }
+
+    #[test]
+    fn a_line_comes_every_ten_seconds_with_the_rate_since_the_last() {
+        let mut lines = Lines::new("replay", None, VirtualClock::new());
+        lines.clock.advance(LINE_INTERVAL_NS - 1);
+        assert_eq!(lines.rate_if_due(100), None);
+        lines.clock.advance(1);
+        assert_eq!(lines.rate_if_due(200), Some(20));
+        assert_eq!(lines.rate_if_due(300), None);
+        lines.clock.advance(2 * LINE_INTERVAL_NS);
+        assert_eq!(lines.rate_if_due(400), Some(10));
+    }
+
+    #[test]
+    fn lags_are_short() {
+        let shown = [-5, 90, 350_000, 12_345_678, 4_250_000_000].map(show_lag);
+        assert_eq!(shown, ["0.0 ms", "0.0 ms", "0.3 ms", "12 ms", "4.2 s"]);
+    }
+}

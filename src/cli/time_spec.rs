@@ -1,0 +1,195 @@
+//! Instants as users write them: absolute, or a time of day inside a trading day.
+//!
+//! A time of day alone says nothing until a trading day is known, so parsing and resolving are two
+//! steps. The rule is that of the CTP field guide, section 5.3: from 18:00 it is the evening of the
+//! trading day before, before 06:00 the night after that evening, else the trading day itself.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveTime, Timelike};
+
+use crate::calendar::TradingCalendar;
+use crate::time::{NANOS_PER_SECOND, TradingDay, UnixNanos, shanghai_instant};
+
+/// Hour from which a time of day belongs to the evening before the trading day.
+const EVENING_HOUR: u32 = 18;
+/// Hour before which a time of day belongs to the night after that evening.
+const MORNING_HOUR: u32 = 6;
+/// An integer below this (1973) is not ns but seconds, ms or us by mistake, or a time of day.
+const SMALLEST_NS: i64 = 100_000_000_000_000_000;
+
+/// An instant as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeSpec {
+    /// RFC 3339 or ns.
+    At(UnixNanos),
+    /// Shanghai time of day inside a trading day.
+    InTradingDay(NaiveTime),
+}
+
+/// A text is not a time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected RFC 3339 (2025-09-11T21:00:00+08:00), ns since 1970 (1757595600000000000), or HH:MM[:SS[.mmm]] in the trading day{hint}"
+)]
+pub struct TimeSpecError {
+    hint: &'static str,
+}
+
+impl TimeSpec {
+    /// The instant, for a recording of the trading day `day`; `None` outside the years 1678 to 2261.
+    #[must_use]
+    pub fn resolve(self, day: TradingDay, calendar: &TradingCalendar) -> Option<UnixNanos> {
+        let time = match self {
+            Self::At(at) => return Some(at),
+            Self::InTradingDay(time) => time,
+        };
+        let evening = || calendar.prev_trading_day(day.0).0;
+        let date = match time.hour() {
+            EVENING_HOUR.. => evening(),
+            ..MORNING_HOUR => evening().succ_opt()?,
+            _ => day.0,
+        };
+        let second = shanghai_instant(date, time.num_seconds_from_midnight(), 0)?;
+        Some(second.plus(i64::from(time.nanosecond())))
+    }
+}
+
+impl FromStr for TimeSpec {
+    type Err = TimeSpecError;
+
+    fn from_str(text: &str) -> Result<Self, TimeSpecError> {
+        let error = |hint| TimeSpecError { hint };
+        if let Ok(nanos) = text.parse::<i64>() {
+            return if nanos >= SMALLEST_NS {
+                Ok(Self::At(UnixNanos(nanos)))
+            } else {
+                Err(error("; the number is too small to be ns"))
+            };
+        }
+        if let Some(time) = parse_time_of_day(text) {
+            return Ok(Self::InTradingDay(time));
+        }
+        match DateTime::parse_from_rfc3339(text) {
+            Ok(at) => at
+                .timestamp_nanos_opt()
+                .map(|nanos| Self::At(UnixNanos(nanos)))
+                .ok_or(error("; the year is outside 1678 to 2261")),
+            Err(_) if text.len() >= 10 && text.contains('-') => {
+                Err(error("; a date needs a time and an offset such as +08:00"))
+            }
+            Err(_) => Err(error("")),
+        }
+    }
+}
+
+/// `HH:MM`, `HH:MM:SS` or `HH:MM:SS.fraction`, two digits each and at most nine for the fraction.
+fn parse_time_of_day(text: &str) -> Option<NaiveTime> {
+    let (clock, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let fraction_fits = (1..=9).contains(&fraction.len());
+    if !(fraction_fits && fraction.bytes().all(|byte| byte.is_ascii_digit())) {
+        return None;
+    }
+    let full;
+    let clock = match clock.len() {
+        8 => clock,
+        5 if clock == text => {
+            full = format!("{clock}:00");
+            &full
+        }
+        _ => return None,
+    };
+    let seconds = crate::time::parse_ctp_time(clock.as_bytes())?;
+    let nanos = format!("{fraction:0<9}").parse::<u32>().ok()?;
+    debug_assert!(i64::from(nanos) < NANOS_PER_SECOND, "nine digits");
+    NaiveTime::from_num_seconds_from_midnight_opt(seconds, nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::NaiveDate;
+
+    use super::*;
+
+    fn resolve(text: &str, day: (i32, u32, u32)) -> String {
+        let day = TradingDay(NaiveDate::from_ymd_opt(day.0, day.1, day.2).unwrap());
+        let spec: TimeSpec = text.parse().unwrap();
+        spec.resolve(day, &TradingCalendar::builtin())
+            .unwrap()
+            .to_string()
+    }
+
+    #[test]
+    fn absolute_times_need_no_trading_day() {
+        let day = (2030, 1, 2);
+        let expected = "2025-09-11T21:00:00.500000000+08:00";
+        assert_eq!(resolve("2025-09-11T21:00:00.5+08:00", day), expected);
+        assert_eq!(resolve("2025-09-11T13:00:00.500Z", day), expected);
+        assert_eq!(resolve("2025-09-11 21:00:00.5+08:00", day), expected);
+        assert_eq!(resolve("1757595600500000000", day), expected);
+    }
+
+    #[test]
+    fn a_day_time_is_on_the_date_of_the_trading_day() {
+        let day = (2025, 9, 12);
+        assert_eq!(resolve("09:00", day), "2025-09-12T09:00:00.000000000+08:00");
+        assert_eq!(
+            resolve("06:00:00", day),
+            "2025-09-12T06:00:00.000000000+08:00"
+        );
+        assert_eq!(
+            resolve("14:59:59.123456789", day),
+            "2025-09-12T14:59:59.123456789+08:00"
+        );
+        assert_eq!(
+            resolve("17:59:59.5", day),
+            "2025-09-12T17:59:59.500000000+08:00"
+        );
+    }
+
+    #[test]
+    fn evening_and_night_follow_the_trading_day_before() {
+        let day = TradingDay(NaiveDate::from_ymd_opt(2025, 9, 12).unwrap());
+        let calendar = TradingCalendar::builtin();
+        let before = calendar.prev_trading_day(day.0).0;
+        let expect = |date: NaiveDate, time: &str| format!("{date}T{time}.000000000+08:00");
+        for (time, date) in [
+            ("18:00:00", before),
+            ("21:00:00", before),
+            ("23:59:59", before),
+            ("00:00:00", before.succ_opt().unwrap()),
+            ("02:30:00", before.succ_opt().unwrap()),
+            ("05:59:59", before.succ_opt().unwrap()),
+        ] {
+            assert_eq!(resolve(time, (2025, 9, 12)), expect(date, time));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_time_is_refused_with_the_accepted_forms() {
+        for text in [
+            "",
+            "9:00",
+            "24:00:00",
+            "09:00:60",
+            "09:00.5",
+            "09:00:00.",
+            "09:00:00.1234567890",
+            "21h",
+            "2025-09-11",
+            "2025-09-11T21:00:00",
+            "noon",
+            "-1",
+            "1757595600",
+            "1757595600500",
+            "9999-01-01T00:00:00Z",
+            "99999999999999999999",
+        ] {
+            let error = text.parse::<TimeSpec>().unwrap_err().to_string();
+            assert!(error.starts_with("expected RFC 3339"), "{text}: {error}");
+        }
+        let hint = |text: &str| text.parse::<TimeSpec>().unwrap_err().hint;
+        assert!(hint("1757595600").contains("too small"));
+        assert!(hint("2025-09-11T21:00:00").contains("offset"));
+    }
+}
