@@ -20,8 +20,8 @@ pub use shared::{
     SinkArgs,
 };
 pub use values::{
-    DropFlag, ExportFormat, JsonlTarget, LogFormat, OutputTarget, PayloadArg, ProfileArg, Secret,
-    SinkSpec, SourceSpec, duration_ns,
+    DropFlag, ExportFormat, JsonlTarget, LogFormat, OutputTarget, PayloadArg, ProfileArg, SinkSpec,
+    SourceSpec, duration_ns,
 };
 
 use crate::pace::{Rate, Ratio};
@@ -422,6 +422,9 @@ pub struct HealthArgs {
 /// Flags of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
+    /// Recording to play [default: a seeded market is made]
+    #[arg(value_name = "REC")]
+    pub recording: Option<PathBuf>,
     /// The nats-server to start [default: found on PATH]
     #[arg(long, value_name = "PATH")]
     pub nats_server: Option<PathBuf>,

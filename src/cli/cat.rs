@@ -7,7 +7,7 @@ use super::args::{CatArgs, NormalizeArgs};
 use super::inputs::{Inputs, Reference, Selection};
 use super::outcome::{Outcome, stdout};
 use crate::event::{Event, EventKind, RawTick};
-use crate::export::JsonlWriter;
+use crate::export::jsonl::JsonlWriter;
 use crate::source::TickLimit;
 
 /// Events read at a time.
@@ -36,7 +36,9 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
         }
         match &mut json {
             Some(json) => json.write(&batch)?,
-            None => batch.iter().try_for_each(|event| print_event(&mut out, event))?,
+            None => batch
+                .iter()
+                .try_for_each(|event| print_event(&mut out, event))?,
         }
     }
     if let Some(json) = json {
@@ -104,5 +106,9 @@ fn print_tick(
 
 /// A price as it is stored; CTP's DBL_MAX as `-`.
 fn price(price: f64) -> String {
-    if price.abs() == f64::MAX { "-".into() } else { price.to_string() }
+    if price.abs() == f64::MAX {
+        "-".into()
+    } else {
+        price.to_string()
+    }
 }

@@ -11,7 +11,8 @@ use super::inputs::{Inputs, Reference, Selection, refuse_damage};
 use super::outcome::{Outcome, UsageError, stdout};
 use super::outputs::publisher_options;
 use crate::event::Event;
-use crate::export::{CsvLayout, CsvWriter, JsonlWriter};
+use crate::export::csv::{CsvLayout, CsvWriter};
+use crate::export::jsonl::JsonlWriter;
 use crate::pipeline::Publisher;
 use crate::progress::Position;
 use crate::sink::JsonlSink;
@@ -53,10 +54,15 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
 /// A file beside the target that takes its name at the end.
 fn new_file(path: &Path, force: bool) -> anyhow::Result<tempfile::NamedTempFile> {
     if path.exists() && !force {
-        let message = format!("{} already exists: choose another output or pass --force", path.display());
+        let message = format!(
+            "{} already exists: choose another output or pass --force",
+            path.display()
+        );
         return Err(UsageError::new(message).into());
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     tempfile::Builder::new()
         .prefix(".export")
@@ -130,7 +136,8 @@ impl Job<'_> {
         };
         let source = inputs.payload_source()?;
         let options = publisher_options(&args.normalize, &sinks, source, reference);
-        let mut publisher = Publisher::new(options, vec![Box::new(JsonlSink::to_writer(out, "output"))]);
+        let mut publisher =
+            Publisher::new(options, vec![Box::new(JsonlSink::to_writer(out, "output"))]);
         self.each_batch(&mut |events| Ok(publisher.publish(events)?))?;
         let (_, _, error) = publisher.finish();
         error.map_or(Ok(()), |error| Err(error.into()))

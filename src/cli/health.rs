@@ -16,7 +16,9 @@ pub(super) fn run(_context: &Context, args: &HealthArgs) -> anyhow::Result<Outco
     match serde_json::from_slice::<serde_json::Value>(&answer) {
         Ok(serde_json::Value::Object(fields)) if !args.json.json => {
             for (key, value) in &fields {
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let text = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
                 writeln!(out, "{key:<10} {text}")?;
             }
         }

@@ -47,7 +47,11 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
         return Ok(Outcome::Done);
     }
     let mut out = stdout();
-    writeln!(out, "skipped    {} rows that could not be read", report.skipped())?;
+    writeln!(
+        out,
+        "skipped    {} rows that could not be read",
+        report.skipped()
+    )?;
     for row in report.bad_rows.iter().take(BAD_ROWS_SHOWN) {
         writeln!(out, "           {row}")?;
     }
@@ -71,7 +75,11 @@ fn source_info(source: &ImportSource) -> SourceInfo {
     let report = source.report();
     let words = |words: Vec<String>| words.join(",");
     let dialects = report.dialects().iter().map(ToString::to_string).collect();
-    let rules = report.recv_ts_rules().iter().map(ToString::to_string).collect();
+    let rules = report
+        .recv_ts_rules()
+        .iter()
+        .map(|rule| rule.as_str().to_owned())
+        .collect();
     SourceInfo {
         kind: "import".into(),
         detail: format!("dialect={}", words(dialects)),

@@ -91,7 +91,11 @@ fn of_manifest(recording: &Recording, manifest: &Manifest) -> Info {
     let damaged = !recording.damaged_segments().is_empty();
     Info {
         session: manifest.session.clone(),
-        status: if damaged { Status::Damaged } else { manifest.status },
+        status: if damaged {
+            Status::Damaged
+        } else {
+            manifest.status
+        },
         format_version: manifest.format_version,
         source: manifest.source.kind.clone(),
         api_version: manifest.source.api_version.clone(),
@@ -131,7 +135,11 @@ fn of_segment(recording: &Recording) -> anyhow::Result<Info> {
     }
     Ok(Info {
         session: recording.session().to_owned(),
-        status: if report.is_intact() { Status::Complete } else { Status::Damaged },
+        status: if report.is_intact() {
+            Status::Complete
+        } else {
+            Status::Damaged
+        },
         format_version: FormatVersion::CURRENT,
         source: source.kind.clone(),
         api_version: source.api_version.clone(),
@@ -217,14 +225,25 @@ fn text(info: &Info) -> String {
         ("session", info.session.clone()),
         ("status", info.status.as_str().to_owned()),
         ("source", format!("{}{detail}{api}", info.source)),
-        ("ticks", format!("{} of {} instruments", grouped(info.ticks), grouped(info.symbols))),
+        (
+            "ticks",
+            format!(
+                "{} of {} instruments",
+                grouped(info.ticks),
+                grouped(info.symbols)
+            ),
+        ),
         ("events", grouped(info.events)),
         ("days", info.trading_days.join(", ")),
         ("start", info.start.clone().unwrap_or_else(none)),
         ("end", info.end.clone().unwrap_or_else(none)),
         (
             "size",
-            format!("{} in {} segments{per_tick}", bytes(info.bytes), info.segments),
+            format!(
+                "{} in {} segments{per_tick}",
+                bytes(info.bytes),
+                info.segments
+            ),
         ),
         ("format", info.format_version.to_string()),
         ("digest", info.digest.clone()),

@@ -103,7 +103,9 @@ impl Inputs {
                 Ok(calendar.trading_day_of(start))
             }
             [day] => {
-                let day = day.parse().with_context(|| format!("trading day {day:?}"))?;
+                let day = day
+                    .parse()
+                    .with_context(|| format!("trading day {day:?}"))?;
                 Ok(TradingDay(day))
             }
             days => Err(UsageError::new(format!(
@@ -128,14 +130,16 @@ impl Inputs {
 
     /// One source over all of them. One recording keeps its `seq`; several are merged and
     /// renumbered.
-    pub(super) fn source(&self, filter: &EventFilter, salvage: Option<&Salvaged>) -> Box<dyn Source> {
+    pub(super) fn source(
+        &self,
+        filter: &EventFilter,
+        salvage: Option<&Salvaged>,
+    ) -> Box<dyn Source> {
         let mut sources: Vec<Box<dyn Source>> = self
             .recordings
             .iter()
             .map(|recording| -> Box<dyn Source> {
-                let reader = recording
-                    .reader(filter.clone())
-                    .salvage(salvage.is_some());
+                let reader = recording.reader(filter.clone()).salvage(salvage.is_some());
                 match salvage {
                     Some(salvaged) => Box::new(SalvageSource {
                         reader,
@@ -175,7 +179,10 @@ impl Source for SalvageSource {
         if !missing.is_empty() {
             self.reported += missing.len();
             // A poisoned lock only means that another thread died while it pushed: the list is fine.
-            let mut all = self.salvaged.lock().unwrap_or_else(|lock| lock.into_inner());
+            let mut all = self
+                .salvaged
+                .lock()
+                .unwrap_or_else(|lock| lock.into_inner());
             all.extend_from_slice(missing);
         }
         result
@@ -216,7 +223,11 @@ fn read_products(path: &Path) -> anyhow::Result<ProductTable> {
         Ok(ProductTable::parse(&std::fs::read_to_string(path)?)?)
     };
     read().map_err(|error| {
-        UsageError::caused_by(format!("--products {} cannot be used", path.display()), error).into()
+        UsageError::caused_by(
+            format!("--products {} cannot be used", path.display()),
+            error,
+        )
+        .into()
     })
 }
 
@@ -265,8 +276,9 @@ impl Selection {
                 TimeSpec::At(at) => return Ok(at),
                 TimeSpec::InTradingDay(_) => inputs.trading_day(&reference.calendar)?,
             };
-            spec.resolve(day, &reference.calendar)
-                .ok_or_else(|| UsageError::new(format!("{flag} is outside the years 1678 to 2261")).into())
+            spec.resolve(day, &reference.calendar).ok_or_else(|| {
+                UsageError::new(format!("{flag} is outside the years 1678 to 2261")).into()
+            })
         };
         let first = || -> anyhow::Result<UnixNanos> { Ok(inputs.start()?.unwrap_or_default()) };
         let start = match (select.start, select.start_offset) {
@@ -285,7 +297,9 @@ impl Selection {
         if let (Some(start), Some(end)) = (start, end)
             && start >= end
         {
-            return Err(UsageError::new(format!("the start {start} is not before the end {end}")).into());
+            return Err(
+                UsageError::new(format!("the start {start} is not before the end {end}")).into(),
+            );
         }
         let filter = EventFilter {
             start,

@@ -5,13 +5,31 @@
 //! result, then renders it, results on stdout and everything else on stderr.
 
 pub mod args;
+mod cat;
 pub mod completions;
+mod demo;
+mod export;
+mod generate;
+mod health;
+mod import;
+mod info;
+mod inputs;
 pub mod log;
+mod merge;
 pub mod outcome;
+mod outputs;
+mod play;
 mod progress;
+mod record;
+mod render;
+mod replay;
 pub mod select;
 mod signals;
+mod slice;
+mod subscribers;
+mod synthetic;
 pub mod time_spec;
+mod verify;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -144,8 +162,19 @@ fn set_up_log(context: &Context, args: &LogArgs) -> anyhow::Result<()> {
 
 fn dispatch(context: &Context, command: Command) -> anyhow::Result<Outcome> {
     match command {
+        Command::Generate(args) => generate::run(context, &args),
+        Command::Import(args) => import::run(context, &args),
+        Command::Export(args) => export::run(context, &args),
+        Command::Record(args) => record::run(context, &args),
+        Command::Replay(args) => replay::run(context, &args),
+        Command::Info(args) => info::run(context, &args),
+        Command::Cat(args) => cat::run(context, &args),
+        Command::Slice(args) => slice::run(context, &args),
+        Command::Merge(args) => merge::run(context, &args),
+        Command::Verify(args) => verify::run(context, &args),
+        Command::Health(args) => health::run(context, &args),
+        Command::Demo(args) => demo::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
-        other => Err(UsageError::new(format!("no such verb in this build: {other:?}")).into()),
     }
 }
 

@@ -12,7 +12,7 @@ use super::inputs::Reference;
 use super::outcome::{UsageError, stdout};
 use crate::encode::PayloadSource;
 use crate::event::Event;
-use crate::nats::{HealthOptions, HealthResponder, NatsOptions};
+use crate::nats::{HealthOptions, HealthResponder, NatsOptions, Secret};
 use crate::normalize::Flags;
 use crate::pipeline::{PublisherOptions, PublisherStats};
 use crate::progress::Position;
@@ -26,7 +26,11 @@ const COPY_EVENTS: usize = 4096;
 /// The session id of a new recording: the name of its folder.
 pub(super) fn session_of(output: &Path) -> String {
     let name = output.file_name().unwrap_or_default().to_string_lossy();
-    if name.is_empty() { "session".into() } else { name.into_owned() }
+    if name.is_empty() {
+        "session".into()
+    } else {
+        name.into_owned()
+    }
 }
 
 /// Options of a new recording.
@@ -113,7 +117,10 @@ pub(super) fn drop_flags(normalize: &NormalizeArgs) -> Flags {
 }
 
 /// Opens the sinks, NATS last: it is the one that others see.
-pub(super) fn open_sinks(args: &SinkArgs, nats: &NatsOptions) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+pub(super) fn open_sinks(
+    args: &SinkArgs,
+    nats: Option<&NatsOptions>,
+) -> anyhow::Result<Vec<Box<dyn Sink>>> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     for spec in &args.sinks {
         match spec {
@@ -121,12 +128,14 @@ pub(super) fn open_sinks(args: &SinkArgs, nats: &NatsOptions) -> anyhow::Result<
             SinkSpec::Jsonl(JsonlTarget::Stdout) => {
                 sinks.push(Box::new(JsonlSink::to_writer(Box::new(stdout()), "stdout")));
             }
-            SinkSpec::Jsonl(JsonlTarget::Path(path)) => sinks.push(Box::new(JsonlSink::create(path)?)),
+            SinkSpec::Jsonl(JsonlTarget::Path(path)) => {
+                sinks.push(Box::new(JsonlSink::create(path)?))
+            }
             SinkSpec::Digest => sinks.push(Box::new(DigestSink::new())),
             SinkSpec::Null => sinks.push(Box::new(NullSink::new())),
         }
     }
-    if publishes_to_nats(args) {
+    if let Some(nats) = nats {
         sinks.push(Box::new(NatsSink::connect(nats)?));
     }
     Ok(sinks)
@@ -146,7 +155,10 @@ pub(super) fn nats_options(args: &NatsArgs) -> anyhow::Result<NatsOptions> {
             password: args.nats_password.clone(),
             token: args.nats_token.clone(),
             creds: args.nats_creds.clone(),
-            nkey: args.nats_nkey.clone(),
+            nkey: args
+                .nats_nkey
+                .as_ref()
+                .map(|file| Secret::new(file.to_string_lossy())),
             ca: args.nats_ca.clone(),
             cert: args.nats_cert.clone(),
             key: args.nats_key.clone(),

@@ -10,7 +10,6 @@ use crate::pipeline::{
 use crate::progress::Position;
 use crate::recording::RecordingWriter;
 use crate::source::Source;
-use crate::time::{NANOS_PER_MILLI, NANOS_PER_SECOND};
 
 use super::Context;
 use super::outputs::start_health;
@@ -71,7 +70,7 @@ pub(super) fn play(
     let played = play_passes(&mut player, setup.looping, source);
     let report = pacer.report();
     let (ledger, digest, sink_error) = publisher.finish();
-    let elapsed_ns = context.clock.now().since(started);
+    let elapsed_ns = u64::try_from(context.clock.now().since(started)).unwrap_or(0);
     progress.finish();
     if let Some(health) = health {
         health.stop();
@@ -94,7 +93,9 @@ fn play_passes(
 ) -> anyhow::Result<()> {
     loop {
         let before = player.events;
-        let ended = player.play(source()?).map_err(|error: PlayError| anyhow::Error::from(error))?;
+        let ended = player
+            .play(source()?)
+            .map_err(|error: PlayError| anyhow::Error::from(error))?;
         // A pass that played nothing would be repeated for ever at full speed.
         if !looping || !ended || player.events == before {
             return Ok(());
@@ -103,12 +104,12 @@ fn play_passes(
 }
 
 /// Nanoseconds as milliseconds, to the microsecond.
-fn millis(nanos: i64) -> f64 {
-    const NANOS_PER_MICRO: i64 = 1_000;
+fn millis(nanos: u64) -> f64 {
+    const NANOS_PER_MICRO: u64 = 1_000;
     // Below 2^53 microseconds (285 years) the conversion is exact.
     #[expect(clippy::cast_precision_loss, reason = "a measurement, see above")]
     let micros = (nanos / NANOS_PER_MICRO) as f64;
-    micros / (NANOS_PER_MILLI / NANOS_PER_MICRO) as f64
+    micros / 1_000.0
 }
 
 fn summary(
@@ -116,7 +117,7 @@ fn summary(
     ledger: &Ledger,
     digest: String,
     report: &PaceReport,
-    elapsed_ns: i64,
+    elapsed_ns: u64,
 ) -> Summary {
     let total = ledger.total();
     Summary {
@@ -135,6 +136,6 @@ fn summary(
             p99: millis(lateness.p99_ns),
             max: millis(lateness.max_ns),
         }),
-        elapsed_s: millis(elapsed_ns) / (NANOS_PER_SECOND / NANOS_PER_MILLI) as f64,
+        elapsed_s: millis(elapsed_ns) / 1_000.0,
     }
 }

@@ -115,7 +115,12 @@ pub(super) fn print_plan(
 ) -> anyhow::Result<Outcome> {
     let mut out = stdout();
     for recording in &inputs.recordings {
-        writeln!(out, "play       {} ({})", recording.path().display(), recording.session())?;
+        writeln!(
+            out,
+            "play       {} ({})",
+            recording.path().display(),
+            recording.session()
+        )?;
     }
     let filter = &selection.filter;
     if let Some(start) = filter.start {
@@ -142,7 +147,11 @@ pub(super) fn print_plan(
         };
         writeln!(out, "to         {text}")?;
     }
-    writeln!(out, "subjects   {}.EXCHANGE.SYMBOL", args.sinks.subject_prefix)?;
+    writeln!(
+        out,
+        "subjects   {}.EXCHANGE.SYMBOL",
+        args.sinks.subject_prefix
+    )?;
     out.flush()?;
     Ok(Outcome::Done)
 }

@@ -21,7 +21,9 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     let selection = Selection::new(&args.select, &inputs, &reference)?;
     let payload_source = inputs.payload_source()?;
     if args.prime && selection.filter.start.is_none() {
-        return Err(UsageError::new("--prime needs a start point: give --start or --start-offset").into());
+        return Err(
+            UsageError::new("--prime needs a start point: give --start or --start-offset").into(),
+        );
     }
     let nats = publishes_to_nats(&args.sinks)
         .then(|| nats_options(&args.nats))
@@ -42,7 +44,11 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     }
     let options = publisher_options(&args.normalize, &args.sinks, payload_source, &reference);
     let mut filter = selection.filter.clone();
-    let prime_until = if args.prime { filter.start.take() } else { None };
+    let prime_until = if args.prime {
+        filter.start.take()
+    } else {
+        None
+    };
     let salvaged: Option<Salvaged> = args.salvage.then(|| Arc::new(Mutex::new(Vec::new())));
     let setup = PlaySetup {
         verb: "replay",
@@ -71,7 +77,11 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     let missing = salvaged.map_or_else(Vec::new, |salvaged| take(&salvaged));
     report_missing(&missing)?;
     let is_lossy = played.summary.is_lossy() || !missing.is_empty() || !damage.is_empty();
-    Ok(if is_lossy { Outcome::Lossy } else { Outcome::Done })
+    Ok(if is_lossy {
+        Outcome::Lossy
+    } else {
+        Outcome::Done
+    })
 }
 
 fn take(salvaged: &Salvaged) -> Vec<MissingPart> {
@@ -82,7 +92,11 @@ fn take(salvaged: &Salvaged) -> Vec<MissingPart> {
 fn report_missing(missing: &[MissingPart]) -> std::io::Result<()> {
     let mut out = std::io::stderr().lock();
     for part in missing {
-        writeln!(out, "not played: {} ({} rows known lost)", part.problem, part.rows)?;
+        writeln!(
+            out,
+            "not played: {} ({} rows known lost)",
+            part.problem, part.rows
+        )?;
     }
     Ok(())
 }

@@ -33,7 +33,13 @@ pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome
         recording_options(&args.output, &args.roll, &reference, session, info),
     )?;
     let total = inputs.estimate(&selection.filter);
-    let manifest = copy(context, "slice", total, &mut source as &mut dyn Source, writer)?;
+    let manifest = copy(
+        context,
+        "slice",
+        total,
+        &mut source as &mut dyn Source,
+        writer,
+    )?;
     print_made(&args.output.output, &manifest)?;
     Ok(Outcome::Done)
 }

@@ -14,8 +14,10 @@ mod health;
 mod options;
 pub(crate) mod quiet;
 mod secret;
+mod subscriber;
 
 pub use error::{NatsError, NatsFailure};
 pub use health::{HEALTH_SUBJECT, HealthOptions, HealthResponder, HealthSnapshot, request_health};
 pub use options::{NatsOptions, Servers};
 pub use secret::Secret;
+pub use subscriber::{Subscriber, count_subscribers};

@@ -32,11 +32,14 @@ pub enum Flag {
     /// `turnover` is CTP's own value: the multiplier is unknown, or it cannot be told whether CTP
     /// has applied it.
     RawTurnover,
+    /// The last tick before the start point of a primed replay. Set by the replay, never by the
+    /// normalizer.
+    Primed,
 }
 
 impl Flag {
     /// Every flag, in payload order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Snapshot,
         Self::Stale,
         Self::Preopen,
@@ -45,6 +48,7 @@ impl Flag {
         Self::Replayed,
         Self::DateConflict,
         Self::RawTurnover,
+        Self::Primed,
     ];
 
     /// The word in payloads and on the command line.
@@ -59,10 +63,11 @@ impl Flag {
             Self::Replayed => "replayed",
             Self::DateConflict => "date_conflict",
             Self::RawTurnover => "raw_turnover",
+            Self::Primed => "primed",
         }
     }
 
-    const fn bit(self) -> u8 {
+    const fn bit(self) -> u16 {
         1 << self as u8
     }
 }
@@ -77,7 +82,7 @@ impl fmt::Display for Flag {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "unknown flag {found:?}, expected one of snapshot, stale, preopen, out_of_session, duplicate, \
-     replayed, date_conflict, raw_turnover"
+     replayed, date_conflict, raw_turnover, primed"
 )]
 pub struct UnknownFlag {
     /// What stood there.
@@ -99,7 +104,7 @@ impl FromStr for Flag {
 
 /// A set of [`Flag`]s. Iterates in payload order.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Flags(u8);
+pub struct Flags(u16);
 
 impl Flags {
     /// No flag.
@@ -148,10 +153,10 @@ impl Flags {
             .filter(move |flag| self.contains(*flag))
     }
 
-    /// The set as a number below 256, a key for caches.
+    /// The set as a number below 512, a key for caches.
     #[inline]
     #[must_use]
-    pub const fn bits(self) -> u8 {
+    pub const fn bits(self) -> u16 {
         self.0
     }
 }

@@ -104,11 +104,17 @@ impl Player<'_> {
         let (spares, recycled) = bounded::<Vec<Event>>(QUEUED_BATCHES + 2);
         let pass = thread::scope(|scope| {
             let fetcher = thread::Builder::new().name("source".into());
-            let spawned = fetcher.spawn_scoped(scope, move || fetch(source, max, &batches, &recycled));
+            let spawned =
+                fetcher.spawn_scoped(scope, move || fetch(source, max, &batches, &recycled));
             if let Err(error) = spawned {
                 let path = "the source thread".into();
                 let doing = "starting";
-                return Err(RecordingError::Io { path, doing, source: error }.into());
+                return Err(RecordingError::Io {
+                    path,
+                    doing,
+                    source: error,
+                }
+                .into());
             }
             let played = self.consume(&incoming, &spares);
             // A source thread that still has something to send finds that nobody listens.
@@ -158,7 +164,10 @@ impl Player<'_> {
     /// Shows the events before the start point to the publisher and returns the rest.
     fn prime<'e>(&mut self, events: &'e [Event]) -> &'e [Event] {
         let start = self.options.prime_until.unwrap_or_default();
-        let before = events.iter().take_while(|event| event.recv_ts < start).count();
+        let before = events
+            .iter()
+            .take_while(|event| event.recv_ts < start)
+            .count();
         let (before, rest) = events.split_at(before);
         for event in before {
             self.publisher.prime(event);
@@ -180,7 +189,11 @@ impl Player<'_> {
             let is_limit = self.options.max_ticks == Some(self.ticks);
             if is_limit || self.pacer.wait(event.recv_ts) == Go::Stop {
                 // What is recorded is published too: a stopped session replays to the same digest.
-                let end = if self.recorder.is_some() { events.len() } else { position };
+                let end = if self.recorder.is_some() {
+                    events.len()
+                } else {
+                    position
+                };
                 self.hand_over(&events[pending..end])?;
                 return Ok(Pass::Stopped);
             }

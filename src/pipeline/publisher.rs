@@ -9,7 +9,8 @@ use bytes::Bytes;
 use super::ledger::Ledger;
 use crate::calendar::TradingCalendar;
 use crate::contract::ContractTable;
-use crate::encode::{Encoder, PayloadKind, PayloadSource, subject};
+use crate::encode::subject::subject;
+use crate::encode::{Encoder, PayloadKind, PayloadSource};
 use crate::event::{Event, EventKind, InstrumentId};
 use crate::normalize::{Flag, Flags, Instrument, NormalizedTick, Normalizer, Outcome};
 use crate::sink::{Message, Sink, SinkError, StreamDigest};
@@ -151,7 +152,11 @@ impl Publisher {
             return;
         }
         let instrument = tick.instrument.index;
-        note_subject(&mut self.subjects, &self.options.subject_prefix, tick.instrument);
+        note_subject(
+            &mut self.subjects,
+            &self.options.subject_prefix,
+            tick.instrument,
+        );
         let slot = slot_of(&mut self.ledger, &tick, event);
         if self.primed.len() <= instrument {
             self.primed.resize_with(instrument + 1, || None);

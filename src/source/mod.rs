@@ -1,18 +1,22 @@
 //! Where events come from. A source knows nothing of what follows it.
 //!
 //! Implementations: [`RecordingReader`](crate::recording::RecordingReader) (recorded Parquet),
-//! the seeded market, CSV dumps
-//! dumps) and wrappers that are sources themselves ([`MergeSource`], [`TickLimit`]). The live CTP
-//! source implements the same trait.
+//! [`SyntheticSource`] (the seeded market), [`ImportSource`](crate::import::ImportSource) (CSV
+//! dumps), and wrappers that are sources themselves ([`MergeSource`], [`TickLimit`]). The live CTP
+//! source will implement the same trait.
 
 mod limit;
 mod merge;
+mod synthetic;
 
 use crate::event::Event;
 use crate::recording::RecordingError;
 
 pub use limit::TickLimit;
 pub use merge::MergeSource;
+pub use synthetic::{
+    Profile, SyntheticError, SyntheticOptions, SyntheticSource, default_trading_day,
+};
 
 /// Yields events in `seq` order, in batches, into a buffer that the caller keeps.
 pub trait Source: Send {

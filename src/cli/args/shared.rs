@@ -6,11 +6,10 @@ use std::time::Duration;
 use clap::Args;
 
 use super::conflict;
-use super::values::{
-    self, DropFlag, JsonlTarget, LogFormat, PayloadArg, Secret, SinkSpec, duration_ns,
-};
+use super::values::{self, DropFlag, JsonlTarget, LogFormat, PayloadArg, SinkSpec, duration_ns};
 use crate::cli::time_spec::TimeSpec;
 use crate::contract::Exchange;
+use crate::nats::Secret;
 use crate::pace::{PaceOptions, Rate};
 
 /// NATS server when none is given.
@@ -225,7 +224,7 @@ impl NatsArgs {
     /// Takes away what is empty.
     pub(super) fn drop_empty(&mut self) {
         if self.nats_url.expose().is_empty() {
-            self.nats_url = Secret::new(DEFAULT_NATS_URL.into());
+            self.nats_url = Secret::new(DEFAULT_NATS_URL);
         }
         self.nats_user.take_if(|user| user.is_empty());
         for secret in [&mut self.nats_password, &mut self.nats_token] {

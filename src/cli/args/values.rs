@@ -1,7 +1,6 @@
 //! The values that flags take, and their parsers. A parser's message names what was found and what
 //! is accepted; clap adds the flag.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,32 +10,10 @@ use clap::ValueEnum;
 
 use crate::contract::Exchange;
 use crate::encode::PayloadKind;
+use crate::nats::Secret;
+use crate::normalize::Flag;
 use crate::pace::Ratio;
 use crate::time::TradingDay;
-
-/// A text that must never be seen: `Debug` prints a mask, and there is no `Display`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    #[must_use]
-    pub const fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The secret itself, for the one place that sends it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// Form of the log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -131,6 +108,21 @@ impl DropFlag {
             Self::Replayed => "replayed",
             Self::DateConflict => "date_conflict",
             Self::RawTurnover => "raw_turnover",
+        }
+    }
+}
+
+impl From<DropFlag> for Flag {
+    fn from(flag: DropFlag) -> Self {
+        match flag {
+            DropFlag::Snapshot => Self::Snapshot,
+            DropFlag::Stale => Self::Stale,
+            DropFlag::Preopen => Self::Preopen,
+            DropFlag::OutOfSession => Self::OutOfSession,
+            DropFlag::Duplicate => Self::Duplicate,
+            DropFlag::Replayed => Self::Replayed,
+            DropFlag::DateConflict => Self::DateConflict,
+            DropFlag::RawTurnover => Self::RawTurnover,
         }
     }
 }
@@ -301,7 +293,7 @@ pub(super) fn parse_path(text: &str) -> Result<PathBuf, String> {
 
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a Result")]
 pub(super) fn parse_secret(text: &str) -> Result<Secret, String> {
-    Ok(Secret::new(text.into()))
+    Ok(Secret::new(text))
 }
 
 /// Tokens of a NATS subject that may stand before `.EXCHANGE.SYMBOL`.

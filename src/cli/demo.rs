@@ -1,0 +1,274 @@
+//! `tickdeck demo`: the whole story with no CTP and no set-up: a recording, a real NATS server, a
+//! real subscriber, and one digest on both sides.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::Context;
+use super::args::{DemoArgs, NormalizeArgs};
+use super::inputs::{Inputs, Reference};
+use super::outcome::{Outcome, UsageError, stdout};
+use super::play::{PlaySetup, play};
+use super::render::grouped;
+use super::synthetic;
+use crate::clock::{Clock as _, WakeFlag};
+use crate::nats::{NatsOptions, Subscriber};
+use crate::normalize::Flags;
+use crate::pace::PaceOptions;
+use crate::pipeline::{PlayOptions, Publisher, PublisherOptions};
+use crate::recording::{EventFilter, RecordingOptions, RecordingWriter, Rolling};
+use crate::sink::{Message, NatsSink, StreamDigest};
+use crate::source::SyntheticOptions;
+
+/// Payloads that are shown.
+const SHOWN: usize = 3;
+/// How long the subscriber waits for the next message before it gives up.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Subjects of the demo: apart from live traffic.
+const PREFIX: &str = "demo.tick";
+
+/// Runs the verb.
+pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome> {
+    context.handle_signals()?;
+    let mut out = stdout();
+    let folder = tempfile::tempdir().context("making a temporary folder")?;
+    let path = match &args.recording {
+        Some(path) => path.clone(),
+        None => make_recording(context, args.seed, folder.path())?,
+    };
+    let inputs = Inputs::open(std::slice::from_ref(&path), false)?;
+    let recording = &inputs.recordings[0];
+    let ticks = recording.manifest().map_or(0, |manifest| manifest.ticks);
+    writeln!(
+        out,
+        "1. a recording: {} with {} ticks",
+        recording.session(),
+        grouped(ticks)
+    )?;
+
+    let server = NatsServer::start(context, args.nats_server.as_deref(), folder.path())?;
+    let nats = NatsOptions::at(&server.url)?;
+    writeln!(
+        out,
+        "2. a real nats-server at {}, and a subscriber on {PREFIX}.>",
+        server.url
+    )?;
+    let subscriber = Subscriber::start(&nats, &format!("{PREFIX}.>"))?;
+    writeln!(out, "3. replay at rate {}:", args.rate)?;
+    out.flush()?;
+
+    let received = std::thread::spawn(move || receive(&subscriber));
+    let reference = Reference::new(&NormalizeArgs::default(), &inputs.recordings)?;
+    let publisher = Publisher::new(
+        PublisherOptions {
+            payload: crate::encode::PayloadKind::Vnpy,
+            source: inputs.payload_source()?,
+            subject_prefix: PREFIX.into(),
+            drop: Flags::default(),
+            contracts: reference.contracts,
+            calendar: reference.calendar,
+        },
+        vec![Box::new(NatsSink::connect(&nats)?)],
+    );
+    let setup = PlaySetup {
+        verb: "demo",
+        session: inputs.session(),
+        pace: PaceOptions {
+            rate: args.rate,
+            ..PaceOptions::default()
+        },
+        looping: false,
+        clock_ticks: None,
+        options: PlayOptions::default(),
+        total: inputs.estimate(&EventFilter::default()),
+        health: Some(nats.clone()),
+    };
+    let played = play(context, setup, publisher, None, &mut || {
+        Ok(inputs.source(&EventFilter::default(), None))
+    })?;
+    if let Some(error) = played.error {
+        return Err(error);
+    }
+    let end = NatsSink::connect(&nats)?;
+    end_marker(end)?;
+    let received = received
+        .join()
+        .map_err(|_| anyhow::anyhow!("the subscriber's thread ended early"))?;
+    for message in &received.first {
+        let subject = String::from_utf8_lossy(&message.subject);
+        let payload = String::from_utf8_lossy(&message.payload);
+        writeln!(out, "   {subject} {payload}")?;
+    }
+    let summary = &played.summary;
+    writeln!(
+        out,
+        "4. published {}, received {}",
+        grouped(summary.published),
+        grouped(received.count)
+    )?;
+    writeln!(out, "   digest published  {}", summary.digest)?;
+    writeln!(out, "   digest received   {}", received.digest)?;
+    let equal = summary.digest == received.digest && summary.published == received.count;
+    writeln!(
+        out,
+        "{}",
+        if equal {
+            "equal: every tick arrived, in order, byte for byte"
+        } else {
+            "NOT EQUAL"
+        }
+    )?;
+    out.flush()?;
+    Ok(if equal {
+        Outcome::Done
+    } else {
+        Outcome::Difference
+    })
+}
+
+/// A quick market, recorded in `folder`.
+fn make_recording(context: &Context, seed: u64, folder: &Path) -> anyhow::Result<PathBuf> {
+    let reference = Reference::new(&NormalizeArgs::default(), &[])?;
+    let options = SyntheticOptions {
+        seed,
+        ..SyntheticOptions::default()
+    };
+    let mut source = synthetic::open(options, &reference.calendar)?;
+    let reference = synthetic::reference_of(&source, reference);
+    let path = folder.join("recording");
+    let writer = RecordingWriter::create(
+        &path,
+        RecordingOptions {
+            session: source.session_id(),
+            source: source.info(),
+            contracts: reference.contracts,
+            calendar: reference.calendar,
+            rolling: Rolling::default(),
+            overwrite: false,
+            keep_partial: false,
+        },
+    )?;
+    super::outputs::copy(context, "generate", None, &mut source, writer)?;
+    Ok(path)
+}
+
+/// What the subscriber saw.
+struct Received {
+    count: u64,
+    digest: String,
+    first: Vec<Message>,
+}
+
+/// Takes messages until the end marker, or until none comes any more.
+fn receive(subscriber: &Subscriber) -> Received {
+    let mut digest = StreamDigest::new();
+    let mut received = Received {
+        count: 0,
+        digest: String::new(),
+        first: Vec::new(),
+    };
+    let end = end_subject();
+    while let Some(message) = subscriber.next(PATIENCE) {
+        if message.subject == end {
+            break;
+        }
+        digest.update(&message);
+        received.count += 1;
+        if received.first.len() < SHOWN {
+            received.first.push(message);
+        }
+    }
+    received.digest = digest.hex();
+    received
+}
+
+fn end_subject() -> String {
+    format!("{PREFIX}.demo.end")
+}
+
+/// Tells the subscriber that nothing more comes. The replay's connection was confirmed before, so
+/// the server has every tick already.
+fn end_marker(sink: NatsSink) -> anyhow::Result<()> {
+    use crate::sink::Sink as _;
+    let mut sink = Box::new(sink);
+    sink.publish(&[Message {
+        subject: end_subject().into(),
+        payload: bytes::Bytes::new(),
+    }])?;
+    sink.finish()?;
+    Ok(())
+}
+
+/// A nats-server of our own on a free port, killed when dropped.
+struct NatsServer {
+    process: Child,
+    url: String,
+}
+
+impl NatsServer {
+    fn start(context: &Context, program: Option<&Path>, folder: &Path) -> anyhow::Result<Self> {
+        let program = program.unwrap_or(Path::new("nats-server"));
+        let ports = folder.join("ports");
+        std::fs::create_dir(&ports).context("making a temporary folder")?;
+        let process = Command::new(program)
+            .args(["--addr", "127.0.0.1", "--port", "-1", "--ports_file_dir"])
+            .arg(&ports)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| {
+                let message = format!(
+                    "{} cannot be started: install nats-server (Debian package nats-server, or \
+                     `cargo xtask demo`, which brings one), or give --nats-server PATH",
+                    program.display()
+                );
+                UsageError::caused_by(message, error)
+            })?;
+        let mut server = Self {
+            process,
+            url: String::new(),
+        };
+        server.url = server.wait_for_url(context, &ports)?;
+        Ok(server)
+    }
+
+    /// The server writes its addresses to a file when it is ready.
+    fn wait_for_url(&mut self, context: &Context, ports: &Path) -> anyhow::Result<String> {
+        #[derive(serde::Deserialize)]
+        struct Ports {
+            nats: Vec<String>,
+        }
+        const STEP_NS: i64 = 20_000_000;
+        const STEPS: u32 = 500;
+        for _ in 0..STEPS {
+            if let Some(status) = self.process.try_wait().context("asking for nats-server")? {
+                anyhow::bail!("nats-server ended at once with {status}");
+            }
+            for entry in std::fs::read_dir(ports).context("looking for the server's port")? {
+                let text = std::fs::read_to_string(entry?.path()).unwrap_or_default();
+                // Half-written files do not parse; the next look finds them whole.
+                if let Ok(Ports { nats }) = serde_json::from_str(&text)
+                    && let Some(url) = nats.into_iter().next()
+                {
+                    return Ok(url);
+                }
+            }
+            let due = context.clock.now().plus(STEP_NS);
+            context.clock.sleep_until(due, &WakeFlag::new());
+        }
+        anyhow::bail!("nats-server did not say its port within 10 s")
+    }
+}
+
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        // It may have ended by itself: both errors mean that there is nothing left to end.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,177 @@
+//! The receiving side: a subscription as a plain iterator of messages, and a count of who listens.
+
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use futures_util::StreamExt;
+
+use super::connect::{self, Connection};
+use super::options::Plan;
+use super::{NatsError, NatsFailure, NatsOptions, quiet};
+use crate::sink::Message;
+
+/// Messages that wait for the reader before the server feels back-pressure.
+const QUEUED_MESSAGES: usize = 65_536;
+/// How long answers to one readiness question are gathered.
+const ANSWER_WINDOW: Duration = Duration::from_millis(200);
+
+/// A subscription on a connection and thread of its own.
+#[derive(Debug)]
+pub struct Subscriber {
+    messages: Receiver<Message>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Subscriber {
+    /// Subscribes to `subject` (wildcards allowed) and returns when the server knows it.
+    ///
+    /// # Errors
+    /// When the options contradict each other, or the server cannot be reached or refuses.
+    pub fn start(nats: &NatsOptions, subject: &str) -> Result<Self, NatsError> {
+        let plan = nats.plan()?;
+        let at = connect::at(&plan);
+        let subject = subject.to_owned();
+        let (ready, is_ready) = bounded(1);
+        let (sender, messages) = bounded(QUEUED_MESSAGES);
+        let thread = quiet::spawn("tickdeck-subscriber", move || {
+            // Without a runtime the caller finds the readiness channel closed.
+            let _ = quiet::run(receive(plan, subject, ready, sender));
+        })
+        .map_err(|error| at(other(&error)))?;
+        let subscriber = Self {
+            messages,
+            thread: Some(thread),
+        };
+        match is_ready.recv() {
+            Ok(Ok(())) => Ok(subscriber),
+            Ok(Err(failure)) => Err(at(failure)),
+            Err(gone) => Err(at(other(&gone))),
+        }
+    }
+
+    /// The next message; `None` when none came within `timeout` or the connection is gone.
+    #[must_use]
+    pub fn next(&self, timeout: Duration) -> Option<Message> {
+        match self.messages.recv_timeout(timeout) {
+            Ok(message) => Some(message),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+        }
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        // The thread ends when its channel is closed.
+        let (_, closed) = bounded(0);
+        self.messages = closed;
+        if let Some(thread) = self.thread.take() {
+            drop(thread);
+        }
+    }
+}
+
+fn other(error: &dyn std::error::Error) -> NatsFailure {
+    NatsFailure::Other {
+        cause: error.to_string(),
+    }
+}
+
+async fn subscribe(
+    connection: &Connection,
+    subject: String,
+) -> Result<async_nats::Subscriber, NatsFailure> {
+    let subscription = connection
+        .client
+        .subscribe(subject)
+        .await
+        .map_err(|error| other(&error))?;
+    connection.round_trip().await?;
+    Ok(subscription)
+}
+
+async fn receive(
+    plan: Plan,
+    subject: String,
+    ready: Sender<Result<(), NatsFailure>>,
+    messages: Sender<Message>,
+) {
+    let subscribed = async {
+        let connection = connect::connect(&plan, Some(plan.options.connect_timeout)).await?;
+        let subscription = subscribe(&connection, subject).await?;
+        Ok((connection, subscription))
+    };
+    let (connection, mut subscription) = match subscribed.await {
+        Ok(subscribed) => subscribed,
+        Err(failure) => {
+            // Nobody waits only when the caller is gone.
+            let _ = ready.send(Err(failure));
+            return;
+        }
+    };
+    let _ = ready.send(Ok(()));
+    loop {
+        let message = tokio::select! {
+            biased;
+            message = subscription.next() => message,
+            () = connection.fate.lost() => None,
+        };
+        let Some(message) = message else {
+            return;
+        };
+        let message = Message {
+            subject: message.subject.as_str().to_owned().into(),
+            payload: message.payload,
+        };
+        if messages.send(message).is_err() {
+            return;
+        }
+    }
+}
+
+/// How many subscribers a publisher on `subject` can be sure of: the number that answer a request
+/// on it, at least 1 when the server knows of any interest, 0 when it answers "no responders".
+///
+/// # Errors
+/// When the server cannot be reached or refuses.
+pub fn count_subscribers(nats: &NatsOptions, subject: &str) -> Result<u32, NatsError> {
+    let plan = nats.plan()?;
+    let at = connect::at(&plan);
+    let subject = subject.to_owned();
+    let counting = quiet::spawn("tickdeck-subscribers", move || {
+        quiet::run(count(plan, subject))
+    })
+    .map_err(|error| at(other(&error)))?;
+    match counting.join() {
+        Ok(Ok(count)) => count.map_err(at),
+        Ok(Err(error)) => Err(at(other(&error))),
+        Err(_panic) => Err(at(NatsFailure::Other {
+            cause: "the counting thread ended early".to_owned(),
+        })),
+    }
+}
+
+async fn count(plan: Plan, subject: String) -> Result<u32, NatsFailure> {
+    let connection = connect::connect(&plan, Some(plan.options.connect_timeout)).await?;
+    let inbox = connection.client.new_inbox();
+    let mut answers = subscribe(&connection, inbox.clone()).await?;
+    connection
+        .client
+        .publish_with_reply(subject, inbox, bytes::Bytes::new())
+        .await
+        .map_err(|error| other(&error))?;
+    let mut answered = 0;
+    let gather = async {
+        while let Some(answer) = answers.next().await {
+            if answer.status == Some(async_nats::StatusCode::NO_RESPONDERS) {
+                return true;
+            }
+            answered += 1;
+        }
+        false
+    };
+    let nobody = tokio::time::timeout(ANSWER_WINDOW, gather)
+        .await
+        .unwrap_or(false);
+    Ok(if nobody { 0 } else { answered.max(1) })
+}
