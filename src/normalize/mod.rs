@@ -118,6 +118,40 @@ pub struct NormalizedTick<'a> {
     pub flags: Flags,
 }
 
+impl NormalizedTick<'_> {
+    /// The same tick with another borrow of its instrument, to keep it beyond the next event.
+    #[must_use]
+    pub fn with_instrument(self, instrument: &Instrument) -> NormalizedTick<'_> {
+        NormalizedTick {
+            instrument,
+            seq: self.seq,
+            recv_ts: self.recv_ts,
+            exchange_ts: self.exchange_ts,
+            trading_day: self.trading_day,
+            action_day: self.action_day,
+            last_price: self.last_price,
+            last_volume: self.last_volume,
+            volume: self.volume,
+            turnover: self.turnover,
+            open_interest: self.open_interest,
+            open_price: self.open_price,
+            high_price: self.high_price,
+            low_price: self.low_price,
+            pre_close: self.pre_close,
+            pre_settlement_price: self.pre_settlement_price,
+            pre_open_interest: self.pre_open_interest,
+            close_price: self.close_price,
+            settlement_price: self.settlement_price,
+            average_price: self.average_price,
+            limit_up: self.limit_up,
+            limit_down: self.limit_down,
+            bids: self.bids,
+            asks: self.asks,
+            flags: self.flags,
+        }
+    }
+}
+
 /// What to do with one event.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "returned by value, never stored")]

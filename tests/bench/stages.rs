@@ -1,2 +1,372 @@
-//! x
-fn main() {}
+//! What one stage costs per tick, measured beside the plain way of doing it.
+//!
+//! `cargo bench --bench stages` prints times per batch of [`TICKS`] ticks and ticks per second;
+//! `cargo test --benches` runs every case once.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use chrono::SecondsFormat;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use serde::Serialize;
+use tickdeck::calendar::TradingCalendar;
+use tickdeck::contract::ContractTable;
+use tickdeck::encode::{Encoder, PayloadKind, PayloadSource};
+use tickdeck::event::{Event, EventKind, RawTick, Seq, Text};
+use tickdeck::normalize::{Flag, Instrument, NormalizedTick, Normalizer, Outcome};
+use tickdeck::time::UnixNanos;
+
+/// Ticks in a batch.
+const TICKS: u64 = 20_000;
+/// 2026-01-05T21:00:00+08:00, the first tick.
+const START: i64 = 1_767_618_000_000_000_000;
+
+/// One product of the benchmark's market: id, whether it is CZCE's, base price, price tick,
+/// multiplier, levels of the book.
+type Product = (&'static str, bool, f64, f64, f64, usize);
+const PRODUCTS: [Product; 10] = [
+    ("rb", false, 3500.0, 1.0, 10.0, 5),
+    ("cu", false, 79_000.0, 10.0, 5.0, 5),
+    ("au", false, 780.0, 0.02, 1000.0, 5),
+    ("m", false, 3000.0, 1.0, 10.0, 1),
+    ("j", false, 1700.0, 0.5, 100.0, 1),
+    ("i", false, 800.0, 0.5, 100.0, 1),
+    ("SR", true, 6000.0, 1.0, 10.0, 1),
+    ("CF", true, 14_000.0, 5.0, 5.0, 1),
+    ("TA", true, 5000.0, 2.0, 5.0, 1),
+    ("sc", false, 500.0, 0.1, 1000.0, 5),
+];
+
+/// A small linear congruential generator: the batch is the same everywhere.
+struct Lcg(u64);
+
+impl Lcg {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+fn text<const N: usize>(text: &str) -> Text<N> {
+    Text::new(text.as_bytes()).unwrap_or_default()
+}
+
+/// The next state of one instrument: the price moves by a step, half of the ticks trade.
+fn advance(tick: &mut RawTick, product: &Product, random: &mut Lcg) {
+    let &(_, czce, base, step, multiplier, levels) = product;
+    let steps = f64::from(u32::try_from(random.below(200)).unwrap_or(0));
+    tick.last_price = ((base / step).round() + steps) * step;
+    let size = |random: &mut Lcg| i32::try_from(random.below(500)).unwrap_or(0) + 1;
+    if random.below(2) == 0 {
+        tick.volume += size(random);
+        let average = base + steps / 7.0;
+        let per_unit = if czce { average.round() } else { average };
+        let lots = f64::from(tick.volume);
+        let factor = if czce { 1.0 } else { multiplier };
+        tick.average_price = per_unit * factor;
+        tick.turnover = (per_unit * lots * factor).round();
+        tick.open_interest += f64::from(size(random));
+    }
+    let at = |level: f64| ((tick.last_price / step).round() + level) * step;
+    (tick.bid_price1, tick.ask_price1) = (at(0.0), at(1.0));
+    (tick.bid_volume1, tick.ask_volume1) = (size(random), size(random));
+    if levels == 5 {
+        (tick.bid_price2, tick.ask_price2) = (at(-1.0), at(2.0));
+        (tick.bid_price3, tick.ask_price3) = (at(-2.0), at(3.0));
+        (tick.bid_price4, tick.ask_price4) = (at(-3.0), at(4.0));
+        (tick.bid_price5, tick.ask_price5) = (at(-4.0), at(5.0));
+        (tick.bid_volume2, tick.ask_volume2) = (size(random), size(random));
+        (tick.bid_volume3, tick.ask_volume3) = (size(random), size(random));
+        (tick.bid_volume4, tick.ask_volume4) = (size(random), size(random));
+        (tick.bid_volume5, tick.ask_volume5) = (size(random), size(random));
+    }
+}
+
+/// 600 instruments of ten products, 40 % of the ticks with five levels, 400 ticks a second.
+fn events() -> Vec<Event> {
+    let mut random = Lcg(42);
+    let mut market: Vec<(Product, RawTick)> = PRODUCTS
+        .iter()
+        .flat_map(|product| (0..60).map(move |month| (*product, first(product, month))))
+        .collect();
+    let mut events = Vec::new();
+    for seq in 0..TICKS {
+        let index = usize::try_from(random.below(600)).unwrap_or(0);
+        let (product, tick) = &mut market[index];
+        advance(tick, product, &mut random);
+        let elapsed_ms = i64::try_from(seq).unwrap_or(0) * 5 / 2;
+        let second = elapsed_ms / 1000;
+        tick.update_time = text(&format!("21:{:02}:{:02}", second / 60, second % 60));
+        tick.update_millisec = if product.1 {
+            0
+        } else {
+            i32::try_from(elapsed_ms % 1000 / 500 * 500).unwrap_or(0)
+        };
+        events.push(Event {
+            seq: Seq(seq),
+            recv_ts: UnixNanos(START + elapsed_ms * 1_000_000 + 12_345_678),
+            kind: EventKind::Tick(*tick),
+        });
+    }
+    events
+}
+
+fn first(product: &Product, month: usize) -> RawTick {
+    let &(id, czce, base, ..) = product;
+    let year = if czce { 6 } else { 26 } + month / 12;
+    RawTick {
+        instrument_id: text(&format!("{id}{year}{:02}", month % 12 + 1)),
+        trading_day: text("20260106"),
+        action_day: text("20260105"),
+        pre_settlement_price: base,
+        pre_close_price: base + 1.0,
+        pre_open_interest: 140_000.0,
+        open_interest: 150_000.0,
+        open_price: base,
+        highest_price: base * 1.03,
+        lowest_price: base * 0.99,
+        upper_limit_price: (base * 1.1).round(),
+        lower_limit_price: (base * 0.9).round(),
+        ..RawTick::unset()
+    }
+}
+
+fn normalizer() -> Normalizer {
+    Normalizer::new(
+        Arc::new(ContractTable::builtin()),
+        Arc::new(TradingCalendar::builtin()),
+    )
+}
+
+/// The payload as anybody would write it with serde.
+#[derive(Serialize)]
+struct Plain<'a> {
+    vt_symbol: &'a str,
+    symbol: &'a str,
+    exchange: &'a str,
+    timestamp: String,
+    trading_day: String,
+    action_day: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_price: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_volume: Option<i32>,
+    volume: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turnover: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_interest: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_price: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    high_price: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    low_price: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pre_close: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pre_settlement_price: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pre_open_interest: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    close_price: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settlement_price: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    average_price: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_up: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_down: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bid_price_1: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bid_volume_1: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ask_price_1: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ask_volume_1: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bid_price_2: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bid_volume_2: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ask_price_2: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ask_volume_2: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bid_price_3: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bid_volume_3: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ask_price_3: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ask_volume_3: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bid_price_4: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bid_volume_4: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ask_price_4: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ask_volume_4: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bid_price_5: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bid_volume_5: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ask_price_5: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ask_volume_5: Option<i32>,
+    local_time: String,
+    seq: u64,
+    source: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    flags: Vec<&'a str>,
+}
+
+impl<'a> Plain<'a> {
+    fn of(tick: &'a NormalizedTick<'_>) -> Self {
+        Self {
+            vt_symbol: &tick.instrument.vt_symbol,
+            symbol: &tick.instrument.contract.instrument_id,
+            exchange: tick.instrument.contract.exchange.as_str(),
+            timestamp: tick
+                .exchange_ts
+                .to_shanghai()
+                .to_rfc3339_opts(SecondsFormat::Millis, false),
+            trading_day: tick.trading_day.to_ctp(),
+            action_day: tick.action_day.format("%Y%m%d").to_string(),
+            last_price: tick.last_price,
+            last_volume: tick.last_volume,
+            volume: tick.volume,
+            turnover: tick.turnover,
+            open_interest: tick.open_interest,
+            open_price: tick.open_price,
+            high_price: tick.high_price,
+            low_price: tick.low_price,
+            pre_close: tick.pre_close,
+            pre_settlement_price: tick.pre_settlement_price,
+            pre_open_interest: tick.pre_open_interest,
+            close_price: tick.close_price,
+            settlement_price: tick.settlement_price,
+            average_price: tick.average_price,
+            limit_up: tick.limit_up,
+            limit_down: tick.limit_down,
+            bid_price_1: tick.bids[0].price,
+            bid_volume_1: tick.bids[0].volume,
+            ask_price_1: tick.asks[0].price,
+            ask_volume_1: tick.asks[0].volume,
+            bid_price_2: tick.bids[1].price,
+            bid_volume_2: tick.bids[1].volume,
+            ask_price_2: tick.asks[1].price,
+            ask_volume_2: tick.asks[1].volume,
+            bid_price_3: tick.bids[2].price,
+            bid_volume_3: tick.bids[2].volume,
+            ask_price_3: tick.asks[2].price,
+            ask_volume_3: tick.asks[2].volume,
+            bid_price_4: tick.bids[3].price,
+            bid_volume_4: tick.bids[3].volume,
+            ask_price_4: tick.asks[3].price,
+            ask_volume_4: tick.asks[3].volume,
+            bid_price_5: tick.bids[4].price,
+            bid_volume_5: tick.bids[4].volume,
+            ask_price_5: tick.asks[4].price,
+            ask_volume_5: tick.asks[4].volume,
+            local_time: tick
+                .recv_ts
+                .to_shanghai()
+                .to_rfc3339_opts(SecondsFormat::Nanos, false),
+            seq: tick.seq.0,
+            source: "ctp",
+            flags: tick.flags.iter().map(Flag::as_str).collect(),
+        }
+    }
+}
+
+/// The instruments and, borrowing them, the normalized ticks of the batch.
+fn instruments(events: &[Event]) -> Vec<Instrument> {
+    let mut normalizer = normalizer();
+    let mut instruments: Vec<Instrument> = Vec::new();
+    for event in events {
+        if let Outcome::Tick(tick) = normalizer.apply(event)
+            && tick.instrument.index == instruments.len()
+        {
+            instruments.push(tick.instrument.clone());
+        }
+    }
+    instruments
+}
+
+fn normalized<'a>(events: &[Event], instruments: &'a [Instrument]) -> Vec<NormalizedTick<'a>> {
+    let mut normalizer = normalizer();
+    let mut ticks = Vec::new();
+    for event in events {
+        if let Outcome::Tick(tick) = normalizer.apply(event) {
+            let instrument = &instruments[tick.instrument.index];
+            ticks.push(tick.with_instrument(instrument));
+        }
+    }
+    assert_eq!(ticks.len(), events.len(), "every tick is published");
+    ticks
+}
+
+fn normalize(criterion: &mut Criterion) {
+    let events = events();
+    let mut group = criterion.benchmark_group("normalize");
+    group.throughput(Throughput::Elements(TICKS));
+    let mut warm = normalizer();
+    group.bench_function("apply", |bencher| {
+        bencher.iter(|| {
+            for event in &events {
+                black_box(warm.apply(black_box(event)));
+            }
+        });
+    });
+    group.finish();
+}
+
+fn encode(criterion: &mut Criterion) {
+    let events = events();
+    let instruments = instruments(&events);
+    let ticks = normalized(&events, &instruments);
+    let mut out = Vec::with_capacity(1 << 20);
+    let mut encoder = Encoder::new(PayloadKind::Vnpy, PayloadSource::Ctp);
+    for tick in &ticks {
+        out.clear();
+        encoder.encode(tick, &mut out);
+        let plain = serde_json::to_vec(&Plain::of(tick)).unwrap_or_default();
+        assert_eq!(out, plain, "both arms write the same bytes");
+    }
+    let mut group = criterion.benchmark_group("encode");
+    group.throughput(Throughput::Elements(TICKS));
+    for (name, kind) in [
+        ("vnpy", PayloadKind::Vnpy),
+        ("decimal", PayloadKind::Decimal),
+    ] {
+        let mut encoder = Encoder::new(kind, PayloadSource::Ctp);
+        group.bench_function(BenchmarkId::new("tickdeck", name), |bencher| {
+            bencher.iter(|| {
+                for tick in &ticks {
+                    out.clear();
+                    encoder.encode(black_box(tick), &mut out);
+                    black_box(&out);
+                }
+            });
+        });
+    }
+    group.bench_function(BenchmarkId::new("serde_json + chrono", "vnpy"), |bencher| {
+        bencher.iter(|| {
+            for tick in &ticks {
+                black_box(serde_json::to_vec(&Plain::of(black_box(tick))).unwrap_or_default());
+            }
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(stages, normalize, encode);
+criterion_main!(stages);
