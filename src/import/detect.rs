@@ -227,7 +227,7 @@ mod tests {
             (Dialect::WonderTraderDsb, Ok(Detected::Dsb)),
         ];
         let error = choose("x.csv", b"", tried).err().unwrap();
-        insta::assert_snapshot!(error.to_string(), @"");
+        insta::assert_snapshot!(error.to_string(), @"x.csv: the dialects ctp-jsonl, wondertrader-dsb all fit; choose one with --dialect");
     }
 
     #[test]
