@@ -135,8 +135,8 @@ fn fit(dialect: Dialect, head: &[u8]) -> Result<Detected, String> {
 }
 
 fn first_line(head: &[u8]) -> &[u8] {
-    let lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    lines.filter(|line| !line.is_empty()).next().unwrap_or(head)
+    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.find(|line| !line.is_empty()).unwrap_or(head)
 }
 
 fn first_record(head: &[u8]) -> Option<csv::ByteRecord> {
@@ -227,7 +227,7 @@ mod tests {
             (Dialect::WonderTraderDsb, Ok(Detected::Dsb)),
         ];
         let error = choose("x.csv", b"", tried).err().unwrap();
-        insta::assert_snapshot!(error.to_string(), @"");
+        insta::assert_snapshot!(error.to_string(), @"x.csv: the dialects ctp-jsonl, wondertrader-dsb all fit; choose one with --dialect");
     }
 
     #[test]

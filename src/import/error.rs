@@ -11,7 +11,7 @@ use crate::import::number::printable;
 #[non_exhaustive]
 pub enum ImportError {
     /// A file could not be opened or read.
-    #[error("reading {input}: {source}")]
+    #[error("reading {input}")]
     Io {
         /// The file, with its tar member when it has one.
         input: String,
@@ -20,7 +20,7 @@ pub enum ImportError {
         source: std::io::Error,
     },
     /// The spool for decompressed data could not be written.
-    #[error("writing decompressed data to a temporary file (TMPDIR chooses the folder): {0}")]
+    #[error("writing decompressed data to a temporary file (TMPDIR chooses the folder)")]
     Spool(#[source] std::io::Error),
     /// No input was named.
     #[error("nothing to import: name at least one file")]

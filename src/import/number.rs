@@ -27,6 +27,9 @@ pub(crate) fn printable(value: &[u8]) -> String {
 /// with six digits or more as `DBL_MAX`, `nan` and `inf` as themselves.
 #[inline]
 pub(crate) fn parse_f64(text: &[u8]) -> Option<f64> {
+    if let Some(value) = short_decimal(text) {
+        return Some(value);
+    }
     if text == b"N/A" {
         return Some(f64::MAX);
     }
@@ -36,6 +39,44 @@ pub(crate) fn parse_f64(text: &[u8]) -> Option<f64> {
         Ok(value) => huge(text, value),
         Err(_) => nan_of_bits(text),
     }
+}
+
+/// Powers of ten that a double holds exactly, one for each digit that may follow the point.
+const POWERS_OF_TEN: [f64; 16] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+];
+
+/// Reads `-123.45` with at most 15 digits: nearly every number of a dump, at half the cost.
+///
+/// Both the digits as an integer and the power of ten are exact doubles, so one division rounds
+/// once and gives the nearest double, as the standard library does.
+#[inline]
+fn short_decimal(text: &[u8]) -> Option<f64> {
+    let (negative, digits) = match text.split_first() {
+        Some((b'-', digits)) => (true, digits),
+        _ => (false, text),
+    };
+    let mut number = 0_i64;
+    let mut point = None;
+    for (index, byte) in digits.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => number = number * 10 + i64::from(byte - b'0'),
+            b'.' if point.is_none() && index > 0 => point = Some(index + 1),
+            _ => return None,
+        }
+        if index >= 16 {
+            return None;
+        }
+    }
+    let count = digits.len() - usize::from(point.is_some());
+    if count == 0 || count > 15 {
+        return None;
+    }
+    let decimals = point.map_or(0, |point| digits.len() - point);
+    // At most 15 digits lie inside the 53 bits of a double.
+    #[expect(clippy::cast_precision_loss, reason = "below 10^15 < 2^53")]
+    let value = number as f64 / POWERS_OF_TEN.get(decimals)?;
+    Some(if negative { -value } else { value })
 }
 
 /// A value that is not far below `DBL_MAX`: infinite, NaN, or `DBL_MAX` in some rounding.
@@ -249,6 +290,14 @@ mod tests {
         );
         assert_eq!(parse_f64(b"-inf"), Some(f64::NEG_INFINITY));
         assert!(parse_f64(b"nan").unwrap().is_nan());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn prop_the_short_way_and_the_standard_library_agree(text in "-?[0-9]{0,17}(\\.[0-9]{0,17})?") {
+            let standard = text.parse::<f64>().ok().map(f64::to_bits);
+            proptest::prop_assert_eq!(parse_f64(text.as_bytes()).map(f64::to_bits), standard);
+        }
     }
 
     #[test]

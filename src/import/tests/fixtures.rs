@@ -33,7 +33,7 @@ fn java_trader_rows_are_the_whole_struct_with_na_as_dbl_max() {
     assert_eq!(first.last_price, 12485.0);
     assert_eq!(first.volume, 3174);
     assert_eq!(first.turnover, 396_132_700.0);
-    assert_eq!(first.average_price, 124_805.5135);
+    assert_eq!(first.average_price, 124_805.513_5);
     assert_eq!(first.bid_price2, f64::MAX);
     assert_eq!(first.banding_upper_price, f64::MAX);
     assert_eq!(ticks[1].settlement_price, 12310.0);
