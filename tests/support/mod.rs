@@ -11,6 +11,7 @@ use std::time::Duration;
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Says on stderr that a test did not run, and why.
+#[expect(clippy::print_stderr, reason = "a skip must be seen")]
 pub(crate) fn skipped(what: &str, why: &str) {
     eprintln!("SKIPPED {what}: {why}");
 }
