@@ -131,7 +131,7 @@ fn other(error: impl std::error::Error) -> NatsFailure {
 /// Makes one connection, trying for `limit` (`None`: for ever) while nobody answers. A refused
 /// login or a failed TLS handshake ends it at once.
 ///
-/// Must run on a current-thread runtime of its own: see [`quiet::run`](super::quiet::run).
+/// Must run on a current-thread runtime of its own: see [`runtime::run`](super::runtime::run).
 pub(crate) async fn connect(
     plan: &Plan,
     limit: Option<Duration>,

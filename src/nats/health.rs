@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use super::connect::{self, Connection};
 use super::options::Plan;
-use super::{NatsError, NatsFailure, NatsOptions, quiet};
+use super::{NatsError, NatsFailure, NatsOptions, runtime};
 
 /// The subject on which a session answers unless told otherwise.
 pub const HEALTH_SUBJECT: &str = "health.check";
@@ -70,7 +70,7 @@ impl HealthResponder {
             snapshot,
             stop: Arc::clone(&stop),
         };
-        let thread = quiet::spawn("tickdeck-health", move || worker.run(&ready))
+        let thread = runtime::spawn("tickdeck-health", move || worker.run(&ready))
             .map_err(|error| at(no_thread(&error)))?;
         let responder = Self {
             stop,
@@ -136,7 +136,7 @@ impl Worker {
     fn run(self, ready: &Ready) {
         let mut limit = Some(self.plan.options.connect_timeout);
         loop {
-            let end = quiet::run(async {
+            let end = runtime::run(async {
                 tokio::select! {
                     biased;
                     () = self.stop.notified() => End::Stopped,
@@ -236,8 +236,8 @@ pub fn request_health(
     let plan = nats.plan()?;
     let at = connect::at(&plan);
     let subject = subject.to_owned();
-    let asked = quiet::spawn("tickdeck-health-request", move || {
-        quiet::run(request(&plan, subject, timeout))
+    let asked = runtime::spawn("tickdeck-health-request", move || {
+        runtime::run(request(&plan, subject, timeout))
     })
     .map(JoinHandle::join);
     match asked {

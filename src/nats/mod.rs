@@ -1,10 +1,10 @@
 //! The NATS connection that sinks, the health responder and the `health` verb share: where the
 //! server is, how to log in, and what went wrong in one sentence.
 //!
-//! Invariants: a credential leaves this module only towards the server. [`Secret`] masks it in
-//! every text, the address that is shown never carries user information, and the client library's
-//! own log lines (its `TRACE` level prints the login) are cut off in the threads that run it.
-//! Nothing outside this module and `sink::nats` names the client library.
+//! Invariant: a credential leaves this module only towards the server. [`Secret`] masks it in every
+//! text, and addresses are shown without user information. The client library masks the login in
+//! its own log lines; a test holds it to that at every level. Nothing outside this module and
+//! `sink::nats` names the client library.
 //!
 //! It knows nothing of ticks, recordings or payloads.
 
@@ -12,7 +12,7 @@ pub(crate) mod connect;
 mod error;
 mod health;
 mod options;
-pub(crate) mod quiet;
+pub(crate) mod runtime;
 mod secret;
 mod subscriber;
 

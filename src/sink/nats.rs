@@ -37,7 +37,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{Notify, mpsc};
 
 use super::{Message, Sink, SinkCounts, SinkError};
-use crate::nats::{NatsError, NatsFailure, NatsOptions, connect, quiet};
+use crate::nats::{NatsError, NatsFailure, NatsOptions, connect, runtime};
 use worker::{Command, Worker};
 
 /// Messages that are handed to the connection thread at once.
@@ -132,7 +132,7 @@ impl NatsSink {
         let (commands, receiver) = mpsc::channel(CHANNEL_BATCHES);
         let (ready, is_ready) = std_mpsc::sync_channel(1);
         let worker = Worker::new(plan, receiver, Arc::clone(&stats), stop.clone(), ready);
-        let thread = quiet::spawn("tickdeck-nats", move || worker.run()).map_err(|error| {
+        let thread = runtime::spawn("tickdeck-nats", move || worker.run()).map_err(|error| {
             at(NatsFailure::Other {
                 cause: format!("starting a thread: {error}"),
             })

@@ -96,6 +96,81 @@ fn nkey() {
     check_login(&server, &with(&right), &with(&wrong), &[&right, &wrong]);
 }
 
+/// Base 64 with the URL alphabet and no padding, as JWTs use it.
+fn base64url(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let bits = group
+            .iter()
+            .fold(0, |bits, &byte| bits << 8 | usize::from(byte));
+        let bits = bits << (8 * (3 - group.len()));
+        for digit in 0..=group.len() {
+            text.push(char::from(ALPHABET[bits >> (18 - 6 * digit) & 63]));
+        }
+    }
+    text
+}
+
+/// A NATS JWT about `subject`, signed by `issuer`.
+fn jwt(issuer: &nkeys::KeyPair, subject: &nkeys::KeyPair, nats: &serde_json::Value) -> String {
+    let claims = serde_json::json!({
+        "jti": "test", "iat": 1, "iss": issuer.public_key(), "sub": subject.public_key(),
+        "name": "test", "nats": nats,
+    });
+    let header = br#"{"typ":"JWT","alg":"ed25519-nkey"}"#;
+    let body = format!(
+        "{}.{}",
+        base64url(header),
+        base64url(claims.to_string().as_bytes())
+    );
+    let signature = issuer.sign(body.as_bytes()).unwrap();
+    format!("{body}.{}", base64url(&signature))
+}
+
+#[test]
+fn credentials_file() {
+    let (operator, account) = (
+        nkeys::KeyPair::new_operator(),
+        nkeys::KeyPair::new_account(),
+    );
+    let json = |text: &str| serde_json::from_str(text).unwrap();
+    let operator_jwt = jwt(
+        &operator,
+        &operator,
+        &json(r#"{"type":"operator","version":2}"#),
+    );
+    let limits = r#"{"type":"account","version":2,"limits":{"subs":-1,"data":-1,"payload":-1,
+        "imports":-1,"exports":-1,"wildcards":true,"conn":-1,"leaf":-1}}"#;
+    let account_jwt = jwt(&operator, &account, &json(limits));
+    let config = format!(
+        "operator: {operator_jwt}\nresolver: MEMORY\nresolver_preload: {{ {}: {account_jwt} }}",
+        account.public_key()
+    );
+    let Some(server) = NatsServer::with_config("credentials file", &config) else {
+        return;
+    };
+    let rights = r#"{"type":"user","version":2,"subs":-1,"data":-1,"payload":-1}"#;
+    let with = |name: &str, issuer: &nkeys::KeyPair| {
+        let user = nkeys::KeyPair::new_user();
+        let (jwt, seed) = (jwt(issuer, &user, &json(rights)), user.seed().unwrap());
+        let text = format!(
+            "-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n\
+             -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+        );
+        std::fs::write(server.file(name), text).unwrap();
+        let options = NatsOptions {
+            creds: Some(server.file(name)),
+            ..server.options()
+        };
+        (options, jwt, seed)
+    };
+    let (right, right_jwt, right_seed) = with("right.creds", &account);
+    let (wrong, wrong_jwt, wrong_seed) = with("wrong.creds", &nkeys::KeyPair::new_account());
+    let secrets = [&right_jwt, &right_seed, &wrong_jwt, &wrong_seed].map(String::as_str);
+    check_login(&server, &right, &wrong, &secrets);
+}
+
 #[test]
 fn an_account_without_the_right_to_publish_is_told_so() {
     let config = "authorization { users: [

@@ -1,9 +1,41 @@
 //! Log lines as a test sees them.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
-use tracing::Level;
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
+use tracing::{Event, Level, Metadata, Subscriber};
+
+/// Wants nothing, but wants to be asked every time. Without it a log line that another test reaches
+/// first, with nobody listening, could be cached as unwanted just while a capture starts.
+struct AskAgain;
+
+impl Subscriber for AskAgain {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        false
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, _: &Event<'_>) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// Makes captures reliable; called before anything that logs.
+pub(crate) fn prepare() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Fails only when another module of the tests was first, which listens then.
+        let _ = tracing::subscriber::set_global_default(AskAgain);
+    });
+}
 
 /// Everything that was logged, as text.
 #[derive(Clone, Default)]
@@ -27,6 +59,7 @@ impl LogText {
 
 /// Runs `body` and gives what it and the threads of the library logged, down to `TRACE`.
 pub(crate) fn captured<T>(body: impl FnOnce() -> T) -> (T, String) {
+    prepare();
     let log = LogText::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()

@@ -24,6 +24,7 @@ pub(crate) struct NatsServer {
 
 /// The server's binary, or `None` after a visible skip.
 pub(crate) fn binary(test: &str) -> Option<PathBuf> {
+    super::log::prepare();
     let named = std::env::var_os("TICKDECK_NATS_SERVER").map(PathBuf::from);
     let on_path = std::env::var_os("PATH")
         .into_iter()

@@ -18,7 +18,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::window::{MARK_MESSAGES, Window};
 use super::{NatsStats, NatsStop};
 use crate::nats::connect::{Connection, connect};
-use crate::nats::{NatsFailure, quiet};
+use crate::nats::{NatsFailure, runtime};
 use crate::sink::Message;
 
 /// When messages come slowly, a marker follows after at most this long.
@@ -85,7 +85,7 @@ impl Worker {
         let stop = self.stop.clone();
         let mut limit = Some(self.plan.options.connect_timeout);
         loop {
-            let end = quiet::run(async {
+            let end = runtime::run(async {
                 tokio::select! {
                     biased;
                     () = stop.asked() => End::Failed(NatsFailure::Other {
