@@ -41,7 +41,7 @@ const RESERVED: [&str; 3] = ["timestamp", "level", "event"];
 ///
 /// # Errors
 /// When `env_filter` is no filter, or a log is set up already.
-pub fn init(
+pub(super) fn init(
     args: &LogArgs,
     env_filter: Option<&str>,
     colour: bool,

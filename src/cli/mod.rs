@@ -6,7 +6,7 @@
 
 pub mod args;
 pub mod completions;
-pub mod log;
+mod log;
 pub mod outcome;
 mod progress;
 pub mod select;
