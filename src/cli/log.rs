@@ -25,6 +25,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::args::{LogArgs, LogFormat};
+use super::outcome::causes;
 use crate::clock::system_wall;
 use crate::time::UnixNanos;
 
@@ -40,7 +41,7 @@ const RESERVED: [&str; 3] = ["timestamp", "level", "event"];
 ///
 /// # Errors
 /// When `env_filter` is no filter, or a log is set up already.
-pub fn init(
+pub(super) fn init(
     args: &LogArgs,
     env_filter: Option<&str>,
     colour: bool,
@@ -177,13 +178,12 @@ where
 /// The JSON line of an error that ends the process. Written past the filter: whatever was asked of
 /// the log, the reason of a failure is not for hiding.
 pub(super) fn error_line(error: &anyhow::Error, exit_code: u8) -> String {
-    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
     let fields = Fields {
         event: Some("error".into()),
         message: None,
         rest: vec![
             ("error", error.to_string().into()),
-            ("caused_by", causes.join(": ").into()),
+            ("caused_by", causes(error).join(": ").into()),
             ("exit_code", exit_code.into()),
         ],
     };

@@ -14,7 +14,7 @@ mod health;
 mod import;
 mod info;
 mod inputs;
-pub mod log;
+mod log;
 mod merge;
 pub mod outcome;
 mod outputs;

@@ -187,19 +187,28 @@ pub fn conclude(result: anyhow::Result<Outcome>, format: LogFormat) -> Exit {
     exit
 }
 
-/// `error: …` and one `caused by: …` per cause. A cause that its parent's message already ends with
-/// is not repeated.
+/// `error: …` and one `caused by: …` per cause.
 fn render(error: &anyhow::Error) -> String {
     let mut text = format!("error: {error}\n");
-    let mut parent = error.to_string();
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
-        if !parent.ends_with(&cause) {
-            text.push_str(&format!("caused by: {cause}\n"));
-        }
-        parent = cause;
+    for cause in causes(error) {
+        text.push_str(&format!("caused by: {cause}\n"));
     }
     text
+}
+
+/// The causes of an error, outermost first. One that the message above it already ends with is not
+/// repeated: many libraries both show and give their source.
+pub(super) fn causes(error: &anyhow::Error) -> Vec<String> {
+    let mut above = error.to_string();
+    let mut causes = Vec::new();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !above.ends_with(&cause) {
+            causes.push(cause.clone());
+        }
+        above = cause;
+    }
+    causes
 }
 
 #[cfg(test)]

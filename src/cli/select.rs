@@ -1,12 +1,62 @@
-//! Which instruments: shell globs over the bare id or the vt_symbol, case-sensitive as ids are
-//! (`rb2601` on SHFE, `RM601` on CZCE).
+//! Which events of a recording: instruments by shell globs over the bare id or the vt_symbol,
+//! case-sensitive as ids are (`rb2601` on SHFE, `RM601` on CZCE), and a window of receive time.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
+use super::args::{SelectArgs, duration_ns};
+use super::outcome::UsageError;
+use super::time_spec::TimeSpec;
+use crate::calendar::TradingCalendar;
 use crate::contract::Exchange;
+use crate::time::{TradingDay, UnixNanos};
+
+/// A span of receive time; an open side has no bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Window {
+    /// First receive time that is taken.
+    pub start: Option<UnixNanos>,
+    /// First receive time after it that is not.
+    pub end: Option<UnixNanos>,
+}
+
+impl Window {
+    /// What the flags mean for a recording whose first event was received at `first`. Times of day
+    /// are those of the trading day `day`; a duration counts from the start of the window.
+    ///
+    /// # Errors
+    /// When the window ends before it starts, or lies outside the years 1678 to 2261.
+    pub fn of(
+        args: &SelectArgs,
+        first: UnixNanos,
+        day: TradingDay,
+        calendar: &TradingCalendar,
+    ) -> Result<Self, UsageError> {
+        let resolve = |spec: TimeSpec| {
+            spec.resolve(day, calendar)
+                .ok_or_else(|| UsageError::new(format!("trading day {day} is out of range")))
+        };
+        let offset_start = args.start_offset.map(|span| first.plus(duration_ns(span)));
+        let start = args.start.map(resolve).transpose()?.or(offset_start);
+        let from = start.unwrap_or(first);
+        let lasting = args.duration.map(|span| from.plus(duration_ns(span)));
+        let end = args.end.map(resolve).transpose()?.or(lasting);
+        match (start, end) {
+            (Some(start), Some(end)) if end <= start => Err(UsageError::new(format!(
+                "nothing is selected: the end {end} is not after the start {start}"
+            ))),
+            _ => Ok(Self { start, end }),
+        }
+    }
+
+    /// Whether an event received at `recv_ts` is inside.
+    #[must_use]
+    pub fn contains(&self, recv_ts: UnixNanos) -> bool {
+        self.start.is_none_or(|start| recv_ts >= start) && self.end.is_none_or(|end| recv_ts < end)
+    }
+}
 
 /// The pattern that takes everything.
 const ALL: &str = "all";
@@ -124,6 +174,53 @@ mod tests {
             error
                 .to_string()
                 .starts_with("`rb[26` is not a symbol pattern")
+        );
+    }
+
+    fn window(args: &SelectArgs) -> Result<Window, String> {
+        let day = TradingDay(chrono::NaiveDate::from_ymd_opt(2026, 1, 5).unwrap());
+        // 2026-01-05T09:00:00.5+08:00
+        let first = UnixNanos(1_767_574_800_500_000_000);
+        Window::of(args, first, day, &TradingCalendar::builtin()).map_err(|e| e.to_string())
+    }
+
+    fn seconds(span: u64) -> Option<std::time::Duration> {
+        Some(std::time::Duration::from_secs(span))
+    }
+
+    #[test]
+    fn a_window_is_what_its_flags_say_and_open_without_them() {
+        assert_eq!(window(&SelectArgs::default()), Ok(Window::default()));
+        let relative = window(&SelectArgs {
+            start_offset: seconds(10),
+            duration: seconds(5),
+            ..SelectArgs::default()
+        })
+        .unwrap();
+        let at = |nanos: i64| UnixNanos(1_767_574_800_500_000_000 + nanos);
+        assert_eq!(relative.start, Some(at(10_000_000_000)));
+        assert_eq!(relative.end, Some(at(15_000_000_000)));
+        let times = window(&SelectArgs {
+            start: "09:00".parse().ok(),
+            duration: seconds(1),
+            ..SelectArgs::default()
+        })
+        .unwrap();
+        assert!(times.contains(at(0)) && times.contains(at(-500_000_000)));
+        assert!(!times.contains(at(-500_000_001)) && !times.contains(at(500_000_000)));
+    }
+
+    #[test]
+    fn a_window_without_room_is_bad_usage() {
+        let error = window(&SelectArgs {
+            start: "10:00".parse().ok(),
+            end: "09:30".parse().ok(),
+            ..SelectArgs::default()
+        })
+        .unwrap_err();
+        assert!(
+            error.contains("09:30:00.000000000+08:00 is not after"),
+            "{error}"
         );
     }
 }

@@ -71,6 +71,15 @@ impl PaceDriver {
         self.pacer.due(recv_ts, now) == Due::Now
     }
 
+    /// Whether [`wait_stamp`](Self::wait_stamp) would return at once; the same use.
+    pub fn is_stamp_ready(&mut self, stamp: UnixNanos) -> bool {
+        if self.control.is_stopped() {
+            return true;
+        }
+        let now = self.follow_control();
+        self.pacer.stamp_due(stamp, now) == Due::Now
+    }
+
     /// Blocks until the event received at `recv_ts` may be released, and counts it as released.
     #[inline]
     pub fn wait(&mut self, recv_ts: UnixNanos) -> Go {
@@ -218,6 +227,18 @@ mod tests {
     }
 
     #[test]
+    fn a_stop_ends_a_long_sleep_on_the_real_clock() {
+        let control = Arc::new(Control::new());
+        let clock = Arc::new(SystemClock::new());
+        let mut driver = PaceDriver::new(PaceOptions::default(), clock, Arc::clone(&control));
+        assert_eq!(driver.wait(UnixNanos(0)), Go::Release);
+        let an_hour = UnixNanos(3_600_000 * MS);
+        let replay = std::thread::spawn(move || driver.wait(an_hour));
+        control.stop();
+        assert_eq!(replay.join().unwrap(), Go::Stop);
+    }
+
+    #[test]
     fn an_unpaced_replay_looks_at_the_clock_for_its_first_event_only() {
         let (mut driver, clock, _) = driver(PaceOptions {
             rate: Rate::Max,
@@ -243,7 +264,9 @@ mod tests {
         });
         assert_eq!(driver.wait_stamp(UnixNanos(0)), Go::Release);
         assert_eq!(driver.wait(UnixNanos(0)), Go::Release);
+        assert!(!driver.is_stamp_ready(UnixNanos(400)));
         assert_eq!(driver.wait_stamp(UnixNanos(400)), Go::Release);
+        assert!(driver.is_stamp_ready(UnixNanos(400)));
         assert_eq!(clock.now(), MonoNanos(200));
         assert_eq!(driver.wait(UnixNanos(1_000)), Go::Release);
         assert_eq!(clock.now(), MonoNanos(500));

@@ -238,7 +238,7 @@ pub enum OutputTarget {
     Path(PathBuf),
 }
 
-/// `-` or a path. Total, but clap wants a `Result`.
+/// `-` or a path.
 pub(super) fn parse_output(text: &str) -> Result<OutputTarget, String> {
     match text {
         "" => Err("expected a path, or - for stdout".into()),
