@@ -283,7 +283,7 @@ impl Live {
 
     fn auction(&mut self) {
         self.book.quote(&self.temper, &mut self.draw);
-        let trades = to_u32(self.rate / 3) + 60;
+        let trades = to_u32(self.rate * 3 + 60).min(970);
         if self.kind == ProductKind::Future && self.draw.chance(trades) {
             let lots = 1 + self.draw.exponential(self.temper.lots * 30);
             self.book.auction(to_i32(lots));

@@ -234,7 +234,8 @@ impl Market {
             let live = &mut self.lives[index];
             live.follow_plan(plan);
             let seconds = live.running_seconds(i64::MIN, self.window.end);
-            expected += live.rate() * seconds / 1000 + 3;
+            // The first minute after an open counts nearly twice.
+            expected += live.rate() * (seconds + seconds.min(60)) / 1000 + 3;
             let past = self.past(index, options);
             let live = &mut self.lives[index];
             if past > 0 {
@@ -448,10 +449,10 @@ fn instrument_rates(options: &MarketOptions, specs: &[InstrumentSpec]) -> Vec<u6
     }
     match options.profile {
         Profile::Quick => vec![CEILING; specs.len()],
-        Profile::Quirks => weights.iter().map(|w| (w / 70).clamp(350, 1_300)).collect(),
-        Profile::Day | Profile::Night => shared_rates(specs, 405_000, CEILING),
+        Profile::Quirks => weights.iter().map(|w| (w / 160).clamp(200, 620)).collect(),
+        Profile::Day | Profile::Night => shared_rates(specs, 425_000, CEILING),
         // CFFEX is closed in the default five minutes.
-        Profile::FullMarket => rates(&weights, 5_000_000, CEILING),
+        Profile::FullMarket => rates(&weights, 4_300_000, CEILING),
     }
 }
 

@@ -141,8 +141,11 @@ impl Step {
     }
 }
 
+/// Hour and minute.
+type Minute = (i64, i64);
+
 /// The end of a night session class as hours and minutes from the evening's midnight.
-pub(crate) fn night_end(class: &str) -> Option<(i64, i64)> {
+pub(crate) fn night_end(class: &str) -> Option<Minute> {
     match class {
         "N0230" => Some((26, 30)),
         "N0100" => Some((25, 0)),
@@ -175,7 +178,7 @@ const fn auction_time(venue: Venue, open: i64) -> i64 {
 /// The day session of a class. Products that traded in the night have no day auction.
 pub(crate) fn day_plan(venue: Venue, class: &str, days: &Days, after_night: bool) -> Vec<Step> {
     let mut plan = Vec::with_capacity(8);
-    let runs: &[((i64, i64), (i64, i64))] = match class {
+    let runs: &[(Minute, Minute)] = match class {
         "CFX-I" => &[((9, 30), (11, 30)), ((13, 0), (15, 0))],
         "CFX-B" => &[((9, 30), (11, 30)), ((13, 0), (15, 15))],
         _ => &[

@@ -44,21 +44,21 @@ pub(crate) fn temper(spec: &InstrumentSpec, rate: i64, draw: &mut Draw) -> Tempe
 /// Probability of a trade per row of a fully active future, thousandths.
 const fn trade_ceiling(venue: Venue) -> i64 {
     match venue {
-        Venue::Shfe | Venue::Ine => 680,
+        Venue::Shfe | Venue::Ine => 580,
         Venue::Dce | Venue::Gfex => 800,
         Venue::Czce => 820,
-        Venue::Cffex => 560,
+        Venue::Cffex => 470,
     }
 }
 
 /// Probability that one side's size changes without a move: at rest, and added when active.
 const fn size_rates(venue: Venue, is_option: bool) -> (i64, i64) {
     match venue {
-        _ if is_option => (400, 120),
-        Venue::Shfe | Venue::Ine => (300, 320),
-        Venue::Dce | Venue::Gfex => (450, 320),
-        Venue::Czce => (400, 350),
-        Venue::Cffex => (80, 330),
+        _ if is_option => (350, 120),
+        Venue::Shfe | Venue::Ine => (170, 340),
+        Venue::Dce | Venue::Gfex => (420, 330),
+        Venue::Czce => (350, 360),
+        Venue::Cffex => (0, 130),
     }
 }
 
@@ -76,11 +76,11 @@ fn thickness(spec: &InstrumentSpec) -> i64 {
     }
 }
 
-/// Probability that the best quotes move in a row, thousandths: about 22 over the price tick in
+/// Probability that the best quotes move in a row, thousandths: about 27 over the price tick in
 /// millionths, more where few quote.
 fn moves(spec: &InstrumentSpec, active: i64) -> u32 {
     let relative = (1_000_000 / i64::from(spec.base.abs().max(1))).max(1);
-    let by_tick = (24_000 / relative).clamp(25, 430);
+    let by_tick = (27_000 / relative).clamp(25, 430);
     let by_tick = if spec.bond { by_tick / 2 } else { by_tick };
     to_u32(by_tick + (1000 - active) * 130 / 1000)
 }

@@ -128,39 +128,53 @@ pub(crate) fn full(products: &[Product], day: NaiveDate) -> Vec<InstrumentSpec> 
 /// Options listed per exchange in the full market.
 const fn option_quota(venue: Venue) -> usize {
     match venue {
-        Venue::Shfe => 6_480,
+        Venue::Shfe => 6_280,
         Venue::Ine => 780,
         Venue::Dce => 2_740,
         Venue::Czce => 1_960,
-        Venue::Gfex => 3_700,
+        Venue::Gfex => 3_560,
         Venue::Cffex => 692,
     }
 }
 
 /// The options of one exchange, most central first.
 fn venue_options(products: &[Product], venue: Venue, day: NaiveDate) -> Vec<InstrumentSpec> {
-    let mut ranked = Vec::new();
-    for product in products.iter().filter(|p| p.venue == venue) {
-        let Some(tick) = product.option_tick else {
-            continue;
-        };
-        for (nth, future) in option_underlyings(products, product, day)
-            .iter()
-            .enumerate()
-        {
-            for steps in -40..=40_i64 {
-                let rank = steps.unsigned_abs() * 3 + u64::try_from(nth).unwrap_or(0) * 8;
-                for call in [true, false] {
-                    if let Some(spec) = option(product, future, tick, steps, nth, call) {
-                        ranked.push((rank, spec));
-                    }
-                }
+    let underlyings: Vec<(&Product, Tick, usize, InstrumentSpec)> = products
+        .iter()
+        .filter(|product| product.venue == venue)
+        .filter_map(|product| product.option_tick.map(|tick| (product, tick)))
+        .flat_map(|(product, tick)| {
+            let months = option_underlyings(products, product, day);
+            let numbered = months.into_iter().enumerate();
+            numbered.map(move |(nth, future)| (product, tick, nth, future))
+        })
+        .collect();
+    // Ranked before they are built: most candidates are not listed, and an id costs an allocation.
+    let mut ranked = Vec::with_capacity(underlyings.len() * 162);
+    for (index, (_, _, nth, future)) in underlyings.iter().enumerate() {
+        for steps in -40..=40_i64 {
+            let rank = steps.unsigned_abs() * 3 + u64::try_from(*nth).unwrap_or(0) * 8;
+            if strike(future, steps).is_some() {
+                ranked.extend([true, false].map(|call| (rank, index, steps, call)));
             }
         }
     }
-    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.sort_by_key(|(rank, ..)| *rank);
     ranked.truncate(option_quota(venue));
-    ranked.into_iter().map(|(_, spec)| spec).collect()
+    ranked
+        .into_iter()
+        .filter_map(|(_, index, steps, call)| {
+            let (product, tick, nth, future) = &underlyings[index];
+            option(product, future, *tick, steps, *nth, call)
+        })
+        .collect()
+}
+
+/// The strike `steps` steps away from the money; `None` when it is not positive.
+fn strike(future: &InstrumentSpec, steps: i64) -> Option<i64> {
+    let price = i64::from(future.base) * future.tick.units / future.tick.scale;
+    let step = strike_step(price);
+    Some((price / step + steps) * step).filter(|strike| *strike > 0)
 }
 
 /// The futures that the product's options are on: its most active months, or for an index option
@@ -207,12 +221,7 @@ pub(crate) fn option(
     nth: usize,
     call: bool,
 ) -> Option<InstrumentSpec> {
-    let price = i64::from(future.base) * future.tick.units / future.tick.scale;
-    let step = strike_step(price);
-    let strike = (price / step + steps) * step;
-    if strike <= 0 {
-        return None;
-    }
+    let strike = strike(future, steps)?;
     let side = if call { "C" } else { "P" };
     let root = &future.instrument_id;
     let instrument_id = match product.venue {
@@ -238,7 +247,7 @@ pub(crate) fn option(
         tick,
         base: 1,
         // Market makers quote wide around the money; activity fades with the strike's distance.
-        weight: future.weight * 30 / (100 + away * away * 6),
+        weight: future.weight * 15 / (100 + away * away * 14),
         option: Some(OptionTerms {
             follows: root.clone(),
             follows_tick: future.tick,
