@@ -48,15 +48,15 @@
 //! | futures | bid | bid size | ask | ask size | last | volume | open interest |
 //! |---|---|---|---|---|---|---|---|
 //! | SHFE recorded | 0.22 | 0.52 | 0.23 | 0.51 | 0.14 | 0.32 | 0.21 |
-//! | SHFE model | @SHFE@ |
+//! | SHFE model | 0.17 | 0.58 | 0.17 | 0.58 | 0.19 | 0.40 | 0.27 |
 //! | DCE recorded | 0.09 | 0.68 | 0.09 | 0.68 | 0.20 | 0.50 | 0.30 |
-//! | DCE model | @DCE@ |
+//! | DCE model | 0.11 | 0.73 | 0.11 | 0.73 | 0.24 | 0.59 | 0.39 |
 //! | CZCE recorded | 0.12 | 0.64 | 0.12 | 0.63 | 0.20 | 0.51 | 0.34 |
-//! | CZCE model | @CZCE@ |
+//! | CZCE model | 0.10 | 0.70 | 0.10 | 0.69 | 0.26 | 0.65 | 0.43 |
 //! | CFFEX recorded | 0.34 | 0.33 | 0.33 | 0.33 | 0.15 | 0.28 | 0.18 |
-//! | CFFEX model | @CFFEX@ |
+//! | CFFEX model | 0.28 | 0.46 | 0.28 | 0.45 | 0.24 | 0.43 | 0.28 |
 //! | CZCE options recorded | 0.23 | 0.59 | 0.23 | 0.53 | 0.01 | 0.03 | 0.02 |
-//! | CZCE options model | @CZOPT@ |
+//! | CZCE options model | 0.11 | 0.61 | 0.11 | 0.59 | 0.01 | 0.02 | 0.01 |
 //!
 //! The model's futures trade more because the profile takes liquid contracts only. The recorded
 //! SHFE ru1901 (a liquid contract, 2018) has 0.06, 0.65, 0.06, 0.67, 0.24, 0.61, 0.44. Printed in
