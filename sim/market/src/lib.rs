@@ -15,7 +15,7 @@
 //!     symbols: Vec::new(),
 //! })?;
 //! let ticks = market.filter(|(_, event)| matches!(event, MarketEvent::Tick(_)));
-//! assert_eq!(ticks.count(), 932);
+//! assert_eq!(ticks.count(), 930);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -68,7 +68,7 @@
 //!
 //! # Bounds
 //!
-//! Memory is about 1.5 kB per instrument whatever the length of the session, plus the few thousand
+//! Memory is under 3 kB per instrument whatever the length of the session, plus the few thousand
 //! events of `quirks`. `cargo run --release -p tickdeck-market --example rate` measures the speed.
 
 mod book;
