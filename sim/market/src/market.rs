@@ -234,8 +234,10 @@ impl Market {
             let live = &mut self.lives[index];
             live.follow_plan(plan);
             let seconds = live.running_seconds(i64::MIN, self.window.end);
-            // The first minute after an open counts nearly twice.
-            expected += live.rate() * (seconds + seconds.min(60)) / 1000 + 3;
+            // The first minute after an open counts nearly twice, as far as the ceiling lets it.
+            let ceiling = i64::try_from(CEILING).unwrap_or(0);
+            let extra = live.rate().min(ceiling - live.rate()).max(0) * seconds.min(60);
+            expected += (live.rate() * seconds + extra) / 1000 + 3;
             let past = self.past(index, options);
             let live = &mut self.lives[index];
             if past > 0 {

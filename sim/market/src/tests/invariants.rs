@@ -233,6 +233,10 @@ fn count(profile: Profile, from: &str, to: &str) -> usize {
 fn the_rates_are_about_as_promised() {
     let quick = ticks(&events(Profile::Quick, usize::MAX)).len();
     assert!((800..=1000).contains(&quick), "quick {quick}");
+    let expected = Market::new(request(Profile::Quick, 1))
+        .unwrap()
+        .expected_ticks();
+    assert!((800..=1100).contains(&expected), "expected {expected}");
     let quirks = ticks(&events(Profile::Quirks, usize::MAX)).len();
     assert!((3_000..8_000).contains(&quirks), "quirks {quirks}");
     let day = count(Profile::Day, "2025-09-15T09:40:00", "2025-09-15T09:42:00") / 120;
