@@ -1,14 +1,16 @@
 //! The receiving side: a subscription as a plain iterator of messages, and a count of who listens.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use futures_util::StreamExt;
+use tokio::sync::Notify;
 
 use super::connect::{self, Connection};
 use super::options::Plan;
-use super::{NatsError, NatsFailure, NatsOptions, quiet};
+use super::{NatsError, NatsFailure, NatsOptions, runtime};
 use crate::sink::Message;
 
 /// Messages that wait for the reader before the server feels back-pressure.
@@ -20,6 +22,7 @@ const ANSWER_WINDOW: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Subscriber {
     messages: Receiver<Message>,
+    stop: Arc<Notify>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -34,13 +37,16 @@ impl Subscriber {
         let subject = subject.to_owned();
         let (ready, is_ready) = bounded(1);
         let (sender, messages) = bounded(QUEUED_MESSAGES);
-        let thread = quiet::spawn("tickdeck-subscriber", move || {
+        let stop = Arc::new(Notify::new());
+        let stopped = Arc::clone(&stop);
+        let thread = runtime::spawn("tickdeck-subscriber", move || {
             // Without a runtime the caller finds the readiness channel closed.
-            let _ = quiet::run(receive(plan, subject, ready, sender));
+            let _ = runtime::run(receive(plan, subject, ready, sender, stopped));
         })
         .map_err(|error| at(other(&error)))?;
         let subscriber = Self {
             messages,
+            stop,
             thread: Some(thread),
         };
         match is_ready.recv() {
@@ -62,11 +68,12 @@ impl Subscriber {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        // The thread ends when its channel is closed.
-        let (_, closed) = bounded(0);
-        self.messages = closed;
+        self.stop.notify_one();
+        // A thread that waits for room in the channel finds it closed instead.
+        self.messages = bounded(0).1;
         if let Some(thread) = self.thread.take() {
-            drop(thread);
+            // A panic of the thread was reported where it happened.
+            let _ = thread.join();
         }
     }
 }
@@ -95,6 +102,7 @@ async fn receive(
     subject: String,
     ready: Sender<Result<(), NatsFailure>>,
     messages: Sender<Message>,
+    stop: Arc<Notify>,
 ) {
     let subscribed = async {
         let connection = connect::connect(&plan, Some(plan.options.connect_timeout)).await?;
@@ -113,6 +121,7 @@ async fn receive(
     loop {
         let message = tokio::select! {
             biased;
+            () = stop.notified() => None,
             message = subscription.next() => message,
             () = connection.fate.lost() => None,
         };
@@ -138,8 +147,8 @@ pub fn count_subscribers(nats: &NatsOptions, subject: &str) -> Result<u32, NatsE
     let plan = nats.plan()?;
     let at = connect::at(&plan);
     let subject = subject.to_owned();
-    let counting = quiet::spawn("tickdeck-subscribers", move || {
-        quiet::run(count(plan, subject))
+    let counting = runtime::spawn("tickdeck-subscribers", move || {
+        runtime::run(count(plan, subject))
     })
     .map_err(|error| at(other(&error)))?;
     match counting.join() {
