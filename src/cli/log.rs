@@ -29,10 +29,11 @@ use super::outcome::causes;
 use crate::clock::system_wall;
 use crate::time::UnixNanos;
 
-/// Own events, and of the libraries what a user should know.
-const DEFAULT_FILTER: &str = "warn,tickdeck=info";
+/// Own events, and of the libraries what a user should know. What the NATS client logs is told by
+/// events of our own already.
+const DEFAULT_FILTER: &str = "warn,tickdeck=info,async_nats=off";
 /// What `--quiet` leaves.
-const QUIET_FILTER: &str = "warn";
+const QUIET_FILTER: &str = "warn,async_nats=off";
 /// Keys that a field of an event cannot take.
 const RESERVED: [&str; 3] = ["timestamp", "level", "event"];
 
@@ -418,8 +419,11 @@ mod tests {
         let shown = |args: &LogArgs, env| filter(args, env).unwrap().to_string();
         assert_eq!(shown(&args(Some("debug"), true), Some("error")), "debug");
         assert_eq!(shown(&args(None, true), Some("error")), "error");
-        assert_eq!(shown(&args(None, true), Some("")), "warn");
-        assert_eq!(shown(&args(None, false), None), "tickdeck=info,warn");
+        assert_eq!(shown(&args(None, true), Some("")), "async_nats=off,warn");
+        assert_eq!(
+            shown(&args(None, false), None),
+            "async_nats=off,tickdeck=info,warn"
+        );
         assert!(filter(&args(None, false), Some("tickdeck=loud")).is_err());
     }
 }

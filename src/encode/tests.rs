@@ -268,14 +268,14 @@ fn the_longest_payload_fits_the_buffer() {
 fn published(kind: PayloadKind, rows: &[(&str, &str)]) -> String {
     let (mut normalizer, mut events) = (builtin(), Events::default());
     let mut encoder = Encoder::new(kind, PayloadSource::Ctp);
-    let mut subjects = Subjects::new(subject::DEFAULT_PREFIX).unwrap();
+    let mut subjects = Subjects::new(subject::DEFAULT_PREFIX);
     let mut out = Vec::new();
     for (name, recv) in rows {
         let event = events.tick(recv, raw_row(name));
         let Outcome::Tick(tick) = normalizer.apply(&event) else {
             panic!("{name} was rejected");
         };
-        out.extend_from_slice(subjects.of(tick.instrument).as_bytes());
+        out.extend_from_slice(subjects.of(tick.instrument));
         out.push(b' ');
         encoder.encode(&tick, &mut out);
         out.push(b'\n');
