@@ -64,7 +64,16 @@ impl ValueEnum for PayloadKind {
 /// leaves `--prime` out.
 impl ValueEnum for Flag {
     fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
+        &[
+            Self::Snapshot,
+            Self::Stale,
+            Self::Preopen,
+            Self::OutOfSession,
+            Self::Duplicate,
+            Self::Replayed,
+            Self::DateConflict,
+            Self::RawTurnover,
+        ]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
