@@ -14,6 +14,46 @@ pub const NANOS_PER_MILLI: i64 = 1_000_000;
 /// Asia/Shanghai's fixed offset from UTC in seconds.
 pub const SHANGHAI_OFFSET_SECONDS: i32 = 8 * 3600;
 
+/// Seconds in a day.
+pub const DAY_SECONDS: u32 = 86_400;
+/// Where a trading day starts on the evening before it, seconds since midnight: 18:00.
+pub const EVENING_START_SECONDS: u32 = 18 * 3600;
+/// Until when a time of day belongs to the night after that evening, seconds since midnight: 06:00.
+const EARLY_END_SECONDS: u32 = 6 * 3600;
+
+/// The three parts of a trading day, which stand on up to three calendar days (CTP field guide,
+/// section 5.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DayPart {
+    /// From 18:00: the evening of the trading day before.
+    Evening,
+    /// Before 06:00: the calendar day after that evening.
+    Early,
+    /// The date of the trading day itself.
+    Day,
+}
+
+impl DayPart {
+    /// The part that a Shanghai time of day, in seconds since midnight, is in.
+    #[inline]
+    #[must_use]
+    pub const fn of(seconds_of_day: u32) -> Self {
+        if seconds_of_day >= EVENING_START_SECONDS {
+            Self::Evening
+        } else if seconds_of_day < EARLY_END_SECONDS {
+            Self::Early
+        } else {
+            Self::Day
+        }
+    }
+
+    /// Whether the part belongs to the night.
+    #[must_use]
+    pub const fn is_night(self) -> bool {
+        matches!(self, Self::Evening | Self::Early)
+    }
+}
+
 /// Nanoseconds since 1970-01-01T00:00:00Z.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

@@ -16,12 +16,9 @@ use std::sync::LazyLock;
 
 use chrono::{Datelike, NaiveDate, TimeDelta, Timelike, Weekday};
 
-use crate::time::{TradingDay, UnixNanos};
+use crate::time::{DayPart, TradingDay, UnixNanos};
 
 pub use text::CalendarError;
-
-/// The hour from which a push belongs to the evening: the trading day that follows.
-const EVENING_FROM_HOUR: u32 = 18;
 
 /// Holidays of the futures exchanges, per year.
 ///
@@ -126,7 +123,7 @@ impl TradingCalendar {
     pub fn trading_day_of(&self, recv_ts: UnixNanos) -> TradingDay {
         let local = recv_ts.to_shanghai();
         let date = local.date_naive();
-        if local.hour() >= EVENING_FROM_HOUR {
+        if DayPart::of(local.num_seconds_from_midnight()) == DayPart::Evening {
             return self.next_trading_day(date);
         }
         // Before 06:00 the trading day is the one that follows the evening of the day before: the

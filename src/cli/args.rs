@@ -20,11 +20,11 @@ pub use shared::{
     SinkArgs,
 };
 pub use values::{
-    DropFlag, ExportFormat, JsonlTarget, LogFormat, OutputTarget, PayloadArg, ProfileArg, SinkSpec,
-    SourceSpec, duration_ns,
+    ExportFormat, JsonlTarget, LogFormat, OutputTarget, SinkSpec, SourceSpec, duration_ns,
 };
 
 use crate::pace::{Rate, Ratio};
+use crate::source::Profile;
 use crate::time::TradingDay;
 
 /// Width of the help text at most, columns.
@@ -162,8 +162,8 @@ fn conflict(message: &str) -> clap::Error {
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
     /// Which market: how many instruments, how long, how strange
-    #[arg(long, value_enum, default_value_t = ProfileArg::Quick)]
-    pub profile: ProfileArg,
+    #[arg(long, default_value_t = Profile::Quick, value_parser = values::profile_parser())]
+    pub profile: Profile,
     /// Seed of the market
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -306,7 +306,7 @@ pub struct ReplayArgs {
     /// Begin with the last known tick of each instrument before the start point
     #[arg(long, help_heading = "Pace")]
     pub prime: bool,
-    /// Publish the replay's time on PREFIX.clock this many times per recorded second
+    /// Publish the replay's time on PREFIX.replay.clock this many times per recorded second
     #[arg(long, value_name = "HZ", value_parser = values::parse_hz, help_heading = "Pace")]
     pub clock: Option<Ratio>,
     /// Which events.

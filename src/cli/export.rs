@@ -10,6 +10,7 @@ use super::args::{ExportArgs, ExportFormat, OutputTarget, SinkArgs};
 use super::inputs::{Inputs, Reference, Selection, refuse_damage};
 use super::outcome::{Outcome, UsageError, stdout};
 use super::outputs::publisher_options;
+use crate::encode::subject::DEFAULT_PREFIX;
 use crate::event::Event;
 use crate::export::csv::{CsvLayout, CsvWriter};
 use crate::export::jsonl::JsonlWriter;
@@ -132,7 +133,7 @@ impl Job<'_> {
     ) -> anyhow::Result<()> {
         let sinks = SinkArgs {
             sinks: Vec::new(),
-            subject_prefix: "market.tick".into(),
+            subject_prefix: DEFAULT_PREFIX.into(),
         };
         let source = inputs.payload_source()?;
         let options = publisher_options(&args.normalize, &sinks, source, reference);

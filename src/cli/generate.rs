@@ -14,7 +14,7 @@ pub(super) fn run(context: &Context, args: &GenerateArgs) -> anyhow::Result<Outc
     context.handle_signals()?;
     let reference = Reference::new(&NormalizeArgs::default(), &[])?;
     let options = SyntheticOptions {
-        profile: args.profile.into(),
+        profile: args.profile,
         seed: args.seed,
         trading_day: args.trading_day,
         duration: args.duration,

@@ -207,12 +207,10 @@ fn each_batch(
 
 fn text(info: &Info) -> String {
     let none = || "-".to_owned();
-    let per_tick = if info.ticks > 0 {
-        let tenths = info.bytes * 10 / info.ticks;
+    let tenths = (info.bytes * 10).checked_div(info.ticks);
+    let per_tick = tenths.map_or_else(String::new, |tenths| {
         format!(" ({}.{} a tick)", tenths / 10, tenths % 10)
-    } else {
-        String::new()
-    };
+    });
     let api = match info.api_version.as_str() {
         "" => String::new(),
         version => format!(", CTP API {version}"),

@@ -1,14 +1,13 @@
 //! What verbs read: recordings, the tables in force, and the selection of events.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 
-use super::args::{NormalizeArgs, SelectArgs, duration_ns};
+use super::args::{NormalizeArgs, SelectArgs};
 use super::outcome::UsageError;
-use super::select::SymbolGlobs;
-use super::time_spec::TimeSpec;
+use super::select::{SymbolGlobs, Window};
 use crate::calendar::TradingCalendar;
 use crate::contract::{ContractTable, ProductTable, read_contract_file};
 use crate::encode::PayloadSource;
@@ -160,7 +159,7 @@ impl Inputs {
 }
 
 /// What `--salvage` could not play, shared with the source thread.
-pub(super) type Salvaged = Arc<std::sync::Mutex<Vec<MissingPart>>>;
+pub(super) type Salvaged = Arc<Mutex<Vec<MissingPart>>>;
 
 struct SalvageSource {
     reader: crate::recording::RecordingReader,
@@ -179,10 +178,7 @@ impl Source for SalvageSource {
         if !missing.is_empty() {
             self.reported += missing.len();
             // A poisoned lock only means that another thread died while it pushed: the list is fine.
-            let mut all = self
-                .salvaged
-                .lock()
-                .unwrap_or_else(|lock| lock.into_inner());
+            let mut all = self.salvaged.lock().unwrap_or_else(PoisonError::into_inner);
             all.extend_from_slice(missing);
         }
         result
@@ -261,6 +257,7 @@ pub(super) fn calendar(
 /// The events that `select` names.
 pub(super) struct Selection {
     pub(super) filter: EventFilter,
+    /// How many ticks at most.
     pub(super) count: Option<u64>,
 }
 
@@ -271,36 +268,9 @@ impl Selection {
         inputs: &Inputs,
         reference: &Reference,
     ) -> anyhow::Result<Self> {
-        let resolve = |flag: &str, spec: TimeSpec| -> anyhow::Result<UnixNanos> {
-            let day = match spec {
-                TimeSpec::At(at) => return Ok(at),
-                TimeSpec::InTradingDay(_) => inputs.trading_day(&reference.calendar)?,
-            };
-            spec.resolve(day, &reference.calendar).ok_or_else(|| {
-                UsageError::new(format!("{flag} is outside the years 1678 to 2261")).into()
-            })
-        };
         let first = || -> anyhow::Result<UnixNanos> { Ok(inputs.start()?.unwrap_or_default()) };
-        let start = match (select.start, select.start_offset) {
-            (Some(spec), _) => Some(resolve("--start", spec)?),
-            (None, Some(offset)) => Some(first()?.plus(duration_ns(offset))),
-            (None, None) => None,
-        };
-        let end = match (select.end, select.duration) {
-            (Some(spec), _) => Some(resolve("--end", spec)?),
-            (None, Some(span)) => {
-                let from = start.map_or_else(first, Ok)?;
-                Some(from.plus(duration_ns(span)))
-            }
-            (None, None) => None,
-        };
-        if let (Some(start), Some(end)) = (start, end)
-            && start >= end
-        {
-            return Err(
-                UsageError::new(format!("the start {start} is not before the end {end}")).into(),
-            );
-        }
+        let day = || inputs.trading_day(&reference.calendar);
+        let Window { start, end } = Window::of(select, first, day, &reference.calendar)?;
         let filter = EventFilter {
             start,
             end,

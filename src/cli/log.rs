@@ -29,10 +29,11 @@ use super::outcome::causes;
 use crate::clock::system_wall;
 use crate::time::UnixNanos;
 
-/// Own events, and of the libraries what a user should know.
-const DEFAULT_FILTER: &str = "warn,tickdeck=info";
+/// Own events, and of the libraries what a user should know. What the NATS client logs is told by
+/// events of our own already.
+const DEFAULT_FILTER: &str = "warn,tickdeck=info,async_nats=off";
 /// What `--quiet` leaves.
-const QUIET_FILTER: &str = "warn";
+const QUIET_FILTER: &str = "warn,async_nats=off";
 /// Keys that a field of an event cannot take.
 const RESERVED: [&str; 3] = ["timestamp", "level", "event"];
 
@@ -48,15 +49,13 @@ pub(super) fn init(
     bars: &MultiProgress,
 ) -> anyhow::Result<()> {
     let filter = filter(args, env_filter)?;
-    let builder = tracing_subscriber::fmt()
+    tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(colour && args.log_format == LogFormat::Text)
-        .with_writer(Stderr { bars: bars.clone() });
-    let result = match args.log_format {
-        LogFormat::Text => builder.event_format(TextLine).try_init(),
-        LogFormat::Json => builder.event_format(JsonLine).try_init(),
-    };
-    result.map_err(|error| anyhow::anyhow!("setting up the log: {error}"))
+        .with_writer(Stderr { bars: bars.clone() })
+        .event_format(Line(args.log_format))
+        .try_init()
+        .map_err(|error| anyhow::anyhow!("setting up the log: {error}"))
 }
 
 fn filter(args: &LogArgs, env_filter: Option<&str>) -> anyhow::Result<EnvFilter> {
@@ -156,10 +155,10 @@ impl Visit for Fields {
     }
 }
 
-/// One flat JSON object per event.
-struct JsonLine;
+/// One line per event.
+struct Line(LogFormat);
 
-impl<S, N> FormatEvent<S, N> for JsonLine
+impl<S, N> FormatEvent<S, N> for Line
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> tracing_subscriber::fmt::FormatFields<'a> + 'static,
@@ -171,7 +170,11 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let (level, fields) = (*event.metadata().level(), Fields::of(event));
-        writer.write_str(&json_line(system_wall(), level, fields))
+        let line = match self.0 {
+            LogFormat::Json => json_line(system_wall(), level, fields),
+            LogFormat::Text => text_line(system_wall(), level, fields, writer.has_ansi_escapes()),
+        };
+        writer.write_str(&line)
     }
 }
 
@@ -190,6 +193,7 @@ pub(super) fn error_line(error: &anyhow::Error, exit_code: u8) -> String {
     json_line(system_wall(), Level::ERROR, fields)
 }
 
+/// One flat object.
 fn json_line(at: UnixNanos, level: Level, fields: Fields) -> String {
     let (name, body) = fields.into_parts();
     let quoted = |text: &str| Value::from(text).to_string();
@@ -206,25 +210,6 @@ fn json_line(at: UnixNanos, level: Level, fields: Fields) -> String {
 }
 
 /// `timestamp LEVEL event key=value …`, one line whatever the values hold.
-struct TextLine;
-
-impl<S, N> FormatEvent<S, N> for TextLine
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> tracing_subscriber::fmt::FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let (level, fields) = (*event.metadata().level(), Fields::of(event));
-        let colour = writer.has_ansi_escapes();
-        writer.write_str(&text_line(system_wall(), level, fields, colour))
-    }
-}
-
 fn text_line(at: UnixNanos, level: Level, fields: Fields, colour: bool) -> String {
     let (name, body) = fields.into_parts();
     let mut line = timestamp(at);
@@ -368,7 +353,7 @@ mod tests {
         let shared = Shared::default();
         let writer = shared.clone();
         let subscriber = tracing_subscriber::fmt()
-            .event_format(JsonLine)
+            .event_format(Line(LogFormat::Json))
             .with_writer(move || writer.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, emit);
@@ -418,8 +403,11 @@ mod tests {
         let shown = |args: &LogArgs, env| filter(args, env).unwrap().to_string();
         assert_eq!(shown(&args(Some("debug"), true), Some("error")), "debug");
         assert_eq!(shown(&args(None, true), Some("error")), "error");
-        assert_eq!(shown(&args(None, true), Some("")), "warn");
-        assert_eq!(shown(&args(None, false), None), "tickdeck=info,warn");
+        assert_eq!(shown(&args(None, true), Some("")), "async_nats=off,warn");
+        assert_eq!(
+            shown(&args(None, false), None),
+            "async_nats=off,tickdeck=info,warn"
+        );
         assert!(filter(&args(None, false), Some("tickdeck=loud")).is_err());
     }
 }

@@ -13,7 +13,6 @@ use super::outcome::{UsageError, stdout};
 use crate::encode::PayloadSource;
 use crate::event::Event;
 use crate::nats::{HealthOptions, HealthResponder, NatsOptions, Secret};
-use crate::normalize::Flags;
 use crate::pipeline::{PublisherOptions, PublisherStats};
 use crate::progress::Position;
 use crate::recording::{Manifest, RecordingOptions, RecordingWriter, Rolling, SourceInfo};
@@ -98,22 +97,13 @@ pub(super) fn publisher_options(
     reference: &Reference,
 ) -> PublisherOptions {
     PublisherOptions {
-        payload: normalize.payload.into(),
+        payload: normalize.payload,
         source,
         subject_prefix: sinks.subject_prefix.clone(),
-        drop: drop_flags(normalize),
+        drop: normalize.drop.iter().copied().collect(),
         contracts: reference.contracts.clone(),
         calendar: reference.calendar.clone(),
     }
-}
-
-/// The flags of `--drop` as a set.
-pub(super) fn drop_flags(normalize: &NormalizeArgs) -> Flags {
-    let mut flags = Flags::default();
-    for flag in &normalize.drop {
-        flags.insert((*flag).into());
-    }
-    flags
 }
 
 /// Opens the sinks, NATS last: it is the one that others see.
@@ -129,7 +119,7 @@ pub(super) fn open_sinks(
                 sinks.push(Box::new(JsonlSink::to_writer(Box::new(stdout()), "stdout")));
             }
             SinkSpec::Jsonl(JsonlTarget::Path(path)) => {
-                sinks.push(Box::new(JsonlSink::create(path)?))
+                sinks.push(Box::new(JsonlSink::create(path)?));
             }
             SinkSpec::Digest => sinks.push(Box::new(DigestSink::new())),
             SinkSpec::Null => sinks.push(Box::new(NullSink::new())),

@@ -4,10 +4,7 @@
 use crate::clock::Clock as _;
 use crate::nats::NatsOptions;
 use crate::pace::{ClockTicks, PaceDriver, PaceOptions, PaceReport};
-use crate::pipeline::{
-    LatenessMs, Ledger, PlayError, PlayOptions, Player, Progress, Publisher, Summary,
-};
-use crate::progress::Position;
+use crate::pipeline::{LatenessMs, Ledger, PlayError, PlayOptions, Player, Publisher, Summary};
 use crate::recording::RecordingWriter;
 use crate::source::Source;
 
@@ -39,7 +36,7 @@ pub(super) fn play(
     context: &Context,
     setup: PlaySetup,
     mut publisher: Publisher,
-    mut recorder: Option<&mut RecordingWriter>,
+    recorder: Option<&mut RecordingWriter>,
     source: &mut dyn FnMut() -> anyhow::Result<Box<dyn Source>>,
 ) -> anyhow::Result<Played> {
     let health = setup
@@ -50,20 +47,14 @@ pub(super) fn play(
     let mut pacer = PaceDriver::new(setup.pace, context.clock.clone(), context.control.clone());
     let mut progress = context.progress(setup.verb, setup.total.filter(|_| !setup.looping));
     let started = context.clock.now();
-    let mut on_progress = |at: Progress| {
-        progress.at(Position {
-            events: at.events,
-            lag_ns: at.lag_ns,
-        });
-    };
     let mut player = Player {
         options: setup.options,
         pacer: &mut pacer,
         control: &context.control,
         publisher: &mut publisher,
-        recorder: recorder.as_deref_mut(),
+        recorder,
         clock_ticks: setup.clock_ticks,
-        on_progress: &mut on_progress,
+        progress: progress.as_mut(),
         ticks: 0,
         events: 0,
     };

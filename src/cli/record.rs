@@ -95,7 +95,7 @@ fn open_source(args: &RecordArgs) -> anyhow::Result<Opened> {
         SourceSpec::Synthetic { profile, seed } => {
             let reference = Reference::new(&args.normalize, &[])?;
             let options = SyntheticOptions {
-                profile: (*profile).into(),
+                profile: *profile,
                 seed: *seed,
                 ..SyntheticOptions::default()
             };

@@ -1,7 +1,7 @@
 //! `tickdeck replay`: recordings into sinks, at a controlled speed.
 
 use std::io::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::args::ReplayArgs;
 use super::inputs::{Inputs, Reference, Salvaged, Selection, refuse_damage};
@@ -85,7 +85,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
 }
 
 fn take(salvaged: &Salvaged) -> Vec<MissingPart> {
-    let mut missing = salvaged.lock().unwrap_or_else(|lock| lock.into_inner());
+    let mut missing = salvaged.lock().unwrap_or_else(PoisonError::into_inner);
     std::mem::take(&mut missing)
 }
 

@@ -23,38 +23,48 @@ pub struct Window {
 }
 
 impl Window {
-    /// What the flags mean for a recording whose first event was received at `first`. Times of day
-    /// are those of the trading day `day`; a duration counts from the start of the window.
+    /// What the flags mean. `first` tells the first receive time of what is read, and `day` the
+    /// trading day that a time of day is meant in; they are asked only when the flags need them. A
+    /// duration counts from the start of the window.
     ///
     /// # Errors
-    /// When the window ends before it starts, or lies outside the years 1678 to 2261.
+    /// When the window ends before it starts or lies outside the years 1678 to 2261, and the errors
+    /// of `first` and `day`.
     pub fn of(
         args: &SelectArgs,
-        first: UnixNanos,
-        day: TradingDay,
+        first: impl Fn() -> anyhow::Result<UnixNanos>,
+        day: impl Fn() -> anyhow::Result<TradingDay>,
         calendar: &TradingCalendar,
-    ) -> Result<Self, UsageError> {
-        let resolve = |spec: TimeSpec| {
-            spec.resolve(day, calendar)
-                .ok_or_else(|| UsageError::new(format!("trading day {day} is out of range")))
+    ) -> anyhow::Result<Self> {
+        let resolve = |flag: &str, spec: TimeSpec| -> anyhow::Result<UnixNanos> {
+            let day = match spec {
+                TimeSpec::At(at) => return Ok(at),
+                TimeSpec::InTradingDay(_) => day()?,
+            };
+            spec.resolve(day, calendar).ok_or_else(|| {
+                UsageError::new(format!("{flag} is outside the years 1678 to 2261")).into()
+            })
         };
-        let offset_start = args.start_offset.map(|span| first.plus(duration_ns(span)));
-        let start = args.start.map(resolve).transpose()?.or(offset_start);
-        let from = start.unwrap_or(first);
-        let lasting = args.duration.map(|span| from.plus(duration_ns(span)));
-        let end = args.end.map(resolve).transpose()?.or(lasting);
+        let start = match (args.start, args.start_offset) {
+            (Some(spec), _) => Some(resolve("--start", spec)?),
+            (None, Some(offset)) => Some(first()?.plus(duration_ns(offset))),
+            (None, None) => None,
+        };
+        let end = match (args.end, args.duration) {
+            (Some(spec), _) => Some(resolve("--end", spec)?),
+            (None, Some(span)) => {
+                let from = start.map_or_else(first, Ok)?;
+                Some(from.plus(duration_ns(span)))
+            }
+            (None, None) => None,
+        };
         match (start, end) {
             (Some(start), Some(end)) if end <= start => Err(UsageError::new(format!(
                 "nothing is selected: the end {end} is not after the start {start}"
-            ))),
+            ))
+            .into()),
             _ => Ok(Self { start, end }),
         }
-    }
-
-    /// Whether an event received at `recv_ts` is inside.
-    #[must_use]
-    pub fn contains(&self, recv_ts: UnixNanos) -> bool {
-        self.start.is_none_or(|start| recv_ts >= start) && self.end.is_none_or(|end| recv_ts < end)
     }
 }
 
@@ -181,7 +191,8 @@ mod tests {
         let day = TradingDay(chrono::NaiveDate::from_ymd_opt(2026, 1, 5).unwrap());
         // 2026-01-05T09:00:00.5+08:00
         let first = UnixNanos(1_767_574_800_500_000_000);
-        Window::of(args, first, day, &TradingCalendar::builtin()).map_err(|e| e.to_string())
+        Window::of(args, || Ok(first), || Ok(day), &TradingCalendar::builtin())
+            .map_err(|error| error.to_string())
     }
 
     fn seconds(span: u64) -> Option<std::time::Duration> {
@@ -206,8 +217,8 @@ mod tests {
             ..SelectArgs::default()
         })
         .unwrap();
-        assert!(times.contains(at(0)) && times.contains(at(-500_000_000)));
-        assert!(!times.contains(at(-500_000_001)) && !times.contains(at(500_000_000)));
+        assert_eq!(times.start, Some(at(-500_000_000)));
+        assert_eq!(times.end, Some(at(500_000_000)));
     }
 
     #[test]

@@ -2,24 +2,11 @@
 
 use std::sync::Arc;
 
-use super::args::ProfileArg;
 use super::inputs::Reference;
 use super::outcome::UsageError;
 use crate::calendar::TradingCalendar;
 use crate::contract::ContractTable;
-use crate::source::{Profile, SyntheticOptions, SyntheticSource};
-
-impl From<ProfileArg> for Profile {
-    fn from(profile: ProfileArg) -> Self {
-        match profile {
-            ProfileArg::Quick => Self::Quick,
-            ProfileArg::Day => Self::Day,
-            ProfileArg::Night => Self::Night,
-            ProfileArg::FullMarket => Self::FullMarket,
-            ProfileArg::Quirks => Self::Quirks,
-        }
-    }
-}
+use crate::source::{SyntheticOptions, SyntheticSource};
 
 /// Opens the market; options that do not fit are bad usage.
 pub(super) fn open(

@@ -9,12 +9,8 @@ use std::str::FromStr;
 use chrono::{DateTime, NaiveTime, Timelike};
 
 use crate::calendar::TradingCalendar;
-use crate::time::{NANOS_PER_SECOND, TradingDay, UnixNanos, shanghai_instant};
+use crate::time::{DayPart, NANOS_PER_SECOND, TradingDay, UnixNanos, shanghai_instant};
 
-/// Hour from which a time of day belongs to the evening before the trading day.
-const EVENING_HOUR: u32 = 18;
-/// Hour before which a time of day belongs to the night after that evening.
-const MORNING_HOUR: u32 = 6;
 /// An integer below this (1973) is not ns but seconds, ms or us by mistake, or a time of day.
 const SMALLEST_NS: i64 = 100_000_000_000_000_000;
 
@@ -45,12 +41,13 @@ impl TimeSpec {
             Self::InTradingDay(time) => time,
         };
         let evening = || calendar.prev_trading_day(day.0).0;
-        let date = match time.hour() {
-            EVENING_HOUR.. => evening(),
-            ..MORNING_HOUR => evening().succ_opt()?,
-            _ => day.0,
+        let seconds = time.num_seconds_from_midnight();
+        let date = match DayPart::of(seconds) {
+            DayPart::Evening => evening(),
+            DayPart::Early => evening().succ_opt()?,
+            DayPart::Day => day.0,
         };
-        let second = shanghai_instant(date, time.num_seconds_from_midnight(), 0)?;
+        let second = shanghai_instant(date, seconds, 0)?;
         Some(second.plus(i64::from(time.nanosecond())))
     }
 }

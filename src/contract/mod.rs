@@ -32,7 +32,7 @@ pub use id::{
     parse_instrument_id,
 };
 pub use product::{Product, ProductTable, ProductTableError};
-pub use session::{CLOSE_GRACE_SECONDS, Phase, SessionHours};
+pub use session::{CLOSE_GRACE_SECONDS, OPEN_LEAD_SECONDS, Phase, SessionHours};
 pub use table::{ContractTable, ExchangeConflict};
 pub use vt_symbol::{VtSymbolError, parse_vt_symbol, parse_vt_symbols};
 

@@ -1,6 +1,9 @@
 //! When a product trades: the sessions of its class (CTP field guide, section 5.2), today's and
 //! former ones, and the phase that an exchange time of day falls into.
 //!
+//! Time runs on the axis of the trading day, which starts at 18:00 of the evening before: on it the
+//! night session, midnight and the day sessions come in order and nothing wraps.
+//!
 //! Invariant: pure functions of time of day, session hours and whether the trading day began with a
 //! night session. This module may not know the calendar: the caller says whether there was a night.
 
@@ -10,63 +13,69 @@ use std::sync::LazyLock;
 use chrono::NaiveDate;
 
 use super::SessionClass;
-use crate::time::TradingDay;
+use crate::time::{DAY_SECONDS, EVENING_START_SECONDS, TradingDay};
 
-/// How long ticks that follow the end of a session still belong to it, in seconds. The last match
-/// and DCE's copy 25 s after the close are inside; the copies that SHFE and CFFEX send 22 minutes
-/// after the close are not.
-pub const CLOSE_GRACE_SECONDS: u32 = 300;
+/// How long after the end of a session, breaks included, ticks may still be stamped, in seconds.
+/// The last match (11:30:01, 23:00:01) and DCE's copy 25 s after the close are inside; settlement
+/// rows and the copies that SHFE and CFFEX send 22 minutes after the close are not (guide 5.5).
+pub const CLOSE_GRACE_SECONDS: u32 = 180;
+/// How long before a session that is not the day's first ticks may be stamped, in seconds: changes
+/// of state come in the last minute of a break.
+pub const OPEN_LEAD_SECONDS: u32 = 60;
+/// Length of the opening auction, orders and match together.
+const AUCTION_SECONDS: u32 = 300;
 
-const fn hm(hour: u32, minute: u32) -> u32 {
-    hour * 3600 + minute * 60
+/// A time of day as seconds since the 18:00 that starts the trading day.
+const fn on_axis(seconds_of_day: u32) -> u32 {
+    (seconds_of_day + DAY_SECONDS - EVENING_START_SECONDS) % DAY_SECONDS
 }
 
-const DAY_SECONDS: u32 = hm(24, 0);
-const NIGHT_OPEN: u32 = hm(21, 0);
-/// Opening auctions take the five minutes before the opening.
-const AUCTION_SECONDS: u32 = hm(0, 5);
-/// Before this hour a time belongs to the evening of the day before.
-const MORNING: u32 = hm(6, 0);
-/// The back-ends initialise the next trading day from about 17:00 on (guide 5.5).
-const INITIALISATION: u32 = hm(17, 0);
+const fn at(hour: u32, minute: u32) -> u32 {
+    on_axis(hour * 3600 + minute * 60)
+}
 
-const COMMODITY_DAY: &[(u32, u32)] = &[
-    (hm(9, 0), hm(10, 15)),
-    (hm(10, 30), hm(11, 30)),
-    (hm(13, 30), hm(15, 0)),
+/// First second inside and first second after it, on the axis.
+type Span = (u32, u32);
+
+const NIGHT_OPEN: u32 = at(21, 0);
+const COMMODITY_DAY: &[Span] = &[
+    (at(9, 0), at(10, 15)),
+    (at(10, 30), at(11, 30)),
+    (at(13, 30), at(15, 0)),
 ];
-const CFFEX_INDEX_DAY: &[(u32, u32)] = &[(hm(9, 30), hm(11, 30)), (hm(13, 0), hm(15, 0))];
-const CFFEX_BOND_DAY: &[(u32, u32)] = &[(hm(9, 30), hm(11, 30)), (hm(13, 0), hm(15, 15))];
+const CFFEX_INDEX_DAY: &[Span] = &[(at(9, 30), at(11, 30)), (at(13, 0), at(15, 0))];
+const CFFEX_BOND_DAY: &[Span] = &[(at(9, 30), at(11, 30)), (at(13, 0), at(15, 15))];
 /// Index futures until 2015 and bond futures until July 2020.
-const CFFEX_FORMER_DAY: &[(u32, u32)] = &[(hm(9, 15), hm(11, 30)), (hm(13, 0), hm(15, 15))];
+const CFFEX_FORMER_DAY: &[Span] = &[(at(9, 15), at(11, 30)), (at(13, 0), at(15, 15))];
 
-/// What an exchange time of day is for a product. Bounds are whole seconds, the first one inside
-/// and the last one outside; fractions belong to their second, so `15:00:00.500` is `CloseGrace`.
+/// What an exchange time of day is for a product. Fractions belong to their second, so
+/// `15:00:00.500` is `CloseGrace`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
-    /// The five minutes before the opening: 20:55-21:00 for a product that trades this night, else
-    /// 08:55-09:00 (CFFEX 09:25-09:30, formerly 09:10-09:15). A product that traded at night has no
-    /// day auction. The closing auction of CFFEX options is `Continuous`.
+    /// From 18:00 of the evening before to the opening auction of the trading day: a product that
+    /// does not trade this night is in it until the morning.
+    PreOpen,
+    /// The five minutes before the first session of the trading day: 20:55-21:00 for a product that
+    /// trades this night, else 08:55-09:00 (CFFEX 09:25-09:30, formerly 09:10-09:15). A product that
+    /// traded at night has no day auction. The closing auction of CFFEX options is `Continuous`.
     Auction,
+    /// The last [`OPEN_LEAD_SECONDS`] before a later session of the trading day.
+    OpenLead,
     /// Inside a session.
     Continuous,
     /// Up to [`CLOSE_GRACE_SECONDS`] after the end of a session, breaks included.
     CloseGrace,
-    /// 17:00 to 21:00 (the evening initialisation of the next trading day) and 06:00 to the opening
-    /// of the day session, as far as they are no auction.
-    PreOpen,
-    /// Everything else: breaks, 15:05 to 17:00, nights, and the evening sessions that this product
-    /// or this trading day does not have.
+    /// Everything else: breaks, and all that comes after the last session until 18:00.
     Closed,
 }
 
 /// The sessions of one product on one trading day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionHours {
-    /// End of the night session in seconds since the midnight before it: 02:30 is 26.5 hours.
+    /// End of the night session, which opens at 21:00.
     night_end: Option<u32>,
-    /// The day sessions, in order, seconds since midnight.
-    day: &'static [(u32, u32)],
+    /// The day sessions, in order.
+    day: &'static [Span],
 }
 
 impl SessionHours {
@@ -80,7 +89,7 @@ impl SessionHours {
     /// Hours by the names of `sessions.csv`: the session classes and two former plans.
     fn parse(name: &str) -> Option<Self> {
         match name {
-            "N2330" => Some(Self::commodity(Some(hm(23, 30)))),
+            "N2330" => Some(Self::commodity(Some(at(23, 30)))),
             "CFX-0915" => Some(Self {
                 night_end: None,
                 day: CFFEX_FORMER_DAY,
@@ -98,44 +107,39 @@ impl SessionHours {
     /// The phase of `seconds_of_day` (seconds since midnight, exchange time). `opens_at_night` says
     /// whether the trading day began with a night session
     /// ([`TradingCalendar::opens_at_night`](crate::calendar::TradingCalendar::opens_at_night)).
+    #[inline]
     #[must_use]
     pub fn phase(self, seconds_of_day: u32, opens_at_night: bool) -> Phase {
-        let night_end = self.night_end.filter(|_| opens_at_night);
         if seconds_of_day >= DAY_SECONDS {
             return Phase::Closed;
         }
-        if let Some(end) = night_end {
-            let after_midnight = seconds_of_day < MORNING;
-            let evening = seconds_of_day + if after_midnight { DAY_SECONDS } else { 0 };
-            if let Some(phase) = within(evening, NIGHT_OPEN, end, true) {
-                return phase;
-            }
+        let time = on_axis(seconds_of_day);
+        let night_end = self.night_end.filter(|_| opens_at_night);
+        let night = night_end.map(|end| (NIGHT_OPEN, end));
+        let mut sessions = night.iter().chain(self.day);
+        let first_open = sessions.clone().next().map_or(0, |&(open, _)| open);
+        if time < first_open {
+            return if time + AUCTION_SECONDS < first_open {
+                Phase::PreOpen
+            } else {
+                Phase::Auction
+            };
         }
-        let mut has_auction = night_end.is_none();
-        for &(open, close) in self.day {
-            if let Some(phase) = within(seconds_of_day, open, close, has_auction) {
-                return phase;
-            }
-            has_auction = false;
-        }
-        let day_open = self.day.first().map_or(MORNING, |(open, _)| *open);
-        if (MORNING..day_open).contains(&seconds_of_day)
-            || (INITIALISATION..NIGHT_OPEN).contains(&seconds_of_day)
-        {
-            return Phase::PreOpen;
-        }
-        Phase::Closed
+        sessions
+            .find_map(|&session| around(time, session))
+            .unwrap_or(Phase::Closed)
     }
 }
 
-/// The phase of `second` as far as the session from `open` to `close` gives it one.
-fn within(second: u32, open: u32, close: u32, has_auction: bool) -> Option<Phase> {
-    if (open..close).contains(&second) {
+/// The phase of `time` as far as one session gives it one.
+#[inline]
+fn around(time: u32, (open, close): Span) -> Option<Phase> {
+    if (open..close).contains(&time) {
         Some(Phase::Continuous)
-    } else if (close..close + CLOSE_GRACE_SECONDS).contains(&second) {
+    } else if (close..=close + CLOSE_GRACE_SECONDS).contains(&time) {
         Some(Phase::CloseGrace)
-    } else if has_auction && (open - AUCTION_SECONDS..open).contains(&second) {
-        Some(Phase::Auction)
+    } else if (open - OPEN_LEAD_SECONDS..open).contains(&time) {
+        Some(Phase::OpenLead)
     } else {
         None
     }
@@ -177,9 +181,9 @@ impl SessionClass {
     #[must_use]
     pub const fn hours(self) -> SessionHours {
         match self {
-            Self::N0230 => SessionHours::commodity(Some(hm(26, 30))),
-            Self::N0100 => SessionHours::commodity(Some(hm(25, 0))),
-            Self::N2300 => SessionHours::commodity(Some(hm(23, 0))),
+            Self::N0230 => SessionHours::commodity(Some(at(2, 30))),
+            Self::N0100 => SessionHours::commodity(Some(at(1, 0))),
+            Self::N2300 => SessionHours::commodity(Some(at(23, 0))),
             Self::Day => SessionHours::commodity(None),
             Self::CfxIndex => SessionHours {
                 night_end: None,
@@ -268,11 +272,12 @@ mod tests {
 
     #[test]
     fn a_night_product_opens_in_the_evening_and_has_no_day_auction() {
-        use Phase::{Auction, CloseGrace, Closed, Continuous, PreOpen};
+        use Phase::{Auction, CloseGrace, Closed, Continuous, OpenLead, PreOpen};
         check(
             SessionClass::N2300,
             true,
             &[
+                ("18:00:00", PreOpen),
                 ("18:50:32", PreOpen),
                 ("20:54:59", PreOpen),
                 ("20:55:00", Auction),
@@ -280,27 +285,27 @@ mod tests {
                 ("21:00:00", Continuous),
                 ("22:59:59", Continuous),
                 ("23:00:00", CloseGrace),
-                ("23:04:59", CloseGrace),
-                ("23:05:00", Closed),
+                ("23:03:00", CloseGrace),
+                ("23:03:01", Closed),
                 ("00:00:00", Closed),
-                ("05:59:59", Closed),
-                ("06:00:00", PreOpen),
-                ("07:54:41", PreOpen),
-                ("08:59:00", PreOpen),
+                ("07:54:41", Closed),
+                ("08:58:59", Closed),
+                ("08:59:00", OpenLead),
                 ("09:00:00", Continuous),
                 ("10:14:59", Continuous),
                 ("10:15:00", CloseGrace),
-                ("10:20:00", Closed),
+                ("10:18:00", CloseGrace),
+                ("10:18:01", Closed),
+                ("10:29:00", OpenLead),
                 ("10:30:00", Continuous),
                 ("11:30:01", CloseGrace),
                 ("12:00:00", Closed),
                 ("13:30:00", Continuous),
                 ("14:59:59", Continuous),
                 ("15:00:00", CloseGrace),
-                ("15:05:00", Closed),
+                ("15:03:01", Closed),
                 ("15:22:06", Closed),
-                ("16:59:59", Closed),
-                ("17:00:00", PreOpen),
+                ("17:59:59", Closed),
             ],
         );
     }
@@ -316,7 +321,8 @@ mod tests {
                 ("00:00:00", Continuous),
                 ("02:29:59", Continuous),
                 ("02:30:00", CloseGrace),
-                ("02:35:00", Closed),
+                ("02:33:00", CloseGrace),
+                ("02:33:01", Closed),
             ],
         );
         check(
@@ -328,15 +334,15 @@ mod tests {
 
     #[test]
     fn a_skipped_night_moves_the_auction_to_the_morning() {
-        use Phase::{Auction, Closed, Continuous, PreOpen};
+        use Phase::{Auction, Continuous, PreOpen};
         for (class, night) in [(SessionClass::N0230, false), (SessionClass::Day, true)] {
             check(
                 class,
                 night,
                 &[
                     ("20:55:00", PreOpen),
-                    ("21:00:00", Closed),
-                    ("02:00:00", Closed),
+                    ("21:00:00", PreOpen),
+                    ("02:00:00", PreOpen),
                     ("08:54:59", PreOpen),
                     ("08:55:00", Auction),
                     ("08:59:59", Auction),
@@ -348,19 +354,24 @@ mod tests {
 
     #[test]
     fn cffex_has_its_own_day() {
-        use Phase::{Auction, CloseGrace, Closed, Continuous, PreOpen};
+        use Phase::{Auction, CloseGrace, Closed, Continuous, OpenLead, PreOpen};
         let common = [
             ("09:24:59", PreOpen),
             ("09:25:00", Auction),
             ("09:30:00", Continuous),
             ("10:20:00", Continuous),
             ("12:30:00", Closed),
-            ("12:58:00", Closed),
+            ("12:58:59", Closed),
+            ("12:59:00", OpenLead),
             ("13:00:00", Continuous),
         ];
         check(SessionClass::CfxIndex, true, &common);
         check(SessionClass::CfxBond, false, &common);
-        check(SessionClass::CfxIndex, true, &[("15:00:00", CloseGrace)]);
+        check(
+            SessionClass::CfxIndex,
+            true,
+            &[("15:03:00", CloseGrace), ("15:10:00", Closed)],
+        );
         check(
             SessionClass::CfxBond,
             true,

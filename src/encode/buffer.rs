@@ -5,7 +5,7 @@
 //! `serde_json` prints them, byte for byte, by two exact short cuts and the same printer behind them.
 
 /// Room for a payload without its instrument part: 46 keys of at most 26 bytes with numbers of at
-/// most 24, two times of 35 and eight flags make under 2,600 bytes.
+/// most 24, two times of 35 and nine flags make under 2,600 bytes.
 const CAPACITY: usize = 4096;
 
 /// Decimals that the short cut for prices covers: `10^4`.

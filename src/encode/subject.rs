@@ -4,6 +4,8 @@
 //! (`SPD RM601&RM605`). Such bytes are percent-encoded in the subject only; the payload keeps the
 //! exact id. The encoding is reversible, so that two instruments never share a subject.
 
+use bytes::Bytes;
+
 use crate::contract::Exchange;
 use crate::normalize::Instrument;
 
@@ -115,45 +117,32 @@ const fn hex(digit: u8) -> Option<u8> {
 #[derive(Debug, Clone)]
 pub struct Subjects {
     prefix: String,
-    /// By [`Instrument::index`]: the `vt_symbol` it was made for, and the subject.
-    made: Vec<Option<(String, String)>>,
+    /// By [`Instrument::index`]; an empty one is not made yet.
+    made: Vec<Bytes>,
 }
 
 impl Subjects {
-    /// Subjects under `prefix`.
-    ///
-    /// # Errors
-    /// [`PrefixError`] when they could not be published on.
-    pub fn new(prefix: &str) -> Result<Self, PrefixError> {
-        validate_prefix(prefix)?;
-        Ok(Self {
+    /// Subjects under `prefix`, which passed [`validate_prefix`].
+    #[must_use]
+    pub fn new(prefix: &str) -> Self {
+        Self {
             prefix: prefix.to_owned(),
             made: Vec::new(),
-        })
+        }
     }
 
-    /// The subject of `instrument`.
+    /// The subject of `instrument`. A clone of it shares the bytes.
     #[inline]
-    pub fn of(&mut self, instrument: &Instrument) -> &str {
+    pub fn of(&mut self, instrument: &Instrument) -> &Bytes {
         if instrument.index >= self.made.len() {
-            self.made.resize(instrument.index + 1, None);
+            self.made.resize(instrument.index + 1, Bytes::new());
         }
-        let slot = &mut self.made[instrument.index];
-        // The index is only a hint: instruments of another normalizer get their own subject too.
-        if slot
-            .as_ref()
-            .is_some_and(|(vt_symbol, _)| *vt_symbol != instrument.vt_symbol)
-        {
-            *slot = None;
-        }
-        let (_, subject) = slot.get_or_insert_with(|| {
+        let made = &mut self.made[instrument.index];
+        if made.is_empty() {
             let contract = &instrument.contract;
-            (
-                instrument.vt_symbol.clone(),
-                subject(&self.prefix, contract.exchange, &contract.instrument_id),
-            )
-        });
-        subject
+            *made = subject(&self.prefix, contract.exchange, &contract.instrument_id).into();
+        }
+        made
     }
 }
 
@@ -196,7 +185,7 @@ mod tests {
             );
         }
         for (bad, offending) in [("a b", ' '), ("a.*", '*'), ("a.>", '>'), ("a\n", '\n')] {
-            let error = Subjects::new(bad).unwrap_err();
+            let error = validate_prefix(bad).unwrap_err();
             assert!(
                 error.to_string().contains(&format!("{offending:?}")),
                 "{error}"

@@ -132,7 +132,7 @@ fn any_side() -> impl Strategy<Value = [Level; LEVELS]> {
 }
 
 type Values = ([Option<f64>; 14], [[Level; LEVELS]; 2]);
-type Whole = (i64, i64, u64, Option<i32>, i32, u8, i32, i32);
+type Whole = (i64, i64, u64, Option<i32>, i32, u16, i32, i32);
 
 fn any_values() -> impl Strategy<Value = (Values, Whole)> {
     (
@@ -146,7 +146,7 @@ fn any_values() -> impl Strategy<Value = (Values, Whole)> {
             any::<u64>(),
             any::<Option<i32>>(),
             any::<i32>(),
-            prop_oneof![Just(0_u8), any::<u8>()],
+            prop_oneof![Just(0_u16), any::<u16>()],
             0..80_000,
             0..80_000,
         ),
@@ -184,7 +184,7 @@ fn tick_of<'a>(instrument: &'a Instrument, values: &(Values, Whole)) -> Normaliz
         asks: *asks,
         flags: Flag::ALL
             .into_iter()
-            .filter(|&flag| flags & (1 << flag as u8) != 0)
+            .filter(|&flag| flags & (1 << flag as u16) != 0)
             .collect::<Flags>(),
     }
 }
@@ -250,7 +250,7 @@ fn the_longest_payload_fits_the_buffer() {
         u64::MAX,
         Some(i32::MIN),
         i32::MIN,
-        u8::MAX,
+        u16::MAX,
         0,
         0,
     );
@@ -268,14 +268,14 @@ fn the_longest_payload_fits_the_buffer() {
 fn published(kind: PayloadKind, rows: &[(&str, &str)]) -> String {
     let (mut normalizer, mut events) = (builtin(), Events::default());
     let mut encoder = Encoder::new(kind, PayloadSource::Ctp);
-    let mut subjects = Subjects::new(subject::DEFAULT_PREFIX).unwrap();
+    let mut subjects = Subjects::new(subject::DEFAULT_PREFIX);
     let mut out = Vec::new();
     for (name, recv) in rows {
         let event = events.tick(recv, raw_row(name));
         let Outcome::Tick(tick) = normalizer.apply(&event) else {
             panic!("{name} was rejected");
         };
-        out.extend_from_slice(subjects.of(tick.instrument).as_bytes());
+        out.extend_from_slice(subjects.of(tick.instrument));
         out.push(b' ');
         encoder.encode(&tick, &mut out);
         out.push(b'\n');

@@ -15,7 +15,9 @@ use crate::event::{InstrumentId, RawTick};
 use crate::import::error::RowProblem;
 use crate::import::fields::restore_missing_prices;
 use crate::import::row::Row;
-use crate::time::{TradingDay, UnixNanos, parse_ctp_date, parse_ctp_time, shanghai_instant};
+use crate::time::{
+    DayPart, TradingDay, UnixNanos, parse_ctp_date, parse_ctp_time, shanghai_instant,
+};
 
 /// How `recv_ts` came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,19 +38,6 @@ impl RecvTsRule {
             Self::ExchangeTimeMonotone => "exchange-time-monotone",
         }
     }
-}
-
-/// From this hour on a time of day belongs to the evening before the trading day (guide 5.3).
-const EVENING_HOUR: u32 = 18;
-/// Before this hour a time of day belongs to the night session.
-const MORNING_HOUR: u32 = 6;
-
-/// Part of the trading day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Evening,
-    Early,
-    Day,
 }
 
 /// Completes the rows of one input.
@@ -176,11 +165,7 @@ impl Stamper {
         let Some(seconds) = seconds_of(&row.tick)? else {
             return Ok(None);
         };
-        let part = match seconds / 3600 {
-            hour if hour >= EVENING_HOUR => Part::Evening,
-            hour if hour < MORNING_HOUR => Part::Early,
-            _ => Part::Day,
-        };
+        let part = DayPart::of(seconds);
         let date = self.calendar_date(&row.tick, part)?;
         if !self.rows_have_trading_day {
             if let Some(day) = self.trading_day {
@@ -192,7 +177,7 @@ impl Stamper {
     }
 
     /// The calendar date of a time of day in `part`.
-    fn calendar_date(&mut self, tick: &RawTick, part: Part) -> Result<NaiveDate, RowProblem> {
+    fn calendar_date(&mut self, tick: &RawTick, part: DayPart) -> Result<NaiveDate, RowProblem> {
         let of_row = ctp_day("TradingDay", tick.trading_day.as_bytes())?;
         let action_day = ctp_day("ActionDay", tick.action_day.as_bytes())?;
         let Some(day) = of_row.map(TradingDay).or(self.trading_day) else {
@@ -200,7 +185,7 @@ impl Stamper {
             let expected = "a trading day YYYYMMDD in the row, or --trading-day";
             return action_day.ok_or_else(|| RowProblem::value("TradingDay", b"", expected));
         };
-        if part == Part::Day {
+        if part == DayPart::Day {
             return Ok(day.0);
         }
         // At night CZCE sends the natural date as TradingDay (guide 5.1), unless the row is the
@@ -211,7 +196,7 @@ impl Stamper {
         }
         let before = self.previous_trading_day(day).0;
         Ok(match part {
-            Part::Early => before.checked_add_days(Days::new(1)).unwrap_or(before),
+            DayPart::Early => before.checked_add_days(Days::new(1)).unwrap_or(before),
             _ => before,
         })
     }

@@ -14,46 +14,13 @@ use chrono::{Datelike, NaiveDate, NaiveTime};
 use rustc_hash::FxHashMap;
 
 use super::Reject;
-use super::session::{DAY_SECONDS, EVENING_START, on_axis};
 use crate::calendar::TradingCalendar;
 use crate::contract::Exchange;
 use crate::event::{RawTick, Text};
 use crate::time::{
-    NANOS_PER_MILLI, NANOS_PER_SECOND, SHANGHAI_OFFSET_SECONDS, TradingDay, UnixNanos,
-    parse_ctp_date, parse_ctp_time,
+    DAY_SECONDS, DayPart, NANOS_PER_MILLI, NANOS_PER_SECOND, SHANGHAI_OFFSET_SECONDS, TradingDay,
+    UnixNanos, parse_ctp_date, parse_ctp_time,
 };
-
-/// Until when a time of day belongs to the night of the evening before, seconds: 06:00.
-const EARLY_END: u32 = 6 * 3600;
-
-/// The three parts of a trading day, which stand on up to three calendar days.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    /// From 18:00: the evening of the trading day before.
-    Evening,
-    /// Before 06:00: the calendar day after that evening.
-    Early,
-    /// The date of the trading day itself.
-    Day,
-}
-
-impl Part {
-    #[inline]
-    const fn of(seconds_of_day: u32) -> Self {
-        if seconds_of_day >= EVENING_START {
-            Self::Evening
-        } else if seconds_of_day < EARLY_END {
-            Self::Early
-        } else {
-            Self::Day
-        }
-    }
-
-    /// Whether a tick stamped in this part belongs to the night.
-    pub(super) const fn is_night(self) -> bool {
-        matches!(self, Self::Evening | Self::Early)
-    }
-}
 
 /// One calendar day under a trading day.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +52,7 @@ impl PartDate {
 #[derive(Debug, Clone, Copy)]
 struct Day {
     trading_day: TradingDay,
-    has_night: bool,
+    opens_at_night: bool,
     evening: PartDate,
     early: PartDate,
     day: PartDate,
@@ -96,7 +63,7 @@ impl Day {
         let evening = calendar.prev_trading_day(trading_day.0).0;
         Self {
             trading_day,
-            has_night: calendar.has_night_session(evening),
+            opens_at_night: calendar.opens_at_night(trading_day),
             evening: PartDate::new(evening),
             early: PartDate::new(evening.succ_opt().unwrap_or(evening)),
             day: PartDate::new(trading_day.0),
@@ -104,11 +71,11 @@ impl Day {
     }
 
     #[inline]
-    const fn part(&self, part: Part) -> &PartDate {
+    const fn part(&self, part: DayPart) -> &PartDate {
         match part {
-            Part::Evening => &self.evening,
-            Part::Early => &self.early,
-            Part::Day => &self.day,
+            DayPart::Evening => &self.evening,
+            DayPart::Early => &self.early,
+            DayPart::Day => &self.day,
         }
     }
 }
@@ -119,11 +86,11 @@ pub(super) struct Stamp {
     /// Key of the trading day in this clock: equal keys are equal days.
     pub(super) day_key: usize,
     pub(super) trading_day: TradingDay,
-    /// Whether the evening before the trading day has a night session.
-    pub(super) has_night: bool,
-    pub(super) part: Part,
-    /// Seconds since the 18:00 that starts the trading day.
-    pub(super) axis: u32,
+    /// Whether the trading day began with a night session.
+    pub(super) opens_at_night: bool,
+    pub(super) part: DayPart,
+    /// Seconds since midnight.
+    pub(super) seconds_of_day: u32,
     pub(super) exchange_ts: UnixNanos,
     /// The calendar day of `exchange_ts`.
     pub(super) date: NaiveDate,
@@ -174,7 +141,7 @@ impl ExchangeClock {
         };
         let day_key = self.day_key(exchange, &tick.trading_day, recv_ts);
         let day = &self.days[day_key];
-        let part = Part::of(seconds);
+        let part = DayPart::of(seconds);
         let part_date = day.part(part);
         let since_midnight = i64::from(seconds) * NANOS_PER_SECOND + millis * NANOS_PER_MILLI;
         let exchange_ts = part_date
@@ -184,9 +151,9 @@ impl ExchangeClock {
         Ok(Stamp {
             day_key,
             trading_day: day.trading_day,
-            has_night: day.has_night,
+            opens_at_night: day.opens_at_night,
             part,
-            axis: on_axis(seconds),
+            seconds_of_day: seconds,
             exchange_ts: UnixNanos(exchange_ts),
             date: part_date.date,
             date_conflict: differs(&tick.action_day, part_date.text),
@@ -259,14 +226,14 @@ fn shanghai_seconds(recv_ts: UnixNanos) -> (i64, u32) {
 fn recv_part(recv_ts: UnixNanos) -> i64 {
     let (days, seconds) = shanghai_seconds(recv_ts);
     days * 3
-        + match Part::of(seconds) {
-            Part::Early => 0,
-            Part::Day => 1,
-            Part::Evening => 2,
+        + match DayPart::of(seconds) {
+            DayPart::Early => 0,
+            DayPart::Day => 1,
+            DayPart::Evening => 2,
         }
 }
 
 /// Whether `recv_ts` is between 06:00 and 18:00 in Shanghai.
 pub(super) fn received_by_day(recv_ts: UnixNanos) -> bool {
-    Part::of(shanghai_seconds(recv_ts).1) == Part::Day
+    DayPart::of(shanghai_seconds(recv_ts).1) == DayPart::Day
 }

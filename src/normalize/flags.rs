@@ -221,7 +221,8 @@ mod tests {
                 "duplicate",
                 "replayed",
                 "date_conflict",
-                "raw_turnover"
+                "raw_turnover",
+                "primed"
             ]
         );
         let all: Flags = Flag::ALL.into_iter().rev().collect();

@@ -9,10 +9,9 @@ use rustc_hash::FxHashMap;
 
 use super::exchange_time::Stamp;
 use super::progress::{Progress, Snapshots};
-use super::session::{Hours, Phase};
 use super::values::Rules;
 use super::{Outcome, Reject};
-use crate::contract::{Contract, ContractTable, Exchange};
+use crate::contract::{Contract, ContractTable, Exchange, Phase, SessionHours};
 use crate::event::{InstrumentId, RawTick};
 
 /// An instrument that the normalizer has seen.
@@ -52,8 +51,11 @@ pub(super) struct State {
     pub(super) progress: Progress,
     pub(super) snapshots: Snapshots,
     rules: Rules,
-    /// The sessions of the trading day with this key.
-    hours: Option<(usize, Hours)>,
+    /// The trading day of the last tick, by its key, and the sessions on it.
+    today: Option<(usize, SessionHours)>,
+    /// The multiplier is not the same for every delivery month that the id may stand for: the
+    /// trading day decides.
+    is_dated: bool,
     previous: Option<RawTick>,
     /// The bits of the [`Reject`]s that were reported.
     reported: u8,
@@ -64,6 +66,7 @@ impl State {
         let vt_symbol = format!("{}.{}", contract.instrument_id, contract.exchange);
         Self {
             rules: Rules::of(&contract),
+            is_dated: contract.multiplier.is_none(),
             instrument: Instrument {
                 index,
                 contract,
@@ -71,7 +74,7 @@ impl State {
             },
             progress: Progress::default(),
             snapshots: Snapshots::default(),
-            hours: None,
+            today: None,
             previous: None,
             reported: 0,
         }
@@ -103,24 +106,32 @@ impl State {
         false
     }
 
-    /// The phase that `stamp` is in.
+    /// Enters the trading day of `stamp` and tells the phase that it is in. The tables are asked
+    /// when the day is another one than the last tick's.
     #[inline]
-    pub(super) fn phase(&mut self, stamp: &Stamp) -> Phase {
-        let hours = match self.hours {
+    pub(super) fn enter(&mut self, stamp: &Stamp, contracts: &ContractTable) -> Phase {
+        let hours = match self.today {
             Some((key, hours)) if key == stamp.day_key => hours,
-            _ => {
-                let contract = &self.instrument.contract;
-                let hours = Hours::new(
-                    contract.session,
-                    contract.exchange,
-                    stamp.trading_day,
-                    stamp.has_night,
-                );
-                self.hours = Some((stamp.day_key, hours));
-                hours
-            }
+            _ => self.change_day(stamp, contracts),
         };
-        hours.phase(stamp.axis)
+        hours.phase(stamp.seconds_of_day, stamp.opens_at_night)
+    }
+
+    #[cold]
+    fn change_day(&mut self, stamp: &Stamp, contracts: &ContractTable) -> SessionHours {
+        let contract = &mut self.instrument.contract;
+        let day = stamp.trading_day;
+        // What was resolved without a day is the same on every day, where it is known.
+        if self.is_dated
+            && let Ok(dated) = contracts.resolve_on(contract.instrument_id.as_bytes(), Some(day))
+        {
+            contract.multiplier = dated.multiplier;
+            contract.price_tick = dated.price_tick;
+            self.rules = Rules::of(contract);
+        }
+        let hours = contracts.hours_on(contract, day);
+        self.today = Some((stamp.day_key, hours));
+        hours
     }
 
     /// Rejects a tick of this instrument.
@@ -150,10 +161,10 @@ impl Instruments {
         }
     }
 
-    /// The state of a [`Slot::Known`].
+    /// The state of a [`Slot::Known`], and the table that [`State::enter`] may have to ask.
     #[inline]
-    pub(super) fn state(&mut self, index: usize) -> &mut State {
-        &mut self.states[index]
+    pub(super) fn state(&mut self, index: usize) -> (&mut State, &ContractTable) {
+        (&mut self.states[index], &self.contracts)
     }
 
     /// Where the id of a tick leads; resolves it when it is new.

@@ -17,7 +17,6 @@ mod exchange_time;
 mod flags;
 mod instruments;
 mod progress;
-mod session;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -33,9 +32,8 @@ pub use self::flags::{Flag, Flags, UnknownFlag};
 pub use self::instruments::Instrument;
 use self::instruments::{Instruments, Slot, State};
 use self::progress::{Connection, Mark};
-use self::session::Phase;
 use crate::calendar::TradingCalendar;
-use crate::contract::ContractTable;
+use crate::contract::{ContractTable, Phase};
 use crate::event::{Event, EventKind, InstrumentId, RawTick, Seq, SessionEvent};
 use crate::time::{NANOS_PER_SECOND, TradingDay, UnixNanos};
 
@@ -277,18 +275,18 @@ impl Normalizer {
                 };
             }
         };
-        let state = self.instruments.state(index);
+        let (state, contracts) = self.instruments.state(index);
         let duplicate = state.is_duplicate(raw);
         let stamp = match self.clock.stamp(state.exchange(), raw, recv_ts) {
             Ok(stamp) => stamp,
             Err(reason) => return state.reject(reason),
         };
+        let phase = state.enter(&stamp, contracts);
         let prices = Prices::read(state, raw);
-        let phase = state.phase(&stamp);
         let preopen = match phase {
             // With volume the row is the auction's result, a trade of the day.
             Phase::PreOpen | Phase::Auction => raw.volume == 0,
-            Phase::Trading | Phase::Closed => false,
+            Phase::OpenLead | Phase::Continuous | Phase::CloseGrace | Phase::Closed => false,
         };
         if !prices.publishable(preopen) {
             return state.reject(Reject::NoPrice);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::testing::{Events, builtin, instant, raw_row, text};
 use super::*;
-use crate::contract::{Contract, Exchange, ProductClass, SessionClass};
+use crate::contract::{Contract, Exchange, ProductClass, ProductTable, SessionClass};
 use crate::event::Text;
 
 /// A tick of `id` in the middle of its session: a price, a book, nothing odd.
@@ -224,6 +224,76 @@ fn the_first_session_after_a_holiday_opens_in_the_morning() {
             "2019-10-08T08:59:00.000 2019-10-08 70 []",
         ),
     ]);
+}
+
+#[test]
+fn former_hours_of_a_product_hold_on_their_days() {
+    check(&[
+        (
+            "2017-11-10T23:20:00.1+08:00",
+            tick("m1801", "20171113", "20171110", "23:20:00", 5),
+            "2017-11-10T23:20:00.000 2017-11-13 - []",
+        ),
+        (
+            "2019-03-31T21:00:00.1+08:00",
+            tick("m1905", "20190401", "20190329", "23:20:00", 5),
+            "2019-03-29T23:20:00.000 2019-04-01 - [stale,out_of_session]",
+        ),
+        (
+            "2017-11-10T21:20:00.1+08:00",
+            tick("c1801", "20171113", "20171110", "21:20:00", 0),
+            "2017-11-10T21:20:00.000 2017-11-13 - [preopen]",
+        ),
+        (
+            "2017-11-13T08:59:00.1+08:00",
+            tick("c1801", "20171113", "20171113", "08:59:00", 7),
+            "2017-11-13T08:59:00.000 2017-11-13 7 []",
+        ),
+    ]);
+}
+
+#[test]
+fn the_close_grace_ends_after_three_minutes() {
+    for (time, flags) in [("15:03:00", ""), ("15:03:01", "out_of_session")] {
+        let mut normalizer = builtin();
+        let recv = format!("2026-01-06T{time}.1+08:00");
+        let raw = tick("rb2605", "20260106", "20260106", time, 5);
+        match normalizer.apply(&Events::default().tick(&recv, raw)) {
+            Outcome::Tick(tick) => assert_eq!(tick.flags.to_string(), flags, "{time}"),
+            other => panic!("{other:?}"),
+        };
+    }
+}
+
+#[test]
+fn the_multiplier_of_a_product_whose_terms_changed_is_that_of_the_trading_days_decade() {
+    let products = ProductTable::parse(
+        "product_id,exchange,session,kind,multiplier,price_tick,first_delivery,last_delivery,\
+         options,option_price_tick\n\
+         ZZ,CZCE,N2300,future,10,1,,201912,no,\n\
+         ZZ,CZCE,N2300,future,20,1,202001,,no,\n",
+    )
+    .unwrap();
+    let contracts = Arc::new(ContractTable::with_products(products));
+    let mut normalizer = Normalizer::new(contracts, Arc::new(TradingCalendar::builtin()));
+    let mut events = Events::default();
+    // The same letters stand for March 2018 and for March 2028.
+    for (recv, multiplier) in [
+        ("2017-11-13T10:00:00.1+08:00", 10.0),
+        ("2017-11-13T10:00:00.2+08:00", 10.0),
+        ("2027-11-15T10:00:00.1+08:00", 20.0),
+        ("2017-11-14T10:00:00.1+08:00", 10.0),
+    ] {
+        let raw = RawTick {
+            turnover: 500.0,
+            average_price: 100.0,
+            ..tick("ZZ803", "", "", "10:00:00", 5)
+        };
+        match normalizer.apply(&events.tick(recv, raw)) {
+            Outcome::Tick(tick) => assert_eq!(tick.turnover, Some(500.0 * multiplier), "{recv}"),
+            other => panic!("{other:?}"),
+        };
+    }
 }
 
 #[test]

@@ -18,6 +18,6 @@ mod publisher;
 mod summary;
 
 pub use ledger::{InstrumentLedger, Ledger};
-pub use play::{PlayError, PlayOptions, Player, Progress, QUEUED_BATCHES};
+pub use play::{PlayError, PlayOptions, Player, QUEUED_BATCHES};
 pub use publisher::{Publisher, PublisherOptions, PublisherStats};
 pub use summary::{LatenessMs, Summary};

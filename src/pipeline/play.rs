@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::publisher::Publisher;
 use crate::event::Event;
 use crate::pace::{ClockTicks, Control, Go, PaceDriver};
+use crate::progress::{Position, Progress};
 use crate::recording::{RecordingError, RecordingWriter};
 use crate::sink::SinkError;
 use crate::source::{Source, SourceError};
@@ -52,17 +53,6 @@ pub enum PlayError {
     Sink(#[from] SinkError),
 }
 
-/// Where a run is, told after each batch.
-#[derive(Debug, Clone, Copy)]
-pub struct Progress {
-    /// Events released so far, over all passes.
-    pub events: u64,
-    /// Receive time of the newest one.
-    pub recv_ts: UnixNanos,
-    /// How late it was released, ns; `None` in an unpaced run.
-    pub lag_ns: Option<i64>,
-}
-
 /// Everything that a run needs besides its source.
 pub struct Player<'a> {
     /// How to play.
@@ -78,7 +68,7 @@ pub struct Player<'a> {
     /// Clock stamps to publish.
     pub clock_ticks: Option<ClockTicks>,
     /// Is told after each batch.
-    pub on_progress: &'a mut dyn FnMut(Progress),
+    pub progress: &'a mut dyn Progress,
     /// Ticks released so far, over all passes.
     pub ticks: u64,
     /// Events released so far, over all passes.
@@ -224,16 +214,15 @@ impl Player<'_> {
     }
 
     fn hand_over(&mut self, events: &[Event]) -> Result<(), PlayError> {
-        let Some(last) = events.last() else {
+        if events.is_empty() {
             return Ok(());
-        };
+        }
         self.publisher.publish(events)?;
         self.events += events.len() as u64;
         let ticks = events.iter().filter(|event| event.as_tick().is_some());
         self.publisher.note_received(ticks.count() as u64);
-        (self.on_progress)(Progress {
+        self.progress.at(Position {
             events: self.events,
-            recv_ts: last.recv_ts,
             lag_ns: self.pacer.lag_ns(),
         });
         Ok(())

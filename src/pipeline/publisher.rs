@@ -9,10 +9,10 @@ use bytes::Bytes;
 use super::ledger::Ledger;
 use crate::calendar::TradingCalendar;
 use crate::contract::ContractTable;
-use crate::encode::subject::subject;
+use crate::encode::subject::Subjects;
 use crate::encode::{Encoder, PayloadKind, PayloadSource};
 use crate::event::{Event, EventKind, InstrumentId};
-use crate::normalize::{Flag, Flags, Instrument, NormalizedTick, Normalizer, Outcome};
+use crate::normalize::{Flag, Flags, NormalizedTick, Normalizer, Outcome};
 use crate::sink::{Message, Sink, SinkError, StreamDigest};
 use crate::time::UnixNanos;
 
@@ -29,7 +29,8 @@ pub struct PublisherOptions {
     pub payload: PayloadKind,
     /// The `source` key of the payloads.
     pub source: PayloadSource,
-    /// First tokens of every subject, for example `market.tick`.
+    /// First tokens of every subject, for example `market.tick`; passed
+    /// [`validate_prefix`](crate::encode::subject::validate_prefix).
     pub subject_prefix: String,
     /// Ticks with any of these flags are filtered out.
     pub drop: Flags,
@@ -52,14 +53,14 @@ pub struct PublisherStats {
 
 /// One message that is encoded but not handed over yet.
 struct Part {
-    instrument: usize,
+    subject: Bytes,
     slot: usize,
     end: usize,
 }
 
 /// The last payload of an instrument before the start point of a primed replay.
 struct Primed {
-    instrument: usize,
+    subject: Bytes,
     slot: usize,
     payload: Vec<u8>,
 }
@@ -69,8 +70,7 @@ pub struct Publisher {
     options: PublisherOptions,
     normalizer: Normalizer,
     encoder: Encoder,
-    /// Subjects by instrument index.
-    subjects: Vec<Bytes>,
+    subjects: Subjects,
     slab: Vec<u8>,
     parts: Vec<Part>,
     messages: Vec<Message>,
@@ -95,8 +95,8 @@ impl Publisher {
         Self {
             normalizer: Normalizer::new(options.contracts.clone(), options.calendar.clone()),
             encoder: Encoder::new(options.payload, options.source),
+            subjects: Subjects::new(&options.subject_prefix),
             options,
-            subjects: Vec::new(),
             slab: Vec::with_capacity(SLAB_BYTES),
             parts: Vec::with_capacity(SLAB_MESSAGES),
             messages: Vec::with_capacity(SLAB_MESSAGES),
@@ -122,7 +122,7 @@ impl Publisher {
         let options = &self.options;
         self.normalizer = Normalizer::new(options.contracts.clone(), options.calendar.clone());
         self.encoder = Encoder::new(options.payload, options.source);
-        self.subjects.clear();
+        self.subjects = Subjects::new(&options.subject_prefix);
         self.primed.clear();
         self.ledger.new_pass();
     }
@@ -152,17 +152,13 @@ impl Publisher {
             return;
         }
         let instrument = tick.instrument.index;
-        note_subject(
-            &mut self.subjects,
-            &self.options.subject_prefix,
-            tick.instrument,
-        );
+        let subject = self.subjects.of(tick.instrument);
         let slot = slot_of(&mut self.ledger, &tick, event);
         if self.primed.len() <= instrument {
             self.primed.resize_with(instrument + 1, || None);
         }
         let primed = self.primed[instrument].get_or_insert_with(|| Primed {
-            instrument,
+            subject: subject.clone(),
             slot,
             payload: Vec::new(),
         });
@@ -180,7 +176,7 @@ impl Publisher {
             self.slab.extend_from_slice(&primed.payload);
             self.ledger.receive(primed.slot);
             self.parts.push(Part {
-                instrument: primed.instrument,
+                subject: primed.subject,
                 slot: primed.slot,
                 end: self.slab.len(),
             });
@@ -229,11 +225,9 @@ impl Publisher {
                     self.ledger.filter(slot);
                     return;
                 }
-                let prefix = &self.options.subject_prefix;
-                note_subject(&mut self.subjects, prefix, tick.instrument);
                 self.encoder.encode(&tick, &mut self.slab);
                 self.parts.push(Part {
-                    instrument: tick.instrument.index,
+                    subject: self.subjects.of(tick.instrument).clone(),
                     slot,
                     end: self.slab.len(),
                 });
@@ -251,7 +245,7 @@ impl Publisher {
         let mut start = 0;
         for part in self.parts.drain(..) {
             let message = Message {
-                subject: self.subjects[part.instrument].clone(),
+                subject: part.subject,
                 payload: slab.slice(start..part.end),
             };
             self.digest.update(&message);
@@ -328,15 +322,6 @@ impl Publisher {
 fn slot_of(ledger: &mut Ledger, tick: &NormalizedTick<'_>, event: &Event) -> usize {
     let id = event.as_tick().map(|raw| raw.instrument_id);
     ledger.slot(tick.instrument.index, &id.unwrap_or_default())
-}
-
-fn note_subject(subjects: &mut Vec<Bytes>, prefix: &str, instrument: &Instrument) {
-    if subjects.len() <= instrument.index {
-        let contract = &instrument.contract;
-        let subject = subject(prefix, contract.exchange, &contract.instrument_id);
-        subjects.resize(instrument.index, Bytes::new());
-        subjects.push(subject.into());
-    }
 }
 
 fn log_reject(id: &InstrumentId, reason: crate::normalize::Reject, event: &Event) {

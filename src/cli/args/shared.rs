@@ -6,10 +6,12 @@ use std::time::Duration;
 use clap::Args;
 
 use super::conflict;
-use super::values::{self, DropFlag, JsonlTarget, LogFormat, PayloadArg, SinkSpec, duration_ns};
+use super::values::{self, JsonlTarget, LogFormat, SinkSpec, duration_ns};
 use crate::cli::time_spec::TimeSpec;
 use crate::contract::Exchange;
+use crate::encode::{PayloadKind, subject};
 use crate::nats::Secret;
+use crate::normalize::Flag;
 use crate::pace::{PaceOptions, Rate};
 
 /// NATS server when none is given.
@@ -22,7 +24,7 @@ pub struct LogArgs {
     /// Form of the log lines on stderr
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// Level, or target=level comma separated [env: RUST_LOG] [default: warn,tickdeck=info]
+    /// Level, or target=level comma separated [env: RUST_LOG] [default: warn,tickdeck=info,async_nats=off]
     #[arg(long, global = true, value_name = "FILTER", value_parser = values::parse_log_filter)]
     pub log_level: Option<String>,
     /// No progress bar
@@ -49,7 +51,7 @@ pub struct SelectArgs {
     /// End this much recorded time after the start, for example 1h30m
     #[arg(long, value_name = "SPAN", value_parser = values::parse_duration, conflicts_with = "end")]
     pub duration: Option<Duration>,
-    /// End after this many events
+    /// End after this many ticks; session events do not count
     #[arg(short = 'n', long, value_name = "N")]
     pub count: Option<u64>,
     /// Only these instruments: ids, rb*, *.CFFEX or all; comma separated, repeatable
@@ -105,11 +107,11 @@ impl PaceArgs {
 #[command(next_help_heading = "Payload")]
 pub struct NormalizeArgs {
     /// Payload contract
-    #[arg(long, value_enum, default_value_t = PayloadArg::Vnpy)]
-    pub payload: PayloadArg,
+    #[arg(long, value_enum, default_value_t = PayloadKind::Vnpy)]
+    pub payload: PayloadKind,
     /// Leave out ticks with these flags, counted; comma separated, repeatable
     #[arg(long, value_name = "FLAG", value_enum, value_delimiter = ',')]
-    pub drop: Vec<DropFlag>,
+    pub drop: Vec<Flag>,
     /// Contract file (CSV) that goes before the recording's own
     #[arg(long, value_name = "FILE")]
     pub contracts: Option<PathBuf>,
@@ -153,7 +155,7 @@ pub struct SinkArgs {
     #[arg(long = "sink", value_name = "SINK", default_value = "nats")]
     pub sinks: Vec<SinkSpec>,
     /// First tokens of the subject, before .EXCHANGE.SYMBOL
-    #[arg(long, value_name = "SUBJECT", default_value = "market.tick", value_parser = values::parse_subject_prefix)]
+    #[arg(long, value_name = "SUBJECT", default_value = subject::DEFAULT_PREFIX, value_parser = values::parse_subject_prefix)]
     pub subject_prefix: String,
 }
 

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::cli::time_spec::TimeSpec;
 use crate::contract::Exchange;
+use crate::normalize::Flag;
 use crate::time::UnixNanos;
 
 fn parse(line: &str) -> Result<Command, String> {
@@ -92,24 +93,21 @@ fn every_flag_of_a_replay_is_understood() {
     assert_eq!(args.select.symbols, ["rb*", "*.CFFEX", "all"]);
     assert_eq!(args.select.exchange, [Exchange::Shfe, Exchange::Dce]);
     assert_eq!(args.sinks.sinks.len(), 2);
-    assert_eq!(
-        args.normalize.drop,
-        [DropFlag::Stale, DropFlag::OutOfSession]
-    );
+    assert_eq!(args.normalize.drop, [Flag::Stale, Flag::OutOfSession]);
     assert_eq!((args.batch_size, args.clock), (7, "2.5".parse().ok()));
 }
 
 #[test]
-fn words_on_the_command_line_and_in_the_code_are_the_same() {
-    use clap::ValueEnum as _;
-    for flag in DropFlag::value_variants() {
-        assert_eq!(flag.to_possible_value().unwrap().get_name(), flag.as_str());
+fn every_flag_but_primed_and_every_profile_is_offered() {
+    for flag in Flag::ALL {
+        let dropped = parse(&format!("replay rec --drop {flag}"));
+        assert_eq!(dropped.is_ok(), flag != Flag::Primed, "{flag}");
     }
-    for profile in ProfileArg::value_variants() {
-        assert_eq!(
-            profile.to_possible_value().unwrap().get_name(),
-            profile.as_str()
-        );
+    for profile in Profile::ALL {
+        match parse(&format!("generate -o out --profile {profile}")).unwrap() {
+            Command::Generate(args) => assert_eq!(args.profile, profile),
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -136,7 +134,7 @@ fn bad_usage_says_what_was_expected() {
         ("replay rec --batch-size 0", "0 is not in"),
         ("replay rec --json --sink jsonl:-", "both write to stdout"),
         ("replay rec --sink jsonl:- --sink jsonl:-", "is given twice"),
-        ("replay rec --subject-prefix a..b", "joined by dots"),
+        ("replay rec --subject-prefix a..b", "single dots"),
         ("replay rec --drop wet", "possible values"),
         ("replay rec --log-level tickdeck=loud", "expected a level"),
         ("export rec --force", "--output is stdout"),
@@ -167,10 +165,10 @@ fn sources_read_as_documented() {
     assert_eq!(source("ctp"), SourceSpec::Ctp);
     assert_eq!(source("recording:a:b"), SourceSpec::Recording("a:b".into()));
     let synthetic = |profile, seed| SourceSpec::Synthetic { profile, seed };
-    assert_eq!(source("synthetic:quick"), synthetic(ProfileArg::Quick, 1));
+    assert_eq!(source("synthetic:quick"), synthetic(Profile::Quick, 1));
     assert_eq!(
         source("synthetic:full-market,seed=9"),
-        synthetic(ProfileArg::FullMarket, 9)
+        synthetic(Profile::FullMarket, 9)
     );
 }
 

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::contract::Exchange;
-use crate::encode::PayloadKind;
+use crate::encode::{PayloadKind, subject};
 use crate::nats::Secret;
 use crate::normalize::Flag;
 use crate::pace::Ratio;
+use crate::source::Profile;
 use crate::time::TradingDay;
 
 /// Form of the log lines.
@@ -25,105 +27,68 @@ pub enum LogFormat {
     Json,
 }
 
-/// Profiles of the synthetic market.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ProfileArg {
-    /// A few instruments, one minute
-    Quick,
-    /// A whole day session of about 600 contracts
-    Day,
-    /// A whole night session of about 600 contracts
-    Night,
-    /// 17,000 instruments with options, bursts included
-    FullMarket,
-    /// Every oddity of CTP data at least once
-    Quirks,
+/// Profiles of the synthetic market, with a line of help each. The type is another crate's, so clap
+/// gets a parser instead of a `ValueEnum`.
+pub(super) fn profile_parser() -> impl TypedValueParser<Value = Profile> {
+    let known = Profile::ALL.map(|profile| {
+        PossibleValue::new(profile.as_str()).help(match profile {
+            Profile::Quick => "A few instruments, one minute",
+            Profile::Day => "A whole day session of about 600 contracts",
+            Profile::Night => "A whole night session of about 600 contracts",
+            Profile::FullMarket => "17,000 instruments with options, bursts included",
+            Profile::Quirks => "Every oddity of CTP data at least once",
+        })
+    });
+    PossibleValuesParser::new(known).try_map(|word| word.parse::<Profile>())
 }
 
-impl ProfileArg {
-    /// The word on the command line.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Quick => "quick",
-            Self::Day => "day",
-            Self::Night => "night",
-            Self::FullMarket => "full-market",
-            Self::Quirks => "quirks",
-        }
+/// The payload contracts.
+impl ValueEnum for PayloadKind {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Vnpy, Self::Decimal]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (word, help) = match self {
+            Self::Vnpy => (
+                "vnpy",
+                "All fields under vn.py's names, numbers as JSON numbers",
+            ),
+            Self::Decimal => ("decimal", "Eight fields, numbers as decimal strings"),
+        };
+        Some(PossibleValue::new(word).help(help))
     }
 }
 
-/// Payload contracts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum PayloadArg {
-    /// All fields under vn.py's names, numbers as JSON numbers
-    #[default]
-    Vnpy,
-    /// Eight fields, numbers as decimal strings
-    Decimal,
-}
-
-impl From<PayloadArg> for PayloadKind {
-    fn from(payload: PayloadArg) -> Self {
-        match payload {
-            PayloadArg::Vnpy => Self::Vnpy,
-            PayloadArg::Decimal => Self::Decimal,
-        }
+/// The flags by which ticks can be filtered. `primed` is not offered: who wants no primed ticks
+/// leaves `--prime` out.
+impl ValueEnum for Flag {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::Snapshot,
+            Self::Stale,
+            Self::Preopen,
+            Self::OutOfSession,
+            Self::Duplicate,
+            Self::Replayed,
+            Self::DateConflict,
+            Self::RawTurnover,
+        ]
     }
-}
 
-/// The flags by which ticks can be filtered: the closed list of the payload's `flags` key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum DropFlag {
-    /// First tick after a subscription
-    Snapshot,
-    /// Older than what is known
-    Stale,
-    /// Before the opening auction
-    Preopen,
-    /// Outside the product's sessions
-    OutOfSession,
-    /// Equal to the tick before
-    Duplicate,
-    /// A night pushed again in the morning
-    Replayed,
-    /// The dates of the tick contradict each other
-    DateConflict,
-    /// Turnover as CTP sent it, the multiplier is unknown
-    RawTurnover,
-}
-
-impl DropFlag {
-    /// The word in the payload and on the command line.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Snapshot => "snapshot",
-            Self::Stale => "stale",
-            Self::Preopen => "preopen",
-            Self::OutOfSession => "out_of_session",
-            Self::Duplicate => "duplicate",
-            Self::Replayed => "replayed",
-            Self::DateConflict => "date_conflict",
-            Self::RawTurnover => "raw_turnover",
-        }
-    }
-}
-
-impl From<DropFlag> for Flag {
-    fn from(flag: DropFlag) -> Self {
-        match flag {
-            DropFlag::Snapshot => Self::Snapshot,
-            DropFlag::Stale => Self::Stale,
-            DropFlag::Preopen => Self::Preopen,
-            DropFlag::OutOfSession => Self::OutOfSession,
-            DropFlag::Duplicate => Self::Duplicate,
-            DropFlag::Replayed => Self::Replayed,
-            DropFlag::DateConflict => Self::DateConflict,
-            DropFlag::RawTurnover => Self::RawTurnover,
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Snapshot => "First tick after a subscription",
+            Self::Stale => "Exchange time and receive time are far apart",
+            Self::Preopen => "Before the day's first session, nothing traded yet",
+            Self::OutOfSession => "Outside the product's sessions",
+            Self::Duplicate => "Equal to the tick before",
+            Self::Replayed => "Older than what is known, as a night pushed again in the morning",
+            Self::DateConflict => "The dates of the tick contradict each other",
+            Self::RawTurnover => "Turnover as CTP sent it, the multiplier is unknown",
+            Self::Primed => return None,
+        };
+        Some(PossibleValue::new(self.as_str()).help(help))
     }
 }
 
@@ -191,7 +156,7 @@ pub enum SourceSpec {
     /// The seeded market.
     Synthetic {
         /// Which market.
-        profile: ProfileArg,
+        profile: Profile,
         /// Its seed, by default 1.
         seed: u64,
     },
@@ -225,7 +190,7 @@ fn parse_synthetic(market: &str) -> Option<SourceSpec> {
         Some((profile, option)) => (profile, option.strip_prefix("seed=")?.parse().ok()?),
         None => (market, 1),
     };
-    let profile = ProfileArg::from_str(profile, false).ok()?;
+    let profile = profile.parse().ok()?;
     Some(SourceSpec::Synthetic { profile, seed })
 }
 
@@ -297,16 +262,8 @@ pub(super) fn parse_secret(text: &str) -> Result<Secret, String> {
 }
 
 /// Tokens of a NATS subject that may stand before `.EXCHANGE.SYMBOL`.
-pub(super) fn parse_subject_prefix(text: &str) -> Result<String, String> {
-    let plain = |token: &str| {
-        let odd = |c: char| c.is_whitespace() || c.is_control() || c == '*' || c == '>';
-        !token.is_empty() && !token.contains(odd)
-    };
-    if text.split('.').all(plain) {
-        Ok(text.into())
-    } else {
-        Err("expected NATS subject tokens joined by dots, without spaces, * and >".into())
-    }
+pub(super) fn parse_subject_prefix(text: &str) -> Result<String, subject::PrefixError> {
+    subject::validate_prefix(text).map(|()| text.into())
 }
 
 pub(super) fn parse_log_filter(text: &str) -> Result<String, String> {
