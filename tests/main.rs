@@ -1,5 +1,10 @@
 //! The integration tests: one binary, one module per boundary.
 //!
+//! - `promises`: determinism and the ledger, as `docs/determinism.md` states them.
+//! - `recordings`: the committed recordings, byte for byte, and their goldens.
+//! - `cli`: verbs, flags, exit codes, streams and signals of the built binary.
+//! - `bad_input`: one clear sentence, the right exit code, nothing half-written.
+//! - `real_data`: every file of the shared folder of real recordings, through the binary.
 //! - `nats`: what leaves through a real `nats-server` arrives, whatever happens on the way.
 //! - `support`: the only places that start servers and speak to them.
 
@@ -8,5 +13,10 @@
     reason = "tests may unwrap; the lint's own exception covers test functions, not their helpers"
 )]
 
+mod bad_input;
+mod cli;
 mod nats;
+mod promises;
+mod real_data;
+mod recordings;
 mod support;

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use super::args::LogFormat;
 use super::log;
+use crate::recording::RecordingError;
 use crate::sink::SinkError;
 
 /// How a verb that got to its end came out.
@@ -56,7 +57,7 @@ impl Exit {
     pub fn of_error(error: &anyhow::Error) -> Self {
         if error.chain().any(is_reader_gone) {
             Self::Done
-        } else if error.chain().any(<dyn Error>::is::<UsageError>) {
+        } else if error.chain().any(is_bad_usage) {
             Self::Usage
         } else {
             Self::Failed
@@ -126,6 +127,15 @@ impl Error for UsageError {
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the reader of stdout went away")]
 struct ReaderGone;
+
+/// An output that is taken is the user's choice, whichever verb finds it.
+fn is_bad_usage(error: &(dyn Error + 'static)) -> bool {
+    error.is::<UsageError>()
+        || matches!(
+            error.downcast_ref(),
+            Some(RecordingError::OutputExists { .. })
+        )
+}
 
 fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
     if error.is::<ReaderGone>() || matches!(error.downcast_ref(), Some(SinkError::BrokenPipe)) {

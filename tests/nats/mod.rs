@@ -4,6 +4,7 @@ mod delivery;
 mod docker;
 mod health;
 mod login;
+mod replay;
 
 use bytes::Bytes;
 use tickdeck::sink::Message;

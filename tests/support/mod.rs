@@ -1,9 +1,11 @@
 //! What tests share: each thing is built in one place, owned by the test, and gone with it.
 
+pub(crate) mod cli;
 pub(crate) mod log;
 pub(crate) mod nats_client;
 pub(crate) mod nats_server;
 pub(crate) mod proxy;
+pub(crate) mod recordings;
 
 use std::io::Write as _;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `nats-server`.
+//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `recordings`,
+//! `nats-server`.
 //!
 //! Each works on a machine that has nothing but cargo: what a command needs it fetches once into
 //! `target/tools`. Nothing is installed outside the working copy unless the last resort, the
@@ -7,6 +8,7 @@
 mod bench;
 mod demo;
 mod nats_server;
+mod recordings;
 mod run;
 mod test;
 
@@ -44,6 +46,8 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Make the committed recordings and their goldens anew
+    Recordings,
     /// Make sure that a nats-server exists and print its path
     NatsServer,
 }
@@ -53,6 +57,7 @@ fn main() -> Result<()> {
         Command::Demo { rest } => demo::run(&rest),
         Command::Test { quick, rest } => test::run(quick, &rest),
         Command::Bench { quick } => bench::run(quick),
+        Command::Recordings => recordings::run(),
         Command::NatsServer => {
             run::say(&nats_server::provide()?.display().to_string());
             Ok(())

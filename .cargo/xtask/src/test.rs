@@ -1,20 +1,37 @@
 //! `cargo xtask test`: everything that must hold before a change is merged.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
 
 use crate::nats_server;
-use crate::run::{self, cargo, succeeds};
+use crate::run::{self, cargo, succeeds, target};
+
+/// Builds the binary as users run it and gives its path.
+fn release_binary() -> Result<PathBuf> {
+    run::run(cargo().args([
+        "build",
+        "--release",
+        "--package",
+        "tickdeck",
+        "--bin",
+        "tickdeck",
+    ]))?;
+    Ok(target().join("release").join("tickdeck"))
+}
 
 /// Formatting, lints, all tests and the documentation's examples; with `quick` only the tests.
 pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
     let server = nats_server::provide()?;
+    let release = release_binary()?;
     let with_server = |mut command: Command| {
         command
             .env("TICKDECK_NATS_SERVER", &server)
             // A test that would skip itself for want of a server fails instead.
-            .env("TICKDECK_REQUIRE_NATS", "1");
+            .env("TICKDECK_REQUIRE_NATS", "1")
+            // Debug and release builds must publish the same bytes; the largest tests use it too.
+            .env("TICKDECK_RELEASE_BIN", &release);
         command
     };
     if !quick {

@@ -1,0 +1,26 @@
+//! `cargo xtask recordings`: makes the committed recordings and their goldens anew.
+//!
+//! The tests that compare them know how they are made; this only tells those tests to write instead.
+
+use anyhow::Result;
+
+use crate::run::{self, cargo, say};
+
+/// Writes `recordings/` anew.
+pub(crate) fn run() -> Result<()> {
+    run::run(
+        cargo()
+            .args([
+                "test",
+                "--quiet",
+                "--package",
+                "tickdeck",
+                "--test",
+                "tests",
+            ])
+            .args(["--", "recordings::"])
+            .env("TICKDECK_UPDATE_RECORDINGS", "1"),
+    )?;
+    say("xtask recordings: written; review what `git diff recordings` shows");
+    Ok(())
+}

@@ -1,0 +1,476 @@
+//! Bad input: one clear sentence on stderr, the right exit code, nothing half-written.
+//!
+//! Every case runs in a folder of its own with relative paths, so that the sentences can be compared
+//! as they are. What varies between runs (ports, temporary names) is replaced.
+
+use std::process::Command;
+
+use insta::assert_snapshot;
+
+use crate::support::cli::{Ended, finish, tickdeck};
+use crate::support::nats_server::NatsServer;
+use crate::support::recordings::{Folder, quick, repository};
+
+/// A folder with a copy of the quick recording in `rec`.
+fn folder() -> Folder {
+    let folder = Folder::new();
+    folder.copy_of(&quick(), "rec");
+    folder
+}
+
+/// A command in `folder`, its arguments split at spaces.
+fn command(folder: &Folder, words: &str) -> Command {
+    let mut command = tickdeck(words.split(' '));
+    command.current_dir(folder.path());
+    command
+}
+
+/// Runs it and checks that the folder holds afterwards what it held before.
+#[track_caller]
+fn refused(folder: &Folder, words: &str) -> String {
+    let before = folder.names();
+    let ended = finish(command(folder, words));
+    assert_eq!(folder.names(), before, "left behind by `{words}`");
+    said(&ended)
+}
+
+/// Exit code and stderr, nothing else being said.
+#[track_caller]
+fn said(ended: &Ended) -> String {
+    assert_eq!(ended.stdout, "", "{ended:?}");
+    let code = ended.code.expect("not killed by a signal");
+    format!("{code}: {}", ended.stderr.trim_end())
+}
+
+/// The segment of the recording in `folder`, changed.
+fn change_segment(folder: &Folder, change: impl FnOnce(&mut Vec<u8>)) {
+    let path = folder.join("rec/part-00000.parquet");
+    let mut bytes = std::fs::read(&path).unwrap();
+    change(&mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Numbers of the committed recording that change with the encoding on disk.
+fn without_sizes(text: &str) -> String {
+    let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    let is_digest = |word: &str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let mut plain = Vec::new();
+    for word in text.split(' ') {
+        let bare = word.trim_end_matches([',', ';']);
+        let end = &word[bare.len()..];
+        plain.push(match bare {
+            _ if is_digest(bare) => format!("HASH{end}"),
+            _ if is_number(bare) && bare.len() >= 4 => format!("SIZE{end}"),
+            _ => word.to_owned(),
+        });
+    }
+    plain.join(" ")
+}
+
+#[test]
+fn a_truncated_segment() {
+    let folder = folder();
+    change_segment(&folder, |bytes| bytes.truncate(bytes.len() / 2));
+    assert_snapshot!(
+        without_sizes(&refused(&folder, "replay rec --rate max --sink jsonl:out")),
+        @"4: error: rec/part-00000.parquet is damaged: SIZE bytes, the manifest says SIZE; --salvage plays what is intact"
+    );
+    assert_snapshot!(
+        refused(&folder, "replay rec/part-00000.parquet --rate max --sink jsonl:out"),
+        @"4: error: rec/part-00000.parquet is damaged: Parquet error: Invalid Parquet file. Corrupt footer"
+    );
+    for words in [
+        "slice rec -n 3 -o out",
+        "export rec -o out",
+        "merge rec rec -o out",
+    ] {
+        let text = refused(&folder, words);
+        assert!(
+            text.starts_with("4: error: rec/part-00000.parquet is damaged"),
+            "{text}"
+        );
+    }
+    let verified = finish(command(&folder, "verify rec"));
+    assert_eq!(verified.code, Some(1), "{verified:?}");
+    assert!(
+        verified.stdout.contains("the manifest says"),
+        "{verified:?}"
+    );
+}
+
+#[test]
+fn a_flipped_bit() {
+    let folder = folder();
+    change_segment(&folder, |bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    });
+    assert_snapshot!(
+        without_sizes(&refused(&folder, "replay rec --rate max --sink jsonl:out")),
+        @"4: error: rec/part-00000.parquet is damaged: BLAKE3 is HASH, the manifest says HASH; --salvage plays what is intact"
+    );
+    let verified = finish(command(&folder, "verify rec"));
+    assert_eq!(verified.code, Some(1), "{verified:?}");
+    assert!(
+        verified
+            .stdout
+            .contains("rec/part-00000.parquet: BLAKE3 is ")
+    );
+    // What can be read is played on demand, and the exit code says that it is not all.
+    let salvaged = finish(command(
+        &folder,
+        "replay rec --rate max --salvage --sink digest",
+    ));
+    assert_eq!(salvaged.code, Some(3), "{salvaged:?}");
+}
+
+#[test]
+fn a_missing_segment() {
+    let folder = folder();
+    std::fs::remove_file(folder.join("rec/part-00000.parquet")).unwrap();
+    assert_snapshot!(
+        refused(&folder, "replay rec --rate max --sink jsonl:out"),
+        @"4: error: rec/part-00000.parquet is damaged: No such file or directory (os error 2); --salvage plays what is intact"
+    );
+}
+
+#[test]
+fn a_parquet_file_of_something_else() {
+    let folder = folder();
+    std::fs::rename(
+        folder.join("rec/contracts.parquet"),
+        folder.join("other.parquet"),
+    )
+    .unwrap();
+    assert_snapshot!(
+        refused(&folder, "replay other.parquet --rate max --sink jsonl:out"),
+        @"4: error: other.parquet is not a recording: a Parquet file, but its footer has no tickdeck.format_version"
+    );
+}
+
+#[test]
+fn a_segment_with_a_wrong_column() {
+    let folder = folder();
+    // The column's name in the footer's schema, one letter changed; the footer stays readable. The
+    // embedded Arrow schema is base 64 and not touched.
+    change_segment(&folder, |bytes| {
+        let name = b"UpdateMillisec";
+        let places: Vec<usize> = (0..bytes.len() - name.len())
+            .filter(|at| bytes[*at..].starts_with(name))
+            .collect();
+        for at in places {
+            bytes[at] = b'V';
+        }
+    });
+    let text = refused(
+        &folder,
+        "replay rec/part-00000.parquet --rate max --sink jsonl:out",
+    );
+    assert!(
+        text.starts_with("4: error: rec/part-00000.parquet"),
+        "{text}"
+    );
+    assert!(text.contains("UpdateMillisec"), "{text}");
+}
+
+#[test]
+fn a_newer_format() {
+    let folder = folder();
+    let path = folder.join("rec/manifest.json");
+    let manifest = std::fs::read_to_string(&path).unwrap();
+    let (head, rest) = manifest.split_once(r#""format_version": "1"#).unwrap();
+    std::fs::write(&path, format!(r#"{head}"format_version": "2{rest}"#)).unwrap();
+    for words in [
+        "replay rec --sink jsonl:out",
+        "info rec",
+        "cat rec",
+        "verify rec",
+    ] {
+        assert_snapshot!(
+            refused(&folder, words),
+            @"4: error: rec/manifest.json has format version 2.0, this tickdeck reads up to 1.x: use a newer tickdeck"
+        );
+    }
+    // An addition of the same major version is read.
+    std::fs::write(
+        &path,
+        format!(r#"{head}"format_version": "1.9", "new": [1{rest}"#).replacen(
+            r#"[1.0""#,
+            r#"[1], "old": "x""#,
+            1,
+        ),
+    )
+    .unwrap();
+    let played = finish(command(&folder, "replay rec --rate max --sink digest"));
+    assert_eq!(played.code, Some(0), "{played:?}");
+}
+
+#[test]
+fn no_manifest() {
+    let folder = folder();
+    std::fs::remove_file(folder.join("rec/manifest.json")).unwrap();
+    assert_snapshot!(
+        refused(&folder, "replay rec --sink jsonl:out"),
+        @"4: error: rec is not a recording: manifest.json is missing: name a single segment file, or pass --salvage to play the segments as they are"
+    );
+}
+
+#[test]
+fn a_manifest_that_is_none() {
+    let folder = folder();
+    std::fs::write(folder.join("rec/manifest.json"), "{\"format\": \"tickd").unwrap();
+    let text = refused(&folder, "replay rec --sink jsonl:out");
+    assert!(text.starts_with("4: error: rec/manifest.json"), "{text}");
+}
+
+#[test]
+fn nothing_there() {
+    let folder = folder();
+    assert_snapshot!(
+        refused(&folder, "replay nowhere --sink jsonl:out"),
+        @"
+    4: error: opening nowhere
+    caused by: No such file or directory (os error 2)
+    "
+    );
+    assert_snapshot!(
+        refused(&folder, "import nowhere.csv -o out"),
+        @"
+    4: error: reading nowhere.csv
+    caused by: No such file or directory (os error 2)
+    "
+    );
+    assert_snapshot!(
+        refused(&folder, "import rec -o out"),
+        @"4: error: rec is a folder: name the files in it"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_recording() {
+    let folder = folder();
+    std::fs::write(
+        folder.join("text"),
+        "not a recording, whatever its name says",
+    )
+    .unwrap();
+    let text = refused(&folder, "info text");
+    assert!(text.starts_with("4: error: text "), "{text}");
+}
+
+#[test]
+fn an_unknown_dialect() {
+    let folder = folder();
+    std::fs::write(folder.join("x.csv"), "a,b,c\n1,2,3\n").unwrap();
+    assert_snapshot!(
+        refused(&folder, "import x.csv --dialect nope -o out"),
+        @r#"2: error: no dialect "nope"; known are java-trader, tick-data-clean, wondertrader, wondertrader-dsb, ctp-in-matlab, vnpy-legacy, vnpy, ctp-recorder, ctp-jsonl, tickdeck"#
+    );
+    assert_snapshot!(
+        refused(&folder, "import x.csv -o out"),
+        @r#"4: error: x.csv: no known dialect fits its first line "a,b,c" (3 columns, no header of a known dialect); --dialect forces one of java-trader, tick-data-clean, wondertrader, wondertrader-dsb, ctp-in-matlab, vnpy-legacy, vnpy, ctp-recorder, ctp-jsonl, tickdeck"#
+    );
+    assert_snapshot!(
+        refused(&folder, "import x.csv --dialect java-trader -o out"),
+        @"4: error: x.csv: not in the dialect java-trader: its header has no column TradingDay"
+    );
+}
+
+/// The first lines of a real file, then a row that was cut.
+fn with_a_short_row(folder: &Folder) {
+    let good = repository("fixtures/dialects/java_trader_AP010_20200803_evening_row.csv");
+    let good = std::fs::read_to_string(good).unwrap();
+    let mut lines: Vec<&str> = good.lines().take(3).collect();
+    lines.push(r#""20200803","AP010""#);
+    std::fs::write(folder.join("cut.csv"), lines.join("\n")).unwrap();
+}
+
+#[test]
+fn a_wrong_number_of_columns() {
+    let folder = folder();
+    with_a_short_row(&folder);
+    assert_snapshot!(
+        refused(&folder, "import cut.csv -o out"),
+        @"4: error: cut.csv: row 4, 2 columns, expected 44; --skip-bad leaves such rows out and counts them"
+    );
+    let skipped = finish(command(&folder, "import cut.csv -o out --skip-bad"));
+    assert_eq!(skipped.code, Some(3), "{skipped:?}");
+    assert!(skipped.stdout.contains("skipped    1 rows"), "{skipped:?}");
+}
+
+#[test]
+fn an_output_that_exists() {
+    let folder = folder();
+    std::fs::write(folder.join("there.csv"), "mine").unwrap();
+    for words in [
+        "generate -o rec",
+        "slice rec -n 1 -o rec",
+        "record --source synthetic:quick -o rec",
+    ] {
+        assert_snapshot!(
+            refused(&folder, words),
+            @"2: error: rec already exists and is not empty: choose another output or pass --force"
+        );
+    }
+    assert_snapshot!(
+        refused(&folder, "export rec -o there.csv"),
+        @"2: error: there.csv already exists: choose another output or pass --force"
+    );
+    assert_eq!(std::fs::read(folder.join("there.csv")).unwrap(), b"mine");
+    finish(command(&folder, "verify rec")).done();
+}
+
+#[test]
+fn an_output_that_cannot_be_written() {
+    let folder = folder();
+    std::fs::write(folder.join("file"), "").unwrap();
+    for (words, start) in [
+        (
+            "replay rec --rate max --sink jsonl:no/such/out",
+            "4: error: writing to no/such/out\ncaused by: No such file",
+        ),
+        (
+            "replay rec --rate max --sink jsonl:rec",
+            "4: error: writing to rec\ncaused by: Is a directory",
+        ),
+        (
+            "replay rec --rate max --sink jsonl:file/out",
+            "4: error: writing to file/out\ncaused by: Not a directory",
+        ),
+        (
+            "export rec -o no/such/out",
+            "4: error: creating a file in no/such\ncaused by: No such file",
+        ),
+        (
+            "generate -o file/out",
+            "4: error: creating file/out\ncaused by: Not a directory",
+        ),
+        (
+            "generate -o file",
+            "4: error: listing file\ncaused by: Not a directory",
+        ),
+    ] {
+        let text = refused(&folder, words);
+        assert!(text.starts_with(start), "{words}: {text}");
+    }
+}
+
+#[test]
+fn a_full_disk() {
+    let folder = folder();
+    let ended = finish(command(
+        &folder,
+        "replay rec --rate max -q --json --sink jsonl:/dev/full",
+    ));
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(
+        ended.stderr.contains("error: writing to /dev/full"),
+        "{ended:?}"
+    );
+    assert!(
+        ended.stderr.contains("No space left on device"),
+        "{ended:?}"
+    );
+    let summary = ended.json();
+    assert_eq!(summary["published"], 0);
+    assert_eq!(
+        summary["received"].as_u64().unwrap(),
+        summary["failed"].as_u64().unwrap(),
+        "{summary}"
+    );
+}
+
+#[test]
+fn words_that_are_not_known() {
+    let folder = folder();
+    assert_snapshot!(
+        refused(&folder, "replay rec --drop wet --sink jsonl:out"),
+        @"
+    2: error: invalid value 'wet' for '--drop <FLAG>'
+      [possible values: snapshot, stale, preopen, out_of_session, duplicate, replayed, date_conflict, raw_turnover]
+
+    For more information, try '--help'.
+    "
+    );
+    assert_snapshot!(
+        refused(&folder, "replay rec -S noon --sink jsonl:out"),
+        @"
+    2: error: invalid value 'noon' for '--start <TIME>': expected RFC 3339 (2025-09-11T21:00:00+08:00), ns since 1970 (1757595600000000000), or HH:MM[:SS[.mmm]] in the trading day
+
+    For more information, try '--help'.
+    "
+    );
+    assert_snapshot!(
+        refused(&folder, "replay rec -S 10:00 -E 09:00 --sink jsonl:out"),
+        @"2: error: the start 2025-09-12T10:00:00.000000000+08:00 is not before the end 2025-09-12T09:00:00.000000000+08:00"
+    );
+    assert_snapshot!(
+        refused(&folder, "replay rec --calendar nowhere --sink jsonl:out"),
+        @"
+    2: error: --calendar nowhere cannot be used
+    caused by: No such file or directory (os error 2)
+    "
+    );
+    assert_snapshot!(
+        refused(&folder, "record --source ctp -o out"),
+        @"2: error: --source ctp is not in this build yet: record synthetic:PROFILE or recording:PATH"
+    );
+}
+
+#[test]
+fn no_nats_server() {
+    let folder = folder();
+    // A port that was free a moment ago and belongs to nobody.
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let words = format!(
+        "replay rec --rate max -q --log-level error --connect-timeout 300ms --nats-url nats://127.0.0.1:{port}"
+    );
+    assert_snapshot!(
+        refused(&folder, &words).replace(&port.to_string(), "PORT"),
+        @"4: error: nats server nats://127.0.0.1:PORT: not reachable for 0.3 s: Connection refused (os error 111); is nats-server running there, and is the address right?"
+    );
+}
+
+#[test]
+fn a_nats_server_that_refuses_the_login() {
+    const PASSWORD: &str = "wr0ng-Horse-Staple";
+    let config = "authorization { user: md, password: \"right\" }";
+    let Some(server) = NatsServer::with_config("nats refuses the login", config) else {
+        return;
+    };
+    let folder = folder();
+    let plain = server.url();
+    let with_password = plain.replace("//", &format!("//md:{PASSWORD}@"));
+    let port = server.port().to_string();
+    for level in ["error", "trace"] {
+        for (url, password) in [(&plain, Some(PASSWORD)), (&with_password, None)] {
+            let words = format!("replay rec --rate max -q --log-level {level}");
+            let mut command = command(&folder, &words);
+            command.env("NATS_URL", url).env("NATS_USER", "md");
+            if let Some(password) = password {
+                command.env("NATS_PASSWORD", password);
+            } else {
+                command.env_remove("NATS_USER");
+            }
+            let ended = finish(command);
+            let text = said(&ended);
+            assert!(!text.contains(PASSWORD), "{text}");
+            assert!(text.starts_with("4: "), "{text}");
+            let last = text.lines().last().unwrap().trim_start_matches("4: ");
+            assert_snapshot!(
+                last.replace(&port, "PORT"),
+                @"error: nats server nats://127.0.0.1:PORT: login refused; check user and password, token, credentials file or nkey, and that only the intended one is set"
+            );
+        }
+    }
+    // The plan of a dry run names the server, and not the password either.
+    let words = format!("replay rec --dry-run --nats-url {with_password}");
+    let plan = finish(command(&folder, &words)).done();
+    assert!(
+        plan.stdout.contains(&format!("to         nats {plain}")),
+        "{plan:?}"
+    );
+    assert!(!format!("{plan:?}").contains(PASSWORD), "{plan:?}");
+}

@@ -1,0 +1,136 @@
+//! The one table of exit codes, each reached by a real situation, and what goes to which stream.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use crate::support::cli::{run_words, tickdeck, wait_for};
+use crate::support::recordings::{Folder, quick, quirks};
+
+#[test]
+fn every_code_of_the_table_is_reached() {
+    let folder = Folder::new();
+    let recording = quick();
+    let recording = recording.to_str().unwrap();
+    let damaged = folder.copy_of(&quick(), "damaged");
+    let segment = damaged.join("part-00000.parquet");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let damaged = damaged.to_str().unwrap();
+    let nowhere = folder.join("nowhere");
+    let nowhere = nowhere.to_str().unwrap();
+    for (code, words) in [
+        (0, format!("info {recording}")),
+        (0, "--help".to_owned()),
+        (0, "--version".to_owned()),
+        (0, format!("verify {recording}")),
+        (1, format!("verify {damaged}")),
+        (1, format!("verify {recording} {damaged}")),
+        (2, "nonsense".to_owned()),
+        (2, "replay".to_owned()),
+        (2, format!("replay {recording} --rate fast")),
+        (2, format!("replay {recording} --prime --sink null")),
+        (2, format!("merge {recording}")),
+        (
+            3,
+            format!("replay {damaged} --salvage --rate max --sink null"),
+        ),
+        (4, format!("replay {damaged} --rate max --sink null")),
+        (4, format!("info {nowhere}")),
+    ] {
+        let ended = run_words(&words);
+        assert_eq!(ended.code, Some(code), "{words}: {ended:?}");
+        if code == 2 || code == 4 {
+            assert_eq!(ended.stdout, "", "{words}");
+            assert!(ended.stderr.starts_with("error: "), "{words}: {ended:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_success() {
+    let recording = quirks();
+    for words in [
+        &["cat"][..],
+        &["export", "--format", "jsonl"],
+        &["export", "--format", "payload"],
+        &["replay", "--rate", "max", "--sink", "jsonl:-"],
+        &["replay", "--rate", "max", "--loop", "--sink", "jsonl:-"],
+    ] {
+        let mut command = tickdeck(words);
+        command.arg(&recording);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        reader.read_line(&mut line).unwrap();
+        drop(reader);
+        let status = wait_for(&mut child);
+        let stderr = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+        assert_eq!(status.code(), Some(0), "{words:?}: {stderr}");
+        assert!(!line.is_empty());
+        assert!(!stderr.contains("error"), "{words:?}: {stderr}");
+        assert!(!stderr.contains("panicked"), "{words:?}: {stderr}");
+    }
+}
+
+#[test]
+fn results_go_to_stdout_and_only_them() {
+    let recording = quirks();
+    let recording = recording.to_str().unwrap();
+    let ended = run_words(&format!(
+        "replay {recording} --rate max --json --sink digest --log-format json"
+    ))
+    .done();
+    assert_eq!(ended.stdout.lines().count(), 1, "{ended:?}");
+    // Rejected ticks are logged, one flat object a line.
+    assert!(ended.stderr.contains("tick_rejected"), "{ended:?}");
+    for line in ended.stderr.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        for key in ["timestamp", "level", "event"] {
+            assert!(line[key].is_string(), "{line}");
+        }
+    }
+    assert!(
+        !ended.stderr.contains('\u{1b}'),
+        "colour without a terminal"
+    );
+    let failed = run_words("info /nowhere/at/all --log-format json");
+    assert_eq!(failed.code, Some(4));
+    let line: serde_json::Value = serde_json::from_str(failed.stderr.trim_end()).unwrap();
+    assert_eq!(line["event"], "error", "{line}");
+}
+
+#[test]
+fn completions_are_printed_for_every_shell() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = run_words(&format!("completions {shell}")).done().stdout;
+        assert!(
+            script.contains("replay") && script.contains("max-gap"),
+            "{shell}"
+        );
+    }
+    assert_eq!(run_words("completions tcsh").code, Some(2));
+}
+
+#[test]
+fn help_is_there_for_every_verb() {
+    for verb in [
+        "generate",
+        "import",
+        "export",
+        "record",
+        "replay",
+        "info",
+        "cat",
+        "slice",
+        "merge",
+        "verify",
+        "health",
+        "demo",
+        "completions",
+    ] {
+        let help = run_words(&format!("{verb} --help")).done().stdout;
+        assert!(help.contains("Example"), "{verb}");
+    }
+}

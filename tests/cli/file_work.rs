@@ -1,0 +1,179 @@
+//! Verbs that make files of recordings: `slice`, `merge`, `cat`, `export`, and `import` back.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use tickdeck::event::{Event, RawTick};
+
+use crate::support::cli::{Ended, finish, tickdeck};
+use crate::support::recordings::{
+    Folder, events, info, payload, quick, quirks, replay, replay_digest, stream, stream_digest,
+};
+
+/// `verb RECORDING words`.
+fn verb(verb: &str, recording: &Path, words: &str) -> Ended {
+    let mut command = tickdeck([verb.as_ref(), recording.as_os_str()]);
+    command.args(words.split_whitespace().map(OsStr::new));
+    finish(command)
+}
+
+/// `import FILE words -o folder/name`.
+fn import(file: &Path, words: &str, folder: &Folder, name: &str) -> PathBuf {
+    let output = folder.join(name);
+    let mut command = tickdeck(["import".as_ref(), file.as_os_str()]);
+    command.args(words.split_whitespace().map(OsStr::new));
+    command.arg("-o").arg(&output);
+    finish(command).done();
+    output
+}
+
+fn ticks(events: &[Event]) -> Vec<RawTick> {
+    events.iter().filter_map(Event::as_tick).copied().collect()
+}
+
+#[test]
+fn a_slice_is_a_session_of_its_own_with_the_chosen_events() {
+    let folder = Folder::new();
+    let path = folder.join("cut");
+    let words = format!(
+        "-S 09:30:10 -E 09:30:20 --exchange SHFE,DCE -o {}",
+        path.display()
+    );
+    let made = verb("slice", &quick(), &words).done();
+    assert!(made.stdout.contains("digest"), "{made:?}");
+    let cut = events(&path);
+    assert!(cut.len() > 20);
+    let expected: Vec<RawTick> = ticks(&events(&quick()))
+        .into_iter()
+        .filter(|tick| cut.iter().any(|event| event.as_tick() == Some(tick)))
+        .collect();
+    assert_eq!(ticks(&cut).len(), expected.len());
+    for (position, event) in cut.iter().enumerate() {
+        assert_eq!(event.seq.0, u64::try_from(position).unwrap(), "no gaps");
+    }
+    let about = info(&path);
+    assert_eq!(about["source"], "slice");
+    assert_eq!(about["session"], "cut");
+    verb("verify", &path, "").done();
+    // The payloads are those of a replay with the same selection, but for the numbering.
+    let without_seq = |text: &str| -> Vec<String> {
+        let unnumbered = |line: &str| {
+            let mut payload = payload(line);
+            payload["seq"].take();
+            payload.to_string()
+        };
+        text.lines().map(unnumbered).collect()
+    };
+    let selected = stream(&quick(), "-S 09:30:10 -E 09:30:20 --exchange SHFE,DCE");
+    assert_eq!(without_seq(&stream(&path, "")), without_seq(&selected));
+}
+
+#[test]
+fn slices_put_together_again_are_the_whole() {
+    let folder = Folder::new();
+    let parts: Vec<PathBuf> = [
+        ("a", "-E 09:30:10"),
+        ("b", "-S 09:30:10 -E 09:30:30"),
+        ("c", "-S 09:30:30"),
+    ]
+    .into_iter()
+    .map(|(name, words)| {
+        let path = folder.join(name);
+        verb("slice", &quick(), &format!("{words} -o {}", path.display())).done();
+        path
+    })
+    .collect();
+    let whole = folder.join("whole");
+    let mut command = tickdeck(["merge"]);
+    command.args(&parts).arg("-o").arg(&whole);
+    finish(command).done();
+    assert!(events(&whole) == events(&quick()));
+    assert_eq!(replay_digest(&whole), replay_digest(&quick()));
+    assert_eq!(info(&whole)["digest"], info(&quick())["digest"]);
+}
+
+#[test]
+fn recordings_of_different_origin_are_not_mixed() {
+    let folder = Folder::new();
+    let csv = crate::support::recordings::repository(
+        "fixtures/dialects/java_trader_AP010_20200803_evening_row.csv",
+    );
+    let real = import(&csv, "", &folder, "real");
+    let mut command = tickdeck(["replay"]);
+    command.arg(quick()).arg(&real).args(["--sink", "null"]);
+    let ended = finish(command);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("cannot be put together"), "{ended:?}");
+}
+
+#[test]
+fn cat_prints_a_line_an_event() {
+    let text = verb("cat", &quirks(), "").done().stdout;
+    assert_eq!(text.lines().count(), events(&quirks()).len() + 1);
+    assert!(text.lines().next().unwrap().contains("instrument"));
+    let json = verb("cat", &quirks(), "--json").done().stdout;
+    assert_eq!(
+        json,
+        verb("export", &quirks(), "--format jsonl").done().stdout
+    );
+    for line in json.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    }
+}
+
+/// Text formats that keep every field: what they print, read back, is what was recorded.
+#[test]
+fn csv_and_jsonl_come_back_bit_for_bit() {
+    let folder = Folder::new();
+    for recording in [quick(), quirks()] {
+        let recorded = ticks(&events(&recording));
+        for (format, ending) in [("csv", "csv"), ("jsonl", "jsonl")] {
+            let name = format!("{}-{format}", recording.file_name().unwrap().display());
+            let file = folder.join(&format!("{name}.{ending}"));
+            let words = format!("--format {format} -o {}", file.display());
+            verb("export", &recording, &words).done();
+            let back = import(&file, "", &folder, &name);
+            let back = ticks(&events(&back));
+            assert_eq!(back.len(), recorded.len(), "{name}");
+            assert!(back == recorded, "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_exported_payload_stream_is_that_of_the_replay() {
+    for words in [
+        "",
+        "--payload decimal",
+        "--drop stale,duplicate",
+        "-S 21:00 -E 21:10",
+    ] {
+        let exported = verb("export", &quirks(), &format!("--format payload -q {words}"));
+        let exported = exported.done().stdout;
+        assert_eq!(exported, stream(&quirks(), words), "{words}");
+        assert!(exported.lines().count() > 10, "{words}");
+        let digest = replay(&quirks(), &format!("--sink digest {words}"))
+            .done()
+            .digest();
+        assert_eq!(stream_digest(&exported), digest, "{words}");
+    }
+}
+
+#[test]
+fn the_java_trader_layout_says_what_it_leaves_out() {
+    let exported = verb("export", &quick(), "--format java-trader").done();
+    // The header and 918 ticks; the ten session events have no place in it.
+    assert_eq!(exported.stdout.lines().count(), 919);
+    assert!(exported.stderr.contains("export_left_out"), "{exported:?}");
+    assert!(exported.stderr.contains("10"), "{exported:?}");
+}
+
+#[test]
+fn force_replaces_a_recording_and_nothing_of_the_old_one_stays() {
+    let folder = Folder::new();
+    let path = folder.generate("rec", "--profile quick --max-rows 10");
+    assert!(info(&path)["segments"].as_u64().unwrap() > 90);
+    folder.generate("rec", "--profile quick --seed 1 --force");
+    assert_eq!(crate::support::recordings::names(&path).len(), 3);
+    assert_eq!(info(&path)["digest"], info(&quick())["digest"]);
+}

@@ -1,0 +1,139 @@
+//! The shapes that scripts may rely on: exact keys, in order.
+
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::support::cli::run_words;
+use crate::support::recordings::{Folder, quick, quirks, replay};
+
+/// The keys of an object in the order of the text; a JSON value would sort them.
+struct Keys(Vec<String>);
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Keys;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
+                let mut keys = Vec::new();
+                while let Some((key, IgnoredAny)) = map.next_entry()? {
+                    keys.push(key);
+                }
+                Ok(Keys(keys))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+#[track_caller]
+fn keys(json: &str) -> String {
+    let Keys(keys) = serde_json::from_str(json).unwrap();
+    keys.join(" ")
+}
+
+#[test]
+fn the_closing_summary_of_a_replay() {
+    let ended = replay(&quirks(), "--sink digest --drop stale").done();
+    assert_eq!(ended.stdout.lines().count(), 1);
+    assert_eq!(
+        keys(&ended.stdout),
+        "session received published rejected filtered failed dropped digest rate_asked \
+         rate_achieved lateness_ms elapsed_s"
+    );
+    let summary = ended.json();
+    assert_eq!(summary["session"], "synthetic-quirks-1-20250915");
+    assert_eq!(summary["rate_asked"], "max");
+    assert!(
+        summary["rejected"]["unknown_exchange"].is_u64(),
+        "{summary}"
+    );
+    assert_eq!(summary["digest"].as_str().unwrap().len(), 64);
+    assert_eq!(summary["lateness_ms"], Value::Null, "nothing was paced");
+    let paced = replay(&quick(), "--sink null --rate 100 --duration 5s").done();
+    let Value::Object(lateness) = paced.json()["lateness_ms"].clone() else {
+        panic!("{paced:?}");
+    };
+    assert_eq!(lateness.keys().collect::<Vec<_>>(), ["max", "p50", "p99"]);
+    assert_eq!(paced.json()["rate_asked"], 100);
+}
+
+#[test]
+fn the_summary_of_a_record_has_the_same_shape() {
+    let folder = Folder::new();
+    let output = folder.join("rec");
+    let output = output.to_str().unwrap();
+    let recorded = run_words(&format!(
+        "record --source synthetic:quick,seed=1 -o {output} --publish --rate max --sink digest --json -q"
+    ))
+    .done();
+    let played = replay(&folder.join("rec"), "--sink digest").done();
+    assert_eq!(keys(&recorded.stdout), keys(&played.stdout));
+    // What was published while recording is what its replay publishes.
+    assert_eq!(recorded.digest(), played.digest());
+    let mut ticks = [
+        recorded.json(),
+        replay(&quick(), "--sink digest").done().json(),
+    ];
+    assert_eq!(ticks[0]["received"].take(), ticks[1]["received"].take());
+}
+
+#[test]
+fn info_of_one_is_an_object_and_of_several_an_array() {
+    let (one, other) = (quick(), quirks());
+    let (one, other) = (one.to_str().unwrap(), other.to_str().unwrap());
+    let ended = run_words(&format!("info {one} --json")).done();
+    assert_eq!(
+        keys(&ended.stdout),
+        "session status format_version source api_version events ticks symbols trading_days start \
+         end segments bytes digest rejected recv_ts detail"
+    );
+    let info = ended.json();
+    assert_eq!(info["status"], "complete");
+    assert_eq!(info["source"], "synthetic");
+    assert_eq!(info["symbols"], 8);
+    assert_eq!(info["trading_days"], serde_json::json!(["2025-09-12"]));
+    assert!(info["start"].as_str().unwrap().ends_with("+08:00"));
+    let both = run_words(&format!("info {one} {other} --json"))
+        .done()
+        .json();
+    assert_eq!(both.as_array().unwrap().len(), 2);
+    assert_eq!(both[0], info);
+    // A lone segment knows its events, not its manifest.
+    let segment = run_words(&format!("info {one}/part-00000.parquet --json")).done();
+    assert_eq!(keys(&segment.stdout), keys(&ended.stdout));
+    assert_eq!(segment.json()["digest"], info["digest"]);
+    assert_eq!(segment.json()["ticks"], info["ticks"]);
+}
+
+#[test]
+fn verify_says_intact_or_what_is_not() {
+    let folder = Folder::new();
+    let recording = folder.copy_of(&quick(), "rec");
+    let path = recording.to_str().unwrap().to_owned();
+    let intact = run_words(&format!("verify {path} --json")).done();
+    let expected = "recording intact findings segments events ticks digest";
+    assert_eq!(keys(&intact.stdout), expected);
+    assert_eq!(intact.json()["intact"], true);
+    assert_eq!(intact.json()["findings"], serde_json::json!([]));
+    std::fs::write(recording.join("part-00000.parquet"), "PAR1").unwrap();
+    let damaged = run_words(&format!("verify {path} --json"));
+    assert_eq!(damaged.code, Some(1));
+    assert_eq!(keys(&damaged.stdout), expected);
+    let report = damaged.json();
+    assert_eq!(report["intact"], false);
+    let finding = &report["findings"][0];
+    assert!(
+        finding["file"]
+            .as_str()
+            .unwrap()
+            .ends_with("part-00000.parquet")
+    );
+    assert!(finding["problem"].is_string(), "{report}");
+}

@@ -1,0 +1,8 @@
+//! The words of the command line, through the built binary: verbs, flags, exit codes, streams,
+//! signals.
+
+mod exit;
+mod file_work;
+mod json;
+mod selection;
+mod signals;

@@ -1,0 +1,245 @@
+//! Which events a verb takes: times, counts, symbols, exchanges; and where a replay begins.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::Path;
+
+use serde_json::Value;
+use tickdeck::event::Event;
+
+use crate::support::cli::{finish, tickdeck};
+use crate::support::recordings::{
+    Folder, events, payload, quick, quirks, replay, replay_digest, split, stream, stream_digest,
+};
+
+/// `seq` of every event that `cat` prints with these words.
+fn cat(recording: &Path, words: &str) -> Vec<u64> {
+    let mut command = tickdeck(["cat".as_ref(), recording.as_os_str(), "--json".as_ref()]);
+    command.args(words.split_whitespace().map(OsStr::new));
+    let text = finish(command).done().stdout;
+    let seq = |line: &str| {
+        let event: Value = serde_json::from_str(line).unwrap();
+        event["seq"].as_u64().unwrap()
+    };
+    text.lines().map(seq).collect()
+}
+
+/// `seq` of every event that `wanted` takes.
+fn expected(recording: &Path, wanted: impl Fn(&Event) -> bool) -> Vec<u64> {
+    let events = events(recording);
+    let taken = events.iter().filter(|event| wanted(event));
+    taken.map(|event| event.seq.0).collect()
+}
+
+/// 2025-09-12T09:30:00+08:00, two seconds after the quick session begins.
+const OPEN: i64 = 1_757_640_600_000_000_000;
+const SECOND: i64 = 1_000_000_000;
+
+#[test]
+fn a_window_of_receive_time_in_every_form() {
+    let between = |from: i64, until: i64| {
+        expected(&quick(), |event| {
+            (OPEN + from * SECOND..OPEN + until * SECOND).contains(&event.recv_ts.0)
+        })
+    };
+    let ten = between(10, 20);
+    assert!(ten.len() > 50, "{}", ten.len());
+    for words in [
+        "-S 09:30:10 -E 09:30:20",
+        "--start 09:30:10.000 --end 09:30:20",
+        "-S 2025-09-12T09:30:10+08:00 -E 2025-09-12T01:30:20Z",
+        "-S 1757640610000000000 -E 1757640620000000000",
+        "-S 09:30:10 --duration 10s",
+    ] {
+        assert_eq!(cat(&quick(), words), ten, "{words}");
+    }
+    assert_eq!(cat(&quick(), "-S 09:30:50"), between(50, 1_000));
+    assert_eq!(cat(&quick(), "-E 09:30:05"), between(-1_000, 5));
+    // An offset counts from the first event.
+    let first = events(&quick())[0].recv_ts.0;
+    let offset = expected(&quick(), |event| {
+        (first + 30 * SECOND..first + 33 * SECOND).contains(&event.recv_ts.0)
+    });
+    assert_eq!(cat(&quick(), "--start-offset 30s --duration 3s"), offset);
+    assert_eq!(cat(&quick(), "-S 15:00"), Vec::<u64>::new());
+}
+
+#[test]
+fn a_time_of_day_after_18_00_is_the_evening_before_the_trading_day() {
+    // The quirks session is Monday's: its evening is Friday's, over a weekend.
+    let friday = 1_757_682_000_000_000_000; // 2025-09-12T21:00:00+08:00
+    let night = expected(&quirks(), |event| {
+        (friday..friday + 60 * SECOND).contains(&event.recv_ts.0)
+    });
+    assert!(!night.is_empty());
+    assert_eq!(cat(&quirks(), "-S 21:00 -E 21:01"), night);
+}
+
+#[test]
+fn a_count_ends_after_that_many_ticks() {
+    for count in [0, 1, 100] {
+        let text = stream(&quick(), &format!("-n {count}"));
+        assert_eq!(text.lines().count(), count);
+    }
+    let all = stream(&quick(), "");
+    let twelve: String = all.split_inclusive('\n').take(12).collect();
+    assert_eq!(stream(&quick(), "-n 12"), twelve);
+    assert_eq!(stream(&quick(), "-n 1000000"), all);
+}
+
+/// `vt_symbol` of everything that is played with these words.
+fn symbols(recording: &Path, words: &str) -> BTreeSet<String> {
+    let text = stream(recording, words);
+    let symbol = |line: &str| payload(line)["vt_symbol"].as_str().unwrap().to_owned();
+    text.lines().map(symbol).collect()
+}
+
+fn set(words: &[&str]) -> BTreeSet<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[test]
+fn symbols_and_exchanges_are_selected_by_id_glob_and_name() {
+    let all = symbols(&quick(), "");
+    assert_eq!(all.len(), 8);
+    for (words, expected) in [
+        ("--symbols rb2510", &["rb2510.SHFE"][..]),
+        ("--symbols rb2510.SHFE,nothing", &["rb2510.SHFE"]),
+        ("--symbols rb*,*.CFFEX", &["rb2510.SHFE", "IF2509.CFFEX"]),
+        (
+            "--symbols rb* --symbols TA60?",
+            &["rb2510.SHFE", "TA601.CZCE"],
+        ),
+        ("--exchange DCE", &["i2601.DCE", "m2601.DCE"]),
+        (
+            "--exchange dce,GFEX --symbols *26*",
+            &["i2601.DCE", "m2601.DCE"],
+        ),
+        ("--exchange SHFE --symbols TA601", &[]),
+        ("--symbols RB*", &[]),
+    ] {
+        assert_eq!(symbols(&quick(), words), set(expected), "{words}");
+    }
+    assert_eq!(symbols(&quick(), "--symbols all"), all);
+}
+
+/// Selecting an instrument shows what the whole replay says of it: its state is its own.
+#[test]
+fn an_instrument_alone_has_the_payloads_it_has_among_all() {
+    let all = stream(&quick(), "");
+    let alone = stream(&quick(), "--symbols TA601");
+    let expected: Vec<&str> = all
+        .lines()
+        .filter(|line| split(line).0 == "market.tick.CZCE.TA601")
+        .collect();
+    assert_eq!(alone.lines().collect::<Vec<_>>(), expected);
+}
+
+fn flags(line: &str) -> Vec<String> {
+    let flags = payload(line)["flags"].clone();
+    if flags.is_null() {
+        return Vec::new();
+    }
+    serde_json::from_value(flags).unwrap()
+}
+
+#[test]
+fn a_primed_replay_begins_with_the_last_known_tick_of_each_instrument() {
+    let all = stream(&quick(), "");
+    let start = OPEN + 30 * SECOND;
+    let after: BTreeSet<u64> = expected(&quick(), |event| event.recv_ts.0 >= start)
+        .into_iter()
+        .collect();
+    let seq = |line: &str| payload(line)["seq"].as_u64().unwrap();
+    // What the whole replay published last of each subject before the start, and everything after.
+    let mut last: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut rest = Vec::new();
+    for line in all.lines() {
+        if after.contains(&seq(line)) {
+            rest.push(line);
+        } else {
+            last.insert(split(line).0, line);
+        }
+    }
+    let primed = stream(&quick(), "-S 09:30:30 --prime");
+    let lines: Vec<&str> = primed.lines().collect();
+    let (before, played) = lines.split_at(last.len());
+    assert_eq!(before.len(), 8);
+    for line in before {
+        assert!(flags(line).contains(&"primed".to_owned()), "{line}");
+        let (subject, _) = split(line);
+        assert_eq!(seq(line), seq(last[subject]), "{subject}");
+        assert_eq!(
+            payload(line)["last_price"],
+            payload(last[subject])["last_price"]
+        );
+    }
+    let subjects: BTreeSet<&str> = before.iter().map(|line| split(line).0).collect();
+    assert_eq!(subjects.len(), 8);
+    // With the state of the market known, the rest is the rest of the whole replay.
+    assert!(played == rest, "the ticks after the start point differ");
+    let unprimed = stream(&quick(), "-S 09:30:30");
+    assert_eq!(unprimed.lines().count(), rest.len());
+    assert!(!unprimed.contains("primed"));
+}
+
+#[test]
+fn long_pauses_are_shortened_and_nothing_else_changes() {
+    // A weekend lies in this session: unless it is shortened, this does not end in time.
+    let words = "--sink digest --rate 1 --max-gap 1ms";
+    let played = replay(&quirks(), words).done();
+    assert_eq!(played.digest(), replay_digest(&quirks()));
+    assert!(played.json()["lateness_ms"].is_object(), "it was paced");
+}
+
+#[test]
+fn clock_stamps_stand_between_the_ticks_and_count_for_nothing() {
+    let plain = stream(&quick(), "");
+    let stamped = stream(&quick(), "--clock 2");
+    let clock = "market.tick.replay.clock";
+    let (stamps, ticks): (Vec<&str>, Vec<&str>) =
+        stamped.lines().partition(|line| split(line).0 == clock);
+    assert!(ticks == plain.lines().collect::<Vec<_>>());
+    // Two a second over 59.9 seconds.
+    assert!((118..=121).contains(&stamps.len()), "{}", stamps.len());
+    let times: Vec<String> = stamps
+        .iter()
+        .map(|line| payload(line)["time"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(times.is_sorted() && times[0].starts_with("2025-09-12T09:29:58"));
+    let folder = Folder::new();
+    let path = folder.join("stream");
+    let words = format!("--clock 2 --sink jsonl:{}", path.display());
+    let summary = replay(&quick(), &words).done();
+    assert_eq!(summary.digest(), stream_digest(&plain));
+    assert_eq!(summary.json()["published"], 918);
+    // The prefix is that of the ticks.
+    let other = stream(&quick(), "--clock 1 --subject-prefix a.b -n 1");
+    assert!(other.starts_with("a.b.replay.clock {"), "{other}");
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_do_and_does_nothing() {
+    let folder = Folder::new();
+    let out = folder.join("out");
+    let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+    // No server is there: a plan needs none.
+    command.args(
+        "--dry-run -S 09:30:10 -n 5 --rate 10 --sink nats --nats-url nats://127.0.0.1:1".split(' '),
+    );
+    command
+        .arg("--sink")
+        .arg(format!("jsonl:{}", out.display()));
+    let plan = finish(command).done().stdout;
+    for part in [
+        "synthetic-quick-1-20250912",
+        "from       2025-09-12T09:30:10",
+        "ticks      at most 5",
+        "rate       10",
+        "to         nats nats://127.0.0.1:1",
+        "subjects   market.tick.EXCHANGE.SYMBOL",
+    ] {
+        assert!(plan.contains(part), "{part}: {plan}");
+    }
+    assert!(folder.names().is_empty());
+}

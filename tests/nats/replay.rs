@@ -1,0 +1,248 @@
+//! The main job: a recording, replayed by the binary into a real server, complete and in order at a
+//! subscriber that shares no code with it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tickdeck::sink::{Message, StreamDigest};
+
+use crate::support::cli::{Running, binary, command_of, finish, release_binary, tickdeck};
+use crate::support::nats_client::RawSubscriber;
+use crate::support::nats_server::{self, NatsServer};
+use crate::support::recordings::{Folder, quick, replay_digest, stream};
+
+/// Messages of the large run at least.
+const MILLION: u64 = 1_000_000;
+/// Recorded time of the whole market that holds so many ticks, with some to spare.
+const LARGE: &str = "--profile full-market --seed 1 --duration 330s";
+
+/// The release build when there is one: a million messages are many for a debug build.
+fn fastest() -> PathBuf {
+    release_binary().unwrap_or_else(|| binary().to_owned())
+}
+
+fn with<A: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = A>) -> Command {
+    let mut command = command_of(program);
+    command.args(args);
+    command
+}
+
+/// Takes `count` messages and gives their digest.
+fn receive(subscriber: &mut RawSubscriber, count: u64) -> String {
+    let mut digest = StreamDigest::new();
+    for _ in 0..count {
+        let (subject, payload) = subscriber.next().expect("the server is there");
+        digest.update(&Message {
+            subject: subject.into(),
+            payload: payload.into(),
+        });
+    }
+    digest.hex()
+}
+
+#[test]
+fn a_million_messages_arrive_complete_and_in_order() {
+    let Some(server) = NatsServer::start("a million messages") else {
+        return;
+    };
+    let folder = Folder::new();
+    let recording = folder.join("market");
+    let mut generate = with(&fastest(), ["generate", "-q"]);
+    generate.args(LARGE.split(' ')).arg("-o").arg(&recording);
+    finish(generate).done();
+
+    let play = |words: &str| {
+        let mut command = with(&fastest(), ["replay", "--rate", "max", "--json", "-q"]);
+        command.arg(&recording).args(words.split(' '));
+        command
+    };
+    let expected = finish(play("--sink digest")).done();
+    let count = expected.json()["published"].as_u64().unwrap();
+    assert!(count >= MILLION, "{count}");
+
+    let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
+    let running = Running::start(play(&format!("--sink nats --nats-url {}", server.url())));
+    assert_eq!(receive(&mut subscriber, count), expected.digest());
+    let played = running.wait().done();
+    assert_eq!(played.digest(), expected.digest());
+    let summary = played.json();
+    assert_eq!(summary["published"], count);
+    assert_eq!(summary["failed"], 0);
+}
+
+#[test]
+fn a_prefix_keeps_a_replay_apart_from_live_traffic() {
+    let Some(server) = NatsServer::start("a subject prefix") else {
+        return;
+    };
+    let mut everything = RawSubscriber::connect(server.port(), ">");
+    let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+    command.args("--rate max --json -q --subject-prefix replay.tick".split(' '));
+    command.env("NATS_URL", server.url());
+    let played = finish(command).done();
+    let expected = stream(&quick(), "--subject-prefix replay.tick");
+    for line in expected.lines() {
+        let (subject, payload) = loop {
+            let (subject, payload) = everything.next().unwrap();
+            // The server's own answers to the client's requests are on inboxes.
+            if subject.starts_with("replay.") || subject.starts_with("market.") {
+                break (subject, payload);
+            }
+        };
+        assert_eq!(
+            line,
+            format!("{subject} {}", String::from_utf8(payload).unwrap())
+        );
+    }
+    assert_eq!(played.json()["published"], 918);
+}
+
+#[test]
+fn health_is_answered_while_a_replay_publishes() {
+    let Some(server) = NatsServer::start("health of a replay") else {
+        return;
+    };
+    let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
+    let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+    command
+        .args(["--rate", "1", "--json"])
+        .env("NATS_URL", server.url());
+    let running = Running::start(command);
+    for _ in 0..20 {
+        subscriber.next().unwrap();
+    }
+    let ask = |words: &[&str]| {
+        let mut health = tickdeck(["health", "--timeout", "20s"]);
+        health.args(words).env("NATS_URL", server.url());
+        finish(health)
+    };
+    let answer = ask(&["--json"]).done().json();
+    for (key, value) in [
+        ("status", "ok"),
+        ("service", "tickdeck"),
+        ("session", "synthetic-quick-1-20250912"),
+        ("verb", "replay"),
+    ] {
+        assert_eq!(answer[key], value, "{answer}");
+    }
+    assert!(answer["received"].as_u64().unwrap() >= 20, "{answer}");
+    assert_eq!(answer["failed"], 0);
+    assert!(ask(&[]).done().stdout.contains("status     ok"));
+    running.signal("INT");
+    running.wait().done();
+    let gone = ask(&[]);
+    assert_eq!(gone.code, Some(4), "{gone:?}");
+    assert!(
+        gone.stderr.contains("nobody answers on `health.check`"),
+        "{gone:?}"
+    );
+}
+
+#[test]
+fn a_replay_waits_for_its_subscriber() {
+    let Some(server) = NatsServer::start("wait for subscribers") else {
+        return;
+    };
+    let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+    command.args("--rate max --json --wait-for-subscribers 1".split(' '));
+    command.env("NATS_URL", server.url());
+    let running = Running::start(command);
+    crate::support::wait_until("it waits", || {
+        running.stderr().contains("waiting_for_subscribers")
+    });
+    let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
+    let mut digest = StreamDigest::new();
+    let mut ticks = 0;
+    while ticks < 918 {
+        let (subject, payload) = subscriber.next().unwrap();
+        // The questions whether anybody listens come first.
+        if subject != "market.tick.replay.ready" {
+            ticks += 1;
+            digest.update(&Message {
+                subject: subject.into(),
+                payload: payload.into(),
+            });
+        }
+    }
+    assert_eq!(digest.hex(), replay_digest(&quick()));
+    assert_eq!(running.wait().done().digest(), digest.hex());
+}
+
+#[test]
+fn several_sinks_get_the_same_stream() {
+    let Some(server) = NatsServer::start("several sinks") else {
+        return;
+    };
+    let folder = Folder::new();
+    let path = folder.join("stream");
+    let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
+    let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+    command.args("--rate max --json --sink nats --sink digest --sink".split(' '));
+    command.arg(format!("jsonl:{}", path.display()));
+    command.env("NATS_URL", server.url());
+    let played = finish(command).done();
+    assert_eq!(receive(&mut subscriber, 918), played.digest());
+    let text = std::fs::read_to_string(path).unwrap();
+    assert_eq!(
+        crate::support::recordings::stream_digest(&text),
+        played.digest()
+    );
+}
+
+#[test]
+fn the_demo_shows_equal_digests_with_a_recording_and_without() {
+    let Some(binary) = nats_server::binary("the demo") else {
+        return;
+    };
+    let demo = |recording: Option<PathBuf>| {
+        let mut command = tickdeck(["demo", "--rate", "100"]);
+        command.args(recording).arg("--nats-server").arg(&binary);
+        finish(command).done().stdout
+    };
+    for text in [demo(Some(quick())), demo(None)] {
+        assert!(text.contains("published 918, received 918"), "{text}");
+        assert!(
+            text.contains("equal: every tick arrived, in order"),
+            "{text}"
+        );
+        let digests: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("digest "))
+            .map(|line| line.rsplit_once(' ').unwrap().1)
+            .collect();
+        assert_eq!(digests.len(), 2, "{text}");
+        assert_eq!(digests[0], digests[1]);
+        let payloads: Vec<&str> = text.lines().filter(|line| line.contains('{')).collect();
+        assert_eq!(payloads.len(), 3, "{text}");
+    }
+    let mut command = tickdeck(["demo", "--nats-server", "/nowhere/nats-server"]);
+    command.env("PATH", "");
+    let refused = finish(command);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(
+        refused.stderr.contains("install nats-server"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_recording_made_while_publishing_plays_the_same_again() {
+    let Some(server) = NatsServer::start("record and publish") else {
+        return;
+    };
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
+    let mut command = tickdeck(
+        "record --source synthetic:quick,seed=5 --publish --rate max --json -q".split(' '),
+    );
+    command.arg("-o").arg(&path).env("NATS_URL", server.url());
+    let recorded = finish(command).done();
+    let count = recorded.json()["published"].as_u64().unwrap();
+    assert_eq!(receive(&mut subscriber, count), recorded.digest());
+    assert_eq!(replay_digest(&path), recorded.digest());
+    let ledger = json!([recorded.json()["received"], recorded.json()["failed"]]);
+    assert_eq!(ledger, json!([Value::from(count), 0]));
+}

@@ -1,0 +1,242 @@
+//! Every file of the shared folder of real recordings, through the built binary: imported with the
+//! row counts of its README, exported and imported again, replayed.
+//!
+//! The folder is not part of the repository (`TICKDECK_SHARED_DATA` names it); without it these
+//! tests say that they were skipped.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tickdeck::event::{Event, RawTick};
+
+use crate::support::cli::{binary, command_of, finish, release_binary, tickdeck};
+use crate::support::recordings::{
+    Folder, events, info, payload, replay, repository, stream, stream_digest,
+};
+use crate::support::skipped;
+
+/// The path of a shared file, or `None` after a visible skip.
+fn shared(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("TICKDECK_SHARED_DATA")
+        .map_or_else(|| repository("../shared/data"), PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder.join(name));
+    }
+    let why = format!(
+        "no recorded data at {} (TICKDECK_SHARED_DATA names another folder)",
+        folder.display()
+    );
+    skipped(name, &why);
+    None
+}
+
+/// Imports by the binary, large files by a release build when there is one, and gives the path.
+fn import(file: &Path, folder: &Folder, name: &str) -> PathBuf {
+    let output = folder.join(name);
+    let program = release_binary().unwrap_or_else(|| binary().to_owned());
+    let mut command = command_of(program);
+    command.arg("import").arg(file).arg("-o").arg(&output);
+    finish(command).done();
+    output
+}
+
+fn export(recording: &Path, format: &str, file: &Path) {
+    let mut command = tickdeck(["export".as_ref(), recording.as_os_str()]);
+    command
+        .args(["--format", format, "-o"].map(OsStr::new))
+        .arg(file);
+    finish(command).done();
+}
+
+fn ticks(events: &[Event]) -> Vec<RawTick> {
+    events.iter().filter_map(Event::as_tick).copied().collect()
+}
+
+const JAVA_TRADER: [(&str, u64); 13] = [
+    ("SHFE_ru1901_20181008", 38_536),
+    ("SHFE_ru1901_20181009", 39_541),
+    ("SHFE_ru1901_20181010", 38_421),
+    ("CZCE_AP010_20200803", 12_515),
+    ("CZCE_AP010_20200804", 11_871),
+    ("CZCE_AP010_20200805", 12_281),
+    ("CZCE_AP010_20200806", 12_179),
+    ("CZCE_AP010_20200807", 13_054),
+    ("CZCE_AP101_20200803", 8_079),
+    ("CZCE_AP101_20200804", 7_627),
+    ("CZCE_AP101_20200805", 8_575),
+    ("CZCE_AP101_20200806", 7_345),
+    ("CZCE_AP101_20200807", 9_274),
+];
+
+#[test]
+fn java_trader_files_survive_import_export_import_in_every_value() {
+    for (name, rows) in JAVA_TRADER {
+        let Some(file) = shared(&format!("java-trader_{name}.tick-ctp.csv.zst")) else {
+            return;
+        };
+        let folder = Folder::new();
+        let recording = import(&file, &folder, "first");
+        assert_eq!(info(&recording)["ticks"], rows, "{name}");
+        let recorded = events(&recording);
+        for format in ["csv", "java-trader"] {
+            let text = folder.join(&format!("{format}.csv"));
+            export(&recording, format, &text);
+            let again = events(&import(&text, &folder, format));
+            assert!(ticks(&again) == ticks(&recorded), "{name} through {format}");
+            let times =
+                |events: &[Event]| -> Vec<_> { events.iter().map(|event| event.recv_ts).collect() };
+            assert!(times(&again) == times(&recorded), "{name} through {format}");
+        }
+    }
+}
+
+/// File, rows, instruments.
+const OTHERS: [(&str, u64, u64); 14] = [
+    ("tick_data_clean_CZCE_futures_20171113.tar.zst", 279_720, 37),
+    (
+        "tick_data_clean_CFFEX_futures_20171113.tar.zst",
+        137_261,
+        11,
+    ),
+    ("tick_data_clean_CZCE_options_20171113.tar.zst", 69_160, 49),
+    ("tick_data_clean_DCE_futures_20171113.tar.zst", 421_512, 43),
+    ("tick_data_clean_DCE_options_20171113.tar.zst", 81_402, 66),
+    ("tick_data_clean_SHFE_futures_20171113.tar.zst", 951_468, 76),
+    (
+        "wondertrader_CFFEX.IF.HOT_tick_20210104.decoded.csv.zst",
+        27_955,
+        1,
+    ),
+    ("wondertrader_CFFEX.IF.HOT_tick_20210104.dsb", 27_955, 1),
+    (
+        "wondertrader_CFFEX.IF.HOT_tick_20210105.decoded.csv.zst",
+        28_254,
+        1,
+    ),
+    ("wondertrader_CFFEX.IF.HOT_tick_20210105.dsb", 28_254, 1),
+    ("ctp_in_matlab_20141014IF1410.csv.zst", 13_542, 1),
+    ("ctp_in_matlab_20141014rb1501.csv.zst", 8_391, 1),
+    ("ctp_in_matlab_20141014rb1502.csv.zst", 10, 1),
+    ("vnpy_RM705-2017-03-20.csv.zst", 16_979, 1),
+];
+
+#[test]
+fn every_other_dump_is_imported_with_all_its_rows() {
+    for (name, rows, instruments) in OTHERS {
+        let Some(file) = shared(name) else { return };
+        let folder = Folder::new();
+        let about = info(&import(&file, &folder, "rec"));
+        assert_eq!(about["ticks"], rows, "{name}");
+        assert_eq!(about["events"], rows, "{name}");
+        assert_eq!(about["symbols"], instruments, "{name}");
+        assert_eq!(about["source"], "import");
+    }
+}
+
+/// The payload of the tick with this `seq`.
+fn nth(stream: &str, seq: u64) -> Value {
+    let payloads = stream.lines().map(payload);
+    let mut found = payloads.filter(|payload| payload["seq"] == seq);
+    found.next().unwrap()
+}
+
+#[track_caller]
+fn assert_has(payload: &Value, expected: &Value) {
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(&payload[key], value, "{key} of {payload}");
+    }
+}
+
+#[test]
+fn a_shfe_night_is_replayed_on_its_calendar_day() {
+    let Some(file) = shared("java-trader_SHFE_ru1901_20181008.tick-ctp.csv.zst") else {
+        return;
+    };
+    let folder = Folder::new();
+    let recording = import(&file, &folder, "rec");
+    let summary = replay(&recording, "--sink digest").done().json();
+    assert_eq!(summary["published"], 38_536);
+    assert_eq!(summary["rejected"], json!({}));
+    let stream = stream(&recording, "");
+    assert_eq!(stream_digest(&stream), summary["digest"]);
+    // The first row of the day, and the first of the night that belongs to the next trading day.
+    let day = nth(&stream, 0);
+    assert_has(
+        &day,
+        &json!({
+            "vt_symbol": "ru1901.SHFE",
+            "timestamp": "2018-10-08T09:00:00.500+08:00",
+            "trading_day": "20181008",
+            "source": "ctp",
+        }),
+    );
+    assert_eq!(day["last_volume"], Value::Null, "the base is unknown");
+    let night = nth(&stream, 24_331);
+    assert_has(
+        &night,
+        &json!({
+            "timestamp": "2018-10-08T21:00:00.500+08:00",
+            "trading_day": "20181009",
+            "action_day": "20181008",
+        }),
+    );
+    // A new trading day counts from zero, and a price that the exchange does not give is absent.
+    assert_eq!(night["last_volume"], night["volume"]);
+    assert_eq!(night["settlement_price"], Value::Null);
+    assert_eq!(night["ask_price_2"], Value::Null);
+    // SHFE sends the price of a lot, the payload has the price of a unit: ten tonnes a lot.
+    let raw = ticks(&events(&recording));
+    let average = night["average_price"].as_f64().unwrap();
+    assert!(
+        (average * 10.0 - raw[24_331].average_price).abs() < 1e-6,
+        "{night}"
+    );
+    assert_eq!(night["turnover"].as_f64().unwrap(), raw[24_331].turnover);
+}
+
+#[test]
+fn czce_turnover_is_published_with_the_multiplier() {
+    let Some(file) = shared("java-trader_CZCE_AP010_20200803.tick-ctp.csv.zst") else {
+        return;
+    };
+    let folder = Folder::new();
+    let recording = import(&file, &folder, "rec");
+    let summary = replay(&recording, "--sink digest").done().json();
+    // The evening row before the session has no price and no book: nothing to publish.
+    assert_eq!(summary["received"], 12_515);
+    let rejected: u64 = summary["rejected"]
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|count| count.as_u64().unwrap())
+        .sum();
+    assert!(rejected <= 1, "{summary}");
+    assert_eq!(summary["published"].as_u64().unwrap() + rejected, 12_515);
+    let stream = stream(&recording, "");
+    assert_eq!(stream_digest(&stream), summary["digest"]);
+    let raw = ticks(&events(&recording));
+    for seq in [100_u64, 6_000, 12_000] {
+        let tick = &raw[usize::try_from(seq).unwrap()];
+        let published = nth(&stream, seq);
+        // Ten tonnes a lot; CZCE sends the turnover without them and the average without them.
+        assert_eq!(
+            published["turnover"].as_f64().unwrap(),
+            tick.turnover * 10.0
+        );
+        assert_eq!(
+            published["average_price"].as_f64().unwrap(),
+            tick.average_price
+        );
+        let time = format!("2020-08-03T{}.000+08:00", tick.update_time);
+        assert_eq!(published["timestamp"], time);
+        assert_eq!(published["vt_symbol"], "AP010.CZCE");
+    }
+    // After the close the last row comes again, and is marked.
+    let again = nth(&stream, 12_514);
+    assert!(again["flags"].to_string().contains("duplicate"), "{again}");
+    let dropped = replay(&recording, "--sink digest --drop duplicate")
+        .done()
+        .json();
+    assert_eq!(dropped["filtered"], 1, "{dropped}");
+}

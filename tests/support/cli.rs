@@ -1,0 +1,235 @@
+//! The built binary as a user runs it: its exit code, its two streams, its signals.
+//!
+//! Every process has a deadline and dies with the test that started it.
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use serde_json::Value;
+
+use super::wait_until;
+
+/// Variables of the caller's environment that would change what the binary does.
+const UNWANTED: [&str; 13] = [
+    "NATS_URL",
+    "NATS_USER",
+    "NATS_PASSWORD",
+    "NATS_TOKEN",
+    "NATS_CREDS",
+    "NATS_NKEY",
+    "NATS_CA",
+    "NATS_CERT",
+    "NATS_KEY",
+    "RUST_LOG",
+    "TZ",
+    "LANG",
+    "LC_ALL",
+];
+
+/// The binary under test.
+pub(crate) fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_tickdeck"))
+}
+
+/// A release build of the same source, when `cargo xtask test` (or a developer) names one.
+pub(crate) fn release_binary() -> Option<PathBuf> {
+    std::env::var_os("TICKDECK_RELEASE_BIN").map(PathBuf::from)
+}
+
+/// A command of `program` with nothing of the caller's settings in it.
+pub(crate) fn command_of(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null());
+    for name in UNWANTED {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The binary under test with arguments, not started yet.
+pub(crate) fn tickdeck<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
+    let mut command = command_of(binary());
+    command.args(args);
+    command
+}
+
+/// How a process ended and what it said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// Checks for exit code 0.
+    #[track_caller]
+    pub(crate) fn done(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The one JSON value on stdout.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The `digest` of the JSON result.
+    #[track_caller]
+    pub(crate) fn digest(&self) -> String {
+        self.json()["digest"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Runs the binary to its end.
+pub(crate) fn run<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Ended {
+    finish(tickdeck(args))
+}
+
+/// Runs a command to its end.
+pub(crate) fn finish(command: Command) -> Ended {
+    Running::start(command).wait()
+}
+
+/// Splits `words` at spaces and runs the binary with them.
+pub(crate) fn run_words(words: &str) -> Ended {
+    run(words.split(' '))
+}
+
+/// One stream of a running process, read as it comes so that the process never waits for us.
+struct Stream {
+    text: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Stream {
+    fn of(mut pipe: impl Read + Send + 'static) -> Self {
+        let text: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let sink = Arc::clone(&text);
+        let reader = std::thread::spawn(move || {
+            let mut buffer = vec![0; 1 << 16];
+            while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+                sink.lock().unwrap().extend_from_slice(&buffer[..count]);
+            }
+        });
+        Self {
+            text,
+            reader: Some(reader),
+        }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
+    }
+
+    fn all(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.so_far()
+    }
+}
+
+/// A process that has not ended yet; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    stdout: Stream,
+    stderr: Stream,
+}
+
+impl Running {
+    /// Starts `command` with both streams caught.
+    pub(crate) fn start(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdout = Stream::of(child.stdout.take().unwrap());
+        let stderr = Stream::of(child.stderr.take().unwrap());
+        Self {
+            child,
+            stdout,
+            stderr,
+        }
+    }
+
+    pub(crate) fn stdout(&self) -> String {
+        self.stdout.so_far()
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.so_far()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(mut self) -> Ended {
+        let status = wait_for(&mut self.child);
+        Ended {
+            code: status.code(),
+            stdout: self.stdout.all(),
+            stderr: self.stderr.all(),
+        }
+    }
+
+    /// Sends a signal by name, for example `INT`.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
+    /// Waits until the process would survive SIGUSR1, which is when it listens to signals.
+    pub(crate) fn wait_for_handlers(&self) {
+        wait_until("the signal handlers are installed", || {
+            has_handlers(self.pid())
+        });
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for the end of a process; a process that does not end is killed and fails the test.
+pub(crate) fn wait_for(child: &mut Child) -> ExitStatus {
+    let mut status = None;
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        wait_until("the process ends", || {
+            status = child.try_wait().unwrap();
+            status.is_some()
+        });
+    }));
+    if let Err(panic) = ended {
+        let _ = child.kill();
+        std::panic::resume_unwind(panic);
+    }
+    status.unwrap()
+}
+
+/// Sends a signal to a process of this test.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill")
+        .args([format!("-{name}"), pid.to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success(), "kill -{name} {pid}");
+}
+
+/// Whether the process catches SIGUSR1 by now.
+pub(crate) fn has_handlers(pid: u32) -> bool {
+    const SIGUSR1: u32 = 10;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigCgt:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & (1 << (SIGUSR1 - 1)) != 0)
+}
