@@ -332,10 +332,13 @@ fn slot_of(ledger: &mut Ledger, tick: &NormalizedTick<'_>, event: &Event) -> usi
 
 fn note_subject(subjects: &mut Vec<Bytes>, prefix: &str, instrument: &Instrument) {
     if subjects.len() <= instrument.index {
+        subjects.resize(instrument.index + 1, Bytes::new());
+    }
+    // An instrument whose first ticks are rejected gets its subject after later instruments.
+    let slot = &mut subjects[instrument.index];
+    if slot.is_empty() {
         let contract = &instrument.contract;
-        let subject = subject(prefix, contract.exchange, &contract.instrument_id);
-        subjects.resize(instrument.index, Bytes::new());
-        subjects.push(subject.into());
+        *slot = subject(prefix, contract.exchange, &contract.instrument_id).into();
     }
 }
 
