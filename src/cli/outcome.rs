@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use super::args::LogFormat;
 use super::log;
+use crate::pipeline::PlayError;
 use crate::recording::RecordingError;
 use crate::sink::SinkError;
 
@@ -141,6 +142,10 @@ fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
     if error.is::<ReaderGone>() || matches!(error.downcast_ref(), Some(SinkError::BrokenPipe)) {
         return true;
     }
+    // A transparent wrapper shows the cause of what it wraps, not the wrapped error itself.
+    if let Some(PlayError::Sink(error)) = error.downcast_ref() {
+        return is_reader_gone(error);
+    }
     if let Some(error) = error.downcast_ref::<io::Error>() {
         return error
             .get_ref()
@@ -239,6 +244,8 @@ mod tests {
         assert_eq!(of(Outcome::Lossy), 3);
         let of = |error| Exit::of_error(&error).code();
         assert_eq!(of(UsageError::new("no trading day").into()), 2);
+        let path = "rec".into();
+        assert_eq!(of(RecordingError::OutputExists { path }.into()), 2);
         let wrapped = UsageError::caused_by("reading x.csv", broken());
         assert_eq!(of(anyhow::Error::from(wrapped).context("replay")), 2);
         assert_eq!(of(anyhow!(broken()).context("opening rec")), 4);
@@ -266,6 +273,8 @@ mod tests {
         csv.write_record(["x"]).unwrap();
         assert_eq!(exit(csv.flush().unwrap_err().into()), Exit::Done);
         assert_eq!(exit(SinkError::BrokenPipe.into()), Exit::Done);
+        let played = PlayError::from(SinkError::BrokenPipe);
+        assert_eq!(exit(played.into()), Exit::Done);
         assert_eq!(exit(broken().into()), Exit::Failed);
     }
 

@@ -1,15 +1,15 @@
 //! `tickdeck verify`: reads everything and compares it with the manifest.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::Context;
 use super::args::VerifyArgs;
-use super::inputs::Inputs;
 use super::outcome::{Outcome, stdout};
 use crate::progress::Position;
-use crate::recording::{Recording, VerifyReport, verify};
+use crate::recording::{Finding, Recording, RecordingError, VerifyReport, verify};
 
 #[derive(Serialize)]
 struct Verified<'a> {
@@ -21,19 +21,18 @@ struct Verified<'a> {
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Outcome> {
-    let inputs = Inputs::open(&args.recordings, true)?;
     let mut outcome = Outcome::Done;
     let mut out = stdout();
     let mut verified = Vec::new();
-    for recording in &inputs.recordings {
-        let report = verify_one(context, recording);
+    for path in &args.recordings {
+        let report = verify_one(context, path)?;
         if !report.is_intact() {
             outcome = Outcome::Difference;
         }
         if args.json.json {
-            verified.push((recording.path().display().to_string(), report));
+            verified.push((path.display().to_string(), report));
         } else {
-            print_report(&mut out, recording, &report)?;
+            print_report(&mut out, path, &report)?;
         }
     }
     if args.json.json {
@@ -55,7 +54,33 @@ pub(super) fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Outcom
     Ok(outcome)
 }
 
-fn verify_one(context: &Context, recording: &Recording) -> VerifyReport {
+/// Damage that keeps a recording from being opened is a finding like any other, and what can be
+/// read all the same is checked. A path with nothing there and a newer format are errors: nothing
+/// can be said about them.
+fn verify_one(context: &Context, path: &Path) -> anyhow::Result<VerifyReport> {
+    let error = match Recording::open(path) {
+        Ok(recording) => return Ok(verify_opened(context, &recording)),
+        Err(error @ (RecordingError::Damaged { .. } | RecordingError::NotARecording { .. })) => {
+            error
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut report = match (Recording::open_salvage(path), &error) {
+        (Ok(recording), _) => verify_opened(context, &recording),
+        (Err(_), RecordingError::Damaged { .. }) => VerifyReport::default(),
+        // Neither a manifest nor a segment: this never was a recording.
+        (Err(_), _) => return Err(error.into()),
+    };
+    let (file, problem) = match error {
+        RecordingError::Damaged { path, problem } => (path, problem),
+        RecordingError::NotARecording { path, reason } => (path, reason),
+        other => (path.to_owned(), other.to_string()),
+    };
+    report.findings.insert(0, Finding { file, problem });
+    Ok(report)
+}
+
+fn verify_opened(context: &Context, recording: &Recording) -> VerifyReport {
     let total = recording.manifest().map(|manifest| manifest.events);
     let mut progress = context.progress("verify", total);
     let report = verify(recording, &mut |events| {
@@ -70,23 +95,23 @@ fn verify_one(context: &Context, recording: &Recording) -> VerifyReport {
 
 fn print_report(
     out: &mut impl std::io::Write,
-    recording: &Recording,
+    path: &Path,
     report: &VerifyReport,
 ) -> std::io::Result<()> {
-    let path = recording.path().display();
+    let shown = path.display();
     if report.is_intact() {
-        let note = if recording.manifest().is_none() {
+        let note = if path.is_file() {
             " (a lone segment: there is no manifest to compare with)"
         } else {
             ""
         };
         return writeln!(
             out,
-            "{path}: intact, {} events in {} segments{note}",
+            "{shown}: intact, {} events in {} segments{note}",
             report.events, report.segments
         );
     }
-    writeln!(out, "{path}: {} findings", report.findings.len())?;
+    writeln!(out, "{shown}: {} findings", report.findings.len())?;
     for finding in &report.findings {
         writeln!(out, "  {}: {}", finding.file.display(), finding.problem)?;
     }

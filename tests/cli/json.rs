@@ -61,7 +61,7 @@ fn the_closing_summary_of_a_replay() {
         panic!("{paced:?}");
     };
     assert_eq!(lateness.keys().collect::<Vec<_>>(), ["max", "p50", "p99"]);
-    assert_eq!(paced.json()["rate_asked"], 100);
+    assert_eq!(paced.json()["rate_asked"], 100.0);
 }
 
 #[test]

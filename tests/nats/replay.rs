@@ -64,8 +64,10 @@ fn a_million_messages_arrive_complete_and_in_order() {
 
     let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
     let running = Running::start(play(&format!("--sink nats --nats-url {}", server.url())));
-    assert_eq!(receive(&mut subscriber, count), expected.digest());
+    // Received beside the replay, so that one that fails says why instead of leaving us waiting.
+    let received = std::thread::spawn(move || receive(&mut subscriber, count));
     let played = running.wait().done();
+    assert_eq!(received.join().unwrap(), expected.digest());
     assert_eq!(played.digest(), expected.digest());
     let summary = played.json();
     assert_eq!(summary["published"], count);

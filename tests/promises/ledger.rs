@@ -10,7 +10,9 @@ use tickdeck::normalize::{Flag, Flags};
 use tickdeck::pipeline::{InstrumentLedger, Ledger, Publisher};
 use tickdeck::sink::{Message, NullSink, Sink, SinkCounts, SinkError};
 
-use crate::support::recordings::{events, publisher_options, quirks, replay};
+use crate::support::recordings::{
+    events, payload, publisher_options, quick, quirks, replay, split, stream,
+};
 
 fn flags(wanted: &[Flag]) -> Flags {
     let mut flags = Flags::default();
@@ -168,5 +170,20 @@ fn what_a_broken_sink_did_not_take_has_failed() {
         assert!(total.adds_up(), "{total:?}");
         assert_eq!(total.published, left);
         assert!(total.failed > 0, "{total:?}");
+    }
+}
+
+/// An instrument whose first tick is rejected has its subject all the same, whichever instruments
+/// came in between.
+#[test]
+fn every_message_has_the_subject_of_its_instrument() {
+    for recording in [quick(), quirks()] {
+        for line in stream(&recording, "").lines() {
+            let (subject, _) = split(line);
+            let payload = payload(line);
+            let text = |key: &str| payload[key].as_str().unwrap().replace(' ', "%20");
+            let expected = format!("market.tick.{}.{}", text("exchange"), text("symbol"));
+            assert_eq!(subject, expected);
+        }
     }
 }
