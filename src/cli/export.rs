@@ -140,7 +140,7 @@ impl Job<'_> {
         let mut publisher =
             Publisher::new(options, vec![Box::new(JsonlSink::to_writer(out, "output"))]);
         self.each_batch(&mut |events| Ok(publisher.publish(events)?))?;
-        let (_, _, error) = publisher.finish();
+        let (_, _, error) = publisher.finish(true);
         error.map_or(Ok(()), |error| Err(error.into()))
     }
 

@@ -60,7 +60,7 @@ pub(super) fn play(
     };
     let played = play_passes(&mut player, setup.looping, source);
     let report = pacer.report();
-    let (ledger, digest, sink_error) = publisher.finish();
+    let (ledger, digest, sink_error) = publisher.finish(played.is_ok());
     let elapsed_ns = u64::try_from(context.clock.now().since(started)).unwrap_or(0);
     progress.finish();
     if let Some(health) = health {

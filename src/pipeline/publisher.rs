@@ -282,16 +282,21 @@ impl Publisher {
         self.stats.received.fetch_add(ticks, Ordering::Relaxed);
     }
 
-    /// Waits for every sink, closes them and settles the ledger. What is not confirmed then has
-    /// failed. The first error is returned with the ledger, which is valid all the same.
-    pub fn finish(mut self) -> (Ledger, String, Option<SinkError>) {
+    /// Waits for every sink and settles the ledger; what is not confirmed then has failed. The sinks
+    /// are closed when the run is `complete`; otherwise files are taken back, so that nothing
+    /// half-written is left behind. The first error is returned with the ledger, which is valid all
+    /// the same.
+    pub fn finish(mut self, complete: bool) -> (Ledger, String, Option<SinkError>) {
         let mut first_error = None;
         let sent = self.confirmed + self.unconfirmed.len() as u64;
         let mut confirmed = sent;
         for mut sink in std::mem::take(&mut self.sinks) {
             let flushed = sink.flush();
             let counts = sink.counts();
-            let finished = flushed.and_then(|_| sink.finish());
+            let finished = match flushed {
+                Ok(_) if complete => sink.finish(),
+                flushed => flushed,
+            };
             confirmed = confirmed.min(match &finished {
                 Ok(counts) => counts.confirmed,
                 Err(_) => counts.confirmed,

@@ -26,7 +26,7 @@ fn flags(wanted: &[Flag]) -> Flags {
 fn publish(recording: &Path, drop: Flags, sink: impl Sink + 'static) -> (Ledger, bool) {
     let mut publisher = Publisher::new(publisher_options(recording, drop), vec![Box::new(sink)]);
     let published = publisher.publish(&events(recording));
-    let (ledger, _, error) = publisher.finish();
+    let (ledger, _, error) = publisher.finish(true);
     (ledger, published.is_err() || error.is_some())
 }
 

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::nats_server;
-use crate::run::{self, cargo};
+use crate::run::{self, cargo, root};
 
 /// Provides a server and lets `tickdeck demo` tell the story.
 pub(crate) fn run(rest: &[String]) -> Result<()> {
@@ -21,6 +21,7 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
                 "--nats-server",
             ])
             .arg(server)
+            .arg(root().join("recordings").join("quick"))
             .args(rest),
     )
 }
