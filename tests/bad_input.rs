@@ -428,7 +428,7 @@ fn words_that_are_not_known() {
     );
     assert_snapshot!(
         refused(&folder, "replay rec -S 10:00 -E 09:00 --sink jsonl:out"),
-        @"2: error: the start 2025-09-12T10:00:00.000000000+08:00 is not before the end 2025-09-12T09:00:00.000000000+08:00"
+        @"2: error: nothing is selected: the end 2025-09-12T09:00:00.000000000+08:00 is not after the start 2025-09-12T10:00:00.000000000+08:00"
     );
     assert_snapshot!(
         refused(&folder, "replay rec --calendar nowhere --sink jsonl:out"),

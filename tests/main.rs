@@ -6,6 +6,7 @@
 //! - `bad_input`: one clear sentence, the right exit code, nothing half-written.
 //! - `real_data`: every file of the shared folder of real recordings, through the binary.
 //! - `nats`: what leaves through a real `nats-server` arrives, whatever happens on the way.
+//! - `tidy`: module edges, doors to the world, dead links.
 //! - `support`: the only places that start servers and speak to them.
 
 #![expect(
@@ -20,3 +21,4 @@ mod promises;
 mod real_data;
 mod recordings;
 mod support;
+mod tidy;

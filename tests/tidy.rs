@@ -22,7 +22,11 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
         }
     }
     found.sort();
-    assert!(!found.is_empty(), "no .{extension} files below {}", folder.display());
+    assert!(
+        !found.is_empty(),
+        "no .{extension} files below {}",
+        folder.display()
+    );
     found
 }
 
@@ -35,13 +39,23 @@ fn production_lines(path: &Path) -> Vec<String> {
 
 fn is_test_file(path: &Path) -> bool {
     let name = path.file_name().unwrap().to_string_lossy();
-    name == "tests.rs" || name.ends_with("_tests.rs") || path.components().any(|c| c.as_os_str() == "tests")
+    name == "tests.rs"
+        || name.ends_with("_tests.rs")
+        || path.components().any(|c| c.as_os_str() == "tests")
 }
 
 #[test]
 fn stages_import_the_vocabulary_and_never_another_stage() {
     const STAGES: [&str; 9] = [
-        "normalize", "encode", "pace", "source", "sink", "recording", "import", "export", "nats",
+        "normalize",
+        "encode",
+        "pace",
+        "source",
+        "sink",
+        "recording",
+        "import",
+        "export",
+        "nats",
     ];
     // What a stage may use besides the vocabulary, each with its reason.
     let allowed = |stage: &str, other: &str| match (stage, other) {
@@ -63,7 +77,10 @@ fn stages_import_the_vocabulary_and_never_another_stage() {
     let mut edges = Vec::new();
     for stage in STAGES {
         let folder = root().join("src").join(stage);
-        for path in files(&folder, "rs").into_iter().filter(|path| !is_test_file(path)) {
+        for path in files(&folder, "rs")
+            .into_iter()
+            .filter(|path| !is_test_file(path))
+        {
             for line in production_lines(&path) {
                 let Some(rest) = line.trim_start().strip_prefix("use crate::") else {
                     continue;
@@ -76,13 +93,23 @@ fn stages_import_the_vocabulary_and_never_another_stage() {
             }
         }
     }
-    assert!(edges.is_empty(), "edges between stages:\n{}", edges.join("\n"));
+    assert!(
+        edges.is_empty(),
+        "edges between stages:\n{}",
+        edges.join("\n")
+    );
 }
 
 #[test]
 fn pure_stages_know_no_io_no_threads_and_no_environment() {
     const DOORS: [&str; 7] = [
-        "std::fs", "std::net", "std::env", "std::thread", "std::io", "async fn", "tokio::",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::thread",
+        "std::io",
+        "async fn",
+        "tokio::",
     ];
     let mut found = Vec::new();
     for stage in ["normalize", "encode"] {
@@ -91,20 +118,29 @@ fn pure_stages_know_no_io_no_threads_and_no_environment() {
                 continue;
             }
             for line in production_lines(&path) {
-                if !line.trim_start().starts_with("//") && DOORS.iter().any(|door| line.contains(door)) {
+                if !line.trim_start().starts_with("//")
+                    && DOORS.iter().any(|door| line.contains(door))
+                {
                     found.push(format!("{}: {line}", path.display()));
                 }
             }
         }
     }
-    assert!(found.is_empty(), "doors in pure stages:\n{}", found.join("\n"));
+    assert!(
+        found.is_empty(),
+        "doors in pure stages:\n{}",
+        found.join("\n")
+    );
 }
 
 #[test]
 fn nats_is_named_in_two_places_only() {
     for path in files(&root().join("src"), "rs") {
         let place = path.strip_prefix(root().join("src")).unwrap();
-        if place.starts_with("nats") || place.starts_with("sink/nats") || place == Path::new("sink/nats.rs") {
+        if place.starts_with("nats")
+            || place.starts_with("sink/nats")
+            || place == Path::new("sink/nats.rs")
+        {
             continue;
         }
         for line in production_lines(&path) {
@@ -141,11 +177,22 @@ fn documents_link_to_files_that_exist() {
 fn the_architecture_page_names_files_that_exist() {
     let text = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
     for word in text.split('`').skip(1).step_by(2) {
-        let is_path = ["src/", "ffi/", "sim/", "tests/", "docs/", "fixtures/", ".cargo/"]
-            .iter()
-            .any(|top| word.starts_with(top));
+        let is_path = [
+            "src/",
+            "ffi/",
+            "sim/",
+            "tests/",
+            "docs/",
+            "fixtures/",
+            ".cargo/",
+        ]
+        .iter()
+        .any(|top| word.starts_with(top));
         if is_path && !word.contains(['<', ' ']) && word != "src/check/" {
-            assert!(root().join(word).exists(), "docs/architecture.md names {word}");
+            assert!(
+                root().join(word).exists(),
+                "docs/architecture.md names {word}"
+            );
         }
     }
 }
@@ -155,7 +202,11 @@ fn no_source_file_has_grown_past_a_thousand_lines() {
     for folder in ["src", "ffi", "sim", "tests", ".cargo/xtask"] {
         for path in files(&root().join(folder), "rs") {
             let lines = fs::read_to_string(&path).unwrap().lines().count();
-            assert!(lines <= 1000, "{} has {lines} lines: is there a seam?", path.display());
+            assert!(
+                lines <= 1000,
+                "{} has {lines} lines: is there a seam?",
+                path.display()
+            );
         }
     }
 }
