@@ -29,10 +29,6 @@ use crate::time::UnixNanos;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
-/// Events that are gathered column by column at a time: 64 of them (38 KiB) stay in the first level
-/// cache while every column passes over them.
-const GATHER_EVENTS: usize = 64;
-
 /// A row group of a foreign writer may not be larger than this.
 const MAX_ROW_GROUP_ROWS: usize = 8 * ROW_GROUP_ROWS;
 
@@ -470,27 +466,17 @@ where
     (0..array.len()).all(same).then_some(first)
 }
 
-macro_rules! gather_field {
-    (text, $column:expr, $rows:expr, $events:expr, $name:ident) => {
+macro_rules! set_field {
+    (text, $column:expr, $row:expr, $field:expr) => {
         if let Column::Varying(array) = &$column {
-            gather($rows, $events, |tick, row| tick.$name = array.get(row));
+            $field = array.get($row);
         }
     };
-    ($kind:ident, $column:expr, $rows:expr, $events:expr, $name:ident) => {
+    ($kind:ident, $column:expr, $row:expr, $field:expr) => {
         if let Column::Varying(array) = &$column {
-            let values = array.values();
-            gather($rows, $events, |tick, row| tick.$name = values[row]);
+            $field = array.values()[$row];
         }
     };
-}
-
-#[inline(always)]
-fn gather(rows: &[u32], events: &mut [Event], mut set: impl FnMut(&mut RawTick, usize)) {
-    for (event, &row) in events.iter_mut().zip(rows) {
-        if let EventKind::Tick(tick) = &mut event.kind {
-            set(tick, row as usize);
-        }
-    }
 }
 
 macro_rules! define_tick_arrays {
@@ -526,8 +512,11 @@ macro_rules! define_tick_arrays {
                 tick
             }
 
-            fn gather(&self, rows: &[u32], events: &mut [Event]) {
-                $(gather_field!($kind, self.$name, rows, events, $name);)*
+            /// Sets the columns that vary. Row by row: the loads of one row do not wait for each
+            /// other, and the tick is in the cache for all its stores.
+            #[inline]
+            fn set_row(&self, row: usize, tick: &mut RawTick) {
+                $(set_field!($kind, self.$name, row, tick.$name);)*
             }
         }
     };
@@ -551,20 +540,17 @@ impl DecodedGroup {
     /// Appends up to `max` events and returns how many.
     pub(super) fn next_events(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<usize> {
         let end = self.order.len().min(self.cursor.saturating_add(max));
-        let mut taken = 0;
-        while self.cursor < end {
-            let stop = end.min(self.cursor + GATHER_EVENTS);
-            let start = batch.len();
-            for position in self.cursor..stop {
-                let event = self.blank_event(self.order[position] as usize)?;
-                batch.push(event);
+        for position in self.cursor..end {
+            let row = self.order[position] as usize;
+            batch.push(self.blank_event(row)?);
+            if let (Some(ticks), Some(event)) = (&self.ticks, batch.last_mut())
+                && let EventKind::Tick(tick) = &mut event.kind
+            {
+                ticks.set_row(row, tick);
             }
-            if let Some(ticks) = &self.ticks {
-                ticks.gather(&self.order[self.cursor..stop], &mut batch[start..]);
-            }
-            taken += stop - self.cursor;
-            self.cursor = stop;
         }
+        let taken = end - self.cursor;
+        self.cursor = end;
         Ok(taken)
     }
 

@@ -12,9 +12,7 @@
 //! Messages are gathered to at least 64 KiB before they are hashed: BLAKE3 hashes many 1 KiB chunks
 //! side by side, and fed one payload at a time it costs five times as much.
 
-use std::sync::{Arc, OnceLock};
-
-use super::{Message, Sink, SinkCounts, SinkError};
+use super::Message;
 
 /// Bytes that are gathered before they are hashed.
 const GATHER_BYTES: usize = 128 * 1024;
@@ -68,71 +66,6 @@ impl StreamDigest {
     }
 }
 
-/// Where a [`DigestSink`] leaves its digest when it is finished.
-#[derive(Debug, Clone, Default)]
-pub struct DigestResult(Arc<OnceLock<String>>);
-
-impl DigestResult {
-    /// The digest in hex, once the sink is finished.
-    #[must_use]
-    pub fn get(&self) -> Option<&str> {
-        self.0.get().map(String::as_str)
-    }
-}
-
-/// Hashes the stream and keeps nothing else.
-#[derive(Debug, Default)]
-pub struct DigestSink {
-    digest: StreamDigest,
-    taken: u64,
-    result: DigestResult,
-}
-
-impl DigestSink {
-    /// A sink that has seen nothing.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Where the digest will be found after [`finish`](Sink::finish).
-    #[must_use]
-    pub fn result(&self) -> DigestResult {
-        self.result.clone()
-    }
-}
-
-impl Sink for DigestSink {
-    fn name(&self) -> String {
-        "digest".to_owned()
-    }
-
-    fn publish(&mut self, messages: &[Message]) -> Result<(), SinkError> {
-        for message in messages {
-            self.digest.update(message);
-        }
-        self.taken += messages.len() as u64;
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<SinkCounts, SinkError> {
-        Ok(self.counts())
-    }
-
-    fn counts(&self) -> SinkCounts {
-        SinkCounts {
-            confirmed: self.taken,
-            failed: 0,
-        }
-    }
-
-    fn finish(self: Box<Self>) -> Result<SinkCounts, SinkError> {
-        // `finish` consumes the sink, so the cell is still empty.
-        let _ = self.result.0.set(self.digest.hex());
-        Ok(self.counts())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,14 +80,11 @@ mod tests {
     }
 
     fn digest(messages: &[Message], batch: usize) -> String {
-        let mut sink = Box::new(DigestSink::new());
-        let result = sink.result();
+        let mut digest = StreamDigest::new();
         for batch in messages.chunks(batch) {
-            sink.publish(batch).unwrap();
+            batch.iter().for_each(|message| digest.update(message));
         }
-        assert_eq!(result.get(), None);
-        assert_eq!(sink.finish().unwrap().confirmed, messages.len() as u64);
-        result.get().unwrap().to_owned()
+        digest.hex()
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod null;
 
 use bytes::Bytes;
 
-pub use digest::{DigestResult, DigestSink, StreamDigest};
+pub use digest::StreamDigest;
 pub use jsonl::JsonlSink;
 pub use nats::{NatsSink, NatsStats, NatsStop};
 pub use null::NullSink;
