@@ -39,9 +39,9 @@ fn production_lines(path: &Path) -> Vec<String> {
 
 fn is_test_file(path: &Path) -> bool {
     let name = path.file_name().unwrap().to_string_lossy();
-    name == "tests.rs"
-        || name.ends_with("_tests.rs")
-        || path.components().any(|c| c.as_os_str() == "tests")
+    let is_named_so = ["tests.rs", "testing.rs"].contains(&name.as_ref());
+    let is_inside = path.components().any(|part| part.as_os_str() == "tests");
+    is_named_so || is_inside || name.ends_with("_tests.rs")
 }
 
 #[test]

@@ -86,6 +86,8 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
         options: PlayOptions::default(),
         total: inputs.estimate(&EventFilter::default()),
         health: Some(nats.clone()),
+        nats: None,
+        stop: None,
     };
     let played = play(context, setup, publisher, None, &mut || {
         Ok(inputs.source(&EventFilter::default(), None))

@@ -9,7 +9,7 @@ use super::Context;
 use super::args::{ExportArgs, ExportFormat, OutputTarget, SinkArgs};
 use super::inputs::{Inputs, Reference, Selection, refuse_damage};
 use super::outcome::{Outcome, UsageError, stdout};
-use super::outputs::publisher_options;
+use super::outputs::{publisher_options, refuse_inside_recording};
 use crate::encode::subject::DEFAULT_PREFIX;
 use crate::event::Event;
 use crate::export::csv::{CsvLayout, CsvWriter};
@@ -42,6 +42,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     match &args.output {
         OutputTarget::Stdout => job.write(args, &inputs, &reference, Box::new(stdout()))?,
         OutputTarget::Path(path) => {
+            refuse_inside_recording(path)?;
             let file = new_file(path, args.force)?;
             let out = file.reopen().context("opening the output a second time")?;
             let out = std::io::BufWriter::with_capacity(1 << 20, out);

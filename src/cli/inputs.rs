@@ -47,6 +47,14 @@ impl Inputs {
         Ok(Self { recordings })
     }
 
+    /// Whether every recording was finished and has its manifest (a lone segment needs none).
+    pub(super) fn are_complete(&self) -> bool {
+        self.recordings.iter().all(|recording| {
+            recording.status() != Status::Recording
+                && (recording.manifest().is_some() || recording.path().is_file())
+        })
+    }
+
     /// Segments whose bytes are not what was written.
     pub(super) fn damage(&self) -> Vec<Finding> {
         self.recordings

@@ -123,6 +123,12 @@ impl Error for UsageError {
     }
 }
 
+/// Whether an error means that the reader of stdout had seen enough.
+#[must_use]
+pub fn is_success(error: &anyhow::Error) -> bool {
+    Exit::of_error(error) == Exit::Done
+}
+
 /// The reader of stdout went away. Kept apart from every other broken pipe: that of a network
 /// connection is a failure.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -134,7 +140,7 @@ fn is_bad_usage(error: &(dyn Error + 'static)) -> bool {
     error.is::<UsageError>()
         || matches!(
             error.downcast_ref(),
-            Some(RecordingError::OutputExists { .. })
+            Some(RecordingError::OutputExists { .. } | RecordingError::NotReplaceable { .. })
         )
 }
 

@@ -16,7 +16,7 @@ use crate::nats::{HealthOptions, HealthResponder, NatsOptions, Secret};
 use crate::pipeline::{PublisherOptions, PublisherStats};
 use crate::progress::Position;
 use crate::recording::{Manifest, RecordingOptions, RecordingWriter, Rolling, SourceInfo};
-use crate::sink::{JsonlSink, NatsSink, NullSink, Sink};
+use crate::sink::{JsonlSink, NatsSink, NatsStats, NatsStop, NullSink, Sink};
 use crate::source::Source;
 
 /// Events moved at a time by the verbs that write recordings.
@@ -106,29 +106,85 @@ pub(super) fn publisher_options(
     }
 }
 
-/// Opens the sinks, NATS last: it is the one that others see.
-pub(super) fn open_sinks(
-    args: &SinkArgs,
-    nats: Option<&NatsOptions>,
-) -> anyhow::Result<Vec<Box<dyn Sink>>> {
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    for spec in &args.sinks {
-        match spec {
-            SinkSpec::Nats => {}
-            SinkSpec::Jsonl(JsonlTarget::Stdout) => {
-                sinks.push(Box::new(JsonlSink::to_writer(Box::new(stdout()), "stdout")));
-            }
-            SinkSpec::Jsonl(JsonlTarget::Path(path)) => {
-                sinks.push(Box::new(JsonlSink::create(path)?));
-            }
-            // The publisher hashes every stream for the summary: nothing is left to do for either.
-            SinkSpec::Digest | SinkSpec::Null => sinks.push(Box::new(NullSink::new())),
+/// Open sinks, and what other threads need of them.
+pub(super) struct Sinks {
+    pub(super) sinks: Vec<Box<dyn Sink>>,
+    /// Counts of the NATS sink, good at any time.
+    pub(super) nats: Option<Arc<NatsStats>>,
+    /// Frees a run that is blocked by a server that is away.
+    pub(super) stop: Option<NatsStop>,
+}
+
+impl Sinks {
+    /// A sink that forgets everything.
+    pub(super) fn null() -> Self {
+        Self {
+            sinks: vec![Box::new(NullSink::new())],
+            nats: None,
+            stop: None,
         }
     }
-    if let Some(nats) = nats {
-        sinks.push(Box::new(NatsSink::connect(nats)?));
+
+    /// Opens what `args` names, NATS last: it is the one that others see.
+    pub(super) fn open(args: &SinkArgs, nats: Option<&NatsOptions>) -> anyhow::Result<Self> {
+        check_paths(args)?;
+        let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+        for spec in &args.sinks {
+            match spec {
+                SinkSpec::Nats => {}
+                SinkSpec::Jsonl(JsonlTarget::Stdout) => {
+                    sinks.push(Box::new(JsonlSink::to_writer(Box::new(stdout()), "stdout")));
+                }
+                SinkSpec::Jsonl(JsonlTarget::Path(path)) => {
+                    sinks.push(Box::new(JsonlSink::create(path)?));
+                }
+                // The publisher hashes every stream for the summary: nothing is left to do for
+                // either.
+                SinkSpec::Digest | SinkSpec::Null => sinks.push(Box::new(NullSink::new())),
+            }
+        }
+        let sink = nats.map(NatsSink::connect).transpose()?;
+        let stats = sink.as_ref().map(NatsSink::stats);
+        let stop = sink.as_ref().map(NatsSink::stop_handle);
+        if let Some(sink) = sink {
+            sinks.push(Box::new(sink));
+        }
+        Ok(Self {
+            sinks,
+            nats: stats,
+            stop,
+        })
     }
-    Ok(sinks)
+}
+
+/// Two sinks on one file would overwrite each other, and a recording is not to be overwritten.
+fn check_paths(args: &SinkArgs) -> anyhow::Result<()> {
+    let mut seen = Vec::new();
+    for spec in &args.sinks {
+        let SinkSpec::Jsonl(JsonlTarget::Path(path)) = spec else {
+            continue;
+        };
+        refuse_inside_recording(path)?;
+        if seen.contains(&path) {
+            let message = format!("--sink jsonl:{} is given twice", path.display());
+            return Err(UsageError::new(message).into());
+        }
+        seen.push(path);
+    }
+    Ok(())
+}
+
+/// Refuses an output file in the folder of a recording.
+pub(super) fn refuse_inside_recording(path: &Path) -> anyhow::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if folder.join(crate::recording::MANIFEST_FILE).exists() {
+        let message = format!(
+            "{} is inside a recording: choose an output elsewhere",
+            path.display()
+        );
+        return Err(UsageError::new(message).into());
+    }
+    Ok(())
 }
 
 /// Whether one of the sinks is NATS.
@@ -167,14 +223,20 @@ pub(super) fn start_health(
     session: &str,
     verb: &'static str,
     stats: Arc<PublisherStats>,
+    confirmed: Option<Arc<NatsStats>>,
 ) -> anyhow::Result<HealthResponder> {
     let session = session.to_owned();
     let snapshot = move || {
+        // The publisher settles its own count with the next message, which may be an hour away.
+        let published = confirmed.as_ref().map_or_else(
+            || stats.published.load(Ordering::Relaxed),
+            |nats| nats.confirmed(),
+        );
         serde_json::json!({
             "session": session,
             "verb": verb,
             "received": stats.received.load(Ordering::Relaxed),
-            "published": stats.published.load(Ordering::Relaxed),
+            "published": published,
             "failed": stats.failed.load(Ordering::Relaxed),
         })
     };

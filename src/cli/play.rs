@@ -1,11 +1,18 @@
 //! What `replay` and `record` share: a source through the pipeline, with progress, health answers
 //! and a closing summary.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+
 use crate::clock::Clock as _;
 use crate::nats::NatsOptions;
 use crate::pace::{ClockTicks, PaceDriver, PaceOptions, PaceReport};
 use crate::pipeline::{LatenessMs, Ledger, PlayError, PlayOptions, Player, Publisher, Summary};
 use crate::recording::RecordingWriter;
+use crate::sink::{NatsStats, NatsStop};
 use crate::source::Source;
 
 use super::Context;
@@ -22,6 +29,10 @@ pub(super) struct PlaySetup {
     pub(super) total: Option<u64>,
     /// Where to answer `health.check`; `None` when nothing goes to NATS.
     pub(super) health: Option<NatsOptions>,
+    /// Counts of the NATS sink.
+    pub(super) nats: Option<Arc<NatsStats>>,
+    /// Ends a wait for a server that is away.
+    pub(super) stop: Option<NatsStop>,
 }
 
 /// What a run came to.
@@ -42,7 +53,19 @@ pub(super) fn play(
     let health = setup
         .health
         .as_ref()
-        .map(|nats| start_health(nats, &setup.session, setup.verb, publisher.stats()))
+        .map(|nats| {
+            start_health(
+                nats,
+                &setup.session,
+                setup.verb,
+                publisher.stats(),
+                setup.nats.clone(),
+            )
+        })
+        .transpose()?;
+    let watch = setup
+        .stop
+        .map(|stop| watch_stop(context, stop))
         .transpose()?;
     let mut pacer = PaceDriver::new(setup.pace, context.clock.clone(), context.control.clone());
     let mut progress = context.progress(setup.verb, setup.total.filter(|_| !setup.looping));
@@ -63,6 +86,7 @@ pub(super) fn play(
     let (ledger, digest, sink_error) = publisher.finish(played.is_ok());
     let elapsed_ns = u64::try_from(context.clock.now().since(started)).unwrap_or(0);
     progress.finish();
+    drop(watch);
     if let Some(health) = health {
         health.stop();
     }
@@ -75,6 +99,37 @@ pub(super) fn play(
         summary: summary(setup.session, &ledger, digest, &report, elapsed_ns),
         error,
     })
+}
+
+/// How long a stopped run may wait for a server that is away.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Gives up waiting for the server some time after the user asked for an end. Ends with the
+/// returned sender.
+fn watch_stop(context: &Context, stop: NatsStop) -> anyhow::Result<Sender<()>> {
+    const STEP: Duration = Duration::from_millis(100);
+    let control = Arc::clone(&context.control);
+    let (done, is_done) = bounded::<()>(0);
+    let watch = move || {
+        while is_done.recv_timeout(STEP) == Err(RecvTimeoutError::Timeout) {
+            if control.is_stopped() {
+                if is_done.recv_timeout(DRAIN_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
+                    tracing::warn!(
+                        event = "drain_timeout",
+                        waited_s = DRAIN_TIMEOUT.as_secs(),
+                        "the server is away; what it has not confirmed counts as failed"
+                    );
+                    stop.stop();
+                }
+                return;
+            }
+        }
+    };
+    let spawned = std::thread::Builder::new()
+        .name("stop-watch".into())
+        .spawn(watch);
+    spawned.context("starting a thread")?;
+    Ok(done)
 }
 
 fn play_passes(

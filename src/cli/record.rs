@@ -1,11 +1,11 @@
 //! `tickdeck record`: a source into a recording, published at the same time if asked to.
 
 use super::Context;
-use super::args::{RecordArgs, SourceSpec};
+use super::args::{RecordArgs, SinkSpec, SourceSpec};
 use super::inputs::{Inputs, Reference, refuse_damage};
 use super::outcome::{Outcome, UsageError};
 use super::outputs::{
-    nats_options, open_sinks, publisher_options, publishes_to_nats, recording_options, session_of,
+    Sinks, nats_options, publisher_options, publishes_to_nats, recording_options, session_of,
 };
 use super::play::{PlaySetup, play};
 use super::render::{print_made, print_summary};
@@ -13,7 +13,6 @@ use super::synthetic;
 use crate::pace::PaceOptions;
 use crate::pipeline::{PlayOptions, Publisher};
 use crate::recording::{EventFilter, RecordingOptions, RecordingWriter, SourceInfo};
-use crate::sink::{NullSink, Sink};
 use crate::source::{MergeSource, Source, SyntheticOptions};
 
 /// A source that is ready to be recorded.
@@ -26,16 +25,21 @@ struct Opened {
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome> {
+    if !args.publish && args.sinks.sinks != [SinkSpec::Nats] {
+        return Err(
+            UsageError::new("--sink needs --publish: a recording alone has no sinks").into(),
+        );
+    }
     let opened = open_source(args)?;
     let publishes_nats = args.publish && publishes_to_nats(&args.sinks);
     let nats = publishes_nats
         .then(|| nats_options(&args.nats))
         .transpose()?;
     context.handle_signals()?;
-    let sinks: Vec<Box<dyn Sink>> = if args.publish {
-        open_sinks(&args.sinks, nats.as_ref())?
+    let sinks = if args.publish {
+        Sinks::open(&args.sinks, nats.as_ref())?
     } else {
-        vec![Box::new(NullSink::new())]
+        Sinks::null()
     };
     let session = session_of(&args.output.output);
     let reference = &opened.reference;
@@ -48,7 +52,7 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     let mut writer = RecordingWriter::create(&args.output.output, options)?;
     let publisher = Publisher::new(
         publisher_options(&args.normalize, &args.sinks, payload_source, reference),
-        sinks,
+        sinks.sinks,
     );
     let setup = PlaySetup {
         verb: "record",
@@ -62,16 +66,23 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         options: PlayOptions::default(),
         total: opened.total,
         health: nats,
+        nats: sinks.nats,
+        stop: sinks.stop,
     };
     let mut source = Some(opened.source);
-    let played = play(context, setup, publisher, Some(&mut writer), &mut || {
+    let mut played = play(context, setup, publisher, Some(&mut writer), &mut || {
         source
             .take()
             .ok_or_else(|| anyhow::anyhow!("the source was already played"))
     })?;
     // The recording is sealed whatever became of the sinks: it has the priority.
     let manifest = writer.finish();
-    print_summary(&played.summary, args.json.json, &args.sinks)?;
+    if !args.publish {
+        played.summary.published = 0;
+    }
+    if args.publish || args.json.json {
+        print_summary(&played.summary, args.json.json, &args.sinks)?;
+    }
     if let Some(error) = played.error {
         return Err(error);
     }

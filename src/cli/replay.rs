@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::args::ReplayArgs;
 use super::inputs::{Inputs, Reference, Salvaged, Selection, refuse_damage};
-use super::outcome::{Outcome, UsageError};
-use super::outputs::{nats_options, open_sinks, publisher_options, publishes_to_nats};
+use super::outcome::{Outcome, UsageError, is_success};
+use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
 use super::play::{PlaySetup, play};
 use super::render::print_summary;
 use super::{Context, subscribers};
 use crate::pace::ClockTicks;
 use crate::pipeline::{PlayOptions, Publisher};
-use crate::recording::MissingPart;
+use crate::recording::{Finding, MissingPart};
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcome> {
@@ -38,7 +38,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
 
     context.handle_signals()?;
     context.watch_keyboard()?;
-    let sinks = open_sinks(&args.sinks, nats.as_ref())?;
+    let opened = Sinks::open(&args.sinks, nats.as_ref())?;
     if let Some(wanted) = args.wait_for_subscribers {
         subscribers::wait(context, nats.as_ref(), &args.sinks.subject_prefix, wanted)?;
     }
@@ -65,18 +65,26 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         },
         total: inputs.estimate(&filter),
         health: nats,
+        nats: opened.nats,
+        stop: opened.stop,
     };
-    let publisher = Publisher::new(options, sinks);
-    let played = play(context, setup, publisher, None, &mut || {
+    let publisher = Publisher::new(options, opened.sinks);
+    let mut played = play(context, setup, publisher, None, &mut || {
         Ok(inputs.source(&filter, salvaged.as_ref()))
     })?;
+    if let Some(error) = played.error.take_if(|error| is_success(error)) {
+        return Err(error);
+    }
     print_summary(&played.summary, args.json.json, &args.sinks)?;
     if let Some(error) = played.error {
         return Err(error);
     }
     let missing = salvaged.map_or_else(Vec::new, |salvaged| take(&salvaged));
-    report_missing(&missing)?;
-    let is_lossy = played.summary.is_lossy() || !missing.is_empty() || !damage.is_empty();
+    report_missing(&missing, &damage)?;
+    let is_lossy = played.summary.is_lossy()
+        || !missing.is_empty()
+        || !damage.is_empty()
+        || !inputs.are_complete();
     Ok(if is_lossy {
         Outcome::Lossy
     } else {
@@ -89,8 +97,12 @@ fn take(salvaged: &Salvaged) -> Vec<MissingPart> {
     std::mem::take(&mut missing)
 }
 
-fn report_missing(missing: &[MissingPart]) -> std::io::Result<()> {
+fn report_missing(missing: &[MissingPart], damage: &[Finding]) -> std::io::Result<()> {
     let mut out = std::io::stderr().lock();
+    for finding in damage {
+        let (file, problem) = (finding.file.display(), &finding.problem);
+        writeln!(out, "damaged: {file}: {problem}")?;
+    }
     for part in missing {
         writeln!(
             out,

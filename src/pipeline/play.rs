@@ -63,7 +63,7 @@ pub struct Player<'a> {
     pub control: &'a Arc<Control>,
     /// Where to publish.
     pub publisher: &'a mut Publisher,
-    /// Where to record, before the pacer; `None` for a replay.
+    /// Where to record what is released, before it is published; `None` for a replay.
     pub recorder: Option<&'a mut RecordingWriter>,
     /// Clock stamps to publish.
     pub clock_ticks: Option<ClockTicks>,
@@ -127,9 +127,6 @@ impl Player<'_> {
         let mut is_priming = self.options.prime_until.is_some();
         for batch in incoming {
             let mut batch = batch?;
-            if let Some(recorder) = &mut self.recorder {
-                recorder.write(&batch)?;
-            }
             let mut events = &batch[..];
             if is_priming {
                 events = self.prime(events);
@@ -178,13 +175,7 @@ impl Player<'_> {
             }
             let is_limit = self.options.max_ticks == Some(self.ticks);
             if is_limit || self.pacer.wait(event.recv_ts) == Go::Stop {
-                // What is recorded is published too: a stopped session replays to the same digest.
-                let end = if self.recorder.is_some() {
-                    events.len()
-                } else {
-                    position
-                };
-                self.hand_over(&events[pending..end])?;
+                self.hand_over(&events[pending..position])?;
                 return Ok(Pass::Stopped);
             }
             self.ticks += u64::from(event.as_tick().is_some());
@@ -216,6 +207,11 @@ impl Player<'_> {
     fn hand_over(&mut self, events: &[Event]) -> Result<(), PlayError> {
         if events.is_empty() {
             return Ok(());
+        }
+        // Recorded first: it has the priority over the sinks. Only what is released is recorded, so
+        // that a session that is stopped replays to the same digest.
+        if let Some(recorder) = &mut self.recorder {
+            recorder.write(events)?;
         }
         self.publisher.publish(events)?;
         self.events += events.len() as u64;

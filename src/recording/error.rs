@@ -78,6 +78,16 @@ pub enum RecordingError {
         /// The folder.
         path: PathBuf,
     },
+    /// `--force` would remove what is not a recording.
+    #[error(
+        "{} holds files that are not of a recording: --force replaces recordings only, choose \
+         another output",
+        path.display()
+    )]
+    NotReplaceable {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The writer failed before and takes nothing more.
     #[error("{}: a write failed before, nothing more is accepted", path.display())]
     WriterFailed {

@@ -194,6 +194,8 @@ pub struct Manifest {
     pub digest: String,
     /// BLAKE3 of the contract and product tables in force.
     pub contracts_digest: String,
+    /// BLAKE3 of `contracts.parquet`; empty until it is written.
+    pub contracts_blake3: String,
     /// The calendar in force.
     pub calendar: CalendarCopy,
     /// Received, recorded, dropped.

@@ -266,6 +266,9 @@ impl Recording {
     pub fn reader(&self, filter: EventFilter) -> RecordingReader {
         RecordingReader {
             segments: self.segments.clone(),
+            rows: self.manifest.as_ref().map_or_else(Vec::new, |manifest| {
+                manifest.segments.iter().map(|entry| entry.rows).collect()
+            }),
             filter,
             next_segment: 0,
             segment: None,
@@ -292,6 +295,8 @@ pub struct MissingPart {
 #[derive(Debug)]
 pub struct RecordingReader {
     segments: Vec<PathBuf>,
+    /// Rows of each segment, as far as a manifest says.
+    rows: Vec<u64>,
     filter: EventFilter,
     next_segment: usize,
     segment: Option<SegmentReader>,
@@ -376,7 +381,10 @@ impl RecordingReader {
         self.next_group = 0;
         match SegmentReader::open(path) {
             Ok(segment) => self.segment = Some(segment),
-            Err(error) => self.skip(error, 0)?,
+            Err(error) => {
+                let rows = self.rows.get(self.next_segment - 1);
+                self.skip(error, rows.copied().unwrap_or(0))?;
+            }
         }
         Ok(true)
     }

@@ -64,9 +64,24 @@ impl Write for HashingFile {
     }
 }
 
+/// The file that a segment is written to; removed again unless it got its name.
+struct Temporary {
+    path: PathBuf,
+    sealed: bool,
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.sealed {
+            // The reason why the segment was abandoned is already on its way to the user.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
 /// A segment being written under a temporary name.
 pub(super) struct SegmentWriter {
-    temporary: PathBuf,
+    temporary: Temporary,
     target: PathBuf,
     parquet: SerializedFileWriter<HashingFile>,
     buffer: RowGroupBuffer,
@@ -85,6 +100,10 @@ impl SegmentWriter {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let temporary = target.with_file_name(format!(".{name}.partial"));
         let file = File::create(&temporary).map_err(RecordingError::io(&temporary, "creating"))?;
+        let temporary = Temporary {
+            path: temporary,
+            sealed: false,
+        };
         let sink = HashingFile {
             file: BufWriter::with_capacity(1 << 20, file),
             hasher: blake3::Hasher::new(),
@@ -94,7 +113,7 @@ impl SegmentWriter {
             let properties = Arc::new(writer_properties(metadata)?);
             SerializedFileWriter::new(sink, parquet_schema()?, properties)
         };
-        let parquet = prepare().map_err(RecordingError::parquet(&temporary, "starting"))?;
+        let parquet = prepare().map_err(RecordingError::parquet(&temporary.path, "starting"))?;
         buffer.clear();
         Ok(Self {
             temporary,
@@ -147,7 +166,7 @@ impl SegmentWriter {
             group.close()?;
             Ok(())
         };
-        write().map_err(RecordingError::parquet(&self.temporary, "encoding"))?;
+        write().map_err(RecordingError::parquet(&self.temporary.path, "encoding"))?;
         self.buffer.clear();
         Ok(())
     }
@@ -159,7 +178,7 @@ impl SegmentWriter {
         let sink = self
             .parquet
             .into_inner()
-            .map_err(RecordingError::parquet(&self.temporary, "finishing"))?;
+            .map_err(RecordingError::parquet(&self.temporary.path, "finishing"))?;
         let HashingFile {
             file,
             hasher,
@@ -169,16 +188,12 @@ impl SegmentWriter {
             .into_inner()
             .map_err(std::io::IntoInnerError::into_error)
             .and_then(|file| file.sync_all())
-            .and_then(|()| std::fs::rename(&self.temporary, &self.target));
+            .and_then(|()| std::fs::rename(&self.temporary.path, &self.target));
         sealed.map_err(RecordingError::io(&self.target, "sealing"))?;
+        self.temporary.sealed = true;
         self.info.bytes = bytes;
         self.info.blake3 = hasher.finalize().to_hex().to_string();
         Ok((self.info, self.buffer))
-    }
-
-    /// The file that an abandoned segment leaves behind.
-    pub(super) fn temporary(&self) -> &Path {
-        &self.temporary
     }
 }
 

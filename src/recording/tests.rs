@@ -291,7 +291,11 @@ fn a_folder_with_something_in_it_is_not_written_to() {
             ..options(Rolling::default())
         };
         let refused = RecordingWriter::create(folder.path(), options).unwrap_err();
-        assert!(matches!(refused, RecordingError::OutputExists { .. }));
+        let expected = match overwrite {
+            false => matches!(refused, RecordingError::OutputExists { .. }),
+            true => matches!(refused, RecordingError::NotReplaceable { .. }),
+        };
+        assert!(expected, "{refused}");
     }
 }
 
@@ -399,5 +403,85 @@ fn a_foreign_parquet_file_is_not_a_recording() {
     assert!(
         refused.to_string().contains("manifest.json is missing"),
         "{refused}"
+    );
+}
+
+#[test]
+fn a_recording_that_is_replaced_stays_until_the_new_one_is_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    record(&path, &some_ticks(5), Rolling::default());
+    let overwrite = || RecordingOptions {
+        overwrite: true,
+        ..options(Rolling::default())
+    };
+    let mut abandoned = RecordingWriter::create(&path, overwrite()).unwrap();
+    abandoned.write(&some_ticks(2)).unwrap();
+    drop(abandoned);
+    assert_eq!(
+        Recording::open(&path).unwrap().manifest().unwrap().events,
+        5
+    );
+    // It may even be what the new one is made of.
+    let old = Recording::open(&path).unwrap();
+    let mut writer = RecordingWriter::create(&path, overwrite()).unwrap();
+    writer
+        .write(&read_all(&old, EventFilter::default(), 2)[..3])
+        .unwrap();
+    writer.finish().unwrap();
+    let new = Recording::open(&path).unwrap();
+    assert!(verify(&new, &mut |_| {}).is_intact());
+    assert_eq!(new.manifest().unwrap().events, 3);
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 1, "no temporary folder is left");
+}
+
+#[test]
+fn what_a_failed_writer_left_can_be_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(".part-00000.parquet.partial"), "").unwrap();
+    let options = RecordingOptions {
+        overwrite: true,
+        ..options(Rolling::default())
+    };
+    let writer = RecordingWriter::create(folder.path(), options).unwrap();
+    writer.finish().unwrap();
+    assert!(Recording::open(folder.path()).is_ok());
+}
+
+#[test]
+fn a_contract_table_of_another_recording_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    record(&path, &some_ticks(5), Rolling::default());
+    let other = folder.path().join("other");
+    record(&other, &[], Rolling::default());
+    std::fs::copy(other.join(CONTRACTS_FILE), path.join(CONTRACTS_FILE)).unwrap();
+    let findings = Recording::open(&path).unwrap().damaged_segments();
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert!(findings[0].file.ends_with(CONTRACTS_FILE));
+    std::fs::remove_file(path.join(CONTRACTS_FILE)).unwrap();
+    assert_eq!(Recording::open(&path).unwrap().damaged_segments().len(), 1);
+}
+
+#[test]
+fn an_unfinished_recording_does_not_verify_as_intact() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let options = RecordingOptions {
+        keep_partial: true,
+        ..options(Rolling {
+            max_rows: 10,
+            ..Rolling::default()
+        })
+    };
+    let mut writer = RecordingWriter::create(&path, options).unwrap();
+    writer.write(&some_ticks(25)).unwrap();
+    drop(writer);
+    let report = verify(&Recording::open(&path).unwrap(), &mut |_| {});
+    let problems: Vec<&str> = report.findings.iter().map(|f| f.problem.as_str()).collect();
+    assert!(
+        problems.iter().any(|p| p.starts_with("unfinished")),
+        "{problems:?}"
     );
 }

@@ -75,6 +75,8 @@ pub struct RecordingOptions {
 #[derive(Debug)]
 pub struct RecordingWriter {
     folder: PathBuf,
+    /// The recording whose place this one takes when it is finished; until then it is untouched.
+    replaces: Option<PathBuf>,
     created_folder: bool,
     options: RecordingOptions,
     segment: Option<SegmentWriter>,
@@ -87,6 +89,8 @@ pub struct RecordingWriter {
     day_cache: Option<(i64, chrono::NaiveDate)>,
     dropped: BTreeMap<String, u64>,
     digest: EventDigest,
+    /// BLAKE3 of `contracts.parquet` as it was last written.
+    contracts_blake3: String,
     state: State,
 }
 
@@ -111,16 +115,12 @@ impl RecordingWriter {
     /// # Errors
     /// When there is something in `folder` already (and [`RecordingOptions::overwrite`] is off), or
     /// the file system refuses.
-    pub fn create(folder: &Path, options: RecordingOptions) -> Result<Self> {
-        let existed = folder.exists();
-        if existed {
-            prepare_existing(folder, options.overwrite)?;
-        } else {
-            std::fs::create_dir_all(folder).map_err(RecordingError::io(folder, "creating"))?;
-        }
+    pub fn create(target: &Path, options: RecordingOptions) -> Result<Self> {
+        let place = choose_place(target, options.overwrite)?;
         let writer = Self {
-            folder: folder.to_owned(),
-            created_folder: !existed,
+            folder: place.folder,
+            replaces: place.replaces,
+            created_folder: place.created,
             options,
             segment: None,
             spare: RowGroupBuffer::default(),
@@ -132,11 +132,12 @@ impl RecordingWriter {
             day_cache: None,
             dropped: BTreeMap::new(),
             digest: EventDigest::new(),
+            contracts_blake3: String::new(),
             state: State::Open,
         };
         writer
             .manifest(Status::Recording, String::new())
-            .write(folder)?;
+            .write(&writer.folder)?;
         Ok(writer)
     }
 
@@ -220,6 +221,7 @@ impl RecordingWriter {
             self.segments.push(SegmentEntry::new(file, info));
             if self.options.keep_partial {
                 // What is sealed is listed at once: a killed recorder leaves a readable recording.
+                self.write_contracts()?;
                 self.manifest(Status::Recording, String::new())
                     .write(&self.folder)?;
             }
@@ -250,13 +252,23 @@ impl RecordingWriter {
         }
         self.state = State::Failed;
         self.seal_segment()?;
-        let contracts = self.contracts_in_force();
-        contracts_file::write(&self.folder.join(CONTRACTS_FILE), &contracts)?;
+        self.write_contracts()?;
         let digest = std::mem::take(&mut self.digest).finish();
         let manifest = self.manifest(Status::Complete, digest);
         manifest.write(&self.folder)?;
+        if let Some(target) = &self.replaces {
+            replace(target, &self.folder)?;
+        }
         self.state = State::Finished;
         Ok(manifest)
+    }
+
+    fn write_contracts(&mut self) -> Result<()> {
+        let path = self.folder.join(CONTRACTS_FILE);
+        contracts_file::write(&path, &self.contracts_in_force())?;
+        let bytes = std::fs::read(&path).map_err(RecordingError::io(&path, "reading"))?;
+        self.contracts_blake3 = blake3::hash(&bytes).to_hex().to_string();
+        Ok(())
     }
 
     /// Explicit contracts and what the table says of every instrument seen, by id.
@@ -292,6 +304,7 @@ impl RecordingWriter {
             trading_days: self.trading_days.iter().map(ToString::to_string).collect(),
             digest,
             contracts_digest: self.options.contracts.digest(),
+            contracts_blake3: self.contracts_blake3.clone(),
             calendar: CalendarCopy {
                 digest: calendar.digest(),
                 text: calendar.to_text(),
@@ -318,9 +331,7 @@ impl Drop for RecordingWriter {
             return;
         }
         // Errors are swallowed: the reason why the recording was abandoned is already on its way.
-        if let Some(segment) = self.segment.take() {
-            let _ = std::fs::remove_file(segment.temporary());
-        }
+        self.segment = None;
         if self.options.keep_partial && !self.segments.is_empty() {
             return;
         }
@@ -366,32 +377,92 @@ fn start_segment(
     )
 }
 
-/// Empties a folder that holds a recording, and only then.
-fn prepare_existing(folder: &Path, overwrite: bool) -> Result<()> {
-    let entries = std::fs::read_dir(folder).map_err(RecordingError::io(folder, "listing"))?;
-    let names: Vec<_> = entries
-        .collect::<std::io::Result<Vec<_>>>()
-        .map_err(RecordingError::io(folder, "listing"))?
-        .into_iter()
-        .map(|entry| entry.path())
-        .collect();
-    if names.is_empty() {
-        return Ok(());
-    }
-    if !overwrite || !folder.join(MANIFEST_FILE).is_file() {
-        return Err(RecordingError::OutputExists {
-            path: folder.to_owned(),
+/// Where a new recording is written.
+struct Place {
+    folder: PathBuf,
+    replaces: Option<PathBuf>,
+    created: bool,
+}
+
+/// A new or empty folder is written to directly. A recording that is to be replaced stays as it is
+/// until the new one is finished beside it: it may even be the input.
+fn choose_place(target: &Path, overwrite: bool) -> Result<Place> {
+    if !target.exists() {
+        std::fs::create_dir_all(target).map_err(RecordingError::io(target, "creating"))?;
+        return Ok(Place {
+            folder: target.to_owned(),
+            replaces: None,
+            created: true,
         });
     }
-    for path in names {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let ours = name == MANIFEST_FILE
-            || name == CONTRACTS_FILE
-            || (name.starts_with("part-") && name.ends_with(".parquet"))
-            || name.ends_with(".partial");
-        if ours {
-            std::fs::remove_file(&path).map_err(RecordingError::io(&path, "removing"))?;
-        }
+    let names = names_in(target)?;
+    if names.is_empty() {
+        return Ok(Place {
+            folder: target.to_owned(),
+            replaces: None,
+            created: false,
+        });
     }
-    Ok(())
+    if !overwrite {
+        return Err(RecordingError::OutputExists {
+            path: target.to_owned(),
+        });
+    }
+    if !names.iter().any(|name| name == MANIFEST_FILE) && !names.iter().all(|name| is_ours(name)) {
+        return Err(RecordingError::NotReplaceable {
+            path: target.to_owned(),
+        });
+    }
+    // The absolute path has a parent and a name even when the target is `.`.
+    let target = std::path::absolute(target).map_err(RecordingError::io(target, "finding"))?;
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let parent = target.parent().unwrap_or(Path::new("/"));
+    let folder = tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .tempdir_in(parent)
+        .map_err(RecordingError::io(parent, "making a folder in"))?
+        .keep();
+    make_shared(&folder)?;
+    Ok(Place {
+        folder,
+        replaces: Some(target),
+        created: true,
+    })
+}
+
+/// A temporary folder is private by default; a recording is shared like any other.
+fn make_shared(folder: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
+        .map_err(RecordingError::io(folder, "opening up"))
+}
+
+/// Puts the finished recording in the place of the old one. Files that are not of a recording stay.
+fn replace(target: &Path, finished: &Path) -> Result<()> {
+    for name in names_in(target)?.iter().filter(|name| is_ours(name)) {
+        let path = target.join(name);
+        std::fs::remove_file(&path).map_err(RecordingError::io(&path, "removing"))?;
+    }
+    for name in names_in(finished)? {
+        let path = target.join(&name);
+        std::fs::rename(finished.join(&name), &path)
+            .map_err(RecordingError::io(&path, "moving the new recording to"))?;
+    }
+    std::fs::remove_dir(finished).map_err(RecordingError::io(finished, "removing"))
+}
+
+fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(folder).map_err(RecordingError::io(folder, "listing"))?;
+    entries
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<std::io::Result<_>>()
+        .map_err(RecordingError::io(folder, "listing"))
+}
+
+/// Whether a file of that name belongs to a recording.
+fn is_ours(name: &str) -> bool {
+    name == MANIFEST_FILE
+        || name == CONTRACTS_FILE
+        || (name.starts_with("part-") && name.ends_with(".parquet"))
+        || (name.starts_with(".part-") && name.ends_with(".partial"))
 }
