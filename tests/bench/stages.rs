@@ -6,6 +6,7 @@
 mod plain;
 
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -14,6 +15,11 @@ use tickdeck::contract::ContractTable;
 use tickdeck::encode::{Encoder, PayloadKind, PayloadSource};
 use tickdeck::event::{Event, EventKind, RawTick, Seq, Text};
 use tickdeck::normalize::{Instrument, NormalizedTick, Normalizer, Outcome};
+use tickdeck::recording::{
+    EventDigest, EventFilter, Manifest, Recording, RecordingOptions, RecordingWriter, Rolling,
+    SourceInfo,
+};
+use tickdeck::sink::{Message, StreamDigest};
 use tickdeck::time::UnixNanos;
 
 use plain::Plain;
@@ -224,5 +230,90 @@ fn encode(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(stages, normalize, encode);
+/// A recording of the batch in `folder`, replacing the one that is there.
+fn record(folder: &Path, events: &[Event]) -> Manifest {
+    let options = RecordingOptions {
+        session: "bench".into(),
+        source: SourceInfo::default(),
+        contracts: Arc::new(ContractTable::builtin()),
+        calendar: Arc::new(TradingCalendar::builtin()),
+        rolling: Rolling::default(),
+        overwrite: true,
+        keep_partial: false,
+    };
+    let written = RecordingWriter::create(folder, options).and_then(|mut writer| {
+        writer.write(events)?;
+        writer.finish()
+    });
+    written.unwrap_or_else(|error| panic!("writing {}: {error}", folder.display()))
+}
+
+fn recording(criterion: &mut Criterion) {
+    let events = events();
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"));
+    let folder = folder.unwrap_or_else(|error| panic!("a folder for the recording: {error}"));
+    let mut group = criterion.benchmark_group("recording");
+    group.throughput(Throughput::Elements(TICKS));
+    group.bench_function("write", |bencher| {
+        bencher.iter(|| record(folder.path(), black_box(&events)));
+    });
+    record(folder.path(), &events);
+    let mut batch = Vec::with_capacity(1024);
+    group.bench_function("read", |bencher| {
+        bencher.iter(|| {
+            let opened = Recording::open(folder.path());
+            let opened = opened.unwrap_or_else(|error| panic!("opening: {error}"));
+            let mut reader = opened.reader(EventFilter::default());
+            loop {
+                batch.clear();
+                let read = reader.next_events(&mut batch, 1024);
+                read.unwrap_or_else(|error| panic!("reading: {error}"));
+                if black_box(&batch).is_empty() {
+                    break;
+                }
+            }
+        });
+    });
+    group.finish();
+}
+
+fn digest(criterion: &mut Criterion) {
+    let events = events();
+    let instruments = instruments(&events);
+    let mut encoder = Encoder::new(PayloadKind::Vnpy, PayloadSource::Ctp);
+    let messages: Vec<Message> = normalized(&events, &instruments)
+        .iter()
+        .map(|tick| {
+            let mut payload = Vec::new();
+            encoder.encode(tick, &mut payload);
+            Message {
+                subject: "market.tick.SHFE.rb2601".into(),
+                payload: payload.into(),
+            }
+        })
+        .collect();
+    let mut group = criterion.benchmark_group("digest");
+    group.throughput(Throughput::Elements(TICKS));
+    group.bench_function("stream of payloads", |bencher| {
+        bencher.iter(|| {
+            let mut digest = StreamDigest::new();
+            for message in &messages {
+                digest.update(message);
+            }
+            digest.hex()
+        });
+    });
+    group.bench_function("events", |bencher| {
+        bencher.iter(|| {
+            let mut digest = EventDigest::new();
+            for event in &events {
+                digest.update(event);
+            }
+            digest.finish()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(stages, normalize, encode, recording, digest);
 criterion_main!(stages);

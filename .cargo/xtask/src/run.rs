@@ -35,10 +35,20 @@ pub(crate) fn note(line: &str) {
 }
 
 /// The cargo that runs this.
+///
+/// What cargo told this program about its own package is taken away again: build scripts that watch
+/// those variables (ring's does) would otherwise build again on every change between `cargo xtask`
+/// and plain `cargo`.
 pub(crate) fn cargo() -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(root());
+    let own = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in
+        own.filter(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+    {
+        command.env_remove(name);
+    }
     command
 }
 
