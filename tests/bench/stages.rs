@@ -3,18 +3,26 @@
 //! `cargo bench --bench stages` prints times per batch of [`TICKS`] ticks and ticks per second;
 //! `cargo test --benches` runs every case once.
 
+mod plain;
+
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
 
-use chrono::SecondsFormat;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use serde::Serialize;
 use tickdeck::calendar::TradingCalendar;
 use tickdeck::contract::ContractTable;
 use tickdeck::encode::{Encoder, PayloadKind, PayloadSource};
 use tickdeck::event::{Event, EventKind, RawTick, Seq, Text};
-use tickdeck::normalize::{Flag, Instrument, NormalizedTick, Normalizer, Outcome};
+use tickdeck::normalize::{Instrument, NormalizedTick, Normalizer, Outcome};
+use tickdeck::recording::{
+    EventDigest, EventFilter, Manifest, Recording, RecordingOptions, RecordingWriter, Rolling,
+    SourceInfo,
+};
+use tickdeck::sink::{Message, StreamDigest};
 use tickdeck::time::UnixNanos;
+
+use plain::Plain;
 
 /// Ticks in a batch.
 const TICKS: u64 = 20_000;
@@ -141,152 +149,6 @@ fn normalizer() -> Normalizer {
     )
 }
 
-/// The payload as anybody would write it with serde.
-#[derive(Serialize)]
-struct Plain<'a> {
-    vt_symbol: &'a str,
-    symbol: &'a str,
-    exchange: &'a str,
-    timestamp: String,
-    trading_day: String,
-    action_day: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_price: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_volume: Option<i32>,
-    volume: i32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    turnover: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    open_interest: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    open_price: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    high_price: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    low_price: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pre_close: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pre_settlement_price: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pre_open_interest: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    close_price: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    settlement_price: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    average_price: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_up: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_down: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bid_price_1: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bid_volume_1: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ask_price_1: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ask_volume_1: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bid_price_2: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bid_volume_2: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ask_price_2: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ask_volume_2: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bid_price_3: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bid_volume_3: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ask_price_3: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ask_volume_3: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bid_price_4: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bid_volume_4: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ask_price_4: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ask_volume_4: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bid_price_5: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bid_volume_5: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ask_price_5: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ask_volume_5: Option<i32>,
-    local_time: String,
-    seq: u64,
-    source: &'a str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    flags: Vec<&'a str>,
-}
-
-impl<'a> Plain<'a> {
-    fn of(tick: &'a NormalizedTick<'_>) -> Self {
-        Self {
-            vt_symbol: &tick.instrument.vt_symbol,
-            symbol: &tick.instrument.contract.instrument_id,
-            exchange: tick.instrument.contract.exchange.as_str(),
-            timestamp: tick
-                .exchange_ts
-                .to_shanghai()
-                .to_rfc3339_opts(SecondsFormat::Millis, false),
-            trading_day: tick.trading_day.to_ctp(),
-            action_day: tick.action_day.format("%Y%m%d").to_string(),
-            last_price: tick.last_price,
-            last_volume: tick.last_volume,
-            volume: tick.volume,
-            turnover: tick.turnover,
-            open_interest: tick.open_interest,
-            open_price: tick.open_price,
-            high_price: tick.high_price,
-            low_price: tick.low_price,
-            pre_close: tick.pre_close,
-            pre_settlement_price: tick.pre_settlement_price,
-            pre_open_interest: tick.pre_open_interest,
-            close_price: tick.close_price,
-            settlement_price: tick.settlement_price,
-            average_price: tick.average_price,
-            limit_up: tick.limit_up,
-            limit_down: tick.limit_down,
-            bid_price_1: tick.bids[0].price,
-            bid_volume_1: tick.bids[0].volume,
-            ask_price_1: tick.asks[0].price,
-            ask_volume_1: tick.asks[0].volume,
-            bid_price_2: tick.bids[1].price,
-            bid_volume_2: tick.bids[1].volume,
-            ask_price_2: tick.asks[1].price,
-            ask_volume_2: tick.asks[1].volume,
-            bid_price_3: tick.bids[2].price,
-            bid_volume_3: tick.bids[2].volume,
-            ask_price_3: tick.asks[2].price,
-            ask_volume_3: tick.asks[2].volume,
-            bid_price_4: tick.bids[3].price,
-            bid_volume_4: tick.bids[3].volume,
-            ask_price_4: tick.asks[3].price,
-            ask_volume_4: tick.asks[3].volume,
-            bid_price_5: tick.bids[4].price,
-            bid_volume_5: tick.bids[4].volume,
-            ask_price_5: tick.asks[4].price,
-            ask_volume_5: tick.asks[4].volume,
-            local_time: tick
-                .recv_ts
-                .to_shanghai()
-                .to_rfc3339_opts(SecondsFormat::Nanos, false),
-            seq: tick.seq.0,
-            source: "ctp",
-            flags: tick.flags.iter().map(Flag::as_str).collect(),
-        }
-    }
-}
-
 /// The instruments and, borrowing them, the normalized ticks of the batch.
 fn instruments(events: &[Event]) -> Vec<Instrument> {
     let mut normalizer = normalizer();
@@ -368,5 +230,90 @@ fn encode(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(stages, normalize, encode);
+/// A recording of the batch in `folder`, replacing the one that is there.
+fn record(folder: &Path, events: &[Event]) -> Manifest {
+    let options = RecordingOptions {
+        session: "bench".into(),
+        source: SourceInfo::default(),
+        contracts: Arc::new(ContractTable::builtin()),
+        calendar: Arc::new(TradingCalendar::builtin()),
+        rolling: Rolling::default(),
+        overwrite: true,
+        keep_partial: false,
+    };
+    let written = RecordingWriter::create(folder, options).and_then(|mut writer| {
+        writer.write(events)?;
+        writer.finish()
+    });
+    written.unwrap_or_else(|error| panic!("writing {}: {error}", folder.display()))
+}
+
+fn recording(criterion: &mut Criterion) {
+    let events = events();
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"));
+    let folder = folder.unwrap_or_else(|error| panic!("a folder for the recording: {error}"));
+    let mut group = criterion.benchmark_group("recording");
+    group.throughput(Throughput::Elements(TICKS));
+    group.bench_function("write", |bencher| {
+        bencher.iter(|| record(folder.path(), black_box(&events)));
+    });
+    record(folder.path(), &events);
+    let mut batch = Vec::with_capacity(1024);
+    group.bench_function("read", |bencher| {
+        bencher.iter(|| {
+            let opened = Recording::open(folder.path());
+            let opened = opened.unwrap_or_else(|error| panic!("opening: {error}"));
+            let mut reader = opened.reader(EventFilter::default());
+            loop {
+                batch.clear();
+                let read = reader.next_events(&mut batch, 1024);
+                read.unwrap_or_else(|error| panic!("reading: {error}"));
+                if black_box(&batch).is_empty() {
+                    break;
+                }
+            }
+        });
+    });
+    group.finish();
+}
+
+fn digest(criterion: &mut Criterion) {
+    let events = events();
+    let instruments = instruments(&events);
+    let mut encoder = Encoder::new(PayloadKind::Vnpy, PayloadSource::Ctp);
+    let messages: Vec<Message> = normalized(&events, &instruments)
+        .iter()
+        .map(|tick| {
+            let mut payload = Vec::new();
+            encoder.encode(tick, &mut payload);
+            Message {
+                subject: "market.tick.SHFE.rb2601".into(),
+                payload: payload.into(),
+            }
+        })
+        .collect();
+    let mut group = criterion.benchmark_group("digest");
+    group.throughput(Throughput::Elements(TICKS));
+    group.bench_function("stream of payloads", |bencher| {
+        bencher.iter(|| {
+            let mut digest = StreamDigest::new();
+            for message in &messages {
+                digest.update(message);
+            }
+            digest.hex()
+        });
+    });
+    group.bench_function("events", |bencher| {
+        bencher.iter(|| {
+            let mut digest = EventDigest::new();
+            for event in &events {
+                digest.update(event);
+            }
+            digest.finish()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(stages, normalize, encode, recording, digest);
 criterion_main!(stages);

@@ -1,56 +1,126 @@
 //! `cargo xtask bench`: one table of ratios, each measured side by side in one run.
 //!
 //! Absolute figures belong to a machine; a ratio of two cases that took turns in the same minute
-//! belongs to the code. The benches print a row as a line `ROW name | figure | ratio | bar`; every
-//! other line of theirs is progress.
+//! belongs to the code. The bench program prints a row as a line
+//! `ROW name | figures | value | bar | verdict` and what the rows belong to as `FACT …`; every other
+//! line of it is progress.
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use crate::nats_server;
-use crate::run::{cargo, note, say};
+use crate::run::{cargo, note, run as run_to_end, say, succeeds, tools};
 
 /// Columns of the table.
-const HEAD: [&str; 4] = ["what", "measured", "ratio", "bar"];
+const HEAD: [&str; 5] = ["what", "measured", "value", "bar", ""];
 
-/// Runs the benches and prints their rows as one table.
+/// Runs the bench program and prints its rows as one table.
+///
+/// # Errors
+/// When it cannot run, or when a row of the full run misses its bar.
 pub(crate) fn run(quick: bool) -> Result<()> {
     let server = nats_server::provide()?;
     let mut command = cargo();
-    command.args(["bench", "--package", "tickdeck"]);
+    command.args(["bench", "--package", "tickdeck", "--bench", "table"]);
     command.env("TICKDECK_NATS_SERVER", server);
+    match python() {
+        Ok(python) => {
+            command.env("TICKDECK_BENCH_PYTHON", python);
+        }
+        Err(error) => note(&format!("SKIPPED the Python loop: {error:#}")),
+    }
     if quick {
-        // For the rows and for criterion, which then runs every case once.
-        command
-            .env("TICKDECK_BENCH_QUICK", "1")
-            .args(["--", "--test"]);
+        command.env("TICKDECK_BENCH_QUICK", "1");
     }
     let mut bench = command
         .stdout(Stdio::piped())
         .spawn()
         .context("starting `cargo bench`")?;
     let output = bench.stdout.take().context("cargo bench has no output")?;
-    let mut rows = Vec::new();
+    let (mut rows, mut facts) = (Vec::new(), machine());
     for line in BufReader::new(output).lines() {
         let line = line?;
-        match row(&line) {
-            Some(row) => rows.push(row),
-            None => note(&line),
+        note(&line);
+        match (row(&line), line.strip_prefix("FACT ")) {
+            (Some(row), _) => rows.push(row),
+            (None, Some(fact)) => facts.push(fact.to_owned()),
+            (None, None) => {}
         }
     }
     let status = bench.wait()?;
-    if !status.success() {
-        bail!("cargo bench failed with {status}");
+    for line in facts.iter().chain(&[String::new()]) {
+        say(line);
     }
     for line in table(&rows) {
         say(&line);
     }
+    if !status.success() {
+        bail!("cargo bench failed with {status}");
+    }
+    let missed = rows.iter().filter(|row| row[4] == "FAIL").count();
+    if missed > 0 && !quick {
+        bail!("{missed} bars are missed");
+    }
     Ok(())
 }
 
-type Row = [String; 4];
+/// A Python with nats-py, in a virtual environment of its own.
+fn python() -> Result<PathBuf> {
+    let folder = tools().join("python");
+    let python = folder.join("bin/python");
+    let works = |python: &PathBuf| {
+        let python = python.to_str().unwrap_or_default();
+        succeeds(python, &["-c", "import nats"])
+    };
+    if !works(&python) {
+        run_to_end(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "nats-py"]);
+        run_to_end(pip.stdout(std::io::stderr()))?;
+    }
+    Ok(python)
+}
+
+/// What the figures belong to.
+fn machine() -> Vec<String> {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
+        .map_or("unknown", |(_, model)| model.trim());
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    vec![
+        format!(
+            "machine: {model}, {cores} cores, load before {}",
+            load.trim()
+        ),
+        format!(
+            "build: {}, release profile",
+            output("rustc", &["--version"])
+        ),
+        format!(
+            "source: {}",
+            output("git", &["describe", "--always", "--dirty", "--abbrev=12"])
+        ),
+    ]
+}
+
+fn output(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(args)
+        .current_dir(crate::run::root())
+        .output();
+    output.map_or_else(
+        |_| "unknown".into(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    )
+}
+
+type Row = [String; 5];
 
 fn row(line: &str) -> Option<Row> {
     let mut cells = line.strip_prefix("ROW ")?.split('|').map(str::trim);
@@ -94,16 +164,16 @@ mod tests {
     fn rows_become_an_aligned_table_and_other_lines_do_not() {
         assert_eq!(row("Benchmarking encode: Warming up"), None);
         let rows = [
-            row("ROW encode / serde_json | 224 ns | 0.27 | <= 0.33").unwrap(),
+            row("ROW encode / serde_json | 224 ns | 0.27 | <= 0.33 | pass").unwrap(),
             row("ROW nats | 900 k/s").unwrap(),
         ];
         assert_eq!(
             table(&rows),
             [
-                "| what                | measured | ratio | bar     |",
-                "| ------------------- | -------- | ----- | ------- |",
-                "| encode / serde_json | 224 ns   | 0.27  | <= 0.33 |",
-                "| nats                | 900 k/s  |       |         |",
+                "| what                | measured | value | bar     |      |",
+                "| ------------------- | -------- | ----- | ------- | ---- |",
+                "| encode / serde_json | 224 ns   | 0.27  | <= 0.33 | pass |",
+                "| nats                | 900 k/s  |       |         |      |",
             ]
         );
     }

@@ -38,17 +38,19 @@ pub(crate) fn note(line: &str) {
 }
 
 /// The cargo that runs this.
+///
+/// What cargo told this program about its own package is taken away again: build scripts that watch
+/// those variables (ring's does) would otherwise build again on every change between `cargo xtask`
+/// and plain `cargo`.
 pub(crate) fn cargo() -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(root());
-    // `cargo run` describes this package to us. Some build scripts (that of `ring`) watch these
-    // variables and would build half of the tree again, here and then for the next plain cargo.
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy();
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&*name);
-        }
+    let own = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in
+        own.filter(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+    {
+        command.env_remove(name);
     }
     command
 }
