@@ -89,7 +89,13 @@ fn summary_text(summary: &Summary) -> String {
     let achieved = summary
         .rate_achieved
         .map_or(String::new(), |rate| format!(", achieved {rate:.3}"));
-    lines.push(("rate", format!("asked {}{achieved}", summary.rate_asked)));
+    lines.push((
+        "rate",
+        format!(
+            "asked {}{achieved} (recorded time per real time)",
+            summary.rate_asked
+        ),
+    ));
     if let Some(lateness) = summary.lateness_ms {
         lines.push((
             "lateness",
@@ -99,11 +105,25 @@ fn summary_text(summary: &Summary) -> String {
             ),
         ));
     }
-    lines.push(("elapsed", format!("{:.3} s", summary.elapsed_s)));
+    lines.push((
+        "elapsed",
+        format!("{:.3} s{}", summary.elapsed_s, throughput(summary)),
+    ));
     lines
         .into_iter()
         .map(|(name, value)| format!("{name:<10} {value}\n"))
         .collect()
+}
+
+/// Ticks per second of real time, where there was enough time to tell.
+fn throughput(summary: &Summary) -> String {
+    if summary.elapsed_s < 0.001 {
+        return String::new();
+    }
+    // Below 2^53 ticks the conversion is exact.
+    #[expect(clippy::cast_precision_loss, reason = "a measurement, see above")]
+    let per_second = summary.received as f64 / summary.elapsed_s;
+    format!(", {per_second:.0} ticks/s")
 }
 
 /// What `replay --dry-run` would do.

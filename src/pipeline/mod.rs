@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  source thread            playing thread                                    sink threads
-//!  next_batch() ─bounded──> [recorder] -> pacer -> normalizer -> encoder ──> sinks (bounded)
+//!  next_batch() ─bounded──> pacer -> [recorder] -> normalizer -> encoder ──> sinks (bounded)
 //!       ^────────── buffers ──────┘                        └─> digest, ledger
 //! ```
 //!
