@@ -93,6 +93,18 @@ fn slices_put_together_again_are_the_whole() {
 }
 
 #[test]
+fn what_a_dump_does_not_record_is_not_published() {
+    let folder = Folder::new();
+    let csv =
+        crate::support::recordings::repository("fixtures/dialects/vnpy_legacy_RM705_20170320.csv");
+    let published = stream(&import(&csv, "", &folder, "rec"), "");
+    assert_eq!(published.lines().count(), 3);
+    for key in ["turnover", "open_interest", "average_price"] {
+        assert!(!published.contains(key), "{key}: {published}");
+    }
+}
+
+#[test]
 fn recordings_of_different_origin_are_not_mixed() {
     let folder = Folder::new();
     let csv = crate::support::recordings::repository(
