@@ -1,9 +1,11 @@
 //! What verbs read: recordings, the tables in force, and the selection of events.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
+use chrono::{Datelike as _, NaiveDate};
 
 use super::args::{NormalizeArgs, SelectArgs};
 use super::outcome::UsageError;
@@ -117,6 +119,12 @@ impl Inputs {
             ))
             .into()),
         }
+    }
+
+    /// The trading days that the manifests name.
+    fn recorded_days(&self) -> impl Iterator<Item = NaiveDate> {
+        let manifests = self.recordings.iter().filter_map(Recording::manifest);
+        manifests.flat_map(|manifest| days_of(&manifest.trading_days))
     }
 
     /// Upper bound of the events that will come.
@@ -254,6 +262,28 @@ pub(super) fn calendar(
     Ok(own.unwrap_or_else(TradingCalendar::builtin))
 }
 
+/// The days of a manifest's list; what is no date is left to `verify`.
+pub(super) fn days_of(days: &[String]) -> impl Iterator<Item = NaiveDate> {
+    days.iter().filter_map(|day| day.parse().ok())
+}
+
+/// Says for each year of `days` that the calendar only guesses it.
+pub(super) fn warn_not_covered(
+    calendar: &TradingCalendar,
+    days: impl IntoIterator<Item = NaiveDate>,
+) {
+    let guessed = days.into_iter().filter(|day| !calendar.covers(*day));
+    let years: BTreeSet<i32> = guessed.map(|day| day.year()).collect();
+    for year in years {
+        tracing::warn!(
+            event = "calendar_not_covered",
+            year,
+            "the calendar does not cover the year: weekdays count as trading days; generate, \
+             import, record and replay take --calendar FILE"
+        );
+    }
+}
+
 /// The events that `select` names.
 pub(super) struct Selection {
     pub(super) filter: EventFilter,
@@ -268,6 +298,7 @@ impl Selection {
         inputs: &Inputs,
         reference: &Reference,
     ) -> anyhow::Result<Self> {
+        warn_not_covered(&reference.calendar, inputs.recorded_days());
         let first = || -> anyhow::Result<UnixNanos> { Ok(inputs.start()?.unwrap_or_default()) };
         let day = || inputs.trading_day(&reference.calendar);
         let Window { start, end } = Window::of(select, first, day, &reference.calendar)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::inputs::Reference;
+use super::inputs::{Reference, warn_not_covered};
 use super::outcome::UsageError;
 use crate::calendar::TradingCalendar;
 use crate::contract::ContractTable;
@@ -13,6 +13,8 @@ pub(super) fn open(
     options: SyntheticOptions,
     calendar: &TradingCalendar,
 ) -> anyhow::Result<SyntheticSource> {
+    // The profiles' own days are covered.
+    warn_not_covered(calendar, options.trading_day.map(|day| day.0));
     SyntheticSource::open(options, calendar)
         .map_err(|error| UsageError::caused_by("the synthetic market cannot be made", error).into())
 }
