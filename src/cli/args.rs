@@ -208,6 +208,9 @@ pub struct ImportArgs {
     /// Trading calendar file instead of the built-in one
     #[arg(long, value_name = "FILE")]
     pub calendar: Option<PathBuf>,
+    /// Contract file (CSV), kept in the recording
+    #[arg(long, value_name = "FILE")]
+    pub contracts: Option<PathBuf>,
     /// Where the recording goes.
     #[command(flatten)]
     pub output: OutputArgs,

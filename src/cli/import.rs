@@ -21,6 +21,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
     context.handle_signals()?;
     let normalize = NormalizeArgs {
         calendar: args.calendar.clone(),
+        contracts: args.contracts.clone(),
         ..NormalizeArgs::default()
     };
     let reference = Reference::new(&normalize, &[])?;

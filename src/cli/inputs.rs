@@ -11,7 +11,7 @@ use super::args::{NormalizeArgs, SelectArgs};
 use super::outcome::UsageError;
 use super::select::{SymbolGlobs, Window};
 use crate::calendar::TradingCalendar;
-use crate::contract::{ContractTable, ProductTable, read_contract_file};
+use crate::contract::{ContractTable, ProductTable, parse_vt_symbols, read_contract_file};
 use crate::encode::PayloadSource;
 use crate::event::InstrumentId;
 use crate::recording::{EventFilter, Finding, MissingPart, Recording, RecordingError, Status};
@@ -215,11 +215,40 @@ impl Reference {
                 .map_err(|error| UsageError::caused_by("--contracts cannot be used", error))?;
             contracts.extend(file);
         }
+        if let Some(list) = &args.ctp_symbol {
+            name_exchanges(&mut contracts, list)?;
+        }
         Ok(Self {
             contracts: Arc::new(contracts),
             calendar: Arc::new(calendar(args.calendar.as_deref(), recordings)?),
         })
     }
+}
+
+/// What the user says of an exchange is taken, and told where the tables know better. An empty list
+/// counts as none: that is how an environment variable is unset.
+fn name_exchanges(contracts: &mut ContractTable, list: &str) -> anyhow::Result<()> {
+    if list.trim().is_empty() {
+        return Ok(());
+    }
+    let symbols = parse_vt_symbols(list).map_err(|error| {
+        UsageError::caused_by("--ctp-symbol (CTP_SYMBOL) cannot be used", error)
+    })?;
+    for (instrument, exchange) in symbols {
+        let (contract, conflict) = contracts.contract_of(&instrument, exchange);
+        if let Some(conflict) = conflict {
+            tracing::warn!(
+                event = "exchange_conflict",
+                instrument,
+                given = conflict.given.as_str(),
+                known = conflict.known.as_str(),
+                "--ctp-symbol (CTP_SYMBOL) names another exchange than the contract tables: it is \
+                 taken, and what the tables know of the contract is not"
+            );
+        }
+        contracts.extend([contract]);
+    }
+    Ok(())
 }
 
 fn read_products(path: &Path) -> anyhow::Result<ProductTable> {

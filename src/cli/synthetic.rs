@@ -19,10 +19,11 @@ pub(super) fn open(
         .map_err(|error| UsageError::caused_by("the synthetic market cannot be made", error).into())
 }
 
-/// The tables in force with the market's own contracts in them.
+/// The tables in force with the market's own contracts in them; what the user gave goes before.
 pub(super) fn reference_of(source: &SyntheticSource, reference: Reference) -> Reference {
     let mut contracts = ContractTable::clone(&reference.contracts);
     contracts.extend(source.contracts());
+    contracts.extend(reference.contracts.explicit().cloned());
     Reference {
         contracts: Arc::new(contracts),
         ..reference

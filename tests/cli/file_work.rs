@@ -104,6 +104,23 @@ fn what_a_dump_does_not_record_is_not_published() {
     }
 }
 
+/// The dump's product is in no table.
+#[test]
+fn an_imported_contract_file_is_kept_in_the_recording() {
+    let folder = Folder::new();
+    let csv = crate::support::recordings::repository("fixtures/dialects/zz1801_20171113.csv");
+    let unknown = replay_of(&import(&csv, "", &folder, "unknown"));
+    assert!(unknown.stdout.contains("unknown_exchange"), "{unknown:?}");
+    let contracts = folder.join("contracts.csv");
+    std::fs::write(&contracts, "instrument_id,exchange\nzz1801,DCE\n").unwrap();
+    let words = format!("--contracts {}", contracts.display());
+    let recording = import(&csv, &words, &folder, "known");
+    std::fs::remove_file(&contracts).unwrap();
+    let published = stream(&recording, "");
+    assert_eq!(published.lines().count(), 5);
+    assert!(published.contains("\"zz1801.DCE\""), "{published}");
+}
+
 #[test]
 fn a_closed_day_is_bad_usage_and_a_year_without_calendar_is_told() {
     let folder = Folder::new();
