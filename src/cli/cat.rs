@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::Context;
 use super::args::{CatArgs, NormalizeArgs};
-use super::inputs::{Inputs, Reference, Selection};
+use super::inputs::{Inputs, Reference, Selection, warn_nothing_selected};
 use super::outcome::{Outcome, stdout};
 use crate::event::{Event, EventKind, RawTick};
 use crate::export::jsonl::JsonlWriter;
@@ -27,6 +27,7 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
     if json.is_none() {
         print_header(&mut out)?;
     }
+    let mut ticks = 0;
     let mut batch = Vec::with_capacity(BATCH_EVENTS);
     loop {
         batch.clear();
@@ -34,6 +35,7 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
         if batch.is_empty() {
             break;
         }
+        ticks += batch.iter().filter_map(Event::as_tick).count() as u64;
         match &mut json {
             Some(json) => json.write(&batch)?,
             None => batch
@@ -45,6 +47,7 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
         json.finish()?.flush()?;
     }
     out.flush()?;
+    warn_nothing_selected(&args.select, ticks);
     Ok(Outcome::Done)
 }
 

@@ -362,6 +362,22 @@ fn instruments(
     })))
 }
 
+/// Says that `--symbols` and `--exchange` matched none of the `ticks` that came: a slip more often
+/// than not.
+pub(super) fn warn_nothing_selected(select: &SelectArgs, ticks: u64) {
+    let chosen = !select.symbols.is_empty() || !select.exchange.is_empty();
+    if ticks > 0 || !chosen || select.count == Some(0) {
+        return;
+    }
+    let exchanges: Vec<&str> = select.exchange.iter().map(|e| e.as_str()).collect();
+    tracing::warn!(
+        event = "nothing_selected",
+        symbols = select.symbols.join(","),
+        exchanges = exchanges.join(","),
+        "no tick is of these instruments and exchanges in the chosen time"
+    );
+}
+
 /// Refuses what is damaged, with every finding.
 pub(super) fn refuse_damage(findings: &[Finding]) -> anyhow::Result<()> {
     let Some(first) = findings.first() else {

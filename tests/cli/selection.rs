@@ -161,6 +161,33 @@ fn ctp_symbol_names_the_exchange_of_an_instrument() {
     }
 }
 
+#[test]
+fn a_selection_of_no_tick_is_told() {
+    let folder = Folder::new();
+    let cut = folder.join("cut");
+    let slice = format!("--force -o {}", cut.display());
+    for (verb, more) in [("cat", ""), ("slice", slice.as_str())] {
+        let told = |words: &str| {
+            let mut command = tickdeck([verb.as_ref(), quick().as_os_str()]);
+            command.args(words.split_whitespace().map(OsStr::new));
+            command.args(more.split_whitespace().map(OsStr::new));
+            let stderr = finish(command).done().stderr;
+            let mut lines = stderr
+                .lines()
+                .filter(|line| line.contains("nothing_selected"));
+            lines.next().map(str::to_owned)
+        };
+        let line = told("--symbols nosuch,RB* --exchange DCE").unwrap();
+        assert!(
+            line.contains("nosuch,RB*") && line.contains("DCE"),
+            "{line}"
+        );
+        for words in ["", "--symbols rb*", "--symbols nosuch -n 0"] {
+            assert_eq!(told(words), None, "{verb} {words}");
+        }
+    }
+}
+
 /// Selecting an instrument shows what the whole replay says of it: its state is its own.
 #[test]
 fn an_instrument_alone_has_the_payloads_it_has_among_all() {
