@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::Context;
 use super::args::{CatArgs, NormalizeArgs};
-use super::inputs::{Inputs, Reference, Selection, warn_nothing_selected};
+use super::inputs::{Inputs, Reference, Selection, refuse_damage, warn_nothing_selected};
 use super::outcome::{Outcome, stdout};
 use crate::event::{Event, EventKind, RawTick};
 use crate::export::jsonl::JsonlWriter;
@@ -16,6 +16,7 @@ const BATCH_EVENTS: usize = 512;
 /// Runs the verb.
 pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> {
     let inputs = Inputs::open(&args.recordings, false)?;
+    refuse_damage(&inputs.damage())?;
     let reference = Reference::new(&NormalizeArgs::default(), &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
     let mut source = inputs.source(&selection.filter, None);
