@@ -176,6 +176,9 @@ pub struct GenerateArgs {
     /// Trading day of the session, YYYY-MM-DD [default: the profile's]
     #[arg(long, value_name = "DAY", value_parser = values::parse_trading_day)]
     pub trading_day: Option<TradingDay>,
+    /// Trading calendar file instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub calendar: Option<PathBuf>,
     /// Where the recording goes.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -205,6 +208,9 @@ pub struct ImportArgs {
     /// Trading calendar file instead of the built-in one
     #[arg(long, value_name = "FILE")]
     pub calendar: Option<PathBuf>,
+    /// Contract file (CSV), kept in the recording
+    #[arg(long, value_name = "FILE")]
+    pub contracts: Option<PathBuf>,
     /// Where the recording goes.
     #[command(flatten)]
     pub output: OutputArgs,

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::Context;
 use super::args::{CatArgs, NormalizeArgs};
-use super::inputs::{Inputs, Reference, Selection};
+use super::inputs::{Inputs, Reference, Selection, refuse_damage, warn_nothing_selected};
 use super::outcome::{Outcome, stdout};
 use crate::event::{Event, EventKind, RawTick};
 use crate::export::jsonl::JsonlWriter;
@@ -16,6 +16,7 @@ const BATCH_EVENTS: usize = 512;
 /// Runs the verb.
 pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> {
     let inputs = Inputs::open(&args.recordings, false)?;
+    refuse_damage(&inputs.damage())?;
     let reference = Reference::new(&NormalizeArgs::default(), &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
     let mut source = inputs.source(&selection.filter, None);
@@ -27,6 +28,7 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
     if json.is_none() {
         print_header(&mut out)?;
     }
+    let mut ticks = 0;
     let mut batch = Vec::with_capacity(BATCH_EVENTS);
     loop {
         batch.clear();
@@ -34,6 +36,7 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
         if batch.is_empty() {
             break;
         }
+        ticks += batch.iter().filter_map(Event::as_tick).count() as u64;
         match &mut json {
             Some(json) => json.write(&batch)?,
             None => batch
@@ -45,6 +48,7 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
         json.finish()?.flush()?;
     }
     out.flush()?;
+    warn_nothing_selected(&args.select, ticks);
     Ok(Outcome::Done)
 }
 

@@ -12,7 +12,11 @@ use crate::source::{SyntheticOptions, SyntheticSource};
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &GenerateArgs) -> anyhow::Result<Outcome> {
     context.handle_signals()?;
-    let reference = Reference::new(&NormalizeArgs::default(), &[])?;
+    let normalize = NormalizeArgs {
+        calendar: args.calendar.clone(),
+        ..NormalizeArgs::default()
+    };
+    let reference = Reference::new(&normalize, &[])?;
     let options = SyntheticOptions {
         profile: args.profile,
         seed: args.seed,

@@ -4,12 +4,14 @@ use std::io::Write as _;
 
 use super::Context;
 use super::args::{ImportArgs, NormalizeArgs};
-use super::inputs::Reference;
+use super::inputs::{Reference, days_of, warn_not_covered};
 use super::outcome::{Outcome, UsageError, stdout};
 use super::outputs::{copy, recording_options, session_of};
 use super::render::print_made;
+use crate::calendar::TradingCalendar;
 use crate::import::{Dialect, ImportOptions, ImportSource};
 use crate::recording::{RecordingWriter, SourceInfo};
+use crate::time::TradingDay;
 
 /// Bad rows that are printed; the rest is counted.
 const BAD_ROWS_SHOWN: usize = 5;
@@ -19,9 +21,11 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
     context.handle_signals()?;
     let normalize = NormalizeArgs {
         calendar: args.calendar.clone(),
+        contracts: args.contracts.clone(),
         ..NormalizeArgs::default()
     };
     let reference = Reference::new(&normalize, &[])?;
+    check_trading_day(args.trading_day, &reference.calendar)?;
     let options = ImportOptions {
         dialect: dialect(args)?,
         trading_day: args.trading_day,
@@ -41,6 +45,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
         recording_options(&args.output, &args.roll, &reference, session, info),
     )?;
     let manifest = copy(context, "import", None, &mut source, writer)?;
+    warn_not_covered(&reference.calendar, days_of(&manifest.trading_days));
     print_made(&args.output.output, &manifest)?;
     let report = source.report();
     if report.skipped() == 0 {
@@ -57,6 +62,18 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
     }
     out.flush()?;
     Ok(Outcome::Lossy)
+}
+
+/// A day on which the exchanges are closed is a slip.
+fn check_trading_day(day: Option<TradingDay>, calendar: &TradingCalendar) -> anyhow::Result<()> {
+    let Some(day) = day.filter(|day| !calendar.is_trading_day(day.0)) else {
+        return Ok(());
+    };
+    let next = calendar.next_trading_day(day.0);
+    Err(UsageError::new(format!(
+        "--trading-day {day} is not a trading day; the next one is {next}"
+    ))
+    .into())
 }
 
 fn dialect(args: &ImportArgs) -> anyhow::Result<Option<Dialect>> {

@@ -13,7 +13,7 @@ use super::outcome::{Outcome, stdout};
 use super::render::{bytes, grouped};
 use crate::event::EventKind;
 use crate::normalize::{Normalizer, Outcome as NormalizeOutcome};
-use crate::recording::{EventFilter, FormatVersion, Manifest, Recording, Status, verify};
+use crate::recording::{EventFilter, Finding, FormatVersion, Manifest, Recording, Status, verify};
 use crate::time::UnixNanos;
 
 /// Events read at a time.
@@ -40,6 +40,8 @@ struct Info {
     rejected: BTreeMap<&'static str, u64>,
     recv_ts: String,
     detail: String,
+    /// What is not as it was written.
+    findings: Vec<Finding>,
 }
 
 /// Runs the verb.
@@ -66,7 +68,12 @@ pub(super) fn run(context: &Context, args: &InfoArgs) -> anyhow::Result<Outcome>
         }
     }
     out.flush()?;
-    Ok(Outcome::Done)
+    let damaged = infos.iter().any(|info| !info.findings.is_empty());
+    Ok(if damaged {
+        Outcome::Difference
+    } else {
+        Outcome::Done
+    })
 }
 
 fn info(context: &Context, recording: &Recording) -> anyhow::Result<Info> {
@@ -88,13 +95,13 @@ fn info(context: &Context, recording: &Recording) -> anyhow::Result<Info> {
 }
 
 fn of_manifest(recording: &Recording, manifest: &Manifest) -> Info {
-    let damaged = !recording.damaged_segments().is_empty();
+    let findings = recording.damaged_segments();
     Info {
         session: manifest.session.clone(),
-        status: if damaged {
-            Status::Damaged
-        } else {
+        status: if findings.is_empty() {
             manifest.status
+        } else {
+            Status::Damaged
         },
         format_version: manifest.format_version,
         source: manifest.source.kind.clone(),
@@ -111,6 +118,7 @@ fn of_manifest(recording: &Recording, manifest: &Manifest) -> Info {
         rejected: BTreeMap::new(),
         recv_ts: String::new(),
         detail: String::new(),
+        findings,
     }
 }
 
@@ -155,6 +163,7 @@ fn of_segment(recording: &Recording) -> anyhow::Result<Info> {
         rejected: BTreeMap::new(),
         recv_ts: String::new(),
         detail: String::new(),
+        findings: report.findings,
     })
 }
 
@@ -251,6 +260,10 @@ fn text(info: &Info) -> String {
     }
     for (reason, count) in &info.rejected {
         lines.push(("rejected", format!("{} {reason}", grouped(*count))));
+    }
+    for finding in &info.findings {
+        let file = finding.file.display();
+        lines.push(("damage", format!("{file}: {}", finding.problem)));
     }
     lines
         .into_iter()

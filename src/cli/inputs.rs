@@ -1,15 +1,17 @@
 //! What verbs read: recordings, the tables in force, and the selection of events.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
+use chrono::{Datelike as _, NaiveDate};
 
 use super::args::{NormalizeArgs, SelectArgs};
 use super::outcome::UsageError;
 use super::select::{SymbolGlobs, Window};
 use crate::calendar::TradingCalendar;
-use crate::contract::{ContractTable, ProductTable, read_contract_file};
+use crate::contract::{ContractTable, ProductTable, parse_vt_symbols, read_contract_file};
 use crate::encode::PayloadSource;
 use crate::event::InstrumentId;
 use crate::recording::{EventFilter, Finding, MissingPart, Recording, RecordingError, Status};
@@ -127,6 +129,12 @@ impl Inputs {
         }
     }
 
+    /// The trading days that the manifests name.
+    fn recorded_days(&self) -> impl Iterator<Item = NaiveDate> {
+        let manifests = self.recordings.iter().filter_map(Recording::manifest);
+        manifests.flat_map(|manifest| days_of(&manifest.trading_days))
+    }
+
     /// Upper bound of the events that will come.
     pub(super) fn estimate(&self, filter: &EventFilter) -> Option<u64> {
         self.recordings
@@ -215,11 +223,40 @@ impl Reference {
                 .map_err(|error| UsageError::caused_by("--contracts cannot be used", error))?;
             contracts.extend(file);
         }
+        if let Some(list) = &args.ctp_symbol {
+            name_exchanges(&mut contracts, list)?;
+        }
         Ok(Self {
             contracts: Arc::new(contracts),
             calendar: Arc::new(calendar(args.calendar.as_deref(), recordings)?),
         })
     }
+}
+
+/// What the user says of an exchange is taken, and told where the tables know better. An empty list
+/// counts as none: that is how an environment variable is unset.
+fn name_exchanges(contracts: &mut ContractTable, list: &str) -> anyhow::Result<()> {
+    if list.trim().is_empty() {
+        return Ok(());
+    }
+    let symbols = parse_vt_symbols(list).map_err(|error| {
+        UsageError::caused_by("--ctp-symbol (CTP_SYMBOL) cannot be used", error)
+    })?;
+    for (instrument, exchange) in symbols {
+        let (contract, conflict) = contracts.contract_of(&instrument, exchange);
+        if let Some(conflict) = conflict {
+            tracing::warn!(
+                event = "exchange_conflict",
+                instrument,
+                given = conflict.given.as_str(),
+                known = conflict.known.as_str(),
+                "--ctp-symbol (CTP_SYMBOL) names another exchange than the contract tables: it is \
+                 taken, and what the tables know of the contract is not"
+            );
+        }
+        contracts.extend([contract]);
+    }
+    Ok(())
 }
 
 fn read_products(path: &Path) -> anyhow::Result<ProductTable> {
@@ -262,6 +299,28 @@ pub(super) fn calendar(
     Ok(own.unwrap_or_else(TradingCalendar::builtin))
 }
 
+/// The days of a manifest's list; what is no date is left to `verify`.
+pub(super) fn days_of(days: &[String]) -> impl Iterator<Item = NaiveDate> {
+    days.iter().filter_map(|day| day.parse().ok())
+}
+
+/// Says for each year of `days` that the calendar only guesses it.
+pub(super) fn warn_not_covered(
+    calendar: &TradingCalendar,
+    days: impl IntoIterator<Item = NaiveDate>,
+) {
+    let guessed = days.into_iter().filter(|day| !calendar.covers(*day));
+    let years: BTreeSet<i32> = guessed.map(|day| day.year()).collect();
+    for year in years {
+        tracing::warn!(
+            event = "calendar_not_covered",
+            year,
+            "the calendar does not cover the year: weekdays count as trading days; generate, \
+             import, record and replay take --calendar FILE"
+        );
+    }
+}
+
 /// The events that `select` names.
 pub(super) struct Selection {
     pub(super) filter: EventFilter,
@@ -276,6 +335,7 @@ impl Selection {
         inputs: &Inputs,
         reference: &Reference,
     ) -> anyhow::Result<Self> {
+        warn_not_covered(&reference.calendar, inputs.recorded_days());
         let first = || -> anyhow::Result<UnixNanos> { Ok(inputs.start()?.unwrap_or_default()) };
         let day = || inputs.trading_day(&reference.calendar);
         let Window { start, end } = Window::of(select, first, day, &reference.calendar)?;
@@ -308,6 +368,22 @@ fn instruments(
             exchanges.is_empty() || exchange.is_some_and(|exchange| exchanges.contains(&exchange));
         exchange_wanted && globs.matches(id.as_bytes(), exchange)
     })))
+}
+
+/// Says that `--symbols` and `--exchange` matched none of the `ticks` that came: a slip more often
+/// than not.
+pub(super) fn warn_nothing_selected(select: &SelectArgs, ticks: u64) {
+    let chosen = !select.symbols.is_empty() || !select.exchange.is_empty();
+    if ticks > 0 || !chosen || select.count == Some(0) {
+        return;
+    }
+    let exchanges: Vec<&str> = select.exchange.iter().map(|e| e.as_str()).collect();
+    tracing::warn!(
+        event = "nothing_selected",
+        symbols = select.symbols.join(","),
+        exchanges = exchanges.join(","),
+        "no tick is of these instruments and exchanges in the chosen time"
+    );
 }
 
 /// Refuses what is damaged, with every finding.

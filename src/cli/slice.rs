@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::args::{NormalizeArgs, SliceArgs};
-use super::inputs::{Inputs, Reference, Selection, refuse_damage};
+use super::inputs::{Inputs, Reference, Selection, refuse_damage, warn_nothing_selected};
 use super::outcome::Outcome;
 use super::outputs::{copy, recording_options, session_of};
 use super::render::print_made;
@@ -40,6 +40,7 @@ pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome
         &mut source as &mut dyn Source,
         writer,
     )?;
+    warn_nothing_selected(&args.select, manifest.ticks);
     print_made(&args.output.output, &manifest)?;
     Ok(Outcome::Done)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::inputs::Reference;
+use super::inputs::{Reference, warn_not_covered};
 use super::outcome::UsageError;
 use crate::calendar::TradingCalendar;
 use crate::contract::ContractTable;
@@ -13,14 +13,17 @@ pub(super) fn open(
     options: SyntheticOptions,
     calendar: &TradingCalendar,
 ) -> anyhow::Result<SyntheticSource> {
+    // The profiles' own days are covered.
+    warn_not_covered(calendar, options.trading_day.map(|day| day.0));
     SyntheticSource::open(options, calendar)
         .map_err(|error| UsageError::caused_by("the synthetic market cannot be made", error).into())
 }
 
-/// The tables in force with the market's own contracts in them.
+/// The tables in force with the market's own contracts in them; what the user gave goes before.
 pub(super) fn reference_of(source: &SyntheticSource, reference: Reference) -> Reference {
     let mut contracts = ContractTable::clone(&reference.contracts);
     contracts.extend(source.contracts());
+    contracts.extend(reference.contracts.explicit().cloned());
     Reference {
         contracts: Arc::new(contracts),
         ..reference

@@ -2,9 +2,8 @@
 //!
 //! [`ImportSource`] opens files (zstd and tar are looked through), finds each one's [`Dialect`],
 //! reads its rows back into CTP structs and merges all inputs by (`recv_ts`, input, row).
-//! Invariants: what a row says is in the tick, and what it does not say is the value of
-//! [`RawTick::unset`](crate::event::RawTick::unset), never a guess; rows of one input keep their
-//! order; the same files give the same events. Memory is bounded by the number of inputs, not by
+//! Invariants: what a row says is in the tick, and a double that it does not say is `DBL_MAX` where
+//! it would be published, never a guess; rows of one input keep their order; the same files give the same events. Memory is bounded by the number of inputs, not by
 //! their size. This module does not know what is done with the events.
 
 mod csv_rows;

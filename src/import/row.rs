@@ -12,7 +12,7 @@ use crate::time::UnixNanos;
 pub(crate) struct Row {
     /// 1-based line or record.
     pub(crate) number: u64,
-    /// The tick; fields that the row does not give are those of [`RawTick::unset`].
+    /// The tick; fields that the row does not give are those of [`not_recorded`].
     pub(crate) tick: RawTick,
     /// Set when the row is a session event and not a tick.
     pub(crate) session: Option<SessionEvent>,
@@ -26,7 +26,7 @@ impl Row {
     pub(crate) fn new() -> Self {
         Self {
             number: 0,
-            tick: RawTick::unset(),
+            tick: not_recorded(),
             session: None,
             recv_ts: None,
             date: None,
@@ -42,6 +42,18 @@ impl Row {
         // Eight bytes fit the nine of the field.
         self.tick.update_time = tickdeck_ffi::Text::new(&clock.text).unwrap_or_default();
         self.tick.update_millisec = clock.millis;
+    }
+}
+
+/// A tick that says nothing: [`RawTick::unset`], and money and interest missing as well. CTP always
+/// sends those, so its 0 is a value; a dump without the column must not be published as that.
+fn not_recorded() -> RawTick {
+    RawTick {
+        turnover: f64::MAX,
+        open_interest: f64::MAX,
+        pre_open_interest: f64::MAX,
+        average_price: f64::MAX,
+        ..RawTick::unset()
     }
 }
 

@@ -282,6 +282,21 @@ mod tests {
     }
 
     #[test]
+    fn money_that_is_not_recorded_is_absent_and_needs_no_flag() {
+        let absent = Money {
+            turnover: None,
+            average_price: None,
+            raw_turnover: false,
+        };
+        for czce in [false, true] {
+            for multiplier in [None, Some(10.0)] {
+                let tick = traded(f64::MAX, f64::MAX, 686);
+                assert_eq!(rules(czce, false, multiplier).money(&tick), absent);
+            }
+        }
+    }
+
+    #[test]
     fn without_a_multiplier_turnover_is_raw_and_the_average_absent() {
         for czce in [false, true] {
             let money = rules(czce, false, None).money(&traded(5000.0, 50.0, 100));

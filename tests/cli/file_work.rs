@@ -93,6 +93,83 @@ fn slices_put_together_again_are_the_whole() {
 }
 
 #[test]
+fn what_a_dump_does_not_record_is_not_published() {
+    let folder = Folder::new();
+    let csv =
+        crate::support::recordings::repository("fixtures/dialects/vnpy_legacy_RM705_20170320.csv");
+    let published = stream(&import(&csv, "", &folder, "rec"), "");
+    assert_eq!(published.lines().count(), 3);
+    for key in ["turnover", "open_interest", "average_price"] {
+        assert!(!published.contains(key), "{key}: {published}");
+    }
+}
+
+/// The dump's product is in no table.
+#[test]
+fn an_imported_contract_file_is_kept_in_the_recording() {
+    let folder = Folder::new();
+    let csv = crate::support::recordings::repository("fixtures/dialects/zz1801_20171113.csv");
+    let unknown = replay_of(&import(&csv, "", &folder, "unknown"));
+    assert!(unknown.stdout.contains("unknown_exchange"), "{unknown:?}");
+    let contracts = folder.join("contracts.csv");
+    std::fs::write(&contracts, "instrument_id,exchange\nzz1801,DCE\n").unwrap();
+    let words = format!("--contracts {}", contracts.display());
+    let recording = import(&csv, &words, &folder, "known");
+    std::fs::remove_file(&contracts).unwrap();
+    let published = stream(&recording, "");
+    assert_eq!(published.lines().count(), 5);
+    assert!(published.contains("\"zz1801.DCE\""), "{published}");
+}
+
+#[test]
+fn a_closed_day_is_bad_usage_and_a_year_without_calendar_is_told() {
+    let folder = Folder::new();
+    let csv = crate::support::recordings::repository("fixtures/dialects/zz1801_20171113.csv");
+    // `VERB words -o folder/out`, with the dump where the verb reads one.
+    let run = |verb: &str, words: &str| {
+        let mut command = tickdeck([verb]);
+        if verb == "import" {
+            command.arg(&csv);
+        }
+        command.args(words.split_whitespace().map(OsStr::new));
+        finish({
+            command.arg("-o").arg(folder.join("out"));
+            command
+        })
+    };
+    for verb in ["import", "generate"] {
+        for day in ["2025-10-01", "2025-09-13"] {
+            let ended = run(verb, &format!("--trading-day {day}"));
+            assert_eq!(ended.code, Some(2), "{verb} {day} {ended:?}");
+            assert!(ended.stderr.contains("not a trading day"), "{ended:?}");
+        }
+        assert!(folder.names().is_empty());
+        let told = "calendar_not_covered";
+        let ended = run(verb, "--trading-day 2025-09-12 --force").done();
+        assert!(!ended.stderr.contains(told), "{ended:?}");
+        // A Tuesday, as far as anybody knows.
+        let ended = run(verb, "--trading-day 2041-10-01 --force").done();
+        assert_eq!(ended.stderr.matches(told).count(), 1, "{ended:?}");
+        let ended = replay_of(&folder.join("out"));
+        assert_eq!(ended.stderr.matches(told).count(), 1, "{ended:?}");
+        let calendar = folder.join("calendar.txt");
+        std::fs::write(&calendar, "tickdeck-calendar 1\n2041 0101\n").unwrap();
+        let words = format!(
+            "--trading-day 2041-10-01 --force --calendar {}",
+            calendar.display()
+        );
+        let ended = run(verb, &words).done();
+        assert!(!ended.stderr.contains(told), "{ended:?}");
+        std::fs::remove_file(&calendar).unwrap();
+        std::fs::remove_dir_all(folder.join("out")).unwrap();
+    }
+}
+
+fn replay_of(recording: &Path) -> Ended {
+    verb("replay", recording, "--sink null --rate max")
+}
+
+#[test]
 fn recordings_of_different_origin_are_not_mixed() {
     let folder = Folder::new();
     let csv = crate::support::recordings::repository(

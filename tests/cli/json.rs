@@ -92,7 +92,7 @@ fn info_of_one_is_an_object_and_of_several_an_array() {
     assert_eq!(
         keys(&ended.stdout),
         "session status format_version source api_version events ticks symbols trading_days start \
-         end segments bytes digest rejected recv_ts detail"
+         end segments bytes digest rejected recv_ts detail findings"
     );
     let info = ended.json();
     assert_eq!(info["status"], "complete");
@@ -110,6 +110,32 @@ fn info_of_one_is_an_object_and_of_several_an_array() {
     assert_eq!(keys(&segment.stdout), keys(&ended.stdout));
     assert_eq!(segment.json()["digest"], info["digest"]);
     assert_eq!(segment.json()["ticks"], info["ticks"]);
+}
+
+#[test]
+fn info_tells_damage_and_cat_refuses_it() {
+    let folder = Folder::new();
+    let recording = folder.copy_of(&quick(), "rec");
+    let path = recording.to_str().unwrap().to_owned();
+    assert_eq!(
+        run_words(&format!("info {path} --json")).done().json()["findings"],
+        serde_json::json!([])
+    );
+    std::fs::write(recording.join("part-00000.parquet"), "PAR1").unwrap();
+    let told = run_words(&format!("info {path} --json"));
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert_eq!(told.json()["status"], "damaged");
+    let problem = told.json()["findings"][0]["problem"].clone();
+    assert!(problem.as_str().unwrap().starts_with("4 bytes"), "{told:?}");
+    let text = run_words(&format!("info {path}"));
+    assert_eq!(text.code, Some(1), "{text:?}");
+    let line =
+        |line: &str| line.starts_with("damage ") && line.contains("part-00000.parquet: 4 bytes");
+    assert_eq!(text.stdout.lines().filter(|&l| line(l)).count(), 1);
+    let refused = run_words(&format!("cat {path}"));
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert_eq!(refused.stdout, "");
+    assert!(refused.stderr.contains("part-00000.parquet"), "{refused:?}");
 }
 
 #[test]

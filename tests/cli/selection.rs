@@ -123,6 +123,71 @@ fn symbols_and_exchanges_are_selected_by_id_glob_and_name() {
     assert_eq!(symbols(&quick(), "--symbols all"), all);
 }
 
+#[test]
+fn ctp_symbol_names_the_exchange_of_an_instrument() {
+    let replay = |flag: Option<&str>, variable: Option<&str>| {
+        let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+        command.args("--rate max --sink jsonl:- --symbols rb2510,TA601 -n 20".split(' '));
+        if let Some(list) = flag {
+            command.args(["--ctp-symbol", list]);
+        }
+        if let Some(list) = variable {
+            command.env("CTP_SYMBOL", list);
+        }
+        finish(command)
+    };
+    let plain = replay(None, None).done().stdout;
+    assert!(plain.contains("\"rb2510.SHFE\""));
+    // Empty is unset, and what the tables say as well changes nothing.
+    for list in ["", " ", "rb2510.SHFE,TA601.CZCE"] {
+        let same = replay(None, Some(list)).done();
+        assert!(same.stdout == plain, "{list}");
+        assert!(!same.stderr.contains("exchange_conflict"), "{same:?}");
+    }
+    for (flag, variable) in [
+        (None, Some("rb2510.DCE")),
+        (Some("rb2510.DCE"), Some("rb2510.INE")),
+    ] {
+        let moved = replay(flag, variable).done();
+        assert!(moved.stdout.contains("market.tick.DCE.rb2510 "));
+        assert!(!moved.stdout.contains("SHFE"));
+        assert!(moved.stdout.contains("market.tick.CZCE.TA601 "));
+        assert_eq!(moved.stderr.matches("exchange_conflict").count(), 1);
+    }
+    for bad in ["rb2510", "rb2510.NYSE"] {
+        let refused = replay(None, Some(bad));
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.stderr.contains("CTP_SYMBOL"), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_selection_of_no_tick_is_told() {
+    let folder = Folder::new();
+    let cut = folder.join("cut");
+    let slice = format!("--force -o {}", cut.display());
+    for (verb, more) in [("cat", ""), ("slice", slice.as_str())] {
+        let told = |words: &str| {
+            let mut command = tickdeck([verb.as_ref(), quick().as_os_str()]);
+            command.args(words.split_whitespace().map(OsStr::new));
+            command.args(more.split_whitespace().map(OsStr::new));
+            let stderr = finish(command).done().stderr;
+            let mut lines = stderr
+                .lines()
+                .filter(|line| line.contains("nothing_selected"));
+            lines.next().map(str::to_owned)
+        };
+        let line = told("--symbols nosuch,RB* --exchange DCE").unwrap();
+        assert!(
+            line.contains("nosuch,RB*") && line.contains("DCE"),
+            "{line}"
+        );
+        for words in ["", "--symbols rb*", "--symbols nosuch -n 0"] {
+            assert_eq!(told(words), None, "{verb} {words}");
+        }
+    }
+}
+
 /// Selecting an instrument shows what the whole replay says of it: its state is its own.
 #[test]
 fn an_instrument_alone_has_the_payloads_it_has_among_all() {

@@ -14,7 +14,8 @@ use serde_json::Value;
 use super::wait_until;
 
 /// Variables of the caller's environment that would change what the binary does.
-const UNWANTED: [&str; 13] = [
+const UNWANTED: [&str; 14] = [
+    "CTP_SYMBOL",
     "NATS_URL",
     "NATS_USER",
     "NATS_PASSWORD",

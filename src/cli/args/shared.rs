@@ -115,6 +115,9 @@ pub struct NormalizeArgs {
     /// Contract file (CSV) that goes before the recording's own
     #[arg(long, value_name = "FILE")]
     pub contracts: Option<PathBuf>,
+    /// Exchanges of instruments, as in rb2601.SHFE,IF2601.CFFEX: goes before everything else
+    #[arg(long, value_name = "LIST", env = "CTP_SYMBOL", hide_env_values = true)]
+    pub ctp_symbol: Option<String>,
     /// Trading calendar file instead of the built-in one
     #[arg(long, value_name = "FILE")]
     pub calendar: Option<PathBuf>,

@@ -87,6 +87,10 @@ fn tick_data_clean_takes_instrument_and_day_from_the_name() {
     assert_eq!((night.last_price, night.volume), (3657.0, 686));
     assert_eq!(night.upper_limit_price, f64::MAX);
     assert_eq!(ticks(&events)[1].open_interest, 1_773_500.0);
+    // What the dump does not record is missing, not zero.
+    for absent in [night.turnover, night.pre_open_interest, night.average_price] {
+        assert_eq!(absent, f64::MAX);
+    }
 }
 
 #[test]
@@ -144,7 +148,12 @@ fn vnpy_legacy_gives_the_calendar_date_and_float_volumes() {
     assert_eq!(tick.trading_day.as_bytes(), b"20170320");
     assert_eq!(tick.action_day.as_bytes(), b"20170320");
     assert_eq!((tick.bid_price1, tick.bid_volume1), (2372.0, 264));
+    // This file has no volume, and a count cannot be missing; the rest is not recorded either.
     assert_eq!((tick.last_price, tick.volume), (2374.0, 0));
+    let money = [tick.turnover, tick.average_price];
+    assert_eq!(money, [f64::MAX; 2]);
+    let interest = [tick.open_interest, tick.pre_open_interest];
+    assert_eq!(interest, [f64::MAX; 2]);
 }
 
 #[test]
