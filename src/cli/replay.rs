@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::args::ReplayArgs;
-use super::inputs::{Inputs, Reference, Salvaged, Selection, refuse_damage};
+use super::inputs::{Inputs, Reference, Salvaged, Selection, refuse_damage, warn_nothing_selected};
 use super::outcome::{Outcome, UsageError, is_success};
 use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
 use super::play::{PlaySetup, play};
@@ -81,6 +81,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     }
     let missing = salvaged.map_or_else(Vec::new, |salvaged| take(&salvaged));
     report_missing(&missing, &damage)?;
+    warn_nothing_selected(&args.select, played.summary.received);
     let is_lossy = played.summary.is_lossy()
         || !missing.is_empty()
         || !damage.is_empty()
