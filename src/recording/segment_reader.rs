@@ -128,6 +128,7 @@ impl SegmentReader {
             details: Some(details),
             order,
             cursor: 0,
+            by_row: Vec::new(),
         })
     }
 
@@ -534,19 +535,30 @@ pub(super) struct DecodedGroup {
     details: Option<ArrayRef>,
     order: Vec<u32>,
     cursor: usize,
+    /// Rows of the batch at hand and their places in it, by row.
+    by_row: Vec<(u32, usize)>,
 }
 
 impl DecodedGroup {
     /// Appends up to `max` events and returns how many.
+    ///
+    /// The ticks are filled in the order of the file, not of `seq`: neighbouring rows of one
+    /// instrument share their cache lines in every column, rows of different instruments never do.
     pub(super) fn next_events(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<usize> {
         let end = self.order.len().min(self.cursor.saturating_add(max));
-        for position in self.cursor..end {
-            let row = self.order[position] as usize;
-            batch.push(self.blank_event(row)?);
-            if let (Some(ticks), Some(event)) = (&self.ticks, batch.last_mut())
-                && let EventKind::Tick(tick) = &mut event.kind
-            {
-                ticks.set_row(row, tick);
+        let rows = &self.order[self.cursor..end];
+        let start = batch.len();
+        for &row in rows {
+            batch.push(self.blank_event(row as usize)?);
+        }
+        if let Some(ticks) = &self.ticks {
+            self.by_row.clear();
+            self.by_row.extend(rows.iter().copied().zip(start..));
+            self.by_row.sort_unstable();
+            for &(row, position) in &self.by_row {
+                if let EventKind::Tick(tick) = &mut batch[position].kind {
+                    ticks.set_row(row as usize, tick);
+                }
             }
         }
         let taken = end - self.cursor;
