@@ -12,7 +12,7 @@ use crate::contract::ContractTable;
 use crate::encode::subject::Subjects;
 use crate::encode::{Encoder, PayloadKind, PayloadSource};
 use crate::event::{Event, EventKind, InstrumentId};
-use crate::normalize::{Flag, Flags, NormalizedTick, Normalizer, Outcome};
+use crate::normalize::{Flag, Flags, Normalizer, Outcome};
 use crate::sink::{Message, Sink, SinkError, StreamDigest};
 use crate::time::UnixNanos;
 
@@ -80,12 +80,13 @@ pub struct Publisher {
     /// Ledger slots of messages that not every sink has confirmed, oldest first.
     unconfirmed: VecDeque<usize>,
     confirmed: u64,
-    /// Messages that are not ticks (clock stamps) count with the sinks, but not in the ledger.
+    /// By instrument index, while a replay is primed.
     primed: Vec<Option<Primed>>,
     stats: Arc<PublisherStats>,
 }
 
-/// Stands in `unconfirmed` for a message that is no tick.
+/// Stands in `unconfirmed` for a message that is no tick: a clock stamp counts with the sinks, but not
+/// in the ledger.
 const NO_SLOT: usize = usize::MAX;
 
 impl Publisher {
@@ -144,7 +145,8 @@ impl Publisher {
     /// Lets the normalizer see an event before the start point, and remembers what it would have
     /// published.
     pub fn prime(&mut self, event: &Event) {
-        let Outcome::Tick(mut tick) = self.normalizer.apply(event) else {
+        let (Some(raw), Outcome::Tick(mut tick)) = (event.as_tick(), self.normalizer.apply(event))
+        else {
             return;
         };
         tick.flags.insert(Flag::Primed);
@@ -153,7 +155,7 @@ impl Publisher {
         }
         let instrument = tick.instrument.index;
         let subject = self.subjects.of(tick.instrument);
-        let slot = slot_of(&mut self.ledger, &tick, event);
+        let slot = self.ledger.slot(instrument, &raw.instrument_id);
         if self.primed.len() <= instrument {
             self.primed.resize_with(instrument + 1, || None);
         }
@@ -219,7 +221,7 @@ impl Publisher {
                 }
             }
             Outcome::Tick(tick) => {
-                let slot = slot_of(&mut self.ledger, &tick, event);
+                let slot = self.ledger.slot(tick.instrument.index, &raw.instrument_id);
                 self.ledger.receive(slot);
                 if tick.flags.intersects(self.options.drop) {
                     self.ledger.filter(slot);
@@ -265,6 +267,11 @@ impl Publisher {
         let sent = self.confirmed + self.unconfirmed.len() as u64;
         let counts = self.sinks.iter().map(|sink| sink.counts().confirmed);
         let confirmed = counts.min().unwrap_or(sent);
+        self.confirm(confirmed);
+    }
+
+    /// Counts the oldest messages as published, until `confirmed` of all are.
+    fn confirm(&mut self, confirmed: u64) {
         while self.confirmed < confirmed {
             let Some(slot) = self.unconfirmed.pop_front() else {
                 break;
@@ -305,28 +312,13 @@ impl Publisher {
                 first_error.get_or_insert(error);
             }
         }
-        while let Some(slot) = self.unconfirmed.pop_front() {
-            let is_confirmed = self.confirmed < confirmed;
-            self.confirmed += 1;
-            match (slot, is_confirmed) {
-                (NO_SLOT, _) => {}
-                (slot, true) => {
-                    self.ledger.publish(slot);
-                    self.stats.published.fetch_add(1, Ordering::Relaxed);
-                }
-                (slot, false) => {
-                    self.ledger.fail(slot);
-                    self.stats.failed.fetch_add(1, Ordering::Relaxed);
-                }
-            }
+        self.confirm(confirmed);
+        for slot in self.unconfirmed.drain(..).filter(|slot| *slot != NO_SLOT) {
+            self.ledger.fail(slot);
+            self.stats.failed.fetch_add(1, Ordering::Relaxed);
         }
         (self.ledger, self.digest.hex(), first_error)
     }
-}
-
-fn slot_of(ledger: &mut Ledger, tick: &NormalizedTick<'_>, event: &Event) -> usize {
-    let id = event.as_tick().map(|raw| raw.instrument_id);
-    ledger.slot(tick.instrument.index, &id.unwrap_or_default())
 }
 
 fn log_reject(id: &InstrumentId, reason: crate::normalize::Reject, event: &Event) {
