@@ -34,8 +34,13 @@ impl Server {
     fn start(binary: &Path) -> Result<Self> {
         // The port is free again when the listener is dropped.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        // Two cores for publisher, server and subscriber: one that is late for a moment is not to be
+        // dropped, whoever publishes.
+        let config = tempfile::Builder::new().suffix(".conf").tempfile()?;
+        std::fs::write(config.path(), "max_pending: 1GB\nwrite_deadline: \"60s\"\n")?;
         let child = Command::new(binary)
-            .args(["--addr", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--addr", "127.0.0.1", "--port", &port.to_string(), "-c"])
+            .arg(config.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
