@@ -7,11 +7,20 @@
 //! offset.
 
 pub mod abi;
+mod client;
 pub mod gb18030;
+mod library;
+pub mod md;
 mod secret;
+pub mod td;
 mod text;
 mod tick;
 
+pub use client::{
+    BadFront, DROP_TIMEOUT, FlowError, FlowFolder, FrontAddress, ReleaseError, RequestError,
+    StartError,
+};
+pub use library::{LoadError, NotLoadable};
 pub use secret::Secret;
 pub use text::{Text, TextTooLong};
 pub use tick::RawTick;

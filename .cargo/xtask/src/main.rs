@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask demo`, `test`, `bench`, `recordings`,
-//! `nats-server`.
+//! `nats-server`, `vendor-ctp`.
 //!
 //! Each works on a machine that has nothing but cargo: what a command needs it fetches once into
 //! `target/tools`. Nothing is installed outside the working copy unless the last resort, the
@@ -11,6 +11,8 @@ mod nats_server;
 mod recordings;
 mod run;
 mod test;
+mod vendor_ctp;
+mod wheel;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -50,6 +52,9 @@ enum Command {
     Recordings,
     /// Make sure that a nats-server exists and print its path
     NatsServer,
+    /// Fetch the vendor's CTP libraries and headers for the conformance tests and print their
+    /// folder
+    VendorCtp,
 }
 
 fn main() -> Result<()> {
@@ -60,6 +65,10 @@ fn main() -> Result<()> {
         Command::Recordings => recordings::run(),
         Command::NatsServer => {
             run::say(&nats_server::provide()?.display().to_string());
+            Ok(())
+        }
+        Command::VendorCtp => {
+            run::say(&vendor_ctp::run()?.libraries.display().to_string());
             Ok(())
         }
     }

@@ -1,0 +1,134 @@
+//! What crashes or hangs with a bare library, done through the safe client.
+
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tickdeck_ffi::md::{MdApi, MdHandler, MdLogin};
+use tickdeck_ffi::{FlowError, FlowFolder, Secret};
+
+use crate::child::{open, options, text};
+use crate::support::peer::{Manners, Peer};
+use crate::support::process;
+use crate::support::vendor::{VENDOR, present};
+
+/// Works with its own session from inside of a callback.
+#[derive(Default)]
+struct Reckless {
+    api: OnceLock<Weak<MdApi>>,
+    release: Mutex<Option<String>>,
+    login: Mutex<Option<String>>,
+}
+
+impl MdHandler for Reckless {
+    fn on_front_disconnected(&self, _: i32) {
+        let Some(api) = self.api.get().and_then(Weak::upgrade) else {
+            return;
+        };
+        let mut release = self.release.lock().unwrap();
+        if release.is_some() {
+            return;
+        }
+        *release = api
+            .release(Duration::from_secs(1))
+            .err()
+            .map(|error| error.to_string());
+        let login = MdLogin {
+            broker_id: String::new(),
+            user_id: String::new(),
+            password: Secret::new(""),
+        };
+        *self.login.lock().unwrap() = api.login(&login).err().map(|error| error.to_string());
+    }
+}
+
+/// Panics at its first callback.
+struct Panics;
+
+impl MdHandler for Panics {
+    fn on_front_disconnected(&self, _: i32) {
+        panic!("a handler panicked, as this test wants");
+    }
+}
+
+/// Gives its session away to be dropped by a callback.
+#[derive(Default)]
+struct Drops(Mutex<Option<MdApi>>);
+
+impl MdHandler for Drops {
+    fn on_front_disconnected(&self, _: i32) {
+        drop(self.0.lock().unwrap().take());
+    }
+}
+
+fn poll(mut done: impl FnMut() -> bool) -> bool {
+    for _ in 0..1000 {
+        if done() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    false
+}
+
+/// Runs in the child.
+pub(crate) fn in_child(job: &Value) -> Value {
+    let timeout = Duration::from_secs(5);
+    let library = open(job);
+    let reckless = Arc::new(Reckless::default());
+    let handler: Arc<dyn MdHandler> = Arc::clone(&reckless) as _;
+    let api = Arc::new(MdApi::start(&library, options(job, "reckless"), handler).unwrap());
+    reckless.api.set(Arc::downgrade(&api)).unwrap();
+    assert!(poll(|| reckless.login.lock().unwrap().is_some()));
+    let in_use = FlowFolder::open(&std::path::Path::new(text(job, "scratch")).join("reckless"));
+    let in_use = matches!(in_use, Err(FlowError::InUse { .. }));
+    let first = api.release(timeout).is_ok();
+    let second = api.release(timeout).is_ok();
+    let after = api.subscribe(&["rb2601"]).unwrap_err().to_string();
+
+    let panics = MdApi::start(&library, options(job, "panics"), Arc::new(Panics)).unwrap();
+    let panicked = poll(|| panics.panicked());
+    let panics_released = panics.release(timeout).is_ok();
+
+    let drops = Arc::new(Drops::default());
+    let handler: Arc<dyn MdHandler> = Arc::clone(&drops) as _;
+    let mut held = drops.0.lock().unwrap();
+    *held = Some(MdApi::start(&library, options(job, "drops"), handler).unwrap());
+    drop(held);
+    // The handler is let go of when the session is over.
+    let dropped = poll(|| Arc::strong_count(&drops) == 1);
+
+    json!({
+        "release": *reckless.release.lock().unwrap(),
+        "login": *reckless.login.lock().unwrap(),
+        "in_use": in_use,
+        "released": [first, second, panics_released],
+        "after": after,
+        "panicked": panicked,
+        "dropped": dropped,
+    })
+}
+
+#[test]
+fn what_crashes_a_bare_library_is_refused_or_done_elsewhere() {
+    for (version, folder) in present(&VENDOR) {
+        let peer = Peer::new(Manners::Closes);
+        let facts = process::run(json!({
+            "verb": "misuse",
+            "library": folder,
+            "front": peer.address(),
+        }));
+        let name = version.folder;
+        let says = |key: &str, words: &str| {
+            let said = facts[key].as_str().unwrap_or_default();
+            assert!(said.contains(words), "{name}: {key}: {facts}");
+        };
+        says("release", "cannot be released from one of its callbacks");
+        says("login", "not connected");
+        says("after", "session was released");
+        assert_eq!(facts["in_use"], json!(true), "{name}");
+        assert_eq!(facts["released"], json!([true, true, true]), "{name}");
+        assert_eq!(facts["panicked"], json!(true), "{name}");
+        assert_eq!(facts["dropped"], json!(true), "{name}");
+    }
+}
