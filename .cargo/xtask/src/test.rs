@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::nats_server;
 use crate::run::{self, cargo, note, succeeds, target};
+use crate::sim_clients;
 use crate::vendor_ctp;
 
 /// Builds the binary as users run it and gives its path.
@@ -30,6 +31,12 @@ pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
     for problem in &vendor.problems {
         note(&format!("without the vendor's files: {problem}"));
     }
+    let clients = sim_clients::provide();
+    for problem in &clients.problems {
+        note(&format!(
+            "without a client of the simulated front: {problem}"
+        ));
+    }
     let with_server = |mut command: Command| {
         command
             .env("TICKDECK_NATS_SERVER", &server)
@@ -39,7 +46,8 @@ pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
             .env("TICKDECK_RELEASE_BIN", &release)
             // Tests that find nothing there skip themselves and say so.
             .env("TICKDECK_CTP_LIBRARIES", &vendor.libraries)
-            .env("TICKDECK_CTP_HEADERS", &vendor.headers);
+            .env("TICKDECK_CTP_HEADERS", &vendor.headers)
+            .env("TICKDECK_SIM_CLIENTS", &clients.folder);
         command
     };
     if !quick {

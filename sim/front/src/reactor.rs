@@ -90,13 +90,13 @@ impl<S: Session> Shared<S> {
         }
     }
 
-    fn wait<'a>(&self, session: MutexGuard<'a, S>, until: MonoNanos) -> MutexGuard<'a, S> {
-        let left_ns = until.since(now());
-        let Ok(left_ns) = u64::try_from(left_ns) else {
-            return session;
-        };
+    fn wait<'a>(&'a self, session: MutexGuard<'a, S>, until: MonoNanos) -> MutexGuard<'a, S> {
+        let left_ns = u64::try_from(until.since(now())).unwrap_or(0);
         if left_ns == 0 {
-            return session;
+            // The session only wants to be asked again: requests get their turn in between.
+            drop(session);
+            std::thread::yield_now();
+            return self.session();
         }
         let waited = self
             .changed

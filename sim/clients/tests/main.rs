@@ -1,0 +1,20 @@
+//! Clients load the simulated front's libraries, each in a process of its own, because a process
+//! has one environment and a library one emulated version.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `market_data` | tickdeck's own client: every version, acknowledgements, snapshots, errors |
+//! | `trader` | tickdeck's own client: authentication, login, contracts |
+//! | `faults` | the scripts of `fixtures/faults` |
+//! | `lifecycle` | many sessions, misuse by a raw client |
+//! | `cplusplus` | a C++ program compiled against the vendor's headers |
+//! | `python` | openctp-ctp and vn.py with the library files exchanged |
+
+mod child;
+mod cplusplus;
+mod faults;
+mod lifecycle;
+mod market_data;
+mod python;
+mod support;
+mod trader;

@@ -1,0 +1,174 @@
+//! tickdeck's own client and the market data library.
+
+use serde_json::{Value, json};
+use tickdeck_ffi::abi::{ApiVersion, TickLayout};
+
+use crate::support::{expected, in_child, instruments, quick};
+
+const VERSIONS: [&str; 7] = [
+    "6.3.15", "6.5.1", "6.6.9", "6.7.2", "6.7.7", "6.7.11", "6.7.13",
+];
+
+fn source() -> String {
+    format!("recording:{}", quick().display())
+}
+
+fn strings(value: &Value) -> Vec<&str> {
+    let all = value.as_array().unwrap();
+    all.iter().map(|item| item.as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_recorded_session_arrives_complete_in_order_and_field_for_field_in_every_version() {
+    let ids = instruments(&quick());
+    let job = json!({ "verb": "session", "ids": ids, "patience_ms": 3000 });
+    for version in VERSIONS {
+        let variables = [
+            ("TICKDECK_SIM_API_VERSION", version),
+            ("TICKDECK_SIM_SOURCE", &source()),
+            ("TICKDECK_SIM_RATE", "max"),
+            ("TICKDECK_SIM_SETTLE", "100ms"),
+        ];
+        let answer = in_child(&job, &variables);
+        let layout = TickLayout::of(&version.parse::<ApiVersion>().unwrap());
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let expected = expected(&quick(), layout, &ids);
+        let received = strings(&answer["ticks"]);
+        assert_eq!(
+            received.len(),
+            expected.len(),
+            "{version}: {}",
+            answer["told"]
+        );
+        for (position, (received, expected)) in received.iter().zip(&expected).enumerate() {
+            assert_eq!(received, expected, "{version}: tick {position}");
+        }
+        assert_eq!(answer["trading_day"], "20250912", "{version}");
+        assert_eq!(answer["released"], true, "{version}");
+        assert_eq!(answer["refused_before_connection"], true, "{version}");
+        assert_eq!(
+            strings(&answer["told"])[..2],
+            ["connected", "login 0 20250912 正确"]
+        );
+        assert_eq!(answer["stderr"].as_str().unwrap().trim(), "", "{version}");
+    }
+}
+
+#[test]
+fn every_id_is_acknowledged_and_only_what_was_subscribed_is_sent() {
+    let ids = ["rb2601", "no_such_thing", "SPD RM601&RM605"];
+    let job = json!({ "verb": "session", "ids": ids, "patience_ms": 2000 });
+    let address = format!("sim://{}?rate=max&settle=50", source());
+    let mut job = job;
+    job["front"] = address.into();
+    let answer = in_child(&job, &[]);
+    let told = strings(&answer["told"]);
+    assert_eq!(
+        told[2..],
+        [
+            "subscribed rb2601 0",
+            "subscribed no_such_thing 0",
+            "subscribed SPD RM601&RM605 0"
+        ]
+    );
+    let expected = expected(&quick(), TickLayout::C, &["rb2601"]);
+    assert!(!expected.is_empty());
+    assert_eq!(strings(&answer["ticks"]), expected);
+}
+
+#[test]
+fn a_later_subscription_gets_the_latest_tick_right_after_its_acknowledgement() {
+    let ids = instruments(&quick());
+    let job = json!({
+        "verb": "session",
+        "ids": [ids[0]],
+        "late_ids": [ids[1], "no_such_thing"],
+        "patience_ms": 1500,
+        "interleaved": true,
+    });
+    let variables = [
+        ("TICKDECK_SIM_SOURCE", source()),
+        ("TICKDECK_SIM_RATE", "max".into()),
+        ("TICKDECK_SIM_SETTLE", "50ms".into()),
+    ];
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let answer = in_child(&job, &variables);
+    let told = strings(&answer["told"]);
+    let last = &told[told.len() - 3..];
+    assert_eq!(
+        last,
+        [
+            format!("subscribed {} 0", ids[1]),
+            format!("tick {}", ids[1]),
+            "subscribed no_such_thing 0".to_owned()
+        ]
+    );
+    let snapshot = expected(&quick(), TickLayout::C, &[ids[1].as_str()]);
+    assert_eq!(
+        strings(&answer["ticks"]).last(),
+        snapshot.last().map(String::as_str).as_ref()
+    );
+}
+
+#[test]
+fn wrong_words_are_refused_in_chinese_and_no_tick_comes_without_a_login() {
+    let job = json!({
+        "verb": "session",
+        "ids": ["rb2601"],
+        "password": "wrong",
+        "subscribe_anyway": true,
+        "patience_ms": 1000,
+    });
+    let variables = [
+        ("TICKDECK_SIM_ACCOUNT", "9999:user:secret"),
+        ("TICKDECK_SIM_RATE", "max"),
+        ("TICKDECK_SIM_SETTLE", "0"),
+    ];
+    let answer = in_child(&job, &variables);
+    let told = strings(&answer["told"]);
+    assert_eq!(
+        told,
+        [
+            "connected",
+            "login 3  CTP:不合法的登录",
+            "subscribed rb2601 6"
+        ]
+    );
+    assert_eq!(strings(&answer["ticks"]), [""; 0]);
+    assert_eq!(answer["trading_day"], "19800100");
+}
+
+#[test]
+fn at_the_end_the_front_may_close_the_connection() {
+    let job = json!({ "verb": "session", "ids": ["rb2601"], "ends": 1 });
+    let variables = [
+        ("TICKDECK_SIM_RATE", "max"),
+        ("TICKDECK_SIM_SETTLE", "0"),
+        ("TICKDECK_SIM_AT_END", "disconnect:0x1002"),
+    ];
+    let answer = in_child(&job, &variables);
+    assert_eq!(
+        strings(&answer["told"]).last(),
+        Some(&"disconnected 0x1002")
+    );
+    assert!(!strings(&answer["ticks"]).is_empty());
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_told_and_the_front_is_not_there() {
+    let job = json!({ "verb": "session", "ids": ["rb2601"], "patience_ms": 500 });
+    for (name, value, part) in [
+        ("TICKDECK_SIM_RATE", "fast", "`max` or a positive decimal"),
+        (
+            "TICKDECK_SIM_SOURCE",
+            "recording:/no/such/place",
+            "/no/such/place",
+        ),
+        ("TICKDECK_SIM_SCRIPT", "/no/such/script", "/no/such/script"),
+    ] {
+        let answer = in_child(&job, &[(name, value)]);
+        assert_eq!(strings(&answer["told"]), [""; 0], "{name}");
+        let stderr = answer["stderr"].as_str().unwrap();
+        assert!(stderr.contains(part), "{name}: {stderr}");
+    }
+}
