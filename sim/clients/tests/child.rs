@@ -112,7 +112,6 @@ pub(crate) fn login_words(job: &Value) -> MdLogin {
 /// or nothing came any more.
 fn session(job: &Value) -> Value {
     let (api, receiver) = start(job, "flow");
-    let early = api.subscribe(&["rb2601"]).is_err();
     let ids: Vec<String> = serde_json::from_value(job["ids"].clone()).unwrap();
     let late: Vec<String> = serde_json::from_value(job["late_ids"].clone()).unwrap_or_default();
     let wanted = job["ticks"].as_u64().unwrap_or(u64::MAX);
@@ -172,7 +171,6 @@ fn session(job: &Value) -> Value {
     let trading_day = api.trading_day().map(|day| day.to_string()).ok();
     let released = api.release(Duration::from_secs(5)).is_ok();
     json!({
-        "refused_before_connection": early,
         "told": told,
         "ticks": ticks,
         "trading_day": trading_day,

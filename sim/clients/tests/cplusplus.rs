@@ -90,7 +90,7 @@ fn a_cplusplus_program_gets_every_tick_and_every_answer() {
     let contracts = ids.len();
     assert_eq!(told[0], "md-version v6.7.11_20250617 16:22:00.10369 0 1");
     assert_eq!(told[2..4], ["md-connected - 0 1", "md-login 20250912 7 1"]);
-    assert!(told.contains(&"md-subscribed rb2601 0 1"));
+    assert!(told.contains(&"md-subscribed rb2510 0 1"));
     assert!(told.contains(&"md-day 20250912 0 1"));
     let of = |what: &str| told.iter().filter(|line| line.starts_with(what)).count();
     assert_eq!(of("md-subscribed "), contracts);
@@ -113,6 +113,6 @@ fn a_cplusplus_program_gets_every_tick_and_every_answer() {
     }
     assert!(
         told.iter()
-            .any(|line| line.starts_with("td-instrument rb2601.SHFE.1 10 "))
+            .any(|line| line.starts_with("td-instrument rb2510.SHFE.1 10 "))
     );
 }

@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char, c_void};
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ pub(crate) fn cycles(job: &Value) -> Value {
         while let Ok(said) = receiver.recv_timeout(Duration::from_secs(10)) {
             match said {
                 Said::Connected => api.login(&login_words(job)).unwrap(),
-                Said::Login(..) => api.subscribe(&["rb2601"]).unwrap(),
+                Said::Login(..) => api.subscribe(&["rb2510"]).unwrap(),
                 Said::Subscribed(..) => {
                     acknowledged += 1;
                     break;
@@ -49,7 +49,15 @@ pub(crate) fn cycles(job: &Value) -> Value {
         }
         api.release(Duration::from_secs(5)).unwrap();
     }
-    let after = resources();
+    // The helper thread of the last release may still be on its way out.
+    let mut after = resources();
+    for _ in 0..100 {
+        if after.0 <= before.0 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        after = resources();
+    }
     json!({ "acknowledged": acknowledged, "before": before, "after": after })
 }
 
@@ -70,6 +78,8 @@ fn a_thousand_sessions_leave_no_thread_no_file_and_little_memory_behind() {
 
 static OBJECT: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
 static CALLS: AtomicUsize = AtomicUsize::new(0);
+static INITIALISED_TWICE: AtomicBool = AtomicBool::new(false);
+static RELEASED: AtomicBool = AtomicBool::new(false);
 
 fn function<F: Copy>(slot: usize) -> F {
     let this = OBJECT.load(Ordering::Acquire);
@@ -88,10 +98,15 @@ fn plain(slot: usize) {
     unsafe { function::<Plain>(slot)(OBJECT.load(Ordering::Acquire)) };
 }
 
-/// Releases from inside the callback, which kills the vendor's library.
+/// Releases from inside the callback, which kills the vendor's library; after the second Init,
+/// which the main thread makes meanwhile.
 unsafe extern "C" fn on_front_connected(_this: *mut c_void) {
     CALLS.fetch_add(1, Ordering::AcqRel);
+    while !INITIALISED_TWICE.load(Ordering::Acquire) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     plain(0);
+    RELEASED.store(true, Ordering::Release);
 }
 
 unsafe extern "C" fn ignore(_this: *mut c_void) {
@@ -130,9 +145,10 @@ pub(crate) fn misuse(job: &Value) -> Value {
     unsafe { function::<TakesText>(4)(this, address.as_ptr().cast_mut().cast::<c_char>()) };
     plain(1);
     plain(1);
-    for _ in 0..200 {
+    INITIALISED_TWICE.store(true, Ordering::Release);
+    for _ in 0..1000 {
         std::thread::sleep(Duration::from_millis(10));
-        if CALLS.load(Ordering::Acquire) > 0 {
+        if RELEASED.load(Ordering::Acquire) {
             break;
         }
     }

@@ -45,7 +45,6 @@ fn a_recorded_session_arrives_complete_in_order_and_field_for_field_in_every_ver
         }
         assert_eq!(answer["trading_day"], "20250912", "{version}");
         assert_eq!(answer["released"], true, "{version}");
-        assert_eq!(answer["refused_before_connection"], true, "{version}");
         assert_eq!(
             strings(&answer["told"])[..2],
             ["connected", "login 0 20250912 正确"]
@@ -56,7 +55,7 @@ fn a_recorded_session_arrives_complete_in_order_and_field_for_field_in_every_ver
 
 #[test]
 fn every_id_is_acknowledged_and_only_what_was_subscribed_is_sent() {
-    let ids = ["rb2601", "no_such_thing", "SPD RM601&RM605"];
+    let ids = ["rb2510", "no_such_thing", "SPD RM601&RM605"];
     let job = json!({ "verb": "session", "ids": ids, "patience_ms": 2000 });
     let address = format!("sim://{}?rate=max&settle=50", source());
     let mut job = job;
@@ -66,12 +65,12 @@ fn every_id_is_acknowledged_and_only_what_was_subscribed_is_sent() {
     assert_eq!(
         told[2..],
         [
-            "subscribed rb2601 0",
+            "subscribed rb2510 0",
             "subscribed no_such_thing 0",
             "subscribed SPD RM601&RM605 0"
         ]
     );
-    let expected = expected(&quick(), TickLayout::C, &["rb2601"]);
+    let expected = expected(&quick(), TickLayout::C, &["rb2510"]);
     assert!(!expected.is_empty());
     assert_eq!(strings(&answer["ticks"]), expected);
 }
@@ -114,7 +113,7 @@ fn a_later_subscription_gets_the_latest_tick_right_after_its_acknowledgement() {
 fn wrong_words_are_refused_in_chinese_and_no_tick_comes_without_a_login() {
     let job = json!({
         "verb": "session",
-        "ids": ["rb2601"],
+        "ids": ["rb2510"],
         "password": "wrong",
         "subscribe_anyway": true,
         "patience_ms": 1000,
@@ -131,7 +130,7 @@ fn wrong_words_are_refused_in_chinese_and_no_tick_comes_without_a_login() {
         [
             "connected",
             "login 3  CTP:不合法的登录",
-            "subscribed rb2601 6"
+            "subscribed rb2510 6"
         ]
     );
     assert_eq!(strings(&answer["ticks"]), [""; 0]);
@@ -140,7 +139,7 @@ fn wrong_words_are_refused_in_chinese_and_no_tick_comes_without_a_login() {
 
 #[test]
 fn at_the_end_the_front_may_close_the_connection() {
-    let job = json!({ "verb": "session", "ids": ["rb2601"], "ends": 1 });
+    let job = json!({ "verb": "session", "ids": ["rb2510"], "ends": 1 });
     let variables = [
         ("TICKDECK_SIM_RATE", "max"),
         ("TICKDECK_SIM_SETTLE", "0"),
@@ -156,7 +155,7 @@ fn at_the_end_the_front_may_close_the_connection() {
 
 #[test]
 fn settings_that_cannot_be_used_are_told_and_the_front_is_not_there() {
-    let job = json!({ "verb": "session", "ids": ["rb2601"], "patience_ms": 500 });
+    let job = json!({ "verb": "session", "ids": ["rb2510"], "patience_ms": 500 });
     for (name, value, part) in [
         ("TICKDECK_SIM_RATE", "fast", "`max` or a positive decimal"),
         (

@@ -142,13 +142,13 @@ fn every_version_authenticates_logs_in_confirms_and_lists_the_recordings_contrac
             .filter_map(|said| said["last"].as_bool())
             .collect();
         assert_eq!(last.iter().filter(|last| **last).count(), 1);
-        let rb = all.iter().find(|said| said["id"] == "rb2601").unwrap();
+        let rb = all.iter().find(|said| said["id"] == "rb2510").unwrap();
         let text = rb["text"].as_str().unwrap();
         for part in [
             "\"SHFE\"",
             "\"rb\"",
             "volume_multiple: 10",
-            "delivery_year: 2026",
+            "delivery_year: 2025",
         ] {
             assert!(text.contains(part), "{version}: {text}");
         }

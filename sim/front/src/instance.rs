@@ -151,34 +151,38 @@ impl<S: Session> Instance<S> {
         }
     }
 
-    /// `Init`: `start` makes the session and runs it.
-    pub fn init(&self, start: impl FnOnce(Option<Settings>) -> std::io::Result<Reactor<S>>) {
-        if self.reactor.get().is_some() {
+    /// `Init`: `make` makes the session, `deliver` hands its callbacks to the client.
+    pub fn init(
+        &self,
+        make: impl FnOnce(Option<Settings>) -> S,
+        deliver: impl FnMut(S::Callback) + Send + 'static,
+    ) {
+        let mut is_first = false;
+        let reactor = self.reactor.get_or_init(|| {
+            is_first = true;
+            Reactor::new(make(self.settings()))
+        });
+        if !is_first {
             self.misuse(
                 "Init",
                 "called twice: the vendor's library hangs in the Release that follows; ignored",
             );
             return;
         }
-        match start(self.settings()) {
-            Ok(reactor) => {
-                // Two Inits at once: the second one's thread ends with its reactor.
-                if let Err(second) = self.reactor.set(reactor) {
-                    self.misuse("Init", "called twice at once; ignored");
-                    second.release();
-                }
-            }
-            Err(error) => {
-                let fields = [("api", self.api.into()), ("text", error.to_string().into())];
-                log::warn("sim_no_thread", &fields);
-            }
+        // Only now, when requests from inside the first callback find the session.
+        if let Err(error) = reactor.run(deliver) {
+            let fields = [("api", self.api.into()), ("text", error.to_string().into())];
+            log::warn("sim_no_thread", &fields);
         }
     }
 
     /// A request function: the session's return code, -1 before `Init`.
     pub fn request(&self, request: S::Request) -> i32 {
-        let reactor = self.reactor.get();
-        reactor.map_or(NOT_CONNECTED, |reactor| reactor.request(request))
+        let answered = self
+            .reactor
+            .get()
+            .and_then(|reactor| reactor.request(request));
+        answered.unwrap_or(NOT_CONNECTED)
     }
 
     /// `GetTradingDay`: a text that lives as long as the object, which is for ever.
@@ -189,7 +193,8 @@ impl<S: Session> Instance<S> {
         let known = self
             .reactor
             .get()
-            .and_then(|reactor| reactor.inspect(of_session));
+            .and_then(|reactor| reactor.inspect(of_session))
+            .flatten();
         match known.and_then(|day| CString::new(day).ok()) {
             Some(day) => self.trading_day.get_or_init(|| day).as_ptr(),
             None => NO_TRADING_DAY.as_ptr(),

@@ -58,7 +58,8 @@ pub enum Released {
 }
 
 struct Shared<S> {
-    session: Mutex<S>,
+    /// Gone when the library thread has ended: an API object is never freed, its session is.
+    session: Mutex<Option<S>>,
     changed: Condvar,
     closing: AtomicBool,
     thread: OnceLock<ThreadId>,
@@ -67,7 +68,7 @@ struct Shared<S> {
 }
 
 impl<S: Session> Shared<S> {
-    fn session(&self) -> MutexGuard<'_, S> {
+    fn session(&self) -> MutexGuard<'_, Option<S>> {
         // A session that panicked is not run again; see `run`.
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -76,7 +77,10 @@ impl<S: Session> Shared<S> {
         let _ = self.thread.set(std::thread::current().id());
         let mut session = self.session();
         while !self.closing.load(Ordering::Acquire) {
-            match session.step(now()) {
+            let Some(running) = session.as_mut() else {
+                return;
+            };
+            match running.step(now()) {
                 Step::Call(callback) => {
                     drop(session);
                     // Between the check and the call a release may begin: it waits for this thread.
@@ -90,7 +94,11 @@ impl<S: Session> Shared<S> {
         }
     }
 
-    fn wait<'a>(&'a self, session: MutexGuard<'a, S>, until: MonoNanos) -> MutexGuard<'a, S> {
+    fn wait<'a>(
+        &'a self,
+        session: MutexGuard<'a, Option<S>>,
+        until: MonoNanos,
+    ) -> MutexGuard<'a, Option<S>> {
         let left_ns = u64::try_from(until.since(now())).unwrap_or(0);
         if left_ns == 0 {
             // The session only wants to be asked again: requests get their turn in between.
@@ -105,6 +113,8 @@ impl<S: Session> Shared<S> {
     }
 
     fn finish(&self) {
+        let session = self.session().take();
+        drop(session);
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.end.notify_all();
     }
@@ -142,52 +152,59 @@ impl<S: Session> std::fmt::Debug for Reactor<S> {
 }
 
 impl<S: Session> Reactor<S> {
-    /// Starts the library thread; `deliver` runs on it for every callback, one at a time.
+    /// A session whose library thread does not run yet.
+    pub fn new(session: S) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                session: Mutex::new(Some(session)),
+                changed: Condvar::new(),
+                closing: AtomicBool::new(false),
+                thread: OnceLock::new(),
+                ended: Mutex::new(false),
+                end: Condvar::new(),
+            }),
+            thread: Mutex::new(None),
+        }
+    }
+
+    /// Starts the library thread; `deliver` runs on it for every callback, one at a time. The
+    /// reactor must be where the client's functions find it before this is called: the first
+    /// callback may come, and make requests, before this returns.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(
-        session: S,
+    pub fn run(
+        &self,
         mut deliver: impl FnMut(S::Callback) + Send + 'static,
-    ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared {
-            session: Mutex::new(session),
-            changed: Condvar::new(),
-            closing: AtomicBool::new(false),
-            thread: OnceLock::new(),
-            ended: Mutex::new(false),
-            end: Condvar::new(),
-        });
-        let of_thread = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().spawn(move || {
-            // Finishes on a panic too, so that no release waits in vain.
-            struct Finish<S: Session>(Arc<Shared<S>>);
-            impl<S: Session> Drop for Finish<S> {
-                fn drop(&mut self) {
-                    self.0.finish();
-                }
+    ) -> std::io::Result<()> {
+        /// Tells the end on a panic too, so that no release waits in vain.
+        struct Finish<S: Session>(Arc<Shared<S>>);
+        impl<S: Session> Drop for Finish<S> {
+            fn drop(&mut self) {
+                self.0.finish();
             }
-            let finish = Finish(of_thread);
-            finish.0.run(&mut deliver);
-        })?;
-        Ok(Self {
-            shared,
-            thread: Mutex::new(Some(thread)),
-        })
+        }
+        let finish = Finish(Arc::clone(&self.shared));
+        let thread = std::thread::Builder::new().spawn(move || finish.0.run(&mut deliver))?;
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
     }
 
-    /// Hands a request to the session; the return code of the request function.
-    pub fn request(&self, request: S::Request) -> i32 {
+    /// Hands a request to the session; the return code of the request function, `None` when the
+    /// session is over.
+    pub fn request(&self, request: S::Request) -> Option<i32> {
         let mut session = self.shared.session();
-        let code = session.request(request, now());
+        let code = session
+            .as_mut()
+            .map(|session| session.request(request, now()));
         drop(session);
         self.shared.changed.notify_all();
         code
     }
 
-    /// Looks at the session.
-    pub fn inspect<T>(&self, look: impl FnOnce(&S) -> T) -> T {
-        look(&self.shared.session())
+    /// Looks at the session, unless it is over.
+    pub fn inspect<T>(&self, look: impl FnOnce(&S) -> T) -> Option<T> {
+        self.shared.session().as_ref().map(look)
     }
 
     /// Whether the calling thread is the library thread.
@@ -258,16 +275,16 @@ mod tests {
     fn a_request_is_answered_on_the_library_thread() {
         let (sender, receiver) = mpsc::channel();
         let here = std::thread::current().id();
-        let reactor = Reactor::start(Echo(Vec::new()), move |value| {
-            sender.send((value, std::thread::current().id())).unwrap();
-        })
-        .unwrap();
-        assert_eq!(reactor.request(7), 0);
+        let reactor = Reactor::new(Echo(Vec::new()));
+        let deliver = move |value| sender.send((value, std::thread::current().id())).unwrap();
+        reactor.run(deliver).unwrap();
+        assert_eq!(reactor.request(7), Some(0));
         let (value, thread) = receiver.recv().unwrap();
         assert_eq!(value, 7);
         assert_ne!(thread, here);
         assert_eq!(reactor.release(), Released::Gone);
         assert_eq!(reactor.release(), Released::Again);
+        assert_eq!(reactor.request(8), None, "the session is gone");
         reactor.join();
     }
 
@@ -276,13 +293,13 @@ mod tests {
         let slot: Arc<OnceLock<Reactor<Echo>>> = Arc::default();
         let (sender, receiver) = mpsc::channel();
         let inside = Arc::clone(&slot);
-        let reactor = Reactor::start(Echo(Vec::new()), move |value| {
+        slot.set(Reactor::new(Echo(Vec::new()))).unwrap();
+        let reactor = slot.get().unwrap();
+        let deliver = move |value| {
             // The second callback would be a bug: the first one released.
             sender.send((value, inside.wait().release())).unwrap();
-        })
-        .unwrap();
-        slot.set(reactor).unwrap();
-        let reactor = slot.get().unwrap();
+        };
+        reactor.run(deliver).unwrap();
         reactor.request(1);
         reactor.request(2);
         let (_, released) = receiver.recv().unwrap();

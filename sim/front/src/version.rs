@@ -102,6 +102,10 @@ impl Emulated {
     }
 }
 
+/// How long the handshake takes after `Init`, ns: long enough that a client which makes requests
+/// right after `Init` gets -1, as it does with a real front.
+pub const HANDSHAKE_NS: i64 = 10_000_000;
+
 /// Pause between two refused connections, ns (guide 1.6).
 pub const REFUSED_PAUSE_NS: i64 = 5_000_000_000;
 

@@ -18,7 +18,7 @@ use tickdeck_front::faults::Faults;
 use tickdeck_front::instance::Instance;
 use tickdeck_front::log;
 use tickdeck_front::md::{MdRequest, MdSession, SubscriptionKind};
-use tickdeck_front::reactor::{Reactor, now};
+use tickdeck_front::reactor::now;
 use tickdeck_front::settings::Settings;
 
 use crate::arguments;
@@ -148,25 +148,22 @@ unsafe extern "C" fn init(this: *mut c_void) {
         if api.spi.load(Ordering::Acquire).is_null() {
             log::misuse("md", "Init", "no callback object was registered before it");
         }
-        api.instance.init(|settings| start(api, settings));
+        let mut caller = spi::Caller::new(environment::version());
+        let deliver = move |event| caller.call(&api.spi, &event);
+        api.instance.init(session, deliver);
     });
 }
 
-fn start(api: &'static MdApi, settings: Option<Settings>) -> std::io::Result<Reactor<MdSession>> {
+fn session(settings: Option<Settings>) -> MdSession {
     let version = environment::version();
-    let faults = settings
-        .as_ref()
-        .map_or_else(|| Ok(Faults::default()), Faults::from_settings);
-    let (settings, faults) = match faults {
-        Ok(faults) => (settings, faults),
+    let faults = settings.as_ref().map(Faults::from_settings).transpose();
+    match faults {
+        Ok(faults) => MdSession::new(version, settings, faults.unwrap_or_default(), now()),
         Err(error) => {
             log::warn("sim_settings_error", &[("text", error.to_string().into())]);
-            (None, Faults::default())
+            MdSession::new(version, None, Faults::default(), now())
         }
-    };
-    let session = MdSession::new(version, settings, faults, now());
-    let mut caller = spi::Caller::new(version);
-    Reactor::start(session, move |event| caller.call(&api.spi, &event))
+    }
 }
 
 unsafe extern "C" fn join(this: *mut c_void) -> c_int {

@@ -13,7 +13,7 @@ use tickdeck_front::environment;
 use tickdeck_front::fields::CStruct;
 use tickdeck_front::instance::Instance;
 use tickdeck_front::log;
-use tickdeck_front::reactor::{Reactor, now};
+use tickdeck_front::reactor::now;
 use tickdeck_front::td::TdSession;
 
 use crate::methods;
@@ -108,12 +108,12 @@ pub(crate) unsafe extern "C" fn init(this: *mut c_void) {
         if api.spi.load(Ordering::Acquire).is_null() {
             log::misuse("td", "Init", "no callback object was registered before it");
         }
-        api.instance.init(|settings| {
-            let version = environment::version();
-            let session = TdSession::new(version, settings, now());
-            let caller = spi::Caller::new(version);
-            Reactor::start(session, move |event| caller.call(&api.spi, &event))
-        });
+        let version = environment::version();
+        let caller = spi::Caller::new(version);
+        api.instance.init(
+            |settings| TdSession::new(version, settings, now()),
+            move |event| caller.call(&api.spi, &event),
+        );
     });
 }
 

@@ -19,7 +19,7 @@ use crate::log;
 use crate::market::{Feed, Market, Next};
 use crate::reactor::{Session, Step};
 use crate::settings::{AtEnd, Settings};
-use crate::version::{Emulated, REFUSED_PAUSE_NS};
+use crate::version::{Emulated, HANDSHAKE_NS, REFUSED_PAUSE_NS};
 
 /// Events of the market that one step may pass over: a bound on how long a request waits.
 const PASSED_PER_STEP: usize = 2_048;
@@ -100,7 +100,7 @@ enum Queued {
 }
 
 impl MdSession {
-    /// A session that will connect at once. Without settings (they could not be used) it never
+    /// A session that connects after the handshake's time. Without settings (they could not be used) it never
     /// does, as if the front were not there.
     #[must_use]
     pub fn new(
@@ -112,7 +112,7 @@ impl MdSession {
         Self {
             version,
             link: if settings.is_some() {
-                Link::Down(now)
+                Link::Down(now.plus(HANDSHAKE_NS))
             } else {
                 Link::Closed
             },

@@ -8,6 +8,8 @@ use crate::settings::Settings;
 use crate::version::Emulated;
 
 const SECOND: i64 = 1_000_000_000;
+/// After the handshake.
+const START: i64 = SECOND;
 
 /// A session whose market no other test shares.
 fn session(words: &str, version: &str) -> MdSession {
@@ -58,34 +60,35 @@ fn subscribe(session: &mut MdSession, ids: &[&str], now: i64) -> i32 {
 #[test]
 fn requests_need_a_connection_and_subscriptions_a_login() {
     let mut session = session("run=needs", "6.7.11");
-    assert_eq!(subscribe(&mut session, &["rb2601"], 0), -1);
-    assert_eq!(told(&mut session, 0).0, ["connected"]);
-    assert_eq!(subscribe(&mut session, &["rb2601"], 0), 0);
+    assert_eq!(subscribe(&mut session, &["rb2510"], 0), -1);
+    assert_eq!(told(&mut session, 0).0, [""; 0]);
+    assert_eq!(told(&mut session, START).0, ["connected"]);
+    assert_eq!(subscribe(&mut session, &["rb2510"], START), 0);
     assert_eq!(
-        told(&mut session, 0),
-        (vec!["ack rb2601 6 true".into()], MonoNanos::NEVER)
+        told(&mut session, START),
+        (vec!["ack rb2510 6 true".into()], MonoNanos::NEVER)
     );
     assert_eq!(session.trading_day(), None);
-    assert_eq!(login(&mut session, 0), 0);
-    assert_eq!(told(&mut session, 0).0, ["login 0"]);
+    assert_eq!(login(&mut session, START), 0);
+    assert_eq!(told(&mut session, START).0, ["login 0"]);
     assert_eq!(session.trading_day().as_deref(), Some("20250912"));
 }
 
 #[test]
 fn the_market_waits_until_subscriptions_have_settled() {
     let mut session = session("run=settles&rate=max", "6.7.11");
-    told(&mut session, 0);
-    login(&mut session, 0);
-    told(&mut session, 0);
-    subscribe(&mut session, &["rb2601"], SECOND);
+    told(&mut session, START);
+    login(&mut session, START);
+    told(&mut session, START);
+    subscribe(&mut session, &["rb2510"], SECOND);
     let (said, until) = told(&mut session, SECOND);
-    assert_eq!(said, ["ack rb2601 0 true"]);
+    assert_eq!(said, ["ack rb2510 0 true"]);
     assert_eq!(until, MonoNanos(SECOND + SECOND / 2));
     subscribe(&mut session, &["no_such"], SECOND + SECOND / 4);
     let (said, until) = told(&mut session, SECOND + SECOND / 4);
     assert_eq!(said, ["ack no_such 0 true"]);
     let (said, end) = told(&mut session, until.0);
-    assert!(!said.is_empty() && said.iter().all(|said| said == "tick rb2601"));
+    assert!(!said.is_empty() && said.iter().all(|said| said == "tick rb2510"));
     assert_eq!(
         end,
         MonoNanos::NEVER,
@@ -109,21 +112,21 @@ fn a_lost_connection_forgets_login_and_subscriptions() {
             Faults::new(script),
             MonoNanos(0),
         );
-        told(&mut session, 0);
-        login(&mut session, 0);
-        subscribe(&mut session, &["rb2601"], 0);
+        told(&mut session, START);
+        login(&mut session, START);
+        subscribe(&mut session, &["rb2510"], START);
         let (said, until) = told(&mut session, SECOND);
         let wanted = [
             "login 0",
-            "ack rb2601 0 true",
-            "tick rb2601",
-            "tick rb2601",
+            "ack rb2510 0 true",
+            "tick rb2510",
+            "tick rb2510",
             "disconnected 0x1001",
         ];
         assert_eq!(said[..5], wanted);
         if pause > 0 {
             assert_eq!(until, MonoNanos(SECOND + pause));
-            assert_eq!(subscribe(&mut session, &["rb2601"], SECOND), -1);
+            assert_eq!(subscribe(&mut session, &["rb2510"], SECOND), -1);
         }
         let again = told(&mut session, 2 * SECOND).0;
         let connected = said
@@ -131,8 +134,8 @@ fn a_lost_connection_forgets_login_and_subscriptions() {
             .chain(&again)
             .filter(|said| *said == "connected");
         assert_eq!(connected.count(), 1, "{version}");
-        subscribe(&mut session, &["rb2601"], 2 * SECOND);
-        assert_eq!(told(&mut session, 2 * SECOND).0, ["ack rb2601 6 true"]);
+        subscribe(&mut session, &["rb2510"], 2 * SECOND);
+        assert_eq!(told(&mut session, 2 * SECOND).0, ["ack rb2510 6 true"]);
     }
 }
 

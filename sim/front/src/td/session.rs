@@ -19,7 +19,7 @@ use crate::market::Market;
 use crate::md::login_answer;
 use crate::reactor::{Session, Step};
 use crate::settings::{Account, Settings};
-use crate::version::{Emulated, REFUSED_PAUSE_NS};
+use crate::version::{Emulated, HANDSHAKE_NS, REFUSED_PAUSE_NS};
 
 /// Return codes of the request functions (guide 1.7).
 const NOT_CONNECTED: i32 = -1;
@@ -82,14 +82,14 @@ pub(super) struct Context<'a> {
 }
 
 impl TdSession {
-    /// A session that will connect at once. Without settings (they could not be used) it never
+    /// A session that connects after the handshake's time. Without settings (they could not be used) it never
     /// does, as if the front were not there.
     #[must_use]
     pub fn new(version: &'static Emulated, settings: Option<Settings>, now: MonoNanos) -> Self {
         Self {
             version,
             next_attempt: if settings.is_some() {
-                now
+                now.plus(HANDSHAKE_NS)
             } else {
                 MonoNanos::NEVER
             },

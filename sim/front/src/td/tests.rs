@@ -8,6 +8,8 @@ use crate::settings::Settings;
 use crate::version::{ALL, Emulated};
 
 const SECOND: i64 = 1_000_000_000;
+/// After the handshake.
+const START: i64 = SECOND;
 
 fn session(words: &str) -> TdSession {
     let settings = Settings::default()
@@ -61,13 +63,13 @@ fn told(session: &mut TdSession, now: i64) -> Vec<(String, i32, bool, bool)> {
 
 fn logged_in(words: &str) -> TdSession {
     let mut session = session(words);
-    told(&mut session, 0);
+    told(&mut session, START);
     let login = CStruct::new("ReqUserLogin", Emulated::default_version())
         .text("BrokerID", b"9999")
         .text("UserID", b"user");
     request(&mut session, "ReqUserLogin", Some(login), 0);
     assert_eq!(
-        told(&mut session, 0),
+        told(&mut session, START),
         [("OnRspUserLogin".into(), 0, true, true)]
     );
     session
@@ -83,7 +85,7 @@ fn every_request_of_the_newest_version_is_answered_by_its_own_callback() {
             continue;
         }
         assert_eq!(request(&mut session, method.name, None, 0), 0);
-        let answers = told(&mut session, 0);
+        let answers = told(&mut session, START);
         assert!(
             !answers.is_empty(),
             "{} is answered by silence",
@@ -103,12 +105,12 @@ fn orders_come_back_with_an_error_and_queries_with_nothing_found() {
     let order = CStruct::new("UserLogout", Emulated::default_version());
     request(&mut session, "ReqOrderInsert", Some(order), 0);
     assert_eq!(
-        told(&mut session, 0),
+        told(&mut session, START),
         [("OnRspOrderInsert".into(), 9, true, true)]
     );
     request(&mut session, "ReqQryTrade", None, 0);
     assert_eq!(
-        told(&mut session, 0),
+        told(&mut session, START),
         [("OnRspQryTrade".into(), -1, false, true)]
     );
 }
@@ -117,15 +119,15 @@ fn orders_come_back_with_an_error_and_queries_with_nothing_found() {
 fn nothing_but_a_login_is_served_before_the_login() {
     let mut session = session("account=9999:user:secret:app:code");
     assert_eq!(request(&mut session, "ReqQryInstrument", None, 0), -1);
-    told(&mut session, 0);
+    told(&mut session, START);
     request(&mut session, "ReqQryInstrument", None, 0);
     assert_eq!(
-        told(&mut session, 0),
+        told(&mut session, START),
         [("OnRspQryInstrument".into(), 6, false, true)]
     );
     request(&mut session, "ReqUserLogin", None, 0);
     assert_eq!(
-        told(&mut session, 0),
+        told(&mut session, START),
         [("OnRspUserLogin".into(), 64, true, true)]
     );
     assert_eq!(session.trading_day(), None);
@@ -135,12 +137,12 @@ fn nothing_but_a_login_is_served_before_the_login() {
 fn queries_are_limited_to_one_at_a_time_and_one_a_second() {
     let mut session = logged_in("flow=on");
     let query = |session: &mut TdSession, now| request(session, "ReqQryTradingAccount", None, now);
-    assert_eq!(query(&mut session, 0), 0);
-    assert_eq!(query(&mut session, 1), -2);
-    told(&mut session, 1);
-    assert_eq!(query(&mut session, SECOND / 2), -3);
-    assert_eq!(query(&mut session, SECOND), 0);
-    assert_eq!(told(&mut session, SECOND).len(), 1);
+    assert_eq!(query(&mut session, START), 0);
+    assert_eq!(query(&mut session, START + 1), -2);
+    told(&mut session, START + 1);
+    assert_eq!(query(&mut session, START + SECOND / 2), -3);
+    assert_eq!(query(&mut session, START + SECOND), 0);
+    assert_eq!(told(&mut session, START + SECOND).len(), 1);
 }
 
 #[test]
@@ -149,13 +151,13 @@ fn instruments_are_filtered_as_they_are_asked_for() {
     let count = |session: &mut TdSession, field: &'static str, value: &[u8]| {
         let query = CStruct::new("QryInstrument", Emulated::default_version()).text(field, value);
         request(session, "ReqQryInstrument", Some(query), 0);
-        told(session, 0)
+        told(session, START)
             .iter()
             .filter(|(_, _, some, _)| *some)
             .count()
     };
     assert_eq!(count(&mut session, "InstrumentID", b""), 8);
-    assert_eq!(count(&mut session, "InstrumentID", b"rb2601"), 1);
+    assert_eq!(count(&mut session, "InstrumentID", b"rb2510"), 1);
     assert_eq!(count(&mut session, "InstrumentID", b"rb9999"), 0);
     assert!(count(&mut session, "ExchangeID", b"SHFE") > 0);
 }
