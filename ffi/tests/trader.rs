@@ -48,6 +48,7 @@ fn the_trader_of_openctp_is_driven_like_the_vendors_library() {
             "millis": 300,
         }));
         println!("{}: {facts}", version.folder);
+        assert_eq!(facts["version"], json!([6, 7, 2]));
         assert_eq!(facts["released"], Value::Null);
     }
 }

@@ -90,10 +90,11 @@ impl TdApi {
         // SAFETY: a trader object of this version; the SPI object has the table that the library
         // calls through and is never freed.
         unsafe { object.call_with_pointer(slots.register_spi, spi.as_ptr()) };
-        // SAFETY: a trader object of this version; the argument is one of the vendor's constants.
-        unsafe { object.call_with_int(slots.subscribe_private_topic, QUICK) };
+        // SAFETY: a trader object of this version; the first number is one of the vendor's
+        // constants, the second a position in the stream of which 0 is none.
+        unsafe { object.call_with_ints(slots.subscribe_private_topic, QUICK, 0) };
         // SAFETY: as above.
-        unsafe { object.call_with_int(slots.subscribe_public_topic, QUICK) };
+        unsafe { object.call_with_ints(slots.subscribe_public_topic, QUICK, 0) };
         for front in &fronts {
             // SAFETY: a trader object of this version; the library copies the address.
             unsafe { object.call_with_text(slots.register_front, front.as_c_str()) };
