@@ -90,6 +90,27 @@ fn a_silent_peer_is_not_a_connected_front() {
     });
 }
 
+#[test]
+fn a_peer_that_stays_silent_is_warned_of_after_a_minute_and_lost_after_two() {
+    if std::env::var_os("TICKDECK_SLOW_TESTS").is_none() {
+        eprintln!("SKIPPED: takes two minutes; set TICKDECK_SLOW_TESTS to run it");
+        return;
+    }
+    for (version, folder) in present(&VENDOR[5..6]) {
+        let peer = Peer::new(Manners::Silent);
+        let facts = process::run(json!({
+            "verb": "session",
+            "library": folder,
+            "front": peer.address(),
+            "millis": 126_000,
+        }));
+        println!("{}: {facts}", version.folder);
+        let callbacks = json!({"heartbeat warning": 1, "disconnected 0x2001": 1});
+        assert_eq!(facts["callbacks"], callbacks);
+        assert_leaves_nothing(&version, &facts);
+    }
+}
+
 /// The count of one callback, which must be the only kind there was.
 fn only(facts: &Value, callback: &str) -> u64 {
     let callbacks = facts["callbacks"].as_object().unwrap();

@@ -126,12 +126,7 @@ fn what_crashes_a_bare_library_is_refused_or_done_elsewhere() {
             assert!(said.contains(words), "{name}: {key}: {facts}");
         };
         says("release", "cannot be released from one of its callbacks");
-        // Whether the lost connection is back already is a matter of luck.
-        let login = facts["login"].as_str().unwrap();
-        assert!(
-            login == "sent" || login.contains("not connected"),
-            "{name}: {login}"
-        );
+        says("login", "while a lost connection is being reported");
         says("after", "session was released");
         assert_eq!(facts["in_use"], json!(true), "{name}");
         assert_eq!(facts["released"], json!([true, true, true]), "{name}");
