@@ -323,10 +323,12 @@ fn a_library_that_makes_no_session_or_another_one_is_not_called() {
         switches: &["MULTICAST", "WRONG_SLOT"],
         ..NEWEST
     };
-    let Some((_, started)) = start(&wrong) else {
+    let Some((folder, started)) = start(&wrong) else {
         return;
     };
     let error = started.unwrap_err();
+    // The object that was made has its files open there.
+    FlowFolder::open(&folder.path().join("flow")).unwrap_err();
     assert!(
         matches!(error, StartError::UnexpectedSlot { slot: 12, .. }),
         "{error}"

@@ -40,6 +40,10 @@ pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
             // Tests that find nothing there skip themselves and say so.
             .env("TICKDECK_CTP_LIBRARIES", &vendor.libraries)
             .env("TICKDECK_CTP_HEADERS", &vendor.headers);
+        if vendor.problems.is_empty() {
+            // As with the server: what was fetched must be found.
+            command.env("TICKDECK_REQUIRE_CTP", "1");
+        }
         command
     };
     if !quick {

@@ -85,7 +85,12 @@ impl TdApi {
         let table = library.table();
         let slots = table.api;
         // SAFETY: the object is live, and the table is the one of the library's version.
-        unsafe { check_slots(library.library(), &object, &slots.implementations()) }?;
+        let checked = unsafe { check_slots(library.library(), &object, &slots.implementations()) };
+        if let Err(error) = checked {
+            // The object stays behind with its files open: not even its Release can be trusted.
+            std::mem::forget(flow);
+            return Err(error);
+        }
         let spi = TdSpi::new(library.version(), &table.spi, library.vtable(), handler);
         // SAFETY: a trader object of this version; the SPI object has the table that the library
         // calls through and is never freed.
