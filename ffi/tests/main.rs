@@ -16,5 +16,6 @@ mod child;
 mod conformance;
 mod headers;
 mod misuse;
+mod stub;
 mod support;
 mod trader;

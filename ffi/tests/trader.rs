@@ -26,14 +26,30 @@ fn every_trader_library_is_started_reports_a_lost_connection_and_ends() {
             ["disconnected 0x1001"],
             "{name}"
         );
+        assert_eq!(facts["released"], Value::Null, "{name}");
+        assert_eq!(facts["after"], facts["before"], "{name}: threads and files");
+        let has_flag = facts["create"].as_str().unwrap().ends_with("EPKcb");
+        assert_eq!(has_flag, version.has_production_flag, "{name}");
+    }
+}
+
+#[test]
+fn no_trader_library_takes_a_request_without_a_connection() {
+    for (version, folder) in present(&VENDOR) {
+        let peer = Peer::new(Manners::Refuses);
+        let facts = process::run(json!({
+            "verb": "trader",
+            "library": folder,
+            "front": peer.address(),
+            "millis": 100,
+        }));
+        let name = version.folder;
+        assert_eq!(facts["callbacks"], json!({}), "{name}");
         for answer in facts["requests"].as_array().unwrap() {
             let answer = answer.as_str().unwrap_or_default();
             assert!(answer.contains("not connected"), "{name}: {answer}");
         }
         assert_eq!(facts["released"], Value::Null, "{name}");
-        assert_eq!(facts["after"], facts["before"], "{name}: threads and files");
-        let has_flag = facts["create"].as_str().unwrap().ends_with("EPKcb");
-        assert_eq!(has_flag, version.has_production_flag, "{name}");
     }
 }
 
@@ -48,6 +64,7 @@ fn the_trader_of_openctp_is_driven_like_the_vendors_library() {
             "millis": 300,
         }));
         println!("{}: {facts}", version.folder);
+        assert_eq!(facts["version"], json!([6, 7, 2]));
         assert_eq!(facts["released"], Value::Null);
     }
 }

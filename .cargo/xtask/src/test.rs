@@ -48,6 +48,10 @@ pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
             .env("TICKDECK_CTP_LIBRARIES", &vendor.libraries)
             .env("TICKDECK_CTP_HEADERS", &vendor.headers)
             .env("TICKDECK_SIM_CLIENTS", &clients.folder);
+        if vendor.problems.is_empty() {
+            // As with the server: what was fetched must be found.
+            command.env("TICKDECK_REQUIRE_CTP", "1");
+        }
         command
     };
     if !quick {

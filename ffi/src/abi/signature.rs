@@ -18,8 +18,12 @@ pub type PlainInt = unsafe extern "C" fn(This) -> c_int;
 /// `const char* f()`: `GetTradingDay`.
 pub type PlainText = unsafe extern "C" fn(This) -> *const c_char;
 
-/// `void f(int)`: `OnFrontDisconnected`, `OnHeartBeatWarning`, `SubscribePrivateTopic`.
+/// `void f(int)`: `OnFrontDisconnected`, `OnHeartBeatWarning`, `SubscribePublicTopic`.
 pub type TakesInt = unsafe extern "C" fn(This, c_int);
+
+/// `void f(int, int)`: `SubscribePrivateTopic` of 6.7.13; older ones take the first number alone and
+/// do not look at the register of the second.
+pub type TakesTwoInts = unsafe extern "C" fn(This, c_int, c_int);
 
 /// `void f(char*)`: `RegisterFront`, `RegisterNameServer`.
 pub type TakesText = unsafe extern "C" fn(This, *mut c_char);

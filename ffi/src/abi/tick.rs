@@ -158,19 +158,18 @@ impl TickLayout {
         // SAFETY: every byte was zeroed or copied, and all fields are numbers and byte arrays, for
         // which any bits are a value.
         let mut field = unsafe { field.assume_init() };
-        if self == Self::C {
-            return RawTick::from(&field);
+        if self != Self::C {
+            field.BandingUpperPrice = NO_PRICE;
+            field.BandingLowerPrice = NO_PRICE;
         }
-        field.BandingUpperPrice = NO_PRICE;
-        field.BandingLowerPrice = NO_PRICE;
-        let mut tick = RawTick::from(&field);
         if self == Self::A {
-            tick.instrument_id = widened(&tick.reserve1);
-            tick.exchange_inst_id = widened(&tick.reserve2);
-            tick.reserve1 = Text::EMPTY;
-            tick.reserve2 = Text::EMPTY;
+            // What C calls reserved is where A has its ids.
+            field.InstrumentID[..31].copy_from_slice(&field.reserve1);
+            field.ExchangeInstID[..31].copy_from_slice(&field.reserve2);
+            field.reserve1 = [0; 31];
+            field.reserve2 = [0; 31];
         }
-        tick
+        RawTick::from(&field)
     }
 
     /// The tick as a struct of this layout: the first [`size`](Self::size) bytes of the value.
@@ -193,12 +192,6 @@ impl TickLayout {
         };
         Ok(DepthMarketDataFieldC::from(&short))
     }
-}
-
-fn widened(id: &Text<31>) -> Text<81> {
-    let mut wide = [0; 81];
-    wide[..31].copy_from_slice(id.as_array());
-    Text::from_array(wide)
 }
 
 const _: () = assert!(TickLayout::C.size() == size_of::<DepthMarketDataFieldC>());

@@ -22,6 +22,9 @@ pub struct TraderApiSlots {
     pub register_spi: usize,
     pub subscribe_private_topic: usize,
     pub subscribe_public_topic: usize,
+    /// Whether `SubscribePrivateTopic` takes a second number (since 6.7.13): the position in the
+    /// stream to go on from, 0 for none.
+    pub private_topic_has_position: bool,
     pub req_authenticate: usize,
     pub req_user_login: usize,
     pub req_settlement_info_confirm: usize,
@@ -119,6 +122,7 @@ impl TraderTable {
             register_spi: 7 + shift,
             subscribe_private_topic: 8 + shift,
             subscribe_public_topic: 9 + shift,
+            private_topic_has_position: version.at_least(6, 7, 13),
             req_authenticate: 10 + shift,
             req_user_login: login,
             req_settlement_info_confirm: confirm,
@@ -165,7 +169,11 @@ impl TraderApiSlots {
             ),
             (
                 self.subscribe_private_topic,
-                "_ZN18CFtdcTraderApiImpl21SubscribePrivateTopicE20THOST_TE_RESUME_TYPE",
+                if self.private_topic_has_position {
+                    "_ZN18CFtdcTraderApiImpl21SubscribePrivateTopicE20THOST_TE_RESUME_TYPEi"
+                } else {
+                    "_ZN18CFtdcTraderApiImpl21SubscribePrivateTopicE20THOST_TE_RESUME_TYPE"
+                },
             ),
             (
                 self.subscribe_public_topic,

@@ -105,12 +105,13 @@ impl ApiVersion {
 impl FromStr for ApiVersion {
     type Err = UnreadableVersion;
 
-    /// Reads `^v?(\d+)\.(\d+)\.(\d+)`, with blanks around it; what follows the numbers is free.
+    /// Reads `^[vV]?(\d+)[._](\d+)[._](\d+)`, with blanks around it; what follows the numbers is
+    /// free. The underscores are openctp's: its simulator says `V6_7_2`.
     fn from_str(text: &str) -> Result<Self, UnreadableVersion> {
         let text = text.trim();
-        let numbers = text.strip_prefix('v').unwrap_or(text);
+        let numbers = text.strip_prefix(['v', 'V']).unwrap_or(text);
         let read = || {
-            let mut parts = numbers.splitn(3, '.');
+            let mut parts = numbers.splitn(3, ['.', '_']);
             let major = parts.next()?.parse().ok()?;
             let minor = parts.next()?.parse().ok()?;
             let rest = parts.next()?;
@@ -194,6 +195,12 @@ mod tests {
             assert!(last < Some(version.clone()), "{text} is newer");
             last = Some(version);
         }
+    }
+
+    #[test]
+    fn the_version_of_openctps_simulator_is_read() {
+        let version: ApiVersion = "V6_7_2".parse().unwrap();
+        assert_eq!(version, ApiVersion::new(6, 7, 2));
     }
 
     #[test]

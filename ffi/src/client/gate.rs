@@ -10,27 +10,43 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 thread_local! {
-    static INSIDE: Cell<u32> = const { Cell::new(0) };
+    static PLACE: Cell<Place> = const { Cell::new(Place::Outside) };
+}
+
+/// Where a thread is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In no callback.
+    Outside,
+    /// In a callback, where a request may be made.
+    Callback,
+    /// In a callback that the library makes with its own lock held.
+    LockedCallback,
 }
 
 /// Whether this thread is running a callback, of any session.
 pub(crate) fn inside_callback() -> bool {
-    INSIDE.get() > 0
+    PLACE.get() != Place::Outside
 }
 
-/// Counts the callbacks that a thread is inside of; a guard, so that a panic counts down too.
-struct Inside;
+/// Whether this thread is running a callback in which a request would wait for ever for a lock
+/// that the library holds on the same thread.
+pub(crate) fn inside_locked_callback() -> bool {
+    PLACE.get() == Place::LockedCallback
+}
 
-impl Inside {
-    fn enter() -> Self {
-        INSIDE.set(INSIDE.get() + 1);
-        Self
+/// Restores the place of the thread, after a panic too.
+struct Restore(Place);
+
+impl Restore {
+    fn enter(place: Place) -> Self {
+        Self(PLACE.replace(place))
     }
 }
 
-impl Drop for Inside {
+impl Drop for Restore {
     fn drop(&mut self) {
-        INSIDE.set(INSIDE.get() - 1);
+        PLACE.set(self.0);
     }
 }
 
@@ -55,10 +71,20 @@ impl<H: ?Sized> Gate<H> {
     /// Runs a callback, unless the session is closing or a callback has panicked before.
     #[inline]
     pub(crate) fn pass(&self, callback: impl FnOnce(&H)) {
+        self.pass_at(Place::Callback, callback);
+    }
+
+    /// The same for a callback that the library makes with its own lock held.
+    pub(crate) fn pass_locked(&self, callback: impl FnOnce(&H)) {
+        self.pass_at(Place::LockedCallback, callback);
+    }
+
+    #[inline]
+    fn pass_at(&self, place: Place, callback: impl FnOnce(&H)) {
         if self.closing.load(Ordering::Acquire) || self.panicked.load(Ordering::Acquire) {
             return;
         }
-        let _inside = Inside::enter();
+        let _restore = Restore::enter(place);
         // Fails only when the handler is being taken away: then there is nobody to call.
         let Ok(handler) = self.handler.try_read() else {
             return;
@@ -142,9 +168,12 @@ mod tests {
         let gate = Gate::new(Arc::new(()));
         assert!(!inside_callback());
         let seen = Cell::new(false);
-        gate.pass(|()| seen.set(inside_callback()));
+        gate.pass(|()| seen.set(inside_callback() && !inside_locked_callback()));
         assert!(seen.get());
         assert!(!inside_callback());
+        gate.pass_locked(|()| seen.set(!inside_locked_callback()));
+        assert!(!seen.get());
+        assert!(!inside_locked_callback());
     }
 
     #[test]

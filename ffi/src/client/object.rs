@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 
 use crate::abi::StructBuf;
 use crate::abi::signature::{
-    Plain, PlainText, Request, Subscribe, TakesInt, TakesPointer, TakesText, This,
+    Plain, PlainText, Request, Subscribe, TakesPointer, TakesText, TakesTwoInts, This,
 };
 use crate::text::Text;
 
@@ -106,15 +106,18 @@ impl ApiObject {
         unsafe { function(self.0.as_ptr(), pointer) }
     }
 
-    /// Calls a `void f(int)`: `SubscribePrivateTopic`.
+    /// Calls a `void f(int)` or a `void f(int, int)`: `SubscribePublicTopic` and
+    /// `SubscribePrivateTopic`, which 6.7.13 gave a second number.
     ///
     /// # Safety
     /// The slot holds such a function.
-    pub(crate) unsafe fn call_with_int(&self, slot: usize, value: c_int) {
-        // SAFETY: the caller answers for the slot.
-        let function = unsafe { self.method::<TakesInt>(slot) };
+    pub(crate) unsafe fn call_with_ints(&self, slot: usize, first: c_int, second: c_int) {
+        // SAFETY: the caller answers for the slot. A function that takes one number is called
+        // with a second one in a register that it does not read and need not keep, which both
+        // calling conventions that the vendor builds for allow.
+        let function = unsafe { self.method::<TakesTwoInts>(slot) };
         // SAFETY: the object is live and the signature is the caller's promise.
-        unsafe { function(self.0.as_ptr(), value) }
+        unsafe { function(self.0.as_ptr(), first, second) }
     }
 
     /// Calls an `int f(T*, int)`: every `Req…`. The struct is wiped when this returns.
@@ -158,22 +161,22 @@ mod tests {
         last: c_int,
     }
 
-    unsafe extern "C" fn remember(this: This, value: c_int) {
+    unsafe extern "C" fn remember(this: This, first: c_int, second: c_int) {
         // SAFETY: the test passes an `Object`.
-        unsafe { (*this.cast::<Object>()).last = value };
+        unsafe { (*this.cast::<Object>()).last = first * 10 + second };
     }
 
     #[test]
     fn a_call_reaches_the_function_in_its_slot_with_the_object_first() {
-        let table = [std::ptr::null(), remember as TakesInt as *const c_void];
+        let table = [std::ptr::null(), remember as TakesTwoInts as *const c_void];
         let mut object = Object {
             table: table.as_ptr(),
             last: 0,
         };
         // SAFETY: the object begins with a pointer to its table.
         let api = unsafe { ApiObject::new((&raw mut object).cast()) }.unwrap();
-        // SAFETY: slot 1 takes an int.
-        unsafe { api.call_with_int(1, 42) };
+        // SAFETY: slot 1 takes two numbers.
+        unsafe { api.call_with_ints(1, 4, 2) };
         assert_eq!(object.last, 42);
     }
 

@@ -38,6 +38,15 @@ pub enum RequestError {
         /// The vendor's name of the request.
         request: &'static str,
     },
+    /// Made while the library reports a lost connection: it holds the lock that the request needs,
+    /// on the same thread, and would spin for ever.
+    #[error(
+        "{request}: not possible while a lost connection is being reported; do it from another thread"
+    )]
+    WouldDeadlock {
+        /// The vendor's name of the request.
+        request: &'static str,
+    },
     /// A text that does not fit the vendor's struct, or has a NUL in it. The text itself is not
     /// repeated: it may be a password.
     #[error("{request}: the {field} must be at most {max} bytes without a NUL, it has {len}")]

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::flow::FlowFolder;
-use super::gate::{Gate, inside_callback};
+use super::gate::{Gate, inside_callback, inside_locked_callback};
 use super::object::ApiObject;
 use super::request::RequestError;
 
@@ -87,6 +87,9 @@ impl<H: ?Sized + Send + Sync + 'static> Session<H> {
         request: &'static str,
         call: impl FnOnce(&ApiObject) -> T,
     ) -> Result<T, RequestError> {
+        if inside_locked_callback() {
+            return Err(RequestError::WouldDeadlock { request });
+        }
         // Not being able to read means that Release is waiting for other requests to return.
         let object = self.shared.object.try_read().ok();
         match object.as_ref().and_then(|object| object.as_ref()) {

@@ -89,7 +89,12 @@ impl MdApi {
         };
         let slots = METHODS.map(|method| (method.slot(), method.implementation()));
         // SAFETY: the object is live and every version's class has fourteen functions or more.
-        unsafe { check_slots(library.library(), &object, &slots) }?;
+        let checked = unsafe { check_slots(library.library(), &object, &slots) };
+        if let Err(error) = checked {
+            // The object stays behind with its files open: not even its Release can be trusted.
+            std::mem::forget(flow);
+            return Err(error);
+        }
         let spi = MdSpi::new(library.version(), library.spi_table(), handler);
         // SAFETY: a market data object; the SPI object has the table that the library calls
         // through and is never freed.

@@ -10,7 +10,9 @@ use crate::abi::{LoginResponse, RspInfo};
 /// reach the library; it is kept back, no further callback is delivered, and
 /// [`MdApi::panicked`](super::MdApi::panicked) says so.
 ///
-/// A request may be made from within a callback, a release may not.
+/// A request may be made from within a callback, but for the one of a lost connection; a release
+/// may not. Take no lock in a method that another thread holds while it makes a request: the
+/// library has a lock of its own around both.
 #[expect(
     unused_variables,
     reason = "the names are for whoever implements a method"
@@ -21,6 +23,7 @@ pub trait MdHandler: Send + Sync + 'static {
 
     /// The connection is lost, see guide 1.6 for the reasons; others occur. The library connects
     /// again by itself: libraries up to 6.7.8 at once, hundreds of times a second if need be.
+    /// Requests are refused during this call.
     fn on_front_disconnected(&self, reason: i32) {}
 
     /// Nothing was received for so many seconds.

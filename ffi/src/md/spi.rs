@@ -76,8 +76,9 @@ unsafe extern "C" fn on_front_connected(this: This) {
 unsafe extern "C" fn on_front_disconnected(this: This, reason: c_int) {
     // SAFETY: the library passes the object that it was given.
     let spi = unsafe { spi(this) };
+    // The library holds the lock that requests take (seen with seven versions, 6.3.15 to 6.7.13).
     spi.gate
-        .pass(|handler| handler.on_front_disconnected(reason));
+        .pass_locked(|handler| handler.on_front_disconnected(reason));
 }
 
 unsafe extern "C" fn on_heart_beat_warning(this: This, lapse_s: c_int) {

@@ -85,15 +85,21 @@ impl TdApi {
         let table = library.table();
         let slots = table.api;
         // SAFETY: the object is live, and the table is the one of the library's version.
-        unsafe { check_slots(library.library(), &object, &slots.implementations()) }?;
+        let checked = unsafe { check_slots(library.library(), &object, &slots.implementations()) };
+        if let Err(error) = checked {
+            // The object stays behind with its files open: not even its Release can be trusted.
+            std::mem::forget(flow);
+            return Err(error);
+        }
         let spi = TdSpi::new(library.version(), &table.spi, library.vtable(), handler);
         // SAFETY: a trader object of this version; the SPI object has the table that the library
         // calls through and is never freed.
         unsafe { object.call_with_pointer(slots.register_spi, spi.as_ptr()) };
-        // SAFETY: a trader object of this version; the argument is one of the vendor's constants.
-        unsafe { object.call_with_int(slots.subscribe_private_topic, QUICK) };
+        // SAFETY: a trader object of this version; the first number is one of the vendor's
+        // constants, the second a position in the stream of which 0 is none.
+        unsafe { object.call_with_ints(slots.subscribe_private_topic, QUICK, 0) };
         // SAFETY: as above.
-        unsafe { object.call_with_int(slots.subscribe_public_topic, QUICK) };
+        unsafe { object.call_with_ints(slots.subscribe_public_topic, QUICK, 0) };
         for front in &fronts {
             // SAFETY: a trader object of this version; the library copies the address.
             unsafe { object.call_with_text(slots.register_front, front.as_c_str()) };

@@ -11,8 +11,8 @@ use serde_json::Value;
 /// Variable that holds the job for the child, and the file for its answer.
 pub(crate) const JOB: &str = "TICKDECK_FFI_CHILD_JOB";
 
-/// How long a child may take: the longest of them works for some ten seconds.
-const PATIENCE: Duration = Duration::from_secs(100);
+/// How long a child may take: most work for some seconds, the longest for two minutes.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Runs the job and gives what the child wrote down. Panics, with what the child printed, when it
 /// did not end cleanly.

@@ -44,8 +44,9 @@ pub(crate) const VENDOR: [Version; 7] = [
     version("6.7.13", (6, 7, 13), 'C'),
 ];
 
-/// The simulator of the openctp project: the interface of 6.7.2, another implementation.
-pub(crate) const OPENCTP: Version = version("tts-6.7.2.3", (6, 7, 2), 'C');
+/// The simulator of the openctp project: another implementation, whose market data library says
+/// `V6_6_9` and whose trader library says `V6_7_2`.
+pub(crate) const OPENCTP: Version = version("tts-6.7.2.3", (6, 6, 9), 'C');
 
 impl Version {
     /// The folder with both libraries, if it is there.

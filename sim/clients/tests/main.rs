@@ -10,6 +10,12 @@
 //! | `cplusplus` | a C++ program compiled against the vendor's headers |
 //! | `python` | openctp-ctp and vn.py with the library files exchanged |
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests may unwrap and say that they are skipped; the lints' exceptions cover test functions only"
+)]
+
 mod child;
 mod cplusplus;
 mod faults;

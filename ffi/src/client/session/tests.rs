@@ -153,3 +153,18 @@ fn callbacks_that_come_during_the_release_do_not_reach_the_handler() {
     go.send(()).unwrap();
     it.session.release(LONG).unwrap();
 }
+
+#[test]
+fn a_request_in_the_callback_of_a_lost_connection_is_refused() {
+    let it = fixture(None);
+    let mut answer = None;
+    let cell = std::cell::RefCell::new(&mut answer);
+    it.gate
+        .pass_locked(|_| **cell.borrow_mut() = Some(it.session.with("R", |_| ())));
+    assert_eq!(
+        answer,
+        Some(Err(RequestError::WouldDeadlock { request: "R" }))
+    );
+    it.gate
+        .pass(|_| assert_eq!(it.session.with("R", |_| 1), Ok(1)));
+}
