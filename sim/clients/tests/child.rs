@@ -24,6 +24,8 @@ fn process_of_the_other_tests() {
     let job: Value = serde_json::from_str(&job).unwrap();
     let answer = match text(&job, "verb") {
         "session" => session(&job),
+        "unreachable" => crate::conformance::unreachable(&job),
+        "whole_market" => crate::market_data::whole_market(&job),
         "cycles" => crate::lifecycle::cycles(&job),
         "misuse" => crate::lifecycle::misuse(&job),
         "trader" => crate::trader::session(&job),
@@ -38,8 +40,10 @@ pub(crate) fn text<'a>(job: &'a Value, key: &str) -> &'a str {
         .unwrap_or_else(|| panic!("no {key} in {job}"))
 }
 
+/// The folder of the libraries: ours, unless the job names others.
 pub(crate) fn library(job: &Value) -> PathBuf {
-    Path::new(text(job, "libraries")).to_owned()
+    let ours = text(job, "libraries");
+    Path::new(job["vendor"].as_str().unwrap_or(ours)).to_owned()
 }
 
 /// What a callback said.

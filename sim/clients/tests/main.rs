@@ -4,6 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `market_data` | tickdeck's own client: every version, acknowledgements, snapshots, errors |
+//! | `conformance` | what can be seen without a front: the vendor's libraries and ours, one body |
 //! | `trader` | tickdeck's own client: authentication, login, contracts |
 //! | `faults` | the scripts of `fixtures/faults` |
 //! | `lifecycle` | many sessions, misuse by a raw client |
@@ -17,6 +18,7 @@
 )]
 
 mod child;
+mod conformance;
 mod cplusplus;
 mod faults;
 mod lifecycle;

@@ -1,8 +1,13 @@
 //! tickdeck's own client and the market data library.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tickdeck::calendar::TradingCalendar;
+use tickdeck::source::{Profile, Source, SyntheticOptions, SyntheticSource};
 use tickdeck_ffi::abi::{ApiVersion, TickLayout};
 
+use crate::child::{Said, login_words, start};
 use crate::support::{expected, in_child, instruments, quick};
 
 const VERSIONS: [&str; 7] = [
@@ -170,4 +175,81 @@ fn settings_that_cannot_be_used_are_told_and_the_front_is_not_there() {
         let stderr = answer["stderr"].as_str().unwrap();
         assert!(stderr.contains(part), "{name}: {stderr}");
     }
+}
+
+/// How long the market of the next test lasts.
+const WHOLE_MARKET: Duration = Duration::from_secs(125);
+
+fn market() -> SyntheticSource {
+    let options = SyntheticOptions {
+        profile: Profile::FullMarket,
+        duration: Some(WHOLE_MARKET),
+        ..SyntheticOptions::default()
+    };
+    SyntheticSource::open(options, &TradingCalendar::builtin()).unwrap()
+}
+
+/// Subscribes to every instrument of the market in batches of a thousand and counts.
+pub(crate) fn whole_market(job: &Value) -> Value {
+    let (api, receiver) = start(job, "flow");
+    let ids: Vec<String> = market()
+        .contracts()
+        .map(|found| found.instrument_id)
+        .collect();
+    let (mut acknowledged, mut ticks, mut volume) = (0_u64, 0_u64, 0_i64);
+    while let Ok(said) = receiver.recv_timeout(Duration::from_secs(10)) {
+        match said {
+            Said::Connected => api.login(&login_words(job)).unwrap(),
+            Said::Login(..) => {
+                for batch in ids.chunks(1_000) {
+                    api.subscribe(batch).unwrap();
+                }
+            }
+            Said::Subscribed(..) => acknowledged += 1,
+            Said::Tick(tick) => {
+                ticks += 1;
+                volume += i64::from(tick.volume);
+            }
+            other => panic!("{other:?}"),
+        }
+        if ticks == job["ticks"].as_u64().unwrap() {
+            break;
+        }
+    }
+    api.release(Duration::from_secs(5)).unwrap();
+    json!({ "ids": ids.len(), "acknowledged": acknowledged, "ticks": ticks, "volume": volume })
+}
+
+#[test]
+fn a_whole_market_of_seventeen_thousand_instruments_arrives_without_loss() {
+    let mut source = market();
+    let mut events = Vec::new();
+    loop {
+        let before = events.len();
+        source.next_batch(&mut events, 10_000).unwrap();
+        if events.len() == before {
+            break;
+        }
+    }
+    let ids: std::collections::BTreeSet<String> = market()
+        .contracts()
+        .map(|found| found.instrument_id)
+        .collect();
+    let wanted: Vec<i64> = events
+        .iter()
+        .filter_map(|event| event.as_tick())
+        .filter(|tick| ids.contains(tick.instrument_id.to_string().as_str()))
+        .map(|tick| i64::from(tick.volume))
+        .collect();
+    let job = json!({ "verb": "whole_market", "ticks": wanted.len() });
+    let variables = [
+        ("TICKDECK_SIM_SOURCE", "synthetic:full-market,duration=125s"),
+        ("TICKDECK_SIM_RATE", "max"),
+    ];
+    let answer = in_child(&job, &variables);
+    assert!(ids.len() > 16_000);
+    assert_eq!(answer["ids"], ids.len());
+    assert_eq!(answer["acknowledged"], ids.len());
+    assert_eq!(answer["ticks"], wanted.len());
+    assert_eq!(answer["volume"], wanted.iter().sum::<i64>());
 }
