@@ -12,11 +12,15 @@
 //! - Bound: [`QUEUED_BATCHES`] batches of [`PlayOptions::batch_events`] events wait between source
 //!   and playing thread.
 
+mod delay;
+mod ingest;
 mod ledger;
 mod play;
 mod publisher;
 mod summary;
 
+pub use delay::DelayMeter;
+pub use ingest::{Ingest, IngestError, IngestNats, IngestSummary, RecordTo, SharedStats, ingest};
 pub use ledger::{InstrumentLedger, Ledger};
 pub use play::{PlayError, PlayOptions, Player, QUEUED_BATCHES};
 pub use publisher::{Publisher, PublisherOptions, PublisherStats};
