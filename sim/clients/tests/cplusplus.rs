@@ -16,7 +16,9 @@ fn headers() -> Option<PathBuf> {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.ends_with("ThostFtdcMdApi.h") {
+            } else if path.ends_with("ThostFtdcMdApi.h")
+                && folder.join("ThostFtdcTraderApi.h").exists()
+            {
                 return Some(folder);
             }
         }

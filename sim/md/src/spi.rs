@@ -10,7 +10,7 @@ use tickdeck_ffi::abi::{MdCallback, SpiTable, TickLayout};
 use tickdeck_front::errors::RspInfo;
 use tickdeck_front::fields::CStruct;
 use tickdeck_front::log;
-use tickdeck_front::md::{MdEvent, SubscriptionKind};
+use tickdeck_front::md::{MdEvent, SubscriptionKind, TickStruct};
 use tickdeck_front::version::Emulated;
 
 /// Calls callbacks in the form of one version.
@@ -93,9 +93,9 @@ impl Caller {
                 let info = self.info(info);
                 self.response(spi, callback, Some(&instrument), Some(&info), 0, *is_last);
             }
-            MdEvent::Tick(tick) => match self.layout.write(tick) {
-                Ok(mut field) => {
-                    let struct_ptr = (&raw mut field).cast();
+            MdEvent::Tick(tick) => match TickStruct::new(self.layout, tick) {
+                Ok(mut made) => {
+                    let struct_ptr = made.words_mut().as_mut_ptr().cast();
                     self.pointer_call(spi, MdCallback::OnRtnDepthMarketData, struct_ptr);
                 }
                 Err(error) => {
