@@ -1,5 +1,5 @@
 //! Provides real CTP clients for the tests of the simulated front: Python packages from PyPI in
-//! folders of their own, and the locale that their wrappers ask for. Everything lies in
+//! folders of their own, the locale that their wrappers ask for, and a program on ctp2rs. Everything lies in
 //! `target/tools/sim-clients`; nothing is installed on the machine.
 
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{note, run, tools};
+use crate::run::{cargo, note, root, run, tools};
 use crate::wheel::python;
 
 /// Versions of `openctp-ctp`, one folder each.
@@ -20,10 +20,13 @@ const VNPY_NEEDS: [&str; 5] = ["numpy", "ta-lib", "loguru", "tzlocal", "requests
 /// Its CTP gateway, built from source with the machine's compiler.
 const VNPY_CTP: &str = "vnpy_ctp==6.7.11.4";
 
+/// ctp2rs makes its bindings with libclang, which this package carries.
+const LIBCLANG: &str = "libclang==18.1.1";
+
 /// What is there, and why something is not.
 #[derive(Debug)]
 pub(crate) struct Clients {
-    /// `python/`, `locale/`, `openctp-ctp-VERSION/`, `vnpy/`.
+    /// `python/`, `locale/`, `openctp-ctp-VERSION/`, `vnpy/`, `ctp2rs/`.
     pub(crate) folder: PathBuf,
     /// What could not be had.
     pub(crate) problems: Vec<String>,
@@ -55,7 +58,44 @@ pub(crate) fn provide() -> Clients {
     if let Err(error) = vnpy {
         problems.push(format!("vn.py: {error:#}"));
     }
+    if let Err(error) = once(&folder.join("ctp2rs"), |into| ctp2rs(&folder, into)) {
+        problems.push(format!("ctp2rs: {error:#}"));
+    }
     Clients { folder, problems }
+}
+
+/// Builds the client that uses ctp2rs, as a package of its own outside of the workspace.
+fn ctp2rs(folder: &Path, into: &Path) -> Result<()> {
+    let libclang = folder.join("libclang");
+    once(&libclang, |into| {
+        install(
+            folder,
+            into,
+            &["--no-deps", "--only-binary=:all:"],
+            &[LIBCLANG],
+        )
+    })?;
+    let compiler = Command::new("g++")
+        .arg("-print-file-name=include")
+        .output()
+        .context("asking g++ for its headers (Debian: apt-get install g++)")?;
+    let headers = String::from_utf8_lossy(&compiler.stdout).trim().to_owned();
+    let program = root().join("sim/clients/programs/ctp2rs");
+    std::fs::create_dir_all(into.join("src"))?;
+    std::fs::copy(program.join("manifest.toml"), into.join("Cargo.toml"))?;
+    std::fs::copy(program.join("main.rs"), into.join("src/main.rs"))?;
+    run(cargo()
+        .current_dir(into)
+        .args(["build", "--release"])
+        .env("CARGO_TARGET_DIR", into.join("target"))
+        .env("LIBCLANG_PATH", libclang.join("clang/native"))
+        .env("BINDGEN_EXTRA_CLANG_ARGS", format!("-I{headers}")))?;
+    std::fs::rename(
+        into.join("target/release/ctp2rs-client"),
+        into.join("ctp2rs-client"),
+    )?;
+    std::fs::remove_dir_all(into.join("target"))?;
+    Ok(())
 }
 
 /// Fetches everything or says what is missing.

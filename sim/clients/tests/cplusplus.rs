@@ -45,7 +45,7 @@ fn compiled(folder: &Path, headers: &Path) -> Option<PathBuf> {
 }
 
 /// The tick in a line of hexadecimal bytes.
-fn tick_in(hex: &str) -> String {
+pub(crate) fn tick_in(hex: &str) -> String {
     let bytes: Vec<u8> = (0..hex.len() / 2)
         .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
         .collect();

@@ -9,6 +9,7 @@
 //! | `faults` | the scripts of `fixtures/faults` |
 //! | `lifecycle` | many sessions, misuse by a raw client |
 //! | `cplusplus` | a C++ program compiled against the vendor's headers |
+//! | `ctp2rs` | a program on the crate of that name |
 //! | `python` | openctp-ctp and vn.py with the library files exchanged |
 
 #![expect(
@@ -20,6 +21,7 @@
 mod child;
 mod conformance;
 mod cplusplus;
+mod ctp2rs;
 mod faults;
 mod lifecycle;
 mod market_data;
