@@ -122,6 +122,40 @@ fn a_flipped_bit() {
         "replay rec --rate max --salvage --sink digest",
     ));
     assert_eq!(salvaged.code, Some(3), "{salvaged:?}");
+    let json = finish(command(
+        &folder,
+        "replay rec --rate max --salvage --sink digest --json",
+    ));
+    assert_eq!(json.code, Some(3), "{json:?}");
+    let summary: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(summary["received"], 0, "its one row group is damaged");
+    assert_eq!(summary["damaged"][0]["file"], "rec/part-00000.parquet");
+    assert!(summary["missing"][0]["rows"].as_u64().unwrap() > 0);
+    assert_eq!(summary["missing"][0]["path"], "rec/part-00000.parquet");
+}
+
+#[test]
+fn a_span_of_nothing() {
+    let folder = folder();
+    for words in [
+        "replay rec --duration 0s --sink null",
+        "generate --duration 0s -o new",
+        "slice rec --max-duration 0ms -o new",
+    ] {
+        let error = refused(&folder, words);
+        assert!(error.starts_with("2: "), "{error}");
+        assert!(error.contains("longer than nothing"), "{error}");
+    }
+}
+
+#[test]
+fn a_credentials_file_that_is_none() {
+    let folder = folder();
+    std::fs::write(folder.join("junk.creds"), "secret-canary").unwrap();
+    let error = refused(&folder, "replay rec --nats-creds junk.creds");
+    assert!(error.starts_with("2: "), "{error}");
+    assert!(error.contains("is not a credentials file"), "{error}");
+    assert!(!error.contains("secret-canary"), "{error}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub use values::{
 };
 
 use crate::pace::{Rate, Ratio};
+use crate::pipeline::DEFAULT_BATCH_EVENTS;
 use crate::source::Profile;
 use crate::time::TradingDay;
 
@@ -167,11 +168,12 @@ pub struct GenerateArgs {
     /// Seed of the market
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Only these instruments: ids or globs, comma separated, repeatable
+    /// Only these instruments: ids (of any known product), or rb*, *.CFFEX or all of the profile's;
+    /// comma separated, repeatable
     #[arg(long, value_name = "GLOB", value_delimiter = ',')]
     pub symbols: Vec<String>,
     /// Length of the session, for example 90s or 1h30m [default: the profile's]
-    #[arg(long, value_name = "SPAN", value_parser = values::parse_duration)]
+    #[arg(long, value_name = "SPAN", value_parser = values::parse_span)]
     pub duration: Option<Duration>,
     /// Trading day of the session, YYYY-MM-DD [default: the profile's]
     #[arg(long, value_name = "DAY", value_parser = values::parse_trading_day)]
@@ -321,14 +323,15 @@ pub struct ReplayArgs {
     /// Where payloads go.
     #[command(flatten)]
     pub sinks: SinkArgs,
-    /// Begin when the NATS subjects have this many subscribers
+    /// Begin when N subscribers are there: one is any subscriber on PREFIX.>; of more, only those
+    /// count that answer requests on PREFIX.replay.ready
     #[arg(long, value_name = "N", help_heading = "Publishing")]
     pub wait_for_subscribers: Option<u32>,
     /// Say what would be played and where to, and play nothing
     #[arg(long, help_heading = "Publishing")]
     pub dry_run: bool,
     /// Events per batch; changes the speed only
-    #[arg(long, value_name = "N", default_value_t = 4096, hide = true, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH_EVENTS, hide = true, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub batch_size: u32,
     /// How ticks become payloads.
     #[command(flatten)]

@@ -4,7 +4,9 @@ use std::io::Write;
 
 use super::Context;
 use super::args::{CatArgs, NormalizeArgs};
-use super::inputs::{Inputs, Reference, Selection, refuse_damage, warn_nothing_selected};
+use super::inputs::{
+    INTACT_ONLY, Inputs, Reference, Selection, refuse_damage, warn_nothing_selected,
+};
 use super::outcome::{Outcome, stdout};
 use crate::event::{Event, EventKind, RawTick};
 use crate::export::jsonl::JsonlWriter;
@@ -16,10 +18,10 @@ const BATCH_EVENTS: usize = 512;
 /// Runs the verb.
 pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> {
     let inputs = Inputs::open(&args.recordings, false)?;
-    refuse_damage(&inputs.damage())?;
+    refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = Reference::new(&NormalizeArgs::default(), &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let mut source = inputs.source(&selection.filter, None);
+    let mut source = inputs.source(&selection.filter);
     if let Some(count) = selection.count {
         source = Box::new(TickLimit::new(source, count));
     }

@@ -21,7 +21,7 @@ use crate::normalize::Flags;
 use crate::pace::PaceOptions;
 use crate::pipeline::{PlayOptions, Publisher, PublisherOptions};
 use crate::recording::{EventFilter, RecordingOptions, RecordingWriter, Rolling};
-use crate::sink::{Message, NatsSink, StreamDigest};
+use crate::sink::{Message, MessageBatchBuilder, NatsSink, StreamDigest};
 use crate::source::SyntheticOptions;
 
 /// Payloads that are shown.
@@ -90,7 +90,7 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
         stop: None,
     };
     let played = play(context, setup, publisher, None, &mut || {
-        Ok(inputs.source(&EventFilter::default(), None))
+        inputs.source_ahead(&EventFilter::default(), None)
     })?;
     if let Some(error) = played.error {
         return Err(error);
@@ -178,7 +178,7 @@ fn receive(subscriber: &Subscriber) -> Received {
         if message.subject == end {
             break;
         }
-        digest.update(&message);
+        digest.update_message(message.borrowed());
         received.count += 1;
         if received.first.len() < SHOWN {
             received.first.push(message);
@@ -197,10 +197,9 @@ fn end_subject() -> String {
 fn end_marker(sink: NatsSink) -> anyhow::Result<()> {
     use crate::sink::Sink as _;
     let mut sink = Box::new(sink);
-    sink.publish(&[Message {
-        subject: end_subject().into(),
-        payload: bytes::Bytes::new(),
-    }])?;
+    let mut end = MessageBatchBuilder::default();
+    end.push(end_subject().as_bytes(), b"");
+    sink.publish(&end.take())?;
     sink.finish()?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::Context;
 use super::args::{ExportArgs, ExportFormat, OutputTarget, SinkArgs};
-use super::inputs::{Inputs, Reference, Selection, refuse_damage};
+use super::inputs::{INTACT_ONLY, Inputs, Reference, Selection, refuse_damage};
 use super::outcome::{Outcome, UsageError, stdout};
 use super::outputs::{publisher_options, refuse_inside_recording};
 use crate::encode::subject::DEFAULT_PREFIX;
@@ -26,10 +26,10 @@ const BATCH_EVENTS: usize = 4096;
 pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcome> {
     context.handle_signals()?;
     let inputs = Inputs::open(&args.recordings, false)?;
-    refuse_damage(&inputs.damage())?;
+    refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = Reference::new(&args.normalize, &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let mut source = inputs.source(&selection.filter, None);
+    let mut source = inputs.source(&selection.filter);
     if let Some(count) = selection.count {
         source = Box::new(TickLimit::new(source, count));
     }

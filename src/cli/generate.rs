@@ -1,11 +1,14 @@
 //! `tickdeck generate`: a seeded synthetic market as a recording.
 
+use std::collections::BTreeSet;
+
 use super::Context;
 use super::args::{GenerateArgs, NormalizeArgs};
 use super::inputs::Reference;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, UsageError};
 use super::outputs::{copy, recording_options};
 use super::render::print_made;
+use super::select::SymbolGlobs;
 use crate::recording::RecordingWriter;
 use crate::source::{SyntheticOptions, SyntheticSource};
 
@@ -22,7 +25,11 @@ pub(super) fn run(context: &Context, args: &GenerateArgs) -> anyhow::Result<Outc
         seed: args.seed,
         trading_day: args.trading_day,
         duration: args.duration,
-        symbols: args.symbols.clone(),
+        symbols: Vec::new(),
+    };
+    let options = SyntheticOptions {
+        symbols: symbols(args, &options, &reference)?,
+        ..options
     };
     let mut source = super::synthetic::open(options, &reference.calendar)?;
     let reference = super::synthetic::reference_of(&source, reference);
@@ -40,4 +47,48 @@ pub(super) fn run(context: &Context, args: &GenerateArgs) -> anyhow::Result<Outc
     let manifest = copy(context, "generate", total, &mut source, writer)?;
     print_made(&args.output.output, &manifest)?;
     Ok(Outcome::Done)
+}
+
+/// The ids that `--symbols` names, in the order given; none for the whole profile.
+fn symbols(
+    args: &GenerateArgs,
+    options: &SyntheticOptions,
+    reference: &Reference,
+) -> anyhow::Result<Vec<String>> {
+    let is_glob =
+        |pattern: &&String| pattern.contains(['*', '?', '[', '{', '.']) || *pattern == "all";
+    if !args.symbols.iter().any(|pattern| is_glob(&pattern)) {
+        return Ok(args.symbols.clone());
+    }
+    let profile = super::synthetic::open(options.clone(), &reference.calendar)?;
+    let listed: Vec<_> = profile.contracts().collect();
+    let mut chosen: Vec<String> = Vec::new();
+    for pattern in &args.symbols {
+        if !is_glob(&pattern) {
+            chosen.push(pattern.clone());
+            continue;
+        }
+        let globs = SymbolGlobs::new(&[pattern])
+            .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))?;
+        let before = chosen.len();
+        chosen.extend(
+            listed
+                .iter()
+                .filter(|contract| {
+                    globs.matches(contract.instrument_id.as_bytes(), Some(contract.exchange))
+                })
+                .map(|contract| contract.instrument_id.clone()),
+        );
+        if chosen.len() == before {
+            return Err(UsageError::new(format!(
+                "--symbols {pattern} matches none of the {} instruments of profile {}",
+                listed.len(),
+                options.profile
+            ))
+            .into());
+        }
+    }
+    let mut seen = BTreeSet::new();
+    chosen.retain(|id| seen.insert(id.clone()));
+    Ok(chosen)
 }

@@ -15,7 +15,7 @@ use crate::contract::{ContractTable, ProductTable, parse_vt_symbols, read_contra
 use crate::encode::PayloadSource;
 use crate::event::InstrumentId;
 use crate::recording::{EventFilter, Finding, MissingPart, Recording, RecordingError, Status};
-use crate::source::{MergeSource, Source, SourceError};
+use crate::source::{AheadSource, MergeSource, Source, SourceError};
 use crate::time::{TradingDay, UnixNanos};
 
 /// Recordings that are read together.
@@ -145,45 +145,75 @@ impl Inputs {
 
     /// One source over all of them. One recording keeps its `seq`; several are merged and
     /// renumbered.
-    pub(super) fn source(
+    pub(super) fn source(&self, filter: &EventFilter) -> Box<dyn Source> {
+        let mut readers = self.readers(filter, None);
+        match readers.pop() {
+            Some(reader) if readers.is_empty() => Box::new(reader),
+            last => {
+                readers.extend(last);
+                merged(readers)
+            }
+        }
+    }
+
+    /// The same source, decoding on a thread of its own.
+    pub(super) fn source_ahead(
         &self,
         filter: &EventFilter,
         salvage: Option<&Salvaged>,
-    ) -> Box<dyn Source> {
-        let mut sources: Vec<Box<dyn Source>> = self
-            .recordings
-            .iter()
-            .map(|recording| -> Box<dyn Source> {
-                let reader = recording.reader(filter.clone()).salvage(salvage.is_some());
-                match salvage {
-                    Some(salvaged) => Box::new(SalvageSource {
-                        reader,
-                        reported: 0,
-                        salvaged: salvaged.clone(),
-                    }),
-                    None => Box::new(reader),
-                }
-            })
-            .collect();
-        if sources.len() == 1
-            && let Some(source) = sources.pop()
-        {
-            return source;
+    ) -> anyhow::Result<Box<dyn Source>> {
+        let mut readers = self.readers(filter, salvage);
+        match readers.pop() {
+            Some(reader) if readers.is_empty() => Ok(Box::new(InputReader {
+                reader: reader.reader.read_ahead(),
+                ..reader
+            })),
+            last => {
+                readers.extend(last);
+                // One row group of each in memory, not two.
+                on_a_thread(merged(readers))
+            }
         }
-        Box::new(MergeSource::new(sources))
     }
+
+    fn readers(&self, filter: &EventFilter, salvage: Option<&Salvaged>) -> Vec<InputReader> {
+        let reader = |recording: &Recording| InputReader {
+            reader: recording.reader(filter.clone()).salvage(salvage.is_some()),
+            reported: 0,
+            salvaged: salvage.cloned().unwrap_or_default(),
+        };
+        self.recordings.iter().map(reader).collect()
+    }
+}
+
+fn merged(readers: Vec<InputReader>) -> Box<dyn Source> {
+    let sources = readers
+        .into_iter()
+        .map(|reader| -> Box<dyn Source> { Box::new(reader) });
+    Box::new(MergeSource::new(sources.collect()))
+}
+
+/// What to do about damage with a verb that takes intact recordings only.
+pub(super) const INTACT_ONLY: &str =
+    "`tickdeck replay --salvage` plays what is intact, and `tickdeck verify` lists what is not";
+
+/// The same source on a thread of its own.
+pub(super) fn on_a_thread(source: Box<dyn Source>) -> anyhow::Result<Box<dyn Source>> {
+    let ahead = AheadSource::new(source).context("starting a thread for the source")?;
+    Ok(Box::new(ahead))
 }
 
 /// What `--salvage` could not play, shared with the source thread.
 pub(super) type Salvaged = Arc<Mutex<Vec<MissingPart>>>;
 
-struct SalvageSource {
+/// One recording, with what a salvage leaves out.
+struct InputReader {
     reader: crate::recording::RecordingReader,
     reported: usize,
     salvaged: Salvaged,
 }
 
-impl Source for SalvageSource {
+impl Source for InputReader {
     fn next_batch(
         &mut self,
         batch: &mut Vec<crate::event::Event>,
@@ -386,8 +416,8 @@ pub(super) fn warn_nothing_selected(select: &SelectArgs, ticks: u64) {
     );
 }
 
-/// Refuses what is damaged, with every finding.
-pub(super) fn refuse_damage(findings: &[Finding]) -> anyhow::Result<()> {
+/// Refuses what is damaged, with every finding and what the verb can do about it.
+pub(super) fn refuse_damage(findings: &[Finding], remedy: &str) -> anyhow::Result<()> {
     let Some(first) = findings.first() else {
         return Ok(());
     };
@@ -397,7 +427,7 @@ pub(super) fn refuse_damage(findings: &[Finding]) -> anyhow::Result<()> {
     };
     Err(RecordingError::Damaged {
         path: first.file.clone(),
-        problem: format!("{}{more}; --salvage plays what is intact", first.problem),
+        problem: format!("{}{more}; {remedy}", first.problem),
     }
     .into())
 }

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::args::{MergeArgs, NormalizeArgs};
-use super::inputs::{Inputs, Reference, refuse_damage};
+use super::inputs::{INTACT_ONLY, Inputs, Reference, refuse_damage};
 use super::outcome::Outcome;
 use super::outputs::{copy, recording_options, session_of};
 use super::render::print_made;
@@ -12,7 +12,7 @@ use crate::recording::{EventFilter, RecordingWriter, SourceInfo};
 pub(super) fn run(context: &Context, args: &MergeArgs) -> anyhow::Result<Outcome> {
     context.handle_signals()?;
     let inputs = Inputs::open(&args.recordings, false)?;
-    refuse_damage(&inputs.damage())?;
+    refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     inputs.payload_source()?;
     let reference = Reference::new(&NormalizeArgs::default(), &inputs.recordings)?;
     let first = inputs.recordings[0].source();
@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context, args: &MergeArgs) -> anyhow::Result<Outcome
     )?;
     let all = EventFilter::default();
     let total = inputs.estimate(&all);
-    let mut source = inputs.source(&all, None);
+    let mut source = inputs.source(&all);
     let manifest = copy(context, "merge", total, source.as_mut(), writer)?;
     print_made(&args.output.output, &manifest)?;
     Ok(Outcome::Done)

@@ -183,5 +183,7 @@ fn summary(
             max: millis(lateness.max_ns),
         }),
         elapsed_s: millis(elapsed_ns) / 1_000.0,
+        damaged: Vec::new(),
+        missing: Vec::new(),
     }
 }

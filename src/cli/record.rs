@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::args::{RecordArgs, SinkSpec, SourceSpec};
-use super::inputs::{Inputs, Reference, refuse_damage};
+use super::inputs::{INTACT_ONLY, Inputs, Reference, on_a_thread, refuse_damage};
 use super::outcome::{Outcome, UsageError};
 use super::outputs::{
     Sinks, nats_options, publisher_options, publishes_to_nats, recording_options, session_of,
@@ -115,19 +115,19 @@ fn open_source(args: &RecordArgs) -> anyhow::Result<Opened> {
                 info: source.info(),
                 reference: synthetic::reference_of(&source, reference),
                 total: Some(source.expected_events()),
-                source: Box::new(source),
+                source: on_a_thread(Box::new(source))?,
             })
         }
         SourceSpec::Recording(path) => {
             let inputs = Inputs::open(std::slice::from_ref(path), false)?;
-            refuse_damage(&inputs.damage())?;
+            refuse_damage(&inputs.damage(), INTACT_ONLY)?;
             let all = EventFilter::default();
             Ok(Opened {
                 info: inputs.recordings[0].source().clone(),
                 reference: Reference::new(&args.normalize, &inputs.recordings)?,
                 total: inputs.estimate(&all),
                 // A recording that is part of another one is renumbered.
-                source: Box::new(MergeSource::new(vec![inputs.source(&all, None)])),
+                source: Box::new(MergeSource::new(vec![inputs.source_ahead(&all, None)?])),
             })
         }
     }

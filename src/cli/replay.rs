@@ -30,7 +30,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         .transpose()?;
     let damage = inputs.damage();
     if !args.salvage {
-        refuse_damage(&damage)?;
+        refuse_damage(&damage, "--salvage plays what is intact")?;
     }
     if args.dry_run {
         return super::render::print_plan(args, &inputs, &selection, nats.as_ref());
@@ -70,17 +70,19 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     };
     let publisher = Publisher::new(options, opened.sinks);
     let mut played = play(context, setup, publisher, None, &mut || {
-        Ok(inputs.source(&filter, salvaged.as_ref()))
+        inputs.source_ahead(&filter, salvaged.as_ref())
     })?;
     if let Some(error) = played.error.take_if(|error| is_success(error)) {
         return Err(error);
     }
+    let missing = salvaged.map_or_else(Vec::new, |salvaged| take(&salvaged));
+    played.summary.damaged.clone_from(&damage);
+    played.summary.missing.clone_from(&missing);
     print_summary(&played.summary, args.json.json, &args.sinks)?;
+    report_missing(&missing, &damage)?;
     if let Some(error) = played.error {
         return Err(error);
     }
-    let missing = salvaged.map_or_else(Vec::new, |salvaged| take(&salvaged));
-    report_missing(&missing, &damage)?;
     warn_nothing_selected(&args.select, played.summary.received);
     let is_lossy = played.summary.is_lossy()
         || !missing.is_empty()

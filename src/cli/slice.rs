@@ -2,7 +2,9 @@
 
 use super::Context;
 use super::args::{NormalizeArgs, SliceArgs};
-use super::inputs::{Inputs, Reference, Selection, refuse_damage, warn_nothing_selected};
+use super::inputs::{
+    INTACT_ONLY, Inputs, Reference, Selection, refuse_damage, warn_nothing_selected,
+};
 use super::outcome::Outcome;
 use super::outputs::{copy, recording_options, session_of};
 use super::render::print_made;
@@ -13,10 +15,10 @@ use crate::source::{MergeSource, Source, TickLimit};
 pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome> {
     context.handle_signals()?;
     let inputs = Inputs::open(std::slice::from_ref(&args.recording), false)?;
-    refuse_damage(&inputs.damage())?;
+    refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = Reference::new(&NormalizeArgs::default(), &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let mut source = inputs.source(&selection.filter, None);
+    let mut source = inputs.source(&selection.filter);
     if let Some(count) = selection.count {
         source = Box::new(TickLimit::new(source, count));
     }

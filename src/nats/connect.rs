@@ -181,7 +181,11 @@ async fn connect_once(plan: &Plan) -> Result<Connection, NatsFailure> {
         .map_err(|error| NatsFailure::from_connect(&error))?;
     // The connection's task starts at the next await on this thread, so it cannot be lost unseen.
     fate.connected.store(true, Ordering::Relaxed);
-    tracing::info!(event = "nats_connected", server = plan.shown);
+    tracing::info!(
+        event = "nats_connected",
+        server = plan.shown,
+        connection = plan.options.name
+    );
     Ok(Connection { client, fate })
 }
 

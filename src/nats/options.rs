@@ -314,7 +314,7 @@ impl NatsOptions {
             ways.push(("token", Login::Token(token.clone())));
         }
         if let Some(path) = &self.creds {
-            ways.push(("credentials file", Login::Creds(read(path)?)));
+            ways.push(("credentials file", Login::Creds(creds(path)?)));
         }
         if let Some(nkey) = &self.nkey {
             ways.push(("nkey", Login::Nkey(nkey_seed(nkey)?)));
@@ -342,6 +342,20 @@ fn read(path: &Path) -> Result<Secret, NatsError> {
     std::fs::read_to_string(path)
         .map(Secret::new)
         .map_err(|error| NatsError::Config(format!("reading {}: {error}", path.display())))
+}
+
+/// The text of a credentials file. What is in another one is never printed.
+fn creds(path: &Path) -> Result<Secret, NatsError> {
+    let text = read(path)?;
+    let has = |mark: &str| text.expose().contains(mark);
+    if has("-----BEGIN NATS USER JWT-----") && has("-----BEGIN USER NKEY SEED-----") {
+        Ok(text)
+    } else {
+        Err(NatsError::Config(format!(
+            "{} is not a credentials file as `nsc` writes it (a JWT and a seed)",
+            path.display()
+        )))
+    }
 }
 
 /// A seed as it is, or the one in the file that `nkey` names. What is not a seed is never printed:

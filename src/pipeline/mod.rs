@@ -1,23 +1,24 @@
 //! The one place that knows every stage: source, recorder, pacer, normalizer, encoder, sinks.
 //!
 //! ```text
-//!  source thread            playing thread                                    sink threads
-//!  next_batch() ─bounded──> pacer -> [recorder] -> normalizer -> encoder ──> sinks (bounded)
-//!       ^────────── buffers ──────┘                        └─> digest, ledger
+//!  decoding thread       playing thread                                        digest thread
+//!  row group ─────────> source -> pacer -> [recorder] -> normalizer -> encoder ──> BLAKE3
+//!                                                             └─> ledger    └────> sink threads
 //! ```
 //!
 //! - Batches only move work between threads: order and bytes are the same for every batch size.
-//! - Back-pressure runs from right to left: a slow sink blocks the playing thread, a full channel
-//!   blocks the source thread. Nothing is dropped on this road.
-//! - Bound: [`QUEUED_BATCHES`] batches of [`PlayOptions::batch_events`] events wait between source
-//!   and playing thread.
+//! - Back-pressure runs from right to left: a slow sink or digest blocks the playing thread, which
+//!   then asks the source for nothing. Nothing is dropped on this road.
+//! - Events are made, used and forgotten on one thread, a small batch at a time: they are large, and
+//!   handing them to another processor costs as much as decoding them.
 
+mod digest_thread;
 mod ledger;
 mod play;
 mod publisher;
 mod summary;
 
 pub use ledger::{InstrumentLedger, Ledger};
-pub use play::{PlayError, PlayOptions, Player, QUEUED_BATCHES};
+pub use play::{DEFAULT_BATCH_EVENTS, PlayError, PlayOptions, Player};
 pub use publisher::{Publisher, PublisherOptions, PublisherStats};
 pub use summary::{LatenessMs, Summary};

@@ -1,9 +1,6 @@
 //! Drives a source through recorder, pacer and publisher until it ends or the user stops it.
 
 use std::sync::Arc;
-use std::thread;
-
-use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::publisher::Publisher;
 use crate::event::Event;
@@ -14,8 +11,9 @@ use crate::sink::SinkError;
 use crate::source::{Source, SourceError};
 use crate::time::UnixNanos;
 
-/// Batches that wait between the source thread and the playing thread.
-pub const QUEUED_BATCHES: usize = 8;
+/// Events fetched at a time unless something else is asked for: so many stay near the processor from
+/// the source to the encoder, and a recording puts as many together at once.
+pub const DEFAULT_BATCH_EVENTS: u32 = 2048;
 
 /// How a source is played.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +29,7 @@ pub struct PlayOptions {
 impl Default for PlayOptions {
     fn default() -> Self {
         Self {
-            batch_events: 1024,
+            batch_events: DEFAULT_BATCH_EVENTS as usize,
             max_ticks: None,
             prime_until: None,
         }
@@ -86,31 +84,13 @@ impl Player<'_> {
     /// Plays one pass over `source`. True when it ended by itself, false when it was stopped or the
     /// tick limit was reached.
     ///
+    /// The source works on this thread: events are used while they are near the processor. One that
+    /// computes or waits much is better wrapped in an [`AheadSource`](crate::source::AheadSource).
+    ///
     /// # Errors
     /// When source, recorder or a sink fails. What was published before stays counted.
-    pub fn play(&mut self, source: Box<dyn Source>) -> Result<bool, PlayError> {
-        let max = self.options.batch_events.max(1);
-        let (batches, incoming) = bounded::<Result<Vec<Event>, SourceError>>(QUEUED_BATCHES);
-        let (spares, recycled) = bounded::<Vec<Event>>(QUEUED_BATCHES + 2);
-        let pass = thread::scope(|scope| {
-            let fetcher = thread::Builder::new().name("source".into());
-            let spawned =
-                fetcher.spawn_scoped(scope, move || fetch(source, max, &batches, &recycled));
-            if let Err(error) = spawned {
-                let path = "the source thread".into();
-                let doing = "starting";
-                return Err(RecordingError::Io {
-                    path,
-                    doing,
-                    source: error,
-                }
-                .into());
-            }
-            let played = self.consume(&incoming, &spares);
-            // A source thread that still has something to send finds that nobody listens.
-            drop(incoming);
-            played
-        })?;
+    pub fn play(&mut self, mut source: Box<dyn Source>) -> Result<bool, PlayError> {
+        let pass = self.consume(&mut *source)?;
         self.publisher.new_pass();
         self.pacer.new_pass();
         if let Some(ticks) = &mut self.clock_ticks {
@@ -119,14 +99,14 @@ impl Player<'_> {
         Ok(pass == Pass::Ended)
     }
 
-    fn consume(
-        &mut self,
-        incoming: &Receiver<Result<Vec<Event>, SourceError>>,
-        spares: &Sender<Vec<Event>>,
-    ) -> Result<Pass, PlayError> {
+    fn consume(&mut self, source: &mut dyn Source) -> Result<Pass, PlayError> {
+        let max = self.options.batch_events.max(1);
+        let mut batch: Vec<Event> = Vec::with_capacity(max);
         let mut is_priming = self.options.prime_until.is_some();
-        for batch in incoming {
-            let mut batch = batch?;
+        loop {
+            batch.clear();
+            // What came before an error is valid and is played before it.
+            let fetched = source.next_batch(&mut batch, max);
             let mut events = &batch[..];
             if is_priming {
                 events = self.prime(events);
@@ -138,9 +118,10 @@ impl Player<'_> {
             if self.release(events)? == Pass::Stopped {
                 return Ok(Pass::Stopped);
             }
-            batch.clear();
-            // A full or closed channel only means that the buffer is not needed again.
-            let _ = spares.try_send(batch);
+            fetched?;
+            if batch.is_empty() {
+                break;
+            }
         }
         if is_priming {
             self.publisher.publish_primed()?;
@@ -222,33 +203,5 @@ impl Player<'_> {
             lag_ns: self.pacer.lag_ns(),
         });
         Ok(())
-    }
-}
-
-/// The source thread: fills buffers until the end, an error, or nobody listens any more.
-fn fetch(
-    mut source: Box<dyn Source>,
-    max: usize,
-    batches: &Sender<Result<Vec<Event>, SourceError>>,
-    recycled: &Receiver<Vec<Event>>,
-) {
-    loop {
-        let mut batch = recycled
-            .try_recv()
-            .unwrap_or_else(|_| Vec::with_capacity(max));
-        let fetched = source.next_batch(&mut batch, max);
-        let is_end = batch.is_empty();
-        if !is_end && batches.send(Ok(batch)).is_err() {
-            return;
-        }
-        match fetched {
-            Err(error) => {
-                // When nobody listens, nobody wants to know.
-                let _ = batches.send(Err(error));
-                return;
-            }
-            Ok(()) if is_end => return,
-            Ok(()) => {}
-        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
+use super::digest_thread::DigestThread;
 use super::ledger::Ledger;
 use crate::calendar::TradingCalendar;
 use crate::contract::ContractTable;
@@ -13,14 +14,14 @@ use crate::encode::subject::Subjects;
 use crate::encode::{Encoder, PayloadKind, PayloadSource};
 use crate::event::{Event, EventKind, InstrumentId};
 use crate::normalize::{Flag, Flags, Normalizer, Outcome};
-use crate::sink::{Message, Sink, SinkError, StreamDigest};
+use crate::sink::{MessageBatchBuilder, Sink, SinkError};
 use crate::time::UnixNanos;
 
 /// Messages that share one buffer. More of them would leave the cache between encoding, hashing and
 /// handing over.
-const SLAB_MESSAGES: usize = 128;
-/// Room for that many payloads of the usual size.
-const SLAB_BYTES: usize = SLAB_MESSAGES * 1024;
+const BATCH_MESSAGES: usize = 256;
+/// Room for that many messages of the usual size.
+const BATCH_BYTES: usize = BATCH_MESSAGES * 1024;
 
 /// What is published, apart from the events.
 #[derive(Debug, Clone)]
@@ -51,13 +52,6 @@ pub struct PublisherStats {
     pub failed: AtomicU64,
 }
 
-/// One message that is encoded but not handed over yet.
-struct Part {
-    subject: Bytes,
-    slot: usize,
-    end: usize,
-}
-
 /// The last payload of an instrument before the start point of a primed replay.
 struct Primed {
     subject: Bytes,
@@ -71,11 +65,10 @@ pub struct Publisher {
     normalizer: Normalizer,
     encoder: Encoder,
     subjects: Subjects,
-    slab: Vec<u8>,
-    parts: Vec<Part>,
-    messages: Vec<Message>,
+    /// Messages that are encoded but not handed over yet.
+    batch: MessageBatchBuilder,
     sinks: Vec<Box<dyn Sink>>,
-    digest: StreamDigest,
+    digest: DigestThread,
     ledger: Ledger,
     /// Ledger slots of messages that not every sink has confirmed, oldest first.
     unconfirmed: VecDeque<usize>,
@@ -98,11 +91,9 @@ impl Publisher {
             encoder: Encoder::new(options.payload, options.source),
             subjects: Subjects::new(&options.subject_prefix),
             options,
-            slab: Vec::with_capacity(SLAB_BYTES),
-            parts: Vec::with_capacity(SLAB_MESSAGES),
-            messages: Vec::with_capacity(SLAB_MESSAGES),
+            batch: MessageBatchBuilder::with_capacity(BATCH_MESSAGES, BATCH_BYTES),
             sinks,
-            digest: StreamDigest::new(),
+            digest: DigestThread::start(),
             ledger: Ledger::default(),
             unconfirmed: VecDeque::new(),
             confirmed: 0,
@@ -135,7 +126,7 @@ impl Publisher {
     pub fn publish(&mut self, events: &[Event]) -> Result<(), SinkError> {
         for event in events {
             self.encode(event);
-            if self.parts.len() == SLAB_MESSAGES {
+            if self.batch.len() == BATCH_MESSAGES {
                 self.hand_over()?;
             }
         }
@@ -175,14 +166,10 @@ impl Publisher {
     /// When a sink cannot go on.
     pub fn publish_primed(&mut self) -> Result<(), SinkError> {
         for primed in std::mem::take(&mut self.primed).into_iter().flatten() {
-            self.slab.extend_from_slice(&primed.payload);
             self.ledger.receive(primed.slot);
-            self.parts.push(Part {
-                subject: primed.subject,
-                slot: primed.slot,
-                end: self.slab.len(),
-            });
-            if self.parts.len() == SLAB_MESSAGES {
+            self.batch.push(&primed.subject, &primed.payload);
+            self.unconfirmed.push_back(primed.slot);
+            if self.batch.len() == BATCH_MESSAGES {
                 self.hand_over()?;
             }
         }
@@ -196,13 +183,15 @@ impl Publisher {
     /// When a sink cannot go on.
     pub fn publish_clock(&mut self, stamp: UnixNanos) -> Result<(), SinkError> {
         self.hand_over()?;
-        let message = Message {
-            subject: format!("{}.replay.clock", self.options.subject_prefix).into(),
-            payload: format!("{{\"time\":\"{stamp}\"}}").into(),
-        };
+        let mut builder = MessageBatchBuilder::default();
+        builder.push(
+            format!("{}.replay.clock", self.options.subject_prefix).as_bytes(),
+            format!("{{\"time\":\"{stamp}\"}}").as_bytes(),
+        );
+        let batch = builder.take();
         self.unconfirmed.push_back(NO_SLOT);
         for sink in &mut self.sinks {
-            sink.publish(std::slice::from_ref(&message))?;
+            sink.publish(&batch)?;
         }
         Ok(())
     }
@@ -227,37 +216,30 @@ impl Publisher {
                     self.ledger.filter(slot);
                     return;
                 }
-                self.encoder.encode(&tick, &mut self.slab);
-                self.parts.push(Part {
-                    subject: self.subjects.of(tick.instrument).clone(),
-                    slot,
-                    end: self.slab.len(),
-                });
+                let subject = self.subjects.of(tick.instrument);
+                self.batch
+                    .push_with(subject, |out| self.encoder.encode(&tick, out));
+                self.unconfirmed.push_back(slot);
             }
         }
     }
 
     fn hand_over(&mut self) -> Result<(), SinkError> {
-        if self.parts.is_empty() {
+        if self.batch.is_empty() {
             return Ok(());
         }
-        let slab = std::mem::replace(&mut self.slab, Vec::with_capacity(SLAB_BYTES));
-        let slab = Bytes::from(slab);
-        self.messages.clear();
-        let mut start = 0;
-        for part in self.parts.drain(..) {
-            let message = Message {
-                subject: part.subject,
-                payload: slab.slice(start..part.end),
-            };
-            self.digest.update(&message);
-            self.messages.push(message);
-            self.unconfirmed.push_back(part.slot);
-            start = part.end;
+        let batch = self.batch.take();
+        if self.batch.capacity() == 0 {
+            // The buffers went with the batch; others come back from where they were hashed.
+            self.batch = self
+                .digest
+                .spare()
+                .unwrap_or_else(|| MessageBatchBuilder::with_capacity(BATCH_MESSAGES, BATCH_BYTES));
         }
-        for sink in &mut self.sinks {
-            sink.publish(&self.messages)?;
-        }
+        let sinks = &mut self.sinks;
+        let published = sinks.iter_mut().try_for_each(|sink| sink.publish(&batch));
+        self.digest.update(batch);
+        published?;
         self.settle();
         Ok(())
     }
@@ -317,7 +299,7 @@ impl Publisher {
             self.ledger.fail(slot);
             self.stats.failed.fetch_add(1, Ordering::Relaxed);
         }
-        (self.ledger, self.digest.hex(), first_error)
+        (self.ledger, self.digest.finish(), first_error)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::pace::Rate;
+use crate::recording::{Finding, MissingPart};
 
 /// How late events were released, milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -44,6 +45,12 @@ pub struct Summary {
     pub lateness_ms: Option<LatenessMs>,
     /// Real time of the whole run, seconds.
     pub elapsed_s: f64,
+    /// Files whose bytes are not what was written; left out of the JSON when there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<Finding>,
+    /// What a salvage could not play; left out of the JSON when there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<MissingPart>,
 }
 
 impl Summary {

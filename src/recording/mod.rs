@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! writer ── columns ── segment_writer        (push -> one row group in memory -> sorted, encoded)
-//! reader ── segment_reader ── columns        (row group decoded column by column -> seq order)
+//! reader ── group_stream ── segment_reader    (row group decoded column by column -> seq order)
 //! manifest, contracts_file, digest, verify
 //! ```
 
@@ -15,6 +15,7 @@ mod columns;
 mod contracts_file;
 mod digest;
 mod error;
+mod group_stream;
 mod manifest;
 mod reader;
 mod schema;
@@ -25,10 +26,11 @@ mod writer;
 
 pub use digest::EventDigest;
 pub use error::RecordingError;
+pub use group_stream::MissingPart;
 pub use manifest::{
     CalendarCopy, FormatVersion, Ledger, Manifest, SegmentEntry, SourceInfo, Status,
 };
-pub use reader::{EventFilter, InstrumentPredicate, MissingPart, Recording, RecordingReader};
+pub use reader::{EventFilter, InstrumentPredicate, Recording, RecordingReader};
 pub use schema::ROW_GROUP_ROWS;
 pub use segment_writer::SegmentInfo;
 pub use verify::{Finding, VerifyReport, verify};

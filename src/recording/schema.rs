@@ -19,6 +19,10 @@ use tickdeck_ffi::for_each_tick_field;
 /// Rows of a full row group. A million would save 5 % of the bytes and cost four times the memory.
 pub const ROW_GROUP_ROWS: usize = 262_144;
 
+/// Footer key: the BLAKE3 of every row group, hex, joined by commas. A row group's bytes begin where
+/// the one before ends (the first at the start of the file) and end with its last column chunk.
+pub(super) const ROW_GROUP_HASHES: &str = "tickdeck.row_group_blake3";
+
 /// Columns that every row has, before the tick columns.
 pub(super) const EVENT_COLUMNS: [&str; 4] = ["seq", "recv_ts", "kind", "detail"];
 

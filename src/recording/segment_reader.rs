@@ -1,33 +1,42 @@
 //! Reads one segment: decodes a row group column by column and hands its events out in `seq` order.
 //!
-//! Memory: the decoded columns of one row group (about 90 MB when it is full). Filters are applied
+//! Memory: a row group as it stands in the file (some 5 MB when it is full) and its decoded columns
+//! (at most 90 MB; those that do not change within any instrument are dropped). Filters are applied
 //! to the row group's statistics first, then to its key columns; the other columns are decoded only
 //! for the rows that are wanted.
 
 use std::fs::File;
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
+use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{
-    ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampNanosecondType,
+    ArrowNativeType, ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampNanosecondType,
 };
+use bytes::{Buf as _, Bytes};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
 };
+use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
+use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::statistics::Statistics;
 use tickdeck_ffi::for_each_tick_field;
 
 use super::error::RecordingError;
 use super::manifest::{FormatVersion, check_version};
 use super::reader::EventFilter;
-use super::schema::{ROW_GROUP_ROWS, arrow_schema, instrument_column, tick_column};
+use super::schema::{
+    ROW_GROUP_HASHES, ROW_GROUP_ROWS, arrow_schema, instrument_column, tick_column,
+};
 use crate::event::{Event, EventKind, RawTick, Seq, SessionEvent, TICK_KIND, Text};
 use crate::time::UnixNanos;
 
 type Result<T> = std::result::Result<T, RecordingError>;
+type ParquetResult<T> = parquet::errors::Result<T>;
 
 /// A row group of a foreign writer may not be larger than this.
 const MAX_ROW_GROUP_ROWS: usize = 8 * ROW_GROUP_ROWS;
@@ -38,6 +47,55 @@ pub(super) struct SegmentReader {
     path: PathBuf,
     file: File,
     metadata: ArrowReaderMetadata,
+    /// BLAKE3 of each row group, hex; none in a file of another writer.
+    group_hashes: Vec<String>,
+}
+
+/// The bytes of one row group, at their place in the file.
+#[derive(Debug, Clone)]
+struct GroupBytes {
+    start: u64,
+    bytes: Bytes,
+    file_bytes: u64,
+}
+
+impl Length for GroupBytes {
+    fn len(&self) -> u64 {
+        self.file_bytes
+    }
+}
+
+impl GroupBytes {
+    /// From `start` of the file on; what lies outside the row group is an error.
+    fn from(&self, start: u64) -> ParquetResult<Bytes> {
+        let offset = start.checked_sub(self.start);
+        offset
+            .and_then(|offset| usize::try_from(offset).ok())
+            .filter(|offset| *offset <= self.bytes.len())
+            .map(|offset| self.bytes.slice(offset..))
+            .ok_or_else(|| outside(start))
+    }
+}
+
+impl ChunkReader for GroupBytes {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        Ok(self.from(start)?.reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        let mut bytes = self.from(start)?;
+        if bytes.len() < length {
+            return Err(outside(start));
+        }
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+}
+
+fn outside(start: u64) -> ParquetError {
+    ParquetError::EOF(format!("a page at {start} lies outside its row group"))
 }
 
 impl SegmentReader {
@@ -52,10 +110,26 @@ impl SegmentReader {
         let options = ArrowReaderOptions::new().with_schema(arrow_schema());
         let metadata = ArrowReaderMetadata::try_new(parquet, options)
             .map_err(RecordingError::parquet(path, "opening"))?;
+        let hashes = footer_value(metadata.metadata(), ROW_GROUP_HASHES).unwrap_or_default();
+        let group_hashes: Vec<String> = match hashes {
+            "" => Vec::new(),
+            hashes => hashes.split(',').map(str::to_owned).collect(),
+        };
+        let groups = metadata.metadata().num_row_groups();
+        if !group_hashes.is_empty() && group_hashes.len() != groups {
+            return Err(RecordingError::damaged(
+                path,
+                format!(
+                    "{groups} row groups, the footer has the BLAKE3 of {}",
+                    group_hashes.len()
+                ),
+            ));
+        }
         Ok(Self {
             path: path.to_owned(),
             file,
             metadata,
+            group_hashes,
         })
     }
 
@@ -103,11 +177,13 @@ impl SegmentReader {
                 format!("row group {group} has {rows} rows, at most {MAX_ROW_GROUP_ROWS} are read"),
             ));
         }
+        let bytes = self.read_bytes(group)?;
         let mut column = |index: usize, selection: Option<&RowSelection>| {
-            self.read_column(group, index, rows, selection)
+            self.read_column(&bytes, group, index, rows, selection)
         };
         let keys = KeyColumns::read(&self.path, &mut column)?;
-        let selected = keys.select(filter);
+        let details = column(3, None)?;
+        let selected = keys.select(filter, &details);
         let selection = (selected.len() != rows)
             .then(|| RowSelection::from_consecutive_ranges(consecutive_ranges(&selected), rows));
         let keys = match &selection {
@@ -116,39 +192,94 @@ impl SegmentReader {
             Some(_) => keys.take(&selected),
         };
         let mut column = |index: usize| column(index, selection.as_ref());
-        let ticks = TickArrays::read(&self.path, &mut column)?;
-        let template = ticks.template();
+        let mut common = vec![Common::default(); keys.instruments.values.len()];
+        let ticks = TickArrays::read(&self.path, &keys.runs(), &mut common, &mut column)?;
         let details = column(3)?;
         let order = keys.order();
         Ok(DecodedGroup {
             path: self.path.clone(),
             keys,
-            ticks: Some(ticks),
-            template,
+            ticks,
+            common,
             details: Some(details),
+            placed: order.chunks(WINDOW_EVENTS).flat_map(placed).collect(),
             order,
             cursor: 0,
-            by_row: Vec::new(),
         })
+    }
+
+    /// The bytes of a row group, compared with the hash that the footer has of them.
+    fn read_bytes(&self, group: usize) -> Result<GroupBytes> {
+        let damaged = |problem: String| {
+            RecordingError::damaged(&self.path, format!("row group {group}: {problem}"))
+        };
+        let end = |group: usize| self.group_end(group).map_err(damaged);
+        let start = match group.checked_sub(1) {
+            None => 0,
+            Some(before) => end(before)?,
+        };
+        let end = end(group)?;
+        let file_bytes = self
+            .file
+            .metadata()
+            .map_err(RecordingError::io(&self.path, "reading"))?
+            .len();
+        let length = end.checked_sub(start).filter(|_| end <= file_bytes);
+        let Some(length) = length.and_then(|length| usize::try_from(length).ok()) else {
+            return Err(damaged(format!(
+                "the footer places it at {start} to {end} of {file_bytes} bytes"
+            )));
+        };
+        let mut bytes = vec![0; length];
+        self.file
+            .read_exact_at(&mut bytes, start)
+            .map_err(RecordingError::io(&self.path, "reading"))?;
+        if let Some(expected) = self.group_hashes.get(group) {
+            let found = blake3::hash(&bytes).to_hex();
+            if found.as_str() != expected {
+                return Err(damaged(format!(
+                    "BLAKE3 is {found}, the footer says {expected}"
+                )));
+            }
+        }
+        Ok(GroupBytes {
+            start,
+            bytes: bytes.into(),
+            file_bytes,
+        })
+    }
+
+    /// Where the last column chunk of a row group ends.
+    fn group_end(&self, group: usize) -> std::result::Result<u64, String> {
+        let columns = self.parquet().row_group(group).columns();
+        let ends = columns.iter().map(|column| {
+            let start = column
+                .dictionary_page_offset()
+                .unwrap_or(column.data_page_offset());
+            let end = start.checked_add(column.compressed_size());
+            end.and_then(|end| u64::try_from(end).ok())
+        });
+        let ends: Option<Vec<u64>> = ends.collect();
+        ends.and_then(|ends| ends.into_iter().max())
+            .ok_or_else(|| "the footer does not say where its columns are".into())
     }
 
     fn read_column(
         &self,
+        bytes: &GroupBytes,
         group: usize,
         index: usize,
         rows: usize,
         selection: Option<&RowSelection>,
     ) -> Result<ArrayRef> {
-        let file = self
-            .file
-            .try_clone()
-            .map_err(RecordingError::io(&self.path, "opening"))?;
         let schema = self.parquet().file_metadata().schema_descr();
-        let mut builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-                .with_row_groups(vec![group])
-                .with_projection(ProjectionMask::leaves(schema, [index]))
-                .with_batch_size(rows);
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+            bytes.clone(),
+            self.metadata.clone(),
+        )
+        .with_row_groups(vec![group])
+        .with_projection(ProjectionMask::leaves(schema, [index]))
+        .with_batch_size(rows);
         if let Some(selection) = selection {
             builder = builder.with_row_selection(selection.clone());
         }
@@ -245,6 +376,27 @@ fn primitive<T: ArrowPrimitiveType>(
         .ok_or_else(|| wrong_type(path, name))
 }
 
+/// Whether `filter` wants a session event. What cannot be read is wanted: reading it says why.
+fn wants_session(filter: &EventFilter, kind: &str, details: &ArrayRef, row: usize) -> bool {
+    if filter.instruments.is_none() {
+        return true;
+    }
+    match SessionEvent::from_columns(kind, detail(details, row)) {
+        Ok(SessionEvent::Subscribed { instrument, .. }) => {
+            Text::new(instrument.as_bytes()).map_or(true, |id| filter.wants_instrument(&id))
+        }
+        _ => true,
+    }
+}
+
+/// The `detail` column of a row.
+fn detail(details: &ArrayRef, row: usize) -> &str {
+    let details = details.as_string_opt::<i32>();
+    details
+        .filter(|details| details.is_valid(row))
+        .map_or("{}", |details| details.value(row))
+}
+
 /// A text column: keys into distinct texts.
 #[derive(Debug, Default)]
 struct TextArray<const N: usize> {
@@ -274,10 +426,6 @@ impl<const N: usize> TextArray<N> {
         let keys = dictionary.keys().values();
         let keys = keys.iter().map(|&key| key.cast_unsigned()).collect();
         Ok(Self { keys, values })
-    }
-
-    fn get(&self, row: usize) -> Text<N> {
-        self.values[self.keys[row] as usize]
     }
 }
 
@@ -336,7 +484,7 @@ impl KeyColumns {
     }
 
     /// Rows that `filter` wants, in file order.
-    fn select(&self, filter: &EventFilter) -> Vec<u32> {
+    fn select(&self, filter: &EventFilter, details: &ArrayRef) -> Vec<u32> {
         let wanted: Vec<bool> = self
             .instruments
             .values
@@ -346,7 +494,10 @@ impl KeyColumns {
         let wants = |row: usize| {
             let instrument = self.instruments.keys[row] as usize;
             filter.wants_time(UnixNanos(self.recv_ts[row]))
-                && (self.session_kind(row).is_some() || wanted[instrument])
+                && match self.session_kind(row) {
+                    None => wanted[instrument],
+                    Some(kind) => wants_session(filter, kind, details, row),
+                }
         };
         (0_u32..)
             .zip(0..self.seq.len())
@@ -368,6 +519,29 @@ impl KeyColumns {
                 values: self.instruments.values,
             },
         }
+    }
+
+    /// The ticks, instrument by instrument as they stand in the file.
+    fn runs(&self) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        let mut seen = vec![false; self.instruments.values.len()];
+        for (row, &key) in self.instruments.keys.iter().enumerate() {
+            if self.session_kind(row).is_some() {
+                continue;
+            }
+            let instrument = key as usize;
+            match runs.last_mut() {
+                Some(run) if run.instrument == instrument && run.rows.end == row => {
+                    run.rows.end += 1;
+                }
+                _ => runs.push(Run {
+                    instrument,
+                    rows: row..row + 1,
+                    first: !std::mem::replace(&mut seen[instrument], true),
+                }),
+            }
+        }
+        runs
     }
 
     /// Rows in `seq` order.
@@ -397,45 +571,61 @@ impl KeyColumns {
     }
 }
 
-macro_rules! read_array {
-    (text, $path:expr, $name:expr, $array:expr) => {
-        TextArray::new($path, $name, $array)?
-    };
-    (f64, $path:expr, $name:expr, $array:expr) => {
-        primitive::<Float64Type>($path, $name, $array)?
-    };
-    (i32, $path:expr, $name:expr, $array:expr) => {
-        primitive::<Int32Type>($path, $name, $array)?
-    };
-}
-
-/// A decoded column: one value for all rows (limits of a quiet market, reserved fields), which
-/// stands in the template of every tick, or a value per row, which must be gathered.
+/// Consecutive rows of one instrument.
 #[derive(Debug)]
-enum Column<T, A> {
-    Constant(T),
-    Varying(A),
+struct Run {
+    /// Key of the instrument column.
+    instrument: usize,
+    rows: Range<usize>,
+    /// Whether the instrument has no earlier run. In a file of ours it never has.
+    first: bool,
 }
 
-macro_rules! column_type {
-    (text $size:literal) => { Column<Text<$size>, TextArray<$size>> };
-    (f64 $size:literal) => { Column<f64, PrimitiveArray<Float64Type>> };
-    (i32 $size:literal) => { Column<i32, PrimitiveArray<Int32Type>> };
+/// What the rows of one instrument have in common.
+#[derive(Debug, Clone, Default)]
+struct Common {
+    /// A tick with every value that does not change.
+    tick: RawTick,
+    /// A bit for each field that changes, by [`Field`].
+    varying: u64,
 }
 
-macro_rules! classify {
-    (text, $array:expr) => {
-        match &$array.values[..] {
-            [only] => Column::Constant(*only),
-            _ => Column::Varying($array),
+/// A decoded column, or nothing when no instrument's value ever changes.
+trait TickColumn: Default {
+    type Value: Copy;
+
+    fn get(&self, row: usize) -> Self::Value;
+
+    /// Whether all `rows` have the value of the first of them, bit for bit.
+    fn is_constant(&self, rows: Range<usize>) -> bool;
+
+    fn same(a: Self::Value, b: Self::Value) -> bool;
+
+    /// Puts constant values into `common` and marks the other instruments; the column itself is
+    /// only kept when it is still needed.
+    fn settle(
+        self,
+        runs: &[Run],
+        common: &mut [Common],
+        field: Field,
+        value: impl Fn(&mut RawTick) -> &mut Self::Value,
+    ) -> Self {
+        let bit = field.bit();
+        let mut needed = false;
+        for run in runs {
+            let common = &mut common[run.instrument];
+            let first = self.get(run.rows.start);
+            if run.first {
+                *value(&mut common.tick) = first;
+            }
+            let same = Self::same(*value(&mut common.tick), first);
+            if !same || !self.is_constant(run.rows.clone()) {
+                common.varying |= bit;
+                needed = true;
+            }
         }
-    };
-    ($kind:ident, $array:expr) => {
-        match constant(&$array) {
-            Some(value) => Column::Constant(value),
-            None => Column::Varying($array),
-        }
-    };
+        if needed { self } else { Self::default() }
+    }
 }
 
 /// Numbers that are equal bit for bit.
@@ -455,69 +645,112 @@ impl SameBits for i32 {
     }
 }
 
-/// The one value of a column, bit for bit; session events (null) have none.
-fn constant<T>(array: &PrimitiveArray<T>) -> Option<T::Native>
-where
-    T: ArrowPrimitiveType,
-    T::Native: SameBits,
-{
-    let is_tick = |row: &usize| array.is_valid(*row);
-    let first = array.value((0..array.len()).find(is_tick)?);
-    let same = |row: usize| array.is_null(row) || array.value(row).same_bits(first);
-    (0..array.len()).all(same).then_some(first)
+impl<T: ArrowNativeType + SameBits> TickColumn for ScalarBuffer<T> {
+    type Value = T;
+
+    #[inline]
+    fn get(&self, row: usize) -> T {
+        self[row]
+    }
+
+    fn is_constant(&self, rows: Range<usize>) -> bool {
+        let rows = &self[rows];
+        rows.iter().all(|value| value.same_bits(rows[0]))
+    }
+
+    fn same(a: T, b: T) -> bool {
+        a.same_bits(b)
+    }
 }
 
-macro_rules! set_field {
-    (text, $column:expr, $row:expr, $field:expr) => {
-        if let Column::Varying(array) = &$column {
-            $field = array.get($row);
-        }
+impl<const N: usize> TickColumn for TextArray<N> {
+    type Value = Text<N>;
+
+    #[inline]
+    fn get(&self, row: usize) -> Text<N> {
+        self.values[self.keys[row] as usize]
+    }
+
+    fn is_constant(&self, rows: Range<usize>) -> bool {
+        let keys = &self.keys[rows];
+        keys.iter().all(|key| *key == keys[0])
+    }
+
+    fn same(a: Text<N>, b: Text<N>) -> bool {
+        a == b
+    }
+}
+
+macro_rules! column_type {
+    (text $size:literal) => { TextArray<$size> };
+    (f64 $size:literal) => { ScalarBuffer<f64> };
+    (i32 $size:literal) => { ScalarBuffer<i32> };
+}
+
+macro_rules! read_column {
+    (text, $path:expr, $name:expr, $array:expr) => {
+        TextArray::new($path, $name, $array)?
     };
-    ($kind:ident, $column:expr, $row:expr, $field:expr) => {
-        if let Column::Varying(array) = &$column {
-            $field = array.values()[$row];
-        }
+    (f64, $path:expr, $name:expr, $array:expr) => {
+        primitive::<Float64Type>($path, $name, $array)?
+            .values()
+            .clone()
+    };
+    (i32, $path:expr, $name:expr, $array:expr) => {
+        primitive::<Int32Type>($path, $name, $array)?
+            .values()
+            .clone()
     };
 }
 
 macro_rules! define_tick_arrays {
     (() $($(#[$doc:meta])* $kind:ident $name:ident $vendor:ident $size:literal @ $offset:literal;)*) => {
-        /// The decoded tick columns of one row group.
-        #[derive(Debug)]
+        /// The fields of a tick, in file order.
+        #[derive(Debug, Clone, Copy)]
+        enum Field {
+            $($name,)*
+        }
+
+        impl Field {
+            #[inline]
+            const fn bit(self) -> u64 {
+                1 << self as u32
+            }
+        }
+
+        /// The tick columns of one row group, as far as they change within an instrument.
+        #[derive(Debug, Default)]
         struct TickArrays {
             $($name: column_type!($kind $size),)*
         }
 
         impl TickArrays {
+            /// Decodes column by column: never two of them in memory that nobody needs.
             fn read(
                 path: &Path,
+                runs: &[Run],
+                common: &mut [Common],
                 column: &mut dyn FnMut(usize) -> Result<ArrayRef>,
             ) -> Result<Self> {
                 // Struct fields are evaluated in the order they are written: the file order.
                 let mut indices = 0..;
                 let mut next = || column(tick_column(indices.next().unwrap_or_default()));
                 Ok(Self {
-                    $($name: {
-                        let array = read_array!($kind, path, stringify!($name), &next()?);
-                        classify!($kind, array)
-                    },)*
+                    $($name: read_column!($kind, path, stringify!($name), &next()?).settle(
+                        runs,
+                        common,
+                        Field::$name,
+                        |tick| &mut tick.$name,
+                    ),)*
                 })
             }
 
-            /// A tick with the constant columns in place.
-            fn template(&self) -> RawTick {
-                let mut tick = RawTick::default();
-                $(if let Column::Constant(value) = &self.$name {
-                    tick.$name = *value;
-                })*
-                tick
-            }
-
-            /// Sets the columns that vary. Row by row: the loads of one row do not wait for each
-            /// other, and the tick is in the cache for all its stores.
+            /// Sets the fields that change.
             #[inline]
-            fn set_row(&self, row: usize, tick: &mut RawTick) {
-                $(set_field!($kind, self.$name, row, tick.$name);)*
+            fn set_varying(&self, row: usize, varying: u64, tick: &mut RawTick) {
+                $(if varying & Field::$name.bit() != 0 {
+                    tick.$name = self.$name.get(row);
+                })*
             }
         }
     };
@@ -525,66 +758,98 @@ macro_rules! define_tick_arrays {
 
 for_each_tick_field!(define_tick_arrays);
 
+/// Events that are put together at a time. In so many each of some hundred instruments has several
+/// ticks, which lie side by side in the file.
+const WINDOW_EVENTS: usize = 2048;
+
+/// A row, and the place of its event among those that are put together with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Placed {
+    row: u32,
+    place: u32,
+}
+
+/// The rows of one window in the order of the file.
+fn placed(rows: &[u32]) -> impl Iterator<Item = Placed> {
+    let mut placed: Vec<Placed> = rows
+        .iter()
+        .zip(0..)
+        .map(|(&row, place)| Placed { row, place })
+        .collect();
+    placed.sort_unstable();
+    placed.into_iter()
+}
+
 /// The wanted events of one row group, handed out in `seq` order.
+///
+/// A tick is put together when it is handed out: a copy of what its instrument's rows have in
+/// common, and the fields that change. That is done in the order of the file, not of `seq`:
+/// neighbouring rows of one instrument share that copy and their cache lines in every column, rows
+/// of different instruments never do.
 #[derive(Debug, Default)]
 pub(super) struct DecodedGroup {
     path: PathBuf,
     keys: KeyColumns,
-    ticks: Option<TickArrays>,
-    template: RawTick,
+    ticks: TickArrays,
+    /// By key of the instrument column.
+    common: Vec<Common>,
     details: Option<ArrayRef>,
+    /// Rows in `seq` order.
     order: Vec<u32>,
+    /// The same window by window, each in the order of the file.
+    placed: Vec<Placed>,
     cursor: usize,
-    /// Rows of the batch at hand and their places in it, by row.
-    by_row: Vec<(u32, usize)>,
 }
 
 impl DecodedGroup {
-    /// Appends up to `max` events and returns how many.
-    ///
-    /// The ticks are filled in the order of the file, not of `seq`: neighbouring rows of one
-    /// instrument share their cache lines in every column, rows of different instruments never do.
+    /// Appends up to `max` events and returns how many: fastest when it is a multiple of
+    /// [`WINDOW_EVENTS`].
     pub(super) fn next_events(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<usize> {
-        let end = self.order.len().min(self.cursor.saturating_add(max));
-        let rows = &self.order[self.cursor..end];
-        let start = batch.len();
+        let start = self.cursor;
+        let window_end = (start / WINDOW_EVENTS + 1) * WINDOW_EVENTS;
+        let end = self.order.len().min(window_end);
+        let taken = max.min(end - start);
+        let rows = &self.order[start..start + taken];
+        let first = batch.len();
+        let blank = RawTick::default();
         for &row in rows {
-            batch.push(self.blank_event(row as usize)?);
+            let row = row as usize;
+            let kind = match self.keys.session_kind(row) {
+                None => EventKind::Tick(blank),
+                Some(kind) => EventKind::Session(self.session_event(kind, row)?),
+            };
+            batch.push(Event {
+                seq: Seq(self.keys.seq[row].cast_unsigned()),
+                recv_ts: UnixNanos(self.keys.recv_ts[row]),
+                kind,
+            });
         }
-        if let Some(ticks) = &self.ticks {
-            self.by_row.clear();
-            self.by_row.extend(rows.iter().copied().zip(start..));
-            self.by_row.sort_unstable();
-            for &(row, position) in &self.by_row {
-                if let EventKind::Tick(tick) = &mut batch[position].kind {
-                    ticks.set_row(row as usize, tick);
-                }
-            }
+        let events = &mut batch[first..];
+        if start.is_multiple_of(WINDOW_EVENTS) && start + taken == end {
+            self.fill(events, self.placed[start..end].iter().copied());
+        } else {
+            self.fill(events, placed(rows));
         }
-        let taken = end - self.cursor;
-        self.cursor = end;
+        self.cursor += taken;
         Ok(taken)
     }
 
-    /// The event of a row: complete for a session event; for a tick, without the
-    /// columns that vary.
-    fn blank_event(&self, row: usize) -> Result<Event> {
-        let kind = match self.keys.session_kind(row) {
-            None => EventKind::Tick(self.template),
-            Some(kind) => EventKind::Session(self.session_event(kind, row)?),
-        };
-        Ok(Event {
-            seq: Seq(self.keys.seq[row].cast_unsigned()),
-            recv_ts: UnixNanos(self.keys.recv_ts[row]),
-            kind,
-        })
+    fn fill(&self, events: &mut [Event], placed: impl Iterator<Item = Placed>) {
+        for Placed { row, place } in placed {
+            let row = row as usize;
+            if let EventKind::Tick(tick) = &mut events[place as usize].kind {
+                let common = &self.common[self.keys.instruments.keys[row] as usize];
+                *tick = common.tick;
+                self.ticks.set_varying(row, common.varying, tick);
+            }
+        }
     }
 
     fn session_event(&self, kind: &str, row: usize) -> Result<SessionEvent> {
-        let details = self.details.as_ref().and_then(|d| d.as_string_opt::<i32>());
-        let detail = details
-            .filter(|details| details.is_valid(row))
-            .map_or("{}", |details| details.value(row));
+        let detail = self
+            .details
+            .as_ref()
+            .map_or("{}", |details| detail(details, row));
         SessionEvent::from_columns(kind, detail).map_err(|error| {
             RecordingError::damaged(
                 &self.path,

@@ -16,7 +16,7 @@ use tickdeck_ffi::for_each_tick_field;
 
 use super::columns::{RowGroupBuffer, TextColumn};
 use super::error::RecordingError;
-use super::schema::{ROW_GROUP_ROWS, parquet_schema, writer_properties};
+use super::schema::{ROW_GROUP_HASHES, ROW_GROUP_ROWS, parquet_schema, writer_properties};
 use crate::event::{Event, TICK_KIND};
 use crate::time::UnixNanos;
 
@@ -44,17 +44,30 @@ pub struct SegmentInfo {
     pub blake3: String,
 }
 
-/// Hashes what is written, so that a segment's digest needs no second pass over the file.
+/// Hashes what is written, so that the digests need no second pass over the file.
 struct HashingFile {
     file: BufWriter<File>,
     hasher: blake3::Hasher,
+    /// Of the bytes since the last row group.
+    group: blake3::Hasher,
+    /// Hex, one per finished row group.
+    groups: Vec<String>,
     bytes: u64,
+}
+
+impl HashingFile {
+    /// Everything up to here belongs to the row group that has just ended.
+    fn end_group(&mut self) {
+        self.groups.push(self.group.finalize().to_hex().to_string());
+        self.group.reset();
+    }
 }
 
 impl Write for HashingFile {
     fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
         let written = self.file.write(buffer)?;
         self.hasher.update(&buffer[..written]);
+        self.group.update(&buffer[..written]);
         self.bytes += written as u64;
         Ok(written)
     }
@@ -107,6 +120,8 @@ impl SegmentWriter {
         let sink = HashingFile {
             file: BufWriter::with_capacity(1 << 20, file),
             hasher: blake3::Hasher::new(),
+            group: blake3::Hasher::new(),
+            groups: Vec::new(),
             bytes: 0,
         };
         let prepare = || -> ParquetResult<_> {
@@ -164,6 +179,9 @@ impl SegmentWriter {
             let mut group = self.parquet.next_row_group()?;
             write_columns(&mut group, &self.buffer)?;
             group.close()?;
+            // Nothing of this row group is left in a buffer above the hasher.
+            self.parquet.flush()?;
+            self.parquet.inner_mut().end_group();
             Ok(())
         };
         write().map_err(RecordingError::parquet(&self.temporary.path, "encoding"))?;
@@ -175,6 +193,9 @@ impl SegmentWriter {
     /// for the next segment.
     pub(super) fn finish(mut self) -> Result<(SegmentInfo, RowGroupBuffer)> {
         self.write_row_group()?;
+        let groups = self.parquet.inner().groups.join(",");
+        self.parquet
+            .append_key_value_metadata(KeyValue::new(ROW_GROUP_HASHES.to_owned(), groups));
         let sink = self
             .parquet
             .into_inner()
@@ -183,6 +204,7 @@ impl SegmentWriter {
             file,
             hasher,
             bytes,
+            ..
         } = sink;
         let sealed = file
             .into_inner()

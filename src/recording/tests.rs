@@ -485,3 +485,50 @@ fn an_unfinished_recording_does_not_verify_as_intact() {
         "{problems:?}"
     );
 }
+
+#[test]
+fn damage_costs_one_row_group_and_a_lone_segment_is_protected_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(1000);
+    let rolling = Rolling {
+        row_group_rows: 100,
+        ..Rolling::default()
+    };
+    record(&path, &events, rolling);
+    let segment = folder.path().join("alone.parquet");
+    let intact = std::fs::read(path.join("part-00000.parquet")).unwrap();
+    let file = parquet::file::reader::SerializedFileReader::new(bytes::Bytes::from(intact.clone()));
+    let groups = parquet::file::reader::FileReader::metadata(&file.unwrap()).clone();
+    let (start, length) = groups.row_group(3).column(5).byte_range();
+    let mut damaged = intact;
+    damaged[usize::try_from(start + length / 2).unwrap()] ^= 0x10;
+    std::fs::write(&segment, damaged).unwrap();
+
+    let alone = Recording::open(&segment).unwrap();
+    for ahead in [false, true] {
+        let reader = || {
+            let reader = alone.reader(EventFilter::default());
+            if ahead { reader.read_ahead() } else { reader }
+        };
+        let mut read = Vec::new();
+        let mut strict = reader();
+        let error = loop {
+            if let Err(error) = strict.next_events(&mut read, 100) {
+                break error;
+            }
+        };
+        assert!(
+            error.to_string().contains("row group 3: BLAKE3 is "),
+            "{error}"
+        );
+        assert_eq!(read, events[..300]);
+
+        let mut salvage = reader().salvage(true);
+        let mut read = Vec::new();
+        salvage.next_events(&mut read, usize::MAX).unwrap();
+        assert_eq!(read, [&events[..300], &events[400..]].concat());
+        assert_eq!(salvage.missing().len(), 1);
+        assert_eq!(salvage.missing()[0].rows, 100);
+    }
+}

@@ -9,26 +9,29 @@
 //! and nothing else, so it depends neither on batches nor on where the messages went. The lengths
 //! make it unambiguous: no two different streams have the same bytes.
 //!
-//! Messages are gathered to at least 64 KiB before they are hashed: BLAKE3 hashes many 1 KiB chunks
-//! side by side, and fed one payload at a time it costs five times as much.
+//! BLAKE3 hashes sixteen 1 KiB chunks side by side, but only where they begin at a multiple of
+//! 16 KiB of the stream; fed one payload at a time it costs five times as much. So the stream is
+//! hashed in such blocks: in place where a whole block lies in what comes, and only the ends, which
+//! belong to a block with what comes next, are gathered.
 
-use super::Message;
+use super::{MessageBatch, MessageRef};
 
-/// Bytes that are gathered before they are hashed.
-const GATHER_BYTES: usize = 128 * 1024;
+/// Bytes that are hashed side by side.
+const BLOCK_BYTES: usize = 16 * 1024;
 
 /// The running digest of a payload stream.
 #[derive(Debug, Clone)]
 pub struct StreamDigest {
     hasher: blake3::Hasher,
-    gathered: Vec<u8>,
+    /// The begun block; shorter than one between calls.
+    begun: Vec<u8>,
 }
 
 impl Default for StreamDigest {
     fn default() -> Self {
         Self {
             hasher: blake3::Hasher::new(),
-            gathered: Vec::with_capacity(GATHER_BYTES + 4096),
+            begun: Vec::with_capacity(BLOCK_BYTES),
         }
     }
 }
@@ -40,28 +43,46 @@ impl StreamDigest {
         Self::default()
     }
 
+    /// Appends a batch.
+    pub fn update(&mut self, batch: &MessageBatch) {
+        self.append(batch.frames());
+    }
+
     /// Appends one message.
     ///
     /// # Panics
-    /// When a subject or payload has 4 GiB or more; NATS carries at most 64 MiB.
-    pub fn update(&mut self, message: &Message) {
-        for part in [&message.subject, &message.payload] {
+    /// When subject or payload has 4 GiB or more; NATS carries at most 64 MiB.
+    pub fn update_message(&mut self, message: MessageRef<'_>) {
+        for part in [message.subject, message.payload] {
             #[expect(clippy::expect_used, reason = "documented under Panics")]
             let length = u32::try_from(part.len()).expect("a message part is shorter than 4 GiB");
-            self.gathered.extend_from_slice(&length.to_le_bytes());
-            self.gathered.extend_from_slice(part);
+            self.append(&length.to_le_bytes());
+            self.append(part);
         }
-        if self.gathered.len() >= GATHER_BYTES {
-            self.hasher.update(&self.gathered);
-            self.gathered.clear();
+    }
+
+    fn append(&mut self, mut bytes: &[u8]) {
+        if !self.begun.is_empty() {
+            let missing = BLOCK_BYTES - self.begun.len();
+            let Some((head, rest)) = bytes.split_at_checked(missing) else {
+                self.begun.extend_from_slice(bytes);
+                return;
+            };
+            self.begun.extend_from_slice(head);
+            self.hasher.update(&self.begun);
+            self.begun.clear();
+            bytes = rest;
         }
+        let (blocks, tail) = bytes.split_at(bytes.len() - bytes.len() % BLOCK_BYTES);
+        self.hasher.update(blocks);
+        self.begun.extend_from_slice(tail);
     }
 
     /// The digest of everything so far as 64 lower case hex digits. More may follow.
     #[must_use]
     pub fn hex(&self) -> String {
         let mut hasher = self.hasher.clone();
-        hasher.update(&self.gathered);
+        hasher.update(&self.begun);
         hasher.finalize().to_hex().to_string()
     }
 }
@@ -69,29 +90,32 @@ impl StreamDigest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
+    use crate::sink::MessageBatchBuilder;
     use proptest::prelude::*;
 
-    fn message(subject: &[u8], payload: &[u8]) -> Message {
-        Message {
-            subject: Bytes::copy_from_slice(subject),
-            payload: Bytes::copy_from_slice(payload),
-        }
-    }
+    type Parts = (Vec<u8>, Vec<u8>);
 
-    fn digest(messages: &[Message], batch: usize) -> String {
+    fn digest(messages: &[Parts], batch: usize) -> String {
         let mut digest = StreamDigest::new();
-        for batch in messages.chunks(batch) {
-            batch.iter().for_each(|message| digest.update(message));
+        for messages in messages.chunks(batch) {
+            let mut builder = MessageBatchBuilder::default();
+            for (subject, payload) in messages {
+                builder.push(subject, payload);
+            }
+            digest.update(&builder.take());
         }
         digest.hex()
+    }
+
+    fn parts(subject: &[u8], payload: &[u8]) -> Parts {
+        (subject.to_vec(), payload.to_vec())
     }
 
     #[test]
     fn the_framing_is_the_documented_one() {
         let framed = [&b"\x03\0\0\0a.b\x02\0\0\0{}"[..], b"\x01\0\0\0c\0\0\0\0"].concat();
         assert_eq!(
-            digest(&[message(b"a.b", b"{}"), message(b"c", b"")], 1),
+            digest(&[parts(b"a.b", b"{}"), parts(b"c", b"")], 1),
             blake3::hash(&framed).to_hex().as_str()
         );
         assert_eq!(digest(&[], 1), blake3::hash(b"").to_hex().as_str());
@@ -100,15 +124,15 @@ mod tests {
     #[test]
     fn moving_a_byte_from_subject_to_payload_changes_the_digest() {
         assert_ne!(
-            digest(&[message(b"ab", b"c")], 1),
-            digest(&[message(b"a", b"bc")], 1)
+            digest(&[parts(b"ab", b"c")], 1),
+            digest(&[parts(b"a", b"bc")], 1)
         );
     }
 
     #[test]
-    fn the_digest_is_independent_of_batches_beyond_the_gathering_bound() {
+    fn the_digest_is_independent_of_batches_smaller_and_larger_than_a_block() {
         let messages: Vec<_> = (0..1000_u32)
-            .map(|i| message(&i.to_le_bytes(), &vec![7; 700]))
+            .map(|i| parts(&i.to_le_bytes(), &[7; 700]))
             .collect();
         let whole = digest(&messages, 1000);
         for batch in [1, 3, 187, 999] {
@@ -118,17 +142,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn prop_gathering_does_not_change_the_digest(
-            parts in proptest::collection::vec((".{0,40}", proptest::collection::vec(any::<u8>(), 0..9000)), 0..60)
+        fn prop_blocks_do_not_change_the_digest(
+            messages in proptest::collection::vec(
+                (proptest::collection::vec(any::<u8>(), 0..40), proptest::collection::vec(any::<u8>(), 0..9000)),
+                0..60,
+            ),
+            batch in 1_usize..60,
         ) {
-            let messages: Vec<_> = parts.iter().map(|(s, p)| message(s.as_bytes(), p)).collect();
             let mut plain = Vec::new();
-            for part in messages.iter().flat_map(|m| [&m.subject, &m.payload]) {
-                plain.extend_from_slice(&u32::try_from(part.len()).unwrap().to_le_bytes());
-                plain.extend_from_slice(part);
+            let mut one_by_one = StreamDigest::new();
+            for (subject, payload) in &messages {
+                for part in [subject, payload] {
+                    plain.extend_from_slice(&u32::try_from(part.len()).unwrap().to_le_bytes());
+                    plain.extend_from_slice(part);
+                }
+                one_by_one.update_message(MessageRef { subject, payload });
             }
             let hash = blake3::hash(&plain).to_hex();
-            prop_assert_eq!(digest(&messages, 7), hash.as_str());
+            prop_assert_eq!(digest(&messages, batch), hash.as_str());
+            prop_assert_eq!(one_by_one.hex(), hash.as_str());
         }
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::{Message, Sink, SinkCounts, SinkError};
+use super::{MessageBatch, Sink, SinkCounts, SinkError};
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -127,11 +127,11 @@ impl Target {
         ))
     }
 
-    fn write(&mut self, messages: &[Message]) -> io::Result<()> {
+    fn write(&mut self, batch: &MessageBatch) -> io::Result<()> {
         match self {
-            Self::File(writer, _) => write_lines(writer, messages),
+            Self::File(writer, _) => write_lines(writer, batch),
             Self::Stream(writer, _) => {
-                write_lines(writer, messages)?;
+                write_lines(writer, batch)?;
                 writer.flush()
             }
         }
@@ -145,15 +145,15 @@ impl Target {
     }
 }
 
-fn write_lines(writer: &mut impl Write, messages: &[Message]) -> io::Result<()> {
-    for message in messages {
+fn write_lines(writer: &mut impl Write, batch: &MessageBatch) -> io::Result<()> {
+    for message in batch.iter() {
         debug_assert!(
             !message.payload.contains(&b'\n') && !message.subject.contains(&b' '),
             "encoders give one-line payloads and subjects without spaces"
         );
-        writer.write_all(&message.subject)?;
+        writer.write_all(message.subject)?;
         writer.write_all(b" ")?;
-        writer.write_all(&message.payload)?;
+        writer.write_all(message.payload)?;
         writer.write_all(b"\n")?;
     }
     Ok(())
@@ -168,10 +168,10 @@ impl Sink for JsonlSink {
         }
     }
 
-    fn publish(&mut self, messages: &[Message]) -> Result<(), SinkError> {
+    fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
         self.refuse_after_failure()?;
-        self.taken += messages.len() as u64;
-        let written = self.target.write(messages);
+        self.taken += batch.len() as u64;
+        let written = self.target.write(batch);
         written.map_err(|error| self.io_error(error))?;
         if matches!(self.target, Target::Stream(..)) {
             self.confirmed = self.taken;
@@ -223,17 +223,13 @@ impl Sink for JsonlSink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
+    use crate::sink::MessageBatchBuilder;
 
-    fn message(subject: &'static str, payload: &'static str) -> Message {
-        Message {
-            subject: Bytes::from_static(subject.as_bytes()),
-            payload: Bytes::from_static(payload.as_bytes()),
-        }
-    }
-
-    fn two() -> [Message; 2] {
-        [message("a.b", r#"{"x":1}"#), message("c", "{}")]
+    fn two() -> MessageBatch {
+        let mut builder = MessageBatchBuilder::default();
+        builder.push(b"a.b", br#"{"x":1}"#);
+        builder.push(b"c", b"{}");
+        builder.take()
     }
 
     fn names(folder: &Path) -> Vec<String> {

@@ -4,27 +4,17 @@
 //! Invariant: a sink hands on every message in the order given, and counts one as confirmed only
 //! when it has reached its destination. What it cannot hand on is an error, never a gap.
 
+mod batch;
 mod digest;
 mod jsonl;
 mod nats;
 mod null;
 
-use bytes::Bytes;
-
+pub use batch::{Message, MessageBatch, MessageBatchBuilder, MessageRef};
 pub use digest::StreamDigest;
 pub use jsonl::JsonlSink;
 pub use nats::{NatsSink, NatsStats, NatsStop};
 pub use null::NullSink;
-
-/// One message as every sink sees it. `subject` and `payload` are cheap to clone: both are slices
-/// of shared buffers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// Full NATS subject, ASCII, for example `market.tick.SHFE.rb2601`.
-    pub subject: Bytes,
-    /// The encoded payload.
-    pub payload: Bytes,
-}
 
 /// What a sink has done so far. `confirmed + failed` never exceeds what was handed in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,7 +61,7 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// When the sink cannot go on; the messages then count as not delivered.
-    fn publish(&mut self, messages: &[Message]) -> Result<(), SinkError>;
+    fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError>;
 
     /// Waits until everything taken so far has reached its destination, and says what has.
     ///

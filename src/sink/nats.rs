@@ -36,7 +36,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, mpsc};
 
-use super::{Message, Sink, SinkCounts, SinkError};
+use super::{MessageBatch, Sink, SinkCounts, SinkError};
 use crate::nats::{NatsError, NatsFailure, NatsOptions, connect, runtime};
 use worker::{Command, Worker};
 
@@ -205,12 +205,11 @@ impl Sink for NatsSink {
     ///
     /// # Panics
     /// When called from inside an async runtime, which must not block.
-    fn publish(&mut self, messages: &[Message]) -> Result<(), SinkError> {
-        for batch in messages.chunks(BATCH_MESSAGES) {
-            self.send(Command::Publish(batch.to_vec()))?;
-            self.stats
-                .taken
-                .fetch_add(batch.len() as u64, Ordering::Relaxed);
+    fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
+        for chunk in batch.chunks(BATCH_MESSAGES) {
+            let taken = chunk.len() as u64;
+            self.send(Command::Publish(chunk))?;
+            self.stats.taken.fetch_add(taken, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Takes everything and keeps nothing: for dry runs and for measuring what comes before.
 
-use super::{Message, Sink, SinkCounts, SinkError};
+use super::{MessageBatch, Sink, SinkCounts, SinkError};
 
 /// Counts messages and forgets them.
 #[derive(Debug, Default)]
@@ -21,8 +21,8 @@ impl Sink for NullSink {
         "null".to_owned()
     }
 
-    fn publish(&mut self, messages: &[Message]) -> Result<(), SinkError> {
-        self.taken += messages.len() as u64;
+    fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
+        self.taken += batch.len() as u64;
         Ok(())
     }
 
@@ -45,16 +45,15 @@ impl Sink for NullSink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
+    use crate::sink::MessageBatchBuilder;
 
     #[test]
     fn null_confirms_what_it_took() {
-        let message = Message {
-            subject: Bytes::from_static(b"a"),
-            payload: Bytes::new(),
-        };
+        let mut builder = MessageBatchBuilder::default();
+        builder.push(b"a", b"");
+        builder.push(b"a", b"");
         let mut sink = Box::new(NullSink::new());
-        sink.publish(&[message.clone(), message]).unwrap();
+        sink.publish(&builder.take()).unwrap();
         assert_eq!(sink.flush().unwrap().confirmed, 2);
         assert_eq!(sink.finish().unwrap().confirmed, 2);
     }

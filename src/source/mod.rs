@@ -2,9 +2,10 @@
 //!
 //! Implementations: [`RecordingReader`](crate::recording::RecordingReader) (recorded Parquet),
 //! [`SyntheticSource`] (the seeded market), [`ImportSource`](crate::import::ImportSource) (CSV
-//! dumps), and wrappers that are sources themselves ([`MergeSource`], [`TickLimit`]). The live CTP
+//! dumps), and wrappers that are sources themselves ([`MergeSource`], [`TickLimit`], [`AheadSource`]). The live CTP
 //! source will implement the same trait.
 
+mod ahead;
 mod limit;
 mod merge;
 mod synthetic;
@@ -12,6 +13,7 @@ mod synthetic;
 use crate::event::Event;
 use crate::recording::RecordingError;
 
+pub use ahead::AheadSource;
 pub use limit::TickLimit;
 pub use merge::MergeSource;
 pub use synthetic::{

@@ -19,7 +19,7 @@ use tickdeck::recording::{
     EventDigest, EventFilter, Manifest, Recording, RecordingOptions, RecordingWriter, Rolling,
     SourceInfo,
 };
-use tickdeck::sink::{Message, StreamDigest};
+use tickdeck::sink::{MessageBatchBuilder, StreamDigest};
 use tickdeck::time::UnixNanos;
 
 use plain::Plain;
@@ -281,24 +281,18 @@ fn digest(criterion: &mut Criterion) {
     let events = events();
     let instruments = instruments(&events);
     let mut encoder = Encoder::new(PayloadKind::Vnpy, PayloadSource::Ctp);
-    let messages: Vec<Message> = normalized(&events, &instruments)
-        .iter()
-        .map(|tick| {
-            let mut payload = Vec::new();
-            encoder.encode(tick, &mut payload);
-            Message {
-                subject: "market.tick.SHFE.rb2601".into(),
-                payload: payload.into(),
-            }
-        })
-        .collect();
+    let mut builder = MessageBatchBuilder::default();
+    for tick in &normalized(&events, &instruments) {
+        builder.push_with(b"market.tick.SHFE.rb2601", |out| encoder.encode(tick, out));
+    }
+    let batches: Vec<_> = builder.take().chunks(256).collect();
     let mut group = criterion.benchmark_group("digest");
     group.throughput(Throughput::Elements(TICKS));
     group.bench_function("stream of payloads", |bencher| {
         bencher.iter(|| {
             let mut digest = StreamDigest::new();
-            for message in &messages {
-                digest.update(message);
+            for batch in &batches {
+                digest.update(batch);
             }
             digest.hex()
         });

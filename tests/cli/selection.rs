@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use serde_json::Value;
-use tickdeck::event::Event;
+use tickdeck::event::{Event, EventKind, SessionEvent};
 
 use crate::support::cli::{finish, tickdeck};
 use crate::support::recordings::{
@@ -307,4 +307,43 @@ fn a_dry_run_says_what_it_would_do_and_does_nothing() {
         assert!(plan.contains(part), "{part}: {plan}");
     }
     assert!(folder.names().is_empty());
+}
+
+#[test]
+fn acknowledgements_of_other_instruments_are_left_out_with_them() {
+    let subscribed = |event: &Event| matches!(&event.kind, EventKind::Session(SessionEvent::Subscribed { instrument, .. }) if instrument.starts_with("rb"));
+    let wanted = expected(&quick(), |event| match &event.kind {
+        EventKind::Tick(tick) => tick.instrument_id.as_bytes().starts_with(b"rb"),
+        EventKind::Session(SessionEvent::Subscribed { .. }) => subscribed(event),
+        EventKind::Session(_) => true,
+    });
+    assert!(events(&quick()).iter().any(subscribed));
+    assert_eq!(cat(&quick(), "--symbols rb*"), wanted);
+}
+
+#[test]
+fn generate_takes_globs_over_the_instruments_of_the_profile() {
+    let folder = Folder::new();
+    let ids = |recording: &Path| -> BTreeSet<String> {
+        let events = events(recording);
+        let ticks = events.iter().filter_map(Event::as_tick);
+        ticks.map(|tick| tick.instrument_id.to_string()).collect()
+    };
+    let all = ids(&quick());
+    let shfe = folder.generate("shfe", "--symbols *.SHFE --duration 10s");
+    let expected: BTreeSet<String> = all
+        .iter()
+        .filter(|id| id.starts_with("rb") || id.starts_with("au"))
+        .cloned()
+        .collect();
+    assert_eq!(ids(&shfe), expected);
+    let one = folder.generate("one", "--symbols rb*,rb* --duration 10s");
+    assert_eq!(ids(&one).len(), 1);
+    let words = "generate --symbols zz* -o none".split(' ');
+    let refused = crate::support::cli::run(words.map(OsStr::new));
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.stderr.contains("matches none of the 8 instruments"),
+        "{refused:?}"
+    );
 }

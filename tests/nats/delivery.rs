@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use tickdeck::nats::NatsOptions;
-use tickdeck::sink::{NatsSink, Sink, SinkCounts};
+use tickdeck::sink::{MessageBatch, NatsSink, Sink, SinkCounts};
 
 use super::{checked_seq, message, messages};
 use crate::support::log::captured;
@@ -70,7 +70,7 @@ fn single_messages_are_confirmed_without_a_flush() {
     };
     let mut sink = NatsSink::connect(&server.options()).unwrap();
     for i in 0..3 {
-        sink.publish(&[message(i)]).unwrap();
+        sink.publish(&messages(i, i + 1)).unwrap();
     }
     wait_until("the marker comes back", || {
         sink.counts() == confirmed(3) && sink.stats().taken() == 3
@@ -83,7 +83,7 @@ fn an_empty_sink_flushes_and_finishes() {
         return;
     };
     let mut sink = Box::new(NatsSink::connect(&server.options()).unwrap());
-    sink.publish(&[]).unwrap();
+    sink.publish(&messages(0, 0)).unwrap();
     assert_eq!(sink.flush().unwrap(), confirmed(0));
     assert_eq!(sink.finish().unwrap(), confirmed(0));
 }
@@ -227,7 +227,7 @@ fn a_message_that_nats_cannot_carry_is_named() {
     spaced.subject = "market.tick.CZCE.SPD RM601".into();
     for (bad, needle) in [(large, "(1001 bytes)"), (spaced, "SPD RM601")] {
         let mut sink = NatsSink::connect(&server.options()).unwrap();
-        sink.publish(&[bad]).unwrap();
+        sink.publish(&MessageBatch::from_iter([bad])).unwrap();
         let error = sink.flush().unwrap_err().to_string();
         assert!(error.contains(needle), "{error}");
     }

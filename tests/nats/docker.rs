@@ -14,7 +14,7 @@ use crate::support::nats_client::RawSubscriber;
 use crate::support::{nats_server, skipped};
 
 const TEST: &str = "nats in docker";
-const COUNT: u64 = 100_000;
+const COUNT: u64 = 1_000_000;
 
 fn engine_answers() -> bool {
     Command::new("docker")
@@ -75,11 +75,18 @@ fn a_server_in_a_container_gets_everything_through_its_mapped_port() {
     let mut subscriber = RawSubscriber::connect(port, "market.tick.>");
     let options = NatsOptions::at(&format!("nats://127.0.0.1:{port}")).unwrap();
     let mut sink = Box::new(NatsSink::connect(&options).unwrap());
-    sink.publish(&messages(0, COUNT)).unwrap();
-    assert_eq!(sink.finish().unwrap().confirmed, COUNT);
-    for expected in 0..COUNT {
-        let (subject, payload) = subscriber.next().expect("the server is there");
-        assert_eq!(checked_seq(&subject, &payload), expected);
+    // At the same time: the server drops a subscriber that does not read.
+    let reader = std::thread::spawn(move || {
+        for expected in 0..COUNT {
+            let (subject, payload) = subscriber.next().expect("the server is there");
+            assert_eq!(checked_seq(&subject, &payload), expected);
+        }
+    });
+    for from in (0..COUNT).step_by(4096) {
+        sink.publish(&messages(from, COUNT.min(from + 4096)))
+            .unwrap();
     }
+    assert_eq!(sink.finish().unwrap().confirmed, COUNT);
+    reader.join().unwrap();
     runtime.block_on(container.rm()).unwrap();
 }

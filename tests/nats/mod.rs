@@ -7,7 +7,7 @@ mod login;
 mod replay;
 
 use bytes::Bytes;
-use tickdeck::sink::Message;
+use tickdeck::sink::{Message, MessageBatch};
 
 /// The `i`-th message of a stream over 600 subjects; payloads of some 200 bytes, all different.
 pub(crate) fn message(i: u64) -> Message {
@@ -19,7 +19,7 @@ pub(crate) fn message(i: u64) -> Message {
 }
 
 /// Messages `from..to`.
-pub(crate) fn messages(from: u64, to: u64) -> Vec<Message> {
+pub(crate) fn messages(from: u64, to: u64) -> MessageBatch {
     (from..to).map(message).collect()
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tickdeck::event::InstrumentId;
 use tickdeck::normalize::{Flag, Flags};
 use tickdeck::pipeline::{InstrumentLedger, Ledger, Publisher};
-use tickdeck::sink::{Message, NullSink, Sink, SinkCounts, SinkError};
+use tickdeck::sink::{MessageBatch, NullSink, Sink, SinkCounts, SinkError};
 
 use crate::support::recordings::{
     events, payload, publisher_options, quick, quirks, replay, split, stream,
@@ -127,8 +127,8 @@ impl Sink for Breaking {
         "breaking".to_owned()
     }
 
-    fn publish(&mut self, messages: &[Message]) -> Result<(), SinkError> {
-        for _ in messages {
+    fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
+        for _ in batch.iter() {
             if self.left == 0 {
                 return Err(SinkError::Nats {
                     server: "nowhere".to_owned(),

@@ -12,7 +12,7 @@ use tickdeck::event::Event;
 use tickdeck::normalize::Flags;
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::recording::{EventFilter, Recording};
-use tickdeck::sink::{Message, StreamDigest};
+use tickdeck::sink::{MessageRef, StreamDigest};
 
 use super::cli::{Ended, run};
 
@@ -164,9 +164,9 @@ pub(crate) fn stream_digest(text: &str) -> String {
     let mut digest = StreamDigest::new();
     for line in text.lines() {
         let (subject, payload) = split(line);
-        digest.update(&Message {
-            subject: subject.to_owned().into(),
-            payload: payload.to_owned().into(),
+        digest.update_message(MessageRef {
+            subject: subject.as_bytes(),
+            payload: payload.as_bytes(),
         });
     }
     digest.hex()

@@ -49,7 +49,7 @@ pub struct SelectArgs {
     #[arg(long, value_name = "SPAN", value_parser = values::parse_duration, conflicts_with = "start")]
     pub start_offset: Option<Duration>,
     /// End this much recorded time after the start, for example 1h30m
-    #[arg(long, value_name = "SPAN", value_parser = values::parse_duration, conflicts_with = "end")]
+    #[arg(long, value_name = "SPAN", value_parser = values::parse_span, conflicts_with = "end")]
     pub duration: Option<Duration>,
     /// End after this many ticks; session events do not count
     #[arg(short = 'n', long, value_name = "N")]
@@ -75,7 +75,7 @@ pub struct PaceArgs {
         default_value = "1"
     )]
     pub rate: Rate,
-    /// Begin again at the end, until stopped
+    /// Begin again at the end, until stopped or until --count ticks of all passes
     #[arg(short = 'l', long = "loop")]
     pub looping: bool,
     /// Begin paused: Enter (on a terminal) or SIGUSR1 lets it go
@@ -146,7 +146,7 @@ pub struct RollArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_rows: Option<u64>,
     /// Begin a new segment after this much recorded time
-    #[arg(long, value_name = "SPAN", value_parser = values::parse_duration)]
+    #[arg(long, value_name = "SPAN", value_parser = values::parse_span)]
     pub max_duration: Option<Duration>,
 }
 

@@ -217,6 +217,14 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("{error}; expected a span such as 500ms, 5s or 1h30m"))
 }
 
+/// A span that is not empty.
+pub(super) fn parse_span(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("expected a span longer than nothing, such as 500ms or 1h".into()),
+        span => Ok(span),
+    }
+}
+
 /// A span in ns; above 292 years it saturates.
 #[must_use]
 pub fn duration_ns(span: Duration) -> i64 {

@@ -5,20 +5,20 @@
 
 use std::collections::VecDeque;
 
-use crate::sink::Message;
+use crate::sink::MessageBatch;
 
 /// Unconfirmed messages at which the sink stops taking more. A marker every [`MARK_MESSAGES`] keeps
 /// some eight of them on their way, and at 1,000,000 messages/s the window covers a round trip of
 /// 16 ms; a local one takes well under a millisecond of queueing.
 pub(crate) const WINDOW_MESSAGES_MAX: u64 = 16 * 1024;
-/// Unconfirmed payload bytes at which the sink stops taking more.
+/// Unconfirmed bytes at which the sink stops taking more.
 pub(crate) const WINDOW_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Messages after which a marker is due.
 pub(crate) const MARK_MESSAGES: u64 = 2048;
 
 #[derive(Debug)]
 struct Batch {
-    messages: Vec<Message>,
+    messages: MessageBatch,
     /// Position after its last message.
     end: u64,
     bytes: usize,
@@ -35,15 +35,12 @@ pub(crate) struct Window {
 
 impl Window {
     /// Appends messages that are about to be sent.
-    pub(crate) fn push(&mut self, messages: Vec<Message>) {
+    pub(crate) fn push(&mut self, messages: MessageBatch) {
         if messages.is_empty() {
             return;
         }
         self.end += messages.len() as u64;
-        let bytes = messages
-            .iter()
-            .map(|message| message.subject.len() + message.payload.len())
-            .sum();
+        let bytes = messages.frames().len();
         self.bytes += bytes;
         self.batches.push_back(Batch {
             messages,
@@ -85,31 +82,28 @@ impl Window {
     }
 
     /// The unconfirmed messages, batch by batch in order.
-    pub(crate) fn batches(&self) -> impl Iterator<Item = &[Message]> {
-        self.batches.iter().map(|batch| batch.messages.as_slice())
+    pub(crate) fn batches(&self) -> impl Iterator<Item = &MessageBatch> {
+        self.batches.iter().map(|batch| &batch.messages)
     }
 
     /// The newest batch.
-    pub(crate) fn newest(&self) -> &[Message] {
-        self.batches
-            .back()
-            .map_or(&[], |batch| batch.messages.as_slice())
+    pub(crate) fn newest(&self) -> Option<&MessageBatch> {
+        self.batches.back().map(|batch| &batch.messages)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
+    use crate::sink::MessageBatchBuilder;
     use proptest::prelude::*;
 
-    fn messages(from: u64, count: u64) -> Vec<Message> {
-        (from..from + count)
-            .map(|i| Message {
-                subject: Bytes::from_static(b"s"),
-                payload: Bytes::copy_from_slice(&i.to_le_bytes()),
-            })
-            .collect()
+    fn messages(from: u64, count: u64) -> MessageBatch {
+        let mut builder = MessageBatchBuilder::default();
+        for i in from..from + count {
+            builder.push(b"s", &i.to_le_bytes());
+        }
+        builder.take()
     }
 
     #[test]
@@ -123,14 +117,12 @@ mod tests {
         assert!(!window.is_full());
 
         let mut window = Window::default();
-        let half = Bytes::from(vec![0; WINDOW_BYTES_MAX / 2]);
-        let large = Message {
-            subject: Bytes::new(),
-            payload: half,
-        };
-        window.push(vec![large.clone()]);
+        let mut half = MessageBatchBuilder::default();
+        half.push(b"", &vec![0; WINDOW_BYTES_MAX / 2]);
+        let half = half.take();
+        window.push(half.clone());
         assert!(!window.is_full());
-        window.push(vec![large]);
+        window.push(half);
         assert!(window.is_full());
     }
 
@@ -150,8 +142,8 @@ mod tests {
                 prop_assert_eq!(window.first(), expected);
                 let held: Vec<u64> = window
                     .batches()
-                    .flatten()
-                    .map(|m| u64::from_le_bytes(m.payload.as_ref().try_into().unwrap()))
+                    .flat_map(MessageBatch::iter)
+                    .map(|m| u64::from_le_bytes(m.payload.try_into().unwrap()))
                     .collect();
                 prop_assert_eq!(held, (window.first()..window.end()).collect::<Vec<_>>());
                 prop_assert_eq!(window.is_empty(), window.first() == window.end());

@@ -19,7 +19,7 @@ use super::window::{MARK_MESSAGES, Window};
 use super::{NatsStats, NatsStop};
 use crate::nats::connect::{Connection, connect};
 use crate::nats::{NatsFailure, runtime};
-use crate::sink::Message;
+use crate::sink::{Message, MessageBatch};
 
 /// When messages come slowly, a marker follows after at most this long.
 const MARK_INTERVAL: Duration = Duration::from_millis(50);
@@ -27,7 +27,7 @@ const MARK_INTERVAL: Duration = Duration::from_millis(50);
 /// What the sink asks of its thread.
 pub(super) enum Command {
     /// Send these next.
-    Publish(Vec<Message>),
+    Publish(MessageBatch),
     /// Answer when everything sent before is confirmed.
     Flush(oneshot::Sender<()>),
 }
@@ -153,7 +153,9 @@ impl Worker {
                     Some(Command::Publish(messages)) => {
                         self.window.push(messages);
                         self.sent = self.window.end();
-                        link.send(self.window.newest()).await?;
+                        if let Some(newest) = self.window.newest() {
+                            link.send(newest).await?;
+                        }
                         let end = self.window.end();
                         if end - link.marked >= MARK_MESSAGES || self.window.is_full() {
                             link.mark(end).await?;
@@ -258,16 +260,16 @@ impl<'c> Link<'c> {
         self.position(echo).await.map(drop)
     }
 
-    async fn send(&self, messages: &[Message]) -> Result<(), End> {
-        for message in messages {
-            // No copy: both are slices of shared buffers. The library checks the subject for white
-            // space on the way, which costs nothing measurable and keeps the protocol safe.
+    async fn send(&self, batch: &MessageBatch) -> Result<(), End> {
+        for message in batch.messages() {
+            // No copy: both are slices of the batch's buffer. The library checks the subject for
+            // white space on the way, which costs nothing measurable and keeps the protocol safe.
             let subject = Subject::try_from(message.subject.clone())
-                .map_err(|_| unpublishable(message, "the subject is not UTF-8"))?;
+                .map_err(|_| unpublishable(&message, "the subject is not UTF-8"))?;
             self.client
                 .publish(subject, message.payload.clone())
                 .await
-                .map_err(|error| publish_failure(message, &error))?;
+                .map_err(|error| publish_failure(&message, &error))?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use async_nats::Subject;
 use bytes::Bytes;
 use tickdeck::pipeline::Publisher;
 use tickdeck::recording::{EventFilter, Recording};
-use tickdeck::sink::{Message, Sink, SinkCounts, SinkError};
+use tickdeck::sink::{Message, MessageBatch, Sink, SinkCounts, SinkError};
 
 use crate::program::tickdeck;
 use crate::replay::publisher_options;
@@ -112,10 +112,10 @@ impl Sink for Collect {
         "collect".into()
     }
 
-    fn publish(&mut self, messages: &[Message]) -> Result<(), SinkError> {
-        for message in messages {
+    fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
+        for message in batch.messages() {
             self.1 += 1;
-            let _ = self.0.send(message.clone());
+            let _ = self.0.send(message);
         }
         Ok(())
     }

@@ -1,0 +1,147 @@
+//! The row groups of a recording one after the other, decoded, here or one ahead on another thread.
+//!
+//! What `--salvage` leaves out is told in its place, so that a reader knows what is missing as it
+//! goes.
+
+use std::path::PathBuf;
+use std::thread;
+
+use crossbeam_channel::{Receiver, bounded};
+
+use super::error::RecordingError;
+use super::reader::EventFilter;
+use super::segment_reader::{DecodedGroup, SegmentReader};
+
+type Result<T> = std::result::Result<T, RecordingError>;
+
+/// A part that `--salvage` could not play.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct MissingPart {
+    /// The segment.
+    pub path: PathBuf,
+    /// Which part and why.
+    pub problem: String,
+    /// Rows that are lost for certain; 0 when the segment does not open at all.
+    pub rows: u64,
+}
+
+/// What comes next in a recording.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// The wanted events of a row group.
+    Group(Box<DecodedGroup>),
+    /// A part that was left out.
+    Missing(MissingPart),
+}
+
+/// Decodes row groups where they are asked for.
+#[derive(Debug)]
+pub(super) struct GroupStream {
+    segments: Vec<PathBuf>,
+    /// Rows of each segment, as far as a manifest says.
+    rows: Vec<u64>,
+    filter: EventFilter,
+    next_segment: usize,
+    segment: Option<SegmentReader>,
+    next_group: usize,
+    /// Leave out what is damaged instead of stopping at it.
+    pub(super) salvage: bool,
+}
+
+impl GroupStream {
+    pub(super) const fn new(segments: Vec<PathBuf>, rows: Vec<u64>, filter: EventFilter) -> Self {
+        Self {
+            segments,
+            rows,
+            filter,
+            next_segment: 0,
+            segment: None,
+            next_group: 0,
+            salvage: false,
+        }
+    }
+
+    /// The next row group that can hold something wanted; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Step>> {
+        loop {
+            let Some(segment) = &self.segment else {
+                let Some(path) = self.segments.get(self.next_segment) else {
+                    return Ok(None);
+                };
+                self.next_segment += 1;
+                self.next_group = 0;
+                match SegmentReader::open(path) {
+                    Ok(segment) => self.segment = Some(segment),
+                    Err(error) => {
+                        let rows = self.rows.get(self.next_segment - 1);
+                        return self.skip(error, rows.copied().unwrap_or(0)).map(Some);
+                    }
+                }
+                continue;
+            };
+            if self.next_group == segment.row_groups() {
+                self.segment = None;
+                continue;
+            }
+            let index = self.next_group;
+            self.next_group += 1;
+            if !segment.may_match(index, &self.filter) {
+                continue;
+            }
+            let rows = segment.group_rows(index) as u64;
+            return match segment.read_group(index, &self.filter) {
+                Ok(group) => Ok(Some(Step::Group(Box::new(group)))),
+                Err(error) => self.skip(error, rows).map(Some),
+            };
+        }
+    }
+
+    fn skip(&self, error: RecordingError, rows: u64) -> Result<Step> {
+        if !self.salvage || !error.is_damage() {
+            return Err(error);
+        }
+        let path = self.segments.get(self.next_segment.wrapping_sub(1));
+        Ok(Step::Missing(MissingPart {
+            path: path.cloned().unwrap_or_default(),
+            problem: error.to_string(),
+            rows,
+        }))
+    }
+
+    /// The same row groups, decoded on another thread while the one before is played: one more of
+    /// them in memory.
+    pub(super) fn ahead(mut self) -> Result<GroupsAhead> {
+        let path = self.segments.first().cloned().unwrap_or_default();
+        // No buffer: the thread waits with the one row group that it has ready.
+        let (steps, incoming) = bounded(0);
+        let run = move || {
+            loop {
+                let step = self.next();
+                let is_last = !matches!(step, Ok(Some(_)));
+                // When nobody listens any more, nobody wants to know.
+                if steps.send(step).is_err() || is_last {
+                    return;
+                }
+            }
+        };
+        thread::Builder::new()
+            .name("decode".into())
+            .spawn(run)
+            .map_err(RecordingError::io(&path, "starting a thread to read"))?;
+        Ok(GroupsAhead { incoming })
+    }
+}
+
+/// Row groups that another thread decodes. The thread ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct GroupsAhead {
+    incoming: Receiver<Result<Option<Step>>>,
+}
+
+impl GroupsAhead {
+    /// As [`GroupStream::next`].
+    pub(super) fn next(&mut self) -> Result<Option<Step>> {
+        // After its last step the thread is gone: there is nothing more.
+        self.incoming.recv().unwrap_or(Ok(None))
+    }
+}
