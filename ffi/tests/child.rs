@@ -211,7 +211,7 @@ fn trader(job: &Value) -> Value {
 /// What is in use once it is what it was, or after a while: a thread that has ended is in the list
 /// until the kernel has taken it out.
 fn settled(before: [usize; 2]) -> [usize; 2] {
-    for _ in 0..100 {
+    for _ in 0..1000 {
         if usage() == before {
             break;
         }
@@ -239,6 +239,7 @@ fn cycles(job: &Value) -> Value {
     let mut failed = Vec::new();
     for cycle in 0..WARM_UP + count {
         if cycle == WARM_UP {
+            // The first sessions may have opened what stays open.
             before = settled(before);
             resident_before = resident_kb();
         }

@@ -19,6 +19,10 @@ pub(crate) enum Manners {
     Garbage,
 }
 
+/// A port that nobody listens on, and that the system gives to nobody: a free port of its choice
+/// could be given to another test meanwhile, or to the connecting socket itself.
+const REFUSING_PORT: u16 = 1;
+
 /// A peer on a port of its own, gone when dropped.
 pub(crate) struct Peer {
     port: u16,
@@ -29,11 +33,14 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(manners: Manners) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
         let stop = Arc::new(AtomicBool::new(false));
         let accepted = Arc::new(AtomicUsize::new(0));
-        let thread = (manners != Manners::Refuses).then(|| {
+        let listener =
+            (manners != Manners::Refuses).then(|| TcpListener::bind("127.0.0.1:0").unwrap());
+        let port = listener.as_ref().map_or(REFUSING_PORT, |listener| {
+            listener.local_addr().unwrap().port()
+        });
+        let thread = listener.map(|listener| {
             let (stop, accepted) = (Arc::clone(&stop), Arc::clone(&accepted));
             std::thread::spawn(move || {
                 let mut held = Vec::new();
