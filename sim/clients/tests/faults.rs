@@ -11,7 +11,9 @@ fn under(script: &str, job: Value) -> (Vec<String>, Vec<String>) {
     let source = format!("recording:{}", quick().display());
     let mut job = job;
     job["verb"] = "session".into();
-    job["ids"] = instruments(&quick()).into();
+    if job["ids"].is_null() {
+        job["ids"] = instruments(&quick()).into();
+    }
     if job["patience_ms"].is_null() {
         job["patience_ms"] = 2500.into();
     }
@@ -126,6 +128,15 @@ fn a_silent_front_warns_and_then_goes_on() {
     let (told, ticks) = under("silence.toml", json!({}));
     assert!(told.contains(&"warning 61".to_owned()), "{told:?}");
     assert_eq!(ticks, all());
+}
+
+#[test]
+fn a_snapshot_that_is_not_sent_leaves_only_its_acknowledgement() {
+    let ids = instruments(&quick());
+    let job = json!({ "ids": [ids[0]], "late_ids": [ids[1]], "interleaved": true });
+    let (told, ticks) = under("half_snapshot.toml", job);
+    assert_eq!(told.last(), Some(&format!("subscribed {} 0", ids[1])));
+    assert_eq!(ticks, expected(&quick(), TickLayout::C, &[&ids[0]]));
 }
 
 #[test]
