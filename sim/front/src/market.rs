@@ -360,6 +360,18 @@ mod tests {
     }
 
     #[test]
+    fn a_market_may_start_with_the_first_login_or_at_once() {
+        let at_once = market("start=now");
+        assert_eq!(at_once.motion(MonoNanos(5)), Motion::Since(MonoNanos(0)));
+        let with_login = market("start=login");
+        with_login.subscribed(MonoNanos(1));
+        assert_eq!(with_login.motion(MonoNanos(i64::MAX)), Motion::Waiting);
+        with_login.logged_in(MonoNanos(7));
+        with_login.logged_in(MonoNanos(9));
+        assert_eq!(with_login.motion(MonoNanos(9)), Motion::Since(MonoNanos(7)));
+    }
+
+    #[test]
     fn at_rate_max_every_tick_comes_and_a_late_session_joins_where_the_others_are() {
         let market = market("rate=max&settle=0");
         market.subscribed(MonoNanos(0));
