@@ -8,12 +8,14 @@
 mod flow;
 mod front;
 mod gate;
+mod link;
 mod login_text;
 mod object;
 mod request;
 mod session;
 mod sigpipe;
 mod start;
+mod threads;
 mod vtable;
 
 pub use flow::{FlowError, FlowFolder};
@@ -29,4 +31,5 @@ pub(crate) use request::outcome;
 pub(crate) use session::Session;
 pub(crate) use sigpipe::ignore_sigpipe;
 pub(crate) use start::check_slots;
+pub(crate) use threads::LibraryThreads;
 pub(crate) use vtable::{Entry, VTable};

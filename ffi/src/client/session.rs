@@ -2,7 +2,9 @@
 //!
 //! Release frees the object, must not run in a callback, and may hang (guide 1.4). So it runs on a
 //! thread of its own, once, with nobody able to make a request meanwhile; the caller waits for it
-//! no longer than it wants to.
+//! no longer than it wants to. Which thread that is does not matter to the library; when it is
+//! called does: not before the library's threads run, and not while a connection comes up (see
+//! `threads` and `link`). Both waits are bounded, together by some 2.6 s, and mostly nothing.
 
 use std::fmt;
 use std::io;
@@ -14,6 +16,7 @@ use super::flow::FlowFolder;
 use super::gate::{Gate, inside_callback, inside_locked_callback};
 use super::object::ApiObject;
 use super::request::RequestError;
+use super::threads::LibraryThreads;
 
 /// How long dropping a session waits for its Release.
 pub const DROP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,6 +54,7 @@ struct Shared<H: ?Sized + 'static> {
     /// Empty from Release on. Requests read it without waiting.
     object: RwLock<Option<ApiObject>>,
     release_slot: usize,
+    threads: LibraryThreads,
     gate: &'static Gate<H>,
     flow: Mutex<Option<FlowFolder>>,
 }
@@ -63,10 +67,11 @@ enum Progress {
 
 impl<H: ?Sized + Send + Sync + 'static> Session<H> {
     /// # Safety
-    /// The object was started, and `release_slot` holds its Release.
+    /// The object was started, with these threads, and `release_slot` holds its Release.
     pub(crate) unsafe fn new(
         object: ApiObject,
         release_slot: usize,
+        threads: LibraryThreads,
         gate: &'static Gate<H>,
         flow: FlowFolder,
     ) -> Self {
@@ -74,6 +79,7 @@ impl<H: ?Sized + Send + Sync + 'static> Session<H> {
             shared: Arc::new(Shared {
                 object: RwLock::new(Some(object)),
                 release_slot,
+                threads,
                 gate,
                 flow: Mutex::new(Some(flow)),
             }),
@@ -153,6 +159,8 @@ impl<H: ?Sized + 'static> Shared<H> {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(object) = object {
+            self.threads.wait_until_running();
+            self.gate.link().settle();
             // SAFETY: the constructor was promised that the slot holds Release; the object was
             // taken out, so nobody can call it again, and this is no callback thread.
             unsafe { object.call_plain(self.release_slot) };

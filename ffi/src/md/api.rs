@@ -11,8 +11,8 @@ use super::library::MdLibrary;
 use super::spi::MdSpi;
 use crate::abi::{LoginRequest, MdMethod};
 use crate::client::{
-    FlowFolder, FrontAddress, ReleaseError, RequestError, Session, StartError, check_slots,
-    ignore_sigpipe, login_text, outcome,
+    FlowFolder, FrontAddress, LibraryThreads, ReleaseError, RequestError, Session, StartError,
+    check_slots, ignore_sigpipe, login_text, outcome,
 };
 use crate::secret::Secret;
 use crate::text::Text;
@@ -103,11 +103,14 @@ impl MdApi {
             // SAFETY: a market data object; the library copies the address.
             unsafe { object.call_with_text(MdMethod::RegisterFront.slot(), front.as_c_str()) };
         }
-        // SAFETY: a market data object, and this is the one Init of its life: it was made above
-        // and has not been shown to anybody.
-        unsafe { object.call_plain(MdMethod::Init.slot()) };
+        let threads = LibraryThreads::started_by(|| {
+            // SAFETY: a market data object, and this is the one Init of its life: it was made
+            // above and has not been shown to anybody.
+            unsafe { object.call_plain(MdMethod::Init.slot()) };
+        });
         // SAFETY: the object was started, and this is the slot of its Release.
-        let session = unsafe { Session::new(object, MdMethod::Release.slot(), spi.gate(), flow) };
+        let session =
+            unsafe { Session::new(object, MdMethod::Release.slot(), threads, spi.gate(), flow) };
         Ok(Self {
             session,
             next_request: AtomicI32::new(1),

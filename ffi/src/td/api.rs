@@ -13,8 +13,8 @@ use crate::abi::{
     settlement_confirm,
 };
 use crate::client::{
-    FlowFolder, FrontAddress, ReleaseError, RequestError, Session, StartError, check_slots,
-    ignore_sigpipe, login_text, outcome,
+    FlowFolder, FrontAddress, LibraryThreads, ReleaseError, RequestError, Session, StartError,
+    check_slots, ignore_sigpipe, login_text, outcome,
 };
 use crate::secret::Secret;
 use crate::text::{Text, TextTooLong};
@@ -104,11 +104,13 @@ impl TdApi {
             // SAFETY: a trader object of this version; the library copies the address.
             unsafe { object.call_with_text(slots.register_front, front.as_c_str()) };
         }
-        // SAFETY: a trader object of this version, and this is the one Init of its life: it was
-        // made above and has not been shown to anybody.
-        unsafe { object.call_plain(slots.init) };
+        let threads = LibraryThreads::started_by(|| {
+            // SAFETY: a trader object of this version, and this is the one Init of its life: it
+            // was made above and has not been shown to anybody.
+            unsafe { object.call_plain(slots.init) };
+        });
         // SAFETY: the object was started, and this is the slot of its Release.
-        let session = unsafe { Session::new(object, slots.release, spi.gate(), flow) };
+        let session = unsafe { Session::new(object, slots.release, threads, spi.gate(), flow) };
         Ok(Self {
             session,
             slots,

@@ -48,12 +48,14 @@ fn fixture(hold: Option<Receiver<()>>) -> Fixture {
     }));
     let handler = Arc::new(AtomicU32::new(0));
     let gate: &'static Gate<AtomicU32> = Box::leak(Box::new(Gate::new(Arc::clone(&handler))));
+    // Nothing to wait for before the Release.
+    gate.link().connected();
     let folder = tempfile::tempdir().unwrap();
     let flow = FlowFolder::open(folder.path()).unwrap();
     // SAFETY: the object begins with a pointer to a table.
     let api = unsafe { ApiObject::new(std::ptr::from_ref(object).cast_mut().cast()) }.unwrap();
     // SAFETY: slot 0 is its Release, and there is nothing to start.
-    let session = unsafe { Session::new(api, 0, gate, flow) };
+    let session = unsafe { Session::new(api, 0, LibraryThreads::default(), gate, flow) };
     Fixture {
         session,
         object,
