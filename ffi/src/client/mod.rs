@@ -8,7 +8,6 @@
 mod flow;
 mod front;
 mod gate;
-mod link;
 mod login_text;
 mod object;
 mod request;

@@ -70,7 +70,6 @@ unsafe fn spi(this: This) -> &'static SpiObject {
 unsafe extern "C" fn on_front_connected(this: This) {
     // SAFETY: the library passes the object that it was given.
     let spi = unsafe { spi(this) };
-    spi.gate.link().connected();
     spi.gate.pass(TdHandler::on_front_connected);
 }
 
@@ -80,7 +79,6 @@ unsafe extern "C" fn on_front_disconnected(this: This, reason: c_int) {
     // The library holds the lock that requests take (seen with seven versions, 6.3.15 to 6.7.13).
     spi.gate
         .pass_locked(|handler| handler.on_front_disconnected(reason));
-    spi.gate.link().lost();
 }
 
 unsafe extern "C" fn on_heart_beat_warning(this: This, lapse_s: c_int) {

@@ -11,13 +11,20 @@ use std::thread::JoinHandle;
 pub(crate) enum Manners {
     /// Nobody listens.
     Refuses,
-    /// Accepts, and closes at once.
+    /// Accepts, and closes at once. [`STORM`] times; it is silent afterwards, so that a session can
+    /// be ended while nothing comes up.
     Closes,
+    /// The same without an end.
+    AlwaysCloses,
     /// Accepts, and never says anything.
     Silent,
-    /// Accepts, and says what is not the vendor's protocol.
+    /// Accepts, and says what is not the vendor's protocol; silent afterwards, as above.
     Garbage,
 }
+
+/// How many connections a peer treats badly before it falls silent. A library that connects again
+/// at once needs some 100 ms for them.
+pub(crate) const STORM: usize = 30;
 
 /// A port that nobody listens on, and that the system gives to nobody: a free port of its choice
 /// could be given to another test meanwhile, or to the connecting socket itself.
@@ -48,7 +55,11 @@ impl Peer {
                     if stop.load(Ordering::SeqCst) {
                         return;
                     }
-                    accepted.fetch_add(1, Ordering::SeqCst);
+                    let earlier = accepted.fetch_add(1, Ordering::SeqCst);
+                    let manners = match manners {
+                        Manners::Closes | Manners::Garbage if earlier >= STORM => Manners::Silent,
+                        manners => manners,
+                    };
                     if let Ok(connection) = connection {
                         treat(manners, connection, &mut held);
                     }
@@ -85,7 +96,7 @@ fn treat(manners: Manners, mut connection: TcpStream, held: &mut Vec<TcpStream>)
                 held.remove(0);
             }
         }
-        Manners::Refuses | Manners::Closes => {}
+        Manners::Refuses | Manners::Closes | Manners::AlwaysCloses => {}
     }
 }
 

@@ -19,6 +19,9 @@ pub(crate) struct Version {
     pub(crate) has_production_flag: bool,
     /// Whether it waits a second before it connects again (guide 1.6).
     pub(crate) waits: bool,
+    /// Whether its Release ends the connecting thread first; before 6.5.1 it does not, and may crash
+    /// when a connection comes up meanwhile. No promise can be made for that case.
+    pub(crate) ends_while_connecting: bool,
 }
 
 const fn version(folder: &'static str, numbers: (u16, u16, u16), layout: char) -> Version {
@@ -30,6 +33,7 @@ const fn version(folder: &'static str, numbers: (u16, u16, u16), layout: char) -
         slots: if minor == 3 { 12 } else { 13 },
         has_production_flag: minor == 7 && patch >= 11,
         waits: minor == 7 && patch >= 9,
+        ends_while_connecting: minor >= 5,
     }
 }
 

@@ -48,8 +48,6 @@ fn fixture(hold: Option<Receiver<()>>) -> Fixture {
     }));
     let handler = Arc::new(AtomicU32::new(0));
     let gate: &'static Gate<AtomicU32> = Box::leak(Box::new(Gate::new(Arc::clone(&handler))));
-    // Nothing to wait for before the Release.
-    gate.link().connected();
     let folder = tempfile::tempdir().unwrap();
     let flow = FlowFolder::open(folder.path()).unwrap();
     // SAFETY: the object begins with a pointer to a table.
