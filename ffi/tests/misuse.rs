@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tickdeck_ffi::md::{MdApi, MdHandler, MdLogin};
 use tickdeck_ffi::{FlowError, FlowFolder, Secret};
 
-use crate::child::{open, options, text};
+use crate::child::{RELEASE_TIMEOUT, open, options, text};
 use crate::support::peer::{Manners, Peer};
 use crate::support::process;
 use crate::support::vendor::{VENDOR, present};
@@ -82,7 +82,7 @@ fn with_front(job: &Value, index: usize) -> Value {
 
 /// Runs in the child. Each session has a peer of its own.
 pub(crate) fn in_child(job: &Value) -> Value {
-    let timeout = Duration::from_secs(5);
+    let timeout = RELEASE_TIMEOUT;
     let calm = || std::thread::sleep(Duration::from_millis(job["calm_ms"].as_u64().unwrap()));
     let library = open(job);
     let reckless = Arc::new(Reckless::default());

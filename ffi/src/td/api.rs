@@ -216,7 +216,11 @@ impl TdApi {
     }
 
     /// Ends the session. From the moment of the call no callback is delivered, and requests are
-    /// refused. Calling it again waits again.
+    /// refused. Calling it again waits again. A session that was started just now is first given
+    /// time for its threads to begin, two seconds at most.
+    ///
+    /// A library before 6.5.1 may crash the process when a connection comes up meanwhile, which is
+    /// likely only against a front that hangs up again and again.
     ///
     /// # Errors
     /// [`ReleaseError`]: the library hangs and is abandoned, or this is one of its callbacks.
