@@ -10,6 +10,7 @@ pub mod encode;
 pub mod event;
 pub mod export;
 pub mod import;
+pub mod live;
 pub mod nats;
 pub mod normalize;
 pub mod pace;

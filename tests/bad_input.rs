@@ -471,10 +471,6 @@ fn words_that_are_not_known() {
     caused by: No such file or directory (os error 2)
     "
     );
-    assert_snapshot!(
-        refused(&folder, "record --source ctp -o out"),
-        @"2: error: --source ctp is not in this build yet: record synthetic:PROFILE or recording:PATH"
-    );
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! - `cli`: verbs, flags, exit codes, streams and signals of the built binary.
 //! - `bad_input`: one clear sentence, the right exit code, nothing half-written.
 //! - `real_data`: every file of the shared folder of real recordings, through the binary.
+//! - `live`: the live session, from a front (in memory, or a loaded library) to a subscriber.
 //! - `nats`: what leaves through a real `nats-server` arrives, whatever happens on the way.
 //! - `tidy`: module edges, doors to the world, dead links.
 //! - `support`: the only places that start servers and speak to them.
@@ -16,6 +17,7 @@
 
 mod bad_input;
 mod cli;
+mod live;
 mod nats;
 mod promises;
 mod real_data;

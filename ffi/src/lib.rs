@@ -1,5 +1,5 @@
-//! The CTP boundary: struct layouts of the vendor's headers and the owned value that the rest of
-//! tickdeck sees instead of them.
+//! The CTP boundary: struct layouts of the vendor's headers, the loader of the vendor's libraries,
+//! and the owned values that the rest of tickdeck sees instead of them.
 //!
 //! [`RawTick`] is a `CThostFtdcDepthMarketDataField` by value: every field of layout C (API 6.6.1
 //! and later), numbers bit for bit, text cut at its first NUL. Nothing here knows what a field
@@ -7,8 +7,20 @@
 //! offset.
 
 pub mod abi;
+mod client;
+pub mod gb18030;
+mod library;
+pub mod md;
+mod secret;
+pub mod td;
 mod text;
 mod tick;
 
+pub use client::{
+    BadFront, DROP_TIMEOUT, FlowError, FlowFolder, FrontAddress, ReleaseError, RequestError,
+    StartError,
+};
+pub use library::{LoadError, NotLoadable};
+pub use secret::Secret;
 pub use text::{Text, TextTooLong};
 pub use tick::RawTick;

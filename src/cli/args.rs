@@ -5,6 +5,8 @@
 //! Invariant: a short letter means the same in every verb, and every verb's help ends with an
 //! example. Both are tested.
 
+mod live;
+mod record;
 mod shared;
 mod values;
 
@@ -13,8 +15,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 
+pub use live::{DoctorArgs, FrontArgs, LiveArgs, SMOKE_LIMIT, SmokeArgs, SubscribeArgs};
+pub use record::RecordArgs;
 pub use shared::{
     JsonArgs, LogArgs, NatsArgs, NormalizeArgs, OutputArgs, PaceArgs, RollArgs, SelectArgs,
     SinkArgs,
@@ -67,6 +71,41 @@ impl Cli {
         cli.command.check()?;
         Ok(cli)
     }
+
+    /// As [`parse_checked`](Self::parse_checked), with `fallback` for variables that the real
+    /// environment does not have. What it gives stands behind the environment and before a flag's
+    /// own default, and is shown nowhere.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn parse_with_fallback<I>(
+        words: I,
+        fallback: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator,
+        I::Item: Into<OsString> + Clone,
+    {
+        let with_fallback = |arg: clap::Arg| {
+            let name = arg.get_env().and_then(|name| name.to_str());
+            match name.and_then(fallback) {
+                Some(value) => arg.default_value(value).hide_default_value(true),
+                None => arg,
+            }
+        };
+        let mut command = Self::command();
+        let verbs: Vec<String> = command
+            .get_subcommands()
+            .map(|verb| verb.get_name().to_owned())
+            .collect();
+        for verb in verbs {
+            command = command.mut_subcommand(verb, |verb| verb.mut_args(with_fallback));
+        }
+        let mut matches = command.try_get_matches_from(words)?;
+        let mut cli = Self::from_arg_matches_mut(&mut matches)?;
+        cli.command.check()?;
+        Ok(cli)
+    }
 }
 
 /// The verbs.
@@ -89,7 +128,20 @@ pub enum Command {
     #[command(after_help = "Example:\n  \
         tickdeck export recordings/quick --format csv --symbols 'rb*' -o rb.csv")]
     Export(ExportArgs),
+    /// Take in the live market: CTP to NATS, recorded at the same time if asked to
+    ///
+    /// Everything comes from the environment: MD_RUN_INGEST=1 allows it, CTP_GATEWAY_CONNECT names
+    /// the CTP library (thostmduserapi_se.so, or the folder that holds it), CTP_MD_ADDRESS the
+    /// front, CTP_BROKER_ID, CTP_USER_ID and CTP_PASSWORD the login, CTP_SYMBOL the first
+    /// instruments (rb2601.SHFE,…), CTP_TD_ADDRESS, CTP_APP_ID and CTP_AUTH_CODE the trader front
+    /// that lists contracts, MD_DURATION_SECONDS the end. It publishes until then or until SIGINT or
+    /// SIGTERM, whatever the front does meanwhile.
+    #[command(after_help = "Example:\n  \
+        tickdeck live --env-file live.env --record recordings/2026-01-05-day --log-format json")]
+    Live(Box<LiveArgs>),
     /// Record a source, and publish it at the same time if asked to
+    ///
+    /// `--source ctp` reads the environment as `live` does, but for MD_RUN_INGEST.
     #[command(after_help = "Example:\n  \
         tickdeck record --source synthetic:day,seed=7 -o recordings/day --publish --rate 1")]
     Record(Box<RecordArgs>),
@@ -123,6 +175,17 @@ pub enum Command {
     #[command(after_help = "Example:\n  \
         tickdeck health --nats-url nats://127.0.0.1:4222 --timeout 2s")]
     Health(HealthArgs),
+    /// Try whether this machine can log in to the CTP front, and write the outcome to a gate file
+    ///
+    /// PASS: logged in, and everything was let go of cleanly. CONCERNS: it did not come to a login,
+    /// for a reason that is known, with retries in between. FAIL (exit code 1): anything else.
+    #[command(after_help = "Example:\n  tickdeck smoke --env-file live.env --gate gate.yml")]
+    Smoke(SmokeArgs),
+    /// Find out what is missing on this machine for live CTP, and how to mend it
+    ///
+    /// Exit code 0 when `live` could run, 1 when a check fails.
+    #[command(after_help = "Example:\n  tickdeck doctor --env-file live.env --json")]
+    Doctor(DoctorArgs),
     /// Show the whole story with no CTP and no set-up
     #[command(after_help = "Example:\n  tickdeck demo --rate 10")]
     Demo(DemoArgs),
@@ -142,14 +205,31 @@ impl Command {
             }
             Self::Record(args) => {
                 args.nats.drop_empty();
+                args.check_source()?;
                 args.sinks.check(args.json.json)
             }
-            Self::Health(args) => {
+            Self::Live(args) => {
                 args.nats.drop_empty();
+                Ok(())
+            }
+            Self::Health(HealthArgs { nats, .. }) | Self::Doctor(DoctorArgs { nats, .. }) => {
+                nats.drop_empty();
                 Ok(())
             }
             Self::Export(args) => args.check(),
             _ => Ok(()),
+        }
+    }
+
+    /// The flags of a verb that speaks to a front, which has an environment file.
+    #[must_use]
+    pub fn front(&self) -> Option<&FrontArgs> {
+        match self {
+            Self::Live(args) => Some(&args.front),
+            Self::Record(args) if args.source == SourceSpec::Ctp => Some(&args.front),
+            Self::Smoke(args) => Some(&args.front),
+            Self::Doctor(args) => Some(&args.front),
+            _ => None,
         }
     }
 }
@@ -250,52 +330,6 @@ impl ExportArgs {
             return Err(conflict("--force replaces a file, and --output is stdout"));
         }
         Ok(())
-    }
-}
-
-/// Flags of `record`.
-#[derive(Debug, Args)]
-pub struct RecordArgs {
-    /// What to record: ctp, synthetic:PROFILE[,seed=N] or recording:PATH
-    #[arg(long, value_name = "SOURCE")]
-    pub source: SourceSpec,
-    /// Publish what is recorded, to NATS or to the sinks given
-    #[arg(long)]
-    pub publish: bool,
-    /// Speed of a source that has none of its own: `max` or a factor [default: 1 with --publish,
-    /// else max]
-    #[arg(short, long, visible_alias = "speed", value_name = "RATE")]
-    pub rate: Option<Rate>,
-    /// Where the recording goes.
-    #[command(flatten)]
-    pub output: OutputArgs,
-    /// When a new segment is begun.
-    #[command(flatten)]
-    pub roll: RollArgs,
-    /// Where payloads go.
-    #[command(flatten)]
-    pub sinks: SinkArgs,
-    /// How ticks become payloads.
-    #[command(flatten)]
-    pub normalize: NormalizeArgs,
-    /// How to reach NATS.
-    #[command(flatten)]
-    pub nats: NatsArgs,
-    /// Whether the result is printed for machines.
-    #[command(flatten)]
-    pub json: JsonArgs,
-}
-
-impl RecordArgs {
-    /// The speed in force: the one given, or the recorded one when publishing and none otherwise.
-    #[must_use]
-    pub fn effective_rate(&self) -> Rate {
-        let default = if self.publish {
-            Rate::RECORDED
-        } else {
-            Rate::Max
-        };
-        self.rate.unwrap_or(default)
     }
 }
 

@@ -4,16 +4,23 @@
 //! code. A verb is one file with `run(&Context, &Args) -> anyhow::Result<Outcome>`: it computes a
 //! result, then renders it, results on stdout and everything else on stderr.
 
+mod account;
 pub mod args;
 mod cat;
 pub mod completions;
 mod demo;
+mod doctor;
+pub mod env;
 mod export;
+mod front;
+mod gate;
 mod generate;
 mod health;
 mod import;
 mod info;
 mod inputs;
+mod library_output;
+mod live;
 mod log;
 mod merge;
 pub mod outcome;
@@ -26,6 +33,7 @@ mod replay;
 pub mod select;
 mod signals;
 mod slice;
+mod smoke;
 mod subscribers;
 mod synthetic;
 pub mod time_spec;
@@ -42,6 +50,7 @@ use crate::clock::SystemClock;
 use crate::pace::Control;
 use crate::progress::{Progress, Silent};
 use args::{Cli, Command, LogArgs, LogFormat};
+use env::Environment;
 use outcome::{Exit, Outcome, UsageError};
 
 /// What every verb gets besides its flags.
@@ -54,6 +63,8 @@ pub struct Context {
     pub control: Arc<Control>,
     /// The machine's clock.
     pub clock: Arc<SystemClock>,
+    /// Variables for the verbs that speak to a front; empty for the others.
+    pub environment: Environment,
     progress: ProgressMode,
     bars: MultiProgress,
 }
@@ -90,7 +101,7 @@ impl ProgressMode {
 
 impl Context {
     /// Looks at the terminal and the environment, once.
-    fn new(log: &LogArgs) -> Self {
+    fn new(log: &LogArgs, environment: Environment) -> Self {
         let stderr_is_terminal = std::io::stderr().is_terminal();
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
@@ -98,6 +109,7 @@ impl Context {
             colour: stderr_is_terminal && !no_colour,
             control: Arc::new(Control::new()),
             clock: Arc::new(SystemClock::new()),
+            environment,
             progress: ProgressMode::choose(log, stderr_is_terminal),
             bars: MultiProgress::new(),
         }
@@ -138,20 +150,39 @@ impl Context {
 pub fn run() -> ExitCode {
     let cli = match Cli::parse_checked(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version go to stdout and are success, a closed stdout too.
-            let _ = error.print();
-            let exit = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Done
-            };
-            return exit.into();
-        }
+        Err(error) => return told(&error).into(),
     };
-    let context = Context::new(&cli.log);
+    let format = cli.log.log_format;
+    let (cli, environment) = match with_environment(cli) {
+        Ok(Ok(cli)) => cli,
+        Ok(Err(error)) => return told(&error).into(),
+        Err(error) => return outcome::conclude(Err(error.into()), format).into(),
+    };
+    let context = Context::new(&cli.log, environment);
     let result = set_up_log(&context, &cli.log).and_then(|()| dispatch(&context, cli.command));
     outcome::conclude(result, context.log_format).into()
+}
+
+/// Prints what the parser says: help and version go to stdout and are success, a closed stdout too.
+fn told(error: &clap::Error) -> Exit {
+    let _ = error.print();
+    if error.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Done
+    }
+}
+
+/// For the verbs that speak to a front the environment may stand in a file, and in any case. Which
+/// file, only the flags tell: so they are read again, with what it holds behind them.
+fn with_environment(cli: Cli) -> Result<Result<(Cli, Environment), clap::Error>, UsageError> {
+    let Some(front) = cli.command.front() else {
+        return Ok(Ok((cli, Environment::default())));
+    };
+    let environment = Environment::load(front.env_file.as_deref())?;
+    let fallback = |name: &str| environment.get(name).map(|value| value.expose().to_owned());
+    let again = Cli::parse_with_fallback(std::env::args_os(), &fallback);
+    Ok(again.map(|cli| (cli, environment)))
 }
 
 fn set_up_log(context: &Context, args: &LogArgs) -> anyhow::Result<()> {
@@ -165,6 +196,7 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<Outcome> {
         Command::Generate(args) => generate::run(context, &args),
         Command::Import(args) => import::run(context, &args),
         Command::Export(args) => export::run(context, &args),
+        Command::Live(args) => live::run(context, &args),
         Command::Record(args) => record::run(context, &args),
         Command::Replay(args) => replay::run(context, &args),
         Command::Info(args) => info::run(context, &args),
@@ -173,6 +205,8 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<Outcome> {
         Command::Merge(args) => merge::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Health(args) => health::run(context, &args),
+        Command::Smoke(args) => smoke::run(context, &args),
+        Command::Doctor(args) => doctor::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
     }

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::args::LogFormat;
-use super::log;
+use super::{library_output, log};
 use crate::pipeline::PlayError;
 use crate::recording::RecordingError;
 use crate::sink::SinkError;
@@ -167,7 +167,11 @@ fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
 /// Stdout for results, buffered. Remember to flush: dropping hides what went wrong.
 #[must_use]
 pub fn stdout() -> io::BufWriter<impl Write + Send> {
-    io::BufWriter::with_capacity(1 << 16, ReaderAware(io::stdout()))
+    let out: Box<dyn Write + Send> = match library_output::results() {
+        Some(kept) => Box::new(kept),
+        None => Box::new(io::stdout()),
+    };
+    io::BufWriter::with_capacity(1 << 16, ReaderAware(out))
 }
 
 /// Marks a broken pipe as that of stdout.

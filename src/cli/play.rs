@@ -78,6 +78,7 @@ pub(super) fn play(
         recorder,
         clock_ticks: setup.clock_ticks,
         progress: progress.as_mut(),
+        delay: None,
         ticks: 0,
         events: 0,
     };

@@ -1,7 +1,10 @@
 //! `tickdeck record`: a source into a recording, published at the same time if asked to.
 
+use std::path::PathBuf;
+
 use super::Context;
 use super::args::{RecordArgs, SinkSpec, SourceSpec};
+use super::front::{FrontRun, outcome, require, run as run_front, startup_error, summary};
 use super::inputs::{INTACT_ONLY, Inputs, Reference, on_a_thread, refuse_damage};
 use super::outcome::{Outcome, UsageError};
 use super::outputs::{
@@ -11,9 +14,9 @@ use super::play::{PlaySetup, play};
 use super::render::{print_made, print_summary};
 use super::synthetic;
 use crate::pace::PaceOptions;
-use crate::pipeline::{PlayOptions, Publisher};
+use crate::pipeline::{IngestSummary, PlayOptions, Publisher};
 use crate::recording::{EventFilter, RecordingOptions, RecordingWriter, SourceInfo};
-use crate::source::{MergeSource, Source, SyntheticOptions};
+use crate::source::{MergeSource, Profile, Source, SyntheticOptions};
 
 /// A source that is ready to be recorded.
 struct Opened {
@@ -30,7 +33,11 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
             UsageError::new("--sink needs --publish: a recording alone has no sinks").into(),
         );
     }
-    let opened = open_source(args)?;
+    let opened = match &args.source {
+        SourceSpec::Ctp => return record_front(context, args),
+        SourceSpec::Synthetic { profile, seed } => open_market(args, *profile, *seed)?,
+        SourceSpec::Recording(path) => open_recording(args, path)?,
+    };
     let publishes_nats = args.publish && publishes_to_nats(&args.sinks);
     let nats = publishes_nats
         .then(|| nats_options(&args.nats))
@@ -97,38 +104,71 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     })
 }
 
-fn open_source(args: &RecordArgs) -> anyhow::Result<Opened> {
-    match &args.source {
-        SourceSpec::Ctp => Err(UsageError::new(
-            "--source ctp is not in this build yet: record synthetic:PROFILE or recording:PATH",
+/// A live session into a recording.
+fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome> {
+    let run = || -> anyhow::Result<IngestSummary> {
+        require(&context.environment, &[])?;
+        let nats = (args.publish && publishes_to_nats(&args.sinks))
+            .then(|| nats_options(&args.nats))
+            .transpose()?;
+        let sinks = if args.publish {
+            Sinks::open(&args.sinks, None)?.sinks
+        } else {
+            Vec::new()
+        };
+        run_front(
+            context,
+            FrontRun {
+                verb: "record",
+                front: &args.front,
+                subscribe: &args.subscribe,
+                normalize: &args.normalize,
+                subject_prefix: &args.sinks.subject_prefix,
+                nats,
+                sinks,
+                record: Some((&args.output, &args.roll)),
+            },
         )
-        .into()),
-        SourceSpec::Synthetic { profile, seed } => {
-            let reference = Reference::new(&args.normalize, &[])?;
-            let options = SyntheticOptions {
-                profile: *profile,
-                seed: *seed,
-                ..SyntheticOptions::default()
-            };
-            let source = synthetic::open(options, &reference.calendar)?;
-            Ok(Opened {
-                info: source.info(),
-                reference: synthetic::reference_of(&source, reference),
-                total: Some(source.expected_events()),
-                source: on_a_thread(Box::new(source))?,
-            })
-        }
-        SourceSpec::Recording(path) => {
-            let inputs = Inputs::open(std::slice::from_ref(path), false)?;
-            refuse_damage(&inputs.damage(), INTACT_ONLY)?;
-            let all = EventFilter::default();
-            Ok(Opened {
-                info: inputs.recordings[0].source().clone(),
-                reference: Reference::new(&args.normalize, &inputs.recordings)?,
-                total: inputs.estimate(&all),
-                // A recording that is part of another one is renumbered.
-                source: Box::new(MergeSource::new(vec![inputs.source_ahead(&all, None)?])),
-            })
-        }
+    };
+    let ended = run().map_err(startup_error)?;
+    let mut summary = summary(&ended);
+    if !args.publish {
+        summary.published = 0;
     }
+    if args.publish || args.json.json {
+        print_summary(&summary, args.json.json, &args.sinks)?;
+    }
+    if let Some(manifest) = ended.manifest.as_ref().filter(|_| !args.json.json) {
+        print_made(&args.output.output, manifest)?;
+    }
+    outcome(ended, summary.is_lossy())
+}
+
+fn open_market(args: &RecordArgs, profile: Profile, seed: u64) -> anyhow::Result<Opened> {
+    let reference = Reference::new(&args.normalize, &[])?;
+    let options = SyntheticOptions {
+        profile,
+        seed,
+        ..SyntheticOptions::default()
+    };
+    let source = synthetic::open(options, &reference.calendar)?;
+    Ok(Opened {
+        info: source.info(),
+        reference: synthetic::reference_of(&source, reference),
+        total: Some(source.expected_events()),
+        source: on_a_thread(Box::new(source))?,
+    })
+}
+
+fn open_recording(args: &RecordArgs, path: &PathBuf) -> anyhow::Result<Opened> {
+    let inputs = Inputs::open(std::slice::from_ref(path), false)?;
+    refuse_damage(&inputs.damage(), INTACT_ONLY)?;
+    let all = EventFilter::default();
+    Ok(Opened {
+        info: inputs.recordings[0].source().clone(),
+        reference: Reference::new(&args.normalize, &inputs.recordings)?,
+        total: inputs.estimate(&all),
+        // A recording that is part of another one is renumbered.
+        source: Box::new(MergeSource::new(vec![inputs.source_ahead(&all, None)?])),
+    })
 }

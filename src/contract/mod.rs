@@ -11,6 +11,7 @@
 //! | `session.rs`, `sessions.csv` | when a product trades, today and formerly |
 //! | `table.rs` | [`ContractTable`], which puts them together |
 //! | `file.rs` | contract files: the answers to `ReqQryInstrument` as people keep them |
+//! | `query.rs` | the answers to `ReqQryInstrument` as they come from a front |
 //! | `vt_symbol.rs` | `rb2601.SHFE`, the form of `CTP_SYMBOL` |
 //!
 //! Invariant: an answer depends on the id, the trading day and the data, and the data has a digest.
@@ -19,6 +20,7 @@
 mod file;
 mod id;
 mod product;
+mod query;
 mod session;
 mod table;
 mod vt_symbol;
@@ -32,6 +34,7 @@ pub use id::{
     parse_instrument_id,
 };
 pub use product::{Product, ProductTable, ProductTableError};
+pub use query::QueriedContract;
 pub use session::{CLOSE_GRACE_SECONDS, OPEN_LEAD_SECONDS, Phase, SessionHours};
 pub use table::{ContractTable, ExchangeConflict};
 pub use vt_symbol::{VtSymbolError, parse_vt_symbol, parse_vt_symbols};

@@ -60,7 +60,9 @@ impl HealthResponder {
         options: &HealthOptions,
         snapshot: Box<HealthSnapshot>,
     ) -> Result<Self, NatsError> {
-        let plan = nats.plan()?;
+        let mut plan = nats.plan()?;
+        // Tells this connection from the publisher's, in our log and in the server's.
+        plan.options.name.push_str("-health");
         let at = connect::at(&plan);
         let stop = Arc::new(Notify::new());
         let (ready, is_ready) = mpsc::sync_channel(1);

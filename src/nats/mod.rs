@@ -13,11 +13,10 @@ mod error;
 mod health;
 mod options;
 pub(crate) mod runtime;
-mod secret;
 mod subscriber;
 
 pub use error::{NatsError, NatsFailure};
 pub use health::{HEALTH_SUBJECT, HealthOptions, HealthResponder, HealthSnapshot, request_health};
 pub use options::{NatsOptions, Servers};
-pub use secret::Secret;
-pub use subscriber::{Subscriber, count_subscribers};
+pub use subscriber::{Subscriber, count_subscribers, probe};
+pub use tickdeck_ffi::Secret;

@@ -15,6 +15,8 @@ use crate::sink::Message;
 
 /// Messages that wait for the reader before the server feels back-pressure.
 const QUEUED_MESSAGES: usize = 65_536;
+/// Nobody answers here.
+const PROBE_SUBJECT: &str = "tickdeck.probe";
 /// How long answers to one readiness question are gathered.
 const ANSWER_WINDOW: Duration = Duration::from_millis(200);
 
@@ -155,6 +157,14 @@ pub fn count_subscribers(nats: &NatsOptions, subject: &str) -> Result<u32, NatsE
             cause: "the counting thread ended early".to_owned(),
         })),
     }
+}
+
+/// Whether a server answers and takes the login: connects, waits for one round trip, leaves.
+///
+/// # Errors
+/// When the server cannot be reached within `connect_timeout` or refuses.
+pub fn probe(nats: &NatsOptions) -> Result<(), NatsError> {
+    count_subscribers(nats, PROBE_SUBJECT).map(drop)
 }
 
 async fn count(plan: Plan, subject: String) -> Result<u32, NatsFailure> {

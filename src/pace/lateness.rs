@@ -21,13 +21,16 @@ pub struct Lateness {
 
 /// Counts lateness; memory does not grow with the number of events.
 #[derive(Debug, Clone)]
-pub(super) struct LatenessHistogram {
+pub struct LatenessHistogram {
     counts: Histogram<u64>,
     max_ns: u64,
 }
 
 impl LatenessHistogram {
-    pub(super) fn new() -> Self {
+    /// Has counted nothing.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "the bounds are constants")]
+    pub fn new() -> Self {
         Self {
             counts: Histogram::new_with_bounds(1, TOP_NS, SIGNIFICANT_DIGITS)
                 .expect("1 ns to an hour with two digits are valid bounds"),
@@ -36,14 +39,15 @@ impl LatenessHistogram {
     }
 
     /// Takes the lateness of one event; early counts as punctual.
-    pub(super) fn record(&mut self, late_ns: i64) {
+    pub fn record(&mut self, late_ns: i64) {
         let late_ns = u64::try_from(late_ns).unwrap_or(0);
         self.counts.saturating_record(late_ns);
         self.max_ns = self.max_ns.max(late_ns);
     }
 
     /// The quantiles, or `None` when nothing was counted.
-    pub(super) fn summary(&self) -> Option<Lateness> {
+    #[must_use]
+    pub fn summary(&self) -> Option<Lateness> {
         // A quantile is the upper end of its cell, which may lie above the true maximum.
         let at = |quantile| self.counts.value_at_quantile(quantile).min(self.max_ns);
         (!self.counts.is_empty()).then(|| Lateness {
@@ -51,6 +55,12 @@ impl LatenessHistogram {
             p99_ns: at(0.99),
             max_ns: self.max_ns,
         })
+    }
+}
+
+impl Default for LatenessHistogram {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

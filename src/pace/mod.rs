@@ -27,7 +27,7 @@ mod ticks;
 
 pub use control::Control;
 pub use driver::{Go, PaceDriver};
-pub use lateness::Lateness;
+pub use lateness::{Lateness, LatenessHistogram};
 #[doc(hidden)]
 pub use measure::{Measured, measure};
 pub use pacer::{Due, PaceOptions, PaceReport, Pacer};

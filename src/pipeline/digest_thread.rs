@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::sink::{MessageBatch, MessageBatchBuilder, StreamDigest};
 
 /// Batches that wait to be hashed.
-const QUEUED_BATCHES: usize = 8;
+const QUEUED_BATCHES: usize = 3;
 /// Bytes that are gathered before the thread is woken.
 const GATHER_BYTES: usize = 512 * 1024;
 

@@ -12,12 +12,16 @@
 //! - Events are made, used and forgotten on one thread, a small batch at a time: they are large, and
 //!   handing them to another processor costs as much as decoding them.
 
+mod delay;
 mod digest_thread;
+mod ingest;
 mod ledger;
 mod play;
 mod publisher;
 mod summary;
 
+pub use delay::DelayMeter;
+pub use ingest::{Ingest, IngestError, IngestNats, IngestSummary, RecordTo, SharedStats, ingest};
 pub use ledger::{InstrumentLedger, Ledger};
 pub use play::{DEFAULT_BATCH_EVENTS, PlayError, PlayOptions, Player};
 pub use publisher::{Publisher, PublisherOptions, PublisherStats};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::delay::DelayMeter;
 use super::publisher::Publisher;
 use crate::event::Event;
 use crate::pace::{ClockTicks, Control, Go, PaceDriver};
@@ -67,6 +68,9 @@ pub struct Player<'a> {
     pub clock_ticks: Option<ClockTicks>,
     /// Is told after each batch.
     pub progress: &'a mut dyn Progress,
+    /// Measures how long after its receipt a tick was handed to the sinks; `None` in a replay,
+    /// where the receipt may be years ago.
+    pub delay: Option<&'a mut DelayMeter>,
     /// Ticks released so far, over all passes.
     pub ticks: u64,
     /// Events released so far, over all passes.
@@ -195,6 +199,9 @@ impl Player<'_> {
             recorder.write(events)?;
         }
         self.publisher.publish(events)?;
+        if let Some(delay) = &mut self.delay {
+            delay.handed_over(events);
+        }
         self.events += events.len() as u64;
         let ticks = events.iter().filter(|event| event.as_tick().is_some());
         self.publisher.note_received(ticks.count() as u64);

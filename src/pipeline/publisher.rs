@@ -72,7 +72,10 @@ pub struct Publisher {
     ledger: Ledger,
     /// Ledger slots of messages that not every sink has confirmed, oldest first.
     unconfirmed: VecDeque<usize>,
-    confirmed: u64,
+    /// Messages whose fate is known: confirmed by every sink, or not taken by one.
+    settled: u64,
+    /// Positions of messages that a sink did not take, oldest first.
+    untaken: VecDeque<std::ops::Range<u64>>,
     /// By instrument index, while a replay is primed.
     primed: Vec<Option<Primed>>,
     stats: Arc<PublisherStats>,
@@ -96,7 +99,8 @@ impl Publisher {
             digest: DigestThread::start(),
             ledger: Ledger::default(),
             unconfirmed: VecDeque::new(),
-            confirmed: 0,
+            settled: 0,
+            untaken: VecDeque::new(),
             primed: Vec::new(),
             stats: Arc::default(),
         }
@@ -193,6 +197,7 @@ impl Publisher {
         for sink in &mut self.sinks {
             sink.publish(&batch)?;
         }
+        self.note_untaken();
         Ok(())
     }
 
@@ -240,26 +245,54 @@ impl Publisher {
         let published = sinks.iter_mut().try_for_each(|sink| sink.publish(&batch));
         self.digest.update(batch);
         published?;
+        self.note_untaken();
         self.settle();
         Ok(())
     }
 
-    /// Moves what every sink has confirmed from unconfirmed to published.
-    fn settle(&mut self) {
-        let sent = self.confirmed + self.unconfirmed.len() as u64;
-        let counts = self.sinks.iter().map(|sink| sink.counts().confirmed);
-        let confirmed = counts.min().unwrap_or(sent);
-        self.confirm(confirmed);
+    /// Position after the last message that was handed over.
+    fn handed_over(&self) -> u64 {
+        self.settled + self.unconfirmed.len() as u64
     }
 
-    /// Counts the oldest messages as published, until `confirmed` of all are.
-    fn confirm(&mut self, confirmed: u64) {
-        while self.confirmed < confirmed {
+    /// Remembers which of the messages just handed over a sink did not take.
+    fn note_untaken(&mut self) {
+        let most = self.sinks.iter().map(|sink| sink.untaken()).max();
+        if let Some(count @ 1..) = most {
+            let end = self.handed_over();
+            self.untaken.push_back(end - count as u64..end);
+        }
+    }
+
+    /// Moves what every sink has settled out of the unconfirmed.
+    fn settle(&mut self) {
+        let settled = self.sinks.iter().map(|sink| sink.settled()).min();
+        self.settle_until(settled.unwrap_or(self.handed_over()));
+    }
+
+    /// Counts the oldest messages as published, or as failed where a sink did not take them, until
+    /// `settled` of all are counted.
+    fn settle_until(&mut self, settled: u64) {
+        while self.settled < settled {
             let Some(slot) = self.unconfirmed.pop_front() else {
                 break;
             };
-            self.confirmed += 1;
-            if slot != NO_SLOT {
+            let position = self.settled;
+            self.settled += 1;
+            while self.untaken.front().is_some_and(|gap| gap.end <= position) {
+                self.untaken.pop_front();
+            }
+            let is_untaken = self
+                .untaken
+                .front()
+                .is_some_and(|gap| gap.contains(&position));
+            if slot == NO_SLOT {
+                continue;
+            }
+            if is_untaken {
+                self.ledger.fail(slot);
+                self.stats.failed.fetch_add(1, Ordering::Relaxed);
+            } else {
                 self.ledger.publish(slot);
                 self.stats.published.fetch_add(1, Ordering::Relaxed);
             }
@@ -277,24 +310,25 @@ impl Publisher {
     /// the same.
     pub fn finish(mut self, complete: bool) -> (Ledger, String, Option<SinkError>) {
         let mut first_error = None;
-        let sent = self.confirmed + self.unconfirmed.len() as u64;
-        let mut confirmed = sent;
+        let mut settled = self.handed_over();
         for mut sink in std::mem::take(&mut self.sinks) {
             let flushed = sink.flush();
             let counts = sink.counts();
+            // What the sink did not take lies between what it has confirmed.
+            let gaps = sink.settled().saturating_sub(counts.confirmed);
             let finished = match flushed {
                 Ok(_) if complete => sink.finish(),
                 flushed => flushed,
             };
-            confirmed = confirmed.min(match &finished {
-                Ok(counts) => counts.confirmed,
-                Err(_) => counts.confirmed,
+            settled = settled.min(match &finished {
+                Ok(counts) => counts.confirmed + gaps,
+                Err(_) => counts.confirmed + gaps,
             });
             if let Err(error) = finished {
                 first_error.get_or_insert(error);
             }
         }
-        self.confirm(confirmed);
+        self.settle_until(settled);
         for slot in self.unconfirmed.drain(..).filter(|slot| *slot != NO_SLOT) {
             self.ledger.fail(slot);
             self.stats.failed.fetch_add(1, Ordering::Relaxed);

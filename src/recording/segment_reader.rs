@@ -442,7 +442,7 @@ struct KeyColumns {
     recv_ts: Vec<i64>,
     /// `None` for a tick, else the session event's kind.
     kinds: Vec<Option<String>>,
-    kind_keys: Vec<u32>,
+    kind_keys: Vec<u8>,
     instruments: TextArray<81>,
 }
 
@@ -461,6 +461,8 @@ impl KeyColumns {
             .values()
             .as_string_opt::<i32>()
             .ok_or_else(|| wrong_type(path, "kind"))?;
+        let kind_keys = kinds.keys().values().iter();
+        let kind_keys: Option<Vec<u8>> = kind_keys.map(|&key| u8::try_from(key).ok()).collect();
         let instruments = column(instrument_column(), None)?;
         Ok(Self {
             seq: seq.values().to_vec(),
@@ -469,12 +471,9 @@ impl KeyColumns {
                 .iter()
                 .map(|word| word.filter(|word| *word != TICK_KIND).map(str::to_owned))
                 .collect(),
-            kind_keys: kinds
-                .keys()
-                .values()
-                .iter()
-                .map(|&key| key.cast_unsigned())
-                .collect(),
+            kind_keys: kind_keys.ok_or_else(|| {
+                RecordingError::damaged(path, format!("{} kinds of events", words.len()))
+            })?,
             instruments: TextArray::new(path, "instrument_id", &instruments)?,
         })
     }
@@ -762,11 +761,29 @@ for_each_tick_field!(define_tick_arrays);
 /// ticks, which lie side by side in the file.
 const WINDOW_EVENTS: usize = 2048;
 
-/// A row, and the place of its event among those that are put together with it.
+/// A row, and the place of its event among those that are put together with it, in one number that
+/// sorts by row: there is one for every row in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Placed {
-    row: u32,
-    place: u32,
+struct Placed(u32);
+
+/// Bits of a place.
+const PLACE_BITS: u32 = WINDOW_EVENTS.trailing_zeros();
+
+const _: () = assert!(WINDOW_EVENTS.is_power_of_two());
+const _: () = assert!(MAX_ROW_GROUP_ROWS as u64 * WINDOW_EVENTS as u64 <= 1 << 32);
+
+impl Placed {
+    const fn new(row: u32, place: u32) -> Self {
+        Self(row << PLACE_BITS | place)
+    }
+
+    const fn row(self) -> usize {
+        (self.0 >> PLACE_BITS) as usize
+    }
+
+    const fn place(self) -> usize {
+        self.0 as usize % WINDOW_EVENTS
+    }
 }
 
 /// The rows of one window in the order of the file.
@@ -774,7 +791,7 @@ fn placed(rows: &[u32]) -> impl Iterator<Item = Placed> {
     let mut placed: Vec<Placed> = rows
         .iter()
         .zip(0..)
-        .map(|(&row, place)| Placed { row, place })
+        .map(|(&row, place)| Placed::new(row, place))
         .collect();
     placed.sort_unstable();
     placed.into_iter()
@@ -835,9 +852,9 @@ impl DecodedGroup {
     }
 
     fn fill(&self, events: &mut [Event], placed: impl Iterator<Item = Placed>) {
-        for Placed { row, place } in placed {
-            let row = row as usize;
-            if let EventKind::Tick(tick) = &mut events[place as usize].kind {
+        for placed in placed {
+            let row = placed.row();
+            if let EventKind::Tick(tick) = &mut events[placed.place()].kind {
                 let common = &self.common[self.keys.instruments.keys[row] as usize];
                 *tick = common.tick;
                 self.ticks.set_varying(row, common.varying, tick);

@@ -25,7 +25,7 @@ use super::{CONTRACTS_FILE, EventDigest, MANIFEST_FILE, contracts_file};
 use crate::calendar::TradingCalendar;
 use crate::contract::{Contract, ContractTable};
 use crate::event::{Event, InstrumentId};
-use crate::time::UnixNanos;
+use crate::time::{TradingDay, UnixNanos};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -279,8 +279,11 @@ impl RecordingWriter {
             .explicit()
             .map(|contract| (contract.instrument_id.clone(), contract.clone()))
             .collect();
+        // The day tells the decade of a CZCE id. Without it, terms that changed would be kept as
+        // unknown, and a replay would know less than the session did.
+        let day = self.trading_days.last().copied().map(TradingDay);
         for id in self.counts.keys() {
-            if let Ok(contract) = self.options.contracts.resolve(id.as_bytes()) {
+            if let Ok(contract) = self.options.contracts.resolve_on(id.as_bytes(), day) {
                 by_id
                     .entry(contract.instrument_id.clone())
                     .or_insert(contract);

@@ -223,6 +223,16 @@ impl MessageBatch {
         }
     }
 
+    /// The first `count` messages, or all when there are fewer.
+    #[must_use]
+    pub fn first(&self, count: usize) -> Self {
+        let Range { start, end } = self.messages;
+        Self {
+            shared: Arc::clone(&self.shared),
+            messages: start..end.min(start.saturating_add(count)),
+        }
+    }
+
     /// The same messages in batches of at most `max`.
     ///
     /// # Panics
@@ -312,6 +322,8 @@ mod tests {
             prop_assert!(chunks.iter().all(|chunk| (1..=max).contains(&chunk.len())));
             let joined: Vec<_> = chunks.iter().flat_map(read).collect();
             prop_assert_eq!(&joined, &messages);
+            let some = whole.first(max);
+            prop_assert_eq!(&read(&some)[..], &messages[..max.min(messages.len())]);
             let frames: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.frames().to_vec()).collect();
             prop_assert_eq!(frames, framed(&messages));
         }

@@ -2,7 +2,8 @@
 //! not depend on where.
 //!
 //! Invariant: a sink hands on every message in the order given, and counts one as confirmed only
-//! when it has reached its destination. What it cannot hand on is an error, never a gap.
+//! when it has reached its destination. What it cannot hand on is an error, never a gap; only
+//! [`LiveNatsSink`], which must not wait, leaves gaps, and says where.
 
 mod batch;
 mod digest;
@@ -13,7 +14,7 @@ mod null;
 pub use batch::{Message, MessageBatch, MessageBatchBuilder, MessageRef};
 pub use digest::StreamDigest;
 pub use jsonl::JsonlSink;
-pub use nats::{NatsSink, NatsStats, NatsStop};
+pub use nats::{DEFAULT_LIVE_BUFFER, LiveNatsSink, NatsSink, NatsStats, NatsStop};
 pub use null::NullSink;
 
 /// What a sink has done so far. `confirmed + failed` never exceeds what was handed in.
@@ -52,7 +53,8 @@ pub enum SinkError {
     },
 }
 
-/// Takes messages in order. Every method may block: that is the back-pressure of a replay.
+/// Takes messages in order. Every method may block, which is the back-pressure of a replay, unless
+/// the sink says otherwise.
 pub trait Sink: Send {
     /// Name for summaries, for example `nats` or `jsonl:out.jsonl`.
     fn name(&self) -> String;
@@ -71,6 +73,17 @@ pub trait Sink: Send {
 
     /// What has been confirmed and lost so far, without waiting; good after an error too.
     fn counts(&self) -> SinkCounts;
+
+    /// How many messages at the end of the last [`publish`](Self::publish) were not taken. A sink
+    /// that waits instead of losing takes all.
+    fn untaken(&self) -> usize {
+        0
+    }
+
+    /// Messages, counted from the first one handed in, whose fate is known: confirmed, or not taken.
+    fn settled(&self) -> u64 {
+        self.counts().confirmed
+    }
 
     /// Flushes and closes: files get their final name, connections end. A sink that is dropped
     /// without this leaves nothing half-written behind.

@@ -26,6 +26,7 @@
 //!
 //! Must not be used from inside an async runtime: its methods block.
 
+mod live;
 mod window;
 mod worker;
 
@@ -38,6 +39,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{MessageBatch, Sink, SinkCounts, SinkError};
 use crate::nats::{NatsError, NatsFailure, NatsOptions, connect, runtime};
+pub use live::{DEFAULT_LIVE_BUFFER, LiveNatsSink};
 use worker::{Command, Worker};
 
 /// Messages that are handed to the connection thread at once.
@@ -53,6 +55,7 @@ pub struct NatsStats {
     confirmed: AtomicU64,
     resent: AtomicU64,
     reconnects: AtomicU64,
+    untaken: AtomicU64,
 }
 
 impl NatsStats {
@@ -78,6 +81,12 @@ impl NatsStats {
     #[must_use]
     pub fn reconnects(&self) -> u64 {
         self.reconnects.load(Ordering::Relaxed)
+    }
+
+    /// Messages that a [`LiveNatsSink`] had no room for.
+    #[must_use]
+    pub fn untaken(&self) -> u64 {
+        self.untaken.load(Ordering::Relaxed)
     }
 }
 
@@ -125,11 +134,16 @@ impl NatsSink {
     /// When the options contradict each other, when nobody answers within `connect_timeout`, or
     /// when the server refuses the login or TLS fails (both at once, without retrying).
     pub fn connect(options: &NatsOptions) -> Result<Self, NatsError> {
+        Self::connect_with(options, CHANNEL_BATCHES)
+    }
+
+    /// As [`connect`](Self::connect), with room for that many batches before the connection thread.
+    fn connect_with(options: &NatsOptions, batches: usize) -> Result<Self, NatsError> {
         let plan = options.plan()?;
         let at = connect::at(&plan);
         let server = plan.shown.clone();
         let (stats, stop) = (Arc::new(NatsStats::default()), NatsStop::default());
-        let (commands, receiver) = mpsc::channel(CHANNEL_BATCHES);
+        let (commands, receiver) = mpsc::channel(batches);
         let (ready, is_ready) = std_mpsc::sync_channel(1);
         let worker = Worker::new(plan, receiver, Arc::clone(&stats), stop.clone(), ready);
         let thread = runtime::spawn("tickdeck-nats", move || worker.run()).map_err(|error| {

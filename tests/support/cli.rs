@@ -14,7 +14,17 @@ use serde_json::Value;
 use super::wait_until;
 
 /// Variables of the caller's environment that would change what the binary does.
-const UNWANTED: [&str; 14] = [
+const UNWANTED: [&str; 24] = [
+    "MD_RUN_INGEST",
+    "MD_DURATION_SECONDS",
+    "CTP_GATEWAY_CONNECT",
+    "CTP_MD_ADDRESS",
+    "CTP_TD_ADDRESS",
+    "CTP_BROKER_ID",
+    "CTP_USER_ID",
+    "CTP_PASSWORD",
+    "CTP_APP_ID",
+    "CTP_AUTH_CODE",
     "CTP_SYMBOL",
     "NATS_URL",
     "NATS_USER",

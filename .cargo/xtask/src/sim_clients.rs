@@ -1,0 +1,168 @@
+//! Provides real CTP clients for the tests of the simulated front: Python packages from PyPI in
+//! folders of their own, the locale that their wrappers ask for, and a program on ctp2rs. Everything lies in
+//! `target/tools/sim-clients`; nothing is installed on the machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{cargo, note, root, run, tools};
+use crate::wheel::python;
+
+/// Versions of `openctp-ctp`, one folder each.
+const OPENCTP: [&str; 4] = ["6.3.15.7", "6.5.1.7", "6.7.2.8", "6.7.11.0"];
+
+/// vn.py without the packages that only its windows and back-tests need.
+const VNPY: &str = "vnpy==4.5.0";
+/// What the part of vn.py that runs here imports.
+const VNPY_NEEDS: [&str; 5] = ["numpy", "ta-lib", "loguru", "tzlocal", "requests"];
+/// Its CTP gateway, built from source with the machine's compiler.
+const VNPY_CTP: &str = "vnpy_ctp==6.7.11.4";
+
+/// ctp2rs makes its bindings with libclang, which this package carries.
+const LIBCLANG: &str = "libclang==18.1.1";
+
+/// What is there, and why something is not.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    /// `python/`, `locale/`, `openctp-ctp-VERSION/`, `vnpy/`, `ctp2rs/`.
+    pub(crate) folder: PathBuf,
+    /// What could not be had.
+    pub(crate) problems: Vec<String>,
+}
+
+/// Fetches what is missing.
+pub(crate) fn provide() -> Clients {
+    let folder = tools().join("sim-clients");
+    let mut problems = Vec::new();
+    if let Err(error) = interpreter(&folder).and_then(|()| locale(&folder)) {
+        problems.push(format!("{error:#}"));
+        return Clients { folder, problems };
+    }
+    for version in OPENCTP {
+        let package = format!("openctp-ctp=={version}");
+        let into = folder.join(format!("openctp-ctp-{version}"));
+        let wheel_only = ["--no-deps", "--only-binary=:all:"];
+        if let Err(error) = once(&into, |into| {
+            install(&folder, into, &wheel_only, &[&package])
+        }) {
+            problems.push(format!("{package}: {error:#}"));
+        }
+    }
+    let vnpy = once(&folder.join("vnpy"), |into| {
+        install(&folder, into, &["--no-deps"], &[VNPY])?;
+        install(&folder, into, &["--only-binary=:all:"], &VNPY_NEEDS)?;
+        install(&folder, into, &["--no-deps"], &[VNPY_CTP])
+    });
+    if let Err(error) = vnpy {
+        problems.push(format!("vn.py: {error:#}"));
+    }
+    if let Err(error) = once(&folder.join("ctp2rs"), |into| ctp2rs(&folder, into)) {
+        problems.push(format!("ctp2rs: {error:#}"));
+    }
+    Clients { folder, problems }
+}
+
+/// Builds the client that uses ctp2rs, as a package of its own outside of the workspace.
+fn ctp2rs(folder: &Path, into: &Path) -> Result<()> {
+    let libclang = folder.join("libclang");
+    once(&libclang, |into| {
+        install(
+            folder,
+            into,
+            &["--no-deps", "--only-binary=:all:"],
+            &[LIBCLANG],
+        )
+    })?;
+    let compiler = Command::new("g++")
+        .arg("-print-file-name=include")
+        .output()
+        .context("asking g++ for its headers (Debian: apt-get install g++)")?;
+    let headers = String::from_utf8_lossy(&compiler.stdout).trim().to_owned();
+    let program = root().join("sim/clients/programs/ctp2rs");
+    std::fs::create_dir_all(into.join("src"))?;
+    std::fs::copy(program.join("manifest.toml"), into.join("Cargo.toml"))?;
+    std::fs::copy(program.join("main.rs"), into.join("src/main.rs"))?;
+    run(cargo()
+        .current_dir(into)
+        .args(["build", "--release"])
+        .env("CARGO_TARGET_DIR", into.join("target"))
+        .env("LIBCLANG_PATH", libclang.join("clang/native"))
+        .env("BINDGEN_EXTRA_CLANG_ARGS", format!("-I{headers}")))?;
+    std::fs::rename(
+        into.join("target/release/ctp2rs-client"),
+        into.join("ctp2rs-client"),
+    )?;
+    std::fs::remove_dir_all(into.join("target"))?;
+    Ok(())
+}
+
+/// Fetches everything or says what is missing.
+///
+/// # Errors
+/// When something is missing.
+pub(crate) fn run_command() -> Result<PathBuf> {
+    let clients = provide();
+    if !clients.problems.is_empty() {
+        bail!("{}", clients.problems.join("\n"));
+    }
+    Ok(clients.folder)
+}
+
+/// Makes a folder whole or not at all.
+fn once(folder: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    if folder.exists() {
+        return Ok(());
+    }
+    let partial = folder.with_extension("partial");
+    if partial.exists() {
+        std::fs::remove_dir_all(&partial)?;
+    }
+    make(&partial)?;
+    std::fs::rename(&partial, folder)?;
+    Ok(())
+}
+
+fn interpreter(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    if folder.join("python/bin/python").exists() {
+        return Ok(());
+    }
+    run(Command::new(python()?)
+        .args(["-m", "venv"])
+        .arg(folder.join("python"))
+        .stdout(std::io::stderr()))
+    .context("making a Python environment (Debian: apt-get install python3-venv)")
+}
+
+/// The wrappers construct `zh_CN.GB18030`; glibc finds it through LOCPATH as well.
+fn locale(folder: &Path) -> Result<()> {
+    let made = folder.join("locale/zh_CN.GB18030");
+    if made.exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(folder.join("locale"))?;
+    run(Command::new("localedef")
+        .args(["-i", "zh_CN", "-f", "GB18030"])
+        .arg(&made)
+        .stdout(std::io::stderr()))
+    .context("making the locale zh_CN.GB18030 (Debian: apt-get install locales)")
+}
+
+fn install(folder: &Path, into: &Path, flags: &[&str], packages: &[&str]) -> Result<()> {
+    note(&format!("installing {} from PyPI", packages.join(", ")));
+    run(Command::new(folder.join("python/bin/python"))
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ])
+        .args(flags)
+        .arg("--target")
+        .arg(into)
+        .args(packages)
+        .stdout(std::io::stderr()))
+}

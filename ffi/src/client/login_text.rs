@@ -1,0 +1,41 @@
+//! Texts of requests, which must fit the vendor's fixed fields.
+
+use super::RequestError;
+use crate::text::Text;
+
+/// The text as a field of `N` bytes, the last of which stays NUL.
+pub(crate) fn login_text<const N: usize>(
+    request: &'static str,
+    field: &'static str,
+    text: &str,
+) -> Result<Text<N>, RequestError> {
+    let bad = || RequestError::BadText {
+        request,
+        field,
+        len: text.len(),
+        max: N - 1,
+    };
+    if text.len() >= N || text.contains('\0') {
+        return Err(bad());
+    }
+    Text::new(text.as_bytes()).map_err(|_| bad())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_does_not_fit_is_refused_without_repeating_it() {
+        assert_eq!(
+            login_text::<5>("R", "f", "9999").unwrap().as_bytes(),
+            b"9999"
+        );
+        let refused = login_text::<5>("ReqUserLogin", "password", "hunter2").unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "ReqUserLogin: the password must be at most 4 bytes without a NUL, it has 7"
+        );
+        assert!(login_text::<5>("R", "f", "a\0b").is_err());
+    }
+}

@@ -1,0 +1,66 @@
+//! Why a session could not be started, and the check before it is.
+
+use std::path::PathBuf;
+
+use super::object::ApiObject;
+use crate::library::Library;
+
+/// Why a session could not be started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// No address to connect to.
+    #[error(
+        "no front address was given; name at least one, for example tcp://182.254.243.31:30011"
+    )]
+    NoFront,
+    /// The library's factory returned nothing.
+    #[error(
+        "the CTP library {path} did not create a session; look at what it printed, and at the flow folder {flow}"
+    )]
+    NotCreated {
+        /// The library.
+        path: PathBuf,
+        /// Where it keeps its files.
+        flow: PathBuf,
+    },
+    /// A slot holds another function than the tables say.
+    #[error(
+        "the CTP library {path} has another function than {expected} in slot {slot} of its table; \
+         tickdeck does not call it, use a library of a version that `tickdeck doctor` accepts"
+    )]
+    UnexpectedSlot {
+        /// The library.
+        path: PathBuf,
+        /// Position in the table.
+        slot: usize,
+        /// The vendor's implementation that belongs there, mangled.
+        expected: &'static str,
+    },
+}
+
+/// Compares what a new object has in its slots with what the library exports under the vendor's
+/// names. A library that does not export a name cannot be compared and passes.
+///
+/// # Safety
+/// The object is live, and its class has all of these slots.
+pub(crate) unsafe fn check_slots(
+    library: &Library,
+    object: &ApiObject,
+    expected: &[(usize, &'static str)],
+) -> Result<(), StartError> {
+    for &(slot, name) in expected {
+        let Some(exported) = library.address(name) else {
+            continue;
+        };
+        // SAFETY: the caller answers for the slot.
+        if unsafe { object.function(slot) } != exported {
+            return Err(StartError::UnexpectedSlot {
+                path: library.path().to_owned(),
+                slot,
+                expected: name,
+            });
+        }
+    }
+    Ok(())
+}

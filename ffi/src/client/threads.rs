@@ -1,0 +1,128 @@
+//! The threads that a library starts in Init, and whether they have begun their work.
+//!
+//! Release tells them to end. In 6.3.15 a thread that the system has not run yet does not hear it:
+//! the request is dropped because the thread does not run, then the thread starts, and Release
+//! waits for it for ever. A Release right after Init hangs nearly always, and on a busy machine one
+//! 20 ms later hangs now and then. From 6.5.1 on the request is kept in a queue.
+//!
+//! The vendor tells nobody when its threads run. But a thread inherits the name of the thread that
+//! starts it, so Init runs on a thread with a name of its own, and the threads of that name are the
+//! library's. One that sleeps has begun: the vendor's threads wait in `select`, a millisecond each
+//! time.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// Where the system lists the threads of this process.
+const TASKS: &str = "/proc/self/task";
+/// A thread must have been seen asleep that often: once might be on its way to its loop.
+const SIGHTINGS: u32 = 2;
+const STEP: Duration = Duration::from_millis(1);
+/// After so many steps it is taken as running: a thread of another implementation may never sleep.
+const STEPS: u32 = 2000;
+
+/// The threads that one Init started.
+#[derive(Debug, Default)]
+pub(crate) struct LibraryThreads(Vec<PathBuf>);
+
+impl LibraryThreads {
+    /// Runs an Init, and finds out what it started.
+    pub(crate) fn started_by(init: impl Fn() + Sync) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // The system keeps 15 bytes.
+        let name = format!("ctp-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let named = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name(name.clone());
+            // The handle is waited for: its thread must not be in the list any more.
+            thread
+                .spawn_scoped(scope, &init)
+                .map(|it| it.join().is_ok())
+        });
+        if named.is_err() {
+            // No thread can be had. The session is worth more than what is known about it.
+            init();
+            return Self::default();
+        }
+        Self(of_name(Path::new(TASKS), &name))
+    }
+
+    /// Returns when all of them have begun their work, after two seconds in any case.
+    pub(crate) fn wait_until_running(&self) {
+        let mut seen: BTreeMap<&Path, u32> = self.0.iter().map(|it| (it.as_path(), 0)).collect();
+        for _ in 0..STEPS {
+            seen.retain(|thread, sightings| match is_asleep(thread) {
+                Some(asleep) => {
+                    *sightings += u32::from(asleep);
+                    *sightings < SIGHTINGS
+                }
+                // It has ended already.
+                None => false,
+            });
+            if seen.is_empty() {
+                return;
+            }
+            std::thread::sleep(STEP);
+        }
+    }
+}
+
+/// The folders of the threads of this name.
+fn of_name(tasks: &Path, name: &str) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(tasks) else {
+        return Vec::new();
+    };
+    let folders = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_named = |folder: &PathBuf| {
+        std::fs::read_to_string(folder.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+    };
+    folders.filter(is_named).collect()
+}
+
+/// Whether a thread waits for something right now; none when it is gone.
+fn is_asleep(thread: &Path) -> Option<bool> {
+    // `123 (name) S ...`, and the name may hold anything.
+    let stat = std::fs::read_to_string(thread.join("stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    Some(after_name.trim_start().starts_with('S'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+    use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn the_threads_of_an_init_are_found_and_only_those() {
+        let (stop, stopped) = channel::<()>();
+        let stopped = Arc::new(Mutex::new(stopped));
+        let init = || {
+            let stopped = Arc::clone(&stopped);
+            // Without a name of its own, as the vendor's.
+            std::thread::spawn(move || {
+                let _ = stopped.lock().unwrap().recv();
+            });
+        };
+        let threads = LibraryThreads::started_by(init);
+        assert_eq!(threads.0.len(), 1, "{threads:?}");
+        threads.wait_until_running();
+        assert_eq!(is_asleep(&threads.0[0]), Some(true));
+        drop(stop);
+    }
+
+    #[test]
+    fn an_init_without_threads_is_not_waited_for() {
+        let threads = LibraryThreads::started_by(|| ());
+        assert!(threads.0.is_empty(), "{threads:?}");
+        threads.wait_until_running();
+    }
+
+    #[test]
+    fn a_thread_that_is_gone_is_not_waited_for() {
+        let gone = PathBuf::from("/proc/self/task/0");
+        assert_eq!(is_asleep(&gone), None);
+        LibraryThreads(vec![gone]).wait_until_running();
+    }
+}

@@ -1,0 +1,262 @@
+//! What runs in a child process: sessions with one library, written down as one JSON object.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tickdeck_ffi::abi::{LoginResponse, RspInfo};
+use tickdeck_ffi::md::{MdApi, MdHandler, MdLibrary, MdLogin, MdOptions};
+use tickdeck_ffi::td::{TdApi, TdHandler, TdLibrary, TdLogin, TdOptions};
+use tickdeck_ffi::{FlowFolder, Secret};
+
+use crate::support::process::JOB;
+
+/// Some milliseconds are usual (guide 1.4). This tells a Release that hangs from a machine that
+/// stands still for a while.
+pub(crate) const RELEASE_TIMEOUT: Duration = Duration::from_secs(60);
+
+#[test]
+fn process_of_the_other_tests() {
+    let Ok(job) = std::env::var(JOB) else {
+        // The other tests start this one with a job.
+        return;
+    };
+    let job: Value = serde_json::from_str(&job).unwrap();
+    // The worst case for a library that writes to closed sockets; the crate must take care.
+    // SAFETY: restores the default of a signal, before any other thread uses it.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    let answer = match text(&job, "verb") {
+        "session" => session(&job),
+        "trader" => trader(&job),
+        "cycles" => cycles(&job),
+        "misuse" => crate::misuse::in_child(&job),
+        other => panic!("no such job: {other}"),
+    };
+    std::fs::write(text(&job, "answer"), answer.to_string()).unwrap();
+}
+
+pub(crate) fn text<'a>(job: &'a Value, key: &str) -> &'a str {
+    job[key]
+        .as_str()
+        .unwrap_or_else(|| panic!("no {key} in {job}"))
+}
+
+/// Counts the callbacks by what they say.
+#[derive(Default)]
+pub(crate) struct Counter(Mutex<BTreeMap<String, usize>>);
+
+impl Counter {
+    fn add(&self, what: String) {
+        *self.0.lock().unwrap().entry(what).or_default() += 1;
+    }
+
+    pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl MdHandler for Counter {
+    fn on_front_connected(&self) {
+        self.add("connected".to_owned());
+    }
+    fn on_front_disconnected(&self, reason: i32) {
+        self.add(format!("disconnected {reason:#x}"));
+    }
+    fn on_heartbeat_warning(&self, _: i32) {
+        self.add("heartbeat warning".to_owned());
+    }
+    fn on_login(&self, _: &LoginResponse, _: &RspInfo) {
+        self.add("login".to_owned());
+    }
+    fn on_error(&self, _: &RspInfo) {
+        self.add("error".to_owned());
+    }
+    fn on_unexpected_slot(&self, slot: usize) {
+        self.add(format!("unexpected slot {slot}"));
+    }
+}
+
+impl TdHandler for Counter {
+    fn on_front_connected(&self) {
+        self.add("connected".to_owned());
+    }
+    fn on_front_disconnected(&self, reason: i32) {
+        self.add(format!("disconnected {reason:#x}"));
+    }
+    fn on_heartbeat_warning(&self, _: i32) {
+        self.add("heartbeat warning".to_owned());
+    }
+    fn on_error(&self, _: &RspInfo, _: i32) {
+        self.add("error".to_owned());
+    }
+    fn on_unexpected_slot(&self, slot: usize) {
+        self.add(format!("unexpected slot {slot}"));
+    }
+}
+
+pub(crate) fn options(job: &Value, name: &str) -> MdOptions {
+    MdOptions {
+        flow: FlowFolder::open(&Path::new(text(job, "scratch")).join(name)).unwrap(),
+        production: true,
+        fronts: vec![text(job, "front").parse().unwrap()],
+    }
+}
+
+pub(crate) fn open(job: &Value) -> MdLibrary {
+    MdLibrary::open(Path::new(text(job, "library"))).unwrap()
+}
+
+fn wait(job: &Value) {
+    std::thread::sleep(Duration::from_millis(job["millis"].as_u64().unwrap()));
+}
+
+/// Threads and open files of this process.
+fn usage() -> [usize; 2] {
+    ["/proc/self/task", "/proc/self/fd"].map(|folder| std::fs::read_dir(folder).unwrap().count())
+}
+
+fn session(job: &Value) -> Value {
+    let library = open(job);
+    let before = usage();
+    let counter = Arc::new(Counter::default());
+    let handler: Arc<dyn MdHandler> = Arc::clone(&counter) as _;
+    let api = MdApi::start(&library, options(job, "flow"), handler).unwrap();
+    wait(job);
+    let during = usage();
+    let login = MdLogin {
+        broker_id: "9999".to_owned(),
+        user_id: "000001".to_owned(),
+        password: Secret::new("hunter2"),
+    };
+    let login = api.login(&login).err().map(|error| error.to_string());
+    let subscribe = api
+        .subscribe(&["rb2601"])
+        .err()
+        .map(|error| error.to_string());
+    let trading_day = api.trading_day().unwrap().to_string();
+    let panicked = api.panicked();
+    let released = api
+        .release(RELEASE_TIMEOUT)
+        .map_err(|error| error.to_string());
+    json!({
+        "version": library.version().numbers(),
+        "text": library.version().text,
+        "layout": library.layout().letter(),
+        "slots": library.spi_table().slots(),
+        "has_production_flag": library.has_production_flag(),
+        "simulated": library.is_simulated(),
+        "callbacks": counter.counts(),
+        "login": login,
+        "subscribe": subscribe,
+        "trading_day": trading_day,
+        "panicked": panicked,
+        "released": released.err(),
+        "before": before,
+        "during": during,
+        "after": settled(before),
+        "handlers": Arc::strong_count(&counter),
+    })
+}
+
+fn trader(job: &Value) -> Value {
+    let library = TdLibrary::open(Path::new(text(job, "library"))).unwrap();
+    let before = usage();
+    let counter = Arc::new(Counter::default());
+    let handler: Arc<dyn TdHandler> = Arc::clone(&counter) as _;
+    let MdOptions {
+        flow,
+        production,
+        fronts,
+    } = options(job, "flow");
+    let options = TdOptions {
+        flow,
+        production,
+        fronts,
+    };
+    let api = TdApi::start(&library, options, handler).unwrap();
+    wait(job);
+    let during = usage();
+    let login = TdLogin {
+        broker_id: "9999".to_owned(),
+        user_id: "000001".to_owned(),
+        password: Secret::new("hunter2"),
+        app_id: "tickdeck".to_owned(),
+        auth_code: Secret::new("0000000000000000"),
+    };
+    let answers = [
+        api.authenticate(&login),
+        api.login(&login),
+        api.confirm_settlement(&login),
+        api.query_instruments("SHFE"),
+    ]
+    .map(|answer| answer.err().map(|error| error.to_string()));
+    let trading_day = api.trading_day().unwrap().to_string();
+    let released = api
+        .release(RELEASE_TIMEOUT)
+        .map_err(|error| error.to_string());
+    json!({
+        "version": library.version().numbers(),
+        "create": library.create_symbol(),
+        "callbacks": counter.counts(),
+        "requests": answers,
+        "trading_day": trading_day,
+        "released": released.err(),
+        "before": before,
+        "during": during,
+        "after": settled(before),
+    })
+}
+
+/// What is in use once it is what it was, or after a while: a thread that has ended is in the list
+/// until the kernel has taken it out.
+fn settled(before: [usize; 2]) -> [usize; 2] {
+    for _ in 0..1000 {
+        if usage() == before {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    usage()
+}
+
+/// Memory of this process, kB.
+fn resident_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.unwrap().split_whitespace().next().unwrap();
+    number.parse().unwrap()
+}
+
+/// One session after another; the first few are left out of the account, because they touch
+/// memory that is touched once.
+fn cycles(job: &Value) -> Value {
+    const WARM_UP: u64 = 10;
+    let library = open(job);
+    let count = job["count"].as_u64().unwrap();
+    let counter = Arc::new(Counter::default());
+    let (mut before, mut resident_before) = (usage(), 0);
+    let mut failed = Vec::new();
+    for cycle in 0..WARM_UP + count {
+        if cycle == WARM_UP {
+            // The first sessions may have opened what stays open.
+            before = settled(before);
+            resident_before = resident_kb();
+        }
+        let handler: Arc<dyn MdHandler> = Arc::clone(&counter) as _;
+        let api = MdApi::start(&library, options(job, &format!("flow-{cycle}")), handler).unwrap();
+        wait(job);
+        if let Err(error) = api.release(RELEASE_TIMEOUT) {
+            failed.push(error.to_string());
+        }
+    }
+    json!({
+        "failed": failed,
+        "before": before,
+        "after": settled(before),
+        "grown_kb": resident_kb().saturating_sub(resident_before),
+        "callbacks": counter.counts(),
+        "handlers": Arc::strong_count(&counter),
+    })
+}

@@ -1,0 +1,21 @@
+//! The crate through its public interface: real vendor libraries in child processes, the vendor's
+//! headers through a C++ compiler, and files that are no library at all.
+//!
+//! The vendor's files come from `cargo xtask vendor-ctp`; a test that does not find them says so
+//! and passes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests may unwrap and print; the lints' own exceptions cover test functions only"
+)]
+
+mod bad_libraries;
+mod child;
+mod conformance;
+mod headers;
+mod misuse;
+mod stub;
+mod support;
+mod trader;

@@ -1,0 +1,63 @@
+//! Runs a job in a child process, so that a library that ends its process, prints to stdout or
+//! leaves threads behind does that to the child alone.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Variable that holds the job for the child, and the file for its answer.
+pub(crate) const JOB: &str = "TICKDECK_FFI_CHILD_JOB";
+
+/// How long a child may take: most work for some seconds, the longest for two minutes.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Runs the job and gives what the child wrote down. Panics, with what the child printed, when it
+/// did not end cleanly.
+pub(crate) fn run(mut job: Value) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = folder.path().join("answer.json");
+    job["answer"] = answer.to_str().unwrap().into();
+    job["scratch"] = folder.path().to_str().unwrap().into();
+    let printed = folder.path().join("printed");
+    let output = File::create(&printed).unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "child::process_of_the_other_tests",
+            "--exact",
+            "--nocapture",
+        ])
+        .env(JOB, job.to_string())
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().unwrap())
+        .stderr(output)
+        .spawn()
+        .unwrap();
+    let step = Duration::from_millis(20);
+    let mut waited = Duration::ZERO;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break Some(status);
+        }
+        if waited > PATIENCE {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            break None;
+        }
+        std::thread::sleep(step);
+        waited += step;
+    };
+    let printed = beginning(&printed);
+    let status = status.unwrap_or_else(|| panic!("{job} did not end: {printed}"));
+    assert!(status.success(), "{job} ended with {status}: {printed}");
+    let text = std::fs::read_to_string(&answer).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The vendor may print hundreds of lines a second.
+fn beginning(path: &Path) -> String {
+    let bytes = std::fs::read(path).unwrap();
+    String::from_utf8_lossy(&bytes[..bytes.len().min(4000)]).into_owned()
+}

@@ -1,0 +1,161 @@
+//! The fault scripts of `fixtures/faults`, each seen by tickdeck's own client.
+
+use serde_json::{Value, json};
+use tickdeck_ffi::abi::TickLayout;
+
+use crate::support::{expected, in_child, instruments, quick, root};
+
+/// A whole session at rate max under a script.
+fn under(script: &str, job: Value) -> (Vec<String>, Vec<String>) {
+    let script = root().join("fixtures/faults").join(script);
+    let source = format!("recording:{}", quick().display());
+    let mut job = job;
+    job["verb"] = "session".into();
+    if job["ids"].is_null() {
+        job["ids"] = instruments(&quick()).into();
+    }
+    if job["patience_ms"].is_null() {
+        job["patience_ms"] = 2500.into();
+    }
+    let variables = [
+        ("TICKDECK_SIM_SOURCE", source.as_str()),
+        ("TICKDECK_SIM_RATE", "max"),
+        ("TICKDECK_SIM_SETTLE", "50ms"),
+        ("TICKDECK_SIM_SCRIPT", script.to_str().unwrap()),
+        // No pause before the next connection.
+        ("TICKDECK_SIM_API_VERSION", "6.7.2"),
+    ];
+    let answer = in_child(&job, &variables);
+    assert_eq!(answer["stderr"].as_str().unwrap().trim(), "");
+    let list = |key: &str| serde_json::from_value(answer[key].clone()).unwrap();
+    (list("told"), list("ticks"))
+}
+
+fn all() -> Vec<String> {
+    let ids = instruments(&quick());
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    expected(&quick(), TickLayout::C, &ids)
+}
+
+/// What was told besides acknowledgements.
+fn news(told: &[String]) -> Vec<&str> {
+    let news = told.iter().map(String::as_str);
+    news.filter(|said| !said.starts_with("subscribed"))
+        .collect()
+}
+
+const LOGIN: &str = "login 0 20250912 正确";
+
+#[test]
+fn a_lost_connection_is_followed_by_a_new_one_that_goes_on_where_it_broke() {
+    for (script, reasons) in [
+        ("front_restart.toml", vec!["disconnected 0x1001"]),
+        (
+            "every_reason.toml",
+            vec![
+                "disconnected 0x1001",
+                "disconnected 0x1002",
+                "disconnected 0x2001",
+                "disconnected 0x2002",
+                "disconnected 0x2003",
+            ],
+        ),
+    ] {
+        let (told, ticks) = under(script, json!({}));
+        let mut wanted = vec!["connected", LOGIN];
+        for reason in &reasons {
+            wanted.extend([reason, "connected", LOGIN]);
+        }
+        assert_eq!(news(&told), wanted, "{script}");
+        // A tick per loss is gone; after each new login the latest ticks come as snapshots.
+        let unique: std::collections::BTreeSet<&String> = ticks.iter().collect();
+        let gone = all().iter().filter(|tick| !unique.contains(tick)).count();
+        assert_eq!(
+            gone, 0,
+            "{script}: the lost tick comes back as the snapshot"
+        );
+    }
+}
+
+#[test]
+fn ticks_are_lost_doubled_swapped_and_gathered_as_the_script_says() {
+    let all = all();
+    let (_, ticks) = under("lost_tick.toml", json!({}));
+    assert_eq!(ticks.len(), all.len() - 1);
+    let (_, ticks) = under("doubled_tick.toml", json!({}));
+    assert_eq!(ticks.len(), all.len() + 1);
+    let (_, ticks) = under("swapped_ticks.toml", json!({}));
+    let mut swapped = all.clone();
+    swapped.swap(99, 100);
+    assert_eq!(ticks, swapped);
+    let (_, ticks) = under("burst.toml", json!({}));
+    assert_eq!(ticks, all);
+    let (_, ticks) = under("slow_front.toml", json!({}));
+    assert_eq!(ticks, all);
+    let (_, ticks) = under("night_again.toml", json!({}));
+    assert_eq!(ticks.len(), all.len() + 50);
+    assert_eq!(ticks[500..550], all[449..499]);
+    let (_, ticks) = under("corrupt_fields.toml", json!({}));
+    let differing = ticks.iter().zip(&all).filter(|(a, b)| a != b).count();
+    assert_eq!((ticks.len(), differing), (all.len(), 3));
+}
+
+#[test]
+fn logins_are_rejected_connections_refused_and_requests_turned_away() {
+    let (told, ticks) = under("front_not_ready.toml", json!({ "login_again": true }));
+    let news = news(&told);
+    assert_eq!(news.len(), 4, "{news:?}");
+    assert!(
+        news[1].starts_with("login 7 ") && news[2].starts_with("login 90 "),
+        "{news:?}"
+    );
+    assert_eq!(news[3], LOGIN);
+    assert_eq!(ticks, all());
+    let (told, ticks) = under("flow_control.toml", json!({}));
+    assert!(told[1].starts_with("login not sent"), "{told:?}");
+    assert_eq!(told[2], "login again: true");
+    assert_eq!(ticks, all());
+    let (told, ticks) = under(
+        "refused_once.toml",
+        json!({ "patience_ms": 8000, "ticks": 918 }),
+    );
+    assert_eq!(told[0], "connected");
+    assert_eq!(ticks, all());
+}
+
+#[test]
+fn a_silent_front_warns_and_then_goes_on() {
+    let (told, ticks) = under("silence.toml", json!({}));
+    assert!(told.contains(&"warning 61".to_owned()), "{told:?}");
+    assert_eq!(ticks, all());
+}
+
+#[test]
+fn a_snapshot_that_is_not_sent_leaves_only_its_acknowledgement() {
+    let ids = instruments(&quick());
+    let job = json!({ "ids": [ids[0]], "late_ids": [ids[1]], "interleaved": true });
+    let (told, ticks) = under("half_snapshot.toml", job);
+    assert_eq!(told.last(), Some(&format!("subscribed {} 0", ids[1])));
+    assert_eq!(ticks, expected(&quick(), TickLayout::C, &[&ids[0]]));
+}
+
+#[test]
+fn drawn_faults_are_the_same_for_the_same_seed() {
+    let source = format!("recording:{}", quick().display());
+    let session = |words: &str| {
+        let job = json!({
+            "verb": "session", "ids": instruments(&quick()), "patience_ms": 2500,
+        });
+        let variables = [
+            ("TICKDECK_SIM_SOURCE", source.as_str()),
+            ("TICKDECK_SIM_RATE", "max"),
+            ("TICKDECK_SIM_SETTLE", "50ms"),
+            ("TICKDECK_SIM_FAULTS", words),
+            ("TICKDECK_SIM_API_VERSION", "6.7.2"),
+        ];
+        in_child(&job, &variables)["ticks"].clone()
+    };
+    let once = session("seed:3,swarm");
+    assert_eq!(once, session("seed:3,swarm"));
+    assert_ne!(once.as_array().unwrap().len(), 0);
+}

@@ -1,0 +1,180 @@
+//! Many sessions in one process, and a client that breaks the rules.
+
+use std::ffi::{CString, c_char, c_void};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tickdeck_ffi::abi::signature::{CreateMd, Plain, PlainText, TakesPointer, TakesText};
+use tickdeck_ffi::abi::symbol;
+
+use crate::child::{Said, library, login_words, start, text};
+use crate::support::in_child;
+
+/// What the process has: threads, open files, resident kilobytes.
+fn resources() -> (usize, usize, usize) {
+    let count = |path| std::fs::read_dir(path).unwrap().count();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let rss = rss.and_then(|text| text.split_whitespace().next()?.parse().ok());
+    (
+        count("/proc/self/task"),
+        count("/proc/self/fd"),
+        rss.unwrap(),
+    )
+}
+
+/// Connects, logs in, subscribes, waits for the acknowledgement, releases; again and again.
+pub(crate) fn cycles(job: &Value) -> Value {
+    let count = job["cycles"].as_u64().unwrap();
+    let mut before = resources();
+    let mut acknowledged = 0;
+    for cycle in 0..count {
+        if cycle == count / 10 {
+            before = resources();
+        }
+        let (api, receiver) = start(job, "flow");
+        while let Ok(said) = receiver.recv_timeout(Duration::from_secs(10)) {
+            match said {
+                Said::Connected => api.login(&login_words(job)).unwrap(),
+                Said::Login(..) => api.subscribe(&["rb2510"]).unwrap(),
+                Said::Subscribed(..) => {
+                    acknowledged += 1;
+                    break;
+                }
+                _ => {}
+            }
+        }
+        api.release(Duration::from_secs(5)).unwrap();
+    }
+    // The helper thread of the last release may still be on its way out.
+    let mut after = resources();
+    for _ in 0..100 {
+        if after.0 <= before.0 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        after = resources();
+    }
+    json!({ "acknowledged": acknowledged, "before": before, "after": after })
+}
+
+#[test]
+fn a_thousand_sessions_leave_no_thread_no_file_and_little_memory_behind() {
+    let job = json!({ "verb": "cycles", "cycles": 1000 });
+    let variables = [("TICKDECK_SIM_RATE", "max"), ("TICKDECK_SIM_SETTLE", "1h")];
+    let answer = in_child(&job, &variables);
+    assert_eq!(answer["acknowledged"], 1000);
+    let number = |when: &str, what: usize| answer[when][what].as_u64().unwrap();
+    assert_eq!(number("before", 0), number("after", 0), "threads");
+    assert_eq!(number("before", 1), number("after", 1), "files");
+    let grown = number("after", 2).saturating_sub(number("before", 2));
+    assert!(grown < 4096, "{grown} kB more after 900 sessions");
+}
+
+// What follows is a client of the wrong kind, so it needs raw calls.
+
+static OBJECT: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+static INITIALISED_TWICE: AtomicBool = AtomicBool::new(false);
+static RELEASED: AtomicBool = AtomicBool::new(false);
+
+fn function<F: Copy>(slot: usize) -> F {
+    let this = OBJECT.load(Ordering::Acquire);
+    // SAFETY: the object is the library's and lives for ever.
+    let table = unsafe { *this.cast::<*const *const c_void>() };
+    // SAFETY: the slots used here are in the table of every version.
+    let entry = unsafe { table.add(slot) };
+    // SAFETY: inside the table.
+    let function = unsafe { *entry };
+    // SAFETY: the tests ask with the signature of the slot.
+    unsafe { std::mem::transmute_copy::<*const c_void, F>(&function) }
+}
+
+fn plain(slot: usize) {
+    // SAFETY: Release and Init have this signature.
+    unsafe { function::<Plain>(slot)(OBJECT.load(Ordering::Acquire)) };
+}
+
+/// Releases from inside the callback, which kills the vendor's library; after the second Init,
+/// which the main thread makes meanwhile.
+unsafe extern "C" fn on_front_connected(_this: *mut c_void) {
+    CALLS.fetch_add(1, Ordering::AcqRel);
+    while !INITIALISED_TWICE.load(Ordering::Acquire) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    plain(0);
+    RELEASED.store(true, Ordering::Release);
+}
+
+unsafe extern "C" fn ignore(_this: *mut c_void) {
+    CALLS.fetch_add(1, Ordering::AcqRel);
+}
+
+#[repr(C)]
+struct Client {
+    table: &'static [Plain; 16],
+}
+
+static CLIENT: OnceLock<Client> = OnceLock::new();
+
+/// Breaks every rule of guide 1.4 in one process.
+pub(crate) fn misuse(job: &Value) -> Value {
+    let file = library(job).join(symbol::MD_FILE);
+    // SAFETY: our own library, whose initialisers do nothing.
+    let library = Box::leak(Box::new(unsafe { libloading::Library::new(file) }.unwrap()));
+    // SAFETY: the mangled name spells the signature.
+    let create = unsafe { library.get::<CreateMd>(symbol::MD_CREATE.as_bytes()) }.unwrap();
+    let flow = Path::new(text(job, "folder")).join("missing/flow/");
+    let flow = CString::new(flow.to_str().unwrap()).unwrap();
+    let mut table: [Plain; 16] = [ignore; 16];
+    table[0] = on_front_connected;
+    let client = CLIENT.get_or_init(|| Client {
+        table: Box::leak(Box::new(table)),
+    });
+    // SAFETY: the signature of the symbol.
+    OBJECT.store(unsafe { create(flow.as_ptr(), 0, 0) }, Ordering::Release);
+    let this = OBJECT.load(Ordering::Acquire);
+    let spi = std::ptr::from_ref(client).cast_mut().cast();
+    // SAFETY: the slot of RegisterSpi.
+    unsafe { function::<TakesPointer>(7)(this, spi) };
+    let address = CString::new("tcp://127.0.0.1:1").unwrap();
+    // SAFETY: the slot of RegisterFront.
+    unsafe { function::<TakesText>(4)(this, address.as_ptr().cast_mut().cast::<c_char>()) };
+    plain(1);
+    plain(1);
+    INITIALISED_TWICE.store(true, Ordering::Release);
+    for _ in 0..1000 {
+        std::thread::sleep(Duration::from_millis(10));
+        if RELEASED.load(Ordering::Acquire) {
+            break;
+        }
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    plain(0);
+    // SAFETY: the slot of GetTradingDay.
+    let day = unsafe { function::<PlainText>(3)(this) };
+    // SAFETY: no pointer to follow: the library must tell that it is none.
+    unsafe { function::<Plain>(0)(std::ptr::null_mut()) };
+    json!({ "calls": CALLS.load(Ordering::Acquire), "day_is_null": day.is_null() })
+}
+
+#[test]
+fn misuse_that_crashes_the_vendors_library_is_survived_and_told() {
+    let answer = in_child(&json!({ "verb": "misuse" }), &[]);
+    assert_eq!(answer["calls"], 1, "no callback after a Release inside one");
+    assert_eq!(answer["day_is_null"], false);
+    let stderr = answer["stderr"].as_str().unwrap();
+    for part in [
+        "the flow folder does not exist",
+        "called twice: the vendor's library hangs",
+        "called from a callback",
+        "called after Release",
+        "called twice: the vendor's library frees",
+        "no API object",
+    ] {
+        assert!(stderr.contains(part), "{part} is missing in:\n{stderr}");
+    }
+}

@@ -1,0 +1,30 @@
+//! Clients load the simulated front's libraries, each in a process of its own, because a process
+//! has one environment and a library one emulated version.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `market_data` | tickdeck's own client: every version, acknowledgements, snapshots, errors |
+//! | `conformance` | what can be seen without a front: the vendor's libraries and ours, one body |
+//! | `trader` | tickdeck's own client: authentication, login, contracts |
+//! | `faults` | the scripts of `fixtures/faults` |
+//! | `lifecycle` | many sessions, misuse by a raw client |
+//! | `cplusplus` | a C++ program compiled against the vendor's headers |
+//! | `ctp2rs` | a program on the crate of that name |
+//! | `python` | openctp-ctp and vn.py with the library files exchanged |
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests may unwrap and say that they are skipped; the lints' exceptions cover test functions only"
+)]
+
+mod child;
+mod conformance;
+mod cplusplus;
+mod ctp2rs;
+mod faults;
+mod lifecycle;
+mod market_data;
+mod python;
+mod support;
+mod trader;

@@ -1,0 +1,255 @@
+//! tickdeck's own client and the market data library.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tickdeck::calendar::TradingCalendar;
+use tickdeck::source::{Profile, Source, SyntheticOptions, SyntheticSource};
+use tickdeck_ffi::abi::{ApiVersion, TickLayout};
+
+use crate::child::{Said, login_words, start};
+use crate::support::{expected, in_child, instruments, quick};
+
+const VERSIONS: [&str; 7] = [
+    "6.3.15", "6.5.1", "6.6.9", "6.7.2", "6.7.7", "6.7.11", "6.7.13",
+];
+
+fn source() -> String {
+    format!("recording:{}", quick().display())
+}
+
+fn strings(value: &Value) -> Vec<&str> {
+    let all = value.as_array().unwrap();
+    all.iter().map(|item| item.as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_recorded_session_arrives_complete_in_order_and_field_for_field_in_every_version() {
+    let ids = instruments(&quick());
+    let job = json!({ "verb": "session", "ids": ids, "patience_ms": 3000 });
+    for version in VERSIONS {
+        let variables = [
+            ("TICKDECK_SIM_API_VERSION", version),
+            ("TICKDECK_SIM_SOURCE", &source()),
+            ("TICKDECK_SIM_RATE", "max"),
+            ("TICKDECK_SIM_SETTLE", "100ms"),
+        ];
+        let answer = in_child(&job, &variables);
+        let layout = TickLayout::of(&version.parse::<ApiVersion>().unwrap());
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let expected = expected(&quick(), layout, &ids);
+        let received = strings(&answer["ticks"]);
+        assert_eq!(
+            received.len(),
+            expected.len(),
+            "{version}: {}",
+            answer["told"]
+        );
+        for (position, (received, expected)) in received.iter().zip(&expected).enumerate() {
+            assert_eq!(received, expected, "{version}: tick {position}");
+        }
+        assert_eq!(answer["trading_day"], "20250912", "{version}");
+        assert_eq!(answer["released"], true, "{version}");
+        assert_eq!(
+            strings(&answer["told"])[..2],
+            ["connected", "login 0 20250912 正确"]
+        );
+        assert_eq!(answer["stderr"].as_str().unwrap().trim(), "", "{version}");
+    }
+}
+
+#[test]
+fn every_id_is_acknowledged_and_only_what_was_subscribed_is_sent() {
+    let ids = ["rb2510", "no_such_thing", "SPD RM601&RM605"];
+    let job = json!({ "verb": "session", "ids": ids, "patience_ms": 2000 });
+    let address = format!("sim://{}?rate=max&settle=50", source());
+    let mut job = job;
+    job["front"] = address.into();
+    let answer = in_child(&job, &[]);
+    let told = strings(&answer["told"]);
+    assert_eq!(
+        told[2..],
+        [
+            "subscribed rb2510 0",
+            "subscribed no_such_thing 0",
+            "subscribed SPD RM601&RM605 0"
+        ]
+    );
+    let expected = expected(&quick(), TickLayout::C, &["rb2510"]);
+    assert!(!expected.is_empty());
+    assert_eq!(strings(&answer["ticks"]), expected);
+}
+
+#[test]
+fn a_later_subscription_gets_the_latest_tick_right_after_its_acknowledgement() {
+    let ids = instruments(&quick());
+    let job = json!({
+        "verb": "session",
+        "ids": [ids[0]],
+        "late_ids": [ids[1], "no_such_thing"],
+        "patience_ms": 1500,
+        "interleaved": true,
+    });
+    let variables = [
+        ("TICKDECK_SIM_SOURCE", source()),
+        ("TICKDECK_SIM_RATE", "max".into()),
+        ("TICKDECK_SIM_SETTLE", "50ms".into()),
+    ];
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let answer = in_child(&job, &variables);
+    let told = strings(&answer["told"]);
+    let last = &told[told.len() - 3..];
+    assert_eq!(
+        last,
+        [
+            format!("subscribed {} 0", ids[1]),
+            format!("tick {}", ids[1]),
+            "subscribed no_such_thing 0".to_owned()
+        ]
+    );
+    let snapshot = expected(&quick(), TickLayout::C, &[ids[1].as_str()]);
+    assert_eq!(
+        strings(&answer["ticks"]).last(),
+        snapshot.last().map(String::as_str).as_ref()
+    );
+}
+
+#[test]
+fn wrong_words_are_refused_in_chinese_and_no_tick_comes_without_a_login() {
+    let job = json!({
+        "verb": "session",
+        "ids": ["rb2510"],
+        "password": "wrong",
+        "subscribe_anyway": true,
+        "patience_ms": 1000,
+    });
+    let variables = [
+        ("TICKDECK_SIM_ACCOUNT", "9999:user:secret"),
+        ("TICKDECK_SIM_RATE", "max"),
+        ("TICKDECK_SIM_SETTLE", "0"),
+    ];
+    let answer = in_child(&job, &variables);
+    let told = strings(&answer["told"]);
+    assert_eq!(
+        told,
+        [
+            "connected",
+            "login 3  CTP:不合法的登录",
+            "subscribed rb2510 6"
+        ]
+    );
+    assert_eq!(strings(&answer["ticks"]), [""; 0]);
+    assert_eq!(answer["trading_day"], "19800100");
+}
+
+#[test]
+fn at_the_end_the_front_may_close_the_connection() {
+    let job = json!({ "verb": "session", "ids": ["rb2510"], "ends": 1 });
+    let variables = [
+        ("TICKDECK_SIM_RATE", "max"),
+        ("TICKDECK_SIM_SETTLE", "0"),
+        ("TICKDECK_SIM_AT_END", "disconnect:0x1002"),
+    ];
+    let answer = in_child(&job, &variables);
+    assert_eq!(
+        strings(&answer["told"]).last(),
+        Some(&"disconnected 0x1002")
+    );
+    assert!(!strings(&answer["ticks"]).is_empty());
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_told_and_the_front_is_not_there() {
+    let job = json!({ "verb": "session", "ids": ["rb2510"], "patience_ms": 500 });
+    for (name, value, part) in [
+        ("TICKDECK_SIM_RATE", "fast", "`max` or a positive decimal"),
+        (
+            "TICKDECK_SIM_SOURCE",
+            "recording:/no/such/place",
+            "/no/such/place",
+        ),
+        ("TICKDECK_SIM_SCRIPT", "/no/such/script", "/no/such/script"),
+    ] {
+        let answer = in_child(&job, &[(name, value)]);
+        assert_eq!(strings(&answer["told"]), [""; 0], "{name}");
+        let stderr = answer["stderr"].as_str().unwrap();
+        assert!(stderr.contains(part), "{name}: {stderr}");
+    }
+}
+
+/// How long the market of the next test lasts.
+const WHOLE_MARKET: Duration = Duration::from_secs(125);
+
+fn market() -> SyntheticSource {
+    let options = SyntheticOptions {
+        profile: Profile::FullMarket,
+        duration: Some(WHOLE_MARKET),
+        ..SyntheticOptions::default()
+    };
+    SyntheticSource::open(options, &TradingCalendar::builtin()).unwrap()
+}
+
+/// Subscribes to every instrument of the market in batches of a thousand and counts.
+pub(crate) fn whole_market(job: &Value) -> Value {
+    let (api, receiver) = start(job, "flow");
+    let ids: Vec<String> = market()
+        .contracts()
+        .map(|found| found.instrument_id)
+        .collect();
+    let (mut acknowledged, mut ticks, mut volume) = (0_u64, 0_u64, 0_i64);
+    while let Ok(said) = receiver.recv_timeout(Duration::from_secs(10)) {
+        match said {
+            Said::Connected => api.login(&login_words(job)).unwrap(),
+            Said::Login(..) => {
+                for batch in ids.chunks(1_000) {
+                    api.subscribe(batch).unwrap();
+                }
+            }
+            Said::Subscribed(..) => acknowledged += 1,
+            Said::Tick(tick) => {
+                ticks += 1;
+                volume += i64::from(tick.volume);
+            }
+            other => panic!("{other:?}"),
+        }
+        if ticks == job["ticks"].as_u64().unwrap() {
+            break;
+        }
+    }
+    api.release(Duration::from_secs(5)).unwrap();
+    json!({ "ids": ids.len(), "acknowledged": acknowledged, "ticks": ticks, "volume": volume })
+}
+
+#[test]
+fn a_whole_market_of_seventeen_thousand_instruments_arrives_without_loss() {
+    let mut source = market();
+    let mut events = Vec::new();
+    loop {
+        let before = events.len();
+        source.next_batch(&mut events, 10_000).unwrap();
+        if events.len() == before {
+            break;
+        }
+    }
+    let ids: std::collections::BTreeSet<String> = market()
+        .contracts()
+        .map(|found| found.instrument_id)
+        .collect();
+    let wanted: Vec<i64> = events
+        .iter()
+        .filter_map(|event| event.as_tick())
+        .filter(|tick| ids.contains(tick.instrument_id.to_string().as_str()))
+        .map(|tick| i64::from(tick.volume))
+        .collect();
+    let job = json!({ "verb": "whole_market", "ticks": wanted.len() });
+    let variables = [
+        ("TICKDECK_SIM_SOURCE", "synthetic:full-market,duration=125s"),
+        ("TICKDECK_SIM_RATE", "max"),
+    ];
+    let answer = in_child(&job, &variables);
+    assert!(ids.len() > 16_000);
+    assert_eq!(answer["ids"], ids.len());
+    assert_eq!(answer["acknowledged"], ids.len());
+    assert_eq!(answer["ticks"], wanted.len());
+    assert_eq!(answer["volume"], wanted.iter().sum::<i64>());
+}

@@ -1,0 +1,187 @@
+//! What the tests share: where the libraries are, how a child process is started, what a recording
+//! must look like to a client.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tickdeck::event::{Event, RawTick, Text};
+use tickdeck::recording::{EventFilter, Recording};
+use tickdeck_ffi::abi::TickLayout;
+
+/// Names the job of a child process, as JSON.
+pub(crate) const JOB: &str = "TICKDECK_CHILD_JOB";
+
+/// Longest life of a child process.
+const CHILD_LIMIT: Duration = Duration::from_secs(120);
+
+/// Root of the repository.
+pub(crate) fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).unwrap().to_owned()
+}
+
+/// The committed recording that is played.
+pub(crate) fn quick() -> PathBuf {
+    root().join("recordings/quick")
+}
+
+/// A folder with both libraries under the vendor's names. Cargo leaves them beside the test program
+/// under names of its own.
+pub(crate) fn libraries(folder: &Path) -> PathBuf {
+    let built = std::env::current_exe().unwrap();
+    let built = built.parent().unwrap();
+    for name in ["thostmduserapi_se", "thosttraderapi_se"] {
+        let from = built.join(format!("lib{name}.so"));
+        assert!(from.exists(), "{} was not built", from.display());
+        let to = folder.join(format!("{name}.so"));
+        if !to.exists() {
+            std::os::unix::fs::symlink(from, to).unwrap();
+        }
+    }
+    folder.to_owned()
+}
+
+/// Runs a job in a child process with these variables and gives its answer.
+pub(crate) fn in_child(job: &Value, variables: &[(&str, &str)]) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = folder.path().join("answer.json");
+    let mut job = job.clone();
+    job["answer"] = answer.to_str().unwrap().into();
+    job["folder"] = folder.path().to_str().unwrap().into();
+    job["libraries"] = libraries(folder.path()).to_str().unwrap().into();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args([
+            "--exact",
+            "child::process_of_the_other_tests",
+            "--nocapture",
+        ])
+        .env(JOB, job.to_string());
+    let output = run(command, variables);
+    let text = std::fs::read_to_string(&answer).unwrap_or_else(|_| {
+        panic!(
+            "the child process left no answer ({}):\n{}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
+    });
+    assert!(output.status.success(), "{output:?}");
+    let mut answer: Value = serde_json::from_str(&text).unwrap();
+    answer["stderr"] = String::from_utf8_lossy(&output.stderr).into();
+    answer
+}
+
+/// Runs a command with the simulated front's variables, and no others of it, within the limit.
+pub(crate) fn run(mut command: Command, variables: &[(&str, &str)]) -> Output {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("TICKDECK_SIM_") {
+            command.env_remove(name);
+        }
+    }
+    command.envs(variables.iter().copied());
+    let folder = tempfile::tempdir().unwrap();
+    let (out, err) = (folder.path().join("out"), folder.path().join("err"));
+    command
+        .stdin(Stdio::null())
+        .stdout(std::fs::File::create(&out).unwrap())
+        .stderr(std::fs::File::create(&err).unwrap());
+    let mut child = command.spawn().unwrap();
+    let mut status = None;
+    for _ in 0..CHILD_LIMIT.as_millis() / 50 {
+        status = child.try_wait().unwrap();
+        if status.is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let status = status.unwrap_or_else(|| {
+        child.kill().unwrap();
+        child.wait().unwrap()
+    });
+    Output {
+        status,
+        stdout: std::fs::read(out).unwrap(),
+        stderr: std::fs::read(err).unwrap(),
+    }
+}
+
+macro_rules! define_fingerprint {
+    (() $($(#[$doc:meta])* $kind:ident $name:ident $vendor:ident $size:literal @ $offset:literal;)*) => {
+        /// Every field of a tick as text, numbers by their bits.
+        pub(crate) fn fingerprint(tick: &RawTick) -> String {
+            let mut text = String::new();
+            $(
+                text.push_str(&bits!($kind, tick.$name));
+                text.push('|');
+            )*
+            text
+        }
+    };
+}
+
+macro_rules! bits {
+    (text, $value:expr) => {
+        $value.as_bytes().escape_ascii().to_string()
+    };
+    (f64, $value:expr) => {
+        format!("{:016x}", $value.to_bits())
+    };
+    (i32, $value:expr) => {
+        $value.to_string()
+    };
+}
+
+tickdeck_ffi::for_each_tick_field!(define_fingerprint);
+
+/// The ticks of a recording.
+pub(crate) fn recorded(path: &Path) -> Vec<RawTick> {
+    let recording = Recording::open(path).unwrap();
+    let mut events: Vec<Event> = Vec::new();
+    let mut reader = recording.reader(EventFilter::default());
+    reader.next_events(&mut events, usize::MAX).unwrap();
+    events
+        .iter()
+        .filter_map(|event| event.as_tick().copied())
+        .collect()
+}
+
+/// What a client of a layout sees of a tick.
+pub(crate) fn seen_in(layout: TickLayout, tick: &RawTick) -> RawTick {
+    let mut seen = *tick;
+    if layout != TickLayout::C {
+        seen.banding_upper_price = f64::MAX;
+        seen.banding_lower_price = f64::MAX;
+    }
+    if layout == TickLayout::A {
+        seen.reserve1 = Text::EMPTY;
+        seen.reserve2 = Text::EMPTY;
+    }
+    seen
+}
+
+/// Fingerprints of a recording's ticks of these instruments, as a client of a layout sees them.
+pub(crate) fn expected(path: &Path, layout: TickLayout, ids: &[&str]) -> Vec<String> {
+    recorded(path)
+        .iter()
+        .filter(|tick| ids.contains(&tick.instrument_id.to_string().as_str()))
+        .map(|tick| fingerprint(&seen_in(layout, tick)))
+        .collect()
+}
+
+/// The instruments of a recording, in the order of their names.
+pub(crate) fn instruments(path: &Path) -> Vec<String> {
+    let ticks = recorded(path);
+    let ids: std::collections::BTreeSet<String> = ticks
+        .iter()
+        .map(|tick| tick.instrument_id.to_string())
+        .collect();
+    ids.into_iter().collect()
+}
+
+/// Says aloud why a test did nothing.
+pub(crate) fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+}

@@ -1,0 +1,169 @@
+//! tickdeck's own client and the trader library.
+
+use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tickdeck_ffi::abi::{Instrument, LoginResponse, RspInfo};
+use tickdeck_ffi::td::{TdApi, TdHandler, TdLibrary, TdLogin, TdOptions};
+use tickdeck_ffi::{FlowFolder, Secret};
+
+use crate::child::{library, text};
+use crate::support::{in_child, instruments, quick};
+
+struct Listener(Mutex<Sender<Value>>);
+
+impl Listener {
+    fn say(&self, value: Value) {
+        // The session may have stopped listening.
+        let _ = self.0.lock().unwrap().send(value);
+    }
+}
+
+impl TdHandler for Listener {
+    fn on_front_connected(&self) {
+        self.say(json!({ "what": "connected" }));
+    }
+    fn on_authenticated(&self, info: &RspInfo) {
+        self.say(json!({ "what": "authenticated", "error": info.error_id }));
+    }
+    fn on_login(&self, response: &LoginResponse, info: &RspInfo) {
+        let day = response.trading_day.to_string();
+        self.say(json!({ "what": "login", "error": info.error_id, "day": day }));
+    }
+    fn on_settlement_confirmed(&self, info: &RspInfo) {
+        self.say(json!({ "what": "confirmed", "error": info.error_id }));
+    }
+    fn on_instrument(
+        &self,
+        instrument: Option<&Instrument>,
+        _info: &RspInfo,
+        _request_id: i32,
+        is_last: bool,
+    ) {
+        let text = instrument.map(|instrument| format!("{instrument:?}"));
+        let id = instrument.map(|instrument| instrument.instrument_id.to_string());
+        self.say(json!({ "what": "instrument", "id": id, "text": text, "last": is_last }));
+    }
+    fn on_unexpected_slot(&self, slot: usize) {
+        self.say(json!({ "what": "unexpected slot", "slot": slot }));
+    }
+}
+
+/// Authenticates, logs in, confirms, asks for all contracts; tells what came.
+pub(crate) fn session(job: &Value) -> Value {
+    let library = TdLibrary::open(&library(job)).unwrap();
+    let (sender, receiver) = channel();
+    let options = TdOptions {
+        flow: FlowFolder::open(&Path::new(text(job, "folder")).join("td")).unwrap(),
+        production: true,
+        fronts: vec!["tcp://127.0.0.1:1".parse().unwrap()],
+    };
+    let api = TdApi::start(&library, options, Arc::new(Listener(Mutex::new(sender)))).unwrap();
+    let login = TdLogin {
+        broker_id: "9999".into(),
+        user_id: "user".into(),
+        password: Secret::new("secret"),
+        app_id: "app".into(),
+        auth_code: Secret::new(job["auth_code"].as_str().unwrap_or("code")),
+    };
+    let mut told = Vec::new();
+    while let Ok(said) = receiver.recv_timeout(Duration::from_secs(5)) {
+        let is_error = said["error"].as_i64().unwrap_or(0) != 0;
+        told.push(said.clone());
+        match said["what"].as_str().unwrap() {
+            "connected" => {
+                api.authenticate(&login).unwrap();
+            }
+            "authenticated" => {
+                api.login(&login).unwrap();
+            }
+            "login" if is_error => break,
+            "login" => {
+                api.confirm_settlement(&login).unwrap();
+            }
+            "confirmed" => {
+                api.query_instruments("").unwrap();
+            }
+            "instrument" if said["last"] == true => break,
+            _ => {}
+        }
+    }
+    let day = api.trading_day().map(|day| day.to_string()).ok();
+    let released = api.release(Duration::from_secs(5)).is_ok();
+    json!({ "told": told, "trading_day": day, "released": released })
+}
+
+fn variables(version: &'static str) -> Vec<(&'static str, String)> {
+    vec![
+        ("TICKDECK_SIM_API_VERSION", version.into()),
+        (
+            "TICKDECK_SIM_SOURCE",
+            format!("recording:{}", quick().display()),
+        ),
+        ("TICKDECK_SIM_ACCOUNT", "9999:user:secret:app:code".into()),
+    ]
+}
+
+fn told(job: &Value, variables: &[(&'static str, String)]) -> Value {
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    in_child(job, &variables)
+}
+
+#[test]
+fn every_version_authenticates_logs_in_confirms_and_lists_the_recordings_contracts() {
+    for version in [
+        "6.3.15", "6.5.1", "6.6.9", "6.7.2", "6.7.7", "6.7.11", "6.7.13",
+    ] {
+        let answer = told(&json!({ "verb": "trader" }), &variables(version));
+        let all = answer["told"].as_array().unwrap();
+        let what: Vec<&str> = all
+            .iter()
+            .map(|said| said["what"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            what[..4],
+            ["connected", "authenticated", "login", "confirmed"],
+            "{version}: {all:?}"
+        );
+        let errors: Vec<i64> = all
+            .iter()
+            .filter_map(|said| said["error"].as_i64())
+            .collect();
+        assert_eq!(errors, [0, 0, 0], "{version}");
+        let ids: Vec<&str> = all.iter().filter_map(|said| said["id"].as_str()).collect();
+        assert_eq!(ids, instruments(&quick()), "{version}");
+        assert_eq!(answer["trading_day"], "20250912", "{version}");
+        assert_eq!(answer["released"], true, "{version}");
+        let last: Vec<bool> = all
+            .iter()
+            .filter_map(|said| said["last"].as_bool())
+            .collect();
+        assert_eq!(last.iter().filter(|last| **last).count(), 1);
+        let rb = all.iter().find(|said| said["id"] == "rb2510").unwrap();
+        let text = rb["text"].as_str().unwrap();
+        for part in [
+            "\"SHFE\"",
+            "\"rb\"",
+            "volume_multiple: 10",
+            "delivery_year: 2025",
+        ] {
+            assert!(text.contains(part), "{version}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_code_is_refused_and_so_is_the_login_after_it() {
+    let job = json!({ "verb": "trader", "auth_code": "wrong" });
+    let answer = told(&job, &variables("6.7.11"));
+    let errors: Vec<i64> = answer["told"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|said| said["error"].as_i64())
+        .collect();
+    assert_eq!(errors, [63, 64]);
+}

@@ -1,0 +1,42 @@
+//! The only place that reads the environment, once per process.
+
+use std::sync::OnceLock;
+
+use crate::log;
+use crate::settings::Settings;
+use crate::version::Emulated;
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Opens the log that `TICKDECK_SIM_LOG` names; later calls do nothing.
+pub fn open_log() {
+    log::open(variable("TICKDECK_SIM_LOG").as_deref());
+}
+
+/// The version of `TICKDECK_SIM_API_VERSION`, chosen once per process. A value that names none is
+/// reported, and the default is taken: `GetApiVersion` has no way to fail.
+#[must_use]
+pub fn version() -> &'static Emulated {
+    static VERSION: OnceLock<&'static Emulated> = OnceLock::new();
+    VERSION.get_or_init(|| {
+        open_log();
+        let Some(name) = variable("TICKDECK_SIM_API_VERSION").filter(|name| !name.is_empty())
+        else {
+            return Emulated::default_version();
+        };
+        Emulated::find(&name).unwrap_or_else(|error| {
+            log::warn("sim_settings_error", &[("text", error.to_string().into())]);
+            Emulated::default_version()
+        })
+    })
+}
+
+/// The settings of the variables `TICKDECK_SIM_…`.
+///
+/// # Errors
+/// The first variable that cannot be used.
+pub fn settings() -> Result<Settings, crate::settings::SettingsError> {
+    Settings::from_words(&|key| variable(&format!("TICKDECK_SIM_{}", key.to_uppercase())))
+}

@@ -1,0 +1,15 @@
+//! What goes wrong on purpose: rules, each with a moment and an action.
+//!
+//! Rules are tried in the order of the script; the first one whose moment has come and that is not
+//! used up acts. Nothing here is random at run time: a drawn script is drawn before the session
+//! begins ([`swarm`]) and logged whole, so that a run can be repeated.
+
+mod corrupt;
+mod rule;
+mod state;
+pub mod swarm;
+#[cfg(test)]
+mod tests;
+
+pub use rule::{Action, Moment, Rule, Script, ScriptError};
+pub use state::{Fate, Faults, Happening};

@@ -1,0 +1,142 @@
+use std::path::Path;
+
+use tickdeck::clock::MonoNanos;
+use tickdeck::event::RawTick;
+
+use super::*;
+
+fn script(text: &str) -> Result<Script, ScriptError> {
+    Script::parse(text, Path::new("test.toml"))
+}
+
+fn rule(at: &str, action: &str) -> Result<Script, ScriptError> {
+    script(&format!(
+        "[[rule]]\nname = \"r\"\nat = {at}\naction = {action}\n"
+    ))
+}
+
+/// What a client gets of ticks 1 to `count`, numbered by their volume.
+fn sent(script: Script, count: i32) -> Vec<i32> {
+    let mut faults = Faults::new(script);
+    let mut got = Vec::new();
+    for volume in 1..=count {
+        let tick = RawTick {
+            volume,
+            ..RawTick::default()
+        };
+        match faults.tick(tick, MonoNanos(0)) {
+            Fate::Send(tick) => got.push(tick.volume),
+            Fate::Hold(ticks) => got.extend(ticks.iter().map(|(_, tick)| tick.volume)),
+            Fate::Lose => {}
+            Fate::Cut(_) => got.push(-1),
+        }
+    }
+    while let Some(tick) = faults.last_held() {
+        got.push(tick.volume);
+    }
+    got
+}
+
+#[test]
+fn each_action_on_ticks_does_what_it_says() {
+    for (at, action, expected) in [
+        ("{ tick = 2 }", "'drop'", vec![1, 3, 4, 5]),
+        ("{ tick = 2 }", "'duplicate'", vec![1, 2, 2, 3, 4, 5]),
+        ("{ tick = 2 }", "'reorder'", vec![1, 3, 2, 4, 5]),
+        ("{ tick = 5 }", "'reorder'", vec![1, 2, 3, 4, 5]),
+        ("{ tick = 2 }", "{ burst = 3 }", vec![1, 2, 3, 4, 5]),
+        ("{ tick = 4 }", "{ replay = 2 }", vec![1, 2, 3, 4, 2, 3, 5]),
+        (
+            "{ tick = 4 }",
+            "{ disconnect = 0x1001 }",
+            vec![1, 2, 3, -1, 5],
+        ),
+        (
+            "{ tick = 1 }",
+            "{ corrupt = { field = 'Volume', value = '77' } }",
+            vec![77, 2, 3, 4, 5],
+        ),
+        ("{ tick = 1 }", "{ delay = 5 }", vec![1, 2, 3, 4, 5]),
+        (
+            "{ tick = 3 }",
+            "{ heartbeat_warning = 61 }",
+            vec![1, 2, 3, 4, 5],
+        ),
+    ] {
+        assert_eq!(sent(rule(at, action).unwrap(), 5), expected, "{action}");
+    }
+}
+
+#[test]
+fn a_rule_by_every_ticks_acts_as_often_as_it_may() {
+    let text = "[[rule]]\nname = 'r'\nat = { every_ticks = 2 }\naction = 'drop'\ntimes = 2\n";
+    assert_eq!(sent(script(text).unwrap(), 7), [1, 3, 5, 6, 7]);
+    let text = text.replace("times = 2", "times = 0");
+    assert_eq!(sent(script(&text).unwrap(), 7), [1, 3, 5, 7]);
+}
+
+#[test]
+fn a_rule_by_seconds_acts_once_per_connection_at_its_time() {
+    let mut faults = Faults::new(rule("{ seconds = 2 }", "{ disconnect = 0x2001 }").unwrap());
+    let second = 1_000_000_000;
+    assert!(!faults.refuses_connection(MonoNanos(0)));
+    faults.connected(MonoNanos(second));
+    assert_eq!(faults.happening(MonoNanos(2 * second)), None);
+    assert_eq!(
+        faults.next_happening(MonoNanos(2 * second)),
+        Some(MonoNanos(3 * second))
+    );
+    assert_eq!(
+        faults.happening(MonoNanos(3 * second)),
+        Some(Happening::Disconnect(0x2001))
+    );
+    assert_eq!(faults.happening(MonoNanos(4 * second)), None);
+}
+
+#[test]
+fn logins_requests_and_connections_are_counted_from_one() {
+    let mut faults = Faults::new(rule("{ login = 2 }", "{ reject_login = 7 }").unwrap());
+    let logins: Vec<_> = (0..3).map(|_| faults.login_error(MonoNanos(0))).collect();
+    assert_eq!(logins, [None, Some(7), None]);
+    let mut faults = Faults::new(rule("{ request = 1 }", "{ return_code = -3 }").unwrap());
+    assert_eq!(faults.request_code(MonoNanos(0)), Some(-3));
+    assert_eq!(faults.request_code(MonoNanos(0)), None);
+    let mut faults = Faults::new(rule("{ connection = 1 }", "'refuse'").unwrap());
+    assert!(faults.refuses_connection(MonoNanos(0)));
+    assert!(!faults.refuses_connection(MonoNanos(0)));
+}
+
+#[test]
+fn a_rule_that_makes_no_sense_is_refused_with_what_would() {
+    for (at, action, part) in [
+        ("{ tick = 1 }", "'refuse'", "expected connection"),
+        ("{ login = 1 }", "'drop'", "expected tick or every_ticks"),
+        ("{ every_ticks = 0 }", "'drop'", "1 or more"),
+        (
+            "{ tick = 1 }",
+            "{ corrupt = { field = 'X', value = '1' } }",
+            "no field `X`",
+        ),
+        (
+            "{ tick = 1 }",
+            "{ corrupt = { field = 'Volume', value = 'x' } }",
+            "whole number",
+        ),
+        ("{ tick = 1 }", "'explode'", "explode"),
+        ("{ moon = 1 }", "'drop'", "moon"),
+    ] {
+        let refused = rule(at, action).unwrap_err().to_string();
+        assert!(refused.contains(part), "{refused}");
+    }
+}
+
+#[test]
+fn a_seed_draws_the_same_rules_every_time_and_swarms_differ() {
+    let rules = |words: &str| swarm::draw(words).unwrap();
+    assert_eq!(rules("seed:1"), rules("seed:1"));
+    assert_ne!(rules("seed:1"), rules("seed:2"));
+    assert_ne!(rules("seed:1,swarm"), rules("seed:3,swarm"));
+    assert_eq!(rules("seed:1").rules.len(), 16);
+    assert!(swarm::draw("seed:x").is_err());
+    assert!(swarm::draw("seed:1,bees").is_err());
+}

@@ -1,0 +1,31 @@
+//! The simulated CTP front, without the ABI: what it answers, when it sends, and how its library
+//! thread runs.
+//!
+//! `sim/md` and `sim/td` put this behind the vendor's mangled names and tables of virtual functions;
+//! here everything is safe Rust on owned values. The sessions ([`md::MdSession`],
+//! [`td::TdSession`]) are state machines that get the time as an argument; [`reactor`] runs one of
+//! them on the library thread of an API instance.
+//!
+//! ```text
+//! environment -> settings -> market (shared clock) -> md session ─┐
+//!                         -> contracts              -> td session ─┴> reactor -> client's callbacks
+//! ```
+//!
+//! Nothing here may know a pointer or a slot number's use; the tables of slots and offsets are data
+//! ([`td::tables`], [`fields`]).
+
+#![forbid(unsafe_code)]
+
+pub mod environment;
+pub mod errors;
+pub mod faults;
+pub mod fields;
+pub mod instance;
+pub mod log;
+pub mod market;
+pub mod md;
+pub mod reactor;
+pub mod settings;
+pub mod source;
+pub mod td;
+pub mod version;

@@ -1,0 +1,93 @@
+//! The library's own log: one flat JSON object per line. Never stdout, which belongs to the client.
+//!
+//! By default only what the client or its user should act on goes to stderr: misuse that would crash
+//! the vendor's library, and settings that cannot be used. A file gets everything. No credential is
+//! ever a field.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use serde_json::{Map, Value};
+
+/// Where lines go.
+enum Target {
+    Off,
+    Stderr,
+    File(File),
+}
+
+static TARGET: OnceLock<Mutex<Target>> = OnceLock::new();
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// What happened; to a file only.
+    Info,
+    /// The client or its user should act.
+    Warn,
+}
+
+/// Chooses the target by the value of `TICKDECK_SIM_LOG`: `off`, `stderr` (or nothing), or the path
+/// of a file that is appended to. The first call decides.
+pub fn open(value: Option<&str>) {
+    let mut failed = None;
+    TARGET.get_or_init(|| {
+        Mutex::new(match value {
+            None | Some("" | "stderr") => Target::Stderr,
+            Some("off") => Target::Off,
+            Some(path) => match OpenOptions::new().create(true).append(true).open(path) {
+                Ok(file) => Target::File(file),
+                Err(error) => {
+                    failed = Some(format!("TICKDECK_SIM_LOG names {path}: {error}"));
+                    Target::Stderr
+                }
+            },
+        })
+    });
+    if let Some(text) = failed {
+        warn("sim_log_not_opened", &[("text", text.into())]);
+    }
+}
+
+/// Writes a line that says what happened.
+pub fn info(event: &str, fields: &[(&str, Value)]) {
+    write(Level::Info, event, fields);
+}
+
+/// Writes a line that somebody should act on.
+pub fn warn(event: &str, fields: &[(&str, Value)]) {
+    write(Level::Warn, event, fields);
+}
+
+/// Writes that a client did what the vendor's library does not survive.
+pub fn misuse(api: &str, call: &str, text: &str) {
+    let fields = [
+        ("api", Value::from(api)),
+        ("call", Value::from(call)),
+        ("text", Value::from(text)),
+    ];
+    write(Level::Warn, "sim_misuse", &fields);
+}
+
+fn write(level: Level, event: &str, fields: &[(&str, Value)]) {
+    let target = TARGET.get_or_init(|| Mutex::new(Target::Stderr));
+    let mut target = target.lock().unwrap_or_else(PoisonError::into_inner);
+    if matches!(*target, Target::Off) || (level == Level::Info && matches!(*target, Target::Stderr))
+    {
+        return;
+    }
+    let word = if level == Level::Warn { "warn" } else { "info" };
+    let mut line = Map::new();
+    line.insert("level".into(), word.into());
+    line.insert("event".into(), event.into());
+    for (key, value) in fields {
+        line.insert((*key).into(), value.clone());
+    }
+    let text = format!("{}\n", Value::Object(line));
+    // A log that cannot be written must not disturb the client; there is nowhere to say so.
+    let _ = match &mut *target {
+        Target::File(file) => file.write_all(text.as_bytes()),
+        _ => std::io::stderr().lock().write_all(text.as_bytes()),
+    };
+}

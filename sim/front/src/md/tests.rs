@@ -1,0 +1,148 @@
+use tickdeck::clock::MonoNanos;
+use tickdeck::event::InstrumentId;
+
+use super::*;
+use crate::faults::{Faults, Script};
+use crate::reactor::{Session, Step};
+use crate::settings::Settings;
+use crate::version::Emulated;
+
+const SECOND: i64 = 1_000_000_000;
+/// After the handshake.
+const START: i64 = SECOND;
+
+/// A session whose market no other test shares.
+fn session(words: &str, version: &str) -> MdSession {
+    let settings = Settings::default()
+        .with_address(&format!("sim://?{words}"))
+        .unwrap();
+    let version = Emulated::find(version).unwrap();
+    MdSession::new(version, Some(settings), Faults::default(), MonoNanos(0))
+}
+
+/// Everything the session says until it waits, in short words; and until when it waits.
+fn told(session: &mut MdSession, now: i64) -> (Vec<String>, MonoNanos) {
+    let mut told = Vec::new();
+    loop {
+        let said = match session.step(MonoNanos(now)) {
+            Step::Wait(instant) if instant <= MonoNanos(now) => continue,
+            Step::Wait(instant) => return (told, instant),
+            Step::Call(event) => event,
+        };
+        told.push(match said {
+            MdEvent::FrontConnected => "connected".into(),
+            MdEvent::FrontDisconnected { reason } => format!("disconnected {reason:#x}"),
+            MdEvent::Login { info, .. } => format!("login {}", info.error_id),
+            MdEvent::Subscription {
+                id, info, is_last, ..
+            } => {
+                format!("ack {id} {} {is_last}", info.error_id)
+            }
+            MdEvent::Tick(tick) => format!("tick {}", tick.instrument_id),
+            other => format!("{other:?}"),
+        });
+    }
+}
+
+fn login(session: &mut MdSession, now: i64) -> i32 {
+    session.request(MdRequest::Login(LoginWords::default(), 1), MonoNanos(now))
+}
+
+fn subscribe(session: &mut MdSession, ids: &[&str], now: i64) -> i32 {
+    let ids = ids
+        .iter()
+        .map(|id| InstrumentId::new(id.as_bytes()).unwrap())
+        .collect();
+    let kind = SubscriptionKind::Subscribe;
+    session.request(MdRequest::Subscription(kind, ids), MonoNanos(now))
+}
+
+#[test]
+fn requests_need_a_connection_and_subscriptions_a_login() {
+    let mut session = session("run=needs", "6.7.11");
+    assert_eq!(subscribe(&mut session, &["rb2510"], 0), -1);
+    assert_eq!(told(&mut session, 0).0, [""; 0]);
+    assert_eq!(told(&mut session, START).0, ["connected"]);
+    assert_eq!(subscribe(&mut session, &["rb2510"], START), 0);
+    assert_eq!(
+        told(&mut session, START),
+        (vec!["ack rb2510 6 true".into()], MonoNanos::NEVER)
+    );
+    assert_eq!(session.trading_day(), None);
+    assert_eq!(login(&mut session, START), 0);
+    assert_eq!(told(&mut session, START).0, ["login 0"]);
+    assert_eq!(session.trading_day().as_deref(), Some("20250912"));
+}
+
+#[test]
+fn the_market_waits_until_subscriptions_have_settled() {
+    let mut session = session("run=settles&rate=max", "6.7.11");
+    told(&mut session, START);
+    login(&mut session, START);
+    told(&mut session, START);
+    subscribe(&mut session, &["rb2510"], SECOND);
+    let (said, until) = told(&mut session, SECOND);
+    assert_eq!(said, ["ack rb2510 0 true"]);
+    assert_eq!(until, MonoNanos(SECOND + SECOND / 2));
+    subscribe(&mut session, &["no_such"], SECOND + SECOND / 4);
+    let (said, until) = told(&mut session, SECOND + SECOND / 4);
+    assert_eq!(said, ["ack no_such 0 true"]);
+    let (said, end) = told(&mut session, until.0);
+    assert!(!said.is_empty() && said.iter().all(|said| said == "tick rb2510"));
+    assert_eq!(
+        end,
+        MonoNanos::NEVER,
+        "the session is over, the front stays"
+    );
+}
+
+#[test]
+fn a_lost_connection_forgets_login_and_subscriptions() {
+    for (version, pause) in [("6.7.2", 0), ("6.7.11", SECOND)] {
+        let words = format!("run=lost{version}&rate=max&settle=0&at_end=silent");
+        let script = "[[rule]]\nname='x'\nat={ tick = 3 }\naction={ disconnect = 0x1001 }\n";
+        let script = Script::parse(script, std::path::Path::new("x")).unwrap();
+        let mut session = MdSession::new(
+            Emulated::find(version).unwrap(),
+            Some(
+                Settings::default()
+                    .with_address(&format!("sim://?{words}"))
+                    .unwrap(),
+            ),
+            Faults::new(script),
+            MonoNanos(0),
+        );
+        told(&mut session, START);
+        login(&mut session, START);
+        subscribe(&mut session, &["rb2510"], START);
+        let (said, until) = told(&mut session, SECOND);
+        let wanted = [
+            "login 0",
+            "ack rb2510 0 true",
+            "tick rb2510",
+            "tick rb2510",
+            "disconnected 0x1001",
+        ];
+        assert_eq!(said[..5], wanted);
+        if pause > 0 {
+            assert_eq!(until, MonoNanos(SECOND + pause));
+            assert_eq!(subscribe(&mut session, &["rb2510"], SECOND), -1);
+        }
+        let again = told(&mut session, 2 * SECOND).0;
+        let connected = said
+            .iter()
+            .chain(&again)
+            .filter(|said| *said == "connected");
+        assert_eq!(connected.count(), 1, "{version}");
+        subscribe(&mut session, &["rb2510"], 2 * SECOND);
+        assert_eq!(told(&mut session, 2 * SECOND).0, ["ack rb2510 6 true"]);
+    }
+}
+
+#[test]
+fn a_session_without_usable_settings_is_never_connected() {
+    let version = Emulated::default_version();
+    let mut session = MdSession::new(version, None, Faults::default(), MonoNanos(0));
+    assert_eq!(told(&mut session, SECOND), (Vec::new(), MonoNanos::NEVER));
+    assert_eq!(login(&mut session, SECOND), -1);
+}

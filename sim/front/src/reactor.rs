@@ -1,0 +1,310 @@
+//! The library thread of an API instance: runs a session and hands what it says to the client.
+//!
+//! The session is a state machine behind a lock; requests of the client take the lock on their own
+//! thread and return at once, the library thread takes it for one step at a time and never holds it
+//! while the client's code runs. Invariant: once [`Reactor::release`] has returned [`Released::Gone`],
+//! no callback runs and none will.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{JoinHandle, ThreadId};
+use std::time::Duration;
+
+use tickdeck::clock::{Clock, MonoNanos, SystemClock};
+
+/// How long [`Reactor::release`] waits for a callback that does not return.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The clock of this library: all sessions and markets of one process image share it.
+pub fn now() -> MonoNanos {
+    static CLOCK: LazyLock<SystemClock> = LazyLock::new(SystemClock::new);
+    CLOCK.now()
+}
+
+/// What a session does next.
+#[derive(Debug)]
+pub enum Step<C> {
+    /// Calls the client back.
+    Call(C),
+    /// Nothing before this instant, unless a request comes.
+    Wait(MonoNanos),
+}
+
+/// A session that can be run.
+pub trait Session: Send + 'static {
+    /// A request of the client.
+    type Request;
+    /// A callback to the client.
+    type Callback;
+
+    /// Takes a request at `now`; the value is the request function's return code.
+    fn request(&mut self, request: Self::Request, now: MonoNanos) -> i32;
+
+    /// What to do at `now`.
+    fn step(&mut self, now: MonoNanos) -> Step<Self::Callback>;
+}
+
+/// How a release ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Released {
+    /// The library thread is gone.
+    Gone,
+    /// Called from a callback: the thread ends when that callback returns.
+    InCallback,
+    /// A callback did not return in time: the thread ends when it does.
+    CallbackHangs,
+    /// It was released before.
+    Again,
+}
+
+struct Shared<S> {
+    /// Gone when the library thread has ended: an API object is never freed, its session is.
+    session: Mutex<Option<S>>,
+    changed: Condvar,
+    closing: AtomicBool,
+    thread: OnceLock<ThreadId>,
+    ended: Mutex<bool>,
+    end: Condvar,
+}
+
+impl<S: Session> Shared<S> {
+    fn session(&self) -> MutexGuard<'_, Option<S>> {
+        // A session that panicked is not run again; see `run`.
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, deliver: &mut dyn FnMut(S::Callback)) {
+        let _ = self.thread.set(std::thread::current().id());
+        let mut session = self.session();
+        while !self.closing.load(Ordering::Acquire) {
+            let Some(running) = session.as_mut() else {
+                return;
+            };
+            match running.step(now()) {
+                Step::Call(callback) => {
+                    drop(session);
+                    // Between the check and the call a release may begin: it waits for this thread.
+                    if !self.closing.load(Ordering::Acquire) {
+                        deliver(callback);
+                    }
+                    session = self.session();
+                }
+                Step::Wait(instant) => session = self.wait(session, instant),
+            }
+        }
+    }
+
+    fn wait<'a>(
+        &'a self,
+        session: MutexGuard<'a, Option<S>>,
+        until: MonoNanos,
+    ) -> MutexGuard<'a, Option<S>> {
+        let left_ns = u64::try_from(until.since(now())).unwrap_or(0);
+        if left_ns == 0 {
+            // The session only wants to be asked again: requests get their turn in between.
+            drop(session);
+            std::thread::yield_now();
+            return self.session();
+        }
+        let waited = self
+            .changed
+            .wait_timeout(session, Duration::from_nanos(left_ns));
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn finish(&self) {
+        let session = self.session().take();
+        drop(session);
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.end.notify_all();
+    }
+
+    /// Waits for the end of the thread; false when it did not come in time.
+    fn wait_for_end(&self, patience: Option<Duration>) -> bool {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        match patience {
+            Some(patience) => {
+                let waited = self
+                    .end
+                    .wait_timeout_while(ended, patience, |ended| !*ended);
+                *waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => {
+                while !*ended {
+                    ended = self.end.wait(ended).unwrap_or_else(PoisonError::into_inner);
+                }
+                true
+            }
+        }
+    }
+}
+
+/// A session and its library thread.
+pub struct Reactor<S: Session> {
+    shared: Arc<Shared<S>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl<S: Session> std::fmt::Debug for Reactor<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reactor").finish_non_exhaustive()
+    }
+}
+
+impl<S: Session> Reactor<S> {
+    /// A session whose library thread does not run yet.
+    pub fn new(session: S) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                session: Mutex::new(Some(session)),
+                changed: Condvar::new(),
+                closing: AtomicBool::new(false),
+                thread: OnceLock::new(),
+                ended: Mutex::new(false),
+                end: Condvar::new(),
+            }),
+            thread: Mutex::new(None),
+        }
+    }
+
+    /// Starts the library thread; `deliver` runs on it for every callback, one at a time. The
+    /// reactor must be where the client's functions find it before this is called: the first
+    /// callback may come, and make requests, before this returns.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn run(
+        &self,
+        mut deliver: impl FnMut(S::Callback) + Send + 'static,
+    ) -> std::io::Result<()> {
+        /// Tells the end on a panic too, so that no release waits in vain.
+        struct Finish<S: Session>(Arc<Shared<S>>);
+        impl<S: Session> Drop for Finish<S> {
+            fn drop(&mut self) {
+                self.0.finish();
+            }
+        }
+        let finish = Finish(Arc::clone(&self.shared));
+        let thread = std::thread::Builder::new().spawn(move || finish.0.run(&mut deliver))?;
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
+    }
+
+    /// Hands a request to the session; the return code of the request function, `None` when the
+    /// session is over.
+    pub fn request(&self, request: S::Request) -> Option<i32> {
+        let mut session = self.shared.session();
+        let code = session
+            .as_mut()
+            .map(|session| session.request(request, now()));
+        drop(session);
+        self.shared.changed.notify_all();
+        code
+    }
+
+    /// Looks at the session, unless it is over.
+    pub fn inspect<T>(&self, look: impl FnOnce(&S) -> T) -> Option<T> {
+        self.shared.session().as_ref().map(look)
+    }
+
+    /// Whether the calling thread is the library thread.
+    #[must_use]
+    pub fn is_library_thread(&self) -> bool {
+        self.shared.thread.get() == Some(&std::thread::current().id())
+    }
+
+    /// Ends the library thread. Safe from anywhere, a callback included.
+    pub fn release(&self) -> Released {
+        if self.shared.closing.swap(true, Ordering::AcqRel) {
+            return Released::Again;
+        }
+        // The lock orders the flag before the thread's next look at it: no wake-up is lost.
+        drop(self.shared.session());
+        self.shared.changed.notify_all();
+        if self.is_library_thread() {
+            return Released::InCallback;
+        }
+        if !self.shared.wait_for_end(Some(RELEASE_PATIENCE)) {
+            return Released::CallbackHangs;
+        }
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
+            // It has finished or panicked; either way it is gone.
+            let _ = thread.join();
+        }
+        Released::Gone
+    }
+
+    /// Waits until the library thread has ended.
+    pub fn join(&self) {
+        self.shared.wait_for_end(None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Calls back what it was asked.
+    struct Echo(Vec<u32>);
+
+    impl Session for Echo {
+        type Request = u32;
+        type Callback = u32;
+
+        fn request(&mut self, request: u32, _now: MonoNanos) -> i32 {
+            self.0.push(request);
+            0
+        }
+
+        fn step(&mut self, _now: MonoNanos) -> Step<u32> {
+            match self.0.pop() {
+                Some(value) => Step::Call(value),
+                None => Step::Wait(MonoNanos::NEVER),
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_is_answered_on_the_library_thread() {
+        let (sender, receiver) = mpsc::channel();
+        let here = std::thread::current().id();
+        let reactor = Reactor::new(Echo(Vec::new()));
+        let deliver = move |value| sender.send((value, std::thread::current().id())).unwrap();
+        reactor.run(deliver).unwrap();
+        assert_eq!(reactor.request(7), Some(0));
+        let (value, thread) = receiver.recv().unwrap();
+        assert_eq!(value, 7);
+        assert_ne!(thread, here);
+        assert_eq!(reactor.release(), Released::Gone);
+        assert_eq!(reactor.release(), Released::Again);
+        assert_eq!(reactor.request(8), None, "the session is gone");
+        reactor.join();
+    }
+
+    #[test]
+    fn a_release_from_a_callback_ends_the_thread_after_that_callback() {
+        let slot: Arc<OnceLock<Reactor<Echo>>> = Arc::default();
+        let (sender, receiver) = mpsc::channel();
+        let inside = Arc::clone(&slot);
+        slot.set(Reactor::new(Echo(Vec::new()))).unwrap();
+        let reactor = slot.get().unwrap();
+        let deliver = move |value| {
+            // The second callback would be a bug: the first one released.
+            sender.send((value, inside.wait().release())).unwrap();
+        };
+        reactor.run(deliver).unwrap();
+        reactor.request(1);
+        reactor.request(2);
+        let (_, released) = receiver.recv().unwrap();
+        assert_eq!(released, Released::InCallback);
+        reactor.join();
+        assert!(receiver.recv().is_err(), "no callback after the release");
+    }
+}

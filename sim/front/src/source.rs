@@ -1,0 +1,250 @@
+//! What is played: a recording or the seeded market, and what the front knows from it.
+//!
+//! Several sessions play the same source independently of each other, so a source is described
+//! here and opened as often as needed; equal descriptions yield equal events.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tickdeck::calendar::TradingCalendar;
+use tickdeck::contract::{Contract, ContractTable};
+use tickdeck::event::Event;
+use tickdeck::recording::{EventFilter, Recording, RecordingError};
+use tickdeck::source::{
+    Profile, Source, SourceError, SyntheticError, SyntheticOptions, SyntheticSource,
+};
+use tickdeck::time::{TradingDay, UnixNanos};
+
+/// A recording or a market.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceSpec {
+    /// A recording's folder, or a single segment.
+    Recording(PathBuf),
+    /// The seeded market.
+    Synthetic {
+        /// Which market.
+        profile: Profile,
+        /// Seed of every draw.
+        seed: u64,
+        /// Trading day; `None`: the profile's own.
+        trading_day: Option<TradingDay>,
+        /// Length in market time; `None`: the profile's own.
+        duration: Option<Duration>,
+    },
+}
+
+impl Default for SourceSpec {
+    fn default() -> Self {
+        Self::Synthetic {
+            profile: Profile::Quick,
+            seed: 1,
+            trading_day: None,
+            duration: None,
+        }
+    }
+}
+
+/// The text names no source.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected}")]
+pub struct SourceSpecError {
+    /// What is accepted.
+    pub expected: String,
+}
+
+/// The source cannot be played.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The recording cannot be opened.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// The market cannot be made.
+    #[error("the synthetic market cannot be made: {0}")]
+    Synthetic(#[from] SyntheticError),
+    /// The first events cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// There is nothing to play.
+    #[error("{0} has no events: there is nothing to play")]
+    Empty(String),
+}
+
+/// What is known of a source before it is played.
+#[derive(Debug, Clone)]
+pub struct Header {
+    /// Receive time of the first event.
+    pub first: UnixNanos,
+    /// The trading day.
+    pub trading_day: TradingDay,
+    /// The contracts, by instrument id.
+    pub contracts: Vec<Contract>,
+}
+
+impl SourceSpec {
+    /// Reads `recording:PATH` or `synthetic:PROFILE[,seed=N][,duration=TIME][,trading_day=DATE]`.
+    ///
+    /// # Errors
+    /// [`SourceSpecError`] says what is accepted.
+    pub fn parse(text: &str) -> Result<Self, SourceSpecError> {
+        let refused = || SourceSpecError {
+            expected: "recording:PATH or \
+                       synthetic:PROFILE[,seed=N][,duration=10m][,trading_day=YYYY-MM-DD] with one \
+                       of the profiles quick, day, night, full-market, quirks"
+                .into(),
+        };
+        if let Some(path) = text.strip_prefix("recording:") {
+            return match path {
+                "" => Err(refused()),
+                path => Ok(Self::Recording(path.into())),
+            };
+        }
+        let rest = text.strip_prefix("synthetic:").ok_or_else(refused)?;
+        let mut parts = rest.split(',');
+        let profile = parts.next().unwrap_or_default();
+        let profile = profile.parse().map_err(|_| refused())?;
+        let (mut seed, mut trading_day, mut duration) = (1, None, None);
+        for part in parts {
+            match part.split_once('=').ok_or_else(refused)? {
+                ("seed", value) => seed = value.parse().map_err(|_| refused())?,
+                ("duration", value) => {
+                    let parsed = humantime::parse_duration(value).map_err(|_| refused())?;
+                    duration = Some(parsed);
+                }
+                ("trading_day", value) => {
+                    let day = value.parse().map_err(|_| refused())?;
+                    trading_day = Some(TradingDay(day));
+                }
+                _ => return Err(refused()),
+            }
+        }
+        Ok(Self::Synthetic {
+            profile,
+            seed,
+            trading_day,
+            duration,
+        })
+    }
+
+    /// The events from the beginning.
+    ///
+    /// # Errors
+    /// When the recording cannot be opened or the market cannot be made.
+    pub fn open(&self) -> Result<Box<dyn Source>, OpenError> {
+        Ok(match self {
+            Self::Recording(path) => {
+                Box::new(Recording::open(path)?.reader(EventFilter::default()))
+            }
+            Self::Synthetic { .. } => Box::new(self.market()?),
+        })
+    }
+
+    fn market(&self) -> Result<SyntheticSource, OpenError> {
+        let mut options = SyntheticOptions::default();
+        if let Self::Synthetic {
+            profile,
+            seed,
+            trading_day,
+            duration,
+        } = self
+        {
+            options.profile = *profile;
+            options.seed = *seed;
+            options.trading_day = *trading_day;
+            options.duration = *duration;
+        }
+        Ok(SyntheticSource::open(options, &TradingCalendar::builtin())?)
+    }
+
+    /// What is known of the source.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and when it has no events.
+    pub fn header(&self) -> Result<Header, OpenError> {
+        let mut first: Vec<Event> = Vec::new();
+        self.open()?.next_batch(&mut first, 1)?;
+        let first = first
+            .first()
+            .map(|event| event.recv_ts)
+            .ok_or_else(|| OpenError::Empty(format!("{self:?}")))?;
+        let builtin = TradingCalendar::builtin();
+        let (contracts, trading_day) = match self {
+            Self::Recording(path) => {
+                let recording = Recording::open(path)?;
+                let calendar = recording.calendar()?.unwrap_or(builtin);
+                let day = calendar.trading_day_of(first);
+                (recorded_contracts(&recording)?, day)
+            }
+            Self::Synthetic { trading_day, .. } => {
+                let day = trading_day.unwrap_or_else(|| builtin.trading_day_of(first));
+                let mut contracts: Vec<Contract> = self.market()?.contracts().collect();
+                contracts.sort_by(|a, b| a.instrument_id.cmp(&b.instrument_id));
+                (contracts, day)
+            }
+        };
+        Ok(Header {
+            first,
+            trading_day,
+            contracts,
+        })
+    }
+}
+
+/// The recording's own table, and what the product table knows of its other instruments.
+fn recorded_contracts(recording: &Recording) -> Result<Vec<Contract>, OpenError> {
+    let mut table = ContractTable::builtin();
+    recording.contracts(&mut table)?;
+    let instruments = recording.manifest().map(|manifest| &manifest.instruments);
+    let resolved: Vec<Contract> = instruments
+        .into_iter()
+        .flatten()
+        .filter_map(|(id, _)| table.resolve(id.as_bytes()).ok())
+        .collect();
+    table.extend(resolved);
+    Ok(table.explicit().cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_source_are_read_from_their_words() {
+        assert_eq!(
+            SourceSpec::parse("recording:/data/x").unwrap(),
+            SourceSpec::Recording("/data/x".into())
+        );
+        let market = SourceSpec::parse("synthetic:quick,seed=7,duration=10s").unwrap();
+        assert_eq!(
+            market,
+            SourceSpec::Synthetic {
+                profile: Profile::Quick,
+                seed: 7,
+                trading_day: None,
+                duration: Some(Duration::from_secs(10)),
+            }
+        );
+        for text in [
+            "",
+            "recording:",
+            "synthetic:slow",
+            "synthetic:quick,seed=x",
+            "x:y",
+        ] {
+            assert!(SourceSpec::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_header_of_a_market_has_its_day_and_its_contracts() {
+        let header = SourceSpec::default().header().unwrap();
+        assert_eq!(header.trading_day.to_ctp(), "20250912");
+        assert_eq!(header.contracts.len(), 8);
+    }
+
+    #[test]
+    fn a_recording_that_is_not_there_is_an_error() {
+        let missing = SourceSpec::Recording("no/such/recording".into());
+        assert!(missing.header().is_err());
+    }
+}

@@ -1,0 +1,11 @@
+//! The trader front: authentication, login, settlement confirmation and queries of one session of
+//! one API instance. It keeps no orders: whatever would change something is refused by its answer.
+
+mod answers;
+mod contracts;
+mod session;
+pub mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use session::{TdEvent, TdRequest, TdSession};

@@ -1,0 +1,187 @@
+//! The trader API's tables by version: which method sits in which slot, which callback is called
+//! through which slot, how large a request struct is.
+//!
+//! All of it was measured on the vendor's libraries of the seven versions: slots of the API from the
+//! relocations of the table of `CFtdcTraderApiImpl`, slots of the callbacks from the displacement
+//! that each `CFtdcTraderApiImpl::On…` forwarder jumps through, sizes from the offsets of
+//! [`crate::fields`]. The callbacks of each version fill their table without a gap.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use crate::version::Emulated;
+
+/// Number of versions, which are the columns of the tables.
+const VERSIONS: usize = 7;
+
+/// One request or other method of the API.
+#[derive(Debug)]
+pub struct Method {
+    /// The vendor's name, for example `ReqUserLogin`.
+    pub name: &'static str,
+    slots: [Option<usize>; VERSIONS],
+    /// What a request carries; `None` for methods that are no requests.
+    pub request: Option<Request>,
+}
+
+/// What a request carries.
+#[derive(Debug)]
+pub struct Request {
+    /// `ReqUserLogin` for `CThostFtdcReqUserLoginField`.
+    pub struct_name: &'static str,
+    /// Whether its answer is the same struct.
+    pub is_echo: bool,
+    sizes: [Option<usize>; VERSIONS],
+}
+
+/// The tables.
+#[derive(Debug)]
+pub struct Tables {
+    /// Every method of any version. The position is the method's number, see [`Tables::method`].
+    pub methods: Vec<Method>,
+    callbacks: BTreeMap<&'static str, [Option<usize>; VERSIONS]>,
+}
+
+/// The tables, read once.
+pub fn tables() -> &'static Tables {
+    static TABLES: OnceLock<Tables> = OnceLock::new();
+    TABLES.get_or_init(|| {
+        let mut requests: BTreeMap<&str, Request> =
+            rows(include_str!("../../data/trader-requests.csv"))
+                .map(|(name, cells)| {
+                    let request = Request {
+                        struct_name: cells.first().copied().unwrap_or_default(),
+                        is_echo: cells.get(1) == Some(&"echo"),
+                        sizes: numbers(cells.get(2..).unwrap_or_default()),
+                    };
+                    (name, request)
+                })
+                .collect();
+        let methods = rows(include_str!("../../data/trader-api-slots.csv"))
+            .map(|(name, cells)| Method {
+                name,
+                slots: numbers(&cells),
+                request: requests.remove(name),
+            })
+            .collect();
+        let callbacks = rows(include_str!("../../data/trader-spi-slots.csv"))
+            .map(|(name, cells)| (name, numbers(&cells)))
+            .collect();
+        Tables { methods, callbacks }
+    })
+}
+
+fn rows(text: &'static str) -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+    text.lines().skip(1).filter_map(|line| {
+        let mut cells = line.split(',');
+        Some((cells.next()?, cells.collect()))
+    })
+}
+
+fn numbers(cells: &[&str]) -> [Option<usize>; VERSIONS] {
+    std::array::from_fn(|column| cells.get(column)?.parse().ok())
+}
+
+impl Tables {
+    /// The method of a number.
+    #[must_use]
+    pub fn method(&self, number: usize) -> Option<&Method> {
+        self.methods.get(number)
+    }
+
+    /// The numbers of the methods in the slots of a version's API object, slot 0 first.
+    #[must_use]
+    pub fn api(&self, version: &Emulated) -> Vec<usize> {
+        let mut by_slot: Vec<(usize, usize)> = self
+            .methods
+            .iter()
+            .enumerate()
+            .filter_map(|(number, method)| Some((method.slots[version.column]?, number)))
+            .collect();
+        by_slot.sort_unstable();
+        by_slot.into_iter().map(|(_, number)| number).collect()
+    }
+
+    /// The slot of a callback in a version; `None` when it has no such callback.
+    #[must_use]
+    pub fn callback_slot(&self, name: &str, version: &Emulated) -> Option<usize> {
+        self.callbacks.get(name)?[version.column]
+    }
+
+    /// Number of callbacks of a version.
+    #[must_use]
+    pub fn callback_count(&self, version: &Emulated) -> usize {
+        let slots = self.callbacks.values().filter_map(|s| s[version.column]);
+        slots.count()
+    }
+}
+
+impl Method {
+    /// Name of the callback that answers, which not every version has.
+    #[must_use]
+    pub fn answer_name(&self) -> String {
+        if self.name.starts_with("ReqUserLoginWith") {
+            return "OnRspUserLogin".into();
+        }
+        self.name.replacen("Req", "OnRsp", 1)
+    }
+
+    /// Whether it asks for data, which flow control limits.
+    #[must_use]
+    pub fn is_query(&self) -> bool {
+        self.name.starts_with("ReqQry")
+    }
+
+    /// Bytes of the request struct that may be read in a version; 0 when unknown.
+    #[must_use]
+    pub fn request_size(&self, version: &Emulated) -> usize {
+        let request = self.request.as_ref();
+        request
+            .and_then(|request| request.sizes[version.column])
+            .unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::version::ALL;
+
+    #[test]
+    fn every_slot_of_every_version_has_one_method_and_one_callback() {
+        let api = [94, 96, 107, 123, 125, 133, 140];
+        let spi = [125, 127, 138, 154, 155, 164, 178];
+        for version in &ALL {
+            let methods = tables().api(version);
+            assert_eq!(methods.len(), api[version.column], "{}", version.name);
+            let slots: Vec<usize> = methods
+                .iter()
+                .filter_map(|&number| tables().methods[number].slots[version.column])
+                .collect();
+            assert_eq!(slots, (0..methods.len()).collect::<Vec<_>>());
+            let mut slots: Vec<usize> = tables()
+                .callbacks
+                .values()
+                .filter_map(|slots| slots[version.column])
+                .collect();
+            slots.sort_unstable();
+            assert_eq!(slots, (0..spi[version.column]).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn every_request_has_an_answer_in_its_version() {
+        for version in &ALL {
+            for number in tables().api(version) {
+                let method = &tables().methods[number];
+                if !method.name.starts_with("Req") {
+                    continue;
+                }
+                let name = method.answer_name();
+                let slot = tables().callback_slot(&name, version);
+                assert!(slot.is_some(), "{name} in {}", version.name);
+                assert!(method.request_size(version) > 0, "{}", method.name);
+            }
+        }
+    }
+}

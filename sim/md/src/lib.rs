@@ -1,0 +1,19 @@
+//! `thostmduserapi_se.so` of the simulated front: the vendor's mangled names and its table of
+//! virtual functions in front of [`tickdeck_front::md::MdSession`].
+//!
+//! Everything unsafe of the market data side is here, and nothing else is: pointers of the client in,
+//! calls of its functions out. Rules that hold for every function: no panic leaves it, a null pointer
+//! is never followed, and the object lives for ever, so that a call after `Release` can be told
+//! instead of crashing.
+//!
+//! | file | what |
+//! |---|---|
+//! | `exports.rs` | the symbols that a client links to |
+//! | `object.rs` | the API object and its virtual functions |
+//! | `spi.rs` | calls to the client's callbacks |
+//! | `arguments.rs` | what the client's pointers point to, as values |
+
+mod arguments;
+pub mod exports;
+mod object;
+mod spi;

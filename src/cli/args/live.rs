@@ -1,0 +1,155 @@
+//! Flags of the verbs that speak to a CTP front. Addresses and credentials are not among them: they
+//! come from the environment or from an environment file, never from the command line, which every
+//! user of the machine can read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::values;
+use super::{JsonArgs, NatsArgs, NormalizeArgs, RollArgs};
+use crate::encode::subject;
+
+/// How to reach the front and what to ask of it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "CTP")]
+pub struct FrontArgs {
+    /// File with NAME=VALUE lines; the real environment goes before it [default: .env, if there is
+    /// one]
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// Folder for the library's own files [default: tickdeck/flow in the user's state folder]
+    #[arg(long, value_name = "DIR")]
+    pub flow_dir: Option<PathBuf>,
+    /// How long a front may take to answer
+    #[arg(long, value_name = "SPAN", default_value = "20s", value_parser = values::parse_duration)]
+    pub front_timeout: Duration,
+    /// How long the answer to a login may take
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = values::parse_duration)]
+    pub login_timeout: Duration,
+    /// How long the library may take to reconnect by itself
+    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = values::parse_duration)]
+    pub reconnect_grace: Duration,
+    /// First pause between two attempts; it doubles
+    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = values::parse_duration)]
+    pub backoff: Duration,
+    /// Longest pause between two attempts
+    #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = values::parse_duration)]
+    pub backoff_max: Duration,
+    /// Seed of the jitter of the pauses [default: the time]
+    #[arg(long, value_name = "N", hide = true)]
+    pub backoff_seed: Option<u64>,
+}
+
+/// What to subscribe and how to take it in.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "CTP")]
+pub struct SubscribeArgs {
+    /// Instruments after those of CTP_SYMBOL: ids, or rb*, *.CFFEX, all (these need a list: the
+    /// trader front's or --contracts); comma separated, repeatable
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    pub symbols: Vec<String>,
+    /// Instruments of one subscription request, one request a second
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub subscribe_batch: u32,
+    /// Ticks that may wait between the library and the pipeline
+    #[arg(long, value_name = "N", default_value_t = 131_072, value_parser = clap::value_parser!(u32).range(16..=16_777_216))]
+    pub queue_slots: u32,
+    /// How long the trader front may take to list its contracts
+    #[arg(long, value_name = "SPAN", default_value = "120s", value_parser = values::parse_duration)]
+    pub discovery_timeout: Duration,
+    /// End after this long [env: MD_DURATION_SECONDS, in seconds, 0 for never]
+    #[arg(long, value_name = "SPAN", value_parser = values::parse_duration)]
+    pub duration: Option<Duration>,
+    /// How often to log the counts; 0s for never
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = values::parse_duration)]
+    pub progress_every: Duration,
+    /// Messages that may wait for a NATS server that is slow or away; more count as failed
+    #[arg(long, value_name = "N", default_value_t = crate::sink::DEFAULT_LIVE_BUFFER, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub nats_buffer: u64,
+}
+
+/// Flags of `live`.
+#[derive(Debug, Args)]
+pub struct LiveArgs {
+    /// Record at the same time, into this folder
+    #[arg(long, value_name = "REC")]
+    pub record: Option<PathBuf>,
+    /// Replace the recording that is there
+    #[arg(long, requires = "record")]
+    pub force: bool,
+    /// When a new segment is begun.
+    #[command(flatten)]
+    pub roll: RollArgs,
+    /// The front.
+    #[command(flatten)]
+    pub front: FrontArgs,
+    /// The subscription.
+    #[command(flatten)]
+    pub subscribe: SubscribeArgs,
+    /// First tokens of the subject, before .EXCHANGE.SYMBOL
+    #[arg(long, value_name = "SUBJECT", default_value = subject::DEFAULT_PREFIX, value_parser = values::parse_subject_prefix, help_heading = "Publishing")]
+    pub subject_prefix: String,
+    /// How ticks become payloads.
+    #[command(flatten)]
+    pub normalize: NormalizeArgs,
+    /// How to reach NATS.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+    /// Whether the result is printed for machines.
+    #[command(flatten)]
+    pub json: JsonArgs,
+}
+
+/// Longest run of `smoke`.
+pub const SMOKE_LIMIT: Duration = Duration::from_secs(120);
+
+/// Flags of `smoke`.
+#[derive(Debug, Args)]
+pub struct SmokeArgs {
+    /// Longest time of the whole test, at most 120 s
+    #[arg(long, value_name = "SPAN", default_value = "120s", value_parser = parse_smoke_duration)]
+    pub duration: Duration,
+    /// File for the outcome
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "docs/qa/gates/2.1a-ctp-real-connectivity.yml"
+    )]
+    pub gate: PathBuf,
+    /// The front.
+    #[command(flatten)]
+    pub front: FrontArgs,
+    /// Whether the result is printed for machines.
+    #[command(flatten)]
+    pub json: JsonArgs,
+}
+
+fn parse_smoke_duration(text: &str) -> Result<Duration, String> {
+    let span = values::parse_duration(text)?;
+    if span.is_zero() || span > SMOKE_LIMIT {
+        return Err("expected more than nothing and at most 120s".into());
+    }
+    Ok(span)
+}
+
+/// Flags of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// How long a front or a server may take to answer
+    #[arg(long, value_name = "SPAN", default_value = "3s", value_parser = values::parse_duration)]
+    pub timeout: Duration,
+    /// The front.
+    #[command(flatten)]
+    pub front: FrontArgs,
+    /// Trading calendar file instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub calendar: Option<PathBuf>,
+    /// How to reach NATS.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+    /// Whether the result is printed for machines.
+    #[command(flatten)]
+    pub json: JsonArgs,
+}

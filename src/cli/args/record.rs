@@ -1,0 +1,79 @@
+//! Flags of `record`.
+
+use clap::Args;
+
+use super::{
+    FrontArgs, JsonArgs, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SourceSpec,
+    SubscribeArgs, conflict,
+};
+use crate::pace::Rate;
+
+/// Flags of `record`.
+#[derive(Debug, Args)]
+pub struct RecordArgs {
+    /// What to record: ctp, synthetic:PROFILE[,seed=N] or recording:PATH
+    #[arg(long, value_name = "SOURCE")]
+    pub source: SourceSpec,
+    /// Publish what is recorded, to NATS or to the sinks given
+    #[arg(long)]
+    pub publish: bool,
+    /// Speed of a source that has none of its own: `max` or a factor [default: 1 with --publish,
+    /// else max]
+    #[arg(short, long, visible_alias = "speed", value_name = "RATE")]
+    pub rate: Option<Rate>,
+    /// Where the recording goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// When a new segment is begun.
+    #[command(flatten)]
+    pub roll: RollArgs,
+    /// Where payloads go.
+    #[command(flatten)]
+    pub sinks: SinkArgs,
+    /// How ticks become payloads.
+    #[command(flatten)]
+    pub normalize: NormalizeArgs,
+    /// How to reach NATS.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+    /// The front, with `--source ctp`.
+    #[command(flatten)]
+    pub front: FrontArgs,
+    /// The subscription, with `--source ctp`.
+    #[command(flatten)]
+    pub subscribe: SubscribeArgs,
+    /// Whether the result is printed for machines.
+    #[command(flatten)]
+    pub json: JsonArgs,
+}
+
+impl RecordArgs {
+    pub(super) fn check_source(&self) -> Result<(), clap::Error> {
+        let is_live = self.source == SourceSpec::Ctp;
+        if is_live && self.rate.is_some() {
+            return Err(conflict(
+                "--source ctp has a speed of its own: leave --rate out",
+            ));
+        }
+        let wants_front = !self.subscribe.symbols.is_empty()
+            || self.subscribe.duration.is_some()
+            || self.front.env_file.is_some();
+        if !is_live && wants_front {
+            return Err(conflict(
+                "--symbols, --duration and --env-file are for --source ctp; `slice` cuts a recording",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The speed in force: the one given, or the recorded one when publishing and none otherwise.
+    #[must_use]
+    pub fn effective_rate(&self) -> Rate {
+        let default = if self.publish {
+            Rate::RECORDED
+        } else {
+            Rate::Max
+        };
+        self.rate.unwrap_or(default)
+    }
+}

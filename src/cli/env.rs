@@ -1,0 +1,149 @@
+//! The environment of the verbs that speak to a CTP front: the process's own, and a file beside it.
+//!
+//! - The real environment goes before the file; an empty value counts as unset in both.
+//! - Names are looked up as they are first, then without regard to case.
+//! - Without `--env-file`, `.env` in the current folder is read when there is one.
+//! - Values are secrets: nothing here prints one, an error in the file neither.
+
+use std::path::{Path, PathBuf};
+
+use super::outcome::UsageError;
+use crate::nats::Secret;
+
+/// The file that is read when none is named.
+const DEFAULT_FILE: &str = ".env";
+
+/// Variables by name.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    real: Vec<(String, Secret)>,
+    from_file: Vec<(String, Secret)>,
+    file: Option<PathBuf>,
+}
+
+impl Environment {
+    /// The process's environment and `file`, or `.env` when there is one.
+    ///
+    /// # Errors
+    /// When `file` cannot be read, or a file has a line that is no `NAME=VALUE`.
+    pub fn load(file: Option<&Path>) -> Result<Self, UsageError> {
+        let real = std::env::vars_os().filter_map(|(name, value)| {
+            // What is not Unicode is none of our variables.
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        let mut environment = Self::of(real);
+        let default = Path::new(DEFAULT_FILE);
+        match file {
+            Some(path) => environment.add_file(path)?,
+            None if default.is_file() => environment.add_file(default)?,
+            None => {}
+        }
+        Ok(environment)
+    }
+
+    /// Variables from anywhere.
+    pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let masked = |(name, value): (String, String)| (name, Secret::new(value));
+        Self {
+            real: variables.into_iter().map(masked).collect(),
+            ..Self::default()
+        }
+    }
+
+    fn add_file(&mut self, path: &Path) -> Result<(), UsageError> {
+        let shown = path.display();
+        let unreadable = |error: std::io::Error| {
+            UsageError::caused_by(format!("environment file {shown} cannot be read"), error)
+        };
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        for (count, variable) in dotenvy::from_read_iter(file).enumerate() {
+            let (name, value) = variable.map_err(|error| match error {
+                dotenvy::Error::Io(error) => unreadable(error),
+                // The library's own words quote the line, which may hold a password.
+                _ => UsageError::new(format!(
+                    "environment file {shown}: what follows variable number {count} is no \
+                     NAME=VALUE line; expected one variable a line, values with blanks or $ in \
+                     single quotes"
+                )),
+            })?;
+            self.from_file.push((name, Secret::new(value)));
+        }
+        self.file = Some(path.to_owned());
+        Ok(())
+    }
+
+    /// The value of a variable that is set and not empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Secret> {
+        [&self.real, &self.from_file]
+            .into_iter()
+            .find_map(|variables| find(variables, name))
+    }
+
+    /// Where to set a variable, for messages.
+    #[must_use]
+    pub fn where_to_set(&self) -> String {
+        match &self.file {
+            Some(path) => format!("in the environment or in {}", path.display()),
+            None => {
+                "in the environment or in a file given with --env-file (.env by default)".into()
+            }
+        }
+    }
+}
+
+fn find<'v>(variables: &'v [(String, Secret)], name: &str) -> Option<&'v Secret> {
+    let set = || variables.iter().filter(|(_, value)| !value.is_empty());
+    let exact = set().find(|(known, _)| known == name);
+    let found = exact.or_else(|| set().find(|(known, _)| known.eq_ignore_ascii_case(name)));
+    found.map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn with_file(real: &[(&str, &str)], file: &str) -> Result<Environment, UsageError> {
+        let mut path = tempfile::NamedTempFile::new().unwrap();
+        path.write_all(file.as_bytes()).unwrap();
+        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        let mut environment = Environment::of(real.iter().map(owned));
+        environment.add_file(path.path()).map(|()| environment)
+    }
+
+    fn value<'e>(environment: &'e Environment, name: &str) -> Option<&'e str> {
+        environment.get(name).map(Secret::expose)
+    }
+
+    #[test]
+    fn the_real_environment_goes_before_the_file_and_case_does_not_matter() {
+        let environment = with_file(
+            &[("CTP_USER_ID", "hunter2"), ("ctp_broker_id", "9999"), ("EMPTY", "")],
+            "# comment\nCTP_USER_ID=file\nCTP_PASSWORD='p$1 x'\nempty=filled\nexport CTP_APP_ID=a\n",
+        )
+        .unwrap();
+        assert_eq!(value(&environment, "CTP_USER_ID"), Some("hunter2"));
+        assert_eq!(value(&environment, "CTP_BROKER_ID"), Some("9999"));
+        assert_eq!(value(&environment, "CTP_PASSWORD"), Some("p$1 x"));
+        assert_eq!(value(&environment, "EMPTY"), Some("filled"));
+        assert_eq!(value(&environment, "CTP_APP_ID"), Some("a"));
+        assert_eq!(value(&environment, "CTP_AUTH_CODE"), None);
+        assert!(!format!("{environment:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_bad_line_is_told_without_its_content() {
+        let error = with_file(&[], "CTP_USER_ID=a\nhunter2 is my password\n").unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("variable number 1"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_is_asked_for_must_be_there() {
+        let error = Environment::load(Some(Path::new("/nonexistent/live.env"))).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/live.env"));
+    }
+}

@@ -1,0 +1,69 @@
+//! `tickdeck live`: the market as it happens, from CTP to NATS.
+
+use std::io::Write as _;
+
+use super::Context;
+use super::args::{LiveArgs, OutputArgs, SinkArgs};
+use super::front::{FrontRun, outcome, require, run as run_front, startup_error, summary};
+use super::outcome::{Outcome, stdout};
+use super::outputs::nats_options;
+use super::render::print_summary;
+use crate::pipeline::IngestSummary;
+
+/// What allows the ingest.
+const SWITCH: &str = "MD_RUN_INGEST";
+
+/// Runs the verb.
+pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome> {
+    let is_on = context
+        .environment
+        .get(SWITCH)
+        .is_some_and(|value| value.expose().trim() == "1");
+    if !is_on {
+        return disabled(context, args);
+    }
+    let ended = prepare(context, args).map_err(startup_error)?;
+    let summary = summary(&ended);
+    let nowhere = SinkArgs {
+        sinks: Vec::new(),
+        subject_prefix: args.subject_prefix.clone(),
+    };
+    print_summary(&summary, args.json.json, &nowhere)?;
+    outcome(ended, summary.is_lossy())
+}
+
+/// Ingest is a decision of the operator: without it nothing is touched.
+fn disabled(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome> {
+    let enable = format!("set {SWITCH}=1 {}", context.environment.where_to_set());
+    tracing::info!(event = "live_ingest_disabled", enable);
+    let mut out = stdout();
+    if args.json.json {
+        let answer = serde_json::json!({ "ingest": "disabled", "enable": enable });
+        writeln!(out, "{answer}")?;
+    } else {
+        writeln!(out, "live ingest is disabled; to enable it, {enable}")?;
+    }
+    out.flush()?;
+    Ok(Outcome::Done)
+}
+
+fn prepare(context: &Context, args: &LiveArgs) -> anyhow::Result<IngestSummary> {
+    require(&context.environment, &[])?;
+    let output = args.record.as_ref().map(|folder| OutputArgs {
+        output: folder.clone(),
+        force: args.force,
+    });
+    run_front(
+        context,
+        FrontRun {
+            verb: "live",
+            front: &args.front,
+            subscribe: &args.subscribe,
+            normalize: &args.normalize,
+            subject_prefix: &args.subject_prefix,
+            nats: Some(nats_options(&args.nats)?),
+            sinks: Vec::new(),
+            record: output.as_ref().map(|output| (output, &args.roll)),
+        },
+    )
+}

@@ -1,0 +1,266 @@
+//! `tickdeck smoke`: can this machine log in to the front? For people at their own machine: never
+//! for a CI against a real front.
+//!
+//! The session runs on a thread of its own and ends at the first login. Should it not come to an end
+//! in time, the verdict is FAIL and the process does not wait for it.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{RecvTimeoutError, bounded};
+
+use super::Context;
+use super::account::Account;
+use super::args::{FrontArgs, SmokeArgs};
+use super::front::{
+    flow_folder, keep_output_apart, login_of, make_flow_folder, require, session_name,
+    startup_error, supervision,
+};
+use super::gate::{Gate, Verdict};
+use super::outcome::{Outcome, UsageError, stdout};
+use crate::clock::Clock as _;
+use crate::live::ctp::{CtpConnector, CtpLibrary};
+use crate::live::{LiveEnd, LiveOptions, LiveReport, start};
+use crate::source::Source as _;
+
+/// Slots of the queue: nothing is subscribed.
+const QUEUE_SLOTS: usize = 4_096;
+/// Time kept back for the end of the session and the gate file.
+const RESERVE: Duration = Duration::from_secs(6);
+/// Attempts that fit into a test at least, however short.
+const ATTEMPTS_MIN: u32 = 3;
+
+/// Threads and open files of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Footprint {
+    threads: Option<usize>,
+    files: Option<usize>,
+}
+
+impl Footprint {
+    fn now() -> Self {
+        let count = |folder: &str| std::fs::read_dir(folder).ok().map(Iterator::count);
+        Self {
+            threads: count("/proc/self/task"),
+            files: count("/proc/self/fd"),
+        }
+    }
+}
+
+/// What the test saw.
+struct Seen {
+    report: LiveReport,
+    before: Footprint,
+    after: Footprint,
+}
+
+/// Runs the verb.
+pub(super) fn run(context: &Context, args: &SmokeArgs) -> anyhow::Result<Outcome> {
+    let started = context.clock.now();
+    let mut gate = Gate {
+        verdict: Verdict::Fail,
+        rationale: String::new(),
+        updated: String::new(),
+        api_version: String::new(),
+        layout: String::new(),
+        attempts: 0,
+        failed: Vec::new(),
+        login_seen: false,
+        clean_shutdown: false,
+        threads: None,
+        files: None,
+        elapsed_s: 0.0,
+        limit_s: args.duration.as_secs_f64(),
+    };
+    let tested = test(context, args, &mut gate);
+    gate.updated = context.clock.wall().to_string();
+    let elapsed_ns = context.clock.now().since(started).unsigned_abs();
+    gate.elapsed_s = Duration::from_nanos(elapsed_ns).as_secs_f64();
+    if let Err(error) = tested {
+        // A verdict of an earlier run must not stand for this one.
+        gate.rationale = format!("the test could not begin: {error:#}");
+        write(args, &gate)?;
+        return Err(error);
+    }
+    conclude(args, &gate)
+}
+
+/// Runs the test and fills in what it saw.
+fn test(context: &Context, args: &SmokeArgs, gate: &mut Gate) -> anyhow::Result<()> {
+    require(&context.environment, &[]).map_err(startup_error)?;
+    let account = Account::read(&context.environment)?;
+    let flow = flow_folder(args.front.flow_dir.as_deref(), &context.environment);
+    make_flow_folder(&flow)?;
+    context.handle_signals()?;
+    keep_output_apart(&account)?;
+    match CtpLibrary::open(&account.library) {
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            gate.rationale = format!("the CTP library cannot be used: {error:#}");
+        }
+        Ok(library) => {
+            gate.api_version = library.version();
+            gate.layout = library.layout();
+            let connector =
+                CtpConnector::new(library, login_of(&account), account.md_fronts.clone(), flow);
+            match watch(context, args, connector)? {
+                Some(seen) => judge(gate, seen, context.control.is_stopped()),
+                None => {
+                    gate.rationale =
+                        "the session did not come to an end in time: the library hangs".into();
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs the session; `None` when it does not come to an end.
+fn watch(
+    context: &Context,
+    args: &SmokeArgs,
+    connector: CtpConnector,
+) -> anyhow::Result<Option<Seen>> {
+    let reserve = RESERVE.min(args.duration / 3);
+    let run_for = args.duration - reserve;
+    let options = LiveOptions {
+        supervisor: supervision(
+            &patient(&args.front, run_for),
+            session_name("smoke", context.clock.wall()),
+            context.clock.wall(),
+        ),
+        queue_slots: QUEUE_SLOTS,
+        run_for: Some(run_for),
+        end_at_login: true,
+        close_timeout: reserve * 2 / 3,
+        ..LiveOptions::default()
+    };
+    let (clock, control) = (Arc::clone(&context.clock), Arc::clone(&context.control));
+    let (done, is_done) = bounded(1);
+    std::thread::Builder::new()
+        .name("smoke".into())
+        .spawn(move || {
+            let before = Footprint::now();
+            let stop_asked = Box::new(move || control.is_stopped());
+            let seen = start(Box::new(connector), options, clock, stop_asked).map(
+                |(mut source, handle)| {
+                    let mut batch = Vec::new();
+                    // A live source does not fail; what it says is of no interest here.
+                    while source.next_batch(&mut batch, 1_024).is_ok() && !batch.is_empty() {
+                        batch.clear();
+                    }
+                    Seen {
+                        report: handle.join(),
+                        before,
+                        after: Footprint::now(),
+                    }
+                },
+            );
+            let _ = done.send(seen);
+        })?;
+    match is_done.recv_timeout(args.duration - reserve / 6) {
+        Ok(seen) => Ok(Some(seen?)),
+        Err(RecvTimeoutError::Timeout) => Ok(None),
+        Err(RecvTimeoutError::Disconnected) => {
+            anyhow::bail!("the thread of the session ended early; its panic was reported above")
+        }
+    }
+}
+
+/// The same patience, but short enough for some attempts within the test.
+fn patient(front: &FrontArgs, run_for: Duration) -> FrontArgs {
+    let most = run_for / ATTEMPTS_MIN;
+    FrontArgs {
+        front_timeout: front.front_timeout.min(most),
+        login_timeout: front.login_timeout.min(most),
+        reconnect_grace: front.reconnect_grace.min(most),
+        ..front.clone()
+    }
+}
+
+fn judge(gate: &mut Gate, seen: Seen, is_interrupted: bool) {
+    let Seen {
+        report,
+        before,
+        after,
+    } = seen;
+    gate.threads = before.threads.zip(after.threads);
+    gate.files = before.files.zip(after.files);
+    gate.attempts = report.attempts;
+    gate.login_seen = report.logins > 0;
+    gate.clean_shutdown = report.abandoned == 0;
+    let leaks = |counts: Option<(usize, usize)>| counts.is_some_and(|(from, to)| to > from);
+    let reasons = |report: &LiveReport| {
+        let mut reasons: Vec<&str> = report.failed.iter().map(|f| f.reason.as_str()).collect();
+        reasons.dedup();
+        reasons.join(", ")
+    };
+    (gate.verdict, gate.rationale) = if !gate.clean_shutdown {
+        let text = "the library did not let go of a session in time";
+        (Verdict::Fail, text.to_owned())
+    } else if leaks(gate.threads) || leaks(gate.files) {
+        let text = "threads or open files were left behind";
+        (Verdict::Fail, text.to_owned())
+    } else if gate.login_seen {
+        let text = format!(
+            "logged in with attempt {} and closed cleanly",
+            report.attempts
+        );
+        (Verdict::Pass, text)
+    } else if is_interrupted {
+        let text = "interrupted before anything could be told";
+        (Verdict::Fail, text.to_owned())
+    } else if let LiveEnd::GaveUp { reason } = &report.end {
+        // A refusal by the front is a result; a session that cannot be made is none.
+        let is_refusal = reason.contains("CTP error");
+        let verdict = if is_refusal {
+            Verdict::Concerns
+        } else {
+            Verdict::Fail
+        };
+        (verdict, format!("no login: {reason}"))
+    } else if report.failed.is_empty() {
+        let text = "no login, and no attempt came to an end in the time given";
+        (Verdict::Fail, text.to_owned())
+    } else {
+        let text = format!(
+            "no login in {} attempts, each a new session after a growing pause: {}",
+            report.attempts,
+            reasons(&report)
+        );
+        (Verdict::Concerns, text)
+    };
+    gate.failed = report.failed;
+}
+
+fn write(args: &SmokeArgs, gate: &Gate) -> anyhow::Result<()> {
+    gate.write(&args.gate).map_err(|error| {
+        let message = format!("gate file {} cannot be written", args.gate.display());
+        UsageError::caused_by(message, error).into()
+    })
+}
+
+fn conclude(args: &SmokeArgs, gate: &Gate) -> anyhow::Result<Outcome> {
+    let path = args.gate.display();
+    write(args, gate)?;
+    let verdict = gate.verdict.as_str();
+    tracing::info!(
+        event = "smoke_gate",
+        gate = verdict,
+        rationale = gate.rationale,
+        attempts = gate.attempts,
+        path = %path
+    );
+    let mut out = stdout();
+    if args.json.json {
+        writeln!(out, "{}", gate.to_json())?;
+    } else {
+        writeln!(out, "{verdict}: {}\ngate file  {path}", gate.rationale)?;
+    }
+    out.flush()?;
+    Ok(match gate.verdict {
+        Verdict::Pass | Verdict::Concerns => Outcome::Done,
+        Verdict::Fail => Outcome::Difference,
+    })
+}

@@ -1,0 +1,204 @@
+//! Market data sessions through the loaded library.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tickdeck_ffi::abi::{LoginResponse, RspInfo};
+use tickdeck_ffi::md::{MdApi, MdHandler, MdLogin, MdOptions};
+use tickdeck_ffi::{FlowError, FlowFolder, RawTick};
+
+use super::{CtpLibrary, CtpLogin, Scrubber};
+use crate::event::InstrumentId;
+use crate::live::connector::{
+    Abandoned, Attempt, Connector, MarketDataSession, OpenError, RequestError,
+};
+use crate::live::front::FrontAddress;
+use crate::live::queue::Inlet;
+
+/// Makes market data sessions, each with an instance and a flow folder of its own.
+pub struct CtpConnector {
+    library: CtpLibrary,
+    login: CtpLogin,
+    fronts: Vec<FrontAddress>,
+    flow: PathBuf,
+    scrubber: Arc<Scrubber>,
+}
+
+impl CtpConnector {
+    /// Sessions of `login` with the first of `fronts` that answers; flow folders go below `flow`.
+    #[must_use]
+    pub fn new(
+        library: CtpLibrary,
+        login: CtpLogin,
+        fronts: Vec<FrontAddress>,
+        flow: PathBuf,
+    ) -> Self {
+        let scrubber = Arc::new(Scrubber::new(login.secrets.clone()));
+        Self {
+            library,
+            login,
+            fronts,
+            flow,
+            scrubber,
+        }
+    }
+}
+
+impl Connector for CtpConnector {
+    fn open(
+        &mut self,
+        attempt: &Attempt,
+        inlet: Inlet,
+    ) -> Result<Box<dyn MarketDataSession>, OpenError> {
+        let failed = |is_permanent: bool| {
+            let scrubber = Arc::clone(&self.scrubber);
+            move |error: &dyn std::error::Error| OpenError {
+                reason: scrubber.scrub(&with_causes(error)),
+                is_permanent,
+            }
+        };
+        let flow = FlowFolder::open(&self.flow.join(&attempt.session))
+            .map_err(|error| failed(!matches!(error, FlowError::InUse { .. }))(&error))?;
+        let folder = flow.path().to_owned();
+        let fronts = self
+            .fronts
+            .iter()
+            .map(|front| front.expose().parse())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| failed(true)(&error))?;
+        let options = MdOptions {
+            flow,
+            production: true,
+            fronts,
+        };
+        let handler = Arc::new(Handler {
+            inlet,
+            scrubber: Arc::clone(&self.scrubber),
+        });
+        let api = MdApi::start(self.library.library(), options, handler)
+            .map_err(|error| failed(true)(&error))?;
+        Ok(Box::new(CtpSession {
+            api,
+            login: MdLogin {
+                broker_id: self.login.broker_id.expose().to_owned(),
+                user_id: self.login.user_id.expose().to_owned(),
+                password: self.login.password.clone(),
+            },
+            folder,
+        }))
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+struct CtpSession {
+    api: MdApi,
+    login: MdLogin,
+    folder: PathBuf,
+}
+
+/// The code of a request that the library's client refused by itself.
+const REFUSED_HERE: i32 = i32::MIN;
+
+fn refused(error: &tickdeck_ffi::RequestError) -> RequestError {
+    use tickdeck_ffi::RequestError as Ffi;
+    match error {
+        Ffi::NotConnected { .. } | Ffi::Released { .. } => RequestError::NotConnected,
+        Ffi::TooManyOutstanding { .. } => RequestError::TooManyOutstanding,
+        Ffi::TooManyPerSecond { .. } => RequestError::TooManyPerSecond,
+        Ffi::Refused { code, .. } => RequestError::Other(*code),
+        error => {
+            tracing::error!(event = "ctp_request_impossible", %error);
+            RequestError::Other(REFUSED_HERE)
+        }
+    }
+}
+
+impl MarketDataSession for CtpSession {
+    fn login(&mut self) -> Result<(), RequestError> {
+        self.api.login(&self.login).map_err(|error| refused(&error))
+    }
+
+    fn subscribe(&mut self, instruments: &[InstrumentId]) -> Result<(), RequestError> {
+        let ids: Vec<&[u8]> = instruments.iter().map(InstrumentId::as_bytes).collect();
+        self.api.subscribe(&ids).map_err(|error| refused(&error))
+    }
+
+    fn close(self: Box<Self>, at_most: Duration) -> Result<(), Abandoned> {
+        if self.api.panicked() {
+            tracing::error!(event = "ctp_callback_panicked");
+        }
+        match self.api.release(at_most) {
+            Ok(()) => {
+                drop(self.api);
+                // A new attempt has a folder of its own, so that this one is of no use any more.
+                if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+                    tracing::debug!(event = "flow_folder_left", %error);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(event = "ctp_release_failed", %error);
+                // Dropping it would wait again for what does not come.
+                std::mem::forget(self.api);
+                Err(Abandoned { at_most })
+            }
+        }
+    }
+}
+
+/// Runs on the library's thread: hands on and returns.
+struct Handler {
+    inlet: Inlet,
+    scrubber: Arc<Scrubber>,
+}
+
+impl MdHandler for Handler {
+    fn on_front_connected(&self) {
+        self.inlet.front_connected();
+    }
+
+    fn on_front_disconnected(&self, reason: i32) {
+        self.inlet.front_disconnected(reason);
+    }
+
+    fn on_heartbeat_warning(&self, lapse_s: i32) {
+        self.inlet.heartbeat_warning(lapse_s);
+    }
+
+    fn on_login(&self, response: &LoginResponse, info: &RspInfo) {
+        if info.is_error() {
+            let message = self.scrubber.scrub(&info.message);
+            self.inlet.login_failed(info.error_id, &message);
+        } else {
+            self.inlet.login_ok(&response.trading_day.to_string_lossy());
+        }
+    }
+
+    fn on_error(&self, info: &RspInfo) {
+        let message = self.scrubber.scrub(&info.message);
+        self.inlet.library_error(info.error_id, &message);
+    }
+
+    fn on_subscribed(&self, instrument_id: &[u8], info: &RspInfo) {
+        self.inlet.subscribed(instrument_id, info.error_id);
+    }
+
+    fn on_tick(&self, tick: &RawTick) {
+        self.inlet.tick(tick);
+    }
+
+    fn on_unexpected_slot(&self, slot: usize) {
+        let message = format!("the library called function {slot}, which nobody asked for");
+        self.inlet.library_error(0, &message);
+    }
+}

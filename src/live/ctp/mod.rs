@@ -1,0 +1,74 @@
+//! The adapter to a CTP library: sessions through `tickdeck-ffi`, and the contracts of the trader
+//! front. The only place of the live source that sees a credential.
+//!
+//! Text that the library or the front sends is searched for the credentials of the login before
+//! anybody else sees it, so that an error message that quotes one cannot carry it into a log or a
+//! recording.
+
+mod discover;
+mod market_data;
+mod scrub;
+
+use std::path::Path;
+
+use tickdeck_ffi::md::MdLibrary;
+use tickdeck_ffi::{LoadError, Secret};
+
+pub use discover::{Discovery, DiscoveryError, discover};
+pub use market_data::CtpConnector;
+pub use scrub::Scrubber;
+
+/// Who logs in. Everything is a secret; `Debug` shows nothing.
+#[derive(Debug, Clone)]
+pub struct CtpLogin {
+    /// Broker.
+    pub broker_id: Secret,
+    /// Account.
+    pub user_id: Secret,
+    /// Its password.
+    pub password: Secret,
+    /// Product that authenticates at the trader front; may be empty.
+    pub app_id: Secret,
+    /// Its code.
+    pub auth_code: Secret,
+    /// Everything that no text may carry on, the above included.
+    pub secrets: Vec<Secret>,
+}
+
+/// A market data library that is loaded and understood. It stays loaded until the process ends.
+#[derive(Debug, Clone)]
+pub struct CtpLibrary(MdLibrary);
+
+impl CtpLibrary {
+    /// Loads the library at `path`: the file, or the folder that holds `thostmduserapi_se.so`.
+    ///
+    /// # Errors
+    /// When there is none, it is none of this machine's, or it is none that can be used safely.
+    pub fn open(path: &Path) -> Result<Self, LoadError> {
+        MdLibrary::open(path).map(Self)
+    }
+
+    /// What `GetApiVersion` says.
+    #[must_use]
+    pub fn version(&self) -> String {
+        self.0.version().text.trim().to_owned()
+    }
+
+    /// Letter of the tick layout (guide 4.1).
+    #[must_use]
+    pub fn layout(&self) -> String {
+        self.0.layout().letter().to_string()
+    }
+
+    /// The file that was loaded.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// The library itself, for a diagnosis.
+    #[must_use]
+    pub const fn library(&self) -> &MdLibrary {
+        &self.0
+    }
+}

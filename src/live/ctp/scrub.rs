@@ -1,0 +1,49 @@
+//! Takes credentials out of text that others wrote.
+
+use tickdeck_ffi::Secret;
+
+/// Shorter values are words and numbers that stand in any text.
+const SHORTEST: usize = 4;
+
+/// Knows what must not be read.
+#[derive(Debug, Clone, Default)]
+pub struct Scrubber {
+    /// Longest first, so that one that holds another goes as a whole.
+    secrets: Vec<Secret>,
+}
+
+impl Scrubber {
+    /// Knows `secrets`; those of fewer than four bytes are left alone.
+    #[must_use]
+    pub fn new(mut secrets: Vec<Secret>) -> Self {
+        secrets.retain(|secret| secret.expose().len() >= SHORTEST);
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
+        Self { secrets }
+    }
+
+    /// `text` with every secret replaced by `***`.
+    #[must_use]
+    pub fn scrub(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in &self.secrets {
+            if text.contains(secret.expose()) {
+                text = text.replace(secret.expose(), "***");
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_the_front_quotes_is_taken_out() {
+        let scrubber = Scrubber::new(["hunter2", "hunter2-long", "90"].map(Secret::new).to_vec());
+        assert_eq!(
+            scrubber.scrub("CTP:用户hunter2-long和hunter2: error 90"),
+            "CTP:用户***和***: error 90"
+        );
+    }
+}

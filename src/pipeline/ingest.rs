@@ -1,0 +1,450 @@
+//! A live session from the front to the sinks: connector, recorder, publisher and health in one
+//! composition, for the verbs and for anybody who brings a [`Connector`] of their own.
+//!
+//! ```text
+//!  LiveSource ─> recorder ─> normalizer ─> encoder ─> LiveNatsSink (never waits), other sinks
+//! ```
+//!
+//! - Nothing is paced: an event is released when it is there.
+//! - The recorder goes first, and is sealed before anything waits for a server.
+//! - At the end everything that was accepted is recorded and handed over; then the server has
+//!   [`IngestNats::drain`] to confirm it. What it has not confirmed by then has failed.
+//! - The digest is that of everything handed over, whatever became of it, so that a replay of the
+//!   recording gives the same one.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+
+use super::delay::DelayMeter;
+use super::ledger::Ledger;
+use super::play::{PlayError, PlayOptions, Player};
+use super::publisher::{Publisher, PublisherOptions, PublisherStats};
+use crate::clock::Clock;
+use crate::live::{
+    self, Connector, LiveHandle, LiveOptions, LiveReport, LiveSource, LiveStats, StopAsked,
+};
+use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
+use crate::pace::{Control, Lateness, PaceDriver, PaceOptions, Rate};
+use crate::progress::Silent;
+use crate::recording::{Manifest, RecordingError, RecordingOptions, RecordingWriter};
+use crate::sink::{
+    DEFAULT_LIVE_BUFFER, LiveNatsSink, NatsStats, NatsStop, NullSink, Sink, SinkError,
+};
+
+/// A live session, apart from the front.
+pub struct Ingest {
+    /// Session id, in logs and health answers.
+    pub session: String,
+    /// Who runs it, for example `live`; in health answers.
+    pub verb: &'static str,
+    /// What to subscribe, and how patiently.
+    pub live: LiveOptions,
+    /// How ticks become messages.
+    pub publisher: PublisherOptions,
+    /// The server to publish to and to answer health requests on.
+    pub nats: Option<IngestNats>,
+    /// More sinks. These may make the session wait.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// Where to record.
+    pub record: Option<RecordTo>,
+    /// How often to log the counts; zero for never.
+    pub progress_every: Duration,
+}
+
+/// How to publish to a server.
+#[derive(Debug, Clone)]
+pub struct IngestNats {
+    /// Where it is and how to log in.
+    pub options: NatsOptions,
+    /// Messages that may wait for it.
+    pub buffer: u64,
+    /// How long it may take to confirm the last ones.
+    pub drain: Duration,
+}
+
+impl IngestNats {
+    /// The default bounds.
+    #[must_use]
+    pub const fn new(options: NatsOptions) -> Self {
+        Self {
+            options,
+            buffer: DEFAULT_LIVE_BUFFER,
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Where a session is recorded.
+#[derive(Debug, Clone)]
+pub struct RecordTo {
+    /// Folder of the recording.
+    pub folder: PathBuf,
+    /// What it is.
+    pub options: RecordingOptions,
+}
+
+/// A live session could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IngestError {
+    /// No server.
+    #[error(transparent)]
+    Nats(#[from] NatsError),
+    /// The recording could not be begun.
+    #[error(transparent)]
+    Record(#[from] RecordingError),
+    /// The system gave no thread.
+    #[error("starting a thread of the live session")]
+    Thread(#[source] std::io::Error),
+}
+
+/// What a live session came to.
+#[derive(Debug)]
+pub struct IngestSummary {
+    /// Session id.
+    pub session: String,
+    /// Counts of every instrument.
+    pub ledger: Ledger,
+    /// Ticks in the recording.
+    pub recorded: u64,
+    /// BLAKE3 of the payload stream, hex.
+    pub digest: String,
+    /// From the callback to the hand-over to the sinks; `None` without a tick.
+    pub delay: Option<Lateness>,
+    /// From start to end, ns.
+    pub elapsed_ns: i64,
+    /// How the session with the front went.
+    pub live: LiveReport,
+    /// The finished recording.
+    pub manifest: Option<Manifest>,
+    /// What ended it before its time, or spoilt its end; the rest is valid all the same.
+    pub error: Option<PlayError>,
+}
+
+/// Counts that other threads read while the session runs.
+#[derive(Debug, Clone)]
+pub struct SharedStats {
+    /// Of the publisher.
+    pub publisher: Arc<PublisherStats>,
+    /// Of the session with the front.
+    pub live: Arc<LiveStats>,
+    /// Of the server.
+    pub nats: Option<Arc<NatsStats>>,
+    /// Whether ticks are recorded.
+    pub is_recording: bool,
+}
+
+impl SharedStats {
+    fn received(&self) -> u64 {
+        self.publisher.received.load(Ordering::Relaxed)
+    }
+
+    /// The publisher settles its own count with the next message, which may be an hour away.
+    fn published(&self) -> u64 {
+        match &self.nats {
+            Some(nats) => nats.confirmed(),
+            None => self.publisher.published.load(Ordering::Relaxed),
+        }
+    }
+
+    fn failed(&self) -> u64 {
+        match &self.nats {
+            Some(nats) => nats.untaken(),
+            None => self.publisher.failed.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Every tick is recorded before it is published.
+    fn recorded(&self) -> u64 {
+        if self.is_recording {
+            self.received()
+        } else {
+            0
+        }
+    }
+
+    fn log(&self) {
+        tracing::info!(
+            event = "publish_progress",
+            published = self.published(),
+            failed = self.failed(),
+            received = self.received(),
+            recorded = self.recorded(),
+            dropped = self.live.dropped(),
+            state = self.live.state().as_str(),
+            queued = self.live.queued(),
+            queue_high_water = self.live.queue_high_water()
+        );
+    }
+
+    fn health(&self, session: &str, verb: &str) -> serde_json::Value {
+        serde_json::json!({
+            "session": session,
+            "verb": verb,
+            "state": self.live.state().as_str(),
+            "received": self.received(),
+            "published": self.published(),
+            "failed": self.failed(),
+            "recorded": self.recorded(),
+            "dropped": self.live.dropped(),
+            "queued": self.live.queued(),
+            "attempts": self.live.attempts(),
+            "logins": self.live.logins(),
+            "disconnects": self.live.disconnects(),
+        })
+    }
+}
+
+/// Runs a live session until `stop_asked` says so, its time is up, or it cannot go on.
+///
+/// # Errors
+/// When it cannot be started. Whatever happens later is in the summary.
+pub fn ingest(
+    connector: Box<dyn Connector>,
+    setup: Ingest,
+    clock: Arc<dyn Clock>,
+    stop_asked: StopAsked,
+) -> Result<IngestSummary, IngestError> {
+    let started = clock.now();
+    tracing::info!(
+        event = "live_ingest_start",
+        session = setup.session,
+        verb = setup.verb,
+        instruments = setup.live.instruments.len(),
+        recording = setup.record.is_some(),
+        publishing = setup.nats.is_some()
+    );
+    let (sinks, nats_stats, nats_stop) = open_sinks(setup.sinks, setup.nats.as_ref())?;
+    let mut recorder = setup
+        .record
+        .map(|to| RecordingWriter::create(&to.folder, to.options))
+        .transpose()?;
+    let publisher = Publisher::new(setup.publisher, sinks);
+    // Before the session begins: everything that needs the server at the start has it then.
+    let shared = Arc::new(OnceLock::new());
+    let health = start_health(setup.nats.as_ref(), &setup.session, setup.verb, &shared)?;
+    let (source, handle) = live::start(connector, setup.live, Arc::clone(&clock), stop_asked)
+        .map_err(IngestError::Thread)?;
+    let stats = SharedStats {
+        publisher: publisher.stats(),
+        live: handle.stats(),
+        nats: nats_stats,
+        is_recording: recorder.is_some(),
+    };
+    // Nobody else sets it.
+    let _ = shared.set(stats.clone());
+    let mut delay = DelayMeter::new(Arc::clone(&clock));
+    let run = Run {
+        source,
+        handle,
+        publisher,
+        recorder: recorder.as_mut(),
+        delay: &mut delay,
+    };
+    let ran = run.play(&clock, &stats, setup.progress_every);
+    let (recorded, manifest, record_error) = seal(recorder, ran.live.dropped);
+    let drain = setup.nats.map_or(Duration::ZERO, |nats| nats.drain);
+    let (ledger, digest, sink_error) = finish(ran.publisher, ran.error.is_none(), nats_stop, drain);
+    if let Some(health) = health {
+        health.stop();
+    }
+    let error = ran
+        .error
+        .or(record_error.map(PlayError::from))
+        .or(sink_error.map(PlayError::from));
+    let summary = IngestSummary {
+        session: setup.session,
+        recorded,
+        digest,
+        delay: delay.summary(),
+        elapsed_ns: clock.now().since(started),
+        live: ran.live,
+        manifest,
+        error,
+        ledger,
+    };
+    log_shutdown(&summary);
+    Ok(summary)
+}
+
+fn log_shutdown(summary: &IngestSummary) {
+    let total = summary.ledger.total();
+    let delay = summary.delay.unwrap_or_default();
+    tracing::info!(
+        event = "live_ingest_shutdown",
+        published = total.published,
+        failed = total.failed,
+        recorded = summary.recorded,
+        digest = summary.digest,
+        received = total.received,
+        rejected = total.rejected.values().sum::<u64>(),
+        filtered = total.filtered,
+        dropped = summary.live.dropped,
+        queue_high_water = summary.live.queue_high_water,
+        callback_to_publish_p50_ns = delay.p50_ns,
+        callback_to_publish_p99_ns = delay.p99_ns,
+        callback_to_publish_max_ns = delay.max_ns,
+        session = summary.session
+    );
+}
+
+type OpenSinks = (Vec<Box<dyn Sink>>, Option<Arc<NatsStats>>, Option<NatsStop>);
+
+fn open_sinks(
+    mut sinks: Vec<Box<dyn Sink>>,
+    nats: Option<&IngestNats>,
+) -> Result<OpenSinks, IngestError> {
+    let Some(nats) = nats else {
+        if sinks.is_empty() {
+            sinks.push(Box::new(NullSink::new()));
+        }
+        return Ok((sinks, None, None));
+    };
+    let sink = LiveNatsSink::connect(&nats.options, nats.buffer)?;
+    let (stats, stop) = (sink.stats(), sink.stop_handle());
+    sinks.push(Box::new(sink));
+    Ok((sinks, Some(stats), Some(stop)))
+}
+
+fn start_health(
+    nats: Option<&IngestNats>,
+    session: &str,
+    verb: &'static str,
+    shared: &Arc<OnceLock<SharedStats>>,
+) -> Result<Option<HealthResponder>, IngestError> {
+    let Some(nats) = nats else {
+        return Ok(None);
+    };
+    let (shared, session) = (Arc::clone(shared), session.to_owned());
+    let snapshot = Box::new(move || match shared.get() {
+        Some(stats) => stats.health(&session, verb),
+        None => serde_json::json!({ "session": session, "verb": verb, "state": "starting" }),
+    });
+    let responder = HealthResponder::start(&nats.options, &HealthOptions::default(), snapshot)?;
+    Ok(Some(responder))
+}
+
+/// Everything that runs together.
+struct Run<'a> {
+    source: LiveSource,
+    handle: LiveHandle,
+    publisher: Publisher,
+    recorder: Option<&'a mut RecordingWriter>,
+    delay: &'a mut DelayMeter,
+}
+
+/// What is left when the source has ended.
+struct Ran {
+    publisher: Publisher,
+    live: LiveReport,
+    error: Option<PlayError>,
+}
+
+impl Run<'_> {
+    fn play(
+        mut self,
+        clock: &Arc<dyn Clock>,
+        stats: &SharedStats,
+        progress_every: Duration,
+    ) -> Ran {
+        // The user's wish ends the source, and the rest follows when the queue is empty: nothing
+        // that was accepted is lost. So the player has wishes of its own, which nobody utters.
+        let control = Arc::new(Control::new());
+        let pace = PaceOptions {
+            rate: Rate::Max,
+            ..PaceOptions::default()
+        };
+        let mut pacer = PaceDriver::new(pace, Arc::clone(clock), Arc::clone(&control));
+        let mut player = Player {
+            options: PlayOptions::default(),
+            pacer: &mut pacer,
+            control: &control,
+            publisher: &mut self.publisher,
+            recorder: self.recorder,
+            clock_ticks: None,
+            progress: &mut Silent,
+            delay: Some(self.delay),
+            ticks: 0,
+            events: 0,
+        };
+        let source = Box::new(self.source);
+        let (done, is_done) = bounded::<()>(0);
+        let played = std::thread::scope(|scope| {
+            if !progress_every.is_zero() {
+                scope.spawn(logging(move || report(stats, progress_every, &is_done)));
+            }
+            let played = player.play(source);
+            drop(done);
+            played
+        });
+        // However it ended, the source is gone now, and with it the reason to stay connected.
+        Ran {
+            live: self.handle.join(),
+            publisher: self.publisher,
+            error: played.err(),
+        }
+    }
+}
+
+/// Logs the counts now and then, until the other end of `is_done` is dropped.
+fn report(stats: &SharedStats, every: Duration, is_done: &Receiver<()>) {
+    while is_done.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+        stats.log();
+    }
+}
+
+/// What a thread runs, logging where the caller logs.
+fn logging(body: impl FnOnce()) -> impl FnOnce() {
+    let dispatch = tracing::dispatcher::get_default(tracing::Dispatch::clone);
+    move || tracing::dispatcher::with_default(&dispatch, body)
+}
+
+/// Seals the recording: it has the priority over everything that is still to be published.
+fn seal(
+    recorder: Option<RecordingWriter>,
+    dropped: u64,
+) -> (u64, Option<Manifest>, Option<RecordingError>) {
+    let Some(mut recorder) = recorder else {
+        return (0, None, None);
+    };
+    if dropped > 0 {
+        recorder.count_dropped("overflow", dropped);
+    }
+    let recorded = recorder.ticks();
+    match recorder.finish() {
+        Ok(manifest) => (recorded, Some(manifest), None),
+        Err(error) => (recorded, None, Some(error)),
+    }
+}
+
+/// Waits for the sinks, for the server at most `drain`.
+fn finish(
+    publisher: Publisher,
+    complete: bool,
+    stop: Option<NatsStop>,
+    drain: Duration,
+) -> (Ledger, String, Option<SinkError>) {
+    let Some(stop) = stop else {
+        return publisher.finish(complete);
+    };
+    let (done, is_done) = bounded::<()>(0);
+    std::thread::scope(|scope| {
+        scope.spawn(logging(move || {
+            if is_done.recv_timeout(drain) == Err(RecvTimeoutError::Timeout) {
+                tracing::warn!(
+                    event = "drain_timeout",
+                    waited_s = drain.as_secs(),
+                    "the server is away; what it has not confirmed counts as failed"
+                );
+                stop.stop();
+            }
+        }));
+        let finished = publisher.finish(complete);
+        drop(done);
+        finished
+    })
+}

@@ -1,0 +1,401 @@
+//! Fronts that refuse, go away, come back and drown us; servers that are away; libraries that hang.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tickdeck::event::{Event, EventKind, SessionEvent};
+use tickdeck::live::{Backoff, LiveEnd, RequestError};
+use tickdeck::pipeline::Ingest;
+use tickdeck::sink::{MessageBatch, Sink, SinkCounts, SinkError};
+
+use super::{market, publishing, recorded, run, setup};
+use crate::support::fake_front::{Asked, FakeFront, Stop, push};
+use crate::support::log::captured;
+use crate::support::nats_server::NatsServer;
+use crate::support::proxy::Proxy;
+use crate::support::recordings::{Folder, events, info, replay_digest};
+
+const MS: i64 = 1_000_000;
+
+/// The same, with patience for a test.
+fn hasty(mut setup: Ingest) -> Ingest {
+    let supervisor = &mut setup.live.supervisor;
+    supervisor.backoff = Backoff {
+        first_ns: 10 * MS,
+        cap_ns: 40 * MS,
+        seed: 7,
+    };
+    supervisor.connect_timeout_ns = 100 * MS;
+    supervisor.login_timeout_ns = 100 * MS;
+    supervisor.reconnect_grace_ns = 100 * MS;
+    supervisor.batch_interval_ns = MS;
+    setup
+}
+
+#[test]
+fn a_login_that_is_refused_for_good_ends_the_session_with_its_meaning() {
+    let ticks = market();
+    let front = FakeFront::new(|_, asked, inlet| {
+        match asked {
+            Asked::Open => inlet.front_connected(),
+            Asked::Login => inlet.login_failed(3, "CTP:不合法的登录"),
+            _ => {}
+        }
+        Ok(())
+    });
+    let (ended, log) = captured(|| run(front, setup(&ticks), &Stop::default()));
+    let LiveEnd::GaveUp { reason } = ended.live.end else {
+        panic!("{:?}", ended.live)
+    };
+    assert!(
+        reason.contains("不合法的登录") && reason.contains("not valid"),
+        "{reason}"
+    );
+    assert_eq!(ended.live.attempts, 1, "trying again may lock the account");
+    assert!(log.contains("ctp_login_failed"), "{log}");
+}
+
+#[test]
+fn a_front_that_is_not_ready_is_tried_again_with_a_new_session_each_time() {
+    let folder = Folder::new();
+    let recording = folder.join("rec");
+    let ticks = market();
+    let stop = Stop::default();
+    let stopping = stop.clone();
+    let front = FakeFront::new(move |attempt, asked, inlet| {
+        match (attempt, asked) {
+            // Never answers, then does not log in, then is not ready.
+            (1, _) => {}
+            (_, Asked::Open) => inlet.front_connected(),
+            (2, Asked::Login) => {}
+            (3, Asked::Login) => inlet.login_failed(7, "CTP:还没有初始化"),
+            (_, Asked::Login) => inlet.login_ok(""),
+            (_, Asked::Subscribe(_)) => {
+                push(inlet, &market());
+                stopping.stop();
+            }
+            _ => {}
+        }
+        Ok(())
+    });
+    let setup = hasty(recorded(&ticks, &recording));
+    let (ended, log) = captured(|| run(front, setup, &stop));
+    let failed: Vec<(u32, &str, &str)> = ended
+        .live
+        .failed
+        .iter()
+        .map(|f| (f.attempt, f.session.as_str(), f.reason.as_str()))
+        .collect();
+    assert_eq!(
+        failed,
+        [
+            (1, "test-a1", "connect_timeout"),
+            (2, "test-a2", "login_timeout"),
+            (3, "test-a3", "login_failed: 7 NOT_INITED"),
+        ]
+    );
+    for report in &ended.live.failed {
+        assert!(report.next_backoff_s <= 0.04, "{report:?}");
+    }
+    for word in [
+        "ctp_retry",
+        "attempt=1",
+        "reason=\"connect_timeout\"",
+        "next_backoff=",
+    ] {
+        assert!(log.contains(word), "{word} is not in {log}");
+    }
+    assert_eq!(ended.digest, replay_digest(&recording));
+}
+
+#[test]
+fn after_a_loss_everything_is_subscribed_again_and_the_gap_is_in_the_recording() {
+    let folder = Folder::new();
+    let recording = folder.join("rec");
+    let ticks = market();
+    let stop = Stop::default();
+    let stopping = stop.clone();
+    let mut round = 0;
+    let front = FakeFront::ready(move |_, inlet| {
+        push(inlet, &market());
+        round += 1;
+        if round == 1 {
+            inlet.front_disconnected(0x2001);
+            inlet.front_connected();
+        } else {
+            stopping.stop();
+        }
+    });
+    let ended = run(front, hasty(recorded(&ticks, &recording)), &stop);
+    assert_eq!((ended.live.logins, ended.live.attempts), (2, 1));
+    let events = events(&recording);
+    let kinds: Vec<&str> = events.iter().map(Event::kind_name).collect();
+    let lost = kinds
+        .iter()
+        .position(|kind| *kind == "front_disconnected")
+        .unwrap();
+    assert_eq!(kinds[lost - 1], "heartbeat_lost");
+    assert_eq!(kinds[lost + 1..lost + 3], ["front_connected", "login_ok"]);
+    let acks = kinds[lost..]
+        .iter()
+        .filter(|kind| **kind == "subscribed")
+        .count();
+    assert_eq!(acks, super::instruments(&ticks).len());
+    assert_eq!(ended.recorded, 2 * ticks.len() as u64);
+    assert_eq!(ended.digest, replay_digest(&recording));
+}
+
+#[test]
+fn a_request_that_is_not_taken_is_made_again() {
+    let ticks = market();
+    let stop = Stop::default();
+    let stopping = stop.clone();
+    let mut refused = 0;
+    let front = FakeFront::new(move |_, asked, inlet| {
+        match asked {
+            Asked::Open => inlet.front_connected(),
+            Asked::Login => inlet.login_ok(""),
+            Asked::Subscribe(_) if refused == 0 => {
+                refused += 1;
+                return Err(RequestError::TooManyPerSecond);
+            }
+            Asked::Subscribe(_) => {
+                push(inlet, &market());
+                stopping.stop();
+            }
+            Asked::Close => {}
+        }
+        Ok(())
+    });
+    let ended = run(front, setup(&ticks), &stop);
+    assert_eq!(ended.ledger.total().received, ticks.len() as u64);
+}
+
+/// A sink that takes nothing until it is let go.
+struct Gate(mpsc::Receiver<()>, u64);
+
+impl Sink for Gate {
+    fn name(&self) -> String {
+        "gate".into()
+    }
+    fn publish(&mut self, messages: &MessageBatch) -> Result<(), SinkError> {
+        // The other end is dropped once the flood is over.
+        let _ = self.0.recv();
+        self.1 += messages.len() as u64;
+        Ok(())
+    }
+    fn flush(&mut self) -> Result<SinkCounts, SinkError> {
+        Ok(self.counts())
+    }
+    fn counts(&self) -> SinkCounts {
+        SinkCounts {
+            confirmed: self.1,
+            failed: 0,
+        }
+    }
+    fn finish(self: Box<Self>) -> Result<SinkCounts, SinkError> {
+        Ok(self.counts())
+    }
+}
+
+#[test]
+fn what_the_queue_cannot_take_is_counted_and_stands_in_the_recording() {
+    let folder = Folder::new();
+    let recording = folder.join("rec");
+    let ticks = market();
+    let stop = Stop::default();
+    let stopping = stop.clone();
+    let (open, gate) = mpsc::channel();
+    let mut open = Some(open);
+    const ROUNDS: usize = 60;
+    let front = FakeFront::ready(move |_, inlet| {
+        for _ in 0..ROUNDS {
+            push(inlet, &market());
+        }
+        drop(open.take());
+        stopping.stop();
+    });
+    let mut setup = recorded(&ticks, &recording);
+    setup.live.queue_slots = 1_024;
+    setup.sinks = vec![Box::new(Gate(gate, 0))];
+    let ended = run(front, setup, &stop);
+    let sent = (ROUNDS * ticks.len()) as u64;
+    assert!(ended.live.dropped > 0);
+    assert_eq!(ended.ledger.total().received + ended.live.dropped, sent);
+    let rows: u64 = events(&recording)
+        .iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::Session(SessionEvent::Overflow { dropped }) => Some(*dropped),
+            _ => None,
+        })
+        .sum();
+    assert_eq!(rows, ended.live.dropped);
+    let ledger = ended.manifest.unwrap().ledger;
+    assert_eq!(ledger.dropped["overflow"], ended.live.dropped);
+    assert_eq!(ledger.received, sent);
+    assert_eq!(ended.digest, replay_digest(&recording));
+}
+
+#[test]
+fn a_server_that_goes_away_costs_what_does_not_fit_the_buffer_and_nothing_of_the_recording() {
+    let Some(server) = NatsServer::start("a server that goes away") else {
+        return;
+    };
+    let proxy = Proxy::to(server.port());
+    let folder = Folder::new();
+    let recording = folder.join("rec");
+    let ticks = market();
+    let stop = Stop::default();
+    let (stopping, mut proxy) = (stop.clone(), Some(proxy));
+    let mut setup = recorded(&ticks, &recording);
+    let mut options = server.options();
+    options.servers = proxy.as_ref().unwrap().url().parse().unwrap();
+    setup.nats = publishing(options).map(|nats| tickdeck::pipeline::IngestNats {
+        buffer: 100,
+        drain: Duration::from_millis(300),
+        ..nats
+    });
+    let front = FakeFront::ready(move |_, inlet| {
+        drop(proxy.take());
+        push(inlet, &market());
+        stopping.stop();
+    });
+    let (ended, log) = captured(|| run(front, setup, &stop));
+    let total = ended.ledger.total();
+    let count = ticks.len() as u64;
+    assert_eq!(
+        (total.received, total.published + total.failed),
+        (count, count)
+    );
+    assert!(total.failed >= count - 100, "{total:?}");
+    assert!(total.adds_up());
+    assert!(
+        log.contains("nats_buffer_full") && log.contains("drain_timeout"),
+        "{log}"
+    );
+    assert!(ended.error.is_none(), "{:?}", ended.error);
+    assert_eq!(ended.recorded, count);
+    assert_eq!(
+        ended.digest,
+        replay_digest(&recording),
+        "failed sends do not change it"
+    );
+}
+
+/// Takes all but the last message of each hand-over, and never waits.
+#[derive(Default)]
+struct Picky {
+    taken: u64,
+    lost: u64,
+    untaken: usize,
+}
+
+impl Sink for Picky {
+    fn name(&self) -> String {
+        "picky".into()
+    }
+    fn publish(&mut self, messages: &MessageBatch) -> Result<(), SinkError> {
+        self.untaken = 1;
+        self.lost += 1;
+        self.taken += messages.len() as u64 - 1;
+        Ok(())
+    }
+    fn flush(&mut self) -> Result<SinkCounts, SinkError> {
+        Ok(self.counts())
+    }
+    fn counts(&self) -> SinkCounts {
+        SinkCounts {
+            confirmed: self.taken,
+            failed: self.lost,
+        }
+    }
+    fn untaken(&self) -> usize {
+        self.untaken
+    }
+    fn settled(&self) -> u64 {
+        self.taken + self.lost
+    }
+    fn finish(self: Box<Self>) -> Result<SinkCounts, SinkError> {
+        Ok(self.counts())
+    }
+}
+
+#[test]
+fn what_a_sink_does_not_take_is_failed_for_the_instrument_it_was_of() {
+    let ticks = market();
+    let last = ticks.last().unwrap().instrument_id;
+    let stop = Stop::default();
+    let stopping = stop.clone();
+    let front = FakeFront::ready(move |_, inlet| {
+        push(inlet, &market());
+        stopping.stop();
+    });
+    let mut setup = setup(&ticks);
+    setup.sinks = vec![Box::new(Picky::default())];
+    let ended = run(front, setup, &stop);
+    let total = ended.ledger.total();
+    assert!(total.failed > 0 && total.adds_up(), "{total:?}");
+    let by_instrument = ended.ledger.by_instrument();
+    assert!(
+        by_instrument
+            .values()
+            .all(tickdeck::pipeline::InstrumentLedger::adds_up)
+    );
+    assert!(
+        by_instrument[&last].failed > 0,
+        "the last one was not taken"
+    );
+}
+
+#[test]
+fn a_session_that_cannot_be_closed_is_abandoned_aloud() {
+    let ticks = market();
+    let stop = Stop::default();
+    let stopping = stop.clone();
+    let front = FakeFront::new(move |_, asked, inlet| match asked {
+        Asked::Open => {
+            inlet.front_connected();
+            Ok(())
+        }
+        Asked::Login => {
+            stopping.stop();
+            Ok(())
+        }
+        Asked::Subscribe(_) => Ok(()),
+        Asked::Close => Err(RequestError::Other(0)),
+    });
+    let (ended, log) = captured(|| run(front, setup(&ticks), &stop));
+    assert_eq!(ended.live.abandoned, 1);
+    assert!(log.contains("ctp_session_abandoned"), "{log}");
+}
+
+#[test]
+fn a_recording_that_is_there_is_not_touched_and_nothing_is_begun() {
+    let folder = Folder::new();
+    let recording = folder.join("rec");
+    std::fs::create_dir(&recording).unwrap();
+    std::fs::write(recording.join("mine"), "x").unwrap();
+    let ticks = market();
+    let refused = tickdeck::pipeline::ingest(
+        FakeFront::new(|_, _, _| panic!("nothing is opened")),
+        recorded(&ticks, &recording),
+        std::sync::Arc::new(tickdeck::clock::SystemClock::new()),
+        Stop::default().asked(),
+    );
+    assert!(refused.unwrap_err().to_string().contains("rec"));
+    assert_eq!(crate::support::recordings::names(&recording), ["mine"]);
+}
+
+#[test]
+fn an_empty_session_is_a_recording_too() {
+    let folder = Folder::new();
+    let recording = folder.join("rec");
+    let ticks = market();
+    let stop = Stop::default();
+    let stopping = stop.clone();
+    let front = FakeFront::ready(move |_, _| stopping.stop());
+    let ended = run(front, recorded(&ticks, &recording), &stop);
+    assert_eq!((ended.recorded, ended.delay), (0, None));
+    assert_eq!(info(&recording)["ticks"], 0);
+    assert_eq!(ended.digest, replay_digest(&recording));
+}

@@ -1,0 +1,104 @@
+//! The live session: composition, recording, failure, the verbs, secrets.
+
+mod failures;
+mod ingest;
+mod library;
+mod secrets;
+mod smoke;
+mod verbs;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tickdeck::calendar::TradingCalendar;
+use tickdeck::clock::SystemClock;
+use tickdeck::contract::ContractTable;
+use tickdeck::encode::{PayloadKind, PayloadSource};
+use tickdeck::event::{InstrumentId, RawTick};
+use tickdeck::live::{Connector, LiveOptions, SupervisorOptions};
+use tickdeck::nats::NatsOptions;
+use tickdeck::normalize::Flags;
+use tickdeck::pipeline::{
+    Ingest, IngestNats, IngestSummary, PublisherOptions, RecordTo, ingest as run_ingest,
+};
+use tickdeck::recording::{RecordingOptions, Rolling, SourceInfo};
+
+use crate::support::fake_front::Stop;
+use crate::support::recordings::{events, quick};
+
+/// The ticks of the quick recording, in order.
+pub(crate) fn market() -> Vec<RawTick> {
+    events(&quick())
+        .iter()
+        .filter_map(|event| event.as_tick().copied())
+        .collect()
+}
+
+/// The instruments of some ticks, by id.
+pub(crate) fn instruments(ticks: &[RawTick]) -> Vec<InstrumentId> {
+    let ids: BTreeSet<InstrumentId> = ticks.iter().map(|tick| tick.instrument_id).collect();
+    ids.into_iter().collect()
+}
+
+/// A session that publishes nowhere and records nowhere.
+pub(crate) fn setup(ticks: &[RawTick]) -> Ingest {
+    Ingest {
+        session: "test".into(),
+        verb: "live",
+        live: LiveOptions {
+            instruments: instruments(ticks),
+            supervisor: SupervisorOptions {
+                session: "test".into(),
+                ..SupervisorOptions::default()
+            },
+            ..LiveOptions::default()
+        },
+        publisher: PublisherOptions {
+            payload: PayloadKind::Vnpy,
+            source: PayloadSource::Ctp,
+            subject_prefix: "market.tick".into(),
+            drop: Flags::default(),
+            contracts: Arc::new(ContractTable::builtin()),
+            calendar: Arc::new(TradingCalendar::builtin()),
+        },
+        nats: None,
+        sinks: Vec::new(),
+        record: None,
+        progress_every: Duration::ZERO,
+    }
+}
+
+/// The same, recorded in `folder`.
+pub(crate) fn recorded(ticks: &[RawTick], folder: &Path) -> Ingest {
+    let mut setup = setup(ticks);
+    setup.record = Some(RecordTo {
+        folder: folder.to_owned(),
+        options: RecordingOptions {
+            session: "test".into(),
+            source: SourceInfo {
+                kind: "ctp".into(),
+                payload_source: "ctp".into(),
+                recv_ts: "clock".into(),
+                ..SourceInfo::default()
+            },
+            contracts: Arc::clone(&setup.publisher.contracts),
+            calendar: Arc::clone(&setup.publisher.calendar),
+            rolling: Rolling::default(),
+            overwrite: false,
+            keep_partial: true,
+        },
+    });
+    setup
+}
+
+/// A server to publish to.
+pub(crate) fn publishing(options: NatsOptions) -> Option<IngestNats> {
+    Some(IngestNats::new(options))
+}
+
+/// Runs a session on the machine's clock until `stop`.
+pub(crate) fn run(connector: Box<dyn Connector>, setup: Ingest, stop: &Stop) -> IngestSummary {
+    run_ingest(connector, setup, Arc::new(SystemClock::new()), stop.asked()).unwrap()
+}

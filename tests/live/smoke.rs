@@ -1,0 +1,94 @@
+//! `smoke`: the verdict and its gate file, and that it never takes longer than it may.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use crate::support::cli::{Ended, finish};
+use crate::support::ctp::{simulated_library, vendor_library, with_front};
+use crate::support::recordings::Folder;
+
+const GATE: &str = "gates/2.1a.yml";
+
+/// Runs `smoke` and gives what it wrote.
+fn smoke(folder: &Folder, library: &Path, address: &str, duration: &str) -> (Ended, String) {
+    let words = format!("smoke --duration {duration} --gate {GATE} --backoff 200ms");
+    let ended = finish(with_front(&words, folder.path(), library, address));
+    let gate = std::fs::read_to_string(folder.join(GATE)).unwrap_or_default();
+    (ended, gate)
+}
+
+#[test]
+fn a_library_that_cannot_be_used_is_a_fail() {
+    let folder = Folder::new();
+    let missing = Path::new("/nonexistent/x.so");
+    let (ended, gate) = smoke(&folder, missing, "tcp://127.0.0.1:1", "5s");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(gate.contains("gate: FAIL"), "{gate}");
+    assert!(gate.contains("the CTP library cannot be used"), "{gate}");
+}
+
+#[test]
+fn a_test_that_could_not_begin_replaces_an_earlier_verdict() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(folder.join("gates")).unwrap();
+    std::fs::write(folder.join(GATE), "gate: PASS\n").unwrap();
+    let words = format!("smoke --duration 5s --gate {GATE}");
+    let library = Path::new("/nonexistent/x.so");
+    let mut command = with_front(&words, folder.path(), library, "tcp://127.0.0.1:1");
+    command.env_remove("CTP_PASSWORD");
+    let ended = finish(command);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    let gate = std::fs::read_to_string(folder.join(GATE)).unwrap();
+    assert!(gate.contains("gate: FAIL"), "{gate}");
+    assert!(gate.contains("the test could not begin"), "{gate}");
+    assert!(gate.contains("CTP_PASSWORD"), "{gate}");
+}
+
+#[test]
+fn a_front_that_is_away_is_a_matter_of_concern_with_its_attempts() {
+    let Some(library) = vendor_library("smoke against a front that is away") else {
+        return;
+    };
+    // A port that was free a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let address = format!("tcp://127.0.0.1:{port}");
+    let folder = Folder::new();
+    let (ended, gate) = smoke(&folder, &library, &address, "12s");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(gate.contains("gate: CONCERNS"), "{gate}");
+    assert!(gate.contains("attempt: 1, "), "{gate}");
+    assert!(gate.contains("attempt: 2, "), "{gate}");
+    assert!(gate.contains("connect_timeout"), "{gate}");
+    assert!(gate.contains("clean_shutdown: true"), "{gate}");
+    assert!(
+        ended
+            .stderr
+            .contains("ctp_retry attempt=1 reason=connect_timeout"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_login_is_a_pass() {
+    let Some(library) = simulated_library("smoke against the simulated front") else {
+        return;
+    };
+    let folder = Folder::new();
+    let (ended, gate) = smoke(&folder, &library, "tcp://127.0.0.1:1", "30s");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(gate.contains("gate: PASS"), "{gate}");
+    assert!(gate.contains("login_seen: true"), "{gate}");
+    assert!(ended.stderr.contains("ctp_login_ok"), "{ended:?}");
+}
+
+#[test]
+fn a_smoke_test_takes_at_most_two_minutes() {
+    let folder = Folder::new();
+    let (ended, _) = smoke(&folder, Path::new("x"), "tcp://127.0.0.1:1", "121s");
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("at most 120s"), "{ended:?}");
+}
