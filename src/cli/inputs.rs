@@ -146,13 +146,9 @@ impl Inputs {
     /// One source over all of them. One recording keeps its `seq`; several are merged and
     /// renumbered.
     pub(super) fn source(&self, filter: &EventFilter) -> Box<dyn Source> {
-        let mut readers = self.readers(filter, None);
-        match readers.pop() {
-            Some(reader) if readers.is_empty() => Box::new(reader),
-            last => {
-                readers.extend(last);
-                merged(readers)
-            }
+        match <[InputReader; 1]>::try_from(self.readers(filter, None)) {
+            Ok([alone]) => Box::new(alone),
+            Err(several) => merged(several),
         }
     }
 
@@ -162,17 +158,13 @@ impl Inputs {
         filter: &EventFilter,
         salvage: Option<&Salvaged>,
     ) -> anyhow::Result<Box<dyn Source>> {
-        let mut readers = self.readers(filter, salvage);
-        match readers.pop() {
-            Some(reader) if readers.is_empty() => Ok(Box::new(InputReader {
-                reader: reader.reader.read_ahead(),
-                ..reader
+        match <[InputReader; 1]>::try_from(self.readers(filter, salvage)) {
+            Ok([alone]) => Ok(Box::new(InputReader {
+                reader: alone.reader.read_ahead(),
+                ..alone
             })),
-            last => {
-                readers.extend(last);
-                // One row group of each in memory, not two.
-                on_a_thread(merged(readers))
-            }
+            // One row group of each in memory, not two.
+            Err(several) => on_a_thread(merged(several)),
         }
     }
 

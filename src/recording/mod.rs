@@ -15,6 +15,7 @@ mod columns;
 mod contracts_file;
 mod digest;
 mod error;
+mod group_bytes;
 mod group_stream;
 mod manifest;
 mod reader;

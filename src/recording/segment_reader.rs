@@ -15,18 +15,16 @@ use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{
     ArrowNativeType, ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampNanosecondType,
 };
-use bytes::{Buf as _, Bytes};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
 };
-use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::statistics::Statistics;
 use tickdeck_ffi::for_each_tick_field;
 
 use super::error::RecordingError;
+use super::group_bytes::GroupBytes;
 use super::manifest::{FormatVersion, check_version};
 use super::reader::EventFilter;
 use super::schema::{
@@ -36,7 +34,6 @@ use crate::event::{Event, EventKind, RawTick, Seq, SessionEvent, TICK_KIND, Text
 use crate::time::UnixNanos;
 
 type Result<T> = std::result::Result<T, RecordingError>;
-type ParquetResult<T> = parquet::errors::Result<T>;
 
 /// A row group of a foreign writer may not be larger than this.
 const MAX_ROW_GROUP_ROWS: usize = 8 * ROW_GROUP_ROWS;
@@ -49,53 +46,6 @@ pub(super) struct SegmentReader {
     metadata: ArrowReaderMetadata,
     /// BLAKE3 of each row group, hex; none in a file of another writer.
     group_hashes: Vec<String>,
-}
-
-/// The bytes of one row group, at their place in the file.
-#[derive(Debug, Clone)]
-struct GroupBytes {
-    start: u64,
-    bytes: Bytes,
-    file_bytes: u64,
-}
-
-impl Length for GroupBytes {
-    fn len(&self) -> u64 {
-        self.file_bytes
-    }
-}
-
-impl GroupBytes {
-    /// From `start` of the file on; what lies outside the row group is an error.
-    fn from(&self, start: u64) -> ParquetResult<Bytes> {
-        let offset = start.checked_sub(self.start);
-        offset
-            .and_then(|offset| usize::try_from(offset).ok())
-            .filter(|offset| *offset <= self.bytes.len())
-            .map(|offset| self.bytes.slice(offset..))
-            .ok_or_else(|| outside(start))
-    }
-}
-
-impl ChunkReader for GroupBytes {
-    type T = bytes::buf::Reader<Bytes>;
-
-    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        Ok(self.from(start)?.reader())
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        let mut bytes = self.from(start)?;
-        if bytes.len() < length {
-            return Err(outside(start));
-        }
-        bytes.truncate(length);
-        Ok(bytes)
-    }
-}
-
-fn outside(start: u64) -> ParquetError {
-    ParquetError::EOF(format!("a page at {start} lies outside its row group"))
 }
 
 impl SegmentReader {

@@ -57,6 +57,9 @@ impl MdSpi for Spi {
         let Some(tick) = tick else { return };
         let start = (tick as *const CThostFtdcDepthMarketDataField).cast::<u8>();
         let size = std::mem::size_of::<CThostFtdcDepthMarketDataField>();
+        // SAFETY: the reference is to one whole struct of that size, alive during this call. Its
+        // padding may be read because the library wrote every byte of it: the simulated front sends
+        // structs whose padding is zero.
         let bytes = unsafe { std::slice::from_raw_parts(start, size) };
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         self.line(format!("tick {hex}"));
