@@ -36,10 +36,22 @@ impl MonoNanos {
         Self(self.0.saturating_add(nanos))
     }
 
+    /// `self` moved by `span`; saturating.
+    #[must_use]
+    pub fn after(self, span: Duration) -> Self {
+        self.plus(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX))
+    }
+
     /// Nanoseconds from `earlier` to `self`, negative when `earlier` is later; saturating.
     #[must_use]
     pub const fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
+    }
+
+    /// The time from `earlier` to `self`; none when `earlier` is later.
+    #[must_use]
+    pub fn duration_since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(u64::try_from(self.since(earlier)).unwrap_or(0))
     }
 }
 
@@ -305,6 +317,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    #[test]
+    fn the_time_between_two_instants_is_never_negative() {
+        let (early, late) = (MonoNanos(3), MonoNanos(8));
+        assert_eq!(late.duration_since(early), Duration::from_nanos(5));
+        assert_eq!(early.duration_since(late), Duration::ZERO);
+    }
 
     #[test]
     fn the_system_clock_never_returns_early_and_goes_forward() {

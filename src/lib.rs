@@ -3,6 +3,9 @@
 #![forbid(unsafe_code)]
 
 pub mod calendar;
+pub mod capture;
+pub mod causes;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod contract;
@@ -19,4 +22,6 @@ pub mod progress;
 pub mod recording;
 pub mod sink;
 pub mod source;
+pub mod testing;
+mod thread;
 pub mod time;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use insta::{allow_duplicates, assert_snapshot};
 
-use crate::support::cli::{Ended, finish, tickdeck};
+use crate::support::cli::{Ended, finish, tickdeck, with_nats};
 use crate::support::nats_server::NatsServer;
 use crate::support::recordings::{Folder, quick, repository};
 
@@ -476,23 +476,18 @@ fn words_that_are_not_known() {
 #[test]
 fn no_nats_server() {
     let folder = folder();
-    // A port that was free a moment ago and belongs to nobody.
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
-    let words = format!(
-        "replay rec --rate max -q --log-level error --connect-timeout 300ms --nats-url nats://127.0.0.1:{port}"
-    );
+    // The first attempt fails at once, so that its reason is known long before the time is up.
+    let words = "replay rec --rate max -q --log-level error --connect-timeout 2s --nats-url nats://127.0.0.1:1";
     assert_snapshot!(
-        refused(&folder, &words).replace(&port.to_string(), "PORT"),
-        @"4: error: nats server nats://127.0.0.1:PORT: not reachable for 0.3 s: Connection refused (os error 111); is nats-server running there, and is the address right?"
+        refused(&folder, words),
+        @"4: error: nats server nats://127.0.0.1:1: not reachable for 2 s: Connection refused (os error 111); is nats-server running there, and is the address right?"
     );
 }
 
 #[test]
 fn a_nats_server_that_refuses_the_login() {
     const PASSWORD: &str = "wr0ng-Horse-Staple";
-    let config = "authorization { user: md, password: \"right\" }";
+    let config = "authorization { user: md, password: \"right\", timeout: 60 }";
     let Some(server) = NatsServer::with_config("nats refuses the login", config) else {
         return;
     };
@@ -504,7 +499,7 @@ fn a_nats_server_that_refuses_the_login() {
         for (url, password) in [(&plain, Some(PASSWORD)), (&with_password, None)] {
             let words = format!("replay rec --rate max -q --log-level {level}");
             let mut command = command(&folder, &words);
-            command.env("NATS_URL", url).env("NATS_USER", "md");
+            with_nats(&mut command, url).env("NATS_USER", "md");
             if let Some(password) = password {
                 command.env("NATS_PASSWORD", password);
             } else {
@@ -524,8 +519,9 @@ fn a_nats_server_that_refuses_the_login() {
         }
     }
     // The plan of a dry run names the server, and not the password either.
-    let words = format!("replay rec --dry-run --nats-url {with_password}");
-    let plan = finish(command(&folder, &words)).done();
+    let mut planning = command(&folder, "replay rec --dry-run");
+    planning.env("NATS_URL", &with_password);
+    let plan = finish(planning).done();
     assert!(
         plan.stdout.contains(&format!("to         nats {plain}")),
         "{plan:?}"

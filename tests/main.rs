@@ -2,11 +2,13 @@
 //!
 //! - `promises`: determinism and the ledger, as `docs/determinism.md` states them.
 //! - `recordings`: the committed recordings, byte for byte, and their goldens.
+//! - `check`: goldens, comparisons and the test API.
 //! - `cli`: verbs, flags, exit codes, streams and signals of the built binary.
 //! - `bad_input`: one clear sentence, the right exit code, nothing half-written.
 //! - `real_data`: every file of the shared folder of real recordings, through the binary.
 //! - `live`: the live session, from a front (in memory, or a loaded library) to a subscriber.
 //! - `nats`: what leaves through a real `nats-server` arrives, whatever happens on the way.
+//! - `story`: everything in one go, from a generated market to the check of a capture.
 //! - `tidy`: module edges, doors to the world, dead links.
 //! - `support`: the only places that start servers and speak to them.
 
@@ -16,11 +18,13 @@
 )]
 
 mod bad_input;
+mod check;
 mod cli;
 mod live;
 mod nats;
 mod promises;
 mod real_data;
 mod recordings;
+mod story;
 mod support;
 mod tidy;

@@ -156,6 +156,13 @@ fn a_shfe_night_is_replayed_on_its_calendar_day() {
     let folder = Folder::new();
     let recording = import(&file, &folder, "rec");
     let summary = replay(&recording, "--sink digest").done().json();
+    // Its golden is of the same stream, and holds.
+    for words in [&["--update"][..], &[]] {
+        let mut command = tickdeck(["check", "--json", "-q"]);
+        command.arg(&recording).args(words);
+        let checked = finish(command).done().json();
+        assert_eq!(checked["checks"][0]["digest"], summary["digest"]);
+    }
     assert_eq!(summary["published"], 38_536);
     assert_eq!(summary["rejected"], json!({}));
     let stream = stream(&recording, "");

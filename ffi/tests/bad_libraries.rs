@@ -46,6 +46,7 @@ fn this_program_itself_is_no_ctp_library() {
         ),
         "{error}"
     );
+    assert!(!error.to_string().ends_with("dlopen failed"), "{error}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tickdeck_ffi::abi::{LoginResponse, RspInfo};
@@ -16,6 +16,9 @@ use crate::support::process::JOB;
 /// Some milliseconds are usual (guide 1.4). This tells a Release that hangs from a machine that
 /// stands still for a while.
 pub(crate) const RELEASE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often [`poll`] looks, 10 ms apart: a minute, for the same reason.
+const LOOKS: u32 = 6000;
 
 #[test]
 fn process_of_the_other_tests() {
@@ -43,17 +46,59 @@ pub(crate) fn text<'a>(job: &'a Value, key: &str) -> &'a str {
         .unwrap_or_else(|| panic!("no {key} in {job}"))
 }
 
+/// Waits until something is so; false if it never was.
+pub(crate) fn poll(mut is_so: impl FnMut() -> bool) -> bool {
+    for _ in 0..LOOKS {
+        if is_so() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    false
+}
+
 /// Counts the callbacks by what they say.
 #[derive(Default)]
-pub(crate) struct Counter(Mutex<BTreeMap<String, usize>>);
+pub(crate) struct Counter {
+    counts: Mutex<BTreeMap<String, usize>>,
+    losses: Mutex<Losses>,
+}
+
+/// The lost connections of a session.
+#[derive(Default)]
+struct Losses {
+    count: u64,
+    last: Option<Instant>,
+    /// From the callback of one to that of the next.
+    shortest_pause: Option<Duration>,
+}
 
 impl Counter {
     fn add(&self, what: String) {
-        *self.0.lock().unwrap().entry(what).or_default() += 1;
+        *self.counts.lock().unwrap().entry(what).or_default() += 1;
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "clock.rs is in the root crate, which depends on this one"
+    )]
+    fn add_loss(&self, reason: i32) {
+        let now = Instant::now();
+        self.add(format!("disconnected {reason:#x}"));
+        let mut losses = self.losses.lock().unwrap();
+        losses.count += 1;
+        let pause = losses.last.replace(now).map(|last| now - last);
+        losses.shortest_pause = losses.shortest_pause.into_iter().chain(pause).min();
     }
 
     pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
-        self.0.lock().unwrap().clone()
+        self.counts.lock().unwrap().clone()
+    }
+
+    /// In milliseconds; null before the second loss.
+    fn shortest_pause_ms(&self) -> Value {
+        let pause = self.losses.lock().unwrap().shortest_pause;
+        json!(pause.map(|it| it.as_millis()))
     }
 }
 
@@ -62,7 +107,7 @@ impl MdHandler for Counter {
         self.add("connected".to_owned());
     }
     fn on_front_disconnected(&self, reason: i32) {
-        self.add(format!("disconnected {reason:#x}"));
+        self.add_loss(reason);
     }
     fn on_heartbeat_warning(&self, _: i32) {
         self.add("heartbeat warning".to_owned());
@@ -83,7 +128,7 @@ impl TdHandler for Counter {
         self.add("connected".to_owned());
     }
     fn on_front_disconnected(&self, reason: i32) {
-        self.add(format!("disconnected {reason:#x}"));
+        self.add_loss(reason);
     }
     fn on_heartbeat_warning(&self, _: i32) {
         self.add("heartbeat warning".to_owned());
@@ -108,7 +153,15 @@ pub(crate) fn open(job: &Value) -> MdLibrary {
     MdLibrary::open(Path::new(text(job, "library"))).unwrap()
 }
 
-fn wait(job: &Value) {
+/// Waits until as many connections were lost as the job says, until the test says that its peer has
+/// seen enough if it is to say so, and then for a fixed time in which nothing should happen.
+fn wait(job: &Value, counter: &Counter) {
+    if let Some(losses) = job["losses"].as_u64() {
+        poll(|| counter.losses.lock().unwrap().count >= losses);
+    }
+    if let Some(enough) = job["enough"].as_str() {
+        poll(|| Path::new(enough).exists());
+    }
     std::thread::sleep(Duration::from_millis(job["millis"].as_u64().unwrap()));
 }
 
@@ -123,7 +176,7 @@ fn session(job: &Value) -> Value {
     let counter = Arc::new(Counter::default());
     let handler: Arc<dyn MdHandler> = Arc::clone(&counter) as _;
     let api = MdApi::start(&library, options(job, "flow"), handler).unwrap();
-    wait(job);
+    wait(job, &counter);
     let during = usage();
     let login = MdLogin {
         broker_id: "9999".to_owned(),
@@ -148,6 +201,7 @@ fn session(job: &Value) -> Value {
         "has_production_flag": library.has_production_flag(),
         "simulated": library.is_simulated(),
         "callbacks": counter.counts(),
+        "shortest_pause_ms": counter.shortest_pause_ms(),
         "login": login,
         "subscribe": subscribe,
         "trading_day": trading_day,
@@ -155,7 +209,7 @@ fn session(job: &Value) -> Value {
         "released": released.err(),
         "before": before,
         "during": during,
-        "after": settled(before),
+        "after": left(job, before),
         "handlers": Arc::strong_count(&counter),
     })
 }
@@ -176,7 +230,7 @@ fn trader(job: &Value) -> Value {
         fronts,
     };
     let api = TdApi::start(&library, options, handler).unwrap();
-    wait(job);
+    wait(job, &counter);
     let during = usage();
     let login = TdLogin {
         broker_id: "9999".to_owned(),
@@ -205,19 +259,20 @@ fn trader(job: &Value) -> Value {
         "released": released.err(),
         "before": before,
         "during": during,
-        "after": settled(before),
+        "after": left(job, before),
     })
+}
+
+/// What a session leaves in use; no matter for a library that is known to keep something.
+fn left(job: &Value, before: [usize; 2]) -> Value {
+    let is_of_interest = job["keeps_something"] != true;
+    json!(is_of_interest.then(|| settled(before)))
 }
 
 /// What is in use once it is what it was, or after a while: a thread that has ended is in the list
 /// until the kernel has taken it out.
 fn settled(before: [usize; 2]) -> [usize; 2] {
-    for _ in 0..1000 {
-        if usage() == before {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    poll(|| usage() == before);
     usage()
 }
 
@@ -246,7 +301,7 @@ fn cycles(job: &Value) -> Value {
         }
         let handler: Arc<dyn MdHandler> = Arc::clone(&counter) as _;
         let api = MdApi::start(&library, options(job, &format!("flow-{cycle}")), handler).unwrap();
-        wait(job);
+        wait(job, &counter);
         if let Err(error) = api.release(RELEASE_TIMEOUT) {
             failed.push(error.to_string());
         }

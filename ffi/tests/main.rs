@@ -11,6 +11,7 @@
     reason = "tests may unwrap and print; the lints' own exceptions cover test functions only"
 )]
 
+mod allocation;
 mod bad_libraries;
 mod child;
 mod conformance;

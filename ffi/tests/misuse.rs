@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tickdeck_ffi::md::{MdApi, MdHandler, MdLogin};
 use tickdeck_ffi::{FlowError, FlowFolder, Secret};
 
-use crate::child::{RELEASE_TIMEOUT, open, options, text};
+use crate::child::{RELEASE_TIMEOUT, open, options, poll, text};
 use crate::support::peer::{Manners, Peer};
 use crate::support::process;
 use crate::support::vendor::{VENDOR, present};
@@ -61,16 +61,6 @@ impl MdHandler for Drops {
     fn on_front_disconnected(&self, _: i32) {
         drop(self.0.lock().unwrap().take());
     }
-}
-
-fn poll(mut done: impl FnMut() -> bool) -> bool {
-    for _ in 0..1000 {
-        if done() {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    false
 }
 
 /// The job with the front of one of its sessions.

@@ -5,7 +5,9 @@
 //   ID_OFFSET  where ticks and answers carry ids  CREATE     1: EPKcbb, 2: EPKcbbb, 3: both, 0: none
 //   MULTICAST  exports what 13-slot libraries do  MARK       says that it is a simulated front
 //   NULL_OBJECT, HANGS, WRONG_SLOT                what their names say
+//   LINGERS    Release returns when the next session is made
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdio>
 #include <cstring>
@@ -22,9 +24,12 @@ using Function = void (*)();
 // Slots behind OnRspUserLogout moved by one when the table grew.
 constexpr int MOVED = TABLE == 13 ? 1 : 0;
 
+[[maybe_unused]] std::atomic<int> made{0};
+
 struct Api {
     Function *table;
     void *spi = nullptr;
+    int number = ++made;
     char flags[9] = "";
     std::thread thread;
     std::mutex mutex;
@@ -65,6 +70,9 @@ struct Api {
 void release(Api *api) {
 #ifdef HANGS
     for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+#endif
+#ifdef LINGERS
+    while (made == api->number) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 #endif
     {
         std::lock_guard<std::mutex> lock(api->mutex);

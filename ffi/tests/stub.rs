@@ -35,9 +35,15 @@ const NEWEST: Variant = Variant {
 
 /// Compiles the variant; `None` without a compiler, and says so.
 fn build(folder: &Path, variant: &Variant) -> Option<PathBuf> {
+    build_against(folder, variant, None)
+}
+
+/// The same, linked to another library.
+fn build_against(folder: &Path, variant: &Variant, needed: Option<&Path>) -> Option<PathBuf> {
     let library = folder.join("thostmduserapi_se.so");
     let mut compiler = Command::new("g++");
     compiler.args(["-std=c++17", "-O0", "-fPIC", "-shared", "-pthread"]);
+    compiler.arg("-Wl,--no-as-needed");
     compiler.arg(format!("-DTABLE={}", variant.table));
     compiler.arg(format!("-DID_OFFSET={}", variant.id_offset));
     compiler.arg(format!("-DCREATE={}", variant.create));
@@ -47,6 +53,7 @@ fn build(folder: &Path, variant: &Variant) -> Option<PathBuf> {
     }
     compiler.arg("-o").arg(&library);
     compiler.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stub.cpp"));
+    compiler.args(needed);
     let Ok(output) = compiler.output() else {
         eprintln!("SKIPPED: no g++");
         return None;
@@ -296,6 +303,42 @@ fn a_library_that_is_not_what_it_says_is_refused_before_it_is_used() {
         not_as_new_as_it_says,
         "table of 13 functions, but what it exports belongs to a table of 12",
     );
+    let factory_of_an_older_one = Variant {
+        version: Some("v6.7.11_20250617 16:22:00.10369"),
+        create: 1,
+        ..NEWEST
+    };
+    check(
+        factory_of_an_older_one,
+        "but what it exports is _ZN15CThostFtdcMdApi15CreateFtdcMdApiEPKcbb, with other arguments",
+    );
+    let factory_of_a_newer_one = Variant {
+        version: Some("v6.7.2_20230913 10:48:10.4926"),
+        ..NEWEST
+    };
+    check(
+        factory_of_a_newer_one,
+        "but what it exports is _ZN15CThostFtdcMdApi15CreateFtdcMdApiEPKcbbb, with other arguments",
+    );
+}
+
+#[test]
+fn what_the_linker_misses_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let needed = folder.path().join("elsewhere");
+    std::fs::create_dir(&needed).unwrap();
+    let Some(needed) = build(&needed, &NEWEST) else {
+        return;
+    };
+    let renamed = needed.with_file_name("libgone.so.1");
+    std::fs::rename(&needed, &renamed).unwrap();
+    let path = build_against(folder.path(), &NEWEST, Some(&renamed)).unwrap();
+    std::fs::remove_file(&renamed).unwrap();
+    let error = MdLibrary::open(&path).unwrap_err();
+    assert!(matches!(error, LoadError::Linker { .. }), "{error}");
+    let sentence = error.to_string();
+    assert!(sentence.contains("libgone.so.1"), "{sentence}");
+    assert!(sentence.contains("No such file"), "{sentence}");
 }
 
 fn start(variant: &Variant) -> Option<(TempDir, Result<MdApi, StartError>)> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::env::Environment;
 use super::outcome::UsageError;
+use super::startup::EnvironmentError;
 use crate::contract::{Exchange, parse_vt_symbols};
 use crate::live::FrontAddress;
 use crate::nats::Secret;
@@ -16,12 +17,34 @@ pub(super) const GATEWAY: &str = "CTP_GATEWAY_CONNECT";
 pub(super) const MD_ADDRESS: &str = "CTP_MD_ADDRESS";
 /// The trader front.
 pub(super) const TD_ADDRESS: &str = "CTP_TD_ADDRESS";
+/// Who logs in.
+const USER_ID: &str = "CTP_USER_ID";
+/// The product that authenticates at the trader front.
+pub(super) const APP_ID: &str = "CTP_APP_ID";
+/// Its code.
+pub(super) const AUTH_CODE: &str = "CTP_AUTH_CODE";
+/// The instruments to subscribe first.
+pub(super) const SYMBOL: &str = "CTP_SYMBOL";
+/// How long to run.
+pub(super) const DURATION: &str = "MD_DURATION_SECONDS";
+/// Texts of a login, and how long CTP's fields are without the NUL
+/// (`ThostFtdcUserApiDataType.h`).
+const FIELDS: [(&str, usize); 5] = [
+    ("CTP_BROKER_ID", 10),
+    (USER_ID, 15),
+    ("CTP_PASSWORD", 40),
+    (APP_ID, 32),
+    (AUTH_CODE, 16),
+];
+/// The user in a confirmation of the settlement, CTP's `InvestorID`, without the NUL: shorter than in
+/// a login.
+const INVESTOR_LEN: usize = 12;
 /// What every login needs.
 const REQUIRED: [&str; 5] = [
     GATEWAY,
     MD_ADDRESS,
     "CTP_BROKER_ID",
-    "CTP_USER_ID",
+    USER_ID,
     "CTP_PASSWORD",
 ];
 
@@ -52,22 +75,45 @@ impl Account {
     /// Reads what is there; missing text is empty.
     pub(super) fn read(environment: &Environment) -> Result<Self, UsageError> {
         let text = |name: &str| environment.get(name).cloned().unwrap_or(Secret::new(""));
+        for (name, most) in FIELDS {
+            let length = text(name).expose().len();
+            if length > most {
+                let problem = anyhow::anyhow!("{length} bytes; CTP takes at most {most}");
+                return Err(EnvironmentError::unusable(name, problem));
+            }
+        }
         Ok(Self {
             library: PathBuf::from(text(GATEWAY).expose()),
             md_fronts: fronts(environment, MD_ADDRESS)?,
             td_fronts: fronts(environment, TD_ADDRESS)?,
             broker_id: text("CTP_BROKER_ID"),
-            user_id: text("CTP_USER_ID"),
+            user_id: text(USER_ID),
             password: text("CTP_PASSWORD"),
-            app_id: text("CTP_APP_ID"),
-            auth_code: text("CTP_AUTH_CODE"),
+            app_id: text(APP_ID),
+            auth_code: text(AUTH_CODE),
         })
     }
 
-    /// Everything that no output may contain.
+    /// Whether the settlement can be confirmed for this user: found out before anybody logs in.
+    pub(super) fn check_settlement(&self) -> Result<(), UsageError> {
+        let length = self.user_id.expose().len();
+        if length <= INVESTOR_LEN {
+            return Ok(());
+        }
+        let problem = anyhow::anyhow!(
+            "{length} bytes; --confirm-settlement takes at most {INVESTOR_LEN}, leave it out"
+        );
+        Err(EnvironmentError::unusable(USER_ID, problem))
+    }
+
+    /// Everything that no output may contain: addresses also by their host alone, as a library may
+    /// name it.
     pub(super) fn secrets(&self) -> Vec<Secret> {
         let fronts = self.md_fronts.iter().chain(&self.td_fronts);
-        let addresses = fronts.map(|front| Secret::new(front.expose()));
+        let addresses = fronts.flat_map(|front| {
+            let host = front.peer().map(|(host, _)| Secret::new(host));
+            std::iter::once(Secret::new(front.expose())).chain(host)
+        });
         let texts = [
             &self.broker_id,
             &self.user_id,
@@ -83,32 +129,33 @@ fn fronts(environment: &Environment, name: &str) -> Result<Vec<FrontAddress>, Us
     let Some(text) = environment.get(name) else {
         return Ok(Vec::new());
     };
-    FrontAddress::parse_list(text.expose())
-        .map_err(|error| UsageError::caused_by(format!("{name} cannot be used"), error))
+    FrontAddress::parse_list(text.expose()).map_err(|error| EnvironmentError::unusable(name, error))
 }
 
 /// The instruments of `CTP_SYMBOL` (or `--ctp-symbol`), in order.
 pub(super) fn first_symbols(list: Option<&str>) -> Result<Vec<(String, Exchange)>, UsageError> {
     match list.filter(|list| !list.trim().is_empty()) {
         None => Ok(Vec::new()),
-        Some(list) => parse_vt_symbols(list).map_err(|error| {
-            UsageError::caused_by("--ctp-symbol (CTP_SYMBOL) cannot be used", error)
-        }),
+        Some(list) => {
+            parse_vt_symbols(list).map_err(|error| EnvironmentError::unusable(SYMBOL, error))
+        }
     }
 }
 
 /// `MD_DURATION_SECONDS`: 0 or unset is no bound.
 pub(super) fn duration(environment: &Environment) -> Result<Option<Duration>, UsageError> {
-    let Some(text) = environment.get("MD_DURATION_SECONDS") else {
+    let Some(text) = environment.get(DURATION) else {
         return Ok(None);
     };
     let seconds = text.expose().trim().parse::<f64>().ok();
     let span = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     match span {
         Some(span) => Ok(Some(span).filter(|span| !span.is_zero())),
-        None => Err(UsageError::new(
-            "MD_DURATION_SECONDS is not a number of seconds; expected for example 3600, or 0 for \
-             no bound",
+        None => Err(EnvironmentError::unusable(
+            DURATION,
+            anyhow::anyhow!(
+                "it is not a number of seconds; expected for example 3600, or 0 for no bound"
+            ),
         )),
     }
 }
@@ -132,6 +179,16 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_does_not_fit_ctps_field_is_named_and_not_shown() {
+        let long = "hunter2".repeat(6);
+        let error = Account::read(&environment(&[("CTP_PASSWORD", &long)])).unwrap_err();
+        let error = format!("{:#}", anyhow::Error::from(error));
+        assert!(error.contains("CTP_PASSWORD"), "{error}");
+        assert!(error.contains("42 bytes; CTP takes at most 40"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
     fn an_account_shows_nothing_of_itself() {
         let account = Account::read(&environment(&[
             (GATEWAY, "/opt/ctp"),
@@ -144,7 +201,7 @@ mod tests {
         ]))
         .unwrap();
         assert!(!format!("{account:?}").contains("hunter2"));
-        assert_eq!(account.secrets().len(), 6);
+        assert_eq!(account.secrets().len(), 7, "the front also by its host");
     }
 
     #[test]

@@ -5,19 +5,24 @@
 //! Invariant: a short letter means the same in every verb, and every verb's help ends with an
 //! example. Both are tested.
 
+mod capture;
+mod check;
 mod live;
 mod record;
 mod shared;
 mod values;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 
-pub use live::{DoctorArgs, FrontArgs, LiveArgs, SMOKE_LIMIT, SmokeArgs, SubscribeArgs};
+pub use capture::{CaptureArgs, Until};
+pub use check::{CheckArgs, DiffArgs, FirstSideArgs, PublishingArgs, SecondSideArgs, Unreferenced};
+pub use live::{DoctorArgs, FrontArgs, FrontKeys, LiveArgs, SMOKE_LIMIT, SmokeArgs, SubscribeArgs};
 pub use record::RecordArgs;
 pub use shared::{
     JsonArgs, LogArgs, NatsArgs, NormalizeArgs, OutputArgs, PaceArgs, RollArgs, SelectArgs,
@@ -27,6 +32,7 @@ pub use values::{
     ExportFormat, JsonlTarget, LogFormat, OutputTarget, SinkSpec, SourceSpec, duration_ns,
 };
 
+use crate::nats::Secret;
 use crate::pace::{Rate, Ratio};
 use crate::pipeline::DEFAULT_BATCH_EVENTS;
 use crate::source::Profile;
@@ -67,7 +73,12 @@ impl Cli {
         I: IntoIterator,
         I::Item: Into<OsString> + Clone,
     {
-        let mut cli = Self::try_parse_from(words)?;
+        Self::from_checked(Self::command().try_get_matches_from(words)?)
+    }
+
+    fn from_checked(mut matches: ArgMatches) -> Result<Self, clap::Error> {
+        refuse_secrets_in_arguments(&matches)?;
+        let mut cli = Self::from_arg_matches_mut(&mut matches)?;
         cli.command.check()?;
         Ok(cli)
     }
@@ -101,11 +112,46 @@ impl Cli {
         for verb in verbs {
             command = command.mut_subcommand(verb, |verb| verb.mut_args(with_fallback));
         }
-        let mut matches = command.try_get_matches_from(words)?;
-        let mut cli = Self::from_arg_matches_mut(&mut matches)?;
-        cli.command.check()?;
-        Ok(cli)
+        Self::from_checked(command.try_get_matches_from(words)?)
     }
+}
+
+/// Arguments of a process can be read by every user of the machine; its environment cannot.
+fn refuse_secrets_in_arguments(matches: &ArgMatches) -> Result<(), clap::Error> {
+    let Some((_, verb)) = matches.subcommand() else {
+        return Ok(());
+    };
+    let is_given = |id: &str| {
+        verb.try_contains_id(id).unwrap_or(false)
+            && verb.value_source(id) == Some(ValueSource::CommandLine)
+    };
+    for (id, variable) in [
+        ("nats_password", "NATS_PASSWORD"),
+        ("nats_token", "NATS_TOKEN"),
+    ] {
+        if is_given(id) {
+            return Err(conflict(&format!(
+                "a secret among the arguments can be read by every user of this machine: set \
+                 {variable} instead"
+            )));
+        }
+    }
+    let has_password = |url: &Secret| {
+        let login = url
+            .expose()
+            .split(',')
+            .filter_map(|one| one.rsplit_once('@'));
+        login
+            .map(|(login, _)| login)
+            .any(|login| login.rsplit("//").next().is_some_and(|l| l.contains(':')))
+    };
+    if is_given("nats_url") && verb.get_one("nats_url").is_some_and(has_password) {
+        return Err(conflict(
+            "a password among the arguments can be read by every user of this machine: set NATS_URL \
+             instead, or NATS_USER and NATS_PASSWORD",
+        ));
+    }
+    Ok(())
 }
 
 /// The verbs.
@@ -154,6 +200,36 @@ pub enum Command {
         tickdeck replay recordings/quick --rate 10 --subject-prefix replay.tick\n  \
         tickdeck replay recordings/day -S 21:00:00 -E 23:00:00 --symbols 'rb*,*.CFFEX' --sink jsonl:-")]
     Replay(Box<ReplayArgs>),
+    /// Write what is published on NATS as a payload stream
+    ///
+    /// One line per message: subject, space, payload. A replay ends with a marker that says what it
+    /// published: the capture ends with it, and holds against it what has come. It answers
+    /// `replay --wait-for-subscribers`, and says when it listens: `capture_ready` in the log, and
+    /// `--ready-file`. SIGINT and SIGTERM end it in good order. Exit code 3: messages were lost;
+    /// 1: the stream is not what was published.
+    #[command(after_help = "Examples:\n  \
+        tickdeck capture -o out.jsonl.zst --duration 5m\n  \
+        tickdeck capture 'bars.>' --subject-prefix market.tick --linger 2s -o bars.jsonl --json")]
+    Capture(Box<CaptureArgs>),
+    /// Compare what recordings publish with what they published when somebody last looked
+    ///
+    /// A recording is replayed in virtual time and compared with its golden, a small file beside it
+    /// for version control; so is a captured payload stream. Exit code 1 when they differ. Nothing
+    /// is written without --update or --accept-field.
+    #[command(after_help = "Examples:\n  \
+        tickdeck check recordings/quick\n  \
+        tickdeck check recordings/quick --update\n  \
+        tickdeck check recordings/* --unreferenced reject --junit check.xml --html check.html")]
+    Check(Box<CheckArgs>),
+    /// Compare two recordings, two payload streams, or one recording published in two ways
+    ///
+    /// Recordings are aligned by instrument and order, streams by subject and order, so that one
+    /// lost message is one difference. Exit code 1 when they differ.
+    #[command(after_help = "Examples:\n  \
+        tickdeck diff recordings/monday recordings/monday-again\n  \
+        tickdeck diff before.jsonl.zst after.jsonl --ignore local_time,seq --json\n  \
+        tickdeck diff recordings/quick --b-contracts new.csv --b-drop stale")]
+    Diff(Box<DiffArgs>),
     /// Show what is in recordings
     #[command(after_help = "Example:\n  tickdeck info recordings/quick --json")]
     Info(InfoArgs),
@@ -216,6 +292,10 @@ impl Command {
                 nats.drop_empty();
                 Ok(())
             }
+            Self::Capture(args) => {
+                args.nats.drop_empty();
+                args.check()
+            }
             Self::Export(args) => args.check(),
             _ => Ok(()),
         }
@@ -231,6 +311,22 @@ impl Command {
             Self::Doctor(args) => Some(&args.front),
             _ => None,
         }
+    }
+
+    /// Which environment file was named, for the verbs that read one: those that speak to a front,
+    /// and the one that asks them how they are.
+    #[must_use]
+    pub fn environment_file(&self) -> Option<Option<&Path>> {
+        match self {
+            Self::Health(args) => Some(args.env_file.as_deref()),
+            verb => verb.front().map(|front| front.env_file.as_deref()),
+        }
+    }
+
+    /// Whether the verb runs a session with a front.
+    #[must_use]
+    pub const fn is_session(&self) -> bool {
+        matches!(self, Self::Live(_) | Self::Record(_) | Self::Smoke(_))
     }
 }
 
@@ -310,7 +406,7 @@ pub struct ExportArgs {
     /// What to write
     #[arg(long, value_enum, default_value_t = ExportFormat::Csv)]
     pub format: ExportFormat,
-    /// File to write, or `-` for stdout
+    /// File to write, compressed when its name ends in .zst, or `-` for stdout
     #[arg(short, long, value_name = "PATH", default_value = "-", value_parser = values::parse_output)]
     pub output: OutputTarget,
     /// Replace what is at the output path
@@ -357,8 +453,8 @@ pub struct ReplayArgs {
     /// Where payloads go.
     #[command(flatten)]
     pub sinks: SinkArgs,
-    /// Begin when N subscribers are there: one is any subscriber on PREFIX.>; of more, only those
-    /// count that answer requests on PREFIX.replay.ready
+    /// Begin when N subscribers answer on PREFIX.replay.ready, as `tickdeck capture` does; of those
+    /// that do not answer, at most one is noticed, and only on a subject that has PREFIX.replay.ready
     #[arg(long, value_name = "N", help_heading = "Publishing")]
     pub wait_for_subscribers: Option<u32>,
     /// Say what would be played and where to, and play nothing
@@ -454,6 +550,9 @@ pub struct HealthArgs {
     /// Subject to ask on
     #[arg(long, value_name = "SUBJECT", default_value = "health.check")]
     pub subject: String,
+    /// File with NAME=VALUE lines, that of the session [default: .env, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
     /// How to reach NATS.
     #[command(flatten)]
     pub nats: NatsArgs,

@@ -4,6 +4,8 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,18 +18,19 @@ use super::play::{PlaySetup, play};
 use super::render::grouped;
 use super::synthetic;
 use crate::clock::{Clock as _, WakeFlag};
-use crate::nats::{NatsOptions, Subscriber};
+use crate::encode::control::Control;
+use crate::nats::{self, NatsOptions, Subscriber};
 use crate::normalize::Flags;
 use crate::pace::PaceOptions;
 use crate::pipeline::{PlayOptions, Publisher, PublisherOptions};
 use crate::recording::{EventFilter, RecordingOptions, RecordingWriter, Rolling};
-use crate::sink::{Message, MessageBatchBuilder, NatsSink, StreamDigest};
+use crate::sink::{Message, NatsSink, StreamDigest};
 use crate::source::SyntheticOptions;
 
 /// Payloads that are shown.
 const SHOWN: usize = 3;
-/// How long the subscriber waits for the next message before it gives up.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the subscriber waits for the next message, once the replay is over, before it gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Subjects of the demo: apart from live traffic.
 const PREFIX: &str = "demo.tick";
 
@@ -61,7 +64,9 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
     writeln!(out, "3. replay at rate {}:", args.rate)?;
     out.flush()?;
 
-    let received = std::thread::spawn(move || receive(&subscriber));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let watched = Arc::clone(&is_over);
+    let received = std::thread::spawn(move || receive(&subscriber, &watched));
     let reference = Reference::new(&NormalizeArgs::default(), &inputs.recordings)?;
     let publisher = Publisher::new(
         PublisherOptions {
@@ -95,8 +100,7 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
     if let Some(error) = played.error {
         return Err(error);
     }
-    let end = NatsSink::connect(&nats)?;
-    end_marker(end)?;
+    is_over.store(true, Ordering::Release);
     let received = received
         .join()
         .map_err(|_| anyhow::anyhow!("the subscriber's thread ended early"))?;
@@ -165,16 +169,22 @@ struct Received {
     first: Vec<Message>,
 }
 
-/// Takes messages until the end marker, or until none comes any more.
-fn receive(subscriber: &Subscriber) -> Received {
+/// Takes messages until the end marker, or until none comes any more although the replay is over.
+fn receive(subscriber: &Subscriber, is_over: &AtomicBool) -> Received {
     let mut digest = StreamDigest::new();
     let mut received = Received {
         count: 0,
         digest: String::new(),
         first: Vec::new(),
     };
-    let end = end_subject();
-    while let Some(message) = subscriber.next(PATIENCE) {
+    let end = Control::End.subject(PREFIX);
+    loop {
+        let message = match subscriber.receive(PATIENCE) {
+            Some(nats::Received::Message { message, .. }) => message,
+            // The market may be silent for hours.
+            None if !is_over.load(Ordering::Acquire) => continue,
+            _ => break,
+        };
         if message.subject == end {
             break;
         }
@@ -186,22 +196,6 @@ fn receive(subscriber: &Subscriber) -> Received {
     }
     received.digest = digest.hex();
     received
-}
-
-fn end_subject() -> String {
-    format!("{PREFIX}.demo.end")
-}
-
-/// Tells the subscriber that nothing more comes. The replay's connection was confirmed before, so
-/// the server has every tick already.
-fn end_marker(sink: NatsSink) -> anyhow::Result<()> {
-    use crate::sink::Sink as _;
-    let mut sink = Box::new(sink);
-    let mut end = MessageBatchBuilder::default();
-    end.push(end_subject().as_bytes(), b"");
-    sink.publish(&end.take())?;
-    sink.finish()?;
-    Ok(())
 }
 
 /// A nats-server of our own on a free port, killed when dropped.
@@ -245,7 +239,7 @@ impl NatsServer {
             nats: Vec<String>,
         }
         const STEP_NS: i64 = 20_000_000;
-        const STEPS: u32 = 500;
+        const STEPS: u32 = 3_000;
         for _ in 0..STEPS {
             if let Some(status) = self.process.try_wait().context("asking for nats-server")? {
                 anyhow::bail!("nats-server ended at once with {status}");
@@ -262,7 +256,7 @@ impl NatsServer {
             let due = context.clock.now().plus(STEP_NS);
             context.clock.sleep_until(due, &WakeFlag::new());
         }
-        anyhow::bail!("nats-server did not say its port within 10 s")
+        anyhow::bail!("nats-server did not say its port within 60 s")
     }
 }
 

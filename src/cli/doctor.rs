@@ -1,7 +1,6 @@
 //! `tickdeck doctor`: what is missing on this machine for live CTP, each with its fix. Nobody logs in.
 
 use std::io::Write as _;
-use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -9,16 +8,19 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Context;
-use super::account::{Account, GATEWAY, MD_ADDRESS, Missing, TD_ADDRESS, first_symbols};
+use super::account::{
+    APP_ID, AUTH_CODE, Account, GATEWAY, MD_ADDRESS, Missing, SYMBOL, TD_ADDRESS, duration,
+    first_symbols,
+};
 use super::args::DoctorArgs;
 use super::env::Environment;
-use super::front::{flow_folder, keep_output_apart, make_flow_folder};
+use super::front::{flow_folder, keep_output_apart, make_flow_folder, refused_keys};
 use super::inputs::calendar;
 use super::outcome::{Outcome, stdout};
 use super::outputs::nats_options;
 use crate::clock::Clock as _;
 use crate::live::FrontAddress;
-use crate::live::ctp::CtpLibrary;
+use crate::live::ctp::{CtpLibrary, trader_library_version};
 use crate::nats::probe;
 use crate::time::UnixNanos;
 
@@ -81,11 +83,18 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> anyhow::Result<Outcom
     let environment = &context.environment;
     let mut findings = Findings::default();
     credentials(&mut findings, environment);
+    if let Err(error) = duration(environment) {
+        let found = format!("{:#}", anyhow::Error::from(error));
+        findings.fail("duration", found, "correct the variable");
+    }
     match Account::read(environment) {
         Ok(account) => {
             keep_output_apart(&account)?;
-            let is_simulated =
-                environment.get(GATEWAY).is_some() && library(&mut findings, &account.library);
+            let is_simulated = environment.get(GATEWAY).is_some()
+                && library(&mut findings, &account.library, args);
+            if environment.get(GATEWAY).is_some() && !account.td_fronts.is_empty() {
+                trader_library(&mut findings, &account.library);
+            }
             if is_simulated {
                 findings.ok(
                     "md_front",
@@ -154,6 +163,7 @@ fn credentials(findings: &mut Findings, environment: &Environment) {
         let fix = format!("set {names} {}", environment.where_to_set());
         findings.fail("environment", format!("{names} not set"), fix);
     }
+    authentication(findings, environment);
     let switch = environment.get("MD_RUN_INGEST");
     if switch.is_none_or(|value| value.expose().trim() != "1") {
         findings.warn(
@@ -162,9 +172,7 @@ fn credentials(findings: &mut Findings, environment: &Environment) {
             "set MD_RUN_INGEST=1 where ingest is wanted",
         );
     }
-    let symbols = environment
-        .get("CTP_SYMBOL")
-        .map(crate::nats::Secret::expose);
+    let symbols = environment.get(SYMBOL).map(crate::nats::Secret::expose);
     match first_symbols(symbols) {
         Ok(symbols) if symbols.is_empty() => findings.warn(
             "symbols",
@@ -179,8 +187,29 @@ fn credentials(findings: &mut Findings, environment: &Environment) {
     }
 }
 
+/// Nearly every trader front wants the client to authenticate before it takes a login.
+fn authentication(findings: &mut Findings, environment: &Environment) {
+    if environment.get(TD_ADDRESS).is_none() {
+        return;
+    }
+    let mut missing = vec![APP_ID, AUTH_CODE];
+    missing.retain(|name| environment.get(name).is_none());
+    if missing.is_empty() {
+        return;
+    }
+    let names = missing.join(", ");
+    findings.warn(
+        "td_auth",
+        format!(
+            "{names} not set: trader fronts refuse a client that does not authenticate, and then \
+             contracts cannot be listed"
+        ),
+        format!("set {names} {}", environment.where_to_set()),
+    );
+}
+
 /// Whether it is the simulated front.
-fn library(findings: &mut Findings, path: &Path) -> bool {
+fn library(findings: &mut Findings, path: &Path, args: &DoctorArgs) -> bool {
     let library = match CtpLibrary::open(path) {
         Ok(library) => library,
         Err(error) => {
@@ -216,6 +245,13 @@ fn library(findings: &mut Findings, path: &Path) -> bool {
             "compare a short recording with another recorder's before you rely on it",
         ),
     }
+    if let Some(refusal) = refused_keys(&library, &args.front) {
+        findings.fail(
+            "front_keys",
+            refusal,
+            "leave --front-keys out, or take another library",
+        );
+    }
     if !details.is_simulated() && !details.version().at_least(6, 5, 1) {
         findings.warn(
             "release",
@@ -225,6 +261,21 @@ fn library(findings: &mut Findings, path: &Path) -> bool {
         );
     }
     details.is_simulated()
+}
+
+/// Contracts are listed by the library beside the one for market data.
+fn trader_library(findings: &mut Findings, path: &Path) {
+    match trader_library_version(path) {
+        Ok(version) => findings.ok("library_td", version),
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            findings.warn(
+                "library_td",
+                format!("{error:#}: contracts cannot be listed, so --symbols takes plain ids only"),
+                "put the thosttraderapi_se.so of the same version beside thostmduserapi_se.so",
+            );
+        }
+    }
 }
 
 fn fronts(
@@ -251,7 +302,7 @@ fn fronts(
     }
     let mut reached = 0;
     for (number, front) in (1..).zip(fronts) {
-        let Some(peer) = front.peer() else {
+        let Some(reached_it) = front.reach(timeout) else {
             let scheme = front.scheme();
             findings.ok(
                 check,
@@ -260,7 +311,7 @@ fn fronts(
             reached += 1;
             continue;
         };
-        match reach(peer, timeout) {
+        match reached_it {
             Ok(()) => {
                 reached += 1;
                 findings.ok(check, format!("{variable} {number} accepts connections"));
@@ -280,21 +331,6 @@ fn fronts(
             "try again in trading hours, or correct CTP_MD_ADDRESS",
         );
     }
-}
-
-/// Whether somebody accepts a connection. The reason does not repeat the address.
-fn reach((host, port): (&str, u16), timeout: Duration) -> Result<(), String> {
-    let addresses = (host, port)
-        .to_socket_addrs()
-        .map_err(|_| "the name cannot be resolved".to_owned())?;
-    let mut last = "the name has no address".to_owned();
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, timeout.max(Duration::from_millis(1))) {
-            Ok(_) => return Ok(()),
-            Err(error) => last = error.kind().to_string(),
-        }
-    }
-    Err(last)
 }
 
 fn flow(findings: &mut Findings, args: &DoctorArgs, environment: &Environment) {

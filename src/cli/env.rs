@@ -55,8 +55,14 @@ impl Environment {
         let unreadable = |error: std::io::Error| {
             UsageError::caused_by(format!("environment file {shown} cannot be read"), error)
         };
-        let file = std::fs::File::open(path).map_err(unreadable)?;
-        for (count, variable) in dotenvy::from_read_iter(file).enumerate() {
+        let text = std::fs::read(path).map_err(unreadable)?;
+        if let Some(name) = replaced_by_dotenv(&String::from_utf8_lossy(&text)) {
+            return Err(UsageError::new(format!(
+                "environment file {shown}: the value of {name} has a $, which would be replaced by \
+                 the value of a variable; put it in single quotes to keep it as it is"
+            )));
+        }
+        for (count, variable) in dotenvy::from_read_iter(&text[..]).enumerate() {
             let (name, value) = variable.map_err(|error| match error {
                 dotenvy::Error::Io(error) => unreadable(error),
                 // The library's own words quote the line, which may hold a password.
@@ -90,6 +96,42 @@ impl Environment {
             }
         }
     }
+}
+
+/// What the variables that are read here begin with. A `.env` may be other programs' too.
+const OURS: [&str; 4] = ["CTP_", "NATS_", "MD_", "TICKDECK_"];
+
+/// The first variable of ours whose value has a `$` that is not in single quotes nor behind a
+/// backslash. Such a value would silently become another one, and three wrong passwords lock an
+/// account.
+fn replaced_by_dotenv(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        let name = name.trim();
+        let name = name.strip_prefix("export ").unwrap_or(name).trim();
+        let is_ours = |prefix: &str| {
+            let head = name.get(..prefix.len());
+            head.is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+        };
+        OURS.into_iter().find(|prefix| is_ours(prefix))?;
+        let (mut is_single, mut is_double, mut is_escaped) = (false, false, false);
+        let mut before = ' ';
+        for c in value.chars() {
+            match c {
+                _ if is_escaped => is_escaped = false,
+                '\'' if !is_double => is_single = !is_single,
+                _ if is_single => {}
+                '"' => is_double = !is_double,
+                '\\' => is_escaped = true,
+                // The rest is a comment.
+                '#' if before.is_whitespace() && !is_double => return None,
+                '$' => return Some(name),
+                _ => {}
+            }
+            before = c;
+        }
+        None
+    })
 }
 
 fn find<'v>(variables: &'v [(String, Secret)], name: &str) -> Option<&'v Secret> {
@@ -139,6 +181,33 @@ mod tests {
         let text = format!("{error} {error:?}");
         assert!(text.contains("variable number 1"), "{text}");
         assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn a_value_that_would_silently_become_another_one_is_refused_by_name() {
+        for line in [
+            "CTP_PASSWORD=hun$ter2#x",
+            "export CTP_PASSWORD=${HOME}x",
+            "CTP_PASSWORD=\"hun$ter2\"",
+            "CTP_PASSWORD=\"it's$ter2\"",
+            "ctp_password=\"a # b${ter2}\"",
+        ] {
+            let error = with_file(&[], &format!("CTP_USER_ID=a\n{line}\n")).unwrap_err();
+            let text = format!("{error} {error:?}");
+            assert!(text.to_uppercase().contains("CTP_PASSWORD"), "{text}");
+            assert!(text.contains("single quotes"), "{text}");
+            assert!(!text.contains("ter2"), "{text}");
+        }
+        for (line, kept) in [
+            ("CTP_PASSWORD='hun$ter2#x'", "hun$ter2#x"),
+            ("CTP_PASSWORD=hun\\$ter2", "hun$ter2"),
+            ("CTP_PASSWORD=hunter2 # $HOME", "hunter2"),
+            ("# CTP_X=$HOME\nCTP_PASSWORD=x", "x"),
+            ("DATABASE_URL=db://$NOBODY@h\nCTP_PASSWORD=x", "x"),
+        ] {
+            let environment = with_file(&[], line).unwrap();
+            assert_eq!(value(&environment, "CTP_PASSWORD"), Some(kept), "{line}");
+        }
     }
 
     #[test]

@@ -8,15 +8,15 @@ use anyhow::Context as _;
 use super::Context;
 use super::args::{ExportArgs, ExportFormat, OutputTarget, SinkArgs};
 use super::inputs::{INTACT_ONLY, Inputs, Reference, Selection, refuse_damage};
-use super::outcome::{Outcome, UsageError, stdout};
-use super::outputs::{publisher_options, refuse_inside_recording};
+use super::outcome::{Outcome, stdout};
+use super::outputs::{publisher_options, refuse_existing, refuse_inside_recording};
 use crate::encode::subject::DEFAULT_PREFIX;
 use crate::event::Event;
 use crate::export::csv::{CsvLayout, CsvWriter};
 use crate::export::jsonl::JsonlWriter;
 use crate::pipeline::Publisher;
 use crate::progress::Position;
-use crate::sink::JsonlSink;
+use crate::sink::{JsonlSink, NewFile};
 use crate::source::{Source, TickLimit};
 
 /// Events moved at a time.
@@ -39,46 +39,44 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
         total,
         source,
     };
+    if let OutputTarget::Path(path) = &args.output {
+        refuse_inside_recording(path)?;
+        refuse_existing(path, args.force)?;
+    }
+    let lines = match args.format {
+        ExportFormat::Csv => Lines::Csv(CsvLayout::Tickdeck),
+        ExportFormat::JavaTrader => Lines::Csv(CsvLayout::JavaTrader),
+        ExportFormat::Jsonl => Lines::Jsonl,
+        ExportFormat::Payload => {
+            job.payload(args, &inputs, &reference)?;
+            return Ok(Outcome::Done);
+        }
+    };
     match &args.output {
-        OutputTarget::Stdout => job.write(args, &inputs, &reference, Box::new(stdout()))?,
+        OutputTarget::Stdout => job.write(lines, &mut stdout())?,
         OutputTarget::Path(path) => {
-            refuse_inside_recording(path)?;
-            let file = new_file(path, args.force)?;
-            let out = file.reopen().context("opening the output a second time")?;
-            let out = std::io::BufWriter::with_capacity(1 << 20, out);
-            job.write(args, &inputs, &reference, Box::new(out))?;
-            persist(file, path)?;
+            let mut file = NewFile::create(path).with_context(|| creating(path))?;
+            job.write(lines, &mut file)?;
+            file.finish()
+                .with_context(|| format!("naming the output {}", path.display()))?;
         }
     }
     Ok(Outcome::Done)
 }
 
-/// A file beside the target that takes its name at the end.
-fn new_file(path: &Path, force: bool) -> anyhow::Result<tempfile::NamedTempFile> {
-    if path.exists() && !force {
-        let message = format!(
-            "{} already exists: choose another output or pass --force",
-            path.display()
-        );
-        return Err(UsageError::new(message).into());
-    }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    tempfile::Builder::new()
-        .prefix(".export")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder)
-        .with_context(|| format!("creating a file in {}", folder.display()))
+fn creating(path: &Path) -> String {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    format!(
+        "creating a file in {}",
+        folder.unwrap_or(Path::new(".")).display()
+    )
 }
 
-fn persist(file: tempfile::NamedTempFile, path: &Path) -> anyhow::Result<()> {
-    file.as_file().sync_all().context("syncing the output")?;
-    file.persist(path)
-        .map(drop)
-        .map_err(|error| error.error)
-        .with_context(|| format!("naming the output {}", path.display()))
+/// The recorded events as lines; payloads go through the publisher instead.
+#[derive(Debug, Clone, Copy)]
+enum Lines {
+    Csv(CsvLayout),
+    Jsonl,
 }
 
 struct Job<'a> {
@@ -88,22 +86,14 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn write(
-        &mut self,
-        args: &ExportArgs,
-        inputs: &Inputs,
-        reference: &Reference,
-        out: Box<dyn Write + Send>,
-    ) -> anyhow::Result<()> {
-        match args.format {
-            ExportFormat::Csv => self.csv(out, CsvLayout::Tickdeck),
-            ExportFormat::JavaTrader => self.csv(out, CsvLayout::JavaTrader),
-            ExportFormat::Jsonl => self.jsonl(out),
-            ExportFormat::Payload => self.payload(args, inputs, reference, out),
+    fn write(&mut self, lines: Lines, out: &mut dyn Write) -> anyhow::Result<()> {
+        match lines {
+            Lines::Csv(layout) => self.csv(out, layout),
+            Lines::Jsonl => self.jsonl(out),
         }
     }
 
-    fn csv(&mut self, out: Box<dyn Write + Send>, layout: CsvLayout) -> anyhow::Result<()> {
+    fn csv(&mut self, out: &mut dyn Write, layout: CsvLayout) -> anyhow::Result<()> {
         let mut writer = CsvWriter::new(out, layout)?;
         self.each_batch(&mut |events| Ok(writer.write(events)?))?;
         let left_out = writer.left_out();
@@ -118,7 +108,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn jsonl(&mut self, out: Box<dyn Write + Send>) -> anyhow::Result<()> {
+    fn jsonl(&mut self, out: &mut dyn Write) -> anyhow::Result<()> {
         let mut writer = JsonlWriter::new(out);
         self.each_batch(&mut |events| Ok(writer.write(events)?))?;
         writer.finish()?.flush()?;
@@ -130,7 +120,6 @@ impl Job<'_> {
         args: &ExportArgs,
         inputs: &Inputs,
         reference: &Reference,
-        out: Box<dyn Write + Send>,
     ) -> anyhow::Result<()> {
         let sinks = SinkArgs {
             sinks: Vec::new(),
@@ -138,8 +127,11 @@ impl Job<'_> {
         };
         let source = inputs.payload_source()?;
         let options = publisher_options(&args.normalize, &sinks, source, reference);
-        let mut publisher =
-            Publisher::new(options, vec![Box::new(JsonlSink::to_writer(out, "output"))]);
+        let sink = match &args.output {
+            OutputTarget::Stdout => JsonlSink::to_writer(Box::new(stdout()), "stdout"),
+            OutputTarget::Path(path) => JsonlSink::create(path).with_context(|| creating(path))?,
+        };
+        let mut publisher = Publisher::new(options, vec![Box::new(sink)]);
         self.each_batch(&mut |events| Ok(publisher.publish(events)?))?;
         let (_, _, error) = publisher.finish(true);
         error.map_or(Ok(()), |error| Err(error.into()))

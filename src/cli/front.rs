@@ -5,30 +5,33 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use chrono::Timelike as _;
+use tickdeck_ffi::abi::Knowledge;
 
-use super::account::{Account, Missing, duration, first_symbols};
-use super::args::{FrontArgs, NormalizeArgs, OutputArgs, RollArgs, SubscribeArgs, duration_ns};
+use super::account::{Account, DURATION, GATEWAY, SYMBOL, TD_ADDRESS, duration, first_symbols};
+use super::args::{
+    FrontArgs, FrontKeys, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SubscribeArgs, duration_ns,
+};
+use super::discovery::{Found, Listing, Search};
 use super::env::Environment;
 use super::inputs::{Reference, warn_not_covered};
 use super::outcome::{Outcome, UsageError};
-use super::outputs::recording_options;
+use super::outputs::{Sinks, is_occupied, recording_options, refuse_unwritable};
 use super::select::SymbolGlobs;
+use super::startup::EnvironmentError;
 use super::{Context, library_output};
-use crate::clock::Clock as _;
-use crate::contract::{Contract, ContractTable, read_contract_file};
+use crate::clock::{Clock as _, MonoNanos};
+use crate::contract::Contract;
 use crate::encode::PayloadSource;
-use crate::live::ctp::{
-    CtpConnector, CtpLibrary, CtpLogin, Discovery, Scrubber, discover as discover_contracts,
-};
-use crate::live::{Backoff, LiveEnd, LiveOptions, SupervisorOptions, choose};
+use crate::event::Event;
+use crate::live::ctp::{CtpConnector, CtpLibrary, CtpLogin, DiscoveryError, Scrubber};
+use crate::live::{Backoff, LiveEnd, LiveOptions, LiveReport, SupervisorOptions, choose};
 use crate::nats::NatsOptions;
 use crate::pace::Rate;
 use crate::pipeline::{
-    Ingest, IngestError, IngestNats, IngestSummary, LatenessMs, PublisherOptions, RecordTo,
-    Summary, ingest,
+    Ingest, IngestError, IngestNats, IngestServer, IngestSummary, LatenessMs, PublisherOptions,
+    RecordTo, Summary, ingest,
 };
-use crate::recording::SourceInfo;
-use crate::sink::Sink;
+use crate::recording::{RecordingError, RecordingOptions, RecordingWriter, SourceInfo};
 use crate::time::UnixNanos;
 
 /// How a live session is to go.
@@ -39,62 +42,44 @@ pub(super) struct FrontRun<'a> {
     pub(super) normalize: &'a NormalizeArgs,
     pub(super) subject_prefix: &'a str,
     pub(super) nats: Option<NatsOptions>,
-    pub(super) sinks: Vec<Box<dyn Sink>>,
+    pub(super) sinks: Option<&'a SinkArgs>,
     pub(super) record: Option<(&'a OutputArgs, &'a RollArgs)>,
-}
-
-/// Variables without which no session can start.
-#[derive(Debug, thiserror::Error)]
-#[error("{fix}")]
-pub(super) struct MissingEnvironment {
-    required_env: String,
-    fix: String,
-}
-
-/// Checks that the environment names everything that a login needs, and `more`.
-pub(super) fn require(environment: &Environment, more: &[&'static str]) -> anyhow::Result<()> {
-    let Missing(mut names) = Account::missing(environment);
-    names.extend(more);
-    if names.is_empty() {
-        return Ok(());
-    }
-    let missing = MissingEnvironment {
-        fix: format!("set {} {}", names.join(", "), environment.where_to_set()),
-        required_env: names.join(","),
-    };
-    Err(UsageError::caused_by("the environment is not complete", missing).into())
-}
-
-/// Logs what keeps a session from starting, in the words of the live verbs.
-pub(super) fn startup_error(error: anyhow::Error) -> anyhow::Error {
-    let missing = error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<MissingEnvironment>());
-    match missing {
-        Some(MissingEnvironment { required_env, fix }) => tracing::error!(
-            event = "live_ingest_startup_error",
-            required_env,
-            fix,
-            "the environment is not complete"
-        ),
-        None => tracing::error!(
-            event = "live_ingest_startup_error",
-            required_env = "",
-            reason = format!("{error:#}")
-        ),
-    }
-    error
 }
 
 /// Loads the library that the environment names.
 pub(super) fn open_library(account: &Account) -> anyhow::Result<CtpLibrary> {
     keep_output_apart(account)?;
-    CtpLibrary::open(&account.library).map_err(|error| {
-        UsageError::caused_by(
-            "the CTP library that CTP_GATEWAY_CONNECT names cannot be used",
-            error,
+    CtpLibrary::open(&account.library)
+        .map_err(|error| EnvironmentError::unusable(GATEWAY, error).into())
+}
+
+/// Whether the flags suit a library, and a warning when nobody has tried its version.
+pub(super) fn check_library(library: &CtpLibrary, args: &FrontArgs) -> anyhow::Result<()> {
+    if library.library().version().knowledge() != Knowledge::Listed {
+        tracing::warn!(
+            event = "ctp_version_untested",
+            api_version = library.version(),
+            layout = library.layout(),
+            "this version of the library is not among those that were tested: compare a short \
+             recording with another recorder's before you rely on it"
+        );
+    }
+    match refused_keys(library, args) {
+        None => Ok(()),
+        Some(refusal) => Err(UsageError::new(refusal).into()),
+    }
+}
+
+/// Why the keys that the flags want are not to be had from a library.
+pub(super) fn refused_keys(library: &CtpLibrary, args: &FrontArgs) -> Option<String> {
+    let is_told = args.front_keys == FrontKeys::Evaluation;
+    (is_told && !library.library().has_production_flag()).then(|| {
+        format!(
+            "--front-keys evaluation cannot be told to a library of version {}, which knows only the \
+             keys that it was built with: take a library of 6.7.11 or later, or the broker's \
+             evaluation build without the flag",
+            library.version()
         )
-        .into()
     })
 }
 
@@ -105,13 +90,14 @@ pub(super) fn keep_output_apart(account: &Account) -> anyhow::Result<()> {
 }
 
 /// The login of an account.
-pub(super) fn login_of(account: &Account) -> CtpLogin {
+pub(super) fn login_of(account: &Account, args: &FrontArgs) -> CtpLogin {
     CtpLogin {
         broker_id: account.broker_id.clone(),
         user_id: account.user_id.clone(),
         password: account.password.clone(),
         app_id: account.app_id.clone(),
         auth_code: account.auth_code.clone(),
+        production_keys: args.front_keys == FrontKeys::Production,
         secrets: account.secrets(),
     }
 }
@@ -158,15 +144,20 @@ pub(super) fn session_name(prefix: &str, now: UnixNanos) -> String {
     )
 }
 
+/// The pauses that the flags want between two tries.
+pub(super) fn backoff(args: &FrontArgs, now: UnixNanos) -> Backoff {
+    Backoff {
+        first_ns: duration_ns(args.backoff),
+        cap_ns: duration_ns(args.backoff_max),
+        seed: args.backoff_seed.unwrap_or(now.0.unsigned_abs()),
+    }
+}
+
 /// How patient the flags want the supervisor to be.
 pub(super) fn supervision(args: &FrontArgs, session: String, now: UnixNanos) -> SupervisorOptions {
     SupervisorOptions {
         session,
-        backoff: Backoff {
-            first_ns: duration_ns(args.backoff),
-            cap_ns: duration_ns(args.backoff_max),
-            seed: args.backoff_seed.unwrap_or(now.0.unsigned_abs()),
-        },
+        backoff: backoff(args, now),
         connect_timeout_ns: duration_ns(args.front_timeout),
         login_timeout_ns: duration_ns(args.login_timeout),
         reconnect_grace_ns: duration_ns(args.reconnect_grace),
@@ -183,19 +174,65 @@ pub(super) fn run(context: &Context, run: FrontRun<'_>) -> anyhow::Result<Ingest
         None => duration(environment)?,
     };
     let now = context.clock.wall();
+    let started = context.clock.now();
+    let run_until = bound.map_or(MonoNanos::NEVER, |span| started.after(span));
+    if run.subscribe.confirm_settlement && !account.td_fronts.is_empty() {
+        account.check_settlement()?;
+    }
+    // From here on stdout is not the library's, so the sinks may have it.
     let library = open_library(&account)?;
+    check_library(&library, run.front)?;
     let flow = flow_folder(run.front.flow_dir.as_deref(), environment);
     make_flow_folder(&flow)?;
     let session = match run.record {
         Some((output, _)) => super::outputs::session_of(&output.output),
         None => session_name(run.verb, now),
     };
+    if let Some((output, _)) = run.record {
+        RecordingWriter::check_target(&output.output, output.force)?;
+        refuse_unwritable(&output.output)?;
+    }
+    let sinks = match run.sinks {
+        Some(sinks) => Sinks::open(sinks, None)?.sinks,
+        None => Vec::new(),
+    };
     let supervised = session_name("ctp", now);
+    check_symbols(context, &run)?;
     let reference = Reference::new(run.normalize, &[])?;
     warn_not_covered(&reference.calendar, [now.to_shanghai().date_naive()]);
     context.handle_signals()?;
-    let (reference, listed) = discover(context, &account, &run, &flow, &supervised, reference)?;
-    let instruments = instruments(context, &run, &listed)?;
+    tracing::info!(
+        event = "live_ingest_start",
+        session,
+        verb = run.verb,
+        recording = run.record.is_some(),
+        publishing = run.nats.is_some()
+    );
+    let ended = |live, writer| {
+        let elapsed_ns = context.clock.now().since(started);
+        IngestSummary::not_begun(session.clone(), live, elapsed_ns, writer)
+    };
+    let server = match run.nats.clone() {
+        None => None,
+        Some(options) => {
+            let nats = IngestNats {
+                buffer: run.subscribe.nats_buffer,
+                ..IngestNats::new(options)
+            };
+            let (name, verb) = (session.clone(), run.verb);
+            let connect = move || IngestServer::connect(&nats, &name, verb);
+            match context.unless_stopped("nats-connect", run_until, connect)? {
+                Some(connected) => Some(connected?),
+                None if context.control.is_stopped() => {
+                    return Ok(ended(LiveReport::default(), None)?);
+                }
+                None => anyhow::bail!(
+                    "no NATS server could be reached before the run was over: {DURATION} or \
+                     --duration is shorter than the server was away"
+                ),
+            }
+        }
+    };
     let info = SourceInfo {
         kind: "ctp".into(),
         payload_source: "ctp".into(),
@@ -210,18 +247,62 @@ pub(super) fn run(context: &Context, run: FrontRun<'_>) -> anyhow::Result<Ingest
         layout = info.struct_layout,
         path = %library.path().display()
     );
-    let connector = CtpConnector::new(library, login_of(&account), account.md_fronts.clone(), flow);
+    let record_to = |reference: &Reference| {
+        run.record.map(|(output, roll)| RecordTo {
+            folder: output.output.clone(),
+            options: RecordingOptions {
+                keep_partial: true,
+                ..recording_options(output, roll, reference, session.clone(), info.clone())
+            },
+        })
+    };
+    let search = Search {
+        context,
+        account: &account,
+        front: run.front,
+        subscribe: run.subscribe,
+        normalize: run.normalize,
+        flow: &flow,
+        is_simulated: library.library().is_simulated(),
+        session: &supervised,
+        run_until,
+    };
+    let Listing {
+        reference,
+        contracts: listed,
+        problem,
+    } = match search.run(reference.clone())? {
+        Found::Contracts(listing) => listing,
+        // Whoever looks for the recording finds one, and in it why it is empty.
+        Found::Ended { live, events } => {
+            let to = record_to(&reference).filter(is_free);
+            let writer = to.map(|to| recorded(to, &events));
+            return Ok(ended(live, writer.transpose()?)?);
+        }
+    };
+    let instruments = instruments(&run, &listed, problem)?;
+    // Real fronts want a second between two requests. The simulated one takes them all at once, and
+    // its market would start before the last one.
+    let batch_interval_ns = if library.library().is_simulated() {
+        0
+    } else {
+        SupervisorOptions::default().batch_interval_ns
+    };
+    let login = login_of(&account, run.front);
+    let connector = CtpConnector::new(library, login, account.md_fronts.clone(), flow);
+    let elapsed = context.clock.now().duration_since(started);
+    let record = record_to(&reference);
     let setup = Ingest {
         session: session.clone(),
-        verb: run.verb,
         live: LiveOptions {
             instruments,
             supervisor: SupervisorOptions {
                 batch: run.subscribe.subscribe_batch as usize,
+                batch_interval_ns,
                 ..supervision(run.front, supervised, now)
             },
             queue_slots: run.subscribe.queue_slots as usize,
-            run_for: bound,
+            run_for: bound.map(|span| span.saturating_sub(elapsed)),
             ..LiveOptions::default()
         },
         publisher: PublisherOptions {
@@ -232,18 +313,9 @@ pub(super) fn run(context: &Context, run: FrontRun<'_>) -> anyhow::Result<Ingest
             contracts: Arc::clone(&reference.contracts),
             calendar: Arc::clone(&reference.calendar),
         },
-        nats: run.nats.map(|options| IngestNats {
-            buffer: run.subscribe.nats_buffer,
-            ..IngestNats::new(options)
-        }),
-        sinks: run.sinks,
-        record: run.record.map(|(output, roll)| RecordTo {
-            folder: output.output.clone(),
-            options: crate::recording::RecordingOptions {
-                keep_partial: true,
-                ..recording_options(output, roll, &reference, session, info)
-            },
-        }),
+        server,
+        sinks,
+        record,
         progress_every: run.subscribe.progress_every,
     };
     let control = Arc::clone(&context.control);
@@ -254,89 +326,64 @@ pub(super) fn run(context: &Context, run: FrontRun<'_>) -> anyhow::Result<Ingest
         Box::new(move || control.is_stopped()),
     );
     // The causes decide about the exit code.
-    ended.map_err(|error| match error {
-        IngestError::Record(error) => error.into(),
-        IngestError::Nats(error) => error.into(),
+    let mut ended = ended.map_err(|error| match error {
+        IngestError::Record(error) => anyhow::Error::from(error),
         error => error.into(),
-    })
+    })?;
+    // With the time that it took to find out what to subscribe.
+    ended.elapsed_ns = context.clock.now().since(started);
+    Ok(ended)
 }
 
-/// The tables in force with what the trader front knows, and the list that patterns are matched
-/// against: the trader front's, else the contract file's, else none.
-fn discover(
-    context: &Context,
-    account: &Account,
-    run: &FrontRun<'_>,
-    flow: &Path,
-    session: &str,
-    reference: Reference,
-) -> anyhow::Result<(Reference, Vec<Contract>)> {
-    let from_file = || -> anyhow::Result<Vec<Contract>> {
-        match &run.normalize.contracts {
-            None => Ok(Vec::new()),
-            Some(path) => read_contract_file(path, reference.contracts.products())
-                .map_err(|e| UsageError::caused_by("--contracts cannot be used", e).into()),
-        }
-    };
-    if account.td_fronts.is_empty() {
-        return Ok((reference.clone(), from_file()?));
+/// A recording of these events, not finished yet.
+fn recorded(to: RecordTo, events: &[Event]) -> Result<RecordingWriter, RecordingError> {
+    let mut writer = RecordingWriter::create(&to.folder, to.options)?;
+    writer.write(events)?;
+    Ok(writer)
+}
+
+/// Whether nothing would be replaced: a session that never began is no reason to lose an earlier one.
+fn is_free(to: &RecordTo) -> bool {
+    let would_replace = is_occupied(&to.folder);
+    if would_replace {
+        tracing::warn!(
+            event = "recording_kept",
+            path = %to.folder.display(),
+            "no session began: --force replaced nothing"
+        );
     }
-    let control = Arc::clone(&context.control);
-    let found = discover_contracts(&Discovery {
-        library: &account.library,
-        login: &login_of(account),
-        fronts: &account.td_fronts,
-        flow: &flow.join(format!("{session}-td")),
-        timeout: run.subscribe.discovery_timeout,
-        clock: context.clock.as_ref(),
-        stop_asked: &move || control.is_stopped(),
-    });
-    let listed: Vec<Contract> = match found {
-        Ok(found) => {
-            let products = reference.contracts.products();
-            found
-                .iter()
-                .filter_map(|one| one.contract(products))
-                .collect()
-        }
-        Err(error) => {
-            tracing::warn!(
-                event = "contract_discovery_failed",
-                reason = %error,
-                "the contracts of the trader front are not known: going on with --contracts and the \
-                 product table"
-            );
-            return Ok((reference.clone(), from_file()?));
-        }
-    };
-    tracing::info!(event = "contracts_discovered", contracts = listed.len());
-    let mut contracts = ContractTable::clone(&reference.contracts);
-    contracts.extend(listed.iter().cloned());
-    // What the user gave goes before what the front says.
-    contracts.extend(reference.contracts.explicit().cloned());
-    let reference = Reference {
-        contracts: Arc::new(contracts),
-        ..reference
-    };
-    Ok((reference, listed))
+    !would_replace
+}
+
+/// Whether anything is to be subscribed, and whether what is asked for can be understood: found out
+/// before anything is begun.
+fn check_symbols(context: &Context, run: &FrontRun<'_>) -> anyhow::Result<()> {
+    let patterns = &run.subscribe.symbols;
+    if first_symbols(run.normalize.ctp_symbol.as_deref())?.is_empty() && patterns.is_empty() {
+        return Err(EnvironmentError::missing(&[SYMBOL], &context.environment).into());
+    }
+    globs(patterns)?;
+    Ok(())
+}
+
+/// One set of globs for each pattern.
+fn globs(patterns: &[String]) -> Result<Vec<SymbolGlobs>, UsageError> {
+    patterns
+        .iter()
+        .map(|pattern| SymbolGlobs::new(std::slice::from_ref(pattern)))
+        .collect::<Result<_, _>>()
+        .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))
 }
 
 fn instruments(
-    context: &Context,
     run: &FrontRun<'_>,
     listed: &[Contract],
+    problem: Option<DiscoveryError>,
 ) -> anyhow::Result<Vec<crate::event::InstrumentId>> {
     let first = first_symbols(run.normalize.ctp_symbol.as_deref())?;
     let first: Vec<String> = first.into_iter().map(|(id, _)| id).collect();
     let patterns = &run.subscribe.symbols;
-    if first.is_empty() && patterns.is_empty() {
-        require(&context.environment, &["CTP_SYMBOL"])?;
-    }
-    let globs = patterns
-        .iter()
-        .map(|pattern| SymbolGlobs::new(std::slice::from_ref(pattern)))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))?;
+    let globs = globs(patterns)?;
     let matches = |pattern: &str, id: &[u8], exchange| {
         let known = patterns
             .iter()
@@ -347,12 +394,22 @@ fn instruments(
     let choice = choose(&first, patterns, listed, &matches);
     if !choice.unmatched.is_empty() {
         let patterns = choice.unmatched.join(",");
-        if listed.is_empty() {
-            return Err(UsageError::new(format!(
-                "--symbols {patterns} needs a list of contracts, and the product table is none: set \
-                 CTP_TD_ADDRESS, or give --contracts FILE"
-            ))
-            .into());
+        match problem {
+            Some(problem) if listed.is_empty() => {
+                let message = format!(
+                    "--symbols {patterns} needs the contracts of the trader front, which cannot be \
+                     had; mend that, or give --contracts FILE"
+                );
+                return Err(UsageError::caused_by(message, problem).into());
+            }
+            None if listed.is_empty() => {
+                let problem = anyhow::anyhow!(
+                    "--symbols {patterns} needs a list of contracts, and the product table is none: \
+                     set CTP_TD_ADDRESS, or give --contracts FILE"
+                );
+                return Err(EnvironmentError::unusable(TD_ADDRESS, problem).into());
+            }
+            _ => {}
         }
         tracing::warn!(
             event = "symbols_unmatched",
@@ -396,6 +453,7 @@ pub(super) fn summary(ended: &IngestSummary) -> Summary {
             max: millis(delay.max_ns),
         }),
         elapsed_s: millis(ended.elapsed_ns.unsigned_abs()) / 1_000.0,
+        is_live: true,
         damaged: Vec::new(),
         missing: Vec::new(),
     }

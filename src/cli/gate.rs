@@ -2,10 +2,10 @@
 //! reads and a QA process keeps. It never holds a credential: only words of our own, error ids with
 //! their documented meaning, and session names go in.
 
-use std::io::Write as _;
 use std::path::Path;
 
-use crate::live::AttemptReport;
+use crate::live::{AttemptReport, LastAttempt};
+use crate::sink::NewFile;
 
 /// The verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub(super) struct Gate {
     pub(super) attempts: u32,
     /// Those that failed.
     pub(super) failed: Vec<AttemptReport>,
+    /// The one after those, which had not failed when the test ended.
+    pub(super) last: Option<LastAttempt>,
     pub(super) login_seen: bool,
     pub(super) clean_shutdown: bool,
     /// Threads and open files before and after; `None` where the system does not say.
@@ -106,6 +108,14 @@ impl Gate {
                 report.next_backoff_s
             ));
         }
+        if let Some(last) = &self.last {
+            yaml.push_str(&format!(
+                "last_attempt: {{ attempt: {}, session: {}, reached: {} }}\n",
+                last.attempt,
+                quoted(&last.session),
+                last.reached
+            ));
+        }
         yaml
     }
 
@@ -130,30 +140,33 @@ impl Gate {
             "struct_layout": self.layout,
             "attempts": self.attempts,
             "failed_attempts": failed,
+            "last_attempt": self.last.as_ref().map(|last| serde_json::json!({
+                "attempt": last.attempt,
+                "session": last.session,
+                "reached": last.reached,
+            })),
             "login_seen": self.login_seen,
             "clean_shutdown": self.clean_shutdown,
             "elapsed_s": self.elapsed_s,
         })
     }
 
-    /// Puts the file in place, whole or not at all. Its folder is made if need be.
-    pub(super) fn write(&self, path: &Path) -> std::io::Result<()> {
-        use std::os::unix::fs::PermissionsExt as _;
-
+    /// Whether a gate can be put there: nobody wants to learn it after the test. Its folder is made
+    /// if need be.
+    pub(super) fn accept(path: &Path) -> std::io::Result<()> {
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
         std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".gate")
-            .tempfile_in(folder)?;
-        file.write_all(self.to_yaml().as_bytes())?;
-        file.as_file()
-            .set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
+        // Dropped, it leaves nothing.
+        NewFile::create(path).map(drop)
+    }
+
+    /// Puts the file in place, whole or not at all. Its folder is made if need be.
+    pub(super) fn write(&self, path: &Path) -> std::io::Result<()> {
+        Self::accept(path)?;
+        NewFile::write_whole(path, self.to_yaml().as_bytes())
     }
 }
 
@@ -175,6 +188,11 @@ mod tests {
                 reason: "connect_timeout".into(),
                 next_backoff_s: 0.875,
             }],
+            last: Some(LastAttempt {
+                attempt: 2,
+                session: "smoke-a2".into(),
+                reached: "connecting",
+            }),
             login_seen: false,
             clean_shutdown: true,
             threads: Some((3, 3)),

@@ -1,13 +1,17 @@
 //! CTP libraries print to stdout. Results go there too, so the two are kept apart: before a library
 //! is loaded, stdout is put aside for results, and what is printed to it becomes log lines.
 //!
+//! Stderr is left alone: what a crashing library or the C runtime says last must not be lost in a
+//! pipe of the same process. No vendor's library was seen to print there.
+//!
 //! Invariant: the library never waits for the log, because a thread of its own always reads.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::sync::OnceLock;
 
 use crate::live::ctp::Scrubber;
+use crate::thread;
 
 /// The stdout that the process was started with, once a library may print.
 static RESULTS: OnceLock<File> = OnceLock::new();
@@ -15,6 +19,9 @@ static RESULTS: OnceLock<File> = OnceLock::new();
 /// Lines that are logged as information; an old library that reconnects in a loop prints hundreds a
 /// second. The others are there at level debug.
 const LOUD_LINES: u64 = 100;
+
+/// Bytes of a line; a longer one is logged in parts.
+const LINE_MAX: u64 = 16 * 1_024;
 
 /// Where results go, if it is not simply stdout.
 pub(super) fn results() -> Option<&'static File> {
@@ -36,12 +43,7 @@ pub(super) fn separate(scrubber: Scrubber) -> io::Result<()> {
     drop(pipe);
     // Only this function sets it, and only verbs call it, one after the other.
     let _ = RESULTS.set(File::from(kept));
-    let dispatch = tracing::dispatcher::get_default(tracing::Dispatch::clone);
-    std::thread::Builder::new()
-        .name("library-output".into())
-        .spawn(move || {
-            tracing::dispatcher::with_default(&dispatch, || log_lines(printed, &scrubber));
-        })?;
+    thread::spawn("library-output", move || log_lines(printed, &scrubber))?;
     Ok(())
 }
 
@@ -51,7 +53,7 @@ fn log_lines(printed: impl io::Read, scrubber: &Scrubber) {
     let mut count = 0_u64;
     loop {
         line.clear();
-        match reader.read_until(b'\n', &mut line) {
+        match reader.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
             Ok(1..) => {}
             // The other end is this process's stdout: it closes with the process.
             _ => return,

@@ -4,10 +4,11 @@ use std::io::Write as _;
 
 use super::Context;
 use super::args::{LiveArgs, OutputArgs, SinkArgs};
-use super::front::{FrontRun, outcome, require, run as run_front, startup_error, summary};
-use super::outcome::{Outcome, stdout};
+use super::front::{FrontRun, outcome, run as run_front, summary};
+use super::outcome::{Outcome, after_printing, stdout};
 use super::outputs::nats_options;
 use super::render::print_summary;
+use super::startup::{require, startup_error};
 use crate::pipeline::IngestSummary;
 
 /// What allows the ingest.
@@ -28,8 +29,8 @@ pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome>
         sinks: Vec::new(),
         subject_prefix: args.subject_prefix.clone(),
     };
-    print_summary(&summary, args.json.json, &nowhere)?;
-    outcome(ended, summary.is_lossy())
+    let printed = print_summary(&summary, args.json.json, &nowhere);
+    after_printing(printed, outcome(ended, summary.is_lossy()))
 }
 
 /// Ingest is a decision of the operator: without it nothing is touched.
@@ -62,7 +63,7 @@ fn prepare(context: &Context, args: &LiveArgs) -> anyhow::Result<IngestSummary> 
             normalize: &args.normalize,
             subject_prefix: &args.subject_prefix,
             nats: Some(nats_options(&args.nats)?),
-            sinks: Vec::new(),
+            sinks: None,
             record: output.as_ref().map(|output| (output, &args.roll)),
         },
     )

@@ -26,6 +26,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::args::{LogArgs, LogFormat};
 use super::outcome::causes;
+use crate::causes::with_causes;
 use crate::clock::system_wall;
 use crate::time::UnixNanos;
 
@@ -145,13 +146,7 @@ impl Visit for Fields {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let mut text = value.to_string();
-        let mut source = value.source();
-        while let Some(cause) = source {
-            text.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
-        self.put(field, text.into());
+        self.put(field, with_causes(value).into());
     }
 }
 

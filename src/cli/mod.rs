@@ -6,9 +6,13 @@
 
 mod account;
 pub mod args;
+mod capture;
 mod cat;
+mod check;
 pub mod completions;
 mod demo;
+mod diff;
+mod discovery;
 mod doctor;
 pub mod env;
 mod export;
@@ -34,6 +38,7 @@ pub mod select;
 mod signals;
 mod slice;
 mod smoke;
+mod startup;
 mod subscribers;
 mod synthetic;
 pub mod time_spec;
@@ -42,16 +47,22 @@ mod verify;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use crossbeam_channel::RecvTimeoutError;
 use indicatif::MultiProgress;
 
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, MonoNanos, SystemClock};
 use crate::pace::Control;
 use crate::progress::{Progress, Silent};
+use crate::thread;
 use args::{Cli, Command, LogArgs, LogFormat};
 use env::Environment;
 use outcome::{Exit, Outcome, UsageError};
+
+/// How long a wish to stop may go unseen while a thread is waited for.
+const STOP_LOOK_UP: Duration = Duration::from_millis(50);
 
 /// What every verb gets besides its flags.
 pub struct Context {
@@ -136,6 +147,39 @@ impl Context {
         signals::install(&self.control).context("installing signal handlers")
     }
 
+    /// Runs `work` on a thread and waits for it, unless the user stops meanwhile or `until` has come:
+    /// then `None` at once, and what the thread still does ends with the process.
+    ///
+    /// # Errors
+    /// When the system gives no thread, or `work` panics.
+    pub fn unless_stopped<T: Send + 'static>(
+        &self,
+        name: &str,
+        until: MonoNanos,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> anyhow::Result<Option<T>> {
+        let (done, is_done) = crossbeam_channel::bounded(1);
+        let run = move || {
+            // Nobody waits any more after a stop.
+            let _ = done.send(work());
+        };
+        thread::spawn(name, run).context("starting a thread")?;
+        loop {
+            match is_done.recv_timeout(STOP_LOOK_UP) {
+                Ok(result) => return Ok(Some(result)),
+                Err(RecvTimeoutError::Timeout)
+                    if self.control.is_stopped() || self.clock.now() >= until =>
+                {
+                    return Ok(None);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    anyhow::bail!("thread {name} ended early; its panic was reported above")
+                }
+            }
+        }
+    }
+
     /// Lets Enter pause and go on, where stdin is a terminal.
     ///
     /// # Errors
@@ -156,7 +200,7 @@ pub fn run() -> ExitCode {
     let (cli, environment) = match with_environment(cli) {
         Ok(Ok(cli)) => cli,
         Ok(Err(error)) => return told(&error).into(),
-        Err(error) => return outcome::conclude(Err(error.into()), format).into(),
+        Err(error) => return outcome::conclude(Err(error), format).into(),
     };
     let context = Context::new(&cli.log, environment);
     let result = set_up_log(&context, &cli.log).and_then(|()| dispatch(&context, cli.command));
@@ -175,11 +219,20 @@ fn told(error: &clap::Error) -> Exit {
 
 /// For the verbs that speak to a front the environment may stand in a file, and in any case. Which
 /// file, only the flags tell: so they are read again, with what it holds behind them.
-fn with_environment(cli: Cli) -> Result<Result<(Cli, Environment), clap::Error>, UsageError> {
-    let Some(front) = cli.command.front() else {
+fn with_environment(cli: Cli) -> anyhow::Result<Result<(Cli, Environment), clap::Error>> {
+    let Some(file) = cli.command.environment_file() else {
         return Ok(Ok((cli, Environment::default())));
     };
-    let environment = Environment::load(front.env_file.as_deref())?;
+    let environment = match Environment::load(file) {
+        Ok(environment) => environment,
+        Err(error) if cli.command.is_session() => {
+            // The flags know how to log; an error of theirs does not hide this one.
+            let context = Context::new(&cli.log, Environment::default());
+            let _ = set_up_log(&context, &cli.log);
+            return Err(startup::startup_error(error.into()));
+        }
+        Err(error) => return Err(error.into()),
+    };
     let fallback = |name: &str| environment.get(name).map(|value| value.expose().to_owned());
     let again = Cli::parse_with_fallback(std::env::args_os(), &fallback);
     Ok(again.map(|cli| (cli, environment)))
@@ -199,6 +252,9 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<Outcome> {
         Command::Live(args) => live::run(context, &args),
         Command::Record(args) => record::run(context, &args),
         Command::Replay(args) => replay::run(context, &args),
+        Command::Capture(args) => capture::run(context, &args),
+        Command::Check(args) => check::run(context, &args),
+        Command::Diff(args) => diff::run(context, &args),
         Command::Info(args) => info::run(context, &args),
         Command::Cat(args) => cat::run(context, &args),
         Command::Slice(args) => slice::run(context, &args),

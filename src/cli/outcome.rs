@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use super::args::LogFormat;
 use super::{library_output, log};
+use crate::check::CheckError;
 use crate::pipeline::PlayError;
 use crate::recording::RecordingError;
 use crate::sink::SinkError;
@@ -129,6 +130,21 @@ pub fn is_success(error: &anyhow::Error) -> bool {
     Exit::of_error(error) == Exit::Done
 }
 
+/// How a verb ended whose result was printed afterwards: a reader of stdout that has gone spoils
+/// nothing, and hides no failure.
+///
+/// # Errors
+/// What ended the verb, or else what kept the result from being printed.
+pub fn after_printing(
+    printed: anyhow::Result<()>,
+    ended: anyhow::Result<Outcome>,
+) -> anyhow::Result<Outcome> {
+    match printed {
+        Err(error) if !is_success(&error) => ended.and(Err(error)),
+        _ => ended,
+    }
+}
+
 /// The reader of stdout went away. Kept apart from every other broken pipe: that of a network
 /// connection is a failure.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -137,10 +153,16 @@ struct ReaderGone;
 
 /// An output that is taken is the user's choice, whichever verb finds it.
 fn is_bad_usage(error: &(dyn Error + 'static)) -> bool {
+    let is_bad_input = |error: &CheckError| error.is_bad_input();
     error.is::<UsageError>()
+        || error.downcast_ref().is_some_and(is_bad_input)
         || matches!(
             error.downcast_ref(),
-            Some(RecordingError::OutputExists { .. } | RecordingError::NotReplaceable { .. })
+            Some(
+                RecordingError::OutputExists { .. }
+                    | RecordingError::NotReplaceable { .. }
+                    | RecordingError::NotFetched { .. }
+            )
         )
 }
 

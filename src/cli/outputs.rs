@@ -1,6 +1,6 @@
 //! What verbs write to: recordings, sinks, the health responder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -187,6 +187,68 @@ pub(super) fn refuse_inside_recording(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Refuses a path where something is already, unless it is to be replaced.
+pub(super) fn refuse_existing(path: &Path, force: bool) -> anyhow::Result<()> {
+    if path.exists() && !force {
+        let message = format!(
+            "{} already exists: choose another output or pass --force",
+            path.display()
+        );
+        return Err(UsageError::new(message).into());
+    }
+    Ok(())
+}
+
+/// Refuses a recording in a folder that cannot be written: a session that takes long to begin should
+/// not be the one to find out.
+pub(super) fn refuse_unwritable(target: &Path) -> anyhow::Result<()> {
+    let try_in = |folder: &Path| -> anyhow::Result<()> {
+        // Gone again at once.
+        let tried = tempfile::Builder::new()
+            .prefix(".tickdeck-")
+            .tempdir_in(folder);
+        tried.map(drop).map_err(|error| {
+            let message = format!(
+                "a recording cannot be made at {}: {} cannot be written; choose another place",
+                target.display(),
+                folder.display()
+            );
+            UsageError::caused_by(message, error).into()
+        })
+    };
+    let is_there = |folder: &&Path| folder.as_os_str().is_empty() || folder.exists();
+    let nearest = |target: &Path| match target.ancestors().find(is_there) {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    // The one that takes another one's place is made beside it.
+    if let (true, Some(parent)) = (is_occupied(target), target.parent()) {
+        try_in(&nearest(parent))?;
+    }
+    try_in(&nearest(target))
+}
+
+/// Whether there is a folder with something in it.
+pub(super) fn is_occupied(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut found| found.next().is_some())
+}
+
+/// Whether two paths are one place, also when nothing is there yet.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    place(one) == place(other)
+}
+
+fn place(path: &Path) -> PathBuf {
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    path.canonicalize()
+        .ok()
+        .or_else(|| Some(folder.canonicalize().ok()?.join(path.file_name()?)))
+        .unwrap_or_else(|| path.to_owned())
+}
+
 /// Whether one of the sinks is NATS.
 pub(super) fn publishes_to_nats(args: &SinkArgs) -> bool {
     args.sinks.contains(&SinkSpec::Nats)
@@ -245,4 +307,31 @@ pub(super) fn start_health(
         &HealthOptions::default(),
         Box::new(snapshot),
     )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn one_place_under_two_names_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("below")).unwrap();
+        fs::write(path("there"), "").unwrap();
+        std::os::unix::fs::symlink(path("there"), path("link")).unwrap();
+        for (one, other, expected) in [
+            ("there", "below/../there", true),
+            ("new", "below/../new", true),
+            ("there", "link", true),
+            ("new", "below/new", false),
+            ("new", "newer", false),
+            ("none/new", "none/new", true),
+        ] {
+            assert_eq!(is_same(&path(one), &path(other)), expected, "{one} {other}");
+        }
+        assert!(is_same(Path::new("new"), Path::new("./new")));
+    }
 }

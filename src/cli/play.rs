@@ -11,7 +11,7 @@ use crate::clock::Clock as _;
 use crate::nats::NatsOptions;
 use crate::pace::{ClockTicks, PaceDriver, PaceOptions, PaceReport};
 use crate::pipeline::{LatenessMs, Ledger, PlayError, PlayOptions, Player, Publisher, Summary};
-use crate::recording::RecordingWriter;
+use crate::recording::EventWriter;
 use crate::sink::{NatsStats, NatsStop};
 use crate::source::Source;
 
@@ -47,7 +47,7 @@ pub(super) fn play(
     context: &Context,
     setup: PlaySetup,
     mut publisher: Publisher,
-    recorder: Option<&mut RecordingWriter>,
+    recorder: Option<&mut (dyn EventWriter + 'static)>,
     source: &mut dyn FnMut() -> anyhow::Result<Box<dyn Source>>,
 ) -> anyhow::Result<Played> {
     let health = setup
@@ -83,6 +83,7 @@ pub(super) fn play(
         events: 0,
     };
     let played = play_passes(&mut player, setup.looping, source);
+    publisher.announce_end(&setup.session, matches!(played, Ok(true)));
     let report = pacer.report();
     let (ledger, digest, sink_error) = publisher.finish(played.is_ok());
     let elapsed_ns = u64::try_from(context.clock.now().since(started)).unwrap_or(0);
@@ -93,8 +94,8 @@ pub(super) fn play(
     }
     let error = match (played, sink_error) {
         (Err(error), _) => Some(error),
-        (Ok(()), Some(error)) => Some(error.into()),
-        (Ok(()), None) => None,
+        (Ok(_), Some(error)) => Some(error.into()),
+        (Ok(_), None) => None,
     };
     Ok(Played {
         summary: summary(setup.session, &ledger, digest, &report, elapsed_ns),
@@ -133,11 +134,12 @@ fn watch_stop(context: &Context, stop: NatsStop) -> anyhow::Result<Sender<()>> {
     Ok(done)
 }
 
+/// True when everything that was asked for was played, false when the user stopped it.
 fn play_passes(
     player: &mut Player<'_>,
     looping: bool,
     source: &mut dyn FnMut() -> anyhow::Result<Box<dyn Source>>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     loop {
         let before = player.events;
         let ended = player
@@ -145,7 +147,7 @@ fn play_passes(
             .map_err(|error: PlayError| anyhow::Error::from(error))?;
         // A pass that played nothing would be repeated for ever at full speed.
         if !looping || !ended || player.events == before {
-            return Ok(());
+            return Ok(ended || player.options.max_ticks == Some(player.ticks));
         }
     }
 }
@@ -184,6 +186,7 @@ fn summary(
             max: millis(lateness.max_ns),
         }),
         elapsed_s: millis(elapsed_ns) / 1_000.0,
+        is_live: false,
         damaged: Vec::new(),
         missing: Vec::new(),
     }

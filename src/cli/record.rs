@@ -4,18 +4,19 @@ use std::path::PathBuf;
 
 use super::Context;
 use super::args::{RecordArgs, SinkSpec, SourceSpec};
-use super::front::{FrontRun, outcome, require, run as run_front, startup_error, summary};
+use super::front::{FrontRun, outcome, run as run_front, summary};
 use super::inputs::{INTACT_ONLY, Inputs, Reference, on_a_thread, refuse_damage};
-use super::outcome::{Outcome, UsageError};
+use super::outcome::{Outcome, UsageError, after_printing};
 use super::outputs::{
     Sinks, nats_options, publisher_options, publishes_to_nats, recording_options, session_of,
 };
 use super::play::{PlaySetup, play};
-use super::render::{print_made, print_summary};
+use super::render::{print_made_beside, print_summary};
+use super::startup::{require, startup_error};
 use super::synthetic;
 use crate::pace::PaceOptions;
-use crate::pipeline::{IngestSummary, PlayOptions, Publisher};
-use crate::recording::{EventFilter, RecordingOptions, RecordingWriter, SourceInfo};
+use crate::pipeline::{IngestSummary, PlayOptions, Publisher, Summary};
+use crate::recording::{EventFilter, Manifest, RecordingOptions, RecordingWriter, SourceInfo};
 use crate::source::{MergeSource, Profile, Source, SyntheticOptions};
 
 /// A source that is ready to be recorded.
@@ -87,21 +88,31 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     if !args.publish {
         played.summary.published = 0;
     }
+    let is_lossy = played.summary.is_lossy();
+    let printed = print(args, &played.summary, manifest.as_ref().ok());
+    let ended = match played.error {
+        Some(error) => Err(error),
+        None => manifest.map_err(Into::into).map(|_| match is_lossy {
+            true => Outcome::Lossy,
+            false => Outcome::Done,
+        }),
+    };
+    after_printing(printed, ended)
+}
+
+/// What came of it: what was published, and what was made.
+fn print(args: &RecordArgs, summary: &Summary, made: Option<&Manifest>) -> anyhow::Result<()> {
     if args.publish || args.json.json {
-        print_summary(&played.summary, args.json.json, &args.sinks)?;
+        print_summary(summary, args.json.json, &args.sinks)?;
     }
-    if let Some(error) = played.error {
-        return Err(error);
+    match made {
+        Some(manifest) if !args.json.json => {
+            let sinks = args.publish.then_some(&args.sinks);
+            print_made_beside(sinks, &args.output.output, manifest)?;
+        }
+        _ => {}
     }
-    let manifest = manifest?;
-    if !args.json.json {
-        print_made(&args.output.output, &manifest)?;
-    }
-    Ok(if played.summary.is_lossy() {
-        Outcome::Lossy
-    } else {
-        Outcome::Done
-    })
+    Ok(())
 }
 
 /// A live session into a recording.
@@ -111,11 +122,6 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
         let nats = (args.publish && publishes_to_nats(&args.sinks))
             .then(|| nats_options(&args.nats))
             .transpose()?;
-        let sinks = if args.publish {
-            Sinks::open(&args.sinks, None)?.sinks
-        } else {
-            Vec::new()
-        };
         run_front(
             context,
             FrontRun {
@@ -125,7 +131,7 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
                 normalize: &args.normalize,
                 subject_prefix: &args.sinks.subject_prefix,
                 nats,
-                sinks,
+                sinks: args.publish.then_some(&args.sinks),
                 record: Some((&args.output, &args.roll)),
             },
         )
@@ -135,13 +141,8 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
     if !args.publish {
         summary.published = 0;
     }
-    if args.publish || args.json.json {
-        print_summary(&summary, args.json.json, &args.sinks)?;
-    }
-    if let Some(manifest) = ended.manifest.as_ref().filter(|_| !args.json.json) {
-        print_made(&args.output.output, manifest)?;
-    }
-    outcome(ended, summary.is_lossy())
+    let printed = print(args, &summary, ended.manifest.as_ref());
+    after_printing(printed, outcome(ended, summary.is_lossy()))
 }
 
 fn open_market(args: &RecordArgs, profile: Profile, seed: u64) -> anyhow::Result<Opened> {

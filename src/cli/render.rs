@@ -1,27 +1,15 @@
 //! Results as people read them: short, aligned, units in the text.
 
-use std::io::Write as _;
+use std::io::Write;
 use std::path::Path;
 
 use super::args::{JsonlTarget, ReplayArgs, SinkArgs, SinkSpec};
 use super::inputs::{Inputs, Selection};
 use super::outcome::{Outcome, stdout};
+pub(super) use crate::check::report::text::grouped;
 use crate::nats::NatsOptions;
-use crate::pipeline::Summary;
+use crate::pipeline::{LatenessMs, Summary};
 use crate::recording::Manifest;
-
-/// `1234567` as `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 /// Bytes in the largest binary unit that leaves a number above one.
 pub(super) fn bytes(count: u64) -> String {
@@ -30,8 +18,20 @@ pub(super) fn bytes(count: u64) -> String {
 
 /// What a conversion made, on stdout.
 pub(super) fn print_made(folder: &Path, manifest: &Manifest) -> std::io::Result<()> {
+    print_made_beside(None, folder, manifest)
+}
+
+/// The same for a verb that published as well: on stderr when stdout carries the payload stream.
+pub(super) fn print_made_beside(
+    sinks: Option<&SinkArgs>,
+    folder: &Path,
+    manifest: &Manifest,
+) -> std::io::Result<()> {
     let size: u64 = manifest.segments.iter().map(|segment| segment.bytes).sum();
-    let mut out = stdout();
+    let mut out: Box<dyn Write> = match sinks {
+        Some(sinks) if has_stdout(sinks) => Box::new(std::io::stderr()),
+        _ => Box::new(stdout()),
+    };
     writeln!(
         out,
         "{}: {} events, {} ticks of {} instruments, {} segments, {}",
@@ -46,6 +46,11 @@ pub(super) fn print_made(folder: &Path, manifest: &Manifest) -> std::io::Result<
     out.flush()
 }
 
+/// Whether stdout carries the payload stream.
+fn has_stdout(sinks: &SinkArgs) -> bool {
+    sinks.sinks.contains(&SinkSpec::Jsonl(JsonlTarget::Stdout))
+}
+
 /// The closing summary: JSON on stdout, or text on stdout, or on stderr when stdout carries the
 /// payload stream.
 pub(super) fn print_summary(summary: &Summary, json: bool, sinks: &SinkArgs) -> anyhow::Result<()> {
@@ -57,7 +62,7 @@ pub(super) fn print_summary(summary: &Summary, json: bool, sinks: &SinkArgs) -> 
         return Ok(());
     }
     let text = summary_text(summary);
-    if sinks.sinks.contains(&SinkSpec::Jsonl(JsonlTarget::Stdout)) {
+    if has_stdout(sinks) {
         std::io::stderr().lock().write_all(text.as_bytes())?;
     } else {
         let mut out = stdout();
@@ -86,24 +91,25 @@ fn summary_text(summary: &Summary) -> String {
         }
     }
     lines.push(("digest", summary.digest.clone()));
-    let achieved = summary
-        .rate_achieved
-        .map_or(String::new(), |rate| format!(", achieved {rate:.3}"));
-    lines.push((
-        "rate",
-        format!(
-            "asked {}{achieved} (recorded time per real time)",
-            summary.rate_asked
-        ),
-    ));
+    // A live session has no rate of its own, and what is late is the way from callback to sinks.
+    let is_live = summary.is_live;
+    if !is_live {
+        let achieved = summary
+            .rate_achieved
+            .map_or(String::new(), |rate| format!(", achieved {rate:.3}"));
+        let asked = summary.rate_asked;
+        let rate = format!("asked {asked}{achieved} (recorded time per real time)");
+        lines.push(("rate", rate));
+    }
     if let Some(lateness) = summary.lateness_ms {
-        lines.push((
-            "lateness",
-            format!(
-                "p50 {:.3} ms, p99 {:.3} ms, max {:.3} ms",
-                lateness.p50, lateness.p99, lateness.max
-            ),
-        ));
+        let (name, what) = if is_live {
+            ("latency", "callback to sinks ")
+        } else {
+            ("lateness", "")
+        };
+        let LatenessMs { p50, p99, max } = lateness;
+        let text = format!("{what}p50 {p50:.3} ms, p99 {p99:.3} ms, max {max:.3} ms");
+        lines.push((name, text));
     }
     lines.push((
         "elapsed",
@@ -174,15 +180,4 @@ pub(super) fn print_plan(
     )?;
     out.flush()?;
     Ok(Outcome::Done)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        let texts: Vec<String> = [0, 999, 1_000, 12_345, 1_234_567].map(grouped).into();
-        assert_eq!(texts, ["0", "999", "1,000", "12,345", "1,234,567"]);
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::args::ReplayArgs;
 use super::inputs::{Inputs, Reference, Salvaged, Selection, refuse_damage, warn_nothing_selected};
-use super::outcome::{Outcome, UsageError, is_success};
+use super::outcome::{Outcome, UsageError, after_printing, is_success};
 use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
 use super::play::{PlaySetup, play};
 use super::render::print_summary;
@@ -78,21 +78,22 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     let missing = salvaged.map_or_else(Vec::new, |salvaged| take(&salvaged));
     played.summary.damaged.clone_from(&damage);
     played.summary.missing.clone_from(&missing);
-    print_summary(&played.summary, args.json.json, &args.sinks)?;
+    let printed = print_summary(&played.summary, args.json.json, &args.sinks);
     report_missing(&missing, &damage)?;
     if let Some(error) = played.error {
-        return Err(error);
+        return after_printing(printed, Err(error));
     }
     warn_nothing_selected(&args.select, played.summary.received);
     let is_lossy = played.summary.is_lossy()
         || !missing.is_empty()
         || !damage.is_empty()
         || !inputs.are_complete();
-    Ok(if is_lossy {
+    let ended = if is_lossy {
         Outcome::Lossy
     } else {
         Outcome::Done
-    })
+    };
+    after_printing(printed, Ok(ended))
 }
 
 fn take(salvaged: &Salvaged) -> Vec<MissingPart> {

@@ -4,6 +4,7 @@
 //! The session runs on a thread of its own and ends at the first login. Should it not come to an end
 //! in time, the verdict is FAIL and the process does not wait for it.
 
+use std::cell::Cell;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,20 +15,27 @@ use super::Context;
 use super::account::Account;
 use super::args::{FrontArgs, SmokeArgs};
 use super::front::{
-    flow_folder, keep_output_apart, login_of, make_flow_folder, require, session_name,
-    startup_error, supervision,
+    check_library, flow_folder, keep_output_apart, login_of, make_flow_folder, session_name,
+    supervision,
 };
 use super::gate::{Gate, Verdict};
 use super::outcome::{Outcome, UsageError, stdout};
-use crate::clock::Clock as _;
+use super::startup::{require, startup_error};
+use crate::clock::{Clock, MonoNanos, SystemClock};
 use crate::live::ctp::{CtpConnector, CtpLibrary};
-use crate::live::{LiveEnd, LiveOptions, LiveReport, start};
+use crate::live::{
+    Attempt, Connector, Inlet, LiveEnd, LiveOptions, LiveReport, MarketDataSession, OpenError,
+    StopAsked, start,
+};
 use crate::source::Source as _;
 
 /// Slots of the queue: nothing is subscribed.
 const QUEUE_SLOTS: usize = 4_096;
-/// Time kept back for the end of the session and the gate file.
-const RESERVE: Duration = Duration::from_secs(6);
+/// Time kept back for the end of the session and the gate file. Two thirds of it are for the
+/// library's Release, which may have to wait for a connection attempt of 5 s.
+const RESERVE: Duration = Duration::from_secs(9);
+/// How long threads that are on their way out may take.
+const SETTLING: Duration = Duration::from_secs(2);
 /// Attempts that fit into a test at least, however short.
 const ATTEMPTS_MIN: u32 = 3;
 
@@ -46,6 +54,27 @@ impl Footprint {
             files: count("/proc/self/fd"),
         }
     }
+
+    /// Whether there is more than there was.
+    fn exceeds(self, before: Self) -> bool {
+        let more = |now: Option<usize>, then: Option<usize>| {
+            now.zip(then).is_some_and(|(now, then)| now > then)
+        };
+        more(self.threads, before.threads) || more(self.files, before.files)
+    }
+
+    /// What there is once threads on their way out are gone: a thread that was waited for is still
+    /// listed for a moment.
+    fn settled(before: Self, clock: &dyn Clock, until: MonoNanos) -> Self {
+        let until = until.min(clock.now().after(SETTLING));
+        loop {
+            let now = Self::now();
+            if !now.exceeds(before) || clock.now() >= until {
+                return now;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
 }
 
 /// What the test saw.
@@ -53,6 +82,32 @@ struct Seen {
     report: LiveReport,
     before: Footprint,
     after: Footprint,
+}
+
+/// Looks for the reason of a silence once only, so that the look is over before the test is.
+struct ExplainsOnce {
+    connector: CtpConnector,
+    explained: Cell<bool>,
+}
+
+impl Connector for ExplainsOnce {
+    fn explain_silence(&self) {
+        if !self.explained.replace(true) {
+            self.connector.explain_silence();
+        }
+    }
+
+    fn reclaimed(&mut self) -> u32 {
+        self.connector.reclaimed()
+    }
+
+    fn open(
+        &mut self,
+        attempt: &Attempt,
+        inlet: Inlet,
+    ) -> Result<Box<dyn MarketDataSession>, OpenError> {
+        self.connector.open(attempt, inlet)
+    }
 }
 
 /// Runs the verb.
@@ -66,6 +121,7 @@ pub(super) fn run(context: &Context, args: &SmokeArgs) -> anyhow::Result<Outcome
         layout: String::new(),
         attempts: 0,
         failed: Vec::new(),
+        last: None,
         login_seen: false,
         clean_shutdown: false,
         threads: None,
@@ -73,10 +129,10 @@ pub(super) fn run(context: &Context, args: &SmokeArgs) -> anyhow::Result<Outcome
         elapsed_s: 0.0,
         limit_s: args.duration.as_secs_f64(),
     };
-    let tested = test(context, args, &mut gate);
+    Gate::accept(&args.gate).map_err(|error| unwritable(args, error))?;
+    let tested = test(context, args, started, &mut gate);
     gate.updated = context.clock.wall().to_string();
-    let elapsed_ns = context.clock.now().since(started).unsigned_abs();
-    gate.elapsed_s = Duration::from_nanos(elapsed_ns).as_secs_f64();
+    gate.elapsed_s = context.clock.now().duration_since(started).as_secs_f64();
     if let Err(error) = tested {
         // A verdict of an earlier run must not stand for this one.
         gate.rationale = format!("the test could not begin: {error:#}");
@@ -87,7 +143,12 @@ pub(super) fn run(context: &Context, args: &SmokeArgs) -> anyhow::Result<Outcome
 }
 
 /// Runs the test and fills in what it saw.
-fn test(context: &Context, args: &SmokeArgs, gate: &mut Gate) -> anyhow::Result<()> {
+fn test(
+    context: &Context,
+    args: &SmokeArgs,
+    started: MonoNanos,
+    gate: &mut Gate,
+) -> anyhow::Result<()> {
     require(&context.environment, &[]).map_err(startup_error)?;
     let account = Account::read(&context.environment)?;
     let flow = flow_folder(args.front.flow_dir.as_deref(), &context.environment);
@@ -102,9 +163,17 @@ fn test(context: &Context, args: &SmokeArgs, gate: &mut Gate) -> anyhow::Result<
         Ok(library) => {
             gate.api_version = library.version();
             gate.layout = library.layout();
-            let connector =
-                CtpConnector::new(library, login_of(&account), account.md_fronts.clone(), flow);
-            match watch(context, args, connector)? {
+            check_library(&library, &args.front)?;
+            let connector = ExplainsOnce {
+                connector: CtpConnector::new(
+                    library,
+                    login_of(&account, &args.front),
+                    account.md_fronts.clone(),
+                    flow,
+                ),
+                explained: Cell::new(false),
+            };
+            match watch(context, args, started, connector)? {
                 Some(seen) => judge(gate, seen, context.control.is_stopped()),
                 None => {
                     gate.rationale =
@@ -120,10 +189,13 @@ fn test(context: &Context, args: &SmokeArgs, gate: &mut Gate) -> anyhow::Result<
 fn watch(
     context: &Context,
     args: &SmokeArgs,
-    connector: CtpConnector,
+    started: MonoNanos,
+    connector: ExplainsOnce,
 ) -> anyhow::Result<Option<Seen>> {
     let reserve = RESERVE.min(args.duration / 3);
-    let run_for = args.duration - reserve;
+    let deadline = started.after(args.duration - reserve / 6);
+    let begun = context.clock.now().duration_since(started);
+    let run_for = (args.duration - reserve).saturating_sub(begun);
     let options = LiveOptions {
         supervisor: supervision(
             &patient(&args.front, run_for),
@@ -134,6 +206,7 @@ fn watch(
         run_for: Some(run_for),
         end_at_login: true,
         close_timeout: reserve * 2 / 3,
+        retry_close_timeout: reserve * 2 / 3,
         ..LiveOptions::default()
     };
     let (clock, control) = (Arc::clone(&context.clock), Arc::clone(&context.control));
@@ -143,29 +216,38 @@ fn watch(
         .spawn(move || {
             let before = Footprint::now();
             let stop_asked = Box::new(move || control.is_stopped());
-            let seen = start(Box::new(connector), options, clock, stop_asked).map(
-                |(mut source, handle)| {
-                    let mut batch = Vec::new();
-                    // A live source does not fail; what it says is of no interest here.
-                    while source.next_batch(&mut batch, 1_024).is_ok() && !batch.is_empty() {
-                        batch.clear();
-                    }
-                    Seen {
-                        report: handle.join(),
-                        before,
-                        after: Footprint::now(),
-                    }
-                },
-            );
+            let seen =
+                session(Box::new(connector), options, &clock, stop_asked).map(|report| Seen {
+                    report,
+                    before,
+                    after: Footprint::settled(before, &*clock, deadline),
+                });
             let _ = done.send(seen);
         })?;
-    match is_done.recv_timeout(args.duration - reserve / 6) {
+    let left = deadline.duration_since(context.clock.now());
+    match is_done.recv_timeout(left) {
         Ok(seen) => Ok(Some(seen?)),
         Err(RecvTimeoutError::Timeout) => Ok(None),
         Err(RecvTimeoutError::Disconnected) => {
             anyhow::bail!("the thread of the session ended early; its panic was reported above")
         }
     }
+}
+
+/// Runs a session to its end.
+fn session(
+    connector: Box<dyn Connector>,
+    options: LiveOptions,
+    clock: &Arc<SystemClock>,
+    stop_asked: StopAsked,
+) -> std::io::Result<LiveReport> {
+    let (mut source, handle) = start(connector, options, Arc::clone(clock) as _, stop_asked)?;
+    let mut batch = Vec::new();
+    // A live source does not fail; what it says is of no interest here.
+    while source.next_batch(&mut batch, 1_024).is_ok() && !batch.is_empty() {
+        batch.clear();
+    }
+    Ok(handle.join())
 }
 
 /// The same patience, but short enough for some attempts within the test.
@@ -190,7 +272,6 @@ fn judge(gate: &mut Gate, seen: Seen, is_interrupted: bool) {
     gate.attempts = report.attempts;
     gate.login_seen = report.logins > 0;
     gate.clean_shutdown = report.abandoned == 0;
-    let leaks = |counts: Option<(usize, usize)>| counts.is_some_and(|(from, to)| to > from);
     let reasons = |report: &LiveReport| {
         let mut reasons: Vec<&str> = report.failed.iter().map(|f| f.reason.as_str()).collect();
         reasons.dedup();
@@ -199,7 +280,7 @@ fn judge(gate: &mut Gate, seen: Seen, is_interrupted: bool) {
     (gate.verdict, gate.rationale) = if !gate.clean_shutdown {
         let text = "the library did not let go of a session in time";
         (Verdict::Fail, text.to_owned())
-    } else if leaks(gate.threads) || leaks(gate.files) {
+    } else if after.exceeds(before) {
         let text = "threads or open files were left behind";
         (Verdict::Fail, text.to_owned())
     } else if gate.login_seen {
@@ -232,13 +313,17 @@ fn judge(gate: &mut Gate, seen: Seen, is_interrupted: bool) {
         (Verdict::Concerns, text)
     };
     gate.failed = report.failed;
+    gate.last = report.last;
 }
 
 fn write(args: &SmokeArgs, gate: &Gate) -> anyhow::Result<()> {
-    gate.write(&args.gate).map_err(|error| {
-        let message = format!("gate file {} cannot be written", args.gate.display());
-        UsageError::caused_by(message, error).into()
-    })
+    gate.write(&args.gate)
+        .map_err(|error| unwritable(args, error))
+}
+
+fn unwritable(args: &SmokeArgs, error: std::io::Error) -> anyhow::Error {
+    let message = format!("gate file {} cannot be written", args.gate.display());
+    UsageError::caused_by(message, error).into()
 }
 
 fn conclude(args: &SmokeArgs, gate: &Gate) -> anyhow::Result<Outcome> {

@@ -7,7 +7,8 @@
 use super::Context;
 use super::outcome::UsageError;
 use crate::clock::{Clock as _, WakeFlag};
-use crate::nats::{NatsOptions, count_subscribers};
+use crate::encode::control::Control;
+use crate::nats::{NatsError, NatsOptions, count_subscribers};
 
 /// Pause between two questions, ns.
 const PAUSE_NS: i64 = 300_000_000;
@@ -22,22 +23,27 @@ pub(super) fn wait(
     let Some(nats) = nats else {
         return Err(UsageError::new("--wait-for-subscribers needs --sink nats").into());
     };
-    let subject = format!("{prefix}.replay.ready");
+    let subject = Control::Ready.subject(prefix);
     let mut last = None;
     while !context.control.is_stopped() {
-        let found = count_subscribers(nats, &subject)?;
-        if found >= wanted {
-            tracing::info!(event = "subscribers_ready", found, wanted);
-            return Ok(());
-        }
-        if last != Some(found) {
-            last = Some(found);
-            tracing::info!(
-                event = "waiting_for_subscribers",
-                found,
-                wanted,
-                subject = format!("{prefix}.>")
-            );
+        match count_subscribers(nats, &subject) {
+            Ok(found) if found >= wanted => {
+                tracing::info!(event = "subscribers_ready", found, wanted);
+                return Ok(());
+            }
+            Ok(found) if last != Some(found) => {
+                last = Some(found);
+                tracing::info!(
+                    event = "waiting_for_subscribers",
+                    found,
+                    wanted,
+                    subject = format!("{prefix}.>")
+                );
+            }
+            Ok(_) => {}
+            // The connection was lost before the answer came: the next question has another one.
+            Err(NatsError::Server { failure, .. }) if failure.is_retryable() => {}
+            Err(error) => return Err(error.into()),
         }
         let due = context.clock.now().plus(PAUSE_NS);
         context.clock.sleep_until(due, &WakeFlag::new());

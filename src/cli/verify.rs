@@ -9,7 +9,7 @@ use super::Context;
 use super::args::VerifyArgs;
 use super::outcome::{Outcome, stdout};
 use crate::progress::Position;
-use crate::recording::{Finding, Recording, RecordingError, VerifyReport, verify};
+use crate::recording::{Finding, NOT_FETCHED, Recording, RecordingError, VerifyReport, verify};
 
 #[derive(Serialize)]
 struct Verified<'a> {
@@ -60,23 +60,31 @@ pub(super) fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Outcom
 fn verify_one(context: &Context, path: &Path) -> anyhow::Result<VerifyReport> {
     let error = match Recording::open(path) {
         Ok(recording) => return Ok(verify_opened(context, &recording)),
-        Err(error @ (RecordingError::Damaged { .. } | RecordingError::NotARecording { .. })) => {
-            error
-        }
+        Err(
+            error @ (RecordingError::Damaged { .. }
+            | RecordingError::NotFetched { .. }
+            | RecordingError::NotARecording { .. }),
+        ) => error,
         Err(error) => return Err(error.into()),
     };
     let mut report = match (Recording::open_salvage(path), &error) {
         (Ok(recording), _) => verify_opened(context, &recording),
-        (Err(_), RecordingError::Damaged { .. }) => VerifyReport::default(),
+        (Err(_), RecordingError::Damaged { .. } | RecordingError::NotFetched { .. }) => {
+            VerifyReport::default()
+        }
         // Neither a manifest nor a segment: this never was a recording.
         (Err(_), _) => return Err(error.into()),
     };
     let (file, problem) = match error {
         RecordingError::Damaged { path, problem } => (path, problem),
         RecordingError::NotARecording { path, reason } => (path, reason),
+        RecordingError::NotFetched { path } => (path, NOT_FETCHED.into()),
         other => (path.to_owned(), other.to_string()),
     };
-    report.findings.insert(0, Finding { file, problem });
+    let finding = Finding { file, problem };
+    if !report.findings.contains(&finding) {
+        report.findings.insert(0, finding);
+    }
     Ok(report)
 }
 

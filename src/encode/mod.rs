@@ -5,6 +5,7 @@
 //! than a third of its cost. `docs/payload.md` is the description for consumers.
 
 mod buffer;
+pub mod control;
 mod decimal;
 pub mod subject;
 #[cfg(test)]
@@ -25,6 +26,26 @@ pub enum PayloadKind {
     Vnpy,
     /// The small contract of the Python service, decimal strings.
     Decimal,
+}
+
+impl PayloadKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Vnpy, Self::Decimal];
+
+    /// The word on the command line and in goldens.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Vnpy => "vnpy",
+            Self::Decimal => "decimal",
+        }
+    }
+
+    /// The kind of a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
 }
 
 /// The `source` key of the payload.

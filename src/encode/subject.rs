@@ -68,7 +68,13 @@ pub fn subject(prefix: &str, exchange: Exchange, symbol: &str) -> String {
     subject.push('.');
     subject.push_str(exchange.as_str());
     subject.push('.');
-    for byte in symbol.bytes() {
+    push_token(&mut subject, symbol.as_bytes());
+    subject
+}
+
+/// Appends an id as one token of a subject.
+pub(crate) fn push_token(subject: &mut String, id: &[u8]) {
+    for &byte in id {
         if needs_encoding(byte) {
             const HEX: &[u8; 16] = b"0123456789ABCDEF";
             subject.push('%');
@@ -78,7 +84,6 @@ pub fn subject(prefix: &str, exchange: Exchange, symbol: &str) -> String {
             subject.push(char::from(byte));
         }
     }
-    subject
 }
 
 /// Reads the last token of a subject back; `None` when [`subject`] never writes such a token.
@@ -131,6 +136,17 @@ impl Subjects {
         }
     }
 
+    /// What follows prefix and dot in the subjects made so far, with the index of the instrument.
+    pub fn made(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let tails = self
+            .made
+            .iter()
+            .map(|made| made.get(self.prefix.len() + 1..));
+        tails
+            .enumerate()
+            .filter_map(|(index, tail)| Some((index, tail?)))
+    }
+
     /// The subject of `instrument`. A clone of it shares the bytes.
     #[inline]
     pub fn of(&mut self, instrument: &Instrument) -> &Bytes {
@@ -151,6 +167,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::contract::ContractTable;
 
     #[test]
     fn ordinary_ids_stand_as_they_are_and_combinations_are_encoded() {
@@ -198,6 +215,24 @@ mod tests {
         for bad in ["a b", "a%", "a%2", "%zz", "%41", "%2e", "%FF"] {
             assert_eq!(decode_symbol(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn subjects_that_were_made_are_listed_without_their_prefix() {
+        let instrument = |index, id: &str| {
+            let contract = ContractTable::builtin().resolve(id.as_bytes()).unwrap();
+            let vt_symbol = String::new();
+            Instrument {
+                index,
+                contract,
+                vt_symbol,
+            }
+        };
+        let mut subjects = Subjects::new("a.b");
+        subjects.of(&instrument(2, "rb2601"));
+        subjects.of(&instrument(0, "IF2601"));
+        let made: Vec<_> = subjects.made().collect();
+        assert_eq!(made, [(0, &b"CFFEX.IF2601"[..]), (2, &b"SHFE.rb2601"[..])]);
     }
 
     proptest! {

@@ -66,8 +66,9 @@ pub fn choose(
     choice
 }
 
-/// Whether the pattern names one instrument.
-fn is_plain(pattern: &str) -> bool {
+/// Whether the pattern names one instrument, so that it needs no list of contracts.
+#[must_use]
+pub fn is_plain(pattern: &str) -> bool {
     pattern != "all" && !pattern.contains(['*', '?', '[', '{', '\\'])
 }
 

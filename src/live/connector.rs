@@ -17,6 +17,16 @@ pub struct Attempt {
 
 /// Makes sessions. The supervisor has at most one open at a time.
 pub trait Connector: Send {
+    /// Finds out why no front answered, and tells it in the log; called after a session that was
+    /// never connected. Returns at once: names and addresses may take long to try.
+    fn explain_silence(&self) {}
+
+    /// How many of the sessions that were [`Abandoned`] the library has let go of since this was asked
+    /// last. Asked before a session is opened or counted as abandoned.
+    fn reclaimed(&mut self) -> u32 {
+        0
+    }
+
     /// Makes a session of its own instance and flow folder, and lets it connect in the background.
     ///
     /// # Errors
@@ -36,6 +46,11 @@ pub trait MarketDataSession: Send {
     /// When the library does not take the request.
     fn login(&mut self) -> Result<(), RequestError>;
 
+    /// What has gone wrong inside the session so that it hears nothing any more; asked now and then.
+    fn fault(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Asks for the market data of `instruments`.
     ///
     /// # Errors
@@ -45,7 +60,8 @@ pub trait MarketDataSession: Send {
     /// Ends the session and waits until the library has let go, at most `at_most`.
     ///
     /// # Errors
-    /// When the library hangs: the instance is left behind for good.
+    /// When the library hangs: the instance is left behind, and may be
+    /// [`reclaimed`](Connector::reclaimed).
     fn close(self: Box<Self>, at_most: Duration) -> Result<(), Abandoned>;
 }
 

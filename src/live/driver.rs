@@ -12,7 +12,7 @@ use super::meaning::{disconnect_reason, login_error};
 use super::queue::{Arrival, Inlet, Notice, Queue};
 use super::session::{LiveOptions, StopAsked};
 use super::stats::{LiveState, LiveStats};
-use super::supervisor::{Action, End, Input, Supervisor, SupervisorOptions};
+use super::supervisor::{Action, End, Input, NEVER_CONNECTED, Supervisor, SupervisorOptions};
 use crate::clock::{Clock, MonoNanos};
 use crate::event::SessionEvent;
 
@@ -51,6 +51,18 @@ pub struct AttemptReport {
     pub next_backoff_s: f64,
 }
 
+/// The attempt that was under way at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastAttempt {
+    /// Its number, from 1.
+    pub attempt: u32,
+    /// Its session.
+    pub session: String,
+    /// How far it had got: `connecting`, `logging_in`, `logged_in`, `front_lost`, or
+    /// `gave_up`.
+    pub reached: &'static str,
+}
+
 /// What a session came to.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LiveReport {
@@ -60,6 +72,8 @@ pub struct LiveReport {
     pub attempts: u32,
     /// The last attempts that failed, oldest first.
     pub failed: Vec<AttemptReport>,
+    /// The attempt after those, if one had begun.
+    pub last: Option<LastAttempt>,
     /// Logins that the front accepted.
     pub logins: u64,
     /// Sessions that the library did not let go of.
@@ -120,25 +134,26 @@ impl Driver {
     pub(super) fn run(mut self) -> LiveReport {
         // However this thread ends, the source must not wait for more.
         let _closes = CloseOnDrop(Arc::clone(&self.queue));
-        let run_for = self.options.run_for.map(|span| {
-            let nanos = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
-            self.clock.now().plus(nanos)
-        });
-        let run_until = run_for.unwrap_or(MonoNanos::NEVER);
+        let run_for = self.options.run_for;
+        let run_until = run_for.map_or(MonoNanos::NEVER, |span| self.clock.now().after(span));
         let mut actions = VecDeque::new();
         loop {
+            // What has come counts before a deadline that passed while this thread stood still.
+            if self.hear_what_waits(&mut actions) {
+                break;
+            }
             let now = self.clock.now();
             if (self.stop_asked)() || self.queue.is_abandoned() || now >= run_until {
-                self.supervisor.stop(&mut actions);
+                self.stop(&mut actions);
             } else {
+                self.look_for_a_fault(now, &mut actions);
                 self.supervisor.poll(now, &mut actions);
             }
             if self.perform(&mut actions) {
                 break;
             }
             let due = self.supervisor.due().min(run_until);
-            let left = u64::try_from(due.since(self.clock.now())).unwrap_or(0);
-            let wait = Duration::from_nanos(left).min(LOOK_UP);
+            let wait = due.duration_since(self.clock.now()).min(LOOK_UP);
             // A time-out is the other way to look again.
             if let Ok(notice) = self.notices.1.recv_timeout(wait) {
                 self.hear(&notice, &mut actions);
@@ -155,6 +170,47 @@ impl Driver {
         self.report
     }
 
+    /// Hears the notices that wait; true when the end has come.
+    fn hear_what_waits(&mut self, actions: &mut VecDeque<Action>) -> bool {
+        for _ in 0..self.notices.1.len() {
+            let Ok(notice) = self.notices.1.try_recv() else {
+                break;
+            };
+            self.hear(&notice, actions);
+            if self.perform(actions) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Ends it in good order, and remembers how far it had got.
+    fn stop(&mut self, actions: &mut VecDeque<Action>) {
+        if self.supervisor.has_session() {
+            self.note_last(self.supervisor.progress());
+        }
+        self.supervisor.stop(actions);
+    }
+
+    fn note_last(&mut self, reached: &'static str) {
+        let Attempt { number, session } = self.supervisor.attempt();
+        self.report.last = Some(LastAttempt {
+            attempt: number,
+            session,
+            reached,
+        });
+    }
+
+    /// A session in which a callback panicked would stay up and silent for ever.
+    fn look_for_a_fault(&mut self, now: MonoNanos, actions: &mut VecDeque<Action>) {
+        let fault = self.opened.as_ref().and_then(|open| open.session.fault());
+        if let Some(reason) = fault {
+            let session = self.supervisor.attempt().session;
+            tracing::error!(event = "ctp_session_broken", reason, session);
+            self.supervisor.broken(now, reason, actions);
+        }
+    }
+
     fn hear(&mut self, notice: &Notice, actions: &mut VecDeque<Action>) {
         if notice.attempt != self.supervisor.attempt().number || self.opened.is_none() {
             return;
@@ -169,7 +225,7 @@ impl Driver {
                 self.stats.count_login();
                 if self.options.end_at_login && self.supervisor.is_online() {
                     self.report.end = LiveEnd::LoggedIn;
-                    self.supervisor.stop(actions);
+                    self.stop(actions);
                 }
             }
             _ => {}
@@ -190,6 +246,7 @@ impl Driver {
                 Action::Subscribe { from, to } => self.subscribe(from, to, actions),
                 Action::Close => self.close(actions),
                 Action::Retry(report) => {
+                    self.supervisor.pause_begins(self.clock.now(), &report);
                     #[expect(clippy::cast_precision_loss, reason = "shown to the millisecond")]
                     let next_backoff_s = (report.next_backoff_ns / 1_000_000) as f64 / 1_000.0;
                     self.stats.set_state(LiveState::Connecting);
@@ -200,6 +257,9 @@ impl Driver {
                         next_backoff = next_backoff_s,
                         session = report.attempt.session
                     );
+                    if report.reason == NEVER_CONNECTED {
+                        self.connector.explain_silence();
+                    }
                     self.note(format!(
                         "attempt {} failed: {}; the next one comes in {next_backoff_s} s",
                         report.attempt.number, report.reason
@@ -222,6 +282,7 @@ impl Driver {
                 ),
                 Action::End(end) => {
                     if let End::GaveUp { reason } = end {
+                        self.note_last("gave_up");
                         tracing::error!(event = "ctp_gave_up", reason);
                         self.note(format!("gave up: {reason}"));
                         self.report.end = LiveEnd::GaveUp { reason };
@@ -240,6 +301,7 @@ impl Driver {
     }
 
     fn open(&mut self, attempt: &Attempt, actions: &mut VecDeque<Action>) {
+        self.reclaim();
         self.stats.count_attempt();
         tracing::info!(
             event = "ctp_session_open",
@@ -297,14 +359,32 @@ impl Driver {
         };
         opened.inlet.shut();
         let session = self.supervisor.attempt().session;
-        match opened.session.close(self.options.close_timeout) {
-            Ok(()) => tracing::info!(event = "ctp_session_closed", session),
+        let at_most = if self.supervisor.has_ended() {
+            self.options.close_timeout
+        } else {
+            self.options.retry_close_timeout
+        };
+        match opened.session.close(at_most) {
+            Ok(()) => {
+                tracing::info!(event = "ctp_session_closed", session);
+                self.supervisor.closed();
+            }
             Err(error) => {
                 tracing::error!(event = "ctp_session_abandoned", session, %error);
                 self.note(format!("session {session} abandoned: {error}"));
                 self.report.abandoned += 1;
+                self.reclaim();
                 self.supervisor.close_abandoned(actions);
             }
+        }
+    }
+
+    /// Takes back what was counted against the library too early.
+    fn reclaim(&mut self) {
+        let sessions = self.connector.reclaimed();
+        if sessions > 0 {
+            tracing::info!(event = "ctp_sessions_reclaimed", sessions);
+            self.supervisor.reclaimed(sessions);
         }
     }
 

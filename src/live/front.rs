@@ -1,6 +1,8 @@
 //! Addresses of fronts, as CTP writes them. They count as credentials: nothing prints one.
 
 use std::fmt;
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::time::Duration;
 
 use tickdeck_ffi::Secret;
 
@@ -35,8 +37,15 @@ impl FrontAddress {
     /// # Errors
     /// When an entry is no address, or there is none at all.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, FrontAddressError> {
-        let parts = text
-            .split(',')
+        let text = text.trim();
+        // Settings of the simulated front have commas of their own, and there is only one.
+        let parts = if is_simulated(text) {
+            vec![text]
+        } else {
+            text.split(',').collect()
+        };
+        let parts = parts
+            .into_iter()
             .map(str::trim)
             .filter(|part| !part.is_empty());
         let fronts = (1..)
@@ -62,10 +71,10 @@ impl FrontAddress {
             .find(|known| known.eq_ignore_ascii_case(scheme))
             .ok_or("the scheme is not known")?;
         let whole = Secret::new(format!("{scheme}://{rest}"));
-        if scheme == "sim" {
+        if is_simulated(text) {
             return Ok(Self {
                 text: whole,
-                scheme,
+                scheme: "sim",
                 peer: None,
             });
         }
@@ -112,6 +121,44 @@ impl FrontAddress {
     }
 }
 
+/// Whether it is an address of the simulated front, which some clients can only pass as `tcp://sim://…`.
+fn is_simulated(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let bare = lower.strip_prefix("tcp://").unwrap_or(&lower);
+    bare.starts_with("sim://")
+}
+
+/// Nobody accepts a connection there. Does not repeat the address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreachable {
+    /// There is no such host, or no name server to ask.
+    #[error("the host name cannot be resolved")]
+    Name,
+    /// The host, or the way to it, says no.
+    #[error("{0}")]
+    Connect(std::io::ErrorKind),
+}
+
+impl FrontAddress {
+    /// Whether somebody accepts a connection there; `None` where that cannot be tried. May take
+    /// longer than `timeout` for a name, and takes up to `timeout` for each of its addresses.
+    #[must_use]
+    pub fn reach(&self, timeout: Duration) -> Option<Result<(), Unreachable>> {
+        let Ok(addresses) = self.peer()?.to_socket_addrs() else {
+            return Some(Err(Unreachable::Name));
+        };
+        let mut last = Unreachable::Name;
+        for address in addresses {
+            match TcpStream::connect_timeout(&address, timeout.max(Duration::from_millis(1))) {
+                Ok(_) => return Some(Ok(())),
+                Err(error) => last = Unreachable::Connect(error.kind()),
+            }
+        }
+        Some(Err(last))
+    }
+}
+
 impl fmt::Debug for FrontAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://***", self.scheme)
@@ -145,10 +192,31 @@ mod tests {
         assert_eq!(format!("{socks:?}"), "socks5://***");
         let v6 = &FrontAddress::parse_list("tcp6://[::1]:9").unwrap()[0];
         assert_eq!(v6.peer(), Some(("::1", 9)));
+        for sim in [
+            "sim://recording:rec?rate=max",
+            "sim://synthetic:quick,seed=7?rate=max&start=login",
+            "tcp://sim://synthetic:quick,seed=7",
+        ] {
+            assert_eq!(shown(sim), [sim]);
+            assert_eq!(FrontAddress::parse_list(sim).unwrap()[0].scheme(), "sim");
+        }
+    }
+
+    #[test]
+    fn a_front_that_is_not_there_is_told_apart_from_a_name_that_is_none() {
+        let reach =
+            |text: &str| FrontAddress::parse_list(text).unwrap()[0].reach(Duration::from_secs(5));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(reach(&format!("tcp://127.0.0.1:{port}")), Some(Ok(())));
+        let refused = Unreachable::Connect(std::io::ErrorKind::ConnectionRefused);
+        assert_eq!(reach("tcp://127.0.0.1:1"), Some(Err(refused)));
+        // Reserved for names that never resolve.
         assert_eq!(
-            shown("sim://recording:rec?rate=max"),
-            ["sim://recording:rec?rate=max"]
+            reach("tcp://front.invalid:41213"),
+            Some(Err(Unreachable::Name))
         );
+        assert_eq!(reach("sim://recording:rec"), None);
     }
 
     #[test]

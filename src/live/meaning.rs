@@ -1,9 +1,9 @@
 //! What CTP's numbers mean: error ids of a login and reasons of a disconnect, in Chinese and English
 //! (guide 1.6 and 1.7).
 //!
-//! The ids are data (`errors.csv`). Which of them are permanent is the guide's retry policy: an
-//! operator must act on those, and trying again may lock the account. An id that stands nowhere is
-//! tried again.
+//! The ids are data (`errors.csv`). Which of them are permanent is the guide's retry policy and the
+//! refused authentication: an operator must act on those, and trying again may lock the account. An
+//! id that stands nowhere is tried again.
 
 /// An error id of CTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,13 +105,16 @@ mod tests {
     }
 
     #[test]
-    fn the_permanent_ones_are_those_of_the_guide() {
+    fn the_permanent_ones_are_those_of_the_guide_and_a_refused_authentication() {
         let permanent: Vec<i32> = (0..10_000)
             .filter_map(login_error)
             .filter(|error| error.is_permanent)
             .map(|error| error.id)
             .collect();
-        assert_eq!(permanent, [3, 49, 60, 75, 131, 140, 143, 144, 3039, 6020]);
+        assert_eq!(
+            permanent,
+            [3, 49, 60, 63, 75, 131, 140, 143, 144, 3039, 6020]
+        );
         for retried in [7, 8, 90] {
             assert!(!login_error(retried).unwrap().is_permanent);
         }

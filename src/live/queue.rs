@@ -25,6 +25,8 @@ use crate::time::UnixNanos;
 
 /// Slots of the queue unless told otherwise.
 pub const DEFAULT_QUEUE_SLOTS: usize = 131_072;
+/// Looks at the empty queue before the reader sleeps: about 30 us, now and then a millisecond.
+const LOOKS_BEFORE_SLEEP: u32 = 1_000;
 /// Slots that ticks leave to session events, where the queue is large enough.
 const RESERVED_SLOTS: usize = 4_096;
 /// CTP's `nReason` for a front that was silent for too long (guide 1.6).
@@ -197,8 +199,16 @@ impl Queue {
         self.slots.pop()
     }
 
-    /// Blocks the calling thread, the only reader, until something may have arrived.
+    /// Blocks the calling thread, the only reader, until something may have arrived. It looks again
+    /// for some microseconds first: ticks come in bursts, and to wake a sleeper costs the callback
+    /// more than everything else that it does.
     pub(super) fn wait(&self, at_most: Duration) {
+        for _ in 0..LOOKS_BEFORE_SLEEP {
+            if !self.slots.is_empty() {
+                return;
+            }
+            std::hint::spin_loop();
+        }
         let reader = self.reader.get_or_init(std::thread::current);
         // A push between the reader's last look and its registration would not wake it: look again.
         if self.slots.is_empty() && reader.id() == std::thread::current().id() {

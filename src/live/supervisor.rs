@@ -22,6 +22,7 @@ use std::collections::VecDeque;
 
 use super::backoff::Backoff;
 use super::connector::{Attempt, RequestError};
+use super::losses::{FAST, FAST_NS, Losses};
 use super::meaning::login_error;
 use crate::clock::MonoNanos;
 use crate::time::NANOS_PER_SECOND;
@@ -30,8 +31,14 @@ use crate::time::NANOS_PER_SECOND;
 const ASK_AGAIN_NS: i64 = NANOS_PER_SECOND;
 /// A session that was logged in for this long has not failed: the pauses begin again, ns.
 const STABLE_NS: i64 = 60 * NANOS_PER_SECOND;
-/// Sessions that the library did not let go of, before the process is of no use any more.
-const ABANDONED_MAX: u32 = 3;
+/// Sessions in a row that the library does not let go of: it will not let go of the next one either.
+const ABANDONED_IN_A_ROW: u32 = 3;
+/// Sessions that hang at the same time: each keeps its threads and its open files, of which the
+/// library can use 1,024.
+const ABANDONED_MAX: u32 = 20;
+
+/// Reason of an attempt that reached no front in time.
+pub(super) const NEVER_CONNECTED: &str = "connect_timeout";
 
 /// How patient to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +73,8 @@ impl Default for SupervisorOptions {
             connect_timeout_ns: 20 * NANOS_PER_SECOND,
             login_timeout_ns: 10 * NANOS_PER_SECOND,
             reconnect_grace_ns: 30 * NANOS_PER_SECOND,
-            loop_disconnects: 5,
-            loop_window_ns: 10 * NANOS_PER_SECOND,
+            loop_disconnects: FAST,
+            loop_window_ns: FAST_NS,
             instruments: 0,
             batch: 500,
             batch_interval_ns: NANOS_PER_SECOND,
@@ -203,9 +210,12 @@ pub struct Supervisor {
     attempt: u32,
     failures: u32,
     logins: u64,
+    /// Sessions that hang.
     abandoned: u32,
-    /// When the front went away lately, oldest first.
-    disconnects: VecDeque<MonoNanos>,
+    /// Those of them after the last one that did not.
+    abandoned_in_a_row: u32,
+    /// Of the attempt in progress.
+    losses: Losses,
 }
 
 impl Supervisor {
@@ -213,13 +223,14 @@ impl Supervisor {
     #[must_use]
     pub fn new(options: SupervisorOptions, now: MonoNanos) -> Self {
         Self {
+            losses: Losses::new(options.loop_disconnects, options.loop_window_ns),
             options,
             state: State::Waiting { until: now },
             attempt: 0,
             failures: 0,
             logins: 0,
             abandoned: 0,
-            disconnects: VecDeque::new(),
+            abandoned_in_a_row: 0,
         }
     }
 
@@ -270,13 +281,13 @@ impl Supervisor {
         match self.state {
             State::Waiting { .. } => {
                 self.attempt += 1;
-                self.disconnects.clear();
+                self.losses.clear();
                 self.state = State::Connecting {
                     deadline: now.plus(self.options.connect_timeout_ns),
                 };
                 actions.push_back(Action::Open(self.attempt()));
             }
-            State::Connecting { .. } => self.fail(now, "connect_timeout", actions),
+            State::Connecting { .. } => self.fail(now, NEVER_CONNECTED, actions),
             State::LoggingIn { deadline, .. } if now >= deadline => {
                 self.fail(now, "login_timeout", actions);
             }
@@ -392,22 +403,73 @@ impl Supervisor {
         }
     }
 
+    /// The pause of a [`Retry`](Action::Retry) begins now: the library took its time to let go of
+    /// the session before it.
+    pub fn pause_begins(&mut self, now: MonoNanos, report: &RetryReport) {
+        if let State::Waiting { until } = &mut self.state {
+            *until = now.plus(report.next_backoff_ns);
+        }
+    }
+
+    /// The session itself is broken and hears nothing any more.
+    pub fn broken(&mut self, now: MonoNanos, reason: &str, actions: &mut VecDeque<Action>) {
+        if self.has_session() {
+            self.fail(now, reason, actions);
+        }
+    }
+
+    /// How far the attempt has got, in one word.
+    #[must_use]
+    pub const fn progress(&self) -> &'static str {
+        match self.state {
+            State::Waiting { .. } => "failed",
+            State::Connecting { .. } => "connecting",
+            State::LoggingIn { .. } => "logging_in",
+            State::Online { .. } => "logged_in",
+            State::Lost { .. } => "front_lost",
+            State::Ended => "ended",
+        }
+    }
+
+    /// Whether nothing more will be done.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    /// The library let go of the last session in time.
+    pub const fn closed(&mut self) {
+        self.abandoned_in_a_row = 0;
+    }
+
     /// The library did not let go of the last session. Its threads may still be at work, so this
     /// cannot go on for ever.
     pub fn close_abandoned(&mut self, actions: &mut VecDeque<Action>) {
         self.abandoned += 1;
-        if self.abandoned >= ABANDONED_MAX && self.state != State::Ended {
+        self.abandoned_in_a_row += 1;
+        let hang = if self.abandoned_in_a_row >= ABANDONED_IN_A_ROW {
+            format!("{ABANDONED_IN_A_ROW} sessions in a row")
+        } else if self.abandoned >= ABANDONED_MAX {
+            format!("{ABANDONED_MAX} sessions")
+        } else {
+            return;
+        };
+        if !self.has_ended() {
             self.state = State::Ended;
-            let reason = format!(
-                "the library did not release {ABANDONED_MAX} sessions: restart the process"
-            );
+            let reason = format!("the library did not release {hang}: restart the process");
             actions.push_back(Action::End(End::GaveUp { reason }));
         }
     }
 
+    /// The library has let go of so many sessions after all.
+    pub const fn reclaimed(&mut self, sessions: u32) {
+        self.abandoned = self.abandoned.saturating_sub(sessions);
+        self.abandoned_in_a_row = self.abandoned_in_a_row.saturating_sub(sessions);
+    }
+
     /// Ends it in good order.
     pub fn stop(&mut self, actions: &mut VecDeque<Action>) {
-        if self.state == State::Ended {
+        if self.has_ended() {
             return;
         }
         if self.has_session() {
@@ -427,17 +489,7 @@ impl Supervisor {
 
     fn lose(&mut self, now: MonoNanos, actions: &mut VecDeque<Action>) {
         self.note_stable(now);
-        self.disconnects.push_back(now);
-        let most = self.options.loop_disconnects.max(2);
-        while self.disconnects.len() > most {
-            self.disconnects.pop_front();
-        }
-        let is_loop = self.disconnects.len() == most
-            && self
-                .disconnects
-                .front()
-                .is_some_and(|first| now.since(*first) <= self.options.loop_window_ns);
-        if is_loop {
+        if self.losses.add(now) {
             self.fail(now, "reconnect_loop", actions);
             return;
         }

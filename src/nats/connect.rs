@@ -26,6 +26,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A silent server is given up after three of these, as the client library counts.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// Messages that the library may hold for one subscription before it drops one. It takes in some
+/// megabytes at a time, and small messages are many.
+const SUBSCRIPTION_MESSAGES: usize = 1 << 20;
 /// Long enough to mean never: the runtime goes away before.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -36,6 +39,7 @@ pub(crate) struct Fate {
     lost: Notify,
     refusal: Mutex<Option<String>>,
     refused: Notify,
+    dropped: Notify,
 }
 
 impl Fate {
@@ -52,6 +56,11 @@ impl Fate {
             }
             self.refused.notified().await;
         }
+    }
+
+    /// Waits until the library drops a message that nobody took in time.
+    pub(crate) async fn dropped(&self) {
+        self.dropped.notified().await;
     }
 
     /// The server's words, when it refused something.
@@ -77,6 +86,7 @@ impl Fate {
             Event::ServerError(error) => {
                 tracing::warn!(event = "nats_server_error", server, error = %error);
             }
+            Event::SlowConsumer(_) => self.dropped.notify_one(),
             Event::LameDuckMode => {
                 tracing::warn!(event = "nats_server_shutting_down", server);
             }
@@ -146,6 +156,7 @@ pub(crate) async fn connect(
                     tracing::warn!(
                         event = "nats_retry",
                         server = plan.shown,
+                        connection = plan.options.name,
                         attempt,
                         reason = cause,
                         next_backoff_ms = u64::try_from(backoff.as_millis()).unwrap_or(u64::MAX),
@@ -199,6 +210,7 @@ fn client_options(plan: &Plan, fate: &Arc<Fate>) -> Result<ConnectOptions, NatsF
         .ping_interval(PING_INTERVAL)
         .require_tls(given.require_tls)
         .ignore_discovered_servers()
+        .subscription_capacity(SUBSCRIPTION_MESSAGES)
         .event_callback(move |event| {
             events.note(&event, &shown);
             std::future::ready(())

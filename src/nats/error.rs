@@ -121,9 +121,10 @@ impl NatsFailure {
 }
 
 /// The server words some refusals as plain errors, for example `user authentication expired`.
-pub(crate) fn speaks_of_login(text: &str) -> bool {
+/// `Authentication Timeout` is none: the server had not seen the login when its patience ended.
+fn speaks_of_login(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    text.contains("authentication") || text.contains("authorization")
+    (text.contains("authentication") || text.contains("authorization")) && !text.contains("timeout")
 }
 
 /// The TLS library's own words, when it is the one that failed. The client reports a failed
@@ -151,5 +152,24 @@ fn wrapped<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'sta
     match error.downcast_ref::<std::io::Error>() {
         Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
         None => error.source(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_that_came_too_late_is_not_refused() {
+        for (said, is_refused) in [
+            ("nats: User Authentication Expired", true),
+            ("nats: account authentication expired", true),
+            ("nats: User Authentication Revoked", true),
+            ("nats: Authorization Violation", true),
+            ("nats: Authentication Timeout", false),
+            ("nats: maximum connections exceeded", false),
+        ] {
+            assert_eq!(speaks_of_login(said), is_refused, "{said}");
+        }
     }
 }

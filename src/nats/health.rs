@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use super::connect::{self, Connection};
 use super::options::Plan;
 use super::{NatsError, NatsFailure, NatsOptions, runtime};
+use crate::thread;
 
 /// The subject on which a session answers unless told otherwise.
 pub const HEALTH_SUBJECT: &str = "health.check";
@@ -72,7 +73,7 @@ impl HealthResponder {
             snapshot,
             stop: Arc::clone(&stop),
         };
-        let thread = runtime::spawn("tickdeck-health", move || worker.run(&ready))
+        let thread = thread::spawn("tickdeck-health", move || worker.run(&ready))
             .map_err(|error| at(no_thread(&error)))?;
         let responder = Self {
             stop,
@@ -149,7 +150,11 @@ impl Worker {
             match end {
                 End::Stopped => return,
                 End::Lost => {
-                    tracing::warn!(event = "nats_disconnected", server = self.plan.shown);
+                    tracing::warn!(
+                        event = "nats_disconnected",
+                        server = self.plan.shown,
+                        connection = self.plan.options.name
+                    );
                     limit = self.plan.options.reconnect_timeout;
                 }
                 End::Failed(failure) => {
@@ -238,7 +243,7 @@ pub fn request_health(
     let plan = nats.plan()?;
     let at = connect::at(&plan);
     let subject = subject.to_owned();
-    let asked = runtime::spawn("tickdeck-health-request", move || {
+    let asked = thread::spawn("tickdeck-health-request", move || {
         runtime::run(request(&plan, subject, timeout))
     })
     .map(JoinHandle::join);

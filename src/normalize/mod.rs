@@ -37,6 +37,11 @@ use crate::contract::{ContractTable, Phase};
 use crate::event::{Event, EventKind, InstrumentId, RawTick, Seq, SessionEvent};
 use crate::time::{NANOS_PER_SECOND, TradingDay, UnixNanos};
 
+/// Version of what the normalizer and the encoder make of the same events. Every change of what is
+/// published has a new one: goldens name it, so that a difference can be told from a fault.
+/// `fixtures/normalizer.csv` holds what each version publishes, and a test compares.
+pub const VERSION: u32 = 1;
+
 /// How far exchange time and receive time may lie apart before a tick is [`Flag::Stale`], ns.
 pub const STALE_AFTER: i64 = 120 * NANOS_PER_SECOND;
 

@@ -92,10 +92,10 @@ impl DigestThread {
         }
     }
 
-    /// The digest of everything, as 64 lower case hex digits.
-    pub(super) fn finish(mut self) -> String {
+    /// The digest of everything, as 64 lower case hex digits. A new stream begins.
+    pub(super) fn finish(&mut self) -> String {
         self.pass_on();
-        match self.hashing {
+        match std::mem::replace(&mut self.hashing, Hashing::Here(Box::default())) {
             Hashing::Elsewhere {
                 batches, thread, ..
             } => {

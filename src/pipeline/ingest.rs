@@ -6,7 +6,8 @@
 //! ```
 //!
 //! - Nothing is paced: an event is released when it is there.
-//! - The recorder goes first, and is sealed before anything waits for a server.
+//! - The recorder goes first, and is sealed before anything waits for a server. It has a thread of
+//!   its own, so that nothing is late while a row group is encoded.
 //! - At the end everything that was accepted is recorded and handed over; then the server has
 //!   [`IngestNats::drain`] to confirm it. What it has not confirmed by then has failed.
 //! - The digest is that of everything handed over, whatever became of it, so that a replay of the
@@ -23,6 +24,7 @@ use super::delay::DelayMeter;
 use super::ledger::Ledger;
 use super::play::{PlayError, PlayOptions, Player};
 use super::publisher::{Publisher, PublisherOptions, PublisherStats};
+use crate::causes::with_causes;
 use crate::clock::Clock;
 use crate::live::{
     self, Connector, LiveHandle, LiveOptions, LiveReport, LiveSource, LiveStats, StopAsked,
@@ -30,23 +32,24 @@ use crate::live::{
 use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
 use crate::pace::{Control, Lateness, PaceDriver, PaceOptions, Rate};
 use crate::progress::Silent;
-use crate::recording::{Manifest, RecordingError, RecordingOptions, RecordingWriter};
-use crate::sink::{
-    DEFAULT_LIVE_BUFFER, LiveNatsSink, NatsStats, NatsStop, NullSink, Sink, SinkError,
+use crate::recording::{
+    BackgroundWriter, EventWriter, Manifest, RecordingError, RecordingOptions, RecordingWriter,
 };
+use crate::sink::{
+    DEFAULT_LIVE_BUFFER, LiveNatsSink, NatsStats, NatsStop, NullSink, Sink, SinkError, StreamDigest,
+};
+use crate::thread::logging_here;
 
 /// A live session, apart from the front.
 pub struct Ingest {
     /// Session id, in logs and health answers.
     pub session: String,
-    /// Who runs it, for example `live`; in health answers.
-    pub verb: &'static str,
     /// What to subscribe, and how patiently.
     pub live: LiveOptions,
     /// How ticks become messages.
     pub publisher: PublisherOptions,
-    /// The server to publish to and to answer health requests on.
-    pub nats: Option<IngestNats>,
+    /// The server to publish to, which answers health requests already.
+    pub server: Option<IngestServer>,
     /// More sinks. These may make the session wait.
     pub sinks: Vec<Box<dyn Sink>>,
     /// Where to record.
@@ -78,6 +81,43 @@ impl IngestNats {
     }
 }
 
+/// The server of a session: connected, and health requests are answered. A session that has to find
+/// out first what to subscribe has it before.
+pub struct IngestServer {
+    sink: LiveNatsSink,
+    health: HealthResponder,
+    /// Empty until the session runs.
+    stats: Arc<OnceLock<SharedStats>>,
+    drain: Duration,
+}
+
+impl IngestServer {
+    /// Connects. Until a session runs health answers say that `session` is `starting`.
+    ///
+    /// # Errors
+    /// When there is no server.
+    pub fn connect(
+        nats: &IngestNats,
+        session: &str,
+        verb: &'static str,
+    ) -> Result<Self, NatsError> {
+        let sink = LiveNatsSink::connect(&nats.options, nats.buffer)?;
+        let stats = Arc::new(OnceLock::<SharedStats>::new());
+        let (shared, session) = (Arc::clone(&stats), session.to_owned());
+        let snapshot = Box::new(move || match shared.get() {
+            Some(stats) => stats.health(&session, verb),
+            None => serde_json::json!({ "session": session, "verb": verb, "state": "starting" }),
+        });
+        let health = HealthResponder::start(&nats.options, &HealthOptions::default(), snapshot)?;
+        Ok(Self {
+            sink,
+            health,
+            stats,
+            drain: nats.drain,
+        })
+    }
+}
+
 /// Where a session is recorded.
 #[derive(Debug, Clone)]
 pub struct RecordTo {
@@ -91,9 +131,6 @@ pub struct RecordTo {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IngestError {
-    /// No server.
-    #[error(transparent)]
-    Nats(#[from] NatsError),
     /// The recording could not be begun.
     #[error(transparent)]
     Record(#[from] RecordingError),
@@ -210,48 +247,47 @@ pub fn ingest(
     stop_asked: StopAsked,
 ) -> Result<IngestSummary, IngestError> {
     let started = clock.now();
-    tracing::info!(
-        event = "live_ingest_start",
-        session = setup.session,
-        verb = setup.verb,
-        instruments = setup.live.instruments.len(),
-        recording = setup.record.is_some(),
-        publishing = setup.nats.is_some()
-    );
-    let (sinks, nats_stats, nats_stop) = open_sinks(setup.sinks, setup.nats.as_ref())?;
-    let mut recorder = setup
+    let (server, sinks) = split(setup.server, setup.sinks);
+    let writer = setup
         .record
         .map(|to| RecordingWriter::create(&to.folder, to.options))
         .transpose()?;
+    let mut recorder = writer
+        .map(BackgroundWriter::start)
+        .transpose()
+        .map_err(IngestError::Thread)?;
     let publisher = Publisher::new(setup.publisher, sinks);
-    // Before the session begins: everything that needs the server at the start has it then.
-    let shared = Arc::new(OnceLock::new());
-    let health = start_health(setup.nats.as_ref(), &setup.session, setup.verb, &shared)?;
     let (source, handle) = live::start(connector, setup.live, Arc::clone(&clock), stop_asked)
         .map_err(IngestError::Thread)?;
     let stats = SharedStats {
         publisher: publisher.stats(),
         live: handle.stats(),
-        nats: nats_stats,
+        nats: server.as_ref().map(|server| Arc::clone(&server.sent)),
         is_recording: recorder.is_some(),
     };
-    // Nobody else sets it.
-    let _ = shared.set(stats.clone());
+    if let Some(server) = &server {
+        // Nobody else sets it.
+        let _ = server.stats.set(stats.clone());
+    }
     let mut delay = DelayMeter::new(Arc::clone(&clock));
     let run = Run {
         source,
         handle,
         publisher,
-        recorder: recorder.as_mut(),
+        recorder: recorder.as_mut().map(|recorder| recorder as _),
         delay: &mut delay,
     };
     let ran = run.play(&clock, &stats, setup.progress_every);
-    let (recorded, manifest, record_error) = seal(recorder, ran.live.dropped);
-    let drain = setup.nats.map_or(Duration::ZERO, |nats| nats.drain);
-    let (ledger, digest, sink_error) = finish(ran.publisher, ran.error.is_none(), nats_stop, drain);
-    if let Some(health) = health {
-        health.stop();
-    }
+    let (recorded, manifest, record_error) = seal(recorder, ran.live.dropped, ran.error.as_ref());
+    let complete = ran.error.is_none();
+    let (ledger, digest, sink_error) = match server {
+        None => ran.publisher.finish(complete),
+        Some(server) => {
+            let finished = finish(ran.publisher, complete, server.stop, server.drain);
+            server.health.stop();
+            finished
+        }
+    };
     let error = ran
         .error
         .or(record_error.map(PlayError::from))
@@ -271,6 +307,35 @@ pub fn ingest(
     Ok(summary)
 }
 
+impl IngestSummary {
+    /// A session that came to its end before it began, told in the log like any other, and recorded
+    /// if it is given a writer.
+    ///
+    /// # Errors
+    /// When the recording cannot be finished.
+    pub fn not_begun(
+        session: String,
+        live: LiveReport,
+        elapsed_ns: i64,
+        writer: Option<RecordingWriter>,
+    ) -> Result<Self, RecordingError> {
+        let manifest = writer.map(RecordingWriter::finish).transpose()?;
+        let summary = Self {
+            session,
+            ledger: Ledger::default(),
+            recorded: 0,
+            digest: StreamDigest::new().hex(),
+            delay: None,
+            elapsed_ns,
+            live,
+            manifest,
+            error: None,
+        };
+        log_shutdown(&summary);
+        Ok(summary)
+    }
+}
+
 fn log_shutdown(summary: &IngestSummary) {
     let total = summary.ledger.total();
     let delay = summary.delay.unwrap_or_default();
@@ -288,44 +353,41 @@ fn log_shutdown(summary: &IngestSummary) {
         callback_to_publish_p50_ns = delay.p50_ns,
         callback_to_publish_p99_ns = delay.p99_ns,
         callback_to_publish_max_ns = delay.max_ns,
+        attempts = summary.live.attempts,
+        logins = summary.live.logins,
         session = summary.session
     );
 }
 
-type OpenSinks = (Vec<Box<dyn Sink>>, Option<Arc<NatsStats>>, Option<NatsStop>);
+/// What is left of a server when its sink is among the others.
+struct Served {
+    health: HealthResponder,
+    stats: Arc<OnceLock<SharedStats>>,
+    sent: Arc<NatsStats>,
+    stop: NatsStop,
+    drain: Duration,
+}
 
-fn open_sinks(
+/// All sinks; there is always one.
+fn split(
+    server: Option<IngestServer>,
     mut sinks: Vec<Box<dyn Sink>>,
-    nats: Option<&IngestNats>,
-) -> Result<OpenSinks, IngestError> {
-    let Some(nats) = nats else {
+) -> (Option<Served>, Vec<Box<dyn Sink>>) {
+    let Some(server) = server else {
         if sinks.is_empty() {
             sinks.push(Box::new(NullSink::new()));
         }
-        return Ok((sinks, None, None));
+        return (None, sinks);
     };
-    let sink = LiveNatsSink::connect(&nats.options, nats.buffer)?;
-    let (stats, stop) = (sink.stats(), sink.stop_handle());
-    sinks.push(Box::new(sink));
-    Ok((sinks, Some(stats), Some(stop)))
-}
-
-fn start_health(
-    nats: Option<&IngestNats>,
-    session: &str,
-    verb: &'static str,
-    shared: &Arc<OnceLock<SharedStats>>,
-) -> Result<Option<HealthResponder>, IngestError> {
-    let Some(nats) = nats else {
-        return Ok(None);
+    let served = Served {
+        health: server.health,
+        stats: server.stats,
+        sent: server.sink.stats(),
+        stop: server.sink.stop_handle(),
+        drain: server.drain,
     };
-    let (shared, session) = (Arc::clone(shared), session.to_owned());
-    let snapshot = Box::new(move || match shared.get() {
-        Some(stats) => stats.health(&session, verb),
-        None => serde_json::json!({ "session": session, "verb": verb, "state": "starting" }),
-    });
-    let responder = HealthResponder::start(&nats.options, &HealthOptions::default(), snapshot)?;
-    Ok(Some(responder))
+    sinks.push(Box::new(server.sink));
+    (Some(served), sinks)
 }
 
 /// Everything that runs together.
@@ -333,7 +395,7 @@ struct Run<'a> {
     source: LiveSource,
     handle: LiveHandle,
     publisher: Publisher,
-    recorder: Option<&'a mut RecordingWriter>,
+    recorder: Option<&'a mut (dyn EventWriter + 'static)>,
     delay: &'a mut DelayMeter,
 }
 
@@ -375,7 +437,9 @@ impl Run<'_> {
         let (done, is_done) = bounded::<()>(0);
         let played = std::thread::scope(|scope| {
             if !progress_every.is_zero() {
-                scope.spawn(logging(move || report(stats, progress_every, &is_done)));
+                scope.spawn(logging_here(move || {
+                    report(stats, progress_every, &is_done);
+                }));
             }
             let played = player.play(source);
             drop(done);
@@ -397,27 +461,39 @@ fn report(stats: &SharedStats, every: Duration, is_done: &Receiver<()>) {
     }
 }
 
-/// What a thread runs, logging where the caller logs.
-fn logging(body: impl FnOnce()) -> impl FnOnce() {
-    let dispatch = tracing::dispatcher::get_default(tracing::Dispatch::clone);
-    move || tracing::dispatcher::with_default(&dispatch, body)
-}
-
-/// Seals the recording: it has the priority over everything that is still to be published.
+/// Seals the recording: it has the priority over everything that is still to be published. What has
+/// `failed` before is why it cannot be, when it cannot.
 fn seal(
-    recorder: Option<RecordingWriter>,
+    recorder: Option<BackgroundWriter>,
     dropped: u64,
+    failed: Option<&PlayError>,
 ) -> (u64, Option<Manifest>, Option<RecordingError>) {
-    let Some(mut recorder) = recorder else {
+    let Some(recorder) = recorder else {
         return (0, None, None);
     };
+    let (writer, result) = recorder.finish();
+    let Some(mut writer) = writer else {
+        return (0, None, result.err());
+    };
     if dropped > 0 {
-        recorder.count_dropped("overflow", dropped);
+        writer.count_dropped("overflow", dropped);
     }
-    let recorded = recorder.ticks();
-    match recorder.finish() {
+    // What is in no sealed segment when it goes wrong is lost.
+    let (recorded, sealed) = (writer.ticks(), writer.sealed_ticks());
+    match result.and_then(|()| writer.finish()) {
         Ok(manifest) => (recorded, Some(manifest), None),
-        Err(error) => (recorded, None, Some(error)),
+        Err(error) => {
+            let reason = match failed {
+                Some(PlayError::Record(first)) => with_causes(first),
+                _ => with_causes(&error),
+            };
+            tracing::error!(
+                event = "recording_failed",
+                recorded = sealed,
+                error = reason
+            );
+            (sealed, None, Some(error))
+        }
     }
 }
 
@@ -425,15 +501,12 @@ fn seal(
 fn finish(
     publisher: Publisher,
     complete: bool,
-    stop: Option<NatsStop>,
+    stop: NatsStop,
     drain: Duration,
 ) -> (Ledger, String, Option<SinkError>) {
-    let Some(stop) = stop else {
-        return publisher.finish(complete);
-    };
     let (done, is_done) = bounded::<()>(0);
     std::thread::scope(|scope| {
-        scope.spawn(logging(move || {
+        scope.spawn(logging_here(move || {
             if is_done.recv_timeout(drain) == Err(RecvTimeoutError::Timeout) {
                 tracing::warn!(
                     event = "drain_timeout",

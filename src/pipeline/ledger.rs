@@ -75,6 +75,18 @@ impl Ledger {
         slot
     }
 
+    /// The slot of a resolved instrument that was seen in this pass.
+    pub(super) fn known_slot(&self, index: usize) -> Option<usize> {
+        self.by_index.get(index).copied().flatten()
+    }
+
+    /// Messages of a slot that went to the sinks, confirmed or not.
+    pub(super) fn handed_over(&self, slot: usize) -> u64 {
+        let counts = &self.slots[slot].1;
+        let rejected: u64 = counts.rejected.iter().sum();
+        counts.received - rejected - counts.filtered
+    }
+
     fn slot_by_id(&mut self, id: &InstrumentId) -> usize {
         let slots = &mut self.slots;
         *self.by_id.entry(*id).or_insert_with(|| {

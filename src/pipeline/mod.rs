@@ -21,8 +21,12 @@ mod publisher;
 mod summary;
 
 pub use delay::DelayMeter;
-pub use ingest::{Ingest, IngestError, IngestNats, IngestSummary, RecordTo, SharedStats, ingest};
+pub use ingest::{
+    Ingest, IngestError, IngestNats, IngestServer, IngestSummary, RecordTo, SharedStats, ingest,
+};
 pub use ledger::{InstrumentLedger, Ledger};
 pub use play::{DEFAULT_BATCH_EVENTS, PlayError, PlayOptions, Player};
+#[cfg(test)]
+pub(crate) use publisher::Mutation;
 pub use publisher::{Publisher, PublisherOptions, PublisherStats};
 pub use summary::{LatenessMs, Summary};

@@ -7,7 +7,7 @@ use super::publisher::Publisher;
 use crate::event::Event;
 use crate::pace::{ClockTicks, Control, Go, PaceDriver};
 use crate::progress::{Position, Progress};
-use crate::recording::{RecordingError, RecordingWriter};
+use crate::recording::{EventWriter, RecordingError};
 use crate::sink::SinkError;
 use crate::source::{Source, SourceError};
 use crate::time::UnixNanos;
@@ -63,7 +63,7 @@ pub struct Player<'a> {
     /// Where to publish.
     pub publisher: &'a mut Publisher,
     /// Where to record what is released, before it is published; `None` for a replay.
-    pub recorder: Option<&'a mut RecordingWriter>,
+    pub recorder: Option<&'a mut (dyn EventWriter + 'static)>,
     /// Clock stamps to publish.
     pub clock_ticks: Option<ClockTicks>,
     /// Is told after each batch.

@@ -1,6 +1,6 @@
 //! Events in, messages out to all sinks: normalizer, encoder, digest and ledger on one thread.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,11 +10,12 @@ use super::digest_thread::DigestThread;
 use super::ledger::Ledger;
 use crate::calendar::TradingCalendar;
 use crate::contract::ContractTable;
+use crate::encode::control::{Control, EndMarker};
 use crate::encode::subject::Subjects;
 use crate::encode::{Encoder, PayloadKind, PayloadSource};
 use crate::event::{Event, EventKind, InstrumentId};
 use crate::normalize::{Flag, Flags, Normalizer, Outcome};
-use crate::sink::{MessageBatchBuilder, Sink, SinkError};
+use crate::sink::{MessageBatchBuilder, Sink, SinkCounts, SinkError};
 use crate::time::UnixNanos;
 
 /// Messages that share one buffer. More of them would leave the cache between encoding, hashing and
@@ -78,7 +79,30 @@ pub struct Publisher {
     untaken: VecDeque<std::ops::Range<u64>>,
     /// By instrument index, while a replay is primed.
     primed: Vec<Option<Primed>>,
+    /// By ledger slot: what follows the prefix in the subject, of earlier passes.
+    tails: Vec<String>,
+    /// What to tell subscribers at the end.
+    end: Option<EndOfReplay>,
+    /// Whether a sink failed, so that not all have had the same.
+    is_torn: bool,
     stats: Arc<PublisherStats>,
+    #[cfg(test)]
+    mutation: Option<Mutation>,
+}
+
+/// A fault between normalizer and encoder, to prove that a check finds it. In tests only.
+#[cfg(test)]
+pub(crate) struct Mutation {
+    /// Changes a tick; false loses it.
+    pub(crate) tick: fn(&mut crate::normalize::NormalizedTick<'_>) -> bool,
+    /// Changes an encoded payload.
+    pub(crate) payload: fn(&mut Vec<u8>),
+}
+
+/// How a replay came out.
+struct EndOfReplay {
+    session: String,
+    complete: bool,
 }
 
 /// Stands in `unconfirmed` for a message that is no tick: a clock stamp counts with the sinks, but not
@@ -102,8 +126,20 @@ impl Publisher {
             settled: 0,
             untaken: VecDeque::new(),
             primed: Vec::new(),
+            tails: Vec::new(),
+            end: None,
+            is_torn: false,
             stats: Arc::default(),
+            #[cfg(test)]
+            mutation: None,
         }
+    }
+
+    /// The same publisher with a fault.
+    #[cfg(test)]
+    pub(crate) fn mutated(mut self, mutation: Mutation) -> Self {
+        self.mutation = Some(mutation);
+        self
     }
 
     /// Counts for other threads.
@@ -115,6 +151,7 @@ impl Publisher {
     /// Forgets all state of the market, for the next pass of a replay that loops. Digest and counts
     /// go on.
     pub fn new_pass(&mut self) {
+        self.note_tails();
         let options = &self.options;
         self.normalizer = Normalizer::new(options.contracts.clone(), options.calendar.clone());
         self.encoder = Encoder::new(options.payload, options.source);
@@ -189,7 +226,9 @@ impl Publisher {
         self.hand_over()?;
         let mut builder = MessageBatchBuilder::default();
         builder.push(
-            format!("{}.replay.clock", self.options.subject_prefix).as_bytes(),
+            Control::Clock
+                .subject(&self.options.subject_prefix)
+                .as_bytes(),
             format!("{{\"time\":\"{stamp}\"}}").as_bytes(),
         );
         let batch = builder.take();
@@ -214,9 +253,23 @@ impl Publisher {
                     log_reject(&raw.instrument_id, reason, event);
                 }
             }
-            Outcome::Tick(tick) => {
+            #[cfg_attr(not(test), expect(unused_mut, reason = "a fault changes it, in tests"))]
+            Outcome::Tick(mut tick) => {
                 let slot = self.ledger.slot(tick.instrument.index, &raw.instrument_id);
                 self.ledger.receive(slot);
+                #[cfg(test)]
+                if let Some(mutation) = &self.mutation {
+                    if (mutation.tick)(&mut tick) {
+                        let mut payload = Vec::new();
+                        self.encoder.encode(&tick, &mut payload);
+                        (mutation.payload)(&mut payload);
+                        self.batch.push(self.subjects.of(tick.instrument), &payload);
+                        self.unconfirmed.push_back(slot);
+                    } else {
+                        self.ledger.publish(slot);
+                    }
+                    return;
+                }
                 if tick.flags.intersects(self.options.drop) {
                     self.ledger.filter(slot);
                     return;
@@ -244,6 +297,7 @@ impl Publisher {
         let sinks = &mut self.sinks;
         let published = sinks.iter_mut().try_for_each(|sink| sink.publish(&batch));
         self.digest.update(batch);
+        self.is_torn |= published.is_err();
         published?;
         self.note_untaken();
         self.settle();
@@ -299,6 +353,49 @@ impl Publisher {
         }
     }
 
+    /// Lets [`finish`](Self::finish) publish an end marker on `<prefix>.replay.end`, behind the last
+    /// confirmed message, in the sinks whose receivers wait for one. `complete` says whether
+    /// everything that was asked for was played.
+    pub fn announce_end(&mut self, session: &str, complete: bool) {
+        self.end = Some(EndOfReplay {
+            session: session.to_owned(),
+            complete,
+        });
+    }
+
+    /// Keeps the subjects of this pass for the end marker.
+    fn note_tails(&mut self) {
+        for (index, tail) in self.subjects.made() {
+            let Some(slot) = self.ledger.known_slot(index) else {
+                continue;
+            };
+            if self.tails.len() <= slot {
+                self.tails.resize(slot + 1, String::new());
+            }
+            self.tails[slot] = String::from_utf8_lossy(tail).into_owned();
+        }
+    }
+
+    /// The end marker; without counts when sinks have had different things.
+    fn end_marker(&mut self, end: EndOfReplay, digest: &str) -> EndMarker {
+        self.note_tails();
+        let instruments: BTreeMap<String, u64> = self
+            .tails
+            .drain(..)
+            .enumerate()
+            .map(|(slot, tail)| (tail, self.ledger.handed_over(slot)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        let is_known = !self.is_torn;
+        EndMarker {
+            session: end.session,
+            complete: end.complete,
+            total: is_known.then(|| instruments.values().sum()),
+            digest: is_known.then(|| digest.to_owned()),
+            instruments: is_known.then_some(instruments),
+        }
+    }
+
     /// Tells other threads how many ticks have come.
     pub(super) fn note_received(&self, ticks: u64) {
         self.stats.received.fetch_add(ticks, Ordering::Relaxed);
@@ -311,13 +408,22 @@ impl Publisher {
     pub fn finish(mut self, complete: bool) -> (Ledger, String, Option<SinkError>) {
         let mut first_error = None;
         let mut settled = self.handed_over();
-        for mut sink in std::mem::take(&mut self.sinks) {
+        let sinks = std::mem::take(&mut self.sinks);
+        let digest = self.digest.finish();
+        let end = self.end.take().map(|end| self.end_marker(end, &digest));
+        let subject = Control::End.subject(&self.options.subject_prefix);
+        for mut sink in sinks {
             let flushed = sink.flush();
             let counts = sink.counts();
             // What the sink did not take lies between what it has confirmed.
             let gaps = sink.settled().saturating_sub(counts.confirmed);
+            let is_told = match (&flushed, &end) {
+                (Ok(_), Some(end)) => publish_end(sink.as_mut(), &subject, end),
+                _ => true,
+            };
             let finished = match flushed {
-                Ok(_) if complete => sink.finish(),
+                // Where the marker is refused, the ticks are there all the same.
+                Ok(_) if complete && is_told => sink.finish(),
                 flushed => flushed,
             };
             settled = settled.min(match &finished {
@@ -333,8 +439,36 @@ impl Publisher {
             self.ledger.fail(slot);
             self.stats.failed.fetch_add(1, Ordering::Relaxed);
         }
-        (self.ledger, self.digest.finish(), first_error)
+        (self.ledger, digest, first_error)
     }
+}
+
+/// Publishes an end marker and waits until it is confirmed, if the sink's receivers wait for one.
+/// False when that failed, which is logged: every tick is confirmed already.
+fn publish_end(sink: &mut dyn Sink, subject: &str, end: &EndMarker) -> bool {
+    let Some(limit) = sink.end_marker_limit() else {
+        return true;
+    };
+    let mut publish = || -> Result<SinkCounts, SinkError> {
+        let payload = end.payload(limit).map_err(|error| SinkError::Io {
+            target: subject.to_owned(),
+            source: error.into(),
+        })?;
+        let mut builder = MessageBatchBuilder::default();
+        builder.push(subject.as_bytes(), &payload);
+        sink.publish(&builder.take())?;
+        sink.flush()
+    };
+    let published = publish();
+    if let Err(error) = &published {
+        tracing::warn!(
+            event = "replay_end_not_published",
+            subject,
+            reason = %error,
+            "every tick is confirmed, but those who wait for the end are not told"
+        );
+    }
+    published.is_ok()
 }
 
 fn log_reject(id: &InstrumentId, reason: crate::normalize::Reject, event: &Event) {

@@ -45,6 +45,9 @@ pub struct Summary {
     pub lateness_ms: Option<LatenessMs>,
     /// Real time of the whole run, seconds.
     pub elapsed_s: f64,
+    /// Whether it was no replay: nobody asked for a rate.
+    #[serde(skip)]
+    pub is_live: bool,
     /// Files whose bytes are not what was written; left out of the JSON when there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<Finding>,

@@ -1,5 +1,7 @@
 //! What can go wrong with a recording, each with the file and what to do.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
@@ -28,6 +30,12 @@ pub enum RecordingError {
         path: PathBuf,
         /// What is missing or unexpected.
         reason: String,
+    },
+    /// Only a placeholder is there.
+    #[error("{} is {NOT_FETCHED}", path.display())]
+    NotFetched {
+        /// The file.
+        path: PathBuf,
     },
     /// Written by a newer tickdeck.
     #[error(
@@ -110,6 +118,29 @@ pub enum RecordingError {
         /// Why not, and what to do.
         reason: String,
     },
+}
+
+/// What Git LFS leaves in the place of a file that was not fetched begins with this.
+const POINTER: &[u8] = b"version https://git-lfs";
+/// What is said of such a file, behind its name.
+pub(crate) const NOT_FETCHED: &str = "a Git LFS pointer and not the file: run `git lfs pull`";
+
+/// Whether a file that begins with `head` is a placeholder that Git LFS left.
+pub(crate) fn is_pointer(head: &[u8]) -> bool {
+    head.starts_with(POINTER)
+}
+
+/// Refuses a placeholder that Git LFS left in the place of a file. What cannot be read is left to
+/// whoever opens it.
+pub(super) fn refuse_pointer(path: &Path) -> Result<(), RecordingError> {
+    let mut head = [0; POINTER.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    if read.is_ok() && is_pointer(&head) {
+        return Err(RecordingError::NotFetched {
+            path: path.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 impl RecordingError {

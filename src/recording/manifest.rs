@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::RecordingError;
+use super::error::{RecordingError, refuse_pointer};
 use super::{MANIFEST_FILE, segment_writer::SegmentInfo};
 use crate::encode::PayloadSource;
 use crate::time::UnixNanos;
@@ -223,6 +223,7 @@ impl Manifest {
     /// When it cannot be read, is not a manifest, or is of a newer major version.
     pub fn read(folder: &Path) -> Result<Self, RecordingError> {
         let path = folder.join(MANIFEST_FILE);
+        refuse_pointer(&path)?;
         let text = std::fs::read_to_string(&path).map_err(RecordingError::io(&path, "reading"))?;
         let header: Header = serde_json::from_str(&text)
             .map_err(|error| RecordingError::damaged(&path, error.to_string()))?;

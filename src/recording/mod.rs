@@ -11,6 +11,7 @@
 //! manifest, contracts_file, digest, verify
 //! ```
 
+mod background_writer;
 mod columns;
 mod contracts_file;
 mod digest;
@@ -22,11 +23,14 @@ mod reader;
 mod schema;
 mod segment_reader;
 mod segment_writer;
+mod tick_arrays;
 mod verify;
 mod writer;
 
+pub use background_writer::{BackgroundWriter, EventWriter};
 pub use digest::EventDigest;
 pub use error::RecordingError;
+pub(crate) use error::{NOT_FETCHED, is_pointer};
 pub use group_stream::MissingPart;
 pub use manifest::{
     CalendarCopy, FormatVersion, Ledger, Manifest, SegmentEntry, SourceInfo, Status,

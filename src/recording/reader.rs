@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::contracts_file;
-use super::error::RecordingError;
+use super::error::{RecordingError, refuse_pointer};
 use super::group_stream::{GroupStream, GroupsAhead, MissingPart, Step};
 use super::manifest::{Manifest, SourceInfo, Status};
 use super::segment_reader::{DecodedGroup, SegmentReader};
@@ -73,6 +73,18 @@ impl Recording {
     /// # Errors
     /// When there is no recording at `path`, it is of a newer version, or unreadable.
     pub fn open(path: &Path) -> Result<Self> {
+        if path.is_file() {
+            refuse_pointer(path)?;
+        }
+        let recording = Self::open_as_it_is(path)?;
+        recording
+            .segments
+            .iter()
+            .try_for_each(|file| refuse_pointer(file))?;
+        Ok(recording)
+    }
+
+    fn open_as_it_is(path: &Path) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(RecordingError::io(path, "opening"))?;
         if metadata.is_file() {
             return Self::open_segments(path, vec![path.to_owned()]);
@@ -105,7 +117,7 @@ impl Recording {
     /// # Errors
     /// When there is no readable segment at all.
     pub fn open_salvage(path: &Path) -> Result<Self> {
-        let regular = Self::open(path);
+        let regular = Self::open_as_it_is(path);
         if regular.is_ok() || !path.is_dir() {
             return regular;
         }

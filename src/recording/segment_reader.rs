@@ -10,26 +10,21 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
-use arrow::buffer::ScalarBuffer;
-use arrow::datatypes::{
-    ArrowNativeType, ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampNanosecondType,
-};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{Int32Type, Int64Type, TimestampNanosecondType};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
-use tickdeck_ffi::for_each_tick_field;
 
 use super::error::RecordingError;
 use super::group_bytes::GroupBytes;
 use super::manifest::{FormatVersion, check_version};
 use super::reader::EventFilter;
-use super::schema::{
-    ROW_GROUP_HASHES, ROW_GROUP_ROWS, arrow_schema, instrument_column, tick_column,
-};
+use super::schema::{ROW_GROUP_HASHES, ROW_GROUP_ROWS, arrow_schema, instrument_column};
+use super::tick_arrays::{Common, Run, TextArray, TickArrays, primitive, wrong_type};
 use crate::event::{Event, EventKind, RawTick, Seq, SessionEvent, TICK_KIND, Text};
 use crate::time::UnixNanos;
 
@@ -311,21 +306,6 @@ fn consecutive_ranges(rows: &[u32]) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-fn wrong_type(path: &Path, column: &str) -> RecordingError {
-    RecordingError::damaged(path, format!("column {column:?} decodes to another type"))
-}
-
-fn primitive<T: ArrowPrimitiveType>(
-    path: &Path,
-    name: &str,
-    array: &ArrayRef,
-) -> Result<PrimitiveArray<T>> {
-    array
-        .as_primitive_opt::<T>()
-        .cloned()
-        .ok_or_else(|| wrong_type(path, name))
-}
-
 /// Whether `filter` wants a session event. What cannot be read is wanted: reading it says why.
 fn wants_session(filter: &EventFilter, kind: &str, details: &ArrayRef, row: usize) -> bool {
     if filter.instruments.is_none() {
@@ -345,44 +325,6 @@ fn detail(details: &ArrayRef, row: usize) -> &str {
     details
         .filter(|details| details.is_valid(row))
         .map_or("{}", |details| details.value(row))
-}
-
-/// A text column: keys into distinct texts.
-#[derive(Debug, Default)]
-struct TextArray<const N: usize> {
-    keys: Vec<u32>,
-    values: Vec<Text<N>>,
-}
-
-impl<const N: usize> TextArray<N> {
-    fn new(path: &Path, name: &str, array: &ArrayRef) -> Result<Self> {
-        let dictionary = array
-            .as_dictionary_opt::<Int32Type>()
-            .ok_or_else(|| wrong_type(path, name))?;
-        let texts = dictionary
-            .values()
-            .as_string_opt::<i32>()
-            .ok_or_else(|| wrong_type(path, name))?;
-        // Null rows have key 0 and are never looked at; an all-null column has no values at all.
-        let mut values = vec![Text::EMPTY; texts.len().max(1)];
-        for (value, text) in values.iter_mut().zip(texts) {
-            *value = utf8_to_text(text.unwrap_or_default()).ok_or_else(|| {
-                RecordingError::damaged(
-                    path,
-                    format!("column {name:?} holds {text:?}, which no CTP field of {N} bytes can"),
-                )
-            })?;
-        }
-        let keys = dictionary.keys().values();
-        let keys = keys.iter().map(|&key| key.cast_unsigned()).collect();
-        Ok(Self { keys, values })
-    }
-}
-
-/// The reverse of `text_to_utf8`; `None` for what it never writes.
-fn utf8_to_text<const N: usize>(text: &str) -> Option<Text<N>> {
-    let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
-    Text::new(&bytes?).ok()
 }
 
 /// The columns that decide which rows are wanted.
@@ -519,193 +461,6 @@ impl KeyColumns {
         Some(order)
     }
 }
-
-/// Consecutive rows of one instrument.
-#[derive(Debug)]
-struct Run {
-    /// Key of the instrument column.
-    instrument: usize,
-    rows: Range<usize>,
-    /// Whether the instrument has no earlier run. In a file of ours it never has.
-    first: bool,
-}
-
-/// What the rows of one instrument have in common.
-#[derive(Debug, Clone, Default)]
-struct Common {
-    /// A tick with every value that does not change.
-    tick: RawTick,
-    /// A bit for each field that changes, by [`Field`].
-    varying: u64,
-}
-
-/// A decoded column, or nothing when no instrument's value ever changes.
-trait TickColumn: Default {
-    type Value: Copy;
-
-    fn get(&self, row: usize) -> Self::Value;
-
-    /// Whether all `rows` have the value of the first of them, bit for bit.
-    fn is_constant(&self, rows: Range<usize>) -> bool;
-
-    fn same(a: Self::Value, b: Self::Value) -> bool;
-
-    /// Puts constant values into `common` and marks the other instruments; the column itself is
-    /// only kept when it is still needed.
-    fn settle(
-        self,
-        runs: &[Run],
-        common: &mut [Common],
-        field: Field,
-        value: impl Fn(&mut RawTick) -> &mut Self::Value,
-    ) -> Self {
-        let bit = field.bit();
-        let mut needed = false;
-        for run in runs {
-            let common = &mut common[run.instrument];
-            let first = self.get(run.rows.start);
-            if run.first {
-                *value(&mut common.tick) = first;
-            }
-            let same = Self::same(*value(&mut common.tick), first);
-            if !same || !self.is_constant(run.rows.clone()) {
-                common.varying |= bit;
-                needed = true;
-            }
-        }
-        if needed { self } else { Self::default() }
-    }
-}
-
-/// Numbers that are equal bit for bit.
-trait SameBits: Copy {
-    fn same_bits(self, other: Self) -> bool;
-}
-
-impl SameBits for f64 {
-    fn same_bits(self, other: Self) -> bool {
-        self.to_bits() == other.to_bits()
-    }
-}
-
-impl SameBits for i32 {
-    fn same_bits(self, other: Self) -> bool {
-        self == other
-    }
-}
-
-impl<T: ArrowNativeType + SameBits> TickColumn for ScalarBuffer<T> {
-    type Value = T;
-
-    #[inline]
-    fn get(&self, row: usize) -> T {
-        self[row]
-    }
-
-    fn is_constant(&self, rows: Range<usize>) -> bool {
-        let rows = &self[rows];
-        rows.iter().all(|value| value.same_bits(rows[0]))
-    }
-
-    fn same(a: T, b: T) -> bool {
-        a.same_bits(b)
-    }
-}
-
-impl<const N: usize> TickColumn for TextArray<N> {
-    type Value = Text<N>;
-
-    #[inline]
-    fn get(&self, row: usize) -> Text<N> {
-        self.values[self.keys[row] as usize]
-    }
-
-    fn is_constant(&self, rows: Range<usize>) -> bool {
-        let keys = &self.keys[rows];
-        keys.iter().all(|key| *key == keys[0])
-    }
-
-    fn same(a: Text<N>, b: Text<N>) -> bool {
-        a == b
-    }
-}
-
-macro_rules! column_type {
-    (text $size:literal) => { TextArray<$size> };
-    (f64 $size:literal) => { ScalarBuffer<f64> };
-    (i32 $size:literal) => { ScalarBuffer<i32> };
-}
-
-macro_rules! read_column {
-    (text, $path:expr, $name:expr, $array:expr) => {
-        TextArray::new($path, $name, $array)?
-    };
-    (f64, $path:expr, $name:expr, $array:expr) => {
-        primitive::<Float64Type>($path, $name, $array)?
-            .values()
-            .clone()
-    };
-    (i32, $path:expr, $name:expr, $array:expr) => {
-        primitive::<Int32Type>($path, $name, $array)?
-            .values()
-            .clone()
-    };
-}
-
-macro_rules! define_tick_arrays {
-    (() $($(#[$doc:meta])* $kind:ident $name:ident $vendor:ident $size:literal @ $offset:literal;)*) => {
-        /// The fields of a tick, in file order.
-        #[derive(Debug, Clone, Copy)]
-        enum Field {
-            $($name,)*
-        }
-
-        impl Field {
-            #[inline]
-            const fn bit(self) -> u64 {
-                1 << self as u32
-            }
-        }
-
-        /// The tick columns of one row group, as far as they change within an instrument.
-        #[derive(Debug, Default)]
-        struct TickArrays {
-            $($name: column_type!($kind $size),)*
-        }
-
-        impl TickArrays {
-            /// Decodes column by column: never two of them in memory that nobody needs.
-            fn read(
-                path: &Path,
-                runs: &[Run],
-                common: &mut [Common],
-                column: &mut dyn FnMut(usize) -> Result<ArrayRef>,
-            ) -> Result<Self> {
-                // Struct fields are evaluated in the order they are written: the file order.
-                let mut indices = 0..;
-                let mut next = || column(tick_column(indices.next().unwrap_or_default()));
-                Ok(Self {
-                    $($name: read_column!($kind, path, stringify!($name), &next()?).settle(
-                        runs,
-                        common,
-                        Field::$name,
-                        |tick| &mut tick.$name,
-                    ),)*
-                })
-            }
-
-            /// Sets the fields that change.
-            #[inline]
-            fn set_varying(&self, row: usize, varying: u64, tick: &mut RawTick) {
-                $(if varying & Field::$name.bit() != 0 {
-                    tick.$name = self.$name.get(row);
-                })*
-            }
-        }
-    };
-}
-
-for_each_tick_field!(define_tick_arrays);
 
 /// Events that are put together at a time. In so many each of some hundred instruments has several
 /// ticks, which lie side by side in the file.

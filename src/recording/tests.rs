@@ -12,7 +12,7 @@ use crate::event::{Event, EventKind, RawTick, Seq, SessionEvent, Text};
 use crate::time::UnixNanos;
 use tickdeck_ffi::for_each_tick_field;
 
-fn options(rolling: Rolling) -> RecordingOptions {
+pub(super) fn options(rolling: Rolling) -> RecordingOptions {
     RecordingOptions {
         session: "test".into(),
         source: SourceInfo {
@@ -34,7 +34,7 @@ fn record(folder: &Path, events: &[Event], rolling: Rolling) -> Manifest {
     writer.finish().unwrap()
 }
 
-fn read_all(recording: &Recording, filter: EventFilter, max: usize) -> Vec<Event> {
+pub(super) fn read_all(recording: &Recording, filter: EventFilter, max: usize) -> Vec<Event> {
     let mut reader = recording.reader(filter);
     let mut events = Vec::new();
     loop {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::error::RecordingError;
+use super::error::{NOT_FETCHED, RecordingError, refuse_pointer};
 use super::manifest::{Manifest, Status};
 use super::reader::{EventFilter, Recording};
 use super::segment_writer::text_to_utf8;
@@ -105,6 +105,7 @@ fn check_files(recording: &Recording, report: &mut VerifyReport) {
 fn problem(error: &RecordingError) -> String {
     match error {
         RecordingError::Damaged { problem, .. } => problem.clone(),
+        RecordingError::NotFetched { .. } => NOT_FETCHED.into(),
         RecordingError::Io { source, .. } => source.to_string(),
         RecordingError::Parquet { source, .. } => source.to_string(),
         other => other.to_string(),
@@ -112,6 +113,7 @@ fn problem(error: &RecordingError) -> String {
 }
 
 fn check_file(path: &Path, bytes: Option<u64>, blake3: &str) -> Result<(), RecordingError> {
+    refuse_pointer(path)?;
     let mut file = File::open(path).map_err(RecordingError::io(path, "opening"))?;
     let size = file
         .metadata()

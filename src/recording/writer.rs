@@ -110,6 +110,18 @@ impl std::fmt::Debug for SegmentWriter {
 }
 
 impl RecordingWriter {
+    /// Whether [`create`](Self::create) would accept the folder, for those who have long work to do
+    /// before they get there.
+    ///
+    /// # Errors
+    /// Those of [`create`](Self::create) about what is there already.
+    pub fn check_target(target: &Path, overwrite: bool) -> Result<()> {
+        if target.exists() {
+            refuse_occupied(target, overwrite)?;
+        }
+        Ok(())
+    }
+
     /// Starts a recording in `folder`, which is made if it is not there.
     ///
     /// # Errors
@@ -234,10 +246,22 @@ impl RecordingWriter {
         *self.dropped.entry(reason.to_owned()).or_insert(0) += ticks;
     }
 
+    /// The folder that is written to.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Ticks taken so far.
     #[must_use]
     pub const fn ticks(&self) -> u64 {
         self.ticks
+    }
+
+    /// Ticks in segments that are sealed, and so survive whatever happens to this writer.
+    #[must_use]
+    pub fn sealed_ticks(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.ticks).sum()
     }
 
     /// Seals the last segment and writes contract table and manifest.
@@ -398,22 +422,11 @@ fn choose_place(target: &Path, overwrite: bool) -> Result<Place> {
             created: true,
         });
     }
-    let names = names_in(target)?;
-    if names.is_empty() {
+    if refuse_occupied(target, overwrite)? {
         return Ok(Place {
             folder: target.to_owned(),
             replaces: None,
             created: false,
-        });
-    }
-    if !overwrite {
-        return Err(RecordingError::OutputExists {
-            path: target.to_owned(),
-        });
-    }
-    if !names.iter().any(|name| name == MANIFEST_FILE) && !names.iter().all(|name| is_ours(name)) {
-        return Err(RecordingError::NotReplaceable {
-            path: target.to_owned(),
         });
     }
     // The absolute path has a parent and a name even when the target is `.`.
@@ -431,6 +444,25 @@ fn choose_place(target: &Path, overwrite: bool) -> Result<Place> {
         replaces: Some(target),
         created: true,
     })
+}
+
+/// Whether the folder is empty; what is in it must be a recording that may be replaced.
+fn refuse_occupied(target: &Path, overwrite: bool) -> Result<bool> {
+    let names = names_in(target)?;
+    if names.is_empty() {
+        return Ok(true);
+    }
+    if !overwrite {
+        return Err(RecordingError::OutputExists {
+            path: target.to_owned(),
+        });
+    }
+    if !names.iter().any(|name| name == MANIFEST_FILE) && !names.iter().all(|name| is_ours(name)) {
+        return Err(RecordingError::NotReplaceable {
+            path: target.to_owned(),
+        });
+    }
+    Ok(false)
 }
 
 /// A temporary folder is private by default; a recording is shared like any other.

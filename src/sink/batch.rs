@@ -194,6 +194,17 @@ impl MessageBatch {
         &self.shared.spans[self.messages.clone()]
     }
 
+    /// One message, borrowed; `None` behind the last one.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, position: usize) -> Option<MessageRef<'_>> {
+        let frames = &self.shared.frames[..];
+        self.spans().get(position).map(|span| MessageRef {
+            subject: &frames[span.subject()],
+            payload: &frames[span.payload()],
+        })
+    }
+
     /// The messages, borrowed.
     pub fn iter(&self) -> impl Iterator<Item = MessageRef<'_>> {
         let frames = &self.shared.frames[..];
@@ -312,6 +323,9 @@ mod tests {
                 batch.iter().map(|m| (m.subject.to_vec(), m.payload.to_vec())).collect()
             };
             prop_assert_eq!(&read(&whole), &messages);
+            let last = whole.len().saturating_sub(1);
+            prop_assert_eq!(whole.get(last), whole.iter().last());
+            prop_assert_eq!(whole.get(messages.len()), None);
             let owned: Vec<_> = whole
                 .messages()
                 .map(|m| (m.subject.to_vec(), m.payload.to_vec()))

@@ -1,23 +1,21 @@
 //! The payload stream as lines: subject, one space, the payload bytes, a newline.
 //!
 //! A file appears under its name only when it is complete: it is written beside it and renamed by
-//! [`finish`](super::Sink::finish); a sink that fails or is dropped leaves nothing. What is not a
-//! regular file (stdout, a pipe, a device) is written directly, batch by batch, so that a reader
-//! sees a paced replay as it goes.
+//! [`finish`](super::Sink::finish); a sink that fails or is dropped leaves nothing. One whose name
+//! ends in `.zst` is compressed. What is not a regular file (stdout, a pipe, a device) is written
+//! directly, batch by batch, so that a reader sees a paced replay as it goes.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, BufWriter, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use tempfile::NamedTempFile;
-
-use super::{MessageBatch, Sink, SinkCounts, SinkError};
+use super::{MessageBatch, NewFile, Sink, SinkCounts, SinkError};
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
 enum Target {
     /// Renamed to the path when finished.
-    File(BufWriter<NamedTempFile>, PathBuf),
+    File(NewFile),
     /// A pipe, a device or stdout: flushed after every batch.
     Stream(BufWriter<Box<dyn Write + Send>>, String),
 }
@@ -55,7 +53,7 @@ impl JsonlSink {
                 path.display().to_string(),
             )
         } else {
-            Target::file(path).map_err(|error| io_error(path, error))?
+            Target::File(NewFile::create(path).map_err(|error| io_error(path, error))?)
         };
         Ok(Self::to(target))
     }
@@ -83,7 +81,7 @@ impl JsonlSink {
                 target: name.clone(),
                 source,
             },
-            Target::File(_, path) => io_error(path, source),
+            Target::File(file) => io_error(file.path(), source),
         }
     }
 
@@ -108,28 +106,9 @@ impl Target {
         Self::Stream(BufWriter::with_capacity(BUFFER_BYTES, writer), name)
     }
 
-    fn file(path: &Path) -> io::Result<Self> {
-        let folder = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        let mut prefix = std::ffi::OsString::from(".");
-        prefix.push(path.file_name().ok_or(ErrorKind::InvalidInput)?);
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(&prefix).suffix(".tmp");
-        // Temporary files are private by default; this one becomes an ordinary file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(folder)?;
-        Ok(Self::File(
-            BufWriter::with_capacity(BUFFER_BYTES, file),
-            path.to_owned(),
-        ))
-    }
-
     fn write(&mut self, batch: &MessageBatch) -> io::Result<()> {
         match self {
-            Self::File(writer, _) => write_lines(writer, batch),
+            Self::File(file) => write_lines(file, batch),
             Self::Stream(writer, _) => {
                 write_lines(writer, batch)?;
                 writer.flush()
@@ -139,7 +118,7 @@ impl Target {
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::File(writer, _) => writer.flush(),
+            Self::File(file) => file.flush(),
             Self::Stream(writer, _) => writer.flush(),
         }
     }
@@ -162,7 +141,7 @@ fn write_lines(writer: &mut impl Write, batch: &MessageBatch) -> io::Result<()> 
 impl Sink for JsonlSink {
     fn name(&self) -> String {
         match &self.target {
-            Target::File(_, path) => format!("jsonl:{}", path.display()),
+            Target::File(file) => format!("jsonl:{}", file.path().display()),
             Target::Stream(_, name) if name == "stdout" => "jsonl:-".to_owned(),
             Target::Stream(_, name) => format!("jsonl:{name}"),
         }
@@ -205,17 +184,11 @@ impl Sink for JsonlSink {
 
     fn finish(mut self: Box<Self>) -> Result<SinkCounts, SinkError> {
         let counts = self.flush()?;
-        let Target::File(writer, path) = self.target else {
+        let Target::File(file) = self.target else {
             return Ok(counts);
         };
-        let renamed = writer
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)
-            .and_then(|file| {
-                file.as_file().sync_all()?;
-                file.persist(&path).map(drop::<File>).map_err(|e| e.error)
-            });
-        renamed.map_err(|error| io_error(&path, error))?;
+        let path = file.path().to_owned();
+        file.finish().map_err(|error| io_error(&path, error))?;
         Ok(counts)
     }
 }

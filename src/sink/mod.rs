@@ -8,13 +8,17 @@
 mod batch;
 mod digest;
 mod jsonl;
+mod line;
 mod nats;
+mod new_file;
 mod null;
 
 pub use batch::{Message, MessageBatch, MessageBatchBuilder, MessageRef};
 pub use digest::StreamDigest;
 pub use jsonl::JsonlSink;
+pub use line::{is_line, is_line_subject};
 pub use nats::{DEFAULT_LIVE_BUFFER, LiveNatsSink, NatsSink, NatsStats, NatsStop};
+pub use new_file::NewFile;
 pub use null::NullSink;
 
 /// What a sink has done so far. `confirmed + failed` never exceeds what was handed in.
@@ -83,6 +87,12 @@ pub trait Sink: Send {
     /// Messages, counted from the first one handed in, whose fate is known: confirmed, or not taken.
     fn settled(&self) -> u64 {
         self.counts().confirmed
+    }
+
+    /// Bytes that the payload of a closing message may have, for a sink whose receivers wait for one;
+    /// `None` for the others, which get none.
+    fn end_marker_limit(&self) -> Option<usize> {
+        None
     }
 
     /// Flushes and closes: files get their final name, connections end. A sink that is dropped

@@ -31,14 +31,15 @@ mod window;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, mpsc};
 
 use super::{MessageBatch, Sink, SinkCounts, SinkError};
-use crate::nats::{NatsError, NatsFailure, NatsOptions, connect, runtime};
+use crate::nats::{NatsError, NatsFailure, NatsOptions, connect};
+use crate::thread;
 pub use live::{DEFAULT_LIVE_BUFFER, LiveNatsSink};
 use worker::{Command, Worker};
 
@@ -56,6 +57,7 @@ pub struct NatsStats {
     resent: AtomicU64,
     reconnects: AtomicU64,
     untaken: AtomicU64,
+    max_payload: AtomicUsize,
 }
 
 impl NatsStats {
@@ -146,7 +148,7 @@ impl NatsSink {
         let (commands, receiver) = mpsc::channel(batches);
         let (ready, is_ready) = std_mpsc::sync_channel(1);
         let worker = Worker::new(plan, receiver, Arc::clone(&stats), stop.clone(), ready);
-        let thread = runtime::spawn("tickdeck-nats", move || worker.run()).map_err(|error| {
+        let thread = thread::spawn("tickdeck-nats", move || worker.run()).map_err(|error| {
             at(NatsFailure::Other {
                 cause: format!("starting a thread: {error}"),
             })
@@ -248,6 +250,11 @@ impl Sink for NatsSink {
                 0
             },
         }
+    }
+
+    /// What the server allows.
+    fn end_marker_limit(&self) -> Option<usize> {
+        Some(self.stats.max_payload.load(Ordering::Relaxed))
     }
 
     fn finish(mut self: Box<Self>) -> Result<SinkCounts, SinkError> {

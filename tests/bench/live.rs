@@ -1,5 +1,6 @@
 //! A live session under load: a front in memory pushes ticks at a steady rate; they are recorded and
-//! published to a real nats-server with one subscriber. Nothing may be lost.
+//! published to a real nats-server with one subscriber, which notes when every message arrives.
+//! Nothing may be lost, on any side. `cargo xtask bench` runs it.
 //!
 //! `TICKDECK_BENCH_RATE` (ticks/s, default 20,000) and `TICKDECK_BENCH_SECONDS` (default 60; 2 under
 //! `cargo test`, which passes `--test`). The server is `TICKDECK_NATS_SERVER`.
@@ -12,8 +13,9 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -23,15 +25,18 @@ use tickdeck::contract::ContractTable;
 use tickdeck::encode::{PayloadKind, PayloadSource};
 use tickdeck::event::{InstrumentId, RawTick};
 use tickdeck::live::{
-    Abandoned, Attempt, Connector, Inlet, LiveOptions, MarketDataSession, OpenError, RequestError,
+    Abandoned, Attempt, Connector, DEFAULT_QUEUE_SLOTS, Inlet, LiveOptions, MarketDataSession,
+    OpenError, RequestError,
 };
 use tickdeck::nats::{NatsOptions, Subscriber};
 use tickdeck::normalize::Flags;
-use tickdeck::pipeline::{Ingest, IngestNats, PublisherOptions, RecordTo, ingest};
+use tickdeck::pipeline::{Ingest, IngestNats, IngestServer, PublisherOptions, RecordTo, ingest};
 use tickdeck::recording::{EventFilter, Recording, RecordingOptions, Rolling, SourceInfo};
 
 /// Pushes come in bursts of this length, as the packets of a front do.
 const BURST: Duration = Duration::from_millis(1);
+/// How long the subscriber waits for a message before it counts the rest as lost.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn number(name: &str, default: u64) -> Result<u64> {
     match std::env::var(name) {
@@ -48,9 +53,11 @@ fn main() -> Result<()> {
     };
     let rate = number("TICKDECK_BENCH_RATE", if is_test { 2_000 } else { 20_000 })?;
     let seconds = number("TICKDECK_BENCH_SECONDS", if is_test { 2 } else { 60 })?;
+    let total = rate * seconds;
     let server = Server::start(Command::new(binary))?;
     let nats = NatsOptions::at(&format!("127.0.0.1:{}", server.port))?;
-    let received = count_messages(&nats)?;
+    let start = Instant::now();
+    let arrivals = Arrivals::watch(&nats, start, total)?;
     let folder = tempfile::tempdir()?;
     let ticks = market()?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -58,55 +65,75 @@ fn main() -> Result<()> {
     let connector = Box::new(Front {
         ticks: Arc::new(ticks.clone()),
         rate,
-        total: rate * seconds,
+        total,
+        start,
         stop: Arc::clone(&stop),
         pushed: Arc::clone(&pushed),
     });
-    let setup = session(&ticks, nats, folder.path().join("rec"));
+    let server = IngestServer::connect(&IngestNats::new(nats), "bench", "live")?;
+    let setup = session(&ticks, server, folder.path().join("rec"));
     let ended = ingest(
         connector,
         setup,
         Arc::new(SystemClock::new()),
         Box::new(move || stop.load(Ordering::Acquire)),
     )?;
-    let total = ended.ledger.total();
-    let sent = pushed.ticks.load(Ordering::Acquire);
+    let ledger = ended.ledger.total();
     let delay = ended.delay.context("no tick")?;
-    let micros = |nanos: u64| nanos / 1_000;
-    println!("asked        {rate} ticks/s for {seconds} s");
+    let pushes = pushed.take();
+    let arrived = arrivals.finish()?;
+    let sent = pushes.at_ns.len() as u64;
+    println!("FACT live: digest {}", ended.digest);
+    let lost = total - arrived.len() as u64;
     println!(
-        "pushed       {sent} ticks in {:.1} s",
-        pushed.elapsed().as_secs_f64()
+        "ROW live, {rate} ticks/s for {seconds} s: lost | sent {sent}, recorded {}, published {}, \
+         arrived {}, dropped {}, failed {} | {lost} | 0 | {}",
+        ended.recorded,
+        ledger.published,
+        arrived.len(),
+        ended.live.dropped,
+        ledger.failed,
+        if lost == 0 { "pass" } else { "FAIL" }
     );
     println!(
-        "callback     {} ns a tick (stamp, copy, push)",
-        pushed.nanos_per_tick()
-    );
-    println!("recorded     {}", ended.recorded);
-    println!("published    {}, failed {}", total.published, total.failed);
-    println!("dropped      {}", ended.live.dropped);
-    println!(
-        "queue        {} events at most",
-        ended.live.queue_high_water
+        "ROW live: most events in the queue | {} of {} slots | |",
+        ended.live.queue_high_water, DEFAULT_QUEUE_SLOTS
     );
     println!(
-        "callback to sink  p50 {} us, p99 {} us, max {} us",
-        micros(delay.p50_ns),
-        micros(delay.p99_ns),
-        micros(delay.max_ns)
+        "ROW live: callback to hand-over | p50 {} us, p99 {} us, max {} us | |",
+        delay.p50_ns / 1_000,
+        delay.p99_ns / 1_000,
+        delay.max_ns / 1_000
     );
-    println!("digest       {}", ended.digest);
+    let mut delays: Vec<u64> = pushes
+        .at_ns
+        .iter()
+        .zip(&arrived)
+        .map(|(pushed, arrived)| arrived.saturating_sub(*pushed))
+        .collect();
+    delays.sort_unstable();
+    let at = |share: usize| {
+        let rank = (delays.len() * share).div_ceil(1_000).max(1) - 1;
+        delays.get(rank).copied().unwrap_or(0) / 1_000
+    };
+    println!(
+        "ROW live: callback to subscriber | p50 {} us, p99 {} us, max {} us | |",
+        at(500),
+        at(990),
+        at(1_000)
+    );
+    println!(
+        "ROW live: in the callback (stamp, copy, push) | {} ns a tick | |",
+        pushes.inside_ns / sent.max(1)
+    );
     ensure!(
-        ended.live.dropped == 0 && total.failed == 0,
+        (ended.live.dropped, ledger.failed) == (0, 0),
         "something was lost"
     );
     ensure!(
-        total.published == sent && ended.recorded == sent,
+        [sent, ended.recorded, ledger.published, arrived.len() as u64] == [total; 4],
         "the counts differ"
     );
-    let arrived = received.load(Ordering::Acquire);
-    ensure!(arrived <= sent, "more arrived than was sent");
-    println!("subscriber   {arrived} messages");
     Ok(())
 }
 
@@ -126,7 +153,7 @@ fn market() -> Result<Vec<RawTick>> {
         .collect())
 }
 
-fn session(ticks: &[RawTick], nats: NatsOptions, folder: std::path::PathBuf) -> Ingest {
+fn session(ticks: &[RawTick], server: IngestServer, folder: std::path::PathBuf) -> Ingest {
     let mut instruments: Vec<InstrumentId> = ticks.iter().map(|t| t.instrument_id).collect();
     instruments.sort();
     instruments.dedup();
@@ -134,7 +161,6 @@ fn session(ticks: &[RawTick], nats: NatsOptions, folder: std::path::PathBuf) -> 
     let calendar = Arc::new(TradingCalendar::builtin());
     Ingest {
         session: "bench".into(),
-        verb: "live",
         live: LiveOptions {
             instruments,
             ..LiveOptions::default()
@@ -147,7 +173,7 @@ fn session(ticks: &[RawTick], nats: NatsOptions, folder: std::path::PathBuf) -> 
             contracts: Arc::clone(&contracts),
             calendar: Arc::clone(&calendar),
         },
-        nats: Some(IngestNats::new(nats)),
+        server: Some(server),
         sinks: Vec::new(),
         record: Some(RecordTo {
             folder,
@@ -165,33 +191,53 @@ fn session(ticks: &[RawTick], nats: NatsOptions, folder: std::path::PathBuf) -> 
     }
 }
 
-/// Counts what arrives at a subscriber.
-fn count_messages(nats: &NatsOptions) -> Result<Arc<AtomicU64>> {
-    let subscriber = Subscriber::start(nats, "market.tick.>")?;
-    let count = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&count);
-    std::thread::spawn(move || {
-        while subscriber.next(Duration::from_secs(3_600)).is_some() {
-            counted.fetch_add(1, Ordering::Release);
-        }
-    });
-    Ok(count)
+/// When the messages arrive at a subscriber.
+struct Arrivals(JoinHandle<Vec<u64>>);
+
+impl Arrivals {
+    /// Waits for `total` messages on a thread of its own. Times are ns since `start`.
+    fn watch(nats: &NatsOptions, start: Instant, total: u64) -> Result<Self> {
+        let subscriber = Subscriber::start(nats, "market.tick.>")?;
+        let total = usize::try_from(total)?;
+        Ok(Self(std::thread::spawn(move || {
+            let mut arrived = Vec::with_capacity(total);
+            while arrived.len() < total && subscriber.next(PATIENCE).is_some() {
+                arrived.push(nanos(start.elapsed()));
+            }
+            arrived
+        })))
+    }
+
+    fn finish(self) -> Result<Vec<u64>> {
+        self.0
+            .join()
+            .map_err(|_| anyhow::anyhow!("the subscriber ended early"))
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What was pushed.
+#[derive(Default)]
+struct Pushes {
+    /// When, ns since the start.
+    at_ns: Vec<u64>,
+    /// Time within the callbacks.
+    inside_ns: u64,
 }
 
 #[derive(Default)]
-struct Pushed {
-    ticks: AtomicU64,
-    elapsed_ns: AtomicU64,
-    inside_ns: AtomicU64,
-}
+struct Pushed(Mutex<Pushes>);
 
 impl Pushed {
-    fn elapsed(&self) -> Duration {
-        Duration::from_nanos(self.elapsed_ns.load(Ordering::Acquire))
+    fn lock(&self) -> MutexGuard<'_, Pushes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn nanos_per_tick(&self) -> u64 {
-        self.inside_ns.load(Ordering::Acquire) / self.ticks.load(Ordering::Acquire).max(1)
+    fn take(&self) -> Pushes {
+        std::mem::take(&mut *self.lock())
     }
 }
 
@@ -200,6 +246,7 @@ struct Front {
     ticks: Arc<Vec<RawTick>>,
     rate: u64,
     total: u64,
+    start: Instant,
     stop: Arc<AtomicBool>,
     pushed: Arc<Pushed>,
 }
@@ -210,27 +257,30 @@ impl Connector for Front {
         let (ticks, rate, total) = (Arc::clone(&self.ticks), self.rate, self.total);
         let (stop, pushed) = (Arc::clone(&self.stop), Arc::clone(&self.pushed));
         let play = inlet.clone();
+        let begun = self.start;
         let run = move || {
+            let mut pushes = Pushes {
+                at_ns: Vec::with_capacity(usize::try_from(total).unwrap_or(0)),
+                inside_ns: 0,
+            };
             let start = Instant::now();
-            let (mut sent, mut inside) = (0_u64, Duration::ZERO);
+            let mut sent = 0_u64;
             while sent < total {
                 let due = u128::from(rate) * start.elapsed().as_micros() / 1_000_000;
                 let due = u64::try_from(due).unwrap_or(u64::MAX).min(total);
-                let began = Instant::now();
+                let before = Instant::now();
+                let at_ns = nanos(begun.elapsed());
                 for position in sent..due {
                     let index = usize::try_from(position).unwrap_or(0) % ticks.len();
                     play.tick(&ticks[index]);
+                    // One time for the burst: it came in one packet.
+                    pushes.at_ns.push(at_ns);
                 }
-                inside += began.elapsed();
+                pushes.inside_ns += nanos(before.elapsed());
                 sent = due;
                 std::thread::sleep(BURST);
             }
-            let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-            pushed.ticks.store(sent, Ordering::Release);
-            pushed
-                .elapsed_ns
-                .store(nanos(start.elapsed()), Ordering::Release);
-            pushed.inside_ns.store(nanos(inside), Ordering::Release);
+            *pushed.lock() = pushes;
             stop.store(true, Ordering::Release);
         };
         Ok(Box::new(Session {

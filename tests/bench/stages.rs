@@ -3,23 +3,33 @@
 //! `cargo bench --bench stages` prints times per batch of [`TICKS`] ticks and ticks per second;
 //! `cargo test --benches` runs every case once.
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+
 mod plain;
 
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tickdeck::calendar::TradingCalendar;
+use tickdeck::clock::{Clock as _, SystemClock};
 use tickdeck::contract::ContractTable;
 use tickdeck::encode::{Encoder, PayloadKind, PayloadSource};
-use tickdeck::event::{Event, EventKind, RawTick, Seq, Text};
+use tickdeck::event::{Event, EventKind, InstrumentId, RawTick, Seq, Text};
+use tickdeck::live::{
+    self, Abandoned, Attempt, Connector, Inlet, LiveOptions, MarketDataSession, OpenError,
+    RequestError,
+};
 use tickdeck::normalize::{Instrument, NormalizedTick, Normalizer, Outcome};
 use tickdeck::recording::{
     EventDigest, EventFilter, Manifest, Recording, RecordingOptions, RecordingWriter, Rolling,
     SourceInfo,
 };
 use tickdeck::sink::{MessageBatchBuilder, StreamDigest};
+use tickdeck::source::Source as _;
 use tickdeck::time::UnixNanos;
 
 use plain::Plain;
@@ -124,7 +134,9 @@ fn events() -> Vec<Event> {
 
 fn first(product: &Product, month: usize) -> RawTick {
     let &(id, czce, base, ..) = product;
-    let year = if czce { 6 } else { 26 } + month / 12;
+    // CZCE has one digit for the year.
+    let year = month / 12 + if czce { 6 } else { 26 };
+    let year = if czce { year % 10 } else { year };
     RawTick {
         instrument_id: text(&format!("{id}{year}{:02}", month % 12 + 1)),
         trading_day: text("20260106"),
@@ -309,5 +321,99 @@ fn digest(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(stages, normalize, encode, recording, digest);
+/// Gives the inlet of its session away.
+struct Lends(std::sync::mpsc::Sender<Inlet>);
+
+impl Connector for Lends {
+    fn open(&mut self, _: &Attempt, inlet: Inlet) -> Result<Box<dyn MarketDataSession>, OpenError> {
+        // Whoever asked for it waits.
+        let _ = self.0.send(inlet);
+        Ok(Box::new(Idle))
+    }
+}
+
+struct Idle;
+
+impl MarketDataSession for Idle {
+    fn login(&mut self) -> Result<(), RequestError> {
+        Ok(())
+    }
+
+    fn subscribe(&mut self, _: &[InstrumentId]) -> Result<(), RequestError> {
+        Ok(())
+    }
+
+    fn close(self: Box<Self>, _: Duration) -> Result<(), Abandoned> {
+        Ok(())
+    }
+}
+
+/// What a tick costs on the library's thread: from the callback's handler into the queue.
+fn callback(criterion: &mut Criterion) {
+    let ticks: Vec<RawTick> = events()
+        .iter()
+        .filter_map(|e| e.as_tick().copied())
+        .collect();
+    let (lent, lends) = std::sync::mpsc::channel();
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    let (mut source, handle) = live::start(
+        Box::new(Lends(lent)),
+        LiveOptions::default(),
+        Arc::new(SystemClock::new()),
+        Box::new(move || asked.load(Ordering::Acquire)),
+    )
+    .unwrap_or_else(|error| panic!("starting a session: {error}"));
+    let inlet = lends
+        .recv()
+        .unwrap_or_else(|error| panic!("opening a session: {error}"));
+    let mut batch = Vec::with_capacity(ticks.len());
+    let mut group = criterion.benchmark_group("callback");
+    group.throughput(Throughput::Elements(TICKS));
+    group.bench_function("stamp, copy, push into the live queue", |bencher| {
+        bencher.iter_custom(|rounds| {
+            let mut inside = Duration::ZERO;
+            for _ in 0..rounds {
+                let before = Instant::now();
+                for tick in &ticks {
+                    inlet.tick(black_box(tick));
+                }
+                inside += before.elapsed();
+                let mut taken = 0;
+                while taken < ticks.len() {
+                    let read = source.next_batch(&mut batch, ticks.len());
+                    read.unwrap_or_else(|error| panic!("reading: {error}"));
+                    taken += batch
+                        .iter()
+                        .filter(|event| event.as_tick().is_some())
+                        .count();
+                    batch.clear();
+                }
+            }
+            inside
+        });
+    });
+    let clock = SystemClock::new();
+    let mut copies = Vec::with_capacity(ticks.len());
+    group.bench_function("plain: stamp and copy into a Vec", |bencher| {
+        bencher.iter_custom(|rounds| {
+            let mut inside = Duration::ZERO;
+            for _ in 0..rounds {
+                let before = Instant::now();
+                for tick in &ticks {
+                    copies.push((clock.wall(), *black_box(tick)));
+                }
+                inside += before.elapsed();
+                black_box(&mut copies).clear();
+            }
+            inside
+        });
+    });
+    group.finish();
+    stop.store(true, Ordering::Release);
+    drop(source);
+    let _ = handle.join();
+}
+
+criterion_group!(stages, normalize, encode, recording, digest, callback);
 criterion_main!(stages);

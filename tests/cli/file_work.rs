@@ -254,3 +254,34 @@ fn force_replaces_a_recording_and_nothing_of_the_old_one_stays() {
     assert_eq!(crate::support::recordings::names(&path).len(), 3);
     assert_eq!(info(&path)["digest"], info(&quick())["digest"]);
 }
+
+#[test]
+fn a_stream_whose_name_ends_in_zst_is_compressed() {
+    let folder = Folder::new();
+    let path = folder.join("stream.jsonl.zst");
+    let words = format!("--sink jsonl:{}", path.display());
+    let played = replay(&quick(), &words).done();
+    let packed = std::fs::read(&path).unwrap();
+    let text = String::from_utf8(zstd::decode_all(&packed[..]).unwrap()).unwrap();
+    assert_eq!(stream_digest(&text), played.digest());
+    assert!(packed.len() < text.len() / 4, "{}", packed.len());
+}
+
+#[test]
+fn an_export_whose_name_ends_in_zst_is_the_plain_one_compressed() {
+    let folder = Folder::new();
+    for format in ["csv", "jsonl", "payload", "java-trader"] {
+        let (plain, packed) = (folder.join(format), folder.join(&format!("{format}.zst")));
+        for path in [&plain, &packed] {
+            let words = format!("--format {format} -o {}", path.display());
+            verb("export", &quick(), &words).done();
+        }
+        let unpacked = zstd::decode_all(&std::fs::read(&packed).unwrap()[..]).unwrap();
+        assert!(unpacked == std::fs::read(&plain).unwrap(), "{format}");
+        assert!(unpacked.len() > 1000, "{format}");
+        // What is there is only replaced when it is asked for.
+        let words = format!("--format {format} -o {}", plain.display());
+        assert_eq!(verb("export", &quick(), &words).code, Some(2), "{format}");
+        verb("export", &quick(), &format!("{words} --force")).done();
+    }
+}

@@ -32,8 +32,9 @@ impl<'de> Deserialize<'de> for Keys {
     }
 }
 
+/// The keys of an object in order, with blanks between them.
 #[track_caller]
-fn keys(json: &str) -> String {
+pub(crate) fn keys(json: &str) -> String {
     let Keys(keys) = serde_json::from_str(json).unwrap();
     keys.join(" ")
 }

@@ -3,6 +3,6 @@
 
 mod exit;
 mod file_work;
-mod json;
+pub(crate) mod json;
 mod selection;
 mod signals;

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::process::Stdio;
 
 use crate::support::cli::{Running, has_handlers, signal, tickdeck, wait_for};
-use crate::support::recordings::{Folder, quick, replay_digest, stream_digest};
+use crate::support::recordings::{Folder, quick, replay_digest, stream, stream_digest};
 use crate::support::wait_until;
 
 /// A replay of the quick recording with more words, running.
@@ -123,14 +123,22 @@ fn a_paused_replay_can_be_stopped() {
 
 #[test]
 fn sigusr1_pauses_and_goes_on() {
-    let running = replay("--rate 20 --sink jsonl:-");
-    wait_until("ticks are played", || running.stdout().lines().count() > 20);
+    // At the recorded speed the session lasts a minute, however late the signals come.
+    let running = replay("--rate 1 --sink jsonl:-");
+    let played = || running.stdout().lines().count();
+    wait_until("ticks are played", || played() > 20);
     running.signal("USR1");
     wait_until("it pauses", || running.stderr().contains("paused"));
+    let before = played();
     running.signal("USR1");
     wait_until("it goes on", || running.stderr().contains("resumed"));
+    wait_until("more ticks are played", || played() > before + 20);
+    running.signal("INT");
     let ended = running.wait().done();
-    assert_eq!(stream_digest(&ended.stdout), replay_digest(&quick()));
+    assert!(
+        stream(&quick(), "").starts_with(&ended.stdout),
+        "no tick is missing, changed or played twice"
+    );
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! Fronts that refuse, go away, come back and drown us; servers that are away; libraries that hang.
 
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use tickdeck::event::{Event, EventKind, SessionEvent};
-use tickdeck::live::{Backoff, LiveEnd, RequestError};
-use tickdeck::pipeline::Ingest;
+use tickdeck::event::{Event, EventKind, InstrumentId, SessionEvent};
+use tickdeck::live::{
+    Abandoned, Attempt, Backoff, Connector, Inlet, LiveEnd, MarketDataSession, OpenError,
+    RequestError,
+};
+use tickdeck::pipeline::{Ingest, IngestNats};
 use tickdeck::sink::{MessageBatch, Sink, SinkCounts, SinkError};
 
 use super::{market, publishing, recorded, run, setup};
@@ -25,9 +28,9 @@ fn hasty(mut setup: Ingest) -> Ingest {
         cap_ns: 40 * MS,
         seed: 7,
     };
-    supervisor.connect_timeout_ns = 100 * MS;
-    supervisor.login_timeout_ns = 100 * MS;
-    supervisor.reconnect_grace_ns = 100 * MS;
+    supervisor.connect_timeout_ns = 2_000 * MS;
+    supervisor.login_timeout_ns = 2_000 * MS;
+    supervisor.reconnect_grace_ns = 2_000 * MS;
     supervisor.batch_interval_ns = MS;
     setup
 }
@@ -199,6 +202,34 @@ impl Sink for Gate {
 }
 
 #[test]
+fn the_way_of_a_tick_into_the_queue_allocates_nothing_full_or_not() {
+    let ticks = market();
+    let stop = Stop::default();
+    let stopping = stop.clone();
+    let (tell, told) = mpsc::channel();
+    let front = FakeFront::ready(move |_, inlet| {
+        let ticks = market();
+        // The first one of a thread may set something up.
+        inlet.tick(&ticks[0]);
+        let measured = allocation_counter::measure(|| {
+            for _ in 0..10 {
+                for tick in &ticks {
+                    inlet.tick(tick);
+                }
+            }
+        });
+        tell.send(measured.count_total).unwrap();
+        stopping.stop();
+    });
+    let mut setup = setup(&ticks);
+    setup.live.queue_slots = 64;
+    let ended = run(front, setup, &stop);
+    assert_eq!(told.recv().unwrap(), 0);
+    let received = ended.ledger.total().received;
+    assert_eq!(received + ended.live.dropped, 10 * ticks.len() as u64 + 1);
+}
+
+#[test]
 fn what_the_queue_cannot_take_is_counted_and_stands_in_the_recording() {
     let folder = Folder::new();
     let recording = folder.join("rec");
@@ -250,10 +281,10 @@ fn a_server_that_goes_away_costs_what_does_not_fit_the_buffer_and_nothing_of_the
     let mut setup = recorded(&ticks, &recording);
     let mut options = server.options();
     options.servers = proxy.as_ref().unwrap().url().parse().unwrap();
-    setup.nats = publishing(options).map(|nats| tickdeck::pipeline::IngestNats {
+    setup.server = publishing(&IngestNats {
         buffer: 100,
         drain: Duration::from_millis(300),
-        ..nats
+        ..IngestNats::new(options)
     });
     let front = FakeFront::ready(move |_, inlet| {
         drop(proxy.take());
@@ -379,7 +410,7 @@ fn a_recording_that_is_there_is_not_touched_and_nothing_is_begun() {
     let refused = tickdeck::pipeline::ingest(
         FakeFront::new(|_, _, _| panic!("nothing is opened")),
         recorded(&ticks, &recording),
-        std::sync::Arc::new(tickdeck::clock::SystemClock::new()),
+        Arc::new(tickdeck::clock::SystemClock::new()),
         Stop::default().asked(),
     );
     assert!(refused.unwrap_err().to_string().contains("rec"));
@@ -398,4 +429,139 @@ fn an_empty_session_is_a_recording_too() {
     assert_eq!((ended.recorded, ended.delay), (0, None));
     assert_eq!(info(&recording)["ticks"], 0);
     assert_eq!(ended.digest, replay_digest(&recording));
+}
+
+/// A front whose first session breaks inside: it is logged in and hears nothing any more.
+struct BreaksOnce(Box<FakeFront>);
+
+struct Broken(Box<dyn MarketDataSession>);
+
+impl Connector for BreaksOnce {
+    fn open(
+        &mut self,
+        attempt: &Attempt,
+        inlet: Inlet,
+    ) -> Result<Box<dyn MarketDataSession>, OpenError> {
+        let session = self.0.open(attempt, inlet)?;
+        Ok(match attempt.number {
+            1 => Box::new(Broken(session)),
+            _ => session,
+        })
+    }
+}
+
+impl MarketDataSession for Broken {
+    fn login(&mut self) -> Result<(), RequestError> {
+        self.0.login()
+    }
+
+    fn fault(&self) -> Option<&'static str> {
+        Some("callback_panicked")
+    }
+
+    fn subscribe(&mut self, instruments: &[InstrumentId]) -> Result<(), RequestError> {
+        self.0.subscribe(instruments)
+    }
+
+    fn close(self: Box<Self>, at_most: Duration) -> Result<(), Abandoned> {
+        self.0.close(at_most)
+    }
+}
+
+#[test]
+fn a_session_that_breaks_inside_is_replaced_and_not_left_silent() {
+    let ticks = market();
+    let stop = Stop::default();
+    let stopping = stop.clone();
+    let front = FakeFront::ready(move |attempt, inlet| {
+        if attempt > 1 {
+            push(inlet, &market());
+            stopping.stop();
+        }
+    });
+    let mut setup = setup(&ticks);
+    setup.live.supervisor.backoff = Backoff {
+        first_ns: 1,
+        cap_ns: 1,
+        seed: 0,
+    };
+    let (ended, log) = captured(|| run(Box::new(BreaksOnce(front)), setup, &stop));
+    assert!(log.contains("ctp_session_broken"), "{log}");
+    assert_eq!(ended.live.failed[0].reason, "callback_panicked");
+    assert_eq!(ended.ledger.total().received, ticks.len() as u64);
+    let last = ended.live.last.unwrap();
+    assert_eq!((last.attempt, last.reached), (2, "logged_in"));
+}
+
+/// A library that never lets go of a session in time, and lets go of each by the next attempt.
+struct LetsGoLate {
+    front: Box<FakeFront>,
+    waited: Arc<Mutex<Vec<Duration>>>,
+}
+
+struct Late(Box<dyn MarketDataSession>, Arc<Mutex<Vec<Duration>>>);
+
+impl Connector for LetsGoLate {
+    fn open(
+        &mut self,
+        attempt: &Attempt,
+        inlet: Inlet,
+    ) -> Result<Box<dyn MarketDataSession>, OpenError> {
+        let session = self.front.open(attempt, inlet)?;
+        Ok(Box::new(Late(session, Arc::clone(&self.waited))))
+    }
+
+    fn reclaimed(&mut self) -> u32 {
+        1
+    }
+}
+
+impl MarketDataSession for Late {
+    fn login(&mut self) -> Result<(), RequestError> {
+        self.0.login()
+    }
+
+    fn subscribe(&mut self, instruments: &[InstrumentId]) -> Result<(), RequestError> {
+        self.0.subscribe(instruments)
+    }
+
+    fn close(self: Box<Self>, at_most: Duration) -> Result<(), Abandoned> {
+        self.1.lock().unwrap().push(at_most);
+        self.0.close(at_most)?;
+        Err(Abandoned { at_most })
+    }
+}
+
+#[test]
+fn a_library_that_lets_go_late_is_given_time_between_attempts_and_does_not_end_the_run() {
+    let ticks = market();
+    let stop = Stop::default();
+    let stopping = stop.clone();
+    let front = FakeFront::new(move |attempt, asked, inlet| {
+        match asked {
+            Asked::Open if attempt == 6 => stopping.stop(),
+            Asked::Open => inlet.front_connected(),
+            Asked::Login => inlet.login_failed(7, "CTP:还没有初始化"),
+            _ => {}
+        }
+        Ok(())
+    });
+    let waited = Arc::default();
+    let connector = LetsGoLate {
+        front,
+        waited: Arc::clone(&waited),
+    };
+    let mut setup = hasty(setup(&ticks));
+    setup.live.close_timeout = Duration::from_secs(5);
+    setup.live.retry_close_timeout = Duration::from_secs(8);
+    let ended = run(Box::new(connector), setup, &stop);
+    assert_eq!(ended.live.end, LiveEnd::Stopped);
+    assert_eq!((ended.live.attempts, ended.live.abandoned), (6, 6));
+    let waited: Vec<u64> = waited
+        .lock()
+        .unwrap()
+        .iter()
+        .map(Duration::as_secs)
+        .collect();
+    assert_eq!(waited, [8, 8, 8, 8, 8, 5]);
 }

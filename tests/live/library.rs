@@ -2,30 +2,24 @@
 //! everything that needs a front.
 
 use std::net::TcpListener;
+use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::cli::{Running, finish};
-use crate::support::ctp::{simulated_library, vendor_libraries, vendor_library, with_front};
+use crate::support::cli::{Running, finish, tickdeck, with_nats};
+use crate::support::ctp::{
+    logged, simulated_library, vendor_libraries, vendor_library, with_front, with_simulated_front,
+};
 use crate::support::nats_client::RawSubscriber;
 use crate::support::nats_server::NatsServer;
-use crate::support::recordings::{Folder, info, quick, replay_digest};
+use crate::support::recordings::{Folder, info, quick, replay_digest, stream_digest};
 use crate::support::wait_until;
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
 
 /// The last log line of an event.
 fn last(stderr: &str, event: &str) -> Value {
-    stderr
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .rfind(|line| line["event"] == event)
+    let mut lines = logged(stderr, event);
+    lines
+        .pop()
         .unwrap_or_else(|| panic!("no {event} in {stderr}"))
 }
 
@@ -51,6 +45,57 @@ fn doctor_dials_no_address_when_the_library_is_the_simulated_front() {
     assert!(of("version")[0].contains("simulated front"), "{checks:?}");
 }
 
+/// Numbers, version text, tick layout, functions in the table of callbacks, end of the factory's name.
+type Listed = (&'static str, &'static str, char, usize, &'static str);
+
+/// The tables of guide 1.1, 3.2 and 4.1.
+const LISTED: [Listed; 15] = [
+    ("6.3.15", "6.3.15_20190220 15:47:00", 'A', 12, "EPKcbb"),
+    ("6.3.19", "v6.3.19_P1_20200106 15:21:32", 'A', 13, "EPKcbb"),
+    ("6.5.1", "v6.5.1_20200908 10:25:08", 'B', 13, "EPKcbb"),
+    ("6.6.1", "v6.6.1_P1_20210406  9:27:14", 'C', 13, "EPKcbb"),
+    ("6.6.7", "v6.6.7_20220613 14:52:04.1708", 'C', 13, "EPKcbb"),
+    ("6.6.9", "v6.6.9_20220914  9:57:19.2466", 'C', 13, "EPKcbb"),
+    ("6.7.0", "v6.7.0_20230209  9:52:16.3535", 'C', 13, "EPKcbb"),
+    ("6.7.1", "v6.7.1_20230613 14:40:06.4516", 'C', 13, "EPKcbb"),
+    ("6.7.2", "v6.7.2_20230913 10:48:10.4926", 'C', 13, "EPKcbb"),
+    ("6.7.7", "v6.7.7_20240607 15:51:36.7347", 'C', 13, "EPKcbb"),
+    ("6.7.8", "v6.7.8_20240918 14:34:34.8082", 'C', 13, "EPKcbb"),
+    ("6.7.9", "v6.7.9_20241224 10:22:26.8774", 'C', 13, "EPKcbb"),
+    (
+        "6.7.10",
+        "v6.7.10_20250422 16:38:54.9994",
+        'C',
+        13,
+        "EPKcbb",
+    ),
+    (
+        "6.7.11",
+        "v6.7.11_20250617 16:22:00.10369",
+        'C',
+        13,
+        "EPKcbbb",
+    ),
+    (
+        "6.7.13",
+        "v6.7.13_20260225 14:16:30.12079",
+        'C',
+        13,
+        "EPKcbbb",
+    ),
+];
+
+/// The row of a library, which lies in a folder that begins with its numbers: `6.7.11.0`.
+fn listed(library: &Path) -> Listed {
+    let name = library.file_name().unwrap().to_str().unwrap();
+    let is_of = |(numbers, ..): &&Listed| {
+        let rest = name.strip_prefix(numbers);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let row = LISTED.iter().find(is_of);
+    *row.unwrap_or_else(|| panic!("{name} is not in the table of the guide"))
+}
+
 #[test]
 fn doctor_names_version_and_layout_of_every_vendor_library() {
     let Some(libraries) = vendor_libraries("doctor on vendor libraries") else {
@@ -59,25 +104,24 @@ fn doctor_names_version_and_layout_of_every_vendor_library() {
     for library in libraries {
         let folder = Folder::new();
         let words = "doctor --json --timeout 200ms --nats-url 127.0.0.1:1";
-        let address = format!("tcp://127.0.0.1:{}", free_port());
-        let ended = finish(with_front(words, folder.path(), &library, &address));
+        let address = "tcp://127.0.0.1:1";
+        let ended = finish(with_front(words, folder.path(), &library, address));
         let result = ended.json();
         let checks = result["checks"].as_array().unwrap();
-        let version = checks
-            .iter()
-            .find(|check| check["check"] == "version")
-            .unwrap();
-        let found = version["found"].as_str().unwrap();
-        let layout = ["tick layout A", "tick layout B", "tick layout C"];
-        assert!(
-            layout.iter().any(|layout| found.contains(layout)),
-            "{found}"
+        let check = |name: &str| {
+            let check = checks.iter().find(|check| check["check"] == name).unwrap();
+            assert_eq!(check["status"], "ok", "{}: {check}", library.display());
+            check["found"].as_str().unwrap()
+        };
+        let (_, text, layout, callbacks, create) = listed(&library);
+        assert_eq!(
+            check("version"),
+            format!("{text}, tick layout {layout}, {callbacks} callbacks")
         );
-        assert!(
-            checks
-                .iter()
-                .any(|check| check["check"] == "library" && check["status"] == "ok")
-        );
+        let symbol = format!("exports _ZN15CThostFtdcMdApi15CreateFtdcMdApi{create}");
+        assert_eq!(check("symbols_md"), symbol);
+        let file = library.canonicalize().unwrap().join("thostmduserapi_se.so");
+        assert_eq!(Path::new(check("library")), file);
     }
 }
 
@@ -92,9 +136,8 @@ fn a_live_session_with_a_vendor_library_and_no_front_retries_and_ends_cleanly() 
     for library in libraries {
         let folder = Folder::new();
         let words = "live --record rec --log-format json --front-timeout 300ms --backoff 100ms";
-        let address = format!("tcp://127.0.0.1:{}", free_port());
-        let mut command = with_front(words, folder.path(), &library, &address);
-        command.env("NATS_URL", server.url());
+        let mut command = with_front(words, folder.path(), &library, "tcp://127.0.0.1:1");
+        with_nats(&mut command, &server.url());
         let running = Running::start(command);
         wait_until("two attempts have failed", || {
             running.stderr().matches("\"ctp_retry\"").count() >= 2
@@ -118,22 +161,44 @@ fn a_live_session_with_a_vendor_library_and_no_front_retries_and_ends_cleanly() 
     }
 }
 
+#[test]
+fn why_a_front_does_not_answer_is_told_without_its_address() {
+    let Some(library) = vendor_library("fronts that do not answer") else {
+        return;
+    };
+    let folder = Folder::new();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap().port();
+    let address =
+        format!("tcp://canary-front.invalid:41213,tcp://127.0.0.1:1,tcp://127.0.0.1:{silent}");
+    let words = "record --source ctp -o rec --log-format json --front-timeout 300ms";
+    let command = with_front(words, folder.path(), &library, &address);
+    let running = Running::start(command);
+    wait_until("every front has been tried", || {
+        running.stderr().contains("ctp_front_silent")
+    });
+    running.signal("TERM");
+    let ended = running.wait().done();
+    let why = logged(&ended.stderr, "ctp_front_unreachable");
+    let told: Vec<String> = why
+        .iter()
+        .map(|line| format!("{} {}", line["front"], line["reason"]))
+        .collect();
+    assert_eq!(
+        told[..2],
+        [
+            "1 \"the host name cannot be resolved\"",
+            "2 \"connection refused\""
+        ]
+    );
+    assert_eq!(last(&ended.stderr, "ctp_front_silent")["front"], 3);
+    assert!(!ended.stderr.contains("canary-front"), "{ended:?}");
+}
+
 /// `live` with the simulated front playing the quick recording.
-fn simulated(
-    folder: &Folder,
-    library: &std::path::Path,
-    server: &NatsServer,
-    words: &str,
-) -> Running {
-    let mut command = with_front(words, folder.path(), library, "tcp://127.0.0.1:1");
-    command
-        .env("NATS_URL", server.url())
-        .env(
-            "TICKDECK_SIM_SOURCE",
-            format!("recording:{}", quick().display()),
-        )
-        .env("TICKDECK_SIM_RATE", "max")
-        .env("CTP_TD_ADDRESS", "tcp://127.0.0.1:1");
+fn simulated(folder: &Folder, library: &Path, server: &NatsServer, words: &str) -> Running {
+    let mut command = with_simulated_front(words, folder.path(), library, &quick(), "max");
+    with_nats(&mut command, &server.url()).env("CTP_TD_ADDRESS", "tcp://127.0.0.1:1");
     Running::start(command)
 }
 
@@ -170,6 +235,35 @@ fn a_recorded_session_goes_through_the_simulated_front_to_a_subscriber() {
     assert_eq!(summary["digest"], shutdown["digest"]);
 }
 
+/// The recipe of `docs/ci.md`: a service that nobody changed, the simulated front before it, a
+/// capture behind it.
+#[test]
+fn a_service_fed_by_the_simulated_front_is_captured_until_it_is_idle() {
+    let Some(library) = simulated_library("capture a service") else {
+        return;
+    };
+    let Some(server) = NatsServer::start("capture a service") else {
+        return;
+    };
+    let folder = Folder::new();
+    let (out, ready) = (folder.join("out.jsonl.zst"), folder.join("ready"));
+    let mut command = tickdeck(["capture", "market.tick.>", "--idle", "15s", "--json", "-o"]);
+    command.arg(&out).arg("--ready-file").arg(&ready);
+    with_nats(&mut command, &server.url());
+    let capturing = Running::start(command);
+    wait_until("the capture is ready", || ready.exists());
+    let words = "live --symbols all --json";
+    let service = simulated(&folder, &library, &server, words);
+    let summary = capturing.wait().done().json();
+    service.signal("INT");
+    let served = service.wait().done();
+    assert_eq!(summary["messages"], 918);
+    assert_eq!(summary["digest"], served.digest());
+    let stream = zstd::decode_all(&std::fs::read(&out).unwrap()[..]).unwrap();
+    let stream = String::from_utf8(stream).unwrap();
+    assert_eq!(stream_digest(&stream), served.digest());
+}
+
 #[test]
 fn a_run_ends_after_md_duration_seconds() {
     let Some(library) = simulated_library("MD_DURATION_SECONDS") else {
@@ -180,9 +274,7 @@ fn a_run_ends_after_md_duration_seconds() {
     };
     let folder = Folder::new();
     let mut command = with_front("live", folder.path(), &library, "tcp://127.0.0.1:1");
-    command
-        .env("NATS_URL", server.url())
-        .env("MD_DURATION_SECONDS", "1");
+    with_nats(&mut command, &server.url()).env("MD_DURATION_SECONDS", "1");
     let ended = finish(command).done();
     assert!(ended.stderr.contains("live_ingest_shutdown"), "{ended:?}");
 }
@@ -193,10 +285,9 @@ fn no_server_is_told_in_one_sentence() {
         return;
     };
     let folder = Folder::new();
-    let address = format!("tcp://127.0.0.1:{}", free_port());
     let words = "live --record rec --connect-timeout 300ms";
-    let mut command = with_front(words, folder.path(), &library, &address);
-    command.env("NATS_URL", format!("127.0.0.1:{}", free_port()));
+    let mut command = with_front(words, folder.path(), &library, "tcp://127.0.0.1:1");
+    command.env("NATS_URL", "127.0.0.1:1");
     let ended = finish(command);
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert!(
@@ -204,4 +295,85 @@ fn no_server_is_told_in_one_sentence() {
         "{ended:?}"
     );
     assert!(!folder.join("rec").exists(), "nothing is begun");
+}
+
+#[test]
+fn a_whole_market_of_seventeen_thousand_instruments_comes_through_the_live_source_without_loss() {
+    let Some(library) = simulated_library("a whole market, live") else {
+        return;
+    };
+    let folder = Folder::new();
+    let market = "--profile full-market --duration 125s --seed 1";
+    let generated = folder.generate("generated", market);
+    let played = info(&generated)["ticks"].as_u64().unwrap();
+    let words = "record --source ctp -o rec --symbols all --json --log-format json \
+                 --progress-every 100ms";
+    let mut command = with_simulated_front(words, folder.path(), &library, &generated, "max");
+    command
+        .env_remove("CTP_SYMBOL")
+        .env("CTP_TD_ADDRESS", "tcp://127.0.0.1:1")
+        // However slow the machine is, the market waits for the last subscription.
+        .env("TICKDECK_SIM_SETTLE", "10s");
+    let running = Running::start(command);
+    wait_until("every tick is recorded", || {
+        logged(&running.stderr(), "publish_progress")
+            .last()
+            .is_some_and(|line| line["recorded"].as_u64() >= Some(played))
+    });
+    running.signal("TERM");
+    let ended = running.wait().done();
+    let subscribed = last(&ended.stderr, "ctp_subscribed");
+    assert_eq!(subscribed["instruments"], 17_000);
+    let summary = ended.json();
+    assert_eq!(
+        (&summary["received"], &summary["dropped"]),
+        (&played.into(), &0.into())
+    );
+}
+
+#[test]
+fn an_address_of_the_simulated_front_says_what_is_played() {
+    let Some(library) = simulated_library("sim:// as the address") else {
+        return;
+    };
+    let folder = Folder::new();
+    let address = "sim://synthetic:quick,seed=7?rate=max&start=login";
+    let words = "record --source ctp -o rec --json --log-format json --progress-every 50ms \
+                 --symbols rb2510";
+    let running = Running::start(with_front(words, folder.path(), &library, address));
+    wait_until("its ticks come", || {
+        let progress = logged(&running.stderr(), "publish_progress");
+        progress
+            .last()
+            .is_some_and(|line| line["received"].as_u64() > Some(50))
+    });
+    running.signal("TERM");
+    running.wait().done();
+}
+
+#[test]
+fn when_one_front_refuses_the_library_goes_on_to_the_next() {
+    let Some(library) = vendor_library("several fronts") else {
+        return;
+    };
+    let folder = Folder::new();
+    let next = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = next.local_addr().unwrap().port();
+    // The next one takes the connection and cuts it, which is all that can be had without a front;
+    // later connections are kept.
+    std::thread::spawn(move || {
+        let kept: Vec<_> = next.incoming().skip(1).collect();
+        drop(kept);
+    });
+    let address = format!("tcp://127.0.0.1:1,tcp://127.0.0.1:{port}");
+    let words = "record --source ctp -o rec --log-format json --front-timeout 40s";
+    let running = Running::start(with_front(words, folder.path(), &library, &address));
+    wait_until("the next front was tried", || {
+        running.stderr().contains("\"ctp_disconnected\"")
+    });
+    running.signal("TERM");
+    let ended = running.wait().done();
+    let lost = last(&ended.stderr, "ctp_disconnected");
+    assert_eq!(lost["reason_hex"], "0x1001");
+    assert_eq!(last(&ended.stderr, "ctp_session_open")["attempt"], 1);
 }

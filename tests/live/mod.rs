@@ -1,11 +1,15 @@
 //! The live session: composition, recording, failure, the verbs, secrets.
 
+mod discovery;
 mod failures;
+mod faults;
+mod hang_up;
 mod ingest;
 mod library;
 mod secrets;
 mod smoke;
 mod verbs;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,7 +25,8 @@ use tickdeck::live::{Connector, LiveOptions, SupervisorOptions};
 use tickdeck::nats::NatsOptions;
 use tickdeck::normalize::Flags;
 use tickdeck::pipeline::{
-    Ingest, IngestNats, IngestSummary, PublisherOptions, RecordTo, ingest as run_ingest,
+    Ingest, IngestNats, IngestServer, IngestSummary, PublisherOptions, RecordTo,
+    ingest as run_ingest,
 };
 use tickdeck::recording::{RecordingOptions, Rolling, SourceInfo};
 
@@ -46,7 +51,6 @@ pub(crate) fn instruments(ticks: &[RawTick]) -> Vec<InstrumentId> {
 pub(crate) fn setup(ticks: &[RawTick]) -> Ingest {
     Ingest {
         session: "test".into(),
-        verb: "live",
         live: LiveOptions {
             instruments: instruments(ticks),
             supervisor: SupervisorOptions {
@@ -63,7 +67,7 @@ pub(crate) fn setup(ticks: &[RawTick]) -> Ingest {
             contracts: Arc::new(ContractTable::builtin()),
             calendar: Arc::new(TradingCalendar::builtin()),
         },
-        nats: None,
+        server: None,
         sinks: Vec::new(),
         record: None,
         progress_every: Duration::ZERO,
@@ -93,9 +97,17 @@ pub(crate) fn recorded(ticks: &[RawTick], folder: &Path) -> Ingest {
     setup
 }
 
+/// How to publish: with more patience at the end than a service has, for a busy machine.
+pub(crate) fn nats(options: NatsOptions) -> IngestNats {
+    IngestNats {
+        drain: Duration::from_secs(60),
+        ..IngestNats::new(options)
+    }
+}
+
 /// A server to publish to.
-pub(crate) fn publishing(options: NatsOptions) -> Option<IngestNats> {
-    Some(IngestNats::new(options))
+pub(crate) fn publishing(nats: &IngestNats) -> Option<IngestServer> {
+    Some(IngestServer::connect(nats, "test", "live").unwrap())
 }
 
 /// Runs a session on the machine's clock until `stop`.

@@ -1,11 +1,12 @@
 //! `smoke`: the verdict and its gate file, and that it never takes longer than it may.
 
-use std::net::TcpListener;
 use std::path::Path;
 
+use crate::support::blackhole::Blackhole;
 use crate::support::cli::{Ended, finish};
 use crate::support::ctp::{simulated_library, vendor_library, with_front};
 use crate::support::recordings::Folder;
+use crate::support::skipped;
 
 const GATE: &str = "gates/2.1a.yml";
 
@@ -49,15 +50,8 @@ fn a_front_that_is_away_is_a_matter_of_concern_with_its_attempts() {
     let Some(library) = vendor_library("smoke against a front that is away") else {
         return;
     };
-    // A port that was free a moment ago.
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let address = format!("tcp://127.0.0.1:{port}");
     let folder = Folder::new();
-    let (ended, gate) = smoke(&folder, &library, &address, "12s");
+    let (ended, gate) = smoke(&folder, &library, "tcp://127.0.0.1:1", "15s");
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(gate.contains("gate: CONCERNS"), "{gate}");
     assert!(gate.contains("attempt: 1, "), "{gate}");
@@ -70,6 +64,30 @@ fn a_front_that_is_away_is_a_matter_of_concern_with_its_attempts() {
             .contains("ctp_retry attempt=1 reason=connect_timeout"),
         "{ended:?}"
     );
+}
+
+#[test]
+fn a_front_that_swallows_packets_is_a_matter_of_concern_too() {
+    let Some(library) = vendor_library("smoke against a front that swallows packets") else {
+        return;
+    };
+    // Such a front is dialled for seconds, by the library and by the look at why it is silent.
+    let front = Blackhole::new();
+    let folder = Folder::new();
+    let (ended, gate) = smoke(&folder, &library, &front.address(), "27s");
+    assert_eq!(ended.code, Some(0), "{ended:?} {gate}");
+    assert!(gate.contains("gate: CONCERNS"), "{gate}");
+    assert!(gate.contains("clean_shutdown: true"), "{gate}");
+}
+
+#[test]
+fn a_gate_that_cannot_be_written_is_found_out_before_the_test() {
+    let folder = Folder::new();
+    std::fs::write(folder.join("gates"), "a file").unwrap();
+    let (ended, _) = smoke(&folder, Path::new("x"), "tcp://127.0.0.1:1", "5s");
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains(GATE), "{ended:?}");
+    assert!(!ended.stderr.contains("CTP library"), "{ended:?}");
 }
 
 #[test]
@@ -91,4 +109,50 @@ fn a_smoke_test_takes_at_most_two_minutes() {
     let (ended, _) = smoke(&folder, Path::new("x"), "tcp://127.0.0.1:1", "121s");
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(ended.stderr.contains("at most 120s"), "{ended:?}");
+}
+
+/// A library of 6.7.13 that never lets go of a session; `None` after a visible skip.
+fn hanging_library(folder: &Path) -> Option<std::path::PathBuf> {
+    let library = folder.join("thostmduserapi_se.so");
+    let compiled = std::process::Command::new("g++")
+        .args(["-std=c++17", "-O0", "-fPIC", "-shared", "-pthread"])
+        .args(["-DTABLE=13", "-DID_OFFSET=401", "-DCREATE=2"])
+        .args(["-DMULTICAST", "-DHANGS"])
+        .arg("-DVERSION=\"v6.7.13_20260225 14:16:30.12079\"")
+        .arg("-o")
+        .arg(&library)
+        .arg(crate::support::recordings::repository("ffi/tests/stub.cpp"))
+        .output();
+    match compiled {
+        Ok(output) => {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{errors}");
+            Some(library)
+        }
+        Err(_) => {
+            skipped("a library that hangs", "no g++");
+            None
+        }
+    }
+}
+
+#[test]
+fn a_library_that_hangs_fails_the_test_within_its_limit() {
+    let folder = Folder::new();
+    let Some(library) = hanging_library(folder.path()) else {
+        return;
+    };
+    let words = "smoke --duration 4s --gate gate.yml --json";
+    let address = "tcp://127.0.0.1:1";
+    let ended = finish(with_front(words, folder.path(), &library, address));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let gate = ended.json();
+    assert_eq!(gate["gate"], "FAIL");
+    // The library would hang for hours.
+    assert!(gate["elapsed_s"].as_f64().unwrap() < 60.0, "{gate}");
+    let rationale = gate["rationale"].as_str().unwrap();
+    assert!(
+        rationale.contains("did not let go") || rationale.contains("hangs"),
+        "{rationale}"
+    );
 }

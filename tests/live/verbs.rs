@@ -3,21 +3,12 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
-use crate::support::cli::{Ended, finish, tickdeck};
-use crate::support::ctp::with_front;
-use crate::support::recordings::Folder;
-
-/// Log lines of one event.
-fn lines(ended: &Ended, event: &str) -> Vec<Value> {
-    ended
-        .stderr
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|line| line["event"] == event)
-        .collect()
-}
+use crate::support::cli::{Running, finish, tickdeck, wait_for};
+use crate::support::ctp::{
+    fault_script, logged, simulated_library, with_front, with_simulated_front,
+};
+use crate::support::recordings::{Folder, quick, stream};
+use crate::support::wait_until;
 
 #[test]
 fn without_the_switch_ingest_is_disabled_and_says_how_to_enable_it() {
@@ -53,7 +44,7 @@ fn a_missing_variable_is_logged_with_where_to_set_it() {
             .env("ctp_broker_id", "9999");
         let ended = finish(command);
         assert_eq!(ended.code, Some(2), "{ended:?}");
-        let logged = lines(&ended, "live_ingest_startup_error");
+        let logged = logged(&ended.stderr, "live_ingest_startup_error");
         assert_eq!(logged.len(), 1, "{ended:?}");
         assert_eq!(
             logged[0]["required_env"],
@@ -63,6 +54,119 @@ fn a_missing_variable_is_logged_with_where_to_set_it() {
         assert!(fix.contains("--env-file"), "{fix}");
     }
     assert!(!folder.join("rec").exists());
+}
+
+#[test]
+fn an_environment_file_that_cannot_be_read_is_a_startup_error_too() {
+    let folder = Folder::new();
+    std::fs::write(folder.join("bad.env"), "CTP_USER_ID=a\nhunter2\n").unwrap();
+    std::fs::write(folder.join("lost.env"), "CTP_PASSWORD=hun$ter2\n").unwrap();
+    for (file, part) in [
+        ("none.env", "none.env"),
+        ("bad.env", "variable number 1"),
+        ("lost.env", "CTP_PASSWORD has a $"),
+    ] {
+        for verb in ["live", "record --source ctp -o rec", "smoke"] {
+            let words = format!("{verb} --log-format json --env-file {file}");
+            let mut command = tickdeck(words.split(' '));
+            command.current_dir(folder.path());
+            let ended = finish(command);
+            assert_eq!(ended.code, Some(2), "{ended:?}");
+            let told = logged(&ended.stderr, "live_ingest_startup_error");
+            assert_eq!(told.len(), 1, "{ended:?}");
+            assert!(
+                told[0]["reason"].as_str().unwrap().contains(part),
+                "{told:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_recording_that_cannot_be_made_is_found_out_before_anything_begins() {
+    let Some(library) = simulated_library("a recording that cannot be made") else {
+        return;
+    };
+    let folder = Folder::new();
+    for verb in [
+        "live --record /proc/nobody/x",
+        "record --source ctp -o /proc/x",
+    ] {
+        let words = format!("{verb} --log-format json");
+        let mut command = with_front(&words, folder.path(), &library, "tcp://127.0.0.1:1");
+        command.env("NATS_URL", "127.0.0.1:1");
+        let ended = finish(command);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("choose another place"), "{ended:?}");
+        let told = logged(&ended.stderr, "live_ingest_startup_error");
+        assert_eq!(told.len(), 1, "{ended:?}");
+        assert!(logged(&ended.stderr, "live_ingest_start").is_empty());
+    }
+}
+
+#[test]
+fn a_reader_that_is_gone_hides_no_failure() {
+    let Some(library) = simulated_library("a failed session into a closed pipe") else {
+        return;
+    };
+    let folder = Folder::new();
+    let script = fault_script(
+        folder.path(),
+        "[[rule]]\nname = 'wrong password'\nat = { login = 1 }\naction = { reject_login = 3 }\n",
+    );
+    let words = "record --source ctp -o rec --symbols rb2510";
+    let mut command = with_front(words, folder.path(), &library, "tcp://127.0.0.1:1");
+    command.env("TICKDECK_SIM_SCRIPT", script);
+    // Its reading end is closed before it begins.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    command.stdout(writer).stderr(std::process::Stdio::null());
+    let ended = wait_for(&mut command.spawn().unwrap());
+    assert_eq!(ended.code(), Some(4));
+}
+
+#[test]
+fn the_stream_on_stdout_is_nothing_but_the_stream() {
+    let Some(library) = simulated_library("a live session to stdout") else {
+        return;
+    };
+    let folder = Folder::new();
+    let words = "record --source ctp -o rec --publish --sink jsonl:- --symbols all \
+                 --log-format json --progress-every 50ms";
+    let mut command = with_simulated_front(words, folder.path(), &library, &quick(), "max");
+    command
+        .env_remove("CTP_SYMBOL")
+        .env("CTP_TD_ADDRESS", "tcp://127.0.0.1:1");
+    let running = Running::start(command);
+    wait_until("every tick is there", || {
+        let progress = logged(&running.stderr(), "publish_progress");
+        progress
+            .last()
+            .is_some_and(|line| line["received"].as_u64() >= Some(918))
+    });
+    running.signal("TERM");
+    let ended = running.wait().done();
+    assert!(ended.stdout == stream(&folder.join("rec"), ""), "{ended:?}");
+    assert!(
+        ended.stderr.contains("918 ticks"),
+        "what was made: {ended:?}"
+    );
+}
+
+#[test]
+fn the_duration_of_a_run_bounds_the_wait_for_the_server() {
+    let Some(library) = simulated_library("a short run without a server") else {
+        return;
+    };
+    let folder = Folder::new();
+    let words = "live --duration 1s --connect-timeout 10m --log-format json";
+    let mut command = with_front(words, folder.path(), &library, "tcp://127.0.0.1:1");
+    command.env("NATS_URL", "127.0.0.1:1");
+    let ended = finish(command);
+    assert_eq!(ended.code, Some(4), "no server is no success: {ended:?}");
+    let told = logged(&ended.stderr, "live_ingest_startup_error");
+    let reason = told[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("before the run was over"), "{reason}");
 }
 
 #[test]
@@ -121,10 +225,10 @@ fn a_library_that_is_none_is_one_clear_sentence() {
             "tcp://127.0.0.1:1",
         ));
         assert_eq!(ended.code, Some(2), "{ended:?}");
-        let logged = lines(&ended, "live_ingest_startup_error");
-        let reason = logged[0]["reason"].as_str().unwrap();
-        assert!(reason.contains("CTP_GATEWAY_CONNECT"), "{reason}");
-        assert!(reason.contains(said), "{reason}");
+        let logged = logged(&ended.stderr, "live_ingest_startup_error");
+        assert_eq!(logged[0]["required_env"], "CTP_GATEWAY_CONNECT");
+        let fix = logged[0]["fix"].as_str().unwrap();
+        assert!(fix.contains(said), "{fix}");
     }
 }
 
@@ -151,9 +255,15 @@ fn a_duration_that_is_none_is_refused() {
     let folder = Folder::new();
     let mut command = with_front("live", folder.path(), Path::new("x"), "tcp://127.0.0.1:1");
     command.env("MD_DURATION_SECONDS", "soon");
+    command.args(["--log-format", "json"]);
     let ended = finish(command);
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("MD_DURATION_SECONDS"), "{ended:?}");
+    let logged = logged(&ended.stderr, "live_ingest_startup_error");
+    assert_eq!(logged[0]["required_env"], "MD_DURATION_SECONDS");
+    assert!(
+        ended.stderr.contains("not a number of seconds"),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -208,4 +318,31 @@ fn doctor_finds_an_unwritable_flow_folder_and_a_front_that_is_away() {
     ] {
         assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
     }
+}
+
+#[test]
+fn doctor_warns_of_a_trader_front_without_an_authentication() {
+    let folder = Folder::new();
+    let words = "doctor --json --timeout 200ms --nats-url 127.0.0.1:1";
+    let found = |unset: &[&str]| {
+        let library = Path::new("/nonexistent/x.so");
+        let mut command = with_front(words, folder.path(), library, "tcp://127.0.0.1:1");
+        command.env("CTP_TD_ADDRESS", "tcp://127.0.0.1:1");
+        for name in unset {
+            command.env_remove(name);
+        }
+        let result = finish(command).json();
+        let mut checks = result["checks"].as_array().unwrap().clone();
+        checks.retain(|check| check["check"] == "td_auth");
+        checks
+    };
+    assert!(found(&[]).is_empty());
+    let both = found(&["CTP_APP_ID", "CTP_AUTH_CODE"]);
+    assert_eq!(both[0]["status"], "warn");
+    let fix = both[0]["fix"].as_str().unwrap();
+    assert!(fix.starts_with("set CTP_APP_ID, CTP_AUTH_CODE "), "{fix}");
+    let one = found(&["CTP_AUTH_CODE"]);
+    let fix = one[0]["fix"].as_str().unwrap();
+    assert!(fix.starts_with("set CTP_AUTH_CODE "), "{fix}");
+    assert!(found(&["CTP_TD_ADDRESS", "CTP_APP_ID"]).is_empty());
 }

@@ -101,8 +101,7 @@ fn a_connection_cut_in_mid_stream_loses_nothing_and_keeps_the_order() {
     let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
     let receiver = thread::spawn(move || receive_all(&mut subscriber, 0, COUNT));
     let (stats, log) = captured(|| {
-        let options = NatsOptions::at(&proxy.url()).unwrap();
-        let mut sink = Box::new(NatsSink::connect(&options).unwrap());
+        let mut sink = Box::new(NatsSink::connect(&proxy.options()).unwrap());
         let stats = sink.stats();
         for from in (0..COUNT).step_by(500) {
             sink.publish(&messages(from, from + 500)).unwrap();
@@ -112,7 +111,8 @@ fn a_connection_cut_in_mid_stream_loses_nothing_and_keeps_the_order() {
     });
     let again = receiver.join().unwrap();
     assert!(stats.reconnects() >= 3, "{stats:?}");
-    assert_eq!(proxy.accepted() as u64, stats.reconnects() + 1);
+    // An attempt may be given up on the way: it was accepted, and is no connection.
+    assert!(proxy.accepted() as u64 > stats.reconnects(), "{stats:?}");
     assert!(stats.resent() > 0, "{stats:?}");
     assert!(again <= stats.resent(), "{again} came again, {stats:?}");
     for line in ["nats_disconnected", "nats_resend", "nats_connected"] {
@@ -127,7 +127,7 @@ fn a_server_that_is_killed_and_comes_back_gets_everything() {
         return;
     };
     let proxy = Proxy::to(server.port());
-    let mut sink = Box::new(NatsSink::connect(&NatsOptions::at(&proxy.url()).unwrap()).unwrap());
+    let mut sink = Box::new(NatsSink::connect(&proxy.options()).unwrap());
     let stats = sink.stats();
     let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
     sink.publish(&messages(0, HALF)).unwrap();
@@ -176,12 +176,13 @@ fn a_stopped_sink_gives_up_and_counts_what_was_not_confirmed() {
     sink.publish(&messages(0, 10)).unwrap();
     assert_eq!(sink.flush().unwrap(), confirmed(10));
     server.kill();
+    sink.publish(&messages(10, 15)).unwrap();
     let stop = sink.stop_handle();
     let stopper = thread::spawn(move || {
+        // Most often the flush below waits by then; before it the stop means the same.
         thread::sleep(Duration::from_millis(100));
         stop.stop();
     });
-    sink.publish(&messages(10, 15)).unwrap();
     let error = sink.flush().unwrap_err().to_string();
     assert!(
         error.ends_with("stopped before everything was confirmed"),
@@ -209,8 +210,10 @@ fn a_server_that_stays_away_ends_the_sink_when_a_bound_is_given() {
         ..server.options()
     };
     let mut sink = NatsSink::connect(&options).unwrap();
-    server.kill();
+    // Nothing is confirmed, and the sink does not know yet that it will not be.
+    server.freeze();
     sink.publish(&messages(0, 5)).unwrap();
+    server.kill();
     let error = sink.flush().unwrap_err().to_string();
     assert!(error.contains("not reachable for 0.3 s"), "{error}");
     assert_eq!(sink.counts().failed, 5);

@@ -6,7 +6,6 @@ use std::process::{Command, Stdio};
 use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::{AsyncBuilder, AsyncRunner};
 use testcontainers::{GenericBuildableImage, ImageExt};
-use tickdeck::nats::NatsOptions;
 use tickdeck::sink::{NatsSink, Sink};
 
 use super::{checked_seq, messages};
@@ -54,8 +53,9 @@ fn a_server_in_a_container_gets_everything_through_its_mapped_port() {
         .unwrap();
     let image = GenericBuildableImage::new("tickdeck-test-nats", "latest")
         .with_dockerfile_string(
-            "FROM scratch\nCOPY nats-server /nats-server\nEXPOSE 4222\nENTRYPOINT [\"/nats-server\"]\n",
+            "FROM scratch\nCOPY nats-server nats.conf /\nEXPOSE 4222\nENTRYPOINT [\"/nats-server\"]\n",
         )
+        .with_data(nats_server::PATIENCE, "./nats.conf")
         .with_file(binary, "./nats-server");
     let container = runtime
         .block_on(async {
@@ -63,7 +63,7 @@ fn a_server_in_a_container_gets_everything_through_its_mapped_port() {
             image
                 .with_exposed_port(4222.tcp())
                 .with_wait_for(WaitFor::message_on_stderr("Server is ready"))
-                .with_cmd(["--addr", "0.0.0.0"])
+                .with_cmd(["--config", "/nats.conf", "--addr", "0.0.0.0"])
                 .start()
                 .await
         })
@@ -73,7 +73,7 @@ fn a_server_in_a_container_gets_everything_through_its_mapped_port() {
         .unwrap();
 
     let mut subscriber = RawSubscriber::connect(port, "market.tick.>");
-    let options = NatsOptions::at(&format!("nats://127.0.0.1:{port}")).unwrap();
+    let options = nats_server::options(&format!("nats://127.0.0.1:{port}"));
     let mut sink = Box::new(NatsSink::connect(&options).unwrap());
     // At the same time: the server drops a subscriber that does not read.
     let reader = std::thread::spawn(move || {

@@ -12,7 +12,7 @@ use tickdeck::nats::{
 use crate::support::nats_server::NatsServer;
 use crate::support::wait_until;
 
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_health_request_is_answered_with_the_state_at_that_time() {

@@ -1,14 +1,16 @@
 //! Every way to log in, and every way to be refused; a secret is in no error and no log line.
 
-use std::net::TcpListener;
+use std::thread;
 use std::time::Duration;
 
-use tickdeck::nats::{NatsError, NatsFailure, NatsOptions, Secret};
+use tickdeck::nats::{NatsError, NatsFailure, NatsOptions, Secret, count_subscribers, probe};
 use tickdeck::sink::{NatsSink, Sink};
 
 use super::messages;
 use crate::support::log::captured;
 use crate::support::nats_server::NatsServer;
+use crate::support::proxy::Proxy;
+use crate::support::wait_until;
 
 const SECRET: &str = "hunter2-Tr0ub4dor";
 
@@ -46,7 +48,7 @@ fn check_login(server: &NatsServer, right: &NatsOptions, wrong: &NatsOptions, se
 
 #[test]
 fn user_and_password() {
-    let config = format!("authorization {{ user: md, password: \"{SECRET}\" }}");
+    let config = format!("authorization {{ user: md, password: \"{SECRET}\", timeout: 60 }}");
     let Some(server) = NatsServer::with_config("user and password", &config) else {
         return;
     };
@@ -66,7 +68,7 @@ fn user_and_password() {
 
 #[test]
 fn token() {
-    let config = format!("authorization {{ token: \"{SECRET}\" }}");
+    let config = format!("authorization {{ token: \"{SECRET}\", timeout: 60 }}");
     let Some(server) = NatsServer::with_config("token", &config) else {
         return;
     };
@@ -82,7 +84,7 @@ fn token() {
 fn nkey() {
     let (user, stranger) = (nkeys::KeyPair::new_user(), nkeys::KeyPair::new_user());
     let config = format!(
-        "authorization {{ users: [ {{ nkey: {} }} ] }}",
+        "authorization {{ users: [ {{ nkey: {} }} ], timeout: 60 }}",
         user.public_key()
     );
     let Some(server) = NatsServer::with_config("nkey", &config) else {
@@ -144,7 +146,8 @@ fn credentials_file() {
         "imports":-1,"exports":-1,"wildcards":true,"conn":-1,"leaf":-1}}"#;
     let account_jwt = jwt(&operator, &account, &json(limits));
     let config = format!(
-        "operator: {operator_jwt}\nresolver: MEMORY\nresolver_preload: {{ {}: {account_jwt} }}",
+        "operator: {operator_jwt}\nresolver: MEMORY\nresolver_preload: {{ {}: {account_jwt} }}\n\
+         authorization {{ timeout: 60 }}",
         account.public_key()
     );
     let Some(server) = NatsServer::with_config("credentials file", &config) else {
@@ -176,7 +179,7 @@ fn an_account_without_the_right_to_publish_is_told_so() {
     let config = "authorization { users: [
         { user: inboxless, password: x, permissions: { publish: \">\", subscribe: \"own.>\" } }
         { user: tickless, password: x, permissions: { publish: \"_INBOX.>\" } }
-    ] }";
+    ], timeout: 60 }";
     let Some(server) = NatsServer::with_config("permissions", config) else {
         return;
     };
@@ -200,6 +203,13 @@ fn an_account_without_the_right_to_publish_is_told_so() {
     let error = sink.flush().unwrap_err().to_string();
     assert!(error.contains("market.tick.SHFE.s0"), "{error}");
     assert_eq!(sink.counts().failed, 10);
+
+    // Who may not ask is told so too: nobody was asked, and somebody may have been there.
+    let error = count_subscribers(&with("tickless"), "market.tick.replay.ready").unwrap_err();
+    assert!(
+        matches!(failure(error), NatsFailure::Permission { cause } if cause.contains("replay.ready"))
+    );
+    probe(&with("tickless")).unwrap();
 }
 
 struct Certificates {
@@ -237,7 +247,7 @@ fn tls_with_a_client_certificate() {
         ("key.pem", &certificates.key),
     ];
     let config = "tls { cert_file: \"FOLDER/cert.pem\", key_file: \"FOLDER/key.pem\",
-        ca_file: \"FOLDER/ca.pem\", verify: true }";
+        ca_file: \"FOLDER/ca.pem\", verify: true, timeout: 60 }";
     let Some(server) = NatsServer::with_files("tls", config, &files) else {
         return;
     };
@@ -271,7 +281,8 @@ fn a_certificate_for_another_host_and_a_server_without_tls_are_refused() {
         ("cert.pem", &certificates.cert),
         ("key.pem", &certificates.key),
     ];
-    let config = "tls { cert_file: \"FOLDER/cert.pem\", key_file: \"FOLDER/key.pem\" }";
+    let config =
+        "tls { cert_file: \"FOLDER/cert.pem\", key_file: \"FOLDER/key.pem\", timeout: 60 }";
     let Some(server) = NatsServer::with_files("tls host", config, &files) else {
         return;
     };
@@ -289,22 +300,40 @@ fn a_certificate_for_another_host_and_a_server_without_tls_are_refused() {
 }
 
 #[test]
-fn nobody_there_is_an_error_after_the_timeout_and_retries_are_logged() {
-    // Bound but never accepting would hang; a port that was just free refuses.
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let url = format!("nats://md:{SECRET}@127.0.0.1:{port}");
+fn nobody_there_is_an_error_after_the_timeout() {
     let options = NatsOptions {
-        connect_timeout: Duration::from_millis(500),
-        ..NatsOptions::at(&url).unwrap()
+        connect_timeout: Duration::from_millis(300),
+        ..NatsOptions::at(&format!("nats://md:{SECRET}@127.0.0.1:1")).unwrap()
     };
     let (error, log) = captured(|| NatsSink::connect(&options).unwrap_err());
     let text = error.to_string();
-    let expected = format!("nats server nats://127.0.0.1:{port}: not reachable for 0.5 s: ");
-    assert!(text.starts_with(&expected), "{text}");
+    let expected = "nats server nats://127.0.0.1:1: not reachable for 0.3 s: ";
+    assert!(text.starts_with(expected), "{text}");
+    assert!(!log.contains(SECRET) && !text.contains(SECRET), "{log}");
+}
+
+#[test]
+fn a_server_that_comes_late_is_reached_and_retries_are_logged() {
+    let config = format!("authorization {{ user: md, password: \"{SECRET}\", timeout: 60 }}");
+    let Some(server) = NatsServer::with_config("a late server", &config) else {
+        return;
+    };
+    let proxy = Proxy::to(server.port());
+    proxy.close();
+    let ((), log) = captured(|| {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                wait_until("a third attempt", || proxy.refused() >= 3);
+                proxy.reopen();
+            });
+            publishes(&NatsOptions {
+                user: Some("md".to_owned()),
+                password: Some(Secret::new(SECRET)),
+                ..proxy.options()
+            })
+            .unwrap();
+        });
+    });
     for part in [
         "nats_retry",
         "attempt=1",
@@ -313,5 +342,28 @@ fn nobody_there_is_an_error_after_the_timeout_and_retries_are_logged() {
     ] {
         assert!(log.contains(part), "{part} is not in {log}");
     }
-    assert!(!log.contains(SECRET) && !text.contains(SECRET), "{log}");
+    assert!(!log.contains(SECRET), "{log}");
+}
+
+#[test]
+fn a_right_login_that_came_too_late_for_the_server_is_tried_again() {
+    let config = format!("authorization {{ user: md, password: \"{SECRET}\", timeout: 0.5 }}");
+    let Some(server) = NatsServer::with_config("a late login", &config) else {
+        return;
+    };
+    let proxy = Proxy::to(server.port());
+    // As on a slow way: the server gives up before it hears who is there.
+    proxy.mute_next(1);
+    let (result, log) = captured(|| {
+        publishes(&NatsOptions {
+            user: Some("md".to_owned()),
+            password: Some(Secret::new(SECRET)),
+            ..proxy.options()
+        })
+    });
+    result.unwrap();
+    assert!(
+        log.contains("nats_retry") && log.contains("Authentication Timeout"),
+        "{log}"
+    );
 }

@@ -1,5 +1,7 @@
 //! What is handed to the NATS sink arrives at a subscriber that shares no code with it.
 
+mod capture;
+mod capture_failures;
 mod delivery;
 mod docker;
 mod health;

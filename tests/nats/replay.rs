@@ -4,14 +4,20 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tickdeck::nats::{Subscriber, SubscriberOptions, count_subscribers};
 use tickdeck::sink::{MessageRef, StreamDigest};
 
-use crate::support::cli::{Running, binary, command_of, finish, release_binary, tickdeck};
+use crate::support::cli::{
+    Running, binary, command_of, finish, release_binary, run_words, tickdeck, with_nats,
+};
 use crate::support::nats_client::RawSubscriber;
 use crate::support::nats_server::{self, NatsServer};
+use crate::support::proxy::Proxy;
 use crate::support::recordings::{Folder, quick, replay_digest, stream};
+use crate::support::wait_until;
 
 /// Messages of the large run at least.
 const MILLION: u64 = 1_000_000;
@@ -63,7 +69,9 @@ fn a_million_messages_arrive_complete_and_in_order() {
     assert!(count >= MILLION, "{count}");
 
     let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
-    let running = Running::start(play(&format!("--sink nats --nats-url {}", server.url())));
+    let mut publish = play("--sink nats");
+    with_nats(&mut publish, &server.url());
+    let running = Running::start(publish);
     // Received beside the replay, so that one that fails says why instead of leaving us waiting.
     let received = std::thread::spawn(move || receive(&mut subscriber, count));
     let played = running.wait().done();
@@ -82,7 +90,7 @@ fn a_prefix_keeps_a_replay_apart_from_live_traffic() {
     let mut everything = RawSubscriber::connect(server.port(), ">");
     let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
     command.args("--rate max --json -q --subject-prefix replay.tick".split(' '));
-    command.env("NATS_URL", server.url());
+    with_nats(&mut command, &server.url());
     let played = finish(command).done();
     let expected = stream(&quick(), "--subject-prefix replay.tick");
     for line in expected.lines() {
@@ -108,16 +116,15 @@ fn health_is_answered_while_a_replay_publishes() {
     };
     let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
     let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
-    command
-        .args(["--rate", "1", "--json"])
-        .env("NATS_URL", server.url());
+    command.args(["--rate", "1", "--json"]);
+    with_nats(&mut command, &server.url());
     let running = Running::start(command);
     for _ in 0..20 {
         subscriber.next().unwrap();
     }
     let ask = |words: &[&str]| {
-        let mut health = tickdeck(["health", "--timeout", "20s"]);
-        health.args(words).env("NATS_URL", server.url());
+        let mut health = tickdeck(["health", "--timeout", "60s"]);
+        with_nats(health.args(words), &server.url());
         finish(health)
     };
     let answer = ask(&["--json"]).done().json();
@@ -149,9 +156,9 @@ fn a_replay_waits_for_its_subscriber() {
     };
     let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
     command.args("--rate max --json --wait-for-subscribers 1".split(' '));
-    command.env("NATS_URL", server.url());
+    with_nats(&mut command, &server.url());
     let running = Running::start(command);
-    crate::support::wait_until("it waits", || {
+    wait_until("it waits", || {
         running.stderr().contains("waiting_for_subscribers")
     });
     let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
@@ -173,6 +180,63 @@ fn a_replay_waits_for_its_subscriber() {
 }
 
 #[test]
+fn on_a_slow_way_to_the_server_nobody_is_not_taken_for_somebody() {
+    let Some(server) = NatsServer::start("a slow way") else {
+        return;
+    };
+    let proxy = Proxy::to(server.port());
+    // Longer than answers are gathered.
+    proxy.delay_answers(Duration::from_millis(300));
+    let count = || count_subscribers(&proxy.options(), "a.b").unwrap();
+    assert_eq!(count(), 0);
+    let _plain = RawSubscriber::connect(server.port(), "a.>");
+    assert_eq!(count(), 1);
+}
+
+#[test]
+fn every_subscriber_that_answers_counts() {
+    let Some(server) = NatsServer::start("who answers") else {
+        return;
+    };
+    let start = |answers| {
+        let options = SubscriberOptions {
+            subjects: vec!["a.>".parse().unwrap()],
+            watch: Vec::new(),
+            answers,
+            reconnect: None,
+        };
+        Subscriber::start_with(&server.options(), options).unwrap()
+    };
+    let count = || count_subscribers(&server.options(), "a.b").unwrap();
+    let _silent = start(|_| false);
+    assert_eq!(count(), 1, "one that does not answer counts as the first");
+    let _answering = [start(|_| true), start(|_| true)];
+    // Who is late with the answer is not counted this time.
+    wait_until("both have answered in time", || count() == 2);
+}
+
+#[test]
+fn a_connection_that_is_lost_while_a_replay_waits_is_no_subscriber() {
+    let Some(server) = NatsServer::start("wait on a bad line") else {
+        return;
+    };
+    let proxy = Proxy::to(server.port());
+    // The login passes (376 bytes with the subscription for the answers), the question does not.
+    proxy.cut_after(400);
+    let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+    command.args("--rate max --json --wait-for-subscribers 1".split(' '));
+    with_nats(&mut command, &proxy.url());
+    let running = Running::start(command);
+    wait_until("it asks again", || proxy.accepted() >= 4);
+    assert!(!running.stderr().contains("subscribers_ready"));
+    let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
+    proxy.cut_after(0);
+    while subscriber.next().unwrap().0 == "market.tick.replay.ready" {}
+    let ended = running.wait().done();
+    assert!(ended.stderr.contains("subscribers_ready"), "{ended:?}");
+}
+
+#[test]
 fn several_sinks_get_the_same_stream() {
     let Some(server) = NatsServer::start("several sinks") else {
         return;
@@ -183,7 +247,7 @@ fn several_sinks_get_the_same_stream() {
     let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
     command.args("--rate max --json --sink nats --sink digest --sink".split(' '));
     command.arg(format!("jsonl:{}", path.display()));
-    command.env("NATS_URL", server.url());
+    with_nats(&mut command, &server.url());
     let played = finish(command).done();
     assert_eq!(receive(&mut subscriber, 918), played.digest());
     let text = std::fs::read_to_string(path).unwrap();
@@ -230,6 +294,29 @@ fn the_demo_shows_equal_digests_with_a_recording_and_without() {
 }
 
 #[test]
+fn the_demo_waits_while_the_market_is_silent() {
+    let Some(binary) = nats_server::binary("a silent demo") else {
+        return;
+    };
+    let folder = Folder::new();
+    let two = folder.join("two");
+    run_words(&format!(
+        "slice {} --symbols IF2509 -n 2 -q -o {}",
+        quick().display(),
+        two.display()
+    ))
+    .done();
+    // Two ticks that are 2.4 s apart: 6 s of silence.
+    let mut command = tickdeck(["demo", "--rate", "0.4"]);
+    command.arg(&two).arg("--nats-server").arg(&binary);
+    let ended = finish(command).done();
+    assert!(
+        ended.stdout.contains("published 2, received 2"),
+        "{ended:?}"
+    );
+}
+
+#[test]
 fn a_recording_made_while_publishing_plays_the_same_again() {
     let Some(server) = NatsServer::start("record and publish") else {
         return;
@@ -240,7 +327,7 @@ fn a_recording_made_while_publishing_plays_the_same_again() {
     let mut command = tickdeck(
         "record --source synthetic:quick,seed=5 --publish --rate max --json -q".split(' '),
     );
-    command.arg("-o").arg(&path).env("NATS_URL", server.url());
+    with_nats(command.arg("-o").arg(&path), &server.url());
     let recorded = finish(command).done();
     let count = recorded.json()["published"].as_u64().unwrap();
     assert_eq!(receive(&mut subscriber, count), recorded.digest());

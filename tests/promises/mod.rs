@@ -1,7 +1,9 @@
 //! The promises of `docs/determinism.md`, each as a test of what users see.
 
+mod end_marker;
 mod ledger;
 mod order;
+mod record_is_record;
 mod replay_is_replay;
 mod seed_is_market;
 mod segmentation;

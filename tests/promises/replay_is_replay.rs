@@ -16,7 +16,7 @@ fn pinned() -> [(PathBuf, String); 2] {
         let golden = repository(&format!("recordings/{name}.golden.json"));
         let golden: Value =
             serde_json::from_str(&std::fs::read_to_string(golden).unwrap()).unwrap();
-        let digest = &golden["payload_streams"]["vnpy"]["digest"];
+        let digest = &golden["digest"];
         (
             repository(&format!("recordings/{name}")),
             digest.as_str().unwrap().to_owned(),

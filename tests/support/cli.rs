@@ -11,10 +11,11 @@ use std::thread::JoinHandle;
 
 use serde_json::Value;
 
-use super::wait_until;
+use super::{PROCESS_DEADLINE, wait_until};
 
 /// Variables of the caller's environment that would change what the binary does.
-const UNWANTED: [&str; 24] = [
+const UNWANTED: [&str; 25] = [
+    "CI",
     "MD_RUN_INGEST",
     "MD_DURATION_SECONDS",
     "CTP_GATEWAY_CONNECT",
@@ -66,6 +67,14 @@ pub(crate) fn tickdeck<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Co
     let mut command = command_of(binary());
     command.args(args);
     command
+}
+
+/// Names a NATS server to a verb, which tries as long as a test waits: how long a connection takes
+/// is the machine's affair.
+pub(crate) fn with_nats<'c>(command: &'c mut Command, url: &str) -> &'c mut Command {
+    command
+        .args(["--connect-timeout", "60s"])
+        .env("NATS_URL", url)
 }
 
 /// How a process ended and what it said.
@@ -179,6 +188,13 @@ impl Running {
         self.child.id()
     }
 
+    /// The state of its first thread as the system writes it: `S` for sleeping, `T` for stopped.
+    pub(crate) fn state(&self) -> Option<char> {
+        let path = format!("/proc/{}/stat", self.pid());
+        let stat = std::fs::read_to_string(path).ok()?;
+        stat.rsplit_once(") ")?.1.chars().next()
+    }
+
     /// Waits for the end.
     pub(crate) fn wait(mut self) -> Ended {
         let status = wait_for(&mut self.child);
@@ -213,7 +229,7 @@ impl Drop for Running {
 pub(crate) fn wait_for(child: &mut Child) -> ExitStatus {
     let mut status = None;
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        wait_until("the process ends", || {
+        super::wait_for("the process ends", PROCESS_DEADLINE, || {
             status = child.try_wait().unwrap();
             status.is_some()
         });

@@ -7,7 +7,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use super::cli::tickdeck;
+use super::recordings::repository;
 use super::skipped;
 
 /// What no output may contain: one word for each credential.
@@ -66,6 +69,35 @@ pub(crate) fn simulated_library(test: &str) -> Option<PathBuf> {
     None
 }
 
+/// A library compiled from `ffi/tests/stub.cpp` into `folder` that says it is `version`, with a front
+/// inside of it that logs everybody in but a user called `impatient`; `None` after a visible skip.
+pub(crate) fn stub_library(
+    test: &str,
+    folder: &Path,
+    version: &str,
+    switches: &[&str],
+) -> Option<PathBuf> {
+    let library = folder.join("thostmduserapi_se.so");
+    let has_mode = !version.starts_with("v6.7.10");
+    let compiled = Command::new("g++")
+        .args(["-std=c++17", "-O0", "-fPIC", "-shared", "-pthread"])
+        .args(["-DTABLE=13", "-DID_OFFSET=401", "-DMULTICAST"])
+        .arg(if has_mode { "-DCREATE=2" } else { "-DCREATE=1" })
+        .args(switches.iter().map(|switch| format!("-D{switch}")))
+        .arg(format!("-DVERSION=\"{version}\""))
+        .arg("-o")
+        .arg(&library)
+        .arg(repository("ffi/tests/stub.cpp"))
+        .output();
+    let Ok(output) = compiled else {
+        skipped(test, "no g++");
+        return None;
+    };
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    Some(library)
+}
+
 /// A command in `folder` with a complete environment for the library at `library` and a front at
 /// `address`. The flow folder and `.env` are the test's own.
 pub(crate) fn with_front(words: &str, folder: &Path, library: &Path, address: &str) -> Command {
@@ -79,4 +111,36 @@ pub(crate) fn with_front(words: &str, folder: &Path, library: &Path, address: &s
         .env("CTP_SYMBOL", "rb2601.SHFE")
         .envs(CANARIES);
     command
+}
+
+/// The same with the simulated front, which plays `recording` at `rate`.
+pub(crate) fn with_simulated_front(
+    words: &str,
+    folder: &Path,
+    library: &Path,
+    recording: &Path,
+    rate: &str,
+) -> Command {
+    let mut command = with_front(words, folder, library, "tcp://127.0.0.1:1");
+    let source = format!("recording:{}", recording.display());
+    command
+        .env("TICKDECK_SIM_SOURCE", source)
+        .env("TICKDECK_SIM_RATE", rate);
+    command
+}
+
+/// A fault script in `folder`.
+pub(crate) fn fault_script(folder: &Path, rules: &str) -> PathBuf {
+    let path = folder.join("faults.toml");
+    std::fs::write(&path, rules).unwrap();
+    path
+}
+
+/// Log lines of one event among JSON lines.
+pub(crate) fn logged(stderr: &str, event: &str) -> Vec<Value> {
+    stderr
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|line| line["event"] == event)
+        .collect()
 }

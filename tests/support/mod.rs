@@ -1,5 +1,6 @@
 //! What tests share: each thing is built in one place, owned by the test, and gone with it.
 
+pub(crate) mod blackhole;
 pub(crate) mod cli;
 pub(crate) mod ctp;
 pub(crate) mod fake_front;
@@ -12,8 +13,12 @@ pub(crate) mod recordings;
 use std::io::Write as _;
 use std::time::Duration;
 
-/// Every wait of a test ends after this at the latest.
+/// Every wait of a test ends after this at the latest, but for the end of a process.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What a whole process may take: a million messages are many for a debug build on a machine that
+/// has other work. A test is killed after 300 s.
+pub(crate) const PROCESS_DEADLINE: Duration = Duration::from_secs(240);
 
 /// Says on stderr that a test did not run, and why.
 ///
@@ -26,13 +31,20 @@ pub(crate) fn skipped(what: &str, why: &str) {
 ///
 /// # Panics
 /// When it does not hold within [`DEADLINE`].
-pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+#[track_caller]
+pub(crate) fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    wait_for(what, DEADLINE, condition);
+}
+
+/// The same with another deadline.
+#[track_caller]
+pub(crate) fn wait_for(what: &str, at_most: Duration, mut condition: impl FnMut() -> bool) {
     let pause = Duration::from_millis(5);
-    let mut left = DEADLINE;
+    let mut left = at_most;
     while !condition() {
         left = left
             .checked_sub(pause)
-            .unwrap_or_else(|| panic!("{what}: not within {DEADLINE:?}"));
+            .unwrap_or_else(|| panic!("{what}: not within {at_most:?}"));
         std::thread::sleep(pause);
     }
 }

@@ -1,4 +1,4 @@
-//! A subscriber that shares no code with the sink: the text protocol over a socket.
+//! A subscriber and a publisher that share no code with tickdeck: the text protocol over a socket.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -57,5 +57,52 @@ impl RawSubscriber {
                 assert!(line.starts_with("INFO "), "unexpected: {line}");
             }
         }
+    }
+}
+
+/// Where answers to a publisher's requests come.
+const ANSWERS: &str = "raw.answers";
+
+pub(crate) struct RawPublisher {
+    subscriber: RawSubscriber,
+    buffer: Vec<u8>,
+}
+
+impl RawPublisher {
+    pub(crate) fn connect(port: u16) -> Self {
+        Self {
+            subscriber: RawSubscriber::connect(port, ANSWERS),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Queues a message.
+    pub(crate) fn add(&mut self, subject: &str, payload: &[u8]) {
+        let head = format!("PUB {subject} {}\r\n", payload.len());
+        self.buffer.extend_from_slice(head.as_bytes());
+        self.buffer.extend_from_slice(payload);
+        self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// Sends what is queued and returns when the server has processed it.
+    pub(crate) fn flush(&mut self) {
+        self.buffer.extend_from_slice(b"PING\r\n");
+        let bytes = std::mem::take(&mut self.buffer);
+        self.subscriber.write(&bytes);
+        while self.subscriber.read_line().unwrap() != "PONG" {}
+    }
+
+    /// Asks and waits for the answer. Who answers has got what was published before.
+    pub(crate) fn request(&mut self, subject: &str) {
+        self.subscriber
+            .write(format!("PUB {subject} {ANSWERS} 0\r\n\r\n").as_bytes());
+        let (answered, _) = self.subscriber.next().expect("the server is there");
+        assert_eq!(answered, ANSWERS);
+    }
+
+    /// Publishes one message for certain.
+    pub(crate) fn publish(&mut self, subject: &str, payload: &[u8]) {
+        self.add(subject, payload);
+        self.flush();
     }
 }

@@ -1,25 +1,45 @@
 //! A real `nats-server` on a free port, owned by one test and killed with it.
 //!
+//! The port is one that the system gives to nobody by itself: while the server is away, neither
+//! another test nor a client of this one that tries to connect can be given it.
+//!
 //! The binary comes from `TICKDECK_NATS_SERVER`, `PATH` or `target/tools` (`cargo xtask
 //! nats-server` puts it there). Without one a test is skipped visibly; under
 //! `TICKDECK_REQUIRE_NATS=1`, which `cargo xtask test` sets, that is a failure.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tickdeck::nats::NatsOptions;
 
-use super::{skipped, wait_until};
+use super::cli::signal;
+use super::{DEADLINE, skipped, wait_until};
+
+/// What is valid for every server, unless the test's own configuration says otherwise: a reader that
+/// stands still for a while is neither given up nor cut off.
+pub(crate) const PATIENCE: &str = "write_deadline: \"60s\"\nmax_pending: 1GB";
+/// Ports below those that the system gives to whoever asks for any.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+
+/// Options for the server at `url` with a deadline that a test can wait for.
+pub(crate) fn options(url: &str) -> NatsOptions {
+    NatsOptions {
+        connect_timeout: DEADLINE,
+        ..NatsOptions::at(url).unwrap()
+    }
+}
 
 pub(crate) struct NatsServer {
     binary: PathBuf,
     folder: TempDir,
-    child: Child,
-    port: u16,
     config: String,
+    port: u16,
+    process: Process,
 }
 
 /// The server's binary, or `None` after a visible skip.
@@ -55,19 +75,7 @@ impl NatsServer {
 
     /// A server with lines of configuration in its own syntax.
     pub(crate) fn with_config(test: &str, config: &str) -> Option<Self> {
-        let binary = binary(test)?;
-        let folder = tempfile::tempdir().unwrap();
-        let config = config.replace("FOLDER", folder.path().to_str().unwrap());
-        let child = spawn(&binary, folder.path(), &config, -1);
-        let mut server = Self {
-            binary,
-            folder,
-            child,
-            port: 0,
-            config,
-        };
-        server.wait_for_port();
-        Some(server)
+        Self::with_files(test, config, &[])
     }
 
     /// As [`with_config`](Self::with_config), with files that the configuration names as
@@ -79,16 +87,16 @@ impl NatsServer {
             std::fs::write(folder.path().join(name), content).unwrap();
         }
         let config = config.replace("FOLDER", folder.path().to_str().unwrap());
-        let child = spawn(&binary, folder.path(), &config, -1);
-        let mut server = Self {
+        let (port, process) = ports()
+            .find_map(|port| Some((port, Process::start(&binary, folder.path(), &config, port)?)))
+            .expect("not every port is taken");
+        Some(Self {
             binary,
             folder,
-            child,
-            port: 0,
             config,
-        };
-        server.wait_for_port();
-        Some(server)
+            port,
+            process,
+        })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -101,10 +109,7 @@ impl NatsServer {
 
     /// Options for this server with a deadline a test can wait for.
     pub(crate) fn options(&self) -> NatsOptions {
-        NatsOptions {
-            connect_timeout: Duration::from_secs(20),
-            ..NatsOptions::at(&self.url()).unwrap()
-        }
+        options(&self.url())
     }
 
     /// Where files of the server lie.
@@ -112,59 +117,100 @@ impl NatsServer {
         self.folder.path().join(name)
     }
 
+    /// Lets it stand still: connections stay, and nothing is answered.
+    pub(crate) fn freeze(&self) {
+        signal(self.process.0.id(), "STOP");
+    }
+
     /// Ends the server without a warning, as a crash would.
     pub(crate) fn kill(&mut self) {
-        let _ = self.child.kill();
-        self.child.wait().unwrap();
+        self.process.kill();
     }
 
     /// Starts it again on the port it had.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        let port = i32::from(self.port);
-        self.child = spawn(&self.binary, self.folder.path(), &self.config, port);
-        self.wait_for_port();
-    }
-
-    fn wait_for_port(&mut self) {
-        let name = format!("nats-server_{}.ports", self.child.id());
-        let path = self.folder.path().join(name);
-        let log = self.folder.path().join("log");
-        wait_until("nats-server starts", || {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                let log = std::fs::read_to_string(&log).unwrap_or_default();
-                panic!("nats-server ended with {status}: {log}");
-            }
-            let text = std::fs::read_to_string(&path).unwrap_or_default();
-            let port = serde_json::from_str::<serde_json::Value>(&text)
-                .ok()
-                .and_then(|ports| ports["nats"][0].as_str()?.rsplit_once(':')?.1.parse().ok());
-            self.port = port.unwrap_or(0);
-            self.port != 0
+        let mut process = None;
+        wait_until("nats-server has its port again", || {
+            process = Process::start(&self.binary, self.folder.path(), &self.config, self.port);
+            process.is_some()
         });
+        self.process = process.unwrap();
     }
 }
 
-fn spawn(binary: &Path, folder: &Path, config: &str, port: i32) -> Child {
-    let path = folder.join("nats.conf");
-    let mut file = std::fs::File::create(&path).unwrap();
-    writeln!(file, "host: 127.0.0.1\nport: {port}\n{config}").unwrap();
-    Command::new(binary)
-        .arg("--config")
-        .arg(&path)
-        .arg("--ports_file_dir")
-        .arg(folder)
-        .arg("--log")
-        .arg(folder.join("log"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+/// Ports to try, each test process beginning somewhere else.
+fn ports() -> impl Iterator<Item = u16> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(61);
+    let count = u32::from(PORTS.end - PORTS.start);
+    (0..count).map(move |_| {
+        let position = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+        PORTS.start + u16::try_from(position).unwrap()
+    })
 }
 
-impl Drop for NatsServer {
+/// A server that is killed when dropped.
+struct Process(Child);
+
+impl Process {
+    /// A server that answers; `None` when the port is taken.
+    fn start(binary: &Path, folder: &Path, config: &str, port: u16) -> Option<Self> {
+        let (path, log) = (folder.join("nats.conf"), folder.join("log"));
+        let name = format!("test-{}-{port}", std::process::id());
+        let mut file = std::fs::File::create(&path).unwrap();
+        writeln!(
+            file,
+            "host: 127.0.0.1\nport: {port}\nserver_name: {name}\n{PATIENCE}\n{config}"
+        )
+        .unwrap();
+        // What an earlier one said is not this one's.
+        let _ = std::fs::remove_file(&log);
+        let child = Command::new(binary)
+            .arg("--config")
+            .arg(&path)
+            .arg("--log")
+            .arg(&log)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut process = Self(child);
+        let mut is_taken = false;
+        wait_until("nats-server starts", || {
+            if let Some(status) = process.0.try_wait().unwrap() {
+                let log = std::fs::read_to_string(&log).unwrap_or_default();
+                is_taken = log.contains("address already in use");
+                assert!(is_taken, "nats-server ended with {status}: {log}");
+            }
+            is_taken || greets_as(&name, port)
+        });
+        (!is_taken).then_some(process)
+    }
+
+    fn kill(&mut self) {
+        let _ = self.0.kill();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Whether the server on `port` is there, and the one of that name.
+fn greets_as(name: &str, port: u16) -> bool {
+    let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return false;
+    };
+    // Whoever holds the port may be no server at all.
+    stream
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
+    let mut greeting = String::new();
+    let _ = BufReader::new(stream).read_line(&mut greeting);
+    greeting.starts_with("INFO ") && greeting.contains(&format!("\"{name}\""))
 }

@@ -1,14 +1,25 @@
-//! A network that fails: a TCP proxy whose connections can be cut in the middle of the stream.
+//! A network that fails: a TCP proxy whose connections can be cut in the middle of the stream, are
+//! slow, or carry nothing.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tickdeck::nats::NatsOptions;
+
+use super::nats_server;
 
 #[derive(Default)]
 struct Shared {
     closed: AtomicBool,
     accepted: AtomicUsize,
+    refused: AtomicUsize,
+    /// Connections, from the next one on, whose server hears nothing.
+    unheard: AtomicUsize,
+    /// How long what the server says is under way.
+    delay: Mutex<Duration>,
     /// Bytes that may still pass from the client before the connection is cut; 0 for no limit.
     cut_after: AtomicUsize,
     open: Mutex<Vec<TcpStream>>,
@@ -39,6 +50,11 @@ impl Proxy {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// Options for the server behind it.
+    pub(crate) fn options(&self) -> NatsOptions {
+        nats_server::options(&self.url())
+    }
+
     /// Cuts every connection and refuses new ones.
     pub(crate) fn close(&self) {
         self.shared.closed.store(true, Ordering::SeqCst);
@@ -54,6 +70,22 @@ impl Proxy {
     /// thrown away. 0 for never.
     pub(crate) fn cut_after(&self, bytes: usize) {
         self.shared.cut_after.store(bytes, Ordering::SeqCst);
+    }
+
+    /// Lets the server hear nothing of the next `count` connections: of each it gets the connection,
+    /// and what it says itself arrives.
+    pub(crate) fn mute_next(&self, count: usize) {
+        self.shared.unheard.store(count, Ordering::SeqCst);
+    }
+
+    /// Keeps all that the server says under way for so long, on connections made from now on.
+    pub(crate) fn delay_answers(&self, delay: Duration) {
+        *self.shared.delay.lock().unwrap() = delay;
+    }
+
+    /// Connections that were refused while it was closed.
+    pub(crate) fn refused(&self) -> usize {
+        self.shared.refused.load(Ordering::SeqCst)
     }
 
     pub(crate) fn accepted(&self) -> usize {
@@ -75,6 +107,7 @@ impl Drop for Proxy {
 
 fn accept(client: TcpStream, target: u16, shared: &Arc<Shared>) {
     if shared.closed.load(Ordering::SeqCst) {
+        shared.refused.fetch_add(1, Ordering::SeqCst);
         return;
     }
     let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else {
@@ -83,22 +116,51 @@ fn accept(client: TcpStream, target: u16, shared: &Arc<Shared>) {
     shared.accepted.fetch_add(1, Ordering::SeqCst);
     let mut open = shared.open.lock().unwrap();
     open.extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);
-    let limit = shared.cut_after.load(Ordering::SeqCst);
-    let (from_client, to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-    std::thread::spawn(move || pass(from_client, to_server, limit));
-    std::thread::spawn(move || pass(server, client, 0));
+    let is_unheard = shared
+        .unheard
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+            left.checked_sub(1)
+        })
+        .is_ok();
+    let to_server = Way {
+        limit: shared.cut_after.load(Ordering::SeqCst),
+        is_unheard,
+        ..Way::default()
+    };
+    let to_client = Way {
+        delay: *shared.delay.lock().unwrap(),
+        ..Way::default()
+    };
+    let (from_client, server_too) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    std::thread::spawn(move || to_server.pass(from_client, server_too));
+    std::thread::spawn(move || to_client.pass(server, client));
 }
 
-/// Passes bytes on until the end, an error, or `limit`.
-fn pass(mut from: TcpStream, mut to: TcpStream, limit: usize) {
-    let mut buffer = vec![0; 64 * 1024];
-    let mut passed = 0;
-    while let Ok(count @ 1..) = from.read(&mut buffer) {
-        passed += count;
-        if (limit > 0 && passed > limit) || to.write_all(&buffer[..count]).is_err() {
-            break;
+/// One direction of a connection.
+#[derive(Default)]
+struct Way {
+    /// Bytes that may pass; 0 for no limit.
+    limit: usize,
+    is_unheard: bool,
+    delay: Duration,
+}
+
+impl Way {
+    /// Passes bytes on until the end, an error, or the limit.
+    fn pass(&self, mut from: TcpStream, mut to: TcpStream) {
+        let mut buffer = vec![0; 64 * 1024];
+        let mut passed = 0;
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            std::thread::sleep(self.delay);
+            passed += count;
+            if self.is_unheard {
+                continue;
+            }
+            if (self.limit > 0 && passed > self.limit) || to.write_all(&buffer[..count]).is_err() {
+                break;
+            }
         }
+        let _ = from.shutdown(Shutdown::Both);
+        let _ = to.shutdown(Shutdown::Both);
     }
-    let _ = from.shutdown(Shutdown::Both);
-    let _ = to.shutdown(Shutdown::Both);
 }

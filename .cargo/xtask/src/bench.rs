@@ -17,30 +17,58 @@ use crate::run::{cargo, note, run as run_to_end, say, succeeds, tools};
 /// Columns of the table.
 const HEAD: [&str; 5] = ["what", "measured", "value", "bar", ""];
 
-/// Runs the bench program and prints its rows as one table.
+/// Runs the bench programs and prints its rows as one table.
 ///
 /// # Errors
 /// When it cannot run, or when a row of the full run misses its bar.
 pub(crate) fn run(quick: bool) -> Result<()> {
     let server = nats_server::provide()?;
-    let mut command = cargo();
-    command.args(["bench", "--package", "tickdeck", "--bench", "table"]);
-    command.env("TICKDECK_NATS_SERVER", server);
-    match python() {
-        Ok(python) => {
+    let python = python();
+    if let Err(error) = &python {
+        note(&format!("SKIPPED the Python loop: {error:#}"));
+    }
+    let (mut rows, mut facts) = (Vec::new(), machine());
+    for program in ["table", "live"] {
+        let mut command = cargo();
+        command.args(["bench", "--package", "tickdeck", "--bench", program]);
+        command.env("TICKDECK_NATS_SERVER", &server);
+        if let Ok(python) = &python {
             command.env("TICKDECK_BENCH_PYTHON", python);
         }
-        Err(error) => note(&format!("SKIPPED the Python loop: {error:#}")),
+        if quick {
+            command.env("TICKDECK_BENCH_QUICK", "1");
+            command.env("TICKDECK_BENCH_SECONDS", "5");
+        }
+        measure(command, &mut rows, &mut facts)?;
     }
     if quick {
-        command.env("TICKDECK_BENCH_QUICK", "1");
+        // The stages have no bars; here they only have to run.
+        run_to_end(
+            cargo()
+                .args(["bench", "--package", "tickdeck", "--bench", "stages"])
+                .args(["--", "--test"]),
+        )?;
     }
+    for line in facts.iter().chain(&[String::new()]) {
+        say(line);
+    }
+    for line in table(&rows) {
+        say(&line);
+    }
+    let missed = rows.iter().filter(|row| row[4] == "FAIL").count();
+    if missed > 0 && !quick {
+        bail!("{missed} bars are missed");
+    }
+    Ok(())
+}
+
+/// Runs one bench program and collects what it prints.
+fn measure(mut command: Command, rows: &mut Vec<Row>, facts: &mut Vec<String>) -> Result<()> {
     let mut bench = command
         .stdout(Stdio::piped())
         .spawn()
         .context("starting `cargo bench`")?;
     let output = bench.stdout.take().context("cargo bench has no output")?;
-    let (mut rows, mut facts) = (Vec::new(), machine());
     for line in BufReader::new(output).lines() {
         let line = line?;
         note(&line);
@@ -51,18 +79,8 @@ pub(crate) fn run(quick: bool) -> Result<()> {
         }
     }
     let status = bench.wait()?;
-    for line in facts.iter().chain(&[String::new()]) {
-        say(line);
-    }
-    for line in table(&rows) {
-        say(&line);
-    }
     if !status.success() {
         bail!("cargo bench failed with {status}");
-    }
-    let missed = rows.iter().filter(|row| row[4] == "FAIL").count();
-    if missed > 0 && !quick {
-        bail!("{missed} bars are missed");
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask recordings`: makes the committed recordings and their goldens anew.
 //!
 //! The tests that compare them know how they are made; this only tells those tests to write instead.
+//! Goldens are written by `tickdeck check --update`, as a user's are.
 
 use anyhow::Result;
 

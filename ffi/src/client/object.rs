@@ -17,7 +17,8 @@ pub(crate) struct ApiObject(NonNull<c_void>);
 // SAFETY: the vendor allows requests from any thread (guide 1.3); Init and Release are called once
 // each, by the code that owns the value.
 unsafe impl Send for ApiObject {}
-// SAFETY: as above: shared references make requests only.
+// SAFETY: through a shared reference only requests and `GetTradingDay` are made, which the vendor
+// allows from any thread (guide 1.3).
 unsafe impl Sync for ApiObject {}
 
 impl ApiObject {

@@ -102,6 +102,21 @@ pub enum LoadError {
         /// Functions in the table that the exports speak for.
         by_symbol: usize,
     },
+    /// Version and factory contradict each other.
+    #[error(
+        "the CTP library {path} says it is version {version}, which makes its sessions with {expected}, \
+         but what it exports is {found}, with other arguments; take an unmodified library from the vendor"
+    )]
+    FactoriesDisagree {
+        /// File that was loaded.
+        path: PathBuf,
+        /// What it says it is.
+        version: ApiVersion,
+        /// Factory of that version, mangled.
+        expected: &'static str,
+        /// Factory that it exports, mangled.
+        found: &'static str,
+    },
     /// The trader tables of this version are not known.
     #[error("the CTP trader library {path} cannot be used")]
     UnknownTraderTable {

@@ -6,9 +6,12 @@
 mod elf;
 mod error;
 
+use std::error::Error;
 use std::ffi::{CStr, c_void};
 use std::io::ErrorKind;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use libloading::os::unix::{Library as Handle, RTLD_LOCAL, RTLD_NOW};
 
@@ -32,7 +35,8 @@ pub(crate) struct Kind {
 /// A library in memory, with the version it gives itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Library {
-    handle: &'static Handle,
+    /// Never dropped, see above.
+    handle: Arc<ManuallyDrop<Handle>>,
     kind: Kind,
     path: PathBuf,
     version: ApiVersion,
@@ -45,6 +49,7 @@ impl Library {
     /// [`LoadError`], before anything is loaded wherever possible.
     pub(crate) fn open(given: &Path, kind: Kind) -> Result<Self, LoadError> {
         let path = locate(given, kind)?;
+        refuse_special(&path)?;
         let judged = elf::inspect(&path).map_err(|source| LoadError::Unreadable {
             path: path.clone(),
             source,
@@ -54,16 +59,18 @@ impl Library {
             problem,
         })?;
         // Local: a vendor library exports thousands of names, which must not replace anybody's.
-        // SAFETY: the file is a shared library of this machine; what its constructors do is the
-        // vendor's word, and no thread of ours depends on state that they could touch.
+        // SAFETY: loading runs the file's constructors. The file was judged to be a shared library of
+        // this machine; that its constructors are sound cannot be checked, it is what the user
+        // vouches for by naming the file, as for every plug-in. RTLD_NOW makes a missing symbol an
+        // error here and not a crash later.
         let handle = unsafe { Handle::open(Some(path.as_os_str()), RTLD_NOW | RTLD_LOCAL) };
         let handle = handle.map_err(|error| LoadError::Linker {
             path: path.clone(),
-            reason: error.to_string(),
+            reason: linkers_words(&error),
         })?;
-        // Never unloaded, see above; loading the same file again counts up and costs nothing.
-        let handle: &'static Handle = Box::leak(Box::new(handle));
-        let version = ask_version(handle, &path, kind)?;
+        // Loading the same file again counts up and costs nothing.
+        let handle = Arc::new(ManuallyDrop::new(handle));
+        let version = ask_version(&handle, &path, kind)?;
         if version.knowledge() == Knowledge::Older {
             return Err(LoadError::TooOld { path, version });
         }
@@ -96,12 +103,46 @@ impl Library {
 
     /// Where the name is in memory.
     pub(crate) fn address(&self, name: &str) -> Option<*const c_void> {
-        address(self.handle, name)
+        address(&self.handle, name)
+    }
+
+    /// Of two factories the one that belongs to the version: the argument for the keys came with
+    /// 6.7.11 (guide 1.1). The simulated front has both.
+    ///
+    /// # Errors
+    /// When there is only the other one, or none.
+    pub(crate) fn factory<T>(
+        &self,
+        (with_mode_symbol, with_mode): (&'static str, Option<T>),
+        (plain_symbol, plain): (&'static str, Option<T>),
+    ) -> Result<T, LoadError> {
+        let (due, own, other_symbol, other) = if self.version.at_least(6, 7, 11) {
+            (with_mode_symbol, with_mode, plain_symbol, plain)
+        } else {
+            (plain_symbol, plain, with_mode_symbol, with_mode)
+        };
+        match (own, other) {
+            (Some(own), _) => Ok(own),
+            (None, Some(_)) => Err(LoadError::FactoriesDisagree {
+                path: self.path.clone(),
+                version: self.version.clone(),
+                expected: due,
+                found: other_symbol,
+            }),
+            (None, None) => Err(self.missing(&[with_mode_symbol, plain_symbol])),
+        }
     }
 
     pub(crate) fn missing(&self, names: &[&str]) -> LoadError {
         missing(&self.path, self.kind, names)
     }
+}
+
+/// The error itself says no more than "dlopen failed"; which library or which version of glibc is
+/// missing stands in its cause.
+fn linkers_words(error: &libloading::Error) -> String {
+    let words: &dyn Error = error.source().unwrap_or(error);
+    words.to_string()
 }
 
 fn address(handle: &Handle, name: &str) -> Option<*const c_void> {
@@ -145,6 +186,22 @@ fn locate(given: &Path, kind: Kind) -> Result<PathBuf, LoadError> {
         });
     }
     inside.canonicalize().map_err(unreadable)
+}
+
+/// A pipe or device would not come to an end.
+fn refuse_special(path: &Path) -> Result<(), LoadError> {
+    let unreadable = |source: std::io::Error| LoadError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let metadata = path.metadata().map_err(unreadable)?;
+    if metadata.is_file() {
+        return Ok(());
+    }
+    Err(unreadable(std::io::Error::new(
+        ErrorKind::InvalidInput,
+        "it is not an ordinary file",
+    )))
 }
 
 fn ask_version(handle: &Handle, path: &Path, kind: Kind) -> Result<ApiVersion, LoadError> {

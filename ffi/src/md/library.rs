@@ -133,8 +133,7 @@ fn table(library: &Library) -> Result<SpiTable, LoadError> {
     })
 }
 
-/// The newer factory if there is one, else the older. The simulated front has both: there the
-/// version decides.
+/// The factory to use.
 fn create(library: &Library) -> Result<Create, LoadError> {
     let with_mode = library.address(symbol::MD_CREATE_WITH_MODE).map(|address| {
         // SAFETY: the mangled name spells the arguments: const char*, bool, bool, bool.
@@ -144,11 +143,8 @@ fn create(library: &Library) -> Result<Create, LoadError> {
         // SAFETY: the mangled name spells the arguments: const char*, bool, bool.
         Create::Plain(unsafe { std::mem::transmute::<*const c_void, CreateMd>(address) })
     });
-    let newest_first = !library.is_simulated() || library.version().at_least(6, 7, 11);
-    let found = if newest_first {
-        with_mode.or(plain)
-    } else {
-        plain.or(with_mode)
-    };
-    found.ok_or_else(|| library.missing(&[symbol::MD_CREATE_WITH_MODE, symbol::MD_CREATE]))
+    library.factory(
+        (symbol::MD_CREATE_WITH_MODE, with_mode),
+        (symbol::MD_CREATE, plain),
+    )
 }

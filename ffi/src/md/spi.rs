@@ -30,9 +30,11 @@ struct SpiObject {
     gate: Gate<dyn MdHandler>,
 }
 
-// SAFETY: the table is constant for the life of the process; the rest is Send by itself.
+// SAFETY: only `table` is not Send by itself, a pointer to functions that are leaked once and never
+// written again; the handler behind the gate is Send + Sync by its trait.
 unsafe impl Send for SpiObject {}
-// SAFETY: as above.
+// SAFETY: nothing in it is changed through a shared reference but the gate's own lock and atomics,
+// and the table is read only; the library's thread and ours may look at the same time.
 unsafe impl Sync for SpiObject {}
 
 impl MdSpi {

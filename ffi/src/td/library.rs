@@ -74,6 +74,12 @@ impl TdLibrary {
         }
     }
 
+    /// Whether the library can be told that it talks to an evaluation system.
+    #[must_use]
+    pub fn has_production_flag(&self) -> bool {
+        matches!(self.create, Create::WithMode(_))
+    }
+
     /// Whether this is tickdeck's simulated front and not the vendor's library.
     #[must_use]
     pub fn is_simulated(&self) -> bool {
@@ -109,8 +115,7 @@ impl TdLibrary {
     }
 }
 
-/// The newer factory if there is one, else the older. The simulated front has both: there the
-/// version decides.
+/// The factory to use.
 fn create(library: &Library) -> Result<Create, LoadError> {
     let with_mode = library.address(symbol::TD_CREATE_WITH_MODE).map(|address| {
         // SAFETY: the mangled name spells the arguments: const char*, bool.
@@ -120,11 +125,8 @@ fn create(library: &Library) -> Result<Create, LoadError> {
         // SAFETY: the mangled name spells the arguments: const char*.
         Create::Plain(unsafe { std::mem::transmute::<*const c_void, CreateTd>(address) })
     });
-    let newest_first = !library.is_simulated() || library.version().at_least(6, 7, 11);
-    let found = if newest_first {
-        with_mode.or(plain)
-    } else {
-        plain.or(with_mode)
-    };
-    found.ok_or_else(|| library.missing(&[symbol::TD_CREATE_WITH_MODE, symbol::TD_CREATE]))
+    library.factory(
+        (symbol::TD_CREATE_WITH_MODE, with_mode),
+        (symbol::TD_CREATE, plain),
+    )
 }

@@ -11,13 +11,23 @@ use serde_json::Value;
 /// Variable that holds the job for the child, and the file for its answer.
 pub(crate) const JOB: &str = "TICKDECK_FFI_CHILD_JOB";
 
-/// How long a child may take: most work for some seconds, the longest for two minutes.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a child may take: most work for some seconds, the longest for two minutes. Somewhat
+/// shorter than what the test runner allows a test, so that the child's words are seen.
+const PATIENCE: Duration = Duration::from_secs(280);
 
 /// Runs the job and gives what the child wrote down. Panics, with what the child printed, when it
 /// did not end cleanly.
-pub(crate) fn run(mut job: Value) -> Value {
+pub(crate) fn run(job: Value) -> Value {
+    run_until(job, || true)
+}
+
+/// The same; the child's sessions wait for what is only seen from here.
+pub(crate) fn run_until(mut job: Value, is_enough: impl Fn() -> bool) -> Value {
     let folder = tempfile::tempdir().unwrap();
+    let enough = folder.path().join("enough");
+    if !is_enough() {
+        job["enough"] = enough.to_str().unwrap().into();
+    }
     let answer = folder.path().join("answer.json");
     job["answer"] = answer.to_str().unwrap().into();
     job["scratch"] = folder.path().to_str().unwrap().into();
@@ -40,6 +50,9 @@ pub(crate) fn run(mut job: Value) -> Value {
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
             break Some(status);
+        }
+        if is_enough() {
+            File::create(&enough).unwrap();
         }
         if waited > PATIENCE {
             child.kill().unwrap();

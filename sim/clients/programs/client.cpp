@@ -150,7 +150,7 @@ class Td : public CThostFtdcTraderSpi {
 
     bool wait() {
         std::unique_lock<std::mutex> lock(gate);
-        return changed.wait_for(lock, std::chrono::seconds(30), [&] { return done; });
+        return changed.wait_for(lock, std::chrono::seconds(60), [&] { return done; });
     }
 
   private:

@@ -73,7 +73,7 @@ for symbol in SYMBOLS:
     name, exchange = symbol.split(".")
     main.subscribe(SubscribeRequest(symbol=name, exchange=Exchange(exchange)), "CTP")
 told["complete"] = done.wait(60)
-told["account"] = account.wait(20)
+told["account"] = account.wait(60)
 time.sleep(0.2)
 with open(OUT, "w") as file:
     json.dump(told, file)

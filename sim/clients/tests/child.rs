@@ -1,19 +1,17 @@
 //! What runs in a child process: one session with tickdeck's own client, told as JSON.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tickdeck::clock::{Clock, MonoNanos, SystemClock};
 use tickdeck_ffi::abi::{LoginResponse, RspInfo};
 use tickdeck_ffi::md::{MdApi, MdHandler, MdLibrary, MdLogin, MdOptions};
 use tickdeck_ffi::{FlowFolder, RawTick, Secret};
 
-use crate::support::{JOB, fingerprint};
-
-/// How long a session waits for its next callback before it counts as silent.
-const PATIENCE: Duration = Duration::from_secs(15);
+use crate::support::{JOB, PATIENCE, QUIET, fingerprint};
 
 #[test]
 fn process_of_the_other_tests() {
@@ -25,10 +23,12 @@ fn process_of_the_other_tests() {
     let answer = match text(&job, "verb") {
         "session" => session(&job),
         "unreachable" => crate::conformance::unreachable(&job),
+        "lost" => crate::conformance::lost(&job),
         "whole_market" => crate::market_data::whole_market(&job),
         "cycles" => crate::lifecycle::cycles(&job),
         "misuse" => crate::lifecycle::misuse(&job),
         "trader" => crate::trader::session(&job),
+        "trader_cycles" => crate::trader::cycles(&job),
         other => panic!("no such job: {other}"),
     };
     std::fs::write(text(&job, "answer"), answer.to_string()).unwrap();
@@ -50,7 +50,8 @@ pub(crate) fn library(job: &Value) -> PathBuf {
 #[derive(Debug)]
 pub(crate) enum Said {
     Connected,
-    Disconnected(i32),
+    /// With the instant of the callback.
+    Disconnected(i32, MonoNanos),
     Warning(i32),
     Login(String, i32, String),
     Subscribed(String, i32),
@@ -72,7 +73,8 @@ impl MdHandler for Listener {
         self.say(Said::Connected);
     }
     fn on_front_disconnected(&self, reason: i32) {
-        self.say(Said::Disconnected(reason));
+        static CLOCK: LazyLock<SystemClock> = LazyLock::new(SystemClock::new);
+        self.say(Said::Disconnected(reason, CLOCK.now()));
     }
     fn on_heartbeat_warning(&self, lapse_s: i32) {
         self.say(Said::Warning(lapse_s));
@@ -112,28 +114,42 @@ pub(crate) fn login_words(job: &Value) -> MdLogin {
     }
 }
 
-/// Logs in, subscribes, and tells everything until `ticks` ticks came, `ends` disconnections came,
-/// or nothing came any more.
+/// Waits until this process has written a text to its stderr, which is a file.
+fn wait_for_stderr(part: &str) {
+    let step = Duration::from_millis(10);
+    for _ in 0..PATIENCE.as_millis() / step.as_millis() {
+        let written = std::fs::read("/proc/self/fd/2").unwrap();
+        if String::from_utf8_lossy(&written).contains(part) {
+            return;
+        }
+        std::thread::sleep(step);
+    }
+}
+
+/// Logs in, subscribes, and tells everything until all that the job waits for has come: `stderr` on
+/// stderr, `ticks` ticks, `acks` acknowledgements, the words `until`; and what comes in a short while
+/// after that. `late_ids` are subscribed to after `late_after` ticks.
 fn session(job: &Value) -> Value {
     let (api, receiver) = start(job, "flow");
     let ids: Vec<String> = serde_json::from_value(job["ids"].clone()).unwrap();
-    let late: Vec<String> = serde_json::from_value(job["late_ids"].clone()).unwrap_or_default();
-    let wanted = job["ticks"].as_u64().unwrap_or(u64::MAX);
-    let ends = job["ends"].as_u64().unwrap_or(u64::MAX);
-    let patience = job["patience_ms"]
-        .as_u64()
-        .map_or(PATIENCE, Duration::from_millis);
-    let (mut ticks, mut told, mut disconnects) = (Vec::new(), Vec::new(), 0);
-    let mut late_done = late.is_empty();
-    while (ticks.len() as u64) < wanted && disconnects < ends {
-        let said = match receiver.recv_timeout(patience) {
-            Ok(said) => said,
-            Err(RecvTimeoutError::Timeout) if !late_done => {
-                late_done = true;
-                api.subscribe(&late).unwrap();
-                continue;
-            }
-            Err(_) => break,
+    let late: Option<Vec<String>> = serde_json::from_value(job["late_ids"].clone()).unwrap();
+    let mut late = late.filter(|ids| !ids.is_empty());
+    let number = |key: &str| {
+        job[key]
+            .as_u64()
+            .map_or(0, |it| usize::try_from(it).unwrap())
+    };
+    let (wanted_ticks, wanted_acks) = (number("ticks"), number("acks"));
+    let mut until = job["until"].as_str();
+    let (mut ticks, mut told, mut acks) = (Vec::new(), Vec::new(), 0);
+    if let Some(part) = job["stderr"].as_str() {
+        wait_for_stderr(part);
+    }
+    loop {
+        let has_all = ticks.len() >= wanted_ticks && acks >= wanted_acks && until.is_none();
+        let patience = if has_all { QUIET } else { PATIENCE };
+        let Ok(said) = receiver.recv_timeout(patience) else {
+            break;
         };
         match said {
             Said::Connected => {
@@ -148,10 +164,7 @@ fn session(job: &Value) -> Value {
                     }
                 }
             }
-            Said::Disconnected(reason) => {
-                disconnects += 1;
-                told.push(format!("disconnected {reason:#x}"));
-            }
+            Said::Disconnected(reason, _) => told.push(format!("disconnected {reason:#x}")),
             Said::Warning(lapse_s) => told.push(format!("warning {lapse_s}")),
             Said::Login(day, error_id, message) => {
                 told.push(format!("login {error_id} {day} {message}"));
@@ -159,11 +172,12 @@ fn session(job: &Value) -> Value {
                     api.login(&login_words(job)).unwrap();
                 } else if error_id == 0 || job["subscribe_anyway"].as_bool() == Some(true) {
                     api.subscribe(&ids).unwrap();
-                } else {
-                    break;
                 }
             }
-            Said::Subscribed(id, error_id) => told.push(format!("subscribed {id} {error_id}")),
+            Said::Subscribed(id, error_id) => {
+                acks += 1;
+                told.push(format!("subscribed {id} {error_id}"));
+            }
             Said::Tick(tick) => {
                 if job["interleaved"].as_bool() == Some(true) {
                     told.push(format!("tick {}", tick.instrument_id));
@@ -171,9 +185,15 @@ fn session(job: &Value) -> Value {
                 ticks.push(fingerprint(&tick));
             }
         }
+        if ticks.len() >= number("late_after")
+            && let Some(ids) = late.take()
+        {
+            api.subscribe(&ids).unwrap();
+        }
+        until = until.filter(|words| told.last().is_none_or(|said| said != words));
     }
     let trading_day = api.trading_day().map(|day| day.to_string()).ok();
-    let released = api.release(Duration::from_secs(5)).is_ok();
+    let released = api.release(PATIENCE).is_ok();
     json!({
         "told": told,
         "ticks": ticks,

@@ -45,13 +45,20 @@ fn compiled(folder: &Path, headers: &Path) -> Option<PathBuf> {
 }
 
 /// The tick in a line of hexadecimal bytes.
-pub(crate) fn tick_in(hex: &str) -> String {
+fn tick_in(hex: &str) -> String {
     let bytes: Vec<u8> = (0..hex.len() / 2)
         .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
         .collect();
     assert_eq!(bytes.len(), TickLayout::C.size());
     // SAFETY: the bytes are a whole struct of layout C, as the compiler laid it out.
     fingerprint(&unsafe { TickLayout::C.read(bytes.as_ptr().cast()) })
+}
+
+/// What a client program wrote: the ticks, field for field, and every other line.
+pub(crate) fn ticks_and_rest(text: &str) -> (Vec<String>, Vec<&str>) {
+    let (ticks, rest): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| line.starts_with("tick "));
+    (ticks.iter().map(|line| tick_in(&line[5..])).collect(), rest)
 }
 
 #[test]
@@ -84,10 +91,8 @@ fn a_cplusplus_program_gets_every_tick_and_every_answer() {
         ],
     );
     let text = std::fs::read_to_string(&out).unwrap_or_default();
-    let (ticks, told): (Vec<&str>, Vec<&str>) =
-        text.lines().partition(|line| line.starts_with("tick "));
+    let (ticks, told) = ticks_and_rest(&text);
     assert!(output.status.success(), "{output:?}\n{}", told.join("\n"));
-    let ticks: Vec<String> = ticks.iter().map(|line| tick_in(&line[5..])).collect();
     assert_eq!(ticks, expected);
     let contracts = ids.len();
     assert_eq!(told[0], "md-version v6.7.11_20250617 16:22:00.10369 0 1");

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use tickdeck_ffi::abi::TickLayout;
 
-use crate::cplusplus::tick_in;
+use crate::cplusplus::ticks_and_rest;
 use crate::support::{expected, instruments, libraries, quick, run, skipped};
 
 #[test]
@@ -42,10 +42,8 @@ fn ctp2rs_gets_every_field_of_every_tick() {
         ],
     );
     let text = std::fs::read_to_string(&out).unwrap_or_default();
-    let (ticks, told): (Vec<&str>, Vec<&str>) =
-        text.lines().partition(|line| line.starts_with("tick "));
+    let (ticks, told) = ticks_and_rest(&text);
     assert!(output.status.success(), "{output:?}\n{}", told.join("\n"));
-    let ticks: Vec<String> = ticks.iter().map(|line| tick_in(&line[5..])).collect();
     assert_eq!(ticks, expected);
     assert_eq!(told[..2], ["connected", "login 0 1 true"]);
     assert_eq!(told.last(), Some(&"day 20250912"));

@@ -3,9 +3,14 @@
 use serde_json::{Value, json};
 use tickdeck_ffi::abi::TickLayout;
 
-use crate::support::{expected, in_child, instruments, quick, root};
+use crate::support::{expected, in_child, instruments, last_and_another, quick, root};
 
-/// A whole session at rate max under a script.
+/// How the front ends a session, so that its end can be waited for: no script has this reason.
+const AT_END: (&str, &str) = ("TICKDECK_SIM_AT_END", "disconnect:0x7777");
+const END: &str = "disconnected 0x7777";
+
+/// A session at rate max under a script: until the front ends it, unless the job waits for something
+/// else.
 fn under(script: &str, job: Value) -> (Vec<String>, Vec<String>) {
     let script = root().join("fixtures/faults").join(script);
     let source = format!("recording:{}", quick().display());
@@ -14,10 +19,7 @@ fn under(script: &str, job: Value) -> (Vec<String>, Vec<String>) {
     if job["ids"].is_null() {
         job["ids"] = instruments(&quick()).into();
     }
-    if job["patience_ms"].is_null() {
-        job["patience_ms"] = 2500.into();
-    }
-    let variables = [
+    let mut variables = vec![
         ("TICKDECK_SIM_SOURCE", source.as_str()),
         ("TICKDECK_SIM_RATE", "max"),
         ("TICKDECK_SIM_SETTLE", "50ms"),
@@ -25,10 +27,23 @@ fn under(script: &str, job: Value) -> (Vec<String>, Vec<String>) {
         // No pause before the next connection.
         ("TICKDECK_SIM_API_VERSION", "6.7.2"),
     ];
+    let runs_to_the_end = job["ticks"].is_null();
+    if runs_to_the_end {
+        job["until"] = END.into();
+        variables.push(AT_END);
+    }
     let answer = in_child(&job, &variables);
-    assert_eq!(answer["stderr"].as_str().unwrap().trim(), "");
-    let list = |key: &str| serde_json::from_value(answer[key].clone()).unwrap();
-    (list("told"), list("ticks"))
+    let stderr = answer["stderr"].as_str().unwrap();
+    // Which rules there are is told, and nothing else.
+    assert!(stderr.contains("sim_fault_rule"), "{stderr}");
+    let other = stderr.lines().find(|line| !line.contains("sim_fault_rule"));
+    assert_eq!(other, None);
+    let list = |key: &str| -> Vec<String> { serde_json::from_value(answer[key].clone()).unwrap() };
+    let mut told = list("told");
+    if runs_to_the_end {
+        assert_eq!(told.pop().as_deref(), Some(END));
+    }
+    (told, list("ticks"))
 }
 
 fn all() -> Vec<String> {
@@ -115,10 +130,7 @@ fn logins_are_rejected_connections_refused_and_requests_turned_away() {
     assert!(told[1].starts_with("login not sent"), "{told:?}");
     assert_eq!(told[2], "login again: true");
     assert_eq!(ticks, all());
-    let (told, ticks) = under(
-        "refused_once.toml",
-        json!({ "patience_ms": 8000, "ticks": 918 }),
-    );
+    let (told, ticks) = under("refused_once.toml", json!({}));
     assert_eq!(told[0], "connected");
     assert_eq!(ticks, all());
 }
@@ -132,11 +144,19 @@ fn a_silent_front_warns_and_then_goes_on() {
 
 #[test]
 fn a_snapshot_that_is_not_sent_leaves_only_its_acknowledgement() {
-    let ids = instruments(&quick());
-    let job = json!({ "ids": [ids[0]], "late_ids": [ids[1]], "interleaved": true });
+    let (first, late) = last_and_another(&quick());
+    let of_first = expected(&quick(), TickLayout::C, &[&first]);
+    let job = json!({
+        "ids": [first],
+        "ticks": of_first.len(),
+        "late_ids": [late],
+        "late_after": of_first.len(),
+        "acks": 2,
+        "interleaved": true,
+    });
     let (told, ticks) = under("half_snapshot.toml", job);
-    assert_eq!(told.last(), Some(&format!("subscribed {} 0", ids[1])));
-    assert_eq!(ticks, expected(&quick(), TickLayout::C, &[&ids[0]]));
+    assert_eq!(told.last(), Some(&format!("subscribed {late} 0")));
+    assert_eq!(ticks, of_first);
 }
 
 #[test]
@@ -144,7 +164,7 @@ fn drawn_faults_are_the_same_for_the_same_seed() {
     let source = format!("recording:{}", quick().display());
     let session = |words: &str| {
         let job = json!({
-            "verb": "session", "ids": instruments(&quick()), "patience_ms": 2500,
+            "verb": "session", "ids": instruments(&quick()), "until": END,
         });
         let variables = [
             ("TICKDECK_SIM_SOURCE", source.as_str()),
@@ -152,6 +172,7 @@ fn drawn_faults_are_the_same_for_the_same_seed() {
             ("TICKDECK_SIM_SETTLE", "50ms"),
             ("TICKDECK_SIM_FAULTS", words),
             ("TICKDECK_SIM_API_VERSION", "6.7.2"),
+            AT_END,
         ];
         in_child(&job, &variables)["ticks"].clone()
     };

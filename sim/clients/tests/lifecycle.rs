@@ -2,6 +2,7 @@
 
 use std::ffi::{CString, c_char, c_void};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,10 +12,10 @@ use tickdeck_ffi::abi::signature::{CreateMd, Plain, PlainText, TakesPointer, Tak
 use tickdeck_ffi::abi::symbol;
 
 use crate::child::{Said, library, login_words, start, text};
-use crate::support::in_child;
+use crate::support::{PATIENCE, in_child, in_child_under, quick, skipped};
 
 /// What the process has: threads, open files, resident kilobytes.
-fn resources() -> (usize, usize, usize) {
+pub(crate) fn resources() -> (usize, usize, usize) {
     let count = |path| std::fs::read_dir(path).unwrap().count();
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -36,7 +37,7 @@ pub(crate) fn cycles(job: &Value) -> Value {
             before = resources();
         }
         let (api, receiver) = start(job, "flow");
-        while let Ok(said) = receiver.recv_timeout(Duration::from_secs(10)) {
+        while let Ok(said) = receiver.recv_timeout(PATIENCE) {
             match said {
                 Said::Connected => api.login(&login_words(job)).unwrap(),
                 Said::Login(..) => api.subscribe(&["rb2510"]).unwrap(),
@@ -47,18 +48,41 @@ pub(crate) fn cycles(job: &Value) -> Value {
                 _ => {}
             }
         }
-        api.release(Duration::from_secs(5)).unwrap();
+        api.release(PATIENCE).unwrap();
     }
-    // The helper thread of the last release may still be on its way out.
+    json!({ "acknowledged": acknowledged, "before": before, "after": settled(before.0) })
+}
+
+/// What the process has once it is back at `threads`, or after a minute: the helper thread of the
+/// last release may still be on its way out.
+pub(crate) fn settled(threads: usize) -> (usize, usize, usize) {
     let mut after = resources();
-    for _ in 0..100 {
-        if after.0 <= before.0 {
+    let step = Duration::from_millis(5);
+    for _ in 0..PATIENCE.as_millis() / step.as_millis() {
+        if after.0 <= threads {
             break;
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(step);
         after = resources();
     }
-    json!({ "acknowledged": acknowledged, "before": before, "after": after })
+    after
+}
+
+fn assert_no_thread_and_no_file_is_left(answer: &Value) {
+    let number = |when: &str, what: usize| answer[when][what].as_u64().unwrap();
+    // Before, the thread of a release may have been on its way out.
+    assert!(
+        number("after", 0) <= number("before", 0),
+        "threads: {answer}"
+    );
+    assert!(number("after", 1) <= number("before", 1), "files: {answer}");
+}
+
+fn assert_nothing_is_left(answer: &Value) {
+    assert_no_thread_and_no_file_is_left(answer);
+    let kilobytes = |when: &str| answer[when][2].as_u64().unwrap();
+    let grown = kilobytes("after").saturating_sub(kilobytes("before"));
+    assert!(grown < 4096, "{grown} kB more");
 }
 
 #[test]
@@ -67,11 +91,78 @@ fn a_thousand_sessions_leave_no_thread_no_file_and_little_memory_behind() {
     let variables = [("TICKDECK_SIM_RATE", "max"), ("TICKDECK_SIM_SETTLE", "1h")];
     let answer = in_child(&job, &variables);
     assert_eq!(answer["acknowledged"], 1000);
-    let number = |when: &str, what: usize| answer[when][what].as_u64().unwrap();
-    assert_eq!(number("before", 0), number("after", 0), "threads");
-    assert_eq!(number("before", 1), number("after", 1), "files");
-    let grown = number("after", 2).saturating_sub(number("before", 2));
-    assert!(grown < 4096, "{grown} kB more after 900 sessions");
+    assert_nothing_is_left(&answer);
+}
+
+/// The variables of a trader session, borrowed.
+fn of_trader<'a>(variables: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+    variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect()
+}
+
+#[test]
+fn a_thousand_trader_sessions_leave_nothing_behind_either() {
+    let job = json!({ "verb": "trader_cycles", "cycles": 1000 });
+    let variables = crate::trader::variables("6.7.11");
+    let answer = in_child(&job, &of_trader(&variables));
+    assert_eq!(answer["listed"], 8 * 1000);
+    assert_nothing_is_left(&answer);
+}
+
+/// Runs a job under valgrind, which fails the process for a memory error or a leak; `None` when the
+/// machine has no valgrind.
+fn under_valgrind(job: &Value, variables: &[(&str, &str)]) -> Option<Value> {
+    let has_valgrind = Command::new("valgrind")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !has_valgrind {
+        skipped("valgrind is not installed (Debian package valgrind)");
+        return None;
+    }
+    let valgrind = [
+        "valgrind",
+        "--quiet",
+        "--error-exitcode=99",
+        "--leak-check=full",
+        "--errors-for-leak-kinds=definite",
+        "--show-leak-kinds=definite",
+        // Release waits for the library's thread, which must get its turns.
+        "--fair-sched=yes",
+    ];
+    Some(in_child_under(&valgrind, job, variables))
+}
+
+#[test]
+fn a_thousand_sessions_have_no_memory_error_and_no_leak_under_valgrind() {
+    let recording = format!("recording:{}", quick().display());
+    // Under valgrind the market takes four times as long to open as the recording.
+    for (source, count) in [(recording.as_str(), 1000), ("synthetic:quick", 40)] {
+        let job = json!({ "verb": "cycles", "cycles": count });
+        let variables = [
+            ("TICKDECK_SIM_SOURCE", source),
+            ("TICKDECK_SIM_RATE", "max"),
+            ("TICKDECK_SIM_SETTLE", "1h"),
+        ];
+        let Some(answer) = under_valgrind(&job, &variables) else {
+            return;
+        };
+        assert_eq!(answer["acknowledged"], count, "{source}");
+        assert_no_thread_and_no_file_is_left(&answer);
+    }
+}
+
+#[test]
+fn a_thousand_trader_sessions_have_neither_under_valgrind() {
+    let job = json!({ "verb": "trader_cycles", "cycles": 1000 });
+    let variables = crate::trader::variables("6.7.11");
+    if let Some(answer) = under_valgrind(&job, &of_trader(&variables)) {
+        assert_eq!(answer["listed"], 8 * 1000);
+        assert_no_thread_and_no_file_is_left(&answer);
+    }
 }
 
 // What follows is a client of the wrong kind, so it needs raw calls.
@@ -146,8 +237,9 @@ pub(crate) fn misuse(job: &Value) -> Value {
     plain(1);
     plain(1);
     INITIALISED_TWICE.store(true, Ordering::Release);
-    for _ in 0..1000 {
-        std::thread::sleep(Duration::from_millis(10));
+    let step = Duration::from_millis(10);
+    for _ in 0..PATIENCE.as_millis() / step.as_millis() {
+        std::thread::sleep(step);
         if RELEASED.load(Ordering::Acquire) {
             break;
         }

@@ -8,7 +8,9 @@ use tickdeck::source::{Profile, Source, SyntheticOptions, SyntheticSource};
 use tickdeck_ffi::abi::{ApiVersion, TickLayout};
 
 use crate::child::{Said, login_words, start};
-use crate::support::{expected, in_child, instruments, quick};
+use crate::support::{
+    PATIENCE, expected, in_child, instruments, last_and_another, quick, recorded,
+};
 
 const VERSIONS: [&str; 7] = [
     "6.3.15", "6.5.1", "6.6.9", "6.7.2", "6.7.7", "6.7.11", "6.7.13",
@@ -26,7 +28,12 @@ fn strings(value: &Value) -> Vec<&str> {
 #[test]
 fn a_recorded_session_arrives_complete_in_order_and_field_for_field_in_every_version() {
     let ids = instruments(&quick());
-    let job = json!({ "verb": "session", "ids": ids, "patience_ms": 3000 });
+    let job = json!({
+        "verb": "session",
+        "ids": ids,
+        "acks": ids.len(),
+        "ticks": recorded(&quick()).len(),
+    });
     for version in VERSIONS {
         let variables = [
             ("TICKDECK_SIM_API_VERSION", version),
@@ -61,10 +68,15 @@ fn a_recorded_session_arrives_complete_in_order_and_field_for_field_in_every_ver
 #[test]
 fn every_id_is_acknowledged_and_only_what_was_subscribed_is_sent() {
     let ids = ["rb2510", "no_such_thing", "SPD RM601&RM605"];
-    let job = json!({ "verb": "session", "ids": ids, "patience_ms": 2000 });
-    let address = format!("sim://{}?rate=max&settle=50", source());
-    let mut job = job;
-    job["front"] = address.into();
+    let expected = expected(&quick(), TickLayout::C, &["rb2510"]);
+    assert!(!expected.is_empty());
+    let job = json!({
+        "verb": "session",
+        "ids": ids,
+        "acks": ids.len(),
+        "ticks": expected.len(),
+        "front": format!("sim://{}?rate=max&settle=50", source()),
+    });
     let answer = in_child(&job, &[]);
     let told = strings(&answer["told"]);
     assert_eq!(
@@ -75,19 +87,20 @@ fn every_id_is_acknowledged_and_only_what_was_subscribed_is_sent() {
             "subscribed SPD RM601&RM605 0"
         ]
     );
-    let expected = expected(&quick(), TickLayout::C, &["rb2510"]);
-    assert!(!expected.is_empty());
     assert_eq!(strings(&answer["ticks"]), expected);
 }
 
 #[test]
 fn a_later_subscription_gets_the_latest_tick_right_after_its_acknowledgement() {
-    let ids = instruments(&quick());
+    let (first, late) = last_and_another(&quick());
+    let of_first = expected(&quick(), TickLayout::C, &[&first]).len();
     let job = json!({
         "verb": "session",
-        "ids": [ids[0]],
-        "late_ids": [ids[1], "no_such_thing"],
-        "patience_ms": 1500,
+        "ids": [first],
+        "late_ids": [late, "no_such_thing"],
+        "late_after": of_first,
+        "acks": 3,
+        "ticks": of_first + 1,
         "interleaved": true,
     });
     let variables = [
@@ -102,12 +115,12 @@ fn a_later_subscription_gets_the_latest_tick_right_after_its_acknowledgement() {
     assert_eq!(
         last,
         [
-            format!("subscribed {} 0", ids[1]),
-            format!("tick {}", ids[1]),
+            format!("subscribed {late} 0"),
+            format!("tick {late}"),
             "subscribed no_such_thing 0".to_owned()
         ]
     );
-    let snapshot = expected(&quick(), TickLayout::C, &[ids[1].as_str()]);
+    let snapshot = expected(&quick(), TickLayout::C, &[&late]);
     assert_eq!(
         strings(&answer["ticks"]).last(),
         snapshot.last().map(String::as_str).as_ref()
@@ -121,7 +134,7 @@ fn wrong_words_are_refused_in_chinese_and_no_tick_comes_without_a_login() {
         "ids": ["rb2510"],
         "password": "wrong",
         "subscribe_anyway": true,
-        "patience_ms": 1000,
+        "acks": 1,
     });
     let variables = [
         ("TICKDECK_SIM_ACCOUNT", "9999:user:secret"),
@@ -144,23 +157,20 @@ fn wrong_words_are_refused_in_chinese_and_no_tick_comes_without_a_login() {
 
 #[test]
 fn at_the_end_the_front_may_close_the_connection() {
-    let job = json!({ "verb": "session", "ids": ["rb2510"], "ends": 1 });
+    let until = "disconnected 0x1002";
+    let job = json!({ "verb": "session", "ids": ["rb2510"], "until": until });
     let variables = [
         ("TICKDECK_SIM_RATE", "max"),
         ("TICKDECK_SIM_SETTLE", "0"),
         ("TICKDECK_SIM_AT_END", "disconnect:0x1002"),
     ];
     let answer = in_child(&job, &variables);
-    assert_eq!(
-        strings(&answer["told"]).last(),
-        Some(&"disconnected 0x1002")
-    );
+    assert_eq!(strings(&answer["told"]).last(), Some(&until));
     assert!(!strings(&answer["ticks"]).is_empty());
 }
 
 #[test]
 fn settings_that_cannot_be_used_are_told_and_the_front_is_not_there() {
-    let job = json!({ "verb": "session", "ids": ["rb2510"], "patience_ms": 500 });
     for (name, value, part) in [
         ("TICKDECK_SIM_RATE", "fast", "`max` or a positive decimal"),
         (
@@ -170,6 +180,7 @@ fn settings_that_cannot_be_used_are_told_and_the_front_is_not_there() {
         ),
         ("TICKDECK_SIM_SCRIPT", "/no/such/script", "/no/such/script"),
     ] {
+        let job = json!({ "verb": "session", "ids": ["rb2510"], "stderr": part });
         let answer = in_child(&job, &[(name, value)]);
         assert_eq!(strings(&answer["told"]), [""; 0], "{name}");
         let stderr = answer["stderr"].as_str().unwrap();
@@ -197,7 +208,7 @@ pub(crate) fn whole_market(job: &Value) -> Value {
         .map(|found| found.instrument_id)
         .collect();
     let (mut acknowledged, mut ticks, mut volume) = (0_u64, 0_u64, 0_i64);
-    while let Ok(said) = receiver.recv_timeout(Duration::from_secs(10)) {
+    while let Ok(said) = receiver.recv_timeout(PATIENCE) {
         match said {
             Said::Connected => api.login(&login_words(job)).unwrap(),
             Said::Login(..) => {
@@ -216,7 +227,7 @@ pub(crate) fn whole_market(job: &Value) -> Value {
             break;
         }
     }
-    api.release(Duration::from_secs(5)).unwrap();
+    api.release(PATIENCE).unwrap();
     json!({ "ids": ids.len(), "acknowledged": acknowledged, "ticks": ticks, "volume": volume })
 }
 
@@ -245,6 +256,8 @@ fn a_whole_market_of_seventeen_thousand_instruments_arrives_without_loss() {
     let variables = [
         ("TICKDECK_SIM_SOURCE", "synthetic:full-market,duration=125s"),
         ("TICKDECK_SIM_RATE", "max"),
+        // Longer than the machine stands still between two of the batches.
+        ("TICKDECK_SIM_SETTLE", "5s"),
     ];
     let answer = in_child(&job, &variables);
     assert!(ids.len() > 16_000);

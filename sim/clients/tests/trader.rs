@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tickdeck_ffi::abi::{Instrument, LoginResponse, RspInfo};
@@ -11,7 +10,8 @@ use tickdeck_ffi::td::{TdApi, TdHandler, TdLibrary, TdLogin, TdOptions};
 use tickdeck_ffi::{FlowFolder, Secret};
 
 use crate::child::{library, text};
-use crate::support::{in_child, instruments, quick};
+use crate::lifecycle::{resources, settled};
+use crate::support::{PATIENCE, in_child, instruments, quick};
 
 struct Listener(Mutex<Sender<Value>>);
 
@@ -70,7 +70,7 @@ pub(crate) fn session(job: &Value) -> Value {
         auth_code: Secret::new(job["auth_code"].as_str().unwrap_or("code")),
     };
     let mut told = Vec::new();
-    while let Ok(said) = receiver.recv_timeout(Duration::from_secs(5)) {
+    while let Ok(said) = receiver.recv_timeout(PATIENCE) {
         let is_error = said["error"].as_i64().unwrap_or(0) != 0;
         told.push(said.clone());
         match said["what"].as_str().unwrap() {
@@ -92,11 +92,28 @@ pub(crate) fn session(job: &Value) -> Value {
         }
     }
     let day = api.trading_day().map(|day| day.to_string()).ok();
-    let released = api.release(Duration::from_secs(5)).is_ok();
+    let released = api.release(PATIENCE).is_ok();
     json!({ "told": told, "trading_day": day, "released": released })
 }
 
-fn variables(version: &'static str) -> Vec<(&'static str, String)> {
+/// The same again and again, and what the process has before and after.
+pub(crate) fn cycles(job: &Value) -> Value {
+    let count = job["cycles"].as_u64().unwrap();
+    let (mut before, mut listed) = (resources(), 0);
+    for cycle in 0..count {
+        if cycle == count / 10 {
+            before = resources();
+        }
+        let answer = session(job);
+        assert_eq!(answer["released"], true, "{answer}");
+        let told = answer["told"].as_array().unwrap().iter();
+        listed += told.filter(|said| said["what"] == "instrument").count();
+    }
+    json!({ "listed": listed, "before": before, "after": settled(before.0) })
+}
+
+/// Some variables of the tests of sessions.
+pub(crate) fn variables(version: &'static str) -> Vec<(&'static str, String)> {
     vec![
         ("TICKDECK_SIM_API_VERSION", version.into()),
         (

@@ -3,8 +3,11 @@
 use std::sync::OnceLock;
 
 use crate::log;
-use crate::settings::Settings;
+use crate::settings::{Settings, SettingsError};
 use crate::version::Emulated;
+
+/// Names the version to emulate.
+const VERSION_NAME: &str = "TICKDECK_SIM_API_VERSION";
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -22,8 +25,7 @@ pub fn version() -> &'static Emulated {
     static VERSION: OnceLock<&'static Emulated> = OnceLock::new();
     VERSION.get_or_init(|| {
         open_log();
-        let Some(name) = variable("TICKDECK_SIM_API_VERSION").filter(|name| !name.is_empty())
-        else {
+        let Some(name) = variable(VERSION_NAME).filter(|name| !name.is_empty()) else {
             return Emulated::default_version();
         };
         Emulated::find(&name).unwrap_or_else(|error| {
@@ -36,7 +38,13 @@ pub fn version() -> &'static Emulated {
 /// The settings of the variables `TICKDECK_SIM_…`.
 ///
 /// # Errors
-/// The first variable that cannot be used.
-pub fn settings() -> Result<Settings, crate::settings::SettingsError> {
+/// The first variable that cannot be used, the version among them: a client of another version must
+/// not be called through the wrong table.
+pub fn settings() -> Result<Settings, SettingsError> {
+    if let Some(name) = variable(VERSION_NAME).filter(|name| !name.is_empty()) {
+        Emulated::find(&name).map_err(|error| SettingsError::Version {
+            text: error.to_string(),
+        })?;
+    }
     Settings::from_words(&|key| variable(&format!("TICKDECK_SIM_{}", key.to_uppercase())))
 }

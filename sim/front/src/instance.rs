@@ -104,10 +104,11 @@ impl<S: Session> Instance<S> {
                 "called after Init: it has no effect any more",
             );
         }
-        self.fronts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(address);
+        self.fronts().push(address);
+    }
+
+    fn fronts(&self) -> MutexGuard<'_, Vec<String>> {
+        self.fronts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A pointer to the client's callbacks was registered; `is_null` if it was taken back.
@@ -124,7 +125,7 @@ impl<S: Session> Instance<S> {
     /// The settings of the environment and of the first front that has any; `None`, with the reason
     /// in the log, when they cannot be used.
     fn settings(&self) -> Option<Settings> {
-        let fronts = self.fronts.lock().unwrap_or_else(PoisonError::into_inner);
+        let fronts = self.fronts();
         let own = fronts.iter().find(|front| front.contains("sim://"));
         let settings = environment::settings().and_then(|settings| match own {
             Some(front) => settings.with_address(front),
@@ -151,16 +152,17 @@ impl<S: Session> Instance<S> {
         }
     }
 
-    /// `Init`: `make` makes the session, `deliver` hands its callbacks to the client.
+    /// `Init`: `make` makes the session from its settings and the registered fronts, `deliver` hands
+    /// its callbacks to the client.
     pub fn init(
         &self,
-        make: impl FnOnce(Option<Settings>) -> S,
+        make: impl FnOnce(Option<Settings>, Vec<String>) -> S,
         deliver: impl FnMut(S::Callback) + Send + 'static,
     ) {
         let mut is_first = false;
         let reactor = self.reactor.get_or_init(|| {
             is_first = true;
-            Reactor::new(make(self.settings()))
+            Reactor::new(make(self.settings(), self.fronts().clone()))
         });
         if !is_first {
             self.misuse(

@@ -1,8 +1,8 @@
 //! The library's own log: one flat JSON object per line. Never stdout, which belongs to the client.
 //!
-//! By default only what the client or its user should act on goes to stderr: misuse that would crash
-//! the vendor's library, and settings that cannot be used. A file gets everything. No credential is
-//! ever a field.
+//! By default only what the client or its user should know goes to stderr: misuse that would crash
+//! the vendor's library, settings that cannot be used, and the faults that were asked for, without
+//! which a run could not be repeated. A file gets everything. No credential is ever a field.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -24,6 +24,8 @@ static TARGET: OnceLock<Mutex<Target>> = OnceLock::new();
 pub enum Level {
     /// What happened; to a file only.
     Info,
+    /// What a run is like.
+    Notice,
     /// The client or its user should act.
     Warn,
 }
@@ -53,6 +55,11 @@ pub fn open(value: Option<&str>) {
 /// Writes a line that says what happened.
 pub fn info(event: &str, fields: &[(&str, Value)]) {
     write(Level::Info, event, fields);
+}
+
+/// Writes a line that says what the run is like, to stderr as well.
+pub fn notice(event: &str, fields: &[(&str, Value)]) {
+    write(Level::Notice, event, fields);
 }
 
 /// Writes a line that somebody should act on.

@@ -9,10 +9,11 @@
 //! stretch of them from the moment it subscribes until it is cut.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
+use tickdeck::causes::with_causes;
 use tickdeck::clock::MonoNanos;
 use tickdeck::event::{Event, EventKind, InstrumentId, RawTick};
 use tickdeck::pace::{Due, PaceOptions, Pacer, Rate};
@@ -38,6 +39,7 @@ pub struct Market {
     state: Mutex<State>,
     /// Events that some session has passed.
     reached: AtomicU64,
+    is_closed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -93,6 +95,7 @@ impl Market {
                 last_subscription: None,
             }),
             reached: AtomicU64::new(0),
+            is_closed: AtomicBool::new(false),
         })
     }
 
@@ -100,6 +103,17 @@ impl Market {
     #[must_use]
     pub const fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// A session has cut its client off at the end: nobody is let in any more.
+    pub fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    /// Whether it is over, and nobody is let in.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
     }
 
     /// A session subscribed at `now`.
@@ -285,7 +299,7 @@ impl Feed {
             let mut batch = Vec::with_capacity(FETCH_EVENTS);
             if let Err(error) = source.next_batch(&mut batch, FETCH_EVENTS) {
                 // What was read before is good; after it the market is over.
-                log::warn("sim_source_failed", &[("text", error.to_string().into())]);
+                log::warn("sim_source_failed", &[("text", with_causes(&error).into())]);
                 self.source = None;
             } else if batch.is_empty() {
                 self.source = None;

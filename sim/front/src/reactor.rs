@@ -1,9 +1,12 @@
-//! The library thread of an API instance: runs a session and hands what it says to the client.
+//! The two threads of an API instance, as many as the vendor's libraries start: the library thread
+//! runs a session and hands what it says to the client, the connecting thread makes connections,
+//! which takes as long as the market needs to be opened.
 //!
 //! The session is a state machine behind a lock; requests of the client take the lock on their own
 //! thread and return at once, the library thread takes it for one step at a time and never holds it
-//! while the client's code runs. Invariant: once [`Reactor::release`] has returned [`Released::Gone`],
-//! no callback runs and none will.
+//! while the client's code runs; the connecting thread takes it to hand over what it has opened.
+//! Invariant: once [`Reactor::release`] has returned [`Released::Gone`], both threads are gone, no
+//! callback runs and none will.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -23,9 +26,11 @@ pub fn now() -> MonoNanos {
 
 /// What a session does next.
 #[derive(Debug)]
-pub enum Step<C> {
+pub enum Step<C, O> {
     /// Calls the client back.
     Call(C),
+    /// Opens a connection on the connecting thread; [`Session::opened`] gets what it became.
+    Open(O),
     /// Nothing before this instant, unless a request comes.
     Wait(MonoNanos),
 }
@@ -36,12 +41,22 @@ pub trait Session: Send + 'static {
     type Request;
     /// A callback to the client.
     type Callback;
+    /// What a connection is made from.
+    type Opening: Send;
+    /// What it became.
+    type Opened;
 
     /// Takes a request at `now`; the value is the request function's return code.
     fn request(&mut self, request: Self::Request, now: MonoNanos) -> i32;
 
     /// What to do at `now`.
-    fn step(&mut self, now: MonoNanos) -> Step<Self::Callback>;
+    fn step(&mut self, now: MonoNanos) -> Step<Self::Callback, Self::Opening>;
+
+    /// Makes a connection. Runs on the connecting thread, without the session: it may take long.
+    fn open(opening: Self::Opening, now: MonoNanos) -> Self::Opened;
+
+    /// A connection that [`step`](Self::step) asked for was made, or could not be.
+    fn opened(&mut self, opened: Self::Opened, now: MonoNanos);
 }
 
 /// How a release ended.
@@ -57,18 +72,32 @@ pub enum Released {
     Again,
 }
 
-struct Shared<S> {
-    /// Gone when the library thread has ended: an API object is never freed, its session is.
-    session: Mutex<Option<S>>,
+struct Shared<S: Session> {
+    /// Gone when the library thread has ended: an API object is never freed, its session is. Boxed, so
+    /// that little is left of it.
+    session: Mutex<Option<Box<S>>>,
     changed: Condvar,
     closing: AtomicBool,
     thread: OnceLock<ThreadId>,
+    /// What the connecting thread is to open.
+    wanted: Mutex<Wanted<S::Opening>>,
+    asked: Condvar,
     ended: Mutex<bool>,
     end: Condvar,
 }
 
+/// Work for the connecting thread.
+enum Wanted<O> {
+    /// None.
+    Nothing,
+    /// A connection.
+    Connection(O),
+    /// None any more: the session is over.
+    End,
+}
+
 impl<S: Session> Shared<S> {
-    fn session(&self) -> MutexGuard<'_, Option<S>> {
+    fn session(&self) -> MutexGuard<'_, Option<Box<S>>> {
         // A session that panicked is not run again; see `run`.
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -89,32 +118,63 @@ impl<S: Session> Shared<S> {
                     }
                     session = self.session();
                 }
+                Step::Open(opening) => {
+                    drop(session);
+                    self.want(Wanted::Connection(opening));
+                    session = self.session();
+                }
                 Step::Wait(instant) => session = self.wait(session, instant),
             }
         }
     }
 
+    /// Gives the connecting thread its next work.
+    fn want(&self, work: Wanted<S::Opening>) {
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = work;
+        self.asked.notify_all();
+    }
+
+    /// The connecting thread: opens what it is asked for until the session is over.
+    fn connect(&self) {
+        loop {
+            let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+            let waited = self
+                .asked
+                .wait_while(wanted, |wanted| matches!(wanted, Wanted::Nothing));
+            let mut wanted = waited.unwrap_or_else(PoisonError::into_inner);
+            let Wanted::Connection(opening) = std::mem::replace(&mut *wanted, Wanted::Nothing)
+            else {
+                return;
+            };
+            drop(wanted);
+            let opened = S::open(opening, now());
+            if let Some(session) = self.session().as_mut() {
+                session.opened(opened, now());
+            }
+            self.changed.notify_all();
+        }
+    }
+
     fn wait<'a>(
         &'a self,
-        session: MutexGuard<'a, Option<S>>,
+        session: MutexGuard<'a, Option<Box<S>>>,
         until: MonoNanos,
-    ) -> MutexGuard<'a, Option<S>> {
-        let left_ns = u64::try_from(until.since(now())).unwrap_or(0);
-        if left_ns == 0 {
+    ) -> MutexGuard<'a, Option<Box<S>>> {
+        let left = until.duration_since(now());
+        if left.is_zero() {
             // The session only wants to be asked again: requests get their turn in between.
             drop(session);
             std::thread::yield_now();
             return self.session();
         }
-        let waited = self
-            .changed
-            .wait_timeout(session, Duration::from_nanos(left_ns));
+        let waited = self.changed.wait_timeout(session, left);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     fn finish(&self) {
         let session = self.session().take();
         drop(session);
+        self.want(Wanted::End);
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.end.notify_all();
     }
@@ -139,10 +199,10 @@ impl<S: Session> Shared<S> {
     }
 }
 
-/// A session and its library thread.
+/// A session and its threads.
 pub struct Reactor<S: Session> {
     shared: Arc<Shared<S>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl<S: Session> std::fmt::Debug for Reactor<S> {
@@ -152,23 +212,25 @@ impl<S: Session> std::fmt::Debug for Reactor<S> {
 }
 
 impl<S: Session> Reactor<S> {
-    /// A session whose library thread does not run yet.
+    /// A session whose threads do not run yet.
     pub fn new(session: S) -> Self {
         Self {
             shared: Arc::new(Shared {
-                session: Mutex::new(Some(session)),
+                session: Mutex::new(Some(Box::new(session))),
                 changed: Condvar::new(),
                 closing: AtomicBool::new(false),
                 thread: OnceLock::new(),
+                wanted: Mutex::new(Wanted::Nothing),
+                asked: Condvar::new(),
                 ended: Mutex::new(false),
                 end: Condvar::new(),
             }),
-            thread: Mutex::new(None),
+            threads: Mutex::new(Vec::new()),
         }
     }
 
-    /// Starts the library thread; `deliver` runs on it for every callback, one at a time. The
-    /// reactor must be where the client's functions find it before this is called: the first
+    /// Starts the threads; `deliver` runs on the library thread for every callback, one at a time.
+    /// The reactor must be where the client's functions find it before this is called: the first
     /// callback may come, and make requests, before this returns.
     ///
     /// # Errors
@@ -185,8 +247,12 @@ impl<S: Session> Reactor<S> {
             }
         }
         let finish = Finish(Arc::clone(&self.shared));
-        let thread = std::thread::Builder::new().spawn(move || finish.0.run(&mut deliver))?;
-        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        let shared = Arc::clone(&self.shared);
+        // Without a library thread `finish` is dropped, which ends the other one.
+        let connecting = std::thread::Builder::new().spawn(move || shared.connect())?;
+        let library = std::thread::Builder::new().spawn(move || finish.0.run(&mut deliver))?;
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.extend([library, connecting]);
         Ok(())
     }
 
@@ -204,7 +270,7 @@ impl<S: Session> Reactor<S> {
 
     /// Looks at the session, unless it is over.
     pub fn inspect<T>(&self, look: impl FnOnce(&S) -> T) -> Option<T> {
-        self.shared.session().as_ref().map(look)
+        self.shared.session().as_deref().map(look)
     }
 
     /// Whether the calling thread is the library thread.
@@ -213,7 +279,8 @@ impl<S: Session> Reactor<S> {
         self.shared.thread.get() == Some(&std::thread::current().id())
     }
 
-    /// Ends the library thread. Safe from anywhere, a callback included.
+    /// Ends the threads. Safe from anywhere, a callback included. Waits for a connection that is
+    /// being opened.
     pub fn release(&self) -> Released {
         if self.shared.closing.swap(true, Ordering::AcqRel) {
             return Released::Again;
@@ -227,12 +294,8 @@ impl<S: Session> Reactor<S> {
         if !self.shared.wait_for_end(Some(RELEASE_PATIENCE)) {
             return Released::CallbackHangs;
         }
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(thread) = thread {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in std::mem::take(&mut *threads) {
             // It has finished or panicked; either way it is gone.
             let _ = thread.join();
         }
@@ -251,23 +314,36 @@ mod tests {
 
     use super::*;
 
-    /// Calls back what it was asked.
-    struct Echo(Vec<u32>);
+    /// Calls back what it was asked, numbers above 100 by way of a connection.
+    struct Echo(Vec<u32>, Option<ThreadId>);
 
     impl Session for Echo {
         type Request = u32;
         type Callback = u32;
+        type Opening = u32;
+        type Opened = (u32, ThreadId);
 
         fn request(&mut self, request: u32, _now: MonoNanos) -> i32 {
             self.0.push(request);
             0
         }
 
-        fn step(&mut self, _now: MonoNanos) -> Step<u32> {
+        fn step(&mut self, _now: MonoNanos) -> Step<u32, u32> {
             match self.0.pop() {
+                Some(value) if value > 100 => Step::Open(value - 100),
                 Some(value) => Step::Call(value),
                 None => Step::Wait(MonoNanos::NEVER),
             }
+        }
+
+        fn open(opening: u32, _now: MonoNanos) -> (u32, ThreadId) {
+            (opening, std::thread::current().id())
+        }
+
+        fn opened(&mut self, (value, thread): (u32, ThreadId), _now: MonoNanos) {
+            assert_eq!(thread, std::thread::current().id());
+            self.1 = Some(thread);
+            self.0.push(value);
         }
     }
 
@@ -275,7 +351,7 @@ mod tests {
     fn a_request_is_answered_on_the_library_thread() {
         let (sender, receiver) = mpsc::channel();
         let here = std::thread::current().id();
-        let reactor = Reactor::new(Echo(Vec::new()));
+        let reactor = Reactor::new(Echo(Vec::new(), None));
         let deliver = move |value| sender.send((value, std::thread::current().id())).unwrap();
         reactor.run(deliver).unwrap();
         assert_eq!(reactor.request(7), Some(0));
@@ -289,11 +365,75 @@ mod tests {
     }
 
     #[test]
+    fn connections_are_made_on_a_thread_of_their_own() {
+        let (sender, receiver) = mpsc::channel();
+        let reactor = Reactor::new(Echo(Vec::new(), None));
+        let deliver = move |value| sender.send((value, std::thread::current().id())).unwrap();
+        reactor.run(deliver).unwrap();
+        for value in [101, 102] {
+            reactor.request(value);
+            let (told, library) = receiver.recv().unwrap();
+            assert_eq!(told, value - 100);
+            let opened_on = reactor.inspect(|echo| echo.1).unwrap();
+            assert_ne!(opened_on, Some(library));
+            assert!(opened_on.is_some());
+        }
+        assert_eq!(reactor.release(), Released::Gone);
+    }
+
+    /// Opens until it is let go, and tells when it begins.
+    struct Opens(Option<Gate>);
+
+    type Gate = (mpsc::Sender<()>, mpsc::Receiver<()>);
+
+    impl Session for Opens {
+        type Request = ();
+        type Callback = ();
+        type Opening = Gate;
+        type Opened = ();
+
+        fn request(&mut self, (): (), _now: MonoNanos) -> i32 {
+            5
+        }
+
+        fn step(&mut self, _now: MonoNanos) -> Step<(), Gate> {
+            match self.0.take() {
+                Some(gate) => Step::Open(gate),
+                None => Step::Wait(MonoNanos::NEVER),
+            }
+        }
+
+        fn open((begun, gate): Gate, _now: MonoNanos) {
+            begun.send(()).unwrap();
+            let _ = gate.recv();
+        }
+
+        fn opened(&mut self, (): (), _now: MonoNanos) {}
+    }
+
+    #[test]
+    fn requests_are_answered_while_a_connection_is_being_made_and_a_release_waits_for_it() {
+        let (gate, opens) = mpsc::channel();
+        let (begun, has_begun) = mpsc::channel();
+        let reactor = Reactor::new(Opens(Some((begun, opens))));
+        reactor.run(|()| {}).unwrap();
+        has_begun.recv().unwrap();
+        assert_eq!(reactor.request(()), Some(5));
+        std::thread::scope(|scope| {
+            let release = scope.spawn(|| reactor.release());
+            std::thread::sleep(Duration::from_millis(100));
+            assert!(!release.is_finished(), "it waits for the connection");
+            gate.send(()).unwrap();
+            assert_eq!(release.join().unwrap(), Released::Gone);
+        });
+    }
+
+    #[test]
     fn a_release_from_a_callback_ends_the_thread_after_that_callback() {
         let slot: Arc<OnceLock<Reactor<Echo>>> = Arc::default();
         let (sender, receiver) = mpsc::channel();
         let inside = Arc::clone(&slot);
-        slot.set(Reactor::new(Echo(Vec::new()))).unwrap();
+        slot.set(Reactor::new(Echo(Vec::new(), None))).unwrap();
         let reactor = slot.get().unwrap();
         let deliver = move |value| {
             // The second callback would be a bug: the first one released.

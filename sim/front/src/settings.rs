@@ -26,7 +26,7 @@ pub enum StartRule {
 pub enum AtEnd {
     /// It stays connected and silent.
     Silent,
-    /// It closes the connection with this reason and refuses new ones.
+    /// It closes the connection with this reason and refuses new ones, of new instances too.
     Disconnect(i32),
 }
 
@@ -108,6 +108,12 @@ pub enum SettingsError {
         /// What is accepted.
         expected: String,
     },
+    /// There is no such version.
+    #[error("{text}")]
+    Version {
+        /// What was found and what there is.
+        text: String,
+    },
     /// The address has a key that there is not.
     #[error("front address has the unknown key `{key}`: expected one of {known}")]
     UnknownKey {
@@ -163,7 +169,7 @@ impl Settings {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             if !KEYS.contains(&key) {
                 return Err(SettingsError::UnknownKey {
-                    key: key.into(),
+                    key: without_account("", key),
                     known: KEYS.join(", "),
                 });
             }
@@ -175,8 +181,7 @@ impl Settings {
     fn set(&mut self, key: &str, value: &str, name: &str) -> Result<(), SettingsError> {
         let refuse = |expected: &str| SettingsError::Value {
             key: name.into(),
-            // An account holds a password.
-            found: if key == "account" { "***" } else { value }.into(),
+            found: without_account(key, value),
             expected: expected.into(),
         };
         match key {
@@ -233,6 +238,18 @@ impl Settings {
             "{:?} {} {:?} {:?} {} {}",
             self.source, self.rate, self.max_gap_ns, self.start, self.settle_ns, self.run
         )
+    }
+}
+
+/// A value for a message. An account holds a password, also where somebody wrote it in the wrong
+/// place.
+fn without_account(key: &str, value: &str) -> String {
+    if key == "account" {
+        return "***".into();
+    }
+    match value.find("account") {
+        Some(at) => format!("{}***", &value[..at]),
+        None => value.into(),
     }
 }
 

@@ -3,17 +3,21 @@
 //! Several sessions play the same source independently of each other, so a source is described
 //! here and opened as often as needed; equal descriptions yield equal events.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tickdeck::calendar::TradingCalendar;
 use tickdeck::contract::{Contract, ContractTable};
-use tickdeck::event::Event;
+use tickdeck::event::{Event, EventKind, SessionEvent};
 use tickdeck::recording::{EventFilter, Recording, RecordingError};
 use tickdeck::source::{
     Profile, Source, SourceError, SyntheticError, SyntheticOptions, SyntheticSource,
 };
 use tickdeck::time::{TradingDay, UnixNanos};
+
+/// Events at the beginning of a recording that may say which trading day it is.
+const TELLING_EVENTS: usize = 512;
 
 /// A recording or a market.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,9 +165,9 @@ impl SourceSpec {
     /// # Errors
     /// As [`open`](Self::open), and when it has no events.
     pub fn header(&self) -> Result<Header, OpenError> {
-        let mut first: Vec<Event> = Vec::new();
-        self.open()?.next_batch(&mut first, 1)?;
-        let first = first
+        let mut telling: Vec<Event> = Vec::new();
+        self.open()?.next_batch(&mut telling, TELLING_EVENTS)?;
+        let first = telling
             .first()
             .map(|event| event.recv_ts)
             .ok_or_else(|| OpenError::Empty(format!("{self:?}")))?;
@@ -172,7 +176,8 @@ impl SourceSpec {
             Self::Recording(path) => {
                 let recording = Recording::open(path)?;
                 let calendar = recording.calendar()?.unwrap_or(builtin);
-                let day = calendar.trading_day_of(first);
+                let day = recorded_day(&telling);
+                let day = day.unwrap_or_else(|| calendar.trading_day_of(first));
                 (recorded_contracts(&recording)?, day)
             }
             Self::Synthetic { trading_day, .. } => {
@@ -188,6 +193,30 @@ impl SourceSpec {
             contracts,
         })
     }
+}
+
+/// The trading day that a recording itself names: in its login, which real market data fronts often
+/// leave empty, or else in most of its first ticks (CZCE's have another one at night, guide 5.1). When
+/// it was received says little: it may have been played months later.
+fn recorded_day(events: &[Event]) -> Option<TradingDay> {
+    let of_login = events.iter().find_map(|event| match &event.kind {
+        EventKind::Session(SessionEvent::LoginOk { trading_day }) => {
+            TradingDay::parse_ctp(trading_day.as_bytes())
+        }
+        _ => None,
+    });
+    let mut of_ticks: BTreeMap<TradingDay, u32> = BTreeMap::new();
+    for event in events {
+        if let EventKind::Tick(tick) = &event.kind
+            && let Some(day) = TradingDay::parse_ctp(tick.trading_day.as_bytes())
+        {
+            *of_ticks.entry(day).or_default() += 1;
+        }
+    }
+    let most = of_ticks
+        .into_iter()
+        .max_by_key(|&(day, count)| (count, day));
+    of_login.or(most.map(|(day, _)| day))
 }
 
 /// The recording's own table, and what the product table knows of its other instruments.
@@ -240,6 +269,42 @@ mod tests {
         let header = SourceSpec::default().header().unwrap();
         assert_eq!(header.trading_day.to_ctp(), "20250912");
         assert_eq!(header.contracts.len(), 8);
+    }
+
+    fn event(kind: EventKind) -> Event {
+        Event {
+            seq: tickdeck::event::Seq(0),
+            recv_ts: UnixNanos(0),
+            kind,
+        }
+    }
+
+    fn tick(day: &str) -> Event {
+        event(EventKind::Tick(tickdeck::event::RawTick {
+            trading_day: tickdeck::event::Text::new(day.as_bytes()).unwrap(),
+            ..Default::default()
+        }))
+    }
+
+    #[test]
+    fn the_trading_day_of_a_recording_is_the_one_it_names() {
+        let login = |day: &str| {
+            event(EventKind::Session(SessionEvent::LoginOk {
+                trading_day: day.into(),
+            }))
+        };
+        let day = |events: &[Event]| recorded_day(events).map(TradingDay::to_ctp);
+        let ticks = [
+            tick("20250911"),
+            tick("20250912"),
+            tick("20250912"),
+            tick(""),
+        ];
+        assert_eq!(day(&ticks).as_deref(), Some("20250912"), "what most say");
+        let [a, b, c, d] = ticks;
+        let events = [login(""), a, b, c, d, login("20250915")];
+        assert_eq!(day(&events).as_deref(), Some("20250915"), "a login knows");
+        assert_eq!(day(&[login(""), tick("junk")]), None);
     }
 
     #[test]

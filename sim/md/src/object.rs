@@ -1,23 +1,19 @@
 //! The API object: a pointer to its table of virtual functions, as a C++ client expects it, and the
 //! state behind it.
-//!
-//! An object is never freed. `Release` ends its thread and its session; the shell stays (some
-//! hundred bytes each), known to [`OBJECTS`], so that whatever a client calls on it later finds
-//! memory that says "released".
+//! It is never freed, see [`tickdeck_front::objects`].
 
 use std::ffi::{c_char, c_int, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use tickdeck_ffi::abi::signature::{
     Plain, PlainInt, PlainText, Request, Subscribe, TakesPointer, TakesText,
 };
 use tickdeck_front::environment;
-use tickdeck_front::faults::Faults;
+use tickdeck_front::faults::{Faults, Front};
 use tickdeck_front::instance::Instance;
 use tickdeck_front::log;
 use tickdeck_front::md::{MdRequest, MdSession, SubscriptionKind};
+use tickdeck_front::objects::{ApiObject, Objects};
 use tickdeck_front::reactor::now;
 use tickdeck_front::settings::Settings;
 
@@ -87,21 +83,24 @@ pub(crate) struct MdApi {
     instance: Instance<MdSession>,
 }
 
-/// Every object there ever was.
-static OBJECTS: Mutex<Vec<&'static MdApi>> = Mutex::new(Vec::new());
+impl ApiObject for MdApi {
+    type Session = MdSession;
+    const API: &'static str = "md";
+
+    fn instance(&self) -> &Instance<MdSession> {
+        &self.instance
+    }
+}
+
+static OBJECTS: Objects<MdApi> = Objects::new();
 
 /// Makes an object for the client.
 pub(crate) fn create(flow: String) -> *mut c_void {
-    let api: &'static MdApi = Box::leak(Box::new(MdApi {
+    OBJECTS.add(MdApi {
         methods: &TABLE.methods,
         spi: AtomicPtr::new(std::ptr::null_mut()),
         instance: Instance::new("md", flow),
-    }));
-    OBJECTS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(api);
-    std::ptr::from_ref(api).cast_mut().cast()
+    })
 }
 
 /// Runs `body` on the object; `fallback` when there is none, it was released, or `body` panicked.
@@ -111,32 +110,7 @@ fn enter<T>(
     fallback: T,
     body: impl FnOnce(&'static MdApi) -> T,
 ) -> T {
-    let guarded = AssertUnwindSafe(|| {
-        let known = OBJECTS.lock().unwrap_or_else(PoisonError::into_inner);
-        // Looked up instead of followed: a wild pointer is told, too. The newest one comes first.
-        let api = known
-            .iter()
-            .rev()
-            .copied()
-            .find(|api| std::ptr::eq(std::ptr::from_ref(*api).cast(), this));
-        drop(known);
-        match api {
-            Some(api) if call == "Release" || api.instance.is_usable(call) => Some(body(api)),
-            Some(_) => None,
-            None => {
-                log::misuse("md", call, "called on a pointer that is no API object");
-                None
-            }
-        }
-    });
-    match catch_unwind(guarded) {
-        Ok(Some(value)) => value,
-        Ok(None) => fallback,
-        Err(_) => {
-            log::warn("sim_panic", &[("api", "md".into()), ("call", call.into())]);
-            fallback
-        }
-    }
+    OBJECTS.enter(this, call, fallback, body)
 }
 
 unsafe extern "C" fn release(this: *mut c_void) {
@@ -154,16 +128,9 @@ unsafe extern "C" fn init(this: *mut c_void) {
     });
 }
 
-fn session(settings: Option<Settings>) -> MdSession {
-    let version = environment::version();
-    let faults = settings.as_ref().map(Faults::from_settings).transpose();
-    match faults {
-        Ok(faults) => MdSession::new(version, settings, faults.unwrap_or_default(), now()),
-        Err(error) => {
-            log::warn("sim_settings_error", &[("text", error.to_string().into())]);
-            MdSession::new(version, None, Faults::default(), now())
-        }
-    }
+fn session(settings: Option<Settings>, fronts: Vec<String>) -> MdSession {
+    let (settings, faults) = Faults::for_session(settings, Front::MarketData, fronts);
+    MdSession::new(environment::version(), settings, faults, now())
 }
 
 unsafe extern "C" fn join(this: *mut c_void) -> c_int {

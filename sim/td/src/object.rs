@@ -1,19 +1,17 @@
 //! The API object and its functions that are no requests.
-//!
-//! An object is never freed. `Release` ends its thread and its session; the shell stays (some
-//! hundred bytes each), known to [`OBJECTS`], so that whatever a client calls on it later finds
-//! memory that says "released".
+//! It is never freed, see [`tickdeck_front::objects`].
 
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use tickdeck_front::environment;
+use tickdeck_front::faults::{Faults, Front};
 use tickdeck_front::fields::CStruct;
 use tickdeck_front::instance::Instance;
 use tickdeck_front::log;
+use tickdeck_front::objects::{ApiObject, Objects};
 use tickdeck_front::reactor::now;
+use tickdeck_front::settings::Settings;
 use tickdeck_front::td::TdSession;
 
 use crate::methods;
@@ -34,21 +32,24 @@ pub(crate) struct TdApi {
     pub(crate) instance: Instance<TdSession>,
 }
 
-/// Every object there ever was.
-static OBJECTS: Mutex<Vec<&'static TdApi>> = Mutex::new(Vec::new());
+impl ApiObject for TdApi {
+    type Session = TdSession;
+    const API: &'static str = "td";
+
+    fn instance(&self) -> &Instance<TdSession> {
+        &self.instance
+    }
+}
+
+static OBJECTS: Objects<TdApi> = Objects::new();
 
 /// Makes an object for the client.
 pub(crate) fn create(flow: String) -> *mut c_void {
-    let api: &'static TdApi = Box::leak(Box::new(TdApi {
+    OBJECTS.add(TdApi {
         methods: AtomicPtr::new(methods::table().cast_mut()),
         spi: AtomicPtr::new(std::ptr::null_mut()),
         instance: Instance::new("td", flow),
-    }));
-    OBJECTS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(api);
-    std::ptr::from_ref(api).cast_mut().cast()
+    })
 }
 
 /// Runs `body` on the object; `fallback` when there is none, it was released, or `body` panicked.
@@ -58,32 +59,7 @@ pub(crate) fn enter<T>(
     fallback: T,
     body: impl FnOnce(&'static TdApi) -> T,
 ) -> T {
-    let guarded = AssertUnwindSafe(|| {
-        let known = OBJECTS.lock().unwrap_or_else(PoisonError::into_inner);
-        // Looked up instead of followed: a wild pointer is told, too. The newest one comes first.
-        let api = known
-            .iter()
-            .rev()
-            .copied()
-            .find(|api| std::ptr::eq(std::ptr::from_ref(*api).cast(), this));
-        drop(known);
-        match api {
-            Some(api) if call == "Release" || api.instance.is_usable(call) => Some(body(api)),
-            Some(_) => None,
-            None => {
-                log::misuse("td", call, "called on a pointer that is no API object");
-                None
-            }
-        }
-    });
-    match catch_unwind(guarded) {
-        Ok(Some(value)) => value,
-        Ok(None) => fallback,
-        Err(_) => {
-            log::warn("sim_panic", &[("api", "td".into()), ("call", call.into())]);
-            fallback
-        }
-    }
+    OBJECTS.enter(this, call, fallback, body)
 }
 
 /// A C string as text; empty for a null pointer.
@@ -108,13 +84,15 @@ pub(crate) unsafe extern "C" fn init(this: *mut c_void) {
         if api.spi.load(Ordering::Acquire).is_null() {
             log::misuse("td", "Init", "no callback object was registered before it");
         }
-        let version = environment::version();
-        let caller = spi::Caller::new(version);
-        api.instance.init(
-            |settings| TdSession::new(version, settings, now()),
-            move |event| caller.call(&api.spi, &event),
-        );
+        let caller = spi::Caller::new(environment::version());
+        api.instance
+            .init(session, move |event| caller.call(&api.spi, &event));
     });
+}
+
+fn session(settings: Option<Settings>, fronts: Vec<String>) -> TdSession {
+    let (settings, faults) = Faults::for_session(settings, Front::Trader, fronts);
+    TdSession::new(environment::version(), settings, faults, now())
 }
 
 pub(crate) unsafe extern "C" fn join(this: *mut c_void) -> c_int {

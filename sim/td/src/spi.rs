@@ -1,11 +1,11 @@
 //! Calls to the client's callback object: load its table, load the slot, call with the C view of a
 //! C++ member function.
 
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::mem::transmute;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use tickdeck_ffi::abi::signature::{Plain, Response};
+use tickdeck_ffi::abi::signature::{Plain, Response, TakesInt};
 use tickdeck_front::fields::CStruct;
 use tickdeck_front::td::TdEvent;
 use tickdeck_front::td::tables::tables;
@@ -42,6 +42,12 @@ impl Caller {
                     unsafe { entry(spi) };
                 }
             }
+            TdEvent::FrontDisconnected { reason } => {
+                self.call_int(spi, "OnFrontDisconnected", *reason);
+            }
+            TdEvent::HeartBeatWarning { lapse_s } => {
+                self.call_int(spi, "OnHeartBeatWarning", *lapse_s);
+            }
             TdEvent::Answer {
                 callback,
                 answer,
@@ -65,6 +71,18 @@ impl Caller {
                 unsafe { function(spi, answer, info, *request_id, u8::from(*is_last)) };
             }
         }
+    }
+
+    /// Calls a callback that takes one number.
+    fn call_int(&self, spi: *mut c_void, callback: &str, number: c_int) {
+        let Some(entry) = self.entry(spi, callback) else {
+            return;
+        };
+        // SAFETY: OnFrontDisconnected and OnHeartBeatWarning, the only ones asked for here, have
+        // this signature.
+        let function = unsafe { transmute::<Plain, TakesInt>(entry) };
+        // SAFETY: the slot's function, called as C++ calls it.
+        unsafe { function(spi, number) };
     }
 
     /// The client's function in the slot of a callback; `None` when the version has none.

@@ -11,6 +11,16 @@ use super::values;
 use super::{JsonArgs, NatsArgs, NormalizeArgs, RollArgs};
 use crate::encode::subject;
 
+/// Which keys a front uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum FrontKeys {
+    /// Trading fronts, SimNow among them.
+    #[default]
+    Production,
+    /// Fronts for the evaluation of a client.
+    Evaluation,
+}
+
 /// How to reach the front and what to ask of it.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "CTP")]
@@ -22,6 +32,10 @@ pub struct FrontArgs {
     /// Folder for the library's own files [default: tickdeck/flow in the user's state folder]
     #[arg(long, value_name = "DIR")]
     pub flow_dir: Option<PathBuf>,
+    /// Keys of the front: production, or evaluation for a broker's evaluation front (libraries from
+    /// 6.7.11; older ones know one kind only)
+    #[arg(long, value_enum, value_name = "KIND", default_value_t = FrontKeys::Production)]
+    pub front_keys: FrontKeys,
     /// How long a front may take to answer
     #[arg(long, value_name = "SPAN", default_value = "20s", value_parser = values::parse_duration)]
     pub front_timeout: Duration,
@@ -48,7 +62,7 @@ pub struct FrontArgs {
 pub struct SubscribeArgs {
     /// Instruments after those of CTP_SYMBOL: ids, or rb*, *.CFFEX, all (these need a list: the
     /// trader front's or --contracts); comma separated, repeatable
-    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    #[arg(long, value_name = "GLOB", value_delimiter = ',', value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub symbols: Vec<String>,
     /// Instruments of one subscription request, one request a second
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -59,6 +73,10 @@ pub struct SubscribeArgs {
     /// How long the trader front may take to list its contracts
     #[arg(long, value_name = "SPAN", default_value = "120s", value_parser = values::parse_duration)]
     pub discovery_timeout: Duration,
+    /// Confirm the settlement of the day before at the trader front, which some brokers want before
+    /// they list contracts. A legal act of the account holder
+    #[arg(long)]
+    pub confirm_settlement: bool,
     /// End after this long [env: MD_DURATION_SECONDS, in seconds, 0 for never]
     #[arg(long, value_name = "SPAN", value_parser = values::parse_duration)]
     pub duration: Option<Duration>,

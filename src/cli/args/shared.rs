@@ -154,7 +154,8 @@ pub struct RollArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Publishing")]
 pub struct SinkArgs {
-    /// Where to: nats, jsonl:PATH, jsonl:- (stdout), digest or null; repeatable
+    /// Where to: nats, jsonl:PATH (compressed when it ends in .zst), jsonl:- (stdout), digest or null;
+    /// repeatable
     #[arg(long = "sink", value_name = "SINK", default_value = "nats")]
     pub sinks: Vec<SinkSpec>,
     /// First tokens of the subject, before .EXCHANGE.SYMBOL
@@ -196,14 +197,14 @@ pub struct NatsArgs {
     // A URL may carry a password, so it is masked like one.
     #[arg(long, value_name = "URL", env = "NATS_URL", hide_env_values = true, default_value = DEFAULT_NATS_URL, value_parser = values::parse_secret)]
     pub nats_url: Secret,
-    /// User
+    /// User; the password comes from NATS_PASSWORD, a token from NATS_TOKEN
     #[arg(long, value_name = "NAME", env = "NATS_USER", hide_env_values = true)]
     pub nats_user: Option<String>,
-    /// Password; better given in the environment, where other users cannot see it
-    #[arg(long, value_name = "SECRET", env = "NATS_PASSWORD", hide_env_values = true, value_parser = values::parse_secret)]
+    /// Password, from the environment only: a flag that is refused.
+    #[arg(long, hide = true, env = "NATS_PASSWORD", hide_env_values = true, value_parser = values::parse_secret)]
     pub nats_password: Option<Secret>,
-    /// Token; better given in the environment
-    #[arg(long, value_name = "SECRET", env = "NATS_TOKEN", hide_env_values = true, value_parser = values::parse_secret)]
+    /// Token, likewise.
+    #[arg(long, hide = true, env = "NATS_TOKEN", hide_env_values = true, value_parser = values::parse_secret)]
     pub nats_token: Option<Secret>,
     /// Credentials file (JWT and seed)
     #[arg(long, value_name = "FILE", env = "NATS_CREDS", hide_env_values = true, value_parser = values::parse_path)]

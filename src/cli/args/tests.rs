@@ -180,18 +180,45 @@ fn sources_read_as_documented() {
 
 #[test]
 fn no_secret_is_in_the_debug_output_and_empty_values_count_as_unset() {
-    let args = replay(
-        "rec --nats-url nats://me:hunter2@host --nats-password hunter2 --nats-token hunter2",
-    );
-    assert!(!format!("{args:?}").contains("hunter2"));
+    let given = |name: &str| match name {
+        "NATS_URL" => Some("nats://me:hunter2@host".to_owned()),
+        "NATS_PASSWORD" | "NATS_TOKEN" => Some("hunter2".to_owned()),
+        _ => None,
+    };
+    let cli = Cli::parse_with_fallback("tickdeck replay rec".split_whitespace(), &given).unwrap();
+    assert!(!format!("{cli:?}").contains("hunter2"));
+    let Command::Replay(args) = cli.command else {
+        panic!("not a replay");
+    };
     assert_eq!(args.nats.nats_url.expose(), "nats://me:hunter2@host");
-    let args = replay("rec --nats-url= --nats-password= --nats-creds= --nats-user=");
+    assert_eq!(args.nats.nats_password.unwrap().expose(), "hunter2");
+    let args = replay("rec --nats-url= --nats-creds= --nats-user=");
     assert_eq!(args.nats.nats_url.expose(), "nats://127.0.0.1:4222");
-    assert_eq!(
-        (args.nats.nats_password, args.nats.nats_creds),
-        (None, None)
-    );
-    assert_eq!(args.nats.nats_user, None);
+    assert_eq!((args.nats.nats_creds, args.nats.nats_user), (None, None));
+}
+
+#[test]
+fn a_secret_among_the_arguments_is_refused_and_not_repeated() {
+    for (words, variable) in [
+        ("replay rec --nats-password hunter2", "NATS_PASSWORD"),
+        ("live --nats-token=hunter2", "NATS_TOKEN"),
+        ("health --nats-url nats://me:hunter2@host", "NATS_URL"),
+        ("doctor --nats-url nats://a:1,me:hunter2@host", "NATS_URL"),
+    ] {
+        let error = parse(words).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("set {variable} instead")),
+            "{error}"
+        );
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    for words in [
+        "replay rec --nats-url nats://host:4222",
+        "replay rec --nats-url nats://me@host:4222,host:4223",
+        "generate -o out",
+    ] {
+        assert!(parse(words).is_ok(), "{words}");
+    }
 }
 
 #[test]
@@ -205,4 +232,53 @@ fn a_recording_is_made_at_full_speed_unless_it_is_published() {
     assert_eq!(rate(""), Rate::Max);
     assert_eq!(rate("--publish"), Rate::RECORDED);
     assert_eq!(rate("--publish --rate 10").to_string(), "10");
+}
+
+#[test]
+fn every_flag_of_a_capture_is_understood() {
+    let capture = |line: &str| match parse(&format!("capture {line}")).unwrap() {
+        Command::Capture(args) => *args,
+        other => panic!("{other:?}"),
+    };
+    let plain = capture("");
+    assert!(plain.subjects.is_empty() && plain.subject_prefix.is_none());
+    assert_eq!(plain.output, OutputTarget::Stdout);
+    assert_eq!(plain.until, Until::End);
+    let args = capture(
+        "a.> b.* -o out --force --times t --ready-file r --linger 2s --idle 3s -n 9 --duration 1h \
+         --subject-prefix a.b --nats-url host:1 --json",
+    );
+    let subjects: Vec<String> = args.subjects.iter().map(ToString::to_string).collect();
+    assert_eq!(subjects, ["a.>", "b.*"]);
+    assert_eq!(args.output, OutputTarget::Path("out".into()));
+    assert_eq!(args.times, Some("t".into()));
+    assert_eq!(args.ready_file, Some("r".into()));
+    let seconds = |span: Option<Duration>| span.unwrap().as_secs();
+    assert_eq!(
+        [args.linger, args.idle, args.duration].map(seconds),
+        [2, 3, 3600]
+    );
+    assert_eq!(args.count, Some(9));
+    assert_eq!(args.subject_prefix.as_deref(), Some("a.b"));
+    assert!(args.force && args.json.json && !args.no_times);
+    assert_eq!(capture("--until signal").until, Until::Signal);
+}
+
+#[test]
+fn the_commands_of_the_recipes_are_understood() {
+    for page in ["docs/capture.md", "docs/ci.md"] {
+        let text = std::fs::read_to_string(page).unwrap();
+        let mut commands = 0;
+        for line in text.lines() {
+            let line = line.trim().split(" #").next().unwrap().trim();
+            let line = line.trim_end_matches('&').replace('\'', "");
+            let is_ours = ["tickdeck capture", "tickdeck replay"];
+            if is_ours.iter().any(|start| line.starts_with(start)) {
+                let words = line.strip_prefix("tickdeck ").unwrap();
+                parse(words).unwrap_or_else(|error| panic!("{page}: {line}: {error}"));
+                commands += 1;
+            }
+        }
+        assert!(commands >= 2, "{page} has {commands} commands");
+    }
 }

@@ -45,18 +45,15 @@ pub(super) fn profile_parser() -> impl TypedValueParser<Value = Profile> {
 /// The payload contracts.
 impl ValueEnum for PayloadKind {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Vnpy, Self::Decimal]
+        &Self::ALL
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        let (word, help) = match self {
-            Self::Vnpy => (
-                "vnpy",
-                "All fields under vn.py's names, numbers as JSON numbers",
-            ),
-            Self::Decimal => ("decimal", "Eight fields, numbers as decimal strings"),
+        let help = match self {
+            Self::Vnpy => "All fields under vn.py's names, numbers as JSON numbers",
+            Self::Decimal => "Eight fields, numbers as decimal strings",
         };
-        Some(PossibleValue::new(word).help(help))
+        Some(PossibleValue::new(self.as_str()).help(help))
     }
 }
 
@@ -209,6 +206,14 @@ pub(super) fn parse_output(text: &str) -> Result<OutputTarget, String> {
         "" => Err("expected a path, or - for stdout".into()),
         "-" => Ok(OutputTarget::Stdout),
         path => Ok(OutputTarget::Path(path.into())),
+    }
+}
+
+/// The path of a file to be made.
+pub(super) fn parse_new_path(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" | "-" => Err("expected the path of a file".into()),
+        path => Ok(path.into()),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The contracts of the trader front: authenticate, log in, ask exchange by exchange, leave.
 //!
 //! One query at a time, one a second: that is what fronts allow. A query of the whole market at once
-//! does not come to an end on some of them (guide 1.7). Nothing is confirmed and nothing traded.
+//! does not come to an end on some of them (guide 1.7). Nothing is traded, and the settlement of the
+//! day before is confirmed only for those who ask for it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,16 +17,22 @@ use super::{CtpLogin, Scrubber};
 use crate::clock::{Clock, MonoNanos};
 use crate::contract::{Exchange, QueriedContract};
 use crate::live::front::FrontAddress;
-use crate::live::meaning::login_error;
+use crate::live::losses::Losses;
+use crate::live::meaning::{disconnect_reason, login_error};
+use crate::live::session::CLOSE_BETWEEN_ATTEMPTS;
 
 /// Between two requests, and before one that was refused is made again.
 const PAUSE: Duration = Duration::from_millis(1_100);
 /// How long a wish to stop may go unseen.
 const LOOK_UP: Duration = Duration::from_millis(100);
-/// How long the library may take to let go.
+/// How long the library may take to let go when the run is over.
 const RELEASE: Duration = Duration::from_secs(5);
+/// What it does until a front answers.
+const CONNECTING: &str = "connecting";
 /// "The query is not ready": asked again.
 const NEED_RETRY: i32 = 90;
+/// "Not logged in yet": the connection was lost and came back just before the query.
+const NOT_LOGIN_YET: i32 = 6;
 
 /// Where to ask, and how long.
 pub struct Discovery<'a> {
@@ -37,6 +44,11 @@ pub struct Discovery<'a> {
     pub fronts: &'a [FrontAddress],
     /// A folder of its own for the library's files; gone afterwards.
     pub flow: &'a Path,
+    /// Confirm the settlement of the day before, which some brokers want before any query. A legal
+    /// act of the account holder.
+    pub confirm_settlement: bool,
+    /// For a front to answer, at first and whenever it was lost.
+    pub connect_timeout: Duration,
     /// For everything together.
     pub timeout: Duration,
     /// Tells when that is over.
@@ -58,6 +70,15 @@ pub enum DiscoveryError {
     /// An address that the library does not take. It is not repeated.
     #[error("CTP_TD_ADDRESS is not one of a front")]
     Address,
+    /// A library that cannot be told which keys to use.
+    #[error(
+        "the trader library of version {version} knows only the keys that it was built with, no others \
+         for evaluation: take the one of the same version as the market data library"
+    )]
+    EvaluationKeys {
+        /// What it says it is.
+        version: String,
+    },
     /// No session.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -69,6 +90,8 @@ pub enum DiscoveryError {
     Refused {
         /// What was asked for.
         what: &'static str,
+        /// CTP's `ErrorID`.
+        error_id: i32,
         /// CTP's words, and their meaning.
         reason: String,
     },
@@ -80,17 +103,66 @@ pub enum DiscoveryError {
         /// How long was waited.
         waited: Duration,
     },
+    /// The front takes connections and keeps none.
+    #[error(
+        "reconnect_loop: the trader front was lost again and again ({step}), at last with {reason:#06x}: {}",
+        disconnect_reason(*reason).english
+    )]
+    ReconnectLoop {
+        /// How far it had got.
+        step: &'static str,
+        /// CTP's `nReason` of the last loss.
+        reason: i32,
+    },
     /// The user wants to end.
     #[error("interrupted")]
     Stopped,
 }
 
+impl DiscoveryError {
+    /// Whether the front said no to the login for good: asking again, there or at the market data
+    /// front, may lock the account.
+    #[must_use]
+    pub fn is_refused_for_good(&self) -> bool {
+        match self {
+            Self::Refused { error_id, .. } => {
+                login_error(*error_id).is_some_and(|error| error.is_permanent)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether no front was reached.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::TimedOut { step, .. } if *step == CONNECTING)
+    }
+
+    /// Whether another try may do better.
+    #[must_use]
+    pub fn is_worth_another_try(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } | Self::ReconnectLoop { .. } => true,
+            // A text that does not fit will not fit the next time.
+            Self::Request(error) => !matches!(error, RequestError::BadText { .. }),
+            Self::Refused { .. } => !self.is_refused_for_good(),
+            Self::Library(_)
+            | Self::Flow(_)
+            | Self::Address
+            | Self::EvaluationKeys { .. }
+            | Self::Start(_)
+            | Self::Stopped => false,
+        }
+    }
+}
+
 /// What a callback told.
 enum Told {
     Connected,
-    Disconnected,
+    Disconnected(i32),
     Authenticated(RspInfo),
     LoggedIn(RspInfo),
+    Confirmed(RspInfo),
     Contract {
         contract: Option<QueriedContract>,
         error: RspInfo,
@@ -123,8 +195,8 @@ impl TdHandler for Handler {
         self.tell(Told::Connected);
     }
 
-    fn on_front_disconnected(&self, _: i32) {
-        self.tell(Told::Disconnected);
+    fn on_front_disconnected(&self, reason: i32) {
+        self.tell(Told::Disconnected(reason));
     }
 
     fn on_authenticated(&self, info: &RspInfo) {
@@ -133,6 +205,10 @@ impl TdHandler for Handler {
 
     fn on_login(&self, _: &LoginResponse, info: &RspInfo) {
         self.tell(Told::LoggedIn(self.scrubbed(info)));
+    }
+
+    fn on_settlement_confirmed(&self, info: &RspInfo) {
+        self.tell(Told::Confirmed(self.scrubbed(info)));
     }
 
     fn on_instrument(
@@ -172,21 +248,39 @@ fn queried(instrument: &Instrument) -> QueriedContract {
     }
 }
 
+/// Loads the trader library that lies beside the market data library at `path`, or in that folder.
+fn open_trader_library(path: &Path) -> Result<TdLibrary, LoadError> {
+    let folder = if path.is_dir() {
+        path
+    } else {
+        path.parent().unwrap_or(Path::new("."))
+    };
+    TdLibrary::open(folder)
+}
+
+/// What `GetApiVersion` of the trader library at `path`, or beside it, says.
+///
+/// # Errors
+/// When there is none, or it is none that can be used safely.
+pub fn trader_library_version(path: &Path) -> Result<String, LoadError> {
+    let library = open_trader_library(path)?;
+    Ok(library.version().text.trim().to_owned())
+}
+
 /// Asks the trader front for its contracts.
 ///
 /// # Errors
 /// When the library, the front or the login is not to be had, or it takes too long.
 pub fn discover(query: &Discovery<'_>) -> Result<Vec<QueriedContract>, DiscoveryError> {
-    let folder = if query.library.is_dir() {
-        query.library
-    } else {
-        query.library.parent().unwrap_or(Path::new("."))
-    };
-    let library = TdLibrary::open(folder)?;
+    let library = open_trader_library(query.library)?;
+    if !query.login.production_keys && !library.has_production_flag() {
+        let version = library.version().to_string();
+        return Err(DiscoveryError::EvaluationKeys { version });
+    }
     let fronts = query.fronts.iter().map(|front| front.expose().parse());
     let options = TdOptions {
         flow: FlowFolder::open(query.flow)?,
-        production: true,
+        production: query.login.production_keys,
         fronts: fronts
             .collect::<Result<Vec<_>, _>>()
             .map_err(|_| DiscoveryError::Address)?,
@@ -208,14 +302,18 @@ pub fn discover(query: &Discovery<'_>) -> Result<Vec<QueriedContract>, Discovery
             app_id: query.login.app_id.expose().to_owned(),
             auth_code: query.login.auth_code.clone(),
         },
-        deadline: query
-            .clock
-            .now()
-            .plus(i64::try_from(query.timeout.as_nanos()).unwrap_or(i64::MAX)),
-        step: "connecting",
+        deadline: query.clock.now().after(query.timeout),
+        link: Link::new(query.clock.now(), query.connect_timeout),
+        is_logged_in: false,
+        step: CONNECTING,
     };
     let contracts = session.log_in().and_then(|()| session.query_all());
-    match api.release(RELEASE) {
+    let at_most = if (query.stop_asked)() {
+        RELEASE
+    } else {
+        CLOSE_BETWEEN_ATTEMPTS
+    };
+    match api.release(at_most) {
         Ok(()) => {
             drop(api);
             // What is left in it is of no use.
@@ -229,37 +327,103 @@ pub fn discover(query: &Discovery<'_>) -> Result<Vec<QueriedContract>, Discovery
     contracts
 }
 
+/// The connection: how long it may take to come, and whether it ever stays.
+struct Link {
+    connect_timeout: Duration,
+    is_up: bool,
+    /// Counts while it is down.
+    deadline: MonoNanos,
+    losses: Losses,
+}
+
+impl Link {
+    fn new(now: MonoNanos, connect_timeout: Duration) -> Self {
+        Self {
+            connect_timeout,
+            is_up: false,
+            deadline: now.after(connect_timeout),
+            losses: Losses::default(),
+        }
+    }
+
+    /// The library tells of a loss. True when it does so again and again.
+    fn lose(&mut self, now: MonoNanos) -> bool {
+        // It tells of every try that fails as well, for which nobody gets more time.
+        if self.is_up {
+            self.is_up = false;
+            self.deadline = now.after(self.connect_timeout);
+        }
+        self.losses.add(now)
+    }
+
+    fn is_overdue(&self, now: MonoNanos) -> bool {
+        !self.is_up && now >= self.deadline
+    }
+}
+
 struct Session<'a> {
     query: &'a Discovery<'a>,
     api: &'a TdApi,
     hears: Receiver<Told>,
     login: TdLogin,
     deadline: MonoNanos,
+    link: Link,
+    is_logged_in: bool,
     step: &'static str,
 }
 
 impl Session<'_> {
-    /// What comes next, or `None` after `at_most`.
-    fn hear(&self, at_most: Duration) -> Result<Option<Told>, DiscoveryError> {
+    /// What comes next, or `None` after `at_most`. Keeps the state of the connection.
+    fn hear(&mut self, at_most: Duration) -> Result<Option<Told>, DiscoveryError> {
         if (self.query.stop_asked)() {
             return Err(DiscoveryError::Stopped);
         }
-        if self.query.clock.now() >= self.deadline {
-            return Err(DiscoveryError::TimedOut {
-                step: self.step,
-                waited: self.query.timeout,
-            });
+        let now = self.query.clock.now();
+        let (step, waited) = (self.step, self.query.timeout);
+        if now >= self.deadline {
+            return Err(DiscoveryError::TimedOut { step, waited });
         }
-        match self.hears.recv_timeout(at_most.min(LOOK_UP)) {
-            Ok(told) => Ok(Some(told)),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
+        if self.link.is_overdue(now) {
+            let waited = self.query.connect_timeout;
+            return Err(DiscoveryError::TimedOut { step, waited });
+        }
+        let told = match self.hears.recv_timeout(at_most.min(LOOK_UP)) {
+            Ok(told) => told,
+            Err(RecvTimeoutError::Timeout) => return Ok(None),
             // The library lets go of the handler only after the release.
-            Err(RecvTimeoutError::Disconnected) => Err(DiscoveryError::Stopped),
+            Err(RecvTimeoutError::Disconnected) => return Err(DiscoveryError::Stopped),
+        };
+        match &told {
+            Told::Connected => self.link.is_up = true,
+            Told::Disconnected(reason) => self.lose(*reason)?,
+            _ => {}
         }
+        Ok(Some(told))
     }
 
-    /// Lets time pass; what is told meanwhile belongs to nothing any more.
-    fn pause(&self) -> Result<(), DiscoveryError> {
+    /// The connection went away, or one that was tried did. The library tries again by itself, old
+    /// ones hundreds of times a second, and for ever.
+    fn lose(&mut self, reason: i32) -> Result<(), DiscoveryError> {
+        tracing::warn!(
+            event = "ctp_disconnected",
+            reason,
+            meaning = disconnect_reason(reason).english,
+            meaning_zh = disconnect_reason(reason).chinese,
+            session = "trader"
+        );
+        if self.link.is_up {
+            self.is_logged_in = false;
+            self.step = "reconnecting";
+        }
+        if self.link.lose(self.query.clock.now()) {
+            let step = self.step;
+            return Err(DiscoveryError::ReconnectLoop { step, reason });
+        }
+        Ok(())
+    }
+
+    /// Lets time pass; answers that come meanwhile belong to nothing any more.
+    fn pause(&mut self) -> Result<(), DiscoveryError> {
         let mut left = PAUSE;
         while !left.is_zero() {
             let nap = left.min(LOOK_UP);
@@ -272,7 +436,7 @@ impl Session<'_> {
 
     /// Makes a request, again and again while the library only has no room for it.
     fn request(
-        &self,
+        &mut self,
         request: &dyn Fn(&TdApi) -> Result<i32, RequestError>,
     ) -> Result<i32, DiscoveryError> {
         loop {
@@ -285,31 +449,47 @@ impl Session<'_> {
     }
 
     fn log_in(&mut self) -> Result<(), DiscoveryError> {
-        loop {
-            match self.hear(LOOK_UP)? {
-                Some(Told::Connected) => {
-                    if self.login.app_id.is_empty() {
-                        self.ask_login()?;
-                    } else {
-                        self.step = "authenticating";
-                        self.request(&|api| api.authenticate(&self.login))?;
-                    }
+        let login = self.login.clone();
+        let mut has_asked = false;
+        while !self.is_logged_in {
+            if self.link.is_up && !has_asked {
+                has_asked = true;
+                if login.app_id.is_empty() {
+                    self.ask_login(&login)?;
+                } else {
+                    self.step = "authenticating";
+                    self.request(&|api| api.authenticate(&login))?;
                 }
+            }
+            match self.hear(LOOK_UP)? {
+                Some(Told::Connected | Told::Disconnected(_)) => has_asked = false,
                 Some(Told::Authenticated(info)) => {
                     checked("authentication", &info)?;
-                    self.ask_login()?;
+                    self.ask_login(&login)?;
                 }
-                Some(Told::LoggedIn(info)) => return checked("login", &info),
+                Some(Told::LoggedIn(info)) => {
+                    checked("login", &info)?;
+                    if self.query.confirm_settlement {
+                        self.step = "confirming the settlement";
+                        self.request(&|api| api.confirm_settlement(&login))?;
+                    } else {
+                        self.is_logged_in = true;
+                    }
+                }
+                Some(Told::Confirmed(info)) => {
+                    checked("confirmation of the settlement", &info)?;
+                    self.is_logged_in = true;
+                }
                 Some(Told::Contract { error, .. }) => checked("login", &error)?,
-                Some(Told::Disconnected) => self.step = "reconnecting",
                 None => {}
             }
         }
+        Ok(())
     }
 
-    fn ask_login(&mut self) -> Result<(), DiscoveryError> {
+    fn ask_login(&mut self, login: &TdLogin) -> Result<(), DiscoveryError> {
         self.step = "logging in";
-        self.request(&|api| api.login(&self.login)).map(drop)
+        self.request(&|api| api.login(login)).map(drop)
     }
 
     fn query_all(&mut self) -> Result<Vec<QueriedContract>, DiscoveryError> {
@@ -327,6 +507,8 @@ impl Session<'_> {
         contracts: &mut Vec<QueriedContract>,
     ) -> Result<bool, DiscoveryError> {
         self.pause()?;
+        // The front may have gone away since the last query.
+        self.log_in()?;
         self.step = "listing contracts";
         let number = self.request(&|api| api.query_instruments(exchange.as_str()))?;
         let before = contracts.len();
@@ -338,8 +520,9 @@ impl Session<'_> {
                     request,
                     is_last,
                 }) if request == number => {
-                    if error.error_id == NEED_RETRY {
+                    if [NEED_RETRY, NOT_LOGIN_YET].contains(&error.error_id) {
                         contracts.truncate(before);
+                        self.is_logged_in &= error.error_id != NOT_LOGIN_YET;
                         return Ok(false);
                     }
                     checked("contract query", &error)?;
@@ -348,9 +531,8 @@ impl Session<'_> {
                         return Ok(true);
                     }
                 }
-                Some(Told::Disconnected) => {
+                Some(Told::Disconnected(_)) => {
                     contracts.truncate(before);
-                    self.log_in()?;
                     return Ok(false);
                 }
                 Some(_) | None => {}
@@ -368,5 +550,63 @@ fn checked(what: &'static str, info: &RspInfo) -> Result<(), DiscoveryError> {
         || format!("CTP error {} {}", info.error_id, info.message),
         |known| known.to_string(),
     );
-    Err(DiscoveryError::Refused { what, reason })
+    Err(DiscoveryError::Refused {
+        what,
+        error_id: info.error_id,
+        reason,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: i64 = 1_000_000_000;
+
+    #[test]
+    fn tries_that_fail_do_not_put_off_the_end_and_a_connection_that_was_up_does() {
+        let mut link = Link::new(MonoNanos(0), Duration::from_secs(20));
+        assert!(!link.lose(MonoNanos(11 * S)));
+        assert!(!link.is_overdue(MonoNanos(19 * S)));
+        assert!(link.is_overdue(MonoNanos(20 * S)));
+        link.is_up = true;
+        assert!(!link.is_overdue(MonoNanos(25 * S)));
+        assert!(!link.lose(MonoNanos(30 * S)));
+        assert!(!link.lose(MonoNanos(41 * S)));
+        assert!(!link.is_overdue(MonoNanos(49 * S)));
+        assert!(link.is_overdue(MonoNanos(50 * S)));
+    }
+
+    fn refused(error_id: i32) -> DiscoveryError {
+        let info = RspInfo {
+            error_id,
+            message: "CTP:不合法的登录".into(),
+        };
+        checked("login", &info).unwrap_err()
+    }
+
+    #[test]
+    fn a_login_refused_for_good_is_not_tried_again_and_any_other_refusal_is() {
+        for (error_id, for_good) in [(3, true), (75, true), (7, false), (4_711, false)] {
+            let error = refused(error_id);
+            assert_eq!(error.is_refused_for_good(), for_good, "{error}");
+            assert_eq!(error.is_worth_another_try(), !for_good, "{error}");
+        }
+        let silent = DiscoveryError::TimedOut {
+            step: "connecting",
+            waited: Duration::from_secs(1),
+        };
+        assert!(silent.is_worth_another_try() && !silent.is_refused_for_good());
+        let request = "ReqSettlementInfoConfirm";
+        let too_long = RequestError::BadText {
+            request,
+            field: "user id",
+            len: 13,
+            max: 12,
+        };
+        assert!(!DiscoveryError::from(too_long).is_worth_another_try());
+        let crowded = RequestError::TooManyOutstanding { request };
+        assert!(DiscoveryError::from(crowded).is_worth_another_try());
+        assert!(!DiscoveryError::Stopped.is_worth_another_try());
+    }
 }

@@ -1,14 +1,15 @@
 //! Market data sessions through the loaded library.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tickdeck_ffi::abi::{LoginResponse, RspInfo};
 use tickdeck_ffi::md::{MdApi, MdHandler, MdLogin, MdOptions};
 use tickdeck_ffi::{FlowError, FlowFolder, RawTick};
 
-use super::{CtpLibrary, CtpLogin, Scrubber};
+use super::{CtpLibrary, CtpLogin, Scrubber, explain_silence};
+use crate::causes::with_causes;
 use crate::event::InstrumentId;
 use crate::live::connector::{
     Abandoned, Attempt, Connector, MarketDataSession, OpenError, RequestError,
@@ -23,7 +24,11 @@ pub struct CtpConnector {
     fronts: Vec<FrontAddress>,
     flow: PathBuf,
     scrubber: Arc<Scrubber>,
+    left_behind: LeftBehind,
 }
+
+/// Sessions that the library did not let go of in time, with their flow folders.
+type LeftBehind = Arc<Mutex<Vec<(MdApi, PathBuf)>>>;
 
 impl CtpConnector {
     /// Sessions of `login` with the first of `fronts` that answers; flow folders go below `flow`.
@@ -41,11 +46,32 @@ impl CtpConnector {
             fronts,
             flow,
             scrubber,
+            left_behind: LeftBehind::default(),
         }
     }
 }
 
 impl Connector for CtpConnector {
+    fn explain_silence(&self) {
+        if !self.library.library().is_simulated() {
+            explain_silence("market data", &self.fronts);
+        }
+    }
+
+    fn reclaimed(&mut self) -> u32 {
+        let mut left_behind = lock(&self.left_behind);
+        let before = left_behind.len();
+        left_behind.retain(|(api, folder)| {
+            // The Release was begun: this asks whether it has returned.
+            let hangs = api.release(Duration::ZERO).is_err();
+            if !hangs {
+                remove_flow(folder);
+            }
+            hangs
+        });
+        u32::try_from(before - left_behind.len()).unwrap_or(u32::MAX)
+    }
+
     fn open(
         &mut self,
         attempt: &Attempt,
@@ -69,7 +95,7 @@ impl Connector for CtpConnector {
             .map_err(|error| failed(true)(&error))?;
         let options = MdOptions {
             flow,
-            production: true,
+            production: self.login.production_keys,
             fronts,
         };
         let handler = Arc::new(Handler {
@@ -86,24 +112,29 @@ impl Connector for CtpConnector {
                 password: self.login.password.clone(),
             },
             folder,
+            left_behind: Arc::clone(&self.left_behind),
         }))
     }
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
+fn lock(
+    left_behind: &Mutex<Vec<(MdApi, PathBuf)>>,
+) -> std::sync::MutexGuard<'_, Vec<(MdApi, PathBuf)>> {
+    left_behind.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A new attempt has a folder of its own, so that the one of a session that is over is of no use.
+fn remove_flow(folder: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(folder) {
+        tracing::debug!(event = "flow_folder_left", %error);
     }
-    text
 }
 
 struct CtpSession {
     api: MdApi,
     login: MdLogin,
     folder: PathBuf,
+    left_behind: LeftBehind,
 }
 
 /// The code of a request that the library's client refused by itself.
@@ -124,6 +155,11 @@ fn refused(error: &tickdeck_ffi::RequestError) -> RequestError {
 }
 
 impl MarketDataSession for CtpSession {
+    fn fault(&self) -> Option<&'static str> {
+        // The panic itself was reported on stderr, with its place.
+        self.api.panicked().then_some("callback_panicked")
+    }
+
     fn login(&mut self) -> Result<(), RequestError> {
         self.api.login(&self.login).map_err(|error| refused(&error))
     }
@@ -134,22 +170,14 @@ impl MarketDataSession for CtpSession {
     }
 
     fn close(self: Box<Self>, at_most: Duration) -> Result<(), Abandoned> {
-        if self.api.panicked() {
-            tracing::error!(event = "ctp_callback_panicked");
-        }
         match self.api.release(at_most) {
             Ok(()) => {
-                drop(self.api);
-                // A new attempt has a folder of its own, so that this one is of no use any more.
-                if let Err(error) = std::fs::remove_dir_all(&self.folder) {
-                    tracing::debug!(event = "flow_folder_left", %error);
-                }
+                remove_flow(&self.folder);
                 Ok(())
             }
             Err(error) => {
                 tracing::error!(event = "ctp_release_failed", %error);
-                // Dropping it would wait again for what does not come.
-                std::mem::forget(self.api);
+                lock(&self.left_behind).push((self.api, self.folder));
                 Err(Abandoned { at_most })
             }
         }

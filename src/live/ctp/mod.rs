@@ -8,15 +8,17 @@
 mod discover;
 mod market_data;
 mod scrub;
+mod silence;
 
 use std::path::Path;
 
 use tickdeck_ffi::md::MdLibrary;
 use tickdeck_ffi::{LoadError, Secret};
 
-pub use discover::{Discovery, DiscoveryError, discover};
+pub use discover::{Discovery, DiscoveryError, discover, trader_library_version};
 pub use market_data::CtpConnector;
 pub use scrub::Scrubber;
+pub use silence::explain_silence;
 
 /// Who logs in. Everything is a secret; `Debug` shows nothing.
 #[derive(Debug, Clone)]
@@ -31,6 +33,9 @@ pub struct CtpLogin {
     pub app_id: Secret,
     /// Its code.
     pub auth_code: Secret,
+    /// Whether the fronts use production keys; evaluation fronts use others. Libraries before 6.7.11
+    /// know only those that they were built with.
+    pub production_keys: bool,
     /// Everything that no text may carry on, the above included.
     pub secrets: Vec<Secret>,
 }

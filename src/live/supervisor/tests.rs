@@ -237,7 +237,7 @@ fn a_login_error_is_retried_or_permanent_by_its_id() {
         assert!(world.done[3].starts_with(&reason), "{:?}", world.done);
         assert!(!world.supervisor.has_session());
     }
-    for error_id in [3, 49, 60, 75, 131, 140, 143, 144, 3039, 6020] {
+    for error_id in [3, 49, 60, 63, 75, 131, 140, 143, 144, 3039, 6020] {
         let mut world = World::new(options());
         world
             .until(0)
@@ -289,22 +289,70 @@ fn a_session_that_cannot_be_made_is_retried_or_permanent() {
     assert_eq!(show(&actions[3]), "gave up: not a library");
 }
 
-#[test]
-fn a_library_that_hangs_three_times_ends_it() {
-    let mut world = World::new(options());
-    for _ in 0..3 {
-        let due = world.supervisor.due();
-        world.until(due.0 / S + 1);
-        let due = world.supervisor.due();
-        world.until(due.0 / S + 1);
-        world.supervisor.close_abandoned(&mut world.actions);
-        world.perform();
+impl World {
+    /// Lets the session that there is fail, and the library hang with it or not.
+    fn fail_one(&mut self, hangs: bool) -> &mut Self {
+        while !self.supervisor.has_session() {
+            self.next();
+        }
+        while self.supervisor.has_session() {
+            self.next();
+        }
+        if hangs {
+            self.supervisor.close_abandoned(&mut self.actions);
+            self.perform();
+        } else {
+            self.supervisor.closed();
+        }
+        self
     }
-    let last = world.done.last().unwrap();
-    assert!(
-        last.starts_with("gave up: the library did not release 3"),
-        "{last}"
-    );
+
+    /// Lets time pass until something is to be done.
+    fn next(&mut self) {
+        self.now = self.supervisor.due();
+        self.supervisor.poll(self.now, &mut self.actions);
+        self.perform();
+    }
+
+    fn last(&self) -> &str {
+        self.done.last().unwrap()
+    }
+}
+
+#[test]
+fn a_library_that_hangs_three_times_in_a_row_ends_it() {
+    let mut world = World::new(options());
+    for hangs in [true, true, false, true, true] {
+        world.fail_one(hangs);
+        assert!(world.last().starts_with("retry "), "{}", world.last());
+    }
+    world.fail_one(true);
+    let expected = "gave up: the library did not release 3 sessions in a row: restart the process";
+    assert_eq!(world.last(), expected);
+    assert!(world.supervisor.has_ended());
+}
+
+#[test]
+fn a_session_that_is_let_go_of_late_is_not_held_against_the_library() {
+    let mut world = World::new(options());
+    for _ in 0..100 {
+        world.fail_one(true).fail_one(true);
+        world.supervisor.reclaimed(1);
+        world.supervisor.reclaimed(1);
+    }
+    assert!(world.last().starts_with("retry 200 "), "{}", world.last());
+}
+
+#[test]
+fn sessions_that_hang_for_ever_do_not_pile_up() {
+    let mut world = World::new(options());
+    for _ in 0..19 {
+        world.fail_one(true).fail_one(false);
+    }
+    assert!(world.last().starts_with("retry 38 "), "{}", world.last());
+    world.fail_one(true);
+    let expected = "gave up: the library did not release 20 sessions: restart the process";
+    assert_eq!(world.last(), expected);
 }
 
 #[test]
@@ -427,4 +475,32 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn the_pause_begins_when_the_library_has_let_go_and_not_before() {
+    let mut world = World::new(options());
+    world.until(20);
+    let report = RetryReport {
+        attempt: world.supervisor.attempt(),
+        reason: NEVER_CONNECTED.into(),
+        next_backoff_ns: 800_000_000,
+    };
+    // Closing took five seconds.
+    let closed = MonoNanos(25 * S);
+    world.supervisor.pause_begins(closed, &report);
+    assert_eq!(world.supervisor.due(), closed.plus(800_000_000));
+}
+
+#[test]
+fn a_front_that_takes_everybody_and_keeps_nobody_is_left_alone_after_a_while() {
+    let mut world = online(options());
+    for round in 1..=10 {
+        world.until(5 + round * 4).on(&lost(0x1001));
+        if round < 10 {
+            world.on(&Input::FrontConnected).on(&Input::LoginOk);
+        }
+    }
+    let last = world.done[world.done.len() - 2..].to_vec();
+    assert_eq!(last, ["close", "retry 1 reconnect_loop 1"]);
 }

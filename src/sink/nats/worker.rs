@@ -102,6 +102,7 @@ impl Worker {
                 End::Lost => tracing::warn!(
                     event = "nats_disconnected",
                     server = self.plan.shown,
+                    connection = self.plan.options.name,
                     unconfirmed = self.window.end() - self.window.first(),
                 ),
             }
@@ -114,6 +115,10 @@ impl Worker {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),
         };
+        self.stats.max_payload.store(
+            connection.client.server_info().max_payload,
+            Ordering::Relaxed,
+        );
         let fate = Arc::clone(&connection.fate);
         let end = tokio::select! {
             biased;

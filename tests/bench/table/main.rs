@@ -8,6 +8,7 @@
     reason = "a benchmark measures real time, beside the program's own clock"
 )]
 
+mod check;
 mod nats;
 mod peers;
 #[path = "../plain.rs"]
@@ -41,6 +42,7 @@ struct Scale {
     pace_s: u32,
     memory_days: u64,
     memory_duration: Option<&'static str>,
+    check_messages: u64,
 }
 
 const FULL: Scale = Scale {
@@ -52,6 +54,7 @@ const FULL: Scale = Scale {
     pace_s: 10,
     memory_days: 4,
     memory_duration: None,
+    check_messages: 1_000_000,
 };
 
 const QUICK: Scale = Scale {
@@ -63,6 +66,7 @@ const QUICK: Scale = Scale {
     pace_s: 2,
     memory_days: 2,
     memory_duration: Some("45m"),
+    check_messages: 100_000,
 };
 
 fn main() -> Result<()> {
@@ -97,6 +101,15 @@ fn main() -> Result<()> {
     if wants("memory") {
         let (days, duration) = (scale.memory_days, scale.memory_duration);
         replay::memory(&report, folder, &dumps, days, duration)?;
+    }
+    if wants("check") {
+        let amount = check::Amount {
+            messages: scale.check_messages,
+            days: scale.memory_days,
+            duration: scale.memory_duration,
+            rounds: scale.rounds,
+        };
+        check::measure(&report, folder, &day, &amount)?;
     }
     Ok(())
 }

@@ -223,7 +223,7 @@ pub(crate) fn memory(
 }
 
 /// One recording of several market days of different seeds, one after the other.
-fn write_days(folder: &Path, days: u64, duration: Option<&str>) -> Result<f64> {
+pub(crate) fn write_days(folder: &Path, days: u64, duration: Option<&str>) -> Result<f64> {
     let mut writer: Option<RecordingWriter> = None;
     let (mut seq, mut batch) = (0, Vec::with_capacity(4096));
     for seed in 0..days {

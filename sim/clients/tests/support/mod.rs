@@ -13,8 +13,16 @@ use tickdeck_ffi::abi::TickLayout;
 /// Names the job of a child process, as JSON.
 pub(crate) const JOB: &str = "TICKDECK_CHILD_JOB";
 
-/// Longest life of a child process.
-const CHILD_LIMIT: Duration = Duration::from_secs(120);
+/// Longest life of a child process. Somewhat shorter than what the test runner allows a test, so that
+/// the child's words are seen.
+const CHILD_LIMIT: Duration = Duration::from_secs(280);
+
+/// How long anything that must come is waited for. Tells what never comes from a machine that stands
+/// still for a while.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long what must not come is waited for, after everything else has come.
+pub(crate) const QUIET: Duration = Duration::from_millis(200);
 
 /// Root of the repository.
 pub(crate) fn root() -> PathBuf {
@@ -45,13 +53,26 @@ pub(crate) fn libraries(folder: &Path) -> PathBuf {
 
 /// Runs a job in a child process with these variables and gives its answer.
 pub(crate) fn in_child(job: &Value, variables: &[(&str, &str)]) -> Value {
+    in_child_under(&[], job, variables)
+}
+
+/// The same, with the process started by `starter`, a program with its arguments.
+pub(crate) fn in_child_under(starter: &[&str], job: &Value, variables: &[(&str, &str)]) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let answer = folder.path().join("answer.json");
     let mut job = job.clone();
     job["answer"] = answer.to_str().unwrap().into();
     job["folder"] = folder.path().to_str().unwrap().into();
     job["libraries"] = libraries(folder.path()).to_str().unwrap().into();
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let program = std::env::current_exe().unwrap();
+    let mut command = match starter {
+        [] => Command::new(program),
+        [starter, arguments @ ..] => {
+            let mut command = Command::new(starter);
+            command.args(arguments).arg(program);
+            command
+        }
+    };
     command
         .args([
             "--exact",
@@ -179,6 +200,14 @@ pub(crate) fn instruments(path: &Path) -> Vec<String> {
         .map(|tick| tick.instrument_id.to_string())
         .collect();
     ids.into_iter().collect()
+}
+
+/// The instrument of a recording's last tick, and another one: when that tick has come, the front has
+/// passed all of the other's.
+pub(crate) fn last_and_another(path: &Path) -> (String, String) {
+    let last = recorded(path).last().unwrap().instrument_id.to_string();
+    let other = instruments(path).into_iter().find(|id| *id != last);
+    (last, other.unwrap())
 }
 
 /// Says aloud why a test did nothing.

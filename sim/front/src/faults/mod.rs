@@ -11,5 +11,5 @@ pub mod swarm;
 #[cfg(test)]
 mod tests;
 
-pub use rule::{Action, Moment, Rule, Script, ScriptError};
-pub use state::{Fate, Faults, Happening};
+pub use rule::{Action, Front, Moment, Rule, Script, ScriptError};
+pub use state::{ConnectionFault, Fate, Faults, Happening, RequestFault};

@@ -13,12 +13,25 @@ pub struct Script {
     pub rules: Vec<Rule>,
 }
 
+/// Longest time of a rule, s: a day.
+const SECONDS_MAX: f64 = 86_400.0;
+/// Longest delay of a tick, ms: an hour.
+const DELAY_MAX_MS: u64 = 3_600_000;
+/// Ticks that may be kept for later, 60 MB.
+const TICKS_MAX: usize = 100_000;
+
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// What the rule is called in the log.
     pub name: String,
+    /// Which front misbehaves.
+    #[serde(default)]
+    pub front: Front,
+    /// Only at the front that the client registered under this address.
+    #[serde(default)]
+    pub address: Option<String>,
     /// When it acts.
     pub at: Moment,
     /// What it does.
@@ -29,6 +42,17 @@ pub struct Rule {
     /// Whether a correct client must survive it without losing anything that it was sent.
     #[serde(default = "yes")]
     pub must_survive: bool,
+}
+
+/// One of the two fronts of a broker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Front {
+    /// The one that sends ticks.
+    #[default]
+    MarketData,
+    /// The one that lists contracts.
+    Trader,
 }
 
 const fn once() -> u32 {
@@ -47,7 +71,8 @@ pub enum Moment {
     Connection(u64),
     /// At the login of this number, and the following ones while `times` lasts.
     Login(u64),
-    /// At the request of this number (login and subscriptions count), and the following ones.
+    /// At the request of this number (logins, subscriptions and queries count), and the following
+    /// ones.
     Request(u64),
     /// At the tick of this number, and the following ones.
     Tick(u64),
@@ -65,7 +90,8 @@ pub enum Moment {
 pub enum Action {
     /// The connection is refused; the library tries again after 5 s.
     Refuse,
-    /// The connection is lost with this reason.
+    /// The connection is lost with this reason; at a connection attempt before the client hears
+    /// that it stood.
     Disconnect(i32),
     /// Nothing is sent for so many seconds.
     Silent(f64),
@@ -75,6 +101,8 @@ pub enum Action {
     RejectLogin(i32),
     /// The request function returns this code and does nothing else.
     ReturnCode(i32),
+    /// The request is answered with this error id; at the trader front.
+    RejectRequest(i32),
     /// The tick and all after it come so many milliseconds late.
     Delay(u64),
     /// The tick is lost.
@@ -173,11 +201,10 @@ impl Rule {
         let wanted = match &self.action {
             Action::Refuse => "connection",
             Action::RejectLogin(_) => "login",
-            Action::ReturnCode(_) => "request",
+            Action::ReturnCode(_) | Action::RejectRequest(_) => "request",
             Action::LoseSnapshot => "snapshot",
-            Action::Disconnect(_) | Action::Silent(_) | Action::HeartbeatWarning(_) => {
-                "tick, every_ticks or seconds"
-            }
+            Action::Disconnect(_) => "connection, tick, every_ticks or seconds",
+            Action::Silent(_) | Action::HeartbeatWarning(_) => "tick, every_ticks or seconds",
             _ => "tick or every_ticks",
         };
         let found = match self.at {
@@ -194,12 +221,53 @@ impl Rule {
                 "its action cannot happen at `{found}`: expected {wanted}"
             )));
         }
+        let needs_ticks = matches!(
+            self.at,
+            Moment::Tick(_) | Moment::EveryTicks(_) | Moment::Snapshot(_)
+        );
+        if self.front == Front::Trader && needs_ticks {
+            return Err(refuse(format!(
+                "the trader front sends no ticks, so nothing happens there at `{found}`"
+            )));
+        }
+        if self.front == Front::MarketData && matches!(self.action, Action::RejectRequest(_)) {
+            return Err(refuse(
+                "reject_request needs front = \"trader\": the market data front answers no queries"
+                    .into(),
+            ));
+        }
         if let Action::Corrupt { field, value } = &self.action {
             super::corrupt::check(field, value).map_err(refuse)?;
         }
-        if matches!(self.at, Moment::EveryTicks(0)) {
-            return Err(refuse("every_ticks is 0: expected 1 or more".into()));
+        let number = match self.at {
+            Moment::Connection(number)
+            | Moment::Login(number)
+            | Moment::Request(number)
+            | Moment::Tick(number)
+            | Moment::EveryTicks(number)
+            | Moment::Snapshot(number) => number,
+            Moment::Seconds(_) => 1,
+        };
+        if number == 0 {
+            return Err(refuse(format!("{found} is 0: expected 1 or more")));
         }
-        Ok(())
+        let seconds = match (&self.at, &self.action) {
+            (Moment::Seconds(seconds), _) | (_, Action::Silent(seconds)) => *seconds,
+            _ => 0.0,
+        };
+        if !(0.0..=SECONDS_MAX).contains(&seconds) {
+            return Err(refuse(format!(
+                "{seconds} seconds: expected 0 to {SECONDS_MAX}"
+            )));
+        }
+        match self.action {
+            Action::Delay(ms) if ms > DELAY_MAX_MS => Err(refuse(format!(
+                "a delay of {ms} ms: expected at most {DELAY_MAX_MS}"
+            ))),
+            Action::Burst(count) | Action::Replay(count) if count == 0 || count > TICKS_MAX => {
+                Err(refuse(format!("{count} ticks: expected 1 to {TICKS_MAX}")))
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! The rules at work in one session.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tickdeck::clock::MonoNanos;
 use tickdeck::event::RawTick;
 use tickdeck::time::{NANOS_PER_MILLI, NANOS_PER_SECOND};
 
 use super::corrupt;
-use super::rule::{Action, Moment, Rule, Script, ScriptError};
+use super::rule::{Action, Front, Moment, Rule, Script, ScriptError};
 use super::swarm;
 use crate::log;
 use crate::settings::Settings;
@@ -40,6 +42,24 @@ pub enum Happening {
     SilentUntil(MonoNanos),
 }
 
+/// What goes wrong with a connection that is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionFault {
+    /// Nobody takes it.
+    Refused,
+    /// It is lost with this reason before the front has answered.
+    Lost(i32),
+}
+
+/// What goes wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestFault {
+    /// Its function returns this code instead of taking it.
+    Code(i32),
+    /// It is answered with this error id.
+    Answer(i32),
+}
+
 /// The rules of a session and how far it has got.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
@@ -58,8 +78,46 @@ pub struct Faults {
     /// The last ticks sent, for a replay.
     recent: VecDeque<RawTick>,
     recent_max: usize,
+    /// The addresses that the client registered.
+    fronts: Vec<String>,
+    /// Which of them it is connected to, or tries.
+    at_front: usize,
     /// How many ticks are gathered before they are sent at once; 0: none are.
     gathering: usize,
+}
+
+/// Instances with the same words follow each other.
+#[derive(Debug, PartialEq)]
+struct Key {
+    front: Front,
+    run: String,
+    script: Option<PathBuf>,
+    faults: Option<String>,
+}
+
+impl Key {
+    fn of(settings: &Settings, front: Front) -> Self {
+        Self {
+            front,
+            run: settings.run.clone(),
+            script: settings.script.clone(),
+            faults: settings.faults.clone(),
+        }
+    }
+}
+
+/// States of released instances.
+fn handed_on() -> MutexGuard<'static, Vec<(Key, Faults)>> {
+    static HANDED_ON: Mutex<Vec<(Key, Faults)>> = Mutex::new(Vec::new());
+    HANDED_ON.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The state of the instance that was released last.
+fn heir_of(settings: &Settings, front: Front) -> Option<Faults> {
+    let key = Key::of(settings, front);
+    let mut states = handed_on();
+    let index = states.iter().rposition(|(known, _)| *known == key)?;
+    Some(states.remove(index).1)
 }
 
 #[derive(Debug, Clone)]
@@ -99,11 +157,14 @@ impl Faults {
         }
     }
 
-    /// The rules that the settings ask for: a script, drawn faults, both, or none.
+    /// The rules for `front` that the settings ask for: a script, drawn faults, both, or none.
     ///
     /// # Errors
     /// When the script cannot be used.
-    pub fn from_settings(settings: &Settings) -> Result<Self, ScriptError> {
+    pub fn from_settings(settings: &Settings, front: Front) -> Result<Self, ScriptError> {
+        if let Some(handed_on) = heir_of(settings, front) {
+            return Ok(handed_on);
+        }
         let mut script = match &settings.script {
             Some(path) => Script::read(path)?,
             None => Script::default(),
@@ -111,19 +172,81 @@ impl Faults {
         if let Some(words) = &settings.faults {
             script.rules.extend(swarm::draw(words)?.rules);
         }
+        script.rules.retain(|rule| rule.front == front);
         for rule in &script.rules {
             let text = format!("{rule:?}");
-            log::info("sim_fault_rule", &[("rule", text.into())]);
+            log::notice("sim_fault_rule", &[("rule", text.into())]);
         }
         Ok(Self::new(script))
     }
 
+    /// What a session begins with: its settings and the rules for `front`. Neither when the script
+    /// cannot be used, which is logged: the session then never connects.
+    #[must_use]
+    pub fn for_session(
+        settings: Option<Settings>,
+        front: Front,
+        fronts: Vec<String>,
+    ) -> (Option<Settings>, Self) {
+        let Some(settings) = settings else {
+            return (None, Self::default());
+        };
+        match Self::from_settings(&settings, front) {
+            Ok(faults) => (Some(settings), faults.with_fronts(fronts)),
+            Err(error) => {
+                log::warn("sim_settings_error", &[("text", error.to_string().into())]);
+                (None, Self::default())
+            }
+        }
+    }
+
+    /// The rules for a client that registered these fronts. A rule for another one is told: it would
+    /// never act.
+    #[must_use]
+    pub fn with_fronts(self, fronts: Vec<String>) -> Self {
+        for Armed { rule, .. } in &self.rules {
+            if rule.address.as_ref().is_some_and(|it| !fronts.contains(it)) {
+                let fields = [
+                    ("rule", rule.name.clone().into()),
+                    ("text", "no front is registered under its address".into()),
+                ];
+                log::warn("sim_fault_rule_idle", &fields);
+            }
+        }
+        Self {
+            fronts,
+            at_front: 0,
+            ..self
+        }
+    }
+
+    /// Keeps how far the rules have got for the client's next API instance: a front counts the
+    /// logins of a client, not of its objects.
+    pub fn hand_on(&mut self, settings: &Settings, front: Front) {
+        self.disconnected();
+        let state = std::mem::take(self);
+        if !state.rules.is_empty() {
+            let key = Key::of(settings, front);
+            handed_on().push((key, state));
+        }
+    }
+
     /// The first rule that acts now; it is counted and logged.
     fn act(&mut self, is_now: impl Fn(&Rule) -> bool) -> Option<Action> {
-        let armed = self
-            .rules
-            .iter_mut()
-            .find(|armed| !armed.is_used_up() && is_now(&armed.rule))?;
+        let acts = |armed: &Armed| self.can_act(armed) && is_now(&armed.rule);
+        let index = self.rules.iter().position(acts)?;
+        Some(self.act_at(index))
+    }
+
+    /// Whether a rule may act still, and at this front.
+    fn can_act(&self, armed: &Armed) -> bool {
+        let here = self.fronts.get(self.at_front);
+        let is_here = armed.rule.address.is_none() || armed.rule.address.as_ref() == here;
+        !armed.is_used_up() && is_here
+    }
+
+    fn act_at(&mut self, index: usize) -> Action {
+        let armed = &mut self.rules[index];
         armed.acted += 1;
         armed.acted_in = self.connections;
         let name = armed.rule.name.clone();
@@ -131,15 +254,36 @@ impl Faults {
             "sim_fault",
             &[("rule", name.into()), ("tick", self.ticks.into())],
         );
-        Some(armed.rule.action.clone())
+        armed.rule.action.clone()
     }
 
-    /// A connection is tried: whether it is refused.
-    pub fn refuses_connection(&mut self, _now: MonoNanos) -> bool {
+    /// The number of the front that the client is connected to, as it registered them, from 1.
+    #[must_use]
+    pub const fn front(&self) -> usize {
+        self.at_front + 1
+    }
+
+    /// A connection is tried: what goes wrong with it. The vendor's library calls all fronts at once
+    /// and takes the first that answers; here that is the first one that does not refuse.
+    pub fn connection(&mut self) -> Option<ConnectionFault> {
         self.connections += 1;
         let number = self.connections;
-        self.act(|rule| matches!(rule.at, Moment::Connection(from) if number >= from))
-            .is_some()
+        let is_now = |rule: &Rule| matches!(rule.at, Moment::Connection(from) if number >= from);
+        self.at_front = 0;
+        match self.act(|rule| rule.address.is_none() && is_now(rule)) {
+            Some(Action::Disconnect(reason)) => return Some(ConnectionFault::Lost(reason)),
+            Some(_) => return Some(ConnectionFault::Refused),
+            None => {}
+        }
+        for front in 0..self.fronts.len() {
+            self.at_front = front;
+            match self.act(|rule| rule.address.is_some() && is_now(rule)) {
+                Some(Action::Disconnect(reason)) => return Some(ConnectionFault::Lost(reason)),
+                Some(_) => {}
+                None => return None,
+            }
+        }
+        (!self.fronts.is_empty()).then_some(ConnectionFault::Refused)
     }
 
     /// The connection stands.
@@ -166,13 +310,14 @@ impl Faults {
         }
     }
 
-    /// A request came: the code that its function returns instead of taking it.
-    pub fn request_code(&mut self, _now: MonoNanos) -> Option<i32> {
+    /// A request came: what goes wrong with it.
+    pub fn request(&mut self, _now: MonoNanos) -> Option<RequestFault> {
         self.requests += 1;
         let number = self.requests;
         let acts = |rule: &Rule| matches!(rule.at, Moment::Request(from) if number >= from);
         match self.act(acts)? {
-            Action::ReturnCode(code) => Some(code),
+            Action::ReturnCode(code) => Some(RequestFault::Code(code)),
+            Action::RejectRequest(error_id) => Some(RequestFault::Answer(error_id)),
             _ => None,
         }
     }
@@ -199,12 +344,11 @@ impl Faults {
         let connected_at = self.connected_at?;
         let connection = self.connections;
         let armed = self.rules.iter().position(|armed| {
-            !armed.is_used_up()
+            self.can_act(armed)
                 && armed.acted_in != connection
                 && moment_ns(&armed.rule).is_some_and(|ns| now >= connected_at.plus(ns))
         })?;
-        let name = self.rules[armed].rule.name.clone();
-        let action = self.act(|rule| rule.name == name)?;
+        let action = self.act_at(armed);
         Some(self.note(happening_of(&action, now)?))
     }
 
@@ -225,7 +369,7 @@ impl Faults {
         let waiting = self
             .rules
             .iter()
-            .filter(|armed| !armed.is_used_up() && armed.acted_in != self.connections);
+            .filter(|armed| self.can_act(armed) && armed.acted_in != self.connections);
         waiting
             .filter_map(|armed| moment_ns(&armed.rule))
             .map(|ns| connected_at.plus(ns))

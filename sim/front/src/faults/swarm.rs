@@ -4,7 +4,7 @@
 //! which kinds occur at all and how often, so that different seeds are differently one-sided. The
 //! draw is SplitMix64 and integer arithmetic: the same seed gives the same rules everywhere.
 
-use super::rule::{Action, Moment, Rule, Script, ScriptError};
+use super::rule::{Action, Front, Moment, Rule, Script, ScriptError};
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 #[derive(Debug)]
@@ -74,6 +74,8 @@ pub fn draw(words: &str) -> Result<Script, ScriptError> {
             let action = action(kind, &mut draw);
             rules.push(Rule {
                 name: format!("drawn {kind}.{number} of seed {seed}"),
+                front: Front::MarketData,
+                address: None,
                 at: Moment::Tick(tick),
                 action,
                 times: 1,

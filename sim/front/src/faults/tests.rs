@@ -4,6 +4,7 @@ use tickdeck::clock::MonoNanos;
 use tickdeck::event::RawTick;
 
 use super::*;
+use crate::settings::Settings;
 
 fn script(text: &str) -> Result<Script, ScriptError> {
     Script::parse(text, Path::new("test.toml"))
@@ -79,7 +80,7 @@ fn a_rule_by_every_ticks_acts_as_often_as_it_may() {
 fn a_rule_by_seconds_acts_once_per_connection_at_its_time() {
     let mut faults = Faults::new(rule("{ seconds = 2 }", "{ disconnect = 0x2001 }").unwrap());
     let second = 1_000_000_000;
-    assert!(!faults.refuses_connection(MonoNanos(0)));
+    assert_eq!(faults.connection(), None);
     faults.connected(MonoNanos(second));
     assert_eq!(faults.happening(MonoNanos(2 * second)), None);
     assert_eq!(
@@ -99,11 +100,47 @@ fn logins_requests_and_connections_are_counted_from_one() {
     let logins: Vec<_> = (0..3).map(|_| faults.login_error(MonoNanos(0))).collect();
     assert_eq!(logins, [None, Some(7), None]);
     let mut faults = Faults::new(rule("{ request = 1 }", "{ return_code = -3 }").unwrap());
-    assert_eq!(faults.request_code(MonoNanos(0)), Some(-3));
-    assert_eq!(faults.request_code(MonoNanos(0)), None);
+    assert_eq!(faults.request(MonoNanos(0)), Some(RequestFault::Code(-3)));
+    assert_eq!(faults.request(MonoNanos(0)), None);
     let mut faults = Faults::new(rule("{ connection = 1 }", "'refuse'").unwrap());
-    assert!(faults.refuses_connection(MonoNanos(0)));
-    assert!(!faults.refuses_connection(MonoNanos(0)));
+    let refused = Some(ConnectionFault::Refused);
+    assert_eq!(faults.connection(), refused);
+    assert_eq!(faults.connection(), None);
+    let mut faults = Faults::new(rule("{ connection = 2 }", "{ disconnect = 0x1001 }").unwrap());
+    assert_eq!(faults.connection(), None);
+    let lost = Some(ConnectionFault::Lost(0x1001));
+    assert_eq!(faults.connection(), lost);
+}
+
+#[test]
+fn a_rule_with_an_address_acts_at_that_front_only_and_the_next_one_is_taken() {
+    let away = "[[rule]]\nname = 'away'\naddress = 'tcp://a:1'\nat = { connection = 2 }\n\
+                action = 'refuse'\ntimes = 2\n";
+    let rejects = "[[rule]]\nname = 'rejects'\naddress = 'tcp://b:2'\nat = { login = 1 }\n\
+                   action = { reject_login = 7 }\n";
+    let fronts = vec!["tcp://a:1".to_owned(), "tcp://b:2".to_owned()];
+    let faults = Faults::new(script(&format!("{away}{rejects}")).unwrap());
+    let mut faults = faults.with_fronts(fronts.clone());
+    assert_eq!((faults.connection(), faults.front()), (None, 1));
+    assert_eq!(faults.login_error(MonoNanos(0)), None, "another front");
+    assert_eq!((faults.connection(), faults.front()), (None, 2));
+    assert_eq!(faults.login_error(MonoNanos(0)), Some(7));
+    assert_eq!((faults.connection(), faults.front()), (None, 2));
+    assert_eq!(
+        (faults.connection(), faults.front()),
+        (None, 1),
+        "it is back"
+    );
+    // Without an address all fronts refuse.
+    let all = Faults::new(rule("{ connection = 1 }", "'refuse'").unwrap());
+    let mut all = all.with_fronts(fronts.clone());
+    assert_eq!(all.connection(), Some(ConnectionFault::Refused));
+    assert_eq!((all.connection(), all.front()), (None, 1));
+    // And when each of them refuses by itself, nothing is left.
+    let other = away.replace("a:1", "b:2");
+    let mut both = Faults::new(script(&format!("{away}{other}")).unwrap()).with_fronts(fronts);
+    assert_eq!(both.connection(), None);
+    assert_eq!(both.connection(), Some(ConnectionFault::Refused));
 }
 
 #[test]
@@ -112,6 +149,12 @@ fn a_rule_that_makes_no_sense_is_refused_with_what_would() {
         ("{ tick = 1 }", "'refuse'", "expected connection"),
         ("{ login = 1 }", "'drop'", "expected tick or every_ticks"),
         ("{ every_ticks = 0 }", "'drop'", "1 or more"),
+        ("{ tick = 0 }", "'drop'", "tick is 0"),
+        ("{ seconds = nan }", "{ disconnect = 1 }", "expected 0 to"),
+        ("{ seconds = -1.0 }", "{ disconnect = 1 }", "expected 0 to"),
+        ("{ tick = 1 }", "{ silent = 1e300 }", "expected 0 to"),
+        ("{ tick = 1 }", "{ delay = 99999999999 }", "at most"),
+        ("{ tick = 1 }", "{ burst = 99999999999 }", "1 to 100000"),
         (
             "{ tick = 1 }",
             "{ corrupt = { field = 'X', value = '1' } }",
@@ -139,4 +182,59 @@ fn a_seed_draws_the_same_rules_every_time_and_swarms_differ() {
     assert_eq!(rules("seed:1").rules.len(), 16);
     assert!(swarm::draw("seed:x").is_err());
     assert!(swarm::draw("seed:1,bees").is_err());
+}
+
+#[test]
+fn the_next_instance_goes_on_where_the_last_one_was_released() {
+    let settings = Settings {
+        run: "next-instance".into(),
+        script: Some(
+            concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../fixtures/faults/front_not_ready.toml"
+            )
+            .into(),
+        ),
+        ..Settings::default()
+    };
+    let next = || Faults::from_settings(&settings, Front::MarketData).unwrap();
+    let mut first = next();
+    assert_eq!(first.login_error(MonoNanos(0)), Some(7));
+    first.hand_on(&settings, Front::MarketData);
+    let mut second = next();
+    // One that lives at the same time counts for itself.
+    assert_eq!(next().login_error(MonoNanos(0)), Some(7));
+    assert_eq!(second.login_error(MonoNanos(0)), Some(90));
+    second.hand_on(&settings, Front::MarketData);
+    assert_eq!(next().login_error(MonoNanos(0)), None);
+    // The trader front has rules of its own.
+    let mut trader = Faults::from_settings(&settings, Front::Trader).unwrap();
+    assert_eq!(trader.login_error(MonoNanos(0)), None);
+}
+
+#[test]
+fn the_trader_front_has_no_rules_about_ticks() {
+    for (at, action, part) in [
+        ("{ tick = 1 }", "'drop'", "sends no ticks"),
+        ("{ snapshot = 1 }", "'lose_snapshot'", "sends no ticks"),
+    ] {
+        let text = format!("[[rule]]\nname='x'\nfront='trader'\nat={at}\naction={action}\n");
+        let error = Script::parse(&text, "x".as_ref()).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+    let error = rule("{ request = 1 }", "{ reject_request = 90 }").unwrap_err();
+    assert!(error.to_string().contains("front = \"trader\""), "{error}");
+}
+
+#[test]
+fn rules_of_the_same_name_act_each_at_its_own_moment() {
+    let text = "[[rule]]\nname='x'\nat={tick=5}\naction='drop'\n\
+                [[rule]]\nname='x'\nat={seconds=1.0}\naction={disconnect=0x1001}\n";
+    let mut faults = Faults::new(script(text).unwrap());
+    assert_eq!(faults.connection(), None);
+    faults.connected(MonoNanos(0));
+    let later = MonoNanos(2_000_000_000);
+    assert_eq!(faults.happening(later), Some(Happening::Disconnect(0x1001)));
+    let sent = (1..=6).filter(|_| faults.tick(RawTick::default(), later) != Fate::Lose);
+    assert_eq!(sent.count(), 5, "the fifth tick is still to be dropped");
 }

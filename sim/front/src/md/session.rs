@@ -7,14 +7,16 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use tickdeck::causes::with_causes;
 use tickdeck::clock::MonoNanos;
 use tickdeck::event::{InstrumentId, RawTick};
 use tickdeck::time::UnixNanos;
 
 use super::callback::{MdEvent, SubscriptionKind};
 use crate::errors::{RspInfo, id};
-use crate::faults::{Fate, Faults};
+use crate::faults::{ConnectionFault, Fate, Faults, Front, Happening, RequestFault};
 use crate::fields::CStruct;
+use crate::link::Link;
 use crate::log;
 use crate::market::{Feed, Market, Next};
 use crate::reactor::{Session, Step};
@@ -57,17 +59,6 @@ pub enum MdRequest {
     QueryMulticast(i32),
 }
 
-/// State of the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Link {
-    /// The next attempt comes at this instant.
-    Down(MonoNanos),
-    /// Connected.
-    Up,
-    /// Nothing will come any more.
-    Closed,
-}
-
 /// A market data session.
 #[derive(Debug)]
 pub struct MdSession {
@@ -83,6 +74,8 @@ pub struct MdSession {
     faults: Faults,
     /// A tick that a fault holds back, and until when.
     held: VecDeque<(MonoNanos, RawTick)>,
+    /// Everything was sent.
+    is_over: bool,
 }
 
 /// What waits to be said. Small, because one request may queue 17,000 of them; a snapshot is looked
@@ -125,6 +118,7 @@ impl MdSession {
             outbox: VecDeque::new(),
             faults,
             held: VecDeque::new(),
+            is_over: false,
         }
     }
 
@@ -139,33 +133,24 @@ impl MdSession {
         self.outbox.push_back(Queued::Event(Box::new(event)));
     }
 
-    /// Tries to connect; whether it worked.
-    fn connect(&mut self, now: MonoNanos) -> bool {
-        if self.faults.refuses_connection(now) || !self.open_feed(now) {
-            self.link = Link::Down(now.plus(REFUSED_PAUSE_NS));
-            return false;
-        }
-        self.link = Link::Up;
-        log::info("sim_md_connected", &[]);
-        true
-    }
-
-    /// Joins the market. It is done here and not in `Init`, which must return at once.
-    fn open_feed(&mut self, now: MonoNanos) -> bool {
-        if self.feed.is_none() {
-            let joined = Market::shared(&self.settings, now)
-                .and_then(|market| Ok((Feed::open(&market)?, market)));
-            match joined {
-                Ok((feed, market)) => {
-                    self.feed = Some(feed);
-                    self.market = Some(market);
-                }
-                Err(error) => {
-                    log::warn("sim_source_failed", &[("text", error.to_string().into())]);
-                }
+    /// Tries to connect.
+    fn connect(&mut self, now: MonoNanos) -> Step<MdEvent, Settings> {
+        match self.faults.connection() {
+            Some(ConnectionFault::Lost(reason)) => {
+                self.disconnect(reason, now);
+                // Even a library that connects again at once needs as long as a handshake.
+                self.link =
+                    Link::Down(now.plus(self.version.reconnect_pause_ns().max(HANDSHAKE_NS)));
+            }
+            Some(ConnectionFault::Refused) => self.link = Link::Down(now.plus(REFUSED_PAUSE_NS)),
+            None if self.feed.is_some() => self.link = Link::Opened,
+            None => {
+                self.link = Link::Opening;
+                return Step::Open(self.settings.clone());
             }
         }
-        self.feed.is_some()
+        // What became of it may be told at once.
+        Step::Wait(now)
     }
 
     /// Cuts the connection: what was not said yet is lost, as on a real one.
@@ -289,7 +274,7 @@ impl MdSession {
     }
 
     /// The next tick of a subscribed instrument.
-    fn next_tick(&mut self, now: MonoNanos) -> Step<MdEvent> {
+    fn next_tick(&mut self, now: MonoNanos) -> Step<MdEvent, Settings> {
         if let Some((due, tick)) = self.held.front().copied() {
             if due > now {
                 return Step::Wait(due);
@@ -325,15 +310,21 @@ impl MdSession {
         Step::Wait(now)
     }
 
-    fn end(&mut self, now: MonoNanos) -> Step<MdEvent> {
+    fn end(&mut self, now: MonoNanos) -> Step<MdEvent, Settings> {
         if let Some(tick) = self.faults.last_held() {
             return Step::Call(MdEvent::Tick(tick));
+        }
+        if !std::mem::replace(&mut self.is_over, true) {
+            log::info("sim_market_over", &[]);
         }
         match self.settings.at_end {
             AtEnd::Silent => Step::Wait(MonoNanos::NEVER),
             AtEnd::Disconnect(reason) => {
                 self.disconnect(reason, now);
                 self.link = Link::Closed;
+                if let Some(market) = &self.market {
+                    market.close();
+                }
                 Step::Wait(now)
             }
         }
@@ -368,12 +359,14 @@ pub(crate) fn login_answer(
 impl Session for MdSession {
     type Request = MdRequest;
     type Callback = MdEvent;
+    type Opening = Settings;
+    type Opened = Option<Feed>;
 
     fn request(&mut self, request: MdRequest, now: MonoNanos) -> i32 {
         if self.link != Link::Up {
             return NOT_CONNECTED;
         }
-        if let Some(code) = self.faults.request_code(now) {
+        if let Some(RequestFault::Code(code)) = self.faults.request(now) {
             return code;
         }
         match request {
@@ -394,30 +387,36 @@ impl Session for MdSession {
         0
     }
 
-    fn step(&mut self, now: MonoNanos) -> Step<MdEvent> {
-        if let Link::Down(attempt) = self.link {
-            // The news of the lost connection goes out first.
-            if let Some(event) = self.next_queued() {
-                return Step::Call(event);
+    fn step(&mut self, now: MonoNanos) -> Step<MdEvent, Settings> {
+        match self.link {
+            Link::Down(attempt) => {
+                // The news of the lost connection goes out first.
+                if let Some(event) = self.next_queued() {
+                    return Step::Call(event);
+                }
+                if attempt > now {
+                    return Step::Wait(attempt);
+                }
+                return self.connect(now);
             }
-            if attempt > now {
-                return Step::Wait(attempt);
-            }
-            if self.connect(now) {
+            Link::Opening => return Step::Wait(MonoNanos::NEVER),
+            Link::Opened => {
+                self.link = Link::Up;
                 self.faults.connected(now);
+                log::info("sim_md_connected", &[("front", self.faults.front().into())]);
                 return Step::Call(MdEvent::FrontConnected);
             }
-            return Step::Wait(now.plus(REFUSED_PAUSE_NS));
+            Link::Up | Link::Closed => {}
         }
         if self.link == Link::Up
             && let Some(happening) = self.faults.happening(now)
         {
             match happening {
-                crate::faults::Happening::Disconnect(reason) => self.disconnect(reason, now),
-                crate::faults::Happening::HeartBeatWarning(lapse_s) => {
+                Happening::Disconnect(reason) => self.disconnect(reason, now),
+                Happening::HeartBeatWarning(lapse_s) => {
                     self.say(MdEvent::HeartBeatWarning { lapse_s });
                 }
-                crate::faults::Happening::SilentUntil(instant) => return Step::Wait(instant),
+                Happening::SilentUntil(instant) => return Step::Wait(instant),
             }
         }
         if let Some(event) = self.next_queued() {
@@ -432,7 +431,31 @@ impl Session for MdSession {
                 let next = self.faults.next_happening(now);
                 Step::Wait(next.map_or(instant, |next| next.min(instant)))
             }
-            call => call,
+            step => step,
         }
+    }
+
+    /// Joins the market, unless it is over.
+    fn open(settings: Settings, now: MonoNanos) -> Option<Feed> {
+        let joined = Market::shared(&settings, now).and_then(|market| Feed::open(&market));
+        if let Err(error) = &joined {
+            log::warn("sim_source_failed", &[("text", with_causes(error).into())]);
+        }
+        joined.ok().filter(|feed| !feed.market().is_closed())
+    }
+
+    fn opened(&mut self, feed: Option<Feed>, now: MonoNanos) {
+        self.link = match &feed {
+            Some(_) => Link::Opened,
+            None => Link::Down(now.plus(REFUSED_PAUSE_NS)),
+        };
+        self.market = feed.as_ref().map(|feed| Arc::clone(feed.market()));
+        self.feed = feed;
+    }
+}
+
+impl Drop for MdSession {
+    fn drop(&mut self) {
+        self.faults.hand_on(&self.settings, Front::MarketData);
     }
 }

@@ -28,6 +28,11 @@ fn told(session: &mut MdSession, now: i64) -> (Vec<String>, MonoNanos) {
             Step::Wait(instant) if instant <= MonoNanos(now) => continue,
             Step::Wait(instant) => return (told, instant),
             Step::Call(event) => event,
+            Step::Open(settings) => {
+                let opened = MdSession::open(settings, MonoNanos(now));
+                session.opened(opened, MonoNanos(now));
+                continue;
+            }
         };
         told.push(match said {
             MdEvent::FrontConnected => "connected".into(),
@@ -137,6 +142,21 @@ fn a_lost_connection_forgets_login_and_subscriptions() {
         subscribe(&mut session, &["rb2510"], 2 * SECOND);
         assert_eq!(told(&mut session, 2 * SECOND).0, ["ack rb2510 6 true"]);
     }
+}
+
+#[test]
+fn a_front_that_closes_at_the_end_lets_nobody_in_again() {
+    let words = "run=closes&source=synthetic:quick,seed=1&rate=max&start=login&at_end=disconnect";
+    let mut first = session(words, "6.7.11");
+    told(&mut first, START);
+    login(&mut first, START);
+    subscribe(&mut first, &["rb2510"], START);
+    let (said, _) = told(&mut first, SECOND);
+    assert!(said.contains(&"disconnected 0x1001".into()), "{said:?}");
+    let mut next = session(words, "6.7.11");
+    let (said, until) = told(&mut next, 3 * SECOND);
+    assert!(said.is_empty(), "{said:?}");
+    assert_eq!(until, MonoNanos(8 * SECOND), "refused, and tried again");
 }
 
 #[test]

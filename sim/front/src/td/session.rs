@@ -7,13 +7,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use tickdeck::causes::with_causes;
 use tickdeck::clock::MonoNanos;
 use tickdeck::time::NANOS_PER_SECOND;
 
 use super::answers;
 use super::tables::Method;
 use crate::errors::{RspInfo, id};
+use crate::faults::{ConnectionFault, Faults, Front, Happening, RequestFault};
 use crate::fields::{CStruct, RequestView};
+use crate::link::Link;
 use crate::log;
 use crate::market::Market;
 use crate::md::login_answer;
@@ -42,6 +45,16 @@ pub struct TdRequest {
 pub enum TdEvent {
     /// `OnFrontConnected`.
     FrontConnected,
+    /// `OnFrontDisconnected`.
+    FrontDisconnected {
+        /// CTP's `nReason`.
+        reason: i32,
+    },
+    /// `OnHeartBeatWarning`.
+    HeartBeatWarning {
+        /// How long nothing came, s.
+        lapse_s: i32,
+    },
     /// An answer.
     Answer {
         /// The vendor's name of the callback.
@@ -63,14 +76,14 @@ pub struct TdSession {
     version: &'static Emulated,
     settings: Settings,
     market: Option<Arc<Market>>,
-    next_attempt: MonoNanos,
-    is_connected: bool,
+    link: Link,
     is_authenticated: bool,
     is_logged_in: bool,
     is_confirmed: bool,
     logins: i32,
     outbox: VecDeque<TdEvent>,
     last_query: Option<MonoNanos>,
+    faults: Faults,
 }
 
 /// What an answer is made from.
@@ -85,24 +98,39 @@ impl TdSession {
     /// A session that connects after the handshake's time. Without settings (they could not be used) it never
     /// does, as if the front were not there.
     #[must_use]
-    pub fn new(version: &'static Emulated, settings: Option<Settings>, now: MonoNanos) -> Self {
+    pub fn new(
+        version: &'static Emulated,
+        settings: Option<Settings>,
+        faults: Faults,
+        now: MonoNanos,
+    ) -> Self {
         Self {
             version,
-            next_attempt: if settings.is_some() {
-                now.plus(HANDSHAKE_NS)
+            link: if settings.is_some() {
+                Link::Down(now.plus(HANDSHAKE_NS))
             } else {
-                MonoNanos::NEVER
+                Link::Closed
             },
             settings: settings.unwrap_or_default(),
             market: None,
-            is_connected: false,
             is_authenticated: false,
             is_logged_in: false,
             is_confirmed: false,
             logins: 0,
             outbox: VecDeque::new(),
             last_query: None,
+            faults,
         }
+    }
+
+    /// Cuts the connection: what was not said yet is lost, as on a real one.
+    fn disconnect(&mut self, reason: i32, now: MonoNanos) {
+        self.outbox.clear();
+        self.is_authenticated = false;
+        self.is_logged_in = false;
+        self.link = Link::Down(now.plus(self.version.reconnect_pause_ns()));
+        self.faults.disconnected();
+        log::info("sim_td_disconnected", &[("reason", reason.into())]);
     }
 
     /// The trading day as `GetTradingDay` has it: `None` before the login.
@@ -130,7 +158,7 @@ impl TdSession {
         self.answer(request, Some(answer), Some(RspInfo::of(error_id)));
     }
 
-    fn login(&mut self, request: &TdRequest) {
+    fn login(&mut self, request: &TdRequest, now: MonoNanos) {
         let view = RequestView::new("ReqUserLogin", self.version, &request.bytes);
         let account = self.settings.account.as_ref();
         let needs_authentication = account.is_some_and(|account| account.app.is_some());
@@ -139,10 +167,11 @@ impl TdSession {
                 && view.text("UserID") == account.user.as_bytes()
                 && view.text("Password") == account.password.as_bytes()
         });
-        let error_id = match (needs_authentication && !self.is_authenticated, is_known) {
-            (true, _) => id::NOT_AUTHENT,
-            (false, false) => id::INVALID_LOGIN,
-            (false, true) => id::NONE,
+        let error_id = match self.faults.login_error(now) {
+            Some(error_id) => error_id,
+            None if needs_authentication && !self.is_authenticated => id::NOT_AUTHENT,
+            None if !is_known => id::INVALID_LOGIN,
+            None => id::NONE,
         };
         log::info("sim_td_login", &[("error_id", error_id.into())]);
         let mut answer = CStruct::new("RspUserLogin", self.version);
@@ -263,15 +292,25 @@ impl TdSession {
 impl Session for TdSession {
     type Request = TdRequest;
     type Callback = TdEvent;
+    type Opening = Settings;
+    type Opened = Option<Arc<Market>>;
 
     fn request(&mut self, request: TdRequest, now: MonoNanos) -> i32 {
-        if !self.is_connected {
+        if self.link != Link::Up {
             return NOT_CONNECTED;
+        }
+        match self.faults.request(now) {
+            Some(RequestFault::Code(code)) => return code,
+            Some(RequestFault::Answer(error_id)) => {
+                self.answer(&request, None, Some(RspInfo::of(error_id)));
+                return 0;
+            }
+            None => {}
         }
         let name = request.method.name;
         match name {
             "ReqAuthenticate" => self.authenticate(&request),
-            _ if name.starts_with("ReqUserLogin") => self.login(&request),
+            _ if name.starts_with("ReqUserLogin") => self.login(&request, now),
             _ if !self.is_logged_in => {
                 self.answer(&request, None, Some(RspInfo::of(id::NOT_LOGIN_YET)));
             }
@@ -286,26 +325,78 @@ impl Session for TdSession {
         0
     }
 
-    fn step(&mut self, now: MonoNanos) -> Step<TdEvent> {
-        if !self.is_connected {
-            if self.next_attempt > now {
-                return Step::Wait(self.next_attempt);
+    fn step(&mut self, now: MonoNanos) -> Step<TdEvent, Settings> {
+        match self.link {
+            Link::Down(attempt) if attempt > now => return Step::Wait(attempt),
+            Link::Down(_) => return self.connect(now),
+            Link::Opening | Link::Closed => return Step::Wait(MonoNanos::NEVER),
+            Link::Opened => {
+                self.link = Link::Up;
+                self.faults.connected(now);
+                log::info("sim_td_connected", &[("front", self.faults.front().into())]);
+                return Step::Call(TdEvent::FrontConnected);
             }
-            match Market::shared(&self.settings, now) {
-                Ok(market) => self.market = Some(market),
-                Err(error) => {
-                    log::warn("sim_source_failed", &[("text", error.to_string().into())]);
-                    self.next_attempt = now.plus(REFUSED_PAUSE_NS);
-                    return Step::Wait(self.next_attempt);
-                }
+            Link::Up => {}
+        }
+        match self.faults.happening(now) {
+            Some(Happening::Disconnect(reason)) => {
+                self.disconnect(reason, now);
+                return Step::Call(TdEvent::FrontDisconnected { reason });
             }
-            self.is_connected = true;
-            log::info("sim_td_connected", &[]);
-            return Step::Call(TdEvent::FrontConnected);
+            Some(Happening::HeartBeatWarning(lapse_s)) => {
+                self.outbox.push_back(TdEvent::HeartBeatWarning { lapse_s });
+            }
+            Some(Happening::SilentUntil(instant)) => return Step::Wait(instant),
+            None => {}
         }
         match self.outbox.pop_front() {
             Some(event) => Step::Call(event),
-            None => Step::Wait(MonoNanos::NEVER),
+            None => Step::Wait(self.faults.next_happening(now).unwrap_or(MonoNanos::NEVER)),
         }
+    }
+
+    /// Joins the market.
+    fn open(settings: Settings, now: MonoNanos) -> Option<Arc<Market>> {
+        let market = Market::shared(&settings, now);
+        if let Err(error) = &market {
+            log::warn("sim_source_failed", &[("text", with_causes(error).into())]);
+        }
+        market.ok()
+    }
+
+    fn opened(&mut self, market: Option<Arc<Market>>, now: MonoNanos) {
+        self.link = match &market {
+            Some(_) => Link::Opened,
+            None => Link::Down(now.plus(REFUSED_PAUSE_NS)),
+        };
+        self.market = market;
+    }
+}
+
+impl TdSession {
+    /// Tries to connect.
+    fn connect(&mut self, now: MonoNanos) -> Step<TdEvent, Settings> {
+        match self.faults.connection() {
+            Some(ConnectionFault::Lost(reason)) => {
+                self.disconnect(reason, now);
+                // Even a library that connects again at once needs as long as a handshake.
+                self.link =
+                    Link::Down(now.plus(self.version.reconnect_pause_ns().max(HANDSHAKE_NS)));
+                return Step::Call(TdEvent::FrontDisconnected { reason });
+            }
+            Some(ConnectionFault::Refused) => self.link = Link::Down(now.plus(REFUSED_PAUSE_NS)),
+            None if self.market.is_some() => self.link = Link::Opened,
+            None => {
+                self.link = Link::Opening;
+                return Step::Open(self.settings.clone());
+            }
+        }
+        Step::Wait(now)
+    }
+}
+
+impl Drop for TdSession {
+    fn drop(&mut self) {
+        self.faults.hand_on(&self.settings, Front::Trader);
     }
 }

@@ -2,6 +2,7 @@ use tickdeck::clock::MonoNanos;
 
 use super::tables::tables;
 use super::*;
+use crate::faults::{Faults, Script};
 use crate::fields::CStruct;
 use crate::reactor::{Session, Step};
 use crate::settings::Settings;
@@ -15,7 +16,12 @@ fn session(words: &str) -> TdSession {
     let settings = Settings::default()
         .with_address(&format!("sim://?run=td&{words}"))
         .unwrap();
-    TdSession::new(Emulated::default_version(), Some(settings), MonoNanos(0))
+    TdSession::new(
+        Emulated::default_version(),
+        Some(settings),
+        Faults::default(),
+        MonoNanos(0),
+    )
 }
 
 fn request(session: &mut TdSession, name: &str, made: Option<CStruct>, now: i64) -> i32 {
@@ -41,9 +47,25 @@ fn request(session: &mut TdSession, name: &str, made: Option<CStruct>, now: i64)
 /// Callback, error id (or -1 for a null pointer), whether a struct came, whether it was the last.
 fn told(session: &mut TdSession, now: i64) -> Vec<(String, i32, bool, bool)> {
     let mut told = Vec::new();
-    while let Step::Call(event) = session.step(MonoNanos(now)) {
+    loop {
+        let event = match session.step(MonoNanos(now)) {
+            Step::Call(event) => event,
+            Step::Open(settings) => {
+                let opened = TdSession::open(settings, MonoNanos(now));
+                session.opened(opened, MonoNanos(now));
+                continue;
+            }
+            Step::Wait(instant) if instant <= MonoNanos(now) => continue,
+            Step::Wait(_) => return told,
+        };
         told.push(match event {
             TdEvent::FrontConnected => ("OnFrontConnected".into(), 0, false, true),
+            TdEvent::FrontDisconnected { reason } => {
+                ("OnFrontDisconnected".into(), reason, false, true)
+            }
+            TdEvent::HeartBeatWarning { lapse_s } => {
+                ("OnHeartBeatWarning".into(), lapse_s, false, true)
+            }
             TdEvent::Answer {
                 callback,
                 answer,
@@ -58,7 +80,6 @@ fn told(session: &mut TdSession, now: i64) -> Vec<(String, i32, bool, bool)> {
             ),
         });
     }
-    told
 }
 
 fn logged_in(words: &str) -> TdSession {
@@ -160,4 +181,65 @@ fn instruments_are_filtered_as_they_are_asked_for() {
     assert_eq!(count(&mut session, "InstrumentID", b"rb2510"), 1);
     assert_eq!(count(&mut session, "InstrumentID", b"rb9999"), 0);
     assert!(count(&mut session, "ExchangeID", b"SHFE") > 0);
+}
+
+#[test]
+fn a_script_makes_the_trader_front_refuse_reject_and_go_away() {
+    let script = r#"
+        [[rule]]
+        name = "refused"
+        front = "trader"
+        at = { connection = 1 }
+        action = "refuse"
+        [[rule]]
+        name = "not initialised"
+        front = "trader"
+        at = { login = 1 }
+        action = { reject_login = 7 }
+        [[rule]]
+        name = "not ready"
+        front = "trader"
+        at = { request = 3 }
+        action = { reject_request = 90 }
+        [[rule]]
+        name = "gone"
+        front = "trader"
+        at = { seconds = 20.0 }
+        action = { disconnect = 0x1001 }
+    "#;
+    let script = Script::parse(script, "test".as_ref()).unwrap();
+    let settings = Settings::default()
+        .with_address("sim://?run=td-faults&flow=off")
+        .unwrap();
+    let mut session = TdSession::new(
+        Emulated::default_version(),
+        Some(settings),
+        Faults::new(script),
+        MonoNanos(0),
+    );
+    assert_eq!(told(&mut session, START), []);
+    let later = 10 * SECOND;
+    let connected = ("OnFrontConnected".to_owned(), 0, false, true);
+    assert_eq!(told(&mut session, later), std::slice::from_ref(&connected));
+    let login = CStruct::new("ReqUserLogin", Emulated::default_version()).text("UserID", b"user");
+    for error_id in [7, 0] {
+        let code = request(&mut session, "ReqUserLogin", Some(login.clone()), later);
+        assert_eq!(code, 0);
+        assert_eq!(
+            told(&mut session, later),
+            [("OnRspUserLogin".into(), error_id, true, true)]
+        );
+    }
+    request(&mut session, "ReqQryInvestor", None, later);
+    assert_eq!(
+        told(&mut session, later),
+        [("OnRspQryInvestor".into(), 90, false, true)]
+    );
+    let gone = ("OnFrontDisconnected".to_owned(), 0x1001, false, true);
+    assert_eq!(told(&mut session, later + 20 * SECOND), [gone]);
+    assert_eq!(
+        request(&mut session, "ReqQryInvestor", None, later + 20 * SECOND),
+        -1
+    );
+    assert_eq!(told(&mut session, later + 60 * SECOND), [connected]);
 }

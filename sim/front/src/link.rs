@@ -1,0 +1,18 @@
+//! How far the connection of a session has got: the same for both APIs.
+
+use tickdeck::clock::MonoNanos;
+
+/// State of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// The next attempt comes at this instant.
+    Down(MonoNanos),
+    /// The connecting thread is at it.
+    Opening,
+    /// Connected, which the client does not know yet.
+    Opened,
+    /// Connected.
+    Up,
+    /// Nothing will come any more.
+    Closed,
+}

@@ -1,0 +1,167 @@
+//! What can go wrong with a comparison, each with the file and what to do.
+
+use std::path::{Path, PathBuf};
+
+use super::golden::GoldenVersion;
+use crate::recording::RecordingError;
+use crate::sink::SinkError;
+use crate::source::SourceError;
+
+/// A comparison could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// The file system said no.
+    #[error("{doing} {}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// For example `reading`.
+        doing: &'static str,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The golden is not there yet.
+    #[error("there is no golden at {}: give --update to make it", path.display())]
+    NoGolden {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The file is no golden.
+    #[error(
+        "{} is not a golden: {reason}; restore it from version control, or remove it and give \
+         --update to make it anew", path.display()
+    )]
+    NotAGolden {
+        /// The file.
+        path: PathBuf,
+        /// What is missing or unexpected.
+        reason: String,
+    },
+    /// Written by a newer tickdeck.
+    #[error(
+        "{} has golden format version {found}, this tickdeck reads up to {}.x: use a newer tickdeck",
+        path.display(), GoldenVersion::CURRENT.major
+    )]
+    NewerGolden {
+        /// The golden.
+        path: PathBuf,
+        /// Its version.
+        found: GoldenVersion,
+    },
+    /// The payload stream beside the golden is another one than the golden describes.
+    #[error(
+        "{} is not the payload stream of {} ({reason}): restore both from version control, or \
+         give --update to make them anew",
+        stream.display(), golden.display()
+    )]
+    ForeignStream {
+        /// The stream.
+        stream: PathBuf,
+        /// The golden.
+        golden: PathBuf,
+        /// What does not agree.
+        reason: String,
+    },
+    /// The golden cannot answer what was asked.
+    #[error("{}: {reason}", golden.display())]
+    GoldenCannotTell {
+        /// The golden.
+        golden: PathBuf,
+        /// What is missing, and what to do.
+        reason: String,
+    },
+    /// A line of a payload stream is no message.
+    #[error(
+        "{}, line {line}: expected a message, which is a subject, one space and a payload, found \
+         {found}", path.display()
+    )]
+    NotAMessage {
+        /// The stream.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// The beginning of the line, quoted, or what it is.
+        found: String,
+    },
+    /// A compressed stream does not decompress.
+    #[error("{} is damaged or cut off: {reason}", path.display())]
+    DamagedStream {
+        /// The stream.
+        path: PathBuf,
+        /// What the decompressor said.
+        reason: String,
+    },
+    /// Only a placeholder is there.
+    #[error("{} is a Git LFS pointer and not the file: run `git lfs pull`", path.display())]
+    NotFetched {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A report could not be put together.
+    #[error("making the report {}: {reason}", path.display())]
+    Report {
+        /// The report.
+        path: PathBuf,
+        /// What the library said.
+        reason: String,
+    },
+    /// Stopped by the user.
+    #[error("interrupted after {messages} messages: the comparison was not finished")]
+    Interrupted {
+        /// How far it had got.
+        messages: u64,
+    },
+    /// A recording could not be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A recording could not be opened.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// Messages could not be handed over.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}
+
+impl CheckError {
+    pub(super) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io {
+            path: path.to_owned(),
+            doing,
+            source,
+        }
+    }
+
+    /// Whether the input was found to be damaged. A golden that is, is bad input: it can be made anew.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::DamagedStream { .. }
+                | Self::Source(SourceError::Recording(RecordingError::Damaged { .. }))
+                | Self::Recording(RecordingError::Damaged { .. })
+        )
+    }
+
+    /// Whether the input is not what it should be, as opposed to a machine that failed.
+    #[must_use]
+    pub const fn is_bad_input(&self) -> bool {
+        matches!(
+            self,
+            Self::NoGolden { .. }
+                | Self::NotAGolden { .. }
+                | Self::NotFetched { .. }
+                | Self::NewerGolden { .. }
+                | Self::ForeignStream { .. }
+                | Self::GoldenCannotTell { .. }
+                | Self::NotAMessage { .. }
+                | Self::Source(SourceError::Recording(
+                    RecordingError::NotARecording { .. } | RecordingError::NotFetched { .. }
+                ))
+                | Self::Recording(
+                    RecordingError::NotARecording { .. } | RecordingError::NotFetched { .. }
+                )
+        )
+    }
+}

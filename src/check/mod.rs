@@ -1,0 +1,56 @@
+//! Regression snapshots: is what a recording publishes what it published when somebody last looked?
+//!
+//! ```text
+//! recording ─ replay in virtual time ─┐            ┌─ digests of the parts ── locate ─┐
+//!                                     ├─ messages ─┤                                  ├─ Checked
+//! captured payload stream ────────────┘            └─ aligner, against the golden's ──┘
+//!                                                     payload stream
+//! ```
+//!
+//! - A golden is small: digests of the whole, of windows, segments and subjects, and below a limit the
+//!   payload stream itself, compressed, beside it. `docs/regression.md` describes both.
+//! - A comparison takes one pass, linear time and bounded memory, and never gets out of step for one
+//!   lost message.
+//! - Nothing is written unless the caller accepts it, and then atomically.
+//!
+//! Invariant: a result depends on the two inputs and the options only.
+
+mod aligner;
+mod compare;
+mod error;
+mod examine;
+mod golden;
+mod locate;
+mod marks;
+mod messages;
+mod meter;
+#[cfg(test)]
+mod mutations;
+mod notes;
+mod payload;
+pub mod report;
+mod stream;
+mod tally;
+#[cfg(test)]
+mod tests;
+mod unreferenced;
+
+pub use compare::compare;
+pub use error::CheckError;
+pub use examine::{
+    Accept, CheckOptions, Checked, DEFAULT_DIFFERENCES, Verdict, Watch, check_recording,
+    check_stream,
+};
+pub use golden::{
+    DEFAULT_STREAM_LIMIT, GOLDEN_SUFFIX, Golden, GoldenLedger, GoldenPayload, GoldenSource,
+    GoldenVersion, STREAM_SUFFIX, SegmentPart, SubjectPart, Volatile, WindowPart, stream_path,
+};
+pub use locate::{DifferingPart, DifferingParts, Located};
+pub use marks::Alignment;
+pub use messages::{Chunk, Ended, Messages, PublishedMessages, RawMessages, publisher_options};
+pub use meter::WINDOW;
+pub use notes::Note;
+pub use payload::{FORM, FieldChange, WHOLE_PAYLOAD, without_fields};
+pub use stream::{InputKind, StreamFile, input_kind};
+pub use tally::{Before, Comparison, Difference, DifferenceKind, Group, TIMING_FIELDS};
+pub use unreferenced::{golden_path, is_named_as_input, unreferenced};

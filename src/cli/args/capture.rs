@@ -1,0 +1,93 @@
+//! Flags of `capture`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::values::{self, OutputTarget};
+use super::{JsonArgs, NatsArgs, conflict};
+use crate::nats::SubjectPattern;
+
+/// When a capture ends by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Until {
+    /// At the end marker of a replay
+    #[default]
+    End,
+    /// Not at all: markers are checked, and the capture goes on
+    Signal,
+}
+
+/// Flags of `capture`.
+#[derive(Debug, Args)]
+pub struct CaptureArgs {
+    /// What to capture; * stands for one word, a last > for the rest [default: market.tick.>, or
+    /// what is under --subject-prefix]
+    #[arg(value_name = "SUBJECT")]
+    pub subjects: Vec<SubjectPattern>,
+    /// File to write, compressed when its name ends in .zst, or `-` for stdout
+    #[arg(short, long, value_name = "PATH", default_value = "-", value_parser = values::parse_output, help_heading = "Output")]
+    pub output: OutputTarget,
+    /// Replace what is at the output paths
+    #[arg(long, help_heading = "Output")]
+    pub force: bool,
+    /// File for the arrival times, one line per message, ns since 1970 UTC [default: the output path
+    /// and .times; none with stdout]
+    #[arg(long, value_name = "PATH", value_parser = values::parse_new_path, help_heading = "Output")]
+    pub times: Option<PathBuf>,
+    /// Write no arrival times
+    #[arg(long, conflicts_with = "times", help_heading = "Output")]
+    pub no_times: bool,
+    /// File to make once the server knows the subscription
+    #[arg(long, value_name = "PATH", value_parser = values::parse_new_path, help_heading = "Output")]
+    pub ready_file: Option<PathBuf>,
+    /// When to end by itself; --idle, --count and --duration hold as well
+    #[arg(long, value_enum, default_value_t = Until::End, help_heading = "End")]
+    pub until: Until,
+    /// After the end marker, go on until nothing came for this long: a service that answers a replay
+    /// is behind it
+    #[arg(long, value_name = "SPAN", value_parser = values::parse_span, help_heading = "End")]
+    pub linger: Option<Duration>,
+    /// End when nothing came for this long; the first message may take its time
+    #[arg(long, value_name = "SPAN", value_parser = values::parse_span, help_heading = "End")]
+    pub idle: Option<Duration>,
+    /// End after this many messages
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "End")]
+    pub count: Option<u64>,
+    /// End after this long
+    #[arg(long, value_name = "SPAN", value_parser = values::parse_span, help_heading = "End")]
+    pub duration: Option<Duration>,
+    /// The replay whose end counts and whose questions are answered, also where no SUBJECT has it
+    /// [default: any that a SUBJECT has]
+    #[arg(long, value_name = "SUBJECT", value_parser = values::parse_subject_prefix, help_heading = "End")]
+    pub subject_prefix: Option<String>,
+    /// How to reach NATS.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+    /// Whether the result is printed for machines.
+    #[command(flatten)]
+    pub json: JsonArgs,
+}
+
+impl CaptureArgs {
+    pub(super) fn check(&self) -> Result<(), clap::Error> {
+        if self.linger.is_some() && self.until == Until::Signal {
+            return Err(conflict(
+                "--linger waits after the end marker, and --until signal does not end there",
+            ));
+        }
+        if self.output != OutputTarget::Stdout {
+            return Ok(());
+        }
+        if self.json.json {
+            return Err(conflict(
+                "--json and the stream both write to stdout: give --output a path",
+            ));
+        }
+        if self.force && self.times.is_none() {
+            return Err(conflict("--force replaces a file, and --output is stdout"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,227 @@
+//! The flags of the verbs that compare.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::shared::{JsonArgs, NormalizeArgs};
+use super::values;
+use crate::check::DEFAULT_DIFFERENCES;
+use crate::encode::PayloadKind;
+use crate::normalize::Flag;
+
+/// What to do about goldens that nothing belongs to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Unreferenced {
+    /// Say so
+    #[default]
+    Warn,
+    /// Fail
+    Reject,
+}
+
+/// How ticks become payloads, where something else may say so too.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Payload")]
+pub struct PublishingArgs {
+    /// Payload contract [default: the golden's, or vnpy]
+    #[arg(long, value_enum)]
+    pub payload: Option<PayloadKind>,
+    /// Leave out ticks with these flags; comma separated, repeatable [default: the golden's]
+    #[arg(long, value_name = "FLAG", value_enum, value_delimiter = ',')]
+    pub drop: Vec<Flag>,
+    /// First tokens of the subject, before .EXCHANGE.SYMBOL [default: the golden's, or market.tick]
+    #[arg(long, value_name = "SUBJECT", value_parser = values::parse_subject_prefix)]
+    pub subject_prefix: Option<String>,
+    /// Contract file (CSV) that goes before the recording's own
+    #[arg(long, value_name = "FILE")]
+    pub contracts: Option<PathBuf>,
+    /// Trading calendar file instead of the recording's own
+    #[arg(long, value_name = "FILE")]
+    pub calendar: Option<PathBuf>,
+    /// Product table file instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub products: Option<PathBuf>,
+}
+
+impl PublishingArgs {
+    /// The same as the flags of a replay. The environment has no say in a comparison.
+    #[must_use]
+    pub fn normalize(&self) -> NormalizeArgs {
+        NormalizeArgs {
+            payload: self.payload.unwrap_or_default(),
+            drop: self.drop.clone(),
+            contracts: self.contracts.clone(),
+            ctp_symbol: None,
+            calendar: self.calendar.clone(),
+            products: self.products.clone(),
+        }
+    }
+}
+
+/// Flags of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Recordings (folders or single segments) or captured payload streams (.jsonl, .jsonl.zst); each
+    /// is checked by itself
+    #[arg(value_name = "REC", required = true)]
+    pub inputs: Vec<PathBuf>,
+    /// The golden, or the folder of all goldens [default: NAME.golden.json beside each REC]
+    #[arg(long, value_name = "PATH")]
+    pub golden: Option<PathBuf>,
+    /// Accept what is published now: make the golden, or write it anew
+    #[arg(long, help_heading = "Accepting")]
+    pub update: bool,
+    /// Accept changes of this field only: write the golden anew if nothing else differs; repeatable
+    #[arg(
+        long,
+        value_name = "NAME",
+        help_heading = "Accepting",
+        conflicts_with = "update"
+    )]
+    pub accept_field: Vec<String>,
+    /// Keep the payload stream beside the golden up to this many messages, 0 for never
+    /// [default: the golden's, or 100000]
+    #[arg(long, value_name = "N", help_heading = "Accepting")]
+    pub stream_limit: Option<u64>,
+    /// What to do about goldens that no recording belongs to: beside the recordings, in the folder
+    /// of all goldens, or with `reject` beside a golden that was named
+    #[arg(long, value_enum, default_value_t = Unreferenced::Warn)]
+    pub unreferenced: Unreferenced,
+    /// How ticks become payloads.
+    #[command(flatten)]
+    pub publishing: PublishingArgs,
+    /// Show this many differences in full
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_DIFFERENCES, help_heading = "Output")]
+    pub limit: usize,
+    /// Write a JUnit XML report
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    pub junit: Option<PathBuf>,
+    /// Write an HTML report, one page that needs nothing else
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    pub html: Option<PathBuf>,
+    /// Whether the result is printed for machines.
+    #[command(flatten)]
+    pub json: JsonArgs,
+}
+
+/// What is other on the second side of a comparison.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Second side")]
+pub struct SecondSideArgs {
+    /// Payload contract of the second side
+    #[arg(long, value_enum)]
+    pub b_payload: Option<PayloadKind>,
+    /// Ticks with these flags are left out of the second side; comma separated, repeatable
+    #[arg(long, value_name = "FLAG", value_enum, value_delimiter = ',')]
+    pub b_drop: Vec<Flag>,
+    /// Contract file of the second side
+    #[arg(long, value_name = "FILE")]
+    pub b_contracts: Option<PathBuf>,
+    /// Trading calendar file of the second side
+    #[arg(long, value_name = "FILE")]
+    pub b_calendar: Option<PathBuf>,
+    /// Product table file of the second side
+    #[arg(long, value_name = "FILE")]
+    pub b_products: Option<PathBuf>,
+}
+
+impl SecondSideArgs {
+    /// Whether one of the flags is given.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        let nothing = PublishingArgs::default();
+        self.over(&nothing) != nothing
+    }
+
+    /// The first side's flags with these in their place.
+    #[must_use]
+    pub fn over(&self, first: &PublishingArgs) -> PublishingArgs {
+        let path = |second: &Option<PathBuf>, first: &Option<PathBuf>| {
+            second.as_ref().or(first.as_ref()).cloned()
+        };
+        PublishingArgs {
+            payload: self.b_payload.or(first.payload),
+            drop: match &self.b_drop[..] {
+                [] => first.drop.clone(),
+                drop => drop.to_vec(),
+            },
+            subject_prefix: first.subject_prefix.clone(),
+            contracts: path(&self.b_contracts, &first.contracts),
+            calendar: path(&self.b_calendar, &first.calendar),
+            products: path(&self.b_products, &first.products),
+        }
+    }
+}
+
+/// How the first side becomes payloads.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Payload")]
+pub struct FirstSideArgs {
+    /// Payload contract [default: vnpy]
+    #[arg(long, value_enum)]
+    pub payload: Option<PayloadKind>,
+    /// Leave out ticks with these flags; comma separated, repeatable
+    #[arg(long, value_name = "FLAG", value_enum, value_delimiter = ',')]
+    pub drop: Vec<Flag>,
+    /// Contract file (CSV) that goes before the recording's own
+    #[arg(long, value_name = "FILE")]
+    pub contracts: Option<PathBuf>,
+    /// Trading calendar file instead of the recording's own
+    #[arg(long, value_name = "FILE")]
+    pub calendar: Option<PathBuf>,
+    /// Product table file instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub products: Option<PathBuf>,
+}
+
+impl FirstSideArgs {
+    /// Whether one of the flags is given.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.publishing() != PublishingArgs::default()
+    }
+
+    /// The same without a subject prefix, which changes every message and tells nothing.
+    #[must_use]
+    pub fn publishing(&self) -> PublishingArgs {
+        PublishingArgs {
+            payload: self.payload,
+            drop: self.drop.clone(),
+            subject_prefix: None,
+            contracts: self.contracts.clone(),
+            calendar: self.calendar.clone(),
+            products: self.products.clone(),
+        }
+    }
+}
+
+/// Flags of `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// A recording or a payload stream (.jsonl, .jsonl.zst)
+    #[arg(value_name = "A")]
+    pub first: PathBuf,
+    /// Another one of the same sort; without it A is compared with itself, published as the --b-
+    /// flags say
+    #[arg(value_name = "B")]
+    pub second: Option<PathBuf>,
+    /// Compare what the recordings publish instead of their raw events
+    #[arg(long)]
+    pub published: bool,
+    /// Leave this field out of the comparison; comma separated, repeatable
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+    /// How ticks become payloads.
+    #[command(flatten)]
+    pub payload: FirstSideArgs,
+    /// What is other on the second side.
+    #[command(flatten)]
+    pub other: SecondSideArgs,
+    /// Show this many differences in full
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_DIFFERENCES, help_heading = "Output")]
+    pub limit: usize,
+    /// Whether the result is printed for machines.
+    #[command(flatten)]
+    pub json: JsonArgs,
+}

@@ -1,0 +1,268 @@
+//! What a capture came to, for people and for machines.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use serde::Serialize;
+
+use crate::capture::Tally;
+use crate::cli::args::{CaptureArgs, OutputTarget};
+use crate::cli::outcome::{Outcome, stdout};
+use crate::cli::render::{bytes, grouped};
+use crate::nats::NatsError;
+
+/// Subjects that are named one by one.
+const NAMED: usize = 10;
+
+/// Why a capture ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// With the replay.
+    End,
+    Idle,
+    Count,
+    Duration,
+    Signal,
+    /// The server went away and did not come back.
+    Lost(NatsError),
+}
+
+impl Ended {
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::End => "end",
+            Self::Idle => "idle",
+            Self::Count => "count",
+            Self::Duration => "duration",
+            Self::Signal => "signal",
+            Self::Lost(_) => "lost",
+        }
+    }
+
+    const fn text(&self) -> &'static str {
+        match self {
+            Self::End => "with the replay",
+            Self::Idle => "when nothing came for --idle",
+            Self::Count => "after --count messages",
+            Self::Duration => "after --duration",
+            Self::Signal => "by a signal",
+            Self::Lost(_) => "because the server is gone",
+        }
+    }
+}
+
+/// The closing summary of `capture`. The key order is the order of the fields.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    messages: u64,
+    /// Bytes of the payloads.
+    bytes: u64,
+    subjects: usize,
+    digest: String,
+    ended: &'static str,
+    /// Null without an end marker, as are the next three.
+    session: Option<String>,
+    complete: Option<bool>,
+    verified: Option<bool>,
+    expected: Option<u64>,
+    missing: BTreeMap<String, u64>,
+    extra: BTreeMap<String, u64>,
+    unwritable: u64,
+    gaps: u64,
+    elapsed_s: f64,
+    /// `digest` or `counts`; null when nothing was verified.
+    verified_by: Option<&'static str>,
+    #[serde(skip)]
+    ended_text: &'static str,
+    #[serde(skip)]
+    has_failed_replay: bool,
+    #[serde(skip)]
+    is_lossy: bool,
+}
+
+impl Report {
+    pub(super) fn new(
+        tally: &Tally,
+        ended: &Ended,
+        unwritable: u64,
+        gaps: u64,
+        elapsed_ns: i64,
+    ) -> Self {
+        let verdict = tally.verdict().clone();
+        Self {
+            messages: tally.messages(),
+            bytes: tally.bytes(),
+            subjects: tally.subjects(),
+            digest: tally.digest(),
+            ended: ended.word(),
+            has_failed_replay: verdict.has_failed_replay,
+            is_lossy: verdict.is_lossy() || unwritable > 0 || gaps > 0,
+            session: verdict.session,
+            complete: verdict.complete,
+            verified: verdict.verified,
+            expected: verdict.expected,
+            missing: verdict.missing,
+            extra: verdict.extra,
+            unwritable,
+            gaps,
+            elapsed_s: seconds(elapsed_ns),
+            verified_by: verdict
+                .exact
+                .map(|is_exact| if is_exact { "digest" } else { "counts" }),
+            ended_text: ended.text(),
+        }
+    }
+
+    /// Lost messages go before a stream that differs: they may be why it does.
+    pub(super) fn outcome(&self) -> Outcome {
+        match (self.is_lossy, self.verified) {
+            (true, _) => Outcome::Lossy,
+            (false, Some(false)) => Outcome::Difference,
+            (false, _) => Outcome::Done,
+        }
+    }
+
+    /// JSON on stdout, or text on stdout, or on stderr when stdout carries the stream.
+    pub(super) fn print(&self, args: &CaptureArgs) -> anyhow::Result<()> {
+        if args.output == OutputTarget::Stdout {
+            std::io::stderr().lock().write_all(self.text().as_bytes())?;
+            return Ok(());
+        }
+        let mut out = stdout();
+        if args.json.json {
+            serde_json::to_writer(&mut out, self)?;
+            writeln!(out)?;
+        } else {
+            out.write_all(self.text().as_bytes())?;
+        }
+        out.flush()?;
+        Ok(())
+    }
+
+    fn text(&self) -> String {
+        let mut lines = vec![
+            ("messages", grouped(self.messages)),
+            ("payloads", bytes(self.bytes)),
+            ("subjects", grouped(self.subjects as u64)),
+            ("digest", self.digest.clone()),
+            ("ended", self.ended_text.to_owned()),
+        ];
+        if let Some(session) = &self.session {
+            let how = match (self.has_failed_replay, self.complete) {
+                (true, _) => " (failed: what it published is not known)",
+                (false, Some(false)) => " (stopped early)",
+                (false, _) => "",
+            };
+            lines.push(("replay", format!("{session}{how}")));
+        }
+        if let Some(text) = self.verified_text() {
+            lines.push(("verified", text));
+        }
+        for (name, counts) in [("missing", &self.missing), ("extra", &self.extra)] {
+            for (subject, count) in counts.iter().take(NAMED) {
+                lines.push((name, format!("{} {subject}", grouped(*count))));
+            }
+            if let Some(more @ 1..) = counts.len().checked_sub(NAMED) {
+                let rest: u64 = counts.values().skip(NAMED).sum();
+                let text = format!(
+                    "{} on {} more subjects",
+                    grouped(rest),
+                    grouped(more as u64)
+                );
+                lines.push((name, text));
+            }
+        }
+        if self.unwritable > 0 {
+            let text = format!(
+                "{} left out: no line can hold them, see the log",
+                grouped(self.unwritable)
+            );
+            lines.push(("unwritable", text));
+        }
+        if self.gaps > 0 {
+            lines.push((
+                "gaps",
+                format!(
+                    "{}: messages may be missing, see the log",
+                    grouped(self.gaps)
+                ),
+            ));
+        }
+        lines.push(("elapsed", format!("{:.3} s", self.elapsed_s)));
+        lines
+            .into_iter()
+            .map(|(name, value)| format!("{name:<10} {value}\n"))
+            .collect()
+    }
+
+    fn verified_text(&self) -> Option<String> {
+        let expected = grouped(self.expected?);
+        Some(match self.verified? {
+            true if self.verified_by == Some("digest") => {
+                format!("yes, all {expected} messages came, byte for byte and in order")
+            }
+            true => format!("yes, all {expected} messages came (by count)"),
+            false if self.missing.is_empty() && self.extra.is_empty() => {
+                format!("no: all {expected} messages came, in another order or with other bytes")
+            }
+            false => format!("no: {expected} messages were published"),
+        })
+    }
+}
+
+/// Nanoseconds as seconds, to the microsecond.
+fn seconds(nanos: i64) -> f64 {
+    // Below 2^53 microseconds (285 years) the conversion is exact.
+    #[expect(clippy::cast_precision_loss, reason = "a measurement, see above")]
+    let micros = (nanos / 1_000) as f64;
+    micros / 1_000_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encode::control::EndMarker;
+
+    /// A capture of two messages, held against a marker.
+    fn report(instruments: &[(&str, u64)], complete: bool, gaps: u64) -> Report {
+        let mut tally = Tally::new(vec!["t.>".parse().unwrap()]);
+        tally.add("t.SHFE.rb2601", b"{}");
+        tally.add("t.SHFE.au2602", b"{\"x\":1}");
+        let counts = instruments.iter().map(|(id, n)| ((*id).to_owned(), *n));
+        tally.verify(
+            "t",
+            &EndMarker {
+                session: "2026-01-05-day".into(),
+                complete,
+                total: Some(instruments.iter().map(|(_, count)| count).sum()),
+                digest: Some(tally.digest()),
+                instruments: Some(counts.collect()),
+            },
+        );
+        Report::new(&tally, &Ended::End, gaps, gaps, 1_234_567_891)
+    }
+
+    #[test]
+    fn a_capture_that_is_complete_reads_as_reviewed() {
+        let report = report(&[("SHFE.au2602", 1), ("SHFE.rb2601", 1)], true, 0);
+        assert_eq!(report.outcome(), Outcome::Done);
+        insta::assert_snapshot!(report.text());
+    }
+
+    #[test]
+    fn a_capture_with_losses_reads_as_reviewed() {
+        let mut instruments = vec![("SHFE.rb2601", 1_001)];
+        let ids: Vec<String> = (10..22).map(|i| format!("DCE.m26{i}")).collect();
+        instruments.extend(ids.iter().map(|id| (id.as_str(), 7)));
+        let report = report(&instruments, false, 2);
+        assert_eq!(report.outcome(), Outcome::Lossy);
+        insta::assert_snapshot!(report.text());
+    }
+
+    #[test]
+    fn a_stream_with_too_much_is_a_difference() {
+        let report = report(&[("SHFE.rb2601", 1)], true, 0);
+        assert_eq!(report.outcome(), Outcome::Difference);
+        assert!(report.text().contains("extra      1 t.SHFE.au2602\n"));
+    }
+}

@@ -1,0 +1,477 @@
+//! `tickdeck check`: is what is published what the golden says?
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use super::Context;
+use super::args::{CheckArgs, PublishingArgs, Unreferenced};
+use super::inputs::{INTACT_ONLY, Inputs, Reference, refuse_damage};
+use super::outcome::{Outcome, UsageError, causes, stdout};
+use super::outputs::{is_same, refuse_inside_recording};
+use crate::check::report::{Entry, html, junit, printable, text};
+use crate::check::{
+    Accept, CheckError, CheckOptions, Checked, GOLDEN_SUFFIX, Golden, InputKind, STREAM_SUFFIX,
+    Verdict, check_recording, check_stream, golden_path, input_kind, is_named_as_input,
+    unreferenced,
+};
+use crate::encode::PayloadKind;
+use crate::encode::subject::DEFAULT_PREFIX;
+use crate::normalize::Flags;
+use crate::pipeline::PublisherOptions;
+use crate::progress::Position;
+use crate::recording::{Manifest, RecordingError};
+use crate::sink::NewFile;
+
+/// The result as JSON; the key order is the order of the fields.
+#[derive(Serialize)]
+struct Results<'a> {
+    passed: bool,
+    checks: Vec<&'a Checked>,
+    errors: Vec<Failed<'a>>,
+    unreferenced: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    input: &'a str,
+    reason: &'a str,
+}
+
+/// Runs the verb.
+pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome> {
+    let inputs = inputs_of(args)?;
+    let goldens = goldens_of(args, &inputs)?;
+    refuse_bad_reports(args, &inputs, &goldens)?;
+    context.handle_signals()?;
+    let (mut entries, mut first_error) = (Vec::new(), None);
+    for (input, golden) in inputs.iter().zip(&goldens) {
+        match check(context, args, input, golden) {
+            Ok(checked) => entries.push(Entry::Checked(Box::new(checked))),
+            // What was judged before stays judged, and is told.
+            Err(error) if context.control.is_stopped() => {
+                entries.push(Entry::Failed {
+                    input: input.display().to_string(),
+                    reason: format!("{error:#}"),
+                });
+                if let Some(first) = first_error.replace(error) {
+                    tracing::error!(event = "check_failed", "{first:#}");
+                }
+                break;
+            }
+            // Damage is a finding, as it is for `verify`: the others are checked all the same.
+            Err(error) if is_damage(&error) => {
+                let reason = format!("{error:#}");
+                let input = input.display().to_string();
+                tracing::error!(event = "recording_damaged", input, "{reason}");
+                entries.push(Entry::Failed { input, reason });
+            }
+            Err(error) => {
+                let mut reason = error.to_string();
+                for cause in causes(&error) {
+                    reason.push_str(&format!(": {cause}"));
+                }
+                let input = input.display().to_string();
+                if first_error.is_some() {
+                    tracing::error!(event = "check_failed", input, "{reason}");
+                }
+                entries.push(Entry::Failed { input, reason });
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    let lost = lost_goldens(args, &inputs, &goldens)?;
+    // Whoever reads the terminal is told, whatever becomes of the files.
+    let written = write_reports(args, &mut entries, &lost);
+    print(args, &entries, &lost)?;
+    written?;
+    if let Some(error) = first_error {
+        return Err(error);
+    }
+    let passed = |entry: &Entry| matches!(entry, Entry::Checked(checked) if checked.passed());
+    Ok(match entries.iter().all(passed) {
+        true => Outcome::Done,
+        false => Outcome::Difference,
+    })
+}
+
+/// A report must not take the place of what is checked, of a golden, or of the other report.
+fn refuse_bad_reports(
+    args: &CheckArgs,
+    inputs: &[PathBuf],
+    goldens: &[PathBuf],
+) -> anyhow::Result<()> {
+    if let (Some(junit), Some(html)) = (&args.junit, &args.html)
+        && is_same(junit, html)
+    {
+        return Err(UsageError::new("--junit and --html are the same file: name two").into());
+    }
+    for report in args.junit.iter().chain(&args.html) {
+        refuse_inside_recording(report)?;
+        let name = report.file_name().unwrap_or_default().to_string_lossy();
+        let is_of_check = inputs
+            .iter()
+            .chain(goldens)
+            .any(|path| is_same(path, report))
+            || name.ends_with(GOLDEN_SUFFIX)
+            || name.ends_with(STREAM_SUFFIX)
+            || name.ends_with(".jsonl")
+            || name.ends_with(".jsonl.zst");
+        if is_of_check {
+            let message = format!(
+                "{} is the place of a golden or a payload stream: choose another name for the report",
+                report.display()
+            );
+            return Err(UsageError::new(message).into());
+        }
+    }
+    Ok(())
+}
+
+/// What there is to check. `recordings/*` names what lies beside the recordings too: goldens are the
+/// other side of the check, and what is neither recording nor stream is left out with a warning. A
+/// lone input is taken as it is.
+fn inputs_of(args: &CheckArgs) -> Result<Vec<PathBuf>, UsageError> {
+    let is_golden = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(GOLDEN_SUFFIX) || name.ends_with(STREAM_SUFFIX)
+    };
+    let mut inputs = Vec::new();
+    for path in args.inputs.iter().filter(|path| !is_golden(path)) {
+        if args.inputs.len() > 1 && !is_named_as_input(path) {
+            tracing::warn!(
+                event = "input_skipped",
+                path = %path.display(),
+                "neither a recording nor a payload stream (.jsonl, .jsonl.zst)"
+            );
+        } else {
+            inputs.push(path.clone());
+        }
+    }
+    if inputs.is_empty() {
+        return Err(UsageError::new(
+            "there is nothing to check but goldens: name the recordings, their goldens are found \
+             beside them or with --golden",
+        ));
+    }
+    Ok(inputs)
+}
+
+/// Whether a path ends as only that of a folder does.
+fn is_said_to_be_folder(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"/")
+}
+
+/// Makes the folder of all goldens where goldens are to be made.
+fn make_folder(folder: &Path, is_update: bool) -> anyhow::Result<()> {
+    if is_update {
+        return std::fs::create_dir_all(folder)
+            .with_context(|| format!("making the folder {}", folder.display()));
+    }
+    if !folder.is_dir() {
+        return Err(UsageError::new(format!(
+            "there is no folder {}: give --update to make it with the goldens in it",
+            folder.display()
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// The golden of each input.
+fn goldens_of(args: &CheckArgs, inputs: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let payload = args.publishing.payload.unwrap_or_default();
+    if let Some(folder) = args
+        .golden
+        .as_ref()
+        .filter(|path| is_said_to_be_folder(path))
+    {
+        make_folder(folder, args.update)?;
+    }
+    let folder = match &args.golden {
+        Some(golden) if !golden.is_dir() => {
+            if inputs.len() > 1 {
+                return Err(UsageError::new(format!(
+                    "--golden {} is one golden for {} inputs: name a folder, or check one input at \
+                     a time",
+                    golden.display(),
+                    inputs.len()
+                ))
+                .into());
+            }
+            return Ok(vec![golden.clone()]);
+        }
+        folder => folder.as_deref(),
+    };
+    let goldens: Vec<PathBuf> = inputs
+        .iter()
+        .map(|input| golden_path(input, folder, payload))
+        .collect();
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = goldens.iter().find(|golden| !seen.insert(*golden)) {
+        let message = format!(
+            "two inputs would share the golden {}: check them one at a time with --golden",
+            twice.display()
+        );
+        return Err(UsageError::new(message).into());
+    }
+    Ok(goldens)
+}
+
+fn check(
+    context: &Context,
+    args: &CheckArgs,
+    input: &Path,
+    golden: &Path,
+) -> anyhow::Result<Checked> {
+    if refuse_inside_recording(golden).is_err() {
+        return Err(UsageError::new(format!(
+            "{} would be inside a recording, where no golden can lie: name another place with \
+             --golden",
+            golden.display()
+        ))
+        .into());
+    }
+    let options = CheckOptions {
+        accept: match &args.accept_field[..] {
+            _ if args.update => Accept::Everything,
+            [] => Accept::Nothing,
+            _ if is_ci() => {
+                tracing::warn!(
+                    event = "accept_field_ignored",
+                    "CI is set: goldens are written with --update only"
+                );
+                Accept::Nothing
+            }
+            fields => Accept::Fields(fields.to_vec()),
+        },
+        stream_limit: args.stream_limit,
+        differences: args.limit.max(1),
+    };
+    let kind = input_kind(input)?;
+    let manifest = match kind {
+        InputKind::Recording => Manifest::read(input).ok(),
+        InputKind::Stream => None,
+    };
+    let mut progress = context.progress("check", manifest.map(|manifest| manifest.ticks));
+    let mut watch = |messages: u64| {
+        progress.at(Position {
+            events: messages,
+            lag_ns: None,
+        });
+        !context.control.is_stopped()
+    };
+    let checked = match kind {
+        InputKind::Stream => check_stream(input, golden, &options, &mut watch),
+        InputKind::Recording => {
+            let inputs = Inputs::open(&[input.to_owned()], false).map_err(as_input_error)?;
+            refuse_damage(&inputs.damage(), INTACT_ONLY)?;
+            let publishing = publishing(&args.publishing, &inputs, golden)?;
+            let recording = inputs.recordings.first().context("one recording")?;
+            check_recording(recording, publishing, golden, &options, &mut watch)
+        }
+    };
+    progress.finish();
+    Ok(checked?)
+}
+
+/// Whether this runs in a CI, where nothing is to be written unless that is said outright.
+fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
+}
+
+/// Whether a recording or a stream was found to be damaged.
+pub(super) fn is_damage(error: &anyhow::Error) -> bool {
+    let is_damaged = |cause: &(dyn std::error::Error + 'static)| {
+        // A transparent wrapper shows the cause of what it wraps, not the wrapped error itself.
+        let recording = cause.downcast_ref::<RecordingError>();
+        cause.downcast_ref().is_some_and(CheckError::is_damage)
+            || matches!(recording, Some(RecordingError::Damaged { .. }))
+    };
+    error.chain().any(is_damaged)
+}
+
+/// What is no recording is bad input here, where a path may be several things.
+pub(super) fn as_input_error(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast() {
+        Ok(RecordingError::NotARecording { path, .. }) if path.is_dir() => {
+            UsageError::new(format!(
+                "{} is not a recording: manifest.json is missing; name a recording, a single \
+                 segment file or a payload stream",
+                path.display()
+            ))
+            .into()
+        }
+        Ok(error) => CheckError::Recording(error).into(),
+        Err(error) => error,
+    }
+}
+
+/// What the flags leave open, the golden says.
+fn publishing(
+    args: &PublishingArgs,
+    inputs: &Inputs,
+    golden: &Path,
+) -> anyhow::Result<PublisherOptions> {
+    let reference = Reference::new(&args.normalize(), &inputs.recordings)?;
+    let mut options = PublisherOptions {
+        payload: PayloadKind::default(),
+        source: inputs.payload_source()?,
+        subject_prefix: DEFAULT_PREFIX.into(),
+        drop: Flags::EMPTY,
+        contracts: reference.contracts,
+        calendar: reference.calendar,
+    };
+    if let Some(known) = Golden::read(golden)? {
+        known.apply(golden, &mut options)?;
+    }
+    if let Some(payload) = args.payload {
+        options.payload = payload;
+    }
+    if let Some(prefix) = &args.subject_prefix {
+        options.subject_prefix.clone_from(prefix);
+    }
+    if !args.drop.is_empty() {
+        options.drop = args.drop.iter().copied().collect();
+    }
+    Ok(options)
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Goldens that nothing belongs to: beside the inputs, or in the folder of all goldens.
+fn lost_goldens(
+    args: &CheckArgs,
+    inputs: &[PathBuf],
+    goldens: &[PathBuf],
+) -> anyhow::Result<Vec<PathBuf>> {
+    let folders: BTreeSet<PathBuf> = inputs.iter().map(|path| folder_of(path)).collect();
+    let searched = match &args.golden {
+        None => folders.clone(),
+        Some(folder) if folder.is_dir() => BTreeSet::from([folder.clone()]),
+        // One golden was named: whoever asks about others means those beside it.
+        Some(golden) if args.unreferenced == Unreferenced::Reject => {
+            BTreeSet::from([folder_of(golden)])
+        }
+        Some(_) => return Ok(Vec::new()),
+    };
+    let there = |folders: BTreeSet<PathBuf>| -> BTreeSet<PathBuf> {
+        folders
+            .into_iter()
+            .filter(|folder| folder.is_dir())
+            .collect()
+    };
+    let lost = match unreferenced(&there(searched), &there(folders)) {
+        // A folder that cannot be listed keeps nobody from checking what is in it.
+        Err(_) if args.unreferenced == Unreferenced::Warn => return Ok(Vec::new()),
+        lost => lost?,
+    };
+    // One that was named is in use, whatever it is called.
+    let named: BTreeSet<PathBuf> = goldens
+        .iter()
+        .flat_map(|golden| [golden.clone(), crate::check::stream_path(golden)])
+        .filter_map(|path| path.canonicalize().ok())
+        .collect();
+    let is_named = |path: &Path| path.canonicalize().is_ok_and(|path| named.contains(&path));
+    let lost: Vec<PathBuf> = lost.into_iter().filter(|path| !is_named(path)).collect();
+    if args.unreferenced == Unreferenced::Warn {
+        for path in &lost {
+            tracing::warn!(
+                event = "golden_unreferenced",
+                golden = %path.display(),
+                "no recording has its name: remove it, or put the recording back"
+            );
+        }
+    }
+    Ok(lost)
+}
+
+/// Both reports; a golden that is rejected fails in them too.
+fn write_reports(
+    args: &CheckArgs,
+    entries: &mut Vec<Entry>,
+    lost: &[PathBuf],
+) -> Result<(), CheckError> {
+    if args.unreferenced == Unreferenced::Reject {
+        entries.extend(lost.iter().map(|path| {
+            Entry::Failed {
+                input: path.display().to_string(),
+                reason:
+                    "a golden that no recording has the name of: remove it, or put the recording \
+                     back"
+                        .into(),
+            }
+        }));
+    }
+    if let Some(path) = &args.junit {
+        let xml = junit::xml(entries).map_err(|reason| CheckError::Report {
+            path: path.clone(),
+            reason,
+        })?;
+        write_report(path, xml.as_bytes())?;
+    }
+    if let Some(path) = &args.html {
+        write_report(path, html::page(entries).as_bytes())?;
+    }
+    Ok(())
+}
+
+fn write_report(path: &Path, bytes: &[u8]) -> Result<(), CheckError> {
+    NewFile::write_whole(path, bytes).map_err(|source| CheckError::Io {
+        path: path.to_owned(),
+        doing: "writing",
+        source,
+    })
+}
+
+fn print(args: &CheckArgs, entries: &[Entry], lost: &[PathBuf]) -> anyhow::Result<()> {
+    let checks = entries.iter().filter_map(|entry| match entry {
+        Entry::Checked(checked) => Some(&**checked),
+        Entry::Failed { .. } => None,
+    });
+    let checks: Vec<&Checked> = checks.collect();
+    if checks.is_empty() && !args.json.json {
+        return Ok(());
+    }
+    let mut out = stdout();
+    if args.json.json {
+        let errors = entries.iter().filter_map(|entry| match entry {
+            Entry::Checked(_) => None,
+            Entry::Failed { input, reason } => Some(Failed { input, reason }),
+        });
+        let errors: Vec<Failed> = errors.collect();
+        let results = Results {
+            passed: errors.is_empty() && checks.iter().all(|checked| checked.passed()),
+            checks,
+            errors,
+            unreferenced: lost.iter().map(|path| path.display().to_string()).collect(),
+        };
+        serde_json::to_writer(&mut out, &results)?;
+        writeln!(out)?;
+    } else {
+        for (position, checked) in checks.iter().enumerate() {
+            if position > 0 && checked.verdict != Verdict::Equal {
+                writeln!(out)?;
+            }
+            out.write_all(printable(&text::checked(checked)).as_bytes())?;
+        }
+        if args.unreferenced == Unreferenced::Reject {
+            for path in lost {
+                writeln!(
+                    out,
+                    "{}: no recording has its name: remove it, or put the recording back",
+                    path.display()
+                )?;
+            }
+        }
+    }
+    Ok(out.flush()?)
+}

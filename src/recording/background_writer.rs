@@ -1,0 +1,269 @@
+//! Recording on a thread of its own, for whoever must not wait while a row group is encoded: that
+//! takes most of a second, and a live session would publish nothing meanwhile.
+//!
+//! - Order is kept: one list of events, one thread.
+//! - Memory: [`WAITING_MAX`] events wait at most, 40 MB, and as many may be on their way to the
+//!   file. Then the caller waits, as it would without the thread.
+//! - An error comes back with one of the next calls, at the latest from
+//!   [`finish`](BackgroundWriter::finish).
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use super::error::RecordingError;
+use super::writer::RecordingWriter;
+use crate::event::Event;
+
+/// Events that may wait for the thread: more than three seconds of 20,000 ticks/s.
+const WAITING_MAX: usize = 65_536;
+
+/// Takes events in order.
+pub trait EventWriter {
+    /// Appends events; their `seq` must continue without a gap.
+    ///
+    /// # Errors
+    /// When they cannot be written; after that nothing more is taken.
+    fn write(&mut self, events: &[Event]) -> Result<(), RecordingError>;
+}
+
+impl EventWriter for RecordingWriter {
+    fn write(&mut self, events: &[Event]) -> Result<(), RecordingError> {
+        Self::write(self, events)
+    }
+}
+
+/// What waits for the thread.
+#[derive(Default)]
+struct Waiting {
+    events: Vec<Event>,
+    /// Nothing more will come.
+    is_over: bool,
+    /// Nothing more will be taken.
+    has_failed: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, waiting: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
+        self.changed
+            .wait(waiting)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self) {
+        self.lock().is_over = true;
+        self.changed.notify_all();
+    }
+}
+
+/// Says that nothing more will be taken, however the thread ends.
+struct FailsOnDrop(Arc<Shared>);
+
+impl Drop for FailsOnDrop {
+    fn drop(&mut self) {
+        self.0.lock().has_failed = true;
+        self.0.changed.notify_all();
+    }
+}
+
+type Ended = (RecordingWriter, Result<(), RecordingError>);
+
+/// A [`RecordingWriter`] on a thread of its own.
+pub struct BackgroundWriter {
+    shared: Arc<Shared>,
+    /// `None` once it was waited for.
+    thread: Option<JoinHandle<Ended>>,
+    /// What the thread gave back.
+    writer: Option<RecordingWriter>,
+    path: PathBuf,
+}
+
+impl std::fmt::Debug for BackgroundWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BackgroundWriter")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl BackgroundWriter {
+    /// Moves `writer` to a thread.
+    ///
+    /// # Errors
+    /// When the system gives none.
+    pub fn start(writer: RecordingWriter) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let path = writer.folder().to_owned();
+        let theirs = FailsOnDrop(Arc::clone(&shared));
+        let thread = std::thread::Builder::new()
+            .name("recorder".into())
+            .spawn(move || record(writer, &theirs.0))?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+            writer: None,
+            path,
+        })
+    }
+
+    /// Waits until everything is written and gives the writer back, to be finished; after an error
+    /// it only knows what was written before. There is none when the thread panicked.
+    ///
+    /// The result is the first error that was not told yet.
+    pub fn finish(mut self) -> (Option<RecordingWriter>, Result<(), RecordingError>) {
+        let result = self.join();
+        (self.writer.take(), result)
+    }
+
+    /// Waits for the thread, once.
+    fn join(&mut self) -> Result<(), RecordingError> {
+        self.shared.end();
+        match self.thread.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok((writer, result))) => {
+                self.writer = Some(writer);
+                result
+            }
+            // The panic was reported with its place.
+            Some(Err(_)) => Err(self.failed()),
+        }
+    }
+
+    fn failed(&self) -> RecordingError {
+        RecordingError::WriterFailed {
+            path: self.path.clone(),
+        }
+    }
+}
+
+impl EventWriter for BackgroundWriter {
+    fn write(&mut self, events: &[Event]) -> Result<(), RecordingError> {
+        let mut waiting = self.shared.lock();
+        while waiting.events.len() >= WAITING_MAX && !waiting.has_failed {
+            waiting = self.shared.wait(waiting);
+        }
+        if waiting.has_failed {
+            drop(waiting);
+            self.join()?;
+            return Err(self.failed());
+        }
+        waiting.events.extend_from_slice(events);
+        self.shared.changed.notify_all();
+        Ok(())
+    }
+}
+
+impl Drop for BackgroundWriter {
+    fn drop(&mut self) {
+        // Nobody asks any more how it went.
+        let _ = self.join();
+    }
+}
+
+fn record(mut writer: RecordingWriter, shared: &Shared) -> Ended {
+    let mut batch = Vec::new();
+    loop {
+        let mut waiting = shared.lock();
+        while waiting.events.is_empty() && !waiting.is_over {
+            waiting = shared.wait(waiting);
+        }
+        std::mem::swap(&mut waiting.events, &mut batch);
+        drop(waiting);
+        shared.changed.notify_all();
+        if batch.is_empty() {
+            return (writer, Ok(()));
+        }
+        if let Err(error) = writer.write(&batch) {
+            return (writer, Err(error));
+        }
+        batch.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{EventKind, Seq, SessionEvent};
+    use crate::recording::tests::{options, read_all};
+    use crate::recording::{EventFilter, Recording, Rolling};
+    use crate::time::UnixNanos;
+
+    fn notes(seqs: std::ops::Range<u64>) -> Vec<Event> {
+        seqs.map(|seq| Event {
+            seq: Seq(seq),
+            recv_ts: UnixNanos(1_767_618_000_000_000_000),
+            kind: EventKind::Session(SessionEvent::Note {
+                text: seq.to_string(),
+            }),
+        })
+        .collect()
+    }
+
+    #[test]
+    fn what_is_written_in_the_background_is_what_was_given_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let all = notes(0..WAITING_MAX as u64 * 2 + 77);
+        let writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
+        let mut background = BackgroundWriter::start(writer).unwrap();
+        for batch in all.chunks(1_000) {
+            background.write(batch).unwrap();
+        }
+        let (writer, result) = background.finish();
+        result.unwrap();
+        let manifest = writer.unwrap().finish().unwrap();
+        assert_eq!(manifest.events, all.len() as u64);
+        let recording = Recording::open(&path).unwrap();
+        assert!(read_all(&recording, EventFilter::default(), 4_096) == all);
+    }
+
+    #[test]
+    fn an_error_comes_back_and_nothing_more_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
+        let mut background = BackgroundWriter::start(writer).unwrap();
+        background.write(&notes(0..10)).unwrap();
+        // A gap.
+        background.write(&notes(20..30)).unwrap();
+        let error = loop {
+            if let Err(error) = background.write(&notes(30..31)) {
+                break error;
+            }
+            std::thread::yield_now();
+        };
+        assert!(matches!(error, RecordingError::SeqGap { .. }), "{error}");
+        let again = background.write(&notes(31..32)).unwrap_err();
+        assert!(matches!(again, RecordingError::WriterFailed { .. }));
+        let (writer, result) = background.finish();
+        assert_eq!(
+            writer.unwrap().ticks(),
+            0,
+            "what was written before is known"
+        );
+        result.unwrap();
+    }
+
+    #[test]
+    fn an_error_at_the_very_end_is_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer =
+            RecordingWriter::create(&folder.path().join("rec"), options(Rolling::default()))
+                .unwrap();
+        let mut background = BackgroundWriter::start(writer).unwrap();
+        background.write(&notes(5..6)).unwrap();
+        let (writer, result) = background.finish();
+        assert!(writer.is_some());
+        assert!(matches!(result, Err(RecordingError::SeqGap { .. })));
+    }
+}

@@ -1,0 +1,181 @@
+//! What a difference looks like: in a terminal, for scripts, for a CI, on a page.
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use super::{ends, falsify, folder, published, write_lines};
+use crate::support::cli::Ended;
+use crate::support::recordings::Folder;
+
+/// A stream with a falsified field, a lost, a doubled and two swapped messages, checked with `words`.
+fn differing(words: &str) -> (Folder, Ended) {
+    let folder = folder();
+    ends(&folder, 0, "check rec --update");
+    let mut lines = published();
+    falsify(&mut lines, "CZCE");
+    lines.remove(300);
+    lines.insert(500, lines[499].clone());
+    lines.swap(700, 701);
+    write_lines(&folder.join("live.jsonl"), &lines);
+    let words = format!("check live.jsonl --golden rec.golden.json {words}");
+    let ended = ends(&folder, 1, &words);
+    (folder, ended)
+}
+
+#[test]
+fn the_text_names_the_first_difference_and_groups_the_rest() {
+    let (_, ended) = differing("--limit 4");
+    assert_snapshot!(ended.stdout);
+}
+
+#[test]
+fn a_golden_without_a_stream_tells_where_to_look() {
+    let folder = folder();
+    ends(&folder, 0, "check rec --update --stream-limit 0");
+    let mut lines = published();
+    falsify(&mut lines, "CZCE");
+    write_lines(&folder.join("live.jsonl"), &lines);
+    let ended = ends(&folder, 1, "check live.jsonl --golden rec.golden.json");
+    assert_snapshot!(ended.stdout);
+}
+
+/// Keys in the order of the text, which a parsed value does not keep.
+fn has_in_order(text: &str, keys: &str) {
+    let mut at = 0;
+    for key in keys.split_whitespace() {
+        let found = text[at..].find(&format!("\"{key}\":"));
+        at += found.unwrap_or_else(|| panic!("{key} is not behind {at}: {text}"));
+    }
+}
+
+#[test]
+fn the_json_is_one_object_with_keys_in_order() {
+    let (_, ended) = differing("--json");
+    assert_eq!(ended.stdout.lines().count(), 1);
+    has_in_order(
+        &ended.stdout,
+        "passed checks input golden verdict notes messages digest golden_messages golden_digest \
+         left_out comparison messages_before messages_after equal changed timing_only missing extra \
+         reordered fields moved before first located windows segments subjects errors unreferenced",
+    );
+    let result: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(result["passed"], false);
+    let check = &result["checks"][0];
+    assert_eq!(check["verdict"], "different");
+    let found = &check["comparison"];
+    assert_eq!(found["fields"][0]["name"], "open_interest");
+    assert_eq!((&found["missing"], &found["extra"]), (&1.into(), &1.into()));
+    let first = &found["first"][0];
+    assert_eq!(first["fields"][0]["field"], "open_interest");
+    assert!(first["payload_before"].as_str().unwrap().starts_with('{'));
+}
+
+#[test]
+fn the_junit_report_has_a_case_an_input_and_reads_back() {
+    let (folder, _) = differing("--junit report.xml");
+    let read = |name: &str| {
+        let xml = std::fs::read_to_string(folder.join(name)).unwrap();
+        quick_junit::Report::deserialize_from_str(&xml).unwrap()
+    };
+    let report = read("report.xml");
+    assert_eq!((report.tests, report.failures, report.errors), (1, 1, 0));
+    let case = &report.test_suites[0].test_cases[0];
+    assert_eq!(case.name.as_str(), "live.jsonl");
+    ends(
+        &folder,
+        4,
+        "check rec nowhere.jsonl rec/contracts.parquet --golden . --junit two.xml",
+    );
+    let report = read("two.xml");
+    assert_eq!((report.tests, report.failures, report.errors), (3, 0, 2));
+}
+
+#[test]
+fn a_report_that_cannot_be_written_hides_no_result() {
+    let folder = folder();
+    ends(&folder, 0, "check rec --update");
+    let ended = ends(&folder, 4, "check rec --html no/where.html");
+    assert!(ended.stdout.starts_with("rec: as rec.golden.json says"));
+    assert!(ended.stderr.contains("no/where.html"), "{ended:?}");
+    let inside = ends(&folder, 2, "check rec --junit rec/report.xml");
+    assert!(inside.stderr.contains("inside a recording"), "{inside:?}");
+    std::fs::create_dir(folder.join("reports")).unwrap();
+    let twice = "check rec --junit reports/out --html reports/../reports/out";
+    let twice = ends(&folder, 2, twice);
+    assert!(twice.stderr.contains("are the same file"), "{twice:?}");
+}
+
+#[test]
+fn the_json_is_printed_when_nothing_could_be_checked_too() {
+    let folder = folder();
+    let ended = ends(&folder, 2, "check rec --json");
+    let result: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(result["passed"], false);
+    assert_eq!(result["checks"], serde_json::json!([]));
+    assert_eq!(result["errors"][0]["input"], "rec");
+}
+
+#[test]
+fn the_page_needs_nothing_else_and_escapes_what_it_shows() {
+    let folder = Folder::new();
+    let line = |text: &str| vec![format!("a.<b>&c {{\"text\":\"{text}\"}}")];
+    let path = folder.join("live.jsonl");
+    write_lines(&path, &line("before"));
+    ends(&folder, 0, "check live.jsonl --update");
+    write_lines(&path, &line("<script>alert(1)</script>"));
+    ends(&folder, 1, "check live.jsonl --html page.html");
+    let page = std::fs::read_to_string(folder.join("page.html")).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>"));
+    assert!(
+        page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"),
+        "{page}"
+    );
+    assert!(page.contains("a.&lt;b&gt;&amp;c"), "{page}");
+    for foreign in [
+        "<script", "src=", "http://", "https://", "<link", "@import", "url(",
+    ] {
+        assert!(!page.contains(foreign), "{foreign} in {page}");
+    }
+}
+
+#[test]
+fn another_form_of_the_same_values_is_shown_where_it_begins() {
+    let folder = Folder::new();
+    let lines = published();
+    write_lines(&folder.join("live.jsonl"), &lines);
+    ends(&folder, 0, "check live.jsonl --update");
+    let windows: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+    std::fs::write(folder.join("live.jsonl"), windows).unwrap();
+    let found = ends(&folder, 1, "check live.jsonl --limit 2").stdout;
+    let rows: Vec<&str> = found.lines().filter(|l| l.contains("(form)")).collect();
+    assert_eq!(rows.len(), 3, "two differences and a group: {found}");
+    assert!(rows[0].trim_end().ends_with("}\\r"), "{found}");
+    assert_eq!(rows[0].matches('}').count(), 2, "{found}");
+    let mut blank = lines.clone();
+    blank[3] = blank[3].replace(",\"seq\":", ", \"seq\":");
+    write_lines(&folder.join("live.jsonl"), &blank);
+    let found = ends(&folder, 1, "check live.jsonl").stdout;
+    let row = found.lines().find(|line| line.contains("(form)")).unwrap();
+    assert_eq!(row.matches(",\"seq\":").count(), 1, "{row}");
+    assert_eq!(row.matches(", \"seq\":").count(), 1, "{row}");
+}
+
+#[test]
+fn the_order_of_two_subjects_is_told_without_a_stream_too() {
+    let folder = Folder::new();
+    let mut lines = published();
+    write_lines(&folder.join("live.jsonl"), &lines);
+    ends(&folder, 0, "check live.jsonl --update --stream-limit 0");
+    let subject = |line: &str| line.split_once(' ').unwrap().0.to_owned();
+    assert_ne!(subject(&lines[100]), subject(&lines[101]));
+    lines.swap(100, 101);
+    write_lines(&folder.join("live.jsonl"), &lines);
+    let found = ends(&folder, 1, "check live.jsonl").stdout;
+    assert!(found.contains("order among each other differs"), "{found}");
+    // That of a recording has windows which a captured stream has not.
+    let folder = self::folder();
+    ends(&folder, 0, "check rec --update --stream-limit 0");
+    write_lines(&folder.join("live.jsonl"), &lines);
+    let found = ends(&folder, 1, "check live.jsonl --golden rec.golden.json").stdout;
+    assert!(found.contains("order among each other differs"), "{found}");
+}

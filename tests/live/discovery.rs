@@ -1,0 +1,340 @@
+//! Contracts by the trader front, when it is not ready, says no, or is not there.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use tickdeck::event::{EventKind, SessionEvent};
+
+use crate::support::cli::{Running, finish, with_nats};
+use crate::support::ctp::{fault_script, logged, simulated_library, with_simulated_front};
+use crate::support::nats_server::NatsServer;
+use crate::support::recordings::{Folder, events, info, quick, replay_digest};
+use crate::support::wait_until;
+
+/// A trader front that takes no connection.
+const AWAY: &str = r#"
+[[rule]]
+name = "away"
+front = "trader"
+at = { connection = 1 }
+action = "refuse"
+times = 0
+"#;
+
+/// `live --symbols all --record rec` against a trader front with `faults`.
+fn live(folder: &Folder, library: &Path, server: &NatsServer, faults: &str) -> Command {
+    let words = "live --symbols all --record rec --log-format json --backoff 100ms";
+    let mut command = with_simulated_front(words, folder.path(), library, &quick(), "max");
+    with_nats(&mut command, &server.url())
+        .env("CTP_TD_ADDRESS", "tcp://127.0.0.1:1")
+        .env("TICKDECK_SIM_SCRIPT", fault_script(folder.path(), faults));
+    command
+}
+
+/// Library and server, or `None` after a visible skip.
+fn needed(test: &str) -> Option<(std::path::PathBuf, NatsServer)> {
+    Some((simulated_library(test)?, NatsServer::start(test)?))
+}
+
+/// What the service says of itself.
+fn health(server: &NatsServer) -> serde_json::Value {
+    let mut answer = serde_json::Value::Null;
+    wait_until("health is answered", || {
+        let timeout = Duration::from_millis(500);
+        let asked = tickdeck::nats::request_health(&server.options(), "health.check", timeout);
+        answer = asked.map_or(serde_json::Value::Null, |bytes| {
+            serde_json::from_slice(&bytes).unwrap()
+        });
+        answer["status"] == "ok"
+    });
+    answer
+}
+
+/// Whoever looks for the recording finds one, without ticks, and in it what happened.
+#[track_caller]
+fn assert_recorded_in_vain(folder: &Folder, note: &str) {
+    let recording = folder.join("rec");
+    let told = info(&recording);
+    assert_eq!(
+        (&told["status"], &told["ticks"]),
+        (&"complete".into(), &0.into())
+    );
+    let notes: Vec<String> = events(&recording)
+        .into_iter()
+        .filter_map(|event| match event.kind {
+            EventKind::Session(SessionEvent::Note { text }) => Some(text),
+            _ => None,
+        })
+        .collect();
+    assert!(notes.iter().any(|it| it.starts_with(note)), "{notes:?}");
+}
+
+#[test]
+fn a_trader_front_that_is_not_ready_is_asked_again_with_growing_pauses() {
+    let Some((library, server)) = needed("a trader front that is not ready") else {
+        return;
+    };
+    let folder = Folder::new();
+    let faults = r#"
+        [[rule]]
+        name = "not initialised"
+        front = "trader"
+        at = { login = 1 }
+        action = { reject_login = 7 }
+        times = 2
+        # Each login is two requests: authentication comes before it.
+        [[rule]]
+        name = "query not ready"
+        front = "trader"
+        at = { request = 7 }
+        action = { reject_request = 90 }
+        [[rule]]
+        name = "goes away while contracts are listed"
+        front = "trader"
+        at = { seconds = 4.0 }
+        action = { disconnect = 0x1001 }
+        [[rule]]
+        name = "too many a second"
+        front = "trader"
+        at = { request = 9 }
+        action = { return_code = -3 }
+    "#;
+    let running = Running::start(live(&folder, &library, &server, faults));
+    wait_until("all instruments are subscribed", || {
+        running.stderr().contains("\"ctp_subscribed\"")
+    });
+    running.signal("TERM");
+    let ended = running.wait().done();
+    let retries = logged(&ended.stderr, "ctp_retry");
+    assert_eq!(retries.len(), 2, "{ended:?}");
+    for (number, retry) in (1..).zip(&retries) {
+        assert_eq!(retry["attempt"], number);
+        let session = retry["session"].as_str().unwrap();
+        assert!(session.ends_with(&format!("-td{number}")), "{session}");
+        let reason = retry["reason"].as_str().unwrap();
+        assert!(reason.contains("CTP error 7 NOT_INITED"), "{reason}");
+    }
+    let pauses = retries.iter().map(|retry| retry["next_backoff"].as_f64());
+    let pauses: Vec<f64> = pauses.map(Option::unwrap).collect();
+    assert!(pauses[0] <= 0.1 && pauses[1] > pauses[0], "{pauses:?}");
+    let lost = logged(&ended.stderr, "ctp_disconnected");
+    assert_eq!(lost.len(), 1, "{ended:?}");
+    assert_eq!(lost[0]["session"], "trader");
+    let found = logged(&ended.stderr, "contracts_discovered");
+    assert_eq!(found.len(), 1, "{ended:?}");
+    assert_eq!(found[0]["contracts"], 8);
+}
+
+#[test]
+fn a_login_refused_for_good_by_the_trader_front_is_not_tried_at_the_other_front() {
+    let Some((library, server)) = needed("a refused trader login") else {
+        return;
+    };
+    let folder = Folder::new();
+    let faults = r#"
+        [[rule]]
+        name = "wrong password"
+        front = "trader"
+        at = { login = 1 }
+        action = { reject_login = 3 }
+        times = 0
+    "#;
+    let ended = finish(live(&folder, &library, &server, faults));
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(
+        ended.stderr.contains("CTP error 3 INVALID_LOGIN"),
+        "{ended:?}"
+    );
+    assert!(logged(&ended.stderr, "ctp_session_open").is_empty());
+    assert!(logged(&ended.stderr, "ctp_retry").is_empty());
+    assert_eq!(logged(&ended.stderr, "ctp_gave_up").len(), 1);
+    assert_eq!(logged(&ended.stderr, "live_ingest_shutdown").len(), 1);
+    assert_recorded_in_vain(
+        &folder,
+        "gave up: the trader front refuses the login: CTP error 3 ",
+    );
+}
+
+#[test]
+fn a_session_that_never_began_takes_no_earlier_recording_away() {
+    let Some((library, server)) = needed("a refused trader login over a recording") else {
+        return;
+    };
+    let folder = Folder::new();
+    let made = folder.generate("rec", "--profile quick --seed 1");
+    let before = info(&made);
+    let faults = r#"
+        [[rule]]
+        name = "wrong password"
+        front = "trader"
+        at = { login = 1 }
+        action = { reject_login = 3 }
+    "#;
+    let mut command = live(&folder, &library, &server, faults);
+    command.arg("--force");
+    let ended = finish(command);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert_eq!(
+        logged(&ended.stderr, "recording_kept").len(),
+        1,
+        "{ended:?}"
+    );
+    assert_eq!(info(&made), before);
+}
+
+#[test]
+fn an_authentication_that_is_refused_is_not_tried_again() {
+    let Some((library, server)) = needed("a wrong CTP_AUTH_CODE") else {
+        return;
+    };
+    let folder = Folder::new();
+    let mut command = live(&folder, &library, &server, "");
+    let account = "canarybrk:canaryuser1:canary-password-1:canary_app_1.0:ANOTHERAUTHCODE1";
+    command.env("TICKDECK_SIM_ACCOUNT", account);
+    let ended = finish(command);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(logged(&ended.stderr, "ctp_retry").is_empty(), "{ended:?}");
+    let gave_up = &logged(&ended.stderr, "ctp_gave_up")[0];
+    let reason = gave_up["reason"].as_str().unwrap();
+    for words in [
+        "authentication",
+        "CTP error 63",
+        "CTP_AUTH_CODE",
+        "客户端认证失败",
+    ] {
+        assert!(reason.contains(words), "{reason}");
+    }
+    assert_recorded_in_vain(
+        &folder,
+        "gave up: the trader front refuses the authentication: ",
+    );
+}
+
+#[test]
+fn a_user_too_long_for_a_confirmation_is_refused_before_anybody_logs_in() {
+    let Some((library, server)) = needed("a long CTP_USER_ID") else {
+        return;
+    };
+    let folder = Folder::new();
+    let mut command = live(&folder, &library, &server, "");
+    command
+        .env("CTP_USER_ID", "canaryuser123")
+        .arg("--confirm-settlement");
+    let ended = finish(command);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    let refused = &logged(&ended.stderr, "live_ingest_startup_error")[0];
+    assert_eq!(refused["required_env"], "CTP_USER_ID");
+    let fix = refused["fix"].as_str().unwrap();
+    assert!(
+        fix.contains("13 bytes; --confirm-settlement takes at most 12"),
+        "{fix}"
+    );
+    assert!(
+        logged(&ended.stderr, "contract_discovery").is_empty(),
+        "{ended:?}"
+    );
+    assert!(!ended.stderr.contains("canaryuser"), "{ended:?}");
+}
+
+#[test]
+fn a_signal_while_contracts_are_looked_for_is_a_clean_end() {
+    let Some((library, server)) = needed("a signal during discovery") else {
+        return;
+    };
+    let folder = Folder::new();
+    let running = Running::start(live(&folder, &library, &server, AWAY));
+    wait_until("the trader front is asked", || {
+        running.stderr().contains("\"contract_discovery\"")
+    });
+    // Whoever watches the service sees it before there is a session.
+    assert_eq!(health(&server)["state"], "starting");
+    running.signal("TERM");
+    let ended = running.wait().done();
+    let shutdown = &logged(&ended.stderr, "live_ingest_shutdown")[0];
+    assert_eq!(
+        (&shutdown["published"], &shutdown["failed"]),
+        (&0.into(), &0.into())
+    );
+    assert_recorded_in_vain(&folder, "trader front, attempt 1: session ctp-");
+}
+
+#[test]
+fn looking_for_contracts_counts_in_the_duration_of_the_run() {
+    let Some((library, server)) = needed("the duration of a discovery") else {
+        return;
+    };
+    let folder = Folder::new();
+    let mut command = live(&folder, &library, &server, AWAY);
+    command.env("MD_DURATION_SECONDS", "1");
+    let ended = finish(command).done();
+    assert!(logged(&ended.stderr, "ctp_session_open").is_empty());
+    assert_eq!(logged(&ended.stderr, "live_ingest_shutdown").len(), 1);
+    assert_recorded_in_vain(&folder, "trader front, attempt 1: session ctp-");
+}
+
+#[test]
+fn a_record_that_never_gets_to_its_session_says_so_in_the_recording() {
+    let Some(library) = simulated_library("a recording in vain") else {
+        return;
+    };
+    let folder = Folder::new();
+    let words = "record --source ctp -o rec --symbols all --duration 1s --json";
+    let mut command = with_simulated_front(words, folder.path(), &library, &quick(), "max");
+    command
+        .env("CTP_TD_ADDRESS", "tcp://127.0.0.1:1")
+        .env("TICKDECK_SIM_SCRIPT", fault_script(folder.path(), AWAY));
+    let ended = finish(command).done();
+    assert_eq!(ended.json()["received"], 0);
+    assert_eq!(ended.digest(), replay_digest(&folder.join("rec")));
+    assert_recorded_in_vain(&folder, "trader front, attempt 1: session ctp-");
+}
+
+#[test]
+fn without_a_trader_library_plain_ids_are_taken_and_patterns_are_refused_with_the_cause() {
+    let Some((library, server)) = needed("no trader library") else {
+        return;
+    };
+    let folder = Folder::new();
+    let alone = folder.join("alone");
+    std::fs::create_dir(&alone).unwrap();
+    let name = "thostmduserapi_se.so";
+    std::os::unix::fs::symlink(library.join(name), alone.join(name)).unwrap();
+    let ended = finish(live(&folder, &alone, &server, ""));
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(
+        ended.stderr.contains("thosttraderapi_se.so"),
+        "the cause is told: {ended:?}"
+    );
+    assert!(ended.stderr.contains("give --contracts FILE"), "{ended:?}");
+    let words = "live --symbols IF2601 --log-format json";
+    let mut command = with_simulated_front(words, folder.path(), &alone, &quick(), "max");
+    with_nats(&mut command, &server.url()).env("CTP_TD_ADDRESS", "tcp://127.0.0.1:1");
+    let running = Running::start(command);
+    wait_until("it is logged in", || {
+        running.stderr().contains("\"ctp_login_ok\"")
+    });
+    running.signal("TERM");
+    let ended = running.wait().done();
+    assert_eq!(logged(&ended.stderr, "contract_discovery_failed").len(), 1);
+    assert_eq!(logged(&ended.stderr, "ctp_login_ok").len(), 1);
+}
+
+#[test]
+fn a_signal_while_the_nats_server_is_awaited_is_a_clean_end() {
+    let Some(library) = simulated_library("a signal while NATS is awaited") else {
+        return;
+    };
+    let folder = Folder::new();
+    let words = "live --record rec --log-format json --connect-timeout 10m";
+    let mut command = with_simulated_front(words, folder.path(), &library, &quick(), "max");
+    command.env("NATS_URL", "nats://127.0.0.1:1");
+    let running = Running::start(command);
+    wait_until("the server is tried", || {
+        running.stderr().contains("\"nats_retry\"")
+    });
+    running.signal("TERM");
+    let ended = running.wait().done();
+    assert_eq!(logged(&ended.stderr, "live_ingest_shutdown").len(), 1);
+    assert!(!folder.join("rec").exists(), "nothing was begun");
+}

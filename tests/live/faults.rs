@@ -1,0 +1,375 @@
+//! Every fault script of `fixtures/faults/` against the live source: it survives what it must, says
+//! so, and its recording replays to the digest of the session.
+
+use tickdeck::event::{EventKind, RawTick, SessionEvent};
+
+use super::{instruments, market};
+use crate::support::cli::Running;
+use crate::support::ctp::{logged, simulated_library, with_simulated_front};
+use crate::support::recordings::{Folder, events, names, quick, replay_digest, repository, stream};
+use crate::support::wait_until;
+
+/// Ticks of the market.
+const ALL: u64 = 918;
+/// What a session under a fault script left behind.
+struct Session {
+    ticks: Vec<RawTick>,
+    happened: Vec<SessionEvent>,
+    log: String,
+    /// What the front logged.
+    front: String,
+    /// The payload stream of replaying the recording.
+    stream: String,
+}
+
+impl Session {
+    /// How many payloads have a flag.
+    fn flagged(&self, flag: &str) -> usize {
+        let flagged = |line: &&str| {
+            line.rsplit_once("\"flags\":")
+                .is_some_and(|(_, f)| f.contains(flag))
+        };
+        self.stream.lines().filter(flagged).count()
+    }
+
+    fn count(&self, wanted: impl Fn(&SessionEvent) -> bool) -> usize {
+        self.happened.iter().filter(|event| wanted(event)).count()
+    }
+
+    fn logins(&self) -> usize {
+        self.count(|event| matches!(event, SessionEvent::LoginOk { .. }))
+    }
+}
+
+/// How far a session has got, by its last progress line.
+fn received(log: &str) -> u64 {
+    let progress = logged(log, "publish_progress");
+    let count = progress.last().and_then(|line| line["received"].as_u64());
+    count.unwrap_or(0)
+}
+
+/// Runs a session under `fixtures/faults/NAME.toml` until `enough` ticks came, or with `None` until
+/// the front has sent everything. Checks what holds for every fault.
+fn session(name: &str, enough: Option<u64>) -> Option<Session> {
+    session_at("30", name, enough)
+}
+
+/// The market goes on while a lost connection is made again: at this rate it lasts long enough, a
+/// few seconds more or less on a busy machine.
+const PATIENT: &str = "6";
+
+/// The same with the market at `rate`.
+fn session_at(rate: &str, name: &str, enough: Option<u64>) -> Option<Session> {
+    let library = simulated_library(&format!("the fault script {name}"))?;
+    let folder = Folder::new();
+    let words = "record --source ctp -o rec --json --log-format json --progress-every 50ms --backoff 100ms \
+         --front-timeout 60s --login-timeout 60s";
+    let mut command = with_simulated_front(words, folder.path(), &library, &quick(), rate);
+    let ids: Vec<String> = instruments(&market())
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let script = repository("fixtures/faults").join(format!("{name}.toml"));
+    command
+        .env_remove("CTP_SYMBOL")
+        .args(["--symbols", &ids.join(",")])
+        .env("CTP_MD_ADDRESS", "tcp://127.0.0.1:1,tcp://127.0.0.1:2")
+        .env("TICKDECK_SIM_LOG", folder.join("front.log"))
+        .env("TICKDECK_SIM_SCRIPT", script);
+    let running = Running::start(command);
+    let front_log = folder.join("front.log");
+    wait_until("the market has been played", || match enough {
+        Some(enough) => received(&running.stderr()) >= enough,
+        None => std::fs::read_to_string(&front_log)
+            .is_ok_and(|log| !logged(&log, "sim_market_over").is_empty()),
+    });
+    running.signal("TERM");
+    let ended = running.wait().done();
+    let summary = ended.json();
+    assert_eq!(summary["dropped"], 0, "{ended:?}");
+    let rec = folder.join("rec");
+    assert_eq!(summary["digest"].as_str().unwrap(), replay_digest(&rec));
+    let (mut ticks, mut happened) = (Vec::new(), Vec::new());
+    for event in events(&rec) {
+        match event.kind {
+            EventKind::Tick(tick) => ticks.push(tick),
+            EventKind::Session(event) => happened.push(event),
+        }
+    }
+    assert_eq!(summary["received"], ticks.len());
+    let front = std::fs::read_to_string(front_log).unwrap();
+    assert!(
+        !logged(&front, "sim_fault").is_empty(),
+        "the fault happened: {front}"
+    );
+    Some(Session {
+        ticks,
+        happened,
+        log: ended.stderr,
+        front,
+        stream: stream(&rec, ""),
+    })
+}
+
+/// The drawn faults of `TICKDECK_SIM_FAULTS` against the live source.
+#[test]
+fn drawn_faults_are_survived_and_what_is_recorded_replays_to_the_same_digest() {
+    let Some(library) = simulated_library("drawn faults") else {
+        return;
+    };
+    let all: Vec<String> = instruments(&market())
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    for faults in ["seed:1", "seed:7,swarm", "seed:23,swarm"] {
+        let folder = Folder::new();
+        let words = "record --source ctp -o rec --json --log-format json --duration 9s";
+        let mut command = with_simulated_front(words, folder.path(), &library, &quick(), "20");
+        command
+            .env_remove("CTP_SYMBOL")
+            .args(["--symbols", &all.join(",")])
+            .env("TICKDECK_SIM_FAULTS", faults);
+        let ended = crate::support::cli::finish(command).done();
+        let summary = ended.json();
+        assert!(
+            summary["received"].as_u64().unwrap() > 100,
+            "{faults}: {summary}"
+        );
+        assert_eq!(summary["dropped"], 0, "{faults}");
+        let digest = replay_digest(&folder.join("rec"));
+        assert_eq!(summary["digest"].as_str().unwrap(), digest, "{faults}");
+    }
+}
+
+/// The market, field for field and in order.
+#[track_caller]
+fn assert_complete(session: &Session) {
+    assert!(session.ticks == market(), "every tick, in order");
+}
+
+#[test]
+fn every_script_has_its_test() {
+    assert_eq!(
+        names(&repository("fixtures/faults")),
+        [
+            "burst.toml",
+            "corrupt_fields.toml",
+            "doubled_tick.toml",
+            "every_reason.toml",
+            "flow_control.toml",
+            "front_not_ready.toml",
+            "front_restart.toml",
+            "front_switch.toml",
+            "half_snapshot.toml",
+            "lost_tick.toml",
+            "night_again.toml",
+            "refused_once.toml",
+            "silence.toml",
+            "slow_front.toml",
+            "swapped_ticks.toml",
+            "timed_restart.toml",
+        ]
+    );
+}
+
+#[test]
+fn a_burst_loses_nothing() {
+    let Some(session) = session("burst", Some(ALL)) else {
+        return;
+    };
+    assert_complete(&session);
+}
+
+#[test]
+fn a_slow_front_loses_nothing() {
+    let Some(session) = session("slow_front", Some(ALL)) else {
+        return;
+    };
+    assert_complete(&session);
+}
+
+#[test]
+fn a_request_that_comes_too_soon_is_made_again() {
+    let Some(session) = session("flow_control", Some(ALL)) else {
+        return;
+    };
+    assert_complete(&session);
+    assert_eq!(logged(&session.log, "ctp_request_refused").len(), 1);
+}
+
+#[test]
+fn a_front_that_refuses_once_is_reached_by_the_library_itself() {
+    let Some(session) = session("refused_once", Some(ALL)) else {
+        return;
+    };
+    assert_complete(&session);
+    assert!(logged(&session.log, "ctp_retry").is_empty());
+}
+
+#[test]
+fn a_front_that_is_not_ready_is_tried_again_with_a_new_session_each_time() {
+    let Some(session) = session("front_not_ready", Some(ALL)) else {
+        return;
+    };
+    assert_complete(&session);
+    let retries = logged(&session.log, "ctp_retry");
+    let reasons: Vec<&str> = retries
+        .iter()
+        .map(|r| r["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        reasons,
+        ["login_failed: 7 NOT_INITED", "login_failed: 90 NEED_RETRY"]
+    );
+    assert_ne!(retries[0]["session"], retries[1]["session"]);
+}
+
+#[test]
+fn silence_and_its_warning_are_waited_out() {
+    let Some(session) = session("silence", Some(ALL)) else {
+        return;
+    };
+    assert_complete(&session);
+    let warned = session.count(|e| *e == SessionEvent::HeartbeatWarning { elapsed_s: 61 });
+    assert_eq!(warned, 1);
+    assert_eq!(logged(&session.log, "ctp_heartbeat_warning").len(), 1);
+}
+
+#[test]
+fn snapshots_that_do_not_come_are_not_waited_for() {
+    let Some(session) = session("half_snapshot", Some(ALL)) else {
+        return;
+    };
+    assert_complete(&session);
+}
+
+#[test]
+fn a_front_that_restarts_gets_the_login_and_every_subscription_again() {
+    let Some(session) = session_at(PATIENT, "front_restart", None) else {
+        return;
+    };
+    assert_eq!(session.logins(), 2);
+    let lost = session.count(|e| *e == SessionEvent::FrontDisconnected { reason: 0x1001 });
+    assert_eq!(lost, 1, "the gap is a row");
+    let subscribed = session.count(|e| matches!(e, SessionEvent::Subscribed { .. }));
+    assert_eq!(subscribed, 2 * instruments(&market()).len());
+    let market = market();
+    assert!(session.ticks[..299] == market[..299], "what came before it");
+    assert!(
+        session.ticks.last() == market.last(),
+        "and it goes on to the end"
+    );
+    assert_eq!(logged(&session.log, "ctp_subscribed")[1]["again"], true);
+}
+
+#[test]
+fn when_a_front_goes_away_the_session_goes_on_at_the_next_one() {
+    let Some(session) = session_at(PATIENT, "front_switch", None) else {
+        return;
+    };
+    let connected = logged(&session.front, "sim_md_connected");
+    let fronts: Vec<_> = connected.iter().map(|line| line["front"].clone()).collect();
+    assert_eq!(fronts, [1, 2], "{}", session.front);
+    assert_eq!(session.logins(), 2, "at each of them");
+    let lost = session.count(|e| *e == SessionEvent::FrontDisconnected { reason: 0x1001 });
+    assert_eq!(lost, 1, "the gap is a row");
+    let market = market();
+    assert!(session.ticks[..299] == market[..299], "what came before it");
+    assert!(
+        session.ticks.last() == market.last(),
+        "and the other front plays to the end"
+    );
+}
+
+#[test]
+fn a_front_that_restarts_by_the_clock_gets_a_login_each_time() {
+    let Some(session) = session_at(PATIENT, "timed_restart", None) else {
+        return;
+    };
+    assert_eq!(session.logins(), 3);
+    assert!(
+        session.ticks.last() == market().last(),
+        "it goes on to the end"
+    );
+}
+
+#[test]
+fn every_reason_of_a_lost_connection_is_recorded_and_followed_by_a_new_login() {
+    let Some(session) = session_at(PATIENT, "every_reason", None) else {
+        return;
+    };
+    for reason in [0x1001, 0x1002, 0x2001, 0x2002, 0x2003] {
+        let lost = session.count(|e| *e == SessionEvent::FrontDisconnected { reason });
+        assert_eq!(lost, 1, "{reason:#06x}");
+    }
+    let silent = session.count(|e| *e == SessionEvent::HeartbeatLost {});
+    assert_eq!(silent, 1, "0x2001 is a heartbeat that was lost");
+    assert_eq!(session.logins(), 6, "and every time it logs in again");
+    let told = logged(&session.log, "ctp_disconnected");
+    assert_eq!(told.len(), 5);
+    assert!(
+        told.iter()
+            .all(|line| line["meaning_zh"].as_str().unwrap() != "未知原因")
+    );
+}
+
+#[test]
+fn a_tick_that_is_lost_on_the_way_leaves_the_others_as_they_are() {
+    let Some(session) = session("lost_tick", Some(ALL - 1)) else {
+        return;
+    };
+    let mut left = market();
+    left.remove(199);
+    assert!(session.ticks == left);
+}
+
+#[test]
+fn a_tick_that_comes_twice_is_kept_twice_and_flagged() {
+    let Some(session) = session("doubled_tick", Some(ALL + 1)) else {
+        return;
+    };
+    let mut doubled = market();
+    doubled.insert(200, doubled[199]);
+    assert!(session.ticks == doubled);
+    assert_eq!(session.flagged("duplicate"), 1);
+}
+
+#[test]
+fn ticks_that_change_places_are_kept_in_the_order_of_arrival() {
+    let Some(session) = session("swapped_ticks", Some(ALL)) else {
+        return;
+    };
+    let market = market();
+    let swapped: Vec<usize> = (0..market.len())
+        .filter(|&n| session.ticks[n] != market[n])
+        .collect();
+    assert_eq!(swapped.len(), 2, "{swapped:?}");
+    assert!(session.ticks[swapped[0]] == market[swapped[1]]);
+}
+
+#[test]
+fn a_night_that_is_sent_again_is_kept_and_flagged() {
+    let Some(session) = session("night_again", Some(ALL + 50)) else {
+        return;
+    };
+    assert_eq!(session.ticks.len() as u64, ALL + 50);
+    let flagged =
+        session.flagged("duplicate") + session.flagged("replayed") + session.flagged("stale");
+    assert!(flagged >= 50, "{flagged}");
+}
+
+#[test]
+fn fields_that_cannot_be_are_recorded_as_they_came_and_never_published_as_numbers() {
+    let Some(session) = session("corrupt_fields", Some(ALL)) else {
+        return;
+    };
+    let market = market();
+    let differ = (0..market.len())
+        .filter(|&n| session.ticks[n] != market[n])
+        .count();
+    assert_eq!((session.ticks.len() as u64, differ), (ALL, 3));
+    assert!(session.ticks[99].last_price.is_nan());
+    let rejected = logged(&session.log, "tick_rejected");
+    assert!(!rejected.is_empty());
+    assert!(!session.stream.contains("NaN") && !session.stream.contains("@@@"));
+}

@@ -1,0 +1,258 @@
+//! The built binary and vendor libraries against peers that take a connection and do not keep it, or
+//! answer what is not CTP: at the market data front and at the trader front. And a library that lets go
+//! of a session late.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tickdeck::live::ctp::{CtpConnector, CtpLibrary, CtpLogin};
+use tickdeck::live::{
+    Attempt, Backoff, Connector, FrontAddress, Inlet, LiveEnd, MarketDataSession, OpenError,
+};
+use tickdeck::nats::Secret;
+
+use super::{market, run, setup};
+use crate::support::cli::Running;
+use crate::support::ctp::{logged, stub_library, vendor_libraries, with_front};
+use crate::support::fake_front::Stop;
+use crate::support::log::captured;
+use crate::support::recordings::{Folder, info};
+use crate::support::wait_until;
+
+/// How a peer treats whoever connects.
+#[derive(Debug, Clone, Copy)]
+enum Manners {
+    /// Closes the connection at once.
+    Closes,
+    /// Says what is not CTP.
+    Garbage,
+}
+
+const MANNERS: [Manners; 2] = [Manners::Closes, Manners::Garbage];
+
+/// Nobody listens there, and the system gives it to nobody.
+const NOBODY: &str = "tcp://127.0.0.1:1";
+
+/// The losses after which a session is closed: five that come fast, ten on a machine that stands
+/// still meanwhile.
+const LOOP: usize = 10;
+
+/// A peer that lives as long as the test, and its address.
+fn peer(manners: Manners) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        for connection in listener.incoming() {
+            let (Manners::Garbage, Ok(mut connection)) = (manners, connection) else {
+                continue;
+            };
+            // A library that hung up already is of no interest.
+            let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+            held.push(connection);
+            // The library closes them from its side.
+            if held.len() > 16 {
+                held.remove(0);
+            }
+        }
+    });
+    format!("tcp://127.0.0.1:{port}")
+}
+
+/// The libraries of 6.5.1 and later. Earlier ones may crash the process when they are released while
+/// a connection comes up, which is what these peers do all the time.
+fn libraries(test: &str) -> Option<Vec<PathBuf>> {
+    let mut libraries = vendor_libraries(test)?;
+    libraries.retain(|path| !path.to_string_lossy().contains("/6.3."));
+    Some(libraries)
+}
+
+/// `record --source ctp` into `rec` with fronts at these addresses.
+fn record(folder: &Folder, library: &Path, md: &str, td: Option<&str>, words: &str) -> Running {
+    let words = format!(
+        "record --source ctp -o rec --log-format json --backoff 100ms --backoff-max 200ms {words}"
+    );
+    let mut command = with_front(&words, folder.path(), library, md);
+    command.envs(td.map(|td| ("CTP_TD_ADDRESS", td)));
+    Running::start(command)
+}
+
+fn reasons(lines: &[Value]) -> Vec<&str> {
+    lines
+        .iter()
+        .map(|line| line["reason"].as_str().unwrap())
+        .collect()
+}
+
+/// Every library with every peer, all at the same time: the process of each, started by `start`.
+fn each(
+    test: &str,
+    start: impl Fn(&Folder, &Path, Manners) -> Running,
+) -> Vec<(String, Folder, Running)> {
+    let mut running = Vec::new();
+    for library in libraries(test).unwrap_or_default() {
+        for manners in MANNERS {
+            let name = format!("{} {manners:?}", library.display());
+            let folder = Folder::new();
+            let process = start(&folder, &library, manners);
+            running.push((name, folder, process));
+        }
+    }
+    running
+}
+
+#[test]
+fn a_market_data_front_that_keeps_nobody_is_left_alone_between_attempts() {
+    let running = each(
+        "hang-ups of the market data front",
+        |folder, library, manners| {
+            record(folder, library, &peer(manners), None, "--front-timeout 10m")
+        },
+    );
+    for (name, folder, process) in running {
+        wait_until("two attempts have ended", || {
+            process.stderr().matches("\"ctp_retry\"").count() >= 2
+        });
+        process.signal("TERM");
+        let ended = process.wait().done();
+        let retries = logged(&ended.stderr, "ctp_retry");
+        let are_loops = reasons(&retries).iter().all(|it| *it == "reconnect_loop");
+        assert!(are_loops, "{name}: {ended:?}");
+        let lost = logged(&ended.stderr, "ctp_disconnected").len();
+        // And those of the attempt that the signal ended.
+        assert!(lost <= LOOP * (retries.len() + 1), "{name}: {lost} losses");
+        assert_eq!(info(&folder.join("rec"))["status"], "complete", "{name}");
+    }
+}
+
+#[test]
+fn a_trader_front_that_keeps_nobody_is_left_alone_between_attempts() {
+    let running = each(
+        "hang-ups of the trader front",
+        |folder, library, manners| {
+            let td = peer(manners);
+            let words = "--symbols rb* --front-timeout 10m";
+            record(folder, library, NOBODY, Some(&td), words)
+        },
+    );
+    for (name, _folder, process) in running {
+        wait_until("two attempts have ended", || {
+            process.stderr().matches("\"ctp_retry\"").count() >= 2
+        });
+        process.signal("TERM");
+        let ended = process.wait().done();
+        let retries = logged(&ended.stderr, "ctp_retry");
+        let are_loops = reasons(&retries)
+            .iter()
+            .all(|it| it.starts_with("reconnect_loop: "));
+        assert!(are_loops, "{name}: {ended:?}");
+        let lost = logged(&ended.stderr, "ctp_disconnected").len();
+        assert!(lost <= LOOP * (retries.len() + 1), "{name}: {lost} losses");
+        assert!(logged(&ended.stderr, "ctp_session_open").is_empty());
+    }
+}
+
+#[test]
+fn a_trader_front_that_keeps_nobody_does_not_hold_up_a_session_that_needs_no_list() {
+    let running = each("a session without a list", |folder, library, manners| {
+        let td = peer(manners);
+        record(folder, library, NOBODY, Some(&td), "--front-timeout 10m")
+    });
+    for (name, _folder, process) in running {
+        wait_until("the market data front is tried", || {
+            process.stderr().contains("\"ctp_session_open\"")
+        });
+        process.signal("TERM");
+        let ended = process.wait().done();
+        let failed = logged(&ended.stderr, "contract_discovery_failed");
+        assert!(
+            reasons(&failed)[0].starts_with("reconnect_loop: "),
+            "{name}: {ended:?}"
+        );
+        let lost = logged(&ended.stderr, "ctp_disconnected");
+        assert!(lost.len() <= LOOP, "{name}: {lost:?}");
+        assert_eq!(lost[0]["session"], "trader");
+    }
+}
+
+/// Makes sessions until there were enough.
+struct Until {
+    connector: CtpConnector,
+    last: u32,
+    stop: Stop,
+}
+
+impl Connector for Until {
+    fn reclaimed(&mut self) -> u32 {
+        self.connector.reclaimed()
+    }
+
+    fn open(
+        &mut self,
+        attempt: &Attempt,
+        inlet: Inlet,
+    ) -> Result<Box<dyn MarketDataSession>, OpenError> {
+        if attempt.number == self.last {
+            self.stop.stop();
+        }
+        self.connector.open(attempt, inlet)
+    }
+}
+
+#[test]
+fn a_library_that_lets_go_of_a_session_when_the_next_one_begins_does_not_end_the_run() {
+    const ATTEMPTS: u32 = 6;
+    let folder = Folder::new();
+    let version = "v6.7.13_20260225 14:16:30.12079";
+    let test = "a library that lets go late";
+    let Some(library) = stub_library(test, folder.path(), version, &["LINGERS"]) else {
+        return;
+    };
+    let text = |text: &str| Secret::new(text);
+    let login = CtpLogin {
+        broker_id: text("9999"),
+        // Nobody logs this one in.
+        user_id: text("impatient"),
+        password: text(""),
+        app_id: text(""),
+        auth_code: text(""),
+        production_keys: true,
+        secrets: Vec::new(),
+    };
+    let stop = Stop::default();
+    let flow = folder.join("flow");
+    let connector = Until {
+        connector: CtpConnector::new(
+            CtpLibrary::open(&library).unwrap(),
+            login,
+            FrontAddress::parse_list(NOBODY).unwrap(),
+            flow.clone(),
+        ),
+        last: ATTEMPTS,
+        stop: stop.clone(),
+    };
+    let mut setup = setup(&market());
+    setup.live.close_timeout = Duration::from_millis(1);
+    setup.live.retry_close_timeout = Duration::from_millis(1);
+    // A second in which the session before is let go of.
+    setup.live.supervisor.login_timeout_ns = 1_000_000_000;
+    setup.live.supervisor.backoff = Backoff {
+        first_ns: 1,
+        cap_ns: 1,
+        seed: 0,
+    };
+    let (ended, log) = captured(|| run(Box::new(connector), setup, &stop));
+    assert_eq!(ended.live.end, LiveEnd::Stopped, "{log}");
+    assert_eq!(
+        (ended.live.attempts, ended.live.abandoned),
+        (ATTEMPTS, ATTEMPTS)
+    );
+    assert!(log.contains("ctp_sessions_reclaimed"), "{log}");
+    // Those that were let go of left nothing behind.
+    let left = std::fs::read_dir(&flow).unwrap().count();
+    assert!(left < ATTEMPTS as usize, "{left} folders");
+}
