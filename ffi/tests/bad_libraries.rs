@@ -6,6 +6,7 @@ use tickdeck_ffi::LoadError;
 use tickdeck_ffi::md::MdLibrary;
 use tickdeck_ffi::td::TdLibrary;
 
+use crate::support::skipped;
 use crate::support::vendor::{VENDOR, present};
 
 fn refusal(path: &Path) -> (LoadError, String) {
@@ -57,7 +58,7 @@ fn a_library_of_something_else_lacks_the_functions() {
         "/usr/lib/libm.so.6",
     ];
     let Some(libm) = libm.iter().map(Path::new).find(|path| path.exists()) else {
-        eprintln!("SKIPPED: no libm.so.6 where it usually is");
+        skipped("no libm.so.6 where it usually is");
         return;
     };
     let error = MdLibrary::open(libm).unwrap_err();

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tickdeck_ffi::abi::{ApiVersion, MdMethod, TraderTable};
 
 use crate::support::peer::{Manners, Peer, STORM};
-use crate::support::process;
 use crate::support::vendor::{OPENCTP, VENDOR, Version, present};
+use crate::support::{process, skipped};
 
 /// Lost connections that show whether a library connects again at once.
 const LOSSES: usize = 20;
@@ -110,7 +110,7 @@ fn a_silent_peer_is_not_a_connected_front() {
 #[test]
 fn a_peer_that_stays_silent_is_warned_of_after_a_minute_and_lost_after_two() {
     if std::env::var_os("TICKDECK_SLOW_TESTS").is_none() {
-        eprintln!("SKIPPED: takes two and a half minutes; set TICKDECK_SLOW_TESTS to run it");
+        skipped("takes two and a half minutes; set TICKDECK_SLOW_TESTS to run it");
         return;
     }
     for (version, folder) in present(&VENDOR[5..6]) {
@@ -211,11 +211,11 @@ fn fifty_sessions_that_are_cut_off_leave_nothing_behind() {
         if version.ends_while_connecting {
             cycles(&version, &folder, Manners::AlwaysCloses, 20);
         } else {
-            eprintln!(
-                "SKIPPED: {}: its Release may crash while a connection comes up, a fault of the \
-                 vendor that 6.5.1 corrects",
+            skipped(&format!(
+                "{}: its Release may crash while a connection comes up, a fault of the vendor that \
+                 6.5.1 corrects",
                 version.folder
-            );
+            ));
         }
     }
 }

@@ -15,7 +15,7 @@ use tickdeck_ffi::abi::{
 };
 use tickdeck_ffi::{Secret, Text, for_each_tick_field};
 
-use crate::support::{skipped, vendor};
+use crate::support::{skipped, vendor, without};
 
 /// Statements of the program, and what each must print.
 #[derive(Default)]
@@ -125,11 +125,11 @@ fn check(folder: &Path, headers: &Path, questions: &Questions) {
 
 fn headers_and_compiler() -> Option<std::path::PathBuf> {
     let Some(headers) = vendor::headers() else {
-        skipped("no vendor headers");
+        without("no vendor headers");
         return None;
     };
     if Command::new("g++").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: no g++");
+        skipped("no g++");
         return None;
     }
     Some(headers)

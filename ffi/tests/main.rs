@@ -7,7 +7,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
-    clippy::print_stderr,
     reason = "tests may unwrap and print; the lints' own exceptions cover test functions only"
 )]
 

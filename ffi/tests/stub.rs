@@ -55,7 +55,7 @@ fn build_against(folder: &Path, variant: &Variant, needed: Option<&Path>) -> Opt
     compiler.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stub.cpp"));
     compiler.args(needed);
     let Ok(output) = compiler.output() else {
-        eprintln!("SKIPPED: no g++");
+        crate::support::skipped("no g++");
         return None;
     };
     let errors = String::from_utf8_lossy(&output.stderr);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tickdeck::nats::Subscriber;
 
 use crate::cli::json::keys;
-use crate::support::cli::{Ended, Running, finish, tickdeck, with_nats};
+use crate::support::cli::{Ended, Running, finish, freeze, tickdeck, with_nats};
 use crate::support::nats_client::{RawPublisher, RawSubscriber};
 use crate::support::nats_server::NatsServer;
 use crate::support::recordings::{Folder, quick, replay_digest, split, stream, stream_digest};
@@ -405,11 +405,7 @@ fn a_capture_that_stood_still_takes_what_was_published_meanwhile() {
         wait_until("the first message is taken", || {
             running.stdout() == "a.b before\n"
         });
-        running.signal("STOP");
-        wait_until("it stands still", || {
-            matches!(running.state(), Some('T' | 'Z'))
-        });
-        if running.state() == Some('T') {
+        if freeze(running.pid()) {
             break running;
         }
         // We stood still ourselves, and it was over before.

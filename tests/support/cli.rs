@@ -188,13 +188,6 @@ impl Running {
         self.child.id()
     }
 
-    /// The state of its first thread as the system writes it: `S` for sleeping, `T` for stopped.
-    pub(crate) fn state(&self) -> Option<char> {
-        let path = format!("/proc/{}/stat", self.pid());
-        let stat = std::fs::read_to_string(path).ok()?;
-        stat.rsplit_once(") ")?.1.chars().next()
-    }
-
     /// Waits for the end.
     pub(crate) fn wait(mut self) -> Ended {
         let status = wait_for(&mut self.child);
@@ -248,6 +241,35 @@ pub(crate) fn signal(pid: u32, name: &str) {
         .status()
         .unwrap();
     assert!(status.success(), "kill -{name} {pid}");
+}
+
+/// Stops a process of this test where it is; `false` when it ended before it could be stopped.
+///
+/// The signal stops nothing by itself: each thread goes on until it has seen it, on a loaded machine
+/// for milliseconds.
+pub(crate) fn freeze(pid: u32) -> bool {
+    signal(pid, "STOP");
+    let mut states = Vec::new();
+    wait_until("it stands still", || {
+        states = thread_states(pid);
+        states.iter().all(|state| matches!(state, 'T' | 'Z' | 'X'))
+    });
+    states.contains(&'T')
+}
+
+/// The states of a process's threads as the system writes them: `S` for sleeping, `T` for stopped.
+fn thread_states(pid: u32) -> Vec<char> {
+    let state = |thread: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).ok()?;
+        stat.rsplit_once(") ")?.1.chars().next()
+    };
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    threads
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(state)
+        .collect()
 }
 
 /// Whether the process catches SIGUSR1 by now.

@@ -9,9 +9,11 @@ pub(crate) mod nats_client;
 pub(crate) mod nats_server;
 pub(crate) mod proxy;
 pub(crate) mod recordings;
+mod skip;
 
-use std::io::Write as _;
 use std::time::Duration;
+
+pub(crate) use skip::skipped;
 
 /// Every wait of a test ends after this at the latest, but for the end of a process.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -19,13 +21,6 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 /// What a whole process may take: a million messages are many for a debug build on a machine that
 /// has other work. A test is killed after 300 s.
 pub(crate) const PROCESS_DEADLINE: Duration = Duration::from_secs(240);
-
-/// Says on stderr that a test did not run, and why.
-///
-/// Written to the stream itself: what the printing macros write is hidden when a test passes.
-pub(crate) fn skipped(what: &str, why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED {what}: {why}");
-}
 
 /// Polls `condition` until it holds.
 ///

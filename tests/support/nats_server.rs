@@ -17,7 +17,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tickdeck::nats::NatsOptions;
 
-use super::cli::signal;
+use super::cli::freeze;
 use super::{DEADLINE, skipped, wait_until};
 
 /// What is valid for every server, unless the test's own configuration says otherwise: a reader that
@@ -119,7 +119,7 @@ impl NatsServer {
 
     /// Lets it stand still: connections stay, and nothing is answered.
     pub(crate) fn freeze(&self) {
-        signal(self.process.0.id(), "STOP");
+        assert!(freeze(self.process.0.id()), "nats-server has ended");
     }
 
     /// Ends the server without a warning, as a crash would.

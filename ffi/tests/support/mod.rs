@@ -2,13 +2,23 @@
 
 pub(crate) mod peer;
 pub(crate) mod process;
+#[path = "../../../tests/support/skip.rs"]
+mod skip;
 pub(crate) mod vendor;
 
-/// Says aloud why a test did nothing.
+/// Says aloud that a test did not run for want of a vendor file.
 ///
 /// # Panics
 /// When `TICKDECK_REQUIRE_CTP` is set: then the vendor's files were fetched and must be found.
+pub(crate) fn without(what: &str) {
+    assert!(std::env::var_os("TICKDECK_REQUIRE_CTP").is_none(), "{what}");
+    skipped(&format!(
+        "{what}; `cargo xtask vendor-ctp` fetches what is missing"
+    ));
+}
+
+/// Says aloud that the running test did not run, and why.
 pub(crate) fn skipped(why: &str) {
-    assert!(std::env::var_os("TICKDECK_REQUIRE_CTP").is_none(), "{why}");
-    eprintln!("SKIPPED: {why}; `cargo xtask vendor-ctp` fetches what is missing");
+    let test = std::thread::current();
+    skip::skipped(test.name().unwrap_or("a test"), why);
 }

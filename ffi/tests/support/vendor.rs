@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::skipped;
+use super::without;
 
 /// A version of the vendor's libraries, and what guide 1, 3 and 4 say about it.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +66,7 @@ pub(crate) fn present(versions: &[Version]) -> Vec<(Version, PathBuf)> {
     for version in versions {
         match version.libraries() {
             Some(folder) => found.push((*version, folder)),
-            None => skipped(&format!("no CTP library {}", version.folder)),
+            None => without(&format!("no CTP library {}", version.folder)),
         }
     }
     found

@@ -1,6 +1,9 @@
 //! What the tests share: where the libraries are, how a child process is started, what a recording
 //! must look like to a client.
 
+#[path = "../../../../tests/support/skip.rs"]
+mod skip;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -210,7 +213,8 @@ pub(crate) fn last_and_another(path: &Path) -> (String, String) {
     (last, other.unwrap())
 }
 
-/// Says aloud why a test did nothing.
+/// Says aloud that the running test did not run, and why.
 pub(crate) fn skipped(why: &str) {
-    eprintln!("SKIPPED: {why}");
+    let test = std::thread::current();
+    skip::skipped(test.name().unwrap_or("a test"), why);
 }

@@ -1,0 +1,20 @@
+//! How a test says that it did not run. Shared by the tests of all packages.
+
+use std::io::Write as _;
+
+/// Says on stderr that a test did not run, and why; `cargo xtask test` names a file
+/// (`TICKDECK_SKIPPED`), from which it tells and counts these at its end.
+///
+/// Written to the stream itself: what the printing macros write is hidden when a test passes.
+pub(crate) fn skipped(what: &str, why: &str) {
+    let line = format!("SKIPPED {what}: {why}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    let Some(path) = std::env::var_os("TICKDECK_SKIPPED") else {
+        return;
+    };
+    // One write at the end of the file: tests run side by side.
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.append(true).create(true).open(path);
+    file.and_then(|mut file| file.write_all(line.as_bytes()))
+        .unwrap();
+}
