@@ -45,8 +45,9 @@ fn obey(signal: i32, control: &Control) {
     if signal == SIGUSR1 {
         toggle(control);
     } else {
-        tracing::info!(event = "stop_requested", signal = signal_name(signal));
+        // In this order: the wish does not wait for a log that nobody reads.
         control.stop();
+        tracing::info!(event = "stop_requested", signal = signal_name(signal));
     }
 }
 

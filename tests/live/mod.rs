@@ -6,6 +6,7 @@ mod faults;
 mod hang_up;
 mod ingest;
 mod library;
+mod log;
 mod secrets;
 mod smoke;
 mod verbs;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::capture::Tally;
 use crate::cli::args::{CaptureArgs, OutputTarget};
+use crate::cli::log;
 use crate::cli::outcome::{Outcome, stdout};
 use crate::cli::render::{bytes, grouped};
 use crate::nats::NatsError;
@@ -125,7 +126,7 @@ impl Report {
     /// JSON on stdout, or text on stdout, or on stderr when stdout carries the stream.
     pub(super) fn print(&self, args: &CaptureArgs) -> anyhow::Result<()> {
         if args.output == OutputTarget::Stdout {
-            std::io::stderr().lock().write_all(self.text().as_bytes())?;
+            log::print(&self.text());
             return Ok(());
         }
         let mut out = stdout();
