@@ -26,6 +26,7 @@ use crate::event::Event;
 use crate::live::ctp::{CtpConnector, CtpLibrary, CtpLogin, DiscoveryError, Scrubber};
 use crate::live::{Backoff, LiveEnd, LiveOptions, LiveReport, SupervisorOptions, choose};
 use crate::nats::NatsOptions;
+use crate::normalize::Flags;
 use crate::pace::Rate;
 use crate::pipeline::{
     Ingest, IngestError, IngestNats, IngestServer, IngestSummary, LatenessMs, PublisherOptions,
@@ -206,7 +207,10 @@ pub(super) fn run(context: &Context, run: FrontRun<'_>) -> anyhow::Result<Ingest
         session,
         verb = run.verb,
         recording = run.record.is_some(),
-        publishing = run.nats.is_some()
+        publishing = run.nats.is_some(),
+        payload = run.normalize.payload.as_str(),
+        subject_prefix = run.subject_prefix,
+        drop = %run.normalize.drop.iter().copied().collect::<Flags>()
     );
     let ended = |live, writer| {
         let elapsed_ns = context.clock.now().since(started);
