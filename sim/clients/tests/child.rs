@@ -46,12 +46,18 @@ pub(crate) fn library(job: &Value) -> PathBuf {
     Path::new(job["vendor"].as_str().unwrap_or(ours)).to_owned()
 }
 
+/// When a callback was made, and when it returned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Callback {
+    pub(crate) begun: MonoNanos,
+    pub(crate) returned: MonoNanos,
+}
+
 /// What a callback said.
 #[derive(Debug)]
 pub(crate) enum Said {
     Connected,
-    /// With the instant of the callback.
-    Disconnected(i32, MonoNanos),
+    Disconnected(i32, Callback),
     Warning(i32),
     Login(String, i32, String),
     Subscribed(String, i32),
@@ -59,12 +65,16 @@ pub(crate) enum Said {
 }
 
 /// Sends on what the library says.
-pub(crate) struct Listener(pub(crate) Mutex<Sender<Said>>);
+pub(crate) struct Listener {
+    told: Mutex<Sender<Said>>,
+    /// How long the callback of a lost connection takes.
+    takes: Duration,
+}
 
 impl Listener {
     fn say(&self, said: Said) {
         // The session may have stopped listening.
-        let _ = self.0.lock().unwrap().send(said);
+        let _ = self.told.lock().unwrap().send(said);
     }
 }
 
@@ -74,7 +84,10 @@ impl MdHandler for Listener {
     }
     fn on_front_disconnected(&self, reason: i32) {
         static CLOCK: LazyLock<SystemClock> = LazyLock::new(SystemClock::new);
-        self.say(Said::Disconnected(reason, CLOCK.now()));
+        let begun = CLOCK.now();
+        std::thread::sleep(self.takes);
+        let returned = CLOCK.now();
+        self.say(Said::Disconnected(reason, Callback { begun, returned }));
     }
     fn on_heartbeat_warning(&self, lapse_s: i32) {
         self.say(Said::Warning(lapse_s));
@@ -102,7 +115,11 @@ pub(crate) fn start(job: &Value, flow: &str) -> (MdApi, Receiver<Said>) {
         production: true,
         fronts: vec![front.parse().unwrap()],
     };
-    let api = MdApi::start(&library, options, Arc::new(Listener(Mutex::new(sender)))).unwrap();
+    let listener = Listener {
+        told: Mutex::new(sender),
+        takes: Duration::from_millis(job["lost_callback_ms"].as_u64().unwrap_or(0)),
+    };
+    let api = MdApi::start(&library, options, Arc::new(listener)).unwrap();
     (api, receiver)
 }
 

@@ -59,36 +59,42 @@ pub(crate) fn unreachable(job: &Value) -> Value {
     })
 }
 
-/// A pause between two connections that is certainly one, and not the machine's, which only ever makes
-/// it longer; libraries since 6.7.9 pause for a second.
+/// A pause from the end of one callback to the next that is certainly one, and not the machine's, which
+/// only ever makes it longer; libraries since 6.7.9 pause for a second.
 const PAUSE_NS: i64 = 800_000_000;
+
+/// How long the client of such a library takes over a callback, which counts for nothing in the pause.
+const CALLBACK_MS: u64 = 500;
 
 /// A session whose connections are cut before the front has answered: what it is told until `losses`
 /// were lost, what its functions return meanwhile, and whether it can be released.
 pub(crate) fn lost(job: &Value) -> Value {
     let (api, receiver) = start(job, "flow");
     let wanted = usize::try_from(job["losses"].as_u64().unwrap()).unwrap();
-    let (mut reasons, mut others, mut instants) = (BTreeSet::new(), 0, Vec::new());
-    while instants.len() < wanted
+    let (mut reasons, mut others, mut losses) = (BTreeSet::new(), 0, Vec::new());
+    while losses.len() < wanted
         && let Ok(said) = receiver.recv_timeout(PATIENCE)
     {
         match said {
-            Said::Disconnected(reason, instant) => {
+            Said::Disconnected(reason, callback) => {
                 reasons.insert(reason);
-                instants.push(instant);
+                losses.push(callback);
             }
             _ => others += 1,
         }
     }
     // Until the connection that is kept has come up, see `hangs_up`.
     std::thread::sleep(QUIET);
-    let shortest_ns = instants.windows(2).map(|pair| pair[1].since(pair[0])).min();
+    let pauses = losses
+        .windows(2)
+        .map(|pair| pair[1].begun.since(pair[0].returned));
+    let shortest_ns = pauses.min();
     let day = api.trading_day().map(|day| day.to_string()).ok();
     let released = api.release(PATIENCE).is_ok();
     json!({
         "reasons": reasons,
         "others": others,
-        "losses": instants.len(),
+        "losses": losses.len(),
         "pauses": shortest_ns.is_some_and(|it| it >= PAUSE_NS),
         "day": day,
         "released": released,
@@ -187,7 +193,14 @@ fn connections_that_are_lost_are_told_and_made_again_as_the_vendors_of_its_versi
     let script = "[[rule]]\nname = 'cut'\nat = { connection = 1 }\n\
                   action = { disconnect = 0x1001 }\ntimes = 0\n";
     let losses = |version: &str| if pauses(version) { 2 } else { CUT };
-    let job = |version: &str| json!({ "verb": "lost", "losses": losses(version) });
+    let callback_ms = |version: &str| if pauses(version) { CALLBACK_MS } else { 0 };
+    let job = |version: &str| {
+        json!({
+            "verb": "lost",
+            "losses": losses(version),
+            "lost_callback_ms": callback_ms(version),
+        })
+    };
     both(job, &hangs_up, script, |version, ours| {
         assert_eq!(ours["reasons"], json!([0x1001]), "{version}");
         assert_eq!(ours["losses"], losses(version), "{version}");

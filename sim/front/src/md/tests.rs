@@ -145,6 +145,25 @@ fn a_lost_connection_forgets_login_and_subscriptions() {
 }
 
 #[test]
+fn the_pause_after_a_lost_connection_begins_when_its_callback_has_returned() {
+    let script = "[[rule]]\nname='x'\nat={ connection = 1 }\naction={ disconnect = 0x1001 }\n";
+    let script = Script::parse(script, std::path::Path::new("x")).unwrap();
+    let settings = Settings::default().with_address("sim://?run=slow").unwrap();
+    let version = Emulated::default_version();
+    let mut session = MdSession::new(version, Some(settings), Faults::new(script), MonoNanos(0));
+    let mut step = || session.step(MonoNanos(START));
+    assert!(matches!(step(), Step::Wait(instant) if instant == MonoNanos(START)));
+    assert!(matches!(
+        step(),
+        Step::Call(MdEvent::FrontDisconnected { reason: 0x1001 })
+    ));
+    let returned = START + 5 * SECOND;
+    let paused = (Vec::new(), MonoNanos(returned + SECOND));
+    assert_eq!(told(&mut session, returned), paused);
+    assert_eq!(told(&mut session, returned + SECOND).0, ["connected"]);
+}
+
+#[test]
 fn a_front_that_closes_at_the_end_lets_nobody_in_again() {
     let words = "run=closes&source=synthetic:quick,seed=1&rate=max&start=login&at_end=disconnect";
     let mut first = session(words, "6.7.11");
