@@ -10,6 +10,7 @@ use super::args::{
 };
 use super::inputs::Reference;
 use super::outcome::{UsageError, stdout};
+use crate::check::is_one_file;
 use crate::encode::PayloadSource;
 use crate::event::Event;
 use crate::nats::{HealthOptions, HealthResponder, NatsOptions, Secret};
@@ -233,9 +234,9 @@ pub(super) fn is_occupied(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut found| found.next().is_some())
 }
 
-/// Whether two paths are one place, also when nothing is there yet.
+/// Whether two paths are one place, also when nothing is there yet, or two names of one file.
 pub(super) fn is_same(one: &Path, other: &Path) -> bool {
-    place(one) == place(other)
+    place(one) == place(other) || is_one_file(one, other)
 }
 
 fn place(path: &Path) -> PathBuf {
@@ -322,10 +323,13 @@ mod tests {
         fs::create_dir(path("below")).unwrap();
         fs::write(path("there"), "").unwrap();
         std::os::unix::fs::symlink(path("there"), path("link")).unwrap();
+        fs::hard_link(path("there"), path("second name")).unwrap();
         for (one, other, expected) in [
             ("there", "below/../there", true),
             ("new", "below/../new", true),
             ("there", "link", true),
+            ("second name", "link", true),
+            ("there", "below", false),
             ("new", "below/new", false),
             ("new", "newer", false),
             ("none/new", "none/new", true),
