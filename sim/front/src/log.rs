@@ -4,6 +4,7 @@
 //! the vendor's library, settings that cannot be used, and the faults that were asked for, without
 //! which a run could not be repeated. A file gets everything. No credential is ever a field.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -32,20 +33,26 @@ pub enum Level {
 
 /// Chooses the target by the value of `TICKDECK_SIM_LOG`: `off`, `stderr` (or nothing), or the path
 /// of a file that is appended to. The first call decides.
-pub fn open(value: Option<&str>) {
+pub fn open(value: Option<&OsStr>) {
     let mut failed = None;
     TARGET.get_or_init(|| {
-        Mutex::new(match value {
-            None | Some("" | "stderr") => Target::Stderr,
-            Some("off") => Target::Off,
-            Some(path) => match OpenOptions::new().create(true).append(true).open(path) {
-                Ok(file) => Target::File(file),
-                Err(error) => {
-                    failed = Some(format!("TICKDECK_SIM_LOG names {path}: {error}"));
-                    Target::Stderr
-                }
+        let Some(path) = value.filter(|value| *value != "stderr") else {
+            return Mutex::new(Target::Stderr);
+        };
+        if path == "off" {
+            return Mutex::new(Target::Off);
+        }
+        let opened = OpenOptions::new().create(true).append(true).open(path);
+        Mutex::new(opened.map_or_else(
+            |error| {
+                failed = Some(format!(
+                    "TICKDECK_SIM_LOG names {}: {error}",
+                    path.display()
+                ));
+                Target::Stderr
             },
-        })
+            Target::File,
+        ))
     });
     if let Some(text) = failed {
         warn("sim_log_not_opened", &[("text", text.into())]);
