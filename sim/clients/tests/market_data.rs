@@ -172,6 +172,22 @@ fn at_the_end_the_front_may_close_the_connection() {
 }
 
 #[test]
+fn who_is_not_let_in_because_the_market_is_over_can_read_why() {
+    let until = "disconnected 0x1001";
+    let job = json!({ "verb": "shut_out", "ids": ["rb2510"], "until": until });
+    let variables = [
+        ("TICKDECK_SIM_RATE", "max"),
+        ("TICKDECK_SIM_SETTLE", "0"),
+        ("TICKDECK_SIM_AT_END", "disconnect"),
+    ];
+    let answer = in_child(&job, &variables);
+    assert_eq!(strings(&answer["first"]).last(), Some(&until));
+    assert_eq!(answer["next"], 0);
+    let stderr = answer["stderr"].as_str().unwrap();
+    assert_eq!(stderr.matches("sim_market_closed").count(), 1, "{stderr}");
+}
+
+#[test]
 fn settings_that_cannot_be_used_are_told_and_the_front_is_not_there() {
     let cases: [(&str, &[u8], &str); 5] = [
         ("TICKDECK_SIM_RATE", b"fast", "`max` or a positive decimal"),

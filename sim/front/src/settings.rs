@@ -296,12 +296,18 @@ impl Settings {
         Ok(())
     }
 
-    /// Two sessions with equal keys share one market and its clock.
+    /// Two sessions with equal keys share one market: its clock, and its end.
     #[must_use]
     pub fn market_key(&self) -> String {
         format!(
-            "{:?} {} {:?} {:?} {} {}",
-            self.source, self.rate, self.max_gap_ns, self.start, self.settle_ns, self.run
+            "{:?} {} {:?} {:?} {} {:?} {}",
+            self.source,
+            self.rate,
+            self.max_gap_ns,
+            self.start,
+            self.settle_ns,
+            self.at_end,
+            self.run
         )
     }
 }

@@ -76,6 +76,8 @@ pub struct MdSession {
     held: VecDeque<(MonoNanos, RawTick)>,
     /// Everything was sent.
     is_over: bool,
+    /// The market was closed when this session tried to join it, which is told once.
+    is_shut_out: bool,
 }
 
 /// What waits to be said. Small, because one request may queue 17,000 of them; a snapshot is looked
@@ -119,6 +121,7 @@ impl MdSession {
             faults,
             held: VecDeque::new(),
             is_over: false,
+            is_shut_out: false,
         }
     }
 
@@ -435,16 +438,26 @@ impl Session for MdSession {
         }
     }
 
-    /// Joins the market, unless it is over.
+    /// Joins the market.
     fn open(settings: Settings, now: MonoNanos) -> Option<Feed> {
         let joined = Market::shared(&settings, now).and_then(|market| Feed::open(&market));
         if let Err(error) = &joined {
             log::warn("sim_source_failed", &[("text", with_causes(error).into())]);
         }
-        joined.ok().filter(|feed| !feed.market().is_closed())
+        joined.ok()
     }
 
+    /// The market that was joined lets nobody in when it is closed.
     fn opened(&mut self, feed: Option<Feed>, now: MonoNanos) {
+        let feed = feed.filter(|feed| {
+            let is_closed = feed.market().is_closed();
+            if is_closed && !std::mem::replace(&mut self.is_shut_out, true) {
+                let text = "the market is over for all instances with these settings: connections \
+                            are refused (at_end)";
+                log::notice("sim_market_closed", &[("text", text.into())]);
+            }
+            !is_closed
+        });
         self.link = match &feed {
             Some(_) => Link::Opened,
             None => Link::Down(now.plus(REFUSED_PAUSE_NS)),

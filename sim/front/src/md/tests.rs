@@ -160,6 +160,26 @@ fn a_front_that_closes_at_the_end_lets_nobody_in_again() {
 }
 
 #[test]
+fn a_front_that_closes_at_the_end_shuts_out_nobody_who_asked_for_another_end() {
+    let words = |at_end: &str| format!("run=ends&rate=max&start=login&at_end={at_end}");
+    let mut closing = session(&words("disconnect"), "6.7.11");
+    told(&mut closing, START);
+    login(&mut closing, START);
+    subscribe(&mut closing, &["rb2510"], START);
+    let (all, _) = told(&mut closing, SECOND);
+    assert_eq!(all.last().unwrap(), "disconnected 0x1001");
+    for other in ["silent", "disconnect:0x1002"] {
+        let mut next = session(&words(other), "6.7.11");
+        assert_eq!(told(&mut next, 3 * SECOND).0, ["connected"], "{other}");
+        login(&mut next, 3 * SECOND);
+        subscribe(&mut next, &["rb2510"], 3 * SECOND);
+        let (said, _) = told(&mut next, 3 * SECOND);
+        let ticks = |said: &[String]| said.iter().filter(|said| *said == "tick rb2510").count();
+        assert_eq!(ticks(&said), ticks(&all), "{other}: a session of its own");
+    }
+}
+
+#[test]
 fn a_session_without_usable_settings_is_never_connected() {
     let version = Emulated::default_version();
     let mut session = MdSession::new(version, None, Faults::default(), MonoNanos(0));
