@@ -267,13 +267,22 @@ impl MdSession {
                 }
                 Queued::Snapshot(id) => {
                     let latest = self.feed.as_ref().and_then(|feed| feed.latest(&id));
-                    if let (Some(tick), false) = (latest, self.faults.loses_snapshot()) {
-                        return Some(MdEvent::Tick(*tick));
+                    // Without a tick there is no snapshot to be lost.
+                    if let Some(tick) = latest.copied()
+                        && !self.faults.loses_snapshot()
+                    {
+                        return Some(self.sent(tick));
                     }
                 }
             }
         }
         None
+    }
+
+    /// The callback of a tick that goes out.
+    fn sent(&mut self, tick: RawTick) -> MdEvent {
+        self.faults.sent(&tick);
+        MdEvent::Tick(tick)
     }
 
     /// The next tick of a subscribed instrument.
@@ -283,7 +292,7 @@ impl MdSession {
                 return Step::Wait(due);
             }
             self.held.pop_front();
-            return Step::Call(MdEvent::Tick(tick));
+            return Step::Call(self.sent(tick));
         }
         for _ in 0..PASSED_PER_STEP {
             let Some(feed) = self.feed.as_mut().filter(|_| !self.subscribed.is_empty()) else {
@@ -298,7 +307,7 @@ impl MdSession {
                 continue;
             }
             match self.faults.tick(tick, now) {
-                Fate::Send(tick) => return Step::Call(MdEvent::Tick(tick)),
+                Fate::Send(tick) => return Step::Call(self.sent(tick)),
                 Fate::Lose => {}
                 Fate::Hold(ticks) => {
                     self.held.extend(ticks);
@@ -315,7 +324,7 @@ impl MdSession {
 
     fn end(&mut self, now: MonoNanos) -> Step<MdEvent, Settings> {
         if let Some(tick) = self.faults.last_held() {
-            return Step::Call(MdEvent::Tick(tick));
+            return Step::Call(self.sent(tick));
         }
         if !std::mem::replace(&mut self.is_over, true) {
             log::info("sim_market_over", &[]);
