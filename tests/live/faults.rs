@@ -1,7 +1,9 @@
-//! Every fault script of `fixtures/faults/` against the live source: it survives what it must, says
-//! so, and its recording replays to the digest of the session.
+//! Every fault script of `fixtures/faults/` against the live source: it survives what it must, gives up
+//! at what it must not, says so, and its recording replays to the digest of the session.
 
-use tickdeck::event::{EventKind, RawTick, SessionEvent};
+use std::collections::BTreeSet;
+
+use tickdeck::event::{EventKind, InstrumentId, RawTick, SessionEvent};
 
 use super::{instruments, market};
 use crate::support::cli::Running;
@@ -11,6 +13,7 @@ use crate::support::wait_until;
 
 /// Ticks of the market.
 const ALL: u64 = 918;
+
 /// What a session under a fault script left behind.
 struct Session {
     ticks: Vec<RawTick>,
@@ -48,8 +51,13 @@ fn received(log: &str) -> u64 {
     count.unwrap_or(0)
 }
 
+/// The exit code of a session that gives up (docs/operations.md).
+const GAVE_UP: i32 = 4;
+
 /// Runs a session under `fixtures/faults/NAME.toml` until `enough` ticks came, or with `None` until
-/// the front has sent everything. Checks what holds for every fault.
+/// the front has sent everything, or until it gives up. Checks what holds for every fault: above all
+/// that the session survived what it must, by what the rules that acted say of themselves, and gave up
+/// otherwise.
 fn session(name: &str, enough: Option<u64>) -> Option<Session> {
     session_at("30", name, enough)
 }
@@ -81,13 +89,30 @@ fn session_at(rate: &str, name: &str, enough: Option<u64>) -> Option<Session> {
         .env("TICKDECK_SIM_SCRIPT", script);
     let running = Running::start(command);
     let front_log = folder.join("front.log");
-    wait_until("the market has been played", || match enough {
-        Some(enough) => received(&running.stderr()) >= enough,
-        None => std::fs::read_to_string(&front_log)
-            .is_ok_and(|log| !logged(&log, "sim_market_over").is_empty()),
-    });
-    running.signal("TERM");
-    let ended = running.wait().done();
+    let mut gave_up = false;
+    wait_until(
+        "the market has been played, or the session has given up",
+        || {
+            let log = running.stderr();
+            gave_up = !logged(&log, "ctp_gave_up").is_empty();
+            let is_played = match enough {
+                Some(enough) => received(&log) >= enough,
+                None => std::fs::read_to_string(&front_log)
+                    .is_ok_and(|log| !logged(&log, "sim_market_over").is_empty()),
+            };
+            gave_up || is_played
+        },
+    );
+    if !gave_up {
+        running.signal("TERM");
+    }
+    let ended = running.wait();
+    let front = std::fs::read_to_string(front_log).unwrap();
+    let acted = logged(&front, "sim_fault");
+    assert!(!acted.is_empty(), "the fault happened: {front}");
+    let must_survive = acted.iter().all(|rule| rule["must_survive"] == true);
+    let wanted = if must_survive { 0 } else { GAVE_UP };
+    assert_eq!(ended.code, Some(wanted), "{name}: {ended:?}");
     let summary = ended.json();
     assert_eq!(summary["dropped"], 0, "{ended:?}");
     let rec = folder.join("rec");
@@ -100,11 +125,6 @@ fn session_at(rate: &str, name: &str, enough: Option<u64>) -> Option<Session> {
         }
     }
     assert_eq!(summary["received"], ticks.len());
-    let front = std::fs::read_to_string(front_log).unwrap();
-    assert!(
-        !logged(&front, "sim_fault").is_empty(),
-        "the fault happened: {front}"
-    );
     Some(Session {
         ticks,
         happened,
@@ -164,6 +184,7 @@ fn every_script_has_its_test() {
             "front_restart.toml",
             "front_switch.toml",
             "half_snapshot.toml",
+            "login_refused.toml",
             "lost_tick.toml",
             "night_again.toml",
             "refused_once.toml",
@@ -239,11 +260,39 @@ fn silence_and_its_warning_are_waited_out() {
 }
 
 #[test]
-fn snapshots_that_do_not_come_are_not_waited_for() {
-    let Some(session) = session("half_snapshot", Some(ALL)) else {
+fn snapshots_that_come_only_in_part_are_kept_and_the_others_not_waited_for() {
+    let Some(session) = session_at(PATIENT, "half_snapshot", None) else {
         return;
     };
-    assert_complete(&session);
+    assert_eq!(session.logins(), 2);
+    let market = market();
+    assert!(session.ticks[..299] == market[..299], "what came before it");
+    let (snapshots, rest) = session.ticks[299..].split_at(4);
+    assert!(!rest.is_empty() && market.ends_with(rest), "and after it");
+    let passed = &market[..market.len() - rest.len()];
+    let latest = |id: InstrumentId| passed.iter().rfind(|tick| tick.instrument_id == id);
+    for snapshot in snapshots {
+        assert!(latest(snapshot.instrument_id) == Some(snapshot));
+    }
+    let came: BTreeSet<InstrumentId> = snapshots.iter().map(|it| it.instrument_id).collect();
+    assert_eq!(came.len(), 4, "one of each");
+    let lost = logged(&session.front, "sim_fault")
+        .iter()
+        .filter(|line| line["rule"] == "the others are not sent")
+        .count();
+    assert_eq!(lost, instruments(&market).len() - 4);
+}
+
+#[test]
+fn a_login_that_is_refused_for_good_is_not_tried_again() {
+    let Some(session) = session("login_refused", Some(ALL)) else {
+        return;
+    };
+    assert_eq!((session.logins(), session.ticks.len()), (0, 0));
+    assert_eq!(logged(&session.front, "sim_md_login").len(), 1);
+    let gave_up = logged(&session.log, "ctp_gave_up");
+    let reason = gave_up[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("INVALID_LOGIN"), "{reason}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ fn process_of_the_other_tests() {
     let job: Value = serde_json::from_str(&job).unwrap();
     let answer = match text(&job, "verb") {
         "session" => session(&job),
+        "shut_out" => shut_out(&job),
         "unreachable" => crate::conformance::unreachable(&job),
         "lost" => crate::conformance::lost(&job),
         "whole_market" => crate::market_data::whole_market(&job),
@@ -217,4 +218,14 @@ fn session(job: &Value) -> Value {
         "trading_day": trading_day,
         "released": released,
     })
+}
+
+/// A session until its end, and another one with the same settings until it is told why it is not
+/// let in: what each of them was told.
+fn shut_out(job: &Value) -> Value {
+    let first = session(job);
+    let (api, receiver) = start(job, "next");
+    wait_for_stderr("sim_market_closed");
+    api.release(PATIENCE).unwrap();
+    json!({ "first": first["told"], "next": receiver.try_iter().count() })
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tickdeck_ffi::abi::TickLayout;
 
-use crate::support::{expected, in_child, instruments, last_and_another, quick, root};
+use crate::support::{expected, in_child, instruments, quick, recorded, root};
 
 /// How the front ends a session, so that its end can be waited for: no script has this reason.
 const AT_END: (&str, &str) = ("TICKDECK_SIM_AT_END", "disconnect:0x7777");
@@ -126,6 +126,12 @@ fn logins_are_rejected_connections_refused_and_requests_turned_away() {
     );
     assert_eq!(news[3], LOGIN);
     assert_eq!(ticks, all());
+    let refused = "login 3  CTP:不合法的登录";
+    let (told, _) = under(
+        "login_refused.toml",
+        json!({ "ticks": 0, "until": refused }),
+    );
+    assert_eq!(told, ["connected", refused]);
     let (told, ticks) = under("flow_control.toml", json!({}));
     assert!(told[1].starts_with("login not sent"), "{told:?}");
     assert_eq!(told[2], "login again: true");
@@ -144,19 +150,25 @@ fn a_silent_front_warns_and_then_goes_on() {
 
 #[test]
 fn a_snapshot_that_is_not_sent_leaves_only_its_acknowledgement() {
-    let (first, late) = last_and_another(&quick());
-    let of_first = expected(&quick(), TickLayout::C, &[&first]);
-    let job = json!({
-        "ids": [first],
-        "ticks": of_first.len(),
-        "late_ids": [late],
-        "late_after": of_first.len(),
-        "acks": 2,
-        "interleaved": true,
+    let (told, ticks) = under("half_snapshot.toml", json!({ "interleaved": true }));
+    let ids = instruments(&quick());
+    let wanted: Vec<String> = (0..)
+        .zip(&ids)
+        .flat_map(|(number, id)| {
+            let snapshot = (number < 4).then(|| format!("tick {id}"));
+            std::iter::once(format!("subscribed {id} 0")).chain(snapshot)
+        })
+        .collect();
+    let again = told.iter().rposition(|said| said == LOGIN).unwrap() + 1;
+    assert_eq!(told[again..][..wanted.len()], wanted);
+    let all = all();
+    let of = recorded(&quick());
+    let latest = ids[..4].iter().map(|id| {
+        let is_it = |number: &usize| of[*number].instrument_id.to_string() == *id;
+        all[(0..300).rfind(is_it).unwrap()].clone()
     });
-    let (told, ticks) = under("half_snapshot.toml", job);
-    assert_eq!(told.last(), Some(&format!("subscribed {late} 0")));
-    assert_eq!(ticks, of_first);
+    let latest: Vec<String> = latest.collect();
+    assert_eq!(ticks, [&all[..299], &latest, &all[300..]].concat());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! tickdeck's own client and the market data library.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -9,7 +11,7 @@ use tickdeck_ffi::abi::{ApiVersion, TickLayout};
 
 use crate::child::{Said, login_words, start};
 use crate::support::{
-    PATIENCE, expected, in_child, instruments, last_and_another, quick, recorded,
+    PATIENCE, expected, in_child, in_child_under, instruments, last_and_another, quick, recorded,
 };
 
 const VERSIONS: [&str; 7] = [
@@ -170,22 +172,71 @@ fn at_the_end_the_front_may_close_the_connection() {
 }
 
 #[test]
+fn who_is_not_let_in_because_the_market_is_over_can_read_why() {
+    let until = "disconnected 0x1001";
+    let job = json!({ "verb": "shut_out", "ids": ["rb2510"], "until": until });
+    let variables = [
+        ("TICKDECK_SIM_RATE", "max"),
+        ("TICKDECK_SIM_SETTLE", "0"),
+        ("TICKDECK_SIM_AT_END", "disconnect"),
+    ];
+    let answer = in_child(&job, &variables);
+    assert_eq!(strings(&answer["first"]).last(), Some(&until));
+    assert_eq!(answer["next"], 0);
+    let stderr = answer["stderr"].as_str().unwrap();
+    assert_eq!(stderr.matches("sim_market_closed").count(), 1, "{stderr}");
+}
+
+#[test]
 fn settings_that_cannot_be_used_are_told_and_the_front_is_not_there() {
-    for (name, value, part) in [
-        ("TICKDECK_SIM_RATE", "fast", "`max` or a positive decimal"),
+    let cases: [(&str, &[u8], &str); 5] = [
+        ("TICKDECK_SIM_RATE", b"fast", "`max` or a positive decimal"),
         (
             "TICKDECK_SIM_SOURCE",
-            "recording:/no/such/place",
+            b"recording:/no/such/place",
             "/no/such/place",
         ),
-        ("TICKDECK_SIM_SCRIPT", "/no/such/script", "/no/such/script"),
-    ] {
+        ("TICKDECK_SIM_SCRIPT", b"/no/such/script", "/no/such/script"),
+        ("TICKDECK_SIM_ACCOUNT", b"9999:u:\xc3\xdc", "text in UTF-8"),
+        (
+            "TICKDECK_SIM_SORCE",
+            b"synthetic:quick",
+            "TICKDECK_SIM_SORCE is not a variable",
+        ),
+    ];
+    for (name, value, part) in cases {
         let job = json!({ "verb": "session", "ids": ["rb2510"], "stderr": part });
-        let answer = in_child(&job, &[(name, value)]);
+        let answer = in_child_under(&[], &job, &[(name, OsStr::from_bytes(value))]);
         assert_eq!(strings(&answer["told"]), [""; 0], "{name}");
         let stderr = answer["stderr"].as_str().unwrap();
         assert!(stderr.contains(part), "{name}: {stderr}");
     }
+}
+
+#[test]
+fn a_recording_below_a_folder_with_a_chinese_name_in_gb18030_is_the_one_that_is_played() {
+    let (last, _) = last_and_another(&quick());
+    let wanted = expected(&quick(), TickLayout::C, &[&last]);
+    let folder = tempfile::tempdir().unwrap();
+    // "行情" as a machine with the locale of the Python clients writes it: no UTF-8.
+    let path = folder.path().join(OsStr::from_bytes(b"\xd0\xd0\xc7\xe9"));
+    std::os::unix::fs::symlink(quick(), &path).unwrap();
+    let mut source = OsString::from("recording:");
+    source.push(path);
+    let log = folder
+        .path()
+        .join(OsStr::from_bytes(b"\xc8\xd5\xd6\xbe.log"));
+    let job = json!({ "verb": "session", "ids": [last], "ticks": wanted.len() });
+    let variables = [
+        ("TICKDECK_SIM_SOURCE", source.as_os_str()),
+        ("TICKDECK_SIM_RATE", "max".as_ref()),
+        ("TICKDECK_SIM_SETTLE", "50ms".as_ref()),
+        ("TICKDECK_SIM_LOG", log.as_os_str()),
+    ];
+    let answer = in_child_under(&[], &job, &variables);
+    assert_eq!(strings(&answer["ticks"]), wanted);
+    let logged = std::fs::read_to_string(log).unwrap();
+    assert!(logged.contains("sim_md_login"), "{logged}");
 }
 
 /// How long the market of the next test lasts.

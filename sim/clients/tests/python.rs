@@ -1,4 +1,5 @@
-//! Python clients from PyPI whose bundled library files are exchanged for ours, in temporary copies.
+//! Python clients from PyPI whose bundled library files are exchanged for ours, in temporary copies, by
+//! the commands that README.md prints for it.
 //!
 //! `cargo xtask sim-clients` fetches them and makes the locale that their wrappers need (guide 2);
 //! `TICKDECK_SIM_CLIENTS` names the folder that it leaves.
@@ -19,7 +20,27 @@ fn clients() -> Option<PathBuf> {
     std::env::var_os("TICKDECK_SIM_CLIENTS").map(PathBuf::from)
 }
 
-/// A copy of a folder of packages in which every vendor library is a link to ours.
+/// The commands of README.md that exchange the libraries below the folder `$SITE`.
+fn printed_commands() -> String {
+    let page = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, section) = page.split_once("\n## The simulated front\n").unwrap();
+    let lines = section
+        .lines()
+        .skip_while(|line| !line.starts_with("$ for "));
+    let mut commands = String::new();
+    for line in lines {
+        // A prompt, and the command behind it.
+        let (_, command) = line.split_once(' ').unwrap();
+        commands.push_str(command);
+        commands.push('\n');
+        if command == "done" {
+            return commands;
+        }
+    }
+    panic!("README.md prints no commands for Python clients");
+}
+
+/// A copy of a folder of packages in which every vendor library is exchanged for ours.
 fn with_our_libraries(packages: &Path, folder: &Path) -> PathBuf {
     let copy = folder.join("packages");
     let status = Command::new("cp")
@@ -29,31 +50,22 @@ fn with_our_libraries(packages: &Path, folder: &Path) -> PathBuf {
         .status()
         .unwrap();
     assert!(status.success());
-    let ours = libraries(folder);
-    let mut exchanged = 0;
-    let mut folders = vec![copy.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            for kind in ["thostmduserapi_se", "thosttraderapi_se"] {
-                if name.trim_start_matches("lib").starts_with(kind) && name.contains(".so") {
-                    std::fs::remove_file(&path).unwrap();
-                    std::os::unix::fs::symlink(ours.join(format!("{kind}.so")), &path).unwrap();
-                    exchanged += 1;
-                }
-            }
-        }
+    let target = folder.join("target/sim");
+    std::fs::create_dir_all(&target).unwrap();
+    libraries(&target);
+    let output = Command::new("bash")
+        .args(["-euc", &printed_commands()])
+        .current_dir(folder)
+        .env("SITE", &copy)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stdout);
+    for name in ["libthostmduserapi_se", "libthosttraderapi_se"] {
+        let copied = told.lines().filter_map(|line| line.split_once(" -> "));
+        let exchanged = copied.filter(|(_, to)| to.contains(name)).count();
+        assert_eq!(exchanged, 1, "{name} of {}: {told}", packages.display());
     }
-    assert!(
-        exchanged >= 2,
-        "{exchanged} libraries exchanged in {}",
-        packages.display()
-    );
     copy
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::environment;
 use crate::log;
 use crate::reactor::{Reactor, Released, Session};
-use crate::settings::Settings;
+use crate::settings::{Settings, address_words};
 
 /// What `GetTradingDay` answers before the login (guide 1.2).
 const NO_TRADING_DAY: &CStr = c"19800100";
@@ -126,7 +126,7 @@ impl<S: Session> Instance<S> {
     /// in the log, when they cannot be used.
     fn settings(&self) -> Option<Settings> {
         let fronts = self.fronts();
-        let own = fronts.iter().find(|front| front.contains("sim://"));
+        let own = fronts.iter().find(|front| address_words(front).is_some());
         let settings = environment::settings().and_then(|settings| match own {
             Some(front) => settings.with_address(front),
             None => Ok(settings),

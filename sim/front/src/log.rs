@@ -4,11 +4,15 @@
 //! the vendor's library, settings that cannot be used, and the faults that were asked for, without
 //! which a run could not be repeated. A file gets everything. No credential is ever a field.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use chrono::SecondsFormat;
 use serde_json::{Map, Value};
+use tickdeck::clock::system_wall;
+use tickdeck::time::UnixNanos;
 
 /// Where lines go.
 enum Target {
@@ -32,20 +36,26 @@ pub enum Level {
 
 /// Chooses the target by the value of `TICKDECK_SIM_LOG`: `off`, `stderr` (or nothing), or the path
 /// of a file that is appended to. The first call decides.
-pub fn open(value: Option<&str>) {
+pub fn open(value: Option<&OsStr>) {
     let mut failed = None;
     TARGET.get_or_init(|| {
-        Mutex::new(match value {
-            None | Some("" | "stderr") => Target::Stderr,
-            Some("off") => Target::Off,
-            Some(path) => match OpenOptions::new().create(true).append(true).open(path) {
-                Ok(file) => Target::File(file),
-                Err(error) => {
-                    failed = Some(format!("TICKDECK_SIM_LOG names {path}: {error}"));
-                    Target::Stderr
-                }
+        let Some(path) = value.filter(|value| *value != "stderr") else {
+            return Mutex::new(Target::Stderr);
+        };
+        if path == "off" {
+            return Mutex::new(Target::Off);
+        }
+        let opened = OpenOptions::new().create(true).append(true).open(path);
+        Mutex::new(opened.map_or_else(
+            |error| {
+                failed = Some(format!(
+                    "TICKDECK_SIM_LOG names {}: {error}",
+                    path.display()
+                ));
+                Target::Stderr
             },
-        })
+            Target::File,
+        ))
     });
     if let Some(text) = failed {
         warn("sim_log_not_opened", &[("text", text.into())]);
@@ -77,6 +87,22 @@ pub fn misuse(api: &str, call: &str, text: &str) {
     write(Level::Warn, "sim_misuse", &fields);
 }
 
+/// The time is written as in the lines of tickdeck's own log, so that the two can be set beside each
+/// other.
+fn line(at: UnixNanos, level: Level, event: &str, fields: &[(&str, Value)]) -> String {
+    let at = at.to_shanghai();
+    let timestamp = at.to_rfc3339_opts(SecondsFormat::Millis, false);
+    let word = if level == Level::Warn { "warn" } else { "info" };
+    let mut line = Map::new();
+    line.insert("timestamp".into(), timestamp.into());
+    line.insert("level".into(), word.into());
+    line.insert("event".into(), event.into());
+    for (key, value) in fields {
+        line.insert((*key).into(), value.clone());
+    }
+    format!("{}\n", Value::Object(line))
+}
+
 fn write(level: Level, event: &str, fields: &[(&str, Value)]) {
     let target = TARGET.get_or_init(|| Mutex::new(Target::Stderr));
     let mut target = target.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,17 +110,30 @@ fn write(level: Level, event: &str, fields: &[(&str, Value)]) {
     {
         return;
     }
-    let word = if level == Level::Warn { "warn" } else { "info" };
-    let mut line = Map::new();
-    line.insert("level".into(), word.into());
-    line.insert("event".into(), event.into());
-    for (key, value) in fields {
-        line.insert((*key).into(), value.clone());
-    }
-    let text = format!("{}\n", Value::Object(line));
+    let text = line(system_wall(), level, event, fields);
     // A log that cannot be written must not disturb the client; there is nowhere to say so.
     let _ = match &mut *target {
         Target::File(file) => file.write_all(text.as_bytes()),
         _ => std::io::stderr().lock().write_all(text.as_bytes()),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_when_it_was_written_as_tickdecks_own_log_does() {
+        let at = UnixNanos(1_757_640_600_500_999_999);
+        let written = line(at, Level::Notice, "sim_fault", &[("tick", 7.into())]);
+        let read: Value = serde_json::from_str(&written).unwrap();
+        let wanted = serde_json::json!({
+            "timestamp": "2025-09-12T09:30:00.500+08:00",
+            "level": "info",
+            "event": "sim_fault",
+            "tick": 7,
+        });
+        assert_eq!(read, wanted);
+        assert!(written.ends_with("}\n"));
+    }
 }

@@ -3,6 +3,7 @@
 //!
 //! Pure: where the words come from is the caller's business.
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -114,6 +115,14 @@ pub enum SettingsError {
         /// What was found and what there is.
         text: String,
     },
+    /// There is no such variable.
+    #[error("{name} is not a variable of the simulated front: expected one of {known}")]
+    UnknownVariable {
+        /// The variable.
+        name: String,
+        /// The variables there are.
+        known: String,
+    },
     /// The address has a key that there is not.
     #[error("front address has the unknown key `{key}`: expected one of {known}")]
     UnknownKey {
@@ -130,40 +139,87 @@ pub const KEYS: [&str; 11] = [
     "faults",
 ];
 
+/// What the names of all variables begin with.
+pub const VARIABLE_PREFIX: &str = "TICKDECK_SIM_";
+
+/// Variables that are the whole library's, and no settings of a session.
+const OF_THE_LIBRARY: [&str; 2] = ["api_version", "log"];
+
+/// Variables that tell tickdeck's own tests where things are; the library passes over them.
+const OF_THE_TESTS: [&str; 2] = ["library", "clients"];
+
 /// The scheme of an address that carries settings.
 const SCHEME: &str = "sim://";
+
+/// Refuses names that begin as a variable of the simulated front does and are none.
+///
+/// # Errors
+/// [`SettingsError::UnknownVariable`] names the ones there are.
+pub fn refuse_unknown(names: impl IntoIterator<Item = String>) -> Result<(), SettingsError> {
+    let known = || KEYS.into_iter().chain(OF_THE_LIBRARY);
+    let is_unknown = |name: &String| {
+        name.strip_prefix(VARIABLE_PREFIX).is_some_and(|word| {
+            let mut accepted = known().chain(OF_THE_TESTS);
+            !accepted.any(|key| key.to_uppercase() == word)
+        })
+    };
+    let Some(name) = names.into_iter().find(is_unknown) else {
+        return Ok(());
+    };
+    let known: Vec<String> = known().map(variable).collect();
+    Err(SettingsError::UnknownVariable {
+        name,
+        known: known.join(", "),
+    })
+}
+
+/// The variable of a key.
+fn variable(key: &str) -> String {
+    format!("{VARIABLE_PREFIX}{}", key.to_uppercase())
+}
+
+/// What stands behind `sim://` in the address of a front; `None` for any other address. Schemes are
+/// compared without case, as every reader of addresses does, and `tcp://` before it is passed over:
+/// some clients put it before every address.
+#[must_use]
+pub fn address_words(address: &str) -> Option<&str> {
+    let address = without_scheme(address, "tcp://").unwrap_or(address);
+    without_scheme(address, SCHEME)
+}
+
+fn without_scheme<'a>(address: &'a str, scheme: &str) -> Option<&'a str> {
+    let (found, rest) = address.split_at_checked(scheme.len())?;
+    found.eq_ignore_ascii_case(scheme).then_some(rest)
+}
 
 impl Settings {
     /// Settings from words: `get("rate")` is the value of `TICKDECK_SIM_RATE`.
     ///
     /// # Errors
     /// The first word that cannot be used, with what would be accepted.
-    pub fn from_words(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+    pub fn from_words(get: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, SettingsError> {
         let mut settings = Self::default();
         for key in KEYS {
-            if let Some(value) = get(key).filter(|value| !value.is_empty()) {
-                let name = format!("TICKDECK_SIM_{}", key.to_uppercase());
-                settings.set(key, &value, &name)?;
+            if let Some(value) = get(key) {
+                settings.set(key, &value, &variable(key))?;
             }
         }
         Ok(settings)
     }
 
     /// These settings with what a front address says: `sim://SOURCE?key=value&key=value`, where
-    /// the source or the keys may be left out. Any other address changes nothing. A client that
-    /// puts `tcp://` before every address may do so.
+    /// the source or the keys may be left out. Any other address changes nothing.
     ///
     /// # Errors
     /// A key that there is not, or a value that cannot be used.
     pub fn with_address(&self, address: &str) -> Result<Self, SettingsError> {
         let mut settings = self.clone();
-        let address = address.strip_prefix("tcp://").unwrap_or(address);
-        let Some(rest) = address.strip_prefix(SCHEME) else {
+        let Some(rest) = address_words(address) else {
             return Ok(settings);
         };
         let (source, query) = rest.split_once('?').unwrap_or((rest, ""));
         if !source.is_empty() {
-            settings.set("source", source, "front address")?;
+            settings.set("source", OsStr::new(source), "front address")?;
         }
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -173,22 +229,32 @@ impl Settings {
                     known: KEYS.join(", "),
                 });
             }
-            settings.set(key, value, key)?;
+            settings.set(key, OsStr::new(value), key)?;
         }
         Ok(settings)
     }
 
-    fn set(&mut self, key: &str, value: &str, name: &str) -> Result<(), SettingsError> {
+    fn set(&mut self, key: &str, value: &OsStr, name: &str) -> Result<(), SettingsError> {
         let refuse = |expected: &str| SettingsError::Value {
             key: name.into(),
-            found: without_account(key, value),
+            found: without_account(key, &value.to_string_lossy()),
             expected: expected.into(),
         };
+        // These two hold paths, which are bytes.
         match key {
             "source" => {
                 let parsed = SourceSpec::parse(value);
                 self.source = parsed.map_err(|SourceSpecError { expected }| refuse(&expected))?;
+                return Ok(());
             }
+            "script" => {
+                self.script = Some(value.into());
+                return Ok(());
+            }
+            _ => {}
+        }
+        let value = value.to_str().ok_or_else(|| refuse("text in UTF-8"))?;
+        match key {
             "rate" => {
                 let expected = "`max` or a positive decimal number such as 1, 0.5 or 10";
                 self.rate = value.parse().map_err(|_| refuse(expected))?;
@@ -225,18 +291,23 @@ impl Settings {
                 };
             }
             "run" => self.run = value.into(),
-            "script" => self.script = Some(value.into()),
             _ => self.faults = Some(value.into()),
         }
         Ok(())
     }
 
-    /// Two sessions with equal keys share one market and its clock.
+    /// Two sessions with equal keys share one market: its clock, and its end.
     #[must_use]
     pub fn market_key(&self) -> String {
         format!(
-            "{:?} {} {:?} {:?} {} {}",
-            self.source, self.rate, self.max_gap_ns, self.start, self.settle_ns, self.run
+            "{:?} {} {:?} {:?} {} {:?} {}",
+            self.source,
+            self.rate,
+            self.max_gap_ns,
+            self.start,
+            self.settle_ns,
+            self.at_end,
+            self.run
         )
     }
 }
@@ -295,12 +366,14 @@ fn account(text: &str) -> Option<Account> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+
     use super::*;
 
     fn words(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         Settings::from_words(&|key| {
             let found = pairs.iter().find(|(name, _)| *name == key);
-            found.map(|(_, value)| (*value).to_owned())
+            found.map(|(_, value)| OsString::from(value))
         })
     }
 
@@ -316,8 +389,8 @@ mod tests {
     fn an_address_overrides_the_environment_and_others_do_not() {
         let base = words(&[("rate", "10"), ("settle", "2s")]).unwrap();
         assert_eq!(base.with_address("tcp://10.0.0.1:41213").unwrap(), base);
-        for prefix in ["", "tcp://"] {
-            let address = format!("{prefix}sim://synthetic:quick,seed=7?rate=max&start=login");
+        for scheme in ["sim://", "tcp://sim://", "SIM://", "TCP://Sim://"] {
+            let address = format!("{scheme}synthetic:quick,seed=7?rate=max&start=login");
             let settings = base.with_address(&address).unwrap();
             assert_eq!(settings.rate, Rate::Max);
             assert_eq!(settings.start, StartRule::Login);
@@ -347,6 +420,42 @@ mod tests {
         }
         let unknown = Settings::default().with_address("sim://?speed=1");
         assert!(unknown.unwrap_err().to_string().contains("rate"));
+    }
+
+    #[test]
+    fn a_value_that_is_no_text_is_refused_but_where_it_is_a_path() {
+        let word = |key: &str, value: &[u8]| {
+            let value = OsStr::from_bytes(value);
+            Settings::from_words(&|asked| (asked == key).then(|| value.to_owned()))
+        };
+        let path = OsStr::from_bytes(b"/data/\xd0\xd0\xc7\xe9");
+        let played = word("source", b"recording:/data/\xd0\xd0\xc7\xe9").unwrap();
+        assert_eq!(played.source, SourceSpec::Recording(path.into()));
+        let script = word("script", path.as_bytes()).unwrap().script;
+        assert_eq!(script.as_deref(), Some(path.as_ref()));
+        for key in KEYS.into_iter().filter(|key| *key != "script") {
+            let refused = word(key, b"\xd0\xd0").unwrap_err().to_string();
+            assert!(refused.starts_with(&variable(key)), "{refused}");
+        }
+        let refused = word("account", b"9999:u:hunter2\xff").unwrap_err();
+        assert!(!refused.to_string().contains("hunter2"), "{refused}");
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_refused_with_those_there_are() {
+        let check = |names: &[&str]| refuse_unknown(names.iter().map(ToString::to_string));
+        let all: Vec<String> = KEYS
+            .into_iter()
+            .chain(OF_THE_LIBRARY)
+            .map(variable)
+            .collect();
+        assert_eq!(refuse_unknown(all), Ok(()));
+        assert_eq!(check(&["PATH", "TICKDECK_SIM_LIBRARY"]), Ok(()));
+        let refused = check(&["HOME", "TICKDECK_SIM_SORCE"]).unwrap_err();
+        let text = refused.to_string();
+        assert!(text.starts_with("TICKDECK_SIM_SORCE is not"), "{text}");
+        assert!(text.contains("TICKDECK_SIM_SOURCE"), "{text}");
+        assert!(text.contains("TICKDECK_SIM_API_VERSION"), "{text}");
     }
 
     #[test]

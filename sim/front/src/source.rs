@@ -4,6 +4,8 @@
 //! here and opened as often as needed; equal descriptions yield equal events.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -87,22 +89,24 @@ pub struct Header {
 
 impl SourceSpec {
     /// Reads `recording:PATH` or `synthetic:PROFILE[,seed=N][,duration=TIME][,trading_day=DATE]`.
+    /// A path may be in any encoding.
     ///
     /// # Errors
     /// [`SourceSpecError`] says what is accepted.
-    pub fn parse(text: &str) -> Result<Self, SourceSpecError> {
+    pub fn parse(text: &OsStr) -> Result<Self, SourceSpecError> {
         let refused = || SourceSpecError {
             expected: "recording:PATH or \
                        synthetic:PROFILE[,seed=N][,duration=10m][,trading_day=YYYY-MM-DD] with one \
                        of the profiles quick, day, night, full-market, quirks"
                 .into(),
         };
-        if let Some(path) = text.strip_prefix("recording:") {
+        if let Some(path) = text.as_bytes().strip_prefix(b"recording:") {
             return match path {
-                "" => Err(refused()),
-                path => Ok(Self::Recording(path.into())),
+                b"" => Err(refused()),
+                path => Ok(Self::Recording(OsStr::from_bytes(path).into())),
             };
         }
+        let text = text.to_str().ok_or_else(refused)?;
         let rest = text.strip_prefix("synthetic:").ok_or_else(refused)?;
         let mut parts = rest.split(',');
         let profile = parts.next().unwrap_or_default();
@@ -239,11 +243,12 @@ mod tests {
 
     #[test]
     fn both_kinds_of_source_are_read_from_their_words() {
+        let parse = |text: &str| SourceSpec::parse(OsStr::new(text));
         assert_eq!(
-            SourceSpec::parse("recording:/data/x").unwrap(),
+            parse("recording:/data/x").unwrap(),
             SourceSpec::Recording("/data/x".into())
         );
-        let market = SourceSpec::parse("synthetic:quick,seed=7,duration=10s").unwrap();
+        let market = parse("synthetic:quick,seed=7,duration=10s").unwrap();
         assert_eq!(
             market,
             SourceSpec::Synthetic {
@@ -260,7 +265,7 @@ mod tests {
             "synthetic:quick,seed=x",
             "x:y",
         ] {
-            assert!(SourceSpec::parse(text).is_err(), "{text}");
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 

@@ -4,6 +4,7 @@
 #[path = "../../../../tests/support/skip.rs"]
 mod skip;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -60,7 +61,11 @@ pub(crate) fn in_child(job: &Value, variables: &[(&str, &str)]) -> Value {
 }
 
 /// The same, with the process started by `starter`, a program with its arguments.
-pub(crate) fn in_child_under(starter: &[&str], job: &Value, variables: &[(&str, &str)]) -> Value {
+pub(crate) fn in_child_under(
+    starter: &[&str],
+    job: &Value,
+    variables: &[(&str, impl AsRef<OsStr>)],
+) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let answer = folder.path().join("answer.json");
     let mut job = job.clone();
@@ -99,13 +104,13 @@ pub(crate) fn in_child_under(starter: &[&str], job: &Value, variables: &[(&str, 
 }
 
 /// Runs a command with the simulated front's variables, and no others of it, within the limit.
-pub(crate) fn run(mut command: Command, variables: &[(&str, &str)]) -> Output {
+pub(crate) fn run(mut command: Command, variables: &[(&str, impl AsRef<OsStr>)]) -> Output {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TICKDECK_SIM_") {
             command.env_remove(name);
         }
     }
-    command.envs(variables.iter().copied());
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
     let folder = tempfile::tempdir().unwrap();
     let (out, err) = (folder.path().join("out"), folder.path().join("err"));
     command

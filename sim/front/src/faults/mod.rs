@@ -10,6 +10,7 @@ mod state;
 pub mod swarm;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use rule::{Action, Front, Moment, Rule, Script, ScriptError};
 pub use state::{ConnectionFault, Fate, Faults, Happening, RequestFault};

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::words::{self, Words};
 
 /// A whole script.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -33,19 +36,22 @@ pub struct Rule {
     #[serde(default)]
     pub address: Option<String>,
     /// When it acts.
+    #[serde(deserialize_with = "words::read")]
     pub at: Moment,
     /// What it does.
+    #[serde(deserialize_with = "words::read")]
     pub action: Action,
     /// How often it acts; 0: as often as its moment comes.
     #[serde(default = "once")]
     pub times: u32,
-    /// Whether a correct client must survive it without losing anything that it was sent.
+    /// Whether a correct client must survive it without losing anything that it was sent; otherwise it
+    /// must give up and say why.
     #[serde(default = "yes")]
     pub must_survive: bool,
 }
 
 /// One of the two fronts of a broker.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Front {
     /// The one that sends ticks.
@@ -64,7 +70,7 @@ const fn yes() -> bool {
 }
 
 /// When a rule acts. Counts begin at 1 and go over all connections of the API instance.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Moment {
     /// At the connection attempt of this number, and the following ones while `times` lasts.
@@ -85,7 +91,7 @@ pub enum Moment {
 }
 
 /// What a rule does.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
     /// The connection is refused; the library tries again after 5 s.
@@ -120,10 +126,38 @@ pub enum Action {
     },
     /// So many ticks are held back and then sent at once.
     Burst(usize),
-    /// So many of the last ticks are sent again, as old fronts did with a whole night.
+    /// Behind the tick, so many of the last ones that were sent before it are sent again, as old
+    /// fronts did with a whole night.
     Replay(usize),
     /// The snapshot is not sent.
     LoseSnapshot,
+}
+
+impl Words for Moment {
+    const VALUES: &'static [(&'static str, &'static str)] = &[
+        ("connection", "N"),
+        ("login", "N"),
+        ("request", "N"),
+        ("tick", "N"),
+        ("every_ticks", "N"),
+        ("seconds", "SECONDS"),
+        ("snapshot", "N"),
+    ];
+}
+
+impl Words for Action {
+    const VALUES: &'static [(&'static str, &'static str)] = &[
+        ("disconnect", "REASON"),
+        ("silent", "SECONDS"),
+        ("heartbeat_warning", "SECONDS"),
+        ("reject_login", "ERROR"),
+        ("return_code", "CODE"),
+        ("reject_request", "ERROR"),
+        ("delay", "MILLISECONDS"),
+        ("corrupt", "{ field = \"LastPrice\", value = \"nan\" }"),
+        ("burst", "N"),
+        ("replay", "N"),
+    ];
 }
 
 /// A script cannot be used.
@@ -192,6 +226,21 @@ impl Script {
 }
 
 impl Rule {
+    /// What a line of the log tells of it; moment and action as a script has them.
+    #[must_use]
+    pub fn told(&self) -> Vec<(&'static str, Value)> {
+        let mut told = vec![
+            ("rule", self.name.clone().into()),
+            ("front", serde_json::json!(self.front)),
+            ("at", words::in_script(&self.at).into()),
+            ("action", words::in_script(&self.action).into()),
+            ("times", self.times.into()),
+            ("must_survive", self.must_survive.into()),
+        ];
+        told.extend(self.address.clone().map(|it| ("address", it.into())));
+        told
+    }
+
     /// Whether the action can happen at the moment.
     fn check(&self) -> Result<(), ScriptError> {
         let refuse = |text: String| ScriptError::Rule {

@@ -75,7 +75,7 @@ pub struct Faults {
     due: VecDeque<Happening>,
     /// Ticks kept for later: swapped, or gathered for a burst.
     kept: VecDeque<RawTick>,
-    /// The last ticks sent, for a replay.
+    /// The last ticks sent, as many as the largest replay wants.
     recent: VecDeque<RawTick>,
     recent_max: usize,
     /// The addresses that the client registered.
@@ -174,8 +174,7 @@ impl Faults {
         }
         script.rules.retain(|rule| rule.front == front);
         for rule in &script.rules {
-            let text = format!("{rule:?}");
-            log::notice("sim_fault_rule", &[("rule", text.into())]);
+            log::notice("sim_fault_rule", &rule.told());
         }
         Ok(Self::new(script))
     }
@@ -249,11 +248,12 @@ impl Faults {
         let armed = &mut self.rules[index];
         armed.acted += 1;
         armed.acted_in = self.connections;
-        let name = armed.rule.name.clone();
-        log::info(
-            "sim_fault",
-            &[("rule", name.into()), ("tick", self.ticks.into())],
-        );
+        let fields = [
+            ("rule", armed.rule.name.clone().into()),
+            ("tick", self.ticks.into()),
+            ("must_survive", armed.rule.must_survive.into()),
+        ];
+        log::info("sim_fault", &fields);
         armed.rule.action.clone()
     }
 
@@ -392,7 +392,6 @@ impl Faults {
             _ => false,
         });
         let Some(action) = action else {
-            self.remember(tick);
             return Fate::Send(tick);
         };
         match action {
@@ -420,16 +419,14 @@ impl Faults {
                 let _ = corrupt::set(&mut tick, &field, &value);
                 Fate::Send(tick)
             }
-            Action::Replay(_) => {
-                let again = self.recent.iter().map(|old| (now, *old));
-                let mut all = vec![(now, tick)];
-                all.extend(again);
-                Fate::Hold(all)
+            Action::Replay(count) => {
+                let older = self.recent.len().saturating_sub(count);
+                let again = self.recent.iter().skip(older).map(|old| (now, *old));
+                Fate::Hold(std::iter::once((now, tick)).chain(again).collect())
             }
             Action::Disconnect(reason) => Fate::Cut(reason),
             other => {
                 self.due.extend(happening_of(&other, now));
-                self.remember(tick);
                 Fate::Hold(vec![(now, tick)])
             }
         }
@@ -458,12 +455,13 @@ impl Faults {
         self.kept.pop_front()
     }
 
-    fn remember(&mut self, tick: RawTick) {
+    /// A tick goes out to the client, whatever became of it before: a replay may send it again.
+    pub fn sent(&mut self, tick: &RawTick) {
         if self.recent_max > 0 {
             if self.recent.len() == self.recent_max {
                 self.recent.pop_front();
             }
-            self.recent.push_back(tick);
+            self.recent.push_back(*tick);
         }
     }
 }

@@ -25,11 +25,18 @@ fn sent(script: Script, count: i32) -> Vec<i32> {
             volume,
             ..RawTick::default()
         };
-        match faults.tick(tick, MonoNanos(0)) {
-            Fate::Send(tick) => got.push(tick.volume),
-            Fate::Hold(ticks) => got.extend(ticks.iter().map(|(_, tick)| tick.volume)),
-            Fate::Lose => {}
-            Fate::Cut(_) => got.push(-1),
+        let sent = match faults.tick(tick, MonoNanos(0)) {
+            Fate::Send(tick) => vec![tick],
+            Fate::Hold(ticks) => ticks.into_iter().map(|(_, tick)| tick).collect(),
+            Fate::Lose => Vec::new(),
+            Fate::Cut(_) => {
+                got.push(-1);
+                Vec::new()
+            }
+        };
+        for tick in sent {
+            faults.sent(&tick);
+            got.push(tick.volume);
         }
     }
     while let Some(tick) = faults.last_held() {
@@ -66,6 +73,40 @@ fn each_action_on_ticks_does_what_it_says() {
     ] {
         assert_eq!(sent(rule(at, action).unwrap(), 5), expected, "{action}");
     }
+}
+
+#[test]
+fn a_replay_sends_as_many_of_the_last_ticks_that_went_out_as_its_own_rule_says() {
+    let replayed = |others: &str, count: i32| {
+        let text = format!(
+            "{others}[[rule]]\nname='a'\nat={{tick=4}}\naction={{replay=2}}\n\
+             [[rule]]\nname='b'\nat={{tick=9}}\naction={{replay=4}}\n"
+        );
+        sent(script(&text).unwrap(), count)
+    };
+    assert_eq!(
+        replayed("", 10),
+        [1, 2, 3, 4, 2, 3, 5, 6, 7, 8, 9, 5, 6, 7, 8, 10]
+    );
+    // Whatever another rule did to a tick, what the client got is what it gets again.
+    for (action, expected) in [
+        ("'duplicate'", vec![1, 2, 3, 3, 4, 3, 3]),
+        ("{delay=5}", vec![1, 2, 3, 4, 2, 3]),
+        ("'drop'", vec![1, 2, 4, 1, 2]),
+        (
+            "{corrupt={field='Volume',value='77'}}",
+            vec![1, 2, 77, 4, 2, 77],
+        ),
+    ] {
+        let other = format!("[[rule]]\nname='o'\nat={{tick=3}}\naction={action}\n");
+        assert_eq!(replayed(&other, 4), expected, "{action}");
+    }
+    let burst = "[[rule]]\nname='o'\nat={tick=1}\naction={burst=3}\n";
+    assert_eq!(replayed(burst, 4), [1, 2, 3, 4, 2, 3]);
+    let swapped = "[[rule]]\nname='o'\nat={tick=2}\naction='reorder'\n";
+    assert_eq!(replayed(swapped, 4), [1, 3, 2, 4, 3, 2]);
+    let again = "[[rule]]\nname='o'\nat={tick=2}\naction={replay=1}\n";
+    assert_eq!(replayed(again, 4), [1, 2, 1, 3, 4, 1, 3]);
 }
 
 #[test]
@@ -166,10 +207,71 @@ fn a_rule_that_makes_no_sense_is_refused_with_what_would() {
             "whole number",
         ),
         ("{ tick = 1 }", "'explode'", "explode"),
+        (
+            "{ tick = 1 }",
+            "'silent'",
+            "`silent` needs a value: expected { silent = SECONDS }",
+        ),
+        (
+            "{ tick = 1 }",
+            "'corrupt'",
+            "expected { corrupt = { field = \"LastPrice\", value = \"nan\" } }",
+        ),
+        ("'tick'", "'drop'", "expected { tick = N }"),
+        ("{ tick = 1 }", "7", "a word, or a table"),
+        ("{ tick = 1 }", "{ drop = 7 }", "drop"),
+        (
+            "{ tick = 1 }",
+            "{ burst = 5, replay = 3 }",
+            "`replay` is one",
+        ),
         ("{ moon = 1 }", "'drop'", "moon"),
     ] {
         let refused = rule(at, action).unwrap_err().to_string();
         assert!(refused.contains(part), "{refused}");
+    }
+}
+
+#[test]
+fn rules_are_told_in_the_words_of_a_script() {
+    let rules = [
+        ("{ connection = 1 }", "\"refuse\""),
+        ("{ tick = 300 }", "{ disconnect = 0x1001 }"),
+        ("{ seconds = 2.5 }", "{ disconnect = -1 }"),
+        ("{ every_ticks = 50 }", "{ silent = 1.0 }"),
+        ("{ tick = 1 }", "{ heartbeat_warning = 61 }"),
+        ("{ login = 1 }", "{ reject_login = 3 }"),
+        ("{ request = 2 }", "{ return_code = -3 }"),
+        ("{ tick = 1 }", "{ delay = 20 }"),
+        ("{ tick = 1 }", "\"drop\""),
+        ("{ tick = 1 }", "\"duplicate\""),
+        ("{ tick = 1 }", "\"reorder\""),
+        (
+            "{ tick = 1 }",
+            "{ corrupt = { field = \"UpdateTime\", value = \"\\\"\" } }",
+        ),
+        ("{ tick = 1 }", "{ burst = 3 }"),
+        ("{ tick = 1 }", "{ replay = 3 }"),
+        ("{ snapshot = 5 }", "\"lose_snapshot\""),
+    ];
+    for (at, action) in rules {
+        let made = rule(at, action).unwrap();
+        if let Some(word) = action.strip_prefix("{ ") {
+            let (word, _) = word.split_once(' ').unwrap();
+            let alone = rule(at, &format!("'{word}'")).unwrap_err().to_string();
+            assert!(alone.contains("needs a value"), "{alone}");
+        }
+        let told = made.rules[0].told();
+        for (field, value) in [
+            ("rule", "r".into()),
+            ("front", "market_data".into()),
+            ("at", at.into()),
+            ("action", action.into()),
+            ("times", 1.into()),
+            ("must_survive", true.into()),
+        ] {
+            assert!(told.contains(&(field, value)), "{field} of {told:?}");
+        }
     }
 }
 

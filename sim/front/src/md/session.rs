@@ -76,6 +76,8 @@ pub struct MdSession {
     held: VecDeque<(MonoNanos, RawTick)>,
     /// Everything was sent.
     is_over: bool,
+    /// The market was closed when this session tried to join it, which is told once.
+    is_shut_out: bool,
 }
 
 /// What waits to be said. Small, because one request may queue 17,000 of them; a snapshot is looked
@@ -119,6 +121,7 @@ impl MdSession {
             faults,
             held: VecDeque::new(),
             is_over: false,
+            is_shut_out: false,
         }
     }
 
@@ -263,13 +266,22 @@ impl MdSession {
                 }
                 Queued::Snapshot(id) => {
                     let latest = self.feed.as_ref().and_then(|feed| feed.latest(&id));
-                    if let (Some(tick), false) = (latest, self.faults.loses_snapshot()) {
-                        return Some(MdEvent::Tick(*tick));
+                    // Without a tick there is no snapshot to be lost.
+                    if let Some(tick) = latest.copied()
+                        && !self.faults.loses_snapshot()
+                    {
+                        return Some(self.sent(tick));
                     }
                 }
             }
         }
         None
+    }
+
+    /// The callback of a tick that goes out.
+    fn sent(&mut self, tick: RawTick) -> MdEvent {
+        self.faults.sent(&tick);
+        MdEvent::Tick(tick)
     }
 
     /// The next tick of a subscribed instrument.
@@ -279,7 +291,7 @@ impl MdSession {
                 return Step::Wait(due);
             }
             self.held.pop_front();
-            return Step::Call(MdEvent::Tick(tick));
+            return Step::Call(self.sent(tick));
         }
         for _ in 0..PASSED_PER_STEP {
             let Some(feed) = self.feed.as_mut().filter(|_| !self.subscribed.is_empty()) else {
@@ -294,7 +306,7 @@ impl MdSession {
                 continue;
             }
             match self.faults.tick(tick, now) {
-                Fate::Send(tick) => return Step::Call(MdEvent::Tick(tick)),
+                Fate::Send(tick) => return Step::Call(self.sent(tick)),
                 Fate::Lose => {}
                 Fate::Hold(ticks) => {
                     self.held.extend(ticks);
@@ -311,7 +323,7 @@ impl MdSession {
 
     fn end(&mut self, now: MonoNanos) -> Step<MdEvent, Settings> {
         if let Some(tick) = self.faults.last_held() {
-            return Step::Call(MdEvent::Tick(tick));
+            return Step::Call(self.sent(tick));
         }
         if !std::mem::replace(&mut self.is_over, true) {
             log::info("sim_market_over", &[]);
@@ -435,16 +447,26 @@ impl Session for MdSession {
         }
     }
 
-    /// Joins the market, unless it is over.
+    /// Joins the market.
     fn open(settings: Settings, now: MonoNanos) -> Option<Feed> {
         let joined = Market::shared(&settings, now).and_then(|market| Feed::open(&market));
         if let Err(error) = &joined {
             log::warn("sim_source_failed", &[("text", with_causes(error).into())]);
         }
-        joined.ok().filter(|feed| !feed.market().is_closed())
+        joined.ok()
     }
 
+    /// The market that was joined lets nobody in when it is closed.
     fn opened(&mut self, feed: Option<Feed>, now: MonoNanos) {
+        let feed = feed.filter(|feed| {
+            let is_closed = feed.market().is_closed();
+            if is_closed && !std::mem::replace(&mut self.is_shut_out, true) {
+                let text = "the market is over for all instances with these settings: connections \
+                            are refused (at_end)";
+                log::notice("sim_market_closed", &[("text", text.into())]);
+            }
+            !is_closed
+        });
         self.link = match &feed {
             Some(_) => Link::Opened,
             None => Link::Down(now.plus(REFUSED_PAUSE_NS)),

@@ -13,11 +13,17 @@ const START: i64 = SECOND;
 
 /// A session whose market no other test shares.
 fn session(words: &str, version: &str) -> MdSession {
+    session_under("", words, version)
+}
+
+/// The same under a fault script.
+fn session_under(script: &str, words: &str, version: &str) -> MdSession {
     let settings = Settings::default()
         .with_address(&format!("sim://?{words}"))
         .unwrap();
     let version = Emulated::find(version).unwrap();
-    MdSession::new(version, Some(settings), Faults::default(), MonoNanos(0))
+    let faults = Faults::new(Script::parse(script, "test".as_ref()).unwrap());
+    MdSession::new(version, Some(settings), faults, MonoNanos(0))
 }
 
 /// Everything the session says until it waits, in short words; and until when it waits.
@@ -106,17 +112,7 @@ fn a_lost_connection_forgets_login_and_subscriptions() {
     for (version, pause) in [("6.7.2", 0), ("6.7.11", SECOND)] {
         let words = format!("run=lost{version}&rate=max&settle=0&at_end=silent");
         let script = "[[rule]]\nname='x'\nat={ tick = 3 }\naction={ disconnect = 0x1001 }\n";
-        let script = Script::parse(script, std::path::Path::new("x")).unwrap();
-        let mut session = MdSession::new(
-            Emulated::find(version).unwrap(),
-            Some(
-                Settings::default()
-                    .with_address(&format!("sim://?{words}"))
-                    .unwrap(),
-            ),
-            Faults::new(script),
-            MonoNanos(0),
-        );
+        let mut session = session_under(script, &words, version);
         told(&mut session, START);
         login(&mut session, START);
         subscribe(&mut session, &["rb2510"], START);
@@ -164,6 +160,63 @@ fn the_pause_after_a_lost_connection_begins_when_its_callback_has_returned() {
 }
 
 #[test]
+fn a_replay_sends_what_went_out_before_it_however_it_went_out() {
+    let rule = |at: u32, action: &str| {
+        format!("[[rule]]\nname='x'\nat={{tick={at}}}\naction={{{action}}}\n")
+    };
+    for (run, first, second, again) in [
+        ("two", rule(20, "replay=3"), rule(70, "replay=20"), 23),
+        ("burst", rule(1, "burst=55"), rule(58, "replay=10"), 10),
+        ("late", rule(1, "delay=5"), rule(3, "replay=2"), 2),
+    ] {
+        let words = format!("run=replay-{run}&rate=max&settle=0");
+        let mut session = session_under(&format!("{first}{second}"), &words, "6.7.11");
+        told(&mut session, START);
+        login(&mut session, START);
+        subscribe(&mut session, &["rb2510"], START);
+        // What is late comes with the second look.
+        let all = [
+            told(&mut session, START).0,
+            told(&mut session, 2 * SECOND).0,
+        ]
+        .concat();
+        let ticks = all.iter().filter(|said| *said == "tick rb2510").count();
+        assert_eq!(ticks, 115 + again, "{run}");
+    }
+}
+
+#[test]
+fn snapshots_are_counted_when_there_is_one_to_send() {
+    let script = "[[rule]]\nname='x'\nat={snapshot=2}\naction='lose_snapshot'\n";
+    let mut session = session_under(script, "run=snapshots&rate=max&settle=0", "6.7.11");
+    told(&mut session, START);
+    login(&mut session, START);
+    // The market does not move yet, so there is nothing to lose.
+    subscribe(&mut session, &["rb2510", "no_such"], START);
+    let (said, _) = told(&mut session, START);
+    let ticks = said.iter().filter(|said| *said == "tick rb2510").count();
+    assert_eq!(ticks, 115);
+    subscribe(
+        &mut session,
+        &["m2601", "no_such", "TA601", "rb2510"],
+        START,
+    );
+    let wanted = [
+        "ack m2601 0 false",
+        "tick m2601",
+        "ack no_such 0 false",
+        "ack TA601 0 false",
+        "ack rb2510 0 true",
+        "tick rb2510",
+    ];
+    assert_eq!(
+        told(&mut session, START).0,
+        wanted,
+        "the second one is lost"
+    );
+}
+
+#[test]
 fn a_front_that_closes_at_the_end_lets_nobody_in_again() {
     let words = "run=closes&source=synthetic:quick,seed=1&rate=max&start=login&at_end=disconnect";
     let mut first = session(words, "6.7.11");
@@ -176,6 +229,26 @@ fn a_front_that_closes_at_the_end_lets_nobody_in_again() {
     let (said, until) = told(&mut next, 3 * SECOND);
     assert!(said.is_empty(), "{said:?}");
     assert_eq!(until, MonoNanos(8 * SECOND), "refused, and tried again");
+}
+
+#[test]
+fn a_front_that_closes_at_the_end_shuts_out_nobody_who_asked_for_another_end() {
+    let words = |at_end: &str| format!("run=ends&rate=max&start=login&at_end={at_end}");
+    let mut closing = session(&words("disconnect"), "6.7.11");
+    told(&mut closing, START);
+    login(&mut closing, START);
+    subscribe(&mut closing, &["rb2510"], START);
+    let (all, _) = told(&mut closing, SECOND);
+    assert_eq!(all.last().unwrap(), "disconnected 0x1001");
+    for other in ["silent", "disconnect:0x1002"] {
+        let mut next = session(&words(other), "6.7.11");
+        assert_eq!(told(&mut next, 3 * SECOND).0, ["connected"], "{other}");
+        login(&mut next, 3 * SECOND);
+        subscribe(&mut next, &["rb2510"], 3 * SECOND);
+        let (said, _) = told(&mut next, 3 * SECOND);
+        let ticks = |said: &[String]| said.iter().filter(|said| *said == "tick rb2510").count();
+        assert_eq!(ticks(&said), ticks(&all), "{other}: a session of its own");
+    }
 }
 
 #[test]
