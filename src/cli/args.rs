@@ -22,7 +22,9 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches as _, Parser, Subcom
 
 pub use capture::{CaptureArgs, Until};
 pub use check::{CheckArgs, DiffArgs, FirstSideArgs, PublishingArgs, SecondSideArgs, Unreferenced};
-pub use live::{DoctorArgs, FrontArgs, FrontKeys, LiveArgs, SMOKE_LIMIT, SmokeArgs, SubscribeArgs};
+pub use live::{
+    DoctorArgs, FrontArgs, FrontKeys, LiveArgs, SMOKE_LEAST, SMOKE_LIMIT, SmokeArgs, SubscribeArgs,
+};
 pub use record::RecordArgs;
 pub use shared::{
     JsonArgs, LogArgs, NatsArgs, NormalizeArgs, OutputArgs, PaceArgs, RollArgs, SelectArgs,
@@ -254,12 +256,14 @@ pub enum Command {
     /// Try whether this machine can log in to the CTP front, and write the outcome to a gate file
     ///
     /// PASS: logged in, and everything was let go of cleanly. CONCERNS: it did not come to a login,
-    /// for a reason that is known, with retries in between. FAIL (exit code 1): anything else.
+    /// for a reason that is known, with retries in between. FAIL (exit code 1): anything else. Until
+    /// the verdict is known the file says FAIL.
     #[command(after_help = "Example:\n  tickdeck smoke --env-file live.env --gate gate.yml")]
     Smoke(SmokeArgs),
     /// Find out what is missing on this machine for live CTP, and how to mend it
     ///
-    /// Exit code 0 when `live` could run, 1 when a check fails.
+    /// Exit code 0 when `live` could run, also when it would wait for a front to open; 1 when a check
+    /// fails.
     #[command(after_help = "Example:\n  tickdeck doctor --env-file live.env --json")]
     Doctor(DoctorArgs),
     /// Show the whole story with no CTP and no set-up
