@@ -197,7 +197,7 @@ pub enum Command {
     ///
     /// What is published, and in what order, does not depend on the speed. Enter (on a terminal) or
     /// SIGUSR1 pauses a running replay and lets a paused one go on. SIGINT and SIGTERM end it in
-    /// good order; a second one ends it at once.
+    /// good order, also while it looks for the server; a second one ends it at once.
     #[command(after_help = "Examples:\n  \
         tickdeck replay recordings/quick --rate 10 --subject-prefix replay.tick\n  \
         tickdeck replay recordings/day -S 21:00:00 -E 23:00:00 --symbols 'rb*,*.CFFEX' --sink jsonl:-")]

@@ -51,6 +51,15 @@ impl Ended {
     }
 }
 
+/// What keeps a stream from being all that came, or all that was published.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Flaws {
+    /// Messages that no line can hold.
+    pub(super) unwritable: u64,
+    /// Times that messages may be missing.
+    pub(super) gaps: u64,
+}
+
 /// The closing summary of `capture`. The key order is the order of the fields.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -84,8 +93,7 @@ impl Report {
     pub(super) fn new(
         tally: &Tally,
         ended: &Ended,
-        unwritable: u64,
-        gaps: u64,
+        Flaws { unwritable, gaps }: Flaws,
         elapsed_ns: i64,
     ) -> Self {
         let verdict = tally.verdict().clone();
@@ -224,7 +232,7 @@ mod tests {
     use crate::encode::control::EndMarker;
 
     /// A capture of two messages, held against a marker.
-    fn report(instruments: &[(&str, u64)], complete: bool, gaps: u64) -> Report {
+    fn report(instruments: &[(&str, u64)], complete: bool, flaws: Flaws) -> Report {
         let mut tally = Tally::new(vec!["t.>".parse().unwrap()]);
         tally.add("t.SHFE.rb2601", b"{}");
         tally.add("t.SHFE.au2602", b"{\"x\":1}");
@@ -239,12 +247,16 @@ mod tests {
                 instruments: Some(counts.collect()),
             },
         );
-        Report::new(&tally, &Ended::End, gaps, gaps, 1_234_567_891)
+        Report::new(&tally, &Ended::End, flaws, 1_234_567_891)
     }
 
     #[test]
     fn a_capture_that_is_complete_reads_as_reviewed() {
-        let report = report(&[("SHFE.au2602", 1), ("SHFE.rb2601", 1)], true, 0);
+        let report = report(
+            &[("SHFE.au2602", 1), ("SHFE.rb2601", 1)],
+            true,
+            Flaws::default(),
+        );
         assert_eq!(report.outcome(), Outcome::Done);
         insta::assert_snapshot!(report.text());
     }
@@ -254,14 +266,18 @@ mod tests {
         let mut instruments = vec![("SHFE.rb2601", 1_001)];
         let ids: Vec<String> = (10..22).map(|i| format!("DCE.m26{i}")).collect();
         instruments.extend(ids.iter().map(|id| (id.as_str(), 7)));
-        let report = report(&instruments, false, 2);
+        let flaws = Flaws {
+            unwritable: 2,
+            gaps: 2,
+        };
+        let report = report(&instruments, false, flaws);
         assert_eq!(report.outcome(), Outcome::Lossy);
         insta::assert_snapshot!(report.text());
     }
 
     #[test]
     fn a_stream_with_too_much_is_a_difference() {
-        let report = report(&[("SHFE.rb2601", 1)], true, 0);
+        let report = report(&[("SHFE.rb2601", 1)], true, Flaws::default());
         assert_eq!(report.outcome(), Outcome::Difference);
         assert!(report.text().contains("extra      1 t.SHFE.au2602\n"));
     }
