@@ -80,10 +80,12 @@ fn subscriber_options(args: &CaptureArgs) -> anyhow::Result<SubscriberOptions> {
         let prefix = args.subject_prefix.as_deref().unwrap_or(DEFAULT_PREFIX);
         subjects.push(SubjectPattern::below(prefix)?);
     }
+    // A replay that waits for subscribers begins with the first sign of one on the ready subject,
+    // so that one comes last.
     let watch = args
         .subject_prefix
         .iter()
-        .flat_map(|prefix| [Control::Ready, Control::End].map(|control| control.subject(prefix)));
+        .flat_map(|prefix| [Control::End, Control::Ready].map(|control| control.subject(prefix)));
     Ok(SubscriberOptions {
         subjects,
         watch: watch.collect(),

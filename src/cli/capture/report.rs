@@ -81,6 +81,8 @@ pub(super) struct Report {
     elapsed_s: f64,
     /// `digest` or `counts`; null when nothing was verified.
     verified_by: Option<&'static str>,
+    /// Messages under the prefix of a replay behind its last end marker; null without a marker.
+    after_end: Option<u64>,
     #[serde(skip)]
     ended_text: &'static str,
     #[serde(skip)]
@@ -117,6 +119,7 @@ impl Report {
             verified_by: verdict
                 .exact
                 .map(|is_exact| if is_exact { "digest" } else { "counts" }),
+            after_end: tally.after_end(),
             ended_text: ended.text(),
         }
     }
@@ -179,6 +182,13 @@ impl Report {
                 );
                 lines.push((name, text));
             }
+        }
+        if let Some(behind @ 1..) = self.after_end {
+            let text = format!(
+                "{} came behind the last end marker, which is not about them",
+                grouped(behind)
+            );
+            lines.push(("after end", text));
         }
         if self.unwritable > 0 {
             let text = format!(
@@ -273,6 +283,24 @@ mod tests {
         let report = report(&instruments, false, flaws);
         assert_eq!(report.outcome(), Outcome::Lossy);
         insta::assert_snapshot!(report.text());
+    }
+
+    #[test]
+    fn what_no_marker_speaks_for_is_told() {
+        let mut tally = Tally::new(vec!["t.>".parse().unwrap()]);
+        let nothing = EndMarker {
+            session: "s".into(),
+            complete: true,
+            total: Some(0),
+            digest: Some(tally.digest()),
+            instruments: Some(BTreeMap::new()),
+        };
+        tally.verify("t", &nothing);
+        let text = |tally: &Tally| Report::new(tally, &Ended::Signal, Flaws::default(), 0).text();
+        assert!(!text(&tally).contains("after end"));
+        tally.add("t.SHFE.rb2601", b"{}");
+        let told = text(&tally);
+        assert!(told.contains("\nafter end  1 came behind"), "{told}");
     }
 
     #[test]
