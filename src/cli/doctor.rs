@@ -47,7 +47,11 @@ struct Finding {
 
 /// The checks so far.
 #[derive(Default)]
-struct Findings(Vec<Finding>);
+struct Findings {
+    checks: Vec<Finding>,
+    /// Whether `live` would run and wait, because no market data front is open now.
+    waits: bool,
+}
 
 impl Findings {
     fn ok(&mut self, check: &'static str, found: impl Into<String>) {
@@ -69,7 +73,7 @@ impl Findings {
         found: impl Into<String>,
         fix: impl Into<String>,
     ) {
-        self.0.push(Finding {
+        self.checks.push(Finding {
             check,
             status,
             found: found.into(),
@@ -118,17 +122,18 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> anyhow::Result<Outcom
         context.clock.wall(),
     );
     locale(&mut findings);
-    print(args, &findings.0)
+    print(args, &findings)
 }
 
-fn print(args: &DoctorArgs, findings: &[Finding]) -> anyhow::Result<Outcome> {
-    let is_fit = findings.iter().all(|f| f.status != Status::Fail);
+fn print(args: &DoctorArgs, findings: &Findings) -> anyhow::Result<Outcome> {
+    let Findings { checks, waits } = findings;
+    let is_fit = checks.iter().all(|f| f.status != Status::Fail);
     let mut out = stdout();
     if args.json.json {
-        let result = serde_json::json!({ "ok": is_fit, "checks": findings });
+        let result = serde_json::json!({ "ok": is_fit, "waits": waits, "checks": checks });
         writeln!(out, "{result}")?;
     } else {
-        for finding in findings {
+        for finding in checks {
             let word = match finding.status {
                 Status::Ok => "ok",
                 Status::Warn => "warn",
@@ -139,10 +144,10 @@ fn print(args: &DoctorArgs, findings: &[Finding]) -> anyhow::Result<Outcome> {
                 writeln!(out, "                   fix: {}", finding.fix)?;
             }
         }
-        let end = if is_fit {
-            "live can run"
-        } else {
-            "live cannot run: mend what says FAIL"
+        let end = match (is_fit, waits) {
+            (true, false) => "live can run",
+            (true, true) => "live can run, and will wait for a market data front to open",
+            (false, _) => "live cannot run: mend what says FAIL",
         };
         writeln!(out, "{end}")?;
     }
@@ -324,11 +329,13 @@ fn fronts(
             ),
         }
     }
+    // Fronts are closed most of the day: a session that begins before they open tries until they do.
     if reached == 0 && variable == MD_ADDRESS {
-        findings.fail(
+        findings.waits = true;
+        findings.warn(
             check,
-            "no market data front accepts connections",
-            "try again in trading hours, or correct CTP_MD_ADDRESS",
+            "no market data front accepts connections now: `live` tries again until one does",
+            "nothing outside of trading hours; within them correct CTP_MD_ADDRESS",
         );
     }
 }

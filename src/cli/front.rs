@@ -194,7 +194,7 @@ pub(super) fn run(context: &Context, run: FrontRun<'_>) -> anyhow::Result<Ingest
         refuse_unwritable(&output.output)?;
     }
     let sinks = match run.sinks {
-        Some(sinks) => Sinks::open(sinks, None)?.sinks,
+        Some(sinks) => Sinks::open(context, sinks, None)?.sinks,
         None => Vec::new(),
     };
     let supervised = session_name("ctp", now);

@@ -37,7 +37,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
 
     context.handle_signals()?;
     context.watch_keyboard()?;
-    let opened = Sinks::open(&args.sinks, nats.as_ref())?;
+    let opened = Sinks::open(context, &args.sinks, nats.as_ref())?;
     if let Some(wanted) = args.wait_for_subscribers {
         subscribers::wait(context, nats.as_ref(), &args.sinks.subject_prefix, wanted)?;
     }

@@ -3,6 +3,7 @@
 mod discovery;
 mod failures;
 mod faults;
+mod flow;
 mod hang_up;
 mod ingest;
 mod library;

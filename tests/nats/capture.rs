@@ -78,7 +78,7 @@ fn a_replay_is_captured_byte_for_byte_and_verified() {
     assert_eq!(
         keys(&captured.stdout),
         "messages bytes subjects digest ended session complete verified expected missing extra \
-         unwritable gaps elapsed_s verified_by"
+         unwritable gaps elapsed_s verified_by after_end"
     );
     let mut summary = captured.json();
     assert!(summary["elapsed_s"].take().as_f64().unwrap() >= 0.0);
@@ -89,7 +89,7 @@ fn a_replay_is_captured_byte_for_byte_and_verified() {
             "messages": 918, "bytes": payloads, "subjects": 8, "digest": played.digest(),
             "ended": "end", "session": "synthetic-quick-1-20250912", "complete": true,
             "verified": true, "expected": 918, "missing": {}, "extra": {}, "unwritable": 0,
-            "gaps": 0, "elapsed_s": null, "verified_by": "digest",
+            "gaps": 0, "elapsed_s": null, "verified_by": "digest", "after_end": 0,
         })
     );
     let times: Vec<i64> = text(&folder.join("out.times"))
@@ -458,6 +458,30 @@ fn a_message_after_the_ready_file_is_in_the_stream() {
     let ended = running.wait().done();
     assert!(ended.stderr.contains("capture_ready"), "{ended:?}");
     assert_eq!(text(&out), "a.b {}\n");
+}
+
+#[test]
+fn a_replay_that_asks_who_listens_hears_of_a_capture_when_that_has_subscribed_to_all() {
+    let test = "the order of subscriptions";
+    let Some(server) = NatsServer::with_config(test, "trace: true") else {
+        return;
+    };
+    let folder = Folder::new();
+    let words = "bars.> --subject-prefix market.tick --duration 100ms";
+    capture(&server.url(), &folder, words).wait().done();
+    let log = text(&server.file("log"));
+    let subscribed = log
+        .lines()
+        .filter_map(|line| line.split_once("[SUB ")?.1.split(' ').next())
+        .filter(|subject| !subject.starts_with('_'));
+    assert_eq!(
+        subscribed.collect::<Vec<_>>(),
+        [
+            "bars.>",
+            "market.tick.replay.end",
+            "market.tick.replay.ready"
+        ]
+    );
 }
 
 #[test]

@@ -146,8 +146,9 @@ impl DiscoveryError {
             // A text that does not fit will not fit the next time.
             Self::Request(error) => !matches!(error, RequestError::BadText { .. }),
             Self::Refused { .. } => !self.is_refused_for_good(),
+            // The next session has a folder of its own.
+            Self::Flow(error) => matches!(error, FlowError::InUse { .. }),
             Self::Library(_)
-            | Self::Flow(_)
             | Self::Address
             | Self::EvaluationKeys { .. }
             | Self::Start(_)

@@ -143,10 +143,7 @@ fn a_lost_connection_forgets_login_and_subscriptions() {
 #[test]
 fn the_pause_after_a_lost_connection_begins_when_its_callback_has_returned() {
     let script = "[[rule]]\nname='x'\nat={ connection = 1 }\naction={ disconnect = 0x1001 }\n";
-    let script = Script::parse(script, std::path::Path::new("x")).unwrap();
-    let settings = Settings::default().with_address("sim://?run=slow").unwrap();
-    let version = Emulated::default_version();
-    let mut session = MdSession::new(version, Some(settings), Faults::new(script), MonoNanos(0));
+    let mut session = session_under(script, "run=slow", "6.7.11");
     let mut step = || session.step(MonoNanos(START));
     assert!(matches!(step(), Step::Wait(instant) if instant == MonoNanos(START)));
     assert!(matches!(
