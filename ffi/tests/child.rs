@@ -34,6 +34,7 @@ fn process_of_the_other_tests() {
         "session" => session(&job),
         "trader" => trader(&job),
         "cycles" => cycles(&job),
+        "refused" => refused(&job),
         "misuse" => crate::misuse::in_child(&job),
         other => panic!("no such job: {other}"),
     };
@@ -261,6 +262,18 @@ fn trader(job: &Value) -> Value {
         "during": during,
         "after": left(job, before),
     })
+}
+
+/// What the market data and the trader client say to an address that their library does not take.
+fn refused(job: &Value) -> Value {
+    let handler = Arc::new(Counter::default());
+    let md = MdApi::start(&open(job), options(job, "md"), Arc::clone(&handler) as _);
+    let library = TdLibrary::open(Path::new(text(job, "library"))).unwrap();
+    let taken = library.check_front(&text(job, "front").parse().unwrap());
+    json!([
+        md.err().map(|error| error.to_string()),
+        taken.err().map(|error| error.to_string()),
+    ])
 }
 
 /// What a session leaves in use; no matter for a library that is known to keep something.

@@ -7,7 +7,9 @@ use anyhow::Context as _;
 use chrono::Timelike as _;
 use tickdeck_ffi::abi::Knowledge;
 
-use super::account::{Account, DURATION, GATEWAY, SYMBOL, TD_ADDRESS, duration, first_symbols};
+use super::account::{
+    Account, DURATION, GATEWAY, MD_ADDRESS, SYMBOL, TD_ADDRESS, duration, first_symbols,
+};
 use super::args::{
     FrontArgs, FrontKeys, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SubscribeArgs, duration_ns,
 };
@@ -53,8 +55,15 @@ pub(super) fn open_library(account: &Account) -> anyhow::Result<CtpLibrary> {
         .map_err(|error| EnvironmentError::unusable(GATEWAY, error).into())
 }
 
-/// Whether the flags suit a library, and a warning when nobody has tried its version.
-pub(super) fn check_library(library: &CtpLibrary, args: &FrontArgs) -> anyhow::Result<()> {
+/// Whether flags and fronts suit a library, and a warning when nobody has tried its version.
+pub(super) fn check_library(
+    library: &CtpLibrary,
+    args: &FrontArgs,
+    account: &Account,
+) -> anyhow::Result<()> {
+    if let Some(refusal) = refused_front(library, account) {
+        return Err(EnvironmentError::unusable(MD_ADDRESS, anyhow::anyhow!(refusal)).into());
+    }
     if library.library().version().knowledge() != Knowledge::Listed {
         tracing::warn!(
             event = "ctp_version_untested",
@@ -68,6 +77,16 @@ pub(super) fn check_library(library: &CtpLibrary, args: &FrontArgs) -> anyhow::R
         None => Ok(()),
         Some(refusal) => Err(UsageError::new(refusal).into()),
     }
+}
+
+/// The first market data front that the library does not take, by its number, and why.
+pub(super) fn refused_front(library: &CtpLibrary, account: &Account) -> Option<String> {
+    (1..).zip(&account.md_fronts).find_map(|(number, front)| {
+        let refusal = library.library().check_front(front).err()?;
+        Some(format!(
+            "address {number} is not for this library: {refusal}"
+        ))
+    })
 }
 
 /// Why the keys that the flags want are not to be had from a library.
@@ -181,7 +200,7 @@ pub(super) fn run(context: &Context, run: FrontRun<'_>) -> anyhow::Result<Ingest
     }
     // From here on stdout is not the library's, so the sinks may have it.
     let library = open_library(&account)?;
-    check_library(&library, run.front)?;
+    check_library(&library, run.front, &account)?;
     let flow = flow_folder(run.front.flow_dir.as_deref(), environment);
     make_flow_folder(&flow)?;
     let session = match run.record {
