@@ -18,7 +18,7 @@ use super::env::Environment;
 use super::inputs::{Reference, warn_not_covered};
 use super::outcome::{Outcome, UsageError};
 use super::outputs::{Sinks, is_occupied, recording_options, refuse_unwritable};
-use super::select::SymbolGlobs;
+use super::select::{SymbolGlobError, SymbolGlobs};
 use super::startup::EnvironmentError;
 use super::{Context, library_output};
 use crate::clock::{Clock as _, MonoNanos};
@@ -26,7 +26,7 @@ use crate::contract::Contract;
 use crate::encode::PayloadSource;
 use crate::event::Event;
 use crate::live::ctp::{CtpConnector, CtpLibrary, CtpLogin, DiscoveryError, Scrubber};
-use crate::live::{Backoff, LiveEnd, LiveOptions, LiveReport, SupervisorOptions, choose};
+use crate::live::{Backoff, LiveEnd, LiveOptions, LiveReport, SupervisorOptions, Wanted, choose};
 use crate::nats::NatsOptions;
 use crate::pace::Rate;
 use crate::pipeline::{
@@ -377,21 +377,24 @@ fn is_free(to: &RecordTo) -> bool {
 /// Whether anything is to be subscribed, and whether what is asked for can be understood: found out
 /// before anything is begun.
 fn check_symbols(context: &Context, run: &FrontRun<'_>) -> anyhow::Result<()> {
-    let patterns = &run.subscribe.symbols;
-    if first_symbols(run.normalize.ctp_symbol.as_deref())?.is_empty() && patterns.is_empty() {
+    let wanted = &run.subscribe.symbols;
+    if first_symbols(run.normalize.ctp_symbol.as_deref())?.is_empty() && wanted.is_empty() {
         return Err(EnvironmentError::missing(&[SYMBOL], &context.environment).into());
     }
-    globs(patterns)?;
+    globs(wanted)?;
     Ok(())
 }
 
-/// One set of globs for each pattern.
-fn globs(patterns: &[String]) -> Result<Vec<SymbolGlobs>, UsageError> {
+/// The patterns, each with its globs.
+fn globs(wanted: &[Wanted]) -> Result<Vec<(&str, SymbolGlobs)>, UsageError> {
+    let patterns = wanted.iter().filter_map(|one| match one {
+        Wanted::Instrument(_) => None,
+        Wanted::Pattern(pattern) => Some(pattern.as_str()),
+    });
     patterns
-        .iter()
-        .map(|pattern| SymbolGlobs::new(std::slice::from_ref(pattern)))
+        .map(|pattern| Ok((pattern, SymbolGlobs::new(&[pattern])?)))
         .collect::<Result<_, _>>()
-        .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))
+        .map_err(|error: SymbolGlobError| UsageError::caused_by("--symbols cannot be used", error))
 }
 
 fn instruments(
@@ -401,16 +404,13 @@ fn instruments(
 ) -> anyhow::Result<Vec<crate::event::InstrumentId>> {
     let first = first_symbols(run.normalize.ctp_symbol.as_deref())?;
     let first: Vec<String> = first.into_iter().map(|(id, _)| id).collect();
-    let patterns = &run.subscribe.symbols;
-    let globs = globs(patterns)?;
+    let wanted = &run.subscribe.symbols;
+    let globs = globs(wanted)?;
     let matches = |pattern: &str, id: &[u8], exchange| {
-        let known = patterns
-            .iter()
-            .zip(&globs)
-            .find(|(known, _)| *known == pattern);
+        let known = globs.iter().find(|(known, _)| *known == pattern);
         known.is_some_and(|(_, globs)| globs.matches(id, Some(exchange)))
     };
-    let choice = choose(&first, patterns, listed, &matches);
+    let choice = choose(&first, wanted, listed, &matches);
     if !choice.unmatched.is_empty() {
         let patterns = choice.unmatched.join(",");
         match problem {

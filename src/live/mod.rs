@@ -30,7 +30,7 @@ mod stats;
 mod supervisor;
 
 pub use backoff::Backoff;
-pub use choose::{Choice, choose, is_plain};
+pub use choose::{Choice, Wanted, choose};
 pub use connector::{Abandoned, Attempt, Connector, MarketDataSession, OpenError, RequestError};
 pub use driver::{AttemptReport, LastAttempt, LiveEnd, LiveReport};
 pub use front::{FrontListError, Unreachable, parse_fronts, reach};
