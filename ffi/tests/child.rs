@@ -34,6 +34,7 @@ fn process_of_the_other_tests() {
         "session" => session(&job),
         "trader" => trader(&job),
         "cycles" => cycles(&job),
+        "refused" => refused(&job),
         "misuse" => crate::misuse::in_child(&job),
         other => panic!("no such job: {other}"),
     };
@@ -274,6 +275,18 @@ fn running(job: &Value, before: [usize; 2]) -> [usize; 2] {
         poll(|| usage()[0] == before[0] + THREADS);
     }
     usage()
+}
+
+/// What the market data and the trader client say to an address that their library does not take.
+fn refused(job: &Value) -> Value {
+    let handler = Arc::new(Counter::default());
+    let md = MdApi::start(&open(job), options(job, "md"), Arc::clone(&handler) as _);
+    let library = TdLibrary::open(Path::new(text(job, "library"))).unwrap();
+    let taken = library.check_front(&text(job, "front").parse().unwrap());
+    json!([
+        md.err().map(|error| error.to_string()),
+        taken.err().map(|error| error.to_string()),
+    ])
 }
 
 /// What a session leaves in use; no matter for a library that is known to keep something.

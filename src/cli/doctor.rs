@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde::Serialize;
+use tickdeck_ffi::FrontAddress;
 
 use super::Context;
 use super::account::{
@@ -14,13 +15,13 @@ use super::account::{
 };
 use super::args::DoctorArgs;
 use super::env::Environment;
-use super::front::{flow_folder, keep_output_apart, make_flow_folder, refused_keys};
+use super::front::{flow_folder, keep_output_apart, make_flow_folder, refused_front, refused_keys};
 use super::inputs::calendar;
 use super::outcome::{Outcome, stdout};
 use super::outputs::nats_options;
 use crate::clock::Clock as _;
-use crate::live::FrontAddress;
 use crate::live::ctp::{CtpLibrary, trader_library_version};
+use crate::live::reach;
 use crate::nats::probe;
 use crate::time::UnixNanos;
 
@@ -94,8 +95,17 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> anyhow::Result<Outcom
     match Account::read(environment) {
         Ok(account) => {
             keep_output_apart(&account)?;
-            let is_simulated = environment.get(GATEWAY).is_some()
-                && library(&mut findings, &account.library, args);
+            let library = environment
+                .get(GATEWAY)
+                .and_then(|_| library(&mut findings, &account.library, args));
+            let is_simulated = library
+                .as_ref()
+                .is_some_and(|library| library.library().is_simulated());
+            let refused = library.and_then(|library| refused_front(&library, &account));
+            if let Some(refusal) = refused {
+                let found = format!("CTP_MD_ADDRESS: {refusal}");
+                findings.fail("md_front", found, "correct CTP_MD_ADDRESS");
+            }
             if environment.get(GATEWAY).is_some() && !account.td_fronts.is_empty() {
                 trader_library(&mut findings, &account.library);
             }
@@ -213,8 +223,8 @@ fn authentication(findings: &mut Findings, environment: &Environment) {
     );
 }
 
-/// Whether it is the simulated front.
-fn library(findings: &mut Findings, path: &Path, args: &DoctorArgs) -> bool {
+/// The library, if it can be used.
+fn library(findings: &mut Findings, path: &Path, args: &DoctorArgs) -> Option<CtpLibrary> {
     let library = match CtpLibrary::open(path) {
         Ok(library) => library,
         Err(error) => {
@@ -225,7 +235,7 @@ fn library(findings: &mut Findings, path: &Path, args: &DoctorArgs) -> bool {
                 "let CTP_GATEWAY_CONNECT name the Linux x86-64 thostmduserapi_se.so of your broker, \
                  or the folder that holds it",
             );
-            return false;
+            return None;
         }
     };
     findings.ok("library", library.path().display().to_string());
@@ -265,7 +275,7 @@ fn library(findings: &mut Findings, path: &Path, args: &DoctorArgs) -> bool {
             "ask your broker for a library of 6.5.1 or later",
         );
     }
-    details.is_simulated()
+    Some(library)
 }
 
 /// Contracts are listed by the library beside the one for market data.
@@ -307,7 +317,7 @@ fn fronts(
     }
     let mut reached = 0;
     for (number, front) in (1..).zip(fronts) {
-        let Some(reached_it) = front.reach(timeout) else {
+        let Some(reached_it) = reach(front, timeout) else {
             let scheme = front.scheme();
             findings.ok(
                 check,
@@ -319,7 +329,15 @@ fn fronts(
         match reached_it {
             Ok(()) => {
                 reached += 1;
-                findings.ok(check, format!("{variable} {number} accepts connections"));
+                let who = if front.is_behind_proxy() {
+                    "the proxy of "
+                } else {
+                    ""
+                };
+                findings.ok(
+                    check,
+                    format!("{who}{variable} {number} accepts connections"),
+                );
             }
             Err(reason) => findings.warn(
                 check,

@@ -166,7 +166,7 @@ fn test(
         Ok(library) => {
             gate.api_version = library.version();
             gate.layout = library.layout();
-            check_library(&library, &args.front)?;
+            check_library(&library, &args.front, &account)?;
             let connector = ExplainsOnce {
                 connector: CtpConnector::new(
                     library,

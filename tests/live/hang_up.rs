@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tickdeck::live::ctp::{CtpConnector, CtpLibrary, CtpLogin};
 use tickdeck::live::{
-    Attempt, Backoff, Connector, FrontAddress, Inlet, LiveEnd, MarketDataSession, OpenError,
+    Attempt, Backoff, Connector, Inlet, LiveEnd, MarketDataSession, OpenError, parse_fronts,
 };
 use tickdeck::nats::Secret;
 
@@ -250,7 +250,7 @@ fn a_library_that_lets_go_of_a_session_when_the_next_one_begins_does_not_end_the
         connector: CtpConnector::new(
             CtpLibrary::open(&library).unwrap(),
             login,
-            FrontAddress::parse_list(NOBODY).unwrap(),
+            parse_fronts(NOBODY).unwrap(),
             flow.clone(),
         ),
         last: ATTEMPTS,

@@ -1,5 +1,6 @@
 //! The live session: composition, recording, failure, the verbs, secrets.
 
+mod addresses;
 mod discovery;
 mod failures;
 mod faults;

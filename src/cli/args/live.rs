@@ -10,6 +10,7 @@ use clap::Args;
 use super::values;
 use super::{JsonArgs, NatsArgs, NormalizeArgs, RollArgs};
 use crate::encode::subject;
+use crate::live::Wanted;
 
 /// Which keys a front uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -62,8 +63,8 @@ pub struct FrontArgs {
 pub struct SubscribeArgs {
     /// Instruments after those of CTP_SYMBOL: ids, or rb*, *.CFFEX, all (these need a list: the
     /// trader front's or --contracts); comma separated, repeatable
-    #[arg(long, value_name = "GLOB", value_delimiter = ',', value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    pub symbols: Vec<String>,
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    pub symbols: Vec<Wanted>,
     /// Instruments of one subscription request, one request a second
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub subscribe_batch: u32,
