@@ -132,16 +132,23 @@ pub(crate) fn login_words(job: &Value) -> MdLogin {
     }
 }
 
-/// Waits until this process has written a text to its stderr, which is a file.
-fn wait_for_stderr(part: &str) {
+/// Waits until something is so, but not for ever.
+pub(crate) fn wait_until(is_so: impl Fn() -> bool) {
     let step = Duration::from_millis(10);
     for _ in 0..PATIENCE.as_millis() / step.as_millis() {
-        let written = std::fs::read("/proc/self/fd/2").unwrap();
-        if String::from_utf8_lossy(&written).contains(part) {
+        if is_so() {
             return;
         }
         std::thread::sleep(step);
     }
+}
+
+/// Waits until this process has written a text to its stderr, which is a file.
+fn wait_for_stderr(part: &str) {
+    wait_until(|| {
+        let written = std::fs::read("/proc/self/fd/2").unwrap();
+        String::from_utf8_lossy(&written).contains(part)
+    });
 }
 
 /// Logs in, subscribes, and tells everything until all that the job waits for has come: `stderr` on

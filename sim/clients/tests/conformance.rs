@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tickdeck_ffi::md::MdLibrary;
 
-use crate::child::{Said, library, login_words, start};
+use crate::child::{Said, library, login_words, start, wait_until};
 use crate::lifecycle::{resources, settled};
 use crate::support::{PATIENCE, QUIET, in_child, skipped};
 
@@ -83,7 +83,10 @@ pub(crate) fn lost(job: &Value) -> Value {
             _ => others += 1,
         }
     }
-    // Until the connection that is kept has come up, see `hangs_up`.
+    // Until the connection that is kept has come up, see `hangs_up`. The simulated one has none.
+    if let (Some(_), Some(kept)) = (job["vendor"].as_str(), job["kept"].as_str()) {
+        wait_until(|| Path::new(kept).exists());
+    }
     std::thread::sleep(QUIET);
     let pauses = losses
         .windows(2)
@@ -126,7 +129,7 @@ fn vendor(of_vendor: &str) -> Option<PathBuf> {
 /// checked in any case.
 fn both(
     job: impl Fn(&str) -> Value,
-    front: &dyn Fn() -> String,
+    front: &dyn Fn(&Value) -> String,
     script: &str,
     check: impl Fn(&str, &Value),
 ) {
@@ -139,7 +142,7 @@ fn both(
             ("TICKDECK_SIM_SCRIPT", path.to_str().unwrap()),
         ];
         let mut job = job(version);
-        job["front"] = front().into();
+        job["front"] = front(&job).into();
         let ours = without_stderr(in_child(&job, &variables));
         check(version, &ours);
         if let Some(libraries) = vendor(of_vendor) {
@@ -157,7 +160,7 @@ fn without_a_front_the_simulated_library_behaves_as_the_vendors_of_its_version()
     // Port 1 of this machine: nobody listens there.
     both(
         |_| json!({ "verb": "unreachable" }),
-        &|| "tcp://127.0.0.1:1".into(),
+        &|_| "tcp://127.0.0.1:1".into(),
         script,
         |version, ours| {
             assert_eq!(ours["told"], false, "{version}");
@@ -172,13 +175,20 @@ fn without_a_front_the_simulated_library_behaves_as_the_vendors_of_its_version()
 const CUT: usize = 30;
 
 /// Takes connections and cuts the first ones at once; gives its address. Later ones are kept and not
-/// answered: the oldest library may crash when it is released while a connection comes up.
-fn hangs_up() -> String {
+/// answered: the oldest library may crash when it is released while a connection comes up. The file that
+/// the job calls `kept` appears with the first of them.
+fn hangs_up(job: &Value) -> String {
+    let kept_file = job["kept"].as_str().map(PathBuf::from);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
-        let kept: Vec<_> = listener.incoming().skip(CUT).collect();
-        drop(kept);
+        let mut kept = Vec::new();
+        for connection in listener.incoming().skip(CUT) {
+            kept.push(connection);
+            if let Some(file) = &kept_file {
+                std::fs::write(file, "").unwrap();
+            }
+        }
     });
     format!("tcp://127.0.0.1:{port}")
 }
@@ -194,11 +204,14 @@ fn connections_that_are_lost_are_told_and_made_again_as_the_vendors_of_its_versi
                   action = { disconnect = 0x1001 }\ntimes = 0\n";
     let losses = |version: &str| if pauses(version) { 2 } else { CUT };
     let callback_ms = |version: &str| if pauses(version) { CALLBACK_MS } else { 0 };
+    let folder = tempfile::tempdir().unwrap();
+    let kept = |version: &str| (!pauses(version)).then(|| folder.path().join(version));
     let job = |version: &str| {
         json!({
             "verb": "lost",
             "losses": losses(version),
             "lost_callback_ms": callback_ms(version),
+            "kept": kept(version),
         })
     };
     both(job, &hangs_up, script, |version, ours| {
