@@ -13,7 +13,7 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use super::Context;
 use super::account::Account;
-use super::args::{FrontArgs, SMOKE_LEAST, SmokeArgs};
+use super::args::{FrontArgs, SmokeArgs};
 use super::front::{
     check_library, flow_folder, keep_output_apart, login_of, make_flow_folder, session_name,
     supervision,
@@ -32,10 +32,9 @@ use crate::source::Source as _;
 /// Slots of the queue: nothing is subscribed.
 const QUEUE_SLOTS: usize = 4_096;
 /// Time kept back for the end of the session and the gate file. Two thirds of it are for the
-/// library's Release, which may have to wait for a connection attempt of 5 s.
+/// library's Release, which may have to wait for a connection attempt of 5 s. A short test keeps back
+/// a third of its time.
 const RESERVE: Duration = Duration::from_secs(9);
-// The shortest test has as much for the login.
-const _: () = assert!(RESERVE.as_secs() * 2 <= SMOKE_LEAST.as_secs());
 /// How long threads that are on their way out may take.
 const SETTLING: Duration = Duration::from_secs(2);
 /// Attempts that fit into a test at least, however short.
@@ -177,10 +176,12 @@ fn test(
                 explained: Cell::new(false),
             };
             match watch(context, args, started, connector)? {
-                Some(seen) => judge(gate, seen, context.control.is_stopped()),
+                Some(seen) => judge(gate, seen, context.control.is_stopped(), args.duration),
                 None => {
-                    gate.rationale =
-                        "the session did not come to an end in time: the library hangs".into();
+                    gate.rationale = slow(
+                        "the session did not come to an end in time: the library hangs",
+                        args.duration,
+                    );
                 }
             }
         }
@@ -195,9 +196,10 @@ fn watch(
     started: MonoNanos,
     connector: ExplainsOnce,
 ) -> anyhow::Result<Option<Seen>> {
-    let deadline = started.after(args.duration.saturating_sub(RESERVE / 6));
+    let reserve = reserve(args.duration);
+    let deadline = started.after(args.duration - reserve / 6);
     let begun = context.clock.now().duration_since(started);
-    let run_for = args.duration.saturating_sub(RESERVE + begun);
+    let run_for = (args.duration - reserve).saturating_sub(begun);
     let options = LiveOptions {
         supervisor: supervision(
             &patient(&args.front, run_for),
@@ -207,8 +209,8 @@ fn watch(
         queue_slots: QUEUE_SLOTS,
         run_for: Some(run_for),
         end_at_login: true,
-        close_timeout: RESERVE * 2 / 3,
-        retry_close_timeout: RESERVE * 2 / 3,
+        close_timeout: reserve * 2 / 3,
+        retry_close_timeout: reserve * 2 / 3,
         ..LiveOptions::default()
     };
     let (clock, control) = (Arc::clone(&context.clock), Arc::clone(&context.control));
@@ -263,7 +265,22 @@ fn patient(front: &FrontArgs, run_for: Duration) -> FrontArgs {
     }
 }
 
-fn judge(gate: &mut Gate, seen: Seen, is_interrupted: bool) {
+/// Time kept back of a test that lasts `duration`.
+fn reserve(duration: Duration) -> Duration {
+    RESERVE.min(duration / 3)
+}
+
+/// What a test finds slow, and what else it may be when the test is short.
+fn slow(text: &str, duration: Duration) -> String {
+    if reserve(duration) == RESERVE {
+        text.to_owned()
+    } else {
+        let enough = (RESERVE * 3).as_secs();
+        format!("{text}, or the test is too short to tell: give it --duration {enough}s or more")
+    }
+}
+
+fn judge(gate: &mut Gate, seen: Seen, is_interrupted: bool, duration: Duration) {
     let Seen {
         report,
         before,
@@ -281,7 +298,7 @@ fn judge(gate: &mut Gate, seen: Seen, is_interrupted: bool) {
     };
     (gate.verdict, gate.rationale) = if !gate.clean_shutdown {
         let text = "the library did not let go of a session in time";
-        (Verdict::Fail, text.to_owned())
+        (Verdict::Fail, slow(text, duration))
     } else if after.exceeds(before) {
         let text = "threads or open files were left behind";
         (Verdict::Fail, text.to_owned())
@@ -305,7 +322,7 @@ fn judge(gate: &mut Gate, seen: Seen, is_interrupted: bool) {
         (verdict, format!("no login: {reason}"))
     } else if report.failed.is_empty() {
         let text = "no login, and no attempt came to an end in the time given";
-        (Verdict::Fail, text.to_owned())
+        (Verdict::Fail, slow(text, duration))
     } else {
         let text = format!(
             "no login in {} attempts, each a new session after a growing pause: {}",
@@ -350,4 +367,20 @@ fn conclude(args: &SmokeArgs, gate: &Gate) -> anyhow::Result<Outcome> {
         Verdict::Pass | Verdict::Concerns => Outcome::Done,
         Verdict::Fail => Outcome::Difference,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_test_does_not_put_everything_down_to_the_library() {
+        let short = slow("the library hangs", Duration::from_secs(26));
+        assert_eq!(
+            short,
+            "the library hangs, or the test is too short to tell: give it --duration 27s or more"
+        );
+        assert_eq!(slow("the library hangs", Duration::from_secs(27)), "the library hangs");
+        assert_eq!(reserve(Duration::from_secs(1)), Duration::from_secs(1) / 3);
+    }
 }

@@ -116,8 +116,8 @@ fn a_login_is_a_pass() {
 fn a_smoke_test_takes_at_most_two_minutes_and_is_given_what_a_verdict_needs() {
     for (duration, said) in [
         ("121s", "at most 120s"),
-        ("19s", "at least 20s"),
-        ("1ms", "at least 20s"),
+        ("999ms", "at least 1s"),
+        ("0s", "at least 1s"),
     ] {
         let folder = Folder::new();
         let (ended, gate) = smoke(&folder, Path::new("x"), "tcp://127.0.0.1:1", duration);
