@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tickdeck::clock::{Clock, MonoNanos, SystemClock};
 use tickdeck_ffi::abi::{LoginResponse, RspInfo};
 use tickdeck_ffi::md::{MdApi, MdHandler, MdLibrary, MdLogin, MdOptions};
+use tickdeck_ffi::td::TdHandler;
 use tickdeck_ffi::{FlowFolder, RawTick, Secret};
 
 use crate::support::{JOB, PATIENCE, QUIET, fingerprint};
@@ -69,17 +70,28 @@ impl Listener {
     }
 }
 
+/// What both libraries say of a connection.
+macro_rules! says_of_its_connection {
+    () => {
+        fn on_front_connected(&self) {
+            self.say(Said::Connected);
+        }
+        fn on_front_disconnected(&self, reason: i32) {
+            static CLOCK: LazyLock<SystemClock> = LazyLock::new(SystemClock::new);
+            self.say(Said::Disconnected(reason, CLOCK.now()));
+        }
+        fn on_heartbeat_warning(&self, lapse_s: i32) {
+            self.say(Said::Warning(lapse_s));
+        }
+    };
+}
+
+impl TdHandler for Listener {
+    says_of_its_connection!();
+}
+
 impl MdHandler for Listener {
-    fn on_front_connected(&self) {
-        self.say(Said::Connected);
-    }
-    fn on_front_disconnected(&self, reason: i32) {
-        static CLOCK: LazyLock<SystemClock> = LazyLock::new(SystemClock::new);
-        self.say(Said::Disconnected(reason, CLOCK.now()));
-    }
-    fn on_heartbeat_warning(&self, lapse_s: i32) {
-        self.say(Said::Warning(lapse_s));
-    }
+    says_of_its_connection!();
     fn on_login(&self, response: &LoginResponse, info: &RspInfo) {
         let day = response.trading_day.to_string();
         self.say(Said::Login(day, info.error_id, info.message.clone()));
