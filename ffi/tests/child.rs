@@ -34,6 +34,7 @@ fn process_of_the_other_tests() {
         "session" => session(&job),
         "trader" => trader(&job),
         "cycles" => cycles(&job),
+        "refused" => refused(&job),
         "misuse" => crate::misuse::in_child(&job),
         other => panic!("no such job: {other}"),
     };
@@ -177,7 +178,7 @@ fn session(job: &Value) -> Value {
     let handler: Arc<dyn MdHandler> = Arc::clone(&counter) as _;
     let api = MdApi::start(&library, options(job, "flow"), handler).unwrap();
     wait(job, &counter);
-    let during = usage();
+    let during = running(job, before);
     let login = MdLogin {
         broker_id: "9999".to_owned(),
         user_id: "000001".to_owned(),
@@ -261,6 +262,31 @@ fn trader(job: &Value) -> Value {
         "during": during,
         "after": left(job, before),
     })
+}
+
+/// Threads of a library while a session runs (guide 1.3).
+pub(crate) const THREADS: usize = 2;
+
+/// What is in use while a session runs, with the library's threads and no others: the one that
+/// started it may still be on its way out.
+fn running(job: &Value, before: [usize; 2]) -> [usize; 2] {
+    let is_of_interest = job["keeps_something"] != true;
+    if is_of_interest {
+        poll(|| usage()[0] == before[0] + THREADS);
+    }
+    usage()
+}
+
+/// What the market data and the trader client say to an address that their library does not take.
+fn refused(job: &Value) -> Value {
+    let handler = Arc::new(Counter::default());
+    let md = MdApi::start(&open(job), options(job, "md"), Arc::clone(&handler) as _);
+    let library = TdLibrary::open(Path::new(text(job, "library"))).unwrap();
+    let taken = library.check_front(&text(job, "front").parse().unwrap());
+    json!([
+        md.err().map(|error| error.to_string()),
+        taken.err().map(|error| error.to_string()),
+    ])
 }
 
 /// What a session leaves in use; no matter for a library that is known to keep something.

@@ -5,6 +5,7 @@ use libloading::Library;
 use serde_json::{Value, json};
 use tickdeck_ffi::abi::{ApiVersion, MdMethod, TraderTable};
 
+use crate::child::THREADS;
 use crate::support::peer::{Manners, Peer, STORM};
 use crate::support::vendor::{OPENCTP, VENDOR, Version, present};
 use crate::support::{process, skipped};
@@ -61,7 +62,7 @@ fn assert_leaves_nothing(version: &Version, facts: &Value) {
     let number = |key: &str, index: usize| facts[key][index].as_u64().unwrap();
     assert_eq!(
         number("during", 0),
-        number("before", 0) + 2,
+        number("before", 0) + THREADS as u64,
         "{name}: threads"
     );
     assert_eq!(facts["released"], Value::Null, "{name}");

@@ -10,6 +10,7 @@
     reason = "tests may unwrap and print; the lints' own exceptions cover test functions only"
 )]
 
+mod addresses;
 mod allocation;
 mod bad_libraries;
 mod child;

@@ -22,7 +22,9 @@ struct Reckless {
 
 impl MdHandler for Reckless {
     fn on_front_disconnected(&self, _: i32) {
-        let Some(api) = self.api.get().and_then(Weak::upgrade) else {
+        // The first losses may come before the session is known here, and some libraries have used
+        // up all of them in 60 ms.
+        let Some(api) = self.api.wait().upgrade() else {
             return;
         };
         let mut release = self.release.lock().unwrap();

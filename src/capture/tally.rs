@@ -4,7 +4,7 @@
 //! Where only some subjects are captured, the counts of those are compared. The digest is compared
 //! as well when the capture has everything that the replay published and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::encode::control::EndMarker;
 use crate::nats::SubjectPattern;
@@ -21,6 +21,8 @@ pub struct Tally {
     digest: StreamDigest,
     /// Digest of what came since the last marker; `None` before the first, when it is the same.
     section: Option<StreamDigest>,
+    /// Prefixes that an end marker came under.
+    ended: BTreeSet<String>,
     verdict: Verdict,
 }
 
@@ -56,6 +58,7 @@ impl Tally {
             subjects: BTreeMap::new(),
             digest: StreamDigest::new(),
             section: None,
+            ended: BTreeSet::new(),
             verdict: Verdict::default(),
         }
     }
@@ -110,12 +113,25 @@ impl Tally {
         &self.verdict
     }
 
+    /// Messages that came under the prefix of a replay behind its last end marker: no marker speaks
+    /// for them. `None` before the first marker.
+    #[must_use]
+    pub fn after_end(&self) -> Option<u64> {
+        let is_ended = |subject: &str| self.ended.iter().any(|prefix| is_below(subject, prefix));
+        let behind = self
+            .subjects
+            .iter()
+            .filter(|(subject, _)| is_ended(subject));
+        (!self.ended.is_empty()).then(|| behind.map(|(_, count)| count).sum())
+    }
+
     /// Compares what came since the last marker with what the replay under `prefix` says it
     /// published. The next section begins.
     pub fn verify(&mut self, prefix: &str, marker: &EndMarker) {
         let digest = self.section.as_ref().unwrap_or(&self.digest).hex();
         let (arrived, is_alone) = self.take_section(prefix);
         self.section = Some(StreamDigest::new());
+        self.ended.insert(prefix.to_owned());
         let mut found = self.compare(prefix, marker, &arrived);
         let sees_all = found.expected.is_some() && found.expected == marker.total;
         found.exact = found.verified.map(|_| false);
@@ -410,6 +426,35 @@ mod tests {
             tally.verdict().missing,
             BTreeMap::from([(RB.to_owned(), 1)])
         );
+    }
+
+    #[test]
+    fn what_comes_behind_the_last_marker_is_counted_and_left_out_of_the_verdict() {
+        let marker = marker(&STREAM);
+        let mut tally = tally(">");
+        add(&mut tally, &STREAM);
+        assert_eq!(tally.after_end(), None);
+        for behind in 0..3 {
+            tally.verify("t", &marker);
+            assert_eq!(tally.after_end(), Some(0));
+            add(&mut tally, &STREAM[..behind]);
+            // No replay of this prefix has ended.
+            tally.add("bars.rb2601", b"1");
+            assert_eq!(tally.after_end(), Some(behind as u64));
+            add(&mut tally, &STREAM[behind..]);
+        }
+        let found = tally.verdict();
+        assert_eq!((found.verified, found.expected), (Some(true), Some(12)));
+        // Another replay ends: its marker is none of theirs.
+        tally.verify(
+            "u",
+            &EndMarker {
+                instruments: Some(BTreeMap::new()),
+                total: Some(0),
+                ..marker
+            },
+        );
+        assert_eq!(tally.after_end(), Some(4));
     }
 
     #[test]

@@ -30,8 +30,8 @@ pub enum CheckError {
     },
     /// The file is no golden.
     #[error(
-        "{} is not a golden: {reason}; restore it from version control, or remove it and give \
-         --update to make it anew", path.display()
+        "{} is not a golden: {reason}; restore it from version control, or remove it and the \
+         stream beside it and give --update to make both anew", path.display()
     )]
     NotAGolden {
         /// The file.
@@ -50,10 +50,11 @@ pub enum CheckError {
         /// Its version.
         found: GoldenVersion,
     },
-    /// The payload stream beside the golden is another one than the golden describes.
+    /// The payload stream beside the golden is another one than the golden describes. It may be all
+    /// that there is of something, so that nothing but its owner removes it.
     #[error(
         "{} is not the payload stream of {} ({reason}): restore both from version control, or \
-         give --update to make them anew",
+         remove it and give --update to make both anew",
         stream.display(), golden.display()
     )]
     ForeignStream {
@@ -63,6 +64,41 @@ pub enum CheckError {
         golden: PathBuf,
         /// What does not agree.
         reason: String,
+    },
+    /// The payload stream beside the golden does not read.
+    #[error(
+        "{} is not the payload stream of {} ({reason}): restore both from version control, or \
+         give --update to make them anew",
+        stream.display(), golden.display()
+    )]
+    UnreadableStream {
+        /// The stream.
+        stream: PathBuf,
+        /// The golden.
+        golden: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// In the place of the golden's payload stream lies something that is not to be replaced.
+    #[error("{} keeps its payload stream in {}, {reason}", golden.display(), stream.display())]
+    TakenPlace {
+        /// Where the stream would be.
+        stream: PathBuf,
+        /// The golden.
+        golden: PathBuf,
+        /// What lies there, and what to do.
+        reason: &'static str,
+    },
+    /// A golden was to be made of a recording that will be another one.
+    #[error(
+        "{path} is still being written, or its writer was killed, and a golden is made of a finished \
+         recording: wait for its end, or make one of what is sealed with `tickdeck slice {path} -o \
+         NEW`",
+        path = path.display()
+    )]
+    Unfinished {
+        /// The recording.
+        path: PathBuf,
     },
     /// The golden cannot answer what was asked.
     #[error("{}: {reason}", golden.display())]
@@ -154,6 +190,9 @@ impl CheckError {
                 | Self::NotFetched { .. }
                 | Self::NewerGolden { .. }
                 | Self::ForeignStream { .. }
+                | Self::UnreadableStream { .. }
+                | Self::TakenPlace { .. }
+                | Self::Unfinished { .. }
                 | Self::GoldenCannotTell { .. }
                 | Self::NotAMessage { .. }
                 | Self::Source(SourceError::Recording(

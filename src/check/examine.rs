@@ -14,12 +14,13 @@ use super::marks::Alignment;
 use super::messages::{Chunk, Messages, PublishedMessages, Without};
 use super::meter::{Cuts, Meter, Parts};
 use super::notes::{Note, notes};
-use super::stream::{StreamFile, StreamWriter};
+use super::stream::{StreamFile, StreamWriter, is_one_file};
 use super::tally::Comparison;
+use super::unreferenced::ends_as_input;
 use crate::encode::PayloadKind;
 use crate::event::Event;
 use crate::pipeline::PublisherOptions;
-use crate::recording::{EventDigest, EventFilter, Recording};
+use crate::recording::{EventDigest, EventFilter, Recording, Status};
 
 /// Differences that are kept in full unless something else is asked for.
 pub const DEFAULT_DIFFERENCES: usize = 10;
@@ -137,6 +138,12 @@ pub(super) fn job_of<'a>(
     options: &'a CheckOptions,
 ) -> Result<Job<'a>, CheckError> {
     let known = Golden::read(golden)?;
+    // What is sealed later would be called another recording.
+    if options.accept != Accept::Nothing && recording.status() == Status::Recording {
+        return Err(CheckError::Unfinished {
+            path: recording.path().to_owned(),
+        });
+    }
     let source = source_of(recording)?;
     // Of the same recording the golden's own cuts hold, however it is cut into files today.
     let cuts = match &known {
@@ -168,13 +175,14 @@ pub(super) fn job_of<'a>(
 /// # Errors
 /// When the stream or the golden cannot be read or used, or something cannot be written.
 pub fn check_stream(
-    stream: &Path,
+    stream: StreamFile,
     golden: &Path,
     options: &CheckOptions,
     watch: Watch<'_>,
 ) -> Result<Checked, CheckError> {
+    let input = stream.path().to_owned();
     let job = Job {
-        input: stream,
+        input: &input,
         path: golden,
         known: Golden::read(golden)?,
         source: GoldenSource::Stream,
@@ -183,7 +191,7 @@ pub fn check_stream(
         has_seq: false,
         options,
     };
-    job.run(StreamFile::open(stream)?, watch)
+    job.run(stream, watch)
 }
 
 /// Session and digest of a recording. A lone segment has no manifest: it is read.
@@ -258,6 +266,7 @@ impl Job<'_> {
         let stream = self.known_stream();
         self.refuse_what_cannot_be_told(&left_out, stream.is_some())?;
         let limit = self.stream_limit();
+        self.refuse_taken_place(limit)?;
         let mut candidate = match self.options.accept {
             Accept::Nothing => None,
             _ if limit == 0 => None,
@@ -384,6 +393,10 @@ impl Job<'_> {
         };
         let Some(known) = &self.known else {
             return match self.options.accept {
+                Accept::Everything if ends_as_input(self.path) => refuse(
+                    "a golden is JSON, and its name ends like that of a recording or a stream: \
+                     give --golden another one, for example NAME.golden.json",
+                ),
                 Accept::Everything => Ok(()),
                 _ => Err(CheckError::NoGolden {
                     path: self.path.to_owned(),
@@ -416,6 +429,35 @@ impl Job<'_> {
                  no payload stream to compare with: give --update to make the digests anew",
             ),
         }
+    }
+
+    /// What may be replaced or removed is the golden's own stream, and nothing else that lies in its
+    /// place: it may be all that there is of a capture. Whether what the golden calls its own is the
+    /// stream that it was made with, shows when it is read.
+    fn refuse_taken_place(&self, limit: u64) -> Result<(), CheckError> {
+        if self.options.accept == Accept::Nothing {
+            return Ok(());
+        }
+        let stream = stream_path(self.path);
+        let reason = if is_one_file(&stream, self.input) {
+            "which is what is checked: name another golden with --golden"
+        } else if limit > 0 && !self.names(&stream) && stream.symlink_metadata().is_ok() {
+            "where something lies that is not its own: remove that, or name another golden with \
+             --golden"
+        } else {
+            return Ok(());
+        };
+        Err(CheckError::TakenPlace {
+            stream,
+            golden: self.path.to_owned(),
+            reason,
+        })
+    }
+
+    /// Whether the golden calls `stream`, which lies beside it, its own.
+    fn names(&self, stream: &Path) -> bool {
+        let known = self.known.as_ref().and_then(|known| known.stream.as_ref());
+        known.is_some_and(|known| stream.file_name() == Some(known.as_ref()))
     }
 
     /// Whether a captured stream is compared with the golden of a recording, or a recording with a
@@ -496,9 +538,9 @@ impl Job<'_> {
         let comparison = match aligner.map(Aligner::finish) {
             Some(Ok((comparison, known))) => {
                 let messages = comparison.messages_before;
-                let is_known =
-                    self.is_its_stream(stream, known.digest.or(known.digest_in_file), messages)?;
-                is_known.then_some(comparison)
+                let digest = known.digest.or(known.digest_in_file);
+                self.refuse_foreign_stream(stream, digest, messages)?;
+                Some(comparison)
             }
             Some(Err(error)) => {
                 self.lose_stream(stream, error)?;
@@ -530,34 +572,31 @@ impl Job<'_> {
         if self.options.accept == Accept::Everything {
             return Ok(());
         }
-        Err(CheckError::ForeignStream {
+        Err(CheckError::UnreadableStream {
             stream: stream.unwrap_or(self.path).to_owned(),
             golden: self.path.to_owned(),
             reason,
         })
     }
 
-    /// Whether the stream, as it lies in its file, is the one that the golden was made with. Another
-    /// one is an error, unless it will be written anew.
-    fn is_its_stream(
+    /// Another stream than the golden was made with, as it lies in its file, is refused whatever is
+    /// accepted: it is somebody's.
+    fn refuse_foreign_stream(
         &self,
         stream: Option<&Path>,
         digest: Option<String>,
         messages: u64,
-    ) -> Result<bool, CheckError> {
+    ) -> Result<(), CheckError> {
         let (Some(known), Some(stream)) = (&self.known, stream) else {
-            return Ok(false);
+            return Ok(());
         };
         let reason = if messages != known.messages {
             format!("{messages} messages instead of {}", known.messages)
         } else if digest.is_some_and(|digest| digest != known.digest) {
             "its BLAKE3 is another one".to_owned()
         } else {
-            return Ok(true);
+            return Ok(());
         };
-        if self.options.accept == Accept::Everything {
-            return Ok(false);
-        }
         Err(CheckError::ForeignStream {
             stream: stream.to_owned(),
             golden: self.path.to_owned(),
@@ -613,9 +652,7 @@ impl Job<'_> {
         golden.write(self.path)?;
         // A golden that was copied still names the stream of the other one, which stays.
         let path = stream_path(self.path);
-        let old = self.known.as_ref().and_then(|known| known.stream.as_ref());
-        let is_own = old.is_some_and(|old| path.file_name() == Some(old.as_ref()));
-        if is_own && !has_new {
+        if self.names(&path) && !has_new {
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(CheckError::io(&path, "removing")(error));

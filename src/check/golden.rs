@@ -231,16 +231,26 @@ impl Golden {
     }
 
     /// Reads a golden; `None` when there is nothing at `path`. A payload stream will do too: it is
-    /// read once for its digests.
+    /// read for its digests here, and once more when it is compared.
     ///
     /// # Errors
     /// When it cannot be read, is no golden, or is of a newer major version.
     pub fn read(path: &Path) -> Result<Option<Self>, CheckError> {
-        let file = match File::open(path) {
-            Ok(file) => file,
+        match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() => {}
+            Ok(_) => {
+                return Err(CheckError::GoldenCannotTell {
+                    golden: path.to_owned(),
+                    reason:
+                        "it is no ordinary file, and a golden is read more than once: write it \
+                             to a file first"
+                            .into(),
+                });
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(CheckError::io(path, "opening")(error)),
-        };
+        }
+        let file = File::open(path).map_err(CheckError::io(path, "opening"))?;
         let mut file = BufReader::new(file);
         let head = file.fill_buf().map_err(CheckError::io(path, "reading"))?;
         refuse_pointer(path, head)?;
@@ -380,12 +390,14 @@ impl Golden {
     }
 }
 
-/// Where the payload stream of the golden at `path` lies.
+/// Where the payload stream of the golden at `path` lies. Whatever the golden is called, the name
+/// ends as those of goldens do and no capture's does, and `x.json` does not share it with
+/// `x.golden.json`.
 #[must_use]
 pub fn stream_path(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let stem = name.strip_suffix(".json").unwrap_or(&name);
-    path.with_file_name(format!("{stem}.jsonl.zst"))
+    let stem = name.strip_suffix(GOLDEN_SUFFIX).unwrap_or(&name);
+    path.with_file_name(format!("{stem}{STREAM_SUFFIX}"))
 }
 
 /// Indented to the second level, one line for everything deeper.

@@ -51,6 +51,6 @@ pub use messages::{Chunk, Ended, Messages, PublishedMessages, RawMessages, publi
 pub use meter::WINDOW;
 pub use notes::Note;
 pub use payload::{FORM, FieldChange, WHOLE_PAYLOAD, without_fields};
-pub use stream::{InputKind, StreamFile, input_kind};
+pub use stream::{InputKind, StreamFile, input_kind, is_one_file, is_read_once};
 pub use tally::{Before, Comparison, Difference, DifferenceKind, Group, TIMING_FIELDS};
 pub use unreferenced::{golden_path, is_named_as_input, unreferenced};

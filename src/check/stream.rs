@@ -1,18 +1,23 @@
 //! Payload streams in files: one line a message, the subject, one space, the payload; plain, or
 //! compressed with zstd.
 //!
-//! Reading, decompressing and cutting into messages happen on a thread of their own, a few batches
-//! ahead.
+//! Opening, reading, decompressing and cutting into messages happen on a thread of their own, a few
+//! batches ahead. A pipe may make that thread wait for good: whoever asks for messages still hears
+//! the user's wish to stop.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::fs::{File, Metadata};
+use std::io::{self, BufReader, Read, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use memchr::memchr;
 
 use super::error::CheckError;
 use super::messages::{Chunk, Ended, Messages};
+use crate::pace::Control;
 use crate::recording::is_pointer;
 use crate::sink::{MessageBatch, MessageBatchBuilder, NewFile, StreamDigest, is_line_subject};
 
@@ -20,6 +25,9 @@ use crate::sink::{MessageBatch, MessageBatchBuilder, NewFile, StreamDigest, is_l
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The first bytes of a Parquet file.
 const PARQUET_MAGIC: [u8; 4] = *b"PAR1";
+/// Bytes that tell what a stream is: compressed, or what Git LFS leaves in its place. A pipe may give
+/// fewer at first.
+const HEAD_BYTES: u64 = 64;
 /// NATS carries at most this; what is longer is no line of a stream.
 const MAX_LINE: usize = 65 << 20;
 /// Bytes read at a time.
@@ -29,6 +37,8 @@ const BATCH_MESSAGES: usize = 256;
 const BATCH_BYTES: usize = BATCH_MESSAGES * 1024;
 /// Batches that wait to be compared.
 const QUEUED_BATCHES: usize = 8;
+/// How long a wish to stop may go unseen while a stream gives nothing.
+const STOP_LOOK_UP: Duration = Duration::from_millis(50);
 /// Compression of the stream beside a golden: most of the gain at a speed that nobody waits for.
 const LEVEL: i32 = 9;
 
@@ -41,8 +51,8 @@ pub enum InputKind {
     Stream,
 }
 
-/// Looks at what lies at `path`: folders and Parquet files are recordings, other files are payload
-/// streams.
+/// Looks at what lies at `path`: folders and Parquet files are recordings, everything else is a
+/// payload stream. Of a pipe nothing is read: it would be missing in the stream.
 ///
 /// # Errors
 /// When there is nothing, or it cannot be read.
@@ -50,6 +60,9 @@ pub fn input_kind(path: &Path) -> Result<InputKind, CheckError> {
     let metadata = std::fs::metadata(path).map_err(CheckError::io(path, "opening"))?;
     if metadata.is_dir() {
         return Ok(InputKind::Recording);
+    }
+    if !metadata.is_file() {
+        return Ok(InputKind::Stream);
     }
     let mut file = File::open(path).map_err(CheckError::io(path, "opening"))?;
     let mut magic = [0; 4];
@@ -61,6 +74,22 @@ pub fn input_kind(path: &Path) -> Result<InputKind, CheckError> {
     }
 }
 
+/// Whether there is something at `path` that can be read only once, from its beginning to its end: a
+/// pipe, a device.
+#[must_use]
+pub fn is_read_once(path: &Path) -> bool {
+    let metadata = path.metadata();
+    metadata.is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+/// Whether both paths lead to one file, by links too. False where nothing is.
+#[must_use]
+pub fn is_one_file(one: &Path, other: &Path) -> bool {
+    let number = |found: Metadata| (found.dev(), found.ino());
+    let [one, other] = [one, other].map(|path| path.metadata().ok().map(number));
+    one.is_some() && one == other
+}
+
 /// What comes out of a file.
 #[derive(Debug)]
 enum Part {
@@ -69,43 +98,39 @@ enum Part {
     End(String),
 }
 
-/// A payload stream in a file.
+/// A payload stream in a file, or in whatever else can be read.
 #[derive(Debug)]
 pub struct StreamFile {
+    path: PathBuf,
     parts: Receiver<Result<Part, CheckError>>,
     spares: Sender<MessageBatchBuilder>,
     digest: Option<String>,
     /// Is taken apart when the next one is asked for.
     before: Option<MessageBatch>,
+    /// Handed over so far.
+    messages: u64,
+    control: Option<Arc<Control>>,
 }
 
 impl StreamFile {
-    /// Opens the stream at `path`.
+    /// Opens the stream at `path`, and reads it once. Nothing is waited for here: what keeps it from
+    /// being opened or read is told to whoever asks for messages.
     ///
     /// # Errors
-    /// When it cannot be opened, or the system gives no thread.
+    /// When the system gives no thread.
     pub fn open(path: &Path) -> Result<Self, CheckError> {
-        let file = File::open(path).map_err(CheckError::io(path, "opening"))?;
-        let mut file = BufReader::with_capacity(READ_BYTES, file);
-        let head = file.fill_buf().map_err(CheckError::io(path, "reading"))?;
-        refuse_pointer(path, head)?;
-        let text: Box<dyn Read + Send> = if head.starts_with(&ZSTD_MAGIC) {
-            let decoder = zstd::stream::read::Decoder::with_buffer(file);
-            Box::new(decoder.map_err(CheckError::io(path, "decompressing"))?)
-        } else {
-            Box::new(file)
-        };
         let (sender, parts) = bounded(QUEUED_BATCHES);
         let (spares, recycled) = bounded(QUEUED_BATCHES);
-        let mut lines = Lines {
-            path: path.to_owned(),
-            text,
-            buffer: Vec::new(),
-            start: 0,
-            line: 0,
-            ended: false,
-        };
+        let opened = path.to_owned();
         let read = move || {
+            let mut lines = match Lines::open(opened) {
+                Ok(lines) => lines,
+                Err(error) => {
+                    // Nobody may be there to be told any more.
+                    let _ = sender.send(Err(error));
+                    return;
+                }
+            };
             let mut digest = StreamDigest::new();
             loop {
                 let part = lines.next_batch(&recycled).map(|batch| match batch {
@@ -127,11 +152,42 @@ impl StreamFile {
             .spawn(read);
         spawned.map_err(CheckError::io(path, "starting a thread for"))?;
         Ok(Self {
+            path: path.to_owned(),
             parts,
             spares,
             digest: None,
             before: None,
+            messages: 0,
+            control: None,
         })
+    }
+
+    /// Lets the user stop the wait for messages: a pipe may have a writer that says nothing, or none.
+    #[must_use]
+    pub fn stopped_by(mut self, control: Arc<Control>) -> Self {
+        self.control = Some(control);
+        self
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the thread hands over next; `None` when it is through with the file.
+    fn next_part(&self) -> Result<Option<Part>, CheckError> {
+        loop {
+            if self.control.as_ref().is_some_and(|c| c.is_stopped()) {
+                let messages = self.messages;
+                return Err(CheckError::Interrupted { messages });
+            }
+            match self.parts.recv_timeout(STOP_LOOK_UP) {
+                Ok(part) => return part.map(Some),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            }
+        }
     }
 }
 
@@ -141,21 +197,20 @@ impl Messages for StreamFile {
             // A full channel only means that there are enough.
             let _ = self.spares.try_send(buffers);
         }
-        match self.parts.recv() {
-            Ok(Ok(Part::Messages(messages))) => {
+        match self.next_part()? {
+            Some(Part::Messages(messages)) => {
+                self.messages += messages.len() as u64;
                 self.before = Some(messages.clone());
                 Ok(Some(Chunk {
                     messages,
                     seq: None,
                 }))
             }
-            Ok(Ok(Part::End(digest))) => {
+            Some(Part::End(digest)) => {
                 self.digest = Some(digest);
                 Ok(None)
             }
-            Ok(Err(error)) => Err(error),
-            // The thread is through with the file.
-            Err(_) => Ok(None),
+            None => Ok(None),
         }
     }
 
@@ -189,6 +244,36 @@ struct Lines {
 }
 
 impl Lines {
+    /// Opens what is at `path`, once, for a pipe gives its bytes once.
+    fn open(path: PathBuf) -> Result<Self, CheckError> {
+        let file = File::open(&path).map_err(CheckError::io(&path, "opening"))?;
+        let mut file = BufReader::with_capacity(READ_BYTES, file);
+        let mut head = Vec::new();
+        let looked = file.by_ref().take(HEAD_BYTES).read_to_end(&mut head);
+        looked.map_err(CheckError::io(&path, "reading"))?;
+        refuse_pointer(&path, &head)?;
+        let is_packed = head.starts_with(&ZSTD_MAGIC);
+        let whole = io::Cursor::new(head).chain(file);
+        let text: Box<dyn Read + Send> = if is_packed {
+            let decoder = zstd::stream::read::Decoder::with_buffer(whole);
+            Box::new(decoder.map_err(CheckError::io(&path, "decompressing"))?)
+        } else {
+            Box::new(whole)
+        };
+        Ok(Self::of(path, text))
+    }
+
+    fn of(path: PathBuf, text: Box<dyn Read + Send>) -> Self {
+        Self {
+            path,
+            text,
+            buffer: Vec::new(),
+            start: 0,
+            line: 0,
+            ended: false,
+        }
+    }
+
     fn next_batch(
         &mut self,
         recycled: &Receiver<MessageBatchBuilder>,
@@ -315,14 +400,8 @@ pub(super) struct MessagesInMemory(std::vec::IntoIter<MessageBatch>);
 impl MessagesInMemory {
     pub(super) fn of_text(text: &str) -> Result<Self, CheckError> {
         let (_, recycled) = bounded(0);
-        let mut lines = Lines {
-            path: "memory".into(),
-            text: Box::new(io::Cursor::new(text.as_bytes().to_vec())),
-            buffer: Vec::new(),
-            start: 0,
-            line: 0,
-            ended: false,
-        };
+        let text = io::Cursor::new(text.as_bytes().to_vec());
+        let mut lines = Lines::of("memory".into(), Box::new(text));
         let mut batches = Vec::new();
         while let Some(batch) = lines.next_batch(&recycled)? {
             batches.push(batch);

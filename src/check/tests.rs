@@ -266,7 +266,8 @@ impl Bench {
     fn check_with(&self, text: &str, options: &CheckOptions) -> Result<Checked, CheckError> {
         let path = self.folder.path().join("live.jsonl");
         std::fs::write(&path, text).unwrap();
-        check_stream(&path, &self.golden(), options, &mut |_| true)
+        let stream = StreamFile::open(&path)?;
+        check_stream(stream, &self.golden(), options, &mut |_| true)
     }
 
     fn check(&self, text: &str, accept: Accept) -> Result<Checked, CheckError> {
@@ -339,7 +340,8 @@ fn a_check_that_is_interrupted_writes_nothing() {
         ..CheckOptions::default()
     };
     let stop = &mut |messages| messages < 1000;
-    let error = check_stream(&path, &bench.golden(), &options, stop).unwrap_err();
+    let stream = StreamFile::open(&path).unwrap();
+    let error = check_stream(stream, &bench.golden(), &options, stop).unwrap_err();
     assert!(matches!(error, CheckError::Interrupted { .. }), "{error}");
     assert_eq!(bench.names(), ["live.jsonl"]);
 }
@@ -480,10 +482,25 @@ fn what_is_no_golden_or_not_its_stream_is_refused() {
     .unwrap();
     let error = bench.check(&before, Accept::Nothing).unwrap_err();
     assert!(error.to_string().contains("BLAKE3"), "{error}");
+    // It may be all that there is of something: only its owner removes it.
+    let kept = std::fs::read(&stream).unwrap();
+    let error = bench.check(&before, Accept::Everything).unwrap_err();
+    assert!(error.to_string().contains("remove it"), "{error}");
+    assert!(error.is_bad_input());
+    assert!(std::fs::read(&stream).unwrap() == kept);
+    std::fs::remove_file(&stream).unwrap();
     assert_eq!(bench.verdict(&before, Accept::Everything), Verdict::Updated);
     std::fs::write(bench.golden(), "{").unwrap();
     let error = bench.check(&before, Accept::Everything).unwrap_err();
     assert!(error.is_bad_input(), "{error}");
+}
+
+#[test]
+fn the_stream_of_a_golden_has_a_name_of_its_own() {
+    let stream = |golden: &str| stream_path(Path::new(golden));
+    assert_eq!(stream("a/x.golden.json"), Path::new("a/x.golden.jsonl.zst"));
+    assert_eq!(stream("x.json"), Path::new("x.json.golden.jsonl.zst"));
+    assert_eq!(stream("x"), Path::new("x.golden.jsonl.zst"));
 }
 
 #[test]

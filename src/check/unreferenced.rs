@@ -26,8 +26,13 @@ fn stem(input: &Path) -> String {
 /// recordings and streams have. What is not there is left to whoever opens it.
 #[must_use]
 pub fn is_named_as_input(path: &Path) -> bool {
+    !path.is_file() || ends_as_input(path)
+}
+
+/// Whether the name of `path` ends as those of recordings and streams do.
+pub(super) fn ends_as_input(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    !path.is_file() || INPUT_SUFFIXES.iter().any(|end| name.ends_with(end))
+    INPUT_SUFFIXES.iter().any(|end| name.ends_with(end))
 }
 
 /// Where the golden of `input` is looked for: `NAME.golden.json` in `folder`, or beside the input.

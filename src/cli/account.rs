@@ -4,11 +4,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tickdeck_ffi::FrontAddress;
+
 use super::env::Environment;
 use super::outcome::UsageError;
 use super::startup::EnvironmentError;
 use crate::contract::{Exchange, parse_vt_symbols};
-use crate::live::FrontAddress;
+use crate::live::parse_fronts;
 use crate::nats::Secret;
 
 /// Names the CTP library.
@@ -106,14 +108,10 @@ impl Account {
         Err(EnvironmentError::unusable(USER_ID, problem))
     }
 
-    /// Everything that no output may contain: addresses also by their host alone, as a library may
-    /// name it.
+    /// Everything that no output may contain.
     pub(super) fn secrets(&self) -> Vec<Secret> {
         let fronts = self.md_fronts.iter().chain(&self.td_fronts);
-        let addresses = fronts.flat_map(|front| {
-            let host = front.peer().map(|(host, _)| Secret::new(host));
-            std::iter::once(Secret::new(front.expose())).chain(host)
-        });
+        let addresses = fronts.flat_map(FrontAddress::secrets);
         let texts = [
             &self.broker_id,
             &self.user_id,
@@ -129,7 +127,7 @@ fn fronts(environment: &Environment, name: &str) -> Result<Vec<FrontAddress>, Us
     let Some(text) = environment.get(name) else {
         return Ok(Vec::new());
     };
-    FrontAddress::parse_list(text.expose()).map_err(|error| EnvironmentError::unusable(name, error))
+    parse_fronts(text.expose()).map_err(|error| EnvironmentError::unusable(name, error))
 }
 
 /// The instruments of `CTP_SYMBOL` (or `--ctp-symbol`), in order.

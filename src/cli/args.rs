@@ -22,7 +22,9 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches as _, Parser, Subcom
 
 pub use capture::{CaptureArgs, Until};
 pub use check::{CheckArgs, DiffArgs, FirstSideArgs, PublishingArgs, SecondSideArgs, Unreferenced};
-pub use live::{DoctorArgs, FrontArgs, FrontKeys, LiveArgs, SMOKE_LIMIT, SmokeArgs, SubscribeArgs};
+pub use live::{
+    DoctorArgs, FrontArgs, FrontKeys, LiveArgs, SMOKE_LEAST, SMOKE_LIMIT, SmokeArgs, SubscribeArgs,
+};
 pub use record::RecordArgs;
 pub use shared::{
     JsonArgs, LogArgs, NatsArgs, NormalizeArgs, OutputArgs, PaceArgs, RollArgs, SelectArgs,
@@ -195,7 +197,7 @@ pub enum Command {
     ///
     /// What is published, and in what order, does not depend on the speed. Enter (on a terminal) or
     /// SIGUSR1 pauses a running replay and lets a paused one go on. SIGINT and SIGTERM end it in
-    /// good order; a second one ends it at once.
+    /// good order, also while it looks for the server; a second one ends it at once.
     #[command(after_help = "Examples:\n  \
         tickdeck replay recordings/quick --rate 10 --subject-prefix replay.tick\n  \
         tickdeck replay recordings/day -S 21:00:00 -E 23:00:00 --symbols 'rb*,*.CFFEX' --sink jsonl:-")]
@@ -254,12 +256,14 @@ pub enum Command {
     /// Try whether this machine can log in to the CTP front, and write the outcome to a gate file
     ///
     /// PASS: logged in, and everything was let go of cleanly. CONCERNS: it did not come to a login,
-    /// for a reason that is known, with retries in between. FAIL (exit code 1): anything else.
+    /// for a reason that is known, with retries in between. FAIL (exit code 1): anything else. Until
+    /// the verdict is known the file says FAIL.
     #[command(after_help = "Example:\n  tickdeck smoke --env-file live.env --gate gate.yml")]
     Smoke(SmokeArgs),
     /// Find out what is missing on this machine for live CTP, and how to mend it
     ///
-    /// Exit code 0 when `live` could run, 1 when a check fails.
+    /// Exit code 0 when `live` could run, also when it would wait for a front to open; 1 when a check
+    /// fails.
     #[command(after_help = "Example:\n  tickdeck doctor --env-file live.env --json")]
     Doctor(DoctorArgs),
     /// Show the whole story with no CTP and no set-up

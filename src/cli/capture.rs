@@ -20,7 +20,7 @@ use crate::progress::{Position, Progress};
 use crate::sink::{Message, is_line};
 use crate::time::UnixNanos;
 use output::Output;
-use report::{Ended, Report};
+use report::{Ended, Flaws, Report};
 use silence::Silence;
 
 /// How often the user's wishes are looked at while nothing comes.
@@ -34,9 +34,22 @@ pub(super) fn run(context: &Context, args: &CaptureArgs) -> anyhow::Result<Outco
     let (output, ready) = Output::create(args)?;
     context.handle_signals()?;
     let subjects = options.subjects.clone();
-    let subscriber = Subscriber::start_with(&nats, options)?;
+    let server = nats.servers.to_string();
+    let start = move || Subscriber::start_with(&nats, options);
+    let Some(subscriber) = context.unless_stopped("nats-connect", MonoNanos::NEVER, start)? else {
+        // It ends like any other: its files are whole, and there is nothing in them.
+        output.finish()?;
+        return conclude(
+            args,
+            &Tally::new(subjects),
+            Ended::Signal,
+            Flaws::default(),
+            0,
+        );
+    };
+    let subscriber = subscriber?;
     let started = context.clock.now();
-    log_ready(&nats.servers.to_string(), &subjects);
+    log_ready(&server, &subjects);
     if args.subject_prefix.is_none() && misses_end(&subjects, DEFAULT_PREFIX) {
         tracing::warn!(
             event = "capture_without_end",
@@ -53,8 +66,7 @@ pub(super) fn run(context: &Context, args: &CaptureArgs) -> anyhow::Result<Outco
         output,
         is_wide: subjects.iter().any(SubjectPattern::starts_with_wildcard),
         tally: Tally::new(subjects),
-        gaps: 0,
-        unwritable: 0,
+        flaws: Flaws::default(),
         progress: context.progress("capture", args.count),
     };
     let ended = capture.run(started)?;
@@ -68,10 +80,12 @@ fn subscriber_options(args: &CaptureArgs) -> anyhow::Result<SubscriberOptions> {
         let prefix = args.subject_prefix.as_deref().unwrap_or(DEFAULT_PREFIX);
         subjects.push(SubjectPattern::below(prefix)?);
     }
+    // A replay that waits for subscribers begins with the first sign of one on the ready subject,
+    // so that one comes last.
     let watch = args
         .subject_prefix
         .iter()
-        .flat_map(|prefix| [Control::Ready, Control::End].map(|control| control.subject(prefix)));
+        .flat_map(|prefix| [Control::End, Control::Ready].map(|control| control.subject(prefix)));
     Ok(SubscriberOptions {
         subjects,
         watch: watch.collect(),
@@ -115,8 +129,7 @@ struct Capture<'a> {
     tally: Tally,
     /// Whether a subject has the server's and the client's own traffic as well.
     is_wide: bool,
-    gaps: u64,
-    unwritable: u64,
+    flaws: Flaws,
     progress: Box<dyn Progress>,
 }
 
@@ -258,8 +271,8 @@ impl Capture<'_> {
     }
 
     fn note_unwritable(&mut self, subject: &str, bytes: usize) {
-        self.unwritable += 1;
-        if self.unwritable == 1 {
+        self.flaws.unwritable += 1;
+        if self.flaws.unwritable == 1 {
             tracing::warn!(
                 event = "capture_unwritable",
                 subject,
@@ -272,7 +285,7 @@ impl Capture<'_> {
     }
 
     fn note_gap(&mut self, gap: Gap) {
-        self.gaps += 1;
+        self.flaws.gaps += 1;
         let reason = match gap {
             Gap::Disconnected => "the connection was lost",
             Gap::TooSlow => "messages came faster than they could be written",
@@ -292,17 +305,28 @@ impl Capture<'_> {
         }
     }
 
-    /// Seals the files, says what came, and how it ended.
+    /// Seals the files and concludes.
     fn finish(mut self, ended: Ended, elapsed_ns: i64) -> anyhow::Result<Outcome> {
         drop(self.subscriber);
         self.output.write()?;
         self.progress.finish();
         self.output.finish()?;
-        let report = Report::new(&self.tally, &ended, self.unwritable, self.gaps, elapsed_ns);
-        report.print(self.args)?;
-        match ended {
-            Ended::Lost(error) => Err(error.into()),
-            _ => Ok(report.outcome()),
-        }
+        conclude(self.args, &self.tally, ended, self.flaws, elapsed_ns)
+    }
+}
+
+/// Says what came, and how it ended.
+fn conclude(
+    args: &CaptureArgs,
+    tally: &Tally,
+    ended: Ended,
+    flaws: Flaws,
+    elapsed_ns: i64,
+) -> anyhow::Result<Outcome> {
+    let report = Report::new(tally, &ended, flaws, elapsed_ns);
+    report.print(args)?;
+    match ended {
+        Ended::Lost(error) => Err(error.into()),
+        _ => Ok(report.outcome()),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -15,8 +16,8 @@ use super::outputs::{is_same, refuse_inside_recording};
 use crate::check::report::{Entry, html, junit, printable, text};
 use crate::check::{
     Accept, CheckError, CheckOptions, Checked, GOLDEN_SUFFIX, Golden, InputKind, STREAM_SUFFIX,
-    Verdict, check_recording, check_stream, golden_path, input_kind, is_named_as_input,
-    unreferenced,
+    StreamFile, Verdict, check_recording, check_stream, golden_path, input_kind, is_named_as_input,
+    is_one_file, is_read_once, unreferenced,
 };
 use crate::encode::PayloadKind;
 use crate::encode::subject::DEFAULT_PREFIX;
@@ -44,8 +45,13 @@ struct Failed<'a> {
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome> {
     let inputs = inputs_of(args)?;
+    refuse_read_twice(&inputs)?;
     let goldens = goldens_of(args, &inputs)?;
+    if args.update && args.golden.is_some() {
+        goldens.iter().try_for_each(|golden| make_folder(golden))?;
+    }
     refuse_bad_reports(args, &inputs, &goldens)?;
+    let reports = Reports::create(args)?;
     context.handle_signals()?;
     let (mut entries, mut first_error) = (Vec::new(), None);
     for (input, golden) in inputs.iter().zip(&goldens) {
@@ -85,7 +91,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
     }
     let lost = lost_goldens(args, &inputs, &goldens)?;
     // Whoever reads the terminal is told, whatever becomes of the files.
-    let written = write_reports(args, &mut entries, &lost);
+    let written = reports.write(args, &mut entries, &lost);
     print(args, &entries, &lost)?;
     written?;
     if let Some(error) = first_error {
@@ -98,7 +104,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
     })
 }
 
-/// A report must not take the place of what is checked, of a golden, or of the other report.
+/// A report must not take the place of what is read, of a golden, or of the other report.
 fn refuse_bad_reports(
     args: &CheckArgs,
     inputs: &[PathBuf],
@@ -109,8 +115,19 @@ fn refuse_bad_reports(
     {
         return Err(UsageError::new("--junit and --html are the same file: name two").into());
     }
+    let tables = &args.publishing;
+    let tables = [&tables.contracts, &tables.calendar, &tables.products];
+    let tables: Vec<&PathBuf> = tables.into_iter().flatten().collect();
     for report in args.junit.iter().chain(&args.html) {
         refuse_inside_recording(report)?;
+        if let Some(table) = tables.iter().find(|table| is_same(table, report)) {
+            let message = format!(
+                "{} is read as {}: choose another name for the report",
+                report.display(),
+                table.display()
+            );
+            return Err(UsageError::new(message).into());
+        }
         let name = report.file_name().unwrap_or_default().to_string_lossy();
         let is_of_check = inputs
             .iter()
@@ -160,39 +177,52 @@ fn inputs_of(args: &CheckArgs) -> Result<Vec<PathBuf>, UsageError> {
     Ok(inputs)
 }
 
+/// Refuses two inputs that share one pipe: each would get a part of what comes through it.
+pub(super) fn refuse_read_twice(inputs: &[impl AsRef<Path>]) -> Result<(), UsageError> {
+    let paths = || inputs.iter().map(AsRef::as_ref);
+    for (position, path) in paths().enumerate().filter(|(_, path)| is_read_once(path)) {
+        if paths()
+            .take(position)
+            .any(|before| is_one_file(before, path))
+        {
+            return Err(UsageError::new(format!(
+                "{} is a second name of an input before it that can be read once only: write it to \
+                 a file first",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A stream that is read until its end or the user's stop.
+pub(super) fn open_stream(context: &Context, path: &Path) -> Result<StreamFile, CheckError> {
+    Ok(StreamFile::open(path)?.stopped_by(Arc::clone(&context.control)))
+}
+
 /// Whether a path ends as only that of a folder does.
 fn is_said_to_be_folder(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().ends_with(b"/")
 }
 
-/// Makes the folder of all goldens where goldens are to be made.
-fn make_folder(folder: &Path, is_update: bool) -> anyhow::Result<()> {
-    if is_update {
-        return std::fs::create_dir_all(folder)
-            .with_context(|| format!("making the folder {}", folder.display()));
-    }
-    if !folder.is_dir() {
-        return Err(UsageError::new(format!(
-            "there is no folder {}: give --update to make it with the goldens in it",
-            folder.display()
-        ))
-        .into());
-    }
-    Ok(())
+/// Makes the folder of a golden that is to be made.
+fn make_folder(golden: &Path) -> anyhow::Result<()> {
+    let folder = folder_of(golden);
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("making the folder {}", folder.display()))
+}
+
+/// Whether a path names what a process has open, such as the other end of a pipe: the name says
+/// nothing of what it is, and no file can lie beside it.
+fn is_descriptor(path: &Path) -> bool {
+    path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") || path.starts_with("/proc")
 }
 
 /// The golden of each input.
 fn goldens_of(args: &CheckArgs, inputs: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let payload = args.publishing.payload.unwrap_or_default();
-    if let Some(folder) = args
-        .golden
-        .as_ref()
-        .filter(|path| is_said_to_be_folder(path))
-    {
-        make_folder(folder, args.update)?;
-    }
     let folder = match &args.golden {
-        Some(golden) if !golden.is_dir() => {
+        Some(golden) if !golden.is_dir() && !is_said_to_be_folder(golden) => {
             if inputs.len() > 1 {
                 return Err(UsageError::new(format!(
                     "--golden {} is one golden for {} inputs: name a folder, or check one input at \
@@ -206,6 +236,21 @@ fn goldens_of(args: &CheckArgs, inputs: &[PathBuf]) -> anyhow::Result<Vec<PathBu
         }
         folder => folder.as_deref(),
     };
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir() && !args.update) {
+        return Err(UsageError::new(format!(
+            "there is no folder {}: give --update to make it with the goldens in it",
+            folder.display()
+        ))
+        .into());
+    }
+    if let Some(unnamed) = inputs.iter().find(|input| is_descriptor(input)) {
+        return Err(UsageError::new(format!(
+            "{} has no name that a golden could be found by: check it alone, and name the golden \
+             with --golden",
+            unnamed.display()
+        ))
+        .into());
+    }
     let goldens: Vec<PathBuf> = inputs
         .iter()
         .map(|input| golden_path(input, folder, payload))
@@ -265,7 +310,10 @@ fn check(
         !context.control.is_stopped()
     };
     let checked = match kind {
-        InputKind::Stream => check_stream(input, golden, &options, &mut watch),
+        InputKind::Stream => {
+            let stream = open_stream(context, input)?;
+            check_stream(stream, golden, &options, &mut watch)
+        }
         InputKind::Recording => {
             let inputs = Inputs::open(&[input.to_owned()], false).map_err(as_input_error)?;
             refuse_damage(&inputs.damage(), INTACT_ONLY)?;
@@ -394,39 +442,67 @@ fn lost_goldens(
     Ok(lost)
 }
 
-/// Both reports; a golden that is rejected fails in them too.
-fn write_reports(
-    args: &CheckArgs,
-    entries: &mut Vec<Entry>,
-    lost: &[PathBuf],
-) -> Result<(), CheckError> {
-    if args.unreferenced == Unreferenced::Reject {
-        entries.extend(lost.iter().map(|path| {
-            Entry::Failed {
+/// The reports in the making. They are begun before the first check: a place that cannot be written is
+/// told at once, and not in the place of a verdict that took its time.
+struct Reports {
+    junit: Option<NewFile>,
+    html: Option<NewFile>,
+}
+
+impl Reports {
+    fn create(args: &CheckArgs) -> Result<Self, UsageError> {
+        let begin = |path: &PathBuf| {
+            NewFile::create(path).map_err(|error| {
+                let message = format!(
+                    "the report {} cannot be written: choose another place",
+                    path.display()
+                );
+                UsageError::caused_by(message, error)
+            })
+        };
+        Ok(Self {
+            junit: args.junit.as_ref().map(begin).transpose()?,
+            html: args.html.as_ref().map(begin).transpose()?,
+        })
+    }
+
+    /// Completes both; a golden that is rejected fails in them too.
+    fn write(
+        self,
+        args: &CheckArgs,
+        entries: &mut Vec<Entry>,
+        lost: &[PathBuf],
+    ) -> Result<(), CheckError> {
+        if args.unreferenced == Unreferenced::Reject {
+            entries.extend(lost.iter().map(|path| {
+                Entry::Failed {
                 input: path.display().to_string(),
                 reason:
                     "a golden that no recording has the name of: remove it, or put the recording \
                      back"
                         .into(),
             }
-        }));
+            }));
+        }
+        if let Some(file) = self.junit {
+            let xml = junit::xml(entries).map_err(|reason| CheckError::Report {
+                path: file.path().to_owned(),
+                reason,
+            })?;
+            write_report(file, xml.as_bytes())?;
+        }
+        if let Some(file) = self.html {
+            write_report(file, html::page(entries).as_bytes())?;
+        }
+        Ok(())
     }
-    if let Some(path) = &args.junit {
-        let xml = junit::xml(entries).map_err(|reason| CheckError::Report {
-            path: path.clone(),
-            reason,
-        })?;
-        write_report(path, xml.as_bytes())?;
-    }
-    if let Some(path) = &args.html {
-        write_report(path, html::page(entries).as_bytes())?;
-    }
-    Ok(())
 }
 
-fn write_report(path: &Path, bytes: &[u8]) -> Result<(), CheckError> {
-    NewFile::write_whole(path, bytes).map_err(|source| CheckError::Io {
-        path: path.to_owned(),
+fn write_report(mut file: NewFile, bytes: &[u8]) -> Result<(), CheckError> {
+    let path = file.path().to_owned();
+    let written = file.write_all(bytes).and_then(|()| file.finish());
+    written.map_err(|source| CheckError::Io {
+        path,
         doing: "writing",
         source,
     })

@@ -17,9 +17,9 @@ use super::outcome::{Outcome, UsageError, stdout};
 use super::play::{PlaySetup, play};
 use super::render::grouped;
 use super::synthetic;
-use crate::clock::{Clock as _, WakeFlag};
+use crate::clock::{Clock as _, MonoNanos, WakeFlag};
 use crate::encode::control::Control;
-use crate::nats::{self, NatsOptions, Subscriber};
+use crate::nats::{self, NatsError, NatsOptions, Subscriber};
 use crate::normalize::Flags;
 use crate::pace::PaceOptions;
 use crate::pipeline::{PlayOptions, Publisher, PublisherOptions};
@@ -54,13 +54,24 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
     )?;
 
     let server = NatsServer::start(context, args.nats_server.as_deref(), folder.path())?;
+    let Some(server) = server else {
+        return Ok(Outcome::Done);
+    };
     let nats = NatsOptions::at(&server.url)?;
     writeln!(
         out,
         "2. a real nats-server at {}, and a subscriber on {PREFIX}.>",
         server.url
     )?;
-    let subscriber = Subscriber::start(&nats, &format!("{PREFIX}.>"))?;
+    let options = nats.clone();
+    let connect = move || -> Result<(Subscriber, NatsSink), NatsError> {
+        let subscriber = Subscriber::start(&options, &format!("{PREFIX}.>"))?;
+        Ok((subscriber, NatsSink::connect(&options)?))
+    };
+    let connected = context.unless_stopped("nats-connect", MonoNanos::NEVER, connect)?;
+    let Some((subscriber, sink)) = connected.transpose()? else {
+        return Ok(Outcome::Done);
+    };
     writeln!(out, "3. replay at rate {}:", args.rate)?;
     out.flush()?;
 
@@ -77,7 +88,7 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
             contracts: reference.contracts,
             calendar: reference.calendar,
         },
-        vec![Box::new(NatsSink::connect(&nats)?)],
+        vec![Box::new(sink)],
     );
     let setup = PlaySetup {
         verb: "demo",
@@ -90,7 +101,7 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
         clock_ticks: None,
         options: PlayOptions::default(),
         total: inputs.estimate(&EventFilter::default()),
-        health: Some(nats.clone()),
+        health: Some(nats),
         nats: None,
         stop: None,
     };
@@ -205,7 +216,12 @@ struct NatsServer {
 }
 
 impl NatsServer {
-    fn start(context: &Context, program: Option<&Path>, folder: &Path) -> anyhow::Result<Self> {
+    /// Starts it; `None` when the user stops before it is ready.
+    fn start(
+        context: &Context,
+        program: Option<&Path>,
+        folder: &Path,
+    ) -> anyhow::Result<Option<Self>> {
         let program = program.unwrap_or(Path::new("nats-server"));
         let ports = folder.join("ports");
         std::fs::create_dir(&ports).context("making a temporary folder")?;
@@ -228,12 +244,15 @@ impl NatsServer {
             process,
             url: String::new(),
         };
-        server.url = server.wait_for_url(context, &ports)?;
-        Ok(server)
+        let url = server.wait_for_url(context, &ports)?;
+        Ok(url.map(|url| {
+            server.url = url;
+            server
+        }))
     }
 
-    /// The server writes its addresses to a file when it is ready.
-    fn wait_for_url(&mut self, context: &Context, ports: &Path) -> anyhow::Result<String> {
+    /// The server writes its addresses to a file when it is ready; `None` when the user stops before.
+    fn wait_for_url(&mut self, context: &Context, ports: &Path) -> anyhow::Result<Option<String>> {
         #[derive(serde::Deserialize)]
         struct Ports {
             nats: Vec<String>,
@@ -241,6 +260,9 @@ impl NatsServer {
         const STEP_NS: i64 = 20_000_000;
         const STEPS: u32 = 3_000;
         for _ in 0..STEPS {
+            if context.control.is_stopped() {
+                return Ok(None);
+            }
             if let Some(status) = self.process.try_wait().context("asking for nats-server")? {
                 anyhow::bail!("nats-server ended at once with {status}");
             }
@@ -250,7 +272,7 @@ impl NatsServer {
                 if let Ok(Ports { nats }) = serde_json::from_str(&text)
                     && let Some(url) = nats.into_iter().next()
                 {
-                    return Ok(url);
+                    return Ok(Some(url));
                 }
             }
             let due = context.clock.now().plus(STEP_NS);

@@ -8,14 +8,13 @@ use serde::Serialize;
 
 use super::Context;
 use super::args::{DiffArgs, PublishingArgs};
-use super::check::{as_input_error, is_damage};
+use super::check::{as_input_error, is_damage, open_stream, refuse_read_twice};
 use super::inputs::{INTACT_ONLY, Inputs, Reference, refuse_damage};
 use super::outcome::{Outcome, UsageError, stdout};
 use crate::check::report::printable;
 use crate::check::report::text::{self, Sides};
 use crate::check::{
-    Alignment, Comparison, InputKind, Messages, PublishedMessages, RawMessages, StreamFile,
-    compare, input_kind,
+    Alignment, Comparison, InputKind, Messages, PublishedMessages, RawMessages, compare, input_kind,
 };
 use crate::encode::PayloadKind;
 use crate::encode::subject::DEFAULT_PREFIX;
@@ -56,8 +55,8 @@ pub(super) fn run(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome>
 }
 
 fn compare_inputs(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome> {
-    let sources = sources(args)?;
     context.handle_signals()?;
+    let sources = sources(context, args)?;
     let mut progress = context.progress("diff", None);
     let mut watch = |messages: u64| {
         progress.at(Position {
@@ -120,11 +119,12 @@ fn what(compared: &str) -> &'static str {
     }
 }
 
-fn sources(args: &DiffArgs) -> anyhow::Result<Sources> {
+fn sources(context: &Context, args: &DiffArgs) -> anyhow::Result<Sources> {
     let first = input_kind(&args.first)?;
     let Some(second) = &args.second else {
         return with_itself(args, first);
     };
+    refuse_read_twice(&[&args.first, second])?;
     let kinds = (first, input_kind(second)?);
     let is_published = args.published || args.payload.is_given() || args.other.is_given();
     let names = (
@@ -138,8 +138,8 @@ fn sources(args: &DiffArgs) -> anyhow::Result<Sources> {
         )
         .into()),
         (InputKind::Stream, InputKind::Stream) => Ok(Sources {
-            first: Box::new(StreamFile::open(&args.first)?),
-            second: Box::new(StreamFile::open(second)?),
+            first: Box::new(open_stream(context, &args.first)?),
+            second: Box::new(open_stream(context, second)?),
             alignment: Alignment::Content,
             compared: "streams",
             names,

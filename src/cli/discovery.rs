@@ -21,7 +21,7 @@ use crate::clock::{Clock as _, MonoNanos, WakeFlag};
 use crate::contract::{Contract, ContractTable, QueriedContract, read_contract_file};
 use crate::event::{Event, EventKind, Seq, SessionEvent};
 use crate::live::ctp::{Discovery, DiscoveryError, discover, explain_silence};
-use crate::live::{LiveEnd, LiveReport, is_plain};
+use crate::live::{LiveEnd, LiveReport, Wanted};
 use crate::time::UnixNanos;
 
 /// Notes that are kept: the last ones of a run that may take days.
@@ -76,7 +76,7 @@ impl Search<'_> {
             return self.without_front(reference, None);
         }
         let needs_list = self.normalize.contracts.is_none()
-            && self.subscribe.symbols.iter().any(|one| !is_plain(one));
+            && self.subscribe.symbols.iter().any(Wanted::needs_list);
         let pauses = backoff(self.front, self.context.clock.wall());
         let mut attempt = 0;
         let mut tried = Tried::default();

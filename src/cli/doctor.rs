@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde::Serialize;
+use tickdeck_ffi::FrontAddress;
 
 use super::Context;
 use super::account::{
@@ -14,13 +15,13 @@ use super::account::{
 };
 use super::args::DoctorArgs;
 use super::env::Environment;
-use super::front::{flow_folder, keep_output_apart, make_flow_folder, refused_keys};
+use super::front::{flow_folder, keep_output_apart, make_flow_folder, refused_front, refused_keys};
 use super::inputs::calendar;
 use super::outcome::{Outcome, stdout};
 use super::outputs::nats_options;
 use crate::clock::Clock as _;
-use crate::live::FrontAddress;
 use crate::live::ctp::{CtpLibrary, trader_library_version};
+use crate::live::reach;
 use crate::nats::probe;
 use crate::time::UnixNanos;
 
@@ -47,7 +48,11 @@ struct Finding {
 
 /// The checks so far.
 #[derive(Default)]
-struct Findings(Vec<Finding>);
+struct Findings {
+    checks: Vec<Finding>,
+    /// Whether `live` would run and wait, because no market data front is open now.
+    waits: bool,
+}
 
 impl Findings {
     fn ok(&mut self, check: &'static str, found: impl Into<String>) {
@@ -69,7 +74,7 @@ impl Findings {
         found: impl Into<String>,
         fix: impl Into<String>,
     ) {
-        self.0.push(Finding {
+        self.checks.push(Finding {
             check,
             status,
             found: found.into(),
@@ -90,8 +95,17 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> anyhow::Result<Outcom
     match Account::read(environment) {
         Ok(account) => {
             keep_output_apart(&account)?;
-            let is_simulated = environment.get(GATEWAY).is_some()
-                && library(&mut findings, &account.library, args);
+            let library = environment
+                .get(GATEWAY)
+                .and_then(|_| library(&mut findings, &account.library, args));
+            let is_simulated = library
+                .as_ref()
+                .is_some_and(|library| library.library().is_simulated());
+            let refused = library.and_then(|library| refused_front(&library, &account));
+            if let Some(refusal) = refused {
+                let found = format!("CTP_MD_ADDRESS: {refusal}");
+                findings.fail("md_front", found, "correct CTP_MD_ADDRESS");
+            }
             if environment.get(GATEWAY).is_some() && !account.td_fronts.is_empty() {
                 trader_library(&mut findings, &account.library);
             }
@@ -118,17 +132,18 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> anyhow::Result<Outcom
         context.clock.wall(),
     );
     locale(&mut findings);
-    print(args, &findings.0)
+    print(args, &findings)
 }
 
-fn print(args: &DoctorArgs, findings: &[Finding]) -> anyhow::Result<Outcome> {
-    let is_fit = findings.iter().all(|f| f.status != Status::Fail);
+fn print(args: &DoctorArgs, findings: &Findings) -> anyhow::Result<Outcome> {
+    let Findings { checks, waits } = findings;
+    let is_fit = checks.iter().all(|f| f.status != Status::Fail);
     let mut out = stdout();
     if args.json.json {
-        let result = serde_json::json!({ "ok": is_fit, "checks": findings });
+        let result = serde_json::json!({ "ok": is_fit, "waits": waits, "checks": checks });
         writeln!(out, "{result}")?;
     } else {
-        for finding in findings {
+        for finding in checks {
             let word = match finding.status {
                 Status::Ok => "ok",
                 Status::Warn => "warn",
@@ -139,10 +154,10 @@ fn print(args: &DoctorArgs, findings: &[Finding]) -> anyhow::Result<Outcome> {
                 writeln!(out, "                   fix: {}", finding.fix)?;
             }
         }
-        let end = if is_fit {
-            "live can run"
-        } else {
-            "live cannot run: mend what says FAIL"
+        let end = match (is_fit, waits) {
+            (true, false) => "live can run",
+            (true, true) => "live can run, and will wait for a market data front to open",
+            (false, _) => "live cannot run: mend what says FAIL",
         };
         writeln!(out, "{end}")?;
     }
@@ -208,8 +223,8 @@ fn authentication(findings: &mut Findings, environment: &Environment) {
     );
 }
 
-/// Whether it is the simulated front.
-fn library(findings: &mut Findings, path: &Path, args: &DoctorArgs) -> bool {
+/// The library, if it can be used.
+fn library(findings: &mut Findings, path: &Path, args: &DoctorArgs) -> Option<CtpLibrary> {
     let library = match CtpLibrary::open(path) {
         Ok(library) => library,
         Err(error) => {
@@ -220,7 +235,7 @@ fn library(findings: &mut Findings, path: &Path, args: &DoctorArgs) -> bool {
                 "let CTP_GATEWAY_CONNECT name the Linux x86-64 thostmduserapi_se.so of your broker, \
                  or the folder that holds it",
             );
-            return false;
+            return None;
         }
     };
     findings.ok("library", library.path().display().to_string());
@@ -260,7 +275,7 @@ fn library(findings: &mut Findings, path: &Path, args: &DoctorArgs) -> bool {
             "ask your broker for a library of 6.5.1 or later",
         );
     }
-    details.is_simulated()
+    Some(library)
 }
 
 /// Contracts are listed by the library beside the one for market data.
@@ -302,7 +317,7 @@ fn fronts(
     }
     let mut reached = 0;
     for (number, front) in (1..).zip(fronts) {
-        let Some(reached_it) = front.reach(timeout) else {
+        let Some(reached_it) = reach(front, timeout) else {
             let scheme = front.scheme();
             findings.ok(
                 check,
@@ -314,7 +329,15 @@ fn fronts(
         match reached_it {
             Ok(()) => {
                 reached += 1;
-                findings.ok(check, format!("{variable} {number} accepts connections"));
+                let who = if front.is_behind_proxy() {
+                    "the proxy of "
+                } else {
+                    ""
+                };
+                findings.ok(
+                    check,
+                    format!("{who}{variable} {number} accepts connections"),
+                );
             }
             Err(reason) => findings.warn(
                 check,
@@ -324,11 +347,13 @@ fn fronts(
             ),
         }
     }
+    // Fronts are closed most of the day: a session that begins before they open tries until they do.
     if reached == 0 && variable == MD_ADDRESS {
-        findings.fail(
+        findings.waits = true;
+        findings.warn(
             check,
-            "no market data front accepts connections",
-            "try again in trading hours, or correct CTP_MD_ADDRESS",
+            "no market data front accepts connections now: `live` tries again until one does",
+            "nothing outside of trading hours; within them correct CTP_MD_ADDRESS",
         );
     }
 }

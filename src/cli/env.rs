@@ -2,6 +2,8 @@
 //!
 //! - The real environment goes before the file; an empty value counts as unset in both.
 //! - Names are looked up as they are first, then without regard to case.
+//! - A file that names one of our variables twice, in whatever case, is refused: which of the two
+//!   counts differs between programs that read such files.
 //! - Without `--env-file`, `.env` in the current folder is read when there is one.
 //! - Values are secrets: nothing here prints one, an error in the file neither.
 
@@ -72,6 +74,17 @@ impl Environment {
                      single quotes"
                 )),
             })?;
+            if is_ours(&name)
+                && self
+                    .from_file
+                    .iter()
+                    .any(|(known, _)| is_same(known, &name))
+            {
+                return Err(UsageError::new(format!(
+                    "environment file {shown} names {name} twice, and which of the two counts differs: \
+                     systemd and sh take the last; leave one of them"
+                )));
+            }
             self.from_file.push((name, Secret::new(value)));
         }
         self.file = Some(path.to_owned());
@@ -101,6 +114,18 @@ impl Environment {
 /// What the variables that are read here begin with. A `.env` may be other programs' too.
 const OURS: [&str; 4] = ["CTP_", "NATS_", "MD_", "TICKDECK_"];
 
+fn is_ours(name: &str) -> bool {
+    OURS.into_iter().any(|prefix| {
+        let head = name.get(..prefix.len());
+        head.is_some_and(|head| is_same(head, prefix))
+    })
+}
+
+/// Whether two names are those of one variable.
+fn is_same(name: &str, other: &str) -> bool {
+    name.eq_ignore_ascii_case(other)
+}
+
 /// The first variable of ours whose value has a `$` that is not in single quotes nor behind a
 /// backslash. Such a value would silently become another one, and three wrong passwords lock an
 /// account.
@@ -109,11 +134,9 @@ fn replaced_by_dotenv(text: &str) -> Option<&str> {
         let (name, value) = line.split_once('=')?;
         let name = name.trim();
         let name = name.strip_prefix("export ").unwrap_or(name).trim();
-        let is_ours = |prefix: &str| {
-            let head = name.get(..prefix.len());
-            head.is_some_and(|head| head.eq_ignore_ascii_case(prefix))
-        };
-        OURS.into_iter().find(|prefix| is_ours(prefix))?;
+        if !is_ours(name) {
+            return None;
+        }
         let (mut is_single, mut is_double, mut is_escaped) = (false, false, false);
         let mut before = ' ';
         for c in value.chars() {
@@ -137,7 +160,7 @@ fn replaced_by_dotenv(text: &str) -> Option<&str> {
 fn find<'v>(variables: &'v [(String, Secret)], name: &str) -> Option<&'v Secret> {
     let set = || variables.iter().filter(|(_, value)| !value.is_empty());
     let exact = set().find(|(known, _)| known == name);
-    let found = exact.or_else(|| set().find(|(known, _)| known.eq_ignore_ascii_case(name)));
+    let found = exact.or_else(|| set().find(|(known, _)| is_same(known, name)));
     found.map(|(_, value)| value)
 }
 
@@ -208,6 +231,24 @@ mod tests {
             let environment = with_file(&[], line).unwrap();
             assert_eq!(value(&environment, "CTP_PASSWORD"), Some(kept), "{line}");
         }
+    }
+
+    #[test]
+    fn a_variable_that_stands_twice_in_a_file_is_refused_by_name() {
+        for file in [
+            "CTP_PASSWORD=hunter1\nCTP_USER_ID=a\nCTP_PASSWORD=hunter2\n",
+            "CTP_PASSWORD=hunter1\nexport ctp_password=hunter2\n",
+            "CTP_PASSWORD=hunter1\nCTP_PASSWORD=\n",
+        ] {
+            let error = with_file(&[], file).unwrap_err();
+            let text = format!("{error} {error:?}");
+            assert!(text.to_uppercase().contains("CTP_PASSWORD TWICE"), "{text}");
+            assert!(!text.contains("hunter"), "{text}");
+        }
+        // A `.env` may be other programs' too, and a comment names nothing.
+        let file = "PATH=a\nPATH=b\n#CTP_PASSWORD=x\nCTP_PASSWORD=y\n";
+        let environment = with_file(&[("ctp_password", "z")], file).unwrap();
+        assert_eq!(value(&environment, "CTP_PASSWORD"), Some("z"));
     }
 
     #[test]

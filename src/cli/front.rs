@@ -7,7 +7,9 @@ use anyhow::Context as _;
 use chrono::Timelike as _;
 use tickdeck_ffi::abi::Knowledge;
 
-use super::account::{Account, DURATION, GATEWAY, SYMBOL, TD_ADDRESS, duration, first_symbols};
+use super::account::{
+    Account, DURATION, GATEWAY, MD_ADDRESS, SYMBOL, TD_ADDRESS, duration, first_symbols,
+};
 use super::args::{
     FrontArgs, FrontKeys, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SubscribeArgs, duration_ns,
 };
@@ -16,7 +18,7 @@ use super::env::Environment;
 use super::inputs::{Reference, warn_not_covered};
 use super::outcome::{Outcome, UsageError};
 use super::outputs::{Sinks, is_occupied, recording_options, refuse_unwritable};
-use super::select::SymbolGlobs;
+use super::select::{SymbolGlobError, SymbolGlobs};
 use super::startup::EnvironmentError;
 use super::{Context, library_output};
 use crate::clock::{Clock as _, MonoNanos};
@@ -24,8 +26,9 @@ use crate::contract::Contract;
 use crate::encode::PayloadSource;
 use crate::event::Event;
 use crate::live::ctp::{CtpConnector, CtpLibrary, CtpLogin, DiscoveryError, Scrubber};
-use crate::live::{Backoff, LiveEnd, LiveOptions, LiveReport, SupervisorOptions, choose};
+use crate::live::{Backoff, LiveEnd, LiveOptions, LiveReport, SupervisorOptions, Wanted, choose};
 use crate::nats::NatsOptions;
+use crate::normalize::Flags;
 use crate::pace::Rate;
 use crate::pipeline::{
     Ingest, IngestError, IngestNats, IngestServer, IngestSummary, LatenessMs, PublisherOptions,
@@ -53,8 +56,15 @@ pub(super) fn open_library(account: &Account) -> anyhow::Result<CtpLibrary> {
         .map_err(|error| EnvironmentError::unusable(GATEWAY, error).into())
 }
 
-/// Whether the flags suit a library, and a warning when nobody has tried its version.
-pub(super) fn check_library(library: &CtpLibrary, args: &FrontArgs) -> anyhow::Result<()> {
+/// Whether flags and fronts suit a library, and a warning when nobody has tried its version.
+pub(super) fn check_library(
+    library: &CtpLibrary,
+    args: &FrontArgs,
+    account: &Account,
+) -> anyhow::Result<()> {
+    if let Some(refusal) = refused_front(library, account) {
+        return Err(EnvironmentError::unusable(MD_ADDRESS, anyhow::anyhow!(refusal)).into());
+    }
     if library.library().version().knowledge() != Knowledge::Listed {
         tracing::warn!(
             event = "ctp_version_untested",
@@ -68,6 +78,16 @@ pub(super) fn check_library(library: &CtpLibrary, args: &FrontArgs) -> anyhow::R
         None => Ok(()),
         Some(refusal) => Err(UsageError::new(refusal).into()),
     }
+}
+
+/// The first market data front that the library does not take, by its number, and why.
+pub(super) fn refused_front(library: &CtpLibrary, account: &Account) -> Option<String> {
+    (1..).zip(&account.md_fronts).find_map(|(number, front)| {
+        let refusal = library.library().check_front(front).err()?;
+        Some(format!(
+            "address {number} is not for this library: {refusal}"
+        ))
+    })
 }
 
 /// Why the keys that the flags want are not to be had from a library.
@@ -181,7 +201,7 @@ pub(super) fn run(context: &Context, run: FrontRun<'_>) -> anyhow::Result<Ingest
     }
     // From here on stdout is not the library's, so the sinks may have it.
     let library = open_library(&account)?;
-    check_library(&library, run.front)?;
+    check_library(&library, run.front, &account)?;
     let flow = flow_folder(run.front.flow_dir.as_deref(), environment);
     make_flow_folder(&flow)?;
     let session = match run.record {
@@ -193,7 +213,7 @@ pub(super) fn run(context: &Context, run: FrontRun<'_>) -> anyhow::Result<Ingest
         refuse_unwritable(&output.output)?;
     }
     let sinks = match run.sinks {
-        Some(sinks) => Sinks::open(sinks, None)?.sinks,
+        Some(sinks) => Sinks::open(context, sinks, None)?.sinks,
         None => Vec::new(),
     };
     let supervised = session_name("ctp", now);
@@ -206,7 +226,10 @@ pub(super) fn run(context: &Context, run: FrontRun<'_>) -> anyhow::Result<Ingest
         session,
         verb = run.verb,
         recording = run.record.is_some(),
-        publishing = run.nats.is_some()
+        publishing = run.nats.is_some(),
+        payload = run.normalize.payload.as_str(),
+        subject_prefix = run.subject_prefix,
+        drop = %run.normalize.drop.iter().copied().collect::<Flags>()
     );
     let ended = |live, writer| {
         let elapsed_ns = context.clock.now().since(started);
@@ -358,21 +381,24 @@ fn is_free(to: &RecordTo) -> bool {
 /// Whether anything is to be subscribed, and whether what is asked for can be understood: found out
 /// before anything is begun.
 fn check_symbols(context: &Context, run: &FrontRun<'_>) -> anyhow::Result<()> {
-    let patterns = &run.subscribe.symbols;
-    if first_symbols(run.normalize.ctp_symbol.as_deref())?.is_empty() && patterns.is_empty() {
+    let wanted = &run.subscribe.symbols;
+    if first_symbols(run.normalize.ctp_symbol.as_deref())?.is_empty() && wanted.is_empty() {
         return Err(EnvironmentError::missing(&[SYMBOL], &context.environment).into());
     }
-    globs(patterns)?;
+    globs(wanted)?;
     Ok(())
 }
 
-/// One set of globs for each pattern.
-fn globs(patterns: &[String]) -> Result<Vec<SymbolGlobs>, UsageError> {
+/// The patterns, each with its globs.
+fn globs(wanted: &[Wanted]) -> Result<Vec<(&str, SymbolGlobs)>, UsageError> {
+    let patterns = wanted.iter().filter_map(|one| match one {
+        Wanted::Instrument(_) => None,
+        Wanted::Pattern(pattern) => Some(pattern.as_str()),
+    });
     patterns
-        .iter()
-        .map(|pattern| SymbolGlobs::new(std::slice::from_ref(pattern)))
+        .map(|pattern| Ok((pattern, SymbolGlobs::new(&[pattern])?)))
         .collect::<Result<_, _>>()
-        .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))
+        .map_err(|error: SymbolGlobError| UsageError::caused_by("--symbols cannot be used", error))
 }
 
 fn instruments(
@@ -382,16 +408,13 @@ fn instruments(
 ) -> anyhow::Result<Vec<crate::event::InstrumentId>> {
     let first = first_symbols(run.normalize.ctp_symbol.as_deref())?;
     let first: Vec<String> = first.into_iter().map(|(id, _)| id).collect();
-    let patterns = &run.subscribe.symbols;
-    let globs = globs(patterns)?;
+    let wanted = &run.subscribe.symbols;
+    let globs = globs(wanted)?;
     let matches = |pattern: &str, id: &[u8], exchange| {
-        let known = patterns
-            .iter()
-            .zip(&globs)
-            .find(|(known, _)| *known == pattern);
+        let known = globs.iter().find(|(known, _)| *known == pattern);
         known.is_some_and(|(_, globs)| globs.matches(id, Some(exchange)))
     };
-    let choice = choose(&first, patterns, listed, &matches);
+    let choice = choose(&first, wanted, listed, &matches);
     if !choice.unmatched.is_empty() {
         let patterns = choice.unmatched.join(",");
         match problem {

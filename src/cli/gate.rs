@@ -151,21 +151,13 @@ impl Gate {
         })
     }
 
-    /// Whether a gate can be put there: nobody wants to learn it after the test. Its folder is made
-    /// if need be.
-    pub(super) fn accept(path: &Path) -> std::io::Result<()> {
+    /// Puts the file in place, whole or not at all. Its folder is made if need be.
+    pub(super) fn write(&self, path: &Path) -> std::io::Result<()> {
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
         std::fs::create_dir_all(folder)?;
-        // Dropped, it leaves nothing.
-        NewFile::create(path).map(drop)
-    }
-
-    /// Puts the file in place, whole or not at all. Its folder is made if need be.
-    pub(super) fn write(&self, path: &Path) -> std::io::Result<()> {
-        Self::accept(path)?;
         NewFile::write_whole(path, self.to_yaml().as_bytes())
     }
 }

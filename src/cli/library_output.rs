@@ -2,7 +2,8 @@
 //! is loaded, stdout is put aside for results, and what is printed to it becomes log lines.
 //!
 //! Stderr is left alone: what a crashing library or the C runtime says last must not be lost in a
-//! pipe of the same process. No vendor's library was seen to print there.
+//! pipe of the same process. The vendor's print there what the system says of a host name or address;
+//! no credential was seen among it.
 //!
 //! Invariant: the library never waits for the log, because a thread of its own always reads.
 

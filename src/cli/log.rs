@@ -10,6 +10,8 @@
 //!
 //! Fields of spans are not written. Secrets are the callers' affair: their types print a mask.
 
+mod writer;
+
 use std::fmt;
 use std::io;
 
@@ -21,7 +23,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, MakeWriter};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::args::{LogArgs, LogFormat};
@@ -29,6 +31,8 @@ use super::outcome::causes;
 use crate::causes::with_causes;
 use crate::clock::system_wall;
 use crate::time::UnixNanos;
+use writer::LogWriter;
+pub(super) use writer::{FlushedLog, WhenFull, flush, print};
 
 /// Own events, and of the libraries what a user should know. What the NATS client logs is told by
 /// events of our own already.
@@ -42,21 +46,47 @@ const RESERVED: [&str; 3] = ["timestamp", "level", "event"];
 /// `--log-level` and before `--quiet`. Lines and the bars of `bars` do not overwrite each other.
 ///
 /// # Errors
-/// When `env_filter` is no filter, or a log is set up already.
+/// When `env_filter` is no filter, a log is set up already, or the system gives no thread.
 pub(super) fn init(
     args: &LogArgs,
     env_filter: Option<&str>,
     colour: bool,
     bars: &MultiProgress,
+    when_full: WhenFull,
 ) -> anyhow::Result<()> {
     let filter = filter(args, env_filter)?;
+    let format = args.log_format;
+    let colour = colour && format == LogFormat::Text;
+    let stderr = Stderr { bars: bars.clone() };
+    let writer = LogWriter::start(stderr, when_full, move |count| {
+        lost_line(format, colour, count)
+    })
+    .context("starting the thread of the log")?;
+    let handle = writer.clone();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(colour && args.log_format == LogFormat::Text)
-        .with_writer(Stderr { bars: bars.clone() })
-        .event_format(Line(args.log_format))
+        .with_ansi(colour)
+        // What cannot be written is no reason to panic, which printing the error would be.
+        .log_internal_errors(false)
+        .with_writer(move || handle.clone())
+        .event_format(Line(format))
         .try_init()
-        .map_err(|error| anyhow::anyhow!("setting up the log: {error}"))
+        .map_err(|error| anyhow::anyhow!("setting up the log: {error}"))?;
+    writer::keep(writer);
+    Ok(())
+}
+
+/// The line that stands where lines are missing.
+fn lost_line(format: LogFormat, colour: bool, count: u64) -> String {
+    let fields = Fields {
+        event: Some("log_lines_lost".into()),
+        message: None,
+        rest: vec![("lines", count.into())],
+    };
+    match format {
+        LogFormat::Json => json_line(system_wall(), Level::WARN, fields),
+        LogFormat::Text => text_line(system_wall(), Level::WARN, fields, colour),
+    }
 }
 
 fn filter(args: &LogArgs, env_filter: Option<&str>) -> anyhow::Result<EnvFilter> {
@@ -257,7 +287,6 @@ fn push_printable(line: &mut String, text: &str) {
 }
 
 /// Stderr, with the progress bars out of the way while a line is written.
-#[derive(Clone)]
 struct Stderr {
     bars: MultiProgress,
 }
@@ -270,14 +299,6 @@ impl io::Write for Stderr {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
-    }
-}
-
-impl<'a> MakeWriter<'a> for Stderr {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
     }
 }
 

@@ -59,6 +59,7 @@ use crate::progress::{Progress, Silent};
 use crate::thread;
 use args::{Cli, Command, LogArgs, LogFormat};
 use env::Environment;
+use log::WhenFull;
 use outcome::{Exit, Outcome, UsageError};
 
 /// How long a wish to stop may go unseen while a thread is waited for.
@@ -192,6 +193,7 @@ impl Context {
 /// The whole program: parse, run, exit code.
 #[must_use]
 pub fn run() -> ExitCode {
+    let _flushed = log::FlushedLog;
     let cli = match Cli::parse_checked(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return told(&error).into(),
@@ -203,7 +205,13 @@ pub fn run() -> ExitCode {
         Err(error) => return outcome::conclude(Err(error), format).into(),
     };
     let context = Context::new(&cli.log, environment);
-    let result = set_up_log(&context, &cli.log).and_then(|()| dispatch(&context, cli.command));
+    let when_full = if cli.command.is_session() {
+        WhenFull::Lose
+    } else {
+        WhenFull::Wait
+    };
+    let result =
+        set_up_log(&context, &cli.log, when_full).and_then(|()| dispatch(&context, cli.command));
     outcome::conclude(result, context.log_format).into()
 }
 
@@ -228,7 +236,7 @@ fn with_environment(cli: Cli) -> anyhow::Result<Result<(Cli, Environment), clap:
         Err(error) if cli.command.is_session() => {
             // The flags know how to log; an error of theirs does not hide this one.
             let context = Context::new(&cli.log, Environment::default());
-            let _ = set_up_log(&context, &cli.log);
+            let _ = set_up_log(&context, &cli.log, WhenFull::Lose);
             return Err(startup::startup_error(error.into()));
         }
         Err(error) => return Err(error.into()),
@@ -238,9 +246,10 @@ fn with_environment(cli: Cli) -> anyhow::Result<Result<(Cli, Environment), clap:
     Ok(again.map(|cli| (cli, environment)))
 }
 
-fn set_up_log(context: &Context, args: &LogArgs) -> anyhow::Result<()> {
+fn set_up_log(context: &Context, args: &LogArgs, when_full: WhenFull) -> anyhow::Result<()> {
     let env_filter = std::env::var("RUST_LOG").ok();
-    log::init(args, env_filter.as_deref(), context.colour, &context.bars)
+    let (env_filter, colour) = (env_filter.as_deref(), context.colour);
+    log::init(args, env_filter, colour, &context.bars, when_full)
         .map_err(|error| UsageError::caused_by("the log cannot be set up", error).into())
 }
 

@@ -186,9 +186,11 @@ fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
         .is_some_and(|error| error.io_error_kind() == Some(io::ErrorKind::BrokenPipe))
 }
 
-/// Stdout for results, buffered. Remember to flush: dropping hides what went wrong.
+/// Stdout for results, buffered. Remember to flush: dropping hides what went wrong. On a terminal
+/// the log lines so far stand above them.
 #[must_use]
 pub fn stdout() -> io::BufWriter<impl Write + Send> {
+    log::flush();
     let out: Box<dyn Write + Send> = match library_output::results() {
         Some(kept) => Box::new(kept),
         None => Box::new(io::stdout()),
@@ -229,8 +231,7 @@ pub fn conclude(result: anyhow::Result<Outcome>, format: LogFormat) -> Exit {
         (_, LogFormat::Text) => render(&error),
         (_, LogFormat::Json) => log::error_line(&error, exit.code()),
     };
-    // With stderr gone there is nobody left to tell; the exit code still does.
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    log::print(&text);
     exit
 }
 

@@ -10,6 +10,8 @@ use super::args::{
 };
 use super::inputs::Reference;
 use super::outcome::{UsageError, stdout};
+use crate::check::is_one_file;
+use crate::clock::MonoNanos;
 use crate::encode::PayloadSource;
 use crate::event::Event;
 use crate::nats::{HealthOptions, HealthResponder, NatsOptions, Secret};
@@ -125,8 +127,13 @@ impl Sinks {
         }
     }
 
-    /// Opens what `args` names, NATS last: it is the one that others see.
-    pub(super) fn open(args: &SinkArgs, nats: Option<&NatsOptions>) -> anyhow::Result<Self> {
+    /// Opens what `args` names, NATS last: it is the one that others see. When the user stops while
+    /// the server is looked for, it is not among the sinks.
+    pub(super) fn open(
+        context: &Context,
+        args: &SinkArgs,
+        nats: Option<&NatsOptions>,
+    ) -> anyhow::Result<Self> {
         check_paths(args)?;
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
         for spec in &args.sinks {
@@ -143,7 +150,14 @@ impl Sinks {
                 SinkSpec::Digest | SinkSpec::Null => sinks.push(Box::new(NullSink::new())),
             }
         }
-        let sink = nats.map(NatsSink::connect).transpose()?;
+        let sink = match nats.cloned() {
+            Some(nats) => context
+                .unless_stopped("nats-connect", MonoNanos::NEVER, move || {
+                    NatsSink::connect(&nats)
+                })?
+                .transpose()?,
+            None => None,
+        };
         let stats = sink.as_ref().map(NatsSink::stats);
         let stop = sink.as_ref().map(NatsSink::stop_handle);
         if let Some(sink) = sink {
@@ -233,9 +247,9 @@ pub(super) fn is_occupied(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut found| found.next().is_some())
 }
 
-/// Whether two paths are one place, also when nothing is there yet.
+/// Whether two paths are one place, also when nothing is there yet, or two names of one file.
 pub(super) fn is_same(one: &Path, other: &Path) -> bool {
-    place(one) == place(other)
+    place(one) == place(other) || is_one_file(one, other)
 }
 
 fn place(path: &Path) -> PathBuf {
@@ -279,15 +293,16 @@ pub(super) fn nats_options(args: &NatsArgs) -> anyhow::Result<NatsOptions> {
     build().map_err(|error| UsageError::caused_by("the NATS options cannot be used", error).into())
 }
 
-/// Answers `health.check` while a session publishes.
+/// Answers `health.check` while a session publishes; `None` when the user stops before the server is
+/// there.
 pub(super) fn start_health(
-    nats: &NatsOptions,
-    session: &str,
+    context: &Context,
+    nats: NatsOptions,
+    session: String,
     verb: &'static str,
     stats: Arc<PublisherStats>,
     confirmed: Option<Arc<NatsStats>>,
-) -> anyhow::Result<HealthResponder> {
-    let session = session.to_owned();
+) -> anyhow::Result<Option<HealthResponder>> {
     let snapshot = move || {
         // The publisher settles its own count with the next message, which may be an hour away.
         let published = confirmed.as_ref().map_or_else(
@@ -302,11 +317,10 @@ pub(super) fn start_health(
             "failed": stats.failed.load(Ordering::Relaxed),
         })
     };
-    Ok(HealthResponder::start(
-        nats,
-        &HealthOptions::default(),
-        Box::new(snapshot),
-    )?)
+    let start =
+        move || HealthResponder::start(&nats, &HealthOptions::default(), Box::new(snapshot));
+    let started = context.unless_stopped("nats-connect", MonoNanos::NEVER, start)?;
+    Ok(started.transpose()?)
 }
 
 #[cfg(test)]
@@ -322,10 +336,13 @@ mod tests {
         fs::create_dir(path("below")).unwrap();
         fs::write(path("there"), "").unwrap();
         std::os::unix::fs::symlink(path("there"), path("link")).unwrap();
+        fs::hard_link(path("there"), path("second name")).unwrap();
         for (one, other, expected) in [
             ("there", "below/../there", true),
             ("new", "below/../new", true),
             ("there", "link", true),
+            ("second name", "link", true),
+            ("there", "below", false),
             ("new", "below/new", false),
             ("new", "newer", false),
             ("none/new", "none/new", true),

@@ -50,19 +50,18 @@ pub(super) fn play(
     recorder: Option<&mut (dyn EventWriter + 'static)>,
     source: &mut dyn FnMut() -> anyhow::Result<Box<dyn Source>>,
 ) -> anyhow::Result<Played> {
-    let health = setup
-        .health
-        .as_ref()
-        .map(|nats| {
-            start_health(
-                nats,
-                &setup.session,
-                setup.verb,
-                publisher.stats(),
-                setup.nats.clone(),
-            )
-        })
-        .transpose()?;
+    let health = match setup.health {
+        // Who was stopped before has nothing to answer.
+        Some(nats) if !context.control.is_stopped() => start_health(
+            context,
+            nats,
+            setup.session.clone(),
+            setup.verb,
+            publisher.stats(),
+            setup.nats.clone(),
+        )?,
+        _ => None,
+    };
     let watch = setup
         .stop
         .map(|stop| watch_stop(context, stop))

@@ -45,7 +45,7 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         .transpose()?;
     context.handle_signals()?;
     let sinks = if args.publish {
-        Sinks::open(&args.sinks, nats.as_ref())?
+        Sinks::open(context, &args.sinks, nats.as_ref())?
     } else {
         Sinks::null()
     };
@@ -57,7 +57,10 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         keep_partial: true,
         ..recording_options(&args.output, &args.roll, reference, session.clone(), info)
     };
-    let mut writer = RecordingWriter::create(&args.output.output, options)?;
+    // A session that never began is no recording, and no reason to lose an earlier one.
+    let mut writer = (!context.control.is_stopped())
+        .then(|| RecordingWriter::create(&args.output.output, options))
+        .transpose()?;
     let publisher = Publisher::new(
         publisher_options(&args.normalize, &args.sinks, payload_source, reference),
         sinks.sinks,
@@ -78,18 +81,20 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         stop: sinks.stop,
     };
     let mut source = Some(opened.source);
-    let mut played = play(context, setup, publisher, Some(&mut writer), &mut || {
+    let recorder = writer.as_mut().map(|writer| writer as _);
+    let mut played = play(context, setup, publisher, recorder, &mut || {
         source
             .take()
             .ok_or_else(|| anyhow::anyhow!("the source was already played"))
     })?;
     // The recording is sealed whatever became of the sinks: it has the priority.
-    let manifest = writer.finish();
+    let manifest = writer.map(RecordingWriter::finish).transpose();
     if !args.publish {
         played.summary.published = 0;
     }
     let is_lossy = played.summary.is_lossy();
-    let printed = print(args, &played.summary, manifest.as_ref().ok());
+    let made = manifest.as_ref().ok().and_then(Option::as_ref);
+    let printed = print(args, &played.summary, made);
     let ended = match played.error {
         Some(error) => Err(error),
         None => manifest.map_err(Into::into).map(|_| match is_lossy {

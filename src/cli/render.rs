@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::args::{JsonlTarget, ReplayArgs, SinkArgs, SinkSpec};
 use super::inputs::{Inputs, Selection};
+use super::log;
 use super::outcome::{Outcome, stdout};
 pub(super) use crate::check::report::text::grouped;
 use crate::nats::NatsOptions;
@@ -28,21 +29,27 @@ pub(super) fn print_made_beside(
     manifest: &Manifest,
 ) -> std::io::Result<()> {
     let size: u64 = manifest.segments.iter().map(|segment| segment.bytes).sum();
-    let mut out: Box<dyn Write> = match sinks {
-        Some(sinks) if has_stdout(sinks) => Box::new(std::io::stderr()),
-        _ => Box::new(stdout()),
-    };
-    writeln!(
-        out,
-        "{}: {} events, {} ticks of {} instruments, {} segments, {}",
+    let text = format!(
+        "{}: {} events, {} ticks of {} instruments, {} segments, {}\ndigest     {}\n",
         folder.display(),
         grouped(manifest.events),
         grouped(manifest.ticks),
         grouped(manifest.instruments.len() as u64),
         manifest.segments.len(),
         bytes(size),
-    )?;
-    writeln!(out, "digest     {}", manifest.digest)?;
+        manifest.digest,
+    );
+    print_beside(sinks, &text)
+}
+
+/// Text on stdout, or on stderr when stdout carries the payload stream.
+fn print_beside(sinks: Option<&SinkArgs>, text: &str) -> std::io::Result<()> {
+    if sinks.is_some_and(has_stdout) {
+        log::print(text);
+        return Ok(());
+    }
+    let mut out = stdout();
+    out.write_all(text.as_bytes())?;
     out.flush()
 }
 
@@ -61,15 +68,7 @@ pub(super) fn print_summary(summary: &Summary, json: bool, sinks: &SinkArgs) -> 
         out.flush()?;
         return Ok(());
     }
-    let text = summary_text(summary);
-    if has_stdout(sinks) {
-        std::io::stderr().lock().write_all(text.as_bytes())?;
-    } else {
-        let mut out = stdout();
-        out.write_all(text.as_bytes())?;
-        out.flush()?;
-    }
-    Ok(())
+    Ok(print_beside(Some(sinks), &summary_text(summary))?)
 }
 
 fn summary_text(summary: &Summary) -> String {

@@ -1,6 +1,5 @@
 //! `tickdeck replay`: recordings into sinks, at a controlled speed.
 
-use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::args::ReplayArgs;
@@ -9,7 +8,7 @@ use super::outcome::{Outcome, UsageError, after_printing, is_success};
 use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
 use super::play::{PlaySetup, play};
 use super::render::print_summary;
-use super::{Context, subscribers};
+use super::{Context, log, subscribers};
 use crate::pace::ClockTicks;
 use crate::pipeline::{PlayOptions, Publisher};
 use crate::recording::{Finding, MissingPart};
@@ -38,7 +37,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
 
     context.handle_signals()?;
     context.watch_keyboard()?;
-    let opened = Sinks::open(&args.sinks, nats.as_ref())?;
+    let opened = Sinks::open(context, &args.sinks, nats.as_ref())?;
     if let Some(wanted) = args.wait_for_subscribers {
         subscribers::wait(context, nats.as_ref(), &args.sinks.subject_prefix, wanted)?;
     }
@@ -79,7 +78,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     played.summary.damaged.clone_from(&damage);
     played.summary.missing.clone_from(&missing);
     let printed = print_summary(&played.summary, args.json.json, &args.sinks);
-    report_missing(&missing, &damage)?;
+    report_missing(&missing, &damage);
     if let Some(error) = played.error {
         return after_printing(printed, Err(error));
     }
@@ -101,18 +100,17 @@ fn take(salvaged: &Salvaged) -> Vec<MissingPart> {
     std::mem::take(&mut missing)
 }
 
-fn report_missing(missing: &[MissingPart], damage: &[Finding]) -> std::io::Result<()> {
-    let mut out = std::io::stderr().lock();
+fn report_missing(missing: &[MissingPart], damage: &[Finding]) {
+    let mut text = String::new();
     for finding in damage {
         let (file, problem) = (finding.file.display(), &finding.problem);
-        writeln!(out, "damaged: {file}: {problem}")?;
+        text.push_str(&format!("damaged: {file}: {problem}\n"));
     }
     for part in missing {
-        writeln!(
-            out,
-            "not played: {} ({} rows known lost)",
-            part.problem, part.rows
-        )?;
+        let (problem, rows) = (&part.problem, part.rows);
+        text.push_str(&format!("not played: {problem} ({rows} rows known lost)\n"));
     }
-    Ok(())
+    if !text.is_empty() {
+        log::print(&text);
+    }
 }

@@ -1,5 +1,5 @@
-//! Signals and the keyboard: SIGINT and SIGTERM ask for an orderly end, a second one ends the
-//! process at once, SIGUSR1 and Enter pause and go on. (SIGPIPE is ignored by the Rust runtime, so a
+//! Signals and the keyboard: SIGINT, SIGTERM and SIGHUP ask for an orderly end, a second SIGINT or
+//! SIGTERM ends the process at once, SIGUSR1 and Enter pause and go on. (SIGPIPE is ignored by the Rust runtime, so a
 //! closed stdout is an error value.)
 
 use std::io::{self, BufRead as _, IsTerminal as _};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -29,6 +29,11 @@ pub(super) fn install(control: &Arc<Control>) -> io::Result<()> {
     }
     // Waking a sleeper takes a lock, which a handler may not: a thread does it.
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
+    // The end of a terminal comes twice, from the system and from the shell: it only asks. Under
+    // `nohup` it is ignored, which a handler would undo.
+    if !is_ignored(SIGHUP) {
+        signals.add_signal(SIGHUP)?;
+    }
     let control = Arc::clone(control);
     let follow = move || {
         for signal in &mut signals {
@@ -45,15 +50,27 @@ fn obey(signal: i32, control: &Control) {
     if signal == SIGUSR1 {
         toggle(control);
     } else {
-        tracing::info!(event = "stop_requested", signal = signal_name(signal));
+        // In this order: the wish does not wait for a log that nobody reads.
         control.stop();
+        tracing::info!(event = "stop_requested", signal = signal_name(signal));
     }
+}
+
+/// Whether the process was started with a signal ignored, as the system tells.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
 }
 
 const fn signal_name(signal: i32) -> &'static str {
     match signal {
         SIGINT => "SIGINT",
         SIGTERM => "SIGTERM",
+        SIGHUP => "SIGHUP",
         _ => "other",
     }
 }

@@ -13,7 +13,7 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use super::Context;
 use super::account::Account;
-use super::args::{FrontArgs, SmokeArgs};
+use super::args::{FrontArgs, SMOKE_LEAST, SmokeArgs};
 use super::front::{
     check_library, flow_folder, keep_output_apart, login_of, make_flow_folder, session_name,
     supervision,
@@ -34,6 +34,8 @@ const QUEUE_SLOTS: usize = 4_096;
 /// Time kept back for the end of the session and the gate file. Two thirds of it are for the
 /// library's Release, which may have to wait for a connection attempt of 5 s.
 const RESERVE: Duration = Duration::from_secs(9);
+// The shortest test has as much for the login.
+const _: () = assert!(RESERVE.as_secs() * 2 <= SMOKE_LEAST.as_secs());
 /// How long threads that are on their way out may take.
 const SETTLING: Duration = Duration::from_secs(2);
 /// Attempts that fit into a test at least, however short.
@@ -115,8 +117,8 @@ pub(super) fn run(context: &Context, args: &SmokeArgs) -> anyhow::Result<Outcome
     let started = context.clock.now();
     let mut gate = Gate {
         verdict: Verdict::Fail,
-        rationale: String::new(),
-        updated: String::new(),
+        rationale: "the test did not come to its end".into(),
+        updated: context.clock.wall().to_string(),
         api_version: String::new(),
         layout: String::new(),
         attempts: 0,
@@ -129,12 +131,13 @@ pub(super) fn run(context: &Context, args: &SmokeArgs) -> anyhow::Result<Outcome
         elapsed_s: 0.0,
         limit_s: args.duration.as_secs_f64(),
     };
-    Gate::accept(&args.gate).map_err(|error| unwritable(args, error))?;
+    // A verdict of an earlier run must not stand for this one, whatever ends it: a second signal, or
+    // a library that takes the process down.
+    write(args, &gate)?;
     let tested = test(context, args, started, &mut gate);
     gate.updated = context.clock.wall().to_string();
     gate.elapsed_s = context.clock.now().duration_since(started).as_secs_f64();
     if let Err(error) = tested {
-        // A verdict of an earlier run must not stand for this one.
         gate.rationale = format!("the test could not begin: {error:#}");
         write(args, &gate)?;
         return Err(error);
@@ -163,7 +166,7 @@ fn test(
         Ok(library) => {
             gate.api_version = library.version();
             gate.layout = library.layout();
-            check_library(&library, &args.front)?;
+            check_library(&library, &args.front, &account)?;
             let connector = ExplainsOnce {
                 connector: CtpConnector::new(
                     library,
@@ -192,10 +195,9 @@ fn watch(
     started: MonoNanos,
     connector: ExplainsOnce,
 ) -> anyhow::Result<Option<Seen>> {
-    let reserve = RESERVE.min(args.duration / 3);
-    let deadline = started.after(args.duration - reserve / 6);
+    let deadline = started.after(args.duration.saturating_sub(RESERVE / 6));
     let begun = context.clock.now().duration_since(started);
-    let run_for = (args.duration - reserve).saturating_sub(begun);
+    let run_for = args.duration.saturating_sub(RESERVE + begun);
     let options = LiveOptions {
         supervisor: supervision(
             &patient(&args.front, run_for),
@@ -205,8 +207,8 @@ fn watch(
         queue_slots: QUEUE_SLOTS,
         run_for: Some(run_for),
         end_at_login: true,
-        close_timeout: reserve * 2 / 3,
-        retry_close_timeout: reserve * 2 / 3,
+        close_timeout: RESERVE * 2 / 3,
+        retry_close_timeout: RESERVE * 2 / 3,
         ..LiveOptions::default()
     };
     let (clock, control) = (Arc::clone(&context.clock), Arc::clone(&context.control));

@@ -6,7 +6,7 @@
 
 use super::Context;
 use super::outcome::UsageError;
-use crate::clock::{Clock as _, WakeFlag};
+use crate::clock::{Clock as _, MonoNanos, WakeFlag};
 use crate::encode::control::Control;
 use crate::nats::{NatsError, NatsOptions, count_subscribers};
 
@@ -26,7 +26,11 @@ pub(super) fn wait(
     let subject = Control::Ready.subject(prefix);
     let mut last = None;
     while !context.control.is_stopped() {
-        match count_subscribers(nats, &subject) {
+        let (asked, about) = (nats.clone(), subject.clone());
+        let count = move || count_subscribers(&asked, &about);
+        let counted = context.unless_stopped("nats-connect", MonoNanos::NEVER, count)?;
+        let Some(counted) = counted else { break };
+        match counted {
             Ok(found) if found >= wanted => {
                 tracing::info!(event = "subscribers_ready", found, wanted);
                 return Ok(());

@@ -37,7 +37,7 @@ pub use product::{Product, ProductTable, ProductTableError};
 pub use query::QueriedContract;
 pub use session::{CLOSE_GRACE_SECONDS, OPEN_LEAD_SECONDS, Phase, SessionHours};
 pub use table::{ContractTable, ExchangeConflict};
-pub use vt_symbol::{VtSymbolError, parse_vt_symbol, parse_vt_symbols};
+pub use vt_symbol::{VtSymbolError, parse_instrument, parse_vt_symbol, parse_vt_symbols};
 
 use serde::{Deserialize, Serialize};
 

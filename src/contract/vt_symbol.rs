@@ -29,16 +29,39 @@ pub fn parse_vt_symbol(text: &str) -> Result<(String, Exchange), VtSymbolError> 
     let (id, code) = text.rsplit_once('.').ok_or_else(|| error("no exchange"))?;
     let exchange = Exchange::parse(code)
         .ok_or_else(|| error("the exchange is none of SHFE, INE, DCE, CZCE, GFEX, CFFEX"))?;
+    check_id(id).map_err(error)?;
+    Ok((id.to_owned(), exchange))
+}
+
+/// Reads an instrument with its exchange or without, `rb2601.SHFE` or `rb2601`, without surrounding
+/// blanks. What stands behind a dot must be an exchange: no id has a dot of its own.
+///
+/// # Errors
+/// When the exchange is none of the six, or the instrument cannot be an id.
+pub fn parse_instrument(text: &str) -> Result<(String, Option<Exchange>), VtSymbolError> {
+    if text.contains('.') {
+        return parse_vt_symbol(text).map(|(id, exchange)| (id, Some(exchange)));
+    }
+    let id = text.trim();
+    check_id(id).map_err(|problem| VtSymbolError {
+        found: id.to_owned(),
+        problem,
+    })?;
+    Ok((id.to_owned(), None))
+}
+
+/// What is wrong with an id.
+fn check_id(id: &str) -> Result<(), &'static str> {
     if id.is_empty() {
-        return Err(error("no instrument"));
+        return Err("no instrument");
     }
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b" &-._".contains(&byte);
     if id.len() > 80 || !id.bytes().all(legal) {
-        return Err(error(
+        return Err(
             "the instrument is not up to 80 ASCII letters, digits, `&`, `-`, `.` or blanks",
-        ));
+        );
     }
-    Ok((id.to_owned(), exchange))
+    Ok(())
 }
 
 /// Reads a comma-separated list of `vt_symbol`s, in order and without repetitions; empty entries
@@ -102,6 +125,26 @@ mod tests {
                 error.contains(part) && error.contains("rb2601.SHFE"),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn an_instrument_may_stand_without_its_exchange_and_not_with_a_wrong_one() {
+        for (text, id, exchange) in [
+            (" IF2601", "IF2601", None),
+            ("RB2610.shfe", "RB2610", Some(Exchange::Shfe)),
+            ("SPD RM601&RM605", "SPD RM601&RM605", None),
+        ] {
+            assert_eq!(parse_instrument(text), Ok((id.to_owned(), exchange)));
+        }
+        for (text, part) in [
+            ("rb2601.SHEF", "none of SHFE"),
+            (" ", "no instrument"),
+            ("螺纹", "ASCII"),
+            (&"x".repeat(81), "up to 80"),
+        ] {
+            let error = parse_instrument(text).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
         }
     }
 

@@ -4,9 +4,41 @@
 //! table is none. Without a list only plain ids can be taken.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
-use crate::contract::{Contract, Exchange};
+use crate::contract::{Contract, Exchange, VtSymbolError, parse_instrument};
 use crate::event::InstrumentId;
+
+/// An entry of `--symbols`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// One instrument by its id, which needs no list of contracts.
+    Instrument(String),
+    /// All instruments of the list that a pattern takes.
+    Pattern(String),
+}
+
+impl Wanted {
+    /// Whether it can be had only from a list of contracts.
+    #[must_use]
+    pub const fn needs_list(&self) -> bool {
+        matches!(self, Self::Pattern(_))
+    }
+}
+
+impl FromStr for Wanted {
+    type Err = VtSymbolError;
+
+    /// Takes `rb2601`, `rb2601.SHFE`, or a pattern, each without surrounding blanks.
+    fn from_str(text: &str) -> Result<Self, VtSymbolError> {
+        let text = text.trim();
+        if text == "all" || text.contains(['*', '?', '[', '{', '\\']) {
+            return Ok(Self::Pattern(text.to_owned()));
+        }
+        // A front acknowledges an id that there is not, and never says a word about it again.
+        parse_instrument(text).map(|(id, _)| Self::Instrument(id))
+    }
+}
 
 /// What was chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,13 +51,12 @@ pub struct Choice {
     pub unlisted: Vec<String>,
 }
 
-/// Chooses instruments. `first` come before everything else. A pattern without a wildcard is an id
-/// (`rb2601`, or `rb2601.SHFE`) and is taken whether it is listed or not. `matches` says whether a
-/// pattern takes an instrument.
+/// Chooses instruments. `first` come before everything else. Those that are wanted by their id are
+/// taken whether they are listed or not. `matches` says whether a pattern takes an instrument.
 #[must_use]
 pub fn choose(
     first: &[String],
-    patterns: &[String],
+    wanted: &[Wanted],
     listed: &[Contract],
     matches: &dyn Fn(&str, &[u8], Exchange) -> bool,
 ) -> Choice {
@@ -42,15 +73,17 @@ pub fn choose(
         take(&mut choice, id);
     }
     let ids: BTreeSet<&str> = listed.iter().map(|c| c.instrument_id.as_str()).collect();
-    for pattern in patterns {
-        if is_plain(pattern) {
-            let id = bare(pattern);
-            if !listed.is_empty() && !ids.contains(id) {
-                choice.unlisted.push(id.to_owned());
+    for one in wanted {
+        let pattern = match one {
+            Wanted::Instrument(id) => {
+                if !listed.is_empty() && !ids.contains(id.as_str()) {
+                    choice.unlisted.push(id.clone());
+                }
+                take(&mut choice, id);
+                continue;
             }
-            take(&mut choice, id);
-            continue;
-        }
+            Wanted::Pattern(pattern) => pattern,
+        };
         let mut count = 0;
         for contract in listed {
             let id = &contract.instrument_id;
@@ -64,20 +97,6 @@ pub fn choose(
         }
     }
     choice
-}
-
-/// Whether the pattern names one instrument, so that it needs no list of contracts.
-#[must_use]
-pub fn is_plain(pattern: &str) -> bool {
-    pattern != "all" && !pattern.contains(['*', '?', '[', '{', '\\'])
-}
-
-/// The id of `rb2601` or `rb2601.SHFE`.
-fn bare(pattern: &str) -> &str {
-    match pattern.rsplit_once('.') {
-        Some((id, code)) if Exchange::parse(code).is_some() => id,
-        _ => pattern,
-    }
 }
 
 #[cfg(test)]
@@ -101,7 +120,8 @@ mod tests {
 
     fn chosen(first: &[&str], patterns: &[&str], listed: &[&str]) -> (Vec<String>, Choice) {
         let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let choice = choose(&owned(first), &owned(patterns), &contracts(listed), &simple);
+        let wanted: Vec<Wanted> = patterns.iter().map(|it| it.parse().unwrap()).collect();
+        let choice = choose(&owned(first), &wanted, &contracts(listed), &simple);
         let ids = choice.instruments.iter().map(ToString::to_string).collect();
         (ids, choice)
     }
@@ -113,6 +133,16 @@ mod tests {
         assert_eq!(ids, ["rb2605", "rb2601", "IF2601"]);
         assert!(choice.unmatched.is_empty() && choice.unlisted.is_empty());
         assert_eq!(chosen(&[], &["all"], &listed).0, listed);
+    }
+
+    #[test]
+    fn blanks_around_an_id_are_none_of_it_and_what_is_no_id_is_refused() {
+        let (ids, _) = chosen(&["rb2605"], &[" IF2601", "RB2610.shfe ", " rb2605"], &[]);
+        assert_eq!(ids, ["rb2605", "IF2601", "RB2610"]);
+        assert_eq!(" rb* ".parse(), Ok(Wanted::Pattern("rb*".into())));
+        for text in ["rb2601.SHEF", "螺纹", "", &"x".repeat(90)] {
+            assert!(text.parse::<Wanted>().is_err(), "{text}");
+        }
     }
 
     #[test]

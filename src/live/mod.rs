@@ -30,10 +30,10 @@ mod stats;
 mod supervisor;
 
 pub use backoff::Backoff;
-pub use choose::{Choice, choose, is_plain};
+pub use choose::{Choice, Wanted, choose};
 pub use connector::{Abandoned, Attempt, Connector, MarketDataSession, OpenError, RequestError};
 pub use driver::{AttemptReport, LastAttempt, LiveEnd, LiveReport};
-pub use front::{FrontAddress, FrontAddressError};
+pub use front::{FrontListError, Unreachable, parse_fronts, reach};
 pub use meaning::{DisconnectReason, LoginError, disconnect_reason, login_error};
 pub use queue::{DEFAULT_QUEUE_SLOTS, Inlet};
 pub use session::{LiveHandle, LiveOptions, StopAsked, start};

@@ -37,7 +37,9 @@ const ANSWER_WINDOW: Duration = Duration::from_millis(200);
 pub struct SubscriberOptions {
     /// Subjects, at least one.
     pub subjects: Vec<SubjectPattern>,
-    /// More subjects, without wildcards, whose messages need no exact place in the order.
+    /// More subjects, without wildcards, whose messages need no exact place in the order. The server
+    /// knows each when it hears of the next, and `subjects` before all of them: who can be asked on
+    /// the last one whether it listens does listen.
     pub watch: Vec<String>,
     /// Whether a request on a subject is answered, with an empty message.
     pub answers: fn(&str) -> bool,
@@ -307,13 +309,13 @@ impl Worker {
         &self,
         connection: &Connection,
     ) -> Result<(async_nats::Subscriber, SelectAll<async_nats::Subscriber>), NatsFailure> {
+        let subscription = subscribe(connection, self.pattern.to_string()).await?;
         let mut watched = Vec::new();
         // What the pattern has would come twice.
         let watch = self.options.watch.iter();
         for subject in watch.filter(|subject| !self.pattern.matches(subject)) {
             watched.push(subscribe(connection, subject.clone()).await?);
         }
-        let subscription = subscribe(connection, self.pattern.to_string()).await?;
         Ok((subscription, select_all(watched)))
     }
 

@@ -113,6 +113,9 @@ impl Player<'_> {
             let fetched = source.next_batch(&mut batch, max);
             let mut events = &batch[..];
             if is_priming {
+                if self.control.is_stopped() {
+                    return Ok(Pass::Stopped);
+                }
                 events = self.prime(events);
                 if !events.is_empty() {
                     is_priming = false;

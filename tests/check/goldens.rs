@@ -375,7 +375,13 @@ fn input_that_is_not_what_it_should_be_is_refused_in_one_sentence() {
             "check rec --golden newer.json --update",
             "use a newer tickdeck",
         ),
-        (4, "check rec --golden no/where.json --update", "no/where"),
+        (
+            4,
+            "check rec --golden x.json/g.json --update",
+            "making the folder x.json",
+        ),
+        (2, "check rec --golden no/where.json", "no golden at no/"),
+        (2, "check rec --golden new.zst --update", "NAME.golden.json"),
         (
             2,
             "check rec --golden rec/golden.json --update",
@@ -555,6 +561,156 @@ fn a_folder_of_goldens_is_made_where_goldens_are_made() {
     );
     assert_eq!(folder.names(), ["rec", "some"]);
     ends(&folder, 0, "check rec --golden some/goldens/");
+    // That of a golden that is named, too.
+    ends(&folder, 0, "check rec --golden one/more/g.json --update");
+    ends(&folder, 0, "check rec --golden one/more/g.json");
+}
+
+/// Makes a golden anew with a field that is not compared.
+fn declare_volatile(folder: &Folder, golden: &str, field: &str) {
+    let path = folder.join(golden);
+    let mut golden: Value = golden_of(folder, golden);
+    golden["volatile"] = serde_json::json!([{"field": field, "reason": "changes"}]);
+    std::fs::write(path, golden.to_string()).unwrap();
+}
+
+#[test]
+fn an_update_leaves_every_file_alone_that_is_not_the_goldens_own() {
+    let folder = folder();
+    folder.copy_of(&quirks(), "odd");
+    let capture = folder.join("cap.jsonl.zst");
+    write_lines(&capture, &published());
+    let captured = std::fs::read(&capture).unwrap();
+    // A golden that is called as a capture is, of something else and of the capture itself.
+    for input in ["odd", "cap.jsonl.zst"] {
+        let words = format!("check {input} --golden cap.json --update");
+        ends(&folder, 0, &words);
+        declare_volatile(&folder, "cap.json", "local_time");
+        ends(&folder, 0, &words);
+        ends(&folder, 0, &format!("check {input} --golden cap.json"));
+        let stream = folder.join("cap.json.golden.jsonl.zst");
+        assert!(stream.is_file());
+        // It is no input, and not one that nobody owns: what is missing is the golden of `odd`.
+        let star = "check cap.json cap.json.golden.jsonl.zst odd --unreferenced reject";
+        let ended = ends(&folder, 2, star);
+        assert!(!ended.stderr.contains("golden.jsonl.zst"), "{ended:?}");
+        assert_eq!(ended.stdout, "");
+        ends(&folder, 0, &format!("{words} --stream-limit 0"));
+        assert!(!stream.exists());
+        std::fs::remove_file(folder.join("cap.json")).unwrap();
+        assert!(std::fs::read(&capture).unwrap() == captured, "{input}");
+    }
+    // Somebody's stream where that of a golden would be.
+    let place = folder.join("new.golden.jsonl.zst");
+    std::fs::copy(&capture, &place).unwrap();
+    let words = "check rec --golden new.golden.json --update";
+    let refused = ends(&folder, 2, words);
+    assert!(refused.stderr.contains("not its own"), "{refused:?}");
+    assert!(!folder.join("new.golden.json").exists());
+    ends(&folder, 0, &format!("{words} --stream-limit 0"));
+    assert!(std::fs::read(&place).unwrap() == captured);
+}
+
+#[test]
+fn a_stream_in_the_place_of_a_goldens_own_is_kept_until_its_owner_removes_it() {
+    let folder = folder();
+    ends(&folder, 0, "check rec --update");
+    let place = folder.join("rec.golden.jsonl.zst");
+    let own = std::fs::read(&place).unwrap();
+    let mut lines = published();
+    falsify(&mut lines, "CZCE");
+    write_lines(&place, &lines);
+    let captured = std::fs::read(&place).unwrap();
+    for words in [
+        "check rec --update",
+        "check rec --update --stream-limit 0",
+        "check rec --accept-field open_interest",
+    ] {
+        let refused = ends(&folder, 2, words);
+        assert!(
+            refused.stderr.contains("its BLAKE3 is another one")
+                && refused.stderr.contains("or remove it and give --update"),
+            "{refused:?}"
+        );
+        assert!(std::fs::read(&place).unwrap() == captured);
+    }
+    std::fs::remove_file(&place).unwrap();
+    ends(&folder, 0, "check rec --update");
+    assert!(std::fs::read(&place).unwrap() == own);
+}
+
+#[test]
+fn what_is_checked_is_not_the_stream_that_an_update_writes() {
+    let folder = Folder::new();
+    write_lines(&folder.join("cap.jsonl.zst"), &published());
+    ends(&folder, 0, "check cap.jsonl.zst --update");
+    declare_volatile(&folder, "cap.golden.json", "local_time");
+    let place = folder.join("cap.golden.jsonl.zst");
+    let before = std::fs::read(&place).unwrap();
+    std::os::unix::fs::symlink(&place, folder.join("link.jsonl.zst")).unwrap();
+    std::fs::hard_link(&place, folder.join("second.jsonl.zst")).unwrap();
+    for input in ["link.jsonl.zst", "second.jsonl.zst"] {
+        for more in ["--update", "--update --stream-limit 0"] {
+            let words = format!("check {input} --golden cap.golden.json {more}");
+            let refused = ends(&folder, 2, &words);
+            assert!(refused.stderr.contains("is what is checked"), "{refused:?}");
+            assert!(std::fs::read(&place).unwrap() == before);
+        }
+        ends(
+            &folder,
+            0,
+            &format!("check {input} --golden cap.golden.json"),
+        );
+    }
+}
+
+#[test]
+fn goldens_of_one_stem_have_each_a_stream_of_its_own() {
+    let folder = folder();
+    folder.copy_of(&quirks(), "odd");
+    ends(&folder, 0, "check rec --update");
+    let copy = |to: &str| std::fs::copy(folder.join("rec.golden.json"), folder.join(to)).unwrap();
+    copy("rec.json");
+    ends(&folder, 0, "check odd --golden rec.json --update");
+    ends(&folder, 0, "check odd --golden rec.json");
+    ends(&folder, 0, "check rec --accept-field volume");
+}
+
+#[test]
+fn no_golden_is_made_of_a_recording_that_is_still_written() {
+    let folder = folder();
+    ends(&folder, 0, "check rec --update");
+    let before = ["rec.golden.json", "rec.golden.jsonl.zst"]
+        .map(|name| std::fs::read(folder.join(name)).unwrap());
+    let manifest = folder.join("rec/manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let unfinished = text.replace("\"complete\"", "\"recording\"");
+    assert_ne!(unfinished, text);
+    std::fs::write(&manifest, unfinished).unwrap();
+    for words in [
+        "check rec --update",
+        "check rec --update --golden new.golden.json",
+        "check rec --accept-field volume",
+    ] {
+        let refused = ends(&folder, 2, words);
+        assert!(
+            refused.stderr.contains("still being written")
+                && refused.stderr.contains("tickdeck slice rec -o NEW"),
+            "{refused:?}"
+        );
+    }
+    let after = ["rec.golden.json", "rec.golden.jsonl.zst"]
+        .map(|name| std::fs::read(folder.join(name)).unwrap());
+    assert!(before == after);
+    assert_eq!(
+        folder.names(),
+        ["rec", "rec.golden.json", "rec.golden.jsonl.zst"]
+    );
+    // What is compared only is told, and the way out that is named leads somewhere.
+    let told = ends(&folder, 0, "check rec");
+    assert!(told.stderr.contains("recording_unfinished"), "{told:?}");
+    ends(&folder, 0, "slice rec -o NEW");
+    ends(&folder, 0, "check NEW --update");
 }
 
 #[test]
@@ -572,7 +728,7 @@ fn an_interrupt_leaves_what_was_judged_before_it() {
     .unwrap();
     let pipe = folder.join("pipe.jsonl");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    // A stream without an end. Whoever looks what it is takes the first bytes.
+    // A stream without an end.
     let mut pipe = std::fs::File::options()
         .read(true)
         .write(true)
@@ -581,7 +737,6 @@ fn an_interrupt_leaves_what_was_judged_before_it() {
     let written = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&written);
     std::thread::spawn(move || {
-        pipe.write_all(b"look").unwrap();
         for line in published().iter().cycle() {
             writeln!(pipe, "{line}").unwrap();
             counter.fetch_add(line.len(), Ordering::Relaxed);

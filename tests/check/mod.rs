@@ -2,6 +2,7 @@
 
 mod diffs;
 mod goldens;
+mod pipes;
 mod reports;
 mod test_api;
 

@@ -91,18 +91,38 @@ fn the_junit_report_has_a_case_an_input_and_reads_back() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_hides_no_result() {
+fn a_report_that_cannot_be_written_is_told_before_anything_is_checked() {
     let folder = folder();
+    for words in [
+        "check rec --update --html no/where.html",
+        "check rec --update --junit out.xml --html .",
+        "check rec --update --html /dev/null",
+    ] {
+        let ended = ends(&folder, 2, words);
+        assert!(ended.stderr.contains("cannot be written"), "{ended:?}");
+        assert_eq!(ended.stdout, "", "{words}");
+        assert_eq!(folder.names(), ["rec"], "{words}");
+    }
     ends(&folder, 0, "check rec --update");
-    let ended = ends(&folder, 4, "check rec --html no/where.html");
-    assert!(ended.stdout.starts_with("rec: as rec.golden.json says"));
-    assert!(ended.stderr.contains("no/where.html"), "{ended:?}");
     let inside = ends(&folder, 2, "check rec --junit rec/report.xml");
     assert!(inside.stderr.contains("inside a recording"), "{inside:?}");
     std::fs::create_dir(folder.join("reports")).unwrap();
     let twice = "check rec --junit reports/out --html reports/../reports/out";
     let twice = ends(&folder, 2, twice);
     assert!(twice.stderr.contains("are the same file"), "{twice:?}");
+    let table =
+        "instrument_id,exchange,product_id,product_class,multiplier,price_tick,session,name\n";
+    std::fs::write(folder.join("new.csv"), table).unwrap();
+    std::fs::hard_link(folder.join("new.csv"), folder.join("page.html")).unwrap();
+    for report in ["new.csv", "page.html"] {
+        let words = format!("check rec --contracts new.csv --html {report}");
+        let taken = ends(&folder, 2, &words);
+        assert!(taken.stderr.contains("is read as new.csv"), "{taken:?}");
+    }
+    assert_eq!(
+        std::fs::read_to_string(folder.join("new.csv")).unwrap(),
+        table
+    );
 }
 
 #[test]

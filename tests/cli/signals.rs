@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::Stdio;
 
-use crate::support::cli::{Running, has_handlers, signal, tickdeck, wait_for};
+use crate::support::cli::{Running, binary, command_of, has_handlers, signal, tickdeck, wait_for};
 use crate::support::recordings::{Folder, quick, replay_digest, stream, stream_digest};
 use crate::support::wait_until;
 
@@ -15,8 +15,8 @@ fn replay(words: &str) -> Running {
 }
 
 #[test]
-fn sigint_ends_a_paced_replay_in_good_order() {
-    for name in ["INT", "TERM"] {
+fn a_signal_ends_a_paced_replay_in_good_order() {
+    for name in ["INT", "TERM", "HUP"] {
         // The stream goes to stderr and the summary to stdout. At the recorded speed the session
         // lasts a minute; the signal comes in its first seconds.
         let running = replay("--rate 1 --json --log-level off --sink jsonl:/dev/stderr");
@@ -34,6 +34,20 @@ fn sigint_ends_a_paced_replay_in_good_order() {
         );
         assert_eq!(stream_digest(&ended.stderr), summary["digest"]);
     }
+}
+
+#[test]
+fn the_end_of_the_terminal_is_nothing_to_a_replay_under_nohup() {
+    let mut command = command_of("nohup");
+    command.arg(binary()).arg("replay").arg(quick());
+    command.args("--rate 1 --json --sink digest".split(' '));
+    let running = Running::start(command);
+    running.wait_for_handlers();
+    running.signal("HUP");
+    running.signal("INT");
+    let ended = running.wait().done();
+    assert!(ended.stderr.contains("signal=SIGINT"), "{ended:?}");
+    assert!(!ended.stderr.contains("SIGHUP"), "{ended:?}");
 }
 
 #[test]

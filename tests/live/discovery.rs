@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tickdeck::event::{EventKind, SessionEvent};
 
-use crate::support::cli::{Running, finish, with_nats};
+use crate::support::cli::{Ended, Running, finish, with_nats};
 use crate::support::ctp::{fault_script, logged, simulated_library, with_simulated_front};
 use crate::support::nats_server::NatsServer;
 use crate::support::recordings::{Folder, events, info, quick, replay_digest};
@@ -32,9 +32,30 @@ fn live(folder: &Folder, library: &Path, server: &NatsServer, faults: &str) -> C
     command
 }
 
+/// `record --symbols all -o rec` against a trader front that is away. Without a server, which a busy
+/// machine may not reach before a short run is over.
+fn unpublished(folder: &Folder, library: &Path) -> Command {
+    let words = "record --source ctp -o rec --symbols all";
+    let mut command = with_simulated_front(words, folder.path(), library, &quick(), "max");
+    command
+        .env("CTP_TD_ADDRESS", "tcp://127.0.0.1:1")
+        .env("TICKDECK_SIM_SCRIPT", fault_script(folder.path(), AWAY));
+    command
+}
+
 /// Library and server, or `None` after a visible skip.
 fn needed(test: &str) -> Option<(std::path::PathBuf, NatsServer)> {
     Some((simulated_library(test)?, NatsServer::start(test)?))
+}
+
+/// Runs a session until everything is subscribed.
+fn subscribed(command: Command) -> Ended {
+    let running = Running::start(command);
+    wait_until("all instruments are subscribed", || {
+        running.stderr().contains("\"ctp_subscribed\"")
+    });
+    running.signal("TERM");
+    running.wait().done()
 }
 
 /// What the service says of itself.
@@ -90,22 +111,12 @@ fn a_trader_front_that_is_not_ready_is_asked_again_with_growing_pauses() {
         at = { request = 7 }
         action = { reject_request = 90 }
         [[rule]]
-        name = "goes away while contracts are listed"
-        front = "trader"
-        at = { seconds = 4.0 }
-        action = { disconnect = 0x1001 }
-        [[rule]]
         name = "too many a second"
         front = "trader"
         at = { request = 9 }
         action = { return_code = -3 }
     "#;
-    let running = Running::start(live(&folder, &library, &server, faults));
-    wait_until("all instruments are subscribed", || {
-        running.stderr().contains("\"ctp_subscribed\"")
-    });
-    running.signal("TERM");
-    let ended = running.wait().done();
+    let ended = subscribed(live(&folder, &library, &server, faults));
     let retries = logged(&ended.stderr, "ctp_retry");
     assert_eq!(retries.len(), 2, "{ended:?}");
     for (number, retry) in (1..).zip(&retries) {
@@ -118,6 +129,28 @@ fn a_trader_front_that_is_not_ready_is_asked_again_with_growing_pauses() {
     let pauses = retries.iter().map(|retry| retry["next_backoff"].as_f64());
     let pauses: Vec<f64> = pauses.map(Option::unwrap).collect();
     assert!(pauses[0] <= 0.1 && pauses[1] > pauses[0], "{pauses:?}");
+    assert!(logged(&ended.stderr, "ctp_disconnected").is_empty());
+    let found = logged(&ended.stderr, "contracts_discovered");
+    assert_eq!(found.len(), 1, "{ended:?}");
+    assert_eq!(found[0]["contracts"], 8);
+}
+
+#[test]
+fn a_trader_front_that_goes_away_while_contracts_are_listed_is_asked_for_the_rest() {
+    let Some((library, server)) = needed("a trader front that goes away") else {
+        return;
+    };
+    let folder = Folder::new();
+    // The six exchanges take six seconds at least, with a second before each query.
+    let faults = r#"
+        [[rule]]
+        name = "goes away while contracts are listed"
+        front = "trader"
+        at = { seconds = 4.0 }
+        action = { disconnect = 0x1001 }
+    "#;
+    let ended = subscribed(live(&folder, &library, &server, faults));
+    assert!(logged(&ended.stderr, "ctp_retry").is_empty(), "{ended:?}");
     let lost = logged(&ended.stderr, "ctp_disconnected");
     assert_eq!(lost.len(), 1, "{ended:?}");
     assert_eq!(lost[0]["session"], "trader");
@@ -261,12 +294,14 @@ fn a_signal_while_contracts_are_looked_for_is_a_clean_end() {
 
 #[test]
 fn looking_for_contracts_counts_in_the_duration_of_the_run() {
-    let Some((library, server)) = needed("the duration of a discovery") else {
+    let Some(library) = simulated_library("the duration of a discovery") else {
         return;
     };
     let folder = Folder::new();
-    let mut command = live(&folder, &library, &server, AWAY);
-    command.env("MD_DURATION_SECONDS", "1");
+    let mut command = unpublished(&folder, &library);
+    command
+        .env("MD_DURATION_SECONDS", "1")
+        .args(["--log-format", "json"]);
     let ended = finish(command).done();
     assert!(logged(&ended.stderr, "ctp_session_open").is_empty());
     assert_eq!(logged(&ended.stderr, "live_ingest_shutdown").len(), 1);
@@ -279,11 +314,8 @@ fn a_record_that_never_gets_to_its_session_says_so_in_the_recording() {
         return;
     };
     let folder = Folder::new();
-    let words = "record --source ctp -o rec --symbols all --duration 1s --json";
-    let mut command = with_simulated_front(words, folder.path(), &library, &quick(), "max");
-    command
-        .env("CTP_TD_ADDRESS", "tcp://127.0.0.1:1")
-        .env("TICKDECK_SIM_SCRIPT", fault_script(folder.path(), AWAY));
+    let mut command = unpublished(&folder, &library);
+    command.args(["--duration", "1s", "--json"]);
     let ended = finish(command).done();
     assert_eq!(ended.json()["received"], 0);
     assert_eq!(ended.digest(), replay_digest(&folder.join("rec")));

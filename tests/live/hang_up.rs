@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tickdeck::live::ctp::{CtpConnector, CtpLibrary, CtpLogin};
 use tickdeck::live::{
-    Attempt, Backoff, Connector, FrontAddress, Inlet, LiveEnd, MarketDataSession, OpenError,
+    Attempt, Backoff, Connector, Inlet, LiveEnd, MarketDataSession, OpenError, parse_fronts,
 };
 use tickdeck::nats::Secret;
 
@@ -179,16 +179,28 @@ fn a_trader_front_that_keeps_nobody_does_not_hold_up_a_session_that_needs_no_lis
     }
 }
 
-/// Makes sessions until there were enough.
+/// Makes sessions until there were enough, each when the last but one before it has been let go of.
 struct Until {
     connector: CtpConnector,
     last: u32,
     stop: Stop,
+    /// Sessions that were let go of, and those of them that were not told yet.
+    let_go: u32,
+    untold: u32,
+}
+
+impl Until {
+    fn look(&mut self) {
+        let sessions = self.connector.reclaimed();
+        self.let_go += sessions;
+        self.untold += sessions;
+    }
 }
 
 impl Connector for Until {
     fn reclaimed(&mut self) -> u32 {
-        self.connector.reclaimed()
+        self.look();
+        std::mem::take(&mut self.untold)
     }
 
     fn open(
@@ -199,6 +211,15 @@ impl Connector for Until {
         if attempt.number == self.last {
             self.stop.stop();
         }
+        // Its Release returns on a thread of its own.
+        let begun_to_end = attempt.number.saturating_sub(2);
+        wait_until(
+            "the library has let go of the session before the last",
+            || {
+                self.look();
+                self.let_go >= begun_to_end
+            },
+        );
         self.connector.open(attempt, inlet)
     }
 }
@@ -229,17 +250,18 @@ fn a_library_that_lets_go_of_a_session_when_the_next_one_begins_does_not_end_the
         connector: CtpConnector::new(
             CtpLibrary::open(&library).unwrap(),
             login,
-            FrontAddress::parse_list(NOBODY).unwrap(),
+            parse_fronts(NOBODY).unwrap(),
             flow.clone(),
         ),
         last: ATTEMPTS,
         stop: stop.clone(),
+        let_go: 0,
+        untold: 0,
     };
     let mut setup = setup(&market());
     setup.live.close_timeout = Duration::from_millis(1);
     setup.live.retry_close_timeout = Duration::from_millis(1);
-    // A second in which the session before is let go of.
-    setup.live.supervisor.login_timeout_ns = 1_000_000_000;
+    setup.live.supervisor.login_timeout_ns = 100_000_000;
     setup.live.supervisor.backoff = Backoff {
         first_ns: 1,
         cap_ns: 1,

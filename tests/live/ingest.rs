@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use tickdeck::clock::VirtualClock;
 use tickdeck::contract::{ContractTable, ProductTable};
 use tickdeck::event::{Event, EventKind, RawTick, SessionEvent, Text};
+use tickdeck::live::LiveEnd;
+use tickdeck::pipeline::ingest as run_ingest;
 use tickdeck::sink::{MessageRef, StreamDigest};
 
 use super::{market, nats, publishing, recorded, run, setup};
@@ -225,8 +228,13 @@ fn a_stop_under_load_loses_nothing_that_was_accepted() {
 fn a_session_ends_when_its_time_is_up() {
     let ticks = market();
     let mut setup = setup(&ticks);
-    setup.live.run_for = Some(Duration::from_secs(2));
-    let ended = run(FakeFront::ready(|_, _| {}), setup, &Stop::default());
+    setup.live.run_for = Some(Duration::from_secs(1));
+    // No time passes before the session is up, however slow the machine is.
+    let clock = Arc::new(VirtualClock::new());
+    let passing = Arc::clone(&clock);
+    let front = FakeFront::ready(move |_, _| passing.advance(1_000_000_000));
+    let ended = run_ingest(front, setup, clock, Stop::default().asked()).unwrap();
+    assert_eq!(ended.live.end, LiveEnd::Stopped);
     assert_eq!(ended.live.logins, 1);
     assert!(ended.error.is_none());
 }

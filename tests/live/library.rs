@@ -169,8 +169,7 @@ fn why_a_front_does_not_answer_is_told_without_its_address() {
     let folder = Folder::new();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = silent.local_addr().unwrap().port();
-    let address =
-        format!("tcp://canary-front.invalid:41213,tcp://127.0.0.1:1,tcp://127.0.0.1:{silent}");
+    let address = format!("tcp://127.0.0.1:1,tcp://127.0.0.1:{silent}");
     let words = "record --source ctp -o rec --log-format json --front-timeout 300ms";
     let command = with_front(words, folder.path(), &library, &address);
     let running = Running::start(command);
@@ -179,19 +178,36 @@ fn why_a_front_does_not_answer_is_told_without_its_address() {
     });
     running.signal("TERM");
     let ended = running.wait().done();
-    let why = logged(&ended.stderr, "ctp_front_unreachable");
-    let told: Vec<String> = why
-        .iter()
-        .map(|line| format!("{} {}", line["front"], line["reason"]))
-        .collect();
+    let why = &logged(&ended.stderr, "ctp_front_unreachable")[0];
     assert_eq!(
-        told[..2],
-        [
-            "1 \"the host name cannot be resolved\"",
-            "2 \"connection refused\""
-        ]
+        (&why["front"], &why["reason"]),
+        (&1.into(), &"connection refused".into())
     );
-    assert_eq!(last(&ended.stderr, "ctp_front_silent")["front"], 3);
+    assert_eq!(last(&ended.stderr, "ctp_front_silent")["front"], 2);
+    assert!(!ended.stderr.contains("127.0.0.1"), "{ended:?}");
+}
+
+#[test]
+fn a_front_whose_name_is_none_is_told_without_its_name() {
+    let Some(library) = vendor_library("a front whose name is none") else {
+        return;
+    };
+    let folder = Folder::new();
+    // A Release waits for the vendor's look at the name, which takes as long as the name servers let
+    // it: no other session before ours has ended.
+    let words = "record --source ctp -o rec --log-format json --front-timeout 300ms --backoff 60s";
+    let address = "tcp://canary-front.invalid:41213";
+    let running = Running::start(with_front(words, folder.path(), &library, address));
+    wait_until("the front has been tried", || {
+        running.stderr().contains("ctp_front_unreachable")
+    });
+    running.signal("TERM");
+    let ended = running.wait().done();
+    let why = last(&ended.stderr, "ctp_front_unreachable");
+    assert_eq!(
+        (&why["front"], &why["reason"]),
+        (&1.into(), &"the host name cannot be resolved".into())
+    );
     assert!(!ended.stderr.contains("canary-front"), "{ended:?}");
 }
 
@@ -217,6 +233,9 @@ fn a_recorded_session_goes_through_the_simulated_front_to_a_subscriber() {
     for _ in 0..918 {
         subscriber.next().expect("the server is there");
     }
+    wait_until("progress is told", || {
+        running.stderr().contains("\"publish_progress\"")
+    });
     running.signal("INT");
     let ended = running.wait().done();
     let shutdown = last(&ended.stderr, "live_ingest_shutdown");
@@ -269,12 +288,11 @@ fn a_run_ends_after_md_duration_seconds() {
     let Some(library) = simulated_library("MD_DURATION_SECONDS") else {
         return;
     };
-    let Some(server) = NatsServer::start("MD_DURATION_SECONDS") else {
-        return;
-    };
     let folder = Folder::new();
-    let mut command = with_front("live", folder.path(), &library, "tcp://127.0.0.1:1");
-    with_nats(&mut command, &server.url()).env("MD_DURATION_SECONDS", "1");
+    // Without a server, which a busy machine may not reach before the second is over.
+    let words = "record --source ctp -o rec";
+    let mut command = with_front(words, folder.path(), &library, "tcp://127.0.0.1:1");
+    command.env("MD_DURATION_SECONDS", "1");
     let ended = finish(command).done();
     assert!(ended.stderr.contains("live_ingest_shutdown"), "{ended:?}");
 }

@@ -1,11 +1,14 @@
 //! The live session: composition, recording, failure, the verbs, secrets.
 
+mod addresses;
 mod discovery;
 mod failures;
 mod faults;
+mod flow;
 mod hang_up;
 mod ingest;
 mod library;
+mod log;
 mod secrets;
 mod smoke;
 mod verbs;

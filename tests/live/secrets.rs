@@ -75,7 +75,8 @@ fn a_run_that_never_reaches_the_front_leaves_no_credential() {
     let Some(server) = NatsServer::start("secrets with a vendor library") else {
         return;
     };
-    let address = "tcp://127.0.0.1:1,tcp://canary-host.invalid:1";
+    let address = "tcp://127.0.0.1:1,tcp://canary-host.invalid:1,\
+                   socks5://canary-host:1/canary-nats:canary-host@127.0.0.1:1";
     for verb in [
         &format!("live --record rec {PATIENT}"),
         "record --source ctp -o rec2",

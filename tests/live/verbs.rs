@@ -5,8 +5,9 @@ use std::path::Path;
 
 use crate::support::cli::{Running, finish, tickdeck, wait_for};
 use crate::support::ctp::{
-    fault_script, logged, simulated_library, with_front, with_simulated_front,
+    fault_script, logged, simulated_library, stub_library, with_front, with_simulated_front,
 };
+use crate::support::nats_server::NatsServer;
 use crate::support::recordings::{Folder, quick, stream};
 use crate::support::wait_until;
 
@@ -297,7 +298,7 @@ fn doctor_lists_what_is_missing_with_the_fix_of_each() {
 }
 
 #[test]
-fn doctor_finds_an_unwritable_flow_folder_and_a_front_that_is_away() {
+fn doctor_finds_an_unwritable_flow_folder_and_a_library_that_is_away() {
     let folder = Folder::new();
     std::fs::write(folder.join("file"), "").unwrap();
     let words = "doctor --timeout 200ms --nats-url 127.0.0.1:1 --flow-dir file/below";
@@ -311,13 +312,43 @@ fn doctor_finds_an_unwritable_flow_folder_and_a_front_that_is_away() {
     for said in [
         "FAIL  library",
         "FAIL  flow_folder",
-        "FAIL  md_front",
-        "CTP_MD_ADDRESS 1 does not accept connections",
         "fix:",
         "live cannot run",
     ] {
         assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
     }
+}
+
+#[test]
+fn doctor_says_that_live_can_run_and_will_wait_where_only_the_fronts_are_closed() {
+    let Some(server) = NatsServer::start("doctor before the fronts open") else {
+        return;
+    };
+    let folder = Folder::new();
+    let version = "v6.7.13_20260225 14:16:30.12079";
+    let Some(library) = stub_library("doctor", folder.path(), version, &[]) else {
+        return;
+    };
+    let doctor = |words: &str| {
+        let words = format!("doctor --timeout 60s {words}");
+        let address = "tcp://127.0.0.1:1,tcp://127.0.0.1:1";
+        let mut command = with_front(&words, folder.path(), &library, address);
+        command.env("NATS_URL", server.url());
+        finish(command).done()
+    };
+    let ended = doctor("");
+    for said in [
+        "warn  md_front     CTP_MD_ADDRESS 2 does not accept connections",
+        "no market data front accepts connections now",
+        "\nlive can run, and will wait for a market data front to open\n",
+    ] {
+        assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
+    }
+    let result = doctor("--json").json();
+    assert_eq!(
+        (&result["ok"], &result["waits"]),
+        (&true.into(), &true.into())
+    );
 }
 
 #[test]

@@ -3,8 +3,10 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tickdeck::clock::{Clock as _, SystemClock};
 use tickdeck::nats::Subscriber;
 
 use crate::cli::json::keys;
@@ -76,7 +78,7 @@ fn a_replay_is_captured_byte_for_byte_and_verified() {
     assert_eq!(
         keys(&captured.stdout),
         "messages bytes subjects digest ended session complete verified expected missing extra \
-         unwritable gaps elapsed_s verified_by"
+         unwritable gaps elapsed_s verified_by after_end"
     );
     let mut summary = captured.json();
     assert!(summary["elapsed_s"].take().as_f64().unwrap() >= 0.0);
@@ -87,7 +89,7 @@ fn a_replay_is_captured_byte_for_byte_and_verified() {
             "messages": 918, "bytes": payloads, "subjects": 8, "digest": played.digest(),
             "ended": "end", "session": "synthetic-quick-1-20250912", "complete": true,
             "verified": true, "expected": 918, "missing": {}, "extra": {}, "unwritable": 0,
-            "gaps": 0, "elapsed_s": null, "verified_by": "digest",
+            "gaps": 0, "elapsed_s": null, "verified_by": "digest", "after_end": 0,
         })
     );
     let times: Vec<i64> = text(&folder.join("out.times"))
@@ -222,7 +224,7 @@ fn a_capture_waits_for_the_first_message_and_ends_when_no_more_come() {
     let folder = Folder::new();
     let running = capture_out(&server, &folder, "a.* --idle 300ms");
     // Longer than the span: a service may take its time to start.
-    std::thread::sleep(std::time::Duration::from_millis(600));
+    std::thread::sleep(Duration::from_millis(600));
     RawPublisher::connect(server.port()).publish("a.b", b"{}");
     let summary = running.wait().done().json();
     assert_eq!(summary["ended"], "idle");
@@ -331,6 +333,8 @@ fn a_capture_until_a_signal_checks_every_replay() {
         replay(&server, "--rate max --clock 1");
         ends.next().unwrap();
     }
+    // It answers behind the second end marker.
+    RawPublisher::connect(server.port()).request("market.tick.replay.ready");
     running.signal("INT");
     let summary = running.wait().done().json();
     assert_eq!(summary["ended"], "signal");
@@ -394,25 +398,27 @@ fn a_capture_ends_when_nothing_more_comes_after_the_replay() {
 #[test]
 fn a_capture_that_stood_still_takes_what_was_published_meanwhile() {
     const MEANWHILE: usize = 20_000;
+    const SPAN: Duration = Duration::from_secs(5);
     let Some(server) = NatsServer::start("a capture that stood still") else {
         return;
     };
-    let folder = Folder::new();
     let mut publisher = RawPublisher::connect(server.port());
-    let running = loop {
-        let running = capture(&server.url(), &folder, "a.b --idle 1s");
+    let clock = SystemClock::new();
+    let (running, _folder) = loop {
+        let folder = Folder::new();
+        let running = capture(&server.url(), &folder, "a.b --idle 5s");
+        let silent_from = clock.now();
         publisher.publish("a.b", b"before");
         wait_until("the first message is taken", || {
             running.stdout() == "a.b before\n"
         });
-        if freeze(running.pid()) {
-            break running;
+        // Most of the span must be left for the time after: if we stood still ourselves, again.
+        if freeze(running.pid()) && clock.now().duration_since(silent_from) < SPAN / 4 {
+            break (running, folder);
         }
-        // We stood still ourselves, and it was over before.
-        running.wait().done();
     };
     // Longer than the span.
-    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    std::thread::sleep(SPAN + SPAN / 10);
     // So many that they are not all there at the first look.
     for _ in 0..MEANWHILE {
         publisher.add("a.b", b"meanwhile");
@@ -452,6 +458,30 @@ fn a_message_after_the_ready_file_is_in_the_stream() {
     let ended = running.wait().done();
     assert!(ended.stderr.contains("capture_ready"), "{ended:?}");
     assert_eq!(text(&out), "a.b {}\n");
+}
+
+#[test]
+fn a_replay_that_asks_who_listens_hears_of_a_capture_when_that_has_subscribed_to_all() {
+    let test = "the order of subscriptions";
+    let Some(server) = NatsServer::with_config(test, "trace: true") else {
+        return;
+    };
+    let folder = Folder::new();
+    let words = "bars.> --subject-prefix market.tick --duration 100ms";
+    capture(&server.url(), &folder, words).wait().done();
+    let log = text(&server.file("log"));
+    let subscribed = log
+        .lines()
+        .filter_map(|line| line.split_once("[SUB ")?.1.split(' ').next())
+        .filter(|subject| !subject.starts_with('_'));
+    assert_eq!(
+        subscribed.collect::<Vec<_>>(),
+        [
+            "bars.>",
+            "market.tick.replay.end",
+            "market.tick.replay.ready"
+        ]
+    );
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn a_server_that_is_gone_ends_a_capture_with_what_came() {
         return;
     };
     let folder = Folder::new();
-    let running = capture_out(&server, &folder, "a.> --connect-timeout 5s");
+    let running = capture_out(&server, &folder, "a.> --connect-timeout 20s");
     let mut publisher = RawPublisher::connect(server.port());
     for _ in 0..5 {
         publisher.publish("a.b", b"{}");
@@ -186,7 +186,7 @@ fn a_server_that_is_gone_ends_a_capture_with_what_came() {
     let captured = running.wait();
     assert_eq!(captured.code, Some(4), "{captured:?}");
     assert!(
-        captured.stderr.contains("not reachable for 5 s"),
+        captured.stderr.contains("not reachable for 20 s"),
         "{captured:?}"
     );
     assert_eq!(captured.json()["ended"], "lost");

@@ -134,11 +134,11 @@ fn a_server_that_is_killed_and_comes_back_gets_everything() {
     assert_eq!(sink.flush().unwrap(), confirmed(HALF));
     assert_eq!(receive_all(&mut subscriber, 0, HALF), 0);
 
-    server.kill();
     // The second half is more than channel and window hold, so the sink blocks until the server is
     // back. The proxy keeps it away until the subscriber is there again: core NATS does not keep
     // messages for later subscribers.
     proxy.close();
+    server.kill();
     let publisher = thread::spawn(move || {
         sink.publish(&messages(HALF, 3 * HALF)).unwrap();
         sink.finish().unwrap()

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tickdeck::nats::{
-    HEALTH_SUBJECT, HealthOptions, HealthResponder, NatsError, NatsFailure, request_health,
+    HEALTH_SUBJECT, HealthOptions, HealthResponder, NatsError, NatsFailure, count_subscribers,
+    request_health,
 };
 
 use crate::support::nats_server::NatsServer;
@@ -45,6 +46,10 @@ fn a_health_request_is_answered_with_the_state_at_that_time() {
     wait_until("the responder comes back", || ask(&server).is_ok());
 
     responder.stop();
+    // The server may take a question before it has seen that nobody is left to answer it.
+    wait_until("the server has seen it", || {
+        count_subscribers(&server.options(), HEALTH_SUBJECT).unwrap() == 0
+    });
     let error = ask(&server).unwrap_err();
     assert!(
         matches!(

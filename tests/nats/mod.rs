@@ -7,6 +7,7 @@ mod docker;
 mod health;
 mod login;
 mod replay;
+mod stop;
 
 use bytes::Bytes;
 use tickdeck::sink::{Message, MessageBatch};

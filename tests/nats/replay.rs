@@ -141,6 +141,9 @@ fn health_is_answered_while_a_replay_publishes() {
     assert!(ask(&[]).done().stdout.contains("status     ok"));
     running.signal("INT");
     running.wait().done();
+    wait_until("the server has seen that it is gone", || {
+        count_subscribers(&server.options(), "health.check").unwrap() == 0
+    });
     let gone = ask(&[]);
     assert_eq!(gone.code, Some(4), "{gone:?}");
     assert!(

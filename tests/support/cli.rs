@@ -176,6 +176,18 @@ impl Running {
         }
     }
 
+    /// Starts `command` with its stderr somewhere else.
+    pub(crate) fn start_with_stderr(mut command: Command, stderr: impl Into<Stdio>) -> Self {
+        command.stdout(Stdio::piped()).stderr(stderr);
+        let mut child = command.spawn().unwrap();
+        let stdout = Stream::of(child.stdout.take().unwrap());
+        Self {
+            child,
+            stdout,
+            stderr: Stream::of(std::io::empty()),
+        }
+    }
+
     pub(crate) fn stdout(&self) -> String {
         self.stdout.so_far()
     }

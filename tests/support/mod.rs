@@ -10,6 +10,7 @@ pub(crate) mod nats_server;
 pub(crate) mod proxy;
 pub(crate) mod recordings;
 mod skip;
+pub(crate) mod socks;
 
 use std::time::Duration;
 

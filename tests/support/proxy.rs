@@ -113,8 +113,13 @@ fn accept(client: TcpStream, target: u16, shared: &Arc<Shared>) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else {
         return;
     };
-    shared.accepted.fetch_add(1, Ordering::SeqCst);
     let mut open = shared.open.lock().unwrap();
+    // Closed in the meantime: whoever closes cuts what is listed, and this one is not yet.
+    if shared.closed.load(Ordering::SeqCst) {
+        shared.refused.fetch_add(1, Ordering::SeqCst);
+        return;
+    }
+    shared.accepted.fetch_add(1, Ordering::SeqCst);
     open.extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);
     let is_unheard = shared
         .unheard

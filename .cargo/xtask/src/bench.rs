@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::nats_server;
 use crate::run::{cargo, note, run as run_to_end, say, succeeds, tools};
+use crate::sim;
 
 /// Columns of the table.
 const HEAD: [&str; 5] = ["what", "measured", "value", "bar", ""];
@@ -23,6 +24,7 @@ const HEAD: [&str; 5] = ["what", "measured", "value", "bar", ""];
 /// When it cannot run, or when a row of the full run misses its bar.
 pub(crate) fn run(quick: bool) -> Result<()> {
     let server = nats_server::provide()?;
+    let simulated = sim::provide(None)?;
     let python = python();
     if let Err(error) = &python {
         note(&format!("SKIPPED the Python loop: {error:#}"));
@@ -31,7 +33,9 @@ pub(crate) fn run(quick: bool) -> Result<()> {
     for program in ["table", "live"] {
         let mut command = cargo();
         command.args(["bench", "--package", "tickdeck", "--bench", program]);
-        command.env("TICKDECK_NATS_SERVER", &server);
+        command
+            .env("TICKDECK_NATS_SERVER", &server)
+            .env("TICKDECK_SIM_LIBRARY", &simulated);
         if let Ok(python) = &python {
             command.env("TICKDECK_BENCH_PYTHON", python);
         }

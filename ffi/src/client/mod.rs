@@ -18,7 +18,7 @@ mod threads;
 mod vtable;
 
 pub use flow::{FlowError, FlowFolder};
-pub use front::{BadFront, FrontAddress};
+pub use front::{BadFront, FrontAddress, FrontNotTaken};
 pub use request::RequestError;
 pub use session::{DROP_TIMEOUT, ReleaseError};
 pub use start::StartError;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::front::FrontNotTaken;
 use super::object::ApiObject;
 use crate::library::Library;
 
@@ -14,6 +15,9 @@ pub enum StartError {
         "no front address was given; name at least one, for example tcp://182.254.243.31:30011"
     )]
     NoFront,
+    /// An address that this library does not take.
+    #[error(transparent)]
+    Front(#[from] FrontNotTaken),
     /// The library's factory returned nothing.
     #[error(
         "the CTP library {path} did not create a session; look at what it printed, and at the flow folder {flow}"

@@ -66,7 +66,8 @@ impl MdApi {
     /// Makes a session and starts connecting. The handler may be called before this returns.
     ///
     /// # Errors
-    /// [`StartError`]: no front, or a library that is not what it says it is.
+    /// [`StartError`]: no front, one that the library does not take, or a library that is not what it
+    /// says it is.
     pub fn start(
         library: &MdLibrary,
         options: MdOptions,
@@ -79,6 +80,9 @@ impl MdApi {
         } = options;
         if fronts.is_empty() {
             return Err(StartError::NoFront);
+        }
+        for front in &fronts {
+            library.check_front(front)?;
         }
         ignore_sigpipe();
         let Some(object) = library.create(&flow, production) else {

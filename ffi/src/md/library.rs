@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::abi::signature::{CreateMd, CreateMdWithMode, This};
 use crate::abi::{ApiVersion, SpiTable, TickLayout, symbol};
-use crate::client::{ApiObject, FlowFolder};
+use crate::client::{ApiObject, FlowFolder, FrontAddress, FrontNotTaken};
 use crate::library::{Kind, Library, LoadError};
 
 const KIND: Kind = Kind {
@@ -89,6 +89,14 @@ impl MdLibrary {
     #[must_use]
     pub fn is_simulated(&self) -> bool {
         self.library.is_simulated()
+    }
+
+    /// Whether the library takes an address: it must not see any other.
+    ///
+    /// # Errors
+    /// [`FrontNotTaken`] says why it does not, and what would do.
+    pub fn check_front(&self, front: &FrontAddress) -> Result<(), FrontNotTaken> {
+        front.check_for_md(self.version())
     }
 
     pub(super) fn library(&self) -> &Library {

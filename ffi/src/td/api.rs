@@ -61,7 +61,8 @@ impl TdApi {
     /// Makes a session and starts connecting. The handler may be called before this returns.
     ///
     /// # Errors
-    /// [`StartError`]: no front, or a library that is not what it says it is.
+    /// [`StartError`]: no front, one that the library does not take, or a library that is not what it
+    /// says it is.
     pub fn start(
         library: &TdLibrary,
         options: TdOptions,
@@ -74,6 +75,9 @@ impl TdApi {
         } = options;
         if fronts.is_empty() {
             return Err(StartError::NoFront);
+        }
+        for front in &fronts {
+            library.check_front(front)?;
         }
         ignore_sigpipe();
         let Some(object) = library.create(&flow, production) else {

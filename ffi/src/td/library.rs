@@ -6,7 +6,7 @@ use std::path::Path;
 use super::spi::vtable;
 use crate::abi::signature::{CreateTd, CreateTdWithMode, This};
 use crate::abi::{ApiVersion, TraderTable, symbol};
-use crate::client::{ApiObject, FlowFolder, VTable};
+use crate::client::{ApiObject, FlowFolder, FrontAddress, FrontNotTaken, VTable};
 use crate::library::{Kind, Library, LoadError};
 
 const KIND: Kind = Kind {
@@ -90,6 +90,14 @@ impl TdLibrary {
     #[must_use]
     pub fn table(&self) -> &TraderTable {
         &self.table
+    }
+
+    /// Whether the library takes an address: it must not see any other.
+    ///
+    /// # Errors
+    /// [`FrontNotTaken`] says why it does not, and what would do.
+    pub fn check_front(&self, front: &FrontAddress) -> Result<(), FrontNotTaken> {
+        front.check_for_td(self.version())
     }
 
     pub(super) fn library(&self) -> &Library {

@@ -4,6 +4,8 @@ pub(crate) mod peer;
 pub(crate) mod process;
 #[path = "../../../tests/support/skip.rs"]
 mod skip;
+#[path = "../../../tests/support/socks.rs"]
+pub(crate) mod socks;
 pub(crate) mod vendor;
 
 /// Says aloud that a test did not run for want of a vendor file.

@@ -128,10 +128,22 @@ class Td : public CThostFtdcTraderSpi {
                                       : "NULL";
         line("td-instrument", text.c_str(), instrument ? instrument->VolumeMultiple : -1, last);
         if (!last) return;
+        ask_too_soon();
+    }
+
+    // On a machine that stood still for a second the front has answered: then this is the next try.
+    void OnRspQryTradingAccount(CThostFtdcTradingAccountField *, CThostFtdcRspInfoField *, int,
+                                bool) override {
+        ask_too_soon();
+    }
+
+    // A query within the same second as the one before, from inside the answer to that one.
+    void ask_too_soon() {
         CThostFtdcQryTradingAccountField query;
         std::memset(&query, 0, sizeof query);
-        int second = api->ReqQryTradingAccount(&query, 5);
-        line("td-second-query", "-", second, true);
+        int code = api->ReqQryTradingAccount(&query, 5);
+        if (code == 0) return;
+        line("td-second-query", "-", code, true);
         CThostFtdcInputOrderField order;
         std::memset(&order, 0, sizeof order);
         std::strcpy(order.InstrumentID, "rb2601");

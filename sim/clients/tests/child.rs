@@ -48,12 +48,18 @@ pub(crate) fn library(job: &Value) -> PathBuf {
     Path::new(job["vendor"].as_str().unwrap_or(ours)).to_owned()
 }
 
+/// When a callback was made, and when it returned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Callback {
+    pub(crate) begun: MonoNanos,
+    pub(crate) returned: MonoNanos,
+}
+
 /// What a callback said.
 #[derive(Debug)]
 pub(crate) enum Said {
     Connected,
-    /// With the instant of the callback.
-    Disconnected(i32, MonoNanos),
+    Disconnected(i32, Callback),
     Warning(i32),
     Login(String, i32, String),
     Subscribed(String, i32),
@@ -61,12 +67,23 @@ pub(crate) enum Said {
 }
 
 /// Sends on what the library says.
-pub(crate) struct Listener(pub(crate) Mutex<Sender<Said>>);
+pub(crate) struct Listener {
+    told: Mutex<Sender<Said>>,
+    /// How long the callback of a lost connection takes.
+    takes: Duration,
+}
 
 impl Listener {
+    pub(crate) fn new(job: &Value, told: Sender<Said>) -> Self {
+        Self {
+            told: Mutex::new(told),
+            takes: Duration::from_millis(job["lost_callback_ms"].as_u64().unwrap_or(0)),
+        }
+    }
+
     fn say(&self, said: Said) {
         // The session may have stopped listening.
-        let _ = self.0.lock().unwrap().send(said);
+        let _ = self.told.lock().unwrap().send(said);
     }
 }
 
@@ -78,7 +95,10 @@ macro_rules! says_of_its_connection {
         }
         fn on_front_disconnected(&self, reason: i32) {
             static CLOCK: LazyLock<SystemClock> = LazyLock::new(SystemClock::new);
-            self.say(Said::Disconnected(reason, CLOCK.now()));
+            let begun = CLOCK.now();
+            std::thread::sleep(self.takes);
+            let returned = CLOCK.now();
+            self.say(Said::Disconnected(reason, Callback { begun, returned }));
         }
         fn on_heartbeat_warning(&self, lapse_s: i32) {
             self.say(Said::Warning(lapse_s));
@@ -115,7 +135,8 @@ pub(crate) fn start(job: &Value, flow: &str) -> (MdApi, Receiver<Said>) {
         production: true,
         fronts: vec![front.parse().unwrap()],
     };
-    let api = MdApi::start(&library, options, Arc::new(Listener(Mutex::new(sender)))).unwrap();
+    let listener = Listener::new(job, sender);
+    let api = MdApi::start(&library, options, Arc::new(listener)).unwrap();
     (api, receiver)
 }
 
@@ -127,16 +148,23 @@ pub(crate) fn login_words(job: &Value) -> MdLogin {
     }
 }
 
-/// Waits until this process has written a text to its stderr, which is a file.
-fn wait_for_stderr(part: &str) {
+/// Waits until something is so, but not for ever.
+pub(crate) fn wait_until(is_so: impl Fn() -> bool) {
     let step = Duration::from_millis(10);
     for _ in 0..PATIENCE.as_millis() / step.as_millis() {
-        let written = std::fs::read("/proc/self/fd/2").unwrap();
-        if String::from_utf8_lossy(&written).contains(part) {
+        if is_so() {
             return;
         }
         std::thread::sleep(step);
     }
+}
+
+/// Waits until this process has written a text to its stderr, which is a file.
+fn wait_for_stderr(part: &str) {
+    wait_until(|| {
+        let written = std::fs::read("/proc/self/fd/2").unwrap();
+        String::from_utf8_lossy(&written).contains(part)
+    });
 }
 
 /// Logs in, subscribes, and tells everything until all that the job waits for has come: `stderr` on

@@ -14,7 +14,7 @@ use tickdeck_ffi::abi::{ApiVersion, symbol};
 use tickdeck_ffi::md::{MdApi, MdLibrary};
 use tickdeck_ffi::td::{TdApi, TdLibrary};
 
-use crate::child::{Said, library, login_words, start, text};
+use crate::child::{Said, library, login_words, start, text, wait_until};
 use crate::lifecycle::{resources, settled};
 use crate::support::{PATIENCE, QUIET, in_child, libraries, skipped};
 use crate::trader;
@@ -151,9 +151,12 @@ fn unreachable_by<S: Session>(job: &Value) -> Value {
     })
 }
 
-/// A pause between two connections that is certainly one, and not the machine's, which only ever makes
-/// it longer; libraries since 6.7.9 pause for a second.
+/// A pause from the end of one callback to the next that is certainly one, and not the machine's, which
+/// only ever makes it longer; libraries since 6.7.9 pause for a second.
 const PAUSE_NS: i64 = 800_000_000;
+
+/// How long the client of such a library takes over a callback, which counts for nothing in the pause.
+const CALLBACK_MS: u64 = 500;
 
 /// A session whose connections are cut before the front has answered: what it is told, in order, until
 /// `losses` were lost, and whether it can be released.
@@ -168,21 +171,27 @@ pub(crate) fn lost(job: &Value) -> Value {
 fn lost_by<S: Session>(job: &Value) -> Value {
     let (api, receiver) = S::start(job);
     let wanted = usize::try_from(job["losses"].as_u64().unwrap()).unwrap();
-    let (mut told, mut instants) = (Vec::new(), Vec::new());
-    while instants.len() < wanted
+    let (mut told, mut losses) = (Vec::new(), Vec::new());
+    while losses.len() < wanted
         && let Ok(said) = receiver.recv_timeout(PATIENCE)
     {
         told.push(match said {
-            Said::Disconnected(reason, instant) => {
-                instants.push(instant);
+            Said::Disconnected(reason, callback) => {
+                losses.push(callback);
                 format!("disconnected {reason:#x}")
             }
             other => format!("{other:?}"),
         });
     }
-    // Until the connection that is kept has come up, see `hangs_up`.
+    // Until the connection that is kept has come up, see `hangs_up`. The simulated one has none.
+    if let (Some(_), Some(kept)) = (job["vendor"].as_str(), job["kept"].as_str()) {
+        wait_until(|| Path::new(kept).exists());
+    }
     std::thread::sleep(QUIET);
-    let shortest_ns = instants.windows(2).map(|pair| pair[1].since(pair[0])).min();
+    let pauses = losses
+        .windows(2)
+        .map(|pair| pair[1].begun.since(pair[0].returned));
+    let shortest_ns = pauses.min();
     let day = api.day();
     let released = api.end().is_ok();
     json!({
@@ -217,8 +226,8 @@ fn vendor(of_vendor: &str) -> Option<PathBuf> {
 /// Runs one job with both libraries in both arms: ours with a rule on each of its fronts, the vendor's
 /// against `front`. Ours are checked in any case.
 fn both(
-    job: impl Fn(&str) -> Value,
-    front: &dyn Fn() -> String,
+    job: impl Fn(&str, &str) -> Value,
+    front: &dyn Fn(&Value) -> String,
     rule: &str,
     check: impl Fn(&str, &Value),
 ) {
@@ -234,18 +243,15 @@ fn both(
         ];
         let vendor = vendor(of_vendor);
         for api in ["md", "td"] {
-            let name = format!("{api} {version}");
-            let mut job = job(version);
+            let mut job = job(api, version);
             job["api"] = api.into();
-            job["front"] = front().into();
+            job["front"] = front(&job).into();
             let ours = without_stderr(in_child(&job, &variables));
             check(version, &ours);
             if let Some(libraries) = &vendor {
                 job["vendor"] = libraries.to_str().unwrap().into();
-                // A front of its own, whose patience is not used up.
-                job["front"] = front().into();
                 let theirs = without_stderr(in_child(&job, &[]));
-                assert_eq!(ours, theirs, "{name}");
+                assert_eq!(ours, theirs, "{api} {version}");
             }
         }
     }
@@ -256,8 +262,8 @@ fn without_a_front_the_simulated_library_behaves_as_the_vendors_of_its_version()
     let rule = "at = { connection = 1 }\naction = 'refuse'\ntimes = 0\n";
     // Port 1 of this machine: nobody listens there.
     both(
-        |_| json!({ "verb": "unreachable" }),
-        &|| "tcp://127.0.0.1:1".into(),
+        |_, _| json!({ "verb": "unreachable" }),
+        &|_| "tcp://127.0.0.1:1".into(),
         rule,
         |version, ours| {
             assert_eq!(ours["told"], false, "{version}");
@@ -272,13 +278,20 @@ fn without_a_front_the_simulated_library_behaves_as_the_vendors_of_its_version()
 const CUT: usize = 30;
 
 /// Takes connections and cuts the first ones at once; gives its address. Later ones are kept and not
-/// answered: the oldest library may crash when it is released while a connection comes up.
-fn hangs_up() -> String {
+/// answered: the oldest library may crash when it is released while a connection comes up. The file that
+/// the job calls `kept` appears with the first of them.
+fn hangs_up(job: &Value) -> String {
+    let kept_file = job["kept"].as_str().map(PathBuf::from);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
-        let kept: Vec<_> = listener.incoming().skip(CUT).collect();
-        drop(kept);
+        let mut kept = Vec::new();
+        for connection in listener.incoming().skip(CUT) {
+            kept.push(connection);
+            if let Some(file) = &kept_file {
+                std::fs::write(file, "").unwrap();
+            }
+        }
     });
     format!("tcp://127.0.0.1:{port}")
 }
@@ -292,7 +305,19 @@ fn pauses(version: &str) -> bool {
 fn connections_that_are_lost_are_told_and_made_again_as_the_vendors_of_its_version_does() {
     let rule = "at = { connection = 1 }\naction = { disconnect = 0x1001 }\ntimes = 0\n";
     let losses = |version: &str| if pauses(version) { 2 } else { CUT };
-    let job = |version: &str| json!({ "verb": "lost", "losses": losses(version) });
+    let callback_ms = |version: &str| if pauses(version) { CALLBACK_MS } else { 0 };
+    let folder = tempfile::tempdir().unwrap();
+    let kept = |api: &str, version: &str| {
+        (!pauses(version)).then(|| folder.path().join(format!("{api}-{version}")))
+    };
+    let job = |api: &str, version: &str| {
+        json!({
+            "verb": "lost",
+            "losses": losses(version),
+            "lost_callback_ms": callback_ms(version),
+            "kept": kept(api, version),
+        })
+    };
     both(job, &hangs_up, rule, |version, ours| {
         let told = vec!["disconnected 0x1001"; losses(version)];
         assert_eq!(ours["told"], json!(told), "{version}");

@@ -220,7 +220,7 @@ fn vnpy_connects_with_its_normal_settings_lists_contracts_and_gets_ticks() {
             ("TICKDECK_SIM_SOURCE", source.as_str()),
             ("TICKDECK_SIM_RATE", "max"),
             // vn.py subscribes one by one: longer than the machine stands still between two of them.
-            ("TICKDECK_SIM_SETTLE", "5s"),
+            ("TICKDECK_SIM_SETTLE", "15s"),
             ("TICKDECK_SIM_ACCOUNT", "9999:user:secret:app:code"),
         ],
     );

@@ -67,8 +67,8 @@ fn start_with(job: &Value, listener: Arc<dyn TdHandler>) -> TdApi {
 /// A started session that tells of its connection what a market data session does.
 pub(crate) fn start(job: &Value) -> (TdApi, Receiver<Said>) {
     let (sender, receiver) = channel();
-    let listener = Arc::new(child::Listener(Mutex::new(sender)));
-    (start_with(job, listener), receiver)
+    let listener = child::Listener::new(job, sender);
+    (start_with(job, Arc::new(listener)), receiver)
 }
 
 pub(crate) fn login_words(job: &Value) -> TdLogin {

@@ -5,6 +5,8 @@ use tickdeck::clock::MonoNanos;
 /// State of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
+    /// Just lost. The next attempt comes so many ns after the client's callback has returned.
+    Lost(i64),
     /// The next attempt comes at this instant.
     Down(MonoNanos),
     /// The connecting thread is at it.

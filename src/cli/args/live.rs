@@ -10,6 +10,7 @@ use clap::Args;
 use super::values;
 use super::{JsonArgs, NatsArgs, NormalizeArgs, RollArgs};
 use crate::encode::subject;
+use crate::live::Wanted;
 
 /// Which keys a front uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -62,8 +63,8 @@ pub struct FrontArgs {
 pub struct SubscribeArgs {
     /// Instruments after those of CTP_SYMBOL: ids, or rb*, *.CFFEX, all (these need a list: the
     /// trader front's or --contracts); comma separated, repeatable
-    #[arg(long, value_name = "GLOB", value_delimiter = ',', value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    pub symbols: Vec<String>,
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    pub symbols: Vec<Wanted>,
     /// Instruments of one subscription request, one request a second
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub subscribe_batch: u32,
@@ -123,10 +124,14 @@ pub struct LiveArgs {
 /// Longest run of `smoke`.
 pub const SMOKE_LIMIT: Duration = Duration::from_secs(120);
 
+/// Shortest time that `smoke` may be given: enough for a login, and for a library that is slow to let
+/// go of a session.
+pub const SMOKE_LEAST: Duration = Duration::from_secs(20);
+
 /// Flags of `smoke`.
 #[derive(Debug, Args)]
 pub struct SmokeArgs {
-    /// Longest time of the whole test, at most 120 s
+    /// Longest time of the whole test, 20 s to 120 s
     #[arg(long, value_name = "SPAN", default_value = "120s", value_parser = parse_smoke_duration)]
     pub duration: Duration,
     /// File for the outcome
@@ -146,10 +151,11 @@ pub struct SmokeArgs {
 
 fn parse_smoke_duration(text: &str) -> Result<Duration, String> {
     let span = values::parse_duration(text)?;
-    if span.is_zero() || span > SMOKE_LIMIT {
-        return Err("expected more than nothing and at most 120s".into());
+    if (SMOKE_LEAST..=SMOKE_LIMIT).contains(&span) {
+        Ok(span)
+    } else {
+        Err("expected at least 20s and at most 120s".into())
     }
-    Ok(span)
 }
 
 /// Flags of `doctor`.

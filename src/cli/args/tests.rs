@@ -150,6 +150,7 @@ fn bad_usage_says_what_was_expected() {
             "are for --source ctp",
         ),
         ("smoke --duration 121s", "at most 120s"),
+        ("smoke --duration 19s", "at least 20s"),
         (
             "record -o out --source recording:",
             "expected ctp, synthetic:PROFILE",

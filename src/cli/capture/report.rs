@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::capture::Tally;
 use crate::cli::args::{CaptureArgs, OutputTarget};
+use crate::cli::log;
 use crate::cli::outcome::{Outcome, stdout};
 use crate::cli::render::{bytes, grouped};
 use crate::nats::NatsError;
@@ -51,6 +52,15 @@ impl Ended {
     }
 }
 
+/// What keeps a stream from being all that came, or all that was published.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Flaws {
+    /// Messages that no line can hold.
+    pub(super) unwritable: u64,
+    /// Times that messages may be missing.
+    pub(super) gaps: u64,
+}
+
 /// The closing summary of `capture`. The key order is the order of the fields.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -72,6 +82,8 @@ pub(super) struct Report {
     elapsed_s: f64,
     /// `digest` or `counts`; null when nothing was verified.
     verified_by: Option<&'static str>,
+    /// Messages under the prefix of a replay behind its last end marker; null without a marker.
+    after_end: Option<u64>,
     #[serde(skip)]
     ended_text: &'static str,
     #[serde(skip)]
@@ -84,8 +96,7 @@ impl Report {
     pub(super) fn new(
         tally: &Tally,
         ended: &Ended,
-        unwritable: u64,
-        gaps: u64,
+        Flaws { unwritable, gaps }: Flaws,
         elapsed_ns: i64,
     ) -> Self {
         let verdict = tally.verdict().clone();
@@ -109,6 +120,7 @@ impl Report {
             verified_by: verdict
                 .exact
                 .map(|is_exact| if is_exact { "digest" } else { "counts" }),
+            after_end: tally.after_end(),
             ended_text: ended.text(),
         }
     }
@@ -125,7 +137,7 @@ impl Report {
     /// JSON on stdout, or text on stdout, or on stderr when stdout carries the stream.
     pub(super) fn print(&self, args: &CaptureArgs) -> anyhow::Result<()> {
         if args.output == OutputTarget::Stdout {
-            std::io::stderr().lock().write_all(self.text().as_bytes())?;
+            log::print(&self.text());
             return Ok(());
         }
         let mut out = stdout();
@@ -171,6 +183,13 @@ impl Report {
                 );
                 lines.push((name, text));
             }
+        }
+        if let Some(behind @ 1..) = self.after_end {
+            let text = format!(
+                "{} came behind the last end marker, which is not about them",
+                grouped(behind)
+            );
+            lines.push(("after end", text));
         }
         if self.unwritable > 0 {
             let text = format!(
@@ -224,7 +243,7 @@ mod tests {
     use crate::encode::control::EndMarker;
 
     /// A capture of two messages, held against a marker.
-    fn report(instruments: &[(&str, u64)], complete: bool, gaps: u64) -> Report {
+    fn report(instruments: &[(&str, u64)], complete: bool, flaws: Flaws) -> Report {
         let mut tally = Tally::new(vec!["t.>".parse().unwrap()]);
         tally.add("t.SHFE.rb2601", b"{}");
         tally.add("t.SHFE.au2602", b"{\"x\":1}");
@@ -239,12 +258,16 @@ mod tests {
                 instruments: Some(counts.collect()),
             },
         );
-        Report::new(&tally, &Ended::End, gaps, gaps, 1_234_567_891)
+        Report::new(&tally, &Ended::End, flaws, 1_234_567_891)
     }
 
     #[test]
     fn a_capture_that_is_complete_reads_as_reviewed() {
-        let report = report(&[("SHFE.au2602", 1), ("SHFE.rb2601", 1)], true, 0);
+        let report = report(
+            &[("SHFE.au2602", 1), ("SHFE.rb2601", 1)],
+            true,
+            Flaws::default(),
+        );
         assert_eq!(report.outcome(), Outcome::Done);
         insta::assert_snapshot!(report.text());
     }
@@ -254,14 +277,36 @@ mod tests {
         let mut instruments = vec![("SHFE.rb2601", 1_001)];
         let ids: Vec<String> = (10..22).map(|i| format!("DCE.m26{i}")).collect();
         instruments.extend(ids.iter().map(|id| (id.as_str(), 7)));
-        let report = report(&instruments, false, 2);
+        let flaws = Flaws {
+            unwritable: 2,
+            gaps: 2,
+        };
+        let report = report(&instruments, false, flaws);
         assert_eq!(report.outcome(), Outcome::Lossy);
         insta::assert_snapshot!(report.text());
     }
 
     #[test]
+    fn what_no_marker_speaks_for_is_told() {
+        let mut tally = Tally::new(vec!["t.>".parse().unwrap()]);
+        let nothing = EndMarker {
+            session: "s".into(),
+            complete: true,
+            total: Some(0),
+            digest: Some(tally.digest()),
+            instruments: Some(BTreeMap::new()),
+        };
+        tally.verify("t", &nothing);
+        let text = |tally: &Tally| Report::new(tally, &Ended::Signal, Flaws::default(), 0).text();
+        assert!(!text(&tally).contains("after end"));
+        tally.add("t.SHFE.rb2601", b"{}");
+        let told = text(&tally);
+        assert!(told.contains("\nafter end  1 came behind"), "{told}");
+    }
+
+    #[test]
     fn a_stream_with_too_much_is_a_difference() {
-        let report = report(&[("SHFE.rb2601", 1)], true, 0);
+        let report = report(&[("SHFE.rb2601", 1)], true, Flaws::default());
         assert_eq!(report.outcome(), Outcome::Difference);
         assert!(report.text().contains("extra      1 t.SHFE.au2602\n"));
     }

@@ -11,12 +11,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use tickdeck_ffi::abi::{Instrument, LoginResponse, RspInfo};
 use tickdeck_ffi::td::{TdApi, TdHandler, TdLibrary, TdLogin, TdOptions};
-use tickdeck_ffi::{FlowError, FlowFolder, LoadError, RequestError, StartError};
+use tickdeck_ffi::{FlowError, FlowFolder, FrontAddress, LoadError, RequestError, StartError};
 
 use super::{CtpLogin, Scrubber};
 use crate::clock::{Clock, MonoNanos};
 use crate::contract::{Exchange, QueriedContract};
-use crate::live::front::FrontAddress;
 use crate::live::losses::Losses;
 use crate::live::meaning::{disconnect_reason, login_error};
 use crate::live::session::CLOSE_BETWEEN_ATTEMPTS;
@@ -67,9 +66,6 @@ pub enum DiscoveryError {
     /// No folder.
     #[error(transparent)]
     Flow(#[from] FlowError),
-    /// An address that the library does not take. It is not repeated.
-    #[error("CTP_TD_ADDRESS is not one of a front")]
-    Address,
     /// A library that cannot be told which keys to use.
     #[error(
         "the trader library of version {version} knows only the keys that it was built with, no others \
@@ -146,12 +142,11 @@ impl DiscoveryError {
             // A text that does not fit will not fit the next time.
             Self::Request(error) => !matches!(error, RequestError::BadText { .. }),
             Self::Refused { .. } => !self.is_refused_for_good(),
-            Self::Library(_)
-            | Self::Flow(_)
-            | Self::Address
-            | Self::EvaluationKeys { .. }
-            | Self::Start(_)
-            | Self::Stopped => false,
+            // The next session has a folder of its own.
+            Self::Flow(error) => matches!(error, FlowError::InUse { .. }),
+            Self::Library(_) | Self::EvaluationKeys { .. } | Self::Start(_) | Self::Stopped => {
+                false
+            }
         }
     }
 }
@@ -277,13 +272,10 @@ pub fn discover(query: &Discovery<'_>) -> Result<Vec<QueriedContract>, Discovery
         let version = library.version().to_string();
         return Err(DiscoveryError::EvaluationKeys { version });
     }
-    let fronts = query.fronts.iter().map(|front| front.expose().parse());
     let options = TdOptions {
         flow: FlowFolder::open(query.flow)?,
         production: query.login.production_keys,
-        fronts: fronts
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| DiscoveryError::Address)?,
+        fronts: query.fronts.to_vec(),
     };
     let (told, hears) = unbounded();
     let handler = Arc::new(Handler {

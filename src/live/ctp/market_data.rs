@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tickdeck_ffi::abi::{LoginResponse, RspInfo};
 use tickdeck_ffi::md::{MdApi, MdHandler, MdLogin, MdOptions};
-use tickdeck_ffi::{FlowError, FlowFolder, RawTick};
+use tickdeck_ffi::{FlowError, FlowFolder, FrontAddress, RawTick};
 
 use super::{CtpLibrary, CtpLogin, Scrubber, explain_silence};
 use crate::causes::with_causes;
@@ -14,7 +14,6 @@ use crate::event::InstrumentId;
 use crate::live::connector::{
     Abandoned, Attempt, Connector, MarketDataSession, OpenError, RequestError,
 };
-use crate::live::front::FrontAddress;
 use crate::live::queue::Inlet;
 
 /// Makes market data sessions, each with an instance and a flow folder of its own.
@@ -87,16 +86,10 @@ impl Connector for CtpConnector {
         let flow = FlowFolder::open(&self.flow.join(&attempt.session))
             .map_err(|error| failed(!matches!(error, FlowError::InUse { .. }))(&error))?;
         let folder = flow.path().to_owned();
-        let fronts = self
-            .fronts
-            .iter()
-            .map(|front| front.expose().parse())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| failed(true)(&error))?;
         let options = MdOptions {
             flow,
             production: self.login.production_keys,
-            fronts,
+            fronts: self.fronts.clone(),
         };
         let handler = Arc::new(Handler {
             inlet,

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::live::front::FrontAddress;
+use tickdeck_ffi::FrontAddress;
+
+use crate::live::front::reach;
 use crate::thread;
 
 /// How long a front may take to accept a plain connection.
@@ -31,12 +33,19 @@ pub fn explain_silence(kind: &'static str, fronts: &[FrontAddress]) {
 
 fn tell_reach(kind: &'static str, fronts: &[FrontAddress]) {
     for (number, front) in (1..).zip(fronts) {
-        match front.reach(TRY_FRONT) {
+        match reach(front, TRY_FRONT) {
             Some(Err(error)) => tracing::warn!(
                 event = "ctp_front_unreachable",
                 kind,
                 front = number,
                 reason = %error
+            ),
+            Some(Ok(())) if front.is_behind_proxy() => tracing::warn!(
+                event = "ctp_front_silent",
+                kind,
+                front = number,
+                "its proxy accepts connections, and the front behind it was not reached: look at the \
+                 proxy's log, and check user, password and the front's address"
             ),
             Some(Ok(())) => tracing::warn!(
                 event = "ctp_front_silent",

@@ -194,9 +194,7 @@ impl Sink for LiveNatsSink {
     /// Waits until everything taken is confirmed, the server has refused, or the stop handle ends
     /// it; the counts tell which. Never fails.
     fn flush(&mut self) -> Result<SinkCounts, SinkError> {
-        // Nothing is waited for where nothing is outstanding: the server may be away.
-        let is_settled = self.sink.stats.confirmed() == self.taken;
-        if !self.is_dead && !is_settled && self.sink.flush().is_err() {
+        if !self.is_dead && self.sink.flush().is_err() {
             self.die();
         }
         Ok(self.counts())

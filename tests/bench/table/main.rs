@@ -9,6 +9,7 @@
 )]
 
 mod check;
+mod front;
 mod nats;
 mod peers;
 #[path = "../plain.rs"]
@@ -37,6 +38,7 @@ struct Scale {
     rounds: usize,
     day: Option<&'static str>,
     full_market: Option<&'static str>,
+    front_market: Option<&'static str>,
     stage_ticks: usize,
     nats_messages: u64,
     pace_s: u32,
@@ -49,6 +51,7 @@ const FULL: Scale = Scale {
     rounds: 5,
     day: None,
     full_market: Some("10m"),
+    front_market: Some("10m"),
     stage_ticks: 1_000_000,
     nats_messages: 2_000_000,
     pace_s: 10,
@@ -61,6 +64,7 @@ const QUICK: Scale = Scale {
     rounds: 1,
     day: Some("25m"),
     full_market: Some("6m"),
+    front_market: Some("125s"),
     stage_ticks: 200_000,
     nats_messages: 100_000,
     pace_s: 2,
@@ -101,6 +105,11 @@ fn main() -> Result<()> {
     if wants("memory") {
         let (days, duration) = (scale.memory_days, scale.memory_duration);
         replay::memory(&report, folder, &dumps, days, duration)?;
+    }
+    if wants("front") {
+        let folder = folder.join("front");
+        std::fs::create_dir(&folder)?;
+        front::measure(&report, &folder, scale.front_market, scale.rounds)?;
     }
     if wants("check") {
         let amount = check::Amount {

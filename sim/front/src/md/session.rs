@@ -140,10 +140,9 @@ impl MdSession {
     fn connect(&mut self, now: MonoNanos) -> Step<MdEvent, Settings> {
         match self.faults.connection() {
             Some(ConnectionFault::Lost(reason)) => {
-                self.disconnect(reason, now);
+                self.disconnect(reason);
                 // Even a library that connects again at once needs as long as a handshake.
-                self.link =
-                    Link::Down(now.plus(self.version.reconnect_pause_ns().max(HANDSHAKE_NS)));
+                self.link = Link::Lost(self.version.reconnect_pause_ns().max(HANDSHAKE_NS));
             }
             Some(ConnectionFault::Refused) => self.link = Link::Down(now.plus(REFUSED_PAUSE_NS)),
             None if self.feed.is_some() => self.link = Link::Opened,
@@ -157,12 +156,12 @@ impl MdSession {
     }
 
     /// Cuts the connection: what was not said yet is lost, as on a real one.
-    fn disconnect(&mut self, reason: i32, now: MonoNanos) {
+    fn disconnect(&mut self, reason: i32) {
         self.outbox.clear();
         self.held.clear();
         self.subscribed.clear();
         self.is_logged_in = false;
-        self.link = Link::Down(now.plus(self.version.reconnect_pause_ns()));
+        self.link = Link::Lost(self.version.reconnect_pause_ns());
         self.faults.disconnected();
         log::info("sim_md_disconnected", &[("reason", reason.into())]);
         self.say(MdEvent::FrontDisconnected { reason });
@@ -314,7 +313,7 @@ impl MdSession {
                     return Step::Wait(now);
                 }
                 Fate::Cut(reason) => {
-                    self.disconnect(reason, now);
+                    self.disconnect(reason);
                     return Step::Wait(now);
                 }
             }
@@ -332,7 +331,7 @@ impl MdSession {
         match self.settings.at_end {
             AtEnd::Silent => Step::Wait(MonoNanos::NEVER),
             AtEnd::Disconnect(reason) => {
-                self.disconnect(reason, now);
+                self.disconnect(reason);
                 self.link = Link::Closed;
                 if let Some(market) = &self.market {
                     market.close();
@@ -401,16 +400,17 @@ impl Session for MdSession {
 
     fn step(&mut self, now: MonoNanos) -> Step<MdEvent, Settings> {
         match self.link {
-            Link::Down(attempt) => {
-                // The news of the lost connection goes out first.
+            Link::Lost(pause_ns) => {
+                // The news goes out first: as the vendor's, the library pauses after that callback.
                 if let Some(event) = self.next_queued() {
                     return Step::Call(event);
                 }
-                if attempt > now {
-                    return Step::Wait(attempt);
-                }
-                return self.connect(now);
+                let attempt = now.plus(pause_ns);
+                self.link = Link::Down(attempt);
+                return Step::Wait(attempt);
             }
+            Link::Down(attempt) if attempt > now => return Step::Wait(attempt),
+            Link::Down(_) => return self.connect(now),
             Link::Opening => return Step::Wait(MonoNanos::NEVER),
             Link::Opened => {
                 self.link = Link::Up;
@@ -424,7 +424,7 @@ impl Session for MdSession {
             && let Some(happening) = self.faults.happening(now)
         {
             match happening {
-                Happening::Disconnect(reason) => self.disconnect(reason, now),
+                Happening::Disconnect(reason) => self.disconnect(reason),
                 Happening::HeartBeatWarning(lapse_s) => {
                     self.say(MdEvent::HeartBeatWarning { lapse_s });
                 }

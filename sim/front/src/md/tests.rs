@@ -141,6 +141,22 @@ fn a_lost_connection_forgets_login_and_subscriptions() {
 }
 
 #[test]
+fn the_pause_after_a_lost_connection_begins_when_its_callback_has_returned() {
+    let script = "[[rule]]\nname='x'\nat={ connection = 1 }\naction={ disconnect = 0x1001 }\n";
+    let mut session = session_under(script, "run=slow", "6.7.11");
+    let mut step = || session.step(MonoNanos(START));
+    assert!(matches!(step(), Step::Wait(instant) if instant == MonoNanos(START)));
+    assert!(matches!(
+        step(),
+        Step::Call(MdEvent::FrontDisconnected { reason: 0x1001 })
+    ));
+    let returned = START + 5 * SECOND;
+    let paused = (Vec::new(), MonoNanos(returned + SECOND));
+    assert_eq!(told(&mut session, returned), paused);
+    assert_eq!(told(&mut session, returned + SECOND).0, ["connected"]);
+}
+
+#[test]
 fn a_replay_sends_what_went_out_before_it_however_it_went_out() {
     let rule = |at: u32, action: &str| {
         format!("[[rule]]\nname='x'\nat={{tick={at}}}\naction={{{action}}}\n")

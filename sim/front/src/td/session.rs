@@ -124,11 +124,11 @@ impl TdSession {
     }
 
     /// Cuts the connection: what was not said yet is lost, as on a real one.
-    fn disconnect(&mut self, reason: i32, now: MonoNanos) {
+    fn disconnect(&mut self, reason: i32) {
         self.outbox.clear();
         self.is_authenticated = false;
         self.is_logged_in = false;
-        self.link = Link::Down(now.plus(self.version.reconnect_pause_ns()));
+        self.link = Link::Lost(self.version.reconnect_pause_ns());
         self.faults.disconnected();
         log::info("sim_td_disconnected", &[("reason", reason.into())]);
     }
@@ -327,6 +327,12 @@ impl Session for TdSession {
 
     fn step(&mut self, now: MonoNanos) -> Step<TdEvent, Settings> {
         match self.link {
+            Link::Lost(pause_ns) => {
+                // The news went out: as the vendor's, the library pauses after that callback.
+                let attempt = now.plus(pause_ns);
+                self.link = Link::Down(attempt);
+                return Step::Wait(attempt);
+            }
             Link::Down(attempt) if attempt > now => return Step::Wait(attempt),
             Link::Down(_) => return self.connect(now),
             Link::Opening | Link::Closed => return Step::Wait(MonoNanos::NEVER),
@@ -340,7 +346,7 @@ impl Session for TdSession {
         }
         match self.faults.happening(now) {
             Some(Happening::Disconnect(reason)) => {
-                self.disconnect(reason, now);
+                self.disconnect(reason);
                 return Step::Call(TdEvent::FrontDisconnected { reason });
             }
             Some(Happening::HeartBeatWarning(lapse_s)) => {
@@ -378,10 +384,9 @@ impl TdSession {
     fn connect(&mut self, now: MonoNanos) -> Step<TdEvent, Settings> {
         match self.faults.connection() {
             Some(ConnectionFault::Lost(reason)) => {
-                self.disconnect(reason, now);
+                self.disconnect(reason);
                 // Even a library that connects again at once needs as long as a handshake.
-                self.link =
-                    Link::Down(now.plus(self.version.reconnect_pause_ns().max(HANDSHAKE_NS)));
+                self.link = Link::Lost(self.version.reconnect_pause_ns().max(HANDSHAKE_NS));
                 return Step::Call(TdEvent::FrontDisconnected { reason });
             }
             Some(ConnectionFault::Refused) => self.link = Link::Down(now.plus(REFUSED_PAUSE_NS)),

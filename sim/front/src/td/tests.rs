@@ -243,3 +243,34 @@ fn a_script_makes_the_trader_front_refuse_reject_and_go_away() {
     );
     assert_eq!(told(&mut session, later + 60 * SECOND), [connected]);
 }
+
+#[test]
+fn the_pause_after_a_lost_connection_begins_when_its_callback_has_returned() {
+    let script = r#"
+        [[rule]]
+        name = "gone"
+        front = "trader"
+        at = { seconds = 1.0 }
+        action = { disconnect = 0x1001 }
+    "#;
+    let script = Script::parse(script, "test".as_ref()).unwrap();
+    let settings = Settings::default()
+        .with_address("sim://?run=td-slow")
+        .unwrap();
+    let mut session = TdSession::new(
+        Emulated::default_version(),
+        Some(settings),
+        Faults::new(script),
+        MonoNanos(0),
+    );
+    let connected = [("OnFrontConnected".to_owned(), 0, false, true)];
+    assert_eq!(told(&mut session, START), connected);
+    assert!(matches!(
+        session.step(MonoNanos(START + SECOND)),
+        Step::Call(TdEvent::FrontDisconnected { reason: 0x1001 })
+    ));
+    let returned = START + 5 * SECOND;
+    assert_eq!(told(&mut session, returned), []);
+    assert_eq!(told(&mut session, returned + SECOND - 1), []);
+    assert_eq!(told(&mut session, returned + SECOND), connected);
+}

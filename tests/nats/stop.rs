@@ -1,0 +1,142 @@
+//! Who looks for a server can be stopped: at once, in good order, with success.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::cli::{Running, tickdeck};
+use crate::support::nats_server::NatsServer;
+use crate::support::proxy::Proxy;
+use crate::support::recordings::{Folder, quick, stream_digest};
+use crate::support::wait_until;
+
+/// A verb that looks for the server at `url` for longer than a test lasts.
+fn patient(words: &str, folder: &Folder, url: &str) -> Command {
+    let mut command = tickdeck(words.split_whitespace());
+    command
+        .args(["--connect-timeout", "10m"])
+        .env("NATS_URL", url)
+        .current_dir(folder.path());
+    command
+}
+
+/// Sends `signal` once the log has `said`, and gives the result.
+fn stop(command: Command, said: &str, signal: &str) -> Value {
+    let running = Running::start(command);
+    wait_until(said, || running.stderr().contains(said));
+    running.signal(signal);
+    let ended = running.wait().done();
+    assert!(ended.stderr.contains("stop_requested"), "{ended:?}");
+    ended.json()
+}
+
+/// Nobody answers there.
+const NOWHERE: &str = "127.0.0.1:1";
+
+#[test]
+fn a_capture_that_has_no_server_yet_ends_by_a_signal_with_empty_files() {
+    for signal in ["TERM", "INT"] {
+        let folder = Folder::new();
+        let words = "capture -o out --ready-file ready --json";
+        let summary = stop(patient(words, &folder, NOWHERE), "nats_retry", signal);
+        assert_eq!(summary["ended"], "signal");
+        assert_eq!(summary["messages"], 0);
+        assert_eq!(summary["digest"], stream_digest(""));
+        assert_eq!(folder.names(), ["out", "out.times"], "it never listened");
+        assert_eq!(std::fs::read(folder.join("out")).unwrap(), b"");
+    }
+}
+
+#[test]
+fn a_replay_that_has_no_server_yet_ends_by_a_signal_with_a_summary() {
+    let recording = quick();
+    for words in ["", "--prime --start-offset 30s"] {
+        let folder = Folder::new();
+        let words = format!(
+            "replay {} --rate max --sink nats --sink jsonl:out --json {words}",
+            recording.display()
+        );
+        let summary = stop(patient(&words, &folder, NOWHERE), "nats_retry", "TERM");
+        for count in ["received", "published", "failed"] {
+            assert_eq!(summary[count], 0, "{summary}");
+        }
+        assert_eq!(summary["digest"], stream_digest(""));
+        assert_eq!(std::fs::read(folder.join("out")).unwrap(), b"");
+    }
+}
+
+#[test]
+fn a_recorder_that_has_no_server_yet_ends_by_a_signal_and_replaces_nothing() {
+    let folder = Folder::new();
+    let manifest = folder.join("rec/manifest.json");
+    let record = |words: &str| {
+        let words = format!("record --source synthetic:quick -o rec --publish --json {words}");
+        stop(patient(&words, &folder, NOWHERE), "nats_retry", "TERM")
+    };
+    assert_eq!(record("")["received"], 0);
+    assert!(folder.names().is_empty(), "{:?}", folder.names());
+    let made = crate::support::cli::run([
+        "generate".as_ref(),
+        "-o".as_ref(),
+        folder.join("rec").as_os_str(),
+    ]);
+    made.done();
+    let before = std::fs::read(&manifest).unwrap();
+    assert_eq!(record("--force")["received"], 0);
+    assert_eq!(std::fs::read(&manifest).unwrap(), before);
+}
+
+#[test]
+fn a_replay_whose_server_went_away_while_it_waits_for_subscribers_ends_by_a_signal() {
+    let Some(server) = NatsServer::start("stopped while waiting for subscribers") else {
+        return;
+    };
+    let proxy = Proxy::to(server.port());
+    let folder = Folder::new();
+    let words = format!(
+        "replay {} --rate max --wait-for-subscribers 1 --json",
+        quick().display()
+    );
+    let running = Running::start(patient(&words, &folder, &proxy.url()));
+    wait_until("it waits", || {
+        running.stderr().contains("waiting_for_subscribers")
+    });
+    proxy.close();
+    // The question and the publisher's connection both try again and again.
+    wait_until("it looks for the server", || proxy.refused() >= 4);
+    running.signal("TERM");
+    // Nothing was published, so there is nothing that the server could still confirm.
+    let ended = running.wait().done();
+    assert_eq!(ended.json()["published"], 0, "{ended:?}");
+}
+
+#[test]
+fn a_replay_that_cannot_answer_health_requests_yet_ends_by_a_signal() {
+    // The publisher's connection, and none for the answers.
+    let full = NatsServer::with_config("stopped while connecting", "max_connections: 1");
+    let Some(server) = full else { return };
+    let folder = Folder::new();
+    let words = format!("replay {} --rate max --json", quick().display());
+    let command = patient(&words, &folder, &server.url());
+    let summary = stop(command, "tickdeck-health", "TERM");
+    assert_eq!(summary["published"], 0, "{summary}");
+}
+
+#[test]
+fn a_demo_whose_server_does_not_come_up_ends_by_a_signal() {
+    let folder = Folder::new();
+    let program = folder.join("silent-server");
+    std::fs::write(&program, "#!/bin/sh\n: > \"$0.started\"\nexec sleep 600\n").unwrap();
+    std::fs::set_permissions(&program, Permissions::from_mode(0o700)).unwrap();
+    let mut command = tickdeck(["demo", "--nats-server"]);
+    command.arg(&program);
+    let running = Running::start(command);
+    wait_until("the server is started", || {
+        folder.join("silent-server.started").exists()
+    });
+    running.signal("TERM");
+    let ended = running.wait().done();
+    assert!(!ended.stdout.contains("a real nats-server"), "{ended:?}");
+}
