@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tickdeck::clock::{Clock, MonoNanos, SystemClock};
 use tickdeck_ffi::abi::{LoginResponse, RspInfo};
 use tickdeck_ffi::md::{MdApi, MdHandler, MdLibrary, MdLogin, MdOptions};
+use tickdeck_ffi::td::TdHandler;
 use tickdeck_ffi::{FlowFolder, RawTick, Secret};
 
 use crate::support::{JOB, PATIENCE, QUIET, fingerprint};
@@ -73,26 +74,44 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
+    pub(crate) fn new(job: &Value, told: Sender<Said>) -> Self {
+        Self {
+            told: Mutex::new(told),
+            takes: Duration::from_millis(job["lost_callback_ms"].as_u64().unwrap_or(0)),
+        }
+    }
+
     fn say(&self, said: Said) {
         // The session may have stopped listening.
         let _ = self.told.lock().unwrap().send(said);
     }
 }
 
+/// What both libraries say of a connection.
+macro_rules! says_of_its_connection {
+    () => {
+        fn on_front_connected(&self) {
+            self.say(Said::Connected);
+        }
+        fn on_front_disconnected(&self, reason: i32) {
+            static CLOCK: LazyLock<SystemClock> = LazyLock::new(SystemClock::new);
+            let begun = CLOCK.now();
+            std::thread::sleep(self.takes);
+            let returned = CLOCK.now();
+            self.say(Said::Disconnected(reason, Callback { begun, returned }));
+        }
+        fn on_heartbeat_warning(&self, lapse_s: i32) {
+            self.say(Said::Warning(lapse_s));
+        }
+    };
+}
+
+impl TdHandler for Listener {
+    says_of_its_connection!();
+}
+
 impl MdHandler for Listener {
-    fn on_front_connected(&self) {
-        self.say(Said::Connected);
-    }
-    fn on_front_disconnected(&self, reason: i32) {
-        static CLOCK: LazyLock<SystemClock> = LazyLock::new(SystemClock::new);
-        let begun = CLOCK.now();
-        std::thread::sleep(self.takes);
-        let returned = CLOCK.now();
-        self.say(Said::Disconnected(reason, Callback { begun, returned }));
-    }
-    fn on_heartbeat_warning(&self, lapse_s: i32) {
-        self.say(Said::Warning(lapse_s));
-    }
+    says_of_its_connection!();
     fn on_login(&self, response: &LoginResponse, info: &RspInfo) {
         let day = response.trading_day.to_string();
         self.say(Said::Login(day, info.error_id, info.message.clone()));
@@ -116,10 +135,7 @@ pub(crate) fn start(job: &Value, flow: &str) -> (MdApi, Receiver<Said>) {
         production: true,
         fronts: vec![front.parse().unwrap()],
     };
-    let listener = Listener {
-        told: Mutex::new(sender),
-        takes: Duration::from_millis(job["lost_callback_ms"].as_u64().unwrap_or(0)),
-    };
+    let listener = Listener::new(job, sender);
     let api = MdApi::start(&library, options, Arc::new(listener)).unwrap();
     (api, receiver)
 }

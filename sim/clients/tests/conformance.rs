@@ -1,17 +1,23 @@
-//! One body, two arms: what a client sees of a library when no front answers. The simulated arm runs
-//! always, the vendor's when the set-up has fetched its libraries.
+//! One body, two arms: what a client sees of either library when no front answers. The simulated arm
+//! runs always, the vendor's when the set-up has fetched its libraries.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tickdeck_ffi::md::MdLibrary;
+use tickdeck_ffi::abi::{ApiVersion, symbol};
+use tickdeck_ffi::md::{MdApi, MdLibrary};
+use tickdeck_ffi::td::{TdApi, TdLibrary};
 
-use crate::child::{Said, library, login_words, start, wait_until};
+use crate::child::{Said, library, login_words, start, text, wait_until};
 use crate::lifecycle::{resources, settled};
-use crate::support::{PATIENCE, QUIET, in_child, skipped};
+use crate::support::{PATIENCE, QUIET, in_child, libraries, skipped};
+use crate::trader;
 
 /// Emulated version, and the folder of the vendor's library of that version.
 const ARMS: [(&str, &str); 6] = [
@@ -23,34 +29,120 @@ const ARMS: [(&str, &str); 6] = [
     ("6.7.13", "6.7.13"),
 ];
 
+/// A session of either library, as far as both can be asked the same.
+trait Session: Sized {
+    /// What the library says of itself.
+    fn library(job: &Value) -> Value;
+
+    fn start(job: &Value) -> (Self, Receiver<Said>);
+
+    /// Makes every request there is; what their functions return.
+    fn requests(&self, job: &Value) -> Vec<String>;
+
+    fn day(&self) -> Option<String>;
+
+    fn end(&self) -> Result<(), String>;
+}
+
+/// What a request's function returned.
+fn returned<T: Debug, E: ToString>(result: Result<T, E>) -> String {
+    format!("{:?}", result.map_err(|error| error.to_string()))
+}
+
+impl Session for MdApi {
+    fn library(job: &Value) -> Value {
+        let loaded = MdLibrary::open(&library(job)).unwrap();
+        json!({
+            "version": loaded.version().text,
+            "create": loaded.create_symbol(),
+            "production_flag": loaded.has_production_flag(),
+            "layout": loaded.layout().letter().to_string(),
+            "slots": loaded.spi_table().slots(),
+        })
+    }
+
+    fn start(job: &Value) -> (Self, Receiver<Said>) {
+        start(job, "flow")
+    }
+
+    fn requests(&self, job: &Value) -> Vec<String> {
+        vec![
+            returned(self.login(&login_words(job))),
+            returned(self.subscribe(&["rb2510"])),
+            returned(self.unsubscribe(&["rb2510"])),
+        ]
+    }
+
+    fn day(&self) -> Option<String> {
+        self.trading_day().map(|day| day.to_string()).ok()
+    }
+
+    fn end(&self) -> Result<(), String> {
+        self.release(PATIENCE).map_err(|error| error.to_string())
+    }
+}
+
+impl Session for TdApi {
+    fn library(job: &Value) -> Value {
+        let loaded = TdLibrary::open(&library(job)).unwrap();
+        json!({
+            "version": loaded.version().text,
+            "create": loaded.create_symbol(),
+            "production_flag": loaded.has_production_flag(),
+        })
+    }
+
+    fn start(job: &Value) -> (Self, Receiver<Said>) {
+        trader::start(job)
+    }
+
+    fn requests(&self, job: &Value) -> Vec<String> {
+        let login = trader::login_words(job);
+        vec![
+            returned(self.authenticate(&login)),
+            returned(self.login(&login)),
+            returned(self.confirm_settlement(&login)),
+            returned(self.query_instruments("SHFE")),
+        ]
+    }
+
+    fn day(&self) -> Option<String> {
+        self.trading_day().map(|day| day.to_string()).ok()
+    }
+
+    fn end(&self) -> Result<(), String> {
+        self.release(PATIENCE).map_err(|error| error.to_string())
+    }
+}
+
+/// Whether a job is about the trader library.
+fn is_trader(job: &Value) -> bool {
+    text(job, "api") == "td"
+}
+
 /// A session that nobody answers: what its functions return and what it is told.
 pub(crate) fn unreachable(job: &Value) -> Value {
-    let loaded = MdLibrary::open(&library(job)).unwrap();
+    if is_trader(job) {
+        unreachable_by::<TdApi>(job)
+    } else {
+        unreachable_by::<MdApi>(job)
+    }
+}
+
+fn unreachable_by<S: Session>(job: &Value) -> Value {
+    let of_library = S::library(job);
     let threads_before = resources().0;
-    let (api, receiver) = start(job, "flow");
-    let login = api
-        .login(&login_words(job))
-        .map_err(|error| error.to_string());
-    let subscribe = api
-        .subscribe(&["rb2510"])
-        .map_err(|error| error.to_string());
-    let unsubscribe = api
-        .unsubscribe(&["rb2510"])
-        .map_err(|error| error.to_string());
+    let (api, receiver) = S::start(job);
+    let requests = api.requests(job);
     let told = receiver.recv_timeout(Duration::from_millis(700)).is_ok();
     // The thread that called Init may still be on its way out.
     let threads = settled(threads_before + 2).0 - threads_before;
-    let day = api.trading_day().map(|day| day.to_string()).ok();
-    let released = api.release(PATIENCE).is_ok();
-    let again = api.release(PATIENCE).map_err(|error| error.to_string());
+    let day = api.day();
+    let released = api.end().is_ok();
+    let again = api.end();
     json!({
-        "version": loaded.version().text,
-        "layout": loaded.layout().letter().to_string(),
-        "slots": loaded.spi_table().slots(),
-        "production_flag": loaded.has_production_flag(),
-        "login": format!("{login:?}"),
-        "subscribe": format!("{subscribe:?}"),
-        "unsubscribe": format!("{unsubscribe:?}"),
+        "library": of_library,
+        "requests": requests,
         "told": told,
         "threads": threads,
         "day": day,
@@ -66,22 +158,30 @@ const PAUSE_NS: i64 = 800_000_000;
 /// How long the client of such a library takes over a callback, which counts for nothing in the pause.
 const CALLBACK_MS: u64 = 500;
 
-/// A session whose connections are cut before the front has answered: what it is told until `losses`
-/// were lost, what its functions return meanwhile, and whether it can be released.
+/// A session whose connections are cut before the front has answered: what it is told, in order, until
+/// `losses` were lost, and whether it can be released.
 pub(crate) fn lost(job: &Value) -> Value {
-    let (api, receiver) = start(job, "flow");
+    if is_trader(job) {
+        lost_by::<TdApi>(job)
+    } else {
+        lost_by::<MdApi>(job)
+    }
+}
+
+fn lost_by<S: Session>(job: &Value) -> Value {
+    let (api, receiver) = S::start(job);
     let wanted = usize::try_from(job["losses"].as_u64().unwrap()).unwrap();
-    let (mut reasons, mut others, mut losses) = (BTreeSet::new(), 0, Vec::new());
+    let (mut told, mut losses) = (Vec::new(), Vec::new());
     while losses.len() < wanted
         && let Ok(said) = receiver.recv_timeout(PATIENCE)
     {
-        match said {
+        told.push(match said {
             Said::Disconnected(reason, callback) => {
-                reasons.insert(reason);
                 losses.push(callback);
+                format!("disconnected {reason:#x}")
             }
-            _ => others += 1,
-        }
+            other => format!("{other:?}"),
+        });
     }
     // Until the connection that is kept has come up, see `hangs_up`. The simulated one has none.
     if let (Some(_), Some(kept)) = (job["vendor"].as_str(), job["kept"].as_str()) {
@@ -92,12 +192,10 @@ pub(crate) fn lost(job: &Value) -> Value {
         .windows(2)
         .map(|pair| pair[1].begun.since(pair[0].returned));
     let shortest_ns = pauses.min();
-    let day = api.trading_day().map(|day| day.to_string()).ok();
-    let released = api.release(PATIENCE).is_ok();
+    let day = api.day();
+    let released = api.end().is_ok();
     json!({
-        "reasons": reasons,
-        "others": others,
-        "losses": losses.len(),
+        "told": told,
         "pauses": shortest_ns.is_some_and(|it| it >= PAUSE_NS),
         "day": day,
         "released": released,
@@ -125,43 +223,48 @@ fn vendor(of_vendor: &str) -> Option<PathBuf> {
     Some(folder)
 }
 
-/// Runs one job in both arms: ours with a fault script, the vendor's against `front`. Ours is
-/// checked in any case.
+/// Runs one job with both libraries in both arms: ours with a rule on each of its fronts, the vendor's
+/// against `front`. Ours are checked in any case.
 fn both(
-    job: impl Fn(&str) -> Value,
+    job: impl Fn(&str, &str) -> Value,
     front: &dyn Fn(&Value) -> String,
-    script: &str,
+    rule: &str,
     check: impl Fn(&str, &Value),
 ) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("faults.toml");
-    std::fs::write(&path, script).unwrap();
+    let rules = ["market_data", "trader"]
+        .map(|front| format!("[[rule]]\nname = '{front}'\nfront = '{front}'\n{rule}"));
+    std::fs::write(&path, rules.concat()).unwrap();
     for (version, of_vendor) in ARMS {
         let variables = [
             ("TICKDECK_SIM_API_VERSION", version),
             ("TICKDECK_SIM_SCRIPT", path.to_str().unwrap()),
         ];
-        let mut job = job(version);
-        job["front"] = front(&job).into();
-        let ours = without_stderr(in_child(&job, &variables));
-        check(version, &ours);
-        if let Some(libraries) = vendor(of_vendor) {
-            job["vendor"] = libraries.to_str().unwrap().into();
-            let theirs = without_stderr(in_child(&job, &[]));
-            assert_eq!(ours, theirs, "{version}");
+        let vendor = vendor(of_vendor);
+        for api in ["md", "td"] {
+            let mut job = job(api, version);
+            job["api"] = api.into();
+            job["front"] = front(&job).into();
+            let ours = without_stderr(in_child(&job, &variables));
+            check(version, &ours);
+            if let Some(libraries) = &vendor {
+                job["vendor"] = libraries.to_str().unwrap().into();
+                let theirs = without_stderr(in_child(&job, &[]));
+                assert_eq!(ours, theirs, "{api} {version}");
+            }
         }
     }
 }
 
 #[test]
 fn without_a_front_the_simulated_library_behaves_as_the_vendors_of_its_version() {
-    let script =
-        "[[rule]]\nname = 'refused'\nat = { connection = 1 }\naction = 'refuse'\ntimes = 0\n";
+    let rule = "at = { connection = 1 }\naction = 'refuse'\ntimes = 0\n";
     // Port 1 of this machine: nobody listens there.
     both(
-        |_| json!({ "verb": "unreachable" }),
+        |_, _| json!({ "verb": "unreachable" }),
         &|_| "tcp://127.0.0.1:1".into(),
-        script,
+        rule,
         |version, ours| {
             assert_eq!(ours["told"], false, "{version}");
             assert_eq!(ours["threads"], 2, "{version}");
@@ -200,24 +303,92 @@ fn pauses(version: &str) -> bool {
 
 #[test]
 fn connections_that_are_lost_are_told_and_made_again_as_the_vendors_of_its_version_does() {
-    let script = "[[rule]]\nname = 'cut'\nat = { connection = 1 }\n\
-                  action = { disconnect = 0x1001 }\ntimes = 0\n";
+    let rule = "at = { connection = 1 }\naction = { disconnect = 0x1001 }\ntimes = 0\n";
     let losses = |version: &str| if pauses(version) { 2 } else { CUT };
     let callback_ms = |version: &str| if pauses(version) { CALLBACK_MS } else { 0 };
     let folder = tempfile::tempdir().unwrap();
-    let kept = |version: &str| (!pauses(version)).then(|| folder.path().join(version));
-    let job = |version: &str| {
+    let kept = |api: &str, version: &str| {
+        (!pauses(version)).then(|| folder.path().join(format!("{api}-{version}")))
+    };
+    let job = |api: &str, version: &str| {
         json!({
             "verb": "lost",
             "losses": losses(version),
             "lost_callback_ms": callback_ms(version),
-            "kept": kept(version),
+            "kept": kept(api, version),
         })
     };
-    both(job, &hangs_up, script, |version, ours| {
-        assert_eq!(ours["reasons"], json!([0x1001]), "{version}");
-        assert_eq!(ours["losses"], losses(version), "{version}");
+    both(job, &hangs_up, rule, |version, ours| {
+        let told = vec!["disconnected 0x1001"; losses(version)];
+        assert_eq!(ours["told"], json!(told), "{version}");
         assert_eq!(ours["pauses"], pauses(version), "{version}");
         assert_eq!(ours["released"], true, "{version}");
     });
+}
+
+/// The functions of a class that a library exports; `None` after a visible skip.
+fn exported(library: &Path, class: &str) -> Option<BTreeSet<String>> {
+    let listed = Command::new("nm")
+        .args(["--dynamic", "--defined-only", "--format=posix"])
+        .arg(library)
+        .output();
+    let Ok(listed) = listed else {
+        skipped("nm is not installed (Debian package binutils)");
+        return None;
+    };
+    assert!(listed.status.success(), "{listed:?}");
+    let text = String::from_utf8(listed.stdout).unwrap();
+    let functions = text.lines().filter_map(|line| {
+        let mut words = line.split(' ');
+        let (name, kind) = (words.next()?, words.next()?);
+        // What C++ tells of its classes is weak, and every program that wants it has its own.
+        (kind == "T" && name.starts_with(class)).then(|| name.to_owned())
+    });
+    Some(functions.collect())
+}
+
+#[test]
+fn both_libraries_export_what_clients_of_each_version_link_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = libraries(folder.path());
+    let set =
+        |names: &[&str]| -> BTreeSet<String> { names.iter().map(ToString::to_string).collect() };
+    for (file, class, version_text, plain, with_mode) in [
+        (
+            symbol::MD_FILE,
+            "_ZN15CThostFtdcMdApi",
+            symbol::MD_VERSION,
+            symbol::MD_CREATE,
+            symbol::MD_CREATE_WITH_MODE,
+        ),
+        (
+            symbol::TD_FILE,
+            "_ZN19CThostFtdcTraderApi",
+            symbol::TD_VERSION,
+            symbol::TD_CREATE,
+            symbol::TD_CREATE_WITH_MODE,
+        ),
+    ] {
+        let Some(ours) = exported(&ours.join(file), class) else {
+            return;
+        };
+        assert_eq!(ours, set(&[version_text, plain, with_mode]), "{file}");
+        for (version, of_vendor) in ARMS {
+            let Some(theirs) = vendor(of_vendor) else {
+                continue;
+            };
+            let theirs = exported(&theirs.join(file), class).unwrap();
+            let missing: Vec<&String> = theirs.difference(&ours).collect();
+            assert!(missing.is_empty(), "{file} {version}: {missing:?}");
+            // One file is every version, so it has the other factory, too, and nothing else.
+            let version: ApiVersion = version.parse().unwrap();
+            let other = if version.at_least(6, 7, 11) {
+                plain
+            } else {
+                with_mode
+            };
+            let more: BTreeSet<String> = ours.difference(&theirs).cloned().collect();
+            assert_eq!(more, set(&[other]), "{file} {version:?}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! tickdeck's own client and the trader library.
 
 use std::path::Path;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use tickdeck_ffi::abi::{Instrument, LoginResponse, RspInfo};
 use tickdeck_ffi::td::{TdApi, TdHandler, TdLibrary, TdLogin, TdOptions};
 use tickdeck_ffi::{FlowFolder, Secret};
 
-use crate::child::{library, text};
+use crate::child::{self, Said, library, text};
 use crate::lifecycle::{resources, settled};
 use crate::support::{PATIENCE, in_child, instruments, quick};
 
@@ -52,23 +52,40 @@ impl TdHandler for Listener {
     }
 }
 
-/// Authenticates, logs in, confirms, asks for all contracts; tells what came.
-pub(crate) fn session(job: &Value) -> Value {
+/// A started session whose handler is `listener`.
+fn start_with(job: &Value, listener: Arc<dyn TdHandler>) -> TdApi {
     let library = TdLibrary::open(&library(job)).unwrap();
-    let (sender, receiver) = channel();
+    let front = job["front"].as_str().unwrap_or("tcp://127.0.0.1:1");
     let options = TdOptions {
         flow: FlowFolder::open(&Path::new(text(job, "folder")).join("td")).unwrap(),
         production: true,
-        fronts: vec!["tcp://127.0.0.1:1".parse().unwrap()],
+        fronts: vec![front.parse().unwrap()],
     };
-    let api = TdApi::start(&library, options, Arc::new(Listener(Mutex::new(sender)))).unwrap();
-    let login = TdLogin {
+    TdApi::start(&library, options, listener).unwrap()
+}
+
+/// A started session that tells of its connection what a market data session does.
+pub(crate) fn start(job: &Value) -> (TdApi, Receiver<Said>) {
+    let (sender, receiver) = channel();
+    let listener = child::Listener::new(job, sender);
+    (start_with(job, Arc::new(listener)), receiver)
+}
+
+pub(crate) fn login_words(job: &Value) -> TdLogin {
+    TdLogin {
         broker_id: "9999".into(),
         user_id: "user".into(),
         password: Secret::new("secret"),
         app_id: "app".into(),
         auth_code: Secret::new(job["auth_code"].as_str().unwrap_or("code")),
-    };
+    }
+}
+
+/// Authenticates, logs in, confirms, asks for all contracts; tells what came.
+pub(crate) fn session(job: &Value) -> Value {
+    let (sender, receiver) = channel();
+    let api = start_with(job, Arc::new(Listener(Mutex::new(sender))));
+    let login = login_words(job);
     let mut told = Vec::new();
     while let Ok(said) = receiver.recv_timeout(PATIENCE) {
         let is_error = said["error"].as_i64().unwrap_or(0) != 0;

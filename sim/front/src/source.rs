@@ -5,14 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tickdeck::calendar::TradingCalendar;
 use tickdeck::contract::{Contract, ContractTable};
 use tickdeck::event::{Event, EventKind, SessionEvent};
-use tickdeck::recording::{EventFilter, Recording, RecordingError};
+use tickdeck::recording::{EventFilter, MANIFEST_FILE, Recording, RecordingError};
 use tickdeck::source::{
     Profile, Source, SourceError, SyntheticError, SyntheticOptions, SyntheticSource,
 };
@@ -65,15 +66,25 @@ pub enum OpenError {
     /// The recording cannot be opened.
     #[error(transparent)]
     Recording(#[from] RecordingError),
+    /// The folder is none of a recording.
+    #[error(
+        "{} is not a recording: {MANIFEST_FILE} is missing; name the folder of a recording or a \
+         single segment file",
+        path.display()
+    )]
+    NotARecording {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The market cannot be made.
-    #[error("the synthetic market cannot be made: {0}")]
+    #[error("the synthetic market cannot be made")]
     Synthetic(#[from] SyntheticError),
     /// The first events cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
     /// There is nothing to play.
     #[error("{0} has no events: there is nothing to play")]
-    Empty(String),
+    Empty(SourceSpec),
 }
 
 /// What is known of a source before it is played.
@@ -140,9 +151,7 @@ impl SourceSpec {
     /// When the recording cannot be opened or the market cannot be made.
     pub fn open(&self) -> Result<Box<dyn Source>, OpenError> {
         Ok(match self {
-            Self::Recording(path) => {
-                Box::new(Recording::open(path)?.reader(EventFilter::default()))
-            }
+            Self::Recording(path) => Box::new(open_recording(path)?.reader(EventFilter::default())),
             Self::Synthetic { .. } => Box::new(self.market()?),
         })
     }
@@ -174,11 +183,11 @@ impl SourceSpec {
         let first = telling
             .first()
             .map(|event| event.recv_ts)
-            .ok_or_else(|| OpenError::Empty(format!("{self:?}")))?;
+            .ok_or_else(|| OpenError::Empty(self.clone()))?;
         let builtin = TradingCalendar::builtin();
         let (contracts, trading_day) = match self {
             Self::Recording(path) => {
-                let recording = Recording::open(path)?;
+                let recording = open_recording(path)?;
                 let calendar = recording.calendar()?.unwrap_or(builtin);
                 let day = recorded_day(&telling);
                 let day = day.unwrap_or_else(|| calendar.trading_day_of(first));
@@ -197,6 +206,41 @@ impl SourceSpec {
             contracts,
         })
     }
+}
+
+impl fmt::Display for SourceSpec {
+    /// As [`parse`](Self::parse) reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Recording(path) => write!(f, "recording:{}", path.display()),
+            Self::Synthetic {
+                profile,
+                seed,
+                trading_day,
+                duration,
+            } => {
+                write!(f, "synthetic:{profile},seed={seed}")?;
+                if let Some(duration) = duration {
+                    write!(f, ",duration={}", humantime::format_duration(*duration))?;
+                }
+                match trading_day {
+                    Some(TradingDay(date)) => write!(f, ",trading_day={date}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// A recording as it is. What the recording itself would say of a folder without a manifest speaks of
+/// flags, and a library has none.
+fn open_recording(path: &Path) -> Result<Recording, OpenError> {
+    if path.is_dir() && !path.join(MANIFEST_FILE).exists() {
+        return Err(OpenError::NotARecording {
+            path: path.to_owned(),
+        });
+    }
+    Ok(Recording::open(path)?)
 }
 
 /// The trading day that a recording itself names: in its login, which real market data fronts often
@@ -239,6 +283,8 @@ fn recorded_contracts(recording: &Recording) -> Result<Vec<Contract>, OpenError>
 
 #[cfg(test)]
 mod tests {
+    use tickdeck::causes::with_causes;
+
     use super::*;
 
     #[test]
@@ -313,8 +359,46 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_that_is_not_there_is_an_error() {
-        let missing = SourceSpec::Recording("no/such/recording".into());
-        assert!(missing.header().is_err());
+    fn a_source_that_cannot_be_played_is_told_in_words_that_help() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+        for (source, wanted) in [
+            (
+                "recording:no/such/recording".to_owned(),
+                "opening no/such/recording: No such file or directory (os error 2)".to_owned(),
+            ),
+            (
+                format!("recording:{folder}"),
+                format!(
+                    "{folder} is not a recording: manifest.json is missing; name the folder of a \
+                     recording or a single segment file"
+                ),
+            ),
+            (
+                "synthetic:quick,trading_day=2025-09-13".to_owned(),
+                "the synthetic market cannot be made: 2025-09-13 is not a trading day; the next \
+                 one is 2025-09-15"
+                    .to_owned(),
+            ),
+            (
+                "synthetic:quick,duration=0s".to_owned(),
+                "synthetic:quick,seed=1,duration=0s has no events: there is nothing to play"
+                    .to_owned(),
+            ),
+        ] {
+            let spec = SourceSpec::parse(OsStr::new(&source)).unwrap();
+            assert_eq!(with_causes(&spec.header().unwrap_err()), wanted);
+        }
+    }
+
+    #[test]
+    fn a_source_is_told_in_the_words_that_it_is_read_from() {
+        for source in [
+            "recording:/data/x",
+            "synthetic:day,seed=7,duration=10m,trading_day=2025-09-12",
+            "synthetic:quick,seed=1",
+        ] {
+            let spec = SourceSpec::parse(OsStr::new(source)).unwrap();
+            assert_eq!(spec.to_string(), source);
+        }
     }
 }

@@ -216,7 +216,7 @@ impl Script {
     pub fn parse(text: &str, path: &Path) -> Result<Self, ScriptError> {
         let script: Self = toml::from_str(text).map_err(|error| ScriptError::Parse {
             path: path.to_owned(),
-            text: error.to_string(),
+            text: error.to_string().trim_end().to_owned(),
         })?;
         for rule in &script.rules {
             rule.check()?;
