@@ -20,7 +20,7 @@ use super::outcome::UsageError;
 use crate::clock::{Clock as _, MonoNanos, WakeFlag};
 use crate::contract::{Contract, ContractTable, QueriedContract, read_contract_file};
 use crate::event::{Event, EventKind, Seq, SessionEvent};
-use crate::live::ctp::{Discovery, DiscoveryError, discover, explain_silence};
+use crate::live::ctp::{Discovery, DiscoveryError, TraderSessions, explain_silence};
 use crate::live::{LiveEnd, LiveReport, Wanted};
 use crate::time::UnixNanos;
 
@@ -80,6 +80,7 @@ impl Search<'_> {
         let pauses = backoff(self.front, self.context.clock.wall());
         let mut attempt = 0;
         let mut tried = Tried::default();
+        let mut sessions = TraderSessions::default();
         loop {
             attempt += 1;
             let session = format!("{}-td{attempt}", self.session);
@@ -88,13 +89,13 @@ impl Search<'_> {
                 &mut tried,
                 format!("trader front, attempt {attempt}: session {session}"),
             );
-            let reason = match self.ask(&session) {
+            let reason = match self.ask(&mut sessions, &session) {
                 Ok(found) if found.is_empty() && needs_list => {
                     "the trader front lists no contract".to_owned()
                 }
                 Ok(found) => return Ok(Found::Contracts(listing(reference, &found))),
                 Err(DiscoveryError::Stopped) => return Ok(tried.ended(attempt, LiveEnd::Stopped)),
-                Err(error) if error.is_refused_for_good() => {
+                Err(error) if error.ends_the_run() => {
                     let reason = error.to_string();
                     tracing::error!(event = "ctp_gave_up", reason);
                     self.note(&mut tried, format!("gave up: {reason}"));
@@ -144,14 +145,20 @@ impl Search<'_> {
         self.context.control.is_stopped() || self.context.clock.now() >= self.run_until
     }
 
-    fn ask(&self, session: &str) -> Result<Vec<QueriedContract>, DiscoveryError> {
-        discover(&Discovery {
+    fn ask(
+        &self,
+        sessions: &mut TraderSessions,
+        session: &str,
+    ) -> Result<Vec<QueriedContract>, DiscoveryError> {
+        sessions.discover(&Discovery {
             library: &self.account.library,
             login: &login_of(self.account, self.front),
             fronts: &self.account.td_fronts,
+            session,
             flow: &self.flow.join(session),
             confirm_settlement: self.subscribe.confirm_settlement,
             connect_timeout: self.front.front_timeout,
+            login_timeout: self.front.login_timeout,
             timeout: self.subscribe.discovery_timeout,
             clock: self.context.clock.as_ref(),
             stop_asked: &|| self.is_over(),

@@ -380,7 +380,10 @@ mod tests {
             short,
             "the library hangs, or the test is too short to tell: give it --duration 27s or more"
         );
-        assert_eq!(slow("the library hangs", Duration::from_secs(27)), "the library hangs");
+        assert_eq!(
+            slow("the library hangs", Duration::from_secs(27)),
+            "the library hangs"
+        );
         assert_eq!(reserve(Duration::from_secs(1)), Duration::from_secs(1) / 3);
     }
 }

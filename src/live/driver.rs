@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::connector::{Attempt, Connector, MarketDataSession};
-use super::meaning::{disconnect_reason, login_error};
+use super::front_log::Whose;
 use super::queue::{Arrival, Inlet, Notice, Queue};
 use super::session::{LiveOptions, StopAsked};
 use super::stats::{LiveState, LiveStats};
@@ -390,33 +390,18 @@ impl Driver {
 
     fn log(&self, input: &Input) {
         let session = self.supervisor.attempt().session;
+        let whose = Whose {
+            session: &session,
+            kind: None,
+        };
         match input {
-            Input::FrontConnected => tracing::info!(event = "ctp_front_connected", session),
-            Input::FrontDisconnected { reason } => tracing::warn!(
-                event = "ctp_disconnected",
-                reason,
-                reason_hex = format!("{reason:#06x}"),
-                meaning = disconnect_reason(*reason).english,
-                meaning_zh = disconnect_reason(*reason).chinese,
-                session
-            ),
+            Input::FrontConnected => whose.front_connected(),
+            Input::FrontDisconnected { reason } => whose.disconnected(*reason),
             Input::HeartbeatWarning { elapsed_s } => {
                 tracing::warn!(event = "ctp_heartbeat_warning", elapsed_s, session);
             }
-            Input::LoginOk => tracing::info!(event = "ctp_login_ok", session),
-            Input::LoginFailed { error_id, message } => {
-                let known = login_error(*error_id);
-                tracing::error!(
-                    event = "ctp_login_failed",
-                    error_id,
-                    error_name = known.map_or("", |known| known.name),
-                    message,
-                    meaning = known.map_or("an error that is not documented", |k| k.english),
-                    meaning_zh = known.map_or("", |known| known.chinese),
-                    permanent = known.is_some_and(|known| known.is_permanent),
-                    session
-                );
-            }
+            Input::LoginOk => whose.login_ok(),
+            Input::LoginFailed { error_id, message } => whose.login_failed(*error_id, message),
             Input::SubscriptionRefused { id, error_id } => tracing::warn!(
                 event = "ctp_subscription_refused",
                 instrument = id,

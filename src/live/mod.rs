@@ -15,12 +15,14 @@
 //!
 //! Nothing here knows what becomes of an event, and nothing here may see a credential but [`ctp`].
 
+mod abandoned;
 mod backoff;
 mod choose;
 mod connector;
 pub mod ctp;
 mod driver;
 mod front;
+mod front_log;
 mod losses;
 mod meaning;
 mod queue;
@@ -29,6 +31,7 @@ mod source;
 mod stats;
 mod supervisor;
 
+pub use abandoned::LibraryHangs;
 pub use backoff::Backoff;
 pub use choose::{Choice, Wanted, choose};
 pub use connector::{Abandoned, Attempt, Connector, MarketDataSession, OpenError, RequestError};

@@ -20,6 +20,7 @@
 
 use std::collections::VecDeque;
 
+use super::abandoned::AbandonedSessions;
 use super::backoff::Backoff;
 use super::connector::{Attempt, RequestError};
 use super::losses::{FAST, FAST_NS, Losses};
@@ -31,11 +32,6 @@ use crate::time::NANOS_PER_SECOND;
 const ASK_AGAIN_NS: i64 = NANOS_PER_SECOND;
 /// A session that was logged in for this long has not failed: the pauses begin again, ns.
 const STABLE_NS: i64 = 60 * NANOS_PER_SECOND;
-/// Sessions in a row that the library does not let go of: it will not let go of the next one either.
-const ABANDONED_IN_A_ROW: u32 = 3;
-/// Sessions that hang at the same time: each keeps its threads and its open files, of which the
-/// library can use 1,024.
-const ABANDONED_MAX: u32 = 20;
 
 /// Reason of an attempt that reached no front in time.
 pub(super) const NEVER_CONNECTED: &str = "connect_timeout";
@@ -210,10 +206,7 @@ pub struct Supervisor {
     attempt: u32,
     failures: u32,
     logins: u64,
-    /// Sessions that hang.
-    abandoned: u32,
-    /// Those of them after the last one that did not.
-    abandoned_in_a_row: u32,
+    abandoned: AbandonedSessions,
     /// Of the attempt in progress.
     losses: Losses,
 }
@@ -229,8 +222,7 @@ impl Supervisor {
             attempt: 0,
             failures: 0,
             logins: 0,
-            abandoned: 0,
-            abandoned_in_a_row: 0,
+            abandoned: AbandonedSessions::default(),
         }
     }
 
@@ -439,32 +431,24 @@ impl Supervisor {
 
     /// The library let go of the last session in time.
     pub const fn closed(&mut self) {
-        self.abandoned_in_a_row = 0;
+        self.abandoned.let_go();
     }
 
     /// The library did not let go of the last session. Its threads may still be at work, so this
     /// cannot go on for ever.
     pub fn close_abandoned(&mut self, actions: &mut VecDeque<Action>) {
-        self.abandoned += 1;
-        self.abandoned_in_a_row += 1;
-        let hang = if self.abandoned_in_a_row >= ABANDONED_IN_A_ROW {
-            format!("{ABANDONED_IN_A_ROW} sessions in a row")
-        } else if self.abandoned >= ABANDONED_MAX {
-            format!("{ABANDONED_MAX} sessions")
-        } else {
-            return;
-        };
-        if !self.has_ended() {
+        if let Err(hangs) = self.abandoned.add()
+            && !self.has_ended()
+        {
             self.state = State::Ended;
-            let reason = format!("the library did not release {hang}: restart the process");
+            let reason = hangs.to_string();
             actions.push_back(Action::End(End::GaveUp { reason }));
         }
     }
 
     /// The library has let go of so many sessions after all.
     pub const fn reclaimed(&mut self, sessions: u32) {
-        self.abandoned = self.abandoned.saturating_sub(sessions);
-        self.abandoned_in_a_row = self.abandoned_in_a_row.saturating_sub(sessions);
+        self.abandoned.reclaimed(sessions);
     }
 
     /// Ends it in good order.

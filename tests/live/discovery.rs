@@ -1,5 +1,7 @@
 //! Contracts by the trader front, when it is not ready, says no, or is not there.
 
+use std::collections::BTreeSet;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -7,7 +9,9 @@ use std::time::Duration;
 use tickdeck::event::{EventKind, SessionEvent};
 
 use crate::support::cli::{Ended, Running, finish, with_nats};
-use crate::support::ctp::{fault_script, logged, simulated_library, with_simulated_front};
+use crate::support::ctp::{
+    fault_script, logged, simulated_library, vendor_library, with_front, with_simulated_front,
+};
 use crate::support::nats_server::NatsServer;
 use crate::support::recordings::{Folder, events, info, quick, replay_digest};
 use crate::support::wait_until;
@@ -130,6 +134,18 @@ fn a_trader_front_that_is_not_ready_is_asked_again_with_growing_pauses() {
     let pauses: Vec<f64> = pauses.map(Option::unwrap).collect();
     assert!(pauses[0] <= 0.1 && pauses[1] > pauses[0], "{pauses:?}");
     assert!(logged(&ended.stderr, "ctp_disconnected").is_empty());
+    // Each attempt says how it went in the events of a market data session.
+    let of_trader = |event: &str| -> BTreeSet<String> {
+        let lines = logged(&ended.stderr, event);
+        let own = lines.iter().filter(|line| line["kind"] == "trader");
+        let attempts = own.map(|line| line["session"].as_str().unwrap().rsplit_once('-'));
+        attempts.map(|it| it.unwrap().1.to_owned()).collect()
+    };
+    let attempts = |words: &[&str]| words.iter().copied().map(str::to_owned).collect();
+    assert_eq!(of_trader("ctp_login_failed"), attempts(&["td1", "td2"]));
+    assert_eq!(of_trader("ctp_login_ok"), attempts(&["td3"]));
+    let connected = of_trader("ctp_front_connected");
+    assert_eq!(connected, attempts(&["td1", "td2", "td3"]));
     let found = logged(&ended.stderr, "contracts_discovered");
     assert_eq!(found.len(), 1, "{ended:?}");
     assert_eq!(found[0]["contracts"], 8);
@@ -153,7 +169,7 @@ fn a_trader_front_that_goes_away_while_contracts_are_listed_is_asked_for_the_res
     assert!(logged(&ended.stderr, "ctp_retry").is_empty(), "{ended:?}");
     let lost = logged(&ended.stderr, "ctp_disconnected");
     assert_eq!(lost.len(), 1, "{ended:?}");
-    assert_eq!(lost[0]["session"], "trader");
+    assert_eq!(lost[0]["kind"], "trader");
     let found = logged(&ended.stderr, "contracts_discovered");
     assert_eq!(found.len(), 1, "{ended:?}");
     assert_eq!(found[0]["contracts"], 8);
@@ -182,11 +198,98 @@ fn a_login_refused_for_good_by_the_trader_front_is_not_tried_at_the_other_front(
     assert!(logged(&ended.stderr, "ctp_session_open").is_empty());
     assert!(logged(&ended.stderr, "ctp_retry").is_empty());
     assert_eq!(logged(&ended.stderr, "ctp_gave_up").len(), 1);
+    let refused = &logged(&ended.stderr, "ctp_login_failed")[0];
+    assert_eq!(refused["kind"], "trader");
+    assert_eq!(refused["error_id"], 3);
+    assert_eq!(refused["permanent"], true);
+    let meaning = refused["meaning_zh"].as_str().unwrap();
+    assert!(meaning.contains("不合法的登录"), "{refused}");
+    let session = refused["session"].as_str().unwrap();
+    assert!(session.ends_with("-td1"), "{refused}");
     assert_eq!(logged(&ended.stderr, "live_ingest_shutdown").len(), 1);
     assert_recorded_in_vain(
         &folder,
         "gave up: the trader front refuses the login: CTP error 3 ",
     );
+}
+
+/// A trader front that takes connections and no request.
+const TAKES_NO_LOGIN: &str = r#"
+[[rule]]
+name = "takes no login"
+front = "trader"
+at = { request = 1 }
+action = { return_code = -2 }
+times = 0
+"#;
+
+#[test]
+fn a_trader_front_that_takes_no_login_holds_up_a_session_without_patterns_for_the_login_timeout_only()
+ {
+    let Some(library) = simulated_library("a trader front that takes no login") else {
+        return;
+    };
+    let folder = Folder::new();
+    let words = "record --source ctp -o rec --log-format json --login-timeout 300ms";
+    let mut command = with_simulated_front(words, folder.path(), &library, &quick(), "max");
+    command.env("CTP_TD_ADDRESS", "tcp://127.0.0.1:1").env(
+        "TICKDECK_SIM_SCRIPT",
+        fault_script(folder.path(), TAKES_NO_LOGIN),
+    );
+    let running = Running::start(command);
+    // The list as a whole has 120 s, and a test less.
+    wait_until("the market data session begins", || {
+        running.stderr().contains("\"ctp_session_open\"")
+    });
+    running.signal("TERM");
+    let ended = running.wait().done();
+    let failed = &logged(&ended.stderr, "contract_discovery_failed")[0];
+    let reason = failed["reason"].as_str().unwrap();
+    assert!(reason.contains("within 300ms (authenticating)"), "{reason}");
+}
+
+#[test]
+fn a_trader_front_that_takes_no_login_is_tried_again_where_patterns_need_its_list() {
+    let Some((library, server)) = needed("a trader front that takes no login") else {
+        return;
+    };
+    let folder = Folder::new();
+    let mut command = live(&folder, &library, &server, TAKES_NO_LOGIN);
+    command.args(["--login-timeout", "300ms"]);
+    let running = Running::start(command);
+    wait_until("it was tried twice", || {
+        running.stderr().matches("\"ctp_retry\"").count() >= 2
+    });
+    running.signal("TERM");
+    let ended = running.wait().done();
+    for retry in logged(&ended.stderr, "ctp_retry") {
+        let reason = retry["reason"].as_str().unwrap();
+        assert!(reason.contains("within 300ms (authenticating)"), "{reason}");
+    }
+}
+
+#[test]
+fn a_trader_library_that_keeps_three_sessions_in_a_row_ends_the_run() {
+    let Some(library) = vendor_library("a trader library that hangs") else {
+        return;
+    };
+    // The vendor's Release waits for a proxy that never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = silent.local_addr().unwrap();
+    let folder = Folder::new();
+    let words = "record --source ctp -o rec --symbols rb* --log-format json --front-timeout 100ms \
+                 --backoff 1ms";
+    let mut command = with_front(words, folder.path(), &library, "tcp://127.0.0.1:1");
+    command.env("CTP_TD_ADDRESS", format!("socks5://front:41213/{proxy}"));
+    let ended = finish(command);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    let abandoned = logged(&ended.stderr, "ctp_session_abandoned");
+    assert_eq!(abandoned.len(), 3, "{ended:?}");
+    assert!(abandoned.iter().all(|line| line["kind"] == "trader"));
+    let gave_up = &logged(&ended.stderr, "ctp_gave_up")[0];
+    let reason = gave_up["reason"].as_str().unwrap();
+    assert!(reason.contains("3 sessions in a row"), "{reason}");
+    assert_recorded_in_vain(&folder, "gave up: the trader library hangs");
 }
 
 #[test]
@@ -228,6 +331,11 @@ fn an_authentication_that_is_refused_is_not_tried_again() {
     let ended = finish(command);
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert!(logged(&ended.stderr, "ctp_retry").is_empty(), "{ended:?}");
+    let refused = &logged(&ended.stderr, "ctp_login_failed")[0];
+    assert_eq!(
+        (&refused["error_id"], &refused["permanent"]),
+        (&63.into(), &true.into())
+    );
     let gave_up = &logged(&ended.stderr, "ctp_gave_up")[0];
     let reason = gave_up["reason"].as_str().unwrap();
     for words in [

@@ -175,7 +175,7 @@ fn a_trader_front_that_keeps_nobody_does_not_hold_up_a_session_that_needs_no_lis
         );
         let lost = logged(&ended.stderr, "ctp_disconnected");
         assert!(lost.len() <= LOOP, "{name}: {lost:?}");
-        assert_eq!(lost[0]["session"], "trader");
+        assert_eq!(lost[0]["kind"], "trader");
     }
 }
 

@@ -30,6 +30,24 @@ fn without_the_switch_ingest_is_disabled_and_says_how_to_enable_it() {
 }
 
 #[test]
+fn an_entry_of_symbols_that_can_be_no_instrument_is_bad_usage() {
+    let folder = Folder::new();
+    let library = Path::new("/nonexistent/x.so");
+    for (symbols, problem) in [
+        ("rb2605,rb2601.SHEF", "the exchange is none of SHFE"),
+        ("rb2605,螺纹", "ASCII"),
+        (&"x".repeat(90), "up to 80"),
+    ] {
+        let words = "record --source ctp -o rec --symbols";
+        let mut command = with_front(words, folder.path(), library, "tcp://127.0.0.1:1");
+        command.arg(symbols);
+        let ended = finish(command);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains(problem), "{ended:?}");
+    }
+}
+
+#[test]
 fn a_missing_variable_is_logged_with_where_to_set_it() {
     let folder = Folder::new();
     for words in [

@@ -16,10 +16,11 @@ fn ticks(recording: &Path) -> Vec<RawTick> {
     ticks.filter(can_be_subscribed).collect()
 }
 
-/// An id that a client can ask for. One of the oddities is an id in Chinese, which comes without
-/// being asked for on real fronts only.
+/// An id that a client can ask for. Among the oddities are an id in Chinese and one with control
+/// characters, which come without being asked for on real fronts only.
 fn can_be_subscribed(tick: &RawTick) -> bool {
-    tick.instrument_id.as_bytes().is_ascii()
+    let is_legal = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+    tick.instrument_id.as_bytes().iter().all(is_legal)
 }
 
 /// Plays `recording` through the library and records it as `name`.

@@ -4,7 +4,7 @@
 //! does not come to an end on some of them (guide 1.7). Nothing is traded, and the settlement of the
 //! day before is confirmed only for those who ask for it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +13,11 @@ use tickdeck_ffi::abi::{Instrument, LoginResponse, RspInfo};
 use tickdeck_ffi::td::{TdApi, TdHandler, TdLibrary, TdLogin, TdOptions};
 use tickdeck_ffi::{FlowError, FlowFolder, FrontAddress, LoadError, RequestError, StartError};
 
-use super::{CtpLogin, Scrubber};
+use super::{CtpLogin, Scrubber, remove_flow};
 use crate::clock::{Clock, MonoNanos};
 use crate::contract::{Exchange, QueriedContract};
+use crate::live::abandoned::{AbandonedSessions, LibraryHangs};
+use crate::live::front_log::Whose;
 use crate::live::losses::Losses;
 use crate::live::meaning::{disconnect_reason, login_error};
 use crate::live::session::CLOSE_BETWEEN_ATTEMPTS;
@@ -26,6 +28,8 @@ const PAUSE: Duration = Duration::from_millis(1_100);
 const LOOK_UP: Duration = Duration::from_millis(100);
 /// How long the library may take to let go when the run is over.
 const RELEASE: Duration = Duration::from_secs(5);
+/// Which kind of front it is, for the log.
+const KIND: &str = "trader";
 /// What it does until a front answers.
 const CONNECTING: &str = "connecting";
 /// "The query is not ready": asked again.
@@ -41,6 +45,8 @@ pub struct Discovery<'a> {
     pub login: &'a CtpLogin,
     /// Trader fronts.
     pub fronts: &'a [FrontAddress],
+    /// Name of the session, for the log.
+    pub session: &'a str,
     /// A folder of its own for the library's files; gone afterwards.
     pub flow: &'a Path,
     /// Confirm the settlement of the day before, which some brokers want before any query. A legal
@@ -48,6 +54,8 @@ pub struct Discovery<'a> {
     pub confirm_settlement: bool,
     /// For a front to answer, at first and whenever it was lost.
     pub connect_timeout: Duration,
+    /// For the answer to each request of a login: authentication, login, confirmation.
+    pub login_timeout: Duration,
     /// For everything together.
     pub timeout: Duration,
     /// Tells when that is over.
@@ -110,6 +118,9 @@ pub enum DiscoveryError {
         /// CTP's `nReason` of the last loss.
         reason: i32,
     },
+    /// The library keeps its sessions.
+    #[error("the trader library hangs: {0}")]
+    Hangs(#[from] LibraryHangs),
     /// The user wants to end.
     #[error("interrupted")]
     Stopped,
@@ -128,6 +139,13 @@ impl DiscoveryError {
         }
     }
 
+    /// Whether nothing but the end of the run is left: a login that is refused for good, or a library
+    /// that hangs.
+    #[must_use]
+    pub fn ends_the_run(&self) -> bool {
+        matches!(self, Self::Hangs(_)) || self.is_refused_for_good()
+    }
+
     /// Whether no front was reached.
     #[must_use]
     pub fn is_silence(&self) -> bool {
@@ -144,9 +162,11 @@ impl DiscoveryError {
             Self::Refused { .. } => !self.is_refused_for_good(),
             // The next session has a folder of its own.
             Self::Flow(error) => matches!(error, FlowError::InUse { .. }),
-            Self::Library(_) | Self::EvaluationKeys { .. } | Self::Start(_) | Self::Stopped => {
-                false
-            }
+            Self::Library(_)
+            | Self::EvaluationKeys { .. }
+            | Self::Start(_)
+            | Self::Hangs(_)
+            | Self::Stopped => false,
         }
     }
 }
@@ -262,11 +282,83 @@ pub fn trader_library_version(path: &Path) -> Result<String, LoadError> {
     Ok(library.version().text.trim().to_owned())
 }
 
-/// Asks the trader front for its contracts.
-///
-/// # Errors
-/// When the library, the front or the login is not to be had, or it takes too long.
-pub fn discover(query: &Discovery<'_>) -> Result<Vec<QueriedContract>, DiscoveryError> {
+/// The sessions with a trader front, one after the other. Remembers those that the library did not
+/// let go of: it must not be asked for ever for new ones.
+#[derive(Default)]
+pub struct TraderSessions {
+    /// With their flow folders.
+    left_behind: Vec<(TdApi, PathBuf)>,
+    abandoned: AbandonedSessions,
+}
+
+impl TraderSessions {
+    /// Asks the trader front for its contracts, in a session of its own.
+    ///
+    /// # Errors
+    /// When the library, the front or the login is not to be had, it takes too long, or the library
+    /// has kept too many sessions.
+    pub fn discover(
+        &mut self,
+        query: &Discovery<'_>,
+    ) -> Result<Vec<QueriedContract>, DiscoveryError> {
+        self.reclaim();
+        let (api, hears) = start(query)?;
+        let contracts = Session::new(query, &api, hears).list();
+        let at_most = if (query.stop_asked)() {
+            RELEASE
+        } else {
+            CLOSE_BETWEEN_ATTEMPTS
+        };
+        let let_go = self.close(api, query, at_most);
+        let another_follows = match &contracts {
+            Ok(contracts) => contracts.is_empty(),
+            Err(error) => error.is_worth_another_try(),
+        };
+        match let_go {
+            Err(hangs) if another_follows => Err(hangs.into()),
+            _ => contracts,
+        }
+    }
+
+    fn close(
+        &mut self,
+        api: TdApi,
+        query: &Discovery<'_>,
+        at_most: Duration,
+    ) -> Result<(), LibraryHangs> {
+        let Err(error) = api.release(at_most) else {
+            remove_flow(query.flow);
+            self.abandoned.let_go();
+            return Ok(());
+        };
+        let session = query.session;
+        tracing::error!(event = "ctp_session_abandoned", session, kind = KIND, %error);
+        self.reclaim();
+        self.left_behind.push((api, query.flow.to_owned()));
+        self.abandoned.add()
+    }
+
+    /// Takes back what was counted against the library too early.
+    fn reclaim(&mut self) {
+        let before = self.left_behind.len();
+        self.left_behind.retain(|(api, folder)| {
+            // The Release was begun: this asks whether it has returned.
+            let hangs = api.release(Duration::ZERO).is_err();
+            if !hangs {
+                remove_flow(folder);
+            }
+            hangs
+        });
+        let sessions = u32::try_from(before - self.left_behind.len()).unwrap_or(u32::MAX);
+        if sessions > 0 {
+            tracing::info!(event = "ctp_sessions_reclaimed", sessions, kind = KIND);
+            self.abandoned.reclaimed(sessions);
+        }
+    }
+}
+
+/// Begins a session, and gives it with what its callbacks tell.
+fn start(query: &Discovery<'_>) -> Result<(TdApi, Receiver<Told>), DiscoveryError> {
     let library = open_trader_library(query.library)?;
     if !query.login.production_keys && !library.has_production_flag() {
         let version = library.version().to_string();
@@ -282,41 +374,7 @@ pub fn discover(query: &Discovery<'_>) -> Result<Vec<QueriedContract>, Discovery
         told,
         scrubber: Scrubber::new(query.login.secrets.clone()),
     });
-    let api = TdApi::start(&library, options, handler)?;
-    let mut session = Session {
-        query,
-        api: &api,
-        hears,
-        login: TdLogin {
-            broker_id: query.login.broker_id.expose().to_owned(),
-            user_id: query.login.user_id.expose().to_owned(),
-            password: query.login.password.clone(),
-            app_id: query.login.app_id.expose().to_owned(),
-            auth_code: query.login.auth_code.clone(),
-        },
-        deadline: query.clock.now().after(query.timeout),
-        link: Link::new(query.clock.now(), query.connect_timeout),
-        is_logged_in: false,
-        step: CONNECTING,
-    };
-    let contracts = session.log_in().and_then(|()| session.query_all());
-    let at_most = if (query.stop_asked)() {
-        RELEASE
-    } else {
-        CLOSE_BETWEEN_ATTEMPTS
-    };
-    match api.release(at_most) {
-        Ok(()) => {
-            drop(api);
-            // What is left in it is of no use.
-            let _ = std::fs::remove_dir_all(query.flow);
-        }
-        Err(error) => {
-            tracing::warn!(event = "ctp_session_abandoned", session = "trader", %error);
-            std::mem::forget(api);
-        }
-    }
-    contracts
+    Ok((TdApi::start(&library, options, handler)?, hears))
 }
 
 /// The connection: how long it may take to come, and whether it ever stays.
@@ -362,49 +420,97 @@ struct Session<'a> {
     link: Link,
     is_logged_in: bool,
     step: &'static str,
+    /// When the answer to a request of the login is overdue.
+    answer_by: MonoNanos,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    fn new(query: &'a Discovery<'a>, api: &'a TdApi, hears: Receiver<Told>) -> Self {
+        let now = query.clock.now();
+        Self {
+            query,
+            api,
+            hears,
+            login: TdLogin {
+                broker_id: query.login.broker_id.expose().to_owned(),
+                user_id: query.login.user_id.expose().to_owned(),
+                password: query.login.password.clone(),
+                app_id: query.login.app_id.expose().to_owned(),
+                auth_code: query.login.auth_code.clone(),
+            },
+            deadline: now.after(query.timeout),
+            link: Link::new(now, query.connect_timeout),
+            is_logged_in: false,
+            step: CONNECTING,
+            answer_by: MonoNanos::NEVER,
+        }
+    }
+
+    /// Logs in and lists everything.
+    fn list(mut self) -> Result<Vec<QueriedContract>, DiscoveryError> {
+        self.log_in()?;
+        self.query_all()
+    }
+
+    fn whose(&self) -> Whose<'a> {
+        Whose {
+            session: self.query.session,
+            kind: Some(KIND),
+        }
+    }
+
     /// What comes next, or `None` after `at_most`. Keeps the state of the connection.
     fn hear(&mut self, at_most: Duration) -> Result<Option<Told>, DiscoveryError> {
         if (self.query.stop_asked)() {
             return Err(DiscoveryError::Stopped);
         }
-        let now = self.query.clock.now();
-        let (step, waited) = (self.step, self.query.timeout);
-        if now >= self.deadline {
-            return Err(DiscoveryError::TimedOut { step, waited });
-        }
-        if self.link.is_overdue(now) {
-            let waited = self.query.connect_timeout;
-            return Err(DiscoveryError::TimedOut { step, waited });
-        }
-        let told = match self.hears.recv_timeout(at_most.min(LOOK_UP)) {
+        // What has come counts before a deadline that passed while this thread stood still.
+        let told = match self.hears.try_recv() {
             Ok(told) => told,
-            Err(RecvTimeoutError::Timeout) => return Ok(None),
-            // The library lets go of the handler only after the release.
-            Err(RecvTimeoutError::Disconnected) => return Err(DiscoveryError::Stopped),
+            Err(_) => {
+                self.check_deadlines()?;
+                match self.hears.recv_timeout(at_most.min(LOOK_UP)) {
+                    Ok(told) => told,
+                    Err(RecvTimeoutError::Timeout) => return Ok(None),
+                    // The library lets go of the handler only after the release.
+                    Err(RecvTimeoutError::Disconnected) => return Err(DiscoveryError::Stopped),
+                }
+            }
         };
         match &told {
-            Told::Connected => self.link.is_up = true,
+            Told::Connected => {
+                self.whose().front_connected();
+                self.link.is_up = true;
+            }
             Told::Disconnected(reason) => self.lose(*reason)?,
             _ => {}
         }
         Ok(Some(told))
     }
 
+    fn check_deadlines(&self) -> Result<(), DiscoveryError> {
+        let now = self.query.clock.now();
+        let step = self.step;
+        let waited = if now >= self.deadline {
+            self.query.timeout
+        } else if self.link.is_overdue(now) {
+            self.query.connect_timeout
+        } else if now >= self.answer_by {
+            self.query.login_timeout
+        } else {
+            return Ok(());
+        };
+        Err(DiscoveryError::TimedOut { step, waited })
+    }
+
     /// The connection went away, or one that was tried did. The library tries again by itself, old
     /// ones hundreds of times a second, and for ever.
     fn lose(&mut self, reason: i32) -> Result<(), DiscoveryError> {
-        tracing::warn!(
-            event = "ctp_disconnected",
-            reason,
-            meaning = disconnect_reason(reason).english,
-            meaning_zh = disconnect_reason(reason).chinese,
-            session = "trader"
-        );
+        self.whose().disconnected(reason);
         if self.link.is_up {
             self.is_logged_in = false;
+            // Now it is the connection that may be overdue.
+            self.answer_by = MonoNanos::NEVER;
             self.step = "reconnecting";
         }
         if self.link.lose(self.query.clock.now()) {
@@ -449,30 +555,30 @@ impl Session<'_> {
                 if login.app_id.is_empty() {
                     self.ask_login(&login)?;
                 } else {
-                    self.step = "authenticating";
-                    self.request(&|api| api.authenticate(&login))?;
+                    self.ask("authenticating", &|api| api.authenticate(&login))?;
                 }
             }
             match self.hear(LOOK_UP)? {
                 Some(Told::Connected | Told::Disconnected(_)) => has_asked = false,
                 Some(Told::Authenticated(info)) => {
-                    checked("authentication", &info)?;
+                    self.admitted("authentication", &info)?;
                     self.ask_login(&login)?;
                 }
                 Some(Told::LoggedIn(info)) => {
-                    checked("login", &info)?;
+                    self.admitted("login", &info)?;
+                    self.whose().login_ok();
                     if self.query.confirm_settlement {
-                        self.step = "confirming the settlement";
-                        self.request(&|api| api.confirm_settlement(&login))?;
+                        let step = "confirming the settlement";
+                        self.ask(step, &|api| api.confirm_settlement(&login))?;
                     } else {
-                        self.is_logged_in = true;
+                        self.may_query();
                     }
                 }
                 Some(Told::Confirmed(info)) => {
-                    checked("confirmation of the settlement", &info)?;
-                    self.is_logged_in = true;
+                    self.admitted("confirmation of the settlement", &info)?;
+                    self.may_query();
                 }
-                Some(Told::Contract { error, .. }) => checked("login", &error)?,
+                Some(Told::Contract { error, .. }) => self.admitted("login", &error)?,
                 None => {}
             }
         }
@@ -480,8 +586,32 @@ impl Session<'_> {
     }
 
     fn ask_login(&mut self, login: &TdLogin) -> Result<(), DiscoveryError> {
-        self.step = "logging in";
-        self.request(&|api| api.login(login)).map(drop)
+        self.ask("logging in", &|api| api.login(login))
+    }
+
+    /// Makes a request of the login, whose answer is due in time: however often the library has to be
+    /// asked to take it.
+    fn ask(
+        &mut self,
+        step: &'static str,
+        request: &dyn Fn(&TdApi) -> Result<i32, RequestError>,
+    ) -> Result<(), DiscoveryError> {
+        self.step = step;
+        self.answer_by = self.query.clock.now().after(self.query.login_timeout);
+        self.request(request).map(drop)
+    }
+
+    /// The front has answered a request of the login.
+    fn admitted(&self, what: &'static str, info: &RspInfo) -> Result<(), DiscoveryError> {
+        if info.is_error() {
+            self.whose().login_failed(info.error_id, &info.message);
+        }
+        checked(what, info)
+    }
+
+    fn may_query(&mut self) {
+        self.is_logged_in = true;
+        self.answer_by = MonoNanos::NEVER;
     }
 
     fn query_all(&mut self) -> Result<Vec<QueriedContract>, DiscoveryError> {

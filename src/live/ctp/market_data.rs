@@ -1,6 +1,6 @@
 //! Market data sessions through the loaded library.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tickdeck_ffi::abi::{LoginResponse, RspInfo};
 use tickdeck_ffi::md::{MdApi, MdHandler, MdLogin, MdOptions};
 use tickdeck_ffi::{FlowError, FlowFolder, FrontAddress, RawTick};
 
-use super::{CtpLibrary, CtpLogin, Scrubber, explain_silence};
+use super::{CtpLibrary, CtpLogin, Scrubber, explain_silence, remove_flow};
 use crate::causes::with_causes;
 use crate::event::InstrumentId;
 use crate::live::connector::{
@@ -114,13 +114,6 @@ fn lock(
     left_behind: &Mutex<Vec<(MdApi, PathBuf)>>,
 ) -> std::sync::MutexGuard<'_, Vec<(MdApi, PathBuf)>> {
     left_behind.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A new attempt has a folder of its own, so that the one of a session that is over is of no use.
-fn remove_flow(folder: &Path) {
-    if let Err(error) = std::fs::remove_dir_all(folder) {
-        tracing::debug!(event = "flow_folder_left", %error);
-    }
 }
 
 struct CtpSession {

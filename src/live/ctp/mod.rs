@@ -15,7 +15,7 @@ use std::path::Path;
 use tickdeck_ffi::md::MdLibrary;
 use tickdeck_ffi::{LoadError, Secret};
 
-pub use discover::{Discovery, DiscoveryError, discover, trader_library_version};
+pub use discover::{Discovery, DiscoveryError, TraderSessions, trader_library_version};
 pub use market_data::CtpConnector;
 pub use scrub::Scrubber;
 pub use silence::explain_silence;
@@ -38,6 +38,13 @@ pub struct CtpLogin {
     pub production_keys: bool,
     /// Everything that no text may carry on, the above included.
     pub secrets: Vec<Secret>,
+}
+
+/// Every session has a folder of its own, so that the one of a session that is over is of no use.
+fn remove_flow(folder: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(folder) {
+        tracing::debug!(event = "flow_folder_left", %error);
+    }
 }
 
 /// A market data library that is loaded and understood. It stays loaded until the process ends.
