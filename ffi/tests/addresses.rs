@@ -11,7 +11,8 @@ use crate::support::vendor::{VENDOR, present};
 
 /// Runs a session of the market data or the trader library.
 fn run(verb: &str, library: &std::path::Path, front: &str, is_enough: impl Fn() -> bool) -> Value {
-    let job = json!({ "verb": verb, "library": library, "front": front, "millis": 100 });
+    let job =
+        json!({ "verb": verb, "library": library, "front": front, "millis": 100, "asks": false });
     process::run_until(job, is_enough)
 }
 

@@ -6,6 +6,10 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long a client may be silent once it is let through.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a client asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +103,10 @@ fn serve(connection: &mut TcpStream) -> Result<Asked> {
     let host = text(&counted(connection)?);
     let port = bytes(connection, 2)?;
     connection.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
+    // Asked for is a front when its connection stands, with the library's first words on it: while
+    // one comes up the vendor's Release may crash.
+    connection.set_read_timeout(Some(PATIENCE))?;
+    bytes(connection, 1)?;
     Ok(Asked {
         login,
         front: format!("{host}:{}", u16::from_be_bytes([port[0], port[1]])),

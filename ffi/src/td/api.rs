@@ -142,7 +142,8 @@ impl TdApi {
     }
 
     /// Sends the login; the answer comes as [`TdHandler::on_login`]. Returns the number of the
-    /// request.
+    /// request. Only after [`TdHandler::on_front_connected`]: while a connection comes up vendor
+    /// libraries may crash on any request (6.6.9, 6.7.9 and 6.7.11 were seen to).
     ///
     /// # Errors
     /// [`RequestError`]: not connected, too many, a text that does not fit, session over.

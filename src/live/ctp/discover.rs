@@ -13,6 +13,7 @@ use tickdeck_ffi::abi::{Instrument, LoginResponse, RspInfo};
 use tickdeck_ffi::td::{TdApi, TdHandler, TdLibrary, TdLogin, TdOptions};
 use tickdeck_ffi::{FlowError, FlowFolder, FrontAddress, LoadError, RequestError, StartError};
 
+use super::connection::Connection;
 use super::{CtpLogin, Scrubber, remove_flow};
 use crate::clock::{Clock, MonoNanos};
 use crate::contract::{Exchange, QueriedContract};
@@ -188,6 +189,7 @@ enum Told {
 
 struct Handler {
     told: Sender<Told>,
+    connection: Connection,
     scrubber: Scrubber,
 }
 
@@ -207,10 +209,12 @@ impl Handler {
 
 impl TdHandler for Handler {
     fn on_front_connected(&self) {
+        self.connection.made();
         self.tell(Told::Connected);
     }
 
     fn on_front_disconnected(&self, reason: i32) {
+        self.connection.lost();
         self.tell(Told::Disconnected(reason));
     }
 
@@ -302,8 +306,9 @@ impl TraderSessions {
         query: &Discovery<'_>,
     ) -> Result<Vec<QueriedContract>, DiscoveryError> {
         self.reclaim();
-        let (api, hears) = start(query)?;
-        let contracts = Session::new(query, &api, hears).list();
+        let connection = Connection::default();
+        let (api, hears) = start(query, connection.clone())?;
+        let contracts = Session::new(query, &api, hears, connection).list();
         let at_most = if (query.stop_asked)() {
             RELEASE
         } else {
@@ -358,7 +363,10 @@ impl TraderSessions {
 }
 
 /// Begins a session, and gives it with what its callbacks tell.
-fn start(query: &Discovery<'_>) -> Result<(TdApi, Receiver<Told>), DiscoveryError> {
+fn start(
+    query: &Discovery<'_>,
+    connection: Connection,
+) -> Result<(TdApi, Receiver<Told>), DiscoveryError> {
     let library = open_trader_library(query.library)?;
     if !query.login.production_keys && !library.has_production_flag() {
         let version = library.version().to_string();
@@ -372,6 +380,7 @@ fn start(query: &Discovery<'_>) -> Result<(TdApi, Receiver<Told>), DiscoveryErro
     let (told, hears) = unbounded();
     let handler = Arc::new(Handler {
         told,
+        connection,
         scrubber: Scrubber::new(query.login.secrets.clone()),
     });
     Ok((TdApi::start(&library, options, handler)?, hears))
@@ -415,6 +424,7 @@ struct Session<'a> {
     query: &'a Discovery<'a>,
     api: &'a TdApi,
     hears: Receiver<Told>,
+    connection: Connection,
     login: TdLogin,
     deadline: MonoNanos,
     link: Link,
@@ -425,12 +435,18 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(query: &'a Discovery<'a>, api: &'a TdApi, hears: Receiver<Told>) -> Self {
+    fn new(
+        query: &'a Discovery<'a>,
+        api: &'a TdApi,
+        hears: Receiver<Told>,
+        connection: Connection,
+    ) -> Self {
         let now = query.clock.now();
         Self {
             query,
             api,
             hears,
+            connection,
             login: TdLogin {
                 broker_id: query.login.broker_id.expose().to_owned(),
                 user_id: query.login.user_id.expose().to_owned(),
@@ -538,6 +554,10 @@ impl<'a> Session<'a> {
         request: &dyn Fn(&TdApi) -> Result<i32, RequestError>,
     ) -> Result<i32, DiscoveryError> {
         loop {
+            if !self.connection.is_up() {
+                self.pause()?;
+                continue;
+            }
             match request(self.api) {
                 Ok(number) => return Ok(number),
                 Err(error) if error.is_retryable() => self.pause()?,

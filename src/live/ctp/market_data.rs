@@ -8,6 +8,7 @@ use tickdeck_ffi::abi::{LoginResponse, RspInfo};
 use tickdeck_ffi::md::{MdApi, MdHandler, MdLogin, MdOptions};
 use tickdeck_ffi::{FlowError, FlowFolder, FrontAddress, RawTick};
 
+use super::connection::Connection;
 use super::{CtpLibrary, CtpLogin, Scrubber, explain_silence, remove_flow};
 use crate::causes::with_causes;
 use crate::event::InstrumentId;
@@ -91,14 +92,17 @@ impl Connector for CtpConnector {
             production: self.login.production_keys,
             fronts: self.fronts.clone(),
         };
+        let connection = Connection::default();
         let handler = Arc::new(Handler {
             inlet,
+            connection: connection.clone(),
             scrubber: Arc::clone(&self.scrubber),
         });
         let api = MdApi::start(self.library.library(), options, handler)
             .map_err(|error| failed(true)(&error))?;
         Ok(Box::new(CtpSession {
             api,
+            connection,
             login: MdLogin {
                 broker_id: self.login.broker_id.expose().to_owned(),
                 user_id: self.login.user_id.expose().to_owned(),
@@ -118,6 +122,7 @@ fn lock(
 
 struct CtpSession {
     api: MdApi,
+    connection: Connection,
     login: MdLogin,
     folder: PathBuf,
     left_behind: LeftBehind,
@@ -140,6 +145,19 @@ fn refused(error: &tickdeck_ffi::RequestError) -> RequestError {
     }
 }
 
+impl CtpSession {
+    /// Makes a request, unless a connection may be coming up.
+    fn request(
+        &self,
+        request: impl FnOnce(&MdApi) -> Result<(), tickdeck_ffi::RequestError>,
+    ) -> Result<(), RequestError> {
+        if !self.connection.is_up() {
+            return Err(RequestError::NotConnected);
+        }
+        request(&self.api).map_err(|error| refused(&error))
+    }
+}
+
 impl MarketDataSession for CtpSession {
     fn fault(&self) -> Option<&'static str> {
         // The panic itself was reported on stderr, with its place.
@@ -147,12 +165,12 @@ impl MarketDataSession for CtpSession {
     }
 
     fn login(&mut self) -> Result<(), RequestError> {
-        self.api.login(&self.login).map_err(|error| refused(&error))
+        self.request(|api| api.login(&self.login))
     }
 
     fn subscribe(&mut self, instruments: &[InstrumentId]) -> Result<(), RequestError> {
         let ids: Vec<&[u8]> = instruments.iter().map(InstrumentId::as_bytes).collect();
-        self.api.subscribe(&ids).map_err(|error| refused(&error))
+        self.request(|api| api.subscribe(&ids))
     }
 
     fn close(self: Box<Self>, at_most: Duration) -> Result<(), Abandoned> {
@@ -173,15 +191,18 @@ impl MarketDataSession for CtpSession {
 /// Runs on the library's thread: hands on and returns.
 struct Handler {
     inlet: Inlet,
+    connection: Connection,
     scrubber: Arc<Scrubber>,
 }
 
 impl MdHandler for Handler {
     fn on_front_connected(&self) {
+        self.connection.made();
         self.inlet.front_connected();
     }
 
     fn on_front_disconnected(&self, reason: i32) {
+        self.connection.lost();
         self.inlet.front_disconnected(reason);
     }
 

@@ -5,6 +5,7 @@
 //! anybody else sees it, so that an error message that quotes one cannot carry it into a log or a
 //! recording.
 
+mod connection;
 mod discover;
 mod market_data;
 mod scrub;
