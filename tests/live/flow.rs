@@ -70,8 +70,8 @@ fn a_flow_folder_that_another_process_has_is_left_to_it_and_the_next_session_has
     let lock = take_folders(&flow, running.pid(), &["td1", "a1"]);
     let taken = names(&flow);
     std::fs::write(folder.join("go"), "").unwrap();
-    wait_until("a session is logged in", || {
-        !logged(&running.stderr(), "ctp_login_ok").is_empty()
+    wait_until("a session of market data is there", || {
+        !logged(&running.stderr(), "ctp_subscribed").is_empty()
     });
     running.signal("TERM");
     let ended = running.wait().done();

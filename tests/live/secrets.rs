@@ -111,7 +111,7 @@ fn a_run_that_logs_in_leaves_no_credential() {
         .env("NATS_URL", server.url())
         .env("NATS_USER", "u")
         .env("NATS_PASSWORD", "canary-nats-pw");
-    watch(&folder, command, "ctp_login_ok");
+    watch(&folder, command, "ctp_subscribed");
 }
 
 #[test]
