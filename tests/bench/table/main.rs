@@ -38,7 +38,6 @@ struct Scale {
     rounds: usize,
     day: Option<&'static str>,
     full_market: Option<&'static str>,
-    front_market: Option<&'static str>,
     stage_ticks: usize,
     nats_messages: u64,
     pace_s: u32,
@@ -51,7 +50,6 @@ const FULL: Scale = Scale {
     rounds: 5,
     day: None,
     full_market: Some("10m"),
-    front_market: Some("10m"),
     stage_ticks: 1_000_000,
     nats_messages: 2_000_000,
     pace_s: 10,
@@ -64,7 +62,6 @@ const QUICK: Scale = Scale {
     rounds: 1,
     day: Some("25m"),
     full_market: Some("6m"),
-    front_market: Some("125s"),
     stage_ticks: 200_000,
     nats_messages: 100_000,
     pace_s: 2,
@@ -109,7 +106,7 @@ fn main() -> Result<()> {
     if wants("front") {
         let folder = folder.join("front");
         std::fs::create_dir(&folder)?;
-        front::measure(&report, &folder, scale.front_market, scale.rounds)?;
+        front::measure(&report, &folder, scale.rounds)?;
     }
     if wants("check") {
         let amount = check::Amount {
