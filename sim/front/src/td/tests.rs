@@ -13,13 +13,23 @@ const SECOND: i64 = 1_000_000_000;
 const START: i64 = SECOND;
 
 fn session(words: &str) -> TdSession {
+    session_with(Faults::default(), &format!("run=td&{words}"))
+}
+
+/// The same with a script of faults.
+fn session_under(script: &str, words: &str) -> TdSession {
+    let script = Script::parse(script, "test".as_ref()).unwrap();
+    session_with(Faults::new(script), words)
+}
+
+fn session_with(faults: Faults, words: &str) -> TdSession {
     let settings = Settings::default()
-        .with_address(&format!("sim://?run=td&{words}"))
+        .with_address(&format!("sim://?{words}"))
         .unwrap();
     TdSession::new(
         Emulated::default_version(),
         Some(settings),
-        Faults::default(),
+        faults,
         MonoNanos(0),
     )
 }
@@ -207,16 +217,7 @@ fn a_script_makes_the_trader_front_refuse_reject_and_go_away() {
         at = { seconds = 20.0 }
         action = { disconnect = 0x1001 }
     "#;
-    let script = Script::parse(script, "test".as_ref()).unwrap();
-    let settings = Settings::default()
-        .with_address("sim://?run=td-faults&flow=off")
-        .unwrap();
-    let mut session = TdSession::new(
-        Emulated::default_version(),
-        Some(settings),
-        Faults::new(script),
-        MonoNanos(0),
-    );
+    let mut session = session_under(script, "run=td-faults&flow=off");
     assert_eq!(told(&mut session, START), []);
     let later = 10 * SECOND;
     let connected = ("OnFrontConnected".to_owned(), 0, false, true);
@@ -253,16 +254,7 @@ fn the_pause_after_a_lost_connection_begins_when_its_callback_has_returned() {
         at = { seconds = 1.0 }
         action = { disconnect = 0x1001 }
     "#;
-    let script = Script::parse(script, "test".as_ref()).unwrap();
-    let settings = Settings::default()
-        .with_address("sim://?run=td-slow")
-        .unwrap();
-    let mut session = TdSession::new(
-        Emulated::default_version(),
-        Some(settings),
-        Faults::new(script),
-        MonoNanos(0),
-    );
+    let mut session = session_under(script, "run=td-slow");
     let connected = [("OnFrontConnected".to_owned(), 0, false, true)];
     assert_eq!(told(&mut session, START), connected);
     assert!(matches!(
