@@ -14,7 +14,7 @@ use tickdeck_ffi::td::{TdApi, TdHandler, TdLibrary, TdLogin, TdOptions};
 use tickdeck_ffi::{FlowError, FlowFolder, FrontAddress, LoadError, RequestError, StartError};
 
 use super::connection::Connection;
-use super::{CtpLogin, Scrubber, remove_flow};
+use super::{CtpLogin, Scrubber, reclaim, remove_flow};
 use crate::clock::{Clock, MonoNanos};
 use crate::contract::{Exchange, QueriedContract};
 use crate::live::abandoned::{AbandonedSessions, LibraryHangs};
@@ -345,16 +345,7 @@ impl TraderSessions {
 
     /// Takes back what was counted against the library too early.
     fn reclaim(&mut self) {
-        let before = self.left_behind.len();
-        self.left_behind.retain(|(api, folder)| {
-            // The Release was begun: this asks whether it has returned.
-            let hangs = api.release(Duration::ZERO).is_err();
-            if !hangs {
-                remove_flow(folder);
-            }
-            hangs
-        });
-        let sessions = u32::try_from(before - self.left_behind.len()).unwrap_or(u32::MAX);
+        let sessions = reclaim(&mut self.left_behind, TdApi::release);
         if sessions > 0 {
             tracing::info!(event = "ctp_sessions_reclaimed", sessions, kind = KIND);
             self.abandoned.reclaimed(sessions);

@@ -9,7 +9,7 @@ use tickdeck_ffi::md::{MdApi, MdHandler, MdLogin, MdOptions};
 use tickdeck_ffi::{FlowError, FlowFolder, FrontAddress, RawTick};
 
 use super::connection::Connection;
-use super::{CtpLibrary, CtpLogin, Scrubber, explain_silence, remove_flow};
+use super::{CtpLibrary, CtpLogin, Scrubber, explain_silence, reclaim, remove_flow};
 use crate::causes::with_causes;
 use crate::event::InstrumentId;
 use crate::live::connector::{
@@ -59,17 +59,7 @@ impl Connector for CtpConnector {
     }
 
     fn reclaimed(&mut self) -> u32 {
-        let mut left_behind = lock(&self.left_behind);
-        let before = left_behind.len();
-        left_behind.retain(|(api, folder)| {
-            // The Release was begun: this asks whether it has returned.
-            let hangs = api.release(Duration::ZERO).is_err();
-            if !hangs {
-                remove_flow(folder);
-            }
-            hangs
-        });
-        u32::try_from(before - left_behind.len()).unwrap_or(u32::MAX)
+        reclaim(&mut lock(&self.left_behind), MdApi::release)
     }
 
     fn open(

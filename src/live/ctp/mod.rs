@@ -11,10 +11,11 @@ mod market_data;
 mod scrub;
 mod silence;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tickdeck_ffi::md::MdLibrary;
-use tickdeck_ffi::{LoadError, Secret};
+use tickdeck_ffi::{LoadError, ReleaseError, Secret};
 
 pub use discover::{Discovery, DiscoveryError, TraderSessions, trader_library_version};
 pub use market_data::CtpConnector;
@@ -39,6 +40,24 @@ pub struct CtpLogin {
     pub production_keys: bool,
     /// Everything that no text may carry on, the above included.
     pub secrets: Vec<Secret>,
+}
+
+/// Forgets the sessions that a library has let go of after all, and removes their flow folders; gives
+/// how many they are.
+fn reclaim<A>(
+    left_behind: &mut Vec<(A, PathBuf)>,
+    release: impl Fn(&A, Duration) -> Result<(), ReleaseError>,
+) -> u32 {
+    let before = left_behind.len();
+    left_behind.retain(|(api, folder)| {
+        // The Release was begun: this asks whether it has returned.
+        let hangs = release(api, Duration::ZERO).is_err();
+        if !hangs {
+            remove_flow(folder);
+        }
+        hangs
+    });
+    u32::try_from(before - left_behind.len()).unwrap_or(u32::MAX)
 }
 
 /// Every session has a folder of its own, so that the one of a session that is over is of no use.
