@@ -4,14 +4,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tickdeck::live::parse_fronts;
+use tickdeck::nats::Secret;
+use tickdeck_core::contract::{Exchange, parse_vt_symbols};
 use tickdeck_ffi::FrontAddress;
 
 use super::env::Environment;
 use super::outcome::UsageError;
 use super::startup::EnvironmentError;
-use crate::contract::{Exchange, parse_vt_symbols};
-use crate::live::parse_fronts;
-use crate::nats::Secret;
 
 /// Names the CTP library.
 pub(super) const GATEWAY: &str = "CTP_GATEWAY_CONNECT";

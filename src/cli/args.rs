@@ -34,11 +34,11 @@ pub use values::{
     ExportFormat, JsonlTarget, LogFormat, OutputTarget, SinkSpec, SourceSpec, duration_ns,
 };
 
-use crate::nats::Secret;
-use crate::pace::{Rate, Ratio};
-use crate::pipeline::DEFAULT_BATCH_EVENTS;
-use crate::source::Profile;
-use crate::time::TradingDay;
+use tickdeck::nats::Secret;
+use tickdeck::pipeline::DEFAULT_BATCH_EVENTS;
+use tickdeck_core::pace::{Rate, Ratio};
+use tickdeck_core::time::TradingDay;
+use tickdeck_market::source::Profile;
 
 /// Width of the help text at most, columns.
 const HELP_WIDTH: usize = 100;

@@ -7,18 +7,19 @@ mod silence;
 
 use std::time::Duration;
 
+use tickdeck::capture::Tally;
+use tickdeck::encode::control::{Control, EndMarker};
+use tickdeck::encode::subject::DEFAULT_PREFIX;
+use tickdeck::nats::{Gap, Received, SubjectPattern, Subscriber, SubscriberOptions};
+use tickdeck::progress::{Position, Progress};
+use tickdeck::sink::{Message, is_line};
+use tickdeck_core::clock::{Clock as _, MonoNanos};
+use tickdeck_core::time::UnixNanos;
+
 use super::Context;
 use super::args::{CaptureArgs, Until};
 use super::outcome::Outcome;
 use super::outputs::nats_options;
-use crate::capture::Tally;
-use crate::clock::{Clock as _, MonoNanos};
-use crate::encode::control::{Control, EndMarker};
-use crate::encode::subject::DEFAULT_PREFIX;
-use crate::nats::{Gap, Received, SubjectPattern, Subscriber, SubscriberOptions};
-use crate::progress::{Position, Progress};
-use crate::sink::{Message, is_line};
-use crate::time::UnixNanos;
 use output::Output;
 use report::{Ended, Flaws, Report};
 use silence::Silence;

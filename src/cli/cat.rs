@@ -2,15 +2,16 @@
 
 use std::io::Write;
 
+use tickdeck::export::jsonl::JsonlWriter;
+use tickdeck_core::event::{Event, EventKind, RawTick};
+use tickdeck_core::source::TickLimit;
+
 use super::Context;
 use super::args::{CatArgs, NormalizeArgs};
 use super::inputs::{
     INTACT_ONLY, Inputs, Reference, Selection, refuse_damage, warn_nothing_selected,
 };
 use super::outcome::{Outcome, stdout};
-use crate::event::{Event, EventKind, RawTick};
-use crate::export::jsonl::JsonlWriter;
-use crate::source::TickLimit;
 
 /// Events read at a time.
 const BATCH_EVENTS: usize = 512;

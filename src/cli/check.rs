@@ -7,25 +7,25 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde::Serialize;
+use tickdeck::check::report::{Entry, html, junit, printable, text};
+use tickdeck::check::{
+    Accept, CheckError, CheckOptions, Checked, GOLDEN_SUFFIX, Golden, InputKind, STREAM_SUFFIX,
+    StreamFile, Verdict, check_recording, check_stream, golden_path, input_kind, is_named_as_input,
+    is_one_file, is_read_once, unreferenced,
+};
+use tickdeck::encode::PayloadKind;
+use tickdeck::encode::subject::DEFAULT_PREFIX;
+use tickdeck::normalize::Flags;
+use tickdeck::pipeline::PublisherOptions;
+use tickdeck::progress::Position;
+use tickdeck::sink::NewFile;
+use tickdeck_recording::{Manifest, RecordingError};
 
 use super::Context;
 use super::args::{CheckArgs, PublishingArgs, Unreferenced};
 use super::inputs::{INTACT_ONLY, Inputs, Reference, refuse_damage};
 use super::outcome::{Outcome, UsageError, causes, stdout};
 use super::outputs::{is_same, refuse_inside_recording};
-use crate::check::report::{Entry, html, junit, printable, text};
-use crate::check::{
-    Accept, CheckError, CheckOptions, Checked, GOLDEN_SUFFIX, Golden, InputKind, STREAM_SUFFIX,
-    StreamFile, Verdict, check_recording, check_stream, golden_path, input_kind, is_named_as_input,
-    is_one_file, is_read_once, unreferenced,
-};
-use crate::encode::PayloadKind;
-use crate::encode::subject::DEFAULT_PREFIX;
-use crate::normalize::Flags;
-use crate::pipeline::PublisherOptions;
-use crate::progress::Position;
-use crate::recording::{Manifest, RecordingError};
-use crate::sink::NewFile;
 
 /// The result as JSON; the key order is the order of the fields.
 #[derive(Serialize)]
@@ -425,7 +425,7 @@ fn lost_goldens(
     // One that was named is in use, whatever it is called.
     let named: BTreeSet<PathBuf> = goldens
         .iter()
-        .flat_map(|golden| [golden.clone(), crate::check::stream_path(golden)])
+        .flat_map(|golden| [golden.clone(), tickdeck::check::stream_path(golden)])
         .filter_map(|path| path.canonicalize().ok())
         .collect();
     let is_named = |path: &Path| path.canonicalize().is_ok_and(|path| named.contains(&path));

@@ -9,6 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tickdeck::encode::control::Control;
+use tickdeck::nats::{self, NatsError, NatsOptions, Subscriber};
+use tickdeck::normalize::Flags;
+use tickdeck::pipeline::{PlayOptions, Publisher, PublisherOptions};
+use tickdeck::sink::{Message, NatsSink, StreamDigest};
+use tickdeck_core::clock::{Clock as _, MonoNanos, WakeFlag};
+use tickdeck_core::pace::PaceOptions;
+use tickdeck_market::source::SyntheticOptions;
+use tickdeck_recording::{EventFilter, RecordingOptions, RecordingWriter, Rolling};
 
 use super::Context;
 use super::args::{DemoArgs, NormalizeArgs};
@@ -17,15 +26,6 @@ use super::outcome::{Outcome, UsageError, stdout};
 use super::play::{PlaySetup, play};
 use super::render::grouped;
 use super::synthetic;
-use crate::clock::{Clock as _, MonoNanos, WakeFlag};
-use crate::encode::control::Control;
-use crate::nats::{self, NatsError, NatsOptions, Subscriber};
-use crate::normalize::Flags;
-use crate::pace::PaceOptions;
-use crate::pipeline::{PlayOptions, Publisher, PublisherOptions};
-use crate::recording::{EventFilter, RecordingOptions, RecordingWriter, Rolling};
-use crate::sink::{Message, NatsSink, StreamDigest};
-use crate::source::SyntheticOptions;
 
 /// Payloads that are shown.
 const SHOWN: usize = 3;
@@ -81,7 +81,7 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
     let reference = Reference::new(&NormalizeArgs::default(), &inputs.recordings)?;
     let publisher = Publisher::new(
         PublisherOptions {
-            payload: crate::encode::PayloadKind::Vnpy,
+            payload: tickdeck::encode::PayloadKind::Vnpy,
             source: inputs.payload_source()?,
             subject_prefix: PREFIX.into(),
             drop: Flags::default(),

@@ -5,22 +5,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::Serialize;
+use tickdeck::check::report::printable;
+use tickdeck::check::report::text::{self, Sides};
+use tickdeck::check::{
+    Alignment, Comparison, InputKind, Messages, PublishedMessages, RawMessages, compare, input_kind,
+};
+use tickdeck::encode::PayloadKind;
+use tickdeck::encode::subject::DEFAULT_PREFIX;
+use tickdeck::pipeline::PublisherOptions;
+use tickdeck::progress::Position;
+use tickdeck_recording::Recording;
 
 use super::Context;
 use super::args::{DiffArgs, PublishingArgs};
 use super::check::{as_input_error, is_damage, open_stream, refuse_read_twice};
 use super::inputs::{INTACT_ONLY, Inputs, Reference, refuse_damage};
 use super::outcome::{Outcome, UsageError, stdout};
-use crate::check::report::printable;
-use crate::check::report::text::{self, Sides};
-use crate::check::{
-    Alignment, Comparison, InputKind, Messages, PublishedMessages, RawMessages, compare, input_kind,
-};
-use crate::encode::PayloadKind;
-use crate::encode::subject::DEFAULT_PREFIX;
-use crate::pipeline::PublisherOptions;
-use crate::progress::Position;
-use crate::recording::Recording;
 
 /// The result as JSON; the key order is the order of the fields.
 #[derive(Serialize)]

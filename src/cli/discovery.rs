@@ -11,18 +11,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tickdeck::live::ctp::{Discovery, DiscoveryError, TraderSessions, explain_silence};
+use tickdeck::live::{LiveEnd, LiveReport, Wanted};
+use tickdeck_core::clock::{Clock as _, MonoNanos, WakeFlag};
+use tickdeck_core::contract::{Contract, ContractTable, QueriedContract, read_contract_file};
+use tickdeck_core::event::{Event, EventKind, Seq, SessionEvent};
+use tickdeck_core::time::UnixNanos;
+
 use super::Context;
 use super::account::Account;
 use super::args::{FrontArgs, NormalizeArgs, SubscribeArgs};
 use super::front::{backoff, login_of};
 use super::inputs::Reference;
 use super::outcome::UsageError;
-use crate::clock::{Clock as _, MonoNanos, WakeFlag};
-use crate::contract::{Contract, ContractTable, QueriedContract, read_contract_file};
-use crate::event::{Event, EventKind, Seq, SessionEvent};
-use crate::live::ctp::{Discovery, DiscoveryError, TraderSessions, explain_silence};
-use crate::live::{LiveEnd, LiveReport, Wanted};
-use crate::time::UnixNanos;
 
 /// Notes that are kept: the last ones of a run that may take days.
 const NOTES: usize = 10_000;

@@ -6,6 +6,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde::Serialize;
+use tickdeck::live::ctp::{CtpLibrary, trader_library_version};
+use tickdeck::live::reach;
+use tickdeck::nats::probe;
+use tickdeck_core::clock::Clock as _;
+use tickdeck_core::time::UnixNanos;
 use tickdeck_ffi::FrontAddress;
 
 use super::Context;
@@ -19,11 +24,6 @@ use super::front::{flow_folder, keep_output_apart, make_flow_folder, refused_fro
 use super::inputs::calendar;
 use super::outcome::{Outcome, stdout};
 use super::outputs::nats_options;
-use crate::clock::Clock as _;
-use crate::live::ctp::{CtpLibrary, trader_library_version};
-use crate::live::reach;
-use crate::nats::probe;
-use crate::time::UnixNanos;
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -187,7 +187,7 @@ fn credentials(findings: &mut Findings, environment: &Environment) {
             "set MD_RUN_INGEST=1 where ingest is wanted",
         );
     }
-    let symbols = environment.get(SYMBOL).map(crate::nats::Secret::expose);
+    let symbols = environment.get(SYMBOL).map(tickdeck::nats::Secret::expose);
     match first_symbols(symbols) {
         Ok(symbols) if symbols.is_empty() => findings.warn(
             "symbols",

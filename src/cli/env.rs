@@ -9,8 +9,9 @@
 
 use std::path::{Path, PathBuf};
 
+use tickdeck::nats::Secret;
+
 use super::outcome::UsageError;
-use crate::nats::Secret;
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = ".env";

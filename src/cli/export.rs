@@ -4,20 +4,20 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context as _;
+use tickdeck::encode::subject::DEFAULT_PREFIX;
+use tickdeck::export::csv::{CsvLayout, CsvWriter};
+use tickdeck::export::jsonl::JsonlWriter;
+use tickdeck::pipeline::Publisher;
+use tickdeck::progress::Position;
+use tickdeck::sink::{JsonlSink, NewFile};
+use tickdeck_core::event::Event;
+use tickdeck_core::source::{Source, TickLimit};
 
 use super::Context;
 use super::args::{ExportArgs, ExportFormat, OutputTarget, SinkArgs};
 use super::inputs::{INTACT_ONLY, Inputs, Reference, Selection, refuse_damage};
 use super::outcome::{Outcome, stdout};
 use super::outputs::{publisher_options, refuse_existing, refuse_inside_recording};
-use crate::encode::subject::DEFAULT_PREFIX;
-use crate::event::Event;
-use crate::export::csv::{CsvLayout, CsvWriter};
-use crate::export::jsonl::JsonlWriter;
-use crate::pipeline::Publisher;
-use crate::progress::Position;
-use crate::sink::{JsonlSink, NewFile};
-use crate::source::{Source, TickLimit};
 
 /// Events moved at a time.
 const BATCH_EVENTS: usize = 4096;

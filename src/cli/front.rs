@@ -5,7 +5,24 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use chrono::Timelike as _;
+use tickdeck::encode::PayloadSource;
+use tickdeck::live::ctp::{CtpConnector, CtpLibrary, CtpLogin, DiscoveryError, Scrubber};
+use tickdeck::live::{
+    Backoff, LiveEnd, LiveOptions, LiveReport, SupervisorOptions, Wanted, choose,
+};
+use tickdeck::nats::NatsOptions;
+use tickdeck::normalize::Flags;
+use tickdeck::pipeline::{
+    Ingest, IngestError, IngestNats, IngestServer, IngestSummary, LatenessMs, PublisherOptions,
+    RecordTo, Summary, ingest,
+};
+use tickdeck_core::clock::{Clock as _, MonoNanos};
+use tickdeck_core::contract::Contract;
+use tickdeck_core::event::Event;
+use tickdeck_core::pace::Rate;
+use tickdeck_core::time::UnixNanos;
 use tickdeck_ffi::abi::Knowledge;
+use tickdeck_recording::{RecordingError, RecordingOptions, RecordingWriter, SourceInfo};
 
 use super::account::{
     Account, DURATION, GATEWAY, MD_ADDRESS, SYMBOL, TD_ADDRESS, duration, first_symbols,
@@ -21,21 +38,6 @@ use super::outputs::{Sinks, is_occupied, recording_options, refuse_unwritable};
 use super::select::{SymbolGlobError, SymbolGlobs};
 use super::startup::EnvironmentError;
 use super::{Context, library_output};
-use crate::clock::{Clock as _, MonoNanos};
-use crate::contract::Contract;
-use crate::encode::PayloadSource;
-use crate::event::Event;
-use crate::live::ctp::{CtpConnector, CtpLibrary, CtpLogin, DiscoveryError, Scrubber};
-use crate::live::{Backoff, LiveEnd, LiveOptions, LiveReport, SupervisorOptions, Wanted, choose};
-use crate::nats::NatsOptions;
-use crate::normalize::Flags;
-use crate::pace::Rate;
-use crate::pipeline::{
-    Ingest, IngestError, IngestNats, IngestServer, IngestSummary, LatenessMs, PublisherOptions,
-    RecordTo, Summary, ingest,
-};
-use crate::recording::{RecordingError, RecordingOptions, RecordingWriter, SourceInfo};
-use crate::time::UnixNanos;
 
 /// How a live session is to go.
 pub(super) struct FrontRun<'a> {
@@ -405,7 +407,7 @@ fn instruments(
     run: &FrontRun<'_>,
     listed: &[Contract],
     problem: Option<DiscoveryError>,
-) -> anyhow::Result<Vec<crate::event::InstrumentId>> {
+) -> anyhow::Result<Vec<tickdeck_core::event::InstrumentId>> {
     let first = first_symbols(run.normalize.ctp_symbol.as_deref())?;
     let first: Vec<String> = first.into_iter().map(|(id, _)| id).collect();
     let wanted = &run.subscribe.symbols;

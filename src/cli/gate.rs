@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use crate::live::{AttemptReport, LastAttempt};
-use crate::sink::NewFile;
+use tickdeck::live::{AttemptReport, LastAttempt};
+use tickdeck::sink::NewFile;
 
 /// The verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

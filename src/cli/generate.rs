@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use tickdeck_market::source::{SyntheticOptions, SyntheticSource};
+use tickdeck_recording::RecordingWriter;
+
 use super::Context;
 use super::args::{GenerateArgs, NormalizeArgs};
 use super::inputs::Reference;
@@ -9,8 +12,6 @@ use super::outcome::{Outcome, UsageError};
 use super::outputs::{copy, recording_options};
 use super::render::print_made;
 use super::select::SymbolGlobs;
-use crate::recording::RecordingWriter;
-use crate::source::{SyntheticOptions, SyntheticSource};
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &GenerateArgs) -> anyhow::Result<Outcome> {

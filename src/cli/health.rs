@@ -2,11 +2,12 @@
 
 use std::io::Write as _;
 
+use tickdeck::nats::request_health;
+
 use super::Context;
 use super::args::HealthArgs;
 use super::outcome::{Outcome, stdout};
 use super::outputs::nats_options;
-use crate::nats::request_health;
 
 /// Runs the verb.
 pub(super) fn run(_context: &Context, args: &HealthArgs) -> anyhow::Result<Outcome> {

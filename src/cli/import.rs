@@ -2,16 +2,17 @@
 
 use std::io::Write as _;
 
+use tickdeck::import::{Dialect, ImportOptions, ImportSource};
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::time::TradingDay;
+use tickdeck_recording::{RecordingWriter, SourceInfo};
+
 use super::Context;
 use super::args::{ImportArgs, NormalizeArgs};
 use super::inputs::{Reference, days_of, warn_not_covered};
 use super::outcome::{Outcome, UsageError, stdout};
 use super::outputs::{copy, recording_options, session_of};
 use super::render::print_made;
-use crate::calendar::TradingCalendar;
-use crate::import::{Dialect, ImportOptions, ImportSource};
-use crate::recording::{RecordingWriter, SourceInfo};
-use crate::time::TradingDay;
 
 /// Bad rows that are printed; the rest is counted.
 const BAD_ROWS_SHOWN: usize = 5;

@@ -5,16 +5,18 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use serde::Serialize;
+use tickdeck::normalize::{Normalizer, Outcome as NormalizeOutcome};
+use tickdeck_core::event::EventKind;
+use tickdeck_core::time::UnixNanos;
+use tickdeck_recording::{
+    EventFilter, Finding, FormatVersion, Manifest, Recording, Status, verify,
+};
 
 use super::Context;
 use super::args::{InfoArgs, NormalizeArgs};
 use super::inputs::{Inputs, Reference};
 use super::outcome::{Outcome, stdout};
 use super::render::{bytes, grouped};
-use crate::event::EventKind;
-use crate::normalize::{Normalizer, Outcome as NormalizeOutcome};
-use crate::recording::{EventFilter, Finding, FormatVersion, Manifest, Recording, Status, verify};
-use crate::time::UnixNanos;
 
 /// Events read at a time.
 const BATCH_EVENTS: usize = 4096;
@@ -189,7 +191,7 @@ fn rejected(
             }
         }
         events_done += events.len() as u64;
-        progress.at(crate::progress::Position {
+        progress.at(tickdeck::progress::Position {
             events: events_done,
             lag_ns: None,
         });
@@ -200,7 +202,7 @@ fn rejected(
 
 fn each_batch(
     recording: &Recording,
-    see: &mut dyn FnMut(&[crate::event::Event]),
+    see: &mut dyn FnMut(&[tickdeck_core::event::Event]),
 ) -> anyhow::Result<()> {
     let mut reader = recording.reader(EventFilter::default());
     let mut batch = Vec::with_capacity(BATCH_EVENTS);

@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use chrono::{Datelike as _, NaiveDate};
+use tickdeck::encode::PayloadSource;
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::contract::{ContractTable, ProductTable, parse_vt_symbols, read_contract_file};
+use tickdeck_core::event::InstrumentId;
+use tickdeck_core::source::{AheadSource, MergeSource, Source, SourceError};
+use tickdeck_core::time::{TradingDay, UnixNanos};
+use tickdeck_recording::{EventFilter, Finding, MissingPart, Recording, RecordingError, Status};
 
 use super::args::{NormalizeArgs, SelectArgs};
 use super::outcome::UsageError;
 use super::select::{SymbolGlobs, Window};
-use crate::calendar::TradingCalendar;
-use crate::contract::{ContractTable, ProductTable, parse_vt_symbols, read_contract_file};
-use crate::encode::PayloadSource;
-use crate::event::InstrumentId;
-use crate::recording::{EventFilter, Finding, MissingPart, Recording, RecordingError, Status};
-use crate::source::{AheadSource, MergeSource, Source, SourceError};
-use crate::time::{TradingDay, UnixNanos};
 
 /// Recordings that are read together.
 #[derive(Debug, Clone)]
@@ -200,7 +200,7 @@ pub(super) type Salvaged = Arc<Mutex<Vec<MissingPart>>>;
 
 /// One recording, with what a salvage leaves out.
 struct InputReader {
-    reader: crate::recording::RecordingReader,
+    reader: tickdeck_recording::RecordingReader,
     reported: usize,
     salvaged: Salvaged,
 }
@@ -208,7 +208,7 @@ struct InputReader {
 impl Source for InputReader {
     fn next_batch(
         &mut self,
-        batch: &mut Vec<crate::event::Event>,
+        batch: &mut Vec<tickdeck_core::event::Event>,
         max: usize,
     ) -> Result<(), SourceError> {
         let result = self.reader.next_batch(batch, max);
@@ -376,7 +376,7 @@ impl Selection {
 fn instruments(
     select: &SelectArgs,
     reference: &Reference,
-) -> anyhow::Result<Option<crate::recording::InstrumentPredicate>> {
+) -> anyhow::Result<Option<tickdeck_recording::InstrumentPredicate>> {
     if select.symbols.is_empty() && select.exchange.is_empty() {
         return Ok(None);
     }

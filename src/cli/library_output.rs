@@ -11,8 +11,8 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::sync::OnceLock;
 
-use crate::live::ctp::Scrubber;
-use crate::thread;
+use tickdeck::live::ctp::Scrubber;
+use tickdeck_core::thread;
 
 /// The stdout that the process was started with, once a library may print.
 static RESULTS: OnceLock<File> = OnceLock::new();

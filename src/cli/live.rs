@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use tickdeck::pipeline::IngestSummary;
+
 use super::Context;
 use super::args::{LiveArgs, OutputArgs, SinkArgs};
 use super::front::{FrontRun, outcome, run as run_front, summary};
@@ -9,7 +11,6 @@ use super::outcome::{Outcome, after_printing, stdout};
 use super::outputs::nats_options;
 use super::render::print_summary;
 use super::startup::{require, startup_error};
-use crate::pipeline::IngestSummary;
 
 /// What allows the ingest.
 const SWITCH: &str = "MD_RUN_INGEST";

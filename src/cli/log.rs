@@ -19,6 +19,9 @@ use anyhow::Context as _;
 use chrono::SecondsFormat;
 use indicatif::MultiProgress;
 use serde_json::Value;
+use tickdeck_core::causes::with_causes;
+use tickdeck_core::clock::system_wall;
+use tickdeck_core::time::UnixNanos;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -28,9 +31,6 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::args::{LogArgs, LogFormat};
 use super::outcome::causes;
-use crate::causes::with_causes;
-use crate::clock::system_wall;
-use crate::time::UnixNanos;
 use writer::LogWriter;
 pub(super) use writer::{FlushedLog, WhenFull, flush, print};
 

@@ -1,12 +1,13 @@
 //! `tickdeck merge`: several recordings as one, by (receive time, order of arguments, seq).
 
+use tickdeck_recording::{EventFilter, RecordingWriter, SourceInfo};
+
 use super::Context;
 use super::args::{MergeArgs, NormalizeArgs};
 use super::inputs::{INTACT_ONLY, Inputs, Reference, refuse_damage};
 use super::outcome::Outcome;
 use super::outputs::{copy, recording_options, session_of};
 use super::render::print_made;
-use crate::recording::{EventFilter, RecordingWriter, SourceInfo};
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &MergeArgs) -> anyhow::Result<Outcome> {

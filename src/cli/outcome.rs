@@ -7,12 +7,13 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use tickdeck::check::CheckError;
+use tickdeck::pipeline::PlayError;
+use tickdeck::sink::SinkError;
+use tickdeck_recording::RecordingError;
+
 use super::args::LogFormat;
 use super::{library_output, log};
-use crate::check::CheckError;
-use crate::pipeline::PlayError;
-use crate::recording::RecordingError;
-use crate::sink::SinkError;
 
 /// How a verb that got to its end came out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

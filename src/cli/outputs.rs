@@ -4,22 +4,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tickdeck::check::is_one_file;
+use tickdeck::encode::PayloadSource;
+use tickdeck::nats::{HealthOptions, HealthResponder, NatsOptions, Secret};
+use tickdeck::pipeline::{PublisherOptions, PublisherStats};
+use tickdeck::progress::Position;
+use tickdeck::sink::{JsonlSink, NatsSink, NatsStats, NatsStop, NullSink, Sink};
+use tickdeck_core::clock::MonoNanos;
+use tickdeck_core::event::Event;
+use tickdeck_core::source::Source;
+use tickdeck_recording::{Manifest, RecordingOptions, RecordingWriter, Rolling, SourceInfo};
+
 use super::Context;
 use super::args::{
     JsonlTarget, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SinkSpec, duration_ns,
 };
 use super::inputs::Reference;
 use super::outcome::{UsageError, stdout};
-use crate::check::is_one_file;
-use crate::clock::MonoNanos;
-use crate::encode::PayloadSource;
-use crate::event::Event;
-use crate::nats::{HealthOptions, HealthResponder, NatsOptions, Secret};
-use crate::pipeline::{PublisherOptions, PublisherStats};
-use crate::progress::Position;
-use crate::recording::{Manifest, RecordingOptions, RecordingWriter, Rolling, SourceInfo};
-use crate::sink::{JsonlSink, NatsSink, NatsStats, NatsStop, NullSink, Sink};
-use crate::source::Source;
 
 /// Events moved at a time by the verbs that write recordings.
 const COPY_EVENTS: usize = 4096;
@@ -191,7 +192,7 @@ fn check_paths(args: &SinkArgs) -> anyhow::Result<()> {
 /// Refuses an output file in the folder of a recording.
 pub(super) fn refuse_inside_recording(path: &Path) -> anyhow::Result<()> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    if folder.join(crate::recording::MANIFEST_FILE).exists() {
+    if folder.join(tickdeck_recording::MANIFEST_FILE).exists() {
         let message = format!(
             "{} is inside a recording: choose an output elsewhere",
             path.display()

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
-
-use crate::clock::Clock as _;
-use crate::nats::NatsOptions;
-use crate::pace::{ClockTicks, PaceDriver, PaceOptions, PaceReport};
-use crate::pipeline::{LatenessMs, Ledger, PlayError, PlayOptions, Player, Publisher, Summary};
-use crate::recording::EventWriter;
-use crate::sink::{NatsStats, NatsStop};
-use crate::source::Source;
+use tickdeck::nats::NatsOptions;
+use tickdeck::pipeline::{LatenessMs, Ledger, PlayError, PlayOptions, Player, Publisher, Summary};
+use tickdeck::sink::{NatsStats, NatsStop};
+use tickdeck_core::clock::Clock as _;
+use tickdeck_core::pace::{ClockTicks, PaceDriver, PaceOptions, PaceReport};
+use tickdeck_core::source::Source;
+use tickdeck_recording::EventWriter;
 
 use super::Context;
 use super::outputs::start_health;

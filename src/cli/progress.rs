@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-
-use crate::clock::{Clock, MonoNanos, SystemClock};
-use crate::progress::{Position, Progress};
-use crate::time::NANOS_PER_SECOND;
+use tickdeck::progress::{Position, Progress};
+use tickdeck_core::clock::{Clock, MonoNanos, SystemClock};
+use tickdeck_core::time::NANOS_PER_SECOND;
 
 /// How often a run without a bar says where it is, ns.
 const LINE_INTERVAL_NS: i64 = 10 * NANOS_PER_SECOND;
@@ -118,7 +117,7 @@ mod tests {
     use indicatif::ProgressDrawTarget;
 
     use super::*;
-    use crate::clock::VirtualClock;
+    use tickdeck_core::clock::VirtualClock;
 
     #[test]
     fn both_templates_are_valid() {

@@ -2,6 +2,12 @@
 
 use std::path::PathBuf;
 
+use tickdeck::pipeline::{IngestSummary, PlayOptions, Publisher, Summary};
+use tickdeck_core::pace::PaceOptions;
+use tickdeck_core::source::{MergeSource, Source};
+use tickdeck_market::source::{Profile, SyntheticOptions};
+use tickdeck_recording::{EventFilter, Manifest, RecordingOptions, RecordingWriter, SourceInfo};
+
 use super::Context;
 use super::args::{RecordArgs, SinkSpec, SourceSpec};
 use super::front::{FrontRun, outcome, run as run_front, summary};
@@ -14,10 +20,6 @@ use super::play::{PlaySetup, play};
 use super::render::{print_made_beside, print_summary};
 use super::startup::{require, startup_error};
 use super::synthetic;
-use crate::pace::PaceOptions;
-use crate::pipeline::{IngestSummary, PlayOptions, Publisher, Summary};
-use crate::recording::{EventFilter, Manifest, RecordingOptions, RecordingWriter, SourceInfo};
-use crate::source::{MergeSource, Profile, Source, SyntheticOptions};
 
 /// A source that is ready to be recorded.
 struct Opened {

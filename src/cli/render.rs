@@ -7,10 +7,10 @@ use super::args::{JsonlTarget, ReplayArgs, SinkArgs, SinkSpec};
 use super::inputs::{Inputs, Selection};
 use super::log;
 use super::outcome::{Outcome, stdout};
-pub(super) use crate::check::report::text::grouped;
-use crate::nats::NatsOptions;
-use crate::pipeline::{LatenessMs, Summary};
-use crate::recording::Manifest;
+pub(super) use tickdeck::check::report::text::grouped;
+use tickdeck::nats::NatsOptions;
+use tickdeck::pipeline::{LatenessMs, Summary};
+use tickdeck_recording::Manifest;
 
 /// Bytes in the largest binary unit that leaves a number above one.
 pub(super) fn bytes(count: u64) -> String {

@@ -2,6 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tickdeck::pipeline::{PlayOptions, Publisher};
+use tickdeck_core::pace::ClockTicks;
+use tickdeck_recording::{Finding, MissingPart};
+
 use super::args::ReplayArgs;
 use super::inputs::{Inputs, Reference, Salvaged, Selection, refuse_damage, warn_nothing_selected};
 use super::outcome::{Outcome, UsageError, after_printing, is_success};
@@ -9,9 +13,6 @@ use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
 use super::play::{PlaySetup, play};
 use super::render::print_summary;
 use super::{Context, log, subscribers};
-use crate::pace::ClockTicks;
-use crate::pipeline::{PlayOptions, Publisher};
-use crate::recording::{Finding, MissingPart};
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcome> {

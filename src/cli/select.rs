@@ -5,13 +5,13 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::contract::Exchange;
+use tickdeck_core::time::{TradingDay, UnixNanos};
 
 use super::args::{SelectArgs, duration_ns};
 use super::outcome::UsageError;
 use super::time_spec::TimeSpec;
-use crate::calendar::TradingCalendar;
-use crate::contract::Exchange;
-use crate::time::{TradingDay, UnixNanos};
 
 /// A span of receive time; an open side has no bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
+use tickdeck_core::pace::Control;
 
 use super::outcome::Exit;
-use crate::pace::Control;
 
 /// Connects signals to `control`, for the life of the process.
 ///
@@ -128,7 +128,7 @@ mod tests {
         if std::env::var_os(CHILD).is_some() {
             raise_twice();
         }
-        let name = "cli::signals::tests::the_first_signal_asks_and_the_second_ends_at_once";
+        let name = "signals::tests::the_first_signal_asks_and_the_second_ends_at_once";
         let child = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", name, "--nocapture"])
             .env(CHILD, "1")

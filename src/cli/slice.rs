@@ -1,5 +1,8 @@
 //! `tickdeck slice`: a part of a recording as a recording of its own.
 
+use tickdeck_core::source::{MergeSource, Source, TickLimit};
+use tickdeck_recording::{RecordingWriter, SourceInfo};
+
 use super::Context;
 use super::args::{NormalizeArgs, SliceArgs};
 use super::inputs::{
@@ -8,8 +11,6 @@ use super::inputs::{
 use super::outcome::Outcome;
 use super::outputs::{copy, recording_options, session_of};
 use super::render::print_made;
-use crate::recording::{RecordingWriter, SourceInfo};
-use crate::source::{MergeSource, Source, TickLimit};
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome> {

@@ -10,6 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
+use tickdeck::live::ctp::{CtpConnector, CtpLibrary};
+use tickdeck::live::{
+    Attempt, Connector, Inlet, LiveEnd, LiveOptions, LiveReport, MarketDataSession, OpenError,
+    StopAsked, start,
+};
+use tickdeck_core::clock::{Clock, MonoNanos, SystemClock};
+use tickdeck_core::source::Source as _;
 
 use super::Context;
 use super::account::Account;
@@ -21,13 +28,6 @@ use super::front::{
 use super::gate::{Gate, Verdict};
 use super::outcome::{Outcome, UsageError, stdout};
 use super::startup::{require, startup_error};
-use crate::clock::{Clock, MonoNanos, SystemClock};
-use crate::live::ctp::{CtpConnector, CtpLibrary};
-use crate::live::{
-    Attempt, Connector, Inlet, LiveEnd, LiveOptions, LiveReport, MarketDataSession, OpenError,
-    StopAsked, start,
-};
-use crate::source::Source as _;
 
 /// Slots of the queue: nothing is subscribed.
 const QUEUE_SLOTS: usize = 4_096;

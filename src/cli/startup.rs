@@ -1,10 +1,11 @@
 //! What keeps a live session from starting: told in the log with the variables to set, in the words
 //! that operators and their scripts know.
 
+use tickdeck::nats::NatsError;
+
 use super::account::{Account, Missing};
 use super::env::Environment;
 use super::outcome::UsageError;
-use crate::nats::NatsError;
 
 /// Variables without which no session can start, or with which it cannot.
 #[derive(Debug, thiserror::Error)]

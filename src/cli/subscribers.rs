@@ -4,11 +4,12 @@
 //! are none. So the replay asks on `<prefix>.replay.ready`: every subscriber that answers counts,
 //! and one that does not answer (any plain client on `<prefix>.>`) still counts as the first.
 
+use tickdeck::encode::control::Control;
+use tickdeck::nats::{NatsError, NatsOptions, count_subscribers};
+use tickdeck_core::clock::{Clock as _, MonoNanos, WakeFlag};
+
 use super::Context;
 use super::outcome::UsageError;
-use crate::clock::{Clock as _, MonoNanos, WakeFlag};
-use crate::encode::control::Control;
-use crate::nats::{NatsError, NatsOptions, count_subscribers};
 
 /// Pause between two questions, ns.
 const PAUSE_NS: i64 = 300_000_000;

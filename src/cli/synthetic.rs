@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::contract::ContractTable;
+use tickdeck_market::source::{SyntheticOptions, SyntheticSource};
+
 use super::inputs::{Reference, warn_not_covered};
 use super::outcome::UsageError;
-use crate::calendar::TradingCalendar;
-use crate::contract::ContractTable;
-use crate::source::{SyntheticOptions, SyntheticSource};
 
 /// Opens the market; options that do not fit are bad usage.
 pub(super) fn open(

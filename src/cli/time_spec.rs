@@ -7,9 +7,8 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, NaiveTime, Timelike};
-
-use crate::calendar::TradingCalendar;
-use crate::time::{DayPart, NANOS_PER_SECOND, TradingDay, UnixNanos, shanghai_instant};
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::time::{DayPart, NANOS_PER_SECOND, TradingDay, UnixNanos, shanghai_instant};
 
 /// An integer below this (1973) is not ns but seconds, ms or us by mistake, or a time of day.
 const SMALLEST_NS: i64 = 100_000_000_000_000_000;
@@ -96,7 +95,7 @@ fn parse_time_of_day(text: &str) -> Option<NaiveTime> {
         }
         _ => return None,
     };
-    let seconds = crate::time::parse_ctp_time(clock.as_bytes())?;
+    let seconds = tickdeck_core::time::parse_ctp_time(clock.as_bytes())?;
     let nanos = format!("{fraction:0<9}").parse::<u32>().ok()?;
     debug_assert!(i64::from(nanos) < NANOS_PER_SECOND, "nine digits");
     NaiveTime::from_num_seconds_from_midnight_opt(seconds, nanos)

@@ -4,12 +4,12 @@ use std::io::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
+use tickdeck::progress::Position;
+use tickdeck_recording::{Finding, NOT_FETCHED, Recording, RecordingError, VerifyReport, verify};
 
 use super::Context;
 use super::args::VerifyArgs;
 use super::outcome::{Outcome, stdout};
-use crate::progress::Position;
-use crate::recording::{Finding, NOT_FETCHED, Recording, RecordingError, VerifyReport, verify};
 
 #[derive(Serialize)]
 struct Verified<'a> {

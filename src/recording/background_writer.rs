@@ -11,9 +11,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use tickdeck_core::event::Event;
+
 use super::error::RecordingError;
 use super::writer::RecordingWriter;
-use crate::event::Event;
 
 /// Events that may wait for the thread: more than three seconds of 20,000 ticks/s.
 const WAITING_MAX: usize = 65_536;
@@ -193,10 +194,10 @@ fn record(mut writer: RecordingWriter, shared: &Shared) -> Ended {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{EventKind, Seq, SessionEvent};
-    use crate::recording::tests::{options, read_all};
-    use crate::recording::{EventFilter, Recording, Rolling};
-    use crate::time::UnixNanos;
+    use crate::tests::{options, read_all};
+    use crate::{EventFilter, Recording, Rolling};
+    use tickdeck_core::event::{EventKind, Seq, SessionEvent};
+    use tickdeck_core::time::UnixNanos;
 
     fn notes(seqs: std::ops::Range<u64>) -> Vec<Event> {
         seqs.map(|seq| Event {

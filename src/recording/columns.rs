@@ -5,9 +5,8 @@
 //! arrival order here; sorting by instrument is a permutation applied while encoding.
 
 use rustc_hash::FxHashMap;
+use tickdeck_core::event::{Event, EventKind, RawTick, Text};
 use tickdeck_ffi::for_each_tick_field;
-
-use crate::event::{Event, EventKind, RawTick, Text};
 
 /// A text column as keys into its distinct values.
 #[derive(Debug, Default)]
@@ -157,8 +156,8 @@ impl RowGroupBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Seq;
-    use crate::time::UnixNanos;
+    use tickdeck_core::event::Seq;
+    use tickdeck_core::time::UnixNanos;
 
     fn tick(seq: u64, id: &str) -> Event {
         Event {

@@ -11,9 +11,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tickdeck_core::contract::Contract;
 
 use super::error::RecordingError;
-use crate::contract::Contract;
 
 const COLUMNS: [(&str, DataType, bool); 8] = [
     ("instrument_id", DataType::Utf8, false),

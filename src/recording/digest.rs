@@ -1,6 +1,6 @@
 //! The digest of the logical events: independent of segmentation, sorting and compression.
 
-use crate::event::{Event, EventKind, RawTick};
+use tickdeck_core::event::{Event, EventKind, RawTick};
 use tickdeck_ffi::for_each_tick_field;
 
 /// Hashes only in large pieces: BLAKE3 is five times faster that way.

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
+use tickdeck_core::source::{SourceError, SourceErrorKind};
 
 use super::manifest::FormatVersion;
 
@@ -123,10 +124,11 @@ pub enum RecordingError {
 /// What Git LFS leaves in the place of a file that was not fetched begins with this.
 const POINTER: &[u8] = b"version https://git-lfs";
 /// What is said of such a file, behind its name.
-pub(crate) const NOT_FETCHED: &str = "a Git LFS pointer and not the file: run `git lfs pull`";
+pub const NOT_FETCHED: &str = "a Git LFS pointer and not the file: run `git lfs pull`";
 
 /// Whether a file that begins with `head` is a placeholder that Git LFS left.
-pub(crate) fn is_pointer(head: &[u8]) -> bool {
+#[must_use]
+pub fn is_pointer(head: &[u8]) -> bool {
     head.starts_with(POINTER)
 }
 
@@ -174,5 +176,18 @@ impl RecordingError {
             self,
             Self::Damaged { .. } | Self::Parquet { .. } | Self::Io { .. }
         )
+    }
+}
+
+impl From<RecordingError> for SourceError {
+    fn from(error: RecordingError) -> Self {
+        let kind = match error {
+            RecordingError::Damaged { .. } => SourceErrorKind::Damaged,
+            RecordingError::NotARecording { .. } | RecordingError::NotFetched { .. } => {
+                SourceErrorKind::BadInput
+            }
+            _ => SourceErrorKind::Failed,
+        };
+        Self::new(kind, error)
     }
 }

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use tickdeck_core::source::SourceInfo;
+use tickdeck_core::time::UnixNanos;
 
 use super::error::{RecordingError, refuse_pointer};
 use super::{MANIFEST_FILE, segment_writer::SegmentInfo};
-use crate::encode::PayloadSource;
-use crate::time::UnixNanos;
 
 /// Version of the recording format: a reader refuses a newer major, ignores a newer minor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,35 +83,6 @@ impl Status {
             Self::Complete => "complete",
             Self::Recovered => "recovered",
             Self::Damaged => "damaged",
-        }
-    }
-}
-
-/// Where the events of a recording came from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceInfo {
-    /// `ctp`, `synthetic`, `import`, `slice` or `merge`.
-    pub kind: String,
-    /// How it was made, for example `profile=quick seed=42 generator=1`.
-    pub detail: String,
-    /// What payloads say: `ctp` or `synthetic`.
-    pub payload_source: String,
-    /// CTP's `GetApiVersion`, empty when no library was involved.
-    pub api_version: String,
-    /// Layout letter of the tick struct (guide 4.1).
-    pub struct_layout: String,
-    /// How `recv_ts` came about: `clock`, or the rule by which it was derived.
-    pub recv_ts: String,
-}
-
-impl SourceInfo {
-    /// The `source` key of the payloads.
-    #[must_use]
-    pub fn payload_source(&self) -> PayloadSource {
-        if self.payload_source == "synthetic" {
-            PayloadSource::Synthetic
-        } else {
-            PayloadSource::Ctp
         }
     }
 }

@@ -4,17 +4,18 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::contract::ContractTable;
+use tickdeck_core::event::{Event, InstrumentId};
+use tickdeck_core::source::{Source, SourceError, SourceInfo};
+use tickdeck_core::time::UnixNanos;
+
 use super::contracts_file;
 use super::error::{RecordingError, refuse_pointer};
 use super::group_stream::{GroupStream, GroupsAhead, MissingPart, Step};
-use super::manifest::{Manifest, SourceInfo, Status};
+use super::manifest::{Manifest, Status};
 use super::segment_reader::{DecodedGroup, SegmentReader};
 use super::{CONTRACTS_FILE, MANIFEST_FILE};
-use crate::calendar::TradingCalendar;
-use crate::contract::ContractTable;
-use crate::event::{Event, InstrumentId};
-use crate::source::{Source, SourceError};
-use crate::time::UnixNanos;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 

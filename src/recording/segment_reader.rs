@@ -18,6 +18,8 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
+use tickdeck_core::event::{Event, EventKind, RawTick, Seq, SessionEvent, TICK_KIND, Text};
+use tickdeck_core::time::UnixNanos;
 
 use super::error::RecordingError;
 use super::group_bytes::GroupBytes;
@@ -25,8 +27,6 @@ use super::manifest::{FormatVersion, check_version};
 use super::reader::EventFilter;
 use super::schema::{ROW_GROUP_HASHES, ROW_GROUP_ROWS, arrow_schema, instrument_column};
 use super::tick_arrays::{Common, Run, TextArray, TickArrays, primitive, wrong_type};
-use crate::event::{Event, EventKind, RawTick, Seq, SessionEvent, TICK_KIND, Text};
-use crate::time::UnixNanos;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 

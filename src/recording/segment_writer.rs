@@ -12,13 +12,13 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::writer::{
     SerializedColumnWriter, SerializedFileWriter, SerializedRowGroupWriter,
 };
+use tickdeck_core::event::{Event, TICK_KIND};
+use tickdeck_core::time::UnixNanos;
 use tickdeck_ffi::for_each_tick_field;
 
 use super::columns::{RowGroupBuffer, TextColumn};
 use super::error::RecordingError;
 use super::schema::{ROW_GROUP_HASHES, ROW_GROUP_ROWS, parquet_schema, writer_properties};
-use crate::event::{Event, TICK_KIND};
-use crate::time::UnixNanos;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 type ParquetResult<T> = parquet::errors::Result<T>;

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::contract::ContractTable;
+use tickdeck_core::event::{Event, EventKind, RawTick, Seq, SessionEvent, Text};
+use tickdeck_core::time::UnixNanos;
+use tickdeck_ffi::for_each_tick_field;
 
 use super::*;
-use crate::calendar::TradingCalendar;
-use crate::contract::ContractTable;
-use crate::event::{Event, EventKind, RawTick, Seq, SessionEvent, Text};
-use crate::time::UnixNanos;
-use tickdeck_ffi::for_each_tick_field;
 
 pub(super) fn options(rolling: Rolling) -> RecordingOptions {
     RecordingOptions {
@@ -147,7 +147,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rec");
         record(&path, &events, Rolling { row_group_rows, ..Rolling::default() });
-        let rb = |id: &crate::event::InstrumentId| id.as_bytes().starts_with(b"rb");
+        let rb = |id: &tickdeck_core::event::InstrumentId| id.as_bytes().starts_with(b"rb");
         let filter = EventFilter {
             start: start.map(UnixNanos),
             end: end.map(UnixNanos),

@@ -7,11 +7,11 @@ use std::path::Path;
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{ArrowNativeType, ArrowPrimitiveType, Float64Type, Int32Type};
+use tickdeck_core::event::{RawTick, Text};
 use tickdeck_ffi::for_each_tick_field;
 
 use super::error::RecordingError;
 use super::schema::tick_column;
-use crate::event::{RawTick, Text};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 

@@ -5,13 +5,14 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use rustc_hash::FxHashMap;
+use tickdeck_core::event::{Event, InstrumentId};
+
 use super::error::{NOT_FETCHED, RecordingError, refuse_pointer};
 use super::manifest::{Manifest, Status};
 use super::reader::{EventFilter, Recording};
 use super::segment_writer::text_to_utf8;
 use super::{CONTRACTS_FILE, EventDigest, contracts_file};
-use crate::event::{Event, InstrumentId};
-use rustc_hash::FxHashMap;
 
 /// Events read at a time.
 const BATCH_EVENTS: usize = 4096;

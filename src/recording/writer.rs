@@ -13,19 +13,20 @@ use std::sync::Arc;
 
 use parquet::file::metadata::KeyValue;
 use rustc_hash::FxHashMap;
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::contract::{Contract, ContractTable};
+use tickdeck_core::event::{Event, InstrumentId};
+use tickdeck_core::source::SourceInfo;
+use tickdeck_core::time::{TradingDay, UnixNanos};
 
 use super::columns::RowGroupBuffer;
 use super::error::RecordingError;
 use super::manifest::{
-    CalendarCopy, FORMAT_NAME, FormatVersion, Ledger, Manifest, SegmentEntry, SourceInfo, Status,
+    CalendarCopy, FORMAT_NAME, FormatVersion, Ledger, Manifest, SegmentEntry, Status,
 };
 use super::schema::ROW_GROUP_ROWS;
 use super::segment_writer::{SegmentWriter, text_to_utf8};
 use super::{CONTRACTS_FILE, EventDigest, MANIFEST_FILE, contracts_file};
-use crate::calendar::TradingCalendar;
-use crate::contract::{Contract, ContractTable};
-use crate::event::{Event, InstrumentId};
-use crate::time::{TradingDay, UnixNanos};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -203,7 +204,7 @@ impl RecordingWriter {
 
     /// Trading day by receive time; one calendar look-up per hour of receive time.
     fn note_trading_day(&mut self, recv_ts: UnixNanos) {
-        const NANOS_PER_HOUR: i64 = 3_600 * crate::time::NANOS_PER_SECOND;
+        const NANOS_PER_HOUR: i64 = 3_600 * tickdeck_core::time::NANOS_PER_SECOND;
         let hour = recv_ts.0.div_euclid(NANOS_PER_HOUR);
         if self.day_cache.is_some_and(|(cached, _)| cached == hour) {
             return;

@@ -139,7 +139,10 @@ fn main() -> Result<()> {
 
 /// The ticks of the committed recording, to go round.
 fn market() -> Result<Vec<RawTick>> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/recordings/quick");
+    let path = concat!(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../.."),
+        "/recordings/quick"
+    );
     let mut reader = Recording::open(path.as_ref())?.reader(EventFilter::default());
     let mut events = Vec::new();
     while {

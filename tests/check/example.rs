@@ -3,16 +3,19 @@
 // ---
 use tickdeck::testing::{Replay, assert_golden};
 
+const QUICK: &str = "../../recordings/quick";
+const GOLDEN: &str = "../../recordings/quick.golden.json";
+
 /// Everything that the recording publishes, against the golden beside it.
 #[test]
 fn the_morning_is_published_as_before() {
-    assert_golden("recordings/quick", "recordings/quick.golden.json");
+    assert_golden(QUICK, GOLDEN);
 }
 
 /// A few columns of one instrument, small enough to review in a diff.
 #[test]
 fn rebar_opens_as_reviewed() {
-    let replay = Replay::open("recordings/quick").unwrap();
+    let replay = Replay::open(QUICK).unwrap();
     let published = replay.instruments(&["rb2510"]).run().unwrap();
     let table = published.table(&["timestamp", "last_price", "volume"]);
     let opening: Vec<&str> = table.lines().take(3).collect();
@@ -26,7 +29,7 @@ fn rebar_opens_as_reviewed() {
 /// A property of your own, over every payload.
 #[test]
 fn the_book_is_never_crossed() {
-    let published = Replay::open("recordings/quick").unwrap().run().unwrap();
+    let published = Replay::open(QUICK).unwrap().run().unwrap();
     for message in published.messages() {
         let tick = message.json().unwrap();
         let (bid, ask) = (&tick["bid_price_1"], &tick["ask_price_1"]);

@@ -5,7 +5,6 @@
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-
 use std::time::Duration;
 
 use serde_json::Value;

@@ -134,7 +134,7 @@ fn the_digest_of_a_live_session_is_the_digest_of_replaying_its_recording() {
 fn a_contract_whose_terms_changed_replays_with_the_terms_of_its_day() {
     // A table in which a lot of rapeseed oil was 5 t once: only the day tells which decade OI601 is
     // of.
-    let table = std::fs::read_to_string(repository("src/contract/products.csv")).unwrap();
+    let table = std::fs::read_to_string(repository("src/core/contract/products.csv")).unwrap();
     let then = "OI,CZCE,N2300,future,10,2,,201811";
     assert!(table.contains(then));
     let table = table.replace(then, "OI,CZCE,N2300,future,5,2,,201811");

@@ -288,7 +288,7 @@ impl Stalled {
         let mut command = capture_command(&server.url(), words);
         let (stdout, writer) = std::io::pipe().unwrap();
         command
-            .args(["--log-level", "tickdeck::cli::capture=info"])
+            .args(["--log-level", "tickdeck_cli::capture=info"])
             .stdout(writer)
             .stderr(OwnedFd::from(full));
         let child = command.spawn().unwrap();

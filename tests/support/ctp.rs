@@ -25,7 +25,7 @@ pub(crate) const CANARIES: [(&str, &str); 5] = [
 /// Folders of the vendor's libraries, by version; `None` after a visible skip.
 pub(crate) fn vendor_libraries(test: &str) -> Option<Vec<PathBuf>> {
     let named = std::env::var_os("TICKDECK_CTP_LIBRARIES").map(PathBuf::from);
-    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/ctp");
+    let fetched = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("target/tools/ctp");
     let folder = named.unwrap_or(fetched);
     let mut found: Vec<PathBuf> = std::fs::read_dir(&folder)
         .into_iter()
@@ -57,7 +57,7 @@ pub(crate) fn vendor_library(test: &str) -> Option<PathBuf> {
 /// The folder of the simulated library; `None` after a visible skip.
 pub(crate) fn simulated_library(test: &str) -> Option<PathBuf> {
     let named = std::env::var_os("TICKDECK_SIM_LIBRARY").map(PathBuf::from);
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sim");
+    let built = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("target/sim");
     let folder = named.unwrap_or(built);
     if folder.join("thostmduserapi_se.so").is_file() {
         return Some(folder);

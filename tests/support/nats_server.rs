@@ -50,7 +50,8 @@ pub(crate) fn binary(test: &str) -> Option<PathBuf> {
         .into_iter()
         .flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>())
         .map(|folder| folder.join("nats-server"));
-    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/nats-server");
+    let fetched =
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("target/tools/nats-server");
     let found = named
         .into_iter()
         .chain(on_path)

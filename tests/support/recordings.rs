@@ -18,7 +18,7 @@ use super::cli::{Ended, run};
 
 /// A file or folder of the working copy.
 pub(crate) fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path)
 }
 
 /// The committed recording of a few instruments over a minute.

@@ -32,7 +32,7 @@ pub(crate) fn run(quick: bool) -> Result<()> {
     let (mut rows, mut facts) = (Vec::new(), machine());
     for program in ["table", "live"] {
         let mut command = cargo();
-        command.args(["bench", "--package", "tickdeck", "--bench", program]);
+        command.args(["bench", "--package", "tickdeck-cli", "--bench", program]);
         command
             .env("TICKDECK_NATS_SERVER", &server)
             .env("TICKDECK_SIM_LIBRARY", &simulated);
@@ -49,7 +49,7 @@ pub(crate) fn run(quick: bool) -> Result<()> {
         // The stages have no bars; here they only have to run.
         run_to_end(
             cargo()
-                .args(["bench", "--package", "tickdeck", "--bench", "stages"])
+                .args(["bench", "--package", "tickdeck-cli", "--bench", "stages"])
                 .args(["--", "--test"]),
         )?;
     }

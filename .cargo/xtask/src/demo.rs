@@ -15,7 +15,7 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
                 "--release",
                 "--quiet",
                 "--package",
-                "tickdeck",
+                "tickdeck-cli",
                 "--",
                 "demo",
                 "--nats-server",

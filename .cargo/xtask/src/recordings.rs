@@ -15,7 +15,7 @@ pub(crate) fn run() -> Result<()> {
                 "test",
                 "--quiet",
                 "--package",
-                "tickdeck",
+                "tickdeck-cli",
                 "--test",
                 "tests",
             ])

@@ -17,7 +17,7 @@ fn release_binary() -> Result<PathBuf> {
         "build",
         "--release",
         "--package",
-        "tickdeck",
+        "tickdeck-cli",
         "--bin",
         "tickdeck",
     ]))?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tickdeck::clock::{Clock, MonoNanos, SystemClock};
+use tickdeck_core::clock::{Clock, MonoNanos, SystemClock};
 use tickdeck_ffi::abi::{LoginResponse, RspInfo};
 use tickdeck_ffi::md::{MdApi, MdHandler, MdLibrary, MdLogin, MdOptions};
 use tickdeck_ffi::td::TdHandler;

@@ -5,9 +5,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tickdeck::calendar::TradingCalendar;
-use tickdeck::source::{Profile, Source, SyntheticOptions, SyntheticSource};
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::source::Source;
 use tickdeck_ffi::abi::{ApiVersion, TickLayout};
+use tickdeck_market::source::{Profile, SyntheticOptions, SyntheticSource};
 
 use crate::child::{Said, login_words, start};
 use crate::support::{

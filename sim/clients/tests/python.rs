@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use tickdeck::event::RawTick;
+use tickdeck_core::event::RawTick;
 use tickdeck_ffi::abi::{ApiVersion, TickLayout};
 
 use crate::support::{instruments, libraries, quick, recorded, root, run, seen_in, skipped};
@@ -194,7 +194,7 @@ fn vnpy_connects_with_its_normal_settings_lists_contracts_and_gets_ticks() {
     let folder = tempfile::tempdir().unwrap();
     let copy = with_our_libraries(&packages, folder.path());
     let ids = instruments(&quick());
-    let table = tickdeck::contract::ContractTable::builtin();
+    let table = tickdeck_core::contract::ContractTable::builtin();
     let symbols: Vec<String> = ids
         .iter()
         .map(|id| format!("{id}.{}", table.resolve(id.as_bytes()).unwrap().exchange))

@@ -1,6 +1,6 @@
 //! How far the connection of a session has got: the same for both APIs.
 
-use tickdeck::clock::MonoNanos;
+use tickdeck_core::clock::MonoNanos;
 
 /// State of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

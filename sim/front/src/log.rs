@@ -11,8 +11,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use chrono::SecondsFormat;
 use serde_json::{Map, Value};
-use tickdeck::clock::system_wall;
-use tickdeck::time::UnixNanos;
+use tickdeck_core::clock::system_wall;
+use tickdeck_core::time::UnixNanos;
 
 /// Where lines go.
 enum Target {

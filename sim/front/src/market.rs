@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
-use tickdeck::causes::with_causes;
-use tickdeck::clock::MonoNanos;
-use tickdeck::event::{Event, EventKind, InstrumentId, RawTick};
-use tickdeck::pace::{Due, PaceOptions, Pacer, Rate};
-use tickdeck::source::Source;
-use tickdeck::time::UnixNanos;
+use tickdeck_core::causes::with_causes;
+use tickdeck_core::clock::MonoNanos;
+use tickdeck_core::event::{Event, EventKind, InstrumentId, RawTick};
+use tickdeck_core::pace::{Due, PaceOptions, Pacer, Rate};
+use tickdeck_core::source::Source;
+use tickdeck_core::time::UnixNanos;
 
 use crate::log;
 use crate::settings::{Settings, StartRule};

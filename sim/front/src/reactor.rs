@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError
 use std::thread::{JoinHandle, ThreadId};
 use std::time::Duration;
 
-use tickdeck::clock::{Clock, MonoNanos, SystemClock};
+use tickdeck_core::clock::{Clock, MonoNanos, SystemClock};
 
 /// How long [`Reactor::release`] waits for a callback that does not return.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tickdeck::pace::Rate;
+use tickdeck_core::pace::Rate;
 
 use crate::source::{SourceSpec, SourceSpecError};
 

@@ -10,14 +10,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tickdeck::calendar::TradingCalendar;
-use tickdeck::contract::{Contract, ContractTable};
-use tickdeck::event::{Event, EventKind, SessionEvent};
-use tickdeck::recording::{EventFilter, MANIFEST_FILE, Recording, RecordingError};
-use tickdeck::source::{
-    Profile, Source, SourceError, SyntheticError, SyntheticOptions, SyntheticSource,
-};
-use tickdeck::time::{TradingDay, UnixNanos};
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::contract::{Contract, ContractTable};
+use tickdeck_core::event::{Event, EventKind, SessionEvent};
+use tickdeck_core::source::{Source, SourceError};
+use tickdeck_core::time::{TradingDay, UnixNanos};
+use tickdeck_market::source::{Profile, SyntheticError, SyntheticOptions, SyntheticSource};
+use tickdeck_recording::{EventFilter, MANIFEST_FILE, Recording, RecordingError};
 
 /// Events at the beginning of a recording that may say which trading day it is.
 const TELLING_EVENTS: usize = 512;
@@ -283,7 +282,7 @@ fn recorded_contracts(recording: &Recording) -> Result<Vec<Contract>, OpenError>
 
 #[cfg(test)]
 mod tests {
-    use tickdeck::causes::with_causes;
+    use tickdeck_core::causes::with_causes;
 
     use super::*;
 
@@ -324,15 +323,15 @@ mod tests {
 
     fn event(kind: EventKind) -> Event {
         Event {
-            seq: tickdeck::event::Seq(0),
+            seq: tickdeck_core::event::Seq(0),
             recv_ts: UnixNanos(0),
             kind,
         }
     }
 
     fn tick(day: &str) -> Event {
-        event(EventKind::Tick(tickdeck::event::RawTick {
-            trading_day: tickdeck::event::Text::new(day.as_bytes()).unwrap(),
+        event(EventKind::Tick(tickdeck_core::event::RawTick {
+            trading_day: tickdeck_core::event::Text::new(day.as_bytes()).unwrap(),
             ..Default::default()
         }))
     }

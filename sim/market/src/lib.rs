@@ -83,6 +83,7 @@ mod product;
 mod quirks;
 mod random;
 mod session;
+pub mod source;
 mod temper;
 #[cfg(test)]
 mod tests;

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use tickdeck::nats::SubjectPattern;
 
 use super::values::{self, OutputTarget};
 use super::{JsonArgs, NatsArgs, conflict};
-use crate::nats::SubjectPattern;
 
 /// When a capture ends by itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

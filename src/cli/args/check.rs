@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use tickdeck::check::DEFAULT_DIFFERENCES;
+use tickdeck::encode::PayloadKind;
+use tickdeck::normalize::Flag;
 
 use super::shared::{JsonArgs, NormalizeArgs};
 use super::values;
-use crate::check::DEFAULT_DIFFERENCES;
-use crate::encode::PayloadKind;
-use crate::normalize::Flag;
 
 /// What to do about goldens that nothing belongs to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -25,10 +25,10 @@ pub enum Unreferenced {
 #[command(next_help_heading = "Payload")]
 pub struct PublishingArgs {
     /// Payload contract [default: the golden's, or vnpy]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = values::payload_parser())]
     pub payload: Option<PayloadKind>,
     /// Leave out ticks with these flags; comma separated, repeatable [default: the golden's]
-    #[arg(long, value_name = "FLAG", value_enum, value_delimiter = ',')]
+    #[arg(long, value_name = "FLAG", value_parser = values::flag_parser(), value_delimiter = ',')]
     pub drop: Vec<Flag>,
     /// First tokens of the subject, before .EXCHANGE.SYMBOL [default: the golden's, or market.tick]
     #[arg(long, value_name = "SUBJECT", value_parser = values::parse_subject_prefix)]
@@ -110,10 +110,10 @@ pub struct CheckArgs {
 #[command(next_help_heading = "Second side")]
 pub struct SecondSideArgs {
     /// Payload contract of the second side
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = values::payload_parser())]
     pub b_payload: Option<PayloadKind>,
     /// Ticks with these flags are left out of the second side; comma separated, repeatable
-    #[arg(long, value_name = "FLAG", value_enum, value_delimiter = ',')]
+    #[arg(long, value_name = "FLAG", value_parser = values::flag_parser(), value_delimiter = ',')]
     pub b_drop: Vec<Flag>,
     /// Contract file of the second side
     #[arg(long, value_name = "FILE")]
@@ -159,10 +159,10 @@ impl SecondSideArgs {
 #[command(next_help_heading = "Payload")]
 pub struct FirstSideArgs {
     /// Payload contract [default: vnpy]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = values::payload_parser())]
     pub payload: Option<PayloadKind>,
     /// Leave out ticks with these flags; comma separated, repeatable
-    #[arg(long, value_name = "FLAG", value_enum, value_delimiter = ',')]
+    #[arg(long, value_name = "FLAG", value_parser = values::flag_parser(), value_delimiter = ',')]
     pub drop: Vec<Flag>,
     /// Contract file (CSV) that goes before the recording's own
     #[arg(long, value_name = "FILE")]

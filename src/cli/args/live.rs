@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use tickdeck::encode::subject;
+use tickdeck::live::Wanted;
 
 use super::values;
 use super::{JsonArgs, NatsArgs, NormalizeArgs, RollArgs};
-use crate::encode::subject;
-use crate::live::Wanted;
 
 /// Which keys a front uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -85,7 +85,7 @@ pub struct SubscribeArgs {
     #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = values::parse_duration)]
     pub progress_every: Duration,
     /// Messages that may wait for a NATS server that is slow or away; more count as failed
-    #[arg(long, value_name = "N", default_value_t = crate::sink::DEFAULT_LIVE_BUFFER, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    #[arg(long, value_name = "N", default_value_t = tickdeck::sink::DEFAULT_LIVE_BUFFER, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub nats_buffer: u64,
 }
 

@@ -1,12 +1,12 @@
 //! Flags of `record`.
 
 use clap::Args;
+use tickdeck_core::pace::Rate;
 
 use super::{
     FrontArgs, JsonArgs, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SourceSpec,
     SubscribeArgs, conflict,
 };
-use crate::pace::Rate;
 
 /// Flags of `record`.
 #[derive(Debug, Args)]

@@ -4,15 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use tickdeck::encode::{PayloadKind, subject};
+use tickdeck::nats::Secret;
+use tickdeck::normalize::Flag;
+use tickdeck_core::contract::Exchange;
+use tickdeck_core::pace::{PaceOptions, Rate};
 
 use super::conflict;
 use super::values::{self, JsonlTarget, LogFormat, SinkSpec, duration_ns};
-use crate::cli::time_spec::TimeSpec;
-use crate::contract::Exchange;
-use crate::encode::{PayloadKind, subject};
-use crate::nats::Secret;
-use crate::normalize::Flag;
-use crate::pace::{PaceOptions, Rate};
+use crate::time_spec::TimeSpec;
 
 /// NATS server when none is given.
 const DEFAULT_NATS_URL: &str = "nats://127.0.0.1:4222";
@@ -107,10 +107,10 @@ impl PaceArgs {
 #[command(next_help_heading = "Payload")]
 pub struct NormalizeArgs {
     /// Payload contract
-    #[arg(long, value_enum, default_value_t = PayloadKind::Vnpy)]
+    #[arg(long, default_value = "vnpy", value_parser = values::payload_parser())]
     pub payload: PayloadKind,
     /// Leave out ticks with these flags, counted; comma separated, repeatable
-    #[arg(long, value_name = "FLAG", value_enum, value_delimiter = ',')]
+    #[arg(long, value_name = "FLAG", value_parser = values::flag_parser(), value_delimiter = ',')]
     pub drop: Vec<Flag>,
     /// Contract file (CSV) that goes before the recording's own
     #[arg(long, value_name = "FILE")]

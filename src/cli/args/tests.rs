@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 
+use tickdeck::normalize::Flag;
+use tickdeck_core::contract::Exchange;
+use tickdeck_core::time::UnixNanos;
+
 use super::*;
-use crate::cli::time_spec::TimeSpec;
-use crate::contract::Exchange;
-use crate::normalize::Flag;
-use crate::time::UnixNanos;
+use crate::time_spec::TimeSpec;
 
 fn parse(line: &str) -> Result<Command, String> {
     let words = std::iter::once("tickdeck").chain(line.split_whitespace());
@@ -65,7 +66,10 @@ fn help_texts_are_as_reviewed_and_each_ends_with_an_example() {
 fn a_replay_needs_nothing_but_a_recording() {
     let args = replay("rec");
     assert_eq!(args.recordings, [PathBuf::from("rec")]);
-    assert_eq!(args.pace.options(), crate::pace::PaceOptions::default());
+    assert_eq!(
+        args.pace.options(),
+        tickdeck_core::pace::PaceOptions::default()
+    );
     assert_eq!(args.sinks.sinks, [SinkSpec::Nats]);
     assert_eq!(args.sinks.subject_prefix, "market.tick");
     assert_eq!(args.nats.connect_timeout, Duration::from_secs(5));
@@ -268,7 +272,8 @@ fn every_flag_of_a_capture_is_understood() {
 #[test]
 fn the_commands_of_the_recipes_are_understood() {
     for page in ["docs/capture.md", "docs/ci.md"] {
-        let text = std::fs::read_to_string(page).unwrap();
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../..").to_owned() + "/" + page;
+        let text = std::fs::read_to_string(path).unwrap();
         let mut commands = 0;
         for line in text.lines() {
             let line = line.trim().split(" #").next().unwrap().trim();

@@ -8,14 +8,13 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-
-use crate::contract::Exchange;
-use crate::encode::{PayloadKind, subject};
-use crate::nats::Secret;
-use crate::normalize::Flag;
-use crate::pace::Ratio;
-use crate::source::Profile;
-use crate::time::TradingDay;
+use tickdeck::encode::{PayloadKind, subject};
+use tickdeck::nats::Secret;
+use tickdeck::normalize::Flag;
+use tickdeck_core::contract::Exchange;
+use tickdeck_core::pace::Ratio;
+use tickdeck_core::time::TradingDay;
+use tickdeck_market::source::Profile;
 
 /// Form of the log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -42,51 +41,36 @@ pub(super) fn profile_parser() -> impl TypedValueParser<Value = Profile> {
     PossibleValuesParser::new(known).try_map(|word| word.parse::<Profile>())
 }
 
-/// The payload contracts.
-impl ValueEnum for PayloadKind {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        let help = match self {
-            Self::Vnpy => "All fields under vn.py's names, numbers as JSON numbers",
-            Self::Decimal => "Eight fields, numbers as decimal strings",
-        };
-        Some(PossibleValue::new(self.as_str()).help(help))
-    }
+/// The payload contracts, likewise.
+pub(super) fn payload_parser() -> impl TypedValueParser<Value = PayloadKind> {
+    let known = PayloadKind::ALL.map(|kind| {
+        PossibleValue::new(kind.as_str()).help(match kind {
+            PayloadKind::Vnpy => "All fields under vn.py's names, numbers as JSON numbers",
+            PayloadKind::Decimal => "Eight fields, numbers as decimal strings",
+        })
+    });
+    PossibleValuesParser::new(known)
+        .try_map(|word| PayloadKind::parse(&word).ok_or("no such payload"))
 }
 
-/// The flags by which ticks can be filtered. `primed` is not offered: who wants no primed ticks
-/// leaves `--prime` out.
-impl ValueEnum for Flag {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[
-            Self::Snapshot,
-            Self::Stale,
-            Self::Preopen,
-            Self::OutOfSession,
-            Self::Duplicate,
-            Self::Replayed,
-            Self::DateConflict,
-            Self::RawTurnover,
-        ]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        let help = match self {
-            Self::Snapshot => "First tick after a subscription",
-            Self::Stale => "Exchange time and receive time are far apart",
-            Self::Preopen => "Before the day's first session, nothing traded yet",
-            Self::OutOfSession => "Outside the product's sessions",
-            Self::Duplicate => "Equal to the tick before",
-            Self::Replayed => "Older than what is known, as a night pushed again in the morning",
-            Self::DateConflict => "The dates of the tick contradict each other",
-            Self::RawTurnover => "Turnover as CTP sent it, the multiplier is unknown",
-            Self::Primed => return None,
-        };
-        Some(PossibleValue::new(self.as_str()).help(help))
-    }
+/// The flags by which ticks can be filtered, likewise. `primed` is not offered: leave `--prime` out
+/// to get no primed ticks.
+pub(super) fn flag_parser() -> impl TypedValueParser<Value = Flag> {
+    let help = |flag| match flag {
+        Flag::Snapshot => Some("First tick after a subscription"),
+        Flag::Stale => Some("Exchange time and receive time are far apart"),
+        Flag::Preopen => Some("Before the day's first session, nothing traded yet"),
+        Flag::OutOfSession => Some("Outside the product's sessions"),
+        Flag::Duplicate => Some("Equal to the tick before"),
+        Flag::Replayed => Some("Older than what is known, as a night pushed again in the morning"),
+        Flag::DateConflict => Some("The dates of the tick contradict each other"),
+        Flag::RawTurnover => Some("Turnover as CTP sent it, the multiplier is unknown"),
+        Flag::Primed => None,
+    };
+    let known = Flag::ALL
+        .into_iter()
+        .filter_map(|flag| Some(PossibleValue::new(flag.as_str()).help(help(flag)?)));
+    PossibleValuesParser::new(known).try_map(|word| word.parse::<Flag>())
 }
 
 /// What `export` writes.

@@ -6,13 +6,13 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use tickdeck::sink::{JsonlSink, MessageBatchBuilder, MessageRef, NewFile, Sink};
+use tickdeck_core::time::UnixNanos;
 
 use super::ready::ReadyFile;
-use crate::cli::args::{CaptureArgs, OutputTarget};
-use crate::cli::outcome::{UsageError, stdout};
-use crate::cli::outputs::{is_same, refuse_existing, refuse_inside_recording};
-use crate::sink::{JsonlSink, MessageBatchBuilder, MessageRef, NewFile, Sink};
-use crate::time::UnixNanos;
+use crate::args::{CaptureArgs, OutputTarget};
+use crate::outcome::{UsageError, stdout};
+use crate::outputs::{is_same, refuse_existing, refuse_inside_recording};
 
 /// Messages that are written at once at most, and bytes after which fewer are.
 const BATCH_MESSAGES: usize = 256;

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::cli::args::{CaptureArgs, OutputTarget};
-use crate::cli::outcome::UsageError;
-use crate::cli::outputs::is_same;
+use crate::args::{CaptureArgs, OutputTarget};
+use crate::outcome::UsageError;
+use crate::outputs::is_same;
 
 /// What a ready file begins with.
 const WORD: &[u8] = b"ready";

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use serde::Serialize;
+use tickdeck::capture::Tally;
+use tickdeck::nats::NatsError;
 
-use crate::capture::Tally;
-use crate::cli::args::{CaptureArgs, OutputTarget};
-use crate::cli::log;
-use crate::cli::outcome::{Outcome, stdout};
-use crate::cli::render::{bytes, grouped};
-use crate::nats::NatsError;
+use crate::args::{CaptureArgs, OutputTarget};
+use crate::log;
+use crate::outcome::{Outcome, stdout};
+use crate::render::{bytes, grouped};
 
 /// Subjects that are named one by one.
 const NAMED: usize = 10;
@@ -240,7 +240,7 @@ fn seconds(nanos: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encode::control::EndMarker;
+    use tickdeck::encode::control::EndMarker;
 
     /// A capture of two messages, held against a marker.
     fn report(instruments: &[(&str, u64)], complete: bool, flaws: Flaws) -> Report {

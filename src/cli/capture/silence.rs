@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::STEP;
-use crate::cli::args::duration_ns;
+use crate::args::duration_ns;
 
 /// Of the time between two looks no more than this is silence. A look takes [`STEP`] and a little;
 /// one that took longer says that the process stood still.

@@ -26,7 +26,7 @@ static WRITER: OnceLock<LogWriter> = OnceLock::new();
 
 /// What is to become of lines when stderr takes none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) enum WhenFull {
+pub(crate) enum WhenFull {
     /// They are lost and counted.
     Lose,
     /// Whoever logs waits.
@@ -161,7 +161,7 @@ pub(super) fn keep(writer: LogWriter) -> bool {
 }
 
 /// Stderr for everything that is no log line, behind the log lines. Give it whole lines.
-pub(in crate::cli) fn print(lines: &str) {
+pub(crate) fn print(lines: &str) {
     match WRITER.get() {
         Some(writer) => writer.send(lines.as_bytes().to_vec()),
         // With stderr gone there is nobody left to tell.
@@ -171,14 +171,14 @@ pub(in crate::cli) fn print(lines: &str) {
 
 /// Waits until everything so far is on stderr; in a session for a few
 /// seconds at most.
-pub(in crate::cli) fn flush() {
+pub(crate) fn flush() {
     if let Some(writer) = WRITER.get() {
         writer.flush();
     }
 }
 
 /// Flushes when dropped, at the end of the program.
-pub(in crate::cli) struct FlushedLog;
+pub(crate) struct FlushedLog;
 
 impl Drop for FlushedLog {
     fn drop(&mut self) {

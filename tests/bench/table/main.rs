@@ -28,7 +28,7 @@ use tickdeck::clock::SystemClock;
 use tickdeck::contract::ContractTable;
 use tickdeck::pace::measure;
 use tickdeck::recording::{EventFilter, Recording};
-use tickdeck::source::{Profile, SyntheticOptions, SyntheticSource};
+use tickdeck::synthetic::{Profile, SyntheticOptions, SyntheticSource};
 
 use report::{Bar, Report, median};
 use storage::{Bars, check_equal, reading, sizes_and_writing};
@@ -190,7 +190,7 @@ fn storage_rows(report: &Report, folder: &Path, scale: &Scale, dumps: &[PathBuf]
 
 /// Real CTP ticks, when they are there.
 fn java_trader_dumps() -> Result<Vec<PathBuf>> {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let default = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("../shared/data");
     let folder = std::env::var_os("TICKDECK_SHARED_DATA").map_or(default, PathBuf::from);
     if !folder.is_dir() {
         return Ok(Vec::new());

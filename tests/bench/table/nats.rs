@@ -255,7 +255,8 @@ fn python(report: &Report, server: &Server, ours: f64, rounds: usize) -> Result<
         report.skipped(what, "no Python with nats-py (TICKDECK_BENCH_PYTHON)");
         return Ok(());
     };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/table/old_style.py");
+    let script = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+        .join("tests/bench/table/old_style.py");
     let mut rates = Vec::new();
     for _ in 0..rounds {
         let done = subscribe(server.port, PYTHON_MESSAGES)?;

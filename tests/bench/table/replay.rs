@@ -14,7 +14,8 @@ use tickdeck::normalize::{Flags, Normalizer, Outcome};
 use tickdeck::pipeline::{Publisher, PublisherOptions};
 use tickdeck::recording::{EventFilter, Recording, RecordingWriter};
 use tickdeck::sink::Sink;
-use tickdeck::source::{Profile, Source};
+use tickdeck::source::Source;
+use tickdeck::synthetic::Profile;
 
 use crate::plain::Plain;
 use crate::program::tickdeck;

@@ -10,9 +10,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use tickdeck::event::{Event, RawTick, Text};
-use tickdeck::recording::{EventFilter, Recording};
+use tickdeck_core::event::{Event, RawTick, Text};
 use tickdeck_ffi::abi::TickLayout;
+use tickdeck_recording::{EventFilter, Recording};
 
 /// Names the job of a child process, as JSON.
 pub(crate) const JOB: &str = "TICKDECK_CHILD_JOB";

@@ -1,6 +1,6 @@
 //! Puts another value into a field of a tick, by the vendor's field name.
 
-use tickdeck::event::{RawTick, Text};
+use tickdeck_core::event::{RawTick, Text};
 
 /// Reads a number; `nan`, `inf`, `-inf` and `max` are numbers too.
 fn number(value: &str) -> Option<f64> {

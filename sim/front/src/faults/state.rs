@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tickdeck::clock::MonoNanos;
-use tickdeck::event::RawTick;
-use tickdeck::time::{NANOS_PER_MILLI, NANOS_PER_SECOND};
+use tickdeck_core::clock::MonoNanos;
+use tickdeck_core::event::RawTick;
+use tickdeck_core::time::{NANOS_PER_MILLI, NANOS_PER_SECOND};
 
 use super::corrupt;
 use super::rule::{Action, Front, Moment, Rule, Script, ScriptError};

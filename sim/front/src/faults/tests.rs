@@ -1,7 +1,7 @@
 use std::path::Path;
 
-use tickdeck::clock::MonoNanos;
-use tickdeck::event::RawTick;
+use tickdeck_core::clock::MonoNanos;
+use tickdeck_core::event::RawTick;
 
 use super::*;
 use crate::settings::Settings;

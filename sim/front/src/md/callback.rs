@@ -1,6 +1,6 @@
 //! What the market data front says to the client, as values.
 
-use tickdeck::event::{InstrumentId, RawTick};
+use tickdeck_core::event::{InstrumentId, RawTick};
 
 use crate::errors::RspInfo;
 use crate::fields::CStruct;

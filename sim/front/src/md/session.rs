@@ -7,10 +7,10 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use tickdeck::causes::with_causes;
-use tickdeck::clock::MonoNanos;
-use tickdeck::event::{InstrumentId, RawTick};
-use tickdeck::time::UnixNanos;
+use tickdeck_core::causes::with_causes;
+use tickdeck_core::clock::MonoNanos;
+use tickdeck_core::event::{InstrumentId, RawTick};
+use tickdeck_core::time::UnixNanos;
 
 use super::callback::{MdEvent, SubscriptionKind};
 use crate::errors::{RspInfo, id};

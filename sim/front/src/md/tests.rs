@@ -1,5 +1,5 @@
-use tickdeck::clock::MonoNanos;
-use tickdeck::event::InstrumentId;
+use tickdeck_core::clock::MonoNanos;
+use tickdeck_core::event::InstrumentId;
 
 use super::*;
 use crate::faults::{Faults, Script};

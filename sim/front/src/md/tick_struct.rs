@@ -1,7 +1,7 @@
 //! A tick as the struct of a layout, in memory whose padding is zero too: a client that looks at the
 //! raw bytes sees the same in every run.
 
-use tickdeck::event::{RawTick, Text, TextTooLong};
+use tickdeck_core::event::{RawTick, Text, TextTooLong};
 use tickdeck_ffi::abi::TickLayout;
 
 /// 8-byte words of the largest layout.

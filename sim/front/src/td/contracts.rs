@@ -5,11 +5,11 @@
 //! sizes of 1 to 500 lots. An unknown multiplier or price tick is 0.
 
 use chrono::Datelike;
-use tickdeck::contract::{
+use tickdeck_core::contract::{
     Contract, DeliveryMonth, Exchange, InstrumentKind, Leg, OptionRight, ParsedId, ProductClass,
     parse_instrument_id,
 };
-use tickdeck::time::TradingDay;
+use tickdeck_core::time::TradingDay;
 
 use crate::errors::gb18030;
 use crate::fields::CStruct;

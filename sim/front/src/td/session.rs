@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tickdeck::causes::with_causes;
-use tickdeck::clock::MonoNanos;
-use tickdeck::time::NANOS_PER_SECOND;
+use tickdeck_core::causes::with_causes;
+use tickdeck_core::clock::MonoNanos;
+use tickdeck_core::time::NANOS_PER_SECOND;
 
 use super::answers;
 use super::tables::Method;

@@ -1,4 +1,4 @@
-use tickdeck::clock::MonoNanos;
+use tickdeck_core::clock::MonoNanos;
 
 use super::tables::tables;
 use super::*;

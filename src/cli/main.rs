@@ -1,0 +1,7 @@
+//! The `tickdeck` binary: parse, run, exit code. Everything else is in the libraries.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tickdeck_cli::run()
+}

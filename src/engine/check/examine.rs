@@ -1,0 +1,668 @@
+//! The check itself: plays, compares with the golden, and writes a new one where that was allowed.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tickdeck_core::event::Event;
+use tickdeck_recording::{EventDigest, EventFilter, Recording, Status};
+
+use super::aligner::Aligner;
+use super::error::CheckError;
+use super::golden::{
+    DEFAULT_STREAM_LIMIT, Golden, GoldenLedger, GoldenPayload, GoldenSource, stream_path,
+};
+use super::locate::{Located, locate};
+use super::marks::Alignment;
+use super::messages::{Chunk, Messages, PublishedMessages, Without};
+use super::meter::{Cuts, Meter, Parts};
+use super::notes::{Note, notes};
+use super::stream::{StreamFile, StreamWriter, is_one_file};
+use super::tally::Comparison;
+use super::unreferenced::ends_as_input;
+use crate::encode::PayloadKind;
+use crate::pipeline::PublisherOptions;
+
+/// Differences that are kept in full unless something else is asked for.
+pub const DEFAULT_DIFFERENCES: usize = 10;
+
+/// What may be written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Accept {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A new golden, whatever changed.
+    Everything,
+    /// A new golden if nothing but these fields changed.
+    Fields(Vec<String>),
+}
+
+/// How to check.
+#[derive(Debug, Clone)]
+pub struct CheckOptions {
+    /// What may be written.
+    pub accept: Accept,
+    /// Messages up to which the stream is kept; `None`: as in the golden, or
+    /// [`DEFAULT_STREAM_LIMIT`].
+    pub stream_limit: Option<u64>,
+    /// Differences that are kept in full.
+    pub differences: usize,
+}
+
+impl Default for CheckOptions {
+    fn default() -> Self {
+        Self {
+            accept: Accept::Nothing,
+            stream_limit: None,
+            differences: DEFAULT_DIFFERENCES,
+        }
+    }
+}
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// What is published is what the golden says.
+    Equal,
+    /// It is not, or the golden is of something else.
+    Different,
+    /// There was no golden, and there is one now.
+    Made,
+    /// The golden was written anew.
+    Updated,
+}
+
+/// What a check came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// What was checked.
+    pub input: String,
+    /// The golden.
+    pub golden: String,
+    /// How it came out.
+    pub verdict: Verdict,
+    /// What golden and input do not agree on, said before everything else.
+    pub notes: Vec<Note>,
+    /// Messages now.
+    pub messages: u64,
+    /// BLAKE3 of the payload stream now.
+    pub digest: String,
+    /// Messages of the golden; null when it was made.
+    pub golden_messages: Option<u64>,
+    /// BLAKE3 in the golden.
+    pub golden_digest: Option<String>,
+    /// Fields that were left out on both sides.
+    pub left_out: Vec<String>,
+    /// Message by message; null where the golden has no stream.
+    pub comparison: Option<Comparison>,
+    /// Windows, segments and subjects that differ.
+    pub located: Located,
+    /// Whether the golden may be written from this input.
+    #[serde(skip)]
+    pub can_accept: bool,
+}
+
+impl Checked {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.verdict != Verdict::Different
+    }
+}
+
+/// Is told how many messages have come; false stops.
+pub type Watch<'a> = &'a mut dyn FnMut(u64) -> bool;
+
+/// Checks a recording, published with `publishing`, against the golden at `golden`.
+///
+/// # Errors
+/// When the recording or the golden cannot be read or used, or something cannot be written.
+pub fn check_recording(
+    recording: &Recording,
+    publishing: PublisherOptions,
+    golden: &Path,
+    options: &CheckOptions,
+    watch: Watch<'_>,
+) -> Result<Checked, CheckError> {
+    let job = job_of(recording, &publishing, golden, options)?;
+    let now = PublishedMessages::of(recording, publishing).cut_at(job.cuts.clone());
+    job.run(now, watch)
+}
+
+/// What there is to do for a recording.
+pub(super) fn job_of<'a>(
+    recording: &'a Recording,
+    publishing: &PublisherOptions,
+    golden: &'a Path,
+    options: &'a CheckOptions,
+) -> Result<Job<'a>, CheckError> {
+    let known = Golden::read(golden)?;
+    // What is sealed later would be called another recording.
+    if options.accept != Accept::Nothing && recording.status() == Status::Recording {
+        return Err(CheckError::Unfinished {
+            path: recording.path().to_owned(),
+        });
+    }
+    let source = source_of(recording)?;
+    // Of the same recording the golden's own cuts hold, however it is cut into files today.
+    let cuts = match &known {
+        Some(known) if known.source == source && !known.segments.is_empty() => known
+            .segments
+            .iter()
+            .map(|part| (part.first_seq, part.last_seq))
+            .collect(),
+        _ => recording.manifest().map_or_else(Vec::new, |manifest| {
+            let segments = manifest.segments.iter();
+            segments.map(|s| (s.first_seq, s.last_seq)).collect()
+        }),
+    };
+    Ok(Job {
+        input: recording.path(),
+        path: golden,
+        known,
+        source,
+        payload: Some(GoldenPayload::of(publishing)),
+        cuts: Cuts { segments: cuts },
+        has_seq: publishing.payload == PayloadKind::Vnpy,
+        options,
+    })
+}
+
+/// Checks a payload stream, captured from anybody, against the golden at `golden`, which may be one
+/// of a stream or of a recording.
+///
+/// # Errors
+/// When the stream or the golden cannot be read or used, or something cannot be written.
+pub fn check_stream(
+    stream: StreamFile,
+    golden: &Path,
+    options: &CheckOptions,
+    watch: Watch<'_>,
+) -> Result<Checked, CheckError> {
+    let input = stream.path().to_owned();
+    let job = Job {
+        input: &input,
+        path: golden,
+        known: Golden::read(golden)?,
+        source: GoldenSource::Stream,
+        payload: None,
+        cuts: Cuts::default(),
+        has_seq: false,
+        options,
+    };
+    job.run(stream, watch)
+}
+
+/// Session and digest of a recording. A lone segment has no manifest: it is read.
+fn source_of(recording: &Recording) -> Result<GoldenSource, CheckError> {
+    let session = recording.session().to_owned();
+    if let Some(manifest) = recording.manifest() {
+        return Ok(GoldenSource::Recording {
+            session,
+            digest: manifest.digest.clone(),
+            events: manifest.events,
+        });
+    }
+    const BATCH: usize = 4096;
+    let mut reader = recording.reader(EventFilter::default());
+    let mut batch: Vec<Event> = Vec::with_capacity(BATCH);
+    let (mut digest, mut events) = (EventDigest::new(), 0);
+    loop {
+        batch.clear();
+        reader.next_events(&mut batch, BATCH)?;
+        if batch.is_empty() {
+            return Ok(GoldenSource::Recording {
+                session,
+                digest: digest.finish(),
+                events,
+            });
+        }
+        events += batch.len() as u64;
+        batch.iter().for_each(|event| digest.update(event));
+    }
+}
+
+pub(super) struct Job<'a> {
+    pub(super) input: &'a Path,
+    pub(super) path: &'a Path,
+    pub(super) known: Option<Golden>,
+    pub(super) source: GoldenSource,
+    pub(super) payload: Option<GoldenPayload>,
+    pub(super) cuts: Cuts,
+    /// Whether the payloads carry the `seq` of the events.
+    pub(super) has_seq: bool,
+    pub(super) options: &'a CheckOptions,
+}
+
+/// Says that a declaration has no effect.
+fn not_there(field: &str) -> Note {
+    Note {
+        fails: false,
+        text: format!(
+            "no message has the volatile field {field:?}: it is a top-level key of the payload, \
+             spelt as there, or should be declared no longer"
+        ),
+    }
+}
+
+/// What a pass over the messages gave.
+struct Pass {
+    parts: Parts,
+    digest: String,
+    ledger: Option<GoldenLedger>,
+    /// `None` without a stream that is the golden's.
+    comparison: Option<Comparison>,
+    /// Fields to leave out that no message has.
+    unknown: Vec<String>,
+}
+
+impl Job<'_> {
+    pub(super) fn run(self, now: impl Messages, watch: Watch<'_>) -> Result<Checked, CheckError> {
+        let left_out = self
+            .known
+            .as_ref()
+            .map_or_else(Vec::new, Golden::volatile_fields);
+        let stream = self.known_stream();
+        self.refuse_what_cannot_be_told(&left_out, stream.is_some())?;
+        let limit = self.stream_limit();
+        self.refuse_taken_place(limit)?;
+        let mut candidate = match self.options.accept {
+            Accept::Nothing => None,
+            _ if limit == 0 => None,
+            _ => Some(StreamWriter::create(&stream_path(self.path))?),
+        };
+        let now = Without::new(now, left_out.clone());
+        let pass = self.pass(now, &left_out, stream.as_deref(), &mut candidate, watch)?;
+        candidate = candidate.filter(|_| pass.parts.messages <= limit);
+        let has_stream = pass.comparison.is_some();
+        let mut notes = self.known.as_ref().map_or_else(Vec::new, |known| {
+            let (payload, ledger) = (self.payload.as_ref(), pass.ledger.as_ref());
+            notes(known, &self.source, payload, ledger)
+        });
+        notes.extend(self.lost_stream(stream.is_some()));
+        notes.extend(self.compared_again(&left_out));
+        if pass.parts.messages > 0 {
+            notes.extend(pass.unknown.iter().map(|field| not_there(field)));
+        }
+        let has_failed = |notes: &[Note]| notes.iter().any(|note| note.fails);
+        let is_equal = match (&self.known, &pass.comparison) {
+            (None, _) => false,
+            (Some(_), Some(comparison)) => comparison.is_equal(),
+            (Some(known), None) => known.digest == pass.digest,
+        } && !has_failed(&notes);
+        let located = match &self.known {
+            Some(known) if known.left_out == left_out => {
+                let located = locate(known, &pass.parts);
+                match self.is_foreign() {
+                    // Without the events' numbers there are no such windows and segments.
+                    true => Located {
+                        subjects: located.subjects,
+                        ..Located::default()
+                    },
+                    false => located,
+                }
+            }
+            _ => Located::default(),
+        };
+        let mut checked = Checked {
+            input: self.input.display().to_string(),
+            golden: self.path.display().to_string(),
+            verdict: if is_equal {
+                Verdict::Equal
+            } else {
+                Verdict::Different
+            },
+            messages: pass.parts.messages,
+            digest: pass.digest.clone(),
+            golden_messages: self.known.as_ref().map(|known| known.messages),
+            golden_digest: self.known.as_ref().map(|known| known.digest.clone()),
+            left_out: left_out.clone(),
+            comparison: pass.comparison.clone(),
+            located,
+            can_accept: !self.is_foreign(),
+            notes,
+        };
+        let may_write = match &self.options.accept {
+            Accept::Nothing => false,
+            Accept::Everything => true,
+            Accept::Fields(fields) => {
+                let in_fields = |comparison: &Comparison| comparison.is_only_in(fields);
+                let is_only_in_them = checked.comparison.as_ref().is_some_and(in_fields);
+                !is_equal && is_only_in_them && !has_failed(&checked.notes)
+            }
+        };
+        if may_write {
+            let golden = self.golden(pass, left_out, candidate.is_some(), limit);
+            checked.verdict = self.write(&golden, candidate, has_stream)?;
+        }
+        Ok(checked)
+    }
+
+    /// The stream beside the golden, if it is there.
+    fn known_stream(&self) -> Option<PathBuf> {
+        let name = self.known.as_ref()?.stream.as_ref()?;
+        let path = self.path.with_file_name(name);
+        path.is_file().then_some(path)
+    }
+
+    fn lost_stream(&self, is_there: bool) -> Option<Note> {
+        let name = self.known.as_ref()?.stream.as_ref()?;
+        (!is_there).then(|| Note {
+            fails: false,
+            text: format!(
+                "the golden's payload stream {name} is not there: a difference can be located by \
+                 the digests only"
+            ),
+        })
+    }
+
+    /// Says which fields the golden cannot have, though they are compared.
+    fn compared_again(&self, left_out: &[String]) -> Option<Note> {
+        let known = self.known.as_ref()?;
+        let again = known.left_out.iter().filter(|f| !left_out.contains(f));
+        let again: Vec<&str> = again.map(String::as_str).collect();
+        (!again.is_empty()).then(|| Note {
+            fails: false,
+            text: format!(
+                "the golden was made without {}, which it no longer declares volatile: give \
+                 --update to make it anew with what is compared now",
+                again.join(", ")
+            ),
+        })
+    }
+
+    fn stream_limit(&self) -> u64 {
+        let known = self.known.as_ref().map(|known| known.stream_limit);
+        self.options
+            .stream_limit
+            .or(known)
+            .unwrap_or(DEFAULT_STREAM_LIMIT)
+    }
+
+    fn refuse_what_cannot_be_told(
+        &self,
+        left_out: &[String],
+        has_stream: bool,
+    ) -> Result<(), CheckError> {
+        let refuse = |reason: &str| {
+            Err(CheckError::GoldenCannotTell {
+                golden: self.path.to_owned(),
+                reason: reason.to_owned(),
+            })
+        };
+        let Some(known) = &self.known else {
+            return match self.options.accept {
+                Accept::Everything if ends_as_input(self.path) => refuse(
+                    "a golden is JSON, and its name ends like that of a recording or a stream: \
+                     give --golden another one, for example NAME.golden.json",
+                ),
+                Accept::Everything => Ok(()),
+                _ => Err(CheckError::NoGolden {
+                    path: self.path.to_owned(),
+                }),
+            };
+        };
+        if known.is_bare_stream && self.options.accept != Accept::Nothing {
+            return refuse(
+                "it is a payload stream and no golden: give --update with another --golden, or \
+                 replay the recording into it anew",
+            );
+        }
+        if self.is_foreign() && self.options.accept != Accept::Nothing {
+            return refuse(
+                "the golden is of a recording: give --update with the recording, a captured stream \
+                 is only compared with it",
+            );
+        }
+        match &self.options.accept {
+            _ if has_stream => Ok(()),
+            Accept::Everything => Ok(()),
+            Accept::Fields(_) => refuse(
+                "the golden has no payload stream, so that nobody can tell which fields differ: \
+                 give --update to accept every change, with a larger --stream-limit to keep the \
+                 stream from then on",
+            ),
+            Accept::Nothing if known.left_out == left_out => Ok(()),
+            Accept::Nothing => refuse(
+                "its volatile fields are not those that its digests were made without, and it has \
+                 no payload stream to compare with: give --update to make the digests anew",
+            ),
+        }
+    }
+
+    /// What may be replaced or removed is the golden's own stream, and nothing else that lies in its
+    /// place: it may be all that there is of a capture. Whether what the golden calls its own is the
+    /// stream that it was made with, shows when it is read.
+    fn refuse_taken_place(&self, limit: u64) -> Result<(), CheckError> {
+        if self.options.accept == Accept::Nothing {
+            return Ok(());
+        }
+        let stream = stream_path(self.path);
+        let reason = if is_one_file(&stream, self.input) {
+            "which is what is checked: name another golden with --golden"
+        } else if limit > 0 && !self.names(&stream) && stream.symlink_metadata().is_ok() {
+            "where something lies that is not its own: remove that, or name another golden with \
+             --golden"
+        } else {
+            return Ok(());
+        };
+        Err(CheckError::TakenPlace {
+            stream,
+            golden: self.path.to_owned(),
+            reason,
+        })
+    }
+
+    /// Whether the golden calls `stream`, which lies beside it, its own.
+    fn names(&self, stream: &Path) -> bool {
+        let known = self.known.as_ref().and_then(|known| known.stream.as_ref());
+        known.is_some_and(|known| stream.file_name() == Some(known.as_ref()))
+    }
+
+    /// Whether a captured stream is compared with the golden of a recording, or a recording with a
+    /// bare stream.
+    fn is_foreign(&self) -> bool {
+        let Some(known) = &self.known else {
+            return false;
+        };
+        let is_of_recording = matches!(known.source, GoldenSource::Recording { .. });
+        let is_stream = self.source == GoldenSource::Stream;
+        (is_of_recording && is_stream) || known.is_bare_stream
+    }
+
+    fn alignment(&self, left_out: &[String]) -> Alignment {
+        let Some(known) = &self.known else {
+            return Alignment::Content;
+        };
+        let kind = |payload: &Option<GoldenPayload>| payload.as_ref().map(|p| p.kind.clone());
+        let is_same = known.source == self.source && kind(&known.payload) == kind(&self.payload);
+        let is_there = ![&known.left_out[..], left_out]
+            .iter()
+            .any(|fields| fields.iter().any(|field| field == "seq"));
+        if is_same && is_there && self.has_seq {
+            Alignment::Seq
+        } else {
+            Alignment::Content
+        }
+    }
+
+    /// Lets all messages go by once.
+    fn pass(
+        &self,
+        mut now: Without<impl Messages>,
+        left_out: &[String],
+        stream: Option<&Path>,
+        candidate: &mut Option<StreamWriter>,
+        watch: Watch<'_>,
+    ) -> Result<Pass, CheckError> {
+        let mut meter = Meter::new(self.cuts.clone(), !left_out.is_empty());
+        let mut aligner = match stream {
+            Some(path) => {
+                let known = Without::new(StreamFile::open(path)?, left_out.to_vec());
+                let alignment = self.alignment(left_out);
+                Some(Aligner::new(known, alignment, self.options.differences))
+            }
+            None => None,
+        };
+        let limit = self.stream_limit();
+        let mut messages = 0;
+        while let Some(Chunk {
+            messages: batch,
+            seq,
+        }) = now.next_chunk()?
+        {
+            messages += batch.len() as u64;
+            if messages > limit {
+                *candidate = None;
+            }
+            if let Some(candidate) = candidate {
+                candidate.push(&batch)?;
+            }
+            if let Some(running) = &mut aligner
+                && let Err(error) = running.take(&batch)
+            {
+                self.lose_stream(stream, error)?;
+                aligner = None;
+            }
+            let chunk = Chunk {
+                messages: batch,
+                seq,
+            };
+            meter.update(&chunk);
+            if !watch(messages) {
+                return Err(CheckError::Interrupted { messages });
+            }
+        }
+        let ended = now.ended();
+        let comparison = match aligner.map(Aligner::finish) {
+            Some(Ok((comparison, known))) => {
+                let messages = comparison.messages_before;
+                let digest = known.digest.or(known.digest_in_file);
+                self.refuse_foreign_stream(stream, digest, messages)?;
+                Some(comparison)
+            }
+            Some(Err(error)) => {
+                self.lose_stream(stream, error)?;
+                None
+            }
+            None => None,
+        };
+        Ok(Pass {
+            parts: meter.parts(),
+            digest: meter.digest().or(ended.digest).unwrap_or_default(),
+            ledger: ended.ledger.as_ref().map(GoldenLedger::from),
+            comparison,
+            unknown: now.unseen(),
+        })
+    }
+
+    /// What becomes of a golden's stream that does not read: it is not compared with where it will be
+    /// written anew, and an error with what to do everywhere else.
+    fn lose_stream(&self, stream: Option<&Path>, error: CheckError) -> Result<(), CheckError> {
+        let reason = match error {
+            CheckError::DamagedStream { reason, .. } => {
+                format!("it is damaged or cut off: {reason}")
+            }
+            CheckError::NotAMessage { line, found, .. } => {
+                format!("its line {line} is no message: {found}")
+            }
+            other => return Err(other),
+        };
+        if self.options.accept == Accept::Everything {
+            return Ok(());
+        }
+        Err(CheckError::UnreadableStream {
+            stream: stream.unwrap_or(self.path).to_owned(),
+            golden: self.path.to_owned(),
+            reason,
+        })
+    }
+
+    /// Another stream than the golden was made with, as it lies in its file, is refused whatever is
+    /// accepted: it is somebody's.
+    fn refuse_foreign_stream(
+        &self,
+        stream: Option<&Path>,
+        digest: Option<String>,
+        messages: u64,
+    ) -> Result<(), CheckError> {
+        let (Some(known), Some(stream)) = (&self.known, stream) else {
+            return Ok(());
+        };
+        let reason = if messages != known.messages {
+            format!("{messages} messages instead of {}", known.messages)
+        } else if digest.is_some_and(|digest| digest != known.digest) {
+            "its BLAKE3 is another one".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(CheckError::ForeignStream {
+            stream: stream.to_owned(),
+            golden: self.path.to_owned(),
+            reason,
+        })
+    }
+
+    fn golden(&self, pass: Pass, left_out: Vec<String>, has_stream: bool, limit: u64) -> Golden {
+        let (format, format_version, tickdeck) = Golden::head();
+        let stream = stream_path(self.path);
+        let stream = stream.file_name().map(|name| name.to_string_lossy());
+        Golden {
+            format,
+            format_version,
+            tickdeck,
+            source: self.source.clone(),
+            payload: self.payload.clone(),
+            ledger: pass.ledger,
+            volatile: self
+                .known
+                .as_ref()
+                .map_or_else(Vec::new, |known| known.volatile.clone()),
+            left_out,
+            messages: pass.parts.messages,
+            digest: pass.digest,
+            stream: stream.filter(|_| has_stream).map(String::from),
+            stream_limit: limit,
+            windows: pass.parts.windows,
+            segments: pass.parts.segments,
+            subjects: pass.parts.subjects,
+            is_bare_stream: false,
+        }
+    }
+
+    /// Writes stream and golden, unless they say what is there already. The stream comes first: a
+    /// golden never names a stream that is not there.
+    fn write(
+        &self,
+        golden: &Golden,
+        stream: Option<StreamWriter>,
+        has_stream: bool,
+    ) -> Result<Verdict, CheckError> {
+        let is_known = self.known.as_ref().is_some_and(|known| {
+            known.says_the_same(golden) && has_stream == golden.stream.is_some()
+        });
+        if is_known {
+            return Ok(Verdict::Equal);
+        }
+        let has_new = stream.is_some();
+        if let Some(stream) = stream {
+            stream.finish()?;
+        }
+        golden.write(self.path)?;
+        // A golden that was copied still names the stream of the other one, which stays.
+        let path = stream_path(self.path);
+        if self.names(&path) && !has_new {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(CheckError::io(&path, "removing")(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(match self.known {
+            Some(_) => Verdict::Updated,
+            None => Verdict::Made,
+        })
+    }
+}

@@ -1,0 +1,422 @@
+//! Payload streams in files: one line a message, the subject, one space, the payload; plain, or
+//! compressed with zstd.
+//!
+//! Opening, reading, decompressing and cutting into messages happen on a thread of their own, a few
+//! batches ahead. A pipe may make that thread wait for good: whoever asks for messages still hears
+//! the user's wish to stop.
+
+use std::fs::{File, Metadata};
+use std::io::{self, BufReader, Read, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use memchr::memchr;
+use tickdeck_core::pace::Control;
+use tickdeck_recording::is_pointer;
+
+use super::error::CheckError;
+use super::messages::{Chunk, Ended, Messages};
+use crate::sink::{MessageBatch, MessageBatchBuilder, NewFile, StreamDigest, is_line_subject};
+
+/// The first bytes of a zstd frame.
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The first bytes of a Parquet file.
+const PARQUET_MAGIC: [u8; 4] = *b"PAR1";
+/// Bytes that tell what a stream is: compressed, or what Git LFS leaves in its place. A pipe may give
+/// fewer at first.
+const HEAD_BYTES: u64 = 64;
+/// NATS carries at most this; what is longer is no line of a stream.
+const MAX_LINE: usize = 65 << 20;
+/// Bytes read at a time.
+const READ_BYTES: usize = 1 << 20;
+/// Messages of a batch, and room for them.
+const BATCH_MESSAGES: usize = 256;
+const BATCH_BYTES: usize = BATCH_MESSAGES * 1024;
+/// Batches that wait to be compared.
+const QUEUED_BATCHES: usize = 8;
+/// How long a wish to stop may go unseen while a stream gives nothing.
+const STOP_LOOK_UP: Duration = Duration::from_millis(50);
+/// Compression of the stream beside a golden: most of the gain at a speed that nobody waits for.
+const LEVEL: i32 = 9;
+
+/// What a path of the command line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputKind {
+    /// The folder of a recording, or a lone segment.
+    Recording,
+    /// A payload stream.
+    Stream,
+}
+
+/// Looks at what lies at `path`: folders and Parquet files are recordings, everything else is a
+/// payload stream. Of a pipe nothing is read: it would be missing in the stream.
+///
+/// # Errors
+/// When there is nothing, or it cannot be read.
+pub fn input_kind(path: &Path) -> Result<InputKind, CheckError> {
+    let metadata = std::fs::metadata(path).map_err(CheckError::io(path, "opening"))?;
+    if metadata.is_dir() {
+        return Ok(InputKind::Recording);
+    }
+    if !metadata.is_file() {
+        return Ok(InputKind::Stream);
+    }
+    let mut file = File::open(path).map_err(CheckError::io(path, "opening"))?;
+    let mut magic = [0; 4];
+    match file.read_exact(&mut magic) {
+        Ok(()) if magic == PARQUET_MAGIC => Ok(InputKind::Recording),
+        Ok(()) => Ok(InputKind::Stream),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(InputKind::Stream),
+        Err(error) => Err(CheckError::io(path, "reading")(error)),
+    }
+}
+
+/// Whether there is something at `path` that can be read only once, from its beginning to its end: a
+/// pipe, a device.
+#[must_use]
+pub fn is_read_once(path: &Path) -> bool {
+    let metadata = path.metadata();
+    metadata.is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+/// Whether both paths lead to one file, by links too. False where nothing is.
+#[must_use]
+pub fn is_one_file(one: &Path, other: &Path) -> bool {
+    let number = |found: Metadata| (found.dev(), found.ino());
+    let [one, other] = [one, other].map(|path| path.metadata().ok().map(number));
+    one.is_some() && one == other
+}
+
+/// What comes out of a file.
+#[derive(Debug)]
+enum Part {
+    Messages(MessageBatch),
+    /// The last part: BLAKE3 of the stream.
+    End(String),
+}
+
+/// A payload stream in a file, or in whatever else can be read.
+#[derive(Debug)]
+pub struct StreamFile {
+    path: PathBuf,
+    parts: Receiver<Result<Part, CheckError>>,
+    spares: Sender<MessageBatchBuilder>,
+    digest: Option<String>,
+    /// Is taken apart when the next one is asked for.
+    before: Option<MessageBatch>,
+    /// Handed over so far.
+    messages: u64,
+    control: Option<Arc<Control>>,
+}
+
+impl StreamFile {
+    /// Opens the stream at `path`, and reads it once. Nothing is waited for here: what keeps it from
+    /// being opened or read is told to whoever asks for messages.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn open(path: &Path) -> Result<Self, CheckError> {
+        let (sender, parts) = bounded(QUEUED_BATCHES);
+        let (spares, recycled) = bounded(QUEUED_BATCHES);
+        let opened = path.to_owned();
+        let read = move || {
+            let mut lines = match Lines::open(opened) {
+                Ok(lines) => lines,
+                Err(error) => {
+                    // Nobody may be there to be told any more.
+                    let _ = sender.send(Err(error));
+                    return;
+                }
+            };
+            let mut digest = StreamDigest::new();
+            loop {
+                let part = lines.next_batch(&recycled).map(|batch| match batch {
+                    Some(batch) => {
+                        digest.update(&batch);
+                        Part::Messages(batch)
+                    }
+                    None => Part::End(digest.hex()),
+                });
+                let is_last = !matches!(part, Ok(Part::Messages(_)));
+                // Nobody waits for more when the comparison has ended.
+                if sender.send(part).is_err() || is_last {
+                    return;
+                }
+            }
+        };
+        let spawned = std::thread::Builder::new()
+            .name("payload-stream".into())
+            .spawn(read);
+        spawned.map_err(CheckError::io(path, "starting a thread for"))?;
+        Ok(Self {
+            path: path.to_owned(),
+            parts,
+            spares,
+            digest: None,
+            before: None,
+            messages: 0,
+            control: None,
+        })
+    }
+
+    /// Lets the user stop the wait for messages: a pipe may have a writer that says nothing, or none.
+    #[must_use]
+    pub fn stopped_by(mut self, control: Arc<Control>) -> Self {
+        self.control = Some(control);
+        self
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the thread hands over next; `None` when it is through with the file.
+    fn next_part(&self) -> Result<Option<Part>, CheckError> {
+        loop {
+            if self.control.as_ref().is_some_and(|c| c.is_stopped()) {
+                let messages = self.messages;
+                return Err(CheckError::Interrupted { messages });
+            }
+            match self.parts.recv_timeout(STOP_LOOK_UP) {
+                Ok(part) => return part.map(Some),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            }
+        }
+    }
+}
+
+impl Messages for StreamFile {
+    fn next_chunk(&mut self) -> Result<Option<Chunk>, CheckError> {
+        if let Some(buffers) = self.before.take().and_then(MessageBatch::recycle) {
+            // A full channel only means that there are enough.
+            let _ = self.spares.try_send(buffers);
+        }
+        match self.next_part()? {
+            Some(Part::Messages(messages)) => {
+                self.messages += messages.len() as u64;
+                self.before = Some(messages.clone());
+                Ok(Some(Chunk {
+                    messages,
+                    seq: None,
+                }))
+            }
+            Some(Part::End(digest)) => {
+                self.digest = Some(digest);
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn ended(&mut self) -> Ended {
+        Ended {
+            digest: self.digest.take(),
+            ..Ended::default()
+        }
+    }
+}
+
+/// What Git LFS leaves in the place of a file that was not fetched.
+pub(super) fn refuse_pointer(path: &Path, head: &[u8]) -> Result<(), CheckError> {
+    if is_pointer(head) {
+        return Err(CheckError::NotFetched {
+            path: path.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Cuts text into messages.
+struct Lines {
+    path: PathBuf,
+    text: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    /// Where the part of the buffer begins that is not cut yet.
+    start: usize,
+    line: u64,
+    ended: bool,
+}
+
+impl Lines {
+    /// Opens what is at `path`, once, for a pipe gives its bytes once.
+    fn open(path: PathBuf) -> Result<Self, CheckError> {
+        let file = File::open(&path).map_err(CheckError::io(&path, "opening"))?;
+        let mut file = BufReader::with_capacity(READ_BYTES, file);
+        let mut head = Vec::new();
+        let looked = file.by_ref().take(HEAD_BYTES).read_to_end(&mut head);
+        looked.map_err(CheckError::io(&path, "reading"))?;
+        refuse_pointer(&path, &head)?;
+        let is_packed = head.starts_with(&ZSTD_MAGIC);
+        let whole = io::Cursor::new(head).chain(file);
+        let text: Box<dyn Read + Send> = if is_packed {
+            let decoder = zstd::stream::read::Decoder::with_buffer(whole);
+            Box::new(decoder.map_err(CheckError::io(&path, "decompressing"))?)
+        } else {
+            Box::new(whole)
+        };
+        Ok(Self::of(path, text))
+    }
+
+    fn of(path: PathBuf, text: Box<dyn Read + Send>) -> Self {
+        Self {
+            path,
+            text,
+            buffer: Vec::new(),
+            start: 0,
+            line: 0,
+            ended: false,
+        }
+    }
+
+    fn next_batch(
+        &mut self,
+        recycled: &Receiver<MessageBatchBuilder>,
+    ) -> Result<Option<MessageBatch>, CheckError> {
+        let mut builder = recycled
+            .try_recv()
+            .unwrap_or_else(|_| MessageBatchBuilder::with_capacity(BATCH_MESSAGES, BATCH_BYTES));
+        while builder.len() < BATCH_MESSAGES {
+            let Some(end) = self.line_end()? else { break };
+            let line = &self.buffer[self.start..end];
+            self.line += 1;
+            let (subject, payload) = split(line).ok_or_else(|| CheckError::NotAMessage {
+                path: self.path.clone(),
+                line: self.line,
+                found: shown(line),
+            })?;
+            builder.push(subject, payload);
+            self.start = end + 1;
+        }
+        Ok((!builder.is_empty()).then(|| builder.take()))
+    }
+
+    /// Where the next line ends; `None` when there is none. A last line may do without its newline.
+    fn line_end(&mut self) -> Result<Option<usize>, CheckError> {
+        let mut searched = self.start;
+        loop {
+            let rest = self.buffer.get(searched..).unwrap_or_default();
+            if let Some(found) = memchr(b'\n', rest) {
+                return Ok(Some(searched + found));
+            }
+            searched = self.buffer.len();
+            if self.ended {
+                return Ok((self.start < searched).then_some(searched));
+            }
+            if searched - self.start > MAX_LINE {
+                return Err(CheckError::NotAMessage {
+                    path: self.path.clone(),
+                    line: self.line + 1,
+                    found: format!("more than {} MB without a line's end", MAX_LINE >> 20),
+                });
+            }
+            self.buffer.drain(..self.start);
+            searched -= self.start;
+            self.start = 0;
+            self.read_more()?;
+        }
+    }
+
+    fn read_more(&mut self) -> Result<(), CheckError> {
+        let mut part = self.text.by_ref().take(READ_BYTES as u64);
+        match part.read_to_end(&mut self.buffer) {
+            Ok(count) => {
+                self.ended = count == 0;
+                Ok(())
+            }
+            // The system numbers its errors; what has no number, the decompressor said.
+            Err(error) if error.raw_os_error().is_some() => {
+                Err(CheckError::io(&self.path, "reading")(error))
+            }
+            Err(error) => Err(CheckError::DamagedStream {
+                path: self.path.clone(),
+                reason: error.to_string(),
+            }),
+        }
+    }
+}
+
+/// Subject and payload of a line; `None` when it is no message.
+fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (subject, payload) = line.split_at(memchr(b' ', line)?);
+    is_line_subject(subject).then(|| (subject, &payload[1..]))
+}
+
+/// The beginning of a line for a message to people.
+fn shown(line: &[u8]) -> String {
+    const MOST: usize = 40;
+    if line.is_empty() {
+        return "an empty line".into();
+    }
+    let text = String::from_utf8_lossy(&line[..line.len().min(MOST)]);
+    let more = if line.len() > MOST { "..." } else { "" };
+    format!("{text:?}{more}")
+}
+
+/// A payload stream in the making, which takes its name at the end.
+pub(super) struct StreamWriter {
+    file: NewFile,
+    line: Vec<u8>,
+}
+
+impl StreamWriter {
+    pub(super) fn create(path: &Path) -> Result<Self, CheckError> {
+        let file = NewFile::create_at_level(path, LEVEL);
+        Ok(Self {
+            file: file.map_err(CheckError::io(path, "creating"))?,
+            line: Vec::new(),
+        })
+    }
+
+    pub(super) fn push(&mut self, messages: &MessageBatch) -> Result<(), CheckError> {
+        self.line.clear();
+        for message in messages.iter() {
+            self.line.extend_from_slice(message.subject);
+            self.line.push(b' ');
+            self.line.extend_from_slice(message.payload);
+            self.line.push(b'\n');
+        }
+        let written = self.file.write_all(&self.line);
+        written.map_err(CheckError::io(self.file.path(), "writing"))
+    }
+
+    /// Ends the file and gives it its name.
+    pub(super) fn finish(self) -> Result<(), CheckError> {
+        let path = self.file.path().to_owned();
+        self.file.finish().map_err(CheckError::io(&path, "writing"))
+    }
+}
+
+/// A payload stream from memory.
+#[cfg(test)]
+pub(super) struct MessagesInMemory(std::vec::IntoIter<MessageBatch>);
+
+#[cfg(test)]
+impl MessagesInMemory {
+    pub(super) fn of_text(text: &str) -> Result<Self, CheckError> {
+        let (_, recycled) = bounded(0);
+        let text = io::Cursor::new(text.as_bytes().to_vec());
+        let mut lines = Lines::of("memory".into(), Box::new(text));
+        let mut batches = Vec::new();
+        while let Some(batch) = lines.next_batch(&recycled)? {
+            batches.push(batch);
+        }
+        Ok(Self(batches.into_iter()))
+    }
+}
+
+#[cfg(test)]
+impl Messages for MessagesInMemory {
+    fn next_chunk(&mut self) -> Result<Option<Chunk>, CheckError> {
+        let chunk = |messages| Chunk {
+            messages,
+            seq: None,
+        };
+        Ok(self.0.next().map(chunk))
+    }
+}

@@ -1,0 +1,248 @@
+//! NATS subjects: `market.tick.SHFE.rb2601`.
+//!
+//! A subject token cannot carry a space, `.`, `*` or `>`, and instrument ids of combinations do
+//! (`SPD RM601&RM605`). Such bytes are percent-encoded in the subject only; the payload keeps the
+//! exact id. The encoding is reversible, so that two instruments never share a subject.
+
+use bytes::Bytes;
+use tickdeck_core::contract::Exchange;
+
+use crate::normalize::Instrument;
+
+/// The prefix that is used unless another one is given.
+pub const DEFAULT_PREFIX: &str = "market.tick";
+
+/// A subject prefix cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrefixError {
+    /// A token is empty: the prefix is empty, starts or ends with a dot, or has two in a row.
+    #[error(
+        "subject prefix {prefix:?} has an empty token, expected words with single dots between \
+         them, such as \"market.tick\""
+    )]
+    EmptyToken {
+        /// The prefix as given.
+        prefix: String,
+    },
+    /// A character that a subject to publish on cannot have.
+    #[error(
+        "subject prefix {prefix:?} contains {found:?}: wildcards (* and >), blanks and control \
+         characters cannot be published on, expected something like \"market.tick\""
+    )]
+    Forbidden {
+        /// The prefix as given.
+        prefix: String,
+        /// The first offending character.
+        found: char,
+    },
+}
+
+/// Checks a subject prefix.
+///
+/// # Errors
+/// [`PrefixError`] when the subjects made with it could not be published on.
+pub fn validate_prefix(prefix: &str) -> Result<(), PrefixError> {
+    if let Some(found) = prefix
+        .chars()
+        .find(|&c| matches!(c, '*' | '>') || c.is_whitespace() || c.is_control())
+    {
+        return Err(PrefixError::Forbidden {
+            prefix: prefix.to_owned(),
+            found,
+        });
+    }
+    if prefix.split('.').any(str::is_empty) {
+        return Err(PrefixError::EmptyToken {
+            prefix: prefix.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// The subject of one instrument; `prefix` passed [`validate_prefix`].
+#[must_use]
+pub fn subject(prefix: &str, exchange: Exchange, symbol: &str) -> String {
+    let mut subject = String::with_capacity(prefix.len() + symbol.len() + 8);
+    subject.push_str(prefix);
+    subject.push('.');
+    subject.push_str(exchange.as_str());
+    subject.push('.');
+    push_token(&mut subject, symbol.as_bytes());
+    subject
+}
+
+/// Appends an id as one token of a subject.
+pub(crate) fn push_token(subject: &mut String, id: &[u8]) {
+    for &byte in id {
+        if needs_encoding(byte) {
+            const HEX: &[u8; 16] = b"0123456789ABCDEF";
+            subject.push('%');
+            subject.push(char::from(HEX[usize::from(byte >> 4)]));
+            subject.push(char::from(HEX[usize::from(byte & 15)]));
+        } else {
+            subject.push(char::from(byte));
+        }
+    }
+}
+
+/// Reads the last token of a subject back; `None` when [`subject`] never writes such a token.
+#[must_use]
+pub fn decode_symbol(token: &str) -> Option<String> {
+    let mut bytes = token.bytes();
+    let mut symbol = Vec::with_capacity(token.len());
+    while let Some(byte) = bytes.next() {
+        symbol.push(match byte {
+            b'%' => {
+                let decoded = hex(bytes.next()?)? << 4 | hex(bytes.next()?)?;
+                needs_encoding(decoded).then_some(decoded)?
+            }
+            _ if needs_encoding(byte) => return None,
+            _ => byte,
+        });
+    }
+    String::from_utf8(symbol).ok()
+}
+
+/// Bytes that cannot stand in a token, the escape character itself, and all that is not printable
+/// ASCII.
+const fn needs_encoding(byte: u8) -> bool {
+    !byte.is_ascii_graphic() || matches!(byte, b'.' | b'*' | b'>' | b'%')
+}
+
+const fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// The subjects of the instruments of one normalizer, made once each.
+#[derive(Debug, Clone)]
+pub struct Subjects {
+    prefix: String,
+    /// By [`Instrument::index`]; an empty one is not made yet.
+    made: Vec<Bytes>,
+}
+
+impl Subjects {
+    /// Subjects under `prefix`, which passed [`validate_prefix`].
+    #[must_use]
+    pub fn new(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+            made: Vec::new(),
+        }
+    }
+
+    /// What follows prefix and dot in the subjects made so far, with the index of the instrument.
+    pub fn made(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let tails = self
+            .made
+            .iter()
+            .map(|made| made.get(self.prefix.len() + 1..));
+        tails
+            .enumerate()
+            .filter_map(|(index, tail)| Some((index, tail?)))
+    }
+
+    /// The subject of `instrument`. A clone of it shares the bytes.
+    #[inline]
+    pub fn of(&mut self, instrument: &Instrument) -> &Bytes {
+        if instrument.index >= self.made.len() {
+            self.made.resize(instrument.index + 1, Bytes::new());
+        }
+        let made = &mut self.made[instrument.index];
+        if made.is_empty() {
+            let contract = &instrument.contract;
+            *made = subject(&self.prefix, contract.exchange, &contract.instrument_id).into();
+        }
+        made
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use tickdeck_core::contract::ContractTable;
+
+    #[test]
+    fn ordinary_ids_stand_as_they_are_and_combinations_are_encoded() {
+        for (exchange, symbol, expected) in [
+            (Exchange::Shfe, "rb2601", "market.tick.SHFE.rb2601"),
+            (
+                Exchange::Cffex,
+                "IO2509-C-4000",
+                "market.tick.CFFEX.IO2509-C-4000",
+            ),
+            (
+                Exchange::Czce,
+                "SPD RM601&RM605",
+                "market.tick.CZCE.SPD%20RM601&RM605",
+            ),
+            (Exchange::Dce, "a.*>%b", "market.tick.DCE.a%2E%2A%3E%25b"),
+            (Exchange::Ine, "豆\t", "market.tick.INE.%E8%B1%86%09"),
+        ] {
+            assert_eq!(subject(DEFAULT_PREFIX, exchange, symbol), expected);
+        }
+    }
+
+    #[test]
+    fn a_prefix_that_cannot_be_published_on_is_refused() {
+        for good in ["market.tick", "md", "replay-1.tick_x"] {
+            assert_eq!(validate_prefix(good), Ok(()), "{good}");
+        }
+        for bad in ["", ".", "a.", ".a", "a..b"] {
+            assert!(
+                matches!(validate_prefix(bad), Err(PrefixError::EmptyToken { .. })),
+                "{bad}"
+            );
+        }
+        for (bad, offending) in [("a b", ' '), ("a.*", '*'), ("a.>", '>'), ("a\n", '\n')] {
+            let error = validate_prefix(bad).unwrap_err();
+            assert!(
+                error.to_string().contains(&format!("{offending:?}")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn tokens_that_were_never_written_do_not_decode() {
+        for bad in ["a b", "a%", "a%2", "%zz", "%41", "%2e", "%FF"] {
+            assert_eq!(decode_symbol(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn subjects_that_were_made_are_listed_without_their_prefix() {
+        let instrument = |index, id: &str| {
+            let contract = ContractTable::builtin().resolve(id.as_bytes()).unwrap();
+            let vt_symbol = String::new();
+            Instrument {
+                index,
+                contract,
+                vt_symbol,
+            }
+        };
+        let mut subjects = Subjects::new("a.b");
+        subjects.of(&instrument(2, "rb2601"));
+        subjects.of(&instrument(0, "IF2601"));
+        let made: Vec<_> = subjects.made().collect();
+        assert_eq!(made, [(0, &b"CFFEX.IF2601"[..]), (2, &b"SHFE.rb2601"[..])]);
+    }
+
+    proptest! {
+        #[test]
+        fn prop_the_symbol_reads_back_from_a_legal_token(symbol in ".{1,20}") {
+            let subject = subject("p", Exchange::Shfe, &symbol);
+            let token = subject.strip_prefix("p.SHFE.").unwrap();
+            prop_assert!(!token.contains([' ', '.', '*', '>']));
+            prop_assert!(token.is_ascii());
+            prop_assert_eq!(decode_symbol(token), Some(symbol));
+        }
+    }
+}

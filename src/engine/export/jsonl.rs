@@ -1,0 +1,111 @@
+//! JSON lines: one event a line, `seq`, `recv_ts`, `kind`, then the CTP fields under their names.
+//!
+//! Non-finite numbers are strings (`"NaN"`, `"inf"`, `"-inf"`), for JSON has no literal for them;
+//! `DBL_MAX` is a number. Text is one character a byte (U+0000 to U+00FF), as in a recording.
+
+use std::io::{self, Write};
+
+use tickdeck_core::event::{Event, EventKind, RawTick};
+
+use crate::export::value::{push_finite, push_int, push_latin1, push_non_finite};
+
+/// Writes events as JSON lines.
+#[derive(Debug)]
+pub struct JsonlWriter<W: Write> {
+    out: W,
+    lines: Vec<u8>,
+}
+
+macro_rules! push_field {
+    (text $out:expr, $value:expr) => {
+        push_text($out, $value.as_bytes())
+    };
+    (f64 $out:expr, $value:expr) => {
+        push_number($out, $value)
+    };
+    (i32 $out:expr, $value:expr) => {
+        push_int($out, $value)
+    };
+}
+
+macro_rules! push_fields {
+    (($out:ident, $tick:ident) $($(#[$doc:meta])* $kind:ident $name:ident $vendor:ident $size:literal @ $offset:literal;)*) => {
+        $(
+            $out.extend_from_slice(concat!(",\"", stringify!($vendor), "\":").as_bytes());
+            push_field!($kind $out, $tick.$name);
+        )*
+    };
+}
+
+impl<W: Write> JsonlWriter<W> {
+    /// A writer that has written nothing yet.
+    pub fn new(out: W) -> Self {
+        Self {
+            out,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Writes one line an event.
+    ///
+    /// # Errors
+    /// When the writer fails; lines before the failure may be written.
+    pub fn write(&mut self, events: &[Event]) -> io::Result<()> {
+        self.lines.clear();
+        for event in events {
+            push_event(&mut self.lines, event);
+        }
+        self.out.write_all(&self.lines)
+    }
+
+    /// Flushes and gives the writer back.
+    ///
+    /// # Errors
+    /// When the writer fails.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.out.flush()?;
+        Ok(self.out)
+    }
+}
+
+fn push_event(out: &mut Vec<u8>, event: &Event) {
+    out.extend_from_slice(b"{\"seq\":");
+    push_int(out, event.seq.0);
+    out.extend_from_slice(b",\"recv_ts\":");
+    push_int(out, event.recv_ts.0);
+    out.extend_from_slice(b",\"kind\":\"");
+    out.extend_from_slice(event.kind_name().as_bytes());
+    out.push(b'"');
+    match &event.kind {
+        EventKind::Tick(tick) => push_tick(out, tick),
+        EventKind::Session(session) => {
+            out.extend_from_slice(b",\"detail\":");
+            out.extend_from_slice(session.detail().as_bytes());
+        }
+    }
+    out.extend_from_slice(b"}\n");
+}
+
+fn push_tick(out: &mut Vec<u8>, tick: &RawTick) {
+    tickdeck_ffi::for_each_tick_field!(push_fields, out, tick);
+}
+
+fn push_number(out: &mut Vec<u8>, value: f64) {
+    if push_finite(out, value).is_none() {
+        out.push(b'"');
+        push_non_finite(out, value);
+        out.push(b'"');
+    }
+}
+
+fn push_text(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    for byte in bytes {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
+            0..=0x1f => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ => push_latin1(out, *byte),
+        }
+    }
+    out.push(b'"');
+}

@@ -1,0 +1,204 @@
+//! What stops an import, said so that the reader can find the byte: file, member, row, column,
+//! what stands there, what was expected, and the way out.
+
+use std::path::{Path, PathBuf};
+
+use tickdeck_core::source::{SourceError, SourceErrorKind};
+
+use crate::import::Dialect;
+use crate::import::number::printable;
+
+/// An import cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// A file could not be opened or read.
+    #[error("reading {input}")]
+    Io {
+        /// The file, with its tar member when it has one.
+        input: String,
+        /// What the system or the decompressor said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The spool for decompressed data could not be written.
+    #[error("writing decompressed data to a temporary file (TMPDIR chooses the folder)")]
+    Spool(#[source] std::io::Error),
+    /// No input was named.
+    #[error("nothing to import: name at least one file")]
+    NoInput,
+    /// A folder was named instead of a file.
+    #[error("{} is a folder: name the files in it", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// There was input, but not one byte of it.
+    #[error("{inputs} holds no data: every file is empty")]
+    Empty {
+        /// The files.
+        inputs: String,
+    },
+    /// A dialect name that does not exist.
+    #[error("unknown dialect \"{found}\", expected one of {}", Dialect::list())]
+    UnknownDialect {
+        /// The name.
+        found: String,
+    },
+    /// No dialect fits what the file starts with.
+    #[error(
+        "{input}: no known dialect fits its first line \"{first_line}\" ({problem}); \
+         --dialect forces one of {}",
+        Dialect::list()
+    )]
+    NoDialect {
+        /// The file.
+        input: String,
+        /// How it starts, shortened.
+        first_line: String,
+        /// What was looked at.
+        problem: String,
+    },
+    /// Several dialects fit.
+    #[error("{input}: the dialects {dialects} all fit; choose one with --dialect")]
+    AmbiguousDialect {
+        /// The file.
+        input: String,
+        /// Their names.
+        dialects: String,
+    },
+    /// The dialect that was asked for does not fit the file.
+    #[error("{input}: not in the dialect {dialect}: {problem}")]
+    WrongDialect {
+        /// The file.
+        input: String,
+        /// The dialect.
+        dialect: Dialect,
+        /// What is missing or too much.
+        problem: String,
+    },
+    /// The dialect has no trading day, and neither the name of the file nor the options give one.
+    #[error(
+        "{input}: the dialect {dialect} does not record the trading day and the file name does not \
+         give it (expected {pattern}); give it with --trading-day YYYYMMDD"
+    )]
+    NoTradingDay {
+        /// The file.
+        input: String,
+        /// The dialect.
+        dialect: Dialect,
+        /// What a name with a date looks like.
+        pattern: &'static str,
+    },
+    /// The dialect has no instrument, and neither the name of the file nor the options give one.
+    #[error(
+        "{input}: the dialect {dialect} does not record the instrument and the file name does not \
+         give it (expected {pattern}); give it with --symbol"
+    )]
+    NoSymbol {
+        /// The file.
+        input: String,
+        /// The dialect.
+        dialect: Dialect,
+        /// What a name with an instrument looks like.
+        pattern: &'static str,
+    },
+    /// The symbol of the options does not fit the CTP field.
+    #[error("the symbol \"{symbol}\" is not an instrument id: expected 1 to 80 bytes")]
+    BadSymbol {
+        /// The symbol.
+        symbol: String,
+    },
+    /// A row cannot be read.
+    #[error("{input}: row {row}, {problem}; --skip-bad leaves such rows out and counts them")]
+    Row {
+        /// The file, with its tar member when it has one.
+        input: String,
+        /// 1-based line of a text file, 1-based record of a binary one.
+        row: u64,
+        /// What is wrong with it.
+        problem: RowProblem,
+    },
+    /// Read on after an error.
+    #[error("the import stopped at an earlier error")]
+    Stopped,
+    /// A binary file is damaged before its rows begin.
+    #[error("{input}: {problem}")]
+    Damaged {
+        /// The file.
+        input: String,
+        /// What was found and what was expected.
+        problem: String,
+    },
+}
+
+impl ImportError {
+    pub(crate) fn io(input: &str, source: std::io::Error) -> Self {
+        Self::Io {
+            input: input.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn path(path: &Path, source: std::io::Error) -> Self {
+        Self::io(&path.display().to_string(), source)
+    }
+}
+
+/// What is wrong with one row.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RowProblem {
+    /// A value is not what its column holds.
+    #[error("column {column}: found \"{value}\", expected {expected}")]
+    Value {
+        /// The name of the column.
+        column: String,
+        /// What stands there, shortened.
+        value: String,
+        /// What could stand there.
+        expected: String,
+    },
+    /// The row has too few or too many columns.
+    #[error("{found} columns, expected {expected}")]
+    Columns {
+        /// How many it has.
+        found: usize,
+        /// How many the dialect or the header has.
+        expected: usize,
+    },
+    /// The row is not a row at all.
+    #[error("{0}")]
+    Syntax(String),
+}
+
+impl RowProblem {
+    pub(crate) fn value(column: &str, value: &[u8], expected: impl Into<String>) -> Self {
+        Self::Value {
+            column: column.to_owned(),
+            value: printable(value),
+            expected: expected.into(),
+        }
+    }
+}
+
+/// Why a row reader stopped.
+#[derive(Debug)]
+pub(crate) enum RowError {
+    /// This row is bad; the next one may be read.
+    Bad(u64, RowProblem),
+    /// Nothing more can be read.
+    Io(std::io::Error),
+}
+
+impl From<std::io::Error> for RowError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<ImportError> for SourceError {
+    fn from(error: ImportError) -> Self {
+        Self::new(SourceErrorKind::Failed, error)
+    }
+}

@@ -1,0 +1,289 @@
+//! Real tick dumps as events: several CSV dialects, WonderTrader's binary ticks, our own exports.
+//!
+//! [`ImportSource`] opens files (zstd and tar are looked through), finds each one's [`Dialect`],
+//! reads its rows back into CTP structs and merges all inputs by (`recv_ts`, input, row).
+//! Invariants: what a row says is in the tick, and a double that it does not say is `DBL_MAX` where
+//! it would be published, never a guess; rows of one input keep their order; the same files give the same events. Memory is bounded by the number of inputs, not by
+//! their size. This module does not know what is done with the events.
+
+mod csv_rows;
+mod detect;
+mod dialect;
+mod dsb;
+mod error;
+mod fields;
+mod jsonl;
+mod number;
+mod open;
+mod report;
+mod row;
+mod spool;
+mod stamp;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::contract::ContractTable;
+use tickdeck_core::event::{Event, EventKind, Seq};
+use tickdeck_core::source::{Source, SourceError};
+use tickdeck_core::time::{TradingDay, UnixNanos};
+
+use crate::import::error::RowError;
+use crate::import::open::Opened;
+use crate::import::report::BAD_ROW_MESSAGES_MAX;
+use crate::import::row::{ReadRows, Row};
+use crate::import::spool::Spool;
+use crate::import::stamp::Stamper;
+
+pub use dialect::Dialect;
+pub use error::{ImportError, RowProblem};
+pub use report::{ImportReport, InputReport};
+pub use stamp::RecvTsRule;
+
+/// Bytes of read buffers over all inputs; each gets its share between the two bounds below.
+const BUFFERS_BYTES: usize = 32 * 1024 * 1024;
+const BUFFER_MIN: usize = 4 * 1024;
+const BUFFER_MAX: usize = 256 * 1024;
+
+/// What the command line says about an import.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// Take every input for this dialect; `None` finds it for each.
+    pub dialect: Option<Dialect>,
+    /// Trading day of inputs that do not record one; goes before the one in the file name.
+    pub trading_day: Option<TradingDay>,
+    /// Instrument of inputs that do not record one (`rb2601` or `rb2601.SHFE`); goes before the
+    /// one in the file name.
+    pub symbol: Option<String>,
+    /// Leave bad rows out and count them, instead of stopping at the first.
+    pub skip_bad: bool,
+}
+
+/// One file or tar member, with its next event at hand.
+struct Input {
+    rows: Box<dyn ReadRows>,
+    stamper: Stamper,
+    row: Row,
+    /// Bytes that the report already counts.
+    counted: u64,
+}
+
+/// What it takes to add one input.
+struct Reader<'a> {
+    input: &'a Opened,
+    options: &'a ImportOptions,
+    contracts: &'a Arc<ContractTable>,
+    calendar: &'a Arc<TradingCalendar>,
+}
+
+/// Yields the rows of the inputs as events, numbered from 0 and merged in time order.
+pub struct ImportSource {
+    /// Parallel to the report's inputs; `None` when an input is read to its end.
+    inputs: Vec<Option<Input>>,
+    /// The next event of each input, earliest first; ties go to the earlier input.
+    heads: BinaryHeap<Reverse<(UnixNanos, usize)>>,
+    next_seq: u64,
+    skip_bad: bool,
+    report: ImportReport,
+    failed: bool,
+}
+
+impl std::fmt::Debug for ImportSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImportSource")
+            .field("report", &self.report)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ImportSource {
+    /// Opens `paths`, finds their dialects and reads the first row of each.
+    ///
+    /// Compressed inputs are decompressed here, into an unnamed temporary file.
+    ///
+    /// # Errors
+    /// When a file cannot be read or decompressed, its dialect is not clear, trading day or
+    /// instrument are nowhere to be found, or a first row is bad.
+    pub fn open(
+        paths: &[PathBuf],
+        options: ImportOptions,
+        contracts: Arc<ContractTable>,
+        calendar: Arc<TradingCalendar>,
+    ) -> Result<Self, ImportError> {
+        let opened = open::open_all(paths)?;
+        if opened.iter().all(|input| input.slice.len == 0) {
+            let names: Vec<_> = opened.into_iter().map(|input| input.name).collect();
+            return Err(ImportError::Empty {
+                inputs: names.join(", "),
+            });
+        }
+        let buffer = (BUFFERS_BYTES / opened.len()).clamp(BUFFER_MIN, BUFFER_MAX);
+        let mut spool = Spool::default();
+        let mut source = Self {
+            inputs: Vec::with_capacity(opened.len()),
+            heads: BinaryHeap::with_capacity(opened.len()),
+            next_seq: 0,
+            skip_bad: options.skip_bad,
+            report: ImportReport::default(),
+            failed: false,
+        };
+        for input in &opened {
+            let reader = Reader {
+                input,
+                options: &options,
+                contracts: &contracts,
+                calendar: &calendar,
+            };
+            source.add(&reader, &mut spool, buffer)?;
+        }
+        Ok(source)
+    }
+
+    /// Adds one input and reads its first row.
+    fn add(
+        &mut self,
+        new: &Reader<'_>,
+        spool: &mut Spool,
+        buffer: usize,
+    ) -> Result<(), ImportError> {
+        self.report.inputs.push(InputReport {
+            name: new.input.name.clone(),
+            dialect: None,
+            rows: 0,
+            skipped: 0,
+            recv_ts_rules: Vec::new(),
+        });
+        if new.input.slice.len == 0 {
+            self.inputs.push(None);
+            return Ok(());
+        }
+        let detected = detect::detect(new.input, new.options.dialect)?;
+        let mut stamper = Stamper::new(Arc::clone(new.contracts), Arc::clone(new.calendar));
+        detect::locate(new.input, &detected, new.options, &mut stamper)?;
+        if let Some(report) = self.report.inputs.last_mut() {
+            report.dialect = Some(detected.dialect());
+        }
+        let (rows, bytes) = detected.into_reader(new.input, spool, buffer)?;
+        self.report.bytes_total += bytes;
+        self.inputs.push(Some(Input {
+            rows,
+            stamper,
+            row: Row::new(),
+            counted: 0,
+        }));
+        self.advance(self.inputs.len() - 1)
+    }
+
+    /// What was read, skipped and assumed so far.
+    #[must_use]
+    pub fn report(&self) -> &ImportReport {
+        &self.report
+    }
+
+    /// Reads the next good row of an input and puts it among the heads.
+    fn advance(&mut self, index: usize) -> Result<(), ImportError> {
+        let (Some(slot), Some(report)) = (
+            self.inputs.get_mut(index),
+            self.report.inputs.get_mut(index),
+        ) else {
+            return Ok(());
+        };
+        let Some(input) = slot else {
+            return Ok(());
+        };
+        loop {
+            let next = input.next();
+            let read = input.rows.bytes_read();
+            self.report.bytes_read += read.saturating_sub(input.counted);
+            input.counted = read.max(input.counted);
+            match next {
+                Ok(Some(recv_ts)) => {
+                    input.stamper.tell_rules(&mut report.recv_ts_rules);
+                    self.heads.push(Reverse((recv_ts, index)));
+                    return Ok(());
+                }
+                Ok(None) => {
+                    *slot = None;
+                    return Ok(());
+                }
+                Err(RowError::Io(error)) => return Err(ImportError::io(&report.name, error)),
+                Err(RowError::Bad(row, problem)) => {
+                    let error = ImportError::Row {
+                        input: report.name.clone(),
+                        row,
+                        problem,
+                    };
+                    if !self.skip_bad {
+                        return Err(error);
+                    }
+                    report.skipped += 1;
+                    if self.report.bad_rows.len() < BAD_ROW_MESSAGES_MAX {
+                        let text = error.to_string();
+                        let told = text.split("; --skip-bad").next().unwrap_or_default();
+                        self.report.bad_rows.push(told.to_owned());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Appends the event of the earliest head and reads the row behind it.
+    fn pop(&mut self, batch: &mut Vec<Event>) -> Result<bool, ImportError> {
+        let Some(Reverse((recv_ts, index))) = self.heads.pop() else {
+            return Ok(false);
+        };
+        let (Some(Some(input)), Some(report)) = (
+            self.inputs.get_mut(index),
+            self.report.inputs.get_mut(index),
+        ) else {
+            return Ok(false);
+        };
+        let kind = match input.row.session.take() {
+            Some(session) => EventKind::Session(session),
+            None => EventKind::Tick(input.row.tick),
+        };
+        report.rows += 1;
+        let seq = Seq(self.next_seq);
+        self.next_seq += 1;
+        // Before the next row is read: an error there must not take this event along.
+        batch.push(Event { seq, recv_ts, kind });
+        self.advance(index)?;
+        Ok(true)
+    }
+}
+
+impl Input {
+    fn next(&mut self) -> Result<Option<UnixNanos>, RowError> {
+        if !self.rows.next_row(&mut self.row)? {
+            return Ok(None);
+        }
+        let recv_ts = self.stamper.complete(&mut self.row);
+        recv_ts
+            .map(Some)
+            .map_err(|problem| RowError::Bad(self.row.number, problem))
+    }
+}
+
+impl Source for ImportSource {
+    fn next_batch(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<(), SourceError> {
+        if self.failed {
+            return Err(ImportError::Stopped.into());
+        }
+        for _ in 0..max {
+            match self.pop(batch) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    self.failed = true;
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(())
+    }
+}

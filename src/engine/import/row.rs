@@ -1,0 +1,67 @@
+//! One row of a dump, read but not yet placed in time.
+
+use chrono::NaiveDate;
+use tickdeck_core::event::{RawTick, SessionEvent};
+use tickdeck_core::time::UnixNanos;
+
+use crate::import::error::RowError;
+use crate::import::number::Clock;
+
+/// What a row says, and nothing that it does not say.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    /// 1-based line or record.
+    pub(crate) number: u64,
+    /// The tick; fields that the row does not give are those of [`not_recorded`].
+    pub(crate) tick: RawTick,
+    /// Set when the row is a session event and not a tick.
+    pub(crate) session: Option<SessionEvent>,
+    /// The recorded receive time.
+    pub(crate) recv_ts: Option<UnixNanos>,
+    /// The calendar date of the exchange time, where the dialect records it.
+    pub(crate) date: Option<NaiveDate>,
+}
+
+impl Row {
+    pub(crate) fn new() -> Self {
+        Self {
+            number: 0,
+            tick: not_recorded(),
+            session: None,
+            recv_ts: None,
+            date: None,
+        }
+    }
+
+    pub(crate) fn reset(&mut self, number: u64) {
+        *self = Self::new();
+        self.number = number;
+    }
+
+    pub(crate) fn set_clock(&mut self, clock: Clock) {
+        // Eight bytes fit the nine of the field.
+        self.tick.update_time = tickdeck_ffi::Text::new(&clock.text).unwrap_or_default();
+        self.tick.update_millisec = clock.millis;
+    }
+}
+
+/// A tick that says nothing: [`RawTick::unset`], and money and interest missing as well. CTP always
+/// sends those, so its 0 is a value; a dump without the column must not be published as that.
+fn not_recorded() -> RawTick {
+    RawTick {
+        turnover: f64::MAX,
+        open_interest: f64::MAX,
+        pre_open_interest: f64::MAX,
+        average_price: f64::MAX,
+        ..RawTick::unset()
+    }
+}
+
+/// Reads the rows of one input.
+pub(crate) trait ReadRows: Send {
+    /// Reads the next row into `row`; `false` at the end.
+    fn next_row(&mut self, row: &mut Row) -> Result<bool, RowError>;
+
+    /// Bytes of the input read so far.
+    fn bytes_read(&self) -> u64;
+}

@@ -1,0 +1,20 @@
+//! tickdeck: deterministic record/replay for CTP (Chinese futures) market data.
+
+#![forbid(unsafe_code)]
+
+pub mod capture;
+pub mod check;
+pub mod encode;
+pub mod export;
+pub mod import;
+pub mod live;
+pub mod nats;
+pub mod normalize;
+pub mod pipeline;
+pub mod progress;
+pub mod sink;
+pub mod testing;
+
+pub use tickdeck_core::{calendar, causes, clock, contract, event, pace, source, time};
+pub use tickdeck_market::source as synthetic;
+pub use tickdeck_recording as recording;

@@ -1,0 +1,229 @@
+//! Market data sessions through the loaded library.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tickdeck_core::causes::with_causes;
+use tickdeck_core::event::InstrumentId;
+use tickdeck_ffi::abi::{LoginResponse, RspInfo};
+use tickdeck_ffi::md::{MdApi, MdHandler, MdLogin, MdOptions};
+use tickdeck_ffi::{FlowError, FlowFolder, FrontAddress, RawTick};
+
+use super::connection::Connection;
+use super::{CtpLibrary, CtpLogin, Scrubber, explain_silence, reclaim, remove_flow};
+use crate::live::connector::{
+    Abandoned, Attempt, Connector, MarketDataSession, OpenError, RequestError,
+};
+use crate::live::queue::Inlet;
+
+/// Makes market data sessions, each with an instance and a flow folder of its own.
+pub struct CtpConnector {
+    library: CtpLibrary,
+    login: CtpLogin,
+    fronts: Vec<FrontAddress>,
+    flow: PathBuf,
+    scrubber: Arc<Scrubber>,
+    left_behind: LeftBehind,
+}
+
+/// Sessions that the library did not let go of in time, with their flow folders.
+type LeftBehind = Arc<Mutex<Vec<(MdApi, PathBuf)>>>;
+
+impl CtpConnector {
+    /// Sessions of `login` with the first of `fronts` that answers; flow folders go below `flow`.
+    #[must_use]
+    pub fn new(
+        library: CtpLibrary,
+        login: CtpLogin,
+        fronts: Vec<FrontAddress>,
+        flow: PathBuf,
+    ) -> Self {
+        let scrubber = Arc::new(Scrubber::new(login.secrets.clone()));
+        Self {
+            library,
+            login,
+            fronts,
+            flow,
+            scrubber,
+            left_behind: LeftBehind::default(),
+        }
+    }
+}
+
+impl Connector for CtpConnector {
+    fn explain_silence(&self) {
+        if !self.library.library().is_simulated() {
+            explain_silence("market data", &self.fronts);
+        }
+    }
+
+    fn reclaimed(&mut self) -> u32 {
+        reclaim(&mut lock(&self.left_behind), MdApi::release)
+    }
+
+    fn open(
+        &mut self,
+        attempt: &Attempt,
+        inlet: Inlet,
+    ) -> Result<Box<dyn MarketDataSession>, OpenError> {
+        let failed = |is_permanent: bool| {
+            let scrubber = Arc::clone(&self.scrubber);
+            move |error: &dyn std::error::Error| OpenError {
+                reason: scrubber.scrub(&with_causes(error)),
+                is_permanent,
+            }
+        };
+        let flow = FlowFolder::open(&self.flow.join(&attempt.session))
+            .map_err(|error| failed(!matches!(error, FlowError::InUse { .. }))(&error))?;
+        let folder = flow.path().to_owned();
+        let options = MdOptions {
+            flow,
+            production: self.login.production_keys,
+            fronts: self.fronts.clone(),
+        };
+        let connection = Connection::default();
+        let handler = Arc::new(Handler {
+            inlet,
+            connection: connection.clone(),
+            scrubber: Arc::clone(&self.scrubber),
+        });
+        let api = MdApi::start(self.library.library(), options, handler)
+            .map_err(|error| failed(true)(&error))?;
+        Ok(Box::new(CtpSession {
+            api,
+            connection,
+            login: MdLogin {
+                broker_id: self.login.broker_id.expose().to_owned(),
+                user_id: self.login.user_id.expose().to_owned(),
+                password: self.login.password.clone(),
+            },
+            folder,
+            left_behind: Arc::clone(&self.left_behind),
+        }))
+    }
+}
+
+fn lock(
+    left_behind: &Mutex<Vec<(MdApi, PathBuf)>>,
+) -> std::sync::MutexGuard<'_, Vec<(MdApi, PathBuf)>> {
+    left_behind.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct CtpSession {
+    api: MdApi,
+    connection: Connection,
+    login: MdLogin,
+    folder: PathBuf,
+    left_behind: LeftBehind,
+}
+
+/// The code of a request that the library's client refused by itself.
+const REFUSED_HERE: i32 = i32::MIN;
+
+fn refused(error: &tickdeck_ffi::RequestError) -> RequestError {
+    use tickdeck_ffi::RequestError as Ffi;
+    match error {
+        Ffi::NotConnected { .. } | Ffi::Released { .. } => RequestError::NotConnected,
+        Ffi::TooManyOutstanding { .. } => RequestError::TooManyOutstanding,
+        Ffi::TooManyPerSecond { .. } => RequestError::TooManyPerSecond,
+        Ffi::Refused { code, .. } => RequestError::Other(*code),
+        error => {
+            tracing::error!(event = "ctp_request_impossible", %error);
+            RequestError::Other(REFUSED_HERE)
+        }
+    }
+}
+
+impl CtpSession {
+    /// Makes a request, unless a connection may be coming up.
+    fn request(
+        &self,
+        request: impl FnOnce(&MdApi) -> Result<(), tickdeck_ffi::RequestError>,
+    ) -> Result<(), RequestError> {
+        if !self.connection.is_up() {
+            return Err(RequestError::NotConnected);
+        }
+        request(&self.api).map_err(|error| refused(&error))
+    }
+}
+
+impl MarketDataSession for CtpSession {
+    fn fault(&self) -> Option<&'static str> {
+        // The panic itself was reported on stderr, with its place.
+        self.api.panicked().then_some("callback_panicked")
+    }
+
+    fn login(&mut self) -> Result<(), RequestError> {
+        self.request(|api| api.login(&self.login))
+    }
+
+    fn subscribe(&mut self, instruments: &[InstrumentId]) -> Result<(), RequestError> {
+        let ids: Vec<&[u8]> = instruments.iter().map(InstrumentId::as_bytes).collect();
+        self.request(|api| api.subscribe(&ids))
+    }
+
+    fn close(self: Box<Self>, at_most: Duration) -> Result<(), Abandoned> {
+        match self.api.release(at_most) {
+            Ok(()) => {
+                remove_flow(&self.folder);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(event = "ctp_release_failed", %error);
+                lock(&self.left_behind).push((self.api, self.folder));
+                Err(Abandoned { at_most })
+            }
+        }
+    }
+}
+
+/// Runs on the library's thread: hands on and returns.
+struct Handler {
+    inlet: Inlet,
+    connection: Connection,
+    scrubber: Arc<Scrubber>,
+}
+
+impl MdHandler for Handler {
+    fn on_front_connected(&self) {
+        self.connection.made();
+        self.inlet.front_connected();
+    }
+
+    fn on_front_disconnected(&self, reason: i32) {
+        self.connection.lost();
+        self.inlet.front_disconnected(reason);
+    }
+
+    fn on_heartbeat_warning(&self, lapse_s: i32) {
+        self.inlet.heartbeat_warning(lapse_s);
+    }
+
+    fn on_login(&self, response: &LoginResponse, info: &RspInfo) {
+        if info.is_error() {
+            let message = self.scrubber.scrub(&info.message);
+            self.inlet.login_failed(info.error_id, &message);
+        } else {
+            self.inlet.login_ok(&response.trading_day.to_string_lossy());
+        }
+    }
+
+    fn on_error(&self, info: &RspInfo) {
+        let message = self.scrubber.scrub(&info.message);
+        self.inlet.library_error(info.error_id, &message);
+    }
+
+    fn on_subscribed(&self, instrument_id: &[u8], info: &RspInfo) {
+        self.inlet.subscribed(instrument_id, info.error_id);
+    }
+
+    fn on_tick(&self, tick: &RawTick) {
+        self.inlet.tick(tick);
+    }
+
+    fn on_unexpected_slot(&self, slot: usize) {
+        let message = format!("the library called function {slot}, which nobody asked for");
+        self.inlet.library_error(0, &message);
+    }
+}

@@ -1,0 +1,86 @@
+//! The reading end of the queue, as a [`Source`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tickdeck_core::event::{Event, EventKind, Seq, SessionEvent};
+use tickdeck_core::source::{Source, SourceError};
+use tickdeck_core::time::UnixNanos;
+
+use super::queue::{Arrival, Queue};
+
+/// Longest sleep of a reader that nobody wakes.
+const NAP: Duration = Duration::from_millis(20);
+
+/// Yields what the callbacks pushed, in arrival order and numbered from 0. A batch holds what is
+/// there, so nothing waits for company; the source blocks only while there is nothing. It ends when
+/// the session has ended and the queue is empty. Dropping it ends the session.
+#[derive(Debug)]
+pub struct LiveSource {
+    queue: Arc<Queue>,
+    next_seq: u64,
+}
+
+impl LiveSource {
+    pub(super) fn new(queue: Arc<Queue>) -> Self {
+        Self { queue, next_seq: 0 }
+    }
+
+    fn event(&mut self, recv_ts: UnixNanos, kind: EventKind) -> Event {
+        let seq = Seq(self.next_seq);
+        self.next_seq += 1;
+        Event { seq, recv_ts, kind }
+    }
+
+    fn drain(&mut self, batch: &mut Vec<Event>, max: usize) -> usize {
+        let mut count = 0;
+        while count < max {
+            let Some(stamped) = self.queue.pop() else {
+                break;
+            };
+            let kind = match stamped.arrival {
+                Arrival::Tick(tick) => EventKind::Tick(tick),
+                Arrival::Session(event) => EventKind::Session(event),
+                Arrival::Acknowledged {
+                    instrument,
+                    error_id,
+                } => EventKind::Session(SessionEvent::Subscribed {
+                    error_id,
+                    instrument: instrument.to_string_lossy().into_owned(),
+                }),
+            };
+            batch.push(self.event(stamped.recv_ts, kind));
+            count += 1;
+        }
+        count
+    }
+}
+
+impl Source for LiveSource {
+    fn next_batch(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<(), SourceError> {
+        let max = max.max(1);
+        loop {
+            // Asked before the queue is emptied: what was pushed before the end is then seen.
+            let is_closed = self.queue.is_closed();
+            if self.drain(batch, max) > 0 {
+                return Ok(());
+            }
+            // The queue is empty, so what was lost came after everything that was handed out.
+            if let Some(row) = self.queue.take_loss() {
+                let event = self.event(self.queue.wall(), EventKind::Session(row));
+                batch.push(event);
+                return Ok(());
+            }
+            if is_closed {
+                return Ok(());
+            }
+            self.queue.wait(NAP);
+        }
+    }
+}
+
+impl Drop for LiveSource {
+    fn drop(&mut self) {
+        self.queue.abandon();
+    }
+}

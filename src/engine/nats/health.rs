@@ -1,0 +1,283 @@
+//! `health.check`: a session answers one JSON object, and anybody can ask.
+//!
+//! The responder owns its connection and thread, so that it answers while a sink is blocked by
+//! back-pressure, and comes back after the server was away. It knows nothing of the session: the
+//! content comes from a closure.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use serde_json::Value;
+use tickdeck_core::thread;
+use tokio::sync::Notify;
+
+use super::connect::{self, Connection};
+use super::options::Plan;
+use super::{NatsError, NatsFailure, NatsOptions, runtime};
+
+/// The subject on which a session answers unless told otherwise.
+pub const HEALTH_SUBJECT: &str = "health.check";
+
+/// Makes the answer: a JSON object such as `{"session": …, "published": …}`. Called on the
+/// responder's thread once per request, so it must be quick and must not block.
+pub type HealthSnapshot = dyn Fn() -> Value + Send + Sync;
+
+/// How a responder answers.
+#[derive(Debug, Clone)]
+pub struct HealthOptions {
+    /// Subject to listen on; default [`HEALTH_SUBJECT`].
+    pub subject: String,
+}
+
+impl Default for HealthOptions {
+    fn default() -> Self {
+        Self {
+            subject: HEALTH_SUBJECT.to_owned(),
+        }
+    }
+}
+
+/// Answers health requests until it is stopped or dropped.
+#[derive(Debug)]
+pub struct HealthResponder {
+    stop: Arc<Notify>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl HealthResponder {
+    /// Connects and returns when the server knows the subscription. The answer is what `snapshot`
+    /// gives, completed with `status` (`"ok"`), `service` (`"tickdeck"`) and `version` where it does
+    /// not say so itself.
+    ///
+    /// # Errors
+    /// When the options contradict each other, or the server cannot be reached within
+    /// `connect_timeout` or refuses.
+    pub fn start(
+        nats: &NatsOptions,
+        options: &HealthOptions,
+        snapshot: Box<HealthSnapshot>,
+    ) -> Result<Self, NatsError> {
+        let mut plan = nats.plan()?;
+        // Tells this connection from the publisher's, in our log and in the server's.
+        plan.options.name.push_str("-health");
+        let at = connect::at(&plan);
+        let stop = Arc::new(Notify::new());
+        let (ready, is_ready) = mpsc::sync_channel(1);
+        let worker = Worker {
+            plan,
+            subject: options.subject.clone(),
+            snapshot,
+            stop: Arc::clone(&stop),
+        };
+        let thread = thread::spawn("tickdeck-health", move || worker.run(&ready))
+            .map_err(|error| at(no_thread(&error)))?;
+        let responder = Self {
+            stop,
+            thread: Some(thread),
+        };
+        match is_ready.recv() {
+            Ok(Ok(())) => Ok(responder),
+            Ok(Err(failure)) => Err(at(failure)),
+            Err(mpsc::RecvError) => Err(at(ended())),
+        }
+    }
+
+    /// Stops answering and waits until the thread has ended.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.stop.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the responder was reported where it happened, and must not take down what
+            // it reports on.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for HealthResponder {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn no_thread(error: &std::io::Error) -> NatsFailure {
+    NatsFailure::Other {
+        cause: format!("starting a thread: {error}"),
+    }
+}
+
+fn ended() -> NatsFailure {
+    NatsFailure::Other {
+        cause: "the connection thread ended early".to_owned(),
+    }
+}
+
+struct Worker {
+    plan: Plan,
+    subject: String,
+    snapshot: Box<HealthSnapshot>,
+    stop: Arc<Notify>,
+}
+
+/// Why a connection of the responder ended.
+enum End {
+    Stopped,
+    Lost,
+    Failed(NatsFailure),
+}
+
+type Ready = mpsc::SyncSender<Result<(), NatsFailure>>;
+
+impl Worker {
+    fn run(self, ready: &Ready) {
+        let mut limit = Some(self.plan.options.connect_timeout);
+        loop {
+            let end = runtime::run(async {
+                tokio::select! {
+                    biased;
+                    () = self.stop.notified() => End::Stopped,
+                    end = self.connect_and_answer(limit, ready) => end,
+                }
+            })
+            .unwrap_or_else(|error| End::Failed(no_thread(&error)));
+            match end {
+                End::Stopped => return,
+                End::Lost => {
+                    tracing::warn!(
+                        event = "nats_disconnected",
+                        server = self.plan.shown,
+                        connection = self.plan.options.name
+                    );
+                    limit = self.plan.options.reconnect_timeout;
+                }
+                End::Failed(failure) => {
+                    tracing::error!(
+                        event = "health_responder_ended",
+                        server = self.plan.shown,
+                        error = %failure
+                    );
+                    // Nobody listens any more after the start; then the line above is all.
+                    let _ = ready.try_send(Err(failure));
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn connect_and_answer(&self, limit: Option<Duration>, ready: &Ready) -> End {
+        let connection = match connect::connect(&self.plan, limit).await {
+            Ok(connection) => connection,
+            Err(failure) => return End::Failed(failure),
+        };
+        self.answer(&connection, ready)
+            .await
+            .unwrap_or_else(End::Failed)
+    }
+
+    async fn answer(&self, connection: &Connection, ready: &Ready) -> Result<End, NatsFailure> {
+        let Connection { client, fate } = connection;
+        let mut requests = client
+            .subscribe(self.subject.clone())
+            .await
+            .map_err(|error| NatsFailure::Other {
+                cause: format!("subscribing to `{}`: {error}", self.subject),
+            })?;
+        match connection.round_trip().await {
+            Ok(()) => {}
+            Err(failure) if failure.is_retryable() => return Ok(End::Lost),
+            Err(failure) => return Err(failure),
+        }
+        // Only the first connection is waited for.
+        let _ = ready.try_send(Ok(()));
+        loop {
+            let request = tokio::select! {
+                biased;
+                () = fate.lost() => return Ok(End::Lost),
+                request = requests.next() => request,
+            };
+            let Some(request) = request else {
+                return Ok(End::Lost);
+            };
+            let Some(reply) = request.reply else {
+                continue;
+            };
+            if client.publish(reply, self.payload()).await.is_err() {
+                return Ok(End::Lost);
+            }
+        }
+    }
+
+    fn payload(&self) -> Bytes {
+        let mut answer = match (self.snapshot)() {
+            Value::Object(answer) => answer,
+            other => serde_json::Map::from_iter([("snapshot".to_owned(), other)]),
+        };
+        for (key, value) in [
+            ("status", "ok"),
+            ("service", "tickdeck"),
+            ("version", env!("CARGO_PKG_VERSION")),
+        ] {
+            answer.entry(key).or_insert_with(|| value.into());
+        }
+        Bytes::from(Value::Object(answer).to_string())
+    }
+}
+
+/// Asks the session that answers on `subject` how it is, and returns its answer unchanged.
+///
+/// # Errors
+/// When the server cannot be reached or refuses, when nobody answers on the subject, or not within
+/// `timeout`.
+pub fn request_health(
+    nats: &NatsOptions,
+    subject: &str,
+    timeout: Duration,
+) -> Result<Bytes, NatsError> {
+    let plan = nats.plan()?;
+    let at = connect::at(&plan);
+    let subject = subject.to_owned();
+    let asked = thread::spawn("tickdeck-health-request", move || {
+        runtime::run(request(&plan, subject, timeout))
+    })
+    .map(JoinHandle::join);
+    match asked {
+        Ok(Ok(Ok(answer))) => answer.map_err(at),
+        Ok(Ok(Err(error))) | Err(error) => Err(at(no_thread(&error))),
+        Ok(Err(_panic)) => Err(at(ended())),
+    }
+}
+
+async fn request(plan: &Plan, subject: String, timeout: Duration) -> Result<Bytes, NatsFailure> {
+    let connection = connect::connect(plan, Some(plan.options.connect_timeout)).await?;
+    let request = async_nats::Request::new().timeout(Some(timeout));
+    let answer = tokio::select! {
+        biased;
+        () = connection.fate.lost() => {
+            return Err(NatsFailure::Unreachable {
+                cause: "the connection was lost".to_owned(),
+            });
+        }
+        cause = connection.fate.refused() => return Err(NatsFailure::Permission { cause }),
+        answer = connection.client.send_request(subject.clone(), request) => answer,
+    };
+    answer.map(|message| message.payload).map_err(|error| {
+        use async_nats::RequestErrorKind as Kind;
+        match error.kind() {
+            Kind::NoResponders => NatsFailure::NoResponders { subject },
+            Kind::TimedOut => NatsFailure::TimedOut {
+                subject,
+                waited: timeout,
+            },
+            _ => NatsFailure::Other {
+                cause: format!("asking `{subject}`: {error}"),
+            },
+        }
+    })
+}

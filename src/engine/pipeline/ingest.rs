@@ -1,0 +1,531 @@
+//! A live session from the front to the sinks: connector, recorder, publisher and health in one
+//! composition, for the verbs and for anybody who brings a [`Connector`] of their own.
+//!
+//! ```text
+//!  LiveSource ─> recorder ─> normalizer ─> encoder ─> LiveNatsSink (never waits), other sinks
+//! ```
+//!
+//! - Nothing is paced: an event is released when it is there.
+//! - The recorder goes first, and is sealed before anything waits for a server. It has a thread of
+//!   its own, so that nothing is late while a row group is encoded.
+//! - At the end everything that was accepted is recorded and handed over; then the server has
+//!   [`IngestNats::drain`] to confirm it. What it has not confirmed by then has failed.
+//! - The digest is that of everything handed over, whatever became of it, so that a replay of the
+//!   recording gives the same one.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, bounded};
+use tickdeck_core::causes::with_causes;
+use tickdeck_core::clock::Clock;
+use tickdeck_core::pace::{Control, Lateness, PaceDriver, PaceOptions, Rate};
+use tickdeck_core::thread::spawn_scoped;
+use tickdeck_core::wait::is_closed_within;
+use tickdeck_recording::{
+    BackgroundWriter, EventWriter, Manifest, RecordingError, RecordingOptions, RecordingWriter,
+};
+
+use super::delay::DelayMeter;
+use super::ledger::Ledger;
+use super::play::{PlayError, PlayOptions, Player};
+use super::publisher::{Publisher, PublisherOptions, PublisherStats};
+use crate::live::{
+    self, Connector, LiveHandle, LiveOptions, LiveReport, LiveSource, LiveStats, StopAsked,
+};
+use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
+use crate::progress::Silent;
+use crate::sink::{
+    DEFAULT_LIVE_BUFFER, LiveNatsSink, NatsStats, NatsStop, NullSink, Sink, SinkError, StreamDigest,
+};
+
+/// A live session, apart from the front.
+pub struct Ingest {
+    /// Session id, in logs and health answers.
+    pub session: String,
+    /// What to subscribe, and how patiently.
+    pub live: LiveOptions,
+    /// How ticks become messages.
+    pub publisher: PublisherOptions,
+    /// The server to publish to, which answers health requests already.
+    pub server: Option<IngestServer>,
+    /// More sinks. These may make the session wait.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// Where to record.
+    pub record: Option<RecordTo>,
+    /// How often to log the counts; zero for never.
+    pub progress_every: Duration,
+}
+
+/// How to publish to a server.
+#[derive(Debug, Clone)]
+pub struct IngestNats {
+    /// Where it is and how to log in.
+    pub options: NatsOptions,
+    /// Messages that may wait for it.
+    pub buffer: u64,
+    /// How long it may take to confirm the last ones.
+    pub drain: Duration,
+}
+
+impl IngestNats {
+    /// The default bounds.
+    #[must_use]
+    pub const fn new(options: NatsOptions) -> Self {
+        Self {
+            options,
+            buffer: DEFAULT_LIVE_BUFFER,
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The server of a session: connected, and health requests are answered. A session that has to find
+/// out first what to subscribe has it before.
+pub struct IngestServer {
+    sink: LiveNatsSink,
+    health: HealthResponder,
+    /// Empty until the session runs.
+    stats: Arc<OnceLock<SharedStats>>,
+    drain: Duration,
+}
+
+impl IngestServer {
+    /// Connects. Until a session runs health answers say that `session` is `starting`.
+    ///
+    /// # Errors
+    /// When there is no server.
+    pub fn connect(
+        nats: &IngestNats,
+        session: &str,
+        verb: &'static str,
+    ) -> Result<Self, NatsError> {
+        let sink = LiveNatsSink::connect(&nats.options, nats.buffer)?;
+        let stats = Arc::new(OnceLock::<SharedStats>::new());
+        let (shared, session) = (Arc::clone(&stats), session.to_owned());
+        let snapshot = Box::new(move || match shared.get() {
+            Some(stats) => stats.health(&session, verb),
+            None => serde_json::json!({ "session": session, "verb": verb, "state": "starting" }),
+        });
+        let health = HealthResponder::start(&nats.options, &HealthOptions::default(), snapshot)?;
+        Ok(Self {
+            sink,
+            health,
+            stats,
+            drain: nats.drain,
+        })
+    }
+}
+
+/// Where a session is recorded.
+#[derive(Debug, Clone)]
+pub struct RecordTo {
+    /// Folder of the recording.
+    pub folder: PathBuf,
+    /// What it is.
+    pub options: RecordingOptions,
+}
+
+/// A live session could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IngestError {
+    /// The recording could not be begun.
+    #[error(transparent)]
+    Record(#[from] RecordingError),
+    /// The system gave no thread.
+    #[error("starting a thread of the live session")]
+    Thread(#[source] std::io::Error),
+}
+
+/// What a live session came to.
+#[derive(Debug)]
+pub struct IngestSummary {
+    /// Session id.
+    pub session: String,
+    /// Counts of every instrument.
+    pub ledger: Ledger,
+    /// Ticks in the recording.
+    pub recorded: u64,
+    /// BLAKE3 of the payload stream, hex.
+    pub digest: String,
+    /// From the callback to the hand-over to the sinks; `None` without a tick.
+    pub delay: Option<Lateness>,
+    /// From start to end, ns.
+    pub elapsed_ns: i64,
+    /// How the session with the front went.
+    pub live: LiveReport,
+    /// The finished recording.
+    pub manifest: Option<Manifest>,
+    /// What ended it before its time, or spoilt its end; the rest is valid all the same.
+    pub error: Option<PlayError>,
+}
+
+/// Counts that other threads read while the session runs.
+#[derive(Debug, Clone)]
+pub struct SharedStats {
+    /// Of the publisher.
+    pub publisher: Arc<PublisherStats>,
+    /// Of the session with the front.
+    pub live: Arc<LiveStats>,
+    /// Of the server.
+    pub nats: Option<Arc<NatsStats>>,
+    /// Whether ticks are recorded.
+    pub is_recording: bool,
+}
+
+impl SharedStats {
+    fn received(&self) -> u64 {
+        self.publisher.received.load(Ordering::Relaxed)
+    }
+
+    /// The publisher settles its own count with the next message, which may be an hour away.
+    fn published(&self) -> u64 {
+        match &self.nats {
+            Some(nats) => nats.confirmed(),
+            None => self.publisher.published.load(Ordering::Relaxed),
+        }
+    }
+
+    fn failed(&self) -> u64 {
+        match &self.nats {
+            Some(nats) => nats.untaken(),
+            None => self.publisher.failed.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Every tick is recorded before it is published.
+    fn recorded(&self) -> u64 {
+        if self.is_recording {
+            self.received()
+        } else {
+            0
+        }
+    }
+
+    fn log(&self) {
+        tracing::info!(
+            event = "publish_progress",
+            published = self.published(),
+            failed = self.failed(),
+            received = self.received(),
+            recorded = self.recorded(),
+            dropped = self.live.dropped(),
+            state = self.live.state().as_str(),
+            queued = self.live.queued(),
+            queue_high_water = self.live.queue_high_water()
+        );
+    }
+
+    fn health(&self, session: &str, verb: &str) -> serde_json::Value {
+        serde_json::json!({
+            "session": session,
+            "verb": verb,
+            "state": self.live.state().as_str(),
+            "received": self.received(),
+            "published": self.published(),
+            "failed": self.failed(),
+            "recorded": self.recorded(),
+            "dropped": self.live.dropped(),
+            "queued": self.live.queued(),
+            "attempts": self.live.attempts(),
+            "logins": self.live.logins(),
+            "disconnects": self.live.disconnects(),
+        })
+    }
+}
+
+/// Runs a live session until `stop_asked` says so, its time is up, or it cannot go on.
+///
+/// # Errors
+/// When it cannot be started. Whatever happens later is in the summary.
+pub fn ingest(
+    connector: Box<dyn Connector>,
+    setup: Ingest,
+    clock: Arc<dyn Clock>,
+    stop_asked: StopAsked,
+) -> Result<IngestSummary, IngestError> {
+    let started = clock.now();
+    let (server, sinks) = split(setup.server, setup.sinks);
+    let writer = setup
+        .record
+        .map(|to| RecordingWriter::create(&to.folder, to.options))
+        .transpose()?;
+    let mut recorder = writer
+        .map(BackgroundWriter::start)
+        .transpose()
+        .map_err(IngestError::Thread)?;
+    let publisher = Publisher::new(setup.publisher, sinks);
+    let (source, handle) = live::start(connector, setup.live, Arc::clone(&clock), stop_asked)
+        .map_err(IngestError::Thread)?;
+    let stats = SharedStats {
+        publisher: publisher.stats(),
+        live: handle.stats(),
+        nats: server.as_ref().map(|server| Arc::clone(&server.sent)),
+        is_recording: recorder.is_some(),
+    };
+    if let Some(server) = &server {
+        // Nobody else sets it.
+        let _ = server.stats.set(stats.clone());
+    }
+    let mut delay = DelayMeter::new(Arc::clone(&clock));
+    let run = Run {
+        source,
+        handle,
+        publisher,
+        recorder: recorder.as_mut().map(|recorder| recorder as _),
+        delay: &mut delay,
+    };
+    let ran = run.play(&clock, &stats, setup.progress_every);
+    let (recorded, manifest, record_error) = seal(recorder, ran.live.dropped, ran.error.as_ref());
+    let complete = ran.error.is_none();
+    let (ledger, digest, sink_error) = match server {
+        None => ran.publisher.finish(complete),
+        Some(server) => {
+            let finished = finish(ran.publisher, complete, server.stop, server.drain);
+            server.health.stop();
+            finished
+        }
+    };
+    let error = ran
+        .error
+        .or(record_error.map(PlayError::from))
+        .or(sink_error.map(PlayError::from));
+    let summary = IngestSummary {
+        session: setup.session,
+        recorded,
+        digest,
+        delay: delay.summary(),
+        elapsed_ns: clock.now().since(started),
+        live: ran.live,
+        manifest,
+        error,
+        ledger,
+    };
+    log_shutdown(&summary);
+    Ok(summary)
+}
+
+impl IngestSummary {
+    /// A session that came to its end before it began, told in the log like any other, and recorded
+    /// if it is given a writer.
+    ///
+    /// # Errors
+    /// When the recording cannot be finished.
+    pub fn not_begun(
+        session: String,
+        live: LiveReport,
+        elapsed_ns: i64,
+        writer: Option<RecordingWriter>,
+    ) -> Result<Self, RecordingError> {
+        let manifest = writer.map(RecordingWriter::finish).transpose()?;
+        let summary = Self {
+            session,
+            ledger: Ledger::default(),
+            recorded: 0,
+            digest: StreamDigest::new().hex(),
+            delay: None,
+            elapsed_ns,
+            live,
+            manifest,
+            error: None,
+        };
+        log_shutdown(&summary);
+        Ok(summary)
+    }
+}
+
+fn log_shutdown(summary: &IngestSummary) {
+    let total = summary.ledger.total();
+    let delay = summary.delay.unwrap_or_default();
+    tracing::info!(
+        event = "live_ingest_shutdown",
+        published = total.published,
+        failed = total.failed,
+        recorded = summary.recorded,
+        digest = summary.digest,
+        received = total.received,
+        rejected = total.rejected.values().sum::<u64>(),
+        filtered = total.filtered,
+        dropped = summary.live.dropped,
+        queue_high_water = summary.live.queue_high_water,
+        callback_to_publish_p50_ns = delay.p50_ns,
+        callback_to_publish_p99_ns = delay.p99_ns,
+        callback_to_publish_max_ns = delay.max_ns,
+        attempts = summary.live.attempts,
+        logins = summary.live.logins,
+        session = summary.session
+    );
+}
+
+/// What is left of a server when its sink is among the others.
+struct Served {
+    health: HealthResponder,
+    stats: Arc<OnceLock<SharedStats>>,
+    sent: Arc<NatsStats>,
+    stop: NatsStop,
+    drain: Duration,
+}
+
+/// All sinks; there is always one.
+fn split(
+    server: Option<IngestServer>,
+    mut sinks: Vec<Box<dyn Sink>>,
+) -> (Option<Served>, Vec<Box<dyn Sink>>) {
+    let Some(server) = server else {
+        if sinks.is_empty() {
+            sinks.push(Box::new(NullSink::new()));
+        }
+        return (None, sinks);
+    };
+    let served = Served {
+        health: server.health,
+        stats: server.stats,
+        sent: server.sink.stats(),
+        stop: server.sink.stop_handle(),
+        drain: server.drain,
+    };
+    sinks.push(Box::new(server.sink));
+    (Some(served), sinks)
+}
+
+/// Everything that runs together.
+struct Run<'a> {
+    source: LiveSource,
+    handle: LiveHandle,
+    publisher: Publisher,
+    recorder: Option<&'a mut (dyn EventWriter + 'static)>,
+    delay: &'a mut DelayMeter,
+}
+
+/// What is left when the source has ended.
+struct Ran {
+    publisher: Publisher,
+    live: LiveReport,
+    error: Option<PlayError>,
+}
+
+impl Run<'_> {
+    fn play(
+        mut self,
+        clock: &Arc<dyn Clock>,
+        stats: &SharedStats,
+        progress_every: Duration,
+    ) -> Ran {
+        // The user's wish ends the source, and the rest follows when the queue is empty: nothing
+        // that was accepted is lost. So the player has wishes of its own, which nobody utters.
+        let control = Arc::new(Control::new());
+        let pace = PaceOptions {
+            rate: Rate::Max,
+            ..PaceOptions::default()
+        };
+        let mut pacer = PaceDriver::new(pace, Arc::clone(clock), Arc::clone(&control));
+        let mut player = Player {
+            options: PlayOptions::default(),
+            pacer: &mut pacer,
+            control: &control,
+            publisher: &mut self.publisher,
+            recorder: self.recorder,
+            clock_ticks: None,
+            progress: &mut Silent,
+            delay: Some(self.delay),
+            ticks: 0,
+            events: 0,
+        };
+        let source = Box::new(self.source);
+        let (done, is_done) = bounded::<()>(0);
+        let played = std::thread::scope(|scope| {
+            if !progress_every.is_zero() {
+                let report = move || report(stats, progress_every, &is_done);
+                if let Err(error) = spawn_scoped(scope, "publish-progress", report) {
+                    tracing::warn!(event = "thread_refused", %error, "no progress is logged");
+                }
+            }
+            let played = player.play(source);
+            drop(done);
+            played
+        });
+        // However it ended, the source is gone now, and with it the reason to stay connected.
+        Ran {
+            live: self.handle.join(),
+            publisher: self.publisher,
+            error: played.err(),
+        }
+    }
+}
+
+/// Logs the counts now and then, until the other end of `is_done` is dropped.
+fn report(stats: &SharedStats, every: Duration, is_done: &Receiver<()>) {
+    while !is_closed_within(is_done, every) {
+        stats.log();
+    }
+}
+
+/// Seals the recording: it has the priority over everything that is still to be published. What has
+/// `failed` before is why it cannot be, when it cannot.
+fn seal(
+    recorder: Option<BackgroundWriter>,
+    dropped: u64,
+    failed: Option<&PlayError>,
+) -> (u64, Option<Manifest>, Option<RecordingError>) {
+    let Some(recorder) = recorder else {
+        return (0, None, None);
+    };
+    let (writer, result) = recorder.finish();
+    let Some(mut writer) = writer else {
+        return (0, None, result.err());
+    };
+    if dropped > 0 {
+        writer.count_dropped("overflow", dropped);
+    }
+    // What is in no sealed segment when it goes wrong is lost.
+    let (recorded, sealed) = (writer.ticks(), writer.sealed_ticks());
+    match result.and_then(|()| writer.finish()) {
+        Ok(manifest) => (recorded, Some(manifest), None),
+        Err(error) => {
+            let reason = match failed {
+                Some(PlayError::Record(first)) => with_causes(first),
+                _ => with_causes(&error),
+            };
+            tracing::error!(
+                event = "recording_failed",
+                recorded = sealed,
+                error = reason
+            );
+            (sealed, None, Some(error))
+        }
+    }
+}
+
+/// Waits for the sinks, for the server at most `drain`.
+fn finish(
+    publisher: Publisher,
+    complete: bool,
+    stop: NatsStop,
+    drain: Duration,
+) -> (Ledger, String, Option<SinkError>) {
+    let (done, is_done) = bounded::<()>(0);
+    std::thread::scope(|scope| {
+        let stopping = stop.clone();
+        let watch = move || {
+            if !is_closed_within(&is_done, drain) {
+                tracing::warn!(
+                    event = "drain_timeout",
+                    waited_s = drain.as_secs(),
+                    "the server is away; what it has not confirmed counts as failed"
+                );
+                stopping.stop();
+            }
+        };
+        if let Err(error) = spawn_scoped(scope, "drain-watch", watch) {
+            // Without a watch nothing would end a wait for a server that stays away.
+            tracing::warn!(event = "thread_refused", %error, "nothing is waited for");
+            stop.stop();
+        }
+        let finished = publisher.finish(complete);
+        drop(done);
+        finished
+    })
+}

@@ -1,0 +1,482 @@
+//! Events in, messages out to all sinks: normalizer, encoder, digest and ledger on one thread.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::contract::ContractTable;
+use tickdeck_core::event::{Event, EventKind, InstrumentId};
+use tickdeck_core::time::UnixNanos;
+
+use super::digest_thread::DigestThread;
+use super::ledger::Ledger;
+use crate::encode::control::{Control, EndMarker};
+use crate::encode::subject::Subjects;
+use crate::encode::{Encoder, PayloadKind, PayloadSource};
+use crate::normalize::{Flag, Flags, Normalizer, Outcome};
+use crate::sink::{MessageBatchBuilder, Sink, SinkCounts, SinkError};
+
+/// Messages that share one buffer. More of them would leave the cache between encoding, hashing and
+/// handing over.
+const BATCH_MESSAGES: usize = 256;
+/// Room for that many messages of the usual size.
+const BATCH_BYTES: usize = BATCH_MESSAGES * 1024;
+
+/// What is published, apart from the events.
+#[derive(Debug, Clone)]
+pub struct PublisherOptions {
+    /// Which payload contract.
+    pub payload: PayloadKind,
+    /// The `source` key of the payloads.
+    pub source: PayloadSource,
+    /// First tokens of every subject, for example `market.tick`; passed
+    /// [`validate_prefix`](crate::encode::subject::validate_prefix).
+    pub subject_prefix: String,
+    /// Ticks with any of these flags are filtered out.
+    pub drop: Flags,
+    /// Contract table in force.
+    pub contracts: Arc<ContractTable>,
+    /// Calendar in force.
+    pub calendar: Arc<TradingCalendar>,
+}
+
+/// Counts that other threads may read while a run goes on.
+#[derive(Debug, Default)]
+pub struct PublisherStats {
+    /// Ticks received.
+    pub received: AtomicU64,
+    /// Messages confirmed by every sink.
+    pub published: AtomicU64,
+    /// Messages that did not reach their destination.
+    pub failed: AtomicU64,
+}
+
+/// The last payload of an instrument before the start point of a primed replay.
+struct Primed {
+    subject: Bytes,
+    slot: usize,
+    payload: Vec<u8>,
+}
+
+/// Turns events into messages and hands them to the sinks.
+pub struct Publisher {
+    options: PublisherOptions,
+    normalizer: Normalizer,
+    encoder: Encoder,
+    subjects: Subjects,
+    /// Messages that are encoded but not handed over yet.
+    batch: MessageBatchBuilder,
+    sinks: Vec<Box<dyn Sink>>,
+    digest: DigestThread,
+    ledger: Ledger,
+    /// Ledger slots of messages that not every sink has confirmed, oldest first.
+    unconfirmed: VecDeque<usize>,
+    /// Messages whose fate is known: confirmed by every sink, or not taken by one.
+    settled: u64,
+    /// Positions of messages that a sink did not take, oldest first.
+    untaken: VecDeque<std::ops::Range<u64>>,
+    /// By instrument index, while a replay is primed.
+    primed: Vec<Option<Primed>>,
+    /// By ledger slot: what follows the prefix in the subject, of earlier passes.
+    tails: Vec<String>,
+    /// What to tell subscribers at the end.
+    end: Option<EndOfReplay>,
+    /// Whether a sink failed, so that not all have had the same.
+    is_torn: bool,
+    stats: Arc<PublisherStats>,
+    #[cfg(test)]
+    mutation: Option<Mutation>,
+}
+
+/// A fault between normalizer and encoder, to prove that a check finds it. In tests only.
+#[cfg(test)]
+pub(crate) struct Mutation {
+    /// Changes a tick; false loses it.
+    pub(crate) tick: fn(&mut crate::normalize::NormalizedTick<'_>) -> bool,
+    /// Changes an encoded payload.
+    pub(crate) payload: fn(&mut Vec<u8>),
+}
+
+/// How a replay came out.
+struct EndOfReplay {
+    session: String,
+    complete: bool,
+}
+
+/// Stands in `unconfirmed` for a message that is no tick: a clock stamp counts with the sinks, but not
+/// in the ledger.
+const NO_SLOT: usize = usize::MAX;
+
+impl Publisher {
+    /// A publisher that has seen nothing.
+    #[must_use]
+    pub fn new(options: PublisherOptions, sinks: Vec<Box<dyn Sink>>) -> Self {
+        Self {
+            normalizer: Normalizer::new(options.contracts.clone(), options.calendar.clone()),
+            encoder: Encoder::new(options.payload, options.source),
+            subjects: Subjects::new(&options.subject_prefix),
+            options,
+            batch: MessageBatchBuilder::with_capacity(BATCH_MESSAGES, BATCH_BYTES),
+            sinks,
+            digest: DigestThread::start(),
+            ledger: Ledger::default(),
+            unconfirmed: VecDeque::new(),
+            settled: 0,
+            untaken: VecDeque::new(),
+            primed: Vec::new(),
+            tails: Vec::new(),
+            end: None,
+            is_torn: false,
+            stats: Arc::default(),
+            #[cfg(test)]
+            mutation: None,
+        }
+    }
+
+    /// The same publisher with a fault.
+    #[cfg(test)]
+    pub(crate) fn mutated(mut self, mutation: Mutation) -> Self {
+        self.mutation = Some(mutation);
+        self
+    }
+
+    /// Counts for other threads.
+    #[must_use]
+    pub fn stats(&self) -> Arc<PublisherStats> {
+        self.stats.clone()
+    }
+
+    /// Forgets all state of the market, for the next pass of a replay that loops. Digest and counts
+    /// go on.
+    pub fn new_pass(&mut self) {
+        self.note_tails();
+        let options = &self.options;
+        self.normalizer = Normalizer::new(options.contracts.clone(), options.calendar.clone());
+        self.encoder = Encoder::new(options.payload, options.source);
+        self.subjects = Subjects::new(&options.subject_prefix);
+        self.primed.clear();
+        self.ledger.new_pass();
+    }
+
+    /// Normalizes, encodes and hands over the next events.
+    ///
+    /// # Errors
+    /// When a sink cannot go on.
+    pub fn publish(&mut self, events: &[Event]) -> Result<(), SinkError> {
+        for event in events {
+            self.encode(event);
+            if self.batch.len() == BATCH_MESSAGES {
+                self.hand_over()?;
+            }
+        }
+        self.hand_over()
+    }
+
+    /// Lets the normalizer see an event before the start point, and remembers what it would have
+    /// published.
+    pub fn prime(&mut self, event: &Event) {
+        let (Some(raw), Outcome::Tick(mut tick)) = (event.as_tick(), self.normalizer.apply(event))
+        else {
+            return;
+        };
+        tick.flags.insert(Flag::Primed);
+        if tick.flags.intersects(self.options.drop) {
+            return;
+        }
+        let instrument = tick.instrument.index;
+        let subject = self.subjects.of(tick.instrument);
+        let slot = self.ledger.slot(instrument, &raw.instrument_id);
+        if self.primed.len() <= instrument {
+            self.primed.resize_with(instrument + 1, || None);
+        }
+        let primed = self.primed[instrument].get_or_insert_with(|| Primed {
+            subject: subject.clone(),
+            slot,
+            payload: Vec::new(),
+        });
+        primed.payload.clear();
+        self.encoder.encode(&tick, &mut primed.payload);
+    }
+
+    /// Publishes the last known tick of each instrument before the start point, in the order in
+    /// which the instruments first appeared.
+    ///
+    /// # Errors
+    /// When a sink cannot go on.
+    pub fn publish_primed(&mut self) -> Result<(), SinkError> {
+        for primed in std::mem::take(&mut self.primed).into_iter().flatten() {
+            self.ledger.receive(primed.slot);
+            self.batch.push(&primed.subject, &primed.payload);
+            self.unconfirmed.push_back(primed.slot);
+            if self.batch.len() == BATCH_MESSAGES {
+                self.hand_over()?;
+            }
+        }
+        self.hand_over()
+    }
+
+    /// Publishes a clock stamp on `<prefix>.replay.clock`. It is no tick: neither the digest nor
+    /// the ledger knows it.
+    ///
+    /// # Errors
+    /// When a sink cannot go on.
+    pub fn publish_clock(&mut self, stamp: UnixNanos) -> Result<(), SinkError> {
+        self.hand_over()?;
+        let mut builder = MessageBatchBuilder::default();
+        builder.push(
+            Control::Clock
+                .subject(&self.options.subject_prefix)
+                .as_bytes(),
+            format!("{{\"time\":\"{stamp}\"}}").as_bytes(),
+        );
+        let batch = builder.take();
+        self.unconfirmed.push_back(NO_SLOT);
+        for sink in &mut self.sinks {
+            sink.publish(&batch)?;
+        }
+        self.note_untaken();
+        Ok(())
+    }
+
+    fn encode(&mut self, event: &Event) {
+        let EventKind::Tick(raw) = &event.kind else {
+            self.normalizer.apply(event);
+            return;
+        };
+        match self.normalizer.apply(event) {
+            Outcome::Session => {}
+            Outcome::Rejected { reason, first } => {
+                self.ledger.reject(&raw.instrument_id, reason);
+                if first {
+                    log_reject(&raw.instrument_id, reason, event);
+                }
+            }
+            #[cfg_attr(not(test), expect(unused_mut, reason = "a fault changes it, in tests"))]
+            Outcome::Tick(mut tick) => {
+                let slot = self.ledger.slot(tick.instrument.index, &raw.instrument_id);
+                self.ledger.receive(slot);
+                #[cfg(test)]
+                if let Some(mutation) = &self.mutation {
+                    if (mutation.tick)(&mut tick) {
+                        let mut payload = Vec::new();
+                        self.encoder.encode(&tick, &mut payload);
+                        (mutation.payload)(&mut payload);
+                        self.batch.push(self.subjects.of(tick.instrument), &payload);
+                        self.unconfirmed.push_back(slot);
+                    } else {
+                        self.ledger.publish(slot);
+                    }
+                    return;
+                }
+                if tick.flags.intersects(self.options.drop) {
+                    self.ledger.filter(slot);
+                    return;
+                }
+                let subject = self.subjects.of(tick.instrument);
+                self.batch
+                    .push_with(subject, |out| self.encoder.encode(&tick, out));
+                self.unconfirmed.push_back(slot);
+            }
+        }
+    }
+
+    fn hand_over(&mut self) -> Result<(), SinkError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let batch = self.batch.take();
+        if self.batch.capacity() == 0 {
+            // The buffers went with the batch; others come back from where they were hashed.
+            self.batch = self
+                .digest
+                .spare()
+                .unwrap_or_else(|| MessageBatchBuilder::with_capacity(BATCH_MESSAGES, BATCH_BYTES));
+        }
+        let sinks = &mut self.sinks;
+        let published = sinks.iter_mut().try_for_each(|sink| sink.publish(&batch));
+        self.digest.update(batch);
+        self.is_torn |= published.is_err();
+        published?;
+        self.note_untaken();
+        self.settle();
+        Ok(())
+    }
+
+    /// Position after the last message that was handed over.
+    fn handed_over(&self) -> u64 {
+        self.settled + self.unconfirmed.len() as u64
+    }
+
+    /// Remembers which of the messages just handed over a sink did not take.
+    fn note_untaken(&mut self) {
+        let most = self.sinks.iter().map(|sink| sink.untaken()).max();
+        if let Some(count @ 1..) = most {
+            let end = self.handed_over();
+            self.untaken.push_back(end - count as u64..end);
+        }
+    }
+
+    /// Moves what every sink has settled out of the unconfirmed.
+    fn settle(&mut self) {
+        let settled = self.sinks.iter().map(|sink| sink.settled()).min();
+        self.settle_until(settled.unwrap_or(self.handed_over()));
+    }
+
+    /// Counts the oldest messages as published, or as failed where a sink did not take them, until
+    /// `settled` of all are counted.
+    fn settle_until(&mut self, settled: u64) {
+        while self.settled < settled {
+            let Some(slot) = self.unconfirmed.pop_front() else {
+                break;
+            };
+            let position = self.settled;
+            self.settled += 1;
+            while self.untaken.front().is_some_and(|gap| gap.end <= position) {
+                self.untaken.pop_front();
+            }
+            let is_untaken = self
+                .untaken
+                .front()
+                .is_some_and(|gap| gap.contains(&position));
+            if slot == NO_SLOT {
+                continue;
+            }
+            if is_untaken {
+                self.ledger.fail(slot);
+                self.stats.failed.fetch_add(1, Ordering::Relaxed);
+            } else {
+                self.ledger.publish(slot);
+                self.stats.published.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Lets [`finish`](Self::finish) publish an end marker on `<prefix>.replay.end`, behind the last
+    /// confirmed message, in the sinks whose receivers wait for one. `complete` says whether
+    /// everything that was asked for was played.
+    pub fn announce_end(&mut self, session: &str, complete: bool) {
+        self.end = Some(EndOfReplay {
+            session: session.to_owned(),
+            complete,
+        });
+    }
+
+    /// Keeps the subjects of this pass for the end marker.
+    fn note_tails(&mut self) {
+        for (index, tail) in self.subjects.made() {
+            let Some(slot) = self.ledger.known_slot(index) else {
+                continue;
+            };
+            if self.tails.len() <= slot {
+                self.tails.resize(slot + 1, String::new());
+            }
+            self.tails[slot] = String::from_utf8_lossy(tail).into_owned();
+        }
+    }
+
+    /// The end marker; without counts when sinks have had different things.
+    fn end_marker(&mut self, end: EndOfReplay, digest: &str) -> EndMarker {
+        self.note_tails();
+        let instruments: BTreeMap<String, u64> = self
+            .tails
+            .drain(..)
+            .enumerate()
+            .map(|(slot, tail)| (tail, self.ledger.handed_over(slot)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        let is_known = !self.is_torn;
+        EndMarker {
+            session: end.session,
+            complete: end.complete,
+            total: is_known.then(|| instruments.values().sum()),
+            digest: is_known.then(|| digest.to_owned()),
+            instruments: is_known.then_some(instruments),
+        }
+    }
+
+    /// Tells other threads how many ticks have come.
+    pub(super) fn note_received(&self, ticks: u64) {
+        self.stats.received.fetch_add(ticks, Ordering::Relaxed);
+    }
+
+    /// Waits for every sink and settles the ledger; what is not confirmed then has failed. The sinks
+    /// are closed when the run is `complete`; otherwise files are taken back, so that nothing
+    /// half-written is left behind. The first error is returned with the ledger, which is valid all
+    /// the same.
+    pub fn finish(mut self, complete: bool) -> (Ledger, String, Option<SinkError>) {
+        let mut first_error = None;
+        let mut settled = self.handed_over();
+        let sinks = std::mem::take(&mut self.sinks);
+        let digest = self.digest.finish();
+        let end = self.end.take().map(|end| self.end_marker(end, &digest));
+        let subject = Control::End.subject(&self.options.subject_prefix);
+        for mut sink in sinks {
+            let flushed = sink.flush();
+            let counts = sink.counts();
+            // What the sink did not take lies between what it has confirmed.
+            let gaps = sink.settled().saturating_sub(counts.confirmed);
+            let is_told = match (&flushed, &end) {
+                (Ok(_), Some(end)) => publish_end(sink.as_mut(), &subject, end),
+                _ => true,
+            };
+            let finished = match flushed {
+                // Where the marker is refused, the ticks are there all the same.
+                Ok(_) if complete && is_told => sink.finish(),
+                flushed => flushed,
+            };
+            settled = settled.min(match &finished {
+                Ok(counts) => counts.confirmed + gaps,
+                Err(_) => counts.confirmed + gaps,
+            });
+            if let Err(error) = finished {
+                first_error.get_or_insert(error);
+            }
+        }
+        self.settle_until(settled);
+        for slot in self.unconfirmed.drain(..).filter(|slot| *slot != NO_SLOT) {
+            self.ledger.fail(slot);
+            self.stats.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        (self.ledger, digest, first_error)
+    }
+}
+
+/// Publishes an end marker and waits until it is confirmed, if the sink's receivers wait for one.
+/// False when that failed, which is logged: every tick is confirmed already.
+fn publish_end(sink: &mut dyn Sink, subject: &str, end: &EndMarker) -> bool {
+    let Some(limit) = sink.end_marker_limit() else {
+        return true;
+    };
+    let mut publish = || -> Result<SinkCounts, SinkError> {
+        let payload = end.payload(limit).map_err(|error| SinkError::Io {
+            target: subject.to_owned(),
+            source: error.into(),
+        })?;
+        let mut builder = MessageBatchBuilder::default();
+        builder.push(subject.as_bytes(), &payload);
+        sink.publish(&builder.take())?;
+        sink.flush()
+    };
+    let published = publish();
+    if let Err(error) = &published {
+        tracing::warn!(
+            event = "replay_end_not_published",
+            subject,
+            reason = %error,
+            "every tick is confirmed, but those who wait for the end are not told"
+        );
+    }
+    published.is_ok()
+}
+
+fn log_reject(id: &InstrumentId, reason: crate::normalize::Reject, event: &Event) {
+    tracing::warn!(
+        event = "tick_rejected",
+        instrument = %id,
+        reason = reason.as_str(),
+        seq = event.seq.0,
+        "not published; counted, and kept in the recording"
+    );
+}

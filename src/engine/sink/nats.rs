@@ -1,0 +1,287 @@
+//! The NATS sink: messages in order to a server, counted only when the server has processed them.
+//!
+//! ```text
+//! publish() ── bounded channel ──> thread: window ──> connection ──> server
+//!    blocks when full                  ^                               │
+//!                                      └── marker comes back <─────────┘
+//! ```
+//!
+//! - **Confirmed** means processed by the broker. The client library's `flush` only empties the
+//!   socket buffer, so the sink sends numbered markers to an inbox of its own. The server handles a
+//!   connection's messages in order: when marker *n* is back, everything before it was processed.
+//!   Markers are pipelined; nothing waits for one but [`flush`](Sink::flush).
+//! - **Nothing is lost.** What is not confirmed stays in a bounded [window](window). When the
+//!   connection is lost, the window is sent again from its start on the next one, before anything
+//!   newer. Delivery is therefore *at least once*: a subscriber may see a tail of up to
+//!   [`WINDOW_MESSAGES_MAX`] messages again, first appearances keep their order, and `resent` in
+//!   [`NatsStats`] and in the log says how many were sent again. Without a reconnect every message
+//!   is delivered exactly once.
+//! - **Back-pressure.** At most [`CHANNEL_BATCHES`] batches of [`BATCH_MESSAGES`] wait in the
+//!   channel, and the window is bounded in messages and bytes; then `publish` blocks: for a slow
+//!   server, and for one that is away, as long as
+//!   [`reconnect_timeout`](crate::nats::NatsOptions::reconnect_timeout) allows (for ever by default;
+//!   [`NatsStop`] ends the wait).
+//! - What core NATS itself does not promise: the server drops a *subscriber* that lags by more than
+//!   its `max_pending` (64 MiB by default) or blocks a write for its `write_deadline`.
+//!
+//! Must not be used from inside an async runtime: its methods block.
+
+mod live;
+mod window;
+mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc as std_mpsc;
+use std::thread::JoinHandle;
+
+use tickdeck_core::thread;
+use tokio::sync::{Notify, mpsc};
+
+use super::{MessageBatch, Sink, SinkCounts, SinkError};
+use crate::nats::{NatsError, NatsFailure, NatsOptions, connect};
+pub use live::{DEFAULT_LIVE_BUFFER, LiveNatsSink};
+use worker::{Command, Worker};
+
+/// Messages that are handed to the connection thread at once.
+const BATCH_MESSAGES: usize = 1024;
+/// Batches that may wait for the connection thread: with [`BATCH_MESSAGES`] at most 8,192 messages.
+const CHANNEL_BATCHES: usize = 8;
+
+/// What a sink has done so far; shared, so that a progress line or a health answer can read it at
+/// any time.
+#[derive(Debug, Default)]
+pub struct NatsStats {
+    taken: AtomicU64,
+    confirmed: AtomicU64,
+    resent: AtomicU64,
+    reconnects: AtomicU64,
+    untaken: AtomicU64,
+    max_payload: AtomicUsize,
+}
+
+impl NatsStats {
+    /// Messages handed to the sink.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Messages that the server has processed for certain.
+    #[must_use]
+    pub fn confirmed(&self) -> u64 {
+        self.confirmed.load(Ordering::Relaxed)
+    }
+
+    /// Messages that were sent again after a reconnect; each may have been delivered twice.
+    #[must_use]
+    pub fn resent(&self) -> u64 {
+        self.resent.load(Ordering::Relaxed)
+    }
+
+    /// Connections made after the first one.
+    #[must_use]
+    pub fn reconnects(&self) -> u64 {
+        self.reconnects.load(Ordering::Relaxed)
+    }
+
+    /// Messages that a [`LiveNatsSink`] had no room for.
+    #[must_use]
+    pub fn untaken(&self) -> u64 {
+        self.untaken.load(Ordering::Relaxed)
+    }
+}
+
+/// Ends a sink that may be blocked because the server is away: its current and later calls fail.
+#[derive(Debug, Clone, Default)]
+pub struct NatsStop {
+    shared: Arc<StopShared>,
+}
+
+#[derive(Debug, Default)]
+struct StopShared {
+    asked: AtomicBool,
+    notify: Notify,
+}
+
+impl NatsStop {
+    /// Asks the sink to give up what is not confirmed yet.
+    pub fn stop(&self) {
+        self.shared.asked.store(true, Ordering::Release);
+        self.shared.notify.notify_one();
+    }
+
+    async fn asked(&self) {
+        while !self.shared.asked.load(Ordering::Acquire) {
+            self.shared.notify.notified().await;
+        }
+    }
+}
+
+/// Publishes to a NATS server (core NATS, no JetStream).
+#[derive(Debug)]
+pub struct NatsSink {
+    server: String,
+    commands: Option<mpsc::Sender<Command>>,
+    thread: Option<JoinHandle<Result<(), NatsFailure>>>,
+    failure: Option<NatsFailure>,
+    stats: Arc<NatsStats>,
+    stop: NatsStop,
+}
+
+impl NatsSink {
+    /// Connects; returns when the server has accepted the login and the sink's inbox.
+    ///
+    /// # Errors
+    /// When the options contradict each other, when nobody answers within `connect_timeout`, or
+    /// when the server refuses the login or TLS fails (both at once, without retrying).
+    pub fn connect(options: &NatsOptions) -> Result<Self, NatsError> {
+        Self::connect_with(options, CHANNEL_BATCHES)
+    }
+
+    /// As [`connect`](Self::connect), with room for that many batches before the connection thread.
+    fn connect_with(options: &NatsOptions, batches: usize) -> Result<Self, NatsError> {
+        let plan = options.plan()?;
+        let at = connect::at(&plan);
+        let server = plan.shown.clone();
+        let (stats, stop) = (Arc::new(NatsStats::default()), NatsStop::default());
+        let (commands, receiver) = mpsc::channel(batches);
+        let (ready, is_ready) = std_mpsc::sync_channel(1);
+        let worker = Worker::new(plan, receiver, Arc::clone(&stats), stop.clone(), ready);
+        let thread = thread::spawn("tickdeck-nats", move || worker.run()).map_err(|error| {
+            at(NatsFailure::Other {
+                cause: format!("starting a thread: {error}"),
+            })
+        })?;
+        let mut sink = Self {
+            server,
+            commands: Some(commands),
+            thread: Some(thread),
+            failure: None,
+            stats,
+            stop,
+        };
+        match is_ready.recv() {
+            Ok(()) => Ok(sink),
+            // The worker ended before it was ready; its result says why.
+            Err(std_mpsc::RecvError) => Err(at(sink.take_failure())),
+        }
+    }
+
+    /// The running counts.
+    #[must_use]
+    pub fn stats(&self) -> Arc<NatsStats> {
+        Arc::clone(&self.stats)
+    }
+
+    /// A handle that ends this sink from another thread, for example on a second thought of the
+    /// user while the server is away.
+    #[must_use]
+    pub fn stop_handle(&self) -> NatsStop {
+        self.stop.clone()
+    }
+
+    /// Joins the worker, which has ended or is about to, and keeps what it died of.
+    fn take_failure(&mut self) -> NatsFailure {
+        self.commands = None;
+        if let Some(thread) = self.thread.take() {
+            let result = thread.join().unwrap_or_else(|_panic| {
+                Err(NatsFailure::Other {
+                    cause: "the connection thread panicked".to_owned(),
+                })
+            });
+            self.failure = result.err();
+        }
+        self.failure.clone().unwrap_or_else(|| NatsFailure::Other {
+            cause: "the sink is closed".to_owned(),
+        })
+    }
+
+    fn error(&mut self) -> SinkError {
+        SinkError::Nats {
+            server: self.server.clone(),
+            reason: self.take_failure().to_string(),
+        }
+    }
+
+    fn send(&mut self, command: Command) -> Result<(), SinkError> {
+        match &self.commands {
+            Some(commands) if commands.blocking_send(command).is_ok() => Ok(()),
+            _ => Err(self.error()),
+        }
+    }
+}
+
+impl Sink for NatsSink {
+    fn name(&self) -> String {
+        "nats".to_owned()
+    }
+
+    /// Takes the next messages; blocks while the channel is full.
+    ///
+    /// # Panics
+    /// When called from inside an async runtime, which must not block.
+    fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
+        for chunk in batch.chunks(BATCH_MESSAGES) {
+            let taken = chunk.len() as u64;
+            self.send(Command::Publish(chunk))?;
+            self.stats.taken.fetch_add(taken, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<SinkCounts, SinkError> {
+        // Nothing is waited for where nothing is outstanding: the server may be away.
+        if self.stats.confirmed() == self.stats.taken() {
+            return Ok(self.counts());
+        }
+        let (done, is_done) = tokio::sync::oneshot::channel();
+        self.send(Command::Flush(done))?;
+        match is_done.blocking_recv() {
+            Ok(()) => Ok(self.counts()),
+            Err(_) => Err(self.error()),
+        }
+    }
+
+    fn counts(&self) -> SinkCounts {
+        let confirmed = self.stats.confirmed();
+        let ended = self.thread.is_none();
+        SinkCounts {
+            confirmed,
+            failed: if ended {
+                self.stats.taken().saturating_sub(confirmed)
+            } else {
+                0
+            },
+        }
+    }
+
+    /// What the server allows.
+    fn end_marker_limit(&self) -> Option<usize> {
+        Some(self.stats.max_payload.load(Ordering::Relaxed))
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<SinkCounts, SinkError> {
+        let counts = self.flush()?;
+        // Everything is confirmed: the worker has nothing left to do.
+        self.end();
+        Ok(counts)
+    }
+}
+
+impl NatsSink {
+    fn end(&mut self) {
+        self.stop.stop();
+        self.commands = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for NatsSink {
+    /// Gives up what is not confirmed; [`finish`](Sink::finish) is the way to wait for it.
+    fn drop(&mut self) {
+        self.end();
+    }
+}

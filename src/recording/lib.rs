@@ -1,0 +1,49 @@
+//! The recording: a folder of self-describing Parquet segments, a manifest and the contract table,
+//! or a lone segment.
+//!
+//! What is stored is raw: each event exactly as the source delivered it, so that a replay exercises
+//! the normalizer. The format is specified in `docs/recording-format.md`; this module is one
+//! implementation of it. It knows nothing of what events mean.
+//!
+//! ```text
+//! writer ── columns ── segment_writer        (push -> one row group in memory -> sorted, encoded)
+//! reader ── group_stream ── segment_reader    (row group decoded column by column -> seq order)
+//! manifest, contracts_file, digest, verify
+//! ```
+
+mod background_writer;
+mod columns;
+mod contracts_file;
+mod digest;
+mod error;
+mod group_bytes;
+mod group_stream;
+mod manifest;
+mod reader;
+mod schema;
+mod segment_reader;
+mod segment_writer;
+mod tick_arrays;
+mod verify;
+mod writer;
+
+pub use background_writer::{BackgroundWriter, EventWriter};
+pub use digest::EventDigest;
+pub use error::RecordingError;
+pub use error::{NOT_FETCHED, is_pointer};
+pub use group_stream::MissingPart;
+pub use manifest::{CalendarCopy, FormatVersion, Ledger, Manifest, SegmentEntry, Status};
+pub use reader::{EventFilter, InstrumentPredicate, Recording, RecordingReader};
+pub use schema::ROW_GROUP_ROWS;
+pub use segment_writer::SegmentInfo;
+pub use tickdeck_core::source::SourceInfo;
+pub use verify::{Finding, VerifyReport, verify};
+pub use writer::{RecordingOptions, RecordingWriter, Rolling};
+
+/// File name of the manifest.
+pub const MANIFEST_FILE: &str = "manifest.json";
+/// File name of the contract table.
+pub const CONTRACTS_FILE: &str = "contracts.parquet";
+
+#[cfg(test)]
+mod tests;
