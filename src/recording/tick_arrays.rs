@@ -4,9 +4,10 @@
 use std::ops::Range;
 use std::path::Path;
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
-use arrow::buffer::ScalarBuffer;
-use arrow::datatypes::{ArrowNativeType, ArrowPrimitiveType, Float64Type, Int32Type};
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type};
+use arrow_array::{Array, ArrayRef, PrimitiveArray};
+use arrow_buffer::{ArrowNativeType, ScalarBuffer};
 use tickdeck_core::event::{RawTick, Text};
 use tickdeck_ffi::for_each_tick_field;
 

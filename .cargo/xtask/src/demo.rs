@@ -5,17 +5,16 @@ use anyhow::Result;
 use crate::nats_server;
 use crate::run::{self, cargo, root};
 
-/// Provides a server and lets `tickdeck demo` tell the story.
+/// Provides a server and runs `tickdeck demo`, in the build that the tests use too.
 pub(crate) fn run(rest: &[String]) -> Result<()> {
     let server = nats_server::provide()?;
     run::run(
         cargo()
             .args([
                 "run",
-                "--release",
-                "--quiet",
-                "--package",
-                "tickdeck-cli",
+                "--workspace",
+                "--bin",
+                "tickdeck",
                 "--",
                 "demo",
                 "--nats-server",

@@ -12,14 +12,14 @@ const LIBRARIES: [(&str, &str); 2] = [
     ("tickdeck-sim-td", "thosttraderapi_se"),
 ];
 
-/// Builds both libraries as users run them and copies them into `output`, by default
+/// Builds both libraries optimized and copies them into `output`, by default
 /// `target/sim`; gives the folder.
 ///
 /// # Errors
 /// When they do not build or the folder cannot be written.
 pub(crate) fn provide(output: Option<&Path>) -> Result<PathBuf> {
     let folder = output.map_or_else(|| target().join("sim"), Path::to_owned);
-    build("release", &folder)?;
+    build("quick", &folder)?;
     Ok(folder)
 }
 

@@ -11,23 +11,24 @@ use crate::sim;
 use crate::sim_clients;
 use crate::vendor_ctp;
 
-/// Builds the binary as users run it and gives its path.
-fn release_binary() -> Result<PathBuf> {
+/// Builds the binary optimized and gives its path.
+fn optimized_binary() -> Result<PathBuf> {
     run::run(cargo().args([
         "build",
-        "--release",
+        "--profile",
+        "quick",
         "--package",
         "tickdeck-cli",
         "--bin",
         "tickdeck",
     ]))?;
-    Ok(target().join("release").join("tickdeck"))
+    Ok(target().join("quick").join("tickdeck"))
 }
 
 /// Formatting, lints, all tests and the documentation's examples; with `quick` only the tests.
 pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
     let server = nats_server::provide()?;
-    let release = release_binary()?;
+    let optimized = optimized_binary()?;
     let vendor = vendor_ctp::provide();
     for problem in &vendor.problems {
         note(&format!("without the vendor's files: {problem}"));
@@ -46,8 +47,8 @@ pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
             .env("TICKDECK_NATS_SERVER", &server)
             // A test that would skip itself for want of a server fails instead.
             .env("TICKDECK_REQUIRE_NATS", "1")
-            // Debug and release builds must publish the same bytes; the largest tests use it too.
-            .env("TICKDECK_RELEASE_BIN", &release)
+            // Debug and optimized builds must publish the same bytes; the largest tests use it too.
+            .env("TICKDECK_RELEASE_BIN", &optimized)
             // Tests that find nothing there skip themselves and say so.
             .env("TICKDECK_CTP_LIBRARIES", &vendor.libraries)
             .env("TICKDECK_CTP_HEADERS", &vendor.headers)
