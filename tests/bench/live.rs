@@ -198,7 +198,7 @@ fn session(ticks: &[RawTick], server: IngestServer, folder: std::path::PathBuf) 
 struct Arrivals(JoinHandle<Vec<u64>>);
 
 impl Arrivals {
-    /// Waits for `total` messages on a thread of its own. Times are ns since `start`.
+    /// Waits for `total` messages on a separate thread. Times are ns since `start`.
     fn watch(nats: &NatsOptions, start: Instant, total: u64) -> Result<Self> {
         let subscriber = Subscriber::start(nats, "market.tick.>")?;
         let total = usize::try_from(total)?;
@@ -244,7 +244,7 @@ impl Pushed {
     }
 }
 
-/// Pushes at a steady rate from a thread of its own, as a library does.
+/// Pushes at a steady rate from a separate thread, like a library.
 struct Front {
     ticks: Arc<Vec<RawTick>>,
     rate: u64,

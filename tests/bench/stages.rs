@@ -326,7 +326,7 @@ struct Lends(std::sync::mpsc::Sender<Inlet>);
 
 impl Connector for Lends {
     fn open(&mut self, _: &Attempt, inlet: Inlet) -> Result<Box<dyn MarketDataSession>, OpenError> {
-        // Whoever asked for it waits.
+        // The requester is waiting.
         let _ = self.0.send(inlet);
         Ok(Box::new(Idle))
     }

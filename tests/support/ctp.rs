@@ -33,7 +33,7 @@ pub(crate) fn vendor_libraries(test: &str) -> Option<Vec<PathBuf>> {
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| path.join("thostmduserapi_se.so").is_file())
-        // Another vendor's library of the same form, which knows fronts of its own only.
+        // Another vendor's library of the same form, which connects to its vendor's fronts only.
         .filter(|path| !path.to_string_lossy().contains("tts"))
         .collect();
     found.sort();

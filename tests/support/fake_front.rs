@@ -95,7 +95,7 @@ impl MarketDataSession for FakeSession {
     }
 }
 
-/// A wish to stop that a test utters.
+/// A stop request from a test.
 #[derive(Clone, Default)]
 pub(crate) struct Stop(Arc<AtomicBool>);
 

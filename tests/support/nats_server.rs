@@ -20,10 +20,9 @@ use tickdeck::nats::NatsOptions;
 use super::cli::freeze;
 use super::{DEADLINE, skipped, wait_until};
 
-/// What is valid for every server, unless the test's own configuration says otherwise: a reader that
-/// stands still for a while is neither given up nor cut off.
+/// The default configuration of every server: a reader that pauses for a while is not disconnected.
 pub(crate) const PATIENCE: &str = "write_deadline: \"60s\"\nmax_pending: 1GB";
-/// Ports below those that the system gives to whoever asks for any.
+/// Ports below the ephemeral range of the system.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
 
 /// Options for the server at `url` with a deadline that a test can wait for.
@@ -207,7 +206,7 @@ fn greets_as(name: &str, port: u16) -> bool {
     let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) else {
         return false;
     };
-    // Whoever holds the port may be no server at all.
+    // Another program may hold the port.
     stream
         .set_read_timeout(Some(Duration::from_secs(1)))
         .unwrap();

@@ -114,7 +114,7 @@ fn accept(client: TcpStream, target: u16, shared: &Arc<Shared>) {
         return;
     };
     let mut open = shared.open.lock().unwrap();
-    // Closed in the meantime: whoever closes cuts what is listed, and this one is not yet.
+    // Closed in the meantime: closing cuts listed connections, and this one is not listed yet.
     if shared.closed.load(Ordering::SeqCst) {
         shared.refused.fetch_add(1, Ordering::SeqCst);
         return;

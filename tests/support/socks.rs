@@ -20,7 +20,7 @@ pub(crate) struct Asked {
     pub(crate) front: String,
 }
 
-/// A proxy on a port of its own, gone when dropped.
+/// A proxy on a free port, closed when dropped.
 pub(crate) struct SocksProxy {
     port: u16,
     stop: Arc<AtomicBool>,

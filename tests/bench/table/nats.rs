@@ -34,8 +34,8 @@ impl Server {
     fn start(binary: &Path) -> Result<Self> {
         // The port is free again when the listener is dropped.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        // Two cores for publisher, server and subscriber: one that is late for a moment is not to be
-        // dropped, whoever publishes.
+        // Publisher, server and subscriber share two cores. A subscriber that is briefly late must not
+        // be dropped.
         let config = tempfile::Builder::new().suffix(".conf").tempfile()?;
         std::fs::write(config.path(), "max_pending: 1GB\nwrite_deadline: \"60s\"\n")?;
         let child = Command::new(binary)

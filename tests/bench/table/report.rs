@@ -38,7 +38,7 @@ impl Report {
     }
 
     fn line(&self, line: &str) {
-        // Nobody listens any more: nothing left to do about it.
+        // The reader is gone; there is no other output.
         let _ = writeln!(std::io::stdout(), "{line}");
     }
 }
