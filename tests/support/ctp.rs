@@ -69,8 +69,8 @@ pub(crate) fn simulated_library(test: &str) -> Option<PathBuf> {
     None
 }
 
-/// A library compiled from `ffi/tests/stub.cpp` into `folder` that says it is `version`, with a front
-/// inside of it that logs everybody in but a user called `impatient`; `None` after a visible skip.
+/// A library compiled from `ffi/tests/stub.cpp` into `folder` that reports `version`. Its built-in
+/// front logs in every user except `impatient`. `None` after a visible skip.
 pub(crate) fn stub_library(
     test: &str,
     folder: &Path,
@@ -99,7 +99,7 @@ pub(crate) fn stub_library(
 }
 
 /// A command in `folder` with a complete environment for the library at `library` and a front at
-/// `address`. The flow folder and `.env` are the test's own.
+/// `address`. The flow folder and `.env` belong to the test.
 pub(crate) fn with_front(words: &str, folder: &Path, library: &Path, address: &str) -> Command {
     let mut command = tickdeck(words.split_whitespace());
     command

@@ -1,7 +1,7 @@
 //! A real `nats-server` on a free port, owned by one test and killed with it.
 //!
-//! The port is one that the system gives to nobody by itself: while the server is away, neither
-//! another test nor a client of this one that tries to connect can be given it.
+//! The port is outside the system's ephemeral range. While the server is down, neither another test
+//! nor a connecting client of this one can be assigned it.
 //!
 //! The binary comes from `TICKDECK_NATS_SERVER`, `PATH` or `target/tools` (`cargo xtask
 //! nats-server` puts it there). Without one a test is skipped visibly; under
@@ -112,22 +112,22 @@ impl NatsServer {
         options(&self.url())
     }
 
-    /// Where files of the server lie.
+    /// The folder of the server's files.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Lets it stand still: connections stay, and nothing is answered.
+    /// Suspends it: connections stay open, and nothing is answered.
     pub(crate) fn freeze(&self) {
         assert!(freeze(self.process.0.id()), "nats-server has ended");
     }
 
-    /// Ends the server without a warning, as a crash would.
+    /// Kills the server, like a crash.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Starts it again on the port it had.
+    /// Restarts it on the same port.
     pub(crate) fn restart(&mut self) {
         self.kill();
         let mut process = None;
@@ -139,7 +139,7 @@ impl NatsServer {
     }
 }
 
-/// Ports to try, each test process beginning somewhere else.
+/// Ports to try, in a different order for each test process.
 fn ports() -> impl Iterator<Item = u16> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let first = std::process::id().wrapping_mul(61);
@@ -164,7 +164,7 @@ impl Process {
             "host: 127.0.0.1\nport: {port}\nserver_name: {name}\n{PATIENCE}\n{config}"
         )
         .unwrap();
-        // What an earlier one said is not this one's.
+        // Output of an earlier server does not count.
         let _ = std::fs::remove_file(&log);
         let child = Command::new(binary)
             .arg("--config")

@@ -423,7 +423,7 @@ impl Visit<'_> for Collector<'_> {
         let is_reexport = !matches!(item.vis, syn::Visibility::Inherited);
         let mut used = Vec::new();
         leaves(&item.tree, &[], &mut |_, path, line| {
-            used.push((path, line))
+            used.push((path, line));
         });
         for (path, line) in used {
             self.add(&path, line, is_reexport);
