@@ -88,7 +88,7 @@ fn quirks_is_reproducible_and_golden() {
 
 /// `fixtures/normalizer.csv` holds the digests of each version of the normalizer for the same events.
 #[test]
-fn payload_changes_need_a_normalizer_version() {
+fn payload_changes_need_a_new_version() {
     if is_update() {
         return; // The goldens are being written; the next run compares.
     }

@@ -198,7 +198,7 @@ fn incomparable_inputs_are_refused() {
 }
 
 #[test]
-fn diff_works_if_one_side_has_no_receive_time() {
+fn diff_works_with_one_receive_time() {
     let folder = streams(|lines| {
         for line in lines.iter_mut() {
             let (head, tail) = line.split_once("\"local_time\":").unwrap();

@@ -55,7 +55,7 @@ fn goldens_are_reproducible() {
 }
 
 #[test]
-fn committed_goldens_hold_and_are_referenced() {
+fn committed_goldens_hold() {
     let (quick, quirks) = (quick(), quirks());
     let mut command = tickdeck(["check", "--unreferenced", "reject", "-q"]);
     finish({
@@ -665,7 +665,7 @@ fn update_does_not_overwrite_its_input() {
 }
 
 #[test]
-fn goldens_of_one_stem_have_separate_streams() {
+fn goldens_of_one_stem_keep_their_streams() {
     let folder = folder();
     folder.copy_of(&quirks(), "odd");
     ends(&folder, 0, "check rec --update");
@@ -805,7 +805,7 @@ fn input_without_golden_gets_a_way_out() {
 }
 
 #[test]
-fn volatile_fields_need_a_reason_and_a_match() {
+fn volatile_fields_need_reason_and_match() {
     let folder = folder();
     ends(&folder, 0, "check rec --update");
     let golden = folder.join("rec.golden.json");

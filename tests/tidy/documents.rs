@@ -49,7 +49,7 @@ fn yaml_in_documents_is_yaml() {
 }
 
 #[test]
-fn the_architecture_page_names_existing_files() {
+fn architecture_names_existing_files() {
     let text = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
     // The first column of the table of moved files names files that are gone.
     let text: String = text

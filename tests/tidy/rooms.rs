@@ -7,7 +7,7 @@ use super::assert_none;
 use super::source::{SourceFile, crate_named};
 
 /// Each module of the engine with the modules it may use.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("progress", &[]),
     ("normalize", &[]),
     ("control", &[]),
@@ -80,8 +80,6 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "session",
         ],
     ),
-    // The front page names everything.
-    ("prelude", &[]),
 ];
 
 fn edges(file: &SourceFile) -> Vec<String> {
