@@ -1,7 +1,7 @@
 //! The Markdown pages: links, paths, YAML and sentences.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
@@ -17,19 +17,36 @@ pub(super) fn pages() -> Vec<PathBuf> {
     pages
 }
 
+/// Links to files that do not exist, as seen from `folder`.
+fn dead_links(folder: &Path, text: &str) -> Vec<String> {
+    text.split("](")
+        .skip(1)
+        .filter_map(|link| link.split([')', '#']).next())
+        .filter(|target| !target.is_empty() && !target.contains("://"))
+        .filter(|target| !folder.join(target).exists())
+        .map(str::to_owned)
+        .collect()
+}
+
 #[test]
 fn documents_link_to_files_that_exist() {
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
-        for link in text.split("](").skip(1) {
-            let target = link.split([')', '#']).next().unwrap();
-            if target.is_empty() || target.contains("://") {
-                continue;
-            }
-            let path = page.parent().unwrap().join(target);
-            assert!(path.exists(), "{} links to {target}", page.display());
-        }
+        let dead = dead_links(page.parent().unwrap(), &text);
+        assert_none(&dead, &format!("dead links in {}", page.display()));
     }
+}
+
+fn yaml_blocks(text: &str) -> impl Iterator<Item = &str> {
+    text.split("```yaml\n")
+        .skip(1)
+        .map(|part| part.split("```").next().unwrap())
+}
+
+fn yaml_error(block: &str) -> Option<String> {
+    saphyr_parser::Parser::new_from_str(block)
+        .find_map(Result::err)
+        .map(|error| format!("{error} in\n{block}"))
 }
 
 #[test]
@@ -37,34 +54,41 @@ fn yaml_in_documents_is_yaml() {
     let mut blocks = 0;
     for page in files(&root().join("docs"), "md") {
         let text = fs::read_to_string(&page).unwrap();
-        for part in text.split("```yaml\n").skip(1) {
-            let block = part.split("```").next().unwrap();
-            for event in saphyr_parser::Parser::new_from_str(block) {
-                event.unwrap_or_else(|error| panic!("{}: {error} in\n{block}", page.display()));
-            }
-            blocks += 1;
-        }
+        let errors: Vec<String> = yaml_blocks(&text).filter_map(yaml_error).collect();
+        assert_none(&errors, &page.display().to_string());
+        blocks += yaml_blocks(&text).count();
     }
     assert!(blocks >= 4, "{blocks} blocks");
+}
+
+/// Paths of the repository that a text names and that do not exist.
+fn missing_paths(text: &str) -> Vec<String> {
+    // The left side of `old -> new` names files that have moved.
+    let current = Regex::new(r"(?m)^.* -> ").unwrap().replace_all(text, "");
+    let paths = Regex::new(r"`((?:src|ffi|sim|tests|docs|fixtures|\.cargo)/[^`<> ]*)`").unwrap();
+    paths
+        .captures_iter(&current)
+        .map(|found| found[1].to_owned())
+        .filter(|path| !root().join(path).exists())
+        .collect()
 }
 
 #[test]
 fn architecture_names_existing_files() {
     let text = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
-    // The first column of the table of moved files names files that are gone.
-    let text: String = text
-        .lines()
-        .map(|line| line.split_once(" -> ").map_or(line, |(_, new)| new))
-        .collect::<Vec<_>>()
-        .join("\n");
-    let paths = Regex::new(r"`((?:src|ffi|sim|tests|docs|fixtures|\.cargo)/[^`<> ]*)`").unwrap();
-    for path in paths.captures_iter(&text) {
-        let path = &path[1];
-        assert!(
-            root().join(path).exists(),
-            "docs/architecture.md names {path}"
-        );
-    }
+    assert_none(&missing_paths(&text), "paths in docs/architecture.md");
+}
+
+#[test]
+fn a_wrong_reference_is_caught() {
+    let text = "See [a](README.md), [b](gone.md#part) and [c](https://host/gone.md).";
+    assert_eq!(dead_links(root(), text), ["gone.md"]);
+    assert_eq!(
+        missing_paths("| `src/gone.rs` -> `src/core/` |\n`src/lost.rs`"),
+        ["src/lost.rs"]
+    );
+    let page = "```yaml\na: [1\n```\n```yaml\nb: 2\n```\n";
+    assert_eq!(yaml_blocks(page).filter_map(yaml_error).count(), 1);
 }
 
 /// Most words that a sentence has.
