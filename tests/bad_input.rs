@@ -1,7 +1,7 @@
 //! Bad input: one clear sentence on stderr, the right exit code, nothing half-written.
 //!
-//! Every case runs in a folder of its own with relative paths, so that the sentences can be compared
-//! as they are. What varies between runs (ports, temporary names) is replaced.
+//! Every case runs in a separate folder with relative paths, so that the sentences can be compared
+//! literally. Values that vary between runs (ports, temporary names) are replaced.
 
 use std::process::Command;
 
@@ -25,7 +25,7 @@ fn command(folder: &Folder, words: &str) -> Command {
     command
 }
 
-/// Runs it and checks that the folder holds afterwards what it held before.
+/// Runs it and checks that the folder is unchanged afterwards.
 #[track_caller]
 fn refused(folder: &Folder, words: &str) -> String {
     let before = folder.names();
@@ -34,7 +34,7 @@ fn refused(folder: &Folder, words: &str) -> String {
     said(&ended)
 }
 
-/// Exit code and stderr, nothing else being said.
+/// Exit code and stderr; stdout must be empty.
 #[track_caller]
 fn said(ended: &Ended) -> String {
     assert_eq!(ended.stdout, "", "{ended:?}");
@@ -116,7 +116,7 @@ fn a_flipped_bit() {
             .stdout
             .contains("rec/part-00000.parquet: BLAKE3 is ")
     );
-    // What can be read is played on demand, and the exit code says that it is not all.
+    // The readable part is played on demand, and the exit code says that it is incomplete.
     let salvaged = finish(command(
         &folder,
         "replay rec --rate max --salvage --sink digest",
@@ -144,7 +144,7 @@ fn a_span_of_nothing() {
     ] {
         let error = refused(&folder, words);
         assert!(error.starts_with("2: "), "{error}");
-        assert!(error.contains("longer than nothing"), "{error}");
+        assert!(error.contains("above zero"), "{error}");
     }
 }
 
@@ -248,7 +248,7 @@ fn no_manifest() {
     );
 }
 
-/// `verify` says what is wrong as its result, not as its failure.
+/// `verify` reports damage as its result, not as its failure.
 #[track_caller]
 fn findings(folder: &Folder, words: &str) -> String {
     let ended = finish(command(folder, words));
@@ -267,7 +267,7 @@ fn a_manifest_that_is_none() {
 }
 
 #[test]
-fn a_recording_that_cannot_be_opened_is_not_intact() {
+fn unopenable_recording_is_not_intact() {
     let folder = folder();
     change_segment(&folder, |bytes| bytes.truncate(bytes.len() / 2));
     let found = findings(&folder, "verify rec/part-00000.parquet");
@@ -478,7 +478,7 @@ fn no_nats_server() {
     let folder = folder();
     let words = "replay rec --rate max -q --log-level error --connect-timeout 2s --nats-url nats://127.0.0.1:1";
     let said = refused(&folder, words);
-    // On a machine that stands still for two seconds no attempt comes to an end.
+    // If the machine stalls for two seconds, no attempt completes.
     let said = said.replace(
         "no attempt came to an end",
         "Connection refused (os error 111)",
@@ -523,7 +523,7 @@ fn a_nats_server_that_refuses_the_login() {
             }
         }
     }
-    // The plan of a dry run names the server, and not the password either.
+    // The plan of a dry run names the server without its password.
     let mut planning = command(&folder, "replay rec --dry-run");
     planning.env("NATS_URL", &with_password);
     let plan = finish(planning).done();

@@ -7,10 +7,10 @@
 //! - `bad_input`: one clear sentence, the right exit code, nothing half-written.
 //! - `real_data`: every file of the shared folder of real recordings, through the binary.
 //! - `live`: the live session, from a front (in memory, or a loaded library) to a subscriber.
-//! - `nats`: what leaves through a real `nats-server` arrives, whatever happens on the way.
-//! - `story`: everything in one go, from a generated market to the check of a capture.
-//! - `tidy`: module edges, doors to the world, dead links.
-//! - `support`: the only places that start servers and speak to them.
+//! - `nats`: delivery through a real `nats-server`, with failures on the way.
+//! - `story`: an end-to-end run, from a generated market to the check of a capture.
+//! - `tidy`: module edges, pure modules, circles, links and texts.
+//! - `support`: the only code that starts servers and connects to them.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,8 +1,8 @@
 //! Every file of the shared folder of real recordings, through the built binary: imported with the
 //! row counts of its README, exported and imported again, replayed.
 //!
-//! The folder is not part of the repository (`TICKDECK_SHARED_DATA` names it); without it these
-//! tests say that they were skipped.
+//! The folder is not part of the repository: `TICKDECK_SHARED_DATA` names it. Without it these tests
+//! are skipped and say so.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ fn shared(name: &str) -> Option<PathBuf> {
     None
 }
 
-/// Imports by the binary, large files by a release build when there is one, and gives the path.
+/// Imports with the binary, large files with a release build if it exists, and returns the path.
 fn import(file: &Path, folder: &Folder, name: &str) -> PathBuf {
     let output = folder.join(name);
     let program = release_binary().unwrap_or_else(|| binary().to_owned());
@@ -70,7 +70,7 @@ const JAVA_TRADER: [(&str, u64); 13] = [
 ];
 
 #[test]
-fn java_trader_files_survive_import_export_import_in_every_value() {
+fn java_trader_files_survive_a_round_trip() {
     for (name, rows) in JAVA_TRADER {
         let Some(file) = shared(&format!("java-trader_{name}.tick-ctp.csv.zst")) else {
             return;
@@ -122,7 +122,7 @@ const OTHERS: [(&str, u64, u64); 14] = [
 ];
 
 #[test]
-fn every_other_dump_is_imported_with_all_its_rows() {
+fn other_dumps_are_imported_completely() {
     for (name, rows, instruments) in OTHERS {
         let Some(file) = shared(name) else { return };
         let folder = Folder::new();
@@ -149,14 +149,14 @@ fn assert_has(payload: &Value, expected: &Value) {
 }
 
 #[test]
-fn a_shfe_night_is_replayed_on_its_calendar_day() {
+fn shfe_night_has_its_calendar_day() {
     let Some(file) = shared("java-trader_SHFE_ru1901_20181008.tick-ctp.csv.zst") else {
         return;
     };
     let folder = Folder::new();
     let recording = import(&file, &folder, "rec");
     let summary = replay(&recording, "--sink digest").done().json();
-    // Its golden is of the same stream, and holds.
+    // Its golden is from the same stream, and holds.
     for words in [&["--update"][..], &[]] {
         let mut command = tickdeck(["check", "--json", "-q"]);
         command.arg(&recording).args(words);
@@ -203,7 +203,7 @@ fn a_shfe_night_is_replayed_on_its_calendar_day() {
 }
 
 #[test]
-fn czce_turnover_is_published_with_the_multiplier() {
+fn czce_turnover_includes_the_multiplier() {
     let Some(file) = shared("java-trader_CZCE_AP010_20200803.tick-ctp.csv.zst") else {
         return;
     };
@@ -239,7 +239,7 @@ fn czce_turnover_is_published_with_the_multiplier() {
         assert_eq!(published["timestamp"], time);
         assert_eq!(published["vt_symbol"], "AP010.CZCE");
     }
-    // After the close the last row comes again, and is marked.
+    // After the close the last row is sent again, and is flagged.
     let again = nth(&stream, 12_514);
     assert!(again["flags"].to_string().contains("duplicate"), "{again}");
     let dropped = replay(&recording, "--sink digest --drop duplicate")

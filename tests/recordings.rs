@@ -1,8 +1,8 @@
-//! The committed recordings are what today's code makes of their seeds, byte for byte, and a replay
-//! of them is what their goldens say.
+//! The committed recordings equal what today's code generates from their seeds, byte for byte, and
+//! their replays match their goldens.
 //!
-//! A difference is either a fault or a change that somebody meant: `cargo xtask recordings` writes
-//! everything anew, and the diff of the goldens shows in review what changed for users.
+//! A difference is either a bug or an intended change. `cargo xtask recordings` rewrites everything,
+//! and the diff of the goldens shows in review what changed for users.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::support::recordings::{Folder, names, repository};
 
 /// Set by `cargo xtask recordings`.
 const UPDATE: &str = "TICKDECK_UPDATE_RECORDINGS";
-/// What a failure tells the reader.
+/// The advice in a failure.
 const HINT: &str = "if this change is meant, run `cargo xtask recordings` and review the diff";
 /// All of `recordings/` together, bytes: it lives in git.
 const MOST_BYTES: u64 = 2_000_000;
@@ -49,7 +49,7 @@ fn check_recording(name: &str) {
         if is_update() {
             words.push("--update");
         }
-        // The small contract is held by digests alone, so that both sorts of golden are in use.
+        // The small payload has a golden of digests alone, so that both kinds of golden are used.
         if is_update() && payload == "decimal" {
             words.extend(["--stream-limit", "0"]);
         }
@@ -77,18 +77,18 @@ fn replace(made: &Path, kept: &Path) {
 }
 
 #[test]
-fn the_quick_recording_is_reproducible_and_plays_to_its_golden() {
+fn quick_is_reproducible_and_golden() {
     check_recording("quick");
 }
 
 #[test]
-fn the_quirks_recording_is_reproducible_and_plays_to_its_golden() {
+fn quirks_is_reproducible_and_golden() {
     check_recording("quirks");
 }
 
-/// `fixtures/normalizer.csv` holds what each version of the normalizer makes of the same events.
+/// `fixtures/normalizer.csv` holds the digests of each version of the normalizer for the same events.
 #[test]
-fn a_change_of_what_is_published_has_a_new_normalizer_version() {
+fn payload_changes_need_a_new_version() {
     if is_update() {
         return; // The goldens are being written; the next run compares.
     }
@@ -122,7 +122,7 @@ fn a_change_of_what_is_published_has_a_new_normalizer_version() {
 }
 
 #[test]
-fn the_committed_recordings_are_small_enough_for_git() {
+fn committed_recordings_are_small() {
     fn size(path: &Path) -> u64 {
         if path.is_dir() {
             return names(path).iter().map(|name| size(&path.join(name))).sum();

@@ -1,5 +1,5 @@
-//! The whole story with no CTP: a generated market, the simulated front, a live session that records
-//! and publishes, a capture at the other end, and a check of it all.
+//! An end-to-end run without CTP: a generated market, the simulated front, a live session that records
+//! and publishes, a capture behind the server, and a check.
 
 use crate::support::cli::{Running, finish, tickdeck, with_nats};
 use crate::support::ctp::{logged, simulated_library, with_simulated_front};
@@ -8,7 +8,7 @@ use crate::support::recordings::{Folder, events, replay_digest};
 use crate::support::wait_until;
 
 #[test]
-fn what_is_generated_goes_through_front_session_server_and_capture_and_passes_the_check() {
+fn end_to_end_run_passes_its_check() {
     let Some(library) = simulated_library("the whole story") else {
         return;
     };
@@ -24,7 +24,7 @@ fn what_is_generated_goes_through_front_session_server_and_capture_and_passes_th
     let market = ticks("generated");
     let count = market.len();
 
-    // Somebody listens before anything is published.
+    // The capture subscribes before anything is published.
     let words = format!("capture -o captured.jsonl.zst --json --ready-file ready -n {count}");
     let mut command = tickdeck(words.split(' '));
     with_nats(command.current_dir(folder.path()), &server.url());
@@ -59,7 +59,7 @@ fn what_is_generated_goes_through_front_session_server_and_capture_and_passes_th
         "every field of every tick, in order"
     );
 
-    // What was captured is what the recording's golden says.
+    // The captured stream matches the recording's golden.
     let (rec, golden) = (folder.join("live"), folder.join("golden.json"));
     let check = |what: &std::path::Path, more: &[&str]| {
         let mut command = tickdeck(["check"]);
@@ -69,7 +69,7 @@ fn what_is_generated_goes_through_front_session_server_and_capture_and_passes_th
     check(&rec, &["--update"]).done();
     check(&rec, &[]).done();
     check(&folder.join("captured.jsonl.zst"), &[]).done();
-    // And another market is not.
+    // Another market does not.
     let other = folder.generate("other", "--profile quick --seed 24");
     assert_eq!(check(&other, &[]).code, Some(1));
 }

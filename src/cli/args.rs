@@ -1,9 +1,10 @@
-//! The command line as data: verbs, flags, defaults, help. Parsed and validated here, acted on
-//! elsewhere: nothing in this module opens a file, reads a clock or knows a terminal. The only look
-//! at the world are the environment fall-backs that the help names.
+//! The command line as data: verbs, flags, defaults, help.
 //!
-//! Invariant: a short letter means the same in every verb, and every verb's help ends with an
-//! example. Both are tested.
+//! It is parsed and validated here and executed elsewhere. Nothing in this module opens a file, reads
+//! a clock or knows a terminal. Its only other input is the environment variables that the help names.
+//!
+//! A short letter means the same in every verb, and every verb's help ends with an example. Both are
+//! tested.
 
 mod capture;
 mod check;
@@ -59,7 +60,7 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// How to talk about it.
+    /// How to log.
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -86,8 +87,8 @@ impl Cli {
     }
 
     /// As [`parse_checked`](Self::parse_checked), with `fallback` for variables that the real
-    /// environment does not have. What it gives stands behind the environment and before a flag's
-    /// own default, and is shown nowhere.
+    /// environment does not have. A fallback value ranks below the environment and above a flag's
+    /// default, and the help does not show it.
     ///
     /// # Errors
     /// The same.
@@ -118,7 +119,7 @@ impl Cli {
     }
 }
 
-/// Arguments of a process can be read by every user of the machine; its environment cannot.
+/// Every user of the machine can read the arguments of a process, but not its environment.
 fn refuse_secrets_in_arguments(matches: &ArgMatches) -> Result<(), clap::Error> {
     let Some((_, verb)) = matches.subcommand() else {
         return Ok(());
@@ -133,8 +134,8 @@ fn refuse_secrets_in_arguments(matches: &ArgMatches) -> Result<(), clap::Error> 
     ] {
         if is_given(id) {
             return Err(conflict(&format!(
-                "a secret among the arguments can be read by every user of this machine: set \
-                 {variable} instead"
+                "every user of this machine can read a secret among the arguments: set {variable} \
+                 instead"
             )));
         }
     }
@@ -149,7 +150,7 @@ fn refuse_secrets_in_arguments(matches: &ArgMatches) -> Result<(), clap::Error> 
     };
     if is_given("nats_url") && verb.get_one("nats_url").is_some_and(has_password) {
         return Err(conflict(
-            "a password among the arguments can be read by every user of this machine: set NATS_URL \
+            "every user of this machine can read a password among the arguments: set NATS_URL \
              instead, or NATS_USER and NATS_PASSWORD",
         ));
     }
@@ -159,7 +160,7 @@ fn refuse_secrets_in_arguments(matches: &ArgMatches) -> Result<(), clap::Error> 
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a recording of a seeded synthetic market
+    /// Generate a recording of a seeded synthetic market
     ///
     /// The same seed, profile and generator version give the same bytes on every machine.
     #[command(after_help = "Example:\n  \
@@ -167,8 +168,8 @@ pub enum Command {
     Generate(GenerateArgs),
     /// Turn CTP tick dumps (CSV) into a recording
     ///
-    /// Several dialects are known and detected by their header. Several files are merged in time
-    /// order. A row that cannot be read stops the import.
+    /// The dialect is detected from the header. Several files are merged in time order. A row that
+    /// cannot be read stops the import.
     #[command(after_help = "Example:\n  \
         tickdeck import dumps/20250911/*.csv.zst -o recordings/2025-09-11")]
     Import(ImportArgs),
@@ -176,48 +177,48 @@ pub enum Command {
     #[command(after_help = "Example:\n  \
         tickdeck export recordings/quick --format csv --symbols 'rb*' -o rb.csv")]
     Export(ExportArgs),
-    /// Take in the live market: CTP to NATS, recorded at the same time if asked to
+    /// Ingest the live market: CTP to NATS, with an optional recording
     ///
-    /// Everything comes from the environment: MD_RUN_INGEST=1 allows it, CTP_GATEWAY_CONNECT names
-    /// the CTP library (thostmduserapi_se.so, or the folder that holds it), CTP_MD_ADDRESS the
-    /// front, CTP_BROKER_ID, CTP_USER_ID and CTP_PASSWORD the login, CTP_SYMBOL the first
-    /// instruments (rb2601.SHFE,…), CTP_TD_ADDRESS, CTP_APP_ID and CTP_AUTH_CODE the trader front
-    /// that lists contracts, MD_DURATION_SECONDS the end. It publishes until then or until SIGINT or
-    /// SIGTERM, whatever the front does meanwhile.
+    /// Settings come from the environment. MD_RUN_INGEST=1 allows the run. CTP_GATEWAY_CONNECT names
+    /// the CTP library (thostmduserapi_se.so, or its folder), and CTP_MD_ADDRESS the market data
+    /// front. CTP_BROKER_ID, CTP_USER_ID and CTP_PASSWORD are the login. CTP_SYMBOL lists the first
+    /// instruments (rb2601.SHFE,…). CTP_TD_ADDRESS, CTP_APP_ID and CTP_AUTH_CODE name the trader
+    /// front that lists contracts. MD_DURATION_SECONDS sets the run time. The session publishes until
+    /// that time, SIGINT or SIGTERM, and reconnects whenever the front disconnects.
     #[command(after_help = "Example:\n  \
         tickdeck live --env-file live.env --record recordings/2026-01-05-day --log-format json")]
     Live(Box<LiveArgs>),
-    /// Record a source, and publish it at the same time if asked to
+    /// Record a source, and optionally publish it at the same time
     ///
-    /// `--source ctp` reads the environment as `live` does, but for MD_RUN_INGEST.
+    /// `--source ctp` reads the same environment variables as `live`, except MD_RUN_INGEST.
     #[command(after_help = "Example:\n  \
         tickdeck record --source synthetic:day,seed=7 -o recordings/day --publish --rate 1")]
     Record(Box<RecordArgs>),
-    /// Play recordings into sinks, at a controlled speed
+    /// Replay recordings into sinks, at a controlled speed
     ///
-    /// What is published, and in what order, does not depend on the speed. Enter (on a terminal) or
-    /// SIGUSR1 pauses a running replay and lets a paused one go on. SIGINT and SIGTERM end it in
-    /// good order, also while it looks for the server; a second one ends it at once.
+    /// The messages and their order do not depend on the speed. Enter (on a terminal) or SIGUSR1
+    /// pauses and resumes the replay. SIGINT and SIGTERM stop it cleanly, even while it connects to
+    /// the server. A second signal stops it at once.
     #[command(after_help = "Examples:\n  \
         tickdeck replay recordings/quick --rate 10 --subject-prefix replay.tick\n  \
         tickdeck replay recordings/day -S 21:00:00 -E 23:00:00 --symbols 'rb*,*.CFFEX' --sink jsonl:-")]
     Replay(Box<ReplayArgs>),
-    /// Write what is published on NATS as a payload stream
+    /// Capture what is published on NATS as a payload stream
     ///
-    /// One line per message: subject, space, payload. A replay ends with a marker that says what it
-    /// published: the capture ends with it, and holds against it what has come. It answers
-    /// `replay --wait-for-subscribers`, and says when it listens: `capture_ready` in the log, and
-    /// `--ready-file`. SIGINT and SIGTERM end it in good order. Exit code 3: messages were lost;
-    /// 1: the stream is not what was published.
+    /// The stream has one line per message: subject, space, payload. A replay ends with a marker that
+    /// describes what it published. The capture stops at the marker and compares its stream with it.
+    /// It answers `replay --wait-for-subscribers`. Once subscribed, it logs `capture_ready` and
+    /// creates `--ready-file`. SIGINT and SIGTERM stop it cleanly. Exit code 3: messages were lost.
+    /// Exit code 1: the stream differs from what was published.
     #[command(after_help = "Examples:\n  \
         tickdeck capture -o out.jsonl.zst --duration 5m\n  \
         tickdeck capture 'bars.>' --subject-prefix market.tick --linger 2s -o bars.jsonl --json")]
     Capture(Box<CaptureArgs>),
-    /// Compare what recordings publish with what they published when somebody last looked
+    /// Compare what recordings publish with their accepted goldens
     ///
-    /// A recording is replayed in virtual time and compared with its golden, a small file beside it
-    /// for version control; so is a captured payload stream. Exit code 1 when they differ. Nothing
-    /// is written without --update or --accept-field.
+    /// A golden is a small file beside the recording, kept under version control. The recording is
+    /// replayed in virtual time and compared with it. A captured payload stream can be checked the
+    /// same way. Exit code 1: they differ. Only --update and --accept-field write a golden.
     #[command(after_help = "Examples:\n  \
         tickdeck check recordings/quick\n  \
         tickdeck check recordings/quick --update\n  \
@@ -225,14 +226,14 @@ pub enum Command {
     Check(Box<CheckArgs>),
     /// Compare two recordings, two payload streams, or one recording published in two ways
     ///
-    /// Recordings are aligned by instrument and order, streams by subject and order, so that one
-    /// lost message is one difference. Exit code 1 when they differ.
+    /// Recordings are aligned by instrument and order, streams by subject and order. One lost message
+    /// is therefore one difference. Exit code 1: they differ.
     #[command(after_help = "Examples:\n  \
         tickdeck diff recordings/monday recordings/monday-again\n  \
         tickdeck diff before.jsonl.zst after.jsonl --ignore local_time,seq --json\n  \
         tickdeck diff recordings/quick --b-contracts new.csv --b-drop stale")]
     Diff(Box<DiffArgs>),
-    /// Show what is in recordings
+    /// Summarize recordings
     #[command(after_help = "Example:\n  tickdeck info recordings/quick --json")]
     Info(InfoArgs),
     /// Print the events of recordings
@@ -249,24 +250,23 @@ pub enum Command {
     /// Check that recordings are complete and undamaged
     #[command(after_help = "Example:\n  tickdeck verify recordings/*")]
     Verify(VerifyArgs),
-    /// Ask a running tickdeck how it is, over NATS
+    /// Query the health of a running tickdeck over NATS
     #[command(after_help = "Example:\n  \
         tickdeck health --nats-url nats://127.0.0.1:4222 --timeout 2s")]
     Health(HealthArgs),
-    /// Try whether this machine can log in to the CTP front, and write the outcome to a gate file
+    /// Test the login to the CTP front and write the result to a gate file
     ///
-    /// PASS: logged in, and everything was let go of cleanly. CONCERNS: it did not come to a login,
-    /// for a reason that is known, with retries in between. FAIL (exit code 1): anything else. Until
-    /// the verdict is known the file says FAIL.
+    /// PASS: logged in and shut down cleanly. CONCERNS: no login, for a known reason and despite
+    /// retries. FAIL (exit code 1): anything else. The file says FAIL until the verdict is known.
     #[command(after_help = "Example:\n  tickdeck smoke --env-file live.env --gate gate.yml")]
     Smoke(SmokeArgs),
-    /// Find out what is missing on this machine for live CTP, and how to mend it
+    /// Find out what is missing on this machine for live CTP, and how to fix it
     ///
-    /// Exit code 0 when `live` could run, also when it would wait for a front to open; 1 when a check
-    /// fails.
+    /// Exit code 0: `live` can run, although it may have to wait for a front to open. Exit code 1: a
+    /// check failed.
     #[command(after_help = "Example:\n  tickdeck doctor --env-file live.env --json")]
     Doctor(DoctorArgs),
-    /// Show the whole story with no CTP and no set-up
+    /// Run an end-to-end demo without CTP or any setup
     #[command(after_help = "Example:\n  tickdeck demo --rate 10")]
     Demo(DemoArgs),
     /// Print a shell completion script
@@ -276,7 +276,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// What the flags' own parsers cannot see: combinations.
+    /// Checks combinations, which the parsers of single flags cannot see.
     fn check(&mut self) -> Result<(), clap::Error> {
         match self {
             Self::Replay(args) => {
@@ -305,7 +305,7 @@ impl Command {
         }
     }
 
-    /// The flags of a verb that speaks to a front, which has an environment file.
+    /// The front flags of a verb that connects to a front, with its environment file.
     #[must_use]
     pub fn front(&self) -> Option<&FrontArgs> {
         match self {
@@ -317,8 +317,8 @@ impl Command {
         }
     }
 
-    /// Which environment file was named, for the verbs that read one: those that speak to a front,
-    /// and the one that asks them how they are.
+    /// The environment file that was named, for the verbs that read one: those that connect to a
+    /// front, and `health`.
     #[must_use]
     pub fn environment_file(&self) -> Option<Option<&Path>> {
         match self {
@@ -334,7 +334,7 @@ impl Command {
     }
 }
 
-/// An error in the form of clap's own, for combinations that its attributes cannot express.
+/// An error in clap's form, for combinations that its attributes cannot express.
 fn conflict(message: &str) -> clap::Error {
     Cli::command().error(ErrorKind::ArgumentConflict, message)
 }
@@ -342,14 +342,14 @@ fn conflict(message: &str) -> clap::Error {
 /// Flags of `generate`.
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
-    /// Which market: how many instruments, how long, how strange
+    /// Market profile: instruments, length and oddities
     #[arg(long, default_value_t = Profile::Quick, value_parser = values::profile_parser())]
     pub profile: Profile,
     /// Seed of the market
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Only these instruments: ids (of any known product), or rb*, *.CFFEX or all of the profile's;
-    /// comma separated, repeatable
+    /// Only these instruments: ids of any known product, or globs over the profile's (rb*, *.CFFEX,
+    /// all); comma separated, repeatable
     #[arg(long, value_name = "GLOB", value_delimiter = ',')]
     pub symbols: Vec<String>,
     /// Length of the session, for example 90s or 1h30m [default: the profile's]
@@ -364,7 +364,7 @@ pub struct GenerateArgs {
     /// Where the recording goes.
     #[command(flatten)]
     pub output: OutputArgs,
-    /// When a new segment is begun.
+    /// When a new segment begins.
     #[command(flatten)]
     pub roll: RollArgs,
 }
@@ -375,16 +375,16 @@ pub struct ImportArgs {
     /// Dump files: CSV, CSV.zst, or tar archives of them
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
-    /// Dialect of the files [default: told from the header]
+    /// Dialect of the files [default: detected from the header]
     #[arg(long, value_name = "NAME")]
     pub dialect: Option<String>,
-    /// Trading day, YYYY-MM-DD, for files that do not say
+    /// Trading day, YYYY-MM-DD, for files without one
     #[arg(long, value_name = "DAY", value_parser = values::parse_trading_day)]
     pub trading_day: Option<TradingDay>,
-    /// Instrument id, for files that do not say
+    /// Instrument id, for files without one
     #[arg(long, value_name = "ID")]
     pub symbol: Option<String>,
-    /// Count rows that cannot be read instead of stopping
+    /// Skip and count rows that cannot be read
     #[arg(long)]
     pub skip_bad: bool,
     /// Trading calendar file instead of the built-in one
@@ -396,7 +396,7 @@ pub struct ImportArgs {
     /// Where the recording goes.
     #[command(flatten)]
     pub output: OutputArgs,
-    /// When a new segment is begun.
+    /// When a new segment begins.
     #[command(flatten)]
     pub roll: RollArgs,
 }
@@ -413,7 +413,7 @@ pub struct ExportArgs {
     /// File to write, compressed when its name ends in .zst, or `-` for stdout
     #[arg(short, long, value_name = "PATH", default_value = "-", value_parser = values::parse_output)]
     pub output: OutputTarget,
-    /// Replace what is at the output path
+    /// Replace an existing file
     #[arg(long)]
     pub force: bool,
     /// Which events.
@@ -439,7 +439,7 @@ pub struct ReplayArgs {
     /// Recordings: folders or single segments; several are merged by receive time
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
-    /// Play what is intact of a damaged recording (exit code 3)
+    /// Play the intact part of a damaged recording (exit code 3)
     #[arg(long)]
     pub salvage: bool,
     /// When events are released.
@@ -448,7 +448,7 @@ pub struct ReplayArgs {
     /// Begin with the last known tick of each instrument before the start point
     #[arg(long, help_heading = "Pace")]
     pub prime: bool,
-    /// Publish the replay's time on PREFIX.replay.clock this many times per recorded second
+    /// Publish the replay's time on tickdeck.clock.PREFIX this many times per recorded second
     #[arg(long, value_name = "HZ", value_parser = values::parse_hz, help_heading = "Pace")]
     pub clock: Option<Ratio>,
     /// Which events.
@@ -457,11 +457,11 @@ pub struct ReplayArgs {
     /// Where payloads go.
     #[command(flatten)]
     pub sinks: SinkArgs,
-    /// Begin when N subscribers answer on PREFIX.replay.ready, as `tickdeck capture` does; of those
-    /// that do not answer, at most one is noticed, and only on a subject that has PREFIX.replay.ready
+    /// Begin when N subscribers answer on tickdeck.ready.PREFIX, as `tickdeck capture` does. A
+    /// subscription to that subject that never answers counts as one at most
     #[arg(long, value_name = "N", help_heading = "Publishing")]
     pub wait_for_subscribers: Option<u32>,
-    /// Say what would be played and where to, and play nothing
+    /// Show what would be played and where, without playing it
     #[arg(long, help_heading = "Publishing")]
     pub dry_run: bool,
     /// Events per batch; changes the speed only
@@ -473,7 +473,7 @@ pub struct ReplayArgs {
     /// How to reach NATS.
     #[command(flatten)]
     pub nats: NatsArgs,
-    /// Whether the result is printed for machines.
+    /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
 }
@@ -484,7 +484,7 @@ pub struct InfoArgs {
     /// Recordings: folders or single segments
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
-    /// Whether the result is printed for machines.
+    /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
 }
@@ -498,7 +498,7 @@ pub struct CatArgs {
     /// Which events.
     #[command(flatten)]
     pub select: SelectArgs,
-    /// Whether the result is printed for machines.
+    /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
 }
@@ -515,7 +515,7 @@ pub struct SliceArgs {
     /// Where the recording goes.
     #[command(flatten)]
     pub output: OutputArgs,
-    /// When a new segment is begun.
+    /// When a new segment begins.
     #[command(flatten)]
     pub roll: RollArgs,
 }
@@ -529,7 +529,7 @@ pub struct MergeArgs {
     /// Where the recording goes.
     #[command(flatten)]
     pub output: OutputArgs,
-    /// When a new segment is begun.
+    /// When a new segment begins.
     #[command(flatten)]
     pub roll: RollArgs,
 }
@@ -540,7 +540,7 @@ pub struct VerifyArgs {
     /// Recordings: folders or single segments
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
-    /// Whether the result is printed for machines.
+    /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
 }
@@ -551,16 +551,16 @@ pub struct HealthArgs {
     /// How long to wait for the answer
     #[arg(long, value_name = "SPAN", default_value = "2s", value_parser = values::parse_duration)]
     pub timeout: Duration,
-    /// Subject to ask on
+    /// Subject of the request
     #[arg(long, value_name = "SUBJECT", default_value = "health.check")]
     pub subject: String,
-    /// File with NAME=VALUE lines, that of the session [default: .env, if there is one]
+    /// The session's environment file, with NAME=VALUE lines [default: .env, if it exists]
     #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
     /// How to reach NATS.
     #[command(flatten)]
     pub nats: NatsArgs,
-    /// Whether the result is printed for machines.
+    /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
 }
@@ -568,7 +568,7 @@ pub struct HealthArgs {
 /// Flags of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Recording to play [default: a seeded market is made]
+    /// Recording to play [default: a seeded market]
     #[arg(value_name = "REC")]
     pub recording: Option<PathBuf>,
     /// The nats-server to start [default: found on PATH]

@@ -33,7 +33,7 @@ use tickdeck::normalize::Flags;
 use tickdeck::pipeline::{Ingest, IngestNats, IngestServer, PublisherOptions, RecordTo, ingest};
 use tickdeck::recording::{EventFilter, Recording, RecordingOptions, Rolling, SourceInfo};
 
-/// Pushes come in bursts of this length, as the packets of a front do.
+/// Length of a burst, like the packets of a front.
 const BURST: Duration = Duration::from_millis(1);
 /// How long the subscriber waits for a message before it counts the rest as lost.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -137,7 +137,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The ticks of the committed recording, to go round.
+/// The ticks of the committed recording, repeated.
 fn market() -> Result<Vec<RawTick>> {
     let path = concat!(
         concat!(env!("CARGO_MANIFEST_DIR"), "/../.."),
@@ -194,11 +194,11 @@ fn session(ticks: &[RawTick], server: IngestServer, folder: std::path::PathBuf) 
     }
 }
 
-/// When the messages arrive at a subscriber.
+/// Arrival times of the messages at a subscriber.
 struct Arrivals(JoinHandle<Vec<u64>>);
 
 impl Arrivals {
-    /// Waits for `total` messages on a thread of its own. Times are ns since `start`.
+    /// Waits for `total` messages on a separate thread. Times are ns since `start`.
     fn watch(nats: &NatsOptions, start: Instant, total: u64) -> Result<Self> {
         let subscriber = Subscriber::start(nats, "market.tick.>")?;
         let total = usize::try_from(total)?;
@@ -225,7 +225,7 @@ fn nanos(span: Duration) -> u64 {
 /// What was pushed.
 #[derive(Default)]
 struct Pushes {
-    /// When, ns since the start.
+    /// Push time, ns since the start.
     at_ns: Vec<u64>,
     /// Time within the callbacks.
     inside_ns: u64,
@@ -244,7 +244,7 @@ impl Pushed {
     }
 }
 
-/// Pushes at a steady rate from a thread of its own, as a library does.
+/// Pushes at a steady rate from a separate thread, like a library.
 struct Front {
     ticks: Arc<Vec<RawTick>>,
     rate: u64,
@@ -276,7 +276,7 @@ impl Connector for Front {
                 for position in sent..due {
                     let index = usize::try_from(position).unwrap_or(0) % ticks.len();
                     play.tick(&ticks[index]);
-                    // One time for the burst: it came in one packet.
+                    // One time for the burst, which is one packet.
                     pushes.at_ns.push(at_ns);
                 }
                 pushes.inside_ns += nanos(before.elapsed());

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tickdeck::normalize::{Flag, NormalizedTick};
 use tickdeck::time::TradingDay;
 
-/// The payload as anybody would write it with serde.
+/// The payload in straightforward serde.
 #[derive(Serialize)]
 pub(crate) struct Plain<'a> {
     vt_symbol: &'a str,

@@ -1,4 +1,4 @@
-//! What one stage costs per tick, measured beside the plain way of doing it.
+//! The cost of one stage per tick, compared with the straightforward implementation.
 //!
 //! `cargo bench --bench stages` prints times per batch of [`TICKS`] ticks and ticks per second;
 //! `cargo test --benches` runs every case once.
@@ -242,7 +242,7 @@ fn encode(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A recording of the batch in `folder`, replacing the one that is there.
+/// A recording of the batch in `folder`, replacing an existing one.
 fn record(folder: &Path, events: &[Event]) -> Manifest {
     let options = RecordingOptions {
         session: "bench".into(),
@@ -321,12 +321,12 @@ fn digest(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Gives the inlet of its session away.
+/// Hands out the inlet of its session.
 struct Lends(std::sync::mpsc::Sender<Inlet>);
 
 impl Connector for Lends {
     fn open(&mut self, _: &Attempt, inlet: Inlet) -> Result<Box<dyn MarketDataSession>, OpenError> {
-        // Whoever asked for it waits.
+        // The requester is waiting.
         let _ = self.0.send(inlet);
         Ok(Box::new(Idle))
     }
@@ -348,7 +348,7 @@ impl MarketDataSession for Idle {
     }
 }
 
-/// What a tick costs on the library's thread: from the callback's handler into the queue.
+/// The cost of a tick on the library's thread, from the callback's handler into the queue.
 fn callback(criterion: &mut Criterion) {
     let ticks: Vec<RawTick> = events()
         .iter()

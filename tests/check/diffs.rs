@@ -1,4 +1,4 @@
-//! `diff`: like with like, and one recording in two ways.
+//! `diff`: two inputs of the same kind, or one recording published in two ways.
 
 use super::{ends, falsify, folder, published, write_lines};
 use crate::support::recordings::{Folder, quick, quirks};
@@ -33,7 +33,7 @@ fn what_is_equal_is_said_to_be_equal() {
 }
 
 #[test]
-fn two_streams_are_aligned_by_subject_and_order() {
+fn streams_align_by_subject_and_order() {
     let folder = streams(|lines| {
         falsify(lines, "DCE");
         lines.remove(600);
@@ -68,7 +68,7 @@ fn two_streams_are_aligned_by_subject_and_order() {
 }
 
 #[test]
-fn what_another_machine_received_differs_in_timing_only() {
+fn another_receiver_differs_in_timing_only() {
     let folder = streams(|lines| {
         for line in lines.iter_mut() {
             let (head, tail) = line.split_once("\"local_time\":\"").unwrap();
@@ -103,9 +103,9 @@ fn what_another_machine_received_differs_in_timing_only() {
 }
 
 #[test]
-fn two_recordings_are_compared_event_by_event() {
+fn recordings_are_compared_by_event() {
     let folder = folder();
-    // Without one instrument: its ticks, and what was said about it.
+    // Without one instrument: its ticks, and its session events.
     ends(
         &folder,
         0,
@@ -120,14 +120,14 @@ fn two_recordings_are_compared_event_by_event() {
     let missing = found["moved"].as_array().unwrap();
     let missing = missing.iter().find(|group| group["name"] == "missing");
     assert_eq!(missing.unwrap()["exchanges"]["CZCE"], 117);
-    // The slice is numbered anew, which is no difference when it is left out.
+    // The slice is renumbered, which is no difference when `seq` is ignored.
     assert!(found["timing_only"].as_u64().unwrap() > 700);
     let found = ends(&folder, 1, "diff rec cut --ignore seq --json").json();
     assert_eq!(found["timing_only"], 0);
 }
 
 #[test]
-fn one_recording_is_compared_with_itself_in_another_way() {
+fn diff_compares_two_ways_of_publishing() {
     let folder = folder();
     let dropped = ends(&folder, 1, "diff rec --b-drop snapshot --json").json();
     assert_eq!(
@@ -153,7 +153,7 @@ fn one_recording_is_compared_with_itself_in_another_way() {
         .collect();
     assert_eq!(fields, ["average_price"], "{found}");
     assert_eq!(found["fields"][0]["most"][0][0], "rb2510");
-    // The same on both sides is no difference.
+    // The same option on both sides is no difference.
     ends(
         &folder,
         0,
@@ -162,7 +162,7 @@ fn one_recording_is_compared_with_itself_in_another_way() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_refused_with_a_way_out() {
+fn incomparable_inputs_are_refused() {
     let folder = streams(|_| ());
     folder.copy_of(&quirks(), "odd");
     for (code, words, expected) in [
@@ -198,7 +198,7 @@ fn what_cannot_be_compared_is_refused_with_a_way_out() {
 }
 
 #[test]
-fn streams_are_compared_whichever_side_says_when_it_was_received() {
+fn diff_works_with_one_receive_time() {
     let folder = streams(|lines| {
         for line in lines.iter_mut() {
             let (head, tail) = line.split_once("\"local_time\":").unwrap();
@@ -232,7 +232,7 @@ fn streams_are_compared_whichever_side_says_when_it_was_received() {
 }
 
 #[test]
-fn each_side_is_named_with_what_is_other_about_it() {
+fn diff_names_the_options_of_each_side() {
     let folder = folder();
     folder.copy_of(&quick(), "again");
     let found = ends(&folder, 1, "diff rec again --b-drop snapshot");

@@ -1,4 +1,4 @@
-//! The example of `docs/testing.md`, which shows what stands below the line.
+//! The example of `docs/testing.md`, which shows the part below the line.
 
 // ---
 use tickdeck::testing::{Replay, assert_golden};

@@ -1,4 +1,4 @@
-//! Goldens: made when asked for, compared otherwise, never written in passing.
+//! Goldens: written on request, compared otherwise.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::support::recordings::{Folder, names, quick, quirks, repository};
 use crate::support::wait_until;
 
 #[test]
-fn a_golden_is_made_by_update_and_by_nothing_else() {
+fn only_update_creates_a_golden() {
     let folder = folder();
     let missing = ends(&folder, 2, "check rec");
     assert_eq!(
@@ -32,14 +32,14 @@ fn a_golden_is_made_by_update_and_by_nothing_else() {
         same.stdout.starts_with("rec/: as rec.golden.json says"),
         "{same:?}"
     );
-    // The stream lies beside the golden, whatever reads it.
+    // The stream is beside the golden, whatever reads it.
     let packed = std::fs::File::open(folder.join("rec.golden.jsonl.zst")).unwrap();
     let text = String::from_utf8(zstd::decode_all(packed).unwrap()).unwrap();
     assert_eq!(text.lines().collect::<Vec<_>>(), published());
 }
 
 #[test]
-fn a_golden_has_the_same_bytes_whenever_and_wherever_it_is_made() {
+fn goldens_are_reproducible() {
     let made = |time_zone: &str, words: &str| {
         let folder = folder();
         let mut command = tickdeck(["check", "rec", "--update", "-q"]);
@@ -55,7 +55,7 @@ fn a_golden_has_the_same_bytes_whenever_and_wherever_it_is_made() {
 }
 
 #[test]
-fn the_committed_goldens_hold_and_each_belongs_to_a_recording() {
+fn committed_goldens_hold() {
     let (quick, quirks) = (quick(), quirks());
     let mut command = tickdeck(["check", "--unreferenced", "reject", "-q"]);
     finish({
@@ -72,7 +72,7 @@ fn the_committed_goldens_hold_and_each_belongs_to_a_recording() {
 }
 
 #[test]
-fn a_star_names_the_recordings_and_what_lies_beside_them() {
+fn globs_skip_goldens_and_other_files() {
     let names = names(&repository("recordings"));
     assert!(names.contains(&"README.md".to_owned()));
     let mut command = tickdeck(["check", "--unreferenced", "reject", "-q"]);
@@ -91,14 +91,14 @@ fn a_star_names_the_recordings_and_what_lies_beside_them() {
 }
 
 #[test]
-fn how_a_recording_is_cut_into_segments_does_not_matter() {
+fn segmentation_does_not_affect_a_check() {
     let folder = Folder::new();
     folder.generate("quick", "--profile quick --seed 1 --max-rows 100");
     assert!(names(&folder.join("quick")).len() > 10);
     let golden = repository("recordings/quick.golden.json");
     let words = format!("check quick --golden {}", golden.display());
     ends(&folder, 0, &words);
-    // A golden of its own knows the segments, and holds for the recording in one piece.
+    // The segmented recording's golden has the segments, and holds for the unsegmented recording.
     ends(&folder, 0, "check quick --update");
     let golden = golden_of(&folder, "quick.golden.json");
     assert_eq!(golden["segments"].as_array().unwrap().len(), 10);
@@ -122,13 +122,13 @@ fn a_lone_segment_has_a_golden_too() {
     });
     assert_eq!(lone["source"]["digest"], whole["source"]["digest"]);
     assert_eq!(lone["digest"], whole["digest"]);
-    // Beside the segment there is the recording's own folder, where nothing else belongs.
+    // Beside the segment is the recording's folder, where nothing else belongs.
     let refused = ends(&folder, 2, "check rec/part-00000.parquet --update");
     assert!(refused.stderr.contains("inside a recording"), "{refused:?}");
 }
 
 #[test]
-fn another_recording_under_the_same_name_is_said_first() {
+fn another_recording_is_reported_first() {
     let folder = folder();
     ends(&folder, 0, "check rec --update");
     std::fs::remove_dir_all(folder.join("rec")).unwrap();
@@ -144,7 +144,7 @@ fn another_recording_under_the_same_name_is_said_first() {
 }
 
 #[test]
-fn a_golden_says_how_it_was_published_and_a_check_follows_it() {
+fn check_uses_the_goldens_options() {
     let folder = folder();
     let words = "check rec --golden g.json --payload decimal --drop snapshot --subject-prefix a.b";
     ends(&folder, 0, &format!("{words} --update"));
@@ -170,7 +170,7 @@ fn a_golden_says_how_it_was_published_and_a_check_follows_it() {
         let second = found.stdout.lines().nth(1).unwrap();
         assert!(second.contains(expected), "{second}");
     }
-    // A payload that is asked for has a golden of its own.
+    // A payload given by flag has a separate golden.
     ends(&folder, 0, "check rec --payload decimal --update");
     assert!(
         folder
@@ -185,7 +185,7 @@ fn a_golden_says_how_it_was_published_and_a_check_follows_it() {
 }
 
 #[test]
-fn other_tables_are_named_as_the_likely_reason() {
+fn other_tables_are_named_as_the_reason() {
     let folder = folder();
     ends(&folder, 0, "check rec --update");
     let contracts = "instrument_id,exchange,product_id,product_class,multiplier,price_tick,session,\
@@ -194,7 +194,7 @@ fn other_tables_are_named_as_the_likely_reason() {
     let found = ends(&folder, 1, "check rec --contracts new.csv");
     assert!(found.stdout.contains("another contract table"), "{found:?}");
     assert!(found.stdout.contains("average_price") && found.stdout.contains("SHFE only"));
-    // A table that changes nothing that is published is no difference.
+    // A table that changes no published message is no difference.
     std::fs::write(folder.join("same.csv"), contracts.replace(",20,", ",10,")).unwrap();
     let same = ends(&folder, 0, "check rec --contracts same.csv");
     assert!(
@@ -205,7 +205,7 @@ fn other_tables_are_named_as_the_likely_reason() {
 }
 
 #[test]
-fn several_inputs_are_checked_each_by_itself() {
+fn inputs_are_checked_separately() {
     let folder = folder();
     folder.copy_of(&quirks(), "odd");
     std::fs::create_dir(folder.join("goldens")).unwrap();
@@ -218,7 +218,7 @@ fn several_inputs_are_checked_each_by_itself() {
     ends(&folder, 0, "check rec odd --golden goldens");
     assert!(names(&folder.join("goldens")).contains(&"odd.golden.json".to_owned()));
     std::fs::remove_file(folder.join("goldens/rec.golden.json")).unwrap();
-    // One that cannot be checked does not hide the others.
+    // An input that cannot be checked does not hide the others.
     let ended = ends(&folder, 2, "check rec odd --golden goldens");
     assert!(
         ended
@@ -241,7 +241,7 @@ fn several_inputs_are_checked_each_by_itself() {
 }
 
 #[test]
-fn a_captured_stream_is_checked_with_the_same_goldens() {
+fn captured_streams_use_the_same_goldens() {
     let folder = folder();
     ends(&folder, 0, "check rec --update");
     let mut lines = published();
@@ -274,7 +274,7 @@ fn a_captured_stream_is_checked_with_the_same_goldens() {
 }
 
 #[test]
-fn a_payload_stream_will_do_in_place_of_a_golden() {
+fn payload_stream_can_replace_a_golden() {
     let folder = folder();
     let mut lines = published();
     write_lines(&folder.join("before.jsonl.zst"), &lines);
@@ -296,7 +296,7 @@ fn a_payload_stream_will_do_in_place_of_a_golden() {
 }
 
 #[test]
-fn one_field_is_accepted_when_nothing_else_differs() {
+fn accept_field_needs_no_other_difference() {
     let folder = Folder::new();
     let mut lines = published();
     write_lines(&folder.join("live.jsonl"), &lines);
@@ -325,7 +325,7 @@ fn one_field_is_accepted_when_nothing_else_differs() {
 }
 
 #[test]
-fn goldens_without_a_recording_are_told_and_rejected_if_asked_for() {
+fn unreferenced_goldens_warn_or_fail() {
     let folder = folder();
     ends(&folder, 0, "check rec --update");
     std::fs::copy(
@@ -342,7 +342,7 @@ fn goldens_without_a_recording_are_told_and_rejected_if_asked_for() {
             .contains("gone.golden.json: no recording has its name")
     );
     assert!(!rejected.stdout.contains("rec.golden.json: no recording"));
-    // Beside a golden that was named, whoever asks.
+    // Beside a named golden, only on request.
     let named = "check rec --golden rec.golden.json";
     let passed = ends(&folder, 0, named);
     assert!(!passed.stderr.contains("gone.golden.json"), "{passed:?}");
@@ -350,7 +350,7 @@ fn goldens_without_a_recording_are_told_and_rejected_if_asked_for() {
 }
 
 #[test]
-fn input_that_is_not_what_it_should_be_is_refused_in_one_sentence() {
+fn invalid_input_is_refused_in_one_sentence() {
     let folder = folder();
     ends(&folder, 0, "check rec --update");
     std::fs::create_dir(folder.join("empty")).unwrap();
@@ -410,11 +410,11 @@ fn input_that_is_not_what_it_should_be_is_refused_in_one_sentence() {
 }
 
 #[test]
-fn a_stream_that_is_not_the_goldens_is_refused_with_volatile_fields_too() {
+fn foreign_stream_is_refused_with_volatile() {
     let folder = Folder::new();
     folder.copy_of(&quick(), "rec");
     ends(&folder, 0, "check rec --update");
-    // Somebody declares a field volatile, and somebody else swaps the stream.
+    // A field is declared volatile, and the stream is swapped.
     let golden = folder.join("rec.golden.json");
     let text = std::fs::read_to_string(&golden).unwrap();
     let volatile = "\"volatile\": [{\"field\": \"local_time\", \"reason\": \"another clock\"}]";
@@ -434,7 +434,7 @@ fn a_stream_that_is_not_the_goldens_is_refused_with_volatile_fields_too() {
 }
 
 #[test]
-fn nothing_of_the_check_is_overwritten_by_a_report_and_placeholders_are_told() {
+fn reports_overwrite_no_input() {
     let folder = Folder::new();
     folder.copy_of(&quick(), "rec");
     ends(&folder, 0, "check rec --update");
@@ -458,7 +458,7 @@ fn nothing_of_the_check_is_overwritten_by_a_report_and_placeholders_are_told() {
 }
 
 #[test]
-fn in_a_ci_nothing_is_written_without_update() {
+fn ci_writes_nothing_without_update() {
     let folder = Folder::new();
     let mut lines = published();
     write_lines(&folder.join("out.jsonl"), &lines);
@@ -476,7 +476,7 @@ fn in_a_ci_nothing_is_written_without_update() {
 }
 
 #[test]
-fn an_update_of_a_copied_golden_leaves_the_other_ones_stream_alone() {
+fn update_of_a_copy_keeps_the_stream() {
     let folder = folder();
     folder.copy_of(&quirks(), "odd");
     ends(&folder, 0, "check rec --update");
@@ -503,7 +503,7 @@ fn an_update_of_a_copied_golden_leaves_the_other_ones_stream_alone() {
 }
 
 #[test]
-fn a_damaged_manifest_is_damage_and_a_placeholder_is_fetched() {
+fn damage_and_lfs_pointers_are_told_apart() {
     const POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
     for file in ["manifest.json", "part-00000.parquet"] {
         let folder = folder();
@@ -531,7 +531,7 @@ fn a_damaged_manifest_is_damage_and_a_placeholder_is_fetched() {
 }
 
 #[test]
-fn a_key_that_stands_there_twice_is_not_accepted_as_a_field() {
+fn duplicate_keys_are_not_accepted() {
     let folder = folder();
     let mut lines = published();
     write_lines(&folder.join("live.jsonl"), &lines);
@@ -546,7 +546,7 @@ fn a_key_that_stands_there_twice_is_not_accepted_as_a_field() {
 }
 
 #[test]
-fn a_folder_of_goldens_is_made_where_goldens_are_made() {
+fn update_creates_the_golden_folder() {
     let folder = folder();
     let missing = ends(&folder, 2, "check rec --golden goldens/");
     assert!(
@@ -561,12 +561,12 @@ fn a_folder_of_goldens_is_made_where_goldens_are_made() {
     );
     assert_eq!(folder.names(), ["rec", "some"]);
     ends(&folder, 0, "check rec --golden some/goldens/");
-    // That of a golden that is named, too.
+    // The stream of a named golden, too.
     ends(&folder, 0, "check rec --golden one/more/g.json --update");
     ends(&folder, 0, "check rec --golden one/more/g.json");
 }
 
-/// Makes a golden anew with a field that is not compared.
+/// Rewrites a golden with a field that is not compared.
 fn declare_volatile(folder: &Folder, golden: &str, field: &str) {
     let path = folder.join(golden);
     let mut golden: Value = golden_of(folder, golden);
@@ -575,13 +575,13 @@ fn declare_volatile(folder: &Folder, golden: &str, field: &str) {
 }
 
 #[test]
-fn an_update_leaves_every_file_alone_that_is_not_the_goldens_own() {
+fn update_keeps_foreign_files() {
     let folder = folder();
     folder.copy_of(&quirks(), "odd");
     let capture = folder.join("cap.jsonl.zst");
     write_lines(&capture, &published());
     let captured = std::fs::read(&capture).unwrap();
-    // A golden that is called as a capture is, of something else and of the capture itself.
+    // A golden with the name of a capture: of something else, and of the capture itself.
     for input in ["odd", "cap.jsonl.zst"] {
         let words = format!("check {input} --golden cap.json --update");
         ends(&folder, 0, &words);
@@ -590,7 +590,7 @@ fn an_update_leaves_every_file_alone_that_is_not_the_goldens_own() {
         ends(&folder, 0, &format!("check {input} --golden cap.json"));
         let stream = folder.join("cap.json.golden.jsonl.zst");
         assert!(stream.is_file());
-        // It is no input, and not one that nobody owns: what is missing is the golden of `odd`.
+        // It is neither an input nor unreferenced: the golden of `odd` is missing.
         let star = "check cap.json cap.json.golden.jsonl.zst odd --unreferenced reject";
         let ended = ends(&folder, 2, star);
         assert!(!ended.stderr.contains("golden.jsonl.zst"), "{ended:?}");
@@ -600,7 +600,7 @@ fn an_update_leaves_every_file_alone_that_is_not_the_goldens_own() {
         std::fs::remove_file(folder.join("cap.json")).unwrap();
         assert!(std::fs::read(&capture).unwrap() == captured, "{input}");
     }
-    // Somebody's stream where that of a golden would be.
+    // A foreign stream in the place of a golden's stream.
     let place = folder.join("new.golden.jsonl.zst");
     std::fs::copy(&capture, &place).unwrap();
     let words = "check rec --golden new.golden.json --update";
@@ -612,7 +612,7 @@ fn an_update_leaves_every_file_alone_that_is_not_the_goldens_own() {
 }
 
 #[test]
-fn a_stream_in_the_place_of_a_goldens_own_is_kept_until_its_owner_removes_it() {
+fn update_keeps_a_foreign_stream() {
     let folder = folder();
     ends(&folder, 0, "check rec --update");
     let place = folder.join("rec.golden.jsonl.zst");
@@ -640,7 +640,7 @@ fn a_stream_in_the_place_of_a_goldens_own_is_kept_until_its_owner_removes_it() {
 }
 
 #[test]
-fn what_is_checked_is_not_the_stream_that_an_update_writes() {
+fn update_does_not_overwrite_its_input() {
     let folder = Folder::new();
     write_lines(&folder.join("cap.jsonl.zst"), &published());
     ends(&folder, 0, "check cap.jsonl.zst --update");
@@ -665,7 +665,7 @@ fn what_is_checked_is_not_the_stream_that_an_update_writes() {
 }
 
 #[test]
-fn goldens_of_one_stem_have_each_a_stream_of_its_own() {
+fn goldens_of_one_stem_keep_their_streams() {
     let folder = folder();
     folder.copy_of(&quirks(), "odd");
     ends(&folder, 0, "check rec --update");
@@ -677,7 +677,7 @@ fn goldens_of_one_stem_have_each_a_stream_of_its_own() {
 }
 
 #[test]
-fn no_golden_is_made_of_a_recording_that_is_still_written() {
+fn unfinished_recordings_get_no_golden() {
     let folder = folder();
     ends(&folder, 0, "check rec --update");
     let before = ["rec.golden.json", "rec.golden.jsonl.zst"]
@@ -706,7 +706,7 @@ fn no_golden_is_made_of_a_recording_that_is_still_written() {
         folder.names(),
         ["rec", "rec.golden.json", "rec.golden.jsonl.zst"]
     );
-    // What is compared only is told, and the way out that is named leads somewhere.
+    // The problem is reported, and the suggested fix works.
     let told = ends(&folder, 0, "check rec");
     assert!(told.stderr.contains("recording_unfinished"), "{told:?}");
     ends(&folder, 0, "slice rec -o NEW");
@@ -714,7 +714,7 @@ fn no_golden_is_made_of_a_recording_that_is_still_written() {
 }
 
 #[test]
-fn an_interrupt_leaves_what_was_judged_before_it() {
+fn interrupt_keeps_earlier_results() {
     use std::io::Write as _;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -728,7 +728,7 @@ fn an_interrupt_leaves_what_was_judged_before_it() {
     .unwrap();
     let pipe = folder.join("pipe.jsonl");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    // A stream without an end.
+    // An endless stream.
     let mut pipe = std::fs::File::options()
         .read(true)
         .write(true)
@@ -762,7 +762,7 @@ fn an_interrupt_leaves_what_was_judged_before_it() {
 }
 
 #[test]
-fn a_stream_of_a_golden_that_is_cut_off_is_made_anew() {
+fn truncated_golden_stream_is_rewritten() {
     let folder = folder();
     ends(&folder, 0, "check rec --update");
     let path = folder.join("rec.golden.jsonl.zst");
@@ -785,7 +785,7 @@ fn a_stream_of_a_golden_that_is_cut_off_is_made_anew() {
 }
 
 #[test]
-fn what_has_no_place_for_a_golden_is_told_where_there_is_one() {
+fn input_without_golden_gets_a_way_out() {
     let folder = folder();
     for words in [
         "check rec/part-00000.parquet",
@@ -805,7 +805,7 @@ fn what_has_no_place_for_a_golden_is_told_where_there_is_one() {
 }
 
 #[test]
-fn a_volatile_field_has_a_reason_and_a_name_that_messages_have() {
+fn volatile_fields_need_reason_and_match() {
     let folder = folder();
     ends(&folder, 0, "check rec --update");
     let golden = folder.join("rec.golden.json");
@@ -832,7 +832,7 @@ fn a_volatile_field_has_a_reason_and_a_name_that_messages_have() {
 }
 
 #[test]
-fn a_field_that_is_compared_again_is_named_until_the_golden_is_made_anew() {
+fn restored_field_is_noted_until_update() {
     let folder = Folder::new();
     write_lines(&folder.join("live.jsonl"), &published());
     ends(&folder, 0, "check live.jsonl --update");

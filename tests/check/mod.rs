@@ -34,7 +34,7 @@ pub(super) fn ends(folder: &Folder, code: i32, words: &str) -> Ended {
     ended
 }
 
-/// What the quick recording publishes, a line a message.
+/// What the quick recording publishes, one line per message.
 pub(super) fn published() -> Vec<String> {
     stream(&quick(), "").lines().map(str::to_owned).collect()
 }

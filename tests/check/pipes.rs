@@ -1,5 +1,4 @@
-//! What comes through a pipe: read once, from its first byte to its last, and never waited for longer
-//! than the user wants.
+//! Input from a pipe: read once, from the first byte to the last, and interruptible while waiting.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use super::{ends, falsify, folder, published, write_lines};
 use crate::support::cli::{Ended, Running, finish, tickdeck};
 use crate::support::recordings::Folder;
 
-/// The bytes of `lines`, compressed if that is asked for.
+/// The bytes of `lines`, optionally compressed.
 fn bytes(lines: &[String], is_packed: bool) -> Vec<u8> {
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     match is_packed {
@@ -26,13 +25,13 @@ fn command(folder: &Folder, words: &str) -> Command {
     command
 }
 
-/// `words` with `bytes` on standard input; the first few come one by one.
+/// `words` with `bytes` on standard input; the first few arrive one by one.
 #[track_caller]
 fn ends_with(folder: &Folder, code: i32, words: &str, bytes: Vec<u8>) -> Ended {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let feed = std::thread::spawn(move || {
         let (first, rest) = bytes.split_at(bytes.len().min(6));
-        // Who has seen enough closes the pipe.
+        // A reader that needs no more closes the pipe.
         let one_by_one = first.iter().try_for_each(|byte| writer.write_all(&[*byte]));
         let _ = one_by_one.and_then(|()| writer.write_all(rest));
     });
@@ -50,7 +49,7 @@ fn fifo(folder: &Folder, name: &str) -> PathBuf {
     path
 }
 
-/// Writes `bytes` into a FIFO as soon as somebody reads it.
+/// Writes `bytes` into a FIFO as soon as it has a reader.
 fn feed(path: &Path, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
     let path = path.to_owned();
     std::thread::spawn(move || {
@@ -60,7 +59,7 @@ fn feed(path: &Path, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
 }
 
 #[test]
-fn what_comes_through_a_pipe_is_judged_from_its_first_byte() {
+fn pipes_are_judged_from_the_first_byte() {
     let folder = folder();
     ends(&folder, 0, "check rec --update");
     let mut lines = published();
@@ -98,7 +97,7 @@ fn what_comes_through_a_pipe_is_judged_from_its_first_byte() {
 }
 
 #[test]
-fn two_pipes_are_compared_and_one_is_not_read_twice() {
+fn diff_reads_each_pipe_once() {
     let folder = Folder::new();
     let lines = published();
     let [first, second] = ["first.jsonl", "second.jsonl"].map(|name| {
@@ -123,7 +122,7 @@ fn two_pipes_are_compared_and_one_is_not_read_twice() {
 }
 
 #[test]
-fn a_golden_is_no_pipe_and_is_named_where_the_input_has_no_name() {
+fn pipe_input_needs_a_named_golden_file() {
     let folder = folder();
     fifo(&folder, "pipe.json");
     for more in ["", " --update"] {
@@ -151,7 +150,7 @@ fn a_golden_is_no_pipe_and_is_named_where_the_input_has_no_name() {
 }
 
 #[test]
-fn a_pipe_that_gives_nothing_is_waited_for_until_a_signal() {
+fn silent_pipe_is_awaited_until_a_signal() {
     let folder = folder();
     ends(&folder, 0, "check rec --update");
     write_lines(&folder.join("a.jsonl"), &published());
@@ -162,7 +161,7 @@ fn a_pipe_that_gives_nothing_is_waited_for_until_a_signal() {
         "diff pipe.jsonl a.jsonl",
     ];
     for has_writer in [false, true] {
-        // A writer that says no more than half a line.
+        // A writer that stops after half a line.
         let _writer = has_writer.then(|| {
             let mut options = std::fs::File::options();
             let mut writer = options.read(true).write(true).open(&pipe).unwrap();

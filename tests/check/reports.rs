@@ -1,4 +1,4 @@
-//! What a difference looks like: in a terminal, for scripts, for a CI, on a page.
+//! How a difference is reported: in a terminal, as JSON, as JUnit, as HTML.
 
 use insta::assert_snapshot;
 use serde_json::Value;
@@ -23,13 +23,13 @@ fn differing(words: &str) -> (Folder, Ended) {
 }
 
 #[test]
-fn the_text_names_the_first_difference_and_groups_the_rest() {
+fn text_names_the_first_difference() {
     let (_, ended) = differing("--limit 4");
     assert_snapshot!(ended.stdout);
 }
 
 #[test]
-fn a_golden_without_a_stream_tells_where_to_look() {
+fn golden_without_stream_locates_by_digest() {
     let folder = folder();
     ends(&folder, 0, "check rec --update --stream-limit 0");
     let mut lines = published();
@@ -49,7 +49,7 @@ fn has_in_order(text: &str, keys: &str) {
 }
 
 #[test]
-fn the_json_is_one_object_with_keys_in_order() {
+fn json_is_one_object_with_ordered_keys() {
     let (_, ended) = differing("--json");
     assert_eq!(ended.stdout.lines().count(), 1);
     has_in_order(
@@ -71,7 +71,7 @@ fn the_json_is_one_object_with_keys_in_order() {
 }
 
 #[test]
-fn the_junit_report_has_a_case_an_input_and_reads_back() {
+fn junit_has_a_case_per_input() {
     let (folder, _) = differing("--junit report.xml");
     let read = |name: &str| {
         let xml = std::fs::read_to_string(folder.join(name)).unwrap();
@@ -91,7 +91,7 @@ fn the_junit_report_has_a_case_an_input_and_reads_back() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_is_told_before_anything_is_checked() {
+fn unwritable_report_fails_before_the_check() {
     let folder = folder();
     for words in [
         "check rec --update --html no/where.html",
@@ -126,7 +126,7 @@ fn a_report_that_cannot_be_written_is_told_before_anything_is_checked() {
 }
 
 #[test]
-fn the_json_is_printed_when_nothing_could_be_checked_too() {
+fn json_is_printed_without_any_check() {
     let folder = folder();
     let ended = ends(&folder, 2, "check rec --json");
     let result: Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -136,7 +136,7 @@ fn the_json_is_printed_when_nothing_could_be_checked_too() {
 }
 
 #[test]
-fn the_page_needs_nothing_else_and_escapes_what_it_shows() {
+fn html_is_self_contained_and_escaped() {
     let folder = Folder::new();
     let line = |text: &str| vec![format!("a.<b>&c {{\"text\":\"{text}\"}}")];
     let path = folder.join("live.jsonl");
@@ -159,7 +159,7 @@ fn the_page_needs_nothing_else_and_escapes_what_it_shows() {
 }
 
 #[test]
-fn another_form_of_the_same_values_is_shown_where_it_begins() {
+fn form_differences_are_shown() {
     let folder = Folder::new();
     let lines = published();
     write_lines(&folder.join("live.jsonl"), &lines);
@@ -181,7 +181,7 @@ fn another_form_of_the_same_values_is_shown_where_it_begins() {
 }
 
 #[test]
-fn the_order_of_two_subjects_is_told_without_a_stream_too() {
+fn reordering_is_found_without_a_stream() {
     let folder = Folder::new();
     let mut lines = published();
     write_lines(&folder.join("live.jsonl"), &lines);
@@ -192,7 +192,7 @@ fn the_order_of_two_subjects_is_told_without_a_stream_too() {
     write_lines(&folder.join("live.jsonl"), &lines);
     let found = ends(&folder, 1, "check live.jsonl").stdout;
     assert!(found.contains("order among each other differs"), "{found}");
-    // That of a recording has windows which a captured stream has not.
+    // The golden of a recording has windows that a captured stream lacks.
     let folder = self::folder();
     ends(&folder, 0, "check rec --update --stream-limit 0");
     write_lines(&folder.join("live.jsonl"), &lines);

@@ -14,7 +14,7 @@ use super::published;
 use crate::support::recordings::{Folder, quick, quirks, replay_digest, repository};
 
 #[test]
-fn the_documented_example_is_the_one_that_runs() {
+fn documented_example_is_the_tested_one() {
     let page = std::fs::read_to_string(repository("docs/testing.md")).unwrap();
     let example = std::fs::read_to_string(repository("tests/check/example.rs")).unwrap();
     let code = example.split_once("// ---\n").unwrap().1;
@@ -27,7 +27,7 @@ fn the_documented_example_is_the_one_that_runs() {
 }
 
 #[test]
-fn a_replay_in_a_test_publishes_what_the_binary_publishes() {
+fn test_api_publishes_what_the_binary_does() {
     let replay = Replay::open(quick()).unwrap().run().unwrap();
     assert_eq!(replay.digest(), replay_digest(&quick()));
     let lines: Vec<String> = replay.to_string().lines().map(str::to_owned).collect();
@@ -55,7 +55,7 @@ fn what_is_chosen_is_what_is_played() {
 }
 
 #[test]
-fn a_golden_that_does_not_hold_panics_with_the_difference() {
+fn assert_golden_panics_with_the_difference() {
     let golden = repository("recordings/quick.golden.json");
     assert_golden(quick(), &golden);
     assert_eq!(check_golden(&quick(), &golden).unwrap(), None);

@@ -1,4 +1,4 @@
-//! The one table of exit codes, each reached by a real situation, and what goes to which stream.
+//! The table of exit codes, each caused by a real situation, and which output goes to which stream.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;

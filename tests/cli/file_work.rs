@@ -1,4 +1,4 @@
-//! Verbs that make files of recordings: `slice`, `merge`, `cat`, `export`, and `import` back.
+//! Verbs that write files from recordings: `slice`, `merge`, `cat`, `export`, and `import` back.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ fn ticks(events: &[Event]) -> Vec<RawTick> {
 }
 
 #[test]
-fn a_slice_is_a_session_of_its_own_with_the_chosen_events() {
+fn slice_is_a_complete_session() {
     let folder = Folder::new();
     let path = folder.join("cut");
     let words = format!(
@@ -55,7 +55,7 @@ fn a_slice_is_a_session_of_its_own_with_the_chosen_events() {
     assert_eq!(about["source"], "slice");
     assert_eq!(about["session"], "cut");
     verb("verify", &path, "").done();
-    // The payloads are those of a replay with the same selection, but for the numbering.
+    // The payloads equal those of a replay with the same selection, except for the numbering.
     let without_seq = |text: &str| -> Vec<String> {
         let unnumbered = |line: &str| {
             let mut payload = payload(line);
@@ -93,7 +93,7 @@ fn slices_put_together_again_are_the_whole() {
 }
 
 #[test]
-fn what_a_dump_does_not_record_is_not_published() {
+fn unrecorded_fields_are_not_published() {
     let folder = Folder::new();
     let csv =
         crate::support::recordings::repository("fixtures/dialects/vnpy_legacy_RM705_20170320.csv");
@@ -104,9 +104,9 @@ fn what_a_dump_does_not_record_is_not_published() {
     }
 }
 
-/// The dump's product is in no table.
+/// The product of the dump is in no table.
 #[test]
-fn an_imported_contract_file_is_kept_in_the_recording() {
+fn import_keeps_the_contract_file() {
     let folder = Folder::new();
     let csv = crate::support::recordings::repository("fixtures/dialects/zz1801_20171113.csv");
     let unknown = replay_of(&import(&csv, "", &folder, "unknown"));
@@ -122,7 +122,7 @@ fn an_imported_contract_file_is_kept_in_the_recording() {
 }
 
 #[test]
-fn a_closed_day_is_bad_usage_and_a_year_without_calendar_is_told() {
+fn closed_days_fail_and_unknown_years_warn() {
     let folder = Folder::new();
     let csv = crate::support::recordings::repository("fixtures/dialects/zz1801_20171113.csv");
     // `VERB words -o folder/out`, with the dump where the verb reads one.
@@ -147,7 +147,7 @@ fn a_closed_day_is_bad_usage_and_a_year_without_calendar_is_told() {
         let told = "calendar_not_covered";
         let ended = run(verb, "--trading-day 2025-09-12 --force").done();
         assert!(!ended.stderr.contains(told), "{ended:?}");
-        // A Tuesday, as far as anybody knows.
+        // A Tuesday without a known holiday.
         let ended = run(verb, "--trading-day 2041-10-01 --force").done();
         assert_eq!(ended.stderr.matches(told).count(), 1, "{ended:?}");
         let ended = replay_of(&folder.join("out"));
@@ -170,7 +170,7 @@ fn replay_of(recording: &Path) -> Ended {
 }
 
 #[test]
-fn recordings_of_different_origin_are_not_mixed() {
+fn different_sources_are_not_mixed() {
     let folder = Folder::new();
     let csv = crate::support::recordings::repository(
         "fixtures/dialects/java_trader_AP010_20200803_evening_row.csv",
@@ -198,7 +198,7 @@ fn cat_prints_a_line_an_event() {
     }
 }
 
-/// Text formats that keep every field: what they print, read back, is what was recorded.
+/// Text formats that keep every field: their output reads back to the recorded events.
 #[test]
 fn csv_and_jsonl_come_back_bit_for_bit() {
     let folder = Folder::new();
@@ -218,7 +218,7 @@ fn csv_and_jsonl_come_back_bit_for_bit() {
 }
 
 #[test]
-fn an_exported_payload_stream_is_that_of_the_replay() {
+fn exported_payloads_equal_the_replay() {
     for words in [
         "",
         "--payload decimal",
@@ -237,16 +237,16 @@ fn an_exported_payload_stream_is_that_of_the_replay() {
 }
 
 #[test]
-fn the_java_trader_layout_says_what_it_leaves_out() {
+fn java_trader_export_reports_omissions() {
     let exported = verb("export", &quick(), "--format java-trader").done();
-    // The header and 918 ticks; the ten session events have no place in it.
+    // The header and 918 ticks; the ten session events are left out.
     assert_eq!(exported.stdout.lines().count(), 919);
     assert!(exported.stderr.contains("export_left_out"), "{exported:?}");
     assert!(exported.stderr.contains("10"), "{exported:?}");
 }
 
 #[test]
-fn force_replaces_a_recording_and_nothing_of_the_old_one_stays() {
+fn force_replaces_the_whole_recording() {
     let folder = Folder::new();
     let path = folder.generate("rec", "--profile quick --max-rows 10");
     assert!(info(&path)["segments"].as_u64().unwrap() > 90);
@@ -256,7 +256,7 @@ fn force_replaces_a_recording_and_nothing_of_the_old_one_stays() {
 }
 
 #[test]
-fn a_stream_whose_name_ends_in_zst_is_compressed() {
+fn zst_stream_is_compressed() {
     let folder = Folder::new();
     let path = folder.join("stream.jsonl.zst");
     let words = format!("--sink jsonl:{}", path.display());
@@ -268,7 +268,7 @@ fn a_stream_whose_name_ends_in_zst_is_compressed() {
 }
 
 #[test]
-fn an_export_whose_name_ends_in_zst_is_the_plain_one_compressed() {
+fn zst_export_is_the_plain_one_compressed() {
     let folder = Folder::new();
     for format in ["csv", "jsonl", "payload", "java-trader"] {
         let (plain, packed) = (folder.join(format), folder.join(&format!("{format}.zst")));
@@ -279,7 +279,7 @@ fn an_export_whose_name_ends_in_zst_is_the_plain_one_compressed() {
         let unpacked = zstd::decode_all(&std::fs::read(&packed).unwrap()[..]).unwrap();
         assert!(unpacked == std::fs::read(&plain).unwrap(), "{format}");
         assert!(unpacked.len() > 1000, "{format}");
-        // What is there is only replaced when it is asked for.
+        // An existing file is replaced only with the flag.
         let words = format!("--format {format} -o {}", plain.display());
         assert_eq!(verb("export", &quick(), &words).code, Some(2), "{format}");
         verb("export", &quick(), &format!("{words} --force")).done();

@@ -66,7 +66,7 @@ fn the_closing_summary_of_a_replay() {
 }
 
 #[test]
-fn the_summary_of_a_record_has_the_same_shape() {
+fn record_summary_has_the_same_shape() {
     let folder = Folder::new();
     let output = folder.join("rec");
     let output = output.to_str().unwrap();
@@ -76,7 +76,7 @@ fn the_summary_of_a_record_has_the_same_shape() {
     .done();
     let played = replay(&folder.join("rec"), "--sink digest").done();
     assert_eq!(keys(&recorded.stdout), keys(&played.stdout));
-    // What was published while recording is what its replay publishes.
+    // The replay publishes what was published while recording.
     assert_eq!(recorded.digest(), played.digest());
     let mut ticks = [
         recorded.json(),
@@ -86,7 +86,7 @@ fn the_summary_of_a_record_has_the_same_shape() {
 }
 
 #[test]
-fn info_of_one_is_an_object_and_of_several_an_array() {
+fn info_prints_an_object_or_an_array() {
     let (one, other) = (quick(), quirks());
     let (one, other) = (one.to_str().unwrap(), other.to_str().unwrap());
     let ended = run_words(&format!("info {one} --json")).done();
@@ -106,7 +106,7 @@ fn info_of_one_is_an_object_and_of_several_an_array() {
         .json();
     assert_eq!(both.as_array().unwrap().len(), 2);
     assert_eq!(both[0], info);
-    // A lone segment knows its events, not its manifest.
+    // A single segment has its events, but no manifest.
     let segment = run_words(&format!("info {one}/part-00000.parquet --json")).done();
     assert_eq!(keys(&segment.stdout), keys(&ended.stdout));
     assert_eq!(segment.json()["digest"], info["digest"]);

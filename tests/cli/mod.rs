@@ -1,5 +1,4 @@
-//! The words of the command line, through the built binary: verbs, flags, exit codes, streams,
-//! signals.
+//! The command line, through the built binary: verbs, flags, exit codes, streams, signals.
 
 mod exit;
 mod file_work;

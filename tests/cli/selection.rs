@@ -1,4 +1,4 @@
-//! Which events a verb takes: times, counts, symbols, exchanges; and where a replay begins.
+//! Which events a verb selects (times, counts, symbols, exchanges), and where a replay begins.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -24,7 +24,7 @@ fn cat(recording: &Path, words: &str) -> Vec<u64> {
     text.lines().map(seq).collect()
 }
 
-/// `seq` of every event that `wanted` takes.
+/// `seq` of every event that `wanted` accepts.
 fn expected(recording: &Path, wanted: impl Fn(&Event) -> bool) -> Vec<u64> {
     let events = events(recording);
     let taken = events.iter().filter(|event| wanted(event));
@@ -65,7 +65,7 @@ fn a_window_of_receive_time_in_every_form() {
 }
 
 #[test]
-fn a_time_of_day_after_18_00_is_the_evening_before_the_trading_day() {
+fn times_after_18_00_are_the_evening_before() {
     // The quirks session is Monday's: its evening is Friday's, over a weekend.
     let friday = 1_757_682_000_000_000_000; // 2025-09-12T21:00:00+08:00
     let night = expected(&quirks(), |event| {
@@ -99,7 +99,7 @@ fn set(words: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn symbols_and_exchanges_are_selected_by_id_glob_and_name() {
+fn selection_by_id_glob_and_exchange() {
     let all = symbols(&quick(), "");
     assert_eq!(all.len(), 8);
     for (words, expected) in [
@@ -124,7 +124,7 @@ fn symbols_and_exchanges_are_selected_by_id_glob_and_name() {
 }
 
 #[test]
-fn ctp_symbol_names_the_exchange_of_an_instrument() {
+fn ctp_symbol_names_the_exchange() {
     let replay = |flag: Option<&str>, variable: Option<&str>| {
         let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
         command.args("--rate max --sink jsonl:- --symbols rb2510,TA601 -n 20".split(' '));
@@ -138,7 +138,7 @@ fn ctp_symbol_names_the_exchange_of_an_instrument() {
     };
     let plain = replay(None, None).done().stdout;
     assert!(plain.contains("\"rb2510.SHFE\""));
-    // Empty is unset, and what the tables say as well changes nothing.
+    // Empty is unset, and repeating what the tables say changes nothing.
     for list in ["", " ", "rb2510.SHFE,TA601.CZCE"] {
         let same = replay(None, Some(list)).done();
         assert!(same.stdout == plain, "{list}");
@@ -188,9 +188,9 @@ fn a_selection_of_no_tick_is_told() {
     }
 }
 
-/// Selecting an instrument shows what the whole replay says of it: its state is its own.
+/// Selecting an instrument shows what the whole replay publishes for it: instruments share no state.
 #[test]
-fn an_instrument_alone_has_the_payloads_it_has_among_all() {
+fn selection_does_not_change_payloads() {
     let all = stream(&quick(), "");
     let alone = stream(&quick(), "--symbols TA601");
     let expected: Vec<&str> = all
@@ -209,14 +209,14 @@ fn flags(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_primed_replay_begins_with_the_last_known_tick_of_each_instrument() {
+fn prime_begins_with_last_known_ticks() {
     let all = stream(&quick(), "");
     let start = OPEN + 30 * SECOND;
     let after: BTreeSet<u64> = expected(&quick(), |event| event.recv_ts.0 >= start)
         .into_iter()
         .collect();
     let seq = |line: &str| payload(line)["seq"].as_u64().unwrap();
-    // What the whole replay published last of each subject before the start, and everything after.
+    // The last message of each subject before the start, and everything after.
     let mut last: BTreeMap<&str, &str> = BTreeMap::new();
     let mut rest = Vec::new();
     for line in all.lines() {
@@ -241,7 +241,7 @@ fn a_primed_replay_begins_with_the_last_known_tick_of_each_instrument() {
     }
     let subjects: BTreeSet<&str> = before.iter().map(|line| split(line).0).collect();
     assert_eq!(subjects.len(), 8);
-    // With the state of the market known, the rest is the rest of the whole replay.
+    // With the primed state, the rest equals the rest of the whole replay.
     assert!(played == rest, "the ticks after the start point differ");
     let unprimed = stream(&quick(), "-S 09:30:30");
     assert_eq!(unprimed.lines().count(), rest.len());
@@ -249,8 +249,8 @@ fn a_primed_replay_begins_with_the_last_known_tick_of_each_instrument() {
 }
 
 #[test]
-fn long_pauses_are_shortened_and_nothing_else_changes() {
-    // A weekend lies in this session: unless it is shortened, this does not end in time.
+fn max_gap_changes_only_pauses() {
+    // This session spans a weekend: unless shortened, the replay does not end in time.
     let words = "--sink digest --rate 1 --max-gap 1ms";
     let played = replay(&quirks(), words).done();
     assert_eq!(played.digest(), replay_digest(&quirks()));
@@ -258,7 +258,7 @@ fn long_pauses_are_shortened_and_nothing_else_changes() {
 }
 
 #[test]
-fn clock_stamps_stand_between_the_ticks_and_count_for_nothing() {
+fn clock_stamps_are_not_counted() {
     let plain = stream(&quick(), "");
     let stamped = stream(&quick(), "--clock 2");
     let clock = "market.tick.replay.clock";
@@ -284,11 +284,11 @@ fn clock_stamps_stand_between_the_ticks_and_count_for_nothing() {
 }
 
 #[test]
-fn a_dry_run_says_what_it_would_do_and_does_nothing() {
+fn dry_run_only_describes() {
     let folder = Folder::new();
     let out = folder.join("out");
     let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
-    // No server is there: a plan needs none.
+    // There is no server: a plan needs none.
     command.args(
         "--dry-run -S 09:30:10 -n 5 --rate 10 --sink nats --nats-url nats://127.0.0.1:1".split(' '),
     );
@@ -310,7 +310,7 @@ fn a_dry_run_says_what_it_would_do_and_does_nothing() {
 }
 
 #[test]
-fn acknowledgements_of_other_instruments_are_left_out_with_them() {
+fn selection_drops_other_acknowledgements() {
     let subscribed = |event: &Event| matches!(&event.kind, EventKind::Session(SessionEvent::Subscribed { instrument, .. }) if instrument.starts_with("rb"));
     let wanted = expected(&quick(), |event| match &event.kind {
         EventKind::Tick(tick) => tick.instrument_id.as_bytes().starts_with(b"rb"),
@@ -322,7 +322,7 @@ fn acknowledgements_of_other_instruments_are_left_out_with_them() {
 }
 
 #[test]
-fn generate_takes_globs_over_the_instruments_of_the_profile() {
+fn generate_accepts_globs() {
     let folder = Folder::new();
     let ids = |recording: &Path| -> BTreeSet<String> {
         let events = events(recording);

@@ -1,4 +1,4 @@
-//! Signals: an orderly end, a pause, and an end at once.
+//! Signals: a clean stop, a pause, and an immediate stop.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use crate::support::cli::{Running, binary, command_of, has_handlers, signal, tic
 use crate::support::recordings::{Folder, quick, replay_digest, stream, stream_digest};
 use crate::support::wait_until;
 
-/// A replay of the quick recording with more words, running.
+/// A running replay of the quick recording with more arguments.
 fn replay(words: &str) -> Running {
     let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
     command.args(words.split(' '));
@@ -15,10 +15,10 @@ fn replay(words: &str) -> Running {
 }
 
 #[test]
-fn a_signal_ends_a_paced_replay_in_good_order() {
+fn signal_ends_a_paced_replay_cleanly() {
     for name in ["INT", "TERM", "HUP"] {
         // The stream goes to stderr and the summary to stdout. At the recorded speed the session
-        // lasts a minute; the signal comes in its first seconds.
+        // lasts a minute; the signal arrives in its first seconds.
         let running = replay("--rate 1 --json --log-level off --sink jsonl:/dev/stderr");
         wait_until("ticks are played", || running.stderr().lines().count() > 20);
         running.signal(name);
@@ -27,7 +27,7 @@ fn a_signal_ends_a_paced_replay_in_good_order() {
         let published = summary["published"].as_u64().unwrap();
         assert!((20..918).contains(&published), "{summary}");
         assert_eq!(summary["received"], published, "{summary}");
-        // The summary is about exactly what went out, and every line of it is whole.
+        // The summary describes exactly what was written, and every line is complete.
         assert_eq!(
             u64::try_from(ended.stderr.lines().count()).unwrap(),
             published
@@ -37,7 +37,7 @@ fn a_signal_ends_a_paced_replay_in_good_order() {
 }
 
 #[test]
-fn the_end_of_the_terminal_is_nothing_to_a_replay_under_nohup() {
+fn replay_under_nohup_ignores_hangup() {
     let mut command = command_of("nohup");
     command.arg(binary()).arg("replay").arg(quick());
     command.args("--rate 1 --json --sink digest".split(' '));
@@ -52,8 +52,8 @@ fn the_end_of_the_terminal_is_nothing_to_a_replay_under_nohup() {
 
 #[test]
 fn a_second_signal_ends_at_once() {
-    // Nobody reads this pipe but for one byte: the first hand-over is larger than what a pipe
-    // holds, so the replay hangs in its write and cannot come to an orderly end.
+    // Only one byte of this pipe is read. The first batch is larger than a pipe's buffer, so the
+    // replay blocks in its write and cannot stop cleanly.
     let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
     command.args("--rate max --loop --sink jsonl:-".split(' '));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -74,7 +74,7 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
-fn an_interrupted_conversion_leaves_nothing_behind() {
+fn interrupted_conversion_leaves_no_files() {
     for words in [
         "generate --profile day -o",
         "generate --profile full-market --max-rows 20000 -o",
@@ -111,7 +111,7 @@ fn is_idle(pid: u32) -> bool {
 }
 
 #[test]
-fn a_replay_that_starts_paused_waits_for_sigusr1() {
+fn start_paused_waits_for_sigusr1() {
     let running = replay("--rate max --start-paused --sink jsonl:-");
     running.wait_for_handlers();
     let mut idle = 0;
@@ -156,7 +156,7 @@ fn sigusr1_pauses_and_goes_on() {
 }
 
 #[test]
-fn a_loop_plays_the_same_again_until_it_is_stopped() {
+fn loop_repeats_until_stopped() {
     let running = replay("--rate max --loop --sink jsonl:-");
     let ticks = 918;
     wait_until("it has begun a third time", || {

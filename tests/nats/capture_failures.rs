@@ -452,7 +452,7 @@ fn bad_usage_of_a_capture_is_refused_before_anything_happens() {
         ("a.b* -o x".to_owned(), "is not a word of its own"),
         ("--subject-prefix a.* -o x".to_owned(), "wildcards"),
         ("-n 0 -o x".to_owned(), "0 is not in"),
-        ("--duration 0s -o x".to_owned(), "longer than nothing"),
+        ("--duration 0s -o x".to_owned(), "above zero"),
         ("--json".to_owned(), "both write to stdout"),
         ("--force".to_owned(), "--output is stdout"),
         ("--until signal --linger 1s".to_owned(), "--linger"),

@@ -1,5 +1,5 @@
-//! The end marker of a replay tells exactly what its subscribers should have, and costs the run
-//! nothing when it cannot be published.
+//! The end marker of a replay describes exactly what its subscribers should have received. A marker
+//! that cannot be published does not fail the run.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,13 +13,13 @@ use crate::support::recordings::{events, publisher_options, quick, quirks, repla
 
 const END: &str = "market.tick.replay.end";
 
-/// A destination whose receivers wait for an end marker.
+/// A sink whose receivers wait for an end marker.
 #[derive(Clone)]
 struct Receiving {
     received: Arc<Mutex<Vec<Message>>>,
-    /// Bytes that a marker may have.
+    /// Maximum size of a marker, bytes.
     limit: usize,
-    /// Messages that it takes before it is gone.
+    /// Messages that it accepts before it fails.
     room: usize,
 }
 
@@ -36,7 +36,7 @@ impl Receiving {
         self.received.lock().unwrap().clone()
     }
 
-    /// The ticks, and the marker that must be behind them.
+    /// The ticks, and the marker that must follow them.
     fn ticks_and_marker(&self) -> (Vec<Message>, EndMarker) {
         let mut messages = self.messages();
         let end = messages.pop().unwrap();
@@ -114,7 +114,7 @@ fn digest(messages: &[Message]) -> String {
 }
 
 #[test]
-fn the_marker_counts_what_was_published_over_all_passes() {
+fn marker_counts_all_passes() {
     let mut drop = Flags::default();
     drop.insert(Flag::Stale);
     for passes in [1, 2] {
@@ -141,7 +141,7 @@ fn the_marker_counts_what_was_published_over_all_passes() {
 }
 
 #[test]
-fn a_marker_that_does_not_fit_goes_without_its_instruments() {
+fn oversized_marker_omits_its_instruments() {
     let sink = Receiving {
         limit: 200,
         ..Receiving::new()
@@ -159,7 +159,7 @@ fn a_marker_that_does_not_fit_goes_without_its_instruments() {
 }
 
 #[test]
-fn nobody_is_told_of_an_end_that_was_not_announced() {
+fn marker_is_sent_only_if_configured() {
     let sink = Receiving::new();
     let options = publisher_options(&quick(), Flags::default());
     let mut publisher = Publisher::new(options, vec![Box::new(sink.clone())]);
@@ -185,7 +185,7 @@ fn a_marker_that_is_refused_spoils_no_run() {
 }
 
 #[test]
-fn a_run_that_a_sink_broke_promises_nothing_to_the_others() {
+fn failed_sink_leaves_totals_null() {
     let (whole, broken) = (
         Receiving::new(),
         Receiving {

@@ -30,7 +30,7 @@ fn publish(recording: &Path, drop: Flags, sink: impl Sink + 'static) -> (Ledger,
     (ledger, published.is_err() || error.is_some())
 }
 
-/// Checks every line and the sum, and that each instrument got all its ticks.
+/// Checks every line and the sum, and that each instrument has all its ticks.
 #[track_caller]
 fn check(ledger: &Ledger, recording: &Path) -> InstrumentLedger {
     let mut sum = InstrumentLedger::default();
@@ -60,12 +60,12 @@ fn check(ledger: &Ledger, recording: &Path) -> InstrumentLedger {
 }
 
 #[test]
-fn every_tick_of_every_instrument_is_accounted_for() {
+fn every_tick_is_accounted_for() {
     let drop = flags(&[Flag::Stale, Flag::Duplicate]);
     let (ledger, failed) = publish(&quirks(), drop, NullSink::new());
     let total = check(&ledger, &quirks());
     assert!(!failed);
-    // All three ways of not being published happen in this recording.
+    // All three reasons not to publish occur in this recording.
     assert!(
         total.filtered > 0 && !total.rejected.is_empty(),
         "{total:?}"
@@ -79,7 +79,7 @@ fn every_tick_of_every_instrument_is_accounted_for() {
 
 /// The same counts as `replay --json` prints them.
 #[test]
-fn the_summary_of_a_replay_has_the_same_ledger() {
+fn replay_summary_has_the_same_ledger() {
     for (words, drop) in [
         ("--drop stale,duplicate", vec![Flag::Stale, Flag::Duplicate]),
         (
@@ -116,7 +116,7 @@ fn the_summary_of_a_replay_has_the_same_ledger() {
     }
 }
 
-/// A sink that loses its destination after some messages.
+/// A sink that loses its connection after some messages.
 struct Breaking {
     left: u64,
     confirmed: u64,
@@ -158,7 +158,7 @@ impl Sink for Breaking {
 }
 
 #[test]
-fn what_a_broken_sink_did_not_take_has_failed() {
+fn undelivered_messages_count_as_failed() {
     for left in [0, 1, 127, 128, 1_000] {
         let sink = Breaking { left, confirmed: 0 };
         let (ledger, failed) = publish(&quirks(), Flags::default(), sink);
@@ -173,10 +173,10 @@ fn what_a_broken_sink_did_not_take_has_failed() {
     }
 }
 
-/// An instrument whose first tick is rejected has its subject all the same, whichever instruments
-/// came in between.
+/// An instrument whose first tick is rejected still gets its subject, whichever instruments came in
+/// between.
 #[test]
-fn every_message_has_the_subject_of_its_instrument() {
+fn subjects_match_their_instruments() {
     for recording in [quick(), quirks()] {
         for line in stream(&recording, "").lines() {
             let (subject, _) = split(line);

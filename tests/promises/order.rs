@@ -8,7 +8,7 @@ use tickdeck::event::Event;
 use crate::support::cli::{finish, tickdeck};
 use crate::support::recordings::{Folder, events, replay_digest, repository};
 
-/// `verb` with several recordings and more words.
+/// `verb` with several recordings and more arguments.
 fn with_all(verb: &str, recordings: &[&Path], words: &[&str]) -> crate::support::cli::Ended {
     let mut command = tickdeck([verb]);
     command.args(recordings).args(words);
@@ -21,7 +21,7 @@ fn merged(folder: &Folder, name: &str, recordings: &[&Path]) -> PathBuf {
     path
 }
 
-/// The stated order, by sorting: the simplest thing that can be right.
+/// The stated order, by sorting: the simplest correct reference.
 fn expected(recordings: &[&Path]) -> Vec<Event> {
     let mut all = Vec::new();
     for (index, recording) in recordings.iter().enumerate() {
@@ -35,8 +35,8 @@ fn expected(recordings: &[&Path]) -> Vec<Event> {
     all.into_iter().enumerate().map(renumber).collect()
 }
 
-/// Two sessions of the same minute, a part of the first once more (every receive time is a tie),
-/// and one of another day.
+/// Two sessions of the same minute, a copy of a part of the first (every receive time is a tie), and
+/// one of another day.
 fn sessions(folder: &Folder) -> [PathBuf; 4] {
     [
         folder.generate("one", "--seed 1"),
@@ -47,7 +47,7 @@ fn sessions(folder: &Folder) -> [PathBuf; 4] {
 }
 
 #[test]
-fn a_merge_orders_by_receive_time_then_argument_then_seq() {
+fn merge_orders_by_time_argument_and_seq() {
     let folder = Folder::new();
     let sessions = sessions(&folder);
     let [one, two, part, later] = sessions.each_ref().map(PathBuf::as_path);
@@ -68,7 +68,7 @@ fn a_merge_orders_by_receive_time_then_argument_then_seq() {
 }
 
 #[test]
-fn a_replay_of_several_is_the_replay_of_their_merge() {
+fn replay_of_several_equals_their_merge() {
     let folder = Folder::new();
     let sessions = sessions(&folder);
     let [one, two, part, later] = sessions.each_ref().map(PathBuf::as_path);
@@ -87,7 +87,7 @@ fn a_replay_of_several_is_the_replay_of_their_merge() {
 
 /// The same rows under two instrument ids: every receive time is a tie.
 #[test]
-fn the_place_on_the_command_line_decides_where_receive_times_are_equal() {
+fn equal_receive_times_keep_argument_order() {
     let folder = Folder::new();
     let rows = repository("fixtures/dialects/java_trader_AP010_20200803_evening_row.csv");
     let rows = std::fs::read_to_string(rows).unwrap();
@@ -112,7 +112,7 @@ fn the_place_on_the_command_line_decides_where_receive_times_are_equal() {
 }
 
 #[test]
-fn seq_is_gap_free_and_the_order_of_every_recording() {
+fn seq_is_gap_free_and_sorted() {
     let folder = Folder::new();
     let recording = folder.generate("rolled", "--profile quirks --max-rows 100");
     for (position, event) in events(&recording).iter().enumerate() {

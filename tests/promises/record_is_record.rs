@@ -1,5 +1,5 @@
 //! Promise 5: a recording played through the simulated CTP library and recorded again has the same
-//! ticks. And promise 2 on the way: what the session published is what its recording replays to.
+//! ticks. It checks promise 2 as well: the session published what its recording replays to.
 
 use std::path::{Path, PathBuf};
 
@@ -16,8 +16,8 @@ fn ticks(recording: &Path) -> Vec<RawTick> {
     ticks.filter(can_be_subscribed).collect()
 }
 
-/// An id that a client can ask for. Among the oddities are an id in Chinese and one with control
-/// characters, which come without being asked for on real fronts only.
+/// An id that a client can subscribe. The oddities include an id in Chinese and one with control
+/// characters, which only real fronts send without a subscription.
 fn can_be_subscribed(tick: &RawTick) -> bool {
     let is_legal = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
     tick.instrument_id.as_bytes().iter().all(is_legal)
@@ -49,7 +49,7 @@ fn again(folder: &Folder, library: &Path, recording: &Path, name: &str) -> PathB
 }
 
 #[test]
-fn a_recording_played_through_the_simulated_front_and_recorded_again_has_the_same_ticks() {
+fn recording_via_front_keeps_its_ticks() {
     let Some(library) = simulated_library("record, play, record again") else {
         return;
     };

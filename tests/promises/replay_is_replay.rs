@@ -34,7 +34,7 @@ fn digest_by(mut command: Command, recording: &Path) -> String {
 }
 
 #[test]
-fn a_replay_has_the_digest_that_is_pinned_in_the_repository() {
+fn replay_has_the_pinned_digest() {
     for (recording, digest) in pinned() {
         assert_eq!(replay_digest(&recording), digest);
     }
@@ -108,7 +108,7 @@ fn the_number_of_cores_changes_nothing() {
 }
 
 #[test]
-fn debug_and_release_builds_publish_the_same() {
+fn debug_and_release_publish_the_same() {
     let Some(release) = release_binary() else {
         skipped(
             "debug and release builds publish the same",
@@ -142,8 +142,8 @@ fn other_sinks_beside_change_nothing() {
 
 #[test]
 fn a_lone_segment_plays_like_its_recording() {
-    // Without the contract table beside it the product table must do; the quick session has only
-    // contracts that it knows.
+    // Without the contract table the product table applies. It knows all contracts of the quick
+    // session.
     let segment = quick().join("part-00000.parquet");
     assert_eq!(replay_digest(&segment), replay_digest(&quick()));
     assert_ne!(replay_digest(&quirks()), replay_digest(&quick()));

@@ -62,7 +62,7 @@ fn the_environment_is_not_in_the_market() {
 }
 
 #[test]
-fn debug_and_release_builds_make_the_same_market() {
+fn debug_and_release_markets_are_equal() {
     let Some(release) = release_binary() else {
         skipped(
             "debug and release builds make the same market",

@@ -5,10 +5,10 @@ use crate::support::cli::run;
 use crate::support::recordings::{Folder, info, info_digest, quirks, replay_digest};
 
 #[test]
-fn one_ten_and_a_thousand_segments_are_one_session() {
+fn segment_count_is_invisible() {
     let folder = Folder::new();
     let (events, payloads) = (info_digest(&quirks()), replay_digest(&quirks()));
-    // 5,707 events: the row limits give the numbers of segments.
+    // 5,707 events: the row limits determine the number of segments.
     for (max_rows, segments) in [(5_707, 1), (571, 10), (5, 1_142)] {
         let words = format!("--profile quirks --seed 1 --max-rows {max_rows}");
         let recording = folder.generate(&format!("by-{max_rows}"), &words);
@@ -22,14 +22,14 @@ fn one_ten_and_a_thousand_segments_are_one_session() {
 }
 
 #[test]
-fn segments_by_recorded_time_are_one_session() {
+fn time_based_segments_are_invisible() {
     let folder = Folder::new();
     let whole = folder.generate("whole", "--profile quick --seed 3");
     for (span, segments) in [("10s", 6), ("1s", 60)] {
         let words = format!("--profile quick --seed 3 --max-duration {span}");
         let rolled = folder.generate(span, &words);
         let info = info(&rolled);
-        // The segments begin with an event each, so a quiet second makes them fewer.
+        // Each segment begins with an event, so a quiet second reduces their number.
         let found = info["segments"].as_u64().unwrap();
         assert!(
             (segments * 9 / 10..=segments + 1).contains(&found),
@@ -40,9 +40,9 @@ fn segments_by_recorded_time_are_one_session() {
     }
 }
 
-/// The reader opens one segment after the other: a window in the middle must not depend on them.
+/// The reader opens segments one after the other. A window in the middle must not depend on them.
 #[test]
-fn a_window_over_segment_borders_is_the_same_window() {
+fn windows_may_cross_segment_borders() {
     let folder = Folder::new();
     let whole = folder.generate("whole", "--profile quick --seed 3");
     let rolled = folder.generate("rolled", "--profile quick --seed 3 --max-rows 7");

@@ -1,11 +1,11 @@
-//! A front that swallows packets, as a firewall does, a VPN that is down, or a front at night.
+//! A front that drops packets, like a firewall, a VPN that is down, or a front at night.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 
-/// A listener whose queue is full: what is sent to it is dropped.
+/// A listener whose queue is full, so that packets to it are dropped.
 pub(crate) struct Blackhole {
     address: SocketAddr,
     _listener: TcpListener,
@@ -26,7 +26,7 @@ impl Blackhole {
         });
         let address = listener.local_addr().unwrap();
         let mut waiting = Vec::new();
-        // Nobody takes them: soon there is no room for another one.
+        // They are never accepted, so the queue soon has no room.
         while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
             waiting.push(stream);
             assert!(

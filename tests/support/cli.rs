@@ -47,12 +47,12 @@ pub(crate) fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_tickdeck"))
 }
 
-/// A release build of the same source, when `cargo xtask test` (or a developer) names one.
+/// A release build of the same source, if `cargo xtask test` (or a developer) names one.
 pub(crate) fn release_binary() -> Option<PathBuf> {
     std::env::var_os("TICKDECK_RELEASE_BIN").map(PathBuf::from)
 }
 
-/// A command of `program` with nothing of the caller's settings in it.
+/// A command of `program` without the caller's settings.
 pub(crate) fn command_of(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null());
@@ -69,15 +69,15 @@ pub(crate) fn tickdeck<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Co
     command
 }
 
-/// Names a NATS server to a verb, which tries as long as a test waits: how long a connection takes
-/// is the machine's affair.
+/// Names a NATS server to a verb. The verb keeps trying as long as a test waits, because the time to
+/// connect depends on the machine.
 pub(crate) fn with_nats<'c>(command: &'c mut Command, url: &str) -> &'c mut Command {
     command
         .args(["--connect-timeout", "60s"])
         .env("NATS_URL", url)
 }
 
-/// How a process ended and what it said.
+/// Exit code and output of a process.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -121,7 +121,7 @@ pub(crate) fn run_words(words: &str) -> Ended {
     run(words.split(' '))
 }
 
-/// One stream of a running process, read as it comes so that the process never waits for us.
+/// One stream of a running process, read at once so that the process never blocks on it.
 struct Stream {
     text: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
@@ -215,7 +215,7 @@ impl Running {
         signal(self.pid(), name);
     }
 
-    /// Waits until the process would survive SIGUSR1, which is when it listens to signals.
+    /// Waits until the process would survive SIGUSR1, that is, until its handlers are installed.
     pub(crate) fn wait_for_handlers(&self) {
         wait_until("the signal handlers are installed", || {
             has_handlers(self.pid())
@@ -255,10 +255,10 @@ pub(crate) fn signal(pid: u32, name: &str) {
     assert!(status.success(), "kill -{name} {pid}");
 }
 
-/// Stops a process of this test where it is; `false` when it ended before it could be stopped.
+/// Suspends a process of this test; `false` if it ended first.
 ///
-/// The signal stops nothing by itself: each thread goes on until it has seen it, on a loaded machine
-/// for milliseconds.
+/// The signal acts with a delay: each thread runs until it has seen it, on a loaded machine for
+/// milliseconds.
 pub(crate) fn freeze(pid: u32) -> bool {
     signal(pid, "STOP");
     let mut states = Vec::new();
@@ -284,7 +284,7 @@ fn thread_states(pid: u32) -> Vec<char> {
         .collect()
 }
 
-/// Whether the process catches SIGUSR1 by now.
+/// Whether the process catches SIGUSR1 yet.
 pub(crate) fn has_handlers(pid: u32) -> bool {
     const SIGUSR1: u32 = 10;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

@@ -33,7 +33,7 @@ pub(crate) fn vendor_libraries(test: &str) -> Option<Vec<PathBuf>> {
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| path.join("thostmduserapi_se.so").is_file())
-        // Another vendor's library of the same form, which knows fronts of its own only.
+        // Another vendor's library of the same form, which connects to its vendor's fronts only.
         .filter(|path| !path.to_string_lossy().contains("tts"))
         .collect();
     found.sort();
@@ -69,8 +69,8 @@ pub(crate) fn simulated_library(test: &str) -> Option<PathBuf> {
     None
 }
 
-/// A library compiled from `ffi/tests/stub.cpp` into `folder` that says it is `version`, with a front
-/// inside of it that logs everybody in but a user called `impatient`; `None` after a visible skip.
+/// A library compiled from `ffi/tests/stub.cpp` into `folder` that reports `version`. Its built-in
+/// front logs in every user except `impatient`. `None` after a visible skip.
 pub(crate) fn stub_library(
     test: &str,
     folder: &Path,
@@ -99,7 +99,7 @@ pub(crate) fn stub_library(
 }
 
 /// A command in `folder` with a complete environment for the library at `library` and a front at
-/// `address`. The flow folder and `.env` are the test's own.
+/// `address`. The flow folder and `.env` belong to the test.
 pub(crate) fn with_front(words: &str, folder: &Path, library: &Path, address: &str) -> Command {
     let mut command = tickdeck(words.split_whitespace());
     command

@@ -1,4 +1,4 @@
-//! A front in memory: what the supervisor asks for is answered by a closure of the test.
+//! A front in memory: a closure of the test answers the supervisor's requests.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use tickdeck::live::{
     Abandoned, Attempt, Connector, Inlet, MarketDataSession, OpenError, RequestError, StopAsked,
 };
 
-/// What the supervisor asks of a session.
+/// A request of the supervisor to a session.
 pub(crate) enum Asked<'a> {
     Open,
     Login,
@@ -95,7 +95,7 @@ impl MarketDataSession for FakeSession {
     }
 }
 
-/// A wish to stop that a test utters.
+/// A stop request from a test.
 #[derive(Clone, Default)]
 pub(crate) struct Stop(Arc<AtomicBool>);
 

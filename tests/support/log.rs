@@ -7,8 +7,8 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// Wants nothing, but wants to be asked every time. Without it a log line that another test reaches
-/// first, with nobody listening, could be cached as unwanted just while a capture starts.
+/// Rejects everything, but is asked every time. Without it, a log line that another test reaches first
+/// without a subscriber could be cached as disabled while a capture starts.
 struct AskAgain;
 
 impl Subscriber for AskAgain {
@@ -32,7 +32,7 @@ impl Subscriber for AskAgain {
 pub(crate) fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // Fails only when another module of the tests was first, which listens then.
+        // Fails only if another module of the tests was first, whose subscriber then does the same.
         let _ = tracing::subscriber::set_global_default(AskAgain);
     });
 }
@@ -57,7 +57,7 @@ impl LogText {
     }
 }
 
-/// Runs `body` and gives what it and the threads of the library logged, down to `TRACE`.
+/// Runs `body` and returns what it and the threads of the library logged, down to `TRACE`.
 pub(crate) fn captured<T>(body: impl FnOnce() -> T) -> (T, String) {
     prepare();
     let log = LogText::default();

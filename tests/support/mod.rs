@@ -1,4 +1,4 @@
-//! What tests share: each thing is built in one place, owned by the test, and gone with it.
+//! What tests share. Each resource is built in one place, owned by the test, and removed with it.
 
 pub(crate) mod blackhole;
 pub(crate) mod cli;
@@ -16,11 +16,11 @@ use std::time::Duration;
 
 pub(crate) use skip::skipped;
 
-/// Every wait of a test ends after this at the latest, but for the end of a process.
+/// Longest wait of a test, except for the end of a process.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What a whole process may take: a million messages are many for a debug build on a machine that
-/// has other work. A test is killed after 300 s.
+/// Longest run of a process. A million messages take a debug build on a busy machine a long time. A
+/// test is killed after 300 s.
 pub(crate) const PROCESS_DEADLINE: Duration = Duration::from_secs(240);
 
 /// Polls `condition` until it holds.

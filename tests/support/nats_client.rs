@@ -60,7 +60,7 @@ impl RawSubscriber {
     }
 }
 
-/// Where answers to a publisher's requests come.
+/// Subject for the answers to a publisher's requests.
 const ANSWERS: &str = "raw.answers";
 
 pub(crate) struct RawPublisher {
@@ -92,7 +92,7 @@ impl RawPublisher {
         while self.subscriber.read_line().unwrap() != "PONG" {}
     }
 
-    /// Asks and waits for the answer. Who answers has got what was published before.
+    /// Sends a request and waits for the answer. The responder has received what was published before.
     pub(crate) fn request(&mut self, subject: &str) {
         self.subscriber
             .write(format!("PUB {subject} {ANSWERS} 0\r\n\r\n").as_bytes());
@@ -100,7 +100,7 @@ impl RawPublisher {
         assert_eq!(answered, ANSWERS);
     }
 
-    /// Publishes one message for certain.
+    /// Publishes one message and waits until the server has it.
     pub(crate) fn publish(&mut self, subject: &str, payload: &[u8]) {
         self.add(subject, payload);
         self.flush();

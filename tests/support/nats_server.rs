@@ -1,7 +1,7 @@
 //! A real `nats-server` on a free port, owned by one test and killed with it.
 //!
-//! The port is one that the system gives to nobody by itself: while the server is away, neither
-//! another test nor a client of this one that tries to connect can be given it.
+//! The port is outside the system's ephemeral range. While the server is down, neither another test
+//! nor a connecting client of this one can be assigned it.
 //!
 //! The binary comes from `TICKDECK_NATS_SERVER`, `PATH` or `target/tools` (`cargo xtask
 //! nats-server` puts it there). Without one a test is skipped visibly; under
@@ -20,10 +20,9 @@ use tickdeck::nats::NatsOptions;
 use super::cli::freeze;
 use super::{DEADLINE, skipped, wait_until};
 
-/// What is valid for every server, unless the test's own configuration says otherwise: a reader that
-/// stands still for a while is neither given up nor cut off.
+/// The default configuration of every server: a reader that pauses for a while is not disconnected.
 pub(crate) const PATIENCE: &str = "write_deadline: \"60s\"\nmax_pending: 1GB";
-/// Ports below those that the system gives to whoever asks for any.
+/// Ports below the ephemeral range of the system.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
 
 /// Options for the server at `url` with a deadline that a test can wait for.
@@ -113,22 +112,22 @@ impl NatsServer {
         options(&self.url())
     }
 
-    /// Where files of the server lie.
+    /// The folder of the server's files.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Lets it stand still: connections stay, and nothing is answered.
+    /// Suspends it: connections stay open, and nothing is answered.
     pub(crate) fn freeze(&self) {
         assert!(freeze(self.process.0.id()), "nats-server has ended");
     }
 
-    /// Ends the server without a warning, as a crash would.
+    /// Kills the server, like a crash.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Starts it again on the port it had.
+    /// Restarts it on the same port.
     pub(crate) fn restart(&mut self) {
         self.kill();
         let mut process = None;
@@ -140,7 +139,7 @@ impl NatsServer {
     }
 }
 
-/// Ports to try, each test process beginning somewhere else.
+/// Ports to try, in a different order for each test process.
 fn ports() -> impl Iterator<Item = u16> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let first = std::process::id().wrapping_mul(61);
@@ -165,7 +164,7 @@ impl Process {
             "host: 127.0.0.1\nport: {port}\nserver_name: {name}\n{PATIENCE}\n{config}"
         )
         .unwrap();
-        // What an earlier one said is not this one's.
+        // Output of an earlier server does not count.
         let _ = std::fs::remove_file(&log);
         let child = Command::new(binary)
             .arg("--config")
@@ -207,7 +206,7 @@ fn greets_as(name: &str, port: u16) -> bool {
     let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) else {
         return false;
     };
-    // Whoever holds the port may be no server at all.
+    // Another program may hold the port.
     stream
         .set_read_timeout(Some(Duration::from_secs(1)))
         .unwrap();

@@ -16,9 +16,9 @@ struct Shared {
     closed: AtomicBool,
     accepted: AtomicUsize,
     refused: AtomicUsize,
-    /// Connections, from the next one on, whose server hears nothing.
+    /// Number of connections, from the next one on, whose server receives nothing.
     unheard: AtomicUsize,
-    /// How long what the server says is under way.
+    /// Delay of the server's output.
     delay: Mutex<Duration>,
     /// Bytes that may still pass from the client before the connection is cut; 0 for no limit.
     cut_after: AtomicUsize,
@@ -66,19 +66,19 @@ impl Proxy {
         self.shared.closed.store(false, Ordering::SeqCst);
     }
 
-    /// Cuts each connection after it carried `bytes` from the client; what it has read by then is
-    /// thrown away. 0 for never.
+    /// Cuts each connection after `bytes` from the client, and discards what it has read by then. 0 for
+    /// never.
     pub(crate) fn cut_after(&self, bytes: usize) {
         self.shared.cut_after.store(bytes, Ordering::SeqCst);
     }
 
-    /// Lets the server hear nothing of the next `count` connections: of each it gets the connection,
-    /// and what it says itself arrives.
+    /// Discards the client's bytes on the next `count` connections. The server sees the connection, and
+    /// its output arrives.
     pub(crate) fn mute_next(&self, count: usize) {
         self.shared.unheard.store(count, Ordering::SeqCst);
     }
 
-    /// Keeps all that the server says under way for so long, on connections made from now on.
+    /// Delays the server's output by this long, on connections made from now on.
     pub(crate) fn delay_answers(&self, delay: Duration) {
         *self.shared.delay.lock().unwrap() = delay;
     }
@@ -114,7 +114,7 @@ fn accept(client: TcpStream, target: u16, shared: &Arc<Shared>) {
         return;
     };
     let mut open = shared.open.lock().unwrap();
-    // Closed in the meantime: whoever closes cuts what is listed, and this one is not yet.
+    // Closed in the meantime: closing cuts listed connections, and this one is not listed yet.
     if shared.closed.load(Ordering::SeqCst) {
         shared.refused.fetch_add(1, Ordering::SeqCst);
         return;

@@ -1,4 +1,4 @@
-//! Recordings for tests: the committed ones, made ones, and what is in them, through the library.
+//! Recordings for tests: committed and generated ones, and their content through the library.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub(crate) fn quirks() -> PathBuf {
     repository("recordings/quirks")
 }
 
-/// A folder that is gone with the test, and paths in it.
+/// A folder that is removed with the test, and paths in it.
 pub(crate) struct Folder(TempDir);
 
 impl Folder {
@@ -47,7 +47,7 @@ impl Folder {
         self.0.path().join(name)
     }
 
-    /// Names of what is in it, hidden files too.
+    /// Names of its entries, including hidden files.
     pub(crate) fn names(&self) -> Vec<String> {
         names(self.path())
     }
@@ -114,7 +114,7 @@ pub(crate) fn publisher_options(path: &Path, drop: Flags) -> PublisherOptions {
     }
 }
 
-/// `replay RECORDING --json` with more words, at full speed unless they say otherwise.
+/// `replay RECORDING --json` with more arguments, at full speed by default.
 pub(crate) fn replay(recording: &Path, words: &str) -> Ended {
     let mut args: Vec<&OsStr> = vec!["replay".as_ref(), recording.as_os_str()];
     args.extend(["--json", "-q"].map(OsStr::new));
@@ -135,7 +135,7 @@ pub(crate) fn info_digest(recording: &Path) -> String {
     info(recording)["digest"].as_str().unwrap().to_owned()
 }
 
-/// What `info --json` says.
+/// The result of `info --json`.
 pub(crate) fn info(recording: &Path) -> serde_json::Value {
     let args = ["info".as_ref(), recording.as_os_str(), "--json".as_ref()];
     run(args).done().json()

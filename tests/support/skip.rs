@@ -1,11 +1,12 @@
-//! How a test says that it did not run. Shared by the tests of all packages.
+//! How a test reports that it was skipped. Shared by the tests of all packages.
 
 use std::io::Write as _;
 
-/// Says on stderr that a test did not run, and why; `cargo xtask test` names a file
-/// (`TICKDECK_SKIPPED`), from which it tells and counts these at its end.
+/// Reports on stderr that a test was skipped, and why. `cargo xtask test` names a file
+/// (`TICKDECK_SKIPPED`), from which it lists and counts them at its end.
 ///
-/// Written to the stream itself: what the printing macros write is hidden when a test passes.
+/// Written to the stream directly, because the output of the printing macros is hidden when a test
+/// passes.
 pub(crate) fn skipped(what: &str, why: &str) {
     let line = format!("SKIPPED {what}: {why}\n");
     let _ = std::io::stderr().write_all(line.as_bytes());

@@ -1,5 +1,5 @@
-//! A SOCKS5 proxy (RFC 1928, 1929) that takes every login, and behind which nobody says anything.
-//! Shared by the tests of all packages.
+//! A SOCKS5 proxy (RFC 1928, 1929) that accepts every login and then stays silent. Shared by the tests
+//! of all packages.
 
 use std::io::{Read, Result, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,19 +8,19 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How long a client may be silent once it is let through.
+/// How long a connected client may be silent.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a client asked for.
+/// A client's request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Asked {
-    /// User and password, if it gave them.
+    /// User and password, if given.
     pub(crate) login: Option<(String, String)>,
     /// `HOST:PORT` of the front, as the client wrote it.
     pub(crate) front: String,
 }
 
-/// A proxy on a port of its own, gone when dropped.
+/// A proxy on a free port, closed when dropped.
 pub(crate) struct SocksProxy {
     port: u16,
     stop: Arc<AtomicBool>,
@@ -43,7 +43,7 @@ impl SocksProxy {
                 if stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                // Who only looks whether somebody is here hangs up.
+                // A client that only probes the port hangs up.
                 if let Ok(asked) = serve(&mut connection) {
                     all.lock().unwrap().push(asked);
                     held.push(connection);
@@ -63,7 +63,7 @@ impl SocksProxy {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// What was asked for so far.
+    /// Requests so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
@@ -74,7 +74,7 @@ fn bytes(connection: &mut TcpStream, count: usize) -> Result<Vec<u8>> {
     connection.read_exact(&mut bytes).map(|()| bytes)
 }
 
-/// One byte that says how many follow, and these.
+/// A length byte and that many bytes.
 fn counted(connection: &mut TcpStream) -> Result<Vec<u8>> {
     let count = bytes(connection, 1)?[0];
     bytes(connection, usize::from(count))
@@ -103,8 +103,8 @@ fn serve(connection: &mut TcpStream) -> Result<Asked> {
     let host = text(&counted(connection)?);
     let port = bytes(connection, 2)?;
     connection.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
-    // Asked for is a front when its connection stands, with the library's first words on it: while
-    // one comes up the vendor's Release may crash.
+    // A request counts when its connection is up and has the library's first bytes. While a connection
+    // comes up, the vendor's Release may crash.
     connection.set_read_timeout(Some(PATIENCE))?;
     bytes(connection, 1)?;
     Ok(Asked {

@@ -9,47 +9,47 @@ use tickdeck::nats::SubjectPattern;
 use super::values::{self, OutputTarget};
 use super::{JsonArgs, NatsArgs, conflict};
 
-/// When a capture ends by itself.
+/// What ends a capture.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Until {
     /// At the end marker of a replay
     #[default]
     End,
-    /// Not at all: markers are checked, and the capture goes on
+    /// Only at a signal: markers are checked, and the capture continues
     Signal,
 }
 
 /// Flags of `capture`.
 #[derive(Debug, Args)]
 pub struct CaptureArgs {
-    /// What to capture; * stands for one word, a last > for the rest [default: market.tick.>, or
-    /// what is under --subject-prefix]
+    /// Subjects to capture; * matches one token, a final > the rest [default: market.tick.>, or
+    /// everything under --subject-prefix]
     #[arg(value_name = "SUBJECT")]
     pub subjects: Vec<SubjectPattern>,
     /// File to write, compressed when its name ends in .zst, or `-` for stdout
     #[arg(short, long, value_name = "PATH", default_value = "-", value_parser = values::parse_output, help_heading = "Output")]
     pub output: OutputTarget,
-    /// Replace what is at the output paths
+    /// Replace existing files
     #[arg(long, help_heading = "Output")]
     pub force: bool,
     /// File for the arrival times, one line per message, ns since 1970 UTC [default: the output path
-    /// and .times; none with stdout]
+    /// plus .times; none with stdout]
     #[arg(long, value_name = "PATH", value_parser = values::parse_new_path, help_heading = "Output")]
     pub times: Option<PathBuf>,
     /// Write no arrival times
     #[arg(long, conflicts_with = "times", help_heading = "Output")]
     pub no_times: bool,
-    /// File to make once the server knows the subscription
+    /// File to create once the server has the subscription
     #[arg(long, value_name = "PATH", value_parser = values::parse_new_path, help_heading = "Output")]
     pub ready_file: Option<PathBuf>,
-    /// When to end by itself; --idle, --count and --duration hold as well
+    /// What ends the capture, besides --idle, --count and --duration
     #[arg(long, value_enum, default_value_t = Until::End, help_heading = "End")]
     pub until: Until,
-    /// After the end marker, go on until nothing came for this long: a service that answers a replay
-    /// is behind it
+    /// After the end marker, continue until no message arrives for this long, because a service that
+    /// processes a replay lags behind it
     #[arg(long, value_name = "SPAN", value_parser = values::parse_span, help_heading = "End")]
     pub linger: Option<Duration>,
-    /// End when nothing came for this long; the first message may take its time
+    /// End when no message arrives for this long; waits indefinitely for the first
     #[arg(long, value_name = "SPAN", value_parser = values::parse_span, help_heading = "End")]
     pub idle: Option<Duration>,
     /// End after this many messages
@@ -58,14 +58,14 @@ pub struct CaptureArgs {
     /// End after this long
     #[arg(long, value_name = "SPAN", value_parser = values::parse_span, help_heading = "End")]
     pub duration: Option<Duration>,
-    /// The replay whose end counts and whose questions are answered, also where no SUBJECT has it
-    /// [default: any that a SUBJECT has]
+    /// Subject prefix of the replay whose end marker counts and whose requests are answered, even if
+    /// no SUBJECT covers it [default: any that a SUBJECT covers]
     #[arg(long, value_name = "SUBJECT", value_parser = values::parse_subject_prefix, help_heading = "End")]
     pub subject_prefix: Option<String>,
     /// How to reach NATS.
     #[command(flatten)]
     pub nats: NatsArgs,
-    /// Whether the result is printed for machines.
+    /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
 }
@@ -74,7 +74,7 @@ impl CaptureArgs {
     pub(super) fn check(&self) -> Result<(), clap::Error> {
         if self.linger.is_some() && self.until == Until::Signal {
             return Err(conflict(
-                "--linger waits after the end marker, and --until signal does not end there",
+                "--linger waits after the end marker, but --until signal does not end there",
             ));
         }
         if self.output != OutputTarget::Stdout {

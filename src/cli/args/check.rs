@@ -10,17 +10,17 @@ use tickdeck::normalize::Flag;
 use super::shared::{JsonArgs, NormalizeArgs};
 use super::values;
 
-/// What to do about goldens that nothing belongs to.
+/// What to do about goldens without a recording.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Unreferenced {
-    /// Say so
+    /// Warn
     #[default]
     Warn,
     /// Fail
     Reject,
 }
 
-/// How ticks become payloads, where something else may say so too.
+/// How ticks become payloads, where a golden may set it too.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Payload")]
 pub struct PublishingArgs {
@@ -33,10 +33,10 @@ pub struct PublishingArgs {
     /// First tokens of the subject, before .EXCHANGE.SYMBOL [default: the golden's, or market.tick]
     #[arg(long, value_name = "SUBJECT", value_parser = values::parse_subject_prefix)]
     pub subject_prefix: Option<String>,
-    /// Contract file (CSV) that goes before the recording's own
+    /// Contract file (CSV) that takes precedence over the recording's
     #[arg(long, value_name = "FILE")]
     pub contracts: Option<PathBuf>,
-    /// Trading calendar file instead of the recording's own
+    /// Trading calendar file instead of the recording's
     #[arg(long, value_name = "FILE")]
     pub calendar: Option<PathBuf>,
     /// Product table file instead of the built-in one
@@ -45,7 +45,7 @@ pub struct PublishingArgs {
 }
 
 impl PublishingArgs {
-    /// The same as the flags of a replay. The environment has no say in a comparison.
+    /// The same as the flags of a replay. A comparison does not read the environment.
     #[must_use]
     pub fn normalize(&self) -> NormalizeArgs {
         NormalizeArgs {
@@ -63,16 +63,16 @@ impl PublishingArgs {
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Recordings (folders or single segments) or captured payload streams (.jsonl, .jsonl.zst); each
-    /// is checked by itself
+    /// is checked separately
     #[arg(value_name = "REC", required = true)]
     pub inputs: Vec<PathBuf>,
     /// The golden, or the folder of all goldens [default: NAME.golden.json beside each REC]
     #[arg(long, value_name = "PATH")]
     pub golden: Option<PathBuf>,
-    /// Accept what is published now: make the golden, or write it anew
+    /// Accept what is published now: create or rewrite the golden
     #[arg(long, help_heading = "Accepting")]
     pub update: bool,
-    /// Accept changes of this field only: write the golden anew if nothing else differs; repeatable
+    /// Accept changes of this field only: rewrite the golden if nothing else differs; repeatable
     #[arg(
         long,
         value_name = "NAME",
@@ -84,8 +84,8 @@ pub struct CheckArgs {
     /// [default: the golden's, or 100000]
     #[arg(long, value_name = "N", help_heading = "Accepting")]
     pub stream_limit: Option<u64>,
-    /// What to do about goldens that no recording belongs to: beside the recordings, in the folder
-    /// of all goldens, or with `reject` beside a golden that was named
+    /// What to do about goldens without a recording. Looks beside the recordings, in the folder of
+    /// all goldens, and with `reject` also beside a named golden
     #[arg(long, value_enum, default_value_t = Unreferenced::Warn)]
     pub unreferenced: Unreferenced,
     /// How ticks become payloads.
@@ -97,15 +97,15 @@ pub struct CheckArgs {
     /// Write a JUnit XML report
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub junit: Option<PathBuf>,
-    /// Write an HTML report, one page that needs nothing else
+    /// Write an HTML report, a single self-contained page
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub html: Option<PathBuf>,
-    /// Whether the result is printed for machines.
+    /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
 }
 
-/// What is other on the second side of a comparison.
+/// What differs on the second side of a comparison.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Second side")]
 pub struct SecondSideArgs {
@@ -134,7 +134,7 @@ impl SecondSideArgs {
         self.over(&nothing) != nothing
     }
 
-    /// The first side's flags with these in their place.
+    /// The first side's flags, overridden by these.
     #[must_use]
     pub fn over(&self, first: &PublishingArgs) -> PublishingArgs {
         let path = |second: &Option<PathBuf>, first: &Option<PathBuf>| {
@@ -164,10 +164,10 @@ pub struct FirstSideArgs {
     /// Leave out ticks with these flags; comma separated, repeatable
     #[arg(long, value_name = "FLAG", value_parser = values::flag_parser(), value_delimiter = ',')]
     pub drop: Vec<Flag>,
-    /// Contract file (CSV) that goes before the recording's own
+    /// Contract file (CSV) that takes precedence over the recording's
     #[arg(long, value_name = "FILE")]
     pub contracts: Option<PathBuf>,
-    /// Trading calendar file instead of the recording's own
+    /// Trading calendar file instead of the recording's
     #[arg(long, value_name = "FILE")]
     pub calendar: Option<PathBuf>,
     /// Product table file instead of the built-in one
@@ -182,7 +182,7 @@ impl FirstSideArgs {
         self.publishing() != PublishingArgs::default()
     }
 
-    /// The same without a subject prefix, which changes every message and tells nothing.
+    /// The same without a subject prefix, which would change every message.
     #[must_use]
     pub fn publishing(&self) -> PublishingArgs {
         PublishingArgs {
@@ -202,11 +202,11 @@ pub struct DiffArgs {
     /// A recording or a payload stream (.jsonl, .jsonl.zst)
     #[arg(value_name = "A")]
     pub first: PathBuf,
-    /// Another one of the same sort; without it A is compared with itself, published as the --b-
-    /// flags say
+    /// Another one of the same kind; without it, A is compared with itself as published with the --b-
+    /// flags
     #[arg(value_name = "B")]
     pub second: Option<PathBuf>,
-    /// Compare what the recordings publish instead of their raw events
+    /// Compare published messages instead of raw events
     #[arg(long)]
     pub published: bool,
     /// Leave this field out of the comparison; comma separated, repeatable
@@ -215,13 +215,13 @@ pub struct DiffArgs {
     /// How ticks become payloads.
     #[command(flatten)]
     pub payload: FirstSideArgs,
-    /// What is other on the second side.
+    /// What differs on the second side.
     #[command(flatten)]
     pub other: SecondSideArgs,
     /// Show this many differences in full
     #[arg(long, value_name = "N", default_value_t = DEFAULT_DIFFERENCES, help_heading = "Output")]
     pub limit: usize,
-    /// Whether the result is printed for machines.
+    /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
 }

@@ -1,6 +1,7 @@
-//! Flags of the verbs that speak to a CTP front. Addresses and credentials are not among them: they
-//! come from the environment or from an environment file, never from the command line, which every
-//! user of the machine can read.
+//! Flags of the verbs that connect to a CTP front.
+//!
+//! Addresses and credentials are not among them. They come from the environment or an environment
+//! file, because every user of the machine can read the command line.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tickdeck::live::Wanted;
 use super::values;
 use super::{JsonArgs, NatsArgs, NormalizeArgs, RollArgs};
 
-/// Which keys a front uses.
+/// The keys that a front uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum FrontKeys {
     /// Trading fronts, SimNow among them.
@@ -22,19 +23,19 @@ pub enum FrontKeys {
     Evaluation,
 }
 
-/// How to reach the front and what to ask of it.
+/// How to reach the front.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "CTP")]
 pub struct FrontArgs {
-    /// File with NAME=VALUE lines; the real environment goes before it [default: .env, if there is
-    /// one]
+    /// File with NAME=VALUE lines; the real environment takes precedence [default: .env, if it
+    /// exists]
     #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
-    /// Folder for the library's own files [default: tickdeck/flow in the user's state folder]
+    /// Folder for the CTP library's files [default: tickdeck/flow in the user's state folder]
     #[arg(long, value_name = "DIR")]
     pub flow_dir: Option<PathBuf>,
     /// Keys of the front: production, or evaluation for a broker's evaluation front (libraries from
-    /// 6.7.11; older ones know one kind only)
+    /// 6.7.11 on; older ones have one kind only)
     #[arg(long, value_enum, value_name = "KIND", default_value_t = FrontKeys::Production)]
     pub front_keys: FrontKeys,
     /// How long a front may take to answer
@@ -46,36 +47,36 @@ pub struct FrontArgs {
     /// How long the library may take to reconnect by itself
     #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = values::parse_duration)]
     pub reconnect_grace: Duration,
-    /// First pause between two attempts; it doubles
+    /// First pause between two attempts; doubles each time
     #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = values::parse_duration)]
     pub backoff: Duration,
     /// Longest pause between two attempts
     #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = values::parse_duration)]
     pub backoff_max: Duration,
-    /// Seed of the jitter of the pauses [default: the time]
+    /// Seed for the jitter of the pauses [default: the time]
     #[arg(long, value_name = "N", hide = true)]
     pub backoff_seed: Option<u64>,
 }
 
-/// What to subscribe and how to take it in.
+/// What to subscribe to, and the limits of the session.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "CTP")]
 pub struct SubscribeArgs {
-    /// Instruments after those of CTP_SYMBOL: ids, or rb*, *.CFFEX, all (these need a list: the
-    /// trader front's or --contracts); comma separated, repeatable
+    /// Instruments in addition to CTP_SYMBOL: ids, or globs (rb*, *.CFFEX, all), which need the trader
+    /// front's contract list or --contracts; comma separated, repeatable
     #[arg(long, value_name = "GLOB", value_delimiter = ',')]
     pub symbols: Vec<Wanted>,
-    /// Instruments of one subscription request, one request a second
+    /// Instruments per subscription request; one request per second
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub subscribe_batch: u32,
-    /// Ticks that may wait between the library and the pipeline
+    /// Capacity of the queue between the library and the pipeline, in ticks
     #[arg(long, value_name = "N", default_value_t = 131_072, value_parser = clap::value_parser!(u32).range(16..=16_777_216))]
     pub queue_slots: u32,
     /// How long the trader front may take to list its contracts
     #[arg(long, value_name = "SPAN", default_value = "120s", value_parser = values::parse_duration)]
     pub discovery_timeout: Duration,
-    /// Confirm the settlement of the day before at the trader front, which some brokers want before
-    /// they list contracts. A legal act of the account holder
+    /// Confirm the previous day's settlement at the trader front, which some brokers require before
+    /// they list contracts. This is a legal act of the account holder
     #[arg(long)]
     pub confirm_settlement: bool,
     /// End after this long [env: MD_DURATION_SECONDS, in seconds, 0 for never]
@@ -84,7 +85,7 @@ pub struct SubscribeArgs {
     /// How often to log the counts; 0s for never
     #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = values::parse_duration)]
     pub progress_every: Duration,
-    /// Messages that may wait for a NATS server that is slow or away; more count as failed
+    /// Messages to buffer while the NATS server is slow or unreachable; more count as failed
     #[arg(long, value_name = "N", default_value_t = tickdeck::sink::DEFAULT_LIVE_BUFFER, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub nats_buffer: u64,
 }
@@ -95,10 +96,10 @@ pub struct LiveArgs {
     /// Record at the same time, into this folder
     #[arg(long, value_name = "REC")]
     pub record: Option<PathBuf>,
-    /// Replace the recording that is there
+    /// Replace an existing recording
     #[arg(long, requires = "record")]
     pub force: bool,
-    /// When a new segment is begun.
+    /// When a new segment begins.
     #[command(flatten)]
     pub roll: RollArgs,
     /// The front.
@@ -116,7 +117,7 @@ pub struct LiveArgs {
     /// How to reach NATS.
     #[command(flatten)]
     pub nats: NatsArgs,
-    /// Whether the result is printed for machines.
+    /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
 }
@@ -124,8 +125,7 @@ pub struct LiveArgs {
 /// Longest run of `smoke`.
 pub const SMOKE_LIMIT: Duration = Duration::from_secs(120);
 
-/// Shortest time that `smoke` may be given: a login takes part of a second where nothing is in the
-/// way.
+/// Shortest time that `smoke` accepts. An undisturbed login takes less than a second.
 pub const SMOKE_LEAST: Duration = Duration::from_secs(1);
 
 /// Flags of `smoke`.
@@ -134,7 +134,7 @@ pub struct SmokeArgs {
     /// Longest time of the whole test, 1 s to 120 s
     #[arg(long, value_name = "SPAN", default_value = "120s", value_parser = parse_smoke_duration)]
     pub duration: Duration,
-    /// File for the outcome
+    /// File for the result
     #[arg(
         long,
         value_name = "PATH",
@@ -144,7 +144,7 @@ pub struct SmokeArgs {
     /// The front.
     #[command(flatten)]
     pub front: FrontArgs,
-    /// Whether the result is printed for machines.
+    /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
 }
@@ -173,7 +173,7 @@ pub struct DoctorArgs {
     /// How to reach NATS.
     #[command(flatten)]
     pub nats: NatsArgs,
-    /// Whether the result is printed for machines.
+    /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
 }

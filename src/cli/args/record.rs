@@ -14,17 +14,17 @@ pub struct RecordArgs {
     /// What to record: ctp, synthetic:PROFILE[,seed=N] or recording:PATH
     #[arg(long, value_name = "SOURCE")]
     pub source: SourceSpec,
-    /// Publish what is recorded, to NATS or to the sinks given
+    /// Publish the recorded events, to NATS or to the given sinks
     #[arg(long)]
     pub publish: bool,
-    /// Speed of a source that has none of its own: `max` or a factor [default: 1 with --publish,
-    /// else max]
+    /// Speed of a synthetic or recorded source: `max` or a factor [default: 1 with --publish, else
+    /// max]
     #[arg(short, long, visible_alias = "speed", value_name = "RATE")]
     pub rate: Option<Rate>,
     /// Where the recording goes.
     #[command(flatten)]
     pub output: OutputArgs,
-    /// When a new segment is begun.
+    /// When a new segment begins.
     #[command(flatten)]
     pub roll: RollArgs,
     /// Where payloads go.
@@ -42,7 +42,7 @@ pub struct RecordArgs {
     /// The subscription, with `--source ctp`.
     #[command(flatten)]
     pub subscribe: SubscribeArgs,
-    /// Whether the result is printed for machines.
+    /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
 }
@@ -52,7 +52,7 @@ impl RecordArgs {
         let is_live = self.source == SourceSpec::Ctp;
         if is_live && self.rate.is_some() {
             return Err(conflict(
-                "--source ctp has a speed of its own: leave --rate out",
+                "--source ctp sets the speed itself: leave --rate out",
             ));
         }
         let wants_front = !self.subscribe.symbols.is_empty()
@@ -66,7 +66,7 @@ impl RecordArgs {
         Ok(())
     }
 
-    /// The speed in force: the one given, or the recorded one when publishing and none otherwise.
+    /// The effective speed: the given one, else the recorded speed when publishing, else unlimited.
     #[must_use]
     pub fn effective_rate(&self) -> Rate {
         let default = if self.publish {

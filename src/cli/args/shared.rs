@@ -42,7 +42,7 @@ pub struct SelectArgs {
     /// First receive time: RFC 3339, ns, or HH:MM:SS in the trading day (21:00 is the evening before)
     #[arg(short = 'S', long, value_name = "TIME")]
     pub start: Option<TimeSpec>,
-    /// Receive time at which to end, itself excluded; the same forms
+    /// Receive time at which to end, exclusive; the same forms
     #[arg(short = 'E', long, value_name = "TIME")]
     pub end: Option<TimeSpec>,
     /// Start this long after the first event, for example 5m
@@ -75,16 +75,16 @@ pub struct PaceArgs {
         default_value = "1"
     )]
     pub rate: Rate,
-    /// Begin again at the end, until stopped or until --count ticks of all passes
+    /// Start over at the end, until stopped or until --count ticks over all passes
     #[arg(short = 'l', long = "loop")]
     pub looping: bool,
-    /// Begin paused: Enter (on a terminal) or SIGUSR1 lets it go
+    /// Begin paused: Enter (on a terminal) or SIGUSR1 resumes
     #[arg(short = 'p', long)]
     pub start_paused: bool,
     /// Wait this long before the first event
     #[arg(short, long, value_name = "SPAN", value_parser = values::parse_duration)]
     pub delay: Option<Duration>,
-    /// Play longer pauses of the recording as if they were this long
+    /// Shorten longer pauses of the recording to this length
     #[arg(long, value_name = "SPAN", value_parser = values::parse_duration)]
     pub max_gap: Option<Duration>,
 }
@@ -109,13 +109,13 @@ pub struct NormalizeArgs {
     /// Payload contract
     #[arg(long, default_value = "vnpy", value_parser = values::payload_parser())]
     pub payload: PayloadKind,
-    /// Leave out ticks with these flags, counted; comma separated, repeatable
+    /// Leave out and count ticks with these flags; comma separated, repeatable
     #[arg(long, value_name = "FLAG", value_parser = values::flag_parser(), value_delimiter = ',')]
     pub drop: Vec<Flag>,
-    /// Contract file (CSV) that goes before the recording's own
+    /// Contract file (CSV) that takes precedence over the recording's
     #[arg(long, value_name = "FILE")]
     pub contracts: Option<PathBuf>,
-    /// Exchanges of instruments, as in rb2601.SHFE,IF2601.CFFEX: goes before everything else
+    /// Exchanges of instruments, as in rb2601.SHFE,IF2601.CFFEX; takes precedence
     #[arg(long, value_name = "LIST", env = "CTP_SYMBOL", hide_env_values = true)]
     pub ctp_symbol: Option<String>,
     /// Trading calendar file instead of the built-in one
@@ -133,12 +133,12 @@ pub struct OutputArgs {
     /// Folder of the new recording
     #[arg(short, long, value_name = "REC")]
     pub output: PathBuf,
-    /// Replace the recording that is there
+    /// Replace an existing recording
     #[arg(long)]
     pub force: bool,
 }
 
-/// When a new segment is begun.
+/// When a new segment begins.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct RollArgs {
@@ -154,8 +154,8 @@ pub struct RollArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Publishing")]
 pub struct SinkArgs {
-    /// Where to: nats, jsonl:PATH (compressed when it ends in .zst), jsonl:- (stdout), digest or null;
-    /// repeatable
+    /// Destination: nats, jsonl:PATH (compressed when it ends in .zst), jsonl:- (stdout), digest or
+    /// null; repeatable
     #[arg(long = "sink", value_name = "SINK", default_value = "nats")]
     pub sinks: Vec<SinkSpec>,
     /// First tokens of the subject, before .EXCHANGE.SYMBOL
@@ -164,7 +164,7 @@ pub struct SinkArgs {
 }
 
 impl SinkArgs {
-    /// Stdout has room for one result.
+    /// At most one result may go to stdout.
     pub(super) fn check(&self, json: bool) -> Result<(), clap::Error> {
         let to_stdout = SinkSpec::Jsonl(JsonlTarget::Stdout);
         let users = self.sinks.iter().filter(|&sink| *sink == to_stdout).count();
@@ -174,13 +174,13 @@ impl SinkArgs {
                 "--json and --sink jsonl:- both write to stdout: give the sink a path",
             )),
             _ => Err(conflict(
-                "--sink jsonl:- is given twice: stdout can take it once",
+                "--sink jsonl:- is given twice: stdout takes one stream",
             )),
         }
     }
 }
 
-/// Whether the result is printed for machines.
+/// Whether the result is printed as JSON.
 #[derive(Debug, Clone, Copy, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct JsonArgs {
@@ -193,14 +193,14 @@ pub struct JsonArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "NATS")]
 pub struct NatsArgs {
-    /// Server, or several comma separated
+    /// Server, or several, comma separated
     // A URL may carry a password, so it is masked like one.
     #[arg(long, value_name = "URL", env = "NATS_URL", hide_env_values = true, default_value = DEFAULT_NATS_URL, value_parser = values::parse_secret)]
     pub nats_url: Secret,
     /// User; the password comes from NATS_PASSWORD, a token from NATS_TOKEN
     #[arg(long, value_name = "NAME", env = "NATS_USER", hide_env_values = true)]
     pub nats_user: Option<String>,
-    /// Password, from the environment only: a flag that is refused.
+    /// Password, from the environment only. The flag is refused.
     #[arg(long, hide = true, env = "NATS_PASSWORD", hide_env_values = true, value_parser = values::parse_secret)]
     pub nats_password: Option<Secret>,
     /// Token, likewise.
@@ -212,7 +212,7 @@ pub struct NatsArgs {
     /// File with an nkey seed
     #[arg(long, value_name = "FILE", env = "NATS_NKEY", hide_env_values = true, value_parser = values::parse_path)]
     pub nats_nkey: Option<PathBuf>,
-    /// TLS: file with the certificates of the authorities to trust
+    /// TLS: file with the certificates of the trusted authorities
     #[arg(long, value_name = "FILE", env = "NATS_CA", hide_env_values = true, value_parser = values::parse_path)]
     pub nats_ca: Option<PathBuf>,
     /// TLS: file with the client's certificate
@@ -221,13 +221,13 @@ pub struct NatsArgs {
     /// TLS: file with the client's private key
     #[arg(long, value_name = "FILE", env = "NATS_KEY", hide_env_values = true, value_parser = values::parse_path)]
     pub nats_key: Option<PathBuf>,
-    /// How long to try at the start
+    /// How long to keep trying to connect at the start
     #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = values::parse_duration)]
     pub connect_timeout: Duration,
 }
 
 impl NatsArgs {
-    /// Takes away what is empty.
+    /// Removes empty values.
     pub(super) fn drop_empty(&mut self) {
         if self.nats_url.expose().is_empty() {
             self.nats_url = Secret::new(DEFAULT_NATS_URL);

@@ -27,7 +27,7 @@ fn the_definition_is_consistent() {
 }
 
 #[test]
-fn a_letter_means_the_same_in_every_verb() {
+fn letters_mean_the_same_in_every_verb() {
     let mut meaning = BTreeMap::new();
     for verb in Cli::command().get_subcommands() {
         for arg in verb.get_arguments() {
@@ -46,7 +46,7 @@ fn a_letter_means_the_same_in_every_verb() {
 }
 
 #[test]
-fn help_texts_are_as_reviewed_and_each_ends_with_an_example() {
+fn help_is_as_reviewed_and_has_an_example() {
     let mut command = Cli::command().term_width(HELP_WIDTH);
     command.build();
     insta::assert_snapshot!("help", command.render_long_help().to_string());
@@ -63,7 +63,7 @@ fn help_texts_are_as_reviewed_and_each_ends_with_an_example() {
 }
 
 #[test]
-fn a_replay_needs_nothing_but_a_recording() {
+fn a_replay_needs_only_a_recording() {
     let args = replay("rec");
     assert_eq!(args.recordings, [PathBuf::from("rec")]);
     assert_eq!(
@@ -76,7 +76,7 @@ fn a_replay_needs_nothing_but_a_recording() {
 }
 
 #[test]
-fn every_flag_of_a_replay_is_understood() {
+fn replay_flags_are_parsed() {
     let args = replay(
         "a b --speed 0.5 -S 21:00:00 -E 1757595600000000000 -n 9 --symbols rb*,*.CFFEX \
          --symbols all --exchange shfe,DCE -l -p -d 2s --max-gap 5s --prime --clock 2.5 \
@@ -102,7 +102,7 @@ fn every_flag_of_a_replay_is_understood() {
 }
 
 #[test]
-fn every_flag_but_primed_and_every_profile_is_offered() {
+fn flags_and_profiles_are_offered() {
     for flag in Flag::ALL {
         let dropped = parse(&format!("replay rec --drop {flag}"));
         assert_eq!(dropped.is_ok(), flag != Flag::Primed, "{flag}");
@@ -116,7 +116,7 @@ fn every_flag_but_primed_and_every_profile_is_offered() {
 }
 
 #[test]
-fn bad_usage_says_what_was_expected() {
+fn bad_usage_names_what_is_expected() {
     for (line, expected) in [
         ("replay", "REC"),
         (
@@ -148,7 +148,10 @@ fn bad_usage_says_what_was_expected() {
             "record -o out --source synthetic:quick,speed=3",
             "expected ctp, synthetic:PROFILE",
         ),
-        ("record -o out --source ctp --rate 1", "a speed of its own"),
+        (
+            "record -o out --source ctp --rate 1",
+            "sets the speed itself",
+        ),
         (
             "record -o out --source synthetic:quick --symbols rb2601",
             "are for --source ctp",
@@ -184,7 +187,7 @@ fn sources_read_as_documented() {
 }
 
 #[test]
-fn no_secret_is_in_the_debug_output_and_empty_values_count_as_unset() {
+fn debug_output_hides_secrets() {
     let given = |name: &str| match name {
         "NATS_URL" => Some("nats://me:hunter2@host".to_owned()),
         "NATS_PASSWORD" | "NATS_TOKEN" => Some("hunter2".to_owned()),
@@ -203,7 +206,7 @@ fn no_secret_is_in_the_debug_output_and_empty_values_count_as_unset() {
 }
 
 #[test]
-fn a_secret_among_the_arguments_is_refused_and_not_repeated() {
+fn secrets_in_arguments_are_refused() {
     for (words, variable) in [
         ("replay rec --nats-password hunter2", "NATS_PASSWORD"),
         ("live --nats-token=hunter2", "NATS_TOKEN"),
@@ -227,7 +230,7 @@ fn a_secret_among_the_arguments_is_refused_and_not_repeated() {
 }
 
 #[test]
-fn a_recording_is_made_at_full_speed_unless_it_is_published() {
+fn recording_is_paced_only_if_published() {
     let rate = |line: &str| match parse(&format!("record --source synthetic:quick -o out {line}"))
         .unwrap()
     {
@@ -240,7 +243,7 @@ fn a_recording_is_made_at_full_speed_unless_it_is_published() {
 }
 
 #[test]
-fn every_flag_of_a_capture_is_understood() {
+fn capture_flags_are_parsed() {
     let capture = |line: &str| match parse(&format!("capture {line}")).unwrap() {
         Command::Capture(args) => *args,
         other => panic!("{other:?}"),
@@ -270,7 +273,7 @@ fn every_flag_of_a_capture_is_understood() {
 }
 
 #[test]
-fn the_commands_of_the_recipes_are_understood() {
+fn commands_of_the_recipes_parse() {
     for page in ["docs/capture.md", "docs/ci.md"] {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../..").to_owned() + "/" + page;
         let text = std::fs::read_to_string(path).unwrap();

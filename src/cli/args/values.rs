@@ -26,7 +26,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Profiles of the synthetic market, with a line of help each. The type is another crate's, so clap
+/// Profiles of the synthetic market, with a line of help each. The type is in another crate, so clap
 /// gets a parser instead of a `ValueEnum`.
 pub(super) fn profile_parser() -> impl TypedValueParser<Value = Profile> {
     let known = Profile::ALL.map(|profile| {
@@ -53,8 +53,8 @@ pub(super) fn payload_parser() -> impl TypedValueParser<Value = PayloadKind> {
         .try_map(|word| PayloadKind::parse(&word).ok_or("no such payload"))
 }
 
-/// The flags by which ticks can be filtered, likewise. `primed` is not offered: leave `--prime` out
-/// to get no primed ticks.
+/// The flags by which ticks can be filtered, likewise. `primed` is not among them: without `--prime`
+/// there are no primed ticks.
 pub(super) fn flag_parser() -> impl TypedValueParser<Value = Flag> {
     let help = |flag| match flag {
         Flag::Snapshot => Some("First tick after a subscription"),
@@ -62,9 +62,11 @@ pub(super) fn flag_parser() -> impl TypedValueParser<Value = Flag> {
         Flag::Preopen => Some("Before the day's first session, nothing traded yet"),
         Flag::OutOfSession => Some("Outside the product's sessions"),
         Flag::Duplicate => Some("Equal to the tick before"),
-        Flag::Replayed => Some("Older than what is known, as a night pushed again in the morning"),
+        Flag::Replayed => {
+            Some("Older than ticks seen before, such as a night sent again in the morning")
+        }
         Flag::DateConflict => Some("The dates of the tick contradict each other"),
-        Flag::RawTurnover => Some("Turnover as CTP sent it, the multiplier is unknown"),
+        Flag::RawTurnover => Some("Turnover as CTP sent it, because the multiplier is unknown"),
         Flag::Primed => None,
     };
     let known = Flag::ALL
@@ -81,7 +83,7 @@ pub enum ExportFormat {
     Csv,
     /// One JSON object per event
     Jsonl,
-    /// What would be published: subject, space, payload
+    /// The published messages: subject, space, payload
     Payload,
     /// The columns of java-trader's dumps
     JavaTrader,
@@ -105,7 +107,7 @@ pub enum SinkSpec {
     Jsonl(JsonlTarget),
     /// Hash the payload stream.
     Digest,
-    /// Throw everything away.
+    /// Discard everything.
     Null,
 }
 
@@ -193,7 +195,7 @@ pub(super) fn parse_output(text: &str) -> Result<OutputTarget, String> {
     }
 }
 
-/// The path of a file to be made.
+/// The path of a file to create.
 pub(super) fn parse_new_path(text: &str) -> Result<PathBuf, String> {
     match text {
         "" | "-" => Err("expected the path of a file".into()),
@@ -209,7 +211,7 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
 /// A span that is not empty.
 pub(super) fn parse_span(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
-        Duration::ZERO => Err("expected a span longer than nothing, such as 500ms or 1h".into()),
+        Duration::ZERO => Err("expected a span above zero, such as 500ms or 1h".into()),
         span => Ok(span),
     }
 }
@@ -237,7 +239,7 @@ pub(super) fn parse_exchange(text: &str) -> Result<Exchange, String> {
     })
 }
 
-/// More stamps per second than this would drown the ticks.
+/// More stamps per second than this would outnumber the ticks.
 const MAX_HZ: f64 = 1_000.0;
 
 pub(super) fn parse_hz(text: &str) -> Result<Ratio, String> {
@@ -247,7 +249,7 @@ pub(super) fn parse_hz(text: &str) -> Result<Ratio, String> {
         .ok_or_else(|| format!("expected a number above 0 and up to {MAX_HZ}, such as 10 or 0.5"))
 }
 
-/// A path that may be empty, which an empty environment variable makes it.
+/// A path that may be empty, as an empty environment variable is.
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a Result")]
 pub(super) fn parse_path(text: &str) -> Result<PathBuf, String> {
     Ok(text.into())

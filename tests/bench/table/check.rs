@@ -9,10 +9,10 @@ use crate::program::tickdeck;
 use crate::replay::{ticks_of, write_days};
 use crate::report::{Bar, Report, median};
 
-/// Most memory of any verb, MB.
+/// Memory limit of any verb, MB.
 const MOST_MB: f64 = 200.0;
 
-/// How much is checked.
+/// Size of the check.
 pub(crate) struct Amount {
     pub(crate) messages: u64,
     pub(crate) days: u64,

@@ -1,7 +1,7 @@
-//! The whole market through the simulated front into the live source, as fast as it goes: the
+//! The whole market through the simulated front into the live source at full speed: the
 //! binary, a loaded library, 17,000 subscriptions.
 //!
-//! A library at its greatest speed does not wait, and the recorder is slower: what is played fits
+//! At full speed a library does not wait, and the recorder is slower. The played ticks fit
 //! into the queue, as the burst at an opening must.
 
 use std::ffi::OsStr;
@@ -17,10 +17,10 @@ use crate::program::tickdeck;
 use crate::replay::ticks_of;
 use crate::report::{Bar, Report, median};
 
-/// Of the market: some 60,000 ticks, about half of the queue.
+/// Part of the market: about 60,000 ticks, half of the queue.
 const DURATION: &str = "125s";
 
-/// Ticks per second from the library's first callback to its last, and what was lost on the way.
+/// Ticks per second from the library's first callback to its last, and the lost ticks.
 pub(crate) fn measure(report: &Report, folder: &Path, rounds: usize) -> Result<()> {
     let what = "full-market through the simulated front: ticks/s";
     let Some(library) = std::env::var_os("TICKDECK_SIM_LIBRARY").map(PathBuf::from) else {
@@ -56,7 +56,7 @@ pub(crate) fn measure(report: &Report, folder: &Path, rounds: usize) -> Result<(
     Ok(())
 }
 
-/// Records the market until every tick is there, or none has come for a while.
+/// Records the market until every tick has arrived, or none arrives for a while.
 fn record(library: &Path, market: &Path, ticks: f64, output: &Path) -> Result<()> {
     let mut source = std::ffi::OsString::from("recording:");
     source.push(market);

@@ -1,8 +1,8 @@
 //! The table behind `cargo xtask bench`: every figure that tickdeck promises, each ratio from cases
 //! that took turns in the same run. docs/benchmarks.md explains the rows.
 //!
-//! A smaller run for continuous integration: `TICKDECK_BENCH_QUICK=1`. It shows that everything
-//! runs; its times mean little, its sizes much.
+//! `TICKDECK_BENCH_QUICK=1` is a smaller run for continuous integration. It shows that everything
+//! runs. Its sizes are meaningful, its times are not.
 #![expect(
     clippy::disallowed_methods,
     reason = "a benchmark measures real time, beside the program's own clock"
@@ -33,7 +33,7 @@ use tickdeck::synthetic::{Profile, SyntheticOptions, SyntheticSource};
 use report::{Bar, Report, median};
 use storage::{Bars, check_equal, reading, sizes_and_writing};
 
-/// How much of everything.
+/// Sizes of all inputs.
 struct Scale {
     rounds: usize,
     day: Option<&'static str>,
@@ -71,7 +71,7 @@ const QUICK: Scale = Scale {
 };
 
 fn main() -> Result<()> {
-    // `cargo test --benches` starts this too; it is no test.
+    // `cargo test --benches` starts this too, but it is not a test.
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }
@@ -188,7 +188,7 @@ fn storage_rows(report: &Report, folder: &Path, scale: &Scale, dumps: &[PathBuf]
     Ok(())
 }
 
-/// Real CTP ticks, when they are there.
+/// Real CTP ticks, if available.
 fn java_trader_dumps() -> Result<Vec<PathBuf>> {
     let default = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("../shared/data");
     let folder = std::env::var_os("TICKDECK_SHARED_DATA").map_or(default, PathBuf::from);

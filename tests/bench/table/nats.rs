@@ -20,7 +20,7 @@ use crate::replay::publisher_options;
 use crate::report::{Bar, Report, median};
 use crate::storage::count;
 
-/// Payloads that the bare loop goes round.
+/// Payloads that the bare loop repeats.
 const DISTINCT: usize = 262_144;
 /// Messages of one run of the Python loop.
 const PYTHON_MESSAGES: u64 = 50_000;
@@ -34,8 +34,8 @@ impl Server {
     fn start(binary: &Path) -> Result<Self> {
         // The port is free again when the listener is dropped.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        // Two cores for publisher, server and subscriber: one that is late for a moment is not to be
-        // dropped, whoever publishes.
+        // Publisher, server and subscriber share two cores. A subscriber that is briefly late must not
+        // be dropped.
         let config = tempfile::Builder::new().suffix(".conf").tempfile()?;
         std::fs::write(config.path(), "max_pending: 1GB\nwrite_deadline: \"60s\"\n")?;
         let child = Command::new(binary)
@@ -63,7 +63,7 @@ impl Drop for Server {
     }
 }
 
-/// A subscriber that only counts: tells when it has seen `messages`.
+/// A subscriber that only counts and signals when it has seen `messages`.
 fn subscribe(port: u16, messages: u64) -> Result<mpsc::Receiver<Instant>> {
     let stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
@@ -78,7 +78,7 @@ fn subscribe(port: u16, messages: u64) -> Result<mpsc::Receiver<Instant>> {
     }
     let (done, is_done) = mpsc::sync_channel(1);
     std::thread::spawn(move || {
-        // An error ends the thread, and the one who waits learns that nobody sends any more.
+        // An error ends the thread. The waiting side then sees a closed channel.
         if drain(&mut reader, messages).is_ok() {
             let _ = done.send(Instant::now());
         }
@@ -217,7 +217,7 @@ pub(crate) fn measure(
     let payloads = payloads(recording)?;
     let path = recording.to_string_lossy();
     let url = format!("nats://127.0.0.1:{}", server.port);
-    // Session events count as events: as many more are asked for as come before the first ticks.
+    // Session events count as events, so the limit includes those before the first tick.
     let events = messages + 1000;
     let count = events.to_string();
     let replay = || {
@@ -274,7 +274,7 @@ fn python(report: &Report, server: &Server, ours: f64, rounds: usize) -> Result<
         );
         done.recv()
             .context("the subscriber did not see everything")?;
-        // The script tells the seconds of its loop, so that Python's start does not count.
+        // The script prints the seconds of its loop, without Python's start.
         rates.push(count(PYTHON_MESSAGES) / text.trim().parse::<f64>()?);
     }
     let theirs = median(rates);

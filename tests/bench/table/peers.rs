@@ -1,7 +1,7 @@
-//! The other ways to keep the same ticks: arrow-rs with its defaults, and DBN.
+//! Other ways to store the same ticks: arrow-rs with its defaults, and DBN.
 //!
-//! Each gets what it does best: arrow-rs its dictionary encoding and zstd level 3 in arrival order,
-//! DBN its own compressed encoder. DBN's `Mbp10Msg` has room for about half of a CTP tick (no
+//! Each uses its best settings: arrow-rs its dictionary encoding and zstd level 3 in arrival order,
+//! DBN its compressed encoder. DBN's `Mbp10Msg` has room for about half of a CTP tick (no
 //! turnover, open interest, limits, average or OHLC), so its figures are on the low side.
 
 use std::fs::File;
@@ -31,7 +31,7 @@ use tickdeck::time::UnixNanos;
 use tickdeck_ffi::for_each_tick_field;
 use zstd::stream::AutoFinishEncoder;
 
-/// Rows handed to arrow-rs at a time.
+/// Rows per batch for arrow-rs.
 const BATCH_ROWS: usize = 65_536;
 
 macro_rules! data_type {
@@ -109,7 +109,7 @@ macro_rules! define_defaults {
 
 for_each_tick_field!(define_defaults);
 
-/// Parquet as `ArrowWriter` makes it when nothing but zstd-3 is asked for.
+/// Parquet as `ArrowWriter` writes it with only zstd-3 set.
 pub(crate) struct Defaults(ArrowWriter<File>);
 
 impl Defaults {
@@ -170,7 +170,7 @@ impl Defaults {
     }
 }
 
-/// DBN `mbp-10` with zstd at the level and with the checksum of DBN's own compressed encoder.
+/// DBN `mbp-10` with zstd at the level and with the checksum of DBN's compressed encoder.
 pub(crate) struct Dbn {
     encoder: Encoder<AutoFinishEncoder<'static, File>>,
     ids: FxHashMap<InstrumentId, u32>,
@@ -216,7 +216,7 @@ impl Dbn {
     }
 }
 
-/// What of a tick has a place in the record.
+/// The fields of a tick that the record has.
 fn mbp10(event: &Event, tick: &RawTick, id: u32) -> Mbp10Msg {
     let ts = event.recv_ts.0.cast_unsigned();
     let mut record = Mbp10Msg {

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-/// How often the running program is looked at.
+/// Sampling interval of the running program.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// What a run took.
+/// Cost of a run.
 pub(crate) struct Run {
     pub(crate) elapsed: Duration,
-    /// Largest resident set, MB; 0 where the system does not say.
+    /// Largest resident set, MB; 0 where the system does not report it.
     pub(crate) peak_mb: f64,
 }
 

@@ -23,7 +23,7 @@ use crate::report::{Bar, Report, median};
 use crate::storage::{count, options};
 use crate::synthetic;
 
-/// The release binary from a recording to the stream's digest, as fast as it can.
+/// The release binary from a recording to the stream's digest, at full speed.
 pub(crate) fn to_digest(report: &Report, recording: &Path, rounds: usize) -> Result<()> {
     let ticks = ticks_of(recording)?;
     let path = recording.to_string_lossy();

@@ -2,12 +2,12 @@
 
 use std::io::Write as _;
 
-/// What a value is held against.
+/// The bar for a value.
 #[derive(Clone, Copy)]
 pub(crate) enum Bar {
     AtMost(f64),
     AtLeast(f64),
-    /// Only told.
+    /// Reported only.
     Open,
 }
 
@@ -15,7 +15,7 @@ pub(crate) enum Bar {
 pub(crate) struct Report;
 
 impl Report {
-    /// A row: the figures behind it, and the value that the bar is about.
+    /// A row: the measured figures, and the value that the bar applies to.
     pub(crate) fn row(&self, what: &str, measured: &str, value: f64, bar: Bar) {
         let (bar, verdict) = match bar {
             Bar::AtMost(limit) => (format!("<= {limit}"), verdict(value <= limit)),
@@ -32,13 +32,13 @@ impl Report {
         self.line(&format!("ROW {what} | {why} | | | SKIPPED"));
     }
 
-    /// What the figures belong to.
+    /// The machine and inputs of the figures.
     pub(crate) fn fact(&self, fact: &str) {
         self.line(&format!("FACT {fact}"));
     }
 
     fn line(&self, line: &str) {
-        // Nobody listens any more: nothing left to do about it.
+        // The reader is gone; there is no other output.
         let _ = writeln!(std::io::stdout(), "{line}");
     }
 }

@@ -17,7 +17,7 @@ use tickdeck::source::Source;
 use crate::peers::{Dbn, Defaults};
 use crate::report::{Bar, Report, median};
 
-/// What the sizes are held against.
+/// Bars for the sizes.
 pub(crate) struct Bars {
     /// Bytes per tick.
     pub(crate) bytes: Option<f64>,
@@ -40,7 +40,7 @@ pub(crate) fn options(contracts: Arc<ContractTable>) -> RecordingOptions {
     }
 }
 
-/// Writes `source` three ways, a row group at a time in turn, and compares the files. Leaves our
+/// Writes `source` in three formats, alternating by row group, and compares the files. Leaves the
 /// recording in `folder`/ours.
 pub(crate) fn sizes_and_writing(
     report: &Report,
@@ -128,7 +128,7 @@ pub(crate) fn reading(report: &Report, name: &str, folder: &Path, rounds: usize)
     Ok(())
 }
 
-/// The three files hold the same ticks: ours bit for bit what arrow-rs defaults kept.
+/// The three files hold the same ticks. The recording equals the arrow-rs file bit for bit.
 pub(crate) fn check_equal(folder: &Path) -> Result<()> {
     let mut ours = Recording::open(&folder.join("ours"))?.reader(EventFilter::default());
     let mut differing = 0_u64;

@@ -1,0 +1,85 @@
+//! Threads start in `core/thread.rs`, and bounded waits are in `core/wait.rs` and `core/clock.rs`.
+//!
+//! A thread started elsewhere loses its caller's log. A wait elsewhere is easily missed when one
+//! searches for what delays a stop request.
+//!
+//! The simulated libraries are exempt: they stand in for a vendor's library, with threads like one.
+//! Tests are exempt, because they wait for other processes. `ffi` is below `core` and has two files
+//! for the purpose.
+
+use super::assert_none;
+use super::pending::{BYPASSES, settle};
+use super::source::{SourceFile, crates_below, is_within};
+
+const DOORS: [&str; 5] = [
+    "src/core/thread.rs",
+    "src/core/wait.rs",
+    "src/core/clock.rs",
+    "ffi/src/client/session.rs",
+    "ffi/src/client/threads.rs",
+];
+
+const PATHS: [&str; 3] = [
+    "std::thread::spawn",
+    "std::thread::sleep",
+    "std::thread::Builder",
+];
+
+const METHODS: [&str; 6] = [
+    "scope.spawn",
+    "recv_timeout",
+    "recv_deadline",
+    "wait_timeout",
+    "wait_timeout_while",
+    "wait_timeout_ms",
+];
+
+fn bypasses(file: &SourceFile) -> Vec<String> {
+    let paths = file
+        .paths
+        .iter()
+        .filter(|path| PATHS.iter().any(|door| path.starts_with(door)))
+        .map(|path| format!("{}:{}: {}", file.place, path.line, path.text()));
+    let methods = file
+        .methods
+        .iter()
+        .filter(|(name, _)| METHODS.contains(&name.as_str()))
+        .map(|(name, line)| format!("{}:{line}: {name}", file.place));
+    paths.chain(methods).collect()
+}
+
+#[test]
+fn threads_and_waits_use_their_doors() {
+    let mut found = Vec::new();
+    for krate in crates_below("src/").chain(crates_below("ffi/")) {
+        for file in &krate.files {
+            if !DOORS.iter().any(|door| is_within(&file.place, door)) {
+                found.extend(
+                    bypasses(file)
+                        .into_iter()
+                        .map(|text| (file.place.clone(), text)),
+                );
+            }
+        }
+    }
+    assert_none(
+        &settle(found, &BYPASSES),
+        "threads and waits without their doors",
+    );
+}
+
+#[test]
+fn a_bypass_is_caught() {
+    let check = |text| bypasses(&SourceFile::parse("x.rs", &["tickdeck", "x"], text)).len();
+    assert_eq!(check("fn f() { std::thread::spawn(|| ()); }"), 1);
+    assert_eq!(check("use std::thread; fn f() { thread::sleep(t); }"), 1);
+    assert_eq!(
+        check("fn f() { std::thread::scope(|s| { s.spawn(g); }); }"),
+        1
+    );
+    assert_eq!(check("fn f() { let x = r.recv_timeout(t); }"), 1);
+    assert_eq!(
+        check("use tickdeck_core::thread; fn f() { thread::spawn(n, g); }"),
+        0
+    );
+}

@@ -1,0 +1,81 @@
+//! Modules that only compute: no file, socket, thread, clock, environment or async code.
+//!
+//! The same input gives the same output there, so unit tests need no set-up and a replay equals the
+//! session it was recorded from.
+
+use super::source::{SourceFile, crates_below, is_within};
+use super::{assert_none, root};
+
+/// Files and folders that only compute.
+const PURE: [&str; 5] = [
+    "src/core/pace",
+    "src/engine/normalize",
+    "src/engine/encode",
+    "src/engine/capture",
+    "src/engine/live/supervisor.rs",
+];
+
+/// Files in those folders that wait on a clock or run the machine.
+const DRIVERS: [&str; 2] = ["src/core/pace/driver.rs", "src/engine/capture/driver.rs"];
+
+const DOORS: [&str; 14] = [
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "std::time::Instant::now",
+    "std::time::SystemTime::now",
+    "std::io::stdin",
+    "std::io::stdout",
+    "std::io::stderr",
+    "tokio",
+    "tickdeck_core::thread",
+    "tickdeck_core::wait",
+    "tickdeck_core::clock::SystemClock",
+];
+
+fn impurities(file: &SourceFile) -> Vec<String> {
+    let mut found: Vec<String> = file
+        .paths
+        .iter()
+        .filter(|path| DOORS.iter().any(|door| path.starts_with(door)))
+        .map(|path| format!("{}:{}: {}", file.place, path.line, path.text()))
+        .collect();
+    found.extend(
+        file.asyncs
+            .iter()
+            .map(|line| format!("{}:{line}: async code", file.place)),
+    );
+    found
+}
+
+#[test]
+fn pure_modules_do_no_io() {
+    for place in PURE {
+        assert!(root().join(place).exists(), "{place} has moved");
+    }
+    let found: Vec<String> = crates_below("src/")
+        .flat_map(|krate| krate.files)
+        .filter(|file| PURE.iter().any(|place| is_within(&file.place, place)))
+        .filter(|file| !DRIVERS.contains(&file.place.as_str()))
+        .flat_map(|file| impurities(&file))
+        .collect();
+    assert_none(&found, "modules that should only compute");
+}
+
+#[test]
+fn an_impure_module_is_caught() {
+    let check = |text| impurities(&SourceFile::parse("x.rs", &["tickdeck", "x"], text)).len();
+    assert_eq!(
+        check("use std::{fmt, fs}; fn f() -> fmt::Result { Ok(()) }"),
+        1
+    );
+    assert_eq!(check("fn f() { std::time::Instant::now(); }"), 1);
+    assert_eq!(check("async fn f() {}"), 1);
+    assert_eq!(check("fn f() { log!(std::env::var(\"X\")) }"), 1);
+    assert_eq!(
+        check("use std::io::Write; #[cfg(test)] mod t { use std::fs; }"),
+        0
+    );
+}

@@ -1,0 +1,130 @@
+//! Phrases that no document, help text, message or comment contains.
+//!
+//! Each was foreign idiom or made a person of a program. The right column of the list says what to
+//! write instead.
+
+use std::fs;
+use std::path::Path;
+
+use regex::Regex;
+
+use super::pending::{PHRASES, settle};
+use super::{assert_none, files, root};
+
+/// Phrases as regular expressions, without regard to case, with what to write instead.
+const INSTEAD: [(&str, &str); 24] = [
+    (r"\b(lets?|letting) go of\b", "release"),
+    (r"\bmend(s|ed|ing)?\b", "fix"),
+    (r"\bwish(es|ed)?\b", "request"),
+    (r"\bwhoever\b", "anyone, or name the reader"),
+    (r"\b(is|are|was|were) of no use\b", "is not usable"),
+    (r"\bgoes before everything\b", "takes precedence"),
+    (r"\btake in the (live )?market\b", "ingest"),
+    (r"\bstands at the end\b", "is listed at the end"),
+    (
+        r"\bnobody (listens|wants|utters|asks|waits)\b",
+        "say what is closed or gone",
+    ),
+    (
+        r"\bhas nothing to (answer|say|do with)\b",
+        "say what is not needed",
+    ),
+    (r"\bwhat is left of\b", "the remaining, the rest of"),
+    (r"\bwhen (somebody|someone) last\b", "the accepted goldens"),
+    (r"\bwas no quiet day\b", "it never logged in"),
+    (r"\blost again and again\b", "lost repeatedly"),
+    (r"\bare not told\b", "was not delivered"),
+    (r"\bin good order\b", "cleanly"),
+    (r"\bask(s|ed)? (how it is|it how)\b", "query its health"),
+    (
+        r"\b(of|than|like|find nothing of) ours\b|\bour own\b",
+        "tickdeck's",
+    ),
+    (r"\bcannot be had\b", "is unavailable"),
+    (r"\bwhat (it|they) published when\b", "the accepted golden"),
+    (r"\bcome to an? (end|answer|verdict)\b", "end"),
+    (r"\bspeaks? to (it|a front|the front)\b", "connects to"),
+    (r"\bthe world outside\b", "the system"),
+    (r"\bsomebody else's\b", "another's"),
+];
+
+/// The phrases, compiled.
+struct Phrases {
+    /// Any of them. One pass over a text is enough where nothing is found.
+    any: Regex,
+    each: Vec<(Regex, &'static str)>,
+    /// The marker at the beginning of a comment line.
+    marker: Regex,
+}
+
+impl Phrases {
+    fn new() -> Self {
+        // A phrase may continue on the next line of a comment or string.
+        let patterns = INSTEAD.map(|(phrase, _)| phrase.replace(' ', r"(?:[\s\\]+)"));
+        let compile = |pattern: &str| Regex::new(&format!("(?i){pattern}")).unwrap();
+        let betters = INSTEAD.map(|(_, better)| better);
+        Self {
+            any: compile(&patterns.join("|")),
+            each: patterns
+                .iter()
+                .map(|one| compile(one))
+                .zip(betters)
+                .collect(),
+            marker: Regex::new(r"(?m)^[ \t]*(//[/!]?|#)").unwrap(),
+        }
+    }
+
+    /// One problem per phrase in `text`, each with its line.
+    fn found_in(&self, text: &str) -> Vec<String> {
+        let text = self.marker.replace_all(text, "");
+        self.any
+            .find_iter(&text)
+            .map(|hit| {
+                let line = text[..hit.start()].matches('\n').count() + 1;
+                let hit = hit.as_str();
+                let found = self.each.iter().find(|(phrase, _)| phrase.is_match(hit));
+                let better = found.map_or("", |(_, better)| better);
+                let words: Vec<&str> = hit.split_whitespace().collect();
+                format!("{line}: \"{}\": {better}", words.join(" "))
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn texts_contain_no_banned_phrase() {
+    let phrases = Phrases::new();
+    let mut pages = super::documents::pages();
+    for folder in ["src", "ffi", "sim", "tests", ".cargo"] {
+        pages.extend(files(&root().join(folder), "rs"));
+    }
+    pages.extend(files(&root().join("src"), "snap"));
+    pages.extend([".config/nextest.toml", "Cargo.toml", "deny.toml"].map(|page| root().join(page)));
+    let mut found = Vec::new();
+    for page in pages {
+        let place = page.strip_prefix(root()).unwrap();
+        if place == Path::new("tests/tidy/words.rs") {
+            continue;
+        }
+        let place = place.display().to_string();
+        let text = fs::read_to_string(&page).unwrap();
+        for problem in phrases.found_in(&text) {
+            found.push((place.clone(), format!("{place}:{problem}")));
+        }
+    }
+    assert_none(&settle(found, &PHRASES), "phrases to replace");
+}
+
+#[test]
+fn a_banned_phrase_is_caught() {
+    let phrases = Phrases::new();
+    let count = |text| phrases.found_in(text).len();
+    assert_eq!(count("The library does not let go of it."), 1);
+    assert_eq!(
+        count("    // what a library did not let go\n    // of in time"),
+        1
+    );
+    assert_eq!(count("\"which is of no \\\n    use here\""), 1);
+    assert_eq!(count("Mend it. Amend it. Recommended."), 1);
+    assert_eq!(count("The client releases the session."), 0);
+}
