@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tickdeck::live::ctp::{Discovery, DiscoveryError, TraderSessions, explain_silence};
-use tickdeck::live::{LiveEnd, LiveReport, Wanted};
+use tickdeck::live::{FailReason, LiveEnd, LiveReport, Wanted};
 use tickdeck_core::clock::{Clock as _, MonoNanos, WakeFlag};
 use tickdeck_core::contract::{Contract, ContractTable, QueriedContract, read_contract_file};
 use tickdeck_core::event::{Event, EventKind, Seq, SessionEvent};
@@ -100,6 +100,7 @@ impl Search<'_> {
                     let reason = error.to_string();
                     tracing::error!(event = "ctp_gave_up", reason);
                     self.note(&mut tried, format!("gave up: {reason}"));
+                    let reason = FailReason::Library(reason);
                     return Ok(tried.ended(attempt, LiveEnd::GaveUp { reason }));
                 }
                 Err(error) if needs_list && error.is_worth_another_try() => {

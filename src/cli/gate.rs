@@ -104,7 +104,7 @@ impl Gate {
                 "  - {{ attempt: {}, session: {}, reason: {}, next_backoff_s: {:.3} }}\n",
                 report.attempt,
                 quoted(&report.session),
-                quoted(&report.reason),
+                quoted(&report.reason.to_string()),
                 report.next_backoff_s
             ));
         }
@@ -128,7 +128,7 @@ impl Gate {
                 serde_json::json!({
                     "attempt": report.attempt,
                     "session": report.session,
-                    "reason": report.reason,
+                    "reason": report.reason.to_string(),
                     "next_backoff": report.next_backoff_s,
                 })
             })
@@ -164,6 +164,8 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
+    use tickdeck::live::FailReason;
+
     use super::*;
 
     fn gate() -> Gate {
@@ -177,7 +179,7 @@ mod tests {
             failed: vec![AttemptReport {
                 attempt: 1,
                 session: "smoke-a1".into(),
-                reason: "connect_timeout".into(),
+                reason: FailReason::ConnectTimeout,
                 next_backoff_s: 0.875,
             }],
             last: Some(LastAttempt {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use tickdeck::live::ctp::{CtpConnector, CtpLibrary};
 use tickdeck::live::{
-    Attempt, Connector, Inlet, LiveEnd, LiveOptions, LiveReport, MarketDataSession, OpenError,
-    StopAsked, start,
+    Attempt, Connector, FailReason, Inlet, LiveEnd, LiveOptions, LiveReport, MarketDataSession,
+    OpenError, StopAsked, start,
 };
 use tickdeck_core::clock::{Clock, MonoNanos, SystemClock};
 use tickdeck_core::source::Source as _;
@@ -292,7 +292,7 @@ fn judge(gate: &mut Gate, seen: Seen, is_interrupted: bool, duration: Duration) 
     gate.login_seen = report.logins > 0;
     gate.clean_shutdown = report.abandoned == 0;
     let reasons = |report: &LiveReport| {
-        let mut reasons: Vec<&str> = report.failed.iter().map(|f| f.reason.as_str()).collect();
+        let mut reasons: Vec<String> = report.failed.iter().map(|f| f.reason.to_string()).collect();
         reasons.dedup();
         reasons.join(", ")
     };
@@ -313,7 +313,7 @@ fn judge(gate: &mut Gate, seen: Seen, is_interrupted: bool, duration: Duration) 
         (Verdict::Fail, text.to_owned())
     } else if let LiveEnd::GaveUp { reason } = &report.end {
         // A refusal by the front is a result; a session that cannot be made is none.
-        let is_refusal = reason.contains("CTP error");
+        let is_refusal = matches!(reason, FailReason::Refused(_));
         let verdict = if is_refusal {
             Verdict::Concerns
         } else {

@@ -51,7 +51,7 @@ fn a_login_that_is_refused_for_good_ends_the_session_with_its_meaning() {
         panic!("{:?}", ended.live)
     };
     assert!(
-        reason.contains("不合法的登录") && reason.contains("not valid"),
+        reason.to_string().contains("不合法的登录") && reason.to_string().contains("not valid"),
         "{reason}"
     );
     assert_eq!(ended.live.attempts, 1, "trying again may lock the account");
@@ -83,18 +83,18 @@ fn a_front_that_is_not_ready_is_tried_again_with_a_new_session_each_time() {
     });
     let setup = hasty(recorded(&ticks, &recording));
     let (ended, log) = captured(|| run(front, setup, &stop));
-    let failed: Vec<(u32, &str, &str)> = ended
+    let failed: Vec<(u32, &str, String)> = ended
         .live
         .failed
         .iter()
-        .map(|f| (f.attempt, f.session.as_str(), f.reason.as_str()))
+        .map(|f| (f.attempt, f.session.as_str(), f.reason.to_string()))
         .collect();
     assert_eq!(
         failed,
         [
-            (1, "test-a1", "connect_timeout"),
-            (2, "test-a2", "login_timeout"),
-            (3, "test-a3", "login_failed: 7 NOT_INITED"),
+            (1, "test-a1", "connect_timeout".to_owned()),
+            (2, "test-a2", "login_timeout".to_owned()),
+            (3, "test-a3", "login_failed: 7 NOT_INITED".to_owned()),
         ]
     );
     for report in &ended.live.failed {
@@ -487,7 +487,7 @@ fn a_session_that_breaks_inside_is_replaced_and_not_left_silent() {
     };
     let (ended, log) = captured(|| run(Box::new(BreaksOnce(front)), setup, &stop));
     assert!(log.contains("ctp_session_broken"), "{log}");
-    assert_eq!(ended.live.failed[0].reason, "callback_panicked");
+    assert_eq!(ended.live.failed[0].reason.to_string(), "callback_panicked");
     assert_eq!(ended.ledger.total().received, ticks.len() as u64);
     let last = ended.live.last.unwrap();
     assert_eq!((last.attempt, last.reached), (2, "logged_in"));

@@ -18,10 +18,11 @@ use tickdeck_ffi::{FlowError, FlowFolder, FrontAddress, LoadError, RequestError,
 use super::connection::Connection;
 use super::{CtpLogin, Scrubber, reclaim, remove_flow};
 use crate::live::abandoned::{AbandonedSessions, LibraryHangs};
-use crate::live::front_log::Whose;
+use crate::live::front_kind::FrontKind;
+use crate::live::front_log::SessionLog;
 use crate::live::losses::Losses;
 use crate::live::meaning::{disconnect_reason, login_error};
-use crate::live::session::CLOSE_BETWEEN_ATTEMPTS;
+use crate::live::options::CLOSE_BETWEEN_ATTEMPTS;
 
 /// Between two requests, and before one that was refused is made again.
 const PAUSE: Duration = Duration::from_millis(1_100);
@@ -333,7 +334,7 @@ impl TraderSessions {
     ) -> Result<(), LibraryHangs> {
         let Err(error) = api.release(at_most) else {
             remove_flow(query.flow);
-            self.abandoned.let_go();
+            self.abandoned.released();
             return Ok(());
         };
         let session = query.session;
@@ -459,10 +460,10 @@ impl<'a> Session<'a> {
         self.query_all()
     }
 
-    fn whose(&self) -> Whose<'a> {
-        Whose {
+    fn log(&self) -> SessionLog<'a> {
+        SessionLog {
             session: self.query.session,
-            kind: Some(KIND),
+            front: FrontKind::Trader,
         }
     }
 
@@ -486,7 +487,7 @@ impl<'a> Session<'a> {
         };
         match &told {
             Told::Connected => {
-                self.whose().front_connected();
+                self.log().front_connected();
                 self.link.is_up = true;
             }
             Told::Disconnected(reason) => self.lose(*reason)?,
@@ -513,7 +514,7 @@ impl<'a> Session<'a> {
     /// The connection went away, or one that was tried did. The library tries again by itself, old
     /// ones hundreds of times a second, and for ever.
     fn lose(&mut self, reason: i32) -> Result<(), DiscoveryError> {
-        self.whose().disconnected(reason);
+        self.log().disconnected(reason);
         if self.link.is_up {
             self.is_logged_in = false;
             // Now it is the connection that may be overdue.
@@ -577,7 +578,7 @@ impl<'a> Session<'a> {
                 }
                 Some(Told::LoggedIn(info)) => {
                     self.admitted("login", &info)?;
-                    self.whose().login_ok();
+                    self.log().login_ok();
                     if self.query.confirm_settlement {
                         let step = "confirming the settlement";
                         self.ask(step, &|api| api.confirm_settlement(&login))?;
@@ -615,7 +616,7 @@ impl<'a> Session<'a> {
     /// The front has answered a request of the login.
     fn admitted(&self, what: &'static str, info: &RspInfo) -> Result<(), DiscoveryError> {
         if info.is_error() {
-            self.whose().login_failed(info.error_id, &info.message);
+            self.log().login_failed(info.error_id, &info.message);
         }
         checked(what, info)
     }

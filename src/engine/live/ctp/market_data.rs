@@ -12,9 +12,8 @@ use tickdeck_ffi::{FlowError, FlowFolder, FrontAddress, RawTick};
 
 use super::connection::Connection;
 use super::{CtpLibrary, CtpLogin, Scrubber, explain_silence, reclaim, remove_flow};
-use crate::live::connector::{
-    Abandoned, Attempt, Connector, MarketDataSession, OpenError, RequestError,
-};
+use crate::live::attempt::Attempt;
+use crate::live::connector::{Abandoned, Connector, MarketDataSession, OpenError, RequestError};
 use crate::live::queue::Inlet;
 
 /// Makes market data sessions, each with an instance and a flow folder of its own.
