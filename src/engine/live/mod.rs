@@ -21,7 +21,9 @@ mod backoff;
 mod choose;
 mod connector;
 pub mod ctp;
+pub mod diagnose;
 mod driver;
+pub mod facts;
 mod fail_reason;
 mod front;
 mod front_kind;
@@ -30,14 +32,19 @@ mod input;
 mod losses;
 mod meaning;
 mod options;
+pub mod probe;
 mod queue;
 mod refusal;
 mod report;
 mod retry;
 mod session;
+pub mod setup;
+pub mod smoke;
 mod source;
 mod stats;
+mod subscription;
 mod supervisor;
+pub mod trader;
 
 pub use abandoned::LibraryHangs;
 pub use attempt::Attempt;
@@ -56,6 +63,7 @@ pub use report::{AttemptReport, LastAttempt, LiveEnd, LiveReport};
 pub use session::{LiveHandle, start};
 pub use source::LiveSource;
 pub use stats::{LiveState, LiveStats};
+pub use subscription::{Listing, SubscriptionError, instruments};
 pub use supervisor::{
     Action, End, RetryReport, SubscriptionProgress, Supervisor, SupervisorOptions,
 };
