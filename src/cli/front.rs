@@ -113,7 +113,7 @@ impl<'a> Prepared<'a> {
             account.check_settlement()?;
         }
         let settings = settings(&account, run.front, environment, now);
-        // From here on stdout is not the library's, so the sinks may have it.
+        // From here on the library does not print to stdout, so the sinks may use it.
         let library = open_library(&settings)?;
         check_library(&settings, &library)?;
         make_flow_folder(&settings.flow)?;

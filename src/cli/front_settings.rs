@@ -50,7 +50,7 @@ pub(super) fn settings(
     }
 }
 
-/// Loads the market data library. From here on stdout no longer belongs to the library.
+/// Loads the market data library, and keeps its output apart from results.
 pub(super) fn open_library(settings: &FrontSettings) -> anyhow::Result<CtpLibrary> {
     separate_output(settings)?;
     CtpLibrary::open(&settings.library)

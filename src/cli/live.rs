@@ -1,4 +1,4 @@
-//! `tickdeck live`: the market as it happens, from CTP to NATS.
+//! `tickdeck live`: live market data, from CTP to NATS.
 
 use std::io::Write as _;
 

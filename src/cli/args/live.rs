@@ -1,6 +1,7 @@
-//! Flags of the verbs that speak to a CTP front. Addresses and credentials are not among them: they
-//! come from the environment or from an environment file, never from the command line, which every
-//! user of the machine can read.
+//! Flags of the verbs that speak to a CTP front.
+//!
+//! Addresses and credentials are not flags: every user of the machine can read a command line. They
+//! come from the environment or from an environment file.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tickdeck::live::Wanted;
 use super::values;
 use super::{JsonArgs, NatsArgs, NormalizeArgs, RollArgs};
 
-/// Which keys a front uses.
+/// Keys that a front uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum FrontKeys {
     /// Trading fronts, SimNow among them.
@@ -22,19 +23,19 @@ pub enum FrontKeys {
     Evaluation,
 }
 
-/// How to reach the front and what to ask of it.
+/// How to reach the front, and its time limits.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "CTP")]
 pub struct FrontArgs {
-    /// File with NAME=VALUE lines; the real environment goes before it [default: .env, if there is
-    /// one]
+    /// File with NAME=VALUE lines; the real environment takes precedence [default: .env, if it
+    /// exists]
     #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
     /// Folder for the library's own files [default: tickdeck/flow in the user's state folder]
     #[arg(long, value_name = "DIR")]
     pub flow_dir: Option<PathBuf>,
     /// Keys of the front: production, or evaluation for a broker's evaluation front (libraries from
-    /// 6.7.11; older ones know one kind only)
+    /// 6.7.11; older ones have one kind only)
     #[arg(long, value_enum, value_name = "KIND", default_value_t = FrontKeys::Production)]
     pub front_keys: FrontKeys,
     /// How long a front may take to answer
@@ -57,7 +58,7 @@ pub struct FrontArgs {
     pub backoff_seed: Option<u64>,
 }
 
-/// What to subscribe and how to take it in.
+/// What to subscribe, and how to ingest it.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "CTP")]
 pub struct SubscribeArgs {
@@ -74,8 +75,8 @@ pub struct SubscribeArgs {
     /// How long the trader front may take to list its contracts
     #[arg(long, value_name = "SPAN", default_value = "120s", value_parser = values::parse_duration)]
     pub discovery_timeout: Duration,
-    /// Confirm the settlement of the day before at the trader front, which some brokers want before
-    /// they list contracts. A legal act of the account holder
+    /// Confirm yesterday's settlement at the trader front, which some brokers require before they
+    /// list contracts. A legal act of the account holder
     #[arg(long)]
     pub confirm_settlement: bool,
     /// End after this long [env: MD_DURATION_SECONDS, in seconds, 0 for never]
@@ -95,7 +96,7 @@ pub struct LiveArgs {
     /// Record at the same time, into this folder
     #[arg(long, value_name = "REC")]
     pub record: Option<PathBuf>,
-    /// Replace the recording that is there
+    /// Replace an existing recording
     #[arg(long, requires = "record")]
     pub force: bool,
     /// When a new segment is begun.
@@ -121,11 +122,10 @@ pub struct LiveArgs {
     pub json: JsonArgs,
 }
 
-/// Longest run of `smoke`.
+/// Longest duration of `smoke`.
 pub const SMOKE_LIMIT: Duration = Duration::from_secs(120);
 
-/// Shortest time that `smoke` may be given: a login takes part of a second where nothing is in the
-/// way.
+/// Shortest duration of `smoke`: a login normally takes less than a second.
 pub const SMOKE_LEAST: Duration = Duration::from_secs(1);
 
 /// Flags of `smoke`.
