@@ -62,10 +62,6 @@ impl AccountFacts {
 
 /// Facts about a market data library.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts, not a state"
-)]
 pub struct LibraryFacts {
     /// The file.
     pub path: String,
