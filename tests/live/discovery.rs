@@ -80,9 +80,9 @@ fn health(server: &NatsServer) -> serde_json::Value {
 #[track_caller]
 fn assert_recorded_in_vain(folder: &Folder, note: &str) {
     let recording = folder.join("rec");
-    let told = info(&recording);
+    let shown = info(&recording);
     assert_eq!(
-        (&told["status"], &told["ticks"]),
+        (&shown["status"], &shown["ticks"]),
         (&"complete".into(), &0.into())
     );
     let notes: Vec<String> = events(&recording)
@@ -443,7 +443,7 @@ fn without_a_trader_library_patterns_are_refused() {
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(
         ended.stderr.contains("thosttraderapi_se.so"),
-        "the cause is told: {ended:?}"
+        "the cause is shown: {ended:?}"
     );
     assert!(ended.stderr.contains("give --contracts FILE"), "{ended:?}");
     let words = "live --symbols IF2601 --log-format json";

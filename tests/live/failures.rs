@@ -206,7 +206,7 @@ fn pushing_a_tick_allocates_nothing() {
     let ticks = market();
     let stop = Stop::default();
     let stopping = stop.clone();
-    let (tell, told) = mpsc::channel();
+    let (result, results) = mpsc::channel();
     let front = FakeFront::ready(move |_, inlet| {
         let ticks = market();
         // The first push of a thread may allocate.
@@ -218,13 +218,13 @@ fn pushing_a_tick_allocates_nothing() {
                 }
             }
         });
-        tell.send(measured.count_total).unwrap();
+        result.send(measured.count_total).unwrap();
         stopping.stop();
     });
     let mut setup = setup(&ticks);
     setup.live.queue_slots = 64;
     let ended = run(front, setup, &stop);
-    assert_eq!(told.recv().unwrap(), 0);
+    assert_eq!(results.recv().unwrap(), 0);
     let received = ended.ledger.total().received;
     assert_eq!(received + ended.live.dropped, 10 * ticks.len() as u64 + 1);
 }

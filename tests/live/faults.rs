@@ -358,10 +358,11 @@ fn every_reason_of_a_loss_is_recorded() {
     let silent = session.count(|e| *e == SessionEvent::HeartbeatLost {});
     assert_eq!(silent, 1, "0x2001 is a heartbeat that was lost");
     assert_eq!(session.logins(), 6, "and every time it logs in again");
-    let told = logged(&session.log, "ctp_disconnected");
-    assert_eq!(told.len(), 5);
+    let lines = logged(&session.log, "ctp_disconnected");
+    assert_eq!(lines.len(), 5);
     assert!(
-        told.iter()
+        lines
+            .iter()
             .all(|line| line["meaning_zh"].as_str().unwrap() != "未知原因")
     );
 }

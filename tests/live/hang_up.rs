@@ -227,7 +227,7 @@ fn a_session_released_late_does_not_end_the_run() {
     const ATTEMPTS: u32 = 6;
     let folder = Folder::new();
     let version = "v6.7.13_20260225 14:16:30.12079";
-    let test = "a library that lets go late";
+    let test = "a library that releases late";
     let Some(library) = stub_library(test, folder.path(), version, &["LINGERS"]) else {
         return;
     };

@@ -189,7 +189,7 @@ fn a_silent_front_is_explained_without_address() {
 
 #[test]
 fn a_front_whose_name_is_none_is_told_without_its_name() {
-    let Some(library) = vendor_library("a front whose name is none") else {
+    let Some(library) = vendor_library("a front with an unknown name") else {
         return;
     };
     let folder = Folder::new();
@@ -233,7 +233,7 @@ fn a_recording_reaches_a_subscriber_through_the_front() {
     for _ in 0..918 {
         subscriber.next().expect("the server is there");
     }
-    wait_until("progress is told", || {
+    wait_until("progress is logged", || {
         running.stderr().contains("\"publish_progress\"")
     });
     running.signal("INT");

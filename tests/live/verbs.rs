@@ -91,11 +91,11 @@ fn an_unreadable_environment_file_is_logged() {
             command.current_dir(folder.path());
             let ended = finish(command);
             assert_eq!(ended.code, Some(2), "{ended:?}");
-            let told = logged(&ended.stderr, "live_ingest_startup_error");
-            assert_eq!(told.len(), 1, "{ended:?}");
+            let lines = logged(&ended.stderr, "live_ingest_startup_error");
+            assert_eq!(lines.len(), 1, "{ended:?}");
             assert!(
-                told[0]["reason"].as_str().unwrap().contains(part),
-                "{told:?}"
+                lines[0]["reason"].as_str().unwrap().contains(part),
+                "{lines:?}"
             );
         }
     }
@@ -117,8 +117,8 @@ fn an_impossible_recording_is_found_early() {
         let ended = finish(command);
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(ended.stderr.contains("choose another place"), "{ended:?}");
-        let told = logged(&ended.stderr, "live_ingest_startup_error");
-        assert_eq!(told.len(), 1, "{ended:?}");
+        let lines = logged(&ended.stderr, "live_ingest_startup_error");
+        assert_eq!(lines.len(), 1, "{ended:?}");
         assert!(logged(&ended.stderr, "live_ingest_start").is_empty());
     }
 }
@@ -183,8 +183,8 @@ fn the_duration_of_a_run_bounds_the_wait_for_the_server() {
     command.env("NATS_URL", "127.0.0.1:1");
     let ended = finish(command);
     assert_eq!(ended.code, Some(4), "no server is no success: {ended:?}");
-    let told = logged(&ended.stderr, "live_ingest_startup_error");
-    let reason = told[0]["reason"].as_str().unwrap();
+    let lines = logged(&ended.stderr, "live_ingest_startup_error");
+    let reason = lines[0]["reason"].as_str().unwrap();
     assert!(reason.contains("before the run was over"), "{reason}");
 }
 

@@ -25,7 +25,7 @@ impl ApiObject {
     /// Takes what a `Create…` function returned; `None` when it is null.
     ///
     /// # Safety
-    /// The pointer is null or an object that nobody else uses, whose first word points to its
+    /// The pointer is null or an object in exclusive use, whose first word points to its
     /// table of virtual functions.
     pub(crate) unsafe fn new(this: This) -> Option<Self> {
         NonNull::new(this).map(Self)

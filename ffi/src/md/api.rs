@@ -20,12 +20,12 @@ use crate::text::Text;
 /// What a session needs.
 #[derive(Debug)]
 pub struct MdOptions {
-    /// Folder of this session alone.
+    /// Folder of this session only.
     pub flow: FlowFolder,
-    /// Production keys; `false` for a broker's evaluation system. Libraries before 6.7.11 cannot
-    /// be told and come in two builds instead.
+    /// Production keys; `false` for a broker's evaluation system. Libraries before 6.7.11 do not
+    /// support the choice and come in two builds instead.
     pub production: bool,
-    /// The first that answers is used, the others are what the library falls back to.
+    /// The library uses the first that answers, and falls back to the others.
     pub fronts: Vec<FrontAddress>,
 }
 

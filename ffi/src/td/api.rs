@@ -24,10 +24,10 @@ use crate::text::Text;
 pub struct TdOptions {
     /// Folder of this session only, not shared with a market data session.
     pub flow: FlowFolder,
-    /// Production keys; `false` for a broker's evaluation system. Libraries before 6.7.11 cannot
-    /// be told and come in two builds instead.
+    /// Production keys; `false` for a broker's evaluation system. Libraries before 6.7.11 do not
+    /// support the choice and come in two builds instead.
     pub production: bool,
-    /// The first that answers is used, the others are what the library falls back to.
+    /// The library uses the first that answers, and falls back to the others.
     pub fronts: Vec<FrontAddress>,
 }
 

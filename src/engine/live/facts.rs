@@ -128,6 +128,6 @@ pub enum LocaleFacts {
     Installed,
     /// It is not.
     Missing,
-    /// The system does not tell.
+    /// The system does not say.
     Unknown,
 }

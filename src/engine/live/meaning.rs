@@ -80,7 +80,7 @@ pub const fn disconnect_reason(reason: i32) -> DisconnectReason {
         0x1002 => ("network write failed", "网络写失败"),
         0x2001 => ("nothing was received for 120 s", "接收心跳超时"),
         0x2002 => ("the heartbeat could not be sent", "发送心跳失败"),
-        0x2003 => ("a packet that is none was received", "收到错误报文"),
+        0x2003 => ("an invalid packet was received", "收到错误报文"),
         _ => (
             "disconnected, for a reason that CTP does not document",
             "未知原因",

@@ -40,7 +40,7 @@ const HEARTBEAT_TIMEOUT: i32 = 0x2001;
 )]
 pub(super) enum Arrival {
     Tick(RawTick),
-    /// An answer to a subscription. Thousands come at once, so it carries no text of its own.
+    /// An answer to a subscription. Thousands arrive at once, so it carries no allocated text.
     Acknowledged {
         instrument: InstrumentId,
         error_id: i32,
@@ -490,12 +490,13 @@ mod tests {
     fn a_push_wakes_the_reader() {
         let (inlet, queue) = inlet(16);
         let reading = Arc::clone(&queue);
-        let reader = std::thread::spawn(move || {
+        let reader = tickdeck_core::thread::spawn("reader", move || {
             while reading.len() == 0 {
                 reading.wait(Duration::from_secs(3600));
             }
             reading.len()
-        });
+        })
+        .unwrap();
         while queue.reader.get().is_none() {
             std::thread::yield_now();
         }

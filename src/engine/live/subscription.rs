@@ -77,9 +77,9 @@ pub enum SubscriptionError {
         #[source]
         problem: Box<TraderError>,
     },
-    /// Patterns need a list of contracts, and there is none.
+    /// Patterns need a list of contracts, and there is no list.
     #[error(
-        "--symbols {patterns} needs a list of contracts, and the product table is none: set \
+        "--symbols {patterns} needs a list of contracts, which the product table is not: set \
          CTP_TD_ADDRESS, or give --contracts FILE"
     )]
     NoList {

@@ -13,7 +13,7 @@ impl CtpLibrary {
     /// Loads the library at `path`: the file, or the folder that holds `thostmduserapi_se.so`.
     ///
     /// # Errors
-    /// When there is none, it is not for this machine, or it cannot be used safely.
+    /// When there is no library, it is not for this machine, or it cannot be used safely.
     pub fn open(path: &Path) -> Result<Self, LoadError> {
         MdLibrary::open(path).map(Self)
     }

@@ -355,7 +355,7 @@ fn open_trader_library(path: &Path) -> Result<TdLibrary, LoadError> {
 /// `GetApiVersion` of the trader library at `path`, or beside it.
 ///
 /// # Errors
-/// When there is none, or none that can be used safely.
+/// When there is no library, or it cannot be used safely.
 pub fn trader_library_version(path: &Path) -> Result<String, LoadError> {
     let library = open_trader_library(path)?;
     Ok(library.version().text.trim().to_owned())
