@@ -56,11 +56,11 @@ pub(super) fn run(context: &Context, run: FrontRun<'_>) -> anyhow::Result<Ingest
         Connected::Stopped => return prepared.not_begun(LiveReport::default(), None),
     };
     prepared.log_library();
-    let listing = match prepared.find_contracts()? {
+    let mut listing = match prepared.find_contracts()? {
         Contracts::Listing(listing) => *listing,
         Contracts::Ended { live, events } => return prepared.record_notes(live, &events),
     };
-    prepared.reference.contracts = Arc::new(listing.table.clone());
+    prepared.reference.contracts = Arc::new(std::mem::take(&mut listing.table));
     let instruments = prepared.instruments(listing)?;
     prepared.ingest(server, instruments)
 }

@@ -1,5 +1,5 @@
-//! What the market data client and the trader client share: the API object, the SPI object that the
-//! library calls, the gate to the handler, and the end of a session.
+//! What the market data client and the trader client share: the API object, the SPI object, the
+//! gate to the handler, and the end of a session.
 //!
 //! The rules of guide 1.2 to 1.5 are implemented here once:
 //!

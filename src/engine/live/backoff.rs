@@ -27,8 +27,8 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The pause after `failures` failures in a row (from 1) of which the last was `attempt`: the
-    /// doubled first pause, at most the cap, less a jitter of up to a quarter.
+    /// The pause after `failures` failures in a row, from 1; the last one was attempt `attempt`. It is
+    /// the doubled first pause, at most the cap, less a jitter of up to a quarter.
     #[must_use]
     pub fn pause_ns(&self, failures: u32, attempt: u32) -> i64 {
         let doublings = failures.saturating_sub(1).min(62);

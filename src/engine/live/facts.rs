@@ -3,7 +3,7 @@
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::time::UnixNanos;
 
-use super::front::Unreachable;
+use super::reach::Unreachable;
 
 /// Everything that a diagnosis is based on. An `Err` is the problem in words.
 #[derive(Debug, Clone, PartialEq, Eq)]

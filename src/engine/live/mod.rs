@@ -13,7 +13,12 @@
 //! - [`Connector`] and [`MarketDataSession`] are all that the source knows of CTP. The adapter to the
 //!   vendor's library is [`ctp`]; tests bring another one.
 //!
-//! This module does not know what becomes of an event.
+//! - [`trader`] lists the contracts, [`setup`] holds the settings and the checks before a session.
+//! - [`diagnose`] and [`smoke`] are what `doctor` and `smoke` run.
+//!
+//! Decisions are pure: supervisor, retry, `trader::interview`, [`diagnose`] and the verdict of a smoke
+//! test do no I/O, start no thread and read no clock. This module does not know what becomes of an
+//! event.
 
 mod abandoned;
 mod attempt;
@@ -34,6 +39,7 @@ mod meaning;
 mod options;
 pub mod probe;
 mod queue;
+mod reach;
 mod refusal;
 mod report;
 mod retry;
@@ -52,12 +58,13 @@ pub use backoff::Backoff;
 pub use choose::{Choice, Wanted, choose};
 pub use connector::{Abandoned, Connector, MarketDataSession, OpenError, RequestError};
 pub use fail_reason::FailReason;
-pub use front::{FrontListError, Unreachable, parse_fronts, reach};
+pub use front::{FrontListError, parse_fronts};
 pub use front_kind::FrontKind;
 pub use input::Input;
 pub use meaning::{DisconnectReason, LoginError, disconnect_reason, login_error};
 pub use options::{LiveOptions, StopAsked};
 pub use queue::{DEFAULT_QUEUE_SLOTS, Inlet};
+pub use reach::{Unreachable, reach};
 pub use refusal::{CtpError, FrontRequest, Refusal};
 pub use report::{AttemptReport, LastAttempt, LiveEnd, LiveReport};
 pub use session::{LiveHandle, start};

@@ -10,7 +10,7 @@ use tickdeck_ffi::abi::Knowledge;
 
 use super::ctp::CtpLibrary;
 use super::facts::{AccountFacts, FrontFacts, LibraryFacts, LocaleFacts};
-use super::front::reach;
+use super::reach::reach;
 use super::setup::{FrontSettings, check_fronts, check_keys};
 use super::trader::trader_library_version;
 

@@ -6,6 +6,8 @@
 
 mod footprint;
 mod gate;
+mod observation;
+mod reserve;
 mod verdict;
 
 use std::cell::Cell;
@@ -23,21 +25,17 @@ use super::connector::{Connector, MarketDataSession, OpenError};
 use super::ctp::{CtpConnector, CtpLibrary};
 use super::options::{LiveOptions, StopAsked};
 use super::queue::Inlet;
-use super::report::LiveReport;
 use super::session::start;
 use super::setup::FrontSettings;
+use reserve::reserve;
 
 pub use footprint::Footprint;
 pub use gate::Gate;
+pub use observation::Observation;
 pub use verdict::{Judgement, Verdict, judge};
 
 /// Slots of the queue: nothing is subscribed.
 const QUEUE_SLOTS: usize = 4_096;
-/// Time reserved for the end of the session and the gate file.
-///
-/// Two thirds of it are for the library's Release, which may wait for a connection attempt of 5 s. A
-/// short test reserves a third of its time.
-const RESERVE: Duration = Duration::from_secs(9);
 /// Attempts that fit into a test, however short.
 const ATTEMPTS_MIN: u32 = 3;
 
@@ -52,22 +50,6 @@ pub struct SmokeOptions {
     pub started: MonoNanos,
     /// Longest time of the whole test.
     pub duration: Duration,
-}
-
-/// What the test observed.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Observation {
-    /// The session ended.
-    Ended {
-        /// How.
-        report: Box<LiveReport>,
-        /// Threads and open files before it.
-        before: Footprint,
-        /// And after it.
-        after: Footprint,
-    },
-    /// The session did not end in time.
-    Hangs,
 }
 
 /// The test could not be run.
@@ -155,11 +137,6 @@ fn observe(
         before,
         after: Footprint::settled(before, &*clock, deadline),
     })
-}
-
-/// Time reserved by a test that lasts `duration`.
-fn reserve(duration: Duration) -> Duration {
-    RESERVE.min(duration / 3)
 }
 
 /// Explains a silence once only, so that the explanation is complete before the test is over.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tickdeck_core::thread;
 use tickdeck_ffi::FrontAddress;
 
-use crate::live::front::reach;
 use crate::live::front_kind::FrontKind;
+use crate::live::reach::reach;
 
 /// Time for a front to accept a plain connection.
 const REACH_TIMEOUT: Duration = Duration::from_secs(3);

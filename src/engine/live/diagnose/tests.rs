@@ -1,5 +1,5 @@
 use super::*;
-use crate::live::front::Unreachable;
+use crate::live::reach::Unreachable;
 
 fn front(reached: Option<Result<(), Unreachable>>) -> FrontFacts {
     FrontFacts {

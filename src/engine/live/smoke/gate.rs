@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::Observation;
+use super::observation::Observation;
 use super::verdict::{Judgement, Verdict};
 use crate::live::ctp::CtpLibrary;
 use crate::live::report::{AttemptReport, LastAttempt};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Observation, RESERVE, reserve};
+use super::observation::Observation;
+use super::reserve::{RESERVE, reserve};
 use crate::live::fail_reason::FailReason;
 use crate::live::report::{LiveEnd, LiveReport};
 
@@ -123,7 +124,7 @@ fn slow(text: &str, duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Footprint;
+    use super::super::footprint::Footprint;
     use super::*;
     use crate::live::front_kind::FrontKind;
     use crate::live::refusal::{CtpError, FrontRequest, Refusal};

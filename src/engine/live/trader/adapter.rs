@@ -123,6 +123,10 @@ impl<'a> CtpTrader<'a> {
                 session.handle(&mut interview, clock, event);
             }
             match interview.poll(clock.now()) {
+                // A request now might meet a connection that is coming up.
+                Some(Action::Send(_)) if !session.connection.is_up() => {
+                    interview.not_accepted(clock.now());
+                }
                 Some(Action::Send(request)) => match session.send(&self.login, request) {
                     Ok(number) => interview.sent(number),
                     Err(error) if error.is_retryable() => interview.not_accepted(clock.now()),
@@ -247,10 +251,6 @@ impl Session<'_> {
     }
 
     fn send(&self, login: &TdLogin, request: Request) -> Result<i32, RequestError> {
-        if !self.connection.is_up() {
-            let request = "request";
-            return Err(RequestError::NotConnected { request });
-        }
         match request {
             Request::Authenticate => self.api.authenticate(login),
             Request::Login => self.api.login(login),

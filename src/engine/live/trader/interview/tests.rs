@@ -300,7 +300,7 @@ fn happening() -> impl Strategy<Value = Happening> {
 proptest! {
     #[test]
     fn prop_requests_need_a_connection_and_the_end_comes_in_time(
-        happenings in prop::collection::vec(happening(), 1..200),
+        happenings in prop::collection::vec(happening(), 1..120),
     ) {
         let options = options();
         let limit = MonoNanos(0).after(options.timeout);
