@@ -224,7 +224,7 @@ times = 0
 "#;
 
 #[test]
-fn a_session_without_patterns_waits_for_the_login_timeout_only() {
+fn plain_ids_wait_for_the_login_timeout_only() {
     let Some(library) = simulated_library("a trader front that takes no login") else {
         return;
     };
@@ -319,7 +319,7 @@ fn a_session_that_never_began_replaces_nothing() {
 }
 
 #[test]
-fn an_authentication_that_is_refused_is_not_tried_again() {
+fn a_refused_authentication_is_not_retried() {
     let Some((library, server)) = needed("a wrong CTP_AUTH_CODE") else {
         return;
     };

@@ -379,7 +379,7 @@ fn rejected_messages_fail_per_instrument() {
 }
 
 #[test]
-fn a_session_that_cannot_be_closed_is_abandoned_aloud() {
+fn an_unreleased_session_is_abandoned() {
     let ticks = market();
     let stop = Stop::default();
     let stopping = stop.clone();

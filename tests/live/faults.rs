@@ -285,7 +285,7 @@ fn partial_snapshots_are_kept() {
 }
 
 #[test]
-fn a_login_that_is_refused_for_good_is_not_tried_again() {
+fn a_permanent_refusal_is_not_retried() {
     let Some(session) = session("login_refused", Some(ALL)) else {
         return;
     };
@@ -378,7 +378,7 @@ fn a_lost_tick_leaves_the_others_unchanged() {
 }
 
 #[test]
-fn a_tick_that_comes_twice_is_kept_twice_and_flagged() {
+fn a_duplicate_tick_is_kept_and_flagged() {
     let Some(session) = session("doubled_tick", Some(ALL + 1)) else {
         return;
     };
@@ -402,7 +402,7 @@ fn reordered_ticks_keep_the_order_of_arrival() {
 }
 
 #[test]
-fn a_night_that_is_sent_again_is_kept_and_flagged() {
+fn a_repeated_night_is_kept_and_flagged() {
     let Some(session) = session("night_again", Some(ALL + 50)) else {
         return;
     };

@@ -167,7 +167,7 @@ fn a_replay_uses_the_contract_of_its_day() {
 }
 
 #[test]
-fn what_happened_to_the_session_is_in_the_recording() {
+fn session_events_are_recorded() {
     let folder = Folder::new();
     let recording = folder.join("rec");
     let ticks = market();
@@ -190,7 +190,7 @@ fn what_happened_to_the_session_is_in_the_recording() {
 }
 
 #[test]
-fn a_stop_under_load_loses_nothing_that_was_accepted() {
+fn a_stop_under_load_loses_nothing() {
     let Some(server) = NatsServer::start("a stop under load") else {
         return;
     };

@@ -188,7 +188,7 @@ fn a_silent_front_is_explained_without_address() {
 }
 
 #[test]
-fn a_front_whose_name_is_none_is_told_without_its_name() {
+fn an_unknown_front_name_is_not_repeated() {
     let Some(library) = vendor_library("a front with an unknown name") else {
         return;
     };
@@ -219,7 +219,7 @@ fn simulated(folder: &Folder, library: &Path, server: &NatsServer, words: &str) 
 }
 
 #[test]
-fn a_recording_reaches_a_subscriber_through_the_front() {
+fn a_recording_reaches_a_subscriber() {
     let Some(library) = simulated_library("live with the simulated front") else {
         return;
     };
@@ -297,7 +297,7 @@ fn a_run_ends_after_md_duration_seconds() {
 }
 
 #[test]
-fn no_server_is_told_in_one_sentence() {
+fn no_server_is_one_clear_sentence() {
     let Some(library) = vendor_library("live without a server") else {
         return;
     };

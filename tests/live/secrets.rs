@@ -115,7 +115,7 @@ fn a_run_that_logs_in_leaves_no_credential() {
 }
 
 #[test]
-fn what_goes_wrong_at_the_start_repeats_no_credential() {
+fn a_startup_error_repeats_no_credential() {
     let folder = Folder::new();
     for verb in [
         "live",

@@ -48,7 +48,7 @@ fn an_impossible_symbol_is_bad_usage() {
 }
 
 #[test]
-fn a_missing_variable_is_logged_with_where_to_set_it() {
+fn a_missing_variable_is_logged_with_its_fix() {
     let folder = Folder::new();
     for words in [
         "live --log-format json",
@@ -145,7 +145,7 @@ fn a_reader_that_is_gone_hides_no_failure() {
 }
 
 #[test]
-fn the_stream_on_stdout_is_nothing_but_the_stream() {
+fn stdout_carries_only_the_stream() {
     let Some(library) = simulated_library("a live session to stdout") else {
         return;
     };
@@ -173,7 +173,7 @@ fn the_stream_on_stdout_is_nothing_but_the_stream() {
 }
 
 #[test]
-fn the_duration_of_a_run_bounds_the_wait_for_the_server() {
+fn the_duration_bounds_the_wait_for_nats() {
     let Some(library) = simulated_library("a short run without a server") else {
         return;
     };
@@ -223,7 +223,7 @@ fn an_environment_file_is_used_and_named() {
 }
 
 #[test]
-fn a_library_that_is_none_is_one_clear_sentence() {
+fn a_bad_library_is_one_clear_sentence() {
     let folder = Folder::new();
     let text = folder.join("text.so");
     std::fs::write(&text, "not a library\n").unwrap();
@@ -270,7 +270,7 @@ fn a_bad_address_is_named_by_its_variable() {
 }
 
 #[test]
-fn a_duration_that_is_none_is_refused() {
+fn a_bad_duration_is_refused() {
     let folder = Folder::new();
     let mut command = with_front("live", folder.path(), Path::new("x"), "tcp://127.0.0.1:1");
     command.env("MD_DURATION_SECONDS", "soon");
@@ -286,7 +286,7 @@ fn a_duration_that_is_none_is_refused() {
 }
 
 #[test]
-fn doctor_lists_what_is_missing_with_the_fix_of_each() {
+fn doctor_lists_each_problem_with_its_fix() {
     let folder = Folder::new();
     let mut command = tickdeck("doctor --json --timeout 200ms --nats-url 127.0.0.1:1".split(' '));
     command

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_folder_is_made_and_its_prefix_ends_with_a_slash() {
+    fn a_missing_folder_is_created() {
         let folder = tempfile::tempdir().unwrap();
         let flow = FlowFolder::open(&folder.path().join("a/b")).unwrap();
         assert!(flow.path().is_dir());
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_in_use_is_refused_by_name_and_free_again_afterwards() {
+    fn a_folder_in_use_is_refused_until_released() {
         let folder = tempfile::tempdir().unwrap();
         let first = FlowFolder::open(folder.path()).unwrap();
         let refused = FlowFolder::open(folder.path()).unwrap_err();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_made_or_written_is_refused() {
+    fn an_unwritable_folder_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();

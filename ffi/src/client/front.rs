@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_address_is_refused_with_its_problem_and_not_repeated() {
+    fn a_bad_address_is_refused_and_not_repeated() {
         for (given, problem) in [
             ("", "no port"),
             ("tcp://hunter2", "no port"),
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_stands_behind_the_front_and_no_other_form_reaches_the_library() {
+    fn only_one_form_of_a_proxy_is_accepted() {
         for (given, problem) in [
             ("socks5://127.0.0.1:1", "needs the proxy"),
             ("socks5://hunter2:hunter2@127.0.0.1:1", "needs the proxy"),
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_a_library_would_crash_on_is_not_for_that_library() {
+    fn an_address_that_crashes_a_library_is_refused() {
         let (old, new) = (ApiVersion::new(6, 3, 15), ApiVersion::new(6, 5, 1));
         let ssl = taken("ssl://front:443");
         assert_eq!(ssl.check_for_md(&new), Err(FrontNotTaken::Ssl));

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_stays_inside_is_reported_and_is_the_last_call() {
+    fn a_panic_is_caught_and_the_last_call() {
         let gate = Gate::new(Arc::new(AtomicU32::new(0)));
         assert!(!gate.panicked());
         gate.pass(|_| panic!("a handler panicked, as this test wants"));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_thread_knows_that_it_is_inside_of_a_callback() {
+    fn the_thread_knows_that_it_is_in_a_callback() {
         let gate = Gate::new(Arc::new(()));
         assert!(!inside_callback());
         let seen = Cell::new(false);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_handler_is_let_go_of_while_the_gate_stays() {
+    fn the_handler_is_dropped_and_the_gate_stays() {
         let handler = Arc::new(());
         let gate = Gate::new(Arc::clone(&handler));
         gate.close();

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_reaches_the_function_in_its_slot_with_the_object_first() {
+    fn a_call_reaches_the_function_in_its_slot() {
         let table = [std::ptr::null(), remember as TakesTwoInts as *const c_void];
         let mut object = Object {
             table: table.as_ptr(),

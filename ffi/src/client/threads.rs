@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_threads_of_an_init_are_found_and_only_those() {
+    fn only_the_threads_of_an_init_are_found() {
         let (stop, stopped) = channel::<()>();
         let stopped = Arc::new(Mutex::new(stopped));
         let init = || {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_thread_that_ran_an_init_is_never_taken_for_one_it_started() {
+    fn the_thread_that_ran_an_init_is_not_listed() {
         // A joined thread is sometimes listed a little longer.
         for _ in 0..2000 {
             let threads = LibraryThreads::started_by(|| ());

@@ -211,3 +211,65 @@ pub fn prepare_flow_folder(folder: &Path) -> std::io::Result<()> {
         .tempfile_in(folder)
         .map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use tickdeck_ffi::Secret;
+
+    use super::*;
+
+    fn settings() -> FrontSettings {
+        let secret = || Secret::new("");
+        FrontSettings {
+            library: PathBuf::new(),
+            login: CtpLogin {
+                broker_id: secret(),
+                user_id: secret(),
+                password: secret(),
+                app_id: secret(),
+                auth_code: secret(),
+                production_keys: true,
+                secrets: Vec::new(),
+            },
+            md_fronts: Vec::new(),
+            td_fronts: Vec::new(),
+            flow: PathBuf::new(),
+            limits: TimeLimits {
+                connect: Duration::from_secs(20),
+                login: Duration::from_secs(10),
+                reconnect: Duration::from_secs(30),
+            },
+            backoff: Backoff::default(),
+        }
+    }
+
+    #[test]
+    fn the_supervisor_gets_the_time_limits() {
+        let options = settings().supervisor("ctp".into());
+        assert_eq!(options.session, "ctp");
+        let seconds = [
+            options.connect_timeout_ns,
+            options.login_timeout_ns,
+            options.reconnect_grace_ns,
+        ];
+        assert_eq!(seconds.map(|nanos| nanos / 1_000_000_000), [20, 10, 30]);
+    }
+
+    #[test]
+    fn a_short_run_shortens_the_limits() {
+        let limits = settings().limits.at_most(Duration::from_secs(15));
+        let seconds = [limits.connect, limits.login, limits.reconnect].map(|span| span.as_secs());
+        assert_eq!(seconds, [15, 10, 15]);
+    }
+
+    #[test]
+    fn a_flow_folder_is_made_and_must_be_writable() {
+        let folder = tempfile::tempdir().unwrap();
+        let flow = folder.path().join("a/b");
+        prepare_flow_folder(&flow).unwrap();
+        assert_eq!(std::fs::read_dir(&flow).unwrap().count(), 0);
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(prepare_flow_folder(&file).is_err());
+    }
+}
