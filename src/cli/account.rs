@@ -1,5 +1,5 @@
-//! What the environment says about the CTP front: the credential set of the smoke test story, the
-//! library, and the switches of `live`. Read here once, checked, masked.
+//! The variables about the CTP front: credentials, addresses, library, and the switches of `live`.
+//! They are read once, checked and masked.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use tickdeck_core::contract::{Exchange, parse_vt_symbols};
 use tickdeck_ffi::FrontAddress;
 
 use super::env::Environment;
+use super::environment_error::EnvironmentError;
 use super::outcome::UsageError;
-use super::startup::EnvironmentError;
 
 /// Names the CTP library.
 pub(super) const GATEWAY: &str = "CTP_GATEWAY_CONNECT";
@@ -19,7 +19,7 @@ pub(super) const GATEWAY: &str = "CTP_GATEWAY_CONNECT";
 pub(super) const MD_ADDRESS: &str = "CTP_MD_ADDRESS";
 /// The trader front.
 pub(super) const TD_ADDRESS: &str = "CTP_TD_ADDRESS";
-/// Who logs in.
+/// The user of the login.
 const USER_ID: &str = "CTP_USER_ID";
 /// The product that authenticates at the trader front.
 pub(super) const APP_ID: &str = "CTP_APP_ID";
@@ -29,7 +29,7 @@ pub(super) const AUTH_CODE: &str = "CTP_AUTH_CODE";
 pub(super) const SYMBOL: &str = "CTP_SYMBOL";
 /// How long to run.
 pub(super) const DURATION: &str = "MD_DURATION_SECONDS";
-/// Texts of a login, and how long CTP's fields are without the NUL
+/// Texts of a login, and the length of CTP's fields without the NUL
 /// (`ThostFtdcUserApiDataType.h`).
 const FIELDS: [(&str, usize); 5] = [
     ("CTP_BROKER_ID", 10),
@@ -38,10 +38,10 @@ const FIELDS: [(&str, usize); 5] = [
     (APP_ID, 32),
     (AUTH_CODE, 16),
 ];
-/// The user in a confirmation of the settlement, CTP's `InvestorID`, without the NUL: shorter than in
-/// a login.
+/// Length of CTP's `InvestorID` without the NUL: the user in a confirmation of the settlement. It is
+/// shorter than in a login.
 const INVESTOR_LEN: usize = 12;
-/// What every login needs.
+/// Variables that every login needs.
 const REQUIRED: [&str; 5] = [
     GATEWAY,
     MD_ADDRESS,
@@ -50,7 +50,7 @@ const REQUIRED: [&str; 5] = [
     "CTP_PASSWORD",
 ];
 
-/// Who logs in where, with what library.
+/// Credentials, addresses and library.
 #[derive(Debug, Clone)]
 pub(super) struct Account {
     pub(super) library: PathBuf,
@@ -74,7 +74,7 @@ impl Account {
         Missing(REQUIRED.into_iter().filter(is_missing).collect())
     }
 
-    /// Reads what is there; missing text is empty.
+    /// Reads the variables; a missing text is empty.
     pub(super) fn read(environment: &Environment) -> Result<Self, UsageError> {
         let text = |name: &str| environment.get(name).cloned().unwrap_or(Secret::new(""));
         for (name, most) in FIELDS {
@@ -96,7 +96,7 @@ impl Account {
         })
     }
 
-    /// Whether the settlement can be confirmed for this user: found out before anybody logs in.
+    /// Checks before the login whether the settlement can be confirmed for this user.
     pub(super) fn check_settlement(&self) -> Result<(), UsageError> {
         let length = self.user_id.expose().len();
         if length <= INVESTOR_LEN {
@@ -108,7 +108,7 @@ impl Account {
         Err(EnvironmentError::unusable(USER_ID, problem))
     }
 
-    /// Everything that no output may contain.
+    /// Every text that no output may contain.
     pub(super) fn secrets(&self) -> Vec<Secret> {
         let fronts = self.md_fronts.iter().chain(&self.td_fronts);
         let addresses = fronts.flat_map(FrontAddress::secrets);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_variables_are_named() {
         let some = environment(&[("ctp_user_id", "u"), ("CTP_PASSWORD", "")]);
         assert_eq!(
             Account::missing(&some).0,
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_does_not_fit_ctps_field_is_named_and_not_shown() {
+    fn a_text_that_is_too_long_is_not_shown() {
         let long = "hunter2".repeat(6);
         let error = Account::read(&environment(&[("CTP_PASSWORD", &long)])).unwrap_err();
         let error = format!("{:#}", anyhow::Error::from(error));
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_shows_nothing_of_itself() {
+    fn an_account_shows_no_secret() {
         let account = Account::read(&environment(&[
             (GATEWAY, "/opt/ctp"),
             (MD_ADDRESS, "tcp://hunter2.example:1"),
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_is_seconds_and_zero_is_none() {
+    fn a_duration_is_in_seconds() {
         let of = |text| duration(&environment(&[("MD_DURATION_SECONDS", text)]));
         assert_eq!(of("90").unwrap(), Some(Duration::from_secs(90)));
         assert_eq!(of("0").unwrap(), None);

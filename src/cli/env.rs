@@ -1,11 +1,11 @@
-//! The environment of the verbs that speak to a CTP front: the process's own, and a file beside it.
+//! The environment of the verbs that speak to a CTP front: the process's, and that of a file.
 //!
-//! - The real environment goes before the file; an empty value counts as unset in both.
-//! - Names are looked up as they are first, then without regard to case.
-//! - A file that names one of our variables twice, in whatever case, is refused: which of the two
-//!   counts differs between programs that read such files.
-//! - Without `--env-file`, `.env` in the current folder is read when there is one.
-//! - Values are secrets: nothing here prints one, an error in the file neither.
+//! - The real environment takes precedence over the file. An empty value counts as unset in both.
+//! - Names are looked up exactly first, then in any case.
+//! - A file that names one of our variables twice, in any case, is refused: programs that read such
+//!   files disagree about which of the two counts.
+//! - Without `--env-file`, `.env` in the current folder is read if it exists.
+//! - Values are secrets: nothing here prints one, and neither does an error.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use tickdeck::nats::Secret;
 
 use super::outcome::UsageError;
 
-/// The file that is read when none is named.
+/// The default file.
 const DEFAULT_FILE: &str = ".env";
 
 /// Variables by name.
@@ -25,13 +25,13 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The process's environment and `file`, or `.env` when there is one.
+    /// The process's environment and `file`, or `.env` if it exists.
     ///
     /// # Errors
-    /// When `file` cannot be read, or a file has a line that is no `NAME=VALUE`.
+    /// When `file` cannot be read, or a line is not `NAME=VALUE`.
     pub fn load(file: Option<&Path>) -> Result<Self, UsageError> {
         let real = std::env::vars_os().filter_map(|(name, value)| {
-            // What is not Unicode is none of our variables.
+            // Our variables are Unicode.
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
         let mut environment = Self::of(real);
@@ -44,7 +44,7 @@ impl Environment {
         Ok(environment)
     }
 
-    /// Variables from anywhere.
+    /// The given variables.
     pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let masked = |(name, value): (String, String)| (name, Secret::new(value));
         Self {
@@ -68,11 +68,11 @@ impl Environment {
         for (count, variable) in dotenvy::from_read_iter(&text[..]).enumerate() {
             let (name, value) = variable.map_err(|error| match error {
                 dotenvy::Error::Io(error) => unreadable(error),
-                // The library's own words quote the line, which may hold a password.
+                // The library's message quotes the line, which may contain a password.
                 _ => UsageError::new(format!(
-                    "environment file {shown}: what follows variable number {count} is no \
-                     NAME=VALUE line; expected one variable a line, values with blanks or $ in \
-                     single quotes"
+                    "environment file {shown}: the line after variable number {count} is not \
+                     NAME=VALUE; expected one variable per line, values with blanks or $ in single \
+                     quotes"
                 )),
             })?;
             if is_ours(&name)
@@ -112,7 +112,7 @@ impl Environment {
     }
 }
 
-/// What the variables that are read here begin with. A `.env` may be other programs' too.
+/// Prefixes of our variables. Other programs may use the same `.env`.
 const OURS: [&str; 4] = ["CTP_", "NATS_", "MD_", "TICKDECK_"];
 
 fn is_ours(name: &str) -> bool {
@@ -122,14 +122,13 @@ fn is_ours(name: &str) -> bool {
     })
 }
 
-/// Whether two names are those of one variable.
+/// Whether two names mean the same variable.
 fn is_same(name: &str, other: &str) -> bool {
     name.eq_ignore_ascii_case(other)
 }
 
-/// The first variable of ours whose value has a `$` that is not in single quotes nor behind a
-/// backslash. Such a value would silently become another one, and three wrong passwords lock an
-/// account.
+/// Our first variable whose value contains an unescaped `$` outside single quotes. dotenv would
+/// silently replace such a value, and three wrong passwords lock an account.
 fn replaced_by_dotenv(text: &str) -> Option<&str> {
     text.lines().find_map(|line| {
         let (name, value) = line.split_once('=')?;
@@ -184,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_real_environment_goes_before_the_file_and_case_does_not_matter() {
+    fn the_real_environment_takes_precedence() {
         let environment = with_file(
             &[("CTP_USER_ID", "hunter2"), ("ctp_broker_id", "9999"), ("EMPTY", "")],
             "# comment\nCTP_USER_ID=file\nCTP_PASSWORD='p$1 x'\nempty=filled\nexport CTP_APP_ID=a\n",
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_told_without_its_content() {
+    fn an_error_about_a_line_hides_its_content() {
         let error = with_file(&[], "CTP_USER_ID=a\nhunter2 is my password\n").unwrap_err();
         let text = format!("{error} {error:?}");
         assert!(text.contains("variable number 1"), "{text}");
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_would_silently_become_another_one_is_refused_by_name() {
+    fn a_value_that_dotenv_would_replace_is_refused() {
         for line in [
             "CTP_PASSWORD=hun$ter2#x",
             "export CTP_PASSWORD=${HOME}x",
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_stands_twice_in_a_file_is_refused_by_name() {
+    fn a_variable_named_twice_is_refused() {
         for file in [
             "CTP_PASSWORD=hunter1\nCTP_USER_ID=a\nCTP_PASSWORD=hunter2\n",
             "CTP_PASSWORD=hunter1\nexport ctp_password=hunter2\n",
@@ -246,14 +245,14 @@ mod tests {
             assert!(text.to_uppercase().contains("CTP_PASSWORD TWICE"), "{text}");
             assert!(!text.contains("hunter"), "{text}");
         }
-        // A `.env` may be other programs' too, and a comment names nothing.
+        // Other programs may use the same `.env`, and comments do not count.
         let file = "PATH=a\nPATH=b\n#CTP_PASSWORD=x\nCTP_PASSWORD=y\n";
         let environment = with_file(&[("ctp_password", "z")], file).unwrap();
         assert_eq!(value(&environment, "CTP_PASSWORD"), Some("z"));
     }
 
     #[test]
-    fn a_file_that_is_asked_for_must_be_there() {
+    fn a_given_file_must_exist() {
         let error = Environment::load(Some(Path::new("/nonexistent/live.env"))).unwrap_err();
         assert!(error.to_string().contains("/nonexistent/live.env"));
     }

@@ -1,11 +1,11 @@
-//! CTP libraries print to stdout. Results go there too, so the two are kept apart: before a library
-//! is loaded, stdout is put aside for results, and what is printed to it becomes log lines.
+//! Keeps the output of CTP libraries apart from results. Both go to stdout: before a library is loaded,
+//! stdout is duplicated for results, and what the library prints becomes log lines.
 //!
-//! Stderr is left alone: what a crashing library or the C runtime says last must not be lost in a
-//! pipe of the same process. The vendor's print there what the system says of a host name or address;
-//! no credential was seen among it.
+//! Stderr is not redirected. The last message of a crashing library or of the C runtime must not be
+//! lost in a pipe of the same process. The vendor's libraries print system errors about a host name or
+//! address there; no credential was seen among them.
 //!
-//! Invariant: the library never waits for the log, because a thread of its own always reads.
+//! Invariant: the library never waits for the log, because a separate thread always reads.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
@@ -14,23 +14,23 @@ use std::sync::OnceLock;
 use tickdeck::live::ctp::Scrubber;
 use tickdeck_core::thread;
 
-/// The stdout that the process was started with, once a library may print.
+/// The original stdout, once a library may print.
 static RESULTS: OnceLock<File> = OnceLock::new();
 
-/// Lines that are logged as information; an old library that reconnects in a loop prints hundreds a
-/// second. The others are there at level debug.
+/// Lines that are logged at level info; the rest is logged at level debug. An old library in a
+/// reconnect loop prints hundreds of lines a second.
 const LOUD_LINES: u64 = 100;
 
-/// Bytes of a line; a longer one is logged in parts.
+/// Longest line, in bytes; a longer one is logged in parts.
 const LINE_MAX: u64 = 16 * 1_024;
 
-/// Where results go, if it is not simply stdout.
+/// Where results go, if not to stdout itself.
 pub(super) fn results() -> Option<&'static File> {
     RESULTS.get()
 }
 
-/// Puts stdout aside and logs what is printed to it from here on, without what `scrubber` knows. The
-/// second call does nothing.
+/// Duplicates stdout for results, and logs what is printed to it from here on, without the secrets of
+/// `scrubber`. A second call does nothing.
 ///
 /// # Errors
 /// When the system gives no file or thread.
@@ -42,7 +42,7 @@ pub(super) fn separate(scrubber: Scrubber) -> io::Result<()> {
     let (printed, pipe) = io::pipe()?;
     nix::unistd::dup2_stdout(&pipe)?;
     drop(pipe);
-    // Only this function sets it, and only verbs call it, one after the other.
+    // Only this function sets it, and verbs call it one after the other.
     let _ = RESULTS.set(File::from(kept));
     thread::spawn("library-output", move || log_lines(printed, &scrubber))?;
     Ok(())
@@ -56,7 +56,7 @@ fn log_lines(printed: impl io::Read, scrubber: &Scrubber) {
         line.clear();
         match reader.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
             Ok(1..) => {}
-            // The other end is this process's stdout: it closes with the process.
+            // The writing end is this process's stdout: it closes with the process.
             _ => return,
         }
         let text = scrubber.scrub(String::from_utf8_lossy(&line).trim_end());

@@ -1,4 +1,4 @@
-//! `tickdeck live`: the market as it happens, from CTP to NATS.
+//! `tickdeck live`: live market data, from CTP to NATS.
 
 use std::io::Write as _;
 
@@ -6,22 +6,19 @@ use tickdeck::pipeline::IngestSummary;
 
 use super::Context;
 use super::args::{LiveArgs, OutputArgs, SinkArgs};
+use super::env::Environment;
 use super::front::{FrontRun, outcome, run as run_front, summary};
 use super::outcome::{Outcome, after_printing, stdout};
 use super::outputs::nats_options;
 use super::render::print_summary;
 use super::startup::{require, startup_error};
 
-/// What allows the ingest.
+/// The variable that allows the ingest.
 const SWITCH: &str = "MD_RUN_INGEST";
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome> {
-    let is_on = context
-        .environment
-        .get(SWITCH)
-        .is_some_and(|value| value.expose().trim() == "1");
-    if !is_on {
+    if !is_ingest_allowed(&context.environment) {
         return disabled(context, args);
     }
     let ended = prepare(context, args).map_err(startup_error)?;
@@ -34,7 +31,14 @@ pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome>
     after_printing(printed, outcome(ended, summary.is_lossy()))
 }
 
-/// Ingest is a decision of the operator: without it nothing is touched.
+/// Whether the environment allows the ingest.
+pub(super) fn is_ingest_allowed(environment: &Environment) -> bool {
+    environment
+        .get(SWITCH)
+        .is_some_and(|value| value.expose().trim() == "1")
+}
+
+/// The operator decides whether to ingest: by default nothing is touched.
 fn disabled(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome> {
     let enable = format!("set {SWITCH}=1 {}", context.environment.where_to_set());
     tracing::info!(event = "live_ingest_disabled", enable);

@@ -1,43 +1,13 @@
-//! What keeps a live session from starting: told in the log with the variables to set, in the words
-//! that operators and their scripts know.
+//! Logs why a live session did not start, with the variables to set. Operators and their scripts rely
+//! on these fields.
 
 use tickdeck::nats::NatsError;
 
 use super::account::{Account, Missing};
 use super::env::Environment;
-use super::outcome::UsageError;
+use super::environment_error::EnvironmentError;
 
-/// Variables without which no session can start, or with which it cannot.
-#[derive(Debug, thiserror::Error)]
-#[error("{fix}")]
-pub(super) struct EnvironmentError {
-    /// Names, comma separated.
-    required_env: String,
-    fix: String,
-}
-
-impl EnvironmentError {
-    /// `names` are not set.
-    pub(super) fn missing(names: &[&str], environment: &Environment) -> UsageError {
-        let missing = Self {
-            fix: format!("set {} {}", names.join(", "), environment.where_to_set()),
-            required_env: names.join(","),
-        };
-        UsageError::caused_by("the environment is not complete", missing)
-    }
-
-    /// What `name` is set to is of no use, which is `problem`.
-    pub(super) fn unusable(name: &str, problem: impl Into<anyhow::Error>) -> UsageError {
-        let problem: anyhow::Error = problem.into();
-        let unusable = Self {
-            fix: format!("{problem:#}"),
-            required_env: name.to_owned(),
-        };
-        UsageError::caused_by(format!("{name} cannot be used"), unusable)
-    }
-}
-
-/// Checks that the environment names everything that a login needs, and `more`.
+/// Checks that every variable of a login is set, and `more`.
 pub(super) fn require(environment: &Environment, more: &[&'static str]) -> anyhow::Result<()> {
     let Missing(mut names) = Account::missing(environment);
     names.extend(more);
@@ -47,7 +17,7 @@ pub(super) fn require(environment: &Environment, more: &[&'static str]) -> anyho
     Err(EnvironmentError::missing(&names, environment).into())
 }
 
-/// Logs what keeps a session from starting.
+/// Logs why a session did not start, and passes the error on.
 pub(super) fn startup_error(error: anyhow::Error) -> anyhow::Error {
     let at_fault = error
         .chain()

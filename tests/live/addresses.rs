@@ -10,7 +10,7 @@ use crate::support::recordings::Folder;
 use crate::support::socks::SocksProxy;
 use crate::support::{DEADLINE, wait_until};
 
-/// The verbs that hand an address to a library.
+/// The verbs that pass an address to a library.
 const VERBS: [&str; 3] = [
     "live --record rec",
     "record --source ctp -o rec",
@@ -18,8 +18,7 @@ const VERBS: [&str; 3] = [
 ];
 
 #[test]
-fn an_address_that_the_library_would_crash_on_is_refused_before_anything_begins_with_the_right_form()
- {
+fn an_address_that_crashes_the_library_is_refused() {
     let folder = Folder::new();
     for variable in ["CTP_MD_ADDRESS", "CTP_TD_ADDRESS"] {
         for address in [
@@ -49,7 +48,7 @@ fn an_address_that_the_library_would_crash_on_is_refused_before_anything_begins_
 }
 
 #[test]
-fn a_market_data_front_behind_ssl_is_refused_for_its_library_by_every_verb() {
+fn every_verb_refuses_ssl_for_market_data() {
     let Some(library) = simulated_library("ssl:// for market data") else {
         return;
     };
@@ -72,7 +71,7 @@ fn a_market_data_front_behind_ssl_is_refused_for_its_library_by_every_verb() {
 }
 
 #[test]
-fn a_front_behind_a_proxy_is_asked_for_at_the_proxy_and_the_session_goes_on() {
+fn a_front_behind_a_proxy_is_reached() {
     let Some(libraries) = vendor_libraries("fronts behind a proxy") else {
         return;
     };
@@ -122,7 +121,7 @@ fn what_doctor_accepts_is_what_the_library_dials() {
             assert!(ended.stdout.contains(accepts), "{ended:?}");
             let words = "record --source ctp -o rec";
             let running = Running::start(with_front(words, folder.path(), &library, &address));
-            // Doctor hung up without a word; a library speaks first (guide 1.2).
+            // Doctor closed the connection without sending; a library sends first (guide 1.2).
             wait_until("the library speaks", || {
                 let Ok((mut stream, _)) = listener.accept() else {
                     return false;

@@ -1,4 +1,4 @@
-//! Contracts by the trader front, when it is not ready, says no, or is not there.
+//! The trader front's contracts, when the front is not ready, refuses, or is absent.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -16,7 +16,7 @@ use crate::support::nats_server::NatsServer;
 use crate::support::recordings::{Folder, events, info, quick, replay_digest};
 use crate::support::wait_until;
 
-/// A trader front that takes no connection.
+/// A trader front that accepts no connection.
 const AWAY: &str = r#"
 [[rule]]
 name = "away"
@@ -36,8 +36,8 @@ fn live(folder: &Folder, library: &Path, server: &NatsServer, faults: &str) -> C
     command
 }
 
-/// `record --symbols all -o rec` against a trader front that is away. Without a server, which a busy
-/// machine may not reach before a short run is over.
+/// `record --symbols all -o rec` against an absent trader front. There is no server: a busy machine
+/// may not reach it before a short run is over.
 fn unpublished(folder: &Folder, library: &Path) -> Command {
     let words = "record --source ctp -o rec --symbols all";
     let mut command = with_simulated_front(words, folder.path(), library, &quick(), "max");
@@ -62,7 +62,7 @@ fn subscribed(command: Command) -> Ended {
     running.wait().done()
 }
 
-/// What the service says of itself.
+/// The service's health answer.
 fn health(server: &NatsServer) -> serde_json::Value {
     let mut answer = serde_json::Value::Null;
     wait_until("health is answered", || {
@@ -76,13 +76,13 @@ fn health(server: &NatsServer) -> serde_json::Value {
     answer
 }
 
-/// Whoever looks for the recording finds one, without ticks, and in it what happened.
+/// Checks that there is a recording without ticks, whose notes say what happened.
 #[track_caller]
 fn assert_recorded_in_vain(folder: &Folder, note: &str) {
     let recording = folder.join("rec");
-    let told = info(&recording);
+    let shown = info(&recording);
     assert_eq!(
-        (&told["status"], &told["ticks"]),
+        (&shown["status"], &shown["ticks"]),
         (&"complete".into(), &0.into())
     );
     let notes: Vec<String> = events(&recording)
@@ -96,7 +96,7 @@ fn assert_recorded_in_vain(folder: &Folder, note: &str) {
 }
 
 #[test]
-fn a_trader_front_that_is_not_ready_is_asked_again_with_growing_pauses() {
+fn a_trader_front_not_ready_is_retried() {
     let Some((library, server)) = needed("a trader front that is not ready") else {
         return;
     };
@@ -134,7 +134,7 @@ fn a_trader_front_that_is_not_ready_is_asked_again_with_growing_pauses() {
     let pauses: Vec<f64> = pauses.map(Option::unwrap).collect();
     assert!(pauses[0] <= 0.1 && pauses[1] > pauses[0], "{pauses:?}");
     assert!(logged(&ended.stderr, "ctp_disconnected").is_empty());
-    // Each attempt says how it went in the events of a market data session.
+    // Each attempt logs the events of a market data session.
     let of_trader = |event: &str| -> BTreeSet<String> {
         let lines = logged(&ended.stderr, event);
         let own = lines.iter().filter(|line| line["kind"] == "trader");
@@ -152,12 +152,12 @@ fn a_trader_front_that_is_not_ready_is_asked_again_with_growing_pauses() {
 }
 
 #[test]
-fn a_trader_front_that_goes_away_while_contracts_are_listed_is_asked_for_the_rest() {
+fn a_trader_front_lost_while_listing_is_resumed() {
     let Some((library, server)) = needed("a trader front that goes away") else {
         return;
     };
     let folder = Folder::new();
-    // The six exchanges take six seconds at least, with a second before each query.
+    // The six exchanges take at least six seconds, with a second before each query.
     let faults = r#"
         [[rule]]
         name = "goes away while contracts are listed"
@@ -176,7 +176,7 @@ fn a_trader_front_that_goes_away_while_contracts_are_listed_is_asked_for_the_res
 }
 
 #[test]
-fn a_login_refused_for_good_by_the_trader_front_is_not_tried_at_the_other_front() {
+fn a_permanent_refusal_skips_the_other_front() {
     let Some((library, server)) = needed("a refused trader login") else {
         return;
     };
@@ -213,7 +213,7 @@ fn a_login_refused_for_good_by_the_trader_front_is_not_tried_at_the_other_front(
     );
 }
 
-/// A trader front that takes connections and no request.
+/// A trader front that accepts connections but no request.
 const TAKES_NO_LOGIN: &str = r#"
 [[rule]]
 name = "takes no login"
@@ -224,8 +224,7 @@ times = 0
 "#;
 
 #[test]
-fn a_trader_front_that_takes_no_login_holds_up_a_session_without_patterns_for_the_login_timeout_only()
- {
+fn plain_ids_wait_for_the_login_timeout_only() {
     let Some(library) = simulated_library("a trader front that takes no login") else {
         return;
     };
@@ -237,7 +236,7 @@ fn a_trader_front_that_takes_no_login_holds_up_a_session_without_patterns_for_th
         fault_script(folder.path(), TAKES_NO_LOGIN),
     );
     let running = Running::start(command);
-    // The list as a whole has 120 s, and a test less.
+    // The whole list may take 120 s, a test less.
     wait_until("the market data session begins", || {
         running.stderr().contains("\"ctp_session_open\"")
     });
@@ -249,7 +248,7 @@ fn a_trader_front_that_takes_no_login_holds_up_a_session_without_patterns_for_th
 }
 
 #[test]
-fn a_trader_front_that_takes_no_login_is_tried_again_where_patterns_need_its_list() {
+fn a_trader_that_accepts_no_login_is_retried() {
     let Some((library, server)) = needed("a trader front that takes no login") else {
         return;
     };
@@ -269,11 +268,11 @@ fn a_trader_front_that_takes_no_login_is_tried_again_where_patterns_need_its_lis
 }
 
 #[test]
-fn a_trader_library_that_keeps_three_sessions_in_a_row_ends_the_run() {
+fn three_hanging_trader_sessions_end_the_run() {
     let Some(library) = vendor_library("a trader library that hangs") else {
         return;
     };
-    // The vendor's Release waits for a proxy that never says a word.
+    // The vendor's Release waits for a proxy that never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let proxy = silent.local_addr().unwrap();
     let folder = Folder::new();
@@ -293,7 +292,7 @@ fn a_trader_library_that_keeps_three_sessions_in_a_row_ends_the_run() {
 }
 
 #[test]
-fn a_session_that_never_began_takes_no_earlier_recording_away() {
+fn a_session_that_never_began_replaces_nothing() {
     let Some((library, server)) = needed("a refused trader login over a recording") else {
         return;
     };
@@ -320,7 +319,7 @@ fn a_session_that_never_began_takes_no_earlier_recording_away() {
 }
 
 #[test]
-fn an_authentication_that_is_refused_is_not_tried_again() {
+fn a_refused_authentication_is_not_retried() {
     let Some((library, server)) = needed("a wrong CTP_AUTH_CODE") else {
         return;
     };
@@ -353,7 +352,7 @@ fn an_authentication_that_is_refused_is_not_tried_again() {
 }
 
 #[test]
-fn a_user_too_long_for_a_confirmation_is_refused_before_anybody_logs_in() {
+fn a_user_too_long_to_confirm_is_refused_early() {
     let Some((library, server)) = needed("a long CTP_USER_ID") else {
         return;
     };
@@ -379,7 +378,7 @@ fn a_user_too_long_for_a_confirmation_is_refused_before_anybody_logs_in() {
 }
 
 #[test]
-fn a_signal_while_contracts_are_looked_for_is_a_clean_end() {
+fn a_signal_while_listing_is_clean() {
     let Some((library, server)) = needed("a signal during discovery") else {
         return;
     };
@@ -388,7 +387,7 @@ fn a_signal_while_contracts_are_looked_for_is_a_clean_end() {
     wait_until("the trader front is asked", || {
         running.stderr().contains("\"contract_discovery\"")
     });
-    // Whoever watches the service sees it before there is a session.
+    // Health is answered before there is a session.
     assert_eq!(health(&server)["state"], "starting");
     running.signal("TERM");
     let ended = running.wait().done();
@@ -401,7 +400,7 @@ fn a_signal_while_contracts_are_looked_for_is_a_clean_end() {
 }
 
 #[test]
-fn looking_for_contracts_counts_in_the_duration_of_the_run() {
+fn listing_counts_in_the_duration() {
     let Some(library) = simulated_library("the duration of a discovery") else {
         return;
     };
@@ -417,7 +416,7 @@ fn looking_for_contracts_counts_in_the_duration_of_the_run() {
 }
 
 #[test]
-fn a_record_that_never_gets_to_its_session_says_so_in_the_recording() {
+fn a_session_that_never_began_leaves_notes() {
     let Some(library) = simulated_library("a recording in vain") else {
         return;
     };
@@ -431,7 +430,7 @@ fn a_record_that_never_gets_to_its_session_says_so_in_the_recording() {
 }
 
 #[test]
-fn without_a_trader_library_plain_ids_are_taken_and_patterns_are_refused_with_the_cause() {
+fn without_a_trader_library_patterns_are_refused() {
     let Some((library, server)) = needed("no trader library") else {
         return;
     };
@@ -444,7 +443,7 @@ fn without_a_trader_library_plain_ids_are_taken_and_patterns_are_refused_with_th
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(
         ended.stderr.contains("thosttraderapi_se.so"),
-        "the cause is told: {ended:?}"
+        "the cause is shown: {ended:?}"
     );
     assert!(ended.stderr.contains("give --contracts FILE"), "{ended:?}");
     let words = "live --symbols IF2601 --log-format json";
@@ -461,7 +460,7 @@ fn without_a_trader_library_plain_ids_are_taken_and_patterns_are_refused_with_th
 }
 
 #[test]
-fn a_signal_while_the_nats_server_is_awaited_is_a_clean_end() {
+fn a_signal_while_nats_is_awaited_is_clean() {
     let Some(library) = simulated_library("a signal while NATS is awaited") else {
         return;
     };

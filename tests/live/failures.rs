@@ -1,4 +1,4 @@
-//! Fronts that refuse, go away, come back and drown us; servers that are away; libraries that hang.
+//! Fronts that refuse, disconnect, reconnect and flood; servers that are away; libraries that hang.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::support::recordings::{Folder, events, info, replay_digest};
 
 const MS: i64 = 1_000_000;
 
-/// The same, with patience for a test.
+/// The same, with short time limits for a test.
 fn hasty(mut setup: Ingest) -> Ingest {
     let supervisor = &mut setup.live.supervisor;
     supervisor.backoff = Backoff {
@@ -36,7 +36,7 @@ fn hasty(mut setup: Ingest) -> Ingest {
 }
 
 #[test]
-fn a_login_that_is_refused_for_good_ends_the_session_with_its_meaning() {
+fn a_permanent_refusal_ends_the_session() {
     let ticks = market();
     let front = FakeFront::new(|_, asked, inlet| {
         match asked {
@@ -51,7 +51,7 @@ fn a_login_that_is_refused_for_good_ends_the_session_with_its_meaning() {
         panic!("{:?}", ended.live)
     };
     assert!(
-        reason.contains("不合法的登录") && reason.contains("not valid"),
+        reason.to_string().contains("不合法的登录") && reason.to_string().contains("not valid"),
         "{reason}"
     );
     assert_eq!(ended.live.attempts, 1, "trying again may lock the account");
@@ -59,7 +59,7 @@ fn a_login_that_is_refused_for_good_ends_the_session_with_its_meaning() {
 }
 
 #[test]
-fn a_front_that_is_not_ready_is_tried_again_with_a_new_session_each_time() {
+fn a_front_not_ready_gets_new_sessions() {
     let folder = Folder::new();
     let recording = folder.join("rec");
     let ticks = market();
@@ -67,7 +67,7 @@ fn a_front_that_is_not_ready_is_tried_again_with_a_new_session_each_time() {
     let stopping = stop.clone();
     let front = FakeFront::new(move |attempt, asked, inlet| {
         match (attempt, asked) {
-            // Never answers, then does not log in, then is not ready.
+            // Never answers, then does not answer the login, then is not ready.
             (1, _) => {}
             (_, Asked::Open) => inlet.front_connected(),
             (2, Asked::Login) => {}
@@ -83,18 +83,18 @@ fn a_front_that_is_not_ready_is_tried_again_with_a_new_session_each_time() {
     });
     let setup = hasty(recorded(&ticks, &recording));
     let (ended, log) = captured(|| run(front, setup, &stop));
-    let failed: Vec<(u32, &str, &str)> = ended
+    let failed: Vec<(u32, &str, String)> = ended
         .live
         .failed
         .iter()
-        .map(|f| (f.attempt, f.session.as_str(), f.reason.as_str()))
+        .map(|f| (f.attempt, f.session.as_str(), f.reason.to_string()))
         .collect();
     assert_eq!(
         failed,
         [
-            (1, "test-a1", "connect_timeout"),
-            (2, "test-a2", "login_timeout"),
-            (3, "test-a3", "login_failed: 7 NOT_INITED"),
+            (1, "test-a1", "connect_timeout".to_owned()),
+            (2, "test-a2", "login_timeout".to_owned()),
+            (3, "test-a3", "login_failed: 7 NOT_INITED".to_owned()),
         ]
     );
     for report in &ended.live.failed {
@@ -112,7 +112,7 @@ fn a_front_that_is_not_ready_is_tried_again_with_a_new_session_each_time() {
 }
 
 #[test]
-fn after_a_loss_everything_is_subscribed_again_and_the_gap_is_in_the_recording() {
+fn a_loss_leaves_a_gap_and_a_new_subscription() {
     let folder = Folder::new();
     let recording = folder.join("rec");
     let ticks = market();
@@ -174,7 +174,7 @@ fn a_request_that_is_not_taken_is_made_again() {
     assert_eq!(ended.ledger.total().received, ticks.len() as u64);
 }
 
-/// A sink that takes nothing until it is let go.
+/// A sink that accepts nothing until it is released.
 struct Gate(mpsc::Receiver<()>, u64);
 
 impl Sink for Gate {
@@ -182,7 +182,7 @@ impl Sink for Gate {
         "gate".into()
     }
     fn publish(&mut self, messages: &MessageBatch) -> Result<(), SinkError> {
-        // The other end is dropped once the flood is over.
+        // The sender is dropped once the flood is over.
         let _ = self.0.recv();
         self.1 += messages.len() as u64;
         Ok(())
@@ -202,14 +202,14 @@ impl Sink for Gate {
 }
 
 #[test]
-fn the_way_of_a_tick_into_the_queue_allocates_nothing_full_or_not() {
+fn pushing_a_tick_allocates_nothing() {
     let ticks = market();
     let stop = Stop::default();
     let stopping = stop.clone();
-    let (tell, told) = mpsc::channel();
+    let (result, results) = mpsc::channel();
     let front = FakeFront::ready(move |_, inlet| {
         let ticks = market();
-        // The first one of a thread may set something up.
+        // The first push of a thread may allocate.
         inlet.tick(&ticks[0]);
         let measured = allocation_counter::measure(|| {
             for _ in 0..10 {
@@ -218,19 +218,19 @@ fn the_way_of_a_tick_into_the_queue_allocates_nothing_full_or_not() {
                 }
             }
         });
-        tell.send(measured.count_total).unwrap();
+        result.send(measured.count_total).unwrap();
         stopping.stop();
     });
     let mut setup = setup(&ticks);
     setup.live.queue_slots = 64;
     let ended = run(front, setup, &stop);
-    assert_eq!(told.recv().unwrap(), 0);
+    assert_eq!(results.recv().unwrap(), 0);
     let received = ended.ledger.total().received;
     assert_eq!(received + ended.live.dropped, 10 * ticks.len() as u64 + 1);
 }
 
 #[test]
-fn what_the_queue_cannot_take_is_counted_and_stands_in_the_recording() {
+fn an_overflow_is_counted_and_recorded() {
     let folder = Folder::new();
     let recording = folder.join("rec");
     let ticks = market();
@@ -268,7 +268,7 @@ fn what_the_queue_cannot_take_is_counted_and_stands_in_the_recording() {
 }
 
 #[test]
-fn a_server_that_goes_away_costs_what_does_not_fit_the_buffer_and_nothing_of_the_recording() {
+fn a_lost_server_costs_nothing_of_the_recording() {
     let Some(server) = NatsServer::start("a server that goes away") else {
         return;
     };
@@ -313,7 +313,7 @@ fn a_server_that_goes_away_costs_what_does_not_fit_the_buffer_and_nothing_of_the
     );
 }
 
-/// Takes all but the last message of each hand-over, and never waits.
+/// Accepts all but the last message of each batch, and never waits.
 #[derive(Default)]
 struct Picky {
     taken: u64,
@@ -352,7 +352,7 @@ impl Sink for Picky {
 }
 
 #[test]
-fn what_a_sink_does_not_take_is_failed_for_the_instrument_it_was_of() {
+fn rejected_messages_fail_per_instrument() {
     let ticks = market();
     let last = ticks.last().unwrap().instrument_id;
     let stop = Stop::default();
@@ -379,7 +379,7 @@ fn what_a_sink_does_not_take_is_failed_for_the_instrument_it_was_of() {
 }
 
 #[test]
-fn a_session_that_cannot_be_closed_is_abandoned_aloud() {
+fn an_unreleased_session_is_abandoned() {
     let ticks = market();
     let stop = Stop::default();
     let stopping = stop.clone();
@@ -401,7 +401,7 @@ fn a_session_that_cannot_be_closed_is_abandoned_aloud() {
 }
 
 #[test]
-fn a_recording_that_is_there_is_not_touched_and_nothing_is_begun() {
+fn an_existing_recording_is_not_touched() {
     let folder = Folder::new();
     let recording = folder.join("rec");
     std::fs::create_dir(&recording).unwrap();
@@ -431,7 +431,7 @@ fn an_empty_session_is_a_recording_too() {
     assert_eq!(ended.digest, replay_digest(&recording));
 }
 
-/// A front whose first session breaks inside: it is logged in and hears nothing any more.
+/// A front whose first session breaks: it is logged in, but delivers no more callbacks.
 struct BreaksOnce(Box<FakeFront>);
 
 struct Broken(Box<dyn MarketDataSession>);
@@ -469,7 +469,7 @@ impl MarketDataSession for Broken {
 }
 
 #[test]
-fn a_session_that_breaks_inside_is_replaced_and_not_left_silent() {
+fn a_broken_session_is_replaced() {
     let ticks = market();
     let stop = Stop::default();
     let stopping = stop.clone();
@@ -487,13 +487,13 @@ fn a_session_that_breaks_inside_is_replaced_and_not_left_silent() {
     };
     let (ended, log) = captured(|| run(Box::new(BreaksOnce(front)), setup, &stop));
     assert!(log.contains("ctp_session_broken"), "{log}");
-    assert_eq!(ended.live.failed[0].reason, "callback_panicked");
+    assert_eq!(ended.live.failed[0].reason.to_string(), "callback_panicked");
     assert_eq!(ended.ledger.total().received, ticks.len() as u64);
     let last = ended.live.last.unwrap();
     assert_eq!((last.attempt, last.reached), (2, "logged_in"));
 }
 
-/// A library that never lets go of a session in time, and lets go of each by the next attempt.
+/// A library that releases every session late, but before the next attempt.
 struct LetsGoLate {
     front: Box<FakeFront>,
     waited: Arc<Mutex<Vec<Duration>>>,
@@ -533,7 +533,7 @@ impl MarketDataSession for Late {
 }
 
 #[test]
-fn a_library_that_lets_go_late_is_given_time_between_attempts_and_does_not_end_the_run() {
+fn a_late_release_between_attempts_is_waited_for() {
     let ticks = market();
     let stop = Stop::default();
     let stopping = stop.clone();

@@ -1,5 +1,5 @@
-//! Every fault script of `fixtures/faults/` against the live source: it survives what it must, gives up
-//! at what it must not, says so, and its recording replays to the digest of the session.
+//! Every fault script of `fixtures/faults/` against the live source. It survives or gives up as
+//! expected, logs it, and its recording replays to the digest of the session.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::support::wait_until;
 /// Ticks of the market.
 const ALL: u64 = 918;
 
-/// What a session under a fault script left behind.
+/// Result of a session under a fault script.
 struct Session {
     ticks: Vec<RawTick>,
     happened: Vec<SessionEvent>,
@@ -44,7 +44,7 @@ impl Session {
     }
 }
 
-/// How far a session has got, by its last progress line.
+/// Progress of a session, from its last progress line.
 fn received(log: &str) -> u64 {
     let progress = logged(log, "publish_progress");
     let count = progress.last().and_then(|line| line["received"].as_u64());
@@ -54,19 +54,20 @@ fn received(log: &str) -> u64 {
 /// The exit code of a session that gives up (docs/operations.md).
 const GAVE_UP: i32 = 4;
 
-/// Runs a session under `fixtures/faults/NAME.toml` until `enough` ticks came, or with `None` until
-/// the front has sent everything, or until it gives up. Checks what holds for every fault: above all
-/// that the session survived what it must, by what the rules that acted say of themselves, and gave up
-/// otherwise.
+/// Runs a session under `fixtures/faults/NAME.toml`.
+///
+/// It runs until `enough` ticks came, with `None` until the front has sent everything, or until it
+/// gives up. Checks what holds for every fault: the rules that acted say whether the session must
+/// survive.
 fn session(name: &str, enough: Option<u64>) -> Option<Session> {
     session_at("30", name, enough)
 }
 
-/// The market goes on while a lost connection is made again: at this rate it lasts for half a minute,
-/// long enough on a machine that stands still for many seconds.
+/// The market continues during a reconnect. At this rate it lasts half a minute, long enough on a
+/// machine that stalls for many seconds.
 const PATIENT: &str = "2";
 
-/// At this rate it waits for a lone client, however long that takes to come back.
+/// At this rate the market waits for a single client, however long it takes to reconnect.
 const WAITING: &str = "max";
 
 /// The same with the market at `rate`.
@@ -134,9 +135,9 @@ fn session_at(rate: &str, name: &str, enough: Option<u64>) -> Option<Session> {
     })
 }
 
-/// The drawn faults of `TICKDECK_SIM_FAULTS` against the live source.
+/// The random faults of `TICKDECK_SIM_FAULTS` against the live source.
 #[test]
-fn drawn_faults_are_survived_and_what_is_recorded_replays_to_the_same_digest() {
+fn random_faults_keep_the_replay_digest() {
     let Some(library) = simulated_library("drawn faults") else {
         return;
     };
@@ -222,7 +223,7 @@ fn a_request_that_comes_too_soon_is_made_again() {
 }
 
 #[test]
-fn a_front_that_refuses_once_is_reached_by_the_library_itself() {
+fn the_library_retries_a_refused_connection() {
     let Some(session) = session("refused_once", Some(ALL)) else {
         return;
     };
@@ -231,7 +232,7 @@ fn a_front_that_refuses_once_is_reached_by_the_library_itself() {
 }
 
 #[test]
-fn a_front_that_is_not_ready_is_tried_again_with_a_new_session_each_time() {
+fn a_front_not_ready_gets_new_sessions() {
     let Some(session) = session("front_not_ready", Some(ALL)) else {
         return;
     };
@@ -260,7 +261,7 @@ fn silence_and_its_warning_are_waited_out() {
 }
 
 #[test]
-fn snapshots_that_come_only_in_part_are_kept_and_the_others_not_waited_for() {
+fn partial_snapshots_are_kept() {
     let Some(session) = session_at(PATIENT, "half_snapshot", None) else {
         return;
     };
@@ -284,7 +285,7 @@ fn snapshots_that_come_only_in_part_are_kept_and_the_others_not_waited_for() {
 }
 
 #[test]
-fn a_login_that_is_refused_for_good_is_not_tried_again() {
+fn a_permanent_refusal_is_not_retried() {
     let Some(session) = session("login_refused", Some(ALL)) else {
         return;
     };
@@ -296,7 +297,7 @@ fn a_login_that_is_refused_for_good_is_not_tried_again() {
 }
 
 #[test]
-fn a_front_that_restarts_gets_the_login_and_every_subscription_again() {
+fn a_restarted_front_gets_every_subscription() {
     let Some(session) = session_at(WAITING, "front_restart", None) else {
         return;
     };
@@ -315,7 +316,7 @@ fn a_front_that_restarts_gets_the_login_and_every_subscription_again() {
 }
 
 #[test]
-fn when_a_front_goes_away_the_session_goes_on_at_the_next_one() {
+fn a_lost_front_is_replaced_by_the_next() {
     let Some(session) = session_at(WAITING, "front_switch", None) else {
         return;
     };
@@ -334,7 +335,7 @@ fn when_a_front_goes_away_the_session_goes_on_at_the_next_one() {
 }
 
 #[test]
-fn a_front_that_restarts_by_the_clock_gets_a_login_each_time() {
+fn a_front_that_restarts_gets_new_logins() {
     let Some(session) = session_at(PATIENT, "timed_restart", None) else {
         return;
     };
@@ -346,7 +347,7 @@ fn a_front_that_restarts_by_the_clock_gets_a_login_each_time() {
 }
 
 #[test]
-fn every_reason_of_a_lost_connection_is_recorded_and_followed_by_a_new_login() {
+fn every_reason_of_a_loss_is_recorded() {
     let Some(session) = session_at(WAITING, "every_reason", None) else {
         return;
     };
@@ -357,16 +358,17 @@ fn every_reason_of_a_lost_connection_is_recorded_and_followed_by_a_new_login() {
     let silent = session.count(|e| *e == SessionEvent::HeartbeatLost {});
     assert_eq!(silent, 1, "0x2001 is a heartbeat that was lost");
     assert_eq!(session.logins(), 6, "and every time it logs in again");
-    let told = logged(&session.log, "ctp_disconnected");
-    assert_eq!(told.len(), 5);
+    let lines = logged(&session.log, "ctp_disconnected");
+    assert_eq!(lines.len(), 5);
     assert!(
-        told.iter()
+        lines
+            .iter()
             .all(|line| line["meaning_zh"].as_str().unwrap() != "未知原因")
     );
 }
 
 #[test]
-fn a_tick_that_is_lost_on_the_way_leaves_the_others_as_they_are() {
+fn a_lost_tick_leaves_the_others_unchanged() {
     let Some(session) = session("lost_tick", Some(ALL - 1)) else {
         return;
     };
@@ -376,7 +378,7 @@ fn a_tick_that_is_lost_on_the_way_leaves_the_others_as_they_are() {
 }
 
 #[test]
-fn a_tick_that_comes_twice_is_kept_twice_and_flagged() {
+fn a_duplicate_tick_is_kept_and_flagged() {
     let Some(session) = session("doubled_tick", Some(ALL + 1)) else {
         return;
     };
@@ -387,7 +389,7 @@ fn a_tick_that_comes_twice_is_kept_twice_and_flagged() {
 }
 
 #[test]
-fn ticks_that_change_places_are_kept_in_the_order_of_arrival() {
+fn reordered_ticks_keep_the_order_of_arrival() {
     let Some(session) = session("swapped_ticks", Some(ALL)) else {
         return;
     };
@@ -400,7 +402,7 @@ fn ticks_that_change_places_are_kept_in_the_order_of_arrival() {
 }
 
 #[test]
-fn a_night_that_is_sent_again_is_kept_and_flagged() {
+fn a_repeated_night_is_kept_and_flagged() {
     let Some(session) = session("night_again", Some(ALL + 50)) else {
         return;
     };
@@ -411,7 +413,7 @@ fn a_night_that_is_sent_again_is_kept_and_flagged() {
 }
 
 #[test]
-fn fields_that_cannot_be_are_recorded_as_they_came_and_never_published_as_numbers() {
+fn impossible_fields_are_recorded_not_published() {
     let Some(session) = session("corrupt_fields", Some(ALL)) else {
         return;
     };

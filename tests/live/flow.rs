@@ -13,10 +13,10 @@ use crate::support::ctp::{logged, simulated_library, with_simulated_front};
 use crate::support::recordings::{Folder, quick};
 use crate::support::wait_until;
 
-/// How late a process may begin. A test does not last as long.
+/// Latest start of a process. A test does not last as long.
 const LATEST_S: i64 = 300;
 
-/// The same command, begun by a shell of the same process id when there is a file `go`.
+/// The same command, started by a shell with the same process id once the file `go` exists.
 fn held_back(command: &Command, folder: &Path) -> Command {
     let mut shell = command_of("sh");
     shell
@@ -35,11 +35,11 @@ fn held_back(command: &Command, folder: &Path) -> Command {
     shell
 }
 
-/// Takes the folders of the first sessions of a process that begins from now on, as another process
-/// would have them: a session is named after second and process.
+/// Locks the folders of the first sessions of a process that starts from now on, as another process
+/// would. A session is named after second and process.
 fn take_folders(flow: &Path, pid: u32, sessions: &[&str]) -> File {
     std::fs::create_dir_all(flow).unwrap();
-    // One file under many names: the lock is that of the file.
+    // One file under many names: the lock belongs to the file.
     let first = flow.join("lock");
     let lock = File::create(&first).unwrap();
     lock.try_lock().unwrap();
@@ -57,7 +57,7 @@ fn take_folders(flow: &Path, pid: u32, sessions: &[&str]) -> File {
 }
 
 #[test]
-fn a_flow_folder_that_another_process_has_is_left_to_it_and_the_next_session_has_another() {
+fn a_flow_folder_in_use_gets_a_new_session() {
     let Some(library) = simulated_library("a flow folder in use") else {
         return;
     };
@@ -90,7 +90,7 @@ fn a_flow_folder_that_another_process_has_is_left_to_it_and_the_next_session_has
     drop(lock);
 }
 
-/// What is in a folder.
+/// The content of a folder.
 fn names(folder: &Path) -> BTreeSet<String> {
     let entries = std::fs::read_dir(folder).unwrap();
     entries

@@ -1,6 +1,5 @@
-//! The built binary and vendor libraries against peers that take a connection and do not keep it, or
-//! answer what is not CTP: at the market data front and at the trader front. And a library that lets go
-//! of a session late.
+//! The built binary and vendor libraries against peers that close every connection, or do not speak
+//! CTP: at the market data front and at the trader front. And a library that releases a session late.
 
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -22,22 +21,22 @@ use crate::support::log::captured;
 use crate::support::recordings::{Folder, info};
 use crate::support::wait_until;
 
-/// How a peer treats whoever connects.
+/// What a peer does with a connection.
 #[derive(Debug, Clone, Copy)]
 enum Manners {
     /// Closes the connection at once.
     Closes,
-    /// Says what is not CTP.
+    /// Sends something that is not CTP.
     Garbage,
 }
 
 const MANNERS: [Manners; 2] = [Manners::Closes, Manners::Garbage];
 
-/// Nobody listens there, and the system gives it to nobody.
+/// No process listens there, and the system assigns the port to none.
 const NOBODY: &str = "tcp://127.0.0.1:1";
 
-/// The losses after which a session is closed: five that come fast, ten on a machine that stands
-/// still meanwhile.
+/// The losses after which a session is closed: five fast ones, or ten on a machine that stalls
+/// meanwhile.
 const LOOP: usize = 10;
 
 /// A peer that lives as long as the test, and its address.
@@ -50,10 +49,10 @@ fn peer(manners: Manners) -> String {
             let (Manners::Garbage, Ok(mut connection)) = (manners, connection) else {
                 continue;
             };
-            // A library that hung up already is of no interest.
+            // The library may have closed the connection already.
             let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
             held.push(connection);
-            // The library closes them from its side.
+            // The library closes them.
             if held.len() > 16 {
                 held.remove(0);
             }
@@ -62,8 +61,8 @@ fn peer(manners: Manners) -> String {
     format!("tcp://127.0.0.1:{port}")
 }
 
-/// The libraries of 6.5.1 and later. Earlier ones may crash the process when they are released while
-/// a connection comes up, which is what these peers do all the time.
+/// The libraries of 6.5.1 and later. Earlier ones may crash the process when a session is released
+/// while a connection comes up, which these peers cause all the time.
 fn libraries(test: &str) -> Option<Vec<PathBuf>> {
     let mut libraries = vendor_libraries(test)?;
     libraries.retain(|path| !path.to_string_lossy().contains("/6.3."));
@@ -87,7 +86,7 @@ fn reasons(lines: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-/// Every library with every peer, all at the same time: the process of each, started by `start`.
+/// The processes of every library with every peer, all at the same time, started by `start`.
 fn each(
     test: &str,
     start: impl Fn(&Folder, &Path, Manners) -> Running,
@@ -105,7 +104,7 @@ fn each(
 }
 
 #[test]
-fn a_market_data_front_that_keeps_nobody_is_left_alone_between_attempts() {
+fn a_market_data_loop_pauses_between_attempts() {
     let running = each(
         "hang-ups of the market data front",
         |folder, library, manners| {
@@ -122,14 +121,14 @@ fn a_market_data_front_that_keeps_nobody_is_left_alone_between_attempts() {
         let are_loops = reasons(&retries).iter().all(|it| *it == "reconnect_loop");
         assert!(are_loops, "{name}: {ended:?}");
         let lost = logged(&ended.stderr, "ctp_disconnected").len();
-        // And those of the attempt that the signal ended.
+        // Plus those of the attempt that the signal ended.
         assert!(lost <= LOOP * (retries.len() + 1), "{name}: {lost} losses");
         assert_eq!(info(&folder.join("rec"))["status"], "complete", "{name}");
     }
 }
 
 #[test]
-fn a_trader_front_that_keeps_nobody_is_left_alone_between_attempts() {
+fn a_trader_loop_pauses_between_attempts() {
     let running = each(
         "hang-ups of the trader front",
         |folder, library, manners| {
@@ -156,7 +155,7 @@ fn a_trader_front_that_keeps_nobody_is_left_alone_between_attempts() {
 }
 
 #[test]
-fn a_trader_front_that_keeps_nobody_does_not_hold_up_a_session_that_needs_no_list() {
+fn a_trader_loop_does_not_delay_plain_ids() {
     let running = each("a session without a list", |folder, library, manners| {
         let td = peer(manners);
         record(folder, library, NOBODY, Some(&td), "--front-timeout 10m")
@@ -178,12 +177,12 @@ fn a_trader_front_that_keeps_nobody_does_not_hold_up_a_session_that_needs_no_lis
     }
 }
 
-/// Makes sessions until there were enough, each when the last but one before it has been let go of.
+/// Opens sessions until there are enough. Each waits until the last but one was released.
 struct Until {
     connector: CtpConnector,
     last: u32,
     stop: Stop,
-    /// Sessions that were let go of, and those of them that were not told yet.
+    /// Released sessions, and those of them that were not reported yet.
     let_go: u32,
     untold: u32,
 }
@@ -210,10 +209,10 @@ impl Connector for Until {
         if attempt.number == self.last {
             self.stop.stop();
         }
-        // Its Release returns on a thread of its own.
+        // Its Release returns on another thread.
         let begun_to_end = attempt.number.saturating_sub(2);
         wait_until(
-            "the library has let go of the session before the last",
+            "the library has released the session before the last",
             || {
                 self.look();
                 self.let_go >= begun_to_end
@@ -224,18 +223,18 @@ impl Connector for Until {
 }
 
 #[test]
-fn a_library_that_lets_go_of_a_session_when_the_next_one_begins_does_not_end_the_run() {
+fn a_session_released_late_does_not_end_the_run() {
     const ATTEMPTS: u32 = 6;
     let folder = Folder::new();
     let version = "v6.7.13_20260225 14:16:30.12079";
-    let test = "a library that lets go late";
+    let test = "a library that releases late";
     let Some(library) = stub_library(test, folder.path(), version, &["LINGERS"]) else {
         return;
     };
     let text = |text: &str| Secret::new(text);
     let login = CtpLogin {
         broker_id: text("9999"),
-        // Nobody logs this one in.
+        // This session is never logged in.
         user_id: text("impatient"),
         password: text(""),
         app_id: text(""),
@@ -273,7 +272,7 @@ fn a_library_that_lets_go_of_a_session_when_the_next_one_begins_does_not_end_the
         (ATTEMPTS, ATTEMPTS)
     );
     assert!(log.contains("ctp_sessions_reclaimed"), "{log}");
-    // Those that were let go of left nothing behind.
+    // The released sessions left nothing behind.
     let left = std::fs::read_dir(&flow).unwrap().count();
     assert!(left < ATTEMPTS as usize, "{left} folders");
 }

@@ -19,7 +19,7 @@ use crate::support::nats_server::NatsServer;
 use crate::support::recordings::{Folder, events, info, replay_digest, repository, stream};
 use crate::support::wait_until;
 
-/// Plays the market once, then asks for the end.
+/// Plays the market once, then stops.
 fn plays_once(stop: &Stop) -> Box<FakeFront> {
     let stop = stop.clone();
     FakeFront::ready(move |_, inlet| {
@@ -29,7 +29,7 @@ fn plays_once(stop: &Stop) -> Box<FakeFront> {
 }
 
 #[test]
-fn every_tick_arrives_at_a_real_subscriber_in_order_the_first_included() {
+fn a_subscriber_gets_every_tick_in_order() {
     let Some(server) = NatsServer::start("the live composition") else {
         return;
     };
@@ -54,7 +54,7 @@ fn every_tick_arrives_at_a_real_subscriber_in_order_the_first_included() {
                 payload: &payload,
             });
         }
-        // A live session is no replay: nothing marks its end.
+        // A live session has no end marker.
         let (subject, _) = subscriber.next().expect("the server is there");
         assert_eq!(subject, "market.tick.sentinel");
         (digest.hex(), ids)
@@ -110,7 +110,7 @@ fn health_is_answered_while_the_session_runs() {
 }
 
 #[test]
-fn the_digest_of_a_live_session_is_the_digest_of_replaying_its_recording() {
+fn live_and_replay_have_the_same_digest() {
     let folder = Folder::new();
     let recording = folder.join("rec");
     let ticks = market();
@@ -131,9 +131,8 @@ fn the_digest_of_a_live_session_is_the_digest_of_replaying_its_recording() {
 }
 
 #[test]
-fn a_contract_whose_terms_changed_replays_with_the_terms_of_its_day() {
-    // A table in which a lot of rapeseed oil was 5 t once: only the day tells which decade OI601 is
-    // of.
+fn a_replay_uses_the_contract_of_its_day() {
+    // A table in which a lot of rapeseed oil was once 5 t. Only the day tells the decade of OI601.
     let table = std::fs::read_to_string(repository("src/core/contract/products.csv")).unwrap();
     let then = "OI,CZCE,N2300,future,10,2,,201811";
     assert!(table.contains(then));
@@ -168,7 +167,7 @@ fn a_contract_whose_terms_changed_replays_with_the_terms_of_its_day() {
 }
 
 #[test]
-fn what_happened_to_the_session_is_in_the_recording() {
+fn session_events_are_recorded() {
     let folder = Folder::new();
     let recording = folder.join("rec");
     let ticks = market();
@@ -191,7 +190,7 @@ fn what_happened_to_the_session_is_in_the_recording() {
 }
 
 #[test]
-fn a_stop_under_load_loses_nothing_that_was_accepted() {
+fn a_stop_under_load_loses_nothing() {
     let Some(server) = NatsServer::start("a stop under load") else {
         return;
     };
@@ -204,7 +203,7 @@ fn a_stop_under_load_loses_nothing_that_was_accepted() {
     let pushing = stop.clone();
     let front = FakeFront::ready(move |_, inlet| {
         let (inlet, stop) = (inlet.clone(), pushing.clone());
-        // The library's thread: it pushes until the session is closed, and longer.
+        // The library's thread: it pushes until after the session is closed.
         thread::spawn(move || {
             let ticks = market();
             for round in 0..40 {
@@ -229,7 +228,7 @@ fn a_session_ends_when_its_time_is_up() {
     let ticks = market();
     let mut setup = setup(&ticks);
     setup.live.run_for = Some(Duration::from_secs(1));
-    // No time passes before the session is up, however slow the machine is.
+    // Virtual time does not advance before the session is up, however slow the machine is.
     let clock = Arc::new(VirtualClock::new());
     let passing = Arc::clone(&clock);
     let front = FakeFront::ready(move |_, _| passing.advance(1_000_000_000));

@@ -1,4 +1,4 @@
-//! The built binary with a loaded CTP library: the vendor's against nobody, the simulated one for
+//! The built binary with a loaded CTP library: the vendor's without a front, the simulated one for
 //! everything that needs a front.
 
 use std::net::TcpListener;
@@ -24,7 +24,7 @@ fn last(stderr: &str, event: &str) -> Value {
 }
 
 #[test]
-fn doctor_dials_no_address_when_the_library_is_the_simulated_front() {
+fn doctor_dials_no_simulated_front() {
     let Some(library) = simulated_library("doctor on the simulated front") else {
         return;
     };
@@ -85,7 +85,7 @@ const LISTED: [Listed; 15] = [
     ),
 ];
 
-/// The row of a library, which lies in a folder that begins with its numbers: `6.7.11.0`.
+/// The row of a library, whose folder name begins with its numbers: `6.7.11.0`.
 fn listed(library: &Path) -> Listed {
     let name = library.file_name().unwrap().to_str().unwrap();
     let is_of = |(numbers, ..): &&Listed| {
@@ -97,7 +97,7 @@ fn listed(library: &Path) -> Listed {
 }
 
 #[test]
-fn doctor_names_version_and_layout_of_every_vendor_library() {
+fn doctor_names_version_and_layout() {
     let Some(libraries) = vendor_libraries("doctor on vendor libraries") else {
         return;
     };
@@ -126,7 +126,7 @@ fn doctor_names_version_and_layout_of_every_vendor_library() {
 }
 
 #[test]
-fn a_live_session_with_a_vendor_library_and_no_front_retries_and_ends_cleanly() {
+fn a_vendor_library_without_a_front_retries() {
     let Some(libraries) = vendor_libraries("live with vendor libraries") else {
         return;
     };
@@ -153,7 +153,7 @@ fn a_live_session_with_a_vendor_library_and_no_front_retries_and_ends_cleanly() 
         assert_eq!(retry["reason"], "connect_timeout");
         assert!(retry["next_backoff"].is_number() && retry["attempt"].is_number());
         assert_eq!(info(&folder.join("rec"))["status"], "complete");
-        // A folder for each attempt, and none is left.
+        // Each attempt had a folder, and none is left.
         let left = std::fs::read_dir(folder.join("state/tickdeck/flow"))
             .unwrap()
             .count();
@@ -162,7 +162,7 @@ fn a_live_session_with_a_vendor_library_and_no_front_retries_and_ends_cleanly() 
 }
 
 #[test]
-fn why_a_front_does_not_answer_is_told_without_its_address() {
+fn a_silent_front_is_explained_without_address() {
     let Some(library) = vendor_library("fronts that do not answer") else {
         return;
     };
@@ -188,13 +188,13 @@ fn why_a_front_does_not_answer_is_told_without_its_address() {
 }
 
 #[test]
-fn a_front_whose_name_is_none_is_told_without_its_name() {
-    let Some(library) = vendor_library("a front whose name is none") else {
+fn an_unknown_front_name_is_not_repeated() {
+    let Some(library) = vendor_library("a front with an unknown name") else {
         return;
     };
     let folder = Folder::new();
-    // A Release waits for the vendor's look at the name, which takes as long as the name servers let
-    // it: no other session before ours has ended.
+    // A Release waits while the vendor's library resolves the name, which takes as long as the name
+    // servers allow.
     let words = "record --source ctp -o rec --log-format json --front-timeout 300ms --backoff 60s";
     let address = "tcp://canary-front.invalid:41213";
     let running = Running::start(with_front(words, folder.path(), &library, address));
@@ -219,7 +219,7 @@ fn simulated(folder: &Folder, library: &Path, server: &NatsServer, words: &str) 
 }
 
 #[test]
-fn a_recorded_session_goes_through_the_simulated_front_to_a_subscriber() {
+fn a_recording_reaches_a_subscriber() {
     let Some(library) = simulated_library("live with the simulated front") else {
         return;
     };
@@ -233,7 +233,7 @@ fn a_recorded_session_goes_through_the_simulated_front_to_a_subscriber() {
     for _ in 0..918 {
         subscriber.next().expect("the server is there");
     }
-    wait_until("progress is told", || {
+    wait_until("progress is logged", || {
         running.stderr().contains("\"publish_progress\"")
     });
     running.signal("INT");
@@ -254,10 +254,9 @@ fn a_recorded_session_goes_through_the_simulated_front_to_a_subscriber() {
     assert_eq!(summary["digest"], shutdown["digest"]);
 }
 
-/// The recipe of `docs/ci.md`: a service that nobody changed, the simulated front before it, a
-/// capture behind it.
+/// The recipe of `docs/ci.md`: an unchanged service between the simulated front and a capture.
 #[test]
-fn a_service_fed_by_the_simulated_front_is_captured_until_it_is_idle() {
+fn a_simulated_service_is_captured_until_idle() {
     let Some(library) = simulated_library("capture a service") else {
         return;
     };
@@ -289,7 +288,7 @@ fn a_run_ends_after_md_duration_seconds() {
         return;
     };
     let folder = Folder::new();
-    // Without a server, which a busy machine may not reach before the second is over.
+    // No server: a busy machine may not reach it within the second.
     let words = "record --source ctp -o rec";
     let mut command = with_front(words, folder.path(), &library, "tcp://127.0.0.1:1");
     command.env("MD_DURATION_SECONDS", "1");
@@ -298,7 +297,7 @@ fn a_run_ends_after_md_duration_seconds() {
 }
 
 #[test]
-fn no_server_is_told_in_one_sentence() {
+fn no_server_is_one_clear_sentence() {
     let Some(library) = vendor_library("live without a server") else {
         return;
     };
@@ -316,7 +315,7 @@ fn no_server_is_told_in_one_sentence() {
 }
 
 #[test]
-fn a_whole_market_of_seventeen_thousand_instruments_comes_through_the_live_source_without_loss() {
+fn a_market_of_17000_instruments_loses_nothing() {
     let Some(library) = simulated_library("a whole market, live") else {
         return;
     };
@@ -330,7 +329,7 @@ fn a_whole_market_of_seventeen_thousand_instruments_comes_through_the_live_sourc
     command
         .env_remove("CTP_SYMBOL")
         .env("CTP_TD_ADDRESS", "tcp://127.0.0.1:1")
-        // However slow the machine is, the market waits for the last subscription.
+        // The market waits for the last subscription, however slow the machine is.
         .env("TICKDECK_SIM_SETTLE", "10s");
     let running = Running::start(command);
     wait_until("every tick is recorded", || {
@@ -350,7 +349,7 @@ fn a_whole_market_of_seventeen_thousand_instruments_comes_through_the_live_sourc
 }
 
 #[test]
-fn an_address_of_the_simulated_front_says_what_is_played() {
+fn a_simulated_address_selects_the_market() {
     let Some(library) = simulated_library("sim:// as the address") else {
         return;
     };
@@ -370,15 +369,15 @@ fn an_address_of_the_simulated_front_says_what_is_played() {
 }
 
 #[test]
-fn when_one_front_refuses_the_library_goes_on_to_the_next() {
+fn the_library_tries_the_next_front() {
     let Some(library) = vendor_library("several fronts") else {
         return;
     };
     let folder = Folder::new();
     let next = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = next.local_addr().unwrap().port();
-    // The next one takes the connection and cuts it, which is all that can be had without a front;
-    // later connections are kept.
+    // The next one accepts the first connection and closes it, which is all that is possible without a
+    // front. Later connections stay open.
     std::thread::spawn(move || {
         let kept: Vec<_> = next.incoming().skip(1).collect();
         drop(kept);

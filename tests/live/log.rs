@@ -1,4 +1,4 @@
-//! The log of a session, where nobody reads it or it cannot be written: the session goes on.
+//! The log of a session, when it is not read or cannot be written: the session continues.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use crate::support::nats_client::RawSubscriber;
 use crate::support::nats_server::NatsServer;
 use crate::support::recordings::{Folder, quick, replay_digest};
 
-/// Takes the quick recording from the simulated front with its log on `stderr`, ends it by `signal`
+/// Ingests the quick recording from the simulated front with the log on `stderr`, ends it by `signal`
 /// and checks that nothing is missing.
 fn a_session_logs_to(test: &str, stderr: impl Into<Stdio>, signal: &str) {
     let Some(library) = simulated_library(test) else {
@@ -28,7 +28,7 @@ fn a_session_logs_to(test: &str, stderr: impl Into<Stdio>, signal: &str) {
     with_nats(&mut command, &server.url())
         .env("CTP_TD_ADDRESS", "tcp://127.0.0.1:1")
         .env("RUST_LOG", "trace")
-        // The library's own log goes past tickdeck's.
+        // The library's own log does not go through tickdeck's.
         .env("TICKDECK_SIM_LOG", folder.join("front.log"));
     let running = Running::start_with_stderr(command, stderr);
     for _ in 0..918 {
@@ -55,7 +55,7 @@ fn a_log_that_cannot_be_written_ends_no_session() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_holds_up_neither_a_session_nor_its_end() {
+fn an_unread_log_delays_nothing() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let size = fcntl(&writer, FcntlArg::F_GETPIPE_SZ).unwrap();
     writer

@@ -50,7 +50,7 @@ pub(crate) fn instruments(ticks: &[RawTick]) -> Vec<InstrumentId> {
     ids.into_iter().collect()
 }
 
-/// A session that publishes nowhere and records nowhere.
+/// A session that neither publishes nor records.
 pub(crate) fn setup(ticks: &[RawTick]) -> Ingest {
     Ingest {
         session: "test".into(),
@@ -100,7 +100,7 @@ pub(crate) fn recorded(ticks: &[RawTick], folder: &Path) -> Ingest {
     setup
 }
 
-/// How to publish: with more patience at the end than a service has, for a busy machine.
+/// How to publish, with a longer drain than a service has, for a busy machine.
 pub(crate) fn nats(options: NatsOptions) -> IngestNats {
     IngestNats {
         drain: Duration::from_secs(60),

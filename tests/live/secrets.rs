@@ -1,4 +1,4 @@
-//! No credential is in anything that a run leaves behind, whatever the log level.
+//! Nothing that a run leaves behind contains a credential, at any log level.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn assert_clean(what: &str, bytes: &[u8]) {
     }
 }
 
-/// Every file below a folder, and what the recordings among them hold: they are compressed.
+/// Every file below a folder, and the decompressed content of recordings.
 fn assert_clean_below(folder: &Path) {
     if folder.join("manifest.json").exists() {
         let path = folder.to_str().unwrap();
@@ -40,8 +40,8 @@ fn assert_clean_below(folder: &Path) {
     }
 }
 
-/// Lets a run go on until `said` is in its log, looks at it from outside, ends it, and looks at
-/// everything it left.
+/// Waits until `said` is in the log of a run, checks the process, ends it, and checks everything it
+/// left behind.
 fn watch(folder: &Folder, command: std::process::Command, said: &str) {
     let running = Running::start(command);
     wait_until(said, || {
@@ -62,13 +62,13 @@ fn watch(folder: &Folder, command: std::process::Command, said: &str) {
     assert_clean_below(folder.path());
 }
 
-/// Arguments of a run that says all it can.
+/// Arguments of a run with the most output.
 const TRACE: &str = "--log-level trace --log-format json --backoff 100ms --front-timeout 500ms";
-/// Of those that publish: a busy machine may take its time.
+/// Time limit of runs that publish, for a busy machine.
 const PATIENT: &str = "--connect-timeout 60s";
 
 #[test]
-fn a_run_that_never_reaches_the_front_leaves_no_credential() {
+fn an_unreached_front_leaves_no_credential() {
     let Some(library) = vendor_library("secrets with a vendor library") else {
         return;
     };
@@ -115,7 +115,7 @@ fn a_run_that_logs_in_leaves_no_credential() {
 }
 
 #[test]
-fn what_goes_wrong_at_the_start_repeats_no_credential() {
+fn a_startup_error_repeats_no_credential() {
     let folder = Folder::new();
     for verb in [
         "live",

@@ -1,4 +1,4 @@
-//! `smoke`: the verdict and its gate file, and that it never takes longer than it may.
+//! `smoke`: the verdict, its gate file, and its time limit.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::support::{skipped, wait_until};
 
 const GATE: &str = "gates/2.1a.yml";
 
-/// Runs `smoke` and gives what it wrote.
+/// Runs `smoke` and returns its output and gate file.
 fn smoke(folder: &Folder, library: &Path, address: &str, duration: &str) -> (Ended, String) {
     let words = format!("smoke --duration {duration} --gate {GATE} --backoff 200ms");
     let ended = finish(with_front(&words, folder.path(), library, address));
@@ -29,7 +29,7 @@ fn a_library_that_cannot_be_used_is_a_fail() {
 }
 
 #[test]
-fn a_test_that_could_not_begin_replaces_an_earlier_verdict() {
+fn a_failed_start_replaces_an_old_verdict() {
     let folder = Folder::new();
     std::fs::create_dir_all(folder.join("gates")).unwrap();
     std::fs::write(folder.join(GATE), "gate: PASS\n").unwrap();
@@ -46,7 +46,7 @@ fn a_test_that_could_not_begin_replaces_an_earlier_verdict() {
 }
 
 #[test]
-fn a_front_that_is_away_is_a_matter_of_concern_with_its_attempts() {
+fn an_absent_front_is_a_concern() {
     let Some(library) = vendor_library("smoke against a front that is away") else {
         return;
     };
@@ -67,13 +67,13 @@ fn a_front_that_is_away_is_a_matter_of_concern_with_its_attempts() {
 }
 
 #[test]
-fn a_front_that_swallows_packets_is_a_matter_of_concern_too() {
+fn a_front_that_drops_packets_is_a_concern() {
     let Some(library) = vendor_library("smoke against a front that swallows packets") else {
         return;
     };
-    // Such a front is dialled for seconds, by the library and by the look at why it is silent: for
-    // five of every ten, and a Release has six. A session of seven ends well after one dial and well
-    // before the next, and the test ends while the fourth still dials.
+    // The library and the explanation of a silence each dial such a front for five of every ten
+    // seconds, and a Release has six. A session of seven seconds ends well after one dial and well
+    // before the next. The test ends while the fourth session still dials.
     let front = Blackhole::new();
     let folder = Folder::new();
     let words = format!("smoke --duration 35s --gate {GATE} --backoff 200ms --front-timeout 7s");
@@ -90,7 +90,7 @@ fn a_front_that_swallows_packets_is_a_matter_of_concern_too() {
 }
 
 #[test]
-fn a_gate_that_cannot_be_written_is_found_out_before_the_test() {
+fn an_unwritable_gate_is_found_early() {
     let folder = Folder::new();
     std::fs::write(folder.join("gates"), "a file").unwrap();
     let (ended, _) = smoke(&folder, Path::new("x"), "tcp://127.0.0.1:1", "20s");
@@ -113,7 +113,7 @@ fn a_login_is_a_pass() {
 }
 
 #[test]
-fn a_smoke_test_takes_at_most_two_minutes_and_is_given_what_a_verdict_needs() {
+fn a_smoke_test_takes_1_s_to_120_s() {
     for (duration, said) in [
         ("121s", "at most 120s"),
         ("999ms", "at least 1s"),
@@ -128,14 +128,14 @@ fn a_smoke_test_takes_at_most_two_minutes_and_is_given_what_a_verdict_needs() {
 }
 
 #[test]
-fn a_test_that_was_cut_off_leaves_no_verdict_of_an_earlier_run() {
+fn an_interrupted_test_leaves_no_old_verdict() {
     let Some(library) = simulated_library("a smoke test that is killed") else {
         return;
     };
     let folder = Folder::new();
     std::fs::create_dir_all(folder.join("gates")).unwrap();
     std::fs::write(folder.join(GATE), "gate: PASS\n").unwrap();
-    // It does not come to a login.
+    // There is never a login.
     let rules = "[[rule]]\nname = 'not ready'\nat = { login = 1 }\ntimes = 0\n\
                  action = { reject_login = 7 }\n";
     let words = format!("smoke --gate {GATE}");
@@ -152,7 +152,7 @@ fn a_test_that_was_cut_off_leaves_no_verdict_of_an_earlier_run() {
     assert!(gate.contains("did not come to its end"), "{gate}");
 }
 
-/// A library of 6.7.13 that never lets go of a session; `None` after a visible skip.
+/// A library of 6.7.13 that never releases a session; `None` after a visible skip.
 fn hanging_library(folder: &Path) -> Option<std::path::PathBuf> {
     let library = folder.join("thostmduserapi_se.so");
     let compiled = std::process::Command::new("g++")
@@ -178,12 +178,12 @@ fn hanging_library(folder: &Path) -> Option<std::path::PathBuf> {
 }
 
 #[test]
-fn a_library_that_hangs_fails_the_test_within_its_limit() {
+fn a_hanging_library_fails_in_time() {
     let folder = Folder::new();
     let Some(library) = hanging_library(folder.path()) else {
         return;
     };
-    // Long enough for a session, however slow the machine is: it ends at the login.
+    // Long enough for a session on a slow machine: it ends at the login.
     let words = "smoke --duration 30s --gate gate.yml --json";
     let address = "tcp://127.0.0.1:1";
     let ended = finish(with_front(words, folder.path(), &library, address));
@@ -194,7 +194,7 @@ fn a_library_that_hangs_fails_the_test_within_its_limit() {
     assert!(gate["elapsed_s"].as_f64().unwrap() < 60.0, "{gate}");
     let rationale = gate["rationale"].as_str().unwrap();
     assert!(
-        rationale.contains("did not let go") || rationale.contains("hangs"),
+        rationale.contains("did not release") || rationale.contains("hangs"),
         "{rationale}"
     );
 }

@@ -1,5 +1,5 @@
-//! `live`, `record --source ctp` and `doctor` as a user meets them before there is a front: the
-//! switch, what is missing, what is wrong.
+//! `live`, `record --source ctp` and `doctor` without a front: the switch, missing and wrong
+//! settings.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::support::recordings::{Folder, quick, stream};
 use crate::support::wait_until;
 
 #[test]
-fn without_the_switch_ingest_is_disabled_and_says_how_to_enable_it() {
+fn ingest_is_disabled_without_the_switch() {
     let folder = Folder::new();
     for value in [None, Some("0"), Some("")] {
         let mut command = tickdeck(["live"]);
@@ -30,7 +30,7 @@ fn without_the_switch_ingest_is_disabled_and_says_how_to_enable_it() {
 }
 
 #[test]
-fn an_entry_of_symbols_that_can_be_no_instrument_is_bad_usage() {
+fn an_impossible_symbol_is_bad_usage() {
     let folder = Folder::new();
     let library = Path::new("/nonexistent/x.so");
     for (symbols, problem) in [
@@ -48,7 +48,7 @@ fn an_entry_of_symbols_that_can_be_no_instrument_is_bad_usage() {
 }
 
 #[test]
-fn a_missing_variable_is_logged_with_where_to_set_it() {
+fn a_missing_variable_is_logged_with_its_fix() {
     let folder = Folder::new();
     for words in [
         "live --log-format json",
@@ -76,7 +76,7 @@ fn a_missing_variable_is_logged_with_where_to_set_it() {
 }
 
 #[test]
-fn an_environment_file_that_cannot_be_read_is_a_startup_error_too() {
+fn an_unreadable_environment_file_is_logged() {
     let folder = Folder::new();
     std::fs::write(folder.join("bad.env"), "CTP_USER_ID=a\nhunter2\n").unwrap();
     std::fs::write(folder.join("lost.env"), "CTP_PASSWORD=hun$ter2\n").unwrap();
@@ -91,18 +91,18 @@ fn an_environment_file_that_cannot_be_read_is_a_startup_error_too() {
             command.current_dir(folder.path());
             let ended = finish(command);
             assert_eq!(ended.code, Some(2), "{ended:?}");
-            let told = logged(&ended.stderr, "live_ingest_startup_error");
-            assert_eq!(told.len(), 1, "{ended:?}");
+            let lines = logged(&ended.stderr, "live_ingest_startup_error");
+            assert_eq!(lines.len(), 1, "{ended:?}");
             assert!(
-                told[0]["reason"].as_str().unwrap().contains(part),
-                "{told:?}"
+                lines[0]["reason"].as_str().unwrap().contains(part),
+                "{lines:?}"
             );
         }
     }
 }
 
 #[test]
-fn a_recording_that_cannot_be_made_is_found_out_before_anything_begins() {
+fn an_impossible_recording_is_found_early() {
     let Some(library) = simulated_library("a recording that cannot be made") else {
         return;
     };
@@ -117,8 +117,8 @@ fn a_recording_that_cannot_be_made_is_found_out_before_anything_begins() {
         let ended = finish(command);
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(ended.stderr.contains("choose another place"), "{ended:?}");
-        let told = logged(&ended.stderr, "live_ingest_startup_error");
-        assert_eq!(told.len(), 1, "{ended:?}");
+        let lines = logged(&ended.stderr, "live_ingest_startup_error");
+        assert_eq!(lines.len(), 1, "{ended:?}");
         assert!(logged(&ended.stderr, "live_ingest_start").is_empty());
     }
 }
@@ -136,7 +136,7 @@ fn a_reader_that_is_gone_hides_no_failure() {
     let words = "record --source ctp -o rec --symbols rb2510";
     let mut command = with_front(words, folder.path(), &library, "tcp://127.0.0.1:1");
     command.env("TICKDECK_SIM_SCRIPT", script);
-    // Its reading end is closed before it begins.
+    // The reading end is closed before the start.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     command.stdout(writer).stderr(std::process::Stdio::null());
@@ -145,7 +145,7 @@ fn a_reader_that_is_gone_hides_no_failure() {
 }
 
 #[test]
-fn the_stream_on_stdout_is_nothing_but_the_stream() {
+fn stdout_carries_only_the_stream() {
     let Some(library) = simulated_library("a live session to stdout") else {
         return;
     };
@@ -173,7 +173,7 @@ fn the_stream_on_stdout_is_nothing_but_the_stream() {
 }
 
 #[test]
-fn the_duration_of_a_run_bounds_the_wait_for_the_server() {
+fn the_duration_bounds_the_wait_for_nats() {
     let Some(library) = simulated_library("a short run without a server") else {
         return;
     };
@@ -183,13 +183,13 @@ fn the_duration_of_a_run_bounds_the_wait_for_the_server() {
     command.env("NATS_URL", "127.0.0.1:1");
     let ended = finish(command);
     assert_eq!(ended.code, Some(4), "no server is no success: {ended:?}");
-    let told = logged(&ended.stderr, "live_ingest_startup_error");
-    let reason = told[0]["reason"].as_str().unwrap();
+    let lines = logged(&ended.stderr, "live_ingest_startup_error");
+    let reason = lines[0]["reason"].as_str().unwrap();
     assert!(reason.contains("before the run was over"), "{reason}");
 }
 
 #[test]
-fn an_environment_file_counts_and_is_named_when_something_is_missing() {
+fn an_environment_file_is_used_and_named() {
     let folder = Folder::new();
     let file = folder.join("live.env");
     std::fs::write(
@@ -203,7 +203,7 @@ fn an_environment_file_counts_and_is_named_when_something_is_missing() {
         command.current_dir(folder.path());
         finish(command)
     };
-    // Everything but the library is fine.
+    // Only the library is wrong.
     let ended = live("live --env-file live.env --symbols rb2601");
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(
@@ -223,7 +223,7 @@ fn an_environment_file_counts_and_is_named_when_something_is_missing() {
 }
 
 #[test]
-fn a_library_that_is_none_is_one_clear_sentence() {
+fn a_bad_library_is_one_clear_sentence() {
     let folder = Folder::new();
     let text = folder.join("text.so");
     std::fs::write(&text, "not a library\n").unwrap();
@@ -234,7 +234,7 @@ fn a_library_that_is_none_is_one_clear_sentence() {
         (Path::new("/nonexistent/x.so"), "/nonexistent/x.so"),
         (&text, "text.so"),
         (&empty, "thostmduserapi_se.so"),
-        // A program of this machine that is no library, least of all the vendor's.
+        // A program of this machine, not a library.
         (&own, "cannot"),
     ] {
         let ended = finish(with_front(
@@ -252,7 +252,7 @@ fn a_library_that_is_none_is_one_clear_sentence() {
 }
 
 #[test]
-fn a_bad_address_is_named_by_its_variable_and_not_repeated() {
+fn a_bad_address_is_named_by_its_variable() {
     let folder = Folder::new();
     for verb in ["live", "record --source ctp -o rec", "smoke"] {
         let library = Path::new("/nonexistent/x.so");
@@ -270,7 +270,7 @@ fn a_bad_address_is_named_by_its_variable_and_not_repeated() {
 }
 
 #[test]
-fn a_duration_that_is_none_is_refused() {
+fn a_bad_duration_is_refused() {
     let folder = Folder::new();
     let mut command = with_front("live", folder.path(), Path::new("x"), "tcp://127.0.0.1:1");
     command.env("MD_DURATION_SECONDS", "soon");
@@ -286,7 +286,7 @@ fn a_duration_that_is_none_is_refused() {
 }
 
 #[test]
-fn doctor_lists_what_is_missing_with_the_fix_of_each() {
+fn doctor_lists_each_problem_with_its_fix() {
     let folder = Folder::new();
     let mut command = tickdeck("doctor --json --timeout 200ms --nats-url 127.0.0.1:1".split(' '));
     command
@@ -316,7 +316,7 @@ fn doctor_lists_what_is_missing_with_the_fix_of_each() {
 }
 
 #[test]
-fn doctor_finds_an_unwritable_flow_folder_and_a_library_that_is_away() {
+fn doctor_finds_a_bad_folder_and_library() {
     let folder = Folder::new();
     std::fs::write(folder.join("file"), "").unwrap();
     let words = "doctor --timeout 200ms --nats-url 127.0.0.1:1 --flow-dir file/below";
@@ -338,7 +338,7 @@ fn doctor_finds_an_unwritable_flow_folder_and_a_library_that_is_away() {
 }
 
 #[test]
-fn doctor_says_that_live_can_run_and_will_wait_where_only_the_fronts_are_closed() {
+fn doctor_passes_when_only_fronts_are_closed() {
     let Some(server) = NatsServer::start("doctor before the fronts open") else {
         return;
     };
@@ -370,7 +370,7 @@ fn doctor_says_that_live_can_run_and_will_wait_where_only_the_fronts_are_closed(
 }
 
 #[test]
-fn doctor_warns_of_a_trader_front_without_an_authentication() {
+fn doctor_warns_of_missing_authentication() {
     let folder = Folder::new();
     let words = "doctor --json --timeout 200ms --nats-url 127.0.0.1:1";
     let found = |unset: &[&str]| {

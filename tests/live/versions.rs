@@ -1,4 +1,4 @@
-//! Libraries of versions that nobody has tried, and keys that a library cannot be told.
+//! Libraries of untested versions, and keys that a library does not have.
 
 use crate::support::cli::{Running, finish};
 use crate::support::ctp::{logged, stub_library, with_front};
@@ -8,7 +8,7 @@ use crate::support::wait_until;
 const ADDRESS: &str = "tcp://127.0.0.1:1";
 
 #[test]
-fn a_version_that_nobody_has_tried_is_used_with_a_loud_warning() {
+fn an_untested_version_is_used_with_a_warning() {
     let test = "unlisted versions";
     for (version, is_loud) in [
         ("v6.7.13_20260225 14:16:30.12079", false),
@@ -43,7 +43,7 @@ fn a_version_that_nobody_has_tried_is_used_with_a_loud_warning() {
 }
 
 #[test]
-fn evaluation_keys_are_refused_with_a_library_that_cannot_be_told() {
+fn evaluation_keys_need_a_newer_library() {
     let folder = Folder::new();
     let version = "v6.7.10_20250422 16:38:54.9994";
     let Some(library) = stub_library("evaluation keys", folder.path(), version, &[]) else {
@@ -60,7 +60,7 @@ fn evaluation_keys_are_refused_with_a_library_that_cannot_be_told() {
         assert!(
             ended
                 .stderr
-                .contains("--front-keys evaluation cannot be told")
+                .contains("--front-keys evaluation is not possible")
                 && ended.stderr.contains(version),
             "{words}: {ended:?}"
         );

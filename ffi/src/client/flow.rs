@@ -1,7 +1,7 @@
-//! The flow folder, where a library keeps its stream positions.
+//! The flow folder, where a library stores its stream positions.
 //!
-//! The library takes a prefix, crashes when the folder does not exist (guide 1.5) and lets two
-//! instances overwrite each other's files. So the folder is made here, tried, and locked.
+//! The library takes a path prefix. It crashes when the folder does not exist (guide 1.5), and two
+//! instances overwrite each other's files. So the folder is created, checked and locked here.
 
 use std::ffi::CString;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 const LOCK_FILE: &str = "tickdeck.lock";
 
-/// A folder that exists, can be written and belongs to one API instance while this value lives.
+/// A folder that exists, is writable and belongs to one API instance while this value lives.
 ///
-/// The lock is the kernel's: it ends with the process, however that ends.
+/// The kernel holds the lock and drops it with the process, however the process ends.
 #[derive(Debug)]
 pub struct FlowFolder {
     path: PathBuf,
@@ -25,18 +25,18 @@ pub struct FlowFolder {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlowError {
-    /// It cannot be made or written.
+    /// It cannot be created or written.
     #[error(
         "the flow folder {path} cannot be written; name one that can, or make this one writable"
     )]
     NotWritable {
         /// Folder or file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// Somebody else has it.
+    /// Another session uses it.
     #[error(
         "the flow folder {path} is in use by another session; give every session a folder of its own"
     )]
@@ -44,7 +44,7 @@ pub enum FlowError {
         /// The folder.
         path: PathBuf,
     },
-    /// The library could not be told the name.
+    /// Its name cannot be passed to the library.
     #[error("the flow folder {path} has a NUL in its name")]
     BadName {
         /// The folder.
@@ -53,7 +53,7 @@ pub enum FlowError {
 }
 
 impl FlowFolder {
-    /// Makes the folder if need be and takes it.
+    /// Creates the folder if necessary, and locks it.
     ///
     /// # Errors
     /// [`FlowError`]: not writable, in use, or with an impossible name.
@@ -63,7 +63,7 @@ impl FlowFolder {
             move |source| FlowError::NotWritable { path, source }
         };
         std::fs::create_dir_all(path).map_err(not_writable(path))?;
-        // Absolute: the library opens its files later, when the program may stand elsewhere.
+        // Absolute: the library opens its files later, when the working directory may have changed.
         let path = path.canonicalize().map_err(not_writable(path))?;
         let mut prefix = path.as_os_str().as_bytes().to_vec();
         prefix.push(b'/');
@@ -96,7 +96,7 @@ impl FlowFolder {
         &self.path
     }
 
-    /// What the library is given: the path with a slash at its end.
+    /// The prefix for the library: the path with a slash at its end.
     pub(crate) fn prefix(&self) -> &std::ffi::CStr {
         &self.prefix
     }
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_folder_is_made_and_its_prefix_ends_with_a_slash() {
+    fn a_missing_folder_is_created() {
         let folder = tempfile::tempdir().unwrap();
         let flow = FlowFolder::open(&folder.path().join("a/b")).unwrap();
         assert!(flow.path().is_dir());
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_in_use_is_refused_by_name_and_free_again_afterwards() {
+    fn a_folder_in_use_is_refused_until_released() {
         let folder = tempfile::tempdir().unwrap();
         let first = FlowFolder::open(folder.path()).unwrap();
         let refused = FlowFolder::open(folder.path()).unwrap_err();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_made_or_written_is_refused() {
+    fn an_unwritable_folder_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
@@ -147,7 +147,7 @@ mod tests {
             FlowFolder::open(&file.join("below")),
             Err(FlowError::NotWritable { .. })
         ));
-        // A folder where a file of the library should be: even root cannot open that.
+        // A folder in the place of a library file: even root cannot open it for writing.
         std::fs::create_dir(folder.path().join("TradingDay.con")).unwrap();
         assert!(matches!(
             FlowFolder::open(folder.path()),

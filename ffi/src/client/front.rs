@@ -1,9 +1,8 @@
-//! The address of a front: the one place that reads it.
+//! Reads the address of a front.
 //!
-//! The library gets the text in the form that it understands, and nothing that it was seen to crash
-//! on: its own answer to an address that it cannot read is an exception that nobody catches. What an
-//! address says was tried with every version (6.3.15 to 6.7.13), the market data and the trader
-//! library alike.
+//! The library gets the text in the form that it understands, and never a text that crashes it: it
+//! answers an address that it cannot read with an uncaught exception. Each form was tested with every
+//! version (6.3.15 to 6.7.13) of the market data and the trader library.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
@@ -16,18 +15,18 @@ use crate::secret::Secret;
 
 /// A front's address as the library takes it, for example `tcp://182.254.243.31:30011`.
 ///
-/// It counts as a credential: `Display` and `Debug` show the scheme alone.
+/// It counts as a credential: `Display` and `Debug` show only the scheme.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FrontAddress {
     text: CString,
     scheme: Scheme,
     /// Where the library connects to; none in the simulated front.
     peer: Option<Peer>,
-    /// Hosts, user and password, each alone.
+    /// Hosts, user and password, one by one.
     parts: Vec<Secret>,
 }
 
-/// The text is not the address of a front. The text itself is not repeated: it may hold a password.
+/// The text is not the address of a front. It is not repeated, because it may contain a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{problem}; expected tcp://HOST:PORT, tcp6://ADDRESS:PORT, ssl://HOST:PORT, or through a proxy \
@@ -38,35 +37,35 @@ pub struct BadFront {
     pub problem: &'static str,
 }
 
-/// An address that is one, and that this library does not take.
+/// This library cannot use the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrontNotTaken {
-    /// Seen with every version: "Unknown channel", and the process is gone. Trader libraries take it.
+    /// Every version ends the process with "Unknown channel". Trader libraries accept it.
     #[error(
         "market data libraries crash on an ssl:// address; take the tcp:// address of the front"
     )]
     Ssl,
-    /// Seen with 6.3.15: it takes the text for something else, and crashes on some of them.
+    /// 6.3.15 misreads the text, and crashes on some addresses.
     #[error(
         "libraries before 6.5.1 know no tcp6:// and may crash on it, and this one is {}.{}.{}; take a \
          tcp:// address, or a newer library",
         version.0, version.1, version.2
     )]
     Tcp6 {
-        /// What the library says it is.
+        /// Version of the library.
         version: (u16, u16, u16),
     },
 }
 
-/// What an address may begin with. `udp://` is none: the libraries have the word, and crash on it.
+/// Schemes. `udp://` is not among them: the libraries contain the word, but crash on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scheme {
     Tcp,
     Tcp6,
     Ssl,
     Socks5,
-    /// The simulated front, whose address is free.
+    /// The simulated front, whose address has no fixed form.
     Sim,
 }
 
@@ -90,7 +89,7 @@ struct Peer {
     port: u16,
 }
 
-/// Longest host, user and password, bytes: what their places in SOCKS5 hold.
+/// Longest host, user and password in SOCKS5, bytes.
 const LONGEST: usize = 255;
 
 impl FrontAddress {
@@ -99,7 +98,7 @@ impl FrontAddress {
         &self.text
     }
 
-    /// The address as the library gets it. Whoever calls this answers for where it goes.
+    /// The address as the library gets it. The caller must not print it.
     #[must_use]
     pub fn expose(&self) -> Cow<'_, str> {
         self.text.to_string_lossy()
@@ -111,8 +110,8 @@ impl FrontAddress {
         self.scheme.as_str()
     }
 
-    /// Host and port that the library connects to, which is the proxy where there is one; `None`
-    /// for the simulated front.
+    /// Host and port that the library connects to: the proxy's, if there is one. `None` for the
+    /// simulated front.
     #[must_use]
     pub fn peer(&self) -> Option<(&str, u16)> {
         self.peer
@@ -126,21 +125,21 @@ impl FrontAddress {
         self.scheme == Scheme::Socks5
     }
 
-    /// Whether `text` is an address of the simulated front: its settings may have commas.
+    /// Whether `text` is an address of the simulated front, whose settings may contain commas.
     #[must_use]
     pub fn is_simulated(text: &str) -> bool {
         simulated(text).is_some()
     }
 
-    /// Everything of it that no output may contain: as a whole, and each host, the user and the
-    /// password alone, as a library may name them.
+    /// Every text that no output may contain: the whole address, and each host, user and password, as
+    /// a library may print them.
     #[must_use]
     pub fn secrets(&self) -> Vec<Secret> {
         let whole = Secret::new(self.expose());
         std::iter::once(whole).chain(self.parts.clone()).collect()
     }
 
-    /// Whether a market data library of this version takes it.
+    /// Whether a market data library of this version can use it.
     pub(crate) fn check_for_md(&self, version: &ApiVersion) -> Result<(), FrontNotTaken> {
         if self.scheme == Scheme::Ssl {
             return Err(FrontNotTaken::Ssl);
@@ -148,7 +147,7 @@ impl FrontAddress {
         self.check_for_td(version)
     }
 
-    /// Whether a trader library of this version takes it.
+    /// Whether a trader library of this version can use it.
     pub(crate) fn check_for_td(&self, version: &ApiVersion) -> Result<(), FrontNotTaken> {
         if self.scheme == Scheme::Tcp6 && !version.at_least(6, 5, 1) {
             let version = version.numbers();
@@ -176,8 +175,8 @@ impl FrontAddress {
 impl FromStr for FrontAddress {
     type Err = BadFront;
 
-    /// Takes `scheme://host:port`, or `host:port` which means tcp. Brackets around an IPv6 address
-    /// and slashes at the end, which the library does not understand, are taken away.
+    /// Reads `scheme://host:port`, or `host:port` with the scheme tcp. Removes brackets around an IPv6
+    /// address and slashes at the end, which the library does not understand.
     fn from_str(text: &str) -> Result<Self, BadFront> {
         let text = text.trim();
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -254,8 +253,8 @@ fn proxied(rest: &str) -> Result<FrontAddress, BadFront> {
     FrontAddress::new(Scheme::Socks5, &rest, Some(proxy.clone()), &parts)
 }
 
-/// What the libraries can tell a proxy: they end user and password at the first `@`, and send as many
-/// bytes of the password as the user has, whatever its length (seen with every version).
+/// User and password that the libraries can send to a proxy. They end both at the first `@`, and send
+/// as many bytes of the password as the user name has (seen with every version).
 fn check_proxy_login(user: &str, password: &str) -> Result<(), BadFront> {
     if user.is_empty() || user.len() > LONGEST {
         return Err(bad("the user of the proxy has not 1 to 255 bytes"));
@@ -292,8 +291,8 @@ fn named(text: &str) -> Result<Peer, BadFront> {
     Ok(Peer { host, port })
 }
 
-/// `ADDRESS:PORT` or `[ADDRESS]:PORT` with an IPv6 address: behind tcp6:// the libraries look no name
-/// up.
+/// `ADDRESS:PORT` or `[ADDRESS]:PORT` with an IPv6 address: behind tcp6:// the libraries resolve no
+/// name.
 fn numbered(text: &str) -> Result<Peer, BadFront> {
     let (host, port) = text.rsplit_once(':').ok_or(bad("it has no port"))?;
     let inside = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
@@ -306,7 +305,7 @@ fn numbered(text: &str) -> Result<Peer, BadFront> {
 }
 
 fn port_of(text: &str) -> Result<u16, BadFront> {
-    // A sign would be taken by the conversion, and not by the library.
+    // The conversion accepts a sign, the library does not.
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse::<u16>() {
         Ok(0) => Err(bad("the port is 0")),
@@ -392,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_address_is_refused_with_its_problem_and_not_repeated() {
+    fn a_bad_address_is_refused_and_not_repeated() {
         for (given, problem) in [
             ("", "no port"),
             ("tcp://hunter2", "no port"),
@@ -423,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_stands_behind_the_front_and_no_other_form_reaches_the_library() {
+    fn only_one_form_of_a_proxy_is_accepted() {
         for (given, problem) in [
             ("socks5://127.0.0.1:1", "needs the proxy"),
             ("socks5://hunter2:hunter2@127.0.0.1:1", "needs the proxy"),
@@ -456,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_a_library_would_crash_on_is_not_for_that_library() {
+    fn an_address_that_crashes_a_library_is_refused() {
         let (old, new) = (ApiVersion::new(6, 3, 15), ApiVersion::new(6, 5, 1));
         let ssl = taken("ssl://front:443");
         assert_eq!(ssl.check_for_md(&new), Err(FrontNotTaken::Ssl));

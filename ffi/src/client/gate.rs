@@ -1,7 +1,7 @@
 //! The gate that every callback passes on its way to the handler.
 //!
-//! It is shut before Release and never opened again, it holds back panics, and it knows whether
-//! the running thread is inside of a callback.
+//! It is closed before Release and never opened again. It catches panics, and it knows whether the
+//! current thread is inside a callback.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,29 +13,29 @@ thread_local! {
     static PLACE: Cell<Place> = const { Cell::new(Place::Outside) };
 }
 
-/// Where a thread is.
+/// Position of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// In no callback.
+    /// Outside callbacks.
     Outside,
-    /// In a callback, where a request may be made.
+    /// In a callback that may make requests.
     Callback,
-    /// In a callback that the library makes with its own lock held.
+    /// In a callback during which the library holds its own lock.
     LockedCallback,
 }
 
-/// Whether this thread is running a callback, of any session.
+/// Whether this thread runs a callback of any session.
 pub(crate) fn inside_callback() -> bool {
     PLACE.get() != Place::Outside
 }
 
-/// Whether this thread is running a callback in which a request would wait for ever for a lock
-/// that the library holds on the same thread.
+/// Whether this thread runs a callback in which a request would wait forever, for a lock that the
+/// library holds on the same thread.
 pub(crate) fn inside_locked_callback() -> bool {
     PLACE.get() == Place::LockedCallback
 }
 
-/// Restores the place of the thread, after a panic too.
+/// Restores the position of the thread, also after a panic.
 struct Restore(Place);
 
 impl Restore {
@@ -50,8 +50,8 @@ impl Drop for Restore {
     }
 }
 
-/// Stands between the library and a handler. Lives as long as the process, because the library may
-/// call late; the handler behind it goes when the session is over.
+/// Between the library and a handler. Lives as long as the process, because the library may call
+/// late. The handler is dropped when the session is over.
 pub(crate) struct Gate<H: ?Sized> {
     /// Read by callbacks, without waiting; written once, after Release.
     handler: RwLock<Option<Arc<H>>>,
@@ -68,13 +68,13 @@ impl<H: ?Sized> Gate<H> {
         }
     }
 
-    /// Runs a callback, unless the session is closing or a callback has panicked before.
+    /// Runs a callback, unless the session is closing or an earlier callback panicked.
     #[inline]
     pub(crate) fn pass(&self, callback: impl FnOnce(&H)) {
         self.pass_at(Place::Callback, callback);
     }
 
-    /// The same for a callback that the library makes with its own lock held.
+    /// The same for a callback during which the library holds its own lock.
     pub(crate) fn pass_locked(&self, callback: impl FnOnce(&H)) {
         self.pass_at(Place::LockedCallback, callback);
     }
@@ -85,27 +85,27 @@ impl<H: ?Sized> Gate<H> {
             return;
         }
         let _restore = Restore::enter(place);
-        // Fails only when the handler is being taken away: then there is nobody to call.
+        // Fails only while the handler is being removed.
         let Ok(handler) = self.handler.try_read() else {
             return;
         };
         let Some(handler) = handler.as_deref() else {
             return;
         };
-        // Whatever state the handler is left in: it is not called again.
+        // Unwind safe: a handler that panicked is not called again.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(handler))) {
             self.panicked.store(true, Ordering::Release);
-            // Its destructor might panic as well.
+            // Its destructor might panic too.
             std::mem::forget(payload);
         }
     }
 
-    /// No callback reaches the handler from now on, but for one that is running.
+    /// From now on no callback reaches the handler, except one that is already running.
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::Release);
     }
 
-    /// Lets go of the handler, after waiting for a callback that is running.
+    /// Drops the handler, after waiting for a running callback.
     pub(crate) fn drop_handler(&self) {
         let mut slot = self.handler.write().unwrap_or_else(PoisonError::into_inner);
         let handler = slot.take();
@@ -114,7 +114,7 @@ impl<H: ?Sized> Gate<H> {
         drop(handler);
     }
 
-    /// Whether a callback panicked; no other was let through since.
+    /// Whether a callback panicked. No later one reached the handler.
     pub(crate) fn panicked(&self) -> bool {
         self.panicked.load(Ordering::Acquire)
     }
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_stays_inside_is_reported_and_is_the_last_call() {
+    fn a_panic_is_caught_and_the_last_call() {
         let gate = Gate::new(Arc::new(AtomicU32::new(0)));
         assert!(!gate.panicked());
         gate.pass(|_| panic!("a handler panicked, as this test wants"));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_thread_knows_that_it_is_inside_of_a_callback() {
+    fn the_thread_knows_that_it_is_in_a_callback() {
         let gate = Gate::new(Arc::new(()));
         assert!(!inside_callback());
         let seen = Cell::new(false);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_handler_is_let_go_of_while_the_gate_stays() {
+    fn the_handler_is_dropped_and_the_gate_stays() {
         let handler = Arc::new(());
         let gate = Gate::new(Arc::clone(&handler));
         gate.close();

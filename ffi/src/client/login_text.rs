@@ -1,7 +1,7 @@
 //! Texts of requests, which must fit the vendor's fixed fields.
 
 use super::RequestError;
-use crate::text::Text;
+use crate::text::{Text, TextTooLong};
 
 /// The text as a field of `N` bytes, the last of which stays NUL.
 pub(crate) fn login_text<const N: usize>(
@@ -21,12 +21,25 @@ pub(crate) fn login_text<const N: usize>(
     Text::new(text.as_bytes()).map_err(|_| bad())
 }
 
+/// Converts the error of a text that does not fit its field.
+pub(crate) fn bad_text(
+    request: &'static str,
+    field: &'static str,
+) -> impl Fn(TextTooLong) -> RequestError {
+    move |error| RequestError::BadText {
+        request,
+        field,
+        len: error.len,
+        max: error.capacity,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_text_that_does_not_fit_is_refused_without_repeating_it() {
+    fn a_text_that_does_not_fit_is_not_repeated() {
         assert_eq!(
             login_text::<5>("R", "f", "9999").unwrap().as_bytes(),
             b"9999"

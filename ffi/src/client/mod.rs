@@ -1,9 +1,12 @@
-//! What the market data client and the trader client have in common: the object that is called,
-//! the table that the library calls, the gate between them and the end of both.
+//! What the market data client and the trader client share: the API object, the SPI object, the
+//! gate to the handler, and the end of a session.
 //!
-//! The rules of guide 1.2 to 1.5 live here once: one Init per object because creating and starting
-//! is one step, no Join because there is none, Release from a thread of its own and never from a
-//! callback, the SPI object never freed and never taken away.
+//! The rules of guide 1.2 to 1.5 are implemented here once:
+//!
+//! - one Init per object: creating and starting is one step;
+//! - no Join;
+//! - Release on a separate thread, never in a callback;
+//! - the SPI object is never freed and never replaced.
 
 mod flow;
 mod front;
@@ -13,6 +16,7 @@ mod object;
 mod request;
 mod session;
 mod sigpipe;
+mod spi_object;
 mod start;
 mod threads;
 mod vtable;
@@ -24,11 +28,12 @@ pub use session::{DROP_TIMEOUT, ReleaseError};
 pub use start::StartError;
 
 pub(crate) use gate::Gate;
-pub(crate) use login_text::login_text;
+pub(crate) use login_text::{bad_text, login_text};
 pub(crate) use object::ApiObject;
 pub(crate) use request::outcome;
 pub(crate) use session::Session;
 pub(crate) use sigpipe::ignore_sigpipe;
+pub(crate) use spi_object::SpiObject;
 pub(crate) use start::check_slots;
 pub(crate) use threads::LibraryThreads;
 pub(crate) use vtable::{Entry, VTable};

@@ -9,8 +9,8 @@ use crate::abi::signature::{
 };
 use crate::text::Text;
 
-/// A live API object. It is not freed by dropping this value: Release is a call like any other,
-/// and the last one.
+/// A live API object. Dropping this value does not free it: Release is an ordinary call, and the last
+/// one.
 #[derive(Debug)]
 pub(crate) struct ApiObject(NonNull<c_void>);
 
@@ -25,7 +25,7 @@ impl ApiObject {
     /// Takes what a `Create…` function returned; `None` when it is null.
     ///
     /// # Safety
-    /// The pointer is null or an object that nobody else uses, whose first word points to its
+    /// The pointer is null or an object in exclusive use, whose first word points to its
     /// table of virtual functions.
     pub(crate) unsafe fn new(this: This) -> Option<Self> {
         NonNull::new(this).map(Self)
@@ -99,7 +99,7 @@ impl ApiObject {
     /// Calls a `void f(T*)`: `RegisterSpi`.
     ///
     /// # Safety
-    /// The slot holds such a function, and the pointer is what it wants for as long as it wants.
+    /// The slot holds such a function, and the pointer is valid for as long as it is used.
     pub(crate) unsafe fn call_with_pointer(&self, slot: usize, pointer: *mut c_void) {
         // SAFETY: the caller answers for the slot.
         let function = unsafe { self.method::<TakesPointer>(slot) };
@@ -108,7 +108,7 @@ impl ApiObject {
     }
 
     /// Calls a `void f(int)` or a `void f(int, int)`: `SubscribePublicTopic` and
-    /// `SubscribePrivateTopic`, which 6.7.13 gave a second number.
+    /// `SubscribePrivateTopic`, which have a second number since 6.7.13.
     ///
     /// # Safety
     /// The slot holds such a function.
@@ -138,7 +138,7 @@ impl ApiObject {
         unsafe { function(self.0.as_ptr(), request.as_mut_ptr(), request_id) }
     }
 
-    /// Calls an `int f(char*[], int)`: `SubscribeMarketData` and its kin.
+    /// Calls an `int f(char*[], int)`: `SubscribeMarketData` and similar ones.
     ///
     /// # Safety
     /// The slot holds such a function.
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_reaches_the_function_in_its_slot_with_the_object_first() {
+    fn a_call_reaches_the_function_in_its_slot() {
         let table = [std::ptr::null(), remember as TakesTwoInts as *const c_void];
         let mut object = Object {
             table: table.as_ptr(),

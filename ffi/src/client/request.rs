@@ -1,35 +1,35 @@
-//! What a request comes to, before any answer.
+//! Whether the library accepted a request, before any answer.
 
 /// Why a request was not sent.
 ///
-/// Success means queued for sending, nothing more (guide 1.7).
+/// Success means only that it was queued for sending (guide 1.7).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The library says -1.
+    /// The library returned -1.
     #[error("{request}: not connected to the front; wait for it")]
     NotConnected {
         /// The vendor's name of the request.
         request: &'static str,
     },
-    /// The library says -2.
+    /// The library returned -2.
     #[error("{request}: too many requests are waiting for an answer; try again later")]
     TooManyOutstanding {
         /// The vendor's name of the request.
         request: &'static str,
     },
-    /// The library says -3.
+    /// The library returned -3.
     #[error("{request}: too many requests in this second; try again later")]
     TooManyPerSecond {
         /// The vendor's name of the request.
         request: &'static str,
     },
-    /// The library says something that no manual explains.
+    /// The library returned an undocumented code.
     #[error("{request}: the library refused with {code}")]
     Refused {
         /// The vendor's name of the request.
         request: &'static str,
-        /// Its answer.
+        /// The code.
         code: i32,
     },
     /// The session is over, or about to be.
@@ -38,22 +38,22 @@ pub enum RequestError {
         /// The vendor's name of the request.
         request: &'static str,
     },
-    /// Made while the library reports a lost connection: it holds the lock that the request needs,
-    /// on the same thread, and would spin for ever.
+    /// Made while the library reports a lost connection. It holds the lock that the request needs on
+    /// the same thread, and would spin forever.
     #[error(
-        "{request}: not possible while a lost connection is being reported; do it from another thread"
+        "{request}: not possible while a lost connection is being reported; use another thread"
     )]
     WouldDeadlock {
         /// The vendor's name of the request.
         request: &'static str,
     },
-    /// A text that does not fit the vendor's struct, or has a NUL in it. The text itself is not
-    /// repeated: it may be a password.
+    /// A text that does not fit the vendor's struct, or that contains a NUL. It is not repeated,
+    /// because it may be a password.
     #[error("{request}: the {field} must be at most {max} bytes without a NUL, it has {len}")]
     BadText {
         /// The vendor's name of the request.
         request: &'static str,
-        /// What the text is.
+        /// Name of the text.
         field: &'static str,
         /// Bytes given.
         len: usize,
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_return_code_has_its_own_error() {
+    fn every_return_code_has_its_error() {
         assert_eq!(outcome("R", 0), Ok(()));
         let retryable = [-1, -2, -3, -4].map(|code| outcome("R", code).unwrap_err().is_retryable());
         assert_eq!(retryable, [true, true, true, false]);

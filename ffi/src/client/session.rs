@@ -1,18 +1,20 @@
 //! One running session: requests while it lives, and its end.
 //!
-//! Release frees the object, must not run in a callback, and may hang (guide 1.4). So it runs on a
-//! thread of its own, once, with nobody able to make a request meanwhile; the caller waits for it
-//! no longer than it wants to. Which thread it is does not matter to the library; when it is called
-//! does: not before the library's threads run (see `threads`), which is waited for.
+//! Release frees the object, must not run in a callback, and may hang (guide 1.4). So it runs once, on
+//! a separate thread, while no request can be made. The caller waits for it as long as it wants to.
+//! The library does not care which thread calls Release, but it cares when: its own threads must run
+//! already (see `threads`), which is waited for.
 //!
-//! One fault of the vendor remains, and only in libraries before 6.5.1: their Release ends the I/O
-//! thread first and the connecting thread second, and a connection that comes up in between is set
-//! up by the connecting thread in the objects that Release is freeing. The process crashes. Against
-//! a peer that hangs up at once, to which such a library connects again some 600 times a second,
-//! that was 4 of 11,000 releases of 6.3.15, and 1 of 21,000 in a C++ program without any of this
-//! code. Keeping the I/O thread in its last callback meanwhile does not help: the library asks for
-//! the next connection after the callback. A session whose front is connected, refuses or is silent is not concerned. From 6.5.1 on
-//! the connecting thread ends first.
+//! One fault of the vendor remains in libraries before 6.5.1. Their Release ends the I/O thread first
+//! and the connecting thread second. A connection that comes up in between is set up in objects that
+//! Release is freeing, and the process crashes.
+//!
+//! - Against a peer that hangs up at once, such a library reconnects about 600 times a second. There
+//!   4 of 11,000 releases of 6.3.15 crashed, and 1 of 21,000 in a C++ program without this code.
+//! - Keeping the I/O thread in its last callback does not help: the library requests the next
+//!   connection after the callback.
+//! - A session whose front is connected, refuses or is silent is not affected.
+//! - From 6.5.1 on the connecting thread ends first.
 
 use std::fmt;
 use std::io;
@@ -26,28 +28,28 @@ use super::object::ApiObject;
 use super::request::RequestError;
 use super::threads::LibraryThreads;
 
-/// How long dropping a session waits for its Release.
+/// Time that dropping a session waits for its Release.
 pub const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a session is not known to be over.
+/// Why a session may not be over.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReleaseError {
-    /// The library's Release does not return. Its object, threads and flow folder are left behind
-    /// on purpose; nothing of them is used again.
+    /// The library's Release does not return. Its object, threads and flow folder stay behind on
+    /// purpose and are never used again.
     #[error(
         "the CTP library did not end its session within {} ms; it was abandoned, its threads and its \
          flow folder stay in use until the program ends",
         waited.as_millis()
     )]
     Abandoned {
-        /// How long it was waited for.
+        /// The time limit.
         waited: Duration,
     },
-    /// Called from a callback, where Release ends in a crash.
+    /// Called from a callback, where Release crashes.
     #[error("a session cannot be released from one of its callbacks; do it from another thread")]
     InsideCallback,
-    /// There is no thread to run it on.
+    /// The system gave no thread for it.
     #[error("no thread could be started to end the CTP session; it goes on")]
     NoThread(#[source] io::Error),
 }
@@ -59,7 +61,7 @@ pub(crate) struct Session<H: ?Sized + Send + Sync + 'static> {
 }
 
 struct Shared<H: ?Sized + 'static> {
-    /// Empty from Release on. Requests read it without waiting.
+    /// Empty once Release has begun. Requests read it without waiting.
     object: RwLock<Option<ApiObject>>,
     release_slot: usize,
     threads: LibraryThreads,
@@ -104,7 +106,7 @@ impl<H: ?Sized + Send + Sync + 'static> Session<H> {
         if inside_locked_callback() {
             return Err(RequestError::WouldDeadlock { request });
         }
-        // Not being able to read means that Release is waiting for other requests to return.
+        // Failing to read means that Release is waiting for other requests to return.
         let object = self.shared.object.try_read().ok();
         match object.as_ref().and_then(|object| object.as_ref()) {
             Some(object) => Ok(call(object)),
@@ -149,7 +151,7 @@ impl<H: ?Sized + Send + Sync + 'static> Session<H> {
             .name("ctp-release".to_owned())
             .spawn(move || {
                 shared.release();
-                // Nobody may be waiting any more.
+                // The receiver may be gone; drop the result.
                 let _ = done.send(());
             })
             .map_err(ReleaseError::NoThread)?;
@@ -159,7 +161,7 @@ impl<H: ?Sized + Send + Sync + 'static> Session<H> {
 }
 
 impl<H: ?Sized + 'static> Shared<H> {
-    /// Runs on the thread of its own.
+    /// Runs on the releasing thread.
     fn release(&self) {
         let object = self
             .object
@@ -172,7 +174,7 @@ impl<H: ?Sized + 'static> Shared<H> {
             // taken out, so nobody can call it again, and this is no callback thread.
             unsafe { object.call_plain(self.release_slot) };
         }
-        // The library's threads are gone, so no callback is running and the handler can go.
+        // The library's threads are gone: no callback is running, so the handler can be dropped.
         self.gate.drop_handler();
         self.flow
             .lock()
@@ -190,9 +192,9 @@ impl<H: ?Sized + Send + Sync + 'static> Drop for Session<H> {
         ) {
             return;
         }
-        // Whoever wants to know how it ends calls release.
+        // A caller that needs the result calls release.
         if inside_callback() {
-            // Waiting here would be waiting for ourselves.
+            // Waiting here would wait for this thread.
             let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = self.begin(&mut progress);
         } else {

@@ -1,9 +1,9 @@
-//! SIGPIPE: the vendor library writes to closed sockets without protection, and a process that has
-//! the default disposition dies of it (guide 1.3).
+//! SIGPIPE. The vendor's library writes to closed sockets without protection, which ends a process
+//! with the default disposition (guide 1.3).
 
 use std::sync::Once;
 
-/// Ignores SIGPIPE, unless the program has a handler of its own for it.
+/// Ignores SIGPIPE, unless the program has installed a handler for it.
 pub(crate) fn ignore_sigpipe() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

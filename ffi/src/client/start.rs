@@ -1,4 +1,4 @@
-//! Why a session could not be started, and the check before it is.
+//! Why a session could not be started, and the check before the start.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub enum StartError {
         "no front address was given; name at least one, for example tcp://182.254.243.31:30011"
     )]
     NoFront,
-    /// An address that this library does not take.
+    /// An address that this library cannot use.
     #[error(transparent)]
     Front(#[from] FrontNotTaken),
     /// The library's factory returned nothing.
@@ -25,7 +25,7 @@ pub enum StartError {
     NotCreated {
         /// The library.
         path: PathBuf,
-        /// Where it keeps its files.
+        /// Its flow folder.
         flow: PathBuf,
     },
     /// A slot holds another function than the tables say.
@@ -43,8 +43,8 @@ pub enum StartError {
     },
 }
 
-/// Compares what a new object has in its slots with what the library exports under the vendor's
-/// names. A library that does not export a name cannot be compared and passes.
+/// Compares the slots of a new object with the functions that the library exports under the vendor's
+/// names. A name that is not exported cannot be compared and passes.
 ///
 /// # Safety
 /// The object is live, and its class has all of these slots.

@@ -1,14 +1,14 @@
 //! The threads that a library starts in Init, and whether they have begun their work.
 //!
-//! Release tells them to end. In 6.3.15 a thread that the system has not run yet does not hear it:
-//! the request is dropped because the thread does not run, then the thread starts, and Release
-//! waits for it for ever. A Release right after Init hangs nearly always, and on a busy machine one
-//! 20 ms later hangs now and then. From 6.5.1 on the request is kept in a queue.
+//! Release tells them to end. In 6.3.15 a thread that has not run yet misses this: the request is
+//! dropped because the thread does not run, then the thread starts, and Release waits forever. A
+//! Release right after Init nearly always hangs, and on a busy machine one 20 ms later sometimes does.
+//! From 6.5.1 on the request is queued.
 //!
-//! The vendor tells nobody when its threads run. But a thread inherits the name of the thread that
-//! starts it, so Init runs on a thread with a name of its own, and the threads of that name are the
-//! library's. One that sleeps has begun: the vendor's threads wait in `select`, a millisecond each
-//! time.
+//! The vendor does not report when its threads run. But a thread inherits the name of the thread that
+//! starts it. So Init runs on a thread with a unique name, and the threads of that name are the
+//! library's. A thread that sleeps has begun: the vendor's threads wait in `select`, a millisecond
+//! each time.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,10 @@ use std::time::Duration;
 
 /// Where the system lists the threads of this process.
 const TASKS: &str = "/proc/self/task";
-/// A thread must have been seen asleep that often: once might be on its way to its loop.
+/// A thread must be seen asleep this often: once might be before its loop.
 const SIGHTINGS: u32 = 2;
 const STEP: Duration = Duration::from_millis(1);
-/// After so many steps it is taken as running: a thread of another implementation may never sleep.
+/// After this many steps a thread counts as running: another implementation's may never sleep.
 const STEPS: u32 = 2000;
 
 /// The threads that one Init started.
@@ -28,7 +28,7 @@ const STEPS: u32 = 2000;
 pub(crate) struct LibraryThreads(Vec<PathBuf>);
 
 impl LibraryThreads {
-    /// Runs an Init, and finds out what it started.
+    /// Runs an Init, and finds the threads that it started.
     pub(crate) fn started_by(init: impl Fn() + Sync) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         // The system keeps 15 bytes.
@@ -44,19 +44,18 @@ impl LibraryThreads {
                 .map(std::thread::ScopedJoinHandle::join)
         });
         let Ok(joined) = named else {
-            // No thread can be had. The session is worth more than what is known about it.
+            // The system gave no thread. A session without this knowledge is better than none.
             init();
             return Self::default();
         };
         let mut threads = of_name(Path::new(TASKS), &name);
-        // A thread that was joined may be listed for a moment still: the system tells its joiner
-        // before it takes it off the list.
+        // The system may list a joined thread a little longer: it wakes the joiner first.
         let own = joined.ok().flatten();
         threads.retain(|thread| Some(thread) != own.as_ref());
         Self(threads)
     }
 
-    /// Returns when all of them have begun their work, after two seconds in any case.
+    /// Returns when all of them have begun their work, but after two seconds in any case.
     pub(crate) fn wait_until_running(&self) {
         let mut seen: BTreeMap<&Path, u32> = self.0.iter().map(|it| (it.as_path(), 0)).collect();
         for _ in 0..STEPS {
@@ -65,7 +64,7 @@ impl LibraryThreads {
                     *sightings += u32::from(asleep);
                     *sightings < SIGHTINGS
                 }
-                // It has ended already.
+                // It has already ended.
                 None => false,
             });
             if seen.is_empty() {
@@ -76,7 +75,7 @@ impl LibraryThreads {
     }
 }
 
-/// The folder of the thread that asks.
+/// The folder of the calling thread.
 fn own_folder() -> Option<PathBuf> {
     // `123/task/456`
     let link = std::fs::read_link("/proc/thread-self").ok()?;
@@ -95,9 +94,9 @@ fn of_name(tasks: &Path, name: &str) -> Vec<PathBuf> {
     folders.filter(is_named).collect()
 }
 
-/// Whether a thread waits for something right now; none when it is gone.
+/// Whether a thread is waiting now; `None` when it is gone.
 fn is_asleep(thread: &Path) -> Option<bool> {
-    // `123 (name) S ...`, and the name may hold anything.
+    // `123 (name) S ...`, and the name may contain anything.
     let stat = std::fs::read_to_string(thread.join("stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
     Some(after_name.trim_start().starts_with('S'))
@@ -117,12 +116,12 @@ mod tests {
     }
 
     #[test]
-    fn the_threads_of_an_init_are_found_and_only_those() {
+    fn only_the_threads_of_an_init_are_found() {
         let (stop, stopped) = channel::<()>();
         let stopped = Arc::new(Mutex::new(stopped));
         let init = || {
             let stopped = Arc::clone(&stopped);
-            // Without a name of its own, as the vendor's.
+            // Without its own name, like the vendor's.
             std::thread::spawn(move || {
                 let _ = stopped.lock().unwrap().recv();
             });
@@ -130,15 +129,15 @@ mod tests {
         let threads = LibraryThreads::started_by(init);
         assert_eq!(threads.0.len(), 1, "{threads:?}");
         threads.wait_until_running();
-        // On a busy machine it may have slept in its start, and run once more.
+        // On a busy machine it may have slept during its start, and run once more.
         let sleeps = || is_asleep(&threads.0[0]) == Some(true);
         assert!(comes_true(sleeps), "it waits for its channel");
         drop(stop);
     }
 
     #[test]
-    fn the_thread_that_ran_an_init_is_never_taken_for_one_it_started() {
-        // A thread that has been joined is on the list for a moment now and then.
+    fn the_thread_that_ran_an_init_is_not_listed() {
+        // A joined thread is sometimes listed a little longer.
         for _ in 0..2000 {
             let threads = LibraryThreads::started_by(|| ());
             assert!(threads.0.is_empty(), "{threads:?}");

@@ -1,8 +1,8 @@
-//! Tables of virtual functions, made by hand.
+//! Tables of virtual functions, built by hand.
 //!
-//! A C++ object begins with a pointer into its class's table; two words stand before the first
-//! function. The library loads the pointer, loads the slot and jumps, and never looks at the two
-//! words (disassembled, guide 3.2), so they are zero.
+//! A C++ object begins with a pointer into its class's table, where two words precede the first
+//! function. The library loads the pointer, loads the slot and jumps. It never reads the two words
+//! (disassembled, guide 3.2), so they are zero.
 
 use std::ffi::c_void;
 
@@ -10,17 +10,17 @@ use std::ffi::c_void;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct VTable(&'static [usize]);
 
-/// A function that goes into a table.
+/// A function in a table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry(pub(crate) *const c_void);
 
 impl VTable {
-    /// Functions behind the last known one, so that a callback which a later version appends is
-    /// noticed instead of jumping into nowhere.
+    /// Spare functions after the last known one. A callback that a later version appends is then
+    /// noticed instead of jumping to an invalid address.
     pub(crate) const SPARE: usize = 8;
 
-    /// A table of `slots` functions and the spare ones, all `default` but for those given, which
-    /// are stored until the process ends.
+    /// A table of `slots` functions and the spare ones: `default`, except those given. It lives until
+    /// the process ends.
     pub(crate) fn build(
         slots: usize,
         default: Entry,
@@ -34,7 +34,7 @@ impl VTable {
         Self(words.leak())
     }
 
-    /// What the object's first word is: the address of slot 0.
+    /// The object's first word: the address of slot 0.
     pub(crate) fn pointer(self) -> *const c_void {
         self.0[2..].as_ptr().cast()
     }

@@ -12,7 +12,7 @@ use super::spi::MdSpi;
 use crate::abi::{LoginRequest, MdMethod};
 use crate::client::{
     FlowFolder, FrontAddress, LibraryThreads, ReleaseError, RequestError, Session, StartError,
-    check_slots, ignore_sigpipe, login_text, outcome,
+    bad_text, check_slots, ignore_sigpipe, login_text, outcome,
 };
 use crate::secret::Secret;
 use crate::text::Text;
@@ -20,16 +20,16 @@ use crate::text::Text;
 /// What a session needs.
 #[derive(Debug)]
 pub struct MdOptions {
-    /// Folder of this session alone.
+    /// Folder of this session only.
     pub flow: FlowFolder,
-    /// Production keys; `false` for a broker's evaluation system. Libraries before 6.7.11 cannot
-    /// be told and come in two builds instead.
+    /// Production keys; `false` for a broker's evaluation system. Libraries before 6.7.11 do not
+    /// support the choice and come in two builds instead.
     pub production: bool,
-    /// The first that answers is used, the others are what the library falls back to.
+    /// The library uses the first that answers, and falls back to the others.
     pub fronts: Vec<FrontAddress>,
 }
 
-/// Whom to log in. Most market data fronts look at none of it (guide 1.7).
+/// The login. Most market data fronts check none of it (guide 1.7).
 #[derive(Debug, Clone)]
 pub struct MdLogin {
     /// Broker, at most 10 bytes.
@@ -42,15 +42,14 @@ pub struct MdLogin {
 
 /// A running market data session.
 ///
-/// It was started by [`start`](Self::start), which is the only way to have one: a second Init, a
-/// change of fronts or of the handler are not possible. [`release`](Self::release) ends it, or
-/// dropping it does. Requests may be made from any thread.
+/// Only [`start`](Self::start) makes one. A second Init, other fronts or another handler are not
+/// possible. [`release`](Self::release) or dropping ends it. Requests may be made from any thread.
 pub struct MdApi {
     session: Session<dyn MdHandler>,
     next_request: AtomicI32,
 }
 
-/// What the slots must hold, before any of them is called.
+/// Functions whose slots are checked before any of them is called.
 const METHODS: [MdMethod; 8] = [
     MdMethod::Release,
     MdMethod::Init,
@@ -66,8 +65,8 @@ impl MdApi {
     /// Makes a session and starts connecting. The handler may be called before this returns.
     ///
     /// # Errors
-    /// [`StartError`]: no front, one that the library does not take, or a library that is not what it
-    /// says it is.
+    /// [`StartError`]: no front, an address that the library cannot use, or a library that differs from
+    /// its version.
     pub fn start(
         library: &MdLibrary,
         options: MdOptions,
@@ -95,7 +94,7 @@ impl MdApi {
         // SAFETY: the object is live and every version's class has fourteen functions or more.
         let checked = unsafe { check_slots(library.library(), &object, &slots) };
         if let Err(error) = checked {
-            // The object stays behind with its files open: not even its Release can be trusted.
+            // The object stays behind with its files open: even its Release cannot be trusted.
             std::mem::forget(flow);
             return Err(error);
         }
@@ -108,8 +107,8 @@ impl MdApi {
             unsafe { object.call_with_text(MdMethod::RegisterFront.slot(), front.as_c_str()) };
         }
         let threads = LibraryThreads::started_by(|| {
-            // SAFETY: a market data object, and this is the one Init of its life: it was made
-            // above and has not been shown to anybody.
+            // SAFETY: a market data object, and this is its only Init: it was created above and
+            // nothing else has a pointer to it.
             unsafe { object.call_plain(MdMethod::Init.slot()) };
         });
         // SAFETY: the object was started, and this is the slot of its Release.
@@ -121,7 +120,7 @@ impl MdApi {
         })
     }
 
-    /// Sends a login; the answer comes as [`MdHandler::on_login`].
+    /// Sends a login. The answer arrives at [`MdHandler::on_login`].
     ///
     /// # Errors
     /// [`RequestError`]: not connected, too many, a text that does not fit, session over.
@@ -135,12 +134,7 @@ impl MdApi {
         };
         // The field holds 41 bytes; its last one stays NUL.
         login_text::<41>(REQUEST, "password", login.password.expose())?;
-        let buffer = request.write().map_err(|error| RequestError::BadText {
-            request: REQUEST,
-            field: "password",
-            len: error.len,
-            max: error.capacity,
-        })?;
+        let buffer = request.write().map_err(bad_text(REQUEST, "password"))?;
         let request_id = self.next_request.fetch_add(1, Ordering::Relaxed);
         let code = self.session.with(REQUEST, |object| {
             // SAFETY: a market data object, and the buffer holds a login request.
@@ -149,9 +143,10 @@ impl MdApi {
         outcome(REQUEST, code)
     }
 
-    /// Asks for the market data of these instruments; one [`MdHandler::on_subscribed`] each. Keep
-    /// to some 500 at a time and 1,000 a second: a front that has to answer more cuts the session
-    /// (guide 1.7).
+    /// Requests the market data of these instruments; one [`MdHandler::on_subscribed`] each.
+    ///
+    /// Keep to about 500 at a time and 1,000 a second: a front that must answer more closes the
+    /// session (guide 1.7).
     ///
     /// # Errors
     /// [`RequestError`]: not connected, too many, an id that does not fit, session over.
@@ -208,7 +203,7 @@ impl MdApi {
         outcome(request, code)
     }
 
-    /// The library's trading day, `YYYYMMDD`. It is right only after a login, see guide 1.2.
+    /// The library's trading day, `YYYYMMDD`. It is correct only after a login, see guide 1.2.
     ///
     /// # Errors
     /// [`RequestError::Released`] when the session is over.
@@ -219,18 +214,18 @@ impl MdApi {
         })
     }
 
-    /// Whether a handler's method panicked. Since then nothing was delivered; release the session.
+    /// Whether a handler's method panicked. Nothing is delivered after that: release the session.
     #[must_use]
     pub fn panicked(&self) -> bool {
         self.session.panicked()
     }
 
-    /// Ends the session. From the moment of the call no callback is delivered, and requests are
-    /// refused. Calling it again waits again. A session that was started just now is first given
-    /// time for its threads to begin, two seconds at most.
+    /// Ends the session. From the call on no callback is delivered, and requests are refused. Calling it
+    /// again waits again. A session that has just started first gets time for its threads to begin, two
+    /// seconds at most.
     ///
-    /// A library before 6.5.1 may crash the process when a connection comes up meanwhile, which is
-    /// likely only against a front that hangs up again and again.
+    /// A library before 6.5.1 may crash the process when a connection comes up meanwhile. This is
+    /// likely only against a front that repeatedly closes its connections.
     ///
     /// # Errors
     /// [`ReleaseError`]: the library hangs and is abandoned, or this is one of its callbacks.

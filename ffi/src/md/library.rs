@@ -1,4 +1,4 @@
-//! The market data library: which one it is, and how it makes a session.
+//! The market data library: its version, its tables, and how it creates a session.
 
 use std::ffi::c_void;
 use std::path::Path;
@@ -14,7 +14,7 @@ const KIND: Kind = Kind {
     version_symbol: symbol::MD_VERSION,
 };
 
-/// A loaded `thostmduserapi_se.so` that tickdeck knows how to talk to.
+/// A loaded `thostmduserapi_se.so` that tickdeck can use.
 ///
 /// It stays loaded until the program ends.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl MdLibrary {
         self.library.path()
     }
 
-    /// What the library says it is. [`ApiVersion::knowledge`] tells whether tickdeck has seen it.
+    /// The library's version. [`ApiVersion::knowledge`] says whether tickdeck has tested it.
     #[must_use]
     pub fn version(&self) -> &ApiVersion {
         self.library.version()
@@ -64,13 +64,13 @@ impl MdLibrary {
         TickLayout::of(self.version())
     }
 
-    /// The table that it calls its client through.
+    /// The table through which it calls its client.
     #[must_use]
     pub fn spi_table(&self) -> SpiTable {
         self.table
     }
 
-    /// The exported function that makes a session, mangled.
+    /// The exported function that creates a session, mangled.
     #[must_use]
     pub fn create_symbol(&self) -> &'static str {
         match self.create {
@@ -79,7 +79,7 @@ impl MdLibrary {
         }
     }
 
-    /// Whether the library can be told that it talks to an evaluation system.
+    /// Whether the library supports both kinds of keys, production and evaluation.
     #[must_use]
     pub fn has_production_flag(&self) -> bool {
         matches!(self.create, Create::WithMode(_))
@@ -91,10 +91,10 @@ impl MdLibrary {
         self.library.is_simulated()
     }
 
-    /// Whether the library takes an address: it must not see any other.
+    /// Checks that the library can use an address. It must not get any other.
     ///
     /// # Errors
-    /// [`FrontNotTaken`] says why it does not, and what would do.
+    /// [`FrontNotTaken`] says why it cannot, and what to use instead.
     pub fn check_front(&self, front: &FrontAddress) -> Result<(), FrontNotTaken> {
         front.check_for_md(self.version())
     }
@@ -103,7 +103,7 @@ impl MdLibrary {
         &self.library
     }
 
-    /// Makes an object; `None` when the library returns nothing.
+    /// Creates an object; `None` when the library returns nothing.
     pub(super) fn create(&self, flow: &FlowFolder, production: bool) -> Option<ApiObject> {
         let prefix = flow.prefix().as_ptr();
         let this: This = match self.create {
@@ -119,7 +119,7 @@ impl MdLibrary {
     }
 }
 
-/// The table by version, if what is exported agrees.
+/// The table of the version, if the exported symbols agree.
 fn table(library: &Library) -> Result<SpiTable, LoadError> {
     let by_version = SpiTable::of(library.version());
     if library.is_simulated() {

@@ -1,7 +1,7 @@
 //! The object that a market data library calls.
 //!
-//! Each function copies what it is given out of the library's memory, passes the gate and calls
-//! the handler. Nothing else happens on the library's thread.
+//! Each function copies its arguments out of the library's memory, passes the gate and calls the
+//! handler. Nothing else happens on the library's thread.
 
 use std::ffi::{c_int, c_void};
 use std::sync::{Arc, OnceLock};
@@ -11,48 +11,36 @@ use crate::abi::signature::{ErrorResponse, Plain, Response, TakesInt, TakesPoint
 use crate::abi::{
     ApiVersion, LoginResponse, MdCallback, RspInfo, SpiTable, TickLayout, specific_instrument_id,
 };
-use crate::client::{Entry, Gate, VTable};
+use crate::client::{Entry, Gate, SpiObject, VTable};
 
-/// A `CThostFtdcMdSpi` of one version in front of a handler.
-///
-/// It is never freed, because a library may call it late (guide 1.4): some 200 bytes a session.
-/// The handler goes when the session is over.
+/// A `CThostFtdcMdSpi` of one version in front of a handler. Never freed.
 #[derive(Debug, Clone, Copy)]
-pub struct MdSpi(&'static SpiObject);
+pub struct MdSpi(&'static Object);
 
-#[repr(C)]
+type Object = SpiObject<dyn MdHandler, Context>;
+
+/// What the callbacks need to know of the library's version.
 #[derive(Debug)]
-struct SpiObject {
-    /// First, as in every C++ object that has virtual functions.
-    table: *const c_void,
+struct Context {
     layout: TickLayout,
     version: ApiVersion,
-    gate: Gate<dyn MdHandler>,
 }
-
-// SAFETY: only `table` is not Send by itself, a pointer to functions that are leaked once and never
-// written again; the handler behind the gate is Send + Sync by its trait.
-unsafe impl Send for SpiObject {}
-// SAFETY: nothing in it is changed through a shared reference but the gate's own lock and atomics,
-// and the table is read only; the library's thread and ours may look at the same time.
-unsafe impl Sync for SpiObject {}
 
 impl MdSpi {
     /// Makes the object for a library of this version that calls through this table.
     #[must_use]
     pub fn new(version: &ApiVersion, table: SpiTable, handler: Arc<dyn MdHandler>) -> Self {
-        Self(Box::leak(Box::new(SpiObject {
-            table: vtable(table).pointer(),
+        let context = Context {
             layout: TickLayout::of(version),
             version: version.clone(),
-            gate: Gate::new(handler),
-        })))
+        };
+        Self(SpiObject::leak(vtable(table), context, handler))
     }
 
-    /// The object as a library takes it. It may be called as `table` says, for ever.
+    /// The object as a library takes it. The library may call it through its table at any time.
     #[must_use]
     pub fn as_ptr(self) -> *mut c_void {
-        std::ptr::from_ref(self.0).cast_mut().cast()
+        self.0.as_ptr()
     }
 
     pub(super) fn gate(self) -> &'static Gate<dyn MdHandler> {
@@ -63,10 +51,10 @@ impl MdSpi {
 /// The object behind `this`.
 ///
 /// # Safety
-/// `this` is what [`MdSpi::as_ptr`] gave.
-unsafe fn spi(this: This) -> &'static SpiObject {
-    // SAFETY: the caller's promise; the object is never freed and never changed.
-    unsafe { &*this.cast::<SpiObject>() }
+/// `this` was returned by [`MdSpi::as_ptr`].
+unsafe fn spi(this: This) -> &'static Object {
+    // SAFETY: the caller's promise.
+    unsafe { Object::from_this(this) }
 }
 
 unsafe extern "C" fn on_front_connected(this: This) {
@@ -100,7 +88,7 @@ unsafe extern "C" fn on_rsp_user_login(
     // SAFETY: the library passes the object that it was given.
     let spi = unsafe { spi(this) };
     // SAFETY: null or the login answer of the library's version, alive during the call.
-    let login = unsafe { LoginResponse::read(login, &spi.version) }.unwrap_or_default();
+    let login = unsafe { LoginResponse::read(login, &spi.context.version) }.unwrap_or_default();
     // SAFETY: null or an error struct, alive during the call.
     let info = unsafe { RspInfo::read(info) };
     spi.gate.pass(|handler| handler.on_login(&login, &info));
@@ -128,7 +116,7 @@ unsafe extern "C" fn on_rsp_error(this: This, info: *mut c_void, _request_id: c_
     spi.gate.pass(|handler| handler.on_error(&info));
 }
 
-/// What the answers to a subscription and to its end have in common.
+/// Common part of the answers to a subscription and to its end.
 ///
 /// # Safety
 /// The arguments are those of such a callback.
@@ -136,15 +124,16 @@ unsafe fn acknowledge(
     this: This,
     instrument: *mut c_void,
     info: *mut c_void,
-    tell: impl FnOnce(&dyn MdHandler, &[u8], &RspInfo),
+    call: impl FnOnce(&dyn MdHandler, &[u8], &RspInfo),
 ) {
     // SAFETY: the caller's promise.
     let spi = unsafe { spi(this) };
     // SAFETY: null or the instrument struct of the library's version, alive during the call.
-    let id = unsafe { specific_instrument_id(instrument, &spi.version) }.unwrap_or_default();
+    let id =
+        unsafe { specific_instrument_id(instrument, &spi.context.version) }.unwrap_or_default();
     // SAFETY: null or an error struct, alive during the call.
     let info = unsafe { RspInfo::read(info) };
-    spi.gate.pass(|handler| tell(handler, id.as_bytes(), &info));
+    spi.gate.pass(|handler| call(handler, id.as_bytes(), &info));
 }
 
 unsafe extern "C" fn on_rsp_sub_market_data(
@@ -180,12 +169,12 @@ unsafe extern "C" fn on_rtn_depth_market_data(this: This, tick: *mut c_void) {
         return;
     }
     // SAFETY: not null: a tick in the layout of the library's version, alive during the call.
-    let tick = unsafe { spi.layout.read(tick) };
+    let tick = unsafe { spi.context.layout.read(tick) };
     spi.gate.pass(|handler| handler.on_tick(&tick));
 }
 
-/// Stands in every slot that nothing should come through, whatever its arguments are: they are in
-/// registers that nobody reads.
+/// Fills every slot that the library should not call. Its arguments do not matter: they are in
+/// registers that it does not read.
 unsafe extern "C" fn unexpected<const SLOT: usize>(this: This) {
     // SAFETY: the library passes the object that it was given.
     let spi = unsafe { spi(this) };
@@ -231,7 +220,7 @@ fn known_entries() -> [(MdCallback, Entry); 9] {
     ]
 }
 
-/// The table, made once.
+/// The table; built once.
 fn vtable(table: SpiTable) -> VTable {
     static TABLES: [OnceLock<VTable>; 2] = [OnceLock::new(), OnceLock::new()];
     let index = match table {
@@ -240,7 +229,7 @@ fn vtable(table: SpiTable) -> VTable {
     };
     *TABLES[index].get_or_init(|| {
         let unexpected = unexpected_entries();
-        // Table entries that follow replace those before.
+        // Later table entries replace earlier ones.
         let slots = table.slots();
         let fits = unexpected
             .into_iter()

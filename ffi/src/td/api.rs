@@ -14,24 +14,24 @@ use crate::abi::{
 };
 use crate::client::{
     FlowFolder, FrontAddress, LibraryThreads, ReleaseError, RequestError, Session, StartError,
-    check_slots, ignore_sigpipe, login_text, outcome,
+    bad_text, check_slots, ignore_sigpipe, login_text, outcome,
 };
 use crate::secret::Secret;
-use crate::text::{Text, TextTooLong};
+use crate::text::Text;
 
 /// What a session needs.
 #[derive(Debug)]
 pub struct TdOptions {
-    /// Folder of this session alone, not that of a market data session either.
+    /// Folder of this session only, not shared with a market data session.
     pub flow: FlowFolder,
-    /// Production keys; `false` for a broker's evaluation system. Libraries before 6.7.11 cannot
-    /// be told and come in two builds instead.
+    /// Production keys; `false` for a broker's evaluation system. Libraries before 6.7.11 do not
+    /// support the choice and come in two builds instead.
     pub production: bool,
-    /// The first that answers is used, the others are what the library falls back to.
+    /// The library uses the first that answers, and falls back to the others.
     pub fronts: Vec<FrontAddress>,
 }
 
-/// Whom to authenticate and log in.
+/// The authentication and the login.
 #[derive(Debug, Clone)]
 pub struct TdLogin {
     /// Broker, at most 10 bytes.
@@ -40,9 +40,9 @@ pub struct TdLogin {
     pub user_id: String,
     /// Its password, at most 40 bytes.
     pub password: Secret,
-    /// Name under which the broker knows this program, at most 32 bytes.
+    /// The broker's name for this program, at most 32 bytes.
     pub app_id: String,
-    /// Code that the broker gave out for it, at most 16 bytes.
+    /// The broker's code for it, at most 16 bytes.
     pub auth_code: Secret,
 }
 
@@ -53,8 +53,8 @@ pub struct TdApi {
     next_request: AtomicI32,
 }
 
-/// `THOST_TERT_QUICK`: of the streams that a trader front offers, only what comes after the login.
-/// This client reads neither, and an older library has no way to refuse them.
+/// `THOST_TERT_QUICK`: only the part of a front's streams that follows the login. This client reads
+/// neither stream, but an older library cannot refuse them.
 const QUICK: i32 = 2;
 
 impl TdApi {
@@ -109,8 +109,8 @@ impl TdApi {
             unsafe { object.call_with_text(slots.register_front, front.as_c_str()) };
         }
         let threads = LibraryThreads::started_by(|| {
-            // SAFETY: a trader object of this version, and this is the one Init of its life: it
-            // was made above and has not been shown to anybody.
+            // SAFETY: a trader object of this version, and this is its only Init: it was created
+            // above and nothing else has a pointer to it.
             unsafe { object.call_plain(slots.init) };
         });
         // SAFETY: the object was started, and this is the slot of its Release.
@@ -122,7 +122,7 @@ impl TdApi {
         })
     }
 
-    /// Sends the authentication, which must come before the login; the answer comes as
+    /// Sends the authentication, which precedes the login. The answer arrives at
     /// [`TdHandler::on_authenticated`]. Returns the number of the request.
     ///
     /// # Errors
@@ -141,9 +141,11 @@ impl TdApi {
         self.request(REQUEST, self.slots.req_authenticate, buffer)
     }
 
-    /// Sends the login; the answer comes as [`TdHandler::on_login`]. Returns the number of the
-    /// request. Only after [`TdHandler::on_front_connected`]: while a connection comes up vendor
-    /// libraries may crash on any request (6.6.9, 6.7.9 and 6.7.11 were seen to).
+    /// Sends the login. The answer arrives at [`TdHandler::on_login`]. Returns the number of the
+    /// request.
+    ///
+    /// Call it only after [`TdHandler::on_front_connected`]. While a connection comes up, vendor
+    /// libraries may crash on any request (seen with 6.6.9, 6.7.9 and 6.7.11).
     ///
     /// # Errors
     /// [`RequestError`]: not connected, too many, a text that does not fit, session over.
@@ -161,8 +163,8 @@ impl TdApi {
         self.request(REQUEST, self.slots.req_user_login, buffer)
     }
 
-    /// Confirms the settlement of the day before, for brokers that answer no query without it. It
-    /// is a legal act of the account holder: only on request. The answer comes as
+    /// Confirms yesterday's settlement, for brokers that answer no query without it. It is a legal
+    /// act of the account holder: only on request. The answer arrives at
     /// [`TdHandler::on_settlement_confirmed`]. Returns the number of the request.
     ///
     /// # Errors
@@ -176,9 +178,9 @@ impl TdApi {
         self.request(REQUEST, self.slots.req_settlement_info_confirm, buffer)
     }
 
-    /// Asks for the contracts of an exchange, or of all with an empty text. One query a second is
-    /// what fronts allow, and one at a time. The answers come as [`TdHandler::on_instrument`].
-    /// Returns the number of the request.
+    /// Queries the contracts of an exchange, or of all exchanges with an empty text. Fronts allow one
+    /// query at a time, and one a second. The answers arrive at [`TdHandler::on_instrument`]. Returns
+    /// the number of the request.
     ///
     /// # Errors
     /// [`RequestError`]: not connected, too many, a text that does not fit, session over.
@@ -231,15 +233,6 @@ impl TdApi {
     /// [`ReleaseError`]: the library hangs and is abandoned, or this is one of its callbacks.
     pub fn release(&self, timeout: Duration) -> Result<(), ReleaseError> {
         self.session.release(timeout)
-    }
-}
-
-fn bad_text(request: &'static str, field: &'static str) -> impl Fn(TextTooLong) -> RequestError {
-    move |error| RequestError::BadText {
-        request,
-        field,
-        len: error.len,
-        max: error.capacity,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The trader library: which one it is, and how it makes a session.
+//! The trader library: its version, its tables, and how it creates a session.
 
 use std::ffi::c_void;
 use std::path::Path;
@@ -15,7 +15,7 @@ const KIND: Kind = Kind {
     version_symbol: symbol::TD_VERSION,
 };
 
-/// A loaded `thosttraderapi_se.so` that tickdeck knows how to talk to.
+/// A loaded `thosttraderapi_se.so` that tickdeck can use.
 ///
 /// It stays loaded until the program ends.
 #[derive(Debug, Clone)]
@@ -59,13 +59,13 @@ impl TdLibrary {
         self.library.path()
     }
 
-    /// What the library says it is.
+    /// The library's version.
     #[must_use]
     pub fn version(&self) -> &ApiVersion {
         self.library.version()
     }
 
-    /// The exported function that makes a session, mangled.
+    /// The exported function that creates a session, mangled.
     #[must_use]
     pub fn create_symbol(&self) -> &'static str {
         match self.create {
@@ -74,7 +74,7 @@ impl TdLibrary {
         }
     }
 
-    /// Whether the library can be told that it talks to an evaluation system.
+    /// Whether the library supports both kinds of keys, production and evaluation.
     #[must_use]
     pub fn has_production_flag(&self) -> bool {
         matches!(self.create, Create::WithMode(_))
@@ -92,10 +92,10 @@ impl TdLibrary {
         &self.table
     }
 
-    /// Whether the library takes an address: it must not see any other.
+    /// Checks that the library can use an address. It must not get any other.
     ///
     /// # Errors
-    /// [`FrontNotTaken`] says why it does not, and what would do.
+    /// [`FrontNotTaken`] says why it cannot, and what to use instead.
     pub fn check_front(&self, front: &FrontAddress) -> Result<(), FrontNotTaken> {
         front.check_for_td(self.version())
     }
@@ -108,7 +108,7 @@ impl TdLibrary {
         self.vtable
     }
 
-    /// Makes an object; `None` when the library returns nothing.
+    /// Creates an object; `None` when the library returns nothing.
     pub(super) fn create(&self, flow: &FlowFolder, production: bool) -> Option<ApiObject> {
         let prefix = flow.prefix().as_ptr();
         let this: This = match self.create {

@@ -1,5 +1,5 @@
 //! The trader client, as far as the list of contracts needs it: authenticate, log in, confirm the
-//! settlement if the broker insists, query instruments. There is no order in here.
+//! settlement if the broker requires it, query instruments. It cannot trade.
 
 mod api;
 mod handler;

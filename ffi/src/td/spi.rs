@@ -1,7 +1,7 @@
 //! The object that a trader library calls.
 //!
-//! Its table has up to 178 functions, of which a handful answer what this client asks. The others
-//! are news about orders, transfers and market states; they are dropped.
+//! Its table has up to 178 functions. A few of them answer requests of this client. The others are
+//! reports about orders, transfers and market states; they are dropped.
 
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
@@ -9,30 +9,21 @@ use std::sync::Arc;
 use super::handler::TdHandler;
 use crate::abi::signature::{ErrorResponse, Plain, Response, TakesInt, This};
 use crate::abi::{ApiVersion, Instrument, LoginResponse, RspInfo, TraderSpiSlots};
-use crate::client::{Entry, Gate, VTable};
+use crate::client::{Entry, Gate, SpiObject, VTable};
 
-/// A `CThostFtdcTraderSpi` of one version in front of a handler. Never freed, see
-/// [`MdSpi`](crate::md::MdSpi).
+/// A `CThostFtdcTraderSpi` of one version in front of a handler. Never freed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TdSpi(&'static SpiObject);
+pub(super) struct TdSpi(&'static Object);
 
-#[repr(C)]
+type Object = SpiObject<dyn TdHandler, Context>;
+
+/// What the callbacks need to know of the library's version.
 #[derive(Debug)]
-struct SpiObject {
-    /// First, as in every C++ object that has virtual functions.
-    table: *const c_void,
+struct Context {
     version: ApiVersion,
-    /// How many functions the version's table has; the spare ones follow.
+    /// Number of functions in the version's table; the spare ones follow.
     slots: usize,
-    gate: Gate<dyn TdHandler>,
 }
-
-// SAFETY: only `table` is not Send by itself, a pointer to functions that are leaked once and never
-// written again; the handler behind the gate is Send + Sync by its trait.
-unsafe impl Send for SpiObject {}
-// SAFETY: nothing in it is changed through a shared reference but the gate's own lock and atomics,
-// and the table is read only; the library's thread and ours may look at the same time.
-unsafe impl Sync for SpiObject {}
 
 impl TdSpi {
     /// Makes the object; `table` was made by [`vtable`] from the slots of this version.
@@ -42,17 +33,16 @@ impl TdSpi {
         table: VTable,
         handler: Arc<dyn TdHandler>,
     ) -> Self {
-        Self(Box::leak(Box::new(SpiObject {
-            table: table.pointer(),
+        let context = Context {
             version: version.clone(),
             slots: slots.count,
-            gate: Gate::new(handler),
-        })))
+        };
+        Self(SpiObject::leak(table, context, handler))
     }
 
     /// The object as a library takes it.
     pub(super) fn as_ptr(self) -> *mut c_void {
-        std::ptr::from_ref(self.0).cast_mut().cast()
+        self.0.as_ptr()
     }
 
     pub(super) fn gate(self) -> &'static Gate<dyn TdHandler> {
@@ -63,10 +53,10 @@ impl TdSpi {
 /// The object behind `this`.
 ///
 /// # Safety
-/// `this` is what [`TdSpi::as_ptr`] gave.
-unsafe fn spi(this: This) -> &'static SpiObject {
-    // SAFETY: the caller's promise; the object is never freed and never changed.
-    unsafe { &*this.cast::<SpiObject>() }
+/// `this` was returned by [`TdSpi::as_ptr`].
+unsafe fn spi(this: This) -> &'static Object {
+    // SAFETY: the caller's promise.
+    unsafe { Object::from_this(this) }
 }
 
 unsafe extern "C" fn on_front_connected(this: This) {
@@ -114,7 +104,7 @@ unsafe extern "C" fn on_rsp_user_login(
     // SAFETY: the library passes the object that it was given.
     let spi = unsafe { spi(this) };
     // SAFETY: null or the login answer of the library's version, alive during the call.
-    let login = unsafe { LoginResponse::read(login, &spi.version) }.unwrap_or_default();
+    let login = unsafe { LoginResponse::read(login, &spi.context.version) }.unwrap_or_default();
     // SAFETY: null or an error struct, alive during the call.
     let info = unsafe { RspInfo::read(info) };
     spi.gate.pass(|handler| handler.on_login(&login, &info));
@@ -145,7 +135,7 @@ unsafe extern "C" fn on_rsp_qry_instrument(
     // SAFETY: the library passes the object that it was given.
     let spi = unsafe { spi(this) };
     // SAFETY: null or the instrument of the library's version, alive during the call.
-    let instrument = unsafe { Instrument::read(instrument, &spi.version) };
+    let instrument = unsafe { Instrument::read(instrument, &spi.context.version) };
     // SAFETY: null or an error struct, alive during the call.
     let info = unsafe { RspInfo::read(info) };
     spi.gate.pass(|handler| {
@@ -161,15 +151,15 @@ unsafe extern "C" fn on_rsp_error(this: This, info: *mut c_void, request_id: c_i
     spi.gate.pass(|handler| handler.on_error(&info, request_id));
 }
 
-/// Stands in every slot that is of no interest, whatever its arguments are.
+/// Fills every slot that this client does not use, whatever its arguments are.
 unsafe extern "C" fn ignored(_this: This) {}
 
-/// Stands behind the table of the version.
+/// Fills the slots beyond the table of the version.
 unsafe extern "C" fn unexpected<const SPARE: usize>(this: This) {
     // SAFETY: the library passes the object that it was given.
     let spi = unsafe { spi(this) };
     spi.gate
-        .pass(|handler| handler.on_unexpected_slot(spi.slots + SPARE));
+        .pass(|handler| handler.on_unexpected_slot(spi.context.slots + SPARE));
 }
 
 macro_rules! spare_entries {
@@ -178,7 +168,7 @@ macro_rules! spare_entries {
     };
 }
 
-/// The table of a version; made once a library, for ever.
+/// The table of a version; built once per library and never freed.
 pub(super) fn vtable(slots: &TraderSpiSlots) -> VTable {
     let plain = |function: Plain| Entry(function as *const c_void);
     let int = |function: TakesInt| Entry(function as *const c_void);

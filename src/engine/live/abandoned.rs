@@ -1,45 +1,45 @@
-//! Sessions that a library does not let go of, and how many of them are too many: each keeps its
-//! threads and its open files, of which the library can use 1,024.
+//! Counts the sessions that a library did not release. Each keeps its threads and its open files, of
+//! which the library can use 1,024.
 
-/// Sessions in a row that the library does not let go of: it will not let go of the next one either.
+/// Unreleased sessions in a row after which no further session is opened.
 pub(super) const ABANDONED_IN_A_ROW: u32 = 3;
-/// Sessions that hang at the same time.
+/// Unreleased sessions at the same time after which no further session is opened.
 pub(super) const ABANDONED_MAX: u32 = 20;
 
-/// The library does not let go of its sessions, so that nobody should make another one.
+/// The library does not release its sessions, so no further session may be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the library did not release {sessions} sessions{}: restart the process", if *in_a_row { " in a row" } else { "" })]
 pub struct LibraryHangs {
     /// How many.
     pub sessions: u32,
-    /// Whether they were one after the other.
+    /// Whether they were consecutive.
     pub in_a_row: bool,
 }
 
-/// Counts the sessions of one library that hang.
+/// The unreleased sessions of one library.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AbandonedSessions {
     all: u32,
-    /// Those of them after the last one that did not hang.
+    /// Those after the last session that was released in time.
     in_a_row: u32,
 }
 
 impl AbandonedSessions {
-    /// The library let go of a session in time.
-    pub(super) const fn let_go(&mut self) {
+    /// The library released a session in time.
+    pub(super) const fn released(&mut self) {
         self.in_a_row = 0;
     }
 
-    /// The library has let go of so many sessions after all.
+    /// The library released this many sessions late.
     pub(super) const fn reclaimed(&mut self, sessions: u32) {
         self.all = self.all.saturating_sub(sessions);
         self.in_a_row = self.in_a_row.saturating_sub(sessions);
     }
 
-    /// The library did not let go of a session. Its threads may still be at work.
+    /// The library did not release a session. Its threads may still run.
     ///
     /// # Errors
-    /// When these are too many.
+    /// When there are too many of them.
     pub(super) fn add(&mut self) -> Result<(), LibraryHangs> {
         self.all += 1;
         self.in_a_row += 1;
@@ -57,15 +57,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_in_a_row_or_twenty_at_a_time_are_too_many_and_those_let_go_of_do_not_count() {
+    fn three_in_a_row_or_twenty_at_once_are_too_many() {
         let mut sessions = AbandonedSessions::default();
         assert!(sessions.add().is_ok() && sessions.add().is_ok());
         let hangs = sessions.add().unwrap_err().to_string();
         assert!(hangs.contains("3 sessions in a row: restart"), "{hangs}");
+        // Sessions that were released late do not count.
         sessions.reclaimed(3);
         for _ in 1..ABANDONED_MAX {
             assert!(sessions.add().is_ok());
-            sessions.let_go();
+            sessions.released();
         }
         let hangs = sessions.clone().add().unwrap_err().to_string();
         assert!(hangs.contains("release 20 sessions: restart"), "{hangs}");

@@ -1,8 +1,8 @@
 //! How long to wait before the next attempt: exponential, capped, jittered from a seed.
 //!
-//! The jitter keeps several recorders from knocking at a front in step. It is a fixed function of
-//! seed and attempt (the output mix of SplitMix64), not a stream of random numbers: the same seed
-//! gives the same pauses, and nothing that is recorded or published depends on it.
+//! The jitter keeps several recorders from connecting in step. It is a fixed function of seed and
+//! attempt (the output mix of SplitMix64), not a stream of random numbers. The same seed gives the same
+//! pauses, and nothing that is recorded or published depends on it.
 
 /// Pauses between attempts, ns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +27,8 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The pause after `failures` failures in a row (from 1) of which the last was `attempt`: the
-    /// doubled first pause, at most the cap, less a jitter of up to a quarter.
+    /// The pause after `failures` failures in a row, from 1; the last one was attempt `attempt`. It is
+    /// the doubled first pause, at most the cap, less a jitter of up to a quarter.
     #[must_use]
     pub fn pause_ns(&self, failures: u32, attempt: u32) -> i64 {
         let doublings = failures.saturating_sub(1).min(62);
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_pauses_and_another_seed_others() {
+    fn the_seed_decides_the_pauses() {
         let pauses = |seed| {
             let backoff = Backoff {
                 seed,
@@ -88,7 +88,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn prop_a_pause_is_between_three_quarters_and_all_of_the_doubled_first_one_and_never_above_the_cap(
+        fn prop_a_pause_is_doubled_jittered_and_capped(
             first_ns in 1_i64..i64::MAX,
             cap_ns in 1_i64..i64::MAX,
             seed: u64,

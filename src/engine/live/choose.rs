@@ -1,7 +1,7 @@
 //! Which instruments to subscribe: what `CTP_SYMBOL` names first, then what the patterns match.
 //!
-//! CTP has no wildcard: a pattern needs a list of contracts to be matched against, and the product
-//! table is none. Without a list only plain ids can be taken.
+//! CTP has no wildcard. A pattern is matched against a list of contracts, and the product table is no
+//! such list. Without a list only plain ids can be subscribed.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -14,12 +14,12 @@ use tickdeck_core::event::InstrumentId;
 pub enum Wanted {
     /// One instrument by its id, which needs no list of contracts.
     Instrument(String),
-    /// All instruments of the list that a pattern takes.
+    /// Every instrument of the list that matches a pattern.
     Pattern(String),
 }
 
 impl Wanted {
-    /// Whether it can be had only from a list of contracts.
+    /// Whether it needs a list of contracts.
     #[must_use]
     pub const fn needs_list(&self) -> bool {
         matches!(self, Self::Pattern(_))
@@ -29,30 +29,32 @@ impl Wanted {
 impl FromStr for Wanted {
     type Err = VtSymbolError;
 
-    /// Takes `rb2601`, `rb2601.SHFE`, or a pattern, each without surrounding blanks.
+    /// Reads `rb2601`, `rb2601.SHFE`, or a pattern; surrounding blanks are ignored.
     fn from_str(text: &str) -> Result<Self, VtSymbolError> {
         let text = text.trim();
         if text == "all" || text.contains(['*', '?', '[', '{', '\\']) {
             return Ok(Self::Pattern(text.to_owned()));
         }
-        // A front acknowledges an id that there is not, and never says a word about it again.
+        // A front acknowledges an unknown id, and never reports anything about it.
         parse_instrument(text).map(|(id, _)| Self::Instrument(id))
     }
 }
 
-/// What was chosen.
+/// The result of a choice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choice {
     /// To subscribe, in this order, each once.
     pub instruments: Vec<InstrumentId>,
-    /// Patterns that matched nothing, or could not because there is no list of contracts.
+    /// Patterns that matched nothing, possibly because there is no list of contracts.
     pub unmatched: Vec<String>,
-    /// Ids that were taken as they are and stand in no list.
+    /// Ids that are subscribed although no list contains them.
     pub unlisted: Vec<String>,
 }
 
-/// Chooses instruments. `first` come before everything else. Those that are wanted by their id are
-/// taken whether they are listed or not. `matches` says whether a pattern takes an instrument.
+/// Chooses instruments: `first`, then what `wanted` takes.
+///
+/// An instrument that is named by its id is chosen whether it is listed or not. `matches` decides
+/// whether a pattern takes an instrument.
 #[must_use]
 pub fn choose(
     first: &[String],
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_ones_come_first_and_everything_once() {
+    fn named_instruments_come_first_and_once() {
         let listed = ["IF2601", "hc2601", "rb2601", "rb2605"];
         let (ids, choice) = chosen(&["rb2605"], &["rb*", "*.CFFEX", "rb2601.SHFE"], &listed);
         assert_eq!(ids, ["rb2605", "rb2601", "IF2601"]);
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_around_an_id_are_none_of_it_and_what_is_no_id_is_refused() {
+    fn blanks_are_ignored_and_bad_ids_refused() {
         let (ids, _) = chosen(&["rb2605"], &[" IF2601", "RB2610.shfe ", " rb2605"], &[]);
         assert_eq!(ids, ["rb2605", "IF2601", "RB2610"]);
         assert_eq!(" rb* ".parse(), Ok(Wanted::Pattern("rb*".into())));
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_id_needs_no_list_and_a_pattern_does() {
+    fn only_patterns_need_a_list() {
         let (ids, choice) = chosen(&[], &["rb2601", "MA601.CZCE", "IF*"], &[]);
         assert_eq!(ids, ["rb2601", "MA601"]);
         assert_eq!(choice.unmatched, ["IF*"]);

@@ -1,37 +1,29 @@
-//! What the live source asks of a CTP library, and nothing more: open a session, log in, subscribe,
-//! close. Answers come through the [`Inlet`].
+//! What the live source needs of a CTP library: open a session, log in, subscribe, close. Answers
+//! come through the [`Inlet`].
 
 use std::time::Duration;
 
 use tickdeck_core::event::InstrumentId;
 
+use super::attempt::Attempt;
 use super::queue::Inlet;
 
-/// One try to get a session up. Numbers and names are never used twice.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// 1 for the first.
-    pub number: u32,
-    /// Session name, also the name of the flow folder.
-    pub session: String,
-}
-
-/// Makes sessions. The supervisor has at most one open at a time.
+/// Opens sessions. The supervisor has at most one open at a time.
 pub trait Connector: Send {
-    /// Finds out why no front answered, and tells it in the log; called after a session that was
-    /// never connected. Returns at once: names and addresses may take long to try.
+    /// Finds out why no front answered, and logs it. Called after a session that never connected.
+    /// Returns at once: names and addresses may take long to try.
     fn explain_silence(&self) {}
 
-    /// How many of the sessions that were [`Abandoned`] the library has let go of since this was asked
-    /// last. Asked before a session is opened or counted as abandoned.
+    /// How many [`Abandoned`] sessions the library has released since the last call. Called before a
+    /// session is opened or counted as abandoned.
     fn reclaimed(&mut self) -> u32 {
         0
     }
 
-    /// Makes a session of its own instance and flow folder, and lets it connect in the background.
+    /// Opens a session with a new instance and a new flow folder. It connects in the background.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be opened.
     fn open(
         &mut self,
         attempt: &Attempt,
@@ -41,32 +33,32 @@ pub trait Connector: Send {
 
 /// A session with a front. Requests return at once; answers come through the [`Inlet`].
 pub trait MarketDataSession: Send {
-    /// Asks to log in.
+    /// Requests the login.
     ///
     /// # Errors
-    /// When the library does not take the request.
+    /// When the library does not accept the request.
     fn login(&mut self) -> Result<(), RequestError>;
 
-    /// What has gone wrong inside the session so that it hears nothing any more; asked now and then.
+    /// A fault after which the session delivers no more callbacks. Checked regularly.
     fn fault(&self) -> Option<&'static str> {
         None
     }
 
-    /// Asks for the market data of `instruments`.
+    /// Requests the market data of `instruments`.
     ///
     /// # Errors
-    /// When the library does not take the request; then none of them is subscribed.
+    /// When the library does not accept the request. Then none of them is subscribed.
     fn subscribe(&mut self, instruments: &[InstrumentId]) -> Result<(), RequestError>;
 
-    /// Ends the session and waits until the library has let go, at most `at_most`.
+    /// Ends the session and waits for the library to release it, for at most `at_most`.
     ///
     /// # Errors
-    /// When the library hangs: the instance is left behind, and may be
-    /// [`reclaimed`](Connector::reclaimed).
+    /// When the library hangs. The instance stays behind, and may be
+    /// [`reclaimed`](Connector::reclaimed) later.
     fn close(self: Box<Self>, at_most: Duration) -> Result<(), Abandoned>;
 }
 
-/// The library did not take a request (guide 1.7).
+/// The library did not accept a request (guide 1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
@@ -84,20 +76,20 @@ pub enum RequestError {
     Other(i32),
 }
 
-/// A session could not be made.
+/// A session could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct OpenError {
-    /// What went wrong and what would mend it.
+    /// What went wrong and how to fix it.
     pub reason: String,
-    /// Whether another attempt cannot do better.
+    /// Whether another attempt cannot help.
     pub is_permanent: bool,
 }
 
-/// The library did not let go of a session in time.
+/// The library did not release a session in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the library did not release the session within {at_most:?}; its threads are left behind")]
 pub struct Abandoned {
-    /// How long was waited.
+    /// The time limit.
     pub at_most: Duration,
 }

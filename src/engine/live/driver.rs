@@ -1,5 +1,5 @@
-//! The thin loop around the [`Supervisor`]: asks the clock, performs what it decides, tells it what
-//! came back, and logs. It is the only thread that opens, asks and closes sessions.
+//! The loop around the [`Supervisor`]: reads the clock, performs its actions, reports the results to
+//! it, and logs. Its thread is the only one that opens, uses and closes sessions.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,81 +8,26 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tickdeck_core::clock::{Clock, MonoNanos};
 use tickdeck_core::event::SessionEvent;
+use tickdeck_core::wait::{Received, receive};
 
-use super::connector::{Attempt, Connector, MarketDataSession};
-use super::front_log::Whose;
+use super::attempt::Attempt;
+use super::connector::{Connector, MarketDataSession};
+use super::fail_reason::FailReason;
+use super::front_kind::FrontKind;
+use super::front_log::SessionLog;
+use super::input::Input;
+use super::options::{LiveOptions, StopAsked};
 use super::queue::{Arrival, Inlet, Notice, Queue};
-use super::session::{LiveOptions, StopAsked};
+use super::report::{AttemptReport, LastAttempt, LiveEnd, LiveReport};
 use super::stats::{LiveState, LiveStats};
-use super::supervisor::{Action, End, Input, NEVER_CONNECTED, Supervisor, SupervisorOptions};
+use super::supervisor::{Action, End, RetryReport, Supervisor, SupervisorOptions};
 
 /// Notices that may wait while a session is opened or closed.
 const NOTICES: usize = 8_192;
-/// How long a wish to stop may go unseen.
-const LOOK_UP: Duration = Duration::from_millis(50);
-/// Attempts that the report keeps: the last ones.
+/// How often the stop request is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Most recent attempts that the report keeps.
 const REPORTED_ATTEMPTS: usize = 100;
-
-/// Why a session ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum LiveEnd {
-    /// It was asked for, or its time was up.
-    #[default]
-    Stopped,
-    /// It was to end at the login, and there was one.
-    LoggedIn,
-    /// Trying again cannot help.
-    GaveUp {
-        /// Why, for the operator.
-        reason: String,
-    },
-}
-
-/// One attempt that failed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AttemptReport {
-    /// Its number, from 1.
-    pub attempt: u32,
-    /// Its session.
-    pub session: String,
-    /// Why it failed.
-    pub reason: String,
-    /// Pause before the next one, s.
-    pub next_backoff_s: f64,
-}
-
-/// The attempt that was under way at the end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastAttempt {
-    /// Its number, from 1.
-    pub attempt: u32,
-    /// Its session.
-    pub session: String,
-    /// How far it had got: `connecting`, `logging_in`, `logged_in`, `front_lost`, or
-    /// `gave_up`.
-    pub reached: &'static str,
-}
-
-/// What a session came to.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LiveReport {
-    /// Why it ended.
-    pub end: LiveEnd,
-    /// Sessions that were begun.
-    pub attempts: u32,
-    /// The last attempts that failed, oldest first.
-    pub failed: Vec<AttemptReport>,
-    /// The attempt after those, if one had begun.
-    pub last: Option<LastAttempt>,
-    /// Logins that the front accepted.
-    pub logins: u64,
-    /// Sessions that the library did not let go of.
-    pub abandoned: u32,
-    /// Ticks that the queue could not take.
-    pub dropped: u64,
-    /// Most events that waited in the queue.
-    pub queue_high_water: usize,
-}
 
 /// An open session.
 struct Opened {
@@ -132,31 +77,30 @@ impl Driver {
 
     /// Runs until the end.
     pub(super) fn run(mut self) -> LiveReport {
-        // However this thread ends, the source must not wait for more.
+        // However this thread ends, the source must not wait any longer.
         let _closes = CloseOnDrop(Arc::clone(&self.queue));
         let run_for = self.options.run_for;
         let run_until = run_for.map_or(MonoNanos::NEVER, |span| self.clock.now().after(span));
         let mut actions = VecDeque::new();
         loop {
-            // What has come counts before a deadline that passed while this thread stood still.
-            if self.hear_what_waits(&mut actions) {
+            // Pending notices take precedence over a deadline that passed while this thread was blocked.
+            if self.handle_pending(&mut actions) {
                 break;
             }
             let now = self.clock.now();
             if (self.stop_asked)() || self.queue.is_abandoned() || now >= run_until {
                 self.stop(&mut actions);
             } else {
-                self.look_for_a_fault(now, &mut actions);
+                self.check_fault(now, &mut actions);
                 self.supervisor.poll(now, &mut actions);
             }
             if self.perform(&mut actions) {
                 break;
             }
             let due = self.supervisor.due().min(run_until);
-            let wait = due.duration_since(self.clock.now()).min(LOOK_UP);
-            // A time-out is the other way to look again.
-            if let Ok(notice) = self.notices.1.recv_timeout(wait) {
-                self.hear(&notice, &mut actions);
+            let wait = due.duration_since(self.clock.now()).min(POLL_INTERVAL);
+            if let Received::Message(notice) = receive(&self.notices.1, wait) {
+                self.handle(&notice, &mut actions);
                 if self.perform(&mut actions) {
                     break;
                 }
@@ -170,13 +114,13 @@ impl Driver {
         self.report
     }
 
-    /// Hears the notices that wait; true when the end has come.
-    fn hear_what_waits(&mut self, actions: &mut VecDeque<Action>) -> bool {
+    /// Handles the pending notices. True when the supervisor has ended.
+    fn handle_pending(&mut self, actions: &mut VecDeque<Action>) -> bool {
         for _ in 0..self.notices.1.len() {
             let Ok(notice) = self.notices.1.try_recv() else {
                 break;
             };
-            self.hear(&notice, actions);
+            self.handle(&notice, actions);
             if self.perform(actions) {
                 return true;
             }
@@ -184,7 +128,7 @@ impl Driver {
         false
     }
 
-    /// Ends it in good order, and remembers how far it had got.
+    /// Stops the supervisor, and keeps the progress of the current attempt for the report.
     fn stop(&mut self, actions: &mut VecDeque<Action>) {
         if self.supervisor.has_session() {
             self.note_last(self.supervisor.progress());
@@ -201,8 +145,8 @@ impl Driver {
         });
     }
 
-    /// A session in which a callback panicked would stay up and silent for ever.
-    fn look_for_a_fault(&mut self, now: MonoNanos, actions: &mut VecDeque<Action>) {
+    /// A session whose callback panicked would stay connected and silent.
+    fn check_fault(&mut self, now: MonoNanos, actions: &mut VecDeque<Action>) {
         let fault = self.opened.as_ref().and_then(|open| open.session.fault());
         if let Some(reason) = fault {
             let session = self.supervisor.attempt().session;
@@ -211,7 +155,7 @@ impl Driver {
         }
     }
 
-    fn hear(&mut self, notice: &Notice, actions: &mut VecDeque<Action>) {
+    fn handle(&mut self, notice: &Notice, actions: &mut VecDeque<Action>) {
         if notice.attempt != self.supervisor.attempt().number || self.opened.is_none() {
             return;
         }
@@ -237,7 +181,7 @@ impl Driver {
         });
     }
 
-    /// True when the end has come.
+    /// Performs the actions. True when the supervisor has ended.
     fn perform(&mut self, actions: &mut VecDeque<Action>) -> bool {
         while let Some(action) = actions.pop_front() {
             match action {
@@ -245,35 +189,7 @@ impl Driver {
                 Action::Login => self.log_in(),
                 Action::Subscribe { from, to } => self.subscribe(from, to, actions),
                 Action::Close => self.close(actions),
-                Action::Retry(report) => {
-                    self.supervisor.pause_begins(self.clock.now(), &report);
-                    #[expect(clippy::cast_precision_loss, reason = "shown to the millisecond")]
-                    let next_backoff_s = (report.next_backoff_ns / 1_000_000) as f64 / 1_000.0;
-                    self.stats.set_state(LiveState::Connecting);
-                    tracing::warn!(
-                        event = "ctp_retry",
-                        attempt = report.attempt.number,
-                        reason = report.reason,
-                        next_backoff = next_backoff_s,
-                        session = report.attempt.session
-                    );
-                    if report.reason == NEVER_CONNECTED {
-                        self.connector.explain_silence();
-                    }
-                    self.note(format!(
-                        "attempt {} failed: {}; the next one comes in {next_backoff_s} s",
-                        report.attempt.number, report.reason
-                    ));
-                    if self.report.failed.len() == REPORTED_ATTEMPTS {
-                        self.report.failed.remove(0);
-                    }
-                    self.report.failed.push(AttemptReport {
-                        attempt: report.attempt.number,
-                        session: report.attempt.session,
-                        reason: report.reason,
-                        next_backoff_s,
-                    });
-                }
+                Action::Retry(report) => self.report_retry(report),
                 Action::Subscribed(progress) => tracing::info!(
                     event = "ctp_subscribed",
                     instruments = progress.instruments,
@@ -282,10 +198,7 @@ impl Driver {
                 ),
                 Action::End(end) => {
                     if let End::GaveUp { reason } = end {
-                        self.note_last("gave_up");
-                        tracing::error!(event = "ctp_gave_up", reason);
-                        self.note(format!("gave up: {reason}"));
-                        self.report.end = LiveEnd::GaveUp { reason };
+                        self.give_up(reason);
                     }
                     return true;
                 }
@@ -294,7 +207,48 @@ impl Driver {
         false
     }
 
-    /// Keeps a remark in the recording.
+    fn report_retry(&mut self, report: RetryReport) {
+        self.supervisor.pause_begins(self.clock.now(), &report);
+        let RetryReport {
+            attempt: Attempt { number, session },
+            reason,
+            next_backoff_ns,
+        } = report;
+        #[expect(clippy::cast_precision_loss, reason = "shown to the millisecond")]
+        let next_backoff_s = (next_backoff_ns / 1_000_000) as f64 / 1_000.0;
+        self.stats.set_state(LiveState::Connecting);
+        tracing::warn!(
+            event = "ctp_retry",
+            attempt = number,
+            reason = reason.to_string(),
+            next_backoff = next_backoff_s,
+            session
+        );
+        if reason == FailReason::ConnectTimeout {
+            self.connector.explain_silence();
+        }
+        self.note(format!(
+            "attempt {number} failed: {reason}; the next one comes in {next_backoff_s} s"
+        ));
+        if self.report.failed.len() == REPORTED_ATTEMPTS {
+            self.report.failed.remove(0);
+        }
+        self.report.failed.push(AttemptReport {
+            attempt: number,
+            session,
+            reason,
+            next_backoff_s,
+        });
+    }
+
+    fn give_up(&mut self, reason: FailReason) {
+        self.note_last("gave_up");
+        tracing::error!(event = "ctp_gave_up", reason = reason.to_string());
+        self.note(format!("gave up: {reason}"));
+        self.report.end = LiveEnd::GaveUp { reason };
+    }
+
+    /// Adds a note to the recording.
     fn note(&self, text: String) {
         self.queue
             .push(Arrival::Session(SessionEvent::Note { text }));
@@ -379,7 +333,7 @@ impl Driver {
         }
     }
 
-    /// Takes back what was counted against the library too early.
+    /// Stops counting the sessions that the library released late.
     fn reclaim(&mut self) {
         let sessions = self.connector.reclaimed();
         if sessions > 0 {
@@ -390,18 +344,18 @@ impl Driver {
 
     fn log(&self, input: &Input) {
         let session = self.supervisor.attempt().session;
-        let whose = Whose {
+        let log = SessionLog {
             session: &session,
-            kind: None,
+            front: FrontKind::MarketData,
         };
         match input {
-            Input::FrontConnected => whose.front_connected(),
-            Input::FrontDisconnected { reason } => whose.disconnected(*reason),
+            Input::FrontConnected => log.front_connected(),
+            Input::FrontDisconnected { reason } => log.disconnected(*reason),
             Input::HeartbeatWarning { elapsed_s } => {
                 tracing::warn!(event = "ctp_heartbeat_warning", elapsed_s, session);
             }
-            Input::LoginOk => whose.login_ok(),
-            Input::LoginFailed { error_id, message } => whose.login_failed(*error_id, message),
+            Input::LoginOk => log.login_ok(),
+            Input::LoginFailed { error_id, message } => log.login_failed(*error_id, message),
             Input::SubscriptionRefused { id, error_id } => tracing::warn!(
                 event = "ctp_subscription_refused",
                 instrument = id,

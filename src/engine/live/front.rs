@@ -1,20 +1,17 @@
-//! Lists of fronts, as CTP_MD_ADDRESS and CTP_TD_ADDRESS hold them, and whether anybody is there.
-//! Addresses count as credentials: nothing prints one.
-
-use std::net::{TcpStream, ToSocketAddrs as _};
-use std::time::Duration;
+//! Lists of fronts, as in CTP_MD_ADDRESS and CTP_TD_ADDRESS. Addresses count as credentials: nothing
+//! prints one.
 
 use tickdeck_ffi::{BadFront, FrontAddress};
 
-/// A list of fronts is none.
+/// A list of fronts is not usable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrontListError {
-    /// Nothing stands there.
+    /// It is empty.
     #[error("there is none; expected tcp://HOST:PORT, several comma separated")]
     Empty,
-    /// An entry that is no address.
-    #[error("address {number} is not one of a front: {problem}; several comma separated")]
+    /// An entry is not an address.
+    #[error("address {number} is not a front address: {problem}; several comma separated")]
     Bad {
         /// Its place in the list, from 1.
         number: usize,
@@ -23,13 +20,13 @@ pub enum FrontListError {
     },
 }
 
-/// Reads a comma-separated list; empty entries are passed over. Without a scheme it is `tcp`.
+/// Reads a comma-separated list. Empty entries are skipped, and the default scheme is `tcp`.
 ///
 /// # Errors
-/// When an entry is no address, or there is none at all.
+/// When an entry is not an address, or the list is empty.
 pub fn parse_fronts(text: &str) -> Result<Vec<FrontAddress>, FrontListError> {
     let text = text.trim();
-    // Settings of the simulated front have commas of their own, and there is only one.
+    // The settings of a simulated front may contain commas, and there is only one such front.
     let parts = if FrontAddress::is_simulated(text) {
         vec![text]
     } else {
@@ -52,36 +49,6 @@ pub fn parse_fronts(text: &str) -> Result<Vec<FrontAddress>, FrontListError> {
     Ok(fronts)
 }
 
-/// Nobody accepts a connection there. Does not repeat the address.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Unreachable {
-    /// There is no such host, or no name server to ask.
-    #[error("the host name cannot be resolved")]
-    Name,
-    /// The host, or the way to it, says no.
-    #[error("{0}")]
-    Connect(std::io::ErrorKind),
-}
-
-/// Whether somebody accepts a connection where the library would connect to, which is the proxy of a
-/// front behind one; `None` where that cannot be tried. May take longer than `timeout` for a name,
-/// and takes up to `timeout` for each of its addresses.
-#[must_use]
-pub fn reach(front: &FrontAddress, timeout: Duration) -> Option<Result<(), Unreachable>> {
-    let Ok(addresses) = front.peer()?.to_socket_addrs() else {
-        return Some(Err(Unreachable::Name));
-    };
-    let mut last = Unreachable::Name;
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, timeout.max(Duration::from_millis(1))) {
-            Ok(_) => return Some(Ok(())),
-            Err(error) => last = Unreachable::Connect(error.kind()),
-        }
-    }
-    Some(Err(last))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_read_and_the_settings_of_a_simulated_front_are_none() {
+    fn lists_and_simulated_fronts_are_read() {
         assert_eq!(
             read("tcp://1.2.3.4:41213/, 5.6.7.8:1,ssl://front.example:2,"),
             [
@@ -114,35 +81,17 @@ mod tests {
     }
 
     #[test]
-    fn a_front_that_is_not_there_is_told_apart_from_a_name_that_is_none() {
-        let reach = |text: &str| reach(&text.parse().unwrap(), Duration::from_secs(5));
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        assert_eq!(reach(&format!("tcp://127.0.0.1:{port}")), Some(Ok(())));
-        let refused = Unreachable::Connect(std::io::ErrorKind::ConnectionRefused);
-        assert_eq!(reach("tcp://127.0.0.1:1"), Some(Err(refused)));
-        // Reserved for names that never resolve.
-        assert_eq!(
-            reach("tcp://front.invalid:41213"),
-            Some(Err(Unreachable::Name))
-        );
-        let behind = format!("socks5://front.invalid:41213/127.0.0.1:{port}");
-        assert_eq!(reach(&behind), Some(Ok(())));
-        assert_eq!(reach("sim://recording:rec"), None);
-    }
-
-    #[test]
-    fn what_is_no_address_is_refused_by_its_place_and_not_repeated() {
+    fn a_bad_address_is_named_by_its_place() {
         for (text, problem) in [
             ("", "there is none"),
             (" , ", "there is none"),
             (
                 "tcp://hunter2",
-                "address 1 is not one of a front: it has no port",
+                "address 1 is not a front address: it has no port",
             ),
             (
                 "a:1,,tcp://hunter2:x",
-                "address 2 is not one of a front: the port is not",
+                "address 2 is not a front address: the port is not",
             ),
         ] {
             let error = parse_fronts(text).unwrap_err().to_string();

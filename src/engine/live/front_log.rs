@@ -1,31 +1,32 @@
-//! What a session with a front comes to, in the log: the same events with the same fields for market
-//! data and for the trader front, which alone has a `kind`.
+//! Log lines about a session with a front. Both kinds of front log the same events with the same
+//! fields; lines about the trader front carry a `kind` as well.
 
+use super::front_kind::FrontKind;
 use super::meaning::{disconnect_reason, login_error};
 
-/// Whose session it is.
+/// Logs what happens to one session.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Whose<'a> {
+pub(super) struct SessionLog<'a> {
     /// Name of the session.
     pub(super) session: &'a str,
-    /// Kind of the front, where it is not the one for market data.
-    pub(super) kind: Option<&'static str>,
+    /// Kind of its front.
+    pub(super) front: FrontKind,
 }
 
-impl Whose<'_> {
+impl SessionLog<'_> {
     pub(super) fn front_connected(self) {
-        let Self { session, kind } = self;
+        let (session, kind) = (self.session, self.front.log_field());
         tracing::info!(event = "ctp_front_connected", session, kind);
     }
 
     pub(super) fn login_ok(self) {
-        let Self { session, kind } = self;
+        let (session, kind) = (self.session, self.front.log_field());
         tracing::info!(event = "ctp_login_ok", session, kind);
     }
 
-    /// The front says no, with CTP's `ErrorID` and words of its own.
+    /// The front refused the login, with CTP's `ErrorID` and `ErrorMsg`.
     pub(super) fn login_failed(self, error_id: i32, message: &str) {
-        let Self { session, kind } = self;
+        let (session, kind) = (self.session, self.front.log_field());
         let known = login_error(error_id);
         tracing::error!(
             event = "ctp_login_failed",
@@ -40,9 +41,9 @@ impl Whose<'_> {
         );
     }
 
-    /// The connection is gone, with CTP's `nReason`.
+    /// The connection was lost, with CTP's `nReason`.
     pub(super) fn disconnected(self, reason: i32) {
-        let Self { session, kind } = self;
+        let (session, kind) = (self.session, self.front.log_field());
         let meaning = disconnect_reason(reason);
         tracing::warn!(
             event = "ctp_disconnected",

@@ -1,4 +1,4 @@
-//! When a front went away lately, and whether that is a loop: a library that connects again by itself
+//! Recent losses of a connection, and whether they form a loop: a library that reconnects by itself
 //! and never stays connected.
 
 use std::collections::VecDeque;
@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use tickdeck_core::clock::MonoNanos;
 use tickdeck_core::time::NANOS_PER_SECOND;
 
-/// Losses within [`FAST_NS`] that are a loop.
+/// This many losses within [`FAST_NS`] are a loop.
 pub(super) const FAST: usize = 5;
 /// See [`FAST`], ns.
 pub(super) const FAST_NS: i64 = 10 * NANOS_PER_SECOND;
-/// Losses within [`SLOW_NS`] that are a loop as well: each lasts long enough not to be one of the
-/// fast ones, and none lasts.
+/// This many losses within [`SLOW_NS`] are a loop as well. Each connection holds too long for the
+/// fast rule, and none is stable.
 const SLOW: usize = 10;
 /// See [`SLOW`], ns.
 const SLOW_NS: i64 = 90 * NANOS_PER_SECOND;
@@ -21,7 +21,7 @@ const SLOW_NS: i64 = 90 * NANOS_PER_SECOND;
 pub(super) struct Losses {
     fast: usize,
     fast_ns: i64,
-    /// The last ones, oldest first.
+    /// The most recent ones, oldest first.
     times: VecDeque<MonoNanos>,
 }
 
@@ -35,12 +35,12 @@ impl Losses {
         }
     }
 
-    /// A new session begins.
+    /// Forgets them: a new session begins.
     pub(super) fn clear(&mut self) {
         self.times.clear();
     }
 
-    /// The front went away. True when it goes away in a loop.
+    /// Adds a loss. True when the losses form a loop.
     pub(super) fn add(&mut self, now: MonoNanos) -> bool {
         self.times.push_back(now);
         while self.times.len() > self.fast.max(SLOW) {
@@ -69,14 +69,14 @@ impl Default for Losses {
 mod tests {
     use super::*;
 
-    /// Number of the loss that is found to be a loop, when one comes every `interval_ms`.
+    /// Number of the loss that completes a loop, with one loss every `interval_ms`.
     fn found_at(interval_ms: i64) -> Option<i64> {
         let mut losses = Losses::default();
         (1..=100).find(|number| losses.add(MonoNanos(number * interval_ms * 1_000_000)))
     }
 
     #[test]
-    fn five_losses_in_ten_seconds_are_a_loop_and_so_are_ten_in_ninety() {
+    fn five_losses_in_10_s_or_ten_in_90_s_are_a_loop() {
         assert_eq!(found_at(1), Some(5));
         assert_eq!(found_at(2_500), Some(5));
         assert_eq!(found_at(2_501), Some(10));
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_session_has_lost_nothing_yet() {
+    fn a_new_session_starts_without_losses() {
         let mut losses = Losses::default();
         for _ in 0..4 {
             assert!(!losses.add(MonoNanos(0)));

@@ -1,9 +1,9 @@
-//! What CTP's numbers mean: error ids of a login and reasons of a disconnect, in Chinese and English
-//! (guide 1.6 and 1.7).
+//! The meaning of CTP's numbers: error ids of a login and reasons of a disconnect, in Chinese and
+//! English (guide 1.6 and 1.7).
 //!
-//! The ids are data (`errors.csv`). Which of them are permanent is the guide's retry policy and the
-//! refused authentication: an operator must act on those, and trying again may lock the account. An
-//! id that stands nowhere is tried again.
+//! The ids are data (`errors.csv`). Permanent ids follow the guide's retry policy, plus the refused
+//! authentication: an operator must act, and another attempt may lock the account. An unknown id is
+//! retried.
 
 /// An error id of CTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct LoginError {
     pub id: i32,
     /// The vendor's name, for example `INVALID_LOGIN`.
     pub name: &'static str,
-    /// Whether trying again cannot help in this run.
+    /// Whether another attempt cannot help in this run.
     pub is_permanent: bool,
     /// The vendor's text.
     pub chinese: &'static str,
@@ -35,7 +35,7 @@ impl std::fmt::Display for LoginError {
 
 const TEXT: &str = include_str!("errors.csv");
 
-/// What is known of an error id; `None` for ids that the guide does not list.
+/// The meaning of an error id; `None` for ids that the guide does not list.
 #[must_use]
 pub fn login_error(id: i32) -> Option<LoginError> {
     TEXT.lines()
@@ -44,7 +44,7 @@ pub fn login_error(id: i32) -> Option<LoginError> {
         .find(|error| error.id == id)
 }
 
-/// One row. Only the last column may be quoted, and holds no quotes of its own.
+/// One row. Only the last column may be quoted, and it contains no quotes.
 fn parse(row: &'static str) -> Option<LoginError> {
     let mut columns = row.splitn(5, ',');
     Some(LoginError {
@@ -60,7 +60,7 @@ fn parse(row: &'static str) -> Option<LoginError> {
     })
 }
 
-/// What a disconnect means.
+/// The meaning of a disconnect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DisconnectReason {
     /// In English.
@@ -69,7 +69,7 @@ pub struct DisconnectReason {
     pub chinese: &'static str,
 }
 
-/// The meaning of `nReason`; reasons outside the vendor's table happen and mean nothing more.
+/// The meaning of `nReason`. Reasons outside the vendor's table occur.
 #[must_use]
 pub const fn disconnect_reason(reason: i32) -> DisconnectReason {
     let (english, chinese) = match reason {
@@ -80,7 +80,7 @@ pub const fn disconnect_reason(reason: i32) -> DisconnectReason {
         0x1002 => ("network write failed", "网络写失败"),
         0x2001 => ("nothing was received for 120 s", "接收心跳超时"),
         0x2002 => ("the heartbeat could not be sent", "发送心跳失败"),
-        0x2003 => ("a packet that is none was received", "收到错误报文"),
+        0x2003 => ("an invalid packet was received", "收到错误报文"),
         _ => (
             "disconnected, for a reason that CTP does not document",
             "未知原因",
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_is_understood_and_ids_rise() {
+    fn every_row_is_valid_and_ids_ascend() {
         let errors: Vec<LoginError> = TEXT.lines().skip(1).filter_map(parse).collect();
         assert_eq!(errors.len(), TEXT.lines().count() - 1);
         assert!(errors.is_sorted_by(|a, b| a.id < b.id));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_permanent_ones_are_those_of_the_guide_and_a_refused_authentication() {
+    fn permanent_ids_are_those_of_the_guide() {
         let permanent: Vec<i32> = (0..10_000)
             .filter_map(login_error)
             .filter(|error| error.is_permanent)
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_in_both_languages() {
+    fn an_error_has_both_languages() {
         let text = login_error(75).unwrap().to_string();
         assert_eq!(
             text,

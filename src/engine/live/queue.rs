@@ -1,14 +1,14 @@
 //! The bounded queue between the library's callback thread and the source.
 //!
 //! The push side copies one struct, reads the wall clock once and touches a handful of atomics: no
-//! allocation, no lock, no log. (A session event allocates its text; there is one now and then.)
+//! allocation, no lock, no log. (A session event allocates its text, but session events are rare.)
 //!
-//! - Memory: [`DEFAULT_QUEUE_SLOTS`] slots of some 620 bytes, 80 MB, taken at the start. It is more
-//!   than six seconds of 20,000 ticks/s with nobody reading.
-//! - Ticks may fill all but the last eighth (at most [`RESERVED_SLOTS`]); session events have the
-//!   rest, so that a burst of ticks does not hide that the front went away.
-//! - Order: one queue, arrival order. What did not fit is announced by an
-//!   [`Overflow`](SessionEvent::Overflow) row that stands before the first event that fitted again.
+//! - Memory: [`DEFAULT_QUEUE_SLOTS`] slots of about 620 bytes, 80 MB, allocated at the start. They
+//!   hold more than six seconds of 20,000 ticks/s without a reader.
+//! - Ticks may fill all but the last eighth (at most [`RESERVED_SLOTS`]). The rest is reserved for
+//!   session events, so that a burst of ticks cannot hide a lost connection.
+//! - Order: one queue, arrival order. Losses become an [`Overflow`](SessionEvent::Overflow) row
+//!   before the first event that fits again.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -21,13 +21,13 @@ use tickdeck_core::clock::Clock;
 use tickdeck_core::event::{InstrumentId, RawTick, SessionEvent};
 use tickdeck_core::time::UnixNanos;
 
-use super::supervisor::Input;
+use super::input::Input;
 
-/// Slots of the queue unless told otherwise.
+/// Slots of the queue by default.
 pub const DEFAULT_QUEUE_SLOTS: usize = 131_072;
-/// Looks at the empty queue before the reader sleeps: about 30 us, now and then a millisecond.
-const LOOKS_BEFORE_SLEEP: u32 = 1_000;
-/// Slots that ticks leave to session events, where the queue is large enough.
+/// Checks of the empty queue before the reader sleeps: about 30 us, sometimes a millisecond.
+const SPINS_BEFORE_SLEEP: u32 = 1_000;
+/// Slots reserved for session events, where the queue is large enough.
 const RESERVED_SLOTS: usize = 4_096;
 /// CTP's `nReason` for a front that was silent for too long (guide 1.6).
 const HEARTBEAT_TIMEOUT: i32 = 0x2001;
@@ -40,7 +40,7 @@ const HEARTBEAT_TIMEOUT: i32 = 0x2001;
 )]
 pub(super) enum Arrival {
     Tick(RawTick),
-    /// An answer to a subscription. Thousands come at once, so it carries no text of its own.
+    /// An answer to a subscription. Thousands arrive at once, so it carries no allocated text.
     Acknowledged {
         instrument: InstrumentId,
         error_id: i32,
@@ -55,7 +55,28 @@ pub(super) struct Stamped {
     pub(super) arrival: Arrival,
 }
 
-/// What the supervisor is told of one attempt's session.
+/// What did not fit into the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// This many ticks.
+    Ticks(u64),
+    /// This many session events.
+    Events(u64),
+}
+
+impl Loss {
+    /// The row of the recording about it.
+    pub(super) fn row(self) -> SessionEvent {
+        match self {
+            Self::Ticks(dropped) => SessionEvent::Overflow { dropped },
+            Self::Events(events) => SessionEvent::Note {
+                text: format!("{events} session events did not fit the queue"),
+            },
+        }
+    }
+}
+
+/// A notice to the supervisor about one attempt's session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Notice {
     pub(super) attempt: u32,
@@ -65,7 +86,7 @@ pub(super) struct Notice {
 /// Both ends of the queue share this.
 pub(super) struct Queue {
     slots: ArrayQueue<Stamped>,
-    /// Length at which no further tick is taken.
+    /// Length at which no further tick is accepted.
     tick_limit: usize,
     /// Ticks that did not fit since the last overflow row.
     lost_ticks: AtomicU64,
@@ -75,9 +96,9 @@ pub(super) struct Queue {
     high_water: AtomicUsize,
     /// Nothing more will be pushed.
     closed: AtomicBool,
-    /// Nobody will read any more.
+    /// The reader is gone.
     abandoned: AtomicBool,
-    /// The reading thread, woken by every push. `unpark` takes no lock.
+    /// The reading thread. Every push wakes it; `unpark` takes no lock.
     reader: OnceLock<Thread>,
     clock: Arc<dyn Clock>,
 }
@@ -111,7 +132,7 @@ impl Queue {
         }
     }
 
-    /// Takes a tick, or counts it as lost.
+    /// Pushes a tick, or counts it as lost.
     fn push_tick(&self, tick: &RawTick) {
         let recv_ts = self.clock.wall();
         let len = self.slots.len();
@@ -128,7 +149,7 @@ impl Queue {
         self.wake_reader();
     }
 
-    /// Takes anything else, or counts it as lost.
+    /// Pushes anything else, or counts it as lost.
     pub(super) fn push(&self, arrival: Arrival) {
         let recv_ts = self.clock.wall();
         if !self.announce_losses(recv_ts) || self.slots.push(Stamped { recv_ts, arrival }).is_err()
@@ -143,49 +164,40 @@ impl Queue {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Puts rows about losses before what comes next; false when they do not fit either.
+    /// Pushes rows about losses before the next arrival. False when they do not fit either.
     fn announce_losses(&self, recv_ts: UnixNanos) -> bool {
-        while let Some(row) = self.take_loss() {
-            let arrival = Arrival::Session(row);
-            if let Err(back) = self.slots.push(Stamped { recv_ts, arrival }) {
-                self.give_back(&back.arrival);
+        while let Some(loss) = self.take_loss() {
+            let arrival = Arrival::Session(loss.row());
+            if self.slots.push(Stamped { recv_ts, arrival }).is_err() {
+                self.give_back(loss);
                 return false;
             }
         }
         true
     }
 
-    /// The row about what was lost, once.
-    pub(super) fn take_loss(&self) -> Option<SessionEvent> {
-        if self.lost_ticks.load(Ordering::Acquire) > 0 {
-            let dropped = self.lost_ticks.swap(0, Ordering::AcqRel);
-            if dropped > 0 {
-                return Some(SessionEvent::Overflow { dropped });
-            }
+    /// Takes the count of what was lost, once.
+    pub(super) fn take_loss(&self) -> Option<Loss> {
+        let take = |count: &AtomicU64| match count.load(Ordering::Acquire) {
+            0 => 0,
+            _ => count.swap(0, Ordering::AcqRel),
+        };
+        match take(&self.lost_ticks) {
+            0 => {}
+            ticks => return Some(Loss::Ticks(ticks)),
         }
-        if self.lost_events.load(Ordering::Acquire) > 0 {
-            let events = self.lost_events.swap(0, Ordering::AcqRel);
-            if events > 0 {
-                return Some(SessionEvent::Note {
-                    text: format!("{events}{LOST_EVENTS}"),
-                });
-            }
+        match take(&self.lost_events) {
+            0 => None,
+            events => Some(Loss::Events(events)),
         }
-        None
     }
 
-    fn give_back(&self, arrival: &Arrival) {
-        match arrival {
-            Arrival::Session(SessionEvent::Overflow { dropped }) => {
-                self.lost_ticks.fetch_add(*dropped, Ordering::AcqRel);
-            }
-            Arrival::Session(SessionEvent::Note { text }) => {
-                let count = text.strip_suffix(LOST_EVENTS).and_then(|n| n.parse().ok());
-                self.lost_events
-                    .fetch_add(count.unwrap_or(1), Ordering::AcqRel);
-            }
-            _ => {}
-        }
+    fn give_back(&self, loss: Loss) {
+        let (count, lost) = match loss {
+            Loss::Ticks(count) => (count, &self.lost_ticks),
+            Loss::Events(count) => (count, &self.lost_events),
+        };
+        lost.fetch_add(count, Ordering::AcqRel);
     }
 
     fn wake_reader(&self) {
@@ -199,18 +211,19 @@ impl Queue {
         self.slots.pop()
     }
 
-    /// Blocks the calling thread, the only reader, until something may have arrived. It looks again
-    /// for some microseconds first: ticks come in bursts, and to wake a sleeper costs the callback
-    /// more than everything else that it does.
+    /// Blocks the calling thread, the only reader, until something may have arrived.
+    ///
+    /// It spins for some microseconds first. Ticks come in bursts, and waking a sleeping thread costs
+    /// the callback more than everything else it does.
     pub(super) fn wait(&self, at_most: Duration) {
-        for _ in 0..LOOKS_BEFORE_SLEEP {
+        for _ in 0..SPINS_BEFORE_SLEEP {
             if !self.slots.is_empty() {
                 return;
             }
             std::hint::spin_loop();
         }
         let reader = self.reader.get_or_init(std::thread::current);
-        // A push between the reader's last look and its registration would not wake it: look again.
+        // A push between the last check and the registration would not wake the reader: check again.
         if self.slots.is_empty() && reader.id() == std::thread::current().id() {
             std::thread::park_timeout(at_most);
         }
@@ -235,7 +248,7 @@ impl Queue {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Says that nothing more will be pushed.
+    /// Marks that nothing more will be pushed.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.wake_reader();
@@ -245,7 +258,7 @@ impl Queue {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Says that nobody will read any more.
+    /// Marks that the reader is gone.
     pub(super) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Release);
     }
@@ -255,11 +268,8 @@ impl Queue {
     }
 }
 
-/// End of the note about session events that did not fit.
-const LOST_EVENTS: &str = " session events did not fit the queue";
-
-/// Where the callbacks of one session put what they receive. Every method returns at once, may be
-/// called from any thread, and does nothing once the session is being closed.
+/// The callbacks' end of the queue, for one session. Every method returns at once and may be called
+/// from any thread. It does nothing once the session is being closed.
 #[derive(Debug, Clone)]
 pub struct Inlet {
     queue: Arc<Queue>,
@@ -278,7 +288,7 @@ impl Inlet {
         }
     }
 
-    /// From here on callbacks are not heard.
+    /// Ignores callbacks from here on.
     pub(super) fn shut(&self) {
         self.open.store(false, Ordering::Release);
     }
@@ -344,7 +354,7 @@ impl Inlet {
         if !self.is_open() {
             return;
         }
-        // An id that does not fit the field is no id of CTP's; what fits is kept.
+        // CTP's ids fit the field; a longer one is cut.
         let kept = &instrument[..instrument.len().min(80)];
         let instrument = InstrumentId::new(kept).unwrap_or_default();
         self.queue.push(Arrival::Acknowledged {
@@ -353,11 +363,11 @@ impl Inlet {
         });
         if error_id != 0 {
             let id = String::from_utf8_lossy(kept).into_owned();
-            self.tell(Input::SubscriptionRefused { id, error_id });
+            self.notify(Input::SubscriptionRefused { id, error_id });
         }
     }
 
-    /// `OnRspError`, or anything that the library does and should not.
+    /// `OnRspError`, or unexpected behaviour of the library.
     pub fn library_error(&self, error_id: i32, message: &str) {
         let event = SessionEvent::LibraryError {
             error_id,
@@ -370,13 +380,13 @@ impl Inlet {
     fn happened(&self, event: SessionEvent, input: Input) {
         if self.is_open() {
             self.queue.push(Arrival::Session(event));
-            self.tell(input);
+            self.notify(input);
         }
     }
 
-    /// Never blocks. The channel can only be full while the supervisor closes a session that has
-    /// gone wild, and what that one still says is of no interest.
-    fn tell(&self, input: Input) {
+    /// Never blocks. The channel can be full only while the supervisor closes a misbehaving session,
+    /// whose notices no longer matter.
+    fn notify(&self, input: Input) {
         let attempt = self.attempt;
         let _ = self.notices.try_send(Notice { attempt, input });
     }
@@ -402,7 +412,7 @@ mod tests {
         }
     }
 
-    /// What is in the queue, in short: volumes of ticks, `-n` for an overflow of n, 0 for the rest.
+    /// Content of the queue: volumes of ticks, `-n` for an overflow of n, 0 for the rest.
     fn shown(queue: &Queue) -> Vec<i64> {
         std::iter::from_fn(|| queue.pop())
             .map(|stamped| match stamped.arrival {
@@ -416,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_fit_is_a_row_before_the_first_that_fitted_again() {
+    fn an_overflow_row_precedes_the_next_tick() {
         let (inlet, queue) = inlet(16);
         for volume in 1..=20 {
             inlet.tick(&tick(volume));
@@ -442,30 +452,31 @@ mod tests {
         }
         inlet.front_disconnected(4097);
         let rows = shown(&queue);
-        assert_eq!(rows[14..], [-6, 0], "the overflow stands before the end");
+        assert_eq!(rows[14..], [-6, 0], "the overflow precedes the disconnect");
     }
 
     #[test]
-    fn session_events_that_do_not_fit_are_told_too() {
+    fn lost_session_events_are_counted() {
         let (inlet, queue) = inlet(8);
         for _ in 0..11 {
             inlet.front_connected();
         }
         assert_eq!(shown(&queue).len(), 8);
+        let loss = queue.take_loss().unwrap();
+        assert_eq!(loss, Loss::Events(3));
         let text = "3 session events did not fit the queue".to_owned();
-        assert_eq!(queue.take_loss(), Some(SessionEvent::Note { text }));
-        // One that finds no room for its row is not lost from the count.
+        assert_eq!(loss.row(), SessionEvent::Note { text });
+        // An event whose row does not fit either stays counted.
         for _ in 0..9 {
             inlet.front_connected();
         }
         inlet.front_connected();
         assert_eq!(shown(&queue).len(), 8);
-        let text = "2 session events did not fit the queue".to_owned();
-        assert_eq!(queue.take_loss(), Some(SessionEvent::Note { text }));
+        assert_eq!(queue.take_loss(), Some(Loss::Events(2)));
     }
 
     #[test]
-    fn a_shut_inlet_hears_nothing() {
+    fn a_shut_inlet_ignores_callbacks() {
         let (inlet, queue) = inlet(16);
         inlet.shut();
         inlet.tick(&tick(1));
@@ -479,12 +490,13 @@ mod tests {
     fn a_push_wakes_the_reader() {
         let (inlet, queue) = inlet(16);
         let reading = Arc::clone(&queue);
-        let reader = std::thread::spawn(move || {
+        let reader = tickdeck_core::thread::spawn("reader", move || {
             while reading.len() == 0 {
                 reading.wait(Duration::from_secs(3600));
             }
             reading.len()
-        });
+        })
+        .unwrap();
         while queue.reader.get().is_none() {
             std::thread::yield_now();
         }

@@ -1,62 +1,21 @@
-//! Puts a live session together: queue, driver thread, source.
+//! Starts a live session: queue, driver thread, source.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tickdeck_core::clock::Clock;
-use tickdeck_core::event::InstrumentId;
 use tickdeck_core::thread;
 
 use super::connector::Connector;
-use super::driver::{Driver, LiveEnd, LiveReport};
-use super::queue::{DEFAULT_QUEUE_SLOTS, Queue};
+use super::driver::Driver;
+use super::fail_reason::FailReason;
+use super::options::{LiveOptions, StopAsked};
+use super::queue::Queue;
+use super::report::{LiveEnd, LiveReport};
 use super::source::LiveSource;
 use super::stats::LiveStats;
-use super::supervisor::SupervisorOptions;
 
-/// How long the library may take to let go of a session between two attempts. Its Release waits for
-/// a connection that is being tried, and a try takes 5 s when nothing comes back at all (measured,
-/// all versions): the packets of a firewall, a VPN that is down, a front outside its hours.
-pub(super) const CLOSE_BETWEEN_ATTEMPTS: Duration = Duration::from_secs(8);
-
-/// What a live session is.
-#[derive(Debug, Clone)]
-pub struct LiveOptions {
-    /// What to subscribe, in this order.
-    pub instruments: Vec<InstrumentId>,
-    /// How patient to be. The number of instruments is filled in.
-    pub supervisor: SupervisorOptions,
-    /// Slots of the queue between callback and pipeline.
-    pub queue_slots: usize,
-    /// Ends the session after this time; `None`: when it is stopped.
-    pub run_for: Option<Duration>,
-    /// Ends the session at the first login: all that a connectivity test wants.
-    pub end_at_login: bool,
-    /// How long the library may take to let go of the last session.
-    pub close_timeout: Duration,
-    /// The same for a session that another one follows.
-    pub retry_close_timeout: Duration,
-}
-
-impl Default for LiveOptions {
-    fn default() -> Self {
-        Self {
-            instruments: Vec::new(),
-            supervisor: SupervisorOptions::default(),
-            queue_slots: DEFAULT_QUEUE_SLOTS,
-            run_for: None,
-            end_at_login: false,
-            close_timeout: Duration::from_secs(5),
-            retry_close_timeout: CLOSE_BETWEEN_ATTEMPTS,
-        }
-    }
-}
-
-/// Whether the session is to end. Asked about ten times a second.
-pub type StopAsked = Box<dyn Fn() -> bool + Send>;
-
-/// The running session.
+/// A running session.
 #[derive(Debug)]
 pub struct LiveHandle {
     stats: Arc<LiveStats>,
@@ -70,21 +29,22 @@ impl LiveHandle {
         Arc::clone(&self.stats)
     }
 
-    /// Waits until the session has ended, and says how. The source ends at the same time.
+    /// Waits until the session has ended. The source ends at the same time.
     #[must_use]
     pub fn join(self) -> LiveReport {
         self.driver.join().unwrap_or_else(|_panic| LiveReport {
             end: LiveEnd::GaveUp {
-                reason: "the supervising thread ended early; its panic was reported above".into(),
+                reason: FailReason::SupervisorPanicked,
             },
             ..LiveReport::default()
         })
     }
 }
 
-/// Starts a session on a thread of its own. It ends when `stop_asked` says so, when its time is up,
-/// when trying again cannot help, or when the source is dropped; then the source yields what is
-/// still in the queue and ends.
+/// Starts a session on a new thread.
+///
+/// It ends when `stop_asked` returns true, when its time is up, when another attempt cannot help, or
+/// when the source is dropped. The source then yields the rest of the queue and ends.
 ///
 /// # Errors
 /// When the system gives no thread.

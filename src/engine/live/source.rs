@@ -9,12 +9,13 @@ use tickdeck_core::time::UnixNanos;
 
 use super::queue::{Arrival, Queue};
 
-/// Longest sleep of a reader that nobody wakes.
+/// Longest sleep of a reader without a wake-up.
 const NAP: Duration = Duration::from_millis(20);
 
-/// Yields what the callbacks pushed, in arrival order and numbered from 0. A batch holds what is
-/// there, so nothing waits for company; the source blocks only while there is nothing. It ends when
-/// the session has ended and the queue is empty. Dropping it ends the session.
+/// Yields what the callbacks pushed, in arrival order and numbered from 0.
+///
+/// A batch holds what is available; the source blocks only while there is nothing. It ends when the
+/// session has ended and the queue is empty. Dropping it ends the session.
 #[derive(Debug)]
 pub struct LiveSource {
     queue: Arc<Queue>,
@@ -60,14 +61,14 @@ impl Source for LiveSource {
     fn next_batch(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<(), SourceError> {
         let max = max.max(1);
         loop {
-            // Asked before the queue is emptied: what was pushed before the end is then seen.
+            // Checked before the queue is drained, so that nothing pushed before the close is missed.
             let is_closed = self.queue.is_closed();
             if self.drain(batch, max) > 0 {
                 return Ok(());
             }
-            // The queue is empty, so what was lost came after everything that was handed out.
-            if let Some(row) = self.queue.take_loss() {
-                let event = self.event(self.queue.wall(), EventKind::Session(row));
+            // The queue is empty, so the losses came after every event returned so far.
+            if let Some(loss) = self.queue.take_loss() {
+                let event = self.event(self.queue.wall(), EventKind::Session(loss.row()));
                 batch.push(event);
                 return Ok(());
             }

@@ -1,14 +1,14 @@
-//! How a live session is, for log lines and health answers: readable from any thread at any time.
+//! State and counts of a live session, for log lines and health answers. Any thread may read them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::queue::Queue;
 
-/// How far the session has got.
+/// State of the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LiveState {
-    /// On its way to the front, or back to it.
+    /// Connecting or reconnecting.
     Connecting,
     /// Logged in.
     Online,
@@ -49,7 +49,7 @@ impl LiveStats {
         }
     }
 
-    /// How far it has got.
+    /// The current state.
     #[must_use]
     pub fn state(&self) -> LiveState {
         match self.state.load(Ordering::Relaxed) {
@@ -68,7 +68,7 @@ impl LiveStats {
         self.state.store(code, Ordering::Relaxed);
     }
 
-    /// Sessions that were begun.
+    /// Attempts that were begun.
     #[must_use]
     pub fn attempts(&self) -> u64 {
         self.attempts.load(Ordering::Relaxed)
@@ -88,7 +88,7 @@ impl LiveStats {
         self.logins.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Times that the front went away.
+    /// Lost connections.
     #[must_use]
     pub fn disconnects(&self) -> u64 {
         self.disconnects.load(Ordering::Relaxed)
@@ -98,7 +98,7 @@ impl LiveStats {
         self.disconnects.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Ticks that the queue could not take.
+    /// Ticks that did not fit into the queue.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.queue.dropped()
@@ -110,7 +110,7 @@ impl LiveStats {
         self.queue.len()
     }
 
-    /// Most events that ever waited in the queue.
+    /// Highest number of events that waited in the queue.
     #[must_use]
     pub fn queue_high_water(&self) -> usize {
         self.queue.high_water()

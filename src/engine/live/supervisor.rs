@@ -1,4 +1,4 @@
-//! Decides what to do next to have a session that is up: a state machine without I/O.
+//! Decides what to do next to keep a session up: a state machine without I/O.
 //!
 //! ```text
 //!            Open                Login                   Subscribe, batch by batch
@@ -9,35 +9,37 @@
 //!     └──── Close ── front_lost: the library did not come back in time ────────────── Lost
 //! ```
 //!
-//! - An ordinary loss is the library's to mend: it reconnects by itself, and the vendor advises
-//!   against a new instance. Only when it does not come back within the grace, or comes and goes too
-//!   fast (libraries up to 6.7.8 reconnect hundreds of times a second), is the session closed.
-//! - A new attempt is a new session: new number, new name. There are never two.
-//! - After every login everything is subscribed again, from the first instrument on.
-//! - A login error that an operator must mend ends it all: trying again may lock the account.
+//! - The library handles an ordinary loss: it reconnects by itself, and the vendor advises against a
+//!   new instance. The session is closed only in two cases. Either the library does not reconnect
+//!   within the grace period, or it loses the connection too often (libraries up to 6.7.8 reconnect
+//!   hundreds of times a second).
+//! - A new attempt is a new session with a new number and a new name. There are never two sessions.
+//! - After every login all instruments are subscribed again.
+//! - A login error that an operator must fix ends the run: another attempt may lock the account.
 //!
-//! Times are arguments; logging, clocks and the library are the driver's affair.
+//! Times are arguments. Logging, clocks and the library belong to the driver.
 
 use std::collections::VecDeque;
 
 use tickdeck_core::clock::MonoNanos;
 use tickdeck_core::time::NANOS_PER_SECOND;
 
-use super::abandoned::AbandonedSessions;
+use super::attempt::Attempt;
 use super::backoff::Backoff;
-use super::connector::{Attempt, RequestError};
+use super::connector::RequestError;
+use super::fail_reason::FailReason;
+use super::front_kind::FrontKind;
+use super::input::Input;
 use super::losses::{FAST, FAST_NS, Losses};
-use super::meaning::login_error;
+use super::refusal::{CtpError, FrontRequest, Refusal};
+use super::retry::Retry;
 
-/// Pause before a request that the library did not take is made again, ns.
+/// Pause before a request is repeated that the library did not accept, ns.
 const ASK_AGAIN_NS: i64 = NANOS_PER_SECOND;
-/// A session that was logged in for this long has not failed: the pauses begin again, ns.
+/// A session that was logged in for this long was stable: the pauses start again, ns.
 const STABLE_NS: i64 = 60 * NANOS_PER_SECOND;
 
-/// Reason of an attempt that reached no front in time.
-pub(super) const NEVER_CONNECTED: &str = "connect_timeout";
-
-/// How patient to be.
+/// Time limits and pauses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SupervisorOptions {
     /// First part of the session names.
@@ -48,7 +50,7 @@ pub struct SupervisorOptions {
     pub connect_timeout_ns: i64,
     /// Time for the answer to a login, ns.
     pub login_timeout_ns: i64,
-    /// Time that the library has to reconnect by itself, ns.
+    /// Time for the library to reconnect by itself, ns.
     pub reconnect_grace_ns: i64,
     /// This many disconnects …
     pub loop_disconnects: usize,
@@ -79,54 +81,14 @@ impl Default for SupervisorOptions {
     }
 }
 
-/// What the library told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// The front answers.
-    FrontConnected,
-    /// The front is gone.
-    FrontDisconnected {
-        /// CTP's `nReason`.
-        reason: i32,
-    },
-    /// The front has been silent.
-    HeartbeatWarning {
-        /// For so long, s.
-        elapsed_s: i32,
-    },
-    /// Logged in.
-    LoginOk,
-    /// Not logged in.
-    LoginFailed {
-        /// CTP's `ErrorID`.
-        error_id: i32,
-        /// CTP's `ErrorMsg`, decoded.
-        message: String,
-    },
-    /// One instrument was refused.
-    SubscriptionRefused {
-        /// Which one.
-        id: String,
-        /// CTP's `ErrorID`.
-        error_id: i32,
-    },
-    /// Something else went wrong.
-    LibraryError {
-        /// CTP's `ErrorID`, or 0.
-        error_id: i32,
-        /// What was reported.
-        message: String,
-    },
-}
-
-/// What the driver is to do, in this order.
+/// What the driver must do, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Make a session. A failure is told with [`Supervisor::open_failed`].
+    /// Open a session. A failure is reported with [`Supervisor::open_failed`].
     Open(Attempt),
-    /// Ask to log in; the result is told with [`Supervisor::login_sent`].
+    /// Log in. The result is reported with [`Supervisor::login_sent`].
     Login,
-    /// Subscribe the instruments `from..to`; the result is told with
+    /// Subscribe the instruments `from..to`. The result is reported with
     /// [`Supervisor::subscribe_sent`].
     Subscribe {
         /// First one.
@@ -136,26 +98,26 @@ pub enum Action {
     },
     /// Close the session.
     Close,
-    /// Tell that the attempt has failed and when the next one comes.
+    /// Report that the attempt failed and when the next one starts.
     Retry(RetryReport),
-    /// Tell that all instruments were asked for.
+    /// Report that all instruments were requested.
     Subscribed(SubscriptionProgress),
-    /// Nothing more will be done.
+    /// The supervisor has ended.
     End(End),
 }
 
-/// An attempt has failed, another one follows.
+/// An attempt failed, another one follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryReport {
     /// The attempt that failed.
     pub attempt: Attempt,
-    /// Why, as one word or with details after a colon.
-    pub reason: String,
+    /// Why.
+    pub reason: FailReason,
     /// Pause before the next attempt, ns.
     pub next_backoff_ns: i64,
 }
 
-/// All instruments were asked for.
+/// All instruments were requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SubscriptionProgress {
     /// How many.
@@ -164,15 +126,15 @@ pub struct SubscriptionProgress {
     pub is_again: bool,
 }
 
-/// Why nothing more is done.
+/// Why the supervisor ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// It was asked for.
+    /// It was stopped.
     Stopped,
-    /// Trying again cannot help.
+    /// Another attempt cannot help.
     GaveUp {
-        /// Why, for the operator.
-        reason: String,
+        /// Why.
+        reason: FailReason,
     },
 }
 
@@ -180,22 +142,22 @@ pub enum End {
 enum State {
     /// No session.
     Waiting { until: MonoNanos },
-    /// A session that has not reached the front.
+    /// A session that is not connected yet.
     Connecting { deadline: MonoNanos },
-    /// Waiting for the answer to a login.
+    /// Waiting for the answer to the login.
     LoggingIn {
         deadline: MonoNanos,
         ask_at: MonoNanos,
     },
-    /// Logged in; `next` is the first instrument not subscribed yet.
+    /// Logged in; `next` is the first instrument that is not subscribed yet.
     Online {
         since: MonoNanos,
         next: usize,
         ask_at: MonoNanos,
     },
-    /// The front is gone, the library reconnects by itself.
+    /// The connection was lost; the library reconnects by itself.
     Lost { deadline: MonoNanos },
-    /// Nothing more will be done.
+    /// Nothing more to do.
     Ended,
 }
 
@@ -204,36 +166,33 @@ enum State {
 pub struct Supervisor {
     options: SupervisorOptions,
     state: State,
-    attempt: u32,
-    failures: u32,
+    retry: Retry,
     logins: u64,
-    abandoned: AbandonedSessions,
-    /// Of the attempt in progress.
+    /// Losses of the current attempt.
     losses: Losses,
 }
 
 impl Supervisor {
-    /// Wants its first session at once.
+    /// Opens its first session at once.
     #[must_use]
     pub fn new(options: SupervisorOptions, now: MonoNanos) -> Self {
         Self {
             losses: Losses::new(options.loop_disconnects, options.loop_window_ns),
+            retry: Retry::new(
+                FrontKind::MarketData,
+                options.session.clone(),
+                options.backoff,
+            ),
             options,
             state: State::Waiting { until: now },
-            attempt: 0,
-            failures: 0,
             logins: 0,
-            abandoned: AbandonedSessions::default(),
         }
     }
 
-    /// The attempt in progress, or the last one.
+    /// The current attempt, or the last one.
     #[must_use]
     pub fn attempt(&self) -> Attempt {
-        Attempt {
-            number: self.attempt,
-            session: format!("{}-a{}", self.options.session, self.attempt),
-        }
+        self.retry.attempt()
     }
 
     /// Logins so far.
@@ -254,7 +213,7 @@ impl Supervisor {
         !matches!(self.state, State::Waiting { .. } | State::Ended)
     }
 
-    /// When [`poll`](Self::poll) has something to do, if nothing else happens.
+    /// When [`poll`](Self::poll) must be called next, unless something else happens.
     #[must_use]
     pub fn due(&self) -> MonoNanos {
         match self.state {
@@ -266,23 +225,23 @@ impl Supervisor {
         }
     }
 
-    /// Lets time pass.
+    /// Handles the passing of time.
     pub fn poll(&mut self, now: MonoNanos, actions: &mut VecDeque<Action>) {
         if now < self.due() {
             return;
         }
         match self.state {
             State::Waiting { .. } => {
-                self.attempt += 1;
+                let attempt = self.retry.begin();
                 self.losses.clear();
                 self.state = State::Connecting {
                     deadline: now.plus(self.options.connect_timeout_ns),
                 };
-                actions.push_back(Action::Open(self.attempt()));
+                actions.push_back(Action::Open(attempt));
             }
-            State::Connecting { .. } => self.fail(now, NEVER_CONNECTED, actions),
+            State::Connecting { .. } => self.fail(now, FailReason::ConnectTimeout, actions),
             State::LoggingIn { deadline, .. } if now >= deadline => {
-                self.fail(now, "login_timeout", actions);
+                self.fail(now, FailReason::LoginTimeout, actions);
             }
             State::LoggingIn { deadline, .. } => {
                 self.state = State::LoggingIn {
@@ -300,13 +259,13 @@ impl Supervisor {
                 };
                 actions.push_back(Action::Subscribe { from: next, to });
             }
-            State::Lost { .. } => self.fail(now, "front_lost", actions),
+            State::Lost { .. } => self.fail(now, FailReason::FrontLost, actions),
             State::Ended => {}
         }
     }
 
-    /// Takes what the library told of attempt number `attempt`. What an earlier one still says is
-    /// not heard.
+    /// Handles what the library reported about attempt number `attempt`. Reports about an earlier
+    /// attempt are ignored.
     pub fn on(
         &mut self,
         now: MonoNanos,
@@ -314,7 +273,7 @@ impl Supervisor {
         input: &Input,
         actions: &mut VecDeque<Action>,
     ) {
-        if attempt != self.attempt || !self.has_session() {
+        if attempt != self.retry.number() || !self.has_session() {
             return;
         }
         match input {
@@ -338,7 +297,7 @@ impl Supervisor {
         }
     }
 
-    /// The session of the last [`Action::Open`] could not be made.
+    /// The session of the last [`Action::Open`] could not be opened.
     pub fn open_failed(
         &mut self,
         now: MonoNanos,
@@ -351,10 +310,11 @@ impl Supervisor {
         }
         if is_permanent {
             self.state = State::Ended;
-            let reason = reason.to_owned();
+            let reason = FailReason::Library(reason.to_owned());
             actions.push_back(Action::End(End::GaveUp { reason }));
         } else {
-            self.back_off(now, &format!("open_failed: {reason}"), actions);
+            let reason = FailReason::OpenFailed(reason.to_owned());
+            self.back_off(now, reason, actions);
         }
     }
 
@@ -396,22 +356,22 @@ impl Supervisor {
         }
     }
 
-    /// The pause of a [`Retry`](Action::Retry) begins now: the library took its time to let go of
-    /// the session before it.
+    /// The pause of a [`Retry`](Action::Retry) begins now: releasing the session before it took
+    /// time.
     pub fn pause_begins(&mut self, now: MonoNanos, report: &RetryReport) {
         if let State::Waiting { until } = &mut self.state {
             *until = now.plus(report.next_backoff_ns);
         }
     }
 
-    /// The session itself is broken and hears nothing any more.
-    pub fn broken(&mut self, now: MonoNanos, reason: &str, actions: &mut VecDeque<Action>) {
+    /// The session is broken and delivers no more callbacks.
+    pub fn broken(&mut self, now: MonoNanos, fault: &'static str, actions: &mut VecDeque<Action>) {
         if self.has_session() {
-            self.fail(now, reason, actions);
+            self.fail(now, FailReason::Broken(fault), actions);
         }
     }
 
-    /// How far the attempt has got, in one word.
+    /// Progress of the attempt, in one word.
     #[must_use]
     pub const fn progress(&self) -> &'static str {
         match self.state {
@@ -424,35 +384,36 @@ impl Supervisor {
         }
     }
 
-    /// Whether nothing more will be done.
+    /// Whether there is nothing more to do.
     #[must_use]
     pub const fn has_ended(&self) -> bool {
         matches!(self.state, State::Ended)
     }
 
-    /// The library let go of the last session in time.
+    /// The library released the last session in time.
     pub const fn closed(&mut self) {
-        self.abandoned.let_go();
+        self.retry.released();
     }
 
-    /// The library did not let go of the last session. Its threads may still be at work, so this
-    /// cannot go on for ever.
+    /// The library did not release the last session. Its threads may still run, so the number of
+    /// such sessions is limited.
     pub fn close_abandoned(&mut self, actions: &mut VecDeque<Action>) {
-        if let Err(hangs) = self.abandoned.add()
+        if let Err(hangs) = self.retry.abandoned()
             && !self.has_ended()
         {
             self.state = State::Ended;
-            let reason = hangs.to_string();
+            let front = FrontKind::MarketData;
+            let reason = FailReason::Hangs { front, hangs };
             actions.push_back(Action::End(End::GaveUp { reason }));
         }
     }
 
-    /// The library has let go of so many sessions after all.
+    /// The library released this many sessions late.
     pub const fn reclaimed(&mut self, sessions: u32) {
-        self.abandoned.reclaimed(sessions);
+        self.retry.reclaimed(sessions);
     }
 
-    /// Ends it in good order.
+    /// Closes the session, if there is one, and ends.
     pub fn stop(&mut self, actions: &mut VecDeque<Action>) {
         if self.has_ended() {
             return;
@@ -475,11 +436,11 @@ impl Supervisor {
     fn lose(&mut self, now: MonoNanos, actions: &mut VecDeque<Action>) {
         self.note_stable(now);
         if self.losses.add(now) {
-            self.fail(now, "reconnect_loop", actions);
+            self.fail(now, FailReason::ReconnectLoop, actions);
             return;
         }
         match self.state {
-            // Not connected before: the time to connect runs on.
+            // Not connected before: the time limit for connecting stays.
             State::Connecting { .. } | State::Lost { .. } => {}
             _ => {
                 self.state = State::Lost {
@@ -499,44 +460,47 @@ impl Supervisor {
         if !matches!(self.state, State::LoggingIn { .. }) {
             return;
         }
-        match login_error(error_id) {
-            Some(error) if error.is_permanent => {
-                self.state = State::Ended;
-                actions.push_back(Action::Close);
-                let reason = format!("the front refuses the login for good: {error}");
-                actions.push_back(Action::End(End::GaveUp { reason }));
-            }
-            Some(error) => {
-                let reason = format!("login_failed: {error_id} {}", error.name);
-                self.fail(now, &reason, actions);
-            }
-            None => self.fail(now, &format!("login_failed: {error_id} {message}"), actions),
+        let refusal = Refusal {
+            front: FrontKind::MarketData,
+            request: FrontRequest::Login,
+            error: CtpError {
+                error_id,
+                message: message.to_owned(),
+            },
+        };
+        let is_permanent = refusal.is_permanent();
+        let reason = FailReason::Refused(refusal);
+        if is_permanent {
+            self.state = State::Ended;
+            actions.push_back(Action::Close);
+            actions.push_back(Action::End(End::GaveUp { reason }));
+        } else {
+            self.fail(now, reason, actions);
         }
     }
 
-    /// A session that held for a while counts as a success.
+    /// A session that was logged in for a while counts as a success.
     fn note_stable(&mut self, now: MonoNanos) {
         if let State::Online { since, .. } = self.state
             && now.since(since) >= STABLE_NS
         {
-            self.failures = 0;
+            self.retry.stable();
         }
     }
 
-    fn fail(&mut self, now: MonoNanos, reason: &str, actions: &mut VecDeque<Action>) {
+    fn fail(&mut self, now: MonoNanos, reason: FailReason, actions: &mut VecDeque<Action>) {
         actions.push_back(Action::Close);
         self.back_off(now, reason, actions);
     }
 
-    fn back_off(&mut self, now: MonoNanos, reason: &str, actions: &mut VecDeque<Action>) {
-        self.failures = self.failures.saturating_add(1);
-        let next_backoff_ns = self.options.backoff.pause_ns(self.failures, self.attempt);
+    fn back_off(&mut self, now: MonoNanos, reason: FailReason, actions: &mut VecDeque<Action>) {
+        let next_backoff_ns = self.retry.failed();
         self.state = State::Waiting {
             until: now.plus(next_backoff_ns),
         };
         actions.push_back(Action::Retry(RetryReport {
             attempt: self.attempt(),
-            reason: reason.to_owned(),
+            reason,
             next_backoff_ns,
         }));
     }

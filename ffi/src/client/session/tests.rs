@@ -72,7 +72,7 @@ const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(20);
 
 #[test]
-fn releasing_calls_the_library_once_and_frees_handler_and_folder() {
+fn a_release_frees_handler_and_folder() {
     let it = fixture(None);
     it.session.release(LONG).unwrap();
     it.session.release(LONG).unwrap();
@@ -84,7 +84,7 @@ fn releasing_calls_the_library_once_and_frees_handler_and_folder() {
 }
 
 #[test]
-fn a_request_after_the_release_is_refused_and_does_not_touch_the_object() {
+fn a_request_after_the_release_is_refused() {
     let it = fixture(None);
     assert_eq!(it.session.with("R", |_| 1), Ok(1));
     it.session.release(LONG).unwrap();
@@ -93,7 +93,7 @@ fn a_request_after_the_release_is_refused_and_does_not_touch_the_object() {
 }
 
 #[test]
-fn a_release_that_hangs_is_abandoned_and_keeps_its_folder() {
+fn a_hanging_release_keeps_its_folder() {
     let (go, it) = held();
     let refused = it.session.release(SHORT).unwrap_err();
     assert!(matches!(refused, ReleaseError::Abandoned { waited } if waited == SHORT));
@@ -137,7 +137,7 @@ fn a_session_is_not_released_by_its_own_callback() {
 }
 
 #[test]
-fn a_session_dropped_in_a_callback_is_released_by_another_thread() {
+fn a_drop_in_a_callback_releases_elsewhere() {
     let (go, it) = held();
     let session = std::cell::Cell::new(Some(it.session));
     // Release cannot return before the callback does: a drop that waited would hang here.
@@ -151,7 +151,7 @@ fn a_session_dropped_in_a_callback_is_released_by_another_thread() {
 }
 
 #[test]
-fn callbacks_that_come_during_the_release_do_not_reach_the_handler() {
+fn callbacks_during_the_release_are_dropped() {
     let (go, it) = held();
     let count = || {
         it.gate.pass(|calls| {
@@ -167,7 +167,7 @@ fn callbacks_that_come_during_the_release_do_not_reach_the_handler() {
 }
 
 #[test]
-fn a_request_in_the_callback_of_a_lost_connection_is_refused() {
+fn a_request_while_disconnecting_is_refused() {
     let it = fixture(None);
     let mut answer = None;
     let cell = std::cell::RefCell::new(&mut answer);

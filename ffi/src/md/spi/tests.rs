@@ -193,7 +193,7 @@ fn null_pointers_are_no_data_and_no_crash() {
 }
 
 #[test]
-fn a_call_of_a_slot_that_a_later_version_adds_is_reported() {
+fn a_call_of_a_later_slot_is_reported() {
     for (it, first_spare) in [(Fixture::new(6, 3, 15), 12), (Fixture::new(6, 7, 13), 13)] {
         let push: TakesPointer = it.function(first_spare);
         // SAFETY: a spare slot takes anything.

@@ -1,7 +1,7 @@
-//! Market data sessions through the loaded library.
+//! Market data sessions through the vendor's library.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tickdeck_core::causes::with_causes;
@@ -11,27 +11,32 @@ use tickdeck_ffi::md::{MdApi, MdHandler, MdLogin, MdOptions};
 use tickdeck_ffi::{FlowError, FlowFolder, FrontAddress, RawTick};
 
 use super::connection::Connection;
-use super::{CtpLibrary, CtpLogin, Scrubber, explain_silence, reclaim, remove_flow};
-use crate::live::connector::{
-    Abandoned, Attempt, Connector, MarketDataSession, OpenError, RequestError,
-};
+use super::left_behind::{LeftBehind, remove_flow};
+use super::library::CtpLibrary;
+use super::login::CtpLogin;
+use super::scrub::Scrubber;
+use super::silence::explain_silence;
+use crate::live::attempt::Attempt;
+use crate::live::connector::{Abandoned, Connector, MarketDataSession, OpenError, RequestError};
+use crate::live::front_kind::FrontKind;
 use crate::live::queue::Inlet;
 
-/// Makes market data sessions, each with an instance and a flow folder of its own.
+/// Opens market data sessions, each with a new instance and a new flow folder.
 pub struct CtpConnector {
     library: CtpLibrary,
     login: CtpLogin,
     fronts: Vec<FrontAddress>,
     flow: PathBuf,
     scrubber: Arc<Scrubber>,
-    left_behind: LeftBehind,
+    left_behind: SharedLeftBehind,
 }
 
-/// Sessions that the library did not let go of in time, with their flow folders.
-type LeftBehind = Arc<Mutex<Vec<(MdApi, PathBuf)>>>;
+/// The sessions that the library did not release in time, shared with the open session.
+type SharedLeftBehind = Arc<Mutex<LeftBehind<MdApi>>>;
 
 impl CtpConnector {
-    /// Sessions of `login` with the first of `fronts` that answers; flow folders go below `flow`.
+    /// Sessions of `login` with the first of `fronts` that answers. Flow folders are created below
+    /// `flow`.
     #[must_use]
     pub fn new(
         library: CtpLibrary,
@@ -46,7 +51,7 @@ impl CtpConnector {
             fronts,
             flow,
             scrubber,
-            left_behind: LeftBehind::default(),
+            left_behind: SharedLeftBehind::default(),
         }
     }
 }
@@ -54,12 +59,12 @@ impl CtpConnector {
 impl Connector for CtpConnector {
     fn explain_silence(&self) {
         if !self.library.library().is_simulated() {
-            explain_silence("market data", &self.fronts);
+            explain_silence(FrontKind::MarketData, &self.fronts);
         }
     }
 
     fn reclaimed(&mut self) -> u32 {
-        reclaim(&mut lock(&self.left_behind), MdApi::release)
+        lock(&self.left_behind).reclaim(MdApi::release)
     }
 
     fn open(
@@ -104,9 +109,7 @@ impl Connector for CtpConnector {
     }
 }
 
-fn lock(
-    left_behind: &Mutex<Vec<(MdApi, PathBuf)>>,
-) -> std::sync::MutexGuard<'_, Vec<(MdApi, PathBuf)>> {
+fn lock(left_behind: &Mutex<LeftBehind<MdApi>>) -> MutexGuard<'_, LeftBehind<MdApi>> {
     left_behind.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -115,10 +118,10 @@ struct CtpSession {
     connection: Connection,
     login: MdLogin,
     folder: PathBuf,
-    left_behind: LeftBehind,
+    left_behind: SharedLeftBehind,
 }
 
-/// The code of a request that the library's client refused by itself.
+/// The code of a request that our own client refused.
 const REFUSED_HERE: i32 = i32::MIN;
 
 fn refused(error: &tickdeck_ffi::RequestError) -> RequestError {
@@ -136,7 +139,7 @@ fn refused(error: &tickdeck_ffi::RequestError) -> RequestError {
 }
 
 impl CtpSession {
-    /// Makes a request, unless a connection may be coming up.
+    /// Sends a request, unless a connection may be coming up.
     fn request(
         &self,
         request: impl FnOnce(&MdApi) -> Result<(), tickdeck_ffi::RequestError>,
@@ -150,7 +153,7 @@ impl CtpSession {
 
 impl MarketDataSession for CtpSession {
     fn fault(&self) -> Option<&'static str> {
-        // The panic itself was reported on stderr, with its place.
+        // The panic itself was reported on stderr, with its location.
         self.api.panicked().then_some("callback_panicked")
     }
 
@@ -171,14 +174,14 @@ impl MarketDataSession for CtpSession {
             }
             Err(error) => {
                 tracing::error!(event = "ctp_release_failed", %error);
-                lock(&self.left_behind).push((self.api, self.folder));
+                lock(&self.left_behind).add(self.api, self.folder);
                 Err(Abandoned { at_most })
             }
         }
     }
 }
 
-/// Runs on the library's thread: hands on and returns.
+/// Runs on the library's thread: forwards and returns.
 struct Handler {
     inlet: Inlet,
     connection: Connection,
@@ -223,7 +226,7 @@ impl MdHandler for Handler {
     }
 
     fn on_unexpected_slot(&self, slot: usize) {
-        let message = format!("the library called function {slot}, which nobody asked for");
+        let message = format!("the library called function {slot}, which was not requested");
         self.inlet.library_error(0, &message);
     }
 }

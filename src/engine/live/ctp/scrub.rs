@@ -1,19 +1,19 @@
-//! Takes credentials out of text that others wrote.
+//! Removes credentials from text of the library or the front.
 
 use tickdeck_ffi::Secret;
 
-/// Shorter values are words and numbers that stand in any text.
+/// Shorter values are words and numbers that may be part of any text.
 const SHORTEST: usize = 4;
 
-/// Knows what must not be read.
+/// Removes known secrets.
 #[derive(Debug, Clone, Default)]
 pub struct Scrubber {
-    /// Longest first, so that one that holds another goes as a whole.
+    /// Longest first, so that a secret that contains another one is removed as a whole.
     secrets: Vec<Secret>,
 }
 
 impl Scrubber {
-    /// Knows `secrets`; those of fewer than four bytes are left alone.
+    /// Removes `secrets`. Those of fewer than four bytes are ignored.
     #[must_use]
     pub fn new(mut secrets: Vec<Secret>) -> Self {
         secrets.retain(|secret| secret.expose().len() >= SHORTEST);
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_that_the_front_quotes_is_taken_out() {
+    fn a_quoted_secret_is_removed() {
         let scrubber = Scrubber::new(["hunter2", "hunter2-long", "90"].map(Secret::new).to_vec());
         assert_eq!(
             scrubber.scrub("CTP:用户hunter2-long和hunter2: error 90"),

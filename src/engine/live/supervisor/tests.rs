@@ -13,7 +13,7 @@ fn options() -> SupervisorOptions {
     }
 }
 
-/// A supervisor with a world that takes every request.
+/// A supervisor in a world that accepts every request.
 struct World {
     supervisor: Supervisor,
     now: MonoNanos,
@@ -124,14 +124,14 @@ fn online(options: SupervisorOptions) -> World {
 }
 
 #[test]
-fn a_session_connects_logs_in_and_subscribes_in_batches() {
+fn a_session_subscribes_in_batches() {
     let world = online(options());
     assert!(world.supervisor.is_online());
     assert_eq!(world.supervisor.due(), MonoNanos::NEVER);
 }
 
 #[test]
-fn a_front_that_never_answers_is_tried_again_with_a_new_session_and_longer_pauses() {
+fn a_silent_front_is_retried_with_longer_pauses() {
     let mut world = World::new(SupervisorOptions {
         backoff: Backoff {
             cap_ns: 3 * S,
@@ -152,7 +152,7 @@ fn a_front_that_never_answers_is_tried_again_with_a_new_session_and_longer_pause
 }
 
 #[test]
-fn a_loss_is_left_to_the_library_and_everything_is_subscribed_again() {
+fn a_loss_is_followed_by_a_full_subscription() {
     online(options())
         .on(&lost(4097))
         .until(30)
@@ -170,7 +170,7 @@ fn a_loss_is_left_to_the_library_and_everything_is_subscribed_again() {
 }
 
 #[test]
-fn a_library_that_does_not_come_back_in_time_gets_a_new_session() {
+fn a_lost_front_gets_a_new_session_after_grace() {
     let mut world = online(options());
     world.on(&lost(8193)).until(36);
     assert_eq!(world.done[0], "close");
@@ -179,7 +179,7 @@ fn a_library_that_does_not_come_back_in_time_gets_a_new_session() {
 }
 
 #[test]
-fn a_library_that_reconnects_in_a_loop_is_released() {
+fn a_reconnect_loop_closes_the_session() {
     let mut world = online(options());
     for _ in 0..4 {
         world.on(&lost(4097)).on(&Input::FrontConnected);
@@ -187,7 +187,7 @@ fn a_library_that_reconnects_in_a_loop_is_released() {
     world.did(&["login"; 4]).on(&lost(4097));
     assert_eq!(world.done[0], "close");
     assert!(world.done[1].starts_with("retry 1 reconnect_loop"));
-    // What the old session still says is not heard.
+    // Callbacks of the old session are ignored.
     world.done.clear();
     world.on(&lost(4097)).on(&Input::FrontConnected).did(&[]);
     // Slow disconnects are no loop.
@@ -203,7 +203,7 @@ fn a_library_that_reconnects_in_a_loop_is_released() {
 }
 
 #[test]
-fn a_loop_before_the_first_connection_is_seen_too() {
+fn a_loop_before_any_connection_counts() {
     let mut world = World::new(options());
     world.until(1);
     for _ in 0..5 {
@@ -214,7 +214,7 @@ fn a_loop_before_the_first_connection_is_seen_too() {
 }
 
 #[test]
-fn a_login_that_is_not_answered_times_out() {
+fn an_unanswered_login_times_out() {
     let mut world = World::new(options());
     world.until(0).on(&Input::FrontConnected).until(10);
     assert_eq!(world.done[..3], ["open session-a1", "login", "close"]);
@@ -222,7 +222,7 @@ fn a_login_that_is_not_answered_times_out() {
 }
 
 #[test]
-fn a_login_error_is_retried_or_permanent_by_its_id() {
+fn login_errors_are_permanent_by_id() {
     for (error_id, name) in [
         (7, "7 NOT_INITED"),
         (90, "90 NEED_RETRY"),
@@ -253,7 +253,7 @@ fn a_login_error_is_retried_or_permanent_by_its_id() {
 }
 
 #[test]
-fn requests_that_the_library_does_not_take_are_made_again() {
+fn rejected_requests_are_repeated() {
     let mut supervisor = Supervisor::new(options(), MonoNanos(0));
     let mut actions = VecDeque::new();
     let mut step = |supervisor: &mut Supervisor, at: i64| {
@@ -261,22 +261,22 @@ fn requests_that_the_library_does_not_take_are_made_again() {
         actions.drain(..).map(|a| show(&a)).collect::<Vec<_>>()
     };
     assert_eq!(step(&mut supervisor, 0), ["open session-a1"]);
-    let mut told = VecDeque::new();
-    supervisor.on(MonoNanos(0), 1, &Input::FrontConnected, &mut told);
+    let mut others = VecDeque::new();
+    supervisor.on(MonoNanos(0), 1, &Input::FrontConnected, &mut others);
     supervisor.login_sent(MonoNanos(0), Err(RequestError::TooManyPerSecond));
     assert_eq!(step(&mut supervisor, 1), ["login"]);
     supervisor.login_sent(MonoNanos(S), Ok(()));
-    supervisor.on(MonoNanos(S), 1, &Input::LoginOk, &mut told);
+    supervisor.on(MonoNanos(S), 1, &Input::LoginOk, &mut others);
     assert_eq!(step(&mut supervisor, 1), ["subscribe 0..500"]);
     let refused = Err(RequestError::TooManyOutstanding);
-    supervisor.subscribe_sent(MonoNanos(S), 500, refused, &mut told);
+    supervisor.subscribe_sent(MonoNanos(S), 500, refused, &mut others);
     assert_eq!(step(&mut supervisor, 2), ["subscribe 0..500"]);
-    supervisor.subscribe_sent(MonoNanos(2 * S), 500, Ok(()), &mut told);
+    supervisor.subscribe_sent(MonoNanos(2 * S), 500, Ok(()), &mut others);
     assert_eq!(step(&mut supervisor, 3), ["subscribe 500..1000"]);
 }
 
 #[test]
-fn a_session_that_cannot_be_made_is_retried_or_permanent() {
+fn a_failed_open_is_retried_or_permanent() {
     let mut supervisor = Supervisor::new(options(), MonoNanos(0));
     let mut actions = VecDeque::new();
     supervisor.poll(MonoNanos(0), &mut actions);
@@ -290,7 +290,7 @@ fn a_session_that_cannot_be_made_is_retried_or_permanent() {
 }
 
 impl World {
-    /// Lets the session that there is fail, and the library hang with it or not.
+    /// Makes the current session fail; `hangs`: the library does not release it.
     fn fail_one(&mut self, hangs: bool) -> &mut Self {
         while !self.supervisor.has_session() {
             self.next();
@@ -307,7 +307,7 @@ impl World {
         self
     }
 
-    /// Lets time pass until something is to be done.
+    /// Advances time until something is due.
     fn next(&mut self) {
         self.now = self.supervisor.due();
         self.supervisor.poll(self.now, &mut self.actions);
@@ -320,7 +320,7 @@ impl World {
 }
 
 #[test]
-fn a_library_that_hangs_three_times_in_a_row_ends_it() {
+fn three_hangs_in_a_row_end_the_run() {
     let mut world = World::new(options());
     for hangs in [true, true, false, true, true] {
         world.fail_one(hangs);
@@ -333,7 +333,7 @@ fn a_library_that_hangs_three_times_in_a_row_ends_it() {
 }
 
 #[test]
-fn a_session_that_is_let_go_of_late_is_not_held_against_the_library() {
+fn sessions_released_late_do_not_count() {
     let mut world = World::new(options());
     for _ in 0..100 {
         world.fail_one(true).fail_one(true);
@@ -344,7 +344,7 @@ fn a_session_that_is_let_go_of_late_is_not_held_against_the_library() {
 }
 
 #[test]
-fn sessions_that_hang_for_ever_do_not_pile_up() {
+fn at_most_twenty_sessions_may_hang() {
     let mut world = World::new(options());
     for _ in 0..19 {
         world.fail_one(true).fail_one(false);
@@ -356,7 +356,7 @@ fn sessions_that_hang_for_ever_do_not_pile_up() {
 }
 
 #[test]
-fn a_stop_closes_what_is_open_and_ends_once() {
+fn a_stop_closes_the_session_and_ends_once() {
     let mut world = online(options());
     world.supervisor.stop(&mut world.actions);
     world.supervisor.stop(&mut world.actions);
@@ -368,11 +368,11 @@ fn a_stop_closes_what_is_open_and_ends_once() {
     idle.did(&["stopped"]);
 }
 
-/// Something that may happen.
+/// A step of the property test.
 #[derive(Debug, Clone)]
 enum Step {
     Pass(i64),
-    Told { stale: bool, input: Input },
+    Reported { stale: bool, input: Input },
     OpenFails(bool),
     RefuseNext(bool),
 }
@@ -388,7 +388,7 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         4 => (0_i64..40_000).prop_map(|ms| Step::Pass(ms * 1_000_000)),
-        6 => (prop::bool::weighted(0.1), input).prop_map(|(stale, input)| Step::Told { stale, input }),
+        6 => (prop::bool::weighted(0.1), input).prop_map(|(stale, input)| Step::Reported { stale, input }),
         1 => prop::bool::weighted(0.1).prop_map(Step::OpenFails),
         1 => any::<bool>().prop_map(Step::RefuseNext),
     ]
@@ -413,7 +413,7 @@ proptest! {
             let mut deadline = now;
             match step {
                 Step::Pass(nanos) => deadline = now.plus(nanos),
-                Step::Told { stale, input } => {
+                Step::Reported { stale, input } => {
                     let attempt = supervisor.attempt().number - u32::from(stale && supervisor.attempt().number > 0);
                     supervisor.on(now, attempt, &input, &mut actions);
                 }
@@ -478,12 +478,12 @@ proptest! {
 }
 
 #[test]
-fn the_pause_begins_when_the_library_has_let_go_and_not_before() {
+fn the_pause_starts_after_the_release() {
     let mut world = World::new(options());
     world.until(20);
     let report = RetryReport {
         attempt: world.supervisor.attempt(),
-        reason: NEVER_CONNECTED.into(),
+        reason: FailReason::ConnectTimeout,
         next_backoff_ns: 800_000_000,
     };
     // Closing took five seconds.
@@ -493,7 +493,7 @@ fn the_pause_begins_when_the_library_has_let_go_and_not_before() {
 }
 
 #[test]
-fn a_front_that_takes_everybody_and_keeps_nobody_is_left_alone_after_a_while() {
+fn slow_reconnect_loops_are_detected() {
     let mut world = online(options());
     for round in 1..=10 {
         world.until(5 + round * 4).on(&lost(0x1001));

@@ -1,55 +1,46 @@
-//! The gate file of `smoke`: what was tried, what came of it, and the verdict. YAML that a person
-//! reads and a QA process keeps. It never holds a credential: only words of our own, error ids with
-//! their documented meaning, and session names go in.
+//! The gate file of the smoke test: attempts, evidence and verdict, as YAML.
+//!
+//! People read it and a QA process keeps it. It never holds a credential: only our own texts, error
+//! ids with their documented meaning, and session names.
 
-use std::path::Path;
+use std::time::Duration;
 
-use tickdeck::live::{AttemptReport, LastAttempt};
-use tickdeck::sink::NewFile;
+use super::observation::Observation;
+use super::verdict::{Judgement, Verdict};
+use crate::live::ctp::CtpLibrary;
+use crate::live::report::{AttemptReport, LastAttempt};
 
-/// The verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Logged in and out cleanly.
-    Pass,
-    /// No login, for a reason that is known.
-    Concerns,
-    /// Anything else.
-    Fail,
-}
-
-impl Verdict {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pass => "PASS",
-            Self::Concerns => "CONCERNS",
-            Self::Fail => "FAIL",
-        }
-    }
-}
-
-/// What a smoke test came to.
+/// The content of a gate file.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Gate {
-    pub(super) verdict: Verdict,
-    pub(super) rationale: String,
+pub struct Gate {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why.
+    pub rationale: String,
     /// RFC 3339, Asia/Shanghai.
-    pub(super) updated: String,
-    pub(super) api_version: String,
-    pub(super) layout: String,
-    /// Sessions that were begun.
-    pub(super) attempts: u32,
+    pub updated: String,
+    /// Version of the library; empty when it could not be loaded.
+    pub api_version: String,
+    /// Its tick layout.
+    pub layout: String,
+    /// Attempts that were begun.
+    pub attempts: u32,
     /// Those that failed.
-    pub(super) failed: Vec<AttemptReport>,
-    /// The one after those, which had not failed when the test ended.
-    pub(super) last: Option<LastAttempt>,
-    pub(super) login_seen: bool,
-    pub(super) clean_shutdown: bool,
-    /// Threads and open files before and after; `None` where the system does not say.
-    pub(super) threads: Option<(usize, usize)>,
-    pub(super) files: Option<(usize, usize)>,
-    pub(super) elapsed_s: f64,
-    pub(super) limit_s: f64,
+    pub failed: Vec<AttemptReport>,
+    /// The attempt after those, which had not failed when the test ended.
+    pub last: Option<LastAttempt>,
+    /// Whether there was a login.
+    pub login_seen: bool,
+    /// Whether the library released every session in time.
+    pub clean_shutdown: bool,
+    /// Threads before and after; `None` where the system does not report them.
+    pub threads: Option<(usize, usize)>,
+    /// Open files before and after.
+    pub files: Option<(usize, usize)>,
+    /// Time that the test took, s.
+    pub elapsed_s: f64,
+    /// Longest time of the test, s.
+    pub limit_s: f64,
 }
 
 /// A text as a YAML scalar: JSON strings are YAML.
@@ -58,8 +49,62 @@ fn quoted(text: &str) -> String {
 }
 
 impl Gate {
+    /// The gate of a test that has only begun: FAIL. An interrupted test thus leaves no verdict of an
+    /// earlier run.
+    #[must_use]
+    pub fn begun(limit: Duration, updated: String) -> Self {
+        Self {
+            verdict: Verdict::Fail,
+            rationale: "the test did not come to its end".into(),
+            updated,
+            api_version: String::new(),
+            layout: String::new(),
+            attempts: 0,
+            failed: Vec::new(),
+            last: None,
+            login_seen: false,
+            clean_shutdown: false,
+            threads: None,
+            files: None,
+            elapsed_s: 0.0,
+            limit_s: limit.as_secs_f64(),
+        }
+    }
+
+    /// Adds the library.
+    pub fn add_library(&mut self, library: &CtpLibrary) {
+        self.api_version = library.version();
+        self.layout = library.layout();
+    }
+
+    /// Adds what the test observed.
+    pub fn add_observation(&mut self, observed: Observation) {
+        let Observation::Ended {
+            report,
+            before,
+            after,
+        } = observed
+        else {
+            return;
+        };
+        self.threads = before.threads.zip(after.threads);
+        self.files = before.files.zip(after.files);
+        self.attempts = report.attempts;
+        self.login_seen = report.logins > 0;
+        self.clean_shutdown = report.abandoned == 0;
+        self.failed = report.failed;
+        self.last = report.last;
+    }
+
+    /// Sets the verdict.
+    pub fn set(&mut self, judgement: Judgement) {
+        self.verdict = judgement.verdict;
+        self.rationale = judgement.rationale;
+    }
+
     /// The file's content.
-    pub(super) fn to_yaml(&self) -> String {
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
         let mut yaml = format!(
             "# Written by `tickdeck smoke`; the next run replaces it.\n\
              schema: 1\n\
@@ -104,7 +149,7 @@ impl Gate {
                 "  - {{ attempt: {}, session: {}, reason: {}, next_backoff_s: {:.3} }}\n",
                 report.attempt,
                 quoted(&report.session),
-                quoted(&report.reason),
+                quoted(&report.reason.to_string()),
                 report.next_backoff_s
             ));
         }
@@ -119,8 +164,9 @@ impl Gate {
         yaml
     }
 
-    /// The same for machines.
-    pub(super) fn to_json(&self) -> serde_json::Value {
+    /// The same as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
         let failed: Vec<serde_json::Value> = self
             .failed
             .iter()
@@ -128,7 +174,7 @@ impl Gate {
                 serde_json::json!({
                     "attempt": report.attempt,
                     "session": report.session,
-                    "reason": report.reason,
+                    "reason": report.reason.to_string(),
                     "next_backoff": report.next_backoff_s,
                 })
             })
@@ -150,21 +196,12 @@ impl Gate {
             "elapsed_s": self.elapsed_s,
         })
     }
-
-    /// Puts the file in place, whole or not at all. Its folder is made if need be.
-    pub(super) fn write(&self, path: &Path) -> std::io::Result<()> {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        std::fs::create_dir_all(folder)?;
-        NewFile::write_whole(path, self.to_yaml().as_bytes())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::fail_reason::FailReason;
 
     fn gate() -> Gate {
         Gate {
@@ -177,7 +214,7 @@ mod tests {
             failed: vec![AttemptReport {
                 attempt: 1,
                 session: "smoke-a1".into(),
-                reason: "connect_timeout".into(),
+                reason: FailReason::ConnectTimeout,
                 next_backoff_s: 0.875,
             }],
             last: Some(LastAttempt {
@@ -197,16 +234,5 @@ mod tests {
     #[test]
     fn a_gate_reads_as_reviewed() {
         insta::assert_snapshot!(gate().to_yaml());
-    }
-
-    #[test]
-    fn a_gate_is_put_in_place_whole_and_its_folder_made() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("docs/qa/gate.yml");
-        gate().write(&path).unwrap();
-        gate().write(&path).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), gate().to_yaml());
-        let names = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
-        assert_eq!(names, 1, "nothing half-written is left behind");
     }
 }

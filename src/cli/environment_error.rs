@@ -1,0 +1,35 @@
+//! Variables that keep a verb from starting.
+
+use super::env::Environment;
+use super::outcome::UsageError;
+
+/// Missing or unusable variables.
+#[derive(Debug, thiserror::Error)]
+#[error("{fix}")]
+pub(super) struct EnvironmentError {
+    /// Names, comma separated.
+    pub(super) required_env: String,
+    /// How to fix it.
+    pub(super) fix: String,
+}
+
+impl EnvironmentError {
+    /// `names` are not set.
+    pub(super) fn missing(names: &[&str], environment: &Environment) -> UsageError {
+        let missing = Self {
+            fix: format!("set {} {}", names.join(", "), environment.where_to_set()),
+            required_env: names.join(","),
+        };
+        UsageError::caused_by("the environment is not complete", missing)
+    }
+
+    /// The value of `name` is not usable because of `problem`.
+    pub(super) fn unusable(name: &str, problem: impl Into<anyhow::Error>) -> UsageError {
+        let problem: anyhow::Error = problem.into();
+        let unusable = Self {
+            fix: format!("{problem:#}"),
+            required_env: name.to_owned(),
+        };
+        UsageError::caused_by(format!("{name} cannot be used"), unusable)
+    }
+}

@@ -1,0 +1,23 @@
+//! The login of an account.
+
+use tickdeck_ffi::Secret;
+
+/// Credentials of a login. Every text is a secret; `Debug` shows none.
+#[derive(Debug, Clone)]
+pub struct CtpLogin {
+    /// Broker.
+    pub broker_id: Secret,
+    /// Account.
+    pub user_id: Secret,
+    /// Its password.
+    pub password: Secret,
+    /// Product that authenticates at the trader front; may be empty.
+    pub app_id: Secret,
+    /// Its code.
+    pub auth_code: Secret,
+    /// Whether the fronts use production keys; evaluation fronts use others. Libraries before 6.7.11
+    /// have only the keys that they were built with.
+    pub production_keys: bool,
+    /// Every text that no output may contain, the above included.
+    pub secrets: Vec<Secret>,
+}

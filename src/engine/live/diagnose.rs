@@ -1,0 +1,327 @@
+//! What is missing on this machine for a live session, each with its fix: a pure function of facts.
+//! The probe collects the facts.
+
+use super::facts::{
+    AccountFacts, CalendarFacts, EnvironmentFacts, Facts, FrontFacts, LibraryFacts, LocaleFacts,
+};
+use super::front_kind::FrontKind;
+
+/// Result of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Nothing is wrong.
+    Ok,
+    /// A session can run all the same.
+    Warn,
+    /// A session cannot run.
+    Fail,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// Name of the check.
+    pub check: &'static str,
+    /// Its result.
+    pub status: Status,
+    /// What was found.
+    pub found: String,
+    /// How to fix it; empty when nothing is wrong.
+    pub fix: String,
+}
+
+/// All checks, in the order of a start.
+#[must_use]
+pub fn diagnose(facts: &Facts) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    findings.environment(&facts.environment);
+    match &facts.account {
+        Ok(account) => findings.account(account),
+        Err(problem) => findings.fail("addresses", problem, "correct the variable"),
+    }
+    match &facts.flow_folder {
+        Ok(folder) => findings.ok("flow_folder", folder),
+        Err(problem) => findings.fail(
+            "flow_folder",
+            problem,
+            "choose a folder that this user can write to with --flow-dir",
+        ),
+    }
+    match &facts.nats {
+        Ok(server) => findings.ok("nats", format!("{server} answers")),
+        Err(problem) => findings.fail(
+            "nats",
+            problem,
+            "start the server, or correct NATS_URL and the login beside it",
+        ),
+    }
+    match &facts.calendar {
+        Ok(calendar) => findings.calendar(calendar),
+        Err(problem) => findings.fail("calendar", problem, "correct the file"),
+    }
+    findings.locale(facts.locale);
+    findings.0
+}
+
+/// Whether a session can run.
+#[must_use]
+pub fn can_run(findings: &[Finding]) -> bool {
+    findings
+        .iter()
+        .all(|finding| finding.status != Status::Fail)
+}
+
+/// Whether a session would wait, because no market data front accepts connections now.
+#[must_use]
+pub fn would_wait(facts: &Facts) -> bool {
+    facts
+        .account
+        .as_ref()
+        .is_ok_and(|account| !account.is_simulated() && are_all_closed(&account.md_fronts))
+}
+
+fn are_all_closed(fronts: &[FrontFacts]) -> bool {
+    let is_closed = |front: &FrontFacts| matches!(front.reached, Some(Err(_)));
+    !fronts.is_empty() && fronts.iter().all(is_closed)
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn ok(&mut self, check: &'static str, found: impl Into<String>) {
+        self.add(check, Status::Ok, found, "");
+    }
+
+    fn warn(&mut self, check: &'static str, found: impl Into<String>, fix: impl Into<String>) {
+        self.add(check, Status::Warn, found, fix);
+    }
+
+    fn fail(&mut self, check: &'static str, found: impl Into<String>, fix: impl Into<String>) {
+        self.add(check, Status::Fail, found, fix);
+    }
+
+    fn add(
+        &mut self,
+        check: &'static str,
+        status: Status,
+        found: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        self.0.push(Finding {
+            check,
+            status,
+            found: found.into(),
+            fix: fix.into(),
+        });
+    }
+
+    fn environment(&mut self, facts: &EnvironmentFacts) {
+        let set = |names: &str| format!("set {names} {}", facts.where_to_set);
+        if facts.missing.is_empty() {
+            self.ok("environment", "every variable of a login is set");
+        } else {
+            let names = facts.missing.join(", ");
+            self.fail("environment", format!("{names} not set"), set(&names));
+        }
+        // Nearly every trader front requires an authentication before the login.
+        if !facts.missing_authentication.is_empty() {
+            let names = facts.missing_authentication.join(", ");
+            let found = format!(
+                "{names} not set: trader fronts refuse a client that does not authenticate, and \
+                 then contracts cannot be listed"
+            );
+            self.warn("td_auth", found, set(&names));
+        }
+        if !facts.is_ingest_allowed {
+            self.warn(
+                "switch",
+                "MD_RUN_INGEST is not 1: `live` says so and does nothing",
+                "set MD_RUN_INGEST=1 where ingest is wanted",
+            );
+        }
+        match &facts.symbols {
+            Ok(0) => self.warn(
+                "symbols",
+                "CTP_SYMBOL is not set: `live` needs --symbols",
+                "set CTP_SYMBOL, for example rb2601.SHFE,IF2601.CFFEX",
+            ),
+            Ok(symbols) => self.ok("symbols", format!("CTP_SYMBOL names {symbols}")),
+            Err(problem) => self.fail("symbols", problem, "correct CTP_SYMBOL"),
+        }
+        if let Some(problem) = &facts.duration_problem {
+            self.fail("duration", problem, "correct the variable");
+        }
+    }
+
+    fn account(&mut self, facts: &AccountFacts) {
+        match &facts.library {
+            None => {}
+            Some(Ok(library)) => self.library(library),
+            Some(Err(problem)) => self.fail(
+                "library",
+                problem,
+                "let CTP_GATEWAY_CONNECT name the Linux x86-64 thostmduserapi_se.so of your broker, \
+                 or the folder that holds it",
+            ),
+        }
+        // Contracts are listed by the library beside the one for market data.
+        match &facts.trader_library {
+            None => {}
+            Some(Ok(version)) => self.ok("library_td", version),
+            Some(Err(problem)) => self.warn(
+                "library_td",
+                format!("{problem}: contracts cannot be listed, so --symbols takes plain ids only"),
+                "put the thosttraderapi_se.so of the same version beside thostmduserapi_se.so",
+            ),
+        }
+        if facts.is_simulated() {
+            self.ok(
+                "md_front",
+                "the simulated front is in the library: no address is dialled",
+            );
+            return;
+        }
+        self.fronts(FrontKind::MarketData, &facts.md_fronts);
+        // Fronts are closed most of the day: a session that begins early retries until one opens.
+        if are_all_closed(&facts.md_fronts) {
+            self.warn(
+                "md_front",
+                "no market data front accepts connections now: `live` tries again until one does",
+                "nothing outside of trading hours; within them correct CTP_MD_ADDRESS",
+            );
+        }
+        if facts.td_fronts.is_empty() {
+            self.warn(
+                "td_front",
+                "CTP_TD_ADDRESS is not set: contracts cannot be listed, so --symbols takes plain \
+                 ids or needs --contracts",
+                "set CTP_TD_ADDRESS, or give --contracts FILE",
+            );
+        }
+        self.fronts(FrontKind::Trader, &facts.td_fronts);
+    }
+
+    fn library(&mut self, facts: &LibraryFacts) {
+        self.ok("library", &facts.path);
+        let symbol = format!("exports {}", facts.create_symbol);
+        self.ok("symbols_md", symbol);
+        let version = format!(
+            "{}, tick layout {}, {} callbacks{}",
+            facts.version,
+            facts.layout,
+            facts.callbacks,
+            if facts.is_simulated {
+                ", simulated front"
+            } else {
+                ""
+            }
+        );
+        if facts.is_version_tested {
+            self.ok("version", version);
+        } else {
+            self.warn(
+                "version",
+                format!("{version}: this version was never tested"),
+                "compare a short recording with another recorder's before you rely on it",
+            );
+        }
+        if let Some(problem) = &facts.keys_problem {
+            self.fail(
+                "front_keys",
+                problem,
+                "leave --front-keys out, or take another library",
+            );
+        }
+        if !facts.is_simulated && !facts.is_release_safe {
+            self.warn(
+                "release",
+                "libraries before 6.5.1 can crash the process when a session is closed while the \
+                 front accepts connections and cuts them (measured: 4 of about 11,000 such sessions)",
+                "ask your broker for a library of 6.5.1 or later",
+            );
+        }
+        if let Some(problem) = &facts.front_problem {
+            let found = format!("CTP_MD_ADDRESS: {problem}");
+            self.fail("md_front", found, "correct CTP_MD_ADDRESS");
+        }
+    }
+
+    fn fronts(&mut self, kind: FrontKind, fronts: &[FrontFacts]) {
+        let (check, variable) = match kind {
+            FrontKind::MarketData => ("md_front", "CTP_MD_ADDRESS"),
+            FrontKind::Trader => ("td_front", "CTP_TD_ADDRESS"),
+        };
+        for (number, front) in (1..).zip(fronts) {
+            match &front.reached {
+                None => {
+                    let scheme = front.scheme;
+                    self.ok(
+                        check,
+                        format!("{variable} {number} is {scheme}://, not tried"),
+                    );
+                }
+                Some(Ok(())) => {
+                    let proxy = if front.is_behind_proxy {
+                        "the proxy of "
+                    } else {
+                        ""
+                    };
+                    let found = format!("{proxy}{variable} {number} accepts connections");
+                    self.ok(check, found);
+                }
+                Some(Err(reason)) => self.warn(
+                    check,
+                    format!("{variable} {number} does not accept connections: {reason}"),
+                    "fronts are open from about 30 minutes before a session to some time after it; \
+                     otherwise check the address, the firewall and the VPN",
+                ),
+            }
+        }
+    }
+
+    fn calendar(&mut self, facts: &CalendarFacts) {
+        let CalendarFacts {
+            today,
+            trading_day,
+            is_covered,
+        } = facts;
+        if *is_covered {
+            let found = format!("covers {today}, trading day {trading_day}");
+            self.ok("calendar", found);
+        } else {
+            self.warn(
+                "calendar",
+                format!("does not cover {today}: weekdays count as trading days"),
+                "give --calendar FILE with this year's holidays",
+            );
+        }
+    }
+
+    /// tickdeck needs no locale. Python wrappers of CTP abort without this one.
+    fn locale(&mut self, locale: LocaleFacts) {
+        const CHECK: &str = "locale";
+        match locale {
+            LocaleFacts::Installed => {
+                self.ok(CHECK, "zh_CN.GB18030 is installed (for Python wrappers)");
+            }
+            LocaleFacts::Missing => self.warn(
+                CHECK,
+                "zh_CN.GB18030 is not installed: tickdeck does not need it, Python wrappers of CTP \
+                 abort without it",
+                "Debian: apt-get install locales && echo 'zh_CN.GB18030 GB18030' >> \
+                 /etc/locale.gen && locale-gen",
+            ),
+            LocaleFacts::Unknown => self.warn(
+                CHECK,
+                "the command `locale` is not available: whether Python wrappers of CTP would find \
+                 zh_CN.GB18030 is unknown",
+                "tickdeck does not need it",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

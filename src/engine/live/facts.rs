@@ -1,0 +1,133 @@
+//! The facts of a diagnosis, as data.
+
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::time::UnixNanos;
+
+use super::reach::Unreachable;
+
+/// Everything that a diagnosis is based on. An `Err` is the problem in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The variables.
+    pub environment: EnvironmentFacts,
+    /// Libraries and fronts.
+    pub account: Result<AccountFacts, String>,
+    /// The folder for the library's own files.
+    pub flow_folder: Result<String, String>,
+    /// The NATS server that answers.
+    pub nats: Result<String, String>,
+    /// The trading calendar.
+    pub calendar: Result<CalendarFacts, String>,
+    /// The locale that Python wrappers of CTP need.
+    pub locale: LocaleFacts,
+}
+
+/// Facts about the variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvironmentFacts {
+    /// Required variables that are not set.
+    pub missing: Vec<&'static str>,
+    /// Variables of the authentication that are not set, where there is a trader front.
+    pub missing_authentication: Vec<&'static str>,
+    /// Where to set a variable.
+    pub where_to_set: String,
+    /// Whether `MD_RUN_INGEST` allows `live` to run.
+    pub is_ingest_allowed: bool,
+    /// Number of instruments in `CTP_SYMBOL`.
+    pub symbols: Result<usize, String>,
+    /// What is wrong with `MD_DURATION_SECONDS`.
+    pub duration_problem: Option<String>,
+}
+
+/// Facts about libraries and fronts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountFacts {
+    /// The market data library; `None` when no variable names one.
+    pub library: Option<Result<LibraryFacts, String>>,
+    /// Version of the trader library; `None` when there is no trader front or no library is named.
+    pub trader_library: Option<Result<String, String>>,
+    /// Market data fronts.
+    pub md_fronts: Vec<FrontFacts>,
+    /// Trader fronts.
+    pub td_fronts: Vec<FrontFacts>,
+}
+
+impl AccountFacts {
+    /// Whether the library is the simulated front.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        matches!(&self.library, Some(Ok(library)) if library.is_simulated)
+    }
+}
+
+/// Facts about a market data library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LibraryFacts {
+    /// The file.
+    pub path: String,
+    /// The exported function that creates a session.
+    pub create_symbol: &'static str,
+    /// `GetApiVersion`.
+    pub version: String,
+    /// Letter of the tick layout.
+    pub layout: String,
+    /// Number of callbacks.
+    pub callbacks: usize,
+    /// Whether it is the simulated front.
+    pub is_simulated: bool,
+    /// Whether its version was tested.
+    pub is_version_tested: bool,
+    /// Whether closing a session cannot crash the process.
+    pub is_release_safe: bool,
+    /// Why it has not the keys that the flags ask for.
+    pub keys_problem: Option<String>,
+    /// Why it cannot use one of the market data fronts.
+    pub front_problem: Option<String>,
+}
+
+/// Facts about a front.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrontFacts {
+    /// Scheme of its address.
+    pub scheme: &'static str,
+    /// Whether it is behind a proxy.
+    pub is_behind_proxy: bool,
+    /// Whether it accepts connections; `None` when that cannot be tried.
+    pub reached: Option<Result<(), Unreachable>>,
+}
+
+/// Facts about the trading calendar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CalendarFacts {
+    /// Today's date in Shanghai.
+    pub today: String,
+    /// The current trading day.
+    pub trading_day: String,
+    /// Whether the calendar covers both.
+    pub is_covered: bool,
+}
+
+impl CalendarFacts {
+    /// What `calendar` says about `now`.
+    #[must_use]
+    pub fn of(calendar: &TradingCalendar, now: UnixNanos) -> Self {
+        let today = now.to_shanghai().date_naive();
+        let trading_day = calendar.trading_day_of(now).0;
+        Self {
+            is_covered: calendar.covers(today) && calendar.covers(trading_day),
+            today: today.to_string(),
+            trading_day: trading_day.to_string(),
+        }
+    }
+}
+
+/// Whether the locale zh_CN.GB18030 is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocaleFacts {
+    /// It is.
+    Installed,
+    /// It is not.
+    Missing,
+    /// The system does not say.
+    Unknown,
+}

@@ -1,0 +1,180 @@
+//! What a live session subscribes: instruments that were named, and those that patterns match in a
+//! list of contracts.
+
+use tickdeck_core::contract::{Contract, ContractTable, Exchange, QueriedContract};
+use tickdeck_core::event::InstrumentId;
+
+use super::choose::{Wanted, choose};
+use super::trader::TraderError;
+
+/// The contracts to choose from.
+#[derive(Debug)]
+pub struct Listing {
+    /// The contract table in force, with what the trader front reported.
+    pub table: ContractTable,
+    /// What patterns are matched against; empty when there is no list.
+    pub contracts: Vec<Contract>,
+    /// Why the trader front's list is not available.
+    pub problem: Option<TraderError>,
+}
+
+impl Listing {
+    /// The trader front's list. Contracts that the user gave take precedence over it.
+    #[must_use]
+    pub fn from_front(in_force: &ContractTable, found: &[QueriedContract]) -> Self {
+        let products = in_force.products();
+        let contracts: Vec<Contract> = found
+            .iter()
+            .filter_map(|one| one.contract(products))
+            .collect();
+        tracing::info!(event = "contracts_discovered", contracts = contracts.len());
+        let mut table = in_force.clone();
+        table.extend(contracts.iter().cloned());
+        table.extend(in_force.explicit().cloned());
+        Self {
+            table,
+            contracts,
+            problem: None,
+        }
+    }
+
+    /// The list of a contract file, or an empty one.
+    #[must_use]
+    pub fn without_front(
+        in_force: &ContractTable,
+        contracts: Vec<Contract>,
+        problem: Option<TraderError>,
+    ) -> Self {
+        if let Some(error) = &problem {
+            tracing::warn!(
+                event = "contract_discovery_failed",
+                reason = %error,
+                "the trader front's contract list is unavailable: using --contracts and the product \
+                 table"
+            );
+        }
+        Self {
+            table: in_force.clone(),
+            contracts,
+            problem,
+        }
+    }
+}
+
+/// Nothing can be subscribed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscriptionError {
+    /// Patterns need a list of contracts, and the trader front's is not available.
+    #[error(
+        "--symbols {patterns} needs the trader front's contract list, which is unavailable; fix \
+         that, or give --contracts FILE"
+    )]
+    ListUnavailable {
+        /// The patterns, comma separated.
+        patterns: String,
+        /// Why it is not available.
+        #[source]
+        problem: Box<TraderError>,
+    },
+    /// Patterns need a list of contracts, and there is no list.
+    #[error(
+        "--symbols {patterns} needs a list of contracts, which the product table is not: set \
+         CTP_TD_ADDRESS, or give --contracts FILE"
+    )]
+    NoList {
+        /// The patterns, comma separated.
+        patterns: String,
+    },
+    /// No contract matches.
+    #[error("--symbols matches no contract: nothing to subscribe")]
+    Nothing,
+}
+
+/// Chooses the instruments: `first`, then what `wanted` takes from `listing`. `matches` decides
+/// whether a pattern takes an instrument.
+///
+/// # Errors
+/// When nothing can be subscribed.
+pub fn instruments(
+    first: &[String],
+    wanted: &[Wanted],
+    listing: Listing,
+    matches: &dyn Fn(&str, &[u8], Exchange) -> bool,
+) -> Result<Vec<InstrumentId>, SubscriptionError> {
+    let choice = choose(first, wanted, &listing.contracts, matches);
+    if !choice.unmatched.is_empty() {
+        let patterns = choice.unmatched.join(",");
+        if listing.contracts.is_empty() {
+            return Err(match listing.problem.map(Box::new) {
+                Some(problem) => SubscriptionError::ListUnavailable { patterns, problem },
+                None => SubscriptionError::NoList { patterns },
+            });
+        }
+        let contracts = listing.contracts.len();
+        tracing::warn!(event = "symbols_unmatched", patterns, contracts);
+    }
+    if !choice.unlisted.is_empty() {
+        let ids = choice.unlisted.join(",");
+        tracing::warn!(
+            event = "symbols_unlisted",
+            ids,
+            "in no contract list, but subscribed"
+        );
+    }
+    if choice.instruments.is_empty() {
+        return Err(SubscriptionError::Nothing);
+    }
+    Ok(choice.instruments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(_: &str, _: &[u8], _: Exchange) -> bool {
+        true
+    }
+
+    fn chosen(
+        wanted: &str,
+        found: &[Contract],
+        problem: Option<TraderError>,
+    ) -> Result<Vec<InstrumentId>, SubscriptionError> {
+        let table = ContractTable::builtin();
+        let listing = Listing::without_front(&table, found.to_vec(), problem);
+        instruments(&[], &[wanted.parse().unwrap()], listing, &all)
+    }
+
+    #[test]
+    fn a_pattern_without_a_list_says_what_is_missing() {
+        let error = chosen("rb*", &[], None).unwrap_err();
+        assert!(matches!(error, SubscriptionError::NoList { .. }), "{error}");
+        let error = chosen("rb*", &[], Some(TraderError::Stopped)).unwrap_err();
+        let is_told = matches!(error, SubscriptionError::ListUnavailable { .. });
+        assert!(is_told, "{error}");
+        let rb = ContractTable::builtin().resolve(b"rb2601").unwrap();
+        assert_eq!(chosen("rb*", &[rb], None).unwrap().len(), 1);
+        assert_eq!(chosen("rb2601", &[], None).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn contracts_of_the_user_override_the_front() {
+        let mut table = ContractTable::builtin();
+        let mut own = table.resolve(b"rb2601").unwrap();
+        own.multiplier = Some(7);
+        table.extend([own.clone()]);
+        let reported = QueriedContract {
+            instrument_id: "rb2601".into(),
+            exchange_id: "SHFE".into(),
+            product_id: "rb".into(),
+            product_class: '1',
+            volume_multiple: 10,
+            price_tick: 1.0,
+            instrument_name: String::new(),
+        };
+        let listing = Listing::from_front(&table, &[reported]);
+        assert_eq!(listing.contracts.len(), 1);
+        assert_eq!(listing.table.resolve(b"rb2601").unwrap(), own);
+    }
+}
