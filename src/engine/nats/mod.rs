@@ -12,14 +12,14 @@ pub(crate) mod connect;
 mod error;
 mod health;
 mod options;
-mod pattern;
+
 mod queue;
 pub(crate) mod runtime;
 mod subscriber;
 
+pub use crate::encode::pattern::{PatternError, SubjectPattern};
 pub use error::{NatsError, NatsFailure};
 pub use health::{HEALTH_SUBJECT, HealthOptions, HealthResponder, HealthSnapshot, request_health};
 pub use options::{NatsOptions, Servers};
-pub use pattern::{PatternError, SubjectPattern};
 pub use subscriber::{Gap, Received, Subscriber, SubscriberOptions, count_subscribers, probe};
 pub use tickdeck_ffi::Secret;
