@@ -448,7 +448,7 @@ pub struct ReplayArgs {
     /// Begin with the last known tick of each instrument before the start point
     #[arg(long, help_heading = "Pace")]
     pub prime: bool,
-    /// Publish the replay's time on PREFIX.replay.clock this many times per recorded second
+    /// Publish the replay's time on tickdeck.clock.PREFIX this many times per recorded second
     #[arg(long, value_name = "HZ", value_parser = values::parse_hz, help_heading = "Pace")]
     pub clock: Option<Ratio>,
     /// Which events.
@@ -457,8 +457,8 @@ pub struct ReplayArgs {
     /// Where payloads go.
     #[command(flatten)]
     pub sinks: SinkArgs,
-    /// Begin when N subscribers answer on PREFIX.replay.ready, as `tickdeck capture` does; of those
-    /// that do not answer, at most one is noticed, and only on a subject that has PREFIX.replay.ready
+    /// Begin when N subscribers answer on tickdeck.ready.PREFIX, as `tickdeck capture` does. Others
+    /// count as one, if the server lists any connection that subscribes under PREFIX
     #[arg(long, value_name = "N", help_heading = "Publishing")]
     pub wait_for_subscribers: Option<u32>,
     /// Say what would be played and where to, and play nothing

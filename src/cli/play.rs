@@ -61,6 +61,7 @@ pub(super) fn play(
         )?,
         _ => None,
     };
+    publisher.set_run(context.run.clone());
     let watch = setup
         .stop
         .map(|stop| watch_stop(context, stop))

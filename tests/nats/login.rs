@@ -205,9 +205,9 @@ fn an_account_without_the_right_to_publish_is_told_so() {
     assert_eq!(sink.counts().failed, 10);
 
     // Who may not ask is told so too: nobody was asked, and somebody may have been there.
-    let error = count_subscribers(&with("tickless"), "market.tick.replay.ready").unwrap_err();
+    let error = count_subscribers(&with("tickless"), "tickdeck.ready.market.tick").unwrap_err();
     assert!(
-        matches!(failure(error), NatsFailure::Permission { cause } if cause.contains("replay.ready"))
+        matches!(failure(error), NatsFailure::Permission { cause } if cause.contains("tickdeck.ready"))
     );
     probe(&with("tickless")).unwrap();
 }

@@ -11,7 +11,7 @@ use tickdeck::sink::{Message, MessageBatch, Sink, SinkCounts, SinkError, StreamD
 
 use crate::support::recordings::{events, publisher_options, quick, quirks, replay_digest};
 
-const END: &str = "market.tick.replay.end";
+const END: &str = "tickdeck.end.market.tick";
 
 /// A destination whose receivers wait for an end marker.
 #[derive(Clone)]

@@ -277,6 +277,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::encode::control::RunId;
 
     const RB: &str = "t.SHFE.rb2601";
     const IF: &str = "t.CFFEX.IF2601";
@@ -297,6 +298,7 @@ mod tests {
             *instruments.entry(subject[2..].to_owned()).or_insert(0) += 1;
         }
         EndMarker {
+            run: RunId::default(),
             session: "s".into(),
             complete: true,
             total: Some(messages.len() as u64),

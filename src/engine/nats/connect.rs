@@ -26,9 +26,6 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A silent server is given up after three of these, as the client library counts.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
-/// Messages that the library may hold for one subscription before it drops one. It takes in some
-/// megabytes at a time, and small messages are many.
-const SUBSCRIPTION_MESSAGES: usize = 1 << 20;
 /// Long enough to mean never: the runtime goes away before.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -39,7 +36,6 @@ pub(crate) struct Fate {
     lost: Notify,
     refusal: Mutex<Option<String>>,
     refused: Notify,
-    dropped: Notify,
 }
 
 impl Fate {
@@ -56,11 +52,6 @@ impl Fate {
             }
             self.refused.notified().await;
         }
-    }
-
-    /// Waits until the library drops a message that nobody took in time.
-    pub(crate) async fn dropped(&self) {
-        self.dropped.notified().await;
     }
 
     /// The server's words, when it refused something.
@@ -86,7 +77,6 @@ impl Fate {
             Event::ServerError(error) => {
                 tracing::warn!(event = "nats_server_error", server, error = %error);
             }
-            Event::SlowConsumer(_) => self.dropped.notify_one(),
             Event::LameDuckMode => {
                 tracing::warn!(event = "nats_server_shutting_down", server);
             }
@@ -210,7 +200,6 @@ fn client_options(plan: &Plan, fate: &Arc<Fate>) -> Result<ConnectOptions, NatsF
         .ping_interval(PING_INTERVAL)
         .require_tls(given.require_tls)
         .ignore_discovered_servers()
-        .subscription_capacity(SUBSCRIPTION_MESSAGES)
         .event_callback(move |event| {
             events.note(&event, &shown);
             std::future::ready(())

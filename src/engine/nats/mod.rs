@@ -8,9 +8,11 @@
 //!
 //! It knows nothing of ticks, recordings or payloads.
 
+mod ask;
 pub(crate) mod connect;
 mod error;
 mod health;
+mod merge;
 mod options;
 
 mod queue;
@@ -18,8 +20,9 @@ pub(crate) mod runtime;
 mod subscriber;
 
 pub use crate::encode::pattern::{PatternError, SubjectPattern};
+pub use ask::{ReadyPoll, count_ready, count_subscribers, probe};
 pub use error::{NatsError, NatsFailure};
 pub use health::{HEALTH_SUBJECT, HealthOptions, HealthResponder, HealthSnapshot, request_health};
 pub use options::{NatsOptions, Servers};
-pub use subscriber::{Gap, Received, Subscriber, SubscriberOptions, count_subscribers, probe};
+pub use subscriber::{Received, Subscriber, SubscriberOptions};
 pub use tickdeck_ffi::Secret;

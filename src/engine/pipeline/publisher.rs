@@ -12,11 +12,11 @@ use tickdeck_core::time::UnixNanos;
 
 use super::digest_thread::DigestThread;
 use super::ledger::Ledger;
-use crate::encode::control::{Control, EndMarker};
+use crate::encode::control::{self, ClockStamp, Control, EndMarker, RunId};
 use crate::encode::subject::Subjects;
 use crate::encode::{Encoder, PayloadKind, PayloadSource};
 use crate::normalize::{Flag, Flags, Normalizer, Outcome};
-use crate::sink::{MessageBatchBuilder, Sink, SinkCounts, SinkError};
+use crate::sink::{MessageBatch, MessageBatchBuilder, Sink, SinkCounts, SinkError};
 
 /// Messages that share one buffer. More of them would leave the cache between encoding, hashing and
 /// handing over.
@@ -81,6 +81,8 @@ pub struct Publisher {
     primed: Vec<Option<Primed>>,
     /// By ledger slot: what follows the prefix in the subject, of earlier passes.
     tails: Vec<String>,
+    /// Stands in every control message.
+    run: RunId,
     /// What to tell subscribers at the end.
     end: Option<EndOfReplay>,
     /// Whether a sink failed, so that not all have had the same.
@@ -127,6 +129,7 @@ impl Publisher {
             untaken: VecDeque::new(),
             primed: Vec::new(),
             tails: Vec::new(),
+            run: RunId::default(),
             end: None,
             is_torn: false,
             stats: Arc::default(),
@@ -140,6 +143,11 @@ impl Publisher {
     pub(crate) fn mutated(mut self, mutation: Mutation) -> Self {
         self.mutation = Some(mutation);
         self
+    }
+
+    /// Names the run in the control messages.
+    pub fn set_run(&mut self, run: RunId) {
+        self.run = run;
     }
 
     /// Counts for other threads.
@@ -217,21 +225,19 @@ impl Publisher {
         self.hand_over()
     }
 
-    /// Publishes a clock stamp on `<prefix>.replay.clock`. It is no tick: neither the digest nor
-    /// the ledger knows it.
+    /// Publishes a clock stamp on `tickdeck.clock.<prefix>`. It is no tick: neither digest nor ledger
+    /// counts it.
     ///
     /// # Errors
     /// When a sink cannot go on.
     pub fn publish_clock(&mut self, stamp: UnixNanos) -> Result<(), SinkError> {
         self.hand_over()?;
-        let mut builder = MessageBatchBuilder::default();
-        builder.push(
-            Control::Clock
-                .subject(&self.options.subject_prefix)
-                .as_bytes(),
-            format!("{{\"time\":\"{stamp}\"}}").as_bytes(),
-        );
-        let batch = builder.take();
+        let subject = Control::Clock.subject(&self.options.subject_prefix);
+        let stamp = ClockStamp {
+            run: self.run.clone(),
+            time: stamp.to_string(),
+        };
+        let batch = control_message(&subject, control::payload(&stamp))?;
         self.unconfirmed.push_back(NO_SLOT);
         for sink in &mut self.sinks {
             sink.publish(&batch)?;
@@ -353,7 +359,7 @@ impl Publisher {
         }
     }
 
-    /// Lets [`finish`](Self::finish) publish an end marker on `<prefix>.replay.end`, behind the last
+    /// Lets [`finish`](Self::finish) publish an end marker on `tickdeck.end.<prefix>`, behind the last
     /// confirmed message, in the sinks whose receivers wait for one. `complete` says whether
     /// everything that was asked for was played.
     pub fn announce_end(&mut self, session: &str, complete: bool) {
@@ -388,6 +394,7 @@ impl Publisher {
             .collect();
         let is_known = !self.is_torn;
         EndMarker {
+            run: self.run.clone(),
             session: end.session,
             complete: end.complete,
             total: is_known.then(|| instruments.values().sum()),
@@ -443,6 +450,20 @@ impl Publisher {
     }
 }
 
+/// A control message as a batch.
+fn control_message(
+    subject: &str,
+    payload: serde_json::Result<Vec<u8>>,
+) -> Result<MessageBatch, SinkError> {
+    let payload = payload.map_err(|error| SinkError::Io {
+        target: subject.to_owned(),
+        source: error.into(),
+    })?;
+    let mut builder = MessageBatchBuilder::default();
+    builder.push(subject.as_bytes(), &payload);
+    Ok(builder.take())
+}
+
 /// Publishes an end marker and waits until it is confirmed, if the sink's receivers wait for one.
 /// False when that failed, which is logged: every tick is confirmed already.
 fn publish_end(sink: &mut dyn Sink, subject: &str, end: &EndMarker) -> bool {
@@ -450,13 +471,7 @@ fn publish_end(sink: &mut dyn Sink, subject: &str, end: &EndMarker) -> bool {
         return true;
     };
     let mut publish = || -> Result<SinkCounts, SinkError> {
-        let payload = end.payload(limit).map_err(|error| SinkError::Io {
-            target: subject.to_owned(),
-            source: error.into(),
-        })?;
-        let mut builder = MessageBatchBuilder::default();
-        builder.push(subject.as_bytes(), &payload);
-        sink.publish(&builder.take())?;
+        sink.publish(&control_message(subject, end.payload(limit))?)?;
         sink.flush()
     };
     let published = publish();
