@@ -102,7 +102,6 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
         options: PlayOptions::default(),
         total: inputs.estimate(&EventFilter::default()),
         health: Some(nats),
-        nats: None,
         stop: None,
     };
     let played = play(context, setup, publisher, None, &mut || {

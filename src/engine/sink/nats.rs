@@ -30,6 +30,7 @@ mod live;
 mod window;
 mod worker;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc as std_mpsc;
@@ -38,7 +39,7 @@ use std::thread::JoinHandle;
 use tickdeck_core::thread;
 use tokio::sync::{Notify, mpsc};
 
-use super::{MessageBatch, Sink, SinkCounts, SinkError};
+use super::{Fate, MessageBatch, Outstanding, Sink, SinkError};
 use crate::nats::{NatsError, NatsFailure, NatsOptions, connect};
 pub use live::{DEFAULT_LIVE_BUFFER, LiveNatsSink};
 use worker::{Command, Worker};
@@ -56,7 +57,6 @@ pub struct NatsStats {
     confirmed: AtomicU64,
     resent: AtomicU64,
     reconnects: AtomicU64,
-    untaken: AtomicU64,
     max_payload: AtomicUsize,
 }
 
@@ -83,12 +83,6 @@ impl NatsStats {
     #[must_use]
     pub fn reconnects(&self) -> u64 {
         self.reconnects.load(Ordering::Relaxed)
-    }
-
-    /// Messages that a [`LiveNatsSink`] had no room for.
-    #[must_use]
-    pub fn untaken(&self) -> u64 {
-        self.untaken.load(Ordering::Relaxed)
     }
 }
 
@@ -126,6 +120,9 @@ pub struct NatsSink {
     thread: Option<JoinHandle<Result<(), NatsFailure>>>,
     failure: Option<NatsFailure>,
     stats: Arc<NatsStats>,
+    outstanding: Outstanding,
+    /// Of the confirmed messages, those that `outstanding` knows of.
+    seen: u64,
     stop: NatsStop,
 }
 
@@ -159,6 +156,8 @@ impl NatsSink {
             thread: Some(thread),
             failure: None,
             stats,
+            outstanding: Outstanding::default(),
+            seen: 0,
             stop,
         };
         match is_ready.recv() {
@@ -225,35 +224,29 @@ impl Sink for NatsSink {
         for chunk in batch.chunks(BATCH_MESSAGES) {
             let taken = chunk.len() as u64;
             self.send(Command::Publish(chunk))?;
-            self.stats.taken.fetch_add(taken, Ordering::Relaxed);
+            self.note_taken(taken);
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<SinkCounts, SinkError> {
+    fn flush(&mut self) -> Result<(), SinkError> {
         // Nothing is waited for where nothing is outstanding: the server may be away.
         if self.stats.confirmed() == self.stats.taken() {
-            return Ok(self.counts());
+            return Ok(());
         }
         let (done, is_done) = tokio::sync::oneshot::channel();
         self.send(Command::Flush(done))?;
-        match is_done.blocking_recv() {
-            Ok(()) => Ok(self.counts()),
-            Err(_) => Err(self.error()),
-        }
+        is_done.blocking_recv().map_err(|_| self.error())
     }
 
-    fn counts(&self) -> SinkCounts {
+    fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate)) {
         let confirmed = self.stats.confirmed();
-        let ended = self.thread.is_none();
-        SinkCounts {
-            confirmed,
-            failed: if ended {
-                self.stats.taken().saturating_sub(confirmed)
-            } else {
-                0
-            },
+        self.outstanding.confirm(confirmed - self.seen);
+        self.seen = confirmed;
+        if self.thread.is_none() {
+            self.outstanding.reject_all();
         }
+        self.outstanding.report(each);
     }
 
     /// What the server allows.
@@ -261,15 +254,21 @@ impl Sink for NatsSink {
         Some(self.stats.max_payload.load(Ordering::Relaxed))
     }
 
-    fn finish(mut self: Box<Self>) -> Result<SinkCounts, SinkError> {
-        let counts = self.flush()?;
+    fn finish(mut self: Box<Self>) -> Result<(), SinkError> {
+        self.flush()?;
         // Everything is confirmed: the worker has nothing left to do.
         self.end();
-        Ok(counts)
+        Ok(())
     }
 }
 
 impl NatsSink {
+    /// The connection thread has these messages now.
+    fn note_taken(&mut self, count: u64) {
+        self.outstanding.take(count);
+        self.stats.taken.fetch_add(count, Ordering::Relaxed);
+    }
+
     fn end(&mut self) {
         self.stop.stop();
         self.commands = None;
