@@ -160,8 +160,7 @@ mod tests {
         #[test]
         fn prop_any_interleaving_gives_the_same_ledger(
             messages in messages(),
-            order in proptest::collection::vec(any::<prop::sample::Index>(), 0..200),
-            spans in proptest::collection::vec(1_usize..8, 0..200),
+            steps in proptest::collection::vec((any::<prop::sample::Index>(), 1_usize..8), 0..200),
         ) {
             let sinks = messages[0].1.len();
             let mut expected = vec![SlotCounts::default(); 3];
@@ -177,11 +176,10 @@ mod tests {
             let mut reported = vec![0; sinks];
             let mut expect = messages.iter().map(|(slot, _)| *slot);
             let mut handed_over = 0;
-            let drawn = order.iter().map(|index| index.index(sinks + 1));
+            let drawn = steps.iter().map(|(who, span)| (who.index(sinks + 1), *span));
             // Everything is handed over and reported in the end.
             let rest = [(); 2].into_iter().flat_map(|()| 0..=sinks);
-            let spans = spans.iter().copied().chain(std::iter::repeat(messages.len()));
-            for (who, span) in drawn.chain(rest).zip(spans) {
+            for (who, span) in drawn.chain(rest.map(|who| (who, messages.len()))) {
                 if who == sinks {
                     for slot in expect.by_ref().take(span) {
                         settlement.expect(slot);
@@ -190,11 +188,11 @@ mod tests {
                     continue;
                 }
                 let end = handed_over.min(reported[who] + span);
-                for position in reported[who]..end {
-                    let at = position as u64;
-                    settlement.settle(at..at + 1, messages[position].1[who]);
+                for (_, fates) in &messages[reported[who]..end] {
+                    let at = reported[who] as u64;
+                    settlement.settle(at..at + 1, fates[who]);
+                    reported[who] += 1;
                 }
-                reported[who] = end;
             }
             prop_assert!(reported.iter().all(|count| *count == messages.len()));
             let mut found = settlement.close().to_vec();
