@@ -457,8 +457,8 @@ pub struct ReplayArgs {
     /// Where payloads go.
     #[command(flatten)]
     pub sinks: SinkArgs,
-    /// Begin when N subscribers answer on tickdeck.ready.PREFIX, as `tickdeck capture` does. Others
-    /// count as one, if the server lists any connection that subscribes under PREFIX
+    /// Begin when N subscribers answer on tickdeck.ready.PREFIX, as `tickdeck capture` does. When none
+    /// answers, a plain subscriber under PREFIX counts as one, if the server lists it
     #[arg(long, value_name = "N", help_heading = "Publishing")]
     pub wait_for_subscribers: Option<u32>,
     /// Say what would be played and where to, and play nothing
