@@ -1,4 +1,4 @@
-//! What a capture came to, for people and for machines.
+//! The result of a capture, for people and for machines.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -59,7 +59,7 @@ pub(super) struct Report {
     elapsed_s: f64,
     /// `digest` or `counts`; null when nothing was verified.
     verified_by: Option<&'static str>,
-    /// Messages under the prefix of a replay behind its last end marker; null without a marker.
+    /// Messages under the prefix of a replay after its last end marker; null without a marker.
     after_end: Option<u64>,
     #[serde(skip)]
     ended_text: &'static str,
@@ -102,7 +102,7 @@ impl Report {
         }
     }
 
-    /// Lost messages go before a stream that differs: they may be why it does.
+    /// Lost messages take precedence over a stream that differs: they may be the reason.
     pub(super) fn outcome(&self) -> Outcome {
         match (self.is_lossy, self.verified) {
             (true, _) => Outcome::Lossy,
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_marker_speaks_for_is_told() {
+    fn messages_after_the_marker_are_reported() {
         let mut tally = Tally::new(vec!["t.>".parse().unwrap()]);
         let nothing = EndMarker {
             run: RunId::default(),
@@ -279,8 +279,8 @@ mod tests {
         let text = |tally: &Tally| Report::new(tally, &Ended::Signal, Flaws::default(), 0).text();
         assert!(!text(&tally).contains("after end"));
         tally.add("t.SHFE.rb2601", b"{}");
-        let told = text(&tally);
-        assert!(told.contains("\nafter end  1 came behind"), "{told}");
+        let text = text(&tally);
+        assert!(text.contains("\nafter end  1 came behind"), "{text}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Subjects to subscribe to: tokens with single dots between them, `*` for any one token, a last
+//! Subjects to subscribe to: tokens with single dots between them, `*` for any one token, a final
 //! `>` for one or more.
 
 use std::fmt;

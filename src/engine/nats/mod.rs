@@ -3,7 +3,7 @@
 //!
 //! Invariant: a credential leaves this module only towards the server. [`Secret`] masks it in every
 //! text, and addresses are shown without user information. The client library masks the login in
-//! its own log lines; a test holds it to that at every level. Nothing outside this module and
+//! its own log lines; a test checks that at every level. Nothing outside this module and
 //! `sink::nats` names the client library.
 //!
 //! It knows nothing of ticks, recordings or payloads.

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 use tickdeck_core::clock::system_wall;
 use tickdeck_core::thread;
 use tickdeck_core::time::UnixNanos;
+use tickdeck_core::wait;
 use tokio::sync::Notify;
 
 use super::connect::{self, Connection};
@@ -29,7 +30,7 @@ const QUEUED: Bounds = Bounds {
 /// What to receive, and what to do when the connection is lost.
 #[derive(Debug, Clone)]
 pub struct SubscriberOptions {
-    /// Subjects, at least one. The server knows each when it learns of the next.
+    /// Subjects, at least one. The server receives them in this order.
     pub subjects: Vec<SubjectPattern>,
     /// Requests on these subjects are answered with an empty message.
     pub answers: Vec<SubjectPattern>,
@@ -49,14 +50,14 @@ pub enum Received {
     },
     /// The connection was lost: what was published until it was made again did not come.
     Gap,
-    /// After a lost connection: the server knows the subscription again.
+    /// After a lost connection: the server has the subscription again.
     Resumed,
     /// Nothing more comes, and why.
     Ended(NatsError),
 }
 
 impl Received {
-    /// What it takes of the queue's room: the message, and its place.
+    /// Bytes it takes in the queue: the message and its slot.
     fn bytes(&self) -> usize {
         let content = match self {
             Self::Message { message, .. } => message.subject.len() + message.payload.len(),
@@ -66,7 +67,7 @@ impl Received {
     }
 }
 
-/// A subscription on a connection and thread of its own.
+/// A subscription with its own connection and thread.
 #[derive(Debug)]
 pub struct Subscriber {
     messages: QueueReceiver<Received>,
@@ -77,7 +78,7 @@ pub struct Subscriber {
 
 impl Subscriber {
     /// Subscribes to `subject` (wildcards allowed) on one connection and returns when the server
-    /// knows it.
+    /// has it.
     ///
     /// # Errors
     /// When the options contradict each other, or the server cannot be reached or refuses.
@@ -93,7 +94,7 @@ impl Subscriber {
         Self::start_with(nats, options)
     }
 
-    /// Subscribes and returns when the server knows it.
+    /// Subscribes and returns when the server has the subscriptions.
     ///
     /// # Errors
     /// When the options contradict each other, or the server cannot be reached or refuses.
@@ -142,18 +143,18 @@ impl Subscriber {
     #[must_use]
     pub fn receive(&self, timeout: Duration) -> Option<Received> {
         match self.messages.receive(timeout) {
-            Ok(received) => Some(received),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(gone @ RecvTimeoutError::Disconnected) => {
-                Some(Received::Ended(NatsError::Server {
-                    server: self.server.clone(),
-                    failure: other(&gone),
-                }))
-            }
+            wait::Received::Message(received) => Some(received),
+            wait::Received::Timeout => None,
+            wait::Received::Closed => Some(Received::Ended(NatsError::Server {
+                server: self.server.clone(),
+                failure: NatsFailure::Other {
+                    cause: "the subscriber's thread has ended".to_owned(),
+                },
+            })),
         }
     }
 
-    /// How much has come and was not taken yet.
+    /// How many items are waiting to be received.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.messages.len()
@@ -163,10 +164,10 @@ impl Subscriber {
 impl Drop for Subscriber {
     fn drop(&mut self) {
         self.stop.notify_one();
-        // A thread that waits for room in the queue finds it closed instead.
+        // Releases the thread if it waits for room in the queue.
         self.messages.close();
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread was reported where it happened.
+            // A panic of the thread was already reported.
             let _ = thread.join();
         }
     }
@@ -180,7 +181,7 @@ fn other(error: &dyn std::error::Error) -> NatsFailure {
 
 /// Why a connection of the subscriber ended.
 enum End {
-    /// Nobody wants more.
+    /// The reader stopped.
     Stopped,
     Lost,
     Failed(NatsFailure),
@@ -192,7 +193,7 @@ type Ready = Sender<Result<(), NatsFailure>>;
 struct Worker {
     plan: Plan,
     options: SubscriberOptions,
-    /// Have every subject that is wanted, once.
+    /// Patterns that have every requested subject once.
     subscribed: Vec<SubjectPattern>,
     messages: QueueSender<Received>,
     stop: Arc<Notify>,
@@ -233,7 +234,7 @@ impl Worker {
                 }
             }
         };
-        // The one who still waits for the start hears of it there; the other one here.
+        // During the start the caller waits for the result; later the reader does.
         match ready {
             Some(ready) => drop(ready.send(Err(failure))),
             None => {
@@ -255,12 +256,12 @@ impl Worker {
         };
         let messages = match self.subscribe(&connection).await {
             Ok(subscribed) => subscribed,
-            // Where a server was once it may come back.
+            // The server was there before, so it may come back.
             Err(failure) if failure.is_retryable() && ready.is_none() => return End::Lost,
             Err(failure) => return End::Failed(failure),
         };
         match ready.take() {
-            // Nobody waits only when the caller is gone.
+            // The receiver is gone only when the caller is.
             Some(ready) => drop(ready.send(Ok(()))),
             None => {
                 if !self.give(Received::Resumed) {
@@ -268,8 +269,8 @@ impl Worker {
                 }
             }
         }
-        // Takes all that the library has before the library takes in more: what waits for a slow
-        // reader is then bounded here, and the server feels it.
+        // Takes all that the library has before the library reads more. The queue then bounds what
+        // waits for a slow reader, and the server is held back.
         tokio::task::unconstrained(self.receive(&connection, messages)).await
     }
 
@@ -300,7 +301,8 @@ impl Worker {
         }
     }
 
-    /// Answers a message where it is due and gives it out. How the session ends, when it does.
+    /// Answers a request and passes the message to the reader. Returns how the session ends, if it
+    /// does.
     async fn hand_on(&self, connection: &Connection, message: async_nats::Message) -> Option<End> {
         let at = system_wall();
         let subject = message.subject.as_str();
@@ -312,7 +314,7 @@ impl Worker {
                 return Some(End::Lost);
             }
         }
-        // Only what stands for several subjects can have more than them.
+        // Only a pattern that replaces several can have other subjects.
         let is_exact = self.subscribed.len() == self.options.subjects.len();
         if !is_exact && !has(&self.options.subjects, subject) {
             return None;
@@ -325,7 +327,7 @@ impl Worker {
     }
 }
 
-/// Whether one of the patterns has `subject`.
+/// Whether one of the patterns matches `subject`.
 fn has(patterns: &[SubjectPattern], subject: &str) -> bool {
     patterns.iter().any(|pattern| pattern.matches(subject))
 }

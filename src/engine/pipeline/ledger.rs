@@ -20,12 +20,12 @@ pub struct InstrumentLedger {
     pub rejected: BTreeMap<&'static str, u64>,
     /// Ticks that `--drop` filtered out.
     pub filtered: u64,
-    /// Messages that a sink did not take to their destination.
+    /// Messages that a sink rejected, or did not confirm by the end.
     pub failed: u64,
 }
 
 impl InstrumentLedger {
-    /// Whether nothing is unaccounted for.
+    /// Whether every tick is accounted for.
     #[must_use]
     pub fn adds_up(&self) -> bool {
         let rejected: u64 = self.rejected.values().sum();
@@ -111,7 +111,7 @@ impl Ledger {
         self.slots[slot].1.filtered += 1;
     }
 
-    /// Counts a message that never was, for a fault in tests.
+    /// Counts a message that was never handed over, for a fault in tests.
     #[cfg(test)]
     pub(super) fn publish(&mut self, slot: usize) {
         self.slots[slot].1.published += 1;

@@ -19,7 +19,7 @@ use crate::encode::{Encoder, PayloadKind, PayloadSource};
 use crate::normalize::{Flag, Flags, Normalizer, Outcome};
 use crate::sink::{MessageBatchBuilder, Sink, SinkError};
 
-/// Messages that share one buffer. More of them would leave the cache between encoding, hashing and
+/// Messages that share one buffer. More would not stay in the cache from encoding to hashing and
 /// handing over.
 const BATCH_MESSAGES: usize = 256;
 /// Room for that many messages of the usual size.
@@ -99,13 +99,13 @@ pub struct Publisher {
     ledger: Ledger,
     /// By instrument index, while a replay is primed.
     primed: Vec<Option<Primed>>,
-    /// By ledger slot: what follows the prefix in the subject, of earlier passes.
+    /// By ledger slot: what follows the prefix in the subject, from earlier passes.
     tails: Vec<String>,
     /// Stands in every control message.
     run: RunId,
-    /// What to tell subscribers at the end.
+    /// Content of the end marker.
     end: Option<EndOfReplay>,
-    /// Whether a sink failed, so that not all have had the same.
+    /// Whether a sink failed, so that not all have received the same.
     is_torn: bool,
     stats: Arc<PublisherStats>,
     #[cfg(test)]
@@ -121,7 +121,7 @@ pub(crate) struct Mutation {
     pub(crate) payload: fn(&mut Vec<u8>),
 }
 
-/// How a replay came out.
+/// How a replay ended.
 struct EndOfReplay {
     session: String,
     complete: bool,
@@ -174,8 +174,7 @@ impl Publisher {
         self.stats.clone()
     }
 
-    /// Forgets all state of the market, for the next pass of a replay that loops. Digest and counts
-    /// go on.
+    /// Clears all market state, for the next pass of a replay that loops. Digest and counts go on.
     pub fn new_pass(&mut self) {
         self.note_tails();
         let options = &self.options;
@@ -307,7 +306,7 @@ impl Publisher {
         }
         let batch = self.batch.take();
         if self.batch.capacity() == 0 {
-            // The buffers went with the batch; others come back from where they were hashed.
+            // The buffers went with the batch; used ones come back from the digest thread.
             self.batch = self
                 .digest
                 .spare()
@@ -342,7 +341,7 @@ impl Publisher {
         }
     }
 
-    /// The end marker; without counts when sinks have had different things.
+    /// The end marker; without counts when sinks have received different messages.
     fn end_marker(&mut self, end: EndOfReplay, digest: &str) -> EndMarker {
         self.note_tails();
         let instruments: BTreeMap<String, u64> = self
@@ -363,7 +362,7 @@ impl Publisher {
         }
     }
 
-    /// Tells other threads how many ticks have come.
+    /// Counts ticks received, for other threads.
     pub(super) fn note_received(&self, ticks: u64) {
         self.stats.received.fetch_add(ticks, Ordering::Relaxed);
     }
@@ -390,6 +389,6 @@ fn log_reject(id: &InstrumentId, reason: crate::normalize::Reject, event: &Event
         instrument = %id,
         reason = reason.as_str(),
         seq = event.seq.0,
-        "not published; counted, and kept in the recording"
+        "not published; counted and kept in the recording"
     );
 }

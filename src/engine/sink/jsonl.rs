@@ -1,9 +1,9 @@
 //! The payload stream as lines: subject, one space, the payload bytes, a newline.
 //!
-//! A file appears under its name only when it is complete: it is written beside it and renamed by
-//! [`finish`](super::Sink::finish); a sink that fails or is dropped leaves nothing. One whose name
-//! ends in `.zst` is compressed. What is not a regular file (stdout, a pipe, a device) is written
-//! directly, batch by batch, so that a reader sees a paced replay as it goes.
+//! A file appears under its name only when it is complete: [`finish`](super::Sink::finish) renames
+//! it. A sink that fails or is dropped leaves nothing. A name that ends in `.zst` means compressed.
+//! Stdout, pipes and devices are written directly, batch by batch, so that a reader follows a paced
+//! replay.
 
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -58,7 +58,7 @@ impl JsonlSink {
         Ok(Self::to(target))
     }
 
-    /// Writes to anything; `name` stands for it in errors.
+    /// Writes to any writer; `name` stands for it in errors.
     #[must_use]
     pub fn to_writer(writer: Box<dyn Write + Send>, name: &str) -> Self {
         Self::to(Target::stream(writer, name.to_owned()))
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_its_lines_and_its_name_when_finished() {
+    fn a_finished_file_has_its_lines_and_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.jsonl");
         let mut sink = Box::new(JsonlSink::create(&path).unwrap());
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_sink_leaves_nothing_and_an_older_file_as_it_was() {
+    fn a_dropped_sink_leaves_an_older_file_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.jsonl");
         std::fs::write(&path, "older").unwrap();
@@ -248,7 +248,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_finished_file_can_be_read_by_others_as_the_umask_says() {
+    fn a_finished_file_has_the_mode_of_the_umask() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let (path, plain) = (folder.path().join("out"), folder.path().join("plain"));
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_went_away_is_a_broken_pipe() {
+    fn a_closed_reader_is_a_broken_pipe() {
         let (reader, writer) = io::pipe().unwrap();
         let mut sink = JsonlSink::to_writer(Box::new(writer), "pipe");
         sink.publish(&two()).unwrap();

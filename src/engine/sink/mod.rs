@@ -39,9 +39,9 @@ pub enum SinkError {
         source: std::io::Error,
     },
     /// The reader of stdout has gone; the verb ends as if it were done.
-    #[error("the reader of stdout went away")]
+    #[error("the reader of stdout has gone")]
     BrokenPipe,
-    /// The broker refused, or was away for longer than was allowed.
+    /// The broker refused, or was away for too long.
     #[error("nats server {server}: {reason}")]
     Nats {
         /// Server address without credentials.

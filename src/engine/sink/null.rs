@@ -1,10 +1,10 @@
-//! Takes everything and keeps nothing: for dry runs and for measuring what comes before.
+//! Takes everything and keeps nothing: for dry runs and for measuring the earlier stages.
 
 use std::ops::Range;
 
 use super::{Fate, MessageBatch, Outstanding, Sink, SinkError};
 
-/// Counts messages and forgets them.
+/// Confirms messages and drops them.
 #[derive(Debug, Default)]
 pub struct NullSink {
     outstanding: Outstanding,

@@ -1,10 +1,9 @@
-//! The NATS sink of a live session: it never waits, so that a server that is slow or away holds up
+//! The NATS sink of a live session. It never waits, so that a server that is slow or away delays
 //! neither the recorder nor the queue behind the CTP callback.
 //!
-//! Up to a bound of messages wait for the server to confirm them, which is also what can be sent
-//! again after a reconnect. What comes while the buffer is full is not taken: counted as failed,
-//! logged when it begins and when it is over, and still in the recording. So is everything after the
-//! server has refused for good. Only [`flush`](Sink::flush) and [`finish`](Sink::finish) wait.
+//! A bounded number of messages wait for the server to confirm them; after a reconnect these are sent
+//! again. While the buffer is full, messages are rejected: counted as failed, logged when that begins
+//! and ends, and still in the recording. So is everything after the server has refused for good. Only [`flush`](Sink::flush) and [`finish`](Sink::finish) wait.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,8 +13,8 @@ use super::{BATCH_MESSAGES, NatsSink, NatsStats, NatsStop};
 use crate::nats::{NatsError, NatsOptions};
 use crate::sink::{Fate, MessageBatch, Sink, SinkError};
 
-/// Messages that may wait for the server unless told otherwise: ten seconds of 20,000 ticks/s. With
-/// payloads of 800 bytes that is 160 MB when the server is away.
+/// Messages that may wait for the server by default: ten seconds of 20,000 ticks/s. With payloads of
+/// 800 bytes that is 160 MB when the server is away.
 pub const DEFAULT_LIVE_BUFFER: u64 = 200_000;
 
 /// Publishes to a NATS server without ever waiting for it.
@@ -37,7 +36,7 @@ impl LiveNatsSink {
     /// As [`NatsSink::connect`].
     pub fn connect(options: &NatsOptions, buffer: u64) -> Result<Self, NatsError> {
         let buffer = buffer.max(1);
-        // Each batch holds a message at least, so that the channel is never the narrower bound.
+        // Each batch holds at least one message, so the channel is never the narrower bound.
         let batches = usize::try_from(buffer).unwrap_or(usize::MAX >> 8) + 1;
         Ok(Self {
             sink: NatsSink::connect_with(options, batches.min(usize::MAX >> 8))?,
@@ -67,7 +66,7 @@ impl LiveNatsSink {
         count.min(usize::try_from(room).unwrap_or(usize::MAX))
     }
 
-    /// Hands over as many as there is room for, from the first one on; gives their number.
+    /// Hands over as many as there is room for, from the first on. Returns their number.
     fn take(&mut self, batch: &MessageBatch) -> usize {
         let mut done = 0;
         for batch in batch.chunks(BATCH_MESSAGES) {
