@@ -457,8 +457,8 @@ pub struct ReplayArgs {
     /// Where payloads go.
     #[command(flatten)]
     pub sinks: SinkArgs,
-    /// Begin when N subscribers answer on tickdeck.ready.PREFIX, as `tickdeck capture` does. A
-    /// subscription to that subject that never answers counts as one at most
+    /// Begin when N subscribers answer on tickdeck.ready.PREFIX, as `tickdeck capture` does. When none
+    /// answers, a plain subscriber under PREFIX counts as one, if the server lists it
     #[arg(long, value_name = "N", help_heading = "Publishing")]
     pub wait_for_subscribers: Option<u32>,
     /// Show what would be played and where, without playing it

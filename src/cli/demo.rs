@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tickdeck::encode::control::Control;
-use tickdeck::nats::{self, NatsError, NatsOptions, Subscriber};
+use tickdeck::nats::{self, NatsError, NatsOptions, SubjectPattern, Subscriber, SubscriberOptions};
 use tickdeck::normalize::Flags;
 use tickdeck::pipeline::{PlayOptions, Publisher, PublisherOptions};
 use tickdeck::sink::{Message, NatsSink, StreamDigest};
@@ -65,7 +65,7 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
     )?;
     let options = nats.clone();
     let connect = move || -> Result<(Subscriber, NatsSink), NatsError> {
-        let subscriber = Subscriber::start(&options, &format!("{PREFIX}.>"))?;
+        let subscriber = Subscriber::start_with(&options, subscription()?)?;
         Ok((subscriber, NatsSink::connect(&options)?))
     };
     let connected = context.unless_stopped("nats-connect", MonoNanos::NEVER, connect)?;
@@ -102,7 +102,6 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
         options: PlayOptions::default(),
         total: inputs.estimate(&EventFilter::default()),
         health: Some(nats),
-        nats: None,
         stop: None,
     };
     let played = play(context, setup, publisher, None, &mut || {
@@ -144,6 +143,22 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
         Outcome::Done
     } else {
         Outcome::Difference
+    })
+}
+
+/// The ticks, and the marker that nothing more comes.
+fn subscription() -> Result<SubscriberOptions, NatsError> {
+    let subject = |text: &str| -> Result<SubjectPattern, NatsError> {
+        let unusable = |error| NatsError::Config(format!("subject {text:?}: {error}"));
+        text.parse().map_err(unusable)
+    };
+    Ok(SubscriberOptions {
+        subjects: vec![
+            subject(&format!("{PREFIX}.>"))?,
+            subject(&Control::End.subject(PREFIX))?,
+        ],
+        answers: Vec::new(),
+        reconnect: None,
     })
 }
 

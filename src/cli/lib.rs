@@ -53,6 +53,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use crossbeam_channel::RecvTimeoutError;
 use indicatif::MultiProgress;
+use tickdeck::encode::control::RunId;
 use tickdeck::progress::{Progress, Silent};
 use tickdeck_core::clock::{Clock as _, MonoNanos, SystemClock};
 use tickdeck_core::pace::Control;
@@ -76,6 +77,8 @@ pub struct Context {
     pub control: Arc<Control>,
     /// The machine's clock.
     pub clock: Arc<SystemClock>,
+    /// Identifies this run of the program in control messages.
+    pub run: RunId,
     /// Variables for the verbs that speak to a front; empty for the others.
     pub environment: Environment,
     progress: ProgressMode,
@@ -117,11 +120,13 @@ impl Context {
     fn new(log: &LogArgs, environment: Environment) -> Self {
         let stderr_is_terminal = std::io::stderr().is_terminal();
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let clock = Arc::new(SystemClock::new());
         Self {
             log_format: log.log_format,
             colour: stderr_is_terminal && !no_colour,
             control: Arc::new(Control::new()),
-            clock: Arc::new(SystemClock::new()),
+            run: RunId::of(clock.wall(), std::process::id()),
+            clock,
             environment,
             progress: ProgressMode::choose(log, stderr_is_terminal),
             bars: MultiProgress::new(),

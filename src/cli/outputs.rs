@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tickdeck::check::is_one_file;
 use tickdeck::encode::PayloadSource;
 use tickdeck::nats::{HealthOptions, HealthResponder, NatsOptions, Secret};
 use tickdeck::pipeline::{PublisherOptions, PublisherStats};
 use tickdeck::progress::Position;
-use tickdeck::sink::{JsonlSink, NatsSink, NatsStats, NatsStop, NullSink, Sink};
+use tickdeck::sink::{JsonlSink, NatsSink, NatsStop, NullSink, Sink};
 use tickdeck_core::clock::MonoNanos;
 use tickdeck_core::event::Event;
 use tickdeck_core::source::Source;
@@ -112,8 +111,6 @@ pub(super) fn publisher_options(
 /// Open sinks, and what other threads need of them.
 pub(super) struct Sinks {
     pub(super) sinks: Vec<Box<dyn Sink>>,
-    /// Counts of the NATS sink, good at any time.
-    pub(super) nats: Option<Arc<NatsStats>>,
     /// Frees a run that is blocked by a server that is away.
     pub(super) stop: Option<NatsStop>,
 }
@@ -123,7 +120,6 @@ impl Sinks {
     pub(super) fn null() -> Self {
         Self {
             sinks: vec![Box::new(NullSink::new())],
-            nats: None,
             stop: None,
         }
     }
@@ -159,16 +155,11 @@ impl Sinks {
                 .transpose()?,
             None => None,
         };
-        let stats = sink.as_ref().map(NatsSink::stats);
         let stop = sink.as_ref().map(NatsSink::stop_handle);
         if let Some(sink) = sink {
             sinks.push(Box::new(sink));
         }
-        Ok(Self {
-            sinks,
-            nats: stats,
-            stop,
-        })
+        Ok(Self { sinks, stop })
     }
 }
 
@@ -302,20 +293,14 @@ pub(super) fn start_health(
     session: String,
     verb: &'static str,
     stats: Arc<PublisherStats>,
-    confirmed: Option<Arc<NatsStats>>,
 ) -> anyhow::Result<Option<HealthResponder>> {
     let snapshot = move || {
-        // The publisher settles its own count with the next message, which may be an hour away.
-        let published = confirmed.as_ref().map_or_else(
-            || stats.published.load(Ordering::Relaxed),
-            |nats| nats.confirmed(),
-        );
         serde_json::json!({
             "session": session,
             "verb": verb,
-            "received": stats.received.load(Ordering::Relaxed),
-            "published": published,
-            "failed": stats.failed.load(Ordering::Relaxed),
+            "received": stats.received(),
+            "published": stats.published(),
+            "failed": stats.failed(),
         })
     };
     let start =

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use tickdeck::nats::NatsOptions;
 use tickdeck::pipeline::{LatenessMs, Ledger, PlayError, PlayOptions, Player, Publisher, Summary};
-use tickdeck::sink::{NatsStats, NatsStop};
+use tickdeck::sink::NatsStop;
 use tickdeck_core::clock::Clock as _;
 use tickdeck_core::pace::{ClockTicks, PaceDriver, PaceOptions, PaceReport};
 use tickdeck_core::source::Source;
@@ -28,8 +28,6 @@ pub(super) struct PlaySetup {
     pub(super) total: Option<u64>,
     /// Where to answer `health.check`; `None` when nothing goes to NATS.
     pub(super) health: Option<NatsOptions>,
-    /// Counts of the NATS sink.
-    pub(super) nats: Option<Arc<NatsStats>>,
     /// Ends a wait for a server that is away.
     pub(super) stop: Option<NatsStop>,
 }
@@ -57,10 +55,10 @@ pub(super) fn play(
             setup.session.clone(),
             setup.verb,
             publisher.stats(),
-            setup.nats.clone(),
         )?,
         _ => None,
     };
+    publisher.set_run(context.run.clone());
     let watch = setup
         .stop
         .map(|stop| watch_stop(context, stop))

@@ -79,7 +79,6 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         options: PlayOptions::default(),
         total: opened.total,
         health: nats,
-        nats: sinks.nats,
         stop: sinks.stop,
     };
     let mut source = Some(opened.source);

@@ -65,7 +65,6 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         },
         total: inputs.estimate(&filter),
         health: nats,
-        nats: opened.nats,
         stop: opened.stop,
     };
     let publisher = Publisher::new(options, opened.sinks);

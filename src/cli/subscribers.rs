@@ -1,11 +1,12 @@
-//! `replay --wait-for-subscribers N`: holds the first event until somebody listens.
+//! `replay --wait-for-subscribers N`: holds the first event until somebody is subscribed.
 //!
-//! A core NATS server does not tell publishers how many subscribers there are, only whether there
-//! are none. So the replay asks on `<prefix>.replay.ready`: every subscriber that answers counts,
-//! and one that does not answer (any plain client on `<prefix>.>`) still counts as the first.
+//! The question goes to `tickdeck.ready.<prefix>`, so that a subscriber of `<prefix>.>` receives
+//! ticks only. Every subscriber that answers counts. One that does not answer counts as the first
+//! where the server lists it.
 
-use tickdeck::encode::control::Control;
-use tickdeck::nats::{NatsError, NatsOptions, count_subscribers};
+use anyhow::Context as _;
+use tickdeck::encode::control::{self, Control, ReadyQuestion};
+use tickdeck::nats::{NatsError, NatsOptions, ReadyPoll, SubjectPattern, count_ready};
 use tickdeck_core::clock::{Clock as _, MonoNanos, WakeFlag};
 
 use super::Context;
@@ -24,11 +25,12 @@ pub(super) fn wait(
     let Some(nats) = nats else {
         return Err(UsageError::new("--wait-for-subscribers needs --sink nats").into());
     };
-    let subject = Control::Ready.subject(prefix);
+    let poll = question(context, prefix)?;
     let mut last = None;
     while !context.control.is_stopped() {
-        let (asked, about) = (nats.clone(), subject.clone());
-        let count = move || count_subscribers(&asked, &about);
+        let (nats, poll) = (nats.clone(), poll.clone());
+        let subject = poll.subject.clone();
+        let count = move || count_ready(&nats, poll);
         let counted = context.unless_stopped("nats-connect", MonoNanos::NEVER, count)?;
         let Some(counted) = counted else { break };
         match counted {
@@ -38,15 +40,10 @@ pub(super) fn wait(
             }
             Ok(found) if last != Some(found) => {
                 last = Some(found);
-                tracing::info!(
-                    event = "waiting_for_subscribers",
-                    found,
-                    wanted,
-                    subject = format!("{prefix}.>")
-                );
+                tracing::info!(event = "waiting_for_subscribers", found, wanted, subject);
             }
             Ok(_) => {}
-            // The connection was lost before the answer came: the next question has another one.
+            // The connection was lost before the answer came: the next question gets a new one.
             Err(NatsError::Server { failure, .. }) if failure.is_retryable() => {}
             Err(error) => return Err(error.into()),
         }
@@ -54,4 +51,15 @@ pub(super) fn wait(
         context.clock.sleep_until(due, &WakeFlag::new());
     }
     Ok(())
+}
+
+fn question(context: &Context, prefix: &str) -> anyhow::Result<ReadyPoll> {
+    let question = ReadyQuestion {
+        run: context.run.clone(),
+    };
+    Ok(ReadyPoll {
+        subject: Control::Ready.subject(prefix),
+        payload: control::payload(&question).context("writing the question")?,
+        messages: SubjectPattern::below(prefix)?,
+    })
 }

@@ -261,7 +261,7 @@ fn max_gap_changes_only_pauses() {
 fn clock_stamps_are_not_counted() {
     let plain = stream(&quick(), "");
     let stamped = stream(&quick(), "--clock 2");
-    let clock = "market.tick.replay.clock";
+    let clock = "tickdeck.clock.market.tick";
     let (stamps, ticks): (Vec<&str>, Vec<&str>) =
         stamped.lines().partition(|line| split(line).0 == clock);
     assert!(ticks == plain.lines().collect::<Vec<_>>());
@@ -280,7 +280,10 @@ fn clock_stamps_are_not_counted() {
     assert_eq!(summary.json()["published"], 918);
     // The prefix is that of the ticks.
     let other = stream(&quick(), "--clock 1 --subject-prefix a.b -n 1");
-    assert!(other.starts_with("a.b.replay.clock {"), "{other}");
+    assert!(
+        other.starts_with("tickdeck.clock.a.b {\"run\":\""),
+        "{other}"
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Fronts that refuse, disconnect, reconnect and flood; servers that are away; libraries that hang.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tickdeck::live::{
     RequestError,
 };
 use tickdeck::pipeline::{Ingest, IngestNats};
-use tickdeck::sink::{MessageBatch, Sink, SinkCounts, SinkError};
+use tickdeck::sink::{Fate, MessageBatch, Outstanding, Sink, SinkError};
 
 use super::{market, publishing, recorded, run, setup};
 use crate::support::fake_front::{Asked, FakeFront, Stop, push};
@@ -175,7 +176,7 @@ fn a_request_that_is_not_taken_is_made_again() {
 }
 
 /// A sink that accepts nothing until it is released.
-struct Gate(mpsc::Receiver<()>, u64);
+struct Gate(mpsc::Receiver<()>, Outstanding);
 
 impl Sink for Gate {
     fn name(&self) -> String {
@@ -184,20 +185,18 @@ impl Sink for Gate {
     fn publish(&mut self, messages: &MessageBatch) -> Result<(), SinkError> {
         // The sender is dropped once the flood is over.
         let _ = self.0.recv();
-        self.1 += messages.len() as u64;
+        self.1.take(messages.len() as u64);
+        self.1.confirm_all();
         Ok(())
     }
-    fn flush(&mut self) -> Result<SinkCounts, SinkError> {
-        Ok(self.counts())
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
     }
-    fn counts(&self) -> SinkCounts {
-        SinkCounts {
-            confirmed: self.1,
-            failed: 0,
-        }
+    fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate)) {
+        self.1.report(each);
     }
-    fn finish(self: Box<Self>) -> Result<SinkCounts, SinkError> {
-        Ok(self.counts())
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        Ok(())
     }
 }
 
@@ -248,7 +247,7 @@ fn an_overflow_is_counted_and_recorded() {
     });
     let mut setup = recorded(&ticks, &recording);
     setup.live.queue_slots = 1_024;
-    setup.sinks = vec![Box::new(Gate(gate, 0))];
+    setup.sinks = vec![Box::new(Gate(gate, Outstanding::default()))];
     let ended = run(front, setup, &stop);
     let sent = (ROUNDS * ticks.len()) as u64;
     assert!(ended.live.dropped > 0);
@@ -316,9 +315,7 @@ fn a_lost_server_costs_nothing_of_the_recording() {
 /// Accepts all but the last message of each batch, and never waits.
 #[derive(Default)]
 struct Picky {
-    taken: u64,
-    lost: u64,
-    untaken: usize,
+    outstanding: Outstanding,
 }
 
 impl Sink for Picky {
@@ -326,28 +323,19 @@ impl Sink for Picky {
         "picky".into()
     }
     fn publish(&mut self, messages: &MessageBatch) -> Result<(), SinkError> {
-        self.untaken = 1;
-        self.lost += 1;
-        self.taken += messages.len() as u64 - 1;
+        self.outstanding.take(messages.len() as u64 - 1);
+        self.outstanding.reject(1);
+        self.outstanding.confirm_all();
         Ok(())
     }
-    fn flush(&mut self) -> Result<SinkCounts, SinkError> {
-        Ok(self.counts())
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
     }
-    fn counts(&self) -> SinkCounts {
-        SinkCounts {
-            confirmed: self.taken,
-            failed: self.lost,
-        }
+    fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate)) {
+        self.outstanding.report(each);
     }
-    fn untaken(&self) -> usize {
-        self.untaken
-    }
-    fn settled(&self) -> u64 {
-        self.taken + self.lost
-    }
-    fn finish(self: Box<Self>) -> Result<SinkCounts, SinkError> {
-        Ok(self.counts())
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tickdeck::clock::{Clock as _, SystemClock};
-use tickdeck::nats::Subscriber;
+use tickdeck::nats::{Subscriber, SubscriberOptions};
 
 use crate::cli::json::keys;
 use crate::support::cli::{Ended, Running, finish, freeze, tickdeck, with_nats};
@@ -245,7 +245,7 @@ fn a_signal_ends_a_capture_with_whole_files() {
             subscriber.next().unwrap();
         }
         // It answers behind what it got: what came here came there, too.
-        RawPublisher::connect(server.port()).request("market.tick.replay.ready");
+        RawPublisher::connect(server.port()).request("tickdeck.ready.market.tick");
         running.signal(name);
         let summary = running.wait().done().json();
         assert_eq!(summary["ended"], "signal");
@@ -327,14 +327,14 @@ fn a_capture_until_a_signal_checks_every_replay() {
         return;
     };
     let folder = Folder::new();
-    let mut ends = RawSubscriber::connect(server.port(), "market.tick.replay.end");
+    let mut ends = RawSubscriber::connect(server.port(), "tickdeck.end.market.tick");
     let running = capture_out(&server, &folder, "--until signal");
     for _ in 0..2 {
         replay(&server, "--rate max --clock 1");
         ends.next().unwrap();
     }
     // It answers behind the second end marker.
-    RawPublisher::connect(server.port()).request("market.tick.replay.ready");
+    RawPublisher::connect(server.port()).request("tickdeck.ready.market.tick");
     running.signal("INT");
     let summary = running.wait().done().json();
     assert_eq!(summary["ended"], "signal");
@@ -362,7 +362,7 @@ fn what_a_service_answers_after_the_replay_is_waited_for() {
     service.publish("bars.rb2510", b"1");
     replay(&server, "--rate max --wait-for-subscribers 1");
     // It answers behind the end marker.
-    service.request("market.tick.replay.ready");
+    service.request("tickdeck.ready.market.tick");
     service.publish("bars.rb2510", b"2");
     service.publish("bars.au2512", b"3");
     let summary = running.wait().done().json();
@@ -478,8 +478,8 @@ fn a_replay_that_asks_who_listens_hears_of_a_capture_when_that_has_subscribed_to
         subscribed.collect::<Vec<_>>(),
         [
             "bars.>",
-            "market.tick.replay.end",
-            "market.tick.replay.ready"
+            "tickdeck.end.market.tick",
+            "tickdeck.ready.market.tick"
         ]
     );
 }
@@ -519,7 +519,13 @@ fn the_end_marker_follows_the_last_tick_on_nats_only() {
     let Some(server) = NatsServer::start("the end marker") else {
         return;
     };
-    let subscriber = Subscriber::start(&server.options(), "market.tick.>").unwrap();
+    let subjects = ["market.tick.>", "tickdeck.end.market.tick"];
+    let options = SubscriberOptions {
+        subjects: subjects.map(|subject| subject.parse().unwrap()).into(),
+        answers: Vec::new(),
+        reconnect: None,
+    };
+    let subscriber = Subscriber::start_with(&server.options(), options).unwrap();
     let folder = Folder::new();
     let path = folder.join("stream");
     let sink = format!("--sink nats --sink jsonl:{}", path.display());
@@ -527,12 +533,15 @@ fn the_end_marker_follows_the_last_tick_on_nats_only() {
     let mut last = None;
     for position in 0..=918 {
         let message = subscriber.next(DEADLINE).unwrap();
-        let is_end = message.subject == "market.tick.replay.end";
+        let is_end = message.subject == "tickdeck.end.market.tick";
         assert_eq!(is_end, position == 918);
         last = Some(message);
     }
     let marker = String::from_utf8(last.unwrap().payload.to_vec()).unwrap();
-    assert_eq!(keys(&marker), "session complete total digest instruments");
+    assert_eq!(
+        keys(&marker),
+        "run session complete total digest instruments"
+    );
     let marker: Value = serde_json::from_str(&marker).unwrap();
     assert_eq!(marker["session"], "synthetic-quick-1-20250912");
     assert_eq!(marker["complete"], true);

@@ -77,7 +77,7 @@ fn another_payload_in_the_place_of_one_is_a_difference() {
     };
     let folder = Folder::new();
     // As if by a relay that changes one message of three and passes the marker on.
-    let mut marker = RawSubscriber::connect(server.port(), "market.tick.replay.end");
+    let mut marker = RawSubscriber::connect(server.port(), "tickdeck.end.market.tick");
     replay(&server, "--rate max -n 3");
     let (subject, end) = marker.next().unwrap();
     let running = capture(&server.url(), &folder, "");
@@ -95,6 +95,41 @@ fn another_payload_in_the_place_of_one_is_a_difference() {
         captured
             .stderr
             .contains("all 3 messages came, in another order or with other bytes"),
+        "{captured:?}"
+    );
+}
+
+#[test]
+fn an_end_marker_that_is_delivered_twice_counts_once() {
+    let Some(server) = NatsServer::start("a repeated end marker") else {
+        return;
+    };
+    let folder = Folder::new();
+    let proxy = Proxy::to(server.port());
+    proxy.reset_behind("tickdeck.end.market.tick");
+    let mut ends = RawSubscriber::connect(server.port(), "tickdeck.end.market.tick");
+    let running = capture_out(&server, &folder, "--until signal");
+    let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+    with_nats(command.args("--rate max --json".split(' ')), &proxy.url());
+    let played = finish(command).done();
+    assert!(!proxy.will_reset(), "the connection was reset");
+    assert!(played.stderr.contains("nats_resend"), "{played:?}");
+    let [first, copy] = [(); 2].map(|()| ends.next().unwrap());
+    assert_eq!(first, copy);
+    // The answer comes behind the copy.
+    RawPublisher::connect(server.port()).request("tickdeck.ready.market.tick");
+    running.signal("INT");
+    let captured = running.wait().done();
+    let summary = captured.json();
+    assert_eq!(summary["session"], "synthetic-quick-1-20250912");
+    assert_eq!(summary["verified"], true, "{summary}");
+    assert_eq!(summary["expected"], 918);
+    assert_eq!(
+        (&summary["messages"], &summary["after_end"]),
+        (&json!(918), &json!(0))
+    );
+    assert!(
+        captured.stderr.contains("replay_end_repeated"),
         "{captured:?}"
     );
 }
@@ -164,10 +199,10 @@ fn a_foreign_message_on_the_end_subject_is_part_of_the_stream() {
         return;
     };
     let folder = Folder::new();
-    let running = capture_out(&server, &folder, "a.> -n 1");
-    RawPublisher::connect(server.port()).publish("a.replay.end", b"goodbye");
+    let running = capture_out(&server, &folder, "tickdeck.> -n 1");
+    RawPublisher::connect(server.port()).publish("tickdeck.end.a", b"goodbye");
     running.wait().done();
-    assert_eq!(text(&folder.join("out")), "a.replay.end goodbye\n");
+    assert_eq!(text(&folder.join("out")), "tickdeck.end.a goodbye\n");
 }
 
 #[test]
@@ -181,7 +216,7 @@ fn a_server_that_is_gone_ends_a_capture_with_what_came() {
     for _ in 0..5 {
         publisher.publish("a.b", b"{}");
     }
-    publisher.request("a.replay.ready");
+    publisher.request("tickdeck.ready.a");
     server.kill();
     let captured = running.wait();
     assert_eq!(captured.code, Some(4), "{captured:?}");
@@ -206,7 +241,7 @@ fn a_connection_that_is_lost_for_a_moment_is_a_gap() {
     let running = capture(&proxy.url(), &folder, &words);
     let mut publisher = RawPublisher::connect(server.port());
     publisher.publish("a.b", b"before");
-    publisher.request("a.replay.ready");
+    publisher.request("tickdeck.ready.a");
     proxy.close();
     wait_until("the loss is noticed", || {
         running.stderr().contains("capture_gap")
@@ -324,7 +359,7 @@ fn what_had_come_when_the_time_is_up_is_written() {
     ] {
         let stalled = Stalled::start(&server, &format!("a.> {words}"));
         wait_until("the server knows the capture", || {
-            count_subscribers(&server.options(), "a.replay.ready").unwrap() > 0
+            count_subscribers(&server.options(), "tickdeck.ready.a").unwrap() > 0
         });
         let mut publisher = RawPublisher::connect(server.port());
         for _ in 0..MESSAGES {
@@ -332,7 +367,7 @@ fn what_had_come_when_the_time_is_up_is_written() {
         }
         publisher.flush();
         // The answer comes when everything before it waits for the writer.
-        publisher.request("a.replay.ready");
+        publisher.request("tickdeck.ready.a");
         if words == "--until signal" {
             signal(stalled.child.id(), "INT");
         } else {
@@ -422,7 +457,7 @@ fn an_account_without_the_right_to_subscribe_is_told_so() {
 #[test]
 fn a_replay_whose_marker_is_refused_is_done_all_the_same() {
     let config = "authorization: { users: [
-        { user: me, password: x, permissions: { publish: { deny: \"market.tick.replay.end\" } } }
+        { user: me, password: x, permissions: { publish: { deny: \"tickdeck.end.market.tick\" } } }
     ], timeout: 60 }";
     let Some(server) = NatsServer::with_config("a refused marker", config) else {
         return;

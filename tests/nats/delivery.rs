@@ -4,19 +4,19 @@ use std::thread;
 use std::time::Duration;
 
 use tickdeck::nats::NatsOptions;
-use tickdeck::sink::{MessageBatch, NatsSink, Sink, SinkCounts};
+use tickdeck::sink::{MessageBatch, NatsSink, Sink};
 
-use super::{checked_seq, message, messages};
+use super::{Settled, checked_seq, message, messages};
 use crate::support::log::captured;
 use crate::support::nats_client::RawSubscriber;
 use crate::support::nats_server::NatsServer;
 use crate::support::proxy::Proxy;
 use crate::support::wait_until;
 
-fn confirmed(count: u64) -> SinkCounts {
-    SinkCounts {
+fn confirmed(count: u64) -> Settled {
+    Settled {
         confirmed: count,
-        failed: 0,
+        rejected: 0,
     }
 }
 
@@ -58,7 +58,8 @@ fn a_million_messages_arrive_complete_and_in_order() {
         sink.publish(&messages(from, COUNT.min(from + 4096)))
             .unwrap();
     }
-    assert_eq!(sink.finish().unwrap(), confirmed(COUNT));
+    sink.finish().unwrap();
+    assert_eq!(stats.confirmed(), COUNT);
     receiver.join().unwrap();
     assert_eq!((stats.resent(), stats.reconnects()), (0, 0));
 }
@@ -72,8 +73,9 @@ fn single_messages_are_confirmed_without_a_flush() {
     for i in 0..3 {
         sink.publish(&messages(i, i + 1)).unwrap();
     }
+    let mut settled = Settled::default();
     wait_until("the marker comes back", || {
-        sink.counts() == confirmed(3) && sink.stats().taken() == 3
+        settled.update(&mut sink) == confirmed(3) && sink.stats().taken() == 3
     });
 }
 
@@ -84,8 +86,9 @@ fn an_empty_sink_flushes_and_finishes() {
     };
     let mut sink = Box::new(NatsSink::connect(&server.options()).unwrap());
     sink.publish(&messages(0, 0)).unwrap();
-    assert_eq!(sink.flush().unwrap(), confirmed(0));
-    assert_eq!(sink.finish().unwrap(), confirmed(0));
+    sink.flush().unwrap();
+    assert_eq!(Settled::default().update(sink.as_mut()), confirmed(0));
+    sink.finish().unwrap();
 }
 
 #[test]
@@ -106,7 +109,8 @@ fn a_connection_cut_in_mid_stream_loses_nothing_and_keeps_the_order() {
         for from in (0..COUNT).step_by(500) {
             sink.publish(&messages(from, from + 500)).unwrap();
         }
-        assert_eq!(sink.finish().unwrap(), confirmed(COUNT));
+        sink.finish().unwrap();
+        assert_eq!(stats.confirmed(), COUNT);
         stats
     });
     let again = receiver.join().unwrap();
@@ -131,7 +135,8 @@ fn a_server_that_is_killed_and_comes_back_gets_everything() {
     let stats = sink.stats();
     let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
     sink.publish(&messages(0, HALF)).unwrap();
-    assert_eq!(sink.flush().unwrap(), confirmed(HALF));
+    sink.flush().unwrap();
+    assert_eq!(Settled::default().update(sink.as_mut()), confirmed(HALF));
     assert_eq!(receive_all(&mut subscriber, 0, HALF), 0);
 
     // The second half is more than channel and window hold, so the sink blocks until the server is
@@ -141,7 +146,7 @@ fn a_server_that_is_killed_and_comes_back_gets_everything() {
     server.kill();
     let publisher = thread::spawn(move || {
         sink.publish(&messages(HALF, 3 * HALF)).unwrap();
-        sink.finish().unwrap()
+        sink.finish().unwrap();
     });
     server.restart();
     let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
@@ -149,7 +154,8 @@ fn a_server_that_is_killed_and_comes_back_gets_everything() {
     assert!(!publisher.is_finished());
     proxy.reopen();
     receive_all(&mut subscriber, HALF, 3 * HALF);
-    assert_eq!(publisher.join().unwrap(), confirmed(3 * HALF));
+    publisher.join().unwrap();
+    assert_eq!(stats.confirmed(), 3 * HALF);
     assert_eq!(stats.reconnects(), 1);
 }
 
@@ -161,9 +167,11 @@ fn a_subscriber_that_sleeps_for_a_while_misses_nothing() {
     };
     let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
     let mut sink = Box::new(NatsSink::connect(&server.options()).unwrap());
+    let stats = sink.stats();
     sink.publish(&messages(0, COUNT)).unwrap();
     // Everything is in the server's and the kernel's buffers before the first read.
-    assert_eq!(sink.finish().unwrap(), confirmed(COUNT));
+    sink.finish().unwrap();
+    assert_eq!(stats.confirmed(), COUNT);
     assert_eq!(receive_all(&mut subscriber, 0, COUNT), 0);
 }
 
@@ -174,7 +182,9 @@ fn a_stopped_sink_gives_up_and_counts_what_was_not_confirmed() {
     };
     let mut sink = NatsSink::connect(&server.options()).unwrap();
     sink.publish(&messages(0, 10)).unwrap();
-    assert_eq!(sink.flush().unwrap(), confirmed(10));
+    sink.flush().unwrap();
+    let mut settled = Settled::default();
+    assert_eq!(settled.update(&mut sink), confirmed(10));
     server.kill();
     sink.publish(&messages(10, 15)).unwrap();
     let stop = sink.stop_handle();
@@ -190,10 +200,10 @@ fn a_stopped_sink_gives_up_and_counts_what_was_not_confirmed() {
     );
     assert!(error.contains(&server.url()), "{error}");
     assert_eq!(
-        sink.counts(),
-        SinkCounts {
+        settled.update(&mut sink),
+        Settled {
             confirmed: 10,
-            failed: 5
+            rejected: 5
         }
     );
     assert!(sink.publish(&messages(15, 16)).is_err());
@@ -216,7 +226,7 @@ fn a_server_that_stays_away_ends_the_sink_when_a_bound_is_given() {
     server.kill();
     let error = sink.flush().unwrap_err().to_string();
     assert!(error.contains("not reachable for 0.3 s"), "{error}");
-    assert_eq!(sink.counts().failed, 5);
+    assert_eq!(Settled::default().update(&mut sink).rejected, 5);
 }
 
 #[test]

@@ -86,7 +86,9 @@ fn a_server_in_a_container_gets_everything_through_its_mapped_port() {
         sink.publish(&messages(from, COUNT.min(from + 4096)))
             .unwrap();
     }
-    assert_eq!(sink.finish().unwrap().confirmed, COUNT);
+    let stats = sink.stats();
+    sink.finish().unwrap();
+    assert_eq!(stats.confirmed(), COUNT);
     reader.join().unwrap();
     runtime.block_on(container.rm()).unwrap();
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tickdeck::nats::{NatsError, NatsFailure, NatsOptions, Secret, count_subscribers, probe};
 use tickdeck::sink::{NatsSink, Sink};
 
-use super::messages;
+use super::{Settled, messages};
 use crate::support::log::captured;
 use crate::support::nats_server::NatsServer;
 use crate::support::proxy::Proxy;
@@ -17,7 +17,9 @@ const SECRET: &str = "hunter2-Tr0ub4dor";
 fn publishes(options: &NatsOptions) -> Result<(), NatsError> {
     let mut sink = Box::new(NatsSink::connect(options)?);
     sink.publish(&messages(0, 10)).unwrap();
-    assert_eq!(sink.finish().unwrap().confirmed, 10);
+    let stats = sink.stats();
+    sink.finish().unwrap();
+    assert_eq!(stats.confirmed(), 10);
     Ok(())
 }
 
@@ -202,12 +204,12 @@ fn an_account_without_the_right_to_publish_is_told_so() {
     sink.publish(&messages(0, 10)).unwrap();
     let error = sink.flush().unwrap_err().to_string();
     assert!(error.contains("market.tick.SHFE.s0"), "{error}");
-    assert_eq!(sink.counts().failed, 10);
+    assert_eq!(Settled::default().update(&mut sink).rejected, 10);
 
     // Who may not ask is told so too: nobody was asked, and somebody may have been there.
-    let error = count_subscribers(&with("tickless"), "market.tick.replay.ready").unwrap_err();
+    let error = count_subscribers(&with("tickless"), "tickdeck.ready.market.tick").unwrap_err();
     assert!(
-        matches!(failure(error), NatsFailure::Permission { cause } if cause.contains("replay.ready"))
+        matches!(failure(error), NatsFailure::Permission { cause } if cause.contains("tickdeck.ready"))
     );
     probe(&with("tickless")).unwrap();
 }

@@ -10,7 +10,28 @@ mod replay;
 mod stop;
 
 use bytes::Bytes;
-use tickdeck::sink::{Message, MessageBatch};
+use tickdeck::sink::{Fate, Message, MessageBatch, Sink};
+
+/// What became of the messages of a sink.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) confirmed: u64,
+    pub(crate) rejected: u64,
+}
+
+impl Settled {
+    /// Counts what the sink reports since the last call.
+    pub(crate) fn update(&mut self, sink: &mut dyn Sink) -> Self {
+        sink.settled(&mut |range, fate| {
+            let count = match fate {
+                Fate::Confirmed => &mut self.confirmed,
+                Fate::Rejected => &mut self.rejected,
+            };
+            *count += range.end - range.start;
+        });
+        *self
+    }
+}
 
 /// The `i`-th message of a stream over 600 subjects; payloads of some 200 bytes, all different.
 pub(crate) fn message(i: u64) -> Message {

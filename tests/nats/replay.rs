@@ -7,17 +7,19 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tickdeck::nats::{Subscriber, SubscriberOptions, count_subscribers};
+use tickdeck::nats::{
+    NatsOptions, ReadyPoll, Secret, Subscriber, SubscriberOptions, count_ready, count_subscribers,
+};
 use tickdeck::sink::{MessageRef, StreamDigest};
 
 use crate::support::cli::{
     Running, binary, command_of, finish, release_binary, run_words, tickdeck, with_nats,
 };
-use crate::support::nats_client::RawSubscriber;
+use crate::support::nats_client::{RawPublisher, RawSubscriber};
 use crate::support::nats_server::{self, NatsServer};
 use crate::support::proxy::Proxy;
 use crate::support::recordings::{Folder, quick, replay_digest, stream};
-use crate::support::wait_until;
+use crate::support::{DEADLINE, wait_until};
 
 /// Messages of the large run at least.
 const MILLION: u64 = 1_000_000;
@@ -169,14 +171,11 @@ fn a_replay_waits_for_its_subscriber() {
     let mut ticks = 0;
     while ticks < 918 {
         let (subject, payload) = subscriber.next().unwrap();
-        // The questions whether anybody listens come first.
-        if subject != "market.tick.replay.ready" {
-            ticks += 1;
-            digest.update_message(MessageRef {
-                subject: subject.as_bytes(),
-                payload: &payload,
-            });
-        }
+        ticks += 1;
+        digest.update_message(MessageRef {
+            subject: subject.as_bytes(),
+            payload: &payload,
+        });
     }
     assert_eq!(digest.hex(), replay_digest(&quick()));
     assert_eq!(running.wait().done().digest(), digest.hex());
@@ -201,19 +200,19 @@ fn every_subscriber_that_answers_counts() {
     let Some(server) = NatsServer::start("who answers") else {
         return;
     };
-    let start = |answers| {
+    let start = |answers: &[&str]| {
+        let answers = answers.iter().map(|subject| subject.parse().unwrap());
         let options = SubscriberOptions {
             subjects: vec!["a.>".parse().unwrap()],
-            watch: Vec::new(),
-            answers,
+            answers: answers.collect(),
             reconnect: None,
         };
         Subscriber::start_with(&server.options(), options).unwrap()
     };
     let count = || count_subscribers(&server.options(), "a.b").unwrap();
-    let _silent = start(|_| false);
+    let _silent = start(&[]);
     assert_eq!(count(), 1, "one that does not answer counts as the first");
-    let _answering = [start(|_| true), start(|_| true)];
+    let _answering = [start(&["a.b"]), start(&["a.*"])];
     // Who is late with the answer is not counted this time.
     wait_until("both have answered in time", || count() == 2);
 }
@@ -234,7 +233,7 @@ fn a_connection_that_is_lost_while_a_replay_waits_is_no_subscriber() {
     assert!(!running.stderr().contains("subscribers_ready"));
     let mut subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
     proxy.cut_after(0);
-    while subscriber.next().unwrap().0 == "market.tick.replay.ready" {}
+    assert!(subscriber.next().unwrap().0.starts_with("market.tick."));
     let ended = running.wait().done();
     assert!(ended.stderr.contains("subscribers_ready"), "{ended:?}");
 }
@@ -337,4 +336,117 @@ fn a_recording_made_while_publishing_plays_the_same_again() {
     assert_eq!(replay_digest(&path), recorded.digest());
     let ledger = json!([recorded.json()["received"], recorded.json()["failed"]]);
     assert_eq!(ledger, json!([Value::from(count), 0]));
+}
+
+#[test]
+fn a_subscriber_of_the_prefix_receives_ticks_only() {
+    let Some(server) = NatsServer::start("ticks and nothing else") else {
+        return;
+    };
+    let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+    let words = "--rate max --json -q --clock 2 --wait-for-subscribers 1";
+    with_nats(command.args(words.split(' ')), &server.url());
+    let mut controls = RawSubscriber::connect(server.port(), "tickdeck.>");
+    // Both forms that consumers use; they answer nothing, and the replay notices them all the same.
+    let subjects = ["market.tick.>", "market.tick.*.*"];
+    let mut plain = subjects.map(|subject| RawSubscriber::connect(server.port(), subject));
+    let played = finish(command).done();
+    RawPublisher::connect(server.port()).publish("market.tick.X.last", b"");
+    let expected = stream(&quick(), "");
+    for subscriber in &mut plain {
+        for line in expected.lines() {
+            let (subject, payload) = subscriber.next().unwrap();
+            let payload = String::from_utf8(payload).unwrap();
+            assert_eq!(format!("{subject} {payload}"), line);
+        }
+        assert_eq!(subscriber.next().unwrap().0, "market.tick.X.last");
+    }
+    assert_eq!(played.digest(), replay_digest(&quick()));
+
+    // The control messages went elsewhere, all of one run.
+    let mut subjects = Vec::new();
+    let mut runs = std::collections::BTreeSet::new();
+    while subjects
+        .last()
+        .is_none_or(|last| last != "tickdeck.end.market.tick")
+    {
+        let (subject, payload) = controls.next().unwrap();
+        let payload: Value = serde_json::from_slice(&payload).unwrap();
+        runs.insert(payload["run"].as_str().unwrap().to_owned());
+        subjects.push(subject);
+    }
+    assert_eq!(subjects[0], "tickdeck.ready.market.tick");
+    let is_clock = |subject: &&String| *subject == "tickdeck.clock.market.tick";
+    assert!(subjects.iter().filter(is_clock).count() > 100);
+    assert_eq!(runs.len(), 1, "{runs:?}");
+}
+
+#[test]
+fn a_plain_subscriber_is_noticed_without_a_message() {
+    let Some(server) = NatsServer::start("who is subscribed") else {
+        return;
+    };
+    let count = || {
+        let poll = ReadyPoll {
+            subject: "tickdeck.ready.a".to_owned(),
+            payload: Vec::new(),
+            messages: "a.>".parse().unwrap(),
+        };
+        count_ready(&server.options(), poll).unwrap()
+    };
+    let _elsewhere = RawSubscriber::connect(server.port(), "b.>");
+    assert_eq!(count(), 0);
+    let _plain = ["a.>", "a.SHFE.*"].map(|subject| RawSubscriber::connect(server.port(), subject));
+    assert_eq!(count(), 1, "those that do not answer count as the first");
+}
+
+#[test]
+fn a_plain_subscriber_is_not_noticed_where_the_server_lists_none() {
+    let config = "authorization: { users: [
+        { user: me, password: x, permissions: { publish: { deny: \"$SYS.>\" } } }
+        { user: other, password: x }
+    ], timeout: 60 }";
+    let Some(server) = NatsServer::with_config("no list of subscribers", config) else {
+        return;
+    };
+    let login = |user: &str| NatsOptions {
+        user: Some(user.to_owned()),
+        password: Some(Secret::new("x")),
+        ..server.options()
+    };
+    let _plain = Subscriber::start(&login("other"), "a.>").unwrap();
+    let poll = ReadyPoll {
+        subject: "tickdeck.ready.a".to_owned(),
+        payload: Vec::new(),
+        messages: "a.>".parse().unwrap(),
+    };
+    assert_eq!(count_ready(&login("me"), poll).unwrap(), 0);
+}
+
+#[test]
+fn several_subjects_keep_the_order_of_the_server() {
+    const ROUNDS: usize = 20_000;
+    let Some(server) = NatsServer::start("order over subjects") else {
+        return;
+    };
+    let subjects = ["a.>", "c", "b.*"];
+    let options = SubscriberOptions {
+        subjects: subjects.map(|subject| subject.parse().unwrap()).into(),
+        answers: Vec::new(),
+        reconnect: None,
+    };
+    let subscriber = Subscriber::start_with(&server.options(), options).unwrap();
+    let mut publisher = RawPublisher::connect(server.port());
+    // So many that the connection takes in thousands at a time.
+    let sent: Vec<&str> = (0..ROUNDS)
+        .map(|i| ["a.x", "a.y", "c", "a.x", "b.x"][i * i % 5])
+        .collect();
+    for subject in &sent {
+        publisher.add(subject, b"{}");
+    }
+    publisher.flush();
+    for subject in &sent {
+        let message = subscriber.next(DEADLINE).unwrap();
+        assert_eq!(message.subject, subject);
+    }
 }

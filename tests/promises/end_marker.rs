@@ -2,16 +2,17 @@
 //! that cannot be published does not fail the run.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use tickdeck::encode::control::EndMarker;
 use tickdeck::normalize::{Flag, Flags};
 use tickdeck::pipeline::Publisher;
-use tickdeck::sink::{Message, MessageBatch, Sink, SinkCounts, SinkError, StreamDigest};
+use tickdeck::sink::{Fate, Message, MessageBatch, Outstanding, Sink, SinkError, StreamDigest};
 
 use crate::support::recordings::{events, publisher_options, quick, quirks, replay_digest};
 
-const END: &str = "market.tick.replay.end";
+const END: &str = "tickdeck.end.market.tick";
 
 /// A sink whose receivers wait for an end marker.
 #[derive(Clone)]
@@ -21,6 +22,7 @@ struct Receiving {
     limit: usize,
     /// Messages that it accepts before it fails.
     room: usize,
+    outstanding: Outstanding,
 }
 
 impl Receiving {
@@ -29,6 +31,7 @@ impl Receiving {
             received: Arc::default(),
             limit: 1 << 20,
             room: usize::MAX,
+            outstanding: Outstanding::default(),
         }
     }
 
@@ -68,30 +71,29 @@ impl Sink for Receiving {
                 return Err(gone());
             }
             self.received.lock().unwrap().push(message);
+            self.outstanding.take(1);
+            self.outstanding.confirm_all();
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<SinkCounts, SinkError> {
-        Ok(self.counts())
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
     }
 
-    fn counts(&self) -> SinkCounts {
-        SinkCounts {
-            confirmed: self.received.lock().unwrap().len() as u64,
-            failed: 0,
-        }
+    fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate)) {
+        self.outstanding.report(each);
     }
 
     fn end_marker_limit(&self) -> Option<usize> {
         Some(self.limit)
     }
 
-    fn finish(self: Box<Self>) -> Result<SinkCounts, SinkError> {
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
         if self.is_gone() {
             return Err(gone());
         }
-        Ok(self.counts())
+        Ok(())
     }
 }
 

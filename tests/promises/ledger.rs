@@ -2,13 +2,14 @@
 //! total.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use serde_json::Value;
 use tickdeck::event::InstrumentId;
 use tickdeck::normalize::{Flag, Flags};
 use tickdeck::pipeline::{InstrumentLedger, Ledger, Publisher};
-use tickdeck::sink::{MessageBatch, NullSink, Sink, SinkCounts, SinkError};
+use tickdeck::sink::{Fate, MessageBatch, NullSink, Outstanding, Sink, SinkError};
 
 use crate::support::recordings::{
     events, payload, publisher_options, quick, quirks, replay, split, stream,
@@ -119,7 +120,7 @@ fn replay_summary_has_the_same_ledger() {
 /// A sink that loses its connection after some messages.
 struct Breaking {
     left: u64,
-    confirmed: u64,
+    outstanding: Outstanding,
 }
 
 impl Sink for Breaking {
@@ -136,31 +137,32 @@ impl Sink for Breaking {
                 });
             }
             self.left -= 1;
-            self.confirmed += 1;
+            self.outstanding.take(1);
+            self.outstanding.confirm_all();
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<SinkCounts, SinkError> {
-        Ok(self.counts())
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
     }
 
-    fn counts(&self) -> SinkCounts {
-        SinkCounts {
-            confirmed: self.confirmed,
-            failed: 0,
-        }
+    fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate)) {
+        self.outstanding.report(each);
     }
 
-    fn finish(self: Box<Self>) -> Result<SinkCounts, SinkError> {
-        Ok(self.counts())
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        Ok(())
     }
 }
 
 #[test]
 fn undelivered_messages_count_as_failed() {
     for left in [0, 1, 127, 128, 1_000] {
-        let sink = Breaking { left, confirmed: 0 };
+        let sink = Breaking {
+            left,
+            outstanding: Outstanding::default(),
+        };
         let (ledger, failed) = publish(&quirks(), Flags::default(), sink);
         assert!(failed);
         for (id, line) in ledger.by_instrument() {

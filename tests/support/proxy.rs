@@ -22,6 +22,8 @@ struct Shared {
     delay: Mutex<Duration>,
     /// Bytes that may still pass from the client before the connection is cut; 0 for no limit.
     cut_after: AtomicUsize,
+    /// What the client says before its connection is reset, once, with the answers held back.
+    reset_behind: Mutex<Option<Vec<u8>>>,
     open: Mutex<Vec<TcpStream>>,
 }
 
@@ -70,6 +72,16 @@ impl Proxy {
     /// never.
     pub(crate) fn cut_after(&self, bytes: usize) {
         self.shared.cut_after.store(bytes, Ordering::SeqCst);
+    }
+
+    /// Passes `words` of a client on, holds back every answer to them and cuts the connection. Once.
+    pub(crate) fn reset_behind(&self, words: &str) {
+        *self.shared.reset_behind.lock().unwrap() = Some(words.as_bytes().to_vec());
+    }
+
+    /// Whether a [reset](Self::reset_behind) is still to come.
+    pub(crate) fn will_reset(&self) -> bool {
+        self.shared.reset_behind.lock().unwrap().is_some()
     }
 
     /// Discards the client's bytes on the next `count` connections. The server sees the connection, and
@@ -127,13 +139,17 @@ fn accept(client: TcpStream, target: u16, shared: &Arc<Shared>) {
             left.checked_sub(1)
         })
         .is_ok();
+    let is_reset = Arc::new(AtomicBool::new(false));
     let to_server = Way {
         limit: shared.cut_after.load(Ordering::SeqCst),
         is_unheard,
+        resets: Some(Arc::clone(shared)),
+        is_reset: Arc::clone(&is_reset),
         ..Way::default()
     };
     let to_client = Way {
         delay: *shared.delay.lock().unwrap(),
+        is_reset,
         ..Way::default()
     };
     let (from_client, server_too) = (client.try_clone().unwrap(), server.try_clone().unwrap());
@@ -148,6 +164,10 @@ struct Way {
     limit: usize,
     is_unheard: bool,
     delay: Duration,
+    /// Where it stands what the connection is reset behind; of the client's words only.
+    resets: Option<Arc<Shared>>,
+    /// Whether nothing may come back to the client any more.
+    is_reset: Arc<AtomicBool>,
 }
 
 impl Way {
@@ -161,11 +181,36 @@ impl Way {
             if self.is_unheard {
                 continue;
             }
+            let is_last = self.ends_with(&buffer[..count]);
+            if self.resets.is_none() && self.is_reset.load(Ordering::SeqCst) {
+                continue;
+            }
             if (self.limit > 0 && passed > self.limit) || to.write_all(&buffer[..count]).is_err() {
+                break;
+            }
+            if is_last {
+                // The server must have taken it in before the reset throws it away.
+                std::thread::sleep(Duration::from_millis(50));
                 break;
             }
         }
         let _ = from.shutdown(Shutdown::Both);
         let _ = to.shutdown(Shutdown::Both);
+    }
+
+    /// Whether the connection is reset behind these bytes.
+    fn ends_with(&self, bytes: &[u8]) -> bool {
+        let Some(shared) = &self.resets else {
+            return false;
+        };
+        let mut words = shared.reset_behind.lock().unwrap();
+        let is_said = words
+            .as_ref()
+            .is_some_and(|words| bytes.windows(words.len()).any(|found| found == words));
+        if is_said {
+            *words = None;
+            self.is_reset.store(true, Ordering::SeqCst);
+        }
+        is_said
     }
 }

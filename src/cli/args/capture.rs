@@ -58,8 +58,8 @@ pub struct CaptureArgs {
     /// End after this long
     #[arg(long, value_name = "SPAN", value_parser = values::parse_span, help_heading = "End")]
     pub duration: Option<Duration>,
-    /// Subject prefix of the replay whose end marker counts and whose requests are answered, even if
-    /// no SUBJECT covers it [default: any that a SUBJECT covers]
+    /// The replay whose end counts and whose question is answered [default: every replay whose ticks
+    /// all match a SUBJECT]
     #[arg(long, value_name = "SUBJECT", value_parser = values::parse_subject_prefix, help_heading = "End")]
     pub subject_prefix: Option<String>,
     /// How to reach NATS.

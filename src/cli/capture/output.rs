@@ -1,5 +1,5 @@
-//! The files of a capture: the payload stream, and beside it the arrival times, so that the stream
-//! itself can be compared byte by byte.
+//! The files of a capture. Arrival times have their own file, so that streams can be compared byte by
+//! byte.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -31,8 +31,8 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Begins the files; nothing is replaced yet. The ready file of an earlier run goes once the
-    /// outputs were accepted.
+    /// Begins the files; nothing is replaced yet. The ready file of an earlier run is removed once the
+    /// outputs are accepted.
     pub(super) fn create(args: &CaptureArgs) -> anyhow::Result<(Self, ReadyFile<'_>)> {
         let times = times_path(args);
         let stream = match &args.output {
@@ -48,11 +48,11 @@ impl Output {
         }
         let stale = stream.filter(|_| args.no_times).map(times_of);
         if let Some(stale) = stale.as_deref().filter(|path| path.is_file()) {
-            // Left there it would be taken for the times of the new stream.
+            // It would be mistaken for the times of the new stream.
             refuse_existing(stale, args.force)?;
         }
         let ready = ReadyFile::accept(args, times.as_deref())?;
-        // A pipe or a device is there to be written to.
+        // Pipes and devices are written to as they are.
         let is_direct = stream.is_some_and(is_special);
         if let Some(path) = stream {
             refuse_inside_recording(path)?;
@@ -75,7 +75,7 @@ impl Output {
             .map(|path| NewFile::create(&path).with_context(|| writing(&path)))
             .transpose()?;
         if is_direct {
-            // A pipe opens when its reader does, who may wait for the ready file.
+            // A pipe opens when its reader does, and the reader may wait for the ready file.
             ready.remove_stale()?;
         }
         let sink = match stream {
@@ -94,7 +94,7 @@ impl Output {
         Ok((output, ready))
     }
 
-    /// Takes a message. True when it is time to [`write`](Self::write).
+    /// Buffers a message. True when it is time to [`write`](Self::write).
     pub(super) fn push(&mut self, message: MessageRef<'_>, at: UnixNanos) -> bool {
         self.batch.push(message.subject, message.payload);
         self.batch_bytes += message.payload.len();
@@ -105,7 +105,7 @@ impl Output {
         self.batch.len() == BATCH_MESSAGES || self.batch_bytes >= BATCH_BYTES
     }
 
-    /// Writes what was taken. False when there was nothing.
+    /// Writes the buffered messages. False when there were none.
     pub(super) fn write(&mut self) -> anyhow::Result<bool> {
         if self.batch.is_empty() {
             return Ok(false);
@@ -121,7 +121,7 @@ impl Output {
         Ok(true)
     }
 
-    /// Completes the files: the times first, so that a stream never stands without them.
+    /// Completes the files: the times first, so that a stream never exists without them.
     pub(super) fn finish(self) -> anyhow::Result<()> {
         if let Some(times) = self.times {
             let path = times.path().to_owned();

@@ -1,5 +1,5 @@
-//! The file that tells a script that the capture listens. That of an earlier run is removed, and
-//! nothing else ever is.
+//! The file that tells a script that the capture is subscribed. Only one of an earlier run is ever
+//! removed.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
@@ -18,7 +18,7 @@ const WORD: &[u8] = b"ready";
 pub(super) struct ReadyFile<'a>(Option<&'a Path>);
 
 impl<'a> ReadyFile<'a> {
-    /// Looks at the path and touches nothing.
+    /// Checks the path and changes nothing.
     pub(super) fn accept(args: &'a CaptureArgs, times: Option<&Path>) -> anyhow::Result<Self> {
         let Some(path) = args.ready_file.as_deref() else {
             return Ok(Self(None));
@@ -46,7 +46,7 @@ impl<'a> ReadyFile<'a> {
         Ok(Self(Some(path)))
     }
 
-    /// A script that waits for the file must not find that of an earlier run.
+    /// Removes the file of an earlier run, which a waiting script must not find.
     pub(super) fn remove_stale(&self) -> anyhow::Result<()> {
         let Some(path) = self.0 else { return Ok(()) };
         match fs::remove_file(path) {
@@ -57,7 +57,7 @@ impl<'a> ReadyFile<'a> {
         }
     }
 
-    /// Says that the server knows the subscription.
+    /// Writes the file: the server has the subscription.
     pub(super) fn make(&self) -> anyhow::Result<()> {
         let Some(path) = self.0 else { return Ok(()) };
         fs::write(path, "ready\n")

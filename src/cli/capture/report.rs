@@ -1,11 +1,10 @@
-//! What a capture came to, for people and for machines.
+//! The result of a capture, for people and for machines.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use serde::Serialize;
-use tickdeck::capture::Tally;
-use tickdeck::nats::NatsError;
+use tickdeck::capture::{Ended, Flaws, Tally};
 
 use crate::args::{CaptureArgs, OutputTarget};
 use crate::log;
@@ -15,50 +14,28 @@ use crate::render::{bytes, grouped};
 /// Subjects that are named one by one.
 const NAMED: usize = 10;
 
-/// Why a capture ended.
-#[derive(Debug)]
-pub(super) enum Ended {
-    /// With the replay.
-    End,
-    Idle,
-    Count,
-    Duration,
-    Signal,
-    /// The server went away and did not come back.
-    Lost(NatsError),
-}
-
-impl Ended {
-    const fn word(&self) -> &'static str {
-        match self {
-            Self::End => "end",
-            Self::Idle => "idle",
-            Self::Count => "count",
-            Self::Duration => "duration",
-            Self::Signal => "signal",
-            Self::Lost(_) => "lost",
-        }
-    }
-
-    const fn text(&self) -> &'static str {
-        match self {
-            Self::End => "with the replay",
-            Self::Idle => "when nothing came for --idle",
-            Self::Count => "after --count messages",
-            Self::Duration => "after --duration",
-            Self::Signal => "by a signal",
-            Self::Lost(_) => "because the server is gone",
-        }
+/// The word for machines.
+const fn word(ended: &Ended) -> &'static str {
+    match ended {
+        Ended::End => "end",
+        Ended::Idle => "idle",
+        Ended::Count => "count",
+        Ended::Duration => "duration",
+        Ended::Signal => "signal",
+        Ended::Lost(_) => "lost",
     }
 }
 
-/// What keeps a stream from being all that came, or all that was published.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Flaws {
-    /// Messages that no line can hold.
-    pub(super) unwritable: u64,
-    /// Times that messages may be missing.
-    pub(super) gaps: u64,
+/// The words for people.
+const fn text(ended: &Ended) -> &'static str {
+    match ended {
+        Ended::End => "with the replay",
+        Ended::Idle => "when nothing came for --idle",
+        Ended::Count => "after --count messages",
+        Ended::Duration => "after --duration",
+        Ended::Signal => "by a signal",
+        Ended::Lost(_) => "because the server is gone",
+    }
 }
 
 /// The closing summary of `capture`. The key order is the order of the fields.
@@ -82,7 +59,7 @@ pub(super) struct Report {
     elapsed_s: f64,
     /// `digest` or `counts`; null when nothing was verified.
     verified_by: Option<&'static str>,
-    /// Messages under the prefix of a replay behind its last end marker; null without a marker.
+    /// Messages under the prefix of a replay after its last end marker; null without a marker.
     after_end: Option<u64>,
     #[serde(skip)]
     ended_text: &'static str,
@@ -105,7 +82,7 @@ impl Report {
             bytes: tally.bytes(),
             subjects: tally.subjects(),
             digest: tally.digest(),
-            ended: ended.word(),
+            ended: word(ended),
             has_failed_replay: verdict.has_failed_replay,
             is_lossy: verdict.is_lossy() || unwritable > 0 || gaps > 0,
             session: verdict.session,
@@ -121,11 +98,11 @@ impl Report {
                 .exact
                 .map(|is_exact| if is_exact { "digest" } else { "counts" }),
             after_end: tally.after_end(),
-            ended_text: ended.text(),
+            ended_text: text(ended),
         }
     }
 
-    /// Lost messages go before a stream that differs: they may be why it does.
+    /// Lost messages take precedence over a stream that differs: they may be the reason.
     pub(super) fn outcome(&self) -> Outcome {
         match (self.is_lossy, self.verified) {
             (true, _) => Outcome::Lossy,
@@ -240,7 +217,7 @@ fn seconds(nanos: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tickdeck::encode::control::EndMarker;
+    use tickdeck::encode::control::{EndMarker, RunId};
 
     /// A capture of two messages, held against a marker.
     fn report(instruments: &[(&str, u64)], complete: bool, flaws: Flaws) -> Report {
@@ -251,6 +228,7 @@ mod tests {
         tally.verify(
             "t",
             &EndMarker {
+                run: RunId::default(),
                 session: "2026-01-05-day".into(),
                 complete,
                 total: Some(instruments.iter().map(|(_, count)| count).sum()),
@@ -287,9 +265,10 @@ mod tests {
     }
 
     #[test]
-    fn what_no_marker_speaks_for_is_told() {
+    fn messages_after_the_marker_are_reported() {
         let mut tally = Tally::new(vec!["t.>".parse().unwrap()]);
         let nothing = EndMarker {
+            run: RunId::default(),
             session: "s".into(),
             complete: true,
             total: Some(0),
@@ -300,8 +279,8 @@ mod tests {
         let text = |tally: &Tally| Report::new(tally, &Ended::Signal, Flaws::default(), 0).text();
         assert!(!text(&tally).contains("after end"));
         tally.add("t.SHFE.rb2601", b"{}");
-        let told = text(&tally);
-        assert!(told.contains("\nafter end  1 came behind"), "{told}");
+        let text = text(&tally);
+        assert!(text.contains("\nafter end  1 came behind"), "{text}");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Counts and digest of a captured stream, and the comparison with end markers.
 //!
-//! A marker speaks for its own replay: for the messages under its prefix since the marker before.
-//! Where only some subjects are captured, the counts of those are compared. The digest is compared
-//! as well when the capture has everything that the replay published and nothing else.
+//! A marker covers its own replay: the messages under its prefix since the previous marker. Where
+//! only some subjects are captured, their counts are compared. The digest is compared as well when
+//! the capture has everything that the replay published and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,15 +33,15 @@ pub struct Verdict {
     pub session: Option<String>,
     /// Whether it played everything that was asked for; with several, whether all did.
     pub complete: Option<bool>,
-    /// Whether the stream is what was published; `None` when that cannot be told.
+    /// Whether the stream is what was published; `None` when that is unknown.
     pub verified: Option<bool>,
     /// Whether order and bytes were compared too, not only counts.
     pub exact: Option<bool>,
-    /// Messages that should have come.
+    /// Messages that were published.
     pub expected: Option<u64>,
-    /// Messages that did not, by subject.
+    /// Messages that did not arrive, by subject.
     pub missing: BTreeMap<String, u64>,
-    /// Messages more than were published, by subject.
+    /// Surplus messages, by subject.
     pub extra: BTreeMap<String, u64>,
     /// Whether a replay failed and does not know what it published.
     pub has_failed_replay: bool,
@@ -113,8 +113,8 @@ impl Tally {
         &self.verdict
     }
 
-    /// Messages that came under the prefix of a replay behind its last end marker: no marker speaks
-    /// for them. `None` before the first marker.
+    /// Messages under the prefix of a replay after its last end marker, which no marker covers. `None`
+    /// before the first marker.
     #[must_use]
     pub fn after_end(&self) -> Option<u64> {
         let is_ended = |subject: &str| self.ended.iter().any(|prefix| is_below(subject, prefix));
@@ -125,8 +125,8 @@ impl Tally {
         (!self.ended.is_empty()).then(|| behind.map(|(_, count)| count).sum())
     }
 
-    /// Compares what came since the last marker with what the replay under `prefix` says it
-    /// published. The next section begins.
+    /// Compares what came since the previous marker with what the replay under `prefix` says it
+    /// published, and begins the next section.
     pub fn verify(&mut self, prefix: &str, marker: &EndMarker) {
         let digest = self.section.as_ref().unwrap_or(&self.digest).hex();
         let (arrived, is_alone) = self.take_section(prefix);
@@ -172,10 +172,10 @@ impl Tally {
             return found;
         };
         let Some(instruments) = &marker.instruments else {
-            // Only the total is known: it says something when all of it should have come.
+            // Only the total is known, which helps when all of it was captured.
             if self.patterns.iter().any(|p| p.covers_below(prefix)) {
                 let all = format!("{prefix}.>");
-                found.hold(&all, total, arrived.values().sum());
+                found.compare_subject(&all, total, arrived.values().sum());
                 found.conclude();
             }
             return found;
@@ -190,7 +190,7 @@ impl Tally {
             {
                 is_concerned = true;
                 let came = arrived.get(&subject).copied().unwrap_or(0);
-                found.hold(&subject, *published, came);
+                found.compare_subject(&subject, *published, came);
             }
         }
         if is_concerned {
@@ -199,7 +199,7 @@ impl Tally {
                 instruments.contains_key(tail)
             };
             for (subject, count) in arrived.iter().filter(|(subject, _)| !published(subject)) {
-                found.hold(subject, 0, *count);
+                found.compare_subject(subject, 0, *count);
             }
             found.conclude();
         }
@@ -220,8 +220,8 @@ impl Verdict {
         self.has_failed_replay || !self.missing.is_empty()
     }
 
-    /// Holds what came on a subject against what was published on it.
-    fn hold(&mut self, subject: &str, published: u64, came: u64) {
+    /// Compares what came on a subject with what was published on it.
+    fn compare_subject(&mut self, subject: &str, published: u64, came: u64) {
         *self.expected.get_or_insert(0) += published;
         for (counts, difference) in [
             (&mut self.missing, published.saturating_sub(came)),
@@ -277,6 +277,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::encode::control::RunId;
 
     const RB: &str = "t.SHFE.rb2601";
     const IF: &str = "t.CFFEX.IF2601";
@@ -297,6 +298,7 @@ mod tests {
             *instruments.entry(subject[2..].to_owned()).or_insert(0) += 1;
         }
         EndMarker {
+            run: RunId::default(),
             session: "s".into(),
             complete: true,
             total: Some(messages.len() as u64),
@@ -338,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_and_what_is_too_much_are_named_by_subject() {
+    fn missing_and_surplus_are_named_by_subject() {
         let marker = marker(&STREAM);
         let found = verdict("t.>", &[STREAM[0], STREAM[2], STREAM[3]], &marker);
         assert_eq!(found.missing, BTreeMap::from([(IF.to_owned(), 1)]));
@@ -351,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn another_order_or_another_byte_is_no_loss_and_not_verified() {
+    fn other_order_or_bytes_are_no_loss() {
         let marker = marker(&STREAM);
         let swapped = [STREAM[1], STREAM[0], STREAM[2], STREAM[3]];
         let changed = [STREAM[0], STREAM[1], STREAM[2], (IF, "5")];
@@ -362,14 +364,14 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_the_subjects_is_held_against_its_own_counts() {
+    fn a_part_is_compared_by_its_own_counts() {
         let marker = marker(&STREAM);
         let found = verdict(RB, &[STREAM[0], STREAM[2]], &marker);
         assert_eq!((found.verified, found.expected), (Some(true), Some(2)));
         assert_eq!(found.exact, Some(false));
         let found = verdict(RB, &[STREAM[0]], &marker);
         assert_eq!(found.missing, BTreeMap::from([(RB.to_owned(), 1)]));
-        // What another service publishes is none of the replay's business.
+        // Messages of another service are not compared.
         let found = verdict("bars.>", &[("bars.rb2601", "1")], &marker);
         assert_eq!((found.verified, found.expected), (None, None));
         let beside = [&STREAM[..], &[("bars.rb2601", "1")]].concat();
@@ -377,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn without_counts_per_instrument_the_total_and_the_digest_tell() {
+    fn total_and_digest_suffice() {
         let marker = EndMarker {
             instruments: None,
             ..marker(&STREAM)
@@ -409,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn each_marker_speaks_for_its_own_replay() {
+    fn each_marker_covers_its_own_replay() {
         let marker = marker(&STREAM);
         let mut tally = tally("t.>");
         for _ in 0..2 {
@@ -429,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_behind_the_last_marker_is_counted_and_left_out_of_the_verdict() {
+    fn messages_after_the_marker_are_counted_apart() {
         let marker = marker(&STREAM);
         let mut tally = tally(">");
         add(&mut tally, &STREAM);
@@ -468,7 +470,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn prop_no_lost_message_goes_unseen(
+        fn prop_every_lost_message_is_found(
             stream in proptest::collection::vec((0_usize..3, "[a-z]{0,3}"), 1..20),
             lost in any::<proptest::sample::Index>(),
         ) {

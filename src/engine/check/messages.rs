@@ -3,6 +3,7 @@
 //! further ahead than a few of them.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
@@ -18,7 +19,7 @@ use super::payload::push_without;
 use crate::encode::subject::push_token;
 use crate::export::jsonl::JsonlWriter;
 use crate::pipeline::{InstrumentLedger, Publisher, PublisherOptions};
-use crate::sink::{MessageBatch, MessageBatchBuilder, Sink, SinkCounts, SinkError};
+use crate::sink::{Fate, MessageBatch, MessageBatchBuilder, Outstanding, Sink, SinkError};
 
 /// Events that are published at a time: what comes of them is still near the processor when it is
 /// compared.
@@ -101,7 +102,7 @@ fn next_of(waiting: &Waiting) -> Option<MessageBatch> {
 /// Puts batches aside for the comparison on the same thread.
 struct Collect {
     waiting: Waiting,
-    taken: u64,
+    outstanding: Outstanding,
 }
 
 impl Sink for Collect {
@@ -110,25 +111,23 @@ impl Sink for Collect {
     }
 
     fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
-        self.taken += batch.len() as u64;
+        self.outstanding.take(batch.len() as u64);
+        self.outstanding.confirm_all();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.push_back(batch.clone());
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<SinkCounts, SinkError> {
-        Ok(self.counts())
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
     }
 
-    fn counts(&self) -> SinkCounts {
-        SinkCounts {
-            confirmed: self.taken,
-            failed: 0,
-        }
+    fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate)) {
+        self.outstanding.report(each);
     }
 
-    fn finish(self: Box<Self>) -> Result<SinkCounts, SinkError> {
-        Ok(self.counts())
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        Ok(())
     }
 }
 
@@ -166,7 +165,7 @@ impl PublishedMessages {
         let waiting = Waiting::default();
         let sink = Collect {
             waiting: Arc::clone(&waiting),
-            taken: 0,
+            outstanding: Outstanding::default(),
         };
         Self {
             // Not read ahead: that would cost as much memory again, and the thread that it would keep

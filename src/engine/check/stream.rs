@@ -19,6 +19,7 @@ use tickdeck_recording::is_pointer;
 
 use super::error::CheckError;
 use super::messages::{Chunk, Ended, Messages};
+use crate::encode::control::Control as ControlMessage;
 use crate::sink::{MessageBatch, MessageBatchBuilder, NewFile, StreamDigest, is_line_subject};
 
 /// The first bytes of a zstd frame.
@@ -290,7 +291,10 @@ impl Lines {
                 line: self.line,
                 found: shown(line),
             })?;
-            builder.push(subject, payload);
+            // Control messages are not part of what is published, see `encode::control`.
+            if !ControlMessage::is_subject(subject) {
+                builder.push(subject, payload);
+            }
             self.start = end + 1;
         }
         Ok((!builder.is_empty()).then(|| builder.take()))

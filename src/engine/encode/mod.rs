@@ -7,6 +7,7 @@
 mod buffer;
 pub mod control;
 mod decimal;
+pub mod pattern;
 pub mod subject;
 #[cfg(test)]
 mod tests;

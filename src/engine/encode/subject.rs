@@ -12,6 +12,10 @@ use crate::normalize::Instrument;
 /// The prefix that is used unless another one is given.
 pub const DEFAULT_PREFIX: &str = "market.tick";
 
+/// First word of the subjects that tickdeck keeps for itself, such as those of
+/// [control messages](super::control). No prefix begins with it.
+pub const RESERVED_WORD: &str = "tickdeck";
+
 /// A subject prefix cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -36,6 +40,15 @@ pub enum PrefixError {
         /// The first offending character.
         found: char,
     },
+    /// The first word is the one that control messages use.
+    #[error(
+        "subject prefix {prefix:?} begins with \"{RESERVED_WORD}\", which is reserved for control \
+         messages, expected something like \"market.tick\""
+    )]
+    Reserved {
+        /// The prefix as given.
+        prefix: String,
+    },
 }
 
 /// Checks a subject prefix.
@@ -54,6 +67,11 @@ pub fn validate_prefix(prefix: &str) -> Result<(), PrefixError> {
     }
     if prefix.split('.').any(str::is_empty) {
         return Err(PrefixError::EmptyToken {
+            prefix: prefix.to_owned(),
+        });
+    }
+    if prefix.split('.').next() == Some(RESERVED_WORD) {
+        return Err(PrefixError::Reserved {
             prefix: prefix.to_owned(),
         });
     }
@@ -192,12 +210,18 @@ mod tests {
 
     #[test]
     fn a_prefix_that_cannot_be_published_on_is_refused() {
-        for good in ["market.tick", "md", "replay-1.tick_x"] {
+        for good in ["market.tick", "md", "replay-1.tick_x", "a.tickdeck"] {
             assert_eq!(validate_prefix(good), Ok(()), "{good}");
         }
         for bad in ["", ".", "a.", ".a", "a..b"] {
             assert!(
                 matches!(validate_prefix(bad), Err(PrefixError::EmptyToken { .. })),
+                "{bad}"
+            );
+        }
+        for bad in ["tickdeck", "tickdeck.end"] {
+            assert!(
+                matches!(validate_prefix(bad), Err(PrefixError::Reserved { .. })),
                 "{bad}"
             );
         }

@@ -1,9 +1,9 @@
-//! One connection to a NATS server: made with patience, lost for good.
+//! One connection to a NATS server: made with retries, never re-made.
 //!
-//! The client library would reconnect by itself and then write what it had queued before anything
-//! else, so that later messages could overtake those which were lost with the old connection. A
-//! [`Connection`] therefore never comes back: [`Lost`] says that it is gone, and dropping the
-//! runtime it lives in takes its queue along. Only then is a new one made.
+//! The client library would reconnect by itself and first write what it had queued. Those messages
+//! could overtake older ones that were lost with the old connection. So a [`Connection`] never comes
+//! back: [`ConnectionFate::lost`] says that it is gone, and dropping its runtime drops its queue. Only then is
+//! a new one made.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,31 +24,27 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// How long one attempt may take, from the TCP handshake to the server's answer to the login.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A silent server is given up after three of these, as the client library counts.
+/// The client library gives a silent server up after three of these.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
-/// Messages that the library may hold for one subscription before it drops one. It takes in some
-/// megabytes at a time, and small messages are many.
-const SUBSCRIPTION_MESSAGES: usize = 1 << 20;
-/// Long enough to mean never: the runtime goes away before.
+/// Long enough to mean never: the runtime ends first.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What happened to a connection behind the back of whoever uses it.
+/// What happened to a connection, as the client library reports it in callbacks.
 #[derive(Debug, Default)]
-pub(crate) struct Fate {
+pub(crate) struct ConnectionFate {
     connected: AtomicBool,
     lost: Notify,
     refusal: Mutex<Option<String>>,
     refused: Notify,
-    dropped: Notify,
 }
 
-impl Fate {
+impl ConnectionFate {
     /// Waits until the connection is gone.
     pub(crate) async fn lost(&self) {
         self.lost.notified().await;
     }
 
-    /// Waits until the server refuses something for lack of permission, and gives its words.
+    /// Waits until the server refuses something for lack of permission, and gives its message.
     pub(crate) async fn refused(&self) -> String {
         loop {
             if let Some(refusal) = self.refusal() {
@@ -58,12 +54,7 @@ impl Fate {
         }
     }
 
-    /// Waits until the library drops a message that nobody took in time.
-    pub(crate) async fn dropped(&self) {
-        self.dropped.notified().await;
-    }
-
-    /// The server's words, when it refused something.
+    /// The server's message, when it refused something.
     pub(crate) fn refusal(&self) -> Option<String> {
         self.refusal
             .lock()
@@ -86,7 +77,6 @@ impl Fate {
             Event::ServerError(error) => {
                 tracing::warn!(event = "nats_server_error", server, error = %error);
             }
-            Event::SlowConsumer(_) => self.dropped.notify_one(),
             Event::LameDuckMode => {
                 tracing::warn!(event = "nats_server_shutting_down", server);
             }
@@ -95,16 +85,16 @@ impl Fate {
     }
 }
 
-/// A client that is connected, once.
+/// A client that connects once.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) client: Client,
-    pub(crate) fate: Arc<Fate>,
+    pub(crate) fate: Arc<ConnectionFate>,
 }
 
 impl Connection {
-    /// Waits until the server has processed everything sent before: a message to an own inbox comes
-    /// back behind it. (The library's `flush` only empties the socket buffer.)
+    /// Waits until the server has processed everything sent before: a message to our own inbox
+    /// comes back after it. (The library's `flush` only empties the socket buffer.)
     pub(crate) async fn round_trip(&self) -> Result<(), NatsFailure> {
         let trip = async {
             let inbox = self.client.new_inbox();
@@ -138,7 +128,7 @@ fn other(error: impl std::error::Error) -> NatsFailure {
     }
 }
 
-/// Makes one connection, trying for `limit` (`None`: for ever) while nobody answers. A refused
+/// Makes one connection, retrying for `limit` (`None`: for ever) while the server is unreachable. A refused
 /// login or a failed TLS handshake ends it at once.
 ///
 /// Must run on a current-thread runtime of its own: see [`runtime::run`](super::runtime::run).
@@ -146,7 +136,7 @@ pub(crate) async fn connect(
     plan: &Plan,
     limit: Option<Duration>,
 ) -> Result<Connection, NatsFailure> {
-    let last = RefCell::new("no attempt came to an end".to_owned());
+    let last = RefCell::new("no attempt was finished".to_owned());
     let attempts = async {
         let mut backoff = BACKOFF_FIRST;
         for attempt in 1_u32.. {
@@ -185,7 +175,7 @@ pub(crate) async fn connect(
 }
 
 async fn connect_once(plan: &Plan) -> Result<Connection, NatsFailure> {
-    let fate = Arc::new(Fate::default());
+    let fate = Arc::new(ConnectionFate::default());
     let client = client_options(plan, &fate)?
         .connect(plan.addresses.as_slice())
         .await
@@ -200,7 +190,7 @@ async fn connect_once(plan: &Plan) -> Result<Connection, NatsFailure> {
     Ok(Connection { client, fate })
 }
 
-fn client_options(plan: &Plan, fate: &Arc<Fate>) -> Result<ConnectOptions, NatsFailure> {
+fn client_options(plan: &Plan, fate: &Arc<ConnectionFate>) -> Result<ConnectOptions, NatsFailure> {
     let given = &plan.options;
     let (events, delays) = (Arc::clone(fate), Arc::clone(fate));
     let shown: Arc<str> = plan.shown.as_str().into();
@@ -210,12 +200,11 @@ fn client_options(plan: &Plan, fate: &Arc<Fate>) -> Result<ConnectOptions, NatsF
         .ping_interval(PING_INTERVAL)
         .require_tls(given.require_tls)
         .ignore_discovered_servers()
-        .subscription_capacity(SUBSCRIPTION_MESSAGES)
         .event_callback(move |event| {
             events.note(&event, &shown);
             std::future::ready(())
         })
-        // Asked before every attempt: once connected, the question itself means that the
+        // Called before every attempt: after the first connection, the call itself means that the
         // connection is gone.
         .reconnect_delay_callback(move |_| {
             if delays.connected.load(Ordering::Relaxed) {
@@ -241,7 +230,7 @@ fn client_options(plan: &Plan, fate: &Arc<Fate>) -> Result<ConnectOptions, NatsF
         }
         Login::Token(token) => Ok(options.token(token.expose().to_owned())),
         Login::Nkey(seed) => Ok(options.nkey(seed.expose().to_owned())),
-        // The library's error may quote the file; its words are not passed on.
+        // The library's error may quote the file, so it is not passed on.
         Login::Creds(creds) => {
             options
                 .credentials(creds.expose())

@@ -1,4 +1,4 @@
-//! What can go wrong between here and a NATS server, one sentence each, never with a credential.
+//! What can go wrong with a NATS server: one sentence each, never with a credential.
 
 use std::error::Error;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub enum NatsError {
     /// The options contradict each other, or name a file that cannot be used.
     #[error("nats options: {0}")]
     Config(String),
-    /// The server, or the way to it, is at fault.
+    /// The server failed or cannot be reached.
     #[error("nats server {server}: {failure}")]
     Server {
         /// Address without credentials.
@@ -23,28 +23,28 @@ pub enum NatsError {
     },
 }
 
-/// What went wrong with a server that was asked something.
+/// What went wrong with a server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NatsFailure {
-    /// Nobody answers at the address (yet).
+    /// The address does not answer (yet).
     #[error("not reachable: {cause}; is nats-server running there, and is the address right?")]
     Unreachable {
         /// What the system said.
         cause: String,
     },
-    /// Nobody answered for as long as was allowed.
+    /// The address did not answer within the time allowed.
     #[error(
         "not reachable for {} s: {cause}; is nats-server running there, and is the address right?",
         waited.as_secs_f64()
     )]
     StillUnreachable {
-        /// How long was waited.
+        /// How long the client waited.
         waited: Duration,
         /// What the system said last.
         cause: String,
     },
-    /// The server knows these credentials not, or wants some.
+    /// The server does not accept these credentials, or requires some.
     #[error(
         "login refused; check user and password, token, credentials file or nkey, and that only the intended one is set"
     )]
@@ -55,13 +55,13 @@ pub enum NatsFailure {
         /// What the TLS library said.
         cause: String,
     },
-    /// The account may not do what is needed.
+    /// The account lacks a permission.
     #[error("refused by the account's permissions: {cause}")]
     Permission {
         /// What the server said.
         cause: String,
     },
-    /// Nobody subscribes to the requested subject.
+    /// The requested subject has no subscriber.
     #[error(
         "nobody answers on `{subject}`; is a tickdeck session with a health responder running?"
     )]
@@ -74,7 +74,7 @@ pub enum NatsFailure {
     TimedOut {
         /// The subject asked.
         subject: String,
-        /// How long was waited.
+        /// How long the client waited.
         waited: Duration,
     },
     /// A message that the server or the protocol cannot carry.
@@ -96,7 +96,7 @@ pub enum NatsFailure {
 }
 
 impl NatsFailure {
-    /// Whether waiting may mend it: an absent server may come, a refused login will not.
+    /// Whether retrying may help: an absent server may come up, a refused login stays refused.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
@@ -120,14 +120,14 @@ impl NatsFailure {
     }
 }
 
-/// The server words some refusals as plain errors, for example `user authentication expired`.
-/// `Authentication Timeout` is none: the server had not seen the login when its patience ended.
+/// The server sends some refusals as plain errors, for example `user authentication expired`.
+/// `Authentication Timeout` is no refusal: the login arrived too late.
 fn speaks_of_login(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     (text.contains("authentication") || text.contains("authorization")) && !text.contains("timeout")
 }
 
-/// The TLS library's own words, when it is the one that failed. The client reports a failed
+/// The TLS library's message, if TLS failed. The client reports a failed
 /// handshake as an I/O error, and `io::Error::source` skips the error it wraps.
 fn tls_cause(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);

@@ -1,7 +1,7 @@
-//! `health.check`: a session answers one JSON object, and anybody can ask.
+//! `health.check`: a session answers requests with one JSON object.
 //!
-//! The responder owns its connection and thread, so that it answers while a sink is blocked by
-//! back-pressure, and comes back after the server was away. It knows nothing of the session: the
+//! The responder has its own connection and thread. So it answers while a sink is blocked by
+//! back-pressure, and reconnects after the server was away. It knows nothing of the session: the
 //! content comes from a closure.
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::connect::{self, Connection};
 use super::options::Plan;
 use super::{NatsError, NatsFailure, NatsOptions, runtime};
 
-/// The subject on which a session answers unless told otherwise.
+/// The default subject on which a session answers.
 pub const HEALTH_SUBJECT: &str = "health.check";
 
 /// Makes the answer: a JSON object such as `{"session": …, "published": …}`. Called on the
@@ -49,7 +49,7 @@ pub struct HealthResponder {
 }
 
 impl HealthResponder {
-    /// Connects and returns when the server knows the subscription. The answer is what `snapshot`
+    /// Connects and returns when the server has the subscription. The answer is what `snapshot`
     /// gives, completed with `status` (`"ok"`), `service` (`"tickdeck"`) and `version` where it does
     /// not say so itself.
     ///
@@ -62,7 +62,7 @@ impl HealthResponder {
         snapshot: Box<HealthSnapshot>,
     ) -> Result<Self, NatsError> {
         let mut plan = nats.plan()?;
-        // Tells this connection from the publisher's, in our log and in the server's.
+        // Distinguishes this connection from the publisher's, in our log and in the server's.
         plan.options.name.push_str("-health");
         let at = connect::at(&plan);
         let stop = Arc::new(Notify::new());
@@ -94,8 +94,7 @@ impl HealthResponder {
     fn end(&mut self) {
         self.stop.notify_one();
         if let Some(thread) = self.thread.take() {
-            // A panic of the responder was reported where it happened, and must not take down what
-            // it reports on.
+            // A panic of the responder was already reported and must not end the session.
             let _ = thread.join();
         }
     }
@@ -163,7 +162,7 @@ impl Worker {
                         server = self.plan.shown,
                         error = %failure
                     );
-                    // Nobody listens any more after the start; then the line above is all.
+                    // After the start the receiver is gone; the log line above is all there is.
                     let _ = ready.try_send(Err(failure));
                     return;
                 }
@@ -230,10 +229,10 @@ impl Worker {
     }
 }
 
-/// Asks the session that answers on `subject` how it is, and returns its answer unchanged.
+/// Queries the health of the session that answers on `subject` and returns its answer unchanged.
 ///
 /// # Errors
-/// When the server cannot be reached or refuses, when nobody answers on the subject, or not within
+/// When the server cannot be reached or refuses, when there is no answer on the subject, or not within
 /// `timeout`.
 pub fn request_health(
     nats: &NatsOptions,

@@ -3,23 +3,26 @@
 //!
 //! Invariant: a credential leaves this module only towards the server. [`Secret`] masks it in every
 //! text, and addresses are shown without user information. The client library masks the login in
-//! its own log lines; a test holds it to that at every level. Nothing outside this module and
+//! its own log lines; a test checks that at every level. Nothing outside this module and
 //! `sink::nats` names the client library.
 //!
 //! It knows nothing of ticks, recordings or payloads.
 
+mod ask;
 pub(crate) mod connect;
 mod error;
 mod health;
+mod merge;
 mod options;
-mod pattern;
+
 mod queue;
 pub(crate) mod runtime;
 mod subscriber;
 
+pub use crate::encode::pattern::{PatternError, SubjectPattern};
+pub use ask::{ReadyPoll, count_ready, count_subscribers, probe};
 pub use error::{NatsError, NatsFailure};
 pub use health::{HEALTH_SUBJECT, HealthOptions, HealthResponder, HealthSnapshot, request_health};
 pub use options::{NatsOptions, Servers};
-pub use pattern::{PatternError, SubjectPattern};
-pub use subscriber::{Gap, Received, Subscriber, SubscriberOptions, count_subscribers, probe};
+pub use subscriber::{Received, Subscriber, SubscriberOptions};
 pub use tickdeck_ffi::Secret;

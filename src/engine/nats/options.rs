@@ -10,7 +10,7 @@ use async_nats::ServerAddr;
 
 use super::{NatsError, Secret};
 
-/// Server addresses of one cluster. User information in a URL is taken out when it is parsed, so
+/// Server addresses of one cluster. User information is removed from a URL when it is parsed, so
 /// that the addresses can be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Servers {
@@ -18,7 +18,7 @@ pub struct Servers {
     login: Option<UrlLogin>,
 }
 
-/// What stood before the `@` of a URL.
+/// What precedes the `@` of a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum UrlLogin {
     User(String, Secret),
@@ -177,7 +177,7 @@ pub struct NatsOptions {
     /// ever.
     pub reconnect_timeout: Option<Duration>,
     /// First part of the subjects on which answers come back. Default `_INBOX`; accounts with
-    /// narrow permissions need another.
+    /// narrow permissions need another one.
     pub inbox_prefix: Option<String>,
 }
 
@@ -265,7 +265,7 @@ impl NatsOptions {
     /// Checks that the options can be used together and that the files they name can be read.
     ///
     /// # Errors
-    /// When they cannot; the message names the options at odds or the file.
+    /// When they cannot; the message names the conflicting options or the file.
     pub fn check(&self) -> Result<(), NatsError> {
         self.plan().map(drop)
     }
@@ -344,7 +344,7 @@ fn read(path: &Path) -> Result<Secret, NatsError> {
         .map_err(|error| NatsError::Config(format!("reading {}: {error}", path.display())))
 }
 
-/// The text of a credentials file. What is in another one is never printed.
+/// The text of a credentials file. The content of any other file is never printed.
 fn creds(path: &Path) -> Result<Secret, NatsError> {
     let text = read(path)?;
     let has = |mark: &str| text.expose().contains(mark);
@@ -358,8 +358,8 @@ fn creds(path: &Path) -> Result<Secret, NatsError> {
     }
 }
 
-/// A seed as it is, or the one in the file that `nkey` names. What is not a seed is never printed:
-/// it may be a mistyped one.
+/// The seed itself, or the one in the file that `nkey` names. Text that is not a seed is never
+/// printed: it may be a mistyped seed.
 fn nkey_seed(nkey: &Secret) -> Result<Secret, NatsError> {
     let text = nkey.expose().trim();
     if is_seed(text) {

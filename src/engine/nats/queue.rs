@@ -4,7 +4,8 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use tickdeck_core::wait::{Received, receive};
 
 /// How much may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,12 +15,12 @@ pub(super) struct Bounds {
     pub(super) bytes: usize,
 }
 
-/// What waits.
+/// How much waits.
 #[derive(Debug, Default)]
 struct Level {
     items: usize,
     bytes: usize,
-    /// Nobody takes any more.
+    /// The reader has stopped.
     is_closed: bool,
 }
 
@@ -29,7 +30,7 @@ impl Level {
             || (self.items < bounds.items && self.bytes.saturating_add(bytes) <= bounds.bytes)
     }
 
-    /// Whether a sender that waits is worth waking: not for every single place.
+    /// Whether there is enough room to wake a waiting sender: not for every single place.
     const fn is_below_mark(&self, bounds: Bounds) -> bool {
         self.items <= bounds.items / 8 * 7 && self.bytes <= bounds.bytes / 8 * 7
     }
@@ -43,7 +44,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// The level is whole after every step, so that it is good after a panic too.
+    /// The level is consistent after every step, and so after a panic too.
     fn level(&self) -> MutexGuard<'_, Level> {
         self.level.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,7 +69,7 @@ pub(super) fn queue<T>(bounds: Bounds) -> (QueueSender<T>, QueueReceiver<T>) {
     (sender, receiver)
 }
 
-/// The end that fills; there is one.
+/// The sending end; there is one.
 #[derive(Debug)]
 pub(super) struct QueueSender<T> {
     items: Sender<(T, usize)>,
@@ -76,7 +77,7 @@ pub(super) struct QueueSender<T> {
 }
 
 impl<T> QueueSender<T> {
-    /// Waits for room and puts `item` in. False when nobody takes any more.
+    /// Waits for room and appends `item`. False when the reader has stopped.
     pub(super) fn send(&self, item: T, bytes: usize) -> bool {
         let mut level = self.shared.level();
         while !level.is_closed && !level.has_room(bytes, self.shared.bounds) {
@@ -96,7 +97,7 @@ impl<T> QueueSender<T> {
     }
 }
 
-/// The end that takes.
+/// The receiving end.
 #[derive(Debug)]
 pub(super) struct QueueReceiver<T> {
     items: Receiver<(T, usize)>,
@@ -105,15 +106,19 @@ pub(super) struct QueueReceiver<T> {
 
 impl<T> QueueReceiver<T> {
     /// The next item.
-    pub(super) fn receive(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        let (item, bytes) = self.items.recv_timeout(timeout)?;
+    pub(super) fn receive(&self, at_most: Duration) -> Received<T> {
+        let (item, bytes) = match receive(&self.items, at_most) {
+            Received::Message(item) => item,
+            Received::Timeout => return Received::Timeout,
+            Received::Closed => return Received::Closed,
+        };
         let mut level = self.shared.level();
         level.items -= 1;
         level.bytes -= bytes;
         if level.is_below_mark(self.shared.bounds) {
             self.shared.room.notify_one();
         }
-        Ok(item)
+        Received::Message(item)
     }
 
     /// Items that wait.
@@ -121,7 +126,7 @@ impl<T> QueueReceiver<T> {
         self.items.len()
     }
 
-    /// Takes nothing any more: who waits for room is freed.
+    /// Stops receiving. A sender that waits for room returns.
     pub(super) fn close(&self) {
         self.shared.level().is_closed = true;
         self.shared.room.notify_one();
@@ -130,36 +135,33 @@ impl<T> QueueReceiver<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use proptest::prelude::*;
+    use tickdeck_core::thread;
 
     use super::*;
 
     const SOON: Duration = Duration::from_secs(60);
 
-    /// Sends `sizes` from a thread, takes everything, and says the most that ever waited.
+    /// Sends `sizes` from a thread, receives all, and gives the most that ever waited.
     fn most_waiting(bounds: Bounds, sizes: &[usize]) -> (usize, usize) {
         let (sender, receiver) = queue(bounds);
         let sent = sizes.to_vec();
-        let sending = thread::spawn(move || {
+        let sending = thread::spawn("sending", move || {
             for (position, bytes) in sent.into_iter().enumerate() {
                 assert!(sender.send(position, bytes));
             }
         });
+        let sending = sending.unwrap();
         let (mut items, mut bytes) = (0, 0);
         for expected in 0..sizes.len() {
             let level = receiver.shared.level();
             items = items.max(level.items);
             bytes = bytes.max(level.bytes);
             drop(level);
-            assert_eq!(receiver.receive(SOON), Ok(expected));
+            assert_eq!(receiver.receive(SOON), Received::Message(expected));
         }
         sending.join().unwrap();
-        assert_eq!(
-            receiver.receive(Duration::ZERO),
-            Err(RecvTimeoutError::Disconnected)
-        );
+        assert_eq!(receiver.receive(Duration::ZERO), Received::Closed);
         let level = receiver.shared.level();
         assert_eq!((level.items, level.bytes), (0, 0));
         (items, bytes)
@@ -168,7 +170,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn prop_everything_comes_in_order_and_never_more_waits_than_may(
+        fn prop_order_is_kept_within_the_bounds(
             items in 1_usize..20,
             bytes in 1_usize..200,
             sizes in proptest::collection::vec(0_usize..60, 0..200),
@@ -176,13 +178,13 @@ mod tests {
             let largest = sizes.iter().copied().max().unwrap_or(0);
             let most = most_waiting(Bounds { items, bytes }, &sizes);
             prop_assert!(most.0 <= items, "{most:?}");
-            // What is larger than the bound waits alone.
+            // An item larger than the bound waits alone.
             prop_assert!(most.1 <= bytes.max(largest), "{most:?}");
         }
     }
 
     #[test]
-    fn a_full_queue_has_no_room_by_count_or_by_bytes() {
+    fn the_queue_is_bounded_by_count_and_bytes() {
         let bounds = Bounds {
             items: 4,
             bytes: 100,
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_that_waits_for_room_is_freed_when_nobody_takes_any_more() {
+    fn a_waiting_sender_returns_when_the_reader_stops() {
         for bounds in [
             Bounds {
                 items: 1,
@@ -219,10 +221,10 @@ mod tests {
         ] {
             let (sender, receiver) = queue(bounds);
             assert!(sender.send((), 1));
-            // It never gets its place, whether it waits before or after the end.
-            let sending = thread::spawn(move || sender.send((), 1));
+            // It never gets in, whether it waits before or after the end.
+            let sending = thread::spawn("sending", move || sender.send((), 1));
             receiver.close();
-            assert!(!sending.join().unwrap());
+            assert!(!sending.unwrap().join().unwrap());
             assert_eq!(receiver.len(), 1);
         }
     }

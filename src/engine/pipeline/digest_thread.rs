@@ -1,10 +1,11 @@
-//! The stream digest on a thread of its own: hashing costs a quarter of a replay.
+//! The stream digest on its own thread: hashing costs a quarter of a replay.
 //!
-//! Few and small batches, as a paced session makes them, are gathered before the thread is woken.
+//! Small batches, as a paced session makes them, are gathered before the thread is woken.
 
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use tickdeck_core::thread;
 
 use crate::sink::{MessageBatch, MessageBatchBuilder, StreamDigest};
 
@@ -13,7 +14,7 @@ const QUEUED_BATCHES: usize = 3;
 /// Bytes that are gathered before the thread is woken.
 const GATHER_BYTES: usize = 512 * 1024;
 
-/// A stream digest that is computed elsewhere.
+/// A stream digest that is computed on another thread.
 #[derive(Debug)]
 pub(super) struct DigestThread {
     gathered: Vec<MessageBatch>,
@@ -23,13 +24,13 @@ pub(super) struct DigestThread {
 
 #[derive(Debug)]
 enum Hashing {
-    Elsewhere {
+    OnThread {
         batches: Sender<MessageBatch>,
-        /// Buffers of batches that nobody else held on to.
+        /// Buffers of batches that no sink kept.
         spares: Receiver<MessageBatchBuilder>,
         thread: JoinHandle<StreamDigest>,
     },
-    /// The system gave no thread.
+    /// The system could not start a thread.
     Here(Box<StreamDigest>),
 }
 
@@ -43,14 +44,14 @@ impl DigestThread {
             for batch in incoming {
                 digest.update(&batch);
                 if let Some(buffers) = batch.recycle() {
-                    // A full channel only means that there are enough.
+                    // A full channel means that there are enough spares.
                     let _ = recycled.try_send(buffers);
                 }
             }
             digest
         };
-        let hashing = match thread::Builder::new().name("digest".into()).spawn(hash) {
-            Ok(thread) => Hashing::Elsewhere {
+        let hashing = match thread::spawn("digest", hash) {
+            Ok(thread) => Hashing::OnThread {
                 batches,
                 spares,
                 thread,
@@ -78,7 +79,7 @@ impl DigestThread {
         for batch in self.gathered.drain(..) {
             match &mut self.hashing {
                 // The thread ends only when the channel is closed: it takes every batch.
-                Hashing::Elsewhere { batches, .. } => drop(batches.send(batch)),
+                Hashing::OnThread { batches, .. } => drop(batches.send(batch)),
                 Hashing::Here(digest) => digest.update(&batch),
             }
         }
@@ -87,7 +88,7 @@ impl DigestThread {
     /// Buffers for the next batch.
     pub(super) fn spare(&self) -> Option<MessageBatchBuilder> {
         match &self.hashing {
-            Hashing::Elsewhere { spares, .. } => spares.try_recv().ok(),
+            Hashing::OnThread { spares, .. } => spares.try_recv().ok(),
             Hashing::Here(_) => None,
         }
     }
@@ -96,7 +97,7 @@ impl DigestThread {
     pub(super) fn finish(&mut self) -> String {
         self.pass_on();
         match std::mem::replace(&mut self.hashing, Hashing::Here(Box::default())) {
-            Hashing::Elsewhere {
+            Hashing::OnThread {
                 batches, thread, ..
             } => {
                 drop(batches);

@@ -14,7 +14,6 @@
 //!   recording gives the same one.
 
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -38,7 +37,7 @@ use crate::live::{
 use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
 use crate::progress::Silent;
 use crate::sink::{
-    DEFAULT_LIVE_BUFFER, LiveNatsSink, NatsStats, NatsStop, NullSink, Sink, SinkError, StreamDigest,
+    DEFAULT_LIVE_BUFFER, LiveNatsSink, NatsStop, NullSink, Sink, SinkError, StreamDigest,
 };
 
 /// A live session, apart from the front.
@@ -170,30 +169,21 @@ pub struct SharedStats {
     pub publisher: Arc<PublisherStats>,
     /// Of the session with the front.
     pub live: Arc<LiveStats>,
-    /// Of the server.
-    pub nats: Option<Arc<NatsStats>>,
     /// Whether ticks are recorded.
     pub is_recording: bool,
 }
 
 impl SharedStats {
     fn received(&self) -> u64 {
-        self.publisher.received.load(Ordering::Relaxed)
+        self.publisher.received()
     }
 
-    /// The publisher settles its own count with the next message, which may be an hour away.
     fn published(&self) -> u64 {
-        match &self.nats {
-            Some(nats) => nats.confirmed(),
-            None => self.publisher.published.load(Ordering::Relaxed),
-        }
+        self.publisher.published()
     }
 
     fn failed(&self) -> u64 {
-        match &self.nats {
-            Some(nats) => nats.untaken(),
-            None => self.publisher.failed.load(Ordering::Relaxed),
-        }
+        self.publisher.failed()
     }
 
     /// Every tick is recorded before it is published.
@@ -263,7 +253,6 @@ pub fn ingest(
     let stats = SharedStats {
         publisher: publisher.stats(),
         live: handle.stats(),
-        nats: server.as_ref().map(|server| Arc::clone(&server.sent)),
         is_recording: recorder.is_some(),
     };
     if let Some(server) = &server {
@@ -364,7 +353,6 @@ fn log_shutdown(summary: &IngestSummary) {
 struct Served {
     health: HealthResponder,
     stats: Arc<OnceLock<SharedStats>>,
-    sent: Arc<NatsStats>,
     stop: NatsStop,
     drain: Duration,
 }
@@ -383,7 +371,6 @@ fn split(
     let served = Served {
         health: server.health,
         stats: server.stats,
-        sent: server.sink.stats(),
         stop: server.sink.stop_handle(),
         drain: server.drain,
     };

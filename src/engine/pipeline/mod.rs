@@ -14,10 +14,12 @@
 
 mod delay;
 mod digest_thread;
+mod fanout;
 mod ingest;
 mod ledger;
 mod play;
 mod publisher;
+mod settlement;
 mod summary;
 
 pub use delay::DelayMeter;

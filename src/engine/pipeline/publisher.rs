@@ -1,6 +1,6 @@
 //! Events in, messages out to all sinks: normalizer, encoder, digest and ledger on one thread.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,14 +11,15 @@ use tickdeck_core::event::{Event, EventKind, InstrumentId};
 use tickdeck_core::time::UnixNanos;
 
 use super::digest_thread::DigestThread;
+use super::fanout::{End, Fanout, control_message};
 use super::ledger::Ledger;
-use crate::encode::control::{Control, EndMarker};
+use crate::encode::control::{self, ClockStamp, Control, EndMarker, RunId};
 use crate::encode::subject::Subjects;
 use crate::encode::{Encoder, PayloadKind, PayloadSource};
 use crate::normalize::{Flag, Flags, Normalizer, Outcome};
-use crate::sink::{MessageBatchBuilder, Sink, SinkCounts, SinkError};
+use crate::sink::{MessageBatchBuilder, Sink, SinkError};
 
-/// Messages that share one buffer. More of them would leave the cache between encoding, hashing and
+/// Messages that share one buffer. More would not stay in the cache from encoding to hashing and
 /// handing over.
 const BATCH_MESSAGES: usize = 256;
 /// Room for that many messages of the usual size.
@@ -43,14 +44,37 @@ pub struct PublisherOptions {
 }
 
 /// Counts that other threads may read while a run goes on.
-#[derive(Debug, Default)]
 pub struct PublisherStats {
+    received: AtomicU64,
+    fanout: Arc<Fanout>,
+}
+
+impl std::fmt::Debug for PublisherStats {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PublisherStats")
+            .field("received", &self.received)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PublisherStats {
     /// Ticks received.
-    pub received: AtomicU64,
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
     /// Messages confirmed by every sink.
-    pub published: AtomicU64,
+    #[must_use]
+    pub fn published(&self) -> u64 {
+        self.fanout.counts().published
+    }
+
     /// Messages that did not reach their destination.
-    pub failed: AtomicU64,
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.fanout.counts().failed
+    }
 }
 
 /// The last payload of an instrument before the start point of a primed replay.
@@ -68,22 +92,20 @@ pub struct Publisher {
     subjects: Subjects,
     /// Messages that are encoded but not handed over yet.
     batch: MessageBatchBuilder,
-    sinks: Vec<Box<dyn Sink>>,
+    /// Ledger slots of those.
+    slots: Vec<usize>,
+    fanout: Arc<Fanout>,
     digest: DigestThread,
     ledger: Ledger,
-    /// Ledger slots of messages that not every sink has confirmed, oldest first.
-    unconfirmed: VecDeque<usize>,
-    /// Messages whose fate is known: confirmed by every sink, or not taken by one.
-    settled: u64,
-    /// Positions of messages that a sink did not take, oldest first.
-    untaken: VecDeque<std::ops::Range<u64>>,
     /// By instrument index, while a replay is primed.
     primed: Vec<Option<Primed>>,
-    /// By ledger slot: what follows the prefix in the subject, of earlier passes.
+    /// By ledger slot: what follows the prefix in the subject, from earlier passes.
     tails: Vec<String>,
-    /// What to tell subscribers at the end.
+    /// Stands in every control message.
+    run: RunId,
+    /// Content of the end marker.
     end: Option<EndOfReplay>,
-    /// Whether a sink failed, so that not all have had the same.
+    /// Whether a sink failed, so that not all have received the same.
     is_torn: bool,
     stats: Arc<PublisherStats>,
     #[cfg(test)]
@@ -99,37 +121,36 @@ pub(crate) struct Mutation {
     pub(crate) payload: fn(&mut Vec<u8>),
 }
 
-/// How a replay came out.
+/// How a replay ended.
 struct EndOfReplay {
     session: String,
     complete: bool,
 }
 
-/// Stands in `unconfirmed` for a message that is no tick: a clock stamp counts with the sinks, but not
-/// in the ledger.
-const NO_SLOT: usize = usize::MAX;
-
 impl Publisher {
     /// A publisher that has seen nothing.
     #[must_use]
     pub fn new(options: PublisherOptions, sinks: Vec<Box<dyn Sink>>) -> Self {
+        let fanout = Arc::new(Fanout::new(sinks));
         Self {
             normalizer: Normalizer::new(options.contracts.clone(), options.calendar.clone()),
             encoder: Encoder::new(options.payload, options.source),
             subjects: Subjects::new(&options.subject_prefix),
             options,
             batch: MessageBatchBuilder::with_capacity(BATCH_MESSAGES, BATCH_BYTES),
-            sinks,
+            slots: Vec::with_capacity(BATCH_MESSAGES),
+            stats: Arc::new(PublisherStats {
+                received: AtomicU64::new(0),
+                fanout: Arc::clone(&fanout),
+            }),
+            fanout,
             digest: DigestThread::start(),
             ledger: Ledger::default(),
-            unconfirmed: VecDeque::new(),
-            settled: 0,
-            untaken: VecDeque::new(),
             primed: Vec::new(),
             tails: Vec::new(),
+            run: RunId::default(),
             end: None,
             is_torn: false,
-            stats: Arc::default(),
             #[cfg(test)]
             mutation: None,
         }
@@ -142,14 +163,18 @@ impl Publisher {
         self
     }
 
+    /// Names the run in the control messages.
+    pub fn set_run(&mut self, run: RunId) {
+        self.run = run;
+    }
+
     /// Counts for other threads.
     #[must_use]
     pub fn stats(&self) -> Arc<PublisherStats> {
         self.stats.clone()
     }
 
-    /// Forgets all state of the market, for the next pass of a replay that loops. Digest and counts
-    /// go on.
+    /// Clears all market state, for the next pass of a replay that loops. Digest and counts go on.
     pub fn new_pass(&mut self) {
         self.note_tails();
         let options = &self.options;
@@ -209,7 +234,7 @@ impl Publisher {
         for primed in std::mem::take(&mut self.primed).into_iter().flatten() {
             self.ledger.receive(primed.slot);
             self.batch.push(&primed.subject, &primed.payload);
-            self.unconfirmed.push_back(primed.slot);
+            self.slots.push(primed.slot);
             if self.batch.len() == BATCH_MESSAGES {
                 self.hand_over()?;
             }
@@ -217,27 +242,20 @@ impl Publisher {
         self.hand_over()
     }
 
-    /// Publishes a clock stamp on `<prefix>.replay.clock`. It is no tick: neither the digest nor
-    /// the ledger knows it.
+    /// Publishes a clock stamp on `tickdeck.clock.<prefix>`. It is no tick: neither digest nor ledger
+    /// counts it.
     ///
     /// # Errors
     /// When a sink cannot go on.
     pub fn publish_clock(&mut self, stamp: UnixNanos) -> Result<(), SinkError> {
         self.hand_over()?;
-        let mut builder = MessageBatchBuilder::default();
-        builder.push(
-            Control::Clock
-                .subject(&self.options.subject_prefix)
-                .as_bytes(),
-            format!("{{\"time\":\"{stamp}\"}}").as_bytes(),
-        );
-        let batch = builder.take();
-        self.unconfirmed.push_back(NO_SLOT);
-        for sink in &mut self.sinks {
-            sink.publish(&batch)?;
-        }
-        self.note_untaken();
-        Ok(())
+        let subject = Control::Clock.subject(&self.options.subject_prefix);
+        let stamp = ClockStamp {
+            run: self.run.clone(),
+            time: stamp.to_string(),
+        };
+        let batch = control_message(&subject, control::payload(&stamp))?;
+        self.fanout.publish(&batch, [None])
     }
 
     fn encode(&mut self, event: &Event) {
@@ -264,7 +282,7 @@ impl Publisher {
                         self.encoder.encode(&tick, &mut payload);
                         (mutation.payload)(&mut payload);
                         self.batch.push(self.subjects.of(tick.instrument), &payload);
-                        self.unconfirmed.push_back(slot);
+                        self.slots.push(slot);
                     } else {
                         self.ledger.publish(slot);
                     }
@@ -277,7 +295,7 @@ impl Publisher {
                 let subject = self.subjects.of(tick.instrument);
                 self.batch
                     .push_with(subject, |out| self.encoder.encode(&tick, out));
-                self.unconfirmed.push_back(slot);
+                self.slots.push(slot);
             }
         }
     }
@@ -288,72 +306,19 @@ impl Publisher {
         }
         let batch = self.batch.take();
         if self.batch.capacity() == 0 {
-            // The buffers went with the batch; others come back from where they were hashed.
+            // The buffers went with the batch; used ones come back from the digest thread.
             self.batch = self
                 .digest
                 .spare()
                 .unwrap_or_else(|| MessageBatchBuilder::with_capacity(BATCH_MESSAGES, BATCH_BYTES));
         }
-        let sinks = &mut self.sinks;
-        let published = sinks.iter_mut().try_for_each(|sink| sink.publish(&batch));
+        let published = self.fanout.publish(&batch, self.slots.drain(..).map(Some));
         self.digest.update(batch);
         self.is_torn |= published.is_err();
-        published?;
-        self.note_untaken();
-        self.settle();
-        Ok(())
+        published
     }
 
-    /// Position after the last message that was handed over.
-    fn handed_over(&self) -> u64 {
-        self.settled + self.unconfirmed.len() as u64
-    }
-
-    /// Remembers which of the messages just handed over a sink did not take.
-    fn note_untaken(&mut self) {
-        let most = self.sinks.iter().map(|sink| sink.untaken()).max();
-        if let Some(count @ 1..) = most {
-            let end = self.handed_over();
-            self.untaken.push_back(end - count as u64..end);
-        }
-    }
-
-    /// Moves what every sink has settled out of the unconfirmed.
-    fn settle(&mut self) {
-        let settled = self.sinks.iter().map(|sink| sink.settled()).min();
-        self.settle_until(settled.unwrap_or(self.handed_over()));
-    }
-
-    /// Counts the oldest messages as published, or as failed where a sink did not take them, until
-    /// `settled` of all are counted.
-    fn settle_until(&mut self, settled: u64) {
-        while self.settled < settled {
-            let Some(slot) = self.unconfirmed.pop_front() else {
-                break;
-            };
-            let position = self.settled;
-            self.settled += 1;
-            while self.untaken.front().is_some_and(|gap| gap.end <= position) {
-                self.untaken.pop_front();
-            }
-            let is_untaken = self
-                .untaken
-                .front()
-                .is_some_and(|gap| gap.contains(&position));
-            if slot == NO_SLOT {
-                continue;
-            }
-            if is_untaken {
-                self.ledger.fail(slot);
-                self.stats.failed.fetch_add(1, Ordering::Relaxed);
-            } else {
-                self.ledger.publish(slot);
-                self.stats.published.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// Lets [`finish`](Self::finish) publish an end marker on `<prefix>.replay.end`, behind the last
+    /// Lets [`finish`](Self::finish) publish an end marker on `tickdeck.end.<prefix>`, behind the last
     /// confirmed message, in the sinks whose receivers wait for one. `complete` says whether
     /// everything that was asked for was played.
     pub fn announce_end(&mut self, session: &str, complete: bool) {
@@ -376,7 +341,7 @@ impl Publisher {
         }
     }
 
-    /// The end marker; without counts when sinks have had different things.
+    /// The end marker; without counts when sinks have received different messages.
     fn end_marker(&mut self, end: EndOfReplay, digest: &str) -> EndMarker {
         self.note_tails();
         let instruments: BTreeMap<String, u64> = self
@@ -388,6 +353,7 @@ impl Publisher {
             .collect();
         let is_known = !self.is_torn;
         EndMarker {
+            run: self.run.clone(),
             session: end.session,
             complete: end.complete,
             total: is_known.then(|| instruments.values().sum()),
@@ -396,7 +362,7 @@ impl Publisher {
         }
     }
 
-    /// Tells other threads how many ticks have come.
+    /// Counts ticks received, for other threads.
     pub(super) fn note_received(&self, ticks: u64) {
         self.stats.received.fetch_add(ticks, Ordering::Relaxed);
     }
@@ -406,69 +372,15 @@ impl Publisher {
     /// half-written is left behind. The first error is returned with the ledger, which is valid all
     /// the same.
     pub fn finish(mut self, complete: bool) -> (Ledger, String, Option<SinkError>) {
-        let mut first_error = None;
-        let mut settled = self.handed_over();
-        let sinks = std::mem::take(&mut self.sinks);
         let digest = self.digest.finish();
-        let end = self.end.take().map(|end| self.end_marker(end, &digest));
-        let subject = Control::End.subject(&self.options.subject_prefix);
-        for mut sink in sinks {
-            let flushed = sink.flush();
-            let counts = sink.counts();
-            // What the sink did not take lies between what it has confirmed.
-            let gaps = sink.settled().saturating_sub(counts.confirmed);
-            let is_told = match (&flushed, &end) {
-                (Ok(_), Some(end)) => publish_end(sink.as_mut(), &subject, end),
-                _ => true,
-            };
-            let finished = match flushed {
-                // Where the marker is refused, the ticks are there all the same.
-                Ok(_) if complete && is_told => sink.finish(),
-                flushed => flushed,
-            };
-            settled = settled.min(match &finished {
-                Ok(counts) => counts.confirmed + gaps,
-                Err(_) => counts.confirmed + gaps,
-            });
-            if let Err(error) = finished {
-                first_error.get_or_insert(error);
-            }
-        }
-        self.settle_until(settled);
-        for slot in self.unconfirmed.drain(..).filter(|slot| *slot != NO_SLOT) {
-            self.ledger.fail(slot);
-            self.stats.failed.fetch_add(1, Ordering::Relaxed);
-        }
-        (self.ledger, digest, first_error)
+        let end = self.end.take().map(|end| End {
+            subject: Control::End.subject(&self.options.subject_prefix),
+            marker: self.end_marker(end, &digest),
+        });
+        let (by_slot, error) = self.fanout.finish(complete, end.as_ref());
+        self.ledger.settle(&by_slot);
+        (self.ledger, digest, error)
     }
-}
-
-/// Publishes an end marker and waits until it is confirmed, if the sink's receivers wait for one.
-/// False when that failed, which is logged: every tick is confirmed already.
-fn publish_end(sink: &mut dyn Sink, subject: &str, end: &EndMarker) -> bool {
-    let Some(limit) = sink.end_marker_limit() else {
-        return true;
-    };
-    let mut publish = || -> Result<SinkCounts, SinkError> {
-        let payload = end.payload(limit).map_err(|error| SinkError::Io {
-            target: subject.to_owned(),
-            source: error.into(),
-        })?;
-        let mut builder = MessageBatchBuilder::default();
-        builder.push(subject.as_bytes(), &payload);
-        sink.publish(&builder.take())?;
-        sink.flush()
-    };
-    let published = publish();
-    if let Err(error) = &published {
-        tracing::warn!(
-            event = "replay_end_not_published",
-            subject,
-            reason = %error,
-            "every tick is confirmed, but those who wait for the end are not told"
-        );
-    }
-    published.is_ok()
 }
 
 fn log_reject(id: &InstrumentId, reason: crate::normalize::Reject, event: &Event) {
@@ -477,6 +389,6 @@ fn log_reject(id: &InstrumentId, reason: crate::normalize::Reject, event: &Event
         instrument = %id,
         reason = reason.as_str(),
         seq = event.seq.0,
-        "not published; counted, and kept in the recording"
+        "not published; counted and kept in the recording"
     );
 }

@@ -1,15 +1,15 @@
 //! Messages in one shared buffer, framed as the stream digest reads them.
 //!
-//! A message is written once: the digest hashes the buffer as it is, a sink reads slices of it, and
-//! a connection that keeps messages for later keeps the buffer alive. So handing a message over
-//! costs neither an allocation nor a copy, and a batch one reference count per sink.
+//! A message is written once. The digest hashes the buffer as it is, a sink reads slices of it, and a
+//! connection that keeps messages for later keeps the buffer alive. So handing over a message costs
+//! neither an allocation nor a copy, and a batch costs one reference count per sink.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// One message with its bytes, for those who keep it. Both are cheap to clone.
+/// One message that owns a share of its bytes. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// Full NATS subject, ASCII, for example `market.tick.SHFE.rb2601`.
@@ -62,7 +62,7 @@ impl Span {
     }
 }
 
-/// A batch in the making.
+/// Builds a batch.
 #[derive(Debug, Default)]
 pub struct MessageBatchBuilder {
     frames: Vec<u8>,
@@ -82,8 +82,8 @@ impl MessageBatchBuilder {
     /// Appends a message whose payload `write` appends.
     ///
     /// # Panics
-    /// When subject or payload has 4 GiB or more; NATS carries at most 64 MiB. When `write` takes
-    /// bytes away.
+    /// When subject or payload has 4 GiB or more; NATS carries at most 64 MiB. When `write` removes
+    /// bytes.
     #[inline]
     pub fn push_with(&mut self, subject: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
         self.frames.extend_from_slice(&length(subject.len()));
@@ -129,8 +129,8 @@ impl MessageBatchBuilder {
         self.frames.capacity()
     }
 
-    /// The messages so far as a batch; the builder begins anew. A batch that fills its buffer takes
-    /// it along, a small one gets a buffer of its size.
+    /// The messages so far as a batch; the builder starts empty. A batch that fills its buffer
+    /// keeps it; a small one gets a buffer of its size.
     #[must_use]
     pub fn take(&mut self) -> MessageBatch {
         let is_small = self.frames.len() < self.frames.capacity() / 4;
@@ -194,7 +194,7 @@ impl MessageBatch {
         &self.shared.spans[self.messages.clone()]
     }
 
-    /// One message, borrowed; `None` behind the last one.
+    /// One message, borrowed; `None` after the last one.
     #[inline]
     #[must_use]
     pub fn get(&self, position: usize) -> Option<MessageRef<'_>> {
@@ -256,7 +256,7 @@ impl MessageBatch {
         })
     }
 
-    /// The buffers for another batch, when nobody else holds on to this one.
+    /// The buffers for another batch, when no other clone of this one is left.
     pub(crate) fn recycle(self) -> Option<MessageBatchBuilder> {
         let Shared { frames, mut spans } = Arc::into_inner(self.shared)?;
         let mut frames = Vec::from(frames.try_into_mut().ok()?);
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn buffers_come_back_only_when_nobody_holds_on_to_the_batch() {
+    fn buffers_are_reused_only_without_clones() {
         let kept = batch(&[(b"a".to_vec(), b"{}".to_vec())]);
         let message = kept.messages().next().unwrap();
         assert!(kept.recycle().is_none(), "a message still reads the buffer");
@@ -311,7 +311,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn prop_a_batch_gives_back_its_messages_whole_and_in_chunks(
+        fn prop_a_batch_reads_back_whole_and_in_chunks(
             messages in proptest::collection::vec(
                 (proptest::collection::vec(any::<u8>(), 0..30), proptest::collection::vec(any::<u8>(), 0..200)),
                 0..40,

@@ -11,8 +11,8 @@
 //!
 //! BLAKE3 hashes sixteen 1 KiB chunks side by side, but only where they begin at a multiple of
 //! 16 KiB of the stream; fed one payload at a time it costs five times as much. So the stream is
-//! hashed in such blocks: in place where a whole block lies in what comes, and only the ends, which
-//! belong to a block with what comes next, are gathered.
+//! hashed in such blocks: whole blocks in place, and only the rest, which shares a block with the
+//! next bytes, is buffered.
 
 use super::{MessageBatch, MessageRef};
 
@@ -23,7 +23,7 @@ const BLOCK_BYTES: usize = 16 * 1024;
 #[derive(Debug, Clone)]
 pub struct StreamDigest {
     hasher: blake3::Hasher,
-    /// The begun block; shorter than one between calls.
+    /// The incomplete block; always shorter than one between calls.
     begun: Vec<u8>,
 }
 
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn moving_a_byte_from_subject_to_payload_changes_the_digest() {
+    fn a_byte_moved_to_the_payload_changes_it() {
         assert_ne!(
             digest(&[parts(b"ab", b"c")], 1),
             digest(&[parts(b"a", b"bc")], 1)
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_is_independent_of_batches_smaller_and_larger_than_a_block() {
+    fn the_digest_is_independent_of_batch_sizes() {
         let messages: Vec<_> = (0..1000_u32)
             .map(|i| parts(&i.to_le_bytes(), &[7; 700]))
             .collect();

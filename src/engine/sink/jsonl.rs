@@ -1,15 +1,16 @@
 //! The payload stream as lines: subject, one space, the payload bytes, a newline.
 //!
-//! A file appears under its name only when it is complete: it is written beside it and renamed by
-//! [`finish`](super::Sink::finish); a sink that fails or is dropped leaves nothing. One whose name
-//! ends in `.zst` is compressed. What is not a regular file (stdout, a pipe, a device) is written
-//! directly, batch by batch, so that a reader sees a paced replay as it goes.
+//! A file appears under its name only when it is complete: [`finish`](super::Sink::finish) renames
+//! it. A sink that fails or is dropped leaves nothing. A name that ends in `.zst` means compressed.
+//! Stdout, pipes and devices are written directly, batch by batch, so that a reader follows a paced
+//! replay.
 
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, ErrorKind, Write};
+use std::ops::Range;
 use std::path::Path;
 
-use super::{MessageBatch, NewFile, Sink, SinkCounts, SinkError};
+use super::{Fate, MessageBatch, NewFile, Outstanding, Sink, SinkError};
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -23,8 +24,7 @@ enum Target {
 /// Writes `subject SPACE payload NEWLINE`.
 pub struct JsonlSink {
     target: Target,
-    taken: u64,
-    confirmed: u64,
+    outstanding: Outstanding,
     failed: bool,
 }
 
@@ -32,7 +32,7 @@ impl std::fmt::Debug for JsonlSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("JsonlSink")
             .field("name", &self.name())
-            .field("taken", &self.taken)
+            .field("failed", &self.failed)
             .finish_non_exhaustive()
     }
 }
@@ -58,7 +58,7 @@ impl JsonlSink {
         Ok(Self::to(target))
     }
 
-    /// Writes to anything; `name` stands for it in errors.
+    /// Writes to any writer; `name` stands for it in errors.
     #[must_use]
     pub fn to_writer(writer: Box<dyn Write + Send>, name: &str) -> Self {
         Self::to(Target::stream(writer, name.to_owned()))
@@ -67,14 +67,15 @@ impl JsonlSink {
     fn to(target: Target) -> Self {
         Self {
             target,
-            taken: 0,
-            confirmed: 0,
+            outstanding: Outstanding::default(),
             failed: false,
         }
     }
 
     fn io_error(&mut self, source: io::Error) -> SinkError {
         self.failed = true;
+        // A file that failed never gets its name, so nothing of it arrives.
+        self.outstanding.reject_all();
         match &self.target {
             Target::Stream(..) if source.kind() == ErrorKind::BrokenPipe => SinkError::BrokenPipe,
             Target::Stream(_, name) => SinkError::Io {
@@ -149,47 +150,34 @@ impl Sink for JsonlSink {
 
     fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
         self.refuse_after_failure()?;
-        self.taken += batch.len() as u64;
+        self.outstanding.take(batch.len() as u64);
         let written = self.target.write(batch);
         written.map_err(|error| self.io_error(error))?;
         if matches!(self.target, Target::Stream(..)) {
-            self.confirmed = self.taken;
+            self.outstanding.confirm_all();
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<SinkCounts, SinkError> {
+    fn flush(&mut self) -> Result<(), SinkError> {
         self.refuse_after_failure()?;
         let flushed = self.target.flush();
         flushed.map_err(|error| self.io_error(error))?;
-        self.confirmed = self.taken;
-        Ok(self.counts())
+        self.outstanding.confirm_all();
+        Ok(())
     }
 
-    fn counts(&self) -> SinkCounts {
-        // A file that failed never gets its name, so nothing of it arrived.
-        let confirmed = match self.target {
-            Target::File(..) if self.failed => 0,
-            _ => self.confirmed,
-        };
-        SinkCounts {
-            confirmed,
-            failed: if self.failed {
-                self.taken - confirmed
-            } else {
-                0
-            },
-        }
+    fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate)) {
+        self.outstanding.report(each);
     }
 
-    fn finish(mut self: Box<Self>) -> Result<SinkCounts, SinkError> {
-        let counts = self.flush()?;
+    fn finish(mut self: Box<Self>) -> Result<(), SinkError> {
+        self.flush()?;
         let Target::File(file) = self.target else {
-            return Ok(counts);
+            return Ok(());
         };
         let path = file.path().to_owned();
-        file.finish().map_err(|error| io_error(&path, error))?;
-        Ok(counts)
+        file.finish().map_err(|error| io_error(&path, error))
     }
 }
 
@@ -205,6 +193,12 @@ mod tests {
         builder.take()
     }
 
+    fn settled(sink: &mut JsonlSink) -> Vec<(Range<u64>, Fate)> {
+        let mut reports = Vec::new();
+        sink.settled(&mut |range, fate| reports.push((range, fate)));
+        reports
+    }
+
     fn names(folder: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(folder).unwrap();
         entries
@@ -213,15 +207,17 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_its_lines_and_its_name_when_finished() {
+    fn a_finished_file_has_its_lines_and_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.jsonl");
         let mut sink = Box::new(JsonlSink::create(&path).unwrap());
         sink.publish(&two()).unwrap();
-        assert_eq!(sink.flush().unwrap().confirmed, 2);
+        assert_eq!(settled(&mut sink), []);
+        sink.flush().unwrap();
+        assert_eq!(settled(&mut sink), [(0..2, Fate::Confirmed)]);
         assert!(!path.exists(), "not before it is finished");
         assert_eq!(sink.name(), format!("jsonl:{}", path.display()));
-        assert_eq!(sink.finish().unwrap().confirmed, 2);
+        sink.finish().unwrap();
         assert_eq!(
             std::fs::read_to_string(&path).unwrap(),
             "a.b {\"x\":1}\nc {}\n"
@@ -230,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_sink_leaves_nothing_and_an_older_file_as_it_was() {
+    fn a_dropped_sink_leaves_an_older_file_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.jsonl");
         std::fs::write(&path, "older").unwrap();
@@ -252,7 +248,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_finished_file_can_be_read_by_others_as_the_umask_says() {
+    fn a_finished_file_has_the_mode_of_the_umask() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let (path, plain) = (folder.path().join("out"), folder.path().join("plain"));
@@ -273,28 +269,19 @@ mod tests {
             Err(SinkError::Io { target, .. }) if target == "/dev/full"
         ));
         assert!(sink.publish(&two()).is_err(), "refuses after a failure");
-        assert_eq!(
-            sink.counts(),
-            SinkCounts {
-                confirmed: 0,
-                failed: 2
-            }
-        );
+        assert_eq!(settled(&mut sink), [(0..2, Fate::Rejected)]);
     }
 
     #[test]
-    fn a_reader_that_went_away_is_a_broken_pipe() {
+    fn a_closed_reader_is_a_broken_pipe() {
         let (reader, writer) = io::pipe().unwrap();
         let mut sink = JsonlSink::to_writer(Box::new(writer), "pipe");
         sink.publish(&two()).unwrap();
         drop(reader);
         assert!(matches!(sink.publish(&two()), Err(SinkError::BrokenPipe)));
         assert_eq!(
-            sink.counts(),
-            SinkCounts {
-                confirmed: 2,
-                failed: 2
-            }
+            settled(&mut sink),
+            [(0..2, Fate::Confirmed), (2..4, Fate::Rejected)]
         );
     }
 }

@@ -1,6 +1,6 @@
 //! What a line of a payload stream can hold: the subject, one space, the payload.
 //!
-//! Writers of messages that tickdeck did not make itself ask here, and so do readers.
+//! For readers, and for writers of messages that tickdeck did not encode.
 
 use super::MessageRef;
 
@@ -14,8 +14,8 @@ pub fn is_line(message: MessageRef<'_>) -> bool {
         && std::str::from_utf8(payload).is_ok()
 }
 
-/// Whether a line can begin with this subject: it has an end, and is taken for neither JSON, which
-/// has spaces too, nor bytes of something else.
+/// Whether a line can begin with this subject: no space ends it early, and it is not taken for
+/// JSON or other data.
 #[must_use]
 pub fn is_line_subject(subject: &[u8]) -> bool {
     let is_json = matches!(subject.first(), Some(b'{' | b'"' | b'['));

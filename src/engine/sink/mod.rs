@@ -1,9 +1,9 @@
 //! Where encoded messages go. A sink sees subjects and bytes, never a tick: what is published does
 //! not depend on where.
 //!
-//! Invariant: a sink hands on every message in the order given, and counts one as confirmed only
-//! when it has reached its destination. What it cannot hand on is an error, never a gap; only
-//! [`LiveNatsSink`], which must not wait, leaves gaps, and says where.
+//! Invariant: a sink hands on every message in the order given, and reports it as confirmed only when
+//! it has reached its destination. What it cannot hand on is an error, never a gap. Only
+//! [`LiveNatsSink`], which must not wait, leaves gaps, and reports them as rejected.
 
 mod batch;
 mod digest;
@@ -12,6 +12,9 @@ mod line;
 mod nats;
 mod new_file;
 mod null;
+mod outstanding;
+
+use std::ops::Range;
 
 pub use batch::{Message, MessageBatch, MessageBatchBuilder, MessageRef};
 pub use digest::StreamDigest;
@@ -20,16 +23,7 @@ pub use line::{is_line, is_line_subject};
 pub use nats::{DEFAULT_LIVE_BUFFER, LiveNatsSink, NatsSink, NatsStats, NatsStop};
 pub use new_file::NewFile;
 pub use null::NullSink;
-
-/// What a sink has done so far. `confirmed + failed` never exceeds what was handed in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SinkCounts {
-    /// Messages that reached their destination for certain: on disk, hashed, or processed by the
-    /// broker.
-    pub confirmed: u64,
-    /// Messages that are known to be lost.
-    pub failed: u64,
-}
+pub use outstanding::{Fate, Outstanding};
 
 /// A sink could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -44,15 +38,15 @@ pub enum SinkError {
         #[source]
         source: std::io::Error,
     },
-    /// The reader of stdout went away; the verb ends as if it were done.
-    #[error("the reader of stdout went away")]
+    /// The reader of stdout has gone; the verb ends as if it were done.
+    #[error("the reader of stdout has gone")]
     BrokenPipe,
-    /// The broker refused, or was away for longer than was allowed.
+    /// The broker refused, or was away for too long.
     #[error("nats server {server}: {reason}")]
     Nats {
         /// Server address without credentials.
         server: String,
-        /// What went wrong and what would mend it.
+        /// What went wrong and how to fix it.
         reason: String,
     },
 }
@@ -69,27 +63,20 @@ pub trait Sink: Send {
     /// When the sink cannot go on; the messages then count as not delivered.
     fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError>;
 
-    /// Waits until everything taken so far has reached its destination, and says what has.
+    /// Waits until everything taken so far has reached its destination.
     ///
     /// # Errors
-    /// When that cannot be found out any more.
-    fn flush(&mut self) -> Result<SinkCounts, SinkError>;
+    /// When it has not, or that cannot be found out any more.
+    fn flush(&mut self) -> Result<(), SinkError>;
 
-    /// What has been confirmed and lost so far, without waiting; good after an error too.
-    fn counts(&self) -> SinkCounts;
+    /// Reports what has become of messages since the last report, without waiting. Good after an
+    /// error too. [`Outstanding`] does the bookkeeping.
+    ///
+    /// Positions count the messages handed in, from 0. Each is reported once, and those of one fate
+    /// in order. A rejection need not wait for the fate of older messages.
+    fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate));
 
-    /// How many messages at the end of the last [`publish`](Self::publish) were not taken. A sink
-    /// that waits instead of losing takes all.
-    fn untaken(&self) -> usize {
-        0
-    }
-
-    /// Messages, counted from the first one handed in, whose fate is known: confirmed, or not taken.
-    fn settled(&self) -> u64 {
-        self.counts().confirmed
-    }
-
-    /// Bytes that the payload of a closing message may have, for a sink whose receivers wait for one;
+    /// Bytes that the payload of an end marker may have, for a sink whose receivers wait for one;
     /// `None` for the others, which get none.
     fn end_marker_limit(&self) -> Option<usize> {
         None
@@ -100,5 +87,5 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// As [`flush`](Self::flush), and when closing fails.
-    fn finish(self: Box<Self>) -> Result<SinkCounts, SinkError>;
+    fn finish(self: Box<Self>) -> Result<(), SinkError>;
 }

@@ -7,20 +7,19 @@
 //! ```
 //!
 //! - **Confirmed** means processed by the broker. The client library's `flush` only empties the
-//!   socket buffer, so the sink sends numbered markers to an inbox of its own. The server handles a
-//!   connection's messages in order: when marker *n* is back, everything before it was processed.
+//!   socket buffer, so the sink sends numbered markers to its own inbox. The server handles a
+//!   connection's messages in order: when marker *n* comes back, everything before it was processed.
 //!   Markers are pipelined; nothing waits for one but [`flush`](Sink::flush).
-//! - **Nothing is lost.** What is not confirmed stays in a bounded [window](window). When the
-//!   connection is lost, the window is sent again from its start on the next one, before anything
-//!   newer. Delivery is therefore *at least once*: a subscriber may see a tail of up to
-//!   [`WINDOW_MESSAGES_MAX`] messages again, first appearances keep their order, and `resent` in
-//!   [`NatsStats`] and in the log says how many were sent again. Without a reconnect every message
-//!   is delivered exactly once.
+//! - **Nothing is lost.** Unconfirmed messages stay in a bounded [window](window). When the
+//!   connection is lost, the next one first sends the window again from its start. Delivery is
+//!   therefore *at least once*: a subscriber may see a tail of up to [`WINDOW_MESSAGES_MAX`]
+//!   messages again. First appearances keep their order. `resent` in [`NatsStats`] and in the log
+//!   counts what was sent again. Without a reconnect every message is delivered exactly once.
 //! - **Back-pressure.** At most [`CHANNEL_BATCHES`] batches of [`BATCH_MESSAGES`] wait in the
-//!   channel, and the window is bounded in messages and bytes; then `publish` blocks: for a slow
-//!   server, and for one that is away, as long as
-//!   [`reconnect_timeout`](crate::nats::NatsOptions::reconnect_timeout) allows (for ever by default;
-//!   [`NatsStop`] ends the wait).
+//!   channel, and the window is bounded in messages and bytes. When both are full, `publish` blocks.
+//!   A server may be away for
+//!   [`reconnect_timeout`](crate::nats::NatsOptions::reconnect_timeout), by default for ever;
+//!   [`NatsStop`] ends the wait.
 //! - What core NATS itself does not promise: the server drops a *subscriber* that lags by more than
 //!   its `max_pending` (64 MiB by default) or blocks a write for its `write_deadline`.
 //!
@@ -30,6 +29,7 @@ mod live;
 mod window;
 mod worker;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc as std_mpsc;
@@ -38,7 +38,7 @@ use std::thread::JoinHandle;
 use tickdeck_core::thread;
 use tokio::sync::{Notify, mpsc};
 
-use super::{MessageBatch, Sink, SinkCounts, SinkError};
+use super::{Fate, MessageBatch, Outstanding, Sink, SinkError};
 use crate::nats::{NatsError, NatsFailure, NatsOptions, connect};
 pub use live::{DEFAULT_LIVE_BUFFER, LiveNatsSink};
 use worker::{Command, Worker};
@@ -48,15 +48,13 @@ const BATCH_MESSAGES: usize = 1024;
 /// Batches that may wait for the connection thread: with [`BATCH_MESSAGES`] at most 8,192 messages.
 const CHANNEL_BATCHES: usize = 8;
 
-/// What a sink has done so far; shared, so that a progress line or a health answer can read it at
-/// any time.
+/// What a sink has done so far, for readers on other threads.
 #[derive(Debug, Default)]
 pub struct NatsStats {
     taken: AtomicU64,
     confirmed: AtomicU64,
     resent: AtomicU64,
     reconnects: AtomicU64,
-    untaken: AtomicU64,
     max_payload: AtomicUsize,
 }
 
@@ -67,13 +65,13 @@ impl NatsStats {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// Messages that the server has processed for certain.
+    /// Messages that the server has confirmed.
     #[must_use]
     pub fn confirmed(&self) -> u64 {
         self.confirmed.load(Ordering::Relaxed)
     }
 
-    /// Messages that were sent again after a reconnect; each may have been delivered twice.
+    /// Messages sent again after a reconnect; each may have been delivered twice.
     #[must_use]
     pub fn resent(&self) -> u64 {
         self.resent.load(Ordering::Relaxed)
@@ -84,15 +82,9 @@ impl NatsStats {
     pub fn reconnects(&self) -> u64 {
         self.reconnects.load(Ordering::Relaxed)
     }
-
-    /// Messages that a [`LiveNatsSink`] had no room for.
-    #[must_use]
-    pub fn untaken(&self) -> u64 {
-        self.untaken.load(Ordering::Relaxed)
-    }
 }
 
-/// Ends a sink that may be blocked because the server is away: its current and later calls fail.
+/// Ends a sink that may be blocked because the server is away. Its current and later calls fail.
 #[derive(Debug, Clone, Default)]
 pub struct NatsStop {
     shared: Arc<StopShared>,
@@ -105,7 +97,7 @@ struct StopShared {
 }
 
 impl NatsStop {
-    /// Asks the sink to give up what is not confirmed yet.
+    /// Makes the sink give up what is not confirmed.
     pub fn stop(&self) {
         self.shared.asked.store(true, Ordering::Release);
         self.shared.notify.notify_one();
@@ -126,6 +118,9 @@ pub struct NatsSink {
     thread: Option<JoinHandle<Result<(), NatsFailure>>>,
     failure: Option<NatsFailure>,
     stats: Arc<NatsStats>,
+    outstanding: Outstanding,
+    /// Of the confirmed messages, those that `outstanding` knows of.
+    seen: u64,
     stop: NatsStop,
 }
 
@@ -159,11 +154,13 @@ impl NatsSink {
             thread: Some(thread),
             failure: None,
             stats,
+            outstanding: Outstanding::default(),
+            seen: 0,
             stop,
         };
         match is_ready.recv() {
             Ok(()) => Ok(sink),
-            // The worker ended before it was ready; its result says why.
+            // The worker ended before it was ready; its result has the reason.
             Err(std_mpsc::RecvError) => Err(at(sink.take_failure())),
         }
     }
@@ -174,14 +171,14 @@ impl NatsSink {
         Arc::clone(&self.stats)
     }
 
-    /// A handle that ends this sink from another thread, for example on a second thought of the
-    /// user while the server is away.
+    /// A handle that ends this sink from another thread, for example when the user stops a run while
+    /// the server is away.
     #[must_use]
     pub fn stop_handle(&self) -> NatsStop {
         self.stop.clone()
     }
 
-    /// Joins the worker, which has ended or is about to, and keeps what it died of.
+    /// Joins the worker, which has ended or is about to, and keeps its failure.
     fn take_failure(&mut self) -> NatsFailure {
         self.commands = None;
         if let Some(thread) = self.thread.take() {
@@ -225,51 +222,51 @@ impl Sink for NatsSink {
         for chunk in batch.chunks(BATCH_MESSAGES) {
             let taken = chunk.len() as u64;
             self.send(Command::Publish(chunk))?;
-            self.stats.taken.fetch_add(taken, Ordering::Relaxed);
+            self.note_taken(taken);
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<SinkCounts, SinkError> {
-        // Nothing is waited for where nothing is outstanding: the server may be away.
+    fn flush(&mut self) -> Result<(), SinkError> {
+        // With nothing outstanding there is nothing to wait for, even if the server is away.
         if self.stats.confirmed() == self.stats.taken() {
-            return Ok(self.counts());
+            return Ok(());
         }
         let (done, is_done) = tokio::sync::oneshot::channel();
         self.send(Command::Flush(done))?;
-        match is_done.blocking_recv() {
-            Ok(()) => Ok(self.counts()),
-            Err(_) => Err(self.error()),
-        }
+        is_done.blocking_recv().map_err(|_| self.error())
     }
 
-    fn counts(&self) -> SinkCounts {
+    fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate)) {
         let confirmed = self.stats.confirmed();
-        let ended = self.thread.is_none();
-        SinkCounts {
-            confirmed,
-            failed: if ended {
-                self.stats.taken().saturating_sub(confirmed)
-            } else {
-                0
-            },
+        self.outstanding.confirm(confirmed - self.seen);
+        self.seen = confirmed;
+        if self.thread.is_none() {
+            self.outstanding.reject_all();
         }
+        self.outstanding.report(each);
     }
 
-    /// What the server allows.
+    /// The server's maximum.
     fn end_marker_limit(&self) -> Option<usize> {
         Some(self.stats.max_payload.load(Ordering::Relaxed))
     }
 
-    fn finish(mut self: Box<Self>) -> Result<SinkCounts, SinkError> {
-        let counts = self.flush()?;
+    fn finish(mut self: Box<Self>) -> Result<(), SinkError> {
+        self.flush()?;
         // Everything is confirmed: the worker has nothing left to do.
         self.end();
-        Ok(counts)
+        Ok(())
     }
 }
 
 impl NatsSink {
+    /// The connection thread has these messages now.
+    fn note_taken(&mut self, count: u64) {
+        self.outstanding.take(count);
+        self.stats.taken.fetch_add(count, Ordering::Relaxed);
+    }
+
     fn end(&mut self) {
         self.stop.stop();
         self.commands = None;

@@ -1,4 +1,4 @@
-//! A file that has its name only when it is complete: written beside its place, renamed at the end.
+//! A file that gets its name when it is complete: written beside its path, then renamed.
 //! One whose name ends in `.zst` is compressed.
 
 use std::fs::{File, FileType};
@@ -16,7 +16,7 @@ enum Writer {
     Zstd(Box<zstd::Encoder<'static, Buffered>>),
 }
 
-/// A file in the making; dropped before [`finish`](Self::finish) it leaves nothing.
+/// An unfinished file. Dropped before [`finish`](Self::finish) it leaves nothing.
 pub struct NewFile {
     writer: Writer,
     path: PathBuf,
@@ -31,7 +31,7 @@ impl std::fmt::Debug for NewFile {
 }
 
 impl NewFile {
-    /// Begins a file that will be at `path`. What is there stays until the end.
+    /// Begins a file that will be at `path`. An existing file stays until then.
     ///
     /// # Errors
     /// When the folder does not exist or cannot be written, or what is at `path` is no ordinary
@@ -40,7 +40,7 @@ impl NewFile {
         Self::create_at_level(path, zstd::DEFAULT_COMPRESSION_LEVEL)
     }
 
-    /// The same with zstd's `level`, for what is read more often than written.
+    /// The same with zstd's `level`, for files that are read more often than written.
     ///
     /// # Errors
     /// Those of [`create`](Self::create).
@@ -71,7 +71,7 @@ impl NewFile {
         })
     }
 
-    /// Writes a file so that nobody ever sees half of it.
+    /// Writes a file that is never visible half-written.
     ///
     /// # Errors
     /// When the file system refuses.
@@ -104,12 +104,12 @@ impl NewFile {
     }
 }
 
-/// The new name would take the place of a device, a FIFO or a folder instead of being written to.
+/// Renaming would replace a device, a FIFO or a folder instead of writing to it.
 fn refuse_special(path: &Path) -> io::Result<()> {
     let kind = match path.metadata() {
         Ok(found) if found.is_file() => return Ok(()),
         Ok(found) => special_kind(found.file_type()),
-        // Nothing is there yet; whatever else is wrong shows when the file is made.
+        // Nothing is there yet; any other problem shows when the file is created.
         Err(_) => return Ok(()),
     };
     let message = format!("there is {kind}, no ordinary file: choose another path");
@@ -196,7 +196,7 @@ mod tests {
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let inside = folder.path().join("folder");
         std::fs::create_dir(&inside).unwrap();
-        // What a link leads to counts: the device behind it is what the caller names.
+        // The target of a link counts: the device behind it is what the caller names.
         let link = folder.path().join("link.zst");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
         for (path, what) in [

@@ -1,11 +1,13 @@
-//! Takes everything and keeps nothing: for dry runs and for measuring what comes before.
+//! Takes everything and keeps nothing: for dry runs and for measuring the earlier stages.
 
-use super::{MessageBatch, Sink, SinkCounts, SinkError};
+use std::ops::Range;
 
-/// Counts messages and forgets them.
+use super::{Fate, MessageBatch, Outstanding, Sink, SinkError};
+
+/// Confirms messages and drops them.
 #[derive(Debug, Default)]
 pub struct NullSink {
-    taken: u64,
+    outstanding: Outstanding,
 }
 
 impl NullSink {
@@ -22,23 +24,21 @@ impl Sink for NullSink {
     }
 
     fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
-        self.taken += batch.len() as u64;
+        self.outstanding.take(batch.len() as u64);
+        self.outstanding.confirm_all();
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<SinkCounts, SinkError> {
-        Ok(self.counts())
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
     }
 
-    fn counts(&self) -> SinkCounts {
-        SinkCounts {
-            confirmed: self.taken,
-            failed: 0,
-        }
+    fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate)) {
+        self.outstanding.report(each);
     }
 
-    fn finish(self: Box<Self>) -> Result<SinkCounts, SinkError> {
-        Ok(self.counts())
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        Ok(())
     }
 }
 
@@ -54,7 +54,10 @@ mod tests {
         builder.push(b"a", b"");
         let mut sink = Box::new(NullSink::new());
         sink.publish(&builder.take()).unwrap();
-        assert_eq!(sink.flush().unwrap().confirmed, 2);
-        assert_eq!(sink.finish().unwrap().confirmed, 2);
+        sink.flush().unwrap();
+        let mut reports = Vec::new();
+        sink.settled(&mut |range, fate| reports.push((range, fate)));
+        assert_eq!(reports, [(0..2, Fate::Confirmed)]);
+        sink.finish().unwrap();
     }
 }

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -13,7 +14,7 @@ use async_nats::Subject;
 use bytes::Bytes;
 use tickdeck::pipeline::Publisher;
 use tickdeck::recording::{EventFilter, Recording};
-use tickdeck::sink::{Message, MessageBatch, Sink, SinkCounts, SinkError};
+use tickdeck::sink::{Fate, Message, MessageBatch, Outstanding, Sink, SinkError};
 
 use crate::program::tickdeck;
 use crate::replay::publisher_options;
@@ -110,7 +111,7 @@ fn drain(reader: &mut BufReader<TcpStream>, messages: u64) -> Result<()> {
 }
 
 /// Keeps what would be published.
-struct Collect(mpsc::Sender<Message>, u64);
+struct Collect(mpsc::Sender<Message>, Outstanding);
 
 impl Sink for Collect {
     fn name(&self) -> String {
@@ -119,25 +120,23 @@ impl Sink for Collect {
 
     fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
         for message in batch.messages() {
-            self.1 += 1;
             let _ = self.0.send(message);
         }
+        self.1.take(batch.len() as u64);
+        self.1.confirm_all();
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<SinkCounts, SinkError> {
-        Ok(self.counts())
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
     }
 
-    fn counts(&self) -> SinkCounts {
-        SinkCounts {
-            confirmed: self.1,
-            failed: 0,
-        }
+    fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate)) {
+        self.1.report(each);
     }
 
-    fn finish(self: Box<Self>) -> Result<SinkCounts, SinkError> {
-        Ok(self.counts())
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        Ok(())
     }
 }
 
@@ -146,7 +145,7 @@ fn payloads(recording: &Path) -> Result<Vec<(Subject, Vec<u8>)>> {
     let (sender, collected) = mpsc::channel();
     let mut publisher = Publisher::new(
         publisher_options(&recording)?,
-        vec![Box::new(Collect(sender, 0))],
+        vec![Box::new(Collect(sender, Outstanding::default()))],
     );
     let mut reader = recording.reader(EventFilter::default());
     let mut events = Vec::new();

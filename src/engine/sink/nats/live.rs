@@ -1,45 +1,29 @@
-//! The NATS sink of a live session: it never waits, so that a server that is slow or away holds up
+//! The NATS sink of a live session. It never waits, so that a server that is slow or away delays
 //! neither the recorder nor the queue behind the CTP callback.
 //!
-//! Up to a bound of messages wait for the server to confirm them, which is also what can be sent
-//! again after a reconnect. What comes while the buffer is full is not taken: counted as failed,
-//! logged when it begins and when it is over, and still in the recording. So is everything after the
-//! server has refused for good. Only [`flush`](Sink::flush) and [`finish`](Sink::finish) wait.
+//! A bounded number of messages wait for the server to confirm them; after a reconnect these are sent
+//! again. While the buffer is full, messages are rejected: counted as failed, logged when that begins
+//! and ends, and still in the recording. So is everything after the server has refused for good. Only [`flush`](Sink::flush) and [`finish`](Sink::finish) wait.
 
-use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::worker::Command;
 use super::{BATCH_MESSAGES, NatsSink, NatsStats, NatsStop};
 use crate::nats::{NatsError, NatsOptions};
-use crate::sink::{MessageBatch, Sink, SinkCounts, SinkError};
+use crate::sink::{Fate, MessageBatch, Sink, SinkError};
 
-/// Messages that may wait for the server unless told otherwise: ten seconds of 20,000 ticks/s. With
-/// payloads of 800 bytes that is 160 MB when the server is away.
+/// Messages that may wait for the server by default: ten seconds of 20,000 ticks/s. With payloads of
+/// 800 bytes that is 160 MB when the server is away.
 pub const DEFAULT_LIVE_BUFFER: u64 = 200_000;
-
-/// Some messages that were not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Gap {
-    /// Messages taken before it.
-    taken: u64,
-    /// Messages that were not.
-    lost: u64,
-}
 
 /// Publishes to a NATS server without ever waiting for it.
 #[derive(Debug)]
 pub struct LiveNatsSink {
     sink: NatsSink,
     buffer: u64,
-    taken: u64,
+    /// Messages that there was no room for.
     lost: u64,
-    untaken: usize,
-    /// What was not taken and lies behind what is confirmed, oldest first.
-    gaps: VecDeque<Gap>,
-    /// Messages in gaps that are forgotten.
-    passed: u64,
     is_full: bool,
     is_dead: bool,
 }
@@ -52,16 +36,12 @@ impl LiveNatsSink {
     /// As [`NatsSink::connect`].
     pub fn connect(options: &NatsOptions, buffer: u64) -> Result<Self, NatsError> {
         let buffer = buffer.max(1);
-        // Each batch holds a message at least, so that the channel is never the narrower bound.
+        // Each batch holds at least one message, so the channel is never the narrower bound.
         let batches = usize::try_from(buffer).unwrap_or(usize::MAX >> 8) + 1;
         Ok(Self {
             sink: NatsSink::connect_with(options, batches.min(usize::MAX >> 8))?,
             buffer,
-            taken: 0,
             lost: 0,
-            untaken: 0,
-            gaps: VecDeque::new(),
-            passed: 0,
             is_full: false,
             is_dead: false,
         })
@@ -81,12 +61,12 @@ impl LiveNatsSink {
 
     /// How many of `count` messages there is room for.
     fn room(&self, count: usize) -> usize {
-        let waiting = self.taken.saturating_sub(self.sink.stats.confirmed());
+        let waiting = self.sink.stats.taken() - self.sink.stats.confirmed();
         let room = self.buffer.saturating_sub(waiting);
         count.min(usize::try_from(room).unwrap_or(usize::MAX))
     }
 
-    /// Hands over as many as there is room for, from the first one on; gives their number.
+    /// Hands over as many as there is room for, from the first on. Returns their number.
     fn take(&mut self, batch: &MessageBatch) -> usize {
         let mut done = 0;
         for batch in batch.chunks(BATCH_MESSAGES) {
@@ -106,11 +86,7 @@ impl LiveNatsSink {
                 }
                 return done;
             }
-            self.taken += room as u64;
-            self.sink
-                .stats
-                .taken
-                .fetch_add(room as u64, Ordering::Relaxed);
+            self.sink.note_taken(room as u64);
             done += room;
             if room < batch.len() {
                 return done;
@@ -120,7 +96,6 @@ impl LiveNatsSink {
     }
 
     fn lose(&mut self, count: usize) {
-        self.untaken = count;
         if count == 0 {
             if self.is_full {
                 self.is_full = false;
@@ -129,17 +104,7 @@ impl LiveNatsSink {
             return;
         }
         self.lost += count as u64;
-        self.sink
-            .stats
-            .untaken
-            .fetch_add(count as u64, Ordering::Relaxed);
-        match self.gaps.back_mut() {
-            Some(gap) if gap.taken == self.taken => gap.lost += count as u64,
-            _ => self.gaps.push_back(Gap {
-                taken: self.taken,
-                lost: count as u64,
-            }),
-        }
+        self.sink.outstanding.reject(count as u64);
         if !self.is_full && !self.is_dead {
             self.is_full = true;
             tracing::warn!(
@@ -164,18 +129,6 @@ impl LiveNatsSink {
             );
         }
     }
-
-    /// Forgets gaps that lie before everything that is not confirmed.
-    fn pass_gaps(&mut self) {
-        let confirmed = self.sink.stats.confirmed();
-        while let Some(gap) = self.gaps.front()
-            && gap.taken <= confirmed
-            && gap.taken < self.taken
-        {
-            self.passed += gap.lost;
-            self.gaps.pop_front();
-        }
-    }
 }
 
 impl Sink for LiveNatsSink {
@@ -185,42 +138,27 @@ impl Sink for LiveNatsSink {
 
     /// Takes what there is room for; never waits and never fails.
     fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
-        self.pass_gaps();
         let taken = self.take(batch);
         self.lose(batch.len() - taken);
         Ok(())
     }
 
     /// Waits until everything taken is confirmed, the server has refused, or the stop handle ends
-    /// it; the counts tell which. Never fails.
-    fn flush(&mut self) -> Result<SinkCounts, SinkError> {
+    /// it; the settlement tells which. Never fails.
+    fn flush(&mut self) -> Result<(), SinkError> {
         if !self.is_dead && self.sink.flush().is_err() {
             self.die();
         }
-        Ok(self.counts())
+        Ok(())
     }
 
-    fn counts(&self) -> SinkCounts {
-        let counts = self.sink.counts();
-        SinkCounts {
-            confirmed: counts.confirmed,
-            failed: counts.failed + self.lost,
-        }
+    fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate)) {
+        self.sink.settled(each);
     }
 
-    fn untaken(&self) -> usize {
-        self.untaken
-    }
-
-    fn settled(&self) -> u64 {
-        let confirmed = self.sink.stats.confirmed();
-        let passed = self.gaps.iter().take_while(|gap| gap.taken <= confirmed);
-        self.passed + confirmed + passed.map(|gap| gap.lost).sum::<u64>()
-    }
-
-    fn finish(mut self: Box<Self>) -> Result<SinkCounts, SinkError> {
-        let counts = self.flush()?;
+    fn finish(mut self: Box<Self>) -> Result<(), SinkError> {
+        self.flush()?;
         self.sink.end();
-        Ok(counts)
+        Ok(())
     }
 }

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use crate::sink::MessageBatch;
 
 /// Unconfirmed messages at which the sink stops taking more. A marker every [`MARK_MESSAGES`] keeps
-/// some eight of them on their way, and at 1,000,000 messages/s the window covers a round trip of
-/// 16 ms; a local one takes well under a millisecond of queueing.
+/// about eight of them in flight. At 1,000,000 messages/s the window covers a round trip of 16 ms; a
+/// local one takes well under a millisecond of queueing.
 pub(crate) const WINDOW_MESSAGES_MAX: u64 = 16 * 1024;
 /// Unconfirmed bytes at which the sink stops taking more.
 pub(crate) const WINDOW_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -50,7 +50,7 @@ impl Window {
     }
 
     /// Forgets everything before `position`, which the server has processed. Positions lie between
-    /// batches; an older one is no news.
+    /// batches; an older position changes nothing.
     pub(crate) fn confirm(&mut self, position: u64) {
         while let Some(batch) = self.batches.front()
             && batch.end <= position
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_is_full_at_its_bound_and_not_one_before() {
+    fn the_window_is_full_exactly_at_its_bound() {
         let mut window = Window::default();
         window.push(messages(0, WINDOW_MESSAGES_MAX - 1));
         assert!(!window.is_full());
@@ -128,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn prop_what_is_not_confirmed_stays_in_order(
+        fn prop_unconfirmed_messages_stay_in_order(
             steps in proptest::collection::vec((0_u64..50, 0_u64..100), 1..100)
         ) {
             let mut window = Window::default();

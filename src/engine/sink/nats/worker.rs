@@ -1,4 +1,4 @@
-//! The thread behind a NATS sink: one connection after the other, one window through all of them.
+//! The thread behind a NATS sink: one connection after another, and one window for all of them.
 //!
 //! Invariant: on every connection the first thing sent is the window from its start, so a message is
 //! never sent before an older one that may have been lost.
@@ -21,7 +21,7 @@ use crate::nats::connect::{Connection, connect};
 use crate::nats::{NatsFailure, runtime};
 use crate::sink::{Message, MessageBatch};
 
-/// When messages come slowly, a marker follows after at most this long.
+/// A marker follows a message after at most this long.
 const MARK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What the sink asks of its thread.
@@ -52,7 +52,7 @@ pub(super) struct Worker {
     commands: mpsc::Receiver<Command>,
     stats: Arc<NatsStats>,
     stop: NatsStop,
-    /// Dropped when the first connection stands.
+    /// Dropped when the first connection is up.
     ready: Option<std_mpsc::SyncSender<()>>,
     window: Window,
     /// Position up to which messages were handed to a connection at least once.
@@ -126,7 +126,7 @@ impl Worker {
             cause = fate.refused() => End::Failed(NatsFailure::Permission { cause }),
             end = self.serve(&connection) => end,
         };
-        // A refusal may be what ended the connection.
+        // A refusal may have ended the connection.
         match fate.refusal() {
             Some(cause) => End::Failed(NatsFailure::Permission { cause }),
             None => end,
@@ -193,11 +193,11 @@ impl Worker {
                 event = "nats_resend",
                 server = self.plan.shown,
                 resent = again,
-                "the connection was lost and made again: messages the server may not have had are sent again"
+                "reconnected: messages that the server may not have received are sent again"
             );
         }
         link.probe().await?;
-        // Nobody listens any more only when the sink was dropped.
+        // The receiver is gone only when the sink was dropped.
         if let Some(ready) = self.ready.take() {
             let _ = ready.send(());
         }
@@ -215,8 +215,8 @@ impl Worker {
         self.stats
             .confirmed
             .store(self.window.first(), Ordering::Relaxed);
-        // A flush is only asked for after all that came before, and nothing comes after it until it
-        // is answered, so an empty window answers every one.
+        // A flush follows everything that it waits for, and nothing follows it until it is answered.
+        // So an empty window answers every one.
         if self.window.is_empty() {
             for flush in self.flushes.drain(..) {
                 let _ = flush.send(());
@@ -258,7 +258,7 @@ impl<'c> Link<'c> {
         })
     }
 
-    /// Waits for one marker, so that an account without the right to an inbox is found out at once.
+    /// Waits for one marker, so that an account without the right to an inbox fails at once.
     async fn probe(&mut self) -> Result<(), End> {
         self.mark(self.marked).await?;
         let echo = self.echoes.next().await;
@@ -268,7 +268,7 @@ impl<'c> Link<'c> {
     async fn send(&self, batch: &MessageBatch) -> Result<(), End> {
         for message in batch.messages() {
             // No copy: both are slices of the batch's buffer. The library checks the subject for
-            // white space on the way, which costs nothing measurable and keeps the protocol safe.
+            // white space, which keeps the protocol safe at no measurable cost.
             let subject = Subject::try_from(message.subject.clone())
                 .map_err(|_| unpublishable(&message, "the subject is not UTF-8"))?;
             self.client

@@ -1,4 +1,4 @@
-//! Subjects to subscribe to: tokens with single dots between them, `*` for any one token, a last
+//! Subjects to subscribe to: tokens with single dots between them, `*` for any one token, a final
 //! `>` for one or more.
 
 use std::fmt;
@@ -118,16 +118,39 @@ impl SubjectPattern {
         self.0.starts_with(['*', '>'])
     }
 
-    /// One pattern that has every subject of all `patterns`, and as few others as a pattern can.
-    /// `None` of none.
+    /// Patterns that have every subject of `patterns`, and no subject twice. Overlapping ones are
+    /// replaced by their cover, in the place of the last of them.
     #[must_use]
-    pub fn cover(patterns: &[Self]) -> Option<Self> {
-        let (first, rest) = patterns.split_first()?;
-        let mut cover: Vec<&str> = first.0.split('.').collect();
-        for other in rest {
-            cover = cover_of_two(&cover, &other.0.split('.').collect::<Vec<_>>());
+    pub fn disjoint(patterns: &[Self]) -> Vec<Self> {
+        let mut disjoint: Vec<Self> = Vec::new();
+        for pattern in patterns {
+            let mut pattern = pattern.clone();
+            while let Some(found) = disjoint.iter().position(|other| other.overlaps(&pattern)) {
+                pattern = disjoint.remove(found).cover_with(&pattern);
+            }
+            disjoint.push(pattern);
         }
-        Some(Self(cover.join(".")))
+        disjoint
+    }
+
+    /// Whether some subject belongs to both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (mut ours, mut theirs) = (self.0.split('.'), other.0.split('.'));
+        loop {
+            match (ours.next(), theirs.next()) {
+                (None, None) | (Some(">"), Some(_)) | (Some(_), Some(">")) => return true,
+                (Some("*"), Some(_)) | (Some(_), Some("*")) => {}
+                (Some(one), Some(two)) if one == two => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// One pattern that has every subject of both, and as few others as a pattern can.
+    fn cover_with(&self, other: &Self) -> Self {
+        let [ours, theirs] = [self, other].map(|pattern| pattern.0.split('.').collect::<Vec<_>>());
+        Self(cover_of_two(&ours, &theirs).join("."))
     }
 }
 
@@ -210,10 +233,26 @@ mod tests {
             (&["a.b", "c.d"], "*.*"),
             (&["a", "a"], "a"),
         ] {
-            let patterns: Vec<_> = patterns.iter().map(|text| pattern(text)).collect();
-            assert_eq!(SubjectPattern::cover(&patterns).unwrap().as_str(), expected);
+            let patterns = patterns.iter().map(|text| pattern(text));
+            let cover = patterns.reduce(|cover, next| cover.cover_with(&next));
+            assert_eq!(cover.unwrap().as_str(), expected);
         }
-        assert_eq!(SubjectPattern::cover(&[]), None);
+    }
+
+    #[test]
+    fn overlapping_patterns_become_one() {
+        for (patterns, expected) in [
+            (&["a.>", "b.>", "a"][..], &["a.>", "b.>", "a"][..]),
+            (&["a.b", "c", "a.b"], &["c", "a.b"]),
+            (&["a.*.c", "d", "a.b.*"], &["d", "a.*.*"]),
+            (&["a", "b.c", ">"], &[">"]),
+            (&["a.b", "*.c", "a.*"], &["*.*"]),
+        ] {
+            let patterns: Vec<_> = patterns.iter().map(|text| pattern(text)).collect();
+            let found = SubjectPattern::disjoint(&patterns);
+            let found: Vec<&str> = found.iter().map(SubjectPattern::as_str).collect();
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]
@@ -247,19 +286,36 @@ mod tests {
 
     proptest! {
         #[test]
-        fn prop_the_cover_has_what_any_of_its_patterns_has(
+        fn prop_disjoint_patterns_have_each_subject_once(
             texts in proptest::collection::vec("([ab*]\\.){0,3}[ab>]", 1..4),
             subject in "([abc]\\.){0,4}[abc]",
         ) {
             let patterns: Vec<_> = texts.iter().map(|text| pattern(text)).collect();
-            let cover = SubjectPattern::cover(&patterns).unwrap();
-            prop_assert!(cover.as_str().parse::<SubjectPattern>().is_ok());
-            if patterns.iter().any(|pattern| pattern.matches(&subject)) {
-                prop_assert!(cover.matches(&subject), "{cover} {subject}");
+            let disjoint = SubjectPattern::disjoint(&patterns);
+            for cover in &disjoint {
+                prop_assert!(cover.as_str().parse::<SubjectPattern>().is_ok());
+                if cover.covers_below("c") {
+                    let below = format!("c.{subject}");
+                    prop_assert!(cover.matches(&below));
+                }
             }
-            if cover.covers_below("c") {
-                let below = format!("c.{subject}");
-                prop_assert!(cover.matches(&below));
+            let count = |patterns: &[SubjectPattern]| {
+                patterns.iter().filter(|pattern| pattern.matches(&subject)).count()
+            };
+            let found = count(&disjoint);
+            prop_assert!(found <= 1, "{:?} {}", disjoint, subject);
+            prop_assert!(found == 1 || count(&patterns) == 0, "{:?} {}", disjoint, subject);
+        }
+
+        #[test]
+        fn prop_patterns_that_share_a_subject_overlap(
+            one in "([ab*]\\.){0,3}[ab*>]",
+            other in "([ab*]\\.){0,3}[ab*>]",
+            subject in "([ab]\\.){0,3}[ab]",
+        ) {
+            let (one, other) = (pattern(&one), pattern(&other));
+            if one.matches(&subject) && other.matches(&subject) {
+                prop_assert!(one.overlaps(&other) && other.overlaps(&one));
             }
         }
     }

@@ -1,0 +1,257 @@
+//! The sinks of a run: every batch goes to each of them, and comes back as one count.
+//!
+//! The publisher hands over, and may wait while a sink has no room. Other threads read the counts at
+//! any time. They settle on the way what a sink has learned meanwhile, so that the counts are current
+//! while nothing is published.
+
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+use super::settlement::{Settlement, SlotCounts};
+use crate::encode::control::EndMarker;
+use crate::sink::{MessageBatch, MessageBatchBuilder, Sink, SinkError};
+
+/// Sinks that are shared with the readers of the counts.
+pub(super) struct Fanout {
+    outlets: Vec<Mutex<Outlet>>,
+    settlement: Mutex<Settlement>,
+}
+
+/// One sink.
+struct Outlet {
+    /// `None` when it is closed.
+    sink: Option<Box<dyn Sink>>,
+    /// Whether its last report was taken: what follows is no tick.
+    is_settled: bool,
+}
+
+/// Which sinks get a batch.
+#[derive(Debug, Clone, Copy)]
+enum To {
+    All,
+    One(usize),
+}
+
+/// The end marker of a replay, and its subject.
+pub(super) struct End {
+    pub(super) subject: String,
+    pub(super) marker: EndMarker,
+}
+
+impl Fanout {
+    pub(super) fn new(sinks: Vec<Box<dyn Sink>>) -> Self {
+        let outlet = |sink| {
+            Mutex::new(Outlet {
+                sink: Some(sink),
+                is_settled: false,
+            })
+        };
+        Self {
+            settlement: Mutex::new(Settlement::of(sinks.len())),
+            outlets: sinks.into_iter().map(outlet).collect(),
+        }
+    }
+
+    /// Hands a batch to every sink. `slots` are the ledger slots of its messages.
+    ///
+    /// # Errors
+    /// When a sink cannot go on; the sinks behind it have not had the batch then.
+    pub(super) fn publish(
+        &self,
+        batch: &MessageBatch,
+        slots: impl IntoIterator<Item = Option<usize>>,
+    ) -> Result<(), SinkError> {
+        let mut settlement = self.settlement();
+        slots.into_iter().for_each(|slot| settlement.expect(slot));
+        drop(settlement);
+        self.hand_over(batch, To::All)
+    }
+
+    /// The one way for messages to sinks.
+    fn hand_over(&self, batch: &MessageBatch, to: To) -> Result<(), SinkError> {
+        let outlets = match to {
+            To::All => &self.outlets[..],
+            To::One(index) => &self.outlets[index..=index],
+        };
+        for outlet in outlets {
+            let mut outlet = lock(outlet);
+            if let Some(sink) = &mut outlet.sink {
+                sink.publish(batch)?;
+            }
+            self.settle(&mut outlet);
+        }
+        Ok(())
+    }
+
+    /// What every sink together has published and failed so far. A sink that is just being handed
+    /// something is passed over: it settles right after.
+    pub(super) fn counts(&self) -> SlotCounts {
+        for outlet in &self.outlets {
+            match outlet.try_lock() {
+                Ok(mut outlet) => self.settle(&mut outlet),
+                Err(TryLockError::Poisoned(poisoned)) => self.settle(&mut poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        self.settlement().total()
+    }
+
+    fn settle(&self, outlet: &mut Outlet) {
+        let Some(sink) = outlet.sink.as_mut().filter(|_| !outlet.is_settled) else {
+            return;
+        };
+        let mut settlement = self.settlement();
+        sink.settled(&mut |range, fate| settlement.settle(range, fate));
+    }
+
+    /// Waits for every sink, tells the receivers of those that wait for it that this is the end, and
+    /// closes the sinks when the run is `complete`. Otherwise files are taken back, so that nothing
+    /// half-written is left. What is not confirmed then has failed. Gives the counts by ledger slot,
+    /// and the first error.
+    pub(super) fn finish(
+        &self,
+        complete: bool,
+        end: Option<&End>,
+    ) -> (Vec<SlotCounts>, Option<SinkError>) {
+        let mut first_error = None;
+        for index in 0..self.outlets.len() {
+            if let Err(error) = self.finish_one(index, complete, end) {
+                first_error.get_or_insert(error);
+            }
+        }
+        (self.settlement().close().to_vec(), first_error)
+    }
+
+    fn finish_one(&self, index: usize, complete: bool, end: Option<&End>) -> Result<(), SinkError> {
+        let flushed = self.flush(index);
+        let mut outlet = lock(&self.outlets[index]);
+        self.settle(&mut outlet);
+        outlet.is_settled = true;
+        drop(outlet);
+        let is_announced = match (&flushed, end) {
+            (Ok(()), Some(end)) => self.announce(index, end),
+            _ => true,
+        };
+        let sink = lock(&self.outlets[index]).sink.take();
+        match (flushed, sink) {
+            // Where the marker is refused, the ticks have arrived all the same.
+            (Ok(()), Some(sink)) if complete && is_announced => sink.finish(),
+            (flushed, _) => flushed,
+        }
+    }
+
+    fn flush(&self, index: usize) -> Result<(), SinkError> {
+        let mut outlet = lock(&self.outlets[index]);
+        outlet.sink.as_mut().map_or(Ok(()), |sink| sink.flush())
+    }
+
+    /// Publishes the end marker and waits until it is confirmed, if the sink's receivers wait for one.
+    /// False when that failed, which is logged: every tick is confirmed already.
+    fn announce(&self, index: usize, end: &End) -> bool {
+        let outlet = lock(&self.outlets[index]);
+        let limit = outlet
+            .sink
+            .as_ref()
+            .and_then(|sink| sink.end_marker_limit());
+        drop(outlet);
+        let Some(limit) = limit else { return true };
+        let published = control_message(&end.subject, end.marker.payload(limit))
+            .and_then(|batch| self.hand_over(&batch, To::One(index)))
+            .and_then(|()| self.flush(index));
+        if let Err(error) = &published {
+            tracing::warn!(
+                event = "replay_end_not_published",
+                subject = end.subject,
+                reason = %error,
+                "every tick is confirmed, but the end marker was not delivered"
+            );
+        }
+        published.is_ok()
+    }
+
+    fn settlement(&self) -> MutexGuard<'_, Settlement> {
+        lock(&self.settlement)
+    }
+}
+
+/// A holder that panicked leaves counts that are whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A control message as a batch.
+pub(super) fn control_message(
+    subject: &str,
+    payload: serde_json::Result<Vec<u8>>,
+) -> Result<MessageBatch, SinkError> {
+    let payload = payload.map_err(|error| SinkError::Io {
+        target: subject.to_owned(),
+        source: error.into(),
+    })?;
+    let mut builder = MessageBatchBuilder::default();
+    builder.push(subject.as_bytes(), &payload);
+    Ok(builder.take())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::sink::{Fate, Outstanding};
+
+    /// Its destination confirms when the test says so.
+    struct Slow {
+        confirmed: Arc<AtomicU64>,
+        seen: u64,
+        outstanding: Outstanding,
+    }
+
+    impl Sink for Slow {
+        fn name(&self) -> String {
+            "slow".into()
+        }
+
+        fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
+            self.outstanding.take(batch.len() as u64);
+            Ok(())
+        }
+
+        fn flush(&mut self) -> Result<(), SinkError> {
+            Ok(())
+        }
+
+        fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate)) {
+            let confirmed = self.confirmed.load(Ordering::Relaxed);
+            self.outstanding.confirm(confirmed - self.seen);
+            self.seen = confirmed;
+            self.outstanding.report(each);
+        }
+
+        fn finish(self: Box<Self>) -> Result<(), SinkError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_late_confirmation_counts_without_another_message() {
+        let confirmed = Arc::new(AtomicU64::new(0));
+        let fanout = Fanout::new(vec![Box::new(Slow {
+            confirmed: Arc::clone(&confirmed),
+            seen: 0,
+            outstanding: Outstanding::default(),
+        })]);
+        let batch = control_message("a", Ok(Vec::new())).unwrap();
+        for slot in [Some(0), None, Some(1)] {
+            fanout.publish(&batch, [slot]).unwrap();
+        }
+        assert_eq!(fanout.counts().published, 0);
+        confirmed.store(2, Ordering::Relaxed);
+        assert_eq!(fanout.counts().published, 1, "the second one is no tick");
+        let (by_slot, error) = fanout.finish(true, None);
+        assert!(error.is_none());
+        let counts: Vec<_> = by_slot.iter().map(|c| (c.published, c.failed)).collect();
+        assert_eq!(counts, [(1, 0), (0, 1)]);
+    }
+}
