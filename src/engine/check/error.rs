@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use tickdeck_core::source::{SourceError, SourceErrorKind};
-use tickdeck_recording::RecordingError;
+use tickdeck_recording::{FormatVersion, RecordingError};
 
-use super::golden::GoldenVersion;
 use crate::sink::SinkError;
 
 /// A comparison could not be made.
@@ -43,13 +42,13 @@ pub enum CheckError {
     /// Written by a newer tickdeck.
     #[error(
         "{} has golden format version {found}, this tickdeck reads up to {}.x: use a newer tickdeck",
-        path.display(), GoldenVersion::CURRENT.major
+        path.display(), FormatVersion::CURRENT.major
     )]
     NewerGolden {
         /// The golden.
         path: PathBuf,
         /// Its version.
-        found: GoldenVersion,
+        found: FormatVersion,
     },
     /// The payload stream beside the golden is another one than the golden describes. It may be all
     /// that there is of something, so that nothing but its owner removes it.

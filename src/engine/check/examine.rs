@@ -8,14 +8,14 @@ use tickdeck_recording::{EventDigest, EventFilter, Recording, Status};
 
 use super::aligner::Aligner;
 use super::error::CheckError;
-use super::golden::{
-    DEFAULT_STREAM_LIMIT, Golden, GoldenLedger, GoldenPayload, GoldenSource, stream_path,
-};
+use super::golden::{DEFAULT_STREAM_LIMIT, Golden, GoldenLedger, GoldenPayload, GoldenSource};
+use super::golden_file::stream_path;
 use super::locate::{Located, locate};
 use super::marks::Alignment;
-use super::messages::{Chunk, Messages, PublishedMessages, Without};
-use super::meter::{Cuts, Meter, Parts};
+use super::messages::{Messages, PublishedMessages, Without};
+use super::meter::Meter;
 use super::notes::{Note, notes};
+use super::parts::{Chunk, Cuts, Parts};
 use super::stream::{StreamFile, StreamWriter, is_one_file};
 use super::tally::Comparison;
 use super::unreferenced::ends_as_input;
@@ -246,7 +246,11 @@ fn not_there(field: &str) -> Note {
     }
 }
 
-/// What a pass over the messages gave.
+fn has_failed(notes: &[Note]) -> bool {
+    notes.iter().any(|note| note.fails)
+}
+
+/// The result of a pass over the messages.
 struct Pass {
     parts: Parts,
     digest: String,
@@ -275,68 +279,87 @@ impl Job<'_> {
         let now = Without::new(now, left_out.clone());
         let pass = self.pass(now, &left_out, stream.as_deref(), &mut candidate, watch)?;
         candidate = candidate.filter(|_| pass.parts.messages <= limit);
+        let notes = self.notes_on(&pass, &left_out, stream.is_some());
         let has_stream = pass.comparison.is_some();
-        let mut notes = self.known.as_ref().map_or_else(Vec::new, |known| {
-            let (payload, ledger) = (self.payload.as_ref(), pass.ledger.as_ref());
-            notes(known, &self.source, payload, ledger)
-        });
-        notes.extend(self.lost_stream(stream.is_some()));
-        notes.extend(self.compared_again(&left_out));
-        if pass.parts.messages > 0 {
-            notes.extend(pass.unknown.iter().map(|field| not_there(field)));
-        }
-        let has_failed = |notes: &[Note]| notes.iter().any(|note| note.fails);
-        let is_equal = match (&self.known, &pass.comparison) {
-            (None, _) => false,
-            (Some(_), Some(comparison)) => comparison.is_equal(),
-            (Some(known), None) => known.digest == pass.digest,
-        } && !has_failed(&notes);
-        let located = match &self.known {
-            Some(known) if known.left_out == left_out => {
-                let located = locate(known, &pass.parts);
-                match self.is_foreign() {
-                    // Without the events' numbers there are no such windows and segments.
-                    true => Located {
-                        subjects: located.subjects,
-                        ..Located::default()
-                    },
-                    false => located,
-                }
-            }
-            _ => Located::default(),
-        };
         let mut checked = Checked {
             input: self.input.display().to_string(),
             golden: self.path.display().to_string(),
-            verdict: if is_equal {
-                Verdict::Equal
-            } else {
-                Verdict::Different
-            },
+            verdict: self.verdict(&pass, &notes),
             messages: pass.parts.messages,
             digest: pass.digest.clone(),
             golden_messages: self.known.as_ref().map(|known| known.messages),
             golden_digest: self.known.as_ref().map(|known| known.digest.clone()),
             left_out: left_out.clone(),
             comparison: pass.comparison.clone(),
-            located,
+            located: self.locate(&pass, &left_out),
             can_accept: !self.is_foreign(),
             notes,
         };
-        let may_write = match &self.options.accept {
+        if self.may_write(&checked) {
+            let golden = self.golden(pass, left_out, candidate.is_some(), limit);
+            checked.verdict = self.write(&golden, candidate, has_stream)?;
+        }
+        Ok(checked)
+    }
+
+    /// Everything to report besides the differences between messages.
+    fn notes_on(&self, pass: &Pass, left_out: &[String], stream_is_there: bool) -> Vec<Note> {
+        let mut notes = self.known.as_ref().map_or_else(Vec::new, |known| {
+            let (payload, ledger) = (self.payload.as_ref(), pass.ledger.as_ref());
+            notes(known, &self.source, payload, ledger)
+        });
+        notes.extend(self.lost_stream(stream_is_there));
+        notes.extend(self.compared_again(left_out));
+        if pass.parts.messages > 0 {
+            notes.extend(pass.unknown.iter().map(|field| not_there(field)));
+        }
+        notes
+    }
+
+    /// Equal or different, before anything is accepted.
+    fn verdict(&self, pass: &Pass, notes: &[Note]) -> Verdict {
+        let has_same_messages = match (&self.known, &pass.comparison) {
+            (None, _) => false,
+            (Some(_), Some(comparison)) => comparison.is_equal(),
+            (Some(known), None) => known.digest == pass.digest,
+        };
+        if has_same_messages && !has_failed(notes) {
+            Verdict::Equal
+        } else {
+            Verdict::Different
+        }
+    }
+
+    /// The parts that differ by their digests.
+    fn locate(&self, pass: &Pass, left_out: &[String]) -> Located {
+        let known = self.known.as_ref();
+        let Some(known) = known.filter(|known| known.left_out == left_out) else {
+            return Located::default();
+        };
+        let located = locate(known, &pass.parts);
+        if self.is_foreign() {
+            // Without the events' `seq` there are no such windows and segments.
+            return Located {
+                subjects: located.subjects,
+                ..Located::default()
+            };
+        }
+        located
+    }
+
+    /// Whether the options accept the result.
+    fn may_write(&self, checked: &Checked) -> bool {
+        match &self.options.accept {
             Accept::Nothing => false,
             Accept::Everything => true,
             Accept::Fields(fields) => {
                 let in_fields = |comparison: &Comparison| comparison.is_only_in(fields);
                 let is_only_in_them = checked.comparison.as_ref().is_some_and(in_fields);
-                !is_equal && is_only_in_them && !has_failed(&checked.notes)
+                checked.verdict == Verdict::Different
+                    && is_only_in_them
+                    && !has_failed(&checked.notes)
             }
-        };
-        if may_write {
-            let golden = self.golden(pass, left_out, candidate.is_some(), limit);
-            checked.verdict = self.write(&golden, candidate, has_stream)?;
         }
-        Ok(checked)
     }
 
     /// The stream beside the golden, if it is there.

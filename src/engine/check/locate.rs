@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::golden::{Golden, SegmentPart, SubjectPart, WindowPart};
-use super::meter::Parts;
+use super::golden::Golden;
+use super::parts::{Parts, SegmentPart, SubjectPart, WindowPart};
 
 /// Parts of a kind that are named.
 const NAMED: usize = 20;

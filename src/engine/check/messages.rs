@@ -13,7 +13,7 @@ use tickdeck_core::source::Source;
 use tickdeck_recording::{EventFilter, Recording};
 
 use super::error::CheckError;
-use super::meter::Cuts;
+use super::parts::{Chunk, Cuts};
 use super::payload::push_without;
 use crate::encode::subject::push_token;
 use crate::export::jsonl::JsonlWriter;
@@ -25,16 +25,6 @@ use crate::sink::{MessageBatch, MessageBatchBuilder, Sink, SinkCounts, SinkError
 const PUBLISH_EVENTS: usize = 256;
 /// Events fetched at a time.
 const FETCH_EVENTS: usize = 2048;
-
-/// Messages in order.
-#[derive(Debug, Clone)]
-pub struct Chunk {
-    /// The messages.
-    pub messages: MessageBatch,
-    /// `seq` of an event that lies in the same window and segment as all of them; `None` when they
-    /// come from no recording.
-    pub seq: Option<u64>,
-}
 
 /// What is known when all messages have come.
 #[derive(Debug, Clone, Default)]

@@ -18,7 +18,8 @@ use tickdeck_core::pace::Control;
 use tickdeck_recording::is_pointer;
 
 use super::error::CheckError;
-use super::messages::{Chunk, Ended, Messages};
+use super::messages::{Ended, Messages};
+use super::parts::Chunk;
 use crate::sink::{MessageBatch, MessageBatchBuilder, NewFile, StreamDigest, is_line_subject};
 
 /// The first bytes of a zstd frame.

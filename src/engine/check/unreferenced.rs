@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::error::CheckError;
-use super::golden::{GOLDEN_SUFFIX, STREAM_SUFFIX};
+use super::golden_file::{GOLDEN_SUFFIX, STREAM_SUFFIX};
 use crate::encode::PayloadKind;
 
 /// Ends of the names of files that can be checked.

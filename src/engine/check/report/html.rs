@@ -2,8 +2,9 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::entry::Entry;
+use super::printable::printable;
 use super::text::grouped;
-use super::{Entry, printable};
 use crate::check::examine::{Checked, Verdict};
 use crate::check::locate::DifferingParts;
 use crate::check::tally::{Comparison, Difference, Group};

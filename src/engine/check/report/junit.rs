@@ -2,7 +2,9 @@
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Entry, printable, text};
+use super::entry::Entry;
+use super::printable::printable;
+use super::text;
 use crate::check::examine::Verdict;
 
 /// The XML.
