@@ -12,27 +12,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use tickdeck_core::event::Event;
+use tickdeck_core::thread;
 
 use super::error::RecordingError;
+use super::event_writer::EventWriter;
 use super::writer::RecordingWriter;
 
 /// Events that may wait for the thread: more than three seconds of 20,000 ticks/s.
 const WAITING_MAX: usize = 65_536;
-
-/// Takes events in order.
-pub trait EventWriter {
-    /// Appends events; their `seq` must continue without a gap.
-    ///
-    /// # Errors
-    /// When they cannot be written; after that nothing more is taken.
-    fn write(&mut self, events: &[Event]) -> Result<(), RecordingError>;
-}
-
-impl EventWriter for RecordingWriter {
-    fn write(&mut self, events: &[Event]) -> Result<(), RecordingError> {
-        Self::write(self, events)
-    }
-}
 
 /// What waits for the thread.
 #[derive(Default)]
@@ -106,9 +93,7 @@ impl BackgroundWriter {
         let shared = Arc::new(Shared::default());
         let path = writer.folder().to_owned();
         let theirs = FailsOnDrop(Arc::clone(&shared));
-        let thread = std::thread::Builder::new()
-            .name("recorder".into())
-            .spawn(move || record(writer, &theirs.0))?;
+        let thread = thread::spawn("recorder", move || record(writer, &theirs.0))?;
         Ok(Self {
             shared,
             thread: Some(thread),

@@ -1,13 +1,12 @@
 //! What can go wrong with a recording, each with the file and what to do.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
 use tickdeck_core::source::{SourceError, SourceErrorKind};
 
-use super::manifest::FormatVersion;
+use super::format_version::FormatVersion;
+use super::storage::StorageError;
 
 /// A recording could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -121,29 +120,8 @@ pub enum RecordingError {
     },
 }
 
-/// What Git LFS leaves in the place of a file that was not fetched begins with this.
-const POINTER: &[u8] = b"version https://git-lfs";
-/// What is said of such a file, behind its name.
+/// The description of a Git LFS pointer in messages, behind the name of the file.
 pub const NOT_FETCHED: &str = "a Git LFS pointer and not the file: run `git lfs pull`";
-
-/// Whether a file that begins with `head` is a placeholder that Git LFS left.
-#[must_use]
-pub fn is_pointer(head: &[u8]) -> bool {
-    head.starts_with(POINTER)
-}
-
-/// Refuses a placeholder that Git LFS left in the place of a file. What cannot be read is left to
-/// whoever opens it.
-pub(super) fn refuse_pointer(path: &Path) -> Result<(), RecordingError> {
-    let mut head = [0; POINTER.len()];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
-    if read.is_ok() && is_pointer(&head) {
-        return Err(RecordingError::NotFetched {
-            path: path.to_owned(),
-        });
-    }
-    Ok(())
-}
 
 impl RecordingError {
     pub(super) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
@@ -179,6 +157,21 @@ impl RecordingError {
     }
 }
 
+impl From<StorageError> for RecordingError {
+    fn from(error: StorageError) -> Self {
+        let StorageError {
+            path,
+            doing,
+            source,
+        } = error;
+        Self::Io {
+            path,
+            doing,
+            source,
+        }
+    }
+}
+
 impl From<RecordingError> for SourceError {
     fn from(error: RecordingError) -> Self {
         let kind = match error {
@@ -189,5 +182,18 @@ impl From<RecordingError> for SourceError {
             _ => SourceErrorKind::Failed,
         };
         Self::new(kind, error)
+    }
+}
+
+impl FormatVersion {
+    /// Refuses a newer major version; `path` is the file that says so.
+    pub(super) fn check(self, path: &Path) -> Result<(), RecordingError> {
+        if self.major > Self::CURRENT.major {
+            return Err(RecordingError::NewerFormat {
+                path: path.to_owned(),
+                found: self,
+            });
+        }
+        Ok(())
     }
 }

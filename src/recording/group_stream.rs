@@ -4,13 +4,15 @@
 //! goes.
 
 use std::path::PathBuf;
-use std::thread;
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, bounded};
+use tickdeck_core::thread;
 
 use super::error::RecordingError;
-use super::reader::EventFilter;
+use super::filter::EventFilter;
 use super::segment_reader::{DecodedGroup, SegmentReader};
+use super::storage::Storage;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -37,6 +39,7 @@ pub(super) enum Step {
 /// Decodes row groups where they are asked for.
 #[derive(Debug)]
 pub(super) struct GroupStream {
+    storage: Arc<dyn Storage>,
     segments: Vec<PathBuf>,
     /// Rows of each segment, as far as a manifest says.
     rows: Vec<u64>,
@@ -49,8 +52,14 @@ pub(super) struct GroupStream {
 }
 
 impl GroupStream {
-    pub(super) const fn new(segments: Vec<PathBuf>, rows: Vec<u64>, filter: EventFilter) -> Self {
+    pub(super) const fn new(
+        storage: Arc<dyn Storage>,
+        segments: Vec<PathBuf>,
+        rows: Vec<u64>,
+        filter: EventFilter,
+    ) -> Self {
         Self {
+            storage,
             segments,
             rows,
             filter,
@@ -70,7 +79,7 @@ impl GroupStream {
                 };
                 self.next_segment += 1;
                 self.next_group = 0;
-                match SegmentReader::open(path) {
+                match SegmentReader::open(&*self.storage, path) {
                     Ok(segment) => self.segment = Some(segment),
                     Err(error) => {
                         let rows = self.rows.get(self.next_segment - 1);
@@ -118,15 +127,13 @@ impl GroupStream {
             loop {
                 let step = self.next();
                 let is_last = !matches!(step, Ok(Some(_)));
-                // When nobody listens any more, nobody wants to know.
+                // The receiver is gone: drop the result.
                 if steps.send(step).is_err() || is_last {
                     return;
                 }
             }
         };
-        thread::Builder::new()
-            .name("decode".into())
-            .spawn(run)
+        thread::spawn("decode", run)
             .map_err(RecordingError::io(&path, "starting a thread to read"))?;
         Ok(GroupsAhead { incoming })
     }

@@ -1,64 +1,18 @@
 //! `manifest.json`: what a recording is, without opening a segment.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use tickdeck_core::source::SourceInfo;
 use tickdeck_core::time::UnixNanos;
 
-use super::error::{RecordingError, refuse_pointer};
-use super::{MANIFEST_FILE, segment_writer::SegmentInfo};
-
-/// Version of the recording format: a reader refuses a newer major, ignores a newer minor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FormatVersion {
-    /// Changes when old readers would misread.
-    pub major: u32,
-    /// Changes when something was added that old readers can ignore.
-    pub minor: u32,
-}
-
-impl FormatVersion {
-    /// What this tickdeck writes.
-    pub const CURRENT: Self = Self { major: 1, minor: 0 };
-}
-
-impl fmt::Display for FormatVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
-
-impl FromStr for FormatVersion {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.split_once('.')
-            .and_then(|(major, minor)| {
-                Some(Self {
-                    major: major.parse().ok()?,
-                    minor: minor.parse().ok()?,
-                })
-            })
-            .ok_or_else(|| format!("format version {text:?} is not of the form MAJOR.MINOR"))
-    }
-}
-
-impl Serialize for FormatVersion {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for FormatVersion {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+use super::error::RecordingError;
+use super::format_version::FormatVersion;
+use super::names::MANIFEST_FILE;
+use super::pointer::refuse_pointer;
+use super::segment_writer::SegmentInfo;
+use super::storage::{Storage, StorageError, local, read_whole};
 
 /// How far a recording has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,61 +142,45 @@ struct Header {
 }
 
 impl Manifest {
-    /// Reads `folder/manifest.json`.
+    /// Reads `folder/manifest.json` from the local file system.
     ///
     /// # Errors
     /// When it cannot be read, is not a manifest, or is of a newer major version.
     pub fn read(folder: &Path) -> Result<Self, RecordingError> {
+        Self::read_in(&*local(), folder)
+    }
+
+    /// The same on any storage.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_in(storage: &dyn Storage, folder: &Path) -> Result<Self, RecordingError> {
         let path = folder.join(MANIFEST_FILE);
-        refuse_pointer(&path)?;
-        let text = std::fs::read_to_string(&path).map_err(RecordingError::io(&path, "reading"))?;
-        let header: Header = serde_json::from_str(&text)
-            .map_err(|error| RecordingError::damaged(&path, error.to_string()))?;
+        refuse_pointer(storage, &path)?;
+        let text = read_whole(storage, &path)?;
+        let damaged = |error: serde_json::Error| RecordingError::damaged(&path, error.to_string());
+        let header: Header = serde_json::from_slice(&text).map_err(damaged)?;
         if header.format != FORMAT_NAME {
             return Err(RecordingError::NotARecording {
                 path,
                 reason: format!("format is {:?}, expected {FORMAT_NAME:?}", header.format),
             });
         }
-        check_version(&path, header.format_version)?;
-        serde_json::from_str(&text)
-            .map_err(|error| RecordingError::damaged(&path, error.to_string()))
+        header.format_version.check(&path)?;
+        serde_json::from_slice(&text).map_err(damaged)
     }
 
-    /// Writes `folder/manifest.json` atomically.
+    /// Writes `folder/manifest.json` atomically, and makes all names in the folder durable.
     ///
     /// # Errors
-    /// When the file system refuses.
-    pub fn write(&self, folder: &Path) -> Result<(), RecordingError> {
+    /// When it cannot be written.
+    pub(super) fn write(&self, storage: &dyn Storage, folder: &Path) -> Result<(), RecordingError> {
         let path = folder.join(MANIFEST_FILE);
-        let write = || -> std::io::Result<()> {
-            let mut file = tempfile::Builder::new()
-                .prefix(".manifest")
-                .tempfile_in(folder)?;
-            serde_json::to_writer_pretty(&mut file, self)?;
-            std::io::Write::write_all(&mut file, b"\n")?;
-            file.as_file().sync_all()?;
-            make_readable(file.as_file())?;
-            file.persist(&path)?;
-            Ok(())
-        };
-        write().map_err(RecordingError::io(&path, "writing"))
+        let text = serde_json::to_vec_pretty(self).map_err(std::io::Error::from);
+        let mut text = text.map_err(StorageError::at(&path, "writing"))?;
+        text.push(b'\n');
+        storage.put(&path, &text)?;
+        storage.sync_dir(folder)?;
+        Ok(())
     }
-}
-
-/// A temporary file is private by default; a recording is shared like any other file.
-fn make_readable(file: &std::fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-/// Refuses a newer major version.
-pub(super) fn check_version(path: &Path, found: FormatVersion) -> Result<(), RecordingError> {
-    if found.major > FormatVersion::CURRENT.major {
-        return Err(RecordingError::NewerFormat {
-            path: path.to_owned(),
-            found,
-        });
-    }
-    Ok(())
 }

@@ -1,66 +1,30 @@
 //! Opens a recording and yields its events in `seq` order.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
-use tickdeck_core::event::{Event, InstrumentId};
+use tickdeck_core::event::Event;
 use tickdeck_core::source::{Source, SourceError, SourceInfo};
 use tickdeck_core::time::UnixNanos;
 
 use super::contracts_file;
-use super::error::{RecordingError, refuse_pointer};
+use super::error::RecordingError;
+use super::filter::EventFilter;
 use super::group_stream::{GroupStream, GroupsAhead, MissingPart, Step};
 use super::manifest::{Manifest, Status};
+use super::names::{CONTRACTS_FILE, MANIFEST_FILE, is_segment};
+use super::pointer::refuse_pointer;
 use super::segment_reader::{DecodedGroup, SegmentReader};
-use super::{CONTRACTS_FILE, MANIFEST_FILE};
+use super::storage::{Entry, Storage, local};
 
 type Result<T> = std::result::Result<T, RecordingError>;
-
-/// Decides by instrument id whether a tick is wanted.
-pub type InstrumentPredicate = Arc<dyn Fn(&InstrumentId) -> bool + Send + Sync>;
-
-/// Which events of a recording are wanted. Session events pass the instrument filter, because they
-/// are about the session; only acknowledgements of unwanted instruments do not.
-#[derive(Clone, Default)]
-pub struct EventFilter {
-    /// First `recv_ts` that is wanted.
-    pub start: Option<UnixNanos>,
-    /// First `recv_ts` that is not wanted any more.
-    pub end: Option<UnixNanos>,
-    /// Which instruments are wanted; `None`: all.
-    pub instruments: Option<InstrumentPredicate>,
-}
-
-impl fmt::Debug for EventFilter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventFilter")
-            .field("start", &self.start)
-            .field("end", &self.end)
-            .field("instruments", &self.instruments.is_some())
-            .finish()
-    }
-}
-
-impl EventFilter {
-    pub(super) fn overlaps(&self, (first, last): (UnixNanos, UnixNanos)) -> bool {
-        self.start.is_none_or(|start| last >= start) && self.end.is_none_or(|end| first < end)
-    }
-
-    pub(super) fn wants_time(&self, recv_ts: UnixNanos) -> bool {
-        self.overlaps((recv_ts, recv_ts))
-    }
-
-    pub(super) fn wants_instrument(&self, id: &InstrumentId) -> bool {
-        self.instruments.as_ref().is_none_or(|wanted| wanted(id))
-    }
-}
 
 /// A recording on disk: a folder with a manifest, or a lone segment.
 #[derive(Debug, Clone)]
 pub struct Recording {
+    storage: Arc<dyn Storage>,
     path: PathBuf,
     manifest: Option<Manifest>,
     session: String,
@@ -69,28 +33,36 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Opens the folder of a recording, or a lone segment file.
+    /// Opens the folder of a recording, or a lone segment file, on the local file system.
     ///
     /// # Errors
     /// When there is no recording at `path`, it is of a newer version, or unreadable.
     pub fn open(path: &Path) -> Result<Self> {
-        if path.is_file() {
-            refuse_pointer(path)?;
+        Self::open_in(local(), path)
+    }
+
+    /// The same on any storage.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_in(storage: Arc<dyn Storage>, path: &Path) -> Result<Self> {
+        if storage.is_file(path) {
+            refuse_pointer(&*storage, path)?;
         }
-        let recording = Self::open_as_it_is(path)?;
+        let recording = Self::open_unchecked(storage, path)?;
         recording
             .segments
             .iter()
-            .try_for_each(|file| refuse_pointer(file))?;
+            .try_for_each(|file| refuse_pointer(&*recording.storage, file))?;
         Ok(recording)
     }
 
-    fn open_as_it_is(path: &Path) -> Result<Self> {
-        let metadata = std::fs::metadata(path).map_err(RecordingError::io(path, "opening"))?;
-        if metadata.is_file() {
-            return Self::open_segments(path, vec![path.to_owned()]);
+    /// Opens it without looking for Git LFS pointers.
+    fn open_unchecked(storage: Arc<dyn Storage>, path: &Path) -> Result<Self> {
+        if storage.entry(path)? == Entry::File {
+            return Self::open_segments(storage, path, vec![path.to_owned()]);
         }
-        if !path.join(MANIFEST_FILE).exists() {
+        if !storage.exists(&path.join(MANIFEST_FILE)) {
             return Err(RecordingError::NotARecording {
                 path: path.to_owned(),
                 reason: format!(
@@ -99,8 +71,9 @@ impl Recording {
                 ),
             });
         }
-        let manifest = Manifest::read(path)?;
+        let manifest = Manifest::read_in(&*storage, path)?;
         Ok(Self {
+            storage,
             path: path.to_owned(),
             session: manifest.session.clone(),
             source: manifest.source.clone(),
@@ -118,32 +91,40 @@ impl Recording {
     /// # Errors
     /// When there is no readable segment at all.
     pub fn open_salvage(path: &Path) -> Result<Self> {
-        let regular = Self::open_as_it_is(path);
-        if regular.is_ok() || !path.is_dir() {
+        Self::open_salvage_in(local(), path)
+    }
+
+    /// The same on any storage.
+    ///
+    /// # Errors
+    /// As [`open_salvage`](Self::open_salvage).
+    pub fn open_salvage_in(storage: Arc<dyn Storage>, path: &Path) -> Result<Self> {
+        let regular = Self::open_unchecked(Arc::clone(&storage), path);
+        if regular.is_ok() || !storage.is_folder(path) {
             return regular;
         }
-        let entries = std::fs::read_dir(path).map_err(RecordingError::io(path, "listing"))?;
-        let mut segments: Vec<PathBuf> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|file| {
-                let name = file.file_name().unwrap_or_default().to_string_lossy();
-                name.starts_with("part-") && name.ends_with(".parquet")
-            })
+        let names = storage.list(path)?.into_iter();
+        let segments: Vec<PathBuf> = names
+            .filter(|name| is_segment(name))
+            .map(|name| path.join(name))
             .collect();
-        segments.sort();
         if segments.is_empty() {
             regular
         } else {
-            Self::open_segments(path, segments)
+            Self::open_segments(storage, path, segments)
         }
     }
 
-    fn open_segments(path: &Path, segments: Vec<PathBuf>) -> Result<Self> {
-        let mut opened = segments.iter().map(|segment| SegmentReader::open(segment));
-        let first = opened.by_ref().find(std::result::Result::is_ok);
+    fn open_segments(
+        storage: Arc<dyn Storage>,
+        path: &Path,
+        segments: Vec<PathBuf>,
+    ) -> Result<Self> {
+        let open = |segment: &PathBuf| SegmentReader::open(&*storage, segment);
+        let first = segments.iter().map(open).find(std::result::Result::is_ok);
         let reader = match (first, segments.first()) {
             (Some(reader), _) => reader?,
-            (None, Some(segment)) => SegmentReader::open(segment)?,
+            (None, Some(segment)) => open(segment)?,
             (None, None) => {
                 return Err(RecordingError::NotARecording {
                     path: path.to_owned(),
@@ -153,6 +134,7 @@ impl Recording {
         };
         let value = |key: &str| reader.footer_value(key).unwrap_or_default().to_owned();
         Ok(Self {
+            storage,
             path: path.to_owned(),
             manifest: None,
             session: value("tickdeck.session"),
@@ -171,6 +153,12 @@ impl Recording {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where its files are stored.
+    #[must_use]
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
     }
 
     /// The manifest; `None` for a lone segment.
@@ -211,8 +199,8 @@ impl Recording {
     /// When `contracts.parquet` is there but unreadable.
     pub fn contracts(&self, table: &mut ContractTable) -> Result<()> {
         let path = self.path.join(CONTRACTS_FILE);
-        if self.path.is_dir() && path.exists() {
-            table.extend(contracts_file::read(&path)?);
+        if self.storage.exists(&path) {
+            table.extend(contracts_file::read(&*self.storage, &path)?);
         }
         Ok(())
     }
@@ -245,7 +233,7 @@ impl Recording {
     pub fn estimate(&self, filter: &EventFilter) -> Result<u64> {
         let mut rows = 0;
         for segment in &self.segments {
-            let reader = SegmentReader::open(segment)?;
+            let reader = SegmentReader::open(&*self.storage, segment)?;
             rows += (0..reader.row_groups())
                 .filter(|&group| reader.may_match(group, filter))
                 .map(|group| reader.group_rows(group) as u64)
@@ -264,7 +252,7 @@ impl Recording {
         }
         let mut range: Option<(UnixNanos, UnixNanos)> = None;
         for segment in &self.segments {
-            let reader = SegmentReader::open(segment)?;
+            let reader = SegmentReader::open(&*self.storage, segment)?;
             for group in 0..reader.row_groups() {
                 if let Some((first, last)) = reader.recv_ts_range(group) {
                     let (start, end) = range.unwrap_or((first, last));
@@ -282,7 +270,12 @@ impl Recording {
             manifest.segments.iter().map(|entry| entry.rows).collect()
         });
         RecordingReader {
-            groups: Groups::Here(GroupStream::new(self.segments.clone(), rows, filter)),
+            groups: Groups::Here(GroupStream::new(
+                Arc::clone(&self.storage),
+                self.segments.clone(),
+                rows,
+                filter,
+            )),
             group: None,
             missing: Vec::new(),
         }

@@ -5,10 +5,9 @@
 //! to the row group's statistics first, then to its key columns; the other columns are decoded only
 //! for the rows that are wanted.
 
-use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampNanosecondType};
@@ -22,10 +21,11 @@ use tickdeck_core::event::{Event, EventKind, RawTick, Seq, SessionEvent, TICK_KI
 use tickdeck_core::time::UnixNanos;
 
 use super::error::RecordingError;
+use super::filter::EventFilter;
+use super::format_version::FormatVersion;
 use super::group_bytes::GroupBytes;
-use super::manifest::{FormatVersion, check_version};
-use super::reader::EventFilter;
 use super::schema::{ROW_GROUP_HASHES, ROW_GROUP_ROWS, arrow_schema, instrument_column};
+use super::storage::{ParquetFile, ReadFile, Storage};
 use super::tick_arrays::{Common, Run, TextArray, TickArrays, primitive, wrong_type};
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -37,7 +37,7 @@ const MAX_ROW_GROUP_ROWS: usize = 8 * ROW_GROUP_ROWS;
 #[derive(Debug)]
 pub(super) struct SegmentReader {
     path: PathBuf,
-    file: File,
+    file: Arc<dyn ReadFile>,
     metadata: ArrowReaderMetadata,
     /// BLAKE3 of each row group, hex; none in a file of another writer.
     group_hashes: Vec<String>,
@@ -45,9 +45,10 @@ pub(super) struct SegmentReader {
 
 impl SegmentReader {
     /// Opens a segment and checks version and schema.
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(RecordingError::io(path, "opening"))?;
-        let parquet = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
+    pub(super) fn open(storage: &dyn Storage, path: &Path) -> Result<Self> {
+        let file = storage.open(path)?;
+        let footer = ParquetFile::new(Arc::clone(&file))?;
+        let parquet = ArrowReaderMetadata::load(&footer, ArrowReaderOptions::new())
             .map_err(|error| RecordingError::damaged(path, error.to_string()))?;
         let parquet = parquet.metadata().clone();
         check_footer(path, &parquet)?;
@@ -164,11 +165,7 @@ impl SegmentReader {
             Some(before) => end(before)?,
         };
         let end = end(group)?;
-        let file_bytes = self
-            .file
-            .metadata()
-            .map_err(RecordingError::io(&self.path, "reading"))?
-            .len();
+        let file_bytes = self.file.bytes()?;
         let length = end.checked_sub(start).filter(|_| end <= file_bytes);
         let Some(length) = length.and_then(|length| usize::try_from(length).ok()) else {
             return Err(damaged(format!(
@@ -176,9 +173,7 @@ impl SegmentReader {
             )));
         };
         let mut bytes = vec![0; length];
-        self.file
-            .read_exact_at(&mut bytes, start)
-            .map_err(RecordingError::io(&self.path, "reading"))?;
+        self.file.read_at(&mut bytes, start)?;
         if let Some(expected) = self.group_hashes.get(group) {
             let found = blake3::hash(&bytes).to_hex();
             if found.as_str() != expected {
@@ -265,7 +260,7 @@ fn check_footer(path: &Path, metadata: &ParquetMetaData) -> Result<()> {
     let version: FormatVersion = version
         .parse()
         .map_err(|problem: String| RecordingError::damaged(path, problem))?;
-    check_version(path, version)
+    version.check(path)
 }
 
 /// Every column of the format must be there, in its place and of its type; further columns at the

@@ -2,7 +2,6 @@
 //!
 //! Memory: one row group of columns (about 90 MB when full) and the pages of one column.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use tickdeck_ffi::for_each_tick_field;
 use super::columns::{RowGroupBuffer, TextColumn};
 use super::error::RecordingError;
 use super::schema::{ROW_GROUP_HASHES, ROW_GROUP_ROWS, parquet_schema, writer_properties};
+use super::storage::{Storage, StorageError, WriteFile};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 type ParquetResult<T> = parquet::errors::Result<T>;
@@ -46,7 +46,7 @@ pub struct SegmentInfo {
 
 /// Hashes what is written, so that the digests need no second pass over the file.
 struct HashingFile {
-    file: BufWriter<File>,
+    file: BufWriter<Box<dyn WriteFile>>,
     hasher: blake3::Hasher,
     /// Of the bytes since the last row group.
     group: blake3::Hasher,
@@ -79,6 +79,7 @@ impl Write for HashingFile {
 
 /// The file that a segment is written to; removed again unless it got its name.
 struct Temporary {
+    storage: Arc<dyn Storage>,
     path: PathBuf,
     sealed: bool,
 }
@@ -86,8 +87,8 @@ struct Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.sealed {
-            // The reason why the segment was abandoned is already on its way to the user.
-            let _ = std::fs::remove_file(&self.path);
+            // The error that abandoned the segment is already on its way to the user.
+            let _ = self.storage.remove(&self.path);
         }
     }
 }
@@ -105,6 +106,7 @@ pub(super) struct SegmentWriter {
 impl SegmentWriter {
     /// Starts a segment that will be `target`; until [`finish`](Self::finish) it is a dot file.
     pub(super) fn create(
+        storage: Arc<dyn Storage>,
         target: &Path,
         metadata: Vec<KeyValue>,
         mut buffer: RowGroupBuffer,
@@ -112,8 +114,9 @@ impl SegmentWriter {
     ) -> Result<Self> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let temporary = target.with_file_name(format!(".{name}.partial"));
-        let file = File::create(&temporary).map_err(RecordingError::io(&temporary, "creating"))?;
+        let file = storage.create(&temporary)?;
         let temporary = Temporary {
+            storage,
             path: temporary,
             sealed: false,
         };
@@ -206,12 +209,13 @@ impl SegmentWriter {
             bytes,
             ..
         } = sink;
-        let sealed = file
+        let flushed = file
             .into_inner()
-            .map_err(std::io::IntoInnerError::into_error)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| std::fs::rename(&self.temporary.path, &self.target));
-        sealed.map_err(RecordingError::io(&self.target, "sealing"))?;
+            .map_err(std::io::IntoInnerError::into_error);
+        let mut file = flushed.map_err(StorageError::at(&self.target, "sealing"))?;
+        file.sync()?;
+        let Temporary { storage, path, .. } = &self.temporary;
+        storage.rename(path, &self.target)?;
         self.temporary.sealed = true;
         self.info.bytes = bytes;
         self.info.blake3 = hasher.finalize().to_hex().to_string();

@@ -20,13 +20,16 @@ use tickdeck_core::source::SourceInfo;
 use tickdeck_core::time::{TradingDay, UnixNanos};
 
 use super::columns::RowGroupBuffer;
+use super::contracts_file;
+use super::digest::EventDigest;
 use super::error::RecordingError;
-use super::manifest::{
-    CalendarCopy, FORMAT_NAME, FormatVersion, Ledger, Manifest, SegmentEntry, Status,
-};
+use super::format_version::FormatVersion;
+use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, Manifest, SegmentEntry, Status};
+use super::names::{CONTRACTS_FILE, MANIFEST_FILE, segment_file};
+use super::place::{Place, choose_place, refuse_occupied, replace};
 use super::schema::ROW_GROUP_ROWS;
 use super::segment_writer::{SegmentWriter, text_to_utf8};
-use super::{CONTRACTS_FILE, EventDigest, MANIFEST_FILE, contracts_file};
+use super::storage::{Storage, local};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -75,6 +78,7 @@ pub struct RecordingOptions {
 /// Takes events in `seq` order and keeps them.
 #[derive(Debug)]
 pub struct RecordingWriter {
+    storage: Arc<dyn Storage>,
     folder: PathBuf,
     /// The recording whose place this one takes when it is finished; until then it is untouched.
     replaces: Option<PathBuf>,
@@ -117,23 +121,43 @@ impl RecordingWriter {
     /// # Errors
     /// Those of [`create`](Self::create) about what is there already.
     pub fn check_target(target: &Path, overwrite: bool) -> Result<()> {
-        if target.exists() {
-            refuse_occupied(target, overwrite)?;
+        let storage = local();
+        if storage.exists(target) {
+            refuse_occupied(&*storage, target, overwrite)?;
         }
         Ok(())
     }
 
-    /// Starts a recording in `folder`, which is made if it is not there.
+    /// Starts a recording in `target`, a folder of the local file system, which is created if it
+    /// does not exist.
     ///
     /// # Errors
-    /// When there is something in `folder` already (and [`RecordingOptions::overwrite`] is off), or
+    /// When there is something in `target` already (and [`RecordingOptions::overwrite`] is off), or
     /// the file system refuses.
     pub fn create(target: &Path, options: RecordingOptions) -> Result<Self> {
-        let place = choose_place(target, options.overwrite)?;
+        Self::create_in(local(), target, options)
+    }
+
+    /// The same on any storage.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_in(
+        storage: Arc<dyn Storage>,
+        target: &Path,
+        options: RecordingOptions,
+    ) -> Result<Self> {
+        let place = choose_place(&*storage, target, options.overwrite)?;
+        let Place {
+            folder,
+            replaces,
+            created,
+        } = place;
         let writer = Self {
-            folder: place.folder,
-            replaces: place.replaces,
-            created_folder: place.created,
+            storage,
+            folder,
+            replaces,
+            created_folder: created,
             options,
             segment: None,
             spare: RowGroupBuffer::default(),
@@ -148,9 +172,7 @@ impl RecordingWriter {
             contracts_blake3: String::new(),
             state: State::Open,
         };
-        writer
-            .manifest(Status::Recording, String::new())
-            .write(&writer.folder)?;
+        writer.write_manifest(Status::Recording)?;
         Ok(writer)
     }
 
@@ -185,6 +207,7 @@ impl RecordingWriter {
         let segment = match &mut self.segment {
             Some(segment) => segment,
             none => none.insert(start_segment(
+                &self.storage,
                 &self.folder,
                 self.segments.len(),
                 &self.options,
@@ -235,8 +258,7 @@ impl RecordingWriter {
             if self.options.keep_partial {
                 // What is sealed is listed at once: a killed recorder leaves a readable recording.
                 self.write_contracts()?;
-                self.manifest(Status::Recording, String::new())
-                    .write(&self.folder)?;
+                self.write_manifest(Status::Recording)?;
             }
         }
         Ok(())
@@ -280,9 +302,9 @@ impl RecordingWriter {
         self.write_contracts()?;
         let digest = std::mem::take(&mut self.digest).finish();
         let manifest = self.manifest(Status::Complete, digest);
-        manifest.write(&self.folder)?;
+        manifest.write(&*self.storage, &self.folder)?;
         if let Some(target) = &self.replaces {
-            replace(target, &self.folder)?;
+            replace(&*self.storage, target, &self.folder)?;
         }
         self.state = State::Finished;
         Ok(manifest)
@@ -290,10 +312,16 @@ impl RecordingWriter {
 
     fn write_contracts(&mut self) -> Result<()> {
         let path = self.folder.join(CONTRACTS_FILE);
-        contracts_file::write(&path, &self.contracts_in_force())?;
-        let bytes = std::fs::read(&path).map_err(RecordingError::io(&path, "reading"))?;
-        self.contracts_blake3 = blake3::hash(&bytes).to_hex().to_string();
+        let content = contracts_file::encode(&path, &self.contracts_in_force())?;
+        self.storage.put(&path, &content)?;
+        self.contracts_blake3 = blake3::hash(&content).to_hex().to_string();
         Ok(())
+    }
+
+    /// The manifest of what is sealed so far; the digest comes with the end.
+    fn write_manifest(&self, status: Status) -> Result<()> {
+        let manifest = self.manifest(status, String::new());
+        manifest.write(&*self.storage, &self.folder)
     }
 
     /// Explicit contracts and what the table says of every instrument seen, by id.
@@ -358,27 +386,23 @@ impl Drop for RecordingWriter {
         if self.state == State::Finished {
             return;
         }
-        // Errors are swallowed: the reason why the recording was abandoned is already on its way.
+        // Errors are ignored: the one that abandoned the recording is already on its way.
         self.segment = None;
         if self.options.keep_partial && !self.segments.is_empty() {
             return;
         }
         let files = (0..=self.segments.len()).map(segment_file);
         for file in files.chain([MANIFEST_FILE.into(), CONTRACTS_FILE.into()]) {
-            let _ = std::fs::remove_file(self.folder.join(file));
+            let _ = self.storage.remove(&self.folder.join(file));
         }
         if self.created_folder {
-            let _ = std::fs::remove_dir(&self.folder);
+            let _ = self.storage.remove_folder(&self.folder);
         }
     }
 }
 
-/// Name of the `index`-th segment.
-fn segment_file(index: usize) -> String {
-    format!("part-{index:05}.parquet")
-}
-
 fn start_segment(
+    storage: &Arc<dyn Storage>,
     folder: &Path,
     index: usize,
     options: &RecordingOptions,
@@ -398,107 +422,10 @@ fn start_segment(
     ]
     .map(|(key, value)| KeyValue::new(key.into(), value));
     SegmentWriter::create(
+        Arc::clone(storage),
         &folder.join(segment_file(index)),
         metadata.to_vec(),
         buffer,
         options.rolling.row_group_rows,
     )
-}
-
-/// Where a new recording is written.
-struct Place {
-    folder: PathBuf,
-    replaces: Option<PathBuf>,
-    created: bool,
-}
-
-/// A new or empty folder is written to directly. A recording that is to be replaced stays as it is
-/// until the new one is finished beside it: it may even be the input.
-fn choose_place(target: &Path, overwrite: bool) -> Result<Place> {
-    if !target.exists() {
-        std::fs::create_dir_all(target).map_err(RecordingError::io(target, "creating"))?;
-        return Ok(Place {
-            folder: target.to_owned(),
-            replaces: None,
-            created: true,
-        });
-    }
-    if refuse_occupied(target, overwrite)? {
-        return Ok(Place {
-            folder: target.to_owned(),
-            replaces: None,
-            created: false,
-        });
-    }
-    // The absolute path has a parent and a name even when the target is `.`.
-    let target = std::path::absolute(target).map_err(RecordingError::io(target, "finding"))?;
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let parent = target.parent().unwrap_or(Path::new("/"));
-    let folder = tempfile::Builder::new()
-        .prefix(&format!(".{name}."))
-        .tempdir_in(parent)
-        .map_err(RecordingError::io(parent, "making a folder in"))?
-        .keep();
-    make_shared(&folder)?;
-    Ok(Place {
-        folder,
-        replaces: Some(target),
-        created: true,
-    })
-}
-
-/// Whether the folder is empty; what is in it must be a recording that may be replaced.
-fn refuse_occupied(target: &Path, overwrite: bool) -> Result<bool> {
-    let names = names_in(target)?;
-    if names.is_empty() {
-        return Ok(true);
-    }
-    if !overwrite {
-        return Err(RecordingError::OutputExists {
-            path: target.to_owned(),
-        });
-    }
-    if !names.iter().any(|name| name == MANIFEST_FILE) && !names.iter().all(|name| is_ours(name)) {
-        return Err(RecordingError::NotReplaceable {
-            path: target.to_owned(),
-        });
-    }
-    Ok(false)
-}
-
-/// A temporary folder is private by default; a recording is shared like any other.
-fn make_shared(folder: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
-        .map_err(RecordingError::io(folder, "opening up"))
-}
-
-/// Puts the finished recording in the place of the old one. Files that are not of a recording stay.
-fn replace(target: &Path, finished: &Path) -> Result<()> {
-    for name in names_in(target)?.iter().filter(|name| is_ours(name)) {
-        let path = target.join(name);
-        std::fs::remove_file(&path).map_err(RecordingError::io(&path, "removing"))?;
-    }
-    for name in names_in(finished)? {
-        let path = target.join(&name);
-        std::fs::rename(finished.join(&name), &path)
-            .map_err(RecordingError::io(&path, "moving the new recording to"))?;
-    }
-    std::fs::remove_dir(finished).map_err(RecordingError::io(finished, "removing"))
-}
-
-fn names_in(folder: &Path) -> Result<Vec<String>> {
-    let entries = std::fs::read_dir(folder).map_err(RecordingError::io(folder, "listing"))?;
-    entries
-        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-        .collect::<std::io::Result<_>>()
-        .map_err(RecordingError::io(folder, "listing"))
-}
-
-/// Whether a file of that name belongs to a recording.
-fn is_ours(name: &str) -> bool {
-    name == MANIFEST_FILE
-        || name == CONTRACTS_FILE
-        || (name.starts_with("part-") && name.ends_with(".parquet"))
-        || (name.starts_with(".part-") && name.ends_with(".partial"))
 }
