@@ -6,6 +6,7 @@ use std::panic::catch_unwind;
 use tickdeck_front::environment;
 use tickdeck_front::log;
 
+use crate::methods;
 use crate::object;
 
 fn create(flow: *const c_char, is_newer: bool) -> *mut c_void {
@@ -32,7 +33,7 @@ fn create(flow: *const c_char, is_newer: bool) -> *mut c_void {
             "sim_created",
             &[("api", "td".into()), ("version", version.name.into())],
         );
-        object::create(flow)
+        object::create(methods::table(), flow)
     });
     created.unwrap_or(std::ptr::null_mut())
 }
