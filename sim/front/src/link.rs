@@ -4,7 +4,7 @@ use tickdeck_core::clock::MonoNanos;
 
 /// State of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Link {
+pub(crate) enum Link {
     /// Just lost. The next attempt comes so many ns after the client's callback has returned.
     Lost(i64),
     /// The next attempt comes at this instant.

@@ -241,82 +241,108 @@ impl Rule {
         told
     }
 
-    /// Whether the action can happen at the moment.
+    /// Whether the rule makes sense: action and moment go together, numbers are in range.
     fn check(&self) -> Result<(), ScriptError> {
-        let refuse = |text: String| ScriptError::Rule {
-            name: self.name.clone(),
-            text,
-        };
-        let wanted = match &self.action {
-            Action::Refuse => "connection",
-            Action::RejectLogin(_) => "login",
-            Action::ReturnCode(_) | Action::RejectRequest(_) => "request",
-            Action::LoseSnapshot => "snapshot",
-            Action::Disconnect(_) => "connection, tick, every_ticks or seconds",
-            Action::Silent(_) | Action::HeartbeatWarning(_) => "tick, every_ticks or seconds",
-            _ => "tick or every_ticks",
-        };
-        let found = match self.at {
-            Moment::Connection(_) => "connection",
-            Moment::Login(_) => "login",
-            Moment::Request(_) => "request",
-            Moment::Snapshot(_) => "snapshot",
-            Moment::Tick(_) => "tick",
-            Moment::EveryTicks(_) => "every_ticks",
-            Moment::Seconds(_) => "seconds",
-        };
+        self.check_moment()
+            .and_then(|()| self.check_numbers())
+            .map_err(|text| ScriptError::Rule {
+                name: self.name.clone(),
+                text,
+            })
+    }
+
+    /// Whether the action can happen at the moment, on this front.
+    fn check_moment(&self) -> Result<(), String> {
+        let (wanted, found) = (self.action.moments(), self.at.name());
         if !wanted.split([' ', ',']).any(|word| word == found) {
-            return Err(refuse(format!(
+            return Err(format!(
                 "its action cannot happen at `{found}`: expected {wanted}"
-            )));
+            ));
         }
         let needs_ticks = matches!(
             self.at,
             Moment::Tick(_) | Moment::EveryTicks(_) | Moment::Snapshot(_)
         );
         if self.front == Front::Trader && needs_ticks {
-            return Err(refuse(format!(
+            return Err(format!(
                 "the trader front sends no ticks, so nothing happens there at `{found}`"
-            )));
-        }
-        if self.front == Front::MarketData && matches!(self.action, Action::RejectRequest(_)) {
-            return Err(refuse(
-                "reject_request needs front = \"trader\": the market data front answers no queries"
-                    .into(),
             ));
         }
-        if let Action::Corrupt { field, value } = &self.action {
-            super::corrupt::check(field, value).map_err(refuse)?;
+        if self.front == Front::MarketData && matches!(self.action, Action::RejectRequest(_)) {
+            return Err(
+                "reject_request needs front = \"trader\": the market data front answers no queries"
+                    .into(),
+            );
         }
-        let number = match self.at {
-            Moment::Connection(number)
-            | Moment::Login(number)
-            | Moment::Request(number)
-            | Moment::Tick(number)
-            | Moment::EveryTicks(number)
-            | Moment::Snapshot(number) => number,
-            Moment::Seconds(_) => 1,
-        };
-        if number == 0 {
-            return Err(refuse(format!("{found} is 0: expected 1 or more")));
+        Ok(())
+    }
+
+    /// Whether every number of moment and action is in its range.
+    fn check_numbers(&self) -> Result<(), String> {
+        if let Action::Corrupt { field, value } = &self.action {
+            super::corrupt::check(field, value)?;
+        }
+        if self.at.number() == Some(0) {
+            return Err(format!("{} is 0: expected 1 or more", self.at.name()));
         }
         let seconds = match (&self.at, &self.action) {
             (Moment::Seconds(seconds), _) | (_, Action::Silent(seconds)) => *seconds,
             _ => 0.0,
         };
         if !(0.0..=SECONDS_MAX).contains(&seconds) {
-            return Err(refuse(format!(
-                "{seconds} seconds: expected 0 to {SECONDS_MAX}"
-            )));
+            return Err(format!("{seconds} seconds: expected 0 to {SECONDS_MAX}"));
         }
         match self.action {
-            Action::Delay(ms) if ms > DELAY_MAX_MS => Err(refuse(format!(
+            Action::Delay(ms) if ms > DELAY_MAX_MS => Err(format!(
                 "a delay of {ms} ms: expected at most {DELAY_MAX_MS}"
-            ))),
+            )),
             Action::Burst(count) | Action::Replay(count) if count == 0 || count > TICKS_MAX => {
-                Err(refuse(format!("{count} ticks: expected 1 to {TICKS_MAX}")))
+                Err(format!("{count} ticks: expected 1 to {TICKS_MAX}"))
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl Action {
+    /// The names of the moments at which it can happen, as an error message lists them.
+    const fn moments(&self) -> &'static str {
+        match self {
+            Self::Refuse => "connection",
+            Self::RejectLogin(_) => "login",
+            Self::ReturnCode(_) | Self::RejectRequest(_) => "request",
+            Self::LoseSnapshot => "snapshot",
+            Self::Disconnect(_) => "connection, tick, every_ticks or seconds",
+            Self::Silent(_) | Self::HeartbeatWarning(_) => "tick, every_ticks or seconds",
+            _ => "tick or every_ticks",
+        }
+    }
+}
+
+impl Moment {
+    /// The key of a script.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Connection(_) => "connection",
+            Self::Login(_) => "login",
+            Self::Request(_) => "request",
+            Self::Snapshot(_) => "snapshot",
+            Self::Tick(_) => "tick",
+            Self::EveryTicks(_) => "every_ticks",
+            Self::Seconds(_) => "seconds",
+        }
+    }
+
+    /// The ordinal number; a time has none.
+    fn number(&self) -> Option<u64> {
+        match *self {
+            Self::Connection(number)
+            | Self::Login(number)
+            | Self::Request(number)
+            | Self::Tick(number)
+            | Self::EveryTicks(number)
+            | Self::Snapshot(number) => Some(number),
+            Self::Seconds(_) => None,
         }
     }
 }

@@ -2,10 +2,14 @@
 //! one API instance. It keeps no orders: whatever would change something is refused by its answer.
 
 mod answers;
+mod callback;
 mod contracts;
+mod request;
 mod session;
 pub mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use session::{TdEvent, TdRequest, TdSession};
+pub use callback::TdEvent;
+pub use request::TdRequest;
+pub use session::TdSession;
