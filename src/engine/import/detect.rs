@@ -3,7 +3,6 @@
 use tickdeck_core::event::InstrumentId;
 use tickdeck_core::time::TradingDay;
 
-use crate::import::ImportOptions;
 use crate::import::csv_rows::{CsvRows, Plan, csv_reader};
 use crate::import::dialect::{Dialect, Target, join};
 use crate::import::dsb::{self, DsbRows};
@@ -11,6 +10,7 @@ use crate::import::error::ImportError;
 use crate::import::jsonl::{self, JsonlRows};
 use crate::import::number::printable;
 use crate::import::open::Opened;
+use crate::import::options::ImportOptions;
 use crate::import::row::{ReadRows, Row};
 use crate::import::spool::{Slice, Spool};
 use crate::import::stamp::Stamper;

@@ -4,9 +4,7 @@
 //! A new one is added here and nowhere else, unless it needs a new way to read a value.
 
 use std::fmt;
-use std::str::FromStr;
 
-use crate::import::error::ImportError;
 use crate::import::number::Fraction;
 
 /// A form of CTP tick dump.
@@ -105,19 +103,6 @@ pub(crate) fn join(dialects: &[Dialect]) -> String {
 impl fmt::Display for Dialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Dialect {
-    type Err = ImportError;
-
-    fn from_str(name: &str) -> Result<Self, ImportError> {
-        Self::ALL
-            .into_iter()
-            .find(|dialect| dialect.as_str() == name)
-            .ok_or_else(|| ImportError::UnknownDialect {
-                found: name.to_owned(),
-            })
     }
 }
 

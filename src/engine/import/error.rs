@@ -2,10 +2,11 @@
 //! what stands there, what was expected, and the way out.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use tickdeck_core::source::{SourceError, SourceErrorKind};
 
-use crate::import::Dialect;
+use crate::import::dialect::Dialect;
 use crate::import::number::printable;
 
 /// An import cannot go on.
@@ -200,5 +201,18 @@ impl From<std::io::Error> for RowError {
 impl From<ImportError> for SourceError {
     fn from(error: ImportError) -> Self {
         Self::new(SourceErrorKind::Failed, error)
+    }
+}
+
+impl FromStr for Dialect {
+    type Err = ImportError;
+
+    fn from_str(name: &str) -> Result<Self, ImportError> {
+        Self::ALL
+            .into_iter()
+            .find(|dialect| dialect.as_str() == name)
+            .ok_or_else(|| ImportError::UnknownDialect {
+                found: name.to_owned(),
+            })
     }
 }

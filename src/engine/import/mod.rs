@@ -15,6 +15,7 @@ mod fields;
 mod jsonl;
 mod number;
 mod open;
+mod options;
 mod report;
 mod row;
 mod spool;
@@ -31,7 +32,7 @@ use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::{Event, EventKind, Seq};
 use tickdeck_core::source::{Source, SourceError};
-use tickdeck_core::time::{TradingDay, UnixNanos};
+use tickdeck_core::time::UnixNanos;
 
 use crate::import::error::RowError;
 use crate::import::open::Opened;
@@ -42,6 +43,7 @@ use crate::import::stamp::Stamper;
 
 pub use dialect::Dialect;
 pub use error::{ImportError, RowProblem};
+pub use options::ImportOptions;
 pub use report::{ImportReport, InputReport};
 pub use stamp::RecvTsRule;
 
@@ -49,20 +51,6 @@ pub use stamp::RecvTsRule;
 const BUFFERS_BYTES: usize = 32 * 1024 * 1024;
 const BUFFER_MIN: usize = 4 * 1024;
 const BUFFER_MAX: usize = 256 * 1024;
-
-/// What the command line says about an import.
-#[derive(Debug, Clone, Default)]
-pub struct ImportOptions {
-    /// Take every input for this dialect; `None` finds it for each.
-    pub dialect: Option<Dialect>,
-    /// Trading day of inputs that do not record one; goes before the one in the file name.
-    pub trading_day: Option<TradingDay>,
-    /// Instrument of inputs that do not record one (`rb2601` or `rb2601.SHFE`); goes before the
-    /// one in the file name.
-    pub symbol: Option<String>,
-    /// Leave bad rows out and count them, instead of stopping at the first.
-    pub skip_bad: bool,
-}
 
 /// One file or tar member, with its next event at hand.
 struct Input {

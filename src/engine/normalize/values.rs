@@ -8,7 +8,7 @@
 use tickdeck_core::contract::{Contract, Exchange, ProductClass};
 use tickdeck_core::event::RawTick;
 
-use super::Level;
+use super::tick::Level;
 
 /// From this magnitude on a number is CTP's `DBL_MAX` or a rounded print of it, never a value.
 const MISSING_FROM: f64 = 1e300;
