@@ -7,7 +7,7 @@ use std::str::FromStr;
 use tickdeck_core::source::{SourceError, SourceErrorKind};
 
 use crate::import::dialect::Dialect;
-use crate::import::number::printable;
+use crate::import::row_error::RowProblem;
 
 /// An import cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -143,58 +143,6 @@ impl ImportError {
 
     pub(crate) fn path(path: &Path, source: std::io::Error) -> Self {
         Self::io(&path.display().to_string(), source)
-    }
-}
-
-/// What is wrong with one row.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RowProblem {
-    /// A value is not what its column holds.
-    #[error("column {column}: found \"{value}\", expected {expected}")]
-    Value {
-        /// The name of the column.
-        column: String,
-        /// What stands there, shortened.
-        value: String,
-        /// What could stand there.
-        expected: String,
-    },
-    /// The row has too few or too many columns.
-    #[error("{found} columns, expected {expected}")]
-    Columns {
-        /// How many it has.
-        found: usize,
-        /// How many the dialect or the header has.
-        expected: usize,
-    },
-    /// The row is not a row at all.
-    #[error("{0}")]
-    Syntax(String),
-}
-
-impl RowProblem {
-    pub(crate) fn value(column: &str, value: &[u8], expected: impl Into<String>) -> Self {
-        Self::Value {
-            column: column.to_owned(),
-            value: printable(value),
-            expected: expected.into(),
-        }
-    }
-}
-
-/// Why a row reader stopped.
-#[derive(Debug)]
-pub(crate) enum RowError {
-    /// This row is bad; the next one may be read.
-    Bad(u64, RowProblem),
-    /// Nothing more can be read.
-    Io(std::io::Error),
-}
-
-impl From<std::io::Error> for RowError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Io(error)
     }
 }
 

@@ -10,10 +10,10 @@ use std::io::{BufRead, BufReader};
 use tickdeck_core::event::{SessionEvent, TICK_KIND};
 use tickdeck_core::time::UnixNanos;
 
-use crate::import::error::{RowError, RowProblem};
 use crate::import::fields::{Field, Setter, field};
 use crate::import::number::{bytes_of_latin1, printable};
 use crate::import::row::{ReadRows, Row};
+use crate::import::row_error::{RowError, RowProblem};
 use crate::import::spool::{Slice, SliceReader};
 
 /// A value as it stands in the line.

@@ -18,6 +18,7 @@ mod open;
 mod options;
 mod report;
 mod row;
+mod row_error;
 mod spool;
 mod stamp;
 #[cfg(test)]
@@ -34,17 +35,18 @@ use tickdeck_core::event::{Event, EventKind, Seq};
 use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::UnixNanos;
 
-use crate::import::error::RowError;
 use crate::import::open::Opened;
 use crate::import::report::BAD_ROW_MESSAGES_MAX;
 use crate::import::row::{ReadRows, Row};
+use crate::import::row_error::RowError;
 use crate::import::spool::Spool;
 use crate::import::stamp::Stamper;
 
 pub use dialect::Dialect;
-pub use error::{ImportError, RowProblem};
+pub use error::ImportError;
 pub use options::ImportOptions;
 pub use report::{ImportReport, InputReport};
+pub use row_error::RowProblem;
 pub use stamp::RecvTsRule;
 
 /// Bytes of read buffers over all inputs; each gets its share between the two bounds below.

@@ -15,9 +15,9 @@ use tickdeck_core::time::{
     DayPart, TradingDay, UnixNanos, parse_ctp_date, parse_ctp_time, shanghai_instant,
 };
 
-use crate::import::error::RowProblem;
 use crate::import::fields::restore_missing_prices;
 use crate::import::row::Row;
+use crate::import::row_error::RowProblem;
 
 /// How `recv_ts` came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
