@@ -1,4 +1,4 @@
-//! What can go wrong with a recording, each with the file and what to do.
+//! Errors of a recording, each with the file and the remedy.
 
 use std::path::{Path, PathBuf};
 
@@ -12,39 +12,39 @@ use super::storage::StorageError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordingError {
-    /// The file system said no.
+    /// A file operation failed.
     #[error("{doing} {}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// For example `reading`.
         doing: &'static str,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// There is nothing of this format.
+    /// It is not of this format.
     #[error("{} is not a recording: {reason}", path.display())]
     NotARecording {
-        /// What was opened.
+        /// The path that was opened.
         path: PathBuf,
-        /// What is missing or unexpected.
+        /// The missing or unexpected part.
         reason: String,
     },
-    /// Only a placeholder is there.
+    /// There is only a Git LFS pointer.
     #[error("{} is {NOT_FETCHED}", path.display())]
     NotFetched {
         /// The file.
         path: PathBuf,
     },
-    /// Written by a newer tickdeck.
+    /// A newer tickdeck wrote it.
     #[error(
         "{} has format version {found}, this tickdeck reads up to {}.x: use a newer tickdeck",
         path.display(),
         FormatVersion::CURRENT.major
     )]
     NewerFormat {
-        /// The file that says so.
+        /// The file with that version.
         path: PathBuf,
         /// Its version.
         found: FormatVersion,
@@ -61,12 +61,12 @@ pub enum RecordingError {
         /// The type in the file, or `nothing`.
         found: String,
     },
-    /// The bytes are not what was written.
+    /// The content is not what was written.
     #[error("{} is damaged: {problem}", path.display())]
     Damaged {
         /// The damaged file.
         path: PathBuf,
-        /// What does not agree.
+        /// The mismatch.
         problem: String,
     },
     /// Parquet could not encode or decode.
@@ -76,17 +76,17 @@ pub enum RecordingError {
         path: PathBuf,
         /// For example `encoding`.
         doing: &'static str,
-        /// What the library said.
+        /// The error of the library.
         #[source]
         source: ParquetError,
     },
-    /// Something is in the way of a new recording.
+    /// The output of a new recording is occupied.
     #[error("{} already exists and is not empty: choose another output or pass --force", path.display())]
     OutputExists {
         /// The folder.
         path: PathBuf,
     },
-    /// `--force` would remove what is not a recording.
+    /// `--force` would remove files that belong to no recording.
     #[error(
         "{} holds files that are not of a recording: --force replaces recordings only, choose \
          another output",
@@ -96,7 +96,7 @@ pub enum RecordingError {
         /// The folder.
         path: PathBuf,
     },
-    /// The writer failed before and takes nothing more.
+    /// The writer failed before and accepts nothing more.
     #[error("{}: a write failed before, nothing more is accepted", path.display())]
     WriterFailed {
         /// The recording.
@@ -107,15 +107,15 @@ pub enum RecordingError {
     SeqGap {
         /// The recording.
         path: PathBuf,
-        /// What should come next.
+        /// The expected `seq`.
         expected: u64,
-        /// What came.
+        /// The `seq` found.
         found: u64,
     },
     /// Recordings that cannot be played together.
     #[error("{reason}")]
     Incompatible {
-        /// Why not, and what to do.
+        /// The reason and the remedy.
         reason: String,
     },
 }
@@ -147,7 +147,7 @@ impl RecordingError {
         }
     }
 
-    /// Whether `--salvage` can play around it: the damage is in one place, not in the request.
+    /// Whether `--salvage` can skip it: the damage is local, and the request is valid.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
         matches!(

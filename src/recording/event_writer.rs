@@ -5,12 +5,12 @@ use tickdeck_core::event::Event;
 use super::error::RecordingError;
 use super::writer::RecordingWriter;
 
-/// Takes events in order.
+/// Accepts events in order.
 pub trait EventWriter {
     /// Appends events; their `seq` must continue without a gap.
     ///
     /// # Errors
-    /// When they cannot be written; after that nothing more is taken.
+    /// When they cannot be written; after that nothing more is accepted.
     fn write(&mut self, events: &[Event]) -> Result<(), RecordingError>;
 }
 

@@ -9,13 +9,13 @@ use tickdeck_core::time::UnixNanos;
 /// Decides by instrument id whether a tick is wanted.
 pub type InstrumentPredicate = Arc<dyn Fn(&InstrumentId) -> bool + Send + Sync>;
 
-/// Which events of a recording are wanted. Session events pass the instrument filter, because they
-/// are about the session; only acknowledgements of unwanted instruments do not.
+/// The events of a recording that are wanted. Session events pass the instrument filter, because
+/// they concern the whole session. Only acknowledgements of unwanted instruments do not.
 #[derive(Clone, Default)]
 pub struct EventFilter {
     /// First `recv_ts` that is wanted.
     pub start: Option<UnixNanos>,
-    /// First `recv_ts` that is not wanted any more.
+    /// End of the range: the first `recv_ts` that is not wanted.
     pub end: Option<UnixNanos>,
     /// Which instruments are wanted; `None`: all.
     pub instruments: Option<InstrumentPredicate>,

@@ -15,7 +15,7 @@ pub struct FormatVersion {
 }
 
 impl FormatVersion {
-    /// What this tickdeck writes.
+    /// The version that this tickdeck writes.
     pub const CURRENT: Self = Self { major: 1, minor: 0 };
 }
 

@@ -1,9 +1,11 @@
 //! The recording: a folder of self-describing Parquet segments, a manifest and the contract table,
 //! or a lone segment.
 //!
-//! What is stored is raw: each event exactly as the source delivered it, so that a replay exercises
-//! the normalizer. The format is specified in `docs/recording-format.md`; this module is one
-//! implementation of it. It knows nothing of what events mean.
+//! Events are stored raw, exactly as the source delivered them, so that a replay exercises the
+//! normalizer. `docs/recording-format.md` specifies the format; this crate implements it.
+//!
+//! This crate does not interpret ticks, publishes nothing and reads no environment. All files go
+//! through [`storage::Storage`].
 //!
 //! ```text
 //! writer ── columns ── segment_writer        (push -> one row group in memory -> sorted, encoded)

@@ -1,4 +1,4 @@
-//! `manifest.json`: what a recording is, without opening a segment.
+//! `manifest.json`: describes a recording, so that no segment need be opened.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::pointer::refuse_pointer;
 use super::segment_writer::SegmentInfo;
 use super::storage::{Storage, StorageError, local, read_whole};
 
-/// How far a recording has got.
+/// The state of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -22,9 +22,9 @@ pub enum Status {
     Recording,
     /// Finished.
     Complete,
-    /// Put together again after a crash; the tail may be lost.
+    /// Recovered after a crash; the tail may be lost.
     Recovered,
-    /// Something does not agree with the manifest. Never stored, only found.
+    /// The files do not match the manifest. Found by checks, never stored.
     Damaged,
 }
 
@@ -72,7 +72,7 @@ impl SegmentEntry {
     }
 }
 
-/// The calendar in force, whole, so that a replay elsewhere dates ticks the same way.
+/// A full copy of the calendar in force, so that a replay elsewhere dates ticks the same way.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CalendarCopy {
     /// BLAKE3 of the data.
@@ -81,7 +81,7 @@ pub struct CalendarCopy {
     pub text: String,
 }
 
-/// received = recorded + dropped, as the recorder saw it.
+/// The recorder's ledger: received = recorded + dropped.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// Ticks that the source delivered.
@@ -101,7 +101,7 @@ pub struct Manifest {
     pub format_version: FormatVersion,
     /// Session id.
     pub session: String,
-    /// How far it has got.
+    /// Its state.
     pub status: Status,
     /// Where the events came from.
     pub source: SourceInfo,
@@ -134,7 +134,7 @@ pub struct Manifest {
 /// The value of [`Manifest::format`].
 pub(super) const FORMAT_NAME: &str = "tickdeck-recording";
 
-/// Read before everything else: a newer major version may have other fields.
+/// Read first: a newer major version may have other fields.
 #[derive(Deserialize)]
 struct Header {
     format: String,

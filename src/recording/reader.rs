@@ -57,7 +57,7 @@ impl Recording {
         Ok(recording)
     }
 
-    /// Opens it without looking for Git LFS pointers.
+    /// Opens it without checking for Git LFS pointers.
     fn open_unchecked(storage: Arc<dyn Storage>, path: &Path) -> Result<Self> {
         if storage.entry(path)? == Entry::File {
             return Self::open_segments(storage, path, vec![path.to_owned()]);
@@ -86,7 +86,7 @@ impl Recording {
         })
     }
 
-    /// Opens whatever segments are in the folder when its manifest is missing or unreadable.
+    /// Opens the segments of a folder whose manifest is missing or unreadable.
     ///
     /// # Errors
     /// When there is no readable segment at all.
@@ -149,13 +149,13 @@ impl Recording {
         })
     }
 
-    /// Where it was opened.
+    /// The path that was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where its files are stored.
+    /// The storage of its files.
     #[must_use]
     pub fn storage(&self) -> &Arc<dyn Storage> {
         &self.storage
@@ -185,7 +185,7 @@ impl Recording {
         &self.segments
     }
 
-    /// How far it has got.
+    /// Its state.
     #[must_use]
     pub fn status(&self) -> Status {
         self.manifest
@@ -193,7 +193,7 @@ impl Recording {
             .map_or(Status::Complete, |manifest| manifest.status)
     }
 
-    /// Adds the recording's own contracts to `table`, which is what a replay uses.
+    /// Adds the contracts of the recording to `table`; a replay uses them.
     ///
     /// # Errors
     /// When `contracts.parquet` is there but unreadable.
@@ -205,7 +205,7 @@ impl Recording {
         Ok(())
     }
 
-    /// The recording's own calendar; `None` when it has none (a lone segment).
+    /// The calendar of the recording; `None` for a lone segment.
     ///
     /// # Errors
     /// When the manifest's copy is not a calendar.
@@ -226,7 +226,7 @@ impl Recording {
             })
     }
 
-    /// Events that `filter` can want at most, from the statistics alone.
+    /// An upper bound on the events that `filter` selects, from the statistics alone.
     ///
     /// # Errors
     /// When a segment cannot be opened.
@@ -263,7 +263,7 @@ impl Recording {
         Ok(range)
     }
 
-    /// A reader over the events that `filter` wants.
+    /// A reader over the events that `filter` selects.
     #[must_use]
     pub fn reader(&self, filter: EventFilter) -> RecordingReader {
         let rows = self.manifest.as_ref().map_or_else(Vec::new, |manifest| {
@@ -282,7 +282,7 @@ impl Recording {
     }
 }
 
-/// Yields the events of a recording in `seq` order, one row group in memory at a time, or two when
+/// Yields the events of a recording in `seq` order. It holds one row group in memory, or two when
 /// it reads ahead.
 #[derive(Debug)]
 pub struct RecordingReader {
@@ -294,7 +294,7 @@ pub struct RecordingReader {
 #[derive(Debug)]
 enum Groups {
     Here(GroupStream),
-    /// To be read ahead as soon as something is asked for.
+    /// Starts to read ahead with the first request.
     ToBeAhead(GroupStream),
     Ahead(GroupsAhead),
     Ended,
@@ -316,8 +316,8 @@ impl Groups {
 }
 
 impl RecordingReader {
-    /// Plays what is intact instead of stopping at damage; [`missing`](Self::missing) tells the
-    /// rest. To be set before anything is read.
+    /// Skips damaged parts instead of failing; [`missing`](Self::missing) lists them. Set it before
+    /// the first read.
     #[must_use]
     pub const fn salvage(mut self, salvage: bool) -> Self {
         if let Groups::Here(stream) | Groups::ToBeAhead(stream) = &mut self.groups {
@@ -326,8 +326,8 @@ impl RecordingReader {
         self
     }
 
-    /// Decodes the next row group on another thread while the one before is handed out: twice the
-    /// speed at twice the memory. To be set before anything is read.
+    /// Decodes one row group ahead on another thread: twice the speed at twice the memory. Set it
+    /// before the first read.
     #[must_use]
     pub fn read_ahead(mut self) -> Self {
         self.groups = match self.groups {
@@ -337,13 +337,13 @@ impl RecordingReader {
         self
     }
 
-    /// What could not be played so far.
+    /// The parts skipped so far.
     #[must_use]
     pub fn missing(&self) -> &[MissingPart] {
         &self.missing
     }
 
-    /// Appends up to `max` events; none at the end.
+    /// Appends up to `max` events; appends none at the end.
     ///
     /// # Errors
     /// When a segment is damaged and [`salvage`](Self::salvage) is off.
@@ -356,7 +356,7 @@ impl RecordingReader {
                 if taken > 0 {
                     continue;
                 }
-                // Freed before the next one is asked for.
+                // Free it before the next one is decoded.
                 self.group = None;
             }
             match self.groups.next()? {

@@ -23,7 +23,7 @@ use super::storage::{Storage, StorageError, WriteFile};
 type Result<T> = std::result::Result<T, RecordingError>;
 type ParquetResult<T> = parquet::errors::Result<T>;
 
-/// What a finished segment holds.
+/// Summary of a finished segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentInfo {
     /// Events.
@@ -44,7 +44,7 @@ pub struct SegmentInfo {
     pub blake3: String,
 }
 
-/// Hashes what is written, so that the digests need no second pass over the file.
+/// Hashes bytes as they are written, so that the digests need no second pass over the file.
 struct HashingFile {
     file: BufWriter<Box<dyn WriteFile>>,
     hasher: blake3::Hasher,
@@ -56,7 +56,7 @@ struct HashingFile {
 }
 
 impl HashingFile {
-    /// Everything up to here belongs to the row group that has just ended.
+    /// Ends the hash of the current row group.
     fn end_group(&mut self) {
         self.groups.push(self.group.finalize().to_hex().to_string());
         self.group.reset();
@@ -77,7 +77,7 @@ impl Write for HashingFile {
     }
 }
 
-/// The file that a segment is written to; removed again unless it got its name.
+/// The temporary file of a segment; removed on drop unless it was sealed.
 struct Temporary {
     storage: Arc<dyn Storage>,
     path: PathBuf,
@@ -104,7 +104,7 @@ pub(super) struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    /// Starts a segment that will be `target`; until [`finish`](Self::finish) it is a dot file.
+    /// Starts a segment that will be `target`. Until [`finish`](Self::finish) it has a hidden name.
     pub(super) fn create(
         storage: Arc<dyn Storage>,
         target: &Path,
@@ -182,7 +182,7 @@ impl SegmentWriter {
             let mut group = self.parquet.next_row_group()?;
             write_columns(&mut group, &self.buffer)?;
             group.close()?;
-            // Nothing of this row group is left in a buffer above the hasher.
+            // Flush all bytes of this row group through the hasher.
             self.parquet.flush()?;
             self.parquet.inner_mut().end_group();
             Ok(())
@@ -192,8 +192,8 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Writes the footer, syncs the file and gives it its name. The row group buffer comes back
-    /// for the next segment.
+    /// Writes the footer, syncs the file and renames it. Returns the row group buffer for the next
+    /// segment.
     pub(super) fn finish(mut self) -> Result<(SegmentInfo, RowGroupBuffer)> {
         self.write_row_group()?;
         let groups = self.parquet.inner().groups.join(",");
@@ -231,8 +231,8 @@ fn next_column<'a, W: Write + Send>(
     })
 }
 
-/// Text of a CTP field as Parquet text: each byte becomes the character of the same number
-/// (Latin-1), so that any bytes are valid UTF-8 and ASCII stays as it is.
+/// Text of a CTP field as Parquet text. Each byte becomes the character of the same number
+/// (Latin-1), so that any bytes become valid UTF-8 and ASCII stays unchanged.
 pub(super) fn text_to_utf8(bytes: &[u8]) -> String {
     bytes.iter().map(|&byte| char::from(byte)).collect()
 }

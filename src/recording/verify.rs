@@ -22,21 +22,21 @@ const BATCH_EVENTS: usize = 4096;
 /// Bytes hashed at a time.
 const HASH_BYTES: usize = 1 << 20;
 
-/// Something that does not agree.
+/// A mismatch.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
     /// The file concerned.
     pub file: PathBuf,
-    /// What was expected and what was found.
+    /// The expected and the actual value.
     pub problem: String,
 }
 
-/// What [`verify`] found.
+/// The result of [`verify`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct VerifyReport {
-    /// Everything that does not agree; empty when the recording is intact.
+    /// All mismatches; empty when the recording is intact.
     pub findings: Vec<Finding>,
-    /// Segments looked at.
+    /// Segments checked.
     pub segments: usize,
     /// Events read.
     pub events: u64,
@@ -61,8 +61,8 @@ impl VerifyReport {
     }
 }
 
-/// Reads everything and compares it with the manifest. Damage is a finding, not an error;
-/// `progress` is told the number of events after each batch.
+/// Reads everything and compares it with the manifest. Damage is a finding, not an error.
+/// `progress` receives the number of events after each batch.
 pub fn verify(recording: &Recording, progress: &mut dyn FnMut(u64)) -> VerifyReport {
     let mut report = VerifyReport::default();
     check_files(recording, &mut report);
@@ -79,8 +79,8 @@ pub fn verify(recording: &Recording, progress: &mut dyn FnMut(u64)) -> VerifyRep
 }
 
 impl Recording {
-    /// Compares the size and BLAKE3 of every segment with the manifest, which is what a replay does
-    /// before its first event.
+    /// Compares size and BLAKE3 of every segment with the manifest, as a replay does before its
+    /// first event.
     #[must_use]
     pub fn damaged_segments(&self) -> Vec<Finding> {
         let mut report = VerifyReport::default();
@@ -108,7 +108,7 @@ fn check_files(recording: &Recording, report: &mut VerifyReport) {
     }
 }
 
-/// The error with its cause, without the file name that the finding already has.
+/// The error with its cause, without the file name, which the finding has already.
 fn problem(error: &RecordingError) -> String {
     match error {
         RecordingError::Damaged { problem, .. } => problem.clone(),

@@ -1,11 +1,11 @@
 //! Writes a recording: rolls segments, keeps the ledger, seals with the manifest.
 //!
-//! Segments appear under their names only when complete. A recording that is abandoned (an error,
-//! or dropped before [`RecordingWriter::finish`]) takes back the files it made when
-//! [`RecordingOptions::keep_partial`] is off.
+//! Segments get their names only when complete. A recording is abandoned by an error, or when it is
+//! dropped before [`RecordingWriter::finish`]. It then removes its files unless
+//! [`RecordingOptions::keep_partial`] is on.
 //!
-//! The crash-safe journal goes in front of the row group buffer: it will hold what
-//! `RowGroupBuffer` holds until the row group is on disk.
+//! A crash-safe journal belongs in front of the row group buffer: it will hold the content of
+//! `RowGroupBuffer` until the row group is on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ impl Default for Rolling {
     }
 }
 
-/// What a new recording is.
+/// Options of a new recording.
 #[derive(Debug, Clone)]
 pub struct RecordingOptions {
     /// Session id, in the manifest and in message ids.
@@ -70,17 +70,17 @@ pub struct RecordingOptions {
     pub rolling: Rolling,
     /// Replace a recording that is already there.
     pub overwrite: bool,
-    /// Leave sealed segments behind when the recording is abandoned: right for a live session,
-    /// wrong for a conversion.
+    /// Keep sealed segments when the recording is abandoned. Right for a live session, wrong for a
+    /// conversion.
     pub keep_partial: bool,
 }
 
-/// Takes events in `seq` order and keeps them.
+/// Records events in `seq` order.
 #[derive(Debug)]
 pub struct RecordingWriter {
     storage: Arc<dyn Storage>,
     folder: PathBuf,
-    /// The recording whose place this one takes when it is finished; until then it is untouched.
+    /// The recording that is replaced at the end; untouched until then.
     replaces: Option<PathBuf>,
     created_folder: bool,
     options: RecordingOptions,
@@ -115,8 +115,8 @@ impl std::fmt::Debug for SegmentWriter {
 }
 
 impl RecordingWriter {
-    /// Whether [`create`](Self::create) would accept the folder, for those who have long work to do
-    /// before they get there.
+    /// Whether [`create`](Self::create) would accept the folder. For callers with long work to do
+    /// before they create it.
     ///
     /// # Errors
     /// Those of [`create`](Self::create) about what is there already.
@@ -179,7 +179,7 @@ impl RecordingWriter {
     /// Appends events; their `seq` must continue without a gap.
     ///
     /// # Errors
-    /// On a gap, or when writing fails; after that nothing more is taken.
+    /// On a gap, or when writing fails; after that nothing more is accepted.
     pub fn write(&mut self, events: &[Event]) -> Result<()> {
         if self.state != State::Open {
             return Err(RecordingError::WriterFailed {
@@ -256,7 +256,7 @@ impl RecordingWriter {
             let file = segment_file(self.segments.len());
             self.segments.push(SegmentEntry::new(file, info));
             if self.options.keep_partial {
-                // What is sealed is listed at once: a killed recorder leaves a readable recording.
+                // List it at once: a killed recorder leaves a readable recording.
                 self.write_contracts()?;
                 self.write_manifest(Status::Recording)?;
             }
@@ -269,19 +269,19 @@ impl RecordingWriter {
         *self.dropped.entry(reason.to_owned()).or_insert(0) += ticks;
     }
 
-    /// The folder that is written to.
+    /// The folder being written.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Ticks taken so far.
+    /// Ticks accepted so far.
     #[must_use]
     pub const fn ticks(&self) -> u64 {
         self.ticks
     }
 
-    /// Ticks in segments that are sealed, and so survive whatever happens to this writer.
+    /// Ticks in sealed segments, which survive the end of this writer.
     #[must_use]
     pub fn sealed_ticks(&self) -> u64 {
         self.segments.iter().map(|segment| segment.ticks).sum()
@@ -324,7 +324,7 @@ impl RecordingWriter {
         manifest.write(&*self.storage, &self.folder)
     }
 
-    /// Explicit contracts and what the table says of every instrument seen, by id.
+    /// Explicit contracts, and the table's entry for every instrument seen, by id.
     fn contracts_in_force(&self) -> Vec<Contract> {
         let mut by_id: BTreeMap<String, Contract> = self
             .options
@@ -332,8 +332,8 @@ impl RecordingWriter {
             .explicit()
             .map(|contract| (contract.instrument_id.clone(), contract.clone()))
             .collect();
-        // The day tells the decade of a CZCE id. Without it, terms that changed would be kept as
-        // unknown, and a replay would know less than the session did.
+        // The day determines the decade of a CZCE id. Without it, terms that changed would be
+        // recorded as unknown, and a replay would know less than the session.
         let day = self.trading_days.last().copied().map(TradingDay);
         for id in self.counts.keys() {
             if let Ok(contract) = self.options.contracts.resolve_on(id.as_bytes(), day) {
@@ -381,7 +381,7 @@ impl RecordingWriter {
 }
 
 impl Drop for RecordingWriter {
-    /// Nothing half-written stays behind, unless that was asked for.
+    /// Removes partial files, unless the options keep them.
     fn drop(&mut self) {
         if self.state == State::Finished {
             return;

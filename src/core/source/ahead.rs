@@ -73,7 +73,7 @@ fn fetch(
         }
         match fetched {
             Err(error) => {
-                // When nobody listens, nobody wants to know.
+                // The receiver is gone: drop the result.
                 let _ = batches.send(Err(error));
                 return;
             }
