@@ -1,4 +1,4 @@
-//! What each exchange's front puts into the tick struct (guide 5.1 and 5.3): missing values, dates,
+//! How the front of each exchange fills the tick struct (guide 5.1 and 5.3): missing values, dates,
 //! turnover, average price, depth, closing fields.
 
 use tickdeck_ffi::{RawTick, Text};
@@ -13,7 +13,7 @@ use crate::session::{Days, MILLI, SECOND};
 /// CTP's "no value" outside CZCE.
 pub(crate) const DBL_MAX: f64 = f64::MAX;
 
-/// On what occasion a tick is stamped.
+/// The occasion on which a tick is stamped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stamp {
     /// During or right after a session.
@@ -32,7 +32,7 @@ pub(crate) const fn no_price(venue: Venue) -> f64 {
     }
 }
 
-/// Writes what stays the same all day.
+/// Writes the fields that are constant for the day.
 pub(crate) fn statics(quote: &mut Quote, spec: &InstrumentSpec, days: &Days) {
     let none = no_price(quote.venue);
     let (upper, lower) = (quote.book.upper, quote.book.lower);
@@ -58,7 +58,7 @@ pub(crate) fn statics(quote: &mut Quote, spec: &InstrumentSpec, days: &Days) {
     raw.banding_upper_price = 0.0;
     raw.banding_lower_price = 0.0;
     if spec.kind == ProductKind::Combination {
-        // A spread has no statistics of its own (guide 5.1).
+        // A spread has no statistics (guide 5.1).
         for price in [
             &mut raw.pre_settlement_price,
             &mut raw.pre_close_price,

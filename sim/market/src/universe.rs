@@ -1,4 +1,4 @@
-//! Which instruments exist, and which of them a profile takes.
+//! The instruments that exist, and the selection of each profile.
 //!
 //! The whole universe has [`FULL_MARKET`] ids: every listed future, options in the proportion of
 //! guide 8 (SHFE 6,764, GFEX 3,820, DCE 3,058, CZCE 2,197, INE 827, CFFEX 720 of 17,386), and

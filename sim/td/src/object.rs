@@ -109,7 +109,7 @@ pub(crate) unsafe extern "C" fn get_trading_day(this: *mut c_void) -> *const c_c
     })
 }
 
-/// Tells which front answered: the simulated one has no address, and allows one query a second.
+/// Describes the front: the simulated one has no address and allows one query a second.
 pub(crate) unsafe extern "C" fn get_front_info(this: *mut c_void, info: *mut c_void) {
     /// `sizeof(CThostFtdcFrontInfoField)`.
     const SIZE: usize = 112;
@@ -150,7 +150,7 @@ pub(crate) unsafe extern "C" fn subscribe_topic(this: *mut c_void, _resume: c_in
     enter(this, "Subscribe…Topic", (), |_| ());
 }
 
-/// What a client tells of its machine is of no interest.
+/// Ignores what a client reports about its machine.
 pub(crate) unsafe extern "C" fn take_system_info(this: *mut c_void, _info: *mut c_void) -> c_int {
     enter(this, "…SystemInfo", FAILED, |_| 0)
 }

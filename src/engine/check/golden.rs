@@ -1,8 +1,6 @@
-//! The golden: what a recording published when somebody last looked, as one small JSON file for
-//! version control. `docs/regression.md` is the description for users.
+//! The golden: the accepted output of a recording. `docs/regression.md` describes it for users.
 //!
-//! Pretty to the second level and one line for each part below it, so that a diff of two goldens
-//! reads well and the file stays small: about 110 bytes a subject.
+//! This file holds its data; `golden_file.rs` reads and writes it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,10 +22,10 @@ pub type GoldenVersion = FormatVersion;
 pub(super) const FORMAT_NAME: &str = "tickdeck-golden";
 /// The version that is written.
 pub(super) const VERSION: GoldenVersion = GoldenVersion { major: 1, minor: 0 };
-/// Messages up to which the payload stream is kept beside a golden, unless something else is said.
+/// Largest number of messages whose payload stream is kept beside a golden, by default.
 pub const DEFAULT_STREAM_LIMIT: u64 = 100_000;
 
-/// What the golden is of.
+/// The subject of the golden.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum GoldenSource {
@@ -40,7 +38,7 @@ pub enum GoldenSource {
         /// Events of all kinds.
         events: u64,
     },
-    /// A payload stream that somebody else published.
+    /// A payload stream of another publisher.
     Stream,
 }
 
@@ -51,7 +49,7 @@ pub struct GoldenPayload {
     pub kind: String,
     /// First tokens of the subjects.
     pub subject_prefix: String,
-    /// Flags whose ticks are left out.
+    /// Flags whose ticks are dropped.
     pub drop: Vec<String>,
     /// [`normalize::VERSION`].
     pub normalizer: u32,
@@ -62,7 +60,7 @@ pub struct GoldenPayload {
 }
 
 impl GoldenPayload {
-    /// What these options make.
+    /// The payload of these options.
     #[must_use]
     pub fn of(options: &PublisherOptions) -> Self {
         Self {
@@ -79,7 +77,7 @@ impl GoldenPayload {
         }
     }
 
-    /// Lets `options` publish as the golden was made: payload, subject prefix and dropped flags.
+    /// Makes `options` publish as the golden was made: payload, subject prefix and dropped flags.
     fn apply(&self, options: &mut PublisherOptions) -> Result<(), String> {
         options.payload = PayloadKind::parse(&self.kind)
             .ok_or_else(|| format!("its payload {:?} is not known", self.kind))?;
@@ -101,7 +99,7 @@ pub struct Volatile {
     pub reason: String,
 }
 
-/// What became of the ticks that were received.
+/// Accounts for the ticks that were received.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GoldenLedger {
     /// Ticks of the recording.
@@ -132,20 +130,20 @@ pub struct Golden {
     pub format: String,
     /// Version of the format.
     pub format_version: GoldenVersion,
-    /// Version of the tickdeck that wrote it; only told.
+    /// Version of the tickdeck that wrote it; informative only.
     pub tickdeck: String,
-    /// What it is of.
+    /// Its subject.
     pub source: GoldenSource,
-    /// How payloads were made; absent for a stream of somebody else.
+    /// How payloads were made; absent for a stream of another publisher.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payload: Option<GoldenPayload>,
-    /// What became of the ticks; absent for a stream of somebody else.
+    /// The ledger of the ticks; absent for a stream of another publisher.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ledger: Option<GoldenLedger>,
     /// Fields that are not compared, declared by people.
     #[serde(default)]
     pub volatile: Vec<Volatile>,
-    /// Fields that stream and digests of this file were made without.
+    /// Fields that stream and digests of this file omit.
     #[serde(default)]
     pub left_out: Vec<String>,
     /// Messages of the stream.
@@ -154,7 +152,7 @@ pub struct Golden {
     pub digest: String,
     /// File name of the payload stream beside the golden; null when it is above the limit.
     pub stream: Option<String>,
-    /// Messages up to which the stream is kept.
+    /// Largest number of messages whose stream is kept.
     pub stream_limit: u64,
     /// Windows with messages, in order.
     pub windows: Vec<WindowPart>,
@@ -163,8 +161,7 @@ pub struct Golden {
     pub segments: Vec<SegmentPart>,
     /// Subjects by name.
     pub subjects: BTreeMap<String, SubjectPart>,
-    /// Whether there is no golden file but a payload stream in its place, which says nothing of
-    /// where it comes from.
+    /// Whether it was derived from a bare payload stream, whose origin is unknown.
     #[serde(skip)]
     pub is_bare_stream: bool,
 }
@@ -176,8 +173,8 @@ impl Golden {
         (FORMAT_NAME.into(), VERSION, version.into())
     }
 
-    /// Lets `options` publish as the golden at `path` was made: payload, subject prefix and dropped
-    /// flags.
+    /// Makes `options` publish as the golden at `path` was made: payload, subject prefix and
+    /// dropped flags.
     ///
     /// # Errors
     /// When this tickdeck does not know one of them.
@@ -200,7 +197,8 @@ impl Golden {
         fields
     }
 
-    /// Whether both say the same, whichever tickdeck wrote them and however the recording was cut.
+    /// Whether both describe the same output, regardless of the tickdeck that wrote them and of the
+    /// segments.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {
         let told = |golden: &Self| Self {

@@ -20,7 +20,7 @@ use crate::sink::NewFile;
 pub const GOLDEN_SUFFIX: &str = ".golden.json";
 /// End of the name of the payload stream beside a golden.
 pub const STREAM_SUFFIX: &str = ".golden.jsonl.zst";
-/// Read before everything else: a newer major version may have other fields.
+/// Read first: a newer major version may have other fields.
 #[derive(Deserialize)]
 struct Header {
     format: String,
@@ -28,8 +28,8 @@ struct Header {
 }
 
 impl Golden {
-    /// Reads a golden; `None` when there is nothing at `path`. A payload stream will do too: it is
-    /// read for its digests here, and once more when it is compared.
+    /// Reads a golden; `None` when there is nothing at `path`. A payload stream is accepted too: it
+    /// is read for its digests here, and once more when it is compared.
     ///
     /// # Errors
     /// When it cannot be read, is no golden, or is of a newer major version.
@@ -109,7 +109,7 @@ impl Golden {
     /// Writes the golden atomically.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// When it cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), CheckError> {
         let text = self.text().map_err(io::Error::from);
         let text = text.map_err(CheckError::io(path, "encoding"))?;
@@ -117,9 +117,8 @@ impl Golden {
     }
 }
 
-/// Where the payload stream of the golden at `path` lies. Whatever the golden is called, the name
-/// ends as those of goldens do and no capture's does, and `x.json` does not share it with
-/// `x.golden.json`.
+/// Path of the payload stream of the golden at `path`. Its suffix is unlike that of any capture,
+/// and `x.json` does not share a stream with `x.golden.json`.
 #[must_use]
 pub fn stream_path(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -127,7 +126,7 @@ pub fn stream_path(path: &Path) -> PathBuf {
     path.with_file_name(format!("{stem}{STREAM_SUFFIX}"))
 }
 
-/// Indented to the second level, one line for everything deeper.
+/// Indents to the second level and writes everything deeper on one line.
 #[derive(Default)]
 struct Lines {
     pretty: PrettyFormatter<'static>,

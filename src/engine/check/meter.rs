@@ -1,9 +1,9 @@
-//! Digests of the parts of a payload stream, so that a golden without the stream itself can still
-//! say where a difference is.
+//! Digests of the parts of a payload stream, so that a golden without its stream can still locate a
+//! difference.
 //!
-//! A part (a window, a segment, a subject) has a chain: each message's XXH3 is hashed together with
-//! the chain so far. The chains only locate; whether two streams are equal is decided by the BLAKE3
-//! of the whole ([`StreamDigest`]).
+//! Each part (window, segment, subject) has a chain: the XXH3 of each message is hashed together
+//! with the chain so far. The chains only locate. The BLAKE3 of the whole ([`StreamDigest`])
+//! decides whether two streams are equal.
 //!
 //! Windows of a recording are cut by `seq`, not by counting messages: a lost message changes its own
 //! window and no later one.
@@ -60,7 +60,7 @@ struct SubjectMeter {
 /// Counts and hashes a payload stream as it goes by.
 pub(super) struct Meter {
     cuts: Cuts,
-    /// Where nobody else computes it.
+    /// Only if it is not computed elsewhere.
     digest: Option<StreamDigest>,
     messages: u64,
     windows: BTreeMap<u64, Part>,
@@ -83,7 +83,7 @@ impl Meter {
         }
     }
 
-    /// Takes the next messages.
+    /// Adds the next messages.
     pub(super) fn update(&mut self, chunk: &Chunk) {
         if let Some(digest) = &mut self.digest {
             digest.update(&chunk.messages);
@@ -111,7 +111,7 @@ impl Meter {
         }
     }
 
-    /// Adds the message to its subject; its position and the hash of both its parts.
+    /// Adds the message to its subject, and returns its position and the hash of both its parts.
     #[inline]
     fn count(&mut self, message: MessageRef<'_>) -> (u64, u128) {
         let slot = match self.by_name.get(message.subject) {
@@ -141,7 +141,7 @@ impl Meter {
         self.digest.as_ref().map(StreamDigest::hex)
     }
 
-    /// What was seen. Windows without a message are left out.
+    /// The parts seen. Windows without messages are omitted.
     pub(super) fn parts(&self) -> Parts {
         let windows = self.windows.iter().filter(|(_, part)| part.messages > 0);
         let windows = windows.map(|(window, part)| WindowPart {

@@ -1,4 +1,4 @@
-//! Regression snapshots: is what a recording publishes what it published when somebody last looked?
+//! Regression snapshots: compares what a recording publishes with its accepted golden.
 //!
 //! ```text
 //! recording ─ replay in virtual time ─┐            ┌─ digests of the parts ── locate ─┐
@@ -7,10 +7,10 @@
 //!                                                     payload stream
 //! ```
 //!
-//! - A golden is small: digests of the whole, of windows, segments and subjects, and below a limit the
-//!   payload stream itself, compressed, beside it. `docs/regression.md` describes both.
-//! - A comparison takes one pass, linear time and bounded memory, and never gets out of step for one
-//!   lost message.
+//! - A golden is small: digests of the whole, of windows, segments and subjects. Below a limit the
+//!   compressed payload stream is kept beside it. `docs/regression.md` describes both.
+//! - A comparison takes one pass, linear time and bounded memory. One lost message is one
+//!   difference.
 //! - Nothing is written unless the caller accepts it, and then atomically.
 //!
 //! Invariant: a result depends on the two inputs and the options only.

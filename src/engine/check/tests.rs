@@ -8,7 +8,7 @@ mod streams;
 use super::stream::MessagesInMemory;
 use super::*;
 
-/// One message of a stream in the making.
+/// One message of a test stream.
 #[derive(Debug, Clone, PartialEq)]
 struct Tick {
     instrument: usize,

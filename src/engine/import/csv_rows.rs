@@ -119,7 +119,7 @@ impl Plan {
         Ok(())
     }
 
-    /// A row of our own export that is a session event: kind and detail, no tick.
+    /// A row of tickdeck's export that is a session event: kind and detail, no tick.
     fn read_session(
         &self,
         record: &ByteRecord,

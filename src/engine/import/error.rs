@@ -1,5 +1,5 @@
-//! What stops an import, said so that the reader can find the byte: file, member, row, column,
-//! what stands there, what was expected, and the way out.
+//! Errors that end an import. Each names the place (file, member, row, column), the value found,
+//! the expected form, and the remedy.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -18,7 +18,7 @@ pub enum ImportError {
     Io {
         /// The file, with its tar member when it has one.
         input: String,
-        /// What the system or the decompressor said.
+        /// The error of the system or the decompressor.
         #[source]
         source: std::io::Error,
     },
@@ -117,7 +117,7 @@ pub enum ImportError {
         input: String,
         /// 1-based line of a text file, 1-based record of a binary one.
         row: u64,
-        /// What is wrong with it.
+        /// The fault.
         problem: RowProblem,
     },
     /// Read on after an error.

@@ -241,7 +241,7 @@ pub(crate) fn parse_datetime(text: &[u8]) -> Option<DateTime> {
     })
 }
 
-/// Text of our own exports back to bytes: the code points U+0000 to U+00FF are the bytes.
+/// Text of tickdeck's exports back to bytes: the code points U+0000 to U+00FF are the bytes.
 pub(crate) fn bytes_of_latin1(text: &str) -> Option<Vec<u8>> {
     text.chars().map(|char| u8::try_from(char).ok()).collect()
 }

@@ -25,13 +25,13 @@ pub enum Outcome<'a> {
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Reject {
-    /// The exchange cannot be told for certain; nothing is published under a guess.
+    /// The exchange is not certain; nothing is published under a guess.
     UnknownExchange,
     /// `UpdateTime` is empty or not a time of day.
     NoTime,
     /// `UpdateMillisec` is not in 0 to 999, or the date is outside what nanoseconds reach.
     ImpossibleTime,
-    /// No last price, nobody quotes, and no price of the day either: see `docs/payload.md`.
+    /// No last price, no quote, and no price of the day either: see `docs/payload.md`.
     NoPrice,
 }
 

@@ -12,7 +12,7 @@ use super::flags::Flags;
 pub struct Instrument {
     /// Dense index in order of first appearance: a key for caches downstream.
     pub index: usize,
-    /// What the contract table says.
+    /// The entry of the contract table.
     pub contract: Contract,
     /// `rb2601.SHFE`.
     pub vt_symbol: String,
@@ -24,7 +24,7 @@ pub const LEVELS: usize = 5;
 /// One side of one level of the book.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Level {
-    /// Price, price units; `None` when nobody quotes.
+    /// Price, price units; `None` without a quote.
     pub price: Option<f64>,
     /// Size, lots. Level 1 always has one, 0 beside a missing price; on levels 2 to 5 it is `None`
     /// exactly where the price is.
@@ -34,7 +34,7 @@ pub struct Level {
 /// A tick as consumers want it. Every number is finite and none is `-0.0`; `None` is "no value".
 #[derive(Debug, Clone)]
 pub struct NormalizedTick<'a> {
-    /// What the tick is of.
+    /// Its instrument.
     pub instrument: &'a Instrument,
     /// Position of the event in its session.
     pub seq: Seq,
@@ -84,7 +84,7 @@ pub struct NormalizedTick<'a> {
     pub bids: [Level; LEVELS],
     /// Asks, best first.
     pub asks: [Level; LEVELS],
-    /// What was noticed.
+    /// Flags raised by the normalizer.
     pub flags: Flags,
 }
 

@@ -70,14 +70,14 @@ pub struct MdSession {
     outbox: VecDeque<Queued>,
     /// A tick that a fault holds back, and until when.
     held: VecDeque<(MonoNanos, RawTick)>,
-    /// Everything was sent.
+    /// All ticks were sent.
     is_over: bool,
-    /// The market was closed when this session tried to join it, which is told once.
+    /// The market was closed when this session tried to join it; logged once.
     is_shut_out: bool,
 }
 
-/// What waits to be said. Small, because one request may queue 17,000 of them; a snapshot is looked
-/// up when its turn comes.
+/// A queued callback. It is small, because one request may queue 17,000 of them; a snapshot is
+/// looked up when its turn comes.
 #[derive(Debug)]
 enum Queued {
     Event(Box<MdEvent>),
@@ -178,7 +178,7 @@ impl MdSession {
             }
         }
         for (index, &id) in ids.iter().enumerate() {
-            // CTP acknowledges ids that it has never heard of, too (guide 1.7).
+            // CTP acknowledges unknown ids, too (guide 1.7).
             self.outbox.push_back(Queued::Acknowledge {
                 kind,
                 id,
@@ -196,13 +196,13 @@ impl MdSession {
                 SubscriptionKind::Unsubscribe => {
                     self.subscribed.remove(&id);
                 }
-                // Nothing ever quotes here: acknowledged, and silent.
+                // There are no quote requests here: acknowledged, then silent.
                 SubscriptionKind::SubscribeForQuote | SubscriptionKind::UnsubscribeForQuote => {}
             }
         }
     }
 
-    /// The next thing that was queued.
+    /// The next queued callback.
     fn next_queued(&mut self) -> Option<MdEvent> {
         while let Some(queued) = self.outbox.pop_front() {
             match queued {
@@ -222,7 +222,7 @@ impl MdSession {
                 }
                 Queued::Snapshot(id) => {
                     let latest = self.feed.as_ref().and_then(|feed| feed.latest(&id));
-                    // Without a tick there is no snapshot to be lost.
+                    // Without a tick there is no snapshot to lose.
                     if let Some(tick) = latest.copied()
                         && !self.connection.faults.loses_snapshot()
                     {
@@ -378,7 +378,7 @@ impl Session for MdSession {
         joined.ok()
     }
 
-    /// The market that was joined lets nobody in when it is closed.
+    /// A closed market refuses the connection.
     fn opened(&mut self, feed: Option<Feed>, now: MonoNanos) {
         let feed = feed.filter(|feed| {
             let is_closed = feed.market().is_closed();

@@ -1,4 +1,4 @@
-//! The rows that answer queries. A query that is not listed here finds nothing, which is an answer.
+//! The rows that answer queries. Any other query finds nothing, which is a valid answer.
 
 use super::contracts::{instrument, month_start};
 use super::request::{Context, TdRequest};

@@ -1,5 +1,5 @@
 //! The trader front: authentication, login, settlement confirmation and queries of one session of
-//! one API instance. It keeps no orders: whatever would change something is refused by its answer.
+//! one API instance. It keeps no orders: requests that would change something are refused.
 
 mod answers;
 mod callback;

@@ -171,7 +171,7 @@ impl TdSession {
         self.rows(request, rows);
     }
 
-    /// Whatever is neither a login nor a query.
+    /// A request that is neither a login nor a query.
     fn other(&mut self, request: &TdRequest) {
         let echo = request
             .method

@@ -5,13 +5,13 @@ use crate::check::examine::Checked;
 /// How the check of one input ended, for the reports of several.
 #[derive(Debug)]
 pub enum Entry {
-    /// It could be made.
+    /// It finished.
     Checked(Box<Checked>),
-    /// It could not.
+    /// It failed.
     Failed {
-        /// What was to be checked.
+        /// The input.
         input: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 }

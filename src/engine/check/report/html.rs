@@ -1,4 +1,4 @@
-//! Checks as one page that needs nothing else: no script, no font, no other file.
+//! Checks as one self-contained page: no script, no font, no other file.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
