@@ -10,7 +10,7 @@ use tickdeck::normalize::Flag;
 use super::shared::{JsonArgs, NormalizeArgs};
 use super::values;
 
-/// What to do about goldens that nothing belongs to.
+/// How to treat goldens without an input.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Unreferenced {
     /// Say so
@@ -33,7 +33,7 @@ pub struct PublishingArgs {
     /// First tokens of the subject, before .EXCHANGE.SYMBOL [default: the golden's, or market.tick]
     #[arg(long, value_name = "SUBJECT", value_parser = values::parse_subject_prefix)]
     pub subject_prefix: Option<String>,
-    /// Contract file (CSV) that goes before the recording's own
+    /// Contract file (CSV), takes precedence over the recording's own
     #[arg(long, value_name = "FILE")]
     pub contracts: Option<PathBuf>,
     /// Trading calendar file instead of the recording's own
@@ -45,7 +45,7 @@ pub struct PublishingArgs {
 }
 
 impl PublishingArgs {
-    /// The same as the flags of a replay. The environment has no say in a comparison.
+    /// The flags of a replay. A comparison ignores the environment.
     #[must_use]
     pub fn normalize(&self) -> NormalizeArgs {
         NormalizeArgs {
@@ -97,7 +97,7 @@ pub struct CheckArgs {
     /// Write a JUnit XML report
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub junit: Option<PathBuf>,
-    /// Write an HTML report, one page that needs nothing else
+    /// Write an HTML report, one self-contained page
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub html: Option<PathBuf>,
     /// Whether the result is printed for machines.
@@ -105,7 +105,7 @@ pub struct CheckArgs {
     pub json: JsonArgs,
 }
 
-/// What is other on the second side of a comparison.
+/// Flags of the second side of a comparison.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Second side")]
 pub struct SecondSideArgs {
@@ -164,7 +164,7 @@ pub struct FirstSideArgs {
     /// Leave out ticks with these flags; comma separated, repeatable
     #[arg(long, value_name = "FLAG", value_parser = values::flag_parser(), value_delimiter = ',')]
     pub drop: Vec<Flag>,
-    /// Contract file (CSV) that goes before the recording's own
+    /// Contract file (CSV), takes precedence over the recording's own
     #[arg(long, value_name = "FILE")]
     pub contracts: Option<PathBuf>,
     /// Trading calendar file instead of the recording's own
@@ -182,7 +182,7 @@ impl FirstSideArgs {
         self.publishing() != PublishingArgs::default()
     }
 
-    /// The same without a subject prefix, which changes every message and tells nothing.
+    /// The same without a subject prefix, which would change every message without meaning.
     #[must_use]
     pub fn publishing(&self) -> PublishingArgs {
         PublishingArgs {
@@ -215,7 +215,7 @@ pub struct DiffArgs {
     /// How ticks become payloads.
     #[command(flatten)]
     pub payload: FirstSideArgs,
-    /// What is other on the second side.
+    /// Flags of the second side.
     #[command(flatten)]
     pub other: SecondSideArgs,
     /// Show this many differences in full

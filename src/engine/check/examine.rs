@@ -268,7 +268,7 @@ impl Job<'_> {
             .as_ref()
             .map_or_else(Vec::new, Golden::volatile_fields);
         let stream = self.known_stream();
-        self.refuse_what_cannot_be_told(&left_out, stream.is_some())?;
+        self.refuse_unanswerable(&left_out, stream.is_some())?;
         let limit = self.stream_limit();
         self.refuse_taken_place(limit)?;
         let mut candidate = match self.options.accept {
@@ -403,11 +403,7 @@ impl Job<'_> {
             .unwrap_or(DEFAULT_STREAM_LIMIT)
     }
 
-    fn refuse_what_cannot_be_told(
-        &self,
-        left_out: &[String],
-        has_stream: bool,
-    ) -> Result<(), CheckError> {
+    fn refuse_unanswerable(&self, left_out: &[String], has_stream: bool) -> Result<(), CheckError> {
         let refuse = |reason: &str| {
             Err(CheckError::GoldenCannotTell {
                 golden: self.path.to_owned(),
@@ -442,7 +438,7 @@ impl Job<'_> {
             _ if has_stream => Ok(()),
             Accept::Everything => Ok(()),
             Accept::Fields(_) => refuse(
-                "the golden has no payload stream, so that nobody can tell which fields differ: \
+                "the golden has no payload stream, so the differing fields are unknown: \
                  give --update to accept every change, with a larger --stream-limit to keep the \
                  stream from then on",
             ),

@@ -201,11 +201,11 @@ impl Golden {
     /// segments.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {
-        let told = |golden: &Self| Self {
+        let comparable = |golden: &Self| Self {
             tickdeck: String::new(),
             segments: Vec::new(),
             ..golden.clone()
         };
-        told(self) == told(other)
+        comparable(self) == comparable(other)
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn notes(
         note(
             true,
             format!(
-                "what became of the ticks differs: {} in the golden, {} now",
+                "the ledger of the ticks differs: {} in the golden, {} now",
                 text(before),
                 text(now)
             ),

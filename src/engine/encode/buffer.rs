@@ -29,19 +29,19 @@ impl Buffer {
         }
     }
 
-    /// Forgets what was written.
+    /// Clears it.
     #[inline]
     pub(super) const fn clear(&mut self) {
         self.len = 0;
     }
 
-    /// What was written.
+    /// The bytes written.
     #[inline]
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 
-    /// What was written from `start` on.
+    /// The bytes written from `start` on.
     #[inline]
     pub(super) fn since(&self, start: usize) -> &[u8] {
         &self.bytes[start..self.len]

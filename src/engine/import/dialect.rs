@@ -151,7 +151,7 @@ pub(crate) struct CsvDialect {
     pub(crate) layout: Layout,
     /// Whether header names that are CTP field names need no entry in `columns`.
     pub(crate) ctp_names: bool,
-    /// Whether text is Latin-1 in UTF-8, as our own export writes it, rather than plain bytes.
+    /// Whether text is Latin-1 in UTF-8, as tickdeck's export writes it, rather than plain bytes.
     pub(crate) latin1: bool,
     pub(crate) columns: &'static [(&'static str, Target)],
 }

@@ -57,7 +57,7 @@ pub enum ImportError {
         input: String,
         /// How it starts, shortened.
         first_line: String,
-        /// What was looked at.
+        /// The dialects tried.
         problem: String,
     },
     /// Several dialects fit.
@@ -75,7 +75,7 @@ pub enum ImportError {
         input: String,
         /// The dialect.
         dialect: Dialect,
-        /// What is missing or too much.
+        /// The mismatch.
         problem: String,
     },
     /// The dialect has no trading day, and neither the name of the file nor the options give one.

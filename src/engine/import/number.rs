@@ -109,7 +109,7 @@ pub(crate) fn is_rounded_max(text: &str) -> bool {
         .eq(digits.bytes())
 }
 
-/// `NaN:7ff8000000000001`, as our own export prints a NaN that is not the usual one.
+/// `NaN:7ff8000000000001`, as tickdeck's export prints a NaN with unusual bits.
 #[cold]
 fn nan_of_bits(text: &str) -> Option<f64> {
     let hex = text.strip_prefix(NAN_BITS_PREFIX)?;
