@@ -1,4 +1,4 @@
-//! `tickdeck check`: is what is published what the golden says?
+//! `tickdeck check`: compares the output of recordings and streams with their goldens.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -57,7 +57,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
     for (input, golden) in inputs.iter().zip(&goldens) {
         match check(context, args, input, golden) {
             Ok(checked) => entries.push(Entry::Checked(Box::new(checked))),
-            // What was judged before stays judged, and is told.
+            // Verdicts reached before are kept and reported.
             Err(error) if context.control.is_stopped() => {
                 entries.push(Entry::Failed {
                     input: input.display().to_string(),
@@ -68,7 +68,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
                 }
                 break;
             }
-            // Damage is a finding, as it is for `verify`: the others are checked all the same.
+            // Damage is a finding, as in `verify`: the other inputs are checked all the same.
             Err(error) if is_damage(&error) => {
                 let reason = format!("{error:#}");
                 let input = input.display().to_string();
@@ -90,7 +90,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
         }
     }
     let lost = lost_goldens(args, &inputs, &goldens)?;
-    // Whoever reads the terminal is told, whatever becomes of the files.
+    // The terminal gets the result even if writing a report fails.
     let written = reports.write(args, &mut entries, &lost);
     print(args, &entries, &lost)?;
     written?;
@@ -104,7 +104,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
     })
 }
 
-/// A report must not take the place of what is read, of a golden, or of the other report.
+/// A report must not overwrite an input, a golden, or the other report.
 fn refuse_bad_reports(
     args: &CheckArgs,
     inputs: &[PathBuf],
@@ -148,9 +148,9 @@ fn refuse_bad_reports(
     Ok(())
 }
 
-/// What there is to check. `recordings/*` names what lies beside the recordings too: goldens are the
-/// other side of the check, and what is neither recording nor stream is left out with a warning. A
-/// lone input is taken as it is.
+/// The inputs to check. `recordings/*` also matches the files beside recordings. Goldens are
+/// skipped; anything that is neither recording nor stream is skipped with a warning. A lone input
+/// is taken as it is.
 fn inputs_of(args: &CheckArgs) -> Result<Vec<PathBuf>, UsageError> {
     let is_golden = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -177,7 +177,7 @@ fn inputs_of(args: &CheckArgs) -> Result<Vec<PathBuf>, UsageError> {
     Ok(inputs)
 }
 
-/// Refuses two inputs that share one pipe: each would get a part of what comes through it.
+/// Refuses two inputs that share one pipe: each would get a part of its content.
 pub(super) fn refuse_read_twice(inputs: &[impl AsRef<Path>]) -> Result<(), UsageError> {
     let paths = || inputs.iter().map(AsRef::as_ref);
     for (position, path) in paths().enumerate().filter(|(_, path)| is_read_once(path)) {
@@ -200,20 +200,20 @@ pub(super) fn open_stream(context: &Context, path: &Path) -> Result<StreamFile, 
     Ok(StreamFile::open(path)?.stopped_by(Arc::clone(&context.control)))
 }
 
-/// Whether a path ends as only that of a folder does.
+/// Whether a path can only be a folder, by its ending.
 fn is_said_to_be_folder(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().ends_with(b"/")
 }
 
-/// Makes the folder of a golden that is to be made.
+/// Creates the folder of a new golden.
 fn make_folder(golden: &Path) -> anyhow::Result<()> {
     let folder = folder_of(golden);
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("making the folder {}", folder.display()))
 }
 
-/// Whether a path names what a process has open, such as the other end of a pipe: the name says
-/// nothing of what it is, and no file can lie beside it.
+/// Whether a path names an open file of a process, such as the end of a pipe. Such a name says
+/// nothing of the content, and no file can be beside it.
 fn is_descriptor(path: &Path) -> bool {
     path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") || path.starts_with("/proc")
 }
@@ -326,12 +326,12 @@ fn check(
     Ok(checked?)
 }
 
-/// Whether this runs in a CI, where nothing is to be written unless that is said outright.
+/// Whether this runs in a CI, where writing needs an explicit flag.
 fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
 }
 
-/// Whether a recording or a stream was found to be damaged.
+/// Whether a recording or a stream is damaged.
 pub(super) fn is_damage(error: &anyhow::Error) -> bool {
     let is_damaged = |cause: &(dyn std::error::Error + 'static)| {
         // A transparent wrapper shows the cause of what it wraps, not the wrapped error itself.
@@ -342,7 +342,7 @@ pub(super) fn is_damage(error: &anyhow::Error) -> bool {
     error.chain().any(is_damaged)
 }
 
-/// What is no recording is bad input here, where a path may be several things.
+/// A path that is no recording is bad input here.
 pub(super) fn as_input_error(error: anyhow::Error) -> anyhow::Error {
     match error.downcast() {
         Ok(RecordingError::NotARecording { path, .. }) if path.is_dir() => {
@@ -358,7 +358,7 @@ pub(super) fn as_input_error(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// What the flags leave open, the golden says.
+/// Options that the flags leave open come from the golden.
 fn publishing(
     args: &PublishingArgs,
     inputs: &Inputs,
@@ -395,7 +395,7 @@ fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Goldens that nothing belongs to: beside the inputs, or in the folder of all goldens.
+/// Goldens without an input: beside the inputs, or in the folder of all goldens.
 fn lost_goldens(
     args: &CheckArgs,
     inputs: &[PathBuf],
@@ -405,7 +405,7 @@ fn lost_goldens(
     let searched = match &args.golden {
         None => folders.clone(),
         Some(folder) if folder.is_dir() => BTreeSet::from([folder.clone()]),
-        // One golden was named: whoever asks about others means those beside it.
+        // One golden was named: the others are those beside it.
         Some(golden) if args.unreferenced == Unreferenced::Reject => {
             BTreeSet::from([folder_of(golden)])
         }
@@ -418,11 +418,11 @@ fn lost_goldens(
             .collect()
     };
     let lost = match unreferenced(&there(searched), &there(folders)) {
-        // A folder that cannot be listed keeps nobody from checking what is in it.
+        // A folder that cannot be listed does not prevent the check of its inputs.
         Err(_) if args.unreferenced == Unreferenced::Warn => return Ok(Vec::new()),
         lost => lost?,
     };
-    // One that was named is in use, whatever it is called.
+    // A named golden is in use, whatever its name.
     let named: BTreeSet<PathBuf> = goldens
         .iter()
         .flat_map(|golden| [golden.clone(), tickdeck::check::stream_path(golden)])
@@ -442,8 +442,8 @@ fn lost_goldens(
     Ok(lost)
 }
 
-/// The reports in the making. They are begun before the first check: a place that cannot be written is
-/// told at once, and not in the place of a verdict that took its time.
+/// Reports being written. They are opened before the first check, so that an unwritable path fails
+/// at once.
 struct Reports {
     junit: Option<NewFile>,
     html: Option<NewFile>,
@@ -466,7 +466,7 @@ impl Reports {
         })
     }
 
-    /// Completes both; a golden that is rejected fails in them too.
+    /// Completes both; a rejected golden fails in them too.
     fn write(
         self,
         args: &CheckArgs,

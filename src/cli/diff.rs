@@ -1,4 +1,5 @@
-//! `tickdeck diff`: two recordings, two payload streams, or one recording published in two ways.
+//! `tickdeck diff`: compares two recordings, two payload streams, or two ways to publish one
+//! recording.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ use super::outcome::{Outcome, UsageError, stdout};
 struct Result<'a> {
     a: String,
     b: String,
-    /// What was compared: `events`, `payloads` or `streams`.
+    /// The kind of comparison: `events`, `payloads` or `streams`.
     compared: &'static str,
     identical: bool,
     #[serde(flatten)]

@@ -353,7 +353,10 @@ mod tests {
         let wake = Arc::new(WakeFlag::new());
         let sleeper = {
             let wake = Arc::clone(&wake);
-            std::thread::spawn(move || SystemClock::new().sleep_until(MonoNanos::NEVER, &wake))
+            crate::thread::spawn("sleeper", move || {
+                SystemClock::new().sleep_until(MonoNanos::NEVER, &wake)
+            })
+            .unwrap()
         };
         wake.raise();
         assert_eq!(sleeper.join().unwrap(), Woke::Interrupted);

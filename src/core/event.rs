@@ -105,7 +105,7 @@ pub enum SessionEvent {
         /// How many.
         dropped: u64,
     },
-    /// Anything worth keeping that has no variant of its own.
+    /// Anything worth keeping that has no other variant.
     Note {
         /// Free text.
         text: String,

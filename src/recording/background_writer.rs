@@ -1,10 +1,10 @@
-//! Recording on a thread of its own, for whoever must not wait while a row group is encoded: that
-//! takes most of a second, and a live session would publish nothing meanwhile.
+//! Records on another thread. Encoding a row group takes most of a second; a live session must go
+//! on publishing meanwhile.
 //!
 //! - Order is kept: one list of events, one thread.
-//! - Memory: [`WAITING_MAX`] events wait at most, 40 MB, and as many may be on their way to the
-//!   file. Then the caller waits, as it would without the thread.
-//! - An error comes back with one of the next calls, at the latest from
+//! - Memory: at most [`WAITING_MAX`] events wait (40 MB), and as many are being written. Then the
+//!   caller blocks.
+//! - An error is returned by one of the next calls, at the latest by
 //!   [`finish`](BackgroundWriter::finish).
 
 use std::path::PathBuf;
@@ -12,35 +12,22 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use tickdeck_core::event::Event;
+use tickdeck_core::thread;
 
 use super::error::RecordingError;
+use super::event_writer::EventWriter;
 use super::writer::RecordingWriter;
 
 /// Events that may wait for the thread: more than three seconds of 20,000 ticks/s.
 const WAITING_MAX: usize = 65_536;
 
-/// Takes events in order.
-pub trait EventWriter {
-    /// Appends events; their `seq` must continue without a gap.
-    ///
-    /// # Errors
-    /// When they cannot be written; after that nothing more is taken.
-    fn write(&mut self, events: &[Event]) -> Result<(), RecordingError>;
-}
-
-impl EventWriter for RecordingWriter {
-    fn write(&mut self, events: &[Event]) -> Result<(), RecordingError> {
-        Self::write(self, events)
-    }
-}
-
-/// What waits for the thread.
+/// Events queued for the thread.
 #[derive(Default)]
 struct Waiting {
     events: Vec<Event>,
     /// Nothing more will come.
     is_over: bool,
-    /// Nothing more will be taken.
+    /// Nothing more is accepted.
     has_failed: bool,
 }
 
@@ -67,7 +54,7 @@ impl Shared {
     }
 }
 
-/// Says that nothing more will be taken, however the thread ends.
+/// Marks the queue as failed, however the thread ends.
 struct FailsOnDrop(Arc<Shared>);
 
 impl Drop for FailsOnDrop {
@@ -79,12 +66,12 @@ impl Drop for FailsOnDrop {
 
 type Ended = (RecordingWriter, Result<(), RecordingError>);
 
-/// A [`RecordingWriter`] on a thread of its own.
+/// A [`RecordingWriter`] on its own thread.
 pub struct BackgroundWriter {
     shared: Arc<Shared>,
-    /// `None` once it was waited for.
+    /// `None` after it was joined.
     thread: Option<JoinHandle<Ended>>,
-    /// What the thread gave back.
+    /// The writer that the thread returned.
     writer: Option<RecordingWriter>,
     path: PathBuf,
 }
@@ -101,14 +88,12 @@ impl BackgroundWriter {
     /// Moves `writer` to a thread.
     ///
     /// # Errors
-    /// When the system gives none.
+    /// When the system starts no thread.
     pub fn start(writer: RecordingWriter) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let path = writer.folder().to_owned();
         let theirs = FailsOnDrop(Arc::clone(&shared));
-        let thread = std::thread::Builder::new()
-            .name("recorder".into())
-            .spawn(move || record(writer, &theirs.0))?;
+        let thread = thread::spawn("recorder", move || record(writer, &theirs.0))?;
         Ok(Self {
             shared,
             thread: Some(thread),
@@ -117,16 +102,16 @@ impl BackgroundWriter {
         })
     }
 
-    /// Waits until everything is written and gives the writer back, to be finished; after an error
-    /// it only knows what was written before. There is none when the thread panicked.
+    /// Waits until everything is written, and returns the writer to be finished. After an error the
+    /// writer knows only what was written before it. There is none if the thread panicked.
     ///
-    /// The result is the first error that was not told yet.
+    /// The result is the first error that no call has returned yet.
     pub fn finish(mut self) -> (Option<RecordingWriter>, Result<(), RecordingError>) {
         let result = self.join();
         (self.writer.take(), result)
     }
 
-    /// Waits for the thread, once.
+    /// Joins the thread, once.
     fn join(&mut self) -> Result<(), RecordingError> {
         self.shared.end();
         match self.thread.take().map(JoinHandle::join) {
@@ -166,7 +151,7 @@ impl EventWriter for BackgroundWriter {
 
 impl Drop for BackgroundWriter {
     fn drop(&mut self) {
-        // Nobody asks any more how it went.
+        // There is no caller left for the result.
         let _ = self.join();
     }
 }

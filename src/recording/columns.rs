@@ -1,5 +1,4 @@
-//! One row group in memory, column by column: what the segment writer fills and the segment reader
-//! hands out again.
+//! One row group in memory, column by column. The segment writer fills it.
 //!
 //! Ticks and session events are kept apart: a session event has no tick columns. Rows stay in
 //! arrival order here; sorting by instrument is a permutation applied while encoding.
@@ -78,7 +77,7 @@ macro_rules! define_tick_columns {
 
 for_each_tick_field!(define_tick_columns);
 
-/// A session event as it stands in a file.
+/// A session event as it is stored.
 #[derive(Debug, Clone)]
 pub(super) struct SessionRow {
     pub(super) seq: i64,
@@ -87,7 +86,7 @@ pub(super) struct SessionRow {
     pub(super) detail: String,
 }
 
-/// Events of one row group on their way to a file.
+/// Events of one row group, before they are encoded.
 #[derive(Debug, Default)]
 pub(super) struct RowGroupBuffer {
     pub(super) sessions: Vec<SessionRow>,

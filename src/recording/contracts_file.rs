@@ -1,6 +1,5 @@
 //! `contracts.parquet`: the contract table in force, one row per instrument of the recording.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use serde::de::DeserializeOwned;
 use tickdeck_core::contract::Contract;
 
 use super::error::RecordingError;
+use super::storage::{ParquetFile, Storage};
 
 const COLUMNS: [(&str, DataType, bool); 8] = [
     ("instrument_id", DataType::Utf8, false),
@@ -45,8 +45,8 @@ fn parse_word<T: DeserializeOwned>(
         .map_err(|_| RecordingError::damaged(path, format!("column {column:?} holds {word:?}")))
 }
 
-/// Writes `contracts` to `path`.
-pub(super) fn write(path: &Path, contracts: &[Contract]) -> Result<(), RecordingError> {
+/// The content of the file; `path` is only named in errors.
+pub(super) fn encode(path: &Path, contracts: &[Contract]) -> Result<Vec<u8>, RecordingError> {
     let text = |get: &dyn Fn(&Contract) -> String| -> ArrayRef {
         Arc::new(
             contracts
@@ -87,22 +87,20 @@ pub(super) fn write(path: &Path, contracts: &[Contract]) -> Result<(), Recording
     let schema = Arc::new(Schema::new(fields));
     let batch = RecordBatch::try_new(schema.clone(), arrays)
         .map_err(|error| RecordingError::parquet(path, "encoding")(error.into()))?;
-    let file = File::create(path).map_err(RecordingError::io(path, "creating"))?;
     let properties = WriterProperties::builder()
         .set_created_by("tickdeck".into())
         .build();
-    let write = || -> parquet::errors::Result<()> {
-        let mut writer = ArrowWriter::try_new(file, schema, Some(properties))?;
+    let write = || -> parquet::errors::Result<Vec<u8>> {
+        let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties))?;
         writer.write(&batch)?;
-        writer.close()?;
-        Ok(())
+        writer.into_inner()
     };
-    write().map_err(RecordingError::parquet(path, "writing"))
+    write().map_err(RecordingError::parquet(path, "encoding"))
 }
 
-/// Reads what [`write`] wrote.
-pub(super) fn read(path: &Path) -> Result<Vec<Contract>, RecordingError> {
-    let file = File::open(path).map_err(RecordingError::io(path, "opening"))?;
+/// Reads the file at `path`.
+pub(super) fn read(storage: &dyn Storage, path: &Path) -> Result<Vec<Contract>, RecordingError> {
+    let file = ParquetFile::new(storage.open(path)?)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
         .and_then(ParquetRecordBatchReaderBuilder::build)
         .map_err(RecordingError::parquet(path, "opening"))?;

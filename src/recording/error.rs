@@ -1,51 +1,50 @@
-//! What can go wrong with a recording, each with the file and what to do.
+//! Errors of a recording, each with the file and the remedy.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
 use tickdeck_core::source::{SourceError, SourceErrorKind};
 
-use super::manifest::FormatVersion;
+use super::format_version::FormatVersion;
+use super::storage::StorageError;
 
 /// A recording could not be written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordingError {
-    /// The file system said no.
+    /// A file operation failed.
     #[error("{doing} {}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// For example `reading`.
         doing: &'static str,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// There is nothing of this format.
+    /// It is not of this format.
     #[error("{} is not a recording: {reason}", path.display())]
     NotARecording {
-        /// What was opened.
+        /// The path that was opened.
         path: PathBuf,
-        /// What is missing or unexpected.
+        /// The missing or unexpected part.
         reason: String,
     },
-    /// Only a placeholder is there.
+    /// There is only a Git LFS pointer.
     #[error("{} is {NOT_FETCHED}", path.display())]
     NotFetched {
         /// The file.
         path: PathBuf,
     },
-    /// Written by a newer tickdeck.
+    /// A newer tickdeck wrote it.
     #[error(
         "{} has format version {found}, this tickdeck reads up to {}.x: use a newer tickdeck",
         path.display(),
         FormatVersion::CURRENT.major
     )]
     NewerFormat {
-        /// The file that says so.
+        /// The file with that version.
         path: PathBuf,
         /// Its version.
         found: FormatVersion,
@@ -62,12 +61,12 @@ pub enum RecordingError {
         /// The type in the file, or `nothing`.
         found: String,
     },
-    /// The bytes are not what was written.
+    /// The content is not what was written.
     #[error("{} is damaged: {problem}", path.display())]
     Damaged {
         /// The damaged file.
         path: PathBuf,
-        /// What does not agree.
+        /// The mismatch.
         problem: String,
     },
     /// Parquet could not encode or decode.
@@ -77,17 +76,17 @@ pub enum RecordingError {
         path: PathBuf,
         /// For example `encoding`.
         doing: &'static str,
-        /// What the library said.
+        /// The error of the library.
         #[source]
         source: ParquetError,
     },
-    /// Something is in the way of a new recording.
+    /// The output of a new recording is occupied.
     #[error("{} already exists and is not empty: choose another output or pass --force", path.display())]
     OutputExists {
         /// The folder.
         path: PathBuf,
     },
-    /// `--force` would remove what is not a recording.
+    /// `--force` would remove files that belong to no recording.
     #[error(
         "{} holds files that are not of a recording: --force replaces recordings only, choose \
          another output",
@@ -97,7 +96,7 @@ pub enum RecordingError {
         /// The folder.
         path: PathBuf,
     },
-    /// The writer failed before and takes nothing more.
+    /// The writer failed before and accepts nothing more.
     #[error("{}: a write failed before, nothing more is accepted", path.display())]
     WriterFailed {
         /// The recording.
@@ -108,42 +107,21 @@ pub enum RecordingError {
     SeqGap {
         /// The recording.
         path: PathBuf,
-        /// What should come next.
+        /// The expected `seq`.
         expected: u64,
-        /// What came.
+        /// The `seq` found.
         found: u64,
     },
     /// Recordings that cannot be played together.
     #[error("{reason}")]
     Incompatible {
-        /// Why not, and what to do.
+        /// The reason and the remedy.
         reason: String,
     },
 }
 
-/// What Git LFS leaves in the place of a file that was not fetched begins with this.
-const POINTER: &[u8] = b"version https://git-lfs";
-/// What is said of such a file, behind its name.
+/// The description of a Git LFS pointer in messages, behind the name of the file.
 pub const NOT_FETCHED: &str = "a Git LFS pointer and not the file: run `git lfs pull`";
-
-/// Whether a file that begins with `head` is a placeholder that Git LFS left.
-#[must_use]
-pub fn is_pointer(head: &[u8]) -> bool {
-    head.starts_with(POINTER)
-}
-
-/// Refuses a placeholder that Git LFS left in the place of a file. What cannot be read is left to
-/// whoever opens it.
-pub(super) fn refuse_pointer(path: &Path) -> Result<(), RecordingError> {
-    let mut head = [0; POINTER.len()];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
-    if read.is_ok() && is_pointer(&head) {
-        return Err(RecordingError::NotFetched {
-            path: path.to_owned(),
-        });
-    }
-    Ok(())
-}
 
 impl RecordingError {
     pub(super) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
@@ -169,13 +147,28 @@ impl RecordingError {
         }
     }
 
-    /// Whether `--salvage` can play around it: the damage is in one place, not in the request.
+    /// Whether `--salvage` can skip it: the damage is local, and the request is valid.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
         matches!(
             self,
             Self::Damaged { .. } | Self::Parquet { .. } | Self::Io { .. }
         )
+    }
+}
+
+impl From<StorageError> for RecordingError {
+    fn from(error: StorageError) -> Self {
+        let StorageError {
+            path,
+            doing,
+            source,
+        } = error;
+        Self::Io {
+            path,
+            doing,
+            source,
+        }
     }
 }
 
@@ -189,5 +182,18 @@ impl From<RecordingError> for SourceError {
             _ => SourceErrorKind::Failed,
         };
         Self::new(kind, error)
+    }
+}
+
+impl FormatVersion {
+    /// Refuses a newer major version; `path` is the file that says so.
+    pub(super) fn check(self, path: &Path) -> Result<(), RecordingError> {
+        if self.major > Self::CURRENT.major {
+            return Err(RecordingError::NewerFormat {
+                path: path.to_owned(),
+                found: self,
+            });
+        }
+        Ok(())
     }
 }

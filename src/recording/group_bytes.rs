@@ -1,11 +1,10 @@
-//! A row group as it stands in the file: read once, checked once, decoded column by column from
-//! memory.
+//! The bytes of a row group: read once, verified once, decoded column by column from memory.
 
 use bytes::{Buf as _, Bytes};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
-/// The bytes of one row group, at their place in the file.
+/// The bytes of one row group, with their position in the file.
 #[derive(Debug, Clone)]
 pub(super) struct GroupBytes {
     /// Where it begins in the file.
@@ -22,7 +21,7 @@ impl Length for GroupBytes {
 }
 
 impl GroupBytes {
-    /// From `start` of the file on; what lies outside the row group is an error.
+    /// The bytes from file position `start` on. A position outside the row group is an error.
     fn from(&self, start: u64) -> Result<Bytes> {
         let offset = start.checked_sub(self.start);
         offset

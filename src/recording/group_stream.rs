@@ -1,16 +1,18 @@
-//! The row groups of a recording one after the other, decoded, here or one ahead on another thread.
+//! The decoded row groups of a recording in order, on the calling thread or one ahead on another.
 //!
-//! What `--salvage` leaves out is told in its place, so that a reader knows what is missing as it
-//! goes.
+//! Parts that `--salvage` skips are reported in their place, so that a reader knows what is missing
+//! as it proceeds.
 
 use std::path::PathBuf;
-use std::thread;
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, bounded};
+use tickdeck_core::thread;
 
 use super::error::RecordingError;
-use super::reader::EventFilter;
+use super::filter::EventFilter;
 use super::segment_reader::{DecodedGroup, SegmentReader};
+use super::storage::Storage;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -19,24 +21,25 @@ type Result<T> = std::result::Result<T, RecordingError>;
 pub struct MissingPart {
     /// The segment.
     pub path: PathBuf,
-    /// Which part and why.
+    /// The part and the reason.
     pub problem: String,
-    /// Rows that are lost for certain; 0 when the segment does not open at all.
+    /// Rows known to be lost; 0 when the segment does not open at all.
     pub rows: u64,
 }
 
-/// What comes next in a recording.
+/// The next part of a recording.
 #[derive(Debug)]
 pub(super) enum Step {
     /// The wanted events of a row group.
     Group(Box<DecodedGroup>),
-    /// A part that was left out.
+    /// A part that was skipped.
     Missing(MissingPart),
 }
 
-/// Decodes row groups where they are asked for.
+/// Decodes row groups on the calling thread.
 #[derive(Debug)]
 pub(super) struct GroupStream {
+    storage: Arc<dyn Storage>,
     segments: Vec<PathBuf>,
     /// Rows of each segment, as far as a manifest says.
     rows: Vec<u64>,
@@ -44,13 +47,19 @@ pub(super) struct GroupStream {
     next_segment: usize,
     segment: Option<SegmentReader>,
     next_group: usize,
-    /// Leave out what is damaged instead of stopping at it.
+    /// Skip damaged parts instead of failing.
     pub(super) salvage: bool,
 }
 
 impl GroupStream {
-    pub(super) const fn new(segments: Vec<PathBuf>, rows: Vec<u64>, filter: EventFilter) -> Self {
+    pub(super) const fn new(
+        storage: Arc<dyn Storage>,
+        segments: Vec<PathBuf>,
+        rows: Vec<u64>,
+        filter: EventFilter,
+    ) -> Self {
         Self {
+            storage,
             segments,
             rows,
             filter,
@@ -61,7 +70,7 @@ impl GroupStream {
         }
     }
 
-    /// The next row group that can hold something wanted; `None` at the end.
+    /// The next row group that may contain wanted events; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Step>> {
         loop {
             let Some(segment) = &self.segment else {
@@ -70,7 +79,7 @@ impl GroupStream {
                 };
                 self.next_segment += 1;
                 self.next_group = 0;
-                match SegmentReader::open(path) {
+                match SegmentReader::open(&*self.storage, path) {
                     Ok(segment) => self.segment = Some(segment),
                     Err(error) => {
                         let rows = self.rows.get(self.next_segment - 1);
@@ -108,25 +117,23 @@ impl GroupStream {
         }))
     }
 
-    /// The same row groups, decoded on another thread while the one before is played: one more of
-    /// them in memory.
+    /// The same row groups, decoded one ahead on another thread. Costs the memory of one more row
+    /// group.
     pub(super) fn ahead(mut self) -> Result<GroupsAhead> {
         let path = self.segments.first().cloned().unwrap_or_default();
-        // No buffer: the thread waits with the one row group that it has ready.
+        // Unbuffered: the thread blocks with the one row group that it has ready.
         let (steps, incoming) = bounded(0);
         let run = move || {
             loop {
                 let step = self.next();
                 let is_last = !matches!(step, Ok(Some(_)));
-                // When nobody listens any more, nobody wants to know.
+                // The receiver is gone: drop the result.
                 if steps.send(step).is_err() || is_last {
                     return;
                 }
             }
         };
-        thread::Builder::new()
-            .name("decode".into())
-            .spawn(run)
+        thread::spawn("decode", run)
             .map_err(RecordingError::io(&path, "starting a thread to read"))?;
         Ok(GroupsAhead { incoming })
     }
@@ -141,7 +148,7 @@ pub(super) struct GroupsAhead {
 impl GroupsAhead {
     /// As [`GroupStream::next`].
     pub(super) fn next(&mut self) -> Result<Option<Step>> {
-        // After its last step the thread is gone: there is nothing more.
+        // The thread ends after its last step.
         self.incoming.recv().unwrap_or(Ok(None))
     }
 }

@@ -1,9 +1,11 @@
 //! The recording: a folder of self-describing Parquet segments, a manifest and the contract table,
 //! or a lone segment.
 //!
-//! What is stored is raw: each event exactly as the source delivered it, so that a replay exercises
-//! the normalizer. The format is specified in `docs/recording-format.md`; this module is one
-//! implementation of it. It knows nothing of what events mean.
+//! Events are stored raw, exactly as the source delivered them, so that a replay exercises the
+//! normalizer. `docs/recording-format.md` specifies the format; this crate implements it.
+//!
+//! This crate does not interpret ticks, publishes nothing and reads no environment. All files go
+//! through [`storage::Storage`].
 //!
 //! ```text
 //! writer ── columns ── segment_writer        (push -> one row group in memory -> sorted, encoded)
@@ -16,34 +18,42 @@ mod columns;
 mod contracts_file;
 mod digest;
 mod error;
+mod event_writer;
+mod filter;
+mod format_version;
 mod group_bytes;
 mod group_stream;
 mod manifest;
+mod names;
+mod place;
+mod pointer;
 mod reader;
 mod schema;
 mod segment_reader;
 mod segment_writer;
+pub mod storage;
 mod tick_arrays;
 mod verify;
 mod writer;
 
-pub use background_writer::{BackgroundWriter, EventWriter};
+pub use background_writer::BackgroundWriter;
 pub use digest::EventDigest;
-pub use error::RecordingError;
-pub use error::{NOT_FETCHED, is_pointer};
+pub use error::{NOT_FETCHED, RecordingError};
+pub use event_writer::EventWriter;
+pub use filter::{EventFilter, InstrumentPredicate};
+pub use format_version::FormatVersion;
 pub use group_stream::MissingPart;
-pub use manifest::{CalendarCopy, FormatVersion, Ledger, Manifest, SegmentEntry, Status};
-pub use reader::{EventFilter, InstrumentPredicate, Recording, RecordingReader};
+pub use manifest::{CalendarCopy, Ledger, Manifest, SegmentEntry, Status};
+pub use names::{CONTRACTS_FILE, MANIFEST_FILE};
+pub use pointer::is_pointer;
+pub use reader::{Recording, RecordingReader};
 pub use schema::ROW_GROUP_ROWS;
 pub use segment_writer::SegmentInfo;
 pub use tickdeck_core::source::SourceInfo;
 pub use verify::{Finding, VerifyReport, verify};
 pub use writer::{RecordingOptions, RecordingWriter, Rolling};
 
-/// File name of the manifest.
-pub const MANIFEST_FILE: &str = "manifest.json";
-/// File name of the contract table.
-pub const CONTRACTS_FILE: &str = "contracts.parquet";
-
+#[cfg(test)]
+mod in_memory_tests;
 #[cfg(test)]
 mod tests;

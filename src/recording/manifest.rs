@@ -1,66 +1,20 @@
-//! `manifest.json`: what a recording is, without opening a segment.
+//! `manifest.json`: describes a recording, so that no segment need be opened.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use tickdeck_core::source::SourceInfo;
 use tickdeck_core::time::UnixNanos;
 
-use super::error::{RecordingError, refuse_pointer};
-use super::{MANIFEST_FILE, segment_writer::SegmentInfo};
+use super::error::RecordingError;
+use super::format_version::FormatVersion;
+use super::names::MANIFEST_FILE;
+use super::pointer::refuse_pointer;
+use super::segment_writer::SegmentInfo;
+use super::storage::{Storage, StorageError, local, read_whole};
 
-/// Version of the recording format: a reader refuses a newer major, ignores a newer minor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FormatVersion {
-    /// Changes when old readers would misread.
-    pub major: u32,
-    /// Changes when something was added that old readers can ignore.
-    pub minor: u32,
-}
-
-impl FormatVersion {
-    /// What this tickdeck writes.
-    pub const CURRENT: Self = Self { major: 1, minor: 0 };
-}
-
-impl fmt::Display for FormatVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
-
-impl FromStr for FormatVersion {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.split_once('.')
-            .and_then(|(major, minor)| {
-                Some(Self {
-                    major: major.parse().ok()?,
-                    minor: minor.parse().ok()?,
-                })
-            })
-            .ok_or_else(|| format!("format version {text:?} is not of the form MAJOR.MINOR"))
-    }
-}
-
-impl Serialize for FormatVersion {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for FormatVersion {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// How far a recording has got.
+/// The state of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -68,9 +22,9 @@ pub enum Status {
     Recording,
     /// Finished.
     Complete,
-    /// Put together again after a crash; the tail may be lost.
+    /// Recovered after a crash; the tail may be lost.
     Recovered,
-    /// Something does not agree with the manifest. Never stored, only found.
+    /// The files do not match the manifest. Found by checks, never stored.
     Damaged,
 }
 
@@ -118,7 +72,7 @@ impl SegmentEntry {
     }
 }
 
-/// The calendar in force, whole, so that a replay elsewhere dates ticks the same way.
+/// A full copy of the calendar in force, so that a replay elsewhere dates ticks the same way.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CalendarCopy {
     /// BLAKE3 of the data.
@@ -127,7 +81,7 @@ pub struct CalendarCopy {
     pub text: String,
 }
 
-/// received = recorded + dropped, as the recorder saw it.
+/// The recorder's ledger: received = recorded + dropped.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// Ticks that the source delivered.
@@ -147,7 +101,7 @@ pub struct Manifest {
     pub format_version: FormatVersion,
     /// Session id.
     pub session: String,
-    /// How far it has got.
+    /// Its state.
     pub status: Status,
     /// Where the events came from.
     pub source: SourceInfo,
@@ -180,7 +134,7 @@ pub struct Manifest {
 /// The value of [`Manifest::format`].
 pub(super) const FORMAT_NAME: &str = "tickdeck-recording";
 
-/// Read before everything else: a newer major version may have other fields.
+/// Read first: a newer major version may have other fields.
 #[derive(Deserialize)]
 struct Header {
     format: String,
@@ -188,61 +142,45 @@ struct Header {
 }
 
 impl Manifest {
-    /// Reads `folder/manifest.json`.
+    /// Reads `folder/manifest.json` from the local file system.
     ///
     /// # Errors
     /// When it cannot be read, is not a manifest, or is of a newer major version.
     pub fn read(folder: &Path) -> Result<Self, RecordingError> {
+        Self::read_in(&*local(), folder)
+    }
+
+    /// The same on any storage.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_in(storage: &dyn Storage, folder: &Path) -> Result<Self, RecordingError> {
         let path = folder.join(MANIFEST_FILE);
-        refuse_pointer(&path)?;
-        let text = std::fs::read_to_string(&path).map_err(RecordingError::io(&path, "reading"))?;
-        let header: Header = serde_json::from_str(&text)
-            .map_err(|error| RecordingError::damaged(&path, error.to_string()))?;
+        refuse_pointer(storage, &path)?;
+        let text = read_whole(storage, &path)?;
+        let damaged = |error: serde_json::Error| RecordingError::damaged(&path, error.to_string());
+        let header: Header = serde_json::from_slice(&text).map_err(damaged)?;
         if header.format != FORMAT_NAME {
             return Err(RecordingError::NotARecording {
                 path,
                 reason: format!("format is {:?}, expected {FORMAT_NAME:?}", header.format),
             });
         }
-        check_version(&path, header.format_version)?;
-        serde_json::from_str(&text)
-            .map_err(|error| RecordingError::damaged(&path, error.to_string()))
+        header.format_version.check(&path)?;
+        serde_json::from_slice(&text).map_err(damaged)
     }
 
-    /// Writes `folder/manifest.json` atomically.
+    /// Writes `folder/manifest.json` atomically, and makes all names in the folder durable.
     ///
     /// # Errors
-    /// When the file system refuses.
-    pub fn write(&self, folder: &Path) -> Result<(), RecordingError> {
+    /// When it cannot be written.
+    pub(super) fn write(&self, storage: &dyn Storage, folder: &Path) -> Result<(), RecordingError> {
         let path = folder.join(MANIFEST_FILE);
-        let write = || -> std::io::Result<()> {
-            let mut file = tempfile::Builder::new()
-                .prefix(".manifest")
-                .tempfile_in(folder)?;
-            serde_json::to_writer_pretty(&mut file, self)?;
-            std::io::Write::write_all(&mut file, b"\n")?;
-            file.as_file().sync_all()?;
-            make_readable(file.as_file())?;
-            file.persist(&path)?;
-            Ok(())
-        };
-        write().map_err(RecordingError::io(&path, "writing"))
+        let text = serde_json::to_vec_pretty(self).map_err(std::io::Error::from);
+        let mut text = text.map_err(StorageError::at(&path, "writing"))?;
+        text.push(b'\n');
+        storage.put(&path, &text)?;
+        storage.sync_dir(folder)?;
+        Ok(())
     }
-}
-
-/// A temporary file is private by default; a recording is shared like any other file.
-fn make_readable(file: &std::fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-/// Refuses a newer major version.
-pub(super) fn check_version(path: &Path, found: FormatVersion) -> Result<(), RecordingError> {
-    if found.major > FormatVersion::CURRENT.major {
-        return Err(RecordingError::NewerFormat {
-            path: path.to_owned(),
-            found,
-        });
-    }
-    Ok(())
 }

@@ -1,66 +1,30 @@
 //! Opens a recording and yields its events in `seq` order.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
-use tickdeck_core::event::{Event, InstrumentId};
+use tickdeck_core::event::Event;
 use tickdeck_core::source::{Source, SourceError, SourceInfo};
 use tickdeck_core::time::UnixNanos;
 
 use super::contracts_file;
-use super::error::{RecordingError, refuse_pointer};
+use super::error::RecordingError;
+use super::filter::EventFilter;
 use super::group_stream::{GroupStream, GroupsAhead, MissingPart, Step};
 use super::manifest::{Manifest, Status};
+use super::names::{CONTRACTS_FILE, MANIFEST_FILE, is_segment};
+use super::pointer::refuse_pointer;
 use super::segment_reader::{DecodedGroup, SegmentReader};
-use super::{CONTRACTS_FILE, MANIFEST_FILE};
+use super::storage::{Entry, Storage, local};
 
 type Result<T> = std::result::Result<T, RecordingError>;
-
-/// Decides by instrument id whether a tick is wanted.
-pub type InstrumentPredicate = Arc<dyn Fn(&InstrumentId) -> bool + Send + Sync>;
-
-/// Which events of a recording are wanted. Session events pass the instrument filter, because they
-/// are about the session; only acknowledgements of unwanted instruments do not.
-#[derive(Clone, Default)]
-pub struct EventFilter {
-    /// First `recv_ts` that is wanted.
-    pub start: Option<UnixNanos>,
-    /// First `recv_ts` that is not wanted any more.
-    pub end: Option<UnixNanos>,
-    /// Which instruments are wanted; `None`: all.
-    pub instruments: Option<InstrumentPredicate>,
-}
-
-impl fmt::Debug for EventFilter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventFilter")
-            .field("start", &self.start)
-            .field("end", &self.end)
-            .field("instruments", &self.instruments.is_some())
-            .finish()
-    }
-}
-
-impl EventFilter {
-    pub(super) fn overlaps(&self, (first, last): (UnixNanos, UnixNanos)) -> bool {
-        self.start.is_none_or(|start| last >= start) && self.end.is_none_or(|end| first < end)
-    }
-
-    pub(super) fn wants_time(&self, recv_ts: UnixNanos) -> bool {
-        self.overlaps((recv_ts, recv_ts))
-    }
-
-    pub(super) fn wants_instrument(&self, id: &InstrumentId) -> bool {
-        self.instruments.as_ref().is_none_or(|wanted| wanted(id))
-    }
-}
 
 /// A recording on disk: a folder with a manifest, or a lone segment.
 #[derive(Debug, Clone)]
 pub struct Recording {
+    storage: Arc<dyn Storage>,
     path: PathBuf,
     manifest: Option<Manifest>,
     session: String,
@@ -69,28 +33,36 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Opens the folder of a recording, or a lone segment file.
+    /// Opens the folder of a recording, or a lone segment file, on the local file system.
     ///
     /// # Errors
     /// When there is no recording at `path`, it is of a newer version, or unreadable.
     pub fn open(path: &Path) -> Result<Self> {
-        if path.is_file() {
-            refuse_pointer(path)?;
+        Self::open_in(local(), path)
+    }
+
+    /// The same on any storage.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_in(storage: Arc<dyn Storage>, path: &Path) -> Result<Self> {
+        if storage.is_file(path) {
+            refuse_pointer(&*storage, path)?;
         }
-        let recording = Self::open_as_it_is(path)?;
+        let recording = Self::open_unchecked(storage, path)?;
         recording
             .segments
             .iter()
-            .try_for_each(|file| refuse_pointer(file))?;
+            .try_for_each(|file| refuse_pointer(&*recording.storage, file))?;
         Ok(recording)
     }
 
-    fn open_as_it_is(path: &Path) -> Result<Self> {
-        let metadata = std::fs::metadata(path).map_err(RecordingError::io(path, "opening"))?;
-        if metadata.is_file() {
-            return Self::open_segments(path, vec![path.to_owned()]);
+    /// Opens it without checking for Git LFS pointers.
+    fn open_unchecked(storage: Arc<dyn Storage>, path: &Path) -> Result<Self> {
+        if storage.entry(path)? == Entry::File {
+            return Self::open_segments(storage, path, vec![path.to_owned()]);
         }
-        if !path.join(MANIFEST_FILE).exists() {
+        if !storage.exists(&path.join(MANIFEST_FILE)) {
             return Err(RecordingError::NotARecording {
                 path: path.to_owned(),
                 reason: format!(
@@ -99,8 +71,9 @@ impl Recording {
                 ),
             });
         }
-        let manifest = Manifest::read(path)?;
+        let manifest = Manifest::read_in(&*storage, path)?;
         Ok(Self {
+            storage,
             path: path.to_owned(),
             session: manifest.session.clone(),
             source: manifest.source.clone(),
@@ -113,37 +86,45 @@ impl Recording {
         })
     }
 
-    /// Opens whatever segments are in the folder when its manifest is missing or unreadable.
+    /// Opens the segments of a folder whose manifest is missing or unreadable.
     ///
     /// # Errors
     /// When there is no readable segment at all.
     pub fn open_salvage(path: &Path) -> Result<Self> {
-        let regular = Self::open_as_it_is(path);
-        if regular.is_ok() || !path.is_dir() {
+        Self::open_salvage_in(local(), path)
+    }
+
+    /// The same on any storage.
+    ///
+    /// # Errors
+    /// As [`open_salvage`](Self::open_salvage).
+    pub fn open_salvage_in(storage: Arc<dyn Storage>, path: &Path) -> Result<Self> {
+        let regular = Self::open_unchecked(Arc::clone(&storage), path);
+        if regular.is_ok() || !storage.is_folder(path) {
             return regular;
         }
-        let entries = std::fs::read_dir(path).map_err(RecordingError::io(path, "listing"))?;
-        let mut segments: Vec<PathBuf> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|file| {
-                let name = file.file_name().unwrap_or_default().to_string_lossy();
-                name.starts_with("part-") && name.ends_with(".parquet")
-            })
+        let names = storage.list(path)?.into_iter();
+        let segments: Vec<PathBuf> = names
+            .filter(|name| is_segment(name))
+            .map(|name| path.join(name))
             .collect();
-        segments.sort();
         if segments.is_empty() {
             regular
         } else {
-            Self::open_segments(path, segments)
+            Self::open_segments(storage, path, segments)
         }
     }
 
-    fn open_segments(path: &Path, segments: Vec<PathBuf>) -> Result<Self> {
-        let mut opened = segments.iter().map(|segment| SegmentReader::open(segment));
-        let first = opened.by_ref().find(std::result::Result::is_ok);
+    fn open_segments(
+        storage: Arc<dyn Storage>,
+        path: &Path,
+        segments: Vec<PathBuf>,
+    ) -> Result<Self> {
+        let open = |segment: &PathBuf| SegmentReader::open(&*storage, segment);
+        let first = segments.iter().map(open).find(std::result::Result::is_ok);
         let reader = match (first, segments.first()) {
             (Some(reader), _) => reader?,
-            (None, Some(segment)) => SegmentReader::open(segment)?,
+            (None, Some(segment)) => open(segment)?,
             (None, None) => {
                 return Err(RecordingError::NotARecording {
                     path: path.to_owned(),
@@ -153,6 +134,7 @@ impl Recording {
         };
         let value = |key: &str| reader.footer_value(key).unwrap_or_default().to_owned();
         Ok(Self {
+            storage,
             path: path.to_owned(),
             manifest: None,
             session: value("tickdeck.session"),
@@ -167,10 +149,16 @@ impl Recording {
         })
     }
 
-    /// Where it was opened.
+    /// The path that was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The storage of its files.
+    #[must_use]
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
     }
 
     /// The manifest; `None` for a lone segment.
@@ -197,7 +185,7 @@ impl Recording {
         &self.segments
     }
 
-    /// How far it has got.
+    /// Its state.
     #[must_use]
     pub fn status(&self) -> Status {
         self.manifest
@@ -205,19 +193,19 @@ impl Recording {
             .map_or(Status::Complete, |manifest| manifest.status)
     }
 
-    /// Adds the recording's own contracts to `table`, which is what a replay uses.
+    /// Adds the contracts of the recording to `table`; a replay uses them.
     ///
     /// # Errors
     /// When `contracts.parquet` is there but unreadable.
     pub fn contracts(&self, table: &mut ContractTable) -> Result<()> {
         let path = self.path.join(CONTRACTS_FILE);
-        if self.path.is_dir() && path.exists() {
-            table.extend(contracts_file::read(&path)?);
+        if self.storage.exists(&path) {
+            table.extend(contracts_file::read(&*self.storage, &path)?);
         }
         Ok(())
     }
 
-    /// The recording's own calendar; `None` when it has none (a lone segment).
+    /// The calendar of the recording; `None` for a lone segment.
     ///
     /// # Errors
     /// When the manifest's copy is not a calendar.
@@ -238,14 +226,14 @@ impl Recording {
             })
     }
 
-    /// Events that `filter` can want at most, from the statistics alone.
+    /// An upper bound on the events that `filter` selects, from the statistics alone.
     ///
     /// # Errors
     /// When a segment cannot be opened.
     pub fn estimate(&self, filter: &EventFilter) -> Result<u64> {
         let mut rows = 0;
         for segment in &self.segments {
-            let reader = SegmentReader::open(segment)?;
+            let reader = SegmentReader::open(&*self.storage, segment)?;
             rows += (0..reader.row_groups())
                 .filter(|&group| reader.may_match(group, filter))
                 .map(|group| reader.group_rows(group) as u64)
@@ -264,7 +252,7 @@ impl Recording {
         }
         let mut range: Option<(UnixNanos, UnixNanos)> = None;
         for segment in &self.segments {
-            let reader = SegmentReader::open(segment)?;
+            let reader = SegmentReader::open(&*self.storage, segment)?;
             for group in 0..reader.row_groups() {
                 if let Some((first, last)) = reader.recv_ts_range(group) {
                     let (start, end) = range.unwrap_or((first, last));
@@ -275,21 +263,26 @@ impl Recording {
         Ok(range)
     }
 
-    /// A reader over the events that `filter` wants.
+    /// A reader over the events that `filter` selects.
     #[must_use]
     pub fn reader(&self, filter: EventFilter) -> RecordingReader {
         let rows = self.manifest.as_ref().map_or_else(Vec::new, |manifest| {
             manifest.segments.iter().map(|entry| entry.rows).collect()
         });
         RecordingReader {
-            groups: Groups::Here(GroupStream::new(self.segments.clone(), rows, filter)),
+            groups: Groups::Here(GroupStream::new(
+                Arc::clone(&self.storage),
+                self.segments.clone(),
+                rows,
+                filter,
+            )),
             group: None,
             missing: Vec::new(),
         }
     }
 }
 
-/// Yields the events of a recording in `seq` order, one row group in memory at a time, or two when
+/// Yields the events of a recording in `seq` order. It holds one row group in memory, or two when
 /// it reads ahead.
 #[derive(Debug)]
 pub struct RecordingReader {
@@ -301,7 +294,7 @@ pub struct RecordingReader {
 #[derive(Debug)]
 enum Groups {
     Here(GroupStream),
-    /// To be read ahead as soon as something is asked for.
+    /// Starts to read ahead with the first request.
     ToBeAhead(GroupStream),
     Ahead(GroupsAhead),
     Ended,
@@ -323,8 +316,8 @@ impl Groups {
 }
 
 impl RecordingReader {
-    /// Plays what is intact instead of stopping at damage; [`missing`](Self::missing) tells the
-    /// rest. To be set before anything is read.
+    /// Skips damaged parts instead of failing; [`missing`](Self::missing) lists them. Set it before
+    /// the first read.
     #[must_use]
     pub const fn salvage(mut self, salvage: bool) -> Self {
         if let Groups::Here(stream) | Groups::ToBeAhead(stream) = &mut self.groups {
@@ -333,8 +326,8 @@ impl RecordingReader {
         self
     }
 
-    /// Decodes the next row group on another thread while the one before is handed out: twice the
-    /// speed at twice the memory. To be set before anything is read.
+    /// Decodes one row group ahead on another thread: twice the speed at twice the memory. Set it
+    /// before the first read.
     #[must_use]
     pub fn read_ahead(mut self) -> Self {
         self.groups = match self.groups {
@@ -344,13 +337,13 @@ impl RecordingReader {
         self
     }
 
-    /// What could not be played so far.
+    /// The parts skipped so far.
     #[must_use]
     pub fn missing(&self) -> &[MissingPart] {
         &self.missing
     }
 
-    /// Appends up to `max` events; none at the end.
+    /// Appends up to `max` events; appends none at the end.
     ///
     /// # Errors
     /// When a segment is damaged and [`salvage`](Self::salvage) is off.
@@ -363,7 +356,7 @@ impl RecordingReader {
                 if taken > 0 {
                     continue;
                 }
-                // Freed before the next one is asked for.
+                // Free it before the next one is decoded.
                 self.group = None;
             }
             match self.groups.next()? {

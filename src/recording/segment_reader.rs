@@ -1,14 +1,14 @@
-//! Reads one segment: decodes a row group column by column and hands its events out in `seq` order.
+//! Reads one segment: decodes a row group column by column and yields its events in `seq` order.
 //!
-//! Memory: a row group as it stands in the file (some 5 MB when it is full) and its decoded columns
-//! (at most 90 MB; those that do not change within any instrument are dropped). Filters are applied
-//! to the row group's statistics first, then to its key columns; the other columns are decoded only
-//! for the rows that are wanted.
+//! Memory: the bytes of a row group (some 5 MB when full) and its decoded columns (at most 90 MB).
+//! Columns that do not change within any instrument are dropped.
+//!
+//! Filters are applied to the statistics of the row group first, then to its key columns. The other
+//! columns are decoded only for the selected rows.
 
-use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int32Type, Int64Type, TimestampNanosecondType};
@@ -23,10 +23,11 @@ use tickdeck_core::event::{Event, EventKind, RawTick, Seq, SessionEvent, TICK_KI
 use tickdeck_core::time::UnixNanos;
 
 use super::error::RecordingError;
+use super::filter::EventFilter;
+use super::format_version::FormatVersion;
 use super::group_bytes::GroupBytes;
-use super::manifest::{FormatVersion, check_version};
-use super::reader::EventFilter;
 use super::schema::{ROW_GROUP_HASHES, ROW_GROUP_ROWS, arrow_schema, instrument_column};
+use super::storage::{ParquetFile, ReadFile, Storage};
 use super::tick_arrays::{Common, Run, TextArray, TickArrays, primitive, wrong_type};
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -38,7 +39,7 @@ const MAX_ROW_GROUP_ROWS: usize = 8 * ROW_GROUP_ROWS;
 #[derive(Debug)]
 pub(super) struct SegmentReader {
     path: PathBuf,
-    file: File,
+    file: Arc<dyn ReadFile>,
     metadata: ArrowReaderMetadata,
     /// BLAKE3 of each row group, hex; none in a file of another writer.
     group_hashes: Vec<String>,
@@ -46,9 +47,10 @@ pub(super) struct SegmentReader {
 
 impl SegmentReader {
     /// Opens a segment and checks version and schema.
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(RecordingError::io(path, "opening"))?;
-        let parquet = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
+    pub(super) fn open(storage: &dyn Storage, path: &Path) -> Result<Self> {
+        let file = storage.open(path)?;
+        let footer = ParquetFile::new(Arc::clone(&file))?;
+        let parquet = ArrowReaderMetadata::load(&footer, ArrowReaderOptions::new())
             .map_err(|error| RecordingError::damaged(path, error.to_string()))?;
         let parquet = parquet.metadata().clone();
         check_footer(path, &parquet)?;
@@ -98,13 +100,13 @@ impl SegmentReader {
         footer_value(self.parquet(), key)
     }
 
-    /// Whether the statistics leave a chance that `filter` wants something of this row group.
+    /// Whether the row group may contain events that `filter` selects, by its statistics.
     pub(super) fn may_match(&self, group: usize, filter: &EventFilter) -> bool {
         self.recv_ts_range(group)
             .is_none_or(|range| filter.overlaps(range))
     }
 
-    /// First and last `recv_ts` of a row group, when its statistics say.
+    /// First and last `recv_ts` of a row group, if its statistics have them.
     pub(super) fn recv_ts_range(&self, group: usize) -> Option<(UnixNanos, UnixNanos)> {
         match self.parquet().row_group(group).column(1).statistics() {
             Some(Statistics::Int64(range)) => {
@@ -114,7 +116,7 @@ impl SegmentReader {
         }
     }
 
-    /// Decodes what `filter` wants of one row group.
+    /// Decodes the events of a row group that `filter` selects.
     pub(super) fn read_group(&self, group: usize, filter: &EventFilter) -> Result<DecodedGroup> {
         let rows = self.group_rows(group);
         if rows > MAX_ROW_GROUP_ROWS {
@@ -154,7 +156,7 @@ impl SegmentReader {
         })
     }
 
-    /// The bytes of a row group, compared with the hash that the footer has of them.
+    /// The bytes of a row group, verified against the hash in the footer.
     fn read_bytes(&self, group: usize) -> Result<GroupBytes> {
         let damaged = |problem: String| {
             RecordingError::damaged(&self.path, format!("row group {group}: {problem}"))
@@ -165,11 +167,7 @@ impl SegmentReader {
             Some(before) => end(before)?,
         };
         let end = end(group)?;
-        let file_bytes = self
-            .file
-            .metadata()
-            .map_err(RecordingError::io(&self.path, "reading"))?
-            .len();
+        let file_bytes = self.file.bytes()?;
         let length = end.checked_sub(start).filter(|_| end <= file_bytes);
         let Some(length) = length.and_then(|length| usize::try_from(length).ok()) else {
             return Err(damaged(format!(
@@ -177,9 +175,7 @@ impl SegmentReader {
             )));
         };
         let mut bytes = vec![0; length];
-        self.file
-            .read_exact_at(&mut bytes, start)
-            .map_err(RecordingError::io(&self.path, "reading"))?;
+        self.file.read_at(&mut bytes, start)?;
         if let Some(expected) = self.group_hashes.get(group) {
             let found = blake3::hash(&bytes).to_hex();
             if found.as_str() != expected {
@@ -266,11 +262,11 @@ fn check_footer(path: &Path, metadata: &ParquetMetaData) -> Result<()> {
     let version: FormatVersion = version
         .parse()
         .map_err(|problem: String| RecordingError::damaged(path, problem))?;
-    check_version(path, version)
+    version.check(path)
 }
 
-/// Every column of the format must be there, in its place and of its type; further columns at the
-/// end are ignored (a newer minor version).
+/// Every column of the format must have its place and type. Further columns at the end are ignored
+/// (a newer minor version).
 fn check_schema(path: &Path, metadata: &ParquetMetaData) -> Result<()> {
     let expected = super::schema::parquet_schema()
         .map_err(RecordingError::parquet(path, "checking the schema of"))?;
@@ -307,7 +303,8 @@ fn consecutive_ranges(rows: &[u32]) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// Whether `filter` wants a session event. What cannot be read is wanted: reading it says why.
+/// Whether `filter` selects a session event. An unreadable one is selected, so that reading it
+/// reports the error.
 fn wants_session(filter: &EventFilter, kind: &str, details: &ArrayRef, row: usize) -> bool {
     if filter.instruments.is_none() {
         return true;
@@ -413,7 +410,7 @@ impl KeyColumns {
         }
     }
 
-    /// The ticks, instrument by instrument as they stand in the file.
+    /// The ticks by instrument, in file order.
     fn runs(&self) -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();
         let mut seen = vec![false; self.instruments.values.len()];
@@ -463,12 +460,12 @@ impl KeyColumns {
     }
 }
 
-/// Events that are put together at a time. In so many each of some hundred instruments has several
-/// ticks, which lie side by side in the file.
+/// Events assembled at a time. Among so many, each of some hundred instruments has several ticks,
+/// which are adjacent in the file.
 const WINDOW_EVENTS: usize = 2048;
 
-/// A row, and the place of its event among those that are put together with it, in one number that
-/// sorts by row: there is one for every row in memory.
+/// A row and the place of its event in the window, packed into one number that sorts by row. There
+/// is one for every row in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Placed(u32);
 
@@ -505,10 +502,11 @@ fn placed(rows: &[u32]) -> impl Iterator<Item = Placed> {
 
 /// The wanted events of one row group, handed out in `seq` order.
 ///
-/// A tick is put together when it is handed out: a copy of what its instrument's rows have in
-/// common, and the fields that change. That is done in the order of the file, not of `seq`:
-/// neighbouring rows of one instrument share that copy and their cache lines in every column, rows
-/// of different instruments never do.
+/// A tick is assembled when it is yielded: a copy of the values that all rows of its instrument
+/// share, and the fields that change.
+///
+/// This is done in file order, not in `seq` order. Neighbouring rows of one instrument share that
+/// copy and their cache lines in every column; rows of different instruments never do.
 #[derive(Debug, Default)]
 pub(super) struct DecodedGroup {
     path: PathBuf,
@@ -519,13 +517,13 @@ pub(super) struct DecodedGroup {
     details: Option<ArrayRef>,
     /// Rows in `seq` order.
     order: Vec<u32>,
-    /// The same window by window, each in the order of the file.
+    /// The same rows by window, each window in file order.
     placed: Vec<Placed>,
     cursor: usize,
 }
 
 impl DecodedGroup {
-    /// Appends up to `max` events and returns how many: fastest when it is a multiple of
+    /// Appends up to `max` events and returns how many. It is fastest if `max` is a multiple of
     /// [`WINDOW_EVENTS`].
     pub(super) fn next_events(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<usize> {
         let start = self.cursor;

@@ -2,7 +2,6 @@
 //!
 //! Memory: one row group of columns (about 90 MB when full) and the pages of one column.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,11 +18,12 @@ use tickdeck_ffi::for_each_tick_field;
 use super::columns::{RowGroupBuffer, TextColumn};
 use super::error::RecordingError;
 use super::schema::{ROW_GROUP_HASHES, ROW_GROUP_ROWS, parquet_schema, writer_properties};
+use super::storage::{Storage, StorageError, WriteFile};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 type ParquetResult<T> = parquet::errors::Result<T>;
 
-/// What a finished segment holds.
+/// Summary of a finished segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentInfo {
     /// Events.
@@ -44,9 +44,9 @@ pub struct SegmentInfo {
     pub blake3: String,
 }
 
-/// Hashes what is written, so that the digests need no second pass over the file.
+/// Hashes bytes as they are written, so that the digests need no second pass over the file.
 struct HashingFile {
-    file: BufWriter<File>,
+    file: BufWriter<Box<dyn WriteFile>>,
     hasher: blake3::Hasher,
     /// Of the bytes since the last row group.
     group: blake3::Hasher,
@@ -56,7 +56,7 @@ struct HashingFile {
 }
 
 impl HashingFile {
-    /// Everything up to here belongs to the row group that has just ended.
+    /// Ends the hash of the current row group.
     fn end_group(&mut self) {
         self.groups.push(self.group.finalize().to_hex().to_string());
         self.group.reset();
@@ -77,8 +77,9 @@ impl Write for HashingFile {
     }
 }
 
-/// The file that a segment is written to; removed again unless it got its name.
+/// The temporary file of a segment; removed on drop unless it was sealed.
 struct Temporary {
+    storage: Arc<dyn Storage>,
     path: PathBuf,
     sealed: bool,
 }
@@ -86,8 +87,8 @@ struct Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.sealed {
-            // The reason why the segment was abandoned is already on its way to the user.
-            let _ = std::fs::remove_file(&self.path);
+            // The error that abandoned the segment is already on its way to the user.
+            let _ = self.storage.remove(&self.path);
         }
     }
 }
@@ -103,8 +104,9 @@ pub(super) struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    /// Starts a segment that will be `target`; until [`finish`](Self::finish) it is a dot file.
+    /// Starts a segment that will be `target`. Until [`finish`](Self::finish) it has a hidden name.
     pub(super) fn create(
+        storage: Arc<dyn Storage>,
         target: &Path,
         metadata: Vec<KeyValue>,
         mut buffer: RowGroupBuffer,
@@ -112,8 +114,9 @@ impl SegmentWriter {
     ) -> Result<Self> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let temporary = target.with_file_name(format!(".{name}.partial"));
-        let file = File::create(&temporary).map_err(RecordingError::io(&temporary, "creating"))?;
+        let file = storage.create(&temporary)?;
         let temporary = Temporary {
+            storage,
             path: temporary,
             sealed: false,
         };
@@ -179,7 +182,7 @@ impl SegmentWriter {
             let mut group = self.parquet.next_row_group()?;
             write_columns(&mut group, &self.buffer)?;
             group.close()?;
-            // Nothing of this row group is left in a buffer above the hasher.
+            // Flush all bytes of this row group through the hasher.
             self.parquet.flush()?;
             self.parquet.inner_mut().end_group();
             Ok(())
@@ -189,8 +192,8 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Writes the footer, syncs the file and gives it its name. The row group buffer comes back
-    /// for the next segment.
+    /// Writes the footer, syncs the file and renames it. Returns the row group buffer for the next
+    /// segment.
     pub(super) fn finish(mut self) -> Result<(SegmentInfo, RowGroupBuffer)> {
         self.write_row_group()?;
         let groups = self.parquet.inner().groups.join(",");
@@ -206,12 +209,13 @@ impl SegmentWriter {
             bytes,
             ..
         } = sink;
-        let sealed = file
+        let flushed = file
             .into_inner()
-            .map_err(std::io::IntoInnerError::into_error)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| std::fs::rename(&self.temporary.path, &self.target));
-        sealed.map_err(RecordingError::io(&self.target, "sealing"))?;
+            .map_err(std::io::IntoInnerError::into_error);
+        let mut file = flushed.map_err(StorageError::at(&self.target, "sealing"))?;
+        file.sync()?;
+        let Temporary { storage, path, .. } = &self.temporary;
+        storage.rename(path, &self.target)?;
         self.temporary.sealed = true;
         self.info.bytes = bytes;
         self.info.blake3 = hasher.finalize().to_hex().to_string();
@@ -227,8 +231,8 @@ fn next_column<'a, W: Write + Send>(
     })
 }
 
-/// Text of a CTP field as Parquet text: each byte becomes the character of the same number
-/// (Latin-1), so that any bytes are valid UTF-8 and ASCII stays as it is.
+/// Text of a CTP field as Parquet text. Each byte becomes the character of the same number
+/// (Latin-1), so that any bytes become valid UTF-8 and ASCII stays unchanged.
 pub(super) fn text_to_utf8(bytes: &[u8]) -> String {
     bytes.iter().map(|&byte| char::from(byte)).collect()
 }

@@ -163,7 +163,7 @@ proptest! {
     }
 }
 
-fn some_ticks(count: u64) -> Vec<Event> {
+pub(super) fn some_ticks(count: u64) -> Vec<Event> {
     (0..count)
         .map(|seq| Event {
             seq: Seq(seq),

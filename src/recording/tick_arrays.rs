@@ -1,5 +1,5 @@
-//! The tick columns of one row group in memory: what the rows of an instrument have in common is
-//! kept once, a column only where something changes.
+//! The tick columns of one row group in memory. Values that all rows of an instrument share are
+//! kept once; a column is kept only if something in it changes.
 
 use std::ops::Range;
 use std::path::Path;
@@ -47,7 +47,7 @@ impl<const N: usize> TextArray<N> {
             .values()
             .as_string_opt::<i32>()
             .ok_or_else(|| wrong_type(path, name))?;
-        // Null rows have key 0 and are never looked at; an all-null column has no values at all.
+        // Null rows have key 0 and are never read; an all-null column has no values at all.
         let mut values = vec![Text::EMPTY; texts.len().max(1)];
         for (value, text) in values.iter_mut().zip(texts) {
             *value = utf8_to_text(text.unwrap_or_default()).ok_or_else(|| {
@@ -63,7 +63,7 @@ impl<const N: usize> TextArray<N> {
     }
 }
 
-/// The reverse of `text_to_utf8`; `None` for what it never writes.
+/// The reverse of `text_to_utf8`; `None` for text that it cannot have written.
 fn utf8_to_text<const N: usize>(text: &str) -> Option<Text<N>> {
     let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
     Text::new(&bytes?).ok()
@@ -75,11 +75,11 @@ pub(super) struct Run {
     /// Key of the instrument column.
     pub(super) instrument: usize,
     pub(super) rows: Range<usize>,
-    /// Whether the instrument has no earlier run. In a file of ours it never has.
+    /// Whether the instrument has no earlier run. In files of tickdeck this is always so.
     pub(super) first: bool,
 }
 
-/// What the rows of one instrument have in common.
+/// The values that all rows of one instrument share.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Common {
     /// A tick with every value that does not change.
@@ -223,7 +223,7 @@ macro_rules! define_tick_arrays {
         }
 
         impl TickArrays {
-            /// Decodes column by column: never two of them in memory that nobody needs.
+            /// Decodes column by column, and drops a column that is not needed before the next one.
             pub(super) fn read(
                 path: &Path,
                 runs: &[Run],

@@ -1,37 +1,42 @@
 //! Checks a recording against its manifest: files, digests, order, counts.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
 use tickdeck_core::event::{Event, InstrumentId};
 
-use super::error::{NOT_FETCHED, RecordingError, refuse_pointer};
+use super::contracts_file;
+use super::digest::EventDigest;
+use super::error::{NOT_FETCHED, RecordingError};
+use super::filter::EventFilter;
 use super::manifest::{Manifest, Status};
-use super::reader::{EventFilter, Recording};
+use super::names::CONTRACTS_FILE;
+use super::pointer::refuse_pointer;
+use super::reader::Recording;
 use super::segment_writer::text_to_utf8;
-use super::{CONTRACTS_FILE, EventDigest, contracts_file};
+use super::storage::Storage;
 
 /// Events read at a time.
 const BATCH_EVENTS: usize = 4096;
+/// Bytes hashed at a time.
+const HASH_BYTES: usize = 1 << 20;
 
-/// Something that does not agree.
+/// A mismatch.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
     /// The file concerned.
     pub file: PathBuf,
-    /// What was expected and what was found.
+    /// The expected and the actual value.
     pub problem: String,
 }
 
-/// What [`verify`] found.
+/// The result of [`verify`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct VerifyReport {
-    /// Everything that does not agree; empty when the recording is intact.
+    /// All mismatches; empty when the recording is intact.
     pub findings: Vec<Finding>,
-    /// Segments looked at.
+    /// Segments checked.
     pub segments: usize,
     /// Events read.
     pub events: u64,
@@ -56,8 +61,8 @@ impl VerifyReport {
     }
 }
 
-/// Reads everything and compares it with the manifest. Damage is a finding, not an error;
-/// `progress` is told the number of events after each batch.
+/// Reads everything and compares it with the manifest. Damage is a finding, not an error.
+/// `progress` receives the number of events after each batch.
 pub fn verify(recording: &Recording, progress: &mut dyn FnMut(u64)) -> VerifyReport {
     let mut report = VerifyReport::default();
     check_files(recording, &mut report);
@@ -74,8 +79,8 @@ pub fn verify(recording: &Recording, progress: &mut dyn FnMut(u64)) -> VerifyRep
 }
 
 impl Recording {
-    /// Compares the size and BLAKE3 of every segment with the manifest, which is what a replay does
-    /// before its first event.
+    /// Compares size and BLAKE3 of every segment with the manifest, as a replay does before its
+    /// first event.
     #[must_use]
     pub fn damaged_segments(&self) -> Vec<Finding> {
         let mut report = VerifyReport::default();
@@ -88,21 +93,22 @@ fn check_files(recording: &Recording, report: &mut VerifyReport) {
     let Some(manifest) = recording.manifest() else {
         return;
     };
+    let storage = &**recording.storage();
     for entry in &manifest.segments {
         let path = recording.path().join(&entry.file);
-        if let Err(error) = check_file(&path, Some(entry.bytes), &entry.blake3) {
+        if let Err(error) = check_file(storage, &path, Some(entry.bytes), &entry.blake3) {
             report.add(&path, problem(&error));
         }
     }
     if !manifest.contracts_blake3.is_empty() {
         let path = recording.path().join(CONTRACTS_FILE);
-        if let Err(error) = check_file(&path, None, &manifest.contracts_blake3) {
+        if let Err(error) = check_file(storage, &path, None, &manifest.contracts_blake3) {
             report.add(&path, problem(&error));
         }
     }
 }
 
-/// The error with its cause, without the file name that the finding already has.
+/// The error with its cause, without the file name, which the finding has already.
 fn problem(error: &RecordingError) -> String {
     match error {
         RecordingError::Damaged { problem, .. } => problem.clone(),
@@ -113,13 +119,15 @@ fn problem(error: &RecordingError) -> String {
     }
 }
 
-fn check_file(path: &Path, bytes: Option<u64>, blake3: &str) -> Result<(), RecordingError> {
-    refuse_pointer(path)?;
-    let mut file = File::open(path).map_err(RecordingError::io(path, "opening"))?;
-    let size = file
-        .metadata()
-        .map_err(RecordingError::io(path, "reading"))?
-        .len();
+fn check_file(
+    storage: &dyn Storage,
+    path: &Path,
+    bytes: Option<u64>,
+    blake3: &str,
+) -> Result<(), RecordingError> {
+    refuse_pointer(storage, path)?;
+    let file = storage.open(path)?;
+    let size = file.bytes()?;
     if let Some(expected) = bytes
         && size != expected
     {
@@ -129,15 +137,14 @@ fn check_file(path: &Path, bytes: Option<u64>, blake3: &str) -> Result<(), Recor
         ));
     }
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let read = file
-            .read(&mut buffer)
-            .map_err(RecordingError::io(path, "reading"))?;
-        if read == 0 {
-            break;
-        }
-        hasher.update(&buffer[..read]);
+    let mut buffer = vec![0; HASH_BYTES];
+    let mut position = 0;
+    while position < size {
+        let rest = usize::try_from(size - position).unwrap_or(usize::MAX);
+        let part = &mut buffer[..rest.min(HASH_BYTES)];
+        file.read_at(part, position)?;
+        hasher.update(part);
+        position += part.len() as u64;
     }
     let found = hasher.finalize().to_hex();
     if found.as_str() != blake3 {
@@ -242,8 +249,8 @@ fn compare(
         );
     }
     let contracts = folder.join(CONTRACTS_FILE);
-    if contracts.exists()
-        && let Err(error) = contracts_file::read(&contracts)
+    if recording.storage().exists(&contracts)
+        && let Err(error) = contracts_file::read(&**recording.storage(), &contracts)
     {
         report.add(&contracts, problem(&error));
     }

@@ -1,11 +1,11 @@
 //! Writes a recording: rolls segments, keeps the ledger, seals with the manifest.
 //!
-//! Segments appear under their names only when complete. A recording that is abandoned (an error,
-//! or dropped before [`RecordingWriter::finish`]) takes back the files it made when
-//! [`RecordingOptions::keep_partial`] is off.
+//! Segments get their names only when complete. A recording is abandoned by an error, or when it is
+//! dropped before [`RecordingWriter::finish`]. It then removes its files unless
+//! [`RecordingOptions::keep_partial`] is on.
 //!
-//! The crash-safe journal goes in front of the row group buffer: it will hold what
-//! `RowGroupBuffer` holds until the row group is on disk.
+//! A crash-safe journal belongs in front of the row group buffer: it will hold the content of
+//! `RowGroupBuffer` until the row group is on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,13 +20,16 @@ use tickdeck_core::source::SourceInfo;
 use tickdeck_core::time::{TradingDay, UnixNanos};
 
 use super::columns::RowGroupBuffer;
+use super::contracts_file;
+use super::digest::EventDigest;
 use super::error::RecordingError;
-use super::manifest::{
-    CalendarCopy, FORMAT_NAME, FormatVersion, Ledger, Manifest, SegmentEntry, Status,
-};
+use super::format_version::FormatVersion;
+use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, Manifest, SegmentEntry, Status};
+use super::names::{CONTRACTS_FILE, MANIFEST_FILE, segment_file};
+use super::place::{Place, choose_place, refuse_occupied, replace};
 use super::schema::ROW_GROUP_ROWS;
 use super::segment_writer::{SegmentWriter, text_to_utf8};
-use super::{CONTRACTS_FILE, EventDigest, MANIFEST_FILE, contracts_file};
+use super::storage::{Storage, local};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -52,7 +55,7 @@ impl Default for Rolling {
     }
 }
 
-/// What a new recording is.
+/// Options of a new recording.
 #[derive(Debug, Clone)]
 pub struct RecordingOptions {
     /// Session id, in the manifest and in message ids.
@@ -67,16 +70,17 @@ pub struct RecordingOptions {
     pub rolling: Rolling,
     /// Replace a recording that is already there.
     pub overwrite: bool,
-    /// Leave sealed segments behind when the recording is abandoned: right for a live session,
-    /// wrong for a conversion.
+    /// Keep sealed segments when the recording is abandoned. Right for a live session, wrong for a
+    /// conversion.
     pub keep_partial: bool,
 }
 
-/// Takes events in `seq` order and keeps them.
+/// Records events in `seq` order.
 #[derive(Debug)]
 pub struct RecordingWriter {
+    storage: Arc<dyn Storage>,
     folder: PathBuf,
-    /// The recording whose place this one takes when it is finished; until then it is untouched.
+    /// The recording that is replaced at the end; untouched until then.
     replaces: Option<PathBuf>,
     created_folder: bool,
     options: RecordingOptions,
@@ -111,29 +115,49 @@ impl std::fmt::Debug for SegmentWriter {
 }
 
 impl RecordingWriter {
-    /// Whether [`create`](Self::create) would accept the folder, for those who have long work to do
-    /// before they get there.
+    /// Whether [`create`](Self::create) would accept the folder. For callers with long work to do
+    /// before they create it.
     ///
     /// # Errors
     /// Those of [`create`](Self::create) about what is there already.
     pub fn check_target(target: &Path, overwrite: bool) -> Result<()> {
-        if target.exists() {
-            refuse_occupied(target, overwrite)?;
+        let storage = local();
+        if storage.exists(target) {
+            refuse_occupied(&*storage, target, overwrite)?;
         }
         Ok(())
     }
 
-    /// Starts a recording in `folder`, which is made if it is not there.
+    /// Starts a recording in `target`, a folder of the local file system, which is created if it
+    /// does not exist.
     ///
     /// # Errors
-    /// When there is something in `folder` already (and [`RecordingOptions::overwrite`] is off), or
+    /// When there is something in `target` already (and [`RecordingOptions::overwrite`] is off), or
     /// the file system refuses.
     pub fn create(target: &Path, options: RecordingOptions) -> Result<Self> {
-        let place = choose_place(target, options.overwrite)?;
+        Self::create_in(local(), target, options)
+    }
+
+    /// The same on any storage.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_in(
+        storage: Arc<dyn Storage>,
+        target: &Path,
+        options: RecordingOptions,
+    ) -> Result<Self> {
+        let place = choose_place(&*storage, target, options.overwrite)?;
+        let Place {
+            folder,
+            replaces,
+            created,
+        } = place;
         let writer = Self {
-            folder: place.folder,
-            replaces: place.replaces,
-            created_folder: place.created,
+            storage,
+            folder,
+            replaces,
+            created_folder: created,
             options,
             segment: None,
             spare: RowGroupBuffer::default(),
@@ -148,16 +172,14 @@ impl RecordingWriter {
             contracts_blake3: String::new(),
             state: State::Open,
         };
-        writer
-            .manifest(Status::Recording, String::new())
-            .write(&writer.folder)?;
+        writer.write_manifest(Status::Recording)?;
         Ok(writer)
     }
 
     /// Appends events; their `seq` must continue without a gap.
     ///
     /// # Errors
-    /// On a gap, or when writing fails; after that nothing more is taken.
+    /// On a gap, or when writing fails; after that nothing more is accepted.
     pub fn write(&mut self, events: &[Event]) -> Result<()> {
         if self.state != State::Open {
             return Err(RecordingError::WriterFailed {
@@ -185,6 +207,7 @@ impl RecordingWriter {
         let segment = match &mut self.segment {
             Some(segment) => segment,
             none => none.insert(start_segment(
+                &self.storage,
                 &self.folder,
                 self.segments.len(),
                 &self.options,
@@ -233,10 +256,9 @@ impl RecordingWriter {
             let file = segment_file(self.segments.len());
             self.segments.push(SegmentEntry::new(file, info));
             if self.options.keep_partial {
-                // What is sealed is listed at once: a killed recorder leaves a readable recording.
+                // List it at once: a killed recorder leaves a readable recording.
                 self.write_contracts()?;
-                self.manifest(Status::Recording, String::new())
-                    .write(&self.folder)?;
+                self.write_manifest(Status::Recording)?;
             }
         }
         Ok(())
@@ -247,19 +269,19 @@ impl RecordingWriter {
         *self.dropped.entry(reason.to_owned()).or_insert(0) += ticks;
     }
 
-    /// The folder that is written to.
+    /// The folder being written.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Ticks taken so far.
+    /// Ticks accepted so far.
     #[must_use]
     pub const fn ticks(&self) -> u64 {
         self.ticks
     }
 
-    /// Ticks in segments that are sealed, and so survive whatever happens to this writer.
+    /// Ticks in sealed segments, which survive the end of this writer.
     #[must_use]
     pub fn sealed_ticks(&self) -> u64 {
         self.segments.iter().map(|segment| segment.ticks).sum()
@@ -280,9 +302,9 @@ impl RecordingWriter {
         self.write_contracts()?;
         let digest = std::mem::take(&mut self.digest).finish();
         let manifest = self.manifest(Status::Complete, digest);
-        manifest.write(&self.folder)?;
+        manifest.write(&*self.storage, &self.folder)?;
         if let Some(target) = &self.replaces {
-            replace(target, &self.folder)?;
+            replace(&*self.storage, target, &self.folder)?;
         }
         self.state = State::Finished;
         Ok(manifest)
@@ -290,13 +312,19 @@ impl RecordingWriter {
 
     fn write_contracts(&mut self) -> Result<()> {
         let path = self.folder.join(CONTRACTS_FILE);
-        contracts_file::write(&path, &self.contracts_in_force())?;
-        let bytes = std::fs::read(&path).map_err(RecordingError::io(&path, "reading"))?;
-        self.contracts_blake3 = blake3::hash(&bytes).to_hex().to_string();
+        let content = contracts_file::encode(&path, &self.contracts_in_force())?;
+        self.storage.put(&path, &content)?;
+        self.contracts_blake3 = blake3::hash(&content).to_hex().to_string();
         Ok(())
     }
 
-    /// Explicit contracts and what the table says of every instrument seen, by id.
+    /// The manifest of what is sealed so far; the digest comes with the end.
+    fn write_manifest(&self, status: Status) -> Result<()> {
+        let manifest = self.manifest(status, String::new());
+        manifest.write(&*self.storage, &self.folder)
+    }
+
+    /// Explicit contracts, and the table's entry for every instrument seen, by id.
     fn contracts_in_force(&self) -> Vec<Contract> {
         let mut by_id: BTreeMap<String, Contract> = self
             .options
@@ -304,8 +332,8 @@ impl RecordingWriter {
             .explicit()
             .map(|contract| (contract.instrument_id.clone(), contract.clone()))
             .collect();
-        // The day tells the decade of a CZCE id. Without it, terms that changed would be kept as
-        // unknown, and a replay would know less than the session did.
+        // The day determines the decade of a CZCE id. Without it, terms that changed would be
+        // recorded as unknown, and a replay would know less than the session.
         let day = self.trading_days.last().copied().map(TradingDay);
         for id in self.counts.keys() {
             if let Ok(contract) = self.options.contracts.resolve_on(id.as_bytes(), day) {
@@ -353,32 +381,28 @@ impl RecordingWriter {
 }
 
 impl Drop for RecordingWriter {
-    /// Nothing half-written stays behind, unless that was asked for.
+    /// Removes partial files, unless the options keep them.
     fn drop(&mut self) {
         if self.state == State::Finished {
             return;
         }
-        // Errors are swallowed: the reason why the recording was abandoned is already on its way.
+        // Errors are ignored: the one that abandoned the recording is already on its way.
         self.segment = None;
         if self.options.keep_partial && !self.segments.is_empty() {
             return;
         }
         let files = (0..=self.segments.len()).map(segment_file);
         for file in files.chain([MANIFEST_FILE.into(), CONTRACTS_FILE.into()]) {
-            let _ = std::fs::remove_file(self.folder.join(file));
+            let _ = self.storage.remove(&self.folder.join(file));
         }
         if self.created_folder {
-            let _ = std::fs::remove_dir(&self.folder);
+            let _ = self.storage.remove_folder(&self.folder);
         }
     }
 }
 
-/// Name of the `index`-th segment.
-fn segment_file(index: usize) -> String {
-    format!("part-{index:05}.parquet")
-}
-
 fn start_segment(
+    storage: &Arc<dyn Storage>,
     folder: &Path,
     index: usize,
     options: &RecordingOptions,
@@ -398,107 +422,10 @@ fn start_segment(
     ]
     .map(|(key, value)| KeyValue::new(key.into(), value));
     SegmentWriter::create(
+        Arc::clone(storage),
         &folder.join(segment_file(index)),
         metadata.to_vec(),
         buffer,
         options.rolling.row_group_rows,
     )
-}
-
-/// Where a new recording is written.
-struct Place {
-    folder: PathBuf,
-    replaces: Option<PathBuf>,
-    created: bool,
-}
-
-/// A new or empty folder is written to directly. A recording that is to be replaced stays as it is
-/// until the new one is finished beside it: it may even be the input.
-fn choose_place(target: &Path, overwrite: bool) -> Result<Place> {
-    if !target.exists() {
-        std::fs::create_dir_all(target).map_err(RecordingError::io(target, "creating"))?;
-        return Ok(Place {
-            folder: target.to_owned(),
-            replaces: None,
-            created: true,
-        });
-    }
-    if refuse_occupied(target, overwrite)? {
-        return Ok(Place {
-            folder: target.to_owned(),
-            replaces: None,
-            created: false,
-        });
-    }
-    // The absolute path has a parent and a name even when the target is `.`.
-    let target = std::path::absolute(target).map_err(RecordingError::io(target, "finding"))?;
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let parent = target.parent().unwrap_or(Path::new("/"));
-    let folder = tempfile::Builder::new()
-        .prefix(&format!(".{name}."))
-        .tempdir_in(parent)
-        .map_err(RecordingError::io(parent, "making a folder in"))?
-        .keep();
-    make_shared(&folder)?;
-    Ok(Place {
-        folder,
-        replaces: Some(target),
-        created: true,
-    })
-}
-
-/// Whether the folder is empty; what is in it must be a recording that may be replaced.
-fn refuse_occupied(target: &Path, overwrite: bool) -> Result<bool> {
-    let names = names_in(target)?;
-    if names.is_empty() {
-        return Ok(true);
-    }
-    if !overwrite {
-        return Err(RecordingError::OutputExists {
-            path: target.to_owned(),
-        });
-    }
-    if !names.iter().any(|name| name == MANIFEST_FILE) && !names.iter().all(|name| is_ours(name)) {
-        return Err(RecordingError::NotReplaceable {
-            path: target.to_owned(),
-        });
-    }
-    Ok(false)
-}
-
-/// A temporary folder is private by default; a recording is shared like any other.
-fn make_shared(folder: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
-        .map_err(RecordingError::io(folder, "opening up"))
-}
-
-/// Puts the finished recording in the place of the old one. Files that are not of a recording stay.
-fn replace(target: &Path, finished: &Path) -> Result<()> {
-    for name in names_in(target)?.iter().filter(|name| is_ours(name)) {
-        let path = target.join(name);
-        std::fs::remove_file(&path).map_err(RecordingError::io(&path, "removing"))?;
-    }
-    for name in names_in(finished)? {
-        let path = target.join(&name);
-        std::fs::rename(finished.join(&name), &path)
-            .map_err(RecordingError::io(&path, "moving the new recording to"))?;
-    }
-    std::fs::remove_dir(finished).map_err(RecordingError::io(finished, "removing"))
-}
-
-fn names_in(folder: &Path) -> Result<Vec<String>> {
-    let entries = std::fs::read_dir(folder).map_err(RecordingError::io(folder, "listing"))?;
-    entries
-        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-        .collect::<std::io::Result<_>>()
-        .map_err(RecordingError::io(folder, "listing"))
-}
-
-/// Whether a file of that name belongs to a recording.
-fn is_ours(name: &str) -> bool {
-    name == MANIFEST_FILE
-        || name == CONTRACTS_FILE
-        || (name.starts_with("part-") && name.ends_with(".parquet"))
-        || (name.starts_with(".part-") && name.ends_with(".partial"))
 }

@@ -80,7 +80,7 @@ fn find(
     }
 }
 
-/// A vendor struct to hand out, zeroed where nothing was written, aligned for every field.
+/// A vendor struct to deliver, zeroed where nothing was written, aligned for every field.
 ///
 /// Writing a field that the version does not have does nothing.
 #[derive(Debug, Clone)]

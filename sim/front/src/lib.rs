@@ -16,12 +16,13 @@
 
 #![forbid(unsafe_code)]
 
+mod connection;
 pub mod environment;
 pub mod errors;
 pub mod faults;
 pub mod fields;
 pub mod instance;
-pub mod link;
+mod link;
 pub mod log;
 pub mod market;
 pub mod md;

@@ -1,20 +1,20 @@
-//! How far the connection of a session has got: the same for both APIs.
+//! State of the connection of a session: the same for both APIs.
 
 use tickdeck_core::clock::MonoNanos;
 
 /// State of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Link {
+pub(crate) enum Link {
     /// Just lost. The next attempt comes so many ns after the client's callback has returned.
     Lost(i64),
     /// The next attempt comes at this instant.
     Down(MonoNanos),
-    /// The connecting thread is at it.
+    /// The connecting thread is working on it.
     Opening,
-    /// Connected, which the client does not know yet.
+    /// Connected; the client is not informed yet.
     Opened,
     /// Connected.
     Up,
-    /// Nothing will come any more.
+    /// Closed for good.
     Closed,
 }

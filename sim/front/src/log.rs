@@ -23,12 +23,12 @@ enum Target {
 
 static TARGET: OnceLock<Mutex<Target>> = OnceLock::new();
 
-/// How much a line matters.
+/// The level of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// What happened; to a file only.
+    /// An event; written to a file only.
     Info,
-    /// What a run is like.
+    /// A property of the run.
     Notice,
     /// The client or its user should act.
     Warn,
@@ -72,7 +72,7 @@ pub fn notice(event: &str, fields: &[(&str, Value)]) {
     write(Level::Notice, event, fields);
 }
 
-/// Writes a line that somebody should act on.
+/// Writes a warning.
 pub fn warn(event: &str, fields: &[(&str, Value)]) {
     write(Level::Warn, event, fields);
 }

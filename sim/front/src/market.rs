@@ -1,9 +1,11 @@
-//! The market that sessions share: one clock, one start, and what has been seen of it so far.
+//! The market that sessions share: one clock, one start, and the progress so far.
 //!
-//! Every session reads the source for itself ([`Feed`]) at its own pace; what they share is
-//! [`Market`]: when it started, and how far anybody has got. So a slow client holds up nobody, a
-//! lone client at rate `max` misses nothing however slow it is, and a session that comes late joins
-//! where the market stands and gets the latest tick of an instrument as its snapshot.
+//! Every session reads the source by itself ([`Feed`]), at its own pace. [`Market`] is shared: when
+//! it started, and how far any session has got.
+//!
+//! A slow client therefore delays no other. A lone client at rate `max` misses nothing, however
+//! slow it is. A late session joins at the current position and gets the latest tick of an
+//! instrument as its snapshot.
 //!
 //! Invariant: all sessions of a market see the same events in the same order; each sees a gap-free
 //! stretch of them from the moment it subscribes until it is cut.
@@ -27,7 +29,7 @@ use crate::source::{Header, OpenError, SourceSpec};
 /// Events read from the source at a time.
 const FETCH_EVENTS: usize = 512;
 
-/// A market in motion, or about to be.
+/// A market that moves, or will.
 #[derive(Debug)]
 pub struct Market {
     spec: SourceSpec,
@@ -55,12 +57,12 @@ pub enum Motion {
     Since(MonoNanos),
     /// Not before this instant.
     NotBefore(MonoNanos),
-    /// Nothing has happened yet that would start it.
+    /// Nothing has started it yet.
     Waiting,
 }
 
 impl Market {
-    /// The market of these settings: the one that other sessions of the process have, or a new one.
+    /// The market of these settings: shared with other sessions of the process, or new.
     ///
     /// # Errors
     /// When the source cannot be played.
@@ -76,7 +78,7 @@ impl Market {
         Ok(market)
     }
 
-    /// A market of its own.
+    /// A market that is not shared.
     ///
     /// # Errors
     /// When the source cannot be played.
@@ -99,18 +101,18 @@ impl Market {
         })
     }
 
-    /// What is known of its source.
+    /// Facts about its source.
     #[must_use]
     pub const fn header(&self) -> &Header {
         &self.header
     }
 
-    /// A session has cut its client off at the end: nobody is let in any more.
+    /// Closes the market: new connections are refused.
     pub fn close(&self) {
         self.is_closed.store(true, Ordering::Release);
     }
 
-    /// Whether it is over, and nobody is let in.
+    /// Whether it is closed: new connections are refused.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Acquire)
@@ -155,12 +157,12 @@ impl Market {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Two options: a holder that panicked leaves nothing half-done.
+        // The state is two options: a holder that panicked leaves it valid.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What a session gets next.
+/// The next item for a session.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
@@ -175,7 +177,7 @@ pub enum Next {
     End,
 }
 
-/// One session's way through the market.
+/// The position of one session in the market.
 pub struct Feed {
     market: Arc<Market>,
     source: Option<Box<dyn Source>>,
@@ -236,8 +238,8 @@ impl Feed {
         self.newest
     }
 
-    /// Goes to where the market stands, without yielding what it passes: what was sent while this
-    /// session had subscribed to nothing is gone, as it is on a real front.
+    /// Skips to the current position without yielding ticks. As on a real front, ticks sent before
+    /// the first subscription are gone.
     pub fn catch_up(&mut self, now: MonoNanos) {
         let Motion::Since(started) = self.market.motion(now) else {
             return;
@@ -250,7 +252,7 @@ impl Feed {
             };
             let is_past = match self.market.rate {
                 Rate::Max => self.position < reached,
-                // What is due at this very instant is still to come.
+                // A tick due at this very instant is still to come.
                 Rate::Times(_) => {
                     self.position < reached || self.pacer.due(event, now.plus(-1)) == Due::Now
                 }
@@ -284,7 +286,7 @@ impl Feed {
         }
     }
 
-    /// Fixes the start instant, which is the market's and not that of this feed's first event.
+    /// Fixes the start instant: that of the market, not of this feed's first event.
     fn prime(&mut self, started: MonoNanos) {
         if !self.is_primed {
             self.is_primed = true;
@@ -298,7 +300,7 @@ impl Feed {
             let source = self.source.as_mut()?;
             let mut batch = Vec::with_capacity(FETCH_EVENTS);
             if let Err(error) = source.next_batch(&mut batch, FETCH_EVENTS) {
-                // What was read before is good; after it the market is over.
+                // Ticks read before are valid; after them the market is over.
                 log::warn("sim_source_failed", &[("text", with_causes(&error).into())]);
                 self.source = None;
             } else if batch.is_empty() {

@@ -1,12 +1,13 @@
-//! The two threads of an API instance, as many as the vendor's libraries start: the library thread
-//! runs a session and hands what it says to the client, the connecting thread makes connections,
-//! which takes as long as the market needs to be opened.
+//! The two threads of an API instance, as many as the vendor's libraries start. The library thread
+//! runs a session and delivers its callbacks. The connecting thread opens connections, which takes
+//! as long as the market takes to open.
 //!
-//! The session is a state machine behind a lock; requests of the client take the lock on their own
-//! thread and return at once, the library thread takes it for one step at a time and never holds it
-//! while the client's code runs; the connecting thread takes it to hand over what it has opened.
-//! Invariant: once [`Reactor::release`] has returned [`Released::Gone`], both threads are gone, no
-//! callback runs and none will.
+//! The session is a state machine behind a lock. Requests of the client take the lock on their own
+//! thread and return at once. The library thread takes it for one step at a time and never holds it
+//! while client code runs. The connecting thread takes it to hand over an opened connection.
+//!
+//! Invariant: once [`Reactor::release`] has returned [`Released::Gone`], both threads are gone, and
+//! no callback runs or will run.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -24,12 +25,12 @@ pub fn now() -> MonoNanos {
     CLOCK.now()
 }
 
-/// What a session does next.
+/// The next action of a session.
 #[derive(Debug)]
 pub enum Step<C, O> {
     /// Calls the client back.
     Call(C),
-    /// Opens a connection on the connecting thread; [`Session::opened`] gets what it became.
+    /// Opens a connection on the connecting thread; [`Session::opened`] gets the result.
     Open(O),
     /// Nothing before this instant, unless a request comes.
     Wait(MonoNanos),
@@ -41,21 +42,21 @@ pub trait Session: Send + 'static {
     type Request;
     /// A callback to the client.
     type Callback;
-    /// What a connection is made from.
+    /// The input of a connection attempt.
     type Opening: Send;
-    /// What it became.
+    /// Its result.
     type Opened;
 
     /// Takes a request at `now`; the value is the request function's return code.
     fn request(&mut self, request: Self::Request, now: MonoNanos) -> i32;
 
-    /// What to do at `now`.
+    /// The action at `now`.
     fn step(&mut self, now: MonoNanos) -> Step<Self::Callback, Self::Opening>;
 
     /// Makes a connection. Runs on the connecting thread, without the session: it may take long.
     fn open(opening: Self::Opening, now: MonoNanos) -> Self::Opened;
 
-    /// A connection that [`step`](Self::step) asked for was made, or could not be.
+    /// The result of the connection that [`step`](Self::step) asked for.
     fn opened(&mut self, opened: Self::Opened, now: MonoNanos);
 }
 
@@ -68,18 +69,18 @@ pub enum Released {
     InCallback,
     /// A callback did not return in time: the thread ends when it does.
     CallbackHangs,
-    /// It was released before.
+    /// It had been released before.
     Again,
 }
 
 struct Shared<S: Session> {
-    /// Gone when the library thread has ended: an API object is never freed, its session is. Boxed, so
-    /// that little is left of it.
+    /// `None` after the library thread has ended: an API object is never freed, its session is.
+    /// Boxed, so that little memory remains.
     session: Mutex<Option<Box<S>>>,
     changed: Condvar,
     closing: AtomicBool,
     thread: OnceLock<ThreadId>,
-    /// What the connecting thread is to open.
+    /// Work of the connecting thread.
     wanted: Mutex<Wanted<S::Opening>>,
     asked: Condvar,
     ended: Mutex<bool>,
@@ -92,7 +93,7 @@ enum Wanted<O> {
     Nothing,
     /// A connection.
     Connection(O),
-    /// None any more: the session is over.
+    /// No more: the session is over.
     End,
 }
 
@@ -162,7 +163,7 @@ impl<S: Session> Shared<S> {
     ) -> MutexGuard<'a, Option<Box<S>>> {
         let left = until.duration_since(now());
         if left.is_zero() {
-            // The session only wants to be asked again: requests get their turn in between.
+            // The session asks for another step: let requests in between.
             drop(session);
             std::thread::yield_now();
             return self.session();
@@ -239,7 +240,7 @@ impl<S: Session> Reactor<S> {
         &self,
         mut deliver: impl FnMut(S::Callback) + Send + 'static,
     ) -> std::io::Result<()> {
-        /// Tells the end on a panic too, so that no release waits in vain.
+        /// Signals the end on a panic too, so that no release waits in vain.
         struct Finish<S: Session>(Arc<Shared<S>>);
         impl<S: Session> Drop for Finish<S> {
             fn drop(&mut self) {
@@ -268,7 +269,7 @@ impl<S: Session> Reactor<S> {
         code
     }
 
-    /// Looks at the session, unless it is over.
+    /// Reads the session, unless it is over.
     pub fn inspect<T>(&self, look: impl FnOnce(&S) -> T) -> Option<T> {
         self.shared.session().as_deref().map(look)
     }
@@ -285,7 +286,7 @@ impl<S: Session> Reactor<S> {
         if self.shared.closing.swap(true, Ordering::AcqRel) {
             return Released::Again;
         }
-        // The lock orders the flag before the thread's next look at it: no wake-up is lost.
+        // The lock orders the flag before the thread's next check: no wake-up is lost.
         drop(self.shared.session());
         self.shared.changed.notify_all();
         if self.is_library_thread() {
@@ -314,7 +315,7 @@ mod tests {
 
     use super::*;
 
-    /// Releases a session that hangs nowhere.
+    /// Releases a session that does not hang.
     fn assert_gone<S: Session>(reactor: &Reactor<S>) {
         let begun = now();
         match reactor.release() {
@@ -395,7 +396,7 @@ mod tests {
         assert_gone(&reactor);
     }
 
-    /// Opens until it is let go, and tells when it begins.
+    /// Opens until it is released, and signals when it begins.
     struct Opens(Option<Gate>);
 
     type Gate = (mpsc::Sender<()>, mpsc::Receiver<()>);

@@ -1,7 +1,7 @@
 //! How the simulated front is driven: the variables `TICKDECK_SIM_…`, or the same words in a front
 //! address `sim://SOURCE?key=value&key=value`, which override the variables.
 //!
-//! Pure: where the words come from is the caller's business.
+//! Pure: the caller provides the words.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub enum AtEnd {
     Disconnect(i32),
 }
 
-/// The one account that the front knows. Without one any login is accepted.
+/// The only account of the front. Without one any login is accepted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Account {
     /// BrokerID.
@@ -50,12 +50,12 @@ impl std::fmt::Debug for Account {
     }
 }
 
-/// Everything that can be set.
+/// All settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// What is played.
+    /// The source.
     pub source: SourceSpec,
-    /// How fast.
+    /// The rate.
     pub rate: Rate,
     /// Longest pause of recorded time that is kept, ns; `None` keeps all.
     pub max_gap_ns: Option<i64>,
@@ -63,13 +63,13 @@ pub struct Settings {
     pub start: StartRule,
     /// Settle time of [`StartRule::Settled`], ns.
     pub settle_ns: i64,
-    /// What happens at the end.
+    /// The behaviour at the end.
     pub at_end: AtEnd,
     /// Who may log in.
     pub account: Option<Account>,
     /// Whether queries are limited to one at a time and one a second, as the vendor's are.
     pub flow_control: bool,
-    /// Sessions with different words here have markets (and clocks) of their own.
+    /// Sessions with different values here have different markets and clocks.
     pub run: String,
     /// Fault script, if any.
     pub script: Option<PathBuf>,
@@ -104,9 +104,9 @@ pub enum SettingsError {
     Value {
         /// The variable or the key of the address.
         key: String,
-        /// What was found.
+        /// The value found.
         found: String,
-        /// What is accepted.
+        /// The accepted values.
         expected: String,
     },
     /// There is no such version.
@@ -139,19 +139,19 @@ pub const KEYS: [&str; 11] = [
     "faults",
 ];
 
-/// What the names of all variables begin with.
+/// The prefix of all variables.
 pub const VARIABLE_PREFIX: &str = "TICKDECK_SIM_";
 
 /// Variables that are the whole library's, and no settings of a session.
 const OF_THE_LIBRARY: [&str; 2] = ["api_version", "log"];
 
-/// Variables that tell tickdeck's own tests where things are; the library passes over them.
+/// Variables of tickdeck's own tests, which the library ignores.
 const OF_THE_TESTS: [&str; 2] = ["library", "clients"];
 
 /// The scheme of an address that carries settings.
 const SCHEME: &str = "sim://";
 
-/// Refuses names that begin as a variable of the simulated front does and are none.
+/// Refuses names with the prefix that are no variable of the simulated front.
 ///
 /// # Errors
 /// [`SettingsError::UnknownVariable`] names the ones there are.

@@ -38,9 +38,9 @@ pub(crate) struct Temper {
 /// The side of a limit lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lock {
-    /// At the upper limit: nobody sells.
+    /// At the upper limit: no sellers.
     Up,
-    /// At the lower limit: nobody buys.
+    /// At the lower limit: no buyers.
     Down,
 }
 

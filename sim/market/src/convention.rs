@@ -1,19 +1,19 @@
-//! What each exchange's front puts into the tick struct (guide 5.1 and 5.3): missing values, dates,
+//! How the front of each exchange fills the tick struct (guide 5.1 and 5.3): missing values, dates,
 //! turnover, average price, depth, closing fields.
 
 use tickdeck_ffi::{RawTick, Text};
 
 use crate::book::LEVELS;
 use crate::instrument::{InstrumentSpec, ProductKind};
-use crate::live::Live;
 use crate::num::to_i32;
 use crate::product::Venue;
+use crate::quote::Quote;
 use crate::session::{Days, MILLI, SECOND};
 
 /// CTP's "no value" outside CZCE.
 pub(crate) const DBL_MAX: f64 = f64::MAX;
 
-/// On what occasion a tick is stamped.
+/// The occasion on which a tick is stamped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stamp {
     /// During or right after a session.
@@ -32,12 +32,12 @@ pub(crate) const fn no_price(venue: Venue) -> f64 {
     }
 }
 
-/// Writes what stays the same all day.
-pub(crate) fn statics(live: &mut Live, spec: &InstrumentSpec, days: &Days) {
-    let none = no_price(live.venue);
-    let (upper, lower) = (live.book.upper, live.book.lower);
-    let tick = live.tick;
-    let raw = &mut live.raw;
+/// Writes the fields that are constant for the day.
+pub(crate) fn statics(quote: &mut Quote, spec: &InstrumentSpec, days: &Days) {
+    let none = no_price(quote.venue);
+    let (upper, lower) = (quote.book.upper, quote.book.lower);
+    let tick = quote.tick;
+    let raw = &mut quote.raw;
     raw.instrument_id = Text::new(spec.instrument_id.as_bytes()).unwrap_or_default();
     raw.trading_day = days.day_text;
     raw.close_price = none;
@@ -58,7 +58,7 @@ pub(crate) fn statics(live: &mut Live, spec: &InstrumentSpec, days: &Days) {
     raw.banding_upper_price = 0.0;
     raw.banding_lower_price = 0.0;
     if spec.kind == ProductKind::Combination {
-        // A spread has no statistics of its own (guide 5.1).
+        // A spread has no statistics (guide 5.1).
         for price in [
             &mut raw.pre_settlement_price,
             &mut raw.pre_close_price,
@@ -94,21 +94,21 @@ fn delta(spec: &InstrumentSpec) -> f64 {
 }
 
 /// Writes an initialised, untraded instrument: no quotes, Volume 0.
-pub(crate) fn clear_book(live: &mut Live) {
-    live.book.bid_lots = [0; LEVELS];
-    live.book.ask_lots = [0; LEVELS];
-    write_book(live);
+pub(crate) fn clear_book(quote: &mut Quote) {
+    quote.book.bid_lots = [0; LEVELS];
+    quote.book.ask_lots = [0; LEVELS];
+    write_book(quote);
 }
 
 /// Writes prices, sizes and statistics.
-pub(crate) fn write_book(live: &mut Live) {
-    let none = no_price(live.venue);
-    let tick = live.tick;
-    let book = &live.book;
-    let raw = &mut live.raw;
+pub(crate) fn write_book(quote: &mut Quote) {
+    let none = no_price(quote.venue);
+    let tick = quote.tick;
+    let book = &quote.book;
+    let raw = &mut quote.raw;
     let traded = book.open.is_some();
     let price = |has: bool, ticks: i32| if has { tick.price(ticks) } else { none };
-    if live.kind != ProductKind::Combination {
+    if quote.kind != ProductKind::Combination {
         raw.last_price = tick.price(book.last);
         raw.open_price = book.open.map_or(none, |open| tick.price(open));
         raw.highest_price = price(traded, book.high);
@@ -129,29 +129,29 @@ pub(crate) fn write_book(live: &mut Live) {
     raw.bid_volume1 = book.bid_lots[0];
     raw.ask_price1 = price(book.ask_lots[0] > 0, book.ask);
     raw.ask_volume1 = book.ask_lots[0];
-    write_money(live);
-    if live.venue.has_depth() && live.kind != ProductKind::Combination {
-        write_depth(live);
+    write_money(quote);
+    if quote.venue.has_depth() && quote.kind != ProductKind::Combination {
+        write_depth(quote);
     }
 }
 
 /// Turnover and average price: CZCE rounds the average to a price tick and multiplies it by the
 /// volume alone, so its turnover falls now and then; elsewhere both include the multiplier.
-fn write_money(live: &mut Live) {
-    let book = &live.book;
-    let raw = &mut live.raw;
+fn write_money(quote: &mut Quote) {
+    let book = &quote.book;
+    let raw = &mut quote.raw;
     if book.volume == 0 {
         (raw.turnover, raw.average_price) = (0.0, 0.0);
         return;
     }
-    if live.venue == Venue::Czce {
+    if quote.venue == Venue::Czce {
         let average = average_ticks(book.value, book.volume);
-        raw.average_price = live.tick.price(average);
-        raw.turnover = live
+        raw.average_price = quote.tick.price(average);
+        raw.turnover = quote
             .tick
             .money(i64::from(average) * i64::from(book.volume), 1);
     } else {
-        raw.turnover = live.tick.money(book.value, live.multiplier);
+        raw.turnover = quote.tick.money(book.value, quote.multiplier);
         raw.average_price = raw.turnover / f64::from(book.volume);
     }
 }
@@ -163,10 +163,10 @@ fn average_ticks(value: i64, volume: i32) -> i32 {
 }
 
 /// Levels 2 to 5, where the front shows them; a level beyond the limits does not exist.
-fn write_depth(live: &mut Live) {
-    let book = &live.book;
-    let raw = &mut live.raw;
-    let gap = live.temper.gap;
+fn write_depth(quote: &mut Quote) {
+    let book = &quote.book;
+    let raw = &mut quote.raw;
+    let gap = quote.temper.gap;
     let bids = [
         (&mut raw.bid_price2, &mut raw.bid_volume2),
         (&mut raw.bid_price3, &mut raw.bid_volume3),
@@ -178,7 +178,7 @@ fn write_depth(live: &mut Live) {
         let size = book.bid_lots[crate::num::to_usize(level)];
         let shown = book.bid_lots[0] > 0 && size > 0 && ticks >= book.lower;
         *price = if shown {
-            live.tick.price(ticks)
+            quote.tick.price(ticks)
         } else {
             DBL_MAX
         };
@@ -195,7 +195,7 @@ fn write_depth(live: &mut Live) {
         let size = book.ask_lots[crate::num::to_usize(level)];
         let shown = book.ask_lots[0] > 0 && size > 0 && ticks <= book.upper;
         *price = if shown {
-            live.tick.price(ticks)
+            quote.tick.price(ticks)
         } else {
             DBL_MAX
         };
@@ -204,24 +204,24 @@ fn write_depth(live: &mut Live) {
 }
 
 /// Fills ClosePrice and SettlementPrice (the day's average, rounded to a tick).
-pub(crate) fn closing(live: &mut Live) {
-    if live.kind == ProductKind::Combination {
+pub(crate) fn closing(quote: &mut Quote) {
+    if quote.kind == ProductKind::Combination {
         return;
     }
-    let book = &live.book;
+    let book = &quote.book;
     let settlement = if book.volume == 0 {
-        live.raw.pre_settlement_price
+        quote.raw.pre_settlement_price
     } else {
-        live.tick.price(average_ticks(book.value, book.volume))
+        quote.tick.price(average_ticks(book.value, book.volume))
     };
-    live.raw.close_price = live.tick.price(book.last);
-    live.raw.settlement_price = settlement;
+    quote.raw.close_price = quote.tick.price(book.last);
+    quote.raw.settlement_price = settlement;
 }
 
 /// Writes exchange time and the two dates with the venue's habits at night.
-pub(crate) fn write_stamp(live: &mut Live, at: i64, stamp: Stamp, days: &Days) {
-    let whole_seconds = live.venue == Venue::Czce;
-    let raw = &mut live.raw;
+pub(crate) fn write_stamp(quote: &mut Quote, at: i64, stamp: Stamp, days: &Days) {
+    let whole_seconds = quote.venue == Venue::Czce;
+    let raw = &mut quote.raw;
     raw.update_time = clock_text(days.second_of_day(at));
     raw.update_millisec = if whole_seconds {
         0
@@ -230,14 +230,14 @@ pub(crate) fn write_stamp(live: &mut Live, at: i64, stamp: Stamp, days: &Days) {
     };
     let natural = days.natural(at);
     let night = !days.is_day(at);
-    let (trading_day, action_day) = match (stamp, live.venue) {
+    let (trading_day, action_day) = match (stamp, quote.venue) {
         (Stamp::StaleCopy, _) => (days.day_text, days.day_text),
         (Stamp::Trading, Venue::Czce) if night => (natural, natural),
         (_, Venue::Dce | Venue::Gfex) => (days.day_text, days.day_text),
         _ => (days.day_text, natural),
     };
     raw.trading_day = trading_day;
-    raw.action_day = if whole_seconds && live.kind == ProductKind::Combination {
+    raw.action_day = if whole_seconds && quote.kind == ProductKind::Combination {
         Text::EMPTY
     } else {
         action_day

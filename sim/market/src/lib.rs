@@ -74,6 +74,7 @@
 mod book;
 mod convention;
 mod instrument;
+mod listing;
 mod live;
 mod market;
 mod network;
@@ -81,6 +82,7 @@ mod num;
 mod options;
 mod product;
 mod quirks;
+mod quote;
 mod random;
 mod session;
 pub mod source;

@@ -4,11 +4,12 @@
 
 use tickdeck_ffi::RawTick;
 
-use crate::book::{Book, Lock, Temper};
+use crate::book::{Book, Lock};
 use crate::convention::{Stamp, clear_book, closing, statics, write_book, write_stamp};
 use crate::instrument::{InstrumentSpec, OptionTerms, ProductKind};
 use crate::num::{to_i32, to_u32};
 use crate::product::{Tick, Venue};
+use crate::quote::Quote;
 use crate::random::Draw;
 use crate::session::{Days, GRID, MILLI, MINUTE, SECOND, Step};
 use crate::temper::temper;
@@ -24,13 +25,7 @@ struct Link {
 /// The state of one instrument.
 #[derive(Debug, Clone)]
 pub(crate) struct Live {
-    pub(crate) venue: Venue,
-    pub(crate) kind: ProductKind,
-    pub(crate) tick: Tick,
-    pub(crate) multiplier: i64,
-    pub(crate) temper: Temper,
-    pub(crate) book: Book,
-    pub(crate) raw: RawTick,
+    pub(crate) quote: Quote,
     /// Position in the burst of its exchange, ns after the burst's first tick.
     pub(crate) place: i64,
     draw: Draw,
@@ -77,13 +72,15 @@ impl Live {
         });
         let base = base.max(1);
         let mut live = Self {
-            venue: spec.venue,
-            kind: spec.kind,
-            tick: spec.tick,
-            multiplier: i64::from(spec.multiplier),
-            temper,
-            book: Book::new(base, 1, i32::MAX / 4, 0),
-            raw: RawTick::unset(),
+            quote: Quote {
+                venue: spec.venue,
+                kind: spec.kind,
+                tick: spec.tick,
+                multiplier: i64::from(spec.multiplier),
+                temper,
+                book: Book::new(base, 1, i32::MAX / 4, 0),
+                raw: RawTick::unset(),
+            },
             place: 0,
             phase: phase(spec.venue, setting.cffex_phase, &mut draw),
             draw,
@@ -96,7 +93,7 @@ impl Live {
             lock: None,
         };
         live.yesterday(spec, base);
-        statics(&mut live, spec, setting.days);
+        statics(&mut live.quote, spec, setting.days);
         live
     }
 
@@ -105,7 +102,7 @@ impl Live {
         let draw = &mut self.draw;
         if spec.kind == ProductKind::Combination {
             let start = spec.base + draw.between(-3, 3);
-            self.book = Book::new(start, start - 4000, start + 4000, 0);
+            self.quote.book = Book::new(start, start - 4000, start + 4000, 0);
             return;
         }
         let swing = (base / 250).max(1);
@@ -119,19 +116,23 @@ impl Live {
         };
         let width = match &spec.option {
             // An option may move by as much as its future.
-            Some(terms) => to_i32(self.tick.convert(i64::from(width), terms.follows_tick)),
+            Some(terms) => to_i32(
+                self.quote
+                    .tick
+                    .convert(i64::from(width), terms.follows_tick),
+            ),
             None => width,
         };
         let lower = (settle - width).max(1);
         let upper = settle.saturating_add(width.max(2));
         let start = (close + draw.between(-swing, swing)).clamp(lower, upper);
         let interest = (self.rate * 40 + 20).min(4_000_000) * (10 + i64::from(draw.below(20)));
-        let interest = interest * self.temper.lots.max(1) / 20;
-        self.book = Book::new(start, lower, upper, interest);
-        self.raw.pre_settlement_price = self.tick.price(settle);
-        self.raw.pre_close_price = self.tick.price(close);
-        self.raw.pre_open_interest = interest as f64;
-        self.book.last = close;
+        let interest = interest * self.quote.temper.lots.max(1) / 20;
+        self.quote.book = Book::new(start, lower, upper, interest);
+        self.quote.raw.pre_settlement_price = self.quote.tick.price(settle);
+        self.quote.raw.pre_close_price = self.quote.tick.price(close);
+        self.quote.raw.pre_open_interest = interest as f64;
+        self.quote.book.last = close;
     }
 
     /// Gives it the plan it will follow.
@@ -148,38 +149,38 @@ impl Live {
 
     /// Trading already done when the session is joined: `seconds` of it.
     pub(crate) fn live_through(&mut self, seconds: i64) {
-        self.book.quote(&self.temper, &mut self.draw);
-        if self.kind == ProductKind::Combination {
+        self.quote.book.quote(&self.quote.temper, &mut self.draw);
+        if self.quote.kind == ProductKind::Combination {
             return;
         }
         let rows = self.rate * seconds / 1000;
-        let mean = 10 + self.temper.lots * 17;
-        let volume = rows * i64::from(self.temper.trades) / 1000 * mean / 10;
-        self.book.live_through(to_i32(volume), &mut self.draw);
+        let mean = 10 + self.quote.temper.lots * 17;
+        let volume = rows * i64::from(self.quote.temper.trades) / 1000 * mean / 10;
+        self.quote.book.live_through(to_i32(volume), &mut self.draw);
     }
 
     /// The tick that a front pushes of the state as it was at `at` (guide 5.6).
     pub(crate) fn snapshot(&mut self, at: i64, stamp: Stamp, days: &Days) -> &RawTick {
-        write_book(self);
-        write_stamp(self, at, stamp, days);
-        &self.raw
+        write_book(&mut self.quote);
+        write_stamp(&mut self.quote, at, stamp, days);
+        &self.quote.raw
     }
 
     /// The evening's initialisation tick: Volume 0 and an empty book (guide 5.5).
     pub(crate) fn initialisation(&mut self, days: &Days) -> &RawTick {
-        let at = match self.venue {
+        let at = match self.quote.venue {
             Venue::Shfe | Venue::Ine => days.evening_at(18, 50) + 32 * SECOND + GRID,
             Venue::Czce => days.evening_at(19, 20) + i64::from(self.draw.below(800)) * SECOND,
             _ => days.evening_at(20, 15) + i64::from(self.draw.below(230_000)) * MILLI,
         };
-        clear_book(self);
-        write_stamp(self, at, Stamp::Initialisation, days);
-        &self.raw
+        clear_book(&mut self.quote);
+        write_stamp(&mut self.quote, at, Stamp::Initialisation, days);
+        &self.quote.raw
     }
 
     /// Its offset in the half-second grid, ns; 0 where it cannot be seen.
     pub(crate) const fn snapshot_phase(&self) -> i64 {
-        match self.venue {
+        match self.quote.venue {
             Venue::Czce => 0,
             _ => self.phase,
         }
@@ -249,7 +250,7 @@ impl Live {
 
     /// DCE and GFEX stamp real milliseconds that wander around the grid (recordings of 2017).
     fn wobble(&mut self) -> i64 {
-        if matches!(self.venue, Venue::Dce | Venue::Gfex) {
+        if matches!(self.quote.venue, Venue::Dce | Venue::Gfex) {
             self.draw.exponential(22 * MILLI).min(240 * MILLI)
                 + i64::from(self.draw.between(-8, 8)) * MILLI
         } else {
@@ -266,27 +267,27 @@ impl Live {
             Some(Step::Run(..)) | None => self.trade(at, underlying),
             Some(Step::Close(_)) => {
                 self.trade(at, underlying);
-                if matches!(self.venue, Venue::Shfe | Venue::Ine | Venue::Czce) {
-                    closing(self);
+                if matches!(self.quote.venue, Venue::Shfe | Venue::Ine | Venue::Czce) {
+                    closing(&mut self.quote);
                 }
             }
-            Some(Step::Settled(_)) => closing(self),
+            Some(Step::Settled(_)) => closing(&mut self.quote),
             Some(Step::Again(_)) => {}
         }
         if !matches!(step, Some(Step::Run(..))) {
             self.step += 1;
         }
-        write_book(self);
-        write_stamp(self, at, Stamp::Trading, days);
-        &self.raw
+        write_book(&mut self.quote);
+        write_stamp(&mut self.quote, at, Stamp::Trading, days);
+        &self.quote.raw
     }
 
     fn auction(&mut self) {
-        self.book.quote(&self.temper, &mut self.draw);
+        self.quote.book.quote(&self.quote.temper, &mut self.draw);
         let trades = to_u32(self.rate * 3 + 60).min(970);
-        if self.kind == ProductKind::Future && self.draw.chance(trades) {
-            let lots = 1 + self.draw.exponential(self.temper.lots * 30);
-            self.book.auction(to_i32(lots));
+        if self.quote.kind == ProductKind::Future && self.draw.chance(trades) {
+            let lots = 1 + self.draw.exponential(self.quote.temper.lots * 30);
+            self.quote.book.auction(to_i32(lots));
         }
     }
 
@@ -294,22 +295,28 @@ impl Live {
         if let Some((from, to, lock)) = self.lock
             && (from..to).contains(&at)
         {
-            self.book.locked(lock, &self.temper, &mut self.draw);
+            self.quote
+                .book
+                .locked(lock, &self.quote.temper, &mut self.draw);
             return;
         }
-        if self.book.bid_lots[0] == 0 && self.book.ask_lots[0] == 0 {
-            self.book.quote(&self.temper, &mut self.draw);
+        if self.quote.book.bid_lots[0] == 0 && self.quote.book.ask_lots[0] == 0 {
+            self.quote.book.quote(&self.quote.temper, &mut self.draw);
         }
         match &self.link {
             Some(link) => {
                 let middle = underlying.unwrap_or(i64::from(link.terms.follows_base) * 2);
                 let theory = link.theory(middle);
-                self.book.follow(theory, &self.temper, &mut self.draw);
+                self.quote
+                    .book
+                    .follow(theory, &self.quote.temper, &mut self.draw);
             }
-            None => self.book.step(&self.temper, &mut self.draw),
+            None => self.quote.book.step(&self.quote.temper, &mut self.draw),
         }
-        if self.venue.has_depth() {
-            self.book.resize_depth(&self.temper, &mut self.draw);
+        if self.quote.venue.has_depth() {
+            self.quote
+                .book
+                .resize_depth(&self.quote.temper, &mut self.draw);
         }
     }
 

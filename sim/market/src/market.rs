@@ -280,7 +280,7 @@ impl Market {
 
     fn enqueue(&mut self, index: usize) {
         let live = &mut self.lives[index];
-        let extra = base_latency(live.venue) + live.place;
+        let extra = base_latency(live.quote.venue) + live.place;
         if let Some(at) = live.schedule() {
             let number = u32::try_from(index).unwrap_or(u32::MAX);
             self.queue.push(Reverse((at + extra, number)));
@@ -292,13 +292,13 @@ impl Market {
         let Reverse((due, number)) = *top;
         let index = usize::try_from(number).unwrap_or(0);
         let middle = self.lives[index].underlying().map(|future| {
-            let book = &self.lives[future].book;
+            let book = &self.lives[future].quote.book;
             i64::from(book.bid) + i64::from(book.ask)
         });
         let live = &mut self.lives[index];
-        let extra = base_latency(live.venue) + live.place;
+        let extra = base_latency(live.quote.venue) + live.place;
         let tick = *live.emit(due - extra, middle, &self.days);
-        let venue = live.venue;
+        let venue = live.quote.venue;
         match live.schedule() {
             // Replacing the top in place sifts once instead of twice.
             Some(at) => *top = Reverse((at + extra, number)),
@@ -360,7 +360,9 @@ impl Market {
         let days = &self.days;
         let spec = &self.specs[index];
         let live = &mut self.lives[index];
-        if self.window.from_evening || live.book.bid_lots[0] + live.book.ask_lots[0] == 0 {
+        if self.window.from_evening
+            || live.quote.book.bid_lots[0] + live.quote.book.ask_lots[0] == 0
+        {
             return *live.initialisation(days);
         }
         let day = day_plan(spec.venue, spec.session, days, true);
@@ -374,7 +376,7 @@ impl Market {
             (None, Some((hour, minute))) => {
                 let close = days.evening_at(hour, minute);
                 if spec.venue == Venue::Czce {
-                    crate::convention::closing(live);
+                    crate::convention::closing(&mut live.quote);
                     (close - SECOND, Stamp::StaleCopy)
                 } else {
                     (close, Stamp::Trading)
@@ -461,7 +463,7 @@ fn instrument_rates(options: &MarketOptions, specs: &[InstrumentSpec]) -> Vec<u6
 /// A few instruments run into their limit for a while.
 fn maybe_lock(live: &mut Live, days: &Days, options: &MarketOptions, chance: &mut Draw) {
     let locks = matches!(options.profile, Profile::Day | Profile::Night)
-        && live.kind == ProductKind::Future
+        && live.quote.kind == ProductKind::Future
         && chance.chance(7);
     if !locks {
         return;

@@ -13,9 +13,9 @@ use chrono::NaiveDate;
 
 use crate::book::Lock;
 use crate::instrument::InstrumentSpec;
+use crate::listing::{combination, dominant, near_option};
 use crate::product::Product;
 use crate::session::{Days, SECOND};
-use crate::universe::{combination, dominant, near_option};
 
 /// Products whose dominant future is in the cast.
 const FUTURES: [&str; 21] = [

@@ -1,4 +1,4 @@
-//! What the client's pointers point to, copied into values of our own.
+//! Copies the data behind the client's pointers into owned values.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 

@@ -1,4 +1,4 @@
-//! The symbols that a client links to or looks up: the vendor's mangled names, and one of our own.
+//! The symbols that a client links to or looks up: the vendor's mangled names, and one of tickdeck.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::panic::catch_unwind;

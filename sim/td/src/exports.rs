@@ -1,4 +1,4 @@
-//! The symbols that a client links to or looks up: the vendor's mangled names, and one of our own.
+//! The symbols that a client links to or looks up: the vendor's mangled names, and one of tickdeck.
 
 use std::ffi::{c_char, c_void};
 use std::panic::catch_unwind;
@@ -6,6 +6,7 @@ use std::panic::catch_unwind;
 use tickdeck_front::environment;
 use tickdeck_front::log;
 
+use crate::methods;
 use crate::object;
 
 fn create(flow: *const c_char, is_newer: bool) -> *mut c_void {
@@ -32,7 +33,7 @@ fn create(flow: *const c_char, is_newer: bool) -> *mut c_void {
             "sim_created",
             &[("api", "td".into()), ("version", version.name.into())],
         );
-        object::create(flow)
+        object::create(methods::table(), flow)
     });
     created.unwrap_or(std::ptr::null_mut())
 }

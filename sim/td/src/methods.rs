@@ -7,16 +7,12 @@ use std::ffi::{c_int, c_void};
 use std::mem::transmute;
 use std::sync::OnceLock;
 
-use tickdeck_ffi::abi::signature::{Plain, Request};
+use tickdeck_ffi::abi::signature::Request;
 use tickdeck_front::environment;
 use tickdeck_front::td::TdRequest;
 use tickdeck_front::td::tables::tables;
 
-use crate::object;
-
-/// An entry of a table. Every function is called through the signature of its own slot, never
-/// through this one.
-pub(crate) type Entry = Plain;
+use crate::object::{self, Entry};
 
 /// More than the methods that there are in all versions together.
 const MOST_METHODS: usize = 160;

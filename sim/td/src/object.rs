@@ -4,6 +4,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+use tickdeck_ffi::abi::signature::Plain;
 use tickdeck_front::environment;
 use tickdeck_front::faults::{Faults, Front};
 use tickdeck_front::fields::CStruct;
@@ -14,7 +15,6 @@ use tickdeck_front::reactor::now;
 use tickdeck_front::settings::Settings;
 use tickdeck_front::td::TdSession;
 
-use crate::methods;
 use crate::spi;
 
 /// What a request function returns when it could do nothing.
@@ -23,11 +23,15 @@ pub(crate) const FAILED: c_int = -1;
 /// `int f(T*)`.
 pub(crate) type TakesPointerInt = unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
 
+/// An entry of a table of virtual functions. Every function is called through the signature of its
+/// own slot, never through this one.
+pub(crate) type Entry = Plain;
+
 /// A `CThostFtdcTraderApi`.
 #[repr(C)]
 pub(crate) struct TdApi {
     /// The table of the emulated version; never changed.
-    methods: AtomicPtr<methods::Entry>,
+    methods: AtomicPtr<Entry>,
     spi: AtomicPtr<c_void>,
     pub(crate) instance: Instance<TdSession>,
 }
@@ -43,10 +47,10 @@ impl ApiObject for TdApi {
 
 static OBJECTS: Objects<TdApi> = Objects::new();
 
-/// Makes an object for the client.
-pub(crate) fn create(flow: String) -> *mut c_void {
+/// Makes an object for the client, with the table of the emulated version.
+pub(crate) fn create(methods: *const Entry, flow: String) -> *mut c_void {
     OBJECTS.add(TdApi {
-        methods: AtomicPtr::new(methods::table().cast_mut()),
+        methods: AtomicPtr::new(methods.cast_mut()),
         spi: AtomicPtr::new(std::ptr::null_mut()),
         instance: Instance::new("td", flow),
     })
@@ -105,7 +109,7 @@ pub(crate) unsafe extern "C" fn get_trading_day(this: *mut c_void) -> *const c_c
     })
 }
 
-/// Tells which front answered: the simulated one has no address, and allows one query a second.
+/// Describes the front: the simulated one has no address and allows one query a second.
 pub(crate) unsafe extern "C" fn get_front_info(this: *mut c_void, info: *mut c_void) {
     /// `sizeof(CThostFtdcFrontInfoField)`.
     const SIZE: usize = 112;
@@ -146,7 +150,7 @@ pub(crate) unsafe extern "C" fn subscribe_topic(this: *mut c_void, _resume: c_in
     enter(this, "Subscribe…Topic", (), |_| ());
 }
 
-/// What a client tells of its machine is of no interest.
+/// Ignores what a client reports about its machine.
 pub(crate) unsafe extern "C" fn take_system_info(this: *mut c_void, _info: *mut c_void) -> c_int {
     enter(this, "…SystemInfo", FAILED, |_| 0)
 }

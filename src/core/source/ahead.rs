@@ -1,19 +1,18 @@
-//! A source that works on a thread of its own, some batches ahead of whoever asks.
-
-use std::thread;
+//! A source on its own thread, some batches ahead of its consumer.
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::{Source, SourceError};
 use crate::event::Event;
+use crate::thread;
 
-/// Batches that wait to be asked for.
+/// Batches fetched ahead.
 const BATCHES: usize = 4;
 /// Events of a batch.
 const BATCH_EVENTS: usize = 1024;
 
-/// Fetches from another source before it is asked to. For sources that compute or wait much: one
-/// that only reads memory is faster where its events are used.
+/// Fetches from another source ahead of demand. Useful for sources that compute or wait much; one that
+/// only reads memory is faster on the thread that uses its events.
 #[derive(Debug)]
 pub struct AheadSource {
     batches: Receiver<Result<Vec<Event>, SourceError>>,
@@ -30,9 +29,7 @@ impl AheadSource {
     pub fn new(source: Box<dyn Source>) -> std::io::Result<Self> {
         let (sender, batches) = bounded(BATCHES);
         let (spares, recycled) = bounded(BATCHES + 2);
-        thread::Builder::new()
-            .name("source".into())
-            .spawn(move || fetch(source, &sender, &recycled))?;
+        thread::spawn("source", move || fetch(source, &sender, &recycled))?;
         Ok(Self {
             batches,
             spares,
@@ -59,7 +56,7 @@ impl Source for AheadSource {
     }
 }
 
-/// Fills buffers until the end, an error, or nobody listens any more.
+/// Fills buffers until the end, an error, or until the receiver is gone.
 fn fetch(
     mut source: Box<dyn Source>,
     batches: &Sender<Result<Vec<Event>, SourceError>>,
@@ -76,7 +73,7 @@ fn fetch(
         }
         match fetched {
             Err(error) => {
-                // When nobody listens, nobody wants to know.
+                // The receiver is gone: drop the result.
                 let _ = batches.send(Err(error));
                 return;
             }

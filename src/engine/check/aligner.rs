@@ -1,8 +1,8 @@
-//! Finds for each message of one stream its partner in another, in linear time and bounded memory.
+//! Pairs each message of one stream with its partner in another, in linear time and bounded memory.
 //!
-//! As long as the heads of both streams are the same bytes, they are taken together: that is all
-//! there is to do for equal streams. Where they are not, the side that is behind is taken alone, and
-//! what has no partner yet waits in a pool of its subject:
+//! While the heads of both streams are the same bytes, they are taken together; equal streams need
+//! nothing else. Otherwise the side that is behind is taken alone, and a message without a partner
+//! waits in the pool of its subject:
 //!
 //! ```text
 //! first  ──> head ─┐ same bytes: together          ┌ pool of a subject: waiting for a partner
@@ -10,8 +10,8 @@
 //! second ──> head ─┘                                └ full: told as changed, missing or extra
 //! ```
 //!
-//! So one lost message makes one difference, not a million. A pool holds [`POOL_MESSAGES`], all pools
-//! together [`POOL_BYTES`]; beyond that a pool holds [`CROWDED_MESSAGES`].
+//! One lost message therefore makes one difference, not a million. A pool holds [`POOL_MESSAGES`],
+//! all pools together [`POOL_BYTES`]; beyond that a pool holds [`CROWDED_MESSAGES`].
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -117,7 +117,7 @@ enum Side {
     Second,
 }
 
-/// The first stream, with a finger on its head.
+/// The first stream and a cursor at its head.
 struct Head<M> {
     messages: M,
     batch: Option<MessageBatch>,
@@ -186,7 +186,7 @@ impl<M: Messages> Head<M> {
     }
 }
 
-/// Compares a first stream, which it asks for messages, with a second one, which it is given.
+/// Compares a first stream, which it pulls, with a second one, which is pushed.
 pub(super) struct Aligner<M> {
     head: Head<M>,
     found: Found,

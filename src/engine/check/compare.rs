@@ -1,4 +1,4 @@
-//! Two payload streams against each other, with no golden.
+//! Compares two payload streams without a golden.
 
 use super::aligner::Aligner;
 use super::error::CheckError;
@@ -7,11 +7,11 @@ use super::marks::Alignment;
 use super::messages::{Messages, Without};
 use super::tally::Comparison;
 
-/// Compares two streams; fields in `ignored` are left out on both sides, and the first `differences`
-/// are kept in full.
+/// Compares two streams. Fields in `ignored` are omitted on both sides; the first `differences` are
+/// kept in full.
 ///
 /// # Errors
-/// When one of them cannot go on.
+/// When one of them fails.
 pub fn compare(
     first: impl Messages,
     second: impl Messages,

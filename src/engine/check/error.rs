@@ -1,32 +1,31 @@
-//! What can go wrong with a comparison, each with the file and what to do.
+//! Errors of a comparison, each with the file and the remedy.
 
 use std::path::{Path, PathBuf};
 
 use tickdeck_core::source::{SourceError, SourceErrorKind};
-use tickdeck_recording::RecordingError;
+use tickdeck_recording::{FormatVersion, RecordingError};
 
-use super::golden::GoldenVersion;
 use crate::sink::SinkError;
 
 /// A comparison could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckError {
-    /// The file system said no.
+    /// A file operation failed.
     #[error("{doing} {}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// For example `reading`.
         doing: &'static str,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// The golden is not there yet.
+    /// There is no golden yet.
     #[error("there is no golden at {}: give --update to make it", path.display())]
     NoGolden {
-        /// Where it was looked for.
+        /// The path that was tried.
         path: PathBuf,
     },
     /// The file is no golden.
@@ -37,22 +36,22 @@ pub enum CheckError {
     NotAGolden {
         /// The file.
         path: PathBuf,
-        /// What is missing or unexpected.
+        /// The missing or unexpected part.
         reason: String,
     },
-    /// Written by a newer tickdeck.
+    /// A newer tickdeck wrote it.
     #[error(
         "{} has golden format version {found}, this tickdeck reads up to {}.x: use a newer tickdeck",
-        path.display(), GoldenVersion::CURRENT.major
+        path.display(), FormatVersion::CURRENT.major
     )]
     NewerGolden {
         /// The golden.
         path: PathBuf,
         /// Its version.
-        found: GoldenVersion,
+        found: FormatVersion,
     },
-    /// The payload stream beside the golden is another one than the golden describes. It may be all
-    /// that there is of something, so that nothing but its owner removes it.
+    /// The payload stream beside the golden is not the one that the golden describes. It may be the
+    /// only copy of something, so only its owner may remove it.
     #[error(
         "{} is not the payload stream of {} ({reason}): restore both from version control, or \
          remove it and give --update to make both anew",
@@ -63,10 +62,10 @@ pub enum CheckError {
         stream: PathBuf,
         /// The golden.
         golden: PathBuf,
-        /// What does not agree.
+        /// The mismatch.
         reason: String,
     },
-    /// The payload stream beside the golden does not read.
+    /// The payload stream beside the golden is unreadable.
     #[error(
         "{} is not the payload stream of {} ({reason}): restore both from version control, or \
          give --update to make them anew",
@@ -77,20 +76,20 @@ pub enum CheckError {
         stream: PathBuf,
         /// The golden.
         golden: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
-    /// In the place of the golden's payload stream lies something that is not to be replaced.
+    /// The path of the golden's payload stream holds something that must not be replaced.
     #[error("{} keeps its payload stream in {}, {reason}", golden.display(), stream.display())]
     TakenPlace {
-        /// Where the stream would be.
+        /// The path of the stream.
         stream: PathBuf,
         /// The golden.
         golden: PathBuf,
-        /// What lies there, and what to do.
+        /// What is at that path, and the remedy.
         reason: &'static str,
     },
-    /// A golden was to be made of a recording that will be another one.
+    /// A golden of an unfinished recording was asked for.
     #[error(
         "{path} is still being written, or its writer was killed, and a golden is made of a finished \
          recording: wait for its end, or make one of what is sealed with `tickdeck slice {path} -o \
@@ -101,12 +100,12 @@ pub enum CheckError {
         /// The recording.
         path: PathBuf,
     },
-    /// The golden cannot answer what was asked.
+    /// The golden lacks the data to answer.
     #[error("{}: {reason}", golden.display())]
     GoldenCannotTell {
         /// The golden.
         golden: PathBuf,
-        /// What is missing, and what to do.
+        /// The missing part and the remedy.
         reason: String,
     },
     /// A line of a payload stream is no message.
@@ -119,7 +118,7 @@ pub enum CheckError {
         path: PathBuf,
         /// Counted from 1.
         line: u64,
-        /// The beginning of the line, quoted, or what it is.
+        /// The quoted beginning of the line, or a description.
         found: String,
     },
     /// A compressed stream does not decompress.
@@ -127,27 +126,27 @@ pub enum CheckError {
     DamagedStream {
         /// The stream.
         path: PathBuf,
-        /// What the decompressor said.
+        /// The error of the decompressor.
         reason: String,
     },
-    /// Only a placeholder is there.
+    /// There is only a Git LFS pointer.
     #[error("{} is a Git LFS pointer and not the file: run `git lfs pull`", path.display())]
     NotFetched {
         /// The file.
         path: PathBuf,
     },
-    /// A report could not be put together.
+    /// A report could not be built.
     #[error("making the report {}: {reason}", path.display())]
     Report {
         /// The report.
         path: PathBuf,
-        /// What the library said.
+        /// The error of the library.
         reason: String,
     },
     /// Stopped by the user.
     #[error("interrupted after {messages} messages: the comparison was not finished")]
     Interrupted {
-        /// How far it had got.
+        /// Messages compared before the stop.
         messages: u64,
     },
     /// A recording could not be read.
@@ -156,7 +155,7 @@ pub enum CheckError {
     /// A recording could not be opened.
     #[error(transparent)]
     Recording(#[from] RecordingError),
-    /// Messages could not be handed over.
+    /// A sink failed.
     #[error(transparent)]
     Sink(#[from] SinkError),
 }
@@ -170,7 +169,7 @@ impl CheckError {
         }
     }
 
-    /// Whether the input was found to be damaged. A golden that is, is bad input: it can be made anew.
+    /// Whether the input is damaged. A damaged golden is bad input instead: it can be made anew.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
@@ -180,7 +179,7 @@ impl CheckError {
         }
     }
 
-    /// Whether the input is not what it should be, as opposed to a machine that failed.
+    /// Whether the input is at fault, not the machine.
     #[must_use]
     pub fn is_bad_input(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! The check itself: plays, compares with the golden, and writes a new one where that was allowed.
+//! The check itself: replays, compares with the golden, and writes a new one where that is allowed.
 
 use std::path::{Path, PathBuf};
 
@@ -8,21 +8,21 @@ use tickdeck_recording::{EventDigest, EventFilter, Recording, Status};
 
 use super::aligner::Aligner;
 use super::error::CheckError;
-use super::golden::{
-    DEFAULT_STREAM_LIMIT, Golden, GoldenLedger, GoldenPayload, GoldenSource, stream_path,
-};
+use super::golden::{DEFAULT_STREAM_LIMIT, Golden, GoldenLedger, GoldenPayload, GoldenSource};
+use super::golden_file::stream_path;
 use super::locate::{Located, locate};
 use super::marks::Alignment;
-use super::messages::{Chunk, Messages, PublishedMessages, Without};
-use super::meter::{Cuts, Meter, Parts};
+use super::messages::{Messages, PublishedMessages, Without};
+use super::meter::Meter;
 use super::notes::{Note, notes};
+use super::parts::{Chunk, Cuts, Parts};
 use super::stream::{StreamFile, StreamWriter, is_one_file};
 use super::tally::Comparison;
 use super::unreferenced::ends_as_input;
 use crate::encode::PayloadKind;
 use crate::pipeline::PublisherOptions;
 
-/// Differences that are kept in full unless something else is asked for.
+/// Differences kept in full, by default.
 pub const DEFAULT_DIFFERENCES: usize = 10;
 
 /// What may be written.
@@ -42,10 +42,10 @@ pub enum Accept {
 pub struct CheckOptions {
     /// What may be written.
     pub accept: Accept,
-    /// Messages up to which the stream is kept; `None`: as in the golden, or
+    /// Largest number of messages whose stream is kept; `None`: as in the golden, or
     /// [`DEFAULT_STREAM_LIMIT`].
     pub stream_limit: Option<u64>,
-    /// Differences that are kept in full.
+    /// Differences kept in full.
     pub differences: usize,
 }
 
@@ -59,30 +59,30 @@ impl Default for CheckOptions {
     }
 }
 
-/// How a check came out.
+/// The verdict of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// What is published is what the golden says.
+    /// The output matches the golden.
     Equal,
-    /// It is not, or the golden is of something else.
+    /// It does not, or the golden has another subject.
     Different,
-    /// There was no golden, and there is one now.
+    /// There was no golden; one was made.
     Made,
     /// The golden was written anew.
     Updated,
 }
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Checked {
     /// What was checked.
     pub input: String,
     /// The golden.
     pub golden: String,
-    /// How it came out.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What golden and input do not agree on, said before everything else.
+    /// Mismatches of golden and input besides the messages, reported first.
     pub notes: Vec<Note>,
     /// Messages now.
     pub messages: u64,
@@ -92,7 +92,7 @@ pub struct Checked {
     pub golden_messages: Option<u64>,
     /// BLAKE3 in the golden.
     pub golden_digest: Option<String>,
-    /// Fields that were left out on both sides.
+    /// Fields omitted on both sides.
     pub left_out: Vec<String>,
     /// Message by message; null where the golden has no stream.
     pub comparison: Option<Comparison>,
@@ -104,14 +104,14 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// Whether nothing is wrong.
+    /// Whether the check passed.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.verdict != Verdict::Different
     }
 }
 
-/// Is told how many messages have come; false stops.
+/// Called with the number of messages so far; false stops.
 pub type Watch<'a> = &'a mut dyn FnMut(u64) -> bool;
 
 /// Checks a recording, published with `publishing`, against the golden at `golden`.
@@ -130,7 +130,7 @@ pub fn check_recording(
     job.run(now, watch)
 }
 
-/// What there is to do for a recording.
+/// The job of checking a recording.
 pub(super) fn job_of<'a>(
     recording: &'a Recording,
     publishing: &PublisherOptions,
@@ -138,14 +138,14 @@ pub(super) fn job_of<'a>(
     options: &'a CheckOptions,
 ) -> Result<Job<'a>, CheckError> {
     let known = Golden::read(golden)?;
-    // What is sealed later would be called another recording.
+    // The golden would name events that are not final.
     if options.accept != Accept::Nothing && recording.status() == Status::Recording {
         return Err(CheckError::Unfinished {
             path: recording.path().to_owned(),
         });
     }
     let source = source_of(recording)?;
-    // Of the same recording the golden's own cuts hold, however it is cut into files today.
+    // For the same recording the cuts of the golden hold, regardless of today's segments.
     let cuts = match &known {
         Some(known) if known.source == source && !known.segments.is_empty() => known
             .segments
@@ -169,8 +169,8 @@ pub(super) fn job_of<'a>(
     })
 }
 
-/// Checks a payload stream, captured from anybody, against the golden at `golden`, which may be one
-/// of a stream or of a recording.
+/// Checks a captured payload stream against the golden at `golden`, which may describe a stream or
+/// a recording.
 ///
 /// # Errors
 /// When the stream or the golden cannot be read or used, or something cannot be written.
@@ -194,7 +194,7 @@ pub fn check_stream(
     job.run(stream, watch)
 }
 
-/// Session and digest of a recording. A lone segment has no manifest: it is read.
+/// Session and digest of a recording. A lone segment has no manifest, so it is read.
 fn source_of(recording: &Recording) -> Result<GoldenSource, CheckError> {
     let session = recording.session().to_owned();
     if let Some(manifest) = recording.manifest() {
@@ -235,7 +235,7 @@ pub(super) struct Job<'a> {
     pub(super) options: &'a CheckOptions,
 }
 
-/// Says that a declaration has no effect.
+/// The note on a declaration without effect.
 fn not_there(field: &str) -> Note {
     Note {
         fails: false,
@@ -246,14 +246,18 @@ fn not_there(field: &str) -> Note {
     }
 }
 
-/// What a pass over the messages gave.
+fn has_failed(notes: &[Note]) -> bool {
+    notes.iter().any(|note| note.fails)
+}
+
+/// The result of a pass over the messages.
 struct Pass {
     parts: Parts,
     digest: String,
     ledger: Option<GoldenLedger>,
-    /// `None` without a stream that is the golden's.
+    /// `None` without a stream of the golden.
     comparison: Option<Comparison>,
-    /// Fields to leave out that no message has.
+    /// Fields to omit that no message has.
     unknown: Vec<String>,
 }
 
@@ -264,7 +268,7 @@ impl Job<'_> {
             .as_ref()
             .map_or_else(Vec::new, Golden::volatile_fields);
         let stream = self.known_stream();
-        self.refuse_what_cannot_be_told(&left_out, stream.is_some())?;
+        self.refuse_unanswerable(&left_out, stream.is_some())?;
         let limit = self.stream_limit();
         self.refuse_taken_place(limit)?;
         let mut candidate = match self.options.accept {
@@ -275,71 +279,90 @@ impl Job<'_> {
         let now = Without::new(now, left_out.clone());
         let pass = self.pass(now, &left_out, stream.as_deref(), &mut candidate, watch)?;
         candidate = candidate.filter(|_| pass.parts.messages <= limit);
+        let notes = self.notes_on(&pass, &left_out, stream.is_some());
         let has_stream = pass.comparison.is_some();
-        let mut notes = self.known.as_ref().map_or_else(Vec::new, |known| {
-            let (payload, ledger) = (self.payload.as_ref(), pass.ledger.as_ref());
-            notes(known, &self.source, payload, ledger)
-        });
-        notes.extend(self.lost_stream(stream.is_some()));
-        notes.extend(self.compared_again(&left_out));
-        if pass.parts.messages > 0 {
-            notes.extend(pass.unknown.iter().map(|field| not_there(field)));
-        }
-        let has_failed = |notes: &[Note]| notes.iter().any(|note| note.fails);
-        let is_equal = match (&self.known, &pass.comparison) {
-            (None, _) => false,
-            (Some(_), Some(comparison)) => comparison.is_equal(),
-            (Some(known), None) => known.digest == pass.digest,
-        } && !has_failed(&notes);
-        let located = match &self.known {
-            Some(known) if known.left_out == left_out => {
-                let located = locate(known, &pass.parts);
-                match self.is_foreign() {
-                    // Without the events' numbers there are no such windows and segments.
-                    true => Located {
-                        subjects: located.subjects,
-                        ..Located::default()
-                    },
-                    false => located,
-                }
-            }
-            _ => Located::default(),
-        };
         let mut checked = Checked {
             input: self.input.display().to_string(),
             golden: self.path.display().to_string(),
-            verdict: if is_equal {
-                Verdict::Equal
-            } else {
-                Verdict::Different
-            },
+            verdict: self.verdict(&pass, &notes),
             messages: pass.parts.messages,
             digest: pass.digest.clone(),
             golden_messages: self.known.as_ref().map(|known| known.messages),
             golden_digest: self.known.as_ref().map(|known| known.digest.clone()),
             left_out: left_out.clone(),
             comparison: pass.comparison.clone(),
-            located,
+            located: self.locate(&pass, &left_out),
             can_accept: !self.is_foreign(),
             notes,
         };
-        let may_write = match &self.options.accept {
-            Accept::Nothing => false,
-            Accept::Everything => true,
-            Accept::Fields(fields) => {
-                let in_fields = |comparison: &Comparison| comparison.is_only_in(fields);
-                let is_only_in_them = checked.comparison.as_ref().is_some_and(in_fields);
-                !is_equal && is_only_in_them && !has_failed(&checked.notes)
-            }
-        };
-        if may_write {
+        if self.may_write(&checked) {
             let golden = self.golden(pass, left_out, candidate.is_some(), limit);
             checked.verdict = self.write(&golden, candidate, has_stream)?;
         }
         Ok(checked)
     }
 
-    /// The stream beside the golden, if it is there.
+    /// Everything to report besides the differences between messages.
+    fn notes_on(&self, pass: &Pass, left_out: &[String], stream_is_there: bool) -> Vec<Note> {
+        let mut notes = self.known.as_ref().map_or_else(Vec::new, |known| {
+            let (payload, ledger) = (self.payload.as_ref(), pass.ledger.as_ref());
+            notes(known, &self.source, payload, ledger)
+        });
+        notes.extend(self.lost_stream(stream_is_there));
+        notes.extend(self.compared_again(left_out));
+        if pass.parts.messages > 0 {
+            notes.extend(pass.unknown.iter().map(|field| not_there(field)));
+        }
+        notes
+    }
+
+    /// Equal or different, before anything is accepted.
+    fn verdict(&self, pass: &Pass, notes: &[Note]) -> Verdict {
+        let has_same_messages = match (&self.known, &pass.comparison) {
+            (None, _) => false,
+            (Some(_), Some(comparison)) => comparison.is_equal(),
+            (Some(known), None) => known.digest == pass.digest,
+        };
+        if has_same_messages && !has_failed(notes) {
+            Verdict::Equal
+        } else {
+            Verdict::Different
+        }
+    }
+
+    /// The parts whose digests differ.
+    fn locate(&self, pass: &Pass, left_out: &[String]) -> Located {
+        let known = self.known.as_ref();
+        let Some(known) = known.filter(|known| known.left_out == left_out) else {
+            return Located::default();
+        };
+        let located = locate(known, &pass.parts);
+        if self.is_foreign() {
+            // Without the events' `seq` there are no such windows and segments.
+            return Located {
+                subjects: located.subjects,
+                ..Located::default()
+            };
+        }
+        located
+    }
+
+    /// Whether the options accept the result.
+    fn may_write(&self, checked: &Checked) -> bool {
+        match &self.options.accept {
+            Accept::Nothing => false,
+            Accept::Everything => true,
+            Accept::Fields(fields) => {
+                let in_fields = |comparison: &Comparison| comparison.is_only_in(fields);
+                let is_only_in_them = checked.comparison.as_ref().is_some_and(in_fields);
+                checked.verdict == Verdict::Different
+                    && is_only_in_them
+                    && !has_failed(&checked.notes)
+            }
+        }
+    }
+
+    /// The stream beside the golden, if it exists.
     fn known_stream(&self) -> Option<PathBuf> {
         let name = self.known.as_ref()?.stream.as_ref()?;
         let path = self.path.with_file_name(name);
@@ -357,7 +380,7 @@ impl Job<'_> {
         })
     }
 
-    /// Says which fields the golden cannot have, though they are compared.
+    /// The note on fields that are compared although the golden omits them.
     fn compared_again(&self, left_out: &[String]) -> Option<Note> {
         let known = self.known.as_ref()?;
         let again = known.left_out.iter().filter(|f| !left_out.contains(f));
@@ -380,11 +403,7 @@ impl Job<'_> {
             .unwrap_or(DEFAULT_STREAM_LIMIT)
     }
 
-    fn refuse_what_cannot_be_told(
-        &self,
-        left_out: &[String],
-        has_stream: bool,
-    ) -> Result<(), CheckError> {
+    fn refuse_unanswerable(&self, left_out: &[String], has_stream: bool) -> Result<(), CheckError> {
         let refuse = |reason: &str| {
             Err(CheckError::GoldenCannotTell {
                 golden: self.path.to_owned(),
@@ -419,7 +438,7 @@ impl Job<'_> {
             _ if has_stream => Ok(()),
             Accept::Everything => Ok(()),
             Accept::Fields(_) => refuse(
-                "the golden has no payload stream, so that nobody can tell which fields differ: \
+                "the golden has no payload stream, so the differing fields are unknown: \
                  give --update to accept every change, with a larger --stream-limit to keep the \
                  stream from then on",
             ),
@@ -431,9 +450,8 @@ impl Job<'_> {
         }
     }
 
-    /// What may be replaced or removed is the golden's own stream, and nothing else that lies in its
-    /// place: it may be all that there is of a capture. Whether what the golden calls its own is the
-    /// stream that it was made with, shows when it is read.
+    /// Only the golden's own stream may be replaced or removed. Anything else at its path may be
+    /// the only copy of a capture. Reading the stream shows whether the golden was made with it.
     fn refuse_taken_place(&self, limit: u64) -> Result<(), CheckError> {
         if self.options.accept == Accept::Nothing {
             return Ok(());
@@ -454,7 +472,7 @@ impl Job<'_> {
         })
     }
 
-    /// Whether the golden calls `stream`, which lies beside it, its own.
+    /// Whether the golden names `stream`, beside it, as its own.
     fn names(&self, stream: &Path) -> bool {
         let known = self.known.as_ref().and_then(|known| known.stream.as_ref());
         known.is_some_and(|known| stream.file_name() == Some(known.as_ref()))
@@ -487,7 +505,7 @@ impl Job<'_> {
         }
     }
 
-    /// Lets all messages go by once.
+    /// Reads all messages once.
     fn pass(
         &self,
         mut now: Without<impl Messages>,
@@ -557,8 +575,8 @@ impl Job<'_> {
         })
     }
 
-    /// What becomes of a golden's stream that does not read: it is not compared with where it will be
-    /// written anew, and an error with what to do everywhere else.
+    /// Handles an unreadable stream of a golden. If it will be written anew, it is not compared;
+    /// otherwise it is an error with the remedy.
     fn lose_stream(&self, stream: Option<&Path>, error: CheckError) -> Result<(), CheckError> {
         let reason = match error {
             CheckError::DamagedStream { reason, .. } => {
@@ -579,8 +597,8 @@ impl Job<'_> {
         })
     }
 
-    /// Another stream than the golden was made with, as it lies in its file, is refused whatever is
-    /// accepted: it is somebody's.
+    /// A stream other than the one the golden was made with is always refused: it belongs to
+    /// someone.
     fn refuse_foreign_stream(
         &self,
         stream: Option<&Path>,
@@ -631,8 +649,8 @@ impl Job<'_> {
         }
     }
 
-    /// Writes stream and golden, unless they say what is there already. The stream comes first: a
-    /// golden never names a stream that is not there.
+    /// Writes stream and golden, unless they are unchanged. The stream comes first: a golden never
+    /// names a missing stream.
     fn write(
         &self,
         golden: &Golden,
@@ -650,7 +668,7 @@ impl Job<'_> {
             stream.finish()?;
         }
         golden.write(self.path)?;
-        // A golden that was copied still names the stream of the other one, which stays.
+        // A copied golden still names the stream of the original, which stays.
         let path = stream_path(self.path);
         if self.names(&path) && !has_new {
             match std::fs::remove_file(&path) {

@@ -1,13 +1,13 @@
-//! Where two streams differ, as far as digests of their parts tell.
+//! Locates differences between two streams by the digests of their parts.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::golden::{Golden, SegmentPart, SubjectPart, WindowPart};
-use super::meter::Parts;
+use super::golden::Golden;
+use super::parts::{Parts, SegmentPart, SubjectPart, WindowPart};
 
-/// Parts of a kind that are named.
+/// Most parts of a kind that are named.
 const NAMED: usize = 20;
 
 /// One part that differs.

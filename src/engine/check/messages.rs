@@ -1,6 +1,5 @@
-//! Where the messages of a comparison come from: a recording that is played in virtual time, the
-//! raw events of one, or a payload stream in a file. All are asked for the next chunk and read no
-//! further ahead than a few of them.
+//! Sources of messages for a comparison: a recording replayed in virtual time, its raw events, or a
+//! payload stream in a file. Each reads only a few chunks ahead.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -14,37 +13,26 @@ use tickdeck_core::source::Source;
 use tickdeck_recording::{EventFilter, Recording};
 
 use super::error::CheckError;
-use super::meter::Cuts;
+use super::parts::{Chunk, Cuts};
 use super::payload::push_without;
 use crate::encode::subject::push_token;
 use crate::export::jsonl::JsonlWriter;
 use crate::pipeline::{InstrumentLedger, Publisher, PublisherOptions};
 use crate::sink::{Fate, MessageBatch, MessageBatchBuilder, Outstanding, Sink, SinkError};
 
-/// Events that are published at a time: what comes of them is still near the processor when it is
-/// compared.
+/// Events published at a time: their messages are still in the cache when they are compared.
 const PUBLISH_EVENTS: usize = 256;
 /// Events fetched at a time.
 const FETCH_EVENTS: usize = 2048;
 
-/// Messages in order.
-#[derive(Debug, Clone)]
-pub struct Chunk {
-    /// The messages.
-    pub messages: MessageBatch,
-    /// `seq` of an event that lies in the same window and segment as all of them; `None` when they
-    /// come from no recording.
-    pub seq: Option<u64>,
-}
-
-/// What is known when all messages have come.
+/// Facts known after the last message.
 #[derive(Debug, Clone, Default)]
 pub struct Ended {
-    /// What became of the ticks of a recording.
+    /// The ledger of the ticks of a recording.
     pub ledger: Option<InstrumentLedger>,
-    /// BLAKE3 of the stream, where somebody computed it anyway.
+    /// BLAKE3 of the stream, if it was computed anyway.
     pub digest: Option<String>,
-    /// The same of the stream as it lies in its file, where fields were left out since.
+    /// BLAKE3 of the stream in its file, if fields were omitted since.
     pub digest_in_file: Option<String>,
 }
 
@@ -53,10 +41,10 @@ pub trait Messages {
     /// The next messages; `None` at the end.
     ///
     /// # Errors
-    /// When the source cannot go on.
+    /// When the source fails.
     fn next_chunk(&mut self) -> Result<Option<Chunk>, CheckError>;
 
-    /// What is known after the end.
+    /// Facts known after the end.
     fn ended(&mut self) -> Ended {
         Ended::default()
     }
@@ -72,8 +60,8 @@ impl<M: Messages + ?Sized> Messages for Box<M> {
     }
 }
 
-/// How a replay of `recording` publishes, unless something else is asked for: its own contracts and
-/// calendar, payload `vnpy`, nothing dropped.
+/// The default options for a replay of `recording`: its own contracts and calendar, payload `vnpy`,
+/// nothing dropped.
 ///
 /// # Errors
 /// When the recording's own tables cannot be read.
@@ -91,7 +79,7 @@ pub fn publisher_options(recording: &Recording) -> Result<PublisherOptions, Chec
     })
 }
 
-/// Messages that wait to be compared.
+/// Messages queued for the comparison.
 type Waiting = Arc<Mutex<VecDeque<MessageBatch>>>;
 
 fn next_of(waiting: &Waiting) -> Option<MessageBatch> {
@@ -99,7 +87,7 @@ fn next_of(waiting: &Waiting) -> Option<MessageBatch> {
     waiting.pop_front()
 }
 
-/// Puts batches aside for the comparison on the same thread.
+/// Queues batches for the comparison on the same thread.
 struct Collect {
     waiting: Waiting,
     outstanding: Outstanding,
@@ -131,13 +119,13 @@ impl Sink for Collect {
     }
 }
 
-/// What a replay of a recording publishes, as fast as it is asked for.
+/// The messages of a replay, produced on demand.
 pub struct PublishedMessages {
     source: Box<dyn Source>,
     publisher: Option<Publisher>,
     waiting: Waiting,
     events: Vec<Event>,
-    /// Events of the batch that are published.
+    /// Events of the batch already published.
     done: usize,
     cuts: Cuts,
     seq: u64,
@@ -159,7 +147,7 @@ impl PublishedMessages {
         Self::selected(recording, EventFilter::default(), options)
     }
 
-    /// What `filter` wants of `recording`.
+    /// The events of `recording` that `filter` selects.
     #[must_use]
     pub fn selected(recording: &Recording, filter: EventFilter, options: PublisherOptions) -> Self {
         let waiting = Waiting::default();
@@ -168,8 +156,8 @@ impl PublishedMessages {
             outstanding: Outstanding::default(),
         };
         Self {
-            // Not read ahead: that would cost as much memory again, and the thread that it would keep
-            // busy has a golden to decompress.
+            // Not read ahead: that would double the memory, and the other core decompresses the
+            // golden.
             source: Box::new(recording.reader(filter)),
             publisher: Some(Publisher::new(options, vec![Box::new(sink)])),
             waiting,
@@ -187,7 +175,7 @@ impl PublishedMessages {
         self
     }
 
-    /// Falsifies what is published, to see whether a check finds it.
+    /// Corrupts the output, to see whether a check finds it.
     #[cfg(test)]
     pub(super) fn mutated(mut self, mutation: crate::pipeline::Mutation) -> Self {
         self.publisher = self.publisher.map(|publisher| publisher.mutated(mutation));
@@ -226,7 +214,8 @@ impl Messages for PublishedMessages {
                 continue;
             };
             self.seq = first.seq.0;
-            // `seq` may have gaps in a selection; an event behind the cut belongs to what follows.
+            // `seq` may have gaps in a selection; an event behind the cut belongs to the next
+            // chunk.
             let end = first.seq.0.saturating_add(self.cuts.room(first.seq.0));
             let most = &rest[..rest.len().min(PUBLISH_EVENTS)];
             let count = most.partition_point(|event| event.seq.0 < end).max(1);
@@ -264,7 +253,7 @@ impl RawMessages {
         let mut contracts = ContractTable::builtin();
         recording.contracts(&mut contracts)?;
         Ok(Self {
-            // Two of these are read side by side: one row group of each in memory, not two.
+            // Two of these are read side by side: hold one row group of each, not two.
             source: Box::new(recording.reader(EventFilter::default())),
             contracts,
             subjects: FxHashMap::default(),
@@ -318,13 +307,13 @@ impl Messages for RawMessages {
     }
 }
 
-/// Messages without some fields of their payloads.
+/// Messages with some payload fields omitted.
 pub(super) struct Without<M> {
     inner: M,
     fields: Vec<Field>,
 }
 
-/// A field that is left out.
+/// An omitted field.
 struct Field {
     name: String,
     /// Whether a message had it.
@@ -381,7 +370,7 @@ impl<M: Messages> Messages for Without<M> {
     fn ended(&mut self) -> Ended {
         let mut ended = self.inner.ended();
         if !self.fields.is_empty() {
-            // It is the digest of what came in.
+            // It is the digest of the unmodified input.
             ended.digest_in_file = ended.digest.take();
         }
         ended

@@ -1,9 +1,9 @@
-//! Digests of the parts of a payload stream, so that a golden without the stream itself can still
-//! say where a difference is.
+//! Digests of the parts of a payload stream, so that a golden without its stream can still locate a
+//! difference.
 //!
-//! A part (a window, a segment, a subject) has a chain: each message's XXH3 is hashed together with
-//! the chain so far. The chains only locate; whether two streams are equal is decided by the BLAKE3
-//! of the whole ([`StreamDigest`]).
+//! Each part (window, segment, subject) has a chain: the XXH3 of each message is hashed together
+//! with the chain so far. The chains only locate. The BLAKE3 of the whole ([`StreamDigest`])
+//! decides whether two streams are equal.
 //!
 //! Windows of a recording are cut by `seq`, not by counting messages: a lost message changes its own
 //! window and no later one.
@@ -13,12 +13,8 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 use twox_hash::XxHash3_128;
 
-use super::golden::{SegmentPart, SubjectPart, WindowPart};
-use super::messages::Chunk;
+use super::parts::{Chunk, Cuts, Parts, SegmentPart, SubjectPart, WINDOW, WindowPart};
 use crate::sink::{MessageRef, StreamDigest};
-
-/// Events of a recording, or messages of a stream, that share a window.
-pub const WINDOW: u64 = 65_536;
 
 /// Messages of one part, counted and chained.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,29 +51,6 @@ fn join(left: u128, right: u128) -> u128 {
     XxHash3_128::oneshot(&bytes)
 }
 
-/// The last `seq` of each segment, which is where parts are cut.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Cuts {
-    /// First and last `seq` of each segment, in order.
-    pub(super) segments: Vec<(u64, u64)>,
-}
-
-impl Cuts {
-    /// How many of the events from `seq` on lie in the same window and the same segment.
-    pub(super) fn room(&self, seq: u64) -> u64 {
-        let window = WINDOW - seq % WINDOW;
-        let after = self.segments.partition_point(|&(_, last)| last < seq);
-        let segment = self.segments.get(after);
-        let segment = segment.map_or(u64::MAX, |&(_, last)| (last - seq).saturating_add(1));
-        window.min(segment)
-    }
-
-    fn segment_of(&self, seq: u64) -> Option<usize> {
-        let at = self.segments.partition_point(|&(_, last)| last < seq);
-        (at < self.segments.len()).then_some(at)
-    }
-}
-
 struct SubjectMeter {
     name: Box<[u8]>,
     hash: u128,
@@ -87,22 +60,13 @@ struct SubjectMeter {
 /// Counts and hashes a payload stream as it goes by.
 pub(super) struct Meter {
     cuts: Cuts,
-    /// Where nobody else computes it.
+    /// Only if it is not computed elsewhere.
     digest: Option<StreamDigest>,
     messages: u64,
     windows: BTreeMap<u64, Part>,
     segments: Vec<Part>,
     subjects: Vec<SubjectMeter>,
     by_name: FxHashMap<Box<[u8]>, usize>,
-}
-
-/// What a meter has seen.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Parts {
-    pub(super) messages: u64,
-    pub(super) windows: Vec<WindowPart>,
-    pub(super) segments: Vec<SegmentPart>,
-    pub(super) subjects: BTreeMap<String, SubjectPart>,
 }
 
 impl Meter {
@@ -119,7 +83,7 @@ impl Meter {
         }
     }
 
-    /// Takes the next messages.
+    /// Adds the next messages.
     pub(super) fn update(&mut self, chunk: &Chunk) {
         if let Some(digest) = &mut self.digest {
             digest.update(&chunk.messages);
@@ -147,7 +111,7 @@ impl Meter {
         }
     }
 
-    /// Adds the message to its subject; its position and the hash of both its parts.
+    /// Adds the message to its subject, and returns its position and the hash of both its parts.
     #[inline]
     fn count(&mut self, message: MessageRef<'_>) -> (u64, u128) {
         let slot = match self.by_name.get(message.subject) {
@@ -177,7 +141,7 @@ impl Meter {
         self.digest.as_ref().map(StreamDigest::hex)
     }
 
-    /// What was seen. Windows without a message are left out.
+    /// The parts seen. Windows without messages are omitted.
     pub(super) fn parts(&self) -> Parts {
         let windows = self.windows.iter().filter(|(_, part)| part.messages > 0);
         let windows = windows.map(|(window, part)| WindowPart {
@@ -279,18 +243,5 @@ mod tests {
                 .collect()
         };
         assert_eq!(digests(&there), digests(&back));
-    }
-
-    #[test]
-    fn parts_are_cut_at_windows_and_at_segments() {
-        let cuts = Cuts {
-            segments: vec![(0, 99), (100, 100_000)],
-        };
-        assert_eq!(cuts.room(0), 100);
-        assert_eq!(cuts.room(99), 1);
-        assert_eq!(cuts.room(100), WINDOW - 100);
-        assert_eq!(cuts.room(WINDOW), 100_001 - WINDOW);
-        assert_eq!(cuts.room(200_000), WINDOW - 200_000 % WINDOW);
-        assert_eq!(Cuts::default().room(1), WINDOW - 1);
     }
 }

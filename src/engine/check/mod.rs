@@ -1,4 +1,4 @@
-//! Regression snapshots: is what a recording publishes what it published when somebody last looked?
+//! Regression snapshots: compares what a recording publishes with its accepted golden.
 //!
 //! ```text
 //! recording ─ replay in virtual time ─┐            ┌─ digests of the parts ── locate ─┐
@@ -7,19 +7,21 @@
 //!                                                     payload stream
 //! ```
 //!
-//! - A golden is small: digests of the whole, of windows, segments and subjects, and below a limit the
-//!   payload stream itself, compressed, beside it. `docs/regression.md` describes both.
-//! - A comparison takes one pass, linear time and bounded memory, and never gets out of step for one
-//!   lost message.
+//! - A golden is small: digests of the whole, of windows, segments and subjects. Below a limit the
+//!   compressed payload stream is kept beside it. `docs/regression.md` describes both.
+//! - A comparison takes one pass, linear time and bounded memory. One lost message is one
+//!   difference.
 //! - Nothing is written unless the caller accepts it, and then atomically.
 //!
 //! Invariant: a result depends on the two inputs and the options only.
 
 mod aligner;
+mod bare_stream;
 mod compare;
 mod error;
 mod examine;
 mod golden;
+mod golden_file;
 mod locate;
 mod marks;
 mod messages;
@@ -27,6 +29,7 @@ mod meter;
 #[cfg(test)]
 mod mutations;
 mod notes;
+mod parts;
 mod payload;
 pub mod report;
 mod stream;
@@ -42,14 +45,15 @@ pub use examine::{
     check_stream,
 };
 pub use golden::{
-    DEFAULT_STREAM_LIMIT, GOLDEN_SUFFIX, Golden, GoldenLedger, GoldenPayload, GoldenSource,
-    GoldenVersion, STREAM_SUFFIX, SegmentPart, SubjectPart, Volatile, WindowPart, stream_path,
+    DEFAULT_STREAM_LIMIT, Golden, GoldenLedger, GoldenPayload, GoldenSource, GoldenVersion,
+    Volatile,
 };
+pub use golden_file::{GOLDEN_SUFFIX, STREAM_SUFFIX, stream_path};
 pub use locate::{DifferingPart, DifferingParts, Located};
 pub use marks::Alignment;
-pub use messages::{Chunk, Ended, Messages, PublishedMessages, RawMessages, publisher_options};
-pub use meter::WINDOW;
+pub use messages::{Ended, Messages, PublishedMessages, RawMessages, publisher_options};
 pub use notes::Note;
+pub use parts::{Chunk, SegmentPart, SubjectPart, WINDOW, WindowPart};
 pub use payload::{FORM, FieldChange, WHOLE_PAYLOAD, without_fields};
 pub use stream::{InputKind, StreamFile, input_kind, is_one_file, is_read_once};
 pub use tally::{Before, Comparison, Difference, DifferenceKind, Group, TIMING_FIELDS};

@@ -9,7 +9,8 @@ use tickdeck_core::event::Seq;
 use tickdeck_recording::Recording;
 
 use super::examine::job_of;
-use super::messages::{Chunk, publisher_options};
+use super::messages::publisher_options;
+use super::parts::Chunk;
 use super::*;
 use crate::normalize::{Flag, Level, NormalizedTick};
 use crate::pipeline::Mutation;
@@ -76,147 +77,156 @@ fn an_intact_program_passes() {
     }
 }
 
+/// What is broken, the fields and exchanges that a check must name, and the mutation.
+type Fault = (
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+    Mutation,
+);
+
+const fn tick(tick: fn(&mut NormalizedTick<'_>) -> bool) -> Mutation {
+    Mutation { tick, ..INTACT }
+}
+
+const fn payload(payload: fn(&mut Vec<u8>)) -> Mutation {
+    Mutation { payload, ..INTACT }
+}
+
+const FAULTS: [Fault; 14] = [
+    (
+        "rounds turnover",
+        &["turnover"],
+        &EVERY,
+        tick(|tick| {
+            tick.turnover = tick.turnover.map(|cny| (cny / 1e4).round() * 1e4);
+            true
+        }),
+    ),
+    (
+        "drops the time zone",
+        &["local_time", "timestamp"],
+        &EVERY,
+        payload(|payload| replace(payload, "+08:00\"", "\"")),
+    ),
+    (
+        "swaps bid and ask",
+        &["ask_price_1", "ask_volume_1", "bid_price_1", "bid_volume_1"],
+        &["CFFEX", "CZCE", "DCE", "GFEX"],
+        tick(|tick| {
+            // Five levels are left to the exchanges that have them.
+            if tick.bids[1].price.is_none() {
+                std::mem::swap(&mut tick.bids, &mut tick.asks);
+            }
+            true
+        }),
+    ),
+    (
+        "last_volume off by one on one exchange",
+        &["last_volume"],
+        &["CZCE"],
+        tick(|tick| {
+            if exchange(tick) == Exchange::Czce {
+                tick.last_volume = tick.last_volume.map(|lots| lots + 1);
+            }
+            true
+        }),
+    ),
+    (
+        "open interest lost on one exchange",
+        &["open_interest"],
+        &["GFEX"],
+        tick(|tick| {
+            if exchange(tick) == Exchange::Gfex {
+                tick.open_interest = None;
+            }
+            true
+        }),
+    ),
+    (
+        "loses the fifth level",
+        &["ask_price_5", "ask_volume_5", "bid_price_5", "bid_volume_5"],
+        &["INE", "SHFE"],
+        tick(|tick| {
+            tick.bids[4] = Level::default();
+            tick.asks[4] = Level::default();
+            true
+        }),
+    ),
+    (
+        "loses one flag",
+        &["flags"],
+        &EVERY,
+        tick(|tick| {
+            let flags = tick.flags.iter().filter(|flag| *flag != Flag::Snapshot);
+            tick.flags = flags.collect();
+            true
+        }),
+    ),
+    (
+        "cuts milliseconds off",
+        &["timestamp"],
+        &["CFFEX", "DCE", "GFEX", "INE", "SHFE"],
+        tick(|tick| {
+            tick.exchange_ts.0 -= tick.exchange_ts.0 % 1_000_000_000;
+            true
+        }),
+    ),
+    (
+        "takes CTP's trading day for the date",
+        &["action_day"],
+        &EVERY,
+        tick(|tick| {
+            tick.action_day = tick.action_day.succ_opt().unwrap();
+            true
+        }),
+    ),
+    (
+        "average price with the multiplier",
+        &["average_price"],
+        &["SHFE"],
+        tick(|tick| {
+            if exchange(tick) == Exchange::Shfe {
+                tick.average_price = tick.average_price.map(|price| price * 10.0);
+            }
+            true
+        }),
+    ),
+    (
+        "counts as floats",
+        &["volume"],
+        &EVERY,
+        payload(|payload| replace(payload, ",\"turnover\"", ".0,\"turnover\"")),
+    ),
+    (
+        "an absent limit as null",
+        &["limit_up"],
+        &EVERY,
+        payload(|payload| replace(payload, ",\"limit_up\":", ",\"limit_up\":-")),
+    ),
+    (
+        "another source",
+        &["source"],
+        &EVERY,
+        payload(|payload| replace(payload, "\"synthetic\"", "\"ctp\"")),
+    ),
+    (
+        "one last bit of one price",
+        &["last_price"],
+        &["DCE"],
+        tick(|tick| {
+            if tick.seq == Seq(411) {
+                let next = |price: f64| f64::from_bits(price.to_bits() + 1);
+                tick.last_price = tick.last_price.map(next);
+            }
+            true
+        }),
+    ),
+];
+
 #[test]
 fn every_mutation_is_found_under_its_field_and_exchange() {
-    type Faults = (
-        &'static str,
-        &'static [&'static str],
-        &'static [&'static str],
-        Mutation,
-    );
-    let tick = |tick| Mutation { tick, ..INTACT };
-    let payload = |payload| Mutation { payload, ..INTACT };
-    let faults: [Faults; 14] = [
-        (
-            "rounds turnover",
-            &["turnover"],
-            &EVERY,
-            tick(|tick| {
-                tick.turnover = tick.turnover.map(|cny| (cny / 1e4).round() * 1e4);
-                true
-            }),
-        ),
-        (
-            "drops the time zone",
-            &["local_time", "timestamp"],
-            &EVERY,
-            payload(|payload| replace(payload, "+08:00\"", "\"")),
-        ),
-        (
-            "swaps bid and ask",
-            &["ask_price_1", "ask_volume_1", "bid_price_1", "bid_volume_1"],
-            &["CFFEX", "CZCE", "DCE", "GFEX"],
-            tick(|tick| {
-                // Five levels are left to the exchanges that have them.
-                if tick.bids[1].price.is_none() {
-                    std::mem::swap(&mut tick.bids, &mut tick.asks);
-                }
-                true
-            }),
-        ),
-        (
-            "last_volume off by one on one exchange",
-            &["last_volume"],
-            &["CZCE"],
-            tick(|tick| {
-                if exchange(tick) == Exchange::Czce {
-                    tick.last_volume = tick.last_volume.map(|lots| lots + 1);
-                }
-                true
-            }),
-        ),
-        (
-            "open interest lost on one exchange",
-            &["open_interest"],
-            &["GFEX"],
-            tick(|tick| {
-                if exchange(tick) == Exchange::Gfex {
-                    tick.open_interest = None;
-                }
-                true
-            }),
-        ),
-        (
-            "loses the fifth level",
-            &["ask_price_5", "ask_volume_5", "bid_price_5", "bid_volume_5"],
-            &["INE", "SHFE"],
-            tick(|tick| {
-                tick.bids[4] = Level::default();
-                tick.asks[4] = Level::default();
-                true
-            }),
-        ),
-        (
-            "loses one flag",
-            &["flags"],
-            &EVERY,
-            tick(|tick| {
-                let flags = tick.flags.iter().filter(|flag| *flag != Flag::Snapshot);
-                tick.flags = flags.collect();
-                true
-            }),
-        ),
-        (
-            "cuts milliseconds off",
-            &["timestamp"],
-            &["CFFEX", "DCE", "GFEX", "INE", "SHFE"],
-            tick(|tick| {
-                tick.exchange_ts.0 -= tick.exchange_ts.0 % 1_000_000_000;
-                true
-            }),
-        ),
-        (
-            "takes CTP's trading day for the date",
-            &["action_day"],
-            &EVERY,
-            tick(|tick| {
-                tick.action_day = tick.action_day.succ_opt().unwrap();
-                true
-            }),
-        ),
-        (
-            "average price with the multiplier",
-            &["average_price"],
-            &["SHFE"],
-            tick(|tick| {
-                if exchange(tick) == Exchange::Shfe {
-                    tick.average_price = tick.average_price.map(|price| price * 10.0);
-                }
-                true
-            }),
-        ),
-        (
-            "counts as floats",
-            &["volume"],
-            &EVERY,
-            payload(|payload| replace(payload, ",\"turnover\"", ".0,\"turnover\"")),
-        ),
-        (
-            "an absent limit as null",
-            &["limit_up"],
-            &EVERY,
-            payload(|payload| replace(payload, ",\"limit_up\":", ",\"limit_up\":-")),
-        ),
-        (
-            "another source",
-            &["source"],
-            &EVERY,
-            payload(|payload| replace(payload, "\"synthetic\"", "\"ctp\"")),
-        ),
-        (
-            "one last bit of one price",
-            &["last_price"],
-            &["DCE"],
-            tick(|tick| {
-                if tick.seq == Seq(411) {
-                    let next = |price: f64| f64::from_bits(price.to_bits() + 1);
-                    tick.last_price = tick.last_price.map(next);
-                }
-                true
-            }),
-        ),
-    ];
-    for (what, fields, exchanges, mutation) in faults {
+    for (what, fields, exchanges, mutation) in FAULTS {
         let checked = check_with("quick", mutation);
         assert_eq!(checked.verdict, Verdict::Different, "{what}");
         let found = named(&checked);

@@ -1,19 +1,19 @@
-//! What golden and input do not agree on besides the messages, said before everything else.
+//! Mismatches of golden and input besides the messages; they are reported first.
 
 use serde::Serialize;
 
 use super::golden::{Golden, GoldenLedger, GoldenPayload, GoldenSource};
 
-/// What is to be known about golden and input besides the messages.
+/// A remark on golden and input besides the messages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Note {
-    /// Whether the check fails for it, even with equal messages.
+    /// Whether it fails the check, even with equal messages.
     pub fails: bool,
-    /// What, and what to do.
+    /// The remark and the remedy.
     pub text: String,
 }
 
-/// What golden and input do not agree on.
+/// The mismatches of golden and input.
 pub(super) fn notes(
     known: &Golden,
     source: &GoldenSource,
@@ -72,7 +72,7 @@ pub(super) fn notes(
         note(
             true,
             format!(
-                "what became of the ticks differs: {} in the golden, {} now",
+                "the ledger of the ticks differs: {} in the golden, {} now",
                 text(before),
                 text(now)
             ),

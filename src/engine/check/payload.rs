@@ -1,8 +1,7 @@
-//! A payload as its top-level members: what differs between two, and what is left when some are
-//! taken out.
+//! A payload as its top-level members: finds differences between two, and omits members.
 //!
-//! Nothing is built: members are slices of the payload, compared as they are written. A payload
-//! that is no JSON object has no members and is compared as a whole.
+//! Nothing is allocated: members are slices of the payload, compared as written. A payload that is
+//! no JSON object has no members and is compared as a whole.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -14,7 +13,7 @@ use serde::Serialize;
 
 /// Stands for the field of a payload that is no JSON object.
 pub const WHOLE_PAYLOAD: &str = "(payload)";
-/// Stands for what no field tells: the order of the keys, blanks, a key that is there twice.
+/// Stands for differences outside all fields: key order, blanks, a repeated key.
 pub const FORM: &str = "(form)";
 
 /// One member of the object, as it is written.

@@ -1,9 +1,8 @@
 //! Payload streams in files: one line a message, the subject, one space, the payload; plain, or
 //! compressed with zstd.
 //!
-//! Opening, reading, decompressing and cutting into messages happen on a thread of their own, a few
-//! batches ahead. A pipe may make that thread wait for good: whoever asks for messages still hears
-//! the user's wish to stop.
+//! Opening, reading, decompressing and splitting into messages happen on another thread, a few
+//! batches ahead. A pipe may block that thread for ever; the consumer still notices a stop request.
 
 use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Read, Write as _};
@@ -12,13 +11,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use memchr::memchr;
 use tickdeck_core::pace::Control;
+use tickdeck_core::thread;
+use tickdeck_core::wait::{Received, receive};
 use tickdeck_recording::is_pointer;
 
 use super::error::CheckError;
-use super::messages::{Chunk, Ended, Messages};
+use super::messages::{Ended, Messages};
+use super::parts::Chunk;
 use crate::encode::control::Control as ControlMessage;
 use crate::sink::{MessageBatch, MessageBatchBuilder, NewFile, StreamDigest, is_line_subject};
 
@@ -26,24 +28,24 @@ use crate::sink::{MessageBatch, MessageBatchBuilder, NewFile, StreamDigest, is_l
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The first bytes of a Parquet file.
 const PARQUET_MAGIC: [u8; 4] = *b"PAR1";
-/// Bytes that tell what a stream is: compressed, or what Git LFS leaves in its place. A pipe may give
-/// fewer at first.
+/// Bytes that decide what a stream is: compressed, or a Git LFS pointer. A pipe may give fewer at
+/// first.
 const HEAD_BYTES: u64 = 64;
-/// NATS carries at most this; what is longer is no line of a stream.
+/// More than NATS carries in one message, so a longer line belongs to no stream.
 const MAX_LINE: usize = 65 << 20;
 /// Bytes read at a time.
 const READ_BYTES: usize = 1 << 20;
 /// Messages of a batch, and room for them.
 const BATCH_MESSAGES: usize = 256;
 const BATCH_BYTES: usize = BATCH_MESSAGES * 1024;
-/// Batches that wait to be compared.
+/// Batches queued for the comparison.
 const QUEUED_BATCHES: usize = 8;
-/// How long a wish to stop may go unseen while a stream gives nothing.
-const STOP_LOOK_UP: Duration = Duration::from_millis(50);
-/// Compression of the stream beside a golden: most of the gain at a speed that nobody waits for.
+/// How often a stop request is looked for while a stream is silent.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Compression level of the stream beside a golden: most of the gain at little cost.
 const LEVEL: i32 = 9;
 
-/// What a path of the command line is.
+/// The kind of a path on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputKind {
     /// The folder of a recording, or a lone segment.
@@ -52,8 +54,8 @@ pub enum InputKind {
     Stream,
 }
 
-/// Looks at what lies at `path`: folders and Parquet files are recordings, everything else is a
-/// payload stream. Of a pipe nothing is read: it would be missing in the stream.
+/// Tells recordings (folders, Parquet files) from payload streams (everything else). Nothing is read
+/// from a pipe: it would be missing in the stream.
 ///
 /// # Errors
 /// When there is nothing, or it cannot be read.
@@ -91,7 +93,7 @@ pub fn is_one_file(one: &Path, other: &Path) -> bool {
     one.is_some() && one == other
 }
 
-/// What comes out of a file.
+/// What the reading thread sends.
 #[derive(Debug)]
 enum Part {
     Messages(MessageBatch),
@@ -99,14 +101,14 @@ enum Part {
     End(String),
 }
 
-/// A payload stream in a file, or in whatever else can be read.
+/// A payload stream in a file, a pipe or a device.
 #[derive(Debug)]
 pub struct StreamFile {
     path: PathBuf,
     parts: Receiver<Result<Part, CheckError>>,
     spares: Sender<MessageBatchBuilder>,
     digest: Option<String>,
-    /// Is taken apart when the next one is asked for.
+    /// The batch handed out last; recycled with the next call.
     before: Option<MessageBatch>,
     /// Handed over so far.
     messages: u64,
@@ -114,8 +116,8 @@ pub struct StreamFile {
 }
 
 impl StreamFile {
-    /// Opens the stream at `path`, and reads it once. Nothing is waited for here: what keeps it from
-    /// being opened or read is told to whoever asks for messages.
+    /// Starts to read the stream at `path`, which is read once. This call does not wait: an error in
+    /// opening or reading comes with the next request for messages.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -127,7 +129,7 @@ impl StreamFile {
             let mut lines = match Lines::open(opened) {
                 Ok(lines) => lines,
                 Err(error) => {
-                    // Nobody may be there to be told any more.
+                    // The receiver may be gone; drop the result.
                     let _ = sender.send(Err(error));
                     return;
                 }
@@ -142,15 +144,13 @@ impl StreamFile {
                     None => Part::End(digest.hex()),
                 });
                 let is_last = !matches!(part, Ok(Part::Messages(_)));
-                // Nobody waits for more when the comparison has ended.
+                // The receiver is gone when the comparison has ended.
                 if sender.send(part).is_err() || is_last {
                     return;
                 }
             }
         };
-        let spawned = std::thread::Builder::new()
-            .name("payload-stream".into())
-            .spawn(read);
+        let spawned = thread::spawn("payload-stream", read);
         spawned.map_err(CheckError::io(path, "starting a thread for"))?;
         Ok(Self {
             path: path.to_owned(),
@@ -163,7 +163,7 @@ impl StreamFile {
         })
     }
 
-    /// Lets the user stop the wait for messages: a pipe may have a writer that says nothing, or none.
+    /// Lets the user stop the wait for messages: a pipe may have a silent writer, or none.
     #[must_use]
     pub fn stopped_by(mut self, control: Arc<Control>) -> Self {
         self.control = Some(control);
@@ -176,17 +176,17 @@ impl StreamFile {
         &self.path
     }
 
-    /// What the thread hands over next; `None` when it is through with the file.
+    /// The next part; `None` after the last one.
     fn next_part(&self) -> Result<Option<Part>, CheckError> {
         loop {
             if self.control.as_ref().is_some_and(|c| c.is_stopped()) {
                 let messages = self.messages;
                 return Err(CheckError::Interrupted { messages });
             }
-            match self.parts.recv_timeout(STOP_LOOK_UP) {
-                Ok(part) => return part.map(Some),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            match receive(&self.parts, POLL_INTERVAL) {
+                Received::Message(part) => return part.map(Some),
+                Received::Timeout => {}
+                Received::Closed => return Ok(None),
             }
         }
     }
@@ -223,7 +223,7 @@ impl Messages for StreamFile {
     }
 }
 
-/// What Git LFS leaves in the place of a file that was not fetched.
+/// Refuses a Git LFS pointer in the place of a file.
 pub(super) fn refuse_pointer(path: &Path, head: &[u8]) -> Result<(), CheckError> {
     if is_pointer(head) {
         return Err(CheckError::NotFetched {
@@ -233,19 +233,19 @@ pub(super) fn refuse_pointer(path: &Path, head: &[u8]) -> Result<(), CheckError>
     Ok(())
 }
 
-/// Cuts text into messages.
+/// Splits text into messages.
 struct Lines {
     path: PathBuf,
     text: Box<dyn Read + Send>,
     buffer: Vec<u8>,
-    /// Where the part of the buffer begins that is not cut yet.
+    /// Start of the part of the buffer that is not split yet.
     start: usize,
     line: u64,
     ended: bool,
 }
 
 impl Lines {
-    /// Opens what is at `path`, once, for a pipe gives its bytes once.
+    /// Opens `path` once: a pipe gives its bytes once.
     fn open(path: PathBuf) -> Result<Self, CheckError> {
         let file = File::open(&path).map_err(CheckError::io(&path, "opening"))?;
         let mut file = BufReader::with_capacity(READ_BYTES, file);
@@ -300,7 +300,7 @@ impl Lines {
         Ok((!builder.is_empty()).then(|| builder.take()))
     }
 
-    /// Where the next line ends; `None` when there is none. A last line may do without its newline.
+    /// End of the next line; `None` at the end. The last line may lack its newline.
     fn line_end(&mut self) -> Result<Option<usize>, CheckError> {
         let mut searched = self.start;
         loop {
@@ -333,7 +333,7 @@ impl Lines {
                 self.ended = count == 0;
                 Ok(())
             }
-            // The system numbers its errors; what has no number, the decompressor said.
+            // Errors of the system have a number; others come from the decompressor.
             Err(error) if error.raw_os_error().is_some() => {
                 Err(CheckError::io(&self.path, "reading")(error))
             }
@@ -351,7 +351,7 @@ fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     is_line_subject(subject).then(|| (subject, &payload[1..]))
 }
 
-/// The beginning of a line for a message to people.
+/// The beginning of a line, for an error message.
 fn shown(line: &[u8]) -> String {
     const MOST: usize = 40;
     if line.is_empty() {
@@ -362,7 +362,7 @@ fn shown(line: &[u8]) -> String {
     format!("{text:?}{more}")
 }
 
-/// A payload stream in the making, which takes its name at the end.
+/// A payload stream being written; it gets its name when it is complete.
 pub(super) struct StreamWriter {
     file: NewFile,
     line: Vec<u8>,

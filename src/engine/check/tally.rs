@@ -1,5 +1,5 @@
-//! What a comparison found, counted: by kind, field, exchange and instrument, with the first few
-//! differences in full.
+//! Counts the differences of a comparison by kind, field, exchange and instrument, and keeps the
+//! first few in full.
 //!
 //! Counters are arrays by subject slot, so that a million differing messages cost a million
 //! additions; names come in at the end.
@@ -12,12 +12,11 @@ use tickdeck_core::contract::Exchange;
 
 use super::payload::{FieldChange, changes, each_change, seq_of};
 
-/// Fields that tell when and where a message was received, not what it says.
+/// Fields on time and place of receipt, not on content.
 pub const TIMING_FIELDS: [&str; 3] = ["local_time", "seq", "recv_ts"];
-/// Stands for every further field when so many differ that counting each would need memory without
-/// bound.
+/// Stands for all further fields, once counting each would need unbounded memory.
 pub(super) const OTHER_FIELDS: &str = "(other fields)";
-/// Differing fields that are counted each by itself.
+/// Most differing fields that are counted individually.
 const COUNTED_FIELDS: usize = 500;
 /// Instruments that are named in a group; the others are counted.
 const NAMED_INSTRUMENTS: usize = 20;
@@ -108,14 +107,14 @@ pub struct Before {
     pub payload: String,
 }
 
-/// What a comparison of two payload streams came to.
+/// The result of comparing two payload streams.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Comparison {
     /// Messages of the golden, or the first input.
     pub messages_before: u64,
     /// Messages now, or of the second input.
     pub messages_after: u64,
-    /// Messages that are the same on both sides, wherever they stand.
+    /// Messages equal on both sides, at any position.
     pub equal: u64,
     /// Messages with other fields.
     pub changed: u64,
@@ -125,7 +124,7 @@ pub struct Comparison {
     pub missing: u64,
     /// Messages of the second side alone.
     pub extra: u64,
-    /// Messages, equal or changed, that left their place in the order.
+    /// Messages, equal or changed, at another position in the order.
     pub reordered: u64,
     /// Differing fields, the most frequent first.
     pub fields: Vec<Group>,

@@ -1,10 +1,10 @@
-//! Which golden belongs to which input, and which to none any more.
+//! Matches goldens to inputs, and finds goldens without one.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::error::CheckError;
-use super::golden::{GOLDEN_SUFFIX, STREAM_SUFFIX};
+use super::golden_file::{GOLDEN_SUFFIX, STREAM_SUFFIX};
 use crate::encode::PayloadKind;
 
 /// Ends of the names of files that can be checked.
@@ -22,21 +22,21 @@ fn stem(input: &Path) -> String {
     }
 }
 
-/// Whether the name of `path` is that of something to check: folders, and files with the ends that
-/// recordings and streams have. What is not there is left to whoever opens it.
+/// Whether `path` names an input: a folder, or a file with a suffix of recordings or streams. A
+/// missing file passes: opening it reports the error.
 #[must_use]
 pub fn is_named_as_input(path: &Path) -> bool {
     !path.is_file() || ends_as_input(path)
 }
 
-/// Whether the name of `path` ends as those of recordings and streams do.
+/// Whether `path` has a suffix of recordings or streams.
 pub(super) fn ends_as_input(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     INPUT_SUFFIXES.iter().any(|end| name.ends_with(end))
 }
 
-/// Where the golden of `input` is looked for: `NAME.golden.json` in `folder`, or beside the input.
-/// A payload other than the usual one has a golden of its own, `NAME.decimal.golden.json`.
+/// Path of the golden of `input`: `NAME.golden.json` in `folder`, or beside the input. Another
+/// payload than the default has its own golden, `NAME.decimal.golden.json`.
 #[must_use]
 pub fn golden_path(input: &Path, folder: Option<&Path>, payload: PayloadKind) -> PathBuf {
     let kind = match payload {

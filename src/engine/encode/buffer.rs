@@ -1,4 +1,4 @@
-//! The bytes of one payload in the making: literals, integers and floats.
+//! Builds the bytes of one payload: literals, integers and floats.
 //!
 //! The array is fixed, so that appending is a bounds check and a move; [`CAPACITY`] has room for the
 //! longest payload behind its instrument part, which does not pass through here. Floats come out as
@@ -14,7 +14,7 @@ const SCALE: f64 = 10_000.0;
 /// doubles one to one, so the decimal found is the shortest one.
 const SCALED_BELOW: i64 = 1_000_000_000_000_000;
 
-/// A payload in the making.
+/// A payload being built.
 #[derive(Debug, Clone)]
 pub(super) struct Buffer {
     bytes: Box<[u8; CAPACITY]>,
@@ -29,19 +29,19 @@ impl Buffer {
         }
     }
 
-    /// Forgets what was written.
+    /// Clears it.
     #[inline]
     pub(super) const fn clear(&mut self) {
         self.len = 0;
     }
 
-    /// What was written.
+    /// The bytes written.
     #[inline]
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 
-    /// What was written from `start` on.
+    /// The bytes written from `start` on.
     #[inline]
     pub(super) fn since(&self, start: usize) -> &[u8] {
         &self.bytes[start..self.len]

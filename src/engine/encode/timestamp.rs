@@ -1,7 +1,7 @@
 //! Instants as RFC 3339 in Asia/Shanghai, `2025-09-11T21:00:00.500+08:00`.
 //!
-//! Consecutive ticks share their second, and nearly all share their day, so both are kept as text:
-//! what is left is the fraction. No locale and no time zone data base has a say.
+//! Consecutive ticks share their second, and nearly all share their day, so both are kept as text
+//! and only the fraction is rendered. Neither locale nor time zone data base is used.
 
 use chrono::{DateTime, Datelike, NaiveDate};
 use tickdeck_core::time::{NANOS_PER_SECOND, SHANGHAI_OFFSET_SECONDS, UnixNanos};

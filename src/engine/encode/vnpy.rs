@@ -1,9 +1,9 @@
 //! The `vnpy` payload: vn.py's `TickData` names, design order, one compact JSON object.
 //!
-//! What an instrument repeats from tick to tick is kept as text, keyed by the exact bits it was
-//! rendered from: the instrument part for ever, the two days, the eight slow numbers of the day,
-//! the limits and the average price until they change. A wrong cache is impossible as long as a
-//! segment depends on nothing but its key.
+//! Segments that repeat from tick to tick are cached as text, keyed by the exact bits they were
+//! rendered from. The instrument part is kept permanently; the two days, the eight slow numbers of
+//! the day, the limits and the average price until they change. A cache cannot be wrong as long as
+//! a segment depends on nothing but its key.
 
 use chrono::NaiveDate;
 
@@ -44,7 +44,7 @@ impl<K: PartialEq> Segment<K> {
     }
 }
 
-/// What is kept of one instrument.
+/// The cached segments of one instrument.
 #[derive(Debug, Clone)]
 struct Memory {
     vt_symbol: String,

@@ -1,4 +1,4 @@
-//! CSV: our own layout with everything in it, and java-trader's for tools that know that one.
+//! CSV in two layouts: tickdeck's, with every field, and java-trader's.
 
 use std::io::{self, Write};
 

@@ -7,12 +7,12 @@ use tickdeck_core::event::{SessionEvent, TICK_KIND};
 use tickdeck_core::time::{UnixNanos, parse_ctp_date, shanghai_instant};
 
 use crate::import::dialect::{CsvDialect, Layout, Target};
-use crate::import::error::{RowError, RowProblem};
 use crate::import::fields::{Field, Setter, field};
 use crate::import::number::{
     Fraction, bytes_of_latin1, clock_of_hhmmssmmm, parse_clock, parse_datetime, parse_whole,
 };
 use crate::import::row::{ReadRows, Row};
+use crate::import::row_error::{RowError, RowProblem};
 use crate::import::spool::{Slice, SliceReader};
 
 /// A column of this file: where its value goes, by field instead of by name.
@@ -119,7 +119,7 @@ impl Plan {
         Ok(())
     }
 
-    /// A row of our own export that is a session event: kind and detail, no tick.
+    /// A row of tickdeck's export that is a session event: kind and detail, no tick.
     fn read_session(
         &self,
         record: &ByteRecord,

@@ -1,9 +1,8 @@
-//! Which dialect a file is in, and the reader for its rows.
+//! Detects the dialect of a file and opens the reader for its rows.
 
 use tickdeck_core::event::InstrumentId;
 use tickdeck_core::time::TradingDay;
 
-use crate::import::ImportOptions;
 use crate::import::csv_rows::{CsvRows, Plan, csv_reader};
 use crate::import::dialect::{Dialect, Target, join};
 use crate::import::dsb::{self, DsbRows};
@@ -11,11 +10,12 @@ use crate::import::error::ImportError;
 use crate::import::jsonl::{self, JsonlRows};
 use crate::import::number::printable;
 use crate::import::open::Opened;
+use crate::import::options::ImportOptions;
 use crate::import::row::{ReadRows, Row};
 use crate::import::spool::{Slice, Spool};
 use crate::import::stamp::Stamper;
 
-/// Bytes that detection looks at.
+/// Bytes that detection reads.
 const HEAD_BYTES: usize = 64 * 1024;
 
 /// A file whose dialect is known.
@@ -102,7 +102,7 @@ fn choose(
     }
 }
 
-/// What to say of the many dialects that do not fit: the one that comes nearest.
+/// The problem of the dialect that comes nearest, for a message.
 fn nearest(head: &[u8], problems: &[(Dialect, String)]) -> String {
     let columns = first_record(head).map_or(0, |record| record.len());
     let near = problems.iter().find(|(dialect, problem)| {
@@ -146,7 +146,7 @@ fn first_record(head: &[u8]) -> Option<csv::ByteRecord> {
     found.is_ok_and(|found| found).then_some(record)
 }
 
-/// Sets what the file name or the options say and the rows do not; fails when neither does.
+/// Sets what the rows lack from file name or options; fails when neither has it.
 pub(crate) fn locate(
     input: &Opened,
     detected: &Detected,

@@ -4,9 +4,7 @@
 //! A new one is added here and nowhere else, unless it needs a new way to read a value.
 
 use std::fmt;
-use std::str::FromStr;
 
-use crate::import::error::ImportError;
 use crate::import::number::Fraction;
 
 /// A form of CTP tick dump.
@@ -108,19 +106,6 @@ impl fmt::Display for Dialect {
     }
 }
 
-impl FromStr for Dialect {
-    type Err = ImportError;
-
-    fn from_str(name: &str) -> Result<Self, ImportError> {
-        Self::ALL
-            .into_iter()
-            .find(|dialect| dialect.as_str() == name)
-            .ok_or_else(|| ImportError::UnknownDialect {
-                found: name.to_owned(),
-            })
-    }
-}
-
 /// What a column means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -166,7 +151,7 @@ pub(crate) struct CsvDialect {
     pub(crate) layout: Layout,
     /// Whether header names that are CTP field names need no entry in `columns`.
     pub(crate) ctp_names: bool,
-    /// Whether text is Latin-1 in UTF-8, as our own export writes it, rather than plain bytes.
+    /// Whether text is Latin-1 in UTF-8, as tickdeck's export writes it, rather than plain bytes.
     pub(crate) latin1: bool,
     pub(crate) columns: &'static [(&'static str, Target)],
 }

@@ -5,9 +5,10 @@ use std::io::{self, Read};
 
 use tickdeck_ffi::{RawTick, Text};
 
-use crate::import::error::{ImportError, RowError, RowProblem};
+use crate::import::error::ImportError;
 use crate::import::number::clock_of_hhmmssmmm;
 use crate::import::row::{ReadRows, Row};
+use crate::import::row_error::{RowError, RowProblem};
 use crate::import::spool::{Slice, SliceReader, Spool};
 
 /// What the file begins with.

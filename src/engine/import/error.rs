@@ -1,12 +1,13 @@
-//! What stops an import, said so that the reader can find the byte: file, member, row, column,
-//! what stands there, what was expected, and the way out.
+//! Errors that end an import. Each names the place (file, member, row, column), the value found,
+//! the expected form, and the remedy.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use tickdeck_core::source::{SourceError, SourceErrorKind};
 
-use crate::import::Dialect;
-use crate::import::number::printable;
+use crate::import::dialect::Dialect;
+use crate::import::row_error::RowProblem;
 
 /// An import cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +18,7 @@ pub enum ImportError {
     Io {
         /// The file, with its tar member when it has one.
         input: String,
-        /// What the system or the decompressor said.
+        /// The error of the system or the decompressor.
         #[source]
         source: std::io::Error,
     },
@@ -56,7 +57,7 @@ pub enum ImportError {
         input: String,
         /// How it starts, shortened.
         first_line: String,
-        /// What was looked at.
+        /// The dialects tried.
         problem: String,
     },
     /// Several dialects fit.
@@ -74,7 +75,7 @@ pub enum ImportError {
         input: String,
         /// The dialect.
         dialect: Dialect,
-        /// What is missing or too much.
+        /// The mismatch.
         problem: String,
     },
     /// The dialect has no trading day, and neither the name of the file nor the options give one.
@@ -116,7 +117,7 @@ pub enum ImportError {
         input: String,
         /// 1-based line of a text file, 1-based record of a binary one.
         row: u64,
-        /// What is wrong with it.
+        /// The fault.
         problem: RowProblem,
     },
     /// Read on after an error.
@@ -145,60 +146,21 @@ impl ImportError {
     }
 }
 
-/// What is wrong with one row.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RowProblem {
-    /// A value is not what its column holds.
-    #[error("column {column}: found \"{value}\", expected {expected}")]
-    Value {
-        /// The name of the column.
-        column: String,
-        /// What stands there, shortened.
-        value: String,
-        /// What could stand there.
-        expected: String,
-    },
-    /// The row has too few or too many columns.
-    #[error("{found} columns, expected {expected}")]
-    Columns {
-        /// How many it has.
-        found: usize,
-        /// How many the dialect or the header has.
-        expected: usize,
-    },
-    /// The row is not a row at all.
-    #[error("{0}")]
-    Syntax(String),
-}
-
-impl RowProblem {
-    pub(crate) fn value(column: &str, value: &[u8], expected: impl Into<String>) -> Self {
-        Self::Value {
-            column: column.to_owned(),
-            value: printable(value),
-            expected: expected.into(),
-        }
-    }
-}
-
-/// Why a row reader stopped.
-#[derive(Debug)]
-pub(crate) enum RowError {
-    /// This row is bad; the next one may be read.
-    Bad(u64, RowProblem),
-    /// Nothing more can be read.
-    Io(std::io::Error),
-}
-
-impl From<std::io::Error> for RowError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
 impl From<ImportError> for SourceError {
     fn from(error: ImportError) -> Self {
         Self::new(SourceErrorKind::Failed, error)
+    }
+}
+
+impl FromStr for Dialect {
+    type Err = ImportError;
+
+    fn from_str(name: &str) -> Result<Self, ImportError> {
+        Self::ALL
+            .into_iter()
+            .find(|dialect| dialect.as_str() == name)
+            .ok_or_else(|| ImportError::UnknownDialect {
+                found: name.to_owned(),
+            })
     }
 }

@@ -3,8 +3,8 @@
 
 use tickdeck_ffi::{RawTick, TextTooLong};
 
-use crate::import::error::RowProblem;
 use crate::import::number::{parse_f64, parse_i32};
+use crate::import::row_error::RowProblem;
 
 /// How one field of a [`RawTick`] is set.
 #[derive(Clone, Copy)]

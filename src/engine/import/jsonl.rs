@@ -1,8 +1,8 @@
 //! Rows of the JSON dialect: one flat object a line, keys are CTP field names.
 //!
-//! A scanner of our own and not `serde_json`: numbers must be read as exactly as they were written
-//! (`serde_json` rounds some by a bit unless a feature is on, which any crate in the build could
-//! change), and Python writes `NaN` and `Infinity` bare.
+//! This is not `serde_json`: numbers must be read exactly as written. `serde_json` rounds some by a
+//! bit unless a feature is on, which any crate in the build could change. Python also writes `NaN`
+//! and `Infinity` bare.
 
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader};
@@ -10,13 +10,13 @@ use std::io::{BufRead, BufReader};
 use tickdeck_core::event::{SessionEvent, TICK_KIND};
 use tickdeck_core::time::UnixNanos;
 
-use crate::import::error::{RowError, RowProblem};
 use crate::import::fields::{Field, Setter, field};
 use crate::import::number::{bytes_of_latin1, printable};
 use crate::import::row::{ReadRows, Row};
+use crate::import::row_error::{RowError, RowProblem};
 use crate::import::spool::{Slice, SliceReader};
 
-/// A value as it stands in the line.
+/// A value as written in the line.
 #[derive(Debug, Clone, PartialEq)]
 enum Value<'a> {
     /// A string, unescaped.

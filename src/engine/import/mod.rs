@@ -1,10 +1,15 @@
-//! Real tick dumps as events: several CSV dialects, WonderTrader's binary ticks, our own exports.
+//! Reads real tick dumps as events: several CSV dialects, WonderTrader's binary ticks, tickdeck's
+//! exports.
 //!
-//! [`ImportSource`] opens files (zstd and tar are looked through), finds each one's [`Dialect`],
-//! reads its rows back into CTP structs and merges all inputs by (`recv_ts`, input, row).
-//! Invariants: what a row says is in the tick, and a double that it does not say is `DBL_MAX` where
-//! it would be published, never a guess; rows of one input keep their order; the same files give the same events. Memory is bounded by the number of inputs, not by
-//! their size. This module does not know what is done with the events.
+//! [`ImportSource`] opens files (also inside zstd and tar), detects each one's [`Dialect`], reads
+//! its rows back into CTP structs and merges all inputs by (`recv_ts`, input, row).
+//!
+//! - Every value of a row is in the tick. A double that the row lacks is `DBL_MAX` where it would
+//!   be published, never a guess.
+//! - Rows of one input keep their order, and the same files give the same events.
+//! - Memory is bounded by the number of inputs, not by their size.
+//!
+//! This module does not know the use of the events.
 
 mod csv_rows;
 mod detect;
@@ -15,8 +20,10 @@ mod fields;
 mod jsonl;
 mod number;
 mod open;
+mod options;
 mod report;
 mod row;
+mod row_error;
 mod spool;
 mod stamp;
 #[cfg(test)]
@@ -31,38 +38,26 @@ use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::{Event, EventKind, Seq};
 use tickdeck_core::source::{Source, SourceError};
-use tickdeck_core::time::{TradingDay, UnixNanos};
+use tickdeck_core::time::UnixNanos;
 
-use crate::import::error::RowError;
 use crate::import::open::Opened;
 use crate::import::report::BAD_ROW_MESSAGES_MAX;
 use crate::import::row::{ReadRows, Row};
+use crate::import::row_error::RowError;
 use crate::import::spool::Spool;
 use crate::import::stamp::Stamper;
 
 pub use dialect::Dialect;
-pub use error::{ImportError, RowProblem};
+pub use error::ImportError;
+pub use options::ImportOptions;
 pub use report::{ImportReport, InputReport};
+pub use row_error::RowProblem;
 pub use stamp::RecvTsRule;
 
 /// Bytes of read buffers over all inputs; each gets its share between the two bounds below.
 const BUFFERS_BYTES: usize = 32 * 1024 * 1024;
 const BUFFER_MIN: usize = 4 * 1024;
 const BUFFER_MAX: usize = 256 * 1024;
-
-/// What the command line says about an import.
-#[derive(Debug, Clone, Default)]
-pub struct ImportOptions {
-    /// Take every input for this dialect; `None` finds it for each.
-    pub dialect: Option<Dialect>,
-    /// Trading day of inputs that do not record one; goes before the one in the file name.
-    pub trading_day: Option<TradingDay>,
-    /// Instrument of inputs that do not record one (`rb2601` or `rb2601.SHFE`); goes before the
-    /// one in the file name.
-    pub symbol: Option<String>,
-    /// Leave bad rows out and count them, instead of stopping at the first.
-    pub skip_bad: bool,
-}
 
 /// One file or tar member, with its next event at hand.
 struct Input {
@@ -73,7 +68,7 @@ struct Input {
     counted: u64,
 }
 
-/// What it takes to add one input.
+/// The context for adding an input.
 struct Reader<'a> {
     input: &'a Opened,
     options: &'a ImportOptions,
@@ -108,7 +103,7 @@ impl ImportSource {
     ///
     /// # Errors
     /// When a file cannot be read or decompressed, its dialect is not clear, trading day or
-    /// instrument are nowhere to be found, or a first row is bad.
+    /// instrument are unknown, or a first row is bad.
     pub fn open(
         paths: &[PathBuf],
         options: ImportOptions,
@@ -179,7 +174,7 @@ impl ImportSource {
         self.advance(self.inputs.len() - 1)
     }
 
-    /// What was read, skipped and assumed so far.
+    /// The report so far.
     #[must_use]
     pub fn report(&self) -> &ImportReport {
         &self.report
@@ -203,7 +198,7 @@ impl ImportSource {
             input.counted = read.max(input.counted);
             match next {
                 Ok(Some(recv_ts)) => {
-                    input.stamper.tell_rules(&mut report.recv_ts_rules);
+                    input.stamper.add_rules_to(&mut report.recv_ts_rules);
                     self.heads.push(Reverse((recv_ts, index)));
                     return Ok(());
                 }
@@ -224,8 +219,8 @@ impl ImportSource {
                     report.skipped += 1;
                     if self.report.bad_rows.len() < BAD_ROW_MESSAGES_MAX {
                         let text = error.to_string();
-                        let told = text.split("; --skip-bad").next().unwrap_or_default();
-                        self.report.bad_rows.push(told.to_owned());
+                        let message = text.split("; --skip-bad").next().unwrap_or_default();
+                        self.report.bad_rows.push(message.to_owned());
                     }
                 }
             }

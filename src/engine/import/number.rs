@@ -109,7 +109,7 @@ pub(crate) fn is_rounded_max(text: &str) -> bool {
         .eq(digits.bytes())
 }
 
-/// `NaN:7ff8000000000001`, as our own export prints a NaN that is not the usual one.
+/// `NaN:7ff8000000000001`, as tickdeck's export prints a NaN with unusual bits.
 #[cold]
 fn nan_of_bits(text: &str) -> Option<f64> {
     let hex = text.strip_prefix(NAN_BITS_PREFIX)?;
@@ -241,7 +241,7 @@ pub(crate) fn parse_datetime(text: &[u8]) -> Option<DateTime> {
     })
 }
 
-/// Text of our own exports back to bytes: the code points U+0000 to U+00FF are the bytes.
+/// Text of tickdeck's exports back to bytes: the code points U+0000 to U+00FF are the bytes.
 pub(crate) fn bytes_of_latin1(text: &str) -> Option<Vec<u8>> {
     text.chars().map(|char| u8::try_from(char).ok()).collect()
 }

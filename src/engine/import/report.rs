@@ -8,7 +8,7 @@ use crate::import::stamp::RecvTsRule;
 /// Messages of skipped rows that are kept.
 pub(crate) const BAD_ROW_MESSAGES_MAX: usize = 10;
 
-/// What happened so far.
+/// The report so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportReport {
     /// One entry a file or tar member, in the order given.
@@ -21,7 +21,7 @@ pub struct ImportReport {
     pub bad_rows: Vec<String>,
 }
 
-/// What happened to one file or tar member.
+/// The report on one file or tar member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputReport {
     /// Path, with the member when it is in a tar.

@@ -4,8 +4,8 @@ use chrono::NaiveDate;
 use tickdeck_core::event::{RawTick, SessionEvent};
 use tickdeck_core::time::UnixNanos;
 
-use crate::import::error::RowError;
 use crate::import::number::Clock;
+use crate::import::row_error::RowError;
 
 /// What a row says, and nothing that it does not say.
 #[derive(Debug, Clone)]

@@ -15,9 +15,9 @@ use tickdeck_core::time::{
     DayPart, TradingDay, UnixNanos, parse_ctp_date, parse_ctp_time, shanghai_instant,
 };
 
-use crate::import::error::RowProblem;
 use crate::import::fields::restore_missing_prices;
 use crate::import::row::Row;
+use crate::import::row_error::RowProblem;
 
 /// How `recv_ts` came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,15 +75,15 @@ impl Stamper {
         }
     }
 
-    /// Adds the rules that were used so far and are not in `told` yet.
-    pub(crate) fn tell_rules(&self, told: &mut Vec<RecvTsRule>) {
+    /// Adds the rules that were used so far and are not in `rules` yet.
+    pub(crate) fn add_rules_to(&self, rules: &mut Vec<RecvTsRule>) {
         let used = [
             (self.recorded, RecvTsRule::Recorded),
             (self.derived, RecvTsRule::ExchangeTimeMonotone),
         ];
         for (used, rule) in used {
-            if used && !told.contains(&rule) {
-                told.push(rule);
+            if used && !rules.contains(&rule) {
+                rules.push(rule);
             }
         }
     }
@@ -379,7 +379,7 @@ mod tests {
         assert_eq!(stamper.complete(&mut stale).unwrap(), above);
         assert_eq!(stamper.complete(&mut empty).unwrap(), above);
         let mut rules = Vec::new();
-        stamper.tell_rules(&mut rules);
+        stamper.add_rules_to(&mut rules);
         assert_eq!(rules, [RecvTsRule::ExchangeTimeMonotone]);
     }
 }

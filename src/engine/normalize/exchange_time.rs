@@ -20,7 +20,7 @@ use tickdeck_core::time::{
     UnixNanos, parse_ctp_date, parse_ctp_time,
 };
 
-use super::Reject;
+use super::outcome::Reject;
 
 /// One calendar day under a trading day.
 #[derive(Debug, Clone, Copy)]

@@ -10,20 +10,10 @@ use tickdeck_core::contract::{Contract, ContractTable, Exchange, Phase, SessionH
 use tickdeck_core::event::{InstrumentId, RawTick};
 
 use super::exchange_time::Stamp;
+use super::outcome::{Outcome, Reject};
 use super::progress::{Progress, Snapshots};
+use super::tick::Instrument;
 use super::values::Rules;
-use super::{Outcome, Reject};
-
-/// An instrument that the normalizer has seen.
-#[derive(Debug, Clone)]
-pub struct Instrument {
-    /// Dense index in order of first appearance: a key for caches downstream.
-    pub index: usize,
-    /// What the contract table says.
-    pub contract: Contract,
-    /// `rb2601.SHFE`.
-    pub vt_symbol: String,
-}
 
 /// Where an id leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,26 +16,27 @@
 mod exchange_time;
 mod flags;
 mod instruments;
+mod outcome;
 mod progress;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod tick;
 mod values;
 
 use std::sync::Arc;
 
-use chrono::NaiveDate;
-
 use self::exchange_time::{ExchangeClock, Stamp, received_by_day};
 pub use self::flags::{Flag, Flags, UnknownFlag};
-pub use self::instruments::Instrument;
 use self::instruments::{Instruments, Slot, State};
+pub use self::outcome::{Outcome, Reject};
 use self::progress::{Connection, Mark};
+pub use self::tick::{Instrument, LEVELS, Level, NormalizedTick};
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::{ContractTable, Phase};
 use tickdeck_core::event::{Event, EventKind, InstrumentId, RawTick, Seq, SessionEvent};
-use tickdeck_core::time::{NANOS_PER_SECOND, TradingDay, UnixNanos};
+use tickdeck_core::time::{NANOS_PER_SECOND, UnixNanos};
 
 /// Version of what the normalizer and the encoder make of the same events. Every change of what is
 /// published has a new one: goldens name it, so that a difference can be told from a fault.
@@ -50,174 +51,6 @@ pub const STALE_AFTER: i64 = 120 * NANOS_PER_SECOND;
 /// dates it (guide 5.3). It is published as stale, but nothing is counted from it: its volume would
 /// hide the whole next day's. A machine's clock may be an hour slow without harm.
 const FUTURE_LIMIT: i64 = 3600 * NANOS_PER_SECOND;
-
-/// Levels of the book in the CTP struct.
-pub const LEVELS: usize = 5;
-
-/// One side of one level of the book.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Level {
-    /// Price, price units; `None` when nobody quotes.
-    pub price: Option<f64>,
-    /// Size, lots. Level 1 always has one, 0 beside a missing price; on levels 2 to 5 it is `None`
-    /// exactly where the price is.
-    pub volume: Option<i32>,
-}
-
-/// A tick as consumers want it. Every number is finite and none is `-0.0`; `None` is "no value".
-#[derive(Debug, Clone)]
-pub struct NormalizedTick<'a> {
-    /// What the tick is of.
-    pub instrument: &'a Instrument,
-    /// Position of the event in its session.
-    pub seq: Seq,
-    /// When this machine received it (ns, UTC).
-    pub recv_ts: UnixNanos,
-    /// When the exchange stamped it (ns, UTC, a multiple of 1 ms), computed.
-    pub exchange_ts: UnixNanos,
-    /// The trading day it belongs to.
-    pub trading_day: TradingDay,
-    /// The calendar day of `exchange_ts` in Shanghai; computed, CTP's `ActionDay` is not used.
-    pub action_day: NaiveDate,
-    /// Last traded price, price units.
-    pub last_price: Option<f64>,
-    /// Lots traded since the tick before of the same trading day; never negative. `None` on the
-    /// first tick of the instrument, where the base is unknown.
-    pub last_volume: Option<i32>,
-    /// Cumulative volume of the trading day, lots.
-    pub volume: i32,
-    /// Cumulative turnover of the trading day, CNY including the multiplier; CTP's own value when
-    /// [`Flag::RawTurnover`] is set.
-    pub turnover: Option<f64>,
-    /// Open interest, lots.
-    pub open_interest: Option<f64>,
-    /// First price of the trading day, price units.
-    pub open_price: Option<f64>,
-    /// Highest price of the trading day, price units.
-    pub high_price: Option<f64>,
-    /// Lowest price of the trading day, price units.
-    pub low_price: Option<f64>,
-    /// Close of the previous trading day, price units.
-    pub pre_close: Option<f64>,
-    /// Settlement price of the previous trading day, price units.
-    pub pre_settlement_price: Option<f64>,
-    /// Open interest at the end of the previous trading day, lots.
-    pub pre_open_interest: Option<f64>,
-    /// Close of the trading day, price units; from the close on.
-    pub close_price: Option<f64>,
-    /// Settlement price of the trading day, price units; from settlement on.
-    pub settlement_price: Option<f64>,
-    /// Average price of the trading day, price units (per unit, not per lot, on every exchange).
-    pub average_price: Option<f64>,
-    /// Upper price limit, price units.
-    pub limit_up: Option<f64>,
-    /// Lower price limit, price units.
-    pub limit_down: Option<f64>,
-    /// Bids, best first.
-    pub bids: [Level; LEVELS],
-    /// Asks, best first.
-    pub asks: [Level; LEVELS],
-    /// What was noticed.
-    pub flags: Flags,
-}
-
-impl NormalizedTick<'_> {
-    /// The same tick with another borrow of its instrument, to keep it beyond the next event.
-    #[must_use]
-    pub fn with_instrument(self, instrument: &Instrument) -> NormalizedTick<'_> {
-        NormalizedTick {
-            instrument,
-            seq: self.seq,
-            recv_ts: self.recv_ts,
-            exchange_ts: self.exchange_ts,
-            trading_day: self.trading_day,
-            action_day: self.action_day,
-            last_price: self.last_price,
-            last_volume: self.last_volume,
-            volume: self.volume,
-            turnover: self.turnover,
-            open_interest: self.open_interest,
-            open_price: self.open_price,
-            high_price: self.high_price,
-            low_price: self.low_price,
-            pre_close: self.pre_close,
-            pre_settlement_price: self.pre_settlement_price,
-            pre_open_interest: self.pre_open_interest,
-            close_price: self.close_price,
-            settlement_price: self.settlement_price,
-            average_price: self.average_price,
-            limit_up: self.limit_up,
-            limit_down: self.limit_down,
-            bids: self.bids,
-            asks: self.asks,
-            flags: self.flags,
-        }
-    }
-}
-
-/// What to do with one event.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "returned by value, never stored")]
-pub enum Outcome<'a> {
-    /// Publish it.
-    Tick(NormalizedTick<'a>),
-    /// A session event: nothing to publish.
-    Session,
-    /// A tick that cannot be published.
-    Rejected {
-        /// Why.
-        reason: Reject,
-        /// Whether this is the first tick of its instrument that is rejected for this reason: the
-        /// moment to log it, once per instrument.
-        first: bool,
-    },
-}
-
-/// Why a tick cannot be published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-#[repr(u8)]
-pub enum Reject {
-    /// The exchange cannot be told for certain; nothing is published under a guess.
-    UnknownExchange,
-    /// `UpdateTime` is empty or not a time of day.
-    NoTime,
-    /// `UpdateMillisec` is not in 0 to 999, or the date is outside what nanoseconds reach.
-    ImpossibleTime,
-    /// No last price, nobody quotes, and no price of the day either: see `docs/payload.md`.
-    NoPrice,
-}
-
-impl Reject {
-    /// Every reason.
-    pub const ALL: [Self; 4] = [
-        Self::UnknownExchange,
-        Self::NoTime,
-        Self::ImpossibleTime,
-        Self::NoPrice,
-    ];
-
-    /// The word used in summaries and in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::UnknownExchange => "unknown_exchange",
-            Self::NoTime => "no_time",
-            Self::ImpossibleTime => "impossible_time",
-            Self::NoPrice => "no_price",
-        }
-    }
-
-    const fn bit(self) -> u8 {
-        1 << self as u8
-    }
-}
-
-impl std::fmt::Display for Reject {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
 
 /// The state machine.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
-//! How far an instrument has come: last volume, replayed ticks, snapshots (CTP field guide,
-//! sections 5.4 and 5.6).
+//! The progress of an instrument: last volume, replayed ticks, snapshots (CTP field guide, sections
+//! 5.4 and 5.6).
 
 use tickdeck_core::time::{TradingDay, UnixNanos};
 
-/// The newest that was seen of one instrument.
+/// The newest tick data seen of one instrument.
 #[derive(Debug, Clone, Copy)]
 struct Newest {
     day: TradingDay,
@@ -40,7 +40,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Takes the next tick in arrival order.
+    /// Adds the next tick in arrival order.
     #[inline]
     pub(super) fn step(&mut self, mark: Mark) -> Step {
         let first = Newest {

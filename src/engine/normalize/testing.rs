@@ -1,4 +1,4 @@
-//! What tests of normalizer and encoder share: the raw rows of `fixtures/raw_rows` and events made
+//! Helpers for tests of normalizer and encoder: the raw rows of `fixtures/raw_rows` and events made
 //! from them.
 
 use std::sync::Arc;

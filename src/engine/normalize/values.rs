@@ -1,4 +1,4 @@
-//! What the numbers of the CTP struct mean: missing values, turnover, average price (CTP field
+//! The meaning of the numbers in the CTP struct: missing values, turnover, average price (CTP field
 //! guide, section 5.1).
 //!
 //! Every result is finite and no result is `-0.0`, so that its text is the same everywhere. Each
@@ -8,7 +8,7 @@
 use tickdeck_core::contract::{Contract, Exchange, ProductClass};
 use tickdeck_core::event::RawTick;
 
-use super::Level;
+use super::tick::Level;
 
 /// From this magnitude on a number is CTP's `DBL_MAX` or a rounded print of it, never a value.
 const MISSING_FROM: f64 = 1e300;
@@ -91,11 +91,11 @@ impl Rules {
         value(raw).filter(|&price| !(self.czce && price == 0.0 && !real_zero))
     }
 
-    /// Turnover and average price on one meaning for every exchange.
+    /// Turnover and average price with the same meaning on every exchange.
     #[inline]
     pub(super) fn money(self, tick: &RawTick) -> Money {
         let raw = value(tick.turnover);
-        // Only a spread may trade at 0.0 on average; elsewhere it is a field that nobody filled.
+        // Only a spread may trade at 0.0 on average; elsewhere the field was not filled.
         let real_zero = self.combination && tick.volume != 0;
         let average = value(tick.average_price).filter(|&average| average != 0.0 || real_zero);
         let Some(multiplier) = self.multiplier else {
@@ -121,7 +121,7 @@ impl Rules {
     }
 }
 
-/// It cannot be told whether CTP has applied the multiplier.
+/// It is unknown whether CTP has applied the multiplier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Ambiguous;
 

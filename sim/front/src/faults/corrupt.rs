@@ -1,4 +1,4 @@
-//! Puts another value into a field of a tick, by the vendor's field name.
+//! Changes the value of a tick field, by the vendor's field name.
 
 use tickdeck_core::event::{RawTick, Text};
 
@@ -42,7 +42,7 @@ macro_rules! put {
 
 macro_rules! define_set {
     (() $($(#[$doc:meta])* $kind:ident $name:ident $vendor:ident $size:literal @ $offset:literal;)*) => {
-        /// Sets the field; says what is wrong with field or value.
+        /// Sets the field; an error describes the bad field or value.
         pub(super) fn set(tick: &mut RawTick, field: &str, value: &str) -> Result<(), String> {
             $(
                 if field == stringify!($vendor) {
@@ -56,7 +56,7 @@ macro_rules! define_set {
 
 tickdeck_ffi::for_each_tick_field!(define_set);
 
-/// Whether [`set`] would do it.
+/// Checks the arguments of [`set`].
 pub(super) fn check(field: &str, value: &str) -> Result<(), String> {
     set(&mut RawTick::default(), field, value)
 }

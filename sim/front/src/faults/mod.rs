@@ -1,7 +1,7 @@
-//! What goes wrong on purpose: rules, each with a moment and an action.
+//! Deliberate faults: rules, each with a moment and an action.
 //!
-//! Rules are tried in the order of the script; the first one whose moment has come and that is not
-//! used up acts. Nothing here is random at run time: a drawn script is drawn before the session
+//! Rules are tried in the order of the script; the first one whose moment has arrived and that is
+//! not used up acts. Nothing here is random at run time. A drawn script is drawn before the session
 //! begins ([`swarm`]) and logged whole, so that a run can be repeated.
 
 mod corrupt;

@@ -27,9 +27,9 @@ const TICKS_MAX: usize = 100_000;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// What the rule is called in the log.
+    /// The name of the rule in the log.
     pub name: String,
-    /// Which front misbehaves.
+    /// The front that misbehaves.
     #[serde(default)]
     pub front: Front,
     /// Only at the front that the client registered under this address.
@@ -38,14 +38,14 @@ pub struct Rule {
     /// When it acts.
     #[serde(deserialize_with = "words::read")]
     pub at: Moment,
-    /// What it does.
+    /// The action.
     #[serde(deserialize_with = "words::read")]
     pub action: Action,
     /// How often it acts; 0: as often as its moment comes.
     #[serde(default = "once")]
     pub times: u32,
-    /// Whether a correct client must survive it without losing anything that it was sent; otherwise it
-    /// must give up and say why.
+    /// Whether a correct client must survive it without losing anything that was sent to it.
+    /// Otherwise the client must give up and report why.
     #[serde(default = "yes")]
     pub must_survive: bool,
 }
@@ -90,18 +90,18 @@ pub enum Moment {
     Snapshot(u64),
 }
 
-/// What a rule does.
+/// The action of a rule.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
     /// The connection is refused; the library tries again after 5 s.
     Refuse,
-    /// The connection is lost with this reason; at a connection attempt before the client hears
-    /// that it stood.
+    /// The connection is lost with this reason; at a connection attempt, before the client learns
+    /// of the connection.
     Disconnect(i32),
-    /// Nothing is sent for so many seconds.
+    /// Nothing is sent for this many seconds.
     Silent(f64),
-    /// `OnHeartBeatWarning` with so many seconds.
+    /// `OnHeartBeatWarning` with this many seconds.
     HeartbeatWarning(i32),
     /// The login is answered with this error id.
     RejectLogin(i32),
@@ -109,7 +109,7 @@ pub enum Action {
     ReturnCode(i32),
     /// The request is answered with this error id; at the trader front.
     RejectRequest(i32),
-    /// The tick and all after it come so many milliseconds late.
+    /// The tick and all after it come this many milliseconds late.
     Delay(u64),
     /// The tick is lost.
     Drop,
@@ -124,10 +124,10 @@ pub enum Action {
         /// The value; `nan`, `inf` and `max` (DBL_MAX) are numbers too.
         value: String,
     },
-    /// So many ticks are held back and then sent at once.
+    /// This many ticks are held back and then sent at once.
     Burst(usize),
-    /// Behind the tick, so many of the last ones that were sent before it are sent again, as old
-    /// fronts did with a whole night.
+    /// After the tick, this many of the ticks before it are sent again, as old fronts did with a
+    /// whole night.
     Replay(usize),
     /// The snapshot is not sent.
     LoseSnapshot,
@@ -185,13 +185,13 @@ pub enum ScriptError {
     Rule {
         /// The rule.
         name: String,
-        /// What does not fit and what would.
+        /// The conflict, and what would fit.
         text: String,
     },
-    /// The words of drawn faults are none.
+    /// The specification of drawn faults is invalid.
     #[error("TICKDECK_SIM_FAULTS is `{found}`: expected seed:N or seed:N,swarm")]
     Seed {
-        /// What was found.
+        /// The text found.
         found: String,
     },
 }
@@ -226,10 +226,10 @@ impl Script {
 }
 
 impl Rule {
-    /// What a line of the log tells of it; moment and action as a script has them.
+    /// The fields of a log line; moment and action as in a script.
     #[must_use]
-    pub fn told(&self) -> Vec<(&'static str, Value)> {
-        let mut told = vec![
+    pub fn log_fields(&self) -> Vec<(&'static str, Value)> {
+        let mut fields = vec![
             ("rule", self.name.clone().into()),
             ("front", serde_json::json!(self.front)),
             ("at", words::in_script(&self.at).into()),
@@ -237,86 +237,112 @@ impl Rule {
             ("times", self.times.into()),
             ("must_survive", self.must_survive.into()),
         ];
-        told.extend(self.address.clone().map(|it| ("address", it.into())));
-        told
+        fields.extend(self.address.clone().map(|it| ("address", it.into())));
+        fields
     }
 
-    /// Whether the action can happen at the moment.
+    /// Whether the rule makes sense: action and moment go together, numbers are in range.
     fn check(&self) -> Result<(), ScriptError> {
-        let refuse = |text: String| ScriptError::Rule {
-            name: self.name.clone(),
-            text,
-        };
-        let wanted = match &self.action {
-            Action::Refuse => "connection",
-            Action::RejectLogin(_) => "login",
-            Action::ReturnCode(_) | Action::RejectRequest(_) => "request",
-            Action::LoseSnapshot => "snapshot",
-            Action::Disconnect(_) => "connection, tick, every_ticks or seconds",
-            Action::Silent(_) | Action::HeartbeatWarning(_) => "tick, every_ticks or seconds",
-            _ => "tick or every_ticks",
-        };
-        let found = match self.at {
-            Moment::Connection(_) => "connection",
-            Moment::Login(_) => "login",
-            Moment::Request(_) => "request",
-            Moment::Snapshot(_) => "snapshot",
-            Moment::Tick(_) => "tick",
-            Moment::EveryTicks(_) => "every_ticks",
-            Moment::Seconds(_) => "seconds",
-        };
+        self.check_moment()
+            .and_then(|()| self.check_numbers())
+            .map_err(|text| ScriptError::Rule {
+                name: self.name.clone(),
+                text,
+            })
+    }
+
+    /// Whether the action can happen at the moment, on this front.
+    fn check_moment(&self) -> Result<(), String> {
+        let (wanted, found) = (self.action.moments(), self.at.name());
         if !wanted.split([' ', ',']).any(|word| word == found) {
-            return Err(refuse(format!(
+            return Err(format!(
                 "its action cannot happen at `{found}`: expected {wanted}"
-            )));
+            ));
         }
         let needs_ticks = matches!(
             self.at,
             Moment::Tick(_) | Moment::EveryTicks(_) | Moment::Snapshot(_)
         );
         if self.front == Front::Trader && needs_ticks {
-            return Err(refuse(format!(
+            return Err(format!(
                 "the trader front sends no ticks, so nothing happens there at `{found}`"
-            )));
-        }
-        if self.front == Front::MarketData && matches!(self.action, Action::RejectRequest(_)) {
-            return Err(refuse(
-                "reject_request needs front = \"trader\": the market data front answers no queries"
-                    .into(),
             ));
         }
-        if let Action::Corrupt { field, value } = &self.action {
-            super::corrupt::check(field, value).map_err(refuse)?;
+        if self.front == Front::MarketData && matches!(self.action, Action::RejectRequest(_)) {
+            return Err(
+                "reject_request needs front = \"trader\": the market data front answers no queries"
+                    .into(),
+            );
         }
-        let number = match self.at {
-            Moment::Connection(number)
-            | Moment::Login(number)
-            | Moment::Request(number)
-            | Moment::Tick(number)
-            | Moment::EveryTicks(number)
-            | Moment::Snapshot(number) => number,
-            Moment::Seconds(_) => 1,
-        };
-        if number == 0 {
-            return Err(refuse(format!("{found} is 0: expected 1 or more")));
+        Ok(())
+    }
+
+    /// Whether every number of moment and action is in its range.
+    fn check_numbers(&self) -> Result<(), String> {
+        if let Action::Corrupt { field, value } = &self.action {
+            super::corrupt::check(field, value)?;
+        }
+        if self.at.number() == Some(0) {
+            return Err(format!("{} is 0: expected 1 or more", self.at.name()));
         }
         let seconds = match (&self.at, &self.action) {
             (Moment::Seconds(seconds), _) | (_, Action::Silent(seconds)) => *seconds,
             _ => 0.0,
         };
         if !(0.0..=SECONDS_MAX).contains(&seconds) {
-            return Err(refuse(format!(
-                "{seconds} seconds: expected 0 to {SECONDS_MAX}"
-            )));
+            return Err(format!("{seconds} seconds: expected 0 to {SECONDS_MAX}"));
         }
         match self.action {
-            Action::Delay(ms) if ms > DELAY_MAX_MS => Err(refuse(format!(
+            Action::Delay(ms) if ms > DELAY_MAX_MS => Err(format!(
                 "a delay of {ms} ms: expected at most {DELAY_MAX_MS}"
-            ))),
+            )),
             Action::Burst(count) | Action::Replay(count) if count == 0 || count > TICKS_MAX => {
-                Err(refuse(format!("{count} ticks: expected 1 to {TICKS_MAX}")))
+                Err(format!("{count} ticks: expected 1 to {TICKS_MAX}"))
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl Action {
+    /// The names of the moments at which it can happen, as an error message lists them.
+    const fn moments(&self) -> &'static str {
+        match self {
+            Self::Refuse => "connection",
+            Self::RejectLogin(_) => "login",
+            Self::ReturnCode(_) | Self::RejectRequest(_) => "request",
+            Self::LoseSnapshot => "snapshot",
+            Self::Disconnect(_) => "connection, tick, every_ticks or seconds",
+            Self::Silent(_) | Self::HeartbeatWarning(_) => "tick, every_ticks or seconds",
+            _ => "tick or every_ticks",
+        }
+    }
+}
+
+impl Moment {
+    /// The key of a script.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Connection(_) => "connection",
+            Self::Login(_) => "login",
+            Self::Request(_) => "request",
+            Self::Snapshot(_) => "snapshot",
+            Self::Tick(_) => "tick",
+            Self::EveryTicks(_) => "every_ticks",
+            Self::Seconds(_) => "seconds",
+        }
+    }
+
+    /// The ordinal number; a time has none.
+    fn number(&self) -> Option<u64> {
+        match *self {
+            Self::Connection(number)
+            | Self::Login(number)
+            | Self::Request(number)
+            | Self::Tick(number)
+            | Self::EveryTicks(number)
+            | Self::Snapshot(number) => Some(number),
+            Self::Seconds(_) => None,
         }
     }
 }

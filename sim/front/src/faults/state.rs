@@ -1,4 +1,4 @@
-//! The rules at work in one session.
+//! The state of the rules in one session.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use super::swarm;
 use crate::log;
 use crate::settings::Settings;
 
-/// What becomes of a tick.
+/// The fate of a tick.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
@@ -31,27 +31,27 @@ pub enum Fate {
     Cut(i32),
 }
 
-/// What happens to the session besides ticks.
+/// An event of the session besides ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Happening {
     /// The connection is lost with this reason.
     Disconnect(i32),
-    /// `OnHeartBeatWarning` with so many seconds.
+    /// `OnHeartBeatWarning` with this many seconds.
     HeartBeatWarning(i32),
     /// Nothing is sent until this instant.
     SilentUntil(MonoNanos),
 }
 
-/// What goes wrong with a connection that is tried.
+/// A fault of a connection attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectionFault {
-    /// Nobody takes it.
+    /// It is refused.
     Refused,
     /// It is lost with this reason before the front has answered.
     Lost(i32),
 }
 
-/// What goes wrong with a request.
+/// A fault of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestFault {
     /// Its function returns this code instead of taking it.
@@ -60,7 +60,7 @@ pub enum RequestFault {
     Answer(i32),
 }
 
-/// The rules of a session and how far it has got.
+/// The rules of a session and their progress.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
     rules: Vec<Armed>,
@@ -71,7 +71,7 @@ pub struct Faults {
     snapshots: u64,
     connected_at: Option<MonoNanos>,
     silent_until: Option<MonoNanos>,
-    /// Happenings that a tick has brought about.
+    /// Events that a tick has triggered.
     due: VecDeque<Happening>,
     /// Ticks kept for later: swapped, or gathered for a burst.
     kept: VecDeque<RawTick>,
@@ -80,7 +80,7 @@ pub struct Faults {
     recent_max: usize,
     /// The addresses that the client registered.
     fronts: Vec<String>,
-    /// Which of them it is connected to, or tries.
+    /// The one that it is connected to, or tries.
     at_front: usize,
     /// How many ticks are gathered before they are sent at once; 0: none are.
     gathering: usize,
@@ -174,13 +174,13 @@ impl Faults {
         }
         script.rules.retain(|rule| rule.front == front);
         for rule in &script.rules {
-            log::notice("sim_fault_rule", &rule.told());
+            log::notice("sim_fault_rule", &rule.log_fields());
         }
         Ok(Self::new(script))
     }
 
-    /// What a session begins with: its settings and the rules for `front`. Neither when the script
-    /// cannot be used, which is logged: the session then never connects.
+    /// The settings of a session and the rules for `front`. Neither if the script is unusable,
+    /// which is logged: the session then never connects.
     #[must_use]
     pub fn for_session(
         settings: Option<Settings>,
@@ -199,8 +199,8 @@ impl Faults {
         }
     }
 
-    /// The rules for a client that registered these fronts. A rule for another one is told: it would
-    /// never act.
+    /// The rules for a client that registered these fronts. A rule for another front is logged: it
+    /// would never act.
     #[must_use]
     pub fn with_fronts(self, fronts: Vec<String>) -> Self {
         for Armed { rule, .. } in &self.rules {
@@ -219,7 +219,7 @@ impl Faults {
         }
     }
 
-    /// Keeps how far the rules have got for the client's next API instance: a front counts the
+    /// Keeps the progress of the rules for the client's next API instance: a front counts the
     /// logins of a client, not of its objects.
     pub fn hand_on(&mut self, settings: &Settings, front: Front) {
         self.disconnected();
@@ -237,7 +237,7 @@ impl Faults {
         Some(self.act_at(index))
     }
 
-    /// Whether a rule may act still, and at this front.
+    /// Whether a rule may still act, and at this front.
     fn can_act(&self, armed: &Armed) -> bool {
         let here = self.fronts.get(self.at_front);
         let is_here = armed.rule.address.is_none() || armed.rule.address.as_ref() == here;
@@ -263,8 +263,8 @@ impl Faults {
         self.at_front + 1
     }
 
-    /// A connection is tried: what goes wrong with it. The vendor's library calls all fronts at once
-    /// and takes the first that answers; here that is the first one that does not refuse.
+    /// The fault of a connection attempt. The vendor's library calls all fronts at once and takes
+    /// the first that answers; here that is the first one that does not refuse.
     pub fn connection(&mut self) -> Option<ConnectionFault> {
         self.connections += 1;
         let number = self.connections;
@@ -286,12 +286,12 @@ impl Faults {
         (!self.fronts.is_empty()).then_some(ConnectionFault::Refused)
     }
 
-    /// The connection stands.
+    /// The connection is up.
     pub fn connected(&mut self, now: MonoNanos) {
         self.connected_at = Some(now);
     }
 
-    /// The connection is gone, and what was kept with it.
+    /// The connection is gone, with everything kept for it.
     pub fn disconnected(&mut self) {
         self.connected_at = None;
         self.silent_until = None;
@@ -299,7 +299,7 @@ impl Faults {
         self.due.clear();
     }
 
-    /// A login came: the error that it gets.
+    /// The error for a login.
     pub fn login_error(&mut self, _now: MonoNanos) -> Option<i32> {
         self.logins += 1;
         let number = self.logins;
@@ -310,7 +310,7 @@ impl Faults {
         }
     }
 
-    /// A request came: what goes wrong with it.
+    /// The fault of a request.
     pub fn request(&mut self, _now: MonoNanos) -> Option<RequestFault> {
         self.requests += 1;
         let number = self.requests;
@@ -322,7 +322,7 @@ impl Faults {
         }
     }
 
-    /// A snapshot is to be sent: whether it is lost.
+    /// Whether a snapshot is lost.
     pub fn loses_snapshot(&mut self) -> bool {
         self.snapshots += 1;
         let number = self.snapshots;
@@ -330,7 +330,7 @@ impl Faults {
             .is_some()
     }
 
-    /// What happens at `now` besides ticks.
+    /// The event at `now` besides ticks.
     pub fn happening(&mut self, now: MonoNanos) -> Option<Happening> {
         if let Some(happening) = self.due.pop_front() {
             return Some(self.note(happening));
@@ -359,7 +359,7 @@ impl Faults {
         happening
     }
 
-    /// When the next thing happens that is not brought about by a tick.
+    /// The time of the next event that no tick triggers.
     #[must_use]
     pub fn next_happening(&self, now: MonoNanos) -> Option<MonoNanos> {
         if !self.due.is_empty() {
@@ -376,7 +376,7 @@ impl Faults {
             .min()
     }
 
-    /// A tick is to be sent: what becomes of it.
+    /// The fate of a tick.
     pub fn tick(&mut self, tick: RawTick, now: MonoNanos) -> Fate {
         if self.rules.is_empty() {
             return Fate::Send(tick);
@@ -450,12 +450,12 @@ impl Faults {
         ))
     }
 
-    /// At the end of the session: what is still kept comes out, one by one.
+    /// At the end of the session: yields the kept ticks, one by one.
     pub fn last_held(&mut self) -> Option<RawTick> {
         self.kept.pop_front()
     }
 
-    /// A tick goes out to the client, whatever became of it before: a replay may send it again.
+    /// A tick goes to the client, whatever its fate before: a replay may send it again.
     pub fn sent(&mut self, tick: &RawTick) {
         if self.recent_max > 0 {
             if self.recent.len() == self.recent_max {

@@ -1,8 +1,8 @@
 //! Faults drawn from a seed, before the session begins.
 //!
-//! `seed:N` draws a few rules of every kind that a client must survive; `seed:N,swarm` first draws
-//! which kinds occur at all and how often, so that different seeds are differently one-sided. The
-//! draw is SplitMix64 and integer arithmetic: the same seed gives the same rules everywhere.
+//! `seed:N` draws a few rules of every kind that a client must survive. `seed:N,swarm` first draws
+//! which kinds occur and how often, so that seeds differ in emphasis. The draw is SplitMix64 and
+//! integer arithmetic: the same seed gives the same rules everywhere.
 
 use super::rule::{Action, Front, Moment, Rule, Script, ScriptError};
 
@@ -19,7 +19,7 @@ impl Draw {
         z ^ (z >> 31)
     }
 
-    /// Below `bound`, which is small: the bias is of no matter here.
+    /// Below `bound`, which is small, so the bias is negligible.
     fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }

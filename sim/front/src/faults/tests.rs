@@ -16,7 +16,7 @@ fn rule(at: &str, action: &str) -> Result<Script, ScriptError> {
     ))
 }
 
-/// What a client gets of ticks 1 to `count`, numbered by their volume.
+/// The ticks 1 to `count` that a client gets, numbered by their volume.
 fn sent(script: Script, count: i32) -> Vec<i32> {
     let mut faults = Faults::new(script);
     let mut got = Vec::new();
@@ -261,7 +261,7 @@ fn rules_are_told_in_the_words_of_a_script() {
             let alone = rule(at, &format!("'{word}'")).unwrap_err().to_string();
             assert!(alone.contains("needs a value"), "{alone}");
         }
-        let told = made.rules[0].told();
+        let told = made.rules[0].log_fields();
         for (field, value) in [
             ("rule", "r".into()),
             ("front", "market_data".into()),
@@ -309,7 +309,7 @@ fn the_next_instance_goes_on_where_the_last_one_was_released() {
     assert_eq!(second.login_error(MonoNanos(0)), Some(90));
     second.hand_on(&settings, Front::MarketData);
     assert_eq!(next().login_error(MonoNanos(0)), None);
-    // The trader front has rules of its own.
+    // The trader front has other rules.
     let mut trader = Faults::from_settings(&settings, Front::Trader).unwrap();
     assert_eq!(trader.login_error(MonoNanos(0)), None);
 }

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, V
 use serde::ser::Serialize;
 use serde_json::Value;
 
-/// What is written as a word, or as a table with the word and its value.
+/// A value written as a word, or as a table with the word and its value.
 pub(super) trait Words {
     /// The words that need a value, with what it is.
     const VALUES: &'static [(&'static str, &'static str)];

@@ -1,4 +1,4 @@
-//! What the market data front says to the client, as values.
+//! The callbacks of the market data front, as values.
 
 use tickdeck_core::event::{InstrumentId, RawTick};
 
@@ -55,7 +55,7 @@ pub enum MdEvent {
     },
     /// `OnRspError`.
     Error {
-        /// What went wrong.
+        /// The error.
         info: RspInfo,
         /// The request's number.
         request_id: i32,

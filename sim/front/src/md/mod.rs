@@ -7,6 +7,5 @@ mod tests;
 mod tick_struct;
 
 pub use callback::{MdEvent, SubscriptionKind};
-pub(crate) use session::login_answer;
 pub use session::{LoginWords, MdRequest, MdSession};
 pub use tick_struct::TickStruct;

@@ -10,24 +10,20 @@ use std::sync::Arc;
 use tickdeck_core::causes::with_causes;
 use tickdeck_core::clock::MonoNanos;
 use tickdeck_core::event::{InstrumentId, RawTick};
-use tickdeck_core::time::UnixNanos;
 
 use super::callback::{MdEvent, SubscriptionKind};
+use crate::connection::{Connection, NOT_CONNECTED, Progress};
 use crate::errors::{RspInfo, id};
-use crate::faults::{ConnectionFault, Fate, Faults, Front, Happening, RequestFault};
+use crate::faults::{Fate, Faults, Front, Happening, RequestFault};
 use crate::fields::CStruct;
-use crate::link::Link;
 use crate::log;
 use crate::market::{Feed, Market, Next};
 use crate::reactor::{Session, Step};
 use crate::settings::{AtEnd, Settings};
-use crate::version::{Emulated, HANDSHAKE_NS, REFUSED_PAUSE_NS};
+use crate::version::Emulated;
 
 /// Events of the market that one step may pass over: a bound on how long a request waits.
 const PASSED_PER_STEP: usize = 2_048;
-
-/// Return code: no connection.
-const NOT_CONNECTED: i32 = -1;
 
 /// The words of a login request.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -43,6 +39,12 @@ pub struct LoginWords {
 impl std::fmt::Debug for LoginWords {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("LoginWords(***)")
+    }
+}
+
+impl LoginWords {
+    fn are_accepted_by(&self, connection: &Connection) -> bool {
+        connection.accepts(&self.broker, &self.user, &self.password)
     }
 }
 
@@ -62,26 +64,20 @@ pub enum MdRequest {
 /// A market data session.
 #[derive(Debug)]
 pub struct MdSession {
-    version: &'static Emulated,
-    settings: Settings,
-    market: Option<Arc<Market>>,
+    connection: Connection,
     feed: Option<Feed>,
-    link: Link,
-    is_logged_in: bool,
-    logins: i32,
     subscribed: BTreeSet<InstrumentId>,
     outbox: VecDeque<Queued>,
-    faults: Faults,
     /// A tick that a fault holds back, and until when.
     held: VecDeque<(MonoNanos, RawTick)>,
-    /// Everything was sent.
+    /// All ticks were sent.
     is_over: bool,
-    /// The market was closed when this session tried to join it, which is told once.
+    /// The market was closed when this session tried to join it; logged once.
     is_shut_out: bool,
 }
 
-/// What waits to be said. Small, because one request may queue 17,000 of them; a snapshot is looked
-/// up when its turn comes.
+/// A queued callback. It is small, because one request may queue 17,000 of them; a snapshot is
+/// looked up when its turn comes.
 #[derive(Debug)]
 enum Queued {
     Event(Box<MdEvent>),
@@ -105,20 +101,10 @@ impl MdSession {
         now: MonoNanos,
     ) -> Self {
         Self {
-            version,
-            link: if settings.is_some() {
-                Link::Down(now.plus(HANDSHAKE_NS))
-            } else {
-                Link::Closed
-            },
-            settings: settings.unwrap_or_default(),
-            market: None,
+            connection: Connection::new(Front::MarketData, version, settings, faults, now),
             feed: None,
-            is_logged_in: false,
-            logins: 0,
             subscribed: BTreeSet::new(),
             outbox: VecDeque::new(),
-            faults,
             held: VecDeque::new(),
             is_over: false,
             is_shut_out: false,
@@ -128,65 +114,43 @@ impl MdSession {
     /// The trading day as `GetTradingDay` has it: `None` before the login.
     #[must_use]
     pub fn trading_day(&self) -> Option<String> {
-        let market = self.market.as_ref().filter(|_| self.logins > 0)?;
-        Some(market.header().trading_day.to_ctp())
+        self.connection.trading_day()
     }
 
     fn say(&mut self, event: MdEvent) {
         self.outbox.push_back(Queued::Event(Box::new(event)));
     }
 
-    /// Tries to connect.
-    fn connect(&mut self, now: MonoNanos) -> Step<MdEvent, Settings> {
-        match self.faults.connection() {
-            Some(ConnectionFault::Lost(reason)) => {
-                self.disconnect(reason);
-                // Even a library that connects again at once needs as long as a handshake.
-                self.link = Link::Lost(self.version.reconnect_pause_ns().max(HANDSHAKE_NS));
-            }
-            Some(ConnectionFault::Refused) => self.link = Link::Down(now.plus(REFUSED_PAUSE_NS)),
-            None if self.feed.is_some() => self.link = Link::Opened,
-            None => {
-                self.link = Link::Opening;
-                return Step::Open(self.settings.clone());
-            }
-        }
-        // What became of it may be told at once.
-        Step::Wait(now)
+    /// Cuts the connection.
+    fn disconnect(&mut self, reason: i32) {
+        self.connection.disconnect(reason);
+        self.forget(reason);
     }
 
-    /// Cuts the connection: what was not said yet is lost, as on a real one.
-    fn disconnect(&mut self, reason: i32) {
+    /// Forgets everything that ended with the connection. Queued callbacks are lost, as on a real
+    /// connection.
+    fn forget(&mut self, reason: i32) {
         self.outbox.clear();
         self.held.clear();
         self.subscribed.clear();
-        self.is_logged_in = false;
-        self.link = Link::Lost(self.version.reconnect_pause_ns());
-        self.faults.disconnected();
-        log::info("sim_md_disconnected", &[("reason", reason.into())]);
         self.say(MdEvent::FrontDisconnected { reason });
     }
 
     fn login(&mut self, words: &LoginWords, request_id: i32, now: MonoNanos) {
-        let info = match self.faults.login_error(now) {
+        let info = match self.connection.faults.login_error(now) {
             Some(error_id) => RspInfo::of(error_id),
-            None if self.accepts(words) => RspInfo::success(),
+            None if words.are_accepted_by(&self.connection) => RspInfo::success(),
             None => RspInfo::of(id::INVALID_LOGIN),
         };
         log::info("sim_md_login", &[("error_id", info.error_id.into())]);
-        let mut answer = CStruct::new("RspUserLogin", self.version);
+        let mut answer = CStruct::new("RspUserLogin", self.connection.version);
         if info.is_success() {
-            self.is_logged_in = true;
-            self.logins += 1;
-            let market_time = self
-                .feed
-                .as_ref()
-                .map(Feed::market_time)
-                .unwrap_or_default();
-            if let Some(market) = &self.market {
+            let market_time = self.feed.as_ref().map(Feed::market_time);
+            answer = self
+                .connection
+                .log_in(answer, market_time.unwrap_or_default());
+            if let Some(market) = &self.connection.market {
                 market.logged_in(now);
-                let day = market.header().trading_day.to_ctp();
-                answer = login_answer(answer, &day, market_time, self.logins);
             }
         }
         answer = answer
@@ -199,37 +163,29 @@ impl MdSession {
         });
     }
 
-    fn accepts(&self, words: &LoginWords) -> bool {
-        self.settings.account.as_ref().is_none_or(|account| {
-            account.broker.as_bytes() == words.broker
-                && account.user.as_bytes() == words.user
-                && account.password.as_bytes() == words.password
-        })
-    }
-
     fn subscription(&mut self, kind: SubscriptionKind, ids: &[InstrumentId], now: MonoNanos) {
-        let error_id = if self.is_logged_in {
+        let error_id = if self.connection.is_logged_in {
             id::NONE
         } else {
             id::NOT_LOGIN_YET
         };
-        if self.is_logged_in && kind == SubscriptionKind::Subscribe {
+        if self.connection.is_logged_in && kind == SubscriptionKind::Subscribe {
             if let (true, Some(feed)) = (self.subscribed.is_empty(), &mut self.feed) {
                 feed.catch_up(now);
             }
-            if let Some(market) = &self.market {
+            if let Some(market) = &self.connection.market {
                 market.subscribed(now);
             }
         }
         for (index, &id) in ids.iter().enumerate() {
-            // CTP acknowledges ids that it has never heard of, too (guide 1.7).
+            // CTP acknowledges unknown ids, too (guide 1.7).
             self.outbox.push_back(Queued::Acknowledge {
                 kind,
                 id,
                 error_id,
                 is_last: index + 1 == ids.len(),
             });
-            if !self.is_logged_in {
+            if !self.connection.is_logged_in {
                 continue;
             }
             match kind {
@@ -240,13 +196,13 @@ impl MdSession {
                 SubscriptionKind::Unsubscribe => {
                     self.subscribed.remove(&id);
                 }
-                // Nothing ever quotes here: acknowledged, and silent.
+                // There are no quote requests here: acknowledged, then silent.
                 SubscriptionKind::SubscribeForQuote | SubscriptionKind::UnsubscribeForQuote => {}
             }
         }
     }
 
-    /// The next thing that was queued.
+    /// The next queued callback.
     fn next_queued(&mut self) -> Option<MdEvent> {
         while let Some(queued) = self.outbox.pop_front() {
             match queued {
@@ -266,9 +222,9 @@ impl MdSession {
                 }
                 Queued::Snapshot(id) => {
                     let latest = self.feed.as_ref().and_then(|feed| feed.latest(&id));
-                    // Without a tick there is no snapshot to be lost.
+                    // Without a tick there is no snapshot to lose.
                     if let Some(tick) = latest.copied()
-                        && !self.faults.loses_snapshot()
+                        && !self.connection.faults.loses_snapshot()
                     {
                         return Some(self.sent(tick));
                     }
@@ -280,7 +236,7 @@ impl MdSession {
 
     /// The callback of a tick that goes out.
     fn sent(&mut self, tick: RawTick) -> MdEvent {
-        self.faults.sent(&tick);
+        self.connection.faults.sent(&tick);
         MdEvent::Tick(tick)
     }
 
@@ -305,7 +261,7 @@ impl MdSession {
             if !self.subscribed.contains(&tick.instrument_id) {
                 continue;
             }
-            match self.faults.tick(tick, now) {
+            match self.connection.faults.tick(tick, now) {
                 Fate::Send(tick) => return Step::Call(self.sent(tick)),
                 Fate::Lose => {}
                 Fate::Hold(ticks) => {
@@ -322,49 +278,24 @@ impl MdSession {
     }
 
     fn end(&mut self, now: MonoNanos) -> Step<MdEvent, Settings> {
-        if let Some(tick) = self.faults.last_held() {
+        if let Some(tick) = self.connection.faults.last_held() {
             return Step::Call(self.sent(tick));
         }
         if !std::mem::replace(&mut self.is_over, true) {
             log::info("sim_market_over", &[]);
         }
-        match self.settings.at_end {
+        match self.connection.settings.at_end {
             AtEnd::Silent => Step::Wait(MonoNanos::NEVER),
             AtEnd::Disconnect(reason) => {
                 self.disconnect(reason);
-                self.link = Link::Closed;
-                if let Some(market) = &self.market {
+                self.connection.close();
+                if let Some(market) = &self.connection.market {
                     market.close();
                 }
                 Step::Wait(now)
             }
         }
     }
-}
-
-/// Fills in what a front says of itself.
-#[must_use]
-pub(crate) fn login_answer(
-    answer: CStruct,
-    day: &str,
-    market_time: UnixNanos,
-    session: i32,
-) -> CStruct {
-    let time = market_time.to_shanghai().format("%H:%M:%S").to_string();
-    let mut answer = answer
-        .text("TradingDay", day.as_bytes())
-        .text("LoginTime", time.as_bytes())
-        .text("SystemName", b"tickdeck simulated front")
-        .text("MaxOrderRef", b"1")
-        .text("SysVersion", b"tickdeck")
-        .int("FrontID", 1)
-        .int("SessionID", session);
-    for field in [
-        "SHFETime", "DCETime", "CZCETime", "FFEXTime", "INETime", "GFEXTime",
-    ] {
-        answer = answer.text(field, time.as_bytes());
-    }
-    answer
 }
 
 impl Session for MdSession {
@@ -374,18 +305,18 @@ impl Session for MdSession {
     type Opened = Option<Feed>;
 
     fn request(&mut self, request: MdRequest, now: MonoNanos) -> i32 {
-        if self.link != Link::Up {
+        if !self.connection.is_up() {
             return NOT_CONNECTED;
         }
-        if let Some(RequestFault::Code(code)) = self.faults.request(now) {
+        if let Some(RequestFault::Code(code)) = self.connection.faults.request(now) {
             return code;
         }
         match request {
             MdRequest::Login(words, request_id) => self.login(&words, request_id, now),
             MdRequest::Logout(broker, user, request_id) => {
-                self.is_logged_in = false;
+                self.connection.is_logged_in = false;
                 self.subscribed.clear();
-                let answer = CStruct::new("UserLogout", self.version)
+                let answer = CStruct::new("UserLogout", self.connection.version)
                     .text("BrokerID", &broker)
                     .text("UserID", &user);
                 self.say(MdEvent::Logout { answer, request_id });
@@ -399,49 +330,40 @@ impl Session for MdSession {
     }
 
     fn step(&mut self, now: MonoNanos) -> Step<MdEvent, Settings> {
-        match self.link {
-            Link::Lost(pause_ns) => {
-                // The news goes out first: as the vendor's, the library pauses after that callback.
-                if let Some(event) = self.next_queued() {
-                    return Step::Call(event);
-                }
-                let attempt = now.plus(pause_ns);
-                self.link = Link::Down(attempt);
-                return Step::Wait(attempt);
-            }
-            Link::Down(attempt) if attempt > now => return Step::Wait(attempt),
-            Link::Down(_) => return self.connect(now),
-            Link::Opening => return Step::Wait(MonoNanos::NEVER),
-            Link::Opened => {
-                self.link = Link::Up;
-                self.faults.connected(now);
-                log::info("sim_md_connected", &[("front", self.faults.front().into())]);
-                return Step::Call(MdEvent::FrontConnected);
-            }
-            Link::Up | Link::Closed => {}
-        }
-        if self.link == Link::Up
-            && let Some(happening) = self.faults.happening(now)
+        // The news of a lost connection goes out before the next attempt.
+        if self.connection.is_lost()
+            && let Some(event) = self.next_queued()
         {
-            match happening {
-                Happening::Disconnect(reason) => self.disconnect(reason),
-                Happening::HeartBeatWarning(lapse_s) => {
+            return Step::Call(event);
+        }
+        match self.connection.advance(now) {
+            Progress::Wait(instant) => return Step::Wait(instant),
+            Progress::Join => return Step::Open(self.connection.settings.clone()),
+            Progress::Connected => return Step::Call(MdEvent::FrontConnected),
+            Progress::Lost(reason) => {
+                self.forget(reason);
+                return Step::Wait(now);
+            }
+            Progress::Up => match self.connection.faults.happening(now) {
+                Some(Happening::Disconnect(reason)) => self.disconnect(reason),
+                Some(Happening::HeartBeatWarning(lapse_s)) => {
                     self.say(MdEvent::HeartBeatWarning { lapse_s });
                 }
-                Happening::SilentUntil(instant) => return Step::Wait(instant),
-            }
+                Some(Happening::SilentUntil(instant)) => return Step::Wait(instant),
+                None => {}
+            },
+            Progress::Closed => {}
         }
         if let Some(event) = self.next_queued() {
             return Step::Call(event);
         }
-        if self.link != Link::Up || !self.is_logged_in {
-            let next = self.faults.next_happening(now);
-            return Step::Wait(next.unwrap_or(MonoNanos::NEVER));
+        if !self.connection.is_up() || !self.connection.is_logged_in {
+            return Step::Wait(self.connection.next_happening(now));
         }
         match self.next_tick(now) {
             Step::Wait(instant) => {
-                let next = self.faults.next_happening(now);
-                Step::Wait(next.map_or(instant, |next| next.min(instant)))
+                let next = self.connection.next_happening(now);
+                Step::Wait(next.min(instant))
             }
             step => step,
         }
@@ -456,7 +378,7 @@ impl Session for MdSession {
         joined.ok()
     }
 
-    /// The market that was joined lets nobody in when it is closed.
+    /// A closed market refuses the connection.
     fn opened(&mut self, feed: Option<Feed>, now: MonoNanos) {
         let feed = feed.filter(|feed| {
             let is_closed = feed.market().is_closed();
@@ -467,17 +389,8 @@ impl Session for MdSession {
             }
             !is_closed
         });
-        self.link = match &feed {
-            Some(_) => Link::Opened,
-            None => Link::Down(now.plus(REFUSED_PAUSE_NS)),
-        };
-        self.market = feed.as_ref().map(|feed| Arc::clone(feed.market()));
+        let market = feed.as_ref().map(|feed| Arc::clone(feed.market()));
+        self.connection.joined(market, now);
         self.feed = feed;
-    }
-}
-
-impl Drop for MdSession {
-    fn drop(&mut self) {
-        self.faults.hand_on(&self.settings, Front::MarketData);
     }
 }

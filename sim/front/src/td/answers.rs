@@ -1,7 +1,7 @@
-//! The rows that answer queries. A query that is not listed here finds nothing, which is an answer.
+//! The rows that answer queries. Any other query finds nothing, which is a valid answer.
 
 use super::contracts::{instrument, month_start};
-use super::session::{Context, TdRequest};
+use super::request::{Context, TdRequest};
 use crate::errors::gb18030;
 use crate::fields::{CStruct, RequestView};
 

@@ -1,6 +1,6 @@
 //! A contract as a `CThostFtdcInstrumentField`.
 //!
-//! What a contract table does not know is made up in a fixed way and is no evidence of anything:
+//! Facts that a contract table lacks are invented in a fixed way and are evidence of nothing:
 //! listed a year before the delivery month, last traded on its 15th, margins of one tenth, order
 //! sizes of 1 to 500 lots. An unknown multiplier or price tick is 0.
 
@@ -124,7 +124,7 @@ fn product_id(contract: &Contract, leg: Option<&Leg<'_>>) -> String {
     }
 }
 
-/// First day of the trading day's month, for what has a beginning that nobody knows.
+/// First day of the trading day's month, in place of an unknown date.
 pub(super) fn month_start(day: TradingDay) -> String {
     format!("{:04}{:02}01", day.0.year(), day.0.month())
 }

@@ -1,11 +1,15 @@
 //! The trader front: authentication, login, settlement confirmation and queries of one session of
-//! one API instance. It keeps no orders: whatever would change something is refused by its answer.
+//! one API instance. It keeps no orders: requests that would change something are refused.
 
 mod answers;
+mod callback;
 mod contracts;
+mod request;
 mod session;
 pub mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use session::{TdEvent, TdRequest, TdSession};
+pub use callback::TdEvent;
+pub use request::TdRequest;
+pub use session::TdSession;

@@ -12,86 +12,30 @@ use tickdeck_core::clock::MonoNanos;
 use tickdeck_core::time::NANOS_PER_SECOND;
 
 use super::answers;
-use super::tables::Method;
+use super::callback::TdEvent;
+use super::request::{Context, TdRequest};
+use crate::connection::{Connection, NOT_CONNECTED, Progress};
 use crate::errors::{RspInfo, id};
-use crate::faults::{ConnectionFault, Faults, Front, Happening, RequestFault};
+use crate::faults::{Faults, Front, Happening, RequestFault};
 use crate::fields::{CStruct, RequestView};
-use crate::link::Link;
 use crate::log;
 use crate::market::Market;
-use crate::md::login_answer;
 use crate::reactor::{Session, Step};
 use crate::settings::{Account, Settings};
-use crate::version::{Emulated, HANDSHAKE_NS, REFUSED_PAUSE_NS};
+use crate::version::Emulated;
 
 /// Return codes of the request functions (guide 1.7).
-const NOT_CONNECTED: i32 = -1;
 const TOO_MANY_OUTSTANDING: i32 = -2;
 const TOO_MANY_PER_SECOND: i32 = -3;
-
-/// A request of the client.
-#[derive(Debug, Clone)]
-pub struct TdRequest {
-    /// Which.
-    pub method: &'static Method,
-    /// The client's struct.
-    pub bytes: Vec<u8>,
-    /// The request's number.
-    pub request_id: i32,
-}
-
-/// One callback.
-#[derive(Debug, Clone)]
-pub enum TdEvent {
-    /// `OnFrontConnected`.
-    FrontConnected,
-    /// `OnFrontDisconnected`.
-    FrontDisconnected {
-        /// CTP's `nReason`.
-        reason: i32,
-    },
-    /// `OnHeartBeatWarning`.
-    HeartBeatWarning {
-        /// How long nothing came, s.
-        lapse_s: i32,
-    },
-    /// An answer.
-    Answer {
-        /// The vendor's name of the callback.
-        callback: String,
-        /// The struct; `None` is a null pointer, as a query that found nothing has it.
-        answer: Option<CStruct>,
-        /// Success or why not; `None` is a null pointer, as successful queries have it.
-        info: Option<RspInfo>,
-        /// The request's number.
-        request_id: i32,
-        /// Whether it is the last one for its request.
-        is_last: bool,
-    },
-}
 
 /// A trader session.
 #[derive(Debug)]
 pub struct TdSession {
-    version: &'static Emulated,
-    settings: Settings,
-    market: Option<Arc<Market>>,
-    link: Link,
+    connection: Connection,
     is_authenticated: bool,
-    is_logged_in: bool,
     is_confirmed: bool,
-    logins: i32,
     outbox: VecDeque<TdEvent>,
     last_query: Option<MonoNanos>,
-    faults: Faults,
-}
-
-/// What an answer is made from.
-pub(super) struct Context<'a> {
-    pub(super) version: &'static Emulated,
-    pub(super) market: &'a Market,
-    pub(super) account: &'a Account,
-    pub(super) is_confirmed: bool,
 }
 
 impl TdSession {
@@ -105,51 +49,38 @@ impl TdSession {
         now: MonoNanos,
     ) -> Self {
         Self {
-            version,
-            link: if settings.is_some() {
-                Link::Down(now.plus(HANDSHAKE_NS))
-            } else {
-                Link::Closed
-            },
-            settings: settings.unwrap_or_default(),
-            market: None,
+            connection: Connection::new(Front::Trader, version, settings, faults, now),
             is_authenticated: false,
-            is_logged_in: false,
             is_confirmed: false,
-            logins: 0,
             outbox: VecDeque::new(),
             last_query: None,
-            faults,
         }
     }
 
-    /// Cuts the connection: what was not said yet is lost, as on a real one.
-    fn disconnect(&mut self, reason: i32) {
+    /// Forgets everything that ended with the connection. Queued callbacks are lost, as on a real
+    /// connection.
+    fn forget(&mut self, reason: i32) -> TdEvent {
         self.outbox.clear();
         self.is_authenticated = false;
-        self.is_logged_in = false;
-        self.link = Link::Lost(self.version.reconnect_pause_ns());
-        self.faults.disconnected();
-        log::info("sim_td_disconnected", &[("reason", reason.into())]);
+        TdEvent::FrontDisconnected { reason }
     }
 
     /// The trading day as `GetTradingDay` has it: `None` before the login.
     #[must_use]
     pub fn trading_day(&self) -> Option<String> {
-        let market = self.market.as_ref().filter(|_| self.logins > 0)?;
-        Some(market.header().trading_day.to_ctp())
+        self.connection.trading_day()
     }
 
     fn authenticate(&mut self, request: &TdRequest) {
-        let view = RequestView::new("ReqAuthenticate", self.version, &request.bytes);
-        let account = self.settings.account.as_ref();
+        let view = RequestView::new("ReqAuthenticate", self.connection.version, &request.bytes);
+        let account = self.connection.settings.account.as_ref();
         let accepted = account
             .and_then(|a| a.app.as_ref())
             .is_none_or(|(app, code)| {
                 view.text("AppID") == app.as_bytes() && view.text("AuthCode") == code.as_bytes()
             });
         self.is_authenticated = accepted;
-        let answer = CStruct::new("RspAuthenticate", self.version)
+        let answer = CStruct::new("RspAuthenticate", self.connection.version)
             .text("BrokerID", view.text("BrokerID"))
             .text("UserID", view.text("UserID"))
             .text("UserProductInfo", view.text("UserProductInfo"))
@@ -159,37 +90,36 @@ impl TdSession {
     }
 
     fn login(&mut self, request: &TdRequest, now: MonoNanos) {
-        let view = RequestView::new("ReqUserLogin", self.version, &request.bytes);
-        let account = self.settings.account.as_ref();
+        let view = RequestView::new("ReqUserLogin", self.connection.version, &request.bytes);
+        let account = self.connection.settings.account.as_ref();
         let needs_authentication = account.is_some_and(|account| account.app.is_some());
-        let is_known = account.is_none_or(|account| {
-            view.text("BrokerID") == account.broker.as_bytes()
-                && view.text("UserID") == account.user.as_bytes()
-                && view.text("Password") == account.password.as_bytes()
-        });
-        let error_id = match self.faults.login_error(now) {
+        let [broker, user, password] =
+            ["BrokerID", "UserID", "Password"].map(|field| view.text(field));
+        let is_known = self.connection.accepts(broker, user, password);
+        let error_id = match self.connection.faults.login_error(now) {
             Some(error_id) => error_id,
             None if needs_authentication && !self.is_authenticated => id::NOT_AUTHENT,
             None if !is_known => id::INVALID_LOGIN,
             None => id::NONE,
         };
         log::info("sim_td_login", &[("error_id", error_id.into())]);
-        let mut answer = CStruct::new("RspUserLogin", self.version);
-        if let (id::NONE, Some(market)) = (error_id, &self.market) {
-            self.is_logged_in = true;
-            self.logins += 1;
-            let header = market.header();
-            let day = header.trading_day.to_ctp();
-            answer = login_answer(answer, &day, header.first, self.logins);
-            if self.settings.account.is_none() {
-                // Whoever logs in first is the investor of this session.
-                self.settings.account = Some(Account {
-                    broker: String::from_utf8_lossy(view.text("BrokerID")).into(),
-                    user: String::from_utf8_lossy(view.text("UserID")).into(),
-                    password: String::from_utf8_lossy(view.text("Password")).into(),
+        let mut answer = CStruct::new("RspUserLogin", self.connection.version);
+        let market = self.connection.market.as_ref();
+        let first = market.map(|market| market.header().first);
+        if let (id::NONE, Some(market_time)) = (error_id, first) {
+            answer = self.connection.log_in(answer, market_time);
+            // The first login decides who the investor of this session is.
+            let account = &mut self.connection.settings.account;
+            account.get_or_insert_with(|| {
+                let [broker, user, password] =
+                    [broker, user, password].map(|word| String::from_utf8_lossy(word).into());
+                Account {
+                    broker,
+                    user,
+                    password,
                     app: None,
-                });
-            }
+                }
+            });
         }
         let answer = answer
             .text("BrokerID", view.text("BrokerID"))
@@ -225,12 +155,14 @@ impl TdSession {
     }
 
     fn query(&mut self, request: &TdRequest) {
-        let (Some(market), Some(account)) = (self.market.clone(), self.settings.account.clone())
-        else {
+        let (Some(market), Some(account)) = (
+            self.connection.market.clone(),
+            self.connection.settings.account.clone(),
+        ) else {
             return self.answer(request, None, None);
         };
         let context = Context {
-            version: self.version,
+            version: self.connection.version,
             market: &market,
             account: &account,
             is_confirmed: self.is_confirmed,
@@ -239,20 +171,20 @@ impl TdSession {
         self.rows(request, rows);
     }
 
-    /// Whatever is neither a login nor a query.
+    /// A request that is neither a login nor a query.
     fn other(&mut self, request: &TdRequest) {
         let echo = request
             .method
             .request
             .as_ref()
             .filter(|carried| carried.is_echo);
-        let answer = echo
-            .filter(|_| !request.bytes.is_empty())
-            .map(|carried| CStruct::echo(carried.struct_name, self.version, &request.bytes));
+        let answer = echo.filter(|_| !request.bytes.is_empty()).map(|carried| {
+            CStruct::echo(carried.struct_name, self.connection.version, &request.bytes)
+        });
         match request.method.name {
             "ReqSettlementInfoConfirm" => {
                 self.is_confirmed = true;
-                let (Some(answer), Some(market)) = (answer, &self.market) else {
+                let (Some(answer), Some(market)) = (answer, &self.connection.market) else {
                     return self.answer(request, None, Some(RspInfo::success()));
                 };
                 let header = market.header();
@@ -263,7 +195,7 @@ impl TdSession {
                 self.answer(request, Some(answer), Some(RspInfo::success()));
             }
             "ReqUserLogout" => {
-                self.is_logged_in = false;
+                self.connection.is_logged_in = false;
                 self.answer(request, answer, Some(RspInfo::success()));
             }
             _ => self.answer(request, answer, Some(RspInfo::of(id::NO_PRIVILEGE))),
@@ -272,7 +204,7 @@ impl TdSession {
 
     /// Whether flow control lets a query pass; its return code otherwise.
     fn flow(&mut self, now: MonoNanos) -> Result<(), i32> {
-        if !self.settings.flow_control {
+        if !self.connection.settings.flow_control {
             return Ok(());
         }
         if !self.outbox.is_empty() {
@@ -296,10 +228,10 @@ impl Session for TdSession {
     type Opened = Option<Arc<Market>>;
 
     fn request(&mut self, request: TdRequest, now: MonoNanos) -> i32 {
-        if self.link != Link::Up {
+        if !self.connection.is_up() {
             return NOT_CONNECTED;
         }
-        match self.faults.request(now) {
+        match self.connection.faults.request(now) {
             Some(RequestFault::Code(code)) => return code,
             Some(RequestFault::Answer(error_id)) => {
                 self.answer(&request, None, Some(RspInfo::of(error_id)));
@@ -311,7 +243,7 @@ impl Session for TdSession {
         match name {
             "ReqAuthenticate" => self.authenticate(&request),
             _ if name.starts_with("ReqUserLogin") => self.login(&request, now),
-            _ if !self.is_logged_in => {
+            _ if !self.connection.is_logged_in => {
                 self.answer(&request, None, Some(RspInfo::of(id::NOT_LOGIN_YET)));
             }
             _ if request.method.is_query() => {
@@ -326,28 +258,18 @@ impl Session for TdSession {
     }
 
     fn step(&mut self, now: MonoNanos) -> Step<TdEvent, Settings> {
-        match self.link {
-            Link::Lost(pause_ns) => {
-                // The news went out: as the vendor's, the library pauses after that callback.
-                let attempt = now.plus(pause_ns);
-                self.link = Link::Down(attempt);
-                return Step::Wait(attempt);
-            }
-            Link::Down(attempt) if attempt > now => return Step::Wait(attempt),
-            Link::Down(_) => return self.connect(now),
-            Link::Opening | Link::Closed => return Step::Wait(MonoNanos::NEVER),
-            Link::Opened => {
-                self.link = Link::Up;
-                self.faults.connected(now);
-                log::info("sim_td_connected", &[("front", self.faults.front().into())]);
-                return Step::Call(TdEvent::FrontConnected);
-            }
-            Link::Up => {}
+        match self.connection.advance(now) {
+            Progress::Wait(instant) => return Step::Wait(instant),
+            Progress::Join => return Step::Open(self.connection.settings.clone()),
+            Progress::Connected => return Step::Call(TdEvent::FrontConnected),
+            Progress::Lost(reason) => return Step::Call(self.forget(reason)),
+            Progress::Closed => return Step::Wait(MonoNanos::NEVER),
+            Progress::Up => {}
         }
-        match self.faults.happening(now) {
+        match self.connection.faults.happening(now) {
             Some(Happening::Disconnect(reason)) => {
-                self.disconnect(reason);
-                return Step::Call(TdEvent::FrontDisconnected { reason });
+                self.connection.disconnect(reason);
+                return Step::Call(self.forget(reason));
             }
             Some(Happening::HeartBeatWarning(lapse_s)) => {
                 self.outbox.push_back(TdEvent::HeartBeatWarning { lapse_s });
@@ -357,7 +279,7 @@ impl Session for TdSession {
         }
         match self.outbox.pop_front() {
             Some(event) => Step::Call(event),
-            None => Step::Wait(self.faults.next_happening(now).unwrap_or(MonoNanos::NEVER)),
+            None => Step::Wait(self.connection.next_happening(now)),
         }
     }
 
@@ -371,37 +293,6 @@ impl Session for TdSession {
     }
 
     fn opened(&mut self, market: Option<Arc<Market>>, now: MonoNanos) {
-        self.link = match &market {
-            Some(_) => Link::Opened,
-            None => Link::Down(now.plus(REFUSED_PAUSE_NS)),
-        };
-        self.market = market;
-    }
-}
-
-impl TdSession {
-    /// Tries to connect.
-    fn connect(&mut self, now: MonoNanos) -> Step<TdEvent, Settings> {
-        match self.faults.connection() {
-            Some(ConnectionFault::Lost(reason)) => {
-                self.disconnect(reason);
-                // Even a library that connects again at once needs as long as a handshake.
-                self.link = Link::Lost(self.version.reconnect_pause_ns().max(HANDSHAKE_NS));
-                return Step::Call(TdEvent::FrontDisconnected { reason });
-            }
-            Some(ConnectionFault::Refused) => self.link = Link::Down(now.plus(REFUSED_PAUSE_NS)),
-            None if self.market.is_some() => self.link = Link::Opened,
-            None => {
-                self.link = Link::Opening;
-                return Step::Open(self.settings.clone());
-            }
-        }
-        Step::Wait(now)
-    }
-}
-
-impl Drop for TdSession {
-    fn drop(&mut self) {
-        self.faults.hand_on(&self.settings, Front::Trader);
+        self.connection.joined(market, now);
     }
 }

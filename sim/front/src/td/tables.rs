@@ -1,10 +1,10 @@
 //! The trader API's tables by version: which method sits in which slot, which callback is called
 //! through which slot, how large a request struct is.
 //!
-//! All of it was measured on the vendor's libraries of the seven versions: slots of the API from the
-//! relocations of the table of `CFtdcTraderApiImpl`, slots of the callbacks from the displacement
-//! that each `CFtdcTraderApiImpl::On…` forwarder jumps through, sizes from the offsets of
-//! [`crate::fields`]. The callbacks of each version fill their table without a gap.
+//! All of it was measured on the vendor's libraries of the seven versions. API slots come from the
+//! relocations of the table of `CFtdcTraderApiImpl`, callback slots from the displacement that each
+//! `CFtdcTraderApiImpl::On…` forwarder jumps through, sizes from the offsets of [`crate::fields`].
+//! The callbacks of each version fill their table without a gap.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! The list of quirks: what a reader of CTP data must survive.
+//! The list of quirks that a reader of CTP data must handle.
 
 macro_rules! quirks {
     ($($(#[doc = $doc:literal])+ $name:ident $section:literal;)+) => {

@@ -1,9 +1,10 @@
-//! Checks as one page that needs nothing else: no script, no font, no other file.
+//! Checks as one self-contained page: no script, no font, no other file.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::entry::Entry;
+use super::printable::printable;
 use super::text::grouped;
-use super::{Entry, printable};
 use crate::check::examine::{Checked, Verdict};
 use crate::check::locate::DifferingParts;
 use crate::check::tally::{Comparison, Difference, Group};

@@ -1,14 +1,16 @@
-//! Checks as JUnit XML, which GitLab, GitHub and Jenkins show: one test case an input.
+//! Checks as JUnit XML for GitLab, GitHub and Jenkins: one test case per input.
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Entry, printable, text};
+use super::entry::Entry;
+use super::printable::printable;
+use super::text;
 use crate::check::examine::Verdict;
 
 /// The XML.
 ///
 /// # Errors
-/// What the library says when it cannot write.
+/// When the library cannot write.
 pub fn xml(entries: &[Entry]) -> Result<String, String> {
     let mut suite = TestSuite::new("tickdeck check");
     for entry in entries {

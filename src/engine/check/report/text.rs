@@ -1,4 +1,4 @@
-//! A result as people read it in a terminal or a CI log.
+//! A result as text for a terminal or a CI log.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ const LEAD_CHARS: usize = 40;
 /// Instruments that a line names.
 const NAMED: usize = 5;
 
-/// What the two sides are called.
+/// The names of the two sides.
 #[derive(Debug, Clone, Copy)]
 pub struct Sides<'a> {
     /// The golden, or the first input.
@@ -277,7 +277,7 @@ fn located(checked: &Checked, before: u64) -> String {
     ] {
         out.push_str(&parts_line(what, parts));
     }
-    // The digests of the whole differ, or nobody would ask.
+    // Only reached if the digests of the whole differ.
     let is_order = found.subjects.of > 0 && found.subjects.differing == 0;
     if is_order {
         line(

@@ -1,0 +1,55 @@
+//! Bad rows: one may be skipped, while an [`ImportError`](super::ImportError) ends the import.
+
+use crate::import::number::printable;
+
+/// The fault of one row.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RowProblem {
+    /// A value is not what its column holds.
+    #[error("column {column}: found \"{value}\", expected {expected}")]
+    Value {
+        /// The name of the column.
+        column: String,
+        /// The value found, shortened.
+        value: String,
+        /// The values that it may have.
+        expected: String,
+    },
+    /// The row has too few or too many columns.
+    #[error("{found} columns, expected {expected}")]
+    Columns {
+        /// The number of columns.
+        found: usize,
+        /// The number that the dialect or the header has.
+        expected: usize,
+    },
+    /// The row does not parse.
+    #[error("{0}")]
+    Syntax(String),
+}
+
+impl RowProblem {
+    pub(crate) fn value(column: &str, value: &[u8], expected: impl Into<String>) -> Self {
+        Self::Value {
+            column: column.to_owned(),
+            value: printable(value),
+            expected: expected.into(),
+        }
+    }
+}
+
+/// Why a row reader stopped.
+#[derive(Debug)]
+pub(crate) enum RowError {
+    /// This row is bad; the next one may be read.
+    Bad(u64, RowProblem),
+    /// Nothing more can be read.
+    Io(std::io::Error),
+}
+
+impl From<std::io::Error> for RowError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}

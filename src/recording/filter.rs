@@ -1,0 +1,46 @@
+//! The selection of events that a reader yields.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tickdeck_core::event::InstrumentId;
+use tickdeck_core::time::UnixNanos;
+
+/// Decides by instrument id whether a tick is wanted.
+pub type InstrumentPredicate = Arc<dyn Fn(&InstrumentId) -> bool + Send + Sync>;
+
+/// The events of a recording that are wanted. Session events pass the instrument filter, because
+/// they concern the whole session. Only acknowledgements of unwanted instruments do not.
+#[derive(Clone, Default)]
+pub struct EventFilter {
+    /// First `recv_ts` that is wanted.
+    pub start: Option<UnixNanos>,
+    /// End of the range: the first `recv_ts` that is not wanted.
+    pub end: Option<UnixNanos>,
+    /// Which instruments are wanted; `None`: all.
+    pub instruments: Option<InstrumentPredicate>,
+}
+
+impl fmt::Debug for EventFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventFilter")
+            .field("start", &self.start)
+            .field("end", &self.end)
+            .field("instruments", &self.instruments.is_some())
+            .finish()
+    }
+}
+
+impl EventFilter {
+    pub(super) fn overlaps(&self, (first, last): (UnixNanos, UnixNanos)) -> bool {
+        self.start.is_none_or(|start| last >= start) && self.end.is_none_or(|end| first < end)
+    }
+
+    pub(super) fn wants_time(&self, recv_ts: UnixNanos) -> bool {
+        self.overlaps((recv_ts, recv_ts))
+    }
+
+    pub(super) fn wants_instrument(&self, id: &InstrumentId) -> bool {
+        self.instruments.as_ref().is_none_or(|wanted| wanted(id))
+    }
+}

@@ -1,0 +1,30 @@
+//! Git LFS pointers: small text files in the place of files that were not fetched.
+
+use std::path::Path;
+
+use super::error::RecordingError;
+use super::storage::Storage;
+
+/// The first bytes of a pointer.
+const POINTER: &[u8] = b"version https://git-lfs";
+
+/// Whether a file that begins with `head` is a Git LFS pointer.
+#[must_use]
+pub fn is_pointer(head: &[u8]) -> bool {
+    head.starts_with(POINTER)
+}
+
+/// Refuses a Git LFS pointer in the place of a file. A file that cannot be read passes: the code that
+/// opens it next reports why.
+pub(super) fn refuse_pointer(storage: &dyn Storage, path: &Path) -> Result<(), RecordingError> {
+    let mut head = [0; POINTER.len()];
+    let read = storage
+        .open(path)
+        .and_then(|file| file.read_at(&mut head, 0));
+    if read.is_ok() && is_pointer(&head) {
+        return Err(RecordingError::NotFetched {
+            path: path.to_owned(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! The local file system. The only file of this crate that uses `std::fs`.
+
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Entry, LockGuard, ReadFile, Result, Storage, StorageError, WriteFile};
+
+/// Mode of a file that was created under a temporary name, which is private by default.
+const FILE_MODE: u32 = 0o644;
+/// The same for a folder.
+const FOLDER_MODE: u32 = 0o755;
+
+/// The local file system; paths mean what they mean to the process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LocalStorage;
+
+impl Storage for LocalStorage {
+    fn entry(&self, path: &Path) -> Result<Entry> {
+        let metadata = fs::metadata(path).map_err(StorageError::at(path, "opening"))?;
+        Ok(if metadata.is_file() {
+            Entry::File
+        } else if metadata.is_dir() {
+            Entry::Folder
+        } else {
+            Entry::Other
+        })
+    }
+
+    fn list(&self, folder: &Path) -> Result<Vec<String>> {
+        let names = || -> io::Result<Vec<String>> {
+            let entries = fs::read_dir(folder)?;
+            let name = |entry: io::Result<fs::DirEntry>| {
+                Ok(entry?.file_name().to_string_lossy().into_owned())
+            };
+            let mut names = entries.map(name).collect::<io::Result<Vec<_>>>()?;
+            names.sort();
+            Ok(names)
+        };
+        names().map_err(StorageError::at(folder, "listing"))
+    }
+
+    fn open(&self, path: &Path) -> Result<Arc<dyn ReadFile>> {
+        let file = File::open(path).map_err(StorageError::at(path, "opening"))?;
+        Ok(Arc::new(LocalFile::new(path, file)))
+    }
+
+    fn create(&self, path: &Path) -> Result<Box<dyn WriteFile>> {
+        let file = File::create_new(path).map_err(StorageError::at(path, "creating"))?;
+        Ok(Box::new(LocalFile::new(path, file)))
+    }
+
+    fn append(&self, path: &Path) -> Result<Box<dyn WriteFile>> {
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        let file = file.map_err(StorageError::at(path, "opening"))?;
+        Ok(Box::new(LocalFile::new(path, file)))
+    }
+
+    fn put(&self, path: &Path, content: &[u8]) -> Result<()> {
+        let write = || -> io::Result<()> {
+            let mut file = tempfile::Builder::new()
+                .prefix(&hidden_prefix(path))
+                .tempfile_in(parent(path))?;
+            file.write_all(content)?;
+            file.as_file()
+                .set_permissions(Permissions::from_mode(FILE_MODE))?;
+            file.as_file().sync_all()?;
+            file.persist(path)?;
+            Ok(())
+        };
+        write().map_err(StorageError::at(path, "writing"))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        fs::rename(from, to).map_err(StorageError::at(to, "moving a finished file to"))
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        fs::remove_file(path).map_err(StorageError::at(path, "removing"))
+    }
+
+    fn create_folder(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder).map_err(StorageError::at(folder, "creating"))
+    }
+
+    fn create_folder_beside(&self, target: &Path) -> Result<PathBuf> {
+        // The absolute path has a parent and a name even when the target is `.`.
+        let target = std::path::absolute(target).map_err(StorageError::at(target, "finding"))?;
+        let create = || -> io::Result<PathBuf> {
+            let folder = tempfile::Builder::new()
+                .prefix(&hidden_prefix(&target))
+                .tempdir_in(parent(&target))?;
+            fs::set_permissions(folder.path(), Permissions::from_mode(FOLDER_MODE))?;
+            Ok(folder.keep())
+        };
+        create().map_err(StorageError::at(parent(&target), "creating a folder in"))
+    }
+
+    fn remove_folder(&self, folder: &Path) -> Result<()> {
+        fs::remove_dir(folder).map_err(StorageError::at(folder, "removing"))
+    }
+
+    fn sync_dir(&self, folder: &Path) -> Result<()> {
+        let sync = || File::open(folder)?.sync_all();
+        sync().map_err(StorageError::at(folder, "syncing"))
+    }
+
+    fn lock(&self, path: &Path) -> Result<Box<dyn LockGuard>> {
+        let lock = || -> io::Result<LocalLock> {
+            let file = OpenOptions::new().append(true).create(true).open(path)?;
+            match file.try_lock() {
+                Ok(()) => Ok(LocalLock { _file: file }),
+                Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+                Err(TryLockError::Error(error)) => Err(error),
+            }
+        };
+        let lock = lock().map_err(StorageError::at(path, "locking"))?;
+        Ok(Box::new(lock))
+    }
+}
+
+/// Beginning of the name of a file or folder that will become `target`.
+fn hidden_prefix(target: &Path) -> String {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    format!(".{name}.")
+}
+
+/// The folder of `path`, also when that is the working folder.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+#[derive(Debug)]
+struct LocalFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl LocalFile {
+    fn new(path: &Path, file: File) -> Self {
+        Self {
+            path: path.to_owned(),
+            file,
+        }
+    }
+}
+
+impl ReadFile for LocalFile {
+    fn bytes(&self) -> Result<u64> {
+        let metadata = self.file.metadata();
+        let metadata = metadata.map_err(StorageError::at(&self.path, "reading"))?;
+        Ok(metadata.len())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        let read = self.file.read_exact_at(buffer, offset);
+        read.map_err(StorageError::at(&self.path, "reading"))
+    }
+}
+
+impl Write for LocalFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl WriteFile for LocalFile {
+    fn sync(&mut self) -> Result<()> {
+        let synced = self.file.sync_all();
+        synced.map_err(StorageError::at(&self.path, "syncing"))
+    }
+}
+
+/// The system releases the lock with the last handle of the file.
+#[derive(Debug)]
+struct LocalLock {
+    _file: File,
+}
+
+impl LockGuard for LocalLock {}

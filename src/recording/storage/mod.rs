@@ -1,0 +1,187 @@
+//! Where the files of recordings live.
+//!
+//! Everything else in this crate reads and writes through [`Storage`], never through `std::fs`. Another
+//! backend (an object store, a simulation of crashes) therefore replaces one type.
+//!
+//! The interface asks only for what such backends can keep:
+//!
+//! - Files are read by position. A reader knows the range it needs.
+//! - A new file is created exclusively, or put in place whole by [`Storage::put`].
+//! - A path is a key of `/`-separated names. A folder is a common prefix and may exist implicitly.
+//! - Nothing is durable before [`WriteFile::sync`] for contents and [`Storage::sync_dir`] for names.
+
+mod error;
+mod local;
+#[cfg(test)]
+mod memory;
+mod parquet_file;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use error::StorageError;
+pub use local::LocalStorage;
+#[cfg(test)]
+pub(crate) use memory::MemoryStorage;
+pub(crate) use parquet_file::ParquetFile;
+
+type Result<T> = std::result::Result<T, StorageError>;
+
+/// The kind of thing at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// A file.
+    File,
+    /// A folder.
+    Folder,
+    /// Neither, such as a pipe or a device.
+    Other,
+}
+
+/// A set of files: a local file system, or a stand-in for one.
+pub trait Storage: fmt::Debug + Send + Sync {
+    /// Looks at `path`.
+    ///
+    /// # Errors
+    /// When nothing is there, or it cannot be looked at.
+    fn entry(&self, path: &Path) -> Result<Entry>;
+
+    /// Whether there is something at `path`. A path that cannot be looked at counts as absent.
+    fn exists(&self, path: &Path) -> bool {
+        self.entry(path).is_ok()
+    }
+
+    /// Whether there is a file at `path`.
+    fn is_file(&self, path: &Path) -> bool {
+        matches!(self.entry(path), Ok(Entry::File))
+    }
+
+    /// Whether there is a folder at `path`.
+    fn is_folder(&self, path: &Path) -> bool {
+        matches!(self.entry(path), Ok(Entry::Folder))
+    }
+
+    /// The names in a folder, sorted.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    fn list(&self, folder: &Path) -> Result<Vec<String>>;
+
+    /// Opens a file to read.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be opened.
+    fn open(&self, path: &Path) -> Result<Arc<dyn ReadFile>>;
+
+    /// Creates a file that must not exist yet.
+    ///
+    /// # Errors
+    /// When something is at `path` already, or it cannot be created.
+    fn create(&self, path: &Path) -> Result<Box<dyn WriteFile>>;
+
+    /// Opens a file to write behind its end. It is created if it does not exist.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    fn append(&self, path: &Path) -> Result<Box<dyn WriteFile>>;
+
+    /// Writes a whole file, synced. A file at `path` is replaced atomically: readers see the old
+    /// content or the new one.
+    ///
+    /// # Errors
+    /// When it cannot be written; what was there stays.
+    fn put(&self, path: &Path, content: &[u8]) -> Result<()>;
+
+    /// Renames a file. One that has the new name already is replaced atomically.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be removed.
+    fn remove(&self, path: &Path) -> Result<()>;
+
+    /// Creates a folder and those above it, where they do not exist.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    fn create_folder(&self, folder: &Path) -> Result<()>;
+
+    /// Creates a new, empty folder with a hidden name next to `target`, for a recording that will
+    /// replace it. Renaming from there to `target` crosses no file system.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    fn create_folder_beside(&self, target: &Path) -> Result<PathBuf>;
+
+    /// Removes an empty folder.
+    ///
+    /// # Errors
+    /// When it is not empty, or cannot be removed.
+    fn remove_folder(&self, folder: &Path) -> Result<()>;
+
+    /// Makes the names in a folder durable: what was created, renamed or removed stays so.
+    ///
+    /// # Errors
+    /// When the folder cannot be synced.
+    fn sync_dir(&self, folder: &Path) -> Result<()>;
+
+    /// Takes the exclusive lock at `path`, whose file is created if it does not exist.
+    ///
+    /// The lock is released when the guard is dropped, and when the process ends in any way.
+    ///
+    /// # Errors
+    /// With [`WouldBlock`](std::io::ErrorKind::WouldBlock) when another owner holds the lock; else
+    /// when it cannot be taken.
+    fn lock(&self, path: &Path) -> Result<Box<dyn LockGuard>>;
+}
+
+/// An open file, read by position. Several readers may share it.
+pub trait ReadFile: fmt::Debug + Send + Sync {
+    /// Its size now; a file that is still being written grows.
+    ///
+    /// # Errors
+    /// When the size cannot be determined.
+    fn bytes(&self) -> Result<u64>;
+
+    /// Fills `buffer` with the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// When the file ends before the buffer is full, or cannot be read.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()>;
+}
+
+/// An open file, written from its end on. Writes are not buffered.
+pub trait WriteFile: Write + fmt::Debug + Send {
+    /// Makes everything written so far durable.
+    ///
+    /// # Errors
+    /// When the file cannot be synced.
+    fn sync(&mut self) -> Result<()>;
+}
+
+/// Holds a lock until it is dropped.
+pub trait LockGuard: fmt::Debug + Send + Sync {}
+
+/// The local file system.
+#[must_use]
+pub fn local() -> Arc<dyn Storage> {
+    Arc::new(LocalStorage)
+}
+
+/// The whole content of a small file.
+pub(crate) fn read_whole(storage: &dyn Storage, path: &Path) -> Result<Vec<u8>> {
+    let file = storage.open(path)?;
+    let too_large = |_| std::io::Error::from(std::io::ErrorKind::FileTooLarge);
+    let bytes = usize::try_from(file.bytes()?).map_err(too_large);
+    let mut content = vec![0; bytes.map_err(StorageError::at(path, "reading"))?];
+    file.read_at(&mut content, 0)?;
+    Ok(content)
+}

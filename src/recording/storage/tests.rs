@@ -1,0 +1,102 @@
+//! What every storage promises, held by each of them.
+
+use std::io::ErrorKind;
+
+use super::*;
+
+/// Runs `check` on each storage, in an empty folder.
+fn on_each(check: impl Fn(&dyn Storage, &Path)) {
+    let folder = tempfile::tempdir().unwrap();
+    check(&LocalStorage, folder.path());
+    let memory = MemoryStorage::default();
+    memory.create_folder(Path::new("top")).unwrap();
+    check(&memory, Path::new("top"));
+}
+
+#[track_caller]
+fn kind<T>(result: Result<T>) -> ErrorKind {
+    result.err().expect("an error").source.kind()
+}
+
+#[test]
+fn a_file_is_created_once_and_read_by_position() {
+    on_each(|storage, top| {
+        let path = top.join("a");
+        let mut file = storage.create(&path).unwrap();
+        file.write_all(b"0123456789").unwrap();
+        file.sync().unwrap();
+        assert_eq!(kind(storage.create(&path)), ErrorKind::AlreadyExists);
+        let file = storage.open(&path).unwrap();
+        assert_eq!(file.bytes().unwrap(), 10);
+        let mut part = [0; 3];
+        file.read_at(&mut part, 4).unwrap();
+        assert_eq!(&part, b"456");
+        assert_eq!(kind(file.read_at(&mut part, 8)), ErrorKind::UnexpectedEof);
+        assert_eq!(kind(storage.open(&top.join("b"))), ErrorKind::NotFound);
+    });
+}
+
+#[test]
+fn appending_continues_behind_the_end() {
+    on_each(|storage, top| {
+        let path = top.join("journal");
+        for part in ["one", "two"] {
+            let mut file = storage.append(&path).unwrap();
+            file.write_all(part.as_bytes()).unwrap();
+        }
+        assert_eq!(read_whole(storage, &path).unwrap(), b"onetwo");
+    });
+}
+
+#[test]
+fn put_and_rename_replace_whole_files() {
+    on_each(|storage, top| {
+        let (old, new) = (top.join("old"), top.join("new"));
+        storage.put(&old, b"first").unwrap();
+        let opened = storage.open(&old).unwrap();
+        storage.put(&old, b"second").unwrap();
+        let mut before = [0; 5];
+        opened.read_at(&mut before, 0).unwrap();
+        assert_eq!(&before, b"first", "an open file keeps its content");
+        storage.put(&new, b"third").unwrap();
+        storage.rename(&old, &new).unwrap();
+        assert_eq!(read_whole(storage, &new).unwrap(), b"second");
+        assert_eq!(storage.list(top).unwrap(), ["new"]);
+        storage.sync_dir(top).unwrap();
+    });
+}
+
+#[test]
+fn a_folder_is_listed_in_order_and_removed_when_empty() {
+    on_each(|storage, top| {
+        let folder = top.join("x/rec");
+        storage.create_folder(&folder).unwrap();
+        for name in ["b", "a", "c"] {
+            storage.put(&folder.join(name), b"").unwrap();
+        }
+        assert_eq!(storage.list(&folder).unwrap(), ["a", "b", "c"]);
+        assert_eq!(
+            kind(storage.remove_folder(&folder)),
+            ErrorKind::DirectoryNotEmpty
+        );
+        for name in ["a", "b", "c"] {
+            storage.remove(&folder.join(name)).unwrap();
+        }
+        let beside = storage.create_folder_beside(&folder).unwrap();
+        assert_eq!(storage.list(&beside).unwrap(), [""; 0]);
+        storage.remove_folder(&folder).unwrap();
+        assert!(!storage.exists(&folder) && storage.is_folder(&beside));
+        assert_eq!(kind(storage.remove(&folder.join("a"))), ErrorKind::NotFound);
+    });
+}
+
+#[test]
+fn a_lock_has_one_owner_at_a_time() {
+    on_each(|storage, top| {
+        let path = top.join(".lock");
+        let guard = storage.lock(&path).unwrap();
+        assert_eq!(kind(storage.lock(&path)), ErrorKind::WouldBlock);
+        drop(guard);
+        storage.lock(&path).unwrap();
+    });
+}
