@@ -12,14 +12,13 @@ use tickdeck::live::{
 };
 use tickdeck::nats::NatsOptions;
 use tickdeck::normalize::Flags;
-use tickdeck::pipeline::{
-    Ingest, IngestError, IngestNats, IngestServer, IngestSummary, LatenessMs, PublisherOptions,
-    RecordTo, Summary, ingest,
+use tickdeck::pipeline::PublisherOptions;
+use tickdeck::session::{
+    Ingest, IngestError, IngestNats, IngestServer, IngestSummary, RecordTo, ingest,
 };
 use tickdeck_core::clock::{Clock as _, MonoNanos};
 use tickdeck_core::contract::Contract;
 use tickdeck_core::event::Event;
-use tickdeck_core::pace::Rate;
 use tickdeck_core::time::UnixNanos;
 use tickdeck_ffi::abi::Knowledge;
 use tickdeck_recording::{RecordingError, RecordingOptions, RecordingWriter, SourceInfo};
@@ -450,38 +449,6 @@ fn instruments(
         return Err(UsageError::new("--symbols matches no contract: nothing to subscribe").into());
     }
     Ok(choice.instruments)
-}
-
-/// The closing summary in the form of all verbs. What was late is the way from the callback to the
-/// sinks.
-pub(super) fn summary(ended: &IngestSummary) -> Summary {
-    let total = ended.ledger.total();
-    let millis = |nanos: u64| {
-        #[expect(clippy::cast_precision_loss, reason = "a measurement, far below 2^53")]
-        let micros = (nanos / 1_000) as f64;
-        micros / 1_000.0
-    };
-    Summary {
-        session: ended.session.clone(),
-        received: total.received,
-        published: total.published,
-        rejected: total.rejected,
-        filtered: total.filtered,
-        failed: total.failed,
-        dropped: ended.live.dropped,
-        digest: ended.digest.clone(),
-        rate_asked: Rate::Max,
-        rate_achieved: None,
-        lateness_ms: ended.delay.map(|delay| LatenessMs {
-            p50: millis(delay.p50_ns),
-            p99: millis(delay.p99_ns),
-            max: millis(delay.max_ns),
-        }),
-        elapsed_s: millis(ended.elapsed_ns.unsigned_abs()) / 1_000.0,
-        is_live: true,
-        damaged: Vec::new(),
-        missing: Vec::new(),
-    }
 }
 
 /// How a live session ends the process.

@@ -8,7 +8,7 @@ use tickdeck::live::{
     Abandoned, Attempt, Backoff, Connector, Inlet, LiveEnd, MarketDataSession, OpenError,
     RequestError,
 };
-use tickdeck::pipeline::{Ingest, IngestNats};
+use tickdeck::session::{Ingest, IngestNats};
 use tickdeck::sink::{MessageBatch, Sink, SinkCounts, SinkError};
 
 use super::{market, publishing, recorded, run, setup};
@@ -407,7 +407,7 @@ fn a_recording_that_is_there_is_not_touched_and_nothing_is_begun() {
     std::fs::create_dir(&recording).unwrap();
     std::fs::write(recording.join("mine"), "x").unwrap();
     let ticks = market();
-    let refused = tickdeck::pipeline::ingest(
+    let refused = tickdeck::session::ingest(
         FakeFront::new(|_, _, _| panic!("nothing is opened")),
         recorded(&ticks, &recording),
         Arc::new(tickdeck::clock::SystemClock::new()),

@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use memchr::memchr;
-use tickdeck_core::pace::Control;
 use tickdeck_recording::is_pointer;
 
 use super::error::CheckError;
 use super::messages::{Chunk, Ended, Messages};
+use crate::control::Control;
 use crate::sink::{MessageBatch, MessageBatchBuilder, NewFile, StreamDigest, is_line_subject};
 
 /// The first bytes of a zstd frame.
