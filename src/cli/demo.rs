@@ -12,18 +12,19 @@ use anyhow::Context as _;
 use tickdeck::encode::control::Control;
 use tickdeck::nats::{self, NatsError, NatsOptions, SubjectPattern, Subscriber, SubscriberOptions};
 use tickdeck::normalize::Flags;
-use tickdeck::pipeline::{PlayOptions, Publisher, PublisherOptions};
+use tickdeck::pipeline::PublisherOptions;
+use tickdeck::session::Session;
 use tickdeck::sink::{Message, NatsSink, StreamDigest};
 use tickdeck_core::clock::{Clock as _, MonoNanos, WakeFlag};
 use tickdeck_core::pace::PaceOptions;
+use tickdeck_core::thread;
 use tickdeck_market::source::SyntheticOptions;
 use tickdeck_recording::{EventFilter, RecordingOptions, RecordingWriter, Rolling};
 
 use super::Context;
 use super::args::{DemoArgs, NormalizeArgs};
 use super::inputs::{Inputs, Reference};
-use super::outcome::{Outcome, UsageError, stdout};
-use super::play::{PlaySetup, play};
+use super::outcome::{Outcome, UsageError, session_error, stdout};
 use super::render::grouped;
 use super::synthetic;
 
@@ -77,38 +78,35 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
 
     let is_over = Arc::new(AtomicBool::new(false));
     let watched = Arc::clone(&is_over);
-    let received = std::thread::spawn(move || receive(&subscriber, &watched));
+    let received = thread::spawn("subscriber", move || receive(&subscriber, &watched))
+        .context("starting a thread")?;
     let reference = Reference::new(&NormalizeArgs::default(), &inputs.recordings)?;
-    let publisher = Publisher::new(
-        PublisherOptions {
-            payload: tickdeck::encode::PayloadKind::Vnpy,
-            source: inputs.payload_source()?,
-            subject_prefix: PREFIX.into(),
-            drop: Flags::default(),
-            contracts: reference.contracts,
-            calendar: reference.calendar,
-        },
-        vec![Box::new(sink)],
-    );
-    let setup = PlaySetup {
-        verb: "demo",
-        session: inputs.session(),
-        pace: PaceOptions {
-            rate: args.rate,
-            ..PaceOptions::default()
-        },
-        looping: false,
-        clock_ticks: None,
-        options: PlayOptions::default(),
-        total: inputs.estimate(&EventFilter::default()),
-        health: Some(nats),
-        stop: None,
+    let options = PublisherOptions {
+        payload: tickdeck::encode::PayloadKind::Vnpy,
+        source: inputs.payload_source()?,
+        subject_prefix: PREFIX.into(),
+        drop: Flags::default(),
+        contracts: reference.contracts,
+        calendar: reference.calendar,
     };
-    let played = play(context, setup, publisher, None, &mut || {
-        inputs.source_ahead(&EventFilter::default(), None)
-    })?;
+    let all = EventFilter::default();
+    let played = Session::replay(inputs.session(), options, || {
+        inputs.source_ahead(&all, None)
+    })
+    .sink(sink)
+    .health(Some(nats), "demo")
+    .pace(PaceOptions {
+        rate: args.rate,
+        ..PaceOptions::default()
+    })
+    .progress(context.progress("demo", inputs.estimate(&all)))
+    .run_id(context.run.clone())
+    .control(Arc::clone(&context.control))
+    .clock(context.clock.clone())
+    .run()
+    .map_err(session_error)?;
     if let Some(error) = played.error {
-        return Err(error);
+        return Err(error.into());
     }
     is_over.store(true, Ordering::Release);
     let received = received

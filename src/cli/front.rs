@@ -12,15 +12,14 @@ use tickdeck::live::{
 };
 use tickdeck::nats::NatsOptions;
 use tickdeck::normalize::Flags;
-use tickdeck::pipeline::{
-    Ingest, IngestError, IngestNats, IngestServer, IngestSummary, LatenessMs, PublisherOptions,
-    RecordTo, Summary, ingest,
+use tickdeck::pipeline::PublisherOptions;
+use tickdeck::session::{
+    Ingest, IngestError, IngestNats, IngestServer, IngestSummary, RecordTo, ingest,
 };
 use tickdeck::sink::Sink;
 use tickdeck_core::clock::{Clock as _, MonoNanos};
 use tickdeck_core::contract::read_contract_file;
 use tickdeck_core::event::{Event, InstrumentId};
-use tickdeck_core::pace::Rate;
 use tickdeck_recording::{RecordingError, RecordingOptions, RecordingWriter, SourceInfo};
 
 use super::Context;
@@ -405,39 +404,7 @@ fn unsubscribable(error: SubscriptionError) -> anyhow::Error {
     }
 }
 
-/// The closing summary in the form of all verbs. Its lateness is the time from the callback to the
-/// sinks.
-pub(super) fn summary(ended: &IngestSummary) -> Summary {
-    let total = ended.ledger.total();
-    let millis = |nanos: u64| {
-        #[expect(clippy::cast_precision_loss, reason = "a measurement, far below 2^53")]
-        let micros = (nanos / 1_000) as f64;
-        micros / 1_000.0
-    };
-    Summary {
-        session: ended.session.clone(),
-        received: total.received,
-        published: total.published,
-        rejected: total.rejected,
-        filtered: total.filtered,
-        failed: total.failed,
-        dropped: ended.live.dropped,
-        digest: ended.digest.clone(),
-        rate_asked: Rate::Max,
-        rate_achieved: None,
-        lateness_ms: ended.delay.map(|delay| LatenessMs {
-            p50: millis(delay.p50_ns),
-            p99: millis(delay.p99_ns),
-            max: millis(delay.max_ns),
-        }),
-        elapsed_s: millis(ended.elapsed_ns.unsigned_abs()) / 1_000.0,
-        is_live: true,
-        damaged: Vec::new(),
-        missing: Vec::new(),
-    }
-}
-
-/// The outcome of the verb.
+/// How a live session ends the process.
 pub(super) fn outcome(ended: IngestSummary, is_lossy: bool) -> anyhow::Result<Outcome> {
     if let Some(error) = ended.error {
         return Err(error.into());

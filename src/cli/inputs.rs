@@ -10,7 +10,7 @@ use tickdeck::encode::PayloadSource;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::{ContractTable, ProductTable, parse_vt_symbols, read_contract_file};
 use tickdeck_core::event::InstrumentId;
-use tickdeck_core::source::{AheadSource, MergeSource, Source, SourceError};
+use tickdeck_core::source::{AheadSource, MergeSource, Source, SourceError, SourceErrorKind};
 use tickdeck_core::time::{TradingDay, UnixNanos};
 use tickdeck_recording::{EventFilter, Finding, MissingPart, Recording, RecordingError, Status};
 
@@ -157,7 +157,7 @@ impl Inputs {
         &self,
         filter: &EventFilter,
         salvage: Option<&Salvaged>,
-    ) -> anyhow::Result<Box<dyn Source>> {
+    ) -> Result<Box<dyn Source>, SourceError> {
         match <[InputReader; 1]>::try_from(self.readers(filter, salvage)) {
             Ok([alone]) => Ok(Box::new(InputReader {
                 reader: alone.reader.read_ahead(),
@@ -189,10 +189,20 @@ fn merged(readers: Vec<InputReader>) -> Box<dyn Source> {
 pub(super) const INTACT_ONLY: &str =
     "`tickdeck replay --salvage` plays what is intact, and `tickdeck verify` lists what is not";
 
-/// The same source on a thread of its own.
-pub(super) fn on_a_thread(source: Box<dyn Source>) -> anyhow::Result<Box<dyn Source>> {
-    let ahead = AheadSource::new(source).context("starting a thread for the source")?;
-    Ok(Box::new(ahead))
+/// The source got no thread.
+#[derive(Debug, thiserror::Error)]
+#[error("starting a thread for the source")]
+struct ThreadError(#[source] std::io::Error);
+
+/// The same source on its own thread.
+pub(super) fn on_a_thread(source: Box<dyn Source>) -> Result<Box<dyn Source>, SourceError> {
+    match AheadSource::new(source) {
+        Ok(ahead) => Ok(Box::new(ahead)),
+        Err(error) => Err(SourceError::new(
+            SourceErrorKind::Failed,
+            ThreadError(error),
+        )),
+    }
 }
 
 /// What `--salvage` could not play, shared with the source thread.

@@ -30,13 +30,11 @@ mod log;
 mod merge;
 pub mod outcome;
 mod outputs;
-mod play;
 mod progress;
 mod record;
 mod render;
 mod replay;
 pub mod select;
-mod signals;
 mod slice;
 mod smoke;
 mod startup;
@@ -51,21 +49,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use crossbeam_channel::RecvTimeoutError;
 use indicatif::MultiProgress;
+use tickdeck::control::{Control, keyboard, signals};
 use tickdeck::encode::control::RunId;
 use tickdeck::progress::{Progress, Silent};
 use tickdeck_core::clock::{Clock as _, MonoNanos, SystemClock};
-use tickdeck_core::pace::Control;
 use tickdeck_core::thread;
+use tickdeck_core::wait::{Received, receive};
 
 use args::{Cli, Command, LogArgs, LogFormat};
 use env::Environment;
 use log::WhenFull;
 use outcome::{Exit, Outcome, UsageError};
 
-/// How long a wish to stop may go unseen while a thread is waited for.
-const STOP_LOOK_UP: Duration = Duration::from_millis(50);
+/// How often a wait for a thread checks for a stop request.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What every verb gets besides its flags.
 pub struct Context {
@@ -73,7 +71,7 @@ pub struct Context {
     pub log_format: LogFormat,
     /// Whether stderr may be coloured.
     pub colour: bool,
-    /// The user's wishes: stop, pause. [`Control::is_stopped`] is the stop flag of long verbs.
+    /// Stop and pause requests. [`Control::is_stopped`] is the stop flag of long verbs.
     pub control: Arc<Control>,
     /// The machine's clock.
     pub clock: Arc<SystemClock>,
@@ -151,7 +149,8 @@ impl Context {
     /// # Errors
     /// When the system refuses a handler or a thread.
     pub fn handle_signals(&self) -> anyhow::Result<()> {
-        signals::install(&self.control).context("installing signal handlers")
+        signals::install(&self.control, i32::from(Exit::Failed.code()))
+            .context("installing signal handlers")
     }
 
     /// Runs `work` on a thread and waits for it, unless the user stops meanwhile or `until` has come:
@@ -167,20 +166,18 @@ impl Context {
     ) -> anyhow::Result<Option<T>> {
         let (done, is_done) = crossbeam_channel::bounded(1);
         let run = move || {
-            // Nobody waits any more after a stop.
+            // The receiver is gone after a stop; drop the result.
             let _ = done.send(work());
         };
         thread::spawn(name, run).context("starting a thread")?;
         loop {
-            match is_done.recv_timeout(STOP_LOOK_UP) {
-                Ok(result) => return Ok(Some(result)),
-                Err(RecvTimeoutError::Timeout)
-                    if self.control.is_stopped() || self.clock.now() >= until =>
-                {
+            match receive(&is_done, POLL_INTERVAL) {
+                Received::Message(result) => return Ok(Some(result)),
+                Received::Timeout if self.control.is_stopped() || self.clock.now() >= until => {
                     return Ok(None);
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
+                Received::Timeout => {}
+                Received::Closed => {
                     anyhow::bail!("thread {name} ended early; its panic was reported above")
                 }
             }
@@ -192,7 +189,7 @@ impl Context {
     /// # Errors
     /// When the system refuses a thread.
     pub fn watch_keyboard(&self) -> anyhow::Result<()> {
-        signals::watch_keyboard(&self.control).context("watching the keyboard")
+        keyboard::watch(&self.control).context("watching the keyboard")
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::io::Write as _;
 
-use tickdeck::pipeline::IngestSummary;
+use tickdeck::session::IngestSummary;
 
 use super::Context;
 use super::args::{LiveArgs, OutputArgs, SinkArgs};
 use super::env::Environment;
-use super::front::{FrontRun, outcome, run as run_front, summary};
+use super::front::{FrontRun, outcome, run as run_front};
 use super::outcome::{Outcome, after_printing, stdout};
 use super::outputs::nats_options;
 use super::render::print_summary;
@@ -22,7 +22,7 @@ pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome>
         return disabled(context, args);
     }
     let ended = prepare(context, args).map_err(startup_error)?;
-    let summary = summary(&ended);
+    let summary = ended.summary();
     let nowhere = SinkArgs {
         sinks: Vec::new(),
         subject_prefix: args.subject_prefix.clone(),

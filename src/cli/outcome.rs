@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use tickdeck::check::CheckError;
 use tickdeck::pipeline::PlayError;
+use tickdeck::session::SessionError;
 use tickdeck::sink::SinkError;
 use tickdeck_recording::RecordingError;
 
@@ -131,6 +132,14 @@ pub fn is_success(error: &anyhow::Error) -> bool {
     Exit::of_error(error) == Exit::Done
 }
 
+/// Why a session did not start. The cause itself decides the exit code.
+pub(super) fn session_error(error: SessionError) -> anyhow::Error {
+    match error {
+        SessionError::Nats(error) => error.into(),
+        error => error.into(),
+    }
+}
+
 /// How a verb ended whose result was printed afterwards: a reader of stdout that has gone spoils
 /// nothing, and hides no failure.
 ///
@@ -167,7 +176,8 @@ fn is_bad_usage(error: &(dyn Error + 'static)) -> bool {
         )
 }
 
-fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
+/// Whether an error means that the reader of stdout went away.
+pub(super) fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
     if error.is::<ReaderGone>() || matches!(error.downcast_ref(), Some(SinkError::BrokenPipe)) {
         return true;
     }

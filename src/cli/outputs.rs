@@ -1,14 +1,14 @@
 //! What verbs write to: recordings, sinks, the health responder.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use tickdeck::check::is_one_file;
 use tickdeck::encode::PayloadSource;
-use tickdeck::nats::{HealthOptions, HealthResponder, NatsOptions, Secret};
-use tickdeck::pipeline::{PublisherOptions, PublisherStats};
+use tickdeck::nats::{NatsOptions, Secret};
+use tickdeck::pipeline::PublisherOptions;
 use tickdeck::progress::Position;
-use tickdeck::sink::{JsonlSink, NatsSink, NatsStop, NullSink, Sink};
+use tickdeck::session::ReplaySession;
+use tickdeck::sink::{JsonlSink, NatsSink, NullSink, Sink};
 use tickdeck_core::clock::MonoNanos;
 use tickdeck_core::event::Event;
 use tickdeck_core::source::Source;
@@ -108,11 +108,11 @@ pub(super) fn publisher_options(
     }
 }
 
-/// Open sinks, and what other threads need of them.
+/// Open sinks.
 pub(super) struct Sinks {
     pub(super) sinks: Vec<Box<dyn Sink>>,
-    /// Frees a run that is blocked by a server that is away.
-    pub(super) stop: Option<NatsStop>,
+    /// The one that other programs see.
+    pub(super) nats: Option<NatsSink>,
 }
 
 impl Sinks {
@@ -120,7 +120,7 @@ impl Sinks {
     pub(super) fn null() -> Self {
         Self {
             sinks: vec![Box::new(NullSink::new())],
-            stop: None,
+            nats: None,
         }
     }
 
@@ -147,7 +147,7 @@ impl Sinks {
                 SinkSpec::Digest | SinkSpec::Null => sinks.push(Box::new(NullSink::new())),
             }
         }
-        let sink = match nats.cloned() {
+        let nats = match nats.cloned() {
             Some(nats) => context
                 .unless_stopped("nats-connect", MonoNanos::NEVER, move || {
                     NatsSink::connect(&nats)
@@ -155,11 +155,16 @@ impl Sinks {
                 .transpose()?,
             None => None,
         };
-        let stop = sink.as_ref().map(NatsSink::stop_handle);
-        if let Some(sink) = sink {
-            sinks.push(Box::new(sink));
+        Ok(Self { sinks, nats })
+    }
+
+    /// Hands the sinks to a session, NATS last.
+    pub(super) fn give_to(self, session: ReplaySession<'_>) -> ReplaySession<'_> {
+        let session = session.sinks(self.sinks);
+        match self.nats {
+            Some(nats) => session.nats(nats),
+            None => session,
         }
-        Ok(Self { sinks, stop })
     }
 }
 
@@ -283,30 +288,6 @@ pub(super) fn nats_options(args: &NatsArgs) -> anyhow::Result<NatsOptions> {
         Ok(options)
     };
     build().map_err(|error| UsageError::caused_by("the NATS options cannot be used", error).into())
-}
-
-/// Answers `health.check` while a session publishes; `None` when the user stops before the server is
-/// there.
-pub(super) fn start_health(
-    context: &Context,
-    nats: NatsOptions,
-    session: String,
-    verb: &'static str,
-    stats: Arc<PublisherStats>,
-) -> anyhow::Result<Option<HealthResponder>> {
-    let snapshot = move || {
-        serde_json::json!({
-            "session": session,
-            "verb": verb,
-            "received": stats.received(),
-            "published": stats.published(),
-            "failed": stats.failed(),
-        })
-    };
-    let start =
-        move || HealthResponder::start(&nats, &HealthOptions::default(), Box::new(snapshot));
-    let started = context.unless_stopped("nats-connect", MonoNanos::NEVER, start)?;
-    Ok(started.transpose()?)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! `tickdeck record`: a source into a recording, published at the same time if asked to.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use tickdeck::pipeline::{IngestSummary, PlayOptions, Publisher, Summary};
+use tickdeck::session::{IngestSummary, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
 use tickdeck_core::source::{MergeSource, Source};
 use tickdeck_market::source::{Profile, SyntheticOptions};
@@ -10,13 +11,12 @@ use tickdeck_recording::{EventFilter, Manifest, RecordingOptions, RecordingWrite
 
 use super::Context;
 use super::args::{RecordArgs, SinkSpec, SourceSpec};
-use super::front::{FrontRun, outcome, run as run_front, summary};
+use super::front::{FrontRun, outcome, run as run_front};
 use super::inputs::{INTACT_ONLY, Inputs, Reference, on_a_thread, refuse_damage};
-use super::outcome::{Outcome, UsageError, after_printing};
+use super::outcome::{Outcome, UsageError, after_printing, session_error};
 use super::outputs::{
     Sinks, nats_options, publisher_options, publishes_to_nats, recording_options, session_of,
 };
-use super::play::{PlaySetup, play};
 use super::render::{print_made_beside, print_summary};
 use super::startup::{require, startup_error};
 use super::synthetic;
@@ -63,31 +63,25 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     let mut writer = (!context.control.is_stopped())
         .then(|| RecordingWriter::create(&args.output.output, options))
         .transpose()?;
-    let publisher = Publisher::new(
-        publisher_options(&args.normalize, &args.sinks, payload_source, reference),
-        sinks.sinks,
-    );
-    let setup = PlaySetup {
-        verb: "record",
-        session,
-        pace: PaceOptions {
-            rate: args.effective_rate(),
-            ..PaceOptions::default()
-        },
-        looping: false,
-        clock_ticks: None,
-        options: PlayOptions::default(),
-        total: opened.total,
-        health: nats,
-        stop: sinks.stop,
-    };
     let mut source = Some(opened.source);
     let recorder = writer.as_mut().map(|writer| writer as _);
-    let mut played = play(context, setup, publisher, recorder, &mut || {
-        source
-            .take()
-            .ok_or_else(|| anyhow::anyhow!("the source was already played"))
-    })?;
+    let options = publisher_options(&args.normalize, &args.sinks, payload_source, reference);
+    let session = Session::replay(session, options, || {
+        // There is one pass: a second one would be empty.
+        let empty = || Box::new(MergeSource::new(Vec::new())) as _;
+        Ok(source.take().unwrap_or_else(empty))
+    })
+    .health(nats, "record")
+    .record(recorder)
+    .pace(PaceOptions {
+        rate: args.effective_rate(),
+        ..PaceOptions::default()
+    })
+    .progress(context.progress("record", opened.total))
+    .run_id(context.run.clone())
+    .control(Arc::clone(&context.control))
+    .clock(context.clock.clone());
+    let mut played = sinks.give_to(session).run().map_err(session_error)?;
     // The recording is sealed whatever became of the sinks: it has the priority.
     let manifest = writer.map(RecordingWriter::finish).transpose();
     if !args.publish {
@@ -97,7 +91,7 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     let made = manifest.as_ref().ok().and_then(Option::as_ref);
     let printed = print(args, &played.summary, made);
     let ended = match played.error {
-        Some(error) => Err(error),
+        Some(error) => Err(error.into()),
         None => manifest.map_err(Into::into).map(|_| match is_lossy {
             true => Outcome::Lossy,
             false => Outcome::Done,
@@ -143,7 +137,7 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
         )
     };
     let ended = run().map_err(startup_error)?;
-    let mut summary = summary(&ended);
+    let mut summary = ended.summary();
     if !args.publish {
         summary.published = 0;
     }

@@ -9,7 +9,7 @@ use super::log;
 use super::outcome::{Outcome, stdout};
 pub(super) use tickdeck::check::report::text::grouped;
 use tickdeck::nats::NatsOptions;
-use tickdeck::pipeline::{LatenessMs, Summary};
+use tickdeck::session::{LatenessMs, Summary};
 use tickdeck_recording::Manifest;
 
 /// Bytes in the largest binary unit that leaves a number above one.

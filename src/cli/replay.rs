@@ -2,15 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tickdeck::pipeline::{PlayOptions, Publisher};
+use tickdeck::session::Session;
 use tickdeck_core::pace::ClockTicks;
 use tickdeck_recording::{Finding, MissingPart};
 
 use super::args::ReplayArgs;
 use super::inputs::{Inputs, Reference, Salvaged, Selection, refuse_damage, warn_nothing_selected};
-use super::outcome::{Outcome, UsageError, after_printing, is_success};
+use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
 use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
-use super::play::{PlaySetup, play};
 use super::render::print_summary;
 use super::{Context, log, subscribers};
 
@@ -50,29 +49,25 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         None
     };
     let salvaged: Option<Salvaged> = args.salvage.then(|| Arc::new(Mutex::new(Vec::new())));
-    let setup = PlaySetup {
-        verb: "replay",
-        session: inputs.session(),
-        pace: args.pace.options(),
-        looping: args.pace.looping,
-        clock_ticks: args
-            .clock
-            .map(|hz| ClockTicks::new(hz, args.pace.options().max_gap_ns)),
-        options: PlayOptions {
-            batch_events: args.batch_size as usize,
-            max_ticks: selection.count,
-            prime_until,
-        },
-        total: inputs.estimate(&filter),
-        health: nats,
-        stop: opened.stop,
-    };
-    let publisher = Publisher::new(options, opened.sinks);
-    let mut played = play(context, setup, publisher, None, &mut || {
+    let pace = args.pace.options();
+    let total = inputs.estimate(&filter).filter(|_| !args.pace.looping);
+    let session = Session::replay(inputs.session(), options, || {
         inputs.source_ahead(&filter, salvaged.as_ref())
-    })?;
-    if let Some(error) = played.error.take_if(|error| is_success(error)) {
-        return Err(error);
+    })
+    .health(nats, "replay")
+    .pace(pace)
+    .looping(args.pace.looping)
+    .clock_ticks(args.clock.map(|hz| ClockTicks::new(hz, pace.max_gap_ns)))
+    .max_ticks(selection.count)
+    .prime_until(prime_until)
+    .batch_events(args.batch_size)
+    .progress(context.progress("replay", total))
+    .run_id(context.run.clone())
+    .control(Arc::clone(&context.control))
+    .clock(context.clock.clone());
+    let mut played = opened.give_to(session).run().map_err(session_error)?;
+    if let Some(error) = played.error.take_if(|error| is_reader_gone(error)) {
+        return Err(error.into());
     }
     let missing = salvaged.map_or_else(Vec::new, |salvaged| take(&salvaged));
     played.summary.damaged.clone_from(&damage);
@@ -80,7 +75,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     let printed = print_summary(&played.summary, args.json.json, &args.sinks);
     report_missing(&missing, &damage);
     if let Some(error) = played.error {
-        return after_printing(printed, Err(error));
+        return after_printing(printed, Err(error.into()));
     }
     warn_nothing_selected(&args.select, played.summary.received);
     let is_lossy = played.summary.is_lossy()

@@ -4,6 +4,7 @@
 
 pub mod capture;
 pub mod check;
+pub mod control;
 pub mod encode;
 pub mod export;
 pub mod import;
@@ -12,6 +13,7 @@ pub mod nats;
 pub mod normalize;
 pub mod pipeline;
 pub mod progress;
+pub mod session;
 pub mod sink;
 pub mod testing;
 

@@ -1,5 +1,4 @@
-//! How far a long run is, as the library tells it. Who shows it, and how, is the command line's
-//! affair: nothing here prints.
+//! Reports how far a long run is. Displaying it is up to the caller: nothing here prints.
 
 /// A point in a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -10,16 +9,16 @@ pub struct Position {
     pub lag_ns: Option<i64>,
 }
 
-/// Is told now and then how far a run is. Calls come once per batch at most and must be cheap.
+/// Receives the progress of a run. Calls come at most once a batch and must be cheap.
 pub trait Progress: Send {
     /// The run has reached `position`.
     fn at(&mut self, position: Position);
 
-    /// The run is over, well or not; nothing follows.
+    /// The run has ended, well or not. Nothing follows.
     fn finish(&mut self);
 }
 
-/// Shows nothing.
+/// Displays nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

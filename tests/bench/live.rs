@@ -30,8 +30,9 @@ use tickdeck::live::{
 };
 use tickdeck::nats::{NatsOptions, Subscriber};
 use tickdeck::normalize::Flags;
-use tickdeck::pipeline::{Ingest, IngestNats, IngestServer, PublisherOptions, RecordTo, ingest};
+use tickdeck::pipeline::PublisherOptions;
 use tickdeck::recording::{EventFilter, Recording, RecordingOptions, Rolling, SourceInfo};
+use tickdeck::session::{Ingest, IngestNats, IngestServer, RecordTo, ingest};
 
 /// Length of a burst, like the packets of a front.
 const BURST: Duration = Duration::from_millis(1);

@@ -9,7 +9,7 @@ use tickdeck::live::{
     Abandoned, Attempt, Backoff, Connector, Inlet, LiveEnd, MarketDataSession, OpenError,
     RequestError,
 };
-use tickdeck::pipeline::{Ingest, IngestNats};
+use tickdeck::session::{Ingest, IngestNats};
 use tickdeck::sink::{Fate, MessageBatch, Outstanding, Sink, SinkError};
 
 use super::{market, publishing, recorded, run, setup};
@@ -395,7 +395,7 @@ fn an_existing_recording_is_not_touched() {
     std::fs::create_dir(&recording).unwrap();
     std::fs::write(recording.join("mine"), "x").unwrap();
     let ticks = market();
-    let refused = tickdeck::pipeline::ingest(
+    let refused = tickdeck::session::ingest(
         FakeFront::new(|_, _, _| panic!("nothing is opened")),
         recorded(&ticks, &recording),
         Arc::new(tickdeck::clock::SystemClock::new()),

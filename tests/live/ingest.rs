@@ -8,7 +8,7 @@ use tickdeck::clock::VirtualClock;
 use tickdeck::contract::{ContractTable, ProductTable};
 use tickdeck::event::{Event, EventKind, RawTick, SessionEvent, Text};
 use tickdeck::live::LiveEnd;
-use tickdeck::pipeline::ingest as run_ingest;
+use tickdeck::session::ingest as run_ingest;
 use tickdeck::sink::{MessageRef, StreamDigest};
 
 use super::{market, nats, publishing, recorded, run, setup};

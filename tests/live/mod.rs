@@ -27,11 +27,11 @@ use tickdeck::event::{InstrumentId, RawTick};
 use tickdeck::live::{Connector, LiveOptions, SupervisorOptions};
 use tickdeck::nats::NatsOptions;
 use tickdeck::normalize::Flags;
-use tickdeck::pipeline::{
-    Ingest, IngestNats, IngestServer, IngestSummary, PublisherOptions, RecordTo,
-    ingest as run_ingest,
-};
+use tickdeck::pipeline::PublisherOptions;
 use tickdeck::recording::{RecordingOptions, Rolling, SourceInfo};
+use tickdeck::session::{
+    Ingest, IngestNats, IngestServer, IngestSummary, RecordTo, ingest as run_ingest,
+};
 
 use crate::support::fake_front::Stop;
 use crate::support::recordings::{events, quick};

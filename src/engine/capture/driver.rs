@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use tickdeck_core::clock::Clock;
-use tickdeck_core::pace::Control;
 use tickdeck_core::time::UnixNanos;
 
 use super::POLL_INTERVAL;
 use super::state::{Capture, Ended, Note, Step};
+use crate::control::Control;
 use crate::nats::Subscriber;
 use crate::sink::MessageRef;
 

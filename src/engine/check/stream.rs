@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use memchr::memchr;
-use tickdeck_core::pace::Control;
 use tickdeck_core::thread;
 use tickdeck_core::wait::{Received, receive};
 use tickdeck_recording::is_pointer;
@@ -21,6 +20,7 @@ use tickdeck_recording::is_pointer;
 use super::error::CheckError;
 use super::messages::{Ended, Messages};
 use super::parts::Chunk;
+use crate::control::Control;
 use crate::encode::control::Control as ControlMessage;
 use crate::sink::{MessageBatch, MessageBatchBuilder, NewFile, StreamDigest, is_line_subject};
 

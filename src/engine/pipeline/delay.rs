@@ -6,7 +6,7 @@ use tickdeck_core::clock::Clock;
 use tickdeck_core::event::Event;
 use tickdeck_core::pace::{Lateness, LatenessHistogram};
 
-/// Measures from the stamp of the callback to the hand-over; one look at the clock per batch.
+/// Measures from the time stamp of the callback to the hand-over; reads the clock once a batch.
 pub struct DelayMeter {
     clock: Arc<dyn Clock>,
     delays: LatenessHistogram,
@@ -21,7 +21,7 @@ impl std::fmt::Debug for DelayMeter {
 }
 
 impl DelayMeter {
-    /// Has measured nothing. `clock` is the one that stamps.
+    /// A meter without measurements. `clock` is the one that stamps the ticks.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -30,7 +30,7 @@ impl DelayMeter {
         }
     }
 
-    /// Counts the ticks of a batch that was just handed over.
+    /// Records the ticks of a batch that was just handed over.
     pub fn handed_over(&mut self, events: &[Event]) {
         let now = self.clock.wall();
         for event in events.iter().filter(|event| event.as_tick().is_some()) {
@@ -38,7 +38,7 @@ impl DelayMeter {
         }
     }
 
-    /// The quantiles; `None` when there was no tick.
+    /// The quantiles; `None` without a tick.
     #[must_use]
     pub fn summary(&self) -> Option<Lateness> {
         self.delays.summary()

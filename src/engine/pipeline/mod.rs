@@ -1,4 +1,5 @@
-//! The one place that knows every stage: source, recorder, pacer, normalizer, encoder, sinks.
+//! The stages in a row: player, recorder, normalizer, encoder, sinks. Wiring a whole session is the
+//! [`session`](crate::session) module's work; nothing here knows a server or a front.
 //!
 //! ```text
 //!  decoding thread       playing thread                                        digest thread
@@ -8,27 +9,26 @@
 //!
 //! - Batches only move work between threads: order and bytes are the same for every batch size.
 //! - Back-pressure runs from right to left: a slow sink or digest blocks the playing thread, which
-//!   then asks the source for nothing. Nothing is dropped on this road.
-//! - Events are made, used and forgotten on one thread, a small batch at a time: they are large, and
+//!   then stops asking the source. Nothing is dropped on this path.
+//! - Events are made, used and forgotten on one thread, a small batch at a time. They are large:
 //!   handing them to another processor costs as much as decoding them.
 
 mod delay;
 mod digest_thread;
 mod fanout;
-mod ingest;
 mod ledger;
-mod play;
+mod measure;
+mod pace_driver;
+mod player;
 mod publisher;
 mod settlement;
-mod summary;
 
 pub use delay::DelayMeter;
-pub use ingest::{
-    Ingest, IngestError, IngestNats, IngestServer, IngestSummary, RecordTo, SharedStats, ingest,
-};
 pub use ledger::{InstrumentLedger, Ledger};
-pub use play::{DEFAULT_BATCH_EVENTS, PlayError, PlayOptions, Player};
+#[doc(hidden)]
+pub use measure::{Measured, measure};
+pub use pace_driver::{Go, PaceDriver};
+pub use player::{DEFAULT_BATCH_EVENTS, Output, Paced, PlayError, Player, Release};
 #[cfg(test)]
 pub(crate) use publisher::Mutation;
 pub use publisher::{Publisher, PublisherOptions, PublisherStats};
-pub use summary::{LatenessMs, Summary};

@@ -26,7 +26,7 @@ use anyhow::{Context as _, Result};
 use tickdeck::calendar::TradingCalendar;
 use tickdeck::clock::SystemClock;
 use tickdeck::contract::ContractTable;
-use tickdeck::pace::measure;
+use tickdeck::pipeline::measure;
 use tickdeck::recording::{EventFilter, Recording};
 use tickdeck::synthetic::{Profile, SyntheticOptions, SyntheticSource};
 

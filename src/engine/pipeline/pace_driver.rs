@@ -1,19 +1,20 @@
-//! The loop around the pacer: asks for the due time, sleeps, obeys the user. Runs on a thread of its
-//! own, because its sleeps block.
+//! Runs the pacer against a clock: asks for the due time, sleeps, follows the user's commands. Its
+//! sleeps block the thread that plays.
 
 use std::sync::Arc;
 
-use super::control::Control;
-use super::pacer::{Due, PaceOptions, PaceReport, Pacer};
-use crate::clock::{Clock, MonoNanos};
-use crate::time::UnixNanos;
+use tickdeck_core::clock::{Clock, MonoNanos};
+use tickdeck_core::pace::{Due, PaceOptions, PaceReport, Pacer};
+use tickdeck_core::time::UnixNanos;
+
+use crate::control::{Command, Control};
 
 /// What to do with an event after waiting for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Go {
     /// Release it.
     Release,
-    /// The user asked for an end: release nothing more.
+    /// A stop was requested: release nothing more.
     Stop,
 }
 
@@ -24,7 +25,7 @@ enum Awaited {
     Stamp(UnixNanos),
 }
 
-/// A pacer with its clock and the user's wishes.
+/// A pacer with its clock and the user's commands.
 pub struct PaceDriver {
     pacer: Pacer,
     clock: Arc<dyn Clock>,
@@ -42,12 +43,12 @@ impl std::fmt::Debug for PaceDriver {
 }
 
 impl PaceDriver {
-    /// A driver that has released nothing. With `start_paused` it also sets `control` to paused, so
-    /// that the user's first request lets it go.
+    /// A driver that has released nothing. With `start_paused` it also pauses `control`, so that the
+    /// user's first toggle starts the replay.
     #[must_use]
     pub fn new(options: PaceOptions, clock: Arc<dyn Clock>, control: Arc<Control>) -> Self {
         if options.start_paused {
-            control.set_paused(true);
+            control.send(Command::Pause);
         }
         Self {
             pacer: Pacer::new(options),
@@ -57,8 +58,15 @@ impl PaceDriver {
         }
     }
 
-    /// Whether [`wait`](Self::wait) for an event of `recv_ts` would return at once. When it would
-    /// not, this is the moment to hand on what is still held back in a batch.
+    /// Whether a stop was requested.
+    #[inline]
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.control.is_stopped()
+    }
+
+    /// Whether [`wait`](Self::wait) for an event of `recv_ts` would return at once. If not, hand
+    /// over first what a batch still holds back.
     #[inline]
     pub fn is_ready(&mut self, recv_ts: UnixNanos) -> bool {
         if self.control.is_stopped() {
@@ -71,7 +79,7 @@ impl PaceDriver {
         self.pacer.due(recv_ts, now) == Due::Now
     }
 
-    /// Whether [`wait_stamp`](Self::wait_stamp) would return at once; the same use.
+    /// Whether [`wait_stamp`](Self::wait_stamp) would return at once; used in the same way.
     pub fn is_stamp_ready(&mut self, stamp: UnixNanos) -> bool {
         if self.control.is_stopped() {
             return true;
@@ -95,7 +103,7 @@ impl PaceDriver {
         }
     }
 
-    /// Blocks until a clock stamp (see [`ClockTicks`](super::ClockTicks)) may be released.
+    /// Blocks until a clock stamp (see [`ClockTicks`](tickdeck_core::pace::ClockTicks)) may be released.
     pub fn wait_stamp(&mut self, stamp: UnixNanos) -> Go {
         match self.wait_for(Awaited::Stamp(stamp)) {
             Some(_) => Go::Release,
@@ -114,8 +122,8 @@ impl PaceDriver {
         self.pacer.new_pass();
     }
 
-    /// What the pacing came to. To be asked right after the last event was released: time runs on
-    /// until then.
+    /// The result of the pacing. Call it right after the last event was released: the elapsed time is
+    /// measured up to this call.
     #[must_use]
     pub fn report(&self) -> PaceReport {
         self.pacer.report(self.clock.now())
@@ -137,12 +145,12 @@ impl PaceDriver {
                 Due::At(at) => at,
                 Due::Paused => MonoNanos::NEVER,
             };
-            // Why the sleep ended does not matter: the next round looks at everything again.
+            // Why the sleep ended does not matter: the next round checks everything again.
             let _ = self.clock.sleep_until(until, self.control.wake_flag());
         }
     }
 
-    /// Reads the clock and brings the pacer's pause in line with the user's wish.
+    /// Reads the clock and brings the pacer's pause in line with the requested one.
     fn follow_control(&mut self) -> MonoNanos {
         let now = self.clock.now();
         match (self.control.is_paused(), self.pacer.is_paused()) {
@@ -157,8 +165,9 @@ impl PaceDriver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{SystemClock, VirtualClock};
-    use crate::pace::Rate;
+    use tickdeck_core::clock::{SystemClock, VirtualClock};
+    use tickdeck_core::pace::Rate;
+    use tickdeck_core::thread;
 
     const MS: i64 = 1_000_000;
 
@@ -186,10 +195,10 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_ends_a_wait_before_its_time_and_for_good() {
+    fn a_stop_ends_a_wait_early_and_is_final() {
         let (mut driver, clock, control) = driver(PaceOptions::default());
         assert_eq!(driver.wait(UnixNanos(0)), Go::Release);
-        control.stop();
+        control.send(Command::Stop);
         assert!(driver.is_ready(UnixNanos(1_000 * MS)));
         assert_eq!(driver.wait(UnixNanos(1_000 * MS)), Go::Stop);
         assert_eq!(clock.now(), MonoNanos(0));
@@ -197,21 +206,21 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_moves_what_follows_by_its_length() {
+    fn a_pause_delays_the_rest_by_its_length() {
         let (mut driver, clock, control) = driver(PaceOptions::default());
         assert_eq!(driver.wait(UnixNanos(0)), Go::Release);
         clock.advance(300);
-        control.set_paused(true);
+        control.send(Command::Pause);
         assert!(!driver.is_ready(UnixNanos(1_000)));
         clock.advance(5_000);
-        control.set_paused(false);
+        control.send(Command::Resume);
         assert_eq!(driver.wait(UnixNanos(1_000)), Go::Release);
         assert_eq!(clock.now(), MonoNanos(6_000));
         assert_eq!(driver.lag_ns(), Some(0));
     }
 
     #[test]
-    fn a_replay_that_starts_paused_begins_when_it_is_let_go() {
+    fn a_paused_start_waits_for_the_toggle() {
         let clock = Arc::new(SystemClock::new());
         let control = Arc::new(Control::new());
         let options = PaceOptions {
@@ -221,25 +230,25 @@ mod tests {
         };
         let mut driver = PaceDriver::new(options, clock, Arc::clone(&control));
         assert!(!driver.is_ready(UnixNanos(0)));
-        let replay = std::thread::spawn(move || driver.wait(UnixNanos(0)));
-        assert!(!control.toggle_paused());
+        let replay = thread::spawn("replay", move || driver.wait(UnixNanos(0))).unwrap();
+        assert!(!control.send(Command::TogglePause).is_paused);
         assert_eq!(replay.join().unwrap(), Go::Release);
     }
 
     #[test]
-    fn a_stop_ends_a_long_sleep_on_the_real_clock() {
+    fn a_stop_ends_a_long_sleep() {
         let control = Arc::new(Control::new());
         let clock = Arc::new(SystemClock::new());
         let mut driver = PaceDriver::new(PaceOptions::default(), clock, Arc::clone(&control));
         assert_eq!(driver.wait(UnixNanos(0)), Go::Release);
         let an_hour = UnixNanos(3_600_000 * MS);
-        let replay = std::thread::spawn(move || driver.wait(an_hour));
-        control.stop();
+        let replay = thread::spawn("replay", move || driver.wait(an_hour)).unwrap();
+        control.send(Command::Stop);
         assert_eq!(replay.join().unwrap(), Go::Stop);
     }
 
     #[test]
-    fn an_unpaced_replay_looks_at_the_clock_for_its_first_event_only() {
+    fn an_unpaced_replay_reads_the_clock_once() {
         let (mut driver, clock, _) = driver(PaceOptions {
             rate: Rate::Max,
             delay_ns: 50,
@@ -257,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn clock_stamps_are_released_between_the_events_around_them() {
+    fn stamps_are_released_between_their_events() {
         let (mut driver, clock, _) = driver(PaceOptions {
             rate: "2".parse().unwrap(),
             ..PaceOptions::default()
@@ -274,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn on_the_real_clock_nothing_is_early_and_all_is_released_in_order() {
+    fn nothing_is_early_on_the_real_clock() {
         let clock = Arc::new(SystemClock::new());
         let mut driver = PaceDriver::new(
             PaceOptions::default(),

@@ -1,13 +1,14 @@
-//! Measures the pacing itself: what lateness and what share of a core a rate of events costs on
-//! this machine. Used by the benchmark table; no part of a replay.
+//! Measures the pacing itself: lateness and processor share at a given rate of events, on this
+//! machine. The benchmark table uses it; a replay does not.
 
 use std::sync::Arc;
 
-use super::control::Control;
-use super::driver::PaceDriver;
-use super::pacer::{PaceOptions, PaceReport};
-use crate::clock::{Clock, thread_cpu_ns};
-use crate::time::UnixNanos;
+use tickdeck_core::clock::{Clock, thread_cpu_ns};
+use tickdeck_core::pace::{PaceOptions, PaceReport};
+use tickdeck_core::time::UnixNanos;
+
+use super::pace_driver::PaceDriver;
+use crate::control::Control;
 
 /// What [`measure`] found.
 #[derive(Debug, Clone, Copy)]
@@ -57,10 +58,10 @@ fn exponential_ns(state: &mut u64, mean_ns: f64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::VirtualClock;
+    use tickdeck_core::clock::VirtualClock;
 
     #[test]
-    fn the_gaps_have_the_asked_mean_and_every_event_is_released() {
+    fn gaps_have_the_given_mean() {
         let measured = measure(2_000, 10, Arc::new(VirtualClock::new()));
         assert_eq!(measured.report.events, 20_000);
         let seconds = measured.report.played_ns / 1_000_000_000;

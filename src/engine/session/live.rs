@@ -1,13 +1,13 @@
 //! A live session from the front to the sinks: connector, recorder, publisher and health in one
-//! composition, for the verbs and for anybody who brings a [`Connector`] of their own.
+//! composition, for the verbs and for callers with their own [`Connector`].
 //!
 //! ```text
 //!  LiveSource ─> recorder ─> normalizer ─> encoder ─> LiveNatsSink (never waits), other sinks
 //! ```
 //!
 //! - Nothing is paced: an event is released when it is there.
-//! - The recorder goes first, and is sealed before anything waits for a server. It has a thread of
-//!   its own, so that nothing is late while a row group is encoded.
+//! - The recorder comes first and is sealed before anything waits for a server. It runs on another
+//!   thread, so that encoding a row group delays nothing.
 //! - At the end everything that was accepted is recorded and handed over; then the server has
 //!   [`IngestNats::drain`] to confirm it. What it has not confirmed by then has failed.
 //! - The digest is that of everything handed over, whatever became of it, so that a replay of the
@@ -20,21 +20,22 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, bounded};
 use tickdeck_core::causes::with_causes;
 use tickdeck_core::clock::Clock;
-use tickdeck_core::pace::{Control, Lateness, PaceDriver, PaceOptions, Rate};
+use tickdeck_core::pace::Lateness;
 use tickdeck_core::thread::spawn_scoped;
 use tickdeck_core::wait::is_closed_within;
 use tickdeck_recording::{
     BackgroundWriter, EventWriter, Manifest, RecordingError, RecordingOptions, RecordingWriter,
 };
 
-use super::delay::DelayMeter;
-use super::ledger::Ledger;
-use super::play::{PlayError, PlayOptions, Player};
-use super::publisher::{Publisher, PublisherOptions, PublisherStats};
-use crate::live::{
-    self, Connector, LiveHandle, LiveOptions, LiveReport, LiveSource, LiveStats, StopAsked,
-};
+use super::drain::{DEFAULT_DRAIN, DrainWatch};
+use super::stats::SharedStats;
+use super::summary::Summary;
+use crate::live::{self, Connector, LiveHandle, LiveOptions, LiveReport, LiveSource, StopAsked};
 use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
+use crate::pipeline::{
+    DEFAULT_BATCH_EVENTS, DelayMeter, Ledger, Output, PlayError, Player, Publisher,
+    PublisherOptions, Release,
+};
 use crate::progress::Silent;
 use crate::sink::{
     DEFAULT_LIVE_BUFFER, LiveNatsSink, NatsStop, NullSink, Sink, SinkError, StreamDigest,
@@ -76,13 +77,13 @@ impl IngestNats {
         Self {
             options,
             buffer: DEFAULT_LIVE_BUFFER,
-            drain: Duration::from_secs(5),
+            drain: DEFAULT_DRAIN,
         }
     }
 }
 
-/// The server of a session: connected, and health requests are answered. A session that has to find
-/// out first what to subscribe has it before.
+/// The server of a session: connected and answering health requests. A session that first searches
+/// for what to subscribe connects it before the search.
 pub struct IngestServer {
     sink: LiveNatsSink,
     health: HealthResponder,
@@ -139,7 +140,7 @@ pub enum IngestError {
     Thread(#[source] std::io::Error),
 }
 
-/// What a live session came to.
+/// How a live session ended.
 #[derive(Debug)]
 pub struct IngestSummary {
     /// Session id.
@@ -158,73 +159,8 @@ pub struct IngestSummary {
     pub live: LiveReport,
     /// The finished recording.
     pub manifest: Option<Manifest>,
-    /// What ended it before its time, or spoilt its end; the rest is valid all the same.
+    /// What ended it early or failed at its end; the rest is valid even so.
     pub error: Option<PlayError>,
-}
-
-/// Counts that other threads read while the session runs.
-#[derive(Debug, Clone)]
-pub struct SharedStats {
-    /// Of the publisher.
-    pub publisher: Arc<PublisherStats>,
-    /// Of the session with the front.
-    pub live: Arc<LiveStats>,
-    /// Whether ticks are recorded.
-    pub is_recording: bool,
-}
-
-impl SharedStats {
-    fn received(&self) -> u64 {
-        self.publisher.received()
-    }
-
-    fn published(&self) -> u64 {
-        self.publisher.published()
-    }
-
-    fn failed(&self) -> u64 {
-        self.publisher.failed()
-    }
-
-    /// Every tick is recorded before it is published.
-    fn recorded(&self) -> u64 {
-        if self.is_recording {
-            self.received()
-        } else {
-            0
-        }
-    }
-
-    fn log(&self) {
-        tracing::info!(
-            event = "publish_progress",
-            published = self.published(),
-            failed = self.failed(),
-            received = self.received(),
-            recorded = self.recorded(),
-            dropped = self.live.dropped(),
-            state = self.live.state().as_str(),
-            queued = self.live.queued(),
-            queue_high_water = self.live.queue_high_water()
-        );
-    }
-
-    fn health(&self, session: &str, verb: &str) -> serde_json::Value {
-        serde_json::json!({
-            "session": session,
-            "verb": verb,
-            "state": self.live.state().as_str(),
-            "received": self.received(),
-            "published": self.published(),
-            "failed": self.failed(),
-            "recorded": self.recorded(),
-            "dropped": self.live.dropped(),
-            "queued": self.live.queued(),
-            "attempts": self.live.attempts(),
-            "logins": self.live.logins(),
-            "disconnects": self.live.disconnects(),
-        })
-    }
 }
 
 /// Runs a live session until `stop_asked` says so, its time is up, or it cannot go on.
@@ -252,11 +188,11 @@ pub fn ingest(
         .map_err(IngestError::Thread)?;
     let stats = SharedStats {
         publisher: publisher.stats(),
-        live: handle.stats(),
+        live: Some(handle.stats()),
         is_recording: recorder.is_some(),
     };
     if let Some(server) = &server {
-        // Nobody else sets it.
+        // Set only here, so it cannot be set already.
         let _ = server.stats.set(stats.clone());
     }
     let mut delay = DelayMeter::new(Arc::clone(&clock));
@@ -267,18 +203,19 @@ pub fn ingest(
         recorder: recorder.as_mut().map(|recorder| recorder as _),
         delay: &mut delay,
     };
-    let ran = run.play(&clock, &stats, setup.progress_every);
-    let (recorded, manifest, record_error) = seal(recorder, ran.live.dropped, ran.error.as_ref());
-    let complete = ran.error.is_none();
+    let outcome = run.play(&stats, setup.progress_every);
+    let (recorded, manifest, record_error) =
+        seal(recorder, outcome.live.dropped, outcome.error.as_ref());
+    let complete = outcome.error.is_none();
     let (ledger, digest, sink_error) = match server {
-        None => ran.publisher.finish(complete),
+        None => outcome.publisher.finish(complete),
         Some(server) => {
-            let finished = finish(ran.publisher, complete, server.stop, server.drain);
+            let finished = finish(outcome.publisher, complete, &server.stop, server.drain);
             server.health.stop();
             finished
         }
     };
-    let error = ran
+    let error = outcome
         .error
         .or(record_error.map(PlayError::from))
         .or(sink_error.map(PlayError::from));
@@ -288,7 +225,7 @@ pub fn ingest(
         digest,
         delay: delay.summary(),
         elapsed_ns: clock.now().since(started),
-        live: ran.live,
+        live: outcome.live,
         manifest,
         error,
         ledger,
@@ -298,8 +235,21 @@ pub fn ingest(
 }
 
 impl IngestSummary {
-    /// A session that came to its end before it began, told in the log like any other, and recorded
-    /// if it is given a writer.
+    /// The closing summary, in the form of all verbs.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary::of_live(
+            self.session.clone(),
+            &self.ledger,
+            self.digest.clone(),
+            self.delay,
+            self.elapsed_ns,
+            self.live.dropped,
+        )
+    }
+
+    /// A session that ended before it began. It is logged like any other, and recorded if there is a
+    /// writer.
     ///
     /// # Errors
     /// When the recording cannot be finished.
@@ -349,8 +299,8 @@ fn log_shutdown(summary: &IngestSummary) {
     );
 }
 
-/// What is left of a server when its sink is among the others.
-struct Served {
+/// A server connection after its sink moved into the sink list.
+struct ServerHandles {
     health: HealthResponder,
     stats: Arc<OnceLock<SharedStats>>,
     stop: NatsStop,
@@ -361,14 +311,14 @@ struct Served {
 fn split(
     server: Option<IngestServer>,
     mut sinks: Vec<Box<dyn Sink>>,
-) -> (Option<Served>, Vec<Box<dyn Sink>>) {
+) -> (Option<ServerHandles>, Vec<Box<dyn Sink>>) {
     let Some(server) = server else {
         if sinks.is_empty() {
             sinks.push(Box::new(NullSink::new()));
         }
         return (None, sinks);
     };
-    let served = Served {
+    let served = ServerHandles {
         health: server.health,
         stats: server.stats,
         stop: server.sink.stop_handle(),
@@ -387,39 +337,27 @@ struct Run<'a> {
     delay: &'a mut DelayMeter,
 }
 
-/// What is left when the source has ended.
-struct Ran {
+/// How the source ended.
+struct RunOutcome {
     publisher: Publisher,
     live: LiveReport,
     error: Option<PlayError>,
 }
 
 impl Run<'_> {
-    fn play(
-        mut self,
-        clock: &Arc<dyn Clock>,
-        stats: &SharedStats,
-        progress_every: Duration,
-    ) -> Ran {
-        // The user's wish ends the source, and the rest follows when the queue is empty: nothing
-        // that was accepted is lost. So the player has wishes of its own, which nobody utters.
-        let control = Arc::new(Control::new());
-        let pace = PaceOptions {
-            rate: Rate::Max,
-            ..PaceOptions::default()
-        };
-        let mut pacer = PaceDriver::new(pace, Arc::clone(clock), Arc::clone(&control));
+    fn play(mut self, stats: &SharedStats, progress_every: Duration) -> RunOutcome {
+        // A stop request ends the source. The rest follows when the queue is empty, so nothing that
+        // was accepted is lost.
         let mut player = Player {
-            options: PlayOptions::default(),
-            pacer: &mut pacer,
-            control: &control,
-            publisher: &mut self.publisher,
-            recorder: self.recorder,
-            clock_ticks: None,
-            progress: &mut Silent,
-            delay: Some(self.delay),
-            ticks: 0,
-            events: 0,
+            release: Release::Immediately,
+            batch_events: DEFAULT_BATCH_EVENTS as usize,
+            output: Output {
+                recorder: self.recorder,
+                publisher: &mut self.publisher,
+                delay: Some(self.delay),
+                progress: &mut Silent,
+                events: 0,
+            },
         };
         let source = Box::new(self.source);
         let (done, is_done) = bounded::<()>(0);
@@ -434,8 +372,8 @@ impl Run<'_> {
             drop(done);
             played
         });
-        // However it ended, the source is gone now, and with it the reason to stay connected.
-        Ran {
+        // The source is gone now, and with it the reason to stay connected.
+        RunOutcome {
             live: self.handle.join(),
             publisher: self.publisher,
             error: played.err(),
@@ -443,15 +381,15 @@ impl Run<'_> {
     }
 }
 
-/// Logs the counts now and then, until the other end of `is_done` is dropped.
+/// Logs the counts at intervals, until the other end of `is_done` is dropped.
 fn report(stats: &SharedStats, every: Duration, is_done: &Receiver<()>) {
     while !is_closed_within(is_done, every) {
         stats.log();
     }
 }
 
-/// Seals the recording: it has the priority over everything that is still to be published. What has
-/// `failed` before is why it cannot be, when it cannot.
+/// Seals the recording, which has priority over what is still to be published. `failed` is the earlier
+/// error that a failing seal is blamed on.
 fn seal(
     recorder: Option<BackgroundWriter>,
     dropped: u64,
@@ -467,7 +405,7 @@ fn seal(
     if dropped > 0 {
         writer.count_dropped("overflow", dropped);
     }
-    // What is in no sealed segment when it goes wrong is lost.
+    // After an error only the sealed segments are kept.
     let (recorded, sealed) = (writer.ticks(), writer.sealed_ticks());
     match result.and_then(|()| writer.finish()) {
         Ok(manifest) => (recorded, Some(manifest), None),
@@ -490,29 +428,14 @@ fn seal(
 fn finish(
     publisher: Publisher,
     complete: bool,
-    stop: NatsStop,
+    stop: &NatsStop,
     drain: Duration,
 ) -> (Ledger, String, Option<SinkError>) {
-    let (done, is_done) = bounded::<()>(0);
-    std::thread::scope(|scope| {
-        let stopping = stop.clone();
-        let watch = move || {
-            if !is_closed_within(&is_done, drain) {
-                tracing::warn!(
-                    event = "drain_timeout",
-                    waited_s = drain.as_secs(),
-                    "the server is away; what it has not confirmed counts as failed"
-                );
-                stopping.stop();
-            }
-        };
-        if let Err(error) = spawn_scoped(scope, "drain-watch", watch) {
-            // Without a watch nothing would end a wait for a server that stays away.
-            tracing::warn!(event = "thread_refused", %error, "nothing is waited for");
-            stop.stop();
-        }
-        let finished = publisher.finish(complete);
-        drop(done);
-        finished
-    })
+    let watch = DrainWatch::from_now(stop, drain);
+    if let Err(error) = &watch {
+        // Without a watch nothing would bound the wait for a server that stays away.
+        tracing::warn!(event = "thread_refused", %error, "the server is not waited for");
+        stop.stop();
+    }
+    publisher.finish(complete)
 }

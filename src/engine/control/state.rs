@@ -1,0 +1,118 @@
+//! The state that commands lead to, shared between the threads of a session.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tickdeck_core::clock::WakeFlag;
+
+use super::command::Command;
+
+const STOPPED: u8 = 1;
+const PAUSED: u8 = 2;
+
+/// Takes commands and holds the state they lead to. Each command wakes the one thread that sleeps on
+/// [`wake_flag`](Self::wake_flag).
+///
+/// Commands take effect in one total order, whichever threads send them. The state is a single atomic
+/// byte, because the player checks it for every event.
+#[derive(Debug, Default)]
+pub struct Control {
+    state: AtomicU8,
+    wake: WakeFlag,
+}
+
+/// What the commands so far lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ControlState {
+    /// Whether a stop was requested.
+    pub is_stopped: bool,
+    /// Whether a pause is requested.
+    pub is_paused: bool,
+}
+
+impl ControlState {
+    const fn of(bits: u8) -> Self {
+        Self {
+            is_stopped: bits & STOPPED != 0,
+            is_paused: bits & PAUSED != 0,
+        }
+    }
+}
+
+impl Control {
+    /// Neither stopped nor paused.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Applies a command and returns the state after it.
+    pub fn send(&self, command: Command) -> ControlState {
+        let after = match command {
+            Command::Stop => self.state.fetch_or(STOPPED, Ordering::AcqRel) | STOPPED,
+            Command::Pause => self.state.fetch_or(PAUSED, Ordering::AcqRel) | PAUSED,
+            Command::Resume => self.state.fetch_and(!PAUSED, Ordering::AcqRel) & !PAUSED,
+            Command::TogglePause => self.state.fetch_xor(PAUSED, Ordering::AcqRel) ^ PAUSED,
+        };
+        self.wake.raise();
+        ControlState::of(after)
+    }
+
+    /// Whether a stop was requested.
+    #[inline]
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.state.load(Ordering::Acquire) & STOPPED != 0
+    }
+
+    /// Whether a pause is requested.
+    #[inline]
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.state.load(Ordering::Acquire) & PAUSED != 0
+    }
+
+    /// Whether nothing is requested: one load, checked for every event.
+    #[inline]
+    #[must_use]
+    pub fn is_clear(&self) -> bool {
+        self.state.load(Ordering::Acquire) == 0
+    }
+
+    /// The flag that every command raises, for the player's sleeps.
+    #[must_use]
+    pub const fn wake_flag(&self) -> &WakeFlag {
+        &self.wake
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_returns_the_state_it_leads_to() {
+        let control = Control::new();
+        let state = |is_stopped, is_paused| ControlState {
+            is_stopped,
+            is_paused,
+        };
+        assert!(control.is_clear());
+        assert_eq!(control.send(Command::Pause), state(false, true));
+        assert_eq!(control.send(Command::Pause), state(false, true));
+        assert_eq!(control.send(Command::TogglePause), state(false, false));
+        assert_eq!(control.send(Command::TogglePause), state(false, true));
+        assert_eq!(control.send(Command::Resume), state(false, false));
+        assert_eq!(control.send(Command::Stop), state(true, false));
+        assert_eq!(control.send(Command::Resume), state(true, false));
+        assert!(control.is_stopped() && !control.is_paused());
+    }
+
+    #[test]
+    fn every_command_wakes_the_player() {
+        let control = Control::new();
+        for command in [Command::Pause, Command::Resume, Command::Stop] {
+            control.send(command);
+            assert!(control.wake_flag().take());
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Bounds how long the end of a session waits for a server that is away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use tickdeck_core::thread;
+use tickdeck_core::wait::is_closed_within;
+
+use crate::control::Control;
+use crate::sink::NatsStop;
+
+/// How long a server may take to confirm the last messages, unless something else is configured.
+pub const DEFAULT_DRAIN: Duration = Duration::from_secs(5);
+/// How often a replay checks for a stop request.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Keeps the bound until it is dropped.
+pub(super) struct DrainWatch {
+    _done: Sender<()>,
+}
+
+impl DrainWatch {
+    /// Gives the server `limit` from now on.
+    pub(super) fn from_now(stop: &NatsStop, limit: Duration) -> std::io::Result<Self> {
+        let stop = stop.clone();
+        Self::start(move |is_done| give_up_after(limit, is_done, &stop))
+    }
+
+    /// Gives the server `limit` from a stop request on. Until then a replay waits as long as it takes.
+    pub(super) fn from_stop(
+        control: &Arc<Control>,
+        stop: &NatsStop,
+        limit: Duration,
+    ) -> std::io::Result<Self> {
+        let (control, stop) = (Arc::clone(control), stop.clone());
+        Self::start(move |is_done| {
+            while !control.is_stopped() {
+                if is_closed_within(is_done, POLL_INTERVAL) {
+                    return;
+                }
+            }
+            give_up_after(limit, is_done, &stop);
+        })
+    }
+
+    fn start(watch: impl FnOnce(&Receiver<()>) + Send + 'static) -> std::io::Result<Self> {
+        let (done, is_done) = bounded::<()>(0);
+        thread::spawn("drain-watch", move || watch(&is_done))?;
+        Ok(Self { _done: done })
+    }
+}
+
+fn give_up_after(limit: Duration, is_done: &Receiver<()>, stop: &NatsStop) {
+    if !is_closed_within(is_done, limit) {
+        tracing::warn!(
+            event = "drain_timeout",
+            waited_s = limit.as_secs(),
+            "the server is away; what it has not confirmed counts as failed"
+        );
+        stop.stop();
+    }
+}

@@ -1,0 +1,284 @@
+//! A source of recorded or generated events into sinks: the composition behind `replay` and `record`.
+
+use std::sync::Arc;
+
+use tickdeck_core::clock::{Clock, SystemClock};
+use tickdeck_core::pace::{ClockTicks, PaceOptions};
+use tickdeck_core::source::{Source, SourceError};
+use tickdeck_core::time::UnixNanos;
+use tickdeck_recording::EventWriter;
+
+use super::SessionError;
+use super::drain::{DEFAULT_DRAIN, DrainWatch};
+use super::stats::SharedStats;
+use super::summary::Summary;
+use crate::control::Control;
+use crate::encode::control::RunId;
+use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
+use crate::pipeline::{
+    DEFAULT_BATCH_EVENTS, Output, PaceDriver, Paced, PlayError, Player, Publisher,
+    PublisherOptions, Release,
+};
+use crate::progress::{Progress, Silent};
+use crate::sink::{NatsSink, NatsStop, Sink};
+
+/// Opens the source of one pass. A replay that loops calls it again for each pass.
+type OpenSource<'a> = Box<dyn FnMut() -> Result<Box<dyn Source>, SourceError> + 'a>;
+
+/// A replay before it runs. Everything it needs is a value; nothing is read from the environment.
+pub struct ReplaySession<'a> {
+    name: String,
+    verb: &'static str,
+    publisher: PublisherOptions,
+    source: OpenSource<'a>,
+    sinks: Vec<Box<dyn Sink>>,
+    recorder: Option<&'a mut (dyn EventWriter + 'static)>,
+    server: Option<NatsStop>,
+    run_id: Option<RunId>,
+    health: Option<NatsOptions>,
+    pace: PaceOptions,
+    looping: bool,
+    clock_ticks: Option<ClockTicks>,
+    max_ticks: Option<u64>,
+    prime_until: Option<UnixNanos>,
+    batch_events: u32,
+    progress: Box<dyn Progress + 'a>,
+    control: Arc<Control>,
+    clock: Arc<dyn Clock>,
+}
+
+/// How a replay ended.
+#[derive(Debug)]
+pub struct Replayed {
+    /// The counts and digest; valid even after an error.
+    pub summary: Summary,
+    /// What ended the replay early.
+    pub error: Option<PlayError>,
+}
+
+impl<'a> ReplaySession<'a> {
+    pub(super) fn new(
+        name: String,
+        publisher: PublisherOptions,
+        source: impl FnMut() -> Result<Box<dyn Source>, SourceError> + 'a,
+    ) -> Self {
+        Self {
+            name,
+            verb: "replay",
+            publisher,
+            source: Box::new(source),
+            sinks: Vec::new(),
+            recorder: None,
+            server: None,
+            run_id: None,
+            health: None,
+            pace: PaceOptions::default(),
+            looping: false,
+            clock_ticks: None,
+            max_ticks: None,
+            prime_until: None,
+            batch_events: DEFAULT_BATCH_EVENTS,
+            progress: Box::new(Silent),
+            control: Arc::default(),
+            clock: Arc::new(SystemClock::new()),
+        }
+    }
+
+    /// Publishes to this sink as well.
+    #[must_use]
+    pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
+    /// Publishes to these sinks as well.
+    #[must_use]
+    pub fn sinks(mut self, sinks: Vec<Box<dyn Sink>>) -> Self {
+        self.sinks.extend(sinks);
+        self
+    }
+
+    /// Publishes to a NATS server as well. Its confirmations count, and a stop request bounds the wait
+    /// for it.
+    #[must_use]
+    pub fn nats(mut self, sink: NatsSink) -> Self {
+        self.server = Some(sink.stop_handle());
+        self.sink(sink)
+    }
+
+    /// Answers health requests on this server while the replay runs, as the session of `verb`.
+    #[must_use]
+    pub fn health(mut self, nats: Option<NatsOptions>, verb: &'static str) -> Self {
+        self.health = nats;
+        self.verb = verb;
+        self
+    }
+
+    /// Records what is released, before it is published.
+    #[must_use]
+    pub fn record(mut self, recorder: Option<&'a mut (dyn EventWriter + 'static)>) -> Self {
+        self.recorder = recorder;
+        self
+    }
+
+    /// Sets the speed; by default the recorded one.
+    #[must_use]
+    pub const fn pace(mut self, pace: PaceOptions) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    /// Starts again at the end, until a stop or the tick limit.
+    #[must_use]
+    pub const fn looping(mut self, looping: bool) -> Self {
+        self.looping = looping;
+        self
+    }
+
+    /// Publishes clock stamps.
+    #[must_use]
+    pub const fn clock_ticks(mut self, clock_ticks: Option<ClockTicks>) -> Self {
+        self.clock_ticks = clock_ticks;
+        self
+    }
+
+    /// Ends after this many ticks of all passes.
+    #[must_use]
+    pub const fn max_ticks(mut self, max_ticks: Option<u64>) -> Self {
+        self.max_ticks = max_ticks;
+        self
+    }
+
+    /// Uses the events before this instant only to publish each instrument's last known tick.
+    #[must_use]
+    pub const fn prime_until(mut self, start: Option<UnixNanos>) -> Self {
+        self.prime_until = start;
+        self
+    }
+
+    /// Fetches this many events at a time. Never changes what is published.
+    #[must_use]
+    pub const fn batch_events(mut self, events: u32) -> Self {
+        self.batch_events = events;
+        self
+    }
+
+    /// Names this run in its control messages; by default after the wall time and the process.
+    #[must_use]
+    pub fn run_id(mut self, run_id: RunId) -> Self {
+        self.run_id = Some(run_id);
+        self
+    }
+
+    /// Reports progress.
+    #[must_use]
+    pub fn progress(mut self, progress: Box<dyn Progress + 'a>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Follows the commands of this control.
+    #[must_use]
+    pub fn control(mut self, control: Arc<Control>) -> Self {
+        self.control = control;
+        self
+    }
+
+    /// Uses another clock than the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Plays until the source ends or a stop is requested, and waits for the sinks.
+    ///
+    /// # Errors
+    /// When the replay cannot be started. What happens later is in the result.
+    pub fn run(mut self) -> Result<Replayed, SessionError> {
+        let mut publisher = Publisher::new(self.publisher, self.sinks);
+        publisher.set_run(
+            self.run_id
+                .unwrap_or_else(|| RunId::of(self.clock.wall(), std::process::id())),
+        );
+        let stats = SharedStats {
+            publisher: publisher.stats(),
+            live: None,
+            is_recording: self.recorder.is_some(),
+        };
+        let (name, verb) = (self.name.clone(), self.verb);
+        let health = match self.health {
+            Some(nats) if !self.control.is_stopped() => {
+                start_health(nats, &self.control, move || stats.health(&name, verb))?
+            }
+            _ => None,
+        };
+        let watch = self
+            .server
+            .map(|stop| DrainWatch::from_stop(&self.control, &stop, DEFAULT_DRAIN))
+            .transpose()
+            .map_err(SessionError::Thread)?;
+        let driver = PaceDriver::new(self.pace, Arc::clone(&self.clock), self.control);
+        let started = self.clock.now();
+        let mut paced = Paced::new(driver)
+            .clock_ticks(self.clock_ticks)
+            .max_ticks(self.max_ticks)
+            .prime_until(self.prime_until);
+        let output = Output {
+            recorder: self.recorder,
+            publisher: &mut publisher,
+            delay: None,
+            progress: self.progress.as_mut(),
+            events: 0,
+        };
+        let mut player = Player {
+            release: Release::Paced(&mut paced),
+            batch_events: self.batch_events as usize,
+            output,
+        };
+        let played = play_passes(&mut player, self.looping, &mut self.source)
+            .map(|ended| ended || paced.is_limit_reached());
+        publisher.announce_end(&self.name, matches!(played, Ok(true)));
+        let report = paced.report();
+        let (ledger, digest, sink_error) = publisher.finish(played.is_ok());
+        let elapsed_ns = self.clock.now().since(started);
+        self.progress.finish();
+        drop(watch);
+        if let Some(health) = health {
+            health.stop();
+        }
+        Ok(Replayed {
+            summary: Summary::of_replay(self.name, &ledger, digest, &report, elapsed_ns),
+            error: played.err().or(sink_error.map(PlayError::from)),
+        })
+    }
+}
+
+/// True when the last pass ended by itself.
+fn play_passes(
+    player: &mut Player<'_>,
+    looping: bool,
+    source: &mut OpenSource<'_>,
+) -> Result<bool, PlayError> {
+    loop {
+        let before = player.output.events;
+        let ended = player.play(source()?)?;
+        // A pass that played nothing would repeat forever at full speed.
+        if !looping || !ended || player.output.events == before {
+            return Ok(ended);
+        }
+    }
+}
+
+/// Starts answering health requests; `None` when a stop is requested before the server answers.
+fn start_health(
+    nats: NatsOptions,
+    control: &Control,
+    answer: impl Fn() -> serde_json::Value + Send + Sync + 'static,
+) -> Result<Option<HealthResponder>, SessionError> {
+    let answer: Box<dyn Fn() -> serde_json::Value + Send + Sync> = Box::new(answer);
+    let start = move || HealthResponder::start(&nats, &HealthOptions::default(), answer);
+    let started: Option<Result<HealthResponder, NatsError>> =
+        super::unless_stopped("nats-connect", control, start)?;
+    Ok(started.transpose()?)
+}

@@ -1,0 +1,139 @@
+//! The closing summary of every session as one value: printed as text or as one JSON object.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tickdeck_core::pace::{Lateness, PaceReport, Rate};
+use tickdeck_recording::{Finding, MissingPart};
+
+use crate::pipeline::Ledger;
+
+/// How late events were released, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LatenessMs {
+    /// Median.
+    pub p50: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+/// The closing summary of `replay`, `record` and `live`. The key order is the order of the fields.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// Session id; several are joined with `+`.
+    pub session: String,
+    /// Ticks that came from the source.
+    pub received: u64,
+    /// Messages that every sink has confirmed.
+    pub published: u64,
+    /// Ticks that could not be published, by reason.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Ticks filtered out by `--drop`.
+    pub filtered: u64,
+    /// Messages that did not reach their destination.
+    pub failed: u64,
+    /// Ticks lost before the pipeline, for example in an overflowing queue.
+    pub dropped: u64,
+    /// BLAKE3 of the payload stream, hex.
+    pub digest: String,
+    /// The rate that was asked for: a number, or `max`.
+    pub rate_asked: Rate,
+    /// Recorded time played per real time; null when nothing was played.
+    pub rate_achieved: Option<f64>,
+    /// Null when nothing was paced.
+    pub lateness_ms: Option<LatenessMs>,
+    /// Real time of the whole run, seconds.
+    pub elapsed_s: f64,
+    /// Whether it was a live session, which has no rate.
+    #[serde(skip)]
+    pub is_live: bool,
+    /// Files whose bytes are not what was written; left out of the JSON when there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<Finding>,
+    /// What a salvage could not play; left out of the JSON when there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<MissingPart>,
+}
+
+impl LatenessMs {
+    fn of(lateness: Lateness) -> Self {
+        Self {
+            p50: millis(lateness.p50_ns),
+            p99: millis(lateness.p99_ns),
+            max: millis(lateness.max_ns),
+        }
+    }
+}
+
+/// Nanoseconds as milliseconds, to the microsecond.
+fn millis(nanos: u64) -> f64 {
+    const NANOS_PER_MICRO: u64 = 1_000;
+    // Below 2^53 microseconds (285 years) the conversion is exact.
+    #[expect(clippy::cast_precision_loss, reason = "a measurement, see above")]
+    let micros = (nanos / NANOS_PER_MICRO) as f64;
+    micros / 1_000.0
+}
+
+impl Summary {
+    /// Of a replay.
+    pub(super) fn of_replay(
+        session: String,
+        ledger: &Ledger,
+        digest: String,
+        report: &PaceReport,
+        elapsed_ns: i64,
+    ) -> Self {
+        Self {
+            rate_asked: report.rate_asked,
+            rate_achieved: report.rate_achieved,
+            lateness_ms: report.lateness.map(LatenessMs::of),
+            ..Self::of_ledger(session, ledger, digest, elapsed_ns)
+        }
+    }
+
+    /// Of a live session. Its lateness is the time from the callback to the sinks.
+    pub(super) fn of_live(
+        session: String,
+        ledger: &Ledger,
+        digest: String,
+        delay: Option<Lateness>,
+        elapsed_ns: i64,
+        dropped: u64,
+    ) -> Self {
+        Self {
+            dropped,
+            lateness_ms: delay.map(LatenessMs::of),
+            is_live: true,
+            ..Self::of_ledger(session, ledger, digest, elapsed_ns)
+        }
+    }
+
+    fn of_ledger(session: String, ledger: &Ledger, digest: String, elapsed_ns: i64) -> Self {
+        let total = ledger.total();
+        Self {
+            session,
+            received: total.received,
+            published: total.published,
+            rejected: total.rejected,
+            filtered: total.filtered,
+            failed: total.failed,
+            dropped: 0,
+            digest,
+            rate_asked: Rate::Max,
+            rate_achieved: None,
+            lateness_ms: None,
+            elapsed_s: millis(u64::try_from(elapsed_ns).unwrap_or(0)) / 1_000.0,
+            is_live: false,
+            damaged: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
+    /// Whether something that was received did not reach its destination.
+    #[must_use]
+    pub const fn is_lossy(&self) -> bool {
+        self.failed > 0 || self.dropped > 0
+    }
+}
