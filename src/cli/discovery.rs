@@ -8,13 +8,13 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tickdeck::live::ctp::{Discovery, DiscoveryError, TraderSessions, explain_silence};
 use tickdeck::live::{LiveEnd, LiveReport, Wanted};
+use tickdeck::reference::{Reference, read_contract_file};
 use tickdeck_core::clock::{Clock as _, MonoNanos, WakeFlag};
-use tickdeck_core::contract::{Contract, ContractTable, QueriedContract, read_contract_file};
+use tickdeck_core::contract::{Contract, QueriedContract};
 use tickdeck_core::event::{Event, EventKind, Seq, SessionEvent};
 use tickdeck_core::time::UnixNanos;
 
@@ -22,7 +22,6 @@ use super::Context;
 use super::account::Account;
 use super::args::{FrontArgs, NormalizeArgs, SubscribeArgs};
 use super::front::{backoff, login_of};
-use super::inputs::Reference;
 use super::outcome::UsageError;
 
 /// Notes that are kept: the last ones of a run that may take days.
@@ -237,15 +236,8 @@ fn listing(reference: Reference, found: &[QueriedContract]) -> Listing {
         .filter_map(|one| one.contract(products))
         .collect();
     tracing::info!(event = "contracts_discovered", contracts = listed.len());
-    let mut contracts = ContractTable::clone(&reference.contracts);
-    contracts.extend(listed.iter().cloned());
-    // What the user gave goes before what the front says.
-    contracts.extend(reference.contracts.explicit().cloned());
     Listing {
-        reference: Reference {
-            contracts: Arc::new(contracts),
-            ..reference
-        },
+        reference: reference.with_contracts(listed.iter().cloned()),
         contracts: listed,
         problem: None,
     }

@@ -13,6 +13,7 @@ use tickdeck::live::{
 use tickdeck::nats::NatsOptions;
 use tickdeck::normalize::Flags;
 use tickdeck::pipeline::PublisherOptions;
+use tickdeck::reference::Reference;
 use tickdeck::session::{
     Ingest, IngestError, IngestNats, IngestServer, IngestSummary, RecordTo, ingest,
 };
@@ -31,7 +32,7 @@ use super::args::{
 };
 use super::discovery::{Found, Listing, Search};
 use super::env::Environment;
-use super::inputs::{Reference, warn_not_covered};
+use super::inputs::{self, warn_not_covered};
 use super::outcome::{Outcome, UsageError};
 use super::outputs::{Sinks, is_occupied, recording_options, refuse_unwritable};
 use super::select::{SymbolGlobError, SymbolGlobs};
@@ -219,7 +220,7 @@ pub(super) fn run(context: &Context, run: FrontRun<'_>) -> anyhow::Result<Ingest
     };
     let supervised = session_name("ctp", now);
     check_symbols(context, &run)?;
-    let reference = Reference::new(run.normalize, &[])?;
+    let reference = inputs::reference(run.normalize, &[])?;
     warn_not_covered(&reference.calendar, [now.to_shanghai().date_naive()]);
     context.handle_signals()?;
     tracing::info!(
@@ -331,11 +332,9 @@ pub(super) fn run(context: &Context, run: FrontRun<'_>) -> anyhow::Result<Ingest
         },
         publisher: PublisherOptions {
             payload: run.normalize.payload,
-            source: PayloadSource::Ctp,
             subject_prefix: run.subject_prefix.to_owned(),
             drop: run.normalize.drop.iter().copied().collect(),
-            contracts: Arc::clone(&reference.contracts),
-            calendar: Arc::clone(&reference.calendar),
+            ..reference.publisher_options(PayloadSource::Ctp)
         },
         server,
         sinks,
