@@ -8,9 +8,7 @@ use tickdeck_core::source::TickLimit;
 
 use super::Context;
 use super::args::{CatArgs, NormalizeArgs};
-use super::inputs::{
-    INTACT_ONLY, Inputs, Reference, Selection, refuse_damage, warn_nothing_selected,
-};
+use super::inputs::{self, INTACT_ONLY, Inputs, Selection, refuse_damage, warn_nothing_selected};
 use super::outcome::{Outcome, stdout};
 
 /// Events read at a time.
@@ -20,7 +18,7 @@ const BATCH_EVENTS: usize = 512;
 pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> {
     let inputs = Inputs::open(&args.recordings, false)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
-    let reference = Reference::new(&NormalizeArgs::default(), &inputs.recordings)?;
+    let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
     let mut source = inputs.source(&selection.filter);
     if let Some(count) = selection.count {

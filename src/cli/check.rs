@@ -13,9 +13,6 @@ use tickdeck::check::{
     StreamFile, Verdict, check_recording, check_stream, golden_path, input_kind, is_named_as_input,
     is_one_file, is_read_once, unreferenced,
 };
-use tickdeck::encode::PayloadKind;
-use tickdeck::encode::subject::DEFAULT_PREFIX;
-use tickdeck::normalize::Flags;
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::progress::Position;
 use tickdeck::sink::NewFile;
@@ -23,7 +20,7 @@ use tickdeck_recording::{Manifest, RecordingError};
 
 use super::Context;
 use super::args::{CheckArgs, PublishingArgs, Unreferenced};
-use super::inputs::{INTACT_ONLY, Inputs, Reference, refuse_damage};
+use super::inputs::{self, INTACT_ONLY, Inputs, refuse_damage};
 use super::outcome::{Outcome, UsageError, causes, stdout};
 use super::outputs::{is_same, refuse_inside_recording};
 
@@ -364,15 +361,8 @@ fn publishing(
     inputs: &Inputs,
     golden: &Path,
 ) -> anyhow::Result<PublisherOptions> {
-    let reference = Reference::new(&args.normalize(), &inputs.recordings)?;
-    let mut options = PublisherOptions {
-        payload: PayloadKind::default(),
-        source: inputs.payload_source()?,
-        subject_prefix: DEFAULT_PREFIX.into(),
-        drop: Flags::EMPTY,
-        contracts: reference.contracts,
-        calendar: reference.calendar,
-    };
+    let reference = inputs::reference(&args.normalize(), &inputs.recordings)?;
+    let mut options = reference.publisher_options(inputs.payload_source()?);
     if let Some(known) = Golden::read(golden)? {
         known.apply(golden, &mut options)?;
     }

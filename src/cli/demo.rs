@@ -11,7 +11,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tickdeck::encode::control::Control;
 use tickdeck::nats::{self, NatsError, NatsOptions, SubjectPattern, Subscriber, SubscriberOptions};
-use tickdeck::normalize::Flags;
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::session::Session;
 use tickdeck::sink::{Message, NatsSink, StreamDigest};
@@ -23,7 +22,7 @@ use tickdeck_recording::{EventFilter, RecordingOptions, RecordingWriter, Rolling
 
 use super::Context;
 use super::args::{DemoArgs, NormalizeArgs};
-use super::inputs::{Inputs, Reference};
+use super::inputs::{self, Inputs};
 use super::outcome::{Outcome, UsageError, session_error, stdout};
 use super::render::grouped;
 use super::synthetic;
@@ -80,14 +79,10 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
     let watched = Arc::clone(&is_over);
     let received = thread::spawn("subscriber", move || receive(&subscriber, &watched))
         .context("starting a thread")?;
-    let reference = Reference::new(&NormalizeArgs::default(), &inputs.recordings)?;
+    let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     let options = PublisherOptions {
-        payload: tickdeck::encode::PayloadKind::Vnpy,
-        source: inputs.payload_source()?,
         subject_prefix: PREFIX.into(),
-        drop: Flags::default(),
-        contracts: reference.contracts,
-        calendar: reference.calendar,
+        ..reference.publisher_options(inputs.payload_source()?)
     };
     let all = EventFilter::default();
     let played = Session::replay(inputs.session(), options, || {
@@ -162,7 +157,7 @@ fn subscription() -> Result<SubscriberOptions, NatsError> {
 
 /// A quick market, recorded in `folder`.
 fn make_recording(context: &Context, seed: u64, folder: &Path) -> anyhow::Result<PathBuf> {
-    let reference = Reference::new(&NormalizeArgs::default(), &[])?;
+    let reference = inputs::reference(&NormalizeArgs::default(), &[])?;
     let options = SyntheticOptions {
         seed,
         ..SyntheticOptions::default()

@@ -12,7 +12,6 @@ use tickdeck::check::{
     Alignment, Comparison, InputKind, Messages, PublishedMessages, RawMessages, compare, input_kind,
 };
 use tickdeck::encode::PayloadKind;
-use tickdeck::encode::subject::DEFAULT_PREFIX;
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::progress::Position;
 use tickdeck_recording::Recording;
@@ -20,7 +19,7 @@ use tickdeck_recording::Recording;
 use super::Context;
 use super::args::{DiffArgs, PublishingArgs};
 use super::check::{as_input_error, is_damage, open_stream, refuse_read_twice};
-use super::inputs::{INTACT_ONLY, Inputs, Reference, refuse_damage};
+use super::inputs::{self, INTACT_ONLY, Inputs, refuse_damage};
 use super::outcome::{Outcome, UsageError, stdout};
 
 /// The result as JSON; the key order is the order of the fields.
@@ -261,14 +260,11 @@ fn messages(
     publishing: &PublishingArgs,
 ) -> anyhow::Result<(PublishedMessages, Option<String>)> {
     let normalize = publishing.normalize();
-    let reference = Reference::new(&normalize, &inputs.recordings)?;
+    let reference = inputs::reference(&normalize, &inputs.recordings)?;
     let options = PublisherOptions {
         payload: normalize.payload,
-        source: inputs.payload_source()?,
-        subject_prefix: DEFAULT_PREFIX.into(),
         drop: normalize.drop.iter().copied().collect(),
-        contracts: reference.contracts,
-        calendar: reference.calendar,
+        ..reference.publisher_options(inputs.payload_source()?)
     };
     let recording: &Recording = inputs.recordings.first().context("one recording")?;
     let digest = recording.manifest().map(|manifest| manifest.digest.clone());

@@ -9,13 +9,14 @@ use tickdeck::export::csv::{CsvLayout, CsvWriter};
 use tickdeck::export::jsonl::JsonlWriter;
 use tickdeck::pipeline::Publisher;
 use tickdeck::progress::Position;
+use tickdeck::reference::Reference;
 use tickdeck::sink::{JsonlSink, NewFile};
 use tickdeck_core::event::Event;
 use tickdeck_core::source::{Source, TickLimit};
 
 use super::Context;
 use super::args::{ExportArgs, ExportFormat, OutputTarget, SinkArgs};
-use super::inputs::{INTACT_ONLY, Inputs, Reference, Selection, refuse_damage};
+use super::inputs::{self, INTACT_ONLY, Inputs, Selection, refuse_damage};
 use super::outcome::{Outcome, stdout};
 use super::outputs::{publisher_options, refuse_existing, refuse_inside_recording};
 
@@ -27,7 +28,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     context.handle_signals()?;
     let inputs = Inputs::open(&args.recordings, false)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
-    let reference = Reference::new(&args.normalize, &inputs.recordings)?;
+    let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
     let mut source = inputs.source(&selection.filter);
     if let Some(count) = selection.count {

@@ -13,12 +13,12 @@ use tickdeck::live::{
 use tickdeck::nats::NatsOptions;
 use tickdeck::normalize::Flags;
 use tickdeck::pipeline::PublisherOptions;
+use tickdeck::reference::{Reference, read_contract_file};
 use tickdeck::session::{
     Ingest, IngestError, IngestNats, IngestServer, IngestSummary, RecordTo, ingest,
 };
 use tickdeck::sink::Sink;
 use tickdeck_core::clock::{Clock as _, MonoNanos};
-use tickdeck_core::contract::read_contract_file;
 use tickdeck_core::event::{Event, InstrumentId};
 use tickdeck_recording::{RecordingError, RecordingOptions, RecordingWriter, SourceInfo};
 
@@ -29,7 +29,7 @@ use super::environment_error::EnvironmentError;
 use super::front_settings::{
     check_library, make_flow_folder, open_library, session_name, settings,
 };
-use super::inputs::{Reference, warn_not_covered};
+use super::inputs::{self, warn_not_covered};
 use super::outcome::{Outcome, UsageError};
 use super::outputs::{Sinks, is_occupied, recording_options, refuse_unwritable, session_of};
 use super::select::{SymbolGlobError, SymbolGlobs};
@@ -129,7 +129,7 @@ impl<'a> Prepared<'a> {
             None => Vec::new(),
         };
         check_symbols(context, &run)?;
-        let reference = Reference::new(run.normalize, &[])?;
+        let reference = inputs::reference(run.normalize, &[])?;
         warn_not_covered(&reference.calendar, [now.to_shanghai().date_naive()]);
         context.handle_signals()?;
         Ok(Self {
@@ -321,11 +321,9 @@ impl<'a> Prepared<'a> {
             session: self.session,
             publisher: PublisherOptions {
                 payload: self.run.normalize.payload,
-                source: PayloadSource::Ctp,
                 subject_prefix: self.run.subject_prefix.to_owned(),
                 drop: self.run.normalize.drop.iter().copied().collect(),
-                contracts: self.reference.contracts,
-                calendar: self.reference.calendar,
+                ..self.reference.publisher_options(PayloadSource::Ctp)
             },
             server,
             sinks: self.sinks,

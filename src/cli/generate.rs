@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use tickdeck::reference::Reference;
 use tickdeck_market::source::{SyntheticOptions, SyntheticSource};
 use tickdeck_recording::RecordingWriter;
 
 use super::Context;
 use super::args::{GenerateArgs, NormalizeArgs};
-use super::inputs::Reference;
+use super::inputs::{self};
 use super::outcome::{Outcome, UsageError};
 use super::outputs::{copy, recording_options};
 use super::render::print_made;
@@ -20,7 +21,7 @@ pub(super) fn run(context: &Context, args: &GenerateArgs) -> anyhow::Result<Outc
         calendar: args.calendar.clone(),
         ..NormalizeArgs::default()
     };
-    let reference = Reference::new(&normalize, &[])?;
+    let reference = inputs::reference(&normalize, &[])?;
     let options = SyntheticOptions {
         profile: args.profile,
         seed: args.seed,

@@ -9,7 +9,7 @@ use tickdeck_recording::{RecordingWriter, SourceInfo};
 
 use super::Context;
 use super::args::{ImportArgs, NormalizeArgs};
-use super::inputs::{Reference, days_of, warn_not_covered};
+use super::inputs::{self, days_of, warn_not_covered};
 use super::outcome::{Outcome, UsageError, stdout};
 use super::outputs::{copy, recording_options, session_of};
 use super::render::print_made;
@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
         contracts: args.contracts.clone(),
         ..NormalizeArgs::default()
     };
-    let reference = Reference::new(&normalize, &[])?;
+    let reference = inputs::reference(&normalize, &[])?;
     check_trading_day(args.trading_day, &reference.calendar)?;
     let options = ImportOptions {
         dialect: dialect(args)?,

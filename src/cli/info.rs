@@ -14,7 +14,7 @@ use tickdeck_recording::{
 
 use super::Context;
 use super::args::{InfoArgs, NormalizeArgs};
-use super::inputs::{Inputs, Reference};
+use super::inputs::{self, Inputs};
 use super::outcome::{Outcome, stdout};
 use super::render::{bytes, grouped};
 
@@ -128,7 +128,7 @@ fn of_manifest(recording: &Recording, manifest: &Manifest) -> Info {
 fn of_segment(recording: &Recording) -> anyhow::Result<Info> {
     let report = verify(recording, &mut |_| {});
     let source = recording.source();
-    let calendar = super::inputs::calendar(None, &[])?;
+    let calendar = inputs::calendar(None, &[])?;
     let mut symbols = std::collections::BTreeSet::new();
     let mut days = std::collections::BTreeSet::new();
     each_batch(recording, &mut |events| {
@@ -174,7 +174,7 @@ fn rejected(
     context: &Context,
     recording: &Recording,
 ) -> anyhow::Result<BTreeMap<&'static str, u64>> {
-    let reference = Reference::new(&NormalizeArgs::default(), std::slice::from_ref(recording))?;
+    let reference = inputs::reference(&NormalizeArgs::default(), std::slice::from_ref(recording))?;
     let mut normalizer = Normalizer::new(
         Arc::clone(&reference.contracts),
         Arc::clone(&reference.calendar),

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context as _;
 use chrono::{Datelike as _, NaiveDate};
 use tickdeck::encode::PayloadSource;
+use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
 use tickdeck_core::calendar::TradingCalendar;
-use tickdeck_core::contract::{ContractTable, ProductTable, parse_vt_symbols, read_contract_file};
 use tickdeck_core::event::InstrumentId;
 use tickdeck_core::source::{AheadSource, MergeSource, Source, SourceError, SourceErrorKind};
 use tickdeck_core::time::{TradingDay, UnixNanos};
@@ -233,75 +233,18 @@ impl Source for InputReader {
     }
 }
 
-/// Contract table and calendar in force.
-#[derive(Debug, Clone)]
-pub(super) struct Reference {
-    pub(super) contracts: Arc<ContractTable>,
-    pub(super) calendar: Arc<TradingCalendar>,
-}
-
-impl Reference {
-    /// Built-in tables, then the recordings' own copies, then what the user gave.
-    pub(super) fn new(args: &NormalizeArgs, recordings: &[Recording]) -> anyhow::Result<Self> {
-        let mut contracts = match &args.products {
-            None => ContractTable::builtin(),
-            Some(path) => ContractTable::with_products(read_products(path)?),
-        };
-        for recording in recordings {
-            recording.contracts(&mut contracts)?;
-        }
-        if let Some(path) = &args.contracts {
-            let file = read_contract_file(path, contracts.products())
-                .map_err(|error| UsageError::caused_by("--contracts cannot be used", error))?;
-            contracts.extend(file);
-        }
-        if let Some(list) = &args.ctp_symbol {
-            name_exchanges(&mut contracts, list)?;
-        }
-        Ok(Self {
-            contracts: Arc::new(contracts),
-            calendar: Arc::new(calendar(args.calendar.as_deref(), recordings)?),
-        })
-    }
-}
-
-/// What the user says of an exchange is taken, and told where the tables know better. An empty list
-/// counts as none: that is how an environment variable is unset.
-fn name_exchanges(contracts: &mut ContractTable, list: &str) -> anyhow::Result<()> {
-    if list.trim().is_empty() {
-        return Ok(());
-    }
-    let symbols = parse_vt_symbols(list).map_err(|error| {
-        UsageError::caused_by("--ctp-symbol (CTP_SYMBOL) cannot be used", error)
-    })?;
-    for (instrument, exchange) in symbols {
-        let (contract, conflict) = contracts.contract_of(&instrument, exchange);
-        if let Some(conflict) = conflict {
-            tracing::warn!(
-                event = "exchange_conflict",
-                instrument,
-                given = conflict.given.as_str(),
-                known = conflict.known.as_str(),
-                "--ctp-symbol (CTP_SYMBOL) names another exchange than the contract tables: it is \
-                 taken, and what the tables know of the contract is not"
-            );
-        }
-        contracts.extend([contract]);
-    }
-    Ok(())
-}
-
-fn read_products(path: &Path) -> anyhow::Result<ProductTable> {
-    let read = || -> anyhow::Result<ProductTable> {
-        Ok(ProductTable::parse(&std::fs::read_to_string(path)?)?)
+/// The tables in force: built-in, then the recordings' own, then what the flags name.
+pub(super) fn reference(
+    args: &NormalizeArgs,
+    recordings: &[Recording],
+) -> anyhow::Result<Reference> {
+    let options = ReferenceOptions {
+        products: args.products.as_deref(),
+        contracts: args.contracts.as_deref(),
+        exchanges: args.ctp_symbol.as_deref(),
+        calendar: args.calendar.as_deref(),
     };
-    read().map_err(|error| {
-        UsageError::caused_by(
-            format!("--products {} cannot be used", path.display()),
-            error,
-        )
-        .into()
-    })
+    Reference::load(&options, recordings).map_err(reference_error)
 }
 
 /// The calendar of `--calendar`, else the recordings' own, else the built-in one.
@@ -309,26 +252,31 @@ pub(super) fn calendar(
     file: Option<&Path>,
     recordings: &[Recording],
 ) -> anyhow::Result<TradingCalendar> {
-    if let Some(path) = file {
-        let read = || -> anyhow::Result<TradingCalendar> {
-            let newer = TradingCalendar::parse(&std::fs::read_to_string(path)?)?;
-            Ok(TradingCalendar::builtin().overlaid_with(&newer))
-        };
-        return read().map_err(|error| {
-            let message = format!("--calendar {} cannot be used", path.display());
-            UsageError::caused_by(message, error).into()
-        });
-    }
-    let mut own = None;
-    for recording in recordings {
-        if let Some(next) = recording.calendar()? {
-            own = Some(match own {
-                None => next,
-                Some(calendar) => TradingCalendar::overlaid_with(&calendar, &next),
-            });
+    reference::calendar(file, recordings).map_err(reference_error)
+}
+
+/// Names the flag that gave the file.
+fn reference_error(error: ReferenceError) -> anyhow::Error {
+    let boxed = anyhow::Error::from_boxed;
+    let usage = match error {
+        ReferenceError::Products { path, source } => UsageError::caused_by(
+            format!("--products {} cannot be used", path.display()),
+            boxed(source),
+        ),
+        ReferenceError::Contracts(source) => {
+            UsageError::caused_by("--contracts cannot be used", source)
         }
-    }
-    Ok(own.unwrap_or_else(TradingCalendar::builtin))
+        ReferenceError::Exchanges(source) => {
+            UsageError::caused_by("--ctp-symbol (CTP_SYMBOL) cannot be used", source)
+        }
+        ReferenceError::Calendar { path, source } => UsageError::caused_by(
+            format!("--calendar {} cannot be used", path.display()),
+            boxed(source),
+        ),
+        ReferenceError::Recording(error) => return error.into(),
+        error => return error.into(),
+    };
+    usage.into()
 }
 
 /// The days of a manifest's list; what is no date is left to `verify`.

@@ -4,7 +4,7 @@ use tickdeck_recording::{EventFilter, RecordingWriter, SourceInfo};
 
 use super::Context;
 use super::args::{MergeArgs, NormalizeArgs};
-use super::inputs::{INTACT_ONLY, Inputs, Reference, refuse_damage};
+use super::inputs::{self, INTACT_ONLY, Inputs, refuse_damage};
 use super::outcome::Outcome;
 use super::outputs::{copy, recording_options, session_of};
 use super::render::print_made;
@@ -15,7 +15,7 @@ pub(super) fn run(context: &Context, args: &MergeArgs) -> anyhow::Result<Outcome
     let inputs = Inputs::open(&args.recordings, false)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     inputs.payload_source()?;
-    let reference = Reference::new(&NormalizeArgs::default(), &inputs.recordings)?;
+    let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     let first = inputs.recordings[0].source();
     let info = SourceInfo {
         kind: "merge".into(),

@@ -7,6 +7,7 @@ use tickdeck::encode::PayloadSource;
 use tickdeck::nats::{NatsOptions, Secret};
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::progress::Position;
+use tickdeck::reference::Reference;
 use tickdeck::session::ReplaySession;
 use tickdeck::sink::{JsonlSink, NatsSink, NullSink, Sink};
 use tickdeck_core::clock::MonoNanos;
@@ -18,7 +19,6 @@ use super::Context;
 use super::args::{
     JsonlTarget, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SinkSpec, duration_ns,
 };
-use super::inputs::Reference;
 use super::outcome::{UsageError, stdout};
 
 /// Events moved at a time by the verbs that write recordings.
@@ -100,11 +100,9 @@ pub(super) fn publisher_options(
 ) -> PublisherOptions {
     PublisherOptions {
         payload: normalize.payload,
-        source,
         subject_prefix: sinks.subject_prefix.clone(),
         drop: normalize.drop.iter().copied().collect(),
-        contracts: reference.contracts.clone(),
-        calendar: reference.calendar.clone(),
+        ..reference.publisher_options(source)
     }
 }
 

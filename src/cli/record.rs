@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tickdeck::reference::Reference;
 use tickdeck::session::{IngestSummary, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
 use tickdeck_core::source::{MergeSource, Source};
@@ -12,7 +13,7 @@ use tickdeck_recording::{EventFilter, Manifest, RecordingOptions, RecordingWrite
 use super::Context;
 use super::args::{RecordArgs, SinkSpec, SourceSpec};
 use super::front::{FrontRun, outcome, run as run_front};
-use super::inputs::{INTACT_ONLY, Inputs, Reference, on_a_thread, refuse_damage};
+use super::inputs::{self, INTACT_ONLY, Inputs, on_a_thread, refuse_damage};
 use super::outcome::{Outcome, UsageError, after_printing, session_error};
 use super::outputs::{
     Sinks, nats_options, publisher_options, publishes_to_nats, recording_options, session_of,
@@ -146,7 +147,7 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
 }
 
 fn open_market(args: &RecordArgs, profile: Profile, seed: u64) -> anyhow::Result<Opened> {
-    let reference = Reference::new(&args.normalize, &[])?;
+    let reference = inputs::reference(&args.normalize, &[])?;
     let options = SyntheticOptions {
         profile,
         seed,
@@ -167,7 +168,7 @@ fn open_recording(args: &RecordArgs, path: &PathBuf) -> anyhow::Result<Opened> {
     let all = EventFilter::default();
     Ok(Opened {
         info: inputs.recordings[0].source().clone(),
-        reference: Reference::new(&args.normalize, &inputs.recordings)?,
+        reference: inputs::reference(&args.normalize, &inputs.recordings)?,
         total: inputs.estimate(&all),
         // A recording that is part of another one is renumbered.
         source: Box::new(MergeSource::new(vec![inputs.source_ahead(&all, None)?])),

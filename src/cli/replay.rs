@@ -7,7 +7,7 @@ use tickdeck_core::pace::ClockTicks;
 use tickdeck_recording::{Finding, MissingPart};
 
 use super::args::ReplayArgs;
-use super::inputs::{Inputs, Reference, Salvaged, Selection, refuse_damage, warn_nothing_selected};
+use super::inputs::{self, Inputs, Salvaged, Selection, refuse_damage, warn_nothing_selected};
 use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
 use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
 use super::render::print_summary;
@@ -16,7 +16,7 @@ use super::{Context, log, subscribers};
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcome> {
     let inputs = Inputs::open(&args.recordings, args.salvage)?;
-    let reference = Reference::new(&args.normalize, &inputs.recordings)?;
+    let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
     let payload_source = inputs.payload_source()?;
     if args.prime && selection.filter.start.is_none() {

@@ -5,9 +5,7 @@ use tickdeck_recording::{RecordingWriter, SourceInfo};
 
 use super::Context;
 use super::args::{NormalizeArgs, SliceArgs};
-use super::inputs::{
-    INTACT_ONLY, Inputs, Reference, Selection, refuse_damage, warn_nothing_selected,
-};
+use super::inputs::{self, INTACT_ONLY, Inputs, Selection, refuse_damage, warn_nothing_selected};
 use super::outcome::Outcome;
 use super::outputs::{copy, recording_options, session_of};
 use super::render::print_made;
@@ -17,7 +15,7 @@ pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome
     context.handle_signals()?;
     let inputs = Inputs::open(std::slice::from_ref(&args.recording), false)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
-    let reference = Reference::new(&NormalizeArgs::default(), &inputs.recordings)?;
+    let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
     let mut source = inputs.source(&selection.filter);
     if let Some(count) = selection.count {

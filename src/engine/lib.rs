@@ -13,6 +13,7 @@ pub mod nats;
 pub mod normalize;
 pub mod pipeline;
 pub mod progress;
+pub mod reference;
 pub mod session;
 pub mod sink;
 pub mod testing;

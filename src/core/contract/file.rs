@@ -12,22 +12,20 @@
 //!
 //! Invariant: a row is either understood in every column that is read, or the file is refused with
 //! the place. What a file leaves open is taken from the product table; the session class of a product
-//! that is not in it is `DAY`. Nothing here decides which file is read.
+//! that is not in it is `DAY`. Nothing here reads a file: the engine does.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::product::{parse_multiplier, parse_price_tick};
 use super::table::by_grammar;
 use super::{Contract, Exchange, ProductClass, ProductTable, SessionClass, parse_instrument_id};
 
-/// Most bytes of a contract file, decompressed: the longest real one, 17,000 instruments, has 5 MB.
-const LARGEST_FILE: u64 = 256 << 20;
+/// Largest accepted contract file in bytes, decompressed. The largest real one, with 17,000
+/// instruments, has 5 MB.
+pub const LARGEST_CONTRACT_FILE: u64 = 256 << 20;
 /// Columns of a dump without header.
 const HEADERLESS_COLUMNS: usize = 25;
-/// What a zstd frame begins with.
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// A contract file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +40,7 @@ pub enum ContractFileError {
         source: std::io::Error,
     },
     /// The file is larger than any contract file.
-    #[error("contract file {} is larger than {LARGEST_FILE} bytes; expected an instrument list", path.display())]
+    #[error("contract file {} is larger than {LARGEST_CONTRACT_FILE} bytes; expected an instrument list", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -96,45 +94,8 @@ pub enum ContractFileError {
     },
 }
 
-/// Reads a contract file, plain or zstd-compressed, with the product table for what it leaves open.
-/// The contracts come by instrument id.
-///
-/// # Errors
-/// When the file cannot be read, is of no known dialect, or a row is not understood.
-pub fn read_contract_file(
-    path: &Path,
-    products: &ProductTable,
-) -> Result<Vec<Contract>, ContractFileError> {
-    let failed = |source| ContractFileError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let bytes = read_bounded(file, path).map_err(failed)??;
-    let bytes = if bytes.starts_with(&ZSTD_MAGIC) {
-        let decoder = zstd::Decoder::new(bytes.as_slice()).map_err(failed)?;
-        read_bounded(decoder, path).map_err(failed)??
-    } else {
-        bytes
-    };
-    parse_contract_file(&bytes, path, products)
-}
-
-fn read_bounded(
-    reader: impl Read,
-    path: &Path,
-) -> std::io::Result<Result<Vec<u8>, ContractFileError>> {
-    let mut bytes = Vec::new();
-    let read = reader.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
-    let path = path.to_owned();
-    Ok(if read as u64 > LARGEST_FILE {
-        Err(ContractFileError::TooLarge { path })
-    } else {
-        Ok(bytes)
-    })
-}
-
-/// Reads the decompressed bytes of a contract file; `path` is only named in errors.
+/// Parses the decompressed bytes of a contract file, with the product table for what it leaves open.
+/// The contracts are ordered by instrument id; `path` is only named in errors.
 ///
 /// # Errors
 /// When the text is of no known dialect or a row is not understood.

@@ -28,7 +28,7 @@ mod vt_symbol;
 #[cfg(test)]
 mod tests;
 
-pub use file::{ContractFileError, parse_contract_file, read_contract_file};
+pub use file::{ContractFileError, LARGEST_CONTRACT_FILE, parse_contract_file};
 pub use id::{
     Delivery, DeliveryMonth, InstrumentKind, Leg, OptionRight, OptionTerms, ParsedId,
     parse_instrument_id,

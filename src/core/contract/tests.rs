@@ -31,7 +31,9 @@ fn cross_check(file: &str, day: &[u8]) -> Option<BTreeMap<ProductClass, usize>> 
     let path = shared_data(file)?;
     let day = TradingDay::parse_ctp(day);
     // Nothing may come from the product table but what is compared with it.
-    let listed = read_contract_file(&path, &ProductTable::default()).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let bytes = zstd::decode_all(bytes.as_slice()).unwrap_or(bytes);
+    let listed = parse_contract_file(&bytes, &path, &ProductTable::default()).unwrap();
     let table = ContractTable::builtin();
     let mut counts = BTreeMap::new();
     for contract in listed {

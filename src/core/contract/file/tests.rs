@@ -127,25 +127,6 @@ fn a_bad_file_is_refused_with_row_column_value_and_expectation() {
     }
 }
 
-#[test]
-fn a_compressed_file_reads_like_a_plain_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let products = ProductTable::builtin();
-    let plain = folder.path().join("list.csv");
-    let packed = folder.path().join("list.csv.zst");
-    std::fs::write(&plain, HEADER).unwrap();
-    std::fs::write(&packed, zstd::encode_all(HEADER, 3).unwrap()).unwrap();
-    let contracts = read_contract_file(&plain, &products).unwrap();
-    assert_eq!(read_contract_file(&packed, &products).unwrap(), contracts);
-    assert_eq!(contracts.len(), 5);
-    std::fs::write(&packed, ZSTD_MAGIC).unwrap();
-    for path in [packed, folder.path().join("none.csv")] {
-        let error = read_contract_file(&path, &products).unwrap_err();
-        assert!(matches!(error, ContractFileError::Read { .. }), "{error}");
-        assert!(std::error::Error::source(&error).is_some());
-    }
-}
-
 proptest::proptest! {
     #[test]
     fn prop_arbitrary_bytes_never_panic(
