@@ -116,7 +116,7 @@ fn digest(messages: &[Message]) -> String {
 }
 
 #[test]
-fn the_marker_counts_what_was_published_over_all_passes() {
+fn the_marker_counts_all_passes() {
     let mut drop = Flags::default();
     drop.insert(Flag::Stale);
     for passes in [1, 2] {
@@ -143,7 +143,7 @@ fn the_marker_counts_what_was_published_over_all_passes() {
 }
 
 #[test]
-fn a_marker_that_does_not_fit_goes_without_its_instruments() {
+fn a_large_marker_is_sent_without_instruments() {
     let sink = Receiving {
         limit: 200,
         ..Receiving::new()
@@ -187,7 +187,7 @@ fn a_marker_that_is_refused_spoils_no_run() {
 }
 
 #[test]
-fn a_run_that_a_sink_broke_promises_nothing_to_the_others() {
+fn a_broken_sink_leaves_the_marker_without_counts() {
     let (whole, broken) = (
         Receiving::new(),
         Receiving {
