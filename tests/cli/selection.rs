@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 use tickdeck::event::{Event, EventKind, SessionEvent};
 
-use crate::support::cli::{finish, tickdeck};
+use crate::support::cli::{finish, run_words, tickdeck};
 use crate::support::recordings::{
     Folder, events, payload, quick, quirks, replay, replay_digest, split, stream, stream_digest,
 };
@@ -278,6 +278,11 @@ fn clock_stamps_are_not_counted() {
     let summary = replay(&quick(), &words).done();
     assert_eq!(summary.digest(), stream_digest(&plain));
     assert_eq!(summary.json()["published"], 918);
+    // Readers of a stream file leave them out.
+    let plain_path = folder.join("plain");
+    std::fs::write(&plain_path, &plain).unwrap();
+    let words = format!("diff {} {}", path.display(), plain_path.display());
+    run_words(&words).done();
     // The prefix is that of the ticks.
     let other = stream(&quick(), "--clock 1 --subject-prefix a.b -n 1");
     assert!(

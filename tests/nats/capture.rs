@@ -145,7 +145,7 @@ fn lines_of(wanted: impl Fn(&str) -> bool) -> String {
 }
 
 #[test]
-fn wildcards_and_several_subjects_keep_the_order_and_are_verified() {
+fn several_subjects_are_verified_in_order() {
     let Some(server) = NatsServer::start("capture a part") else {
         return;
     };
@@ -199,7 +199,7 @@ fn a_capture_ends_after_count_messages() {
 }
 
 #[test]
-fn a_capture_of_nothing_ends_in_time_with_an_empty_stream() {
+fn a_capture_of_nothing_is_an_empty_stream() {
     let Some(server) = NatsServer::start("capture for a while") else {
         return;
     };
@@ -217,7 +217,7 @@ fn a_capture_of_nothing_ends_in_time_with_an_empty_stream() {
 }
 
 #[test]
-fn a_capture_waits_for_the_first_message_and_ends_when_no_more_come() {
+fn idle_counts_from_the_first_message() {
     let Some(server) = NatsServer::start("capture until idle") else {
         return;
     };
@@ -264,7 +264,7 @@ fn a_signal_ends_a_capture_with_whole_files() {
 }
 
 #[test]
-fn a_stopped_replay_says_so_and_is_verified_as_far_as_it_went() {
+fn a_stopped_replay_is_verified() {
     let Some(server) = NatsServer::start("capture a stopped replay") else {
         return;
     };
@@ -350,7 +350,7 @@ fn a_capture_until_a_signal_checks_every_replay() {
 }
 
 #[test]
-fn what_a_service_answers_after_the_replay_is_waited_for() {
+fn linger_waits_for_the_answers_of_a_service() {
     let Some(server) = NatsServer::start("linger") else {
         return;
     };
@@ -380,7 +380,7 @@ fn what_a_service_answers_after_the_replay_is_waited_for() {
 }
 
 #[test]
-fn a_capture_ends_when_nothing_more_comes_after_the_replay() {
+fn linger_ends_a_capture_after_the_replay() {
     let Some(server) = NatsServer::start("linger in vain") else {
         return;
     };
@@ -396,7 +396,7 @@ fn a_capture_ends_when_nothing_more_comes_after_the_replay() {
 }
 
 #[test]
-fn a_capture_that_stood_still_takes_what_was_published_meanwhile() {
+fn time_spent_stopped_is_no_silence() {
     const MEANWHILE: usize = 20_000;
     const SPAN: Duration = Duration::from_secs(5);
     let Some(server) = NatsServer::start("a capture that stood still") else {
@@ -461,7 +461,7 @@ fn a_message_after_the_ready_file_is_in_the_stream() {
 }
 
 #[test]
-fn a_replay_that_asks_who_listens_hears_of_a_capture_when_that_has_subscribed_to_all() {
+fn control_subjects_are_subscribed_last() {
     let test = "the order of subscriptions";
     let Some(server) = NatsServer::with_config(test, "trace: true") else {
         return;
@@ -485,7 +485,7 @@ fn a_replay_that_asks_who_listens_hears_of_a_capture_when_that_has_subscribed_to
 }
 
 #[test]
-fn large_payloads_that_nobody_takes_are_bounded_by_their_bytes_and_all_come() {
+fn large_payloads_are_bounded_by_bytes() {
     const PAYLOAD: usize = 1_000_000;
     /// What 256 MB have room for.
     const MOST: usize = (256 << 20) / PAYLOAD;
@@ -560,7 +560,7 @@ fn the_end_marker_follows_the_last_tick_on_nats_only() {
 }
 
 #[test]
-fn a_session_that_is_recorded_and_published_ends_with_a_marker_too() {
+fn a_published_recording_ends_with_a_marker() {
     let Some(server) = NatsServer::start("record and capture") else {
         return;
     };

@@ -54,7 +54,7 @@ fn a_capture_that_comes_late_names_what_it_missed() {
 }
 
 #[test]
-fn a_message_of_somebody_else_is_a_difference_and_no_loss() {
+fn a_foreign_message_is_a_difference() {
     let Some(server) = NatsServer::start("a second publisher") else {
         return;
     };
@@ -71,7 +71,7 @@ fn a_message_of_somebody_else_is_a_difference_and_no_loss() {
 }
 
 #[test]
-fn another_payload_in_the_place_of_one_is_a_difference() {
+fn a_changed_payload_is_a_difference() {
     let Some(server) = NatsServer::start("a changed message") else {
         return;
     };
@@ -167,7 +167,7 @@ fn a_payload_that_is_no_line_is_counted_and_left_out() {
 }
 
 #[test]
-fn a_subject_that_check_and_diff_would_refuse_is_counted_and_left_out() {
+fn an_unreadable_subject_is_left_out() {
     let Some(server) = NatsServer::start("odd subjects") else {
         return;
     };
@@ -194,7 +194,7 @@ fn a_subject_that_check_and_diff_would_refuse_is_counted_and_left_out() {
 }
 
 #[test]
-fn a_foreign_message_on_the_end_subject_is_part_of_the_stream() {
+fn a_foreign_end_message_is_part_of_the_stream() {
     let Some(server) = NatsServer::start("a foreign end") else {
         return;
     };
@@ -206,7 +206,7 @@ fn a_foreign_message_on_the_end_subject_is_part_of_the_stream() {
 }
 
 #[test]
-fn a_server_that_is_gone_ends_a_capture_with_what_came() {
+fn a_lost_server_ends_a_capture() {
     let Some(mut server) = NatsServer::start("a killed server") else {
         return;
     };
@@ -259,7 +259,7 @@ fn a_connection_that_is_lost_for_a_moment_is_a_gap() {
 }
 
 #[test]
-fn a_capture_that_is_too_slow_says_that_messages_are_missing() {
+fn a_capture_that_is_too_slow_reports_gaps() {
     const MESSAGES: usize = 600_000;
     // The server gives up on a client that has so little under way.
     let config = "max_payload: 16384\nmax_pending: 65536\nwrite_deadline: \"1s\"";
@@ -381,7 +381,7 @@ fn what_had_come_when_the_time_is_up_is_written() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_of_a_capture_is_success() {
+fn a_closed_stdout_of_a_capture_is_success() {
     let Some(server) = NatsServer::start("a closed stdout") else {
         return;
     };
@@ -428,7 +428,7 @@ fn without_a_server_nothing_is_left_behind() {
 }
 
 #[test]
-fn an_account_without_the_right_to_subscribe_is_told_so() {
+fn a_missing_right_to_subscribe_is_reported() {
     let config = "authorization: { users: [
         { user: me, password: x, permissions: { subscribe: [\"_INBOX.>\", \"a.b\"] } }
     ], timeout: 60 }";
@@ -455,7 +455,7 @@ fn an_account_without_the_right_to_subscribe_is_told_so() {
 }
 
 #[test]
-fn a_replay_whose_marker_is_refused_is_done_all_the_same() {
+fn a_refused_marker_does_not_fail_the_replay() {
     let config = "authorization: { users: [
         { user: me, password: x, permissions: { publish: { deny: \"tickdeck.end.market.tick\" } } }
     ], timeout: 60 }";
@@ -475,7 +475,7 @@ fn a_replay_whose_marker_is_refused_is_done_all_the_same() {
 }
 
 #[test]
-fn bad_usage_of_a_capture_is_refused_before_anything_happens() {
+fn bad_usage_of_a_capture_is_refused_early() {
     let folder = Folder::new();
     let out = folder.join("out");
     std::fs::write(&out, "mine").unwrap();
@@ -512,7 +512,7 @@ fn bad_usage_of_a_capture_is_refused_before_anything_happens() {
 }
 
 #[test]
-fn a_ready_file_takes_the_place_of_nothing_that_is_not_its_own() {
+fn a_ready_file_replaces_only_a_ready_file() {
     use std::os::unix::fs::FileTypeExt as _;
     let folder = Folder::new();
     let path = |name: &str| folder.join(name).display().to_string();
@@ -591,7 +591,7 @@ fn a_ready_file_takes_the_place_of_nothing_that_is_not_its_own() {
 }
 
 #[test]
-fn a_ready_file_of_an_earlier_run_is_gone_when_the_server_is_not_reached() {
+fn a_stale_ready_file_is_removed_without_a_server() {
     let folder = Folder::new();
     for (stale, out) in [("ready\n", "out"), ("", "/dev/null")] {
         let ready = folder.join("ready");
@@ -624,7 +624,7 @@ fn force_replaces_both_files() {
 }
 
 #[test]
-fn the_times_of_a_stream_that_is_replaced_do_not_stay_beside_the_new_one() {
+fn stale_times_are_removed_with_force() {
     let Some(server) = NatsServer::start("replace a capture without times") else {
         return;
     };
@@ -644,7 +644,7 @@ fn the_times_of_a_stream_that_is_replaced_do_not_stay_beside_the_new_one() {
 }
 
 #[test]
-fn a_capture_that_cannot_see_the_end_of_a_replay_says_so() {
+fn a_capture_without_an_end_marker_warns() {
     let Some(server) = NatsServer::start("a capture without an end") else {
         return;
     };

@@ -92,7 +92,7 @@ fn an_empty_sink_flushes_and_finishes() {
 }
 
 #[test]
-fn a_connection_cut_in_mid_stream_loses_nothing_and_keeps_the_order() {
+fn a_cut_connection_loses_nothing_and_keeps_order() {
     const COUNT: u64 = 100_000;
     let Some(server) = NatsServer::start("a cut connection") else {
         return;
@@ -125,7 +125,7 @@ fn a_connection_cut_in_mid_stream_loses_nothing_and_keeps_the_order() {
 }
 
 #[test]
-fn a_server_that_is_killed_and_comes_back_gets_everything() {
+fn a_restarted_server_gets_everything() {
     const HALF: u64 = 20_000;
     let Some(mut server) = NatsServer::start("a killed server") else {
         return;
@@ -160,7 +160,7 @@ fn a_server_that_is_killed_and_comes_back_gets_everything() {
 }
 
 #[test]
-fn a_subscriber_that_sleeps_for_a_while_misses_nothing() {
+fn a_sleeping_subscriber_misses_nothing() {
     const COUNT: u64 = 100_000;
     let Some(server) = NatsServer::start("a slow subscriber") else {
         return;
@@ -176,7 +176,7 @@ fn a_subscriber_that_sleeps_for_a_while_misses_nothing() {
 }
 
 #[test]
-fn a_stopped_sink_gives_up_and_counts_what_was_not_confirmed() {
+fn a_stopped_sink_rejects_the_unconfirmed() {
     let Some(mut server) = NatsServer::start("a stopped sink") else {
         return;
     };
@@ -211,7 +211,7 @@ fn a_stopped_sink_gives_up_and_counts_what_was_not_confirmed() {
 }
 
 #[test]
-fn a_server_that_stays_away_ends_the_sink_when_a_bound_is_given() {
+fn the_reconnect_timeout_ends_the_sink() {
     let Some(mut server) = NatsServer::start("a server that stays away") else {
         return;
     };

@@ -34,7 +34,7 @@ fn is_static(binary: &Path) -> bool {
 }
 
 #[test]
-fn a_server_in_a_container_gets_everything_through_its_mapped_port() {
+fn a_server_in_a_container_gets_everything() {
     let Some(binary) = nats_server::binary(TEST) else {
         return;
     };

@@ -16,7 +16,7 @@ use crate::support::wait_until;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[test]
-fn a_health_request_is_answered_with_the_state_at_that_time() {
+fn a_health_answer_has_the_current_state() {
     let Some(mut server) = NatsServer::start("a health request") else {
         return;
     };

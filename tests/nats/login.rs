@@ -177,7 +177,7 @@ fn credentials_file() {
 }
 
 #[test]
-fn an_account_without_the_right_to_publish_is_told_so() {
+fn a_missing_right_to_publish_is_reported() {
     let config = "authorization { users: [
         { user: inboxless, password: x, permissions: { publish: \">\", subscribe: \"own.>\" } }
         { user: tickless, password: x, permissions: { publish: \"_INBOX.>\" } }
@@ -315,7 +315,7 @@ fn nobody_there_is_an_error_after_the_timeout() {
 }
 
 #[test]
-fn a_server_that_comes_late_is_reached_and_retries_are_logged() {
+fn a_late_server_is_reached_with_retries() {
     let config = format!("authorization {{ user: md, password: \"{SECRET}\", timeout: 60 }}");
     let Some(server) = NatsServer::with_config("a late server", &config) else {
         return;

@@ -182,7 +182,7 @@ fn a_replay_waits_for_its_subscriber() {
 }
 
 #[test]
-fn on_a_slow_way_to_the_server_nobody_is_not_taken_for_somebody() {
+fn a_slow_connection_counts_subscribers_right() {
     let Some(server) = NatsServer::start("a slow way") else {
         return;
     };
@@ -218,7 +218,7 @@ fn every_subscriber_that_answers_counts() {
 }
 
 #[test]
-fn a_connection_that_is_lost_while_a_replay_waits_is_no_subscriber() {
+fn a_lost_connection_is_no_subscriber() {
     let Some(server) = NatsServer::start("wait on a bad line") else {
         return;
     };
@@ -260,7 +260,7 @@ fn several_sinks_get_the_same_stream() {
 }
 
 #[test]
-fn the_demo_shows_equal_digests_with_a_recording_and_without() {
+fn the_demo_shows_equal_digests() {
     let Some(binary) = nats_server::binary("the demo") else {
         return;
     };
@@ -319,7 +319,7 @@ fn the_demo_waits_while_the_market_is_silent() {
 }
 
 #[test]
-fn a_recording_made_while_publishing_plays_the_same_again() {
+fn a_published_recording_plays_the_same_again() {
     let Some(server) = NatsServer::start("record and publish") else {
         return;
     };
@@ -401,7 +401,7 @@ fn a_plain_subscriber_is_noticed_without_a_message() {
 }
 
 #[test]
-fn a_plain_subscriber_is_not_noticed_where_the_server_lists_none() {
+fn without_a_list_no_plain_subscriber_is_noticed() {
     let config = "authorization: { users: [
         { user: me, password: x, permissions: { publish: { deny: \"$SYS.>\" } } }
         { user: other, password: x }

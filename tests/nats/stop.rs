@@ -36,7 +36,7 @@ fn stop(command: Command, said: &str, signal: &str) -> Value {
 const NOWHERE: &str = "127.0.0.1:1";
 
 #[test]
-fn a_capture_that_has_no_server_yet_ends_by_a_signal_with_empty_files() {
+fn a_signal_ends_a_capture_without_a_server() {
     for signal in ["TERM", "INT"] {
         let folder = Folder::new();
         let words = "capture -o out --ready-file ready --json";
@@ -50,7 +50,7 @@ fn a_capture_that_has_no_server_yet_ends_by_a_signal_with_empty_files() {
 }
 
 #[test]
-fn a_replay_that_has_no_server_yet_ends_by_a_signal_with_a_summary() {
+fn a_signal_ends_a_replay_without_a_server() {
     let recording = quick();
     for words in ["", "--prime --start-offset 30s"] {
         let folder = Folder::new();
@@ -68,7 +68,7 @@ fn a_replay_that_has_no_server_yet_ends_by_a_signal_with_a_summary() {
 }
 
 #[test]
-fn a_recorder_that_has_no_server_yet_ends_by_a_signal_and_replaces_nothing() {
+fn a_signal_ends_a_recorder_without_a_server() {
     let folder = Folder::new();
     let manifest = folder.join("rec/manifest.json");
     let record = |words: &str| {
@@ -89,7 +89,7 @@ fn a_recorder_that_has_no_server_yet_ends_by_a_signal_and_replaces_nothing() {
 }
 
 #[test]
-fn a_replay_whose_server_went_away_while_it_waits_for_subscribers_ends_by_a_signal() {
+fn a_signal_ends_a_wait_for_subscribers() {
     let Some(server) = NatsServer::start("stopped while waiting for subscribers") else {
         return;
     };
@@ -113,7 +113,7 @@ fn a_replay_whose_server_went_away_while_it_waits_for_subscribers_ends_by_a_sign
 }
 
 #[test]
-fn a_replay_that_cannot_answer_health_requests_yet_ends_by_a_signal() {
+fn a_signal_ends_a_replay_without_health() {
     // The publisher's connection, and none for the answers.
     let full = NatsServer::with_config("stopped while connecting", "max_connections: 1");
     let Some(server) = full else { return };
@@ -125,7 +125,7 @@ fn a_replay_that_cannot_answer_health_requests_yet_ends_by_a_signal() {
 }
 
 #[test]
-fn a_demo_whose_server_does_not_come_up_ends_by_a_signal() {
+fn a_signal_ends_a_demo_without_a_server() {
     let folder = Folder::new();
     let program = folder.join("silent-server");
     std::fs::write(&program, "#!/bin/sh\n: > \"$0.started\"\nexec sleep 600\n").unwrap();

@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn flaws_are_counted_and_the_first_unwritable_is_noted() {
+    fn flaws_are_counted_and_noted() {
         let mut capture = capture(options());
         let first = capture.on(message(TICK, b"a\nb"), MonoNanos(0));
         assert!(matches!(

@@ -258,7 +258,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn prop_a_control_pattern_means_that_every_tick_matches(
+        fn prop_control_patterns_belong_to_whole_prefixes(
             pattern in "([ab*]\\.){0,3}[ab*>]",
             prefix in "([ab]\\.){0,3}[ab]",
         ) {
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_marker_has_its_keys_in_order_and_instruments_sorted() {
+    fn the_marker_has_its_keys_in_order() {
         let payload = marker().payload(1000).unwrap();
         assert_eq!(
             String::from_utf8_lossy(&payload),
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_that_is_too_long_leaves_out_the_instruments_only() {
+    fn a_long_marker_leaves_out_the_instruments() {
         let length = marker().payload(1000).unwrap().len();
         let short = marker().payload(length - 1).unwrap();
         let expected = EndMarker {
