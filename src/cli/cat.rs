@@ -8,7 +8,7 @@ use tickdeck_core::source::TickLimit;
 
 use super::Context;
 use super::args::{CatArgs, NormalizeArgs};
-use super::inputs::{self, INTACT_ONLY, Inputs, Selection, refuse_damage, warn_nothing_selected};
+use super::inputs::{self, INTACT_ONLY, Selection, refuse_damage, warn_nothing_selected};
 use super::outcome::{Outcome, stdout};
 
 /// Events read at a time.
@@ -16,7 +16,7 @@ const BATCH_EVENTS: usize = 512;
 
 /// Runs the verb.
 pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> {
-    let inputs = Inputs::open(&args.recordings, false)?;
+    let inputs = inputs::open(&args.recordings)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;

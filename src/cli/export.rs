@@ -26,7 +26,7 @@ const BATCH_EVENTS: usize = 4096;
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcome> {
     context.handle_signals()?;
-    let inputs = Inputs::open(&args.recordings, false)?;
+    let inputs = inputs::open(&args.recordings)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 
 use tickdeck::reference::Reference;
+use tickdeck_core::select::SymbolGlobs;
 use tickdeck_market::source::{SyntheticOptions, SyntheticSource};
 use tickdeck_recording::RecordingWriter;
 
 use super::Context;
 use super::args::{GenerateArgs, NormalizeArgs};
-use super::inputs::{self};
+use super::inputs;
 use super::outcome::{Outcome, UsageError};
 use super::outputs::{copy, recording_options};
 use super::render::print_made;
-use super::select::SymbolGlobs;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &GenerateArgs) -> anyhow::Result<Outcome> {

@@ -14,7 +14,7 @@ use tickdeck_recording::{
 
 use super::Context;
 use super::args::{InfoArgs, NormalizeArgs};
-use super::inputs::{self, Inputs};
+use super::inputs;
 use super::outcome::{Outcome, stdout};
 use super::render::{bytes, grouped};
 
@@ -48,7 +48,7 @@ struct Info {
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &InfoArgs) -> anyhow::Result<Outcome> {
-    let inputs = Inputs::open(&args.recordings, false)?;
+    let inputs = inputs::open(&args.recordings)?;
     let infos = inputs
         .recordings
         .iter()

@@ -34,13 +34,11 @@ mod progress;
 mod record;
 mod render;
 mod replay;
-pub mod select;
 mod slice;
 mod smoke;
 mod startup;
 mod subscribers;
 mod synthetic;
-pub mod time_spec;
 mod verify;
 
 use std::io::IsTerminal as _;

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use tickdeck::check::CheckError;
+use tickdeck::inputs::MixedSources;
 use tickdeck::pipeline::PlayError;
 use tickdeck::session::SessionError;
 use tickdeck::sink::SinkError;
@@ -165,6 +166,7 @@ struct ReaderGone;
 fn is_bad_usage(error: &(dyn Error + 'static)) -> bool {
     let is_bad_input = |error: &CheckError| error.is_bad_input();
     error.is::<UsageError>()
+        || error.is::<MixedSources>()
         || error.downcast_ref().is_some_and(is_bad_input)
         || matches!(
             error.downcast_ref(),

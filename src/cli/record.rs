@@ -13,7 +13,7 @@ use tickdeck_recording::{EventFilter, Manifest, RecordingOptions, RecordingWrite
 use super::Context;
 use super::args::{RecordArgs, SinkSpec, SourceSpec};
 use super::front::{FrontRun, outcome, run as run_front};
-use super::inputs::{self, INTACT_ONLY, Inputs, on_a_thread, refuse_damage};
+use super::inputs::{self, INTACT_ONLY, on_a_thread, refuse_damage};
 use super::outcome::{Outcome, UsageError, after_printing, session_error};
 use super::outputs::{
     Sinks, nats_options, publisher_options, publishes_to_nats, recording_options, session_of,
@@ -163,7 +163,7 @@ fn open_market(args: &RecordArgs, profile: Profile, seed: u64) -> anyhow::Result
 }
 
 fn open_recording(args: &RecordArgs, path: &PathBuf) -> anyhow::Result<Opened> {
-    let inputs = Inputs::open(std::slice::from_ref(path), false)?;
+    let inputs = inputs::open(std::slice::from_ref(path))?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let all = EventFilter::default();
     Ok(Opened {

@@ -5,7 +5,7 @@ use tickdeck_recording::{RecordingWriter, SourceInfo};
 
 use super::Context;
 use super::args::{NormalizeArgs, SliceArgs};
-use super::inputs::{self, INTACT_ONLY, Inputs, Selection, refuse_damage, warn_nothing_selected};
+use super::inputs::{self, INTACT_ONLY, Selection, refuse_damage, warn_nothing_selected};
 use super::outcome::Outcome;
 use super::outputs::{copy, recording_options, session_of};
 use super::render::print_made;
@@ -13,7 +13,7 @@ use super::render::print_made;
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome> {
     context.handle_signals()?;
-    let inputs = Inputs::open(std::slice::from_ref(&args.recording), false)?;
+    let inputs = inputs::open(std::slice::from_ref(&args.recording))?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
