@@ -106,6 +106,21 @@ impl Reference {
         })
     }
 
+    /// The built-in tables, then the recordings' own.
+    ///
+    /// # Errors
+    /// When a recording's table cannot be read.
+    pub fn of_recordings(recordings: &[Recording]) -> Result<Self, RecordingError> {
+        let mut contracts = ContractTable::builtin();
+        for recording in recordings {
+            recording.contracts(&mut contracts)?;
+        }
+        Ok(Self {
+            contracts: Arc::new(contracts),
+            calendar: Arc::new(calendar_of(recordings)?),
+        })
+    }
+
     /// The same with more contracts. Contracts that the user gave take precedence over them.
     #[must_use]
     pub fn with_contracts(self, listed: impl IntoIterator<Item = Contract>) -> Self {
@@ -170,6 +185,11 @@ pub fn calendar(
         let newer = TradingCalendar::parse(&text).map_err(|error| unusable(error.into()))?;
         return Ok(TradingCalendar::builtin().overlaid_with(&newer));
     }
+    Ok(calendar_of(recordings)?)
+}
+
+/// The recordings' own calendar, else the built-in one.
+fn calendar_of(recordings: &[Recording]) -> Result<TradingCalendar, RecordingError> {
     let mut own: Option<TradingCalendar> = None;
     for recording in recordings {
         if let Some(next) = recording.calendar()? {

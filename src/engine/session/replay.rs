@@ -12,7 +12,7 @@ use super::SessionError;
 use super::drain::{DEFAULT_DRAIN, DrainWatch};
 use super::stats::SharedStats;
 use super::summary::Summary;
-use crate::control::Control;
+use crate::control::{Control, run_interruptible};
 use crate::encode::control::RunId;
 use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
 use crate::pipeline::{
@@ -279,6 +279,6 @@ fn start_health(
     let answer: Box<dyn Fn() -> serde_json::Value + Send + Sync> = Box::new(answer);
     let start = move || HealthResponder::start(&nats, &HealthOptions::default(), answer);
     let started: Option<Result<HealthResponder, NatsError>> =
-        super::unless_stopped("nats-connect", control, start)?;
+        run_interruptible("nats-connect", || control.is_stopped(), start)?;
     Ok(started.transpose()?)
 }
