@@ -4,7 +4,6 @@ use std::io::Write;
 
 use tickdeck::export::jsonl::JsonlWriter;
 use tickdeck_core::event::{Event, EventKind, RawTick};
-use tickdeck_core::source::TickLimit;
 
 use super::Context;
 use super::args::{CatArgs, NormalizeArgs};
@@ -20,10 +19,7 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let mut source = inputs.source(&selection.filter);
-    if let Some(count) = selection.count {
-        source = Box::new(TickLimit::new(source, count));
-    }
+    let mut source = selection.source(&inputs);
     let mut json = args.json.json.then(|| JsonlWriter::new(stdout()));
     let mut out = stdout();
     if json.is_none() {
@@ -109,7 +105,7 @@ fn print_tick(
     )
 }
 
-/// A price as it is stored; CTP's DBL_MAX as `-`.
+/// A price as stored. CTP's DBL_MAX, which means no price, is shown as `-`.
 fn price(price: f64) -> String {
     if price.abs() == f64::MAX {
         "-".into()

@@ -1,4 +1,4 @@
-//! `tickdeck merge`: several recordings as one, by (receive time, order of arguments, seq).
+//! `tickdeck merge`: several recordings as one, ordered by receive time, argument and `seq`.
 
 use tickdeck_recording::{EventFilter, RecordingWriter, SourceInfo};
 

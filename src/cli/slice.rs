@@ -1,6 +1,6 @@
-//! `tickdeck slice`: a part of a recording as a recording of its own.
+//! `tickdeck slice`: a part of a recording as a new recording.
 
-use tickdeck_core::source::{MergeSource, Source, TickLimit};
+use tickdeck_core::source::{MergeSource, Source};
 use tickdeck_recording::{RecordingWriter, SourceInfo};
 
 use super::Context;
@@ -17,11 +17,8 @@ pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let mut source = inputs.source(&selection.filter);
-    if let Some(count) = selection.count {
-        source = Box::new(TickLimit::new(source, count));
-    }
-    // A merge of one renumbers: the slice is a session of its own, without gaps.
+    let source = selection.source(&inputs);
+    // A merge of one source renumbers it: the slice is a new session without gaps in `seq`.
     let mut source = MergeSource::new(vec![source]);
     let info = SourceInfo {
         kind: "slice".into(),

@@ -1,6 +1,6 @@
 //! The reference data in force: contracts, products and trading calendar, from files and recordings.
 //!
-//! Core parses the bytes. This module reads the files, because core must not.
+//! Core parses the bytes. This module reads the files, because core may not do I/O.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub struct Reference {
     pub calendar: Arc<TradingCalendar>,
 }
 
-/// Reference data that a user gives. It takes precedence over the built-in tables and the recordings'.
+/// Reference data from the user. It takes precedence over the built-in tables and the recordings'.
 #[derive(Debug, Clone, Default)]
 pub struct ReferenceOptions<'a> {
     /// Product table instead of the built-in one.

@@ -1,8 +1,8 @@
 //! Whole sessions: source, recorder, publisher, server and health answers in one composition.
 //!
 //! [`Session::replay`] plays any source at a controlled pace. [`Session::live`] runs a front. Both
-//! return a summary, answer `health.check` in the same way and bound the wait for a server that is
-//! away. Nothing here prints, reads the environment or knows the command line.
+//! return a summary, answer `health.check` in the same way and bound the wait for an unreachable
+//! server. Nothing here prints, reads the environment or knows the command line.
 
 mod drain;
 mod live;
@@ -41,7 +41,7 @@ pub enum SessionError {
     Connect(#[from] InterruptibleError),
 }
 
-/// Where sessions begin.
+/// The constructors of sessions.
 #[derive(Debug)]
 pub enum Session {}
 
@@ -81,7 +81,7 @@ impl Session {
     /// Runs a live session until `stop_asked` returns true, its time is up, or it cannot continue.
     ///
     /// # Errors
-    /// When it cannot be started. What happens later is in the summary.
+    /// When it cannot be started. Later errors are in the summary.
     pub fn live(
         connector: Box<dyn Connector>,
         setup: Ingest,
