@@ -4,11 +4,10 @@ use std::io::Write;
 
 use tickdeck::export::jsonl::JsonlWriter;
 use tickdeck_core::event::{Event, EventKind, RawTick};
-use tickdeck_core::source::TickLimit;
 
 use super::Context;
 use super::args::{CatArgs, NormalizeArgs};
-use super::inputs::{self, INTACT_ONLY, Inputs, Selection, refuse_damage, warn_nothing_selected};
+use super::inputs::{self, INTACT_ONLY, Selection, refuse_damage, warn_nothing_selected};
 use super::outcome::{Outcome, stdout};
 
 /// Events read at a time.
@@ -16,14 +15,11 @@ const BATCH_EVENTS: usize = 512;
 
 /// Runs the verb.
 pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> {
-    let inputs = Inputs::open(&args.recordings, false)?;
+    let inputs = inputs::open(&args.recordings)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let mut source = inputs.source(&selection.filter);
-    if let Some(count) = selection.count {
-        source = Box::new(TickLimit::new(source, count));
-    }
+    let mut source = selection.source(&inputs);
     let mut json = args.json.json.then(|| JsonlWriter::new(stdout()));
     let mut out = stdout();
     if json.is_none() {
@@ -109,7 +105,7 @@ fn print_tick(
     )
 }
 
-/// A price as it is stored; CTP's DBL_MAX as `-`.
+/// A price as stored. CTP's DBL_MAX, which means no price, is shown as `-`.
 fn price(price: f64) -> String {
     if price.abs() == f64::MAX {
         "-".into()

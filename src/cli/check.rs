@@ -312,7 +312,7 @@ fn check(
             check_stream(stream, golden, &options, &mut watch)
         }
         InputKind::Recording => {
-            let inputs = Inputs::open(&[input.to_owned()], false).map_err(as_input_error)?;
+            let inputs = inputs::open(&[input.to_owned()]).map_err(as_input_error)?;
             refuse_damage(&inputs.damage(), INTACT_ONLY)?;
             let publishing = publishing(&args.publishing, &inputs, golden)?;
             let recording = inputs.recordings.first().context("one recording")?;

@@ -22,7 +22,7 @@ use tickdeck_recording::{EventFilter, RecordingOptions, RecordingWriter, Rolling
 
 use super::Context;
 use super::args::{DemoArgs, NormalizeArgs};
-use super::inputs::{self, Inputs};
+use super::inputs;
 use super::outcome::{Outcome, UsageError, session_error, stdout};
 use super::render::grouped;
 use super::synthetic;
@@ -43,7 +43,7 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
         Some(path) => path.clone(),
         None => make_recording(context, args.seed, folder.path())?,
     };
-    let inputs = Inputs::open(std::slice::from_ref(&path), false)?;
+    let inputs = inputs::open(std::slice::from_ref(&path))?;
     let recording = &inputs.recordings[0];
     let ticks = recording.manifest().map_or(0, |manifest| manifest.ticks);
     writeln!(

@@ -177,7 +177,7 @@ fn sources(context: &Context, args: &DiffArgs) -> anyhow::Result<Sources> {
 }
 
 fn open(path: &Path) -> anyhow::Result<Inputs> {
-    let inputs = Inputs::open(&[path.to_owned()], false).map_err(as_input_error)?;
+    let inputs = inputs::open(&[path.to_owned()]).map_err(as_input_error)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     Ok(inputs)
 }

@@ -12,7 +12,7 @@ use tickdeck::progress::Position;
 use tickdeck::reference::Reference;
 use tickdeck::sink::{JsonlSink, NewFile};
 use tickdeck_core::event::Event;
-use tickdeck_core::source::{Source, TickLimit};
+use tickdeck_core::source::Source;
 
 use super::Context;
 use super::args::{ExportArgs, ExportFormat, OutputTarget, SinkArgs};
@@ -26,14 +26,11 @@ const BATCH_EVENTS: usize = 4096;
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcome> {
     context.handle_signals()?;
-    let inputs = Inputs::open(&args.recordings, false)?;
+    let inputs = inputs::open(&args.recordings)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let mut source = inputs.source(&selection.filter);
-    if let Some(count) = selection.count {
-        source = Box::new(TickLimit::new(source, count));
-    }
+    let source = selection.source(&inputs);
     let total = inputs.estimate(&selection.filter);
     let mut job = Job {
         context,
@@ -73,7 +70,7 @@ fn creating(path: &Path) -> String {
     )
 }
 
-/// The recorded events as lines; payloads go through the publisher instead.
+/// Formats of recorded events. Payloads go through the publisher instead.
 #[derive(Debug, Clone, Copy)]
 enum Lines {
     Csv(CsvLayout),
@@ -103,7 +100,7 @@ impl Job<'_> {
             tracing::warn!(
                 event = "export_left_out",
                 events = left_out,
-                "session events have no place in this layout"
+                "this layout cannot hold session events"
             );
         }
         Ok(())

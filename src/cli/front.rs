@@ -20,6 +20,7 @@ use tickdeck::session::{
 use tickdeck::sink::Sink;
 use tickdeck_core::clock::{Clock as _, MonoNanos};
 use tickdeck_core::event::{Event, InstrumentId};
+use tickdeck_core::select::{SymbolGlobError, SymbolGlobs};
 use tickdeck_recording::{RecordingError, RecordingOptions, RecordingWriter, SourceInfo};
 
 use super::Context;
@@ -32,7 +33,6 @@ use super::front_settings::{
 use super::inputs::{self, warn_not_covered};
 use super::outcome::{Outcome, UsageError};
 use super::outputs::{Sinks, is_occupied, recording_options, refuse_unwritable, session_of};
-use super::select::{SymbolGlobError, SymbolGlobs};
 
 /// What a verb asks of a live session.
 pub(super) struct FrontRun<'a> {

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 
 use tickdeck::reference::Reference;
+use tickdeck_core::select::SymbolGlobs;
 use tickdeck_market::source::{SyntheticOptions, SyntheticSource};
 use tickdeck_recording::RecordingWriter;
 
 use super::Context;
 use super::args::{GenerateArgs, NormalizeArgs};
-use super::inputs::{self};
+use super::inputs;
 use super::outcome::{Outcome, UsageError};
 use super::outputs::{copy, recording_options};
 use super::render::print_made;
-use super::select::SymbolGlobs;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &GenerateArgs) -> anyhow::Result<Outcome> {
@@ -51,7 +51,7 @@ pub(super) fn run(context: &Context, args: &GenerateArgs) -> anyhow::Result<Outc
     Ok(Outcome::Done)
 }
 
-/// The ids that `--symbols` names, in the order given; none for the whole profile.
+/// The ids that `--symbols` selects, in the order given; empty for the whole profile.
 fn symbols(
     args: &GenerateArgs,
     options: &SyntheticOptions,
@@ -64,16 +64,16 @@ fn symbols(
     }
     let profile = super::synthetic::open(options.clone(), &reference.calendar)?;
     let listed: Vec<_> = profile.contracts().collect();
-    let mut chosen: Vec<String> = Vec::new();
+    let mut selected: Vec<String> = Vec::new();
     for pattern in &args.symbols {
         if !is_glob(&pattern) {
-            chosen.push(pattern.clone());
+            selected.push(pattern.clone());
             continue;
         }
         let globs = SymbolGlobs::new(&[pattern])
             .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))?;
-        let before = chosen.len();
-        chosen.extend(
+        let before = selected.len();
+        selected.extend(
             listed
                 .iter()
                 .filter(|contract| {
@@ -81,7 +81,7 @@ fn symbols(
                 })
                 .map(|contract| contract.instrument_id.clone()),
         );
-        if chosen.len() == before {
+        if selected.len() == before {
             return Err(UsageError::new(format!(
                 "--symbols {pattern} matches none of the {} instruments of profile {}",
                 listed.len(),
@@ -91,6 +91,6 @@ fn symbols(
         }
     }
     let mut seen = BTreeSet::new();
-    chosen.retain(|id| seen.insert(id.clone()));
-    Ok(chosen)
+    selected.retain(|id| seen.insert(id.clone()));
+    Ok(selected)
 }

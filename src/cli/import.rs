@@ -14,7 +14,7 @@ use super::outcome::{Outcome, UsageError, stdout};
 use super::outputs::{copy, recording_options, session_of};
 use super::render::print_made;
 
-/// Bad rows that are printed; the rest is counted.
+/// How many bad rows are printed. The others are only counted.
 const BAD_ROWS_SHOWN: usize = 5;
 
 /// Runs the verb.
@@ -65,7 +65,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
     Ok(Outcome::Lossy)
 }
 
-/// A day on which the exchanges are closed is a slip.
+/// Refuses a day on which the exchanges are closed.
 fn check_trading_day(day: Option<TradingDay>, calendar: &TradingCalendar) -> anyhow::Result<()> {
     let Some(day) = day.filter(|day| !calendar.is_trading_day(day.0)) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `tickdeck info`: what is in a recording.
+//! `tickdeck info`: the contents of a recording.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use tickdeck_recording::{
 
 use super::Context;
 use super::args::{InfoArgs, NormalizeArgs};
-use super::inputs::{self, Inputs};
+use super::inputs;
 use super::outcome::{Outcome, stdout};
 use super::render::{bytes, grouped};
 
@@ -42,13 +42,13 @@ struct Info {
     rejected: BTreeMap<&'static str, u64>,
     recv_ts: String,
     detail: String,
-    /// What is not as it was written.
+    /// Differences from what was written.
     findings: Vec<Finding>,
 }
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &InfoArgs) -> anyhow::Result<Outcome> {
-    let inputs = Inputs::open(&args.recordings, false)?;
+    let inputs = inputs::open(&args.recordings)?;
     let infos = inputs
         .recordings
         .iter()
@@ -124,7 +124,7 @@ fn of_manifest(recording: &Recording, manifest: &Manifest) -> Info {
     }
 }
 
-/// A lone segment has no manifest: it is read.
+/// A lone segment has no manifest, so all of it is read.
 fn of_segment(recording: &Recording) -> anyhow::Result<Info> {
     let report = verify(recording, &mut |_| {});
     let source = recording.source();
@@ -169,7 +169,7 @@ fn of_segment(recording: &Recording) -> anyhow::Result<Info> {
     })
 }
 
-/// Runs the normalizer over everything: rejects are visible here too, not only in a replay.
+/// Counts the rejects of a replay by running the normalizer over the whole recording.
 fn rejected(
     context: &Context,
     recording: &Recording,
@@ -202,7 +202,7 @@ fn rejected(
 
 fn each_batch(
     recording: &Recording,
-    see: &mut dyn FnMut(&[tickdeck_core::event::Event]),
+    visit: &mut dyn FnMut(&[tickdeck_core::event::Event]),
 ) -> anyhow::Result<()> {
     let mut reader = recording.reader(EventFilter::default());
     let mut batch = Vec::with_capacity(BATCH_EVENTS);
@@ -212,7 +212,7 @@ fn each_batch(
         if batch.is_empty() {
             return Ok(());
         }
-        see(&batch);
+        visit(&batch);
     }
 }
 

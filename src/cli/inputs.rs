@@ -1,237 +1,47 @@
 //! What verbs read: recordings, the tables in force, and the selection of events.
+//!
+//! The library does the work. This file turns flags into its values, names the flag in an error, and
+//! warns.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Context as _;
 use chrono::{Datelike as _, NaiveDate};
-use tickdeck::encode::PayloadSource;
+use tickdeck::inputs::SelectionError;
+pub(super) use tickdeck::inputs::{Inputs, Salvaged, on_a_thread};
 use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
 use tickdeck_core::calendar::TradingCalendar;
-use tickdeck_core::event::InstrumentId;
-use tickdeck_core::source::{AheadSource, MergeSource, Source, SourceError, SourceErrorKind};
-use tickdeck_core::time::{TradingDay, UnixNanos};
-use tickdeck_recording::{EventFilter, Finding, MissingPart, Recording, RecordingError, Status};
+use tickdeck_core::select::{SymbolGlobs, Window, WindowError};
+use tickdeck_core::source::{Source, TickLimit};
+use tickdeck_recording::{EventFilter, Finding, Recording, RecordingError};
 
 use super::args::{NormalizeArgs, SelectArgs};
 use super::outcome::UsageError;
-use super::select::{SymbolGlobs, Window};
 
-/// Recordings that are read together.
-#[derive(Debug, Clone)]
-pub(super) struct Inputs {
-    pub(super) recordings: Vec<Recording>,
+/// Opens the recordings and warns about unfinished ones.
+pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
+    Ok(warn_unfinished(Inputs::open(paths)?))
 }
 
-impl Inputs {
-    /// Opens them all before anything else happens.
-    pub(super) fn open(paths: &[PathBuf], salvage: bool) -> anyhow::Result<Self> {
-        let recordings = paths
-            .iter()
-            .map(|path| {
-                if salvage {
-                    Recording::open_salvage(path)
-                } else {
-                    Recording::open(path)
-                }
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        for recording in &recordings {
-            if recording.status() == Status::Recording {
-                tracing::warn!(
-                    event = "recording_unfinished",
-                    recording = %recording.path().display(),
-                    "its writer is still at work or was killed: what is sealed is read"
-                );
-            }
-        }
-        Ok(Self { recordings })
-    }
-
-    /// Whether every recording was finished and has its manifest (a lone segment needs none).
-    pub(super) fn are_complete(&self) -> bool {
-        self.recordings.iter().all(|recording| {
-            recording.status() != Status::Recording
-                && (recording.manifest().is_some() || recording.path().is_file())
-        })
-    }
-
-    /// Segments whose bytes are not what was written.
-    pub(super) fn damage(&self) -> Vec<Finding> {
-        self.recordings
-            .iter()
-            .flat_map(Recording::damaged_segments)
-            .collect()
-    }
-
-    /// Session ids, joined.
-    pub(super) fn session(&self) -> String {
-        let ids: Vec<&str> = self.recordings.iter().map(Recording::session).collect();
-        ids.join("+")
-    }
-
-    /// What the payloads say in `source`.
-    pub(super) fn payload_source(&self) -> anyhow::Result<PayloadSource> {
-        let mut sources = self.recordings.iter().map(|r| r.source().payload_source());
-        let first = sources.next().unwrap_or_default();
-        if sources.any(|source| source != first) {
-            return Err(UsageError::new(
-                "synthetic and real recordings cannot be put together: the payloads would not say \
-                 which tick is which; play them one after the other",
-            )
-            .into());
-        }
-        Ok(first)
-    }
-
-    /// First receive time of all.
-    fn start(&self) -> anyhow::Result<Option<UnixNanos>> {
-        let mut start = None;
-        for recording in &self.recordings {
-            if let Some((first, _)) = recording.time_range()? {
-                start = Some(start.map_or(first, |start: UnixNanos| start.min(first)));
-            }
-        }
-        Ok(start)
-    }
-
-    /// The one trading day that a time of day is meant in.
-    fn trading_day(&self, calendar: &TradingCalendar) -> anyhow::Result<TradingDay> {
-        let mut days: Vec<String> = self
-            .recordings
-            .iter()
-            .filter_map(Recording::manifest)
-            .flat_map(|manifest| manifest.trading_days.iter().cloned())
-            .collect();
-        days.sort();
-        days.dedup();
-        match &days[..] {
-            [] => {
-                let start = self.start()?.unwrap_or_default();
-                Ok(calendar.trading_day_of(start))
-            }
-            [day] => {
-                let day = day
-                    .parse()
-                    .with_context(|| format!("trading day {day:?}"))?;
-                Ok(TradingDay(day))
-            }
-            days => Err(UsageError::new(format!(
-                "a time of day is ambiguous in {} trading days ({} to {}): give the date too, as \
-                 in {}T09:00:00+08:00",
-                days.len(),
-                days[0],
-                days[days.len() - 1],
-                days[0]
-            ))
-            .into()),
-        }
-    }
-
-    /// The trading days that the manifests name.
-    fn recorded_days(&self) -> impl Iterator<Item = NaiveDate> {
-        let manifests = self.recordings.iter().filter_map(Recording::manifest);
-        manifests.flat_map(|manifest| days_of(&manifest.trading_days))
-    }
-
-    /// Upper bound of the events that will come.
-    pub(super) fn estimate(&self, filter: &EventFilter) -> Option<u64> {
-        self.recordings
-            .iter()
-            .map(|recording| recording.estimate(filter).ok())
-            .sum()
-    }
-
-    /// One source over all of them. One recording keeps its `seq`; several are merged and
-    /// renumbered.
-    pub(super) fn source(&self, filter: &EventFilter) -> Box<dyn Source> {
-        match <[InputReader; 1]>::try_from(self.readers(filter, None)) {
-            Ok([alone]) => Box::new(alone),
-            Err(several) => merged(several),
-        }
-    }
-
-    /// The same source, decoding on a thread of its own.
-    pub(super) fn source_ahead(
-        &self,
-        filter: &EventFilter,
-        salvage: Option<&Salvaged>,
-    ) -> Result<Box<dyn Source>, SourceError> {
-        match <[InputReader; 1]>::try_from(self.readers(filter, salvage)) {
-            Ok([alone]) => Ok(Box::new(InputReader {
-                reader: alone.reader.read_ahead(),
-                ..alone
-            })),
-            // One row group of each in memory, not two.
-            Err(several) => on_a_thread(merged(several)),
-        }
-    }
-
-    fn readers(&self, filter: &EventFilter, salvage: Option<&Salvaged>) -> Vec<InputReader> {
-        let reader = |recording: &Recording| InputReader {
-            reader: recording.reader(filter.clone()).salvage(salvage.is_some()),
-            reported: 0,
-            salvaged: salvage.cloned().unwrap_or_default(),
-        };
-        self.recordings.iter().map(reader).collect()
-    }
+/// The same for a salvage, which also opens damaged recordings.
+pub(super) fn open_salvage(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
+    Ok(warn_unfinished(Inputs::open_salvage(paths)?))
 }
 
-fn merged(readers: Vec<InputReader>) -> Box<dyn Source> {
-    let sources = readers
-        .into_iter()
-        .map(|reader| -> Box<dyn Source> { Box::new(reader) });
-    Box::new(MergeSource::new(sources.collect()))
+fn warn_unfinished(inputs: Inputs) -> Inputs {
+    for recording in inputs.unfinished() {
+        tracing::warn!(
+            event = "recording_unfinished",
+            recording = %recording.path().display(),
+            "its writer is running or was killed: only sealed segments are read"
+        );
+    }
+    inputs
 }
 
-/// What to do about damage with a verb that takes intact recordings only.
+/// The advice of a verb that reads only intact recordings.
 pub(super) const INTACT_ONLY: &str =
     "`tickdeck replay --salvage` plays what is intact, and `tickdeck verify` lists what is not";
-
-/// The source got no thread.
-#[derive(Debug, thiserror::Error)]
-#[error("starting a thread for the source")]
-struct ThreadError(#[source] std::io::Error);
-
-/// The same source on its own thread.
-pub(super) fn on_a_thread(source: Box<dyn Source>) -> Result<Box<dyn Source>, SourceError> {
-    match AheadSource::new(source) {
-        Ok(ahead) => Ok(Box::new(ahead)),
-        Err(error) => Err(SourceError::new(
-            SourceErrorKind::Failed,
-            ThreadError(error),
-        )),
-    }
-}
-
-/// What `--salvage` could not play, shared with the source thread.
-pub(super) type Salvaged = Arc<Mutex<Vec<MissingPart>>>;
-
-/// One recording, with what a salvage leaves out.
-struct InputReader {
-    reader: tickdeck_recording::RecordingReader,
-    reported: usize,
-    salvaged: Salvaged,
-}
-
-impl Source for InputReader {
-    fn next_batch(
-        &mut self,
-        batch: &mut Vec<tickdeck_core::event::Event>,
-        max: usize,
-    ) -> Result<(), SourceError> {
-        let result = self.reader.next_batch(batch, max);
-        let missing = &self.reader.missing()[self.reported..];
-        if !missing.is_empty() {
-            self.reported += missing.len();
-            // A poisoned lock only means that another thread died while it pushed: the list is fine.
-            let mut all = self.salvaged.lock().unwrap_or_else(PoisonError::into_inner);
-            all.extend_from_slice(missing);
-        }
-        result
-    }
-}
 
 /// The tables in force: built-in, then the recordings' own, then what the flags name.
 pub(super) fn reference(
@@ -255,7 +65,7 @@ pub(super) fn calendar(
     reference::calendar(file, recordings).map_err(reference_error)
 }
 
-/// Names the flag that gave the file.
+/// Names the flag that gave the file or list.
 fn reference_error(error: ReferenceError) -> anyhow::Error {
     let boxed = anyhow::Error::from_boxed;
     let usage = match error {
@@ -279,18 +89,18 @@ fn reference_error(error: ReferenceError) -> anyhow::Error {
     usage.into()
 }
 
-/// The days of a manifest's list; what is no date is left to `verify`.
+/// The days of a manifest's list. Texts that are not dates are skipped; `verify` reports them.
 pub(super) fn days_of(days: &[String]) -> impl Iterator<Item = NaiveDate> {
     days.iter().filter_map(|day| day.parse().ok())
 }
 
-/// Says for each year of `days` that the calendar only guesses it.
+/// Warns about each year of `days` that the calendar does not cover.
 pub(super) fn warn_not_covered(
     calendar: &TradingCalendar,
     days: impl IntoIterator<Item = NaiveDate>,
 ) {
-    let guessed = days.into_iter().filter(|day| !calendar.covers(*day));
-    let years: BTreeSet<i32> = guessed.map(|day| day.year()).collect();
+    let uncovered = days.into_iter().filter(|day| !calendar.covers(*day));
+    let years: BTreeSet<i32> = uncovered.map(|day| day.year()).collect();
     for year in years {
         tracing::warn!(
             event = "calendar_not_covered",
@@ -301,57 +111,61 @@ pub(super) fn warn_not_covered(
     }
 }
 
-/// The events that `select` names.
+/// The selected events.
 pub(super) struct Selection {
     pub(super) filter: EventFilter,
-    /// How many ticks at most.
+    /// The maximum number of ticks.
     pub(super) count: Option<u64>,
 }
 
 impl Selection {
-    /// Resolves times and globs against what was opened.
+    /// Resolves the flags for the opened recordings.
     pub(super) fn new(
         select: &SelectArgs,
         inputs: &Inputs,
         reference: &Reference,
     ) -> anyhow::Result<Self> {
         warn_not_covered(&reference.calendar, inputs.recorded_days());
-        let first = || -> anyhow::Result<UnixNanos> { Ok(inputs.start()?.unwrap_or_default()) };
-        let day = || inputs.trading_day(&reference.calendar);
-        let Window { start, end } = Window::of(select, first, day, &reference.calendar)?;
+        let window = inputs.window(&select.window(), &reference.calendar);
+        let Window { start, end } = window.map_err(selection_error)?;
+        let globs = SymbolGlobs::new(&select.symbols)
+            .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))?;
         let filter = EventFilter {
             start,
             end,
-            instruments: instruments(select, reference)?,
+            instruments: reference.instruments(globs, select.exchange.clone()),
         };
         Ok(Self {
             filter,
             count: select.count,
         })
     }
-}
 
-fn instruments(
-    select: &SelectArgs,
-    reference: &Reference,
-) -> anyhow::Result<Option<tickdeck_recording::InstrumentPredicate>> {
-    if select.symbols.is_empty() && select.exchange.is_empty() {
-        return Ok(None);
+    /// The selected events of `inputs` as one source.
+    pub(super) fn source(&self, inputs: &Inputs) -> Box<dyn Source> {
+        let source = inputs.source(&self.filter);
+        match self.count {
+            Some(count) => Box::new(TickLimit::new(source, count)),
+            None => source,
+        }
     }
-    let globs = SymbolGlobs::new(&select.symbols)
-        .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))?;
-    let exchanges = select.exchange.clone();
-    let contracts = reference.contracts.clone();
-    Ok(Some(Arc::new(move |id: &InstrumentId| {
-        let exchange = contracts.resolve(id.as_bytes()).ok().map(|c| c.exchange);
-        let exchange_wanted =
-            exchanges.is_empty() || exchange.is_some_and(|exchange| exchanges.contains(&exchange));
-        exchange_wanted && globs.matches(id.as_bytes(), exchange)
-    })))
 }
 
-/// Says that `--symbols` and `--exchange` matched none of the `ticks` that came: a slip more often
-/// than not.
+/// Names the flag that set the window.
+fn selection_error(error: SelectionError) -> anyhow::Error {
+    let outside = |flag: &str| UsageError::new(format!("{flag} is outside the years 1678 to 2261"));
+    let usage = match error {
+        SelectionError::Window(WindowError::StartOutOfRange) => outside("--start"),
+        SelectionError::Window(WindowError::EndOutOfRange) => outside("--end"),
+        SelectionError::Window(error) => UsageError::new(error.to_string()),
+        SelectionError::AmbiguousDay { .. } => UsageError::new(error.to_string()),
+        SelectionError::Recording(error) => return error.into(),
+        error => return error.into(),
+    };
+    usage.into()
+}
+
+/// Warns when `--symbols` and `--exchange` selected no tick, which is usually a typing error.
 pub(super) fn warn_nothing_selected(select: &SelectArgs, ticks: u64) {
     let chosen = !select.symbols.is_empty() || !select.exchange.is_empty();
     if ticks > 0 || !chosen || select.count == Some(0) {
@@ -362,11 +176,11 @@ pub(super) fn warn_nothing_selected(select: &SelectArgs, ticks: u64) {
         event = "nothing_selected",
         symbols = select.symbols.join(","),
         exchanges = exchanges.join(","),
-        "no tick is of these instruments and exchanges in the chosen time"
+        "no tick of these instruments and exchanges is in the selected time"
     );
 }
 
-/// Refuses what is damaged, with every finding and what the verb can do about it.
+/// Refuses damaged recordings. The error shows the first finding, the number of others, and `remedy`.
 pub(super) fn refuse_damage(findings: &[Finding], remedy: &str) -> anyhow::Result<()> {
     let Some(first) = findings.first() else {
         return Ok(());

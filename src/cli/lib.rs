@@ -1,8 +1,8 @@
-//! The command line: the only place that prints, reads the environment or handles signals.
+//! The command line: the only crate that prints or reads the environment.
 //!
-//! [`run`] parses, sets up the log, hands over to one verb and turns its [`Outcome`] into an exit
-//! code. A verb is one file with `run(&Context, &Args) -> anyhow::Result<Outcome>`: it computes a
-//! result, then renders it, results on stdout and everything else on stderr.
+//! [`run`] parses the arguments, sets up the log, runs one verb and turns its [`Outcome`] into an exit
+//! code. A verb is one file with `run(&Context, &Args) -> anyhow::Result<Outcome>`. It computes a
+//! result, then renders it: results go to stdout, everything else to stderr.
 
 mod account;
 pub mod args;
@@ -34,36 +34,28 @@ mod progress;
 mod record;
 mod render;
 mod replay;
-pub mod select;
 mod slice;
 mod smoke;
 mod startup;
 mod subscribers;
 mod synthetic;
-pub mod time_spec;
 mod verify;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use indicatif::MultiProgress;
-use tickdeck::control::{Control, keyboard, signals};
+use tickdeck::control::{Control, keyboard, run_interruptible, signals};
 use tickdeck::encode::control::RunId;
 use tickdeck::progress::{Progress, Silent};
 use tickdeck_core::clock::{Clock as _, MonoNanos, SystemClock};
-use tickdeck_core::thread;
-use tickdeck_core::wait::{Received, receive};
 
 use args::{Cli, Command, LogArgs, LogFormat};
 use env::Environment;
 use log::WhenFull;
 use outcome::{Exit, Outcome, UsageError};
-
-/// How often a wait for a thread checks for a stop request.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What every verb gets besides its flags.
 pub struct Context {
@@ -77,7 +69,7 @@ pub struct Context {
     pub clock: Arc<SystemClock>,
     /// Identifies this run of the program in control messages.
     pub run: RunId,
-    /// Variables for the verbs that speak to a front; empty for the others.
+    /// Variables for the verbs that connect to a front; empty for the others.
     pub environment: Environment,
     progress: ProgressMode,
     bars: MultiProgress,
@@ -114,7 +106,7 @@ impl ProgressMode {
 }
 
 impl Context {
-    /// Looks at the terminal and the environment, once.
+    /// Inspects the terminal and the environment once.
     fn new(log: &LogArgs, environment: Environment) -> Self {
         let stderr_is_terminal = std::io::stderr().is_terminal();
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -131,8 +123,8 @@ impl Context {
         }
     }
 
-    /// Shows the progress of `verb` over `total` events, if that is known: a bar on a terminal,
-    /// a log line every ten seconds elsewhere, nothing with `--quiet`.
+    /// Shows the progress of `verb` over `total` events, if the total is known. On a terminal it is a
+    /// bar, elsewhere a log line every ten seconds, and with `--quiet` nothing.
     #[must_use]
     pub fn progress(&self, verb: &str, total: Option<u64>) -> Box<dyn Progress> {
         match self.progress {
@@ -142,9 +134,9 @@ impl Context {
         }
     }
 
-    /// Lets SIGINT and SIGTERM end the verb in good order (through [`control`](Self::control)), and
-    /// SIGUSR1 pause it. For verbs that look at the control; the others end at the first signal as
-    /// any program does.
+    /// Makes SIGINT and SIGTERM stop the verb cleanly through [`control`](Self::control), and SIGUSR1
+    /// pause it. For verbs that check the control. The others are ended by the first signal, like any
+    /// program.
     ///
     /// # Errors
     /// When the system refuses a handler or a thread.
@@ -153,38 +145,22 @@ impl Context {
             .context("installing signal handlers")
     }
 
-    /// Runs `work` on a thread and waits for it, unless the user stops meanwhile or `until` has come:
-    /// then `None` at once, and what the thread still does ends with the process.
+    /// Runs `work` on a thread and waits for its result. Returns `None` when the user stops first or
+    /// `until` is reached.
     ///
     /// # Errors
     /// When the system gives no thread, or `work` panics.
     pub fn unless_stopped<T: Send + 'static>(
         &self,
-        name: &str,
+        name: &'static str,
         until: MonoNanos,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> anyhow::Result<Option<T>> {
-        let (done, is_done) = crossbeam_channel::bounded(1);
-        let run = move || {
-            // The receiver is gone after a stop; drop the result.
-            let _ = done.send(work());
-        };
-        thread::spawn(name, run).context("starting a thread")?;
-        loop {
-            match receive(&is_done, POLL_INTERVAL) {
-                Received::Message(result) => return Ok(Some(result)),
-                Received::Timeout if self.control.is_stopped() || self.clock.now() >= until => {
-                    return Ok(None);
-                }
-                Received::Timeout => {}
-                Received::Closed => {
-                    anyhow::bail!("thread {name} ended early; its panic was reported above")
-                }
-            }
-        }
+        let is_interrupted = || self.control.is_stopped() || self.clock.now() >= until;
+        Ok(run_interruptible(name, is_interrupted, work)?)
     }
 
-    /// Lets Enter pause and go on, where stdin is a terminal.
+    /// Makes Enter pause and resume, if stdin is a terminal.
     ///
     /// # Errors
     /// When the system refuses a thread.
@@ -199,12 +175,12 @@ pub fn run() -> ExitCode {
     let _flushed = log::FlushedLog;
     let cli = match Cli::parse_checked(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => return told(&error).into(),
+        Err(error) => return print_parser_message(&error).into(),
     };
     let format = cli.log.log_format;
     let (cli, environment) = match with_environment(cli) {
         Ok(Ok(cli)) => cli,
-        Ok(Err(error)) => return told(&error).into(),
+        Ok(Err(error)) => return print_parser_message(&error).into(),
         Err(error) => return outcome::conclude(Err(error), format).into(),
     };
     let context = Context::new(&cli.log, environment);
@@ -218,8 +194,8 @@ pub fn run() -> ExitCode {
     outcome::conclude(result, context.log_format).into()
 }
 
-/// Prints what the parser says: help and version go to stdout and are success, a closed stdout too.
-fn told(error: &clap::Error) -> Exit {
+/// Prints the parser's message. Help and version go to stdout and are success, even if it is closed.
+fn print_parser_message(error: &clap::Error) -> Exit {
     let _ = error.print();
     if error.use_stderr() {
         Exit::Usage
@@ -228,8 +204,8 @@ fn told(error: &clap::Error) -> Exit {
     }
 }
 
-/// For the verbs that speak to a front the environment may stand in a file, and in any case. Which
-/// file, only the flags tell: so they are read again, with what it holds behind them.
+/// Verbs that connect to a front also read variables from a file. The flags name that file, so they
+/// are parsed a second time with its values as fallbacks.
 fn with_environment(cli: Cli) -> anyhow::Result<Result<(Cli, Environment), clap::Error>> {
     let Some(file) = cli.command.environment_file() else {
         return Ok(Ok((cli, Environment::default())));
@@ -237,7 +213,7 @@ fn with_environment(cli: Cli) -> anyhow::Result<Result<(Cli, Environment), clap:
     let environment = match Environment::load(file) {
         Ok(environment) => environment,
         Err(error) if cli.command.is_session() => {
-            // The flags know how to log; an error of theirs does not hide this one.
+            // The flags say how to log. If that fails, the error of the environment still counts.
             let context = Context::new(&cli.log, Environment::default());
             let _ = set_up_log(&context, &cli.log, WhenFull::Lose);
             return Err(startup::startup_error(error.into()));

@@ -23,11 +23,11 @@ pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome>
     }
     let ended = prepare(context, args).map_err(startup_error)?;
     let summary = ended.summary();
-    let nowhere = SinkArgs {
+    let no_sinks = SinkArgs {
         sinks: Vec::new(),
         subject_prefix: args.subject_prefix.clone(),
     };
-    let printed = print_summary(&summary, args.json.json, &nowhere);
+    let printed = print_summary(&summary, args.json.json, &no_sinks);
     after_printing(printed, outcome(ended, summary.is_lossy()))
 }
 
@@ -38,7 +38,7 @@ pub(super) fn is_ingest_allowed(environment: &Environment) -> bool {
         .is_some_and(|value| value.expose().trim() == "1")
 }
 
-/// The operator decides whether to ingest: by default nothing is touched.
+/// Ingest is disabled by default. The verb says how to enable it and connects to nothing.
 fn disabled(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome> {
     let enable = format!("set {SWITCH}=1 {}", context.environment.where_to_set());
     tracing::info!(event = "live_ingest_disabled", enable);

@@ -1,10 +1,10 @@
-//! `tickdeck merge`: several recordings as one, by (receive time, order of arguments, seq).
+//! `tickdeck merge`: several recordings as one, ordered by receive time, argument and `seq`.
 
 use tickdeck_recording::{EventFilter, RecordingWriter, SourceInfo};
 
 use super::Context;
 use super::args::{MergeArgs, NormalizeArgs};
-use super::inputs::{self, INTACT_ONLY, Inputs, refuse_damage};
+use super::inputs::{self, INTACT_ONLY, refuse_damage};
 use super::outcome::Outcome;
 use super::outputs::{copy, recording_options, session_of};
 use super::render::print_made;
@@ -12,7 +12,7 @@ use super::render::print_made;
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &MergeArgs) -> anyhow::Result<Outcome> {
     context.handle_signals()?;
-    let inputs = Inputs::open(&args.recordings, false)?;
+    let inputs = inputs::open(&args.recordings)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     inputs.payload_source()?;
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;

@@ -1,6 +1,6 @@
-//! How a verb ends: exit codes, and the one place where an error is printed.
+//! How a verb ends: exit codes, and the only place that prints errors.
 //!
-//! Invariant: every end of the process goes through [`Exit`], so that one table holds for all verbs.
+//! Invariant: every end of the process goes through [`Exit`], so one table is valid for all verbs.
 
 use std::error::Error;
 use std::fmt;
@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use tickdeck::check::CheckError;
+use tickdeck::inputs::MixedSources;
 use tickdeck::pipeline::PlayError;
 use tickdeck::session::SessionError;
 use tickdeck::sink::SinkError;
@@ -16,7 +17,7 @@ use tickdeck_recording::RecordingError;
 use super::args::LogFormat;
 use super::{library_output, log};
 
-/// How a verb that got to its end came out.
+/// The result of a verb that finished.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Outcome {
     /// Done.
@@ -24,14 +25,14 @@ pub enum Outcome {
     Done,
     /// A comparison or a check found a difference or damage.
     Difference,
-    /// Finished, but something is missing from the result; the summary says what.
+    /// Finished, but the result is incomplete; the summary says what is missing.
     Lossy,
 }
 
 /// Exit codes of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: done, or the reader of stdout had seen enough.
+    /// 0: done, or the reader of stdout closed it.
     Done,
     /// 1: a difference or damage was found.
     Difference,
@@ -44,7 +45,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The number that the shell sees.
+    /// The exit code of the process.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -56,7 +57,7 @@ impl Exit {
         }
     }
 
-    /// The exit of a verb that failed: broken stdout is success, bad usage is 2, the rest 4.
+    /// The exit of a verb that failed: 0 for a closed stdout, 2 for bad usage, else 4.
     #[must_use]
     pub fn of_error(error: &anyhow::Error) -> Self {
         if error.chain().any(is_reader_gone) {
@@ -85,9 +86,8 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Bad usage, configuration or environment that the argument parser cannot see: a contract file that
-/// is none, a time without a trading day. Ends the process with code 2, also as a cause or context
-/// of another error.
+/// Bad usage, configuration or environment that the argument parser cannot detect, such as an invalid
+/// contract file. Ends the process with code 2, even as the cause or context of another error.
 #[derive(Debug)]
 pub struct UsageError {
     message: String,
@@ -95,7 +95,7 @@ pub struct UsageError {
 }
 
 impl UsageError {
-    /// A message that says what was found, what was expected and what to do.
+    /// An error whose message says what was found, what was expected and what to do.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
         Self {
@@ -104,7 +104,7 @@ impl UsageError {
         }
     }
 
-    /// Calls an error of something else bad usage, because what the user gave caused it.
+    /// Wraps an error that was caused by what the user gave.
     #[must_use]
     pub fn caused_by(message: impl Into<String>, source: impl Into<anyhow::Error>) -> Self {
         Self {
@@ -126,13 +126,13 @@ impl Error for UsageError {
     }
 }
 
-/// Whether an error means that the reader of stdout had seen enough.
+/// Whether an error means that the reader of stdout closed it.
 #[must_use]
 pub fn is_success(error: &anyhow::Error) -> bool {
     Exit::of_error(error) == Exit::Done
 }
 
-/// Why a session did not start. The cause itself decides the exit code.
+/// Unwraps the reason why a session did not start, because its type decides the exit code.
 pub(super) fn session_error(error: SessionError) -> anyhow::Error {
     match error {
         SessionError::Nats(error) => error.into(),
@@ -140,11 +140,11 @@ pub(super) fn session_error(error: SessionError) -> anyhow::Error {
     }
 }
 
-/// How a verb ended whose result was printed afterwards: a reader of stdout that has gone spoils
-/// nothing, and hides no failure.
+/// Combines the end of a verb with the printing of its result. A closed stdout neither fails a
+/// successful verb nor hides a failure.
 ///
 /// # Errors
-/// What ended the verb, or else what kept the result from being printed.
+/// The error that ended the verb, else the one that prevented printing.
 pub fn after_printing(
     printed: anyhow::Result<()>,
     ended: anyhow::Result<Outcome>,
@@ -155,16 +155,17 @@ pub fn after_printing(
     }
 }
 
-/// The reader of stdout went away. Kept apart from every other broken pipe: that of a network
-/// connection is a failure.
+/// The reader of stdout closed it. Unlike other broken pipes, such as that of a network connection, it
+/// is not a failure.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("the reader of stdout went away")]
+#[error("the reader of stdout closed it")]
 struct ReaderGone;
 
-/// An output that is taken is the user's choice, whichever verb finds it.
+/// Whether the user's input caused an error of a library. It is bad usage in every verb.
 fn is_bad_usage(error: &(dyn Error + 'static)) -> bool {
     let is_bad_input = |error: &CheckError| error.is_bad_input();
     error.is::<UsageError>()
+        || error.is::<MixedSources>()
         || error.downcast_ref().is_some_and(is_bad_input)
         || matches!(
             error.downcast_ref(),
@@ -176,12 +177,12 @@ fn is_bad_usage(error: &(dyn Error + 'static)) -> bool {
         )
 }
 
-/// Whether an error means that the reader of stdout went away.
+/// Whether an error in the chain means that the reader of stdout closed it.
 pub(super) fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
     if error.is::<ReaderGone>() || matches!(error.downcast_ref(), Some(SinkError::BrokenPipe)) {
         return true;
     }
-    // A transparent wrapper shows the cause of what it wraps, not the wrapped error itself.
+    // A transparent wrapper exposes the cause of the wrapped error, not the wrapped error itself.
     if let Some(PlayError::Sink(error)) = error.downcast_ref() {
         return is_reader_gone(error);
     }
@@ -190,15 +191,15 @@ pub(super) fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
             .get_ref()
             .is_some_and(<dyn Error + Send + Sync>::is::<ReaderGone>);
     }
-    // serde_json hides the I/O error from the chain but tells its kind, and JSON is written to
-    // files and stdout only.
+    // serde_json hides the I/O error from the chain but exposes its kind. JSON is written only to
+    // files and stdout.
     error
         .downcast_ref::<serde_json::Error>()
         .is_some_and(|error| error.io_error_kind() == Some(io::ErrorKind::BrokenPipe))
 }
 
-/// Stdout for results, buffered. Remember to flush: dropping hides what went wrong. On a terminal
-/// the log lines so far stand above them.
+/// Buffered stdout for results. Flush it explicitly, because dropping hides errors. Pending log lines
+/// are written first, so that they appear above the results on a terminal.
 #[must_use]
 pub fn stdout() -> io::BufWriter<impl Write + Send> {
     log::flush();
@@ -209,7 +210,7 @@ pub fn stdout() -> io::BufWriter<impl Write + Send> {
     io::BufWriter::with_capacity(1 << 16, ReaderAware(out))
 }
 
-/// Marks a broken pipe as that of stdout.
+/// Marks broken pipes as those of stdout.
 struct ReaderAware<W>(W);
 
 impl<W: Write> Write for ReaderAware<W> {
@@ -229,8 +230,8 @@ fn mark(error: io::Error) -> io::Error {
     }
 }
 
-/// Prints a verb's error, unless it is none, and says how the process ends. In JSON form it is one
-/// log line of the event `error`, so that stderr stays readable for machines.
+/// Prints a verb's error, if any, and returns the exit. In JSON form the error is a log line with the
+/// event `error`, so that stderr stays machine-readable.
 pub fn conclude(result: anyhow::Result<Outcome>, format: LogFormat) -> Exit {
     let error = match result {
         Ok(outcome) => return outcome.into(),
@@ -255,8 +256,8 @@ fn render(error: &anyhow::Error) -> String {
     text
 }
 
-/// The causes of an error, outermost first. One that the message above it already ends with is not
-/// repeated: many libraries both show and give their source.
+/// The causes of an error, outermost first. A cause that the message above already ends with is
+/// skipped: many libraries both print and return their source.
 pub(super) fn causes(error: &anyhow::Error) -> Vec<String> {
     let mut above = error.to_string();
     let mut causes = Vec::new();
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn each_end_has_the_code_of_the_table() {
+    fn each_end_has_its_exit_code() {
         let of = |outcome| Exit::from(outcome).code();
         assert_eq!(of(Outcome::Done), 0);
         assert_eq!(of(Outcome::Difference), 1);
@@ -296,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_stdout_is_success_and_a_broken_connection_is_not() {
+    fn only_a_broken_stdout_is_success() {
         struct Closed;
         impl Write for Closed {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {

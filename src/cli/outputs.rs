@@ -1,4 +1,4 @@
-//! What verbs write to: recordings, sinks, the health responder.
+//! The outputs of verbs: recordings, sinks and NATS.
 
 use std::path::{Path, PathBuf};
 
@@ -58,7 +58,7 @@ pub(super) fn recording_options(
     }
 }
 
-/// Writes everything that `source` yields. Stopped by the user, it takes back what it wrote.
+/// Writes everything that `source` yields. If the user stops it, nothing is kept.
 pub(super) fn copy(
     context: &Context,
     verb: &str,
@@ -109,12 +109,12 @@ pub(super) fn publisher_options(
 /// Open sinks.
 pub(super) struct Sinks {
     pub(super) sinks: Vec<Box<dyn Sink>>,
-    /// The one that other programs see.
+    /// The sink that other programs receive from.
     pub(super) nats: Option<NatsSink>,
 }
 
 impl Sinks {
-    /// A sink that forgets everything.
+    /// A sink that discards everything.
     pub(super) fn null() -> Self {
         Self {
             sinks: vec![Box::new(NullSink::new())],
@@ -122,8 +122,8 @@ impl Sinks {
         }
     }
 
-    /// Opens what `args` names, NATS last: it is the one that others see. When the user stops while
-    /// the server is looked for, it is not among the sinks.
+    /// Opens the sinks of `args`. NATS comes last, because other programs see it. If the user stops
+    /// while it connects, it is not among the sinks.
     pub(super) fn open(
         context: &Context,
         args: &SinkArgs,
@@ -140,8 +140,7 @@ impl Sinks {
                 SinkSpec::Jsonl(JsonlTarget::Path(path)) => {
                     sinks.push(Box::new(JsonlSink::create(path)?));
                 }
-                // The publisher hashes every stream for the summary: nothing is left to do for
-                // either.
+                // The publisher hashes every stream for the summary, so neither sink has work.
                 SinkSpec::Digest | SinkSpec::Null => sinks.push(Box::new(NullSink::new())),
             }
         }
@@ -166,7 +165,7 @@ impl Sinks {
     }
 }
 
-/// Two sinks on one file would overwrite each other, and a recording is not to be overwritten.
+/// Refuses two sinks on one file, and a sink that would overwrite a file of a recording.
 fn check_paths(args: &SinkArgs) -> anyhow::Result<()> {
     let mut seen = Vec::new();
     for spec in &args.sinks {
@@ -196,7 +195,7 @@ pub(super) fn refuse_inside_recording(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses a path where something is already, unless it is to be replaced.
+/// Refuses an existing path, unless `force` is set.
 pub(super) fn refuse_existing(path: &Path, force: bool) -> anyhow::Result<()> {
     if path.exists() && !force {
         let message = format!(
@@ -208,11 +207,11 @@ pub(super) fn refuse_existing(path: &Path, force: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses a recording in a folder that cannot be written: a session that takes long to begin should
-/// not be the one to find out.
+/// Refuses a recording in a folder that cannot be written. A session may take long to start, and
+/// should not fail only then.
 pub(super) fn refuse_unwritable(target: &Path) -> anyhow::Result<()> {
     let try_in = |folder: &Path| -> anyhow::Result<()> {
-        // Gone again at once.
+        // Dropped, and so removed, at once.
         let tried = tempfile::Builder::new()
             .prefix(".tickdeck-")
             .tempdir_in(folder);
@@ -230,19 +229,19 @@ pub(super) fn refuse_unwritable(target: &Path) -> anyhow::Result<()> {
         Some(folder) if folder != Path::new("") => folder.to_owned(),
         _ => PathBuf::from("."),
     };
-    // The one that takes another one's place is made beside it.
+    // A recording that replaces another is first written beside it.
     if let (true, Some(parent)) = (is_occupied(target), target.parent()) {
         try_in(&nearest(parent))?;
     }
     try_in(&nearest(target))
 }
 
-/// Whether there is a folder with something in it.
+/// Whether this is a folder that is not empty.
 pub(super) fn is_occupied(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut found| found.next().is_some())
 }
 
-/// Whether two paths are one place, also when nothing is there yet, or two names of one file.
+/// Whether two paths lead to the same place. Nothing needs to exist there; links are followed.
 pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     place(one) == place(other) || is_one_file(one, other)
 }
@@ -263,7 +262,7 @@ pub(super) fn publishes_to_nats(args: &SinkArgs) -> bool {
     args.sinks.contains(&SinkSpec::Nats)
 }
 
-/// NATS options from flags and environment, checked before anything else happens.
+/// The NATS options of the flags and environment, checked before the verb starts its work.
 pub(super) fn nats_options(args: &NatsArgs) -> anyhow::Result<NatsOptions> {
     let build = || -> anyhow::Result<NatsOptions> {
         let options = NatsOptions {

@@ -1,4 +1,4 @@
-//! `tickdeck record`: a source into a recording, published at the same time if asked to.
+//! `tickdeck record`: a source into a recording, optionally published at the same time.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tickdeck_recording::{EventFilter, Manifest, RecordingOptions, RecordingWrite
 use super::Context;
 use super::args::{RecordArgs, SinkSpec, SourceSpec};
 use super::front::{FrontRun, outcome, run as run_front};
-use super::inputs::{self, INTACT_ONLY, Inputs, on_a_thread, refuse_damage};
+use super::inputs::{self, INTACT_ONLY, on_a_thread, refuse_damage};
 use super::outcome::{Outcome, UsageError, after_printing, session_error};
 use super::outputs::{
     Sinks, nats_options, publisher_options, publishes_to_nats, recording_options, session_of,
@@ -60,7 +60,7 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         keep_partial: true,
         ..recording_options(&args.output, &args.roll, reference, session.clone(), info)
     };
-    // A session that never began is no recording, and no reason to lose an earlier one.
+    // A session that was stopped before it began must not replace an earlier recording.
     let mut writer = (!context.control.is_stopped())
         .then(|| RecordingWriter::create(&args.output.output, options))
         .transpose()?;
@@ -68,7 +68,7 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     let recorder = writer.as_mut().map(|writer| writer as _);
     let options = publisher_options(&args.normalize, &args.sinks, payload_source, reference);
     let session = Session::replay(session, options, || {
-        // There is one pass: a second one would be empty.
+        // There is only one pass; a second one would be empty.
         let empty = || Box::new(MergeSource::new(Vec::new())) as _;
         Ok(source.take().unwrap_or_else(empty))
     })
@@ -83,7 +83,7 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     .control(Arc::clone(&context.control))
     .clock(context.clock.clone());
     let mut played = sinks.give_to(session).run().map_err(session_error)?;
-    // The recording is sealed whatever became of the sinks: it has the priority.
+    // The recording is sealed even if a sink failed.
     let manifest = writer.map(RecordingWriter::finish).transpose();
     if !args.publish {
         played.summary.published = 0;
@@ -101,7 +101,7 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     after_printing(printed, ended)
 }
 
-/// What came of it: what was published, and what was made.
+/// Prints the summary of what was published, and the new recording.
 fn print(args: &RecordArgs, summary: &Summary, made: Option<&Manifest>) -> anyhow::Result<()> {
     if args.publish || args.json.json {
         print_summary(summary, args.json.json, &args.sinks)?;
@@ -116,7 +116,7 @@ fn print(args: &RecordArgs, summary: &Summary, made: Option<&Manifest>) -> anyho
     Ok(())
 }
 
-/// A live session into a recording.
+/// Records a live session.
 fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome> {
     let run = || -> anyhow::Result<IngestSummary> {
         require(&context.environment, &[])?;
@@ -163,14 +163,14 @@ fn open_market(args: &RecordArgs, profile: Profile, seed: u64) -> anyhow::Result
 }
 
 fn open_recording(args: &RecordArgs, path: &PathBuf) -> anyhow::Result<Opened> {
-    let inputs = Inputs::open(std::slice::from_ref(path), false)?;
+    let inputs = inputs::open(std::slice::from_ref(path))?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let all = EventFilter::default();
     Ok(Opened {
         info: inputs.recordings[0].source().clone(),
         reference: inputs::reference(&args.normalize, &inputs.recordings)?,
         total: inputs.estimate(&all),
-        // A recording that is part of another one is renumbered.
+        // A merge of one source renumbers its events for the new recording.
         source: Box::new(MergeSource::new(vec![inputs.source_ahead(&all, None)?])),
     })
 }

@@ -1,4 +1,4 @@
-//! Results as people read them: short, aligned, units in the text.
+//! Results as text for people: short and aligned, with units.
 
 use std::io::Write;
 use std::path::Path;
@@ -12,17 +12,17 @@ use tickdeck::nats::NatsOptions;
 use tickdeck::session::{LatenessMs, Summary};
 use tickdeck_recording::Manifest;
 
-/// Bytes in the largest binary unit that leaves a number above one.
+/// Bytes in the largest binary unit that gives a number of at least one.
 pub(super) fn bytes(count: u64) -> String {
     indicatif::HumanBytes(count).to_string()
 }
 
-/// What a conversion made, on stdout.
+/// Prints a new recording to stdout.
 pub(super) fn print_made(folder: &Path, manifest: &Manifest) -> std::io::Result<()> {
     print_made_beside(None, folder, manifest)
 }
 
-/// The same for a verb that published as well: on stderr when stdout carries the payload stream.
+/// The same for a verb that also publishes. It goes to stderr if stdout carries the payload stream.
 pub(super) fn print_made_beside(
     sinks: Option<&SinkArgs>,
     folder: &Path,
@@ -42,7 +42,7 @@ pub(super) fn print_made_beside(
     print_beside(sinks, &text)
 }
 
-/// Text on stdout, or on stderr when stdout carries the payload stream.
+/// Prints text to stdout, or to stderr if stdout carries the payload stream.
 fn print_beside(sinks: Option<&SinkArgs>, text: &str) -> std::io::Result<()> {
     if sinks.is_some_and(has_stdout) {
         log::print(text);
@@ -58,8 +58,8 @@ fn has_stdout(sinks: &SinkArgs) -> bool {
     sinks.sinks.contains(&SinkSpec::Jsonl(JsonlTarget::Stdout))
 }
 
-/// The closing summary: JSON on stdout, or text on stdout, or on stderr when stdout carries the
-/// payload stream.
+/// Prints the closing summary. JSON goes to stdout; text goes to stderr if stdout carries the payload
+/// stream.
 pub(super) fn print_summary(summary: &Summary, json: bool, sinks: &SinkArgs) -> anyhow::Result<()> {
     if json {
         let mut out = stdout();
@@ -90,7 +90,7 @@ fn summary_text(summary: &Summary) -> String {
         }
     }
     lines.push(("digest", summary.digest.clone()));
-    // A live session has no rate of its own, and what is late is the way from callback to sinks.
+    // A live session has no rate, and its lateness is the latency from the callback to the sinks.
     let is_live = summary.is_live;
     if !is_live {
         let achieved = summary
@@ -120,7 +120,7 @@ fn summary_text(summary: &Summary) -> String {
         .collect()
 }
 
-/// Ticks per second of real time, where there was enough time to tell.
+/// Ticks per second of real time; empty if the run was too short to measure.
 fn throughput(summary: &Summary) -> String {
     if summary.elapsed_s < 0.001 {
         return String::new();
@@ -131,7 +131,7 @@ fn throughput(summary: &Summary) -> String {
     format!(", {per_second:.0} ticks/s")
 }
 
-/// What `replay --dry-run` would do.
+/// Prints what a replay would do, for `--dry-run`.
 pub(super) fn print_plan(
     args: &ReplayArgs,
     inputs: &Inputs,

@@ -1,13 +1,13 @@
 //! `tickdeck replay`: recordings into sinks, at a controlled speed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tickdeck::session::Session;
 use tickdeck_core::pace::ClockTicks;
 use tickdeck_recording::{Finding, MissingPart};
 
 use super::args::ReplayArgs;
-use super::inputs::{self, Inputs, Salvaged, Selection, refuse_damage, warn_nothing_selected};
+use super::inputs::{self, Salvaged, Selection, refuse_damage, warn_nothing_selected};
 use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
 use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
 use super::render::print_summary;
@@ -15,7 +15,11 @@ use super::{Context, log, subscribers};
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcome> {
-    let inputs = Inputs::open(&args.recordings, args.salvage)?;
+    let inputs = if args.salvage {
+        inputs::open_salvage(&args.recordings)?
+    } else {
+        inputs::open(&args.recordings)?
+    };
     let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
     let payload_source = inputs.payload_source()?;
@@ -48,7 +52,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     } else {
         None
     };
-    let salvaged: Option<Salvaged> = args.salvage.then(|| Arc::new(Mutex::new(Vec::new())));
+    let salvaged = args.salvage.then(Salvaged::default);
     let pace = args.pace.options();
     let total = inputs.estimate(&filter).filter(|_| !args.pace.looping);
     let session = Session::replay(inputs.session(), options, || {
@@ -69,7 +73,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     if let Some(error) = played.error.take_if(|error| is_reader_gone(error)) {
         return Err(error.into());
     }
-    let missing = salvaged.map_or_else(Vec::new, |salvaged| take(&salvaged));
+    let missing = salvaged.map_or_else(Vec::new, |salvaged| salvaged.take());
     played.summary.damaged.clone_from(&damage);
     played.summary.missing.clone_from(&missing);
     let printed = print_summary(&played.summary, args.json.json, &args.sinks);
@@ -88,11 +92,6 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         Outcome::Done
     };
     after_printing(printed, Ok(ended))
-}
-
-fn take(salvaged: &Salvaged) -> Vec<MissingPart> {
-    let mut missing = salvaged.lock().unwrap_or_else(PoisonError::into_inner);
-    std::mem::take(&mut missing)
 }
 
 fn report_missing(missing: &[MissingPart], damage: &[Finding]) {

@@ -1,11 +1,11 @@
-//! `tickdeck slice`: a part of a recording as a recording of its own.
+//! `tickdeck slice`: a part of a recording as a new recording.
 
-use tickdeck_core::source::{MergeSource, Source, TickLimit};
+use tickdeck_core::source::{MergeSource, Source};
 use tickdeck_recording::{RecordingWriter, SourceInfo};
 
 use super::Context;
 use super::args::{NormalizeArgs, SliceArgs};
-use super::inputs::{self, INTACT_ONLY, Inputs, Selection, refuse_damage, warn_nothing_selected};
+use super::inputs::{self, INTACT_ONLY, Selection, refuse_damage, warn_nothing_selected};
 use super::outcome::Outcome;
 use super::outputs::{copy, recording_options, session_of};
 use super::render::print_made;
@@ -13,15 +13,12 @@ use super::render::print_made;
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome> {
     context.handle_signals()?;
-    let inputs = Inputs::open(std::slice::from_ref(&args.recording), false)?;
+    let inputs = inputs::open(std::slice::from_ref(&args.recording))?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let mut source = inputs.source(&selection.filter);
-    if let Some(count) = selection.count {
-        source = Box::new(TickLimit::new(source, count));
-    }
-    // A merge of one renumbers: the slice is a session of its own, without gaps.
+    let source = selection.source(&inputs);
+    // A merge of one source renumbers it: the slice is a new session without gaps in `seq`.
     let mut source = MergeSource::new(vec![source]);
     let info = SourceInfo {
         kind: "slice".into(),

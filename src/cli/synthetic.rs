@@ -1,4 +1,4 @@
-//! The synthetic market as the verbs open it.
+//! Opening the synthetic market from flags.
 
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_market::source::{SyntheticOptions, SyntheticSource};
@@ -7,18 +7,18 @@ use super::inputs::warn_not_covered;
 use super::outcome::UsageError;
 use tickdeck::reference::Reference;
 
-/// Opens the market; options that do not fit are bad usage.
+/// Opens the market. Options that contradict each other are bad usage.
 pub(super) fn open(
     options: SyntheticOptions,
     calendar: &TradingCalendar,
 ) -> anyhow::Result<SyntheticSource> {
-    // The profiles' own days are covered.
+    // The calendar covers the default days of all profiles.
     warn_not_covered(calendar, options.trading_day.map(|day| day.0));
     SyntheticSource::open(options, calendar)
         .map_err(|error| UsageError::caused_by("the synthetic market cannot be made", error).into())
 }
 
-/// The tables in force with the market's own contracts in them; what the user gave takes precedence.
+/// The reference data with the market's contracts. Contracts that the user gave take precedence.
 pub(super) fn reference_of(source: &SyntheticSource, reference: Reference) -> Reference {
     reference.with_contracts(source.contracts())
 }

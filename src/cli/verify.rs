@@ -1,4 +1,4 @@
-//! `tickdeck verify`: reads everything and compares it with the manifest.
+//! `tickdeck verify`: reads whole recordings and compares them with their manifests.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -54,9 +54,8 @@ pub(super) fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Outcom
     Ok(outcome)
 }
 
-/// Damage that keeps a recording from being opened is a finding like any other, and what can be
-/// read all the same is checked. A path with nothing there and a newer format are errors: nothing
-/// can be said about them.
+/// Damage that prevents opening is a finding like any other, and the readable parts are still checked.
+/// A missing path and a newer format are errors, because nothing can be verified.
 fn verify_one(context: &Context, path: &Path) -> anyhow::Result<VerifyReport> {
     let error = match Recording::open(path) {
         Ok(recording) => return Ok(verify_opened(context, &recording)),
@@ -72,7 +71,7 @@ fn verify_one(context: &Context, path: &Path) -> anyhow::Result<VerifyReport> {
         (Err(_), RecordingError::Damaged { .. } | RecordingError::NotFetched { .. }) => {
             VerifyReport::default()
         }
-        // Neither a manifest nor a segment: this never was a recording.
+        // There is neither a manifest nor a segment, so it is not a recording.
         (Err(_), _) => return Err(error.into()),
     };
     let (file, problem) = match error {

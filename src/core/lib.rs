@@ -11,6 +11,7 @@ pub mod clock;
 pub mod contract;
 pub mod event;
 pub mod pace;
+pub mod select;
 pub mod source;
 pub mod thread;
 pub mod time;

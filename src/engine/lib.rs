@@ -8,6 +8,7 @@ pub mod control;
 pub mod encode;
 pub mod export;
 pub mod import;
+pub mod inputs;
 pub mod live;
 pub mod nats;
 pub mod normalize;
@@ -18,6 +19,6 @@ pub mod session;
 pub mod sink;
 pub mod testing;
 
-pub use tickdeck_core::{calendar, causes, clock, contract, event, pace, source, time};
+pub use tickdeck_core::{calendar, causes, clock, contract, event, pace, select, source, time};
 pub use tickdeck_market::source as synthetic;
 pub use tickdeck_recording as recording;

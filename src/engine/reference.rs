@@ -1,6 +1,6 @@
 //! The reference data in force: contracts, products and trading calendar, from files and recordings.
 //!
-//! Core parses the bytes. This module reads the files, because core must not.
+//! Core parses the bytes. This module reads the files, because core may not do I/O.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,19 @@ use std::sync::Arc;
 
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::{
-    Contract, ContractFileError, ContractTable, LARGEST_CONTRACT_FILE, ProductTable, VtSymbolError,
-    parse_contract_file, parse_vt_symbols,
+    Contract, ContractFileError, ContractTable, Exchange, LARGEST_CONTRACT_FILE, ProductTable,
+    VtSymbolError, parse_contract_file, parse_vt_symbols,
 };
-use tickdeck_recording::{Recording, RecordingError};
+use tickdeck_core::event::InstrumentId;
+use tickdeck_core::select::SymbolGlobs;
+use tickdeck_recording::{InstrumentPredicate, Recording, RecordingError};
 
 use crate::encode::subject::DEFAULT_PREFIX;
 use crate::encode::{PayloadKind, PayloadSource};
 use crate::normalize::Flags;
 use crate::pipeline::PublisherOptions;
 
-/// What a zstd frame begins with.
+/// The first bytes of a zstd frame.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Contract table and calendar in force.
@@ -30,7 +32,7 @@ pub struct Reference {
     pub calendar: Arc<TradingCalendar>,
 }
 
-/// Reference data that a user gives. It takes precedence over the built-in tables and the recordings'.
+/// Reference data from the user. It takes precedence over the built-in tables and the recordings'.
 #[derive(Debug, Clone, Default)]
 pub struct ReferenceOptions<'a> {
     /// Product table instead of the built-in one.
@@ -104,6 +106,21 @@ impl Reference {
         })
     }
 
+    /// The built-in tables, then the recordings' own.
+    ///
+    /// # Errors
+    /// When a recording's table cannot be read.
+    pub fn of_recordings(recordings: &[Recording]) -> Result<Self, RecordingError> {
+        let mut contracts = ContractTable::builtin();
+        for recording in recordings {
+            recording.contracts(&mut contracts)?;
+        }
+        Ok(Self {
+            contracts: Arc::new(contracts),
+            calendar: Arc::new(calendar_of(recordings)?),
+        })
+    }
+
     /// The same with more contracts. Contracts that the user gave take precedence over them.
     #[must_use]
     pub fn with_contracts(self, listed: impl IntoIterator<Item = Contract>) -> Self {
@@ -114,6 +131,26 @@ impl Reference {
             contracts: Arc::new(contracts),
             ..self
         }
+    }
+
+    /// Selects the instruments that match a pattern and belong to one of the exchanges. An empty list
+    /// means all exchanges. `None` if that is every instrument.
+    #[must_use]
+    pub fn instruments(
+        &self,
+        globs: SymbolGlobs,
+        exchanges: Vec<Exchange>,
+    ) -> Option<InstrumentPredicate> {
+        if globs.selects_all() && exchanges.is_empty() {
+            return None;
+        }
+        let contracts = Arc::clone(&self.contracts);
+        Some(Arc::new(move |id: &InstrumentId| {
+            let exchange = contracts.resolve(id.as_bytes()).ok().map(|c| c.exchange);
+            let is_exchange_selected = exchanges.is_empty()
+                || exchange.is_some_and(|exchange| exchanges.contains(&exchange));
+            is_exchange_selected && globs.matches(id.as_bytes(), exchange)
+        }))
     }
 
     /// How ticks are published with these tables by default: payload `vnpy`, the default subjects,
@@ -148,6 +185,11 @@ pub fn calendar(
         let newer = TradingCalendar::parse(&text).map_err(|error| unusable(error.into()))?;
         return Ok(TradingCalendar::builtin().overlaid_with(&newer));
     }
+    Ok(calendar_of(recordings)?)
+}
+
+/// The recordings' own calendar, else the built-in one.
+fn calendar_of(recordings: &[Recording]) -> Result<TradingCalendar, RecordingError> {
     let mut own: Option<TradingCalendar> = None;
     for recording in recordings {
         if let Some(next) = recording.calendar()? {
@@ -160,11 +202,11 @@ pub fn calendar(
     Ok(own.unwrap_or_else(TradingCalendar::builtin))
 }
 
-/// Reads a contract file, plain or zstd-compressed, with the product table for what it leaves open.
-/// The contracts are ordered by instrument id.
+/// Reads a contract file, plain or zstd-compressed. The product table supplies the fields that the file
+/// leaves out. The contracts are ordered by instrument id.
 ///
 /// # Errors
-/// When the file cannot be read, is of no known dialect, or a row is not understood.
+/// When the file cannot be read, is in an unknown dialect, or has a row that cannot be parsed.
 pub fn read_contract_file(
     path: &Path,
     products: &ProductTable,
@@ -209,7 +251,7 @@ fn read_products(path: &Path) -> Result<ProductTable, ReferenceError> {
     ProductTable::parse(&text).map_err(|error| unusable(error.into()))
 }
 
-/// Takes the exchanges that the user names, and logs where the tables know a different one.
+/// Adds the exchanges that the user names, and logs where the tables have a different one.
 fn name_exchanges(contracts: &mut ContractTable, list: &str) -> Result<(), ReferenceError> {
     if list.trim().is_empty() {
         return Ok(());
@@ -222,8 +264,8 @@ fn name_exchanges(contracts: &mut ContractTable, list: &str) -> Result<(), Refer
                 instrument,
                 given = conflict.given.as_str(),
                 known = conflict.known.as_str(),
-                "--ctp-symbol (CTP_SYMBOL) names another exchange than the contract tables: it is \
-                 taken, and what the tables know of the contract is not"
+                "the given exchange differs from the contract tables: it is used, and their data \
+                 about the contract is not"
             );
         }
         contracts.extend([contract]);

@@ -7,8 +7,10 @@ use super::assert_none;
 use super::source::{SourceFile, crate_named};
 
 /// Each module of the engine with the modules it may use.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("progress", &[]),
+    // Opens recordings as one source.
+    ("inputs", &[]),
     ("normalize", &[]),
     ("control", &[]),
     // Writes what the normalizer yields.

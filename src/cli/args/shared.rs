@@ -9,10 +9,10 @@ use tickdeck::nats::Secret;
 use tickdeck::normalize::Flag;
 use tickdeck_core::contract::Exchange;
 use tickdeck_core::pace::{PaceOptions, Rate};
+use tickdeck_core::select::{EndSpec, StartSpec, TimeSpec, WindowSpec};
 
 use super::conflict;
 use super::values::{self, JsonlTarget, LogFormat, SinkSpec, duration_ns};
-use crate::time_spec::TimeSpec;
 
 /// NATS server when none is given.
 const DEFAULT_NATS_URL: &str = "nats://127.0.0.1:4222";
@@ -60,6 +60,25 @@ pub struct SelectArgs {
     /// Only these exchanges: SHFE, INE, DCE, CZCE, GFEX, CFFEX; comma separated, repeatable
     #[arg(long, value_name = "EXCHANGE", value_delimiter = ',', value_parser = values::parse_exchange)]
     pub exchange: Vec<Exchange>,
+}
+
+impl SelectArgs {
+    /// The window of receive time. The parser refuses two flags for the same side.
+    #[must_use]
+    pub fn window(&self) -> WindowSpec {
+        let after_first = |offset| StartSpec::AfterFirst(duration_ns(offset));
+        let after_start = |span| EndSpec::AfterStart(duration_ns(span));
+        WindowSpec {
+            start: self
+                .start
+                .map(StartSpec::At)
+                .or_else(|| self.start_offset.map(after_first)),
+            end: self
+                .end
+                .map(EndSpec::At)
+                .or_else(|| self.duration.map(after_start)),
+        }
+    }
 }
 
 /// When events are released.

@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 
 use tickdeck::normalize::Flag;
 use tickdeck_core::contract::Exchange;
+use tickdeck_core::select::TimeSpec;
 use tickdeck_core::time::UnixNanos;
 
 use super::*;
-use crate::time_spec::TimeSpec;
 
 fn parse(line: &str) -> Result<Command, String> {
     let words = std::iter::once("tickdeck").chain(line.split_whitespace());

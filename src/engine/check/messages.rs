@@ -6,7 +6,6 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
-use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::{Event, EventKind, InstrumentId};
 use tickdeck_core::source::Source;
@@ -18,6 +17,7 @@ use super::payload::push_without;
 use crate::encode::subject::push_token;
 use crate::export::jsonl::JsonlWriter;
 use crate::pipeline::{InstrumentLedger, Publisher, PublisherOptions};
+use crate::reference::Reference;
 use crate::sink::{Fate, MessageBatch, MessageBatchBuilder, Outstanding, Sink, SinkError};
 
 /// Events published at a time: their messages are still in the cache when they are compared.
@@ -66,17 +66,8 @@ impl<M: Messages + ?Sized> Messages for Box<M> {
 /// # Errors
 /// When the recording's own tables cannot be read.
 pub fn publisher_options(recording: &Recording) -> Result<PublisherOptions, CheckError> {
-    let mut contracts = ContractTable::builtin();
-    recording.contracts(&mut contracts)?;
-    let calendar = recording.calendar()?;
-    Ok(PublisherOptions {
-        payload: crate::encode::PayloadKind::default(),
-        source: recording.source().payload_source(),
-        subject_prefix: crate::encode::subject::DEFAULT_PREFIX.into(),
-        drop: crate::normalize::Flags::EMPTY,
-        contracts: Arc::new(contracts),
-        calendar: Arc::new(calendar.unwrap_or_else(TradingCalendar::builtin)),
-    })
+    let reference = Reference::of_recordings(std::slice::from_ref(recording))?;
+    Ok(reference.publisher_options(recording.source().payload_source()))
 }
 
 /// Messages queued for the comparison.

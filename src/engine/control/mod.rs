@@ -10,9 +10,11 @@
 //! they turn what the process receives into a [`Command`] and log it. None of them prints.
 
 mod command;
+mod interruptible;
 pub mod keyboard;
 pub mod signals;
 mod state;
 
 pub use command::Command;
+pub use interruptible::{InterruptibleError, run_interruptible};
 pub use state::{Control, ControlState};

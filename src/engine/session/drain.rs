@@ -1,4 +1,4 @@
-//! Bounds how long the end of a session waits for a server that is away.
+//! Bounds how long the end of a session waits for an unreachable server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use tickdeck_core::wait::is_closed_within;
 use crate::control::Control;
 use crate::sink::NatsStop;
 
-/// How long a server may take to confirm the last messages, unless something else is configured.
+/// Default time for a server to confirm the last messages.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(5);
 /// How often a replay checks for a stop request.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Keeps the bound until it is dropped.
+/// Enforces the bound until it is dropped.
 pub(super) struct DrainWatch {
     _done: Sender<()>,
 }
@@ -27,7 +27,7 @@ impl DrainWatch {
         Self::start(move |is_done| give_up_after(limit, is_done, &stop))
     }
 
-    /// Gives the server `limit` from a stop request on. Until then a replay waits as long as it takes.
+    /// Gives the server `limit` from a stop request on. Until then the wait has no bound.
     pub(super) fn from_stop(
         control: &Arc<Control>,
         stop: &NatsStop,
@@ -56,7 +56,7 @@ fn give_up_after(limit: Duration, is_done: &Receiver<()>, stop: &NatsStop) {
         tracing::warn!(
             event = "drain_timeout",
             waited_s = limit.as_secs(),
-            "the server is away; what it has not confirmed counts as failed"
+            "the server is unreachable; unconfirmed messages count as failed"
         );
         stop.stop();
     }

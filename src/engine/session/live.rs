@@ -1,17 +1,17 @@
-//! A live session from the front to the sinks: connector, recorder, publisher and health in one
-//! composition, for the verbs and for callers with their own [`Connector`].
+//! A live session from the front to the sinks: connector, recorder, publisher and health answers in
+//! one composition. Callers may bring their own [`Connector`].
 //!
 //! ```text
 //!  LiveSource ─> recorder ─> normalizer ─> encoder ─> LiveNatsSink (never waits), other sinks
 //! ```
 //!
-//! - Nothing is paced: an event is released when it is there.
-//! - The recorder comes first and is sealed before anything waits for a server. It runs on another
+//! - Nothing is paced: an event is released as soon as it arrives.
+//! - The recorder comes first and is sealed before the session waits for a server. It runs on another
 //!   thread, so that encoding a row group delays nothing.
-//! - At the end everything that was accepted is recorded and handed over; then the server has
-//!   [`IngestNats::drain`] to confirm it. What it has not confirmed by then has failed.
-//! - The digest is that of everything handed over, whatever became of it, so that a replay of the
-//!   recording gives the same one.
+//! - At the end all accepted ticks are recorded and handed over. Then the server has
+//!   [`IngestNats::drain`] to confirm them. Messages not confirmed by then count as failed.
+//! - The digest covers everything handed over, also failed messages. A replay of the recording
+//!   therefore gives the same digest.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -41,17 +41,17 @@ use crate::sink::{
     DEFAULT_LIVE_BUFFER, LiveNatsSink, NatsStop, NullSink, Sink, SinkError, StreamDigest,
 };
 
-/// A live session, apart from the front.
+/// The set-up of a live session, except the front.
 pub struct Ingest {
     /// Session id, in logs and health answers.
     pub session: String,
-    /// What to subscribe, and how patiently.
+    /// The subscriptions, and how long to try.
     pub live: LiveOptions,
     /// How ticks become messages.
     pub publisher: PublisherOptions,
-    /// The server to publish to, which answers health requests already.
+    /// The server to publish to. Health requests are already answered there.
     pub server: Option<IngestServer>,
-    /// More sinks. These may make the session wait.
+    /// More sinks. A slow one delays the session.
     pub sinks: Vec<Box<dyn Sink>>,
     /// Where to record.
     pub record: Option<RecordTo>,
@@ -62,11 +62,11 @@ pub struct Ingest {
 /// How to publish to a server.
 #[derive(Debug, Clone)]
 pub struct IngestNats {
-    /// Where it is and how to log in.
+    /// Address and credentials.
     pub options: NatsOptions,
-    /// Messages that may wait for it.
+    /// How many messages may be buffered for it.
     pub buffer: u64,
-    /// How long it may take to confirm the last ones.
+    /// How long it may take to confirm the last messages.
     pub drain: Duration,
 }
 
@@ -82,8 +82,8 @@ impl IngestNats {
     }
 }
 
-/// The server of a session: connected and answering health requests. A session that first searches
-/// for what to subscribe connects it before the search.
+/// The server of a session: connected, with health requests answered. A session that first searches
+/// for its contracts connects before the search.
 pub struct IngestServer {
     sink: LiveNatsSink,
     health: HealthResponder,
@@ -93,10 +93,10 @@ pub struct IngestServer {
 }
 
 impl IngestServer {
-    /// Connects. Until a session runs health answers say that `session` is `starting`.
+    /// Connects. Until the session runs, health answers give its state as `starting`.
     ///
     /// # Errors
-    /// When there is no server.
+    /// When the server cannot be reached.
     pub fn connect(
         nats: &IngestNats,
         session: &str,
@@ -124,7 +124,7 @@ impl IngestServer {
 pub struct RecordTo {
     /// Folder of the recording.
     pub folder: PathBuf,
-    /// What it is.
+    /// Options of the recording.
     pub options: RecordingOptions,
 }
 
@@ -132,7 +132,7 @@ pub struct RecordTo {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IngestError {
-    /// The recording could not be begun.
+    /// The recording could not be created.
     #[error(transparent)]
     Record(#[from] RecordingError),
     /// The system gave no thread.
@@ -151,7 +151,7 @@ pub struct IngestSummary {
     pub recorded: u64,
     /// BLAKE3 of the payload stream, hex.
     pub digest: String,
-    /// From the callback to the hand-over to the sinks; `None` without a tick.
+    /// Latency from the callback to the sinks; `None` without a tick.
     pub delay: Option<Lateness>,
     /// From start to end, ns.
     pub elapsed_ns: i64,
@@ -159,14 +159,14 @@ pub struct IngestSummary {
     pub live: LiveReport,
     /// The finished recording.
     pub manifest: Option<Manifest>,
-    /// What ended it early or failed at its end; the rest is valid even so.
+    /// The error that ended it early or occurred at its end. The other fields are valid even then.
     pub error: Option<PlayError>,
 }
 
-/// Runs a live session until `stop_asked` says so, its time is up, or it cannot go on.
+/// Runs a live session until `stop_asked` returns true, its time is up, or it cannot continue.
 ///
 /// # Errors
-/// When it cannot be started. Whatever happens later is in the summary.
+/// When it cannot be started. Later errors are in the summary.
 pub fn ingest(
     connector: Box<dyn Connector>,
     setup: Ingest,
@@ -192,7 +192,7 @@ pub fn ingest(
         is_recording: recorder.is_some(),
     };
     if let Some(server) = &server {
-        // Set only here, so it cannot be set already.
+        // This is the only place that sets it, so it is still empty.
         let _ = server.stats.set(stats.clone());
     }
     let mut delay = DelayMeter::new(Arc::clone(&clock));
@@ -235,7 +235,7 @@ pub fn ingest(
 }
 
 impl IngestSummary {
-    /// The closing summary, in the form of all verbs.
+    /// The closing summary in the form shared by all sessions.
     #[must_use]
     pub fn summary(&self) -> Summary {
         Summary::of_live(
@@ -248,8 +248,8 @@ impl IngestSummary {
         )
     }
 
-    /// A session that ended before it began. It is logged like any other, and recorded if there is a
-    /// writer.
+    /// The summary of a session that ended before it began. It is logged like any other, and recorded if
+    /// there is a writer.
     ///
     /// # Errors
     /// When the recording cannot be finished.
@@ -372,7 +372,7 @@ impl Run<'_> {
             drop(done);
             played
         });
-        // The source is gone now, and with it the reason to stay connected.
+        // The source has ended, so the connection to the front can end too.
         RunOutcome {
             live: self.handle.join(),
             publisher: self.publisher,
@@ -388,8 +388,8 @@ fn report(stats: &SharedStats, every: Duration, is_done: &Receiver<()>) {
     }
 }
 
-/// Seals the recording, which has priority over what is still to be published. `failed` is the earlier
-/// error that a failing seal is blamed on.
+/// Seals the recording before the rest is published. If sealing fails, `failed` is the earlier error
+/// that is reported as the reason.
 fn seal(
     recorder: Option<BackgroundWriter>,
     dropped: u64,
@@ -424,7 +424,7 @@ fn seal(
     }
 }
 
-/// Waits for the sinks, for the server at most `drain`.
+/// Waits for the sinks. The server gets at most `drain`.
 fn finish(
     publisher: Publisher,
     complete: bool,
@@ -433,8 +433,8 @@ fn finish(
 ) -> (Ledger, String, Option<SinkError>) {
     let watch = DrainWatch::from_now(stop, drain);
     if let Err(error) = &watch {
-        // Without a watch nothing would bound the wait for a server that stays away.
-        tracing::warn!(event = "thread_refused", %error, "the server is not waited for");
+        // Without the watch the wait for an unreachable server would have no bound.
+        tracing::warn!(event = "thread_refused", %error, "the session does not wait for the server");
         stop.stop();
     }
     publisher.finish(complete)

@@ -1,8 +1,8 @@
 //! Whole sessions: source, recorder, publisher, server and health answers in one composition.
 //!
 //! [`Session::replay`] plays any source at a controlled pace. [`Session::live`] runs a front. Both
-//! return a summary, answer `health.check` in the same way and bound the wait for a server that is
-//! away. Nothing here prints, reads the environment or knows the command line.
+//! return a summary, answer `health.check` in the same way and bound the wait for an unreachable
+//! server. Nothing here prints, reads the environment or knows the command line.
 
 mod drain;
 mod live;
@@ -11,15 +11,11 @@ mod stats;
 mod summary;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use crossbeam_channel::bounded;
 use tickdeck_core::clock::Clock;
 use tickdeck_core::source::{Source, SourceError};
-use tickdeck_core::thread;
-use tickdeck_core::wait::{Received, receive};
 
-use crate::control::Control;
+use crate::control::InterruptibleError;
 use crate::live::{Connector, StopAsked};
 use crate::nats::NatsError;
 use crate::pipeline::PublisherOptions;
@@ -40,12 +36,12 @@ pub enum SessionError {
     /// The system gave no thread.
     #[error("starting a thread")]
     Thread(#[source] std::io::Error),
-    /// A thread of the session panicked; the panic was reported where it happened.
-    #[error("thread {0} ended early; its panic was reported above")]
-    Panicked(&'static str),
+    /// Connecting to the server of the health answers had no result.
+    #[error(transparent)]
+    Connect(#[from] InterruptibleError),
 }
 
-/// Where sessions begin.
+/// The constructors of sessions.
 #[derive(Debug)]
 pub enum Session {}
 
@@ -85,7 +81,7 @@ impl Session {
     /// Runs a live session until `stop_asked` returns true, its time is up, or it cannot continue.
     ///
     /// # Errors
-    /// When it cannot be started. What happens later is in the summary.
+    /// When it cannot be started. Later errors are in the summary.
     pub fn live(
         connector: Box<dyn Connector>,
         setup: Ingest,
@@ -93,31 +89,5 @@ impl Session {
         stop_asked: StopAsked,
     ) -> Result<IngestSummary, IngestError> {
         ingest(connector, setup, clock, stop_asked)
-    }
-}
-
-/// How often a wait checks for a stop request.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
-
-/// Runs `work` on a thread and waits for it; `None` when a stop is requested first. The thread then
-/// ends with its work or with the process.
-fn unless_stopped<T: Send + 'static>(
-    name: &'static str,
-    control: &Control,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<Option<T>, SessionError> {
-    let (done, is_done) = bounded(1);
-    let run = move || {
-        // The receiver is gone after a stop; drop the result.
-        let _ = done.send(work());
-    };
-    thread::spawn(name, run).map_err(SessionError::Thread)?;
-    loop {
-        match receive(&is_done, POLL_INTERVAL) {
-            Received::Message(result) => return Ok(Some(result)),
-            Received::Timeout if control.is_stopped() => return Ok(None),
-            Received::Timeout => {}
-            Received::Closed => return Err(SessionError::Panicked(name)),
-        }
     }
 }

@@ -12,7 +12,7 @@ use super::SessionError;
 use super::drain::{DEFAULT_DRAIN, DrainWatch};
 use super::stats::SharedStats;
 use super::summary::Summary;
-use crate::control::Control;
+use crate::control::{Control, run_interruptible};
 use crate::encode::control::RunId;
 use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
 use crate::pipeline::{
@@ -25,7 +25,7 @@ use crate::sink::{NatsSink, NatsStop, Sink};
 /// Opens the source of one pass. A replay that loops calls it again for each pass.
 type OpenSource<'a> = Box<dyn FnMut() -> Result<Box<dyn Source>, SourceError> + 'a>;
 
-/// A replay before it runs. Everything it needs is a value; nothing is read from the environment.
+/// The set-up of a replay. Nothing is read from the environment.
 pub struct ReplaySession<'a> {
     name: String,
     verb: &'static str,
@@ -52,7 +52,7 @@ pub struct ReplaySession<'a> {
 pub struct Replayed {
     /// The counts and digest; valid even after an error.
     pub summary: Summary,
-    /// What ended the replay early.
+    /// The error that ended the replay early.
     pub error: Option<PlayError>,
 }
 
@@ -114,7 +114,7 @@ impl<'a> ReplaySession<'a> {
         self
     }
 
-    /// Records what is released, before it is published.
+    /// Records released events before they are published.
     #[must_use]
     pub fn record(mut self, recorder: Option<&'a mut (dyn EventWriter + 'static)>) -> Self {
         self.recorder = recorder;
@@ -163,7 +163,7 @@ impl<'a> ReplaySession<'a> {
         self
     }
 
-    /// Names this run in its control messages; by default after the wall time and the process.
+    /// Identifies this run in its control messages. The default is made of the wall time and process id.
     #[must_use]
     pub fn run_id(mut self, run_id: RunId) -> Self {
         self.run_id = Some(run_id);
@@ -194,7 +194,7 @@ impl<'a> ReplaySession<'a> {
     /// Plays until the source ends or a stop is requested, and waits for the sinks.
     ///
     /// # Errors
-    /// When the replay cannot be started. What happens later is in the result.
+    /// When the replay cannot be started. Later errors are in the result.
     pub fn run(mut self) -> Result<Replayed, SessionError> {
         let mut publisher = Publisher::new(self.publisher, self.sinks);
         publisher.set_run(
@@ -254,7 +254,7 @@ impl<'a> ReplaySession<'a> {
     }
 }
 
-/// True when the last pass ended by itself.
+/// Plays all passes. Returns whether the last one reached the end of its source.
 fn play_passes(
     player: &mut Player<'_>,
     looping: bool,
@@ -279,6 +279,6 @@ fn start_health(
     let answer: Box<dyn Fn() -> serde_json::Value + Send + Sync> = Box::new(answer);
     let start = move || HealthResponder::start(&nats, &HealthOptions::default(), answer);
     let started: Option<Result<HealthResponder, NatsError>> =
-        super::unless_stopped("nats-connect", control, start)?;
+        run_interruptible("nats-connect", || control.is_stopped(), start)?;
     Ok(started.transpose()?)
 }

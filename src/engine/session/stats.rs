@@ -1,4 +1,4 @@
-//! Counts that other threads read while a session runs, and the health answer made of them.
+//! Counts that other threads read while a session runs, and the health answer built from them.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The closing summary of every session as one value: printed as text or as one JSON object.
+//! The closing summary of every session as one value, for text and for JSON.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub struct Summary {
     pub session: String,
     /// Ticks that came from the source.
     pub received: u64,
-    /// Messages that every sink has confirmed.
+    /// Messages that every sink confirmed.
     pub published: u64,
     /// Ticks that could not be published, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
@@ -38,7 +38,7 @@ pub struct Summary {
     pub dropped: u64,
     /// BLAKE3 of the payload stream, hex.
     pub digest: String,
-    /// The rate that was asked for: a number, or `max`.
+    /// The requested rate: a number, or `max`.
     pub rate_asked: Rate,
     /// Recorded time played per real time; null when nothing was played.
     pub rate_achieved: Option<f64>,
@@ -49,10 +49,10 @@ pub struct Summary {
     /// Whether it was a live session, which has no rate.
     #[serde(skip)]
     pub is_live: bool,
-    /// Files whose bytes are not what was written; left out of the JSON when there are none.
+    /// Files whose bytes differ from what was written; omitted from the JSON if empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<Finding>,
-    /// What a salvage could not play; left out of the JSON when there is nothing.
+    /// Parts that a salvage could not play; omitted from the JSON if empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<MissingPart>,
 }
@@ -131,7 +131,7 @@ impl Summary {
         }
     }
 
-    /// Whether something that was received did not reach its destination.
+    /// Whether a received tick or its message was lost.
     #[must_use]
     pub const fn is_lossy(&self) -> bool {
         self.failed > 0 || self.dropped > 0

@@ -1,28 +1,31 @@
 //! Instants as users write them: absolute, or a time of day inside a trading day.
 //!
-//! A time of day alone says nothing until a trading day is known, so parsing and resolving are two
-//! steps. The rule is that of the CTP field guide, section 5.3: from 18:00 it is the evening of the
-//! trading day before, before 06:00 the night after that evening, else the trading day itself.
+//! A time of day needs a trading day, so parsing and resolving are two steps. The rule is that of the
+//! CTP field guide, section 5.3. From 18:00 a time belongs to the evening before the trading day.
+//! Before 06:00 it belongs to the night after that evening. All other times are on the day itself.
 
 use std::str::FromStr;
 
 use chrono::{DateTime, NaiveTime, Timelike};
-use tickdeck_core::calendar::TradingCalendar;
-use tickdeck_core::time::{DayPart, NANOS_PER_SECOND, TradingDay, UnixNanos, shanghai_instant};
 
-/// An integer below this (1973) is not ns but seconds, ms or us by mistake, or a time of day.
+use crate::calendar::TradingCalendar;
+use crate::time::{
+    DayPart, NANOS_PER_SECOND, TradingDay, UnixNanos, parse_ctp_time, shanghai_instant,
+};
+
+/// A smaller integer (before 1973) is taken for seconds, ms, us or a time of day, and refused.
 const SMALLEST_NS: i64 = 100_000_000_000_000_000;
 
 /// An instant as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeSpec {
-    /// RFC 3339 or ns.
+    /// An absolute instant, written as RFC 3339 or ns.
     At(UnixNanos),
-    /// Shanghai time of day inside a trading day.
+    /// A Shanghai time of day inside a trading day.
     InTradingDay(NaiveTime),
 }
 
-/// A text is not a time.
+/// The text is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected RFC 3339 (2025-09-11T21:00:00+08:00), ns since 1970 (1757595600000000000), or HH:MM[:SS[.mmm]] in the trading day{hint}"
@@ -32,7 +35,7 @@ pub struct TimeSpecError {
 }
 
 impl TimeSpec {
-    /// The instant, for a recording of the trading day `day`; `None` outside the years 1678 to 2261.
+    /// The instant in the trading day `day`; `None` outside the years 1678 to 2261.
     #[must_use]
     pub fn resolve(self, day: TradingDay, calendar: &TradingCalendar) -> Option<UnixNanos> {
         let time = match self {
@@ -79,7 +82,7 @@ impl FromStr for TimeSpec {
     }
 }
 
-/// `HH:MM`, `HH:MM:SS` or `HH:MM:SS.fraction`, two digits each and at most nine for the fraction.
+/// `HH:MM`, `HH:MM:SS` or `HH:MM:SS.fraction`: two digits each, and one to nine for the fraction.
 fn parse_time_of_day(text: &str) -> Option<NaiveTime> {
     let (clock, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let fraction_fits = (1..=9).contains(&fraction.len());
@@ -95,7 +98,7 @@ fn parse_time_of_day(text: &str) -> Option<NaiveTime> {
         }
         _ => return None,
     };
-    let seconds = tickdeck_core::time::parse_ctp_time(clock.as_bytes())?;
+    let seconds = parse_ctp_time(clock.as_bytes())?;
     let nanos = format!("{fraction:0<9}").parse::<u32>().ok()?;
     debug_assert!(i64::from(nanos) < NANOS_PER_SECOND, "nine digits");
     NaiveTime::from_num_seconds_from_midnight_opt(seconds, nanos)
@@ -126,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_time_is_on_the_date_of_the_trading_day() {
+    fn a_day_time_is_on_the_trading_day() {
         let day = (2025, 9, 12);
         assert_eq!(resolve("09:00", day), "2025-09-12T09:00:00.000000000+08:00");
         assert_eq!(
@@ -144,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn evening_and_night_follow_the_trading_day_before() {
+    fn evening_and_night_follow_the_day_before() {
         let day = TradingDay(NaiveDate::from_ymd_opt(2025, 9, 12).unwrap());
         let calendar = TradingCalendar::builtin();
         let before = calendar.prev_trading_day(day.0).0;
@@ -162,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_time_is_refused_with_the_accepted_forms() {
+    fn a_refusal_lists_the_accepted_forms() {
         for text in [
             "",
             "9:00",

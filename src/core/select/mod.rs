@@ -1,0 +1,12 @@
+//! Selecting events by instrument and by receive time.
+//!
+//! The types hold what a user asks for, independent of how it was written down: flags, a
+//! configuration file or code. This module may not know a recording, a file or a command line.
+
+mod symbols;
+mod time_spec;
+mod window;
+
+pub use symbols::{SymbolGlobError, SymbolGlobs};
+pub use time_spec::{TimeSpec, TimeSpecError};
+pub use window::{EndSpec, StartSpec, Window, WindowError, WindowSpec};

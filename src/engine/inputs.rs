@@ -1,0 +1,308 @@
+//! Recordings read together as one source.
+//!
+//! This module opens and combines recordings. It does not know how the paths or the selection were
+//! given, and it does not report: the caller decides what an unfinished or damaged recording means.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::NaiveDate;
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::event::Event;
+use tickdeck_core::select::{Window, WindowError, WindowSpec};
+use tickdeck_core::source::{
+    AheadSource, MergeSource, PayloadSource, Source, SourceError, SourceErrorKind,
+};
+use tickdeck_core::time::{TradingDay, UnixNanos};
+use tickdeck_recording::{
+    EventFilter, Finding, MissingPart, Recording, RecordingError, RecordingReader, Status,
+};
+
+/// Recordings that are read together.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// The recordings, in the order given.
+    pub recordings: Vec<Recording>,
+}
+
+/// Synthetic and real recordings are read together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "synthetic and real recordings cannot be combined: the payloads would not say which tick is \
+     which; play them one after the other"
+)]
+pub struct MixedSources;
+
+/// A window cannot be applied to the recordings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectionError {
+    /// The window itself is not valid.
+    #[error(transparent)]
+    Window(#[from] WindowError),
+    /// A recording cannot be read.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// A time of day needs one trading day, and there are several.
+    #[error(
+        "a time of day is ambiguous in {count} trading days ({first} to {last}): give the date too, \
+         as in {first}T09:00:00+08:00"
+    )]
+    AmbiguousDay {
+        /// How many trading days there are.
+        count: usize,
+        /// The first one.
+        first: String,
+        /// The last one.
+        last: String,
+    },
+    /// A manifest names a trading day that is not a date.
+    #[error("trading day {day:?}")]
+    TradingDay {
+        /// The text in the manifest.
+        day: String,
+        /// Why it is not a date.
+        source: chrono::ParseError,
+    },
+}
+
+impl Inputs {
+    /// Opens all recordings.
+    ///
+    /// # Errors
+    /// When one of them cannot be opened.
+    pub fn open(paths: &[PathBuf]) -> Result<Self, RecordingError> {
+        Self::open_each(paths, Recording::open)
+    }
+
+    /// Opens all recordings, also damaged ones, to read their intact parts.
+    ///
+    /// # Errors
+    /// When one of them has no readable part.
+    pub fn open_salvage(paths: &[PathBuf]) -> Result<Self, RecordingError> {
+        Self::open_each(paths, Recording::open_salvage)
+    }
+
+    fn open_each(
+        paths: &[PathBuf],
+        open: impl Fn(&Path) -> Result<Recording, RecordingError>,
+    ) -> Result<Self, RecordingError> {
+        let recordings: Result<_, _> = paths.iter().map(|path| open(path)).collect();
+        Ok(Self {
+            recordings: recordings?,
+        })
+    }
+
+    /// The recordings whose writer is running or was killed. Only their sealed segments are read.
+    pub fn unfinished(&self) -> impl Iterator<Item = &Recording> {
+        let is_unfinished = |recording: &&Recording| recording.status() == Status::Recording;
+        self.recordings.iter().filter(is_unfinished)
+    }
+
+    /// Whether every recording was finished and has its manifest. A lone segment needs none.
+    #[must_use]
+    pub fn are_complete(&self) -> bool {
+        self.recordings.iter().all(|recording| {
+            recording.status() != Status::Recording
+                && (recording.manifest().is_some() || recording.path().is_file())
+        })
+    }
+
+    /// The segments whose bytes differ from what was written.
+    #[must_use]
+    pub fn damage(&self) -> Vec<Finding> {
+        self.recordings
+            .iter()
+            .flat_map(Recording::damaged_segments)
+            .collect()
+    }
+
+    /// The session ids, joined with `+`.
+    #[must_use]
+    pub fn session(&self) -> String {
+        let ids: Vec<&str> = self.recordings.iter().map(Recording::session).collect();
+        ids.join("+")
+    }
+
+    /// The field `source` of the payloads.
+    ///
+    /// # Errors
+    /// When the recordings differ in it.
+    pub fn payload_source(&self) -> Result<PayloadSource, MixedSources> {
+        let mut sources = self.recordings.iter().map(|r| r.source().payload_source());
+        let first = sources.next().unwrap_or_default();
+        if sources.any(|source| source != first) {
+            return Err(MixedSources);
+        }
+        Ok(first)
+    }
+
+    /// The trading days in the manifests. Texts that are not dates are skipped; verifying the
+    /// recording reports them.
+    pub fn recorded_days(&self) -> impl Iterator<Item = NaiveDate> {
+        self.manifest_days().filter_map(|day| day.parse().ok())
+    }
+
+    fn manifest_days(&self) -> impl Iterator<Item = &String> {
+        let manifests = self.recordings.iter().filter_map(Recording::manifest);
+        manifests.flat_map(|manifest| &manifest.trading_days)
+    }
+
+    /// Resolves a window. Offsets count from the first event of all recordings, and a time of day
+    /// belongs to their trading day.
+    ///
+    /// # Errors
+    /// When the window is not valid, a time of day is ambiguous, or a recording cannot be read.
+    pub fn window(
+        &self,
+        spec: &WindowSpec,
+        calendar: &TradingCalendar,
+    ) -> Result<Window, SelectionError> {
+        let first = || Ok(self.start()?.unwrap_or_default());
+        spec.resolve(first, || self.trading_day(calendar), calendar)
+    }
+
+    /// The receive time of the first event of all recordings.
+    fn start(&self) -> Result<Option<UnixNanos>, RecordingError> {
+        let mut start = None;
+        for recording in &self.recordings {
+            if let Some((first, _)) = recording.time_range()? {
+                start = Some(start.map_or(first, |start: UnixNanos| start.min(first)));
+            }
+        }
+        Ok(start)
+    }
+
+    /// The only trading day of the recordings.
+    fn trading_day(&self, calendar: &TradingCalendar) -> Result<TradingDay, SelectionError> {
+        let mut days: Vec<&String> = self.manifest_days().collect();
+        days.sort();
+        days.dedup();
+        match days[..] {
+            [] => {
+                let start = self.start()?.unwrap_or_default();
+                Ok(calendar.trading_day_of(start))
+            }
+            [day] => day.parse().map(TradingDay).map_err(|source| {
+                let day = day.clone();
+                SelectionError::TradingDay { day, source }
+            }),
+            [first, .., last] => Err(SelectionError::AmbiguousDay {
+                count: days.len(),
+                first: first.clone(),
+                last: last.clone(),
+            }),
+        }
+    }
+
+    /// An upper bound of the number of selected events; `None` if a recording cannot be read.
+    #[must_use]
+    pub fn estimate(&self, filter: &EventFilter) -> Option<u64> {
+        self.recordings
+            .iter()
+            .map(|recording| recording.estimate(filter).ok())
+            .sum()
+    }
+
+    /// One source over all recordings. A single recording keeps its `seq`; several are merged and
+    /// renumbered.
+    #[must_use]
+    pub fn source(&self, filter: &EventFilter) -> Box<dyn Source> {
+        match <[InputReader; 1]>::try_from(self.readers(filter, None)) {
+            Ok([alone]) => Box::new(alone),
+            Err(several) => merged(several),
+        }
+    }
+
+    /// The same source, decoded on another thread. With `salvage` it skips damaged parts and lists
+    /// them there.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn source_ahead(
+        &self,
+        filter: &EventFilter,
+        salvage: Option<&Salvaged>,
+    ) -> Result<Box<dyn Source>, SourceError> {
+        match <[InputReader; 1]>::try_from(self.readers(filter, salvage)) {
+            Ok([alone]) => Ok(Box::new(InputReader {
+                reader: alone.reader.read_ahead(),
+                ..alone
+            })),
+            // Reading ahead would hold two row groups of each recording in memory, not one.
+            Err(several) => on_a_thread(merged(several)),
+        }
+    }
+
+    fn readers(&self, filter: &EventFilter, salvage: Option<&Salvaged>) -> Vec<InputReader> {
+        let reader = |recording: &Recording| InputReader {
+            reader: recording.reader(filter.clone()).salvage(salvage.is_some()),
+            reported: 0,
+            salvaged: salvage.cloned().unwrap_or_default(),
+        };
+        self.recordings.iter().map(reader).collect()
+    }
+}
+
+fn merged(readers: Vec<InputReader>) -> Box<dyn Source> {
+    let sources = readers
+        .into_iter()
+        .map(|reader| -> Box<dyn Source> { Box::new(reader) });
+    Box::new(MergeSource::new(sources.collect()))
+}
+
+/// The source got no thread.
+#[derive(Debug, thiserror::Error)]
+#[error("starting a thread for the source")]
+struct ThreadError(#[source] std::io::Error);
+
+/// Runs a source on another thread.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn on_a_thread(source: Box<dyn Source>) -> Result<Box<dyn Source>, SourceError> {
+    match AheadSource::new(source) {
+        Ok(ahead) => Ok(Box::new(ahead)),
+        Err(error) => Err(SourceError::new(
+            SourceErrorKind::Failed,
+            ThreadError(error),
+        )),
+    }
+}
+
+/// The parts that a salvage skipped. Clones share one list with the thread of the source.
+#[derive(Debug, Clone, Default)]
+pub struct Salvaged(Arc<Mutex<Vec<MissingPart>>>);
+
+impl Salvaged {
+    /// Removes and returns the parts skipped so far.
+    #[must_use]
+    pub fn take(&self) -> Vec<MissingPart> {
+        std::mem::take(&mut self.lock())
+    }
+
+    /// The list of a thread that panicked is still valid: an entry is added in one step.
+    fn lock(&self) -> MutexGuard<'_, Vec<MissingPart>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One recording, which reports the parts that a salvage skips.
+struct InputReader {
+    reader: RecordingReader,
+    /// Number of skipped parts already listed in `salvaged`.
+    reported: usize,
+    salvaged: Salvaged,
+}
+
+impl Source for InputReader {
+    fn next_batch(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<(), SourceError> {
+        let result = self.reader.next_batch(batch, max);
+        let missing = &self.reader.missing()[self.reported..];
+        if !missing.is_empty() {
+            self.reported += missing.len();
+            self.salvaged.lock().extend_from_slice(missing);
+        }
+        result
+    }
+}
