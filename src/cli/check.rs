@@ -16,12 +16,13 @@ use tickdeck::check::{
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::progress::Position;
 use tickdeck::sink::NewFile;
+use tickdeck_core::causes::causes;
 use tickdeck_recording::{Manifest, RecordingError};
 
 use super::Context;
 use super::args::{CheckArgs, PublishingArgs, Unreferenced};
 use super::inputs::{self, INTACT_ONLY, Inputs, refuse_damage};
-use super::outcome::{Outcome, UsageError, causes, stdout};
+use super::outcome::{Outcome, UsageError, stdout};
 use super::outputs::{is_same, refuse_inside_recording};
 
 /// The result as JSON; the key order is the order of the fields.
@@ -74,7 +75,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
             }
             Err(error) => {
                 let mut reason = error.to_string();
-                for cause in causes(&error) {
+                for cause in causes(error.as_ref()) {
                     reason.push_str(&format!(": {cause}"));
                 }
                 let input = input.display().to_string();

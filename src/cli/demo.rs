@@ -217,7 +217,7 @@ fn receive(subscriber: &Subscriber, is_over: &AtomicBool) -> Received {
     received
 }
 
-/// A nats-server of our own on a free port, killed when dropped.
+/// A nats-server started on a free port, killed when dropped.
 struct NatsServer {
     process: Child,
     url: String,

@@ -77,7 +77,7 @@ pub struct Context {
     pub clock: Arc<SystemClock>,
     /// Identifies this run of the program in control messages.
     pub run: RunId,
-    /// Variables for the verbs that speak to a front; empty for the others.
+    /// Variables for the verbs that connect to a front. Empty for the others.
     pub environment: Environment,
     progress: ProgressMode,
     bars: MultiProgress,
@@ -142,9 +142,9 @@ impl Context {
         }
     }
 
-    /// Lets SIGINT and SIGTERM end the verb in good order (through [`control`](Self::control)), and
-    /// SIGUSR1 pause it. For verbs that look at the control; the others end at the first signal as
-    /// any program does.
+    /// Makes SIGINT and SIGTERM end the verb cleanly (through [`control`](Self::control)), and SIGUSR1
+    /// pause it. For verbs that check the control. The others end at the first signal, as any program
+    /// does.
     ///
     /// # Errors
     /// When the system refuses a handler or a thread.
@@ -228,8 +228,8 @@ fn told(error: &clap::Error) -> Exit {
     }
 }
 
-/// For the verbs that speak to a front the environment may stand in a file, and in any case. Which
-/// file, only the flags tell: so they are read again, with what it holds behind them.
+/// For the verbs that connect to a front, a file may supply the environment. The flags name that
+/// file, so they are parsed again with its variables as fallback.
 fn with_environment(cli: Cli) -> anyhow::Result<Result<(Cli, Environment), clap::Error>> {
     let Some(file) = cli.command.environment_file() else {
         return Ok(Ok((cli, Environment::default())));

@@ -1,13 +1,13 @@
-//! Contract files: instrument lists as people keep them, and a simple form of our own.
+//! Contract files: instrument lists in the common dialects, and in tickdeck's simple dialect.
 //!
-//! | dialect | told by |
+//! | dialect | recognized by |
 //! |---|---|
 //! | `CThostFtdcInstrumentField` with a header, any subset and order | a column `InstrumentID` |
 //! | the same without a header, 25 columns in struct order (API 6.3) | 25 columns, no header |
-//! | our own: `instrument_id,exchange` and any of `product_id,product_class,multiplier,price_tick,session,name` | a column `instrument_id` |
+//! | tickdeck's: `instrument_id,exchange` and any of `product_id,product_class,multiplier,price_tick,session,name` | a column `instrument_id` |
 //!
-//! Text is UTF-8 when it is valid UTF-8, else GB18030 (CTP's GBK); NUL bytes in columns that nobody
-//! reads are harmless. A later row of the same instrument replaces an earlier one: dumps are often
+//! Text is UTF-8 if it is valid UTF-8, else GB18030 (CTP's GBK). NUL bytes in unread columns are
+//! harmless. A later row of the same instrument replaces an earlier one, because dumps are often
 //! appended to.
 //!
 //! Invariant: a row is either understood in every column that is read, or the file is refused with

@@ -179,7 +179,7 @@ impl Capture {
                 found = Some(Note::UnreadableEnd {
                     subject: subject.clone(),
                 });
-                // Somebody else's message. It belongs to the stream where it was asked for.
+                // Another publisher's message. It is in the stream if a SUBJECT matches it.
                 let subjects = &self.options.subjects;
                 if !subjects.iter().any(|pattern| pattern.matches(&subject)) {
                     return Step {

@@ -93,8 +93,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Waits until the server has processed everything sent before: a message to our own inbox
-    /// comes back after it. (The library's `flush` only empties the socket buffer.)
+    /// Waits until the server has processed everything sent before, by a round trip through the
+    /// connection's inbox. (The library's `flush` only empties the socket buffer.)
     pub(crate) async fn round_trip(&self) -> Result<(), NatsFailure> {
         let trip = async {
             let inbox = self.client.new_inbox();

@@ -567,7 +567,7 @@ fn a_combination_with_an_unknown_multiplier_and_a_long_id_is_published_raw() {
     };
     assert_eq!(tick.last_price, Some(-3.0));
     assert_eq!(tick.bids[0].price, Some(0.0), "a spread may cost nothing");
-    assert_eq!(tick.asks[0].price, None, "nobody asks");
+    assert_eq!(tick.asks[0].price, None, "there is no ask");
     assert_eq!((tick.turnover, tick.average_price), (Some(5000.0), None));
     assert_eq!(tick.flags.to_string(), "raw_turnover");
 }
