@@ -103,7 +103,7 @@ impl Job<'_> {
             tracing::warn!(
                 event = "export_left_out",
                 events = left_out,
-                "session events have no place in this layout"
+                "this layout has no session events"
             );
         }
         Ok(())

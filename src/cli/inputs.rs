@@ -42,7 +42,7 @@ impl Inputs {
                 tracing::warn!(
                     event = "recording_unfinished",
                     recording = %recording.path().display(),
-                    "its writer is still at work or was killed: what is sealed is read"
+                    "its writer is still running or was killed: only sealed segments are read"
                 );
             }
         }
@@ -77,7 +77,7 @@ impl Inputs {
         let first = sources.next().unwrap_or_default();
         if sources.any(|source| source != first) {
             return Err(UsageError::new(
-                "synthetic and real recordings cannot be put together: the payloads would not say \
+                "synthetic and real recordings cannot be merged: the payloads would not show \
                  which tick is which; play them one after the other",
             )
             .into());
@@ -118,7 +118,7 @@ impl Inputs {
                 Ok(TradingDay(day))
             }
             days => Err(UsageError::new(format!(
-                "a time of day is ambiguous in {} trading days ({} to {}): give the date too, as \
+                "a time of day is ambiguous in {} trading days ({} to {}): add the date, as \
                  in {}T09:00:00+08:00",
                 days.len(),
                 days[0],
@@ -225,7 +225,8 @@ impl Source for InputReader {
         let missing = &self.reader.missing()[self.reported..];
         if !missing.is_empty() {
             self.reported += missing.len();
-            // A poisoned lock only means that another thread died while it pushed: the list is fine.
+            // A poisoned lock only means that another thread died while it pushed: the list is
+            // fine.
             let mut all = self.salvaged.lock().unwrap_or_else(PoisonError::into_inner);
             all.extend_from_slice(missing);
         }

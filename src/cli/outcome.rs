@@ -1,6 +1,7 @@
 //! How a verb ends: exit codes, and the one place where an error is printed.
 //!
-//! Invariant: every end of the process goes through [`Exit`], so that one table holds for all verbs.
+//! Invariant: every end of the process goes through [`Exit`], so that one table holds for all
+//! verbs.
 
 use std::error::Error;
 use std::fmt;
@@ -86,9 +87,9 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Bad usage, configuration or environment that the argument parser cannot see: a contract file that
-/// is none, a time without a trading day. Ends the process with code 2, also as a cause or context
-/// of another error.
+/// Bad usage, configuration or environment that the argument parser cannot see: a contract file
+/// that is none, a time without a trading day. Ends the process with code 2, also as a cause or
+/// context of another error.
 #[derive(Debug)]
 pub struct UsageError {
     message: String,
@@ -159,7 +160,7 @@ pub fn after_printing(
 /// The reader of stdout went away. Kept apart from every other broken pipe: that of a network
 /// connection is a failure.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("the reader of stdout went away")]
+#[error("the reader of stdout has closed it")]
 struct ReaderGone;
 
 /// An output that is taken is the user's choice, whichever verb finds it.
@@ -177,7 +178,7 @@ fn is_bad_usage(error: &(dyn Error + 'static)) -> bool {
         )
 }
 
-/// Whether an error means that the reader of stdout went away.
+/// Whether an error means that the reader of stdout has closed it.
 pub(super) fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
     if error.is::<ReaderGone>() || matches!(error.downcast_ref(), Some(SinkError::BrokenPipe)) {
         return true;

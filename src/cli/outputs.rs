@@ -83,7 +83,7 @@ pub(super) fn copy(
         });
         if context.control.is_stopped() {
             progress.finish();
-            anyhow::bail!("{verb} was interrupted after {events} events; nothing was kept");
+            anyhow::bail!("{verb} was interrupted after {events} events; no output was kept");
         }
     }
     let manifest = writer.finish()?;
@@ -208,8 +208,8 @@ pub(super) fn refuse_existing(path: &Path, force: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses a recording in a folder that cannot be written: a session that takes long to begin should
-/// not be the one to find out.
+/// Refuses a recording in a folder that cannot be written: a session that takes long to begin
+/// should not be the one to find out.
 pub(super) fn refuse_unwritable(target: &Path) -> anyhow::Result<()> {
     let try_in = |folder: &Path| -> anyhow::Result<()> {
         // Gone again at once.

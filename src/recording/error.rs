@@ -88,7 +88,7 @@ pub enum RecordingError {
     },
     /// `--force` would remove files that belong to no recording.
     #[error(
-        "{} holds files that are not of a recording: --force replaces recordings only, choose \
+        "{} holds files that are not part of a recording: --force replaces only recordings, choose \
          another output",
         path.display()
     )]
@@ -97,7 +97,7 @@ pub enum RecordingError {
         path: PathBuf,
     },
     /// The writer failed before and accepts nothing more.
-    #[error("{}: a write failed before, nothing more is accepted", path.display())]
+    #[error("{}: an earlier write failed, no more events are accepted", path.display())]
     WriterFailed {
         /// The recording.
         path: PathBuf,

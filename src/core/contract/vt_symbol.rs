@@ -1,7 +1,7 @@
 //! vn.py's `vt_symbol`, such as `rb2601.SHFE`, alone and in the list that `CTP_SYMBOL` holds.
 //!
-//! Invariant: what is written decides; nothing is completed or corrected. Whether the exchange is the
-//! right one is the contract table's business.
+//! Invariant: what is written decides; nothing is completed or corrected. Whether the exchange is
+//! the right one is the contract table's business.
 
 use super::Exchange;
 
@@ -78,7 +78,7 @@ pub fn parse_vt_symbols(text: &str) -> Result<Vec<(String, Exchange)>, VtSymbolE
             Some((_, other)) if *other != exchange => {
                 return Err(VtSymbolError {
                     found: entry.trim().to_owned(),
-                    problem: "the instrument stands there twice with different exchanges",
+                    problem: "the instrument is listed twice with different exchanges",
                 });
             }
             Some(_) => {}

@@ -284,7 +284,7 @@ fn saturate(nanos: i128) -> MonoNanos {
     MonoNanos(i64::try_from(nanos).unwrap_or(limit))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+#[expect(clippy::cast_precision_loss, reason = "a figure for display")]
 fn ratio(numerator: i64, denominator: i64) -> f64 {
     numerator as f64 / denominator as f64
 }

@@ -22,7 +22,7 @@ pub const RESERVED_WORD: &str = "tickdeck";
 pub enum PrefixError {
     /// A token is empty: the prefix is empty, starts or ends with a dot, or has two in a row.
     #[error(
-        "subject prefix {prefix:?} has an empty token, expected words with single dots between \
+        "subject prefix {prefix:?} has an empty token, expected tokens with single dots between \
          them, such as \"market.tick\""
     )]
     EmptyToken {

@@ -51,7 +51,7 @@ pub(crate) fn records(name: &str, file: &Slice, spool: &mut Spool) -> Result<Sli
     let body = file.skip(HEADER_BYTES);
     if body.len != size {
         return Err(damaged(format!(
-            "{} bytes behind the .dsb header, expected the {size} that it announces",
+            "{} bytes after the .dsb header, expected {size} as the header states",
             body.len
         )));
     }

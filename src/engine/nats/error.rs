@@ -62,9 +62,7 @@ pub enum NatsFailure {
         cause: String,
     },
     /// The requested subject has no subscriber.
-    #[error(
-        "nobody answers on `{subject}`; is a tickdeck session with a health responder running?"
-    )]
+    #[error("no responder on `{subject}`; is a tickdeck session with a health responder running?")]
     NoResponders {
         /// The subject asked.
         subject: String,

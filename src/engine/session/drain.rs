@@ -27,7 +27,8 @@ impl DrainWatch {
         Self::start(move |is_done| give_up_after(limit, is_done, &stop))
     }
 
-    /// Gives the server `limit` from a stop request on. Until then a replay waits as long as it takes.
+    /// Gives the server `limit` from a stop request on. Until then a replay waits as long as it
+    /// takes.
     pub(super) fn from_stop(
         control: &Arc<Control>,
         stop: &NatsStop,
@@ -56,7 +57,7 @@ fn give_up_after(limit: Duration, is_done: &Receiver<()>, stop: &NatsStop) {
         tracing::warn!(
             event = "drain_timeout",
             waited_s = limit.as_secs(),
-            "the server is away; what it has not confirmed counts as failed"
+            "the server is unreachable; unconfirmed messages count as failed"
         );
         stop.stop();
     }

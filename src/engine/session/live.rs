@@ -248,8 +248,8 @@ impl IngestSummary {
         )
     }
 
-    /// A session that ended before it began. It is logged like any other, and recorded if there is a
-    /// writer.
+    /// A session that ended before it began. It is logged like any other, and recorded if there is
+    /// a writer.
     ///
     /// # Errors
     /// When the recording cannot be finished.
@@ -388,8 +388,8 @@ fn report(stats: &SharedStats, every: Duration, is_done: &Receiver<()>) {
     }
 }
 
-/// Seals the recording, which has priority over what is still to be published. `failed` is the earlier
-/// error that a failing seal is blamed on.
+/// Seals the recording, which has priority over what is still to be published. `failed` is the
+/// earlier error that a failing seal is blamed on.
 fn seal(
     recorder: Option<BackgroundWriter>,
     dropped: u64,
@@ -434,7 +434,7 @@ fn finish(
     let watch = DrainWatch::from_now(stop, drain);
     if let Err(error) = &watch {
         // Without a watch nothing would bound the wait for a server that stays away.
-        tracing::warn!(event = "thread_refused", %error, "the server is not waited for");
+        tracing::warn!(event = "thread_refused", %error, "the session does not wait for the server");
         stop.stop();
     }
     publisher.finish(complete)
