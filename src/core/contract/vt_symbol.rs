@@ -34,7 +34,7 @@ pub fn parse_vt_symbol(text: &str) -> Result<(String, Exchange), VtSymbolError> 
 }
 
 /// Reads an instrument with its exchange or without, `rb2601.SHFE` or `rb2601`, without surrounding
-/// blanks. What stands behind a dot must be an exchange: no id has a dot of its own.
+/// blanks. The text after a dot must be an exchange: no id contains a dot.
 ///
 /// # Errors
 /// When the exchange is none of the six, or the instrument cannot be an id.

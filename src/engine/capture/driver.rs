@@ -29,7 +29,7 @@ pub trait CaptureOutput {
     fn write(&mut self) -> Result<(), Self::Error>;
 }
 
-/// Receives until `capture` or the user ends it. Whatever had come by then is taken and written.
+/// Receives until `capture` or the user ends it. Messages received by then are written.
 ///
 /// # Errors
 /// When the output fails.

@@ -26,7 +26,7 @@ pub enum Ended {
     Duration,
     /// The user stopped it.
     Signal,
-    /// The server went away and did not come back.
+    /// The server was lost and did not return.
     Lost(NatsError),
 }
 
@@ -224,7 +224,7 @@ impl Capture {
             marker.run.clone(),
             marker.session.clone(),
         );
-        // A publisher whose connection breaks behind the marker sends it again.
+        // A publisher that loses its connection after the marker sends it again.
         if marker.run.is_known() && !self.ends.insert(id) {
             return note(Note::RepeatedEnd {
                 session: marker.session.clone(),

@@ -89,7 +89,7 @@ pub enum CheckError {
         /// What is at that path, and the remedy.
         reason: &'static str,
     },
-    /// A golden of an unfinished recording was asked for.
+    /// A golden of an unfinished recording was requested.
     #[error(
         "{path} is still being written, or its writer was killed; a golden needs a finished \
          recording: wait for its end, or make one of what is sealed with `tickdeck slice {path} -o \
@@ -179,7 +179,7 @@ impl CheckError {
         }
     }
 
-    /// Whether the input is at fault, not the machine.
+    /// Whether the input is wrong, not the machine.
     #[must_use]
     pub fn is_bad_input(&self) -> bool {
         match self {

@@ -31,7 +31,7 @@ pub enum Accept {
     /// Nothing.
     #[default]
     Nothing,
-    /// A new golden, whatever changed.
+    /// A new golden, for any change.
     Everything,
     /// A new golden if nothing but these fields changed.
     Fields(Vec<String>),

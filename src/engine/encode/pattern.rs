@@ -52,7 +52,7 @@ impl SubjectPattern {
     /// Everything under `prefix`.
     ///
     /// # Errors
-    /// When `prefix` cannot stand in a subject.
+    /// When `prefix` is not allowed in a subject.
     pub fn below(prefix: &str) -> Result<Self, PatternError> {
         format!("{prefix}.>").parse()
     }
@@ -164,7 +164,7 @@ fn cover_of_two<'t>(a: &[&'t str], b: &[&'t str]) -> Vec<&'t str> {
         }
     }
     if a.len() != b.len() {
-        // The shorter one ends with its last token, which `>` has to stand for.
+        // The shorter one ends with its last token, which `>` must match.
         cover.pop();
         cover.push(">");
     }

@@ -122,8 +122,8 @@ pub fn decode_symbol(token: &str) -> Option<String> {
     String::from_utf8(symbol).ok()
 }
 
-/// Bytes that cannot stand in a token, the escape character itself, and all that is not printable
-/// ASCII.
+/// Bytes that are not allowed in a token, the escape character itself, and all that is not
+/// printable ASCII.
 const fn needs_encoding(byte: u8) -> bool {
     !byte.is_ascii_graphic() || matches!(byte, b'.' | b'*' | b'>' | b'%')
 }

@@ -53,7 +53,7 @@ pub trait MarketDataSession: Send {
     /// Ends the session and waits for the library to release it, for at most `at_most`.
     ///
     /// # Errors
-    /// When the library hangs. The instance stays behind, and may be
+    /// When the library hangs. The instance is abandoned, and may be
     /// [`reclaimed`](Connector::reclaimed) later.
     fn close(self: Box<Self>, at_most: Duration) -> Result<(), Abandoned>;
 }

@@ -94,7 +94,7 @@ pub enum NatsFailure {
 }
 
 impl NatsFailure {
-    /// Whether retrying may help: an absent server may come up, a refused login stays refused.
+    /// Whether retrying may help: an absent server may start, a refused login stays refused.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })

@@ -1,4 +1,4 @@
-//! Bounds how long the end of a session waits for a server that is away.
+//! Bounds how long the end of a session waits for an unreachable server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +21,13 @@ pub(super) struct DrainWatch {
 }
 
 impl DrainWatch {
-    /// Gives the server `limit` from now on.
+    /// Bounds the wait to `limit` from now on.
     pub(super) fn from_now(stop: &NatsStop, limit: Duration) -> std::io::Result<Self> {
         let stop = stop.clone();
         Self::start(move |is_done| give_up_after(limit, is_done, &stop))
     }
 
-    /// Gives the server `limit` from a stop request on. Until then a replay waits as long as it
+    /// Bounds the wait to `limit` from a stop request on. Until then a replay waits as long as it
     /// takes.
     pub(super) fn from_stop(
         control: &Arc<Control>,

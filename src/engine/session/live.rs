@@ -10,8 +10,8 @@
 //!   thread, so that encoding a row group delays nothing.
 //! - At the end everything that was accepted is recorded and handed over; then the server has
 //!   [`IngestNats::drain`] to confirm it. What it has not confirmed by then has failed.
-//! - The digest is that of everything handed over, whatever became of it, so that a replay of the
-//!   recording gives the same one.
+//! - The digest covers everything handed over, delivered or not, so that a replay of the
+//!   recording has the same one.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -93,7 +93,7 @@ pub struct IngestServer {
 }
 
 impl IngestServer {
-    /// Connects. Until a session runs health answers say that `session` is `starting`.
+    /// Connects. Until a session runs, health answers report `session` as `starting`.
     ///
     /// # Errors
     /// When there is no server.
@@ -163,10 +163,10 @@ pub struct IngestSummary {
     pub error: Option<PlayError>,
 }
 
-/// Runs a live session until `stop_asked` says so, its time is up, or it cannot go on.
+/// Runs a live session until `stop_asked`, the end of its duration, or a failure.
 ///
 /// # Errors
-/// When it cannot be started. Whatever happens later is in the summary.
+/// When it cannot be started. Later failures are in the summary.
 pub fn ingest(
     connector: Box<dyn Connector>,
     setup: Ingest,
@@ -433,7 +433,7 @@ fn finish(
 ) -> (Ledger, String, Option<SinkError>) {
     let watch = DrainWatch::from_now(stop, drain);
     if let Err(error) = &watch {
-        // Without a watch nothing would bound the wait for a server that stays away.
+        // Without a watch nothing would bound the wait for an unreachable server.
         tracing::warn!(event = "thread_refused", %error, "the session does not wait for the server");
         stop.stop();
     }

@@ -38,7 +38,7 @@ pub struct Summary {
     pub dropped: u64,
     /// BLAKE3 of the payload stream, hex.
     pub digest: String,
-    /// The rate that was asked for: a number, or `max`.
+    /// The requested rate: a number, or `max`.
     pub rate_asked: Rate,
     /// Recorded time played per real time; null when nothing was played.
     pub rate_achieved: Option<f64>,

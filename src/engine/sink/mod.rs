@@ -41,7 +41,7 @@ pub enum SinkError {
     /// The reader of stdout has gone; the verb ends as if it were done.
     #[error("the reader of stdout has closed it")]
     BrokenPipe,
-    /// The broker refused, or was away for too long.
+    /// The broker refused, or was unreachable for too long.
     #[error("nats server {server}: {reason}")]
     Nats {
         /// Server address without credentials.
