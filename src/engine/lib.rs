@@ -2,13 +2,17 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "nats")]
 pub mod capture;
 pub mod check;
 pub mod control;
 pub mod encode;
 pub mod export;
+#[cfg(feature = "import")]
 pub mod import;
+#[cfg(feature = "live")]
 pub mod live;
+#[cfg(feature = "nats")]
 pub mod nats;
 pub mod normalize;
 pub mod pipeline;

@@ -6,6 +6,6 @@
 
 pub mod csv;
 pub mod jsonl;
-#[cfg(test)]
+#[cfg(all(test, feature = "import"))]
 mod tests;
 mod value;

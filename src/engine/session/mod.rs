@@ -3,31 +3,29 @@
 //! [`Session::replay`] plays any source at a controlled pace. [`Session::live`] runs a front. Both
 //! return a summary, answer `health.check` in the same way and bound the wait for a server that is
 //! away. Nothing here prints, reads the environment or knows the command line.
+//!
+//! Live sessions need the feature `live`, servers the feature `nats`.
 
+#[cfg(feature = "nats")]
 mod drain;
+#[cfg(feature = "live")]
 mod live;
 mod replay;
+#[cfg(feature = "nats")]
+mod server;
+#[cfg(feature = "live")]
 mod stats;
 mod summary;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use crossbeam_channel::bounded;
-use tickdeck_core::clock::Clock;
 use tickdeck_core::source::{Source, SourceError};
-use tickdeck_core::thread;
-use tickdeck_core::wait::{Received, receive};
 
-use crate::control::Control;
-use crate::live::{Connector, StopAsked};
-use crate::nats::NatsError;
 use crate::pipeline::PublisherOptions;
 
+#[cfg(feature = "nats")]
 pub use drain::DEFAULT_DRAIN;
+#[cfg(feature = "live")]
 pub use live::{Ingest, IngestError, IngestNats, IngestServer, IngestSummary, RecordTo, ingest};
 pub use replay::{ReplaySession, Replayed};
-pub use stats::SharedStats;
 pub use summary::{LatenessMs, Summary};
 
 /// A session could not be started.
@@ -35,8 +33,9 @@ pub use summary::{LatenessMs, Summary};
 #[non_exhaustive]
 pub enum SessionError {
     /// The server of the health answers cannot be used.
+    #[cfg(feature = "nats")]
     #[error(transparent)]
-    Nats(#[from] NatsError),
+    Nats(#[from] crate::nats::NatsError),
     /// The system gave no thread.
     #[error("starting a thread")]
     Thread(#[source] std::io::Error),
@@ -80,44 +79,5 @@ impl Session {
         open: impl FnMut() -> Result<Box<dyn Source>, SourceError> + 'a,
     ) -> ReplaySession<'a> {
         ReplaySession::new(name.into(), publisher, open)
-    }
-
-    /// Runs a live session until `stop_asked` returns true, its time is up, or it cannot continue.
-    ///
-    /// # Errors
-    /// When it cannot be started. What happens later is in the summary.
-    pub fn live(
-        connector: Box<dyn Connector>,
-        setup: Ingest,
-        clock: Arc<dyn Clock>,
-        stop_asked: StopAsked,
-    ) -> Result<IngestSummary, IngestError> {
-        ingest(connector, setup, clock, stop_asked)
-    }
-}
-
-/// How often a wait checks for a stop request.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
-
-/// Runs `work` on a thread and waits for it; `None` when a stop is requested first. The thread then
-/// ends with its work or with the process.
-fn unless_stopped<T: Send + 'static>(
-    name: &'static str,
-    control: &Control,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<Option<T>, SessionError> {
-    let (done, is_done) = bounded(1);
-    let run = move || {
-        // The receiver is gone after a stop; drop the result.
-        let _ = done.send(work());
-    };
-    thread::spawn(name, run).map_err(SessionError::Thread)?;
-    loop {
-        match receive(&is_done, POLL_INTERVAL) {
-            Received::Message(result) => return Ok(Some(result)),
-            Received::Timeout if control.is_stopped() => return Ok(None),
-            Received::Timeout => {}
-            Received::Closed => return Err(SessionError::Panicked(name)),
-        }
     }
 }

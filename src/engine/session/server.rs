@@ -1,0 +1,133 @@
+//! What a replay does with a NATS server besides publishing: it answers health requests, and after a
+//! stop request it bounds the wait for the server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::bounded;
+use serde_json::{Value, json};
+use tickdeck_core::thread;
+use tickdeck_core::wait::{Received, receive};
+
+use super::drain::{DEFAULT_DRAIN, DrainWatch};
+use super::{ReplaySession, SessionError};
+use crate::control::Control;
+use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
+use crate::pipeline::PublisherStats;
+use crate::sink::{NatsSink, NatsStop};
+
+/// How often a wait checks for a stop request.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The servers of a replay before it runs.
+#[derive(Default)]
+pub(super) struct Server {
+    /// Ends the sink's waits.
+    stop: Option<NatsStop>,
+    /// Where to answer health requests, and the verb to answer with.
+    health: Option<(NatsOptions, &'static str)>,
+}
+
+/// Threads that end with the replay.
+pub(super) struct RunningServer {
+    watch: Option<DrainWatch>,
+    health: Option<HealthResponder>,
+}
+
+impl ReplaySession<'_> {
+    /// Publishes to a NATS server as well. Its confirmations count, and a stop request bounds the wait
+    /// for it.
+    #[must_use]
+    pub fn nats(mut self, sink: NatsSink) -> Self {
+        self.server.stop = Some(sink.stop_handle());
+        self.sink(sink)
+    }
+
+    /// Answers health requests on this server while the replay runs, as the session of `verb`.
+    #[must_use]
+    pub fn health(mut self, nats: Option<NatsOptions>, verb: &'static str) -> Self {
+        self.server.health = nats.map(|nats| (nats, verb));
+        self
+    }
+}
+
+impl Server {
+    /// Starts what was set up, unless a stop is requested first.
+    pub(super) fn start(
+        self,
+        session: &str,
+        publisher: Arc<PublisherStats>,
+        control: &Arc<Control>,
+    ) -> Result<RunningServer, SessionError> {
+        let health = match self.health {
+            Some((nats, verb)) if !control.is_stopped() => {
+                let session = session.to_owned();
+                start_health(nats, control, move || answer(&publisher, &session, verb))?
+            }
+            _ => None,
+        };
+        let watch = self
+            .stop
+            .map(|stop| DrainWatch::from_stop(control, &stop, DEFAULT_DRAIN))
+            .transpose()
+            .map_err(SessionError::Thread)?;
+        Ok(RunningServer { watch, health })
+    }
+}
+
+impl RunningServer {
+    /// Ends its threads.
+    pub(super) fn stop(self) {
+        drop(self.watch);
+        if let Some(health) = self.health {
+            health.stop();
+        }
+    }
+}
+
+/// The answer to a health request.
+fn answer(publisher: &PublisherStats, session: &str, verb: &str) -> Value {
+    json!({
+        "session": session,
+        "verb": verb,
+        "received": publisher.received(),
+        "published": publisher.published(),
+        "failed": publisher.failed(),
+    })
+}
+
+/// Starts answering health requests; `None` when a stop is requested before the server answers.
+fn start_health(
+    nats: NatsOptions,
+    control: &Control,
+    answer: impl Fn() -> Value + Send + Sync + 'static,
+) -> Result<Option<HealthResponder>, SessionError> {
+    let answer: Box<dyn Fn() -> Value + Send + Sync> = Box::new(answer);
+    let start = move || HealthResponder::start(&nats, &HealthOptions::default(), answer);
+    let started: Option<Result<HealthResponder, NatsError>> =
+        unless_stopped("nats-connect", control, start)?;
+    Ok(started.transpose()?)
+}
+
+/// Runs `work` on a thread and waits for it; `None` when a stop is requested first. The thread then
+/// ends with its work or with the process.
+fn unless_stopped<T: Send + 'static>(
+    name: &'static str,
+    control: &Control,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>, SessionError> {
+    let (done, is_done) = bounded(1);
+    let run = move || {
+        // The receiver is gone after a stop; drop the result.
+        let _ = done.send(work());
+    };
+    thread::spawn(name, run).map_err(SessionError::Thread)?;
+    loop {
+        match receive(&is_done, POLL_INTERVAL) {
+            Received::Message(result) => return Ok(Some(result)),
+            Received::Timeout if control.is_stopped() => return Ok(None),
+            Received::Timeout => {}
+            Received::Closed => return Err(SessionError::Panicked(name)),
+        }
+    }
+}
