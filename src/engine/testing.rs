@@ -7,6 +7,7 @@
 //! use tickdeck::testing::{Replay, assert_golden};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))?;
 //! // The whole stream against the golden beside it, with a readable difference when it fails.
 //! assert_golden("recordings/quick", "recordings/quick.golden.json");
 //!

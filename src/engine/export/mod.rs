@@ -6,6 +6,7 @@
 
 pub mod csv;
 pub mod jsonl;
-#[cfg(all(test, feature = "import"))]
+#[cfg(test)]
+#[cfg(feature = "import")]
 mod tests;
 mod value;

@@ -18,8 +18,10 @@ mod stats;
 mod summary;
 
 use tickdeck_core::source::{Source, SourceError};
+use tickdeck_recording::{EventFilter, Recording};
 
 use crate::pipeline::PublisherOptions;
+use crate::reference::{Reference, ReferenceError, ReferenceOptions};
 
 #[cfg(feature = "nats")]
 pub use drain::DEFAULT_DRAIN;
@@ -53,23 +55,27 @@ impl Session {
     /// [`ReplaySession`] and [run](ReplaySession::run) it.
     ///
     /// ```
-    /// use tickdeck::check::publisher_options;
-    /// use tickdeck::recording::{EventFilter, Recording};
-    /// use tickdeck::session::Session;
+    /// use tickdeck::pace::{PaceOptions, Rate};
+    /// use tickdeck::reference::{Reference, ReferenceOptions};
     /// use tickdeck::sink::NullSink;
-    /// # use tickdeck::pace::{PaceOptions, Rate};
+    /// use tickdeck::source::{PayloadSource, SourceError, SourceErrorKind};
+    /// use tickdeck::synthetic::{SyntheticOptions, SyntheticSource};
+    /// use tickdeck::Session;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recordings/quick");
-    /// let recording = Recording::open(path.as_ref())?;
-    /// let options = publisher_options(&recording)?;
-    /// let open = || Ok(Box::new(recording.reader(EventFilter::default())) as _);
-    /// let replayed = Session::replay(recording.session(), options, open)
-    ///     .sink(NullSink::new()) // or NatsSink::connect(&NatsOptions::at(url)?)?
-    /// #   .pace(PaceOptions { rate: Rate::Max, ..PaceOptions::default() })
-    ///     .run()?;
-    /// assert!(replayed.error.is_none());
-    /// assert_eq!(replayed.summary.failed, 0);
+    /// let reference = Reference::load(&ReferenceOptions::default(), &[])?;
+    /// let options = reference.publisher_options(PayloadSource::Synthetic);
+    /// let open = || {
+    ///     let market = SyntheticSource::open(SyntheticOptions::default(), &reference.calendar)
+    ///         .map_err(|error| SourceError::new(SourceErrorKind::BadInput, error))?;
+    ///     Ok(Box::new(market) as _)
+    /// };
+    /// let summary = Session::replay("market", options, open)
+    ///     .sink(NullSink::new())
+    ///     .pace(PaceOptions { rate: Rate::Max, ..PaceOptions::default() })
+    ///     .run()?
+    ///     .into_summary()?;
+    /// assert_eq!(summary.published, summary.received);
     /// # Ok(())
     /// # }
     /// ```
@@ -79,5 +85,18 @@ impl Session {
         open: impl FnMut() -> Result<Box<dyn Source>, SourceError> + 'a,
     ) -> ReplaySession<'a> {
         ReplaySession::new(name.into(), publisher, open)
+    }
+
+    /// A replay of everything in `recording`, published by its own contracts and calendar. Payloads,
+    /// subjects and filters are the defaults.
+    ///
+    /// # Errors
+    /// When the contracts or the calendar of the recording cannot be read.
+    pub fn replay_recording(recording: &Recording) -> Result<ReplaySession<'_>, ReferenceError> {
+        let own = std::slice::from_ref(recording);
+        let reference = Reference::load(&ReferenceOptions::default(), own)?;
+        let options = reference.publisher_options(recording.source().payload_source());
+        let open = || Ok(Box::new(recording.reader(EventFilter::default()).read_ahead()) as _);
+        Ok(Self::replay(recording.session(), options, open))
     }
 }

@@ -32,7 +32,7 @@ pub struct ReplaySession<'a> {
     sinks: Vec<Box<dyn Sink>>,
     recorder: Option<&'a mut (dyn EventWriter + 'static)>,
     #[cfg(feature = "nats")]
-    pub(super) server: Server,
+    server: Server,
     run_id: Option<RunId>,
     pace: PaceOptions,
     looping: bool,
@@ -217,6 +217,37 @@ impl<'a> ReplaySession<'a> {
             summary: Summary::of_replay(self.name, &ledger, digest, &report, elapsed_ns),
             error: played.err().or(sink_error.map(PlayError::from)),
         })
+    }
+}
+
+#[cfg(feature = "nats")]
+impl ReplaySession<'_> {
+    /// Publishes to a NATS server as well. Its confirmations count, and a stop request bounds the wait
+    /// for it.
+    #[must_use]
+    pub fn nats(mut self, sink: crate::sink::NatsSink) -> Self {
+        self.server.stop = Some(sink.stop_handle());
+        self.sink(sink)
+    }
+
+    /// Answers health requests on this server while the replay runs, as the session of `verb`.
+    #[must_use]
+    pub fn health(mut self, nats: Option<crate::nats::NatsOptions>, verb: &'static str) -> Self {
+        self.server.health = nats.map(|nats| (nats, verb));
+        self
+    }
+}
+
+impl Replayed {
+    /// The summary of a replay that was not ended early.
+    ///
+    /// # Errors
+    /// What ended it early.
+    pub fn into_summary(self) -> Result<Summary, PlayError> {
+        match self.error {
+            None => Ok(self.summary),
+            Some(error) => Err(error),
+        }
     }
 }
 

@@ -9,46 +9,29 @@ use serde_json::{Value, json};
 use tickdeck_core::thread;
 use tickdeck_core::wait::{Received, receive};
 
+use super::SessionError;
 use super::drain::{DEFAULT_DRAIN, DrainWatch};
-use super::{ReplaySession, SessionError};
 use crate::control::Control;
 use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
 use crate::pipeline::PublisherStats;
-use crate::sink::{NatsSink, NatsStop};
+use crate::sink::NatsStop;
 
 /// How often a wait checks for a stop request.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The servers of a replay before it runs.
+/// A server before the replay runs.
 #[derive(Default)]
 pub(super) struct Server {
     /// Ends the sink's waits.
-    stop: Option<NatsStop>,
+    pub(super) stop: Option<NatsStop>,
     /// Where to answer health requests, and the verb to answer with.
-    health: Option<(NatsOptions, &'static str)>,
+    pub(super) health: Option<(NatsOptions, &'static str)>,
 }
 
 /// Threads that end with the replay.
 pub(super) struct RunningServer {
     watch: Option<DrainWatch>,
     health: Option<HealthResponder>,
-}
-
-impl ReplaySession<'_> {
-    /// Publishes to a NATS server as well. Its confirmations count, and a stop request bounds the wait
-    /// for it.
-    #[must_use]
-    pub fn nats(mut self, sink: NatsSink) -> Self {
-        self.server.stop = Some(sink.stop_handle());
-        self.sink(sink)
-    }
-
-    /// Answers health requests on this server while the replay runs, as the session of `verb`.
-    #[must_use]
-    pub fn health(mut self, nats: Option<NatsOptions>, verb: &'static str) -> Self {
-        self.server.health = nats.map(|nats| (nats, verb));
-        self
-    }
 }
 
 impl Server {
