@@ -16,7 +16,7 @@ use tickdeck::{Event, EventKind, Session, Sink, Source, SourceError, Summary};
 const START: UnixNanos = UnixNanos(1_757_640_600_000_000_000);
 const SECOND_NS: i64 = 1_000_000_000;
 
-/// One tick a second. The price moves by one step of the generator each time.
+/// One tick a second. Each moves the price by one, up or down.
 struct RandomWalk {
     ticks: u32,
     done: u32,
@@ -33,7 +33,7 @@ impl Source for RandomWalk {
                 .random
                 .wrapping_mul(1_664_525)
                 .wrapping_add(1_013_904_223);
-            self.price += f64::from(self.random >> 30) - 1.5;
+            self.price += 2.0 * f64::from(self.random >> 31) - 1.0;
             let time = format!("09:{:02}:{:02}", 30 + second / 60, second % 60);
             let tick = RawTick {
                 trading_day: Text::from_array(*b"20250912\0"),
