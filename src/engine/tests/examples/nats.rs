@@ -27,8 +27,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 #[test]
-fn replay_to_nats_reaches_a_subscriber_completely() {
-    let Some(server) = Server::start("replay_to_nats_reaches_a_subscriber_completely") else {
+fn every_message_reaches_a_subscriber() {
+    let Some(server) = Server::start("every_message_reaches_a_subscriber") else {
         return;
     };
     let mut subscriber = RawSubscriber::connect(server.port, "market.tick.>");
