@@ -1,7 +1,20 @@
-//! The vocabulary of tickdeck: what every stage speaks of, and nothing that a stage does.
+//! The vocabulary of tickdeck: the types that every stage uses, and no stage.
 //!
-//! Events, time, the trading calendar, contracts, the [`Source`](source::Source) trait with its
-//! wrappers, and the pacer. Here is no network, no file of a recording and no command line.
+//! | module | purpose |
+//! |---|---|
+//! | [`event`] | raw ticks and session events, as a source yields them |
+//! | [`time`], [`clock`] | nanoseconds and trading days; the one access to the machine's clock |
+//! | [`calendar`], [`contract`] | trading days, products, contracts and their sessions |
+//! | [`source`] | the [`Source`](source::Source) trait, and wrappers that are sources themselves |
+//! | [`pace`] | when an event is due, computed without a clock |
+//! | [`thread`], [`wait`] | the one place each that starts threads and waits for a bounded time |
+//! | [`causes`] | an error with its causes in one line |
+//!
+//! A type belongs here when recordings, the engine and the simulated front all need it.
+//!
+//! Not here: files, sockets, async code, environment variables, printing, and any implementation of
+//! a source. Text is parsed from memory; the callers read the files. Of the other crates this one
+//! uses only `tickdeck-ffi`, for the layout of a tick.
 
 #![forbid(unsafe_code)]
 

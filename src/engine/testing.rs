@@ -1,13 +1,14 @@
-//! Regression tests of your own: what a recording publishes, in a `#[test]` of a few lines.
+//! Regression tests for users: what a recording publishes, in a `#[test]` of a few lines.
 //!
-//! Made for [insta](https://insta.rs), but nothing here depends on it: results are text and slices.
-//! `docs/testing.md` has a complete example.
+//! It fits [insta](https://insta.rs) and depends on no test library: results are text and slices.
+//! `docs/testing.md` has a complete example. The feature set may be empty.
 //!
 //! ```
 //! use tickdeck::testing::{Replay, assert_golden};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // The whole stream against the golden beside it, with a readable difference when it fails.
+//! # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))?;
+//! // The whole stream against the golden beside it, with a readable difference on failure.
 //! assert_golden("recordings/quick", "recordings/quick.golden.json");
 //!
 //! // A few columns of one instrument, for a snapshot to review.
@@ -41,7 +42,7 @@ use crate::encode::PayloadKind;
 use crate::normalize::Flags;
 use crate::pipeline::{InstrumentLedger, PublisherOptions};
 
-/// A replay in virtual time, to be set up and [run](Self::run).
+/// A replay in virtual time. Set it up with its methods, then [run](Self::run) it.
 #[derive(Debug, Clone)]
 pub struct Replay {
     recording: Recording,
@@ -53,7 +54,7 @@ impl Replay {
     /// A replay of everything in the recording at `path`, with its own contracts and calendar.
     ///
     /// # Errors
-    /// When there is no recording, or it cannot be read.
+    /// When there is no recording at `path`, or it cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CheckError> {
         let recording = Recording::open(path.as_ref())?;
         Ok(Self {
@@ -91,7 +92,7 @@ impl Replay {
         self
     }
 
-    /// Plays these instruments only; ids as the exchange writes them.
+    /// Replays these instruments only. Ids are written as the exchange writes them.
     #[must_use]
     pub fn instruments(mut self, ids: &[&str]) -> Self {
         let ids: BTreeSet<Vec<u8>> = ids.iter().map(|id| id.as_bytes().to_vec()).collect();
@@ -100,7 +101,7 @@ impl Replay {
         self
     }
 
-    /// Plays what was received from `start` on and before `end` only.
+    /// Replays only what was received at or after `start` and before `end`.
     #[must_use]
     pub const fn between(mut self, start: UnixNanos, end: UnixNanos) -> Self {
         self.filter.start = Some(start);
@@ -108,7 +109,7 @@ impl Replay {
         self
     }
 
-    /// Plays, and keeps everything that is published in memory.
+    /// Runs the replay and keeps all published messages in memory.
     ///
     /// # Errors
     /// When the recording is damaged or cannot be read.
@@ -178,14 +179,14 @@ impl Published {
         &self.digest
     }
 
-    /// What became of the ticks.
+    /// The ticks counted by outcome.
     #[must_use]
     pub const fn ledger(&self) -> &InstrumentLedger {
         &self.ledger
     }
 
-    /// The payload stream without some fields, for a snapshot that does not hold what is not meant:
-    /// one line a message.
+    /// The payload stream without some fields, one line per message. For a snapshot that should not
+    /// depend on them.
     #[must_use]
     pub fn without(&self, fields: &[&str]) -> String {
         let fields: Vec<String> = fields.iter().map(|&field| field.to_owned()).collect();
@@ -196,7 +197,7 @@ impl Published {
         lines.collect()
     }
 
-    /// A few fields of every message, a line each, `-` where one is absent.
+    /// Some fields of every message, one line per message. `-` stands for an absent field.
     #[must_use]
     pub fn table(&self, fields: &[&str]) -> String {
         let row = |message: &PublishedMessage| {
@@ -221,11 +222,11 @@ impl fmt::Display for Published {
     }
 }
 
-/// Asserts that `recording` publishes what `golden` says, as `tickdeck check` does. Nothing is
-/// written: `tickdeck check RECORDING --golden GOLDEN --update` makes and accepts goldens.
+/// Asserts that `recording` publishes what `golden` says, as `tickdeck check` does. It writes
+/// nothing. `tickdeck check RECORDING --golden GOLDEN --update` creates and accepts goldens.
 ///
 /// # Panics
-/// With the difference field by field when it does not, and when one of them cannot be read.
+/// With the difference field by field when it does not. Also when one of the two cannot be read.
 #[track_caller]
 pub fn assert_golden(recording: impl AsRef<Path>, golden: impl AsRef<Path>) {
     match check_golden(recording.as_ref(), golden.as_ref()) {

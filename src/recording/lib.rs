@@ -4,11 +4,15 @@
 //! Events are stored raw, exactly as the source delivered them, so that a replay exercises the
 //! normalizer. `docs/recording-format.md` specifies the format; this crate implements it.
 //!
-//! This crate does not interpret ticks, publishes nothing and reads no environment. All files go
-//! through [`storage::Storage`].
+//! Here belongs everything that knows how a recording is stored: format, reading, writing,
+//! verification. [`Recording`] opens one, [`RecordingWriter`] makes one.
+//!
+//! Not here: the meaning of ticks, publishing, NATS, the command line and the environment. All files
+//! go through [`storage::Storage`]. Of the other crates this one uses only `tickdeck-core` and
+//! `tickdeck-ffi`.
 //!
 //! ```text
-//! writer ── columns ── segment_writer        (push -> one row group in memory -> sorted, encoded)
+//! writer ── columns ── segment_writer         (push -> one row group in memory -> sorted, encoded)
 //! reader ── group_stream ── segment_reader    (row group decoded column by column -> seq order)
 //! manifest, contracts_file, digest, verify
 //! ```

@@ -162,11 +162,15 @@ fn module_of(name: &str, inside: &Path) -> Vec<String> {
     module
 }
 
-/// Files that are tests by their name; those that only a `#[cfg(test)] mod` declares are found by
+/// Tests and examples by their name or folder; those that only a `#[cfg(test)] mod` declares are found by
 /// that declaration.
 fn is_test_file(path: &Path) -> bool {
     let stem = path.file_stem().unwrap().to_string_lossy();
-    stem == "tests" || stem.ends_with("_tests") || path.iter().any(|part| part == "tests")
+    stem == "tests"
+        || stem.ends_with("_tests")
+        || path
+            .iter()
+            .any(|part| ["tests", "examples"].iter().any(|folder| part == *folder))
 }
 
 /// Where a path leads inside a crate: the file that defines the name, through re-exports.

@@ -1,9 +1,8 @@
 //! Where events come from. A source does not know what follows it.
 //!
-//! Implementations: [`RecordingReader`](crate::recording::RecordingReader) (recorded Parquet),
-//! [`SyntheticSource`] (the seeded market), [`ImportSource`](crate::import::ImportSource) (CSV
-//! dumps), and wrappers that are sources themselves ([`MergeSource`], [`TickLimit`],
-//! [`AheadSource`]). The live CTP source will implement the same trait.
+//! This module has the trait and the wrappers that are sources themselves: [`MergeSource`],
+//! [`TickLimit`] and [`AheadSource`]. The implementations (recordings, the synthetic market, imports,
+//! live sessions) are in other crates, which this one does not know.
 
 mod ahead;
 mod error;
@@ -24,7 +23,7 @@ pub trait Source: Send {
     /// Appends up to `max` events to `batch`. Appending none is the end of the session.
     ///
     /// # Errors
-    /// When the source cannot go on; what was appended before is valid.
+    /// When the source cannot continue. Events appended before are valid.
     fn next_batch(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<(), SourceError>;
 }
 

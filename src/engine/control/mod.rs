@@ -6,12 +6,13 @@
 //!  library ──┘
 //! ```
 //!
-//! [`Control`] knows neither its inputs nor its readers. [`signals`] and [`keyboard`] are adapters:
+//! [`Control`] knows nothing of its inputs or its readers. `signals` (a feature) and [`keyboard`] are adapters:
 //! they turn what the process receives into a [`Command`] and log it. None of them prints.
 
 mod command;
 mod interruptible;
 pub mod keyboard;
+#[cfg(feature = "signals")]
 pub mod signals;
 mod state;
 

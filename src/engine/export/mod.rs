@@ -7,5 +7,6 @@
 pub mod csv;
 pub mod jsonl;
 #[cfg(test)]
+#[cfg(feature = "import")]
 mod tests;
 mod value;

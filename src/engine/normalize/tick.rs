@@ -54,7 +54,7 @@ pub struct NormalizedTick<'a> {
     /// Cumulative volume of the trading day, lots.
     pub volume: i32,
     /// Cumulative turnover of the trading day, CNY including the multiplier; CTP's own value when
-    /// [`Flag::RawTurnover`] is set.
+    /// [`Flag::RawTurnover`](super::Flag::RawTurnover) is set.
     pub turnover: Option<f64>,
     /// Open interest, lots.
     pub open_interest: Option<f64>,

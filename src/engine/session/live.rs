@@ -27,6 +27,7 @@ use tickdeck_recording::{
     BackgroundWriter, EventWriter, Manifest, RecordingError, RecordingOptions, RecordingWriter,
 };
 
+use super::Session;
 use super::drain::{DEFAULT_DRAIN, DrainWatch};
 use super::stats::SharedStats;
 use super::summary::Summary;
@@ -163,10 +164,25 @@ pub struct IngestSummary {
     pub error: Option<PlayError>,
 }
 
+impl Session {
+    /// Runs a live session until `stop_asked` returns true, its time is up, or it cannot continue.
+    ///
+    /// # Errors
+    /// When it cannot be started. What happens later is in the summary.
+    pub fn live(
+        connector: Box<dyn Connector>,
+        setup: Ingest,
+        clock: Arc<dyn Clock>,
+        stop_asked: StopAsked,
+    ) -> Result<IngestSummary, IngestError> {
+        ingest(connector, setup, clock, stop_asked)
+    }
+}
+
 /// Runs a live session until `stop_asked` returns true, its time is up, or it cannot continue.
 ///
 /// # Errors
-/// When it cannot be started. Later errors are in the summary.
+/// When it cannot be started. What happens later is in the summary.
 pub fn ingest(
     connector: Box<dyn Connector>,
     setup: Ingest,
@@ -188,7 +204,7 @@ pub fn ingest(
         .map_err(IngestError::Thread)?;
     let stats = SharedStats {
         publisher: publisher.stats(),
-        live: Some(handle.stats()),
+        live: handle.stats(),
         is_recording: recorder.is_some(),
     };
     if let Some(server) = &server {

@@ -1,29 +1,34 @@
 //! Whole sessions: source, recorder, publisher, server and health answers in one composition.
 //!
-//! [`Session::replay`] plays any source at a controlled pace. [`Session::live`] runs a front. Both
+//! [`Session::replay`] plays any source at a controlled pace. `Session::live` runs a front. Both
 //! return a summary, answer `health.check` in the same way and bound the wait for an unreachable
 //! server. Nothing here prints, reads the environment or knows the command line.
+//!
+//! Live sessions need the feature `live`, servers the feature `nats`.
 
+#[cfg(feature = "nats")]
 mod drain;
+#[cfg(feature = "live")]
 mod live;
 mod replay;
+#[cfg(feature = "nats")]
+mod server;
+#[cfg(feature = "live")]
 mod stats;
 mod summary;
 
-use std::sync::Arc;
-
-use tickdeck_core::clock::Clock;
 use tickdeck_core::source::{Source, SourceError};
+use tickdeck_recording::{EventFilter, Recording};
 
 use crate::control::InterruptibleError;
-use crate::live::{Connector, StopAsked};
-use crate::nats::NatsError;
 use crate::pipeline::PublisherOptions;
+use crate::reference::{Reference, ReferenceError, ReferenceOptions};
 
+#[cfg(feature = "nats")]
 pub use drain::DEFAULT_DRAIN;
+#[cfg(feature = "live")]
 pub use live::{Ingest, IngestError, IngestNats, IngestServer, IngestSummary, RecordTo, ingest};
 pub use replay::{ReplaySession, Replayed};
-pub use stats::SharedStats;
 pub use summary::{LatenessMs, Summary};
 
 /// A session could not be started.
@@ -31,8 +36,9 @@ pub use summary::{LatenessMs, Summary};
 #[non_exhaustive]
 pub enum SessionError {
     /// The server of the health answers cannot be used.
+    #[cfg(feature = "nats")]
     #[error(transparent)]
-    Nats(#[from] NatsError),
+    Nats(#[from] crate::nats::NatsError),
     /// The system gave no thread.
     #[error("starting a thread")]
     Thread(#[source] std::io::Error),
@@ -50,23 +56,27 @@ impl Session {
     /// [`ReplaySession`] and [run](ReplaySession::run) it.
     ///
     /// ```
-    /// use tickdeck::check::publisher_options;
-    /// use tickdeck::recording::{EventFilter, Recording};
-    /// use tickdeck::session::Session;
+    /// use tickdeck::pace::{PaceOptions, Rate};
+    /// use tickdeck::reference::{Reference, ReferenceOptions};
     /// use tickdeck::sink::NullSink;
-    /// # use tickdeck::pace::{PaceOptions, Rate};
+    /// use tickdeck::source::{PayloadSource, SourceError, SourceErrorKind};
+    /// use tickdeck::synthetic::{SyntheticOptions, SyntheticSource};
+    /// use tickdeck::Session;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recordings/quick");
-    /// let recording = Recording::open(path.as_ref())?;
-    /// let options = publisher_options(&recording)?;
-    /// let open = || Ok(Box::new(recording.reader(EventFilter::default())) as _);
-    /// let replayed = Session::replay(recording.session(), options, open)
-    ///     .sink(NullSink::new()) // or NatsSink::connect(&NatsOptions::at(url)?)?
-    /// #   .pace(PaceOptions { rate: Rate::Max, ..PaceOptions::default() })
-    ///     .run()?;
-    /// assert!(replayed.error.is_none());
-    /// assert_eq!(replayed.summary.failed, 0);
+    /// let reference = Reference::load(&ReferenceOptions::default(), &[])?;
+    /// let options = reference.publisher_options(PayloadSource::Synthetic);
+    /// let open = || {
+    ///     let market = SyntheticSource::open(SyntheticOptions::default(), &reference.calendar)
+    ///         .map_err(|error| SourceError::new(SourceErrorKind::BadInput, error))?;
+    ///     Ok(Box::new(market) as _)
+    /// };
+    /// let summary = Session::replay("market", options, open)
+    ///     .sink(NullSink::new())
+    ///     .pace(PaceOptions { rate: Rate::Max, ..PaceOptions::default() })
+    ///     .run()?
+    ///     .into_summary()?;
+    /// assert_eq!(summary.published, summary.received);
     /// # Ok(())
     /// # }
     /// ```
@@ -78,16 +88,16 @@ impl Session {
         ReplaySession::new(name.into(), publisher, open)
     }
 
-    /// Runs a live session until `stop_asked` returns true, its time is up, or it cannot continue.
+    /// A replay of everything in `recording`, published by its own contracts and calendar. Payloads,
+    /// subjects and filters are the defaults.
     ///
     /// # Errors
-    /// When it cannot be started. Later errors are in the summary.
-    pub fn live(
-        connector: Box<dyn Connector>,
-        setup: Ingest,
-        clock: Arc<dyn Clock>,
-        stop_asked: StopAsked,
-    ) -> Result<IngestSummary, IngestError> {
-        ingest(connector, setup, clock, stop_asked)
+    /// When the contracts or the calendar of the recording cannot be read.
+    pub fn replay_recording(recording: &Recording) -> Result<ReplaySession<'_>, ReferenceError> {
+        let own = std::slice::from_ref(recording);
+        let reference = Reference::load(&ReferenceOptions::default(), own)?;
+        let options = reference.publisher_options(recording.source().payload_source());
+        let open = || Ok(Box::new(recording.reader(EventFilter::default()).read_ahead()) as _);
+        Ok(Self::replay(recording.session(), options, open))
     }
 }

@@ -9,18 +9,17 @@ use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::EventWriter;
 
 use super::SessionError;
-use super::drain::{DEFAULT_DRAIN, DrainWatch};
-use super::stats::SharedStats;
+#[cfg(feature = "nats")]
+use super::server::Server;
 use super::summary::Summary;
-use crate::control::{Control, run_interruptible};
+use crate::control::Control;
 use crate::encode::control::RunId;
-use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
 use crate::pipeline::{
     DEFAULT_BATCH_EVENTS, Output, PaceDriver, Paced, PlayError, Player, Publisher,
     PublisherOptions, Release,
 };
 use crate::progress::{Progress, Silent};
-use crate::sink::{NatsSink, NatsStop, Sink};
+use crate::sink::Sink;
 
 /// Opens the source of one pass. A replay that loops calls it again for each pass.
 type OpenSource<'a> = Box<dyn FnMut() -> Result<Box<dyn Source>, SourceError> + 'a>;
@@ -28,14 +27,13 @@ type OpenSource<'a> = Box<dyn FnMut() -> Result<Box<dyn Source>, SourceError> + 
 /// The set-up of a replay. Nothing is read from the environment.
 pub struct ReplaySession<'a> {
     name: String,
-    verb: &'static str,
     publisher: PublisherOptions,
     source: OpenSource<'a>,
     sinks: Vec<Box<dyn Sink>>,
     recorder: Option<&'a mut (dyn EventWriter + 'static)>,
-    server: Option<NatsStop>,
+    #[cfg(feature = "nats")]
+    server: Server,
     run_id: Option<RunId>,
-    health: Option<NatsOptions>,
     pace: PaceOptions,
     looping: bool,
     clock_ticks: Option<ClockTicks>,
@@ -64,14 +62,13 @@ impl<'a> ReplaySession<'a> {
     ) -> Self {
         Self {
             name,
-            verb: "replay",
             publisher,
             source: Box::new(source),
             sinks: Vec::new(),
             recorder: None,
-            server: None,
+            #[cfg(feature = "nats")]
+            server: Server::default(),
             run_id: None,
-            health: None,
             pace: PaceOptions::default(),
             looping: false,
             clock_ticks: None,
@@ -98,23 +95,7 @@ impl<'a> ReplaySession<'a> {
         self
     }
 
-    /// Publishes to a NATS server as well. Its confirmations count, and a stop request bounds the wait
-    /// for it.
-    #[must_use]
-    pub fn nats(mut self, sink: NatsSink) -> Self {
-        self.server = Some(sink.stop_handle());
-        self.sink(sink)
-    }
-
-    /// Answers health requests on this server while the replay runs, as the session of `verb`.
-    #[must_use]
-    pub fn health(mut self, nats: Option<NatsOptions>, verb: &'static str) -> Self {
-        self.health = nats;
-        self.verb = verb;
-        self
-    }
-
-    /// Records released events before they are published.
+    /// Records what is released, before it is published.
     #[must_use]
     pub fn record(mut self, recorder: Option<&'a mut (dyn EventWriter + 'static)>) -> Self {
         self.recorder = recorder;
@@ -201,23 +182,10 @@ impl<'a> ReplaySession<'a> {
             self.run_id
                 .unwrap_or_else(|| RunId::of(self.clock.wall(), std::process::id())),
         );
-        let stats = SharedStats {
-            publisher: publisher.stats(),
-            live: None,
-            is_recording: self.recorder.is_some(),
-        };
-        let (name, verb) = (self.name.clone(), self.verb);
-        let health = match self.health {
-            Some(nats) if !self.control.is_stopped() => {
-                start_health(nats, &self.control, move || stats.health(&name, verb))?
-            }
-            _ => None,
-        };
-        let watch = self
+        #[cfg(feature = "nats")]
+        let server = self
             .server
-            .map(|stop| DrainWatch::from_stop(&self.control, &stop, DEFAULT_DRAIN))
-            .transpose()
-            .map_err(SessionError::Thread)?;
+            .start(&self.name, publisher.stats(), &self.control)?;
         let driver = PaceDriver::new(self.pace, Arc::clone(&self.clock), self.control);
         let started = self.clock.now();
         let mut paced = Paced::new(driver)
@@ -243,10 +211,8 @@ impl<'a> ReplaySession<'a> {
         let (ledger, digest, sink_error) = publisher.finish(played.is_ok());
         let elapsed_ns = self.clock.now().since(started);
         self.progress.finish();
-        drop(watch);
-        if let Some(health) = health {
-            health.stop();
-        }
+        #[cfg(feature = "nats")]
+        server.stop();
         Ok(Replayed {
             summary: Summary::of_replay(self.name, &ledger, digest, &report, elapsed_ns),
             error: played.err().or(sink_error.map(PlayError::from)),
@@ -254,7 +220,38 @@ impl<'a> ReplaySession<'a> {
     }
 }
 
-/// Plays all passes. Returns whether the last one reached the end of its source.
+#[cfg(feature = "nats")]
+impl ReplaySession<'_> {
+    /// Publishes to a NATS server as well. Its confirmations count, and a stop request bounds the wait
+    /// for it.
+    #[must_use]
+    pub fn nats(mut self, sink: crate::sink::NatsSink) -> Self {
+        self.server.stop = Some(sink.stop_handle());
+        self.sink(sink)
+    }
+
+    /// Answers health requests on this server while the replay runs, as the session of `verb`.
+    #[must_use]
+    pub fn health(mut self, nats: Option<crate::nats::NatsOptions>, verb: &'static str) -> Self {
+        self.server.health = nats.map(|nats| (nats, verb));
+        self
+    }
+}
+
+impl Replayed {
+    /// The summary of a replay that was not ended early.
+    ///
+    /// # Errors
+    /// What ended it early.
+    pub fn into_summary(self) -> Result<Summary, PlayError> {
+        match self.error {
+            None => Ok(self.summary),
+            Some(error) => Err(error),
+        }
+    }
+}
+
+/// True when the last pass ended by itself.
 fn play_passes(
     player: &mut Player<'_>,
     looping: bool,
@@ -268,17 +265,4 @@ fn play_passes(
             return Ok(ended);
         }
     }
-}
-
-/// Starts answering health requests; `None` when a stop is requested before the server answers.
-fn start_health(
-    nats: NatsOptions,
-    control: &Control,
-    answer: impl Fn() -> serde_json::Value + Send + Sync + 'static,
-) -> Result<Option<HealthResponder>, SessionError> {
-    let answer: Box<dyn Fn() -> serde_json::Value + Send + Sync> = Box::new(answer);
-    let start = move || HealthResponder::start(&nats, &HealthOptions::default(), answer);
-    let started: Option<Result<HealthResponder, NatsError>> =
-        run_interruptible("nats-connect", || control.is_stopped(), start)?;
-    Ok(started.transpose()?)
 }

@@ -1,4 +1,4 @@
-//! Counts that other threads read while a session runs, and the health answer built from them.
+//! Counts that other threads read while a live session runs, and the health answer made of them.
 
 use std::sync::Arc;
 
@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use crate::live::LiveStats;
 use crate::pipeline::PublisherStats;
 
-/// Counts that other threads read while a session runs.
+/// Counts that other threads read while a live session runs.
 #[derive(Debug, Clone)]
-pub struct SharedStats {
+pub(super) struct SharedStats {
     /// Of the publisher.
-    pub publisher: Arc<PublisherStats>,
-    /// Of the session with the front; `None` in a replay.
-    pub live: Option<Arc<LiveStats>>,
+    pub(super) publisher: Arc<PublisherStats>,
+    /// Of the session with the front.
+    pub(super) live: Arc<LiveStats>,
     /// Whether ticks are recorded.
-    pub is_recording: bool,
+    pub(super) is_recording: bool,
 }
 
 impl SharedStats {
@@ -41,9 +41,7 @@ impl SharedStats {
     }
 
     pub(super) fn log(&self) {
-        let Some(live) = &self.live else {
-            return;
-        };
+        let live = &self.live;
         tracing::info!(
             event = "publish_progress",
             published = self.published(),
@@ -59,15 +57,7 @@ impl SharedStats {
 
     /// The answer to a health request.
     pub(super) fn health(&self, session: &str, verb: &str) -> Value {
-        let Some(live) = &self.live else {
-            return json!({
-                "session": session,
-                "verb": verb,
-                "received": self.received(),
-                "published": self.published(),
-                "failed": self.failed(),
-            });
-        };
+        let live = &self.live;
         json!({
             "session": session,
             "verb": verb,

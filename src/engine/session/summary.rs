@@ -94,6 +94,7 @@ impl Summary {
     }
 
     /// Of a live session. Its lateness is the time from the callback to the sinks.
+    #[cfg(feature = "live")]
     pub(super) fn of_live(
         session: String,
         ledger: &Ledger,

@@ -1,14 +1,15 @@
 //! Where encoded messages go. A sink sees subjects and bytes, never a tick: what is published does
 //! not depend on where.
 //!
-//! Invariant: a sink hands on every message in the order given, and reports it as confirmed only
-//! when it has reached its destination. What it cannot hand on is an error, never a gap. Only
-//! [`LiveNatsSink`], which must not wait, leaves gaps, and reports them as rejected.
+//! Invariant: a sink hands on every message in the order given, and reports it as confirmed only when
+//! it has reached its destination. What it cannot hand on is an error, never a gap. Only
+//! `LiveNatsSink`, which must not wait, leaves gaps, and reports them as rejected.
 
 mod batch;
 mod digest;
 mod jsonl;
 mod line;
+#[cfg(feature = "nats")]
 mod nats;
 mod new_file;
 mod null;
@@ -20,7 +21,10 @@ pub use batch::{Message, MessageBatch, MessageBatchBuilder, MessageRef};
 pub use digest::StreamDigest;
 pub use jsonl::JsonlSink;
 pub use line::{is_line, is_line_subject};
-pub use nats::{DEFAULT_LIVE_BUFFER, LiveNatsSink, NatsSink, NatsStats, NatsStop};
+#[cfg(feature = "live")]
+pub use nats::{DEFAULT_LIVE_BUFFER, LiveNatsSink};
+#[cfg(feature = "nats")]
+pub use nats::{NatsSink, NatsStats, NatsStop};
 pub use new_file::NewFile;
 pub use null::NullSink;
 pub use outstanding::{Fate, Outstanding};

@@ -25,6 +25,7 @@
 //!
 //! Must not be used from inside an async runtime: its methods block.
 
+#[cfg(feature = "live")]
 mod live;
 mod window;
 mod worker;
@@ -40,6 +41,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{Fate, MessageBatch, Outstanding, Sink, SinkError};
 use crate::nats::{NatsError, NatsFailure, NatsOptions, connect};
+#[cfg(feature = "live")]
 pub use live::{DEFAULT_LIVE_BUFFER, LiveNatsSink};
 use worker::{Command, Worker};
 

@@ -1,0 +1,42 @@
+//! `cargo run -p tickdeck --example replay_to_nats [URL [RECORDING]]`
+//!
+//! Replays a recording to a NATS server, as fast as the server takes it, and prints the summary.
+//! Without arguments: the server of `NATS_URL`, else of this machine, and `recordings/quick`.
+
+#![expect(clippy::print_stdout, reason = "the summary is the result")]
+
+use std::path::Path;
+
+use tickdeck::nats::NatsOptions;
+use tickdeck::pace::{PaceOptions, Rate};
+use tickdeck::sink::NatsSink;
+use tickdeck::{Recording, Session, Summary};
+
+/// Returns when the server has confirmed every message.
+pub(crate) fn replay(url: &str, recording: &Path) -> anyhow::Result<Summary> {
+    let recording = Recording::open(recording)?;
+    let server = NatsSink::connect(&NatsOptions::at(url)?)?;
+    let fast = PaceOptions {
+        rate: Rate::Max,
+        ..PaceOptions::default()
+    };
+    let session = Session::replay_recording(&recording)?;
+    Ok(session.pace(fast).nats(server).run()?.into_summary()?)
+}
+
+fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let url = arguments
+        .next()
+        .or_else(|| std::env::var("NATS_URL").ok())
+        .unwrap_or_else(|| "nats://localhost:4222".to_owned());
+    let recording = arguments
+        .next()
+        .unwrap_or_else(|| "recordings/quick".to_owned());
+    let summary = replay(&url, Path::new(&recording))?;
+    println!("session    {}", summary.session);
+    println!("published  {}", summary.published);
+    println!("failed     {}", summary.failed);
+    println!("digest     {}", summary.digest);
+    Ok(())
+}

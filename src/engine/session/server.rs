@@ -1,0 +1,86 @@
+//! What a replay does with a NATS server besides publishing: it answers health requests, and after a
+//! stop request it bounds the wait for the server.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::SessionError;
+use super::drain::{DEFAULT_DRAIN, DrainWatch};
+use crate::control::{Control, run_interruptible};
+use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
+use crate::pipeline::PublisherStats;
+use crate::sink::NatsStop;
+
+/// A server before the replay runs.
+#[derive(Default)]
+pub(super) struct Server {
+    /// Ends the sink's waits.
+    pub(super) stop: Option<NatsStop>,
+    /// Where to answer health requests, and the verb to answer with.
+    pub(super) health: Option<(NatsOptions, &'static str)>,
+}
+
+/// Threads that end with the replay.
+pub(super) struct RunningServer {
+    watch: Option<DrainWatch>,
+    health: Option<HealthResponder>,
+}
+
+impl Server {
+    /// Starts what was set up, unless a stop is requested first.
+    pub(super) fn start(
+        self,
+        session: &str,
+        publisher: Arc<PublisherStats>,
+        control: &Arc<Control>,
+    ) -> Result<RunningServer, SessionError> {
+        let health = match self.health {
+            Some((nats, verb)) if !control.is_stopped() => {
+                let session = session.to_owned();
+                start_health(nats, control, move || answer(&publisher, &session, verb))?
+            }
+            _ => None,
+        };
+        let watch = self
+            .stop
+            .map(|stop| DrainWatch::from_stop(control, &stop, DEFAULT_DRAIN))
+            .transpose()
+            .map_err(SessionError::Thread)?;
+        Ok(RunningServer { watch, health })
+    }
+}
+
+impl RunningServer {
+    /// Ends its threads.
+    pub(super) fn stop(self) {
+        drop(self.watch);
+        if let Some(health) = self.health {
+            health.stop();
+        }
+    }
+}
+
+/// The answer to a health request.
+fn answer(publisher: &PublisherStats, session: &str, verb: &str) -> Value {
+    json!({
+        "session": session,
+        "verb": verb,
+        "received": publisher.received(),
+        "published": publisher.published(),
+        "failed": publisher.failed(),
+    })
+}
+
+/// Starts answering health requests; `None` when a stop is requested before the server answers.
+fn start_health(
+    nats: NatsOptions,
+    control: &Control,
+    answer: impl Fn() -> Value + Send + Sync + 'static,
+) -> Result<Option<HealthResponder>, SessionError> {
+    let answer: Box<dyn Fn() -> Value + Send + Sync> = Box::new(answer);
+    let start = move || HealthResponder::start(&nats, &HealthOptions::default(), answer);
+    let started: Option<Result<HealthResponder, NatsError>> =
+        run_interruptible("nats-connect", || control.is_stopped(), start)?;
+    Ok(started.transpose()?)
+}

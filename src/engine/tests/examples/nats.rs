@@ -1,0 +1,106 @@
+//! `replay_to_nats` against a real server.
+//!
+//! The server comes from `TICKDECK_NATS_SERVER`. Without one the test is skipped visibly, which is a
+//! failure when `TICKDECK_REQUIRE_NATS` is 1.
+
+#[path = "../../../../tests/support/nats_client.rs"]
+#[expect(dead_code, reason = "only its subscriber is used")]
+mod nats_client;
+#[path = "../../examples/replay_to_nats.rs"]
+#[expect(dead_code, reason = "`cargo run --example` calls its main function")]
+mod replay_to_nats;
+#[path = "../../../../tests/support/skip.rs"]
+mod skip;
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nats_client::RawSubscriber;
+use tempfile::TempDir;
+use tickdeck::sink::{MessageRef, StreamDigest};
+
+use super::QUICK;
+
+/// Longest wait for the server or a message.
+const DEADLINE: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+#[test]
+fn every_message_reaches_a_subscriber() {
+    let Some(server) = Server::start("every_message_reaches_a_subscriber") else {
+        return;
+    };
+    let mut subscriber = RawSubscriber::connect(server.port, "market.tick.>");
+    let url = format!("nats://127.0.0.1:{}", server.port);
+    let summary = replay_to_nats::replay(&url, Path::new(QUICK)).unwrap();
+    assert_eq!((summary.published, summary.failed), (918, 0));
+    let mut received = StreamDigest::new();
+    for _ in 0..summary.published {
+        let (subject, payload) = subscriber.next().unwrap();
+        received.update_message(MessageRef {
+            subject: subject.as_bytes(),
+            payload: &payload,
+        });
+    }
+    assert_eq!(received.hex(), summary.digest);
+}
+
+/// A server on a port that it chose itself. It is killed when dropped.
+struct Server {
+    process: Child,
+    port: u16,
+    folder: TempDir,
+}
+
+impl Server {
+    /// A server that accepts connections, or `None` after a visible skip.
+    fn start(test: &str) -> Option<Self> {
+        let Some(binary) = std::env::var_os("TICKDECK_NATS_SERVER") else {
+            let required = std::env::var("TICKDECK_REQUIRE_NATS").is_ok_and(|value| value == "1");
+            assert!(!required, "{test}: TICKDECK_NATS_SERVER is not set");
+            skip::skipped(test, "TICKDECK_NATS_SERVER is not set");
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let process = Command::new(binary)
+            .args(["--addr", "127.0.0.1", "--port", "-1", "--ports_file_dir"])
+            .arg(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut server = Self {
+            process,
+            port: 0,
+            folder,
+        };
+        server.port = server.wait_for_port();
+        Some(server)
+    }
+
+    /// The port in the file that the server writes once it listens.
+    fn wait_for_port(&self) -> u16 {
+        let name = format!("nats-server_{}.ports", self.process.id());
+        let path = self.folder.path().join(name);
+        for _ in 0..DEADLINE.as_millis() / POLL_INTERVAL.as_millis() {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            // {"nats":["nats://127.0.0.1:34567"]}; incomplete text has no closing bracket.
+            let address = text
+                .split_once("nats://")
+                .and_then(|(_, rest)| rest.split_once('"'));
+            if let Some((address, _)) = address {
+                return address.rsplit_once(':').unwrap().1.parse().unwrap();
+            }
+            tickdeck_core::wait::nap(POLL_INTERVAL);
+        }
+        panic!("nats-server does not listen within {DEADLINE:?}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
