@@ -21,7 +21,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("import", &["progress"]),
     // Both directions of the same files.
     ("export", &["import", "progress"]),
-    ("reference", &["import"]),
+    ("reference", &[]),
     // The trader front's contracts are reference data.
     ("live", &["reference", "progress"]),
     // The receiving end: end markers, digests and subjects with wildcards.
