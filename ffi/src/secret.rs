@@ -18,7 +18,7 @@ impl Secret {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The content. Whoever calls this answers for where it goes.
+    /// The content. The caller is responsible for where it goes.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

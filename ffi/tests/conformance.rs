@@ -70,7 +70,7 @@ fn assert_leaves_nothing(version: &Version, facts: &Value) {
     assert_eq!(
         facts["handlers"],
         json!(1),
-        "{name}: the handler is let go of"
+        "{name}: the handler is released"
     );
     assert_eq!(facts["panicked"], json!(false), "{name}");
 }
@@ -180,11 +180,7 @@ fn cycles(version: &Version, folder: &std::path::Path, manners: Manners, millis:
     let name = version.folder;
     assert_eq!(facts["failed"], json!([]), "{name}");
     assert_eq!(facts["after"], facts["before"], "{name}: threads and files");
-    assert_eq!(
-        facts["handlers"],
-        json!(1),
-        "{name}: handlers are let go of"
-    );
+    assert_eq!(facts["handlers"], json!(1), "{name}: handlers are released");
     assert!(
         facts["grown_kb"].as_u64().unwrap() < GROWTH_KB,
         "{name}: {facts}"

@@ -109,7 +109,7 @@ pub(crate) fn in_child(job: &Value) -> Value {
         let options = options(&with_front(job, 2), "drops");
         *held = Some(MdApi::start(&library, options, handler).unwrap());
         drop(held);
-        // The handler is let go of when the session is over.
+        // The handler is released at the end of the session.
         poll(|| Arc::strong_count(&drops) == 1)
     });
 

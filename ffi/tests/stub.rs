@@ -281,7 +281,7 @@ fn a_library_that_is_not_what_it_says_is_refused_before_it_is_used() {
         version: Some("latest"),
         ..NEWEST
     };
-    check(unreadable, "does not say which version it is");
+    check(unreadable, "does not report its version");
     let too_old = Variant {
         version: Some("v6.3.11_20180109"),
         ..NEWEST

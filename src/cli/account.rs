@@ -38,8 +38,8 @@ const FIELDS: [(&str, usize); 5] = [
     (APP_ID, 32),
     (AUTH_CODE, 16),
 ];
-/// Length of CTP's `InvestorID` without the NUL: the user in a confirmation of the settlement. It is
-/// shorter than in a login.
+/// Length of CTP's `InvestorID` without the NUL: the user in a confirmation of the settlement. It
+/// is shorter than in a login.
 const INVESTOR_LEN: usize = 12;
 /// Variables that every login needs.
 const REQUIRED: [&str; 5] = [
@@ -80,7 +80,7 @@ impl Account {
         for (name, most) in FIELDS {
             let length = text(name).expose().len();
             if length > most {
-                let problem = anyhow::anyhow!("{length} bytes; CTP takes at most {most}");
+                let problem = anyhow::anyhow!("{length} bytes; CTP accepts at most {most}");
                 return Err(EnvironmentError::unusable(name, problem));
             }
         }
@@ -103,7 +103,7 @@ impl Account {
             return Ok(());
         }
         let problem = anyhow::anyhow!(
-            "{length} bytes; --confirm-settlement takes at most {INVESTOR_LEN}, leave it out"
+            "{length} bytes; --confirm-settlement accepts at most {INVESTOR_LEN}, leave it out"
         );
         Err(EnvironmentError::unusable(USER_ID, problem))
     }
@@ -151,9 +151,7 @@ pub(super) fn duration(environment: &Environment) -> Result<Option<Duration>, Us
         Some(span) => Ok(Some(span).filter(|span| !span.is_zero())),
         None => Err(EnvironmentError::unusable(
             DURATION,
-            anyhow::anyhow!(
-                "it is not a number of seconds; expected for example 3600, or 0 for no bound"
-            ),
+            anyhow::anyhow!("it is not a number of seconds; expected e.g. 3600, or 0 for no limit"),
         )),
     }
 }

@@ -80,7 +80,7 @@ fn log_ready(server: &str, options: &CaptureOptions) {
     if options.misses_end(DEFAULT_PREFIX) {
         tracing::warn!(
             event = "capture_without_end",
-            "no SUBJECT has all ticks under {DEFAULT_PREFIX}: the capture does not end with a \
+            "no SUBJECT covers all ticks under {DEFAULT_PREFIX}: the capture does not end with a \
              replay, is not verified and does not answer --wait-for-subscribers; \
              --subject-prefix {DEFAULT_PREFIX} adds this"
         );

@@ -16,12 +16,13 @@ use tickdeck::check::{
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::progress::Position;
 use tickdeck::sink::NewFile;
+use tickdeck_core::causes::causes;
 use tickdeck_recording::{Manifest, RecordingError};
 
 use super::Context;
 use super::args::{CheckArgs, PublishingArgs, Unreferenced};
 use super::inputs::{self, INTACT_ONLY, Inputs, refuse_damage};
-use super::outcome::{Outcome, UsageError, causes, stdout};
+use super::outcome::{Outcome, UsageError, stdout};
 use super::outputs::{is_same, refuse_inside_recording};
 
 /// The result as JSON; the key order is the order of the fields.
@@ -74,7 +75,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
             }
             Err(error) => {
                 let mut reason = error.to_string();
-                for cause in causes(&error) {
+                for cause in causes(error.as_ref()) {
                     reason.push_str(&format!(": {cause}"));
                 }
                 let input = input.display().to_string();
@@ -167,7 +168,7 @@ fn inputs_of(args: &CheckArgs) -> Result<Vec<PathBuf>, UsageError> {
     }
     if inputs.is_empty() {
         return Err(UsageError::new(
-            "there is nothing to check but goldens: name the recordings, their goldens are found \
+            "all inputs are goldens: name the recordings, their goldens are found \
              beside them or with --golden",
         ));
     }
@@ -183,7 +184,7 @@ pub(super) fn refuse_read_twice(inputs: &[impl AsRef<Path>]) -> Result<(), Usage
             .any(|before| is_one_file(before, path))
         {
             return Err(UsageError::new(format!(
-                "{} is a second name of an input before it that can be read once only: write it to \
+                "{} names the same input as an earlier one, which can be read only once: write it to \
                  a file first",
                 path.display()
             )));
@@ -235,14 +236,14 @@ fn goldens_of(args: &CheckArgs, inputs: &[PathBuf]) -> anyhow::Result<Vec<PathBu
     };
     if let Some(folder) = folder.filter(|folder| !folder.is_dir() && !args.update) {
         return Err(UsageError::new(format!(
-            "there is no folder {}: give --update to make it with the goldens in it",
+            "there is no folder {}: give --update to create it with the goldens",
             folder.display()
         ))
         .into());
     }
     if let Some(unnamed) = inputs.iter().find(|input| is_descriptor(input)) {
         return Err(UsageError::new(format!(
-            "{} has no name that a golden could be found by: check it alone, and name the golden \
+            "{} has no name to find a golden by: check it alone, and name the golden \
              with --golden",
             unnamed.display()
         ))
@@ -271,7 +272,7 @@ fn check(
 ) -> anyhow::Result<Checked> {
     if refuse_inside_recording(golden).is_err() {
         return Err(UsageError::new(format!(
-            "{} would be inside a recording, where no golden can lie: name another place with \
+            "{} would be inside a recording, where goldens are not allowed: name another place with \
              --golden",
             golden.display()
         ))

@@ -217,7 +217,7 @@ fn receive(subscriber: &Subscriber, is_over: &AtomicBool) -> Received {
     received
 }
 
-/// A nats-server of our own on a free port, killed when dropped.
+/// A nats-server started on a free port, killed when dropped.
 struct NatsServer {
     process: Child,
     url: String,
@@ -259,7 +259,8 @@ impl NatsServer {
         }))
     }
 
-    /// The server writes its addresses to a file when it is ready; `None` when the user stops before.
+    /// The server writes its addresses to a file when it is ready; `None` when the user stops
+    /// before.
     fn wait_for_url(&mut self, context: &Context, ports: &Path) -> anyhow::Result<Option<String>> {
         #[derive(serde::Deserialize)]
         struct Ports {
@@ -271,7 +272,7 @@ impl NatsServer {
             if context.control.is_stopped() {
                 return Ok(None);
             }
-            if let Some(status) = self.process.try_wait().context("asking for nats-server")? {
+            if let Some(status) = self.process.try_wait().context("checking nats-server")? {
                 anyhow::bail!("nats-server ended at once with {status}");
             }
             for entry in std::fs::read_dir(ports).context("looking for the server's port")? {
@@ -286,7 +287,7 @@ impl NatsServer {
             let due = context.clock.now().plus(STEP_NS);
             context.clock.sleep_until(due, &WakeFlag::new());
         }
-        anyhow::bail!("nats-server did not say its port within 60 s")
+        anyhow::bail!("nats-server did not report its port within 60 s")
     }
 }
 

@@ -1,4 +1,5 @@
-//! `tickdeck doctor`: what is missing on this machine for live CTP, each with its fix. Nobody logs in.
+//! `tickdeck doctor`: what is missing on this machine for live CTP, each with its fix. It never
+//! logs in.
 
 use std::io::Write as _;
 

@@ -61,7 +61,7 @@ impl Environment {
         let text = std::fs::read(path).map_err(unreadable)?;
         if let Some(name) = replaced_by_dotenv(&String::from_utf8_lossy(&text)) {
             return Err(UsageError::new(format!(
-                "environment file {shown}: the value of {name} has a $, which would be replaced by \
+                "environment file {shown}: the value of {name} has a $, which would be expanded by \
                  the value of a variable; put it in single quotes to keep it as it is"
             )));
         }
@@ -82,7 +82,7 @@ impl Environment {
                     .any(|(known, _)| is_same(known, &name))
             {
                 return Err(UsageError::new(format!(
-                    "environment file {shown} names {name} twice, and which of the two counts differs: \
+                    "environment file {shown} names {name} twice, and tools differ in which one they use: \
                      systemd and sh take the last; leave one of them"
                 )));
             }

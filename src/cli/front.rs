@@ -190,8 +190,8 @@ impl<'a> Prepared<'a> {
             Some(connected) => Ok(Connected::Server(Some(Box::new(connected?)))),
             None if context.control.is_stopped() => Ok(Connected::Stopped),
             None => anyhow::bail!(
-                "no NATS server could be reached before the run was over: {DURATION} or --duration \
-                 is shorter than the server was away"
+                "no NATS server was reached before the run ended: {DURATION} or --duration \
+                 is shorter than the server's absence"
             ),
         }
     }
@@ -362,7 +362,7 @@ fn is_free(to: &RecordTo) -> bool {
         tracing::warn!(
             event = "recording_kept",
             path = %to.folder.display(),
-            "no session began: --force replaced nothing"
+            "no session began: --force did not replace anything"
         );
     }
     !would_replace
@@ -408,7 +408,7 @@ pub(super) fn outcome(ended: IngestSummary, is_lossy: bool) -> anyhow::Result<Ou
         return Err(error.into());
     }
     if let LiveEnd::GaveUp { reason } = ended.live.end {
-        anyhow::bail!("the session with the front is over: {reason}");
+        anyhow::bail!("the session with the front ended: {reason}");
     }
     Ok(if is_lossy {
         Outcome::Lossy

@@ -70,7 +70,7 @@ pub(super) fn check_library(settings: &FrontSettings, library: &CtpLibrary) -> a
 /// Keeps what libraries print apart from the results.
 pub(super) fn separate_output(settings: &FrontSettings) -> anyhow::Result<()> {
     library_output::separate(Scrubber::new(settings.login.secrets.clone()))
-        .context("keeping what the CTP library prints apart from results")
+        .context("separating the CTP library's output from results")
 }
 
 /// The folder for the library's own files: the given one, or one below the user's state folder.

@@ -1,9 +1,9 @@
-//! Keeps the output of CTP libraries apart from results. Both go to stdout: before a library is loaded,
-//! stdout is duplicated for results, and what the library prints becomes log lines.
+//! Keeps the output of CTP libraries apart from results. Both go to stdout: before a library is
+//! loaded, stdout is duplicated for results, and what the library prints becomes log lines.
 //!
 //! Stderr is not redirected. The last message of a crashing library or of the C runtime must not be
-//! lost in a pipe of the same process. The vendor's libraries print system errors about a host name or
-//! address there; no credential was seen among them.
+//! lost in a pipe of the same process. The vendor's libraries print system errors about a host name
+//! or address there; no credential was seen among them.
 //!
 //! Invariant: the library never waits for the log, because a separate thread always reads.
 
@@ -29,8 +29,8 @@ pub(super) fn results() -> Option<&'static File> {
     RESULTS.get()
 }
 
-/// Duplicates stdout for results, and logs what is printed to it from here on, without the secrets of
-/// `scrubber`. A second call does nothing.
+/// Duplicates stdout for results, and logs what is printed to it from here on, without the secrets
+/// of `scrubber`. A second call does nothing.
 ///
 /// # Errors
 /// When the system gives no file or thread.
@@ -69,7 +69,7 @@ fn log_lines(printed: impl io::Read, scrubber: &Scrubber) {
         if count == LOUD_LINES {
             tracing::info!(
                 event = "ctp_library_output",
-                "the library prints a lot: the rest is logged at level debug"
+                "the library prints many lines: the rest is logged at level debug"
             );
         }
     }

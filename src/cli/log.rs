@@ -1,14 +1,14 @@
-//! Log lines on stderr, for people or for machines.
+//! Log lines on stderr, as text or as JSON.
 //!
 //! The JSON form is part of the contract: one flat object per line, `timestamp`, `level` and `event`
-//! first, then the event's own fields in the order of the code. The name of an event is its field
+//! first, then the event's fields in the order of the code. The name of an event is its field
 //! `event`; a line with a message only has the message as its name:
 //!
 //! ```
 //! tracing::info!(event = "publish_progress", published = 10_000, rate = 5_012.5);
 //! ```
 //!
-//! Fields of spans are not written. Secrets are the callers' affair: their types print a mask.
+//! Fields of spans are not written. Callers keep secrets out: the types of secrets print a mask.
 
 mod writer;
 
@@ -19,7 +19,7 @@ use anyhow::Context as _;
 use chrono::SecondsFormat;
 use indicatif::MultiProgress;
 use serde_json::Value;
-use tickdeck_core::causes::with_causes;
+use tickdeck_core::causes::{causes, with_causes};
 use tickdeck_core::clock::system_wall;
 use tickdeck_core::time::UnixNanos;
 use tracing::field::{Field, Visit};
@@ -30,23 +30,22 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::args::{LogArgs, LogFormat};
-use super::outcome::causes;
 use writer::LogWriter;
 pub(super) use writer::{FlushedLog, WhenFull, flush, print};
 
-/// Own events, and of the libraries what a user should know. What the NATS client logs is told by
-/// events of our own already.
+/// Tickdeck's events, and the warnings of libraries. Tickdeck logs the state of NATS connections
+/// itself, so the NATS client's lines are off.
 const DEFAULT_FILTER: &str = "warn,tickdeck=info,async_nats=off";
-/// What `--quiet` leaves.
+/// The filter of `--quiet`.
 const QUIET_FILTER: &str = "warn,async_nats=off";
 /// Keys that a field of an event cannot take.
 const RESERVED: [&str; 3] = ["timestamp", "level", "event"];
 
-/// Sends the process's log to stderr. `env_filter` is the value of `RUST_LOG`, which stands behind
-/// `--log-level` and before `--quiet`. Lines and the bars of `bars` do not overwrite each other.
+/// Sends the process's log to stderr. `env_filter` is the value of `RUST_LOG`: `--log-level` overrides
+/// it, and it overrides `--quiet`. Lines and the bars of `bars` do not overwrite each other.
 ///
 /// # Errors
-/// When `env_filter` is no filter, a log is set up already, or the system gives no thread.
+/// When `env_filter` is no filter, a log is set up already, or no thread can be started.
 pub(super) fn init(
     args: &LogArgs,
     env_filter: Option<&str>,
@@ -66,7 +65,7 @@ pub(super) fn init(
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(colour)
-        // What cannot be written is no reason to panic, which printing the error would be.
+        // Printing the error would panic when stderr cannot be written.
         .log_internal_errors(false)
         .with_writer(move || handle.clone())
         .event_format(Line(format))
@@ -76,7 +75,7 @@ pub(super) fn init(
     Ok(())
 }
 
-/// The line that stands where lines are missing.
+/// The line in place of lost lines.
 fn lost_line(format: LogFormat, colour: bool, count: u64) -> String {
     let fields = Fields {
         event: Some("log_lines_lost".into()),
@@ -121,7 +120,7 @@ impl Fields {
         fields
     }
 
-    /// Name, and the fields that are left for the line's body.
+    /// The name, and the fields for the line's body.
     fn into_parts(self) -> (String, Vec<(&'static str, Value)>) {
         let mut body = Vec::with_capacity(self.rest.len() + 1);
         let name = match (self.event, self.message) {
@@ -203,15 +202,15 @@ where
     }
 }
 
-/// The JSON line of an error that ends the process. Written past the filter: whatever was asked of
-/// the log, the reason of a failure is not for hiding.
+/// The JSON line of an error that ends the process. No filter applies: the reason of a failure is
+/// always shown.
 pub(super) fn error_line(error: &anyhow::Error, exit_code: u8) -> String {
     let fields = Fields {
         event: Some("error".into()),
         message: None,
         rest: vec![
             ("error", error.to_string().into()),
-            ("caused_by", causes(error).join(": ").into()),
+            ("caused_by", causes(error.as_ref()).join(": ").into()),
             ("exit_code", exit_code.into()),
         ],
     };

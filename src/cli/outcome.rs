@@ -12,6 +12,7 @@ use tickdeck::inputs::MixedSources;
 use tickdeck::pipeline::PlayError;
 use tickdeck::session::SessionError;
 use tickdeck::sink::SinkError;
+use tickdeck_core::causes::causes;
 use tickdeck_recording::RecordingError;
 
 use super::args::LogFormat;
@@ -250,25 +251,10 @@ pub fn conclude(result: anyhow::Result<Outcome>, format: LogFormat) -> Exit {
 /// `error: …` and one `caused by: …` per cause.
 fn render(error: &anyhow::Error) -> String {
     let mut text = format!("error: {error}\n");
-    for cause in causes(error) {
+    for cause in causes(error.as_ref()) {
         text.push_str(&format!("caused by: {cause}\n"));
     }
     text
-}
-
-/// The causes of an error, outermost first. A cause that the message above already ends with is
-/// skipped: many libraries both print and return their source.
-pub(super) fn causes(error: &anyhow::Error) -> Vec<String> {
-    let mut above = error.to_string();
-    let mut causes = Vec::new();
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
-        if !above.ends_with(&cause) {
-            causes.push(cause.clone());
-        }
-        above = cause;
-    }
-    causes
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ pub(super) fn copy(
         });
         if context.control.is_stopped() {
             progress.finish();
-            anyhow::bail!("{verb} was interrupted after {events} events; nothing was kept");
+            anyhow::bail!("{verb} was interrupted after {events} events; no output was kept");
         }
     }
     let manifest = writer.finish()?;

@@ -34,7 +34,7 @@ struct Opened {
 pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome> {
     if !args.publish && args.sinks.sinks != [SinkSpec::Nats] {
         return Err(
-            UsageError::new("--sink needs --publish: a recording alone has no sinks").into(),
+            UsageError::new("--sink needs --publish: only a published session has sinks").into(),
         );
     }
     let opened = match &args.source {

@@ -1,4 +1,4 @@
-//! An error and what caused it, as one line of text.
+//! An error and what caused it, as text.
 
 use std::error::Error;
 
@@ -13,4 +13,24 @@ pub fn with_causes(error: &dyn Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// The messages of the causes of `error`, outermost first.
+///
+/// A cause that the message above it already ends with is not repeated: many libraries both show
+/// their source and return it.
+#[must_use]
+pub fn causes(error: &dyn Error) -> Vec<String> {
+    let mut above = error.to_string();
+    let mut causes = Vec::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !above.ends_with(&text) {
+            causes.push(text.clone());
+        }
+        above = text;
+        source = cause.source();
+    }
+    causes
 }

@@ -1,15 +1,15 @@
 //! The only file that may read a clock.
 //!
 //! Everything else gets time as an argument or through [`Clock`], so that a test can run a trading
-//! day in a millisecond and a replay decides the same whatever the machine's load. Invariant: a
-//! sleep never returns [`Woke::Due`] before the instant it was asked for.
+//! day in a millisecond and a replay decides the same under any load. Invariant: a
+//! sleep never returns [`Woke::Due`] before the requested instant.
 //!
 //! [`SystemClock`] sleeps, then spins: the kernel wakes a sleeper tens of microseconds late, so the
 //! last [`SPIN_NS`] are spent looking at the clock. Measured at 2,000 events/s this costs about a
 //! tenth of a core and brings the median lateness under a microsecond; an async timer rounds to a
 //! whole millisecond.
 //!
-//! This file knows nothing of events, rates or replays.
+//! This file knows no events, rates or replays.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -242,13 +242,13 @@ struct VirtualState {
 }
 
 impl VirtualClock {
-    /// A clock that stands at zero, with the wall clock at 1970.
+    /// A clock at zero, with the wall clock at 1970.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A clock that stands at zero when the wall clock says `wall`.
+    /// A clock at zero when the wall clock is at `wall`.
     #[must_use]
     pub fn starting_at(wall: UnixNanos) -> Self {
         let clock = Self::default();
@@ -306,7 +306,7 @@ impl Clock for VirtualClock {
             state.now = state.now.max(at);
             return Woke::Interrupted;
         }
-        assert!(due != MonoNanos::NEVER, "a sleep that nobody will end");
+        assert!(due != MonoNanos::NEVER, "a sleep without an end");
         state.now = state.now.max(due);
         Woke::Due
     }

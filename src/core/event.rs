@@ -1,8 +1,9 @@
 //! The vocabulary of the flow: what a [`Source`](crate::source::Source) yields and everything after
 //! it consumes.
 //!
-//! An [`Event`] is either a raw tick, bit for bit as the CTP library delivered it, or something that
-//! happened to the session. No stage may change an event; normalization makes new values from it.
+//! An [`Event`] is either a raw tick, bit for bit as the CTP library delivered it, or something
+//! that happened to the session. No stage may change an event; normalization makes new values from
+//! it.
 
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +52,7 @@ pub enum EventKind {
     Session(SessionEvent),
 }
 
-/// What happened to the session, as the CTP callbacks tell it.
+/// What happened to the session, as the CTP callbacks report it.
 ///
 /// In a recording the variant is the `kind` column and the fields are the `detail` column (JSON).
 /// Fields are declared in alphabetical order, so that the text does not depend on how a JSON

@@ -1,7 +1,8 @@
 //! The one place that starts threads.
 //!
 //! A `tracing` subscriber can belong to a thread. One that a test or an embedding program installed
-//! would be lost on a thread started the plain way, so every thread here logs where its caller logs.
+//! would be lost on a thread started the plain way, so every thread here logs where its caller
+//! logs.
 
 use std::io;
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
@@ -11,7 +12,7 @@ use tracing::Dispatch;
 /// Starts a named thread that logs where the caller logs.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// When no thread can be started.
 pub fn spawn<T: Send + 'static>(
     name: &str,
     body: impl FnOnce() -> T + Send + 'static,
@@ -24,7 +25,7 @@ pub fn spawn<T: Send + 'static>(
 /// The same for a thread that borrows from its caller and ends with `scope`.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// When no thread can be started.
 pub fn spawn_scoped<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     name: &str,

@@ -21,7 +21,7 @@ pub const EVENING_START_SECONDS: u32 = 18 * 3600;
 /// Until when a time of day belongs to the night after that evening, seconds since midnight: 06:00.
 const EARLY_END_SECONDS: u32 = 6 * 3600;
 
-/// The three parts of a trading day, which stand on up to three calendar days (CTP field guide,
+/// The three parts of a trading day, which are on up to three calendar days (CTP field guide,
 /// section 5.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DayPart {

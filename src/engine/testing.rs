@@ -10,7 +10,7 @@
 //! // The whole stream against the golden beside it, with a readable difference when it fails.
 //! assert_golden("recordings/quick", "recordings/quick.golden.json");
 //!
-//! // A few columns of one instrument, for a snapshot that people review.
+//! // A few columns of one instrument, for a snapshot to review.
 //! let published = Replay::open("recordings/quick")?
 //!     .instruments(&["rb2510"])
 //!     .run()?;
@@ -156,7 +156,8 @@ impl fmt::Display for PublishedMessage {
     }
 }
 
-/// What a replay published. [`Display`](fmt::Display) gives the payload stream, one line a message.
+/// What a replay published. [`Display`](fmt::Display) prints the payload stream, one line per
+/// message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
     messages: Vec<PublishedMessage>,
@@ -234,7 +235,7 @@ pub fn assert_golden(recording: impl AsRef<Path>, golden: impl AsRef<Path>) {
     }
 }
 
-/// As [`assert_golden`], for those who want to decide themselves: the difference as text, or `None`.
+/// As [`assert_golden`], without a panic: the difference as text, or `None`.
 ///
 /// # Errors
 /// When recording or golden cannot be read, or there is no golden.

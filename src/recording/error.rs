@@ -88,7 +88,7 @@ pub enum RecordingError {
     },
     /// `--force` would remove files that belong to no recording.
     #[error(
-        "{} holds files that are not of a recording: --force replaces recordings only, choose \
+        "{} holds files that are not part of a recording: --force replaces only recordings, choose \
          another output",
         path.display()
     )]
@@ -97,7 +97,7 @@ pub enum RecordingError {
         path: PathBuf,
     },
     /// The writer failed before and accepts nothing more.
-    #[error("{}: a write failed before, nothing more is accepted", path.display())]
+    #[error("{}: an earlier write failed, no more events are accepted", path.display())]
     WriterFailed {
         /// The recording.
         path: PathBuf,
@@ -120,7 +120,7 @@ pub enum RecordingError {
     },
 }
 
-/// The description of a Git LFS pointer in messages, behind the name of the file.
+/// The description of a Git LFS pointer in messages, after the name of the file.
 pub const NOT_FETCHED: &str = "a Git LFS pointer and not the file: run `git lfs pull`";
 
 impl RecordingError {
@@ -186,7 +186,7 @@ impl From<RecordingError> for SourceError {
 }
 
 impl FormatVersion {
-    /// Refuses a newer major version; `path` is the file that says so.
+    /// Refuses a newer major version. `path` is the file with the version.
     pub(super) fn check(self, path: &Path) -> Result<(), RecordingError> {
         if self.major > Self::CURRENT.major {
             return Err(RecordingError::NewerFormat {

@@ -13,7 +13,7 @@ fn only_update_creates_a_golden() {
     let missing = ends(&folder, 2, "check rec");
     assert_eq!(
         missing.stderr,
-        "error: there is no golden at rec.golden.json: give --update to make it\n"
+        "error: there is no golden at rec.golden.json: give --update to create it\n"
     );
     assert_eq!(missing.stdout, "");
     ends(&folder, 2, "check rec --accept-field volume");

@@ -483,7 +483,7 @@ fn bad_usage_of_a_capture_is_refused_early() {
     let path = |name: &str| folder.join(name).display().to_string();
     for (words, part) in [
         ("a..b -o x".to_owned(), "a word is empty"),
-        ("a.>.b -o x".to_owned(), "> stands before the end"),
+        ("a.>.b -o x".to_owned(), "> is not at the end"),
         ("a.b* -o x".to_owned(), "is not a word of its own"),
         ("--subject-prefix a.* -o x".to_owned(), "wildcards"),
         ("-n 0 -o x".to_owned(), "0 is not in"),

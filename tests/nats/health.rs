@@ -61,11 +61,7 @@ fn a_health_answer_has_the_current_state() {
         ),
         "{error}"
     );
-    assert!(
-        error
-            .to_string()
-            .contains("nobody answers on `health.check`")
-    );
+    assert!(error.to_string().contains("no responder on `health.check`"));
 }
 
 #[test]

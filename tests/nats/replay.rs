@@ -149,7 +149,7 @@ fn health_is_answered_while_a_replay_publishes() {
     let gone = ask(&[]);
     assert_eq!(gone.code, Some(4), "{gone:?}");
     assert!(
-        gone.stderr.contains("nobody answers on `health.check`"),
+        gone.stderr.contains("no responder on `health.check`"),
         "{gone:?}"
     );
 }

@@ -1,4 +1,4 @@
-//! Who looks for a server can be stopped: at once, in good order, with success.
+//! A search for a server can be stopped: at once, cleanly, with success.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;

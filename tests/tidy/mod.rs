@@ -1,4 +1,4 @@
-//! Rules about the repository that no compiler holds: who may use what, and how texts read.
+//! Rules about the repository that no compiler checks: what code may use, and how texts read.
 //!
 //! - `floors`: what a crate may use from outside.
 //! - `rooms`: which modules of the engine may use each other.
@@ -7,14 +7,14 @@
 //! - `circles`: files of a crate that use each other in a circle.
 //! - `words`: phrases that no text contains.
 //! - `documents`: links, sentences, paths and YAML of the Markdown pages.
-//! - `source`: the parsed sources that the first five look at.
-//! - `pending`: what is still allowed. An entry that is no longer needed fails its rule.
+//! - `source`: the parsed sources that the first five check.
+//!
+//! An exception is listed in its rule, with its reason.
 
 mod circles;
 mod documents;
 mod doors;
 mod floors;
-mod pending;
 mod pure;
 mod rooms;
 mod source;

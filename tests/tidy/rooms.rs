@@ -12,20 +12,22 @@ const ROOMS: [(&str, &[&str]); 16] = [
     // Opens recordings as one source.
     ("inputs", &[]),
     ("normalize", &[]),
+    // Commands name rates and seek targets, which are vocabulary.
     ("control", &[]),
     // Writes what the normalizer yields.
     ("encode", &["normalize"]),
-    // The sink that publishes, and the message type of a subscriber.
+    // The sink that publishes, and the message type and subject patterns of a subscriber.
     ("sink", &["nats"]),
-    ("nats", &["sink"]),
+    ("nats", &["sink", "encode"]),
     ("import", &["progress"]),
     // Both directions of the same files.
     ("export", &["import", "progress"]),
     ("reference", &[]),
     // The trader front's contracts are reference data.
     ("live", &["reference", "progress"]),
-    // The receiving end: end markers, digests and subjects with wildcards.
-    ("capture", &["encode", "sink", "nats"]),
+    // The receiving end: end markers, digests and subjects with wildcards. Its driver stops on
+    // request.
+    ("capture", &["encode", "sink", "nats", "control"]),
     (
         "pipeline",
         &[

@@ -1,9 +1,8 @@
 //! `cargo xtask bench`: one table of ratios, each measured side by side in one run.
 //!
-//! Absolute figures belong to a machine; a ratio of two cases that took turns in the same minute
-//! belongs to the code. The bench program prints a row as a line
-//! `ROW name | figures | value | bar | verdict` and what the rows belong to as `FACT …`; every other
-//! line of it is progress.
+//! Absolute figures depend on the machine. A ratio of two cases measured alternately in the same
+//! minute depends on the code. The bench program prints a row as a line `ROW name | figures | value
+//! | bar | verdict` and what the figures depend on as `FACT …`. Every other line is progress.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -21,7 +20,7 @@ const HEAD: [&str; 5] = ["what", "measured", "value", "bar", ""];
 /// Runs the bench programs and prints its rows as one table.
 ///
 /// # Errors
-/// When it cannot run, or when a row of the full run misses its bar.
+/// When a program cannot run, or a row of the full run misses its limit.
 pub(crate) fn run(quick: bool) -> Result<()> {
     let server = nats_server::provide()?;
     let simulated = sim::provide(None)?;
@@ -46,7 +45,7 @@ pub(crate) fn run(quick: bool) -> Result<()> {
         measure(command, &mut rows, &mut facts)?;
     }
     if quick {
-        // The stages have no bars; here they only have to run.
+        // The stages have no limits. They only have to run here.
         run_to_end(
             cargo()
                 .args(["bench", "--package", "tickdeck-cli", "--bench", "stages"])
@@ -61,7 +60,7 @@ pub(crate) fn run(quick: bool) -> Result<()> {
     }
     let missed = rows.iter().filter(|row| row[4] == "FAIL").count();
     if missed > 0 && !quick {
-        bail!("{missed} bars are missed");
+        bail!("{missed} rows miss their limits");
     }
     Ok(())
 }
@@ -89,7 +88,7 @@ fn measure(mut command: Command, rows: &mut Vec<Row>, facts: &mut Vec<String>) -
     Ok(())
 }
 
-/// A Python with nats-py, in a virtual environment of its own.
+/// A Python with nats-py, in a separate virtual environment.
 fn python() -> Result<PathBuf> {
     let folder = tools().join("python");
     let python = folder.join("bin/python");
@@ -106,7 +105,7 @@ fn python() -> Result<PathBuf> {
     Ok(python)
 }
 
-/// What the figures belong to.
+/// What the figures depend on.
 fn machine() -> Vec<String> {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo

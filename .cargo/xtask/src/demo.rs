@@ -1,11 +1,11 @@
-//! `cargo xtask demo`: the main job on a machine with nothing set up.
+//! `cargo xtask demo`: the main use case on a fresh machine.
 
 use anyhow::Result;
 
 use crate::nats_server;
 use crate::run::{self, cargo, root};
 
-/// Provides a server and runs `tickdeck demo`, in the build that the tests use too.
+/// Provides a server and runs `tickdeck demo`, built like for the tests.
 pub(crate) fn run(rest: &[String]) -> Result<()> {
     let server = nats_server::provide()?;
     run::run(

@@ -1,9 +1,9 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `recordings`,
+//! The project's commands: `cargo xtask demo`, `test`, `bench`, `recordings`,
 //! `nats-server`, `vendor-ctp`, `sim`, `sim-clients`.
 //!
-//! Each works on a machine that has nothing but cargo: what a command needs it fetches once into
-//! `target/tools`. Nothing is installed outside the working copy unless the last resort, the
-//! distribution's package, is reached. The commands know programs and files, never the library.
+//! Each works on a machine that has only cargo. What a command needs it fetches once into
+//! `target/tools`. Nothing is installed outside the working copy, except the distribution's
+//! package as a last resort. The commands know programs and files, never the library.
 
 mod bench;
 mod demo;
@@ -33,7 +33,7 @@ struct Args {
 enum Command {
     /// Replay a committed recording into a real NATS server and receive it
     Demo {
-        /// Arguments handed on to `tickdeck demo`
+        /// Arguments passed to `tickdeck demo`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
@@ -42,19 +42,19 @@ enum Command {
         /// Leave out formatting, lints and documentation tests
         #[arg(long)]
         quick: bool,
-        /// Arguments handed on to the test runner, for example a filter
+        /// Arguments passed to the test runner, for example a filter
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
     /// Run the benchmarks
     Bench {
-        /// Few samples: shows that they run, not how fast
+        /// Take few samples: shows that the benchmarks run, not how fast
         #[arg(long)]
         quick: bool,
     },
-    /// Make the committed recordings and their goldens anew
+    /// Regenerate the committed recordings and their goldens
     Recordings,
-    /// Make sure that a nats-server exists and print its path
+    /// Provide a nats-server and print its path
     NatsServer,
     /// Fetch the vendor's CTP libraries and headers for the conformance tests and print their
     /// folder

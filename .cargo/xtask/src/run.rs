@@ -1,4 +1,4 @@
-//! Starting other programs, and saying so.
+//! Starts other programs and prints what runs.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 /// The working copy's root.
 pub(crate) fn root() -> &'static Path {
-    // This file's crate lies in `.cargo/xtask`.
+    // This crate is in `.cargo/xtask`.
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .nth(2)
@@ -39,9 +39,8 @@ pub(crate) fn note(line: &str) {
 
 /// The cargo that runs this.
 ///
-/// What cargo told this program about its own package is taken away again: build scripts that watch
-/// those variables (ring's does) would otherwise build again on every change between `cargo xtask`
-/// and plain `cargo`.
+/// Removes the variables that cargo sets for this program. Build scripts that watch them (ring's
+/// does) would otherwise rerun on every change between `cargo xtask` and plain `cargo`.
 pub(crate) fn cargo() -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -55,7 +54,7 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Runs to the end, with the terminal's input and output.
+/// Runs a command with the terminal's input and output, and waits for its end.
 ///
 /// # Errors
 /// When it cannot be started or does not succeed.

@@ -13,7 +13,7 @@ const LIBRARIES: [(&str, &str); 2] = [
 ];
 
 /// Builds both libraries optimized and copies them into `output`, by default
-/// `target/sim`; gives the folder.
+/// `target/sim`. Returns the folder.
 ///
 /// # Errors
 /// When they do not build or the folder cannot be written.
@@ -41,11 +41,11 @@ fn build(profile: &str, folder: &Path) -> Result<()> {
     }
     run::run(&mut build)?;
     let built = target().join(if profile == "dev" { "debug" } else { profile });
-    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
     for (_, library) in LIBRARIES {
         let from = built.join(format!("lib{library}.so"));
         let to = folder.join(format!("{library}.so"));
-        // Beside the target and renamed: a program that has the old file loaded keeps it.
+        // Copied beside the target and renamed: a program that has loaded the old file keeps it.
         let partial = folder.join(format!(".{library}.partial"));
         std::fs::copy(&from, &partial).with_context(|| format!("copying {}", from.display()))?;
         std::fs::rename(&partial, &to)?;

@@ -1,6 +1,6 @@
 //! Provides real CTP clients for the tests of the simulated front: Python packages from PyPI in
-//! folders of their own, the locale that their wrappers ask for, and a program on ctp2rs. Everything lies in
-//! `target/tools/sim-clients`; nothing is installed on the machine.
+//! separate folders, the locale that their wrappers need, and a program that uses ctp2rs.
+//! Everything is in `target/tools/sim-clients`; nothing is installed on the machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,22 +13,22 @@ use crate::wheel::python;
 /// Versions of `openctp-ctp`, one folder each.
 const OPENCTP: [&str; 4] = ["6.3.15.7", "6.5.1.7", "6.7.2.8", "6.7.11.0"];
 
-/// vn.py without the packages that only its windows and back-tests need.
+/// vn.py without the packages that only its user interface and back-tests need.
 const VNPY: &str = "vnpy==4.5.0";
-/// What the part of vn.py that runs here imports.
+/// The imports of the part of vn.py that the tests run.
 const VNPY_NEEDS: [&str; 5] = ["numpy", "ta-lib", "loguru", "tzlocal", "requests"];
 /// Its CTP gateway, built from source with the machine's compiler.
 const VNPY_CTP: &str = "vnpy_ctp==6.7.11.4";
 
-/// ctp2rs makes its bindings with libclang, which this package carries.
+/// ctp2rs generates its bindings with libclang, which this package contains.
 const LIBCLANG: &str = "libclang==18.1.1";
 
-/// What is there, and why something is not.
+/// What is available, and why something is not.
 #[derive(Debug)]
 pub(crate) struct Clients {
     /// `python/`, `locale/`, `openctp-ctp-VERSION/`, `vnpy/`, `ctp2rs/`.
     pub(crate) folder: PathBuf,
-    /// What could not be had.
+    /// What is unavailable, with the reason.
     pub(crate) problems: Vec<String>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn provide() -> Clients {
     Clients { folder, problems }
 }
 
-/// Builds the client that uses ctp2rs, as a package of its own outside of the workspace.
+/// Builds the client that uses ctp2rs, as a separate package outside the workspace.
 fn ctp2rs(folder: &Path, into: &Path) -> Result<()> {
     let libclang = folder.join("libclang");
     once(&libclang, |into| {
@@ -78,7 +78,7 @@ fn ctp2rs(folder: &Path, into: &Path) -> Result<()> {
     let compiler = Command::new("g++")
         .arg("-print-file-name=include")
         .output()
-        .context("asking g++ for its headers (Debian: apt-get install g++)")?;
+        .context("finding the headers of g++ (Debian: apt-get install g++)")?;
     let headers = String::from_utf8_lossy(&compiler.stdout).trim().to_owned();
     let program = root().join("sim/clients/programs/ctp2rs");
     std::fs::create_dir_all(into.join("src"))?;
@@ -98,7 +98,7 @@ fn ctp2rs(folder: &Path, into: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Fetches everything or says what is missing.
+/// Fetches everything, or fails with what is missing.
 ///
 /// # Errors
 /// When something is missing.
@@ -110,7 +110,7 @@ pub(crate) fn run_command() -> Result<PathBuf> {
     Ok(clients.folder)
 }
 
-/// Makes a folder whole or not at all.
+/// Creates a folder completely or not at all.
 fn once(folder: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     if folder.exists() {
         return Ok(());
@@ -133,10 +133,10 @@ fn interpreter(folder: &Path) -> Result<()> {
         .args(["-m", "venv"])
         .arg(folder.join("python"))
         .stdout(std::io::stderr()))
-    .context("making a Python environment (Debian: apt-get install python3-venv)")
+    .context("creating a Python environment (Debian: apt-get install python3-venv)")
 }
 
-/// The wrappers construct `zh_CN.GB18030`; glibc finds it through LOCPATH as well.
+/// The wrappers construct the locale `zh_CN.GB18030`. glibc also finds it through LOCPATH.
 fn locale(folder: &Path) -> Result<()> {
     let made = folder.join("locale/zh_CN.GB18030");
     if made.exists() {
@@ -147,7 +147,7 @@ fn locale(folder: &Path) -> Result<()> {
         .args(["-i", "zh_CN", "-f", "GB18030"])
         .arg(&made)
         .stdout(std::io::stderr()))
-    .context("making the locale zh_CN.GB18030 (Debian: apt-get install locales)")
+    .context("creating the locale zh_CN.GB18030 (Debian: apt-get install locales)")
 }
 
 fn install(folder: &Path, into: &Path, flags: &[&str], packages: &[&str]) -> Result<()> {

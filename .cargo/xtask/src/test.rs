@@ -11,7 +11,7 @@ use crate::sim;
 use crate::sim_clients;
 use crate::vendor_ctp;
 
-/// Builds the binary optimized and gives its path.
+/// Builds the binary optimized and returns its path.
 fn optimized_binary() -> Result<PathBuf> {
     run::run(cargo().args([
         "build",
@@ -31,12 +31,12 @@ pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
     let optimized = optimized_binary()?;
     let vendor = vendor_ctp::provide();
     for problem in &vendor.problems {
-        note(&format!("without the vendor's files: {problem}"));
+        note(&format!("the vendor's files are unavailable: {problem}"));
     }
     let clients = sim_clients::provide();
     for problem in &clients.problems {
         note(&format!(
-            "without a client of the simulated front: {problem}"
+            "a client of the simulated front is unavailable: {problem}"
         ));
     }
     let simulated = sim::provide_for_tests()?;
@@ -45,18 +45,18 @@ pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
     let with_server = |mut command: Command| {
         command
             .env("TICKDECK_NATS_SERVER", &server)
-            // A test that would skip itself for want of a server fails instead.
+            // Without a server, a test fails instead of skipping itself.
             .env("TICKDECK_REQUIRE_NATS", "1")
-            // Debug and optimized builds must publish the same bytes; the largest tests use it too.
+            // Debug and optimized builds must publish the same bytes. The largest tests use it too.
             .env("TICKDECK_RELEASE_BIN", &optimized)
-            // Tests that find nothing there skip themselves and say so.
+            // Tests that find nothing there skip themselves and report it.
             .env("TICKDECK_CTP_LIBRARIES", &vendor.libraries)
             .env("TICKDECK_CTP_HEADERS", &vendor.headers)
             .env("TICKDECK_SIM_CLIENTS", &clients.folder)
             .env("TICKDECK_SIM_LIBRARY", &simulated)
             .env("TICKDECK_SKIPPED", &skipped);
         if vendor.problems.is_empty() {
-            // As with the server: what was fetched must be found.
+            // As with the server: tests must find what was fetched.
             command.env("TICKDECK_REQUIRE_CTP", "1");
         }
         command
@@ -98,12 +98,10 @@ pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
     }
     let ran = match skipped.lines().count() {
         0 => "all tests".to_owned(),
-        count => format!("all tests ({count} skipped in whole or in part, as told above)"),
+        count => format!("all tests ({count} skipped in whole or in part, see above)"),
     };
     run::say(&if quick {
-        format!(
-            "xtask test: {ran} passed (formatting, lints and documentation tests were left out)"
-        )
+        format!("xtask test: {ran} passed (without formatting, lints and documentation tests)")
     } else {
         format!("xtask test: formatting, lints and {ran} passed")
     });

@@ -1,5 +1,5 @@
-//! Provides the vendor's libraries and headers for the conformance tests, out of packages on PyPI
-//! that carry them. They lie in `target/tools` and never enter the repository.
+//! Provides the vendor's libraries and headers for the conformance tests, from packages on PyPI
+//! that contain them. They are kept in `target/tools` and never in the repository.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::run::{note, tools};
 use crate::wheel::{download, find, unpack};
 
-/// Package, its version, and the folder that its libraries get.
+/// Package, version, and the folder for its libraries.
 const LIBRARIES: [(&str, &str, &str); 8] = [
     ("openctp-ctp", "6.3.15.7", "6.3.15.7"),
     ("openctp-ctp", "6.5.1.7", "6.5.1.7"),
@@ -21,10 +21,10 @@ const LIBRARIES: [(&str, &str, &str); 8] = [
     ("openctp-tts", "6.7.2.3", "tts-6.7.2.3"),
 ];
 
-/// The package whose source carries the vendor's headers of 6.7.11.
+/// The package whose source contains the vendor's headers of 6.7.11.
 const HEADERS: (&str, &str) = ("vnpy_ctp", "6.7.11.4");
 
-/// Wheels for a Python and a platform of their own choice: only the libraries inside matter.
+/// Selects wheels of one Python and platform. Only the libraries inside matter.
 const ANY_WHEEL: [&str; 11] = [
     "--only-binary=:all:",
     "--implementation=cp",
@@ -45,14 +45,14 @@ const FILES: [(&str, &str); 2] = [
     ("thosttraderapi_se.so", "thosttraderapi_se"),
 ];
 
-/// What is there, and why something is not.
+/// What is available, and why something is not.
 #[derive(Debug)]
 pub(crate) struct Vendor {
-    /// One folder a version, with both libraries under the vendor's names.
+    /// One folder per version, with both libraries under the vendor's names.
     pub(crate) libraries: PathBuf,
     /// The header files.
     pub(crate) headers: PathBuf,
-    /// What could not be had.
+    /// What is unavailable, with the reason.
     pub(crate) problems: Vec<String>,
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn provide() -> Vendor {
 /// `cargo xtask vendor-ctp`.
 ///
 /// # Errors
-/// When anything could not be had; the message lists it.
+/// When anything is unavailable. The message lists it.
 pub(crate) fn run() -> Result<Vendor> {
     let vendor = provide();
     if vendor.problems.is_empty() {
@@ -111,7 +111,7 @@ fn library(package: &str, version: &str, kept: &Path) -> Result<()> {
             let name = name.strip_prefix("lib").unwrap_or(&name);
             name.starts_with(stem) && name.contains(".so")
         })?
-        .with_context(|| format!("the wheel has no {file} in it"))?;
+        .with_context(|| format!("the wheel contains no {file}"))?;
         std::fs::copy(inside, ready.join(file))?;
     }
     keep(&ready, kept, &work)
@@ -139,13 +139,13 @@ fn header_files(kept: &Path) -> Result<()> {
         let inside = find(&work.join("content"), &|path| {
             path.ends_with(Path::new("include/ctp").join(file))
         })?
-        .with_context(|| format!("the source package has no {file} in it"))?;
+        .with_context(|| format!("the source package contains no {file}"))?;
         std::fs::copy(inside, ready.join(file))?;
     }
     keep(&ready, kept, &work)
 }
 
-/// An empty folder beside the one that is wanted, on the same disk.
+/// An empty folder beside the final one, on the same disk.
 fn work_folder(kept: &Path) -> Result<PathBuf> {
     let name = kept.file_name().unwrap_or_default().to_string_lossy();
     let work = kept.with_file_name(format!(".fetching-{name}"));
@@ -156,8 +156,8 @@ fn work_folder(kept: &Path) -> Result<PathBuf> {
     Ok(work)
 }
 
-/// The folder gets its name when it is complete, so a run that was cut off leaves nothing that
-/// looks so.
+/// The folder is renamed when complete, so an interrupted run leaves no folder that looks
+/// complete.
 fn keep(ready: &Path, kept: &Path, work: &Path) -> Result<()> {
     if kept.exists() {
         std::fs::remove_dir_all(kept)?;

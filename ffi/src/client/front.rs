@@ -1,8 +1,8 @@
 //! Reads the address of a front.
 //!
 //! The library gets the text in the form that it understands, and never a text that crashes it: it
-//! answers an address that it cannot read with an uncaught exception. Each form was tested with every
-//! version (6.3.15 to 6.7.13) of the market data and the trader library.
+//! answers an address that it cannot read with an uncaught exception. Each form was tested with
+//! every version (6.3.15 to 6.7.13) of the market data and the trader library.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
@@ -42,13 +42,11 @@ pub struct BadFront {
 #[non_exhaustive]
 pub enum FrontNotTaken {
     /// Every version ends the process with "Unknown channel". Trader libraries accept it.
-    #[error(
-        "market data libraries crash on an ssl:// address; take the tcp:// address of the front"
-    )]
+    #[error("market data libraries crash on an ssl:// address; use the front's tcp:// address")]
     Ssl,
     /// 6.3.15 misreads the text, and crashes on some addresses.
     #[error(
-        "libraries before 6.5.1 know no tcp6:// and may crash on it, and this one is {}.{}.{}; take a \
+        "libraries before 6.5.1 do not support tcp6:// and may crash on it; this one is {}.{}.{}, use a \
          tcp:// address, or a newer library",
         version.0, version.1, version.2
     )]
@@ -131,8 +129,8 @@ impl FrontAddress {
         simulated(text).is_some()
     }
 
-    /// Every text that no output may contain: the whole address, and each host, user and password, as
-    /// a library may print them.
+    /// Every text that no output may contain: the whole address, and each host, user and password,
+    /// as a library may print them.
     #[must_use]
     pub fn secrets(&self) -> Vec<Secret> {
         let whole = Secret::new(self.expose());
@@ -175,8 +173,8 @@ impl FrontAddress {
 impl FromStr for FrontAddress {
     type Err = BadFront;
 
-    /// Reads `scheme://host:port`, or `host:port` with the scheme tcp. Removes brackets around an IPv6
-    /// address and slashes at the end, which the library does not understand.
+    /// Reads `scheme://host:port`, or `host:port` with the scheme tcp. Removes brackets around an
+    /// IPv6 address and slashes at the end, which the library does not understand.
     fn from_str(text: &str) -> Result<Self, BadFront> {
         let text = text.trim();
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -253,8 +251,8 @@ fn proxied(rest: &str) -> Result<FrontAddress, BadFront> {
     FrontAddress::new(Scheme::Socks5, &rest, Some(proxy.clone()), &parts)
 }
 
-/// User and password that the libraries can send to a proxy. They end both at the first `@`, and send
-/// as many bytes of the password as the user name has (seen with every version).
+/// User and password that the libraries can send to a proxy. They end both at the first `@`, and
+/// send as many bytes of the password as the user name has (seen with every version).
 fn check_proxy_login(user: &str, password: &str) -> Result<(), BadFront> {
     if user.is_empty() || user.len() > LONGEST {
         return Err(bad("the user of the proxy has not 1 to 255 bytes"));

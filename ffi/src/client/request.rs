@@ -7,7 +7,7 @@
 #[non_exhaustive]
 pub enum RequestError {
     /// The library returned -1.
-    #[error("{request}: not connected to the front; wait for it")]
+    #[error("{request}: not connected to the front; wait for the connection")]
     NotConnected {
         /// The vendor's name of the request.
         request: &'static str,
@@ -38,8 +38,8 @@ pub enum RequestError {
         /// The vendor's name of the request.
         request: &'static str,
     },
-    /// Made while the library reports a lost connection. It holds the lock that the request needs on
-    /// the same thread, and would spin forever.
+    /// Made while the library reports a lost connection. It holds the lock that the request needs
+    /// on the same thread, and would spin forever.
     #[error(
         "{request}: not possible while a lost connection is being reported; use another thread"
     )]

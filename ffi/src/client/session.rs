@@ -1,13 +1,13 @@
 //! One running session: requests while it lives, and its end.
 //!
-//! Release frees the object, must not run in a callback, and may hang (guide 1.4). So it runs once, on
-//! a separate thread, while no request can be made. The caller waits for it as long as it wants to.
-//! The library does not care which thread calls Release, but it cares when: its own threads must run
-//! already (see `threads`), which is waited for.
+//! Release frees the object, must not run in a callback, and may hang (guide 1.4). So it runs once,
+//! on a separate thread, while no request can be made. The caller waits for it as long as it wants
+//! to. The library does not care which thread calls Release, but it cares when: its own threads
+//! must run already (see `threads`), which is waited for.
 //!
-//! One fault of the vendor remains in libraries before 6.5.1. Their Release ends the I/O thread first
-//! and the connecting thread second. A connection that comes up in between is set up in objects that
-//! Release is freeing, and the process crashes.
+//! One fault of the vendor remains in libraries before 6.5.1. Their Release ends the I/O thread
+//! first and the connecting thread second. A connection that comes up in between is set up in
+//! objects that Release is freeing, and the process crashes.
 //!
 //! - Against a peer that hangs up at once, such a library reconnects about 600 times a second. There
 //!   4 of 11,000 releases of 6.3.15 crashed, and 1 of 21,000 in a C++ program without this code.
@@ -38,7 +38,7 @@ pub enum ReleaseError {
     /// The library's Release does not return. Its object, threads and flow folder stay behind on
     /// purpose and are never used again.
     #[error(
-        "the CTP library did not end its session within {} ms; it was abandoned, its threads and its \
+        "the CTP library did not end its session within {} ms; it was abandoned: its threads and its \
          flow folder stay in use until the program ends",
         waited.as_millis()
     )]
@@ -50,7 +50,7 @@ pub enum ReleaseError {
     #[error("a session cannot be released from one of its callbacks; do it from another thread")]
     InsideCallback,
     /// The system gave no thread for it.
-    #[error("no thread could be started to end the CTP session; it goes on")]
+    #[error("no thread could be started to end the CTP session; the session continues")]
     NoThread(#[source] io::Error),
 }
 

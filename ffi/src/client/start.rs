@@ -20,7 +20,7 @@ pub enum StartError {
     Front(#[from] FrontNotTaken),
     /// The library's factory returned nothing.
     #[error(
-        "the CTP library {path} did not create a session; look at what it printed, and at the flow folder {flow}"
+        "the CTP library {path} did not create a session; check what it printed, and the flow folder {flow}"
     )]
     NotCreated {
         /// The library.
@@ -43,8 +43,8 @@ pub enum StartError {
     },
 }
 
-/// Compares the slots of a new object with the functions that the library exports under the vendor's
-/// names. A name that is not exported cannot be compared and passes.
+/// Compares the slots of a new object with the functions that the library exports under the
+/// vendor's names. A name that is not exported cannot be compared and passes.
 ///
 /// # Safety
 /// The object is live, and its class has all of these slots.

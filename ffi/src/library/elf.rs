@@ -16,7 +16,7 @@ pub enum NotLoadable {
     NotElf,
     /// 32 bit, or of another byte order.
     #[error(
-        "it is a library for {found}-bit programs of another kind, this program is 64-bit little-endian"
+        "it is built for another architecture ({found}-bit), this program is 64-bit little-endian"
     )]
     WrongClass {
         /// Bits per address, as far as the header says.

@@ -11,16 +11,14 @@ use crate::abi::{ApiVersion, UnknownTraderTable, UnreadableVersion};
 #[non_exhaustive]
 pub enum LoadError {
     /// Nothing is there.
-    #[error(
-        "there is no CTP library at {path}; name the vendor's file or the folder that holds it"
-    )]
+    #[error("there is no CTP library at {path}; name the vendor's file or its folder")]
     NotFound {
         /// As it was given.
         path: PathBuf,
     },
     /// A folder without the file.
     #[error(
-        "the folder {path} holds no {file}; name the folder that the vendor's libraries were unpacked into"
+        "the folder {path} holds no {file}; name the folder with the vendor's unpacked libraries"
     )]
     NotInFolder {
         /// As it was given.
@@ -68,7 +66,7 @@ pub enum LoadError {
         file: &'static str,
     },
     /// `GetApiVersion` says something unknown.
-    #[error("the CTP library {path} does not say which version it is")]
+    #[error("the CTP library {path} does not report its version")]
     UnreadableVersion {
         /// File that was loaded.
         path: PathBuf,
@@ -88,7 +86,7 @@ pub enum LoadError {
     },
     /// Version and exported functions contradict each other.
     #[error(
-        "the CTP library {path} says it is version {version}, which calls its client through a table of \
+        "the CTP library {path} reports version {version}, which calls its client through a table of \
          {by_version} functions, but what it exports belongs to a table of {by_symbol}; using it would \
          deliver ticks to the wrong function, take an unmodified library from the vendor"
     )]
@@ -104,7 +102,7 @@ pub enum LoadError {
     },
     /// Version and factory contradict each other.
     #[error(
-        "the CTP library {path} says it is version {version}, which makes its sessions with {expected}, \
+        "the CTP library {path} reports version {version}, which creates its sessions with {expected}, \
          but what it exports is {found}, with other arguments; take an unmodified library from the vendor"
     )]
     FactoriesDisagree {

@@ -188,7 +188,7 @@ fn locate(given: &Path, kind: Kind) -> Result<PathBuf, LoadError> {
     inside.canonicalize().map_err(unreadable)
 }
 
-/// A pipe or device would not come to an end.
+/// Refuses pipes and devices, because reading one may never end.
 fn refuse_special(path: &Path) -> Result<(), LoadError> {
     let unreadable = |source: std::io::Error| LoadError::Unreadable {
         path: path.to_owned(),

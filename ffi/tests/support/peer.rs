@@ -9,25 +9,25 @@ use std::thread::JoinHandle;
 /// How a peer treats a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manners {
-    /// Nobody listens.
+    /// No listener on the port.
     Refuses,
-    /// Accepts, and closes at once. [`STORM`] times; it is silent afterwards, so that a session can
-    /// be ended while nothing comes up.
+    /// Accepts and closes at once, [`STORM`] times. It is silent afterwards, so that a session can be
+    /// ended without a new connection.
     Closes,
     /// The same without an end.
     AlwaysCloses,
-    /// Accepts, and never says anything.
+    /// Accepts and never sends anything.
     Silent,
-    /// Accepts, and says what is not the vendor's protocol; silent afterwards, as above.
+    /// Accepts and sends bytes that are not the vendor's protocol. Silent afterwards, as above.
     Garbage,
 }
 
-/// How many connections a peer treats badly before it falls silent. A library that connects again
-/// at once needs some 100 ms for them.
+/// How many connections a peer disturbs before it is silent. A library that reconnects at once needs
+/// some 100 ms for them.
 pub(crate) const STORM: usize = 30;
 
-/// A port that nobody listens on, and that the system gives to nobody: a free port of its choice
-/// could be given to another test meanwhile, or to the connecting socket itself.
+/// A port without a listener that the system never assigns. A free port of the system's choice could
+/// be assigned to another test meanwhile, or to the connecting socket itself.
 const REFUSING_PORT: u16 = 1;
 
 /// A peer on a port of its own, gone when dropped.

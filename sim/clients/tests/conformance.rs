@@ -258,9 +258,9 @@ fn both(
 }
 
 #[test]
-fn without_a_front_the_simulated_library_behaves_as_the_vendors_of_its_version() {
+fn an_unreachable_front_looks_as_with_the_vendors_library() {
     let rule = "at = { connection = 1 }\naction = 'refuse'\ntimes = 0\n";
-    // Port 1 of this machine: nobody listens there.
+    // Port 1 has no listener.
     both(
         |_, _| json!({ "verb": "unreachable" }),
         &|_| "tcp://127.0.0.1:1".into(),

@@ -214,7 +214,7 @@ static CLIENT: OnceLock<Client> = OnceLock::new();
 /// Breaks every rule of guide 1.4 in one process.
 pub(crate) fn misuse(job: &Value) -> Value {
     let file = library(job).join(symbol::MD_FILE);
-    // SAFETY: our own library, whose initialisers do nothing.
+    // SAFETY: tickdeck's library, whose initialisers do nothing.
     let library = Box::leak(Box::new(unsafe { libloading::Library::new(file) }.unwrap()));
     // SAFETY: the mangled name spells the signature.
     let create = unsafe { library.get::<CreateMd>(symbol::MD_CREATE.as_bytes()) }.unwrap();

@@ -235,7 +235,7 @@ impl<S: Session> Reactor<S> {
     /// callback may come, and make requests, before this returns.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When no thread can be started.
     pub fn run(
         &self,
         mut deliver: impl FnMut(S::Callback) + Send + 'static,

@@ -82,7 +82,7 @@ pub enum OpenError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// There is nothing to play.
-    #[error("{0} has no events: there is nothing to play")]
+    #[error("{0} has no events to play")]
     Empty(SourceSpec),
 }
 
@@ -231,8 +231,8 @@ impl fmt::Display for SourceSpec {
     }
 }
 
-/// A recording as it is. What the recording itself would say of a folder without a manifest speaks of
-/// flags, and a library has none.
+/// A recording as it is. What the recording itself would say of a folder without a manifest speaks
+/// of flags, and a library has none.
 fn open_recording(path: &Path) -> Result<Recording, OpenError> {
     if path.is_dir() && !path.join(MANIFEST_FILE).exists() {
         return Err(OpenError::NotARecording {
@@ -243,8 +243,8 @@ fn open_recording(path: &Path) -> Result<Recording, OpenError> {
 }
 
 /// The trading day that a recording itself names: in its login, which real market data fronts often
-/// leave empty, or else in most of its first ticks (CZCE's have another one at night, guide 5.1). When
-/// it was received says little: it may have been played months later.
+/// leave empty, or else in most of its first ticks (CZCE's have another one at night, guide 5.1).
+/// When it was received says little: it may have been played months later.
 fn recorded_day(events: &[Event]) -> Option<TradingDay> {
     let of_login = events.iter().find_map(|event| match &event.kind {
         EventKind::Session(SessionEvent::LoginOk { trading_day }) => {

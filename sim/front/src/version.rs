@@ -1,4 +1,4 @@
-//! The versions of the vendor's library that one file of ours can be.
+//! The versions of the vendor's library that one simulated library can stand in for.
 
 use std::ffi::CStr;
 

@@ -73,6 +73,7 @@
 
 mod book;
 mod convention;
+mod event;
 mod instrument;
 mod listing;
 mod live;
@@ -91,8 +92,9 @@ mod temper;
 mod tests;
 mod universe;
 
+pub use event::MarketEvent;
 pub use instrument::{InstrumentSpec, ProductKind};
-pub use market::{Market, MarketEvent};
+pub use market::Market;
 pub use options::{MarketError, MarketOptions, Profile};
 pub use quirks::Quirk;
 

@@ -11,6 +11,7 @@ use tickdeck_ffi::RawTick;
 
 use crate::book::Lock;
 use crate::convention::Stamp;
+use crate::event::MarketEvent;
 use crate::instrument::{InstrumentSpec, ProductKind};
 use crate::live::{Live, Setting, running_seconds};
 use crate::network::{Network, base_latency};
@@ -24,34 +25,6 @@ use crate::universe::{choose, rates, shared_rates};
 /// Update rate that no instrument exceeds, per 1000 s: the front passes two snapshots a second,
 /// and now and then nothing changed in one.
 const CEILING: u64 = 1_950;
-
-/// What a CTP session delivers.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every event is a tick; a box would cost an allocation for each"
-)]
-pub enum MarketEvent {
-    /// `OnRtnDepthMarketData`.
-    Tick(RawTick),
-    /// `OnFrontConnected`.
-    FrontConnected,
-    /// `OnRspUserLogin` without an error.
-    LoginOk {
-        /// TradingDay of the response, `YYYYMMDD`.
-        trading_day: String,
-    },
-    /// `OnRspSubMarketData` for one instrument.
-    Subscribed {
-        /// The instrument id.
-        instrument: String,
-    },
-    /// `OnFrontDisconnected`.
-    FrontDisconnected {
-        /// CTP's reason code (guide 1.6), for example 0x1001.
-        reason: i32,
-    },
-}
 
 /// What is sent next.
 #[derive(Debug, Clone)]

@@ -99,7 +99,7 @@ pub enum MarketError {
     )]
     UnknownInstrument(String),
     /// The same id was asked for twice.
-    #[error("instrument `{0}` is asked for twice: name each symbol once")]
+    #[error("instrument `{0}` is named twice: name each symbol once")]
     DuplicateInstrument(String),
     /// A night was asked for where none was held.
     #[error(

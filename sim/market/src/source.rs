@@ -203,7 +203,7 @@ pub enum SyntheticError {
     /// The exchanges are closed that day.
     #[error("{day} is not a trading day; the next one is {next}")]
     NotATradingDay {
-        /// What was asked for.
+        /// What was requested.
         day: TradingDay,
         /// The next trading day.
         next: TradingDay,

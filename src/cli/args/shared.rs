@@ -24,7 +24,8 @@ pub struct LogArgs {
     /// Form of the log lines on stderr
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// Level, or target=level comma separated [env: RUST_LOG] [default: warn,tickdeck=info,async_nats=off]
+    /// Level, or target=level comma separated [env: RUST_LOG] [default:
+    /// warn,tickdeck=info,async_nats=off]
     #[arg(long, global = true, value_name = "FILTER", value_parser = values::parse_log_filter)]
     pub log_level: Option<String>,
     /// No progress bar
@@ -39,7 +40,8 @@ pub struct LogArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Selection")]
 pub struct SelectArgs {
-    /// First receive time: RFC 3339, ns, or HH:MM:SS in the trading day (21:00 is the evening before)
+    /// First receive time: RFC 3339, ns, or HH:MM:SS in the trading day (21:00 is the evening
+    /// before)
     #[arg(short = 'S', long, value_name = "TIME")]
     pub start: Option<TimeSpec>,
     /// Receive time at which to end, exclusive; the same forms
@@ -190,7 +192,7 @@ impl SinkArgs {
         match users + usize::from(json) {
             0 | 1 => Ok(()),
             _ if json => Err(conflict(
-                "--json and --sink jsonl:- both write to stdout: give the sink a path",
+                "--json and --sink jsonl:- both write to stdout: use a path for the sink",
             )),
             _ => Err(conflict(
                 "--sink jsonl:- is given twice: stdout takes one stream",

@@ -30,7 +30,7 @@ impl<'a> ReadyFile<'a> {
         for (other, what) in [(output, "the output"), (times, "the arrival times")] {
             if other.is_some_and(|other| is_same(path, other)) {
                 let message = format!(
-                    "--ready-file {} is the file for {what} too: give it a path of its own",
+                    "--ready-file {} is also the file for {what}: give it a separate path",
                     path.display()
                 );
                 return Err(UsageError::new(message).into());

@@ -163,14 +163,14 @@ impl Report {
         }
         if let Some(behind @ 1..) = self.after_end {
             let text = format!(
-                "{} came behind the last end marker, which is not about them",
+                "{} arrived after the last end marker, which does not cover them",
                 grouped(behind)
             );
             lines.push(("after end", text));
         }
         if self.unwritable > 0 {
             let text = format!(
-                "{} left out: no line can hold them, see the log",
+                "{} left out: they cannot be written as lines, see the log",
                 grouped(self.unwritable)
             );
             lines.push(("unwritable", text));

@@ -1,12 +1,12 @@
-//! The thread that writes to stderr, so that nobody else waits for it.
+//! The thread that writes to stderr, so that no other thread waits for it.
 //!
-//! Stderr may be a pipe whose reader stands still, a terminal after Ctrl-S or a file on a full disk.
-//! A session with a front has threads that must not wait for it (they take ticks, record, and obey
-//! signals) and must not end because of it: what cannot be written is lost and counted, and
-//! `log_lines_lost` says so as soon as there is room again. A verb that works on files waits, as any
-//! program does for its output.
+//! Stderr may be a pipe whose reader is stopped, a terminal after Ctrl-S or a file on a full disk.
+//! The threads of a live session receive ticks, record and handle signals: a blocked stderr must
+//! neither delay nor end them. Lines that cannot be written are dropped and counted, and
+//! `log_lines_lost` reports them as soon as there is room again. A verb that works on files waits, as
+//! any program does for its output.
 //!
-//! Everything on stderr goes this way, so that lines do not overtake each other.
+//! All output to stderr goes through this thread, so lines keep their order.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,28 +14,30 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
+use tickdeck_core::thread;
+use tickdeck_core::wait::is_closed_within;
 
 /// Lines that may wait for stderr: some minutes of a session, a second of its worst moments.
 const QUEUE_LINES: usize = 8 * 1024;
 
-/// How long the end of a session waits for each step of a stderr that nobody reads.
+/// How long the end of a session waits for each step when stderr is blocked.
 const SESSION_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The writer of this process, once the log is set up.
 static WRITER: OnceLock<LogWriter> = OnceLock::new();
 
-/// What is to become of lines when stderr takes none.
+/// What happens to lines while stderr is blocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WhenFull {
-    /// They are lost and counted.
+    /// They are dropped and counted.
     Lose,
-    /// Whoever logs waits.
+    /// The logging thread waits.
     Wait,
 }
 
 enum Item {
     Lines(Vec<u8>),
-    /// So many lines had no room here.
+    /// This many lines were dropped at this point.
     Lost(u64),
     /// Answered when everything before is written.
     Flush(Sender<()>),
@@ -50,20 +52,17 @@ pub(super) struct LogWriter {
 }
 
 impl LogWriter {
-    /// Starts the thread. `lost_line` words how many lines were lost.
+    /// Starts the thread. `lost_line` formats the number of lost lines.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When no thread can be started.
     pub(super) fn start(
         out: impl Write + Send + 'static,
         when_full: WhenFull,
         lost_line: impl Fn(u64) -> String + Send + 'static,
     ) -> io::Result<Self> {
         let (items, waiting) = crossbeam_channel::bounded(QUEUE_LINES);
-        // Not a thread that logs: it is the log.
-        std::thread::Builder::new()
-            .name("tickdeck-log".into())
-            .spawn(move || write_all(&waiting, out, lost_line))?;
+        thread::spawn("tickdeck-log", move || write_all(&waiting, out, lost_line))?;
         Ok(Self {
             items,
             lost: Arc::default(),
@@ -74,18 +73,18 @@ impl LogWriter {
     fn send(&self, lines: Vec<u8>) {
         let item = Item::Lines(lines);
         match self.when_full {
-            // The thread ends with the process only.
+            // The thread runs as long as the process, so sending succeeds.
             WhenFull::Wait => drop(self.items.send(item)),
             WhenFull::Lose => {
-                if !self.tell_lost() || is_full(self.items.try_send(item)) {
+                if !self.report_lost() || is_full(self.items.try_send(item)) {
                     self.lost.fetch_add(1, Ordering::Relaxed);
                 }
             }
         }
     }
 
-    /// Puts the number of lines lost so far, if any, where they are missing; `false` without room.
-    fn tell_lost(&self) -> bool {
+    /// Queues the number of lines lost so far, if any, in their place. `false` when the queue is full.
+    fn report_lost(&self) -> bool {
         let count = self.lost.swap(0, Ordering::Relaxed);
         if count == 0 {
             return true;
@@ -97,7 +96,7 @@ impl LogWriter {
         has_room
     }
 
-    /// Waits until what was logged so far is written; at the end of a session not for ever.
+    /// Waits until everything logged so far is written. In a session the wait is bounded.
     fn flush(&self) {
         let (done, is_done) = crossbeam_channel::bounded(1);
         match self.when_full {
@@ -114,7 +113,7 @@ impl LogWriter {
                         return;
                     }
                 }
-                let _ = is_done.recv_timeout(SESSION_PATIENCE);
+                let _ = is_closed_within(&is_done, SESSION_PATIENCE);
             }
         }
     }
@@ -124,7 +123,7 @@ fn is_full(sent: Result<(), TrySendError<Item>>) -> bool {
     matches!(sent, Err(TrySendError::Full(_)))
 }
 
-/// Every `write` is one or more whole lines and stands together.
+/// Every `write` is one or more whole lines, which stay together.
 impl Write for LogWriter {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         self.send(lines.to_vec());
@@ -136,8 +135,8 @@ impl Write for LogWriter {
     }
 }
 
-/// Writes what comes. An error is no reason to stop: a disk may have room again, and with the
-/// reader gone there is nobody to tell.
+/// Writes each item. An error does not stop the thread: a full disk may have room again later, and
+/// if the reader is gone, there is no place to report it.
 fn write_all(items: &Receiver<Item>, mut out: impl Write, lost_line: impl Fn(u64) -> String) {
     for item in items {
         match item {
@@ -155,22 +154,21 @@ fn write_all(items: &Receiver<Item>, mut out: impl Write, lost_line: impl Fn(u64
     }
 }
 
-/// Makes `writer` the one of this process; `false` when there is one already.
+/// Makes `writer` the writer of this process. `false` when there is one already.
 pub(super) fn keep(writer: LogWriter) -> bool {
     WRITER.set(writer).is_ok()
 }
 
-/// Stderr for everything that is no log line, behind the log lines. Give it whole lines.
+/// Prints whole lines that are not log lines to stderr, after the log lines so far.
 pub(crate) fn print(lines: &str) {
     match WRITER.get() {
         Some(writer) => writer.send(lines.as_bytes().to_vec()),
-        // With stderr gone there is nobody left to tell.
+        // If stderr is closed, there is no place to report it.
         None => drop(io::stderr().lock().write_all(lines.as_bytes())),
     }
 }
 
-/// Waits until everything so far is on stderr; in a session for a few
-/// seconds at most.
+/// Waits until everything so far is on stderr. In a session it waits a few seconds at most.
 pub(crate) fn flush() {
     if let Some(writer) = WRITER.get() {
         writer.flush();
@@ -224,11 +222,11 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_nobody_takes_are_lost_and_told_where_they_are_missing() {
+    fn lost_lines_are_reported_in_their_place() {
         let (gate, out) = gated();
         let writer = LogWriter::start(out.clone(), WhenFull::Lose, lost).unwrap();
         writer.send(b"first\n".to_vec());
-        // The thread holds the first line before the gate: the queue has room for so many.
+        // The thread holds the first line at the gate, so the queue is empty.
         while !writer.items.is_empty() {
             std::thread::yield_now();
         }
@@ -255,14 +253,15 @@ mod tests {
         let (gate, out) = gated();
         let writer = LogWriter::start(out.clone(), WhenFull::Wait, lost).unwrap();
         let lines: Vec<String> = (0..3 * QUEUE_LINES).map(|n| format!("{n}\n")).collect();
-        let logger = std::thread::spawn({
+        let logger = thread::spawn("logger", {
             let (writer, lines) = (writer.clone(), lines.clone());
             move || {
                 for line in lines {
                     writer.send(line.into_bytes());
                 }
             }
-        });
+        })
+        .unwrap();
         drop(gate);
         logger.join().unwrap();
         writer.flush();

@@ -156,7 +156,7 @@ impl TradingCalendar {
         text::parse(text)
     }
 
-    /// BLAKE3 (hex) of the data, whatever comments it was read with.
+    /// BLAKE3 (hex) of the data, without its comments.
     #[must_use]
     pub fn digest(&self) -> String {
         blake3::hash(self.to_text().as_bytes()).to_hex().to_string()

@@ -1,18 +1,18 @@
-//! Contract files: instrument lists as people keep them, and a simple form of our own.
+//! Contract files: instrument lists in the common dialects, and in tickdeck's simple dialect.
 //!
-//! | dialect | told by |
+//! | dialect | recognized by |
 //! |---|---|
 //! | `CThostFtdcInstrumentField` with a header, any subset and order | a column `InstrumentID` |
 //! | the same without a header, 25 columns in struct order (API 6.3) | 25 columns, no header |
-//! | our own: `instrument_id,exchange` and any of `product_id,product_class,multiplier,price_tick,session,name` | a column `instrument_id` |
+//! | tickdeck's: `instrument_id,exchange` and any of `product_id,product_class,multiplier,price_tick,session,name` | a column `instrument_id` |
 //!
-//! Text is UTF-8 when it is valid UTF-8, else GB18030 (CTP's GBK); NUL bytes in columns that nobody
-//! reads are harmless. A later row of the same instrument replaces an earlier one: dumps are often
+//! Text is UTF-8 if it is valid UTF-8, else GB18030 (CTP's GBK). NUL bytes in unread columns are
+//! harmless. A later row of the same instrument replaces an earlier one, because dumps are often
 //! appended to.
 //!
 //! Invariant: a row is either understood in every column that is read, or the file is refused with
-//! the place. What a file leaves open is taken from the product table; the session class of a product
-//! that is not in it is `DAY`. Nothing here reads a file: the engine does.
+//! the place. What a file leaves open is taken from the product table; the session class of a
+//! product that is not in it is `DAY`. Nothing here reads a file: the engine does.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -87,15 +87,15 @@ pub enum ContractFileError {
         row: u64,
         /// Name of the column.
         column: &'static str,
-        /// What stands there.
+        /// What was found.
         value: String,
         /// What should.
         expected: &'static str,
     },
 }
 
-/// Parses the decompressed bytes of a contract file, with the product table for what it leaves open.
-/// The contracts are ordered by instrument id; `path` is only named in errors.
+/// Parses the decompressed bytes of a contract file, with the product table for what it leaves
+/// open. The contracts are ordered by instrument id; `path` is only named in errors.
 ///
 /// # Errors
 /// When the text is of no known dialect or a row is not understood.
@@ -145,8 +145,8 @@ pub fn parse_contract_file(
     Ok(contracts.into_values().collect())
 }
 
-/// UTF-8 (with or without a byte order mark) when it is valid, else GB18030, which never fails: what
-/// is not GB18030 either becomes U+FFFD, in a name harmless, in an id refused.
+/// UTF-8 (with or without a byte order mark) when it is valid, else GB18030, which never fails:
+/// what is not GB18030 either becomes U+FFFD, in a name harmless, in an id refused.
 fn decode(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.trim_start_matches('\u{feff}').into(),

@@ -1,8 +1,8 @@
 //! The grammar of instrument ids (CTP field guide, section 5.8): bytes in, parts out.
 //!
 //! Invariant: a pure and strict function that never panics; what it does not recognise is `None`.
-//! It knows which forms an exchange uses, but no product: whether `rb` exists and where it is listed
-//! is the product table's business.
+//! It knows which forms an exchange uses, but no product: whether `rb` exists and where it is
+//! listed is the product table's business.
 
 use chrono::Datelike;
 
@@ -230,7 +230,7 @@ fn count(text: &str, is_part: impl Fn(u8) -> bool) -> usize {
     text.bytes().take_while(|&byte| is_part(byte)).count()
 }
 
-/// Three digits only behind two capitals, which is CZCE's form.
+/// Three digits only after two capitals, which is CZCE's form.
 fn parse_delivery(digits: &[u8], root: &str) -> Option<Delivery> {
     let value = |digit: u8| u32::from(digit - b'0');
     let month = |tens: u8, ones: u8| {

@@ -10,7 +10,7 @@
 //! | `product.rs`, `products.csv` | the product table |
 //! | `session.rs`, `sessions.csv` | when a product trades, today and formerly |
 //! | `table.rs` | [`ContractTable`], which puts them together |
-//! | `file.rs` | contract files: the answers to `ReqQryInstrument` as people keep them |
+//! | `file.rs` | contract files: stored answers to `ReqQryInstrument` |
 //! | `query.rs` | the answers to `ReqQryInstrument` as they come from a front |
 //! | `vt_symbol.rs` | `rb2601.SHFE`, the form of `CTP_SYMBOL` |
 //!

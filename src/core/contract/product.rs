@@ -1,5 +1,6 @@
-//! The product table (CTP field guide, section 5.7): product id -> exchange, session class, contract
-//! terms. Built in as `products.csv` beside this file, replaceable by a file of the same format.
+//! The product table (CTP field guide, section 5.7): product id -> exchange, session class,
+//! contract terms. Built in as `products.csv` beside this file, replaceable by a file of the same
+//! format.
 //!
 //! Invariant: what the table does not know for certain it does not answer. Terms that changed over
 //! the years have a row for each span of delivery months; between two spans only what both agree on
@@ -28,7 +29,7 @@ const COLUMNS: [&str; 10] = [
 /// One row of the product table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Product {
-    /// Product id as it stands in instrument ids, for example `rb`; case matters.
+    /// Product id as in instrument ids, for example `rb`. Case matters.
     pub product_id: String,
     /// Where it is listed.
     pub exchange: Exchange,
@@ -198,7 +199,7 @@ pub struct ProductTableError {
     pub line: u64,
     /// Name of the column.
     pub column: String,
-    /// What stands there.
+    /// What was found.
     pub value: String,
     /// What should.
     pub expected: String,
@@ -329,7 +330,7 @@ mod tests {
             let ids = table.products.values();
             ids.filter(|rows| rows[0].exchange == exchange).count()
         };
-        // The 91 roots of the guide and more: the monthly-average futures have rows of their own,
+        // The 91 roots of the guide and more: the monthly-average futures have separate rows,
         // and six CZCE roots are of the past.
         assert_eq!(Exchange::ALL.map(count), [20, 5, 26, 33, 5, 11]);
         assert_eq!(table.products.len(), 100);

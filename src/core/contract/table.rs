@@ -1,6 +1,7 @@
 //! [`ContractTable`]: explicit contracts first, then the product table by the grammar of the id.
 //!
-//! Invariant: deterministic; an explicit contract is never altered, and a resolved one never guessed.
+//! Invariant: deterministic; an explicit contract is never altered, and a resolved one never
+//! guessed.
 
 use std::collections::BTreeMap;
 
@@ -27,8 +28,8 @@ pub struct ContractTable {
     explicit: BTreeMap<String, Contract>,
 }
 
-/// A `vt_symbol` names another exchange than the product table. What the user says is taken; this is
-/// for the warning.
+/// A `vt_symbol` names another exchange than the product table. What the user says is taken; this
+/// is for the warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExchangeConflict {
     /// The exchange that the user gave.
@@ -65,18 +66,18 @@ impl ContractTable {
         self.explicit.extend(by_id);
     }
 
-    /// What is known of `instrument_id` (the raw bytes of the CTP field) with no trading day at hand:
-    /// [`resolve_on`](Self::resolve_on) with `None`.
+    /// What is known of `instrument_id` (the raw bytes of the CTP field) with no trading day at
+    /// hand: [`resolve_on`](Self::resolve_on) with `None`.
     ///
     /// # Errors
-    /// When no exchange can be told for certain.
+    /// When the exchange is not certain.
     pub fn resolve(&self, instrument_id: &[u8]) -> Result<Contract, Unresolved> {
         self.resolve_on(instrument_id, None)
     }
 
     /// What is known of `instrument_id` (the raw bytes of the CTP field) on a trading day.
     ///
-    /// The day tells the decade of a CZCE id, which matters only where a product's terms changed:
+    /// The day determines the decade of a CZCE id, which matters only if a product's terms changed:
     /// without it, terms that are not the same in every year are `None`.
     ///
     /// Options, TAS and combinations have the multiplier and session class of the underlying. The
@@ -85,7 +86,7 @@ impl ContractTable {
     /// combination are on one exchange, and it trades when all of them do.
     ///
     /// # Errors
-    /// When no exchange can be told for certain.
+    /// When the exchange is not certain.
     pub fn resolve_on(
         &self,
         instrument_id: &[u8],
@@ -99,8 +100,8 @@ impl ContractTable {
         by_grammar(&self.products, id, &parsed, trading_day)
     }
 
-    /// The contract of a `vt_symbol`, and whether the product table has another exchange for it. The
-    /// exchange is the user's in any case; when it is not the product table's, the terms of the
+    /// The contract of a `vt_symbol`, and whether the product table has another exchange for it.
+    /// The exchange is the user's in any case; when it is not the product table's, the terms of the
     /// product there do not hold and are unknown, and the session class is [`SessionClass::Day`].
     #[must_use]
     pub fn contract_of(
@@ -140,8 +141,8 @@ impl ContractTable {
             .unwrap_or(contract.session.hours())
     }
 
-    /// BLAKE3 (hex) of everything that can change an answer: product table, former trading hours and
-    /// explicit contracts.
+    /// BLAKE3 (hex) of everything that can change an answer: product table, former trading hours
+    /// and explicit contracts.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();

@@ -1,7 +1,7 @@
 //! vn.py's `vt_symbol`, such as `rb2601.SHFE`, alone and in the list that `CTP_SYMBOL` holds.
 //!
-//! Invariant: what is written decides; nothing is completed or corrected. Whether the exchange is the
-//! right one is the contract table's business.
+//! Invariant: what is written decides; nothing is completed or corrected. Whether the exchange is
+//! the right one is the contract table's business.
 
 use super::Exchange;
 
@@ -34,7 +34,7 @@ pub fn parse_vt_symbol(text: &str) -> Result<(String, Exchange), VtSymbolError> 
 }
 
 /// Reads an instrument with its exchange or without, `rb2601.SHFE` or `rb2601`, without surrounding
-/// blanks. What stands behind a dot must be an exchange: no id has a dot of its own.
+/// blanks. The text after a dot must be an exchange: no id contains a dot.
 ///
 /// # Errors
 /// When the exchange is none of the six, or the instrument cannot be an id.
@@ -78,7 +78,7 @@ pub fn parse_vt_symbols(text: &str) -> Result<Vec<(String, Exchange)>, VtSymbolE
             Some((_, other)) if *other != exchange => {
                 return Err(VtSymbolError {
                     found: entry.trim().to_owned(),
-                    problem: "the instrument stands there twice with different exchanges",
+                    problem: "the instrument is listed twice with different exchanges",
                 });
             }
             Some(_) => {}

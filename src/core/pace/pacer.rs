@@ -35,7 +35,7 @@ pub enum Due {
 /// What the pacing of a run came to.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct PaceReport {
-    /// The rate that was asked for.
+    /// The requested rate.
     pub rate_asked: Rate,
     /// Recorded time played per real time, pauses of the user excluded and shortened pauses at
     /// their shortened length; `None` when there is nothing to divide.
@@ -218,7 +218,7 @@ impl Pacer {
         }
     }
 
-    /// Whether the replay's time stands still.
+    /// Whether the replay is paused.
     #[must_use]
     pub const fn is_paused(&self) -> bool {
         self.paused_at.is_some()
@@ -284,7 +284,7 @@ fn saturate(nanos: i128) -> MonoNanos {
     MonoNanos(i64::try_from(nanos).unwrap_or(limit))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+#[expect(clippy::cast_precision_loss, reason = "a figure for display")]
 fn ratio(numerator: i64, denominator: i64) -> f64 {
     numerator as f64 / denominator as f64
 }

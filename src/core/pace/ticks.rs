@@ -52,7 +52,7 @@ impl ClockTicks {
             hz: self.hz,
         };
         let (before, last) = (grid.last_at(pause_end), grid.last_at(recv_ts));
-        // After a shortened pause only a stamp exactly at the event is left of the rest.
+        // After a shortened pause, of the rest only a stamp exactly at the event remains.
         let after = if grid.stamp(last) == recv_ts {
             last
         } else {

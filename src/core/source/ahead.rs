@@ -11,8 +11,8 @@ const BATCHES: usize = 4;
 /// Events of a batch.
 const BATCH_EVENTS: usize = 1024;
 
-/// Fetches from another source ahead of demand. Useful for sources that compute or wait much; one that
-/// only reads memory is faster on the thread that uses its events.
+/// Fetches from another source ahead of demand. Useful for sources that compute or wait much; one
+/// that only reads memory is faster on the thread that uses its events.
 #[derive(Debug)]
 pub struct AheadSource {
     batches: Receiver<Result<Vec<Event>, SourceError>>,
@@ -25,7 +25,7 @@ impl AheadSource {
     /// Starts fetching from `source`. The thread ends with the source, or when this is dropped.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When no thread can be started.
     pub fn new(source: Box<dyn Source>) -> std::io::Result<Self> {
         let (sender, batches) = bounded(BATCHES);
         let (spares, recycled) = bounded(BATCHES + 2);

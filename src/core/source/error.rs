@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// What a [`SourceError`] says about the input, for those who decide what to do next.
+/// The kind of a [`SourceError`], for callers that decide what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceErrorKind {

@@ -1,9 +1,9 @@
-//! Where events come from. A source knows nothing of what follows it.
+//! Where events come from. A source does not know what follows it.
 //!
 //! Implementations: [`RecordingReader`](crate::recording::RecordingReader) (recorded Parquet),
 //! [`SyntheticSource`] (the seeded market), [`ImportSource`](crate::import::ImportSource) (CSV
-//! dumps), and wrappers that are sources themselves ([`MergeSource`], [`TickLimit`], [`AheadSource`]). The live CTP
-//! source will implement the same trait.
+//! dumps), and wrappers that are sources themselves ([`MergeSource`], [`TickLimit`],
+//! [`AheadSource`]). The live CTP source will implement the same trait.
 
 mod ahead;
 mod error;

@@ -29,7 +29,7 @@ pub trait CaptureOutput {
     fn write(&mut self) -> Result<(), Self::Error>;
 }
 
-/// Receives until `capture` or the user ends it. Whatever had come by then is taken and written.
+/// Receives until `capture` or the user ends it. Messages received by then are written.
 ///
 /// # Errors
 /// When the output fails.
@@ -91,12 +91,12 @@ fn log(note: &Note) {
             tracing::warn!(
                 event = "capture_gap",
                 reason = "the connection was lost",
-                "what was published meanwhile is missing"
+                "messages published meanwhile are missing"
             );
             if *is_end_uncertain {
                 tracing::warn!(
                     event = "capture_end_uncertain",
-                    "the end of the replay may be missing; the capture then goes on until a signal: \
+                    "the end of the replay may be missing; if so, the capture runs until a signal: \
                      give --idle or --duration for unattended runs"
                 );
             }

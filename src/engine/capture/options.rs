@@ -30,7 +30,7 @@ impl CaptureOptions {
     /// What to subscribe to: the subjects, and the control subjects of the replays in question.
     ///
     /// # Errors
-    /// When the prefix cannot stand in a subject.
+    /// When the prefix is not allowed in a subject.
     pub fn subscription(
         &self,
         reconnect: Option<Duration>,

@@ -26,7 +26,7 @@ pub enum Ended {
     Duration,
     /// The user stopped it.
     Signal,
-    /// The server went away and did not come back.
+    /// The server was lost and did not return.
     Lost(NatsError),
 }
 
@@ -179,7 +179,7 @@ impl Capture {
                 found = Some(Note::UnreadableEnd {
                     subject: subject.clone(),
                 });
-                // Somebody else's message. It belongs to the stream where it was asked for.
+                // Another publisher's message. It is in the stream if a SUBJECT matches it.
                 let subjects = &self.options.subjects;
                 if !subjects.iter().any(|pattern| pattern.matches(&subject)) {
                     return Step {
@@ -224,7 +224,7 @@ impl Capture {
             marker.run.clone(),
             marker.session.clone(),
         );
-        // A publisher whose connection breaks behind the marker sends it again.
+        // A publisher that loses its connection after the marker sends it again.
         if marker.run.is_known() && !self.ends.insert(id) {
             return note(Note::RepeatedEnd {
                 session: marker.session.clone(),

@@ -31,7 +31,7 @@ pub struct Tally {
 pub struct Verdict {
     /// Session of the replay that ended; several are joined with `+`.
     pub session: Option<String>,
-    /// Whether it played everything that was asked for; with several, whether all did.
+    /// Whether it played everything requested. With several, whether all did.
     pub complete: Option<bool>,
     /// Whether the stream is what was published; `None` when that is unknown.
     pub verified: Option<bool>,
@@ -113,8 +113,8 @@ impl Tally {
         &self.verdict
     }
 
-    /// Messages under the prefix of a replay after its last end marker, which no marker covers. `None`
-    /// before the first marker.
+    /// Messages under the prefix of a replay after its last end marker, which no marker covers.
+    /// `None` before the first marker.
     #[must_use]
     pub fn after_end(&self) -> Option<u64> {
         let is_ended = |subject: &str| self.ended.iter().any(|prefix| is_below(subject, prefix));

@@ -64,7 +64,7 @@ impl Pools {
         }
     }
 
-    /// The places of the two that are partners, or of the one that has none, and is behind. One of
+    /// The places of the two that are partners, or of the one that has none and is behind. One of
     /// them has waited longest.
     fn decided(&self, alignment: Alignment) -> (Option<usize>, Option<usize>) {
         let (first, second) = match (self.first.front(), self.second.front()) {
@@ -154,7 +154,7 @@ impl<M: Messages> Head<M> {
         self.batch.as_ref().and_then(|batch| batch.get(self.at))
     }
 
-    /// The message behind the head, as far as it is known.
+    /// The message after the head, as far as it is known.
     fn following(&self) -> Option<MessageRef<'_>> {
         self.batch.as_ref().and_then(|batch| batch.get(self.at + 1))
     }
@@ -206,8 +206,8 @@ impl<M> std::fmt::Debug for Aligner<M> {
 struct Found {
     alignment: Alignment,
     order_by: OrderBy,
-    /// The latest exchange time of each side so far: a single message that is dated too early holds up
-    /// no side. One that is dated too late does, for as long as the pools have room.
+    /// The latest exchange time of each side so far: a single message that is dated too early holds
+    /// up no side. One that is dated too late does, for as long as the pools have room.
     latest: [u128; 2],
     tally: Tally,
     subjects: Vec<Box<[u8]>>,
@@ -216,7 +216,7 @@ struct Found {
     waiting_bytes: usize,
     /// Messages of the second stream so far.
     position: u64,
-    /// Positions of the pair that stands last in the first stream.
+    /// Positions of the pair that is last in the first stream.
     last_pair: Option<(u64, u64)>,
 }
 
@@ -269,7 +269,7 @@ impl<M: Messages> Aligner<M> {
         Ok(())
     }
 
-    /// Takes one message; `following` is the one behind it, as far as it is known.
+    /// Takes one message. `following` is the one after it, as far as it is known.
     #[inline]
     fn take_one<'a>(
         &mut self,
@@ -298,7 +298,7 @@ impl<M: Messages> Aligner<M> {
             let position = self.head.position;
             let of_first = self.found.marks(Side::First, first, position);
             let of_second = self.found.marks(Side::Second, second, self.found.position);
-            // One message that came early, or is on one side only, is not what the order is told by.
+            // One message that came early, or is on one side only, does not decide the order.
             let behind = if following() == Some(first) {
                 Ordering::Greater
             } else if self.head.following() == Some(second) {

@@ -23,7 +23,7 @@ pub enum CheckError {
         source: std::io::Error,
     },
     /// There is no golden yet.
-    #[error("there is no golden at {}: give --update to make it", path.display())]
+    #[error("there is no golden at {}: give --update to create it", path.display())]
     NoGolden {
         /// The path that was tried.
         path: PathBuf,
@@ -89,9 +89,9 @@ pub enum CheckError {
         /// What is at that path, and the remedy.
         reason: &'static str,
     },
-    /// A golden of an unfinished recording was asked for.
+    /// A golden of an unfinished recording was requested.
     #[error(
-        "{path} is still being written, or its writer was killed, and a golden is made of a finished \
+        "{path} is still being written, or its writer was killed; a golden needs a finished \
          recording: wait for its end, or make one of what is sealed with `tickdeck slice {path} -o \
          NEW`",
         path = path.display()
@@ -110,7 +110,7 @@ pub enum CheckError {
     },
     /// A line of a payload stream is no message.
     #[error(
-        "{}, line {line}: expected a message, which is a subject, one space and a payload, found \
+        "{}, line {line}: expected a message (subject, one space, payload), found \
          {found}", path.display()
     )]
     NotAMessage {
@@ -179,7 +179,7 @@ impl CheckError {
         }
     }
 
-    /// Whether the input is at fault, not the machine.
+    /// Whether the input is wrong, not the machine.
     #[must_use]
     pub fn is_bad_input(&self) -> bool {
         match self {

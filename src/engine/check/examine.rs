@@ -31,7 +31,7 @@ pub enum Accept {
     /// Nothing.
     #[default]
     Nothing,
-    /// A new golden, whatever changed.
+    /// A new golden, for any change.
     Everything,
     /// A new golden if nothing but these fields changed.
     Fields(Vec<String>),
@@ -389,7 +389,7 @@ impl Job<'_> {
             fails: false,
             text: format!(
                 "the golden was made without {}, which it no longer declares volatile: give \
-                 --update to make it anew with what is compared now",
+                 --update to create it anew with what is compared now",
                 again.join(", ")
             ),
         })

@@ -140,7 +140,7 @@ pub struct Golden {
     /// The ledger of the ticks; absent for a stream of another publisher.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ledger: Option<GoldenLedger>,
-    /// Fields that are not compared, declared by people.
+    /// Fields that are declared as not compared.
     #[serde(default)]
     pub volatile: Vec<Volatile>,
     /// Fields that stream and digests of this file omit.

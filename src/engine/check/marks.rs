@@ -12,16 +12,17 @@ use crate::sink::{MessageBatch, MessageRef};
 const RECEIPT_FIELDS: [&[u8]; 2] = [b"recv_ts", b"local_time"];
 /// The exchange's time: of payloads, of vn.py's, of raw events.
 const TIME_FIELDS: [&[u8]; 3] = [b"timestamp", b"datetime", b"UpdateTime"];
-/// So many of them have the date too, and so tell an order.
+/// How many of them have the date too, and so define an order.
 const DATED: usize = 2;
 /// What a raw event has beside its time.
 const MILLIS_FIELD: &[u8] = b"UpdateMillisec";
-/// With the exchange's time it tells one message of a subject from the next, whatever else changed.
+/// With the exchange's time it distinguishes a message of a subject from the next, even if other
+/// fields changed.
 const VOLUME_FIELDS: [&[u8]; 2] = [b"volume", b"Volume"];
 /// Numbers are compared in billionths.
 const ONE: u128 = 1_000_000_000;
 
-/// What tells which of two streams is behind.
+/// What shows which of two streams is behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OrderBy {
     /// When it was received: both streams are of one receiver.
@@ -120,7 +121,7 @@ pub(super) struct Marks {
     time: Option<u128>,
     /// When it was received, where both streams are of one receiver.
     receipt: Option<u128>,
-    /// Whether that is told so exactly that no two messages of a subject share it.
+    /// Whether that is so exact that no two messages of a subject share it.
     is_exact: bool,
     /// Larger for later messages.
     pub(super) order: u128,
@@ -170,7 +171,7 @@ impl Marks {
         self.content == other.content || is_one_receipt
     }
 
-    /// Whether both were received in the same moment, whatever they say.
+    /// Whether both were received in the same moment, independent of their content.
     pub(super) fn are_of_one_moment(&self, other: &Self) -> bool {
         self.is_exact && other.is_exact && self.receipt == other.receipt
     }
@@ -190,7 +191,7 @@ fn subject_hash(message: MessageRef<'_>) -> u128 {
     XxHash3_128::oneshot(message.subject)
 }
 
-/// Whether `seq` numbers the same messages on both sides, as far as their beginnings tell.
+/// Whether `seq` numbers the same messages on both sides, as far as their beginnings show.
 pub(super) fn share_seq(first: &MessageBatch, second: &MessageBatch) -> bool {
     let numbered = |batch: &MessageBatch| -> Vec<(u128, u128, u64)> {
         let messages = batch.iter().filter_map(|message| {
@@ -218,7 +219,7 @@ pub(super) fn share_seq(first: &MessageBatch, second: &MessageBatch) -> bool {
     same >= other
 }
 
-/// What tells which of two streams is behind, found by their beginnings. Times of receipt do where
+/// What shows which of two streams is behind, found by their beginnings. Times of receipt do where
 /// both sides have them and the same messages have the same ones; the exchange's times do for
 /// everything else.
 pub(super) fn order_by(first: &MessageBatch, second: &MessageBatch) -> OrderBy {
@@ -245,7 +246,7 @@ pub(super) fn order_by(first: &MessageBatch, second: &MessageBatch) -> OrderBy {
     }
     let receipts = first.iter().filter_map(|(s, m)| Some((*s, m.receipt?)));
     let receipts: FxHashSet<_> = receipts.collect();
-    // Whatever changed, the exchange's time is the last thing to do so.
+    // The exchange's time is the least likely to change.
     let likely = |(subject, m): &(u128, Said)| (*subject, m.time.unwrap_or(m.content));
     let known = first.iter().filter(|(_, m)| m.receipt.is_some());
     let known: FxHashSet<_> = known.map(likely).collect();
@@ -269,8 +270,8 @@ pub(super) fn order_by(first: &MessageBatch, second: &MessageBatch) -> OrderBy {
     }
 }
 
-/// A time or number in billionths, so that it compares with one in another form: in quotes or not, in
-/// another zone or without one, with more or fewer digits behind the point.
+/// A time or number in billionths, so that it compares with one in another form: in quotes or not,
+/// in another zone or without one, with more or fewer decimals.
 fn number_of(value: &[u8]) -> u128 {
     const MOST_DIGITS: usize = 20;
     let value = value.strip_prefix(b"\"").unwrap_or(value);
@@ -287,7 +288,7 @@ fn number_of(value: &[u8]) -> u128 {
     whole * ONE + fraction(part).0
 }
 
-/// Billionths of `.5`, and what stands behind the digits.
+/// Billionths of `.5`, and the text after the digits.
 fn fraction(text: &[u8]) -> (u128, &[u8]) {
     let Some(digits) = text.strip_prefix(b".") else {
         return (0, text);

@@ -166,7 +166,7 @@ impl PublishedMessages {
         self
     }
 
-    /// Corrupts the output, to see whether a check finds it.
+    /// Corrupts the output, to test whether a check finds it.
     #[cfg(test)]
     pub(super) fn mutated(mut self, mutation: crate::pipeline::Mutation) -> Self {
         self.publisher = self.publisher.map(|publisher| publisher.mutated(mutation));
@@ -205,7 +205,7 @@ impl Messages for PublishedMessages {
                 continue;
             };
             self.seq = first.seq.0;
-            // `seq` may have gaps in a selection; an event behind the cut belongs to the next
+            // `seq` may have gaps in a selection. An event after the cut belongs to the next
             // chunk.
             let end = first.seq.0.saturating_add(self.cuts.room(first.seq.0));
             let most = &rest[..rest.len().min(PUBLISH_EVENTS)];

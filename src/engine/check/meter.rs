@@ -5,8 +5,8 @@
 //! with the chain so far. The chains only locate. The BLAKE3 of the whole ([`StreamDigest`])
 //! decides whether two streams are equal.
 //!
-//! Windows of a recording are cut by `seq`, not by counting messages: a lost message changes its own
-//! window and no later one.
+//! Windows of a recording are cut by `seq`, not by counting messages: a lost message changes its
+//! own window and no later one.
 
 use std::collections::BTreeMap;
 
@@ -136,7 +136,7 @@ impl Meter {
         (position, join(subject.hash, payload))
     }
 
-    /// The digest of the whole, if it was asked for.
+    /// The digest of the whole, if requested.
     pub(super) fn digest(&self) -> Option<String> {
         self.digest.as_ref().map(StreamDigest::hex)
     }

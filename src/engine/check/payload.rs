@@ -11,9 +11,9 @@ use memchr::memmem::FinderRev;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde::Serialize;
 
-/// Stands for the field of a payload that is no JSON object.
+/// Represents the field of a payload that is no JSON object.
 pub const WHOLE_PAYLOAD: &str = "(payload)";
-/// Stands for differences outside all fields: key order, blanks, a repeated key.
+/// Represents differences outside all fields: key order, blanks, a repeated key.
 pub const FORM: &str = "(form)";
 
 /// One member of the object, as it is written.
@@ -81,7 +81,7 @@ impl<'a> Members<'a> {
                 self.at += 1;
                 return Some(text);
             }
-            // The escaped character, whatever it is.
+            // The escaped character.
             self.at += 2;
         }
     }
@@ -140,11 +140,11 @@ impl<'a> Members<'a> {
         })
     }
 
-    /// Passes the next member when it is written exactly as `member` is in `text`; otherwise nothing
-    /// happens.
+    /// Passes the next member when it is written exactly as `member` is in `text`; otherwise
+    /// nothing happens.
     #[inline]
     fn passes_same(&mut self, member: &Member<'_>, text: &[u8]) -> bool {
-        // The brace or comma in front, and something that ends the value behind it.
+        // The brace or comma before it, and a byte that ends the value.
         let Some(written) = text.get(member.span.start.wrapping_sub(1)..member.span.end) else {
             return false;
         };
@@ -163,7 +163,7 @@ impl<'a> Members<'a> {
         is_same
     }
 
-    /// The closing brace and nothing behind it.
+    /// The closing brace and nothing after it.
     fn end(&mut self) -> Option<()> {
         self.takes(b'}')?;
         self.blanks();
@@ -267,8 +267,8 @@ pub struct FieldChange {
 }
 
 /// Calls `found` with key, old and new value of everything that differs, in the order of the first
-/// payload, what only the second one has at the end. Payloads that differ in nothing else, or in a key
-/// that stands there twice, differ in [`FORM`].
+/// payload, what only the second one has at the end. Payloads that differ in nothing else, or in a
+/// key that is repeated, differ in [`FORM`].
 pub(super) fn each_change<'a>(
     before: &'a [u8],
     after: &'a [u8],

@@ -2,7 +2,8 @@
 //! compressed with zstd.
 //!
 //! Opening, reading, decompressing and splitting into messages happen on another thread, a few
-//! batches ahead. A pipe may block that thread for ever; the consumer still notices a stop request.
+//! batches ahead. A pipe may block that thread without end. The consumer still notices a stop
+//! request.
 
 use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Read, Write as _};
@@ -54,8 +55,8 @@ pub enum InputKind {
     Stream,
 }
 
-/// Tells recordings (folders, Parquet files) from payload streams (everything else). Nothing is read
-/// from a pipe: it would be missing in the stream.
+/// Distinguishes recordings (folders, Parquet files) from payload streams (everything else).
+/// Nothing is read from a pipe: it would be missing in the stream.
 ///
 /// # Errors
 /// When there is nothing, or it cannot be read.
@@ -77,8 +78,8 @@ pub fn input_kind(path: &Path) -> Result<InputKind, CheckError> {
     }
 }
 
-/// Whether there is something at `path` that can be read only once, from its beginning to its end: a
-/// pipe, a device.
+/// Whether there is something at `path` that can be read only once, from its beginning to its end:
+/// a pipe, a device.
 #[must_use]
 pub fn is_read_once(path: &Path) -> bool {
     let metadata = path.metadata();
@@ -116,11 +117,11 @@ pub struct StreamFile {
 }
 
 impl StreamFile {
-    /// Starts to read the stream at `path`, which is read once. This call does not wait: an error in
-    /// opening or reading comes with the next request for messages.
+    /// Starts to read the stream at `path`, which is read once. This call does not wait: an error
+    /// in opening or reading comes with the next request for messages.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When no thread can be started.
     pub fn open(path: &Path) -> Result<Self, CheckError> {
         let (sender, parts) = bounded(QUEUED_BATCHES);
         let (spares, recycled) = bounded(QUEUED_BATCHES);

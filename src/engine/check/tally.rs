@@ -14,7 +14,7 @@ use super::payload::{FieldChange, changes, each_change, seq_of};
 
 /// Fields on time and place of receipt, not on content.
 pub const TIMING_FIELDS: [&str; 3] = ["local_time", "seq", "recv_ts"];
-/// Stands for all further fields, once counting each would need unbounded memory.
+/// Represents all further fields, once counting each would need unbounded memory.
 pub(super) const OTHER_FIELDS: &str = "(other fields)";
 /// Most differing fields that are counted individually.
 const COUNTED_FIELDS: usize = 500;
@@ -214,7 +214,7 @@ fn place_of(subject: &[u8]) -> (String, String) {
     }
 }
 
-/// Where a message stands, and what it says.
+/// The position and content of a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seen<'a> {
     pub(super) position: u64,

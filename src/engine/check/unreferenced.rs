@@ -10,7 +10,7 @@ use crate::encode::PayloadKind;
 /// Ends of the names of files that can be checked.
 const INPUT_SUFFIXES: [&str; 4] = [".jsonl.zst", ".jsonl", ".zst", ".parquet"];
 
-/// The name of an input without the end that says what it is.
+/// The name of an input without the suffix that shows its kind.
 fn stem(input: &Path) -> String {
     let name = input.file_name().unwrap_or_default().to_string_lossy();
     let mut stems = INPUT_SUFFIXES

@@ -6,7 +6,7 @@
 //!  library ──┘
 //! ```
 //!
-//! [`Control`] knows nothing of its inputs or its readers. [`signals`] and [`keyboard`] are adapters:
+//! [`Control`] knows neither its inputs nor its readers. [`signals`] and [`keyboard`] are adapters:
 //! they turn what the process receives into a [`Command`] and log it. None of them prints.
 
 mod command;

@@ -17,7 +17,7 @@ use super::subject::RESERVED_WORD;
 /// The kinds of control messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
-    /// Asks who is subscribed; subscribers that want to be counted answer.
+    /// The readiness request. Subscribers that want to be counted answer.
     Ready,
     /// The replay's time: a [`ClockStamp`].
     Clock,
@@ -37,7 +37,7 @@ impl Control {
         }
     }
 
-    /// The subject for a replay under `prefix`. A prefix with wildcards gives a pattern.
+    /// The subject for a replay under `prefix`. A prefix with wildcards makes a pattern.
     #[must_use]
     pub fn subject(self, prefix: &str) -> String {
         format!("{RESERVED_WORD}.{}.{prefix}", self.word())
@@ -61,8 +61,8 @@ impl Control {
     }
 
     /// The subjects of this kind that belong to the ticks that `pattern` matches: those of every
-    /// prefix whose ticks are all in it. Empty when the pattern has only a part of a replay, such as
-    /// one exchange.
+    /// prefix whose ticks are all in it. Empty when the pattern has only a part of a replay, such
+    /// as one exchange.
     #[must_use]
     pub fn patterns_for(self, pattern: &SubjectPattern) -> Vec<SubjectPattern> {
         whole_prefixes(pattern.as_str())
@@ -95,8 +95,8 @@ fn whole_prefixes(pattern: &str) -> Vec<String> {
 /// Identifies one run of the program. The same on every message of that run, so that a subscriber
 /// recognises a marker that is delivered twice.
 ///
-/// It is made where the program starts and passed in as a value: nothing that is published as a tick
-/// depends on it. The default is unknown: copies of its markers are not recognised.
+/// It is made where the program starts and passed in as a value: nothing that is published as a
+/// tick depends on it. The default is unknown: copies of its markers are not recognised.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(String);
@@ -131,22 +131,22 @@ pub struct ClockStamp {
     pub time: String,
 }
 
-/// Tells subscribers that nothing more comes, and what came. What is not known is null. The key
-/// order is the order of the fields.
+/// The end marker: no message follows, and a summary of those before. Unknown values are null. The
+/// key order is the order of the fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndMarker {
     /// The run that ended.
     pub run: RunId,
     /// Session id; several are joined with `+`.
     pub session: String,
-    /// Whether everything that was asked for was played; false when the user or a failure ended the
+    /// Whether everything requested was played. False if the user or a failure ended the
     /// replay before.
     pub complete: bool,
     /// Messages published, over all passes.
     pub total: Option<u64>,
     /// BLAKE3 of the payload stream, hex.
     pub digest: Option<String>,
-    /// Messages per instrument, `EXCHANGE.SYMBOL` as it stands in the subject.
+    /// Messages per instrument, `EXCHANGE.SYMBOL` as in the subject.
     pub instruments: Option<BTreeMap<String, u64>>,
 }
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// A subject that cannot be subscribed to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{reason}; expected words with single dots between them, * for any one word and > for the \
+    "{reason}; expected tokens separated by single dots, * for any one token and > for the \
      rest, such as market.tick.SHFE.* or market.tick.>"
 )]
 pub struct PatternError {
@@ -24,7 +24,7 @@ impl FromStr for SubjectPattern {
     fn from_str(text: &str) -> Result<Self, PatternError> {
         let error = |reason: String| Err(PatternError { reason });
         if let Some(found) = text.chars().find(|c| c.is_whitespace() || c.is_control()) {
-            return error(format!("{found:?} cannot stand in a subject"));
+            return error(format!("{found:?} is not allowed in a subject"));
         }
         let count = text.split('.').count();
         for (position, token) in text.split('.').enumerate() {
@@ -32,12 +32,10 @@ impl FromStr for SubjectPattern {
                 return error("a word is empty".to_owned());
             }
             if token.len() > 1 && token.contains(['*', '>']) {
-                return error(format!(
-                    "the wildcard in {token:?} is not a word of its own"
-                ));
+                return error(format!("the wildcard in {token:?} is not a whole token"));
             }
             if token == ">" && position + 1 < count {
-                return error("> stands before the end".to_owned());
+                return error("> is not at the end".to_owned());
             }
         }
         Ok(Self(text.to_owned()))
@@ -54,7 +52,7 @@ impl SubjectPattern {
     /// Everything under `prefix`.
     ///
     /// # Errors
-    /// When `prefix` cannot stand in a subject.
+    /// When `prefix` is not allowed in a subject.
     pub fn below(prefix: &str) -> Result<Self, PatternError> {
         format!("{prefix}.>").parse()
     }
@@ -166,7 +164,7 @@ fn cover_of_two<'t>(a: &[&'t str], b: &[&'t str]) -> Vec<&'t str> {
         }
     }
     if a.len() != b.len() {
-        // The shorter one ends with its last token, which `>` has to stand for.
+        // The shorter one ends with its last token, which `>` must match.
         cover.pop();
         cover.push(">");
     }

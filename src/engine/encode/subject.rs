@@ -22,7 +22,7 @@ pub const RESERVED_WORD: &str = "tickdeck";
 pub enum PrefixError {
     /// A token is empty: the prefix is empty, starts or ends with a dot, or has two in a row.
     #[error(
-        "subject prefix {prefix:?} has an empty token, expected words with single dots between \
+        "subject prefix {prefix:?} has an empty token, expected tokens with single dots between \
          them, such as \"market.tick\""
     )]
     EmptyToken {
@@ -122,8 +122,8 @@ pub fn decode_symbol(token: &str) -> Option<String> {
     String::from_utf8(symbol).ok()
 }
 
-/// Bytes that cannot stand in a token, the escape character itself, and all that is not printable
-/// ASCII.
+/// Bytes that are not allowed in a token, the escape character itself, and all that is not
+/// printable ASCII.
 const fn needs_encoding(byte: u8) -> bool {
     !byte.is_ascii_graphic() || matches!(byte, b'.' | b'*' | b'>' | b'%')
 }

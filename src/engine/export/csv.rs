@@ -108,7 +108,7 @@ impl<W: Write> CsvWriter<W> {
         self.left_out
     }
 
-    /// Flushes and gives the writer back.
+    /// Flushes and returns the writer.
     ///
     /// # Errors
     /// When the writer fails.

@@ -58,7 +58,7 @@ impl<W: Write> JsonlWriter<W> {
         self.out.write_all(&self.lines)
     }
 
-    /// Flushes and gives the writer back.
+    /// Flushes and returns the writer.
     ///
     /// # Errors
     /// When the writer fails.

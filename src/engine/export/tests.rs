@@ -13,7 +13,7 @@ use crate::export::csv::{CsvLayout, CsvWriter};
 use crate::export::jsonl::JsonlWriter;
 use crate::import::{ImportOptions, ImportSource};
 
-/// Imports `content` and gives the events.
+/// Imports `content` and returns the events.
 fn read_back(content: &[u8]) -> Vec<Event> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("exported");

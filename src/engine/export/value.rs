@@ -10,7 +10,7 @@ pub(super) fn push_finite(out: &mut Vec<u8>, value: f64) -> Option<()> {
     let text = buffer.format_finite(value);
     if value.abs() > 1.79e308 && value.abs() < f64::MAX {
         // `1.79769e308` is how others round DBL_MAX and is read as that (see the import's number
-        // rules). A zero behind the digits says that the number itself is meant.
+        // rules). A zero after the digits means the number itself.
         if let Some((mantissa, exponent)) = text.split_once('e') {
             out.extend_from_slice(mantissa.as_bytes());
             out.extend_from_slice(b"0e");

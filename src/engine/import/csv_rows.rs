@@ -76,7 +76,7 @@ impl Plan {
             .map(|(name, target)| Column::new((*name).to_owned(), *target))
             .collect();
         let plan = Self::new(dialect, columns, false);
-        // Without a header only the values tell; the first row stands for all.
+        // Without a header only the values show the dialect. The first row decides for all.
         match plan.read(first, &mut Row::new()) {
             Ok(()) => Ok(plan),
             Err(problem) => Err(format!("in the first row, {problem}")),
@@ -94,7 +94,7 @@ impl Plan {
         }
     }
 
-    /// Whether the rows give the trading day or a calendar date, and the instrument.
+    /// Whether the rows have the trading day or a calendar date, and the instrument.
     pub(crate) fn gives(&self, targets: &[Target]) -> bool {
         let mut columns = self.columns.iter();
         columns.any(|column| targets.contains(&column.target))

@@ -53,7 +53,7 @@ impl Detected {
     }
 }
 
-/// Finds the one dialect that fits, or checks the one that was asked for.
+/// Finds the one dialect that fits, or checks the requested one.
 pub(crate) fn detect(input: &Opened, forced: Option<Dialect>) -> Result<Detected, ImportError> {
     let head = input
         .slice

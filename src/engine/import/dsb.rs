@@ -21,7 +21,7 @@ const TYPE_TICKS: u16 = 24;
 const VERSION: u16 = 2;
 const RECORD_BYTES: usize = 402;
 
-/// Decompresses the records behind the header into the spool.
+/// Decompresses the records after the header into the spool.
 pub(crate) fn records(name: &str, file: &Slice, spool: &mut Spool) -> Result<Slice, ImportError> {
     let damaged = |problem: String| ImportError::Damaged {
         input: name.to_owned(),
@@ -51,7 +51,7 @@ pub(crate) fn records(name: &str, file: &Slice, spool: &mut Spool) -> Result<Sli
     let body = file.skip(HEADER_BYTES);
     if body.len != size {
         return Err(damaged(format!(
-            "{} bytes behind the .dsb header, expected the {size} that it announces",
+            "{} bytes after the .dsb header, expected {size} as the header states",
             body.len
         )));
     }

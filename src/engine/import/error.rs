@@ -68,7 +68,7 @@ pub enum ImportError {
         /// Their names.
         dialects: String,
     },
-    /// The dialect that was asked for does not fit the file.
+    /// The requested dialect does not fit the file.
     #[error("{input}: not in the dialect {dialect}: {problem}")]
     WrongDialect {
         /// The file.

@@ -227,7 +227,7 @@ impl ImportSource {
         }
     }
 
-    /// Appends the event of the earliest head and reads the row behind it.
+    /// Appends the event of the earliest head and reads the row after it.
     fn pop(&mut self, batch: &mut Vec<Event>) -> Result<bool, ImportError> {
         let Some(Reverse((recv_ts, index))) = self.heads.pop() else {
             return Ok(false);

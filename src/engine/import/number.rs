@@ -13,7 +13,7 @@ const ROUNDED_DIGITS_MIN: usize = 6;
 /// Prefix of a NaN with other bits than the usual ones, followed by the bits in hex.
 const NAN_BITS_PREFIX: &str = "NaN:";
 
-/// A bad value as it can stand in a message: escaped and shortened.
+/// A bad value for a message: escaped and shortened.
 pub(crate) fn printable(value: &[u8]) -> String {
     if value.len() <= EXCERPT_MAX {
         return value.escape_ascii().to_string();
@@ -48,7 +48,7 @@ const POWERS_OF_TEN: [f64; 16] = [
 /// Reads `-123.45` with at most 15 digits: nearly every number of a dump, at half the cost.
 ///
 /// Both the digits as an integer and the power of ten are exact doubles, so one division rounds
-/// once and gives the nearest double, as the standard library does.
+/// once and returns the nearest double, as the standard library does.
 #[inline]
 fn short_decimal(text: &[u8]) -> Option<f64> {
     let (negative, digits) = match text.split_first() {

@@ -45,7 +45,7 @@ impl Row {
     }
 }
 
-/// A tick that says nothing: [`RawTick::unset`], and money and interest missing as well. CTP always
+/// A tick without data: [`RawTick::unset`], and money and interest missing as well. CTP always
 /// sends those, so its 0 is a value; a dump without the column must not be published as that.
 fn not_recorded() -> RawTick {
     RawTick {

@@ -1,6 +1,6 @@
 //! Where the bytes of an input lie: a range of a file, read with positioned reads.
 //!
-//! An import may have thousands of tar members. Each is read through a small buffer of its own and
+//! An import may have thousands of tar members. Each is read through a small separate buffer and
 //! none holds a file descriptor: what is compressed is first decompressed into **one** anonymous
 //! temporary file, and plain files are opened again for each refill. Memory is bounded by inputs x
 //! buffer, descriptors by a handful.

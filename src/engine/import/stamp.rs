@@ -124,7 +124,7 @@ impl Stamper {
         Ok(recv_ts)
     }
 
-    /// A row of a dialect that gives the calendar date and not the trading day.
+    /// A row of a dialect with the calendar date and not the trading day.
     fn complete_dated(&mut self, row: &mut Row, date: NaiveDate) -> Result<UnixNanos, RowProblem> {
         let instant = instant_of(&row.tick, date)?;
         let recv_ts = match row.recv_ts {
@@ -144,7 +144,7 @@ impl Stamper {
         Ok(recv_ts)
     }
 
-    /// `max(row above, instant)`; a row without a time stands where the row above stands.
+    /// `max(row above, instant)`. A row without a time has the position of the row above.
     fn derive(
         &mut self,
         instant: Option<UnixNanos>,

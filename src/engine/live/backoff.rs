@@ -1,8 +1,8 @@
 //! How long to wait before the next attempt: exponential, capped, jittered from a seed.
 //!
 //! The jitter keeps several recorders from connecting in step. It is a fixed function of seed and
-//! attempt (the output mix of SplitMix64), not a stream of random numbers. The same seed gives the same
-//! pauses, and nothing that is recorded or published depends on it.
+//! attempt (the output mix of SplitMix64), not a stream of random numbers. The same seed yields the
+//! same pauses, and nothing that is recorded or published depends on it.
 
 /// Pauses between attempts, ns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +27,8 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The pause after `failures` failures in a row, from 1; the last one was attempt `attempt`. It is
-    /// the doubled first pause, at most the cap, less a jitter of up to a quarter.
+    /// The pause after `failures` failures in a row, from 1; the last one was attempt `attempt`. It
+    /// is the doubled first pause, at most the cap, less a jitter of up to a quarter.
     #[must_use]
     pub fn pause_ns(&self, failures: u32, attempt: u32) -> i64 {
         let doublings = failures.saturating_sub(1).min(62);

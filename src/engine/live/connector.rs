@@ -14,8 +14,8 @@ pub trait Connector: Send {
     /// Returns at once: names and addresses may take long to try.
     fn explain_silence(&self) {}
 
-    /// How many [`Abandoned`] sessions the library has released since the last call. Called before a
-    /// session is opened or counted as abandoned.
+    /// How many [`Abandoned`] sessions the library has released since the last call. Called before
+    /// a session is opened or counted as abandoned.
     fn reclaimed(&mut self) -> u32 {
         0
     }
@@ -53,7 +53,7 @@ pub trait MarketDataSession: Send {
     /// Ends the session and waits for the library to release it, for at most `at_most`.
     ///
     /// # Errors
-    /// When the library hangs. The instance stays behind, and may be
+    /// When the library hangs. The instance is abandoned, and may be
     /// [`reclaimed`](Connector::reclaimed) later.
     fn close(self: Box<Self>, at_most: Duration) -> Result<(), Abandoned>;
 }
@@ -88,7 +88,9 @@ pub struct OpenError {
 
 /// The library did not release a session in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the library did not release the session within {at_most:?}; its threads are left behind")]
+#[error(
+    "the library did not release the session within {at_most:?}; its threads are still running"
+)]
 pub struct Abandoned {
     /// The time limit.
     pub at_most: Duration,

@@ -137,7 +137,7 @@ impl Findings {
         if !facts.is_ingest_allowed {
             self.warn(
                 "switch",
-                "MD_RUN_INGEST is not 1: `live` says so and does nothing",
+                "MD_RUN_INGEST is not 1: `live` logs that and does nothing",
                 "set MD_RUN_INGEST=1 where ingest is wanted",
             );
         }

@@ -1,5 +1,5 @@
-//! Lists of fronts, as in CTP_MD_ADDRESS and CTP_TD_ADDRESS. Addresses count as credentials: nothing
-//! prints one.
+//! Lists of fronts, as in CTP_MD_ADDRESS and CTP_TD_ADDRESS. Addresses count as credentials:
+//! nothing prints one.
 
 use tickdeck_ffi::{BadFront, FrontAddress};
 
@@ -8,10 +8,10 @@ use tickdeck_ffi::{BadFront, FrontAddress};
 #[non_exhaustive]
 pub enum FrontListError {
     /// It is empty.
-    #[error("there is none; expected tcp://HOST:PORT, several comma separated")]
+    #[error("no address was given; expected tcp://HOST:PORT, comma-separated if several")]
     Empty,
     /// An entry is not an address.
-    #[error("address {number} is not a front address: {problem}; several comma separated")]
+    #[error("address {number} is not a front address: {problem}; separate several with commas")]
     Bad {
         /// Its place in the list, from 1.
         number: usize,

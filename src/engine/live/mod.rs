@@ -10,15 +10,15 @@
 //!   becomes a row of the recording, in its place.
 //! - [`Supervisor`] decides: a state machine without I/O, with time as an argument. The driver is the
 //!   loop around it, on a separate thread.
-//! - [`Connector`] and [`MarketDataSession`] are all that the source knows of CTP. The adapter to the
+//! - [`Connector`] and [`MarketDataSession`] are the source's only view of CTP. The adapter to the
 //!   vendor's library is [`ctp`]; tests bring another one.
 //!
 //! - [`trader`] lists the contracts, [`setup`] holds the settings and the checks before a session.
 //! - [`diagnose`] and [`smoke`] are what `doctor` and `smoke` run.
 //!
-//! Decisions are pure: supervisor, retry, `trader::interview`, [`diagnose`] and the verdict of a smoke
-//! test do no I/O, start no thread and read no clock. This module does not know what becomes of an
-//! event.
+//! Decisions are pure: supervisor, retry, `trader::interview`, [`diagnose`] and the verdict of a
+//! smoke test do no I/O, start no thread and read no clock. This module does not know what becomes
+//! of an event.
 
 mod abandoned;
 mod attempt;

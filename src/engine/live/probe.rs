@@ -1,4 +1,5 @@
-//! Collects the facts of a diagnosis: loads libraries, tries fronts, asks the system. Nobody logs in.
+//! Collects the facts of a diagnosis: loads libraries, tries fronts, asks the system. It never logs
+//! in.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -43,7 +43,7 @@ pub struct CtpError {
 pub struct Refusal {
     /// Which kind of front.
     pub front: FrontKind,
-    /// What was asked for.
+    /// What was requested.
     pub request: FrontRequest,
     /// CTP's answer.
     pub error: CtpError,

@@ -43,11 +43,11 @@ impl LiveHandle {
 
 /// Starts a session on a new thread.
 ///
-/// It ends when `stop_asked` returns true, when its time is up, when another attempt cannot help, or
-/// when the source is dropped. The source then yields the rest of the queue and ends.
+/// It ends when `stop_asked` returns true, when its time is up, when another attempt cannot help,
+/// or when the source is dropped. The source then yields the rest of the queue and ends.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// When no thread can be started.
 pub fn start(
     connector: Box<dyn Connector>,
     options: LiveOptions,

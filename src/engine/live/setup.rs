@@ -151,7 +151,7 @@ impl FrontSettings {
     }
 }
 
-/// How the trader front is asked for its contracts.
+/// How to query the trader front's contracts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListingOptions {
     /// Whether to confirm yesterday's settlement first. A legal act of the account holder.

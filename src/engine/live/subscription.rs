@@ -79,7 +79,7 @@ pub enum SubscriptionError {
     },
     /// Patterns need a list of contracts, and there is no list.
     #[error(
-        "--symbols {patterns} needs a list of contracts, which the product table is not: set \
+        "--symbols {patterns} needs a contract list, and the product table is none: set \
          CTP_TD_ADDRESS, or give --contracts FILE"
     )]
     NoList {
@@ -119,7 +119,7 @@ pub fn instruments(
         tracing::warn!(
             event = "symbols_unlisted",
             ids,
-            "in no contract list, but subscribed"
+            "subscribed although no contract list has it"
         );
     }
     if choice.instruments.is_empty() {

@@ -6,7 +6,7 @@
 //!     ^                 │ connect_timeout     │ login_timeout, login_failed            │
 //!     ├──── Close ──────┴─────────────────────┘                                        │ lost
 //!     ├──── Close ── reconnect_loop (any state)                                        v
-//!     └──── Close ── front_lost: the library did not come back in time ────────────── Lost
+//!     └──── Close ── front_lost: the library did not return in time ────────────── Lost
 //! ```
 //!
 //! - The library handles an ordinary loss: it reconnects by itself, and the vendor advises against a

@@ -1,7 +1,7 @@
-//! Questions to a server that are asked once, each on a connection and thread of its own: does it
-//! answer, and who is subscribed.
+//! One-time requests to a server, each on a separate connection and thread: whether it answers,
+//! and whether a subject has subscribers.
 //!
-//! A core NATS server does not tell publishers how many subscribers a subject has, only whether it
+//! A core NATS server does not report how many subscribers a subject has, only whether it
 //! has none. So subscribers that want to be counted answer a question. Others can only be noticed:
 //! the server lists the connections of the own account, with a filter by subject.
 
@@ -15,7 +15,8 @@ use tickdeck_core::thread;
 use super::connect::{self, Connection};
 use super::{NatsError, NatsFailure, NatsOptions, SubjectPattern, runtime};
 
-/// How long answers to one question are gathered, once it is known that somebody was asked.
+/// How long answers to one request are collected, once it is known that the subject has a
+/// subscriber.
 const ANSWER_WINDOW: Duration = Duration::from_millis(200);
 
 /// Where a server lists the connections of the account that asks.
@@ -30,7 +31,8 @@ pub fn probe(nats: &NatsOptions) -> Result<(), NatsError> {
 }
 
 /// How many subscribers a publisher on `subject` can be sure of: the number that answer a request
-/// on it, at least 1 when the server knows of any interest, 0 when it answers "no responders".
+/// on it, at least 1 if the server has any interest in the subject, 0 if it answers "no
+/// responders".
 ///
 /// # Errors
 /// When the server cannot be reached or refuses. A failure that
@@ -42,7 +44,7 @@ pub fn count_subscribers(nats: &NatsOptions, subject: &str) -> Result<u32, NatsE
     })
 }
 
-/// Who is asked whether they are ready.
+/// The subscribers that a readiness request is for.
 #[derive(Debug, Clone)]
 pub struct ReadyPoll {
     /// Subject of the question.
@@ -71,7 +73,7 @@ pub fn count_ready(nats: &NatsOptions, poll: ReadyPoll) -> Result<u32, NatsError
     })
 }
 
-/// Does `work` on a connection and thread of its own.
+/// Does `work` on a separate connection and thread.
 fn on_connection<T: Send + 'static>(
     nats: &NatsOptions,
     work: impl AsyncFnOnce(&Connection) -> Result<T, NatsFailure> + Send + 'static,
@@ -112,16 +114,16 @@ struct Asked {
     answers: async_nats::Subscriber,
     /// How many answers came before it was known that the server had the question.
     early: Vec<Bytes>,
-    /// Whether the server says that nobody is there to answer.
+    /// Whether the server reports "no responders".
     has_no_responders: bool,
 }
 
 impl Asked {
     /// Publishes the question and waits until the server has handled it.
     ///
-    /// The server handles a connection's messages in order and answers "no responders" itself. Once a
-    /// marker that was sent behind the question is back, it is known whether anybody subscribes, at
-    /// any speed of the connection.
+    /// The server handles a connection's messages in order and answers "no responders" itself. Once
+    /// a marker sent after the request is back, it is known whether there is a subscriber, at any
+    /// speed of the connection.
     async fn ask(
         connection: &Connection,
         subject: String,
@@ -134,7 +136,7 @@ impl Asked {
             .await
             .map_err(|error| other(&error))?;
         connection.round_trip().await?;
-        // Only those who are asked know the inbox's name, and they have no reason to send it.
+        // Only the subscribers know the inbox's name, and they do not send to it.
         let marker = Bytes::from(inbox.clone());
         client
             .publish_with_reply(subject, inbox.clone(), payload)
@@ -168,7 +170,7 @@ impl Asked {
         })
     }
 
-    /// Gives the answers to `take` until it has enough or the time for them is over.
+    /// Passes the answers to `take` until it has enough or the time for them is over.
     async fn gather(mut self, mut take: impl FnMut(&Bytes) -> bool) {
         if self.early.iter().any(&mut take) {
             return;
@@ -185,7 +187,8 @@ impl Asked {
     }
 }
 
-/// Asks on `subject` and counts the answers; 1 when nobody answers and the server knows of interest.
+/// Sends a request on `subject` and counts the answers. 1 without an answer if the server has
+/// interest.
 async fn count(
     connection: &Connection,
     subject: String,
@@ -220,7 +223,7 @@ struct ConnectionCount {
 }
 
 /// Whether the server, or another one of its cluster, lists a connection that subscribes to any of
-/// `messages`. False as well when it gives no list.
+/// `messages`. False as well if it returns no list.
 async fn has_subscriber(
     connection: &Connection,
     messages: &SubjectPattern,

@@ -1,9 +1,9 @@
 //! One connection to a NATS server: made with retries, never re-made.
 //!
 //! The client library would reconnect by itself and first write what it had queued. Those messages
-//! could overtake older ones that were lost with the old connection. So a [`Connection`] never comes
-//! back: [`ConnectionFate::lost`] says that it is gone, and dropping its runtime drops its queue. Only then is
-//! a new one made.
+//! could overtake older ones that were lost with the old connection. So a [`Connection`] never
+//! comes back: [`ConnectionFate::lost`] reports the loss, and dropping its runtime drops its queue.
+//! Only then is a new one made.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// How long one attempt may take, from the TCP handshake to the server's answer to the login.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The client library gives a silent server up after three of these.
+/// The client library gives up a silent server after three of these.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// Long enough to mean never: the runtime ends first.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -93,8 +93,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Waits until the server has processed everything sent before: a message to our own inbox
-    /// comes back after it. (The library's `flush` only empties the socket buffer.)
+    /// Waits until the server has processed everything sent before, by a round trip through the
+    /// connection's inbox. (The library's `flush` only empties the socket buffer.)
     pub(crate) async fn round_trip(&self) -> Result<(), NatsFailure> {
         let trip = async {
             let inbox = self.client.new_inbox();
@@ -128,10 +128,10 @@ fn other(error: impl std::error::Error) -> NatsFailure {
     }
 }
 
-/// Makes one connection, retrying for `limit` (`None`: for ever) while the server is unreachable. A refused
-/// login or a failed TLS handshake ends it at once.
+/// Makes one connection, retrying for `limit` (`None`: without limit) while the server is
+/// unreachable. A refused login or a failed TLS handshake ends it at once.
 ///
-/// Must run on a current-thread runtime of its own: see [`runtime::run`](super::runtime::run).
+/// Must run on a separate current-thread runtime: see [`runtime::run`](super::runtime::run).
 pub(crate) async fn connect(
     plan: &Plan,
     limit: Option<Duration>,

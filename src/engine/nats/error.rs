@@ -62,9 +62,7 @@ pub enum NatsFailure {
         cause: String,
     },
     /// The requested subject has no subscriber.
-    #[error(
-        "nobody answers on `{subject}`; is a tickdeck session with a health responder running?"
-    )]
+    #[error("no responder on `{subject}`; is a tickdeck session with a health responder running?")]
     NoResponders {
         /// The subject asked.
         subject: String,
@@ -96,7 +94,7 @@ pub enum NatsFailure {
 }
 
 impl NatsFailure {
-    /// Whether retrying may help: an absent server may come up, a refused login stays refused.
+    /// Whether retrying may help: an absent server may start, a refused login stays refused.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })

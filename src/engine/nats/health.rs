@@ -1,7 +1,7 @@
 //! `health.check`: a session answers requests with one JSON object.
 //!
 //! The responder has its own connection and thread. So it answers while a sink is blocked by
-//! back-pressure, and reconnects after the server was away. It knows nothing of the session: the
+//! back-pressure, and reconnects after the server was away. It does not know the session: the
 //! content comes from a closure.
 
 use std::sync::Arc;
@@ -50,8 +50,8 @@ pub struct HealthResponder {
 
 impl HealthResponder {
     /// Connects and returns when the server has the subscription. The answer is what `snapshot`
-    /// gives, completed with `status` (`"ok"`), `service` (`"tickdeck"`) and `version` where it does
-    /// not say so itself.
+    /// gives, completed with `status` (`"ok"`), `service` (`"tickdeck"`) and `version` where it
+    /// does not say so itself.
     ///
     /// # Errors
     /// When the options contradict each other, or the server cannot be reached within
@@ -232,8 +232,8 @@ impl Worker {
 /// Queries the health of the session that answers on `subject` and returns its answer unchanged.
 ///
 /// # Errors
-/// When the server cannot be reached or refuses, when there is no answer on the subject, or not within
-/// `timeout`.
+/// When the server cannot be reached or refuses, when there is no answer on the subject, or not
+/// within `timeout`.
 pub fn request_health(
     nats: &NatsOptions,
     subject: &str,

@@ -6,7 +6,7 @@
 //! its own log lines; a test checks that at every level. Nothing outside this module and
 //! `sink::nats` names the client library.
 //!
-//! It knows nothing of ticks, recordings or payloads.
+//! It knows no ticks, recordings or payloads.
 
 mod ask;
 pub(crate) mod connect;

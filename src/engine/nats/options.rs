@@ -171,12 +171,12 @@ pub struct NatsOptions {
     pub require_tls: bool,
     /// Name that the server's monitoring shows.
     pub name: String,
-    /// How long a server may be away at the start. Default 10 s.
+    /// How long a server may be unreachable at the start. Default 10 s.
     pub connect_timeout: Duration,
-    /// How long a server may be away after the first connection; `None`, the default, waits for
-    /// ever.
+    /// How long a server may be unreachable after the first connection. `None`, the default, waits
+    /// for ever.
     pub reconnect_timeout: Option<Duration>,
-    /// First part of the subjects on which answers come back. Default `_INBOX`; accounts with
+    /// First part of the subjects on which answers arrive. Default `_INBOX`; accounts with
     /// narrow permissions need another one.
     pub inbox_prefix: Option<String>,
 }

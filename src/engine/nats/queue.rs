@@ -142,7 +142,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(60);
 
-    /// Sends `sizes` from a thread, receives all, and gives the most that ever waited.
+    /// Sends `sizes` from a thread, receives all, and returns the largest number that ever waited.
     fn most_waiting(bounds: Bounds, sizes: &[usize]) -> (usize, usize) {
         let (sender, receiver) = queue(bounds);
         let sent = sizes.to_vec();

@@ -1,8 +1,8 @@
 //! The receiving side: a subscription as a plain iterator of messages.
 //!
 //! Order is kept: messages come in the order in which the server sent them, whatever subjects they
-//! are on. Each subject has a subscription of its own. Overlapping ones share one that has them all,
-//! so that no message comes twice, and what was not asked for is left out here.
+//! are on. Each subject has a separate subscription. Overlapping ones share one that covers them
+//! all, so that no message is received twice, and other messages are left out here.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -34,7 +34,7 @@ pub struct SubscriberOptions {
     pub subjects: Vec<SubjectPattern>,
     /// Requests on these subjects are answered with an empty message.
     pub answers: Vec<SubjectPattern>,
-    /// How long the server may be away after the first connection; `None` to end with it.
+    /// How long the server may be unreachable after the first connection. `None` to end with it.
     pub reconnect: Option<Duration>,
 }
 
@@ -189,7 +189,7 @@ enum End {
 
 type Ready = Sender<Result<(), NatsFailure>>;
 
-/// The thread behind a subscription.
+/// The thread of a subscription.
 struct Worker {
     plan: Plan,
     options: SubscriberOptions,
@@ -256,7 +256,7 @@ impl Worker {
         };
         let messages = match self.subscribe(&connection).await {
             Ok(subscribed) => subscribed,
-            // The server was there before, so it may come back.
+            // The server was reachable before, so it may return.
             Err(failure) if failure.is_retryable() && ready.is_none() => return End::Lost,
             Err(failure) => return End::Failed(failure),
         };

@@ -1,6 +1,6 @@
 //! The exchange's time of a tick (CTP field guide, section 5.3).
 //!
-//! CTP gives a time of day that can be trusted and dates that cannot: `TradingDay` is wrong on CZCE
+//! CTP sends a reliable time of day and unreliable dates: `TradingDay` is wrong on CZCE
 //! at night, `ActionDay` on DCE. The date is therefore computed from the trading day, the part of
 //! the day that the time is in, and the calendar; the receive time decides only where there is no
 //! trading day to trust. `ActionDay` is compared with the answer and never part of it.

@@ -1,7 +1,7 @@
 //! What the normalizer notices about a tick, as a closed list of words.
 //!
 //! The words and their order are part of the payload contract: a consumer may match on them and a
-//! golden holds them. A flag never changes a value; it says how much to trust the tick.
+//! golden holds them. A flag never changes a value. It qualifies how reliable the tick is.
 
 use std::fmt;
 use std::str::FromStr;
@@ -29,7 +29,7 @@ pub enum Flag {
     Replayed,
     /// `ActionDay` is given and is not the calendar day that the algorithm of guide 5.3 computes.
     DateConflict,
-    /// `turnover` is CTP's own value: the multiplier is unknown, or it cannot be told whether CTP
+    /// `turnover` is CTP's value: the multiplier is unknown, or it cannot be decided whether CTP
     /// has applied it.
     RawTurnover,
     /// The last tick before the start point of a primed replay. Set by the replay, never by the

@@ -20,7 +20,7 @@ use super::values::Rules;
 pub(super) enum Slot {
     /// To the state with this index.
     Known(usize),
-    /// Nowhere: no exchange can be told.
+    /// Nowhere: the exchange is unknown.
     Unknown {
         /// Whether no tick of it was rejected before.
         first: bool,
@@ -96,7 +96,7 @@ impl State {
         false
     }
 
-    /// Enters the trading day of `stamp` and tells the phase that it is in. The tables are asked
+    /// Enters the trading day of `stamp` and returns its phase. The tables are queried
     /// when the day is another one than the last tick's.
     #[inline]
     pub(super) fn enter(&mut self, stamp: &Stamp, contracts: &ContractTable) -> Phase {
@@ -203,7 +203,7 @@ fn resolve(contracts: &ContractTable, states: &mut Vec<State>, id: &InstrumentId
     Entry::Known(index)
 }
 
-/// The first 16 bytes of an id that has a NUL among them, and so nothing behind them.
+/// The first 16 bytes of an id with a NUL among them, so that no byte of the id follows.
 #[inline]
 fn short_key(id: &InstrumentId) -> Option<u128> {
     let head = id.as_array().first_chunk::<16>()?;

@@ -1,6 +1,6 @@
 //! From raw ticks to what is published, as a pure state machine (CTP field guide, section 5).
 //!
-//! Same events, same contract table and same calendar give the same output: no clock, no
+//! The same events, contract table and calendar yield the same output: no clock, no
 //! environment, no I/O, no randomness. The state is per instrument and small; nothing is allocated
 //! for a tick of an instrument that was seen before.
 //!
@@ -39,7 +39,7 @@ use tickdeck_core::event::{Event, EventKind, InstrumentId, RawTick, Seq, Session
 use tickdeck_core::time::{NANOS_PER_SECOND, UnixNanos};
 
 /// Version of what the normalizer and the encoder make of the same events. Every change of what is
-/// published has a new one: goldens name it, so that a difference can be told from a fault.
+/// published has a new one: goldens name it, to distinguish a new version from a fault.
 /// `fixtures/normalizer.csv` holds what each version publishes, and a test compares.
 pub const VERSION: u32 = 1;
 
@@ -145,7 +145,7 @@ impl Normalizer {
     }
 }
 
-/// Flags that are known before the instrument's memory is asked.
+/// Flags that do not depend on the instrument's memory.
 #[derive(Clone, Copy)]
 struct Marks {
     duplicate: bool,
@@ -224,7 +224,7 @@ impl Prices {
     }
 
     /// A price or a quote; the settlement of a day without either; or, before the open, the limits
-    /// and the base of the day to come, which stand nowhere else (guide 5.5).
+    /// and the base of the next day, which no other tick has (guide 5.5).
     #[inline]
     const fn publishable(&self, preopen: bool) -> bool {
         self.last.is_some()

@@ -56,7 +56,7 @@ impl Progress {
             };
         };
         if mark.day < newest.day {
-            // The base of a past day is gone, and its volume says nothing about today's.
+            // The base of a past day is gone, and its volume is unrelated to today's.
             return Step {
                 last_volume: None,
                 replayed: true,

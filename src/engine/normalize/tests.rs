@@ -338,7 +338,7 @@ fn an_exchange_that_cannot_be_told_is_rejected_and_reported_once_per_instrument(
         (
             recv,
             RawTick {
-                instrument_id: text("a very long id that nobody knows"),
+                instrument_id: text("a very long and unknown id"),
                 ..unknown
             },
             "unknown_exchange true",
@@ -459,7 +459,7 @@ fn a_night_replayed_in_the_morning_is_flagged_and_counts_nothing_twice() {
 
 #[test]
 fn a_czce_close_pushed_in_the_evening_does_not_hide_the_next_day() {
-    // Dated by its receive time it stands a day ahead: published as stale, not counted from.
+    // Dated by its receive time it is a day ahead: published as stale, not counted from.
     check(&[
         (
             "2020-08-03T18:30:00+08:00",
@@ -567,7 +567,7 @@ fn a_combination_with_an_unknown_multiplier_and_a_long_id_is_published_raw() {
     };
     assert_eq!(tick.last_price, Some(-3.0));
     assert_eq!(tick.bids[0].price, Some(0.0), "a spread may cost nothing");
-    assert_eq!(tick.asks[0].price, None, "nobody asks");
+    assert_eq!(tick.asks[0].price, None, "there is no ask");
     assert_eq!((tick.turnover, tick.average_price), (Some(5000.0), None));
     assert_eq!(tick.flags.to_string(), "raw_turnover");
 }

@@ -3,7 +3,7 @@
 //!
 //! Every result is finite and no result is `-0.0`, so that its text is the same everywhere. Each
 //! formula is one multiplication or division in a fixed order: debug, release and every machine
-//! give the same bits.
+//! yield the same bits.
 
 use tickdeck_core::contract::{Contract, Exchange, ProductClass};
 use tickdeck_core::event::RawTick;

@@ -1,7 +1,7 @@
-//! The sinks of a run: every batch goes to each of them, and comes back as one count.
+//! The sinks of a session: every batch goes to each of them, and their results become one count.
 //!
-//! The publisher hands over, and may wait while a sink has no room. Other threads read the counts at
-//! any time. They settle on the way what a sink has learned meanwhile, so that the counts are current
+//! The publisher hands over, and may wait while a sink has no room. Other threads read the counts
+//! at any time. They also settle what a sink has reported meanwhile, so that the counts are current
 //! while nothing is published.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
@@ -54,7 +54,7 @@ impl Fanout {
     /// Hands a batch to every sink. `slots` are the ledger slots of its messages.
     ///
     /// # Errors
-    /// When a sink cannot go on; the sinks behind it have not had the batch then.
+    /// When a sink cannot continue. The sinks after it have not received the batch then.
     pub(super) fn publish(
         &self,
         batch: &MessageBatch,
@@ -103,10 +103,10 @@ impl Fanout {
         sink.settled(&mut |range, fate| settlement.settle(range, fate));
     }
 
-    /// Waits for every sink, tells the receivers of those that wait for it that this is the end, and
-    /// closes the sinks when the run is `complete`. Otherwise files are taken back, so that nothing
-    /// half-written is left. What is not confirmed then has failed. Gives the counts by ledger slot,
-    /// and the first error.
+    /// Waits for every sink, sends the end marker through those that wait for it, and closes the
+    /// sinks when the run is `complete`. Otherwise files are taken back, so that nothing
+    /// half-written is left. Unconfirmed messages have failed then. Returns the counts by ledger
+    /// slot, and the first error.
     pub(super) fn finish(
         &self,
         complete: bool,
@@ -144,8 +144,8 @@ impl Fanout {
         outlet.sink.as_mut().map_or(Ok(()), |sink| sink.flush())
     }
 
-    /// Publishes the end marker and waits until it is confirmed, if the sink's receivers wait for one.
-    /// False when that failed, which is logged: every tick is confirmed already.
+    /// Publishes the end marker and waits until it is confirmed, if the sink's receivers wait for
+    /// one. False when that failed, which is logged: every tick is confirmed already.
     fn announce(&self, index: usize, end: &End) -> bool {
         let outlet = lock(&self.outlets[index]);
         let limit = outlet
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
     use crate::sink::{Fate, Outstanding};
 
-    /// Its destination confirms when the test says so.
+    /// Its destination confirms when the test requests it.
     struct Slow {
         confirmed: Arc<AtomicU64>,
         seen: u64,

@@ -33,7 +33,7 @@ pub fn measure(events_per_s: u32, seconds: u32, clock: Arc<dyn Clock>) -> Measur
     }
     let report = driver.report();
     let cpu_ns = cpu_before.zip(thread_cpu_ns()).map(|(from, to)| to - from);
-    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    #[expect(clippy::cast_precision_loss, reason = "a figure for display")]
     let share = |cpu_ns: i64| cpu_ns as f64 / report.elapsed_ns.max(1) as f64;
     Measured {
         report,

@@ -101,7 +101,7 @@ pub struct Publisher {
     primed: Vec<Option<Primed>>,
     /// By ledger slot: what follows the prefix in the subject, from earlier passes.
     tails: Vec<String>,
-    /// Stands in every control message.
+    /// Part of every control message.
     run: RunId,
     /// Content of the end marker.
     end: Option<EndOfReplay>,
@@ -199,7 +199,7 @@ impl Publisher {
         self.hand_over()
     }
 
-    /// Lets the normalizer see an event before the start point, and remembers what it would have
+    /// Passes an event before the start point to the normalizer, and remembers what it would have
     /// published.
     pub fn prime(&mut self, event: &Event) {
         let (Some(raw), Outcome::Tick(mut tick)) = (event.as_tick(), self.normalizer.apply(event))
@@ -242,8 +242,8 @@ impl Publisher {
         self.hand_over()
     }
 
-    /// Publishes a clock stamp on `tickdeck.clock.<prefix>`. It is no tick: neither digest nor ledger
-    /// counts it.
+    /// Publishes a clock stamp on `tickdeck.clock.<prefix>`. It is no tick: neither digest nor
+    /// ledger counts it.
     ///
     /// # Errors
     /// When a sink cannot go on.
@@ -306,7 +306,7 @@ impl Publisher {
         }
         let batch = self.batch.take();
         if self.batch.capacity() == 0 {
-            // The buffers went with the batch; used ones come back from the digest thread.
+            // The buffers went with the batch. The digest thread returns used ones.
             self.batch = self
                 .digest
                 .spare()
@@ -318,9 +318,9 @@ impl Publisher {
         published
     }
 
-    /// Lets [`finish`](Self::finish) publish an end marker on `tickdeck.end.<prefix>`, behind the last
-    /// confirmed message, in the sinks whose receivers wait for one. `complete` says whether
-    /// everything that was asked for was played.
+    /// Makes [`finish`](Self::finish) publish an end marker on `tickdeck.end.<prefix>`, after the
+    /// last confirmed message, in the sinks whose receivers wait for one. `complete` says whether
+    /// everything requested was played.
     pub fn announce_end(&mut self, session: &str, complete: bool) {
         self.end = Some(EndOfReplay {
             session: session.to_owned(),
@@ -367,8 +367,8 @@ impl Publisher {
         self.stats.received.fetch_add(ticks, Ordering::Relaxed);
     }
 
-    /// Waits for every sink and settles the ledger; what is not confirmed then has failed. The sinks
-    /// are closed when the run is `complete`; otherwise files are taken back, so that nothing
+    /// Waits for every sink and settles the ledger; what is not confirmed then has failed. The
+    /// sinks are closed when the run is `complete`; otherwise files are taken back, so that nothing
     /// half-written is left behind. The first error is returned with the ledger, which is valid all
     /// the same.
     pub fn finish(mut self, complete: bool) -> (Ledger, String, Option<SinkError>) {

@@ -58,7 +58,7 @@ impl Settlement {
         }
     }
 
-    /// One sink reports on the positions of `range`. A position behind the last message is nobody's.
+    /// One sink reports on the positions of `range`. A position after the last message is ignored.
     pub(super) fn settle(&mut self, range: Range<u64>, fate: Fate) {
         let index = |position: u64| {
             usize::try_from(position.saturating_sub(self.first)).unwrap_or(usize::MAX)
@@ -76,7 +76,7 @@ impl Settlement {
         self.release();
     }
 
-    /// No sink reports any more: what is not settled has failed. Gives the counts by slot.
+    /// No sink reports any more: unsettled messages have failed. Returns the counts by slot.
     pub(super) fn close(&mut self) -> &[SlotCounts] {
         while let Some(entry) = self.entries.pop_front() {
             self.first += 1;

@@ -21,7 +21,7 @@ pub(super) struct DrainWatch {
 }
 
 impl DrainWatch {
-    /// Gives the server `limit` from now on.
+    /// Bounds the wait to `limit` from now on.
     pub(super) fn from_now(stop: &NatsStop, limit: Duration) -> std::io::Result<Self> {
         let stop = stop.clone();
         Self::start(move |is_done| give_up_after(limit, is_done, &stop))

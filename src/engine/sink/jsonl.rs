@@ -58,7 +58,7 @@ impl JsonlSink {
         Ok(Self::to(target))
     }
 
-    /// Writes to any writer; `name` stands for it in errors.
+    /// Writes to any writer. Errors call it `name`.
     #[must_use]
     pub fn to_writer(writer: Box<dyn Write + Send>, name: &str) -> Self {
         Self::to(Target::stream(writer, name.to_owned()))

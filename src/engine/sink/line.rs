@@ -4,7 +4,7 @@
 
 use super::MessageRef;
 
-/// Whether a message can stand on a line and be read back as it is.
+/// Whether a message can be a line of the stream and read back unchanged.
 #[must_use]
 pub fn is_line(message: MessageRef<'_>) -> bool {
     let payload = message.payload;

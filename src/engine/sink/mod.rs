@@ -1,8 +1,8 @@
 //! Where encoded messages go. A sink sees subjects and bytes, never a tick: what is published does
 //! not depend on where.
 //!
-//! Invariant: a sink hands on every message in the order given, and reports it as confirmed only when
-//! it has reached its destination. What it cannot hand on is an error, never a gap. Only
+//! Invariant: a sink hands on every message in the order given, and reports it as confirmed only
+//! when it has reached its destination. What it cannot hand on is an error, never a gap. Only
 //! [`LiveNatsSink`], which must not wait, leaves gaps, and reports them as rejected.
 
 mod batch;
@@ -39,9 +39,9 @@ pub enum SinkError {
         source: std::io::Error,
     },
     /// The reader of stdout has gone; the verb ends as if it were done.
-    #[error("the reader of stdout has gone")]
+    #[error("the reader of stdout has closed it")]
     BrokenPipe,
-    /// The broker refused, or was away for too long.
+    /// The broker refused, or was unreachable for too long.
     #[error("nats server {server}: {reason}")]
     Nats {
         /// Server address without credentials.

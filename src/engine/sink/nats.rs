@@ -18,7 +18,7 @@
 //! - **Back-pressure.** At most [`CHANNEL_BATCHES`] batches of [`BATCH_MESSAGES`] wait in the
 //!   channel, and the window is bounded in messages and bytes. When both are full, `publish` blocks.
 //!   A server may be away for
-//!   [`reconnect_timeout`](crate::nats::NatsOptions::reconnect_timeout), by default for ever;
+//!   [`reconnect_timeout`](crate::nats::NatsOptions::reconnect_timeout), by default without limit;
 //!   [`NatsStop`] ends the wait.
 //! - What core NATS itself does not promise: the server drops a *subscriber* that lags by more than
 //!   its `max_pending` (64 MiB by default) or blocks a write for its `write_deadline`.
@@ -84,7 +84,7 @@ impl NatsStats {
     }
 }
 
-/// Ends a sink that may be blocked because the server is away. Its current and later calls fail.
+/// Ends a sink that may be blocked by an unreachable server. Its current and later calls fail.
 #[derive(Debug, Clone, Default)]
 pub struct NatsStop {
     shared: Arc<StopShared>,
@@ -97,7 +97,7 @@ struct StopShared {
 }
 
 impl NatsStop {
-    /// Makes the sink give up what is not confirmed.
+    /// Makes the sink give up unconfirmed messages.
     pub fn stop(&self) {
         self.shared.asked.store(true, Ordering::Release);
         self.shared.notify.notify_one();
@@ -119,7 +119,7 @@ pub struct NatsSink {
     failure: Option<NatsFailure>,
     stats: Arc<NatsStats>,
     outstanding: Outstanding,
-    /// Of the confirmed messages, those that `outstanding` knows of.
+    /// The confirmed messages that `outstanding` knows.
     seen: u64,
     stop: NatsStop,
 }
@@ -171,8 +171,8 @@ impl NatsSink {
         Arc::clone(&self.stats)
     }
 
-    /// A handle that ends this sink from another thread, for example when the user stops a run while
-    /// the server is away.
+    /// A handle that ends this sink from another thread, for example when the user stops a run
+    /// while the server is away.
     #[must_use]
     pub fn stop_handle(&self) -> NatsStop {
         self.stop.clone()
@@ -228,7 +228,7 @@ impl Sink for NatsSink {
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
-        // With nothing outstanding there is nothing to wait for, even if the server is away.
+        // Without outstanding messages there is no need to wait, even if the server is unreachable.
         if self.stats.confirmed() == self.stats.taken() {
             return Ok(());
         }
@@ -277,7 +277,7 @@ impl NatsSink {
 }
 
 impl Drop for NatsSink {
-    /// Gives up what is not confirmed; [`finish`](Sink::finish) is the way to wait for it.
+    /// Gives up unconfirmed messages. Use [`finish`](Sink::finish) to wait for them.
     fn drop(&mut self) {
         self.end();
     }

@@ -196,7 +196,7 @@ mod tests {
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let inside = folder.path().join("folder");
         std::fs::create_dir(&inside).unwrap();
-        // The target of a link counts: the device behind it is what the caller names.
+        // For a link, its target counts.
         let link = folder.path().join("link.zst");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
         for (path, what) in [

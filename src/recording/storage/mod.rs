@@ -1,7 +1,7 @@
 //! Where the files of recordings live.
 //!
-//! Everything else in this crate reads and writes through [`Storage`], never through `std::fs`. Another
-//! backend (an object store, a simulation of crashes) therefore replaces one type.
+//! Everything else in this crate reads and writes through [`Storage`], never through `std::fs`.
+//! Another backend (an object store, a simulation of crashes) therefore replaces one type.
 //!
 //! The interface asks only for what such backends can keep:
 //!
@@ -42,7 +42,7 @@ pub enum Entry {
     Other,
 }
 
-/// A set of files: a local file system, or a stand-in for one.
+/// A set of files: a local file system, or a substitute.
 pub trait Storage: fmt::Debug + Send + Sync {
     /// Looks at `path`.
     ///
@@ -83,7 +83,7 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// When something is at `path` already, or it cannot be created.
     fn create(&self, path: &Path) -> Result<Box<dyn WriteFile>>;
 
-    /// Opens a file to write behind its end. It is created if it does not exist.
+    /// Opens a file to append to it. It is created if it does not exist.
     ///
     /// # Errors
     /// When it cannot be opened.

@@ -173,7 +173,7 @@ fn timed(spent: &mut Duration, work: impl FnOnce() -> Result<()>) -> Result<()> 
 }
 
 /// A count as a number to divide by.
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+#[expect(clippy::cast_precision_loss, reason = "a figure for display")]
 pub(crate) fn count(number: u64) -> f64 {
     number as f64
 }

@@ -8,7 +8,7 @@ use std::vec::IntoIter;
 use tickdeck_ffi::{RawTick, Text};
 
 use crate::convention::{clock_text, with_id};
-use crate::market::MarketEvent;
+use crate::event::MarketEvent;
 use crate::random::Draw;
 use crate::session::{Days, MILLI, SECOND};
 

@@ -1,4 +1,4 @@
-//! Results for people and for CI systems: text, JUnit XML, HTML.
+//! Reports: text, JUnit XML and HTML.
 //!
 //! Each report is built in memory from finished results and depends on nothing else.
 

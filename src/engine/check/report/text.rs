@@ -255,7 +255,7 @@ fn fields(difference: &Difference, sides: Sides<'_>) -> String {
     out
 }
 
-/// Where digests differ, which is all that a golden without a stream can tell.
+/// Where digests differ. A golden without a stream shows no more than that.
 fn located(checked: &Checked, before: u64) -> String {
     let mut out = String::new();
     if checked.comparison.is_none() {

@@ -21,7 +21,7 @@ fn each_payload(text: &str, change: impl Fn(&str) -> String) -> String {
     lines.collect()
 }
 
-/// What `member` has behind it becomes what `change` makes of it.
+/// Replaces the value of `member` by what `change` makes of it.
 fn with_value(payload: &str, member: &str, change: impl Fn(&str) -> String) -> String {
     let (head, tail) = payload.split_once(member).unwrap();
     let (value, rest) = tail.split_at(tail.find([',', '}']).unwrap());
@@ -101,7 +101,7 @@ fn a_side_without_times_of_receipt_is_compared_by_the_times_of_the_exchange() {
 
 #[test]
 fn one_more_change_everywhere_hides_no_partner_that_was_received_on_another_day() {
-    // The hole of the second one lies behind the messages that its front sends twice.
+    // The gap of the second one is after the messages that its front sends twice.
     for (name, hole_at) in [("quick", 100), ("quirks", 2000)] {
         let first = committed(name);
         let messages = first.lines().count() as u64;
@@ -116,7 +116,7 @@ fn one_more_change_everywhere_hides_no_partner_that_was_received_on_another_day(
             expected.sort_unstable();
             assert_eq!(fields_of(&found), expected, "{name} {field}");
             if field == "volume" {
-                // In a second with several ticks nothing is left to tell which one was lost.
+                // In a second with several ticks, nothing shows which one was lost.
                 continue;
             }
             let hole: Vec<&str> = later.lines().collect();

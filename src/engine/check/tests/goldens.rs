@@ -189,7 +189,7 @@ fn volatile_fields_are_not_compared_and_survive_an_update() {
     assert_eq!(bench.verdict(&later, Accept::Nothing), Verdict::Different);
     let volatile = serde_json::json!([{"field": "local_time", "reason": "another machine"}]);
     bench.edit(|golden| golden["volatile"] = volatile.clone());
-    // Declared, but the digests are still those with the field: the stream tells.
+    // Declared, but the digests still include the field: the stream shows it.
     assert_eq!(bench.verdict(&later, Accept::Nothing), Verdict::Equal);
     let changed = later.replace("\"volume\":5,", "\"volume\":6,");
     assert_eq!(bench.verdict(&changed, Accept::Nothing), Verdict::Different);

@@ -1,4 +1,4 @@
-//! Each way in which input can be bad, with the sentence that says so.
+//! Each way in which input can be bad, with its message.
 
 use insta::assert_snapshot;
 
@@ -116,7 +116,7 @@ fn unreadable_empty_and_cut_files_are_said_to_be_so() {
     let packed = zstd::encode_all(LEGACY.as_bytes(), 3).unwrap();
     assert_snapshot!(error("x.csv.zst", &packed[..packed.len() - 4]), @"reading x.csv.zst: incomplete frame");
     let dsb = std::fs::read(fixture("wondertrader_IF2101_20210104.dsb")).unwrap();
-    assert_snapshot!(error("x.dsb", &dsb[..dsb.len() - 4]), @"x.dsb: 268 bytes behind the .dsb header, expected the 272 that it announces");
+    assert_snapshot!(error("x.dsb", &dsb[..dsb.len() - 4]), @"x.dsb: 268 bytes after the .dsb header, expected 272 as the header states");
     assert_snapshot!(error("x.dsb", &dsb[..12]), @"x.dsb: 12 bytes, expected at least the 20 of a .dsb header");
     let mut newer = dsb;
     newer[10] = 3;

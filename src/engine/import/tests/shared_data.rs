@@ -1,6 +1,6 @@
 //! Every file of the shared folder of real recordings: row counts and values as its README and
 //! the files themselves print them. The folder is not part of the repository; without it these
-//! tests say that they were skipped.
+//! tests report that they were skipped.
 
 use super::*;
 use crate::export::csv::{CsvLayout, CsvWriter};

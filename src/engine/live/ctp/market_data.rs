@@ -121,7 +121,7 @@ struct CtpSession {
     left_behind: SharedLeftBehind,
 }
 
-/// The code of a request that our own client refused.
+/// The code of a request that tickdeck's client refused.
 const REFUSED_HERE: i32 = i32::MIN;
 
 fn refused(error: &tickdeck_ffi::RequestError) -> RequestError {

@@ -1,7 +1,7 @@
 //! The adapter to the vendor's market data library, through `tickdeck-ffi`.
 //!
 //! Credentials appear only here and in the trader adapter. Text from the library or the front is
-//! searched for credentials before anything else sees it. An error message that quotes one therefore
+//! searched for credentials before any other use. An error message that quotes one therefore
 //! cannot carry it into a log or a recording.
 
 pub(in crate::live) mod connection;

@@ -17,8 +17,8 @@ static IS_CHECKING: AtomicBool = AtomicBool::new(false);
 
 /// Tries a plain connection to each of `fronts`, and logs the result.
 ///
-/// Returns at once: a separate thread spends the time that names and silent hosts take. The log names
-/// a front by its place in the list, not by its address.
+/// Returns at once: a separate thread spends the time that names and silent hosts take. The log
+/// names a front by its place in the list, not by its address.
 pub fn explain_silence(kind: FrontKind, fronts: &[FrontAddress]) {
     if IS_CHECKING.swap(true, Ordering::AcqRel) {
         return;
@@ -46,7 +46,7 @@ fn log_reach(kind: &'static str, fronts: &[FrontAddress]) {
                 event = "ctp_front_silent",
                 kind,
                 front = number,
-                "its proxy accepts connections, but the front behind it was not reached: check the \
+                "its proxy accepts connections, but the front was not reached through it: check the \
                  proxy's log, user, password and the front's address"
             ),
             Some(Ok(())) => tracing::warn!(

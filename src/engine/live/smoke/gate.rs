@@ -1,7 +1,7 @@
 //! The gate file of the smoke test: attempts, evidence and verdict, as YAML.
 //!
-//! People read it and a QA process keeps it. It never holds a credential: only our own texts, error
-//! ids with their documented meaning, and session names.
+//! A QA process archives it. It never holds a credential: only tickdeck's texts, error ids with their
+//! documented meaning, and session names.
 
 use std::time::Duration;
 

@@ -67,7 +67,7 @@ pub fn judge(observed: &Observation, is_interrupted: bool, duration: Duration) -
         return Judgement::fail(slow(text, duration));
     }
     if after.exceeds(*before) {
-        return Judgement::fail("threads or open files were left behind");
+        return Judgement::fail("threads or open files were leaked");
     }
     if report.logins > 0 {
         return Judgement {
@@ -118,7 +118,7 @@ fn slow(text: &str, duration: Duration) -> String {
         text.to_owned()
     } else {
         let enough = (RESERVE * 3).as_secs();
-        format!("{text}, or the test is too short to tell: give it --duration {enough}s or more")
+        format!("{text}, or the test is too short to decide: give it --duration {enough}s or more")
     }
 }
 
@@ -237,7 +237,7 @@ mod tests {
         let of = |seconds| judge(&Observation::Hangs, false, Duration::from_secs(seconds));
         assert_eq!(
             of(26).rationale,
-            "the session did not end in time: the library hangs, or the test is too short to tell: \
+            "the session did not end in time: the library hangs, or the test is too short to decide: \
              give it --duration 27s or more"
         );
         assert!(of(27).rationale.ends_with("the library hangs"));

@@ -19,7 +19,7 @@ pub enum TraderError {
     Flow(#[from] FlowError),
     /// The library has no evaluation keys.
     #[error(
-        "the trader library of version {version} has only the keys that it was built with, none for \
+        "the trader library of version {version} has only its built-in keys, none for \
          evaluation: use the one of the same version as the market data library"
     )]
     EvaluationKeys {

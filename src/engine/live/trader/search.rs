@@ -1,9 +1,9 @@
 //! Asks the trader front for its contracts, as often as it takes.
 //!
-//! Before the market opens a trader front is often away, silent or not ready. If the subscription
-//! cannot do without its list, the search retries with the pauses of the market data front. A
-//! permanent refusal ends the whole run: the market data front would count a further login as another
-//! failure of the same account.
+//! Before the market opens a trader front is often unreachable, silent or not ready. If the
+//! subscription cannot do without its list, the search retries with the pauses of the market data
+//! front. A permanent refusal ends the whole run: the market data front would count a further login
+//! as another failure of the same account.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -179,7 +179,7 @@ impl Search<'_> {
         notes.add(self.clock.wall(), text);
     }
 
-    /// False when the run is over meanwhile.
+    /// False if the session ended meanwhile.
     fn pause(&self, pause_ns: i64) -> bool {
         let until = self.clock.now().plus(pause_ns);
         while self.clock.now() < until {

@@ -1,9 +1,10 @@
-//! The NATS sink of a live session. It never waits, so that a server that is slow or away delays
-//! neither the recorder nor the queue behind the CTP callback.
+//! The NATS sink of a live session. It never waits, so that a slow or unreachable server delays
+//! neither the recorder nor the queue of the CTP callback.
 //!
-//! A bounded number of messages wait for the server to confirm them; after a reconnect these are sent
-//! again. While the buffer is full, messages are rejected: counted as failed, logged when that begins
-//! and ends, and still in the recording. So is everything after the server has refused for good. Only [`flush`](Sink::flush) and [`finish`](Sink::finish) wait.
+//! A bounded number of messages wait for the server to confirm them; after a reconnect these are
+//! sent again. While the buffer is full, messages are rejected: counted as failed, logged when that
+//! begins and ends, and still in the recording. So is everything after the server has refused for
+//! good. Only [`flush`](Sink::flush) and [`finish`](Sink::finish) wait.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use super::{BATCH_MESSAGES, NatsSink, NatsStats, NatsStop};
 use crate::nats::{NatsError, NatsOptions};
 use crate::sink::{Fate, MessageBatch, Sink, SinkError};
 
-/// Messages that may wait for the server by default: ten seconds of 20,000 ticks/s. With payloads of
-/// 800 bytes that is 160 MB when the server is away.
+/// Messages that may wait for the server by default: ten seconds of 20,000 ticks/s. With payloads
+/// of 800 bytes that is 160 MB while the server is unreachable.
 pub const DEFAULT_LIVE_BUFFER: u64 = 200_000;
 
 /// Publishes to a NATS server without ever waiting for it.
@@ -111,7 +112,7 @@ impl LiveNatsSink {
                 event = "nats_buffer_full",
                 server = self.sink.server,
                 buffer = self.buffer,
-                "the server is slow or away: what does not fit counts as failed"
+                "the server is slow or unreachable: messages that do not fit count as failed"
             );
         }
     }

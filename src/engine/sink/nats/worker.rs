@@ -1,7 +1,7 @@
-//! The thread behind a NATS sink: one connection after another, and one window for all of them.
+//! The thread of a NATS sink: one connection after another, and one window for all of them.
 //!
-//! Invariant: on every connection the first thing sent is the window from its start, so a message is
-//! never sent before an older one that may have been lost.
+//! Invariant: on every connection the first thing sent is the window from its start, so a message
+//! is never sent before an older one that may have been lost.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,7 +34,7 @@ pub(super) enum Command {
 
 /// Why one connection ended.
 enum End {
-    /// The server or the network went away; another connection goes on.
+    /// The server or the network failed. The next connection continues.
     Lost,
     /// Nothing more can be done.
     Failed(NatsFailure),
@@ -215,8 +215,8 @@ impl Worker {
         self.stats
             .confirmed
             .store(self.window.first(), Ordering::Relaxed);
-        // A flush follows everything that it waits for, and nothing follows it until it is answered.
-        // So an empty window answers every one.
+        // A flush follows everything that it waits for, and nothing follows it until it is
+        // answered. So an empty window answers every one.
         if self.window.is_empty() {
             for flush in self.flushes.drain(..) {
                 let _ = flush.send(());
