@@ -73,7 +73,7 @@ fn a_truncated_segment() {
     change_segment(&folder, |bytes| bytes.truncate(bytes.len() / 2));
     assert_snapshot!(
         without_sizes(&refused(&folder, "replay rec --rate max --sink jsonl:out")),
-        @"4: error: rec/part-00000.parquet is damaged: SIZE bytes, the manifest says SIZE; --salvage plays what is intact"
+        @"4: error: rec/part-00000.parquet is damaged: SIZE bytes, the manifest says SIZE; --salvage plays the intact parts"
     );
     assert_snapshot!(
         refused(&folder, "replay rec/part-00000.parquet --rate max --sink jsonl:out"),
@@ -107,7 +107,7 @@ fn a_flipped_bit() {
     });
     assert_snapshot!(
         without_sizes(&refused(&folder, "replay rec --rate max --sink jsonl:out")),
-        @"4: error: rec/part-00000.parquet is damaged: BLAKE3 is HASH, the manifest says HASH; --salvage plays what is intact"
+        @"4: error: rec/part-00000.parquet is damaged: BLAKE3 is HASH, the manifest says HASH; --salvage plays the intact parts"
     );
     let verified = finish(command(&folder, "verify rec"));
     assert_eq!(verified.code, Some(1), "{verified:?}");
@@ -164,7 +164,7 @@ fn a_missing_segment() {
     std::fs::remove_file(folder.join("rec/part-00000.parquet")).unwrap();
     assert_snapshot!(
         refused(&folder, "replay rec --rate max --sink jsonl:out"),
-        @"4: error: rec/part-00000.parquet is damaged: No such file or directory (os error 2); --salvage plays what is intact"
+        @"4: error: rec/part-00000.parquet is damaged: No such file or directory (os error 2); --salvage plays the intact parts"
     );
 }
 

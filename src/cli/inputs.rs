@@ -41,7 +41,7 @@ fn warn_unfinished(inputs: Inputs) -> Inputs {
 
 /// The advice of a verb that reads only intact recordings.
 pub(super) const INTACT_ONLY: &str =
-    "`tickdeck replay --salvage` plays what is intact, and `tickdeck verify` lists what is not";
+    "`tickdeck replay --salvage` plays the intact parts, and `tickdeck verify` lists the damage";
 
 /// The tables in force: built-in, then the recordings' own, then what the flags name.
 pub(super) fn reference(

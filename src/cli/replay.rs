@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         .transpose()?;
     let damage = inputs.damage();
     if !args.salvage {
-        refuse_damage(&damage, "--salvage plays what is intact")?;
+        refuse_damage(&damage, "--salvage plays the intact parts")?;
     }
     if args.dry_run {
         return super::render::print_plan(args, &inputs, &selection, nats.as_ref());

@@ -2,6 +2,33 @@
 //!
 //! This module opens and combines recordings. It does not know how the paths or the selection were
 //! given, and it does not report: the caller decides what an unfinished or damaged recording means.
+//!
+//! ```
+//! use tickdeck::inputs::Inputs;
+//! use tickdeck::recording::EventFilter;
+//! use tickdeck::reference::Reference;
+//! use tickdeck::select::{StartSpec, SymbolGlobs, WindowSpec};
+//! # use tickdeck::source::Source as _;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recordings/quick").into();
+//! let inputs = Inputs::open(&[path])?;
+//! let reference = Reference::of_recordings(&inputs.recordings)?;
+//! let from_open = WindowSpec {
+//!     start: Some(StartSpec::At("09:00".parse()?)),
+//!     end: None,
+//! };
+//! let window = inputs.window(&from_open, &reference.calendar)?;
+//! let rebar = SymbolGlobs::new(&["rb*"])?;
+//! let mut source = inputs.source(&EventFilter {
+//!     start: window.start,
+//!     end: window.end,
+//!     instruments: reference.instruments(rebar, Vec::new()),
+//! });
+//! # source.next_batch(&mut Vec::new(), 16)?;
+//! # Ok(())
+//! # }
+//! ```
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -15,11 +15,6 @@ use tickdeck_core::event::InstrumentId;
 use tickdeck_core::select::SymbolGlobs;
 use tickdeck_recording::{InstrumentPredicate, Recording, RecordingError};
 
-use crate::encode::subject::DEFAULT_PREFIX;
-use crate::encode::{PayloadKind, PayloadSource};
-use crate::normalize::Flags;
-use crate::pipeline::PublisherOptions;
-
 /// The first bytes of a zstd frame.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
@@ -151,20 +146,6 @@ impl Reference {
                 || exchange.is_some_and(|exchange| exchanges.contains(&exchange));
             is_exchange_selected && globs.matches(id.as_bytes(), exchange)
         }))
-    }
-
-    /// How ticks are published with these tables by default: payload `vnpy`, the default subjects,
-    /// nothing dropped.
-    #[must_use]
-    pub fn publisher_options(&self, source: PayloadSource) -> PublisherOptions {
-        PublisherOptions {
-            payload: PayloadKind::default(),
-            source,
-            subject_prefix: DEFAULT_PREFIX.to_owned(),
-            drop: Flags::EMPTY,
-            contracts: Arc::clone(&self.contracts),
-            calendar: Arc::clone(&self.calendar),
-        }
     }
 }
 

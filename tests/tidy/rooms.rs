@@ -22,8 +22,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("import", &["progress"]),
     // Both directions of the same files.
     ("export", &["import", "progress"]),
-    // Reference data is the tables' half of a publisher's options.
-    ("reference", &["normalize", "encode", "pipeline"]),
+    ("reference", &[]),
     // The trader front's contracts are reference data.
     ("live", &["reference", "progress"]),
     // The receiving end: end markers, digests and subjects with wildcards. Its driver stops on
