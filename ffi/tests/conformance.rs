@@ -163,7 +163,7 @@ fn a_peer_that_talks_garbage_is_a_bad_packet() {
     });
 }
 
-/// What 50 sessions may leave behind, kB: the object that the library calls is kept on purpose,
+/// What 50 sessions may leak, kB: the object that the library calls is kept on purpose,
 /// some 200 bytes a session; the rest is the allocator's and the vendor's.
 const GROWTH_KB: u64 = 4096;
 
@@ -209,7 +209,7 @@ fn fifty_sessions_that_are_cut_off_leave_nothing_behind() {
             cycles(&version, &folder, Manners::AlwaysCloses, 20);
         } else {
             skipped(&format!(
-                "{}: its Release may crash while a connection comes up, a fault of the vendor that \
+                "{}: its Release may crash while a connection is being established, a fault of the vendor that \
                  6.5.1 corrects",
                 version.folder
             ));

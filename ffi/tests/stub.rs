@@ -33,7 +33,7 @@ const NEWEST: Variant = Variant {
     switches: &["MULTICAST"],
 };
 
-/// Compiles the variant; `None` without a compiler, and says so.
+/// Compiles the variant. `None`, with a note, without a compiler.
 fn build(folder: &Path, variant: &Variant) -> Option<PathBuf> {
     build_against(folder, variant, None)
 }
@@ -140,7 +140,7 @@ fn login(user_id: &str) -> MdLogin {
     }
 }
 
-/// Runs a session from connection to ticks and gives what the factory was told.
+/// Runs a session from connection to ticks and returns the factory's arguments.
 fn session(variant: &Variant) -> Option<(MdLibrary, String)> {
     let folder = tempfile::tempdir().unwrap();
     let path = build(folder.path(), variant)?;

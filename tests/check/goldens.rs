@@ -32,7 +32,7 @@ fn only_update_creates_a_golden() {
         same.stdout.starts_with("rec/: as rec.golden.json says"),
         "{same:?}"
     );
-    // The stream is beside the golden, whatever reads it.
+    // The stream is beside the golden, for any reader.
     let packed = std::fs::File::open(folder.join("rec.golden.jsonl.zst")).unwrap();
     let text = String::from_utf8(zstd::decode_all(packed).unwrap()).unwrap();
     assert_eq!(text.lines().collect::<Vec<_>>(), published());
@@ -793,7 +793,7 @@ fn input_without_golden_gets_a_way_out() {
     ] {
         let told = ends(&folder, 2, words);
         assert!(
-            told.stderr.contains("no golden can lie") && told.stderr.contains("--golden"),
+            told.stderr.contains("goldens are not allowed") && told.stderr.contains("--golden"),
             "{told:?}"
         );
         assert!(!told.stderr.contains("output"), "{told:?}");

@@ -153,7 +153,7 @@ fn a_trader_front_not_ready_is_retried() {
 
 #[test]
 fn a_trader_front_lost_while_listing_is_resumed() {
-    let Some((library, server)) = needed("a trader front that goes away") else {
+    let Some((library, server)) = needed("a trader front that is lost") else {
         return;
     };
     let folder = Folder::new();
@@ -384,7 +384,7 @@ fn a_signal_while_listing_is_clean() {
     };
     let folder = Folder::new();
     let running = Running::start(live(&folder, &library, &server, AWAY));
-    wait_until("the trader front is asked", || {
+    wait_until("the trader front receives a query", || {
         running.stderr().contains("\"contract_discovery\"")
     });
     // Health is answered before there is a session.

@@ -1,4 +1,4 @@
-//! Every fault script of `fixtures/faults/` against the live source. It survives or gives up as
+//! Every fault script of `fixtures/faults/` against the live source. It survives or ends as
 //! expected, logs it, and its recording replays to the digest of the session.
 
 use std::collections::BTreeSet;
@@ -51,7 +51,7 @@ fn received(log: &str) -> u64 {
     count.unwrap_or(0)
 }
 
-/// The exit code of a session that gives up (docs/operations.md).
+/// The exit code of a session that cannot continue (docs/operations.md).
 const GAVE_UP: i32 = 4;
 
 /// Runs a session under `fixtures/faults/NAME.toml`.

@@ -1,5 +1,6 @@
 //! The built binary and vendor libraries against peers that close every connection, or do not speak
-//! CTP: at the market data front and at the trader front. And a library that releases a session late.
+//! CTP: at the market data front and at the trader front. And a library that releases a session
+//! late.
 
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -62,7 +63,7 @@ fn peer(manners: Manners) -> String {
 }
 
 /// The libraries of 6.5.1 and later. Earlier ones may crash the process when a session is released
-/// while a connection comes up, which these peers cause all the time.
+/// while a connection is being established, which these peers cause all the time.
 fn libraries(test: &str) -> Option<Vec<PathBuf>> {
     let mut libraries = vendor_libraries(test)?;
     libraries.retain(|path| !path.to_string_lossy().contains("/6.3."));
@@ -272,7 +273,7 @@ fn a_session_released_late_does_not_end_the_run() {
         (ATTEMPTS, ATTEMPTS)
     );
     assert!(log.contains("ctp_sessions_reclaimed"), "{log}");
-    // The released sessions left nothing behind.
+    // The released sessions leaked nothing.
     let left = std::fs::read_dir(&flow).unwrap().count();
     assert!(left < ATTEMPTS as usize, "{left} folders");
 }

@@ -47,7 +47,7 @@ fn a_failed_start_replaces_an_old_verdict() {
 
 #[test]
 fn an_absent_front_is_a_concern() {
-    let Some(library) = vendor_library("smoke against a front that is away") else {
+    let Some(library) = vendor_library("smoke against an unreachable front") else {
         return;
     };
     let folder = Folder::new();

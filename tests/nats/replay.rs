@@ -197,7 +197,7 @@ fn a_slow_connection_counts_subscribers_right() {
 
 #[test]
 fn every_subscriber_that_answers_counts() {
-    let Some(server) = NatsServer::start("who answers") else {
+    let Some(server) = NatsServer::start("subscribers that answer") else {
         return;
     };
     let start = |answers: &[&str]| {
@@ -213,7 +213,7 @@ fn every_subscriber_that_answers_counts() {
     let _silent = start(&[]);
     assert_eq!(count(), 1, "one that does not answer counts as the first");
     let _answering = [start(&["a.b"]), start(&["a.*"])];
-    // Who is late with the answer is not counted this time.
+    // A late answer is not counted this time.
     wait_until("both have answered in time", || count() == 2);
 }
 
@@ -383,7 +383,7 @@ fn a_subscriber_of_the_prefix_receives_ticks_only() {
 
 #[test]
 fn a_plain_subscriber_is_noticed_without_a_message() {
-    let Some(server) = NatsServer::start("who is subscribed") else {
+    let Some(server) = NatsServer::start("the list of subscribers") else {
         return;
     };
     let count = || {

@@ -96,7 +96,7 @@ impl fmt::Debug for StructBuf {
     }
 }
 
-/// The fields of a struct that somebody else owns. A field beyond its end reads as empty or 0.
+/// The fields of a struct that another owner has. A field beyond its end reads as empty or 0.
 #[derive(Clone, Copy)]
 pub struct StructView<'a>(&'a [u8]);
 
@@ -104,7 +104,7 @@ impl<'a> StructView<'a> {
     /// The struct at `struct_ptr`; `None` for a null pointer, which the library may pass anywhere.
     ///
     /// # Safety
-    /// A pointer that is not null must point to at least `len` readable bytes that nobody writes
+    /// A pointer that is not null must point to at least `len` readable bytes that no thread writes
     /// while the view lives.
     #[must_use]
     pub unsafe fn at(struct_ptr: *const c_void, len: usize) -> Option<Self> {

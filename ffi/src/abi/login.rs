@@ -33,7 +33,7 @@ impl LoginRequest {
     /// is taken with replacement characters.
     ///
     /// # Safety
-    /// A pointer that is not null points to a `CThostFtdcReqUserLoginField` that nobody writes
+    /// A pointer that is not null points to a `CThostFtdcReqUserLoginField` that no thread writes
     /// meanwhile.
     #[must_use]
     pub unsafe fn read(struct_ptr: *const c_void) -> Option<Self> {
@@ -47,7 +47,7 @@ impl LoginRequest {
         })
     }
 
-    /// The struct, good for every version: larger than each, and zero behind what is known.
+    /// The struct for every version: larger than each, and zero after the known fields.
     ///
     /// # Errors
     /// [`TextTooLong`] when the password does not fit its field.
@@ -156,7 +156,7 @@ impl LoginResponse {
         } else if version.numbers() == (6, 7, 8) {
             212
         } else if version.at_least(6, 6, 9) {
-            // 6.7.9 and 6.7.10 likely reach to 212, but nobody has seen their headers.
+            // 6.7.9 and 6.7.10 likely reach to 212, but their headers are not available.
             204
         } else if version.at_least(6, 6, 7) {
             195
@@ -169,7 +169,7 @@ impl LoginResponse {
     ///
     /// # Safety
     /// A pointer that is not null points to a `CThostFtdcRspUserLoginField` of this version that
-    /// nobody writes meanwhile.
+    /// no thread writes meanwhile.
     #[must_use]
     pub unsafe fn read(struct_ptr: *const c_void, version: &ApiVersion) -> Option<Self> {
         // SAFETY: the caller answers for the pointer and its version, the version for the length.

@@ -6,7 +6,7 @@ use super::bytes::{StructBuf, StructView};
 use crate::secret::Secret;
 use crate::text::{Text, TextTooLong};
 
-/// `CThostFtdcReqAuthenticateField` (88 bytes, every version): who the program is.
+/// `CThostFtdcReqAuthenticateField` (88 bytes, every version): the identity of the program.
 #[derive(Debug, Clone)]
 pub struct AuthenticateRequest {
     /// Broker.
@@ -29,8 +29,8 @@ impl AuthenticateRequest {
     /// Copies a request, as a front does; `None` for a null pointer.
     ///
     /// # Safety
-    /// A pointer that is not null points to a `CThostFtdcReqAuthenticateField` that nobody writes
-    /// meanwhile.
+    /// A pointer that is not null points to a `CThostFtdcReqAuthenticateField` that no thread
+    /// writes meanwhile.
     #[must_use]
     pub unsafe fn read(struct_ptr: *const c_void) -> Option<Self> {
         // SAFETY: the caller answers for the pointer; the size is that of every version.

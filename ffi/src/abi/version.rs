@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 /// What `GetApiVersion` answers, for example `v6.7.11_20250617 16:22:00.10369`.
 ///
-/// Versions compare by their three numbers; the text behind them (build date, patch name) is kept
-/// for people to read.
+/// Versions compare by their three numbers; the text after them (build date, patch name) is kept
+/// for display.
 #[derive(Debug, Clone)]
 pub struct ApiVersion {
     /// First number.
@@ -35,7 +35,7 @@ pub enum Knowledge {
     Listed,
     /// Between two listed ones: the older neighbour's layouts are used.
     Between,
-    /// Newer than every listed one: the newest layouts are used, and the user is told.
+    /// Newer than every listed one: the newest layouts are used, with a warning.
     Newer,
     /// Older than every listed one: refused.
     Older,

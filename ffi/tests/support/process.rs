@@ -1,5 +1,5 @@
 //! Runs a job in a child process, so that a library that ends its process, prints to stdout or
-//! leaves threads behind does that to the child alone.
+//! leaks threads does that to the child alone.
 
 use std::fs::File;
 use std::path::Path;

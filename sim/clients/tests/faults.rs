@@ -9,8 +9,8 @@ use crate::support::{expected, in_child, instruments, quick, recorded, root};
 const AT_END: (&str, &str) = ("TICKDECK_SIM_AT_END", "disconnect:0x7777");
 const END: &str = "disconnected 0x7777";
 
-/// A session at rate max under a script: until the front ends it, unless the job waits for something
-/// else.
+/// A session at rate max under a script: until the front ends it, unless the job waits for
+/// something else.
 fn under(script: &str, job: Value) -> (Vec<String>, Vec<String>) {
     let script = root().join("fixtures/faults").join(script);
     let source = format!("recording:{}", quick().display());
@@ -34,7 +34,7 @@ fn under(script: &str, job: Value) -> (Vec<String>, Vec<String>) {
     }
     let answer = in_child(&job, &variables);
     let stderr = answer["stderr"].as_str().unwrap();
-    // Which rules there are is told, and nothing else.
+    // Only the names of the known rules are listed.
     assert!(stderr.contains("sim_fault_rule"), "{stderr}");
     let other = stderr.lines().find(|line| !line.contains("sim_fault_rule"));
     assert_eq!(other, None);
@@ -52,7 +52,7 @@ fn all() -> Vec<String> {
     expected(&quick(), TickLayout::C, &ids)
 }
 
-/// What was told besides acknowledgements.
+/// The callbacks other than acknowledgements.
 fn news(told: &[String]) -> Vec<&str> {
     let news = told.iter().map(String::as_str);
     news.filter(|said| !said.starts_with("subscribed"))

@@ -174,7 +174,7 @@ static RELEASED: AtomicBool = AtomicBool::new(false);
 
 fn function<F: Copy>(slot: usize) -> F {
     let this = OBJECT.load(Ordering::Acquire);
-    // SAFETY: the object is the library's and lives for ever.
+    // SAFETY: the object is the library's and lives until the process ends.
     let table = unsafe { *this.cast::<*const *const c_void>() };
     // SAFETY: the slots used here are in the table of every version.
     let entry = unsafe { table.add(slot) };
@@ -248,7 +248,7 @@ pub(crate) fn misuse(job: &Value) -> Value {
     plain(0);
     // SAFETY: the slot of GetTradingDay.
     let day = unsafe { function::<PlainText>(3)(this) };
-    // SAFETY: no pointer to follow: the library must tell that it is none.
+    // SAFETY: no pointer to follow: the library must recognize that.
     unsafe { function::<Plain>(0)(std::ptr::null_mut()) };
     json!({ "calls": CALLS.load(Ordering::Acquire), "day_is_null": day.is_null() })
 }

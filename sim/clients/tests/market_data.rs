@@ -308,7 +308,7 @@ fn a_whole_market_of_seventeen_thousand_instruments_arrives_without_loss() {
     let variables = [
         ("TICKDECK_SIM_SOURCE", "synthetic:full-market,duration=125s"),
         ("TICKDECK_SIM_RATE", "max"),
-        // Longer than the machine stands still between two of the batches.
+        // Longer than a stall of the machine between two batches.
         ("TICKDECK_SIM_SETTLE", "15s"),
     ];
     let answer = in_child(&job, &variables);

@@ -64,7 +64,7 @@ fn start_with(job: &Value, listener: Arc<dyn TdHandler>) -> TdApi {
     TdApi::start(&library, options, listener).unwrap()
 }
 
-/// A started session that tells of its connection what a market data session does.
+/// A started session that reports its connection as a market data session does.
 pub(crate) fn start(job: &Value) -> (TdApi, Receiver<Said>) {
     let (sender, receiver) = channel();
     let listener = child::Listener::new(job, sender);
@@ -81,7 +81,7 @@ pub(crate) fn login_words(job: &Value) -> TdLogin {
     }
 }
 
-/// Authenticates, logs in, confirms, asks for all contracts; tells what came.
+/// Authenticates, logs in, confirms and queries all contracts. Returns the answers.
 pub(crate) fn session(job: &Value) -> Value {
     let (sender, receiver) = channel();
     let api = start_with(job, Arc::new(Listener(Mutex::new(sender))));

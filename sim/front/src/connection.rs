@@ -1,7 +1,7 @@
 //! The connection of a session to the simulated front: what market data and trader sessions share.
 //!
 //! It decides when the session connects, loses its connection and tries again, and remembers the
-//! login. It knows neither requests nor callbacks: [`Progress`] says what the session has to do.
+//! login. It knows neither requests nor callbacks: [`Progress`] names the session's next step.
 
 use std::sync::Arc;
 

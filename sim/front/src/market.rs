@@ -422,7 +422,7 @@ mod tests {
         assert_eq!(
             early + all_rest,
             918,
-            "who was there from the start has all"
+            "a session from the start has all events"
         );
     }
 

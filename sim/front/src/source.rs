@@ -102,7 +102,7 @@ impl SourceSpec {
     /// A path may be in any encoding.
     ///
     /// # Errors
-    /// [`SourceSpecError`] says what is accepted.
+    /// [`SourceSpecError`] names what is accepted.
     pub fn parse(text: &OsStr) -> Result<Self, SourceSpecError> {
         let refused = || SourceSpecError {
             expected: "recording:PATH or \
@@ -266,7 +266,7 @@ fn recorded_day(events: &[Event]) -> Option<TradingDay> {
     of_login.or(most.map(|(day, _)| day))
 }
 
-/// The recording's own table, and what the product table knows of its other instruments.
+/// The recording's table, and the product table's data of its other instruments.
 fn recorded_contracts(recording: &Recording) -> Result<Vec<Contract>, OpenError> {
     let mut table = ContractTable::builtin();
     recording.contracts(&mut table)?;

@@ -12,7 +12,7 @@ pub const DEFAULT: &str = "6.7.11";
 /// One version of the vendor's library.
 #[derive(Debug)]
 pub struct Emulated {
-    /// The three numbers as people write them, for example `6.7.11`.
+    /// The three numbers with dots, for example `6.7.11`.
     pub name: &'static str,
     /// What `GetApiVersion` answers, blanks included.
     pub text: &'static CStr,

@@ -372,7 +372,7 @@ fn phase(venue: Venue, cffex: i64, draw: &mut Draw) -> i64 {
     match venue {
         Venue::Shfe | Venue::Ine => 0,
         Venue::Cffex => cffex,
-        // Stamped as whole seconds, sent at a moment of its own.
+        // Stamped as whole seconds, sent at an independent moment.
         Venue::Czce => 20 * MILLI + drawn,
         // Most instruments share a part of the half second, some are anywhere (2017 recordings).
         Venue::Dce | Venue::Gfex if drawn % 4 != 0 => 40 * MILLI + drawn / 5,

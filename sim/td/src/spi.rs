@@ -17,7 +17,7 @@ pub(crate) struct Caller {
 }
 
 /// The pointer that a struct is handed out by. Callbacks take it without `const`, as the vendor's
-/// do; a client that writes there writes into memory that nobody reads again.
+/// do; a client that writes there writes into memory that is never read again.
 fn pointer(made: Option<&CStruct>) -> *mut c_void {
     made.map_or(std::ptr::null_mut(), |made| {
         made.words().as_ptr().cast_mut().cast()

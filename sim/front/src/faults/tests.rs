@@ -88,7 +88,7 @@ fn a_replay_sends_as_many_of_the_last_ticks_that_went_out_as_its_own_rule_says()
         replayed("", 10),
         [1, 2, 3, 4, 2, 3, 5, 6, 7, 8, 9, 5, 6, 7, 8, 10]
     );
-    // Whatever another rule did to a tick, what the client got is what it gets again.
+    // A replay sends the ticks as the client received them, with the changes of other rules.
     for (action, expected) in [
         ("'duplicate'", vec![1, 2, 3, 3, 4, 3, 3]),
         ("{delay=5}", vec![1, 2, 3, 4, 2, 3]),

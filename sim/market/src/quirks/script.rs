@@ -1,6 +1,6 @@
 //! Edits the prepared session: changes fields of some ticks, sends some again, adds strangers.
 //!
-//! Order rule: additions are merged by receive time behind what the model sent at that time, so
+//! Order rule: additions are merged by receive time after what the model sent at that time, so
 //! receive times never fall.
 
 use std::vec::IntoIter;
