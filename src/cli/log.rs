@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn the_flag_goes_before_the_environment_and_both_before_quiet() {
+    fn the_flag_overrides_the_environment_and_quiet() {
         let args = |log_level: Option<&str>, quiet| LogArgs {
             log_format: LogFormat::Text,
             log_level: log_level.map(Into::into),

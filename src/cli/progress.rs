@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_comes_every_ten_seconds_with_the_rate_since_the_last() {
+    fn a_line_every_ten_seconds_has_the_current_rate() {
         let mut lines = Lines::new("replay", None, VirtualClock::new());
         lines.clock.advance(LINE_INTERVAL_NS - 1);
         assert_eq!(lines.rate_if_due(100), None);

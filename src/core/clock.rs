@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_raised_before_the_sleep_is_not_lost_and_is_taken_once() {
+    fn a_flag_raised_before_the_sleep_wakes_once() {
         let clock = SystemClock::new();
         let wake = WakeFlag::new();
         wake.raise();

@@ -277,7 +277,7 @@ fn tls_with_a_client_certificate() {
 }
 
 #[test]
-fn a_certificate_for_another_host_and_a_server_without_tls_are_refused() {
+fn wrong_certificates_and_plain_servers_are_refused() {
     let certificates = certificates("elsewhere.example");
     let files = [
         ("ca.pem", certificates.ca.as_str()),
@@ -349,7 +349,7 @@ fn a_late_server_is_reached_with_retries() {
 }
 
 #[test]
-fn a_right_login_that_came_too_late_for_the_server_is_tried_again() {
+fn a_login_too_late_for_the_server_is_retried() {
     let config = format!("authorization {{ user: md, password: \"{SECRET}\", timeout: 0.5 }}");
     let Some(server) = NatsServer::with_config("a late login", &config) else {
         return;

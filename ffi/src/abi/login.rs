@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_its_fields_where_every_version_looks_for_them() {
+    fn a_request_has_the_field_offsets_of_every_version() {
         let request = LoginRequest {
             broker_id: text("9999"),
             user_id: text("000001"),

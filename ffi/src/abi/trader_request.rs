@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_authentication_comes_back_from_its_struct_and_does_not_print_the_code() {
+    fn an_authentication_round_trips_and_hides_its_code() {
         let request = AuthenticateRequest {
             broker_id: Text::new(b"9999").unwrap(),
             user_id: Text::new(b"000001").unwrap(),

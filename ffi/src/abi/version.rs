@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_between_or_beyond_the_listed_ones_is_known_as_such() {
+    fn unlisted_versions_are_recognized() {
         assert_eq!(ApiVersion::new(6, 3, 14).knowledge(), Knowledge::Older);
         assert_eq!(ApiVersion::new(6, 6, 0).knowledge(), Knowledge::Between);
         assert_eq!(ApiVersion::new(6, 7, 12).knowledge(), Knowledge::Between);

@@ -303,7 +303,7 @@ fn pauses(version: &str) -> bool {
 }
 
 #[test]
-fn connections_that_are_lost_are_told_and_made_again_as_the_vendors_of_its_version_does() {
+fn lost_connections_are_reported_and_retried_as_by_the_vendor() {
     let rule = "at = { connection = 1 }\naction = { disconnect = 0x1001 }\ntimes = 0\n";
     let losses = |version: &str| if pauses(version) { 2 } else { CUT };
     let callback_ms = |version: &str| if pauses(version) { CALLBACK_MS } else { 0 };
@@ -349,7 +349,7 @@ fn exported(library: &Path, class: &str) -> Option<BTreeSet<String>> {
 }
 
 #[test]
-fn both_libraries_export_what_clients_of_each_version_link_to() {
+fn both_libraries_export_the_symbols_of_each_version() {
     let folder = tempfile::tempdir().unwrap();
     let ours = libraries(folder.path());
     let set =

@@ -180,7 +180,7 @@ fn openctp_of_6_7_11_gets_every_field_of_every_tick() {
 }
 
 #[test]
-fn vnpy_connects_with_its_normal_settings_lists_contracts_and_gets_ticks() {
+fn vnpy_connects_lists_contracts_and_receives_ticks() {
     let Some(clients) = clients() else {
         return skipped(MISSING);
     };

@@ -147,7 +147,7 @@ fn told(job: &Value, variables: &[(&'static str, String)]) -> Value {
 }
 
 #[test]
-fn every_version_authenticates_logs_in_confirms_and_lists_the_recordings_contracts() {
+fn every_version_logs_in_and_lists_contracts() {
     for version in [
         "6.3.15", "6.5.1", "6.6.9", "6.7.2", "6.7.7", "6.7.11", "6.7.13",
     ] {

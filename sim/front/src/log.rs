@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_when_it_was_written_as_tickdecks_own_log_does() {
+    fn a_line_has_the_timestamp_form_of_tickdecks_log() {
         let at = UnixNanos(1_757_640_600_500_999_999);
         let written = line(at, Level::Notice, "sim_fault", &[("tick", 7.into())]);
         let read: Value = serde_json::from_str(&written).unwrap();

@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_answered_while_a_connection_is_being_made_and_a_release_waits_for_it() {
+    fn a_connection_attempt_blocks_a_release_but_no_request() {
         let (gate, opens) = mpsc::channel();
         let (begun, has_begun) = mpsc::channel();
         let reactor = Reactor::new(Opens(Some((begun, opens))));
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_from_a_callback_ends_the_thread_after_that_callback() {
+    fn a_release_from_a_callback_ends_its_thread_later() {
         let slot: Arc<OnceLock<Reactor<Echo>>> = Arc::default();
         let (sender, receiver) = mpsc::channel();
         let inside = Arc::clone(&slot);

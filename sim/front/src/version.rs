@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_found_by_its_numbers_and_says_what_the_vendor_says() {
+    fn a_version_is_found_by_its_numbers() {
         for (column, version) in ALL.iter().enumerate() {
             let found = Emulated::find(&format!("v{}", version.name)).unwrap();
             assert_eq!(found.column, column);

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_product_with_a_night_has_no_day_auction_unless_the_night_was_skipped() {
+    fn night_products_have_a_day_auction_only_without_a_night() {
         let days = days();
         let auctions = |after_night| {
             day_plan(Venue::Dce, "N2300", &days, after_night)
