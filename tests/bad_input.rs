@@ -244,7 +244,7 @@ fn no_manifest() {
     std::fs::remove_file(folder.join("rec/manifest.json")).unwrap();
     assert_snapshot!(
         refused(&folder, "replay rec --sink jsonl:out"),
-        @"4: error: rec is not a recording: manifest.json is missing: name a single segment file, or pass --salvage to play the segments as they are"
+        @"4: error: rec is not a recording: manifest.json is missing: name a single segment file, or pass --salvage to play the segments alone"
     );
 }
 

@@ -93,7 +93,7 @@ fn a_library_that_was_half_copied_is_refused_and_not_loaded() {
             std::fs::write(&path, &whole[..part]).unwrap();
             let (error, sentence) = refusal(&path);
             assert!(matches!(error, LoadError::NotLoadable { .. }));
-            assert!(sentence.contains("cut off"), "{part}: {sentence}");
+            assert!(sentence.contains("truncated"), "{part}: {sentence}");
         }
     }
 }

@@ -163,8 +163,8 @@ fn a_peer_that_talks_garbage_is_a_bad_packet() {
     });
 }
 
-/// What 50 sessions may leak, kB: the object that the library calls is kept on purpose,
-/// some 200 bytes a session; the rest is the allocator's and the vendor's.
+/// What 50 sessions may leak, kB: the object that the library calls is kept on purpose, some 200
+/// bytes a session; the rest is the allocator's and the vendor's.
 const GROWTH_KB: u64 = 4096;
 
 fn cycles(version: &Version, folder: &std::path::Path, manners: Manners, millis: u64) {

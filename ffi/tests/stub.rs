@@ -83,7 +83,7 @@ impl Log {
         self.more.notify_all();
     }
 
-    /// Waits for so many lines and gives them.
+    /// Waits for this many lines and returns them.
     fn lines(&self, count: usize) -> Vec<String> {
         let seen = self.seen.lock().unwrap();
         let patience = Duration::from_secs(20);

@@ -62,7 +62,7 @@ impl Environment {
         if let Some(name) = replaced_by_dotenv(&String::from_utf8_lossy(&text)) {
             return Err(UsageError::new(format!(
                 "environment file {shown}: the value of {name} has a $, which would be expanded by \
-                 the value of a variable; put it in single quotes to keep it as it is"
+                 the value of a variable; put it in single quotes to keep it unchanged"
             )));
         }
         for (count, variable) in dotenvy::from_read_iter(&text[..]).enumerate() {

@@ -152,7 +152,7 @@ impl Inputs {
         }
     }
 
-    /// The same source, decoding on a thread of its own.
+    /// The same source, decoding on a separate thread.
     pub(super) fn source_ahead(
         &self,
         filter: &EventFilter,

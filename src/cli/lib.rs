@@ -142,9 +142,9 @@ impl Context {
         }
     }
 
-    /// Makes SIGINT and SIGTERM end the verb cleanly (through [`control`](Self::control)), and SIGUSR1
-    /// pause it. For verbs that check the control. The others end at the first signal, as any program
-    /// does.
+    /// Makes SIGINT and SIGTERM end the verb cleanly (through [`control`](Self::control)), and
+    /// SIGUSR1 pause it. For verbs that check the control. The others end at the first signal, as
+    /// any program does.
     ///
     /// # Errors
     /// When the system refuses a handler or a thread.
@@ -153,8 +153,8 @@ impl Context {
             .context("installing signal handlers")
     }
 
-    /// Runs `work` on a thread and waits for it, unless the user stops meanwhile or `until` has come:
-    /// then `None` at once, and what the thread still does ends with the process.
+    /// Runs `work` on a thread and waits for it, unless the user stops meanwhile or `until` has
+    /// come: then `None` at once, and what the thread still does ends with the process.
     ///
     /// # Errors
     /// When the system gives no thread, or `work` panics.
@@ -184,7 +184,7 @@ impl Context {
         }
     }
 
-    /// Lets Enter pause and go on, where stdin is a terminal.
+    /// Makes Enter pause and resume, where stdin is a terminal.
     ///
     /// # Errors
     /// When the system refuses a thread.

@@ -142,8 +142,8 @@ pub(super) fn session_error(error: SessionError) -> anyhow::Error {
     }
 }
 
-/// How a verb ended whose result was printed afterwards: a reader of stdout that has gone spoils
-/// nothing, and hides no failure.
+/// How a verb ended whose result was printed afterwards. A closed stdout is no failure, and
+/// hides none.
 ///
 /// # Errors
 /// What ended the verb, or else what kept the result from being printed.
@@ -157,7 +157,7 @@ pub fn after_printing(
     }
 }
 
-/// The reader of stdout went away. Kept apart from every other broken pipe: that of a network
+/// The reader of stdout has closed it. Distinct from every other broken pipe: that of a network
 /// connection is a failure.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the reader of stdout has closed it")]

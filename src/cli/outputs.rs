@@ -196,7 +196,7 @@ pub(super) fn refuse_inside_recording(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses a path where something is already, unless it is to be replaced.
+/// Refuses a path that exists, unless it may be replaced.
 pub(super) fn refuse_existing(path: &Path, force: bool) -> anyhow::Result<()> {
     if path.exists() && !force {
         let message = format!(

@@ -90,7 +90,7 @@ fn summary_text(summary: &Summary) -> String {
         }
     }
     lines.push(("digest", summary.digest.clone()));
-    // A live session has no rate of its own, and what is late is the way from callback to sinks.
+    // A live session has no rate, and its lateness is the delay from callback to sinks.
     let is_live = summary.is_live;
     if !is_live {
         let achieved = summary

@@ -28,7 +28,7 @@ impl Window {
     /// duration counts from the start of the window.
     ///
     /// # Errors
-    /// When the window ends before it starts or lies outside the years 1678 to 2261, and the errors
+    /// When the window ends before it starts or is outside the years 1678 to 2261, and the errors
     /// of `first` and `day`.
     pub fn of(
         args: &SelectArgs,
@@ -111,7 +111,7 @@ impl SymbolGlobs {
         })
     }
 
-    /// Whether everything is taken, so that nobody need ask.
+    /// Whether everything is selected, so that no event needs a check.
     #[must_use]
     pub const fn takes_all(&self) -> bool {
         self.set.is_none()

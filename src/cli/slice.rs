@@ -1,4 +1,4 @@
-//! `tickdeck slice`: a part of a recording as a recording of its own.
+//! `tickdeck slice`: a part of a recording as a separate recording.
 
 use tickdeck_core::source::{MergeSource, Source, TickLimit};
 use tickdeck_recording::{RecordingWriter, SourceInfo};
@@ -21,7 +21,7 @@ pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome
     if let Some(count) = selection.count {
         source = Box::new(TickLimit::new(source, count));
     }
-    // A merge of one renumbers: the slice is a session of its own, without gaps.
+    // A merge of one renumbers: the slice is a separate session, without gaps.
     let mut source = MergeSource::new(vec![source]);
     let info = SourceInfo {
         kind: "slice".into(),

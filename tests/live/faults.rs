@@ -310,7 +310,7 @@ fn a_restarted_front_gets_every_subscription() {
     assert!(session.ticks[..299] == market[..299], "what came before it");
     assert!(
         session.ticks.ends_with(&market[300..]),
-        "and it goes on to the end"
+        "and it continues to the end"
     );
     assert_eq!(logged(&session.log, "ctp_subscribed")[1]["again"], true);
 }
@@ -342,7 +342,7 @@ fn a_front_that_restarts_gets_new_logins() {
     assert_eq!(session.logins(), 3);
     assert!(
         session.ticks.last() == market().last(),
-        "it goes on to the end"
+        "it continues to the end"
     );
 }
 

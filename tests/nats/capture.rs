@@ -419,7 +419,7 @@ fn time_spent_stopped_is_no_silence() {
     };
     // Longer than the span.
     std::thread::sleep(SPAN + SPAN / 10);
-    // So many that they are not all there at the first look.
+    // Enough that the first check does not find them all.
     for _ in 0..MEANWHILE {
         publisher.add("a.b", b"meanwhile");
     }

@@ -248,7 +248,7 @@ fn a_connection_that_is_lost_for_a_moment_is_a_gap() {
     });
     publisher.publish("a.b", b"missed");
     proxy.reopen();
-    wait_until("it goes on", || {
+    wait_until("it continues", || {
         running.stderr().contains("capture_resumed")
     });
     publisher.publish("a.b", b"after");
@@ -290,7 +290,7 @@ fn a_capture_that_is_too_slow_reports_gaps() {
         stdout.read_to_end(&mut stream).unwrap();
         stream
     });
-    wait_until("it goes on", || has_logged("capture_resumed"));
+    wait_until("it continues", || has_logged("capture_resumed"));
     signal(child.id(), "INT");
     assert_eq!(wait_for(&mut child).code(), Some(3));
     let stream = reader.join().unwrap();

@@ -437,7 +437,7 @@ fn several_subjects_keep_the_order_of_the_server() {
     };
     let subscriber = Subscriber::start_with(&server.options(), options).unwrap();
     let mut publisher = RawPublisher::connect(server.port());
-    // So many that the connection takes in thousands at a time.
+    // Enough that the connection reads thousands at a time.
     let sent: Vec<&str> = (0..ROUNDS)
         .map(|i| ["a.x", "a.y", "c", "a.x", "b.x"][i * i % 5])
         .collect();

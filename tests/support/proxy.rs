@@ -63,7 +63,7 @@ impl Proxy {
         self.cut();
     }
 
-    /// Lets connections through again.
+    /// Allows connections again.
     pub(crate) fn reopen(&self) {
         self.shared.closed.store(false, Ordering::SeqCst);
     }

@@ -8,7 +8,7 @@ use crate::secret::Secret;
 use crate::text::{Text, TextTooLong};
 
 /// What a client sends in `CThostFtdcReqUserLoginField` (228 to 280 bytes). The fields that are
-/// used lie at the same place in every version.
+/// used are at the same offset in every version.
 #[derive(Debug, Clone)]
 pub struct LoginRequest {
     /// Broker; market data fronts mostly do not look.

@@ -94,7 +94,7 @@ pub fn settlement_confirm(broker_id: &Text<11>, investor_id: &Text<13>) -> Struc
 }
 
 /// `CThostFtdcQryInstrumentField` that asks for one exchange, or for all when it is empty. The
-/// exchange lies at the same place in every version, the other filters are not used.
+/// exchange is at the same offset in every version, the other filters are not used.
 #[must_use]
 pub fn instrument_query(exchange_id: &Text<9>) -> StructBuf {
     let mut buffer = StructBuf::zeroed();

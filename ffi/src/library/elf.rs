@@ -34,7 +34,7 @@ pub enum NotLoadable {
     #[error("it is an ELF file but not a shared library")]
     NotShared,
     /// The file ends before what its header promises.
-    #[error("it is cut off: {found} bytes of at least {expected}; copy it again")]
+    #[error("it is truncated: {found} bytes of at least {expected}; copy it again")]
     Truncated {
         /// Bytes in the file.
         found: u64,

@@ -145,8 +145,8 @@ impl MdApi {
 
     /// Requests the market data of these instruments; one [`MdHandler::on_subscribed`] each.
     ///
-    /// Keep to about 500 at a time and 1,000 a second: a front that must answer more closes the
-    /// session (guide 1.7).
+    /// Send at most about 500 at a time and 1,000 a second: a front that must answer more closes
+    /// the session (guide 1.7).
     ///
     /// # Errors
     /// [`RequestError`]: not connected, too many, an id that does not fit, session over.

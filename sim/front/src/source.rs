@@ -231,8 +231,8 @@ impl fmt::Display for SourceSpec {
     }
 }
 
-/// A recording as it is. What the recording itself would say of a folder without a manifest speaks
-/// of flags, and a library has none.
+/// A recording, unchanged. The recording's message about a folder without a manifest speaks of
+/// flags, and a library has none.
 fn open_recording(path: &Path) -> Result<Recording, OpenError> {
     if path.is_dir() && !path.join(MANIFEST_FILE).exists() {
         return Err(OpenError::NotARecording {

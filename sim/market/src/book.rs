@@ -273,7 +273,7 @@ impl Book {
         self.value += i64::from(price) * i64::from(lots);
     }
 
-    /// Lets sizes breathe; `must` is set when nothing else changed in this interval.
+    /// Varies the sizes. `must` is set if nothing else changed in this interval.
     fn resize(&mut self, temper: &Temper, draw: &mut Draw, must: bool) {
         let bid = self.bid_lots[0] > 0 && draw.chance(temper.sizes);
         let ask = self.ask_lots[0] > 0 && draw.chance(temper.sizes);

@@ -91,7 +91,7 @@ impl Caller {
         // SAFETY: the client registered a C++ object; its first word is the pointer to its table.
         // It stays alive until Release has returned, which waits for this thread.
         let table = unsafe { *spi.cast::<*const Plain>() };
-        // SAFETY: a client of the emulated version has a table of so many slots.
+        // SAFETY: a client of the emulated version has a table with this number of slots.
         let entry = unsafe { table.add(slot) };
         // SAFETY: the entry is inside that table and holds a function.
         Some(unsafe { *entry })

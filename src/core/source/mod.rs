@@ -24,7 +24,7 @@ pub trait Source: Send {
     /// Appends up to `max` events to `batch`. Appending none is the end of the session.
     ///
     /// # Errors
-    /// When the source cannot go on; what was appended before is valid.
+    /// When the source cannot continue; what was appended before is valid.
     fn next_batch(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<(), SourceError>;
 }
 

@@ -207,7 +207,7 @@ pub(crate) struct DateTime {
     pub(crate) nanos: u32,
 }
 
-/// Reads `2026-01-05 09:00:00.500000+08:00`, `20191031 20:35:21.705328` and what lies between:
+/// Reads `2026-01-05 09:00:00.500000+08:00`, `20191031 20:35:21.705328` and forms in between:
 /// date with or without hyphens, a blank or `T`, up to nine digits of fraction, `+08:00`, `+0800`
 /// or nothing. Another offset is refused: the clock of a Chinese exchange has only one.
 pub(crate) fn parse_datetime(text: &[u8]) -> Option<DateTime> {

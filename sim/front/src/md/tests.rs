@@ -244,7 +244,7 @@ fn closing_at_the_end_affects_only_sessions_that_chose_it() {
         subscribe(&mut next, &["rb2510"], 3 * SECOND);
         let (said, _) = told(&mut next, 3 * SECOND);
         let ticks = |said: &[String]| said.iter().filter(|said| *said == "tick rb2510").count();
-        assert_eq!(ticks(&said), ticks(&all), "{other}: a session of its own");
+        assert_eq!(ticks(&said), ticks(&all), "{other}: a separate session");
     }
 }
 

@@ -109,7 +109,7 @@ impl Editor<'_> {
         }
     }
 
-    /// Edits the `nth` of `positions`, if there are so many.
+    /// Edits the `nth` of `positions`, if it exists.
     fn edit_nth(&mut self, positions: &[usize], nth: usize, change: impl FnMut(&mut RawTick)) {
         let one: Vec<usize> = positions.get(nth).copied().into_iter().collect();
         self.edit(&one, change);

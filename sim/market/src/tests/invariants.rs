@@ -99,7 +99,7 @@ fn every_exchange_keeps_its_conventions() {
             let czce = spec.exchange == "CZCE";
             let none = if czce { 0.0 } else { NONE };
             if spec.kind == ProductKind::Combination {
-                // A spread may well stand at 0.
+                // A spread may be 0.
                 continue;
             }
             assert_eq!(tick.bid_price1 == none, tick.bid_volume1 == 0, "{tick:?}");

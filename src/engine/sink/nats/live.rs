@@ -137,7 +137,7 @@ impl Sink for LiveNatsSink {
         "nats".to_owned()
     }
 
-    /// Takes what there is room for; never waits and never fails.
+    /// Accepts what fits. It never waits and never fails.
     fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
         let taken = self.take(batch);
         self.lose(batch.len() - taken);
