@@ -226,7 +226,7 @@ mod tests {
             ("CTP_PASSWORD=hun\\$ter2", "hun$ter2"),
             ("CTP_PASSWORD=hunter2 # $HOME", "hunter2"),
             ("# CTP_X=$HOME\nCTP_PASSWORD=x", "x"),
-            ("DATABASE_URL=db://$NOBODY@h\nCTP_PASSWORD=x", "x"),
+            ("DATABASE_URL=db://$UNSET@h\nCTP_PASSWORD=x", "x"),
         ] {
             let environment = with_file(&[], line).unwrap();
             assert_eq!(value(&environment, "CTP_PASSWORD"), Some(kept), "{line}");

@@ -34,7 +34,7 @@ enum Manners {
 const MANNERS: [Manners; 2] = [Manners::Closes, Manners::Garbage];
 
 /// No process listens there, and the system assigns the port to none.
-const NOBODY: &str = "tcp://127.0.0.1:1";
+const CLOSED_PORT: &str = "tcp://127.0.0.1:1";
 
 /// The losses after which a session is closed: five fast ones, or ten on a machine that stalls
 /// meanwhile.
@@ -135,7 +135,7 @@ fn a_trader_loop_pauses_between_attempts() {
         |folder, library, manners| {
             let td = peer(manners);
             let words = "--symbols rb* --front-timeout 10m";
-            record(folder, library, NOBODY, Some(&td), words)
+            record(folder, library, CLOSED_PORT, Some(&td), words)
         },
     );
     for (name, _folder, process) in running {
@@ -159,7 +159,13 @@ fn a_trader_loop_pauses_between_attempts() {
 fn a_trader_loop_does_not_delay_plain_ids() {
     let running = each("a session without a list", |folder, library, manners| {
         let td = peer(manners);
-        record(folder, library, NOBODY, Some(&td), "--front-timeout 10m")
+        record(
+            folder,
+            library,
+            CLOSED_PORT,
+            Some(&td),
+            "--front-timeout 10m",
+        )
     });
     for (name, _folder, process) in running {
         wait_until("the market data front is tried", || {
@@ -249,7 +255,7 @@ fn a_session_released_late_does_not_end_the_run() {
         connector: CtpConnector::new(
             CtpLibrary::open(&library).unwrap(),
             login,
-            parse_fronts(NOBODY).unwrap(),
+            parse_fronts(CLOSED_PORT).unwrap(),
             flow.clone(),
         ),
         last: ATTEMPTS,

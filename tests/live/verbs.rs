@@ -108,7 +108,7 @@ fn an_impossible_recording_is_found_early() {
     };
     let folder = Folder::new();
     for verb in [
-        "live --record /proc/nobody/x",
+        "live --record /proc/missing/x",
         "record --source ctp -o /proc/x",
     ] {
         let words = format!("{verb} --log-format json");

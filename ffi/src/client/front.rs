@@ -266,7 +266,7 @@ fn check_proxy_login(user: &str, password: &str) -> Result<(), BadFront> {
     if password.len() != user.len() {
         return Err(bad(
             "user and password of the proxy are not equally long: the vendor's libraries send as many \
-             bytes of the password as the user has, so that no other one can be told",
+             bytes of the password as the user has, so that another length cannot be passed",
         ));
     }
     Ok(())

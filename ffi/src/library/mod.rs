@@ -139,7 +139,7 @@ impl Library {
 }
 
 /// The error itself says no more than "dlopen failed"; which library or which version of glibc is
-/// missing stands in its cause.
+/// missing is in its cause.
 fn linkers_words(error: &libloading::Error) -> String {
     let words: &dyn Error = error.source().unwrap_or(error);
     words.to_string()

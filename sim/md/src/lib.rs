@@ -4,7 +4,7 @@
 //! Everything unsafe of the market data side is here, and nothing else is: pointers of the client
 //! in, calls of its functions out. Rules that hold for every function: no panic leaves it, a null
 //! pointer is never followed, and the object lives until the process ends, so that a call after
-//! `Release` can be told instead of crashing.
+//! `Release` is logged instead of crashing.
 //!
 //! | file | what |
 //! |---|---|

@@ -19,10 +19,10 @@ use tickdeck_market::source::Profile;
 /// Form of the log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// Text: one line per event, key=value
+    /// One line per event, key=value
     #[default]
     Text,
-    /// For machines: one flat JSON object per line
+    /// One flat JSON object per line
     Json,
 }
 
@@ -260,7 +260,7 @@ pub(super) fn parse_secret(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text))
 }
 
-/// Tokens of a NATS subject that may stand before `.EXCHANGE.SYMBOL`.
+/// Tokens of a NATS subject, allowed before `.EXCHANGE.SYMBOL`.
 pub(super) fn parse_subject_prefix(text: &str) -> Result<String, subject::PrefixError> {
     subject::validate_prefix(text).map(|()| text.into())
 }

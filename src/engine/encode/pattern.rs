@@ -207,7 +207,7 @@ mod tests {
             (".a", "empty"),
             ("a.", "empty"),
             ("a.b*", "\"b*\""),
-            ("a.>.b", "before the end"),
+            ("a.>.b", "not at the end"),
             (">>", "\">>\""),
             ("a b", "' '"),
             ("a\n", "'\\n'"),

@@ -22,7 +22,7 @@ pub(crate) const JOB: &str = "TICKDECK_CHILD_JOB";
 const CHILD_LIMIT: Duration = Duration::from_secs(280);
 
 /// How long a test waits for an expected event. Long enough to tell a missing event from a machine
-/// that stands still for a while.
+/// that stalls.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long what must not come is waited for, after everything else has come.
