@@ -1,5 +1,5 @@
-//! Every library behaves as the guide says, seen through the safe client, each in a process of
-//! its own.
+//! Every library behaves as the guide says, seen through the safe client, each in a separate
+//! process.
 
 use libloading::Library;
 use serde_json::{Value, json};

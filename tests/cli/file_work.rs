@@ -180,7 +180,7 @@ fn different_sources_are_not_mixed() {
     command.arg(quick()).arg(&real).args(["--sink", "null"]);
     let ended = finish(command);
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("cannot be put together"), "{ended:?}");
+    assert!(ended.stderr.contains("cannot be merged"), "{ended:?}");
 }
 
 #[test]

@@ -185,7 +185,7 @@ fn the_duration_bounds_the_wait_for_nats() {
     assert_eq!(ended.code, Some(4), "no server is no success: {ended:?}");
     let lines = logged(&ended.stderr, "live_ingest_startup_error");
     let reason = lines[0]["reason"].as_str().unwrap();
-    assert!(reason.contains("before the run was over"), "{reason}");
+    assert!(reason.contains("before the run ended"), "{reason}");
 }
 
 #[test]

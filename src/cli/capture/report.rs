@@ -280,7 +280,7 @@ mod tests {
         assert!(!text(&tally).contains("after end"));
         tally.add("t.SHFE.rb2601", b"{}");
         let text = text(&tally);
-        assert!(text.contains("\nafter end  1 came behind"), "{text}");
+        assert!(text.contains("\nafter end  1 arrived after"), "{text}");
     }
 
     #[test]

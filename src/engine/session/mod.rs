@@ -1,8 +1,8 @@
 //! Whole sessions: source, recorder, publisher, server and health answers in one composition.
 //!
 //! [`Session::replay`] plays any source at a controlled pace. [`Session::live`] runs a front. Both
-//! return a summary, answer `health.check` in the same way and bound the wait for a server that is
-//! away. Nothing here prints, reads the environment or knows the command line.
+//! return a summary, answer `health.check` in the same way and bound the wait for an unreachable
+//! server. Nothing here prints, reads the environment or knows the command line.
 
 mod drain;
 mod live;

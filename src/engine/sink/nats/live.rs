@@ -3,8 +3,8 @@
 //!
 //! A bounded number of messages wait for the server to confirm them; after a reconnect these are
 //! sent again. While the buffer is full, messages are rejected: counted as failed, logged when that
-//! begins and ends, and still in the recording. So is everything after the server has refused for
-//! good. Only [`flush`](Sink::flush) and [`finish`](Sink::finish) wait.
+//! begins and ends, and still in the recording. So is everything after the server has refused
+//! permanently. Only [`flush`](Sink::flush) and [`finish`](Sink::finish) wait.
 
 use std::ops::Range;
 use std::sync::Arc;
