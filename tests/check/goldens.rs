@@ -84,10 +84,7 @@ fn globs_skip_goldens_and_other_files() {
     let folder = folder();
     ends(&folder, 0, "check rec --update");
     let alone = ends(&folder, 2, "check rec.golden.json rec.golden.jsonl.zst");
-    assert!(
-        alone.stderr.contains("all inputs are goldens"),
-        "{alone:?}"
-    );
+    assert!(alone.stderr.contains("all inputs are goldens"), "{alone:?}");
 }
 
 #[test]

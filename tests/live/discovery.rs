@@ -367,7 +367,7 @@ fn a_user_too_long_to_confirm_is_refused_early() {
     assert_eq!(refused["required_env"], "CTP_USER_ID");
     let fix = refused["fix"].as_str().unwrap();
     assert!(
-        fix.contains("13 bytes; --confirm-settlement takes at most 12"),
+        fix.contains("13 bytes; --confirm-settlement accepts at most 12"),
         "{fix}"
     );
     assert!(
