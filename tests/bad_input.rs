@@ -30,7 +30,7 @@ fn command(folder: &Folder, words: &str) -> Command {
 fn refused(folder: &Folder, words: &str) -> String {
     let before = folder.names();
     let ended = finish(command(folder, words));
-    assert_eq!(folder.names(), before, "left behind by `{words}`");
+    assert_eq!(folder.names(), before, "files left by `{words}`");
     said(&ended)
 }
 
@@ -244,7 +244,7 @@ fn no_manifest() {
     std::fs::remove_file(folder.join("rec/manifest.json")).unwrap();
     assert_snapshot!(
         refused(&folder, "replay rec --sink jsonl:out"),
-        @"4: error: rec is not a recording: manifest.json is missing: name a single segment file, or pass --salvage to play the segments as they are"
+        @"4: error: rec is not a recording: manifest.json is missing: name a single segment file, or pass --salvage to play the segments alone"
     );
 }
 
@@ -307,11 +307,7 @@ fn nothing_there() {
 #[test]
 fn a_file_that_is_no_recording() {
     let folder = folder();
-    std::fs::write(
-        folder.join("text"),
-        "not a recording, whatever its name says",
-    )
-    .unwrap();
+    std::fs::write(folder.join("text"), "not a recording, in spite of its name").unwrap();
     let text = refused(&folder, "info text");
     assert!(text.starts_with("4: error: text "), "{text}");
 }

@@ -1,8 +1,8 @@
 //! Every file of the shared folder of real recordings, through the built binary: imported with the
 //! row counts of its README, exported and imported again, replayed.
 //!
-//! The folder is not part of the repository: `TICKDECK_SHARED_DATA` names it. Without it these tests
-//! are skipped and say so.
+//! The folder is not part of the repository: `TICKDECK_SHARED_DATA` names it. Without it these
+//! tests are skipped and report it.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

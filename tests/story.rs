@@ -1,5 +1,5 @@
-//! An end-to-end run without CTP: a generated market, the simulated front, a live session that records
-//! and publishes, a capture behind the server, and a check.
+//! An end-to-end run without CTP: a generated market, the simulated front, a live session that
+//! records and publishes, a capture of what the server delivers, and a check.
 
 use crate::support::cli::{Running, finish, tickdeck, with_nats};
 use crate::support::ctp::{logged, simulated_library, with_simulated_front};

@@ -15,7 +15,7 @@ use tickdeck_ffi::abi::{ApiVersion, MdCallback, SpiTable, TickLayout};
 use tickdeck_ffi::md::{MdHandler, MdSpi};
 use tickdeck_ffi::{RawTick, Text};
 
-/// Looks at the tick and lets it go: the cost of the way there.
+/// Reads the tick and drops it: the cost of the delivery.
 struct Looks;
 
 impl MdHandler for Looks {

@@ -1,5 +1,5 @@
 //! The CTP boundary: struct layouts of the vendor's headers, the loader of the vendor's libraries,
-//! and the owned values that the rest of tickdeck sees instead of them.
+//! and the owned values that the rest of tickdeck uses instead of them.
 //!
 //! [`RawTick`] is a `CThostFtdcDepthMarketDataField` by value: every field of layout C (API 6.6.1
 //! and later), numbers bit for bit, text cut at its first NUL. Nothing here knows what a field

@@ -38,7 +38,7 @@ impl<const N: usize> Text<N> {
     /// Copies `bytes` up to their first NUL.
     ///
     /// # Errors
-    /// [`TextTooLong`] when more than `N` bytes stand before the first NUL.
+    /// [`TextTooLong`] when more than `N` bytes precede the first NUL.
     #[inline]
     pub fn new(bytes: &[u8]) -> Result<Self, TextTooLong> {
         let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());

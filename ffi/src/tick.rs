@@ -6,7 +6,7 @@ use crate::text::Text;
 /// `#[doc] kind snake_case_name VendorName size @ offset;`, kind being `text`, `f64` or `i32`.
 ///
 /// It is the single list of the fields: the struct, the Parquet schema, the CSV header and the
-/// layout tests are all written from it. `$callback` may take leading tokens of its own:
+/// layout tests are all written from it. `$callback` may take additional leading tokens:
 /// `for_each_tick_field!(callback, extra tokens)` calls `callback! { (extra tokens) fields… }`.
 #[macro_export]
 macro_rules! for_each_tick_field {
@@ -15,11 +15,11 @@ macro_rules! for_each_tick_field {
             ($($($extra)*)?)
             #[doc = "Trading day `YYYYMMDD`; wrong for CZCE at night, may be empty (guide 5.1)."]
             text trading_day TradingDay 9 @ 0;
-            #[doc = "Unused in layout C; the instrument id of old fronts may stand here."]
+            #[doc = "Unused in layout C; old fronts may send the instrument id here."]
             text reserve1 reserve1 31 @ 9;
             #[doc = "Exchange; empty on ordinary futures fronts (guide 5.1)."]
             text exchange_id ExchangeID 9 @ 40;
-            #[doc = "Unused in layout C; the exchange instrument id of old fronts may stand here."]
+            #[doc = "Unused in layout C; old fronts may send the exchange instrument id here."]
             text reserve2 reserve2 31 @ 49;
             #[doc = "Last traded price, price units."]
             f64 last_price LastPrice 8 @ 80;

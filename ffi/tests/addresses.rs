@@ -17,7 +17,7 @@ fn run(verb: &str, library: &std::path::Path, front: &str, is_enough: impl Fn() 
 }
 
 #[test]
-fn every_library_reaches_the_proxy_of_an_address_and_asks_it_for_the_front() {
+fn every_library_reaches_the_front_through_a_proxy() {
     for (version, folder) in present(&VENDOR) {
         for verb in ["session", "trader"] {
             for login in [None, Some(("hunter1", "hunter2"))] {
@@ -42,7 +42,7 @@ fn every_library_reaches_the_proxy_of_an_address_and_asks_it_for_the_front() {
 }
 
 #[test]
-fn every_library_that_knows_tcp6_dials_an_address_in_brackets_and_the_others_do_not_see_it() {
+fn tcp6_addresses_reach_only_libraries_that_support_them() {
     let Ok(listener) = TcpListener::bind("[::1]:0") else {
         crate::support::skipped("this machine has no IPv6");
         return;

@@ -1,5 +1,5 @@
-//! A tick's way from the library's thread to the handler takes no memory from the allocator, whose
-//! lock another thread may hold.
+//! A tick's way from the library's thread to the handler allocates no memory, whose lock another
+//! thread may hold.
 
 use std::ffi::c_void;
 use std::sync::Arc;

@@ -13,8 +13,8 @@ use tickdeck_ffi::{FlowFolder, Secret};
 
 use crate::support::process::JOB;
 
-/// Some milliseconds are usual (guide 1.4). This tells a Release that hangs from a machine that
-/// stands still for a while.
+/// Some milliseconds are usual (guide 1.4). This distinguishes a Release that hangs from a
+/// machine that stalls.
 pub(crate) const RELEASE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often [`poll`] looks, 10 ms apart: a minute, for the same reason.
@@ -154,8 +154,8 @@ pub(crate) fn open(job: &Value) -> MdLibrary {
     MdLibrary::open(Path::new(text(job, "library"))).unwrap()
 }
 
-/// Waits until as many connections were lost as the job says, until the test says that its peer has
-/// seen enough if it is to say so, and then for a fixed time in which nothing should happen.
+/// Waits until the job's number of connections was lost, then for the test's signal if the job
+/// wants one, and then for a fixed time in which nothing should happen.
 fn wait(job: &Value, counter: &Counter) {
     if let Some(losses) = job["losses"].as_u64() {
         poll(|| counter.losses.lock().unwrap().count >= losses);
@@ -240,7 +240,7 @@ fn trader(job: &Value) -> Value {
         app_id: "tickdeck".to_owned(),
         auth_code: Secret::new("0000000000000000"),
     };
-    // Not while a connection comes up: the library may crash then.
+    // Not while a connection is being established: the library may crash then.
     let answers = (job["asks"] != false).then(|| {
         [
             api.authenticate(&login),

@@ -1,5 +1,5 @@
-//! Every library behaves as the guide says, seen through the safe client, each in a process of
-//! its own.
+//! Every library behaves as the guide says, seen through the safe client, each in a separate
+//! process.
 
 use libloading::Library;
 use serde_json::{Value, json};
@@ -109,7 +109,7 @@ fn a_silent_peer_is_not_a_connected_front() {
 }
 
 #[test]
-fn a_peer_that_stays_silent_is_warned_of_after_a_minute_and_lost_after_two() {
+fn a_silent_peer_is_lost_after_two_minutes() {
     if std::env::var_os("TICKDECK_SLOW_TESTS").is_none() {
         skipped("takes two and a half minutes; set TICKDECK_SLOW_TESTS to run it");
         return;
@@ -150,7 +150,7 @@ fn assert_reconnects(version: &Version, facts: &Value, callback: &str) {
 }
 
 #[test]
-fn a_peer_that_hangs_up_is_a_lost_connection_and_no_death_by_sigpipe() {
+fn a_closed_peer_is_a_lost_connection_without_sigpipe() {
     against(Manners::Closes, |version, facts, _| {
         assert_reconnects(version, facts, "disconnected 0x1001");
     });
@@ -163,8 +163,8 @@ fn a_peer_that_talks_garbage_is_a_bad_packet() {
     });
 }
 
-/// What 50 sessions may leave behind, kB: the object that the library calls is kept on purpose,
-/// some 200 bytes a session; the rest is the allocator's and the vendor's.
+/// What 50 sessions may leak, kB: the object that the library calls is kept on purpose, some 200
+/// bytes a session; the rest is the allocator's and the vendor's.
 const GROWTH_KB: u64 = 4096;
 
 fn cycles(version: &Version, folder: &std::path::Path, manners: Manners, millis: u64) {
@@ -196,7 +196,7 @@ fn fifty_sessions_that_never_connect_leave_nothing_behind() {
 
 /// The worst case: released right after Init, before the library's threads have run.
 #[test]
-fn fifty_sessions_that_are_released_at_once_leave_nothing_behind() {
+fn fifty_sessions_released_at_once_leak_nothing() {
     for (version, folder) in present(&VENDOR) {
         cycles(&version, &folder, Manners::Refuses, 0);
     }
@@ -209,7 +209,7 @@ fn fifty_sessions_that_are_cut_off_leave_nothing_behind() {
             cycles(&version, &folder, Manners::AlwaysCloses, 20);
         } else {
             skipped(&format!(
-                "{}: its Release may crash while a connection comes up, a fault of the vendor that \
+                "{}: its Release may crash while a connection is being established, a fault of the vendor that \
                  6.5.1 corrects",
                 version.folder
             ));
@@ -236,7 +236,7 @@ fn the_simulator_of_openctp_is_driven_like_the_vendors_library() {
 }
 
 #[test]
-fn the_vendors_libraries_export_what_their_slots_are_compared_with() {
+fn vendor_libraries_export_the_compared_slots() {
     for (version, folder) in present(&VENDOR) {
         let load = |file: &str| {
             // SAFETY: the vendor's library; loading it starts nothing.

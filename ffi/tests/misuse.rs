@@ -55,7 +55,7 @@ impl MdHandler for Panics {
     }
 }
 
-/// Gives its session away to be dropped by a callback.
+/// Moves its session to a callback, which drops it.
 #[derive(Default)]
 struct Drops(Mutex<Option<MdApi>>);
 
@@ -72,7 +72,7 @@ fn with_front(job: &Value, index: usize) -> Value {
     job
 }
 
-/// Runs in the child. Each session has a peer of its own.
+/// Runs in the child. Each session has a separate peer.
 pub(crate) fn in_child(job: &Value) -> Value {
     let timeout = RELEASE_TIMEOUT;
     let calm = || std::thread::sleep(Duration::from_millis(job["calm_ms"].as_u64().unwrap()));
@@ -101,7 +101,7 @@ pub(crate) fn in_child(job: &Value) -> Value {
     calm();
     let panics_released = panics.release(timeout).is_ok();
 
-    // That Release runs while the library connects again, without anybody who could wait.
+    // That Release runs while the library reconnects, and nothing waits for it.
     let dropped = job["fronts"][2].is_string().then(|| {
         let drops = Arc::new(Drops::default());
         let handler: Arc<dyn MdHandler> = Arc::clone(&drops) as _;

@@ -33,7 +33,7 @@ const NEWEST: Variant = Variant {
     switches: &["MULTICAST"],
 };
 
-/// Compiles the variant; `None` without a compiler, and says so.
+/// Compiles the variant. `None`, with a note, without a compiler.
 fn build(folder: &Path, variant: &Variant) -> Option<PathBuf> {
     build_against(folder, variant, None)
 }
@@ -83,7 +83,7 @@ impl Log {
         self.more.notify_all();
     }
 
-    /// Waits for so many lines and gives them.
+    /// Waits for this many lines and returns them.
     fn lines(&self, count: usize) -> Vec<String> {
         let seen = self.seen.lock().unwrap();
         let patience = Duration::from_secs(20);
@@ -140,7 +140,7 @@ fn login(user_id: &str) -> MdLogin {
     }
 }
 
-/// Runs a session from connection to ticks and gives what the factory was told.
+/// Runs a session from connection to ticks and returns the factory's arguments.
 fn session(variant: &Variant) -> Option<(MdLibrary, String)> {
     let folder = tempfile::tempdir().unwrap();
     let path = build(folder.path(), variant)?;
@@ -177,7 +177,7 @@ fn session(variant: &Variant) -> Option<(MdLibrary, String)> {
 }
 
 #[test]
-fn a_session_runs_from_connection_to_ticks_with_every_table_layout_and_factory() {
+fn every_table_layout_and_factory_runs_a_session() {
     let old = Variant {
         version: Some("6.3.15_20190220 15:47:00"),
         table: 12,
@@ -215,7 +215,7 @@ fn a_session_runs_from_connection_to_ticks_with_every_table_layout_and_factory()
 }
 
 #[test]
-fn a_library_newer_than_all_that_are_known_is_used_and_known_to_be_a_guess() {
+fn a_library_newer_than_known_is_used_as_a_guess() {
     let newer = Variant {
         version: Some("v6.8.0_20270101 00:00:00"),
         ..NEWEST
@@ -228,7 +228,7 @@ fn a_library_newer_than_all_that_are_known_is_used_and_known_to_be_a_guess() {
 }
 
 #[test]
-fn one_file_of_the_simulated_front_is_every_version_that_it_says() {
+fn one_simulated_file_stands_in_for_every_version() {
     let switches: &[&str] = &["MULTICAST", "MARK"];
     let oldest = Variant {
         version: Some("6.3.15_20190220 15:47:00"),
@@ -254,7 +254,7 @@ fn one_file_of_the_simulated_front_is_every_version_that_it_says() {
 }
 
 #[test]
-fn a_library_that_is_not_what_it_says_is_refused_before_it_is_used() {
+fn a_mislabelled_library_is_refused_before_use() {
     let check = |variant: Variant, expected: &str| {
         let Some(error) = refusal(&variant) else {
             return;
@@ -350,7 +350,7 @@ fn start(variant: &Variant) -> Option<(TempDir, Result<MdApi, StartError>)> {
 }
 
 #[test]
-fn a_library_that_makes_no_session_or_another_one_is_not_called() {
+fn a_library_without_the_expected_session_is_not_called() {
     let null = Variant {
         switches: &["MULTICAST", "NULL_OBJECT"],
         ..NEWEST

@@ -7,7 +7,7 @@ use crate::support::process;
 use crate::support::vendor::{OPENCTP, VENDOR, present};
 
 #[test]
-fn every_trader_library_is_started_reports_a_lost_connection_and_ends() {
+fn every_trader_library_reports_a_loss_and_ends() {
     for (version, folder) in present(&VENDOR) {
         let peer = Peer::new(Manners::Closes);
         let job = json!({

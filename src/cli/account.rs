@@ -180,7 +180,10 @@ mod tests {
         let error = Account::read(&environment(&[("CTP_PASSWORD", &long)])).unwrap_err();
         let error = format!("{:#}", anyhow::Error::from(error));
         assert!(error.contains("CTP_PASSWORD"), "{error}");
-        assert!(error.contains("42 bytes; CTP takes at most 40"), "{error}");
+        assert!(
+            error.contains("42 bytes; CTP accepts at most 40"),
+            "{error}"
+        );
         assert!(!error.contains("hunter2"), "{error}");
     }
 

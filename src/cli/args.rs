@@ -1,10 +1,11 @@
 //! The command line as data: verbs, flags, defaults, help.
 //!
-//! It is parsed and validated here and executed elsewhere. Nothing in this module opens a file, reads
-//! a clock or knows a terminal. Its only other input is the environment variables that the help names.
+//! It is parsed and validated here and executed elsewhere. Nothing in this module opens a file,
+//! reads a clock or knows a terminal. Its only other input is the environment variables that the
+//! help names.
 //!
-//! A short letter means the same in every verb, and every verb's help ends with an example. Both are
-//! tested.
+//! A short letter means the same in every verb, and every verb's help ends with an example. Both
+//! are tested.
 
 mod capture;
 mod check;
@@ -69,8 +70,8 @@ impl Cli {
     /// Parses and validates a command line, the program's name included.
     ///
     /// # Errors
-    /// For bad usage, and for `--help` and `--version`: [`clap::Error`] knows which, how to print it
-    /// and where.
+    /// For bad usage, and for `--help` and `--version`: [`clap::Error`] knows which, how to print
+    /// it and where.
     pub fn parse_checked<I>(words: I) -> Result<Self, clap::Error>
     where
         I: IntoIterator,
@@ -162,7 +163,7 @@ fn refuse_secrets_in_arguments(matches: &ArgMatches) -> Result<(), clap::Error> 
 pub enum Command {
     /// Generate a recording of a seeded synthetic market
     ///
-    /// The same seed, profile and generator version give the same bytes on every machine.
+    /// The same seed, profile and generator version yield the same bytes on every machine.
     #[command(after_help = "Example:\n  \
         tickdeck generate --profile quick --seed 7 -o recordings/quick")]
     Generate(GenerateArgs),
@@ -179,12 +180,12 @@ pub enum Command {
     Export(ExportArgs),
     /// Ingest the live market: CTP to NATS, with an optional recording
     ///
-    /// Settings come from the environment. MD_RUN_INGEST=1 allows the run. CTP_GATEWAY_CONNECT names
-    /// the CTP library (thostmduserapi_se.so, or its folder), and CTP_MD_ADDRESS the market data
-    /// front. CTP_BROKER_ID, CTP_USER_ID and CTP_PASSWORD are the login. CTP_SYMBOL lists the first
-    /// instruments (rb2601.SHFE,…). CTP_TD_ADDRESS, CTP_APP_ID and CTP_AUTH_CODE name the trader
-    /// front that lists contracts. MD_DURATION_SECONDS sets the run time. The session publishes until
-    /// that time, SIGINT or SIGTERM, and reconnects whenever the front disconnects.
+    /// Settings come from the environment. MD_RUN_INGEST=1 allows the run. CTP_GATEWAY_CONNECT
+    /// names the CTP library (thostmduserapi_se.so, or its folder), and CTP_MD_ADDRESS the market
+    /// data front. CTP_BROKER_ID, CTP_USER_ID and CTP_PASSWORD are the login. CTP_SYMBOL lists the
+    /// first instruments (rb2601.SHFE,…). CTP_TD_ADDRESS, CTP_APP_ID and CTP_AUTH_CODE name the
+    /// trader front that lists contracts. MD_DURATION_SECONDS sets the run time. The session
+    /// publishes until that time, SIGINT or SIGTERM, and reconnects whenever the front disconnects.
     #[command(after_help = "Example:\n  \
         tickdeck live --env-file live.env --record recordings/2026-01-05-day --log-format json")]
     Live(Box<LiveArgs>),
@@ -205,11 +206,11 @@ pub enum Command {
     Replay(Box<ReplayArgs>),
     /// Capture what is published on NATS as a payload stream
     ///
-    /// The stream has one line per message: subject, space, payload. A replay ends with a marker that
-    /// describes what it published. The capture stops at the marker and compares its stream with it.
-    /// It answers `replay --wait-for-subscribers`. Once subscribed, it logs `capture_ready` and
-    /// creates `--ready-file`. SIGINT and SIGTERM stop it cleanly. Exit code 3: messages were lost.
-    /// Exit code 1: the stream differs from what was published.
+    /// The stream has one line per message: subject, space, payload. A replay ends with a marker
+    /// that describes what it published. The capture stops at the marker and compares its stream
+    /// with it. It answers `replay --wait-for-subscribers`. Once subscribed, it logs
+    /// `capture_ready` and creates `--ready-file`. SIGINT and SIGTERM stop it cleanly. Exit code 3:
+    /// messages were lost. Exit code 1: the stream differs from what was published.
     #[command(after_help = "Examples:\n  \
         tickdeck capture -o out.jsonl.zst --duration 5m\n  \
         tickdeck capture 'bars.>' --subject-prefix market.tick --linger 2s -o bars.jsonl --json")]
@@ -226,8 +227,8 @@ pub enum Command {
     Check(Box<CheckArgs>),
     /// Compare two recordings, two payload streams, or one recording published in two ways
     ///
-    /// Recordings are aligned by instrument and order, streams by subject and order. One lost message
-    /// is therefore one difference. Exit code 1: they differ.
+    /// Recordings are aligned by instrument and order, streams by subject and order. One lost
+    /// message is therefore one difference. Exit code 1: they differ.
     #[command(after_help = "Examples:\n  \
         tickdeck diff recordings/monday recordings/monday-again\n  \
         tickdeck diff before.jsonl.zst after.jsonl --ignore local_time,seq --json\n  \
@@ -262,8 +263,8 @@ pub enum Command {
     Smoke(SmokeArgs),
     /// Find out what is missing on this machine for live CTP, and how to fix it
     ///
-    /// Exit code 0: `live` can run, although it may have to wait for a front to open. Exit code 1: a
-    /// check failed.
+    /// Exit code 0: `live` can run, although it may have to wait for a front to open. Exit code 1:
+    /// a check failed.
     #[command(after_help = "Example:\n  tickdeck doctor --env-file live.env --json")]
     Doctor(DoctorArgs),
     /// Run an end-to-end demo without CTP or any setup
@@ -457,8 +458,8 @@ pub struct ReplayArgs {
     /// Where payloads go.
     #[command(flatten)]
     pub sinks: SinkArgs,
-    /// Begin when N subscribers answer on tickdeck.ready.PREFIX, as `tickdeck capture` does. When none
-    /// answers, a plain subscriber under PREFIX counts as one, if the server lists it
+    /// Begin when N subscribers answer on tickdeck.ready.PREFIX, as `tickdeck capture` does. When
+    /// none answers, a plain subscriber under PREFIX counts as one, if the server lists it
     #[arg(long, value_name = "N", help_heading = "Publishing")]
     pub wait_for_subscribers: Option<u32>,
     /// Show what would be played and where, without playing it

@@ -1,4 +1,4 @@
-//! `tickdeck capture`: what anybody publishes on NATS, as a payload stream.
+//! `tickdeck capture`: what is published on NATS, as a payload stream.
 
 mod output;
 mod ready;

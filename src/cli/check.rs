@@ -148,7 +148,7 @@ fn refuse_bad_reports(
 
 /// The inputs to check. `recordings/*` also matches the files beside recordings. Goldens are
 /// skipped; anything that is neither recording nor stream is skipped with a warning. A lone input
-/// is taken as it is.
+/// is used unchanged.
 fn inputs_of(args: &CheckArgs) -> Result<Vec<PathBuf>, UsageError> {
     let is_golden = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();

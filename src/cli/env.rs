@@ -62,7 +62,7 @@ impl Environment {
         if let Some(name) = replaced_by_dotenv(&String::from_utf8_lossy(&text)) {
             return Err(UsageError::new(format!(
                 "environment file {shown}: the value of {name} has a $, which would be expanded by \
-                 the value of a variable; put it in single quotes to keep it as it is"
+                 the value of a variable; put it in single quotes to keep it unchanged"
             )));
         }
         for (count, variable) in dotenvy::from_read_iter(&text[..]).enumerate() {
@@ -226,7 +226,7 @@ mod tests {
             ("CTP_PASSWORD=hun\\$ter2", "hun$ter2"),
             ("CTP_PASSWORD=hunter2 # $HOME", "hunter2"),
             ("# CTP_X=$HOME\nCTP_PASSWORD=x", "x"),
-            ("DATABASE_URL=db://$NOBODY@h\nCTP_PASSWORD=x", "x"),
+            ("DATABASE_URL=db://$UNSET@h\nCTP_PASSWORD=x", "x"),
         ] {
             let environment = with_file(&[], line).unwrap();
             assert_eq!(value(&environment, "CTP_PASSWORD"), Some(kept), "{line}");

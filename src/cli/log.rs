@@ -1,8 +1,8 @@
 //! Log lines on stderr, as text or as JSON.
 //!
-//! The JSON form is part of the contract: one flat object per line, `timestamp`, `level` and `event`
-//! first, then the event's fields in the order of the code. The name of an event is its field
-//! `event`; a line with a message only has the message as its name:
+//! The JSON form is part of the contract: one flat object per line, `timestamp`, `level` and
+//! `event` first, then the event's fields in the order of the code. The name of an event is its
+//! field `event`; a line with a message only has the message as its name:
 //!
 //! ```
 //! tracing::info!(event = "publish_progress", published = 10_000, rate = 5_012.5);
@@ -41,8 +41,9 @@ const QUIET_FILTER: &str = "warn,async_nats=off";
 /// Keys that a field of an event cannot take.
 const RESERVED: [&str; 3] = ["timestamp", "level", "event"];
 
-/// Sends the process's log to stderr. `env_filter` is the value of `RUST_LOG`: `--log-level` overrides
-/// it, and it overrides `--quiet`. Lines and the bars of `bars` do not overwrite each other.
+/// Sends the process's log to stderr. `env_filter` is the value of `RUST_LOG`: `--log-level`
+/// overrides it, and it overrides `--quiet`. Lines and the bars of `bars` do not overwrite each
+/// other.
 ///
 /// # Errors
 /// When `env_filter` is no filter, a log is set up already, or no thread can be started.
@@ -408,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn the_flag_goes_before_the_environment_and_both_before_quiet() {
+    fn the_flag_overrides_the_environment_and_quiet() {
         let args = |log_level: Option<&str>, quiet| LogArgs {
             log_format: LogFormat::Text,
             log_level: log_level.map(Into::into),

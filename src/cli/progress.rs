@@ -1,4 +1,4 @@
-//! Shows how far a long run is: a bar where somebody watches, log lines where nobody does.
+//! Shows the progress of a long run: a bar on a terminal, log lines elsewhere.
 
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ impl<C: Clock> Progress for Lines<C> {
     fn finish(&mut self) {}
 }
 
-/// A lag for people: `0.3 ms`, `12 ms`, `4.2 s`.
+/// A lag for display: `0.3 ms`, `12 ms`, `4.2 s`.
 fn show_lag(lag_ns: i64) -> String {
     let micros = lag_ns.max(0) / 1_000;
     match micros {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_comes_every_ten_seconds_with_the_rate_since_the_last() {
+    fn a_line_every_ten_seconds_has_the_current_rate() {
         let mut lines = Lines::new("replay", None, VirtualClock::new());
         lines.clock.advance(LINE_INTERVAL_NS - 1);
         assert_eq!(lines.rate_if_due(100), None);

@@ -1,4 +1,4 @@
-//! `replay --wait-for-subscribers N`: holds the first event until somebody is subscribed.
+//! `replay --wait-for-subscribers N`: holds the first event until enough subscribers answer.
 //!
 //! The question goes to `tickdeck.ready.<prefix>`, so that a subscriber of `<prefix>.>` receives
 //! ticks only. Every subscriber that answers counts. One that does not answer counts as the first

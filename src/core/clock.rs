@@ -1,8 +1,8 @@
 //! The only file that may read a clock.
 //!
 //! Everything else gets time as an argument or through [`Clock`], so that a test can run a trading
-//! day in a millisecond and a replay decides the same under any load. Invariant: a
-//! sleep never returns [`Woke::Due`] before the requested instant.
+//! day in a millisecond and a replay decides the same under any load. Invariant: a sleep never
+//! returns [`Woke::Due`] before the requested instant.
 //!
 //! [`SystemClock`] sleeps, then spins: the kernel wakes a sleeper tens of microseconds late, so the
 //! last [`SPIN_NS`] are spent looking at the clock. Measured at 2,000 events/s this costs about a
@@ -213,7 +213,7 @@ pub fn thread_cpu_ns() -> Option<i64> {
 }
 
 /// Asks the kernel, once per thread, not to round this thread's timers: the default slack of 50 us
-/// lets it wake sleepers together, which would cost most of the spin margin.
+/// allows it to wake sleepers together, which would cost most of the spin margin.
 fn precise_timers() {
     thread_local! {
         static ASKED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_raised_before_the_sleep_is_not_lost_and_is_taken_once() {
+    fn a_flag_raised_before_the_sleep_wakes_once() {
         let clock = SystemClock::new();
         let wake = WakeFlag::new();
         wake.raise();

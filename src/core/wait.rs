@@ -34,7 +34,7 @@ pub fn is_closed_within(done: &Receiver<()>, at_most: Duration) -> bool {
     receive(done, at_most) != Received::Timeout
 }
 
-/// Lets the calling thread rest. For polling what cannot be waited for, such as a vendor library.
+/// Sleeps. For polling where no event can be waited for, such as in a vendor library.
 pub fn nap(span: Duration) {
     std::thread::sleep(span);
 }

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_in_the_background_is_what_was_given_in_order() {
+    fn background_writes_keep_events_and_order() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rec");
         let all = notes(0..WAITING_MAX as u64 * 2 + 77);

@@ -50,5 +50,5 @@ impl ChunkReader for GroupBytes {
 }
 
 fn outside(start: u64) -> ParquetError {
-    ParquetError::EOF(format!("a page at {start} lies outside its row group"))
+    ParquetError::EOF(format!("a page at {start} is outside its row group"))
 }

@@ -92,7 +92,7 @@ pub struct Ledger {
     pub dropped: BTreeMap<String, u64>,
 }
 
-/// The manifest. Holds no wall clock time: the same events give the same manifest.
+/// The manifest. Holds no wall clock time: the same events yield the same manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Always `tickdeck-recording`.

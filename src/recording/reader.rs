@@ -67,7 +67,7 @@ impl Recording {
                 path: path.to_owned(),
                 reason: format!(
                     "{MANIFEST_FILE} is missing: name a single segment file, or pass --salvage to \
-                     play the segments as they are"
+                     play the segments alone"
                 ),
             });
         }

@@ -460,8 +460,8 @@ impl KeyColumns {
     }
 }
 
-/// Events assembled at a time. Among so many, each of some hundred instruments has several ticks,
-/// which are adjacent in the file.
+/// Events assembled at a time. Among that number, each of some hundred instruments has several
+/// ticks, which are adjacent in the file.
 const WINDOW_EVENTS: usize = 2048;
 
 /// A row and the place of its event in the window, packed into one number that sorts by row. There

@@ -199,7 +199,7 @@ fn segmentation_does_not_reach_the_digest() {
 }
 
 #[test]
-fn a_segment_is_sealed_before_the_event_that_reaches_the_time_span() {
+fn a_segment_is_sealed_before_its_time_span_ends() {
     let folder = tempfile::tempdir().unwrap();
     let rolling = Rolling {
         max_span: Some(250_000),
@@ -316,7 +316,7 @@ fn overwriting_replaces_a_recording_and_nothing_else() {
 }
 
 #[test]
-fn a_newer_major_version_is_refused_and_a_newer_minor_one_is_read() {
+fn newer_minor_versions_are_read_and_major_ones_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rec");
     record(&path, &some_ticks(5), Rolling::default());
@@ -407,7 +407,7 @@ fn a_foreign_parquet_file_is_not_a_recording() {
 }
 
 #[test]
-fn a_recording_that_is_replaced_stays_until_the_new_one_is_finished() {
+fn a_replaced_recording_stays_until_the_new_one_is_complete() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rec");
     record(&path, &some_ticks(5), Rolling::default());
@@ -487,7 +487,7 @@ fn an_unfinished_recording_does_not_verify_as_intact() {
 }
 
 #[test]
-fn damage_costs_one_row_group_and_a_lone_segment_is_protected_too() {
+fn damage_costs_one_row_group() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rec");
     let events = some_ticks(1000);

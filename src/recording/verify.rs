@@ -214,7 +214,7 @@ fn compare(
     if manifest.status == Status::Recording {
         report.add(
             folder,
-            "unfinished: its writer is still at work or was killed, what was not sealed is lost",
+            "unfinished: its writer is still running or was killed, unsealed events are lost",
         );
     }
     for (what, expected, found) in [

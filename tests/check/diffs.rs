@@ -191,7 +191,7 @@ fn incomparable_inputs_are_refused() {
         "check cut.jsonl.zst --golden a.jsonl",
     ] {
         let cut = ends(&folder, 1, words);
-        assert!(cut.stderr.contains("damaged or cut off"), "{cut:?}");
+        assert!(cut.stderr.contains("damaged or truncated"), "{cut:?}");
     }
     let words = format!("diff {} odd --limit 1", quick().display());
     assert!(ends(&folder, 1, &words).stdout.contains("by field"));

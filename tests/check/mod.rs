@@ -39,7 +39,7 @@ pub(super) fn published() -> Vec<String> {
     stream(&quick(), "").lines().map(str::to_owned).collect()
 }
 
-/// Writes lines, compressed when the name says so.
+/// Writes lines, compressed if the name ends in `.zst`.
 pub(super) fn write_lines(path: &Path, lines: &[String]) {
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     let is_packed = path.extension().is_some_and(|extension| extension == "zst");

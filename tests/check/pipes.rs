@@ -114,11 +114,11 @@ fn diff_reads_each_pipe_once() {
         "check first.jsonl same.jsonl",
     ] {
         let refused = ends(&folder, 2, words);
-        assert!(refused.stderr.contains("read once only"), "{refused:?}");
+        assert!(refused.stderr.contains("read only once"), "{refused:?}");
     }
     let twice = "diff /dev/stdin /dev/fd/0";
     let refused = ends_with(&folder, 2, twice, bytes(&lines, false));
-    assert!(refused.stderr.contains("read once only"), "{refused:?}");
+    assert!(refused.stderr.contains("read only once"), "{refused:?}");
 }
 
 #[test]

@@ -145,7 +145,7 @@ fn sigusr1_pauses_and_goes_on() {
     wait_until("it pauses", || running.stderr().contains("paused"));
     let before = played();
     running.signal("USR1");
-    wait_until("it goes on", || running.stderr().contains("resumed"));
+    wait_until("it continues", || running.stderr().contains("resumed"));
     wait_until("more ticks are played", || played() > before + 20);
     running.signal("INT");
     let ended = running.wait().done();

@@ -72,7 +72,7 @@ fn every_verb_refuses_ssl_for_market_data() {
 
 #[test]
 fn a_front_behind_a_proxy_is_reached() {
-    let Some(libraries) = vendor_libraries("fronts behind a proxy") else {
+    let Some(libraries) = vendor_libraries("fronts through a proxy") else {
         return;
     };
     for library in libraries {
@@ -83,7 +83,7 @@ fn a_front_behind_a_proxy_is_reached() {
         let address = format!("socks5://canary-host:41213/{login}@{}", proxy.address());
         let words = "record --source ctp -o rec --log-format json --log-level trace";
         let running = Running::start(with_front(words, folder.path(), &library, &address));
-        wait_until("the proxy is asked", || !proxy.asked().is_empty());
+        wait_until("the proxy receives a request", || !proxy.asked().is_empty());
         running.signal("TERM");
         let ended = running.wait().done();
         assert_eq!(proxy.asked()[0].front, "canary-host:41213", "{name}");

@@ -153,14 +153,14 @@ fn a_trader_front_not_ready_is_retried() {
 
 #[test]
 fn a_trader_front_lost_while_listing_is_resumed() {
-    let Some((library, server)) = needed("a trader front that goes away") else {
+    let Some((library, server)) = needed("a trader front that is lost") else {
         return;
     };
     let folder = Folder::new();
     // The six exchanges take at least six seconds, with a second before each query.
     let faults = r#"
         [[rule]]
-        name = "goes away while contracts are listed"
+        name = "lost while contracts are listed"
         front = "trader"
         at = { seconds = 4.0 }
         action = { disconnect = 0x1001 }
@@ -216,7 +216,7 @@ fn a_permanent_refusal_skips_the_other_front() {
 /// A trader front that accepts connections but no request.
 const TAKES_NO_LOGIN: &str = r#"
 [[rule]]
-name = "takes no login"
+name = "refuses every login"
 front = "trader"
 at = { request = 1 }
 action = { return_code = -2 }
@@ -225,7 +225,7 @@ times = 0
 
 #[test]
 fn plain_ids_wait_for_the_login_timeout_only() {
-    let Some(library) = simulated_library("a trader front that takes no login") else {
+    let Some(library) = simulated_library("a trader front that refuses every login") else {
         return;
     };
     let folder = Folder::new();
@@ -249,7 +249,7 @@ fn plain_ids_wait_for_the_login_timeout_only() {
 
 #[test]
 fn a_trader_that_accepts_no_login_is_retried() {
-    let Some((library, server)) = needed("a trader front that takes no login") else {
+    let Some((library, server)) = needed("a trader front that refuses every login") else {
         return;
     };
     let folder = Folder::new();
@@ -367,7 +367,7 @@ fn a_user_too_long_to_confirm_is_refused_early() {
     assert_eq!(refused["required_env"], "CTP_USER_ID");
     let fix = refused["fix"].as_str().unwrap();
     assert!(
-        fix.contains("13 bytes; --confirm-settlement takes at most 12"),
+        fix.contains("13 bytes; --confirm-settlement accepts at most 12"),
         "{fix}"
     );
     assert!(
@@ -384,7 +384,7 @@ fn a_signal_while_listing_is_clean() {
     };
     let folder = Folder::new();
     let running = Running::start(live(&folder, &library, &server, AWAY));
-    wait_until("the trader front is asked", || {
+    wait_until("the trader front receives a query", || {
         running.stderr().contains("\"contract_discovery\"")
     });
     // Health is answered before there is a session.

@@ -1,4 +1,5 @@
-//! Fronts that refuse, disconnect, reconnect and flood; servers that are away; libraries that hang.
+//! Fronts that refuse, disconnect, reconnect and flood, unreachable servers, and libraries that
+//! hang.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, mpsc};
@@ -268,7 +269,7 @@ fn an_overflow_is_counted_and_recorded() {
 
 #[test]
 fn a_lost_server_costs_nothing_of_the_recording() {
-    let Some(server) = NatsServer::start("a server that goes away") else {
+    let Some(server) = NatsServer::start("a server that is lost") else {
         return;
     };
     let proxy = Proxy::to(server.port());

@@ -1,4 +1,4 @@
-//! Every fault script of `fixtures/faults/` against the live source. It survives or gives up as
+//! Every fault script of `fixtures/faults/` against the live source. It survives or ends as
 //! expected, logs it, and its recording replays to the digest of the session.
 
 use std::collections::BTreeSet;
@@ -51,7 +51,7 @@ fn received(log: &str) -> u64 {
     count.unwrap_or(0)
 }
 
-/// The exit code of a session that gives up (docs/operations.md).
+/// The exit code of a session that cannot continue (docs/operations.md).
 const GAVE_UP: i32 = 4;
 
 /// Runs a session under `fixtures/faults/NAME.toml`.
@@ -310,7 +310,7 @@ fn a_restarted_front_gets_every_subscription() {
     assert!(session.ticks[..299] == market[..299], "what came before it");
     assert!(
         session.ticks.ends_with(&market[300..]),
-        "and it goes on to the end"
+        "and it continues to the end"
     );
     assert_eq!(logged(&session.log, "ctp_subscribed")[1]["again"], true);
 }
@@ -342,7 +342,7 @@ fn a_front_that_restarts_gets_new_logins() {
     assert_eq!(session.logins(), 3);
     assert!(
         session.ticks.last() == market().last(),
-        "it goes on to the end"
+        "it continues to the end"
     );
 }
 

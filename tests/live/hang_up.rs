@@ -1,5 +1,6 @@
 //! The built binary and vendor libraries against peers that close every connection, or do not speak
-//! CTP: at the market data front and at the trader front. And a library that releases a session late.
+//! CTP: at the market data front and at the trader front. And a library that releases a session
+//! late.
 
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -33,7 +34,7 @@ enum Manners {
 const MANNERS: [Manners; 2] = [Manners::Closes, Manners::Garbage];
 
 /// No process listens there, and the system assigns the port to none.
-const NOBODY: &str = "tcp://127.0.0.1:1";
+const CLOSED_PORT: &str = "tcp://127.0.0.1:1";
 
 /// The losses after which a session is closed: five fast ones, or ten on a machine that stalls
 /// meanwhile.
@@ -62,7 +63,7 @@ fn peer(manners: Manners) -> String {
 }
 
 /// The libraries of 6.5.1 and later. Earlier ones may crash the process when a session is released
-/// while a connection comes up, which these peers cause all the time.
+/// while a connection is being established, which these peers cause all the time.
 fn libraries(test: &str) -> Option<Vec<PathBuf>> {
     let mut libraries = vendor_libraries(test)?;
     libraries.retain(|path| !path.to_string_lossy().contains("/6.3."));
@@ -134,7 +135,7 @@ fn a_trader_loop_pauses_between_attempts() {
         |folder, library, manners| {
             let td = peer(manners);
             let words = "--symbols rb* --front-timeout 10m";
-            record(folder, library, NOBODY, Some(&td), words)
+            record(folder, library, CLOSED_PORT, Some(&td), words)
         },
     );
     for (name, _folder, process) in running {
@@ -158,7 +159,13 @@ fn a_trader_loop_pauses_between_attempts() {
 fn a_trader_loop_does_not_delay_plain_ids() {
     let running = each("a session without a list", |folder, library, manners| {
         let td = peer(manners);
-        record(folder, library, NOBODY, Some(&td), "--front-timeout 10m")
+        record(
+            folder,
+            library,
+            CLOSED_PORT,
+            Some(&td),
+            "--front-timeout 10m",
+        )
     });
     for (name, _folder, process) in running {
         wait_until("the market data front is tried", || {
@@ -248,7 +255,7 @@ fn a_session_released_late_does_not_end_the_run() {
         connector: CtpConnector::new(
             CtpLibrary::open(&library).unwrap(),
             login,
-            parse_fronts(NOBODY).unwrap(),
+            parse_fronts(CLOSED_PORT).unwrap(),
             flow.clone(),
         ),
         last: ATTEMPTS,
@@ -272,7 +279,7 @@ fn a_session_released_late_does_not_end_the_run() {
         (ATTEMPTS, ATTEMPTS)
     );
     assert!(log.contains("ctp_sessions_reclaimed"), "{log}");
-    // The released sessions left nothing behind.
+    // The released sessions leaked nothing.
     let left = std::fs::read_dir(&flow).unwrap().count();
     assert!(left < ATTEMPTS as usize, "{left} folders");
 }

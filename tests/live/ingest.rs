@@ -132,7 +132,8 @@ fn live_and_replay_have_the_same_digest() {
 
 #[test]
 fn a_replay_uses_the_contract_of_its_day() {
-    // A table in which a lot of rapeseed oil was once 5 t. Only the day tells the decade of OI601.
+    // A table in which a lot of rapeseed oil was once 5 t. Only the day determines the decade of
+    // OI601.
     let table = std::fs::read_to_string(repository("src/core/contract/products.csv")).unwrap();
     let then = "OI,CZCE,N2300,future,10,2,,201811";
     assert!(table.contains(then));

@@ -1,4 +1,4 @@
-//! Nothing that a run leaves behind contains a credential, at any log level.
+//! Nothing that a run writes contains a credential, at any log level.
 
 use std::path::Path;
 

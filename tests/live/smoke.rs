@@ -47,7 +47,7 @@ fn a_failed_start_replaces_an_old_verdict() {
 
 #[test]
 fn an_absent_front_is_a_concern() {
-    let Some(library) = vendor_library("smoke against a front that is away") else {
+    let Some(library) = vendor_library("smoke against an unreachable front") else {
         return;
     };
     let folder = Folder::new();
@@ -149,7 +149,7 @@ fn an_interrupted_test_leaves_no_old_verdict() {
     assert_eq!(running.wait().code, None);
     let gate = std::fs::read_to_string(folder.join(GATE)).unwrap();
     assert!(gate.contains("gate: FAIL"), "{gate}");
-    assert!(gate.contains("did not come to its end"), "{gate}");
+    assert!(gate.contains("did not finish"), "{gate}");
 }
 
 /// A library of 6.7.13 that never releases a session; `None` after a visible skip.

@@ -108,7 +108,7 @@ fn an_impossible_recording_is_found_early() {
     };
     let folder = Folder::new();
     for verb in [
-        "live --record /proc/nobody/x",
+        "live --record /proc/missing/x",
         "record --source ctp -o /proc/x",
     ] {
         let words = format!("{verb} --log-format json");
@@ -185,7 +185,7 @@ fn the_duration_bounds_the_wait_for_nats() {
     assert_eq!(ended.code, Some(4), "no server is no success: {ended:?}");
     let lines = logged(&ended.stderr, "live_ingest_startup_error");
     let reason = lines[0]["reason"].as_str().unwrap();
-    assert!(reason.contains("before the run was over"), "{reason}");
+    assert!(reason.contains("before the run ended"), "{reason}");
 }
 
 #[test]

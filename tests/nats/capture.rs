@@ -244,7 +244,7 @@ fn a_signal_ends_a_capture_with_whole_files() {
         for _ in 0..20 {
             subscriber.next().unwrap();
         }
-        // It answers behind what it got: what came here came there, too.
+        // It answers after its messages: what arrived here arrived there, too.
         RawPublisher::connect(server.port()).request("tickdeck.ready.market.tick");
         running.signal(name);
         let summary = running.wait().done().json();
@@ -333,7 +333,7 @@ fn a_capture_until_a_signal_checks_every_replay() {
         replay(&server, "--rate max --clock 1");
         ends.next().unwrap();
     }
-    // It answers behind the second end marker.
+    // It answers after the second end marker.
     RawPublisher::connect(server.port()).request("tickdeck.ready.market.tick");
     running.signal("INT");
     let summary = running.wait().done().json();
@@ -361,7 +361,7 @@ fn linger_waits_for_the_answers_of_a_service() {
     let mut service = RawPublisher::connect(server.port());
     service.publish("bars.rb2510", b"1");
     replay(&server, "--rate max --wait-for-subscribers 1");
-    // It answers behind the end marker.
+    // It answers after the end marker.
     service.request("tickdeck.ready.market.tick");
     service.publish("bars.rb2510", b"2");
     service.publish("bars.au2512", b"3");
@@ -419,7 +419,7 @@ fn time_spent_stopped_is_no_silence() {
     };
     // Longer than the span.
     std::thread::sleep(SPAN + SPAN / 10);
-    // So many that they are not all there at the first look.
+    // Enough that the first check does not find them all.
     for _ in 0..MEANWHILE {
         publisher.add("a.b", b"meanwhile");
     }

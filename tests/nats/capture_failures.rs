@@ -116,7 +116,7 @@ fn an_end_marker_that_is_delivered_twice_counts_once() {
     assert!(played.stderr.contains("nats_resend"), "{played:?}");
     let [first, copy] = [(); 2].map(|()| ends.next().unwrap());
     assert_eq!(first, copy);
-    // The answer comes behind the copy.
+    // The answer is sent after the copy.
     RawPublisher::connect(server.port()).request("tickdeck.ready.market.tick");
     running.signal("INT");
     let captured = running.wait().done();
@@ -248,7 +248,7 @@ fn a_connection_that_is_lost_for_a_moment_is_a_gap() {
     });
     publisher.publish("a.b", b"missed");
     proxy.reopen();
-    wait_until("it goes on", || {
+    wait_until("it continues", || {
         running.stderr().contains("capture_resumed")
     });
     publisher.publish("a.b", b"after");
@@ -261,7 +261,7 @@ fn a_connection_that_is_lost_for_a_moment_is_a_gap() {
 #[test]
 fn a_capture_that_is_too_slow_reports_gaps() {
     const MESSAGES: usize = 600_000;
-    // The server gives up on a client that has so little under way.
+    // The server drops a client that reads so little.
     let config = "max_payload: 16384\nmax_pending: 65536\nwrite_deadline: \"1s\"";
     let Some(server) = NatsServer::with_config("a slow capture", config) else {
         return;
@@ -277,7 +277,7 @@ fn a_capture_that_is_too_slow_reports_gaps() {
     // Only the capture has the writing end now.
     drop(command);
     wait_until("the capture is ready", || has_logged("capture_ready"));
-    // Nobody reads the stream meanwhile.
+    // The stream is not read meanwhile.
     let mut publisher = RawPublisher::connect(server.port());
     for _ in 0..MESSAGES / 1000 {
         for _ in 0..1000 {
@@ -290,7 +290,7 @@ fn a_capture_that_is_too_slow_reports_gaps() {
         stdout.read_to_end(&mut stream).unwrap();
         stream
     });
-    wait_until("it goes on", || has_logged("capture_resumed"));
+    wait_until("it continues", || has_logged("capture_resumed"));
     signal(child.id(), "INT");
     assert_eq!(wait_for(&mut child).code(), Some(3));
     let stream = reader.join().unwrap();
@@ -304,7 +304,7 @@ fn a_capture_that_is_too_slow_reports_gaps() {
     assert!(has_logged("gaps       "), "{}", text(&log));
 }
 
-/// A capture whose stdout and log nobody reads yet. It hangs where it says that it is ready.
+/// A capture whose stdout and log are not read yet. It blocks where it logs that it is ready.
 struct Stalled {
     child: Child,
     stdout: PipeReader,
@@ -484,7 +484,7 @@ fn bad_usage_of_a_capture_is_refused_early() {
     for (words, part) in [
         ("a..b -o x".to_owned(), "a word is empty"),
         ("a.>.b -o x".to_owned(), "> is not at the end"),
-        ("a.b* -o x".to_owned(), "is not a word of its own"),
+        ("a.b* -o x".to_owned(), "is not a whole token"),
         ("--subject-prefix a.* -o x".to_owned(), "wildcards"),
         ("-n 0 -o x".to_owned(), "0 is not in"),
         ("--duration 0s -o x".to_owned(), "above zero"),

@@ -21,7 +21,7 @@ fn confirmed(count: u64) -> Settled {
 }
 
 /// Reads until every one of `from..to` was seen, and checks that first appearances are in order:
-/// what comes again must have come before. Gives the number of repetitions.
+/// every repeated message must have arrived before. Returns the number of repetitions.
 fn receive_all(subscriber: &mut RawSubscriber, from: u64, to: u64) -> u64 {
     let (mut next, mut again) = (from, 0);
     while next < to {
@@ -74,7 +74,7 @@ fn single_messages_are_confirmed_without_a_flush() {
         sink.publish(&messages(i, i + 1)).unwrap();
     }
     let mut settled = Settled::default();
-    wait_until("the marker comes back", || {
+    wait_until("the marker returns", || {
         settled.update(&mut sink) == confirmed(3) && sink.stats().taken() == 3
     });
 }
@@ -212,7 +212,7 @@ fn a_stopped_sink_rejects_the_unconfirmed() {
 
 #[test]
 fn the_reconnect_timeout_ends_the_sink() {
-    let Some(mut server) = NatsServer::start("a server that stays away") else {
+    let Some(mut server) = NatsServer::start("a server that does not return") else {
         return;
     };
     let options = NatsOptions {

@@ -1,4 +1,4 @@
-//! `health.check` is answered by a session and asked by anybody.
+//! `health.check` is answered by a session, for any client.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,10 +43,10 @@ fn a_health_answer_has_the_current_state() {
     assert_eq!(ask(&server).unwrap(), expected(42));
 
     server.restart();
-    wait_until("the responder comes back", || ask(&server).is_ok());
+    wait_until("the responder returns", || ask(&server).is_ok());
 
     responder.stop();
-    // The server may take a question before it has seen that nobody is left to answer it.
+    // The server may accept a request before it has noticed that the responder is gone.
     wait_until("the server has seen it", || {
         count_subscribers(&server.options(), HEALTH_SUBJECT).unwrap() == 0
     });

@@ -30,7 +30,7 @@ fn failure(error: NatsError) -> NatsFailure {
     }
 }
 
-/// The right login works and the wrong one is refused at once, with no secret in any text, whatever
+/// The right login works and the wrong one is refused at once, with no secret in any text, for any
 /// is logged.
 fn check_login(server: &NatsServer, right: &NatsOptions, wrong: &NatsOptions, secrets: &[&str]) {
     let (result, log) = captured(|| {
@@ -206,7 +206,8 @@ fn a_missing_right_to_publish_is_reported() {
     assert!(error.contains("market.tick.SHFE.s0"), "{error}");
     assert_eq!(Settled::default().update(&mut sink).rejected, 10);
 
-    // Who may not ask is told so too: nobody was asked, and somebody may have been there.
+    // A client without permission is refused too: no request was sent, and there may be a
+    // subscriber.
     let error = count_subscribers(&with("tickless"), "tickdeck.ready.market.tick").unwrap_err();
     assert!(
         matches!(failure(error), NatsFailure::Permission { cause } if cause.contains("tickdeck.ready"))
@@ -276,7 +277,7 @@ fn tls_with_a_client_certificate() {
 }
 
 #[test]
-fn a_certificate_for_another_host_and_a_server_without_tls_are_refused() {
+fn wrong_certificates_and_plain_servers_are_refused() {
     let certificates = certificates("elsewhere.example");
     let files = [
         ("ca.pem", certificates.ca.as_str()),
@@ -348,16 +349,16 @@ fn a_late_server_is_reached_with_retries() {
 }
 
 #[test]
-fn a_right_login_that_came_too_late_for_the_server_is_tried_again() {
+fn a_login_too_late_for_the_server_is_retried() {
     let config = format!("authorization {{ user: md, password: \"{SECRET}\", timeout: 0.5 }}");
     let Some(server) = NatsServer::with_config("a late login", &config) else {
         return;
     };
     let proxy = Proxy::to(server.port());
     let mut log = String::new();
-    // A machine that stands still for seconds hears of the end of its own patience first.
+    // On a machine that stalls for seconds, the client's timeout is over first.
     for _ in 0..5 {
-        // As on a slow way: the server gives up before it hears who is there.
+        // As on a slow connection: the server's timeout is over before the login arrives.
         proxy.mute_next(1);
         let (result, said) = captured(|| {
             publishes(&NatsOptions {

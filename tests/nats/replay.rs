@@ -197,7 +197,7 @@ fn a_slow_connection_counts_subscribers_right() {
 
 #[test]
 fn every_subscriber_that_answers_counts() {
-    let Some(server) = NatsServer::start("who answers") else {
+    let Some(server) = NatsServer::start("subscribers that answer") else {
         return;
     };
     let start = |answers: &[&str]| {
@@ -213,7 +213,7 @@ fn every_subscriber_that_answers_counts() {
     let _silent = start(&[]);
     assert_eq!(count(), 1, "one that does not answer counts as the first");
     let _answering = [start(&["a.b"]), start(&["a.*"])];
-    // Who is late with the answer is not counted this time.
+    // A late answer is not counted this time.
     wait_until("both have answered in time", || count() == 2);
 }
 
@@ -383,7 +383,7 @@ fn a_subscriber_of_the_prefix_receives_ticks_only() {
 
 #[test]
 fn a_plain_subscriber_is_noticed_without_a_message() {
-    let Some(server) = NatsServer::start("who is subscribed") else {
+    let Some(server) = NatsServer::start("the list of subscribers") else {
         return;
     };
     let count = || {
@@ -437,7 +437,7 @@ fn several_subjects_keep_the_order_of_the_server() {
     };
     let subscriber = Subscriber::start_with(&server.options(), options).unwrap();
     let mut publisher = RawPublisher::connect(server.port());
-    // So many that the connection takes in thousands at a time.
+    // Enough that the connection reads thousands at a time.
     let sent: Vec<&str> = (0..ROUNDS)
         .map(|i| ["a.x", "a.y", "c", "a.x", "b.x"][i * i % 5])
         .collect();

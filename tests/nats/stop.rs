@@ -22,7 +22,7 @@ fn patient(words: &str, folder: &Folder, url: &str) -> Command {
     command
 }
 
-/// Sends `signal` once the log has `said`, and gives the result.
+/// Sends `signal` once the log has `said`, and returns the result.
 fn stop(command: Command, said: &str, signal: &str) -> Value {
     let running = Running::start(command);
     wait_until(said, || running.stderr().contains(said));
@@ -32,7 +32,7 @@ fn stop(command: Command, said: &str, signal: &str) -> Value {
     ended.json()
 }
 
-/// Nobody answers there.
+/// No server answers there.
 const NOWHERE: &str = "127.0.0.1:1";
 
 #[test]

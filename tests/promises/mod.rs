@@ -1,4 +1,4 @@
-//! The promises of `docs/determinism.md`, each as a test of what users see.
+//! The promises of `docs/determinism.md`, each as a test of visible behaviour.
 
 mod end_marker;
 mod ledger;

@@ -1,4 +1,4 @@
-//! Seed = market: the same seed gives the same bytes of every file, whatever the environment.
+//! Seed = market: the same seed yields the same bytes of every file in any environment.
 
 use std::path::Path;
 

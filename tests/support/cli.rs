@@ -69,8 +69,8 @@ pub(crate) fn tickdeck<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Co
     command
 }
 
-/// Names a NATS server to a verb. The verb keeps trying as long as a test waits, because the time to
-/// connect depends on the machine.
+/// Names a NATS server to a verb. The verb keeps trying as long as a test waits, because the time
+/// to connect depends on the machine.
 pub(crate) fn with_nats<'c>(command: &'c mut Command, url: &str) -> &'c mut Command {
     command
         .args(["--connect-timeout", "60s"])
@@ -262,7 +262,7 @@ pub(crate) fn signal(pid: u32, name: &str) {
 pub(crate) fn freeze(pid: u32) -> bool {
     signal(pid, "STOP");
     let mut states = Vec::new();
-    wait_until("it stands still", || {
+    wait_until("it is stopped", || {
         states = thread_states(pid);
         states.iter().all(|state| matches!(state, 'T' | 'Z' | 'X'))
     });

@@ -52,7 +52,7 @@ impl Proxy {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    /// Options for the server behind it.
+    /// Options for its server.
     pub(crate) fn options(&self) -> NatsOptions {
         nats_server::options(&self.url())
     }
@@ -63,18 +63,19 @@ impl Proxy {
         self.cut();
     }
 
-    /// Lets connections through again.
+    /// Allows connections again.
     pub(crate) fn reopen(&self) {
         self.shared.closed.store(false, Ordering::SeqCst);
     }
 
-    /// Cuts each connection after `bytes` from the client, and discards what it has read by then. 0 for
-    /// never.
+    /// Cuts each connection after `bytes` from the client, and discards what it has read by then. 0
+    /// for never.
     pub(crate) fn cut_after(&self, bytes: usize) {
         self.shared.cut_after.store(bytes, Ordering::SeqCst);
     }
 
-    /// Passes `words` of a client on, holds back every answer to them and cuts the connection. Once.
+    /// Passes `words` of a client on, holds back every answer to them and cuts the connection.
+    /// Once.
     pub(crate) fn reset_behind(&self, words: &str) {
         *self.shared.reset_behind.lock().unwrap() = Some(words.as_bytes().to_vec());
     }
@@ -84,8 +85,8 @@ impl Proxy {
         self.shared.reset_behind.lock().unwrap().is_some()
     }
 
-    /// Discards the client's bytes on the next `count` connections. The server sees the connection, and
-    /// its output arrives.
+    /// Discards the client's bytes on the next `count` connections. The server sees the connection,
+    /// and its output arrives.
     pub(crate) fn mute_next(&self, count: usize) {
         self.shared.unheard.store(count, Ordering::SeqCst);
     }
@@ -164,9 +165,9 @@ struct Way {
     limit: usize,
     is_unheard: bool,
     delay: Duration,
-    /// Where it stands what the connection is reset behind; of the client's words only.
+    /// The end of the bytes after which the connection is reset. Only the client's bytes count.
     resets: Option<Arc<Shared>>,
-    /// Whether nothing may come back to the client any more.
+    /// Whether the client receives no more bytes.
     is_reset: Arc<AtomicBool>,
 }
 
@@ -189,7 +190,7 @@ impl Way {
                 break;
             }
             if is_last {
-                // The server must have taken it in before the reset throws it away.
+                // The server must have read it before the reset discards it.
                 std::thread::sleep(Duration::from_millis(50));
                 break;
             }
@@ -198,7 +199,7 @@ impl Way {
         let _ = to.shutdown(Shutdown::Both);
     }
 
-    /// Whether the connection is reset behind these bytes.
+    /// Whether the connection is reset after these bytes.
     fn ends_with(&self, bytes: &[u8]) -> bool {
         let Some(shared) = &self.resets else {
             return false;

@@ -1,5 +1,5 @@
-//! A SOCKS5 proxy (RFC 1928, 1929) that accepts every login and then stays silent. Shared by the tests
-//! of all packages.
+//! A SOCKS5 proxy (RFC 1928, 1929) that accepts every login and then stays silent. Shared by the
+//! tests of all packages.
 
 use std::io::{Read, Result, Write};
 use std::net::{TcpListener, TcpStream};
@@ -103,8 +103,8 @@ fn serve(connection: &mut TcpStream) -> Result<Asked> {
     let host = text(&counted(connection)?);
     let port = bytes(connection, 2)?;
     connection.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
-    // A request counts when its connection is up and has the library's first bytes. While a connection
-    // comes up, the vendor's Release may crash.
+    // A request counts when its connection is up and has the library's first bytes. While a
+    // connection is being established, the vendor's Release may crash.
     connection.set_read_timeout(Some(PATIENCE))?;
     bytes(connection, 1)?;
     Ok(Asked {

@@ -10,25 +10,33 @@ use regex::Regex;
 use super::{assert_none, files, root};
 
 /// Phrases as regular expressions, without regard to case, with what to write instead.
-const INSTEAD: [(&str, &str); 24] = [
+const INSTEAD: [(&str, &str); 28] = [
     (r"\b(lets?|letting) go of\b", "release"),
     (r"\bmend(s|ed|ing)?\b", "fix"),
     (r"\bwish(es|ed)?\b", "request"),
-    (r"\bwhoever\b", "anyone, or name the reader"),
+    (
+        r"\b(who|some|any)(body|ever)\b|\bnobody\b",
+        "name the reader, the client or the thread",
+    ),
+    (r"\bfor ever\b", "without limit"),
+    (r"\banew\b", "again"),
+    (
+        r"\b(is|are|was|were|goes|gone|went) away\b",
+        "unreachable, lost",
+    ),
+    (r"\bof (its|their|our) own\b", "its, separate"),
+    (r"\b(refuse[sd]?|closed?|gone) for good\b", "permanently"),
+    (r"\b(can|could)(not| not)? go on\b", "continue"),
     (r"\b(is|are|was|were) of no use\b", "is not usable"),
     (r"\bgoes before everything\b", "takes precedence"),
     (r"\btake in the (live )?market\b", "ingest"),
     (r"\bstands at the end\b", "is listed at the end"),
     (
-        r"\bnobody (listens|wants|utters|asks|waits)\b",
-        "say what is closed or gone",
-    ),
-    (
         r"\bhas nothing to (answer|say|do with)\b",
         "say what is not needed",
     ),
     (r"\bwhat is left of\b", "the remaining, the rest of"),
-    (r"\bwhen (somebody|someone) last\b", "the accepted goldens"),
+    (r"\bwhen someone last\b", "the accepted goldens"),
     (r"\bwas no quiet day\b", "it never logged in"),
     (r"\blost again and again\b", "lost repeatedly"),
     (r"\bare not told\b", "was not delivered"),
@@ -43,7 +51,6 @@ const INSTEAD: [(&str, &str); 24] = [
     (r"\bcome to an? (end|answer|verdict)\b", "end"),
     (r"\bspeaks? to (it|a front|the front)\b", "connects to"),
     (r"\bthe world outside\b", "the system"),
-    (r"\bsomebody else's\b", "another's"),
 ];
 
 /// The phrases, compiled.

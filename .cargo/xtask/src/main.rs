@@ -1,5 +1,5 @@
-//! The project's commands: `cargo xtask demo`, `test`, `bench`, `recordings`,
-//! `nats-server`, `vendor-ctp`, `sim`, `sim-clients`.
+//! The project's commands: `cargo xtask demo`, `test`, `bench`, `recordings`, `nats-server`,
+//! `vendor-ctp`, `sim`, `sim-clients`.
 //!
 //! Each works on a machine that has only cargo. What a command needs it fetches once into
 //! `target/tools`. Nothing is installed outside the working copy, except the distribution's

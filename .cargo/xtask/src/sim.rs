@@ -12,8 +12,8 @@ const LIBRARIES: [(&str, &str); 2] = [
     ("tickdeck-sim-td", "thosttraderapi_se"),
 ];
 
-/// Builds both libraries optimized and copies them into `output`, by default
-/// `target/sim`. Returns the folder.
+/// Builds both libraries optimized and copies them into `output`, by default `target/sim`. Returns
+/// the folder.
 ///
 /// # Errors
 /// When they do not build or the folder cannot be written.

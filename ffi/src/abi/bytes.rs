@@ -36,7 +36,7 @@ impl StructBuf {
     /// Writes the text and zeroes the rest of its `char[N]`.
     ///
     /// # Panics
-    /// When the field lies outside of the buffer, which no vendor struct reaches.
+    /// When the field is outside of the buffer, which no vendor struct reaches.
     pub fn set_text<const N: usize>(&mut self, offset: usize, text: &Text<N>) {
         self.bytes[offset..offset + N].copy_from_slice(text.as_array());
     }
@@ -44,7 +44,7 @@ impl StructBuf {
     /// Writes an `int`.
     ///
     /// # Panics
-    /// When the field lies outside of the buffer.
+    /// When the field is outside of the buffer.
     pub fn set_i32(&mut self, offset: usize, value: i32) {
         self.bytes[offset..offset + 4].copy_from_slice(&value.to_ne_bytes());
     }
@@ -52,7 +52,7 @@ impl StructBuf {
     /// Writes a `double`.
     ///
     /// # Panics
-    /// When the field lies outside of the buffer.
+    /// When the field is outside of the buffer.
     pub fn set_f64(&mut self, offset: usize, value: f64) {
         self.bytes[offset..offset + 8].copy_from_slice(&value.to_ne_bytes());
     }
@@ -60,7 +60,7 @@ impl StructBuf {
     /// Writes a `char`.
     ///
     /// # Panics
-    /// When the field lies outside of the buffer.
+    /// When the field is outside of the buffer.
     pub fn set_char(&mut self, offset: usize, value: u8) {
         self.bytes[offset] = value;
     }
@@ -96,7 +96,7 @@ impl fmt::Debug for StructBuf {
     }
 }
 
-/// The fields of a struct that somebody else owns. A field beyond its end reads as empty or 0.
+/// The fields of a struct that another owner has. A field beyond its end reads as empty or 0.
 #[derive(Clone, Copy)]
 pub struct StructView<'a>(&'a [u8]);
 
@@ -104,7 +104,7 @@ impl<'a> StructView<'a> {
     /// The struct at `struct_ptr`; `None` for a null pointer, which the library may pass anywhere.
     ///
     /// # Safety
-    /// A pointer that is not null must point to at least `len` readable bytes that nobody writes
+    /// A pointer that is not null must point to at least `len` readable bytes that no thread writes
     /// while the view lives.
     #[must_use]
     pub unsafe fn at(struct_ptr: *const c_void, len: usize) -> Option<Self> {

@@ -71,7 +71,7 @@ impl Instrument {
     ///
     /// # Safety
     /// A pointer that is not null points to a `CThostFtdcInstrumentField` of this version that
-    /// nobody writes meanwhile.
+    /// no thread writes meanwhile.
     #[must_use]
     pub unsafe fn read(struct_ptr: *const c_void, version: &ApiVersion) -> Option<Self> {
         let long = has_long_ids(version);

@@ -8,7 +8,7 @@ use crate::secret::Secret;
 use crate::text::{Text, TextTooLong};
 
 /// What a client sends in `CThostFtdcReqUserLoginField` (228 to 280 bytes). The fields that are
-/// used lie at the same place in every version.
+/// used are at the same offset in every version.
 #[derive(Debug, Clone)]
 pub struct LoginRequest {
     /// Broker; market data fronts mostly do not look.
@@ -33,7 +33,7 @@ impl LoginRequest {
     /// is taken with replacement characters.
     ///
     /// # Safety
-    /// A pointer that is not null points to a `CThostFtdcReqUserLoginField` that nobody writes
+    /// A pointer that is not null points to a `CThostFtdcReqUserLoginField` that no thread writes
     /// meanwhile.
     #[must_use]
     pub unsafe fn read(struct_ptr: *const c_void) -> Option<Self> {
@@ -47,7 +47,7 @@ impl LoginRequest {
         })
     }
 
-    /// The struct, good for every version: larger than each, and zero behind what is known.
+    /// The struct for every version: larger than each, and zero after the known fields.
     ///
     /// # Errors
     /// [`TextTooLong`] when the password does not fit its field.
@@ -156,7 +156,7 @@ impl LoginResponse {
         } else if version.numbers() == (6, 7, 8) {
             212
         } else if version.at_least(6, 6, 9) {
-            // 6.7.9 and 6.7.10 likely reach to 212, but nobody has seen their headers.
+            // 6.7.9 and 6.7.10 likely reach to 212, but their headers are not available.
             204
         } else if version.at_least(6, 6, 7) {
             195
@@ -169,7 +169,7 @@ impl LoginResponse {
     ///
     /// # Safety
     /// A pointer that is not null points to a `CThostFtdcRspUserLoginField` of this version that
-    /// nobody writes meanwhile.
+    /// no thread writes meanwhile.
     #[must_use]
     pub unsafe fn read(struct_ptr: *const c_void, version: &ApiVersion) -> Option<Self> {
         // SAFETY: the caller answers for the pointer and its version, the version for the length.
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_its_fields_where_every_version_looks_for_them() {
+    fn a_request_has_the_field_offsets_of_every_version() {
         let request = LoginRequest {
             broker_id: text("9999"),
             user_id: text("000001"),

@@ -1,7 +1,7 @@
 //! Slots of `CThostFtdcMdSpi`, the object that the library calls (guide 3.2).
 //!
 //! The table changed once: 6.3.19 put `OnRspQryMulticastInstrument` into slot 5. A client that
-//! gives the wrong table gets its ticks in the wrong function.
+//! passes the wrong table receives its ticks in the wrong function.
 
 use super::version::ApiVersion;
 

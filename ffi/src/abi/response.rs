@@ -25,7 +25,7 @@ impl RspInfo {
     /// Copies the struct. A null pointer is what most answers carry on success: it reads as 0.
     ///
     /// # Safety
-    /// A pointer that is not null points to a `CThostFtdcRspInfoField` that nobody writes
+    /// A pointer that is not null points to a `CThostFtdcRspInfoField` that no thread writes
     /// meanwhile.
     #[must_use]
     pub unsafe fn read(struct_ptr: *const c_void) -> Self {
@@ -57,7 +57,7 @@ impl RspInfo {
 
 const LONG_ID: usize = 31;
 
-/// Whether a version's request and answer structs carry long instrument ids behind `reserve1`.
+/// Whether a version's request and answer structs have long instrument ids after `reserve1`.
 pub(super) fn has_long_ids(version: &ApiVersion) -> bool {
     version.at_least(6, 5, 1)
 }
@@ -66,7 +66,7 @@ pub(super) fn has_long_ids(version: &ApiVersion) -> bool {
 /// `None` for a null pointer.
 ///
 /// # Safety
-/// A pointer that is not null points to such a struct of this version that nobody writes
+/// A pointer that is not null points to such a struct of this version that no thread writes
 /// meanwhile.
 #[must_use]
 pub unsafe fn specific_instrument_id(

@@ -24,7 +24,7 @@ pub const TD_CREATE: &str = "_ZN19CThostFtdcTraderApi19CreateFtdcTraderApiEPKc";
 pub const TD_VERSION: &str = "_ZN19CThostFtdcTraderApi13GetApiVersionEv";
 
 /// Exported by the simulated front alone. One file of it emulates every version, so what it
-/// exports says nothing about the version; with this mark the version string alone decides.
+/// exports does not determine the version. With this mark the version string alone decides.
 pub const SIMULATED_FRONT: &str = "tickdeck_sim_api_version";
 
 /// File name of the market data library as the vendor ships it.

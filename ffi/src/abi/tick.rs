@@ -83,7 +83,7 @@ const NO_PRICE: f64 = f64::MAX;
 pub enum TickLayout {
     /// Before 6.5.1: 408 bytes, instrument ids of at most 30 characters.
     A,
-    /// 6.5.1 (and 6.6.0, which nobody has seen): 568 bytes, long ids.
+    /// 6.5.1 (and 6.6.0, whose headers are not available): 568 bytes, long ids.
     B,
     /// 6.6.1 and later: 584 bytes, price bands at the end.
     C,
@@ -141,7 +141,7 @@ impl TickLayout {
     ///
     /// # Safety
     /// `struct_ptr` points to a `CThostFtdcDepthMarketDataField` of this layout, that is to at
-    /// least [`bytes_read`](Self::bytes_read) readable bytes, and nobody writes there meanwhile.
+    /// least [`bytes_read`](Self::bytes_read) readable bytes, and no thread writes there meanwhile.
     /// It need not be aligned.
     #[must_use]
     pub unsafe fn read(self, struct_ptr: *const c_void) -> RawTick {

@@ -23,7 +23,7 @@ pub struct TraderApiSlots {
     pub subscribe_private_topic: usize,
     pub subscribe_public_topic: usize,
     /// Whether `SubscribePrivateTopic` takes a second number (since 6.7.13): the position in the
-    /// stream to go on from, 0 for none.
+    /// stream to continue from, 0 for none.
     pub private_topic_has_position: bool,
     pub req_authenticate: usize,
     pub req_user_login: usize,

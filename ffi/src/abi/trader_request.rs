@@ -6,7 +6,7 @@ use super::bytes::{StructBuf, StructView};
 use crate::secret::Secret;
 use crate::text::{Text, TextTooLong};
 
-/// `CThostFtdcReqAuthenticateField` (88 bytes, every version): who the program is.
+/// `CThostFtdcReqAuthenticateField` (88 bytes, every version): the identity of the program.
 #[derive(Debug, Clone)]
 pub struct AuthenticateRequest {
     /// Broker.
@@ -29,8 +29,8 @@ impl AuthenticateRequest {
     /// Copies a request, as a front does; `None` for a null pointer.
     ///
     /// # Safety
-    /// A pointer that is not null points to a `CThostFtdcReqAuthenticateField` that nobody writes
-    /// meanwhile.
+    /// A pointer that is not null points to a `CThostFtdcReqAuthenticateField` that no thread
+    /// writes meanwhile.
     #[must_use]
     pub unsafe fn read(struct_ptr: *const c_void) -> Option<Self> {
         // SAFETY: the caller answers for the pointer; the size is that of every version.
@@ -94,7 +94,7 @@ pub fn settlement_confirm(broker_id: &Text<11>, investor_id: &Text<13>) -> Struc
 }
 
 /// `CThostFtdcQryInstrumentField` that asks for one exchange, or for all when it is empty. The
-/// exchange lies at the same place in every version, the other filters are not used.
+/// exchange is at the same offset in every version, the other filters are not used.
 #[must_use]
 pub fn instrument_query(exchange_id: &Text<9>) -> StructBuf {
     let mut buffer = StructBuf::zeroed();
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_authentication_comes_back_from_its_struct_and_does_not_print_the_code() {
+    fn an_authentication_round_trips_and_hides_its_code() {
         let request = AuthenticateRequest {
             broker_id: Text::new(b"9999").unwrap(),
             user_id: Text::new(b"000001").unwrap(),

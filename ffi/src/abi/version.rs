@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 /// What `GetApiVersion` answers, for example `v6.7.11_20250617 16:22:00.10369`.
 ///
-/// Versions compare by their three numbers; the text behind them (build date, patch name) is kept
-/// for people to read.
+/// Versions compare by their three numbers; the text after them (build date, patch name) is kept
+/// for display.
 #[derive(Debug, Clone)]
 pub struct ApiVersion {
     /// First number.
@@ -35,7 +35,7 @@ pub enum Knowledge {
     Listed,
     /// Between two listed ones: the older neighbour's layouts are used.
     Between,
-    /// Newer than every listed one: the newest layouts are used, and the user is told.
+    /// Newer than every listed one: the newest layouts are used, with a warning.
     Newer,
     /// Older than every listed one: refused.
     Older,
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_between_or_beyond_the_listed_ones_is_known_as_such() {
+    fn unlisted_versions_are_recognized() {
         assert_eq!(ApiVersion::new(6, 3, 14).knowledge(), Knowledge::Older);
         assert_eq!(ApiVersion::new(6, 6, 0).knowledge(), Knowledge::Between);
         assert_eq!(ApiVersion::new(6, 7, 12).knowledge(), Knowledge::Between);

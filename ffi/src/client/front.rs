@@ -226,7 +226,7 @@ fn behind<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
 /// `FRONT:PORT/PROXY:PORT`, with or without `USER:PASSWORD@` before the proxy.
 fn proxied(rest: &str) -> Result<FrontAddress, BadFront> {
     const NO_PROXY: BadFront = BadFront {
-        problem: "behind the front, a socks5:// address needs the proxy (without it the vendor's \
+        problem: "after the front, a socks5:// address needs the proxy (without it the vendor's \
                   libraries crash)",
     };
     let (front, proxy) = rest.split_once('/').ok_or(NO_PROXY)?;
@@ -266,7 +266,7 @@ fn check_proxy_login(user: &str, password: &str) -> Result<(), BadFront> {
     if password.len() != user.len() {
         return Err(bad(
             "user and password of the proxy are not equally long: the vendor's libraries send as many \
-             bytes of the password as the user has, so that no other one can be told",
+             bytes of the password as the user has, so that another length cannot be passed",
         ));
     }
     Ok(())
@@ -276,7 +276,7 @@ fn check_proxy_login(user: &str, password: &str) -> Result<(), BadFront> {
 fn named(text: &str) -> Result<Peer, BadFront> {
     let (host, port) = text.rsplit_once(':').ok_or(bad("it has no port"))?;
     if host.contains([':', '[', ']']) {
-        return Err(bad("an IPv6 address stands behind tcp6:// only"));
+        return Err(bad("an IPv6 address is allowed after tcp6:// only"));
     }
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     if !host.bytes().all(is_legal) {
@@ -289,14 +289,14 @@ fn named(text: &str) -> Result<Peer, BadFront> {
     Ok(Peer { host, port })
 }
 
-/// `ADDRESS:PORT` or `[ADDRESS]:PORT` with an IPv6 address: behind tcp6:// the libraries resolve no
+/// `ADDRESS:PORT` or `[ADDRESS]:PORT` with an IPv6 address: after tcp6:// the libraries resolve no
 /// name.
 fn numbered(text: &str) -> Result<Peer, BadFront> {
     let (host, port) = text.rsplit_once(':').ok_or(bad("it has no port"))?;
     let inside = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
     let host = inside.unwrap_or(host);
     if host.parse::<Ipv6Addr>().is_err() {
-        return Err(bad("behind tcp6:// there is no IPv6 address"));
+        return Err(bad("after tcp6:// there is no IPv6 address"));
     }
     let (host, port) = (host.to_owned(), port_of(port)?);
     Ok(Peer { host, port })
@@ -404,8 +404,8 @@ mod tests {
             ("udp://hunter2:80", "scheme is not known"),
             ("tcp://hunter2 .x:80", "blanks"),
             ("tcp://螺纹hunter2:80", "not ASCII"),
-            ("tcp://::1:80", "behind tcp6:// only"),
-            ("tcp://[::1]:80", "behind tcp6:// only"),
+            ("tcp://::1:80", "after tcp6:// only"),
+            ("tcp://[::1]:80", "after tcp6:// only"),
             // The libraries resolve no name there, and 6.3.15 crashes on some.
             ("tcp6://hunter2:80", "no IPv6 address"),
             ("tcp6://127.0.0.1:80", "no IPv6 address"),
@@ -427,7 +427,7 @@ mod tests {
             ("socks5://127.0.0.1:1/", "needs the proxy"),
             ("socks5://hunter2:1/proxy", "no port"),
             ("socks5://hunter2/proxy:1080", "no port"),
-            ("socks5://hunter2:1/[::1]:1080", "behind tcp6:// only"),
+            ("socks5://hunter2:1/[::1]:1080", "after tcp6:// only"),
             ("socks5://hunter2:1/me@proxy:1080", "a user and no password"),
             ("socks5://front:1/:hunter2@proxy:1080", "not 1 to 255"),
             ("socks5://front:1/hunter2:x@hunter@proxy:1080", "has an @"),

@@ -183,6 +183,6 @@ mod tests {
         gate.close();
         gate.drop_handler();
         assert_eq!(Arc::strong_count(&handler), 1);
-        gate.pass(|()| unreachable!("nobody is there"));
+        gate.pass(|()| unreachable!("the gate is closed"));
     }
 }

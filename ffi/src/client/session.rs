@@ -6,7 +6,7 @@
 //! must run already (see `threads`), which is waited for.
 //!
 //! One fault of the vendor remains in libraries before 6.5.1. Their Release ends the I/O thread
-//! first and the connecting thread second. A connection that comes up in between is set up in
+//! first and the connecting thread second. A connection that is established in between is set up in
 //! objects that Release is freeing, and the process crashes.
 //!
 //! - Against a peer that hangs up at once, such a library reconnects about 600 times a second. There
@@ -35,7 +35,7 @@ pub const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReleaseError {
-    /// The library's Release does not return. Its object, threads and flow folder stay behind on
+    /// The library's Release does not return. Its object, threads and flow folder are leaked on
     /// purpose and are never used again.
     #[error(
         "the CTP library did not end its session within {} ms; it was abandoned: its threads and its \
@@ -54,7 +54,7 @@ pub enum ReleaseError {
     NoThread(#[source] io::Error),
 }
 
-/// A started object behind its gate.
+/// A started object and its gate.
 pub(crate) struct Session<H: ?Sized + Send + Sync + 'static> {
     shared: Arc<Shared<H>>,
     progress: Mutex<Progress>,
@@ -171,7 +171,7 @@ impl<H: ?Sized + 'static> Shared<H> {
         if let Some(object) = object {
             self.threads.wait_until_running();
             // SAFETY: the constructor was promised that the slot holds Release; the object was
-            // taken out, so nobody can call it again, and this is no callback thread.
+            // taken out, so no caller can reach it again, and this is no callback thread.
             unsafe { object.call_plain(self.release_slot) };
         }
         // The library's threads are gone: no callback is running, so the handler can be dropped.

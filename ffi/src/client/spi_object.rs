@@ -43,7 +43,7 @@ impl<H: ?Sized + 'static, C: 'static> SpiObject<H, C> {
         std::ptr::from_ref(self).cast_mut().cast()
     }
 
-    /// The object behind `this`.
+    /// The object that `this` points to.
     ///
     /// # Safety
     /// `this` was returned by [`as_ptr`](Self::as_ptr) of an object of the same type.

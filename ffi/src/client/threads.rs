@@ -1,14 +1,14 @@
 //! The threads that a library starts in Init, and whether they have begun their work.
 //!
-//! Release tells them to end. In 6.3.15 a thread that has not run yet misses this: the request is
+//! Release requests their end. In 6.3.15 a thread that has not run yet misses this: the request is
 //! dropped because the thread does not run, then the thread starts, and Release waits forever. A
-//! Release right after Init nearly always hangs, and on a busy machine one 20 ms later sometimes does.
-//! From 6.5.1 on the request is queued.
+//! Release right after Init nearly always hangs, and on a busy machine one 20 ms later sometimes
+//! does. From 6.5.1 on the request is queued.
 //!
-//! The vendor does not report when its threads run. But a thread inherits the name of the thread that
-//! starts it. So Init runs on a thread with a unique name, and the threads of that name are the
-//! library's. A thread that sleeps has begun: the vendor's threads wait in `select`, a millisecond
-//! each time.
+//! The vendor does not report when its threads run. But a thread inherits the name of the thread
+//! that starts it. So Init runs on a thread with a unique name, and the threads of that name are
+//! the library's. A thread that sleeps has begun: the vendor's threads wait in `select`, a
+//! millisecond each time.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

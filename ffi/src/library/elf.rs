@@ -1,6 +1,6 @@
 //! Looks at a library file before the dynamic linker does.
 //!
-//! The linker's own words ("invalid ELF header") do not say what to do, and a file that was only
+//! The linker's message ("invalid ELF header") does not help the user, and a file that was only
 //! half copied can pass its checks and end the process later, when a missing page is touched.
 
 use std::fs::File;
@@ -34,7 +34,7 @@ pub enum NotLoadable {
     #[error("it is an ELF file but not a shared library")]
     NotShared,
     /// The file ends before what its header promises.
-    #[error("it is cut off: {found} bytes of at least {expected}; copy it again")]
+    #[error("it is truncated: {found} bytes of at least {expected}; copy it again")]
     Truncated {
         /// Bytes in the file.
         found: u64,

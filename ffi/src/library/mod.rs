@@ -58,9 +58,9 @@ impl Library {
             path: path.clone(),
             problem,
         })?;
-        // Local: a vendor library exports thousands of names, which must not replace anybody's.
-        // SAFETY: loading runs the file's constructors. The file was judged to be a shared library of
-        // this machine; that its constructors are sound cannot be checked, it is what the user
+        // Local: a vendor library exports thousands of names, which must not replace other symbols.
+        // SAFETY: loading runs the file's constructors. The file was judged to be a shared library
+        // of this machine; that its constructors are sound cannot be checked, it is what the user
         // vouches for by naming the file, as for every plug-in. RTLD_NOW makes a missing symbol an
         // error here and not a crash later.
         let handle = unsafe { Handle::open(Some(path.as_os_str()), RTLD_NOW | RTLD_LOCAL) };
@@ -139,7 +139,7 @@ impl Library {
 }
 
 /// The error itself says no more than "dlopen failed"; which library or which version of glibc is
-/// missing stands in its cause.
+/// missing is in its cause.
 fn linkers_words(error: &libloading::Error) -> String {
     let words: &dyn Error = error.source().unwrap_or(error);
     words.to_string()

@@ -94,7 +94,7 @@ impl MdApi {
         // SAFETY: the object is live and every version's class has fourteen functions or more.
         let checked = unsafe { check_slots(library.library(), &object, &slots) };
         if let Err(error) = checked {
-            // The object stays behind with its files open: even its Release cannot be trusted.
+            // The object is leaked with its files open: even its Release cannot be trusted.
             std::mem::forget(flow);
             return Err(error);
         }
@@ -145,8 +145,8 @@ impl MdApi {
 
     /// Requests the market data of these instruments; one [`MdHandler::on_subscribed`] each.
     ///
-    /// Keep to about 500 at a time and 1,000 a second: a front that must answer more closes the
-    /// session (guide 1.7).
+    /// Send at most about 500 at a time and 1,000 a second: a front that must answer more closes
+    /// the session (guide 1.7).
     ///
     /// # Errors
     /// [`RequestError`]: not connected, too many, an id that does not fit, session over.
@@ -220,12 +220,12 @@ impl MdApi {
         self.session.panicked()
     }
 
-    /// Ends the session. From the call on no callback is delivered, and requests are refused. Calling it
-    /// again waits again. A session that has just started first gets time for its threads to begin, two
-    /// seconds at most.
+    /// Ends the session. From the call on no callback is delivered, and requests are refused.
+    /// Calling it again waits again. A session that has just started first gets time for its
+    /// threads to begin, two seconds at most.
     ///
-    /// A library before 6.5.1 may crash the process when a connection comes up meanwhile. This is
-    /// likely only against a front that repeatedly closes its connections.
+    /// A library before 6.5.1 may crash the process when a connection is established meanwhile.
+    /// This is likely only against a front that repeatedly closes its connections.
     ///
     /// # Errors
     /// [`ReleaseError`]: the library hangs and is abandoned, or this is one of its callbacks.

@@ -19,7 +19,7 @@ pub struct MdSpi(&'static Object);
 
 type Object = SpiObject<dyn MdHandler, Context>;
 
-/// What the callbacks need to know of the library's version.
+/// What the callbacks need of the library's version.
 #[derive(Debug)]
 struct Context {
     layout: TickLayout,
@@ -48,7 +48,7 @@ impl MdSpi {
     }
 }
 
-/// The object behind `this`.
+/// The object that `this` points to.
 ///
 /// # Safety
 /// `this` was returned by [`MdSpi::as_ptr`].

@@ -91,7 +91,7 @@ impl TdApi {
         // SAFETY: the object is live, and the table is the one of the library's version.
         let checked = unsafe { check_slots(library.library(), &object, &slots.implementations()) };
         if let Err(error) = checked {
-            // The object stays behind with its files open: not even its Release can be trusted.
+            // The object is leaked with its files open: even its Release cannot be trusted.
             std::mem::forget(flow);
             return Err(error);
         }
@@ -144,8 +144,8 @@ impl TdApi {
     /// Sends the login. The answer arrives at [`TdHandler::on_login`]. Returns the number of the
     /// request.
     ///
-    /// Call it only after [`TdHandler::on_front_connected`]. While a connection comes up, vendor
-    /// libraries may crash on any request (seen with 6.6.9, 6.7.9 and 6.7.11).
+    /// Call it only after [`TdHandler::on_front_connected`]. While a connection is being
+    /// established, vendor libraries may crash on any request (seen with 6.6.9, 6.7.9 and 6.7.11).
     ///
     /// # Errors
     /// [`RequestError`]: not connected, too many, a text that does not fit, session over.
@@ -178,9 +178,9 @@ impl TdApi {
         self.request(REQUEST, self.slots.req_settlement_info_confirm, buffer)
     }
 
-    /// Queries the contracts of an exchange, or of all exchanges with an empty text. Fronts allow one
-    /// query at a time, and one a second. The answers arrive at [`TdHandler::on_instrument`]. Returns
-    /// the number of the request.
+    /// Queries the contracts of an exchange, or of all exchanges with an empty text. Fronts allow
+    /// one query at a time, and one a second. The answers arrive at [`TdHandler::on_instrument`].
+    /// Returns the number of the request.
     ///
     /// # Errors
     /// [`RequestError`]: not connected, too many, a text that does not fit, session over.
@@ -226,8 +226,8 @@ impl TdApi {
     /// refused. Calling it again waits again. A session that was started just now is first given
     /// time for its threads to begin, two seconds at most.
     ///
-    /// A library before 6.5.1 may crash the process when a connection comes up meanwhile, which is
-    /// likely only against a front that hangs up again and again.
+    /// A library before 6.5.1 may crash the process when a connection is established meanwhile,
+    /// which is likely only against a front that hangs up again and again.
     ///
     /// # Errors
     /// [`ReleaseError`]: the library hangs and is abandoned, or this is one of its callbacks.

@@ -17,7 +17,7 @@ pub(super) struct TdSpi(&'static Object);
 
 type Object = SpiObject<dyn TdHandler, Context>;
 
-/// What the callbacks need to know of the library's version.
+/// What the callbacks need of the library's version.
 #[derive(Debug)]
 struct Context {
     version: ApiVersion,
@@ -50,7 +50,7 @@ impl TdSpi {
     }
 }
 
-/// The object behind `this`.
+/// The object that `this` points to.
 ///
 /// # Safety
 /// `this` was returned by [`TdSpi::as_ptr`].

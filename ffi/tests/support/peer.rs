@@ -11,8 +11,8 @@ use std::thread::JoinHandle;
 pub(crate) enum Manners {
     /// No listener on the port.
     Refuses,
-    /// Accepts and closes at once, [`STORM`] times. It is silent afterwards, so that a session can be
-    /// ended without a new connection.
+    /// Accepts and closes at once, [`STORM`] times. It is silent afterwards, so that a session can
+    /// be ended without a new connection.
     Closes,
     /// The same without an end.
     AlwaysCloses,
@@ -22,15 +22,15 @@ pub(crate) enum Manners {
     Garbage,
 }
 
-/// How many connections a peer disturbs before it is silent. A library that reconnects at once needs
-/// some 100 ms for them.
+/// How many connections a peer disturbs before it is silent. A library that reconnects at once
+/// needs some 100 ms for them.
 pub(crate) const STORM: usize = 30;
 
-/// A port without a listener that the system never assigns. A free port of the system's choice could
-/// be assigned to another test meanwhile, or to the connecting socket itself.
+/// A port without a listener that the system never assigns. A free port of the system's choice
+/// could be assigned to another test meanwhile, or to the connecting socket itself.
 const REFUSING_PORT: u16 = 1;
 
-/// A peer on a port of its own, gone when dropped.
+/// A peer on a separate port, closed when dropped.
 pub(crate) struct Peer {
     port: u16,
     stop: Arc<AtomicBool>,

@@ -1,5 +1,5 @@
 //! Runs a job in a child process, so that a library that ends its process, prints to stdout or
-//! leaves threads behind does that to the child alone.
+//! leaks threads does that to the child alone.
 
 use std::fs::File;
 use std::path::Path;
@@ -15,7 +15,7 @@ pub(crate) const JOB: &str = "TICKDECK_FFI_CHILD_JOB";
 /// shorter than what the test runner allows a test, so that the child's words are seen.
 const PATIENCE: Duration = Duration::from_secs(280);
 
-/// Runs the job and gives what the child wrote down. Panics, with what the child printed, when it
+/// Runs the job and returns what the child wrote. Panics, with what the child printed, when it
 /// did not end cleanly.
 pub(crate) fn run(job: Value) -> Value {
     run_until(job, || true)

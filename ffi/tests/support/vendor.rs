@@ -15,12 +15,12 @@ pub(crate) struct Version {
     pub(crate) layout: char,
     /// Functions in its SPI table.
     pub(crate) slots: usize,
-    /// Whether it can be told production from evaluation.
+    /// Whether production and evaluation keys can be selected.
     pub(crate) has_production_flag: bool,
     /// Whether it waits a second before it connects again (guide 1.6).
     pub(crate) waits: bool,
-    /// Whether its Release ends the connecting thread first; before 6.5.1 it does not, and may crash
-    /// when a connection comes up meanwhile. No promise can be made for that case.
+    /// Whether its Release ends the connecting thread first; before 6.5.1 it does not, and may
+    /// crash when a connection is established meanwhile. There is no promise for that case.
     pub(crate) ends_while_connecting: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What runs in a child process: one session with tickdeck's own client, told as JSON.
+//! What runs in a child process: one session with tickdeck's client, reported as JSON.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -148,7 +148,7 @@ pub(crate) fn login_words(job: &Value) -> MdLogin {
     }
 }
 
-/// Waits until something is so, but not for ever.
+/// Waits for a condition, with a limit.
 pub(crate) fn wait_until(is_so: impl Fn() -> bool) {
     let step = Duration::from_millis(10);
     for _ in 0..PATIENCE.as_millis() / step.as_millis() {
@@ -167,9 +167,9 @@ fn wait_for_stderr(part: &str) {
     });
 }
 
-/// Logs in, subscribes, and tells everything until all that the job waits for has come: `stderr` on
-/// stderr, `ticks` ticks, `acks` acknowledgements, the words `until`; and what comes in a short while
-/// after that. `late_ids` are subscribed to after `late_after` ticks.
+/// Logs in, subscribes, and reports everything until all that the job waits for has arrived:
+/// `stderr` on stderr, `ticks` ticks, `acks` acknowledgements, the words `until`; and what comes in
+/// a short while after that. `late_ids` are subscribed to after `late_after` ticks.
 fn session(job: &Value) -> Value {
     let (api, receiver) = start(job, "flow");
     let ids: Vec<String> = serde_json::from_value(job["ids"].clone()).unwrap();
@@ -243,8 +243,8 @@ fn session(job: &Value) -> Value {
     })
 }
 
-/// A session until its end, and another one with the same settings until it is told why it is not
-/// let in: what each of them was told.
+/// A session until its end, and another one with the same settings until its login is refused:
+/// the callbacks of each.
 fn shut_out(job: &Value) -> Value {
     let first = session(job);
     let (api, receiver) = start(job, "next");

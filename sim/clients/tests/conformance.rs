@@ -1,4 +1,4 @@
-//! One body, two arms: what a client sees of either library when no front answers. The simulated arm
+//! One body, two arms: the behaviour of either library when no front answers. The simulated arm
 //! runs always, the vendor's when the set-up has fetched its libraries.
 
 use std::collections::BTreeSet;
@@ -120,7 +120,7 @@ fn is_trader(job: &Value) -> bool {
     text(job, "api") == "td"
 }
 
-/// A session that nobody answers: what its functions return and what it is told.
+/// A session without an answer: the results of its functions, and its callbacks.
 pub(crate) fn unreachable(job: &Value) -> Value {
     if is_trader(job) {
         unreachable_by::<TdApi>(job)
@@ -151,15 +151,16 @@ fn unreachable_by<S: Session>(job: &Value) -> Value {
     })
 }
 
-/// A pause from the end of one callback to the next that is certainly one, and not the machine's, which
-/// only ever makes it longer; libraries since 6.7.9 pause for a second.
+/// A pause from the end of one callback to the next that is certainly one, and not the machine's,
+/// which only ever makes it longer; libraries since 6.7.9 pause for a second.
 const PAUSE_NS: i64 = 800_000_000;
 
-/// How long the client of such a library takes over a callback, which counts for nothing in the pause.
+/// How long the client of such a library takes over a callback, which counts for nothing in the
+/// pause.
 const CALLBACK_MS: u64 = 500;
 
-/// A session whose connections are cut before the front has answered: what it is told, in order, until
-/// `losses` were lost, and whether it can be released.
+/// A session whose connections are cut before the front has answered: its callbacks, in order,
+/// until `losses` were lost, and whether it can be released.
 pub(crate) fn lost(job: &Value) -> Value {
     if is_trader(job) {
         lost_by::<TdApi>(job)
@@ -183,7 +184,7 @@ fn lost_by<S: Session>(job: &Value) -> Value {
             other => format!("{other:?}"),
         });
     }
-    // Until the connection that is kept has come up, see `hangs_up`. The simulated one has none.
+    // Until the kept connection is established, see `hangs_up`. The simulated library has none.
     if let (Some(_), Some(kept)) = (job["vendor"].as_str(), job["kept"].as_str()) {
         wait_until(|| Path::new(kept).exists());
     }
@@ -223,8 +224,8 @@ fn vendor(of_vendor: &str) -> Option<PathBuf> {
     Some(folder)
 }
 
-/// Runs one job with both libraries in both arms: ours with a rule on each of its fronts, the vendor's
-/// against `front`. Ours are checked in any case.
+/// Runs one job with both libraries in both arms: ours with a rule on each of its fronts, the
+/// vendor's against `front`. Ours are checked in any case.
 fn both(
     job: impl Fn(&str, &str) -> Value,
     front: &dyn Fn(&Value) -> String,
@@ -277,9 +278,9 @@ fn an_unreachable_front_looks_as_with_the_vendors_library() {
 /// How many connections are cut before one is kept.
 const CUT: usize = 30;
 
-/// Takes connections and cuts the first ones at once; gives its address. Later ones are kept and not
-/// answered: the oldest library may crash when it is released while a connection comes up. The file that
-/// the job calls `kept` appears with the first of them.
+/// Takes connections and cuts the first ones at once; gives its address. Later ones are kept and
+/// not answered: the oldest library may crash when it is released while a connection is being
+/// established. The file that the job calls `kept` appears with the first of them.
 fn hangs_up(job: &Value) -> String {
     let kept_file = job["kept"].as_str().map(PathBuf::from);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -302,7 +303,7 @@ fn pauses(version: &str) -> bool {
 }
 
 #[test]
-fn connections_that_are_lost_are_told_and_made_again_as_the_vendors_of_its_version_does() {
+fn lost_connections_are_reported_and_retried_as_by_the_vendor() {
     let rule = "at = { connection = 1 }\naction = { disconnect = 0x1001 }\ntimes = 0\n";
     let losses = |version: &str| if pauses(version) { 2 } else { CUT };
     let callback_ms = |version: &str| if pauses(version) { CALLBACK_MS } else { 0 };
@@ -341,14 +342,14 @@ fn exported(library: &Path, class: &str) -> Option<BTreeSet<String>> {
     let functions = text.lines().filter_map(|line| {
         let mut words = line.split(' ');
         let (name, kind) = (words.next()?, words.next()?);
-        // What C++ tells of its classes is weak, and every program that wants it has its own.
+        // The type information of C++ classes is weak, and every program that needs it has its own.
         (kind == "T" && name.starts_with(class)).then(|| name.to_owned())
     });
     Some(functions.collect())
 }
 
 #[test]
-fn both_libraries_export_what_clients_of_each_version_link_to() {
+fn both_libraries_export_the_symbols_of_each_version() {
     let folder = tempfile::tempdir().unwrap();
     let ours = libraries(folder.path());
     let set =

@@ -1,6 +1,6 @@
 //! ctp2rs, the binding from crates.io, loads the simulated library by its path.
 //!
-//! Its program is a package of its own that `cargo xtask sim-clients` builds, because ctp2rs needs
+//! Its program is a separate package that `cargo xtask sim-clients` builds, because ctp2rs needs
 //! libclang.
 
 use std::path::PathBuf;

@@ -9,8 +9,8 @@ use crate::support::{expected, in_child, instruments, quick, recorded, root};
 const AT_END: (&str, &str) = ("TICKDECK_SIM_AT_END", "disconnect:0x7777");
 const END: &str = "disconnected 0x7777";
 
-/// A session at rate max under a script: until the front ends it, unless the job waits for something
-/// else.
+/// A session at rate max under a script: until the front ends it, unless the job waits for
+/// something else.
 fn under(script: &str, job: Value) -> (Vec<String>, Vec<String>) {
     let script = root().join("fixtures/faults").join(script);
     let source = format!("recording:{}", quick().display());
@@ -34,7 +34,7 @@ fn under(script: &str, job: Value) -> (Vec<String>, Vec<String>) {
     }
     let answer = in_child(&job, &variables);
     let stderr = answer["stderr"].as_str().unwrap();
-    // Which rules there are is told, and nothing else.
+    // Only the names of the known rules are listed.
     assert!(stderr.contains("sim_fault_rule"), "{stderr}");
     let other = stderr.lines().find(|line| !line.contains("sim_fault_rule"));
     assert_eq!(other, None);
@@ -52,7 +52,7 @@ fn all() -> Vec<String> {
     expected(&quick(), TickLayout::C, &ids)
 }
 
-/// What was told besides acknowledgements.
+/// The callbacks other than acknowledgements.
 fn news(told: &[String]) -> Vec<&str> {
     let news = told.iter().map(String::as_str);
     news.filter(|said| !said.starts_with("subscribed"))
@@ -62,7 +62,7 @@ fn news(told: &[String]) -> Vec<&str> {
 const LOGIN: &str = "login 0 20250912 正确";
 
 #[test]
-fn a_lost_connection_is_followed_by_a_new_one_that_goes_on_where_it_broke() {
+fn a_new_connection_continues_where_the_lost_one_ended() {
     for (script, reasons) in [
         ("front_restart.toml", vec!["disconnected 0x1001"]),
         (
@@ -93,7 +93,7 @@ fn a_lost_connection_is_followed_by_a_new_one_that_goes_on_where_it_broke() {
 }
 
 #[test]
-fn ticks_are_lost_doubled_swapped_and_gathered_as_the_script_says() {
+fn ticks_are_lost_doubled_and_swapped_as_scripted() {
     let all = all();
     let (_, ticks) = under("lost_tick.toml", json!({}));
     assert_eq!(ticks.len(), all.len() - 1);
@@ -116,7 +116,7 @@ fn ticks_are_lost_doubled_swapped_and_gathered_as_the_script_says() {
 }
 
 #[test]
-fn logins_are_rejected_connections_refused_and_requests_turned_away() {
+fn logins_connections_and_requests_can_be_refused() {
     let (told, ticks) = under("front_not_ready.toml", json!({ "login_again": true }));
     let news = news(&told);
     assert_eq!(news.len(), 4, "{news:?}");
@@ -149,7 +149,7 @@ fn a_silent_front_warns_and_then_goes_on() {
 }
 
 #[test]
-fn a_snapshot_that_is_not_sent_leaves_only_its_acknowledgement() {
+fn without_a_snapshot_only_the_acknowledgement_is_sent() {
     let (told, ticks) = under("half_snapshot.toml", json!({ "interleaved": true }));
     let ids = instruments(&quick());
     let wanted: Vec<String> = (0..)

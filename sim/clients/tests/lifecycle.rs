@@ -86,7 +86,7 @@ fn assert_nothing_is_left(answer: &Value) {
 }
 
 #[test]
-fn a_thousand_sessions_leave_no_thread_no_file_and_little_memory_behind() {
+fn a_thousand_sessions_leak_no_thread_or_file() {
     let job = json!({ "verb": "cycles", "cycles": 1000 });
     let variables = [("TICKDECK_SIM_RATE", "max"), ("TICKDECK_SIM_SETTLE", "1h")];
     let answer = in_child(&job, &variables);
@@ -137,7 +137,7 @@ fn under_valgrind(job: &Value, variables: &[(&str, &str)]) -> Option<Value> {
 }
 
 #[test]
-fn a_thousand_sessions_have_no_memory_error_and_no_leak_under_valgrind() {
+fn a_thousand_sessions_are_clean_under_valgrind() {
     let recording = format!("recording:{}", quick().display());
     // Under valgrind the market takes four times as long to open as the recording.
     for (source, count) in [(recording.as_str(), 1000), ("synthetic:quick", 40)] {
@@ -174,7 +174,7 @@ static RELEASED: AtomicBool = AtomicBool::new(false);
 
 fn function<F: Copy>(slot: usize) -> F {
     let this = OBJECT.load(Ordering::Acquire);
-    // SAFETY: the object is the library's and lives for ever.
+    // SAFETY: the object is the library's and lives until the process ends.
     let table = unsafe { *this.cast::<*const *const c_void>() };
     // SAFETY: the slots used here are in the table of every version.
     let entry = unsafe { table.add(slot) };
@@ -248,13 +248,13 @@ pub(crate) fn misuse(job: &Value) -> Value {
     plain(0);
     // SAFETY: the slot of GetTradingDay.
     let day = unsafe { function::<PlainText>(3)(this) };
-    // SAFETY: no pointer to follow: the library must tell that it is none.
+    // SAFETY: no pointer to follow: the library must recognize that.
     unsafe { function::<Plain>(0)(std::ptr::null_mut()) };
     json!({ "calls": CALLS.load(Ordering::Acquire), "day_is_null": day.is_null() })
 }
 
 #[test]
-fn misuse_that_crashes_the_vendors_library_is_survived_and_told() {
+fn misuse_is_survived_and_logged() {
     let answer = in_child(&json!({ "verb": "misuse" }), &[]);
     assert_eq!(answer["calls"], 1, "no callback after a Release inside one");
     assert_eq!(answer["day_is_null"], false);

@@ -1,4 +1,4 @@
-//! Clients load the simulated front's libraries, each in a process of its own, because a process
+//! Clients load the simulated front's libraries, each in a separate process, because a process
 //! has one environment and a library one emulated version.
 //!
 //! | module | holds |

@@ -29,7 +29,7 @@ fn strings(value: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_recorded_session_arrives_complete_in_order_and_field_for_field_in_every_version() {
+fn a_recorded_session_arrives_complete_in_every_version() {
     let ids = instruments(&quick());
     let job = json!({
         "verb": "session",
@@ -69,7 +69,7 @@ fn a_recorded_session_arrives_complete_in_order_and_field_for_field_in_every_ver
 }
 
 #[test]
-fn every_id_is_acknowledged_and_only_what_was_subscribed_is_sent() {
+fn only_subscribed_ids_receive_ticks() {
     let ids = ["rb2510", "no_such_thing", "SPD RM601&RM605"];
     let expected = expected(&quick(), TickLayout::C, &["rb2510"]);
     assert!(!expected.is_empty());
@@ -94,7 +94,7 @@ fn every_id_is_acknowledged_and_only_what_was_subscribed_is_sent() {
 }
 
 #[test]
-fn a_later_subscription_gets_the_latest_tick_right_after_its_acknowledgement() {
+fn a_later_subscription_gets_the_latest_tick_first() {
     let (first, late) = last_and_another(&quick());
     let of_first = expected(&quick(), TickLayout::C, &[&first]).len();
     let job = json!({
@@ -131,7 +131,7 @@ fn a_later_subscription_gets_the_latest_tick_right_after_its_acknowledgement() {
 }
 
 #[test]
-fn wrong_words_are_refused_in_chinese_and_no_tick_comes_without_a_login() {
+fn wrong_logins_are_refused_and_get_no_tick() {
     let job = json!({
         "verb": "session",
         "ids": ["rb2510"],
@@ -173,7 +173,7 @@ fn at_the_end_the_front_may_close_the_connection() {
 }
 
 #[test]
-fn who_is_not_let_in_because_the_market_is_over_can_read_why() {
+fn a_login_after_the_market_ended_is_refused_with_a_reason() {
     let until = "disconnected 0x1001";
     let job = json!({ "verb": "shut_out", "ids": ["rb2510"], "until": until });
     let variables = [
@@ -189,7 +189,7 @@ fn who_is_not_let_in_because_the_market_is_over_can_read_why() {
 }
 
 #[test]
-fn settings_that_cannot_be_used_are_told_and_the_front_is_not_there() {
+fn unusable_settings_are_reported_and_the_front_stays_down() {
     let cases: [(&str, &[u8], &str); 5] = [
         ("TICKDECK_SIM_RATE", b"fast", "`max` or a positive decimal"),
         (
@@ -215,7 +215,7 @@ fn settings_that_cannot_be_used_are_told_and_the_front_is_not_there() {
 }
 
 #[test]
-fn a_recording_below_a_folder_with_a_chinese_name_in_gb18030_is_the_one_that_is_played() {
+fn a_recording_in_a_gb18030_folder_is_played() {
     let (last, _) = last_and_another(&quick());
     let wanted = expected(&quick(), TickLayout::C, &[&last]);
     let folder = tempfile::tempdir().unwrap();
@@ -284,7 +284,7 @@ pub(crate) fn whole_market(job: &Value) -> Value {
 }
 
 #[test]
-fn a_whole_market_of_seventeen_thousand_instruments_arrives_without_loss() {
+fn a_full_market_arrives_without_loss() {
     let mut source = market();
     let mut events = Vec::new();
     loop {
@@ -308,7 +308,7 @@ fn a_whole_market_of_seventeen_thousand_instruments_arrives_without_loss() {
     let variables = [
         ("TICKDECK_SIM_SOURCE", "synthetic:full-market,duration=125s"),
         ("TICKDECK_SIM_RATE", "max"),
-        // Longer than the machine stands still between two of the batches.
+        // Longer than a stall of the machine between two batches.
         ("TICKDECK_SIM_SETTLE", "15s"),
     ];
     let answer = in_child(&job, &variables);

@@ -1,5 +1,5 @@
-//! Python clients from PyPI whose bundled library files are exchanged for ours, in temporary copies, by
-//! the commands that README.md prints for it.
+//! Python clients from PyPI whose bundled library files are exchanged for ours, in temporary
+//! copies, by the commands that README.md prints for it.
 //!
 //! `cargo xtask sim-clients` fetches them and makes the locale that their wrappers need (guide 2);
 //! `TICKDECK_SIM_CLIENTS` names the folder that it leaves.
@@ -29,7 +29,7 @@ fn printed_commands() -> String {
         .skip_while(|line| !line.starts_with("$ for "));
     let mut commands = String::new();
     for line in lines {
-        // A prompt, and the command behind it.
+        // A prompt, and the command after it.
         let (_, command) = line.split_once(' ').unwrap();
         commands.push_str(command);
         commands.push('\n');
@@ -146,7 +146,7 @@ fn openctp(wheel: &str, version: &str) {
     for (position, (tick, expected)) in ticks.iter().zip(&expected).enumerate() {
         for (name, value) in tick.as_object().unwrap() {
             let wanted = match (layout, name.as_str()) {
-                // In layout A the ids stand where later versions have reserved fields.
+                // In layout A the ids are where later versions have reserved fields.
                 (TickLayout::A, "InstrumentID") => field(expected, "InstrumentID"),
                 _ => field(expected, name),
             };
@@ -180,7 +180,7 @@ fn openctp_of_6_7_11_gets_every_field_of_every_tick() {
 }
 
 #[test]
-fn vnpy_connects_with_its_normal_settings_lists_contracts_and_gets_ticks() {
+fn vnpy_connects_lists_contracts_and_receives_ticks() {
     let Some(clients) = clients() else {
         return skipped(MISSING);
     };
@@ -219,7 +219,7 @@ fn vnpy_connects_with_its_normal_settings_lists_contracts_and_gets_ticks() {
         &[
             ("TICKDECK_SIM_SOURCE", source.as_str()),
             ("TICKDECK_SIM_RATE", "max"),
-            // vn.py subscribes one by one: longer than the machine stands still between two of them.
+            // vn.py subscribes one by one: longer than a stall of the machine between two of them.
             ("TICKDECK_SIM_SETTLE", "15s"),
             ("TICKDECK_SIM_ACCOUNT", "9999:user:secret:app:code"),
         ],

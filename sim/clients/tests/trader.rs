@@ -64,7 +64,7 @@ fn start_with(job: &Value, listener: Arc<dyn TdHandler>) -> TdApi {
     TdApi::start(&library, options, listener).unwrap()
 }
 
-/// A started session that tells of its connection what a market data session does.
+/// A started session that reports its connection as a market data session does.
 pub(crate) fn start(job: &Value) -> (TdApi, Receiver<Said>) {
     let (sender, receiver) = channel();
     let listener = child::Listener::new(job, sender);
@@ -81,7 +81,7 @@ pub(crate) fn login_words(job: &Value) -> TdLogin {
     }
 }
 
-/// Authenticates, logs in, confirms, asks for all contracts; tells what came.
+/// Authenticates, logs in, confirms and queries all contracts. Returns the answers.
 pub(crate) fn session(job: &Value) -> Value {
     let (sender, receiver) = channel();
     let api = start_with(job, Arc::new(Listener(Mutex::new(sender))));
@@ -147,7 +147,7 @@ fn told(job: &Value, variables: &[(&'static str, String)]) -> Value {
 }
 
 #[test]
-fn every_version_authenticates_logs_in_confirms_and_lists_the_recordings_contracts() {
+fn every_version_logs_in_and_lists_contracts() {
     for version in [
         "6.3.15", "6.5.1", "6.6.9", "6.7.2", "6.7.7", "6.7.11", "6.7.13",
     ] {

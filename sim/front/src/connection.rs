@@ -1,7 +1,7 @@
 //! The connection of a session to the simulated front: what market data and trader sessions share.
 //!
 //! It decides when the session connects, loses its connection and tries again, and remembers the
-//! login. It knows neither requests nor callbacks: [`Progress`] says what the session has to do.
+//! login. It knows neither requests nor callbacks: [`Progress`] names the session's next step.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(crate) const NOT_CONNECTED: i32 = -1;
 /// The next thing to do for a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// Connected: the session goes on by itself.
+    /// Connected: the session continues by itself.
     Up,
     /// Nothing will come any more, apart from queued callbacks.
     Closed,
@@ -157,7 +157,7 @@ impl Connection {
         log::info(event, &[("reason", reason.into())]);
     }
 
-    /// Ends the connection for good.
+    /// Ends the connection permanently.
     pub(crate) fn close(&mut self) {
         self.link = Link::Closed;
     }

@@ -20,7 +20,7 @@ pub mod id {
     pub const INVALID_LOGIN: i32 = 3;
     /// A request before the login.
     pub const NOT_LOGIN_YET: i32 = 6;
-    /// Orders and whatever else the simulated front does not do.
+    /// Orders, and other requests that the simulated front does not support.
     pub const NO_PRIVILEGE: i32 = 9;
     /// Wrong AppID or AuthCode.
     pub const AUTH_FAILED: i32 = 63;

@@ -1,4 +1,4 @@
-//! Vendor structs by field name: where each field lies, from `data/fields.csv`.
+//! Vendor structs by field name: the offset of each field, from `data/fields.csv`.
 //!
 //! The offsets were measured, not copied: each field of the struct objects of the `openctp-ctp`
 //! wheels (6.3.15 to 6.7.11) and of `ctp-python` 6.7.13 was set and found again in memory. Two

@@ -1,7 +1,7 @@
 //! One API object of the client: its life from `Create…` to `Release`, and what clients do wrong.
 //!
 //! The vendor's library crashes or hangs where a client breaks the order of calls (guide 1.4). This
-//! one does not, but says so in the log, so that clients learn of their bugs.
+//! one does not, but logs the misuse, so that bugs of clients are found.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
@@ -40,7 +40,7 @@ fn flows() -> MutexGuard<'static, BTreeMap<String, u32>> {
 }
 
 impl<S: Session> Instance<S> {
-    /// What `Create…` makes. `api` is `md` or `td` and stands in the log.
+    /// What `Create…` makes. `api` is `md` or `td`, for the log.
     #[must_use]
     pub fn new(api: &'static str, flow: String) -> Self {
         environment::open_log();
@@ -62,7 +62,7 @@ impl<S: Session> Instance<S> {
     }
 
     fn check_flow(&self) {
-        // The vendor's library puts file names behind the path as it is (guide 1.5).
+        // The vendor's library appends file names to the path as it is (guide 1.5).
         let folder = self.flow.rsplit_once('/').map_or("", |(folder, _)| folder);
         if !folder.is_empty() && !Path::new(folder).is_dir() {
             self.misuse(
@@ -152,8 +152,8 @@ impl<S: Session> Instance<S> {
         }
     }
 
-    /// `Init`: `make` makes the session from its settings and the registered fronts, `deliver` hands
-    /// its callbacks to the client.
+    /// `Init`: `make` makes the session from its settings and the registered fronts, `deliver`
+    /// hands its callbacks to the client.
     pub fn init(
         &self,
         make: impl FnOnce(Option<Settings>, Vec<String>) -> S,
@@ -187,7 +187,7 @@ impl<S: Session> Instance<S> {
         answered.unwrap_or(NOT_CONNECTED)
     }
 
-    /// `GetTradingDay`: a text that lives as long as the object, which is for ever.
+    /// `GetTradingDay`: a text that lives as long as the object, so until the process ends.
     pub fn trading_day(&self, of_session: impl FnOnce(&S) -> Option<String>) -> *const c_char {
         if let Some(day) = self.trading_day.get() {
             return day.as_ptr();
@@ -251,7 +251,7 @@ impl<S: Session> Instance<S> {
             ),
             Some(Released::CallbackHangs) => self.misuse(
                 "Release",
-                "a callback does not return: the vendor's library waits for it for ever",
+                "a callback does not return: the vendor's library waits for it without limit",
             ),
             None | Some(Released::Gone | Released::Again) => {}
         }

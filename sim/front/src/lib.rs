@@ -1,8 +1,8 @@
 //! The simulated CTP front, without the ABI: what it answers, when it sends, and how its library
 //! thread runs.
 //!
-//! `sim/md` and `sim/td` put this behind the vendor's mangled names and tables of virtual functions;
-//! here everything is safe Rust on owned values. The sessions ([`md::MdSession`],
+//! `sim/md` and `sim/td` export this under the vendor's mangled names and tables of virtual
+//! functions. here everything is safe Rust on owned values. The sessions ([`md::MdSession`],
 //! [`td::TdSession`]) are state machines that get the time as an argument; [`reactor`] runs one of
 //! them on the library thread of an API instance.
 //!

@@ -5,7 +5,7 @@ use tickdeck_core::clock::MonoNanos;
 /// State of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Link {
-    /// Just lost. The next attempt comes so many ns after the client's callback has returned.
+    /// Just lost. The next attempt follows this many ns after the client's callback has returned.
     Lost(i64),
     /// The next attempt comes at this instant.
     Down(MonoNanos),
@@ -15,6 +15,6 @@ pub(crate) enum Link {
     Opened,
     /// Connected.
     Up,
-    /// Closed for good.
+    /// Closed permanently.
     Closed,
 }

@@ -1,8 +1,8 @@
 //! The library's own log: one flat JSON object per line. Never stdout, which belongs to the client.
 //!
 //! By default only what the client or its user should know goes to stderr: misuse that would crash
-//! the vendor's library, settings that cannot be used, and the faults that were asked for, without
-//! which a run could not be repeated. A file gets everything. No credential is ever a field.
+//! the vendor's library, settings that cannot be used, and the configured faults, without which a
+//! run could not be repeated. A file gets everything. No credential is ever a field.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -62,12 +62,12 @@ pub fn open(value: Option<&OsStr>) {
     }
 }
 
-/// Writes a line that says what happened.
+/// Writes a line about an event.
 pub fn info(event: &str, fields: &[(&str, Value)]) {
     write(Level::Info, event, fields);
 }
 
-/// Writes a line that says what the run is like, to stderr as well.
+/// Writes a line about the settings of the run, to stderr as well.
 pub fn notice(event: &str, fields: &[(&str, Value)]) {
     write(Level::Notice, event, fields);
 }
@@ -87,8 +87,8 @@ pub fn misuse(api: &str, call: &str, text: &str) {
     write(Level::Warn, "sim_misuse", &fields);
 }
 
-/// The time is written as in the lines of tickdeck's own log, so that the two can be set beside each
-/// other.
+/// The time is written as in the lines of tickdeck's own log, so that the two can be set beside
+/// each other.
 fn line(at: UnixNanos, level: Level, event: &str, fields: &[(&str, Value)]) -> String {
     let at = at.to_shanghai();
     let timestamp = at.to_rfc3339_opts(SecondsFormat::Millis, false);
@@ -111,7 +111,7 @@ fn write(level: Level, event: &str, fields: &[(&str, Value)]) {
         return;
     }
     let text = line(system_wall(), level, event, fields);
-    // A log that cannot be written must not disturb the client; there is nowhere to say so.
+    // A log that cannot be written must not disturb the client, and there is no place to report it.
     let _ = match &mut *target {
         Target::File(file) => file.write_all(text.as_bytes()),
         _ => std::io::stderr().lock().write_all(text.as_bytes()),
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_when_it_was_written_as_tickdecks_own_log_does() {
+    fn a_line_has_the_timestamp_form_of_tickdecks_log() {
         let at = UnixNanos(1_757_640_600_500_999_999);
         let written = line(at, Level::Notice, "sim_fault", &[("tick", 7.into())]);
         let read: Value = serde_json::from_str(&written).unwrap();

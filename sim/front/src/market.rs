@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn at_rate_max_every_tick_comes_and_a_late_session_joins_where_the_others_are() {
+    fn at_rate_max_late_sessions_join_at_the_current_tick() {
         let market = market("rate=max&settle=0");
         market.subscribed(MonoNanos(0));
         let mut first = Feed::open(&market).unwrap();
@@ -422,7 +422,7 @@ mod tests {
         assert_eq!(
             early + all_rest,
             918,
-            "who was there from the start has all"
+            "a session from the start has all events"
         );
     }
 

@@ -1,7 +1,7 @@
 //! The API objects of a library: made, found again by their address, never freed.
 //!
 //! `Release` ends an object's thread and session; the shell stays (some hundred bytes each), known
-//! here, so that whatever a client calls on it later finds memory that says "released".
+//! here, so that a later call of the client finds memory that is marked released.
 
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,15 +37,15 @@ impl<T: ApiObject> Objects<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps an object for ever and gives the pointer for the client.
+    /// Keeps an object until the process ends and returns the pointer for the client.
     pub fn add(&self, object: T) -> *mut c_void {
         let object: &'static T = Box::leak(Box::new(object));
         self.known().push(object);
         std::ptr::from_ref(object).cast_mut().cast()
     }
 
-    /// The object at an address: looked up instead of followed, so that a wild pointer is told, too.
-    /// The newest one comes first.
+    /// The object at an address. The address is looked up, not followed, so that a wild pointer is
+    /// recognized. The newest one comes first.
     fn find(&self, this: *mut c_void) -> Option<&'static T> {
         let is_it = |object: &&'static T| std::ptr::eq(std::ptr::from_ref(*object).cast(), this);
         self.known().iter().rev().copied().find(is_it)

@@ -2,7 +2,7 @@
 //! runs a session and delivers its callbacks. The connecting thread opens connections, which takes
 //! as long as the market takes to open.
 //!
-//! The session is a state machine behind a lock. Requests of the client take the lock on their own
+//! The session is a state machine under a lock. Requests of the client take the lock on their own
 //! thread and return at once. The library thread takes it for one step at a time and never holds it
 //! while client code runs. The connecting thread takes it to hand over an opened connection.
 //!
@@ -56,7 +56,7 @@ pub trait Session: Send + 'static {
     /// Makes a connection. Runs on the connecting thread, without the session: it may take long.
     fn open(opening: Self::Opening, now: MonoNanos) -> Self::Opened;
 
-    /// The result of the connection that [`step`](Self::step) asked for.
+    /// The result of the connection that [`step`](Self::step) requested.
     fn opened(&mut self, opened: Self::Opened, now: MonoNanos);
 }
 
@@ -129,13 +129,13 @@ impl<S: Session> Shared<S> {
         }
     }
 
-    /// Gives the connecting thread its next work.
+    /// Sends the connecting thread its next work.
     fn want(&self, work: Wanted<S::Opening>) {
         *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = work;
         self.asked.notify_all();
     }
 
-    /// The connecting thread: opens what it is asked for until the session is over.
+    /// The connecting thread: opens the requested connections until the session ends.
     fn connect(&self) {
         loop {
             let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_answered_while_a_connection_is_being_made_and_a_release_waits_for_it() {
+    fn a_connection_attempt_blocks_a_release_but_no_request() {
         let (gate, opens) = mpsc::channel();
         let (begun, has_begun) = mpsc::channel();
         let reactor = Reactor::new(Opens(Some((begun, opens))));
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_from_a_callback_ends_the_thread_after_that_callback() {
+    fn a_release_from_a_callback_ends_its_thread_later() {
         let slot: Arc<OnceLock<Reactor<Echo>>> = Arc::default();
         let (sender, receiver) = mpsc::channel();
         let inside = Arc::clone(&slot);

@@ -178,7 +178,7 @@ fn variable(key: &str) -> String {
     format!("{VARIABLE_PREFIX}{}", key.to_uppercase())
 }
 
-/// What stands behind `sim://` in the address of a front; `None` for any other address. Schemes are
+/// The text after `sim://` in the address of a front. `None` for any other address. Schemes are
 /// compared without case, as every reader of addresses does, and `tcp://` before it is passed over:
 /// some clients put it before every address.
 #[must_use]
@@ -312,7 +312,7 @@ impl Settings {
     }
 }
 
-/// A value for a message. An account holds a password, also where somebody wrote it in the wrong
+/// A value for a message. An account holds a password, also where it was written in the wrong
 /// place.
 fn without_account(key: &str, value: &str) -> String {
     if key == "account" {

@@ -102,7 +102,7 @@ impl SourceSpec {
     /// A path may be in any encoding.
     ///
     /// # Errors
-    /// [`SourceSpecError`] says what is accepted.
+    /// [`SourceSpecError`] names what is accepted.
     pub fn parse(text: &OsStr) -> Result<Self, SourceSpecError> {
         let refused = || SourceSpecError {
             expected: "recording:PATH or \
@@ -231,8 +231,8 @@ impl fmt::Display for SourceSpec {
     }
 }
 
-/// A recording as it is. What the recording itself would say of a folder without a manifest speaks
-/// of flags, and a library has none.
+/// A recording, unchanged. The recording's message about a folder without a manifest speaks of
+/// flags, and a library has none.
 fn open_recording(path: &Path) -> Result<Recording, OpenError> {
     if path.is_dir() && !path.join(MANIFEST_FILE).exists() {
         return Err(OpenError::NotARecording {
@@ -266,7 +266,7 @@ fn recorded_day(events: &[Event]) -> Option<TradingDay> {
     of_login.or(most.map(|(day, _)| day))
 }
 
-/// The recording's own table, and what the product table knows of its other instruments.
+/// The recording's table, and the product table's data of its other instruments.
 fn recorded_contracts(recording: &Recording) -> Result<Vec<Contract>, OpenError> {
     let mut table = ContractTable::builtin();
     recording.contracts(&mut table)?;

@@ -12,7 +12,7 @@ pub const DEFAULT: &str = "6.7.11";
 /// One version of the vendor's library.
 #[derive(Debug)]
 pub struct Emulated {
-    /// The three numbers as people write them, for example `6.7.11`.
+    /// The three numbers with dots, for example `6.7.11`.
     pub name: &'static str,
     /// What `GetApiVersion` answers, blanks included.
     pub text: &'static CStr,
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_found_by_its_numbers_and_says_what_the_vendor_says() {
+    fn a_version_is_found_by_its_numbers() {
         for (column, version) in ALL.iter().enumerate() {
             let found = Emulated::find(&format!("v{}", version.name)).unwrap();
             assert_eq!(found.column, column);

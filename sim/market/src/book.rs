@@ -3,13 +3,13 @@
 //! Invariant: no field leaves its daily limits, volume and value never fall, and a step always
 //! changes something that a front would send. Knows neither time nor CTP.
 //!
-//! The probabilities are fitted to recordings of 2017 to 2021; `docs` in the crate root say how
+//! The probabilities are fitted to recordings of 2017 to 2021; the crate's documentation says how
 //! near they come.
 
 use crate::num::{to_i32, to_u32};
 use crate::random::Draw;
 
-/// Levels kept, whatever the front shows of them.
+/// Levels kept. The front may show fewer.
 pub(crate) const LEVELS: usize = 5;
 
 /// How an instrument behaves; probabilities in thousandths per step.
@@ -178,7 +178,7 @@ impl Book {
         self.print(price, lots);
     }
 
-    /// Gives the book a past: `volume` lots traded around the present price.
+    /// Adds a history to the book: `volume` lots traded around the present price.
     pub(crate) fn live_through(&mut self, volume: i32, draw: &mut Draw) {
         if volume == 0 {
             return;
@@ -273,7 +273,7 @@ impl Book {
         self.value += i64::from(price) * i64::from(lots);
     }
 
-    /// Lets sizes breathe; `must` is set when nothing else changed in this interval.
+    /// Varies the sizes. `must` is set if nothing else changed in this interval.
     fn resize(&mut self, temper: &Temper, draw: &mut Draw, must: bool) {
         let bid = self.bid_lots[0] > 0 && draw.chance(temper.sizes);
         let ask = self.ask_lots[0] > 0 && draw.chance(temper.sizes);
@@ -287,7 +287,7 @@ impl Book {
         }
     }
 
-    /// Lets the sizes behind the best level breathe, for fronts that show them.
+    /// Varies the sizes after the best level, for fronts that show them.
     pub(crate) fn resize_depth(&mut self, temper: &Temper, draw: &mut Draw) {
         for level in 1..LEVELS {
             let calm = temper.sizes * 8 / (10 + u32::try_from(level).unwrap_or(0) * 3);

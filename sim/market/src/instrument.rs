@@ -139,7 +139,7 @@ pub(crate) fn listed_months(product: &Product, day: NaiveDate) -> Vec<(Month, u6
     }
 }
 
-/// Gives the months the ranks' weights in turn, and a fading rest.
+/// Assigns the ranks' weights to the months in turn, and a decreasing rest.
 fn rank(months: impl Iterator<Item = Month>, weights: &[u64]) -> Vec<(Month, u64)> {
     months
         .enumerate()

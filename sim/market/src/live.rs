@@ -1,4 +1,4 @@
-//! One instrument at work: its place in the session plan, its book, and the tick it last sent.
+//! One trading instrument: its place in the session plan, its book, and the tick it last sent.
 //!
 //! Holds a whole [`RawTick`] and rewrites only what changes, as the front itself does.
 
@@ -213,7 +213,7 @@ impl Live {
     /// Snapshots until the next change: geometric at the present activity, 1 or more.
     fn gap(&mut self, open: i64, close: i64) -> i64 {
         if self.snapshot < 0 && self.starts_trading() && self.draw.chance(930) {
-            // At the first open everything is quoted anew within a second.
+            // At the first open everything is requoted within a second.
             return 1 + i64::from(self.draw.below(2));
         }
         let now = open + self.snapshot.max(0) * GRID;
@@ -372,7 +372,7 @@ fn phase(venue: Venue, cffex: i64, draw: &mut Draw) -> i64 {
     match venue {
         Venue::Shfe | Venue::Ine => 0,
         Venue::Cffex => cffex,
-        // Stamped as whole seconds, sent at a moment of its own.
+        // Stamped as whole seconds, sent at an independent moment.
         Venue::Czce => 20 * MILLI + drawn,
         // Most instruments share a part of the half second, some are anywhere (2017 recordings).
         Venue::Dce | Venue::Gfex if drawn % 4 != 0 => 40 * MILLI + drawn / 5,

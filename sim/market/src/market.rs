@@ -1,7 +1,7 @@
 //! The market: instruments in a queue by time, the session's opening events, and the line.
 //!
-//! Invariant: the queue's key is (due time, instrument index), each instrument stands in it at most
-//! once, so the order is total and no heap tie is left to chance. Memory is one [`Live`] per
+//! Invariant: the queue's key is (due time, instrument index), each instrument is in it at most
+//! once, so the order is total and no tie of the heap is left to chance. Memory is one [`Live`] per
 //! instrument, however long the session runs.
 
 use std::cmp::Reverse;
@@ -230,7 +230,7 @@ impl Market {
         self.expected = u64::try_from(expected).unwrap_or(0);
     }
 
-    /// Seconds of trading that instrument `index` has behind it when the session is joined.
+    /// Seconds of trading that instrument `index` had before the session is joined.
     fn past(&self, index: usize, options: &MarketOptions) -> i64 {
         if self.window.from_evening {
             return 0;

@@ -1,4 +1,4 @@
-//! What a caller asks for, and how a request can be wrong. Knows nothing of how it is met.
+//! What a caller requests, and how a request can be wrong. It does not know the model.
 
 use std::fmt;
 use std::str::FromStr;
@@ -98,18 +98,18 @@ pub enum MarketError {
          expected an id such as rb2601 or MA601, in the exchange's own case"
     )]
     UnknownInstrument(String),
-    /// The same id was asked for twice.
+    /// The same id was requested twice.
     #[error("instrument `{0}` is named twice: name each symbol once")]
     DuplicateInstrument(String),
-    /// A night was asked for where none was held.
+    /// A night was requested where none was held.
     #[error(
         "profile `{profile}` needs a night session, but none was held before trading day \
          {trading_day}: choose another trading day"
     )]
     NoNightSession {
-        /// The profile asked for.
+        /// The requested profile.
         profile: Profile,
-        /// The trading day asked for.
+        /// The requested trading day.
         trading_day: NaiveDate,
     },
     /// None of the symbols trades at night.
@@ -120,7 +120,7 @@ pub enum MarketError {
     DaysOutOfOrder {
         /// The day said to be the earlier one.
         prev_trading_day: NaiveDate,
-        /// The trading day asked for.
+        /// The requested trading day.
         trading_day: NaiveDate,
     },
     /// The day cannot be written in CTP's eight digits or in i64 nanoseconds.

@@ -71,7 +71,7 @@ impl Days {
         self.evening + hour * HOUR + minute * MINUTE
     }
 
-    /// Whether `at` lies in the trading day's own date.
+    /// Whether `at` is on the trading day's own date.
     pub(crate) const fn is_day(&self, at: i64) -> bool {
         at >= self.day
     }
@@ -131,7 +131,7 @@ impl Step {
         }
     }
 
-    /// What of it lies in `from..=to`.
+    /// Its part in `from..=to`.
     pub(crate) fn clip(self, from: i64, to: i64) -> Option<Self> {
         if let Self::Run(open, close) = self {
             let (open, close) = (open.max(from), close.min(to));
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_product_with_a_night_has_no_day_auction_unless_the_night_was_skipped() {
+    fn night_products_have_a_day_auction_only_without_a_night() {
         let days = days();
         let auctions = |after_night| {
             day_plan(Venue::Dce, "N2300", &days, after_night)

@@ -68,7 +68,7 @@ impl SyntheticSource {
     /// Sets the market up.
     ///
     /// # Errors
-    /// When the trading day is none, or the model cannot make what is asked.
+    /// When the day is no trading day, or the model cannot generate the request.
     pub fn open(
         options: SyntheticOptions,
         calendar: &TradingCalendar,

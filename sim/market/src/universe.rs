@@ -55,7 +55,8 @@ fn explicit(
             return Err(MarketError::DuplicateInstrument(id.clone()));
         }
         let spec = parse_future(id, products, options.trading_day).or_else(|| {
-            // Options and combinations are looked up; the universe is built only when one is asked for.
+            // Options and combinations are looked up. The universe is built only if one is
+            // requested.
             let universe = universe.get_or_insert_with(|| {
                 full(products, options.trading_day)
                     .into_iter()
@@ -92,7 +93,8 @@ pub(crate) fn full(products: &[Product], day: NaiveDate) -> Vec<InstrumentSpec> 
     for venue in Venue::ALL {
         options.extend(venue_options(products, venue, day));
     }
-    // Every quota is met with a few to spare; what exceeds the room is the least central CFFEX tail.
+    // Every quota is met with a few to spare; what exceeds the room is the least central CFFEX
+    // tail.
     options.truncate(room);
     all.extend(options);
     all.extend(combinations);

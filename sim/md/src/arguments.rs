@@ -1,4 +1,4 @@
-//! Copies the data behind the client's pointers into owned values.
+//! Copies the data at the client's pointers into owned values.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 
@@ -32,7 +32,7 @@ pub(crate) unsafe fn instruments(ids: *mut *mut c_char, count: c_int) -> Vec<Tex
     if ids.is_null() || count > MOST_INSTRUMENTS {
         return Vec::new();
     }
-    // SAFETY: not null, and the caller answers for `count` pointers behind it.
+    // SAFETY: not null, and the caller guarantees `count` pointers there.
     let ids = unsafe { std::slice::from_raw_parts(ids.cast_const(), count) };
     ids.iter()
         .filter(|id| !id.is_null())

@@ -68,7 +68,8 @@ pub extern "C" fn simulated_front() -> *const c_char {
     get_api_version()
 }
 
-/// `CFtdcMdApiImpl::ReqQryMulticastInstrument`: loaders tell the callback table by its presence.
+/// `CFtdcMdApiImpl::ReqQryMulticastInstrument`: loaders recognize the callback table by its
+/// presence.
 ///
 /// # Safety
 /// As a call through the object's table.

@@ -1,10 +1,10 @@
 //! `thostmduserapi_se.so` of the simulated front: the vendor's mangled names and its table of
 //! virtual functions in front of [`tickdeck_front::md::MdSession`].
 //!
-//! Everything unsafe of the market data side is here, and nothing else is: pointers of the client in,
-//! calls of its functions out. Rules that hold for every function: no panic leaves it, a null pointer
-//! is never followed, and the object lives for ever, so that a call after `Release` can be told
-//! instead of crashing.
+//! Everything unsafe of the market data side is here, and nothing else is: pointers of the client
+//! in, calls of its functions out. Rules that hold for every function: no panic leaves it, a null
+//! pointer is never followed, and the object lives until the process ends, so that a call after
+//! `Release` is logged instead of crashing.
 //!
 //! | file | what |
 //! |---|---|

@@ -44,7 +44,7 @@ pub(crate) struct Methods {
     query_multicast: Request,
 }
 
-/// A C++ table: what stands before its first function is for RTTI, which no client of this class
+/// A C++ table: the words before its first function are for RTTI, which no client of this class
 /// uses (guide 3.2).
 #[repr(C)]
 struct Table {

@@ -1,10 +1,10 @@
 //! `thosttraderapi_se.so` of the simulated front: the vendor's mangled names and its tables of
 //! virtual functions in front of [`tickdeck_front::td::TdSession`].
 //!
-//! Everything unsafe of the trader side is here, and nothing else is. Unlike the market data API the
-//! trader API has another table in nearly every version, so the tables are built at run time for the
-//! emulated one. Rules that hold for every function: no panic leaves it, a null pointer is never
-//! followed, and the object lives for ever.
+//! Everything unsafe of the trader side is here, and nothing else is. Unlike the market data API
+//! the trader API has another table in nearly every version, so the tables are built at run time
+//! for the emulated one. Rules that hold for every function: no panic leaves it, a null pointer is
+//! never followed, and the object lives until the process ends.
 //!
 //! | file | what |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! The table of virtual functions of the emulated version.
 //!
-//! A request is the same function whatever it asks: it copies the client's struct and hands it on
-//! with the number of its method. What differs is the number, so it is a parameter of the type.
+//! Every request is the same function: it copies the client's struct and passes it on with the
+//! number of its method. What differs is the number, so it is a parameter of the type.
 
 use std::ffi::{c_int, c_void};
 use std::mem::transmute;
@@ -84,8 +84,8 @@ fn other(name: &str) -> Option<Entry> {
     }
 }
 
-/// The table of the emulated version, with the two words of RTTI that stand before it and that no
-/// client of this class uses.
+/// The table of the emulated version, with the two words of RTTI before it that no client of this
+/// class uses.
 pub(crate) fn table() -> *const Entry {
     static TABLE: OnceLock<Vec<Option<Entry>>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {

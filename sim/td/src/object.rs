@@ -23,8 +23,8 @@ pub(crate) const FAILED: c_int = -1;
 /// `int f(T*)`.
 pub(crate) type TakesPointerInt = unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
 
-/// An entry of a table of virtual functions. Every function is called through the signature of its
-/// own slot, never through this one.
+/// An entry of a table of virtual functions. Every function is called through the signature of the
+/// slot, never through this one.
 pub(crate) type Entry = Plain;
 
 /// A `CThostFtdcTraderApi`.

@@ -17,7 +17,7 @@ pub(crate) struct Caller {
 }
 
 /// The pointer that a struct is handed out by. Callbacks take it without `const`, as the vendor's
-/// do; a client that writes there writes into memory that nobody reads again.
+/// do; a client that writes there writes into memory that is never read again.
 fn pointer(made: Option<&CStruct>) -> *mut c_void {
     made.map_or(std::ptr::null_mut(), |made| {
         made.words().as_ptr().cast_mut().cast()
@@ -91,7 +91,7 @@ impl Caller {
         // SAFETY: the client registered a C++ object; its first word is the pointer to its table.
         // It stays alive until Release has returned, which waits for this thread.
         let table = unsafe { *spi.cast::<*const Plain>() };
-        // SAFETY: a client of the emulated version has a table of so many slots.
+        // SAFETY: a client of the emulated version has a table with this number of slots.
         let entry = unsafe { table.add(slot) };
         // SAFETY: the entry is inside that table and holds a function.
         Some(unsafe { *entry })

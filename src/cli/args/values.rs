@@ -19,15 +19,15 @@ use tickdeck_market::source::Profile;
 /// Form of the log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people: one line per event, key=value
+    /// One line per event, key=value
     #[default]
     Text,
-    /// For machines: one flat JSON object per line
+    /// One flat JSON object per line
     Json,
 }
 
-/// Profiles of the synthetic market, with a line of help each. The type is in another crate, so clap
-/// gets a parser instead of a `ValueEnum`.
+/// Profiles of the synthetic market, with a line of help each. The type is in another crate, so
+/// clap gets a parser instead of a `ValueEnum`.
 pub(super) fn profile_parser() -> impl TypedValueParser<Value = Profile> {
     let known = Profile::ALL.map(|profile| {
         PossibleValue::new(profile.as_str()).help(match profile {
@@ -53,8 +53,8 @@ pub(super) fn payload_parser() -> impl TypedValueParser<Value = PayloadKind> {
         .try_map(|word| PayloadKind::parse(&word).ok_or("no such payload"))
 }
 
-/// The flags by which ticks can be filtered, likewise. `primed` is not among them: without `--prime`
-/// there are no primed ticks.
+/// The flags by which ticks can be filtered, likewise. `primed` is not among them: without
+/// `--prime` there are no primed ticks.
 pub(super) fn flag_parser() -> impl TypedValueParser<Value = Flag> {
     let help = |flag| match flag {
         Flag::Snapshot => Some("First tick after a subscription"),
@@ -260,7 +260,7 @@ pub(super) fn parse_secret(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text))
 }
 
-/// Tokens of a NATS subject that may stand before `.EXCHANGE.SYMBOL`.
+/// Tokens of a NATS subject, allowed before `.EXCHANGE.SYMBOL`.
 pub(super) fn parse_subject_prefix(text: &str) -> Result<String, subject::PrefixError> {
     subject::validate_prefix(text).map(|()| text.into())
 }

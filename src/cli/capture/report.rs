@@ -1,4 +1,4 @@
-//! The result of a capture, for people and for machines.
+//! The result of a capture, as text and as JSON.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -26,7 +26,7 @@ const fn word(ended: &Ended) -> &'static str {
     }
 }
 
-/// The words for people.
+/// The text form.
 const fn text(ended: &Ended) -> &'static str {
     match ended {
         Ended::End => "with the replay",
@@ -280,7 +280,7 @@ mod tests {
         assert!(!text(&tally).contains("after end"));
         tally.add("t.SHFE.rb2601", b"{}");
         let text = text(&tally);
-        assert!(text.contains("\nafter end  1 came behind"), "{text}");
+        assert!(text.contains("\nafter end  1 arrived after"), "{text}");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! Stderr may be a pipe whose reader is stopped, a terminal after Ctrl-S or a file on a full disk.
 //! The threads of a live session receive ticks, record and handle signals: a blocked stderr must
 //! neither delay nor end them. Lines that cannot be written are dropped and counted, and
-//! `log_lines_lost` reports them as soon as there is room again. A verb that works on files waits, as
-//! any program does for its output.
+//! `log_lines_lost` reports them as soon as there is room again. A verb that works on files waits,
+//! as any program does for its output.
 //!
 //! All output to stderr goes through this thread, so lines keep their order.
 
@@ -83,7 +83,8 @@ impl LogWriter {
         }
     }
 
-    /// Queues the number of lines lost so far, if any, in their place. `false` when the queue is full.
+    /// Queues the number of lines lost so far, if any, in their place. `false` when the queue is
+    /// full.
     fn report_lost(&self) -> bool {
         let count = self.lost.swap(0, Ordering::Relaxed);
         if count == 0 {
@@ -199,7 +200,7 @@ mod tests {
 
     impl Write for Gated {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            // Open for good when the other side is gone.
+            // Open permanently once the other side is gone.
             let _ = self.open.recv();
             let text = std::str::from_utf8(bytes).unwrap();
             self.written.lock().unwrap().push_str(text);

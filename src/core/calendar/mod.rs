@@ -94,9 +94,9 @@ impl TradingCalendar {
 
     /// Whether there is a night session on the evening of `date`.
     ///
-    /// There is one when `date` is a trading day and nothing but a weekend lies between it and the
-    /// next trading day: the evening before a holiday does not trade. Evenings that the data names
-    /// (the COVID-19 suspension, the years before night trading) have none either.
+    /// There is one when `date` is a trading day and only a weekend is between it and the next
+    /// trading day: the evening before a holiday does not trade. Evenings that the data names (the
+    /// COVID-19 suspension, the years before night trading) have none either.
     #[must_use]
     pub fn has_night_session(&self, date: NaiveDate) -> bool {
         if !self.is_trading_day(date) || self.no_night.binary_search(&date).is_ok() {

@@ -36,7 +36,7 @@ fn known_days_trade_or_not() {
 }
 
 #[test]
-fn evenings_before_holidays_have_no_night_session_but_fridays_do() {
+fn only_evenings_before_holidays_have_no_night() {
     let calendar = TradingCalendar::builtin();
     for (text, night) in [
         ("2017-11-10", true), // Friday before an ordinary weekend
@@ -65,7 +65,7 @@ fn evenings_before_holidays_have_no_night_session_but_fridays_do() {
 }
 
 #[test]
-fn what_is_received_belongs_to_the_trading_day_of_its_evening() {
+fn received_events_belong_to_their_evenings_trading_day() {
     let calendar = TradingCalendar::builtin();
     for (received, hour, expected) in [
         ("2017-11-10", 21, "2017-11-13"), // Friday evening

@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_table_is_refused_with_line_column_value_and_expectation() {
+    fn a_bad_table_is_refused_with_its_position() {
         for (row, line, column) in [
             ("rb,SSE,DAY,future,1,1,,,no,", 2, "exchange"),
             ("rb,SHFE,NIGHT,future,1,1,,,no,", 2, "session"),

@@ -55,7 +55,7 @@ fn cross_check(file: &str, day: &[u8]) -> Option<BTreeMap<ProductClass, usize>> 
 }
 
 #[test]
-fn the_product_table_agrees_with_every_instrument_of_the_list_of_2025() {
+fn the_product_table_agrees_with_the_list_of_2025() {
     if let Some(counts) = cross_check("LocalCTP_instrument.csv.zst", b"20250303") {
         let expected = [
             (ProductClass::Future, 789),
@@ -67,7 +67,7 @@ fn the_product_table_agrees_with_every_instrument_of_the_list_of_2025() {
 }
 
 #[test]
-fn the_product_table_agrees_with_every_instrument_of_the_list_of_2017() {
+fn the_product_table_agrees_with_the_list_of_2017() {
     if let Some(counts) = cross_check("tick_data_clean_Instruments_20171113.csv.zst", b"20171113") {
         let expected = [
             (ProductClass::Future, 489),

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instrument_may_stand_without_its_exchange_and_not_with_a_wrong_one() {
+    fn the_exchange_is_optional_but_must_be_right() {
         for (text, id, exchange) in [
             (" IF2601", "IF2601", None),
             ("RB2610.shfe", "RB2610", Some(Exchange::Shfe)),

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lateness_beyond_the_top_is_kept_as_the_maximum_and_an_early_one_is_zero() {
+    fn lateness_is_clamped_at_both_ends() {
         let mut histogram = LatenessHistogram::new();
         histogram.record(-5);
         assert_eq!(histogram.summary().unwrap().max_ns, 0);

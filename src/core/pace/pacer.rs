@@ -21,7 +21,7 @@ pub struct PaceOptions {
     pub start_paused: bool,
 }
 
-/// When an event is to be released.
+/// When an event is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
     /// Now: its time has come, or has passed.
@@ -207,7 +207,7 @@ impl Pacer {
         self.paused_at.get_or_insert(pause);
     }
 
-    /// Lets the replay's time go on at `now`: what was left before the pause is left after it.
+    /// Resumes the replay's time at `now`: the wait remaining before the pause remains after it.
     pub fn resume(&mut self, now: MonoNanos) {
         if let Some(Pause::Since(from)) = self.paused_at.take() {
             let span_ns = now.since(from).max(0);

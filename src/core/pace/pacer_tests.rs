@@ -64,14 +64,14 @@ fn due_times_are_exact_over_a_day_at_every_rate() {
 }
 
 #[test]
-fn a_receive_time_that_goes_back_is_due_at_once_and_changes_nothing_later() {
+fn an_earlier_receive_time_is_due_at_once() {
     let (mut pacer, clock) = (pacer("1"), VirtualClock::new());
     let released = play(&mut pacer, &clock, &[100, 300, 50, 299, 300, 400]);
     assert_eq!(released, [0, 200, 200, 200, 200, 300]);
 }
 
 #[test]
-fn a_late_replay_catches_up_without_skipping_and_its_lateness_is_counted() {
+fn a_late_replay_catches_up_and_counts_its_lateness() {
     let (mut pacer, clock) = (pacer("1"), VirtualClock::new());
     play(&mut pacer, &clock, &[0]);
     clock.advance(1_000);
@@ -157,7 +157,7 @@ fn a_replay_that_starts_paused_counts_its_delay_from_the_resume() {
 }
 
 #[test]
-fn each_pass_of_a_loop_has_its_own_start_and_the_delay_comes_once() {
+fn each_pass_of_a_loop_restarts_and_delays_once() {
     let options = PaceOptions {
         delay_ns: 10,
         ..PaceOptions::default()

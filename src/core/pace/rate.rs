@@ -106,7 +106,7 @@ impl fmt::Display for Ratio {
 /// How fast a recording is played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rate {
-    /// As fast as the rest of the pipeline takes it.
+    /// As fast as the rest of the pipeline allows.
     Max,
     /// Recorded spacing divided by this number.
     Times(Ratio),

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_comes_in_order_whatever_is_asked_for_at_a_time() {
+    fn order_is_independent_of_the_batch_size() {
         for max in [1, 7, 1024, 5000] {
             let events: Vec<Event> = (0..3000).map(|seq| note(seq, 0)).collect();
             let mut ahead = AheadSource::new(Box::new(VecSource::new(events))).unwrap();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_before_an_error_comes_before_the_error() {
+    fn events_before_an_error_are_delivered_first() {
         let events: Vec<Event> = (0..5).map(|seq| note(seq, 0)).collect();
         let mut ahead = AheadSource::new(Box::new(Failing(VecSource::new(events)))).unwrap();
         let mut batch = Vec::new();

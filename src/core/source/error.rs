@@ -1,4 +1,4 @@
-//! Why a source cannot go on, without naming what kind of source it is.
+//! Why a source cannot continue, without naming what kind of source it is.
 
 use std::error::Error;
 use std::fmt;
@@ -15,7 +15,7 @@ pub enum SourceErrorKind {
     Failed,
 }
 
-/// A source cannot go on. Its message and its causes are those of the error it was made from.
+/// A source cannot continue. Its message and its causes are those of the error it was made from.
 #[derive(Debug)]
 pub struct SourceError {
     kind: SourceErrorKind,

@@ -64,7 +64,7 @@ pub fn run<O: CaptureOutput>(
     Ok(ended)
 }
 
-/// Takes what comes within `at_most`. Why the capture ends with it, when it does.
+/// Handles what arrives within `at_most`. Returns why the capture ends, if it does.
 fn receive<O: CaptureOutput>(
     capture: &mut Capture,
     subscriber: &Subscriber,

@@ -16,7 +16,7 @@ pub struct CaptureOptions {
     pub subject_prefix: Option<String>,
     /// Whether the end of a replay ends the capture.
     pub ends_with_replay: bool,
-    /// After the end of the replay, go on until nothing came for this long.
+    /// After the end of the replay, continue until no message arrived for this long.
     pub linger: Option<Duration>,
     /// End when nothing came for this long, counted from the first message.
     pub idle: Option<Duration>,

@@ -11,7 +11,7 @@ const LONGEST_PAUSE: Duration = POLL_INTERVAL.saturating_mul(2);
 /// A span in which nothing may come.
 ///
 /// Time in which the capture was suspended does not count: messages published meanwhile wait in
-/// the server or on the way, and comes only when the capture goes on.
+/// the server or in transit, and arrives only when the capture resumes.
 #[derive(Debug)]
 pub(super) struct Silence {
     left: Duration,
@@ -37,7 +37,7 @@ impl Silence {
 mod tests {
     use super::*;
 
-    /// Measurements, each so many milliseconds after the one before, until a silence of `span_ms`
+    /// Measurements, each this many milliseconds after the one before, until a silence of `span_ms`
     /// is over.
     fn measurements(span_ms: u64, pauses_ms: impl IntoIterator<Item = u64>) -> usize {
         let mut silence = Silence::of(Duration::from_millis(span_ms));

@@ -148,7 +148,7 @@ impl Capture {
         }
     }
 
-    /// Takes what came next, at `now`.
+    /// Handles the next message, at `now`.
     pub fn on(&mut self, received: Received, now: MonoNanos) -> Step {
         match received {
             Received::Message { message, at } => self.on_message(message, at, now),

@@ -250,7 +250,7 @@ impl<M: Messages> Aligner<M> {
     /// Takes the next messages of the second stream.
     ///
     /// # Errors
-    /// When the first stream cannot go on.
+    /// When the first stream cannot continue.
     pub(super) fn take(&mut self, batch: &MessageBatch) -> Result<(), CheckError> {
         // Both streams are at their beginnings.
         if self.found.position == 0
@@ -329,7 +329,7 @@ impl<M: Messages> Aligner<M> {
     /// The second stream has ended. Also what is known of the first one.
     ///
     /// # Errors
-    /// When the first stream cannot go on.
+    /// When the first stream cannot continue.
     pub(super) fn finish(mut self) -> Result<(Comparison, Ended), CheckError> {
         while self.head.fill()? {
             if self.context.is_none() {
@@ -400,7 +400,7 @@ impl Found {
         self.place(Side::Second, second, self.position, of_second);
     }
 
-    /// Finds the partner of a message among those that wait, or lets it wait.
+    /// Finds the partner of a message among those that wait, or adds it to them.
     fn place(&mut self, side: Side, message: MessageRef<'_>, position: u64, marks: Marks) {
         let slot = self.slot(message.subject);
         let (own, others) = self.pools[slot].of(side);

@@ -18,7 +18,7 @@ pub(super) fn golden_of_stream(path: &Path) -> Result<Golden, CheckError> {
     let damaged = |error| match error {
         CheckError::DamagedStream { path, reason } => CheckError::NotAGolden {
             path,
-            reason: format!("it is a payload stream that is damaged or cut off: {reason}"),
+            reason: format!("it is a payload stream that is damaged or truncated: {reason}"),
         },
         other => other,
     };

@@ -31,7 +31,7 @@ pub enum CheckError {
     /// The file is no golden.
     #[error(
         "{} is not a golden: {reason}; restore it from version control, or remove it and the \
-         stream beside it and give --update to make both anew", path.display()
+         stream beside it and give --update to recreate both", path.display()
     )]
     NotAGolden {
         /// The file.
@@ -54,7 +54,7 @@ pub enum CheckError {
     /// only copy of something, so only its owner may remove it.
     #[error(
         "{} is not the payload stream of {} ({reason}): restore both from version control, or \
-         remove it and give --update to make both anew",
+         remove it and give --update to recreate both",
         stream.display(), golden.display()
     )]
     ForeignStream {
@@ -68,7 +68,7 @@ pub enum CheckError {
     /// The payload stream beside the golden is unreadable.
     #[error(
         "{} is not the payload stream of {} ({reason}): restore both from version control, or \
-         give --update to make them anew",
+         give --update to recreate them",
         stream.display(), golden.display()
     )]
     UnreadableStream {
@@ -122,7 +122,7 @@ pub enum CheckError {
         found: String,
     },
     /// A compressed stream does not decompress.
-    #[error("{} is damaged or cut off: {reason}", path.display())]
+    #[error("{} is damaged or truncated: {reason}", path.display())]
     DamagedStream {
         /// The stream.
         path: PathBuf,
@@ -169,7 +169,7 @@ impl CheckError {
         }
     }
 
-    /// Whether the input is damaged. A damaged golden is bad input instead: it can be made anew.
+    /// Whether the input is damaged. A damaged golden is bad input instead: it can be recreated.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {

@@ -69,7 +69,7 @@ pub enum Verdict {
     Different,
     /// There was no golden; one was made.
     Made,
-    /// The golden was written anew.
+    /// The golden was rewritten.
     Updated,
 }
 
@@ -389,7 +389,7 @@ impl Job<'_> {
             fails: false,
             text: format!(
                 "the golden was made without {}, which it no longer declares volatile: give \
-                 --update to create it anew with what is compared now",
+                 --update to recreate it with what is compared now",
                 again.join(", ")
             ),
         })
@@ -425,7 +425,7 @@ impl Job<'_> {
         if known.is_bare_stream && self.options.accept != Accept::Nothing {
             return refuse(
                 "it is a payload stream and no golden: give --update with another --golden, or \
-                 replay the recording into it anew",
+                 replay the recording into it again",
             );
         }
         if self.is_foreign() && self.options.accept != Accept::Nothing {
@@ -445,7 +445,7 @@ impl Job<'_> {
             Accept::Nothing if known.left_out == left_out => Ok(()),
             Accept::Nothing => refuse(
                 "its volatile fields are not those that its digests were made without, and it has \
-                 no payload stream to compare with: give --update to make the digests anew",
+                 no payload stream to compare with: give --update to recreate the digests",
             ),
         }
     }
@@ -460,7 +460,7 @@ impl Job<'_> {
         let reason = if is_one_file(&stream, self.input) {
             "which is what is checked: name another golden with --golden"
         } else if limit > 0 && !self.names(&stream) && stream.symlink_metadata().is_ok() {
-            "where something lies that is not its own: remove that, or name another golden with \
+            "where there is a file that is not its stream: remove that, or name another golden with \
              --golden"
         } else {
             return Ok(());
@@ -575,12 +575,12 @@ impl Job<'_> {
         })
     }
 
-    /// Handles an unreadable stream of a golden. If it will be written anew, it is not compared;
+    /// Handles an unreadable stream of a golden. If it will be rewritten, it is not compared;
     /// otherwise it is an error with the remedy.
     fn lose_stream(&self, stream: Option<&Path>, error: CheckError) -> Result<(), CheckError> {
         let reason = match error {
             CheckError::DamagedStream { reason, .. } => {
-                format!("it is damaged or cut off: {reason}")
+                format!("it is damaged or truncated: {reason}")
             }
             CheckError::NotAMessage { line, found, .. } => {
                 format!("its line {line} is no message: {found}")

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_message_changes_its_own_window_segment_and_subject_only() {
+    fn a_lost_message_changes_only_its_parts() {
         let first = chunk(Some(0), &[("a", "1"), ("b", "2")]);
         let second = chunk(Some(WINDOW), &[("a", "3"), ("b", "4")]);
         let segments = [(0, WINDOW - 1), (WINDOW, 2 * WINDOW)];

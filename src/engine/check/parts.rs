@@ -17,7 +17,7 @@ pub const WINDOW: u64 = 65_536;
 pub struct Chunk {
     /// The messages.
     pub messages: MessageBatch,
-    /// `seq` of an event that lies in the same window and segment as all of them; `None` when they
+    /// `seq` of an event that is in the same window and segment as all of them; `None` when they
     /// come from no recording.
     pub seq: Option<u64>,
 }
@@ -30,7 +30,7 @@ pub(super) struct Cuts {
 }
 
 impl Cuts {
-    /// How many of the events from `seq` on lie in the same window and the same segment.
+    /// How many of the events from `seq` on are in the same window and the same segment.
     pub(super) fn room(&self, seq: u64) -> u64 {
         let window = WINDOW - seq % WINDOW;
         let after = self.segments.partition_point(|&(_, last)| last < seq);

@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_taken_out_wherever_they_stand_and_only_at_the_top() {
+    fn only_top_level_fields_are_removed() {
         let payload = r#"{"a":1,"seq":2,"deep":{"seq":3},"text":"\",\"seq\":4","flags":["x"]}"#;
         assert_eq!(
             without(payload, &["seq", "flags"]),
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_stands_there_twice_is_another_form_and_no_new_field() {
+    fn a_repeated_key_is_another_form_and_no_new_field() {
         let names = |before: &str, after: &str| -> Vec<String> {
             let changed = changed(before, after);
             changed.into_iter().map(|(field, ..)| field).collect()

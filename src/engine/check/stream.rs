@@ -164,7 +164,7 @@ impl StreamFile {
         })
     }
 
-    /// Lets the user stop the wait for messages: a pipe may have a silent writer, or none.
+    /// Allows the user to stop the wait for messages: a pipe may have a silent writer, or none.
     #[must_use]
     pub fn stopped_by(mut self, control: Arc<Control>) -> Self {
         self.control = Some(control);

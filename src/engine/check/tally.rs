@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_differences_are_kept_in_full_whatever_comes_first() {
+    fn only_the_first_differences_are_kept_in_full() {
         let mut tally = Tally::new(2);
         for position in [5, 3, 9, 1] {
             let seen = Seen {

@@ -141,7 +141,7 @@ impl Buffer {
         if number.is_finite() {
             self.slice(zmij::Buffer::new().format_finite(number).as_bytes());
         } else {
-            // The normalizer lets none through; this is what serde_json does with one.
+            // The normalizer passes none. serde_json does the same with one.
             self.literal(b"null");
         }
     }

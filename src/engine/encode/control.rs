@@ -139,8 +139,8 @@ pub struct EndMarker {
     pub run: RunId,
     /// Session id; several are joined with `+`.
     pub session: String,
-    /// Whether everything requested was played. False if the user or a failure ended the
-    /// replay before.
+    /// Whether everything requested was played. False if the user or a failure ended the replay
+    /// before.
     pub complete: bool,
     /// Messages published, over all passes.
     pub total: Option<u64>,

@@ -207,7 +207,7 @@ mod tests {
             (".a", "empty"),
             ("a.", "empty"),
             ("a.b*", "\"b*\""),
-            ("a.>.b", "before the end"),
+            ("a.>.b", "not at the end"),
             (">>", "\">>\""),
             ("a b", "' '"),
             ("a\n", "'\\n'"),
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_reaches_below_a_prefix_when_it_has_something_there() {
+    fn a_pattern_reaches_below_a_prefix_if_it_matches_there() {
         for (text, prefix, expected) in [
             ("market.tick.SHFE.*", "market.tick", true),
             ("market.*.SHFE.>", "market.tick", true),

@@ -188,7 +188,7 @@ mod tests {
     use tickdeck_core::contract::ContractTable;
 
     #[test]
-    fn ordinary_ids_stand_as_they_are_and_combinations_are_encoded() {
+    fn ordinary_ids_are_plain_and_combinations_encoded() {
         for (exchange, symbol, expected) in [
             (Exchange::Shfe, "rb2601", "market.tick.SHFE.rb2601"),
             (

@@ -369,8 +369,8 @@ fn dce_out_of_session() {
     ));
 }
 
-/// CFFEX: the auction's result at 09:29 has volume, so it is no `preopen` row; the first tick counts
-/// from it; the settlement row half an hour after the close is `out_of_session` and has a
+/// CFFEX: the auction's result at 09:29 has volume, so it is no `preopen` row; the first tick
+/// counts from it; the settlement row half an hour after the close is `out_of_session` and has a
 /// `settlement_price`. The origin has no average price, so that key is absent.
 #[test]
 fn cffex_day() {
@@ -394,7 +394,7 @@ fn cffex_day() {
 }
 
 /// Options before the night open, with the receive times of the recorder: 105 minutes old, so
-/// `stale`, and `preopen`. `DBL_MAX` (SHFE) and 0.0 (CZCE) give the same absent keys; the level 1
+/// `stale`, and `preopen`. `DBL_MAX` (SHFE) and 0.0 (CZCE) yield the same absent keys; the level 1
 /// sizes stay.
 #[test]
 fn options_before_the_open() {

@@ -160,7 +160,7 @@ fn session_events_read_back_from_csv_and_jsonl() {
 }
 
 #[test]
-fn java_trader_layout_counts_the_session_events_that_it_leaves_out() {
+fn java_trader_layout_counts_omitted_session_events() {
     let mut writer = CsvWriter::new(Vec::new(), CsvLayout::JavaTrader).unwrap();
     writer.write(&session()).unwrap();
     assert_eq!(writer.left_out(), 3);

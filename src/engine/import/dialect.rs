@@ -129,7 +129,7 @@ pub(crate) enum Target {
     Kind,
     /// The fields of a session event, JSON.
     Detail,
-    /// Position in the exported session: must be a number, but events are numbered anew.
+    /// Position in the exported session: must be a number, but events are renumbered.
     Seq,
     /// Not a fact of the CTP struct, or computed by the recorder.
     Ignore,

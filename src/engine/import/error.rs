@@ -9,7 +9,7 @@ use tickdeck_core::source::{SourceError, SourceErrorKind};
 use crate::import::dialect::Dialect;
 use crate::import::row_error::RowProblem;
 
-/// An import cannot go on.
+/// An import cannot continue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {

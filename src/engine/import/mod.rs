@@ -6,7 +6,7 @@
 //!
 //! - Every value of a row is in the tick. A double that the row lacks is `DBL_MAX` where it would
 //!   be published, never a guess.
-//! - Rows of one input keep their order, and the same files give the same events.
+//! - Rows of one input keep their order, and the same files yield the same events.
 //! - Memory is bounded by the number of inputs, not by their size.
 //!
 //! This module does not know the use of the events.

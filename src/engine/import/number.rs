@@ -207,7 +207,7 @@ pub(crate) struct DateTime {
     pub(crate) nanos: u32,
 }
 
-/// Reads `2026-01-05 09:00:00.500000+08:00`, `20191031 20:35:21.705328` and what lies between:
+/// Reads `2026-01-05 09:00:00.500000+08:00`, `20191031 20:35:21.705328` and forms in between:
 /// date with or without hyphens, a blank or `T`, up to nine digits of fraction, `+08:00`, `+0800`
 /// or nothing. Another offset is refused: the clock of a Chinese exchange has only one.
 pub(crate) fn parse_datetime(text: &[u8]) -> Option<DateTime> {
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn date_times_are_read_in_the_printed_forms_and_only_at_eight_hours() {
+    fn date_times_are_read_only_as_printed_and_at_eight_hours() {
         let nanos = |text: &str| parse_datetime(text.as_bytes()).map(|at| at.nanos);
         assert_eq!(nanos("2026-01-05 09:00:00.500000+08:00"), Some(500_000_000));
         assert_eq!(nanos("20191031 20:35:21.705328"), Some(705_328_000));

@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn night_belongs_to_the_evening_before_whatever_action_day_says() {
+    fn night_belongs_to_the_evening_before() {
         for (id, trading_day, action_day, time, expected) in [
             (
                 "SHFE",
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_czce_night_tick_pushed_again_in_the_morning_does_not_move_time_forward() {
+    fn a_repeated_czce_night_tick_does_not_advance_time() {
         let mut stamper = stamper();
         let mut night = row("CZCE", "20190830", "20190830", "23:29:59");
         let mut again = row("CZCE", "20190902", "20190902", "23:29:59");

@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(refused(MarketData, Login, 7), "login_failed: 7 NOT_INITED");
         assert_eq!(refused(MarketData, Login, 4711), "login_failed: 4711 said");
         let text = refused(MarketData, Login, 3);
-        let start = "the front refuses the login for good: CTP error 3 INVALID_LOGIN";
+        let start = "the front refuses the login permanently: CTP error 3 INVALID_LOGIN";
         assert!(text.starts_with(start), "{text}");
         let text = refused(Trader, Authentication, 63);
         let start = "the trader front refuses the authentication: CTP error 63 AUTH_FAILED";

@@ -83,8 +83,8 @@ mod tests {
     #[test]
     fn a_bad_address_is_named_by_its_place() {
         for (text, problem) in [
-            ("", "there is none"),
-            (" , ", "there is none"),
+            ("", "no address was given"),
+            (" , ", "no address was given"),
             (
                 "tcp://hunter2",
                 "address 1 is not a front address: it has no port",

@@ -63,7 +63,7 @@ impl std::fmt::Display for Refusal {
         let known = login_error(*error_id);
         match (self.front, known) {
             (FrontKind::MarketData, Some(known)) if known.is_permanent => {
-                write!(f, "the front refuses the login for good: {known}")
+                write!(f, "the front refuses the login permanently: {known}")
             }
             (FrontKind::MarketData, Some(known)) => {
                 write!(f, "login_failed: {error_id} {}", known.name)

@@ -1,9 +1,9 @@
 //! One-time requests to a server, each on a separate connection and thread: whether it answers,
 //! and whether a subject has subscribers.
 //!
-//! A core NATS server does not report how many subscribers a subject has, only whether it
-//! has none. So subscribers that want to be counted answer a question. Others can only be noticed:
-//! the server lists the connections of the own account, with a filter by subject.
+//! A core NATS server does not report how many subscribers a subject has, only whether it has none.
+//! So subscribers that want to be counted answer a question. Others can only be noticed: the server
+//! lists the connections of the own account, with a filter by subject.
 
 use std::time::Duration;
 
@@ -161,7 +161,7 @@ impl Asked {
                 _ => early.push(answer.payload),
             }
         }
-        // Lets the library's event task, which was woken before, report a refused question.
+        // Allows the library's event task, which was woken before, to report a refused question.
         tokio::task::yield_now().await;
         Ok(Self {
             answers,

@@ -1,8 +1,8 @@
 //! `health.check`: a session answers requests with one JSON object.
 //!
 //! The responder has its own connection and thread. So it answers while a sink is blocked by
-//! back-pressure, and reconnects after the server was away. It does not know the session: the
-//! content comes from a closure.
+//! back-pressure, and reconnects after the server was unreachable. It does not know the session:
+//! the content comes from a closure.
 
 use std::sync::Arc;
 use std::sync::mpsc;

@@ -174,7 +174,7 @@ pub struct NatsOptions {
     /// How long a server may be unreachable at the start. Default 10 s.
     pub connect_timeout: Duration,
     /// How long a server may be unreachable after the first connection. `None`, the default, waits
-    /// for ever.
+    /// without limit.
     pub reconnect_timeout: Option<Duration>,
     /// First part of the subjects on which answers arrive. Default `_INBOX`; accounts with
     /// narrow permissions need another one.

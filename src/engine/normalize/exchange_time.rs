@@ -1,9 +1,9 @@
 //! The exchange's time of a tick (CTP field guide, section 5.3).
 //!
-//! CTP sends a reliable time of day and unreliable dates: `TradingDay` is wrong on CZCE
-//! at night, `ActionDay` on DCE. The date is therefore computed from the trading day, the part of
-//! the day that the time is in, and the calendar; the receive time decides only where there is no
-//! trading day to trust. `ActionDay` is compared with the answer and never part of it.
+//! CTP sends a reliable time of day and unreliable dates: `TradingDay` is wrong on CZCE at night,
+//! `ActionDay` on DCE. The date is therefore computed from the trading day, the part of the day
+//! that the time is in, and the calendar; the receive time decides only where there is no trading
+//! day to trust. `ActionDay` is compared with the answer and never part of it.
 //!
 //! All calendar arithmetic is done once per trading day and kept: a tick costs two comparisons of
 //! eight bytes and two multiplications.

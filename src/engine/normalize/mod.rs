@@ -1,8 +1,8 @@
 //! From raw ticks to what is published, as a pure state machine (CTP field guide, section 5).
 //!
-//! The same events, contract table and calendar yield the same output: no clock, no
-//! environment, no I/O, no randomness. The state is per instrument and small; nothing is allocated
-//! for a tick of an instrument that was seen before.
+//! The same events, contract table and calendar yield the same output: no clock, no environment, no
+//! I/O, no randomness. The state is per instrument and small; nothing is allocated for a tick of an
+//! instrument that was seen before.
 //!
 //! ```text
 //! Event ─┬─ session event ──────────────────────────────> Outcome::Session

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_base_resets_with_the_trading_day_and_not_with_a_falling_volume() {
+    fn only_a_new_trading_day_resets_the_base() {
         check(&[
             (mark(5, 0, 100), None, false),
             (mark(5, 1, 90), Some(0), false),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn two_quotes_of_one_second_are_not_replayed_but_a_night_tick_by_day_is() {
+    fn a_night_tick_by_day_is_replayed_and_quotes_are_not() {
         let again = Mark {
             night_by_day: true,
             ..mark(5, 10, 50)

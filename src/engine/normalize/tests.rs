@@ -60,7 +60,7 @@ fn check(cases: &[(&str, RawTick, &str)]) {
 }
 
 #[test]
-fn golden_al2201_night_before_midnight_takes_the_previous_calendar_day() {
+fn golden_al2201_evening_has_the_previous_calendar_day() {
     // Guide 9; the last price, which the vector does not give, is the average rounded to the tick.
     let raw = RawTick {
         update_millisec: 500,
@@ -105,7 +105,7 @@ fn golden_sr001_pushed_again_on_monday_is_still_friday_night() {
 }
 
 #[test]
-fn golden_dce_night_with_action_day_equal_to_trading_day_is_dated_by_the_calendar() {
+fn golden_dce_night_is_dated_by_the_calendar() {
     check(&[
         (
             "2019-08-30T22:59:59.530+08:00",
@@ -153,7 +153,7 @@ fn golden_czce_day_from_its_evening_row_to_its_duplicated_close() {
 }
 
 #[test]
-fn golden_option_rows_before_the_open_are_published_as_stale_and_preopen() {
+fn golden_option_rows_before_the_open_are_stale_and_preopen() {
     for name in ["shfe_cu1912C51000", "czce_CF005P14000"] {
         let raw = raw_row(&format!("{name}_20191101_evening_init"));
         let mut normalizer = builtin();
@@ -172,7 +172,7 @@ fn golden_option_rows_before_the_open_are_published_as_stale_and_preopen() {
 }
 
 #[test]
-fn after_midnight_is_the_day_after_the_evening_and_friday_night_is_mondays() {
+fn night_dates_follow_the_evening_and_friday_belongs_to_monday() {
     check(&[
         (
             "2020-01-10T23:00:01.100+08:00",
@@ -193,7 +193,7 @@ fn after_midnight_is_the_day_after_the_evening_and_friday_night_is_mondays() {
 }
 
 #[test]
-fn an_unusable_trading_day_is_replaced_by_the_one_of_the_receive_time() {
+fn the_receive_time_replaces_an_unusable_trading_day() {
     for trading_day in [
         "",
         "00000000",
@@ -266,7 +266,7 @@ fn the_close_grace_ends_after_three_minutes() {
 }
 
 #[test]
-fn the_multiplier_of_a_product_whose_terms_changed_is_that_of_the_trading_days_decade() {
+fn the_decade_of_the_trading_day_selects_changed_terms() {
     let products = ProductTable::parse(
         "product_id,exchange,session,kind,multiplier,price_tick,first_delivery,last_delivery,\
          options,option_price_tick\n\
@@ -297,7 +297,7 @@ fn the_multiplier_of_a_product_whose_terms_changed_is_that_of_the_trading_days_d
 }
 
 #[test]
-fn times_that_cannot_be_are_rejected_by_reason_and_reported_once() {
+fn impossible_times_are_rejected_and_reported_once() {
     let good = tick("rb2005", "20200113", "20200113", "10:00:00", 5);
     let recv = "2020-01-13T10:00:00.1+08:00";
     let with = |update_time: &str, update_millisec| RawTick {
@@ -324,7 +324,7 @@ fn times_that_cannot_be_are_rejected_by_reason_and_reported_once() {
 }
 
 #[test]
-fn an_exchange_that_cannot_be_told_is_rejected_and_reported_once_per_instrument() {
+fn an_unknown_exchange_is_reported_once_per_instrument() {
     let unknown = tick("zzz9999", "20200113", "", "10:00:00", 5);
     let recv = "2020-01-13T10:00:00.1+08:00";
     check(&[
@@ -347,7 +347,7 @@ fn an_exchange_that_cannot_be_told_is_rejected_and_reported_once_per_instrument(
 }
 
 #[test]
-fn a_tick_without_any_price_is_published_only_where_it_still_says_something() {
+fn ticks_without_a_price_are_published_only_with_other_data() {
     let empty = RawTick {
         last_price: f64::MAX,
         bid_price1: f64::MAX,
@@ -402,7 +402,7 @@ fn a_tick_without_any_price_is_published_only_where_it_still_says_something() {
 }
 
 #[test]
-fn two_ticks_of_one_czce_second_are_neither_duplicate_nor_replayed() {
+fn czce_ticks_of_one_second_are_no_duplicates() {
     let first = tick("SR005", "20200113", "20200113", "10:00:00", 5);
     let second = RawTick {
         bid_volume1: 9,
@@ -426,7 +426,7 @@ fn two_ticks_of_one_czce_second_are_neither_duplicate_nor_replayed() {
 }
 
 #[test]
-fn a_night_replayed_in_the_morning_is_flagged_and_counts_nothing_twice() {
+fn a_night_replayed_in_the_morning_is_not_counted_twice() {
     let at = |time: &str, volume| tick("rb2005", "20200113", "20200110", time, volume);
     check(&[
         (
@@ -458,7 +458,7 @@ fn a_night_replayed_in_the_morning_is_flagged_and_counts_nothing_twice() {
 }
 
 #[test]
-fn a_czce_close_pushed_in_the_evening_does_not_hide_the_next_day() {
+fn a_late_czce_close_does_not_hide_the_next_day() {
     // Dated by its receive time it is a day ahead: published as stale, not counted from.
     check(&[
         (
@@ -480,7 +480,7 @@ fn a_czce_close_pushed_in_the_evening_does_not_hide_the_next_day() {
 }
 
 #[test]
-fn the_first_tick_after_a_subscription_or_connection_is_a_snapshot() {
+fn the_first_tick_after_a_subscription_is_a_snapshot() {
     let (mut normalizer, mut events) = (builtin(), Events::default());
     let subscribed = |id: &str, error_id| SessionEvent::Subscribed {
         instrument: id.to_owned(),
@@ -520,7 +520,7 @@ fn the_first_tick_after_a_subscription_or_connection_is_a_snapshot() {
 }
 
 #[test]
-fn an_announced_id_that_cannot_be_resolved_is_still_reported_with_its_first_tick() {
+fn an_unresolved_announced_id_is_reported_with_its_first_tick() {
     let (mut normalizer, mut events) = (builtin(), Events::default());
     let announce = events.session(SessionEvent::Subscribed {
         instrument: "zzz9999".to_owned(),
@@ -548,7 +548,7 @@ fn contract(id: &str, exchange: Exchange, multiplier: Option<u32>) -> Contract {
 }
 
 #[test]
-fn a_combination_with_an_unknown_multiplier_and_a_long_id_is_published_raw() {
+fn a_combination_without_multiplier_is_published_raw() {
     let id = "SPD RM601&RM605-and-some-more";
     let mut contracts = ContractTable::builtin();
     contracts.extend([contract(id, Exchange::Czce, None)]);

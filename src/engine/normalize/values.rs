@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_a_price_except_on_czce_and_in_a_book_side_without_size() {
+    fn zero_is_a_price_except_on_czce_and_without_size() {
         let shfe = rules(false, false, None);
         let czce = rules(true, false, None);
         let spread = rules(true, true, None);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_price_of_zero_without_trade_is_no_price_on_any_exchange() {
+    fn zero_without_a_trade_is_no_last_price() {
         for rules in [rules(false, false, None), rules(true, false, None)] {
             let mut tick = RawTick {
                 last_price: 0.0,
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn other_exchanges_include_the_multiplier_in_both_and_only_the_average_is_divided() {
+    fn other_exchanges_divide_only_the_average() {
         let shfe = rules(false, false, Some(5.0));
         let money = shfe.money(&traded(15_192_326_925.0, 91_700.127_5, 165_674));
         assert_eq!(money.turnover, Some(15_192_326_925.0));

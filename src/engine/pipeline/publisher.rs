@@ -43,7 +43,7 @@ pub struct PublisherOptions {
     pub calendar: Arc<TradingCalendar>,
 }
 
-/// Counts that other threads may read while a run goes on.
+/// Counts that other threads may read during a session.
 pub struct PublisherStats {
     received: AtomicU64,
     fanout: Arc<Fanout>,
@@ -174,7 +174,8 @@ impl Publisher {
         self.stats.clone()
     }
 
-    /// Clears all market state, for the next pass of a replay that loops. Digest and counts go on.
+    /// Clears all market state, for the next pass of a replay that loops. Digest and counts
+    /// continue.
     pub fn new_pass(&mut self) {
         self.note_tails();
         let options = &self.options;
@@ -188,7 +189,7 @@ impl Publisher {
     /// Normalizes, encodes and hands over the next events.
     ///
     /// # Errors
-    /// When a sink cannot go on.
+    /// When a sink cannot continue.
     pub fn publish(&mut self, events: &[Event]) -> Result<(), SinkError> {
         for event in events {
             self.encode(event);
@@ -229,7 +230,7 @@ impl Publisher {
     /// which the instruments first appeared.
     ///
     /// # Errors
-    /// When a sink cannot go on.
+    /// When a sink cannot continue.
     pub fn publish_primed(&mut self) -> Result<(), SinkError> {
         for primed in std::mem::take(&mut self.primed).into_iter().flatten() {
             self.ledger.receive(primed.slot);
@@ -246,7 +247,7 @@ impl Publisher {
     /// ledger counts it.
     ///
     /// # Errors
-    /// When a sink cannot go on.
+    /// When a sink cannot continue.
     pub fn publish_clock(&mut self, stamp: UnixNanos) -> Result<(), SinkError> {
         self.hand_over()?;
         let subject = Control::Clock.subject(&self.options.subject_prefix);

@@ -38,7 +38,7 @@ pub(super) struct Settlement {
 }
 
 impl Settlement {
-    /// Nothing handed over yet, to so many sinks.
+    /// Nothing handed over yet, to this number of sinks.
     pub(super) fn of(sinks: usize) -> Self {
         Self {
             sinks,

@@ -1,8 +1,8 @@
 //! Messages in one shared buffer, framed as the stream digest reads them.
 //!
-//! A message is written once. The digest hashes the buffer as it is, a sink reads slices of it, and a
-//! connection that keeps messages for later keeps the buffer alive. So handing over a message costs
-//! neither an allocation nor a copy, and a batch costs one reference count per sink.
+//! A message is written once. The digest hashes the buffer as it is, a sink reads slices of it, and
+//! a connection that keeps messages for later keeps the buffer alive. So handing over a message
+//! costs neither an allocation nor a copy, and a batch costs one reference count per sink.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub struct MessageRef<'a> {
 /// Bytes of a length in front of a subject or payload.
 const LENGTH: usize = size_of::<u32>();
 
-/// Where a message lies in the buffer: `length subject length payload`.
+/// The position of a message in the buffer: `length subject length payload`.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     /// Where the subject begins.

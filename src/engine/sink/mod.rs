@@ -29,7 +29,7 @@ pub use new_file::NewFile;
 pub use null::NullSink;
 pub use outstanding::{Fate, Outstanding};
 
-/// A sink could not go on.
+/// A sink could not continue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SinkError {
@@ -64,7 +64,7 @@ pub trait Sink: Send {
     /// Takes the next messages in order.
     ///
     /// # Errors
-    /// When the sink cannot go on; the messages then count as not delivered.
+    /// When the sink cannot continue; the messages then count as not delivered.
     fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError>;
 
     /// Waits until everything taken so far has reached its destination.

@@ -130,8 +130,9 @@ impl NatsSink {
     /// Connects; returns when the server has accepted the login and the sink's inbox.
     ///
     /// # Errors
-    /// When the options contradict each other, when nobody answers within `connect_timeout`, or
-    /// when the server refuses the login or TLS fails (both at once, without retrying).
+    /// When the options contradict each other, when the server does not answer within
+    /// `connect_timeout`, or when the server refuses the login or TLS fails (both at once, without
+    /// retrying).
     pub fn connect(options: &NatsOptions) -> Result<Self, NatsError> {
         Self::connect_with(options, CHANNEL_BATCHES)
     }
@@ -174,7 +175,7 @@ impl NatsSink {
     }
 
     /// A handle that ends this sink from another thread, for example when the user stops a run
-    /// while the server is away.
+    /// while the server is unreachable.
     #[must_use]
     pub fn stop_handle(&self) -> NatsStop {
         self.stop.clone()

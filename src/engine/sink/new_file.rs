@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_ends_in_zst_is_compressed_and_any_other_is_not() {
+    fn only_names_ending_in_zst_are_compressed() {
         let folder = tempfile::tempdir().unwrap();
         let text = "market.tick.SHFE.rb2601 {}\n".repeat(1000);
         for name in ["plain.jsonl", "zst", "packed.jsonl.zst"] {

@@ -1,4 +1,4 @@
-//! Lets the Parquet library read a file of a storage by position.
+//! Reads a file of a storage by position, for the Parquet library.
 
 use std::io::{self, Read};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The table behind `cargo xtask bench`: every figure that tickdeck promises, each ratio from cases
+//! The table of `cargo xtask bench`: every figure that tickdeck promises, each ratio from cases
 //! that took turns in the same run. docs/benchmarks.md explains the rows.
 //!
 //! `TICKDECK_BENCH_QUICK=1` is a smaller run for continuous integration. It shows that everything

@@ -115,7 +115,7 @@ fn dropping_a_session_releases_it() {
     let begun = std::time::Instant::now();
     drop(it.session);
     if it.object.released.load(Ordering::SeqCst) == 0 {
-        // Only a machine that stood still for longer than a drop waits lets it go on without it.
+        // The drop continues without it only if the machine stalled for longer than a drop waits.
         assert!(begun.elapsed() >= DROP_TIMEOUT);
         while Arc::strong_count(&it.handler) > 1 {
             std::thread::sleep(SHORT);

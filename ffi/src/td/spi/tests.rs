@@ -146,7 +146,7 @@ fn unrequested_calls_are_dropped_or_reported() {
     let it = Fixture::new(&ApiVersion::new(6, 7, 13));
     let order: Response = it.function(74);
     let null = std::ptr::null_mut();
-    // SAFETY: a slot that ignores whatever it is called with.
+    // SAFETY: a slot that ignores its arguments.
     unsafe { order(it.spi.as_ptr(), null, null, 0, 0) };
     assert!(it.lines().is_empty());
     let later: Response = it.function(178 + VTable::SPARE - 1);

@@ -1,4 +1,4 @@
-//! ctp2rs, unmodified: logs in, subscribes, writes what it is told to a file.
+//! ctp2rs, unmodified: logs in, subscribes, and writes all callbacks to a file.
 //!
 //! `ctp2rs-client LIBRARY FLOW OUT COUNT ID...`
 

@@ -17,12 +17,12 @@ use tickdeck_recording::{EventFilter, Recording};
 /// Names the job of a child process, as JSON.
 pub(crate) const JOB: &str = "TICKDECK_CHILD_JOB";
 
-/// Longest life of a child process. Somewhat shorter than what the test runner allows a test, so that
-/// the child's words are seen.
+/// Longest life of a child process. Somewhat shorter than what the test runner allows a test, so
+/// that the child's words are seen.
 const CHILD_LIMIT: Duration = Duration::from_secs(280);
 
-/// How long anything that must come is waited for. Tells what never comes from a machine that stands
-/// still for a while.
+/// How long a test waits for an expected event. Long enough to tell a missing event from a machine
+/// that stalls.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long what must not come is waited for, after everything else has come.
@@ -40,7 +40,7 @@ pub(crate) fn quick() -> PathBuf {
 }
 
 /// A folder with both libraries under the vendor's names. Cargo leaves them beside the test program
-/// under names of its own.
+/// under separate names.
 pub(crate) fn libraries(folder: &Path) -> PathBuf {
     let built = std::env::current_exe().unwrap();
     let built = built.parent().unwrap();
@@ -177,7 +177,7 @@ pub(crate) fn recorded(path: &Path) -> Vec<RawTick> {
         .collect()
 }
 
-/// What a client of a layout sees of a tick.
+/// A tick as a client of a layout sees it.
 pub(crate) fn seen_in(layout: TickLayout, tick: &RawTick) -> RawTick {
     let mut seen = *tick;
     if layout != TickLayout::C {
@@ -210,8 +210,8 @@ pub(crate) fn instruments(path: &Path) -> Vec<String> {
     ids.into_iter().collect()
 }
 
-/// The instrument of a recording's last tick, and another one: when that tick has come, the front has
-/// passed all of the other's.
+/// The instrument of a recording's last tick, and another one: when that tick has come, the front
+/// has passed all of the other's.
 pub(crate) fn last_and_another(path: &Path) -> (String, String) {
     let last = recorded(path).last().unwrap().instrument_id.to_string();
     let other = instruments(path).into_iter().find(|id| *id != last);

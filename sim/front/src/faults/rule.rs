@@ -45,7 +45,7 @@ pub struct Rule {
     #[serde(default = "once")]
     pub times: u32,
     /// Whether a correct client must survive it without losing anything that was sent to it.
-    /// Otherwise the client must give up and report why.
+    /// Otherwise the client must end and report the reason.
     #[serde(default = "yes")]
     pub must_survive: bool,
 }
@@ -115,7 +115,7 @@ pub enum Action {
     Drop,
     /// The tick comes twice.
     Duplicate,
-    /// The tick comes after the one behind it.
+    /// The tick is sent after its successor.
     Reorder,
     /// A field of the tick has another value.
     Corrupt {

@@ -455,7 +455,7 @@ impl Faults {
         self.kept.pop_front()
     }
 
-    /// A tick goes to the client, whatever its fate before: a replay may send it again.
+    /// A tick goes to the client. A replay may send it again, whatever other rules did to it.
     pub fn sent(&mut self, tick: &RawTick) {
         if self.recent_max > 0 {
             if self.recent.len() == self.recent_max {

@@ -2,7 +2,7 @@
 //!
 //! `seed:N` draws a few rules of every kind that a client must survive. `seed:N,swarm` first draws
 //! which kinds occur and how often, so that seeds differ in emphasis. The draw is SplitMix64 and
-//! integer arithmetic: the same seed gives the same rules everywhere.
+//! integer arithmetic: the same seed yields the same rules everywhere.
 
 use super::rule::{Action, Front, Moment, Rule, Script, ScriptError};
 

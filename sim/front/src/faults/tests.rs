@@ -76,7 +76,7 @@ fn each_action_on_ticks_does_what_it_says() {
 }
 
 #[test]
-fn a_replay_sends_as_many_of_the_last_ticks_that_went_out_as_its_own_rule_says() {
+fn a_replay_repeats_as_many_ticks_as_its_rule_says() {
     let replayed = |others: &str, count: i32| {
         let text = format!(
             "{others}[[rule]]\nname='a'\nat={{tick=4}}\naction={{replay=2}}\n\
@@ -88,7 +88,7 @@ fn a_replay_sends_as_many_of_the_last_ticks_that_went_out_as_its_own_rule_says()
         replayed("", 10),
         [1, 2, 3, 4, 2, 3, 5, 6, 7, 8, 9, 5, 6, 7, 8, 10]
     );
-    // Whatever another rule did to a tick, what the client got is what it gets again.
+    // A replay sends the ticks as the client received them, with the changes of other rules.
     for (action, expected) in [
         ("'duplicate'", vec![1, 2, 3, 3, 4, 3, 3]),
         ("{delay=5}", vec![1, 2, 3, 4, 2, 3]),
@@ -154,7 +154,7 @@ fn logins_requests_and_connections_are_counted_from_one() {
 }
 
 #[test]
-fn a_rule_with_an_address_acts_at_that_front_only_and_the_next_one_is_taken() {
+fn a_rule_with_an_address_acts_at_that_front_only() {
     let away = "[[rule]]\nname = 'away'\naddress = 'tcp://a:1'\nat = { connection = 2 }\n\
                 action = 'refuse'\ntimes = 2\n";
     let rejects = "[[rule]]\nname = 'rejects'\naddress = 'tcp://b:2'\nat = { login = 1 }\n\

@@ -14,7 +14,7 @@ pub(super) trait Words {
     const VALUES: &'static [(&'static str, &'static str)];
 }
 
-/// Reads such words; says what is missing where a word stands alone that needs a value.
+/// Parses such words. The error names a word without its value.
 pub(super) fn read<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: Words + Deserialize<'de>,

@@ -141,7 +141,7 @@ fn a_lost_connection_forgets_login_and_subscriptions() {
 }
 
 #[test]
-fn the_pause_after_a_lost_connection_begins_when_its_callback_has_returned() {
+fn the_reconnect_pause_begins_after_the_callback() {
     let script = "[[rule]]\nname='x'\nat={ connection = 1 }\naction={ disconnect = 0x1001 }\n";
     let mut session = session_under(script, "run=slow", "6.7.11");
     let mut step = || session.step(MonoNanos(START));
@@ -157,7 +157,7 @@ fn the_pause_after_a_lost_connection_begins_when_its_callback_has_returned() {
 }
 
 #[test]
-fn a_replay_sends_what_went_out_before_it_however_it_went_out() {
+fn a_replay_repeats_ticks_as_they_were_sent() {
     let rule = |at: u32, action: &str| {
         format!("[[rule]]\nname='x'\nat={{tick={at}}}\naction={{{action}}}\n")
     };
@@ -229,7 +229,7 @@ fn a_front_that_closes_at_the_end_lets_nobody_in_again() {
 }
 
 #[test]
-fn a_front_that_closes_at_the_end_shuts_out_nobody_who_asked_for_another_end() {
+fn closing_at_the_end_affects_only_sessions_that_chose_it() {
     let words = |at_end: &str| format!("run=ends&rate=max&start=login&at_end={at_end}");
     let mut closing = session(&words("disconnect"), "6.7.11");
     told(&mut closing, START);
@@ -244,7 +244,7 @@ fn a_front_that_closes_at_the_end_shuts_out_nobody_who_asked_for_another_end() {
         subscribe(&mut next, &["rb2510"], 3 * SECOND);
         let (said, _) = told(&mut next, 3 * SECOND);
         let ticks = |said: &[String]| said.iter().filter(|said| *said == "tick rb2510").count();
-        assert_eq!(ticks(&said), ticks(&all), "{other}: a session of its own");
+        assert_eq!(ticks(&said), ticks(&all), "{other}: a separate session");
     }
 }
 

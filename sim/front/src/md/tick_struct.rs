@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_lie_where_each_layout_has_them_and_all_else_is_zero() {
+    fn fields_are_at_each_layouts_offsets_and_the_rest_zero() {
         let tick = RawTick {
             instrument_id: Text::new(b"rb2510").unwrap(),
             volume: 7,

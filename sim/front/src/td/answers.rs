@@ -75,7 +75,7 @@ fn confirmation(context: &Context<'_>) -> CStruct {
         .text("ConfirmTime", time.as_bytes())
 }
 
-/// Whether the instrument that a rate is asked for exists.
+/// Whether the instrument of a rate query exists.
 fn is_listed(context: &Context<'_>, id: &[u8]) -> bool {
     let contracts = &context.market.header().contracts;
     contracts

@@ -1,8 +1,8 @@
 //! The state machine of a trader session.
 //!
-//! Invariants: every request of a connected client gets exactly one answer (a query may have several
-//! rows) with the request's number; what needs a login is answered with error 6 before it; what
-//! would trade is answered with error 9.
+//! Invariants: every request of a connected client gets exactly one answer (a query may have
+//! several rows) with the request's number; what needs a login is answered with error 6 before it;
+//! what would trade is answered with error 9.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -39,8 +39,8 @@ pub struct TdSession {
 }
 
 impl TdSession {
-    /// A session that connects after the handshake's time. Without settings (they could not be used) it never
-    /// does, as if the front were not there.
+    /// A session that connects after the handshake's time. Without settings (they could not be
+    /// used) it never does, as if the front were not there.
     #[must_use]
     pub fn new(
         version: &'static Emulated,
@@ -108,7 +108,7 @@ impl TdSession {
         let first = market.map(|market| market.header().first);
         if let (id::NONE, Some(market_time)) = (error_id, first) {
             answer = self.connection.log_in(answer, market_time);
-            // The first login decides who the investor of this session is.
+            // The first login sets the investor of this session.
             let account = &mut self.connection.settings.account;
             account.get_or_insert_with(|| {
                 let [broker, user, password] =

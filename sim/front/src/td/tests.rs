@@ -107,7 +107,7 @@ fn logged_in(words: &str) -> TdSession {
 }
 
 #[test]
-fn every_request_of_the_newest_version_is_answered_by_its_own_callback() {
+fn every_request_is_answered_by_its_callback() {
     let mut session = logged_in("flow=off");
     let version = &ALL[6];
     for number in tables().api(version) {
@@ -131,7 +131,7 @@ fn every_request_of_the_newest_version_is_answered_by_its_own_callback() {
 }
 
 #[test]
-fn orders_come_back_with_an_error_and_queries_with_nothing_found() {
+fn orders_are_refused_and_queries_find_nothing() {
     let mut session = logged_in("flow=off");
     let order = CStruct::new("UserLogout", Emulated::default_version());
     request(&mut session, "ReqOrderInsert", Some(order), 0);
@@ -246,7 +246,7 @@ fn a_script_makes_the_trader_front_refuse_reject_and_go_away() {
 }
 
 #[test]
-fn the_pause_after_a_lost_connection_begins_when_its_callback_has_returned() {
+fn the_reconnect_pause_begins_after_the_callback() {
     let script = r#"
         [[rule]]
         name = "gone"

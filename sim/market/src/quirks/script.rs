@@ -1,6 +1,6 @@
 //! Edits the prepared session: changes fields of some ticks, sends some again, adds strangers.
 //!
-//! Order rule: additions are merged by receive time behind what the model sent at that time, so
+//! Order rule: additions are merged by receive time after what the model sent at that time, so
 //! receive times never fall.
 
 use std::vec::IntoIter;
@@ -109,7 +109,7 @@ impl Editor<'_> {
         }
     }
 
-    /// Edits the `nth` of `positions`, if there are so many.
+    /// Edits the `nth` of `positions`, if it exists.
     fn edit_nth(&mut self, positions: &[usize], nth: usize, change: impl FnMut(&mut RawTick)) {
         let one: Vec<usize> = positions.get(nth).copied().into_iter().collect();
         self.edit(&one, change);

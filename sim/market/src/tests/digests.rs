@@ -80,7 +80,7 @@ fn the_same_seed_gives_the_same_market_and_another_seed_another() {
 }
 
 #[test]
-fn an_instrument_keeps_its_path_whatever_is_generated_beside_it() {
+fn an_instruments_path_is_independent_of_others() {
     let alone = |symbols: &[&str]| {
         let mut options = request(Profile::Day, 3);
         options.symbols = symbols.iter().map(|&s| s.to_owned()).collect();

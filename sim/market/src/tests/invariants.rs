@@ -35,7 +35,7 @@ fn receive_times_never_fall_in_any_profile() {
 }
 
 #[test]
-fn a_session_opens_with_connection_login_acknowledgements_and_snapshots() {
+fn a_session_opens_with_login_and_snapshots() {
     for profile in Profile::ALL {
         let market = Market::new(request(profile, 1)).unwrap();
         let ids: Vec<String> = market
@@ -59,7 +59,7 @@ fn a_session_opens_with_connection_login_acknowledgements_and_snapshots() {
 }
 
 #[test]
-fn volume_and_turnover_grow_together_and_quotes_keep_inside_the_limits() {
+fn volume_and_turnover_grow_and_quotes_respect_limits() {
     for (profile, count) in ORDINARY {
         let specs = specs(profile);
         let mut last: BTreeMap<String, RawTick> = BTreeMap::new();
@@ -99,7 +99,7 @@ fn every_exchange_keeps_its_conventions() {
             let czce = spec.exchange == "CZCE";
             let none = if czce { 0.0 } else { NONE };
             if spec.kind == ProductKind::Combination {
-                // A spread may well stand at 0.
+                // A spread may be 0.
                 continue;
             }
             assert_eq!(tick.bid_price1 == none, tick.bid_volume1 == 0, "{tick:?}");
@@ -131,7 +131,7 @@ fn every_exchange_keeps_its_conventions() {
 }
 
 #[test]
-fn a_tick_follows_its_exchange_time_by_milliseconds_and_keeps_to_the_session() {
+fn ticks_follow_exchange_time_within_the_session() {
     for (profile, count) in ORDINARY {
         let instruments = specs(profile).len();
         let all = ticks(&events(profile, count));
@@ -155,7 +155,7 @@ fn a_tick_follows_its_exchange_time_by_milliseconds_and_keeps_to_the_session() {
 }
 
 #[test]
-fn a_day_session_ends_with_closing_rows_and_an_exact_copy_on_czce() {
+fn a_day_session_ends_with_closing_rows() {
     let mut options = request(Profile::Day, 1);
     options.symbols = ["rb2601", "MA601", "m2601", "IF2509", "T2512", "si2511"]
         .map(str::to_owned)

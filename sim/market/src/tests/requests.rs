@@ -10,7 +10,7 @@ fn with_symbols(symbols: &[&str]) -> Result<Market, MarketError> {
 }
 
 #[test]
-fn the_full_market_has_17_000_distinct_ids_of_all_exchanges_and_kinds() {
+fn the_full_market_has_17_000_distinct_ids() {
     let market = Market::new(request(Profile::FullMarket, 1)).unwrap();
     let specs = market.instruments();
     assert_eq!(specs.len(), 17_000);
@@ -54,7 +54,7 @@ fn the_liquid_profiles_have_600_instruments() {
 }
 
 #[test]
-fn a_future_of_a_known_product_is_built_and_anything_else_is_named_in_the_error() {
+fn futures_of_known_products_are_built_and_others_refused() {
     let market = with_symbols(&["rb2703", "SR705", "IF2609"]).unwrap();
     let terms: Vec<_> = market
         .instruments()
@@ -80,7 +80,7 @@ fn a_future_of_a_known_product_is_built_and_anything_else_is_named_in_the_error(
 }
 
 #[test]
-fn an_option_or_combination_of_the_universe_can_be_asked_for() {
+fn options_and_combinations_can_be_requested() {
     let full = Market::new(request(Profile::FullMarket, 1)).unwrap();
     let pick = |kind| {
         let spec = full.instruments().iter().find(|s| s.kind == kind).unwrap();

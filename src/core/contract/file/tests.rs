@@ -46,7 +46,7 @@ fn a_gbk_dump_with_header_and_nul_bytes_is_read() {
 }
 
 #[test]
-fn in_an_appended_dump_the_later_row_counts_and_combinations_take_their_legs_multiplier() {
+fn later_rows_win_and_combinations_use_their_legs_multiplier() {
     assert_eq!(
         lines(APPENDED),
         [
@@ -75,7 +75,7 @@ fn our_own_dialect_is_filled_from_the_product_table() {
 }
 
 #[test]
-fn a_bad_file_is_refused_with_row_column_value_and_expectation() {
+fn a_bad_file_is_refused_with_its_position() {
     let own = "instrument_id,exchange,product_class,multiplier,price_tick,session\n";
     let ctp = "InstrumentID,ExchangeID,ProductClass,VolumeMultiple,PriceTick\n";
     for (text, parts) in [

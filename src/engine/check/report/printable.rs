@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_act_on_a_terminal_or_break_xml_is_shown_as_its_escape() {
+    fn control_characters_are_escaped_in_reports() {
         let text = "a\u{1b}[31m\0\u{fffe}\n\tb\u{7}";
         assert_eq!(printable(text), "a\\u{1b}[31m\\u{0}\\u{fffe}\n\tb\\u{7}");
         assert!(matches!(printable("SHFE 螺纹钢\n"), Cow::Borrowed(_)));

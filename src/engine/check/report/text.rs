@@ -8,7 +8,7 @@ use crate::check::tally::{Comparison, Difference, DifferenceKind, Group};
 
 /// Longer values are cut in the middle of a table.
 const VALUE_CHARS: usize = 120;
-/// What is shown in front of a difference that lies deep in a value.
+/// What is shown before a difference deep in a value.
 const LEAD_CHARS: usize = 40;
 /// Instruments that a line names.
 const NAMED: usize = 5;

@@ -65,7 +65,7 @@ fn fields_of(found: &Comparison) -> Vec<&str> {
 }
 
 #[test]
-fn a_side_without_times_of_receipt_is_compared_by_the_times_of_the_exchange() {
+fn without_receive_times_exchange_times_are_compared() {
     let gone = ["local_time".to_owned()];
     let with_seq = ["local_time".to_owned(), "seq".to_owned()];
     for name in ["quick", "quirks"] {
@@ -100,7 +100,7 @@ fn a_side_without_times_of_receipt_is_compared_by_the_times_of_the_exchange() {
 }
 
 #[test]
-fn one_more_change_everywhere_hides_no_partner_that_was_received_on_another_day() {
+fn a_change_everywhere_hides_no_partner_of_another_day() {
     // The gap of the second one is after the messages that its front sends twice.
     for (name, hole_at) in [("quick", 100), ("quirks", 2000)] {
         let first = committed(name);
@@ -161,7 +161,7 @@ fn a_changed_volume_leads_no_message_to_a_neighbour() {
 }
 
 #[test]
-fn events_that_are_numbered_otherwise_or_not_at_all_are_found_by_content() {
+fn differently_numbered_events_are_paired_by_content() {
     let all = ticks(1000);
     let first = text(&all);
     let without = each_payload(&first, |payload| without_fields(payload, &["seq".into()]));

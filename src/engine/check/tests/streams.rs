@@ -79,7 +79,7 @@ fn a_stream_that_is_cut_off_is_told_from_one_that_ends() {
     let error = loop {
         match stream.next_chunk() {
             Ok(Some(_)) => {}
-            Ok(None) => panic!("the end of a stream that is cut off"),
+            Ok(None) => panic!("the end of a truncated stream"),
             Err(error) => break error,
         }
     };

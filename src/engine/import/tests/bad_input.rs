@@ -143,7 +143,7 @@ fn skip_bad_counts_bad_rows_and_keeps_the_rest() {
 }
 
 #[test]
-fn events_before_a_bad_row_are_handed_out_and_nothing_after_it() {
+fn only_events_before_a_bad_row_are_read() {
     let (_folder, path) = file(
         "x.csv",
         format!("{LEGACY}RM705,20170320,09:00:01,1,2\nshort\n"),

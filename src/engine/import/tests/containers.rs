@@ -102,7 +102,7 @@ fn options_stand_in_for_the_file_name_and_go_before_it() {
 }
 
 #[test]
-fn windows_line_ends_a_byte_order_mark_and_empty_lines_are_no_rows() {
+fn crlf_byte_order_mark_and_empty_lines_are_no_rows() {
     let text = "\u{feff}symbol,date,time,lastPrice\r\n\r\nRM705,20170320,09:00:00,1\r\n";
     let (_folder, path) = file("x.csv", text);
     let (events, report) = import(path);

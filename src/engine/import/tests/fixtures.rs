@@ -95,7 +95,7 @@ fn tick_data_clean_takes_instrument_and_day_from_the_name() {
 }
 
 #[test]
-fn ctp_in_matlab_reads_the_cut_dbl_max_and_keeps_the_order_of_rows() {
+fn ctp_in_matlab_reads_cut_dbl_max_and_keeps_order() {
     let events = check(
         "20141014zz1410.csv",
         Dialect::CtpInMatlab,
@@ -158,7 +158,7 @@ fn vnpy_legacy_gives_the_calendar_date_and_float_volumes() {
 }
 
 #[test]
-fn vnpy_rows_have_a_receive_time_only_where_localtime_is_filled() {
+fn vnpy_rows_have_a_receive_time_only_with_localtime() {
     let events = check(
         "vnpy_made_up.csv",
         Dialect::Vnpy,

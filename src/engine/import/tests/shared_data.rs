@@ -36,7 +36,7 @@ fn count_max(events: &[Event], field: fn(&RawTick) -> f64) -> usize {
 }
 
 #[test]
-fn java_trader_shfe_files_have_the_rows_and_missing_values_of_their_readme() {
+fn java_trader_shfe_files_match_their_readme() {
     let Some(folder) = folder() else { return };
     for (day, rows, day_rows, last) in [
         ("20181008", 38536, 24331, "20181008 23:00:00.500"),
@@ -74,7 +74,7 @@ fn exchange_time(tick: &RawTick) -> String {
 }
 
 #[test]
-fn java_trader_czce_files_begin_with_the_evening_row_and_keep_the_duplicate() {
+fn java_trader_czce_files_keep_evening_row_and_duplicate() {
     let Some(folder) = folder() else { return };
     let files = [
         ("AP010_20200803", 12515, "20200731 19:29:00.000"),
@@ -113,7 +113,7 @@ fn java_trader_czce_files_begin_with_the_evening_row_and_keep_the_duplicate() {
 }
 
 #[test]
-fn java_trader_files_survive_import_export_import_with_every_value() {
+fn java_trader_files_round_trip_with_every_value() {
     let Some(folder) = folder() else { return };
     for file in [
         "SHFE_ru1901_20181008",

@@ -1,7 +1,7 @@
 //! The gate file of the smoke test: attempts, evidence and verdict, as YAML.
 //!
-//! A QA process archives it. It never holds a credential: only tickdeck's texts, error ids with their
-//! documented meaning, and session names.
+//! A QA process archives it. It never holds a credential: only tickdeck's texts, error ids with
+//! their documented meaning, and session names.
 
 use std::time::Duration;
 
@@ -49,13 +49,13 @@ fn quoted(text: &str) -> String {
 }
 
 impl Gate {
-    /// The gate of a test that has only begun: FAIL. An interrupted test thus leaves no verdict of an
-    /// earlier run.
+    /// The gate of a test that has only begun: FAIL. An interrupted test thus leaves no verdict of
+    /// an earlier run.
     #[must_use]
     pub fn begun(limit: Duration, updated: String) -> Self {
         Self {
             verdict: Verdict::Fail,
-            rationale: "the test did not come to its end".into(),
+            rationale: "the test did not finish".into(),
             updated,
             api_version: String::new(),
             layout: String::new(),

@@ -31,7 +31,7 @@ impl World {
         }
     }
 
-    /// Lets time pass up to `seconds` from the start.
+    /// Advances time to `seconds` from the start.
     fn until(&mut self, seconds: i64) -> &mut Self {
         let end = MonoNanos(seconds * S);
         while self.supervisor.due() <= end {
@@ -246,7 +246,7 @@ fn login_errors_are_permanent_by_id() {
             .until(1_000);
         assert_eq!(world.done[2], "close");
         let reason =
-            format!("gave up: the front refuses the login for good: CTP error {error_id} ");
+            format!("gave up: the front refuses the login permanently: CTP error {error_id} ");
         assert!(world.done[3].starts_with(&reason), "{:?}", world.done);
         assert_eq!(world.done.len(), 4);
     }

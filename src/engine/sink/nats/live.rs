@@ -3,8 +3,8 @@
 //!
 //! A bounded number of messages wait for the server to confirm them; after a reconnect these are
 //! sent again. While the buffer is full, messages are rejected: counted as failed, logged when that
-//! begins and ends, and still in the recording. So is everything after the server has refused for
-//! good. Only [`flush`](Sink::flush) and [`finish`](Sink::finish) wait.
+//! begins and ends, and still in the recording. So is everything after the server has refused
+//! permanently. Only [`flush`](Sink::flush) and [`finish`](Sink::finish) wait.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -137,7 +137,7 @@ impl Sink for LiveNatsSink {
         "nats".to_owned()
     }
 
-    /// Takes what there is room for; never waits and never fails.
+    /// Accepts what fits. It never waits and never fails.
     fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
         let taken = self.take(batch);
         self.lose(batch.len() - taken);

@@ -295,7 +295,7 @@ impl<'c> Link<'c> {
         let Some(message) = echo else {
             return Err(End::Lost);
         };
-        // Lets the library's event task, which was woken before, report such a refusal.
+        // Allows the library's event task, which was woken before, to report such a refusal.
         tokio::task::yield_now().await;
         if let Some(cause) = self.connection.fate.refusal() {
             return Err(End::Failed(NatsFailure::Permission { cause }));
