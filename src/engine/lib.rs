@@ -45,6 +45,7 @@
 //! |---|---|
 //! | [`session`] | whole runs: [`Session::replay`], [`Session::replay_recording`], `Session::live` |
 //! | [`source`], [`synthetic`], [`recording`] | where events come from, and how they are stored |
+//! | [`inputs`] | several recordings as one source |
 //! | [`sink`] | where messages go: files, digest, NATS, your own [`Sink`] |
 //! | [`control`] | stop and pause requests: signals, keyboard, your own calls |
 //! | [`pace`], [`clock`] | when an event is released |
