@@ -1,7 +1,7 @@
 //! `tickdeck demo`: the whole story with no CTP and no set-up: a recording, a real NATS server, a
 //! real subscriber, and one digest on both sides.
 
-use std::io::Write as _;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use tickdeck::encode::control::Control;
 use tickdeck::nats::{self, NatsError, NatsOptions, SubjectPattern, Subscriber, SubscriberOptions};
 use tickdeck::pipeline::PublisherOptions;
-use tickdeck::session::Session;
+use tickdeck::session::{Session, Summary};
 use tickdeck::sink::{Message, NatsSink, StreamDigest};
 use tickdeck_core::clock::{Clock as _, MonoNanos, WakeFlag};
 use tickdeck_core::pace::PaceOptions;
@@ -22,7 +22,7 @@ use tickdeck_recording::{EventFilter, RecordingOptions, RecordingWriter, Rolling
 
 use super::Context;
 use super::args::{DemoArgs, NormalizeArgs};
-use super::inputs;
+use super::inputs::{self, Inputs};
 use super::outcome::{Outcome, UsageError, session_error, stdout};
 use super::render::grouped;
 use super::synthetic;
@@ -79,6 +79,28 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
     let watched = Arc::clone(&is_over);
     let received = thread::spawn("subscriber", move || receive(&subscriber, &watched))
         .context("starting a thread")?;
+    let summary = replay_into(sink, context, args, &inputs, nats)?;
+    is_over.store(true, Ordering::Release);
+    let received = received
+        .join()
+        .map_err(|_| anyhow::anyhow!("the subscriber's thread ended early"))?;
+    let is_equal = print_comparison(&mut out, &summary, &received)?;
+    out.flush()?;
+    Ok(if is_equal {
+        Outcome::Done
+    } else {
+        Outcome::Difference
+    })
+}
+
+/// Replays everything into the server.
+fn replay_into(
+    sink: NatsSink,
+    context: &Context,
+    args: &DemoArgs,
+    inputs: &Inputs,
+    nats: NatsOptions,
+) -> anyhow::Result<Summary> {
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     let options = PublisherOptions {
         subject_prefix: PREFIX.into(),
@@ -100,19 +122,20 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
     .clock(context.clock.clone())
     .run()
     .map_err(session_error)?;
-    if let Some(error) = played.error {
-        return Err(error.into());
-    }
-    is_over.store(true, Ordering::Release);
-    let received = received
-        .join()
-        .map_err(|_| anyhow::anyhow!("the subscriber's thread ended early"))?;
+    Ok(played.into_summary()?)
+}
+
+/// Prints the first messages and both digests; whether they are equal.
+fn print_comparison(
+    out: &mut impl Write,
+    summary: &Summary,
+    received: &Received,
+) -> std::io::Result<bool> {
     for message in &received.first {
         let subject = String::from_utf8_lossy(&message.subject);
         let payload = String::from_utf8_lossy(&message.payload);
         writeln!(out, "   {subject} {payload}")?;
     }
-    let summary = &played.summary;
     writeln!(
         out,
         "4. published {}, received {}",
@@ -121,22 +144,17 @@ pub(super) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
     )?;
     writeln!(out, "   digest published  {}", summary.digest)?;
     writeln!(out, "   digest received   {}", received.digest)?;
-    let equal = summary.digest == received.digest && summary.published == received.count;
+    let is_equal = summary.digest == received.digest && summary.published == received.count;
     writeln!(
         out,
         "{}",
-        if equal {
+        if is_equal {
             "equal: every tick arrived, in order, byte for byte"
         } else {
             "NOT EQUAL"
         }
     )?;
-    out.flush()?;
-    Ok(if equal {
-        Outcome::Done
-    } else {
-        Outcome::Difference
-    })
+    Ok(is_equal)
 }
 
 /// The ticks, and the marker that nothing more comes.

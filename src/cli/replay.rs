@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tickdeck::session::Session;
+use tickdeck::inputs::Inputs;
+use tickdeck::nats::NatsOptions;
+use tickdeck::session::{Replayed, Session};
 use tickdeck_core::pace::ClockTicks;
 use tickdeck_recording::{Finding, MissingPart};
 
@@ -22,15 +24,10 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     };
     let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let payload_source = inputs.payload_source()?;
-    if args.prime && selection.filter.start.is_none() {
-        return Err(
-            UsageError::new("--prime needs a start point: give --start or --start-offset").into(),
-        );
-    }
     let nats = publishes_to_nats(&args.sinks)
         .then(|| nats_options(&args.nats))
         .transpose()?;
+    check_flags(args, &selection, nats.as_ref())?;
     let damage = inputs.damage();
     if !args.salvage {
         refuse_damage(&damage, "--salvage plays the intact parts")?;
@@ -42,10 +39,11 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     context.handle_signals()?;
     context.watch_keyboard()?;
     let opened = Sinks::open(context, &args.sinks, nats.as_ref())?;
-    if let Some(wanted) = args.wait_for_subscribers {
-        subscribers::wait(context, nats.as_ref(), &args.sinks.subject_prefix, wanted)?;
+    if let (Some(wanted), Some(nats)) = (args.wait_for_subscribers, &nats) {
+        subscribers::wait(context, nats, &args.sinks.subject_prefix, wanted)?;
     }
-    let options = publisher_options(&args.normalize, &args.sinks, payload_source, &reference);
+    let source = inputs.payload_source()?;
+    let options = publisher_options(&args.normalize, &args.sinks, source, &reference);
     let mut filter = selection.filter.clone();
     let prime_until = if args.prime {
         filter.start.take()
@@ -69,15 +67,43 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     .run_id(context.run.clone())
     .control(Arc::clone(&context.control))
     .clock(context.clock.clone());
-    let mut played = opened.give_to(session).run().map_err(session_error)?;
+    let played = opened.give_to(session).run().map_err(session_error)?;
+    let missing = salvaged.map_or_else(Vec::new, |salvaged| salvaged.take());
+    report(args, &inputs, played, &damage, missing)
+}
+
+/// Flags that need each other, checked before anything is opened or printed.
+fn check_flags(
+    args: &ReplayArgs,
+    selection: &Selection,
+    nats: Option<&NatsOptions>,
+) -> Result<(), UsageError> {
+    if args.prime && selection.filter.start.is_none() {
+        return Err(UsageError::new(
+            "--prime needs a start point: give --start or --start-offset",
+        ));
+    }
+    if args.wait_for_subscribers.is_some() && nats.is_none() {
+        return Err(UsageError::new("--wait-for-subscribers needs --sink nats"));
+    }
+    Ok(())
+}
+
+/// Prints the summary and what was not played, and decides the outcome.
+fn report(
+    args: &ReplayArgs,
+    inputs: &Inputs,
+    mut played: Replayed,
+    damage: &[Finding],
+    missing: Vec<MissingPart>,
+) -> anyhow::Result<Outcome> {
     if let Some(error) = played.error.take_if(|error| is_reader_gone(error)) {
         return Err(error.into());
     }
-    let missing = salvaged.map_or_else(Vec::new, |salvaged| salvaged.take());
-    played.summary.damaged.clone_from(&damage);
+    played.summary.damaged = damage.to_vec();
     played.summary.missing.clone_from(&missing);
     let printed = print_summary(&played.summary, args.json.json, &args.sinks);
-    report_missing(&missing, &damage);
+    report_missing(&missing, damage);
     if let Some(error) = played.error {
         return after_printing(printed, Err(error.into()));
     }

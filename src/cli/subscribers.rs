@@ -10,7 +10,6 @@ use tickdeck::nats::{NatsError, NatsOptions, ReadyPoll, SubjectPattern, count_re
 use tickdeck_core::clock::{Clock as _, MonoNanos, WakeFlag};
 
 use super::Context;
-use super::outcome::UsageError;
 
 /// Pause between two questions, ns.
 const PAUSE_NS: i64 = 300_000_000;
@@ -18,13 +17,10 @@ const PAUSE_NS: i64 = 300_000_000;
 /// Waits until at least `wanted` subscribers are there, or the user stops.
 pub(super) fn wait(
     context: &Context,
-    nats: Option<&NatsOptions>,
+    nats: &NatsOptions,
     prefix: &str,
     wanted: u32,
 ) -> anyhow::Result<()> {
-    let Some(nats) = nats else {
-        return Err(UsageError::new("--wait-for-subscribers needs --sink nats").into());
-    };
     let poll = question(context, prefix)?;
     let mut last = None;
     while !context.control.is_stopped() {

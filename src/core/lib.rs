@@ -6,6 +6,7 @@
 //! | [`time`], [`clock`] | nanoseconds and trading days; the one access to the machine's clock |
 //! | [`calendar`], [`contract`] | trading days, products, contracts and their sessions |
 //! | [`source`] | the [`Source`](source::Source) trait, and wrappers that are sources themselves |
+//! | [`select`](mod@select) | instruments and times that a run selects |
 //! | [`pace`] | when an event is due, computed without a clock |
 //! | [`thread`], [`wait`] | the one place each that starts threads and waits for a bounded time |
 //! | [`causes`] | an error with its causes in one line |

@@ -482,7 +482,7 @@ fn bad_usage_of_a_capture_is_refused_early() {
     std::fs::write(folder.join("other.times"), "mine").unwrap();
     let path = |name: &str| folder.join(name).display().to_string();
     for (words, part) in [
-        ("a..b -o x".to_owned(), "a word is empty"),
+        ("a..b -o x".to_owned(), "a token is empty"),
         ("a.>.b -o x".to_owned(), "> is not at the end"),
         ("a.b* -o x".to_owned(), "is not a whole token"),
         ("--subject-prefix a.* -o x".to_owned(), "wildcards"),

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that must hold before a change is merged.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -62,15 +62,7 @@ pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
         command
     };
     if !quick {
-        run::run(cargo().args(["fmt", "--all", "--check"]))?;
-        run::run(cargo().args([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]))?;
+        check_style()?;
     }
     if succeeds("cargo", &["nextest", "--version"]) {
         run::run(
@@ -92,7 +84,26 @@ pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
     if !quick && rest.is_empty() {
         run::run(with_server(cargo()).args(["test", "--workspace", "--doc"]))?;
     }
-    let skipped = std::fs::read_to_string(&skipped).unwrap_or_default();
+    report(&skipped, quick);
+    Ok(())
+}
+
+/// Formatting and lints.
+fn check_style() -> Result<()> {
+    run::run(cargo().args(["fmt", "--all", "--check"]))?;
+    run::run(cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+/// Lists the skipped tests, and says what passed.
+fn report(skipped: &Path, quick: bool) {
+    let skipped = std::fs::read_to_string(skipped).unwrap_or_default();
     for line in skipped.lines() {
         note(line);
     }
@@ -105,5 +116,4 @@ pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
     } else {
         format!("xtask test: formatting, lints and {ran} passed")
     });
-    Ok(())
 }

@@ -29,7 +29,7 @@ impl FromStr for SubjectPattern {
         let count = text.split('.').count();
         for (position, token) in text.split('.').enumerate() {
             if token.is_empty() {
-                return error("a word is empty".to_owned());
+                return error("a token is empty".to_owned());
             }
             if token.len() > 1 && token.contains(['*', '>']) {
                 return error(format!("the wildcard in {token:?} is not a whole token"));

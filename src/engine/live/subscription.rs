@@ -79,7 +79,7 @@ pub enum SubscriptionError {
     },
     /// Patterns need a list of contracts, and there is no list.
     #[error(
-        "--symbols {patterns} needs a contract list, and the product table is none: set \
+        "--symbols {patterns} needs a contract list, and the product table is not one: set \
          CTP_TD_ADDRESS, or give --contracts FILE"
     )]
     NoList {
