@@ -363,7 +363,7 @@ fn publishing(
     golden: &Path,
 ) -> anyhow::Result<PublisherOptions> {
     let reference = inputs::reference(&args.normalize(), &inputs.recordings)?;
-    let mut options = reference.publisher_options(inputs.payload_source()?);
+    let mut options = PublisherOptions::new(&reference, inputs.payload_source()?);
     if let Some(known) = Golden::read(golden)? {
         known.apply(golden, &mut options)?;
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tickdeck::encode::control::Control;
+use tickdeck::encode::control::ControlSubject;
 use tickdeck::nats::{self, NatsError, NatsOptions, SubjectPattern, Subscriber, SubscriberOptions};
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::session::{Session, Summary};
@@ -104,7 +104,7 @@ fn replay_into(
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     let options = PublisherOptions {
         subject_prefix: PREFIX.into(),
-        ..reference.publisher_options(inputs.payload_source()?)
+        ..PublisherOptions::new(&reference, inputs.payload_source()?)
     };
     let all = EventFilter::default();
     let played = Session::replay(inputs.session(), options, || {
@@ -166,7 +166,7 @@ fn subscription() -> Result<SubscriberOptions, NatsError> {
     Ok(SubscriberOptions {
         subjects: vec![
             subject(&format!("{PREFIX}.>"))?,
-            subject(&Control::End.subject(PREFIX))?,
+            subject(&ControlSubject::End.subject(PREFIX))?,
         ],
         answers: Vec::new(),
         reconnect: None,
@@ -214,7 +214,7 @@ fn receive(subscriber: &Subscriber, is_over: &AtomicBool) -> Received {
         digest: String::new(),
         first: Vec::new(),
     };
-    let end = Control::End.subject(PREFIX);
+    let end = ControlSubject::End.subject(PREFIX);
     loop {
         let message = match subscriber.receive(PATIENCE) {
             Some(nats::Received::Message { message, .. }) => message,

@@ -264,7 +264,7 @@ fn messages(
     let options = PublisherOptions {
         payload: normalize.payload,
         drop: normalize.drop.iter().copied().collect(),
-        ..reference.publisher_options(inputs.payload_source()?)
+        ..PublisherOptions::new(&reference, inputs.payload_source()?)
     };
     let recording: &Recording = inputs.recordings.first().context("one recording")?;
     let digest = recording.manifest().map(|manifest| manifest.digest.clone());

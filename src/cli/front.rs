@@ -323,7 +323,7 @@ impl<'a> Prepared<'a> {
                 payload: self.run.normalize.payload,
                 subject_prefix: self.run.subject_prefix.to_owned(),
                 drop: self.run.normalize.drop.iter().copied().collect(),
-                ..self.reference.publisher_options(PayloadSource::Ctp)
+                ..PublisherOptions::new(&self.reference, PayloadSource::Ctp)
             },
             server,
             sinks: self.sinks,

@@ -102,7 +102,7 @@ pub(super) fn publisher_options(
         payload: normalize.payload,
         subject_prefix: sinks.subject_prefix.clone(),
         drop: normalize.drop.iter().copied().collect(),
-        ..reference.publisher_options(source)
+        ..PublisherOptions::new(reference, source)
     }
 }
 

@@ -5,7 +5,7 @@
 //! where the server lists it.
 
 use anyhow::Context as _;
-use tickdeck::encode::control::{self, Control, ReadyQuestion};
+use tickdeck::encode::control::{self, ControlSubject, ReadyQuestion};
 use tickdeck::nats::{NatsError, NatsOptions, ReadyPoll, SubjectPattern, count_ready};
 use tickdeck_core::clock::{Clock as _, MonoNanos, WakeFlag};
 
@@ -36,7 +36,13 @@ pub(super) fn wait(
             }
             Ok(found) if last != Some(found) => {
                 last = Some(found);
-                tracing::info!(event = "waiting_for_subscribers", found, wanted, subject);
+                tracing::info!(
+                    event = "waiting_for_subscribers",
+                    found,
+                    wanted,
+                    subject,
+                    "plain subscribers count as one, and only when none answers"
+                );
             }
             Ok(_) => {}
             // The connection was lost before the answer came: the next question gets a new one.
@@ -54,7 +60,7 @@ fn question(context: &Context, prefix: &str) -> anyhow::Result<ReadyPoll> {
         run: context.run.clone(),
     };
     Ok(ReadyPoll {
-        subject: Control::Ready.subject(prefix),
+        subject: ControlSubject::Ready.subject(prefix),
         payload: control::payload(&question).context("writing the question")?,
         messages: SubjectPattern::below(prefix)?,
     })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::encode::control::Control;
+use crate::encode::control::ControlSubject;
 use crate::encode::pattern::{PatternError, SubjectPattern};
 use crate::nats::SubscriberOptions;
 
@@ -35,8 +35,8 @@ impl CaptureOptions {
         &self,
         reconnect: Option<Duration>,
     ) -> Result<SubscriberOptions, PatternError> {
-        let ends = self.controls(Control::End)?;
-        let answers = self.controls(Control::Ready)?;
+        let ends = self.controls(ControlSubject::End)?;
+        let answers = self.controls(ControlSubject::Ready)?;
         // A replay that waits for subscribers starts when it sees one on the ready subject, so that
         // one comes last.
         let controls = ends.into_iter().chain(answers.iter().cloned());
@@ -47,7 +47,7 @@ impl CaptureOptions {
         })
     }
 
-    fn controls(&self, control: Control) -> Result<Vec<SubjectPattern>, PatternError> {
+    fn controls(&self, control: ControlSubject) -> Result<Vec<SubjectPattern>, PatternError> {
         match &self.subject_prefix {
             Some(prefix) => Ok(vec![control.subject(prefix).parse()?]),
             None => {
@@ -60,9 +60,9 @@ impl CaptureOptions {
     /// Whether the subjects have ticks of replays under `prefix`, but the end of those is not seen.
     #[must_use]
     pub fn misses_end(&self, prefix: &str) -> bool {
-        let end = Control::End.subject(prefix);
+        let end = ControlSubject::End.subject(prefix);
         let sees_end = |subject: &SubjectPattern| {
-            let mut ends = Control::End.patterns_for(subject).into_iter();
+            let mut ends = ControlSubject::End.patterns_for(subject).into_iter();
             subject.matches(&end) || ends.any(|pattern| pattern.matches(&end))
         };
         self.subject_prefix.is_none()

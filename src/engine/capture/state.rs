@@ -8,7 +8,7 @@ use tickdeck_core::time::UnixNanos;
 use super::options::CaptureOptions;
 use super::silence::Silence;
 use super::tally::Tally;
-use crate::encode::control::{Control, EndMarker, RunId};
+use crate::encode::control::{ControlSubject, EndMarker, RunId};
 use crate::encode::pattern::SubjectPattern;
 use crate::nats::{NatsError, Received};
 use crate::sink::{Message, is_line};
@@ -171,8 +171,8 @@ impl Capture {
     fn on_message(&mut self, message: Message, at: UnixNanos, now: MonoNanos) -> Step {
         let subject = String::from_utf8_lossy(&message.subject).into_owned();
         let mut found = None;
-        match Control::parse(&subject) {
-            Some((Control::End, prefix)) => {
+        match ControlSubject::parse(&subject) {
+            Some((ControlSubject::End, prefix)) => {
                 if let Some(marker) = EndMarker::parse(&message.payload) {
                     return self.on_end(prefix, &marker, now);
                 }

@@ -67,7 +67,10 @@ impl<M: Messages + ?Sized> Messages for Box<M> {
 /// When the recording's own tables cannot be read.
 pub fn publisher_options(recording: &Recording) -> Result<PublisherOptions, CheckError> {
     let reference = Reference::of_recordings(std::slice::from_ref(recording))?;
-    Ok(reference.publisher_options(recording.source().payload_source()))
+    Ok(PublisherOptions::new(
+        &reference,
+        recording.source().payload_source(),
+    ))
 }
 
 /// Messages queued for the comparison.

@@ -22,7 +22,7 @@ use super::error::CheckError;
 use super::messages::{Ended, Messages};
 use super::parts::Chunk;
 use crate::control::Control;
-use crate::encode::control::Control as ControlMessage;
+use crate::encode::control::ControlSubject;
 use crate::sink::{MessageBatch, MessageBatchBuilder, NewFile, StreamDigest, is_line_subject};
 
 /// The first bytes of a zstd frame.
@@ -293,7 +293,7 @@ impl Lines {
                 found: shown(line),
             })?;
             // Control messages are not part of what is published, see `encode::control`.
-            if !ControlMessage::is_subject(subject) {
+            if !ControlSubject::is_subject(subject) {
                 builder.push(subject, payload);
             }
             self.start = end + 1;

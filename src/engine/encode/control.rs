@@ -16,7 +16,7 @@ use super::subject::RESERVED_WORD;
 
 /// The kinds of control messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Control {
+pub enum ControlSubject {
     /// The readiness request. Subscribers that want to be counted answer.
     Ready,
     /// The replay's time: a [`ClockStamp`].
@@ -25,7 +25,7 @@ pub enum Control {
     End,
 }
 
-impl Control {
+impl ControlSubject {
     const ALL: [Self; 3] = [Self::Ready, Self::Clock, Self::End];
 
     /// The word between `tickdeck` and the prefix.
@@ -115,14 +115,14 @@ impl RunId {
     }
 }
 
-/// Payload of [`Control::Ready`].
+/// Payload of [`ControlSubject::Ready`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadyQuestion {
     /// The run that asks.
     pub run: RunId,
 }
 
-/// Payload of [`Control::Clock`]. The key order is the order of the fields.
+/// Payload of [`ControlSubject::Clock`]. The key order is the order of the fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockStamp {
     /// The run that is at `time`.
@@ -205,11 +205,14 @@ mod tests {
 
     #[test]
     fn a_control_subject_reads_back() {
-        for control in Control::ALL {
+        for control in ControlSubject::ALL {
             let subject = control.subject("market.tick");
-            assert_eq!(Control::parse(&subject), Some((control, "market.tick")));
+            assert_eq!(
+                ControlSubject::parse(&subject),
+                Some((control, "market.tick"))
+            );
         }
-        assert_eq!(Control::End.subject("a.b"), "tickdeck.end.a.b");
+        assert_eq!(ControlSubject::End.subject("a.b"), "tickdeck.end.a.b");
         for other in [
             "tickdeck.end",
             "tickdeck.ended.a",
@@ -217,7 +220,7 @@ mod tests {
             "ticks.end.a",
             "a.replay.end",
         ] {
-            assert_eq!(Control::parse(other), None, "{other}");
+            assert_eq!(ControlSubject::parse(other), None, "{other}");
         }
     }
 
@@ -226,7 +229,7 @@ mod tests {
         for exchange in Exchange::ALL {
             for symbol in ["end", "replay.end", "clock"] {
                 let tick = subject("tickdecks.end", exchange, symbol);
-                assert_eq!(Control::parse(&tick), None);
+                assert_eq!(ControlSubject::parse(&tick), None);
             }
         }
         assert!(validate_prefix("tickdeck.end").is_err());
@@ -250,7 +253,7 @@ mod tests {
             ("*.*", &[]),
         ] {
             let pattern = pattern.parse().unwrap();
-            let found = Control::End.patterns_for(&pattern);
+            let found = ControlSubject::End.patterns_for(&pattern);
             let found: Vec<&str> = found.iter().map(SubjectPattern::as_str).collect();
             assert_eq!(found, expected, "{pattern}");
         }
@@ -263,8 +266,8 @@ mod tests {
             prefix in "([ab]\\.){0,3}[ab]",
         ) {
             let pattern: SubjectPattern = pattern.parse().unwrap();
-            let end = Control::End.subject(&prefix);
-            let is_asked = Control::End.patterns_for(&pattern).iter().any(|p| p.matches(&end));
+            let end = ControlSubject::End.subject(&prefix);
+            let is_asked = ControlSubject::End.patterns_for(&pattern).iter().any(|p| p.matches(&end));
             let is_whole = pattern.matches(&format!("{prefix}.SHFE.x"));
             prop_assert_eq!(is_asked, is_whole, "{} {}", pattern, prefix);
         }

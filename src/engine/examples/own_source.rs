@@ -10,7 +10,7 @@ use tickdeck::reference::{Reference, ReferenceOptions};
 use tickdeck::sink::JsonlSink;
 use tickdeck::source::PayloadSource;
 use tickdeck::time::UnixNanos;
-use tickdeck::{Event, EventKind, Session, Sink, Source, SourceError, Summary};
+use tickdeck::{Event, EventKind, PublisherOptions, Session, Sink, Source, SourceError, Summary};
 
 /// 2025-09-12 09:30:00 +08:00.
 const START: UnixNanos = UnixNanos(1_757_640_600_000_000_000);
@@ -58,7 +58,7 @@ impl Source for RandomWalk {
 /// Publishes `ticks` ticks to `sink`.
 pub(crate) fn walk(ticks: u32, sink: impl Sink + 'static) -> anyhow::Result<Summary> {
     let reference = Reference::load(&ReferenceOptions::default(), &[])?;
-    let options = reference.publisher_options(PayloadSource::Synthetic);
+    let options = PublisherOptions::new(&reference, PayloadSource::Synthetic);
     let (done, random, price) = (0, 1, 3_150.0);
     let open = || {
         Ok(Box::new(RandomWalk {

@@ -13,7 +13,6 @@
 //! - Events are made, used and forgotten on one thread, a small batch at a time. They are large:
 //!   handing them to another processor costs as much as decoding them.
 
-mod default_options;
 mod delay;
 mod digest_thread;
 mod fanout;

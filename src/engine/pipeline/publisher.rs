@@ -13,10 +13,11 @@ use tickdeck_core::time::UnixNanos;
 use super::digest_thread::DigestThread;
 use super::fanout::{End, Fanout, control_message};
 use super::ledger::Ledger;
-use crate::encode::control::{self, ClockStamp, Control, EndMarker, RunId};
-use crate::encode::subject::Subjects;
+use crate::encode::control::{self, ClockStamp, ControlSubject, EndMarker, RunId};
+use crate::encode::subject::{DEFAULT_PREFIX, Subjects};
 use crate::encode::{Encoder, PayloadKind, PayloadSource};
 use crate::normalize::{Flag, Flags, Normalizer, Outcome};
+use crate::reference::Reference;
 use crate::sink::{MessageBatchBuilder, Sink, SinkError};
 
 /// Messages that share one buffer. More would not stay in the cache from encoding to hashing and
@@ -41,6 +42,22 @@ pub struct PublisherOptions {
     pub contracts: Arc<ContractTable>,
     /// Calendar in force.
     pub calendar: Arc<TradingCalendar>,
+}
+
+impl PublisherOptions {
+    /// The defaults with the tables of `reference`: payload `vnpy`, the default subjects, nothing
+    /// dropped.
+    #[must_use]
+    pub fn new(reference: &Reference, source: PayloadSource) -> Self {
+        Self {
+            payload: PayloadKind::default(),
+            source,
+            subject_prefix: DEFAULT_PREFIX.to_owned(),
+            drop: Flags::EMPTY,
+            contracts: Arc::clone(&reference.contracts),
+            calendar: Arc::clone(&reference.calendar),
+        }
+    }
 }
 
 /// Counts that other threads may read during a session.
@@ -250,7 +267,7 @@ impl Publisher {
     /// When a sink cannot continue.
     pub fn publish_clock(&mut self, stamp: UnixNanos) -> Result<(), SinkError> {
         self.hand_over()?;
-        let subject = Control::Clock.subject(&self.options.subject_prefix);
+        let subject = ControlSubject::Clock.subject(&self.options.subject_prefix);
         let stamp = ClockStamp {
             run: self.run.clone(),
             time: stamp.to_string(),
@@ -375,7 +392,7 @@ impl Publisher {
     pub fn finish(mut self, complete: bool) -> (Ledger, String, Option<SinkError>) {
         let digest = self.digest.finish();
         let end = self.end.take().map(|end| End {
-            subject: Control::End.subject(&self.options.subject_prefix),
+            subject: ControlSubject::End.subject(&self.options.subject_prefix),
             marker: self.end_marker(end, &digest),
         });
         let (by_slot, error) = self.fanout.finish(complete, end.as_ref());

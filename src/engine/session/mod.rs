@@ -61,11 +61,11 @@ impl Session {
     /// use tickdeck::sink::NullSink;
     /// use tickdeck::source::{PayloadSource, SourceError, SourceErrorKind};
     /// use tickdeck::synthetic::{SyntheticOptions, SyntheticSource};
-    /// use tickdeck::Session;
+    /// use tickdeck::{PublisherOptions, Session};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let reference = Reference::load(&ReferenceOptions::default(), &[])?;
-    /// let options = reference.publisher_options(PayloadSource::Synthetic);
+    /// let options = PublisherOptions::new(&reference, PayloadSource::Synthetic);
     /// let open = || {
     ///     let market = SyntheticSource::open(SyntheticOptions::default(), &reference.calendar)
     ///         .map_err(|error| SourceError::new(SourceErrorKind::BadInput, error))?;
@@ -96,7 +96,7 @@ impl Session {
     pub fn replay_recording(recording: &Recording) -> Result<ReplaySession<'_>, ReferenceError> {
         let own = std::slice::from_ref(recording);
         let reference = Reference::load(&ReferenceOptions::default(), own)?;
-        let options = reference.publisher_options(recording.source().payload_source());
+        let options = PublisherOptions::new(&reference, recording.source().payload_source());
         let open = || Ok(Box::new(recording.reader(EventFilter::default()).read_ahead()) as _);
         Ok(Self::replay(recording.session(), options, open))
     }
