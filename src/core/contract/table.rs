@@ -15,7 +15,7 @@ use crate::time::TradingDay;
 /// Resolves instrument ids.
 ///
 /// ```
-/// use tickdeck::contract::{ContractTable, Exchange};
+/// use tickdeck_core::contract::{ContractTable, Exchange};
 ///
 /// let contract = ContractTable::builtin().resolve(b"rb2601").unwrap();
 /// assert_eq!((contract.exchange, contract.multiplier), (Exchange::Shfe, Some(10)));
