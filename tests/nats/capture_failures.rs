@@ -544,15 +544,15 @@ fn a_ready_file_replaces_only_a_ready_file() {
         ),
         (
             format!("-o {out} --ready-file {out}"),
-            "the file for the output too",
+            "also the file for the output",
         ),
         (
             format!("-o {out} --ready-file {}", path("below/../out")),
-            "the file for the output too",
+            "also the file for the output",
         ),
         (
             format!("-o {out} --ready-file {out}.times"),
-            "the file for the arrival times too",
+            "also the file for the arrival times",
         ),
         (
             format!(
@@ -560,7 +560,7 @@ fn a_ready_file_replaces_only_a_ready_file() {
                 path("times"),
                 path("below/../times")
             ),
-            "the file for the arrival times too",
+            "also the file for the arrival times",
         ),
         (
             format!("-o {out} --times {}", path("below/../out")),

@@ -380,8 +380,7 @@ mod tests {
             ),
             (
                 "synthetic:quick,duration=0s".to_owned(),
-                "synthetic:quick,seed=1,duration=0s has no events: there is nothing to play"
-                    .to_owned(),
+                "synthetic:quick,seed=1,duration=0s has no events to play".to_owned(),
             ),
         ] {
             let spec = SourceSpec::parse(OsStr::new(&source)).unwrap();
