@@ -1,24 +1,24 @@
-//! `cargo xtask demo`: the main use case on a fresh machine.
+//! `cargo xtask demo`: the main job on a machine with nothing set up.
+
+use std::process::Command;
 
 use anyhow::Result;
 
 use crate::nats_server;
-use crate::run::{self, cargo, root};
+use crate::run::{self, cargo, root, target};
 
-/// Provides a server and runs `tickdeck demo`, built like for the tests.
+/// Provides a server and runs `tickdeck demo`.
+///
+/// The build is the tests' build: the dependencies of the whole workspace with the same features, so
+/// that `cargo xtask test` compiles none of them again.
 pub(crate) fn run(rest: &[String]) -> Result<()> {
     let server = nats_server::provide()?;
+    run::run(cargo().args(["build", "--workspace", "--bin", "tickdeck"]))?;
+    let tickdeck = target().join("debug").join("tickdeck");
     run::run(
-        cargo()
-            .args([
-                "run",
-                "--workspace",
-                "--bin",
-                "tickdeck",
-                "--",
-                "demo",
-                "--nats-server",
-            ])
+        Command::new(tickdeck)
+            .current_dir(root())
+            .args(["demo", "--nats-server"])
             .arg(server)
             .arg(root().join("recordings").join("quick"))
             .args(rest),
