@@ -37,7 +37,6 @@ mod replay;
 mod slice;
 mod smoke;
 mod startup;
-mod subscribers;
 mod synthetic;
 mod verify;
 

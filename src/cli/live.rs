@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use tickdeck::session::IngestSummary;
+use tickdeck::session::LiveSummary;
 
 use super::Context;
 use super::args::{LiveArgs, OutputArgs, SinkArgs};
@@ -53,7 +53,7 @@ fn disabled(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn prepare(context: &Context, args: &LiveArgs) -> anyhow::Result<IngestSummary> {
+fn prepare(context: &Context, args: &LiveArgs) -> anyhow::Result<LiveSummary> {
     require(&context.environment, &[])?;
     let output = args.record.as_ref().map(|folder| OutputArgs {
         output: folder.clone(),

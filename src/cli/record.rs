@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tickdeck::reference::Reference;
-use tickdeck::session::{IngestSummary, Session, Summary};
+use tickdeck::session::{LiveSummary, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
 use tickdeck_core::source::{MergeSource, Source};
 use tickdeck_market::source::{Profile, SyntheticOptions};
@@ -118,7 +118,7 @@ fn print(args: &RecordArgs, summary: &Summary, made: Option<&Manifest>) -> anyho
 
 /// Records a live session.
 fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome> {
-    let run = || -> anyhow::Result<IngestSummary> {
+    let run = || -> anyhow::Result<LiveSummary> {
         require(&context.environment, &[])?;
         let nats = (args.publish && publishes_to_nats(&args.sinks))
             .then(|| nats_options(&args.nats))

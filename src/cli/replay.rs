@@ -13,7 +13,7 @@ use super::inputs::{self, Salvaged, Selection, refuse_damage, warn_nothing_selec
 use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
 use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
 use super::render::print_summary;
-use super::{Context, log, subscribers};
+use super::{Context, log};
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcome> {
@@ -39,9 +39,6 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     context.handle_signals()?;
     context.watch_keyboard()?;
     let opened = Sinks::open(context, &args.sinks, nats.as_ref())?;
-    if let (Some(wanted), Some(nats)) = (args.wait_for_subscribers, &nats) {
-        subscribers::wait(context, nats, &args.sinks.subject_prefix, wanted)?;
-    }
     let source = inputs.payload_source()?;
     let options = publisher_options(&args.normalize, &args.sinks, source, &reference);
     let mut filter = selection.filter.clone();
@@ -53,10 +50,10 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     let salvaged = args.salvage.then(Salvaged::default);
     let pace = args.pace.options();
     let total = inputs.estimate(&filter).filter(|_| !args.pace.looping);
-    let session = Session::replay(inputs.session(), options, || {
+    let mut session = Session::replay(inputs.session(), options, || {
         inputs.source_ahead(&filter, salvaged.as_ref())
     })
-    .health(nats, "replay")
+    .health(nats.clone(), "replay")
     .pace(pace)
     .looping(args.pace.looping)
     .clock_ticks(args.clock.map(|hz| ClockTicks::new(hz, pace.max_gap_ns)))
@@ -67,6 +64,9 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     .run_id(context.run.clone())
     .control(Arc::clone(&context.control))
     .clock(context.clock.clone());
+    if let (Some(wanted), Some(nats)) = (args.wait_for_subscribers, nats) {
+        session = session.wait_for_subscribers(nats, wanted);
+    }
     let played = opened.give_to(session).run().map_err(session_error)?;
     let missing = salvaged.map_or_else(Vec::new, |salvaged| salvaged.take());
     report(args, &inputs, played, &damage, missing)

@@ -43,7 +43,7 @@
 //!
 //! | module | purpose |
 //! |---|---|
-//! | [`session`] | whole runs: [`Session::replay`], [`Session::replay_recording`], `Session::live` |
+//! | [`session`] | whole runs: [`Session::replay`], [`Session::replay_recording`], `Session::live`, `Session::ctp` |
 //! | [`source`], [`synthetic`], [`recording`] | where events come from, and how they are stored |
 //! | [`inputs`] | several recordings as one source |
 //! | [`sink`] | where messages go: files, digest, NATS, your own [`Sink`] |

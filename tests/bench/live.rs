@@ -13,15 +13,14 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use tickdeck::calendar::TradingCalendar;
-use tickdeck::clock::SystemClock;
 use tickdeck::contract::ContractTable;
+use tickdeck::control::{Command as ControlCommand, Control};
 use tickdeck::encode::{PayloadKind, PayloadSource};
 use tickdeck::event::{InstrumentId, RawTick};
 use tickdeck::live::{
@@ -32,7 +31,7 @@ use tickdeck::nats::{NatsOptions, Subscriber};
 use tickdeck::normalize::Flags;
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::recording::{EventFilter, Recording, RecordingOptions, Rolling, SourceInfo};
-use tickdeck::session::{Ingest, IngestNats, IngestServer, RecordTo, ingest};
+use tickdeck::session::{LiveNats, LiveServer, LiveSession, RecordTo, Session as TickdeckSession};
 
 /// Length of a burst, like the packets of a front.
 const BURST: Duration = Duration::from_millis(1);
@@ -61,24 +60,20 @@ fn main() -> Result<()> {
     let arrivals = Arrivals::watch(&nats, start, total)?;
     let folder = tempfile::tempdir()?;
     let ticks = market()?;
-    let stop = Arc::new(AtomicBool::new(false));
+    let control = Arc::new(Control::new());
     let pushed = Arc::new(Pushed::default());
     let connector = Box::new(Front {
         ticks: Arc::new(ticks.clone()),
         rate,
         total,
         start,
-        stop: Arc::clone(&stop),
+        control: Arc::clone(&control),
         pushed: Arc::clone(&pushed),
     });
-    let server = IngestServer::connect(&IngestNats::new(nats), "bench", "live")?;
-    let setup = session(&ticks, server, folder.path().join("rec"));
-    let ended = ingest(
-        connector,
-        setup,
-        Arc::new(SystemClock::new()),
-        Box::new(move || stop.load(Ordering::Acquire)),
-    )?;
+    let server = LiveServer::connect(&LiveNats::new(nats), "bench", "live")?;
+    let ended = session(&ticks, server, folder.path().join("rec"))
+        .control(control)
+        .run(connector)?;
     let ledger = ended.ledger.total();
     let delay = ended.delay.context("no tick")?;
     let pushes = pushed.take();
@@ -157,42 +152,39 @@ fn market() -> Result<Vec<RawTick>> {
         .collect())
 }
 
-fn session(ticks: &[RawTick], server: IngestServer, folder: std::path::PathBuf) -> Ingest {
+fn session(ticks: &[RawTick], server: LiveServer, folder: std::path::PathBuf) -> LiveSession {
     let mut instruments: Vec<InstrumentId> = ticks.iter().map(|t| t.instrument_id).collect();
     instruments.sort();
     instruments.dedup();
     let contracts = Arc::new(ContractTable::builtin());
     let calendar = Arc::new(TradingCalendar::builtin());
-    Ingest {
-        session: "bench".into(),
-        live: LiveOptions {
-            instruments,
-            ..LiveOptions::default()
+    let options = LiveOptions {
+        instruments,
+        ..LiveOptions::default()
+    };
+    let publisher = PublisherOptions {
+        payload: PayloadKind::Vnpy,
+        source: PayloadSource::Ctp,
+        subject_prefix: "market.tick".into(),
+        drop: Flags::default(),
+        contracts: Arc::clone(&contracts),
+        calendar: Arc::clone(&calendar),
+    };
+    let record = RecordTo {
+        folder,
+        options: RecordingOptions {
+            session: "bench".into(),
+            source: SourceInfo::default(),
+            contracts,
+            calendar,
+            rolling: Rolling::default(),
+            overwrite: false,
+            keep_partial: true,
         },
-        publisher: PublisherOptions {
-            payload: PayloadKind::Vnpy,
-            source: PayloadSource::Ctp,
-            subject_prefix: "market.tick".into(),
-            drop: Flags::default(),
-            contracts: Arc::clone(&contracts),
-            calendar: Arc::clone(&calendar),
-        },
-        server: Some(server),
-        sinks: Vec::new(),
-        record: Some(RecordTo {
-            folder,
-            options: RecordingOptions {
-                session: "bench".into(),
-                source: SourceInfo::default(),
-                contracts,
-                calendar,
-                rolling: Rolling::default(),
-                overwrite: false,
-                keep_partial: true,
-            },
-        }),
-        progress_every: Duration::ZERO,
-    }
+    };
+    TickdeckSession::live("bench", publisher, options)
+        .server(Some(server))
+        .record(Some(record))
 }
 
 /// Arrival times of the messages at a subscriber.
@@ -251,7 +243,7 @@ struct Front {
     rate: u64,
     total: u64,
     start: Instant,
-    stop: Arc<AtomicBool>,
+    control: Arc<Control>,
     pushed: Arc<Pushed>,
 }
 
@@ -259,7 +251,7 @@ impl Connector for Front {
     fn open(&mut self, _: &Attempt, inlet: Inlet) -> Result<Box<dyn MarketDataSession>, OpenError> {
         inlet.front_connected();
         let (ticks, rate, total) = (Arc::clone(&self.ticks), self.rate, self.total);
-        let (stop, pushed) = (Arc::clone(&self.stop), Arc::clone(&self.pushed));
+        let (control, pushed) = (Arc::clone(&self.control), Arc::clone(&self.pushed));
         let play = inlet.clone();
         let begun = self.start;
         let run = move || {
@@ -285,7 +277,7 @@ impl Connector for Front {
                 std::thread::sleep(BURST);
             }
             *pushed.lock() = pushes;
-            stop.store(true, Ordering::Release);
+            control.send(ControlCommand::Stop);
         };
         Ok(Box::new(Session {
             inlet,

@@ -10,10 +10,10 @@ use tickdeck::live::{
     Abandoned, Attempt, Backoff, Connector, Inlet, LiveEnd, MarketDataSession, OpenError,
     RequestError,
 };
-use tickdeck::session::{Ingest, IngestNats};
+use tickdeck::session::LiveNats;
 use tickdeck::sink::{Fate, MessageBatch, Outstanding, Sink, SinkError};
 
-use super::{market, publishing, recorded, run, setup};
+use super::{Setup, market, publishing, recorded, run, setup};
 use crate::support::fake_front::{Asked, FakeFront, Stop, push};
 use crate::support::log::captured;
 use crate::support::nats_server::NatsServer;
@@ -23,7 +23,7 @@ use crate::support::recordings::{Folder, events, info, replay_digest};
 const MS: i64 = 1_000_000;
 
 /// The same, with short time limits for a test.
-fn hasty(mut setup: Ingest) -> Ingest {
+fn hasty(mut setup: Setup) -> Setup {
     let supervisor = &mut setup.live.supervisor;
     supervisor.backoff = Backoff {
         first_ns: 10 * MS,
@@ -281,10 +281,10 @@ fn a_lost_server_costs_nothing_of_the_recording() {
     let mut setup = recorded(&ticks, &recording);
     let mut options = server.options();
     options.servers = proxy.as_ref().unwrap().url().parse().unwrap();
-    setup.server = publishing(&IngestNats {
+    setup.server = publishing(&LiveNats {
         buffer: 100,
         drain: Duration::from_millis(300),
-        ..IngestNats::new(options)
+        ..LiveNats::new(options)
     });
     let front = FakeFront::ready(move |_, inlet| {
         drop(proxy.take());
@@ -396,12 +396,8 @@ fn an_existing_recording_is_not_touched() {
     std::fs::create_dir(&recording).unwrap();
     std::fs::write(recording.join("mine"), "x").unwrap();
     let ticks = market();
-    let refused = tickdeck::session::ingest(
-        FakeFront::new(|_, _, _| panic!("nothing is opened")),
-        recorded(&ticks, &recording),
-        Arc::new(tickdeck::clock::SystemClock::new()),
-        Stop::default().asked(),
-    );
+    let session = recorded(&ticks, &recording).session(&Stop::default());
+    let refused = session.run(FakeFront::new(|_, _, _| panic!("nothing is opened")));
     assert!(refused.unwrap_err().to_string().contains("rec"));
     assert_eq!(crate::support::recordings::names(&recording), ["mine"]);
 }

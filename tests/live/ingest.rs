@@ -8,7 +8,6 @@ use tickdeck::clock::VirtualClock;
 use tickdeck::contract::{ContractTable, ProductTable};
 use tickdeck::event::{Event, EventKind, RawTick, SessionEvent, Text};
 use tickdeck::live::LiveEnd;
-use tickdeck::session::ingest as run_ingest;
 use tickdeck::sink::{MessageRef, StreamDigest};
 
 use super::{market, nats, publishing, recorded, run, setup};
@@ -233,7 +232,8 @@ fn a_session_ends_when_its_time_is_up() {
     let clock = Arc::new(VirtualClock::new());
     let passing = Arc::clone(&clock);
     let front = FakeFront::ready(move |_, _| passing.advance(1_000_000_000));
-    let ended = run_ingest(front, setup, clock, Stop::default().asked()).unwrap();
+    let session = setup.session(&Stop::default()).clock(clock);
+    let ended = session.run(front).unwrap();
     assert_eq!(ended.live.end, LiveEnd::Stopped);
     assert_eq!(ended.live.logins, 1);
     assert!(ended.error.is_none());

@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tickdeck::calendar::TradingCalendar;
-use tickdeck::clock::SystemClock;
 use tickdeck::contract::ContractTable;
 use tickdeck::encode::{PayloadKind, PayloadSource};
 use tickdeck::event::{InstrumentId, RawTick};
@@ -29,9 +28,8 @@ use tickdeck::nats::NatsOptions;
 use tickdeck::normalize::Flags;
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::recording::{RecordingOptions, Rolling, SourceInfo};
-use tickdeck::session::{
-    Ingest, IngestNats, IngestServer, IngestSummary, RecordTo, ingest as run_ingest,
-};
+use tickdeck::session::{LiveNats, LiveServer, LiveSession, LiveSummary, RecordTo, Session};
+use tickdeck::sink::Sink;
 
 use crate::support::fake_front::Stop;
 use crate::support::recordings::{events, quick};
@@ -50,10 +48,28 @@ pub(crate) fn instruments(ticks: &[RawTick]) -> Vec<InstrumentId> {
     ids.into_iter().collect()
 }
 
+/// A session before it is built, so that a test can change its parts.
+pub(crate) struct Setup {
+    live: LiveOptions,
+    publisher: PublisherOptions,
+    server: Option<LiveServer>,
+    sinks: Vec<Box<dyn Sink>>,
+    record: Option<RecordTo>,
+}
+
+impl Setup {
+    pub(crate) fn session(self, stop: &Stop) -> LiveSession {
+        Session::live("test", self.publisher, self.live)
+            .server(self.server)
+            .sinks(self.sinks)
+            .record(self.record)
+            .control(stop.control())
+    }
+}
+
 /// A session that neither publishes nor records.
-pub(crate) fn setup(ticks: &[RawTick]) -> Ingest {
-    Ingest {
-        session: "test".into(),
+pub(crate) fn setup(ticks: &[RawTick]) -> Setup {
+    Setup {
         live: LiveOptions {
             instruments: instruments(ticks),
             supervisor: SupervisorOptions {
@@ -73,12 +89,11 @@ pub(crate) fn setup(ticks: &[RawTick]) -> Ingest {
         server: None,
         sinks: Vec::new(),
         record: None,
-        progress_every: Duration::ZERO,
     }
 }
 
 /// The same, recorded in `folder`.
-pub(crate) fn recorded(ticks: &[RawTick], folder: &Path) -> Ingest {
+pub(crate) fn recorded(ticks: &[RawTick], folder: &Path) -> Setup {
     let mut setup = setup(ticks);
     setup.record = Some(RecordTo {
         folder: folder.to_owned(),
@@ -101,19 +116,19 @@ pub(crate) fn recorded(ticks: &[RawTick], folder: &Path) -> Ingest {
 }
 
 /// How to publish, with a longer drain than a service has, for a busy machine.
-pub(crate) fn nats(options: NatsOptions) -> IngestNats {
-    IngestNats {
+pub(crate) fn nats(options: NatsOptions) -> LiveNats {
+    LiveNats {
         drain: Duration::from_secs(60),
-        ..IngestNats::new(options)
+        ..LiveNats::new(options)
     }
 }
 
 /// A server to publish to.
-pub(crate) fn publishing(nats: &IngestNats) -> Option<IngestServer> {
-    Some(IngestServer::connect(nats, "test", "live").unwrap())
+pub(crate) fn publishing(nats: &LiveNats) -> Option<LiveServer> {
+    Some(LiveServer::connect(nats, "test", "live").unwrap())
 }
 
 /// Runs a session on the machine's clock until `stop`.
-pub(crate) fn run(connector: Box<dyn Connector>, setup: Ingest, stop: &Stop) -> IngestSummary {
-    run_ingest(connector, setup, Arc::new(SystemClock::new()), stop.asked()).unwrap()
+pub(crate) fn run(connector: Box<dyn Connector>, setup: Setup, stop: &Stop) -> LiveSummary {
+    setup.session(stop).run(connector).unwrap()
 }

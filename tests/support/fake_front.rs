@@ -1,12 +1,12 @@
 //! A front in memory: a closure of the test answers the supervisor's requests.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tickdeck::control::{Command, Control};
 use tickdeck::event::{InstrumentId, RawTick};
 use tickdeck::live::{
-    Abandoned, Attempt, Connector, Inlet, MarketDataSession, OpenError, RequestError, StopAsked,
+    Abandoned, Attempt, Connector, Inlet, MarketDataSession, OpenError, RequestError,
 };
 
 /// A request of the supervisor to a session.
@@ -97,16 +97,15 @@ impl MarketDataSession for FakeSession {
 
 /// A stop request from a test.
 #[derive(Clone, Default)]
-pub(crate) struct Stop(Arc<AtomicBool>);
+pub(crate) struct Stop(Arc<Control>);
 
 impl Stop {
     pub(crate) fn stop(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.0.send(Command::Stop);
     }
 
-    pub(crate) fn asked(&self) -> StopAsked {
-        let stop = self.clone();
-        Box::new(move || stop.0.load(Ordering::SeqCst))
+    pub(crate) fn control(&self) -> Arc<Control> {
+        Arc::clone(&self.0)
     }
 }
 

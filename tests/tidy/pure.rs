@@ -23,7 +23,7 @@ const PURE: [&str; 10] = [
 /// Files in those folders that run the machine: they wait on a clock, read and write.
 const DRIVERS: [&str; 1] = ["src/engine/capture/driver.rs"];
 
-const DOORS: [&str; 14] = [
+const DOORS: [&str; 15] = [
     "std::fs",
     "std::net",
     "std::env",
@@ -37,6 +37,7 @@ const DOORS: [&str; 14] = [
     "tokio",
     "tickdeck_core::thread",
     "tickdeck_core::wait",
+    "tickdeck_core::clock::Clock",
     "tickdeck_core::clock::SystemClock",
 ];
 

@@ -70,7 +70,7 @@ pub use report::{AttemptReport, LastAttempt, LiveEnd, LiveReport};
 pub use session::{LiveHandle, start};
 pub use source::LiveSource;
 pub use stats::{LiveState, LiveStats};
-pub use subscription::{Listing, SubscriptionError, instruments};
+pub use subscription::{Listing, Subscription, SubscriptionError};
 pub use supervisor::{
     Action, End, RetryReport, SubscriptionProgress, Supervisor, SupervisorOptions,
 };

@@ -160,6 +160,16 @@ pub struct ListingOptions {
     pub timeout: Duration,
 }
 
+impl Default for ListingOptions {
+    /// Two minutes, and no confirmation.
+    fn default() -> Self {
+        Self {
+            confirm_settlement: false,
+            timeout: Duration::from_secs(120),
+        }
+    }
+}
+
 /// Checks that the library can use each of `fronts`.
 ///
 /// # Errors

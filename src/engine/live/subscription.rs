@@ -1,8 +1,9 @@
 //! What a live session subscribes: instruments that were named, and those that patterns match in a
 //! list of contracts.
 
-use tickdeck_core::contract::{Contract, ContractTable, Exchange, QueriedContract};
+use tickdeck_core::contract::{Contract, ContractTable, QueriedContract};
 use tickdeck_core::event::InstrumentId;
+use tickdeck_core::select::{SymbolGlobError, SymbolGlobs};
 
 use super::choose::{Wanted, choose};
 use super::trader::TraderError;
@@ -91,50 +92,86 @@ pub enum SubscriptionError {
     Nothing,
 }
 
-/// Chooses the instruments: `first`, then what `wanted` takes from `listing`. `matches` decides
-/// whether a pattern takes an instrument.
-///
-/// # Errors
-/// When nothing can be subscribed.
-pub fn instruments(
-    first: &[String],
-    wanted: &[Wanted],
-    listing: Listing,
-    matches: &dyn Fn(&str, &[u8], Exchange) -> bool,
-) -> Result<Vec<InstrumentId>, SubscriptionError> {
-    let choice = choose(first, wanted, &listing.contracts, matches);
-    if !choice.unmatched.is_empty() {
-        let patterns = choice.unmatched.join(",");
-        if listing.contracts.is_empty() {
-            return Err(match listing.problem.map(Box::new) {
-                Some(problem) => SubscriptionError::ListUnavailable { patterns, problem },
-                None => SubscriptionError::NoList { patterns },
-            });
+/// Which instruments a session subscribes: some by their ids, others by patterns.
+#[derive(Debug, Clone, Default)]
+pub struct Subscription {
+    first: Vec<String>,
+    wanted: Vec<Wanted>,
+    /// The patterns of `wanted`, compiled.
+    globs: Vec<(String, SymbolGlobs)>,
+}
+
+impl Subscription {
+    /// The instruments `first`, in this order, then those of `wanted`.
+    ///
+    /// # Errors
+    /// When a pattern is not valid.
+    pub fn new(first: Vec<String>, wanted: Vec<Wanted>) -> Result<Self, SymbolGlobError> {
+        let patterns = wanted.iter().filter_map(|one| match one {
+            Wanted::Instrument(_) => None,
+            Wanted::Pattern(pattern) => Some(pattern),
+        });
+        let globs = patterns
+            .map(|pattern| Ok((pattern.clone(), SymbolGlobs::new(&[pattern])?)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            first,
+            wanted,
+            globs,
+        })
+    }
+
+    /// Whether nothing is named at all.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.wanted.is_empty()
+    }
+
+    /// Whether it has patterns, which need a list of contracts.
+    #[must_use]
+    pub const fn needs_list(&self) -> bool {
+        !self.globs.is_empty()
+    }
+
+    /// Chooses the instruments from a list.
+    ///
+    /// # Errors
+    /// When nothing can be subscribed.
+    pub fn instruments(&self, listing: Listing) -> Result<Vec<InstrumentId>, SubscriptionError> {
+        let matches = |pattern: &str, id: &[u8], exchange| {
+            let known = self.globs.iter().find(|(known, _)| known == pattern);
+            known.is_some_and(|(_, globs)| globs.matches(id, Some(exchange)))
+        };
+        let choice = choose(&self.first, &self.wanted, &listing.contracts, &matches);
+        if !choice.unmatched.is_empty() {
+            let patterns = choice.unmatched.join(",");
+            if listing.contracts.is_empty() {
+                return Err(match listing.problem.map(Box::new) {
+                    Some(problem) => SubscriptionError::ListUnavailable { patterns, problem },
+                    None => SubscriptionError::NoList { patterns },
+                });
+            }
+            let contracts = listing.contracts.len();
+            tracing::warn!(event = "symbols_unmatched", patterns, contracts);
         }
-        let contracts = listing.contracts.len();
-        tracing::warn!(event = "symbols_unmatched", patterns, contracts);
+        if !choice.unlisted.is_empty() {
+            let ids = choice.unlisted.join(",");
+            tracing::warn!(
+                event = "symbols_unlisted",
+                ids,
+                "subscribed although no contract list has it"
+            );
+        }
+        if choice.instruments.is_empty() {
+            return Err(SubscriptionError::Nothing);
+        }
+        Ok(choice.instruments)
     }
-    if !choice.unlisted.is_empty() {
-        let ids = choice.unlisted.join(",");
-        tracing::warn!(
-            event = "symbols_unlisted",
-            ids,
-            "subscribed although no contract list has it"
-        );
-    }
-    if choice.instruments.is_empty() {
-        return Err(SubscriptionError::Nothing);
-    }
-    Ok(choice.instruments)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn all(_: &str, _: &[u8], _: Exchange) -> bool {
-        true
-    }
 
     fn chosen(
         wanted: &str,
@@ -143,7 +180,10 @@ mod tests {
     ) -> Result<Vec<InstrumentId>, SubscriptionError> {
         let table = ContractTable::builtin();
         let listing = Listing::without_front(&table, found.to_vec(), problem);
-        instruments(&[], &[wanted.parse().unwrap()], listing, &all)
+        let wanted = vec![wanted.parse().unwrap()];
+        Subscription::new(Vec::new(), wanted)
+            .unwrap()
+            .instruments(listing)
     }
 
     #[test]

@@ -9,116 +9,36 @@
 //! - The recorder comes first and is sealed before the session waits for a server. It runs on another
 //!   thread, so that encoding a row group delays nothing.
 //! - At the end all accepted ticks are recorded and handed over. Then the server has
-//!   [`IngestNats::drain`] to confirm them. Messages not confirmed by then count as failed.
+//!   [`LiveNats::drain`](super::LiveNats::drain) to confirm them. Messages not confirmed by then count
+//!   as failed.
 //! - The digest covers everything handed over, also failed messages. A replay of the recording
 //!   therefore gives the same digest.
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
 use tickdeck_core::causes::with_causes;
-use tickdeck_core::clock::Clock;
-use tickdeck_core::pace::Lateness;
+use tickdeck_core::clock::{Clock, SystemClock};
 use tickdeck_core::thread::spawn_scoped;
 use tickdeck_core::wait::is_closed_within;
 use tickdeck_recording::{
     BackgroundWriter, EventWriter, Manifest, RecordingError, RecordingOptions, RecordingWriter,
 };
 
-use super::Session;
-use super::drain::{DEFAULT_DRAIN, DrainWatch};
+use super::SessionError;
+use super::live_server::{LiveServer, ServerHandles};
+use super::live_summary::LiveSummary;
 use super::stats::SharedStats;
-use super::summary::Summary;
-use crate::live::{self, Connector, LiveHandle, LiveOptions, LiveReport, LiveSource, StopAsked};
-use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
+use crate::control::Control;
+use crate::live::{self, Connector, LiveHandle, LiveOptions, LiveReport, LiveSource};
 use crate::pipeline::{
-    DEFAULT_BATCH_EVENTS, DelayMeter, Ledger, Output, PlayError, Player, Publisher,
-    PublisherOptions, Release,
+    DEFAULT_BATCH_EVENTS, DelayMeter, Output, PlayError, Player, Publisher, PublisherOptions,
+    Release,
 };
 use crate::progress::Silent;
-use crate::sink::{
-    DEFAULT_LIVE_BUFFER, LiveNatsSink, NatsStop, NullSink, Sink, SinkError, StreamDigest,
-};
-
-/// The set-up of a live session, except the front.
-pub struct Ingest {
-    /// Session id, in logs and health answers.
-    pub session: String,
-    /// The subscriptions, and how long to try.
-    pub live: LiveOptions,
-    /// How ticks become messages.
-    pub publisher: PublisherOptions,
-    /// The server to publish to. Health requests are already answered there.
-    pub server: Option<IngestServer>,
-    /// More sinks. A slow one delays the session.
-    pub sinks: Vec<Box<dyn Sink>>,
-    /// Where to record.
-    pub record: Option<RecordTo>,
-    /// How often to log the counts; zero for never.
-    pub progress_every: Duration,
-}
-
-/// How to publish to a server.
-#[derive(Debug, Clone)]
-pub struct IngestNats {
-    /// Address and credentials.
-    pub options: NatsOptions,
-    /// How many messages may be buffered for it.
-    pub buffer: u64,
-    /// How long it may take to confirm the last messages.
-    pub drain: Duration,
-}
-
-impl IngestNats {
-    /// The default bounds.
-    #[must_use]
-    pub const fn new(options: NatsOptions) -> Self {
-        Self {
-            options,
-            buffer: DEFAULT_LIVE_BUFFER,
-            drain: DEFAULT_DRAIN,
-        }
-    }
-}
-
-/// The server of a session: connected, with health requests answered. A session that first searches
-/// for its contracts connects before the search.
-pub struct IngestServer {
-    sink: LiveNatsSink,
-    health: HealthResponder,
-    /// Empty until the session runs.
-    stats: Arc<OnceLock<SharedStats>>,
-    drain: Duration,
-}
-
-impl IngestServer {
-    /// Connects. Until the session runs, health answers give its state as `starting`.
-    ///
-    /// # Errors
-    /// When the server cannot be reached.
-    pub fn connect(
-        nats: &IngestNats,
-        session: &str,
-        verb: &'static str,
-    ) -> Result<Self, NatsError> {
-        let sink = LiveNatsSink::connect(&nats.options, nats.buffer)?;
-        let stats = Arc::new(OnceLock::<SharedStats>::new());
-        let (shared, session) = (Arc::clone(&stats), session.to_owned());
-        let snapshot = Box::new(move || match shared.get() {
-            Some(stats) => stats.health(&session, verb),
-            None => serde_json::json!({ "session": session, "verb": verb, "state": "starting" }),
-        });
-        let health = HealthResponder::start(&nats.options, &HealthOptions::default(), snapshot)?;
-        Ok(Self {
-            sink,
-            health,
-            stats,
-            drain: nats.drain,
-        })
-    }
-}
+use crate::sink::{NullSink, Sink};
 
 /// Where a session is recorded.
 #[derive(Debug, Clone)]
@@ -129,219 +49,155 @@ pub struct RecordTo {
     pub options: RecordingOptions,
 }
 
-/// A live session could not be started.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum IngestError {
-    /// The recording could not be created.
-    #[error(transparent)]
-    Record(#[from] RecordingError),
-    /// The system gave no thread.
-    #[error("starting a thread of the live session")]
-    Thread(#[source] std::io::Error),
+/// The set-up of a live session, except the front. Nothing is read from the environment.
+pub struct LiveSession {
+    pub(super) name: String,
+    pub(super) publisher: PublisherOptions,
+    pub(super) options: LiveOptions,
+    pub(super) server: Option<LiveServer>,
+    pub(super) sinks: Vec<Box<dyn Sink>>,
+    pub(super) record: Option<RecordTo>,
+    pub(super) progress_every: Duration,
+    pub(super) control: Arc<Control>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
-/// How a live session ended.
-#[derive(Debug)]
-pub struct IngestSummary {
-    /// Session id.
-    pub session: String,
-    /// Counts of every instrument.
-    pub ledger: Ledger,
-    /// Ticks in the recording.
-    pub recorded: u64,
-    /// BLAKE3 of the payload stream, hex.
-    pub digest: String,
-    /// Latency from the callback to the sinks; `None` without a tick.
-    pub delay: Option<Lateness>,
-    /// From start to end, ns.
-    pub elapsed_ns: i64,
-    /// How the session with the front went.
-    pub live: LiveReport,
-    /// The finished recording.
-    pub manifest: Option<Manifest>,
-    /// The error that ended it early or occurred at its end. The other fields are valid even then.
-    pub error: Option<PlayError>,
-}
+impl LiveSession {
+    pub(super) fn new(name: String, publisher: PublisherOptions, options: LiveOptions) -> Self {
+        Self {
+            name,
+            publisher,
+            options,
+            server: None,
+            sinks: Vec::new(),
+            record: None,
+            progress_every: Duration::ZERO,
+            control: Arc::default(),
+            clock: Arc::new(SystemClock::new()),
+        }
+    }
 
-impl Session {
-    /// Runs a live session until `stop_asked` returns true, its time is up, or it cannot continue.
+    /// Publishes to this server, which already answers health requests.
+    #[must_use]
+    pub fn server(mut self, server: Option<LiveServer>) -> Self {
+        self.server = server;
+        self
+    }
+
+    /// Publishes to these sinks as well. A slow one delays the session.
+    #[must_use]
+    pub fn sinks(mut self, sinks: Vec<Box<dyn Sink>>) -> Self {
+        self.sinks.extend(sinks);
+        self
+    }
+
+    /// Records everything before it is published.
+    #[must_use]
+    pub fn record(mut self, record: Option<RecordTo>) -> Self {
+        self.record = record;
+        self
+    }
+
+    /// Logs the counts this often; zero, the default, for never.
+    #[must_use]
+    pub const fn progress_every(mut self, every: Duration) -> Self {
+        self.progress_every = every;
+        self
+    }
+
+    /// Ends when this control is stopped.
+    #[must_use]
+    pub fn control(mut self, control: Arc<Control>) -> Self {
+        self.control = control;
+        self
+    }
+
+    /// Uses another clock than the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Runs until a stop is requested, its time is up, or it cannot continue.
     ///
     /// # Errors
     /// When it cannot be started. What happens later is in the summary.
-    pub fn live(
-        connector: Box<dyn Connector>,
-        setup: Ingest,
-        clock: Arc<dyn Clock>,
-        stop_asked: StopAsked,
-    ) -> Result<IngestSummary, IngestError> {
-        ingest(connector, setup, clock, stop_asked)
-    }
-}
-
-/// Runs a live session until `stop_asked` returns true, its time is up, or it cannot continue.
-///
-/// # Errors
-/// When it cannot be started. What happens later is in the summary.
-pub fn ingest(
-    connector: Box<dyn Connector>,
-    setup: Ingest,
-    clock: Arc<dyn Clock>,
-    stop_asked: StopAsked,
-) -> Result<IngestSummary, IngestError> {
-    let started = clock.now();
-    let (server, sinks) = split(setup.server, setup.sinks);
-    let writer = setup
-        .record
-        .map(|to| RecordingWriter::create(&to.folder, to.options))
-        .transpose()?;
-    let mut recorder = writer
-        .map(BackgroundWriter::start)
-        .transpose()
-        .map_err(IngestError::Thread)?;
-    let publisher = Publisher::new(setup.publisher, sinks);
-    let (source, handle) = live::start(connector, setup.live, Arc::clone(&clock), stop_asked)
-        .map_err(IngestError::Thread)?;
-    let stats = SharedStats {
-        publisher: publisher.stats(),
-        live: handle.stats(),
-        is_recording: recorder.is_some(),
-    };
-    if let Some(server) = &server {
-        // This is the only place that sets it, so it is still empty.
-        let _ = server.stats.set(stats.clone());
-    }
-    let mut delay = DelayMeter::new(Arc::clone(&clock));
-    let run = Run {
-        source,
-        handle,
-        publisher,
-        recorder: recorder.as_mut().map(|recorder| recorder as _),
-        delay: &mut delay,
-    };
-    let outcome = run.play(&stats, setup.progress_every);
-    let (recorded, manifest, record_error) =
-        seal(recorder, outcome.live.dropped, outcome.error.as_ref());
-    let complete = outcome.error.is_none();
-    let (ledger, digest, sink_error) = match server {
-        None => outcome.publisher.finish(complete),
-        Some(server) => {
-            let finished = finish(outcome.publisher, complete, &server.stop, server.drain);
-            server.health.stop();
-            finished
-        }
-    };
-    let error = outcome
-        .error
-        .or(record_error.map(PlayError::from))
-        .or(sink_error.map(PlayError::from));
-    let summary = IngestSummary {
-        session: setup.session,
-        recorded,
-        digest,
-        delay: delay.summary(),
-        elapsed_ns: clock.now().since(started),
-        live: outcome.live,
-        manifest,
-        error,
-        ledger,
-    };
-    log_shutdown(&summary);
-    Ok(summary)
-}
-
-impl IngestSummary {
-    /// The closing summary in the form shared by all sessions.
-    #[must_use]
-    pub fn summary(&self) -> Summary {
-        Summary::of_live(
-            self.session.clone(),
-            &self.ledger,
-            self.digest.clone(),
-            self.delay,
-            self.elapsed_ns,
-            self.live.dropped,
-        )
-    }
-
-    /// The summary of a session that ended before it began. It is logged like any other, and recorded if
-    /// there is a writer.
-    ///
-    /// # Errors
-    /// When the recording cannot be finished.
-    pub fn not_begun(
-        session: String,
-        live: LiveReport,
-        elapsed_ns: i64,
-        writer: Option<RecordingWriter>,
-    ) -> Result<Self, RecordingError> {
-        let manifest = writer.map(RecordingWriter::finish).transpose()?;
-        let summary = Self {
-            session,
-            ledger: Ledger::default(),
-            recorded: 0,
-            digest: StreamDigest::new().hex(),
-            delay: None,
-            elapsed_ns,
-            live,
-            manifest,
-            error: None,
+    pub fn run(self, connector: Box<dyn Connector>) -> Result<LiveSummary, SessionError> {
+        let clock = self.clock;
+        let started = clock.now();
+        let writer = self
+            .record
+            .map(|to| RecordingWriter::create(&to.folder, to.options))
+            .transpose()?;
+        let mut recorder = writer
+            .map(BackgroundWriter::start)
+            .transpose()
+            .map_err(SessionError::Thread)?;
+        let (server, sinks) = all_sinks(self.server, self.sinks);
+        let publisher = Publisher::new(self.publisher, sinks);
+        let control = self.control;
+        let stop_asked = Box::new(move || control.is_stopped());
+        let (source, handle) = live::start(connector, self.options, Arc::clone(&clock), stop_asked)
+            .map_err(SessionError::Thread)?;
+        let stats = SharedStats {
+            publisher: publisher.stats(),
+            live: handle.stats(),
+            is_recording: recorder.is_some(),
         };
-        log_shutdown(&summary);
+        if let Some(server) = &server {
+            server.show(&stats);
+        }
+        let mut delay = DelayMeter::new(Arc::clone(&clock));
+        let run = Run {
+            source,
+            handle,
+            publisher,
+            recorder: recorder.as_mut().map(|recorder| recorder as _),
+            delay: &mut delay,
+        };
+        let outcome = run.play(&stats, self.progress_every);
+        let (recorded, manifest, record_error) =
+            seal(recorder, outcome.live.dropped, outcome.error.as_ref());
+        let complete = outcome.error.is_none();
+        let (ledger, digest, sink_error) = match server {
+            None => outcome.publisher.finish(complete),
+            Some(server) => server.finish(outcome.publisher, complete),
+        };
+        let error = outcome
+            .error
+            .or(record_error.map(PlayError::from))
+            .or(sink_error.map(PlayError::from));
+        let summary = LiveSummary {
+            session: self.name,
+            recorded,
+            digest,
+            delay: delay.summary(),
+            elapsed_ns: clock.now().since(started),
+            live: outcome.live,
+            manifest,
+            error,
+            ledger,
+        };
+        summary.log();
         Ok(summary)
     }
 }
 
-fn log_shutdown(summary: &IngestSummary) {
-    let total = summary.ledger.total();
-    let delay = summary.delay.unwrap_or_default();
-    tracing::info!(
-        event = "live_ingest_shutdown",
-        published = total.published,
-        failed = total.failed,
-        recorded = summary.recorded,
-        digest = summary.digest,
-        received = total.received,
-        rejected = total.rejected.values().sum::<u64>(),
-        filtered = total.filtered,
-        dropped = summary.live.dropped,
-        queue_high_water = summary.live.queue_high_water,
-        callback_to_publish_p50_ns = delay.p50_ns,
-        callback_to_publish_p99_ns = delay.p99_ns,
-        callback_to_publish_max_ns = delay.max_ns,
-        attempts = summary.live.attempts,
-        logins = summary.live.logins,
-        session = summary.session
-    );
-}
-
-/// A server connection after its sink moved into the sink list.
-struct ServerHandles {
-    health: HealthResponder,
-    stats: Arc<OnceLock<SharedStats>>,
-    stop: NatsStop,
-    drain: Duration,
-}
-
-/// All sinks; there is always one.
-fn split(
-    server: Option<IngestServer>,
+/// All sinks, the server's last; there is always one.
+fn all_sinks(
+    server: Option<LiveServer>,
     mut sinks: Vec<Box<dyn Sink>>,
 ) -> (Option<ServerHandles>, Vec<Box<dyn Sink>>) {
-    let Some(server) = server else {
-        if sinks.is_empty() {
-            sinks.push(Box::new(NullSink::new()));
-        }
-        return (None, sinks);
-    };
-    let served = ServerHandles {
-        health: server.health,
-        stats: server.stats,
-        stop: server.sink.stop_handle(),
-        drain: server.drain,
-    };
-    sinks.push(Box::new(server.sink));
-    (Some(served), sinks)
+    let handles = server.map(|server| {
+        let (sink, handles) = server.split();
+        sinks.push(Box::new(sink));
+        handles
+    });
+    if sinks.is_empty() {
+        sinks.push(Box::new(NullSink::new()));
+    }
+    (handles, sinks)
 }
 
 /// Everything that runs together.
@@ -438,20 +294,4 @@ fn seal(
             (sealed, None, Some(error))
         }
     }
-}
-
-/// Waits for the sinks. The server gets at most `drain`.
-fn finish(
-    publisher: Publisher,
-    complete: bool,
-    stop: &NatsStop,
-    drain: Duration,
-) -> (Ledger, String, Option<SinkError>) {
-    let watch = DrainWatch::from_now(stop, drain);
-    if let Err(error) = &watch {
-        // Without the watch the wait for an unreachable server would have no bound.
-        tracing::warn!(event = "thread_refused", %error, "the session does not wait for the server");
-        stop.stop();
-    }
-    publisher.finish(complete)
 }

@@ -1,33 +1,58 @@
 //! Whole sessions: source, recorder, publisher, server and health answers in one composition.
 //!
-//! [`Session::replay`] plays any source at a controlled pace. `Session::live` runs a front. Both
+//! [`Session::replay`] plays any source at a controlled pace. `Session::live` runs any front, and
+//! `Session::ctp` CTP fronts with the search for contracts. All
 //! return a summary, answer `health.check` in the same way and bound the wait for an unreachable
 //! server. Nothing here prints, reads the environment or knows the command line.
 //!
 //! Live sessions need the feature `live`, servers the feature `nats`.
 
+#[cfg(feature = "live")]
+mod ctp;
 #[cfg(feature = "nats")]
 mod drain;
 #[cfg(feature = "live")]
 mod live;
+#[cfg(feature = "live")]
+mod live_server;
+#[cfg(feature = "live")]
+mod live_summary;
 mod replay;
 #[cfg(feature = "nats")]
 mod server;
 #[cfg(feature = "live")]
 mod stats;
+#[cfg(feature = "nats")]
+mod subscribers;
 mod summary;
 
 use tickdeck_core::source::{Source, SourceError};
+#[cfg(feature = "live")]
+use tickdeck_recording::RecordingError;
 use tickdeck_recording::{EventFilter, Recording};
 
 use crate::control::InterruptibleError;
+#[cfg(feature = "nats")]
+use crate::encode::pattern::PatternError;
+#[cfg(feature = "live")]
+use crate::live::ctp::CtpLibrary;
+#[cfg(feature = "live")]
+use crate::live::setup::FrontSettings;
+#[cfg(feature = "live")]
+use crate::live::{LiveOptions, Subscription, SubscriptionError};
 use crate::pipeline::PublisherOptions;
 use crate::reference::{Reference, ReferenceError, ReferenceOptions};
 
+#[cfg(feature = "live")]
+pub use ctp::CtpSession;
 #[cfg(feature = "nats")]
 pub use drain::DEFAULT_DRAIN;
 #[cfg(feature = "live")]
-pub use live::{Ingest, IngestError, IngestNats, IngestServer, IngestSummary, RecordTo, ingest};
+pub use live::{LiveSession, RecordTo};
+#[cfg(feature = "live")]
+pub use live_server::{LiveNats, LiveServer};
+#[cfg(feature = "live")]
+pub use live_summary::LiveSummary;
 pub use replay::{ReplaySession, Replayed};
 pub use summary::{LatenessMs, Summary};
 
@@ -35,16 +60,36 @@ pub use summary::{LatenessMs, Summary};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// The server of the health answers cannot be used.
+    /// The server cannot be used.
     #[cfg(feature = "nats")]
     #[error(transparent)]
     Nats(#[from] crate::nats::NatsError),
     /// The system gave no thread.
     #[error("starting a thread")]
     Thread(#[source] std::io::Error),
-    /// Connecting to the server of the health answers had no result.
+    /// The question for subscribers could not be written.
+    #[cfg(feature = "nats")]
+    #[error("writing the question for subscribers")]
+    Question(#[source] serde_json::Error),
+    /// Messages cannot have this subject prefix.
+    #[cfg(feature = "nats")]
+    #[error(transparent)]
+    Prefix(#[from] PatternError),
+    /// Connecting to the server had no result.
     #[error(transparent)]
     Connect(#[from] InterruptibleError),
+    /// The time of a live session was up before the server answered.
+    #[cfg(feature = "live")]
+    #[error("no NATS server was reached before the run ended")]
+    ServerNotReached,
+    /// A live session has nothing to subscribe.
+    #[cfg(feature = "live")]
+    #[error(transparent)]
+    Subscription(#[from] SubscriptionError),
+    /// The recording of a live session could not be created.
+    #[cfg(feature = "live")]
+    #[error(transparent)]
+    Record(#[from] RecordingError),
 }
 
 /// The constructors of sessions.
@@ -99,5 +144,31 @@ impl Session {
         let options = PublisherOptions::new(&reference, recording.source().payload_source());
         let open = || Ok(Box::new(recording.reader(EventFilter::default()).read_ahead()) as _);
         Ok(Self::replay(recording.session(), options, open))
+    }
+}
+
+#[cfg(feature = "live")]
+impl Session {
+    /// A session with any front. Set it up with the methods of [`LiveSession`] and
+    /// [run](LiveSession::run) it with a connector.
+    pub fn live(
+        name: impl Into<String>,
+        publisher: PublisherOptions,
+        options: LiveOptions,
+    ) -> LiveSession {
+        LiveSession::new(name.into(), publisher, options)
+    }
+
+    /// A session with CTP fronts: it lists the contracts, subscribes and publishes. Set it up with the
+    /// methods of [`CtpSession`] and [run](CtpSession::run) it.
+    pub fn ctp(
+        name: impl Into<String>,
+        publisher: PublisherOptions,
+        front: FrontSettings,
+        library: CtpLibrary,
+        subscription: Subscription,
+    ) -> CtpSession {
+        let session = Self::live(name, publisher, LiveOptions::default());
+        CtpSession::new(session, front, library, subscription)
     }
 }

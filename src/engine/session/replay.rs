@@ -11,6 +11,8 @@ use tickdeck_recording::EventWriter;
 use super::SessionError;
 #[cfg(feature = "nats")]
 use super::server::Server;
+#[cfg(feature = "nats")]
+use super::subscribers::Awaited;
 use super::summary::Summary;
 use crate::control::Control;
 use crate::encode::control::RunId;
@@ -33,6 +35,8 @@ pub struct ReplaySession<'a> {
     recorder: Option<&'a mut (dyn EventWriter + 'static)>,
     #[cfg(feature = "nats")]
     server: Server,
+    #[cfg(feature = "nats")]
+    awaited: Option<Awaited>,
     run_id: Option<RunId>,
     pace: PaceOptions,
     looping: bool,
@@ -68,6 +72,8 @@ impl<'a> ReplaySession<'a> {
             recorder: None,
             #[cfg(feature = "nats")]
             server: Server::default(),
+            #[cfg(feature = "nats")]
+            awaited: None,
             run_id: None,
             pace: PaceOptions::default(),
             looping: false,
@@ -177,11 +183,16 @@ impl<'a> ReplaySession<'a> {
     /// # Errors
     /// When the replay cannot be started. Later errors are in the result.
     pub fn run(mut self) -> Result<Replayed, SessionError> {
+        let run_id = self
+            .run_id
+            .unwrap_or_else(|| RunId::of(self.clock.wall(), std::process::id()));
+        #[cfg(feature = "nats")]
+        if let Some(awaited) = self.awaited {
+            let prefix = &self.publisher.subject_prefix;
+            awaited.wait(prefix, &run_id, &self.control, self.clock.as_ref())?;
+        }
         let mut publisher = Publisher::new(self.publisher, self.sinks);
-        publisher.set_run(
-            self.run_id
-                .unwrap_or_else(|| RunId::of(self.clock.wall(), std::process::id())),
-        );
+        publisher.set_run(run_id);
         #[cfg(feature = "nats")]
         let server = self
             .server
@@ -234,6 +245,18 @@ impl ReplaySession<'_> {
     #[must_use]
     pub fn health(mut self, nats: Option<crate::nats::NatsOptions>, verb: &'static str) -> Self {
         self.server.health = nats.map(|nats| (nats, verb));
+        self
+    }
+
+    /// Holds the first event until this many subscribers of the server are there, or a stop is
+    /// requested.
+    #[must_use]
+    pub fn wait_for_subscribers(
+        mut self,
+        nats: crate::nats::NatsOptions,
+        subscribers: u32,
+    ) -> Self {
+        self.awaited = Some(Awaited { nats, subscribers });
         self
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use tickdeck_core::source::SourceInfo;
 use tickdeck_ffi::LoadError;
 use tickdeck_ffi::md::MdLibrary;
 
@@ -34,6 +35,19 @@ impl CtpLibrary {
     #[must_use]
     pub fn path(&self) -> &Path {
         self.0.path()
+    }
+
+    /// What a recording says about its source when the ticks come from this library.
+    #[must_use]
+    pub fn source_info(&self) -> SourceInfo {
+        SourceInfo {
+            kind: "ctp".into(),
+            payload_source: "ctp".into(),
+            api_version: self.version(),
+            struct_layout: self.layout(),
+            recv_ts: "clock".into(),
+            ..SourceInfo::default()
+        }
     }
 
     /// The library itself, for a diagnosis.

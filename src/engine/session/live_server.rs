@@ -1,0 +1,112 @@
+//! The server of a live session: a sink that never waits, and the health answers.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::drain::{DEFAULT_DRAIN, DrainWatch};
+use super::stats::SharedStats;
+use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
+use crate::pipeline::{Ledger, Publisher};
+use crate::sink::{DEFAULT_LIVE_BUFFER, LiveNatsSink, NatsStop, SinkError};
+
+/// How to publish to a server.
+#[derive(Debug, Clone)]
+pub struct LiveNats {
+    /// Address and credentials.
+    pub options: NatsOptions,
+    /// How many messages may be buffered for it.
+    pub buffer: u64,
+    /// How long it may take to confirm the last messages.
+    pub drain: Duration,
+}
+
+impl LiveNats {
+    /// The default bounds.
+    #[must_use]
+    pub const fn new(options: NatsOptions) -> Self {
+        Self {
+            options,
+            buffer: DEFAULT_LIVE_BUFFER,
+            drain: DEFAULT_DRAIN,
+        }
+    }
+}
+
+/// The server of a session: connected, with health requests answered. A session that first searches
+/// for its contracts connects before the search.
+pub struct LiveServer {
+    sink: LiveNatsSink,
+    health: HealthResponder,
+    /// Empty until the session runs.
+    stats: Arc<OnceLock<SharedStats>>,
+    drain: Duration,
+}
+
+impl LiveServer {
+    /// Connects. Until the session runs, health answers give its state as `starting`.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub fn connect(nats: &LiveNats, session: &str, verb: &'static str) -> Result<Self, NatsError> {
+        let sink = LiveNatsSink::connect(&nats.options, nats.buffer)?;
+        let stats = Arc::new(OnceLock::<SharedStats>::new());
+        let (shared, session) = (Arc::clone(&stats), session.to_owned());
+        let snapshot = Box::new(move || match shared.get() {
+            Some(stats) => stats.health(&session, verb),
+            None => serde_json::json!({ "session": session, "verb": verb, "state": "starting" }),
+        });
+        let health = HealthResponder::start(&nats.options, &HealthOptions::default(), snapshot)?;
+        Ok(Self {
+            sink,
+            health,
+            stats,
+            drain: nats.drain,
+        })
+    }
+}
+
+impl LiveServer {
+    /// The sink for the publisher, and the rest.
+    pub(super) fn split(self) -> (LiveNatsSink, ServerHandles) {
+        let handles = ServerHandles {
+            health: self.health,
+            stats: self.stats,
+            stop: self.sink.stop_handle(),
+            drain: self.drain,
+        };
+        (self.sink, handles)
+    }
+}
+
+/// A server connection after its sink moved into the sink list.
+pub(super) struct ServerHandles {
+    health: HealthResponder,
+    stats: Arc<OnceLock<SharedStats>>,
+    stop: NatsStop,
+    drain: Duration,
+}
+
+impl ServerHandles {
+    /// Lets the health answers show these counts.
+    pub(super) fn show(&self, stats: &SharedStats) {
+        // This is the only place that sets it, so it is still empty.
+        let _ = self.stats.set(stats.clone());
+    }
+
+    /// Waits for the sinks, at most the drain time for the server, and ends the health answers.
+    pub(super) fn finish(
+        self,
+        publisher: Publisher,
+        complete: bool,
+    ) -> (Ledger, String, Option<SinkError>) {
+        let watch = DrainWatch::from_now(&self.stop, self.drain);
+        if let Err(error) = &watch {
+            // Without the watch the wait for an unreachable server would have no bound.
+            tracing::warn!(event = "thread_refused", %error, "the session does not wait for the server");
+            self.stop.stop();
+        }
+        let finished = publisher.finish(complete);
+        self.health.stop();
+        finished
+    }
+}

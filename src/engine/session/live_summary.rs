@@ -1,0 +1,98 @@
+//! How a live session ended: counts, digest, latency, the front's part and the recording.
+
+use tickdeck_core::pace::Lateness;
+use tickdeck_recording::{Manifest, RecordingError, RecordingWriter};
+
+use super::summary::Summary;
+use crate::live::LiveReport;
+use crate::pipeline::{Ledger, PlayError};
+use crate::sink::StreamDigest;
+
+/// How a live session ended.
+#[derive(Debug)]
+pub struct LiveSummary {
+    /// Session id.
+    pub session: String,
+    /// Counts of every instrument.
+    pub ledger: Ledger,
+    /// Ticks in the recording.
+    pub recorded: u64,
+    /// BLAKE3 of the payload stream, hex.
+    pub digest: String,
+    /// Latency from the callback to the sinks; `None` without a tick.
+    pub delay: Option<Lateness>,
+    /// From start to end, ns.
+    pub elapsed_ns: i64,
+    /// How the session with the front went.
+    pub live: LiveReport,
+    /// The finished recording.
+    pub manifest: Option<Manifest>,
+    /// The error that ended it early or occurred at its end. The other fields are valid even then.
+    pub error: Option<PlayError>,
+}
+
+impl LiveSummary {
+    /// The closing summary in the form shared by all sessions.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary::of_live(
+            self.session.clone(),
+            &self.ledger,
+            self.digest.clone(),
+            self.delay,
+            self.elapsed_ns,
+            self.live.dropped,
+        )
+    }
+
+    /// The summary of a session that ended before it began. It is logged like any other, and recorded if
+    /// there is a writer.
+    ///
+    /// # Errors
+    /// When the recording cannot be finished.
+    pub(super) fn not_begun(
+        session: String,
+        live: LiveReport,
+        elapsed_ns: i64,
+        writer: Option<RecordingWriter>,
+    ) -> Result<Self, RecordingError> {
+        let manifest = writer.map(RecordingWriter::finish).transpose()?;
+        let summary = Self {
+            session,
+            ledger: Ledger::default(),
+            recorded: 0,
+            digest: StreamDigest::new().hex(),
+            delay: None,
+            elapsed_ns,
+            live,
+            manifest,
+            error: None,
+        };
+        summary.log();
+        Ok(summary)
+    }
+
+    /// Logs the end of the session.
+    pub(super) fn log(&self) {
+        let total = self.ledger.total();
+        let delay = self.delay.unwrap_or_default();
+        tracing::info!(
+            event = "live_ingest_shutdown",
+            published = total.published,
+            failed = total.failed,
+            recorded = self.recorded,
+            digest = self.digest,
+            received = total.received,
+            rejected = total.rejected.values().sum::<u64>(),
+            filtered = total.filtered,
+            dropped = self.live.dropped,
+            queue_high_water = self.live.queue_high_water,
+            callback_to_publish_p50_ns = delay.p50_ns,
+            callback_to_publish_p99_ns = delay.p99_ns,
+            callback_to_publish_max_ns = delay.max_ns,
+            attempts = self.live.attempts,
+            logins = self.live.logins,
+            session = self.session
+        );
+    }
+}

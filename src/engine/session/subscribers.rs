@@ -1,0 +1,76 @@
+//! Holds a replay before its first event until enough subscribers are there.
+//!
+//! The question goes to `tickdeck.ready.<prefix>`, so that a subscriber of `<prefix>.>` receives
+//! ticks only. Every subscriber that answers counts. One that does not answer counts as the first
+//! where the server lists it.
+
+use tickdeck_core::clock::Clock;
+
+use super::SessionError;
+use crate::control::{Control, run_interruptible};
+use crate::encode::control::{self, ControlSubject, ReadyQuestion, RunId};
+use crate::encode::pattern::SubjectPattern;
+use crate::nats::{NatsError, NatsOptions, ReadyPoll, count_ready};
+
+/// Pause between two questions, ns.
+const PAUSE_NS: i64 = 300_000_000;
+
+/// How many subscribers a replay waits for, and where.
+#[derive(Debug, Clone)]
+pub(super) struct Awaited {
+    pub(super) nats: NatsOptions,
+    pub(super) subscribers: u32,
+}
+
+impl Awaited {
+    /// Waits until they are there, or a stop is requested.
+    pub(super) fn wait(
+        &self,
+        prefix: &str,
+        run: &RunId,
+        control: &Control,
+        clock: &dyn Clock,
+    ) -> Result<(), SessionError> {
+        let wanted = self.subscribers;
+        let poll = question(prefix, run)?;
+        let mut last = None;
+        while !control.is_stopped() {
+            let (nats, asked) = (self.nats.clone(), poll.clone());
+            let count = move || count_ready(&nats, asked);
+            let counted = run_interruptible("nats-connect", || control.is_stopped(), count)?;
+            let Some(counted) = counted else { break };
+            match counted {
+                Ok(found) if found >= wanted => {
+                    tracing::info!(event = "subscribers_ready", found, wanted);
+                    return Ok(());
+                }
+                Ok(found) if last != Some(found) => {
+                    last = Some(found);
+                    tracing::info!(
+                        event = "waiting_for_subscribers",
+                        found,
+                        wanted,
+                        subject = poll.subject,
+                        "plain subscribers count as one, and only when none answers"
+                    );
+                }
+                Ok(_) => {}
+                // The connection was lost before the answer came: the next question gets a new one.
+                Err(NatsError::Server { failure, .. }) if failure.is_retryable() => {}
+                Err(error) => return Err(error.into()),
+            }
+            let due = clock.now().plus(PAUSE_NS);
+            clock.sleep_until(due, control.wake_flag());
+        }
+        Ok(())
+    }
+}
+
+fn question(prefix: &str, run: &RunId) -> Result<ReadyPoll, SessionError> {
+    let question = ReadyQuestion { run: run.clone() };
+    Ok(ReadyPoll {
+        subject: ControlSubject::Ready.subject(prefix),
+        payload: control::payload(&question).map_err(SessionError::Question)?,
+        messages: SubjectPattern::below(prefix)?,
+    })
+}
