@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tickdeck::live::parse_fronts;
 use tickdeck::nats::Secret;
-use tickdeck_core::contract::{Exchange, parse_vt_symbols};
+use tickdeck_core::contract::{Exchange, IdForm, form_of, parse_vt_symbols};
 use tickdeck_ffi::FrontAddress;
 
 use super::env::Environment;
@@ -130,13 +130,40 @@ fn fronts(environment: &Environment, name: &str) -> Result<Vec<FrontAddress>, Us
     parse_fronts(text.expose()).map_err(|error| EnvironmentError::unusable(name, error))
 }
 
-/// The instruments of `CTP_SYMBOL` (or `--ctp-symbol`), in order.
+/// The instruments of `CTP_SYMBOL` (or `--ctp-symbol`), in order, as their exchanges write them.
 pub(super) fn first_symbols(list: Option<&str>) -> Result<Vec<(String, Exchange)>, UsageError> {
-    match list.filter(|list| !list.trim().is_empty()) {
-        None => Ok(Vec::new()),
-        Some(list) => {
-            parse_vt_symbols(list).map_err(|error| EnvironmentError::unusable(SYMBOL, error))
+    let Some(list) = list.filter(|list| !list.trim().is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let symbols =
+        parse_vt_symbols(list).map_err(|error| EnvironmentError::unusable(SYMBOL, error))?;
+    for (id, exchange) in &symbols {
+        match form_of(id, *exchange) {
+            IdForm::Own => {}
+            IdForm::Foreign(own) => {
+                return Err(EnvironmentError::unusable(
+                    SYMBOL,
+                    foreign(id, *exchange, own.as_deref()),
+                ));
+            }
+            IdForm::Unknown => tracing::warn!(
+                event = "symbol_form_unknown",
+                symbol = %format_args!("{id}.{exchange}"),
+                "no exchange writes ids like this: the front will accept it and send nothing"
+            ),
         }
+    }
+    Ok(symbols)
+}
+
+fn foreign(id: &str, exchange: Exchange, own: Option<&str>) -> anyhow::Error {
+    match own {
+        Some(own) => anyhow::anyhow!(
+            "{exchange} writes {own}, not {id}: a front accepts the wrong id and sends nothing"
+        ),
+        None => anyhow::anyhow!(
+            "{exchange} never writes an id like {id}: a front accepts it and sends nothing"
+        ),
     }
 }
 

@@ -368,6 +368,9 @@ pub struct GenerateArgs {
     /// When a new segment begins.
     #[command(flatten)]
     pub roll: RollArgs,
+    /// Whether the result is printed as JSON.
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 /// Flags of `import`.
@@ -400,6 +403,9 @@ pub struct ImportArgs {
     /// When a new segment begins.
     #[command(flatten)]
     pub roll: RollArgs,
+    /// Whether the result is printed as JSON.
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 /// Flags of `export`.
@@ -519,6 +525,9 @@ pub struct SliceArgs {
     /// When a new segment begins.
     #[command(flatten)]
     pub roll: RollArgs,
+    /// Whether the result is printed as JSON.
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 /// Flags of `merge`.
@@ -533,6 +542,9 @@ pub struct MergeArgs {
     /// When a new segment begins.
     #[command(flatten)]
     pub roll: RollArgs,
+    /// Whether the result is printed as JSON.
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 /// Flags of `verify`.

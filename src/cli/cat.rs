@@ -7,7 +7,7 @@ use tickdeck_core::event::{Event, EventKind, RawTick};
 
 use super::Context;
 use super::args::{CatArgs, NormalizeArgs};
-use super::inputs::{self, INTACT_ONLY, Selection, refuse_damage, warn_nothing_selected};
+use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
 use super::outcome::{Outcome, stdout};
 
 /// Events read at a time.
@@ -45,8 +45,7 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
         json.finish()?.flush()?;
     }
     out.flush()?;
-    warn_nothing_selected(&args.select, ticks);
-    Ok(Outcome::Done)
+    Ok(selection.outcome(ticks).and(completeness(&inputs)))
 }
 
 fn print_header(out: &mut impl Write) -> std::io::Result<()> {

@@ -97,9 +97,29 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
     }
     let passed = |entry: &Entry| matches!(entry, Entry::Checked(checked) if checked.passed());
     Ok(match entries.iter().all(passed) {
-        true => Outcome::Done,
+        true => empty_checks(args, &entries),
         false => Outcome::Difference,
     })
+}
+
+/// A check of no message passes whatever the normalizer does, so it is not a success.
+fn empty_checks(args: &CheckArgs, entries: &[Entry]) -> Outcome {
+    let mut outcome = Outcome::Done;
+    for entry in entries {
+        let Entry::Checked(checked) = entry else {
+            continue;
+        };
+        if checked.messages == 0 && !args.allow_empty {
+            tracing::warn!(
+                event = "nothing_checked",
+                input = checked.input,
+                golden = checked.golden,
+                "no message would be published; --allow-empty accepts that"
+            );
+            outcome = Outcome::Lossy;
+        }
+    }
+    outcome
 }
 
 /// A report must not overwrite an input, a golden, or the other report.

@@ -16,7 +16,7 @@ use tickdeck_core::source::Source;
 
 use super::Context;
 use super::args::{ExportArgs, ExportFormat, OutputTarget, SinkArgs};
-use super::inputs::{self, INTACT_ONLY, Inputs, Selection, refuse_damage};
+use super::inputs::{self, INTACT_ONLY, Inputs, Selection, completeness, refuse_damage};
 use super::outcome::{Outcome, stdout};
 use super::outputs::{publisher_options, refuse_existing, refuse_inside_recording};
 
@@ -36,6 +36,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
         context,
         total,
         source,
+        ticks: 0,
     };
     if let OutputTarget::Path(path) = &args.output {
         refuse_inside_recording(path)?;
@@ -47,7 +48,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
         ExportFormat::Jsonl => Lines::Jsonl,
         ExportFormat::Payload => {
             job.payload(args, &inputs, &reference)?;
-            return Ok(Outcome::Done);
+            return Ok(selection.outcome(job.ticks).and(completeness(&inputs)));
         }
     };
     match &args.output {
@@ -59,7 +60,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
                 .with_context(|| format!("naming the output {}", path.display()))?;
         }
     }
-    Ok(Outcome::Done)
+    Ok(selection.outcome(job.ticks).and(completeness(&inputs)))
 }
 
 fn creating(path: &Path) -> String {
@@ -81,6 +82,8 @@ struct Job<'a> {
     context: &'a Context,
     total: Option<u64>,
     source: Box<dyn Source>,
+    /// Ticks written so far.
+    ticks: u64,
 }
 
 impl Job<'_> {
@@ -151,6 +154,7 @@ impl Job<'_> {
             }
             write(&batch)?;
             events += batch.len() as u64;
+            self.ticks += batch.iter().filter_map(Event::as_tick).count() as u64;
             progress.at(Position {
                 events,
                 lag_ns: None,

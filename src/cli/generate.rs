@@ -12,7 +12,7 @@ use super::args::{GenerateArgs, NormalizeArgs};
 use super::inputs;
 use super::outcome::{Outcome, UsageError};
 use super::outputs::{copy, recording_options};
-use super::render::print_made;
+use super::render::Made;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &GenerateArgs) -> anyhow::Result<Outcome> {
@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, args: &GenerateArgs) -> anyhow::Result<Outc
     )?;
     let total = Some(SyntheticSource::expected_events(&source));
     let manifest = copy(context, "generate", total, &mut source, writer)?;
-    print_made(&args.output.output, &manifest)?;
+    Made::new(&args.output.output, &manifest).print(args.json.json)?;
     Ok(Outcome::Done)
 }
 

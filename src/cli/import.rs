@@ -12,7 +12,7 @@ use super::args::{ImportArgs, NormalizeArgs};
 use super::inputs::{self, days_of, warn_not_covered};
 use super::outcome::{Outcome, UsageError, stdout};
 use super::outputs::{copy, recording_options, session_of};
-use super::render::print_made;
+use super::render::Made;
 
 /// How many bad rows are printed. The others are only counted.
 const BAD_ROWS_SHOWN: usize = 5;
@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
     )?;
     let manifest = copy(context, "import", None, &mut source, writer)?;
     warn_not_covered(&reference.calendar, days_of(&manifest.trading_days));
-    print_made(&args.output.output, &manifest)?;
+    Made::new(&args.output.output, &manifest).print(args.json.json)?;
     let report = source.report();
     if report.skipped() == 0 {
         return Ok(Outcome::Done);

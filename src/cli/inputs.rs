@@ -3,7 +3,7 @@
 //! The library does the work. This file turns flags into its values, names the flag in an error, and
 //! warns.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use chrono::{Datelike as _, NaiveDate};
@@ -13,10 +13,11 @@ use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::select::{SymbolGlobs, Window, WindowError};
 use tickdeck_core::source::{Source, TickLimit};
+use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::{EventFilter, Finding, Recording, RecordingError};
 
 use super::args::{NormalizeArgs, SelectArgs};
-use super::outcome::UsageError;
+use super::outcome::{Outcome, UsageError};
 
 /// Opens the recordings and warns about unfinished ones.
 pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
@@ -116,10 +117,15 @@ pub(super) struct Selection {
     pub(super) filter: EventFilter,
     /// The maximum number of ticks.
     pub(super) count: Option<u64>,
+    symbols: String,
+    exchanges: String,
+    /// What the recordings have, for the warning.
+    available: String,
+    allow_empty: bool,
 }
 
 impl Selection {
-    /// Resolves the flags for the opened recordings.
+    /// Resolves the flags for the opened recordings. Warns about patterns that match nothing.
     pub(super) fn new(
         select: &SelectArgs,
         inputs: &Inputs,
@@ -130,6 +136,11 @@ impl Selection {
         let Window { start, end } = window.map_err(selection_error)?;
         let globs = SymbolGlobs::new(&select.symbols)
             .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))?;
+        let available = inputs.instruments();
+        if let Some(available) = &available {
+            warn_unmatched(&globs, available, reference);
+        }
+        let exchanges: Vec<&str> = select.exchange.iter().map(|e| e.as_str()).collect();
         let filter = EventFilter {
             start,
             end,
@@ -138,7 +149,29 @@ impl Selection {
         Ok(Self {
             filter,
             count: select.count,
+            symbols: select.symbols.join(","),
+            exchanges: exchanges.join(","),
+            available: available.as_ref().map(listed).unwrap_or_default(),
+            allow_empty: select.allow_empty,
         })
+    }
+
+    /// How a verb ends that found this many selected ticks. None is usually a typing error.
+    pub(super) fn outcome(&self, ticks: u64) -> Outcome {
+        if ticks > 0 || self.count == Some(0) || self.allow_empty {
+            return Outcome::Done;
+        }
+        let shown = |side: Option<UnixNanos>| side.map(|at| at.to_string()).unwrap_or_default();
+        tracing::warn!(
+            event = "nothing_selected",
+            symbols = self.symbols,
+            exchanges = self.exchanges,
+            start = shown(self.filter.start),
+            end = shown(self.filter.end),
+            available = self.available,
+            "no tick is selected; --allow-empty accepts that"
+        );
+        Outcome::Lossy
     }
 
     /// The selected events of `inputs` as one source.
@@ -165,19 +198,42 @@ fn selection_error(error: SelectionError) -> anyhow::Error {
     usage.into()
 }
 
-/// Warns when `--symbols` and `--exchange` selected no tick, which is usually a typing error.
-pub(super) fn warn_nothing_selected(select: &SelectArgs, ticks: u64) {
-    let chosen = !select.symbols.is_empty() || !select.exchange.is_empty();
-    if ticks > 0 || !chosen || select.count == Some(0) {
-        return;
+/// Warns about patterns that select nothing while others do. Where nothing matches at all, the end of
+/// the verb says so.
+fn warn_unmatched(globs: &SymbolGlobs, available: &BTreeMap<String, u64>, reference: &Reference) {
+    let instruments = available.keys().map(|id| {
+        let contract = reference.contracts.resolve(id.as_bytes()).ok();
+        (id.as_bytes(), contract.map(|contract| contract.exchange))
+    });
+    let unmatched = globs.unmatched(instruments);
+    if !unmatched.is_empty() && unmatched.len() < globs.patterns().len() {
+        tracing::warn!(
+            event = "symbols_unmatched",
+            patterns = unmatched.join(","),
+            available = listed(available),
+            "no recorded instrument matches"
+        );
     }
-    let exchanges: Vec<&str> = select.exchange.iter().map(|e| e.as_str()).collect();
-    tracing::warn!(
-        event = "nothing_selected",
-        symbols = select.symbols.join(","),
-        exchanges = exchanges.join(","),
-        "no tick of these instruments and exchanges is in the selected time"
-    );
+}
+
+/// The first instruments by name, and how many there are.
+fn listed(instruments: &BTreeMap<String, u64>) -> String {
+    const SHOWN: usize = 12;
+    let first: Vec<&str> = instruments.keys().take(SHOWN).map(String::as_str).collect();
+    let first = first.join(",");
+    match instruments.len().saturating_sub(SHOWN) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+/// Lossy if an input is not whole: its writer is running or was killed.
+pub(super) fn completeness(inputs: &Inputs) -> Outcome {
+    if inputs.are_complete() {
+        Outcome::Done
+    } else {
+        Outcome::Lossy
+    }
 }
 
 /// Refuses damaged recordings. The error shows the first finding, the number of others, and `remedy`.

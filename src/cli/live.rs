@@ -35,7 +35,14 @@ pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome>
 pub(super) fn is_ingest_allowed(environment: &Environment) -> bool {
     environment
         .get(SWITCH)
-        .is_some_and(|value| value.expose().trim() == "1")
+        .is_some_and(|value| is_yes(value.expose()))
+}
+
+fn is_yes(text: &str) -> bool {
+    let text = text.trim();
+    ["1", "true", "yes", "on"]
+        .iter()
+        .any(|yes| text.eq_ignore_ascii_case(yes))
 }
 
 /// Ingest is disabled by default. The verb says how to enable it and connects to nothing.

@@ -4,10 +4,10 @@ use tickdeck_recording::{EventFilter, RecordingWriter, SourceInfo};
 
 use super::Context;
 use super::args::{MergeArgs, NormalizeArgs};
-use super::inputs::{self, INTACT_ONLY, refuse_damage};
+use super::inputs::{self, INTACT_ONLY, completeness, refuse_damage};
 use super::outcome::Outcome;
 use super::outputs::{copy, recording_options, session_of};
-use super::render::print_made;
+use super::render::Made;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &MergeArgs) -> anyhow::Result<Outcome> {
@@ -31,6 +31,9 @@ pub(super) fn run(context: &Context, args: &MergeArgs) -> anyhow::Result<Outcome
     let total = inputs.estimate(&all);
     let mut source = inputs.source(&all);
     let manifest = copy(context, "merge", total, source.as_mut(), writer)?;
-    print_made(&args.output.output, &manifest)?;
-    Ok(Outcome::Done)
+    let outcome = completeness(&inputs);
+    Made::new(&args.output.output, &manifest)
+        .incomplete(outcome == Outcome::Lossy)
+        .print(args.json.json)?;
+    Ok(outcome)
 }

@@ -30,6 +30,18 @@ pub enum Outcome {
     Lossy,
 }
 
+impl Outcome {
+    /// The outcome of two parts of a verb: a difference, else an incomplete part, else done.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Difference, _) | (_, Self::Difference) => Self::Difference,
+            (Self::Lossy, _) | (_, Self::Lossy) => Self::Lossy,
+            (Self::Done, Self::Done) => Self::Done,
+        }
+    }
+}
+
 /// Exit codes of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {

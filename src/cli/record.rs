@@ -13,12 +13,12 @@ use tickdeck_recording::{EventFilter, Manifest, RecordingOptions, RecordingWrite
 use super::Context;
 use super::args::{RecordArgs, SinkSpec, SourceSpec};
 use super::front::{FrontRun, outcome, run as run_front};
-use super::inputs::{self, INTACT_ONLY, on_a_thread, refuse_damage};
+use super::inputs::{self, INTACT_ONLY, completeness, on_a_thread, refuse_damage};
 use super::outcome::{Outcome, UsageError, after_printing, session_error};
 use super::outputs::{
     Sinks, nats_options, publisher_options, publishes_to_nats, recording_options, session_of,
 };
-use super::render::{print_made_beside, print_summary};
+use super::render::{Made, print_summary};
 use super::startup::{require, startup_error};
 use super::synthetic;
 
@@ -28,6 +28,8 @@ struct Opened {
     info: SourceInfo,
     reference: Reference,
     total: Option<u64>,
+    /// Lossy if the source is a recording that is not whole.
+    completeness: Outcome,
 }
 
 /// Runs the verb.
@@ -95,7 +97,7 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         Some(error) => Err(error.into()),
         None => manifest.map_err(Into::into).map(|_| match is_lossy {
             true => Outcome::Lossy,
-            false => Outcome::Done,
+            false => opened.completeness,
         }),
     };
     after_printing(printed, ended)
@@ -109,7 +111,7 @@ fn print(args: &RecordArgs, summary: &Summary, made: Option<&Manifest>) -> anyho
     match made {
         Some(manifest) if !args.json.json => {
             let sinks = args.publish.then_some(&args.sinks);
-            print_made_beside(sinks, &args.output.output, manifest)?;
+            Made::new(&args.output.output, manifest).print_beside(sinks)?;
         }
         _ => {}
     }
@@ -158,6 +160,7 @@ fn open_market(args: &RecordArgs, profile: Profile, seed: u64) -> anyhow::Result
         info: source.info(),
         reference: synthetic::reference_of(&source, reference),
         total: Some(source.expected_events()),
+        completeness: Outcome::Done,
         source: on_a_thread(Box::new(source))?,
     })
 }
@@ -170,6 +173,7 @@ fn open_recording(args: &RecordArgs, path: &PathBuf) -> anyhow::Result<Opened> {
         info: inputs.recordings[0].source().clone(),
         reference: inputs::reference(&args.normalize, &inputs.recordings)?,
         total: inputs.estimate(&all),
+        completeness: completeness(&inputs),
         // A merge of one source renumbers its events for the new recording.
         source: Box::new(MergeSource::new(vec![inputs.source_ahead(&all, None)?])),
     })

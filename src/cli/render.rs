@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::args::{JsonlTarget, ReplayArgs, SinkArgs, SinkSpec};
 use super::inputs::{Inputs, Selection};
 use super::log;
@@ -17,29 +19,79 @@ pub(super) fn bytes(count: u64) -> String {
     indicatif::HumanBytes(count).to_string()
 }
 
-/// Prints a new recording to stdout.
-pub(super) fn print_made(folder: &Path, manifest: &Manifest) -> std::io::Result<()> {
-    print_made_beside(None, folder, manifest)
+/// A new recording. The key order of the JSON is the order of the fields.
+#[derive(Debug, Serialize)]
+pub(super) struct Made<'a> {
+    path: String,
+    session: &'a str,
+    events: u64,
+    ticks: u64,
+    symbols: u64,
+    segments: usize,
+    bytes: u64,
+    event_digest: &'a str,
+    /// As in `info --json`: the event digest.
+    digest: &'a str,
+    /// Whether everything it was made of was whole.
+    complete: bool,
 }
 
-/// The same for a verb that also publishes. It goes to stderr if stdout carries the payload stream.
-pub(super) fn print_made_beside(
-    sinks: Option<&SinkArgs>,
-    folder: &Path,
-    manifest: &Manifest,
-) -> std::io::Result<()> {
-    let size: u64 = manifest.segments.iter().map(|segment| segment.bytes).sum();
-    let text = format!(
-        "{}: {} events, {} ticks of {} instruments, {} segments, {}\ndigest     {}\n",
-        folder.display(),
-        grouped(manifest.events),
-        grouped(manifest.ticks),
-        grouped(manifest.instruments.len() as u64),
-        manifest.segments.len(),
-        bytes(size),
-        manifest.digest,
-    );
-    print_beside(sinks, &text)
+impl<'a> Made<'a> {
+    pub(super) fn new(folder: &Path, manifest: &'a Manifest) -> Self {
+        Self {
+            path: folder.display().to_string(),
+            session: &manifest.session,
+            events: manifest.events,
+            ticks: manifest.ticks,
+            symbols: manifest.instruments.len() as u64,
+            segments: manifest.segments.len(),
+            bytes: manifest.segments.iter().map(|segment| segment.bytes).sum(),
+            event_digest: &manifest.digest,
+            digest: &manifest.digest,
+            complete: true,
+        }
+    }
+
+    /// Says that an input is not whole: its writer is running or was killed.
+    pub(super) fn incomplete(self, is_incomplete: bool) -> Self {
+        Self {
+            complete: !is_incomplete,
+            ..self
+        }
+    }
+
+    /// Prints it to stdout.
+    pub(super) fn print(&self, json: bool) -> std::io::Result<()> {
+        if json {
+            let mut out = stdout();
+            serde_json::to_writer(&mut out, self)?;
+            writeln!(out)?;
+            return out.flush();
+        }
+        print_beside(None, &self.text())
+    }
+
+    /// Prints it for a verb that also publishes: to stderr if stdout carries the payload stream.
+    pub(super) fn print_beside(&self, sinks: Option<&SinkArgs>) -> std::io::Result<()> {
+        print_beside(sinks, &self.text())
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!(
+            "{}: {} events, {} ticks of {} instruments, {} segments, {}\nevent digest {}\n",
+            self.path,
+            grouped(self.events),
+            grouped(self.ticks),
+            grouped(self.symbols),
+            self.segments,
+            bytes(self.bytes),
+            self.event_digest,
+        );
+        if !self.complete {
+            text.push_str("incomplete: an input was still written, or its writer was killed\n");
+        }
+        text
+    }
 }
 
 /// Prints text to stdout, or to stderr if stdout carries the payload stream.

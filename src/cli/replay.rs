@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use tickdeck::inputs::Inputs;
+use tickdeck::control::Command;
 use tickdeck::nats::NatsOptions;
 use tickdeck::session::{Replayed, Session};
-use tickdeck_core::pace::ClockTicks;
+use tickdeck_core::pace::{ClockTicks, PaceOptions};
 use tickdeck_recording::{Finding, MissingPart};
 
 use super::args::ReplayArgs;
-use super::inputs::{self, Salvaged, Selection, refuse_damage, warn_nothing_selected};
+use super::inputs::{self, Salvaged, Selection, completeness, refuse_damage};
 use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
 use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
 use super::render::print_summary;
@@ -36,6 +36,10 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         return super::render::print_plan(args, &inputs, &selection, nats.as_ref());
     }
 
+    // Before the first key or signal can arrive, so that it resumes.
+    if args.pace.start_paused {
+        context.control.send(Command::Pause);
+    }
     context.handle_signals()?;
     context.watch_keyboard()?;
     let opened = Sinks::open(context, &args.sinks, nats.as_ref())?;
@@ -48,7 +52,10 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         None
     };
     let salvaged = args.salvage.then(Salvaged::default);
-    let pace = args.pace.options();
+    let pace = PaceOptions {
+        start_paused: false,
+        ..args.pace.options()
+    };
     let total = inputs.estimate(&filter).filter(|_| !args.pace.looping);
     let mut session = Session::replay(inputs.session(), options, || {
         inputs.source_ahead(&filter, salvaged.as_ref())
@@ -69,7 +76,19 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     }
     let played = opened.give_to(session).run().map_err(session_error)?;
     let missing = salvaged.map_or_else(Vec::new, |salvaged| salvaged.take());
-    report(args, &inputs, played, &damage, missing)
+    let is_stopped = context.control.is_stopped();
+    let selected = if is_stopped {
+        Outcome::Done
+    } else {
+        selection.outcome(played.summary.received)
+    };
+    report(
+        args,
+        selected.and(completeness(&inputs)),
+        played,
+        &damage,
+        missing,
+    )
 }
 
 /// Flags that need each other, checked before anything is opened or printed.
@@ -92,7 +111,7 @@ fn check_flags(
 /// Prints the summary and what was not played, and decides the outcome.
 fn report(
     args: &ReplayArgs,
-    inputs: &Inputs,
+    inputs: Outcome,
     mut played: Replayed,
     damage: &[Finding],
     missing: Vec<MissingPart>,
@@ -107,17 +126,13 @@ fn report(
     if let Some(error) = played.error {
         return after_printing(printed, Err(error.into()));
     }
-    warn_nothing_selected(&args.select, played.summary.received);
-    let is_lossy = played.summary.is_lossy()
-        || !missing.is_empty()
-        || !damage.is_empty()
-        || !inputs.are_complete();
-    let ended = if is_lossy {
+    let is_lossy = played.summary.is_lossy() || !missing.is_empty() || !damage.is_empty();
+    let played = if is_lossy {
         Outcome::Lossy
     } else {
         Outcome::Done
     };
-    after_printing(printed, Ok(ended))
+    after_printing(printed, Ok(inputs.and(played)))
 }
 
 fn report_missing(missing: &[MissingPart], damage: &[Finding]) {

@@ -5,10 +5,10 @@ use tickdeck_recording::{RecordingWriter, SourceInfo};
 
 use super::Context;
 use super::args::{NormalizeArgs, SliceArgs};
-use super::inputs::{self, INTACT_ONLY, Selection, refuse_damage, warn_nothing_selected};
+use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
 use super::outcome::Outcome;
 use super::outputs::{copy, recording_options, session_of};
-use super::render::print_made;
+use super::render::Made;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome> {
@@ -38,7 +38,9 @@ pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome
         &mut source as &mut dyn Source,
         writer,
     )?;
-    warn_nothing_selected(&args.select, manifest.ticks);
-    print_made(&args.output.output, &manifest)?;
-    Ok(Outcome::Done)
+    let completeness = completeness(&inputs);
+    Made::new(&args.output.output, &manifest)
+        .incomplete(completeness == Outcome::Lossy)
+        .print(args.json.json)?;
+    Ok(selection.outcome(manifest.ticks).and(completeness))
 }

@@ -30,6 +30,7 @@
 //! # }
 //! ```
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -170,6 +171,18 @@ impl Inputs {
         self.manifest_days().filter_map(|day| day.parse().ok())
     }
 
+    /// Ticks of each recorded instrument, by id; `None` if a recording has no manifest.
+    #[must_use]
+    pub fn instruments(&self) -> Option<BTreeMap<String, u64>> {
+        let mut instruments = BTreeMap::new();
+        for recording in &self.recordings {
+            for (id, ticks) in &recording.manifest()?.instruments {
+                *instruments.entry(id.clone()).or_default() += ticks;
+            }
+        }
+        Some(instruments)
+    }
+
     fn manifest_days(&self) -> impl Iterator<Item = &String> {
         let manifests = self.recordings.iter().filter_map(Recording::manifest);
         manifests.flat_map(|manifest| &manifest.trading_days)
@@ -189,11 +202,16 @@ impl Inputs {
         spec.resolve(first, || self.trading_day(calendar), calendar)
     }
 
-    /// The receive time of the first event of all recordings.
+    /// The receive time of the first event by `seq`: where a replay begins. A clock that was set back
+    /// makes later events look earlier.
     fn start(&self) -> Result<Option<UnixNanos>, RecordingError> {
         let mut start = None;
         for recording in &self.recordings {
-            if let Some((first, _)) = recording.time_range()? {
+            let mut first = Vec::with_capacity(1);
+            let mut reader = recording.reader(EventFilter::default());
+            reader.next_events(&mut first, 1)?;
+            if let Some(event) = first.first() {
+                let first = event.recv_ts;
                 start = Some(start.map_or(first, |start: UnixNanos| start.min(first)));
             }
         }

@@ -706,7 +706,8 @@ fn unfinished_recordings_get_no_golden() {
     // The problem is reported, and the suggested fix works.
     let told = ends(&folder, 0, "check rec");
     assert!(told.stderr.contains("recording_unfinished"), "{told:?}");
-    ends(&folder, 0, "slice rec -o NEW");
+    // The slice is whole, and says that its input was not.
+    ends(&folder, 3, "slice rec -o NEW");
     ends(&folder, 0, "check NEW --update");
 }
 

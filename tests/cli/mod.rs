@@ -5,3 +5,4 @@ mod file_work;
 pub(crate) mod json;
 mod selection;
 mod signals;
+mod terminal;

@@ -61,7 +61,7 @@ fn a_window_of_receive_time_in_every_form() {
         (first + 30 * SECOND..first + 33 * SECOND).contains(&event.recv_ts.0)
     });
     assert_eq!(cat(&quick(), "--start-offset 30s --duration 3s"), offset);
-    assert_eq!(cat(&quick(), "-S 15:00"), Vec::<u64>::new());
+    assert_eq!(cat(&quick(), "-S 15:00 --allow-empty"), Vec::<u64>::new());
 }
 
 #[test]
@@ -115,8 +115,8 @@ fn selection_by_id_glob_and_exchange() {
             "--exchange dce,GFEX --symbols *26*",
             &["i2601.DCE", "m2601.DCE"],
         ),
-        ("--exchange SHFE --symbols TA601", &[]),
-        ("--symbols RB*", &[]),
+        ("--exchange SHFE --symbols TA601 --allow-empty", &[]),
+        ("--symbols RB* --allow-empty", &[]),
     ] {
         assert_eq!(symbols(&quick(), words), set(expected), "{words}");
     }
@@ -162,30 +162,76 @@ fn ctp_symbol_names_the_exchange() {
 }
 
 #[test]
-fn a_selection_of_no_tick_is_told() {
+fn a_selection_of_no_tick_is_lossy() {
     let folder = Folder::new();
-    let cut = folder.join("cut");
-    let slice = format!("--force -o {}", cut.display());
-    for (verb, more) in [("cat", ""), ("slice", slice.as_str())] {
-        let told = |words: &str| {
+    let output = format!("--force -o {}", folder.join("cut").display());
+    let csv = format!("--force -o {}", folder.join("csv").display());
+    for (verb, more) in [
+        ("cat", ""),
+        ("replay", "--rate max --sink null"),
+        ("slice", output.as_str()),
+        ("export", csv.as_str()),
+    ] {
+        let ended = |words: &str| {
             let mut command = tickdeck([verb.as_ref(), quick().as_os_str()]);
             command.args(words.split_whitespace().map(OsStr::new));
             command.args(more.split_whitespace().map(OsStr::new));
-            let stderr = finish(command).done().stderr;
-            let mut lines = stderr
-                .lines()
-                .filter(|line| line.contains("nothing_selected"));
-            lines.next().map(str::to_owned)
+            finish(command)
         };
-        let line = told("--symbols nosuch,RB* --exchange DCE").unwrap();
-        assert!(
-            line.contains("nosuch,RB*") && line.contains("DCE"),
-            "{line}"
-        );
-        for words in ["", "--symbols rb*", "--symbols nosuch -n 0"] {
-            assert_eq!(told(words), None, "{verb} {words}");
+        let told = ended("--symbols nosuch,RB* --exchange DCE");
+        assert_eq!(told.code, Some(3), "{told:?}");
+        let mut lines = told.stderr.lines();
+        let line = lines
+            .find(|line| line.contains("nothing_selected"))
+            .unwrap();
+        for part in ["nosuch,RB*", "DCE", "rb2510"] {
+            assert!(line.contains(part), "{line}");
+        }
+        for words in [
+            "",
+            "--symbols rb*",
+            "--symbols nosuch -n 0",
+            "--symbols nosuch --allow-empty",
+        ] {
+            let ended = ended(words).done();
+            assert!(!ended.stderr.contains("nothing_selected"), "{verb} {words}");
         }
     }
+}
+
+#[test]
+fn a_pattern_without_a_match_is_told() {
+    let replay = |words: &str| {
+        let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+        command.args("--rate max --sink null".split(' '));
+        command.args(words.split(' '));
+        finish(command)
+    };
+    let ended = replay("--symbols rb*,RB*").done();
+    let mut lines = ended.stderr.lines();
+    let line = lines
+        .find(|line| line.contains("symbols_unmatched"))
+        .unwrap();
+    assert!(line.contains("patterns=RB*"), "{line}");
+    let refused = replay("--symbols !rb*");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("excludes"), "{refused:?}");
+}
+
+#[test]
+fn a_loop_over_nothing_ends() {
+    let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+    command.args("--rate max --sink null --loop --symbols nosuch".split(' '));
+    assert_eq!(finish(command).code, Some(3));
+}
+
+#[test]
+fn prime_counts_what_earlier_passes_used() {
+    let all = stream(&quick(), "-S 09:30:30 --prime");
+    let whole = all.lines().count();
+    let words = format!("-S 09:30:30 --prime --loop -n {}", whole - 8);
+    let looped = stream(&quick(), &words);
+    assert!(looped == all, "a second pass primed something");
 }
 
 /// Selecting an instrument shows what the whole replay publishes for it: instruments share no state.

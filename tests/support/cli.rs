@@ -3,7 +3,7 @@
 //! Every process has a deadline and dies with the test that started it.
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -186,6 +186,13 @@ impl Running {
             stdout,
             stderr: Stream::of(std::io::empty()),
         }
+    }
+
+    /// Writes to the stdin of a command that was given a pipe for it.
+    pub(crate) fn type_text(&mut self, text: &str) {
+        let stdin = self.child.stdin.as_mut().expect("stdin is a pipe");
+        stdin.write_all(text.as_bytes()).unwrap();
+        stdin.flush().unwrap();
     }
 
     pub(crate) fn stdout(&self) -> String {

@@ -62,6 +62,9 @@ pub struct SelectArgs {
     /// Only these exchanges: SHFE, INE, DCE, CZCE, GFEX, CFFEX; comma separated, repeatable
     #[arg(long, value_name = "EXCHANGE", value_delimiter = ',', value_parser = values::parse_exchange)]
     pub exchange: Vec<Exchange>,
+    /// End with exit code 0 although no tick is selected
+    #[arg(long)]
+    pub allow_empty: bool,
 }
 
 impl SelectArgs {

@@ -197,6 +197,55 @@ pub fn parse_instrument_id(id: &[u8]) -> Option<ParsedId<'_>> {
     }
 }
 
+/// Whether an exchange writes an id like this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdForm {
+    /// Yes, or it is a combination.
+    Own,
+    /// No. This is how it writes the same instrument, if that is certain.
+    Foreign(Option<String>),
+    /// It follows no form of guide 5.8.
+    Unknown,
+}
+
+/// Compares an id with the forms of its exchange. Fronts acknowledge a wrong id like a right one, and
+/// never report on it.
+#[must_use]
+pub fn form_of(id: &str, exchange: Exchange) -> IdForm {
+    match parse_instrument_id(id.as_bytes()) {
+        Some(ParsedId::Combination { .. }) => IdForm::Own,
+        Some(ParsedId::Single(leg)) if leg.is_form_of(exchange) => IdForm::Own,
+        Some(ParsedId::Single(_)) => IdForm::Foreign(own_form(id, exchange)),
+        None => match own_form(id, exchange) {
+            None => IdForm::Unknown,
+            own => IdForm::Foreign(own),
+        },
+    }
+}
+
+/// The id with the letters and the year of its exchange, if that is one of its forms.
+fn own_form(id: &str, exchange: Exchange) -> Option<String> {
+    let (root, rest) = id.split_at(count(id, |byte| byte.is_ascii_alphabetic()));
+    let is_czce = exchange == Exchange::Czce;
+    let root = if is_czce || exchange == Exchange::Cffex {
+        root.to_ascii_uppercase()
+    } else {
+        root.to_ascii_lowercase()
+    };
+    let digits = count(rest, |byte| byte.is_ascii_digit());
+    // 2601 is 601.
+    let rest = if is_czce && digits == 4 {
+        &rest[1..]
+    } else {
+        rest
+    };
+    let own = format!("{root}{rest}");
+    match parse_instrument_id(own.as_bytes())? {
+        ParsedId::Single(leg) if leg.is_form_of(exchange) => Some(own),
+        _ => None,
+    }
+}
+
 fn parse_combination<'a>(strategy: &'a str, legs: &'a str) -> Option<ParsedId<'a>> {
     let named = (2..=LONGEST_STRATEGY).contains(&strategy.len())
         && strategy.bytes().all(|byte| byte.is_ascii_uppercase());
@@ -408,6 +457,26 @@ mod tests {
             assert_eq!(found.to_string(), month, "{id}");
         }
         assert_eq!(leg("MA601").delivery.resolve(None), None);
+    }
+
+    #[test]
+    fn a_foreign_form_is_told_with_the_right_one() {
+        use Exchange::{Cffex, Czce, Shfe};
+        let own = |text: &str| IdForm::Foreign(Some(text.into()));
+        for (id, exchange, expected) in [
+            ("rb2601", Shfe, IdForm::Own),
+            ("RB2601", Shfe, own("rb2601")),
+            ("Rb2601", Shfe, own("rb2601")),
+            ("TA2601", Czce, own("TA601")),
+            ("ta601", Czce, own("TA601")),
+            ("if2601", Cffex, own("IF2601")),
+            ("TA601", Shfe, IdForm::Foreign(None)),
+            ("SPD RM601&RM605", Czce, IdForm::Own),
+            ("rb888", Shfe, IdForm::Unknown),
+            ("", Shfe, IdForm::Unknown),
+        ] {
+            assert_eq!(form_of(id, exchange), expected, "{id} {exchange}");
+        }
     }
 
     #[test]

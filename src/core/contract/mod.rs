@@ -30,8 +30,8 @@ mod tests;
 
 pub use file::{ContractFileError, LARGEST_CONTRACT_FILE, parse_contract_file};
 pub use id::{
-    Delivery, DeliveryMonth, InstrumentKind, Leg, OptionRight, OptionTerms, ParsedId,
-    parse_instrument_id,
+    Delivery, DeliveryMonth, IdForm, InstrumentKind, Leg, OptionRight, OptionTerms, ParsedId,
+    form_of, parse_instrument_id,
 };
 pub use product::{Product, ProductTable, ProductTableError};
 pub use query::QueriedContract;

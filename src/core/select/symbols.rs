@@ -3,6 +3,7 @@
 //! A pattern is matched with the bare id (`rb2601`) and with the vt_symbol (`rb2601.SHFE`). Matching
 //! is case-sensitive, because ids are: `rb2601` on SHFE, `RM601` on CZCE.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -16,41 +17,97 @@ const ALL: &str = "all";
 /// Compiled patterns. An instrument is selected when one of them matches.
 #[derive(Debug, Clone)]
 pub struct SymbolGlobs {
+    /// As they were given.
+    patterns: Vec<String>,
     /// `None` selects every instrument.
     set: Option<GlobSet>,
 }
 
-/// A pattern cannot be compiled.
+/// A pattern cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("`{pattern}` is not a symbol pattern such as rb2601, rb*, *.CFFEX or all")]
-pub struct SymbolGlobError {
-    pattern: String,
-    source: globset::Error,
+#[non_exhaustive]
+pub enum SymbolGlobError {
+    /// It cannot be compiled.
+    #[error("`{pattern}` is not a symbol pattern such as rb2601, rb*, *.CFFEX or all")]
+    Invalid {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        source: globset::Error,
+    },
+    /// It begins with `!`.
+    #[error(
+        "`{pattern}` excludes, and patterns only select: list what is wanted, as in rb*,*.CFFEX"
+    )]
+    Exclusion {
+        /// The pattern.
+        pattern: String,
+    },
+    /// There is nothing between two commas.
+    #[error("a symbol pattern is empty: give ids or patterns such as rb2601, rb*, *.CFFEX or all")]
+    Empty,
 }
 
 impl SymbolGlobs {
     /// Compiles patterns. An empty list selects every instrument, as `all` does.
     ///
     /// # Errors
-    /// When the brackets or braces of a pattern do not close.
+    /// When a pattern is empty, begins with `!`, or its brackets or braces do not close.
     pub fn new<S: AsRef<str>>(patterns: &[S]) -> Result<Self, SymbolGlobError> {
-        let mut patterns = patterns.iter().map(AsRef::as_ref).peekable();
-        if patterns.peek().is_none() {
-            return Ok(Self { set: None });
+        let patterns: Vec<String> = patterns.iter().map(|p| p.as_ref().trim().into()).collect();
+        if patterns.is_empty() {
+            return Ok(Self {
+                patterns,
+                set: None,
+            });
         }
         let mut builder = GlobSetBuilder::new();
-        let mut selects_all = false;
         let mut last = ALL;
-        for pattern in patterns {
-            let glob = Glob::new(pattern).map_err(|source| invalid(pattern, source))?;
-            selects_all |= pattern == ALL;
+        for pattern in &patterns {
+            if pattern.is_empty() {
+                return Err(SymbolGlobError::Empty);
+            }
+            if pattern.starts_with('!') {
+                let pattern = pattern.clone();
+                return Err(SymbolGlobError::Exclusion { pattern });
+            }
+            builder.add(Glob::new(pattern).map_err(|source| invalid(pattern, source))?);
             last = pattern;
-            builder.add(glob);
         }
         let set = builder.build().map_err(|source| invalid(last, source))?;
+        let selects_all = patterns.iter().any(|pattern| pattern == ALL);
         Ok(Self {
             set: (!selects_all).then_some(set),
+            patterns,
         })
+    }
+
+    /// The patterns, as they were given.
+    #[must_use]
+    pub fn patterns(&self) -> &[String] {
+        &self.patterns
+    }
+
+    /// The patterns that match none of these instruments.
+    pub fn unmatched<'i>(
+        &self,
+        instruments: impl IntoIterator<Item = (&'i [u8], Option<Exchange>)>,
+    ) -> Vec<&str> {
+        let Some(set) = &self.set else {
+            return Vec::new();
+        };
+        let mut is_matched = vec![false; self.patterns.len()];
+        for (id, exchange) in instruments {
+            for name in names(id, exchange) {
+                for index in set.matches(OsStr::from_bytes(&name)) {
+                    is_matched[index] = true;
+                }
+            }
+        }
+        let patterns = self.patterns.iter().zip(is_matched);
+        patterns
+            .filter_map(|(pattern, is_matched)| (!is_matched).then_some(pattern.as_str()))
+            .collect()
     }
 
     /// Whether every instrument is selected, so that matching can be skipped.
@@ -67,16 +124,20 @@ impl SymbolGlobs {
         let Some(set) = &self.set else {
             return true;
         };
-        let is_match = |name: &[u8]| set.is_match(OsStr::from_bytes(name));
-        is_match(instrument_id)
-            || exchange.is_some_and(|exchange| {
-                is_match(&[instrument_id, b".", exchange.as_str().as_bytes()].concat())
-            })
+        names(instrument_id, exchange).any(|name| set.is_match(OsStr::from_bytes(&name)))
     }
 }
 
+/// What patterns are matched with: the bare id, and the vt_symbol where the exchange is known.
+fn names(id: &[u8], exchange: Option<Exchange>) -> impl Iterator<Item = Cow<'_, [u8]>> {
+    let vt_symbol = exchange.map(|exchange| [id, b".", exchange.as_str().as_bytes()].concat());
+    [Cow::Borrowed(id)]
+        .into_iter()
+        .chain(vt_symbol.map(Cow::Owned))
+}
+
 fn invalid(pattern: &str, source: globset::Error) -> SymbolGlobError {
-    SymbolGlobError {
+    SymbolGlobError::Invalid {
         pattern: pattern.into(),
         source,
     }
@@ -127,5 +188,25 @@ mod tests {
                 .to_string()
                 .starts_with("`rb[26` is not a symbol pattern")
         );
+    }
+
+    #[test]
+    fn a_pattern_that_excludes_is_refused() {
+        let error = SymbolGlobs::new(&["!rb*"]).unwrap_err();
+        assert!(error.to_string().starts_with("`!rb*` excludes"), "{error}");
+        let error = SymbolGlobs::new(&["rb*", " "]).unwrap_err();
+        assert!(matches!(error, SymbolGlobError::Empty), "{error}");
+    }
+
+    #[test]
+    fn patterns_without_a_match_are_listed() {
+        let globs = SymbolGlobs::new(&["rb*", "*.CFFEX", "IF2601"]).unwrap();
+        let instruments: [(&[u8], _); 2] = [
+            (b"rb2601", Some(Exchange::Shfe)),
+            (b"IF2603", Some(Exchange::Cffex)),
+        ];
+        assert_eq!(globs.unmatched(instruments), ["IF2601"]);
+        let all = SymbolGlobs::new(&["all", "IF2601"]).unwrap();
+        assert!(all.unmatched(instruments).is_empty());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | signal | effect |
 //! |---|---|
-//! | SIGINT, SIGTERM | stop; the second one exits at once |
+//! | SIGINT, SIGTERM | stop; another one, at least a second later, exits at once |
 //! | SIGHUP | stop, unless the process was started with it ignored (`nohup`) |
 //! | SIGUSR1 | pause or continue |
 //!
@@ -10,28 +10,36 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use tickdeck_core::thread;
+use tickdeck_core::wait::nap;
 
 use super::keyboard::toggle_pause;
 use super::{Command, Control};
 
-/// Connects signals to `control`, for the life of the process. A second SIGINT or SIGTERM exits at once
-/// with `exit_code`.
+/// How long after the first signal another one counts as "at once". `timeout` of GNU coreutils sends
+/// its signal to the process and then to the group, so the process receives it twice.
+const APART: Duration = Duration::from_secs(1);
+
+/// Connects signals to `control`, for the life of the process. Another SIGINT or SIGTERM exits at once
+/// with `exit_code`, if it comes a second or more after the first.
 ///
 /// # Errors
 /// When the system refuses a handler or a thread.
 pub fn install(control: &Arc<Control>, exit_code: i32) -> io::Result<()> {
-    let is_second = Arc::new(AtomicBool::new(false));
+    install_apart(control, exit_code, APART)
+}
+
+fn install_apart(control: &Arc<Control>, exit_code: i32, apart: Duration) -> io::Result<()> {
+    let exits = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        // The order matters: the first signal finds the flag unset and sets it, the second finds it
-        // set. Both happen in the handler, so that a hanging process ends too.
-        flag::register_conditional_shutdown(signal, exit_code, Arc::clone(&is_second))?;
-        flag::register(signal, Arc::clone(&is_second))?;
+        // The exit happens in the handler, so that a hanging process ends too.
+        flag::register_conditional_shutdown(signal, exit_code, Arc::clone(&exits))?;
     }
     // Waking a sleeper takes a lock, which a handler must not take. A thread does it.
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
@@ -42,12 +50,32 @@ pub fn install(control: &Arc<Control>, exit_code: i32) -> io::Result<()> {
     }
     let control = Arc::clone(control);
     let follow = move || {
+        let mut exits = Some(exits);
         for signal in &mut signals {
             obey(signal, &control);
+            if matches!(signal, SIGINT | SIGTERM)
+                && let Some(exits) = exits.take()
+            {
+                exit_at_next(exits, apart);
+            }
         }
     };
     thread::spawn("signals", follow)?;
     Ok(())
+}
+
+/// Lets the next signal exit, after a pause.
+fn exit_at_next(exits: Arc<AtomicBool>, apart: Duration) {
+    let arm = {
+        let exits = Arc::clone(&exits);
+        move || {
+            nap(apart);
+            exits.store(true, Ordering::Relaxed);
+        }
+    };
+    if thread::spawn("second-signal", arm).is_err() {
+        exits.store(true, Ordering::Relaxed);
+    }
 }
 
 fn obey(signal: i32, control: &Control) {
@@ -94,35 +122,56 @@ mod tests {
         assert!(control.is_stopped() && control.wake_flag().is_raised());
     }
 
-    /// Set for the process that the next test starts from its own executable.
+    /// Set for the processes that the next tests start from their own executable.
     const CHILD: &str = "TICKDECK_TEST_SIGNALS_CHILD";
 
-    #[test]
-    fn a_second_signal_exits_at_once() {
-        if std::env::var_os(CHILD).is_some() {
-            raise_twice();
-        }
-        let name = "control::signals::tests::a_second_signal_exits_at_once";
+    /// Runs `test` of this module in a process of its own. Returns its exit code and output.
+    fn in_child(test: &str) -> (Option<i32>, String) {
         let child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", name, "--nocapture"])
+            .args(["--exact", &format!("control::signals::tests::{test}")])
+            .args(["--nocapture"])
             .env(CHILD, "1")
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&child.stdout);
-        assert!(said.contains("stop requested"), "{child:?}");
-        assert!(!said.contains("still alive"), "{child:?}");
-        assert_eq!(child.status.code(), Some(4));
+        let output = String::from_utf8_lossy(&child.stdout).into_owned();
+        (child.status.code(), output)
     }
 
-    fn raise_twice() {
+    #[test]
+    fn a_later_second_signal_exits_at_once() {
+        if std::env::var_os(CHILD).is_some() {
+            raise_twice(Duration::ZERO);
+            // The second signal may have come before the pause was over.
+            loop {
+                signal_hook::low_level::raise(SIGTERM).unwrap();
+                std::thread::yield_now();
+            }
+        }
+        let (code, output) = in_child("a_later_second_signal_exits_at_once");
+        assert!(output.contains("stop requested"), "{output}");
+        assert_eq!(code, Some(4), "{output}");
+    }
+
+    #[test]
+    fn signals_in_quick_succession_are_one() {
+        if std::env::var_os(CHILD).is_some() {
+            raise_twice(Duration::from_secs(3_600));
+            println!("still alive");
+            return;
+        }
+        let (code, output) = in_child("signals_in_quick_succession_are_one");
+        assert!(output.contains("still alive"), "{output}");
+        assert_eq!(code, Some(0), "{output}");
+    }
+
+    fn raise_twice(apart: Duration) {
         let control = Arc::new(Control::new());
-        install(&control, 4).unwrap();
+        install_apart(&control, 4, apart).unwrap();
         signal_hook::low_level::raise(SIGINT).unwrap();
         while !control.is_stopped() {
             std::thread::yield_now();
         }
         println!("stop requested");
         signal_hook::low_level::raise(SIGTERM).unwrap();
-        println!("still alive");
     }
 }

@@ -159,6 +159,9 @@ impl Player<'_> {
             Release::Immediately => None,
             Release::Paced(paced) => paced.prime_until,
         };
+        if prime_until.is_some() && self.is_limit_reached() {
+            return Ok(Pass::Stopped);
+        }
         loop {
             batch.clear();
             // Events that came before an error are valid and are played before it is reported.
@@ -192,6 +195,13 @@ impl Player<'_> {
         match &self.release {
             Release::Immediately => false,
             Release::Paced(paced) => paced.driver.is_stopped(),
+        }
+    }
+
+    fn is_limit_reached(&self) -> bool {
+        match &self.release {
+            Release::Immediately => false,
+            Release::Paced(paced) => paced.is_limit_reached(),
         }
     }
 

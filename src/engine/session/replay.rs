@@ -280,11 +280,12 @@ fn play_passes(
     looping: bool,
     source: &mut OpenSource<'_>,
 ) -> Result<bool, PlayError> {
+    let stats = player.output.publisher.stats();
     loop {
-        let before = player.output.events;
+        let before = stats.received();
         let ended = player.play(source()?)?;
-        // A pass that played nothing would repeat forever at full speed.
-        if !looping || !ended || player.output.events == before {
+        // A pass without a tick would repeat forever at full speed.
+        if !looping || !ended || stats.received() == before {
             return Ok(ended);
         }
     }

@@ -1,0 +1,89 @@
+//! A shell with job control in a real terminal: background, suspend, foreground, Enter.
+
+use std::process::Stdio;
+
+use crate::support::cli::{Running, binary, command_of, has_handlers};
+use crate::support::recordings::quick;
+use crate::support::wait_until;
+
+/// An interactive shell in a pseudo-terminal, by `script` of util-linux.
+struct Shell(Running);
+
+impl Shell {
+    fn start() -> Self {
+        let mut command = command_of("script");
+        command.args(["-qec", "bash --norc --noprofile -i", "/dev/null"]);
+        command.stdin(Stdio::piped());
+        Self(Running::start(command))
+    }
+
+    fn enter(&mut self, line: &str) {
+        self.0.type_text(&format!("{line}\n"));
+    }
+
+    /// Starts a replay with more words. Returns its process id when it handles signals.
+    fn replay(&mut self, words: &str) -> u32 {
+        let (binary, recording) = (binary().display(), quick());
+        let recording = recording.display();
+        self.enter(&format!(
+            "sh -c 'echo pid=$$,; exec {binary} replay {recording} --sink null -q {words}"
+        ));
+        let mut pid = None;
+        wait_until("the replay runs", || {
+            pid = self.pid();
+            pid.is_some_and(has_handlers)
+        });
+        pid.unwrap_or_default()
+    }
+
+    fn pid(&self) -> Option<u32> {
+        let screen = self.0.stdout();
+        let (_, rest) = screen.rsplit_once("pid=")?;
+        rest.split_once(',')?.0.parse().ok()
+    }
+
+    fn wait_for(&self, text: &str) {
+        wait_until(text, || self.0.stdout().contains(text));
+    }
+
+    /// Waits until the replay has printed its summary.
+    fn plays_to_the_end(&self) {
+        self.wait_for("published  918");
+    }
+}
+
+const CTRL_Z: &str = "\u{1a}";
+
+#[test]
+fn a_background_replay_is_never_stopped() {
+    let mut shell = Shell::start();
+    shell.replay("--rate max --delay 1s' &");
+    shell.plays_to_the_end();
+}
+
+#[test]
+fn a_suspended_replay_goes_on_in_the_background() {
+    let mut shell = Shell::start();
+    let pid = shell.replay("--rate max --start-paused'");
+    shell.0.type_text(CTRL_Z);
+    shell.wait_for("Stopped");
+    shell.enter(&format!("bg; kill -USR1 {pid}"));
+    shell.plays_to_the_end();
+}
+
+#[test]
+fn enter_resumes_a_replay_after_fg() {
+    let mut shell = Shell::start();
+    shell.replay("--rate max --start-paused'");
+    shell.0.type_text(CTRL_Z);
+    shell.wait_for("Stopped");
+    shell.enter("bg; echo in-the-background,");
+    shell.wait_for("in-the-background,\r\n");
+    shell.enter("fg; echo code=$?,");
+    // The line that fg prints: by then the terminal is the replay's.
+    wait_until("fg prints the command", || {
+        shell.0.stdout().matches("exec ").count() >= 4
+    });
+    shell.enter("");
+    shell.wait_for("code=0,");
+}
