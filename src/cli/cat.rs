@@ -25,7 +25,7 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
     if json.is_none() {
         print_header(&mut out)?;
     }
-    let mut ticks = 0;
+    let mut found = 0;
     let mut batch = Vec::with_capacity(BATCH_EVENTS);
     loop {
         batch.clear();
@@ -33,7 +33,11 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
         if batch.is_empty() {
             break;
         }
-        ticks += batch.iter().filter_map(Event::as_tick).count() as u64;
+        found += if selection.names_instruments() {
+            batch.iter().filter_map(Event::as_tick).count()
+        } else {
+            batch.len()
+        };
         match &mut json {
             Some(json) => json.write(&batch)?,
             None => batch
@@ -45,7 +49,7 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
         json.finish()?.flush()?;
     }
     out.flush()?;
-    Ok(selection.outcome(ticks).and(completeness(&inputs)))
+    Ok(selection.outcome(found as u64).and(completeness(&inputs)))
 }
 
 fn print_header(out: &mut impl Write) -> std::io::Result<()> {

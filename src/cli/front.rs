@@ -54,6 +54,7 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     if run.subscribe.confirm_settlement && !account.td_fronts.is_empty() {
         account.check_settlement()?;
     }
+    let subscription = subscription(context, &run)?;
     let settings = settings(&account, run.front, environment, now);
     let library = usable_library(&settings)?;
     let name = match run.record {
@@ -68,7 +69,6 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
         Some(sinks) => Sinks::open(context, sinks, None)?.sinks,
         None => Vec::new(),
     };
-    let subscription = subscription(context, &run)?;
     let reference = inputs::reference(run.normalize, &[])?;
     warn_not_covered(&reference.calendar, [now.to_shanghai().date_naive()]);
     context.handle_signals()?;

@@ -156,6 +156,11 @@ impl Selection {
         })
     }
 
+    /// Whether instruments were named, so that session events alone are not what was wanted.
+    pub(super) const fn names_instruments(&self) -> bool {
+        self.filter.instruments.is_some()
+    }
+
     /// How a verb ends that found this many selected ticks. None is usually a typing error.
     pub(super) fn outcome(&self, ticks: u64) -> Outcome {
         if ticks > 0 || self.count == Some(0) || self.allow_empty {

@@ -3,9 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
+use tickdeck::calendar::TradingCalendar;
+use tickdeck::contract::ContractTable;
 use tickdeck::event::{Event, EventKind, SessionEvent};
+use tickdeck::recording::{RecordingOptions, RecordingWriter, Rolling, SourceInfo};
 
 use crate::support::cli::{finish, run_words, tickdeck};
 use crate::support::recordings::{
@@ -62,6 +66,35 @@ fn a_window_of_receive_time_in_every_form() {
     });
     assert_eq!(cat(&quick(), "--start-offset 30s --duration 3s"), offset);
     assert_eq!(cat(&quick(), "-S 15:00 --allow-empty"), Vec::<u64>::new());
+}
+
+#[test]
+fn offsets_count_from_the_first_event_by_seq() {
+    // The clock of this recorder was set back by two hours in its last third.
+    let mut shifted = events(&quick());
+    for event in shifted.iter_mut().skip(600) {
+        event.recv_ts.0 -= 7_200 * SECOND;
+    }
+    let folder = Folder::new();
+    let recording = folder.join("shifted");
+    let options = RecordingOptions {
+        session: "shifted".into(),
+        source: SourceInfo::default(),
+        contracts: Arc::new(ContractTable::builtin()),
+        calendar: Arc::new(TradingCalendar::builtin()),
+        rolling: Rolling::default(),
+        overwrite: false,
+        keep_partial: false,
+    };
+    let mut writer = RecordingWriter::create(&recording, options).unwrap();
+    writer.write(&shifted).unwrap();
+    writer.finish().unwrap();
+    let first = shifted[0].recv_ts.0;
+    let window = first + 10 * SECOND..first + 13 * SECOND;
+    let wanted = expected(&recording, |event| window.contains(&event.recv_ts.0));
+    assert!(!wanted.is_empty());
+    let words = "--start-offset 10s --duration 3s";
+    assert_eq!(cat(&recording, words), wanted);
 }
 
 #[test]

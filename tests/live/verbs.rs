@@ -27,6 +27,11 @@ fn ingest_is_disabled_without_the_switch() {
     let mut command = tickdeck(["live", "--json"]);
     command.current_dir(folder.path());
     assert_eq!(finish(command).done().json()["ingest"], "disabled");
+    for yes in ["true", "Yes", "on"] {
+        let mut command = tickdeck(["live"]);
+        command.current_dir(folder.path()).env("MD_RUN_INGEST", yes);
+        assert_eq!(finish(command).code, Some(2), "the variables are missing");
+    }
 }
 
 #[test]
@@ -41,6 +46,24 @@ fn an_impossible_symbol_is_bad_usage() {
         let words = "record --source ctp -o rec --symbols";
         let mut command = with_front(words, folder.path(), library, "tcp://127.0.0.1:1");
         command.arg(symbols);
+        let ended = finish(command);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains(problem), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_foreign_form_of_a_symbol_is_bad_usage() {
+    let folder = Folder::new();
+    let library = Path::new("/nonexistent/x.so");
+    for (symbol, problem) in [
+        ("RB2605.SHFE", "SHFE writes rb2605"),
+        ("TA2605.CZCE", "CZCE writes TA605"),
+        ("TA605.DCE", "DCE never writes"),
+    ] {
+        let words = "record --source ctp -o rec";
+        let mut command = with_front(words, folder.path(), library, "tcp://127.0.0.1:1");
+        command.env("CTP_SYMBOL", symbol);
         let ended = finish(command);
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(ended.stderr.contains(problem), "{ended:?}");

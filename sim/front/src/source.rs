@@ -3,7 +3,7 @@
 //! Several sessions play the same source independently of each other, so a source is described
 //! here and opened as often as needed; equal descriptions yield equal events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::{Contract, ContractTable};
-use tickdeck_core::event::{Event, EventKind, SessionEvent};
+use tickdeck_core::event::{Event, EventKind, InstrumentId, SessionEvent};
 use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::{TradingDay, UnixNanos};
 use tickdeck_market::source::{Profile, SyntheticError, SyntheticOptions, SyntheticSource};
@@ -95,6 +95,20 @@ pub struct Header {
     pub trading_day: TradingDay,
     /// The contracts, by instrument id.
     pub contracts: Vec<Contract>,
+    /// The instruments that have ticks, by id; `None` for a single segment, which does not say.
+    pub instruments: Option<BTreeSet<String>>,
+}
+
+impl Header {
+    /// Those of `ids` that will never have a tick.
+    #[must_use]
+    pub fn missing(&self, ids: &[InstrumentId]) -> Vec<String> {
+        let Some(instruments) = &self.instruments else {
+            return Vec::new();
+        };
+        let ids = ids.iter().map(InstrumentId::to_string);
+        ids.filter(|id| !instruments.contains(id)).collect()
+    }
 }
 
 impl SourceSpec {
@@ -184,25 +198,32 @@ impl SourceSpec {
             .map(|event| event.recv_ts)
             .ok_or_else(|| OpenError::Empty(self.clone()))?;
         let builtin = TradingCalendar::builtin();
-        let (contracts, trading_day) = match self {
+        let (contracts, instruments, trading_day) = match self {
             Self::Recording(path) => {
                 let recording = open_recording(path)?;
                 let calendar = recording.calendar()?.unwrap_or(builtin);
                 let day = recorded_day(&telling);
                 let day = day.unwrap_or_else(|| calendar.trading_day_of(first));
-                (recorded_contracts(&recording)?, day)
+                let manifest = recording.manifest();
+                let instruments = manifest.map(|m| m.instruments.keys().cloned().collect());
+                (recorded_contracts(&recording)?, instruments, day)
             }
             Self::Synthetic { trading_day, .. } => {
                 let day = trading_day.unwrap_or_else(|| builtin.trading_day_of(first));
                 let mut contracts: Vec<Contract> = self.market()?.contracts().collect();
                 contracts.sort_by(|a, b| a.instrument_id.cmp(&b.instrument_id));
-                (contracts, day)
+                let ids = contracts
+                    .iter()
+                    .map(|contract| contract.instrument_id.clone());
+                let instruments = ids.collect();
+                (contracts, Some(instruments), day)
             }
         };
         Ok(Header {
             first,
             trading_day,
             contracts,
+            instruments,
         })
     }
 }
@@ -317,6 +338,8 @@ mod tests {
     #[test]
     fn the_header_of_a_market_has_its_day_and_its_contracts() {
         let header = SourceSpec::default().header().unwrap();
+        let ids = ["rb2510", "rb2699"].map(|id| InstrumentId::new(id.as_bytes()).unwrap());
+        assert_eq!(header.missing(&ids), ["rb2699"]);
         assert_eq!(header.trading_day.to_ctp(), "20250912");
         assert_eq!(header.contracts.len(), 8);
     }

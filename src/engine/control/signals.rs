@@ -122,10 +122,10 @@ mod tests {
         assert!(control.is_stopped() && control.wake_flag().is_raised());
     }
 
-    /// Set for the processes that the next tests start from their own executable.
+    /// Set for the processes that the next tests start from this executable.
     const CHILD: &str = "TICKDECK_TEST_SIGNALS_CHILD";
 
-    /// Runs `test` of this module in a process of its own. Returns its exit code and output.
+    /// Runs `test` of this module in another process. Returns its exit code and output.
     fn in_child(test: &str) -> (Option<i32>, String) {
         let child = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", &format!("control::signals::tests::{test}")])

@@ -20,6 +20,7 @@ use crate::log;
 use crate::market::{Feed, Market, Next};
 use crate::reactor::{Session, Step};
 use crate::settings::{AtEnd, Settings};
+use crate::source::Header;
 use crate::version::Emulated;
 
 /// Events of the market that one step may pass over: a bound on how long a request waits.
@@ -175,6 +176,7 @@ impl MdSession {
             }
             if let Some(market) = &self.connection.market {
                 market.subscribed(now);
+                warn_missing(market.header(), ids);
             }
         }
         for (index, &id) in ids.iter().enumerate() {
@@ -393,4 +395,30 @@ impl Session for MdSession {
         self.connection.joined(market, now);
         self.feed = feed;
     }
+}
+
+/// Real fronts acknowledge unknown ids and say nothing; a test should not wait for ticks in vain.
+fn warn_missing(header: &Header, ids: &[InstrumentId]) {
+    /// Ids that are named.
+    const SHOWN: usize = 12;
+    let missing = header.missing(ids);
+    if missing.is_empty() {
+        return;
+    }
+    let source = header.instruments.iter().flatten().take(SHOWN);
+    log::warn(
+        "sim_not_in_source",
+        &[
+            ("ids", missing[..missing.len().min(SHOWN)].join(",").into()),
+            ("count", missing.len().into()),
+            (
+                "source_has",
+                source.cloned().collect::<Vec<_>>().join(",").into(),
+            ),
+            (
+                "text",
+                "acknowledged, but the source has no tick of them".into(),
+            ),
+        ],
+    );
 }
