@@ -199,7 +199,7 @@ pub enum Command {
     ///
     /// The messages and their order do not depend on the speed. Enter (on a terminal) or SIGUSR1
     /// pauses and resumes the replay. SIGINT and SIGTERM stop it cleanly, even while it connects to
-    /// the server. A second signal stops it at once.
+    /// the server. Another signal, a second or more later, stops it at once.
     #[command(after_help = "Examples:\n  \
         tickdeck replay recordings/quick --rate 10 --subject-prefix replay.tick\n  \
         tickdeck replay recordings/day -S 21:00:00 -E 23:00:00 --symbols 'rb*,*.CFFEX' --sink jsonl:-")]
