@@ -61,6 +61,17 @@ pub enum RecordingError {
         /// The type in the file, or `nothing`.
         found: String,
     },
+    /// Another tool compressed it, in a way that this build does not read.
+    #[error(
+        "{} is compressed with {codec}, which this build cannot read: write it with zstd",
+        path.display()
+    )]
+    UnknownCompression {
+        /// The file.
+        path: PathBuf,
+        /// The compression, by its name in the Parquet specification.
+        codec: &'static str,
+    },
     /// The content is not what was written.
     #[error("{} is damaged: {problem}", path.display())]
     Damaged {
@@ -176,9 +187,9 @@ impl From<RecordingError> for SourceError {
     fn from(error: RecordingError) -> Self {
         let kind = match error {
             RecordingError::Damaged { .. } => SourceErrorKind::Damaged,
-            RecordingError::NotARecording { .. } | RecordingError::NotFetched { .. } => {
-                SourceErrorKind::BadInput
-            }
+            RecordingError::NotARecording { .. }
+            | RecordingError::NotFetched { .. }
+            | RecordingError::UnknownCompression { .. } => SourceErrorKind::BadInput,
             _ => SourceErrorKind::Failed,
         };
         Self::new(kind, error)

@@ -14,19 +14,25 @@
 //! ```text
 //! writer ── columns ── segment_writer         (push -> one row group in memory -> sorted, encoded)
 //! reader ── group_stream ── segment_reader    (row group decoded column by column -> seq order)
+//! segment_reader ── group_columns ── chunk ── hybrid, delta    (pages -> numbers or keys of texts)
 //! manifest, contracts_file, digest, verify
 //! ```
 
 mod background_writer;
+mod chunk;
+mod codec;
 mod columns;
 mod contracts_file;
+mod delta;
 mod digest;
 mod error;
 mod event_writer;
 mod filter;
 mod format_version;
 mod group_bytes;
+mod group_columns;
 mod group_stream;
+mod hybrid;
 mod manifest;
 mod names;
 mod place;
@@ -58,6 +64,10 @@ pub use verify::{Finding, VerifyReport, verify};
 pub use writer::{RecordingOptions, RecordingWriter, Rolling};
 
 #[cfg(test)]
+mod chunk_tests;
+#[cfg(test)]
 mod in_memory_tests;
+#[cfg(test)]
+mod rewritten_tests;
 #[cfg(test)]
 mod tests;

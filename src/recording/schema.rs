@@ -7,13 +7,12 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, ConvertedType, Encoding, LogicalType, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::parser::parse_message_type;
-use parquet::schema::types::{ColumnPath, TypePtr};
+use parquet::schema::types::{ColumnDescriptor, ColumnPath, TypePtr};
 use tickdeck_ffi::for_each_tick_field;
 
 /// Rows of a full row group. A million would save 5 % of the bytes and cost four times the memory.
@@ -23,8 +22,17 @@ pub const ROW_GROUP_ROWS: usize = 262_144;
 /// the one before ends (the first at the start of the file) and end with its last column chunk.
 pub(super) const ROW_GROUP_HASHES: &str = "tickdeck.row_group_blake3";
 
+/// What the footer says about the writer.
+pub(super) const CREATED_BY: &str = "tickdeck";
+
 /// Columns that every row has, before the tick columns.
 pub(super) const EVENT_COLUMNS: [&str; 4] = ["seq", "recv_ts", "kind", "detail"];
+
+/// Positions of these columns in the file.
+pub(super) const SEQ: usize = 0;
+pub(super) const RECV_TS: usize = 1;
+pub(super) const KIND: usize = 2;
+pub(super) const DETAIL: usize = 3;
 
 /// How a tick column is typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,28 +95,34 @@ pub(super) fn parquet_schema() -> Result<TypePtr, ParquetError> {
     parse_message_type(&message).map(Arc::new)
 }
 
-/// The Arrow schema that segments are read with: texts stay dictionaries.
-pub(super) fn arrow_schema() -> SchemaRef {
-    let dictionary = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    let mut fields = vec![
-        Field::new("seq", DataType::Int64, false),
-        Field::new(
-            "recv_ts",
-            DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
-            false,
-        ),
-        Field::new("kind", dictionary(), false),
-        Field::new("detail", DataType::Utf8, true),
-    ];
-    fields.extend(TICK_COLUMNS.iter().map(|(name, kind)| {
-        let data_type = match kind {
-            ColumnKind::Text => dictionary(),
-            ColumnKind::F64 => DataType::Float64,
-            ColumnKind::I32 => DataType::Int32,
-        };
-        Field::new(*name, data_type, true)
-    }));
-    Arc::new(Schema::new(fields))
+/// The type of a column, as far as it decides how values are read.
+pub(super) fn column_type(column: &ColumnDescriptor) -> String {
+    let physical = column.physical_type();
+    let zone = |is_utc| if is_utc { "UTC" } else { "no time zone" };
+    let meaning = match column.logical_type_ref() {
+        // Text is checked when it is decoded, so that it need not be declared.
+        Some(LogicalType::String) => return physical.to_string(),
+        Some(LogicalType::Integer(integer)) if integer.is_signed && integer.bit_width >= 32 => {
+            return physical.to_string();
+        }
+        Some(LogicalType::Integer(integer)) => {
+            let sign = if integer.is_signed { "" } else { "U" };
+            format!("{sign}INT_{}", integer.bit_width)
+        }
+        Some(LogicalType::Timestamp(time)) => {
+            let zone = zone(time.is_adjusted_to_u_t_c);
+            format!("TIMESTAMP({:?}, {zone})", time.unit)
+        }
+        Some(other) => format!("{other:?}"),
+        None => match column.converted_type() {
+            ConvertedType::NONE
+            | ConvertedType::UTF8
+            | ConvertedType::INT_32
+            | ConvertedType::INT_64 => return physical.to_string(),
+            other => other.to_string(),
+        },
+    };
+    format!("{physical} {meaning}")
 }
 
 /// Columns whose values keep moving by small steps.
@@ -131,7 +145,7 @@ pub(super) fn writer_properties(metadata: Vec<KeyValue>) -> Result<WriterPropert
         nulls_first: true,
     };
     let mut builder = WriterProperties::builder()
-        .set_created_by("tickdeck".into())
+        .set_created_by(CREATED_BY.into())
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
         .set_statistics_enabled(EnabledStatistics::Chunk)
@@ -163,12 +177,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_schemas_list_the_same_columns_in_the_same_order() {
-        let parquet = parquet_schema().unwrap();
-        let arrow = arrow_schema();
-        let parquet_names: Vec<_> = parquet.get_fields().iter().map(|f| f.name()).collect();
-        let arrow_names: Vec<_> = arrow.fields().iter().map(|f| f.name().as_str()).collect();
-        assert_eq!(parquet_names, arrow_names);
-        assert_eq!(parquet_names[instrument_column()], "instrument_id");
+    fn columns_have_their_place() {
+        let schema = parquet_schema().unwrap();
+        let names: Vec<_> = schema.get_fields().iter().map(|f| f.name()).collect();
+        assert_eq!(names[..4], EVENT_COLUMNS);
+        assert_eq!(
+            [names[SEQ], names[RECV_TS], names[KIND], names[DETAIL]],
+            EVENT_COLUMNS
+        );
+        assert_eq!(names[instrument_column()], "instrument_id");
     }
 }

@@ -6,29 +6,27 @@
 //! Filters are applied to the statistics of the row group first, then to its key columns. The other
 //! columns are decoded only for the selected rows.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Int32Type, Int64Type, TimestampNanosecondType};
-use arrow_array::{Array, ArrayRef};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
-};
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::statistics::Statistics;
+use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 use tickdeck_core::event::{Event, EventKind, RawTick, Seq, SessionEvent, TICK_KIND, Text};
 use tickdeck_core::time::UnixNanos;
 
+use super::codec;
 use super::error::RecordingError;
 use super::filter::EventFilter;
 use super::format_version::FormatVersion;
 use super::group_bytes::GroupBytes;
-use super::schema::{ROW_GROUP_HASHES, ROW_GROUP_ROWS, arrow_schema, instrument_column};
+use super::group_columns::{GroupColumns, StringArray, TextArray, pick};
+use super::schema::{
+    CREATED_BY, DETAIL, KIND, RECV_TS, ROW_GROUP_HASHES, ROW_GROUP_ROWS, SEQ, column_type,
+    instrument_column,
+};
 use super::storage::{ParquetFile, ReadFile, Storage};
-use super::tick_arrays::{Common, Run, TextArray, TickArrays, primitive, wrong_type};
+use super::tick_arrays::{Common, Run, TickArrays};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -40,7 +38,7 @@ const MAX_ROW_GROUP_ROWS: usize = 8 * ROW_GROUP_ROWS;
 pub(super) struct SegmentReader {
     path: PathBuf,
     file: Arc<dyn ReadFile>,
-    metadata: ArrowReaderMetadata,
+    metadata: ParquetMetaData,
     /// BLAKE3 of each row group, hex; none in a file of another writer.
     group_hashes: Vec<String>,
 }
@@ -50,20 +48,14 @@ impl SegmentReader {
     pub(super) fn open(storage: &dyn Storage, path: &Path) -> Result<Self> {
         let file = storage.open(path)?;
         let footer = ParquetFile::new(Arc::clone(&file))?;
-        let parquet = ArrowReaderMetadata::load(&footer, ArrowReaderOptions::new())
+        let metadata = ParquetMetaDataReader::new()
+            .parse_and_finish(&footer)
             .map_err(|error| RecordingError::damaged(path, error.to_string()))?;
-        let parquet = parquet.metadata().clone();
-        check_footer(path, &parquet)?;
-        check_schema(path, &parquet)?;
-        let options = ArrowReaderOptions::new().with_schema(arrow_schema());
-        let metadata = ArrowReaderMetadata::try_new(parquet, options)
-            .map_err(RecordingError::parquet(path, "opening"))?;
-        let hashes = footer_value(metadata.metadata(), ROW_GROUP_HASHES).unwrap_or_default();
-        let group_hashes: Vec<String> = match hashes {
-            "" => Vec::new(),
-            hashes => hashes.split(',').map(str::to_owned).collect(),
-        };
-        let groups = metadata.metadata().num_row_groups();
+        check_footer(path, &metadata)?;
+        check_schema(path, &metadata)?;
+        codec::check(path, &metadata)?;
+        let group_hashes = group_hashes(&metadata);
+        let groups = metadata.num_row_groups();
         if !group_hashes.is_empty() && group_hashes.len() != groups {
             return Err(RecordingError::damaged(
                 path,
@@ -81,23 +73,19 @@ impl SegmentReader {
         })
     }
 
-    fn parquet(&self) -> &ParquetMetaData {
-        self.metadata.metadata()
-    }
-
     /// Number of row groups.
     pub(super) fn row_groups(&self) -> usize {
-        self.parquet().num_row_groups()
+        self.metadata.num_row_groups()
     }
 
     /// Rows of one row group.
     pub(super) fn group_rows(&self, group: usize) -> usize {
-        usize::try_from(self.parquet().row_group(group).num_rows()).unwrap_or(0)
+        usize::try_from(self.metadata.row_group(group).num_rows()).unwrap_or(0)
     }
 
     /// The value of a footer key.
     pub(super) fn footer_value(&self, key: &str) -> Option<&str> {
-        footer_value(self.parquet(), key)
+        footer_value(&self.metadata, key)
     }
 
     /// Whether the row group may contain events that `filter` selects, by its statistics.
@@ -108,7 +96,7 @@ impl SegmentReader {
 
     /// First and last `recv_ts` of a row group, if its statistics have them.
     pub(super) fn recv_ts_range(&self, group: usize) -> Option<(UnixNanos, UnixNanos)> {
-        match self.parquet().row_group(group).column(1).statistics() {
+        match self.metadata.row_group(group).column(RECV_TS).statistics() {
             Some(Statistics::Int64(range)) => {
                 Some((UnixNanos(*range.min_opt()?), UnixNanos(*range.max_opt()?)))
             }
@@ -126,30 +114,29 @@ impl SegmentReader {
             ));
         }
         let bytes = self.read_bytes(group)?;
-        let mut column = |index: usize, selection: Option<&RowSelection>| {
-            self.read_column(&bytes, group, index, rows, selection)
-        };
-        let keys = KeyColumns::read(&self.path, &mut column)?;
-        let details = column(3, None)?;
+        let metadata = self.metadata.row_group(group);
+        let mut columns = GroupColumns::new(&self.path, group, metadata, bytes.into(), rows);
+        let keys = KeyColumns::read(&self.path, &mut columns)?;
+        let details = columns.strings(DETAIL)?;
         let selected = keys.select(filter, &details);
-        let selection = (selected.len() != rows)
-            .then(|| RowSelection::from_consecutive_ranges(consecutive_ranges(&selected), rows));
-        let keys = match &selection {
-            None => keys,
-            Some(_) if selected.is_empty() => return Ok(DecodedGroup::default()),
-            Some(_) => keys.take(&selected),
+        if selected.is_empty() {
+            return Ok(DecodedGroup::default());
+        }
+        let (keys, details) = if selected.len() == rows {
+            (keys, details)
+        } else {
+            columns.select(&selected);
+            (keys.take(&selected), details.take(&selected))
         };
-        let mut column = |index: usize| column(index, selection.as_ref());
         let mut common = vec![Common::default(); keys.instruments.values.len()];
-        let ticks = TickArrays::read(&self.path, &keys.runs(), &mut common, &mut column)?;
-        let details = column(3)?;
+        let ticks = TickArrays::read(&mut columns, &keys.runs(), &mut common)?;
         let order = keys.order();
         Ok(DecodedGroup {
             path: self.path.clone(),
             keys,
             ticks,
             common,
-            details: Some(details),
+            details,
             placed: order.chunks(WINDOW_EVENTS).flat_map(placed).collect(),
             order,
             cursor: 0,
@@ -193,7 +180,7 @@ impl SegmentReader {
 
     /// Where the last column chunk of a row group ends.
     fn group_end(&self, group: usize) -> std::result::Result<u64, String> {
-        let columns = self.parquet().row_group(group).columns();
+        let columns = self.metadata.row_group(group).columns();
         let ends = columns.iter().map(|column| {
             let start = column
                 .dictionary_page_offset()
@@ -205,51 +192,23 @@ impl SegmentReader {
         ends.and_then(|ends| ends.into_iter().max())
             .ok_or_else(|| "the footer does not say where its columns are".into())
     }
-
-    fn read_column(
-        &self,
-        bytes: &GroupBytes,
-        group: usize,
-        index: usize,
-        rows: usize,
-        selection: Option<&RowSelection>,
-    ) -> Result<ArrayRef> {
-        let schema = self.parquet().file_metadata().schema_descr();
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
-            bytes.clone(),
-            self.metadata.clone(),
-        )
-        .with_row_groups(vec![group])
-        .with_projection(ProjectionMask::leaves(schema, [index]))
-        .with_batch_size(rows);
-        if let Some(selection) = selection {
-            builder = builder.with_row_selection(selection.clone());
-        }
-        let problem = |error: String| {
-            RecordingError::damaged(&self.path, format!("row group {group}: {error}"))
-        };
-        let mut reader = builder
-            .build()
-            .map_err(|error| problem(error.to_string()))?;
-        let batch = reader
-            .next()
-            .ok_or_else(|| problem("no rows where the footer promises some".into()))?
-            .map_err(|error| problem(error.to_string()))?;
-        let expected = selection.map_or(rows, RowSelection::row_count);
-        if batch.num_rows() != expected || batch.num_columns() != 1 {
-            let found = batch.num_rows();
-            return Err(problem(format!(
-                "{found} rows, the footer promises {expected}"
-            )));
-        }
-        Ok(batch.column(0).clone())
-    }
 }
 
 fn footer_value<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
     let pairs = metadata.file_metadata().key_value_metadata()?;
     let pair = pairs.iter().find(|pair| pair.key == key)?;
     pair.value.as_deref()
+}
+
+/// The BLAKE3 of each row group; none where another tool wrote the file, even if it kept our keys.
+fn group_hashes(metadata: &ParquetMetaData) -> Vec<String> {
+    let hashes = footer_value(metadata, ROW_GROUP_HASHES).unwrap_or_default();
+    let is_ours = metadata.file_metadata().created_by() == Some(CREATED_BY);
+    match hashes {
+        "" => Vec::new(),
+        _ if !is_ours => Vec::new(),
+        hashes => hashes.split(',').map(str::to_owned).collect(),
+    }
 }
 
 fn check_footer(path: &Path, metadata: &ParquetMetaData) -> Result<()> {
@@ -270,20 +229,14 @@ fn check_footer(path: &Path, metadata: &ParquetMetaData) -> Result<()> {
 fn check_schema(path: &Path, metadata: &ParquetMetaData) -> Result<()> {
     let expected = super::schema::parquet_schema()
         .map_err(RecordingError::parquet(path, "checking the schema of"))?;
+    let expected = SchemaDescriptor::new(expected);
     let found = metadata.file_metadata().schema_descr();
-    for (index, column) in expected.get_fields().iter().enumerate() {
-        let ours = format!(
-            "{} {}",
-            column.get_basic_info().repetition(),
-            column.get_physical_type()
-        );
+    for (index, column) in expected.columns().iter().enumerate() {
+        let ours = describe(column);
         let theirs = (index < found.num_columns()).then(|| found.column(index));
         let theirs = theirs
-            .filter(|theirs| theirs.name() == column.name())
-            .map(|theirs| {
-                let info = theirs.self_type().get_basic_info();
-                format!("{} {}", info.repetition(), theirs.physical_type())
-            });
+            .filter(|theirs| theirs.path() == column.path())
+            .map(|theirs| describe(&theirs));
         if theirs.as_deref() != Some(ours.as_str()) {
             return Err(RecordingError::WrongSchema {
                 path: path.to_owned(),
@@ -296,16 +249,15 @@ fn check_schema(path: &Path, metadata: &ParquetMetaData) -> Result<()> {
     Ok(())
 }
 
-fn consecutive_ranges(rows: &[u32]) -> impl Iterator<Item = Range<usize>> {
-    rows.chunk_by(|a, b| a + 1 == *b).filter_map(|run| {
-        let first = *run.first()? as usize;
-        Some(first..first + run.len())
-    })
+/// Whether rows may be without a value, and the type.
+fn describe(column: &ColumnDescriptor) -> String {
+    let repetition = column.self_type().get_basic_info().repetition();
+    format!("{repetition} {}", column_type(column))
 }
 
 /// Whether `filter` selects a session event. An unreadable one is selected, so that reading it
 /// reports the error.
-fn wants_session(filter: &EventFilter, kind: &str, details: &ArrayRef, row: usize) -> bool {
+fn wants_session(filter: &EventFilter, kind: &str, details: &StringArray, row: usize) -> bool {
     if filter.instruments.is_none() {
         return true;
     }
@@ -318,11 +270,17 @@ fn wants_session(filter: &EventFilter, kind: &str, details: &ArrayRef, row: usiz
 }
 
 /// The `detail` column of a row.
-fn detail(details: &ArrayRef, row: usize) -> &str {
-    let details = details.as_string_opt::<i32>();
-    details
-        .filter(|details| details.is_valid(row))
-        .map_or("{}", |details| details.value(row))
+fn detail(details: &StringArray, row: usize) -> &str {
+    details.get(row).unwrap_or("{}")
+}
+
+/// A key among at most 255 kinds.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "keys are below the number of kinds"
+)]
+const fn kind_key(key: u32) -> u8 {
+    key as u8
 }
 
 /// The columns that decide which rows are wanted.
@@ -337,34 +295,23 @@ struct KeyColumns {
 }
 
 impl KeyColumns {
-    fn read(
-        path: &Path,
-        column: &mut dyn FnMut(usize, Option<&RowSelection>) -> Result<ArrayRef>,
-    ) -> Result<Self> {
-        let seq = primitive::<Int64Type>(path, "seq", &column(0, None)?)?;
-        let recv_ts = primitive::<TimestampNanosecondType>(path, "recv_ts", &column(1, None)?)?;
-        let kinds = column(2, None)?;
-        let kinds = kinds
-            .as_dictionary_opt::<Int32Type>()
-            .ok_or_else(|| wrong_type(path, "kind"))?;
-        let words = kinds
-            .values()
-            .as_string_opt::<i32>()
-            .ok_or_else(|| wrong_type(path, "kind"))?;
-        let kind_keys = kinds.keys().values().iter();
-        let kind_keys: Option<Vec<u8>> = kind_keys.map(|&key| u8::try_from(key).ok()).collect();
-        let instruments = column(instrument_column(), None)?;
+    fn read(path: &Path, columns: &mut GroupColumns<'_>) -> Result<Self> {
+        let seq = columns.numbers(SEQ)?;
+        let recv_ts = columns.numbers(RECV_TS)?;
+        let (words, kind_keys) = columns.strings(KIND)?.into_parts();
+        if words.len() > usize::from(u8::MAX) {
+            let problem = format!("{} kinds of events", words.len());
+            return Err(RecordingError::damaged(path, problem));
+        }
+        let kinds = words
+            .into_iter()
+            .map(|word| (word != TICK_KIND).then_some(word));
         Ok(Self {
-            seq: seq.values().to_vec(),
-            recv_ts: recv_ts.values().to_vec(),
-            kinds: words
-                .iter()
-                .map(|word| word.filter(|word| *word != TICK_KIND).map(str::to_owned))
-                .collect(),
-            kind_keys: kind_keys.ok_or_else(|| {
-                RecordingError::damaged(path, format!("{} kinds of events", words.len()))
-            })?,
-            instruments: TextArray::new(path, "instrument_id", &instruments)?,
+            seq,
+            recv_ts,
+            kinds: kinds.collect(),
+            kind_keys: kind_keys.iter().map(|&key| kind_key(key)).collect(),
+            instruments: columns.texts(instrument_column())?,
         })
     }
 
@@ -373,7 +320,7 @@ impl KeyColumns {
     }
 
     /// Rows that `filter` wants, in file order.
-    fn select(&self, filter: &EventFilter, details: &ArrayRef) -> Vec<u32> {
+    fn select(&self, filter: &EventFilter, details: &StringArray) -> Vec<u32> {
         let wanted: Vec<bool> = self
             .instruments
             .values
@@ -395,9 +342,6 @@ impl KeyColumns {
     }
 
     fn take(self, rows: &[u32]) -> Self {
-        fn pick<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
-            rows.iter().map(|&row| values[row as usize]).collect()
-        }
         Self {
             seq: pick(&self.seq, rows),
             recv_ts: pick(&self.recv_ts, rows),
@@ -514,7 +458,7 @@ pub(super) struct DecodedGroup {
     ticks: TickArrays,
     /// By key of the instrument column.
     common: Vec<Common>,
-    details: Option<ArrayRef>,
+    details: StringArray,
     /// Rows in `seq` order.
     order: Vec<u32>,
     /// The same rows by window, each window in file order.
@@ -567,10 +511,7 @@ impl DecodedGroup {
     }
 
     fn session_event(&self, kind: &str, row: usize) -> Result<SessionEvent> {
-        let detail = self
-            .details
-            .as_ref()
-            .map_or("{}", |details| detail(details, row));
+        let detail = detail(&self.details, row);
         SessionEvent::from_columns(kind, detail).map_err(|error| {
             RecordingError::damaged(
                 &self.path,

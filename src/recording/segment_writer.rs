@@ -223,7 +223,7 @@ impl SegmentWriter {
     }
 }
 
-fn next_column<'a, W: Write + Send>(
+pub(super) fn next_column<'a, W: Write + Send>(
     group: &'a mut SerializedRowGroupWriter<'_, W>,
 ) -> ParquetResult<SerializedColumnWriter<'a>> {
     group.next_column()?.ok_or_else(|| {

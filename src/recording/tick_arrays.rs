@@ -2,72 +2,15 @@
 //! kept once; a column is kept only if something in it changes.
 
 use std::ops::Range;
-use std::path::Path;
 
-use arrow_array::cast::AsArray as _;
-use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type};
-use arrow_array::{Array, ArrayRef, PrimitiveArray};
-use arrow_buffer::{ArrowNativeType, ScalarBuffer};
 use tickdeck_core::event::{RawTick, Text};
 use tickdeck_ffi::for_each_tick_field;
 
 use super::error::RecordingError;
+use super::group_columns::{GroupColumns, Item, TextArray};
 use super::schema::tick_column;
 
 type Result<T> = std::result::Result<T, RecordingError>;
-
-pub(super) fn wrong_type(path: &Path, column: &str) -> RecordingError {
-    RecordingError::damaged(path, format!("column {column:?} decodes to another type"))
-}
-
-pub(super) fn primitive<T: ArrowPrimitiveType>(
-    path: &Path,
-    name: &str,
-    array: &ArrayRef,
-) -> Result<PrimitiveArray<T>> {
-    array
-        .as_primitive_opt::<T>()
-        .cloned()
-        .ok_or_else(|| wrong_type(path, name))
-}
-
-/// A text column: keys into distinct texts.
-#[derive(Debug, Default)]
-pub(super) struct TextArray<const N: usize> {
-    pub(super) keys: Vec<u32>,
-    pub(super) values: Vec<Text<N>>,
-}
-
-impl<const N: usize> TextArray<N> {
-    pub(super) fn new(path: &Path, name: &str, array: &ArrayRef) -> Result<Self> {
-        let dictionary = array
-            .as_dictionary_opt::<Int32Type>()
-            .ok_or_else(|| wrong_type(path, name))?;
-        let texts = dictionary
-            .values()
-            .as_string_opt::<i32>()
-            .ok_or_else(|| wrong_type(path, name))?;
-        // Null rows have key 0 and are never read; an all-null column has no values at all.
-        let mut values = vec![Text::EMPTY; texts.len().max(1)];
-        for (value, text) in values.iter_mut().zip(texts) {
-            *value = utf8_to_text(text.unwrap_or_default()).ok_or_else(|| {
-                RecordingError::damaged(
-                    path,
-                    format!("column {name:?} holds {text:?}, which no CTP field of {N} bytes can"),
-                )
-            })?;
-        }
-        let keys = dictionary.keys().values();
-        let keys = keys.iter().map(|&key| key.cast_unsigned()).collect();
-        Ok(Self { keys, values })
-    }
-}
-
-/// The reverse of `text_to_utf8`; `None` for text that it cannot have written.
-fn utf8_to_text<const N: usize>(text: &str) -> Option<Text<N>> {
-    let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
-    Text::new(&bytes?).ok()
-}
 
 /// Consecutive rows of one instrument.
 #[derive(Debug)]
@@ -91,6 +34,7 @@ pub(super) struct Common {
 /// A decoded column, or nothing when no instrument's value ever changes.
 trait TickColumn: Default {
     type Value: Copy;
+    type Item: Item;
 
     fn get(&self, row: usize) -> Self::Value;
 
@@ -99,10 +43,14 @@ trait TickColumn: Default {
 
     fn same(a: Self::Value, b: Self::Value) -> bool;
 
+    /// What a row takes in memory.
+    fn into_items(self) -> Vec<Self::Item>;
+
     /// Puts constant values into `common` and marks the other instruments; the column itself is
     /// only kept when it is still needed.
     fn settle(
         self,
+        columns: &mut GroupColumns<'_>,
         runs: &[Run],
         common: &mut [Common],
         field: Field,
@@ -122,8 +70,18 @@ trait TickColumn: Default {
                 needed = true;
             }
         }
-        if needed { self } else { Self::default() }
+        if needed {
+            return self;
+        }
+        columns.recycle(self.into_items());
+        Self::default()
     }
+}
+
+/// As the method of iterators, but without a branch for each value.
+fn all<T>(values: &[T], is_true: impl Fn(&T) -> bool) -> bool {
+    let mut blocks = values.chunks(128);
+    blocks.all(|block| block.iter().fold(true, |all, value| all & is_true(value)))
 }
 
 /// Numbers that are equal bit for bit.
@@ -143,8 +101,9 @@ impl SameBits for i32 {
     }
 }
 
-impl<T: ArrowNativeType + SameBits> TickColumn for ScalarBuffer<T> {
+impl<T: Item + SameBits> TickColumn for Vec<T> {
     type Value = T;
+    type Item = T;
 
     #[inline]
     fn get(&self, row: usize) -> T {
@@ -153,16 +112,21 @@ impl<T: ArrowNativeType + SameBits> TickColumn for ScalarBuffer<T> {
 
     fn is_constant(&self, rows: Range<usize>) -> bool {
         let rows = &self[rows];
-        rows.iter().all(|value| value.same_bits(rows[0]))
+        all(rows, |value| value.same_bits(rows[0]))
     }
 
     fn same(a: T, b: T) -> bool {
         a.same_bits(b)
     }
+
+    fn into_items(self) -> Self {
+        self
+    }
 }
 
 impl<const N: usize> TickColumn for TextArray<N> {
     type Value = Text<N>;
+    type Item = u32;
 
     #[inline]
     fn get(&self, row: usize) -> Text<N> {
@@ -171,33 +135,30 @@ impl<const N: usize> TickColumn for TextArray<N> {
 
     fn is_constant(&self, rows: Range<usize>) -> bool {
         let keys = &self.keys[rows];
-        keys.iter().all(|key| *key == keys[0])
+        all(keys, |key| *key == keys[0])
     }
 
     fn same(a: Text<N>, b: Text<N>) -> bool {
         a == b
     }
+
+    fn into_items(self) -> Vec<u32> {
+        self.keys
+    }
 }
 
 macro_rules! column_type {
     (text $size:literal) => { TextArray<$size> };
-    (f64 $size:literal) => { ScalarBuffer<f64> };
-    (i32 $size:literal) => { ScalarBuffer<i32> };
+    (f64 $size:literal) => { Vec<f64> };
+    (i32 $size:literal) => { Vec<i32> };
 }
 
 macro_rules! read_column {
-    (text, $path:expr, $name:expr, $array:expr) => {
-        TextArray::new($path, $name, $array)?
+    (text, $columns:expr, $index:expr) => {
+        $columns.texts($index)?
     };
-    (f64, $path:expr, $name:expr, $array:expr) => {
-        primitive::<Float64Type>($path, $name, $array)?
-            .values()
-            .clone()
-    };
-    (i32, $path:expr, $name:expr, $array:expr) => {
-        primitive::<Int32Type>($path, $name, $array)?
-            .values()
-            .clone()
+    ($kind:ident, $columns:expr, $index:expr) => {
+        $columns.numbers::<$kind>($index)?
     };
 }
 
@@ -225,21 +186,22 @@ macro_rules! define_tick_arrays {
         impl TickArrays {
             /// Decodes column by column, and drops a column that is not needed before the next one.
             pub(super) fn read(
-                path: &Path,
+                columns: &mut GroupColumns<'_>,
                 runs: &[Run],
                 common: &mut [Common],
-                column: &mut dyn FnMut(usize) -> Result<ArrayRef>,
             ) -> Result<Self> {
                 // Struct fields are evaluated in the order they are written: the file order.
-                let mut indices = 0..;
-                let mut next = || column(tick_column(indices.next().unwrap_or_default()));
                 Ok(Self {
-                    $($name: read_column!($kind, path, stringify!($name), &next()?).settle(
-                        runs,
-                        common,
-                        Field::$name,
-                        |tick| &mut tick.$name,
-                    ),)*
+                    $($name: {
+                        let index = tick_column(Field::$name as usize);
+                        read_column!($kind, columns, index).settle(
+                            columns,
+                            runs,
+                            common,
+                            Field::$name,
+                            |tick| &mut tick.$name,
+                        )
+                    },)*
                 })
             }
 

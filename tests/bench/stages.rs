@@ -1,7 +1,7 @@
 //! The cost of one stage per tick, compared with the straightforward implementation.
 //!
-//! `cargo bench --bench stages` prints times per batch of [`TICKS`] ticks and ticks per second;
-//! `cargo test --benches` runs every case once.
+//! `cargo bench -p tickdeck-bench --features benches --bench stages` prints times per batch of
+//! [`TICKS`] ticks and ticks per second. With `-- --test` it runs every case once.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 

@@ -17,6 +17,14 @@ use crate::sim;
 /// Columns of the table.
 const HEAD: [&str; 5] = ["what", "measured", "value", "bar", ""];
 
+/// The benchmarks' package, and the feature without which nothing in it is built.
+const PACKAGE: [&str; 4] = [
+    "--package",
+    "tickdeck-bench",
+    "--features",
+    "tickdeck-bench/benches",
+];
+
 /// Runs the bench programs and prints its rows as one table.
 ///
 /// # Errors
@@ -28,10 +36,23 @@ pub(crate) fn run(quick: bool) -> Result<()> {
     if let Err(error) = &python {
         note(&format!("SKIPPED the Python loop: {error:#}"));
     }
+    // The benchmarks run the binary that is built beside them.
+    let binary = [
+        "build",
+        "--release",
+        "--bin",
+        "tickdeck",
+        "--package",
+        "tickdeck-cli",
+    ];
+    run_to_end(cargo().args(binary).args(PACKAGE))?;
     let (mut rows, mut facts) = (Vec::new(), machine());
     for program in ["table", "live"] {
         let mut command = cargo();
-        command.args(["bench", "--package", "tickdeck-cli", "--bench", program]);
+        command
+            .arg("bench")
+            .args(PACKAGE)
+            .args(["--bench", program]);
         command
             .env("TICKDECK_NATS_SERVER", &server)
             .env("TICKDECK_SIM_LIBRARY", &simulated);
@@ -48,8 +69,9 @@ pub(crate) fn run(quick: bool) -> Result<()> {
         // The stages have no limits. They only have to run here.
         run_to_end(
             cargo()
-                .args(["bench", "--package", "tickdeck-cli", "--bench", "stages"])
-                .args(["--", "--test"]),
+                .arg("bench")
+                .args(PACKAGE)
+                .args(["--bench", "stages", "--", "--test"]),
         )?;
     }
     for line in facts.iter().chain(&[String::new()]) {

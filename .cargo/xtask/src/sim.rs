@@ -19,7 +19,13 @@ const LIBRARIES: [(&str, &str); 2] = [
 /// When they do not build or the folder cannot be written.
 pub(crate) fn provide(output: Option<&Path>) -> Result<PathBuf> {
     let folder = output.map_or_else(|| target().join("sim"), Path::to_owned);
-    build("quick", &folder)?;
+    let mut build = cargo();
+    build.args(["build", "--profile", "quick"]);
+    for (package, _) in LIBRARIES {
+        build.args(["--package", package]);
+    }
+    run::run(&mut build)?;
+    copy("quick", &folder)?;
     Ok(folder)
 }
 
@@ -29,18 +35,15 @@ pub(crate) fn provide(output: Option<&Path>) -> Result<PathBuf> {
 /// As [`provide`].
 pub(crate) fn provide_for_tests() -> Result<PathBuf> {
     let folder = target().join("sim-debug");
-    build("dev", &folder)?;
+    // Alone, the two packages need fewer features and would be a build of their own.
+    run::run(cargo().args(["build", "--workspace", "--lib"]))?;
+    copy("debug", &folder)?;
     Ok(folder)
 }
 
-fn build(profile: &str, folder: &Path) -> Result<()> {
-    let mut build = cargo();
-    build.args(["build", "--profile", profile]);
-    for (package, _) in LIBRARIES {
-        build.args(["--package", package]);
-    }
-    run::run(&mut build)?;
-    let built = target().join(if profile == "dev" { "debug" } else { profile });
+/// Copies the built libraries into `folder`, under the names that the vendor uses.
+fn copy(built: &str, folder: &Path) -> Result<()> {
+    let built = target().join(built);
     std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
     for (_, library) in LIBRARIES {
         let from = built.join(format!("lib{library}.so"));

@@ -95,6 +95,9 @@ fn check_style() -> Result<()> {
         "clippy",
         "--workspace",
         "--all-targets",
+        // The benchmarks are built on request only.
+        "--features",
+        "tickdeck-bench/benches",
         "--",
         "-D",
         "warnings",

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tickdeck::recording::{EventFilter, Recording};
 
-use crate::program::tickdeck;
+use crate::program::{self, tickdeck};
 use crate::replay::ticks_of;
 use crate::report::{Bar, Report, median};
 
@@ -62,7 +62,7 @@ fn record(library: &Path, market: &Path, ticks: f64, output: &Path) -> Result<()
     source.push(market);
     let words =
         "record --source ctp --symbols all --log-format json --progress-every 100ms --flow-dir";
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tickdeck"));
+    let mut command = Command::new(program::binary()?);
     command
         .args(words.split(' '))
         .arg(output.with_extension("flow"))

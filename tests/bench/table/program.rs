@@ -1,11 +1,11 @@
 //! The binary as a user runs it: wall time, and the peak of its memory.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 /// Sampling interval of the running program.
 const LOOK: Duration = Duration::from_millis(10);
@@ -17,9 +17,20 @@ pub(crate) struct Run {
     pub(crate) peak_mb: f64,
 }
 
+/// The binary of the same build. `cargo xtask bench` makes it.
+pub(crate) fn binary() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    // This program is in `deps`, beside the binary.
+    let folder = own.parent().and_then(Path::parent);
+    let binary = folder.map(|folder| folder.join("tickdeck"));
+    binary
+        .filter(|binary| binary.is_file())
+        .context("no tickdeck binary here: run `cargo build --release --bin tickdeck` first")
+}
+
 /// Runs `tickdeck` to the end.
 pub(crate) fn tickdeck(args: &[&str]) -> Result<Run> {
-    run(Command::new(env!("CARGO_BIN_EXE_tickdeck")).args(args))
+    run(Command::new(binary()?).args(args))
 }
 
 fn run(command: &mut Command) -> Result<Run> {

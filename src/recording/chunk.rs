@@ -1,0 +1,579 @@
+//! Decodes one column chunk: from pages to a number per row, or to keys into distinct texts.
+//!
+//! The Parquet library reads and decompresses the pages. Their values are decoded here, straight into
+//! the result. Runs of one value are never looked at value by value. The library's own decoders panic
+//! on some damage, and without its Arrow feature they expand every key to its text.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use parquet::basic::Encoding;
+use parquet::column::page::{Page, PageReader};
+use parquet::errors::ParquetError;
+use rustc_hash::FxHashMap;
+
+use super::delta::{Delta, DeltaError};
+use super::hybrid::{self, Hybrid, HybridError};
+
+/// A column chunk could not be decoded: it is damaged.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ChunkError {
+    /// The Parquet library found a problem.
+    #[error(transparent)]
+    Parquet(#[from] ParquetError),
+    /// Keys or levels.
+    #[error("keys or levels: {0}")]
+    Hybrid(#[from] HybridError),
+    /// Integers, or lengths of texts.
+    #[error("integers: {0}")]
+    Delta(#[from] DeltaError),
+    /// Fewer or more rows than the footer says.
+    #[error("{found} rows, the footer promises {expected}")]
+    Rows {
+        /// Rows of the pages so far.
+        found: usize,
+        /// Rows of the row group.
+        expected: usize,
+    },
+    /// A page ends before its last value.
+    #[error("a page of {0} values ends early")]
+    Short(usize),
+    /// Encodings that are unusual, deprecated or too new.
+    #[error("{what} in encoding {encoding}, which this version cannot read")]
+    Encoding {
+        /// The part of the chunk.
+        what: &'static str,
+        /// Its encoding.
+        encoding: Encoding,
+    },
+    /// A text that continues more of the one before than there is.
+    #[error("a text begins with {0} bytes of the one before, which is shorter")]
+    Prefix(i64),
+    /// Texts that take too much memory.
+    #[error("distinct texts of more than {MOST_TEXT_BYTES} bytes")]
+    Texts,
+    /// A key that is not in the dictionary.
+    #[error("key {key} of a dictionary of {size} values")]
+    Key {
+        /// The key.
+        key: u32,
+        /// Values of the dictionary.
+        size: usize,
+    },
+}
+
+/// Distinct texts of a chunk may not take more than this.
+const MOST_TEXT_BYTES: usize = 1 << 28;
+
+type Result<T> = std::result::Result<T, ChunkError>;
+
+/// A number of a column.
+pub(super) trait Number: Copy + Default {
+    /// Its size.
+    const BYTES: usize;
+    /// Converts an integer of an integer column.
+    const OF_INTEGER: Option<fn(i64) -> Self>;
+
+    /// Appends the numbers of little endian bytes.
+    fn push_plain(bytes: &[u8], numbers: &mut Vec<Self>);
+
+    /// Appends the numbers `rows`, of which `bytes` has all first bytes, then all second ones, etc.
+    fn push_split(bytes: &[u8], rows: Range<usize>, numbers: &mut Vec<Self>);
+}
+
+macro_rules! number {
+    ($type:ty, $of_integer:expr) => {
+        impl Number for $type {
+            const BYTES: usize = size_of::<Self>();
+            const OF_INTEGER: Option<fn(i64) -> Self> = $of_integer;
+
+            fn push_plain(bytes: &[u8], numbers: &mut Vec<Self>) {
+                let (whole, _) = bytes.as_chunks();
+                numbers.extend(whole.iter().map(|bytes| Self::from_le_bytes(*bytes)));
+            }
+
+            fn push_split(bytes: &[u8], rows: Range<usize>, numbers: &mut Vec<Self>) {
+                let stride = bytes.len() / Self::BYTES;
+                let streams: [&[u8]; Self::BYTES] =
+                    std::array::from_fn(|byte| &bytes[byte * stride..][rows.clone()]);
+                numbers.extend((0..rows.len()).map(|row| {
+                    Self::from_le_bytes(std::array::from_fn(|byte| streams[byte][row]))
+                }));
+            }
+        }
+    };
+}
+
+number!(f64, None);
+number!(i32, Some(low));
+number!(i64, Some(|integer| integer));
+
+/// The lower half: differences of 32-bit integers wrap around.
+#[expect(clippy::cast_possible_truncation, reason = "it is meant")]
+const fn low(integer: i64) -> i32 {
+    integer as i32
+}
+
+/// The pages of a column chunk, and what the footer says about it.
+pub(super) struct Chunk<'a> {
+    pub(super) pages: &'a mut dyn PageReader,
+    /// Whether rows may have no value.
+    pub(super) nullable: bool,
+    pub(super) rows: usize,
+}
+
+/// A data page without its levels.
+struct DataPage {
+    /// Alternating: rows with and without a value.
+    present: Vec<(bool, usize)>,
+    encoding: Encoding,
+    values: Bytes,
+}
+
+impl DataPage {
+    /// How many rows have a value.
+    fn count(&self) -> usize {
+        let present = self.present.iter().filter(|(present, _)| *present);
+        present.map(|(_, rows)| rows).sum()
+    }
+}
+
+/// Decodes a chunk of numbers into `numbers`, one a row. A row without a value gets the default.
+pub(super) fn read_numbers<T: Number>(chunk: Chunk<'_>, numbers: &mut Vec<T>) -> Result<()> {
+    numbers.clear();
+    numbers.reserve(chunk.rows);
+    let mut dictionary = None;
+    let rows = chunk.rows;
+    chunk.for_each_page(|page| {
+        let page = match page {
+            DictionaryOr::Dictionary(values, count) => {
+                let mut distinct = Vec::new();
+                push_plain(&mut &values[..], count, &mut distinct)?;
+                dictionary = Some(distinct);
+                return Ok(());
+            }
+            DictionaryOr::Data(page) => page,
+        };
+        match page.encoding {
+            encoding if is_dictionary(encoding) => {
+                let distinct = dictionary.as_deref().unwrap_or_default();
+                let mut keys = keys(&page.values)?;
+                page.spread(numbers, |count, numbers| {
+                    push_by_key(&mut keys, distinct, count, numbers)
+                })
+            }
+            Encoding::PLAIN => {
+                let mut values = &page.values[..];
+                page.spread(numbers, |count, numbers| {
+                    push_plain(&mut values, count, numbers)
+                })
+            }
+            Encoding::BYTE_STREAM_SPLIT => {
+                let (count, values) = (page.count(), &page.values);
+                if values.len() / T::BYTES < count {
+                    return Err(ChunkError::Short(count));
+                }
+                let mut first = 0;
+                page.spread(numbers, |count, numbers| {
+                    T::push_split(values, first..first + count, numbers);
+                    first += count;
+                    Ok(())
+                })
+            }
+            encoding => {
+                let of_integer = T::OF_INTEGER
+                    .filter(|_| encoding == Encoding::DELTA_BINARY_PACKED)
+                    .ok_or_else(|| unread("numbers", encoding))?;
+                let mut values = Delta::new(&page.values)?;
+                page.spread(numbers, |count, numbers| {
+                    let end = numbers.len() + count;
+                    while numbers.len() < end {
+                        let batch = values.next(end - numbers.len())?;
+                        numbers.extend(batch.iter().map(|integer| of_integer(*integer)));
+                    }
+                    Ok(())
+                })
+            }
+        }
+    })?;
+    exactly(numbers.len(), rows)
+}
+
+/// Which rows of a chunk have a value: 1, and the others 0.
+pub(super) fn read_presence(chunk: Chunk<'_>, present: &mut Vec<u32>) -> Result<()> {
+    present.clear();
+    let rows = chunk.rows;
+    chunk.for_each_page(|page| {
+        let DictionaryOr::Data(page) = page else {
+            return Ok(());
+        };
+        page.spread_or(0, present, |count, present| {
+            present.resize(present.len() + count, 1);
+            Ok(())
+        })
+    })?;
+    exactly(present.len(), rows)
+}
+
+/// Distinct texts of a chunk, as bytes.
+#[derive(Debug, Default)]
+struct Distinct {
+    texts: Vec<Bytes>,
+    /// By text, from the first page on that has texts instead of keys.
+    index: Option<FxHashMap<Bytes, u32>>,
+    /// Of the texts that were copied.
+    bytes: usize,
+}
+
+impl Distinct {
+    fn key(&mut self, text: &[u8]) -> Result<u32> {
+        let texts = &mut self.texts;
+        let index = self.index.get_or_insert_with(|| {
+            let mut index = FxHashMap::default();
+            for (key, text) in (0..).zip(&*texts) {
+                index.entry(text.clone()).or_insert(key);
+            }
+            index
+        });
+        if let Some(key) = index.get(text) {
+            return Ok(*key);
+        }
+        let key = u32::try_from(texts.len()).map_err(|_| ChunkError::Short(texts.len()))?;
+        self.bytes += text.len();
+        if self.bytes > MOST_TEXT_BYTES {
+            return Err(ChunkError::Texts);
+        }
+        // A copy of its own, so that the page is not kept.
+        let text = Bytes::copy_from_slice(text);
+        index.insert(text.clone(), key);
+        texts.push(text);
+        Ok(key)
+    }
+}
+
+/// Decodes a chunk of texts: a key a row into `keys`, and the distinct texts. A row without a value
+/// gets `absent`.
+pub(super) fn read_texts(
+    chunk: Chunk<'_>,
+    absent: u32,
+    row_keys: &mut Vec<u32>,
+) -> Result<Vec<Bytes>> {
+    row_keys.clear();
+    row_keys.reserve(chunk.rows);
+    let rows = chunk.rows;
+    let mut distinct = Distinct::default();
+    chunk.for_each_page(|page| {
+        let page = match page {
+            DictionaryOr::Dictionary(mut values, count) => {
+                distinct.texts.clear();
+                distinct.index = None;
+                for _ in 0..count {
+                    distinct.texts.push(split_text(&mut values)?);
+                }
+                return Ok(());
+            }
+            DictionaryOr::Data(page) => page,
+        };
+        match page.encoding {
+            encoding if is_dictionary(encoding) => {
+                let mut keys = keys(&page.values)?;
+                let size = distinct.texts.len();
+                page.spread_or(absent, row_keys, |count, row_keys| {
+                    push_keys(&mut keys, size, count, row_keys)
+                })
+            }
+            Encoding::PLAIN => {
+                let mut values = page.values.clone();
+                page.spread_or(absent, row_keys, |count, row_keys| {
+                    for _ in 0..count {
+                        row_keys.push(distinct.key(&split_text(&mut values)?)?);
+                    }
+                    Ok(())
+                })
+            }
+            Encoding::DELTA_LENGTH_BYTE_ARRAY => {
+                let (all, mut texts) = lengths(&page.values, page.count())?;
+                let mut lengths = all.into_iter();
+                page.spread_or(absent, row_keys, |count, row_keys| {
+                    for length in lengths.by_ref().take(count) {
+                        row_keys.push(distinct.key(split_bytes(&mut texts, length)?)?);
+                    }
+                    Ok(())
+                })
+            }
+            Encoding::DELTA_BYTE_ARRAY => {
+                let (prefixes, suffixes) = lengths(&page.values, page.count())?;
+                let (suffixes, mut texts) = lengths(suffixes, page.count())?;
+                let mut lengths = prefixes.into_iter().zip(suffixes);
+                let mut text = Vec::new();
+                page.spread_or(absent, row_keys, |count, row_keys| {
+                    for (prefix, length) in lengths.by_ref().take(count) {
+                        let kept = usize::try_from(prefix).ok();
+                        let kept = kept.filter(|kept| *kept <= text.len());
+                        text.truncate(kept.ok_or(ChunkError::Prefix(prefix))?);
+                        text.extend_from_slice(split_bytes(&mut texts, length)?);
+                        row_keys.push(distinct.key(&text)?);
+                    }
+                    Ok(())
+                })
+            }
+            encoding => Err(unread("texts", encoding)),
+        }
+    })?;
+    exactly(row_keys.len(), rows)?;
+    Ok(distinct.texts)
+}
+
+enum DictionaryOr {
+    /// Its plain values, and how many there are.
+    Dictionary(Bytes, usize),
+    Data(DataPage),
+}
+
+impl Chunk<'_> {
+    fn for_each_page(self, mut read: impl FnMut(DictionaryOr) -> Result<()>) -> Result<()> {
+        let mut found = 0;
+        while let Some(page) = self.pages.get_next_page()? {
+            let count = page.num_values() as usize;
+            let page = match page {
+                Page::DictionaryPage { buf, encoding, .. } => match encoding {
+                    Encoding::PLAIN | Encoding::PLAIN_DICTIONARY => {
+                        DictionaryOr::Dictionary(buf, count)
+                    }
+                    encoding => return Err(unread("a dictionary", encoding)),
+                },
+                data => {
+                    // Checked here, because it bounds the memory of a page.
+                    found += count;
+                    if found > self.rows {
+                        let expected = self.rows;
+                        return Err(ChunkError::Rows { found, expected });
+                    }
+                    DictionaryOr::Data(self.split_levels(data, count)?)
+                }
+            };
+            read(page)?;
+        }
+        Ok(())
+    }
+
+    /// Separates the definition levels from the values.
+    fn split_levels(&self, page: Page, count: usize) -> Result<DataPage> {
+        let short = || ChunkError::Short(count);
+        let encoding = page.encoding();
+        let (levels, values) = match page {
+            Page::DataPage {
+                mut buf,
+                def_level_encoding,
+                ..
+            } if self.nullable => {
+                if def_level_encoding != Encoding::RLE {
+                    return Err(unread("levels", def_level_encoding));
+                }
+                let length = buf.first_chunk().ok_or_else(short)?;
+                let length = u32::from_le_bytes(*length) as usize;
+                let end = length.checked_add(4).filter(|end| *end <= buf.len());
+                let values = buf.split_off(end.ok_or_else(short)?);
+                (Some(buf.split_off(4)), values)
+            }
+            Page::DataPageV2 {
+                mut buf,
+                def_levels_byte_len,
+                rep_levels_byte_len,
+                ..
+            } => {
+                let repetition = rep_levels_byte_len as usize;
+                let levels = repetition.checked_add(def_levels_byte_len as usize);
+                let levels = levels.filter(|levels| *levels <= buf.len());
+                let values = buf.split_off(levels.ok_or_else(short)?);
+                (self.nullable.then(|| buf.split_off(repetition)), values)
+            }
+            Page::DataPage { buf, .. } | Page::DictionaryPage { buf, .. } => (None, buf),
+        };
+        let present = match levels {
+            None => vec![(true, count)],
+            Some(levels) => presence(&levels, count)?,
+        };
+        Ok(DataPage {
+            present,
+            encoding,
+            values,
+        })
+    }
+}
+
+/// Which rows have a value, from their definition levels.
+fn presence(levels: &[u8], rows: usize) -> Result<Vec<(bool, usize)>> {
+    fn push(runs: &mut Vec<(bool, usize)>, level: u32, count: usize) {
+        let present = level != 0;
+        match runs.last_mut() {
+            Some((last, rows)) if *last == present => *rows += count,
+            _ => runs.push((present, count)),
+        }
+    }
+    let mut runs = Vec::new();
+    let mut levels = Hybrid::new(levels, 1)?;
+    let mut left = rows;
+    while left > 0 {
+        match levels.next(left)? {
+            hybrid::Values::Repeated(level, count) => {
+                push(&mut runs, level, count);
+                left -= count;
+            }
+            hybrid::Values::Each(levels) => {
+                left -= levels.len();
+                for level in levels {
+                    push(&mut runs, *level, 1);
+                }
+            }
+        }
+    }
+    Ok(runs)
+}
+
+impl DataPage {
+    /// Appends a value a row: the default, or what `next` appends for that many rows with a value.
+    fn spread<T: Clone + Default>(
+        &self,
+        values: &mut Vec<T>,
+        next: impl FnMut(usize, &mut Vec<T>) -> Result<()>,
+    ) -> Result<()> {
+        self.spread_or(T::default(), values, next)
+    }
+
+    fn spread_or<T: Clone>(
+        &self,
+        absent: T,
+        values: &mut Vec<T>,
+        mut next: impl FnMut(usize, &mut Vec<T>) -> Result<()>,
+    ) -> Result<()> {
+        for &(present, count) in &self.present {
+            if present {
+                next(count, values)?;
+            } else {
+                values.resize(values.len() + count, absent.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+const fn unread(what: &'static str, encoding: Encoding) -> ChunkError {
+    ChunkError::Encoding { what, encoding }
+}
+
+const fn is_dictionary(encoding: Encoding) -> bool {
+    matches!(
+        encoding,
+        Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY
+    )
+}
+
+/// The keys of a page: their width in bits, then a hybrid.
+fn keys(values: &[u8]) -> Result<Hybrid<'_>> {
+    // A page of rows without values may be empty.
+    let (width, keys) = values.split_first().unwrap_or((&0, &[]));
+    Ok(Hybrid::new(keys, *width)?)
+}
+
+fn push_by_key<T: Number>(
+    keys: &mut Hybrid<'_>,
+    distinct: &[T],
+    count: usize,
+    numbers: &mut Vec<T>,
+) -> Result<()> {
+    let unknown = |key| ChunkError::Key {
+        key,
+        size: distinct.len(),
+    };
+    let end = numbers.len() + count;
+    while numbers.len() < end {
+        match keys.next(end - numbers.len())? {
+            hybrid::Values::Repeated(key, times) => {
+                let number = distinct.get(key as usize).ok_or_else(|| unknown(key))?;
+                numbers.resize(numbers.len() + times, *number);
+            }
+            hybrid::Values::Each(keys) => {
+                let highest = keys.iter().copied().max().unwrap_or_default();
+                if highest as usize >= distinct.len() {
+                    return Err(unknown(highest));
+                }
+                numbers.extend(keys.iter().map(|key| distinct[*key as usize]));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn push_keys(
+    keys: &mut Hybrid<'_>,
+    size: usize,
+    count: usize,
+    row_keys: &mut Vec<u32>,
+) -> Result<()> {
+    let end = row_keys.len() + count;
+    while row_keys.len() < end {
+        let highest = match keys.next(end - row_keys.len())? {
+            hybrid::Values::Repeated(key, times) => {
+                row_keys.resize(row_keys.len() + times, key);
+                key
+            }
+            hybrid::Values::Each(keys) => {
+                row_keys.extend_from_slice(keys);
+                keys.iter().copied().max().unwrap_or_default()
+            }
+        };
+        if highest as usize >= size {
+            return Err(ChunkError::Key { key: highest, size });
+        }
+    }
+    Ok(())
+}
+
+fn push_plain<T: Number>(values: &mut &[u8], count: usize, numbers: &mut Vec<T>) -> Result<()> {
+    let bytes = count.checked_mul(T::BYTES);
+    let split = bytes.and_then(|bytes| values.split_at_checked(bytes));
+    let (taken, rest) = split.ok_or(ChunkError::Short(count))?;
+    *values = rest;
+    T::push_plain(taken, numbers);
+    Ok(())
+}
+
+/// The next plain text: its length in four bytes, then its bytes.
+fn split_text(values: &mut Bytes) -> Result<Bytes> {
+    let short = || ChunkError::Short(1);
+    let length = values.first_chunk().ok_or_else(short)?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let end = length.checked_add(4).filter(|end| *end <= values.len());
+    let mut text = values.split_to(end.ok_or_else(short)?);
+    Ok(text.split_off(4))
+}
+
+/// The lengths of `count` texts, and what follows them.
+fn lengths(values: &[u8], count: usize) -> Result<(Vec<i64>, &[u8])> {
+    let mut integers = Delta::new(values)?;
+    if integers.left() != count {
+        return Err(ChunkError::Short(count));
+    }
+    let mut lengths = Vec::with_capacity(count);
+    while lengths.len() < count {
+        lengths.extend_from_slice(integers.next(count - lengths.len())?);
+    }
+    Ok((lengths, integers.rest()))
+}
+
+/// The first `length` bytes.
+fn split_bytes<'a>(bytes: &mut &'a [u8], length: i64) -> Result<&'a [u8]> {
+    let length = usize::try_from(length).ok();
+    let split = length.and_then(|length| bytes.split_at_checked(length));
+    let (taken, rest) = split.ok_or(ChunkError::Short(1))?;
+    *bytes = rest;
+    Ok(taken)
+}
+
+fn exactly(found: usize, expected: usize) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(ChunkError::Rows { found, expected })
+}

@@ -1,0 +1,231 @@
+//! The columns of one row group, decoded one at a time for the rows that are wanted.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::serialized_reader::SerializedPageReader;
+use tickdeck_core::event::Text;
+
+use super::chunk::{self, Chunk, ChunkError, Number};
+use super::error::RecordingError;
+use super::group_bytes::GroupBytes;
+
+type Result<T> = std::result::Result<T, RecordingError>;
+
+/// A text column: keys into distinct texts.
+#[derive(Debug, Default)]
+pub(super) struct TextArray<const N: usize> {
+    pub(super) keys: Vec<u32>,
+    pub(super) values: Vec<Text<N>>,
+}
+
+/// A column of characters, such as `detail`.
+#[derive(Debug, Default)]
+pub(super) struct StringArray {
+    keys: Vec<u32>,
+    values: Vec<String>,
+}
+
+/// The key of a row without a value.
+const ABSENT: u32 = u32::MAX;
+
+impl StringArray {
+    /// The value of a row, if it has one.
+    pub(super) fn get(&self, row: usize) -> Option<&str> {
+        let key = *self.keys.get(row)?;
+        self.values.get(key as usize).map(String::as_str)
+    }
+
+    /// The same for these rows alone.
+    pub(super) fn take(self, rows: &[u32]) -> Self {
+        Self {
+            keys: pick(&self.keys, rows),
+            values: self.values,
+        }
+    }
+
+    /// The distinct values, and the key of each row.
+    pub(super) fn into_parts(self) -> (Vec<String>, Vec<u32>) {
+        (self.values, self.keys)
+    }
+}
+
+/// Decodes columns of a row group. It keeps buffers that turned out to be unneeded for the next
+/// column.
+#[derive(Debug)]
+pub(super) struct GroupColumns<'a> {
+    path: &'a Path,
+    group: usize,
+    metadata: &'a RowGroupMetaData,
+    bytes: Arc<GroupBytes>,
+    rows: usize,
+    /// The rows that are wanted, ascending; all if there is none.
+    selected: Option<&'a [u32]>,
+    buffers: Buffers,
+}
+
+/// Unneeded buffers, one of each type.
+#[derive(Debug, Default)]
+struct Buffers {
+    doubles: Vec<f64>,
+    integers: Vec<i32>,
+    longs: Vec<i64>,
+    keys: Vec<u32>,
+}
+
+/// A value that a row has: a number, or the key of a text.
+pub(super) trait Item: Copy {
+    /// The place of its unneeded buffer.
+    fn spare<'b>(columns: &'b mut GroupColumns<'_>) -> &'b mut Vec<Self>;
+}
+
+macro_rules! item {
+    ($type:ty, $spare:ident) => {
+        impl Item for $type {
+            fn spare<'b>(columns: &'b mut GroupColumns<'_>) -> &'b mut Vec<Self> {
+                &mut columns.buffers.$spare
+            }
+        }
+    };
+}
+
+item!(f64, doubles);
+item!(i32, integers);
+item!(i64, longs);
+item!(u32, keys);
+
+impl<'a> GroupColumns<'a> {
+    /// The columns of row group `group`, whose bytes are `bytes`.
+    pub(super) fn new(
+        path: &'a Path,
+        group: usize,
+        metadata: &'a RowGroupMetaData,
+        bytes: Arc<GroupBytes>,
+        rows: usize,
+    ) -> Self {
+        Self {
+            path,
+            group,
+            metadata,
+            bytes,
+            rows,
+            selected: None,
+            buffers: Buffers::default(),
+        }
+    }
+
+    /// From here on only these rows.
+    pub(super) fn select(&mut self, selected: &'a [u32]) {
+        self.selected = Some(selected);
+    }
+
+    /// Takes a buffer that is not needed.
+    pub(super) fn recycle<T: Item>(&mut self, buffer: Vec<T>) {
+        *T::spare(self) = buffer;
+    }
+
+    fn damaged(&self, column: usize, problem: impl std::fmt::Display) -> RecordingError {
+        let (group, name) = (
+            self.group,
+            self.metadata.column(column).column_descr().name(),
+        );
+        RecordingError::damaged(
+            self.path,
+            format!("row group {group}, column {name:?}: {problem}"),
+        )
+    }
+
+    fn decode<T: Item, R>(
+        &mut self,
+        column: usize,
+        read: impl FnOnce(Chunk<'_>, &mut Vec<T>) -> std::result::Result<R, ChunkError>,
+    ) -> Result<(R, Vec<T>)> {
+        let mut buffer = std::mem::take(T::spare(self));
+        let metadata = self.metadata.column(column);
+        let bytes = Arc::clone(&self.bytes);
+        let decoded = SerializedPageReader::new(bytes, metadata, self.rows, None)
+            .map_err(ChunkError::from)
+            .and_then(|mut pages| {
+                let chunk = Chunk {
+                    pages: &mut pages,
+                    nullable: metadata.column_descr().max_def_level() > 0,
+                    rows: self.rows,
+                };
+                read(chunk, &mut buffer)
+            });
+        let decoded = decoded.map_err(|error| self.damaged(column, error))?;
+        let Some(selected) = self.selected else {
+            return Ok((decoded, buffer));
+        };
+        let wanted = pick(&buffer, selected);
+        self.recycle(buffer);
+        Ok((decoded, wanted))
+    }
+
+    /// A column of numbers. A row without a value has the default.
+    pub(super) fn numbers<T: Number + Item>(&mut self, column: usize) -> Result<Vec<T>> {
+        let ((), numbers) = self.decode(column, chunk::read_numbers)?;
+        Ok(numbers)
+    }
+
+    /// A column of numbers, in which rows may have no value.
+    pub(super) fn optional_numbers<T: Number + Item>(
+        &mut self,
+        column: usize,
+    ) -> Result<Vec<Option<T>>> {
+        let read = |chunk: Chunk<'_>, keys: &mut _| chunk::read_presence(chunk, keys);
+        let ((), present) = self.decode::<u32, _>(column, read)?;
+        let numbers = self.numbers(column)?;
+        let rows = present.iter().zip(numbers);
+        Ok(rows
+            .map(|(present, number)| (*present != 0).then_some(number))
+            .collect())
+    }
+
+    /// A column of CTP texts. A row without a value has any.
+    pub(super) fn texts<const N: usize>(&mut self, column: usize) -> Result<TextArray<N>> {
+        let read = |chunk: Chunk<'_>, keys: &mut _| chunk::read_texts(chunk, 0, keys);
+        let (texts, keys) = self.decode(column, read)?;
+        // A column without any value has key 0 all the same.
+        let mut values = vec![Text::EMPTY; texts.len().max(1)];
+        for (value, text) in values.iter_mut().zip(&texts) {
+            let characters = self.characters(column, text)?;
+            *value = utf8_to_text(characters).ok_or_else(|| {
+                let problem =
+                    format!("it holds {characters:?}, which no CTP field of {N} bytes can");
+                self.damaged(column, problem)
+            })?;
+        }
+        Ok(TextArray { keys, values })
+    }
+
+    /// A column of characters.
+    pub(super) fn strings(&mut self, column: usize) -> Result<StringArray> {
+        let read = |chunk: Chunk<'_>, keys: &mut _| chunk::read_texts(chunk, ABSENT, keys);
+        let (texts, keys) = self.decode(column, read)?;
+        let values = texts
+            .iter()
+            .map(|text| self.characters(column, text).map(str::to_owned));
+        let values = values.collect::<Result<_>>()?;
+        Ok(StringArray { keys, values })
+    }
+
+    fn characters<'t>(&self, column: usize, text: &'t Bytes) -> Result<&'t str> {
+        std::str::from_utf8(text).map_err(|error| {
+            self.damaged(column, format!("it holds text that is not UTF-8: {error}"))
+        })
+    }
+}
+
+/// The values of some rows.
+pub(super) fn pick<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
+    rows.iter().map(|&row| values[row as usize]).collect()
+}
+
+/// The reverse of `text_to_utf8`; `None` for text that it cannot have written.
+fn utf8_to_text<const N: usize>(text: &str) -> Option<Text<N>> {
+    let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
+    Text::new(&bytes?).ok()
+}

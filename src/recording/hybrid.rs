@@ -1,0 +1,283 @@
+//! Parquet's hybrid of runs and bit-packed values: dictionary keys and definition levels.
+//!
+//! A run is a header and content. An even header is twice the length of a run, followed by its value in
+//! as few bytes as the width needs. An odd header is twice the number of groups of eight values, plus
+//! one, followed by the values, packed with the lowest bits first.
+
+/// Values unpacked at a time.
+const BLOCK: usize = 256;
+
+/// The bytes are not what a writer of this encoding makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum HybridError {
+    /// More values are expected than there are.
+    #[error("the values end early")]
+    Short,
+    /// Values have up to 32 bits.
+    #[error("values of {0} bits")]
+    Width(u8),
+    /// A value that the width has no room for.
+    #[error("a value of more than {0} bits")]
+    Value(u8),
+    /// The length of a run has more than 32 bits.
+    #[error("a run is too long")]
+    LongRun,
+}
+
+/// Consecutive values.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Values<'a> {
+    /// One value, several times.
+    Repeated(u32, usize),
+    /// Different values.
+    Each(&'a [u32]),
+}
+
+/// What is left of the run at the front.
+#[derive(Debug, Clone, Copy)]
+enum Run {
+    Repeated { value: u32, left: usize },
+    Packed { at: usize, left: usize },
+}
+
+/// Decodes one stream of values.
+#[derive(Debug)]
+pub(super) struct Hybrid<'a> {
+    bytes: &'a [u8],
+    width: u8,
+    run: Run,
+    block: [u32; BLOCK],
+}
+
+impl<'a> Hybrid<'a> {
+    /// Values of `width` bits each.
+    pub(super) fn new(bytes: &'a [u8], width: u8) -> Result<Self, HybridError> {
+        if width > 32 {
+            return Err(HybridError::Width(width));
+        }
+        Ok(Self {
+            bytes,
+            width,
+            run: Run::Repeated { value: 0, left: 0 },
+            block: [0; BLOCK],
+        })
+    }
+
+    /// Between one and `most` values; none only for a `most` of 0.
+    pub(super) fn next(&mut self, most: usize) -> Result<Values<'_>, HybridError> {
+        if most == 0 {
+            return Ok(Values::Each(&[]));
+        }
+        loop {
+            match &mut self.run {
+                Run::Repeated { left: 0, .. } | Run::Packed { left: 0, .. } => {}
+                Run::Repeated { value, left } => {
+                    let taken = most.min(*left);
+                    *left -= taken;
+                    return Ok(Values::Repeated(*value, taken));
+                }
+                Run::Packed { at, left } => {
+                    let taken = most.min(*left).min(BLOCK);
+                    let block = &mut self.block[..taken];
+                    unpack(self.bytes, self.width, *at, block);
+                    *at += taken;
+                    *left -= taken;
+                    if *left == 0 {
+                        let used = (*at * usize::from(self.width)).div_ceil(8);
+                        self.bytes = self.bytes.get(used..).unwrap_or_default();
+                    }
+                    return Ok(Values::Each(&self.block[..taken]));
+                }
+            }
+            self.start_run()?;
+        }
+    }
+
+    fn start_run(&mut self) -> Result<(), HybridError> {
+        let header = self.header()?;
+        let count = (header >> 1) as usize;
+        let width = usize::from(self.width);
+        self.run = if header & 1 == 0 {
+            let size = width.div_ceil(8);
+            let (value, rest) = self
+                .bytes
+                .split_at_checked(size)
+                .ok_or(HybridError::Short)?;
+            let mut bytes = [0; 4];
+            bytes[..size].copy_from_slice(value);
+            self.bytes = rest;
+            let value = u32::from_le_bytes(bytes);
+            if u64::from(value) >> width != 0 {
+                return Err(HybridError::Value(self.width));
+            }
+            Run::Repeated { value, left: count }
+        } else {
+            let left = match width {
+                0 => count.saturating_mul(8),
+                // Some writers cut the last group short.
+                _ => count
+                    .saturating_mul(8)
+                    .min(self.bytes.len().saturating_mul(8) / width),
+            };
+            if left == 0 && count > 0 {
+                return Err(HybridError::Short);
+            }
+            Run::Packed { at: 0, left }
+        };
+        Ok(())
+    }
+
+    /// An integer in groups of seven bits, lowest first.
+    fn header(&mut self) -> Result<u32, HybridError> {
+        let mut header = 0_u32;
+        for shift in (0..32).step_by(7) {
+            let (&byte, rest) = self.bytes.split_first().ok_or(HybridError::Short)?;
+            self.bytes = rest;
+            let bits = u32::from(byte & 0x7f);
+            if bits.leading_zeros() < shift {
+                return Err(HybridError::LongRun);
+            }
+            header |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(header);
+            }
+        }
+        Err(HybridError::LongRun)
+    }
+}
+
+/// Unpacks values from the `first` on. They lie within `bytes`.
+fn unpack(bytes: &[u8], width: u8, first: usize, values: &mut [u32]) {
+    let width = usize::from(width);
+    if width == 0 {
+        values.fill(0);
+        return;
+    }
+    let mask = u64::MAX >> (64 - width);
+    let start = first * width;
+    // Whole words as far as they reach, then bytes that are padded with zeros.
+    let whole = (bytes.len() * 8).saturating_sub(63 + start) / width;
+    let (front, rest) = values.split_at_mut(whole.min(values.len()));
+    let mut bit = start;
+    for value in front {
+        let word = bytes[bit / 8..].first_chunk().copied().unwrap_or_default();
+        *value = low(u64::from_le_bytes(word) >> (bit % 8) & mask);
+        bit += width;
+    }
+    for value in rest {
+        let mut word = [0; 8];
+        let tail = &bytes[bit / 8..];
+        let size = tail.len().min(8);
+        word[..size].copy_from_slice(&tail[..size]);
+        *value = low(u64::from_le_bytes(word) >> (bit % 8) & mask);
+        bit += width;
+    }
+}
+
+/// A value of at most 32 bits.
+#[expect(clippy::cast_possible_truncation, reason = "masked to 32 bits")]
+const fn low(value: u64) -> u32 {
+    value as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn decode(bytes: &[u8], width: u8, count: usize, most: usize) -> Result<Vec<u32>, HybridError> {
+        let mut hybrid = Hybrid::new(bytes, width)?;
+        let mut decoded = Vec::new();
+        while decoded.len() < count {
+            match hybrid.next(most.min(count - decoded.len()))? {
+                Values::Repeated(value, times) => {
+                    decoded.extend(std::iter::repeat_n(value, times));
+                }
+                Values::Each(values) => decoded.extend_from_slice(values),
+            }
+        }
+        Ok(decoded)
+    }
+
+    fn push_header(bytes: &mut Vec<u8>, mut header: usize) {
+        while header >= 0x80 {
+            bytes.push(0x80 | u8::try_from(header & 0x7f).unwrap());
+            header >>= 7;
+        }
+        bytes.push(u8::try_from(header).unwrap());
+    }
+
+    /// Runs, each repeated or packed, as the specification says.
+    fn encode(runs: &[(Vec<u32>, usize)], width: u8) -> (Vec<u8>, Vec<u32>) {
+        let (mut bytes, mut values) = (Vec::new(), Vec::new());
+        for (different, times) in runs {
+            match different[..] {
+                [value] => {
+                    push_header(&mut bytes, times << 1);
+                    let size = usize::from(width).div_ceil(8);
+                    bytes.extend_from_slice(&value.to_le_bytes()[..size]);
+                    values.extend(std::iter::repeat_n(value, *times));
+                }
+                _ => {
+                    let groups = different.len().div_ceil(8);
+                    push_header(&mut bytes, groups << 1 | 1);
+                    let mut bits = vec![0_u8; groups * usize::from(width)];
+                    let padded = groups * 8 - different.len();
+                    let zeros = std::iter::repeat_n(0, padded);
+                    for (index, value) in different.iter().copied().chain(zeros).enumerate() {
+                        for bit in 0..usize::from(width) {
+                            let at = index * usize::from(width) + bit;
+                            bits[at / 8] |= u8::from(value >> bit & 1 == 1) << (at % 8);
+                        }
+                        values.push(value);
+                    }
+                    bytes.extend_from_slice(&bits);
+                }
+            }
+        }
+        (bytes, values)
+    }
+
+    fn runs() -> impl Strategy<Value = (u8, Vec<(Vec<u32>, usize)>)> {
+        (0_u8..=32).prop_flat_map(|width| {
+            let mask = u32::try_from((1_u64 << width) - 1).unwrap();
+            let value = any::<u32>().prop_map(move |value| value & mask);
+            let run = prop_oneof![
+                (value.clone(), 1_usize..1000).prop_map(|(value, times)| (vec![value], times)),
+                proptest::collection::vec(value, 2..600).prop_map(|values| (values, 1)),
+            ];
+            (Just(width), proptest::collection::vec(run, 0..8))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn prop_runs_of_any_width_are_decoded((width, runs) in runs(), most in 1_usize..700) {
+            let (bytes, values) = encode(&runs, width);
+            prop_assert_eq!(decode(&bytes, width, values.len(), most), Ok(values.clone()));
+            // A last group without its padding.
+            let padded = bytes.len().saturating_sub(1);
+            let _ = decode(&bytes[..padded], width, values.len(), most);
+        }
+
+        #[test]
+        fn prop_any_bytes_are_values_or_an_error(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+            width in any::<u8>(),
+            most in 1_usize..700,
+        ) {
+            let decoded = decode(&bytes, width, 2000, most);
+            if let (Ok(values), true) = (decoded, width < 32) {
+                prop_assert!(values.iter().all(|value| value >> width == 0));
+            }
+        }
+    }
+
+    #[test]
+    fn an_overlong_run_is_an_error() {
+        let error = decode(&[0xff; 9], 3, 1, 1).unwrap_err();
+        assert_eq!(error, HybridError::LongRun);
+        assert_eq!(decode(&[], 3, 1, 1), Err(HybridError::Short));
+        assert_eq!(decode(&[2], 33, 1, 1), Err(HybridError::Width(33)));
+    }
+}
