@@ -33,6 +33,7 @@ use tickdeck::normalize::Flags;
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::recording::{EventFilter, Recording, RecordingOptions, Rolling, SourceInfo};
 use tickdeck::session::{Ingest, IngestNats, IngestServer, RecordTo, ingest};
+use tickdeck::source::ReceiveTimes;
 
 /// Length of a burst, like the packets of a front.
 const BURST: Duration = Duration::from_millis(1);
@@ -176,6 +177,7 @@ fn session(ticks: &[RawTick], server: IngestServer, folder: std::path::PathBuf) 
             drop: Flags::default(),
             contracts: Arc::clone(&contracts),
             calendar: Arc::clone(&calendar),
+            receive_times: ReceiveTimes::Measured,
         },
         server: Some(server),
         sinks: Vec::new(),

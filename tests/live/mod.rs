@@ -32,6 +32,7 @@ use tickdeck::recording::{RecordingOptions, Rolling, SourceInfo};
 use tickdeck::session::{
     Ingest, IngestNats, IngestServer, IngestSummary, RecordTo, ingest as run_ingest,
 };
+use tickdeck::source::ReceiveTimes;
 
 use crate::support::fake_front::Stop;
 use crate::support::recordings::{events, quick};
@@ -69,6 +70,7 @@ pub(crate) fn setup(ticks: &[RawTick]) -> Ingest {
             drop: Flags::default(),
             contracts: Arc::new(ContractTable::builtin()),
             calendar: Arc::new(TradingCalendar::builtin()),
+            receive_times: ReceiveTimes::Measured,
         },
         server: None,
         sinks: Vec::new(),

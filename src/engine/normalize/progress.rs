@@ -20,7 +20,7 @@ pub(super) struct Mark {
     pub(super) exchange_ts: UnixNanos,
     /// Cumulative volume of `day`, lots.
     pub(super) volume: i32,
-    /// Stamped at night and received by day.
+    /// A night tick that came by day.
     pub(super) night_by_day: bool,
 }
 
@@ -29,7 +29,9 @@ pub(super) struct Mark {
 pub(super) struct Step {
     /// Lots traded since the tick before; `None` when there is no base to count from.
     pub(super) last_volume: Option<i32>,
-    /// Older than what was seen before.
+    /// Stamped before what was seen before.
+    pub(super) older: bool,
+    /// Older, and without new volume.
     pub(super) replayed: bool,
 }
 
@@ -52,6 +54,7 @@ impl Progress {
             self.newest = Some(first);
             return Step {
                 last_volume: None,
+                older: false,
                 replayed: false,
             };
         };
@@ -59,6 +62,7 @@ impl Progress {
             // The base of a past day is gone, and its volume is unrelated to today's.
             return Step {
                 last_volume: None,
+                older: true,
                 replayed: true,
             };
         }
@@ -66,6 +70,7 @@ impl Progress {
             *newest = first;
             return Step {
                 last_volume: Some(mark.volume.max(0)),
+                older: false,
                 replayed: false,
             };
         }
@@ -75,6 +80,7 @@ impl Progress {
             || (mark.exchange_ts == newest.exchange_ts && mark.night_by_day);
         let step = Step {
             last_volume: Some(mark.volume.saturating_sub(newest.volume).max(0)),
+            older,
             replayed: older && mark.volume <= newest.volume,
         };
         newest.exchange_ts = newest.exchange_ts.max(mark.exchange_ts);
@@ -150,12 +156,10 @@ mod tests {
     fn check(steps: &[(Mark, Option<i32>, bool)]) {
         let mut progress = Progress::default();
         for &(mark, last_volume, replayed) in steps {
+            let step = progress.step(mark);
             assert_eq!(
-                progress.step(mark),
-                Step {
-                    last_volume,
-                    replayed
-                },
+                (step.last_volume, step.replayed),
+                (last_volume, replayed),
                 "{mark:?}"
             );
         }
