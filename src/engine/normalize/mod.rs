@@ -43,7 +43,7 @@ use tickdeck_core::time::UnixNanos;
 /// Version of what the normalizer and the encoder make of the same events. Every change of what is
 /// published has a new one: goldens name it, to distinguish a new version from a fault.
 /// `fixtures/normalizer.csv` holds what each version publishes, and a test compares.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The state machine.
 #[derive(Debug)]
@@ -201,6 +201,7 @@ impl Noticed {
         let is_late = arrival.is_measured || step.older;
         flags.set_if(is_far && is_late, Flag::Stale);
         flags.set_if(step.replayed && !marks.duplicate, Flag::Replayed);
+        flags.set_if(step.volume_fell, Flag::VolumeFell);
         Self {
             last_volume: step.last_volume,
             flags,

@@ -33,6 +33,8 @@ pub(super) struct Step {
     pub(super) older: bool,
     /// Older, and without new volume.
     pub(super) replayed: bool,
+    /// Not older, and the cumulative volume is below what the day already had.
+    pub(super) volume_fell: bool,
 }
 
 /// Follows the volume of one instrument.
@@ -56,6 +58,7 @@ impl Progress {
                 last_volume: None,
                 older: false,
                 replayed: false,
+                volume_fell: false,
             };
         };
         if mark.day < newest.day {
@@ -64,6 +67,7 @@ impl Progress {
                 last_volume: None,
                 older: true,
                 replayed: true,
+                volume_fell: false,
             };
         }
         if mark.day > newest.day {
@@ -72,6 +76,7 @@ impl Progress {
                 last_volume: Some(mark.volume.max(0)),
                 older: false,
                 replayed: false,
+                volume_fell: false,
             };
         }
         // Equal times are no evidence by themselves: CZCE stamps several ticks with one second. The
@@ -82,6 +87,7 @@ impl Progress {
             last_volume: Some(mark.volume.saturating_sub(newest.volume).max(0)),
             older,
             replayed: older && mark.volume <= newest.volume,
+            volume_fell: !older && mark.volume < newest.volume,
         };
         newest.exchange_ts = newest.exchange_ts.max(mark.exchange_ts);
         newest.volume = newest.volume.max(mark.volume);
@@ -183,6 +189,26 @@ mod tests {
             (mark(6, 3, 7), Some(7), false),
             (mark(6, 4, 9), Some(2), false),
         ]);
+    }
+
+    #[test]
+    fn a_volume_that_falls_is_noticed_and_counts_nothing() {
+        let mut progress = Progress::default();
+        let marks = [
+            (mark(5, 0, 1000), false),
+            (mark(5, 1, 0), true),
+            (mark(5, 2, 1004), false),
+            (mark(5, 1, 900), false),  // older: it had less
+            (mark(5, 3, 1004), false), // the same
+            (mark(6, 4, 7), false),    // a new trading day
+        ];
+        let steps = marks.map(|(mark, fell)| {
+            let step = progress.step(mark);
+            assert_eq!(step.volume_fell, fell, "{mark:?}");
+            step.last_volume
+        });
+        let expected = [None, Some(0), Some(4), Some(0), Some(0), Some(7)];
+        assert_eq!(steps, expected);
     }
 
     #[test]

@@ -568,6 +568,33 @@ fn an_imported_morning_copy_is_told_by_its_close() {
 }
 
 #[test]
+fn a_volume_that_falls_is_flagged() {
+    let at = |time: &str, volume| tick("rb2610", "20260526", "20260526", time, volume);
+    check(&[
+        (
+            "2026-05-26T10:00:00.6+08:00",
+            at("10:00:00", 1000),
+            "2026-05-26T10:00:00.000 2026-05-26 - []",
+        ),
+        (
+            "2026-05-26T10:00:01.1+08:00",
+            at("10:00:01", 0),
+            "2026-05-26T10:00:01.000 2026-05-26 0 [volume_fell]",
+        ),
+        (
+            "2026-05-26T10:00:02.1+08:00",
+            at("10:00:02", 1004),
+            "2026-05-26T10:00:02.000 2026-05-26 4 []",
+        ),
+        (
+            "2026-05-26T20:59:00.6+08:00",
+            tick("rb2610", "20260527", "20260526", "20:59:00", 7),
+            "2026-05-26T20:59:00.000 2026-05-27 7 []",
+        ),
+    ]);
+}
+
+#[test]
 fn the_first_tick_after_a_subscription_is_a_snapshot() {
     let (mut normalizer, mut events) = (builtin(), Events::default());
     let subscribed = |id: &str, error_id| SessionEvent::Subscribed {
