@@ -443,7 +443,7 @@ fn words_that_are_not_known() {
         refused(&folder, "replay rec --drop wet --sink jsonl:out"),
         @"
     2: error: invalid value 'wet' for '--drop <FLAG>'
-      [possible values: snapshot, stale, preopen, out_of_session, duplicate, replayed, date_conflict, raw_turnover]
+      [possible values: snapshot, stale, preopen, out_of_session, duplicate, replayed, date_conflict, raw_turnover, volume_fell]
 
     For more information, try '--help'.
     "

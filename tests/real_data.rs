@@ -6,9 +6,16 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tickdeck::event::{Event, RawTick};
+use tickdeck::calendar::TradingCalendar;
+use tickdeck::contract::ContractTable;
+use tickdeck::event::{Event, EventKind, RawTick};
+use tickdeck::import::{ImportOptions, ImportSource};
+use tickdeck::normalize::{Normalizer, Outcome};
+use tickdeck::source::{ReceiveTimes, Source as _};
+use tickdeck::time::{TradingDay, UnixNanos};
 
 use crate::support::cli::{binary, command_of, finish, release_binary, tickdeck};
 use crate::support::recordings::{
@@ -246,4 +253,123 @@ fn czce_turnover_includes_the_multiplier() {
         .done()
         .json();
     assert_eq!(dropped["filtered"], 1, "{dropped}");
+}
+
+/// Rows of a dump in another order, as text: the header stays.
+fn reordered(
+    text: &str,
+    has_header: bool,
+    order: impl FnOnce(&mut Vec<(usize, &str)>),
+) -> (String, Vec<usize>) {
+    let mut lines = text.lines();
+    let mut out = String::new();
+    if has_header {
+        out.push_str(lines.next().unwrap());
+        out.push('\n');
+    }
+    let mut rows: Vec<(usize, &str)> = lines.enumerate().collect();
+    order(&mut rows);
+    for (_, row) in &rows {
+        out.push_str(row);
+        out.push('\n');
+    }
+    (out, rows.into_iter().map(|(index, _)| index).collect())
+}
+
+/// A fixed shuffle: the same on every machine.
+fn shuffle(rows: &mut Vec<(usize, &str)>) {
+    rows.sort_by_key(|(index, _)| blake3::hash(&index.to_le_bytes()).to_hex());
+}
+
+/// Exchange time, trading day and the row's own dates, in the order of the rows.
+fn dates(file: &Path) -> Vec<(UnixNanos, TradingDay, RawTick)> {
+    let contracts = Arc::new(ContractTable::builtin());
+    let calendar = Arc::new(TradingCalendar::builtin());
+    let paths = [file.to_owned()];
+    let options = ImportOptions::default();
+    let mut source =
+        ImportSource::open(&paths, options, contracts.clone(), calendar.clone()).unwrap();
+    let mut normalizer = Normalizer::new(contracts, calendar, ReceiveTimes::Derived);
+    let mut dates = Vec::new();
+    let mut batch = Vec::new();
+    loop {
+        batch.clear();
+        source.next_batch(&mut batch, 4096).unwrap();
+        if batch.is_empty() {
+            return dates;
+        }
+        for event in &batch {
+            // A row without a price is not published; its date is decided all the same.
+            let mut event = event.clone();
+            let EventKind::Tick(raw) = &mut event.kind else {
+                panic!("a session event");
+            };
+            let tick = *raw;
+            raw.settlement_price = 1.0;
+            match normalizer.apply(&event) {
+                Outcome::Tick(seen) => dates.push((seen.exchange_ts, seen.trading_day, tick)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+/// The dates of a dump's rows, in whatever order they stand.
+fn check_dates(name: &str, text: &str, has_header: bool, folder: &Folder) {
+    let file = |kind: &str, text: &str| {
+        // The name may hold instrument and day.
+        let sub = folder.join(kind);
+        std::fs::create_dir_all(&sub).unwrap();
+        let path = sub.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let expected = dates(&file("in_order", text));
+    for (exchange_ts, trading_day, tick) in &expected {
+        let local = exchange_ts.to_shanghai();
+        let date = local.format("%Y%m%d").to_string();
+        if ("06"..="17").contains(&&*local.format("%H").to_string()) {
+            assert_eq!(date, trading_day.to_ctp(), "{name}");
+        }
+        // None of these files is from DCE, so `ActionDay` is right.
+        assert_eq!(date.as_bytes(), tick.action_day.as_bytes(), "{name}");
+    }
+    for (kind, order) in [
+        (
+            "newest_first",
+            (|rows| rows.reverse()) as fn(&mut Vec<(usize, &str)>),
+        ),
+        ("shuffled", shuffle),
+    ] {
+        let (text, order) = reordered(text, has_header, order);
+        let found = dates(&file(kind, &text));
+        assert_eq!(found.len(), expected.len());
+        for (found, original) in found.iter().zip(order) {
+            let (exchange_ts, trading_day, _) = expected[original];
+            assert!(
+                (found.0, found.1) == (exchange_ts, trading_day),
+                "{name} {kind} row {original}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_order_of_rows_changes_no_exchange_time() {
+    let names = JAVA_TRADER.map(|(name, _)| format!("java-trader_{name}.tick-ctp.csv.zst"));
+    let others = [
+        "wondertrader_CFFEX.IF.HOT_tick_20210104.decoded.csv.zst",
+        "ctp_in_matlab_20141014rb1501.csv.zst",
+        "vnpy_RM705-2017-03-20.csv.zst",
+    ];
+    for name in names.iter().map(String::as_str).chain(others) {
+        let Some(file) = shared(name) else { return };
+        let text = zstd::decode_all(std::fs::File::open(file).unwrap()).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let plain = name
+            .trim_end_matches(".zst")
+            .trim_start_matches("ctp_in_matlab_");
+        let has_header = !name.starts_with("ctp_in_matlab");
+        check_dates(plain, &text, has_header, &Folder::new());
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use tickdeck::import::{Dialect, ImportOptions, ImportSource};
+use tickdeck::import::{Dialect, ImportOptions, ImportSource, OutOfOrder};
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::time::TradingDay;
 use tickdeck_recording::{RecordingWriter, SourceInfo};
@@ -11,7 +11,7 @@ use super::Context;
 use super::args::{ImportArgs, NormalizeArgs};
 use super::inputs::{self, days_of, warn_not_covered};
 use super::outcome::{Outcome, UsageError, stdout};
-use super::outputs::{copy, recording_options, session_of};
+use super::outputs::{copy_events, recording_options, session_of};
 use super::render::Made;
 
 /// How many bad rows are printed. The others are only counted.
@@ -41,18 +41,25 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
     )?;
     let info = source_info(&source);
     let session = session_of(&args.output.output);
-    let writer = RecordingWriter::create(
+    let mut writer = RecordingWriter::create(
         &args.output.output,
         recording_options(&args.output, &args.roll, &reference, session, info),
     )?;
-    let manifest = copy(context, "import", None, &mut source, writer)?;
+    copy_events(context, "import", None, &mut source, &mut writer)?;
+    // Every row may have its own rule.
+    writer.set_recv_ts(source_info(&source).recv_ts);
+    let manifest = writer.finish()?;
     warn_not_covered(&reference.calendar, days_of(&manifest.trading_days));
     Made::new(&args.output.output, &manifest).print(args.json.json)?;
     let report = source.report();
+    let mut out = stdout();
+    for input in &report.inputs {
+        print_out_of_order(&mut out, &input.name, &input.out_of_order)?;
+    }
     if report.skipped() == 0 {
+        out.flush()?;
         return Ok(Outcome::Done);
     }
-    let mut out = stdout();
     writeln!(
         out,
         "skipped    {} rows that could not be read",
@@ -63,6 +70,36 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
     }
     out.flush()?;
     Ok(Outcome::Lossy)
+}
+
+/// Names the rows of one input whose times contradict their order.
+fn print_out_of_order(
+    out: &mut impl std::io::Write,
+    input: &str,
+    noted: &OutOfOrder,
+) -> std::io::Result<()> {
+    if noted.set_aside > 0 {
+        let count = noted.set_aside;
+        writeln!(
+            out,
+            "set aside  {count} rows of {input}: later than the rows below them"
+        )?;
+        for row in noted.aside.iter().take(BAD_ROWS_SHOWN) {
+            writeln!(out, "           {row}")?;
+        }
+    }
+    if noted.held_back > 0 {
+        let count = noted.held_back;
+        writeln!(
+            out,
+            "held back  {count} rows of {input}: earlier than a row above them; sort the file by \
+             time to replay them at their own"
+        )?;
+        for held in noted.by.iter().take(BAD_ROWS_SHOWN) {
+            writeln!(out, "           {held}")?;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a day on which the exchanges are closed.

@@ -178,6 +178,7 @@ fn rejected(
     let mut normalizer = Normalizer::new(
         Arc::clone(&reference.contracts),
         Arc::clone(&reference.calendar),
+        reference.receive_times,
     );
     let mut counts = BTreeMap::new();
     let mut progress = context.progress("info", recording.manifest().map(|m| m.events));

@@ -1,6 +1,6 @@
 //! `tickdeck merge`: several recordings as one, ordered by receive time, argument and `seq`.
 
-use tickdeck_recording::{EventFilter, RecordingWriter, SourceInfo};
+use tickdeck_recording::{EventFilter, Recording, RecordingWriter, SourceInfo};
 
 use super::Context;
 use super::args::{MergeArgs, NormalizeArgs};
@@ -20,6 +20,7 @@ pub(super) fn run(context: &Context, args: &MergeArgs) -> anyhow::Result<Outcome
     let info = SourceInfo {
         kind: "merge".into(),
         detail: format!("of={}", inputs.session()),
+        recv_ts: SourceInfo::recv_ts_rules_of(inputs.recordings.iter().map(Recording::source)),
         ..first.clone()
     };
     let session = session_of(&args.output.output);

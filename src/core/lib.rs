@@ -5,6 +5,7 @@
 //! | [`event`] | raw ticks and session events, as a source yields them |
 //! | [`time`], [`clock`] | nanoseconds and trading days; the one access to the machine's clock |
 //! | [`calendar`], [`contract`] | trading days, products, contracts and their sessions |
+//! | [`dating`] | which witness decides the date of a tick |
 //! | [`source`] | the [`Source`](source::Source) trait, and wrappers that are sources themselves |
 //! | [`select`](mod@select) | instruments and times that a run selects |
 //! | [`pace`] | when an event is due, computed without a clock |
@@ -23,6 +24,7 @@ pub mod calendar;
 pub mod causes;
 pub mod clock;
 pub mod contract;
+pub mod dating;
 pub mod event;
 pub mod pace;
 pub mod select;

@@ -13,18 +13,22 @@ use tickdeck_core::contract::{
 };
 use tickdeck_core::event::InstrumentId;
 use tickdeck_core::select::SymbolGlobs;
+use tickdeck_core::source::ReceiveTimes;
 use tickdeck_recording::{InstrumentPredicate, Recording, RecordingError};
 
 /// The first bytes of a zstd frame.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// Contract table and calendar in force.
+/// Contract table and calendar in force, and what the receive times are worth.
 #[derive(Debug, Clone)]
 pub struct Reference {
     /// The contracts.
     pub contracts: Arc<ContractTable>,
     /// The trading calendar.
     pub calendar: Arc<TradingCalendar>,
+    /// Whether the receive times of the recordings are evidence of a tick's date; without
+    /// recordings they are.
+    pub receive_times: ReceiveTimes,
 }
 
 /// Reference data from the user. It takes precedence over the built-in tables and the recordings'.
@@ -98,6 +102,7 @@ impl Reference {
         Ok(Self {
             contracts: Arc::new(contracts),
             calendar: Arc::new(calendar(options.calendar, recordings)?),
+            receive_times: receive_times_of(recordings),
         })
     }
 
@@ -113,6 +118,7 @@ impl Reference {
         Ok(Self {
             contracts: Arc::new(contracts),
             calendar: Arc::new(calendar_of(recordings)?),
+            receive_times: receive_times_of(recordings),
         })
     }
 
@@ -181,6 +187,10 @@ fn calendar_of(recordings: &[Recording]) -> Result<TradingCalendar, RecordingErr
         }
     }
     Ok(own.unwrap_or_else(TradingCalendar::builtin))
+}
+
+fn receive_times_of(recordings: &[Recording]) -> ReceiveTimes {
+    ReceiveTimes::of(recordings.iter().map(Recording::source))
 }
 
 /// Reads a contract file, plain or zstd-compressed. The product table supplies the fields that the file

@@ -143,6 +143,7 @@ impl Recording {
                 payload_source: value("tickdeck.payload_source"),
                 api_version: value("tickdeck.api_version"),
                 struct_layout: value("tickdeck.struct_layout"),
+                recv_ts: value("tickdeck.recv_ts"),
                 ..SourceInfo::default()
             },
             segments,

@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::{Contract, ContractTable};
 use tickdeck_core::event::{Event, InstrumentId};
-use tickdeck_core::source::SourceInfo;
+use tickdeck_core::source::{ReceiveTimes, SourceInfo};
 use tickdeck_core::time::{TradingDay, UnixNanos};
 
 use super::columns::RowGroupBuffer;
@@ -225,6 +225,11 @@ impl RecordingWriter {
         Ok(())
     }
 
+    /// Says how the receive times came about, for a source that knows it only after its last event.
+    pub fn set_recv_ts(&mut self, rules: String) {
+        self.options.source.recv_ts = rules;
+    }
+
     /// Trading day by receive time; one calendar look-up per hour of receive time.
     fn note_trading_day(&mut self, recv_ts: UnixNanos) {
         const NANOS_PER_HOUR: i64 = 3_600 * tickdeck_core::time::NANOS_PER_SECOND;
@@ -409,7 +414,7 @@ fn start_segment(
     buffer: RowGroupBuffer,
 ) -> Result<SegmentWriter> {
     let source = &options.source;
-    let metadata = [
+    let mut metadata = vec![
         (
             "tickdeck.format_version",
             FormatVersion::CURRENT.to_string(),
@@ -419,12 +424,17 @@ fn start_segment(
         ("tickdeck.payload_source", source.payload_source.clone()),
         ("tickdeck.api_version", source.api_version.clone()),
         ("tickdeck.struct_layout", source.struct_layout.clone()),
-    ]
-    .map(|(key, value)| KeyValue::new(key.into(), value));
+    ];
+    // A lone segment must be read as the recording is: a clock's receive times need no word.
+    if source.receive_times() == ReceiveTimes::Derived {
+        metadata.push(("tickdeck.recv_ts", source.recv_ts.clone()));
+    }
+    let metadata = metadata.into_iter();
+    let metadata = metadata.map(|(key, value)| KeyValue::new(key.into(), value));
     SegmentWriter::create(
         Arc::clone(storage),
         &folder.join(segment_file(index)),
-        metadata.to_vec(),
+        metadata.collect(),
         buffer,
         options.rolling.row_group_rows,
     )

@@ -32,6 +32,7 @@ use tickdeck::normalize::Flags;
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::recording::{EventFilter, Recording, RecordingOptions, Rolling, SourceInfo};
 use tickdeck::session::{LiveNats, LiveServer, LiveSession, RecordTo, Session as TickdeckSession};
+use tickdeck::source::ReceiveTimes;
 
 /// Length of a burst, like the packets of a front.
 const BURST: Duration = Duration::from_millis(1);
@@ -169,6 +170,7 @@ fn session(ticks: &[RawTick], server: LiveServer, folder: std::path::PathBuf) ->
         drop: Flags::default(),
         contracts: Arc::clone(&contracts),
         calendar: Arc::clone(&calendar),
+        receive_times: ReceiveTimes::Measured,
     };
     let record = RecordTo {
         folder,

@@ -29,7 +29,7 @@ use tickdeck::recording::{
     SourceInfo,
 };
 use tickdeck::sink::{MessageBatchBuilder, StreamDigest};
-use tickdeck::source::Source as _;
+use tickdeck::source::{ReceiveTimes, Source as _};
 use tickdeck::time::UnixNanos;
 
 use plain::Plain;
@@ -158,6 +158,7 @@ fn normalizer() -> Normalizer {
     Normalizer::new(
         Arc::new(ContractTable::builtin()),
         Arc::new(TradingCalendar::builtin()),
+        ReceiveTimes::Measured,
     )
 }
 

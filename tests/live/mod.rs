@@ -30,6 +30,7 @@ use tickdeck::pipeline::PublisherOptions;
 use tickdeck::recording::{RecordingOptions, Rolling, SourceInfo};
 use tickdeck::session::{LiveNats, LiveServer, LiveSession, LiveSummary, RecordTo, Session};
 use tickdeck::sink::Sink;
+use tickdeck::source::ReceiveTimes;
 
 use crate::support::fake_front::Stop;
 use crate::support::recordings::{events, quick};
@@ -85,6 +86,7 @@ pub(crate) fn setup(ticks: &[RawTick]) -> Setup {
             drop: Flags::default(),
             contracts: Arc::new(ContractTable::builtin()),
             calendar: Arc::new(TradingCalendar::builtin()),
+            receive_times: ReceiveTimes::Measured,
         },
         server: None,
         sinks: Vec::new(),

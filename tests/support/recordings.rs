@@ -111,6 +111,7 @@ pub(crate) fn publisher_options(path: &Path, drop: Flags) -> PublisherOptions {
         drop,
         contracts: Arc::new(contracts),
         calendar: Arc::new(calendar.unwrap_or_else(TradingCalendar::builtin)),
+        receive_times: recording.source().receive_times(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is said of a source in manifests and payloads.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// The `source` key of the payload.
@@ -11,6 +13,33 @@ pub enum PayloadSource {
     /// The seeded generator.
     Synthetic,
 }
+
+/// Whether the receive times of a recording say when its events arrived.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReceiveTimes {
+    /// A clock, or the market model, gave each event its own.
+    #[default]
+    Measured,
+    /// An importer derived at least one of them from the rows. They pace a replay, and are no
+    /// evidence of a tick's date.
+    Derived,
+}
+
+impl ReceiveTimes {
+    /// Those of recordings that are read together.
+    #[must_use]
+    pub fn of<'a>(sources: impl IntoIterator<Item = &'a SourceInfo>) -> Self {
+        let mut each = sources.into_iter().map(SourceInfo::receive_times);
+        if each.any(|times| times == Self::Derived) {
+            Self::Derived
+        } else {
+            Self::Measured
+        }
+    }
+}
+
+/// The rules for `recv_ts` that take nothing from other events.
+const MEASURED: [&str; 3] = ["clock", "model", "recorded"];
 
 /// Where the events of a recording came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,5 +67,58 @@ impl SourceInfo {
         } else {
             PayloadSource::Ctp
         }
+    }
+
+    /// Whether the receive times are evidence. A recording that names no rule was made by a clock.
+    #[must_use]
+    pub fn receive_times(&self) -> ReceiveTimes {
+        let mut rules = self.recv_ts.split(',').filter(|rule| !rule.is_empty());
+        if rules.all(|rule| MEASURED.contains(&rule)) {
+            ReceiveTimes::Measured
+        } else {
+            ReceiveTimes::Derived
+        }
+    }
+
+    /// The rules for `recv_ts` of all `sources`, each once: what a recording made of them names.
+    #[must_use]
+    pub fn recv_ts_rules_of<'a>(sources: impl IntoIterator<Item = &'a Self>) -> String {
+        let rules = sources.into_iter().flat_map(|info| info.recv_ts.split(','));
+        let rules: BTreeSet<&str> = rules.filter(|rule| !rule.is_empty()).collect();
+        rules.into_iter().collect::<Vec<_>>().join(",")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(recv_ts: &str) -> SourceInfo {
+        SourceInfo {
+            recv_ts: recv_ts.into(),
+            ..SourceInfo::default()
+        }
+    }
+
+    #[test]
+    fn one_derived_receive_time_makes_all_derived() {
+        for (rules, expected) in [
+            ("", ReceiveTimes::Measured),
+            ("clock", ReceiveTimes::Measured),
+            ("clock,recorded", ReceiveTimes::Measured),
+            ("model", ReceiveTimes::Measured),
+            ("exchange-time-monotone", ReceiveTimes::Derived),
+            ("recorded,exchange-time-monotone", ReceiveTimes::Derived),
+            ("a later rule", ReceiveTimes::Derived),
+        ] {
+            assert_eq!(info(rules).receive_times(), expected, "{rules}");
+        }
+        let (clock, import) = (info("clock"), info("recorded,exchange-time-monotone"));
+        let both = [&clock, &import];
+        assert_eq!(ReceiveTimes::of(both), ReceiveTimes::Derived);
+        assert_eq!(
+            SourceInfo::recv_ts_rules_of(both),
+            "clock,exchange-time-monotone,recorded"
+        );
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! This module does not know the use of the events.
 
+mod arrival;
 mod csv_rows;
 mod detect;
 mod dialect;
@@ -21,6 +22,7 @@ mod jsonl;
 mod number;
 mod open;
 mod options;
+mod out_of_order;
 mod report;
 mod row;
 mod row_error;
@@ -30,7 +32,7 @@ mod stamp;
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -40,19 +42,21 @@ use tickdeck_core::event::{Event, EventKind, Seq};
 use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::UnixNanos;
 
+use crate::import::arrival::{Arrival, ROWS_AHEAD};
 use crate::import::open::Opened;
 use crate::import::report::BAD_ROW_MESSAGES_MAX;
 use crate::import::row::{ReadRows, Row};
 use crate::import::row_error::RowError;
 use crate::import::spool::Spool;
-use crate::import::stamp::Stamper;
+use crate::import::stamp::{Placed, Stamper};
 
+pub use arrival::RecvTsRule;
 pub use dialect::Dialect;
 pub use error::ImportError;
 pub use options::ImportOptions;
+pub use out_of_order::{HeldBack, OutOfOrder, SetAside};
 pub use report::{ImportReport, InputReport};
 pub use row_error::RowProblem;
-pub use stamp::RecvTsRule;
 
 /// Bytes of read buffers over all inputs; each gets its share between the two bounds below.
 const BUFFERS_BYTES: usize = 32 * 1024 * 1024;
@@ -63,7 +67,11 @@ const BUFFER_MAX: usize = 256 * 1024;
 struct Input {
     rows: Box<dyn ReadRows>,
     stamper: Stamper,
+    arrival: Arrival,
+    /// The row of the next event.
     row: Row,
+    /// Rows after it that were read to place it.
+    ahead: VecDeque<Result<(Row, Placed), RowError>>,
     /// Bytes that the report already counts.
     counted: u64,
 }
@@ -152,6 +160,7 @@ impl ImportSource {
             rows: 0,
             skipped: 0,
             recv_ts_rules: Vec::new(),
+            out_of_order: OutOfOrder::default(),
         });
         if new.input.slice.len == 0 {
             self.inputs.push(None);
@@ -168,7 +177,9 @@ impl ImportSource {
         self.inputs.push(Some(Input {
             rows,
             stamper,
+            arrival: Arrival::default(),
             row: Row::new(),
+            ahead: VecDeque::new(),
             counted: 0,
         }));
         self.advance(self.inputs.len() - 1)
@@ -192,13 +203,14 @@ impl ImportSource {
             return Ok(());
         };
         loop {
-            let next = input.next();
+            let next = input.next(&mut report.out_of_order);
             let read = input.rows.bytes_read();
             self.report.bytes_read += read.saturating_sub(input.counted);
             input.counted = read.max(input.counted);
             match next {
                 Ok(Some(recv_ts)) => {
-                    input.stamper.add_rules_to(&mut report.recv_ts_rules);
+                    report.recv_ts_rules.clear();
+                    report.recv_ts_rules.extend(input.arrival.rules());
                     self.heads.push(Reverse((recv_ts, index)));
                     return Ok(());
                 }
@@ -253,14 +265,64 @@ impl ImportSource {
 }
 
 impl Input {
-    fn next(&mut self) -> Result<Option<UnixNanos>, RowError> {
+    /// Makes the next row the current one and gives its `recv_ts`.
+    fn next(&mut self, noted: &mut OutOfOrder) -> Result<Option<UnixNanos>, RowError> {
+        let placed = match self.ahead.pop_front() {
+            Some(read) => {
+                let (row, placed) = read?;
+                self.row = row;
+                placed
+            }
+            None => match self.read()? {
+                Some(placed) => placed,
+                None => return Ok(None),
+            },
+        };
+        if self.arrival.needs_rows_ahead(placed) {
+            self.read_ahead();
+        }
+        let number = self.row.number;
+        let following = self.ahead.iter().filter_map(|read| match read {
+            Ok((_, placed)) => Some(*placed),
+            Err(_) => None,
+        });
+        let recv_ts = self.arrival.next(number, placed, following, noted);
+        recv_ts
+            .map(Some)
+            .map_err(|problem| RowError::Bad(number, problem))
+    }
+
+    /// Reads the next row of the input and places it.
+    fn read(&mut self) -> Result<Option<Placed>, RowError> {
         if !self.rows.next_row(&mut self.row)? {
             return Ok(None);
         }
-        let recv_ts = self.stamper.complete(&mut self.row);
-        recv_ts
+        let placed = self.stamper.complete(&mut self.row);
+        placed
             .map(Some)
             .map_err(|problem| RowError::Bad(self.row.number, problem))
+    }
+
+    /// Reads rows until enough are ahead. A bad one is reported when it is its turn.
+    fn read_ahead(&mut self) {
+        let current = std::mem::replace(&mut self.row, Row::new());
+        while self.ahead.len() < ROWS_AHEAD {
+            match self.read() {
+                Ok(Some(placed)) => {
+                    let row = std::mem::replace(&mut self.row, Row::new());
+                    self.ahead.push_back(Ok((row, placed)));
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    let is_last = matches!(error, RowError::Io(_));
+                    self.ahead.push_back(Err(error));
+                    if is_last {
+                        break;
+                    }
+                }
+            }
+        }
+        self.row = current;
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::import::arrival::RecvTsRule;
 use crate::import::dialect::Dialect;
-use crate::import::stamp::RecvTsRule;
+use crate::import::out_of_order::OutOfOrder;
 
 /// Messages of skipped rows that are kept.
 pub(crate) const BAD_ROW_MESSAGES_MAX: usize = 10;
@@ -34,6 +35,8 @@ pub struct InputReport {
     pub skipped: u64,
     /// How `recv_ts` came about: no entry before the first row, two when rows differ.
     pub recv_ts_rules: Vec<RecvTsRule>,
+    /// Rows whose times contradict their order.
+    pub out_of_order: OutOfOrder,
 }
 
 impl ImportReport {

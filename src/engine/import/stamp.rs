@@ -1,15 +1,15 @@
-//! Placing a row in time: the exchange instant, and from it `recv_ts` where none was recorded.
+//! Placing a row in time by what it says itself: its recorded receive time, or its exchange time.
 //!
-//! Exchange instant: CTP field guide, section 5.3, with the trading day of the row or the file.
-//! Without a recorded receive time, `recv_ts` is that instant, but never before the row above it:
-//! the order of the rows is the one fact about arrival that a dump keeps.
+//! The date is decided as the normalizer decides it ([`tickdeck_core::dating`]), from the row alone.
+//! What the order of the rows adds is in [`arrival`](crate::import::arrival).
 
 use std::sync::Arc;
 
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 use rustc_hash::FxHashMap;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::{ContractTable, Exchange};
+use tickdeck_core::dating::{self, Witnesses};
 use tickdeck_core::event::{InstrumentId, RawTick};
 use tickdeck_core::time::{
     DayPart, TradingDay, UnixNanos, parse_ctp_date, parse_ctp_time, shanghai_instant,
@@ -19,25 +19,15 @@ use crate::import::fields::restore_missing_prices;
 use crate::import::row::Row;
 use crate::import::row_error::RowProblem;
 
-/// How `recv_ts` came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum RecvTsRule {
-    /// The dump has a receive time.
-    Recorded,
-    /// The exchange time, never before that of the row above.
-    ExchangeTimeMonotone,
-}
-
-impl RecvTsRule {
-    /// The word for the manifest.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Recorded => "recorded",
-            Self::ExchangeTimeMonotone => "exchange-time-monotone",
-        }
-    }
+/// Where a row lies in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placed {
+    /// The dump has its receive time.
+    Received(UnixNanos),
+    /// The dump has its exchange time.
+    Stamped(UnixNanos),
+    /// The row has no time at all.
+    Nowhere,
 }
 
 /// Completes the rows of one input.
@@ -51,11 +41,7 @@ pub(crate) struct Stamper {
     pub(crate) zero_is_missing: bool,
     pub(crate) contracts: Arc<ContractTable>,
     pub(crate) calendar: Arc<TradingCalendar>,
-    previous: Option<UnixNanos>,
-    derived: bool,
-    recorded: bool,
     czce: FxHashMap<InstrumentId, bool>,
-    previous_day: Option<(TradingDay, TradingDay)>,
 }
 
 impl Stamper {
@@ -67,34 +53,18 @@ impl Stamper {
             zero_is_missing: false,
             contracts,
             calendar,
-            previous: None,
-            derived: false,
-            recorded: false,
             czce: FxHashMap::default(),
-            previous_day: None,
         }
     }
 
-    /// Adds the rules that were used so far and are not in `rules` yet.
-    pub(crate) fn add_rules_to(&self, rules: &mut Vec<RecvTsRule>) {
-        let used = [
-            (self.recorded, RecvTsRule::Recorded),
-            (self.derived, RecvTsRule::ExchangeTimeMonotone),
-        ];
-        for (used, rule) in used {
-            if used && !rules.contains(&rule) {
-                rules.push(rule);
-            }
-        }
-    }
-
-    /// Fills what the row lacks and gives its `recv_ts`.
-    pub(crate) fn complete(&mut self, row: &mut Row) -> Result<UnixNanos, RowProblem> {
+    /// Fills what the row lacks and places it.
+    pub(crate) fn complete(&mut self, row: &mut Row) -> Result<Placed, RowProblem> {
         if row.session.is_some() {
-            return self.recorded_or(row.recv_ts, || {
-                let expected = "a receive time: the row is a session event";
-                Err(RowProblem::value("recv_ts", b"", expected))
-            });
+            let expected = "a receive time: the row is a session event";
+            let recv_ts = row.recv_ts;
+            return recv_ts
+                .map(Placed::Received)
+                .ok_or_else(|| RowProblem::value("recv_ts", b"", expected));
         }
         if let Some(symbol) = self.symbol.filter(|_| row.tick.instrument_id.is_empty()) {
             row.tick.instrument_id = symbol;
@@ -103,113 +73,66 @@ impl Stamper {
             restore_missing_prices(&mut row.tick);
         }
         if let Some(date) = row.date {
-            return self.complete_dated(row, date);
+            self.fill_by_date(&mut row.tick, date)?;
         }
         if let Some(recv_ts) = row.recv_ts {
-            return self.recorded_or(Some(recv_ts), || Ok(recv_ts));
+            return Ok(Placed::Received(recv_ts));
         }
-        let instant = self.exchange_instant(row)?;
-        self.derive(instant, &row.tick)
+        self.place(&mut row.tick)
     }
 
-    /// The recorded receive time, which is taken as it is.
-    fn recorded_or(
-        &mut self,
-        recv_ts: Option<UnixNanos>,
-        otherwise: impl FnOnce() -> Result<UnixNanos, RowProblem>,
-    ) -> Result<UnixNanos, RowProblem> {
-        let recv_ts = recv_ts.map_or_else(otherwise, Ok)?;
-        self.recorded = true;
-        self.previous = Some(recv_ts);
-        Ok(recv_ts)
-    }
-
-    /// A row of a dialect with the calendar date and not the trading day.
-    fn complete_dated(&mut self, row: &mut Row, date: NaiveDate) -> Result<UnixNanos, RowProblem> {
-        let instant = instant_of(&row.tick, date)?;
-        let recv_ts = match row.recv_ts {
-            Some(recv_ts) => self.recorded_or(Some(recv_ts), || Ok(recv_ts))?,
-            None => self.derive(instant, &row.tick)?,
-        };
-        let day = self.trading_day.unwrap_or_else(|| {
-            let at = row.recv_ts.or(instant).unwrap_or(recv_ts);
-            self.calendar.trading_day_of(at)
-        });
-        if row.tick.trading_day.is_empty() {
-            row.tick.trading_day = ctp_date(day.0);
+    /// `TradingDay` and `ActionDay` of a row with its calendar date. That date takes precedence over
+    /// any receive time: the recorder wrote it down with the row.
+    fn fill_by_date(&self, tick: &mut RawTick, date: NaiveDate) -> Result<(), RowProblem> {
+        let part = seconds_of(tick)?.map_or(DayPart::Day, DayPart::of);
+        let day = self
+            .trading_day
+            .unwrap_or_else(|| dating::trading_day_on(&self.calendar, date, part));
+        if tick.trading_day.is_empty() {
+            tick.trading_day = ctp_date(day.0);
         }
-        if row.tick.action_day.is_empty() {
-            row.tick.action_day = ctp_date(date);
+        if tick.action_day.is_empty() {
+            tick.action_day = ctp_date(date);
         }
-        Ok(recv_ts)
+        Ok(())
     }
 
-    /// `max(row above, instant)`. A row without a time has the position of the row above.
-    fn derive(
-        &mut self,
-        instant: Option<UnixNanos>,
-        tick: &RawTick,
-    ) -> Result<UnixNanos, RowProblem> {
-        let recv_ts = instant.max(self.previous).ok_or_else(|| {
-            let time = tick.update_time;
-            let expected = "a time HH:MM:SS in the first row: its recv_ts is derived from it";
-            RowProblem::value("UpdateTime", time.as_bytes(), expected)
-        })?;
-        self.derived = true;
-        self.previous = Some(recv_ts);
-        Ok(recv_ts)
-    }
-
-    /// The exchange instant by the trading day; `None` when the row has no time at all.
-    fn exchange_instant(&mut self, row: &mut Row) -> Result<Option<UnixNanos>, RowProblem> {
-        let Some(seconds) = seconds_of(&row.tick)? else {
-            return Ok(None);
+    /// The exchange time by the row's dates, which the day of the file completes.
+    fn place(&mut self, tick: &mut RawTick) -> Result<Placed, RowProblem> {
+        let Some(seconds) = seconds_of(tick)? else {
+            return Ok(Placed::Nowhere);
         };
         let part = DayPart::of(seconds);
-        let date = self.calendar_date(&row.tick, part)?;
-        if !self.rows_have_trading_day {
-            if let Some(day) = self.trading_day {
-                row.tick.trading_day = ctp_date(day.0);
-            }
-            row.tick.action_day = ctp_date(date);
-        }
-        instant_of(&row.tick, date)
-    }
-
-    /// The calendar date of a time of day in `part`.
-    fn calendar_date(&mut self, tick: &RawTick, part: DayPart) -> Result<NaiveDate, RowProblem> {
-        let of_row = ctp_day("TradingDay", tick.trading_day.as_bytes())?;
+        let trading_day = ctp_day("TradingDay", tick.trading_day.as_bytes())?;
         let action_day = ctp_day("ActionDay", tick.action_day.as_bytes())?;
-        let Some(day) = of_row.map(TradingDay).or(self.trading_day) else {
-            // Combinations may come without any date but ActionDay (guide 5.1).
-            let expected = "a trading day YYYYMMDD in the row, or --trading-day";
-            return action_day.ok_or_else(|| RowProblem::value("TradingDay", b"", expected));
-        };
-        if part == DayPart::Day {
-            return Ok(day.0);
-        }
-        // At night CZCE sends the natural date as TradingDay (guide 5.1), unless the row is the
-        // last night tick pushed again in the morning: that one has a close price (guide 5.3).
-        let natural = of_row.is_some() && of_row == action_day;
-        if natural && self.is_czce(tick) && !has_close(tick) {
-            return Ok(day.0);
-        }
-        let before = self.previous_trading_day(day).0;
-        Ok(match part {
-            DayPart::Early => before.checked_add_days(Days::new(1)).unwrap_or(before),
-            _ => before,
-        })
-    }
-
-    fn previous_trading_day(&mut self, day: TradingDay) -> TradingDay {
-        if let Some((known, before)) = self.previous_day
-            && known == day
+        let is_undated = trading_day.is_none() && action_day.is_none();
+        if let Some(day) = self.trading_day
+            && (is_undated || !self.rows_have_trading_day)
         {
-            return before;
+            tick.trading_day = ctp_date(day.0);
+            tick.action_day = ctp_date(dating::calendar_date(&self.calendar, day, part));
+        } else if is_undated {
+            let expected = "a trading day YYYYMMDD in the row, or --trading-day";
+            return Err(RowProblem::value("TradingDay", b"", expected));
         }
-        let before = self.calendar.prev_trading_day(day.0);
-        self.previous_day = Some((day, before));
-        before
+        let millis = millis_of(tick)?;
+        let row = Witnesses {
+            is_czce: self.is_czce(tick),
+            trading_day: parse_ctp_date(tick.trading_day.as_bytes()),
+            action_day: parse_ctp_date(tick.action_day.as_bytes()),
+            has_close: dating::is_close_set(tick.close_price),
+            seconds,
+            millis,
+            received: None,
+        };
+        let instant = dating::date_of(&self.calendar, &row).and_then(|dated| {
+            let date = dating::calendar_date(&self.calendar, dated.trading_day, part);
+            shanghai_instant(date, seconds, millis)
+        });
+        instant.map(Placed::Stamped).ok_or_else(|| {
+            let value = tick.trading_day.as_bytes();
+            RowProblem::value("TradingDay", value, "a date of 1678 to 2261")
+        })
     }
 
     /// By the row's own `ExchangeID`, else by the contract table.
@@ -223,11 +146,6 @@ impl Stamper {
             contract.is_ok_and(|contract| contract.exchange == Exchange::Czce)
         })
     }
-}
-
-/// Whether the close price is set: neither CTP's nor CZCE's "no value".
-fn has_close(tick: &RawTick) -> bool {
-    tick.close_price != 0.0 && tick.close_price.is_finite() && tick.close_price < 1e300
 }
 
 /// A `YYYYMMDD` that may be empty but not something else.
@@ -252,22 +170,11 @@ fn seconds_of(tick: &RawTick) -> Result<Option<u32>, RowProblem> {
         .ok_or_else(|| RowProblem::value("UpdateTime", text, "a time HH:MM:SS"))
 }
 
-/// `UpdateTime` and `UpdateMillisec` on `date`.
-fn instant_of(tick: &RawTick, date: NaiveDate) -> Result<Option<UnixNanos>, RowProblem> {
-    let Some(seconds) = seconds_of(tick)? else {
-        return Ok(None);
-    };
-    let millis = u32::try_from(tick.update_millisec)
-        .ok()
-        .filter(|millis| *millis < 1000)
-        .ok_or_else(|| {
-            let value = tick.update_millisec.to_string();
-            RowProblem::value("UpdateMillisec", value.as_bytes(), "0 to 999")
-        })?;
-    let instant = shanghai_instant(date, seconds, millis);
-    instant.map(Some).ok_or_else(|| {
-        let value = date.to_string();
-        RowProblem::value("TradingDay", value.as_bytes(), "a date of 1678 to 2261")
+fn millis_of(tick: &RawTick) -> Result<u32, RowProblem> {
+    let millis = u32::try_from(tick.update_millisec).ok();
+    millis.filter(|millis| *millis < 1000).ok_or_else(|| {
+        let value = tick.update_millisec.to_string();
+        RowProblem::value("UpdateMillisec", value.as_bytes(), "0 to 999")
     })
 }
 
@@ -297,9 +204,11 @@ mod tests {
         )
     }
 
-    /// `recv_ts` of the row when it is the first of its file.
+    /// The exchange time of the row.
     fn instant(row: &Row) -> String {
-        let stamped = stamper().complete(&mut row.clone()).unwrap();
+        let Placed::Stamped(stamped) = stamper().complete(&mut row.clone()).unwrap() else {
+            panic!("{row:?}");
+        };
         stamped.to_shanghai().format("%Y%m%d %H:%M:%S").to_string()
     }
 
@@ -354,32 +263,5 @@ mod tests {
             let row = row(id, trading_day, action_day, time);
             assert_eq!(instant(&row), expected, "{id} {trading_day} {action_day}");
         }
-    }
-
-    #[test]
-    fn a_repeated_czce_night_tick_does_not_advance_time() {
-        let mut stamper = stamper();
-        let mut night = row("CZCE", "20190830", "20190830", "23:29:59");
-        let mut again = row("CZCE", "20190902", "20190902", "23:29:59");
-        again.tick.close_price = 5390.0;
-        let mut morning = row("CZCE", "20190902", "20190902", "09:00:00");
-        let first = stamper.complete(&mut night).unwrap();
-        assert_eq!(stamper.complete(&mut again).unwrap(), first);
-        let next = stamper.complete(&mut morning).unwrap();
-        assert!(next.to_string().starts_with("2019-09-02T09:00:00"));
-    }
-
-    #[test]
-    fn a_stale_row_takes_the_time_of_the_row_above() {
-        let mut stamper = stamper();
-        let mut first = row("SHFE", "20171113", "20171113", "09:00:00");
-        let mut stale = row("SHFE", "20171113", "20171110", "22:59:59");
-        let mut empty = row("SHFE", "20171113", "20171113", "");
-        let above = stamper.complete(&mut first).unwrap();
-        assert_eq!(stamper.complete(&mut stale).unwrap(), above);
-        assert_eq!(stamper.complete(&mut empty).unwrap(), above);
-        let mut rules = Vec::new();
-        stamper.add_rules_to(&mut rules);
-        assert_eq!(rules, [RecvTsRule::ExchangeTimeMonotone]);
     }
 }

@@ -1,12 +1,9 @@
 //! The exchange's time of a tick (CTP field guide, section 5.3).
 //!
-//! CTP sends a reliable time of day and unreliable dates: `TradingDay` is wrong on CZCE at night,
-//! `ActionDay` on DCE. The date is therefore computed from the trading day, the part of the day
-//! that the time is in, and the calendar; the receive time decides only where there is no trading
-//! day to trust. `ActionDay` is compared with the answer and never part of it.
-//!
-//! All calendar arithmetic is done once per trading day and kept: a tick costs two comparisons of
-//! eight bytes and two multiplications.
+//! [`tickdeck_core::dating`] decides the trading day; this file keeps its answers. Rows of one
+//! exchange follow each other with the same dates, and for these a tick costs two comparisons of
+//! eight bytes, two multiplications and the check against the receive time. Everything else asks
+//! again: other dates, a row stamped after its receipt, a date that the receive time decided.
 
 use std::sync::Arc;
 
@@ -14,7 +11,9 @@ use chrono::{Datelike, NaiveDate, NaiveTime};
 use rustc_hash::FxHashMap;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::Exchange;
+use tickdeck_core::dating::{self, CLOCK_ERROR, Dated, Witnesses};
 use tickdeck_core::event::{RawTick, Text};
+use tickdeck_core::source::ReceiveTimes;
 use tickdeck_core::time::{
     DAY_SECONDS, DayPart, NANOS_PER_MILLI, NANOS_PER_SECOND, SHANGHAI_OFFSET_SECONDS, TradingDay,
     UnixNanos, parse_ctp_date, parse_ctp_time,
@@ -60,13 +59,13 @@ struct Day {
 
 impl Day {
     fn new(calendar: &TradingCalendar, trading_day: TradingDay) -> Self {
-        let evening = calendar.prev_trading_day(trading_day.0).0;
+        let date = |part| PartDate::new(dating::calendar_date(calendar, trading_day, part));
         Self {
             trading_day,
             opens_at_night: calendar.opens_at_night(trading_day),
-            evening: PartDate::new(evening),
-            early: PartDate::new(evening.succ_opt().unwrap_or(evening)),
-            day: PartDate::new(trading_day.0),
+            evening: date(DayPart::Evening),
+            early: date(DayPart::Early),
+            day: date(DayPart::Day),
         }
     }
 
@@ -96,32 +95,49 @@ pub(super) struct Stamp {
     pub(super) date: NaiveDate,
     /// `ActionDay` says another day than `date`.
     pub(super) date_conflict: bool,
+    /// A CZCE night row that says itself that it came again in the morning.
+    pub(super) is_sent_again: bool,
+}
+
+/// The dates of a row, and the day that they lead to.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    part: DayPart,
+    trading_day: Text<9>,
+    action_day: Text<9>,
+    has_close: bool,
+    day_key: usize,
+    is_sent_again: bool,
 }
 
 /// Computes exchange times. Pure: what it keeps between calls only saves work.
 #[derive(Debug)]
 pub(super) struct ExchangeClock {
     calendar: Arc<TradingCalendar>,
+    receive_times: ReceiveTimes,
     days: Vec<Day>,
     keys: FxHashMap<NaiveDate, usize>,
-    /// The last `TradingDay` text and its day; `None` when the text is not a date.
-    by_text: (Text<9>, Option<usize>),
-    /// The last receive part (see [`recv_part`]) and its day.
-    by_recv: Option<(i64, usize)>,
+    /// The last dates of each exchange that decided by themselves.
+    known: [Option<Known>; Exchange::ALL.len()],
     /// The last `UpdateTime` and its seconds since midnight; `None` when it is not a time.
     by_time: (Text<9>, Option<u32>),
 }
 
 impl ExchangeClock {
-    pub(super) fn new(calendar: Arc<TradingCalendar>) -> Self {
+    pub(super) fn new(calendar: Arc<TradingCalendar>, receive_times: ReceiveTimes) -> Self {
         Self {
             calendar,
+            receive_times,
             days: Vec::new(),
             keys: FxHashMap::default(),
-            by_text: (Text::EMPTY, None),
-            by_recv: None,
+            known: [None; Exchange::ALL.len()],
             by_time: (Text::EMPTY, None),
         }
+    }
+
+    /// Whether the receive times are evidence.
+    pub(super) fn is_measured(&self) -> bool {
+        self.receive_times == ReceiveTimes::Measured
     }
 
     /// The exchange time of `tick`.
@@ -136,14 +152,30 @@ impl ExchangeClock {
             .seconds_of_day(&tick.update_time)
             .ok_or(Reject::NoTime)?;
         let millis = match tick.update_millisec {
-            millis @ 0..=999 => i64::from(millis),
+            millis @ 0..=999 => millis.unsigned_abs(),
             _ => return Err(Reject::ImpossibleTime),
         };
-        let day_key = self.day_key(exchange, &tick.trading_day, recv_ts);
-        let day = &self.days[day_key];
         let part = DayPart::of(seconds);
+        let since_midnight =
+            i64::from(seconds) * NANOS_PER_SECOND + i64::from(millis) * NANOS_PER_MILLI;
+        let known = self.known[exchange as usize].filter(|known| {
+            let midnight = self.days[known.day_key].part(part).midnight;
+            known.part == part
+                && known.trading_day == tick.trading_day
+                && known.action_day == tick.action_day
+                && match self.receive_times {
+                    ReceiveTimes::Measured => midnight.is_some_and(|midnight| {
+                        midnight.plus(since_midnight).since(recv_ts) <= CLOCK_ERROR
+                    }),
+                    ReceiveTimes::Derived => !part.is_night() || known.has_close == has_close(tick),
+                }
+        });
+        let (day_key, is_sent_again) = match known {
+            Some(known) => (known.day_key, known.is_sent_again),
+            None => self.decide(exchange, tick, recv_ts, (seconds, millis))?,
+        };
+        let day = &self.days[day_key];
         let part_date = day.part(part);
-        let since_midnight = i64::from(seconds) * NANOS_PER_SECOND + millis * NANOS_PER_MILLI;
         let exchange_ts = part_date
             .midnight
             .and_then(|midnight| midnight.0.checked_add(since_midnight))
@@ -157,7 +189,46 @@ impl ExchangeClock {
             exchange_ts: UnixNanos(exchange_ts),
             date: part_date.date,
             date_conflict: differs(&tick.action_day, part_date.text),
+            is_sent_again,
         })
+    }
+
+    /// Weighs the witnesses, and keeps the answer where the row's own dates gave it.
+    #[cold]
+    fn decide(
+        &mut self,
+        exchange: Exchange,
+        tick: &RawTick,
+        recv_ts: UnixNanos,
+        (seconds, millis): (u32, u32),
+    ) -> Result<(usize, bool), Reject> {
+        let row = Witnesses {
+            is_czce: exchange == Exchange::Czce,
+            trading_day: parse_ctp_date(tick.trading_day.as_bytes()),
+            action_day: parse_ctp_date(tick.action_day.as_bytes()),
+            has_close: has_close(tick),
+            seconds,
+            millis,
+            received: self.is_measured().then_some(recv_ts),
+        };
+        let dated = dating::date_of(&self.calendar, &row).ok_or(Reject::ImpossibleTime)?;
+        let Dated {
+            trading_day,
+            is_sent_again,
+            is_own,
+        } = dated;
+        let day_key = self.key_of(trading_day);
+        if is_own {
+            self.known[exchange as usize] = Some(Known {
+                part: DayPart::of(seconds),
+                trading_day: tick.trading_day,
+                action_day: tick.action_day,
+                has_close: row.has_close,
+                day_key,
+                is_sent_again,
+            });
+        }
+        Ok((day_key, is_sent_again))
     }
 
     #[inline]
@@ -166,29 +237,6 @@ impl ExchangeClock {
             self.by_time = (*text, parse_ctp_time(text.as_bytes()));
         }
         self.by_time.1
-    }
-
-    /// CTP's trading day where it can be trusted, else the one that the receive time is in.
-    #[inline]
-    fn day_key(&mut self, exchange: Exchange, text: &Text<9>, recv_ts: UnixNanos) -> usize {
-        if exchange != Exchange::Czce {
-            if *text != self.by_text.0 {
-                let day = parse_ctp_date(text.as_bytes()).map(TradingDay);
-                self.by_text = (*text, day.map(|day| self.key_of(day)));
-            }
-            if let Some(key) = self.by_text.1 {
-                return key;
-            }
-        }
-        let recv_part = recv_part(recv_ts);
-        match self.by_recv {
-            Some((part, key)) if part == recv_part => key,
-            _ => {
-                let key = self.key_of(self.calendar.trading_day_of(recv_ts));
-                self.by_recv = Some((recv_part, key));
-                key
-            }
-        }
     }
 
     fn key_of(&mut self, day: TradingDay) -> usize {
@@ -209,31 +257,15 @@ fn differs(action_day: &Text<9>, expected: [u8; 8]) -> bool {
     !action_day.is_empty() && (*given != expected || *end != 0)
 }
 
-/// The Shanghai seconds since the epoch of `recv_ts`, as whole days and seconds of the day.
+/// Whether the close price is set, which tells a night row that came again.
 #[inline]
-fn shanghai_seconds(recv_ts: UnixNanos) -> (i64, u32) {
-    let seconds = recv_ts.0.div_euclid(NANOS_PER_SECOND) + i64::from(SHANGHAI_OFFSET_SECONDS);
-    let of_day = seconds.rem_euclid(i64::from(DAY_SECONDS));
-    (
-        seconds.div_euclid(i64::from(DAY_SECONDS)),
-        u32::try_from(of_day).unwrap_or(0),
-    )
-}
-
-/// A number that is equal for two receive times exactly when they are in the same part of the same
-/// Shanghai date, so that the calendar gives them the same trading day.
-#[inline]
-fn recv_part(recv_ts: UnixNanos) -> i64 {
-    let (days, seconds) = shanghai_seconds(recv_ts);
-    days * 3
-        + match DayPart::of(seconds) {
-            DayPart::Early => 0,
-            DayPart::Day => 1,
-            DayPart::Evening => 2,
-        }
+fn has_close(tick: &RawTick) -> bool {
+    dating::is_close_set(tick.close_price)
 }
 
 /// Whether `recv_ts` is between 06:00 and 18:00 in Shanghai.
 pub(super) fn received_by_day(recv_ts: UnixNanos) -> bool {
-    DayPart::of(shanghai_seconds(recv_ts).1) == DayPart::Day
+    let seconds = recv_ts.0.div_euclid(NANOS_PER_SECOND) + i64::from(SHANGHAI_OFFSET_SECONDS);
+    let of_day = seconds.rem_euclid(i64::from(DAY_SECONDS));
+    u32::try_from(of_day).is_ok_and(|of_day| DayPart::of(of_day) == DayPart::Day)
 }

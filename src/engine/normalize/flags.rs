@@ -35,11 +35,14 @@ pub enum Flag {
     /// The last tick before the start point of a primed replay. Set by the replay, never by the
     /// normalizer.
     Primed,
+    /// The cumulative volume is below what this trading day already had, though the tick is not older:
+    /// the front or the recorder has lost it.
+    VolumeFell,
 }
 
 impl Flag {
     /// Every flag, in payload order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Snapshot,
         Self::Stale,
         Self::Preopen,
@@ -49,6 +52,7 @@ impl Flag {
         Self::DateConflict,
         Self::RawTurnover,
         Self::Primed,
+        Self::VolumeFell,
     ];
 
     /// The word in payloads and on the command line.
@@ -64,6 +68,7 @@ impl Flag {
             Self::DateConflict => "date_conflict",
             Self::RawTurnover => "raw_turnover",
             Self::Primed => "primed",
+            Self::VolumeFell => "volume_fell",
         }
     }
 
@@ -82,7 +87,7 @@ impl fmt::Display for Flag {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "unknown flag {found:?}, expected one of snapshot, stale, preopen, out_of_session, duplicate, \
-     replayed, date_conflict, raw_turnover, primed"
+     replayed, date_conflict, raw_turnover, primed, volume_fell"
 )]
 pub struct UnknownFlag {
     /// What stood there.
@@ -153,7 +158,7 @@ impl Flags {
             .filter(move |flag| self.contains(*flag))
     }
 
-    /// The set as a number below 512, a key for caches.
+    /// The set as a number below 1024, a key for caches.
     #[inline]
     #[must_use]
     pub const fn bits(self) -> u16 {
@@ -222,7 +227,8 @@ mod tests {
                 "replayed",
                 "date_conflict",
                 "raw_turnover",
-                "primed"
+                "primed",
+                "volume_fell"
             ]
         );
         let all: Flags = Flag::ALL.into_iter().rev().collect();

@@ -35,22 +35,15 @@ use self::progress::{Connection, Mark};
 pub use self::tick::{Instrument, LEVELS, Level, NormalizedTick};
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::{ContractTable, Phase};
+pub use tickdeck_core::dating::STALE_AFTER;
 use tickdeck_core::event::{Event, EventKind, InstrumentId, RawTick, Seq, SessionEvent};
-use tickdeck_core::time::{NANOS_PER_SECOND, UnixNanos};
+use tickdeck_core::source::ReceiveTimes;
+use tickdeck_core::time::UnixNanos;
 
 /// Version of what the normalizer and the encoder make of the same events. Every change of what is
 /// published has a new one: goldens name it, to distinguish a new version from a fault.
 /// `fixtures/normalizer.csv` holds what each version publishes, and a test compares.
-pub const VERSION: u32 = 1;
-
-/// How far exchange time and receive time may lie apart before a tick is [`Flag::Stale`], ns.
-pub const STALE_AFTER: i64 = 120 * NANOS_PER_SECOND;
-
-/// A tick stamped this far after it was received (ns) carries a wrong date: a CZCE close pushed
-/// after 18:00 belongs to the day that ended, and only the receive time, which says "tomorrow",
-/// dates it (guide 5.3). It is published as stale, but nothing is counted from it: its volume would
-/// hide the whole next day's. A machine's clock may be an hour slow without harm.
-const FUTURE_LIMIT: i64 = 3600 * NANOS_PER_SECOND;
+pub const VERSION: u32 = 2;
 
 /// The state machine.
 #[derive(Debug)]
@@ -61,12 +54,17 @@ pub struct Normalizer {
 }
 
 impl Normalizer {
-    /// A normalizer that has seen nothing yet.
+    /// A normalizer that has seen nothing yet. `receive_times` says whether `recv_ts` is evidence of
+    /// a tick's date.
     #[must_use]
-    pub fn new(contracts: Arc<ContractTable>, calendar: Arc<TradingCalendar>) -> Self {
+    pub fn new(
+        contracts: Arc<ContractTable>,
+        calendar: Arc<TradingCalendar>,
+        receive_times: ReceiveTimes,
+    ) -> Self {
         Self {
             instruments: Instruments::new(contracts),
-            clock: ExchangeClock::new(calendar),
+            clock: ExchangeClock::new(calendar, receive_times),
             connection: Connection::default(),
         }
     }
@@ -129,11 +127,15 @@ impl Normalizer {
         if !prices.publishable(preopen) {
             return state.reject(Reject::NoPrice);
         }
+        let arrival = Arrival {
+            connection: self.connection,
+            recv_ts,
+            is_measured: self.clock.is_measured(),
+        };
         let noticed = Noticed::of(
             state,
-            self.connection,
+            arrival,
             raw,
-            recv_ts,
             &stamp,
             Marks {
                 duplicate,
@@ -153,6 +155,15 @@ struct Marks {
     outside: bool,
 }
 
+/// How a tick arrived.
+#[derive(Clone, Copy)]
+struct Arrival {
+    connection: Connection,
+    recv_ts: UnixNanos,
+    /// Whether `recv_ts` is evidence.
+    is_measured: bool,
+}
+
 /// What the memory of the instrument adds to a tick.
 struct Noticed {
     last_volume: Option<i32>,
@@ -161,35 +172,36 @@ struct Noticed {
 
 impl Noticed {
     #[inline]
-    fn of(
-        state: &mut State,
-        connection: Connection,
-        raw: &RawTick,
-        recv_ts: UnixNanos,
-        stamp: &Stamp,
-        marks: Marks,
-    ) -> Self {
-        let age = recv_ts.since(stamp.exchange_ts);
+    fn of(state: &mut State, arrival: Arrival, raw: &RawTick, stamp: &Stamp, marks: Marks) -> Self {
+        let age = arrival.recv_ts.since(stamp.exchange_ts);
         let mut flags = Flags::EMPTY;
-        flags.set_if(state.snapshots.take(connection), Flag::Snapshot);
-        flags.set_if(age.unsigned_abs() > STALE_AFTER.unsigned_abs(), Flag::Stale);
+        flags.set_if(state.snapshots.take(arrival.connection), Flag::Snapshot);
         flags.set_if(marks.preopen, Flag::Preopen);
         flags.set_if(marks.outside, Flag::OutOfSession);
         flags.set_if(marks.duplicate, Flag::Duplicate);
         flags.set_if(stamp.date_conflict, Flag::DateConflict);
-        if age < -FUTURE_LIMIT {
+        let is_far = age.unsigned_abs() > STALE_AFTER.unsigned_abs();
+        // Only an import has such a tick: the rows around it show that its date is wrong. Its volume
+        // would hide that of the days until then.
+        if age < -STALE_AFTER {
+            flags.insert(Flag::Stale);
             return Self {
                 last_volume: None,
                 flags,
             };
         }
+        let night_by_day = stamp.part.is_night() && received_by_day(arrival.recv_ts);
         let step = state.progress.step(Mark {
             day: stamp.trading_day,
             exchange_ts: stamp.exchange_ts,
             volume: raw.volume,
-            night_by_day: stamp.part.is_night() && received_by_day(recv_ts),
+            night_by_day: stamp.is_sent_again || (night_by_day && arrival.is_measured),
         });
+        // A derived receive time may be late because of another instrument's row.
+        let is_late = arrival.is_measured || step.older;
+        flags.set_if(is_far && is_late, Flag::Stale);
         flags.set_if(step.replayed && !marks.duplicate, Flag::Replayed);
+        flags.set_if(step.volume_fell, Flag::VolumeFell);
         Self {
             last_volume: step.last_volume,
             flags,

@@ -20,7 +20,7 @@ pub(super) struct Mark {
     pub(super) exchange_ts: UnixNanos,
     /// Cumulative volume of `day`, lots.
     pub(super) volume: i32,
-    /// Stamped at night and received by day.
+    /// A night tick that came by day.
     pub(super) night_by_day: bool,
 }
 
@@ -29,8 +29,12 @@ pub(super) struct Mark {
 pub(super) struct Step {
     /// Lots traded since the tick before; `None` when there is no base to count from.
     pub(super) last_volume: Option<i32>,
-    /// Older than what was seen before.
+    /// Stamped before what was seen before.
+    pub(super) older: bool,
+    /// Older, and without new volume.
     pub(super) replayed: bool,
+    /// Not older, and the cumulative volume is below what the day already had.
+    pub(super) volume_fell: bool,
 }
 
 /// Follows the volume of one instrument.
@@ -52,21 +56,27 @@ impl Progress {
             self.newest = Some(first);
             return Step {
                 last_volume: None,
+                older: false,
                 replayed: false,
+                volume_fell: false,
             };
         };
         if mark.day < newest.day {
             // The base of a past day is gone, and its volume is unrelated to today's.
             return Step {
                 last_volume: None,
+                older: true,
                 replayed: true,
+                volume_fell: false,
             };
         }
         if mark.day > newest.day {
             *newest = first;
             return Step {
                 last_volume: Some(mark.volume.max(0)),
+                older: false,
                 replayed: false,
+                volume_fell: false,
             };
         }
         // Equal times are no evidence by themselves: CZCE stamps several ticks with one second. The
@@ -75,7 +85,9 @@ impl Progress {
             || (mark.exchange_ts == newest.exchange_ts && mark.night_by_day);
         let step = Step {
             last_volume: Some(mark.volume.saturating_sub(newest.volume).max(0)),
+            older,
             replayed: older && mark.volume <= newest.volume,
+            volume_fell: !older && mark.volume < newest.volume,
         };
         newest.exchange_ts = newest.exchange_ts.max(mark.exchange_ts);
         newest.volume = newest.volume.max(mark.volume);
@@ -150,12 +162,10 @@ mod tests {
     fn check(steps: &[(Mark, Option<i32>, bool)]) {
         let mut progress = Progress::default();
         for &(mark, last_volume, replayed) in steps {
+            let step = progress.step(mark);
             assert_eq!(
-                progress.step(mark),
-                Step {
-                    last_volume,
-                    replayed
-                },
+                (step.last_volume, step.replayed),
+                (last_volume, replayed),
                 "{mark:?}"
             );
         }
@@ -179,6 +189,26 @@ mod tests {
             (mark(6, 3, 7), Some(7), false),
             (mark(6, 4, 9), Some(2), false),
         ]);
+    }
+
+    #[test]
+    fn a_volume_that_falls_is_noticed_and_counts_nothing() {
+        let mut progress = Progress::default();
+        let marks = [
+            (mark(5, 0, 1000), false),
+            (mark(5, 1, 0), true),
+            (mark(5, 2, 1004), false),
+            (mark(5, 1, 900), false),  // older: it had less
+            (mark(5, 3, 1004), false), // the same
+            (mark(6, 4, 7), false),    // a new trading day
+        ];
+        let steps = marks.map(|(mark, fell)| {
+            let step = progress.step(mark);
+            assert_eq!(step.volume_fell, fell, "{mark:?}");
+            step.last_volume
+        });
+        let expected = [None, Some(0), Some(4), Some(0), Some(0), Some(7)];
+        assert_eq!(steps, expected);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use chrono::DateTime;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::{Event, EventKind, RawTick, Seq, SessionEvent, Text};
+use tickdeck_core::source::ReceiveTimes;
 use tickdeck_core::time::UnixNanos;
 use tickdeck_ffi::for_each_tick_field;
 
@@ -79,10 +80,16 @@ impl Events {
     }
 }
 
-/// A normalizer with the tables that are built in.
+/// A normalizer with the tables that are built in, for receive times of a clock.
 pub(crate) fn builtin() -> Normalizer {
+    with_receive_times(ReceiveTimes::Measured)
+}
+
+/// A normalizer with the tables that are built in.
+pub(crate) fn with_receive_times(receive_times: ReceiveTimes) -> Normalizer {
     Normalizer::new(
         Arc::new(ContractTable::builtin()),
         Arc::new(TradingCalendar::builtin()),
+        receive_times,
     )
 }

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use tickdeck_core::contract::{Contract, Exchange, ProductClass, ProductTable, SessionClass};
 use tickdeck_core::event::Text;
+use tickdeck_core::time::TradingDay;
 
-use super::testing::{Events, builtin, instant, raw_row, text};
+use super::testing::{Events, builtin, instant, raw_row, text, with_receive_times};
 use super::*;
 
 /// A tick of `id` in the middle of its session: a price, a book, nothing odd.
@@ -186,7 +187,7 @@ fn night_dates_follow_the_evening_and_friday_belongs_to_monday() {
         ),
         (
             "2020-01-11T00:00:00.100+08:00",
-            tick("SR005", "20200110", "", "00:00:00", 5),
+            tick("SR005", "20200111", "", "00:00:00", 5),
             "2020-01-11T00:00:00.000 2020-01-13 - [out_of_session]",
         ),
     ]);
@@ -275,7 +276,11 @@ fn the_decade_of_the_trading_day_selects_changed_terms() {
     )
     .unwrap();
     let contracts = Arc::new(ContractTable::with_products(products));
-    let mut normalizer = Normalizer::new(contracts, Arc::new(TradingCalendar::builtin()));
+    let mut normalizer = Normalizer::new(
+        contracts,
+        Arc::new(TradingCalendar::builtin()),
+        ReceiveTimes::Measured,
+    );
     let mut events = Events::default();
     // The same letters stand for March 2018 and for March 2028.
     for (recv, multiplier) in [
@@ -458,23 +463,133 @@ fn a_night_replayed_in_the_morning_is_not_counted_twice() {
 }
 
 #[test]
-fn a_late_czce_close_does_not_hide_the_next_day() {
-    // Dated by its receive time it is a day ahead: published as stale, not counted from.
+fn a_late_close_belongs_to_the_day_that_ended() {
     check(&[
         (
             "2020-08-03T18:30:00+08:00",
             raw_row("czce_AP010_20200803_close"),
-            "2020-08-04T14:59:59.000 2020-08-04 - [stale,date_conflict]",
+            "2020-08-03T14:59:59.000 2020-08-03 - [stale]",
         ),
         (
             "2020-08-04T09:00:00.1+08:00",
             tick("AP010", "20200804", "20200804", "09:00:00", 500),
-            "2020-08-04T09:00:00.000 2020-08-04 - []",
+            "2020-08-04T09:00:00.000 2020-08-04 500 []",
+        ),
+        // On Saturday, with the trading day that comes.
+        (
+            "2020-08-08T10:00:00+08:00",
+            tick("AP010", "20200810", "20200810", "14:59:59", 900),
+            "2020-08-07T14:59:59.000 2020-08-07 900 [stale,date_conflict]",
+        ),
+        // Without a trading day `ActionDay` decides.
+        (
+            "2020-08-07T20:35:00+08:00",
+            tick("rb2010", "", "20200807", "15:00:00", 5),
+            "2020-08-07T15:00:00.000 2020-08-07 - [stale]",
+        ),
+    ]);
+}
+
+/// What is seen of rows whose receive times an importer derived.
+fn seen_of_import(rows: &[(&str, RawTick)]) -> Vec<String> {
+    let mut normalizer = with_receive_times(ReceiveTimes::Derived);
+    let mut events = Events::default();
+    let rows = rows.iter();
+    rows.map(|(recv, tick)| seen(&mut normalizer, &events.tick(recv, *tick)))
+        .collect()
+}
+
+#[test]
+fn a_derived_receive_time_dates_nothing() {
+    // Another instrument's row, a day later, stands above.
+    let later = "2026-01-07T09:00:00.500+08:00";
+    let rows = [
+        (later, tick("SR605", "20260105", "20260105", "09:00:00", 9)),
+        (later, tick("SR605", "20260105", "20260105", "20:59:00", 3)),
+        (later, tick("SR605", "20260106", "20260106", "09:00:00", 5)),
+        (later, tick("SR605", "", "", "09:00:00", 5)),
+    ];
+    assert_eq!(
+        seen_of_import(&rows),
+        [
+            "2026-01-05T09:00:00.000 2026-01-05 - []",
+            "2026-01-05T20:59:00.000 2026-01-06 3 []",
+            "2026-01-06T09:00:00.000 2026-01-06 2 []",
+            "impossible_time true",
+        ]
+    );
+}
+
+#[test]
+fn a_row_set_aside_by_an_import_counts_nothing() {
+    let rows = [
+        (
+            "2022-10-19T23:00:00.013+08:00",
+            tick("i2301", "20221020", "20221019", "23:00:00", 905),
         ),
         (
-            "2020-08-04T09:00:01.1+08:00",
-            tick("AP010", "20200804", "20200804", "09:00:01", 510),
-            "2020-08-04T09:00:01.000 2020-08-04 10 []",
+            "2022-10-19T23:00:00.013+08:00",
+            tick("i2301", "20221021", "20221020", "23:00:00", 905),
+        ),
+        (
+            "2022-10-20T09:00:00.1+08:00",
+            tick("i2301", "20221020", "20221020", "09:00:00", 950),
+        ),
+    ];
+    assert_eq!(
+        seen_of_import(&rows),
+        [
+            "2022-10-19T23:00:00.000 2022-10-20 - []",
+            "2022-10-20T23:00:00.000 2022-10-21 - [stale]",
+            "2022-10-20T09:00:00.000 2022-10-20 45 []",
+        ]
+    );
+}
+
+#[test]
+fn an_imported_morning_copy_is_told_by_its_close() {
+    let night = "2019-08-30T23:29:59+08:00";
+    let rows = [
+        (night, raw_row("czce_SR001_20190830_night")),
+        (night, raw_row("czce_SR001_20190902_monday_copy")),
+        (
+            "2019-09-02T09:00:00+08:00",
+            raw_row("czce_SR001_20190902_open"),
+        ),
+    ];
+    assert_eq!(
+        seen_of_import(&rows),
+        [
+            "2019-08-30T23:29:59.000 2019-09-02 - []",
+            "2019-08-30T23:29:59.000 2019-09-02 0 [replayed,date_conflict]",
+            "2019-09-02T09:00:00.000 2019-09-02 6 []",
+        ]
+    );
+}
+
+#[test]
+fn a_volume_that_falls_is_flagged() {
+    let at = |time: &str, volume| tick("rb2610", "20260526", "20260526", time, volume);
+    check(&[
+        (
+            "2026-05-26T10:00:00.6+08:00",
+            at("10:00:00", 1000),
+            "2026-05-26T10:00:00.000 2026-05-26 - []",
+        ),
+        (
+            "2026-05-26T10:00:01.1+08:00",
+            at("10:00:01", 0),
+            "2026-05-26T10:00:01.000 2026-05-26 0 [volume_fell]",
+        ),
+        (
+            "2026-05-26T10:00:02.1+08:00",
+            at("10:00:02", 1004),
+            "2026-05-26T10:00:02.000 2026-05-26 4 []",
+        ),
+        (
+            "2026-05-26T20:59:00.6+08:00",
+            tick("rb2610", "20260527", "20260526", "20:59:00", 7),
+            "2026-05-26T20:59:00.000 2026-05-27 7 []",
         ),
     ]);
 }
@@ -553,7 +668,7 @@ fn a_combination_without_multiplier_is_published_raw() {
     let mut contracts = ContractTable::builtin();
     contracts.extend([contract(id, Exchange::Czce, None)]);
     let calendar = Arc::new(TradingCalendar::builtin());
-    let mut normalizer = Normalizer::new(Arc::new(contracts), calendar);
+    let mut normalizer = Normalizer::new(Arc::new(contracts), calendar, ReceiveTimes::Measured);
     let raw = RawTick {
         last_price: -3.0,
         bid_price1: 0.0,
@@ -627,6 +742,107 @@ prop_compose! {
             settlement_price: numbers[9],
             ..RawTick::unset()
         }
+    }
+}
+
+/// Exchange time and trading day of each tick, in the order of `seq`.
+fn dates(events: &[Event], receive_times: ReceiveTimes) -> Vec<Option<(UnixNanos, TradingDay)>> {
+    let mut normalizer = with_receive_times(receive_times);
+    let mut dates = vec![None; events.len()];
+    for event in events {
+        if let Outcome::Tick(tick) = normalizer.apply(event) {
+            let index = usize::try_from(event.seq.0).unwrap();
+            dates[index] = Some((tick.exchange_ts, tick.trading_day));
+        }
+    }
+    dates
+}
+
+/// Ticks with plausible dates and times, of a fortnight around a holiday.
+fn any_dated_tick() -> impl Strategy<Value = RawTick> {
+    let date = || {
+        prop_oneof![
+            8 => (24..31_u32).prop_map(|day| format!("202509{day:02}")),
+            4 => (1..13_u32).prop_map(|day| format!("202510{day:02}")),
+            1 => Just(String::new()),
+        ]
+    };
+    let id = prop::sample::select(&["rb2601", "SR601", "m2601", "IF2512", "AP601", "sc2512"][..]);
+    (
+        id,
+        date(),
+        date(),
+        0..86_400_u32,
+        0..1_000_i32,
+        any::<bool>(),
+    )
+        .prop_map(
+            |(id, trading_day, action_day, seconds, update_millisec, has_close)| {
+                let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+                let time = format!("{hour:02}:{minute:02}:{second:02}");
+                RawTick {
+                    update_millisec,
+                    close_price: if has_close { 100.0 } else { f64::MAX },
+                    ..tick(id, &trading_day, &action_day, &time, 5)
+                }
+            },
+        )
+}
+
+fn any_recv() -> impl Strategy<Value = UnixNanos> {
+    let start = instant("2025-09-22T00:00:00+08:00");
+    (0..22 * 86_400_000_i64).prop_map(move |millis| start.plus(millis * 1_000_000))
+}
+
+fn events_of(ticks: Vec<(RawTick, UnixNanos)>) -> Vec<Event> {
+    let event = |(seq, (tick, recv_ts))| Event {
+        seq: Seq(seq),
+        recv_ts,
+        kind: EventKind::Tick(tick),
+    };
+    (0..).zip(ticks).map(event).collect()
+}
+
+proptest! {
+    #[test]
+    fn prop_no_tick_is_stamped_after_its_receipt(
+        ticks in prop::collection::vec((any_dated_tick(), any_recv()), 1..40),
+    ) {
+        let events = events_of(ticks);
+        for (event, date) in events.iter().zip(dates(&events, ReceiveTimes::Measured)) {
+            let (exchange_ts, _) = date.unwrap();
+            prop_assert!(exchange_ts.since(event.recv_ts) <= 60 * 1_000_000_000, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn prop_by_day_timestamp_and_trading_day_agree(
+        ticks in prop::collection::vec((any_dated_tick(), any_recv()), 1..40),
+        is_measured in any::<bool>(),
+    ) {
+        let receive_times = if is_measured { ReceiveTimes::Measured } else { ReceiveTimes::Derived };
+        for (exchange_ts, trading_day) in dates(&events_of(ticks), receive_times).into_iter().flatten() {
+            let local = exchange_ts.to_shanghai().naive_local();
+            if (6..18).contains(&chrono::Timelike::hour(&local)) {
+                prop_assert_eq!(local.date(), trading_day.0);
+            }
+        }
+    }
+
+    /// What the clock keeps between rows never changes an answer.
+    #[test]
+    fn prop_the_order_of_rows_changes_no_date(
+        ticks in prop::collection::vec((any_dated_tick(), any_recv()), 1..40),
+        is_measured in any::<bool>(),
+        order in any::<prop::sample::Index>(),
+    ) {
+        let receive_times = if is_measured { ReceiveTimes::Measured } else { ReceiveTimes::Derived };
+        let events = events_of(ticks);
+        let expected = dates(&events, receive_times);
+        let mut moved: Vec<Event> = events.iter().rev().cloned().collect();
+        let middle = order.index(moved.len());
+        moved.rotate_left(middle);
+        prop_assert_eq!(dates(&moved, receive_times), expected);
     }
 }
 

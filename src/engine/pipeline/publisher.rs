@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::{Event, EventKind, InstrumentId};
+use tickdeck_core::source::ReceiveTimes;
 use tickdeck_core::time::UnixNanos;
 
 use super::digest_thread::DigestThread;
@@ -42,6 +43,8 @@ pub struct PublisherOptions {
     pub contracts: Arc<ContractTable>,
     /// Calendar in force.
     pub calendar: Arc<TradingCalendar>,
+    /// Whether the events' receive times are evidence of their dates.
+    pub receive_times: ReceiveTimes,
 }
 
 impl PublisherOptions {
@@ -56,7 +59,16 @@ impl PublisherOptions {
             drop: Flags::EMPTY,
             contracts: Arc::clone(&reference.contracts),
             calendar: Arc::clone(&reference.calendar),
+            receive_times: reference.receive_times,
         }
+    }
+
+    fn normalizer(&self) -> Normalizer {
+        Normalizer::new(
+            Arc::clone(&self.contracts),
+            Arc::clone(&self.calendar),
+            self.receive_times,
+        )
     }
 }
 
@@ -150,7 +162,7 @@ impl Publisher {
     pub fn new(options: PublisherOptions, sinks: Vec<Box<dyn Sink>>) -> Self {
         let fanout = Arc::new(Fanout::new(sinks));
         Self {
-            normalizer: Normalizer::new(options.contracts.clone(), options.calendar.clone()),
+            normalizer: options.normalizer(),
             encoder: Encoder::new(options.payload, options.source),
             subjects: Subjects::new(&options.subject_prefix),
             options,
@@ -196,7 +208,7 @@ impl Publisher {
     pub fn new_pass(&mut self) {
         self.note_tails();
         let options = &self.options;
-        self.normalizer = Normalizer::new(options.contracts.clone(), options.calendar.clone());
+        self.normalizer = options.normalizer();
         self.encoder = Encoder::new(options.payload, options.source);
         self.subjects = Subjects::new(&options.subject_prefix);
         self.primed.clear();

@@ -14,7 +14,7 @@ use tickdeck::normalize::{Flags, Normalizer, Outcome};
 use tickdeck::pipeline::{Publisher, PublisherOptions};
 use tickdeck::recording::{EventFilter, Recording, RecordingWriter};
 use tickdeck::sink::Sink;
-use tickdeck::source::Source;
+use tickdeck::source::{ReceiveTimes, Source};
 use tickdeck::synthetic::Profile;
 
 use crate::plain::Plain;
@@ -60,6 +60,7 @@ pub(crate) fn publisher_options(recording: &Recording) -> Result<PublisherOption
         drop: Flags::default(),
         contracts: Arc::new(contracts),
         calendar: Arc::new(TradingCalendar::builtin()),
+        receive_times: ReceiveTimes::Measured,
     })
 }
 
@@ -126,7 +127,11 @@ impl Work {
             return Self::Publish(Publisher::new(options.clone(), sinks));
         }
         Self::Encode {
-            normalizer: Normalizer::new(options.contracts.clone(), options.calendar.clone()),
+            normalizer: Normalizer::new(
+                options.contracts.clone(),
+                options.calendar.clone(),
+                options.receive_times,
+            ),
             encoder: (stage == 2).then(|| Encoder::new(options.payload, options.source)),
             is_plain: stage == 3,
             out: Vec::with_capacity(4096),

@@ -1,0 +1,100 @@
+//! Rows of a dump whose times contradict their order.
+
+use std::fmt;
+
+use tickdeck_core::time::{NANOS_PER_SECOND, UnixNanos};
+
+/// Rows that are named for holding others back, and rows that are named for being set aside.
+const NAMED_MAX: usize = 10;
+
+/// Rows whose times contradict their order, where `recv_ts` is derived from both.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutOfOrder {
+    /// Rows that a row above them holds back by more than two minutes.
+    pub held_back: u64,
+    /// The first few rows that hold others back.
+    pub by: Vec<HeldBack>,
+    /// Rows stamped long after the rows that follow.
+    pub set_aside: u64,
+    /// The first few of them.
+    pub aside: Vec<SetAside>,
+}
+
+/// Rows that one row above them holds back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldBack {
+    /// The row above.
+    pub by_row: u64,
+    /// Its time, which the others take.
+    pub until: UnixNanos,
+    /// How many it holds back.
+    pub rows: u64,
+    /// By how much at most, ns.
+    pub most: i64,
+}
+
+/// A row stamped long after the rows that follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetAside {
+    /// The row.
+    pub row: u64,
+    /// Its exchange time.
+    pub stamped: UnixNanos,
+    /// How much earlier the next of the rows below is, ns.
+    pub by: i64,
+}
+
+impl OutOfOrder {
+    pub(crate) fn hold_back(&mut self, held: HeldBack) {
+        self.held_back += held.rows;
+        let mut named = self.by.iter_mut();
+        if let Some(known) = named.find(|known| known.by_row == held.by_row) {
+            known.rows += held.rows;
+            known.most = known.most.max(held.most);
+        } else if self.by.len() < NAMED_MAX {
+            self.by.push(held);
+        }
+    }
+
+    pub(crate) fn set_aside(&mut self, row: SetAside) {
+        self.set_aside += 1;
+        if self.aside.len() < NAMED_MAX {
+            self.aside.push(row);
+        }
+    }
+}
+
+impl fmt::Display for HeldBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            by_row,
+            until,
+            rows,
+            most,
+        } = self;
+        let most = Hours(*most);
+        write!(f, "{rows} below row {by_row} ({until}), by up to {most}")
+    }
+}
+
+impl fmt::Display for SetAside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { row, stamped, by } = self;
+        let by = Hours(*by);
+        write!(
+            f,
+            "row {row} is stamped {stamped}, {by} after the rows below it"
+        )
+    }
+}
+
+/// Nanoseconds as hours, minutes and seconds.
+struct Hours(i64);
+
+impl fmt::Display for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0 / NANOS_PER_SECOND;
+        let (minutes, seconds) = (seconds / 60, seconds % 60);
+        write!(f, "{}:{:02}:{seconds:02}", minutes / 60, minutes % 60)
+    }
+}

@@ -1,0 +1,176 @@
+//! Dates from dumps to payloads: small inputs, one for each way in which a row's date can lie, through
+//! the built binary. `fixtures/dates` has them.
+
+use serde_json::Value;
+
+use crate::support::cli::{Ended, finish, tickdeck};
+use crate::support::recordings::{Folder, payload, repository, stream};
+
+/// What `import` of a fixture said, and the payloads of its replay.
+fn imported(name: &str) -> (Ended, Vec<Value>) {
+    let folder = Folder::new();
+    let recording = folder.join("rec");
+    let mut command = tickdeck(["import"]);
+    command.arg(repository("fixtures/dates").join(name));
+    command.arg("-o").arg(&recording);
+    let ended = finish(command).done();
+    let payloads = stream(&recording, "").lines().map(payload).collect();
+    (ended, payloads)
+}
+
+/// Symbol, timestamp without zone, trading day, last volume and flags of each payload.
+fn seen(payloads: &[Value]) -> Vec<String> {
+    let text = |payload: &Value, key: &str| payload[key].as_str().unwrap().to_owned();
+    let line = |payload: &Value| {
+        let timestamp = text(payload, "timestamp");
+        let (timestamp, zone) = timestamp.split_at(23);
+        assert_eq!(zone, "+08:00");
+        let volume = match &payload["last_volume"] {
+            Value::Null => "-".to_owned(),
+            volume => volume.to_string(),
+        };
+        let flags = payload["flags"].as_array().cloned().unwrap_or_default();
+        // A dump without the average price cannot tell whether turnover includes the multiplier.
+        let about_money = |flag: &&str| *flag == "raw_turnover";
+        let flags = flags.iter().filter_map(Value::as_str);
+        let flags: Vec<&str> = flags.filter(|flag| !about_money(flag)).collect();
+        format!(
+            "{} {timestamp} {} {volume} [{}]",
+            text(payload, "symbol"),
+            text(payload, "trading_day"),
+            flags.join(","),
+        )
+    };
+    payloads.iter().map(line).collect()
+}
+
+#[track_caller]
+fn check(name: &str, expected: &[&str]) -> Ended {
+    let (ended, payloads) = imported(name);
+    assert_eq!(seen(&payloads), expected, "{name}");
+    ended
+}
+
+#[test]
+fn grouped_rows_keep_their_own_dates() {
+    let ended = check(
+        "min_grouped.csv",
+        &[
+            "rb2605 2026-01-07T09:00:00.500 20260107 - []",
+            "SR605 2026-01-05T09:00:00.000 20260105 - []",
+        ],
+    );
+    assert!(ended.stdout.contains("held back  1 rows"), "{ended:?}");
+    let named = "1 below row 2 (2026-01-07T09:00:00.500000000+08:00), by up to 48:00:00";
+    assert!(ended.stdout.contains(named), "{ended:?}");
+}
+
+#[test]
+fn a_night_row_dated_too_late_moves_no_other() {
+    let ended = check(
+        "vnpy34_czce.csv",
+        &[
+            "SR609 2026-05-27T22:59:59.000 20260528 - [stale]",
+            "SR609 2026-05-27T09:00:00.000 20260527 - []",
+            "SR609 2026-05-27T14:59:59.000 20260527 390 []",
+        ],
+    );
+    assert!(ended.stdout.contains("set aside  1 rows"), "{ended:?}");
+    let ended = check(
+        "vf57582.csv",
+        &[
+            "i2301 2022-10-19T22:59:59.522 20221020 - []",
+            "i2301 2022-10-19T23:00:00.013 20221020 5 []",
+            "TA301 2022-10-19T22:59:59.000 20221020 - []",
+            "i2301 2022-10-20T23:00:00.038 20221021 - [stale]",
+            "rb2301 2022-10-20T09:00:00.500 20221020 - []",
+            "i2301 2022-10-20T09:00:00.100 20221020 45 []",
+            "TA301 2022-10-20T09:00:01.000 20221020 50 []",
+            "i2301 2022-10-20T09:00:00.600 20221020 1 []",
+            "TA301 2022-10-20T09:00:02.000 20221020 1 []",
+        ],
+    );
+    assert!(ended.stdout.contains("set aside  1 rows"), "{ended:?}");
+    assert!(ended.stdout.contains("row 5 is stamped"), "{ended:?}");
+    assert!(!ended.stdout.contains("held back"), "{ended:?}");
+}
+
+#[test]
+fn a_close_that_comes_late_keeps_its_day() {
+    check(
+        "czce_day_close_at_2035.jsonl",
+        &[
+            "SR609 2026-05-26T14:59:59.000 20260526 - [stale]",
+            "SR609 2026-05-26T20:59:00.000 20260527 7 []",
+        ],
+    );
+    check(
+        "czce_saturday.jsonl",
+        &["SR609 2026-05-22T14:59:59.000 20260522 - [stale]"],
+    );
+    check(
+        "empty_td_close.jsonl",
+        &["rb2610 2026-05-26T15:00:00.500 20260526 - [stale]"],
+    );
+    check(
+        "rec_2035.csv",
+        &[
+            "SR001 2019-10-31T14:59:59.000 20191031 - [stale]",
+            "rb2001 2019-10-31T14:59:59.500 20191031 - [stale]",
+            "SR001 2019-10-31T20:59:00.000 20191101 7 []",
+        ],
+    );
+}
+
+#[test]
+fn new_years_day_is_closed_before_any_notice() {
+    check(
+        "y27_night_eve.jsonl",
+        &[
+            "rb2705 2026-12-31T20:59:00.000 20270104 - [preopen]",
+            "rb2705 2027-01-04T09:00:00.500 20270104 5 []",
+            "CF705 2027-01-04T20:59:00.000 20270105 - []",
+            "CF705 2026-12-31T14:59:59.000 20261231 - [stale,replayed]",
+        ],
+    );
+    check(
+        "y27_czce_only.jsonl",
+        &[
+            "SR705 2026-12-31T20:18:00.000 20270104 - [stale,preopen]",
+            "SR705 2026-12-31T14:59:59.000 20261231 - [replayed]",
+        ],
+    );
+}
+
+#[test]
+fn former_hours_of_soda_ash_and_fuel_oil_hold() {
+    check(
+        "sa2019.jsonl",
+        &[
+            "SA005 2019-12-09T23:10:00.000 20191210 - []",
+            "fu1809 2018-05-15T08:56:00.000 20180515 - [preopen]",
+            "fu1801 2017-11-13T08:55:00.500 20171113 - [stale,preopen]",
+        ],
+    );
+}
+
+#[test]
+fn a_volume_that_falls_is_flagged_in_payloads() {
+    check(
+        "vnpy760.jsonl",
+        &[
+            "rb2610 2026-05-26T10:00:00.500 20260526 - []",
+            "rb2610 2026-05-26T10:00:01.000 20260526 0 [volume_fell]",
+            "rb2610 2026-05-26T10:00:01.500 20260526 4 []",
+            "rb2610 2026-05-26T20:59:00.500 20260527 7 []",
+        ],
+    );
+    check(
+        "vnpy1301.jsonl",
+        &[
+            "p1905 2018-12-25T14:33:00.269 20181225 - []",
+            "p1905 2018-12-25T14:33:01.769 20181225 0 [volume_fell]",
+            "p1905 2018-12-25T14:33:02.100 20181225 3 []",
+        ],
+    );
+}
