@@ -6,7 +6,9 @@
 
 use anyhow::Context as _;
 use tickdeck::encode::control::{self, ControlSubject, ReadyQuestion};
-use tickdeck::nats::{NatsError, NatsOptions, ReadyPoll, SubjectPattern, count_ready};
+use tickdeck::nats::{
+    NatsError, NatsFailure, NatsOptions, ReadyCount, ReadyPoll, SubjectPattern, count_ready,
+};
 use tickdeck_core::clock::{Clock as _, MonoNanos, WakeFlag};
 
 use super::Context;
@@ -30,11 +32,16 @@ pub(super) fn wait(
         let counted = context.unless_stopped("nats-connect", MonoNanos::NEVER, count)?;
         let Some(counted) = counted else { break };
         match counted {
-            Ok(found) if found >= wanted => {
-                tracing::info!(event = "subscribers_ready", found, wanted);
+            Ok(count) if count.found >= wanted => {
+                tracing::info!(event = "subscribers_ready", found = count.found, wanted);
                 return Ok(());
             }
-            Ok(found) if last != Some(found) => {
+            // Without the right to ask, the list is all there is, and it counts as one.
+            Ok(count) if count.not_asked.is_some() && (!count.is_listed || count.found > 0) => {
+                warn_not_asked(&subject, count.not_asked.as_ref());
+                return Ok(());
+            }
+            Ok(ReadyCount { found, .. }) if last != Some(found) => {
                 last = Some(found);
                 tracing::info!(
                     event = "waiting_for_subscribers",
@@ -47,12 +54,26 @@ pub(super) fn wait(
             Ok(_) => {}
             // The connection was lost before the answer came: the next question gets a new one.
             Err(NatsError::Server { failure, .. }) if failure.is_retryable() => {}
+            // The publisher's connection is the only one that the account may have.
+            Err(NatsError::Server { failure, .. }) if failure.is_missing_right() => {
+                warn_not_asked(&subject, Some(&failure));
+                return Ok(());
+            }
             Err(error) => return Err(error.into()),
         }
         let due = context.clock.now().plus(PAUSE_NS);
         context.clock.sleep_until(due, &WakeFlag::new());
     }
     Ok(())
+}
+
+fn warn_not_asked(subject: &str, reason: Option<&NatsFailure>) {
+    tracing::warn!(
+        event = "subscribers_not_counted",
+        subject,
+        reason = reason.map(tracing::field::display),
+        "subscribers cannot be asked to answer: the replay starts without waiting for more"
+    );
 }
 
 fn question(context: &Context, prefix: &str) -> anyhow::Result<ReadyPoll> {

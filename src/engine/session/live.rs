@@ -199,7 +199,10 @@ pub fn ingest(
         .map(BackgroundWriter::start)
         .transpose()
         .map_err(IngestError::Thread)?;
-    let publisher = Publisher::new(setup.publisher, sinks);
+    let mut publisher = Publisher::new(setup.publisher, sinks);
+    if recorder.is_some() {
+        publisher.set_recorded();
+    }
     let (source, handle) = live::start(connector, setup.live, Arc::clone(&clock), stop_asked)
         .map_err(IngestError::Thread)?;
     let stats = SharedStats {

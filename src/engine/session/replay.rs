@@ -178,6 +178,9 @@ impl<'a> ReplaySession<'a> {
     /// When the replay cannot be started. Later errors are in the result.
     pub fn run(mut self) -> Result<Replayed, SessionError> {
         let mut publisher = Publisher::new(self.publisher, self.sinks);
+        if self.recorder.is_some() {
+            publisher.set_recorded();
+        }
         publisher.set_run(
             self.run_id
                 .unwrap_or_else(|| RunId::of(self.clock.wall(), std::process::id())),
