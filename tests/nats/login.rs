@@ -345,11 +345,14 @@ fn tls_first_servers_are_reached() {
         "{said}"
     );
 
-    let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
-    command.args("--rate max --json --nats-tls-first --nats-ca".split(' '));
-    command.arg(server.file("ca.pem"));
-    with_nats(&mut command, &format!("tls://127.0.0.1:{}", server.port()));
-    assert_eq!(finish(command).done().json()["published"], 918);
+    for (flag, variable) in [("--nats-tls-first", "0"), ("", "1")] {
+        let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+        command.args(format!("--rate max --json {flag} --nats-ca").split_whitespace());
+        command.arg(server.file("ca.pem"));
+        command.env("NATS_TLS_FIRST", variable);
+        with_nats(&mut command, &format!("tls://127.0.0.1:{}", server.port()));
+        assert_eq!(finish(command).done().json()["published"], 918);
+    }
 }
 
 #[test]

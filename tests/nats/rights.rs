@@ -239,6 +239,64 @@ fn live_needs_the_right_to_its_prefix_only() {
     assert_eq!(take(&subscriber, TICKS).len() as u64, TICKS);
 }
 
+#[test]
+fn a_refused_tick_ends_live_publishing() {
+    let Some(server) = fixture("perm2.conf") else {
+        return;
+    };
+    let (ended, log) = captured(|| live_session(&login(&server, "part", "pw")));
+    let (published, failed) = ended;
+    assert!(failed > 0 && published + failed == TICKS, "{ended:?}");
+    said_once(&log, &["nats_failed"]);
+    assert!(log.contains("publish market.tick.CFFEX."), "{log}");
+}
+
+#[test]
+fn a_refused_answer_is_a_warning() {
+    let config = r#"authorization { users = [
+        { user: all, password: pw }
+        { user: listener, password: pw, permissions: { publish: { deny: ">" } } }
+    ] }"#;
+    let Some(server) = NatsServer::with_config("a refused answer", config) else {
+        return;
+    };
+    let folder = Folder::new();
+    let (out, ready) = (folder.join("out"), folder.join("ready"));
+    let words = format!(
+        "capture --json -o {} --ready-file {}",
+        out.display(),
+        ready.display()
+    );
+    let running = Running::start(command(&server, "listener", "pw", &words));
+    wait_until("the capture is ready", || ready.exists());
+    // The server lists the capture, so that the replay starts without an answer.
+    let words = "--rate max --wait-for-subscribers 1";
+    let played = replay(&server, "all", "pw", words).done();
+    no_complaint(&played.stderr);
+    let ended = running.wait().done();
+    assert_eq!(ended.json()["verified"], true);
+    said_once(&ended.stderr, &["publish _INBOX.>"]);
+}
+
+#[test]
+fn an_inbox_prefix_is_read_from_its_variable() {
+    let config = r#"authorization { users = [ { user: me, password: pw, permissions: {
+        publish: ["market.tick.>", "tickdeck.>", "_INBOX_me.>"]
+        subscribe: ["health.check", "_INBOX_me.>"] } } ] }"#;
+    let Some(server) = NatsServer::with_config("an inbox prefix", config) else {
+        return;
+    };
+    let words = format!("replay {} --rate max", quick().display());
+    let mut command = command(&server, "me", "pw", &words);
+    command.env("NATS_INBOX_PREFIX", "_INBOX_me");
+    no_complaint(&finish(command).done().stderr);
+    let without = replay(&server, "me", "pw", "--rate max").done();
+    said_once(&without.stderr, &["nats_inbox_refused"]);
+    let bad = replay(&server, "me", "pw", "--nats-inbox-prefix _INBOX.>");
+    assert_eq!(bad.code, Some(2), "{bad:?}");
+    assert!(bad.stderr.contains("is no inbox prefix"), "{bad:?}");
+}
+
 /// A live session of the quick market: what was published and what failed.
 fn live_session(options: &NatsOptions) -> (u64, u64) {
     let stop = Stop::default();

@@ -4,8 +4,8 @@
 //! back-pressure, and reconnects after the server was unreachable. It does not know the session:
 //! the content comes from a closure.
 //!
-//! It is auxiliary: a session goes on without it, with a warning, where the server refuses the
-//! subscription or a second connection.
+//! It is auxiliary: a session goes on without it, with a warning, for example where the server refuses
+//! the subscription or a second connection.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -58,12 +58,11 @@ impl HealthResponder {
     /// gives, completed with `status` (`"ok"`), `service` (`"tickdeck"`) and `version` where it
     /// does not say so itself.
     ///
-    /// Without the right to subscribe, or to a second connection, it logs a warning and answers
-    /// nothing.
+    /// Where the server refuses the subscription or the connection, or cannot be reached within
+    /// `connect_timeout`, a warning says so, and nothing is answered.
     ///
     /// # Errors
-    /// When the options contradict each other, or the server cannot be reached within
-    /// `connect_timeout` or refuses the login.
+    /// When the options contradict each other, or the system gives no thread.
     pub fn start(
         nats: &NatsOptions,
         options: &HealthOptions,
@@ -91,7 +90,7 @@ impl HealthResponder {
         };
         match is_ready.recv() {
             Ok(Ok(())) => Ok(responder),
-            Ok(Err(failure)) if failure.is_missing_right() => {
+            Ok(Err(failure)) => {
                 tracing::warn!(
                     event = "health_unavailable",
                     server = shown,
@@ -101,7 +100,6 @@ impl HealthResponder {
                 );
                 Ok(responder)
             }
-            Ok(Err(failure)) => Err(at(failure)),
             Err(mpsc::RecvError) => Err(at(ended())),
         }
     }

@@ -9,7 +9,10 @@
 //! - **Confirmed** means processed by the broker. The client library's `flush` only empties the
 //!   socket buffer, so the sink sends numbered markers to its own inbox. The server handles a
 //!   connection's messages in order: when marker *n* comes back, everything before it was processed.
-//!   Markers are pipelined; nothing waits for one but [`flush`](Sink::flush).
+//!   Markers are pipelined; nothing waits for one but [`flush`](Sink::flush). Where the account has
+//!   no inbox, the server's refusal of a marker says the same.
+//! - **A refused tick** ends publishing. The connection stays for the end marker, which is sent with
+//!   [`announce`](Sink::announce). Refused control messages are warnings.
 //! - **Nothing is lost.** Unconfirmed messages stay in a bounded [window](window). When the
 //!   connection is lost, the next one first sends the window again from its start. Delivery is
 //!   therefore *at least once*: a subscriber may see a tail of up to [`WINDOW_MESSAGES_MAX`]
