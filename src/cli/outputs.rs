@@ -289,6 +289,8 @@ pub(super) fn nats_options(args: &NatsArgs) -> anyhow::Result<NatsOptions> {
             ca: args.nats_ca.clone(),
             cert: args.nats_cert.clone(),
             key: args.nats_key.clone(),
+            tls_first: args.nats_tls_first,
+            inbox_prefix: args.nats_inbox_prefix.clone(),
             connect_timeout: args.connect_timeout,
             ..NatsOptions::default()
         };

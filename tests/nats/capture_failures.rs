@@ -469,7 +469,7 @@ fn a_refused_marker_does_not_fail_the_replay() {
     assert_eq!(played.json()["published"], 918);
     assert_eq!(played.json()["failed"], 0);
     assert!(
-        played.stderr.contains("replay_end_not_published"),
+        played.stderr.contains("publish tickdeck.end.market.tick"),
         "{played:?}"
     );
 }

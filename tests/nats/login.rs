@@ -7,9 +7,11 @@ use tickdeck::nats::{NatsError, NatsFailure, NatsOptions, Secret, count_subscrib
 use tickdeck::sink::{NatsSink, Sink};
 
 use super::{Settled, messages};
+use crate::support::cli::{finish, tickdeck, with_nats};
 use crate::support::log::captured;
 use crate::support::nats_server::NatsServer;
 use crate::support::proxy::Proxy;
+use crate::support::recordings::{Folder, quick};
 use crate::support::wait_until;
 
 const SECRET: &str = "hunter2-Tr0ub4dor";
@@ -190,15 +192,15 @@ fn a_missing_right_to_publish_is_reported() {
         password: Some(Secret::new("x")),
         ..server.options()
     };
-    let error = NatsSink::connect(&with("inboxless")).unwrap_err();
-    assert!(
-        matches!(failure(error), NatsFailure::Permission { cause } if cause.contains("_INBOX"))
-    );
-    publishes(&NatsOptions {
+    let inbox = "nats_inbox_refused";
+    let ((), log) = captured(|| publishes(&with("inboxless")).unwrap());
+    assert!(log.contains(inbox), "{log}");
+    let own = NatsOptions {
         inbox_prefix: Some("own".to_owned()),
         ..with("inboxless")
-    })
-    .unwrap();
+    };
+    let ((), log) = captured(|| publishes(&own).unwrap());
+    assert!(!log.contains(inbox), "{log}");
 
     let mut sink = NatsSink::connect(&with("tickless")).unwrap();
     sink.publish(&messages(0, 10)).unwrap();
@@ -210,7 +212,8 @@ fn a_missing_right_to_publish_is_reported() {
     // subscriber.
     let error = count_subscribers(&with("tickless"), "tickdeck.ready.market.tick").unwrap_err();
     assert!(
-        matches!(failure(error), NatsFailure::Permission { cause } if cause.contains("tickdeck.ready"))
+        matches!(failure(error), NatsFailure::Permission { permission, .. }
+            if permission == "publish tickdeck.ready.market.tick")
     );
     probe(&with("tickless")).unwrap();
 }
@@ -292,13 +295,96 @@ fn wrong_certificates_and_plain_servers_are_refused() {
     let Some(plain) = NatsServer::start("tls host") else {
         return;
     };
-    for other in [&server, &plain] {
+    let refused = |other: &NatsServer| {
         let options = NatsOptions {
             ca: Some(server.file("ca.pem")),
             ..other.options()
         };
-        let failure = failure(publishes(&options).unwrap_err());
-        assert!(matches!(failure, NatsFailure::Tls { .. }), "{failure}");
+        failure(publishes(&options).unwrap_err())
+    };
+    let wrong = refused(&server);
+    assert!(matches!(wrong, NatsFailure::Tls { .. }), "{wrong}");
+    let plain = refused(&plain);
+    assert!(matches!(plain, NatsFailure::PlainServer { .. }), "{plain}");
+}
+
+#[test]
+fn tls_first_servers_are_reached() {
+    let certificates = certificates("127.0.0.1");
+    let files = [
+        ("ca.pem", certificates.ca.as_str()),
+        ("cert.pem", &certificates.cert),
+        ("key.pem", &certificates.key),
+    ];
+    let tls = "tls { cert_file: \"FOLDER/cert.pem\", key_file: \"FOLDER/key.pem\",";
+    let first = format!("{tls} timeout: 2, handshake_first: true }}");
+    let Some(server) = NatsServer::with_files("tls first", &first, &files) else {
+        return;
+    };
+    let later = format!("{tls} timeout: 60 }}");
+    let Some(later) = NatsServer::with_files("tls first", &later, &files) else {
+        return;
+    };
+    let options = |server: &NatsServer, tls_first: bool| NatsOptions {
+        ca: Some(server.file("ca.pem")),
+        tls_first,
+        ..NatsOptions::at(&format!("tls://127.0.0.1:{}", server.port())).unwrap()
+    };
+    publishes(&options(&server, true)).unwrap();
+    publishes(&options(&later, false)).unwrap();
+    let text = |options: &NatsOptions| publishes(options).unwrap_err().to_string();
+    let without = NatsOptions {
+        connect_timeout: Duration::from_secs(4),
+        ..options(&server, false)
+    };
+    let said = text(&without);
+    assert!(said.contains("`handshake_first` needs TLS first"), "{said}");
+    let said = text(&options(&later, true));
+    assert!(
+        said.contains("only a server with `handshake_first`"),
+        "{said}"
+    );
+
+    for (flag, variable) in [("--nats-tls-first", "0"), ("", "1")] {
+        let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+        command.args(format!("--rate max --json {flag} --nats-ca").split_whitespace());
+        command.arg(server.file("ca.pem"));
+        command.env("NATS_TLS_FIRST", variable);
+        with_nats(&mut command, &format!("tls://127.0.0.1:{}", server.port()));
+        assert_eq!(finish(command).done().json()["published"], 918);
+    }
+}
+
+#[test]
+fn a_file_that_is_no_certificate_is_bad_usage() {
+    let folder = Folder::new();
+    let certificates = certificates("127.0.0.1");
+    std::fs::write(folder.join("note"), "not a certificate").unwrap();
+    let mangled = certificates.ca.replace("MII", "AAA");
+    std::fs::write(folder.join("mangled"), mangled).unwrap();
+    std::fs::write(folder.join("cert"), certificates.cert).unwrap();
+    std::fs::write(folder.join("key"), certificates.key).unwrap();
+    for (flags, needle) in [
+        (
+            "--nats-ca note",
+            "note: there is no certificate in the file",
+        ),
+        ("--nats-ca key", "key: there is no certificate in the file"),
+        ("--nats-ca mangled", "mangled: certificate 1 of the file"),
+        (
+            "--nats-cert note --nats-key key",
+            "note: there is no certificate",
+        ),
+        (
+            "--nats-cert cert --nats-key note",
+            "note: there is no private key",
+        ),
+    ] {
+        let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+        command.args(flags.split(' ')).current_dir(folder.path());
+        let refused = finish(command);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.stderr.contains(needle), "{refused:?}");
     }
 }
 

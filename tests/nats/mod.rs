@@ -7,6 +7,7 @@ mod docker;
 mod health;
 mod login;
 mod replay;
+mod rights;
 mod stop;
 
 use bytes::Bytes;

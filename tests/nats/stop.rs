@@ -113,18 +113,6 @@ fn a_signal_ends_a_wait_for_subscribers() {
 }
 
 #[test]
-fn a_signal_ends_a_replay_without_health() {
-    // The publisher's connection, and none for the answers.
-    let full = NatsServer::with_config("stopped while connecting", "max_connections: 1");
-    let Some(server) = full else { return };
-    let folder = Folder::new();
-    let words = format!("replay {} --rate max --json", quick().display());
-    let command = patient(&words, &folder, &server.url());
-    let summary = stop(command, "tickdeck-health", "TERM");
-    assert_eq!(summary["published"], 0, "{summary}");
-}
-
-#[test]
 fn a_signal_ends_a_demo_without_a_server() {
     let folder = Folder::new();
     let program = folder.join("silent-server");

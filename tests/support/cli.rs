@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{PROCESS_DEADLINE, wait_until};
 
 /// Variables of the caller's environment that would change what the binary does.
-const UNWANTED: [&str; 25] = [
+const UNWANTED: [&str; 27] = [
     "CI",
     "MD_RUN_INGEST",
     "MD_DURATION_SECONDS",
@@ -36,6 +36,8 @@ const UNWANTED: [&str; 25] = [
     "NATS_CA",
     "NATS_CERT",
     "NATS_KEY",
+    "NATS_TLS_FIRST",
+    "NATS_INBOX_PREFIX",
     "RUST_LOG",
     "TZ",
     "LANG",

@@ -184,7 +184,18 @@ impl Process {
                 is_taken = log.contains("address already in use");
                 assert!(is_taken, "nats-server ended with {status}: {log}");
             }
-            is_taken || greets_as(&name, port)
+            // A server that waits for TLS first does not greet; its log says when it is ready.
+            let is_silent = config.contains("handshake_first");
+            let is_ready = || {
+                let log = std::fs::read_to_string(&log).unwrap_or_default();
+                log.contains("Server is ready")
+            };
+            is_taken
+                || if is_silent {
+                    is_ready()
+                } else {
+                    greets_as(&name, port)
+                }
         });
         (!is_taken).then_some(process)
     }

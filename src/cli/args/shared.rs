@@ -245,6 +245,17 @@ pub struct NatsArgs {
     /// TLS: file with the client's private key
     #[arg(long, value_name = "FILE", env = "NATS_KEY", hide_env_values = true, value_parser = values::parse_path)]
     pub nats_key: Option<PathBuf>,
+    /// TLS: begin with it, for a server with handshake_first
+    #[arg(long, env = "NATS_TLS_FIRST", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub nats_tls_first: bool,
+    /// First part of the subjects for answers [default: _INBOX]
+    #[arg(
+        long,
+        value_name = "SUBJECT",
+        env = "NATS_INBOX_PREFIX",
+        hide_env_values = true
+    )]
+    pub nats_inbox_prefix: Option<String>,
     /// How long to keep trying to connect at the start
     #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = values::parse_duration)]
     pub connect_timeout: Duration,
@@ -256,7 +267,9 @@ impl NatsArgs {
         if self.nats_url.expose().is_empty() {
             self.nats_url = Secret::new(DEFAULT_NATS_URL);
         }
-        self.nats_user.take_if(|user| user.is_empty());
+        for text in [&mut self.nats_user, &mut self.nats_inbox_prefix] {
+            text.take_if(|text| text.is_empty());
+        }
         for secret in [&mut self.nats_password, &mut self.nats_token] {
             secret.take_if(|secret| secret.expose().is_empty());
         }

@@ -175,6 +175,18 @@ impl EndMarker {
         })
     }
 
+    /// The marker of the same run, of which an unknown part was not delivered.
+    #[must_use]
+    pub fn of_a_failed_run(self) -> Self {
+        Self {
+            complete: false,
+            total: None,
+            digest: None,
+            instruments: None,
+            ..self
+        }
+    }
+
     /// Reads a payload back; `None` for one that is not a marker.
     #[must_use]
     pub fn parse(payload: &[u8]) -> Option<Self> {

@@ -8,11 +8,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{FutureExt as _, StreamExt};
 use serde::Deserialize;
 use tickdeck_core::thread;
 
 use super::connect::{self, Connection};
+use super::marks::{Marks, lost};
+use super::options::Plan;
+use super::refusal::{Action, Refusal};
 use super::{NatsError, NatsFailure, NatsOptions, SubjectPattern, runtime};
 
 /// How long answers to one request are collected, once it is known that the subject has a
@@ -27,7 +30,8 @@ const CONNECTIONS: &str = "$SYS.REQ.ACCOUNT.PING.CONNZ";
 /// # Errors
 /// When the server cannot be reached within `connect_timeout` or refuses.
 pub fn probe(nats: &NatsOptions) -> Result<(), NatsError> {
-    on_connection(nats, Connection::round_trip)
+    let probe = async |connection: &Connection| connection.round_trip().await.map(drop);
+    on_connection(nats.plan()?, probe)
 }
 
 /// How many subscribers a publisher on `subject` can be sure of: the number that answer a request
@@ -39,7 +43,7 @@ pub fn probe(nats: &NatsOptions) -> Result<(), NatsError> {
 /// [is retryable](NatsFailure::is_retryable) means that the connection was lost meanwhile.
 pub fn count_subscribers(nats: &NatsOptions, subject: &str) -> Result<u32, NatsError> {
     let subject = subject.to_owned();
-    on_connection(nats, async |connection| {
+    on_connection(nats.plan()?, async |connection| {
         count(connection, subject, Bytes::new()).await
     })
 }
@@ -55,37 +59,59 @@ pub struct ReadyPoll {
     pub messages: SubjectPattern,
 }
 
+/// What is known about the subscribers of a replay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadyCount {
+    /// How many there are for certain.
+    pub found: u32,
+    /// Why no subscriber could be asked: a missing right. `found` then comes from the list alone.
+    pub not_asked: Option<NatsFailure>,
+    /// Whether the server has listed the connections of the account.
+    pub is_listed: bool,
+}
+
 /// How many subscribers answer the question. When none does, 1 if the server lists a connection of
 /// the account that subscribes to any of `messages`.
 ///
-/// A server that does not list connections (it is old, or the account may not ask) is no error.
+/// Neither an account that may not ask the question nor a server that does not list connections
+/// (it is old, or the account may not ask for the list) is an error.
 ///
 /// # Errors
-/// As [`count_subscribers`].
-pub fn count_ready(nats: &NatsOptions, poll: ReadyPoll) -> Result<u32, NatsError> {
-    on_connection(nats, async move |connection| {
-        let answered = count(connection, poll.subject, poll.payload.into()).await?;
-        if answered > 0 {
-            return Ok(answered);
-        }
-        let is_subscribed = has_subscriber(connection, &poll.messages).await?;
-        Ok(u32::from(is_subscribed))
+/// When the server cannot be reached, refuses the login, or allows no further connection. A failure
+/// that [is retryable](NatsFailure::is_retryable) means that the connection was lost meanwhile.
+pub fn count_ready(nats: &NatsOptions, poll: ReadyPoll) -> Result<ReadyCount, NatsError> {
+    let plan = Plan {
+        is_auxiliary: true,
+        ..nats.plan()?
+    };
+    on_connection(plan, async move |connection| {
+        let (answered, not_asked) = match count(connection, poll.subject, poll.payload.into()).await
+        {
+            Ok(answered) => (answered, None),
+            Err(failure) if failure.is_missing_right() => (0, Some(failure)),
+            Err(failure) => return Err(failure),
+        };
+        let listed = match answered {
+            0 => has_subscriber(connection, &poll.messages).await?,
+            _ => None,
+        };
+        Ok(ReadyCount {
+            found: answered.max(u32::from(listed == Some(true))),
+            not_asked,
+            is_listed: listed.is_some(),
+        })
     })
 }
 
 /// Does `work` on a separate connection and thread.
 fn on_connection<T: Send + 'static>(
-    nats: &NatsOptions,
+    plan: Plan,
     work: impl AsyncFnOnce(&Connection) -> Result<T, NatsFailure> + Send + 'static,
 ) -> Result<T, NatsError> {
-    let plan = nats.plan()?;
     let at = connect::at(&plan);
     let working = thread::spawn("tickdeck-nats-ask", move || {
         runtime::run(async {
             let connection = connect::connect(&plan, Some(plan.options.connect_timeout)).await?;
-            let lost = || NatsFailure::Unreachable {
-                cause: "the connection was lost".to_owned(),
-            };
             tokio::select! {
                 biased;
                 () = connection.fate.lost() => Err(lost()),
@@ -116,13 +142,15 @@ struct Asked {
     early: Vec<Bytes>,
     /// Whether the server reports "no responders".
     has_no_responders: bool,
+    /// Why there may be no answer: the question was not taken, or answers cannot be received.
+    refusal: Option<Refusal>,
 }
 
 impl Asked {
     /// Publishes the question and waits until the server has handled it.
     ///
     /// The server handles a connection's messages in order and answers "no responders" itself. Once
-    /// a marker sent after the request is back, it is known whether there is a subscriber, at any
+    /// a mark sent after the request is reached, it is known whether there is a subscriber, at any
     /// speed of the connection.
     async fn ask(
         connection: &Connection,
@@ -135,38 +163,33 @@ impl Asked {
             .subscribe(inbox.clone())
             .await
             .map_err(|error| other(&error))?;
-        connection.round_trip().await?;
-        // Only the subscribers know the inbox's name, and they do not send to it.
-        let marker = Bytes::from(inbox.clone());
+        let mut marks = Marks::start(connection).await?;
         client
-            .publish_with_reply(subject, inbox.clone(), payload)
+            .publish_with_reply(subject.clone(), inbox.clone(), payload)
             .await
             .map_err(|error| other(&error))?;
-        client
-            .publish(inbox, marker.clone())
-            .await
-            .map_err(|error| other(&error))?;
+        marks.mark(1).await?;
+        let refusals = marks.reach(1).await?;
+        // The question first: its subject means more to the user than that of an inbox.
+        let refused = |action, subject: &str| {
+            let is_it = |refusal: &&Refusal| refusal.action == action && refusal.subject == subject;
+            refusals.iter().find(is_it)
+        };
+        let refusal = refused(Action::Publish, &subject)
+            .cloned()
+            .or_else(|| refused(Action::Subscribe, &inbox).map(Refusal::of_any_answer));
         let (mut early, mut has_no_responders) = (Vec::new(), false);
-        loop {
-            let Some(answer) = answers.next().await else {
-                return Err(NatsFailure::Other {
-                    cause: "the connection was closed".to_owned(),
-                });
-            };
-            if answer.payload == marker {
-                break;
-            }
+        while let Some(Some(answer)) = answers.next().now_or_never() {
             match answer.status {
                 Some(async_nats::StatusCode::NO_RESPONDERS) => has_no_responders = true,
                 _ => early.push(answer.payload),
             }
         }
-        // Allows the library's event task, which was woken before, to report a refused question.
-        tokio::task::yield_now().await;
         Ok(Self {
             answers,
             early,
             has_no_responders,
+            refusal,
         })
     }
 
@@ -198,8 +221,8 @@ async fn count(
     if asked.has_no_responders {
         return Ok(0);
     }
-    if let Some(cause) = connection.fate.refusal() {
-        return Err(NatsFailure::Permission { cause });
+    if let Some(refusal) = &asked.refusal {
+        return Err(refusal.failure());
     }
     let mut answered = 0;
     let count = |_: &Bytes| {
@@ -223,22 +246,24 @@ struct ConnectionCount {
 }
 
 /// Whether the server, or another one of its cluster, lists a connection that subscribes to any of
-/// `messages`. False as well if it returns no list.
+/// `messages`; `None` if it returns no list.
 async fn has_subscriber(
     connection: &Connection,
     messages: &SubjectPattern,
-) -> Result<bool, NatsFailure> {
+) -> Result<Option<bool>, NatsFailure> {
     let filter = serde_json::json!({ "filter_subject": messages.as_str(), "limit": 1 });
     let filter = Bytes::from(filter.to_string());
     let asked = Asked::ask(connection, CONNECTIONS.to_owned(), filter).await?;
-    if asked.has_no_responders || connection.fate.refusal().is_some() {
-        return Ok(false);
+    if asked.has_no_responders || asked.refusal.is_some() {
+        return Ok(None);
     }
-    let mut is_listed = false;
+    let mut is_listed = None;
     let look = |answer: &Bytes| {
-        let list = serde_json::from_slice::<Connections>(answer);
-        is_listed = list.is_ok_and(|list| list.data.num_connections > 0);
-        is_listed
+        if let Ok(list) = serde_json::from_slice::<Connections>(answer) {
+            let has_one = list.data.num_connections > 0;
+            is_listed = Some(has_one || is_listed == Some(true));
+        }
+        is_listed == Some(true)
     };
     asked.gather(look).await;
     Ok(is_listed)

@@ -6,16 +6,17 @@
 //! Only then is a new one made.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event, ServerError};
-use futures_util::StreamExt;
 use tokio::sync::Notify;
 
 use super::options::Login;
 pub(crate) use super::options::Plan;
+use super::refusal::Refusal;
 use super::{NatsError, NatsFailure};
 
 /// First pause between two connection attempts.
@@ -26,6 +27,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The client library gives up a silent server after three of these.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// Refusals that are kept until they are taken; the first ones count.
+const REFUSALS_MAX: usize = 4096;
 /// Long enough to mean never: the runtime ends first.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -34,7 +37,7 @@ const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(crate) struct ConnectionFate {
     connected: AtomicBool,
     lost: Notify,
-    refusal: Mutex<Option<String>>,
+    refusals: Mutex<VecDeque<Refusal>>,
     refused: Notify,
 }
 
@@ -44,44 +47,49 @@ impl ConnectionFate {
         self.lost.notified().await;
     }
 
-    /// Waits until the server refuses something for lack of permission, and gives its message.
-    pub(crate) async fn refused(&self) -> String {
-        loop {
-            if let Some(refusal) = self.refusal() {
-                return refusal;
-            }
+    /// Waits until the server has refused something for lack of permission.
+    pub(crate) async fn is_refused(&self) {
+        while self.refusals().is_empty() {
             self.refused.notified().await;
         }
     }
 
-    /// The server's message, when it refused something.
-    pub(crate) fn refusal(&self) -> Option<String> {
-        self.refusal
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// The oldest refusal that was not taken yet.
+    pub(crate) fn take_refusal(&self) -> Option<Refusal> {
+        self.refusals().pop_front()
+    }
+
+    /// The list is whole after every step, and so after a panic too.
+    fn refusals(&self) -> MutexGuard<'_, VecDeque<Refusal>> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, event: &Event, server: &str) {
         match event {
-            Event::ServerError(ServerError::Other(text))
-                if text.to_ascii_lowercase().contains("permissions violation") =>
-            {
-                // The first one names the first message that was not delivered.
-                self.refusal
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .get_or_insert_with(|| text.clone());
-                self.refused.notify_one();
-            }
             Event::ServerError(error) => {
-                tracing::warn!(event = "nats_server_error", server, error = %error);
+                let refusal = match error {
+                    ServerError::Other(text) => Refusal::parse(text),
+                    _ => None,
+                };
+                match refusal {
+                    Some(refusal) => self.add(refusal),
+                    None => tracing::warn!(event = "nats_server_error", server, error = %error),
+                }
             }
             Event::LameDuckMode => {
                 tracing::warn!(event = "nats_server_shutting_down", server);
             }
             _ => {}
         }
+    }
+
+    fn add(&self, refusal: Refusal) {
+        let mut refusals = self.refusals();
+        if refusals.len() < REFUSALS_MAX {
+            refusals.push_back(refusal);
+        }
+        drop(refusals);
+        self.refused.notify_one();
     }
 }
 
@@ -92,42 +100,6 @@ pub(crate) struct Connection {
     pub(crate) fate: Arc<ConnectionFate>,
 }
 
-impl Connection {
-    /// Waits until the server has processed everything sent before, by a round trip through the
-    /// connection's inbox. (The library's `flush` only empties the socket buffer.)
-    pub(crate) async fn round_trip(&self) -> Result<(), NatsFailure> {
-        let trip = async {
-            let inbox = self.client.new_inbox();
-            let mut answers = self.client.subscribe(inbox.clone()).await.map_err(other)?;
-            self.client
-                .publish(inbox, bytes::Bytes::new())
-                .await
-                .map_err(other)?;
-            answers
-                .next()
-                .await
-                .map(drop)
-                .ok_or_else(|| NatsFailure::Other {
-                    cause: "the connection was closed".to_owned(),
-                })
-        };
-        tokio::select! {
-            biased;
-            () = self.fate.lost() => Err(NatsFailure::Unreachable {
-                cause: "the connection was lost".to_owned(),
-            }),
-            cause = self.fate.refused() => Err(NatsFailure::Permission { cause }),
-            done = trip => done,
-        }
-    }
-}
-
-fn other(error: impl std::error::Error) -> NatsFailure {
-    NatsFailure::Other {
-        cause: error.to_string(),
-    }
-}
-
 /// Makes one connection, retrying for `limit` (`None`: without limit) while the server is
 /// unreachable. A refused login or a failed TLS handshake ends it at once.
 ///
@@ -136,22 +108,31 @@ pub(crate) async fn connect(
     plan: &Plan,
     limit: Option<Duration>,
 ) -> Result<Connection, NatsFailure> {
-    let last = RefCell::new("no attempt was finished".to_owned());
+    let last = RefCell::new(NatsFailure::Unreachable {
+        cause: "no attempt was finished".to_owned(),
+    });
     let attempts = async {
         let mut backoff = BACKOFF_FIRST;
         for attempt in 1_u32.. {
             match connect_once(plan).await {
                 Ok(connection) => return Ok(connection),
-                Err(NatsFailure::Unreachable { cause }) => {
+                // A connection may become free, but that is nothing to wait for with an auxiliary one.
+                Err(NatsFailure::ConnectionLimit { cause }) if plan.is_auxiliary => {
+                    return Err(NatsFailure::ConnectionLimit { cause });
+                }
+                Err(
+                    failure @ (NatsFailure::Unreachable { .. }
+                    | NatsFailure::ConnectionLimit { .. }),
+                ) => {
                     tracing::warn!(
                         event = "nats_retry",
                         server = plan.shown,
                         connection = plan.options.name,
                         attempt,
-                        reason = cause,
+                        reason = failure.cause(),
                         next_backoff_ms = u64::try_from(backoff.as_millis()).unwrap_or(u64::MAX),
                     );
-                    last.replace(cause);
+                    last.replace(failure);
                 }
                 Err(failure) => return Err(failure),
             }
@@ -167,9 +148,12 @@ pub(crate) async fn connect(
     };
     match tokio::time::timeout(limit, attempts).await {
         Ok(result) => result,
-        Err(_) => Err(NatsFailure::StillUnreachable {
-            waited: limit,
-            cause: last.take(),
+        Err(_) => Err(match last.into_inner() {
+            full @ NatsFailure::ConnectionLimit { .. } => full,
+            last => NatsFailure::StillUnreachable {
+                waited: limit,
+                cause: last.cause(),
+            },
         }),
     }
 }
@@ -179,7 +163,7 @@ async fn connect_once(plan: &Plan) -> Result<Connection, NatsFailure> {
     let client = client_options(plan, &fate)?
         .connect(plan.addresses.as_slice())
         .await
-        .map_err(|error| NatsFailure::from_connect(&error))?;
+        .map_err(|error| NatsFailure::from_connect(&error, plan.options.tls_first))?;
     // The connection's task starts at the next await on this thread, so it cannot be lost unseen.
     fate.connected.store(true, Ordering::Relaxed);
     tracing::info!(
@@ -198,7 +182,7 @@ fn client_options(plan: &Plan, fate: &Arc<ConnectionFate>) -> Result<ConnectOpti
         .name(&given.name)
         .connection_timeout(ATTEMPT_TIMEOUT)
         .ping_interval(PING_INTERVAL)
-        .require_tls(given.require_tls)
+        .require_tls(given.require_tls || given.tls_first)
         .ignore_discovered_servers()
         .event_callback(move |event| {
             events.note(&event, &shown);
@@ -214,6 +198,9 @@ fn client_options(plan: &Plan, fate: &Arc<ConnectionFate>) -> Result<ConnectOpti
                 Duration::ZERO
             }
         });
+    if given.tls_first {
+        options = options.tls_first();
+    }
     if let Some(prefix) = &given.inbox_prefix {
         options = options.custom_inbox_prefix(prefix);
     }

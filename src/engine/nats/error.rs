@@ -55,11 +55,27 @@ pub enum NatsFailure {
         /// What the TLS library said.
         cause: String,
     },
+    /// TLS was requested, and the server answers in plain text.
+    #[error("the server answers in plain text where TLS was expected; {fix}")]
+    PlainServer {
+        /// What to change.
+        fix: &'static str,
+    },
+    /// The server, or the account, has as many connections as it may have.
+    #[error("no further connection: {cause}; close another client, or raise the limit")]
+    ConnectionLimit {
+        /// What the server said.
+        cause: String,
+    },
     /// The account lacks a permission.
-    #[error("refused by the account's permissions: {cause}")]
+    #[error(
+        "refused by the account's permissions: {cause}; the account needs the permission to {permission}"
+    )]
     Permission {
         /// What the server said.
         cause: String,
+        /// What to add: `publish` or `subscribe`, and the subject.
+        permission: String,
     },
     /// The requested subject has no subscriber.
     #[error("no responder on `{subject}`; is a tickdeck session with a health responder running?")]
@@ -100,12 +116,44 @@ impl NatsFailure {
         matches!(self, Self::Unreachable { .. })
     }
 
+    /// Whether the account is not allowed what was asked, be it a subject or another connection.
+    /// What is only of help then does without.
+    #[must_use]
+    pub const fn is_missing_right(&self) -> bool {
+        matches!(self, Self::Permission { .. } | Self::ConnectionLimit { .. })
+    }
+
+    /// What the system or the server said, without the advice.
+    pub(crate) fn cause(&self) -> String {
+        match self {
+            Self::Unreachable { cause } | Self::ConnectionLimit { cause } => cause.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// Classifies a failed connection attempt.
-    pub(crate) fn from_connect(error: &ConnectError) -> Self {
-        if let Some(cause) = tls_cause(error) {
-            return Self::Tls { cause };
+    pub(crate) fn from_connect(error: &ConnectError, tls_first: bool) -> Self {
+        if let Some(tls) = tls_error(error) {
+            return match tls {
+                // The first bytes were no TLS record: a plain server's greeting, or its complaint.
+                rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
+                    Self::PlainServer {
+                        fix: if tls_first {
+                            "only a server with `handshake_first` needs TLS first: omit it"
+                        } else {
+                            "omit the CA, the client certificate and tls://, or enable TLS there"
+                        },
+                    }
+                }
+                _ => Self::Tls {
+                    cause: tls.to_string(),
+                },
+            };
         }
         let cause = innermost(error);
+        if speaks_of_a_full_server(&cause) {
+            return Self::ConnectionLimit { cause };
+        }
         match error.kind() {
             ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
                 Self::LoginRefused
@@ -113,10 +161,18 @@ impl NatsFailure {
             ConnectErrorKind::Tls => Self::Tls { cause },
             ConnectErrorKind::ServerParse => Self::Other { cause },
             _ if speaks_of_login(&cause) => Self::LoginRefused,
+            // Such a server waits for the client to begin.
+            _ if cause == SILENT && !tls_first => Self::Unreachable {
+                cause: "it sends no greeting; one with `handshake_first` needs TLS first"
+                    .to_owned(),
+            },
             _ => Self::Unreachable { cause },
         }
     }
 }
+
+/// What the client library says of a server that closes without a word.
+const SILENT: &str = "expected INFO, got nothing";
 
 /// The server sends some refusals as plain errors, for example `user authentication expired`.
 /// `Authentication Timeout` is no refusal: the login arrived too late.
@@ -125,13 +181,19 @@ fn speaks_of_login(text: &str) -> bool {
     (text.contains("authentication") || text.contains("authorization")) && !text.contains("timeout")
 }
 
-/// The TLS library's message, if TLS failed. The client reports a failed
+/// The server closes such a connection, so that its message arrives only as text.
+fn speaks_of_a_full_server(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains("maximum") && text.contains("connections exceeded")
+}
+
+/// The TLS library's error, if TLS failed. The client reports a failed
 /// handshake as an I/O error, and `io::Error::source` skips the error it wraps.
-fn tls_cause(error: &(dyn Error + 'static)) -> Option<String> {
+fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(tls.to_string());
+            return Some(tls);
         }
         next = wrapped(error);
     }
@@ -168,6 +230,17 @@ mod tests {
             ("nats: maximum connections exceeded", false),
         ] {
             assert_eq!(speaks_of_login(said), is_refused, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_full_server_is_recognised_by_its_message() {
+        for (said, is_full) in [
+            ("nats: maximum connections exceeded", true),
+            ("maximum account active connections exceeded", true),
+            ("nats: maximum subscriptions exceeded", false),
+        ] {
+            assert_eq!(speaks_of_a_full_server(said), is_full, "{said}");
         }
     }
 }

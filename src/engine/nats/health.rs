@@ -3,6 +3,9 @@
 //! The responder has its own connection and thread. So it answers while a sink is blocked by
 //! back-pressure, and reconnects after the server was unreachable. It does not know the session:
 //! the content comes from a closure.
+//!
+//! It is auxiliary: a session goes on without it, with a warning, for example where the server refuses
+//! the subscription or a second connection.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -16,7 +19,9 @@ use tickdeck_core::thread;
 use tokio::sync::Notify;
 
 use super::connect::{self, Connection};
+use super::marks::lost;
 use super::options::Plan;
+use super::refusal::{Action, Refusal, Warnings};
 use super::{NatsError, NatsFailure, NatsOptions, runtime};
 
 /// The default subject on which a session answers.
@@ -53,9 +58,11 @@ impl HealthResponder {
     /// gives, completed with `status` (`"ok"`), `service` (`"tickdeck"`) and `version` where it
     /// does not say so itself.
     ///
+    /// Where the server refuses the subscription or the connection, or cannot be reached within
+    /// `connect_timeout`, a warning says so, and nothing is answered.
+    ///
     /// # Errors
-    /// When the options contradict each other, or the server cannot be reached within
-    /// `connect_timeout` or refuses.
+    /// When the options contradict each other, or the system gives no thread.
     pub fn start(
         nats: &NatsOptions,
         options: &HealthOptions,
@@ -64,7 +71,9 @@ impl HealthResponder {
         let mut plan = nats.plan()?;
         // Distinguishes this connection from the publisher's, in our log and in the server's.
         plan.options.name.push_str("-health");
+        plan.is_auxiliary = true;
         let at = connect::at(&plan);
+        let shown = plan.shown.clone();
         let stop = Arc::new(Notify::new());
         let (ready, is_ready) = mpsc::sync_channel(1);
         let worker = Worker {
@@ -81,7 +90,16 @@ impl HealthResponder {
         };
         match is_ready.recv() {
             Ok(Ok(())) => Ok(responder),
-            Ok(Err(failure)) => Err(at(failure)),
+            Ok(Err(failure)) => {
+                tracing::warn!(
+                    event = "health_unavailable",
+                    server = shown,
+                    subject = options.subject,
+                    reason = %failure,
+                    "the session goes on, and health requests are not answered"
+                );
+                Ok(responder)
+            }
             Err(mpsc::RecvError) => Err(at(ended())),
         }
     }
@@ -157,13 +175,15 @@ impl Worker {
                     limit = self.plan.options.reconnect_timeout;
                 }
                 End::Failed(failure) => {
-                    tracing::error!(
-                        event = "health_responder_ended",
-                        server = self.plan.shown,
-                        error = %failure
-                    );
-                    // After the start the receiver is gone; the log line above is all there is.
-                    let _ = ready.try_send(Err(failure));
+                    // During the start the caller waits for it. Later the log is all there is.
+                    if ready.try_send(Err(failure.clone())).is_err() {
+                        tracing::warn!(
+                            event = "health_responder_ended",
+                            server = self.plan.shown,
+                            error = %failure,
+                            "the session goes on, and health requests are not answered any more"
+                        );
+                    }
                     return;
                 }
             }
@@ -189,16 +209,27 @@ impl Worker {
                 cause: format!("subscribing to `{}`: {error}", self.subject),
             })?;
         match connection.round_trip().await {
-            Ok(()) => {}
+            Ok(refusals) => {
+                for refusal in refusals {
+                    self.refused(&refusal, &mut Warnings::default())?;
+                }
+            }
             Err(failure) if failure.is_retryable() => return Ok(End::Lost),
             Err(failure) => return Err(failure),
         }
         // Only the first connection is waited for.
         let _ = ready.try_send(Ok(()));
+        let mut warnings = Warnings::default();
         loop {
             let request = tokio::select! {
                 biased;
                 () = fate.lost() => return Ok(End::Lost),
+                () = fate.is_refused() => {
+                    if let Some(refusal) = fate.take_refusal() {
+                        self.refused(&refusal, &mut warnings)?;
+                    }
+                    continue;
+                }
                 request = requests.next() => request,
             };
             let Some(request) = request else {
@@ -209,6 +240,19 @@ impl Worker {
             };
             if client.publish(reply, self.payload()).await.is_err() {
                 return Ok(End::Lost);
+            }
+        }
+    }
+
+    /// Without the subscription there is nothing to answer. A refused answer is the loss of the client
+    /// that asked.
+    fn refused(&self, refusal: &Refusal, warnings: &mut Warnings) -> Result<(), NatsFailure> {
+        match refusal.action {
+            Action::Subscribe => Err(refusal.failure()),
+            Action::Publish => {
+                let help = "health requests are not answered (allow_responses is enough)";
+                warnings.warn(&self.plan.shown, &refusal.of_any_answer(), help);
+                Ok(())
             }
         }
     }
@@ -253,17 +297,24 @@ pub fn request_health(
     }
 }
 
+async fn first_refusal(connection: &Connection) -> Refusal {
+    loop {
+        connection.fate.is_refused().await;
+        if let Some(refusal) = connection.fate.take_refusal() {
+            return refusal;
+        }
+    }
+}
+
 async fn request(plan: &Plan, subject: String, timeout: Duration) -> Result<Bytes, NatsFailure> {
     let connection = connect::connect(plan, Some(plan.options.connect_timeout)).await?;
     let request = async_nats::Request::new().timeout(Some(timeout));
     let answer = tokio::select! {
         biased;
         () = connection.fate.lost() => {
-            return Err(NatsFailure::Unreachable {
-                cause: "the connection was lost".to_owned(),
-            });
+            return Err(lost());
         }
-        cause = connection.fate.refused() => return Err(NatsFailure::Permission { cause }),
+        refusal = first_refusal(&connection) => return Err(refusal.failure()),
         answer = connection.client.send_request(subject.clone(), request) => answer,
     };
     answer.map(|message| message.payload).map_err(|error| {

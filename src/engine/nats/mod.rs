@@ -12,15 +12,16 @@ mod ask;
 pub(crate) mod connect;
 mod error;
 mod health;
+pub(crate) mod marks;
 mod merge;
 mod options;
-
 mod queue;
+pub(crate) mod refusal;
 pub(crate) mod runtime;
 mod subscriber;
 
 pub use crate::encode::pattern::{PatternError, SubjectPattern};
-pub use ask::{ReadyPoll, count_ready, count_subscribers, probe};
+pub use ask::{ReadyCount, ReadyPoll, count_ready, count_subscribers, probe};
 pub use error::{NatsError, NatsFailure};
 pub use health::{HEALTH_SUBJECT, HealthOptions, HealthResponder, HealthSnapshot, request_health};
 pub use options::{NatsOptions, Servers};

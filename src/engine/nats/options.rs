@@ -7,8 +7,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use async_nats::ServerAddr;
+use async_nats::rustls::RootCertStore;
+use async_nats::rustls::pki_types::pem::PemObject as _;
+use async_nats::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::{NatsError, Secret};
+use super::{NatsError, Secret, SubjectPattern};
 
 /// Server addresses of one cluster. User information is removed from a URL when it is parsed, so
 /// that the addresses can be shown.
@@ -169,6 +172,9 @@ pub struct NatsOptions {
     pub key: Option<PathBuf>,
     /// Refuses a server without TLS. Implied by a `tls://` address; `ca` or `cert` set it as well.
     pub require_tls: bool,
+    /// Begins with TLS instead of waiting for the server's greeting, as a server with
+    /// `handshake_first` requires; `NATS_TLS_FIRST`. Implies TLS.
+    pub tls_first: bool,
     /// Name that the server's monitoring shows.
     pub name: String,
     /// How long a server may be unreachable at the start. Default 10 s.
@@ -176,8 +182,8 @@ pub struct NatsOptions {
     /// How long a server may be unreachable after the first connection. `None`, the default, waits
     /// without limit.
     pub reconnect_timeout: Option<Duration>,
-    /// First part of the subjects on which answers arrive. Default `_INBOX`; accounts with
-    /// narrow permissions need another one.
+    /// First part of the subjects on which answers arrive; `NATS_INBOX_PREFIX`. Default `_INBOX`;
+    /// accounts with narrow permissions need another one.
     pub inbox_prefix: Option<String>,
 }
 
@@ -194,6 +200,7 @@ impl Default for NatsOptions {
             cert: None,
             key: None,
             require_tls: false,
+            tls_first: false,
             name: "tickdeck".to_owned(),
             connect_timeout: Duration::from_secs(10),
             reconnect_timeout: None,
@@ -222,6 +229,8 @@ pub(crate) struct Plan {
     pub(crate) shown: String,
     pub(crate) login: Login,
     pub(crate) options: NatsOptions,
+    /// Whether a server that allows no further connection is not waited for.
+    pub(crate) is_auxiliary: bool,
 }
 
 impl NatsOptions {
@@ -258,6 +267,8 @@ impl NatsOptions {
             ca: path("NATS_CA"),
             cert: path("NATS_CERT"),
             key: path("NATS_KEY"),
+            tls_first: get("NATS_TLS_FIRST").is_some_and(|value| is_yes(&value)),
+            inbox_prefix: get("NATS_INBOX_PREFIX"),
             ..Self::default()
         })
     }
@@ -277,8 +288,14 @@ impl NatsOptions {
                     .to_owned(),
             ));
         }
-        for file in [&self.ca, &self.cert, &self.key].into_iter().flatten() {
-            read(file)?;
+        for file in [&self.ca, &self.cert].into_iter().flatten() {
+            check_certificates(file)?;
+        }
+        if let Some(file) = &self.key {
+            check_key(file)?;
+        }
+        if let Some(prefix) = &self.inbox_prefix {
+            check_inbox_prefix(prefix)?;
         }
         let login = self.login()?;
         let mut options = self.clone();
@@ -288,6 +305,7 @@ impl NatsOptions {
             shown: self.servers.to_string(),
             login,
             options,
+            is_auxiliary: false,
         })
     }
 
@@ -336,6 +354,69 @@ impl NatsOptions {
         }
         Ok(ways.pop().map_or(Login::None, |(_, login)| login))
     }
+}
+
+/// The values of a variable that mean no. Everything else means yes.
+fn is_yes(value: &str) -> bool {
+    !["0", "n", "no", "f", "false", "off"].contains(&value.to_ascii_lowercase().as_str())
+}
+
+/// Refuses a file without a certificate, and one with something else under that name.
+fn check_certificates(path: &Path) -> Result<(), NatsError> {
+    let text = read(path)?;
+    let refuse = |problem: String| {
+        Err(NatsError::Config(format!(
+            "{}: {problem}; expected PEM, with lines such as -----BEGIN CERTIFICATE-----",
+            path.display()
+        )))
+    };
+    let mut count = 0;
+    for certificate in CertificateDer::pem_slice_iter(text.expose().as_bytes()) {
+        // The same check as when the connection is made.
+        let added = match certificate {
+            Ok(certificate) => RootCertStore::empty()
+                .add(certificate)
+                .map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        count += 1;
+        if let Err(problem) = added {
+            return refuse(format!(
+                "certificate {count} of the file cannot be read: {problem}"
+            ));
+        }
+    }
+    if count == 0 {
+        return refuse("there is no certificate in the file".to_owned());
+    }
+    Ok(())
+}
+
+/// Refuses a file without a private key. Nothing of its content is printed.
+fn check_key(path: &Path) -> Result<(), NatsError> {
+    let text = read(path)?;
+    match PrivateKeyDer::from_pem_slice(text.expose().as_bytes()) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(NatsError::Config(format!(
+            "{}: there is no private key in the file; expected PEM, with a line such as \
+             -----BEGIN PRIVATE KEY-----",
+            path.display()
+        ))),
+    }
+}
+
+/// Refuses what the client library would refuse by a panic, and wildcards.
+fn check_inbox_prefix(prefix: &str) -> Result<(), NatsError> {
+    let is_plain = prefix
+        .parse::<SubjectPattern>()
+        .is_ok_and(|_| !prefix.contains(['*', '>']));
+    if is_plain {
+        return Ok(());
+    }
+    Err(NatsError::Config(format!(
+        "`{}` is no inbox prefix; expected words without wildcards, for example _INBOX_me",
+        prefix.escape_debug()
+    )))
 }
 
 fn read(path: &Path) -> Result<Secret, NatsError> {

@@ -135,11 +135,60 @@ fn an_nkey_is_a_seed_or_a_file_with_one() {
 
 #[test]
 fn a_ca_or_certificate_asks_for_tls() {
+    // An authority made for this test; its key is forgotten.
+    const CA: &str = concat!(
+        "-----BEGIN CERTIFICATE-----\n",
+        "MIIBdTCCARugAwIBAgIUW6jwAGzXzasWxp4443MbxjYTS6QwCgYIKoZIzj0EAwIw\n",
+        "DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjkwMDU1MTJaGA8yMTI2MTEwNTAwNTUx\n",
+        "MlowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABPVn\n",
+        "96+l3Ua/zID8YWSRvnv2iCckorAmM/EmOsycyhOTp1qyGVcu7+0/1e/By/EKiY+u\n",
+        "WENtU8iYWJUsydwt8GqjUzBRMB0GA1UdDgQWBBTEppoDOCTeXSSAx8WD3qmDk+7X\n",
+        "aDAfBgNVHSMEGDAWgBTEppoDOCTeXSSAx8WD3qmDk+7XaDAPBgNVHRMBAf8EBTAD\n",
+        "AQH/MAoGCCqGSM49BAMCA0gAMEUCIQDPWUyYFCD5i1yCkkPb0uc+0XxrMZqnAfmK\n",
+        "3zmJYDt7yAIgIFCqj+nTGX9ZYy7tw30+rRjsJFbCnGsq/leQFJ97SgY=\n",
+        "-----END CERTIFICATE-----\n",
+    );
     let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), CA).unwrap();
     let plan = env(&[("NATS_CA", file.path().to_str().unwrap())])
         .unwrap()
         .plan()
         .unwrap();
     assert!(plan.options.require_tls);
     assert!(!NatsOptions::default().plan().unwrap().options.require_tls);
+}
+
+#[test]
+fn an_inbox_prefix_is_made_of_plain_words() {
+    let check = |prefix: &str| {
+        let options = NatsOptions {
+            inbox_prefix: Some(prefix.to_owned()),
+            ..NatsOptions::default()
+        };
+        options.check()
+    };
+    for good in ["_INBOX", "_INBOX_me", "own.answers"] {
+        check(good).unwrap();
+    }
+    for bad in ["a.", ".a", "a..b", "a b", "a.*", ">", "a\n"] {
+        let text = message(check(bad));
+        assert!(text.contains("is no inbox prefix"), "{text}");
+    }
+}
+
+#[test]
+fn tls_first_is_read_from_its_variable() {
+    for (value, expected) in [
+        ("1", true),
+        ("true", true),
+        ("0", false),
+        ("off", false),
+        ("", false),
+    ] {
+        assert_eq!(
+            env(&[("NATS_TLS_FIRST", value)]).unwrap().tls_first,
+            expected,
+            "{value}"
+        );
+    }
 }

@@ -16,9 +16,11 @@ use tickdeck_core::wait;
 use tokio::sync::Notify;
 
 use super::connect::{self, Connection};
+use super::marks::lost;
 use super::merge::Merged;
 use super::options::Plan;
 use super::queue::{Bounds, QueueReceiver, QueueSender, queue};
+use super::refusal::{Action, Refusal, Warnings};
 use super::{NatsError, NatsFailure, NatsOptions, SubjectPattern, runtime};
 use crate::sink::Message;
 
@@ -27,6 +29,10 @@ const QUEUED: Bounds = Bounds {
     items: 65_536,
     bytes: 256 << 20,
 };
+/// What a refused answer costs.
+const NOT_ANSWERED: &str =
+    "replays that wait for subscribers do not count this one (allow_responses is enough)";
+
 /// What to receive, and what to do when the connection is lost.
 #[derive(Debug, Clone)]
 pub struct SubscriberOptions {
@@ -94,10 +100,12 @@ impl Subscriber {
         Self::start_with(nats, options)
     }
 
-    /// Subscribes and returns when the server has the subscriptions.
+    /// Subscribes and returns when the server has the subscriptions. No right to publish is needed.
+    /// Where the account may not subscribe to a control subject, such as that of end markers, a
+    /// warning says so.
     ///
     /// # Errors
-    /// When the options contradict each other, or the server cannot be reached or refuses.
+    /// When the options contradict each other, or the server cannot be reached or refuses a subject.
     pub fn start_with(nats: &NatsOptions, options: SubscriberOptions) -> Result<Self, NatsError> {
         let plan = nats.plan()?;
         let at = connect::at(&plan);
@@ -114,6 +122,7 @@ impl Subscriber {
             options,
             messages: sender,
             stop: Arc::clone(&stop),
+            warnings: Warnings::default(),
         };
         let thread = thread::spawn("tickdeck-subscriber", move || worker.run(ready))
             .map_err(|error| at(other(&error)))?;
@@ -197,18 +206,20 @@ struct Worker {
     subscribed: Vec<SubjectPattern>,
     messages: QueueSender<Received>,
     stop: Arc<Notify>,
+    warnings: Warnings,
 }
 
 impl Worker {
-    fn run(self, ready: Ready) {
+    fn run(mut self, ready: Ready) {
         let at = connect::at(&self.plan);
         let mut ready = Some(ready);
         let mut limit = Some(self.plan.options.connect_timeout);
+        let stop = Arc::clone(&self.stop);
         let failure = loop {
             let end = runtime::run(async {
                 tokio::select! {
                     biased;
-                    () = self.stop.notified() => End::Stopped,
+                    () = stop.notified() => End::Stopped,
                     end = self.session(limit, &mut ready) => end,
                 }
             })
@@ -216,11 +227,7 @@ impl Worker {
             match (end, self.options.reconnect) {
                 (End::Stopped, _) => return,
                 (End::Failed(failure), _) => break failure,
-                (End::Lost, None) => {
-                    break NatsFailure::Unreachable {
-                        cause: "the connection was lost".to_owned(),
-                    };
-                }
+                (End::Lost, None) => break lost(),
                 (End::Lost, reconnect) => {
                     tracing::warn!(
                         event = "nats_disconnected",
@@ -249,7 +256,7 @@ impl Worker {
         self.messages.send(received, bytes)
     }
 
-    async fn session(&self, limit: Option<Duration>, ready: &mut Option<Ready>) -> End {
+    async fn session(&mut self, limit: Option<Duration>, ready: &mut Option<Ready>) -> End {
         let connection = match connect::connect(&self.plan, limit).await {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),
@@ -274,23 +281,46 @@ impl Worker {
         tokio::task::unconstrained(self.receive(&connection, messages)).await
     }
 
-    async fn subscribe(&self, connection: &Connection) -> Result<Merged, NatsFailure> {
+    async fn subscribe(&mut self, connection: &Connection) -> Result<Merged, NatsFailure> {
         let mut subscriptions = Vec::new();
         for subject in &self.subscribed {
             let subscription = connection.client.subscribe(subject.to_string()).await;
             subscriptions.push(subscription.map_err(|error| other(&error))?);
         }
         let messages = Merged::of(subscriptions);
-        connection.round_trip().await?;
+        self.refused(&connection.round_trip().await?)?;
         Ok(messages)
     }
 
-    async fn receive(&self, connection: &Connection, mut messages: Merged) -> End {
+    /// A refused subject of the stream is a failure. Control subjects and answers to questions are
+    /// of help only.
+    fn refused(&mut self, refusals: &[Refusal]) -> Result<(), NatsFailure> {
+        let mut lost = Vec::new();
+        for refusal in refusals {
+            lost.push(match (refusal.lost_help(), refusal.action) {
+                (Some(help), _) => (refusal.clone(), help),
+                (None, Action::Publish) => (refusal.of_any_answer(), NOT_ANSWERED),
+                (None, Action::Subscribe) => return Err(refusal.failure()),
+            });
+        }
+        let lost: Vec<(&Refusal, &str)> = lost.iter().map(|(r, help)| (r, *help)).collect();
+        self.warnings.warn_together(&self.plan.shown, &lost);
+        Ok(())
+    }
+
+    async fn receive(&mut self, connection: &Connection, mut messages: Merged) -> End {
         loop {
             let message = tokio::select! {
                 biased;
                 message = messages.next() => message,
                 () = connection.fate.lost() => None,
+                () = connection.fate.is_refused() => {
+                    let refusal = connection.fate.take_refusal();
+                    match self.refused(refusal.as_slice()) {
+                        Ok(()) => continue,
+                        Err(failure) => return End::Failed(failure),
+                    }
+                }
             };
             let Some(message) = message else {
                 return End::Lost;

@@ -4,31 +4,33 @@
 //! at any time. They also settle what a sink has reported meanwhile, so that the counts are current
 //! while nothing is published.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::settlement::{Settlement, SlotCounts};
 use crate::encode::control::EndMarker;
-use crate::sink::{MessageBatch, MessageBatchBuilder, Sink, SinkError};
+use crate::sink::{Fate, MessageBatch, MessageBatchBuilder, Sink, SinkError};
 
 /// Sinks that are shared with the readers of the counts.
 pub(super) struct Fanout {
     outlets: Vec<Mutex<Outlet>>,
     settlement: Mutex<Settlement>,
+    /// Sinks that no reader has closed.
+    open: AtomicUsize,
+    /// Whether the run is recorded as well.
+    is_recorded: AtomicBool,
 }
 
 /// One sink.
 struct Outlet {
     /// `None` when it is closed.
     sink: Option<Box<dyn Sink>>,
+    /// Whether the reader of its output closed it. Nothing more is expected of it then.
+    is_abandoned: bool,
+    /// Positions reported so far.
+    reported: u64,
     /// Whether its last report was taken: what follows is no tick.
     is_settled: bool,
-}
-
-/// Which sinks get a batch.
-#[derive(Debug, Clone, Copy)]
-enum To {
-    All,
-    One(usize),
 }
 
 /// The end marker of a replay, and its subject.
@@ -42,13 +44,22 @@ impl Fanout {
         let outlet = |sink| {
             Mutex::new(Outlet {
                 sink: Some(sink),
+                is_abandoned: false,
+                reported: 0,
                 is_settled: false,
             })
         };
         Self {
             settlement: Mutex::new(Settlement::of(sinks.len())),
+            open: AtomicUsize::new(sinks.len()),
+            is_recorded: AtomicBool::new(false),
             outlets: sinks.into_iter().map(outlet).collect(),
         }
+    }
+
+    /// The run is recorded as well.
+    pub(super) fn set_recorded(&self) {
+        self.is_recorded.store(true, Ordering::Relaxed);
     }
 
     /// Hands a batch to every sink. `slots` are the ledger slots of its messages.
@@ -63,23 +74,45 @@ impl Fanout {
         let mut settlement = self.settlement();
         slots.into_iter().for_each(|slot| settlement.expect(slot));
         drop(settlement);
-        self.hand_over(batch, To::All)
+        self.hand_over(batch)
     }
 
     /// The one way for messages to sinks.
-    fn hand_over(&self, batch: &MessageBatch, to: To) -> Result<(), SinkError> {
-        let outlets = match to {
-            To::All => &self.outlets[..],
-            To::One(index) => &self.outlets[index..=index],
-        };
-        for outlet in outlets {
+    fn hand_over(&self, batch: &MessageBatch) -> Result<(), SinkError> {
+        for outlet in &self.outlets {
             let mut outlet = lock(outlet);
-            if let Some(sink) = &mut outlet.sink {
-                sink.publish(batch)?;
+            let published = match &mut outlet.sink {
+                Some(sink) => sink.publish(batch),
+                None => Ok(()),
+            };
+            match published {
+                Err(SinkError::BrokenPipe) if self.has_other_outputs() => {
+                    self.abandon(&mut outlet);
+                }
+                published => published?,
             }
             self.settle(&mut outlet);
         }
         Ok(())
+    }
+
+    /// Whether the run has more than one output left.
+    fn has_other_outputs(&self) -> bool {
+        self.is_recorded.load(Ordering::Relaxed) || self.open.load(Ordering::Relaxed) > 1
+    }
+
+    /// Closes a sink whose reader has gone. The reader has what it wanted, so that its messages are
+    /// no failures: the other sinks decide.
+    fn abandon(&self, outlet: &mut Outlet) {
+        if let Some(sink) = outlet.sink.take() {
+            outlet.is_abandoned = true;
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            tracing::info!(
+                event = "sink_closed",
+                sink = sink.name(),
+                "its reader has closed it; the other outputs go on"
+            );
+        }
     }
 
     /// What every sink together has published and failed so far. A sink that is just being handed
@@ -96,11 +129,22 @@ impl Fanout {
     }
 
     fn settle(&self, outlet: &mut Outlet) {
-        let Some(sink) = outlet.sink.as_mut().filter(|_| !outlet.is_settled) else {
+        if outlet.is_settled {
             return;
-        };
+        }
         let mut settlement = self.settlement();
-        sink.settled(&mut |range, fate| settlement.settle(range, fate));
+        let reported = &mut outlet.reported;
+        if let Some(sink) = &mut outlet.sink {
+            sink.settled(&mut |range, fate| {
+                *reported += range.end - range.start;
+                settlement.settle(range, fate);
+            });
+        } else if outlet.is_abandoned {
+            // Its reader took messages in order, so those that it has not reported are the last.
+            let end = settlement.end();
+            settlement.settle(*reported..end, Fate::Confirmed);
+            *reported = end;
+        }
     }
 
     /// Waits for every sink, sends the end marker through those that wait for it, and closes the
@@ -122,15 +166,16 @@ impl Fanout {
     }
 
     fn finish_one(&self, index: usize, complete: bool, end: Option<&End>) -> Result<(), SinkError> {
-        let flushed = self.flush(index);
+        let mut flushed = self.flush(index);
         let mut outlet = lock(&self.outlets[index]);
+        if matches!(flushed, Err(SinkError::BrokenPipe)) && self.has_other_outputs() {
+            self.abandon(&mut outlet);
+            flushed = Ok(());
+        }
         self.settle(&mut outlet);
         outlet.is_settled = true;
         drop(outlet);
-        let is_announced = match (&flushed, end) {
-            (Ok(()), Some(end)) => self.announce(index, end),
-            _ => true,
-        };
+        let is_announced = end.is_none_or(|end| self.announce(index, end, flushed.is_ok()));
         let sink = lock(&self.outlets[index]).sink.take();
         match (flushed, sink) {
             // Where the marker is refused, the ticks have arrived all the same.
@@ -145,27 +190,36 @@ impl Fanout {
     }
 
     /// Publishes the end marker and waits until it is confirmed, if the sink's receivers wait for
-    /// one. False when that failed, which is logged: every tick is confirmed already.
-    fn announce(&self, index: usize, end: &End) -> bool {
-        let outlet = lock(&self.outlets[index]);
-        let limit = outlet
-            .sink
-            .as_ref()
-            .and_then(|sink| sink.end_marker_limit());
-        drop(outlet);
-        let Some(limit) = limit else { return true };
-        let published = control_message(&end.subject, end.marker.payload(limit))
-            .and_then(|batch| self.hand_over(&batch, To::One(index)))
-            .and_then(|()| self.flush(index));
-        if let Err(error) = &published {
-            tracing::warn!(
-                event = "replay_end_not_published",
-                subject = end.subject,
-                reason = %error,
-                "every tick is confirmed, but the end marker was not delivered"
-            );
+    /// one. After a failure they learn that the replay is not complete, where the sink still can.
+    /// False when the marker alone failed, which is logged: every tick is confirmed already.
+    fn announce(&self, index: usize, end: &End, is_whole: bool) -> bool {
+        let mut outlet = lock(&self.outlets[index]);
+        let Some(sink) = &mut outlet.sink else {
+            return true;
+        };
+        let Some(limit) = sink.end_marker_limit() else {
+            return true;
+        };
+        let marker = if is_whole {
+            end.marker.payload(limit)
+        } else {
+            end.marker.clone().of_a_failed_run().payload(limit)
+        };
+        let published =
+            control_message(&end.subject, marker).and_then(|batch| sink.announce(&batch));
+        match published {
+            Err(error) if is_whole => {
+                tracing::warn!(
+                    event = "replay_end_not_published",
+                    subject = end.subject,
+                    reason = %error,
+                    "every tick is confirmed, but the end marker was not delivered"
+                );
+                false
+            }
+            // The failure that ended the run is reported already.
+            Ok(()) | Err(_) => true,
         }
-        published.is_ok()
     }
 
     fn settlement(&self) -> MutexGuard<'_, Settlement> {

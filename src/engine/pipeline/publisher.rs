@@ -197,6 +197,11 @@ impl Publisher {
         self.run = run;
     }
 
+    /// The run is recorded as well. A reader of stdout that closes it then does not end the run.
+    pub fn set_recorded(&mut self) {
+        self.fanout.set_recorded();
+    }
+
     /// Counts for other threads.
     #[must_use]
     pub fn stats(&self) -> Arc<PublisherStats> {

@@ -76,6 +76,11 @@ impl Settlement {
         self.release();
     }
 
+    /// Position after the newest message.
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
     /// No sink reports any more: unsettled messages have failed. Returns the counts by slot.
     pub(super) fn close(&mut self) -> &[SlotCounts] {
         while let Some(entry) = self.entries.pop_front() {

@@ -135,7 +135,10 @@ impl LiveSession {
             .transpose()
             .map_err(SessionError::Thread)?;
         let (server, sinks) = all_sinks(self.server, self.sinks);
-        let publisher = Publisher::new(self.publisher, sinks);
+        let mut publisher = Publisher::new(self.publisher, sinks);
+        if recorder.is_some() {
+            publisher.set_recorded();
+        }
         let control = self.control;
         let stop_asked = Box::new(move || control.is_stopped());
         let (source, handle) = live::start(connector, self.options, Arc::clone(&clock), stop_asked)

@@ -192,6 +192,9 @@ impl<'a> ReplaySession<'a> {
             awaited.wait(prefix, &run_id, &self.control, self.clock.as_ref())?;
         }
         let mut publisher = Publisher::new(self.publisher, self.sinks);
+        if self.recorder.is_some() {
+            publisher.set_recorded();
+        }
         publisher.set_run(run_id);
         #[cfg(feature = "nats")]
         let server = self

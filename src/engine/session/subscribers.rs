@@ -10,7 +10,7 @@ use super::SessionError;
 use crate::control::{Control, run_interruptible};
 use crate::encode::control::{self, ControlSubject, ReadyQuestion, RunId};
 use crate::encode::pattern::SubjectPattern;
-use crate::nats::{NatsError, NatsOptions, ReadyPoll, count_ready};
+use crate::nats::{NatsError, NatsFailure, NatsOptions, ReadyCount, ReadyPoll, count_ready};
 
 /// Pause between two questions, ns.
 const PAUSE_NS: i64 = 300_000_000;
@@ -40,11 +40,16 @@ impl Awaited {
             let counted = run_interruptible("nats-connect", || control.is_stopped(), count)?;
             let Some(counted) = counted else { break };
             match counted {
-                Ok(found) if found >= wanted => {
-                    tracing::info!(event = "subscribers_ready", found, wanted);
+                Ok(count) if count.found >= wanted => {
+                    tracing::info!(event = "subscribers_ready", found = count.found, wanted);
                     return Ok(());
                 }
-                Ok(found) if last != Some(found) => {
+                // Without the right to ask, the list is all there is, and it counts as one.
+                Ok(count) if count.not_asked.is_some() && (!count.is_listed || count.found > 0) => {
+                    warn_not_asked(&poll.subject, count.not_asked.as_ref());
+                    return Ok(());
+                }
+                Ok(ReadyCount { found, .. }) if last != Some(found) => {
                     last = Some(found);
                     tracing::info!(
                         event = "waiting_for_subscribers",
@@ -57,6 +62,11 @@ impl Awaited {
                 Ok(_) => {}
                 // The connection was lost before the answer came: the next question gets a new one.
                 Err(NatsError::Server { failure, .. }) if failure.is_retryable() => {}
+                // The publisher's connection is the only one that the account may have.
+                Err(NatsError::Server { failure, .. }) if failure.is_missing_right() => {
+                    warn_not_asked(&poll.subject, Some(&failure));
+                    return Ok(());
+                }
                 Err(error) => return Err(error.into()),
             }
             let due = clock.now().plus(PAUSE_NS);
@@ -64,6 +74,15 @@ impl Awaited {
         }
         Ok(())
     }
+}
+
+fn warn_not_asked(subject: &str, reason: Option<&NatsFailure>) {
+    tracing::warn!(
+        event = "subscribers_not_counted",
+        subject,
+        reason = reason.map(tracing::field::display),
+        "subscribers cannot be asked to answer: the replay starts without waiting for more"
+    );
 }
 
 fn question(prefix: &str, run: &RunId) -> Result<ReadyPoll, SessionError> {

@@ -86,6 +86,16 @@ pub trait Sink: Send {
         None
     }
 
+    /// Publishes the end marker and waits until the receivers have it. Unlike
+    /// [`publish`](Self::publish), it may work after the destination has refused a message.
+    ///
+    /// # Errors
+    /// When the marker was not delivered.
+    fn announce(&mut self, marker: &MessageBatch) -> Result<(), SinkError> {
+        self.publish(marker)?;
+        self.flush()
+    }
+
     /// Flushes and closes: files get their final name, connections end. A sink that is dropped
     /// without this leaves nothing half-written behind.
     ///

@@ -9,7 +9,10 @@
 //! - **Confirmed** means processed by the broker. The client library's `flush` only empties the
 //!   socket buffer, so the sink sends numbered markers to its own inbox. The server handles a
 //!   connection's messages in order: when marker *n* comes back, everything before it was processed.
-//!   Markers are pipelined; nothing waits for one but [`flush`](Sink::flush).
+//!   Markers are pipelined; nothing waits for one but [`flush`](Sink::flush). Where the account has
+//!   no inbox, the server's refusal of a marker says the same.
+//! - **A refused tick** ends publishing. The connection stays for the end marker, which is sent with
+//!   [`announce`](Sink::announce). Refused control messages are warnings.
 //! - **Nothing is lost.** Unconfirmed messages stay in a bounded [window](window). When the
 //!   connection is lost, the next one first sends the window again from its start. Delivery is
 //!   therefore *at least once*: a subscriber may see a tail of up to [`WINDOW_MESSAGES_MAX`]
@@ -31,9 +34,9 @@ mod window;
 mod worker;
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use tickdeck_core::thread;
@@ -58,6 +61,8 @@ pub struct NatsStats {
     resent: AtomicU64,
     reconnects: AtomicU64,
     max_payload: AtomicUsize,
+    /// Why publishing has ended while the connection stays.
+    failure: OnceLock<NatsFailure>,
 }
 
 impl NatsStats {
@@ -181,8 +186,12 @@ impl NatsSink {
         self.stop.clone()
     }
 
-    /// Joins the worker, which has ended or is about to, and keeps its failure.
+    /// Why publishing has ended: the server's refusal, or the result of the worker, which then has
+    /// ended or is about to.
     fn take_failure(&mut self) -> NatsFailure {
+        if let Some(refused) = self.stats.failure.get() {
+            return refused.clone();
+        }
         self.commands = None;
         if let Some(thread) = self.thread.take() {
             let result = thread.join().unwrap_or_else(|_panic| {
@@ -204,6 +213,18 @@ impl NatsSink {
         }
     }
 
+    /// Whether the server has refused a message that the run cannot do without.
+    fn is_refused(&self) -> bool {
+        self.stats.failure.get().is_some()
+    }
+
+    /// Hands over a command and waits until everything before it is confirmed.
+    fn wait_for_confirmation(&mut self) -> Result<(), SinkError> {
+        let (done, is_done) = tokio::sync::oneshot::channel();
+        self.send(Command::Flush(done))?;
+        is_done.blocking_recv().map_err(|_| self.error())
+    }
+
     fn send(&mut self, command: Command) -> Result<(), SinkError> {
         match &self.commands {
             Some(commands) if commands.blocking_send(command).is_ok() => Ok(()),
@@ -223,6 +244,9 @@ impl Sink for NatsSink {
     /// When called from inside an async runtime, which must not block.
     fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
         for chunk in batch.chunks(BATCH_MESSAGES) {
+            if self.is_refused() {
+                return Err(self.error());
+            }
             let taken = chunk.len() as u64;
             self.send(Command::Publish(chunk))?;
             self.note_taken(taken);
@@ -231,20 +255,37 @@ impl Sink for NatsSink {
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
+        if self.is_refused() {
+            return Err(self.error());
+        }
         // Without outstanding messages there is no need to wait, even if the server is unreachable.
         if self.stats.confirmed() == self.stats.taken() {
             return Ok(());
         }
-        let (done, is_done) = tokio::sync::oneshot::channel();
-        self.send(Command::Flush(done))?;
-        is_done.blocking_recv().map_err(|_| self.error())
+        self.wait_for_confirmation()?;
+        // The worker answers a flush that came after the refusal too.
+        match self.is_refused() {
+            true => Err(self.error()),
+            false => Ok(()),
+        }
+    }
+
+    /// Also after the server has refused a message: its subscribers wait for the end all the same.
+    fn announce(&mut self, marker: &MessageBatch) -> Result<(), SinkError> {
+        self.send(Command::Announce(marker.clone()))?;
+        if !self.is_refused() {
+            self.note_taken(marker.len() as u64);
+        }
+        self.wait_for_confirmation()
     }
 
     fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate)) {
+        // Read first: confirmations stop with it.
+        let is_refused = self.is_refused();
         let confirmed = self.stats.confirmed();
         self.outstanding.confirm(confirmed - self.seen);
         self.seen = confirmed;
-        if self.thread.is_none() {
+        if is_refused || self.thread.is_none() {
             self.outstanding.reject_all();
         }
         self.outstanding.report(each);

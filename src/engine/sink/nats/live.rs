@@ -72,6 +72,9 @@ impl LiveNatsSink {
         let mut done = 0;
         for batch in batch.chunks(BATCH_MESSAGES) {
             let room = self.room(batch.len());
+            if self.sink.is_refused() {
+                self.die();
+            }
             let Some(commands) = self.sink.commands.as_ref().filter(|_| !self.is_dead) else {
                 return done;
             };

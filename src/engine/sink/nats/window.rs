@@ -61,6 +61,11 @@ impl Window {
         }
     }
 
+    /// Forgets everything, confirmed or not.
+    pub(crate) fn give_up(&mut self) {
+        self.confirm(self.end);
+    }
+
     /// Position of the oldest unconfirmed message.
     pub(crate) const fn first(&self) -> u64 {
         self.first

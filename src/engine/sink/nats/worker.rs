@@ -3,31 +3,40 @@
 //! Invariant: on every connection the first thing sent is the window from its start, so a message
 //! is never sent before an older one that may have been lost.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
+use async_nats::Subject;
 use async_nats::client::{PublishError, PublishErrorKind};
-use async_nats::{Client, Subject, Subscriber};
 use bytes::Bytes;
-use futures_util::StreamExt;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::window::{MARK_MESSAGES, Window};
 use super::{NatsStats, NatsStop};
 use crate::nats::connect::{Connection, connect};
+use crate::nats::marks::{Answer, Marks};
+use crate::nats::refusal::{Action, Refusal, Warnings, is_dispensable};
 use crate::nats::{NatsFailure, runtime};
 use crate::sink::{Message, MessageBatch};
 
 /// A marker follows a message after at most this long.
 const MARK_INTERVAL: Duration = Duration::from_millis(50);
+/// The same where the server logs a line for each marker.
+const REFUSED_MARK_INTERVAL: Duration = Duration::from_secs(5);
+/// Markers without an answer after which the connection is given up. An answer may be lost in a flood
+/// of refusals, and permissions may change; a new connection finds out how the server answers.
+const UNANSWERED_MAX: u32 = 3;
 
 /// What the sink asks of its thread.
 pub(super) enum Command {
     /// Send these next.
     Publish(MessageBatch),
+    /// Send this even after the server refused a message. It is not counted then.
+    Announce(MessageBatch),
     /// Answer when everything sent before is confirmed.
     Flush(oneshot::Sender<()>),
 }
@@ -58,6 +67,13 @@ pub(super) struct Worker {
     /// Position up to which messages were handed to a connection at least once.
     sent: u64,
     flushes: Vec<oneshot::Sender<()>>,
+    warnings: Warnings,
+    /// Whether the log has that the inbox is refused.
+    is_restricted: bool,
+    /// Dispensable subjects that were used.
+    tried: BTreeSet<Bytes>,
+    /// Subjects that are refused, and dispensable: nothing is sent to them any more.
+    dispensed: BTreeSet<String>,
 }
 
 impl Worker {
@@ -77,6 +93,10 @@ impl Worker {
             window: Window::default(),
             sent: 0,
             flushes: Vec::new(),
+            warnings: Warnings::default(),
+            is_restricted: false,
+            tried: BTreeSet::new(),
+            dispensed: BTreeSet::new(),
         }
     }
 
@@ -123,18 +143,17 @@ impl Worker {
         let end = tokio::select! {
             biased;
             () = fate.lost() => End::Lost,
-            cause = fate.refused() => End::Failed(NatsFailure::Permission { cause }),
             end = self.serve(&connection) => end,
         };
-        // A refusal may have ended the connection.
-        match fate.refusal() {
-            Some(cause) => End::Failed(NatsFailure::Permission { cause }),
-            None => end,
+        // What the server refused before the connection ended.
+        while let Some(refusal) = fate.take_refusal() {
+            self.refused(&refusal);
         }
+        end
     }
 
     async fn serve(&mut self, connection: &Connection) -> End {
-        let started = Link::start(connection, self.window.first()).await;
+        let started = Link::start(connection).await;
         let result = match started {
             Ok(mut link) => self.serve_link(&mut link).await,
             Err(end) => Err(end),
@@ -147,27 +166,38 @@ impl Worker {
     async fn serve_link(&mut self, link: &mut Link<'_>) -> Result<std::convert::Infallible, End> {
         self.begin(link).await?;
         loop {
+            // Permissions may change while connected.
+            link.slow_down_if_refused();
             tokio::select! {
                 biased;
                 // Confirmations first: they make room.
-                echo = link.echoes.next() => {
-                    let position = link.position(echo).await?;
-                    self.confirm(position);
-                }
+                answer = link.marks.next() => match answer {
+                    Answer::Reached(position) => {
+                        link.unanswered = 0;
+                        self.confirm(position);
+                    }
+                    Answer::Refused(refusal) => self.refused(&refusal),
+                    Answer::Lost => return Err(End::Lost),
+                },
                 command = self.commands.recv(), if !self.window.is_full() => match command {
-                    Some(Command::Publish(messages)) => {
+                    // Handed over before the failure was known.
+                    Some(Command::Publish(_)) if self.stats.failure.get().is_some() => {}
+                    Some(Command::Publish(messages) | Command::Announce(messages)) => {
                         self.window.push(messages);
                         self.sent = self.window.end();
                         if let Some(newest) = self.window.newest() {
-                            link.send(newest).await?;
+                            link.send(newest, &self.dispensed).await?;
                         }
-                        let end = self.window.end();
-                        if end - link.marked >= MARK_MESSAGES || self.window.is_full() {
+                        let (end, is_full) = (self.window.end(), self.window.is_full());
+                        if self.is_first_try() {
+                            link.mark(end).await?;
+                            self.reach(link, end).await?;
+                        } else if is_full || link.is_mark_due(end) {
                             link.mark(end).await?;
                         }
                     }
                     Some(Command::Flush(done)) => {
-                        if link.marked < self.window.end() {
+                        if link.marks.newest() < self.window.end() {
                             link.mark(self.window.end()).await?;
                         }
                         self.flushes.push(done);
@@ -176,10 +206,49 @@ impl Worker {
                     // The sink is gone; its stop handle ends this thread.
                     None => std::future::pending().await,
                 },
-                _ = link.timer.tick(), if link.marked < self.window.end() => {
-                    link.mark(self.window.end()).await?;
+                _ = link.timer.tick(), if link.awaits_mark(&self.window) => {
+                    link.mark_again(self.window.end()).await?;
                 }
             }
+        }
+    }
+
+    /// Whether the newest batch begins with a dispensable subject that was not used before. Control
+    /// messages come one at a time.
+    ///
+    /// The first is waited for: the library reports a limited number of refusals at a time, so that
+    /// a flood of refused clock stamps could hide a refused tick.
+    fn is_first_try(&mut self) -> bool {
+        let first = self
+            .window
+            .newest()
+            .and_then(|batch| batch.messages().next());
+        first.is_some_and(|message| {
+            is_dispensable(&message.subject) && self.tried.insert(message.subject)
+        })
+    }
+
+    /// The server refused something: a warning where the run can do without, and the end of
+    /// publishing otherwise. The connection stays, for the end marker.
+    fn refused(&mut self, refusal: &Refusal) {
+        match refusal.lost_help() {
+            Some(help) => {
+                self.warnings.warn(&self.plan.shown, refusal, help);
+                self.dispensed.insert(refusal.subject.clone());
+            }
+            // The sink subscribes to its inbox only, and the marks take care of that.
+            None if refusal.action == Action::Subscribe => {}
+            None => self.fail(refusal.failure()),
+        }
+    }
+
+    /// Ends publishing. What is unconfirmed counts as not delivered.
+    fn fail(&mut self, failure: NatsFailure) {
+        // The first refusal names the first message that was not delivered.
+        if self.stats.failure.set(failure).is_ok() {
+            self.window.give_up();
+            self.sent = self.window.end();
+            self.flushes.clear();
         }
     }
 
@@ -196,13 +265,13 @@ impl Worker {
                 "reconnected: messages that the server may not have received are sent again"
             );
         }
-        link.probe().await?;
+        self.probe(link).await?;
         // The receiver is gone only when the sink was dropped.
         if let Some(ready) = self.ready.take() {
             let _ = ready.send(());
         }
         for batch in self.window.batches() {
-            link.send(batch).await?;
+            link.send(batch, &self.dispensed).await?;
         }
         if !self.window.is_empty() {
             link.mark(self.window.end()).await?;
@@ -210,11 +279,58 @@ impl Worker {
         Ok(())
     }
 
+    /// Waits for the answer to one marker, which tells how the server answers.
+    async fn probe(&mut self, link: &mut Link<'_>) -> Result<(), End> {
+        link.mark(self.window.first()).await?;
+        self.reach(link, self.window.first()).await?;
+        link.slow_down_if_refused();
+        if link.is_slow && !self.is_restricted {
+            self.is_restricted = true;
+            tracing::warn!(
+                event = "nats_inbox_refused",
+                server = self.plan.shown,
+                inbox = link.marks.inbox(),
+                "the account may not publish to its inbox, or not subscribe to it: the server \
+                     refuses one message every few seconds instead of confirming it, and logs a \
+                     line each time; allow both to avoid that, with --nats-inbox-prefix if need be"
+            );
+        }
+        Ok(())
+    }
+
+    /// Waits until everything before `position` is processed.
+    async fn reach(&mut self, link: &mut Link<'_>, position: u64) -> Result<(), End> {
+        loop {
+            link.slow_down_if_refused();
+            let answer = tokio::select! {
+                biased;
+                answer = link.marks.next() => answer,
+                _ = link.timer.tick(), if link.is_slow => {
+                    link.mark_again(position).await?;
+                    continue;
+                }
+            };
+            match answer {
+                Answer::Reached(reached) => {
+                    link.unanswered = 0;
+                    self.confirm(reached);
+                    if reached >= position {
+                        return Ok(());
+                    }
+                }
+                Answer::Refused(refusal) => self.refused(&refusal),
+                Answer::Lost => return Err(End::Lost),
+            }
+        }
+    }
+
     fn confirm(&mut self, position: u64) {
         self.window.confirm(position);
-        self.stats
-            .confirmed
-            .store(self.window.first(), Ordering::Relaxed);
+        if self.stats.failure.get().is_none() {
+            self.stats
+                .confirmed
+                .store(self.window.first(), Ordering::Relaxed);
+        }
         // A flush follows everything that it waits for, and nothing follows it until it is
         // answered. So an empty window answers every one.
         if self.window.is_empty() {
@@ -225,53 +341,55 @@ impl Worker {
     }
 }
 
-/// One connection with its inbox.
+/// One connection with its marks.
 struct Link<'c> {
-    client: &'c Client,
     connection: &'c Connection,
-    inbox: Subject,
-    echoes: Subscriber,
-    /// Position of the newest marker.
-    marked: u64,
+    marks: Marks<'c>,
     timer: Interval,
+    /// Whether the server logs a line for each marker, so that they are few.
+    is_slow: bool,
+    /// Markers that were repeated since the last answer.
+    unanswered: u32,
 }
 
 impl<'c> Link<'c> {
-    async fn start(connection: &'c Connection, first: u64) -> Result<Self, End> {
-        let client = &connection.client;
-        let inbox = Subject::from(client.new_inbox());
-        let echoes = client
-            .subscribe(inbox.clone())
-            .await
-            .map_err(|error| NatsFailure::Other {
-                cause: format!("subscribing to an inbox: {error}"),
-            })?;
-        let mut timer = interval(MARK_INTERVAL);
-        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    async fn start(connection: &'c Connection) -> Result<Self, End> {
         Ok(Self {
-            client,
             connection,
-            inbox,
-            echoes,
-            marked: first,
-            timer,
+            marks: Marks::start(connection).await?,
+            timer: timer(MARK_INTERVAL),
+            is_slow: false,
+            unanswered: 0,
         })
     }
 
-    /// Waits for one marker, so that an account without the right to an inbox fails at once.
-    async fn probe(&mut self) -> Result<(), End> {
-        self.mark(self.marked).await?;
-        let echo = self.echoes.next().await;
-        self.position(echo).await.map(drop)
+    /// Sends few markers from now on, where they are refused.
+    fn slow_down_if_refused(&mut self) {
+        if self.marks.are_refused() && !self.is_slow {
+            self.is_slow = true;
+            self.timer = timer(REFUSED_MARK_INTERVAL);
+        }
     }
 
-    async fn send(&self, batch: &MessageBatch) -> Result<(), End> {
-        for message in batch.messages() {
+    /// Whether enough messages follow the newest marker. Where markers are few, only a full window
+    /// needs one early.
+    fn is_mark_due(&self, end: u64) -> bool {
+        !self.is_slow && end - self.marks.newest() >= MARK_MESSAGES
+    }
+
+    /// Sends a batch, without the messages to the subjects of `dispensed`.
+    async fn send(&self, batch: &MessageBatch, dispensed: &BTreeSet<String>) -> Result<(), End> {
+        let is_dispensed = |message: &Message| {
+            !dispensed.is_empty()
+                && str::from_utf8(&message.subject).is_ok_and(|subject| dispensed.contains(subject))
+        };
+        for message in batch.messages().filter(|message| !is_dispensed(message)) {
             // No copy: both are slices of the batch's buffer. The library checks the subject for
             // white space, which keeps the protocol safe at no measurable cost.
             let subject = Subject::try_from(message.subject.clone())
                 .map_err(|_| unpublishable(&message, "the subject is not UTF-8"))?;
-            self.client
+            self.connection
+                .client
                 .publish(subject, message.payload.clone())
                 .await
                 .map_err(|error| publish_failure(&message, &error))?;
@@ -280,33 +398,31 @@ impl<'c> Link<'c> {
     }
 
     async fn mark(&mut self, position: u64) -> Result<(), End> {
-        let payload = Bytes::copy_from_slice(&position.to_le_bytes());
-        self.client
-            .publish(self.inbox.clone(), payload)
-            .await
-            .map_err(|_| End::Lost)?;
-        self.marked = position;
-        Ok(())
+        self.marks.mark(position).await.map_err(|_| End::Lost)
     }
 
-    /// The position of a marker that came back. A refusal that the server sent before it counts
-    /// first: then not everything before the marker was processed.
-    async fn position(&self, echo: Option<async_nats::Message>) -> Result<u64, End> {
-        let Some(message) = echo else {
-            return Err(End::Lost);
-        };
-        // Allows the library's event task, which was woken before, to report such a refusal.
-        tokio::task::yield_now().await;
-        if let Some(cause) = self.connection.fate.refusal() {
-            return Err(End::Failed(NatsFailure::Permission { cause }));
-        }
-        let position = message.payload.as_ref().try_into().map(u64::from_le_bytes);
-        position.map_err(|_| {
-            End::Failed(NatsFailure::Other {
-                cause: format!("a foreign message of {} bytes in the inbox", message.length),
-            })
-        })
+    /// Whether a marker is due when the time for one has come. Where markers are refused, one may be
+    /// needed again.
+    fn awaits_mark(&self, window: &Window) -> bool {
+        self.marks.newest() < window.end() || (self.is_slow && !window.is_empty())
     }
+
+    /// Marks `end`, also when it is marked and no answer has come for long.
+    async fn mark_again(&mut self, end: u64) -> Result<(), End> {
+        if self.marks.newest() == end {
+            self.unanswered += 1;
+            if self.unanswered > UNANSWERED_MAX {
+                return Err(End::Lost);
+            }
+        }
+        self.mark(end).await
+    }
+}
+
+fn timer(every: Duration) -> Interval {
+    let mut timer = interval_at(Instant::now() + every, every);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    timer
 }
 
 fn unpublishable(message: &Message, cause: &str) -> End {

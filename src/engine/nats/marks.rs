@@ -1,0 +1,210 @@
+//! Marks in the stream of messages to a server: the answer to one means that the server has
+//! processed everything before it.
+//!
+//! The protocol's own way is PING, which the client library does not offer to its users. So a mark
+//! is a message to the connection's own inbox, which the server sends back. An account without the
+//! right to that gets an answer too: the server's refusal, in the same order, which names the
+//! subject. Marks then have numbered subjects. The server logs a line for each, so that a user of
+//! [refused](Marks::are_refused) marks sends few.
+
+use async_nats::Subscriber;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+
+use super::NatsFailure;
+use super::connect::Connection;
+use super::refusal::{Action, Refusal};
+
+/// How the server answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// It sends the mark back.
+    Echo,
+    /// It refuses to take the mark.
+    RefusedPublish,
+    /// It would take the mark, but refuses a subscription to it.
+    RefusedSubscription,
+}
+
+/// What came from the server.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// Everything before the mark of this position is processed.
+    Reached(u64),
+    /// Something else than a mark is refused. Precedes the marks that were sent after it.
+    Refused(Refusal),
+    /// The connection is gone.
+    Lost,
+}
+
+/// An echo that is not handed out yet.
+#[derive(Debug)]
+struct Echo {
+    position: u64,
+    /// Whether refusals that the server sent before it are known.
+    is_settled: bool,
+}
+
+/// The marks of one connection.
+#[derive(Debug)]
+pub(crate) struct Marks<'c> {
+    connection: &'c Connection,
+    inbox: String,
+    echoes: Subscriber,
+    echo: Option<Echo>,
+    way: Way,
+    newest: u64,
+    /// Whether the newest mark must be sent again, in another way.
+    repeat: bool,
+}
+
+impl<'c> Marks<'c> {
+    /// Subscribes to an inbox. Nothing is sent yet.
+    pub(crate) async fn start(connection: &'c Connection) -> Result<Self, NatsFailure> {
+        let inbox = connection.client.new_inbox();
+        let echoes = connection.client.subscribe(inbox.clone()).await;
+        Ok(Self {
+            connection,
+            echoes: echoes.map_err(|error| NatsFailure::Other {
+                cause: format!("subscribing to an inbox: {error}"),
+            })?,
+            inbox,
+            echo: None,
+            way: Way::Echo,
+            newest: 0,
+            repeat: false,
+        })
+    }
+
+    /// Position of the newest mark.
+    pub(crate) const fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// Whether the answers are refusals, which the server logs.
+    pub(crate) fn are_refused(&self) -> bool {
+        self.way != Way::Echo
+    }
+
+    /// The inbox.
+    pub(crate) fn inbox(&self) -> &str {
+        &self.inbox
+    }
+
+    /// Sends a mark. An error means that the connection is gone.
+    pub(crate) async fn mark(&mut self, position: u64) -> Result<(), NatsFailure> {
+        self.newest = position;
+        let client = &self.connection.client;
+        // One word, so that it is allowed or refused as the inbox is.
+        let numbered = || format!("{}_{position}", self.inbox);
+        match self.way {
+            Way::Echo => {
+                let payload = Bytes::copy_from_slice(&position.to_le_bytes());
+                let sent = client.publish(self.inbox.clone(), payload).await;
+                sent.map_err(gone)
+            }
+            Way::RefusedPublish => client.publish(numbered(), Bytes::new()).await.map_err(gone),
+            Way::RefusedSubscription => client.subscribe(numbered()).await.map(drop).map_err(gone),
+        }
+    }
+
+    /// The next answer. Nothing is lost when the wait is given up.
+    pub(crate) async fn next(&mut self) -> Answer {
+        loop {
+            if let Some(echo) = self.echo.as_mut().filter(|echo| !echo.is_settled) {
+                // Allows the library's event task, which was woken before, to report refusals that
+                // the server sent before the echo.
+                tokio::task::yield_now().await;
+                echo.is_settled = true;
+            }
+            if self.repeat {
+                if self.mark(self.newest).await.is_err() {
+                    return Answer::Lost;
+                }
+                self.repeat = false;
+            }
+            if let Some(refusal) = self.connection.fate.take_refusal() {
+                match self.answer(refusal) {
+                    Some(answer) => return answer,
+                    None => continue,
+                }
+            }
+            if let Some(echo) = self.echo.take() {
+                return Answer::Reached(echo.position);
+            }
+            tokio::select! {
+                biased;
+                () = self.connection.fate.is_refused() => {}
+                echo = self.echoes.next() => {
+                    let Some(echo) = echo else { return Answer::Lost };
+                    let position = echo.payload.as_ref().try_into().map(u64::from_le_bytes);
+                    // A foreign message in the inbox is no mark.
+                    self.echo = position.ok().map(|position| Echo {
+                        position,
+                        is_settled: false,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Waits until the mark of `position` is reached. Returns the refusals that came before.
+    pub(crate) async fn reach(&mut self, position: u64) -> Result<Vec<Refusal>, NatsFailure> {
+        let connection = self.connection;
+        let mut refusals = Vec::new();
+        loop {
+            let answer = tokio::select! {
+                biased;
+                answer = self.next() => answer,
+                () = connection.fate.lost() => Answer::Lost,
+            };
+            match answer {
+                Answer::Reached(reached) if reached >= position => return Ok(refusals),
+                Answer::Reached(_) => {}
+                Answer::Refused(refusal) => refusals.push(refusal),
+                Answer::Lost => return Err(lost()),
+            }
+        }
+    }
+
+    /// What a refusal means; `None` when it concerns the inbox: the newest mark is then sent again
+    /// in another way.
+    fn answer(&mut self, refusal: Refusal) -> Option<Answer> {
+        let Some(number) = refusal.subject.strip_prefix(&self.inbox) else {
+            return Some(Answer::Refused(refusal));
+        };
+        if let Some(position) = number.strip_prefix('_').and_then(|n| n.parse().ok()) {
+            return Some(Answer::Reached(position));
+        }
+        let way = match refusal.action {
+            // Without the subscription no mark comes back, whether or not it may be published.
+            Action::Subscribe => Way::RefusedSubscription,
+            Action::Publish => Way::RefusedPublish,
+        };
+        if self.way != Way::RefusedSubscription && self.way != way {
+            self.way = way;
+            self.repeat = true;
+        }
+        None
+    }
+}
+
+impl Connection {
+    /// Waits until the server has processed everything sent before. (The library's `flush` only
+    /// empties the socket buffer.) Returns what it refused meanwhile.
+    pub(crate) async fn round_trip(&self) -> Result<Vec<Refusal>, NatsFailure> {
+        let mut marks = Marks::start(self).await?;
+        marks.mark(0).await?;
+        marks.reach(0).await
+    }
+}
+
+fn gone(_: impl std::error::Error) -> NatsFailure {
+    lost()
+}
+
+pub(crate) fn lost() -> NatsFailure {
+    NatsFailure::Unreachable {
+        cause: "the connection was lost".to_owned(),
+    }
+}
