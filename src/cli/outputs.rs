@@ -66,6 +66,18 @@ pub(super) fn copy(
     source: &mut dyn Source,
     mut writer: RecordingWriter,
 ) -> anyhow::Result<Manifest> {
+    copy_events(context, verb, total, source, &mut writer)?;
+    Ok(writer.finish()?)
+}
+
+/// The same for a verb that finishes the recording itself.
+pub(super) fn copy_events(
+    context: &Context,
+    verb: &str,
+    total: Option<u64>,
+    source: &mut dyn Source,
+    writer: &mut RecordingWriter,
+) -> anyhow::Result<()> {
     let mut progress = context.progress(verb, total);
     let mut batch: Vec<Event> = Vec::with_capacity(COPY_EVENTS);
     let mut events = 0;
@@ -86,9 +98,8 @@ pub(super) fn copy(
             anyhow::bail!("{verb} was interrupted after {events} events; no output was kept");
         }
     }
-    let manifest = writer.finish()?;
     progress.finish();
-    Ok(manifest)
+    Ok(())
 }
 
 /// How ticks become messages.
