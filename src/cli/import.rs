@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use tickdeck::import::{Dialect, DoubtfulInstrument, ImportOptions, ImportSource};
+use tickdeck::import::{Dialect, DoubtfulInstrument, ImportError, ImportOptions, ImportSource};
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::time::TradingDay;
 use tickdeck_recording::{RecordingWriter, SourceInfo};
@@ -44,7 +44,8 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
         options,
         reference.contracts.clone(),
         reference.calendar.clone(),
-    )?;
+    )
+    .map_err(usage)?;
     let info = source_info(&source);
     let session = session_of(&args.output.output);
     let mut writer = RecordingWriter::create(
@@ -72,6 +73,14 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
     }
     out.flush()?;
     Ok(Outcome::Lossy)
+}
+
+/// A column of `--map` or `--ignore` that is nowhere is a mistake in the flags, not in the files.
+fn usage(error: ImportError) -> anyhow::Error {
+    match error {
+        ImportError::NoColumn { .. } => UsageError::new(error.to_string()).into(),
+        error => error.into(),
+    }
 }
 
 /// Logs the ids that were put right, and the instruments that a replay may not publish as meant.

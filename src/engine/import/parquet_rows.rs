@@ -55,7 +55,7 @@ impl ChunkReader for Slice {
 
 /// How a value becomes text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Print {
+enum Form {
     /// Numbers and texts as they are.
     Plain,
     /// Days since 1970.
@@ -158,7 +158,7 @@ enum Values {
 struct Cells {
     /// Its place in the row.
     index: usize,
-    print: Print,
+    form: Form,
     max_level: i16,
     reader: Option<ColumnReader>,
     levels: Vec<i16>,
@@ -195,8 +195,8 @@ impl ParquetRows {
             if plan.ignores(index) {
                 continue;
             }
-            let print = print_of(column);
-            if let Print::Unsupported(kind) = print {
+            let form = form_of(column);
+            if let Form::Unsupported(kind) = form {
                 let name = column.path().string();
                 return Err(ImportError::Damaged {
                     input: table.input.to_string(),
@@ -208,7 +208,7 @@ impl ParquetRows {
             }
             cells.push(Cells {
                 index,
-                print,
+                form,
                 max_level: column.max_def_level(),
                 reader: None,
                 levels: Vec::new(),
@@ -266,7 +266,7 @@ impl ParquetRows {
         for index in 0..self.table.names.len() {
             self.text.clear();
             match cells.next_if(|cells| cells.index == index) {
-                Some(cells) => match cells.print(self.at, &mut self.text) {
+                Some(cells) => match cells.text(self.at, &mut self.text) {
                     Some(bytes) => self.record.push_field(bytes),
                     None => self.record.push_field(self.text.as_bytes()),
                 },
@@ -359,7 +359,7 @@ impl Cells {
 
     /// The text of the cell in that row of the batch: the bytes of a text column, else `text`. A
     /// null is no text.
-    fn print(&mut self, row: usize, text: &mut String) -> Option<&[u8]> {
+    fn text(&mut self, row: usize, text: &mut String) -> Option<&[u8]> {
         let is_null = self
             .levels
             .get(row)
@@ -369,8 +369,8 @@ impl Cells {
         }
         let at = self.next;
         self.next += 1;
-        let print = self.print;
-        let mut int = |value: i64| print_int(print, value, text);
+        let form = self.form;
+        let mut int = |value: i64| print_int(form, value, text);
         match &self.values {
             Values::I32(values) => int(i64::from(*values.get(at)?)),
             Values::I64(values) => int(*values.get(at)?),
@@ -386,12 +386,12 @@ impl Cells {
 }
 
 /// An integer by its meaning. What is out of range stays a number, which its column refuses.
-fn print_int(print: Print, value: i64, text: &mut String) {
-    let printed = match print {
-        Print::Date => date(value),
-        Print::Time(per_second) => time(value, per_second),
-        Print::Instant { per_second, utc } => instant(value, per_second, utc),
-        Print::Plain | Print::Unsupported(_) => None,
+fn print_int(form: Form, value: i64, text: &mut String) {
+    let printed = match form {
+        Form::Date => date(value),
+        Form::Time(per_second) => time(value, per_second),
+        Form::Instant { per_second, utc } => instant(value, per_second, utc),
+        Form::Plain | Form::Unsupported(_) => None,
     };
     match printed {
         Some(printed) => text.push_str(&printed),
@@ -423,12 +423,12 @@ fn instant(value: i64, per_second: i64, utc: bool) -> Option<String> {
     })
 }
 
-fn print_of(column: &ColumnDescriptor) -> Print {
+fn form_of(column: &ColumnDescriptor) -> Form {
     if column.max_rep_level() > 0 {
-        return Print::Unsupported("a list");
+        return Form::Unsupported("a list");
     }
     if column.physical_type() == Type::INT96 {
-        return Print::Unsupported("an INT96 time, which does not say of which zone it is");
+        return Form::Unsupported("an INT96 time, which does not say of which zone it is");
     }
     let per_second = |unit: &TimeUnit| match unit {
         TimeUnit::MILLIS => 1000,
@@ -436,31 +436,31 @@ fn print_of(column: &ColumnDescriptor) -> Print {
         TimeUnit::NANOS => 1_000_000_000,
     };
     match column.logical_type_ref() {
-        Some(LogicalType::Date) => return Print::Date,
-        Some(LogicalType::Time(time)) => return Print::Time(per_second(&time.unit)),
+        Some(LogicalType::Date) => return Form::Date,
+        Some(LogicalType::Time(time)) => return Form::Time(per_second(&time.unit)),
         Some(LogicalType::Timestamp(timestamp)) => {
-            return Print::Instant {
+            return Form::Instant {
                 per_second: per_second(&timestamp.unit),
                 utc: timestamp.is_adjusted_to_u_t_c,
             };
         }
-        Some(LogicalType::Decimal(_)) => return Print::Unsupported("a decimal"),
+        Some(LogicalType::Decimal(_)) => return Form::Unsupported("a decimal"),
         _ => {}
     }
     let utc = true;
     match column.converted_type() {
-        ConvertedType::DATE => Print::Date,
-        ConvertedType::TIME_MILLIS => Print::Time(1000),
-        ConvertedType::TIME_MICROS => Print::Time(1_000_000),
-        ConvertedType::TIMESTAMP_MILLIS => Print::Instant {
+        ConvertedType::DATE => Form::Date,
+        ConvertedType::TIME_MILLIS => Form::Time(1000),
+        ConvertedType::TIME_MICROS => Form::Time(1_000_000),
+        ConvertedType::TIMESTAMP_MILLIS => Form::Instant {
             per_second: 1000,
             utc,
         },
-        ConvertedType::TIMESTAMP_MICROS => Print::Instant {
+        ConvertedType::TIMESTAMP_MICROS => Form::Instant {
             per_second: 1_000_000,
             utc,
         },
-        ConvertedType::DECIMAL => Print::Unsupported("a decimal"),
-        _ => Print::Plain,
+        ConvertedType::DECIMAL => Form::Unsupported("a decimal"),
+        _ => Form::Plain,
     }
 }
