@@ -318,15 +318,15 @@ fn an_unknown_dialect() {
     std::fs::write(folder.join("x.csv"), "a,b,c\n1,2,3\n").unwrap();
     assert_snapshot!(
         refused(&folder, "import x.csv --dialect nope -o out"),
-        @r#"2: error: no dialect "nope"; known are java-trader, tick-data-clean, wondertrader, wondertrader-dsb, ctp-in-matlab, vnpy-legacy, vnpy, ctp-recorder, ctp-jsonl, tickdeck"#
+        @r#"2: error: no dialect "nope"; known are ctp-csv, tick-data-clean, wondertrader, wondertrader-dsb, ctp-in-matlab, vnpy-legacy, vnpy, tqsdk, ctp-recorder, ctp-jsonl, tickdeck"#
     );
     assert_snapshot!(
         refused(&folder, "import x.csv -o out"),
-        @r#"4: error: x.csv: no known dialect fits its first line "a,b,c" (3 columns, no header of a known dialect); --dialect forces one of java-trader, tick-data-clean, wondertrader, wondertrader-dsb, ctp-in-matlab, vnpy-legacy, vnpy, ctp-recorder, ctp-jsonl, tickdeck"#
+        @r#"4: error: x.csv: no dialect fits its first line "a,b,c" (none of its columns is known); say what a column is with --map THEIRS=CTP, leave one out with --ignore COLUMN, or force a dialect with --dialect: ctp-csv, tick-data-clean, wondertrader, wondertrader-dsb, ctp-in-matlab, vnpy-legacy, vnpy, tqsdk, ctp-recorder, ctp-jsonl, tickdeck"#
     );
     assert_snapshot!(
-        refused(&folder, "import x.csv --dialect java-trader -o out"),
-        @"4: error: x.csv: not in the dialect java-trader: its header has no column TradingDay"
+        refused(&folder, "import x.csv --dialect ctp-csv -o out"),
+        @r#"4: error: x.csv: not in the dialect ctp-csv: its header has no column LastPrice and no UpdateTime, unknown columns "a", "b", "c""#
     );
 }
 

@@ -276,9 +276,9 @@ fn reordered(
     (out, rows.into_iter().map(|(index, _)| index).collect())
 }
 
-/// A fixed shuffle: the same on every machine.
+/// A fixed shuffle, the same on every machine: by the multiplicative hash of the position.
 fn shuffle(rows: &mut Vec<(usize, &str)>) {
-    rows.sort_by_key(|(index, _)| blake3::hash(&index.to_le_bytes()).to_hex());
+    rows.sort_by_key(|(index, _)| index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
 }
 
 /// Exchange time, trading day and the row's own dates, in the order of the rows.

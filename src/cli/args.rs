@@ -9,6 +9,7 @@
 
 mod capture;
 mod check;
+mod import;
 mod live;
 mod record;
 mod shared;
@@ -24,6 +25,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches as _, Parser, Subcom
 
 pub use capture::{CaptureArgs, Until};
 pub use check::{CheckArgs, DiffArgs, FirstSideArgs, PublishingArgs, SecondSideArgs, Unreferenced};
+pub use import::ImportArgs;
 pub use live::{
     DoctorArgs, FrontArgs, FrontKeys, LiveArgs, SMOKE_LEAST, SMOKE_LIMIT, SmokeArgs, SubscribeArgs,
 };
@@ -167,12 +169,16 @@ pub enum Command {
     #[command(after_help = "Example:\n  \
         tickdeck generate --profile quick --seed 7 -o recordings/quick")]
     Generate(GenerateArgs),
-    /// Turn CTP tick dumps (CSV) into a recording
+    /// Turn tick dumps of other recorders into a recording
     ///
-    /// The dialect is detected from the header. Several files are merged in time order. A row that
+    /// CSV, JSON lines, Parquet or WonderTrader's .dsb, also inside zstd, gzip, zip and tar. The
+    /// dialect is detected from the header. Several files are merged in time order. A row that
     /// cannot be read stops the import.
-    #[command(after_help = "Example:\n  \
-        tickdeck import dumps/20250911/*.csv.zst -o recordings/2025-09-11")]
+    #[command(after_help = "Examples:\n  \
+        tickdeck import dumps/20250911/*.csv.zst -o recordings/2025-09-11\n  \
+        tickdeck import ticks.zip --map px=LastPrice --map at=recv_ts --ignore mood -o ticks\n  \
+        tickdeck import rb888.csv --trust-exchange -o rb888\n  \
+        tickdeck import day.parquet --dialect vnpy -o day")]
     Import(ImportArgs),
     /// Write a recording as CSV, JSON lines or published payloads
     #[command(after_help = "Example:\n  \
@@ -362,41 +368,6 @@ pub struct GenerateArgs {
     /// Trading calendar file instead of the built-in one
     #[arg(long, value_name = "FILE")]
     pub calendar: Option<PathBuf>,
-    /// Where the recording goes.
-    #[command(flatten)]
-    pub output: OutputArgs,
-    /// When a new segment begins.
-    #[command(flatten)]
-    pub roll: RollArgs,
-    /// Whether the result is printed as JSON.
-    #[command(flatten)]
-    pub json: JsonArgs,
-}
-
-/// Flags of `import`.
-#[derive(Debug, Args)]
-pub struct ImportArgs {
-    /// Dump files: CSV, CSV.zst, or tar archives of them
-    #[arg(value_name = "FILE", required = true)]
-    pub files: Vec<PathBuf>,
-    /// Dialect of the files [default: detected from the header]
-    #[arg(long, value_name = "NAME")]
-    pub dialect: Option<String>,
-    /// Trading day, YYYY-MM-DD, for files without one
-    #[arg(long, value_name = "DAY", value_parser = values::parse_trading_day)]
-    pub trading_day: Option<TradingDay>,
-    /// Instrument id, for files without one
-    #[arg(long, value_name = "ID")]
-    pub symbol: Option<String>,
-    /// Skip and count rows that cannot be read
-    #[arg(long)]
-    pub skip_bad: bool,
-    /// Trading calendar file instead of the built-in one
-    #[arg(long, value_name = "FILE")]
-    pub calendar: Option<PathBuf>,
-    /// Contract file (CSV), kept in the recording
-    #[arg(long, value_name = "FILE")]
-    pub contracts: Option<PathBuf>,
     /// Where the recording goes.
     #[command(flatten)]
     pub output: OutputArgs,

@@ -1,8 +1,10 @@
-//! `tickdeck import`: CSV dumps of CTP ticks as a recording.
+//! `tickdeck import`: tick dumps of other recorders as a recording.
 
 use std::io::Write as _;
 
-use tickdeck::import::{Dialect, ImportOptions, ImportSource, OutOfOrder};
+use tickdeck::import::{
+    Dialect, DoubtfulInstrument, ImportError, ImportOptions, ImportSource, OutOfOrder,
+};
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::time::TradingDay;
 use tickdeck_recording::{RecordingWriter, SourceInfo};
@@ -16,6 +18,9 @@ use super::render::Made;
 
 /// How many bad rows are printed. The others are only counted.
 const BAD_ROWS_SHOWN: usize = 5;
+
+/// How many instruments with a doubtful exchange are named. The others are only counted.
+const DOUBTFUL_SHOWN: usize = 10;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcome> {
@@ -32,13 +37,17 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
         trading_day: args.trading_day,
         symbol: args.symbol.clone(),
         skip_bad: args.skip_bad,
+        map: args.map.clone(),
+        ignore: args.ignore.clone(),
+        trust_exchange: args.trust_exchange,
     };
     let mut source = ImportSource::open(
         &args.files,
         options,
         reference.contracts.clone(),
         reference.calendar.clone(),
-    )?;
+    )
+    .map_err(usage)?;
     let info = source_info(&source);
     let session = session_of(&args.output.output);
     let mut writer = RecordingWriter::create(
@@ -48,8 +57,10 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
     copy_events(context, "import", None, &mut source, &mut writer)?;
     // Every row may have its own rule.
     writer.set_recv_ts(source_info(&source).recv_ts);
+    writer.add_contracts(source.trusted_contracts());
     let manifest = writer.finish()?;
     warn_not_covered(&reference.calendar, days_of(&manifest.trading_days));
+    tell_instruments(&source, args.trust_exchange);
     Made::new(&args.output.output, &manifest).print(args.json.json)?;
     let report = source.report();
     let mut out = stdout();
@@ -100,6 +111,69 @@ fn print_out_of_order(
         }
     }
     Ok(())
+}
+
+/// A column of `--map` or `--ignore` that is nowhere is a mistake in the flags, not in the files.
+fn usage(error: ImportError) -> anyhow::Error {
+    match error {
+        ImportError::NoColumn { .. } => UsageError::new(error.to_string()).into(),
+        error => error.into(),
+    }
+}
+
+/// Logs the ids that were put right, and the instruments that a replay may not publish as meant.
+fn tell_instruments(source: &ImportSource, trusted: bool) {
+    let renamed = source.renamed_instruments();
+    if let Some((written, ctp)) = renamed.iter().next() {
+        tracing::info!(
+            event = "instruments_renamed",
+            ids = renamed.len(),
+            "ids in the form of CTP, such as {ctp} for {written}"
+        );
+    }
+    let doubtful = source.doubtful_instruments();
+    for instrument in doubtful.iter().take(DOUBTFUL_SHOWN) {
+        tell_doubtful(instrument, trusted);
+    }
+    if let Some(more @ 1..) = doubtful.len().checked_sub(DOUBTFUL_SHOWN) {
+        tracing::warn!(
+            event = "exchange_in_doubt",
+            "{more} more instruments have an exchange in doubt"
+        );
+    }
+}
+
+fn tell_doubtful(instrument: &DoubtfulInstrument, trusted: bool) {
+    let (id, rows) = (&instrument.id, instrument.rows);
+    match (instrument.named, instrument.known) {
+        (Some(named), _) if trusted => tracing::info!(
+            event = "exchange_trusted",
+            id,
+            rows,
+            "a replay publishes {id}.{named}, as its rows say"
+        ),
+        (Some(named), Some(known)) => tracing::warn!(
+            event = "exchange_in_doubt",
+            id,
+            rows,
+            "its rows name {named}, the contract table {known}: a replay publishes {id}.{known}; \
+             import it with --trust-exchange for {id}.{named}"
+        ),
+        (Some(named), None) => tracing::warn!(
+            event = "exchange_in_doubt",
+            id,
+            rows,
+            "no table has it, and its rows name {named}: a replay rejects its ticks; import it \
+             with --trust-exchange to publish {id}.{named}"
+        ),
+        (None, _) => tracing::warn!(
+            event = "exchange_in_doubt",
+            id,
+            rows,
+            "neither a table nor its rows name its exchange: a replay rejects its ticks; \
+             --contracts FILE adds it"
+        ),
+    }
 }
 
 /// Refuses a day on which the exchanges are closed.

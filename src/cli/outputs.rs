@@ -70,7 +70,7 @@ pub(super) fn copy(
     Ok(writer.finish()?)
 }
 
-/// The same, and leaves the recording open.
+/// The same for a verb that finishes the recording itself.
 pub(super) fn copy_events(
     context: &Context,
     verb: &str,

@@ -274,6 +274,12 @@ impl RecordingWriter {
         *self.dropped.entry(reason.to_owned()).or_insert(0) += ticks;
     }
 
+    /// Adds contracts that became known while the events were written; they are kept with the
+    /// recording.
+    pub fn add_contracts(&mut self, contracts: impl IntoIterator<Item = Contract>) {
+        Arc::make_mut(&mut self.options.contracts).extend(contracts);
+    }
+
     /// The folder being written.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -1,5 +1,6 @@
 //! The command line, through the built binary: verbs, flags, exit codes, streams, signals.
 
+mod dumps;
 mod exit;
 mod file_work;
 pub(crate) mod json;

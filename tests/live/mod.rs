@@ -51,11 +51,11 @@ pub(crate) fn instruments(ticks: &[RawTick]) -> Vec<InstrumentId> {
 
 /// A session before it is built, so that a test can change its parts.
 pub(crate) struct Setup {
-    live: LiveOptions,
-    publisher: PublisherOptions,
-    server: Option<LiveServer>,
-    sinks: Vec<Box<dyn Sink>>,
-    record: Option<RecordTo>,
+    pub(crate) live: LiveOptions,
+    pub(crate) publisher: PublisherOptions,
+    pub(crate) server: Option<LiveServer>,
+    pub(crate) sinks: Vec<Box<dyn Sink>>,
+    pub(crate) record: Option<RecordTo>,
 }
 
 impl Setup {

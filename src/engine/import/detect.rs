@@ -1,36 +1,58 @@
 //! Detects the dialect of a file and opens the reader for its rows.
 
 use tickdeck_core::event::InstrumentId;
-use tickdeck_core::time::TradingDay;
 
-use crate::import::csv_rows::{CsvRows, Plan, csv_reader};
-use crate::import::dialect::{Dialect, Target, join};
+use crate::import::columns::Target;
+use crate::import::csv_rows::{CsvRows, csv_reader, separator_of};
+use crate::import::dialect::{Dialect, join};
 use crate::import::dsb::{self, DsbRows};
 use crate::import::error::ImportError;
-use crate::import::jsonl::{self, JsonlRows};
+use crate::import::file_name;
+use crate::import::instruments::Instruments;
+use crate::import::jsonl::{JsonKeys, JsonlRows};
 use crate::import::number::printable;
 use crate::import::open::Opened;
 use crate::import::options::ImportOptions;
+use crate::import::parquet_rows::{self, ParquetRows, ParquetTable};
+use crate::import::plan::{Mismatch, Plan};
 use crate::import::row::{ReadRows, Row};
 use crate::import::spool::{Slice, Spool};
 use crate::import::stamp::Stamper;
+use crate::import::tables::table_of;
+use crate::import::text::decode;
 
 /// Bytes that detection reads.
 const HEAD_BYTES: usize = 64 * 1024;
+/// Longest header that a message shows, in characters.
+const HEADER_SHOWN: usize = 160;
 
 /// A file whose dialect is known.
-pub(crate) enum Detected {
-    Csv(Dialect, Plan),
-    Jsonl,
+pub(crate) struct Detected {
+    pub(crate) dialect: Dialect,
+    form: Form,
+}
+
+/// How the rows are stored.
+enum Form {
+    Csv { plan: Plan, separator: u8 },
+    Parquet { plan: Plan, table: ParquetTable },
+    Jsonl(JsonKeys),
     Dsb,
 }
 
 impl Detected {
-    pub(crate) fn dialect(&self) -> Dialect {
-        match self {
-            Self::Csv(dialect, _) => *dialect,
-            Self::Jsonl => Dialect::CtpJsonl,
-            Self::Dsb => Dialect::WonderTraderDsb,
+    fn plan(&self) -> Option<&Plan> {
+        match &self.form {
+            Form::Csv { plan, .. } | Form::Parquet { plan, .. } => Some(plan),
+            Form::Jsonl(_) | Form::Dsb => None,
+        }
+    }
+
+    /// Whether the file has a column of that name. Keys of JSON lines differ from line to line.
+    pub(crate) fn may_have(&self, column: &str) -> bool {
+        match &self.form {
+            Form::Jsonl(_) => true,
+            _ => self.plan().is_some_and(|plan| plan.has_column(column)),
         }
     }
 
@@ -42,10 +64,14 @@ impl Detected {
         buffer: usize,
     ) -> Result<(Box<dyn ReadRows>, u64), ImportError> {
         let slice: &Slice = &input.slice;
-        Ok(match self {
-            Self::Csv(_, plan) => (Box::new(CsvRows::new(slice, plan, buffer)), slice.len),
-            Self::Jsonl => (Box::new(JsonlRows::new(slice, buffer)), slice.len),
-            Self::Dsb => {
+        Ok(match self.form {
+            Form::Csv { plan, separator } => {
+                let rows = CsvRows::new(slice, plan, separator, buffer);
+                (Box::new(rows), slice.len)
+            }
+            Form::Parquet { plan, table } => (Box::new(ParquetRows::new(table, plan)?), slice.len),
+            Form::Jsonl(keys) => (Box::new(JsonlRows::new(slice, keys, buffer)), slice.len),
+            Form::Dsb => {
                 let records = dsb::records(&input.name, slice, spool)?;
                 (Box::new(DsbRows::new(&records, buffer)), records.len)
             }
@@ -53,22 +79,115 @@ impl Detected {
     }
 }
 
+/// The start of a file, taken apart once for all dialects.
+struct Head<'a> {
+    options: &'a ImportOptions,
+    kind: Kind,
+    first_line: Vec<u8>,
+}
+
+enum Kind {
+    Csv {
+        first: csv::ByteRecord,
+        separator: u8,
+    },
+    Parquet(ParquetTable),
+    Jsonl,
+    Dsb,
+    Nothing,
+}
+
+impl<'a> Head<'a> {
+    fn read(input: &Opened, options: &'a ImportOptions) -> Result<Self, ImportError> {
+        let head = input
+            .slice
+            .head(HEAD_BYTES)
+            .map_err(|error| ImportError::io(&input.name, error))?;
+        let mut first_line = first_line(&head).to_owned();
+        let kind = if head.starts_with(&parquet_rows::MAGIC) {
+            let table = ParquetTable::open(&input.name, &input.slice)?;
+            first_line = table.names().join(",").into_bytes();
+            Kind::Parquet(table)
+        } else if head.starts_with(&dsb::MAGIC) {
+            Kind::Dsb
+        } else if first_line.starts_with(b"{") {
+            Kind::Jsonl
+        } else {
+            let separator = separator_of(&first_line);
+            match first_record(&head, separator) {
+                Some(first) => Kind::Csv { first, separator },
+                None => Kind::Nothing,
+            }
+        };
+        Ok(Self {
+            options,
+            kind,
+            first_line,
+        })
+    }
+
+    fn fit(&self, dialect: Dialect) -> Result<Detected, Mismatch> {
+        let other = |problem: &str| Err(Mismatch::Other(problem.to_owned()));
+        let form = match (table_of(dialect), &self.kind) {
+            (Some(table), Kind::Csv { first, separator }) => Form::Csv {
+                plan: Plan::fit(table, first, self.options)?,
+                separator: *separator,
+            },
+            (Some(columns), Kind::Parquet(table)) => {
+                if !columns.has_header() {
+                    return other("a Parquet file names its columns");
+                }
+                let names = csv::ByteRecord::from(table.names().to_vec());
+                Form::Parquet {
+                    plan: Plan::fit(columns, &names, self.options)?,
+                    table: table.clone(),
+                }
+            }
+            (Some(_), _) => return other("not CSV"),
+            (None, Kind::Dsb) if dialect == Dialect::WonderTraderDsb => Form::Dsb,
+            (None, _) if dialect == Dialect::WonderTraderDsb => {
+                return other("no .dsb magic at its start");
+            }
+            (None, Kind::Jsonl) => {
+                let keys = JsonKeys::new(self.options);
+                let read = keys.read_line(&self.first_line, &mut Row::new());
+                read.map_err(Mismatch::FirstRow)?;
+                Form::Jsonl(keys)
+            }
+            (None, _) => return other("its first line is no object"),
+        };
+        Ok(Detected { dialect, form })
+    }
+
+    /// The header, or the first line, for a message.
+    fn shown(&self) -> String {
+        let text = decode(&self.first_line);
+        let mut shown: String = text.chars().take(HEADER_SHOWN).collect();
+        if shown.len() < text.len() {
+            shown.push('…');
+        }
+        if shown.contains(|char: char| char.is_control() && char != '\t') {
+            return printable(&self.first_line);
+        }
+        shown
+    }
+}
+
 /// Finds the one dialect that fits, or checks the requested one.
-pub(crate) fn detect(input: &Opened, forced: Option<Dialect>) -> Result<Detected, ImportError> {
-    let head = input
-        .slice
-        .head(HEAD_BYTES)
-        .map_err(|error| ImportError::io(&input.name, error))?;
-    if let Some(dialect) = forced {
-        return fit(dialect, &head).map_err(|problem| ImportError::WrongDialect {
-            input: input.name.clone(),
-            dialect,
-            problem,
-        });
+pub(crate) fn detect(input: &Opened, options: &ImportOptions) -> Result<Detected, ImportError> {
+    let head = Head::read(input, options)?;
+    if let Some(dialect) = options.dialect {
+        return head
+            .fit(dialect)
+            .map_err(|problem| ImportError::WrongDialect {
+                input: input.name.clone(),
+                dialect,
+                problem: problem.to_string(),
+            });
     }
     let tried: Vec<_> = Dialect::ALL
         .into_iter()
-        .map(|dialect| (dialect, fit(dialect, &head)))
+        .map(|dialect| (dialect, head.fit(dialect)))
         .collect();
     choose(&input.name, &head, tried)
 }
@@ -76,8 +195,8 @@ pub(crate) fn detect(input: &Opened, forced: Option<Dialect>) -> Result<Detected
 /// Makes the choice among the dialects that were tried.
 fn choose(
     input: &str,
-    head: &[u8],
-    tried: Vec<(Dialect, Result<Detected, String>)>,
+    head: &Head<'_>,
+    tried: Vec<(Dialect, Result<Detected, Mismatch>)>,
 ) -> Result<Detected, ImportError> {
     let mut fitting = Vec::new();
     let mut problems = Vec::new();
@@ -87,7 +206,7 @@ fn choose(
             Err(problem) => problems.push((dialect, problem)),
         }
     }
-    let dialects: Vec<Dialect> = fitting.iter().map(Detected::dialect).collect();
+    let dialects: Vec<Dialect> = fitting.iter().map(|fits| fits.dialect).collect();
     match fitting.pop() {
         Some(detected) if fitting.is_empty() => Ok(detected),
         Some(_) => Err(ImportError::AmbiguousDialect {
@@ -96,53 +215,52 @@ fn choose(
         }),
         None => Err(ImportError::NoDialect {
             input: input.to_owned(),
-            first_line: printable(first_line(head)),
-            problem: nearest(head, &problems),
+            first_line: head.shown(),
+            problem: nearest(&problems),
         }),
     }
 }
 
-/// The problem of the dialect that comes nearest, for a message.
-fn nearest(head: &[u8], problems: &[(Dialect, String)]) -> String {
-    let columns = first_record(head).map_or(0, |record| record.len());
-    let near = problems.iter().find(|(dialect, problem)| {
-        let by_header = problem.contains("unknown column");
-        let by_value = problem.starts_with("in the first row");
-        let json = *dialect == Dialect::CtpJsonl && first_line(head).starts_with(b"{");
-        by_header || by_value || json
-    });
-    match near {
-        Some((dialect, problem)) => format!("nearest is {dialect}: {problem}"),
-        None => format!("{columns} columns, no header of a known dialect"),
-    }
-}
-
-fn fit(dialect: Dialect, head: &[u8]) -> Result<Detected, String> {
-    if let Some(table) = dialect.csv() {
-        if head.starts_with(&dsb::MAGIC) || first_line(head).starts_with(b"{") {
-            return Err("not CSV".to_owned());
+/// The problem of the dialect that comes nearest, for a message: the header with the most known
+/// columns, else the dialect whose columns fit and whose first row does not.
+fn nearest(problems: &[(Dialect, Mismatch)]) -> String {
+    let by_row = |(_, problem): &&(Dialect, Mismatch)| matches!(problem, Mismatch::FirstRow(_));
+    let known = |problem: &Mismatch| match problem {
+        Mismatch::Header {
+            known,
+            unknown,
+            missing,
+        } if *known > 0 => {
+            // One unknown column more weighs as much as one known column less.
+            known
+                .saturating_sub(unknown.len())
+                .saturating_sub(missing.len())
+                + 1
         }
-        let record = first_record(head).ok_or_else(|| "no first line".to_owned())?;
-        return Plan::fit(table, &record).map(|plan| Detected::Csv(dialect, plan));
+        Mismatch::Contradiction(_) => usize::MAX,
+        _ => 0,
+    };
+    let mut best: Option<&(Dialect, Mismatch)> = None;
+    for candidate in problems {
+        if best.map_or(0, |(_, problem)| known(problem)) < known(&candidate.1) {
+            best = Some(candidate);
+        }
     }
-    match dialect {
-        Dialect::WonderTraderDsb if head.starts_with(&dsb::MAGIC) => Ok(Detected::Dsb),
-        Dialect::WonderTraderDsb => Err("no .dsb magic at its start".to_owned()),
-        _ if !first_line(head).starts_with(b"{") => Err("its first line is no object".to_owned()),
-        _ => jsonl::read_line(first_line(head), &mut Row::new())
-            .map(|()| Detected::Jsonl)
-            .map_err(|problem| format!("in the first row, {problem}")),
+    match best.or_else(|| problems.iter().find(by_row)) {
+        Some((dialect, problem)) => format!("nearest is {dialect}: {problem}"),
+        None => "none of its columns is known".to_owned(),
     }
 }
 
 fn first_line(head: &[u8]) -> &[u8] {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     lines.find(|line| !line.is_empty()).unwrap_or(head)
 }
 
-fn first_record(head: &[u8]) -> Option<csv::ByteRecord> {
+fn first_record(head: &[u8], separator: u8) -> Option<csv::ByteRecord> {
     let mut record = csv::ByteRecord::new();
-    let found = csv_reader(head, HEAD_BYTES).read_byte_record(&mut record);
+    let found = csv_reader(head, separator, HEAD_BYTES).read_byte_record(&mut record);
     found.is_ok_and(|found| found).then_some(record)
 }
 
@@ -151,18 +269,25 @@ pub(crate) fn locate(
     input: &Opened,
     detected: &Detected,
     options: &ImportOptions,
+    instruments: &Instruments,
     stamper: &mut Stamper,
 ) -> Result<(), ImportError> {
-    let dialect = detected.dialect();
-    stamper.zero_is_missing = dialect.zero_is_missing();
-    let (by_name_symbol, by_name_day) = from_name(dialect, &input.file_name);
-    stamper.trading_day = options.trading_day.or(by_name_day);
-    stamper.symbol = symbol_option(options)?.or(by_name_symbol);
-    let Detected::Csv(_, plan) = detected else {
+    let dialect = detected.dialect;
+    let named = file_name::read(dialect, &input.file_name);
+    stamper.trading_day = options.trading_day.or(named.day);
+    let symbol = symbol_option(options)?.or(named.symbol);
+    stamper.symbol = symbol.map(|symbol| instruments.ctp_id(symbol));
+    let Some(plan) = detected.plan() else {
         return Ok(());
     };
     let pattern = dialect.name_pattern().unwrap_or("a column");
-    let dated = [Target::Date, Target::DateTime, Target::RecvNanos];
+    let dated = [
+        Target::Date,
+        Target::DateTime,
+        Target::RecvDateTime,
+        Target::RecvNanos,
+        Target::Ctp("ActionDay"),
+    ];
     stamper.rows_have_trading_day = plan.gives(&[Target::Ctp("TradingDay")]);
     let has_day = stamper.rows_have_trading_day || plan.gives(&dated);
     if !has_day && stamper.trading_day.is_none() {
@@ -200,57 +325,29 @@ fn symbol_option(options: &ImportOptions) -> Result<Option<InstrumentId>, Import
         })
 }
 
-/// Instrument and day as the file name has them, for the dialects whose rows have neither.
-fn from_name(dialect: Dialect, file_name: &str) -> (Option<InstrumentId>, Option<TradingDay>) {
-    let stem = file_name.strip_suffix(".csv").unwrap_or(file_name);
-    let (id, date) = match dialect {
-        Dialect::TickDataClean => stem.rsplit_once('_').unwrap_or_default(),
-        Dialect::CtpInMatlab => {
-            let last = stem.rsplit('_').next().unwrap_or(stem);
-            let (date, id) = last.split_at_checked(8).unwrap_or_default();
-            (id, date)
-        }
-        _ => return (None, None),
-    };
-    let day = TradingDay::parse_ctp(date.as_bytes());
-    let id = InstrumentId::new(id.as_bytes()).ok();
-    (id.filter(|id| day.is_some() && !id.is_empty()), day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn two_dialects_that_fit_are_both_named() {
-        let tried = vec![
-            (Dialect::CtpJsonl, Ok(Detected::Jsonl)),
-            (Dialect::WonderTraderDsb, Ok(Detected::Dsb)),
-        ];
-        let error = choose("x.csv", b"", tried).err().unwrap();
-        insta::assert_snapshot!(error.to_string(), @"x.csv: the dialects ctp-jsonl, wondertrader-dsb all fit; choose one with --dialect");
-    }
-
-    #[test]
-    fn names_give_instrument_and_day_only_in_their_dialect() {
-        let parse = |dialect, name| {
-            let (id, day) = from_name(dialect, name);
-            (id.map(|id| id.to_string()), day.map(TradingDay::to_ctp))
+        let detected = |dialect| Detected {
+            dialect,
+            form: Form::Dsb,
         };
-        let both = |id: &str, day: &str| (Some(id.to_owned()), Some(day.to_owned()));
-        assert_eq!(
-            parse(Dialect::TickDataClean, "m1801-C-2550_20171113.csv"),
-            both("m1801-C-2550", "20171113")
-        );
-        assert_eq!(
-            parse(Dialect::CtpInMatlab, "ctp_in_matlab_20141014IF1410.csv"),
-            both("IF1410", "20141014")
-        );
-        assert_eq!(parse(Dialect::TickDataClean, "ticks.csv"), (None, None));
-        assert_eq!(
-            parse(Dialect::CtpInMatlab, "数据数据数据.csv"),
-            (None, None)
-        );
-        assert_eq!(parse(Dialect::Vnpy, "m1801_20171113.csv"), (None, None));
+        let tried = vec![
+            (Dialect::CtpJsonl, Ok(detected(Dialect::CtpJsonl))),
+            (
+                Dialect::WonderTraderDsb,
+                Ok(detected(Dialect::WonderTraderDsb)),
+            ),
+        ];
+        let head = Head {
+            options: &ImportOptions::default(),
+            kind: Kind::Nothing,
+            first_line: Vec::new(),
+        };
+        let error = choose("x.csv", &head, tried).err().unwrap();
+        insta::assert_snapshot!(error.to_string(), @"x.csv: the dialects ctp-jsonl, wondertrader-dsb all fit; choose one with --dialect");
     }
 }

@@ -146,6 +146,7 @@ fn read_record(record: &[u8], row: &mut Row) -> Result<(), RowProblem> {
         )
     })?;
     row.set_clock(clock);
+    row.zero_is_missing = true;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use tickdeck_core::source::{SourceError, SourceErrorKind};
 
 use crate::import::dialect::Dialect;
+use crate::import::options::ColumnMap;
 use crate::import::row_error::RowProblem;
 
 /// An import cannot continue.
@@ -16,7 +17,7 @@ pub enum ImportError {
     /// A file could not be opened or read.
     #[error("reading {input}")]
     Io {
-        /// The file, with its tar member when it has one.
+        /// The file, with its archive member when it has one.
         input: String,
         /// The error of the system or the decompressor.
         #[source]
@@ -34,6 +35,38 @@ pub enum ImportError {
         /// The folder.
         path: PathBuf,
     },
+    /// The file is in a format that is not read.
+    #[error("{input} is {format}, which import does not read; {fix}")]
+    Unreadable {
+        /// The file, with its archive member when it has one.
+        input: String,
+        /// What it is.
+        format: &'static str,
+        /// What to do with it.
+        fix: &'static str,
+    },
+    /// The archives have no members.
+    #[error("{inputs} holds no data: its archives have no files")]
+    NoMembers {
+        /// The files.
+        inputs: String,
+    },
+    /// A column map that cannot be used.
+    #[error(
+        "\"{found}\" maps no column: expected THEIRS=CTP, where CTP is a field of CTP such as \
+         LastPrice, or one of {}",
+        ColumnMap::WORDS.join(", ")
+    )]
+    BadColumnMap {
+        /// The map.
+        found: String,
+    },
+    /// No input has a column of the options.
+    #[error("no input has a column \"{name}\", which --map or --ignore names")]
+    NoColumn {
+        /// The name of the column.
+        name: String,
+    },
     /// There was input, but not one byte of it.
     #[error("{inputs} holds no data: every file is empty")]
     Empty {
@@ -48,8 +81,9 @@ pub enum ImportError {
     },
     /// No dialect fits what the file starts with.
     #[error(
-        "{input}: no known dialect fits its first line \"{first_line}\" ({problem}); \
-         --dialect forces one of {}",
+        "{input}: no dialect fits its first line \"{first_line}\" ({problem}); say what a column is \
+         with --map THEIRS=CTP, leave one out with --ignore COLUMN, or force a dialect with \
+         --dialect: {}",
         Dialect::list()
     )]
     NoDialect {
@@ -57,7 +91,7 @@ pub enum ImportError {
         input: String,
         /// How it starts, shortened.
         first_line: String,
-        /// The dialects tried.
+        /// The dialect that comes nearest, and what does not fit.
         problem: String,
     },
     /// Several dialects fit.
@@ -113,7 +147,7 @@ pub enum ImportError {
     /// A row cannot be read.
     #[error("{input}: row {row}, {problem}; --skip-bad leaves such rows out and counts them")]
     Row {
-        /// The file, with its tar member when it has one.
+        /// The file, with its archive member when it has one.
         input: String,
         /// 1-based line of a text file, 1-based record of a binary one.
         row: u64,
@@ -156,11 +190,25 @@ impl FromStr for Dialect {
     type Err = ImportError;
 
     fn from_str(name: &str) -> Result<Self, ImportError> {
+        // The first recorder whose dumps of CTP fields were read; the name stays in scripts.
+        if name == "java-trader" {
+            return Ok(Self::CtpCsv);
+        }
         Self::ALL
             .into_iter()
             .find(|dialect| dialect.as_str() == name)
             .ok_or_else(|| ImportError::UnknownDialect {
                 found: name.to_owned(),
             })
+    }
+}
+
+impl FromStr for ColumnMap {
+    type Err = ImportError;
+
+    fn from_str(text: &str) -> Result<Self, ImportError> {
+        Self::parse(text).ok_or_else(|| ImportError::BadColumnMap {
+            found: text.to_owned(),
+        })
     }
 }

@@ -3,7 +3,7 @@
 
 use tickdeck_ffi::{RawTick, TextTooLong};
 
-use crate::import::number::{parse_f64, parse_i32};
+use crate::import::number::{is_blank, parse_f64, parse_i32};
 use crate::import::row_error::RowProblem;
 
 /// How one field of a [`RawTick`] is set.
@@ -57,13 +57,17 @@ pub(crate) fn field(name: &str) -> Option<&'static Field> {
 }
 
 impl Field {
-    /// Sets the field from its text; `column` is the name in a message.
+    /// Sets the field from its text; `column` is the name in a message. A number that is blank stays
+    /// as it is: not recorded.
     pub(crate) fn set(
         &self,
         tick: &mut RawTick,
         column: &str,
         text: &[u8],
     ) -> Result<(), RowProblem> {
+        if is_blank(text) && !matches!(self.setter, Setter::Text(_)) {
+            return Ok(());
+        }
         match self.setter {
             Setter::Text(set) => set(tick, text).map_err(|error| {
                 // A CTP field keeps one byte for the NUL, but a full array is legal too.
@@ -76,12 +80,21 @@ impl Field {
                 Ok(())
             }
             Setter::I32(slot) => {
-                *slot(tick) = parse_i32(text)
-                    .ok_or_else(|| RowProblem::value(column, text, "a 32-bit integer"))?;
+                match parse_i32(text) {
+                    Some(value) => *slot(tick) = value,
+                    // pandas makes a column of counts with gaps a column of floats.
+                    None if parse_f64(text).is_some_and(is_no_value) => {}
+                    None => return Err(RowProblem::value(column, text, "a whole 32-bit number")),
+                }
                 Ok(())
             }
         }
     }
+}
+
+/// NaN, or CTP's "no value".
+fn is_no_value(value: f64) -> bool {
+    value.is_nan() || value == f64::MAX
 }
 
 /// Turns `0` into `DBL_MAX` in every price: for recorders that replaced CTP's missing price by 0.

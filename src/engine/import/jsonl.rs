@@ -10,8 +10,12 @@ use std::io::{BufRead, BufReader};
 use tickdeck_core::event::{SessionEvent, TICK_KIND};
 use tickdeck_core::time::UnixNanos;
 
+use crate::import::columns::Target;
 use crate::import::fields::{Field, Setter, field};
+use crate::import::names;
 use crate::import::number::{bytes_of_latin1, printable};
+use crate::import::options::ImportOptions;
+use crate::import::plan::Column;
 use crate::import::row::{ReadRows, Row};
 use crate::import::row_error::{RowError, RowProblem};
 use crate::import::spool::{Slice, SliceReader};
@@ -97,6 +101,10 @@ impl<'a> Scanner<'a> {
         }
         let end = |char: char| matches!(char, ',' | '}' | ' ' | '\t');
         let length = self.rest.find(end).unwrap_or(self.rest.len());
+        if length == 0 {
+            let problem = "not a JSON object: a key has no value";
+            return Err(RowProblem::Syntax(problem.to_owned()));
+        }
         Ok(Value::Bare(self.cut(length)))
     }
 }
@@ -138,50 +146,88 @@ fn nested_length(text: &str) -> Option<usize> {
     None
 }
 
-/// Reads one line.
-pub(crate) fn read_line(line: &[u8], row: &mut Row) -> Result<(), RowProblem> {
-    let line = std::str::from_utf8(line)
-        .map_err(|_| RowProblem::Syntax("not a JSON object: not UTF-8".to_owned()))?;
-    let mut scanner = Scanner { rest: line };
-    let mut kind = None;
-    let mut detail = None;
-    let mut tick_keys = 0_usize;
-    scanner.expect('{')?;
-    let mut open = !scanner.take('}');
-    while open {
-        let key = scanner.string()?;
-        scanner.expect(':')?;
-        let value = scanner.value()?;
-        match (key.as_ref(), value) {
-            ("seq", value) => {
-                number::<u64>("seq", &value, "a sequence number")?;
-            }
-            ("recv_ts", value) => {
-                let nanos = number("recv_ts", &value, "nanoseconds since 1970")?;
-                row.recv_ts = Some(UnixNanos(nanos));
-            }
-            ("kind", Value::Text(text)) => kind = Some(text),
-            ("detail", Value::Nested(text)) => detail = Some(text),
-            (key, value) => {
-                tick_keys += 1;
-                set_field(key, &value, row)?;
-            }
-        }
-        open = !scanner.take('}');
-        if open {
-            scanner.expect(',')?;
+/// What the options say about keys.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct JsonKeys {
+    options: ImportOptions,
+}
+
+impl JsonKeys {
+    pub(crate) fn new(options: &ImportOptions) -> Self {
+        Self {
+            options: options.clone(),
         }
     }
-    scanner.blanks();
-    if !scanner.rest.is_empty() {
-        let found = printable(scanner.rest.as_bytes());
-        return Err(RowProblem::Syntax(format!(
-            "\"{found}\" after the JSON object"
-        )));
+
+    /// Reads one line.
+    pub(crate) fn read_line(&self, line: &[u8], row: &mut Row) -> Result<(), RowProblem> {
+        let line = std::str::from_utf8(line)
+            .map_err(|_| RowProblem::Syntax("not a JSON object: not UTF-8".to_owned()))?;
+        let mut scanner = Scanner { rest: line };
+        let mut kind = None;
+        let mut detail = None;
+        let mut tick_keys = 0_usize;
+        scanner.expect('{')?;
+        let mut open = !scanner.take('}');
+        while open {
+            let key = scanner.string()?;
+            scanner.expect(':')?;
+            let value = scanner.value()?;
+            match (key.as_ref(), value) {
+                (key, value) if self.options.target(key).is_some() => {
+                    self.set_other(key, &value, row)?;
+                }
+                ("seq", value) => {
+                    number::<u64>("seq", &value, "a sequence number")?;
+                }
+                ("recv_ts", value) => {
+                    let nanos = number("recv_ts", &value, "nanoseconds since 1970")?;
+                    row.recv_ts = Some(UnixNanos(nanos));
+                }
+                ("kind", Value::Text(text)) => kind = Some(text),
+                ("detail", Value::Nested(text)) => detail = Some(text),
+                (key, value) => {
+                    tick_keys += 1;
+                    match field(key) {
+                        Some(field) => set_field(field, &value, row)?,
+                        None => self.set_other(key, &value, row)?,
+                    }
+                }
+            }
+            open = !scanner.take('}');
+            if open {
+                scanner.expect(',')?;
+            }
+        }
+        scanner.blanks();
+        if !scanner.rest.is_empty() {
+            let found = printable(scanner.rest.as_bytes());
+            return Err(RowProblem::Syntax(format!(
+                "\"{found}\" after the JSON object"
+            )));
+        }
+        match kind.as_deref() {
+            None | Some(TICK_KIND) => Ok(()),
+            Some(kind) => read_session(kind, detail.unwrap_or("{}"), tick_keys, row),
+        }
     }
-    match kind.as_deref() {
-        None | Some(TICK_KIND) => Ok(()),
-        Some(kind) => read_session(kind, detail.unwrap_or("{}"), tick_keys, row),
+
+    /// A key that is no CTP field: of the options, another name of a field, or a receive clock.
+    fn set_other(&self, key: &str, value: &Value<'_>, row: &mut Row) -> Result<(), RowProblem> {
+        let text = written(value);
+        let ctp = || names::ctp_field(key).map(Target::Ctp);
+        let target = self.options.target(key).or_else(ctp);
+        let Some(target) = target.or_else(|| names::in_every_dialect(key)) else {
+            let expected = "a CTP field name as key, or seq, recv_ts, kind, detail \
+                            (--map names its field, --ignore leaves it out)";
+            return Err(RowProblem::value(key, text.as_bytes(), expected));
+        };
+        if let Target::Ctp(name) = target
+            && let Some(field) = field(name)
+        {
+            return set_field(field, value, row);
+        }
+        Column::new(key.to_owned(), target).read(text.as_bytes(), false, row)
     }
 }
 
@@ -222,12 +268,8 @@ fn written<'v>(value: &'v Value<'_>) -> &'v str {
     }
 }
 
-fn set_field(key: &str, value: &Value<'_>, row: &mut Row) -> Result<(), RowProblem> {
+fn set_field(field: &Field, value: &Value<'_>, row: &mut Row) -> Result<(), RowProblem> {
     let text = written(value);
-    let Some(field) = field(key) else {
-        let expected = "a CTP field name as key, or seq, recv_ts, kind, detail";
-        return Err(RowProblem::value(key, text.as_bytes(), expected));
-    };
     if *value == Value::Bare("null") {
         return Ok(());
     }
@@ -235,15 +277,15 @@ fn set_field(key: &str, value: &Value<'_>, row: &mut Row) -> Result<(), RowProbl
         (Value::Text(text), Setter::Text(_)) => set_text(field, text, row),
         // Non-finite numbers are strings, for JSON has no literal for them.
         (Value::Bare(_), Setter::F64(_) | Setter::I32(_)) | (Value::Text(_), Setter::F64(_)) => {
-            field.set(&mut row.tick, key, text.as_bytes())
+            field.set(&mut row.tick, field.name, text.as_bytes())
         }
         (_, setter) => {
             let expected = match setter {
                 Setter::Text(_) => "a JSON string",
                 Setter::F64(_) => "a number",
-                Setter::I32(_) => "a 32-bit integer",
+                Setter::I32(_) => "a whole 32-bit number",
             };
-            Err(RowProblem::value(key, text.as_bytes(), expected))
+            Err(RowProblem::value(field.name, text.as_bytes(), expected))
         }
     }
 }
@@ -262,14 +304,16 @@ fn set_text(field: &Field, text: &str, row: &mut Row) -> Result<(), RowProblem> 
 /// Reads the rows of a JSONL file.
 pub(crate) struct JsonlRows {
     reader: BufReader<SliceReader>,
+    keys: JsonKeys,
     line: Vec<u8>,
     number: u64,
     bytes: u64,
 }
 
 impl JsonlRows {
-    pub(crate) fn new(slice: &Slice, buffer: usize) -> Self {
+    pub(crate) fn new(slice: &Slice, keys: JsonKeys, buffer: usize) -> Self {
         Self {
+            keys,
             reader: BufReader::with_capacity(buffer, slice.reader()),
             line: Vec::new(),
             number: 0,
@@ -293,7 +337,8 @@ impl ReadRows for JsonlRows {
             }
         }
         row.reset(self.number);
-        read_line(self.line.trim_ascii(), row)
+        self.keys
+            .read_line(self.line.trim_ascii(), row)
             .map_err(|problem| RowError::Bad(self.number, problem))?;
         Ok(true)
     }

@@ -1,7 +1,7 @@
-//! Reads real tick dumps as events: several CSV dialects, WonderTrader's binary ticks, tickdeck's
-//! exports.
+//! Reads real tick dumps as events: several CSV dialects, also in Parquet, WonderTrader's binary
+//! ticks, tickdeck's exports.
 //!
-//! [`ImportSource`] opens files (also inside zstd and tar), detects each one's [`Dialect`], reads
+//! [`ImportSource`] opens files (also inside zstd, gzip, zip and tar), detects each one's [`Dialect`], reads
 //! its rows back into CTP structs and merges all inputs by (`recv_ts`, input, row).
 //!
 //! - Every value of a row is in the tick. A double that the row lacks is `DBL_MAX` where it would
@@ -12,37 +12,47 @@
 //! This module does not know the use of the events.
 
 mod arrival;
+mod clock;
+mod columns;
 mod csv_rows;
 mod detect;
 mod dialect;
 mod dsb;
 mod error;
 mod fields;
+mod file_name;
+mod instruments;
 mod jsonl;
+mod names;
 mod number;
 mod open;
 mod options;
 mod out_of_order;
+mod parquet_rows;
+mod plan;
 mod report;
 mod row;
 mod row_error;
 mod spool;
 mod stamp;
+mod tables;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tickdeck_core::calendar::TradingCalendar;
-use tickdeck_core::contract::ContractTable;
+use tickdeck_core::contract::{Contract, ContractTable};
 use tickdeck_core::event::{Event, EventKind, Seq};
 use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::UnixNanos;
 
 use crate::import::arrival::{Arrival, ROWS_AHEAD};
+use crate::import::instruments::Instruments;
 use crate::import::open::Opened;
 use crate::import::report::BAD_ROW_MESSAGES_MAX;
 use crate::import::row::{ReadRows, Row};
@@ -53,7 +63,8 @@ use crate::import::stamp::{Placed, Stamper};
 pub use arrival::RecvTsRule;
 pub use dialect::Dialect;
 pub use error::ImportError;
-pub use options::ImportOptions;
+pub use instruments::DoubtfulInstrument;
+pub use options::{ColumnMap, ImportOptions};
 pub use out_of_order::{HeldBack, OutOfOrder, SetAside};
 pub use report::{ImportReport, InputReport};
 pub use row_error::RowProblem;
@@ -63,7 +74,7 @@ const BUFFERS_BYTES: usize = 32 * 1024 * 1024;
 const BUFFER_MIN: usize = 4 * 1024;
 const BUFFER_MAX: usize = 256 * 1024;
 
-/// One file or tar member, with its next event at hand.
+/// One file or archive member, with its next event at hand.
 struct Input {
     rows: Box<dyn ReadRows>,
     stamper: Stamper,
@@ -90,6 +101,7 @@ pub struct ImportSource {
     inputs: Vec<Option<Input>>,
     /// The next event of each input, earliest first; ties go to the earlier input.
     heads: BinaryHeap<Reverse<(UnixNanos, usize)>>,
+    instruments: Instruments,
     next_seq: u64,
     skip_bad: bool,
     report: ImportReport,
@@ -119,6 +131,15 @@ impl ImportSource {
         calendar: Arc<TradingCalendar>,
     ) -> Result<Self, ImportError> {
         let opened = open::open_all(paths)?;
+        if opened.is_empty() {
+            let names: Vec<_> = paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            return Err(ImportError::NoMembers {
+                inputs: names.join(", "),
+            });
+        }
         if opened.iter().all(|input| input.slice.len == 0) {
             let names: Vec<_> = opened.into_iter().map(|input| input.name).collect();
             return Err(ImportError::Empty {
@@ -130,11 +151,14 @@ impl ImportSource {
         let mut source = Self {
             inputs: Vec::with_capacity(opened.len()),
             heads: BinaryHeap::with_capacity(opened.len()),
+            instruments: Instruments::new(Arc::clone(&contracts), options.trust_exchange),
             next_seq: 0,
             skip_bad: options.skip_bad,
             report: ImportReport::default(),
             failed: false,
         };
+        // Columns of the options that no input has had so far.
+        let mut missing: Vec<&str> = options.column_names().collect();
         for input in &opened {
             let reader = Reader {
                 input,
@@ -142,9 +166,14 @@ impl ImportSource {
                 contracts: &contracts,
                 calendar: &calendar,
             };
-            source.add(&reader, &mut spool, buffer)?;
+            source.add(&reader, &mut spool, buffer, &mut missing)?;
         }
-        Ok(source)
+        match missing.first() {
+            Some(name) => Err(ImportError::NoColumn {
+                name: (*name).to_owned(),
+            }),
+            None => Ok(source),
+        }
     }
 
     /// Adds one input and reads its first row.
@@ -153,6 +182,7 @@ impl ImportSource {
         new: &Reader<'_>,
         spool: &mut Spool,
         buffer: usize,
+        missing: &mut Vec<&str>,
     ) -> Result<(), ImportError> {
         self.report.inputs.push(InputReport {
             name: new.input.name.clone(),
@@ -166,11 +196,18 @@ impl ImportSource {
             self.inputs.push(None);
             return Ok(());
         }
-        let detected = detect::detect(new.input, new.options.dialect)?;
+        let detected = detect::detect(new.input, new.options)?;
+        missing.retain(|name| !detected.may_have(name));
         let mut stamper = Stamper::new(Arc::clone(new.contracts), Arc::clone(new.calendar));
-        detect::locate(new.input, &detected, new.options, &mut stamper)?;
+        detect::locate(
+            new.input,
+            &detected,
+            new.options,
+            &self.instruments,
+            &mut stamper,
+        )?;
         if let Some(report) = self.report.inputs.last_mut() {
-            report.dialect = Some(detected.dialect());
+            report.dialect = Some(detected.dialect);
         }
         let (rows, bytes) = detected.into_reader(new.input, spool, buffer)?;
         self.report.bytes_total += bytes;
@@ -191,6 +228,25 @@ impl ImportSource {
         &self.report
     }
 
+    /// Ids that the dumps write in another form than CTP, with CTP's.
+    #[must_use]
+    pub fn renamed_instruments(&self) -> BTreeMap<String, String> {
+        self.instruments.renamed()
+    }
+
+    /// The instruments so far whose exchange is in doubt, by id.
+    #[must_use]
+    pub fn doubtful_instruments(&self) -> Vec<DoubtfulInstrument> {
+        self.instruments.doubtful()
+    }
+
+    /// The contracts by which a replay publishes instruments under the exchange that their rows
+    /// name; none without [`ImportOptions::trust_exchange`].
+    #[must_use]
+    pub fn trusted_contracts(&self) -> Vec<Contract> {
+        self.instruments.trusted()
+    }
+
     /// Reads the next good row of an input and puts it among the heads.
     fn advance(&mut self, index: usize) -> Result<(), ImportError> {
         let (Some(slot), Some(report)) = (
@@ -203,7 +259,7 @@ impl ImportSource {
             return Ok(());
         };
         loop {
-            let next = input.next(&mut report.out_of_order);
+            let next = input.next(&mut report.out_of_order, &mut self.instruments);
             let read = input.rows.bytes_read();
             self.report.bytes_read += read.saturating_sub(input.counted);
             input.counted = read.max(input.counted);
@@ -266,20 +322,24 @@ impl ImportSource {
 
 impl Input {
     /// Makes the next row the current one and gives its `recv_ts`.
-    fn next(&mut self, noted: &mut OutOfOrder) -> Result<Option<UnixNanos>, RowError> {
+    fn next(
+        &mut self,
+        noted: &mut OutOfOrder,
+        instruments: &mut Instruments,
+    ) -> Result<Option<UnixNanos>, RowError> {
         let placed = match self.ahead.pop_front() {
             Some(read) => {
                 let (row, placed) = read?;
                 self.row = row;
                 placed
             }
-            None => match self.read()? {
+            None => match self.read(instruments)? {
                 Some(placed) => placed,
                 None => return Ok(None),
             },
         };
         if self.arrival.needs_rows_ahead(placed) {
-            self.read_ahead();
+            self.read_ahead(instruments);
         }
         let number = self.row.number;
         let following = self.ahead.iter().filter_map(|read| match read {
@@ -293,10 +353,12 @@ impl Input {
     }
 
     /// Reads the next row of the input and places it.
-    fn read(&mut self) -> Result<Option<Placed>, RowError> {
+    fn read(&mut self, instruments: &mut Instruments) -> Result<Option<Placed>, RowError> {
         if !self.rows.next_row(&mut self.row)? {
             return Ok(None);
         }
+        instruments.complete(&mut self.row, self.stamper.symbol);
+        self.stamper.zero_is_missing = self.row.zero_is_missing;
         let placed = self.stamper.complete(&mut self.row);
         placed
             .map(Some)
@@ -304,10 +366,10 @@ impl Input {
     }
 
     /// Reads rows until enough are ahead. A bad one is reported when it is its turn.
-    fn read_ahead(&mut self) {
+    fn read_ahead(&mut self, instruments: &mut Instruments) {
         let current = std::mem::replace(&mut self.row, Row::new());
         while self.ahead.len() < ROWS_AHEAD {
-            match self.read() {
+            match self.read(instruments) {
                 Ok(Some(placed)) => {
                     let row = std::mem::replace(&mut self.row, Row::new());
                     self.ahead.push_back(Ok((row, placed)));

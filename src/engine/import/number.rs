@@ -6,6 +6,8 @@
 use chrono::NaiveDate;
 use tickdeck_core::time::parse_ctp_time;
 
+use crate::import::text::decode;
+
 /// Longest excerpt of a bad value in a message, in bytes.
 const EXCERPT_MAX: usize = 60;
 /// Fewest digits that are taken for a rounded `DBL_MAX`: C++ streams print six.
@@ -13,13 +15,21 @@ const ROUNDED_DIGITS_MIN: usize = 6;
 /// Prefix of a NaN with other bits than the usual ones, followed by the bits in hex.
 const NAN_BITS_PREFIX: &str = "NaN:";
 
-/// A bad value for a message: escaped and shortened.
+/// A bad value for a message: readable, control characters escaped, shortened.
 pub(crate) fn printable(value: &[u8]) -> String {
-    if value.len() <= EXCERPT_MAX {
-        return value.escape_ascii().to_string();
+    let mut text = String::new();
+    for char in decode(value).chars() {
+        if text.len() >= EXCERPT_MAX {
+            text.push('…');
+            break;
+        }
+        if char.is_control() || matches!(char, '"' | '\\') {
+            text.extend(char.escape_default());
+        } else {
+            text.push(char);
+        }
     }
-    let head = value.get(..EXCERPT_MAX).unwrap_or(value);
-    format!("{}…", head.escape_ascii())
+    text
 }
 
 /// Reads a price or amount: decimal or exponent notation, `N/A` and every rounding of `DBL_MAX`
@@ -120,22 +130,35 @@ fn nan_of_bits(text: &str) -> Option<f64> {
     value.is_nan().then_some(value)
 }
 
-/// Reads a 32-bit count; leading zeros are fine (`000` milliseconds).
+/// Whether a cell holds no value: empty, or one of the words that databases, pandas and spreadsheets
+/// write. A number that is none (`nan`) is a value of a double, and not of a count.
 #[inline]
-pub(crate) fn parse_i32(text: &[u8]) -> Option<i32> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+pub(crate) fn is_blank(text: &[u8]) -> bool {
+    let Some(first) = text.first() else {
+        return true;
+    };
+    if first.is_ascii_digit() {
+        return false;
+    }
+    let words: [&[u8]; 7] = [b"None", b"NULL", b"null", b"NaT", b"\\N", b"#N/A", b"<NA>"];
+    words.contains(&text) || text.trim_ascii().is_empty()
 }
 
-/// Reads a count that the recorder kept as a float: `264.0`.
+/// Reads a 32-bit count, also one that the recorder kept as a float: `264.0`. Leading zeros are fine
+/// (`000` milliseconds).
+#[inline]
+pub(crate) fn parse_i32(text: &[u8]) -> Option<i32> {
+    let plain = std::str::from_utf8(text).ok()?.parse().ok();
+    plain.or_else(|| whole(parse_f64(text)?))
+}
+
+/// The integer that a double holds.
+#[cold]
 #[expect(
     clippy::cast_possible_truncation,
     reason = "whole and inside the range of i32, checked before"
 )]
-pub(crate) fn parse_whole(text: &[u8]) -> Option<i32> {
-    if let Some(value) = parse_i32(text) {
-        return Some(value);
-    }
-    let value = parse_f64(text)?;
+fn whole(value: f64) -> Option<i32> {
     let whole =
         value.fract() == 0.0 && (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&value);
     whole.then_some(value as i32)
@@ -215,7 +238,7 @@ pub(crate) fn parse_datetime(text: &[u8]) -> Option<DateTime> {
     let (date, time) = text.split_once([' ', 'T'])?;
     let date = match date.len() {
         8 => tickdeck_core::time::parse_ctp_date(date.as_bytes())?,
-        10 => NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?,
+        10 => NaiveDate::parse_from_str(&date.replace('/', "-"), "%Y-%m-%d").ok()?,
         _ => return None,
     };
     let time = time
@@ -281,8 +304,15 @@ mod tests {
         }
         assert_eq!(parse_i32(b"2147483648"), None);
         assert_eq!(parse_i32(b"000"), Some(0));
-        assert_eq!(parse_whole(b"264.0"), Some(264));
-        assert_eq!(parse_whole(b"264.5"), None);
+        assert_eq!(parse_i32(b"264.0"), Some(264));
+        assert_eq!(parse_i32(b"264.5"), None);
+        assert_eq!(parse_i32(b"nan"), None);
+        for blank in ["", "  ", "NULL", "None", "\\N", "#N/A"] {
+            assert!(is_blank(blank.as_bytes()), "{blank:?}");
+        }
+        for value in ["0", "nan", "N/A", "-1"] {
+            assert!(!is_blank(value.as_bytes()), "{value:?}");
+        }
         assert_eq!(
             parse_f64(b"-0.0").map(f64::to_bits),
             Some((-0.0_f64).to_bits())

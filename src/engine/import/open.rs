@@ -1,130 +1,286 @@
-//! From paths to inputs: decompression, tar members, the names that carry instrument and date.
+//! From paths to inputs: decompression, archive members, the names that carry instrument and date.
+//!
+//! The first bytes of a file tell what it is. Only an old tar is known by its name.
 
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use flate2::read::MultiGzDecoder;
+
 use crate::import::error::ImportError;
 use crate::import::spool::{Slice, Spool};
+use crate::import::text::decode;
 
 /// First bytes of a zstd frame.
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+/// First bytes of a gzip member with the only method that exists.
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b, 0x08];
+/// First bytes of a zip: a member, or the directory of an empty one.
+const ZIP_MAGICS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 /// Where a tar header has its magic.
 const USTAR_OFFSET: usize = 257;
 const USTAR_MAGIC: &[u8] = b"ustar";
 /// Bytes of a tar header block.
 const TAR_BLOCK: usize = 512;
+/// How deep archives and compression may be nested.
+const NESTED_MAX: usize = 8;
+/// The member that every Office document has.
+const OFFICE_MEMBER: &str = "[Content_Types].xml";
 
-/// A file or tar member, decompressed.
+/// Formats that tick dumps come in and that are not read, by their first bytes.
+const UNREADABLE: [(&[u8], &str, &str); 9] = [
+    (b"Rar!\x1a\x07", "a RAR archive", "unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
+    (b"BZh", "compressed with bzip2", "unpack it first"),
+    (b"\xfd7zXZ\0", "compressed with xz", "unpack it first"),
+    (
+        b"\x89HDF\r\n",
+        "an HDF5 file",
+        "write the table as CSV or Parquet",
+    ),
+    (
+        b"ARROW1",
+        "an Arrow (Feather) file",
+        "write the table as CSV or Parquet",
+    ),
+    (
+        b"SQLite format 3\0",
+        "an SQLite database",
+        "write the table as CSV",
+    ),
+    (b"\xff\xfe", "UTF-16 text", "save it as UTF-8"),
+    (b"\xfe\xff", "UTF-16 text", "save it as UTF-8"),
+];
+
+/// A file or archive member, decompressed.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    /// As messages and the report name it: the path, and `(member …)` when it is in a tar.
+    /// As messages and the report name it: the path, and `(member …)` when it is in an archive.
     pub(crate) name: String,
-    /// The last part of the file or member name, without `.zst`.
+    /// The last part of the file or member name, without `.zst` and `.gz`.
     pub(crate) file_name: String,
     pub(crate) slice: Slice,
 }
 
-/// Opens every path, in order; a tar gives its members in the tar's order.
+/// Opens every path, in order; an archive gives its members in the archive's order.
 pub(crate) fn open_all(paths: &[PathBuf]) -> Result<Vec<Opened>, ImportError> {
     if paths.is_empty() {
         return Err(ImportError::NoInput);
     }
-    let mut spool = Spool::default();
-    let mut inputs = Vec::new();
+    let mut opener = Opener::default();
     for path in paths {
-        open_path(path, &mut spool, &mut inputs)?;
+        opener.path(path)?;
     }
-    Ok(inputs)
+    Ok(opener.inputs)
 }
 
-fn open_path(path: &Path, spool: &mut Spool, inputs: &mut Vec<Opened>) -> Result<(), ImportError> {
-    let fail = |error| ImportError::path(path, error);
-    let metadata = std::fs::metadata(path).map_err(fail)?;
-    if metadata.is_dir() {
-        return Err(ImportError::Folder {
-            path: path.to_owned(),
-        });
-    }
-    let name = path.display().to_string();
-    let slice = if metadata.is_file() {
-        Slice::of_path(path, 0, metadata.len())
-    } else {
-        // A pipe can be read only once, so it is spooled whole.
-        let mut pipe = File::open(path).map_err(fail)?;
-        spool.copy(&name, &mut pipe)?
-    };
-    let file_name = last_part(&name);
-    let slice = decompress(&name, &file_name, slice, spool)?;
-    let file_name = without_zst(&file_name);
-    if is_tar(&file_name, &slice).map_err(fail)? {
-        return open_members(&name, &slice, spool, inputs);
-    }
-    inputs.push(Opened {
-        name,
-        file_name,
-        slice,
-    });
-    Ok(())
+#[derive(Default)]
+struct Opener {
+    spool: Spool,
+    inputs: Vec<Opened>,
 }
 
-/// The slice itself, or its decompressed copy in the spool when it is zstd by magic or name.
-fn decompress(
-    name: &str,
-    file_name: &str,
-    slice: Slice,
-    spool: &mut Spool,
-) -> Result<Slice, ImportError> {
-    let fail = |error| ImportError::io(name, error);
-    let compressed = slice.head(ZSTD_MAGIC.len()).map_err(fail)? == ZSTD_MAGIC;
-    if !compressed && (slice.len == 0 || !has_extension(file_name, "zst")) {
-        return Ok(slice);
-    }
-    let mut decoder = zstd::stream::read::Decoder::new(slice.reader()).map_err(fail)?;
-    spool.copy(name, &mut decoder)
-}
-
-fn is_tar(file_name: &str, slice: &Slice) -> std::io::Result<bool> {
-    let head = slice.head(TAR_BLOCK)?;
-    let magic = head.get(USTAR_OFFSET..).unwrap_or_default();
-    Ok(magic.starts_with(USTAR_MAGIC) || has_extension(file_name, "tar"))
-}
-
-fn open_members(
-    name: &str,
-    tar: &Slice,
-    spool: &mut Spool,
-    inputs: &mut Vec<Opened>,
-) -> Result<(), ImportError> {
-    let fail = |error| ImportError::io(name, error);
-    let mut archive = tar::Archive::new(BufReader::new(tar.reader()));
-    for entry in archive.entries().map_err(fail)? {
-        let entry = entry.map_err(fail)?;
-        if !entry.header().entry_type().is_file() {
-            continue;
+impl Opener {
+    fn path(&mut self, path: &Path) -> Result<(), ImportError> {
+        let fail = |error| ImportError::path(path, error);
+        let metadata = std::fs::metadata(path).map_err(fail)?;
+        if metadata.is_dir() {
+            return Err(ImportError::Folder {
+                path: path.to_owned(),
+            });
         }
-        let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let member_name = format!("{name} (member {member})");
-        let file_name = last_part(&member);
-        let raw = tar.part(entry.raw_file_position(), entry.size());
-        if raw.len != entry.size() {
-            return Err(fail(std::io::Error::new(
-                std::io::ErrorKind::UnexpectedEof,
-                format!("the tar ends inside its member {member}"),
-            )));
+        let name = path.display().to_string();
+        let slice = if metadata.is_file() {
+            Slice::of_path(path, 0, metadata.len())
+        } else {
+            // A pipe can be read only once, so it is spooled whole.
+            let mut pipe = File::open(path).map_err(fail)?;
+            self.spool.copy(&name, &mut pipe)?
+        };
+        let file_name = last_part(&name);
+        self.open(
+            Opened {
+                name,
+                file_name,
+                slice,
+            },
+            0,
+        )
+    }
+
+    /// Takes one layer off what was opened, or keeps it as an input.
+    fn open(&mut self, opened: Opened, depth: usize) -> Result<(), ImportError> {
+        let head = opened.slice.head(TAR_BLOCK);
+        let head = head.map_err(|error| ImportError::io(&opened.name, error))?;
+        if let Some((_, format, fix)) = UNREADABLE
+            .iter()
+            .find(|(magic, ..)| head.starts_with(magic))
+        {
+            return Err(ImportError::Unreadable {
+                input: opened.name,
+                format,
+                fix,
+            });
         }
-        let slice = decompress(&member_name, &file_name, raw, spool)?;
-        inputs.push(Opened {
-            name: member_name,
-            file_name: without_zst(&file_name),
+        let Some(container) = Container::of(&head, &opened.file_name) else {
+            self.inputs.push(opened);
+            return Ok(());
+        };
+        if depth == NESTED_MAX {
+            return Err(ImportError::Damaged {
+                input: opened.name,
+                problem: format!("packed more than {NESTED_MAX} times; unpack it"),
+            });
+        }
+        match container {
+            Container::Zstd => {
+                let fail = |error| ImportError::io(&opened.name, error);
+                let reader = zstd::stream::read::Decoder::new(opened.slice.reader());
+                let slice = self.spool.copy(&opened.name, &mut reader.map_err(fail)?)?;
+                let file_name = without_extension(&opened.file_name, "zst");
+                self.open(
+                    Opened {
+                        file_name,
+                        slice,
+                        ..opened
+                    },
+                    depth + 1,
+                )
+            }
+            Container::Gzip => {
+                let mut reader = MultiGzDecoder::new(opened.slice.reader());
+                let file_name = gzip_name(&opened.file_name, reader.header());
+                let slice = self.spool.copy(&opened.name, &mut reader)?;
+                self.open(
+                    Opened {
+                        file_name,
+                        slice,
+                        ..opened
+                    },
+                    depth + 1,
+                )
+            }
+            Container::Tar => self.tar(&opened, depth + 1),
+            Container::Zip => self.zip(&opened, depth + 1),
+        }
+    }
+
+    fn tar(&mut self, tar: &Opened, depth: usize) -> Result<(), ImportError> {
+        let fail = |error| ImportError::io(&tar.name, error);
+        let mut archive = tar::Archive::new(BufReader::new(tar.slice.reader()));
+        for entry in archive.entries().map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            let member = decode(&entry.path_bytes()).into_owned();
+            if !entry.header().entry_type().is_file() || is_of_macos(&member) {
+                continue;
+            }
+            let slice = tar.slice.part(entry.raw_file_position(), entry.size());
+            if slice.len != entry.size() {
+                return Err(fail(std::io::Error::new(
+                    std::io::ErrorKind::UnexpectedEof,
+                    format!("the tar ends inside its member {member}"),
+                )));
+            }
+            self.open(tar.member(&member, slice), depth)?;
+        }
+        Ok(())
+    }
+
+    fn zip(&mut self, zip: &Opened, depth: usize) -> Result<(), ImportError> {
+        let fail = |member: &str, error: zip::result::ZipError| ImportError::Damaged {
+            input: zip.member_name(member),
+            problem: format!("cannot be unpacked: {error}; unpack the zip and import its files"),
+        };
+        let whole = |error: zip::result::ZipError| ImportError::Damaged {
+            input: zip.name.clone(),
+            problem: format!("no whole zip: {error}; get it again, or import its files"),
+        };
+        let reader = BufReader::new(zip.slice.reader());
+        let mut archive = zip::ZipArchive::new(reader).map_err(whole)?;
+        for index in 0..archive.len() {
+            // The name is readable even when the content is encrypted.
+            let raw = archive.by_index_raw(index).map_err(whole)?;
+            let member = decode(raw.name_raw()).into_owned();
+            let is_file = raw.is_file();
+            drop(raw);
+            if member == OFFICE_MEMBER {
+                return Err(ImportError::Unreadable {
+                    input: zip.name.clone(),
+                    format: "an Excel workbook",
+                    fix: "save the sheet as CSV",
+                });
+            }
+            if !is_file || is_of_macos(&member) {
+                continue;
+            }
+            let mut content = archive
+                .by_index(index)
+                .map_err(|error| fail(&member, error))?;
+            let slice = self.spool.copy(&zip.member_name(&member), &mut content)?;
+            drop(content);
+            self.open(zip.member(&member, slice), depth)?;
+        }
+        Ok(())
+    }
+}
+
+impl Opened {
+    fn member_name(&self, member: &str) -> String {
+        format!("{} (member {member})", self.name)
+    }
+
+    fn member(&self, member: &str, slice: Slice) -> Self {
+        Self {
+            name: self.member_name(member),
+            file_name: last_part(member),
             slice,
-        });
+        }
     }
-    Ok(())
+}
+
+/// What a file holds its content in.
+enum Container {
+    Zstd,
+    Gzip,
+    Tar,
+    Zip,
+}
+
+impl Container {
+    fn of(head: &[u8], file_name: &str) -> Option<Self> {
+        if head.starts_with(ZSTD_MAGIC) {
+            return Some(Self::Zstd);
+        }
+        if head.starts_with(GZIP_MAGIC) {
+            return Some(Self::Gzip);
+        }
+        if ZIP_MAGICS.iter().any(|magic| head.starts_with(magic)) {
+            return Some(Self::Zip);
+        }
+        let magic = head.get(USTAR_OFFSET..).unwrap_or_default();
+        // The oldest tars have no magic.
+        let is_tar = magic.starts_with(USTAR_MAGIC) || has_extension(file_name, "tar");
+        is_tar.then_some(Self::Tar)
+    }
+}
+
+/// The name without `.gz` (`.tgz` is a tar of many files), else the one that gzip kept.
+fn gzip_name(file_name: &str, header: Option<&flate2::GzHeader>) -> String {
+    if has_extension(file_name, "gz") {
+        return without_extension(file_name, "gz");
+    }
+    let kept = header.and_then(flate2::GzHeader::filename);
+    kept.map_or_else(|| file_name.to_owned(), |name| last_part(&decode(name)))
+}
+
+/// Whether a member holds what macOS adds to archives: resource forks, not files of the user.
+fn is_of_macos(member: &str) -> bool {
+    member.starts_with("__MACOSX/") || last_part(member).starts_with("._")
 }
 
 fn last_part(path: &str) -> String {
-    path.rsplit('/').next().unwrap_or(path).to_owned()
+    path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned()
 }
 
 fn has_extension(file_name: &str, extension: &str) -> bool {
@@ -133,8 +289,8 @@ fn has_extension(file_name: &str, extension: &str) -> bool {
         .is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }
 
-fn without_zst(file_name: &str) -> String {
-    if has_extension(file_name, "zst") {
+fn without_extension(file_name: &str, extension: &str) -> String {
+    if has_extension(file_name, extension) {
         let stem = Path::new(file_name).file_stem().unwrap_or_default();
         return stem.to_string_lossy().into_owned();
     }

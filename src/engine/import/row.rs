@@ -20,6 +20,10 @@ pub(crate) struct Row {
     pub(crate) recv_ts: Option<UnixNanos>,
     /// The calendar date of the exchange time, where the dialect records it.
     pub(crate) date: Option<NaiveDate>,
+    /// The average price per unit, where the dialect records that instead of CTP's.
+    pub(crate) unit_average: Option<f64>,
+    /// Whether a price of 0 stands for a missing one.
+    pub(crate) zero_is_missing: bool,
 }
 
 impl Row {
@@ -30,6 +34,8 @@ impl Row {
             session: None,
             recv_ts: None,
             date: None,
+            unit_average: None,
+            zero_is_missing: false,
         }
     }
 

@@ -112,6 +112,20 @@ impl Read for SliceReader {
     }
 }
 
+impl Seek for SliceReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(by) => self.position.checked_add_signed(by),
+            SeekFrom::End(by) => self.slice.len.checked_add_signed(by),
+        };
+        self.position = position.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "a seek before the start")
+        })?;
+        Ok(self.position)
+    }
+}
+
 /// The temporary file that decompressed data goes to; it has no name and dies with the process.
 #[derive(Debug, Default)]
 pub(crate) struct Spool {

@@ -23,7 +23,7 @@ fn check(name: &str, dialect: Dialect, rows: u64, first: &str, last: &str) -> Ve
 fn java_trader_rows_are_the_whole_struct_with_na_as_dbl_max() {
     let events = check(
         "java_trader_ru1901_20181008_close_and_night.csv",
-        Dialect::JavaTrader,
+        Dialect::CtpCsv,
         3,
         "20181008 09:00:00.500",
         "20181008 21:00:00.500",
@@ -46,7 +46,7 @@ fn java_trader_rows_are_the_whole_struct_with_na_as_dbl_max() {
 fn the_evening_row_of_a_day_product_comes_before_its_day() {
     let events = check(
         "java_trader_AP010_20200803_evening_row.csv",
-        Dialect::JavaTrader,
+        Dialect::CtpCsv,
         3,
         "20200731 19:29:00.000",
         "20200803 14:59:59.000",
@@ -59,7 +59,7 @@ fn the_evening_row_of_a_day_product_comes_before_its_day() {
 fn java_trader_without_quotes_is_the_same_dialect() {
     let events = check(
         "java_trader_SR001_20190830_pushed_again.csv",
-        Dialect::JavaTrader,
+        Dialect::CtpCsv,
         3,
         "20190830 23:29:59.000",
         "20190902 09:00:00.000",

@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod containers;
+mod dumps;
 mod fixtures;
+mod parquet_dumps;
 mod shared_data;
 
 use std::path::{Path, PathBuf};

@@ -45,7 +45,7 @@ fn java_trader_shfe_files_match_their_readme() {
     ] {
         let name = format!("java-trader_SHFE_ru1901_{day}.tick-ctp.csv.zst");
         let (events, report) = import(folder.join(name));
-        assert_eq!(report.dialects(), [Dialect::JavaTrader]);
+        assert_eq!(report.dialects(), [Dialect::CtpCsv]);
         assert_eq!(report.recv_ts_rules(), [RecvTsRule::ExchangeTimeMonotone]);
         assert_eq!(report.rows(), rows);
         let all = events.len();
@@ -127,7 +127,7 @@ fn java_trader_files_round_trip_with_every_value() {
         assert_eq!(writer.left_out(), 0);
         let (_folder, path) = super::file("again.csv", writer.finish().unwrap());
         let (again, report) = import(path);
-        assert_eq!(report.dialects(), [Dialect::JavaTrader]);
+        assert_eq!(report.dialects(), [Dialect::CtpCsv]);
         assert!(again == events, "{file}");
     }
 }
@@ -282,7 +282,7 @@ fn quoted_rows_are_the_values_that_they_print() {
         let hibook = entry["text"].as_str().unwrap().starts_with("TimeStamp");
         let dialect = match (name, hibook) {
             ("x.csv", true) => Dialect::CtpRecorder,
-            ("x.csv", false) => Dialect::JavaTrader,
+            ("x.csv", false) => Dialect::CtpCsv,
             _ => Dialect::CtpJsonl,
         };
         assert_eq!(report.dialects(), [dialect]);

@@ -1,0 +1,55 @@
+//! Flags of `import`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tickdeck::import::ColumnMap;
+use tickdeck_core::time::TradingDay;
+
+use super::{JsonArgs, OutputArgs, RollArgs, values};
+
+/// Flags of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Dump files: CSV, JSON lines, Parquet or .dsb, compressed or archived
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Dialect of the files [default: detected from the header]
+    #[arg(long, value_name = "NAME")]
+    pub dialect: Option<String>,
+    /// What a column is whose name no dialect knows: a CTP field, recv_ts, date, time or datetime
+    /// (`--map px=LastPrice`)
+    #[arg(long, value_name = "THEIRS=CTP")]
+    pub map: Vec<ColumnMap>,
+    /// Column that is not read (`--ignore mood`)
+    #[arg(long, value_name = "COLUMN")]
+    pub ignore: Vec<String>,
+    /// Publish instruments that are in no table, such as rb888, under the exchange that their rows
+    /// name
+    #[arg(long)]
+    pub trust_exchange: bool,
+    /// Trading day, YYYY-MM-DD, for files without one
+    #[arg(long, value_name = "DAY", value_parser = values::parse_trading_day)]
+    pub trading_day: Option<TradingDay>,
+    /// Instrument id, for files without one
+    #[arg(long, value_name = "ID")]
+    pub symbol: Option<String>,
+    /// Skip and count rows that cannot be read
+    #[arg(long)]
+    pub skip_bad: bool,
+    /// Trading calendar file instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub calendar: Option<PathBuf>,
+    /// Contract file (CSV), kept in the recording
+    #[arg(long, value_name = "FILE")]
+    pub contracts: Option<PathBuf>,
+    /// Where the recording goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// When a new segment begins.
+    #[command(flatten)]
+    pub roll: RollArgs,
+    /// Whether the result is printed as JSON.
+    #[command(flatten)]
+    pub json: JsonArgs,
+}

@@ -1,0 +1,466 @@
+//! Rows of a Parquet file: each cell as the text that a CSV dump would have, so that one mapping of
+//! columns serves both.
+//!
+//! A batch of rows is decoded column by column. Columns that the plan ignores are not read.
+
+use std::fmt::Write as _;
+use std::io::{self, BufReader, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, NaiveDate, NaiveTime};
+use csv::ByteRecord;
+use parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{ByteArray, DataType, FixedLenByteArray};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
+use parquet::schema::types::ColumnDescriptor;
+use tickdeck_core::time::{TradingDay, UnixNanos};
+
+use crate::import::error::ImportError;
+use crate::import::plan::Plan;
+use crate::import::row::{ReadRows, Row};
+use crate::import::row_error::RowError;
+use crate::import::spool::{Slice, SliceReader};
+
+/// What the file begins with.
+pub(crate) const MAGIC: [u8; 4] = *b"PAR1";
+/// Rows that are decoded at a time.
+const BATCH_ROWS: usize = 1024;
+/// Columns that only a segment of a recording has.
+const SEGMENT_COLUMNS: [&str; 4] = ["seq", "recv_ts", "kind", "detail"];
+
+impl Length for Slice {
+    fn len(&self) -> u64 {
+        self.len
+    }
+}
+
+impl ChunkReader for Slice {
+    type T = BufReader<SliceReader>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        Ok(BufReader::new(self.skip(start).reader()))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        let mut bytes = vec![0; length];
+        let read = self.skip(start).reader().read_exact(&mut bytes);
+        read.map_err(|error| ParquetError::External(Box::new(error)))?;
+        Ok(bytes.into())
+    }
+}
+
+/// How a value becomes text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Numbers and texts as they are.
+    Plain,
+    /// Days since 1970.
+    Date,
+    /// Units since midnight; so many make a second.
+    Time(i64),
+    /// Units since 1970 of UTC, or of an unnamed wall clock: Shanghai's.
+    Instant { per_second: i64, utc: bool },
+    /// A type that is not read.
+    Unsupported(&'static str),
+}
+
+/// An opened Parquet file.
+#[derive(Clone)]
+pub(crate) struct ParquetTable {
+    input: Arc<str>,
+    file: Arc<SerializedFileReader<Slice>>,
+    names: Arc<[String]>,
+    bytes: u64,
+}
+
+impl ParquetTable {
+    pub(crate) fn open(input: &str, slice: &Slice) -> Result<Self, ImportError> {
+        let opened = caught(|| SerializedFileReader::new(slice.clone()));
+        let file = opened.map_err(|error| ImportError::Damaged {
+            input: input.to_owned(),
+            problem: format!("no whole Parquet file: {error}; write it again"),
+        })?;
+        check_places(&file, slice.len).map_err(|problem| ImportError::Damaged {
+            input: input.to_owned(),
+            problem: format!("no whole Parquet file: {problem}; write it again"),
+        })?;
+        let schema = file.metadata().file_metadata().schema_descr();
+        let names: Vec<String> = schema.columns().iter().map(|c| c.path().string()).collect();
+        if SEGMENT_COLUMNS
+            .iter()
+            .all(|own| names.iter().any(|name| name == own))
+        {
+            return Err(ImportError::Unreadable {
+                input: input.to_owned(),
+                format: "a segment of a tickdeck recording",
+                fix: "replay, slice, merge and export read it as it is",
+            });
+        }
+        Ok(Self {
+            input: input.into(),
+            names: names.into(),
+            file: Arc::new(file),
+            bytes: slice.len,
+        })
+    }
+
+    /// The names of the columns.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+/// Runs a step of the library, which panics on some damaged pages.
+fn caught<T>(step: impl FnOnce() -> ParquetResult<T>) -> ParquetResult<T> {
+    // What the step leaves behind is not used: an error ends the import.
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
+        let problem = "a page is damaged, or not as its header says";
+        Err(ParquetError::General(problem.to_owned()))
+    })
+}
+
+/// Checks that the columns lie inside the file. The library relies on it.
+fn check_places(file: &SerializedFileReader<Slice>, bytes: u64) -> Result<(), String> {
+    for (number, group) in file.metadata().row_groups().iter().enumerate() {
+        for column in group.columns() {
+            let first = column.dictionary_page_offset();
+            let start = first.unwrap_or_else(|| column.data_page_offset());
+            let places = [start, column.data_page_offset(), column.compressed_size()];
+            let end = start.checked_add(column.compressed_size());
+            let end = end.and_then(|end| u64::try_from(end).ok());
+            if places.iter().any(|place| *place < 0) || end.is_none_or(|end| end > bytes) {
+                let name = column.column_path().string();
+                return Err(format!(
+                    "column {name} of row group {number} is outside of it"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Decoded values of one column, without those that are null.
+enum Values {
+    Bool(Vec<bool>),
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+    Bytes(Vec<ByteArray>),
+    Fixed(Vec<FixedLenByteArray>),
+}
+
+/// One column that is read.
+struct Cells {
+    /// Its place in the row.
+    index: usize,
+    form: Form,
+    max_level: i16,
+    reader: Option<ColumnReader>,
+    levels: Vec<i16>,
+    values: Values,
+    /// The next value.
+    next: usize,
+}
+
+/// Reads the rows of a Parquet file.
+pub(crate) struct ParquetRows {
+    table: ParquetTable,
+    plan: Plan,
+    cells: Vec<Cells>,
+    record: ByteRecord,
+    text: String,
+    /// The next row group.
+    group: usize,
+    /// Rows of the current group that are not decoded.
+    left: usize,
+    /// Rows of the batch, and the next one of them.
+    batch: usize,
+    at: usize,
+    number: u64,
+    bytes: u64,
+}
+
+impl ParquetRows {
+    /// # Errors
+    /// When a column of the plan has a type that is not read.
+    pub(crate) fn new(table: ParquetTable, plan: Plan) -> Result<Self, ImportError> {
+        let schema = table.file.metadata().file_metadata().schema_descr();
+        let mut cells = Vec::new();
+        for (index, column) in schema.columns().iter().enumerate() {
+            if plan.ignores(index) {
+                continue;
+            }
+            let form = form_of(column);
+            if let Form::Unsupported(kind) = form {
+                let name = column.path().string();
+                return Err(ImportError::Damaged {
+                    input: table.input.to_string(),
+                    problem: format!(
+                        "column {name}: {kind}, which import does not read; write it as a plain \
+                         column, or leave it out with --ignore {name}"
+                    ),
+                });
+            }
+            cells.push(Cells {
+                index,
+                form,
+                max_level: column.max_def_level(),
+                reader: None,
+                levels: Vec::new(),
+                values: Values::of(column.physical_type()),
+                next: 0,
+            });
+        }
+        Ok(Self {
+            table,
+            plan,
+            cells,
+            record: ByteRecord::new(),
+            text: String::new(),
+            group: 0,
+            left: 0,
+            batch: 0,
+            at: 0,
+            number: 0,
+            bytes: 0,
+        })
+    }
+
+    /// Decodes the next batch; `false` at the end.
+    fn decode(&mut self) -> ParquetResult<bool> {
+        while self.left == 0 {
+            let file = &self.table.file;
+            if self.group == file.num_row_groups() {
+                self.bytes = self.table.bytes;
+                return Ok(false);
+            }
+            let group = file.get_row_group(self.group)?;
+            let rows = group.metadata().num_rows();
+            self.left = usize::try_from(rows)
+                .map_err(|_| ParquetError::General(format!("a row group states {rows} rows")))?;
+            let size = group.metadata().compressed_size();
+            self.bytes += u64::try_from(size).unwrap_or(0);
+            for cells in &mut self.cells {
+                cells.reader = Some(group.get_column_reader(cells.index)?);
+            }
+            self.group += 1;
+        }
+        let rows = self.left.min(BATCH_ROWS);
+        for cells in &mut self.cells {
+            cells.decode(rows)?;
+        }
+        (self.batch, self.at) = (rows, 0);
+        self.left -= rows;
+        Ok(true)
+    }
+
+    /// Puts the next row into the record.
+    fn print_row(&mut self) {
+        self.record.clear();
+        let mut cells = self.cells.iter_mut().peekable();
+        for index in 0..self.table.names.len() {
+            self.text.clear();
+            match cells.next_if(|cells| cells.index == index) {
+                Some(cells) => match cells.text(self.at, &mut self.text) {
+                    Some(bytes) => self.record.push_field(bytes),
+                    None => self.record.push_field(self.text.as_bytes()),
+                },
+                None => self.record.push_field(b""),
+            }
+        }
+        self.at += 1;
+    }
+}
+
+impl ReadRows for ParquetRows {
+    fn next_row(&mut self, row: &mut Row) -> Result<bool, RowError> {
+        if self.at == self.batch && !caught(|| self.decode()).map_err(io::Error::other)? {
+            return Ok(false);
+        }
+        self.print_row();
+        self.number += 1;
+        row.reset(self.number);
+        self.plan
+            .read(&self.record, row)
+            .map_err(|problem| RowError::Bad(self.number, problem))?;
+        Ok(true)
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.bytes.min(self.table.bytes)
+    }
+}
+
+impl Values {
+    fn of(kind: Type) -> Self {
+        match kind {
+            Type::BOOLEAN => Self::Bool(Vec::new()),
+            Type::INT32 => Self::I32(Vec::new()),
+            Type::FLOAT => Self::F32(Vec::new()),
+            Type::DOUBLE => Self::F64(Vec::new()),
+            Type::BYTE_ARRAY => Self::Bytes(Vec::new()),
+            Type::FIXED_LEN_BYTE_ARRAY => Self::Fixed(Vec::new()),
+            // An INT96 column is refused before it is read.
+            Type::INT64 | Type::INT96 => Self::I64(Vec::new()),
+        }
+    }
+}
+
+/// Reads `rows` records of a column.
+fn read<T: DataType>(
+    reader: &mut ColumnReaderImpl<T>,
+    rows: usize,
+    levels: &mut Vec<i16>,
+    values: &mut Vec<T::T>,
+) -> ParquetResult<()> {
+    values.clear();
+    let mut done = 0;
+    while done < rows {
+        let (records, ..) = reader.read_records(rows - done, Some(levels), None, values)?;
+        if records == 0 {
+            return Err(ParquetError::EOF(format!(
+                "a column ends {} rows before its row group",
+                rows - done
+            )));
+        }
+        done += records;
+    }
+    Ok(())
+}
+
+impl Cells {
+    fn decode(&mut self, rows: usize) -> ParquetResult<()> {
+        self.levels.clear();
+        self.next = 0;
+        let Some(reader) = &mut self.reader else {
+            return Ok(());
+        };
+        let levels = &mut self.levels;
+        match (reader, &mut self.values) {
+            (ColumnReader::BoolColumnReader(r), Values::Bool(v)) => read(r, rows, levels, v),
+            (ColumnReader::Int32ColumnReader(r), Values::I32(v)) => read(r, rows, levels, v),
+            (ColumnReader::Int64ColumnReader(r), Values::I64(v)) => read(r, rows, levels, v),
+            (ColumnReader::FloatColumnReader(r), Values::F32(v)) => read(r, rows, levels, v),
+            (ColumnReader::DoubleColumnReader(r), Values::F64(v)) => read(r, rows, levels, v),
+            (ColumnReader::ByteArrayColumnReader(r), Values::Bytes(v)) => read(r, rows, levels, v),
+            (ColumnReader::FixedLenByteArrayColumnReader(r), Values::Fixed(v)) => {
+                read(r, rows, levels, v)
+            }
+            _ => Err(ParquetError::General(
+                "a row group has another type than the schema".to_owned(),
+            )),
+        }
+    }
+
+    /// The text of the cell in that row of the batch: the bytes of a text column, else `text`. A
+    /// null is no text.
+    fn text(&mut self, row: usize, text: &mut String) -> Option<&[u8]> {
+        let is_null = self
+            .levels
+            .get(row)
+            .is_some_and(|level| *level < self.max_level);
+        if is_null {
+            return None;
+        }
+        let at = self.next;
+        self.next += 1;
+        let form = self.form;
+        let mut int = |value: i64| print_int(form, value, text);
+        match &self.values {
+            Values::I32(values) => int(i64::from(*values.get(at)?)),
+            Values::I64(values) => int(*values.get(at)?),
+            // Writing to a text does not fail. The shortest form reads back as the same number.
+            Values::F32(values) => drop(write!(text, "{:?}", values.get(at)?)),
+            Values::F64(values) => drop(write!(text, "{:?}", values.get(at)?)),
+            Values::Bool(values) => drop(write!(text, "{}", values.get(at)?)),
+            Values::Bytes(values) => return values.get(at).map(ByteArray::data),
+            Values::Fixed(values) => return values.get(at).map(|value| value.data()),
+        }
+        None
+    }
+}
+
+/// An integer by its meaning. What is out of range stays a number, which its column refuses.
+fn print_int(form: Form, value: i64, text: &mut String) {
+    let printed = match form {
+        Form::Date => date(value),
+        Form::Time(per_second) => time(value, per_second),
+        Form::Instant { per_second, utc } => instant(value, per_second, utc),
+        Form::Plain | Form::Unsupported(_) => None,
+    };
+    match printed {
+        Some(printed) => text.push_str(&printed),
+        None => drop(write!(text, "{value}")),
+    }
+}
+
+fn date(days: i64) -> Option<String> {
+    let days = i32::try_from(days).ok()?;
+    NaiveDate::from_epoch_days(days).map(|date| TradingDay(date).to_ctp())
+}
+
+fn time(value: i64, per_second: i64) -> Option<String> {
+    let seconds = u32::try_from(value.div_euclid(per_second)).ok()?;
+    let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
+    let time = NaiveTime::from_num_seconds_from_midnight_opt(seconds, u32::try_from(nanos).ok()?)?;
+    Some(time.format("%H:%M:%S%.9f").to_string())
+}
+
+fn instant(value: i64, per_second: i64, utc: bool) -> Option<String> {
+    let nanos = value.checked_mul(1_000_000_000 / per_second)?;
+    let form = "%Y-%m-%d %H:%M:%S%.9f";
+    Some(if utc {
+        UnixNanos(nanos).to_shanghai().format(form).to_string()
+    } else {
+        DateTime::from_timestamp_nanos(nanos)
+            .format(form)
+            .to_string()
+    })
+}
+
+fn form_of(column: &ColumnDescriptor) -> Form {
+    if column.max_rep_level() > 0 {
+        return Form::Unsupported("a list");
+    }
+    if column.physical_type() == Type::INT96 {
+        return Form::Unsupported("an INT96 time, which does not say of which zone it is");
+    }
+    let per_second = |unit: &TimeUnit| match unit {
+        TimeUnit::MILLIS => 1000,
+        TimeUnit::MICROS => 1_000_000,
+        TimeUnit::NANOS => 1_000_000_000,
+    };
+    match column.logical_type_ref() {
+        Some(LogicalType::Date) => return Form::Date,
+        Some(LogicalType::Time(time)) => return Form::Time(per_second(&time.unit)),
+        Some(LogicalType::Timestamp(timestamp)) => {
+            return Form::Instant {
+                per_second: per_second(&timestamp.unit),
+                utc: timestamp.is_adjusted_to_u_t_c,
+            };
+        }
+        Some(LogicalType::Decimal(_)) => return Form::Unsupported("a decimal"),
+        _ => {}
+    }
+    let utc = true;
+    match column.converted_type() {
+        ConvertedType::DATE => Form::Date,
+        ConvertedType::TIME_MILLIS => Form::Time(1000),
+        ConvertedType::TIME_MICROS => Form::Time(1_000_000),
+        ConvertedType::TIMESTAMP_MILLIS => Form::Instant {
+            per_second: 1000,
+            utc,
+        },
+        ConvertedType::TIMESTAMP_MICROS => Form::Instant {
+            per_second: 1_000_000,
+            utc,
+        },
+        ConvertedType::DECIMAL => Form::Unsupported("a decimal"),
+        _ => Form::Plain,
+    }
+}

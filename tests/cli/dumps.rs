@@ -1,0 +1,144 @@
+//! Dumps of other recorders from the command line: what `import` makes of them is published.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::cli::{Ended, finish, tickdeck};
+use crate::support::recordings::{Folder, repository, stream};
+
+/// `import FILE words -o folder/rec`.
+fn import(folder: &Folder, file: &str, words: &[&str]) -> Ended {
+    let mut command = tickdeck([OsStr::new("import"), repository(file).as_os_str()]);
+    command.args(words).arg("-o").arg(folder.join("rec"));
+    finish(command)
+}
+
+/// The payloads of an imported fixture.
+fn published(file: &str, words: &[&str]) -> (Vec<Value>, Ended) {
+    let folder = Folder::new();
+    let imported = import(&folder, &format!("fixtures/dumps/{file}"), words).done();
+    (payloads(&folder.join("rec")), imported)
+}
+
+fn payloads(recording: &Path) -> Vec<Value> {
+    let stream = stream(recording, "");
+    let lines = stream.lines().map(|line| {
+        let (subject, payload) = line.split_once(' ').unwrap();
+        let mut payload: Value = serde_json::from_str(payload).unwrap();
+        payload["subject"] = subject.into();
+        payload
+    });
+    lines.collect()
+}
+
+#[test]
+fn chinese_dumps_are_published() {
+    let (ticks, _) = published("chinese_header_gbk_ag2602_20260106.csv", &[]);
+    let tick = &ticks[0];
+    assert_eq!(tick["vt_symbol"], "ag2602.SHFE");
+    assert_eq!(tick["timestamp"], "2026-01-05T21:00:00.500+08:00");
+    assert_eq!(
+        (&tick["bid_price_1"], &tick["average_price"]),
+        (&17999.0.into(), &18000.0.into())
+    );
+    for absent in [
+        "bid_price_2",
+        "ask_volume_5",
+        "close_price",
+        "settlement_price",
+    ] {
+        assert_eq!(tick.get(absent), None, "{absent}");
+    }
+}
+
+#[test]
+fn blank_prices_have_no_key() {
+    let (ticks, _) = published("blank.csv", &[]);
+    assert_eq!(ticks.len(), 3);
+    assert_eq!(ticks[0].get("ask_price_1"), None);
+    assert_eq!(ticks[2]["ask_price_1"], 3300.0);
+    let (ticks, _) = published("vnpy_nan.csv", &[]);
+    assert_eq!(ticks[0].get("bid_price_1"), None);
+    assert_eq!(ticks[0]["ask_price_1"], 3110.0);
+}
+
+#[test]
+fn czce_ids_are_published_as_ctps() {
+    let (ticks, imported) = published("wt_czce4.csv", &[]);
+    let symbols: Vec<&Value> = ticks.iter().map(|tick| &tick["vt_symbol"]).collect();
+    assert_eq!(symbols, ["TA309.CZCE", "TA309.CZCE"]);
+    assert!(
+        imported.stderr.contains("such as TA309 for TA2309"),
+        "{imported:?}"
+    );
+}
+
+#[test]
+fn tqsdk_money_is_published_as_it_is() {
+    let (ticks, _) = published("tqsdk.csv", &[]);
+    assert_eq!(ticks[0]["timestamp"], "2026-01-05T21:00:00.500+08:00");
+    assert_eq!(ticks[0]["average_price"], 3110.0);
+    assert_eq!(ticks[0]["turnover"], 373_200.0);
+}
+
+#[test]
+fn an_unknown_exchange_is_told_at_import() {
+    let (ticks, imported) = published("vnpy_rb888.csv", &[]);
+    assert_eq!(ticks.len(), 0);
+    let fix = "import it with --trust-exchange to publish rb888.SHFE";
+    assert!(imported.stderr.contains(fix), "{imported:?}");
+    let (ticks, imported) = published("vnpy_rb888.csv", &["--trust-exchange"]);
+    assert!(
+        imported.stderr.contains("a replay publishes rb888.SHFE"),
+        "{imported:?}"
+    );
+    assert_eq!(ticks[0]["subject"], "market.tick.SHFE.rb888");
+    assert_eq!(ticks[0]["timestamp"], "2026-01-05T21:00:00.500+08:00");
+    // The terms are those of the product: nothing marks the turnover as raw.
+    assert_eq!(
+        (&ticks[0]["turnover"], ticks[0].get("flags")),
+        (&373_200.0.into(), None)
+    );
+}
+
+#[test]
+fn a_mapped_dump_is_published() {
+    let folder = Folder::new();
+    let dump = folder.join("x.csv");
+    std::fs::write(
+        &dump,
+        "when;code;px;mood\n2026-01-05 09:00:00.5;rb2605;3110;good\n",
+    )
+    .unwrap();
+    let file = dump.to_str().unwrap();
+    let map = [
+        "--map",
+        "when=datetime",
+        "--map",
+        "code=InstrumentID",
+        "--map",
+        "px=LastPrice",
+    ];
+    let refused = import(&folder, file, &map);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert!(
+        refused.stderr.contains("unknown column \"mood\""),
+        "{refused:?}"
+    );
+    let words = [&map[..], &["--ignore", "mood"]].concat();
+    import(&folder, file, &words).done();
+    let ticks = payloads(&folder.join("rec"));
+    assert_eq!(ticks[0]["last_price"], 3110.0);
+    assert_eq!(ticks[0]["timestamp"], "2026-01-05T09:00:00.500+08:00");
+    for wrong in ["px=Price", "price=LastPrice"] {
+        let words = [&words[..], &["--map", wrong, "--force"]].concat();
+        let bad = import(&folder, file, &words);
+        assert_eq!(bad.code, Some(2), "{bad:?}");
+        assert!(
+            bad.stderr.contains(wrong.split('=').next().unwrap()),
+            "{bad:?}"
+        );
+    }
+}
