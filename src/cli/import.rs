@@ -2,8 +2,10 @@
 
 use std::io::Write as _;
 
+use serde::Serialize;
 use tickdeck::import::{
-    Dialect, DoubtfulInstrument, ImportError, ImportOptions, ImportSource, OutOfOrder,
+    Dialect, DoubtfulInstrument, ImportError, ImportOptions, ImportReport, ImportSource,
+    InputReport, OutOfOrder,
 };
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::time::TradingDay;
@@ -61,26 +63,85 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
     let manifest = writer.finish()?;
     warn_not_covered(&reference.calendar, days_of(&manifest.trading_days));
     tell_instruments(&source, args.trust_exchange);
-    Made::new(&args.output.output, &manifest).print(args.json.json)?;
+    let made = Made::new(&args.output.output, &manifest);
     let report = source.report();
+    if args.json.json {
+        print_json(made, report)?;
+    } else {
+        made.print(false)?;
+        print_report(report)?;
+    }
+    Ok(match report.skipped() {
+        0 => Outcome::Done,
+        _ => Outcome::Lossy,
+    })
+}
+
+/// The result as JSON; the key order is the order of the fields.
+#[derive(Serialize)]
+struct Imported<'a> {
+    #[serde(flatten)]
+    made: Made<'a>,
+    skipped: u64,
+    bad_rows: &'a [String],
+    inputs: Vec<ImportedInput<'a>>,
+}
+
+#[derive(Serialize)]
+struct ImportedInput<'a> {
+    name: &'a str,
+    rows: u64,
+    skipped: u64,
+    /// Rows that are later than the rows below them.
+    set_aside: u64,
+    /// Rows that are earlier than a row above them.
+    held_back: u64,
+    examples: Vec<String>,
+}
+
+impl<'a> ImportedInput<'a> {
+    fn new(input: &'a InputReport) -> Self {
+        let noted = &input.out_of_order;
+        let aside = noted.aside.iter().map(ToString::to_string);
+        let held = noted.by.iter().map(ToString::to_string);
+        Self {
+            name: &input.name,
+            rows: input.rows,
+            skipped: input.skipped,
+            set_aside: noted.set_aside,
+            held_back: noted.held_back,
+            examples: aside.chain(held).collect(),
+        }
+    }
+}
+
+fn print_json(made: Made<'_>, report: &ImportReport) -> anyhow::Result<()> {
+    let imported = Imported {
+        made,
+        skipped: report.skipped(),
+        bad_rows: &report.bad_rows,
+        inputs: report.inputs.iter().map(ImportedInput::new).collect(),
+    };
+    let mut out = stdout();
+    serde_json::to_writer(&mut out, &imported)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
+}
+
+/// Prints what was skipped or out of order.
+fn print_report(report: &ImportReport) -> std::io::Result<()> {
     let mut out = stdout();
     for input in &report.inputs {
         print_out_of_order(&mut out, &input.name, &input.out_of_order)?;
     }
-    if report.skipped() == 0 {
-        out.flush()?;
-        return Ok(Outcome::Done);
+    if report.skipped() > 0 {
+        let skipped = report.skipped();
+        writeln!(out, "skipped    {skipped} rows that could not be read")?;
     }
-    writeln!(
-        out,
-        "skipped    {} rows that could not be read",
-        report.skipped()
-    )?;
     for row in report.bad_rows.iter().take(BAD_ROWS_SHOWN) {
         writeln!(out, "           {row}")?;
     }
-    out.flush()?;
-    Ok(Outcome::Lossy)
+    out.flush()
 }
 
 /// Names the rows of one input whose times contradict their order.

@@ -1,20 +1,20 @@
 //! `tickdeck info`: the contents of a recording.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::sync::Arc;
 
 use serde::Serialize;
 use tickdeck::normalize::{Normalizer, Outcome as NormalizeOutcome};
-use tickdeck_core::event::EventKind;
+use tickdeck_core::contract::Exchange;
 use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::{
-    EventFilter, Finding, FormatVersion, Manifest, Recording, Status, verify,
+    EventFilter, Finding, FormatVersion, Gap, GapFinder, Manifest, Recording, Status, verify,
 };
 
 use super::Context;
 use super::args::{InfoArgs, NormalizeArgs};
-use super::inputs;
+use super::inputs::{self, keep_first, recordings_among};
 use super::outcome::{Outcome, stdout};
 use super::render::{bytes, grouped};
 
@@ -38,6 +38,12 @@ struct Info {
     segments: u64,
     bytes: u64,
     digest: String,
+    event_digest: String,
+    /// Ticks of each instrument.
+    instruments: BTreeMap<String, u64>,
+    exchanges: Vec<&'static str>,
+    /// Spans in which ticks are missing.
+    gaps: Vec<Gap>,
     /// Ticks that a replay would not publish, by reason.
     rejected: BTreeMap<&'static str, u64>,
     recv_ts: String,
@@ -48,15 +54,34 @@ struct Info {
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &InfoArgs) -> anyhow::Result<Outcome> {
-    let inputs = inputs::open(&args.recordings)?;
-    let infos = inputs
-        .recordings
-        .iter()
-        .map(|recording| info(context, recording))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut infos = Vec::new();
+    let mut first_error = None;
+    for path in recordings_among(&args.recordings)? {
+        let opened = inputs::open(&[path.to_owned()]);
+        match opened.and_then(|inputs| info(context, &inputs.recordings[0])) {
+            Ok(info) => infos.push(info),
+            Err(error) => keep_first(&mut first_error, path, error),
+        }
+    }
+    print(args, &infos)?;
+    if let Some(error) = first_error {
+        return Err(error);
+    }
+    let damaged = infos.iter().any(|info| !info.findings.is_empty());
+    Ok(if damaged {
+        Outcome::Difference
+    } else {
+        Outcome::Done
+    })
+}
+
+fn print(args: &InfoArgs, infos: &[Info]) -> anyhow::Result<()> {
+    if infos.is_empty() {
+        return Ok(());
+    }
     let mut out = stdout();
     if args.json.json {
-        match &infos[..] {
+        match infos {
             [one] => serde_json::to_writer(&mut out, one)?,
             many => serde_json::to_writer(&mut out, many)?,
         }
@@ -69,13 +94,7 @@ pub(super) fn run(context: &Context, args: &InfoArgs) -> anyhow::Result<Outcome>
             out.write_all(text(info).as_bytes())?;
         }
     }
-    out.flush()?;
-    let damaged = infos.iter().any(|info| !info.findings.is_empty());
-    Ok(if damaged {
-        Outcome::Difference
-    } else {
-        Outcome::Done
-    })
+    Ok(out.flush()?)
 }
 
 fn info(context: &Context, recording: &Recording) -> anyhow::Result<Info> {
@@ -90,8 +109,14 @@ fn info(context: &Context, recording: &Recording) -> anyhow::Result<Info> {
     info.end = time(range.map(|(_, end)| end));
     info.recv_ts.clone_from(&source.recv_ts);
     info.detail.clone_from(&source.detail);
+    if !info.findings.is_empty() {
+        return Ok(info);
+    }
+    let read = read(context, recording)?;
+    info.gaps = read.gaps;
+    info.exchanges = read.exchanges;
     if info.status == Status::Complete {
-        info.rejected = rejected(context, recording)?;
+        info.rejected = read.rejected;
     }
     Ok(info)
 }
@@ -117,6 +142,10 @@ fn of_manifest(recording: &Recording, manifest: &Manifest) -> Info {
         segments: manifest.segments.len() as u64,
         bytes: manifest.segments.iter().map(|segment| segment.bytes).sum(),
         digest: manifest.digest.clone(),
+        event_digest: manifest.digest.clone(),
+        instruments: manifest.instruments.clone(),
+        exchanges: Vec::new(),
+        gaps: Vec::new(),
         rejected: BTreeMap::new(),
         recv_ts: String::new(),
         detail: String::new(),
@@ -129,12 +158,14 @@ fn of_segment(recording: &Recording) -> anyhow::Result<Info> {
     let report = verify(recording, &mut |_| {});
     let source = recording.source();
     let calendar = inputs::calendar(None, &[])?;
-    let mut symbols = std::collections::BTreeSet::new();
-    let mut days = std::collections::BTreeSet::new();
+    let mut instruments = BTreeMap::new();
+    let mut days = BTreeSet::new();
     each_batch(recording, &mut |events| {
         for event in events {
             if let Some(tick) = event.as_tick() {
-                symbols.insert(tick.instrument_id);
+                *instruments
+                    .entry(tick.instrument_id.to_string())
+                    .or_default() += 1;
                 days.insert(calendar.trading_day_of(event.recv_ts));
             }
         }
@@ -155,13 +186,17 @@ fn of_segment(recording: &Recording) -> anyhow::Result<Info> {
         api_version: source.api_version.clone(),
         events: report.events,
         ticks: report.ticks,
-        symbols: symbols.len() as u64,
+        symbols: instruments.len() as u64,
         trading_days: days.iter().map(ToString::to_string).collect(),
         start: None,
         end: None,
         segments: recording.segments().len() as u64,
         bytes: size,
-        digest: report.digest,
+        digest: report.digest.clone(),
+        event_digest: report.digest,
+        instruments,
+        exchanges: Vec::new(),
+        gaps: Vec::new(),
         rejected: BTreeMap::new(),
         recv_ts: String::new(),
         detail: String::new(),
@@ -169,26 +204,37 @@ fn of_segment(recording: &Recording) -> anyhow::Result<Info> {
     })
 }
 
-/// Counts the rejects of a replay by running the normalizer over the whole recording.
-fn rejected(
-    context: &Context,
-    recording: &Recording,
-) -> anyhow::Result<BTreeMap<&'static str, u64>> {
+/// What only the events themselves say.
+struct Read {
+    rejected: BTreeMap<&'static str, u64>,
+    exchanges: Vec<&'static str>,
+    gaps: Vec<Gap>,
+}
+
+/// Reads the whole recording: the gaps, and the rejects of a replay by running the normalizer.
+fn read(context: &Context, recording: &Recording) -> anyhow::Result<Read> {
     let reference = inputs::reference(&NormalizeArgs::default(), std::slice::from_ref(recording))?;
     let mut normalizer = Normalizer::new(
         Arc::clone(&reference.contracts),
         Arc::clone(&reference.calendar),
         reference.receive_times,
     );
-    let mut counts = BTreeMap::new();
+    let mut rejected = BTreeMap::new();
+    let mut exchanges = BTreeSet::new();
+    let mut gaps = GapFinder::default();
     let mut progress = context.progress("info", recording.manifest().map(|m| m.events));
     let mut events_done = 0;
     each_batch(recording, &mut |events| {
         for event in events {
-            if let EventKind::Tick(_) = &event.kind
-                && let NormalizeOutcome::Rejected { reason, .. } = normalizer.apply(event)
-            {
-                *counts.entry(reason.as_str()).or_insert(0) += 1;
+            gaps.on(event);
+            match normalizer.apply(event) {
+                NormalizeOutcome::Rejected { reason, .. } => {
+                    *rejected.entry(reason.as_str()).or_insert(0) += 1;
+                }
+                NormalizeOutcome::Tick(tick) => {
+                    exchanges.insert(tick.instrument.contract.exchange);
+                }
+                NormalizeOutcome::Session => {}
             }
         }
         events_done += events.len() as u64;
@@ -198,7 +244,11 @@ fn rejected(
         });
     })?;
     progress.finish();
-    Ok(counts)
+    Ok(Read {
+        rejected,
+        exchanges: exchanges.into_iter().map(Exchange::as_str).collect(),
+        gaps: gaps.finish(),
+    })
 }
 
 fn each_batch(
@@ -243,6 +293,8 @@ fn text(info: &Info) -> String {
                 grouped(info.symbols)
             ),
         ),
+        ("by id", by_instrument(&info.instruments)),
+        ("exchanges", info.exchanges.join(", ")),
         ("events", grouped(info.events)),
         ("days", info.trading_days.join(", ")),
         ("start", info.start.clone().unwrap_or_else(none)),
@@ -256,10 +308,16 @@ fn text(info: &Info) -> String {
             ),
         ),
         ("format", info.format_version.to_string()),
-        ("digest", info.digest.clone()),
+        ("event digest", info.event_digest.clone()),
     ];
     if !info.recv_ts.is_empty() && info.recv_ts != "clock" {
         lines.push(("recv_ts", info.recv_ts.clone()));
+    }
+    for gap in &info.gaps {
+        let to = gap
+            .to
+            .map_or_else(|| "the end".to_owned(), |to| to.to_string());
+        lines.push(("gap", format!("{} to {to}: {}", gap.from, gap.reason)));
     }
     for (reason, count) in &info.rejected {
         lines.push(("rejected", format!("{} {reason}", grouped(*count))));
@@ -270,6 +328,23 @@ fn text(info: &Info) -> String {
     }
     lines
         .into_iter()
-        .map(|(name, value)| format!("{name:<10} {value}\n"))
+        .map(|(name, value)| format!("{name:<12} {value}\n"))
         .collect()
+}
+
+/// The instruments with the most ticks first.
+fn by_instrument(instruments: &BTreeMap<String, u64>) -> String {
+    /// Instruments that are named; `--json` has all.
+    const SHOWN: usize = 8;
+    let mut sorted: Vec<(&String, &u64)> = instruments.iter().collect();
+    sorted.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let shown = sorted.iter().take(SHOWN);
+    let mut text = shown
+        .map(|(id, ticks)| format!("{id} {}", grouped(**ticks)))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if let Some(more @ 1..) = sorted.len().checked_sub(SHOWN) {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
 }

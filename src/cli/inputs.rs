@@ -29,6 +29,44 @@ pub(super) fn open_salvage(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     Ok(warn_unfinished(Inputs::open_salvage(paths)?))
 }
 
+/// The paths that may be recordings. `recordings/*` also matches goldens and their streams: of several
+/// paths, those are skipped with a warning. A lone path is used as it is.
+pub(super) fn recordings_among(paths: &[PathBuf]) -> Result<Vec<&Path>, UsageError> {
+    let is_recording = |path: &Path| {
+        !path.is_file()
+            || path
+                .extension()
+                .is_some_and(|extension| extension == "parquet")
+    };
+    let mut recordings = Vec::new();
+    for path in paths {
+        if paths.len() == 1 || is_recording(path) {
+            recordings.push(path.as_path());
+        } else {
+            tracing::warn!(
+                event = "input_skipped",
+                path = %path.display(),
+                "not a recording: neither a folder nor a .parquet segment"
+            );
+        }
+    }
+    if recordings.is_empty() {
+        return Err(UsageError::new(
+            "none of the paths is a recording: name folders or .parquet segments",
+        ));
+    }
+    Ok(recordings)
+}
+
+/// Keeps the first error of several inputs, which decides the exit code. The others are logged.
+pub(super) fn keep_first(first: &mut Option<anyhow::Error>, path: &Path, error: anyhow::Error) {
+    if first.is_some() {
+        tracing::error!(event = "input_failed", path = %path.display(), "{error:#}");
+    } else {
+        *first = Some(error);
+    }
+}
+
 fn warn_unfinished(inputs: Inputs) -> Inputs {
     for recording in inputs.unfinished() {
         tracing::warn!(

@@ -9,6 +9,7 @@ use tickdeck_recording::{Finding, NOT_FETCHED, Recording, RecordingError, Verify
 
 use super::Context;
 use super::args::VerifyArgs;
+use super::inputs::{keep_first, recordings_among};
 use super::outcome::{Outcome, stdout};
 
 #[derive(Serialize)]
@@ -24,8 +25,15 @@ pub(super) fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Outcom
     let mut outcome = Outcome::Done;
     let mut out = stdout();
     let mut verified = Vec::new();
-    for path in &args.recordings {
-        let report = verify_one(context, path)?;
+    let mut first_error = None;
+    for path in recordings_among(&args.recordings)? {
+        let report = match verify_one(context, path) {
+            Ok(report) => report,
+            Err(error) => {
+                keep_first(&mut first_error, path, error);
+                continue;
+            }
+        };
         if !report.is_intact() {
             outcome = Outcome::Difference;
         }
@@ -35,7 +43,7 @@ pub(super) fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Outcom
             print_report(&mut out, path, &report)?;
         }
     }
-    if args.json.json {
+    if args.json.json && !verified.is_empty() {
         let verified: Vec<Verified> = verified
             .iter()
             .map(|(recording, report)| Verified {
@@ -51,7 +59,7 @@ pub(super) fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Outcom
         writeln!(out)?;
     }
     out.flush()?;
-    Ok(outcome)
+    first_error.map_or(Ok(outcome), Err)
 }
 
 /// Damage that prevents opening is a finding like any other, and the readable parts are still checked.

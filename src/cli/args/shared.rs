@@ -40,8 +40,8 @@ pub struct LogArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Selection")]
 pub struct SelectArgs {
-    /// First receive time: RFC 3339, ns, or HH:MM:SS in the trading day (21:00 is the evening
-    /// before)
+    /// First receive time: RFC 3339, a date with or without a time (+08:00), ns, or HH:MM:SS in the
+    /// trading day (21:00 is the evening before)
     #[arg(short = 'S', long, value_name = "TIME")]
     pub start: Option<TimeSpec>,
     /// Receive time at which to end, exclusive; the same forms

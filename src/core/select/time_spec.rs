@@ -6,11 +6,12 @@
 
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveTime, Timelike};
+use chrono::{DateTime, NaiveDate, NaiveTime, Timelike};
 
 use crate::calendar::TradingCalendar;
 use crate::time::{
-    DayPart, NANOS_PER_SECOND, TradingDay, UnixNanos, parse_ctp_time, shanghai_instant,
+    DayPart, NANOS_PER_SECOND, TradingDay, UnixNanos, parse_ctp_date, parse_ctp_time,
+    shanghai_instant,
 };
 
 /// A smaller integer (before 1973) is taken for seconds, ms, us or a time of day, and refused.
@@ -19,7 +20,7 @@ const SMALLEST_NS: i64 = 100_000_000_000_000_000;
 /// An instant as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeSpec {
-    /// An absolute instant, written as RFC 3339 or ns.
+    /// An absolute instant, written as RFC 3339, as a date with or without a time, or as ns.
     At(UnixNanos),
     /// A Shanghai time of day inside a trading day.
     InTradingDay(NaiveTime),
@@ -28,7 +29,7 @@ pub enum TimeSpec {
 /// The text is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected RFC 3339 (2025-09-11T21:00:00+08:00), ns since 1970 (1757595600000000000), or HH:MM[:SS[.mmm]] in the trading day{hint}"
+    "expected RFC 3339 (2025-09-11T21:00:00+08:00), a date with or without a time in +08:00 (2025-09-11 21:00:00), ns since 1970 (1757595600000000000), or HH:MM[:SS[.mmm]] in the trading day{hint}"
 )]
 pub struct TimeSpecError {
     hint: &'static str,
@@ -59,6 +60,12 @@ impl FromStr for TimeSpec {
 
     fn from_str(text: &str) -> Result<Self, TimeSpecError> {
         let error = |hint| TimeSpecError { hint };
+        let text = text.trim();
+        if let Some(at) = parse_shanghai(text) {
+            return at
+                .map(Self::At)
+                .ok_or(error("; the year is outside 1678 to 2261"));
+        }
         if let Ok(nanos) = text.parse::<i64>() {
             return if nanos >= SMALLEST_NS {
                 Ok(Self::At(UnixNanos(nanos)))
@@ -74,30 +81,41 @@ impl FromStr for TimeSpec {
                 .timestamp_nanos_opt()
                 .map(|nanos| Self::At(UnixNanos(nanos)))
                 .ok_or(error("; the year is outside 1678 to 2261")),
-            Err(_) if text.len() >= 10 && text.contains('-') => {
-                Err(error("; a date needs a time and an offset such as +08:00"))
-            }
             Err(_) => Err(error("")),
         }
     }
 }
 
-/// `HH:MM`, `HH:MM:SS` or `HH:MM:SS.fraction`: two digits each, and one to nine for the fraction.
+/// A date in Shanghai, with or without a time of day: `2025-09-11`, `20250911`,
+/// `2025-09-11 21:00:00.5`, `2025-09-11T21:00`. The inner `None` is a year out of range.
+fn parse_shanghai(text: &str) -> Option<Option<UnixNanos>> {
+    let (date, time) = match text.split_once([' ', 'T']) {
+        Some((date, time)) => (date, parse_time_of_day(time.trim())?),
+        None => (text, NaiveTime::MIN),
+    };
+    let date = match date.len() {
+        8 => parse_ctp_date(date.as_bytes())?,
+        _ => NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?,
+    };
+    let second = shanghai_instant(date, time.num_seconds_from_midnight(), 0);
+    Some(second.map(|second| second.plus(i64::from(time.nanosecond()))))
+}
+
+/// `HH:MM`, `HH:MM:SS` or `HH:MM:SS.fraction`: one or two digits for the hour, two for the others, and
+/// one to nine for the fraction.
 fn parse_time_of_day(text: &str) -> Option<NaiveTime> {
     let (clock, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let fraction_fits = (1..=9).contains(&fraction.len());
     if !(fraction_fits && fraction.bytes().all(|byte| byte.is_ascii_digit())) {
         return None;
     }
-    let full;
-    let clock = match clock.len() {
-        8 => clock,
-        5 if clock == text => {
-            full = format!("{clock}:00");
-            &full
-        }
-        _ => return None,
+    let hour = if clock.find(':') == Some(1) { "0" } else { "" };
+    let second = if clock.matches(':').count() == 1 && clock == text {
+        ":00"
+    } else {
+        ""
     };
+    let clock = format!("{hour}{clock}{second}");
     let seconds = parse_ctp_time(clock.as_bytes())?;
     let nanos = format!("{fraction:0<9}").parse::<u32>().ok()?;
     debug_assert!(i64::from(nanos) < NANOS_PER_SECOND, "nine digits");
@@ -106,8 +124,6 @@ fn parse_time_of_day(text: &str) -> Option<NaiveTime> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::NaiveDate;
-
     use super::*;
 
     fn resolve(text: &str, day: (i32, u32, u32)) -> String {
@@ -126,12 +142,19 @@ mod tests {
         assert_eq!(resolve("2025-09-11T13:00:00.500Z", day), expected);
         assert_eq!(resolve("2025-09-11 21:00:00.5+08:00", day), expected);
         assert_eq!(resolve("1757595600500000000", day), expected);
+        assert_eq!(resolve("2025-09-11 21:00:00.5", day), expected);
+        assert_eq!(resolve("20250911T21:00:00.5", day), expected);
+        let midnight = "2025-09-11T00:00:00.000000000+08:00";
+        assert_eq!(resolve("2025-09-11", day), midnight);
+        assert_eq!(resolve("20250911", day), midnight);
+        assert_eq!(resolve("2025-09-11 0:00", day), midnight);
     }
 
     #[test]
     fn a_day_time_is_on_the_trading_day() {
         let day = (2025, 9, 12);
         assert_eq!(resolve("09:00", day), "2025-09-12T09:00:00.000000000+08:00");
+        assert_eq!(resolve("9:00", day), "2025-09-12T09:00:00.000000000+08:00");
         assert_eq!(
             resolve("06:00:00", day),
             "2025-09-12T06:00:00.000000000+08:00"
@@ -168,15 +191,18 @@ mod tests {
     fn a_refusal_lists_the_accepted_forms() {
         for text in [
             "",
-            "9:00",
             "24:00:00",
+            "9",
+            "009:00",
+            ":00",
             "09:00:60",
             "09:00.5",
             "09:00:00.",
             "09:00:00.1234567890",
             "21h",
-            "2025-09-11",
-            "2025-09-11T21:00:00",
+            "2025-09-31",
+            "2025-09-11 25:00",
+            "1600-01-01",
             "noon",
             "-1",
             "1757595600",
@@ -189,6 +215,6 @@ mod tests {
         }
         let hint = |text: &str| text.parse::<TimeSpec>().unwrap_err().hint;
         assert!(hint("1757595600").contains("too small"));
-        assert!(hint("2025-09-11T21:00:00").contains("offset"));
+        assert!(hint("1600-01-01").contains("outside"));
     }
 }
