@@ -291,7 +291,7 @@ fn an_inbox_prefix_is_read_from_its_variable() {
     command.env("NATS_INBOX_PREFIX", "_INBOX_me");
     no_complaint(&finish(command).done().stderr);
     let without = replay(&server, "me", "pw", "--rate max").done();
-    said_once(&without.stderr, &["nats_inbox_refused"]);
+    said_once(&without.stderr, &["nats_inbox_refused", "inbox=_INBOX.>"]);
     let bad = replay(&server, "me", "pw", "--nats-inbox-prefix _INBOX.>");
     assert_eq!(bad.code, Some(2), "{bad:?}");
     assert!(bad.stderr.contains("is no inbox prefix"), "{bad:?}");
@@ -369,6 +369,21 @@ fn a_refused_question_starts_the_replay() {
         said_once(&played.stderr, &["subscribers_not_counted"]);
         let named = "publish tickdeck.ready.market.tick";
         assert!(played.stderr.contains(named), "{played:?}");
+    }
+}
+
+#[test]
+fn health_names_the_right_that_it_lacks() {
+    let Some(server) = fixture("perm2.conf") else {
+        return;
+    };
+    for (user, permission) in [
+        ("publonly", "subscribe _INBOX.>"),
+        ("inboxonly", "publish health.check"),
+    ] {
+        let refused = finish(command(&server, user, "pw", "health"));
+        assert_eq!(refused.code, Some(4), "{refused:?}");
+        assert!(refused.stderr.contains(permission), "{refused:?}");
     }
 }
 
@@ -466,7 +481,10 @@ fn a_closed_stdout_leaves_the_other_sinks() {
         quick().display()
     );
     let ended = close_stdout(&server, &words);
-    assert!(ended.contains("sink_closed"), "{ended}");
+    for part in ["sink_closed", "published  918"] {
+        assert!(ended.contains(part), "{part} is not in {ended}");
+    }
+    assert!(!ended.contains("failed"), "{ended}");
     assert_eq!(digest(&take(&subscriber, TICKS)), replay_digest(&quick()));
 
     let folder = Folder::new();

@@ -314,7 +314,11 @@ async fn request(plan: &Plan, subject: String, timeout: Duration) -> Result<Byte
         () = connection.fate.lost() => {
             return Err(lost());
         }
-        refusal = first_refusal(&connection) => return Err(refusal.failure()),
+        refusal = first_refusal(&connection) => {
+            let is_question = refusal.subject == subject;
+            let refusal = if is_question { refusal } else { refusal.of_any_answer() };
+            return Err(refusal.failure());
+        }
         answer = connection.client.send_request(subject.clone(), request) => answer,
     };
     answer.map(|message| message.payload).map_err(|error| {

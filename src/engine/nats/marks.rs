@@ -86,9 +86,10 @@ impl<'c> Marks<'c> {
         self.way != Way::Echo
     }
 
-    /// The inbox.
-    pub(crate) fn inbox(&self) -> &str {
-        &self.inbox
+    /// The inboxes that the client may choose from, as a pattern.
+    pub(crate) fn inboxes(&self) -> String {
+        let prefix = self.inbox.rsplit_once('.').map_or("", |(prefix, _)| prefix);
+        format!("{prefix}.>")
     }
 
     /// Sends a mark. An error means that the connection is gone.

@@ -289,7 +289,7 @@ impl Worker {
             tracing::warn!(
                 event = "nats_inbox_refused",
                 server = self.plan.shown,
-                inbox = link.marks.inbox(),
+                inbox = link.marks.inboxes(),
                 "the account may not publish to its inbox, or not subscribe to it: the server \
                      refuses one message every few seconds instead of confirming it, and logs a \
                      line each time; allow both to avoid that, with --nats-inbox-prefix if need be"
