@@ -261,7 +261,7 @@ impl Distinct {
         if self.bytes > MOST_TEXT_BYTES {
             return Err(ChunkError::Texts);
         }
-        // A copy of its own, so that the page is not kept.
+        // A separate copy, so that the page is not kept.
         let text = Bytes::copy_from_slice(text);
         index.insert(text.clone(), key);
         texts.push(text);

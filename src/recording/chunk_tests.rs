@@ -267,7 +267,7 @@ proptest! {
         prop_assert_eq!(found, of_ranges(&column, &wanted));
     }
 
-    /// A footer has no checksum of its own, and files of other tools have none at all.
+    /// A footer has no checksum, and files of other tools have none at all.
     #[test]
     fn prop_damage_is_an_error_or_other_values(
         numbers_column in rows(any::<i64>()),

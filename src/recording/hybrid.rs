@@ -33,7 +33,7 @@ pub(super) enum Values<'a> {
     Each(&'a [u32]),
 }
 
-/// What is left of the run at the front.
+/// The rest of the run at the front.
 #[derive(Debug, Clone, Copy)]
 enum Run {
     Repeated { value: u32, left: usize },
