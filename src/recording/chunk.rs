@@ -52,6 +52,9 @@ pub(super) enum ChunkError {
     /// Texts that take too much memory.
     #[error("distinct texts of more than {MOST_TEXT_BYTES} bytes")]
     Texts,
+    /// A chunk has one dictionary, before its data.
+    #[error("a second dictionary, or one after the data")]
+    SecondDictionary,
     /// A key that is not in the dictionary.
     #[error("key {key} of a dictionary of {size} values")]
     Key {
@@ -120,37 +123,44 @@ pub(super) struct Chunk<'a> {
     /// Whether rows may have no value.
     pub(super) nullable: bool,
     pub(super) rows: usize,
+    /// The rows that are wanted, ascending; all if there are none.
+    pub(super) wanted: Option<&'a [Range<usize>]>,
+}
+
+/// Rows of a page that are treated alike.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// Their values are wanted.
+    Take(usize),
+    /// They have values, which are not wanted.
+    Skip(usize),
+    /// They are wanted and have no value.
+    Absent(usize),
 }
 
 /// A data page without its levels.
 struct DataPage {
-    /// Alternating: rows with and without a value.
-    present: Vec<(bool, usize)>,
+    steps: Vec<Step>,
+    /// How many rows have a value.
+    count: usize,
     encoding: Encoding,
     values: Bytes,
-}
-
-impl DataPage {
-    /// How many rows have a value.
-    fn count(&self) -> usize {
-        let present = self.present.iter().filter(|(present, _)| *present);
-        present.map(|(_, rows)| rows).sum()
-    }
 }
 
 /// Decodes a chunk of numbers into `numbers`, one a row. A row without a value gets the default.
 pub(super) fn read_numbers<T: Number>(chunk: Chunk<'_>, numbers: &mut Vec<T>) -> Result<()> {
     numbers.clear();
-    numbers.reserve(chunk.rows);
+    numbers.reserve(chunk.expected());
     let mut dictionary = None;
-    let rows = chunk.rows;
     chunk.for_each_page(|page| {
         let page = match page {
             DictionaryOr::Dictionary(values, count) => {
                 let mut distinct = Vec::new();
-                push_plain(&mut &values[..], count, &mut distinct)?;
-                dictionary = Some(distinct);
-                return Ok(());
+                T::push_plain(split_numbers::<T>(&mut &values[..], count)?, &mut distinct);
+                return match dictionary.replace(distinct) {
+                    None => Ok(()),
+                    Some(_) => Err(ChunkError::SecondDictionary),
+                };
             }
             DictionaryOr::Data(page) => page,
         };
@@ -158,24 +168,31 @@ pub(super) fn read_numbers<T: Number>(chunk: Chunk<'_>, numbers: &mut Vec<T>) ->
             encoding if is_dictionary(encoding) => {
                 let distinct = dictionary.as_deref().unwrap_or_default();
                 let mut keys = keys(&page.values)?;
-                page.spread(numbers, |count, numbers| {
-                    push_by_key(&mut keys, distinct, count, numbers)
+                page.spread(T::default(), numbers, |count, numbers| match numbers {
+                    Some(numbers) => push_by_key(&mut keys, distinct, count, numbers),
+                    None => Ok(keys.skip(count)?),
                 })
             }
             Encoding::PLAIN => {
                 let mut values = &page.values[..];
-                page.spread(numbers, |count, numbers| {
-                    push_plain(&mut values, count, numbers)
+                page.spread(T::default(), numbers, |count, numbers| {
+                    let bytes = split_numbers::<T>(&mut values, count)?;
+                    if let Some(numbers) = numbers {
+                        T::push_plain(bytes, numbers);
+                    }
+                    Ok(())
                 })
             }
             Encoding::BYTE_STREAM_SPLIT => {
-                let (count, values) = (page.count(), &page.values);
+                let (count, values) = (page.count, &page.values);
                 if values.len() / T::BYTES < count {
                     return Err(ChunkError::Short(count));
                 }
                 let mut first = 0;
-                page.spread(numbers, |count, numbers| {
-                    T::push_split(values, first..first + count, numbers);
+                page.spread(T::default(), numbers, |count, numbers| {
+                    if let Some(numbers) = numbers {
+                        T::push_split(values, first..first + count, numbers);
+                    }
                     first += count;
                     Ok(())
                 })
@@ -185,34 +202,35 @@ pub(super) fn read_numbers<T: Number>(chunk: Chunk<'_>, numbers: &mut Vec<T>) ->
                     .filter(|_| encoding == Encoding::DELTA_BINARY_PACKED)
                     .ok_or_else(|| unread("numbers", encoding))?;
                 let mut values = Delta::new(&page.values)?;
-                page.spread(numbers, |count, numbers| {
-                    let end = numbers.len() + count;
-                    while numbers.len() < end {
-                        let batch = values.next(end - numbers.len())?;
-                        numbers.extend(batch.iter().map(|integer| of_integer(*integer)));
+                page.spread(T::default(), numbers, |mut count, mut numbers| {
+                    while count > 0 {
+                        let batch = values.next(count)?;
+                        count -= batch.len();
+                        if let Some(numbers) = &mut numbers {
+                            numbers.extend(batch.iter().map(|integer| of_integer(*integer)));
+                        }
                     }
                     Ok(())
                 })
             }
         }
-    })?;
-    exactly(numbers.len(), rows)
+    })
 }
 
 /// Which rows of a chunk have a value: 1, and the others 0.
 pub(super) fn read_presence(chunk: Chunk<'_>, present: &mut Vec<u32>) -> Result<()> {
     present.clear();
-    let rows = chunk.rows;
     chunk.for_each_page(|page| {
         let DictionaryOr::Data(page) = page else {
             return Ok(());
         };
-        page.spread_or(0, present, |count, present| {
-            present.resize(present.len() + count, 1);
+        page.spread(0, present, |count, present| {
+            if let Some(present) = present {
+                present.resize(present.len() + count, 1);
+            }
             Ok(())
         })
-    })?;
-    exactly(present.len(), rows)
+    })
 }
 
 /// Distinct texts of a chunk, as bytes.
@@ -243,7 +261,7 @@ impl Distinct {
         if self.bytes > MOST_TEXT_BYTES {
             return Err(ChunkError::Texts);
         }
-        // A copy of its own, so that the page is not kept.
+        // A separate copy, so that the page is not kept.
         let text = Bytes::copy_from_slice(text);
         index.insert(text.clone(), key);
         texts.push(text);
@@ -259,14 +277,15 @@ pub(super) fn read_texts(
     row_keys: &mut Vec<u32>,
 ) -> Result<Vec<Bytes>> {
     row_keys.clear();
-    row_keys.reserve(chunk.rows);
-    let rows = chunk.rows;
+    row_keys.reserve(chunk.expected());
     let mut distinct = Distinct::default();
     chunk.for_each_page(|page| {
         let page = match page {
             DictionaryOr::Dictionary(mut values, count) => {
-                distinct.texts.clear();
-                distinct.index = None;
+                // Keys of rows may already refer to texts.
+                if !distinct.texts.is_empty() {
+                    return Err(ChunkError::SecondDictionary);
+                }
                 for _ in 0..count {
                     distinct.texts.push(split_text(&mut values)?);
                 }
@@ -278,41 +297,50 @@ pub(super) fn read_texts(
             encoding if is_dictionary(encoding) => {
                 let mut keys = keys(&page.values)?;
                 let size = distinct.texts.len();
-                page.spread_or(absent, row_keys, |count, row_keys| {
-                    push_keys(&mut keys, size, count, row_keys)
+                page.spread(absent, row_keys, |count, row_keys| match row_keys {
+                    Some(row_keys) => push_keys(&mut keys, size, count, row_keys),
+                    None => Ok(keys.skip(count)?),
                 })
             }
             Encoding::PLAIN => {
                 let mut values = page.values.clone();
-                page.spread_or(absent, row_keys, |count, row_keys| {
+                page.spread(absent, row_keys, |count, mut row_keys| {
                     for _ in 0..count {
-                        row_keys.push(distinct.key(&split_text(&mut values)?)?);
+                        let text = split_text(&mut values)?;
+                        if let Some(row_keys) = &mut row_keys {
+                            row_keys.push(distinct.key(&text)?);
+                        }
                     }
                     Ok(())
                 })
             }
             Encoding::DELTA_LENGTH_BYTE_ARRAY => {
-                let (all, mut texts) = lengths(&page.values, page.count())?;
+                let (all, mut texts) = lengths(&page.values, page.count)?;
                 let mut lengths = all.into_iter();
-                page.spread_or(absent, row_keys, |count, row_keys| {
+                page.spread(absent, row_keys, |count, mut row_keys| {
                     for length in lengths.by_ref().take(count) {
-                        row_keys.push(distinct.key(split_bytes(&mut texts, length)?)?);
+                        let text = split_bytes(&mut texts, length)?;
+                        if let Some(row_keys) = &mut row_keys {
+                            row_keys.push(distinct.key(text)?);
+                        }
                     }
                     Ok(())
                 })
             }
             Encoding::DELTA_BYTE_ARRAY => {
-                let (prefixes, suffixes) = lengths(&page.values, page.count())?;
-                let (suffixes, mut texts) = lengths(suffixes, page.count())?;
+                let (prefixes, suffixes) = lengths(&page.values, page.count)?;
+                let (suffixes, mut texts) = lengths(suffixes, page.count)?;
                 let mut lengths = prefixes.into_iter().zip(suffixes);
                 let mut text = Vec::new();
-                page.spread_or(absent, row_keys, |count, row_keys| {
+                page.spread(absent, row_keys, |count, mut row_keys| {
                     for (prefix, length) in lengths.by_ref().take(count) {
                         let kept = usize::try_from(prefix).ok();
                         let kept = kept.filter(|kept| *kept <= text.len());
                         text.truncate(kept.ok_or(ChunkError::Prefix(prefix))?);
                         text.extend_from_slice(split_bytes(&mut texts, length)?);
-                        row_keys.push(distinct.key(&text)?);
+                        if let Some(row_keys) = &mut row_keys {
+                            row_keys.push(distinct.key(&text)?);
+                        }
                     }
                     Ok(())
                 })
@@ -320,7 +348,6 @@ pub(super) fn read_texts(
             encoding => Err(unread("texts", encoding)),
         }
     })?;
-    exactly(row_keys.len(), rows)?;
     Ok(distinct.texts)
 }
 
@@ -331,11 +358,26 @@ enum DictionaryOr {
 }
 
 impl Chunk<'_> {
-    fn for_each_page(self, mut read: impl FnMut(DictionaryOr) -> Result<()>) -> Result<()> {
+    /// How many rows are wanted.
+    fn expected(&self) -> usize {
+        self.wanted.map_or(self.rows, |wanted| {
+            wanted.iter().map(ExactSizeIterator::len).sum()
+        })
+    }
+
+    fn for_each_page(mut self, mut read: impl FnMut(DictionaryOr) -> Result<()>) -> Result<()> {
         let mut found = 0;
-        while let Some(page) = self.pages.get_next_page()? {
+        loop {
+            if let Some(rows) = self.unwanted_page(found)? {
+                self.pages.skip_next_page()?;
+                found = self.checked(found, rows)?;
+                continue;
+            }
+            let Some(page) = self.pages.get_next_page()? else {
+                break;
+            };
             let count = page.num_values() as usize;
-            let page = match page {
+            read(match page {
                 Page::DictionaryPage { buf, encoding, .. } => match encoding {
                     Encoding::PLAIN | Encoding::PLAIN_DICTIONARY => {
                         DictionaryOr::Dictionary(buf, count)
@@ -343,22 +385,46 @@ impl Chunk<'_> {
                     encoding => return Err(unread("a dictionary", encoding)),
                 },
                 data => {
-                    // Checked here, because it bounds the memory of a page.
-                    found += count;
-                    if found > self.rows {
-                        let expected = self.rows;
-                        return Err(ChunkError::Rows { found, expected });
-                    }
-                    DictionaryOr::Data(self.split_levels(data, count)?)
+                    let first = found;
+                    found = self.checked(found, count)?;
+                    DictionaryOr::Data(self.split_levels(data, first, count)?)
                 }
-            };
-            read(page)?;
+            })?;
         }
-        Ok(())
+        if found == self.rows {
+            return Ok(());
+        }
+        let expected = self.rows;
+        Err(ChunkError::Rows { found, expected })
+    }
+
+    /// The rows so far. Checked page by page, because it bounds the memory.
+    fn checked(&self, found: usize, count: usize) -> Result<usize> {
+        let (found, expected) = (found.saturating_add(count), self.rows);
+        if found > expected {
+            return Err(ChunkError::Rows { found, expected });
+        }
+        Ok(found)
+    }
+
+    /// The rows of the next page, if it begins at row `first` and none of them is wanted. It need not
+    /// be decompressed.
+    fn unwanted_page(&mut self, first: usize) -> Result<Option<usize>> {
+        let Some(wanted) = self.wanted else {
+            return Ok(None);
+        };
+        let page = self.pages.peek_next_page()?.filter(|page| !page.is_dict);
+        let rows = page.and_then(|page| page.num_levels);
+        Ok(rows.filter(|rows| {
+            let next = wanted.partition_point(|range| range.end <= first);
+            wanted
+                .get(next)
+                .is_none_or(|range| range.start >= first.saturating_add(*rows))
+        }))
     }
 
     /// Separates the definition levels from the values.
-    fn split_levels(&self, page: Page, count: usize) -> Result<DataPage> {
+    fn split_levels(&self, page: Page, first: usize, count: usize) -> Result<DataPage> {
         let short = || ChunkError::Short(count);
         let encoding = page.encoding();
         let (levels, values) = match page {
@@ -395,10 +461,47 @@ impl Chunk<'_> {
             Some(levels) => presence(&levels, count)?,
         };
         Ok(DataPage {
-            present,
+            steps: self.steps(&present, first),
+            count: present
+                .iter()
+                .map(|(present, rows)| if *present { *rows } else { 0 })
+                .sum(),
             encoding,
             values,
         })
+    }
+
+    /// What to do with the rows from `first` on.
+    fn steps(&self, present: &[(bool, usize)], mut first: usize) -> Vec<Step> {
+        let all = 0..usize::MAX;
+        let wanted = self.wanted.unwrap_or(std::slice::from_ref(&all));
+        let mut next = wanted.partition_point(|range| range.end <= first);
+        let mut steps = Vec::new();
+        for &(present, rows) in present {
+            let end = first + rows;
+            while first < end {
+                let range = wanted.get(next).cloned().unwrap_or(end..end);
+                let (step_end, is_wanted) = if first < range.start {
+                    (range.start.min(end), false)
+                } else {
+                    (range.end.min(end), true)
+                };
+                let rows = step_end - first;
+                steps.extend(match (is_wanted, present) {
+                    (true, true) => Some(Step::Take(rows)),
+                    (true, false) => Some(Step::Absent(rows)),
+                    (false, true) => Some(Step::Skip(rows)),
+                    (false, false) => None,
+                });
+                first = step_end;
+                next += usize::from(first >= range.end);
+            }
+        }
+        // Nothing follows the last wanted row.
+        while let Some(Step::Skip(_)) = steps.last() {
+            steps.pop();
+        }
+        steps
     }
 }
 
@@ -432,26 +535,19 @@ fn presence(levels: &[u8], rows: usize) -> Result<Vec<(bool, usize)>> {
 }
 
 impl DataPage {
-    /// Appends a value a row: the default, or what `next` appends for that many rows with a value.
-    fn spread<T: Clone + Default>(
-        &self,
-        values: &mut Vec<T>,
-        next: impl FnMut(usize, &mut Vec<T>) -> Result<()>,
-    ) -> Result<()> {
-        self.spread_or(T::default(), values, next)
-    }
-
-    fn spread_or<T: Clone>(
+    /// Appends a value for each wanted row: `absent`, or what `next` appends for so many rows. Without
+    /// a vector, `next` skips as many values.
+    fn spread<T: Clone>(
         &self,
         absent: T,
         values: &mut Vec<T>,
-        mut next: impl FnMut(usize, &mut Vec<T>) -> Result<()>,
+        mut next: impl FnMut(usize, Option<&mut Vec<T>>) -> Result<()>,
     ) -> Result<()> {
-        for &(present, count) in &self.present {
-            if present {
-                next(count, values)?;
-            } else {
-                values.resize(values.len() + count, absent.clone());
+        for step in &self.steps {
+            match *step {
+                Step::Take(count) => next(count, Some(values))?,
+                Step::Skip(count) => next(count, None)?,
+                Step::Absent(count) => values.resize(values.len() + count, absent.clone()),
             }
         }
         Ok(())
@@ -530,13 +626,13 @@ fn push_keys(
     Ok(())
 }
 
-fn push_plain<T: Number>(values: &mut &[u8], count: usize, numbers: &mut Vec<T>) -> Result<()> {
+/// The bytes of the next plain numbers.
+fn split_numbers<'a, T: Number>(values: &mut &'a [u8], count: usize) -> Result<&'a [u8]> {
     let bytes = count.checked_mul(T::BYTES);
     let split = bytes.and_then(|bytes| values.split_at_checked(bytes));
     let (taken, rest) = split.ok_or(ChunkError::Short(count))?;
     *values = rest;
-    T::push_plain(taken, numbers);
-    Ok(())
+    Ok(taken)
 }
 
 /// The next plain text: its length in four bytes, then its bytes.
@@ -569,11 +665,4 @@ fn split_bytes<'a>(bytes: &mut &'a [u8], length: i64) -> Result<&'a [u8]> {
     let (taken, rest) = split.ok_or(ChunkError::Short(1))?;
     *bytes = rest;
     Ok(taken)
-}
-
-fn exactly(found: usize, expected: usize) -> Result<()> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(ChunkError::Rows { found, expected })
 }

@@ -1,5 +1,6 @@
 //! Column chunks as the Parquet library writes them in any encoding, intact and damaged.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -90,6 +91,7 @@ fn file<T: DataType>(type_name: &str, values: &[Option<T::T>], writing: &Writing
 fn read<R>(
     footer: &Bytes,
     bytes: Bytes,
+    wanted: Option<&[Range<usize>]>,
     read: impl FnOnce(Chunk<'_>) -> Result<R, ChunkError>,
 ) -> Result<R, ChunkError> {
     let footer = SerializedFileReader::new(footer.clone()).unwrap();
@@ -100,7 +102,25 @@ fn read<R>(
         pages: &mut pages,
         nullable: group.column(0).column_descr().max_def_level() > 0,
         rows,
+        wanted,
     })
+}
+
+/// Alternating lengths of rows that are not wanted and that are, as ranges of at most `rows`.
+fn ranges(lengths: &[(usize, usize)], rows: usize) -> Vec<Range<usize>> {
+    let mut first = 0;
+    let ranges = lengths.iter().map(|(unwanted, wanted)| {
+        let start = (first + unwanted).min(rows);
+        first = (start + wanted).min(rows);
+        start..first
+    });
+    ranges.filter(|range| !range.is_empty()).collect()
+}
+
+/// Rows of these ranges.
+fn of_ranges<T: Clone>(values: &[T], ranges: &[Range<usize>]) -> Vec<T> {
+    let parts: Vec<&[T]> = ranges.iter().map(|range| &values[range.clone()]).collect();
+    parts.concat()
 }
 
 /// The values of rows, where a column may have none.
@@ -168,13 +188,13 @@ proptest! {
     ) {
         let values = without_gaps(values, writing.nullable);
         let file = file::<DoubleType>("double", &values, &writing);
-        let read_back = read(&file, file.clone(), numbers::<f64>).unwrap();
+        let read_back = read(&file, file.clone(), None, numbers::<f64>).unwrap();
         let bits: Vec<u64> = read_back.into_iter().map(f64::to_bits).collect();
         let expected: Vec<u64> =
             values.iter().map(|value| value.unwrap_or_default().to_bits()).collect();
         prop_assert_eq!(bits, expected);
         let mut present = Vec::new();
-        read(&file, file.clone(), |chunk| read_presence(chunk, &mut present)).unwrap();
+        read(&file, file.clone(), None, |chunk| read_presence(chunk, &mut present)).unwrap();
         let expected: Vec<u32> = values.iter().map(|value| value.is_some().into()).collect();
         prop_assert_eq!(present, expected);
     }
@@ -187,12 +207,12 @@ proptest! {
         let values = without_gaps(values, writing.nullable);
         let file64 = file::<Int64Type>("int64", &values, &writing);
         let expected: Vec<i64> = values.iter().map(|value| value.unwrap_or_default()).collect();
-        prop_assert_eq!(read(&file64, file64.clone(), numbers::<i64>).unwrap(), expected);
+        prop_assert_eq!(read(&file64, file64.clone(), None, numbers::<i64>).unwrap(), expected);
         let values: Vec<Option<i32>> =
             values.iter().map(|value| value.map(|value| (value >> 40) as i32)).collect();
         let file32 = file::<Int32Type>("int32", &values, &writing);
         let expected: Vec<i32> = values.iter().map(|value| value.unwrap_or_default()).collect();
-        prop_assert_eq!(read(&file32, file32.clone(), numbers::<i32>).unwrap(), expected);
+        prop_assert_eq!(read(&file32, file32.clone(), None, numbers::<i32>).unwrap(), expected);
     }
 
     #[test]
@@ -204,10 +224,50 @@ proptest! {
         let arrays: Vec<Option<ByteArray>> =
             values.iter().map(|value| value.clone().map(ByteArray::from)).collect();
         let file = file::<ByteArrayType>("binary", &arrays, &writing);
-        prop_assert_eq!(read(&file, file.clone(), texts).unwrap(), values);
+        prop_assert_eq!(read(&file, file.clone(), None, texts).unwrap(), values);
     }
 
-    /// A footer has no checksum of its own, and files of other tools have none at all.
+    #[test]
+    fn prop_ranges_of_rows_are_read(
+        integers_column in rows(any::<i64>()),
+        doubles_column in rows(any::<i32>().prop_map(f64::from)),
+        texts_column in rows(text()),
+        integers in writing(INTEGERS),
+        doubles in writing(DOUBLES),
+        text in writing(TEXTS),
+        lengths in proptest::collection::vec((1_usize..300, 1_usize..200), 0..12),
+        from_first in any::<bool>(),
+    ) {
+        let mut lengths = lengths;
+        if let (true, Some((unwanted, _))) = (from_first, lengths.first_mut()) {
+            *unwanted = 0;
+        }
+        let column = without_gaps(integers_column, integers.nullable);
+        let wanted = ranges(&lengths, column.len());
+        let file64 = file::<Int64Type>("int64", &column, &integers);
+        let expected: Vec<i64> = column.iter().map(|value| value.unwrap_or_default()).collect();
+        let expected = of_ranges(&expected, &wanted);
+        let found = read(&file64, file64.clone(), Some(&wanted), numbers::<i64>).unwrap();
+        prop_assert_eq!(found, expected);
+
+        let column = without_gaps(doubles_column, doubles.nullable);
+        let wanted = ranges(&lengths, column.len());
+        let file_doubles = file::<DoubleType>("double", &column, &doubles);
+        let expected: Vec<f64> = column.iter().map(|value| value.unwrap_or_default()).collect();
+        let expected = of_ranges(&expected, &wanted);
+        let found = read(&file_doubles, file_doubles.clone(), Some(&wanted), numbers::<f64>);
+        prop_assert_eq!(found.unwrap(), expected);
+
+        let column = without_gaps(texts_column, text.nullable);
+        let wanted = ranges(&lengths, column.len());
+        let arrays: Vec<Option<ByteArray>> =
+            column.iter().map(|value| value.clone().map(ByteArray::from)).collect();
+        let file_texts = file::<ByteArrayType>("binary", &arrays, &text);
+        let found = read(&file_texts, file_texts.clone(), Some(&wanted), texts).unwrap();
+        prop_assert_eq!(found, of_ranges(&column, &wanted));
+    }
+
+    /// A footer has no checksum, and files of other tools have none at all.
     #[test]
     fn prop_damage_is_an_error_or_other_values(
         numbers_column in rows(any::<i64>()),
@@ -231,7 +291,7 @@ proptest! {
         let column = without_gaps(numbers_column, integers.nullable);
         let intact = file::<Int64Type>("int64", &column, &integers);
         let damaged = damage(&intact, footer(&intact));
-        if let Ok(read) = read(&intact, damaged, numbers::<i64>) {
+        if let Ok(read) = read(&intact, damaged, None, numbers::<i64>) {
             prop_assert_eq!(read.len(), column.len());
         }
         let column = without_gaps(texts_column, text.nullable);
@@ -239,7 +299,7 @@ proptest! {
             column.iter().map(|value| value.clone().map(ByteArray::from)).collect();
         let intact = file::<ByteArrayType>("binary", &arrays, &text);
         let damaged = damage(&intact, footer(&intact));
-        if let Ok(read) = read(&intact, damaged, texts) {
+        if let Ok(read) = read(&intact, damaged, None, texts) {
             prop_assert_eq!(read.len(), column.len());
         }
     }

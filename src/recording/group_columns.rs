@@ -1,5 +1,6 @@
 //! The columns of one row group, decoded one at a time for the rows that are wanted.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -61,9 +62,22 @@ pub(super) struct GroupColumns<'a> {
     metadata: &'a RowGroupMetaData,
     bytes: Arc<GroupBytes>,
     rows: usize,
-    /// The rows that are wanted, ascending; all if there is none.
-    selected: Option<&'a [u32]>,
+    selected: Selected<'a>,
     buffers: Buffers,
+}
+
+/// Where ranges begin more often than every so many rows, all rows are decoded: each beginning costs
+/// about as much as so many values.
+const SCATTERED_ROWS: usize = 16;
+
+/// The rows that are wanted.
+#[derive(Debug)]
+enum Selected<'a> {
+    All,
+    /// The others are passed over.
+    Ranges(Vec<Range<usize>>),
+    /// Picked from all.
+    Scattered(&'a [u32]),
 }
 
 /// Unneeded buffers, one of each type.
@@ -111,14 +125,23 @@ impl<'a> GroupColumns<'a> {
             metadata,
             bytes,
             rows,
-            selected: None,
+            selected: Selected::All,
             buffers: Buffers::default(),
         }
     }
 
-    /// From here on only these rows.
-    pub(super) fn select(&mut self, selected: &'a [u32]) {
-        self.selected = Some(selected);
+    /// From here on only these rows, which ascend.
+    pub(super) fn select(&mut self, rows: &'a [u32]) {
+        let ranges = rows.chunk_by(|a, b| a + 1 == *b).filter_map(|run| {
+            let first = *run.first()? as usize;
+            Some(first..first + run.len())
+        });
+        let ranges: Vec<Range<usize>> = ranges.collect();
+        self.selected = if ranges.len() * SCATTERED_ROWS > self.rows {
+            Selected::Scattered(rows)
+        } else {
+            Selected::Ranges(ranges)
+        };
     }
 
     /// Takes a buffer that is not needed.
@@ -152,14 +175,18 @@ impl<'a> GroupColumns<'a> {
                     pages: &mut pages,
                     nullable: metadata.column_descr().max_def_level() > 0,
                     rows: self.rows,
+                    wanted: match &self.selected {
+                        Selected::Ranges(ranges) => Some(ranges),
+                        Selected::All | Selected::Scattered(_) => None,
+                    },
                 };
                 read(chunk, &mut buffer)
             });
         let decoded = decoded.map_err(|error| self.damaged(column, error))?;
-        let Some(selected) = self.selected else {
+        let Selected::Scattered(rows) = self.selected else {
             return Ok((decoded, buffer));
         };
-        let wanted = pick(&buffer, selected);
+        let wanted = pick(&buffer, rows);
         self.recycle(buffer);
         Ok((decoded, wanted))
     }
@@ -226,6 +253,9 @@ pub(super) fn pick<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
 
 /// The reverse of `text_to_utf8`; `None` for text that it cannot have written.
 fn utf8_to_text<const N: usize>(text: &str) -> Option<Text<N>> {
+    if text.is_ascii() {
+        return Text::new(text.as_bytes()).ok();
+    }
     let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
     Text::new(&bytes?).ok()
 }

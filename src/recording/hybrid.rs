@@ -33,7 +33,7 @@ pub(super) enum Values<'a> {
     Each(&'a [u32]),
 }
 
-/// What is left of the run at the front.
+/// The rest of the run at the front.
 #[derive(Debug, Clone, Copy)]
 enum Run {
     Repeated { value: u32, left: usize },
@@ -80,16 +80,41 @@ impl<'a> Hybrid<'a> {
                     let taken = most.min(*left).min(BLOCK);
                     let block = &mut self.block[..taken];
                     unpack(self.bytes, self.width, *at, block);
-                    *at += taken;
-                    *left -= taken;
-                    if *left == 0 {
-                        let used = (*at * usize::from(self.width)).div_ceil(8);
-                        self.bytes = self.bytes.get(used..).unwrap_or_default();
-                    }
+                    self.pass(taken);
                     return Ok(Values::Each(&self.block[..taken]));
                 }
             }
             self.start_run()?;
+        }
+    }
+
+    /// Passes over values.
+    pub(super) fn skip(&mut self, mut count: usize) -> Result<(), HybridError> {
+        while count > 0 {
+            let (Run::Repeated { left, .. } | Run::Packed { left, .. }) = self.run;
+            if left == 0 {
+                self.start_run()?;
+                continue;
+            }
+            let passed = count.min(left);
+            self.pass(passed);
+            count -= passed;
+        }
+        Ok(())
+    }
+
+    /// Passes over values of the run at the front.
+    fn pass(&mut self, count: usize) {
+        match &mut self.run {
+            Run::Repeated { left, .. } => *left -= count,
+            Run::Packed { at, left } => {
+                *at += count;
+                *left -= count;
+                if *left == 0 {
+                    let used = (*at * usize::from(self.width)).div_ceil(8);
+                    self.bytes = self.bytes.get(used..).unwrap_or_default();
+                }
+            }
         }
     }
 

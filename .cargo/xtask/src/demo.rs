@@ -9,8 +9,8 @@ use crate::run::{self, cargo, root, target};
 
 /// Provides a server and runs `tickdeck demo`.
 ///
-/// The build is unoptimized and shared with `cargo build`. The tests share what does not depend on
-/// features that only their own dependencies enable.
+/// The build is unoptimized, and the tests share it: `tests/features` names what their dependencies
+/// enable.
 pub(crate) fn run(rest: &[String]) -> Result<()> {
     let server = nats_server::provide()?;
     run::run(cargo().args(["build", "--workspace", "--bin", "tickdeck"]))?;

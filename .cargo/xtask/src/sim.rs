@@ -35,7 +35,7 @@ pub(crate) fn provide(output: Option<&Path>) -> Result<PathBuf> {
 /// As [`provide`].
 pub(crate) fn provide_for_tests() -> Result<PathBuf> {
     let folder = target().join("sim-debug");
-    // Alone, the two packages need fewer features and would be a build of their own.
+    // Alone, the two packages need fewer features and would be a separate build.
     run::run(cargo().args(["build", "--workspace", "--lib"]))?;
     copy("debug", &folder)?;
     Ok(folder)
