@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::calendar::{Coverage, TradingCalendar};
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::{Event, EventKind, InstrumentId};
 use tickdeck_core::source::ReceiveTimes;
-use tickdeck_core::time::UnixNanos;
+use tickdeck_core::time::{TradingDay, UnixNanos};
 
 use super::digest_thread::DigestThread;
 use super::fanout::{End, Fanout, control_message};
@@ -136,6 +136,7 @@ pub struct Publisher {
     end: Option<EndOfReplay>,
     /// Whether a sink failed, so that not all have received the same.
     is_torn: bool,
+    dates: DatesSeen,
     stats: Arc<PublisherStats>,
     #[cfg(test)]
     mutation: Option<Mutation>,
@@ -180,6 +181,7 @@ impl Publisher {
             run: RunId::default(),
             end: None,
             is_torn: false,
+            dates: DatesSeen::default(),
             #[cfg(test)]
             mutation: None,
         }
@@ -303,6 +305,8 @@ impl Publisher {
             }
             #[cfg_attr(not(test), expect(unused_mut, reason = "a fault changes it, in tests"))]
             Outcome::Tick(mut tick) => {
+                self.dates
+                    .see(&self.options.calendar, tick.trading_day, event);
                 let slot = self.ledger.slot(tick.instrument.index, &raw.instrument_id);
                 self.ledger.receive(slot);
                 #[cfg(test)]
@@ -410,6 +414,40 @@ impl Publisher {
         let (by_slot, error) = self.fanout.finish(complete, end.as_ref());
         self.ledger.settle(&by_slot);
         (self.ledger, digest, error)
+    }
+}
+
+/// Looks out for trading days that the calendar does not fully know.
+#[derive(Default)]
+struct DatesSeen {
+    last: Option<TradingDay>,
+    is_logged: bool,
+}
+
+impl DatesSeen {
+    #[inline]
+    fn see(&mut self, calendar: &TradingCalendar, day: TradingDay, event: &Event) {
+        if self.last != Some(day) && !self.is_logged {
+            self.last = Some(day);
+            self.check(calendar, day, event);
+        }
+    }
+
+    #[cold]
+    fn check(&mut self, calendar: &TradingCalendar, day: TradingDay, event: &Event) {
+        if matches!(
+            calendar.coverage(day.0),
+            Coverage::Partly | Coverage::Unknown
+        ) {
+            self.is_logged = true;
+            tracing::warn!(
+                event = "calendar_date_uncertain",
+                trading_day = %day,
+                seq = event.seq.0,
+                "from here on the calendar does not know every holiday: dates of night ticks and \
+                 the flags preopen and out_of_session may be wrong; give --calendar FILE"
+            );
+        }
     }
 }
 
