@@ -165,6 +165,42 @@ fn the_end_of_the_calendar_is_told() {
 }
 
 #[test]
+fn a_slow_clock_is_told_once() {
+    let folder = Folder::new();
+    let dump = folder.join("slow.jsonl");
+    // Five minutes slow: 2026-05-26T09:55:00+08:00 and on.
+    let row = |second: i64| {
+        serde_json::json!({
+            "seq": second,
+            "recv_ts": (1_779_760_500 + second) * 1_000_000_000,
+            "kind": "tick",
+            "TradingDay": "20260526",
+            "ActionDay": "20260526",
+            "InstrumentID": "rb2610",
+            "UpdateTime": format!("10:{:02}:{:02}", second / 60, second % 60),
+            "UpdateMillisec": 0,
+            "LastPrice": 100.0,
+            "Volume": 1000 + second,
+        })
+    };
+    let rows: Vec<String> = (0..150).map(|second| row(second).to_string()).collect();
+    std::fs::write(&dump, rows.join("\n")).unwrap();
+    let recording = folder.join("rec");
+    let mut command = tickdeck(["import"]);
+    command.arg(&dump).arg("-o").arg(&recording);
+    let ended = finish(command).done();
+    let told = "early      150 rows of";
+    assert!(ended.stdout.contains(told), "{ended:?}");
+    assert!(ended.stdout.contains("up to 0:05:00 before"), "{ended:?}");
+    let ended = replay(&recording, "--sink null").done();
+    assert_eq!(
+        ended.stderr.matches("receive_clock_slow").count(),
+        1,
+        "{ended:?}"
+    );
+}
+
+#[test]
 fn former_hours_of_soda_ash_and_fuel_oil_hold() {
     check(
         "sa2019.jsonl",
