@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::support::cli::{Ended, finish, tickdeck};
-use crate::support::recordings::{Folder, payload, repository, stream};
+use crate::support::recordings::{Folder, payload, replay, repository, stream};
 
 /// What `import` of a fixture said, and the payloads of its replay.
 fn imported(name: &str) -> (Ended, Vec<Value>) {
@@ -139,6 +139,64 @@ fn new_years_day_is_closed_before_any_notice() {
             "SR705 2026-12-31T20:18:00.000 20270104 - [stale,preopen]",
             "SR705 2026-12-31T14:59:59.000 20261231 - [replayed]",
         ],
+    );
+}
+
+#[test]
+fn the_end_of_the_calendar_is_told() {
+    let folder = Folder::new();
+    let recording = folder.join("rec");
+    let mut command = tickdeck(["import"]);
+    command.arg(repository("fixtures/dates/y27_night_eve.jsonl"));
+    command.arg("-o").arg(&recording);
+    let ended = finish(command).done();
+    let told = |ended: &Ended, event: &str| ended.stderr.matches(event).count();
+    assert_eq!(told(&ended, "calendar_partly_known"), 1, "{ended:?}");
+    assert!(ended.stderr.contains("--calendar"), "{ended:?}");
+    let ended = replay(&recording, "--sink null").done();
+    assert_eq!(told(&ended, "calendar_partly_known"), 1, "{ended:?}");
+    assert_eq!(told(&ended, "calendar_date_uncertain"), 1, "{ended:?}");
+    // With the whole year there is nothing to tell.
+    let calendar = folder.join("calendar.txt");
+    std::fs::write(&calendar, "tickdeck-calendar 1\n2027 0101 0205-0211\n").unwrap();
+    let words = format!("--sink null --calendar {}", calendar.display());
+    let ended = replay(&recording, &words).done();
+    assert_eq!(told(&ended, "calendar_"), 0, "{ended:?}");
+}
+
+#[test]
+fn a_slow_clock_is_told_once() {
+    let folder = Folder::new();
+    let dump = folder.join("slow.jsonl");
+    // Five minutes slow: 2026-05-26T09:55:00+08:00 and on.
+    let row = |second: i64| {
+        serde_json::json!({
+            "seq": second,
+            "recv_ts": (1_779_760_500 + second) * 1_000_000_000,
+            "kind": "tick",
+            "TradingDay": "20260526",
+            "ActionDay": "20260526",
+            "InstrumentID": "rb2610",
+            "UpdateTime": format!("10:{:02}:{:02}", second / 60, second % 60),
+            "UpdateMillisec": 0,
+            "LastPrice": 100.0,
+            "Volume": 1000 + second,
+        })
+    };
+    let rows: Vec<String> = (0..150).map(|second| row(second).to_string()).collect();
+    std::fs::write(&dump, rows.join("\n")).unwrap();
+    let recording = folder.join("rec");
+    let mut command = tickdeck(["import"]);
+    command.arg(&dump).arg("-o").arg(&recording);
+    let ended = finish(command).done();
+    let told = "early      150 rows of";
+    assert!(ended.stdout.contains(told), "{ended:?}");
+    assert!(ended.stdout.contains("up to 0:05:00 before"), "{ended:?}");
+    let ended = replay(&recording, "--sink null").done();
+    assert_eq!(
+        ended.stderr.matches("receive_clock_slow").count(),
+        1,
+        "{ended:?}"
     );
 }
 

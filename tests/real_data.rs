@@ -331,7 +331,7 @@ fn check_dates(name: &str, text: &str, has_header: bool, folder: &Folder) {
         if ("06"..="17").contains(&&*local.format("%H").to_string()) {
             assert_eq!(date, trading_day.to_ctp(), "{name}");
         }
-        // None of these files is from DCE, so `ActionDay` is right.
+        // `ActionDay` is right in these files; where the rows have none, the file's day gave it.
         assert_eq!(date.as_bytes(), tick.action_day.as_bytes(), "{name}");
     }
     for (kind, order) in [
@@ -350,6 +350,29 @@ fn check_dates(name: &str, text: &str, has_header: bool, folder: &Folder) {
                 (found.0, found.1) == (exchange_ts, trading_day),
                 "{name} {kind} row {original}"
             );
+        }
+    }
+}
+
+#[test]
+fn the_order_of_rows_moves_no_night_of_a_tar() {
+    for kind in [
+        "CZCE_futures",
+        "CZCE_options",
+        "DCE_futures",
+        "SHFE_futures",
+    ] {
+        let Some(file) = shared(&format!("tick_data_clean_{kind}_20171113.tar.zst")) else {
+            return;
+        };
+        let tar = zstd::decode_all(std::fs::File::open(file).unwrap()).unwrap();
+        let mut archive = tar::Archive::new(tar.as_slice());
+        for entry in archive.entries().unwrap().step_by(15) {
+            let mut entry = entry.unwrap();
+            let name = entry.path().unwrap().file_name().unwrap().to_owned();
+            let mut text = String::new();
+            std::io::Read::read_to_string(&mut entry, &mut text).unwrap();
+            check_dates(name.to_str().unwrap(), &text, false, &Folder::new());
         }
     }
 }

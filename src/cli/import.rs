@@ -160,6 +160,14 @@ fn print_out_of_order(
             writeln!(out, "           {row}")?;
         }
     }
+    if noted.early > 0 {
+        let (count, most) = (noted.early, noted.earliest_text());
+        writeln!(
+            out,
+            "early      {count} rows of {input}: received up to {most} before their exchange time, \
+             so they are dated earlier; is the receive clock in another time zone?"
+        )?;
+    }
     if noted.held_back > 0 {
         let count = noted.held_back;
         writeln!(

@@ -10,7 +10,7 @@ use chrono::{Datelike as _, NaiveDate};
 use tickdeck::inputs::SelectionError;
 pub(super) use tickdeck::inputs::{Inputs, Salvaged, on_a_thread};
 use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
-use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::calendar::{Coverage, TradingCalendar};
 use tickdeck_core::select::{SymbolGlobs, Window, WindowError};
 use tickdeck_core::source::{Source, TickLimit};
 use tickdeck_core::time::UnixNanos;
@@ -133,19 +133,42 @@ pub(super) fn days_of(days: &[String]) -> impl Iterator<Item = NaiveDate> {
     days.iter().filter_map(|day| day.parse().ok())
 }
 
-/// Warns about each year of `days` that the calendar does not cover.
+/// Warns about each year of `days` that the calendar does not cover, and about the end of what it
+/// fully knows.
 pub(super) fn warn_not_covered(
     calendar: &TradingCalendar,
     days: impl IntoIterator<Item = NaiveDate>,
 ) {
-    let uncovered = days.into_iter().filter(|day| !calendar.covers(*day));
-    let years: BTreeSet<i32> = uncovered.map(|day| day.year()).collect();
-    for year in years {
+    let mut unknown = BTreeSet::new();
+    let mut partly = BTreeSet::new();
+    for day in days {
+        match calendar.coverage(day) {
+            Coverage::Known => {}
+            Coverage::EndsSoon { known_until } => {
+                partly.insert(known_until.year() + 1);
+            }
+            Coverage::Partly => {
+                partly.insert(day.year());
+            }
+            Coverage::Unknown => {
+                unknown.insert(day.year());
+            }
+        }
+    }
+    for year in unknown {
         tracing::warn!(
             event = "calendar_not_covered",
             year,
             "the calendar does not cover the year: weekdays count as trading days; generate, \
              import, record and replay take --calendar FILE"
+        );
+    }
+    for year in partly {
+        tracing::warn!(
+            event = "calendar_partly_known",
+            year,
+            "the year is only partly known or not at all: bridge days around its holidays count as \
+             trading days; give --calendar FILE with its holidays, or update tickdeck"
         );
     }
 }

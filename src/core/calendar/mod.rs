@@ -20,12 +20,36 @@ use crate::time::{DayPart, TradingDay, UnixNanos};
 
 pub use text::CalendarError;
 
+/// How long before the last fully known day users are told, in days. The notice for the next year
+/// comes in November.
+const NOTICE_DAYS: i64 = 60;
+
+/// How much of a date's surroundings the calendar knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coverage {
+    /// The whole year, and more than the next [`NOTICE_DAYS`].
+    Known,
+    /// The whole year, but it ends soon and the next one is not fully known.
+    EndsSoon {
+        /// The last fully known day.
+        known_until: NaiveDate,
+    },
+    /// The days that are holidays in every such year, before the yearly notice: its bridge days and
+    /// make-up weekends are missing.
+    Partly,
+    /// Nothing: weekdays count as trading days.
+    Unknown,
+}
+
 /// Holidays of the futures exchanges, per year.
 ///
 /// `default()` covers no year: every Monday to Friday trades.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TradingCalendar {
+    /// Fully known years.
     years: BTreeSet<i32>,
+    /// Years of which only the statutory holidays are known; never one of `years`.
+    partly: BTreeSet<i32>,
     /// Closed weekdays, sorted; weekends are closed without being listed.
     closed: Vec<NaiveDate>,
     /// Evenings without a night session beyond the rule, sorted.
@@ -43,17 +67,30 @@ impl TradingCalendar {
         BUILTIN.clone()
     }
 
-    /// `self` with every year that `newer` covers taken from `newer`; its other evenings without
+    /// `self` with every year that `newer` knows better taken from `newer`; its other evenings without
     /// night sessions are added. This is what a user's calendar file does to the built-in one.
     #[must_use]
     pub fn overlaid_with(&self, newer: &Self) -> Self {
+        let is_known = |year: &i32| self.years.contains(year);
+        let is_newer = |year: i32| {
+            newer.years.contains(&year) || (newer.partly.contains(&year) && !is_known(&year))
+        };
+        // A partly known year of `newer` says nothing about a year that `self` knows.
+        let is_older = |year: i32| newer.partly.contains(&year) && is_known(&year);
         let merge = |old: &[NaiveDate], new: &[NaiveDate]| {
-            let kept = old.iter().filter(|date| !newer.covers(**date));
-            let days: BTreeSet<NaiveDate> = kept.chain(new).copied().collect();
+            let kept = old.iter().filter(|date| !is_newer(date.year()));
+            let added = new.iter().filter(|date| !is_older(date.year()));
+            let days: BTreeSet<NaiveDate> = kept.chain(added).copied().collect();
             days.into_iter().collect()
         };
+        let years: BTreeSet<i32> = self.years.union(&newer.years).copied().collect();
+        let partly = self.partly.union(&newer.partly);
         Self {
-            years: self.years.union(&newer.years).copied().collect(),
+            partly: partly
+                .copied()
+                .filter(|year| !years.contains(year))
+                .collect(),
+            years,
             closed: merge(&self.closed, &newer.closed),
             no_night: merge(&self.no_night, &newer.no_night),
         }
@@ -135,14 +172,33 @@ impl TradingCalendar {
         }
     }
 
-    /// Whether the data covers the year of `date`; outside, weekdays count as trading days.
+    /// How much is known around `date`.
     #[must_use]
-    pub fn covers(&self, date: NaiveDate) -> bool {
-        self.years.contains(&date.year())
+    pub fn coverage(&self, date: NaiveDate) -> Coverage {
+        let year = date.year();
+        if !self.years.contains(&year) {
+            return if self.partly.contains(&year) {
+                Coverage::Partly
+            } else {
+                Coverage::Unknown
+            };
+        }
+        let known = self.years.range(year..).zip(year..);
+        let last = known.take_while(|(known, year)| **known == *year).last();
+        let last = last.map_or(year, |(_, last)| last);
+        match NaiveDate::from_ymd_opt(last, 12, 31) {
+            Some(known_until)
+                if known_until.signed_duration_since(date).num_days() <= NOTICE_DAYS =>
+            {
+                Coverage::EndsSoon { known_until }
+            }
+            _ => Coverage::Known,
+        }
     }
 
     /// The calendar as the text of its data file, which [`parse`](Self::parse) reads back. One line
-    /// a year and no comments: it is kept in every recording.
+    /// a year and no comments: it is kept in every recording. Its version is 1 where no year is partly
+    /// known, so that older programs read it.
     #[must_use]
     pub fn to_text(&self) -> String {
         text::print(self)

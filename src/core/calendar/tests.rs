@@ -87,11 +87,11 @@ fn received_events_belong_to_their_evenings_trading_day() {
 }
 
 #[test]
-fn the_builtin_data_covers_2013_to_2026_with_plausible_years() {
+fn the_builtin_years_have_plausible_numbers_of_days() {
     let calendar = TradingCalendar::builtin();
     for year in 2013..=2026 {
         let first = NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
-        assert!(calendar.covers(first), "{year}");
+        assert_eq!(calendar.coverage(first), Coverage::Known, "{year}");
         let days = first.iter_days().take_while(|date| date.year() == year);
         let trading = days.filter(|date| calendar.is_trading_day(*date)).count();
         assert!(
@@ -99,23 +99,74 @@ fn the_builtin_data_covers_2013_to_2026_with_plausible_years() {
             "{year}: {trading} trading days"
         );
     }
-    assert!(!calendar.covers(date("2012-12-31")));
-    assert!(!calendar.covers(date("2027-01-04")));
-    assert!(
-        calendar.is_trading_day(date("2027-01-01")),
-        "not covered: weekdays trade"
+    assert_eq!(calendar.coverage(date("2012-12-31")), Coverage::Unknown);
+}
+
+#[test]
+fn statutory_days_are_closed_before_the_notice() {
+    let calendar = TradingCalendar::builtin();
+    for closed in [
+        "2027-01-01",
+        "2027-02-05",
+        "2027-02-08",
+        "2027-04-05",
+        "2027-06-09",
+        "2027-09-15",
+        "2027-10-01",
+    ] {
+        assert!(!calendar.is_trading_day(date(closed)), "{closed}");
+    }
+    for open in ["2027-01-04", "2027-02-04", "2027-06-10"] {
+        assert!(calendar.is_trading_day(date(open)), "{open}");
+    }
+    assert!(!calendar.has_night_session(date("2026-12-31")));
+    assert_eq!(
+        calendar.next_trading_day(date("2026-12-31")),
+        day("2027-01-04")
     );
+}
+
+#[test]
+fn the_end_of_the_known_days_is_announced() {
+    let calendar = TradingCalendar::builtin();
+    let known_until = date("2026-12-31");
+    for (text, expected) in [
+        ("2026-10-31", Coverage::Known),
+        ("2026-11-01", Coverage::EndsSoon { known_until }),
+        ("2026-12-31", Coverage::EndsSoon { known_until }),
+        ("2027-01-01", Coverage::Partly),
+        ("2027-12-31", Coverage::Partly),
+        ("2028-01-01", Coverage::Unknown),
+        ("2025-12-31", Coverage::Known),
+    ] {
+        assert_eq!(calendar.coverage(date(text)), expected, "{text}");
+    }
+    let notice = TradingCalendar::parse("tickdeck-calendar 1\n2027 0101 0205-0211\n").unwrap();
+    let complete = calendar.overlaid_with(&notice);
+    assert_eq!(complete.coverage(date("2026-12-31")), Coverage::Known);
+    assert!(!complete.is_trading_day(date("2027-02-11")));
+    assert!(
+        complete.is_trading_day(date("2027-04-05")),
+        "the user's year counts"
+    );
+    // A recording's partly known year does not replace a known one.
+    assert_eq!(complete.overlaid_with(&calendar), complete);
 }
 
 #[test]
 fn the_text_is_one_line_a_year_and_its_digest_ignores_comments() {
     let calendar = TradingCalendar::builtin();
     let text = calendar.to_text();
-    assert_eq!(text.lines().count(), 1 + 14 + 2, "{text}");
+    assert_eq!(text.lines().count(), 1 + 15 + 2, "{text}");
+    assert!(text.starts_with("tickdeck-calendar 2\n"), "{text}");
+    assert!(text.contains("\n2027 partly 0101 0205-0208 "), "{text}");
     let read = TradingCalendar::parse(&text).unwrap();
     assert_eq!(read, calendar);
     assert_eq!(read.digest(), calendar.digest());
     assert_ne!(calendar.digest(), TradingCalendar::default().digest());
+    // Older programs read a calendar without partly known years.
+    let whole = TradingCalendar::parse("tickdeck-calendar 2\n2027 0101\n").unwrap();
+    assert_eq!(whole.to_text(), "tickdeck-calendar 1\n2027 0101\n");
 }
 
 #[test]
@@ -137,7 +188,9 @@ fn a_bad_file_is_refused_with_line_value_and_expectation() {
     for (text, line, part) in [
         ("", 1, "tickdeck-calendar 1"),
         ("2027 0101", 1, "tickdeck-calendar 1"),
-        ("tickdeck-calendar 2\n", 1, "tickdeck-calendar 1"),
+        ("tickdeck-calendar 3\n", 1, "tickdeck-calendar 1"),
+        ("tickdeck-calendar 2\n2027 0101 partly", 2, "`partly`"),
+        ("tickdeck-calendar 2\n2027 partly\n2027", 3, "two lines"),
         ("tickdeck-calendar 1\n\n27 0101", 3, "`27`"),
         ("tickdeck-calendar 1\n2027 0229", 2, "`0229`"),
         ("tickdeck-calendar 1\n2027 0105-0101", 2, "earlier"),
@@ -180,18 +233,23 @@ fn any_date() -> impl Strategy<Value = NaiveDate> {
 }
 
 fn any_calendar() -> impl Strategy<Value = TradingCalendar> {
-    let years = proptest::collection::btree_set(2010..2030, 0..5);
+    let years = || proptest::collection::btree_set(2010..2030, 0..5);
     let days = || proptest::collection::btree_set(any_date(), 0..60);
-    (years, days(), days()).prop_map(|(years, closed, no_night)| TradingCalendar {
-        closed: closed
-            .into_iter()
-            .filter(|date| !is_weekend(*date) && years.contains(&date.year()))
-            .collect(),
-        no_night: no_night
-            .into_iter()
-            .filter(|date| !is_weekend(*date))
-            .collect(),
-        years,
+    (years(), years(), days(), days()).prop_map(|(years, partly, closed, no_night)| {
+        let partly: BTreeSet<i32> = partly.difference(&years).copied().collect();
+        let is_covered = |year: i32| years.contains(&year) || partly.contains(&year);
+        TradingCalendar {
+            closed: closed
+                .into_iter()
+                .filter(|date| !is_weekend(*date) && is_covered(date.year()))
+                .collect(),
+            no_night: no_night
+                .into_iter()
+                .filter(|date| !is_weekend(*date))
+                .collect(),
+            years,
+            partly,
+        }
     })
 }
 

@@ -12,6 +12,10 @@ use super::{TradingCalendar, is_weekend};
 
 /// First line of every calendar; the number is the version of the format.
 const MAGIC: &str = "tickdeck-calendar 1";
+/// The first line since there are partly known years.
+const MAGIC_PARTLY: &str = "tickdeck-calendar 2";
+/// Follows a year of which only the statutory holidays are known.
+const PARTLY: &str = "partly";
 /// Longest `no-night` range in days: a slip of the year must not make millions of entries.
 const LONGEST_NO_NIGHT: i64 = 3660;
 
@@ -29,10 +33,12 @@ pub struct CalendarError {
 pub(super) fn parse(text: &str) -> Result<TradingCalendar, CalendarError> {
     let mut draft = Draft::default();
     let mut lines = text.trim_start_matches('\u{feff}').lines();
-    if lines.next().map(str::trim) != Some(MAGIC) {
+    if !matches!(lines.next().map(str::trim), Some(MAGIC | MAGIC_PARTLY)) {
         return Err(CalendarError {
             line: 1,
-            problem: format!("expected `{MAGIC}`, the first line of a calendar file"),
+            problem: format!(
+                "expected `{MAGIC}` or `{MAGIC_PARTLY}`, the first line of a calendar"
+            ),
         });
     }
     for (index, line) in lines.enumerate() {
@@ -47,6 +53,7 @@ pub(super) fn parse(text: &str) -> Result<TradingCalendar, CalendarError> {
     }
     Ok(TradingCalendar {
         years: draft.years,
+        partly: draft.partly,
         closed: draft.closed.into_iter().collect(),
         no_night: draft.no_night.into_iter().collect(),
     })
@@ -55,6 +62,7 @@ pub(super) fn parse(text: &str) -> Result<TradingCalendar, CalendarError> {
 #[derive(Default)]
 struct Draft {
     years: BTreeSet<i32>,
+    partly: BTreeSet<i32>,
     closed: BTreeSet<NaiveDate>,
     no_night: BTreeSet<NaiveDate>,
 }
@@ -86,15 +94,25 @@ impl Draft {
         Ok(())
     }
 
-    fn year<'a>(&mut self, year: &str, words: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    fn year<'a>(
+        &mut self,
+        year: &str,
+        words: impl Iterator<Item = &'a str> + Clone,
+    ) -> Result<(), String> {
         let number = digits(year, 4).ok_or_else(|| {
             format!("`{year}`: expected a year of four digits, `no-night` or a `#` comment")
         })?;
         let number = number.cast_signed();
-        if !self.years.insert(number) {
+        let is_partly = words.clone().next() == Some(PARTLY);
+        if self.years.contains(&number) || self.partly.contains(&number) {
             return Err(format!("year {year} has two lines; expected one"));
         }
-        for word in words {
+        if is_partly {
+            self.partly.insert(number);
+        } else {
+            self.years.insert(number);
+        }
+        for word in words.skip(usize::from(is_partly)) {
             let (first, last) = word.split_once('-').unwrap_or((word, word));
             let (Some(first), Some(last)) = (month_day(number, first), month_day(number, last))
             else {
@@ -135,10 +153,18 @@ fn iso_date(text: &str) -> Option<NaiveDate> {
 
 /// Prints the canonical text form.
 pub(super) fn print(calendar: &TradingCalendar) -> String {
-    let mut text = format!("{MAGIC}\n");
+    let magic = if calendar.partly.is_empty() {
+        MAGIC
+    } else {
+        MAGIC_PARTLY
+    };
+    let mut text = format!("{magic}\n");
     // Writing into a String cannot fail.
-    for &year in &calendar.years {
+    for &year in calendar.years.union(&calendar.partly) {
         let _ = write!(text, "{year:04}");
+        if calendar.partly.contains(&year) {
+            let _ = write!(text, " {PARTLY}");
+        }
         let of_year = calendar.closed.iter().filter(|date| date.year() == year);
         for (first, last) in runs(of_year.copied()) {
             let _ = write!(text, " {}", first.format("%m%d"));

@@ -393,6 +393,13 @@ mod tests {
         let auction = parse_ctp_time(b"09:14:00").unwrap();
         assert_eq!(bond.phase(auction, true), Phase::Auction);
         assert_eq!(hours("T", "2020-07-20"), None);
+        // The first night is the evening of the first trading day.
+        assert!(!hours("SA", "2019-12-06").unwrap().has_night());
+        let soda = hours("SA", "2019-12-09").unwrap();
+        assert_eq!(soda.phase(late, true), Phase::Continuous);
+        assert_eq!(hours("SA", "2019-12-13"), None);
+        assert!(!hours("fu", "2018-06-26").unwrap().has_night());
+        assert_eq!(hours("fu", "2018-07-17"), None);
     }
 
     #[test]

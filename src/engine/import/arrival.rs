@@ -8,7 +8,7 @@
 //! - A row stamped long before a row above it is held back to that row's time. Dumps that are grouped
 //!   by instrument or written newest first have many.
 
-use tickdeck_core::dating::STALE_AFTER;
+use tickdeck_core::dating::{CLOCK_ERROR, STALE_AFTER};
 use tickdeck_core::time::UnixNanos;
 
 use crate::import::out_of_order::{HeldBack, OutOfOrder, SetAside};
@@ -73,7 +73,11 @@ impl Arrival {
         noted: &mut OutOfOrder,
     ) -> Result<UnixNanos, RowProblem> {
         let (rule, recv_ts) = match placed {
-            Placed::Received(recv_ts) => {
+            Placed::Received { recv_ts, stamped } => {
+                let early = stamped.map_or(0, |stamped| stamped.since(recv_ts));
+                if early > CLOCK_ERROR {
+                    noted.receive_early(early);
+                }
                 self.above = Some((recv_ts, row));
                 (RecvTsRule::Recorded, recv_ts)
             }
@@ -141,7 +145,7 @@ impl Arrival {
     ) -> Option<UnixNanos> {
         let stamped = following.filter_map(|placed| match placed {
             Placed::Stamped(instant) => Some(instant),
-            Placed::Received(_) | Placed::Nowhere => None,
+            Placed::Received { .. } | Placed::Nowhere => None,
         });
         let is_earlier = |other: &UnixNanos| {
             instant.since(*other) > STALE_AFTER
@@ -228,6 +232,25 @@ mod tests {
             most: 990 * NANOS_PER_SECOND,
         };
         assert_eq!((noted.held_back, noted.by), (1, vec![held]));
+    }
+
+    #[test]
+    fn a_receipt_before_the_exchange_time_is_counted() {
+        let mut noted = OutOfOrder::default();
+        let mut arrival = Arrival::default();
+        for (recv, stamped) in [(1_000, Some(1_060)), (1_000, Some(29_800)), (1_000, None)] {
+            let placed = Placed::Received {
+                recv_ts: at(recv),
+                stamped: stamped.map(at),
+            };
+            let none = std::iter::empty();
+            let found = arrival.next(1, placed, none, &mut noted).unwrap();
+            assert_eq!(found, at(recv), "as recorded");
+        }
+        assert_eq!(
+            (noted.early, noted.earliest),
+            (1, 28_800 * NANOS_PER_SECOND)
+        );
     }
 
     #[test]

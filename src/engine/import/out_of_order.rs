@@ -1,4 +1,4 @@
-//! Rows of a dump whose times contradict their order.
+//! Rows of a dump whose times contradict their order, or each other.
 
 use std::fmt;
 
@@ -7,13 +7,17 @@ use tickdeck_core::time::{NANOS_PER_SECOND, UnixNanos};
 /// Rows that are named for holding others back, and rows that are named for being set aside.
 const NAMED_MAX: usize = 10;
 
-/// Rows whose times contradict their order, where `recv_ts` is derived from both.
+/// Rows whose times contradict their order or their recorded receive time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutOfOrder {
     /// Rows that a row above them holds back by more than two minutes.
     pub held_back: u64,
     /// The first few rows that hold others back.
     pub by: Vec<HeldBack>,
+    /// Rows whose recorded receive time is more than a minute before their exchange time.
+    pub early: u64,
+    /// By how much at most, ns.
+    pub earliest: i64,
     /// Rows stamped long after the rows that follow.
     pub set_aside: u64,
     /// The first few of them.
@@ -54,6 +58,17 @@ impl OutOfOrder {
         } else if self.by.len() < NAMED_MAX {
             self.by.push(held);
         }
+    }
+
+    pub(crate) fn receive_early(&mut self, early: i64) {
+        self.early += 1;
+        self.earliest = self.earliest.max(early);
+    }
+
+    /// `H:MM:SS` of [`earliest`](Self::earliest).
+    #[must_use]
+    pub fn earliest_text(&self) -> String {
+        Hours(self.earliest).to_string()
     }
 
     pub(crate) fn set_aside(&mut self, row: SetAside) {

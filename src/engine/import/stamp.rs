@@ -23,7 +23,11 @@ use crate::import::row_error::RowProblem;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Placed {
     /// The dump has its receive time.
-    Received(UnixNanos),
+    Received {
+        recv_ts: UnixNanos,
+        /// Its exchange time by its own dates, where they give one.
+        stamped: Option<UnixNanos>,
+    },
     /// The dump has its exchange time.
     Stamped(UnixNanos),
     /// The row has no time at all.
@@ -63,7 +67,10 @@ impl Stamper {
             let expected = "a receive time: the row is a session event";
             let recv_ts = row.recv_ts;
             return recv_ts
-                .map(Placed::Received)
+                .map(|recv_ts| Placed::Received {
+                    recv_ts,
+                    stamped: None,
+                })
                 .ok_or_else(|| RowProblem::value("recv_ts", b"", expected));
         }
         if let Some(symbol) = self.symbol.filter(|_| row.tick.instrument_id.is_empty()) {
@@ -76,7 +83,8 @@ impl Stamper {
             self.fill_by_date(&mut row.tick, date)?;
         }
         if let Some(recv_ts) = row.recv_ts {
-            return Ok(Placed::Received(recv_ts));
+            let stamped = self.exchange_time(&row.tick);
+            return Ok(Placed::Received { recv_ts, stamped });
         }
         self.place(&mut row.tick)
     }
@@ -115,7 +123,18 @@ impl Stamper {
             let expected = "a trading day YYYYMMDD in the row, or --trading-day";
             return Err(RowProblem::value("TradingDay", b"", expected));
         }
-        let millis = millis_of(tick)?;
+        check_millis(tick)?;
+        let instant = self.exchange_time(tick);
+        instant.map(Placed::Stamped).ok_or_else(|| {
+            let value = tick.trading_day.as_bytes();
+            RowProblem::value("TradingDay", value, "a date of 1678 to 2261")
+        })
+    }
+
+    /// The exchange time by the row's own dates; `None` where they or the time are not usable.
+    fn exchange_time(&mut self, tick: &RawTick) -> Option<UnixNanos> {
+        let seconds = parse_ctp_time(tick.update_time.as_bytes())?;
+        let millis = u32::try_from(tick.update_millisec).ok()?;
         let row = Witnesses {
             is_czce: self.is_czce(tick),
             trading_day: parse_ctp_date(tick.trading_day.as_bytes()),
@@ -125,14 +144,9 @@ impl Stamper {
             millis,
             received: None,
         };
-        let instant = dating::date_of(&self.calendar, &row).and_then(|dated| {
-            let date = dating::calendar_date(&self.calendar, dated.trading_day, part);
-            shanghai_instant(date, seconds, millis)
-        });
-        instant.map(Placed::Stamped).ok_or_else(|| {
-            let value = tick.trading_day.as_bytes();
-            RowProblem::value("TradingDay", value, "a date of 1678 to 2261")
-        })
+        let day = dating::date_of(&self.calendar, &row)?.trading_day;
+        let date = dating::calendar_date(&self.calendar, day, DayPart::of(seconds));
+        shanghai_instant(date, seconds, millis)
     }
 
     /// By the row's own `ExchangeID`, else by the contract table.
@@ -170,12 +184,13 @@ fn seconds_of(tick: &RawTick) -> Result<Option<u32>, RowProblem> {
         .ok_or_else(|| RowProblem::value("UpdateTime", text, "a time HH:MM:SS"))
 }
 
-fn millis_of(tick: &RawTick) -> Result<u32, RowProblem> {
-    let millis = u32::try_from(tick.update_millisec).ok();
-    millis.filter(|millis| *millis < 1000).ok_or_else(|| {
-        let value = tick.update_millisec.to_string();
-        RowProblem::value("UpdateMillisec", value.as_bytes(), "0 to 999")
-    })
+fn check_millis(tick: &RawTick) -> Result<(), RowProblem> {
+    if (0..1000).contains(&tick.update_millisec) {
+        return Ok(());
+    }
+    let value = tick.update_millisec.to_string();
+    let value = value.as_bytes();
+    Err(RowProblem::value("UpdateMillisec", value, "0 to 999"))
 }
 
 fn ctp_date(date: NaiveDate) -> tickdeck_ffi::Text<9> {

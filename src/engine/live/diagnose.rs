@@ -5,6 +5,7 @@ use super::facts::{
     AccountFacts, CalendarFacts, EnvironmentFacts, Facts, FrontFacts, LibraryFacts, LocaleFacts,
 };
 use super::front_kind::FrontKind;
+use tickdeck_core::calendar::Coverage;
 
 /// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -282,20 +283,38 @@ impl Findings {
     }
 
     fn calendar(&mut self, facts: &CalendarFacts) {
+        const CHECK: &str = "calendar";
         let CalendarFacts {
             today,
             trading_day,
-            is_covered,
+            coverage,
         } = facts;
-        if *is_covered {
-            let found = format!("covers {today}, trading day {trading_day}");
-            self.ok("calendar", found);
-        } else {
-            self.warn(
-                "calendar",
+        match coverage {
+            Coverage::Known => {
+                let found = format!("covers {today}, trading day {trading_day}");
+                self.ok(CHECK, found);
+            }
+            Coverage::EndsSoon { known_until } => self.warn(
+                CHECK,
+                format!(
+                    "covers {today}; after {known_until} it is only partly known or not at all"
+                ),
+                "give --calendar FILE with the next year's holidays as soon as they are announced, \
+                 or update tickdeck",
+            ),
+            Coverage::Partly => self.warn(
+                CHECK,
+                format!(
+                    "the year of {today} is partly known: bridge days around holidays count as \
+                     trading days"
+                ),
+                "give --calendar FILE with this year's holidays, or update tickdeck",
+            ),
+            Coverage::Unknown => self.warn(
+                CHECK,
                 format!("does not cover {today}: weekdays count as trading days"),
                 "give --calendar FILE with this year's holidays",
-            );
+            ),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The facts of a diagnosis, as data.
 
-use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::calendar::{Coverage, TradingCalendar};
 use tickdeck_core::time::UnixNanos;
 
 use super::reach::Unreachable;
@@ -103,8 +103,8 @@ pub struct CalendarFacts {
     pub today: String,
     /// The current trading day.
     pub trading_day: String,
-    /// Whether the calendar covers both.
-    pub is_covered: bool,
+    /// How much the calendar knows of the dates until then.
+    pub coverage: Coverage,
 }
 
 impl CalendarFacts {
@@ -114,7 +114,11 @@ impl CalendarFacts {
         let today = now.to_shanghai().date_naive();
         let trading_day = calendar.trading_day_of(now).0;
         Self {
-            is_covered: calendar.covers(today) && calendar.covers(trading_day),
+            // The first session of a year begins in the year before.
+            coverage: match calendar.coverage(today) {
+                Coverage::Known => calendar.coverage(trading_day),
+                less => less,
+            },
             today: today.to_string(),
             trading_day: trading_day.to_string(),
         }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::calendar::{Coverage, TradingCalendar};
 use tickdeck_core::contract::ContractTable;
-use tickdeck_core::event::{Event, EventKind, InstrumentId};
+use tickdeck_core::event::{Event, EventKind, InstrumentId, RawTick};
 use tickdeck_core::source::ReceiveTimes;
-use tickdeck_core::time::UnixNanos;
+use tickdeck_core::time::{TradingDay, UnixNanos, parse_ctp_date};
 
 use super::digest_thread::DigestThread;
 use super::fanout::{End, Fanout, control_message};
@@ -17,7 +17,7 @@ use super::ledger::Ledger;
 use crate::encode::control::{self, ClockStamp, ControlSubject, EndMarker, RunId};
 use crate::encode::subject::{DEFAULT_PREFIX, Subjects};
 use crate::encode::{Encoder, PayloadKind, PayloadSource};
-use crate::normalize::{Flag, Flags, Normalizer, Outcome};
+use crate::normalize::{Flag, Flags, NormalizedTick, Normalizer, Outcome};
 use crate::reference::Reference;
 use crate::sink::{MessageBatchBuilder, Sink, SinkError};
 
@@ -136,6 +136,7 @@ pub struct Publisher {
     end: Option<EndOfReplay>,
     /// Whether a sink failed, so that not all have received the same.
     is_torn: bool,
+    dates: DatesSeen,
     stats: Arc<PublisherStats>,
     #[cfg(test)]
     mutation: Option<Mutation>,
@@ -145,7 +146,7 @@ pub struct Publisher {
 #[cfg(test)]
 pub(crate) struct Mutation {
     /// Changes a tick; false loses it.
-    pub(crate) tick: fn(&mut crate::normalize::NormalizedTick<'_>) -> bool,
+    pub(crate) tick: fn(&mut NormalizedTick<'_>) -> bool,
     /// Changes an encoded payload.
     pub(crate) payload: fn(&mut Vec<u8>),
 }
@@ -180,6 +181,7 @@ impl Publisher {
             run: RunId::default(),
             end: None,
             is_torn: false,
+            dates: DatesSeen::default(),
             #[cfg(test)]
             mutation: None,
         }
@@ -308,6 +310,11 @@ impl Publisher {
             }
             #[cfg_attr(not(test), expect(unused_mut, reason = "a fault changes it, in tests"))]
             Outcome::Tick(mut tick) => {
+                self.dates
+                    .see(&self.options.calendar, tick.trading_day, event);
+                if tick.flags.contains(Flag::Stale) {
+                    self.dates.see_stale(&tick, raw);
+                }
                 let slot = self.ledger.slot(tick.instrument.index, &raw.instrument_id);
                 self.ledger.receive(slot);
                 #[cfg(test)]
@@ -415,6 +422,68 @@ impl Publisher {
         let (by_slot, error) = self.fanout.finish(complete, end.as_ref());
         self.ledger.settle(&by_slot);
         (self.ledger, digest, error)
+    }
+}
+
+/// Ticks that are dated on an earlier day than they say before the clock is suspected. A front sends
+/// a few such ticks by itself.
+const SUSPICIOUS: u32 = 100;
+
+/// Looks out for dates that may be wrong as a whole: those of trading days that the calendar does not
+/// fully know, and those of a session whose clock is slow.
+#[derive(Default)]
+struct DatesSeen {
+    last: Option<TradingDay>,
+    is_logged: bool,
+    /// Ticks of the day that are dated on an earlier day than their `TradingDay`.
+    moved: u32,
+}
+
+impl DatesSeen {
+    #[inline]
+    fn see(&mut self, calendar: &TradingCalendar, day: TradingDay, event: &Event) {
+        if self.last != Some(day) && !self.is_logged {
+            self.last = Some(day);
+            self.check(calendar, day, event);
+        }
+    }
+
+    /// Counts a stale tick if the receive time has overruled its date.
+    #[cold]
+    fn see_stale(&mut self, tick: &NormalizedTick<'_>, raw: &RawTick) {
+        let is_moved = tick.action_day == tick.trading_day.0
+            && parse_ctp_date(raw.trading_day.as_bytes()).is_some_and(|day| day > tick.action_day);
+        if !is_moved || self.moved > SUSPICIOUS {
+            return;
+        }
+        self.moved += 1;
+        if self.moved > SUSPICIOUS {
+            tracing::warn!(
+                event = "receive_clock_slow",
+                ticks = self.moved,
+                seq = tick.seq.0,
+                "so many ticks have a trading day after their receipt that the clock of the recording \
+                 machine is probably more than a minute slow: they are dated on the day before; set \
+                 the clock"
+            );
+        }
+    }
+
+    #[cold]
+    fn check(&mut self, calendar: &TradingCalendar, day: TradingDay, event: &Event) {
+        if matches!(
+            calendar.coverage(day.0),
+            Coverage::Partly | Coverage::Unknown
+        ) {
+            self.is_logged = true;
+            tracing::warn!(
+                event = "calendar_date_uncertain",
+                trading_day = %day,
+                seq = event.seq.0,
+                "from here on the calendar does not know every holiday: dates of night ticks and \
+                 the flags preopen and out_of_session may be wrong; give --calendar FILE"
+            );
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::live::reach::Unreachable;
+use tickdeck_core::calendar::Coverage;
 
 fn front(reached: Option<Result<(), Unreachable>>) -> FrontFacts {
     FrontFacts {
@@ -45,7 +46,7 @@ fn complete() -> Facts {
         calendar: Ok(CalendarFacts {
             today: "2026-01-05".into(),
             trading_day: "2026-01-05".into(),
-            is_covered: true,
+            coverage: Coverage::Known,
         }),
         locale: LocaleFacts::Installed,
     }
@@ -196,4 +197,32 @@ fn a_simulated_front_needs_no_address() {
     });
     assert_eq!(checks(&facts, Status::Warn), Vec::<&str>::new());
     assert!(!would_wait(&facts));
+}
+
+#[test]
+fn the_end_of_the_calendar_is_a_warning_with_a_fix() {
+    let known_until = chrono::NaiveDate::from_ymd_opt(2026, 12, 31).unwrap();
+    for (coverage, found) in [
+        (
+            Coverage::EndsSoon { known_until },
+            "after 2026-12-31 it is only partly known",
+        ),
+        (Coverage::Partly, "partly known"),
+        (Coverage::Unknown, "does not cover"),
+    ] {
+        let mut facts = complete();
+        facts.calendar = Ok(CalendarFacts {
+            today: "2026-12-01".into(),
+            trading_day: "2026-12-01".into(),
+            coverage,
+        });
+        let findings = diagnose(&facts);
+        let finding = findings
+            .iter()
+            .find(|finding| finding.check == "calendar")
+            .unwrap();
+        assert_eq!(finding.status, Status::Warn);
+        assert!(finding.found.contains(found), "{finding:?}");
+        assert!(finding.fix.contains("--calendar"), "{finding:?}");
+    }
 }
