@@ -11,6 +11,7 @@
 //!
 //! This module does not know the use of the events.
 
+mod cell;
 mod clock;
 mod columns;
 mod csv_rows;
@@ -26,6 +27,7 @@ mod names;
 mod number;
 mod open;
 mod options;
+mod parquet_form;
 mod parquet_rows;
 mod plan;
 mod report;
