@@ -10,12 +10,12 @@ use std::io::{BufRead, BufReader};
 use tickdeck_core::event::{SessionEvent, TICK_KIND};
 use tickdeck_core::time::UnixNanos;
 
+use crate::import::cell::Column;
 use crate::import::columns::Target;
 use crate::import::fields::{Field, Setter, field};
 use crate::import::names;
 use crate::import::number::{bytes_of_latin1, printable};
 use crate::import::options::ImportOptions;
-use crate::import::plan::Column;
 use crate::import::row::{ReadRows, Row};
 use crate::import::row_error::{RowError, RowProblem};
 use crate::import::spool::{Slice, SliceReader};

@@ -12,6 +12,7 @@
 //! This module does not know the use of the events.
 
 mod arrival;
+mod cell;
 mod clock;
 mod columns;
 mod csv_rows;
@@ -28,6 +29,7 @@ mod number;
 mod open;
 mod options;
 mod out_of_order;
+mod parquet_form;
 mod parquet_rows;
 mod plan;
 mod report;

@@ -316,6 +316,10 @@ fn the_database_table_of_vnpy_imports() {
     let (events, report) = import(dump("vnpy_dbtick.csv"));
     assert_eq!(report.dialects(), [Dialect::Vnpy]);
     assert_eq!(told(ticks(&events)[0]), ("rb2605".to_owned(), 3110.0, 12));
+    // A list of `TickData` as a data frame prints the enum.
+    let text = std::fs::read_to_string(dump("vnpy_dbtick.csv")).unwrap();
+    let tick = ticks_of(text.replace(",SHFE,", ",Exchange.SHFE,"))[0];
+    assert_eq!(tick.exchange_id.as_bytes(), b"SHFE");
 }
 
 #[test]
