@@ -46,6 +46,7 @@
 //! | [`session`] | whole runs: [`Session::replay`], [`Session::replay_recording`], `Session::live`, `Session::ctp` |
 //! | [`source`], [`synthetic`], [`recording`] | where events come from, and how they are stored |
 //! | [`inputs`] | several recordings as one source |
+//! | [`convert`] | new recordings: slices, merges, synthetic markets, imports |
 //! | [`sink`] | where messages go: files, digest, NATS, your own [`Sink`] |
 //! | [`control`] | stop and pause requests: signals, keyboard, your own calls |
 //! | [`pace`], [`clock`] | when an event is released |
@@ -82,6 +83,7 @@
 pub mod capture;
 pub mod check;
 pub mod control;
+pub mod convert;
 pub mod encode;
 pub mod export;
 #[cfg(feature = "import")]
