@@ -31,8 +31,11 @@ const ROOMS: [(&str, &[&str]); 17] = [
     // The trader front's contracts are reference data.
     ("live", &["reference", "progress"]),
     // The receiving end: end markers, digests and subjects with wildcards. Its driver stops on
-    // request.
-    ("capture", &["encode", "sink", "nats", "control"]),
+    // request, and its files report how far they are.
+    (
+        "capture",
+        &["encode", "sink", "nats", "control", "progress"],
+    ),
     (
         "pipeline",
         &[
