@@ -7,7 +7,7 @@ use super::assert_none;
 use super::source::{SourceFile, crate_named};
 
 /// Each module of the engine with the modules it may use.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     ("progress", &[]),
     // Opens recordings as one source.
     ("inputs", &[]),
@@ -23,6 +23,8 @@ const ROOMS: [(&str, &[&str]); 17] = [
     // Both directions of the same files.
     ("export", &["import", "progress"]),
     ("reference", &[]),
+    // What a replay of a recording would do with its ticks.
+    ("contents", &["normalize", "progress", "reference"]),
     // Recordings made of recordings, of the market and of dumps.
     (
         "convert",
