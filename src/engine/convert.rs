@@ -47,11 +47,9 @@ use crate::control::Control;
 #[cfg(feature = "import")]
 use crate::import::ImportSource;
 use crate::inputs::{Inputs, MixedSources};
-use crate::progress::{Position, Progress, Silent};
+use crate::progress::{Progress, Silent};
 use crate::reference::Reference;
-
-/// Events moved at a time.
-const BATCH_EVENTS: usize = 4096;
+use crate::transfer::{TransferError, transfer};
 
 /// A conversion did not reach its end. No output was kept.
 #[derive(Debug, thiserror::Error)]
@@ -248,35 +246,13 @@ impl Conversion {
         source: &mut dyn Source,
         writer: &mut RecordingWriter,
     ) -> Result<(), ConvertError> {
-        let written = self.write_all(what, source, writer);
-        self.progress.finish();
-        written
-    }
-
-    fn write_all(
-        &mut self,
-        what: &'static str,
-        source: &mut dyn Source,
-        writer: &mut RecordingWriter,
-    ) -> Result<(), ConvertError> {
-        let mut batch: Vec<Event> = Vec::with_capacity(BATCH_EVENTS);
-        let mut events = 0;
-        loop {
-            batch.clear();
-            source.next_batch(&mut batch, BATCH_EVENTS)?;
-            if batch.is_empty() {
-                return Ok(());
-            }
-            writer.write(&batch)?;
-            events += batch.len() as u64;
-            self.progress.at(Position {
-                events,
-                lag_ns: None,
-            });
-            if self.control.is_stopped() {
-                return Err(ConvertError::Interrupted { what, events });
-            }
-        }
+        let progress = self.progress.as_mut();
+        let mut write = |events: &[Event]| writer.write(events);
+        transfer(source, progress, &self.control, &mut write).map_err(|error| match error {
+            TransferError::Source(error) => error.into(),
+            TransferError::Receiver(error) => error.into(),
+            TransferError::Interrupted(events) => ConvertError::Interrupted { what, events },
+        })
     }
 }
 

@@ -102,6 +102,7 @@ pub mod reference;
 pub mod session;
 pub mod sink;
 pub mod testing;
+mod transfer;
 
 pub use tickdeck_core::{calendar, causes, clock, contract, event, pace, select, source, time};
 pub use tickdeck_market::source as synthetic;

@@ -7,7 +7,7 @@ use super::assert_none;
 use super::source::{SourceFile, crate_named};
 
 /// Each module of the engine with the modules it may use.
-const ROOMS: [(&str, &[&str]); 18] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     ("progress", &[]),
     // Opens recordings as one source.
     ("inputs", &[]),
@@ -20,15 +20,29 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("sink", &["nats"]),
     ("nats", &["sink", "encode"]),
     ("import", &["progress"]),
-    // Both directions of the same files.
-    ("export", &["import", "progress"]),
+    // The loop of runs that no clock paces.
+    ("transfer", &["control", "progress"]),
+    // Both directions of the same files, and payloads through the publisher.
+    (
+        "export",
+        &[
+            "import", "control", "pipeline", "progress", "sink", "transfer",
+        ],
+    ),
     ("reference", &[]),
     // What a replay of a recording would do with its ticks.
     ("contents", &["normalize", "progress", "reference"]),
     // Recordings made of recordings, of the market and of dumps.
     (
         "convert",
-        &["inputs", "import", "control", "progress", "reference"],
+        &[
+            "inputs",
+            "import",
+            "control",
+            "progress",
+            "reference",
+            "transfer",
+        ],
     ),
     // The trader front's contracts are reference data.
     ("live", &["reference", "progress"]),

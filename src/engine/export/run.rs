@@ -1,0 +1,190 @@
+//! One export from its source to its output.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use tickdeck_core::event::Event;
+use tickdeck_core::source::{Source, SourceError};
+
+use super::csv::{CsvLayout, CsvWriter};
+use super::jsonl::JsonlWriter;
+use crate::control::Control;
+use crate::pipeline::{Publisher, PublisherOptions};
+use crate::progress::{Progress, Silent};
+use crate::sink::{Sink, SinkError};
+use crate::transfer::{TransferError, transfer};
+
+/// A form of recorded events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventForm {
+    /// CSV.
+    Csv(CsvLayout),
+    /// JSON lines.
+    Jsonl,
+}
+
+/// What an export wrote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Ticks of the source.
+    pub ticks: u64,
+    /// Events that the form cannot hold.
+    pub left_out: u64,
+}
+
+/// An export did not reach its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The input cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The output cannot be written.
+    #[error(transparent)]
+    Output(#[from] io::Error),
+    /// A sink cannot continue.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The control was stopped.
+    #[error("export was interrupted after {events} events; no file was made")]
+    Interrupted {
+        /// Events that were written by then.
+        events: u64,
+    },
+}
+
+impl<E: Into<Self>> From<TransferError<E>> for ExportError {
+    fn from(error: TransferError<E>) -> Self {
+        match error {
+            TransferError::Source(error) => error.into(),
+            TransferError::Receiver(error) => error.into(),
+            TransferError::Interrupted(events) => Self::Interrupted { events },
+        }
+    }
+}
+
+/// An export. Set it up with its methods, then call the one that names its form.
+///
+/// ```
+/// use tickdeck::export::csv::CsvLayout;
+/// use tickdeck::export::{EventForm, Export};
+/// use tickdeck::recording::{EventFilter, Recording};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recordings/quick");
+/// let quick = Recording::open(path.as_ref())?;
+/// let mut source = quick.reader(EventFilter::default());
+/// let mut out = Vec::new();
+/// let exported = Export::new().events(
+///     &mut source,
+///     EventForm::Csv(CsvLayout::JavaTrader),
+///     &mut out,
+/// )?;
+/// assert_eq!((exported.ticks, exported.left_out), (918, 10));
+/// assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 919);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Export {
+    progress: Box<dyn Progress>,
+    control: Arc<Control>,
+}
+
+impl fmt::Debug for Export {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Export").finish_non_exhaustive()
+    }
+}
+
+impl Default for Export {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Export {
+    /// An export that reports nothing and is not stopped.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            progress: Box::new(Silent),
+            control: Arc::default(),
+        }
+    }
+
+    /// Reports how far it is.
+    #[must_use]
+    pub fn progress(mut self, progress: Box<dyn Progress>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Ends with [`ExportError::Interrupted`] when this control is stopped.
+    #[must_use]
+    pub fn control(mut self, control: Arc<Control>) -> Self {
+        self.control = control;
+        self
+    }
+
+    /// Writes the events as they were received.
+    ///
+    /// # Errors
+    /// When the source or `out` fails, or the control is stopped.
+    pub fn events(
+        mut self,
+        source: &mut dyn Source,
+        form: EventForm,
+        out: &mut dyn Write,
+    ) -> Result<Exported, ExportError> {
+        match form {
+            EventForm::Csv(layout) => {
+                let mut writer = CsvWriter::new(out, layout)?;
+                let ticks = self.run(source, &mut |events| writer.write(events))?;
+                let left_out = writer.left_out();
+                writer.finish()?.flush()?;
+                Ok(Exported { ticks, left_out })
+            }
+            EventForm::Jsonl => {
+                let mut writer = JsonlWriter::new(out);
+                let ticks = self.run(source, &mut |events| writer.write(events))?;
+                writer.finish()?.flush()?;
+                Ok(Exported { ticks, left_out: 0 })
+            }
+        }
+    }
+
+    /// Writes what a replay publishes. The sinks are finished only if everything was written.
+    ///
+    /// # Errors
+    /// When the source or a sink fails, or the control is stopped.
+    pub fn payloads(
+        mut self,
+        source: &mut dyn Source,
+        options: PublisherOptions,
+        sinks: Vec<Box<dyn Sink>>,
+    ) -> Result<Exported, ExportError> {
+        let mut publisher = Publisher::new(options, sinks);
+        let ticks = self.run(source, &mut |events| publisher.publish(events))?;
+        match publisher.finish(true) {
+            (_, _, Some(error)) => Err(error.into()),
+            _ => Ok(Exported { ticks, left_out: 0 }),
+        }
+    }
+
+    /// Returns the number of ticks.
+    fn run<E: Into<ExportError>>(
+        &mut self,
+        source: &mut dyn Source,
+        write: &mut dyn FnMut(&[Event]) -> Result<(), E>,
+    ) -> Result<u64, ExportError> {
+        let mut ticks = 0;
+        let mut receive = |events: &[Event]| -> Result<(), E> {
+            write(events)?;
+            ticks += events.iter().filter_map(Event::as_tick).count() as u64;
+            Ok(())
+        };
+        transfer(source, self.progress.as_mut(), &self.control, &mut receive)?;
+        Ok(ticks)
+    }
+}
