@@ -4,6 +4,8 @@
 //! code. A verb is one file with `run(&Context, &Args) -> anyhow::Result<Outcome>`. It computes a
 //! result, then renders it: results go to stdout, everything else to stderr.
 
+#![forbid(unsafe_code)]
+
 mod account;
 pub mod args;
 mod capture;
