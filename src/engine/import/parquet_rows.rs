@@ -14,6 +14,7 @@ use parquet::basic::{Compression, Type};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType, FixedLenByteArray};
 use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 
 use crate::import::error::ImportError;
@@ -116,7 +117,7 @@ fn caught<T>(step: impl FnOnce() -> ParquetResult<T>) -> ParquetResult<T> {
 /// The compression of a column that is not read.
 fn unread_codec(file: &SerializedFileReader<Slice>) -> Option<&'static str> {
     let groups = file.metadata().row_groups();
-    let mut columns = groups.iter().flat_map(|group| group.columns());
+    let mut columns = groups.iter().flat_map(RowGroupMetaData::columns);
     columns.find_map(|column| match column.compression() {
         Compression::BROTLI(_) => Some("Parquet compressed with brotli"),
         Compression::LZO => Some("Parquet compressed with LZO"),
