@@ -1,6 +1,7 @@
 //! Checks a recording against its manifest: files, digests, order, counts.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
@@ -113,7 +114,10 @@ fn problem(error: &RecordingError) -> String {
     match error {
         RecordingError::Damaged { problem, .. } => problem.clone(),
         RecordingError::NotFetched { .. } => NOT_FETCHED.into(),
-        RecordingError::Io { source, .. } => source.to_string(),
+        RecordingError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+            "the manifest lists it, and it is missing".into()
+        }
+        RecordingError::Io { source, doing, .. } => format!("{doing} it: {source}"),
         RecordingError::Parquet { source, .. } => source.to_string(),
         other => other.to_string(),
     }
