@@ -72,8 +72,8 @@ impl Recording {
             return Err(RecordingError::NotARecording {
                 path: path.to_owned(),
                 reason: format!(
-                    "{MANIFEST_FILE} is missing: name a single segment file, or pass --salvage to \
-                     play the segments alone"
+                    "{MANIFEST_FILE} is missing: name a single segment file, or play the segments with \
+                     `tickdeck replay --salvage`"
                 ),
             });
         }

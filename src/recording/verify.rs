@@ -43,8 +43,10 @@ pub struct VerifyReport {
     pub events: u64,
     /// Events that are ticks.
     pub ticks: u64,
-    /// Digest of the logical events, as read.
+    /// The event digest, by its short name.
     pub digest: String,
+    /// Digest of the logical events, as read.
+    pub event_digest: String,
 }
 
 impl VerifyReport {
@@ -199,7 +201,8 @@ fn read_events(
         progress(report.events);
     }
     report.segments = recording.segments().len();
-    report.digest = digest.finish();
+    report.event_digest = digest.finish();
+    report.digest.clone_from(&report.event_digest);
     for missing in reader.missing() {
         report.findings.push(Finding {
             file: missing.path.clone(),
