@@ -445,7 +445,7 @@ fn words_that_are_not_known() {
     assert_snapshot!(
         refused(&folder, "replay rec -S noon --sink jsonl:out"),
         @"
-    2: error: invalid value 'noon' for '--start <TIME>': expected RFC 3339 (2025-09-11T21:00:00+08:00), ns since 1970 (1757595600000000000), or HH:MM[:SS[.mmm]] in the trading day
+    2: error: invalid value 'noon' for '--start <TIME>': expected RFC 3339 (2025-09-11T21:00:00+08:00), a date with or without a time in +08:00 (2025-09-11 21:00:00), ns since 1970 (1757595600000000000), or HH:MM[:SS[.mmm]] in the trading day
 
     For more information, try '--help'.
     "
