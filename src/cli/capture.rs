@@ -1,22 +1,18 @@
 //! `tickdeck capture`: what is published on NATS, as a payload stream.
 
-mod output;
-mod ready;
 mod report;
 
-use tickdeck::capture::{Capture, CaptureOptions, CaptureOutput, Ended};
+use tickdeck::capture::{
+    Capture, CaptureFileError, CaptureFiles, CaptureOptions, CaptureTo, Ended, StreamTo, TimesTo,
+};
 use tickdeck::encode::subject::DEFAULT_PREFIX;
 use tickdeck::nats::{SubjectPattern, Subscriber};
-use tickdeck::progress::{Position, Progress};
-use tickdeck::sink::MessageRef;
 use tickdeck_core::clock::{Clock as _, MonoNanos};
-use tickdeck_core::time::UnixNanos;
 
 use super::Context;
-use super::args::{CaptureArgs, Until};
-use super::outcome::Outcome;
-use super::outputs::nats_options;
-use output::Output;
+use super::args::{CaptureArgs, OutputTarget, Until};
+use super::outcome::{Outcome, UsageError, stdout};
+use super::outputs::{exists, nats_options};
 use report::Report;
 
 /// Runs the verb.
@@ -24,7 +20,7 @@ pub(super) fn run(context: &Context, args: &CaptureArgs) -> anyhow::Result<Outco
     let nats = nats_options(&args.nats)?;
     let options = capture_options(args)?;
     let subscription = options.subscription(Some(nats.connect_timeout))?;
-    let (output, ready) = Output::create(args)?;
+    let files = CaptureFiles::create(capture_to(args)).map_err(file_error)?;
     context.handle_signals()?;
     let server = nats.servers.to_string();
     let start = move || Subscriber::start_with(&nats, subscription);
@@ -32,24 +28,20 @@ pub(super) fn run(context: &Context, args: &CaptureArgs) -> anyhow::Result<Outco
     let mut capture = Capture::new(options.clone(), context.clock.now());
     let Some(subscriber) = started else {
         // It ends like any other: its files are whole, and there is nothing in them.
-        output.finish()?;
+        files.finish().map_err(file_error)?;
         return conclude(args, &capture, Ended::Signal, 0);
     };
     let subscriber = subscriber?;
     let started = context.clock.now();
     log_ready(&server, &options);
-    ready.make()?;
-    let mut stream = Stream {
-        output,
-        progress: context.progress("capture", args.count),
-        messages: 0,
-    };
+    files.tell_ready().map_err(file_error)?;
+    let mut files = files.progress(context.progress("capture", args.count));
     let (clock, control) = (&*context.clock, &context.control);
-    let ended = tickdeck::capture::run(&mut capture, &subscriber, &mut stream, clock, control)?;
+    let ended = tickdeck::capture::run(&mut capture, &subscriber, &mut files, clock, control)
+        .map_err(file_error)?;
     let elapsed_ns = clock.now().since(started);
     drop(subscriber);
-    stream.progress.finish();
-    stream.output.finish()?;
+    files.finish().map_err(file_error)?;
     conclude(args, &capture, ended, elapsed_ns)
 }
 
@@ -87,33 +79,50 @@ fn log_ready(server: &str, options: &CaptureOptions) {
     }
 }
 
-/// The files, with progress.
-struct Stream {
-    output: Output,
-    progress: Box<dyn Progress>,
-    messages: u64,
+/// Where the flags send the capture.
+fn capture_to(args: &CaptureArgs) -> CaptureTo {
+    CaptureTo {
+        stream: match &args.output {
+            OutputTarget::Stdout => StreamTo::Writer {
+                writer: Box::new(stdout()),
+                name: "stdout",
+            },
+            OutputTarget::Path(path) => StreamTo::Path(path.clone()),
+        },
+        times: match &args.times {
+            _ if args.no_times => TimesTo::None,
+            Some(path) => TimesTo::Path(path.clone()),
+            None => TimesTo::Beside,
+        },
+        ready: args.ready_file.clone(),
+        overwrite: args.force,
+    }
 }
 
-impl CaptureOutput for Stream {
-    type Error = anyhow::Error;
-
-    fn push(&mut self, message: MessageRef<'_>, at: UnixNanos) -> anyhow::Result<()> {
-        self.messages += 1;
-        if self.output.push(message, at) {
-            self.write()?;
+/// Names the flag that gave a path.
+fn file_error(error: CaptureFileError) -> anyhow::Error {
+    let usage = match error {
+        CaptureFileError::SameFile { .. } => {
+            "--times and --output name the same file: give them two".to_owned()
         }
-        Ok(())
-    }
-
-    fn write(&mut self) -> anyhow::Result<()> {
-        if self.output.write()? {
-            self.progress.at(Position {
-                events: self.messages,
-                lag_ns: None,
-            });
-        }
-        Ok(())
-    }
+        CaptureFileError::ReadyIsOutput { path, what } => format!(
+            "--ready-file {} is also the file for {what}: give it a separate path",
+            path.display()
+        ),
+        CaptureFileError::ReadyIsForeign { path, found } => format!(
+            "--ready-file {}: there is {found}, and it would be removed: choose another path",
+            path.display()
+        ),
+        CaptureFileError::TimesNotAFile { path } => format!(
+            "--times {} is no ordinary file: choose another path",
+            path.display()
+        ),
+        CaptureFileError::InsideRecording { .. } => error.to_string(),
+        CaptureFileError::Exists { path } => return exists(&path),
+        CaptureFileError::Sink(error) => return error.into(),
+        error => return error.into(),
+    };
+    UsageError::new(usage).into()
 }
 
 /// Says what came, and how it ended.

@@ -11,11 +11,12 @@ use tickdeck::check::report::{Entry, html, junit, printable, text};
 use tickdeck::check::{
     Accept, CheckError, CheckOptions, Checked, GOLDEN_SUFFIX, Golden, InputKind, STREAM_SUFFIX,
     StreamFile, Verdict, check_recording, check_stream, golden_path, input_kind, is_named_as_input,
-    is_one_file, is_read_once, unreferenced,
+    is_read_once, unreferenced,
 };
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::progress::Position;
 use tickdeck::sink::NewFile;
+use tickdeck::sink::paths::is_one_file;
 use tickdeck_core::causes::causes;
 use tickdeck_recording::{Manifest, RecordingError};
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tickdeck::convert::Conversion;
 use tickdeck::encode::control::ControlSubject;
 use tickdeck::nats::{self, NatsError, NatsOptions, SubjectPattern, Subscriber, SubscriberOptions};
 use tickdeck::pipeline::PublisherOptions;
@@ -18,12 +19,12 @@ use tickdeck_core::clock::{Clock as _, MonoNanos, WakeFlag};
 use tickdeck_core::pace::PaceOptions;
 use tickdeck_core::thread;
 use tickdeck_market::source::SyntheticOptions;
-use tickdeck_recording::{EventFilter, RecordingOptions, RecordingWriter, Rolling};
+use tickdeck_recording::EventFilter;
 
 use super::Context;
 use super::args::{DemoArgs, NormalizeArgs};
 use super::inputs::{self, Inputs};
-use super::outcome::{Outcome, UsageError, session_error, stdout};
+use super::outcome::{Outcome, UsageError, convert_error, session_error, stdout};
 use super::render::grouped;
 use super::synthetic;
 
@@ -180,22 +181,14 @@ fn make_recording(context: &Context, seed: u64, folder: &Path) -> anyhow::Result
         seed,
         ..SyntheticOptions::default()
     };
-    let mut source = synthetic::open(options, &reference.calendar)?;
+    let source = synthetic::open(options, &reference.calendar)?;
     let reference = synthetic::reference_of(&source, reference);
     let path = folder.join("recording");
-    let writer = RecordingWriter::create(
-        &path,
-        RecordingOptions {
-            session: source.session_id(),
-            source: source.info(),
-            contracts: reference.contracts,
-            calendar: reference.calendar,
-            rolling: Rolling::default(),
-            overwrite: false,
-            keep_partial: false,
-        },
-    )?;
-    super::outputs::copy(context, "generate", None, &mut source, writer)?;
+    Conversion::to(&path)
+        .progress(context.progress("generate", None))
+        .control(Arc::clone(&context.control))
+        .generate(source, &reference)
+        .map_err(convert_error)?;
     Ok(path)
 }
 

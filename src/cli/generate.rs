@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 
 use tickdeck::reference::Reference;
 use tickdeck_core::select::SymbolGlobs;
-use tickdeck_market::source::{SyntheticOptions, SyntheticSource};
-use tickdeck_recording::RecordingWriter;
+use tickdeck_market::source::SyntheticOptions;
 
 use super::Context;
 use super::args::{GenerateArgs, NormalizeArgs};
 use super::inputs;
-use super::outcome::{Outcome, UsageError};
-use super::outputs::{copy, recording_options};
+use super::outcome::{Outcome, UsageError, convert_error};
+use super::outputs::conversion;
 use super::render::Made;
 
 /// Runs the verb.
@@ -33,20 +32,12 @@ pub(super) fn run(context: &Context, args: &GenerateArgs) -> anyhow::Result<Outc
         symbols: symbols(args, &options, &reference)?,
         ..options
     };
-    let mut source = super::synthetic::open(options, &reference.calendar)?;
+    let source = super::synthetic::open(options, &reference.calendar)?;
     let reference = super::synthetic::reference_of(&source, reference);
-    let writer = RecordingWriter::create(
-        &args.output.output,
-        recording_options(
-            &args.output,
-            &args.roll,
-            &reference,
-            source.session_id(),
-            source.info(),
-        ),
-    )?;
-    let total = Some(SyntheticSource::expected_events(&source));
-    let manifest = copy(context, "generate", total, &mut source, writer)?;
+    let total = Some(source.expected_events());
+    let manifest = conversion(context, "generate", total, &args.output, &args.roll)
+        .generate(source, &reference)
+        .map_err(convert_error)?;
     Made::new(&args.output.output, &manifest).print(args.json.json)?;
     Ok(Outcome::Done)
 }

@@ -9,13 +9,12 @@ use tickdeck::import::{
 };
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::time::TradingDay;
-use tickdeck_recording::{RecordingWriter, SourceInfo};
 
 use super::Context;
 use super::args::{ImportArgs, NormalizeArgs};
 use super::inputs::{self, days_of, warn_not_covered};
-use super::outcome::{Outcome, UsageError, stdout};
-use super::outputs::{copy_events, recording_options, session_of};
+use super::outcome::{Outcome, UsageError, convert_error, stdout};
+use super::outputs::conversion;
 use super::render::Made;
 
 /// How many bad rows are printed. The others are only counted.
@@ -50,17 +49,9 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
         reference.calendar.clone(),
     )
     .map_err(usage)?;
-    let info = source_info(&source);
-    let session = session_of(&args.output.output);
-    let mut writer = RecordingWriter::create(
-        &args.output.output,
-        recording_options(&args.output, &args.roll, &reference, session, info),
-    )?;
-    copy_events(context, "import", None, &mut source, &mut writer)?;
-    // Every row may have its own rule.
-    writer.set_recv_ts(source_info(&source).recv_ts);
-    writer.add_contracts(source.trusted_contracts());
-    let manifest = writer.finish()?;
+    let manifest = conversion(context, "import", None, &args.output, &args.roll)
+        .import(&mut source, &reference)
+        .map_err(convert_error)?;
     warn_not_covered(&reference.calendar, days_of(&manifest.trading_days));
     tell_instruments(&source, args.trust_exchange);
     let made = Made::new(&args.output.output, &manifest);
@@ -267,22 +258,4 @@ fn dialect(args: &ImportArgs) -> anyhow::Result<Option<Dialect>> {
             })
         })
         .transpose()
-}
-
-fn source_info(source: &ImportSource) -> SourceInfo {
-    let report = source.report();
-    let words = |words: Vec<String>| words.join(",");
-    let dialects = report.dialects().iter().map(ToString::to_string).collect();
-    let rules = report
-        .recv_ts_rules()
-        .iter()
-        .map(|rule| rule.as_str().to_owned())
-        .collect();
-    SourceInfo {
-        kind: "import".into(),
-        detail: format!("dialect={}", words(dialects)),
-        payload_source: "ctp".into(),
-        recv_ts: words(rules),
-        ..SourceInfo::default()
-    }
 }

@@ -1,25 +1,18 @@
 //! `tickdeck info`: the contents of a recording.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::sync::Arc;
 
 use serde::Serialize;
-use tickdeck::normalize::{Normalizer, Outcome as NormalizeOutcome};
-use tickdeck_core::contract::Exchange;
+use tickdeck::contents::Contents;
 use tickdeck_core::time::UnixNanos;
-use tickdeck_recording::{
-    EventFilter, Finding, FormatVersion, Gap, GapFinder, Manifest, Recording, Status, verify,
-};
+use tickdeck_recording::{Finding, FormatVersion, Gap, Recording, Status};
 
 use super::Context;
-use super::args::{InfoArgs, NormalizeArgs};
+use super::args::InfoArgs;
 use super::inputs::{self, keep_first, recordings_among};
 use super::outcome::{Outcome, stdout};
 use super::render::{bytes, grouped};
-
-/// Events read at a time.
-const BATCH_EVENTS: usize = 4096;
 
 /// The result; the key order is the order of the fields.
 #[derive(Debug, Serialize)]
@@ -99,173 +92,34 @@ fn print(args: &InfoArgs, infos: &[Info]) -> anyhow::Result<()> {
 }
 
 fn info(context: &Context, recording: &Recording) -> anyhow::Result<Info> {
-    let source = recording.source();
+    let total = recording.manifest().map(|manifest| manifest.events);
+    let mut progress = context.progress("info", total);
+    let contents = Contents::read(recording, progress.as_mut())?;
     let time = |at: Option<UnixNanos>| at.map(|at| at.to_string());
-    let mut info = match recording.manifest() {
-        Some(manifest) => of_manifest(recording, manifest),
-        None => of_segment(recording)?,
-    };
-    let range = recording.time_range()?;
-    info.start = time(range.map(|(start, _)| start));
-    info.end = time(range.map(|(_, end)| end));
-    info.recv_ts.clone_from(&source.recv_ts);
-    info.detail.clone_from(&source.detail);
-    if !info.findings.is_empty() {
-        return Ok(info);
-    }
-    let read = read(context, recording)?;
-    info.gaps = read.gaps;
-    info.exchanges = read.exchanges;
-    if info.status == Status::Complete {
-        info.rejected = read.rejected;
-    }
-    Ok(info)
-}
-
-fn of_manifest(recording: &Recording, manifest: &Manifest) -> Info {
-    let findings = recording.damaged_segments();
-    Info {
-        session: manifest.session.clone(),
-        status: if findings.is_empty() {
-            manifest.status
-        } else {
-            Status::Damaged
-        },
-        format_version: manifest.format_version,
-        source: manifest.source.kind.clone(),
-        api_version: manifest.source.api_version.clone(),
-        events: manifest.events,
-        ticks: manifest.ticks,
-        symbols: manifest.instruments.len() as u64,
-        trading_days: manifest.trading_days.clone(),
-        start: None,
-        end: None,
-        segments: manifest.segments.len() as u64,
-        bytes: manifest.segments.iter().map(|segment| segment.bytes).sum(),
-        digest: manifest.digest.clone(),
-        event_digest: manifest.digest.clone(),
-        instruments: manifest.instruments.clone(),
-        exchanges: Vec::new(),
-        gaps: Vec::new(),
-        rejected: BTreeMap::new(),
-        recv_ts: String::new(),
-        detail: String::new(),
-        findings,
-    }
-}
-
-/// A lone segment has no manifest, so all of it is read.
-fn of_segment(recording: &Recording) -> anyhow::Result<Info> {
-    let report = verify(recording, &mut |_| {});
-    let source = recording.source();
-    let calendar = inputs::calendar(None, &[])?;
-    let mut instruments = BTreeMap::new();
-    let mut days = BTreeSet::new();
-    each_batch(recording, &mut |events| {
-        for event in events {
-            if let Some(tick) = event.as_tick() {
-                *instruments
-                    .entry(tick.instrument_id.to_string())
-                    .or_default() += 1;
-                days.insert(calendar.trading_day_of(event.recv_ts));
-            }
-        }
-    })?;
-    let mut size = 0;
-    for segment in recording.segments() {
-        size += std::fs::metadata(segment)?.len();
-    }
     Ok(Info {
-        session: recording.session().to_owned(),
-        status: if report.is_intact() {
-            Status::Complete
-        } else {
-            Status::Damaged
-        },
-        format_version: FormatVersion::CURRENT,
-        source: source.kind.clone(),
-        api_version: source.api_version.clone(),
-        events: report.events,
-        ticks: report.ticks,
-        symbols: instruments.len() as u64,
-        trading_days: days.iter().map(ToString::to_string).collect(),
-        start: None,
-        end: None,
-        segments: recording.segments().len() as u64,
-        bytes: size,
-        digest: report.digest.clone(),
-        event_digest: report.digest,
-        instruments,
-        exchanges: Vec::new(),
-        gaps: Vec::new(),
-        rejected: BTreeMap::new(),
-        recv_ts: String::new(),
-        detail: String::new(),
-        findings: report.findings,
+        session: contents.session,
+        status: contents.status,
+        format_version: contents.format_version,
+        source: contents.source.kind,
+        api_version: contents.source.api_version,
+        events: contents.events,
+        ticks: contents.ticks,
+        symbols: contents.instruments.len() as u64,
+        trading_days: contents.trading_days,
+        start: time(contents.start),
+        end: time(contents.end),
+        segments: contents.segments,
+        bytes: contents.bytes,
+        digest: contents.event_digest.clone(),
+        event_digest: contents.event_digest,
+        instruments: contents.instruments,
+        exchanges: contents.exchanges.iter().map(|e| e.as_str()).collect(),
+        gaps: contents.gaps,
+        rejected: contents.rejected,
+        recv_ts: contents.source.recv_ts,
+        detail: contents.source.detail,
+        findings: contents.findings,
     })
-}
-
-/// What only the events themselves say.
-struct Read {
-    rejected: BTreeMap<&'static str, u64>,
-    exchanges: Vec<&'static str>,
-    gaps: Vec<Gap>,
-}
-
-/// Reads the whole recording: the gaps, and the rejects of a replay by running the normalizer.
-fn read(context: &Context, recording: &Recording) -> anyhow::Result<Read> {
-    let reference = inputs::reference(&NormalizeArgs::default(), std::slice::from_ref(recording))?;
-    let mut normalizer = Normalizer::new(
-        Arc::clone(&reference.contracts),
-        Arc::clone(&reference.calendar),
-        reference.receive_times,
-    );
-    let mut rejected = BTreeMap::new();
-    let mut exchanges = BTreeSet::new();
-    let mut gaps = GapFinder::default();
-    let mut progress = context.progress("info", recording.manifest().map(|m| m.events));
-    let mut events_done = 0;
-    each_batch(recording, &mut |events| {
-        for event in events {
-            gaps.on(event);
-            match normalizer.apply(event) {
-                NormalizeOutcome::Rejected { reason, .. } => {
-                    *rejected.entry(reason.as_str()).or_insert(0) += 1;
-                }
-                NormalizeOutcome::Tick(tick) => {
-                    exchanges.insert(tick.instrument.contract.exchange);
-                }
-                NormalizeOutcome::Session => {}
-            }
-        }
-        events_done += events.len() as u64;
-        progress.at(tickdeck::progress::Position {
-            events: events_done,
-            lag_ns: None,
-        });
-    })?;
-    progress.finish();
-    Ok(Read {
-        rejected,
-        exchanges: exchanges.into_iter().map(Exchange::as_str).collect(),
-        gaps: gaps.finish(),
-    })
-}
-
-fn each_batch(
-    recording: &Recording,
-    visit: &mut dyn FnMut(&[tickdeck_core::event::Event]),
-) -> anyhow::Result<()> {
-    let mut reader = recording.reader(EventFilter::default());
-    let mut batch = Vec::with_capacity(BATCH_EVENTS);
-    loop {
-        batch.clear();
-        reader.next_events(&mut batch, BATCH_EVENTS)?;
-        if batch.is_empty() {
-            return Ok(());
-        }
-        visit(&batch);
-    }
 }
 
 fn text(info: &Info) -> String {

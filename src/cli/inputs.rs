@@ -13,7 +13,7 @@ pub(super) use tickdeck::inputs::{Inputs, Salvaged, on_a_thread};
 use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
 use tickdeck_core::calendar::{Coverage, TradingCalendar};
 use tickdeck_core::select::{SymbolGlobs, Window, WindowError};
-use tickdeck_core::source::{Source, TickLimit};
+use tickdeck_core::source::Source;
 use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::{EventFilter, Finding, Recording, RecordingError};
 
@@ -245,11 +245,7 @@ impl Selection {
 
     /// The selected events of `inputs` as one source.
     pub(super) fn source(&self, inputs: &Inputs) -> Box<dyn Source> {
-        let source = inputs.source(&self.filter);
-        match self.count {
-            Some(count) => Box::new(TickLimit::new(source, count)),
-            None => source,
-        }
+        inputs.source_limited(&self.filter, self.count)
     }
 }
 

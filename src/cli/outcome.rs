@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use tickdeck::check::CheckError;
+use tickdeck::convert::ConvertError;
 use tickdeck::import::ImportError;
 use tickdeck::inputs::MixedSources;
 use tickdeck::pipeline::PlayError;
@@ -150,6 +151,16 @@ pub fn is_success(error: &anyhow::Error) -> bool {
 pub(super) fn session_error(error: SessionError) -> anyhow::Error {
     match error {
         SessionError::Nats(error) => error.into(),
+        error => error.into(),
+    }
+}
+
+/// Unwraps the reason why a recording was not made, because its type decides the exit code.
+pub(super) fn convert_error(error: ConvertError) -> anyhow::Error {
+    match error {
+        ConvertError::Mixed(error) => error.into(),
+        ConvertError::Source(error) => error.into(),
+        ConvertError::Recording(error) => error.into(),
         error => error.into(),
     }
 }

@@ -1,38 +1,26 @@
 //! The outputs of verbs: recordings, sinks and NATS.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use tickdeck::check::is_one_file;
+use tickdeck::convert::Conversion;
+pub(super) use tickdeck::convert::session_of;
 use tickdeck::encode::PayloadSource;
 use tickdeck::nats::{NatsOptions, Secret};
 use tickdeck::pipeline::PublisherOptions;
-use tickdeck::progress::Position;
 use tickdeck::reference::Reference;
 use tickdeck::session::ReplaySession;
+use tickdeck::sink::paths::is_inside_recording;
+pub(super) use tickdeck::sink::paths::is_same_place as is_same;
 use tickdeck::sink::{JsonlSink, NatsSink, NullSink, Sink};
 use tickdeck_core::clock::MonoNanos;
-use tickdeck_core::event::Event;
-use tickdeck_core::source::Source;
-use tickdeck_recording::{Manifest, RecordingOptions, RecordingWriter, Rolling, SourceInfo};
+use tickdeck_recording::{RecordingOptions, Rolling, SourceInfo};
 
 use super::Context;
 use super::args::{
     JsonlTarget, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SinkSpec, duration_ns,
 };
 use super::outcome::{UsageError, stdout};
-
-/// Events moved at a time by the verbs that write recordings.
-const COPY_EVENTS: usize = 4096;
-
-/// The session id of a new recording: the name of its folder.
-pub(super) fn session_of(output: &Path) -> String {
-    let name = output.file_name().unwrap_or_default().to_string_lossy();
-    if name.is_empty() {
-        "session".into()
-    } else {
-        name.into_owned()
-    }
-}
 
 /// Options of a new recording.
 pub(super) fn recording_options(
@@ -42,64 +30,39 @@ pub(super) fn recording_options(
     session: String,
     source: SourceInfo,
 ) -> RecordingOptions {
-    let default = Rolling::default();
     RecordingOptions {
         session,
         source,
         contracts: reference.contracts.clone(),
         calendar: reference.calendar.clone(),
-        rolling: Rolling {
-            max_rows: roll.max_rows.unwrap_or(default.max_rows),
-            max_span: roll.max_duration.map(duration_ns),
-            ..default
-        },
+        rolling: rolling(roll),
         overwrite: output.force,
         keep_partial: false,
     }
 }
 
-/// Writes everything that `source` yields. If the user stops it, nothing is kept.
-pub(super) fn copy(
+/// A conversion into a new recording, which reports to the user and which the user can stop.
+pub(super) fn conversion(
     context: &Context,
     verb: &str,
     total: Option<u64>,
-    source: &mut dyn Source,
-    mut writer: RecordingWriter,
-) -> anyhow::Result<Manifest> {
-    copy_events(context, verb, total, source, &mut writer)?;
-    Ok(writer.finish()?)
+    output: &OutputArgs,
+    roll: &RollArgs,
+) -> Conversion {
+    Conversion::to(&output.output)
+        .rolling(rolling(roll))
+        .overwrite(output.force)
+        .progress(context.progress(verb, total))
+        .control(Arc::clone(&context.control))
 }
 
-/// The same for a verb that finishes the recording itself.
-pub(super) fn copy_events(
-    context: &Context,
-    verb: &str,
-    total: Option<u64>,
-    source: &mut dyn Source,
-    writer: &mut RecordingWriter,
-) -> anyhow::Result<()> {
-    let mut progress = context.progress(verb, total);
-    let mut batch: Vec<Event> = Vec::with_capacity(COPY_EVENTS);
-    let mut events = 0;
-    loop {
-        batch.clear();
-        source.next_batch(&mut batch, COPY_EVENTS)?;
-        if batch.is_empty() {
-            break;
-        }
-        writer.write(&batch)?;
-        events += batch.len() as u64;
-        progress.at(Position {
-            events,
-            lag_ns: None,
-        });
-        if context.control.is_stopped() {
-            progress.finish();
-            anyhow::bail!("{verb} was interrupted after {events} events; no output was kept");
-        }
+fn rolling(args: &RollArgs) -> Rolling {
+    let default = Rolling::default();
+    Rolling {
+        max_rows: args.max_rows.unwrap_or(default.max_rows),
+        max_span: args.max_duration.map(duration_ns),
+        ..default
     }
-    progress.finish();
-    Ok(())
 }
 
 /// How ticks become messages.
@@ -205,8 +168,7 @@ fn check_paths(args: &SinkArgs, force: bool) -> anyhow::Result<()> {
 
 /// Refuses an output file in the folder of a recording.
 pub(super) fn refuse_inside_recording(path: &Path) -> anyhow::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    if folder.join(tickdeck_recording::MANIFEST_FILE).exists() {
+    if is_inside_recording(path) {
         let message = format!(
             "{} is inside a recording: choose an output elsewhere",
             path.display()
@@ -219,13 +181,18 @@ pub(super) fn refuse_inside_recording(path: &Path) -> anyhow::Result<()> {
 /// Refuses an existing path, unless `force` is set.
 pub(super) fn refuse_existing(path: &Path, force: bool) -> anyhow::Result<()> {
     if path.exists() && !force {
-        let message = format!(
-            "{} already exists: choose another output or pass --force",
-            path.display()
-        );
-        return Err(UsageError::new(message).into());
+        return Err(exists(path));
     }
     Ok(())
+}
+
+/// The refusal of an existing file.
+pub(super) fn exists(path: &Path) -> anyhow::Error {
+    let message = format!(
+        "{} already exists: choose another output or pass --force",
+        path.display()
+    );
+    UsageError::new(message).into()
 }
 
 /// Refuses a recording in a folder that cannot be written. A session may take long to start, and
@@ -262,22 +229,6 @@ pub(super) fn is_occupied(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut found| found.next().is_some())
 }
 
-/// Whether two paths lead to the same place. Nothing needs to exist there; links are followed.
-pub(super) fn is_same(one: &Path, other: &Path) -> bool {
-    place(one) == place(other) || is_one_file(one, other)
-}
-
-fn place(path: &Path) -> PathBuf {
-    let folder = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    path.canonicalize()
-        .ok()
-        .or_else(|| Some(folder.canonicalize().ok()?.join(path.file_name()?)))
-        .unwrap_or_else(|| path.to_owned())
-}
-
 /// Whether one of the sinks is NATS.
 pub(super) fn publishes_to_nats(args: &SinkArgs) -> bool {
     args.sinks.contains(&SinkSpec::Nats)
@@ -308,34 +259,4 @@ pub(super) fn nats_options(args: &NatsArgs) -> anyhow::Result<NatsOptions> {
         Ok(options)
     };
     build().map_err(|error| UsageError::caused_by("the NATS options cannot be used", error).into())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    #[test]
-    fn one_place_under_two_names_is_the_same() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        fs::create_dir(path("below")).unwrap();
-        fs::write(path("there"), "").unwrap();
-        std::os::unix::fs::symlink(path("there"), path("link")).unwrap();
-        fs::hard_link(path("there"), path("second name")).unwrap();
-        for (one, other, expected) in [
-            ("there", "below/../there", true),
-            ("new", "below/../new", true),
-            ("there", "link", true),
-            ("second name", "link", true),
-            ("there", "below", false),
-            ("new", "below/new", false),
-            ("new", "newer", false),
-            ("none/new", "none/new", true),
-        ] {
-            assert_eq!(is_same(&path(one), &path(other)), expected, "{one} {other}");
-        }
-        assert!(is_same(Path::new("new"), Path::new("./new")));
-    }
 }

@@ -39,7 +39,7 @@ use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::event::Event;
 use tickdeck_core::select::{Window, WindowError, WindowSpec};
 use tickdeck_core::source::{
-    AheadSource, MergeSource, PayloadSource, Source, SourceError, SourceErrorKind,
+    AheadSource, MergeSource, PayloadSource, Source, SourceError, SourceErrorKind, TickLimit,
 };
 use tickdeck_core::time::{TradingDay, UnixNanos};
 use tickdeck_recording::{
@@ -259,7 +259,17 @@ impl Inputs {
         }
     }
 
-    /// The same source, decoded on another thread. With `salvage` it skips damaged parts and lists
+    /// The same source, ending after `limit` ticks.
+    #[must_use]
+    pub fn source_limited(&self, filter: &EventFilter, limit: Option<u64>) -> Box<dyn Source> {
+        let source = self.source(filter);
+        match limit {
+            Some(limit) => Box::new(TickLimit::new(source, limit)),
+            None => source,
+        }
+    }
+
+    /// The source of all selected events, decoded on another thread. With `salvage` it skips damaged parts and lists
     /// them there.
     ///
     /// # Errors

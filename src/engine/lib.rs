@@ -46,6 +46,8 @@
 //! | [`session`] | whole runs: [`Session::replay`], [`Session::replay_recording`], `Session::live`, `Session::ctp` |
 //! | [`source`], [`synthetic`], [`recording`] | where events come from, and how they are stored |
 //! | [`inputs`] | several recordings as one source |
+//! | [`contents`] | what is in a recording |
+//! | [`convert`] | new recordings: slices, merges, synthetic markets, imports |
 //! | [`sink`] | where messages go: files, digest, NATS, your own [`Sink`] |
 //! | [`control`] | stop and pause requests: signals, keyboard, your own calls |
 //! | [`pace`], [`clock`] | when an event is released |
@@ -81,7 +83,9 @@
 #[cfg(feature = "nats")]
 pub mod capture;
 pub mod check;
+pub mod contents;
 pub mod control;
+pub mod convert;
 pub mod encode;
 pub mod export;
 #[cfg(feature = "import")]

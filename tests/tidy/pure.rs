@@ -21,7 +21,11 @@ const PURE: [&str; 10] = [
 ];
 
 /// Files in those folders that run the machine: they wait on a clock, read and write.
-const DRIVERS: [&str; 1] = ["src/engine/capture/driver.rs"];
+const DRIVERS: [&str; 3] = [
+    "src/engine/capture/driver.rs",
+    "src/engine/capture/files.rs",
+    "src/engine/capture/ready.rs",
+];
 
 const DOORS: [&str; 15] = [
     "std::fs",

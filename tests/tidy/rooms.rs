@@ -7,7 +7,7 @@ use super::assert_none;
 use super::source::{SourceFile, crate_named};
 
 /// Each module of the engine with the modules it may use.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     ("progress", &[]),
     // Opens recordings as one source.
     ("inputs", &[]),
@@ -23,11 +23,21 @@ const ROOMS: [(&str, &[&str]); 16] = [
     // Both directions of the same files.
     ("export", &["import", "progress"]),
     ("reference", &[]),
+    // What a replay of a recording would do with its ticks.
+    ("contents", &["normalize", "progress", "reference"]),
+    // Recordings made of recordings, of the market and of dumps.
+    (
+        "convert",
+        &["inputs", "import", "control", "progress", "reference"],
+    ),
     // The trader front's contracts are reference data.
     ("live", &["reference", "progress"]),
     // The receiving end: end markers, digests and subjects with wildcards. Its driver stops on
-    // request.
-    ("capture", &["encode", "sink", "nats", "control"]),
+    // request, and its files report how far they are.
+    (
+        "capture",
+        &["encode", "sink", "nats", "control", "progress"],
+    ),
     (
         "pipeline",
         &[

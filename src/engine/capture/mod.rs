@@ -1,10 +1,37 @@
 //! What a subscriber received, counted, hashed and compared with what the publisher says it sent.
 //!
-//! Everything but the [driver](run) is pure: messages and times in, lines and a verdict out. The
-//! connection is in [`nats`](crate::nats); files and flags belong to the caller.
+//! A [`Capture`] is pure: messages and times in, lines and a verdict out. The [driver](run) feeds it
+//! from a [`Subscriber`](crate::nats::Subscriber), and [`CaptureFiles`] writes what it yields.
+//!
+//! ```no_run
+//! use tickdeck::Control;
+//! use tickdeck::capture::{Capture, CaptureFiles, CaptureOptions, CaptureTo, run};
+//! use tickdeck::clock::{Clock as _, SystemClock};
+//! use tickdeck::nats::{NatsOptions, Subscriber, SubjectPattern};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = CaptureOptions {
+//!     subjects: vec![SubjectPattern::below("market.tick")?],
+//!     ends_with_replay: true,
+//!     ..CaptureOptions::default()
+//! };
+//! let mut files = CaptureFiles::create(CaptureTo::path("captured.jsonl.zst"))?;
+//! let nats = NatsOptions::at("nats://127.0.0.1:4222")?;
+//! let subscriber = Subscriber::start_with(&nats, options.subscription(None)?)?;
+//! let clock = SystemClock::new();
+//! let mut capture = Capture::new(options, clock.now());
+//! run(&mut capture, &subscriber, &mut files, &clock, &Control::new())?;
+//! files.finish()?;
+//! assert_eq!(capture.tally().verdict().verified, Some(true));
+//! # Ok(())
+//! # }
+//! ```
 
 mod driver;
+mod error;
+mod files;
 mod options;
+mod ready;
 mod silence;
 mod state;
 mod tally;
@@ -12,6 +39,8 @@ mod tally;
 use std::time::Duration;
 
 pub use driver::{CaptureOutput, run};
+pub use error::CaptureFileError;
+pub use files::{CaptureFiles, CaptureTo, StreamTo, TimesTo};
 pub use options::CaptureOptions;
 pub use state::{Capture, Ended, Flaws, Note, Step};
 pub use tally::{Tally, Verdict};

@@ -16,11 +16,12 @@ use super::messages::{Messages, PublishedMessages, Without};
 use super::meter::Meter;
 use super::notes::{Note, notes};
 use super::parts::{Chunk, Cuts, Parts};
-use super::stream::{StreamFile, StreamWriter, is_one_file};
+use super::stream::{StreamFile, StreamWriter};
 use super::tally::Comparison;
 use super::unreferenced::ends_as_input;
 use crate::encode::PayloadKind;
 use crate::pipeline::PublisherOptions;
+use crate::sink::paths::is_one_file;
 
 /// Differences kept in full, by default.
 pub const DEFAULT_DIFFERENCES: usize = 10;

@@ -55,6 +55,6 @@ pub use messages::{Ended, Messages, PublishedMessages, RawMessages, publisher_op
 pub use notes::Note;
 pub use parts::{Chunk, SegmentPart, SubjectPart, WINDOW, WindowPart};
 pub use payload::{FORM, FieldChange, WHOLE_PAYLOAD, without_fields};
-pub use stream::{InputKind, StreamFile, input_kind, is_one_file, is_read_once};
+pub use stream::{InputKind, StreamFile, input_kind, is_read_once};
 pub use tally::{Before, Comparison, Difference, DifferenceKind, Group, TIMING_FIELDS};
 pub use unreferenced::{golden_path, is_named_as_input, unreferenced};

@@ -5,9 +5,8 @@
 //! batches ahead. A pipe may block that thread without end. The consumer still notices a stop
 //! request.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, BufReader, Read, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,14 +83,6 @@ pub fn input_kind(path: &Path) -> Result<InputKind, CheckError> {
 pub fn is_read_once(path: &Path) -> bool {
     let metadata = path.metadata();
     metadata.is_ok_and(|found| !found.is_file() && !found.is_dir())
-}
-
-/// Whether both paths lead to one file, by links too. False where nothing is.
-#[must_use]
-pub fn is_one_file(one: &Path, other: &Path) -> bool {
-    let number = |found: Metadata| (found.dev(), found.ino());
-    let [one, other] = [one, other].map(|path| path.metadata().ok().map(number));
-    one.is_some() && one == other
 }
 
 /// What the reading thread sends.

@@ -50,7 +50,7 @@ use std::sync::Arc;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::{Contract, ContractTable};
 use tickdeck_core::event::{Event, EventKind, Seq};
-use tickdeck_core::source::{Source, SourceError};
+use tickdeck_core::source::{Source, SourceError, SourceInfo};
 use tickdeck_core::time::UnixNanos;
 
 use crate::import::arrival::{Arrival, ROWS_AHEAD};
@@ -228,6 +228,24 @@ impl ImportSource {
     #[must_use]
     pub fn report(&self) -> &ImportReport {
         &self.report
+    }
+
+    /// What a recording of the rows so far says of its source.
+    #[must_use]
+    pub fn info(&self) -> SourceInfo {
+        let words = |words: Vec<String>| words.join(",");
+        let dialects = self.report.dialects();
+        let rules = self.report.recv_ts_rules();
+        SourceInfo {
+            kind: "import".into(),
+            detail: format!(
+                "dialect={}",
+                words(dialects.iter().map(ToString::to_string).collect())
+            ),
+            payload_source: "ctp".into(),
+            recv_ts: words(rules.iter().map(|rule| rule.as_str().to_owned()).collect()),
+            ..SourceInfo::default()
+        }
     }
 
     /// Ids that the dumps write in another form than CTP, with CTP's.

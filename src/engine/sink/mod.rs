@@ -14,6 +14,7 @@ mod nats;
 mod new_file;
 mod null;
 mod outstanding;
+pub mod paths;
 
 use std::ops::Range;
 
