@@ -18,6 +18,7 @@ const NAMED: usize = 10;
 const fn word(ended: &Ended) -> &'static str {
     match ended {
         Ended::End => "end",
+        Ended::NoMessage => "first_message_timeout",
         Ended::Idle => "idle",
         Ended::Count => "count",
         Ended::Duration => "duration",
@@ -30,6 +31,7 @@ const fn word(ended: &Ended) -> &'static str {
 const fn text(ended: &Ended) -> &'static str {
     match ended {
         Ended::End => "with the replay",
+        Ended::NoMessage => "when no message came for --first-message-timeout",
         Ended::Idle => "when nothing came for --idle",
         Ended::Count => "after --count messages",
         Ended::Duration => "after --duration",
@@ -103,7 +105,15 @@ impl Report {
     }
 
     /// Lost messages take precedence over a stream that differs: they may be the reason.
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self, args: &CaptureArgs) -> Outcome {
+        if self.messages == 0 && !args.allow_empty {
+            tracing::warn!(
+                event = "nothing_captured",
+                "no message came: check the subjects, and that the publisher uses this server and \
+                 account; --allow-empty accepts that"
+            );
+            return Outcome::Lossy;
+        }
         match (self.is_lossy, self.verified) {
             (true, _) => Outcome::Lossy,
             (false, Some(false)) => Outcome::Difference,
