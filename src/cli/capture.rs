@@ -137,6 +137,6 @@ fn conclude(
     report.print(args)?;
     match ended {
         Ended::Lost(error) => Err(error.into()),
-        _ => Ok(report.outcome(args)),
+        _ => Ok(report.outcome(args.allow_empty)),
     }
 }
