@@ -107,20 +107,6 @@ impl Account {
         );
         Err(EnvironmentError::unusable(USER_ID, problem))
     }
-
-    /// Every text that no output may contain.
-    pub(super) fn secrets(&self) -> Vec<Secret> {
-        let fronts = self.md_fronts.iter().chain(&self.td_fronts);
-        let addresses = fronts.flat_map(FrontAddress::secrets);
-        let texts = [
-            &self.broker_id,
-            &self.user_id,
-            &self.password,
-            &self.app_id,
-            &self.auth_code,
-        ];
-        texts.into_iter().cloned().chain(addresses).collect()
-    }
 }
 
 fn fronts(environment: &Environment, name: &str) -> Result<Vec<FrontAddress>, UsageError> {
@@ -227,7 +213,6 @@ mod tests {
         ]))
         .unwrap();
         assert!(!format!("{account:?}").contains("hunter2"));
-        assert_eq!(account.secrets().len(), 7, "the front also by its host");
     }
 
     #[test]

@@ -280,6 +280,12 @@ pub enum Command {
     #[command(after_help = "Example:\n  \
         tickdeck completions bash > ~/.local/share/bash-completion/completions/tickdeck")]
     Completions(CompletionsArgs),
+    /// Write the manual pages
+    ///
+    /// One page for the program and one for each verb, in troff.
+    #[command(after_help = "Example:\n  \
+        tickdeck man -o ~/.local/share/man/man1 && man tickdeck-replay")]
+    Man(ManArgs),
 }
 
 impl Command {
@@ -435,6 +441,9 @@ pub struct ReplayArgs {
     /// Where payloads go.
     #[command(flatten)]
     pub sinks: SinkArgs,
+    /// Replace existing files of --sink jsonl:PATH
+    #[arg(long)]
+    pub force: bool,
     /// Begin when N subscribers answer on tickdeck.ready.PREFIX, as `tickdeck capture` does. When
     /// none answers, a plain subscriber under PREFIX counts as one, if the server lists it
     #[arg(long, value_name = "N", help_heading = "Publishing")]
@@ -578,6 +587,14 @@ pub struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+}
+
+/// Flags of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Folder for the pages, created if it does not exist
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
 }
 
 #[cfg(test)]

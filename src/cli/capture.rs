@@ -56,6 +56,7 @@ fn capture_options(args: &CaptureArgs) -> anyhow::Result<CaptureOptions> {
         subject_prefix: args.subject_prefix.clone(),
         ends_with_replay: args.until == Until::End,
         linger: args.linger,
+        first_message: args.first_message_timeout,
         idle: args.idle,
         count: args.count,
         duration: args.duration,
@@ -136,6 +137,6 @@ fn conclude(
     report.print(args)?;
     match ended {
         Ended::Lost(error) => Err(error.into()),
-        _ => Ok(report.outcome()),
+        _ => Ok(report.outcome(args.allow_empty)),
     }
 }

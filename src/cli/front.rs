@@ -66,7 +66,15 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
         None => session_name(run.verb, now),
     };
     let sinks = match run.sinks {
-        Some(sinks) => Sinks::open(context, sinks, None)?.sinks,
+        Some(sinks) => {
+            Sinks::open(
+                context,
+                sinks,
+                run.record.is_some_and(|(output, _)| output.force),
+                None,
+            )?
+            .sinks
+        }
         None => Vec::new(),
     };
     let reference = inputs::reference(run.normalize, &[])?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use chrono::Timelike as _;
 use tickdeck::live::Backoff;
-use tickdeck::live::ctp::{CtpLibrary, CtpLogin, Scrubber};
+use tickdeck::live::ctp::{CtpLibrary, CtpLogin};
 use tickdeck::live::setup::{FrontSettings, LibraryMismatch, TimeLimits, prepare_flow_folder};
 use tickdeck_core::time::UnixNanos;
 
@@ -32,7 +32,6 @@ pub(super) fn settings(
             app_id: account.app_id.clone(),
             auth_code: account.auth_code.clone(),
             production_keys: args.front_keys == FrontKeys::Production,
-            secrets: account.secrets(),
         },
         md_fronts: account.md_fronts.clone(),
         td_fronts: account.td_fronts.clone(),
@@ -69,7 +68,7 @@ pub(super) fn check_library(settings: &FrontSettings, library: &CtpLibrary) -> a
 
 /// Keeps what libraries print apart from the results.
 pub(super) fn separate_output(settings: &FrontSettings) -> anyhow::Result<()> {
-    library_output::separate(Scrubber::new(settings.login.secrets.clone()))
+    library_output::separate(settings.scrubber())
         .context("separating the CTP library's output from results")
 }
 

@@ -30,8 +30,8 @@ struct Info {
     end: Option<String>,
     segments: u64,
     bytes: u64,
+    /// The event digest, by its short name.
     digest: String,
-    event_digest: String,
     /// Ticks of each instrument.
     instruments: BTreeMap<String, u64>,
     exchanges: Vec<&'static str>,
@@ -43,6 +43,7 @@ struct Info {
     detail: String,
     /// Differences from what was written.
     findings: Vec<Finding>,
+    event_digest: String,
 }
 
 /// Runs the verb.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use chrono::{Datelike as _, NaiveDate};
+use tickdeck::check::{GOLDEN_SUFFIX, STREAM_SUFFIX};
 use tickdeck::inputs::SelectionError;
 pub(super) use tickdeck::inputs::{Inputs, Salvaged, on_a_thread};
 use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
@@ -29,8 +30,8 @@ pub(super) fn open_salvage(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     Ok(warn_unfinished(Inputs::open_salvage(paths)?))
 }
 
-/// The paths that may be recordings. `recordings/*` also matches goldens and their streams: of several
-/// paths, those are skipped with a warning. A lone path is used as it is.
+/// The paths that may be recordings. `recordings/*` also matches other files: of several paths, goldens
+/// are skipped, and other files with a warning. A lone path is used as it is.
 pub(super) fn recordings_among(paths: &[PathBuf]) -> Result<Vec<&Path>, UsageError> {
     let is_recording = |path: &Path| {
         !path.is_file()
@@ -40,9 +41,11 @@ pub(super) fn recordings_among(paths: &[PathBuf]) -> Result<Vec<&Path>, UsageErr
     };
     let mut recordings = Vec::new();
     for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_golden = name.ends_with(GOLDEN_SUFFIX) || name.ends_with(STREAM_SUFFIX);
         if paths.len() == 1 || is_recording(path) {
             recordings.push(path.as_path());
-        } else {
+        } else if !is_golden {
             tracing::warn!(
                 event = "input_skipped",
                 path = %path.display(),

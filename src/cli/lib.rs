@@ -4,6 +4,8 @@
 //! code. A verb is one file with `run(&Context, &Args) -> anyhow::Result<Outcome>`. It computes a
 //! result, then renders it: results go to stdout, everything else to stderr.
 
+#![forbid(unsafe_code)]
+
 mod account;
 pub mod args;
 mod capture;
@@ -27,6 +29,7 @@ mod inputs;
 mod library_output;
 mod live;
 mod log;
+mod man;
 mod merge;
 pub mod outcome;
 mod outputs;
@@ -172,6 +175,8 @@ impl Context {
 #[must_use]
 pub fn run() -> ExitCode {
     let _flushed = log::FlushedLog;
+    // Without this, a file size limit (`ulimit -f`) kills the process instead of failing a write.
+    let _ = signals::report_file_size_limit();
     let cli = match Cli::parse_checked(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return print_parser_message(&error).into(),
@@ -252,6 +257,7 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<Outcome> {
         Command::Doctor(args) => doctor::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
+        Command::Man(args) => man::run(context, &args),
     }
 }
 
@@ -264,6 +270,7 @@ mod tests {
         let log = |log_format, no_progress, quiet| LogArgs {
             log_format,
             log_level: None,
+            verbose: 0,
             no_progress,
             quiet,
         };

@@ -38,6 +38,10 @@ pub(super) use writer::{FlushedLog, WhenFull, flush, print};
 const DEFAULT_FILTER: &str = "warn,tickdeck=info,async_nats=off";
 /// The filter of `--quiet`.
 const QUIET_FILTER: &str = "warn,async_nats=off";
+/// The filter of `-v`.
+const VERBOSE_FILTER: &str = "info,tickdeck=debug,async_nats=off";
+/// The filter of `-vv`.
+const TRACE_FILTER: &str = "debug,tickdeck=trace,async_nats=off";
 /// Keys that a field of an event cannot take.
 const RESERVED: [&str; 3] = ["timestamp", "level", "event"];
 
@@ -95,8 +99,13 @@ fn filter(args: &LogArgs, env_filter: Option<&str>) -> anyhow::Result<EnvFilter>
     } else {
         DEFAULT_FILTER
     };
+    let flag = match args.verbose {
+        0 => args.log_level.as_deref(),
+        1 => Some(VERBOSE_FILTER),
+        _ => Some(TRACE_FILTER),
+    };
     let env_filter = env_filter.filter(|filter| !filter.is_empty());
-    let directives = args.log_level.as_deref().or(env_filter).unwrap_or(fallback);
+    let directives = flag.or(env_filter).unwrap_or(fallback);
     EnvFilter::try_new(directives).with_context(|| format!("RUST_LOG `{directives}`"))
 }
 
@@ -413,12 +422,19 @@ mod tests {
         let args = |log_level: Option<&str>, quiet| LogArgs {
             log_format: LogFormat::Text,
             log_level: log_level.map(Into::into),
+            verbose: 0,
             no_progress: false,
             quiet,
         };
         let shown = |args: &LogArgs, env| filter(args, env).unwrap().to_string();
         assert_eq!(shown(&args(Some("debug"), true), Some("error")), "debug");
         assert_eq!(shown(&args(None, true), Some("error")), "error");
+        let verbose = LogArgs {
+            verbose: 1,
+            ..args(None, false)
+        };
+        let debug = "async_nats=off,tickdeck=debug,info";
+        assert_eq!(shown(&verbose, Some("error")), debug);
         assert_eq!(shown(&args(None, true), Some("")), "async_nats=off,warn");
         assert_eq!(
             shown(&args(None, false), None),

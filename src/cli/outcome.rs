@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use tickdeck::check::CheckError;
 use tickdeck::convert::ConvertError;
+use tickdeck::import::ImportError;
 use tickdeck::inputs::MixedSources;
 use tickdeck::pipeline::PlayError;
 use tickdeck::session::SessionError;
@@ -191,14 +192,10 @@ fn is_bad_usage(error: &(dyn Error + 'static)) -> bool {
     error.is::<UsageError>()
         || error.is::<MixedSources>()
         || error.downcast_ref().is_some_and(is_bad_input)
-        || matches!(
-            error.downcast_ref(),
-            Some(
-                RecordingError::OutputExists { .. }
-                    | RecordingError::NotReplaceable { .. }
-                    | RecordingError::NotFetched { .. }
-            )
-        )
+        || error
+            .downcast_ref()
+            .is_some_and(RecordingError::is_bad_input)
+        || matches!(error.downcast_ref(), Some(ImportError::Missing { .. }))
 }
 
 /// Whether an error in the chain means that the reader of stdout closed it.

@@ -101,9 +101,10 @@ impl Sinks {
     pub(super) fn open(
         context: &Context,
         args: &SinkArgs,
+        force: bool,
         nats: Option<&NatsOptions>,
     ) -> anyhow::Result<Self> {
-        check_paths(args)?;
+        check_paths(args, force)?;
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
         for spec in &args.sinks {
             match spec {
@@ -112,7 +113,13 @@ impl Sinks {
                     sinks.push(Box::new(JsonlSink::to_writer(Box::new(stdout()), "stdout")));
                 }
                 SinkSpec::Jsonl(JsonlTarget::Path(path)) => {
-                    sinks.push(Box::new(JsonlSink::create(path)?));
+                    let path = path.clone();
+                    // Opening a FIFO waits for its reader.
+                    let create = move || JsonlSink::create(&path);
+                    match context.unless_stopped("open-sink", MonoNanos::NEVER, create)? {
+                        Some(sink) => sinks.push(Box::new(sink?)),
+                        None => break,
+                    }
                 }
                 // The publisher hashes every stream for the summary, so neither sink has work.
                 SinkSpec::Digest | SinkSpec::Null => sinks.push(Box::new(NullSink::new())),
@@ -139,14 +146,17 @@ impl Sinks {
     }
 }
 
-/// Refuses two sinks on one file, and a sink that would overwrite a file of a recording.
-fn check_paths(args: &SinkArgs) -> anyhow::Result<()> {
+/// Refuses two sinks on one file, and a sink that would overwrite a file.
+fn check_paths(args: &SinkArgs, force: bool) -> anyhow::Result<()> {
     let mut seen = Vec::new();
     for spec in &args.sinks {
         let SinkSpec::Jsonl(JsonlTarget::Path(path)) = spec else {
             continue;
         };
         refuse_inside_recording(path)?;
+        if path.is_file() {
+            refuse_existing(path, force)?;
+        }
         if seen.contains(&path) {
             let message = format!("--sink jsonl:{} is given twice", path.display());
             return Err(UsageError::new(message).into());

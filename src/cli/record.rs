@@ -50,7 +50,7 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         .transpose()?;
     context.handle_signals()?;
     let sinks = if args.publish {
-        Sinks::open(context, &args.sinks, nats.as_ref())?
+        Sinks::open(context, &args.sinks, args.output.force, nats.as_ref())?
     } else {
         Sinks::null()
     };

@@ -141,7 +141,7 @@ fn summary_text(summary: &Summary) -> String {
             lines.push((name, grouped(count)));
         }
     }
-    lines.push(("digest", summary.digest.clone()));
+    lines.push(("payload digest", summary.payload_digest.clone()));
     // A live session has no rate, and its lateness is the latency from the callback to the sinks.
     let is_live = summary.is_live;
     if !is_live {
@@ -168,7 +168,7 @@ fn summary_text(summary: &Summary) -> String {
     ));
     lines
         .into_iter()
-        .map(|(name, value)| format!("{name:<10} {value}\n"))
+        .map(|(name, value)| format!("{name:<14} {value}\n"))
         .collect()
 }
 

@@ -42,7 +42,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     }
     context.handle_signals()?;
     context.watch_keyboard()?;
-    let opened = Sinks::open(context, &args.sinks, nats.as_ref())?;
+    let opened = Sinks::open(context, &args.sinks, args.force, nats.as_ref())?;
     let source = inputs.payload_source()?;
     let options = publisher_options(&args.normalize, &args.sinks, source, &reference);
     let mut filter = selection.filter.clone();

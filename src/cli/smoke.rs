@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use tickdeck::live::ctp::CtpLibrary;
+use tickdeck::live::setup::warn_untested;
 use tickdeck::live::smoke::{self, Gate, Judgement, SmokeOptions, Verdict, judge};
 use tickdeck_core::causes::with_causes;
 use tickdeck_core::clock::{Clock, MonoNanos};
@@ -64,6 +65,7 @@ fn test(
     };
     gate.add_library(&library);
     check_library(&front, &library)?;
+    warn_untested(&library);
     let options = SmokeOptions {
         front,
         session: session_name("smoke", now),

@@ -34,6 +34,11 @@ pub fn is_closed_within(done: &Receiver<()>, at_most: Duration) -> bool {
     receive(done, at_most) != Received::Timeout
 }
 
+/// Waits until another thread unparks this one, for at most `at_most`. May return early.
+pub fn park(at_most: Duration) {
+    std::thread::park_timeout(at_most);
+}
+
 /// Sleeps. For polling where no event can be waited for, such as in a vendor library.
 pub fn nap(span: Duration) {
     std::thread::sleep(span);

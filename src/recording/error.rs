@@ -135,6 +135,22 @@ pub enum RecordingError {
 pub const NOT_FETCHED: &str = "a Git LFS pointer and not the file: run `git lfs pull`";
 
 impl RecordingError {
+    /// Whether the user has to name something else: another recording, another place for a new one, or
+    /// a file that this version reads.
+    #[must_use]
+    pub const fn is_bad_input(&self) -> bool {
+        matches!(
+            self,
+            Self::NotARecording { .. }
+                | Self::NotFetched { .. }
+                | Self::NewerFormat { .. }
+                | Self::WrongSchema { .. }
+                | Self::UnknownCompression { .. }
+                | Self::OutputExists { .. }
+                | Self::NotReplaceable { .. }
+        )
+    }
+
     pub(super) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io {
             path: path.to_owned(),
@@ -187,9 +203,7 @@ impl From<RecordingError> for SourceError {
     fn from(error: RecordingError) -> Self {
         let kind = match error {
             RecordingError::Damaged { .. } => SourceErrorKind::Damaged,
-            RecordingError::NotARecording { .. }
-            | RecordingError::NotFetched { .. }
-            | RecordingError::UnknownCompression { .. } => SourceErrorKind::BadInput,
+            ref error if error.is_bad_input() => SourceErrorKind::BadInput,
             _ => SourceErrorKind::Failed,
         };
         Self::new(kind, error)

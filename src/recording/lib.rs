@@ -18,6 +18,8 @@
 //! manifest, contracts_file, digest, verify
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod background_writer;
 mod chunk;
 mod codec;

@@ -59,6 +59,12 @@ impl Recording {
 
     /// Opens it without checking for Git LFS pointers.
     fn open_unchecked(storage: Arc<dyn Storage>, path: &Path) -> Result<Self> {
+        if !storage.exists(path) {
+            return Err(RecordingError::NotARecording {
+                path: path.to_owned(),
+                reason: "there is no such file or folder".into(),
+            });
+        }
         if storage.entry(path)? == Entry::File {
             return Self::open_segments(storage, path, vec![path.to_owned()]);
         }
@@ -66,8 +72,8 @@ impl Recording {
             return Err(RecordingError::NotARecording {
                 path: path.to_owned(),
                 reason: format!(
-                    "{MANIFEST_FILE} is missing: name a single segment file, or pass --salvage to \
-                     play the segments alone"
+                    "{MANIFEST_FILE} is missing: name a single segment file, or play the segments with \
+                     `tickdeck replay --salvage`"
                 ),
             });
         }

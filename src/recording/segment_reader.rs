@@ -33,6 +33,9 @@ type Result<T> = std::result::Result<T, RecordingError>;
 /// A row group of a foreign writer may not be larger than this.
 const MAX_ROW_GROUP_ROWS: usize = 8 * ROW_GROUP_ROWS;
 
+/// The first bytes of a Parquet file.
+const PARQUET_MAGIC: [u8; 4] = *b"PAR1";
+
 /// An open segment.
 #[derive(Debug)]
 pub(super) struct SegmentReader {
@@ -47,6 +50,7 @@ impl SegmentReader {
     /// Opens a segment and checks version and schema.
     pub(super) fn open(storage: &dyn Storage, path: &Path) -> Result<Self> {
         let file = storage.open(path)?;
+        refuse_other_file(&*file, path)?;
         let footer = ParquetFile::new(Arc::clone(&file))?;
         let metadata = ParquetMetaDataReader::new()
             .parse_and_finish(&footer)
@@ -209,6 +213,22 @@ fn group_hashes(metadata: &ParquetMetaData) -> Vec<String> {
         _ if !is_ours => Vec::new(),
         hashes => hashes.split(',').map(str::to_owned).collect(),
     }
+}
+
+/// A file that neither begins like Parquet nor is named like it is another file, not a damaged one.
+fn refuse_other_file(file: &dyn ReadFile, path: &Path) -> Result<()> {
+    let mut magic = [0; PARQUET_MAGIC.len()];
+    if file.bytes()? >= magic.len() as u64 {
+        file.read_at(&mut magic, 0)?;
+    }
+    let is_named_parquet = path.extension().is_some_and(|it| it == "parquet");
+    if is_named_parquet || magic == PARQUET_MAGIC {
+        return Ok(());
+    }
+    Err(RecordingError::NotARecording {
+        path: path.to_owned(),
+        reason: "it is not a Parquet file".into(),
+    })
 }
 
 fn check_footer(path: &Path, metadata: &ParquetMetaData) -> Result<()> {

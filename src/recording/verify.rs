@@ -1,6 +1,7 @@
 //! Checks a recording against its manifest: files, digests, order, counts.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
@@ -42,8 +43,10 @@ pub struct VerifyReport {
     pub events: u64,
     /// Events that are ticks.
     pub ticks: u64,
-    /// Digest of the logical events, as read.
+    /// The event digest, by its short name.
     pub digest: String,
+    /// Digest of the logical events, as read.
+    pub event_digest: String,
 }
 
 impl VerifyReport {
@@ -113,7 +116,10 @@ fn problem(error: &RecordingError) -> String {
     match error {
         RecordingError::Damaged { problem, .. } => problem.clone(),
         RecordingError::NotFetched { .. } => NOT_FETCHED.into(),
-        RecordingError::Io { source, .. } => source.to_string(),
+        RecordingError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+            "the manifest lists it, and it is missing".into()
+        }
+        RecordingError::Io { source, doing, .. } => format!("{doing} it: {source}"),
         RecordingError::Parquet { source, .. } => source.to_string(),
         other => other.to_string(),
     }
@@ -195,7 +201,8 @@ fn read_events(
         progress(report.events);
     }
     report.segments = recording.segments().len();
-    report.digest = digest.finish();
+    report.event_digest = digest.finish();
+    report.digest.clone_from(&report.event_digest);
     for missing in reader.missing() {
         report.findings.push(Finding {
             file: missing.path.clone(),

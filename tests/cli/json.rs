@@ -1,13 +1,14 @@
 //! The shapes that scripts may rely on: exact keys, in order.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::support::cli::run_words;
-use crate::support::recordings::{Folder, quick, quirks, replay};
+use crate::support::cli::{finish, run_words, tickdeck};
+use crate::support::recordings::{Folder, quick, quirks, replay, repository};
 
 /// The keys of an object in the order of the text; a JSON value would sort them.
 struct Keys(Vec<String>);
@@ -46,7 +47,7 @@ fn the_closing_summary_of_a_replay() {
     assert_eq!(
         keys(&ended.stdout),
         "session received published rejected filtered failed dropped digest rate_asked \
-         rate_achieved lateness_ms elapsed_s"
+         rate_achieved lateness_ms elapsed_s payload_digest"
     );
     let summary = ended.json();
     assert_eq!(summary["session"], "synthetic-quirks-1-20250915");
@@ -93,13 +94,25 @@ fn info_prints_an_object_or_an_array() {
     assert_eq!(
         keys(&ended.stdout),
         "session status format_version source api_version events ticks symbols trading_days start \
-         end segments bytes digest rejected recv_ts detail findings"
+         end segments bytes digest instruments exchanges gaps rejected recv_ts detail findings \
+         event_digest"
     );
     let info = ended.json();
     assert_eq!(info["status"], "complete");
     assert_eq!(info["source"], "synthetic");
     assert_eq!(info["symbols"], 8);
     assert_eq!(info["trading_days"], serde_json::json!(["2025-09-12"]));
+    let ticks: u64 = info["instruments"]
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|n| n.as_u64().unwrap())
+        .sum();
+    assert_eq!(info["ticks"], ticks);
+    let exchanges = ["SHFE", "INE", "DCE", "CZCE", "GFEX", "CFFEX"];
+    assert_eq!(info["exchanges"], serde_json::json!(exchanges));
+    assert_eq!(info["gaps"], serde_json::json!([]));
+    assert_eq!(info["event_digest"], info["digest"]);
     assert!(info["start"].as_str().unwrap().ends_with("+08:00"));
     let both = run_words(&format!("info {one} {other} --json"))
         .done()
@@ -111,6 +124,29 @@ fn info_prints_an_object_or_an_array() {
     assert_eq!(keys(&segment.stdout), keys(&ended.stdout));
     assert_eq!(segment.json()["digest"], info["digest"]);
     assert_eq!(segment.json()["ticks"], info["ticks"]);
+}
+
+#[test]
+fn a_glob_over_recordings_skips_other_files() {
+    for verb in ["info", "verify"] {
+        let folder = repository("recordings");
+        let paths = std::fs::read_dir(folder).unwrap();
+        let paths: Vec<PathBuf> = paths.map(|entry| entry.unwrap().path()).collect();
+        let mut command = tickdeck([verb, "--json"]);
+        command.args(&paths).arg("nosuch");
+        let ended = finish(command);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert_eq!(ended.json().as_array().unwrap().len(), 2);
+        assert!(
+            ended.stderr.contains("nosuch is not a recording"),
+            "{ended:?}"
+        );
+        assert_eq!(
+            ended.stderr.matches("input_skipped").count(),
+            1,
+            "{ended:?}"
+        );
+    }
 }
 
 #[test]
@@ -145,7 +181,7 @@ fn verify_says_intact_or_what_is_not() {
     let recording = folder.copy_of(&quick(), "rec");
     let path = recording.to_str().unwrap().to_owned();
     let intact = run_words(&format!("verify {path} --json")).done();
-    let expected = "recording intact findings segments events ticks digest";
+    let expected = "recording intact findings segments events ticks digest event_digest";
     assert_eq!(keys(&intact.stdout), expected);
     assert_eq!(intact.json()["intact"], true);
     assert_eq!(intact.json()["findings"], serde_json::json!([]));

@@ -48,7 +48,7 @@ impl Shell {
 
     /// Waits until the replay has printed its summary.
     fn plays_to_the_end(&self) {
-        self.wait_for("published  918");
+        self.wait_for("published      918");
     }
 }
 

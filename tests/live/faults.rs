@@ -131,7 +131,7 @@ fn session_at(rate: &str, name: &str, enough: Option<u64>) -> Option<Session> {
         happened,
         log: ended.stderr,
         front,
-        stream: stream(&rec, ""),
+        stream: stream(&rec, "--allow-empty"),
     })
 }
 

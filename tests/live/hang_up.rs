@@ -247,7 +247,6 @@ fn a_session_released_late_does_not_end_the_run() {
         app_id: text(""),
         auth_code: text(""),
         production_keys: true,
-        secrets: Vec::new(),
     };
     let stop = Stop::default();
     let flow = folder.join("flow");

@@ -481,7 +481,7 @@ fn a_closed_stdout_leaves_the_other_sinks() {
         quick().display()
     );
     let ended = close_stdout(&server, &words);
-    for part in ["sink_closed", "published  918"] {
+    for part in ["sink_closed", "published      918"] {
         assert!(ended.contains(part), "{part} is not in {ended}");
     }
     assert!(!ended.contains("failed"), "{ended}");

@@ -1,4 +1,5 @@
-//! Threads start in `core/thread.rs`, and bounded waits are in `core/wait.rs` and `core/clock.rs`.
+//! Threads start in `core/thread.rs`. Bounded waits are in `core/wait.rs` and `core/clock.rs`, those
+//! of async code in `engine/nats/runtime.rs`.
 //!
 //! A thread started elsewhere loses its caller's log. A wait elsewhere is easy to miss when
 //! something delays a stop request.
@@ -10,25 +11,38 @@ use super::assert_none;
 use super::source::{SourceFile, crates_below, is_within};
 
 /// The only files that start threads or wait.
-const DOORS: [&str; 5] = [
+const DOORS: [&str; 6] = [
     "src/core/thread.rs",
     "src/core/wait.rs",
     "src/core/clock.rs",
+    // The waits of async code.
+    "src/engine/nats/runtime.rs",
     // `ffi` is below `core`. It waits for the vendor's threads to end.
     "ffi/src/client/session.rs",
     "ffi/src/client/threads.rs",
 ];
 
-const PATHS: [&str; 3] = [
+const PATHS: [&str; 12] = [
     "std::thread::spawn",
     "std::thread::sleep",
+    "std::thread::park_timeout",
     "std::thread::Builder",
+    "crossbeam_channel::after",
+    "crossbeam_channel::tick",
+    "tokio::spawn",
+    "tokio::task::spawn",
+    "tokio::time::sleep",
+    "tokio::time::timeout",
+    "tokio::time::interval",
+    "tokio::time::interval_at",
 ];
 
-const METHODS: [&str; 6] = [
+const METHODS: [&str; 8] = [
     "scope.spawn",
     "recv_timeout",
     "recv_deadline",
+    "ready_timeout",
+    "spawn_blocking",
     "wait_timeout",
     "wait_timeout_while",
     "wait_timeout_ms",
@@ -71,6 +85,11 @@ fn a_bypass_is_caught() {
         1
     );
     assert_eq!(check("fn f() { let x = r.recv_timeout(t); }"), 1);
+    assert_eq!(check("fn f() { std::thread::park_timeout(t); }"), 1);
+    assert_eq!(
+        check("use tokio::time; async fn f() { time::sleep(t).await; }"),
+        1
+    );
     assert_eq!(
         check("use tickdeck_core::thread; fn f() { thread::spawn(n, g); }"),
         0

@@ -12,7 +12,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
     // Opens recordings as one source.
     ("inputs", &[]),
     ("normalize", &[]),
-    // Commands name rates and seek targets, which are vocabulary.
+    // Stop and pause requests.
     ("control", &[]),
     // Writes what the normalizer yields.
     ("encode", &["normalize"]),

@@ -5,6 +5,8 @@
 //! `target/tools`. Nothing is installed outside the working copy, except the distribution's
 //! package as a last resort. The commands know programs and files, never the library.
 
+#![forbid(unsafe_code)]
+
 mod bench;
 mod demo;
 mod nats_server;

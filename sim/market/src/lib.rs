@@ -71,6 +71,8 @@
 //! Memory is under 3 kB per instrument whatever the length of the session, plus the few thousand
 //! events of `quirks`. `cargo run --release -p tickdeck-market --example rate` measures the speed.
 
+#![forbid(unsafe_code)]
+
 mod book;
 mod convention;
 mod event;

@@ -49,6 +49,12 @@ pub struct CaptureArgs {
     /// processes a replay lags behind it
     #[arg(long, value_name = "SPAN", value_parser = values::parse_span, help_heading = "End")]
     pub linger: Option<Duration>,
+    /// End when the first message does not arrive within this time
+    #[arg(long, value_name = "SPAN", value_parser = values::parse_span, help_heading = "End")]
+    pub first_message_timeout: Option<Duration>,
+    /// Exit 0 even if no message arrives
+    #[arg(long, help_heading = "End")]
+    pub allow_empty: bool,
     /// End when no message arrives for this long; waits indefinitely for the first
     #[arg(long, value_name = "SPAN", value_parser = values::parse_span, help_heading = "End")]
     pub idle: Option<Duration>,

@@ -28,6 +28,9 @@ pub struct LogArgs {
     /// warn,tickdeck=info,async_nats=off]
     #[arg(long, global = true, value_name = "FILTER", value_parser = values::parse_log_filter)]
     pub log_level: Option<String>,
+    /// More log: -v for debug, -vv for trace
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with_all = ["quiet", "log_level"])]
+    pub verbose: u8,
     /// No progress bar
     #[arg(long, global = true)]
     pub no_progress: bool,

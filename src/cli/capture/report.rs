@@ -18,6 +18,7 @@ const NAMED: usize = 10;
 const fn word(ended: &Ended) -> &'static str {
     match ended {
         Ended::End => "end",
+        Ended::NoMessage => "first_message_timeout",
         Ended::Idle => "idle",
         Ended::Count => "count",
         Ended::Duration => "duration",
@@ -30,6 +31,7 @@ const fn word(ended: &Ended) -> &'static str {
 const fn text(ended: &Ended) -> &'static str {
     match ended {
         Ended::End => "with the replay",
+        Ended::NoMessage => "when no message came for --first-message-timeout",
         Ended::Idle => "when nothing came for --idle",
         Ended::Count => "after --count messages",
         Ended::Duration => "after --duration",
@@ -103,7 +105,15 @@ impl Report {
     }
 
     /// Lost messages take precedence over a stream that differs: they may be the reason.
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self, allow_empty: bool) -> Outcome {
+        if self.messages == 0 && !allow_empty {
+            tracing::warn!(
+                event = "nothing_captured",
+                "no message came: check the subjects, and that the publisher uses this server and \
+                 account; --allow-empty accepts that"
+            );
+            return Outcome::Lossy;
+        }
         match (self.is_lossy, self.verified) {
             (true, _) => Outcome::Lossy,
             (false, Some(false)) => Outcome::Difference,
@@ -246,7 +256,7 @@ mod tests {
             true,
             Flaws::default(),
         );
-        assert_eq!(report.outcome(), Outcome::Done);
+        assert_eq!(report.outcome(false), Outcome::Done);
         insta::assert_snapshot!(report.text());
     }
 
@@ -260,7 +270,7 @@ mod tests {
             gaps: 2,
         };
         let report = report(&instruments, false, flaws);
-        assert_eq!(report.outcome(), Outcome::Lossy);
+        assert_eq!(report.outcome(false), Outcome::Lossy);
         insta::assert_snapshot!(report.text());
     }
 
@@ -286,7 +296,7 @@ mod tests {
     #[test]
     fn a_stream_with_too_much_is_a_difference() {
         let report = report(&[("SHFE.rb2601", 1)], true, Flaws::default());
-        assert_eq!(report.outcome(), Outcome::Difference);
+        assert_eq!(report.outcome(false), Outcome::Difference);
         assert!(report.text().contains("extra      1 t.SHFE.au2602\n"));
     }
 }

@@ -18,6 +18,8 @@ pub struct CaptureOptions {
     pub ends_with_replay: bool,
     /// After the end of the replay, continue until no message arrived for this long.
     pub linger: Option<Duration>,
+    /// End when no first message came for this long, counted from the start.
+    pub first_message: Option<Duration>,
     /// End when nothing came for this long, counted from the first message.
     pub idle: Option<Duration>,
     /// End after this many messages.

@@ -18,6 +18,8 @@ use crate::sink::{Message, is_line};
 pub enum Ended {
     /// With the replay.
     End,
+    /// Nothing came at all.
+    NoMessage,
     /// Nothing came for a while.
     Idle,
     /// After a number of messages.
@@ -92,6 +94,8 @@ pub struct Capture {
     deadline: Option<MonoNanos>,
     /// After the end of the replay.
     linger: Option<Silence>,
+    /// Before the first message.
+    first: Option<Silence>,
     /// Between messages.
     idle: Option<Silence>,
     /// When silence was last measured.
@@ -110,6 +114,7 @@ impl Capture {
             ends: BTreeSet::new(),
             deadline: options.duration.map(|span| now.after(span)),
             linger: None,
+            first: options.first_message.map(Silence::of),
             idle: None,
             measured: now,
             options,
@@ -133,13 +138,16 @@ impl Capture {
     pub fn at(&mut self, now: MonoNanos, has_more: bool) -> Option<Ended> {
         let passed = now.duration_since(self.measured);
         self.measured = now;
-        for silence in [&mut self.linger, &mut self.idle].into_iter().flatten() {
+        let silences = [&mut self.linger, &mut self.first, &mut self.idle];
+        for silence in silences.into_iter().flatten() {
             silence.pass(passed);
         }
         let is_over =
             |silence: &Option<Silence>| silence.as_ref().is_some_and(Silence::is_over) && !has_more;
         if is_over(&self.linger) {
             Some(Ended::End)
+        } else if is_over(&self.first) {
+            Some(Ended::NoMessage)
         } else if is_over(&self.idle) {
             Some(Ended::Idle)
         } else {
@@ -208,6 +216,7 @@ impl Capture {
 
     fn restart_silence(&mut self, now: MonoNanos) {
         self.measured = now;
+        self.first = None;
         self.idle = self.options.idle.map(Silence::of);
         if self.linger.is_some() {
             self.linger = self.options.linger.map(Silence::of);
@@ -410,6 +419,20 @@ mod tests {
         assert!(matches!(step.ended, Some(Ended::Count)) && step.line.is_some());
         let due = capture.at(MonoNanos(2_000 * MS), true);
         assert!(matches!(due, Some(Ended::Duration)), "{due:?}");
+    }
+
+    #[test]
+    fn a_capture_of_nothing_ends_in_time() {
+        let options = CaptureOptions {
+            first_message: Some(Duration::from_millis(80)),
+            ..options()
+        };
+        let over = MonoNanos(80 * MS);
+        let mut empty = capture(options.clone());
+        assert!(matches!(empty.at(over, false), Some(Ended::NoMessage)));
+        let mut begun = capture(options);
+        begun.on(message(TICK, b"{}"), MonoNanos(MS));
+        assert!(begun.at(over, false).is_none());
     }
 
     #[test]

@@ -22,6 +22,12 @@ pub enum CheckError {
         #[source]
         source: std::io::Error,
     },
+    /// There is no such input.
+    #[error("{} does not exist", path.display())]
+    Missing {
+        /// The path.
+        path: PathBuf,
+    },
     /// There is no golden yet.
     #[error("there is no golden at {}: give --update to create it", path.display())]
     NoGolden {
@@ -162,10 +168,15 @@ pub enum CheckError {
 
 impl CheckError {
     pub(super) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io {
-            path: path.to_owned(),
-            doing,
-            source,
+        move |source| match source.kind() {
+            std::io::ErrorKind::NotFound if doing == "opening" => Self::Missing {
+                path: path.to_owned(),
+            },
+            _ => Self::Io {
+                path: path.to_owned(),
+                doing,
+                source,
+            },
         }
     }
 
@@ -193,9 +204,8 @@ impl CheckError {
             | Self::Unfinished { .. }
             | Self::GoldenCannotTell { .. }
             | Self::NotAMessage { .. }
-            | Self::Recording(
-                RecordingError::NotARecording { .. } | RecordingError::NotFetched { .. },
-            ) => true,
+            | Self::Missing { .. } => true,
+            Self::Recording(error) => error.is_bad_input(),
             Self::Source(error) => error.kind() == SourceErrorKind::BadInput,
             _ => false,
         }

@@ -35,6 +35,16 @@ pub fn install(control: &Arc<Control>, exit_code: i32) -> io::Result<()> {
     install_apart(control, exit_code, APART)
 }
 
+/// Makes a write beyond the file size limit an error instead of the end of the process (SIGXFSZ).
+///
+/// # Errors
+/// When the system refuses a handler.
+pub fn report_file_size_limit() -> io::Result<()> {
+    // With any handler, the write fails with EFBIG.
+    let signal = nix::sys::signal::Signal::SIGXFSZ as i32;
+    flag::register(signal, Arc::new(AtomicBool::new(false))).map(drop)
+}
+
 fn install_apart(control: &Arc<Control>, exit_code: i32, apart: Duration) -> io::Result<()> {
     let exits = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {

@@ -157,6 +157,12 @@ pub enum ImportError {
     /// Read on after an error.
     #[error("the import stopped at an earlier error")]
     Stopped,
+    /// There is no such file.
+    #[error("{input} does not exist")]
+    Missing {
+        /// The file.
+        input: String,
+    },
     /// A binary file is damaged before its rows begin.
     #[error("{input}: {problem}")]
     Damaged {
@@ -169,6 +175,11 @@ pub enum ImportError {
 
 impl ImportError {
     pub(crate) fn io(input: &str, source: std::io::Error) -> Self {
+        if source.kind() == std::io::ErrorKind::NotFound {
+            return Self::Missing {
+                input: input.to_owned(),
+            };
+        }
         Self::Io {
             input: input.to_owned(),
             source,

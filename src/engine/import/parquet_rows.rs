@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use csv::ByteRecord;
-use parquet::basic::Type;
+use parquet::basic::{Compression, Type};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType, FixedLenByteArray};
 use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 
 use crate::import::error::ImportError;
@@ -67,6 +68,13 @@ impl ParquetTable {
             input: input.to_owned(),
             problem: format!("no whole Parquet file: {error}; write it again"),
         })?;
+        if let Some(codec) = unread_codec(&file) {
+            return Err(ImportError::Unreadable {
+                input: input.to_owned(),
+                format: codec,
+                fix: "write it with snappy, gzip, lz4 or zstd",
+            });
+        }
         check_places(&file, slice.len).map_err(|problem| ImportError::Damaged {
             input: input.to_owned(),
             problem: format!("no whole Parquet file: {problem}; write it again"),
@@ -103,6 +111,17 @@ fn caught<T>(step: impl FnOnce() -> ParquetResult<T>) -> ParquetResult<T> {
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
         let problem = "a page is damaged, or not as its header says";
         Err(ParquetError::General(problem.to_owned()))
+    })
+}
+
+/// The compression of a column that is not read.
+fn unread_codec(file: &SerializedFileReader<Slice>) -> Option<&'static str> {
+    let groups = file.metadata().row_groups();
+    let mut columns = groups.iter().flat_map(RowGroupMetaData::columns);
+    columns.find_map(|column| match column.compression() {
+        Compression::BROTLI(_) => Some("Parquet compressed with brotli"),
+        Compression::LZO => Some("Parquet compressed with LZO"),
+        _ => None,
     })
 }
 

@@ -20,6 +20,7 @@ use crossbeam_queue::ArrayQueue;
 use tickdeck_core::clock::Clock;
 use tickdeck_core::event::{InstrumentId, RawTick, SessionEvent};
 use tickdeck_core::time::UnixNanos;
+use tickdeck_core::wait::park;
 
 use super::input::Input;
 
@@ -225,7 +226,7 @@ impl Queue {
         let reader = self.reader.get_or_init(std::thread::current);
         // A push between the last check and the registration would not wake the reader: check again.
         if self.slots.is_empty() && reader.id() == std::thread::current().id() {
-            std::thread::park_timeout(at_most);
+            park(at_most);
         }
     }
 

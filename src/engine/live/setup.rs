@@ -9,7 +9,7 @@ use tickdeck_ffi::abi::Knowledge;
 use tickdeck_ffi::{FrontAddress, FrontNotTaken};
 
 use super::backoff::Backoff;
-use super::ctp::{CtpConnector, CtpLibrary, CtpLogin};
+use super::ctp::{CtpConnector, CtpLibrary, CtpLogin, Scrubber};
 use super::supervisor::SupervisorOptions;
 use super::trader::{CtpTrader, InterviewOptions, TraderOptions};
 
@@ -22,6 +22,17 @@ pub struct TimeLimits {
     pub login: Duration,
     /// Time for the library to reconnect by itself.
     pub reconnect: Duration,
+}
+
+impl Default for TimeLimits {
+    /// 20 s to connect, 10 s to log in, 30 s to reconnect.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(20),
+            login: Duration::from_secs(10),
+            reconnect: Duration::from_secs(30),
+        }
+    }
 }
 
 impl TimeLimits {
@@ -80,22 +91,19 @@ pub enum LibraryMismatch {
 }
 
 impl FrontSettings {
-    /// Checks whether the settings suit a library. Warns if its version was never tested.
+    /// Checks whether the settings suit a library.
     ///
     /// # Errors
     /// When they do not.
     pub fn check_library(&self, library: &CtpLibrary) -> Result<(), LibraryMismatch> {
         check_fronts(library, &self.md_fronts)?;
-        if library.library().version().knowledge() != Knowledge::Listed {
-            tracing::warn!(
-                event = "ctp_version_untested",
-                api_version = library.version(),
-                layout = library.layout(),
-                "this version of the library was never tested: compare a short recording with \
-                 another recorder's before you rely on it"
-            );
-        }
         check_keys(library, self.login.production_keys)
+    }
+
+    /// Removes the login and the addresses from texts.
+    #[must_use]
+    pub fn scrubber(&self) -> Scrubber {
+        Scrubber::of(&self.login, self.md_fronts.iter().chain(&self.td_fronts))
     }
 
     /// Options of the supervisor of session `session`.
@@ -184,6 +192,19 @@ pub fn check_fronts(library: &CtpLibrary, fronts: &[FrontAddress]) -> Result<(),
     Ok(())
 }
 
+/// Warns if the version of a library was never tested.
+pub fn warn_untested(library: &CtpLibrary) {
+    if library.library().version().knowledge() != Knowledge::Listed {
+        tracing::warn!(
+            event = "ctp_version_untested",
+            api_version = library.version(),
+            layout = library.layout(),
+            "this version of the library was never tested: compare a short recording with \
+             another recorder's before you rely on it"
+        );
+    }
+}
+
 /// Checks that the library has the keys of the front.
 ///
 /// # Errors
@@ -239,16 +260,11 @@ mod tests {
                 app_id: secret(),
                 auth_code: secret(),
                 production_keys: true,
-                secrets: Vec::new(),
             },
             md_fronts: Vec::new(),
             td_fronts: Vec::new(),
             flow: PathBuf::new(),
-            limits: TimeLimits {
-                connect: Duration::from_secs(20),
-                login: Duration::from_secs(10),
-                reconnect: Duration::from_secs(30),
-            },
+            limits: TimeLimits::default(),
             backoff: Backoff::default(),
         }
     }

@@ -206,7 +206,7 @@ impl Asked {
             }
         };
         // The window ends it: an answer may come at any time.
-        let _ = tokio::time::timeout(ANSWER_WINDOW, more).await;
+        let _ = runtime::within(ANSWER_WINDOW, more).await;
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use super::options::Login;
 pub(crate) use super::options::Plan;
 use super::refusal::Refusal;
-use super::{NatsError, NatsFailure};
+use super::{NatsError, NatsFailure, runtime};
 
 /// First pause between two connection attempts.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
@@ -136,19 +136,19 @@ pub(crate) async fn connect(
                 }
                 Err(failure) => return Err(failure),
             }
-            tokio::time::sleep(backoff).await;
+            runtime::sleep(backoff).await;
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
         Err(NatsFailure::Other {
-            cause: "gave up after 4,294,967,295 attempts".to_owned(),
+            cause: "gave up".to_owned(),
         })
     };
     let Some(limit) = limit else {
         return attempts.await;
     };
-    match tokio::time::timeout(limit, attempts).await {
-        Ok(result) => result,
-        Err(_) => Err(match last.into_inner() {
+    match runtime::within(limit, attempts).await {
+        Some(result) => result,
+        None => Err(match last.into_inner() {
             full @ NatsFailure::ConnectionLimit { .. } => full,
             last => NatsFailure::StillUnreachable {
                 waited: limit,

@@ -33,6 +33,26 @@ struct Outlet {
     is_settled: bool,
 }
 
+/// What a batch is to a sink.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// Ticks, and control messages in their order.
+    Stream,
+    /// The end marker, which a sink may still send after a failure.
+    End,
+}
+
+impl Outlet {
+    /// The one way for messages to a sink. A closed sink takes nothing.
+    fn hand_over(&mut self, batch: &MessageBatch, kind: Kind) -> Result<(), SinkError> {
+        match (&mut self.sink, kind) {
+            (Some(sink), Kind::Stream) => sink.publish(batch),
+            (Some(sink), Kind::End) => sink.announce(batch),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
 /// The end marker of a replay, and its subject.
 pub(super) struct End {
     pub(super) subject: String,
@@ -74,22 +94,13 @@ impl Fanout {
         let mut settlement = self.settlement();
         slots.into_iter().for_each(|slot| settlement.expect(slot));
         drop(settlement);
-        self.hand_over(batch)
-    }
-
-    /// The one way for messages to sinks.
-    fn hand_over(&self, batch: &MessageBatch) -> Result<(), SinkError> {
         for outlet in &self.outlets {
             let mut outlet = lock(outlet);
-            let published = match &mut outlet.sink {
-                Some(sink) => sink.publish(batch),
-                None => Ok(()),
-            };
-            match published {
+            match outlet.hand_over(batch, Kind::Stream) {
                 Err(SinkError::BrokenPipe) if self.has_other_outputs() => {
                     self.abandon(&mut outlet);
                 }
-                published => published?,
+                handed_over => handed_over?,
             }
             self.settle(&mut outlet);
         }
@@ -194,10 +205,11 @@ impl Fanout {
     /// False when the marker alone failed, which is logged: every tick is confirmed already.
     fn announce(&self, index: usize, end: &End, is_whole: bool) -> bool {
         let mut outlet = lock(&self.outlets[index]);
-        let Some(sink) = &mut outlet.sink else {
-            return true;
-        };
-        let Some(limit) = sink.end_marker_limit() else {
+        let limit = outlet
+            .sink
+            .as_ref()
+            .and_then(|sink| sink.end_marker_limit());
+        let Some(limit) = limit else {
             return true;
         };
         let marker = if is_whole {
@@ -205,9 +217,9 @@ impl Fanout {
         } else {
             end.marker.clone().of_a_failed_run().payload(limit)
         };
-        let published =
-            control_message(&end.subject, marker).and_then(|batch| sink.announce(&batch));
-        match published {
+        let announced = control_message(&end.subject, marker)
+            .and_then(|batch| outlet.hand_over(&batch, Kind::End));
+        match announced {
             Err(error) if is_whole => {
                 tracing::warn!(
                     event = "replay_end_not_published",

@@ -15,7 +15,7 @@ use super::live_server::{LiveNats, LiveServer};
 use super::live_summary::LiveSummary;
 use crate::control::{Control, run_interruptible};
 use crate::live::ctp::CtpLibrary;
-use crate::live::setup::{FrontSettings, ListingOptions, subscription_interval_ns};
+use crate::live::setup::{FrontSettings, ListingOptions, subscription_interval_ns, warn_untested};
 use crate::live::trader::{Found, Search, TraderError};
 use crate::live::{Listing, LiveOptions, LiveReport, Subscription, SupervisorOptions};
 use crate::sink::Sink;
@@ -167,6 +167,7 @@ impl CtpSession {
         let run_until = self
             .run_for
             .map_or(MonoNanos::NEVER, |span| started.after(span));
+        self.front.check_library(&self.library)?;
         self.log_start();
         if let Some(nats) = self.nats.take() {
             match self.connect(nats, run_until)? {
@@ -213,6 +214,7 @@ impl CtpSession {
             layout = self.library.layout(),
             path = %self.library.path().display()
         );
+        warn_untested(&self.library);
     }
 
     /// `None` when the run is over before the server answers.

@@ -37,7 +37,7 @@ use crate::encode::pattern::PatternError;
 #[cfg(feature = "live")]
 use crate::live::ctp::CtpLibrary;
 #[cfg(feature = "live")]
-use crate::live::setup::FrontSettings;
+use crate::live::setup::{FrontSettings, LibraryMismatch};
 #[cfg(feature = "live")]
 use crate::live::{LiveOptions, Subscription, SubscriptionError};
 use crate::pipeline::PublisherOptions;
@@ -82,6 +82,10 @@ pub enum SessionError {
     #[cfg(feature = "live")]
     #[error("no NATS server was reached before the run ended")]
     ServerNotReached,
+    /// The settings do not suit the CTP library.
+    #[cfg(feature = "live")]
+    #[error(transparent)]
+    Library(#[from] LibraryMismatch),
     /// A live session has nothing to subscribe.
     #[cfg(feature = "live")]
     #[error(transparent)]

@@ -36,7 +36,7 @@ pub struct Summary {
     pub failed: u64,
     /// Ticks lost before the pipeline, for example in an overflowing queue.
     pub dropped: u64,
-    /// BLAKE3 of the payload stream, hex.
+    /// The payload digest, by its short name.
     pub digest: String,
     /// The requested rate: a number, or `max`.
     pub rate_asked: Rate,
@@ -46,6 +46,8 @@ pub struct Summary {
     pub lateness_ms: Option<LatenessMs>,
     /// Real time of the whole run, seconds.
     pub elapsed_s: f64,
+    /// BLAKE3 of the payload stream, hex. Not the event digest of a recording.
+    pub payload_digest: String,
     /// Whether it was a live session, which has no rate.
     #[serde(skip)]
     pub is_live: bool,
@@ -121,6 +123,7 @@ impl Summary {
             filtered: total.filtered,
             failed: total.failed,
             dropped: 0,
+            payload_digest: digest.clone(),
             digest,
             rate_asked: Rate::Max,
             rate_achieved: None,

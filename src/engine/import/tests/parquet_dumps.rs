@@ -211,6 +211,8 @@ fn what_parquet_cannot_give_is_explained() {
         Column::Text("BYTE_ARRAY LastPrice (STRING)", some(&["dear"])),
     ];
     insta::assert_snapshot!(error(&parquet_of(&bad, Compression::SNAPPY, 1), none()), @r#"x.parquet: row 1, column LastPrice: found "dear", expected a number; --skip-bad leaves such rows out and counts them"#);
+    let brotli = std::fs::read(fixture("../dumps/brotli.parquet")).unwrap();
+    insta::assert_snapshot!(error(&brotli, none()), @"x.parquet is Parquet compressed with brotli, which import does not read; write it with snappy, gzip, lz4 or zstd");
     let segment = vec![
         Column::I64("INT64 seq", some(&[0])),
         Column::I64("INT64 recv_ts", some(&[0])),

@@ -18,6 +18,21 @@ pub struct CtpLogin {
     /// Whether the fronts use production keys; evaluation fronts use others. Libraries before 6.7.11
     /// have only the keys that they were built with.
     pub production_keys: bool,
-    /// Every text that no output may contain, the above included.
-    pub secrets: Vec<Secret>,
+}
+
+impl CtpLogin {
+    /// The texts that no output may contain.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = Secret> {
+        let Self {
+            broker_id,
+            user_id,
+            password,
+            app_id,
+            auth_code,
+            production_keys: _,
+        } = self;
+        [broker_id, user_id, password, app_id, auth_code]
+            .into_iter()
+            .cloned()
+    }
 }

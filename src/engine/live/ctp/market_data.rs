@@ -44,7 +44,7 @@ impl CtpConnector {
         fronts: Vec<FrontAddress>,
         flow: PathBuf,
     ) -> Self {
-        let scrubber = Arc::new(Scrubber::new(login.secrets.clone()));
+        let scrubber = Arc::new(Scrubber::of(&login, &fronts));
         Self {
             library,
             login,

@@ -1,6 +1,8 @@
 //! Removes credentials from text of the library or the front.
 
-use tickdeck_ffi::Secret;
+use tickdeck_ffi::{FrontAddress, Secret};
+
+use super::login::CtpLogin;
 
 /// Shorter values are words and numbers that may be part of any text.
 const SHORTEST: usize = 4;
@@ -13,6 +15,13 @@ pub struct Scrubber {
 }
 
 impl Scrubber {
+    /// Removes a login and the addresses of its fronts.
+    #[must_use]
+    pub fn of<'a>(login: &CtpLogin, fronts: impl IntoIterator<Item = &'a FrontAddress>) -> Self {
+        let addresses = fronts.into_iter().flat_map(FrontAddress::secrets);
+        Self::new(login.secrets().chain(addresses).collect())
+    }
+
     /// Removes `secrets`. Those of fewer than four bytes are ignored.
     #[must_use]
     pub fn new(mut secrets: Vec<Secret>) -> Self {

@@ -84,9 +84,7 @@ impl<'a> CtpTrader<'a> {
         connection: Connection,
     ) -> Result<(TdApi, Receiver<CallbackEvent>), TraderError> {
         let CtpLogin {
-            production_keys,
-            secrets,
-            ..
+            production_keys, ..
         } = self.options.login;
         let library = open_trader_library(self.options.library)?;
         if !production_keys && !library.has_production_flag() {
@@ -102,7 +100,7 @@ impl<'a> CtpTrader<'a> {
         let handler = Arc::new(Handler {
             events,
             connection,
-            scrubber: Scrubber::new(secrets.clone()),
+            scrubber: Scrubber::of(self.options.login, self.options.fronts),
         });
         Ok((TdApi::start(&library, options, handler)?, received))
     }

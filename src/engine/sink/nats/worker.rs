@@ -13,7 +13,7 @@ use async_nats::Subject;
 use async_nats::client::{PublishError, PublishErrorKind};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::Interval;
 
 use super::window::{MARK_MESSAGES, Window};
 use super::{NatsStats, NatsStop};
@@ -357,7 +357,7 @@ impl<'c> Link<'c> {
         Ok(Self {
             connection,
             marks: Marks::start(connection).await?,
-            timer: timer(MARK_INTERVAL),
+            timer: runtime::ticks(MARK_INTERVAL),
             is_slow: false,
             unanswered: 0,
         })
@@ -367,7 +367,7 @@ impl<'c> Link<'c> {
     fn slow_down_if_refused(&mut self) {
         if self.marks.are_refused() && !self.is_slow {
             self.is_slow = true;
-            self.timer = timer(REFUSED_MARK_INTERVAL);
+            self.timer = runtime::ticks(REFUSED_MARK_INTERVAL);
         }
     }
 
@@ -417,12 +417,6 @@ impl<'c> Link<'c> {
         }
         self.mark(end).await
     }
-}
-
-fn timer(every: Duration) -> Interval {
-    let mut timer = interval_at(Instant::now() + every, every);
-    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    timer
 }
 
 fn unpublishable(message: &Message, cause: &str) -> End {
