@@ -12,7 +12,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     // Opens recordings as one source.
     ("inputs", &[]),
     ("normalize", &[]),
-    // Commands name rates and seek targets, which are vocabulary.
+    // Stop and pause requests are plain data.
     ("control", &[]),
     // Writes what the normalizer yields.
     ("encode", &["normalize"]),
