@@ -1,4 +1,4 @@
-//! Accounts with few rights: what a verb can do without is a warning, said once.
+//! Accounts with few rights: a missing optional permission is logged once as a warning.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};

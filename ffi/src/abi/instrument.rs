@@ -75,7 +75,7 @@ impl Instrument {
     #[must_use]
     pub unsafe fn read(struct_ptr: *const c_void, version: &ApiVersion) -> Option<Self> {
         let long = has_long_ids(version);
-        // SAFETY: the caller answers for the pointer and its version, the version for the length.
+        // SAFETY: the caller guarantees the pointer and its version, the version for the length.
         let view = unsafe { StructView::at(struct_ptr, READABLE[usize::from(long)]) }?;
         let id = |short: usize, at: usize| {
             if long {

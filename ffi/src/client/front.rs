@@ -255,7 +255,7 @@ fn proxied(rest: &str) -> Result<FrontAddress, BadFront> {
 /// send as many bytes of the password as the user name has (seen with every version).
 fn check_proxy_login(user: &str, password: &str) -> Result<(), BadFront> {
     if user.is_empty() || user.len() > LONGEST {
-        return Err(bad("the user of the proxy has not 1 to 255 bytes"));
+        return Err(bad("the user of the proxy must be 1 to 255 bytes"));
     }
     if user.contains('@') || password.contains('@') {
         return Err(bad(
@@ -265,8 +265,8 @@ fn check_proxy_login(user: &str, password: &str) -> Result<(), BadFront> {
     }
     if password.len() != user.len() {
         return Err(bad(
-            "user and password of the proxy are not equally long: the vendor's libraries send as many \
-             bytes of the password as the user has, so that another length cannot be passed",
+            "user and password of the proxy differ in length: the vendor's libraries send as many \
+             bytes of the password as the user has",
         ));
     }
     Ok(())

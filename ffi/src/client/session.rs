@@ -1,9 +1,9 @@
 //! One running session: requests while it lives, and its end.
 //!
-//! Release frees the object, must not run in a callback, and may hang (guide 1.4). So it runs once,
-//! on a separate thread, while no request can be made. The caller waits for it as long as it wants
-//! to. The library does not care which thread calls Release, but it cares when: its own threads
-//! must run already (see `threads`), which is waited for.
+//! Release frees the object, must not run in a callback, and may hang (field guide 1.4). So it runs
+//! once, on a separate thread, while no request can be made. The caller waits for it as long as it
+//! wants to. The library does not care which thread calls Release, but it cares when: its own
+//! threads must run already (see `threads`), which is waited for.
 //!
 //! One fault of the vendor remains in libraries before 6.5.1. Their Release ends the I/O thread
 //! first and the connecting thread second. A connection that is established in between is set up in

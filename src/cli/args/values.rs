@@ -26,8 +26,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Profiles of the synthetic market, with a line of help each. The type is in another crate, so
-/// clap gets a parser instead of a `ValueEnum`.
+/// Profiles of the synthetic market, with a help line each. The type is in another crate, so clap
+/// gets a parser instead of a `ValueEnum`.
 pub(super) fn profile_parser() -> impl TypedValueParser<Value = Profile> {
     let known = Profile::ALL.map(|profile| {
         PossibleValue::new(profile.as_str()).help(match profile {

@@ -64,7 +64,7 @@ impl Output {
             refuse_inside_recording(path)?;
             if is_special(path) {
                 let message = format!(
-                    "--times {} is no ordinary file: choose another path",
+                    "--times {} is not a regular file: choose another path",
                     path.display()
                 );
                 return Err(UsageError::new(message).into());
@@ -136,7 +136,7 @@ impl Output {
     }
 }
 
-/// Whether there is something that is no ordinary file.
+/// Whether something is there that is not a regular file.
 fn is_special(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| !found.is_file())
 }

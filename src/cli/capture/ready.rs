@@ -69,7 +69,7 @@ impl<'a> ReadyFile<'a> {
 fn foreign(path: &Path) -> anyhow::Result<Option<&'static str>> {
     let reading = || format!("reading the ready file {}", path.display());
     match path.symlink_metadata() {
-        Ok(found) if !found.is_file() => return Ok(Some("no ordinary file")),
+        Ok(found) if !found.is_file() => return Ok(Some("not a regular file")),
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(reading),

@@ -1,6 +1,6 @@
 //! Contracts as the trader front answers `ReqQryInstrument`, one by one.
 //!
-//! The same rules as for contract files that hold such answers: what the front leaves open comes
+//! The same rules hold as for contract files with such answers. What the front leaves open comes
 //! from the product table, and the product id is that of the id's grammar.
 
 use super::table::by_grammar;

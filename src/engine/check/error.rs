@@ -91,9 +91,8 @@ pub enum CheckError {
     },
     /// A golden of an unfinished recording was requested.
     #[error(
-        "{path} is still being written, or its writer was killed; a golden needs a finished \
-         recording: wait for its end, or make one of what is sealed with `tickdeck slice {path} -o \
-         NEW`",
+        "{path} is still being written, or its writer was killed, and a golden needs a finished \
+         recording. Wait for its end, or copy what is sealed with `tickdeck slice {path} -o NEW`",
         path = path.display()
     )]
     Unfinished {

@@ -240,8 +240,8 @@ fn not_there(field: &str) -> Note {
     Note {
         fails: false,
         text: format!(
-            "no message has the volatile field {field:?}: it is a top-level key of the payload, \
-             spelt as there, or should be declared no longer"
+            "no message has the volatile field {field:?}: it must be a top-level key of the \
+             payload; fix the name or remove the declaration"
         ),
     }
 }
@@ -430,8 +430,8 @@ impl Job<'_> {
         }
         if self.is_foreign() && self.options.accept != Accept::Nothing {
             return refuse(
-                "the golden is of a recording: give --update with the recording, a captured stream \
-                 is only compared with it",
+                "the golden belongs to a recording: give --update with the recording; a captured \
+                 stream can be compared with it but not accepted",
             );
         }
         match &self.options.accept {
@@ -611,7 +611,7 @@ impl Job<'_> {
         let reason = if messages != known.messages {
             format!("{messages} messages instead of {}", known.messages)
         } else if digest.is_some_and(|digest| digest != known.digest) {
-            "its BLAKE3 is another one".to_owned()
+            "its BLAKE3 differs".to_owned()
         } else {
             return Ok(());
         };

@@ -40,7 +40,7 @@ impl Golden {
                 return Err(CheckError::GoldenCannotTell {
                     golden: path.to_owned(),
                     reason:
-                        "it is no ordinary file, and a golden is read more than once: write it \
+                        "it is not a regular file, and a golden is read more than once: write it \
                              to a file first"
                             .into(),
                 });

@@ -224,7 +224,7 @@ impl Messages for StreamFile {
     }
 }
 
-/// Refuses a Git LFS pointer in the place of a file.
+/// Refuses a Git LFS pointer instead of a file.
 pub(super) fn refuse_pointer(path: &Path, head: &[u8]) -> Result<(), CheckError> {
     if is_pointer(head) {
         return Err(CheckError::NotFetched {

@@ -14,7 +14,7 @@ pub(crate) enum Form {
     Plain,
     /// Days since 1970.
     Date,
-    /// Units since midnight; so many make a second.
+    /// Units since midnight, with the number of units in a second.
     Time(i64),
     /// Units since 1970 of UTC, or of an unnamed wall clock: Shanghai's.
     Instant { per_second: i64, utc: bool },

@@ -65,11 +65,11 @@ impl ParquetTable {
         let opened = caught(|| SerializedFileReader::new(slice.clone()));
         let file = opened.map_err(|error| ImportError::Damaged {
             input: input.to_owned(),
-            problem: format!("no whole Parquet file: {error}; write it again"),
+            problem: format!("incomplete Parquet file: {error}; download or write it again"),
         })?;
         check_places(&file, slice.len).map_err(|problem| ImportError::Damaged {
             input: input.to_owned(),
-            problem: format!("no whole Parquet file: {problem}; write it again"),
+            problem: format!("incomplete Parquet file: {problem}; download or write it again"),
         })?;
         let schema = file.metadata().file_metadata().schema_descr();
         let names: Vec<String> = schema.columns().iter().map(|c| c.path().string()).collect();

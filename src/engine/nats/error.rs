@@ -116,8 +116,8 @@ impl NatsFailure {
         matches!(self, Self::Unreachable { .. })
     }
 
-    /// Whether the account is not allowed what was asked, be it a subject or another connection.
-    /// What is only of help then does without.
+    /// Whether the account lacks permission for a subject or for another connection. Optional
+    /// features then stay off.
     #[must_use]
     pub const fn is_missing_right(&self) -> bool {
         matches!(self, Self::Permission { .. } | Self::ConnectionLimit { .. })

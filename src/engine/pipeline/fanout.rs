@@ -101,8 +101,8 @@ impl Fanout {
         self.is_recorded.load(Ordering::Relaxed) || self.open.load(Ordering::Relaxed) > 1
     }
 
-    /// Closes a sink whose reader has gone. The reader has what it wanted, so that its messages are
-    /// no failures: the other sinks decide.
+    /// Closes a sink whose reader has closed the pipe. That is no failure of its messages: the other
+    /// sinks decide.
     fn abandon(&self, outlet: &mut Outlet) {
         if let Some(sink) = outlet.sink.take() {
             outlet.is_abandoned = true;
@@ -110,7 +110,7 @@ impl Fanout {
             tracing::info!(
                 event = "sink_closed",
                 sink = sink.name(),
-                "its reader has closed it; the other outputs go on"
+                "the reader closed the pipe; the other outputs continue"
             );
         }
     }
@@ -178,7 +178,7 @@ impl Fanout {
         let is_announced = end.is_none_or(|end| self.announce(index, end, flushed.is_ok()));
         let sink = lock(&self.outlets[index]).sink.take();
         match (flushed, sink) {
-            // Where the marker is refused, the ticks have arrived all the same.
+            // Where the marker is refused, the ticks have still arrived.
             (Ok(()), Some(sink)) if complete && is_announced => sink.finish(),
             (flushed, _) => flushed,
         }

@@ -35,7 +35,7 @@ macro_rules! put {
                 $tick.$name = number;
                 Ok(())
             }
-            Err(_) => Err(format!("`{}` is no whole number", $value)),
+            Err(_) => Err(format!("`{}` is not a whole number", $value)),
         }
     };
 }
