@@ -360,7 +360,7 @@ pub(super) fn is_damage(error: &anyhow::Error) -> bool {
     error.chain().any(is_damaged)
 }
 
-/// A path that is no recording is bad input here.
+/// A path that is not a recording is bad input here.
 pub(super) fn as_input_error(error: anyhow::Error) -> anyhow::Error {
     match error.downcast() {
         Ok(RecordingError::NotARecording { path, .. }) if path.is_dir() => {

@@ -132,7 +132,7 @@ fn another_recording_is_reported_first() {
     folder.generate("rec", "--profile quick --seed 2");
     let other = ends(&folder, 1, "check rec");
     let second = other.stdout.lines().nth(1).unwrap();
-    assert!(second.contains("made of another recording"), "{second}");
+    assert!(second.contains("made from another recording"), "{second}");
     assert!(second.contains("--update"), "{second}");
     let accept = ends(&folder, 1, "check rec --accept-field last_price");
     assert!(accept.stdout.contains("another recording"));
@@ -191,7 +191,7 @@ fn other_tables_are_named_as_the_reason() {
     let found = ends(&folder, 1, "check rec --contracts new.csv");
     assert!(found.stdout.contains("another contract table"), "{found:?}");
     assert!(found.stdout.contains("average_price") && found.stdout.contains("SHFE only"));
-    // A table that changes no published message is no difference.
+    // A table that changes no published message is not a difference.
     std::fs::write(folder.join("same.csv"), contracts.replace(",20,", ",10,")).unwrap();
     let same = ends(&folder, 0, "check rec --contracts same.csv");
     assert!(

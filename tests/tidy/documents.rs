@@ -150,7 +150,7 @@ struct Grammar {
     end: Regex,
     /// The marker of a comment line.
     comment: Regex,
-    /// Part of a style sheet or schema, which are no messages.
+    /// Part of a style sheet or schema, not of a message.
     code: Regex,
 }
 
@@ -166,8 +166,8 @@ impl Grammar {
         }
     }
 
-    /// The sentences of a text that are too long. Each cell of a table is a text. Code, headings and
-    /// lists of links do not count.
+    /// The sentences of a text that are too long. Each cell of a table is a text. Code, headings
+    /// and lists of links do not count.
     fn long_sentences(&self, text: &str) -> Vec<String> {
         let text = self.fenced.replace_all(text, "\n");
         let mut blocks = vec![String::new()];

@@ -39,7 +39,7 @@ pub struct Instrument {
     pub expire_date: Text<9>,
     /// Strike price of an option, price units.
     pub strike_price: f64,
-    /// `1` call, `2` put, 0 for what is no option.
+    /// `1` call, `2` put, 0 for what is not an option.
     pub options_type: u8,
     /// 1 while it is traded.
     pub is_trading: i32,

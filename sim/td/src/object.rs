@@ -1,4 +1,4 @@
-//! The API object and its functions that are no requests.
+//! The API object and its functions that are not requests.
 //! It is never freed, see [`tickdeck_front::objects`].
 
 use std::ffi::{CStr, c_char, c_int, c_void};

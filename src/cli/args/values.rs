@@ -67,7 +67,7 @@ pub(super) fn flag_parser() -> impl TypedValueParser<Value = Flag> {
         }
         Flag::DateConflict => Some("The dates of the tick contradict each other"),
         Flag::RawTurnover => Some("Turnover as CTP sent it, because the multiplier is unknown"),
-        Flag::VolumeFell => Some("Cumulative volume below what the trading day already had"),
+        Flag::VolumeFell => Some("Cumulative volume below an earlier value of the trading day"),
         Flag::Primed => None,
     };
     let known = Flag::ALL

@@ -180,7 +180,7 @@ impl ProductClass {
         }
     }
 
-    /// Reads CTP's character; `None` for the classes that are no market data (spot, EFP).
+    /// Reads CTP's character; `None` for the classes that are not market data (spot, EFP).
     #[must_use]
     pub fn from_ctp_code(code: char) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.ctp_code() == code)

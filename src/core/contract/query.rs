@@ -26,8 +26,8 @@ pub struct QueriedContract {
 }
 
 impl QueriedContract {
-    /// The contract; `None` for what is no market data instrument of a futures exchange (spot, EFP)
-    /// and for ids that cannot be ones.
+    /// The contract; `None` for what is not a market data instrument of a futures exchange (spot,
+    /// EFP) and for ids that cannot be ones.
     #[must_use]
     pub fn contract(&self, products: &ProductTable) -> Option<Contract> {
         let id = self.instrument_id.as_str();

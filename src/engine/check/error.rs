@@ -28,7 +28,7 @@ pub enum CheckError {
         /// The path that was tried.
         path: PathBuf,
     },
-    /// The file is no golden.
+    /// The file is not a golden.
     #[error(
         "{} is not a golden: {reason}; restore it from version control, or remove it and the \
          stream beside it and give --update to recreate both", path.display()
@@ -107,7 +107,7 @@ pub enum CheckError {
         /// The missing part and the remedy.
         reason: String,
     },
-    /// A line of a payload stream is no message.
+    /// A line of a payload stream is not a message.
     #[error(
         "{}, line {line}: expected a message (subject, one space, payload), found \
          {found}", path.display()

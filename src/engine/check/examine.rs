@@ -458,7 +458,7 @@ impl Job<'_> {
         }
         let stream = stream_path(self.path);
         let reason = if is_one_file(&stream, self.input) {
-            "which is what is checked: name another golden with --golden"
+            "which is the input itself: name another golden with --golden"
         } else if limit > 0 && !self.names(&stream) && stream.symlink_metadata().is_ok() {
             "where there is a file that is not its stream: remove that, or name another golden with \
              --golden"
@@ -583,7 +583,7 @@ impl Job<'_> {
                 format!("it is damaged or truncated: {reason}")
             }
             CheckError::NotAMessage { line, found, .. } => {
-                format!("its line {line} is no message: {found}")
+                format!("its line {line} is not a message: {found}")
             }
             other => return Err(other),
         };

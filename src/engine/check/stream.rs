@@ -346,7 +346,7 @@ impl Lines {
     }
 }
 
-/// Subject and payload of a line; `None` when it is no message.
+/// Subject and payload of a line; `None` when it is not a message.
 fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let (subject, payload) = line.split_at(memchr(b' ', line)?);
     is_line_subject(subject).then(|| (subject, &payload[1..]))

@@ -316,7 +316,7 @@ fn shfe_friday_night_belongs_to_monday() {
     ));
 }
 
-/// CZCE through one day. The evening row has no trade: 0.0 prices are no prices, and it is flagged
+/// CZCE through one day. The evening row has no trade: prices of 0.0 are missing, and it is flagged
 /// `preopen`. The auction's turnover 3003811 is price x volume: published times the multiplier 10,
 /// while `average_price` is already per unit. The last row comes twice: the copy is a `duplicate`.
 #[test]
@@ -369,7 +369,7 @@ fn dce_out_of_session() {
     ));
 }
 
-/// CFFEX: the auction's result at 09:29 has volume, so it is no `preopen` row. The first tick
+/// CFFEX: the auction's result at 09:29 has volume, so it is not a `preopen` row. The first tick
 /// counts from it. The settlement row half an hour after the close is `out_of_session` and has a
 /// `settlement_price`. The origin has no average price, so that key is absent.
 #[test]

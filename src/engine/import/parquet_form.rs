@@ -66,7 +66,7 @@ pub(crate) fn form_of(column: &ColumnDescriptor) -> Form {
         return Form::Unsupported("a list");
     }
     if column.physical_type() == Type::INT96 {
-        return Form::Unsupported("an INT96 time, which does not say of which zone it is");
+        return Form::Unsupported("an INT96 time, which has no time zone");
     }
     let per_second = |unit: &TimeUnit| match unit {
         TimeUnit::MILLIS => 1000,

@@ -101,7 +101,7 @@ impl ParquetTable {
 fn caught<T>(step: impl FnOnce() -> ParquetResult<T>) -> ParquetResult<T> {
     // What the step leaves behind is not used: an error ends the import.
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
-        let problem = "a page is damaged, or not as its header says";
+        let problem = "a page is damaged or does not match its header";
         Err(ParquetError::General(problem.to_owned()))
     })
 }
@@ -341,7 +341,7 @@ impl Cells {
     }
 
     /// The text of the cell in that row of the batch: the bytes of a text column, else `text`. A
-    /// null is no text.
+    /// null is not text.
     fn text(&mut self, row: usize, text: &mut String) -> Option<&[u8]> {
         let is_null = self
             .levels

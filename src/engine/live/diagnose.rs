@@ -139,7 +139,7 @@ impl Findings {
             self.warn(
                 "switch",
                 "MD_RUN_INGEST is not 1: `live` logs that and does nothing",
-                "set MD_RUN_INGEST=1 where ingest is wanted",
+                "set MD_RUN_INGEST=1 to allow it",
             );
         }
         match &facts.symbols {
@@ -229,7 +229,7 @@ impl Findings {
             self.fail(
                 "front_keys",
                 problem,
-                "leave --front-keys out, or take another library",
+                "leave --front-keys out, or use another library",
             );
         }
         if !facts.is_simulated && !facts.is_release_safe {

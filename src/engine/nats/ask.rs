@@ -73,7 +73,7 @@ pub struct ReadyCount {
 /// How many subscribers answer the question. When none does, 1 if the server lists a connection of
 /// the account that subscribes to any of `messages`.
 ///
-/// It is no error when the account may not send the request, or when the server does not list
+/// It is not an error when the account may not send the request, or when the server does not list
 /// connections. The server may be too old, or the account may not request the list.
 ///
 /// # Errors
@@ -124,7 +124,7 @@ fn on_connection<T: Send + 'static>(
         Ok(Ok(result)) => result.map_err(at),
         Ok(Err(error)) => Err(at(other(&error))),
         Err(_panic) => Err(at(NatsFailure::Other {
-            cause: "the asking thread ended early".to_owned(),
+            cause: "the request thread ended early".to_owned(),
         })),
     }
 }
@@ -142,7 +142,7 @@ struct Asked {
     early: Vec<Bytes>,
     /// Whether the server reports "no responders".
     has_no_responders: bool,
-    /// Why there may be no answer: the question was not taken, or answers cannot be received.
+    /// Why there may be no answer: the request was not accepted, or answers cannot be received.
     refusal: Option<Refusal>,
 }
 

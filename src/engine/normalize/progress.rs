@@ -78,8 +78,9 @@ impl Progress {
                 volume_fell: false,
             };
         }
-        // Equal times are no evidence by themselves: CZCE stamps several ticks with one second. The
-        // last tick of a night that comes again in the morning is the one case where they are.
+        // Equal times are not evidence by themselves: CZCE stamps several ticks with one second.
+        // The last tick of a night that is sent again in the morning is the one case where they
+        // are.
         let older = mark.exchange_ts < newest.exchange_ts
             || (mark.exchange_ts == newest.exchange_ts && mark.night_by_day);
         let step = Step {

@@ -29,7 +29,7 @@ struct Outlet {
     is_abandoned: bool,
     /// Positions reported so far.
     reported: u64,
-    /// Whether its last report was taken: what follows is no tick.
+    /// Whether its last report was taken: what follows is not a tick.
     is_settled: bool,
 }
 
@@ -101,8 +101,8 @@ impl Fanout {
         self.is_recorded.load(Ordering::Relaxed) || self.open.load(Ordering::Relaxed) > 1
     }
 
-    /// Closes a sink whose reader has closed the pipe. That is no failure of its messages: the other
-    /// sinks decide.
+    /// Closes a sink whose reader has closed the pipe. That is not a failure of its messages: the
+    /// other sinks decide.
     fn abandon(&self, outlet: &mut Outlet) {
         if let Some(sink) = outlet.sink.take() {
             outlet.is_abandoned = true;
@@ -302,7 +302,7 @@ mod tests {
         }
         assert_eq!(fanout.counts().published, 0);
         confirmed.store(2, Ordering::Relaxed);
-        assert_eq!(fanout.counts().published, 1, "the second one is no tick");
+        assert_eq!(fanout.counts().published, 1, "the second one is not a tick");
         let (by_slot, error) = fanout.finish(true, None);
         assert!(error.is_none());
         let counts: Vec<_> = by_slot.iter().map(|c| (c.published, c.failed)).collect();

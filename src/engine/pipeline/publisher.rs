@@ -279,7 +279,7 @@ impl Publisher {
         self.hand_over()
     }
 
-    /// Publishes a clock stamp on `tickdeck.clock.<prefix>`. It is no tick: neither digest nor
+    /// Publishes a clock stamp on `tickdeck.clock.<prefix>`. It is not a tick: neither digest nor
     /// ledger counts it.
     ///
     /// # Errors
@@ -425,8 +425,8 @@ impl Publisher {
     }
 }
 
-/// Ticks that are dated on an earlier day than they say before the clock is suspected. A front sends
-/// a few such ticks by itself.
+/// Ticks that are dated on an earlier day than they say before the clock is suspected. A front
+/// sends a few such ticks by itself.
 const SUSPICIOUS: u32 = 100;
 
 /// Looks out for dates that may be wrong as a whole. These are dates of trading days that the

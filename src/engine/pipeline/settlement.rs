@@ -19,7 +19,7 @@ pub(super) struct SlotCounts {
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// Ledger slot; `None` for a message that is no tick.
+    /// Ledger slot; `None` for a message that is not a tick.
     slot: Option<usize>,
     /// Sinks that have not reported.
     open: usize,

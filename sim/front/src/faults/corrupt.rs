@@ -26,7 +26,7 @@ macro_rules! put {
                 $tick.$name = number;
                 Ok(())
             }
-            None => Err(format!("`{}` is no number", $value)),
+            None => Err(format!("`{}` is not a number", $value)),
         }
     };
     (i32, $tick:ident, $name:ident, $value:ident) => {
