@@ -37,7 +37,7 @@ pub enum SymbolGlobError {
     },
     /// It begins with `!`.
     #[error(
-        "`{pattern}` excludes, and patterns only select: list what is wanted, as in rb*,*.CFFEX"
+        "`{pattern}` is an exclusion, which is not supported: list what to select, as in rb*,*.CFFEX"
     )]
     Exclusion {
         /// The pattern.
