@@ -158,7 +158,7 @@ fn refuse_bad_reports(
             || name.ends_with(".jsonl.zst");
         if is_of_check {
             let message = format!(
-                "{} is the place of a golden or a payload stream: choose another name for the report",
+                "{} is the path of a golden or a payload stream: choose another name for the report",
                 report.display()
             );
             return Err(UsageError::new(message).into());
@@ -447,7 +447,7 @@ fn lost_goldens(
             tracing::warn!(
                 event = "golden_unreferenced",
                 golden = %path.display(),
-                "no recording has its name: remove it, or put the recording back"
+                "no recording matches it: remove it, or restore the recording"
             );
         }
     }
@@ -554,7 +554,7 @@ fn print(args: &CheckArgs, entries: &[Entry], lost: &[PathBuf]) -> anyhow::Resul
             for path in lost {
                 writeln!(
                     out,
-                    "{}: no recording has its name: remove it, or put the recording back",
+                    "{}: no recording matches it: remove it, or restore the recording",
                     path.display()
                 )?;
             }

@@ -286,7 +286,7 @@ fn payload_stream_can_replace_a_golden() {
     assert!(!found.stdout.contains("--update"), "{found:?}");
     let refused = ends(&folder, 2, "check rec --golden before.jsonl --update");
     assert!(
-        refused.stderr.contains("is a payload stream and no golden"),
+        refused.stderr.contains("is a payload stream, not a golden"),
         "{refused:?}"
     );
     assert_eq!(folder.names(), ["before.jsonl", "before.jsonl.zst", "rec"]);
@@ -336,7 +336,7 @@ fn unreferenced_goldens_warn_or_fail() {
     assert!(
         rejected
             .stdout
-            .contains("gone.golden.json: no recording has its name")
+            .contains("gone.golden.json: no recording matches it")
     );
     assert!(!rejected.stdout.contains("rec.golden.json: no recording"));
     // Beside a named golden, only on request.
