@@ -81,6 +81,7 @@ pub(super) fn publisher_options(
 }
 
 /// Open sinks.
+#[derive(Default)]
 pub(super) struct Sinks {
     pub(super) sinks: Vec<Box<dyn Sink>>,
     /// The sink that other programs receive from.
@@ -88,14 +89,6 @@ pub(super) struct Sinks {
 }
 
 impl Sinks {
-    /// A sink that discards everything.
-    pub(super) fn null() -> Self {
-        Self {
-            sinks: vec![Box::new(NullSink::new())],
-            nats: None,
-        }
-    }
-
     /// Opens the sinks of `args`. NATS comes last, because other programs see it. If the user stops
     /// while it connects, it is not among the sinks.
     pub(super) fn open(
