@@ -68,13 +68,13 @@ fn rolling(args: &RollArgs) -> Rolling {
 /// How ticks become messages.
 pub(super) fn publisher_options(
     normalize: &NormalizeArgs,
-    sinks: &SinkArgs,
+    subject_prefix: &str,
     source: PayloadSource,
     reference: &Reference,
 ) -> PublisherOptions {
     PublisherOptions {
         payload: normalize.payload,
-        subject_prefix: sinks.subject_prefix.clone(),
+        subject_prefix: subject_prefix.to_owned(),
         drop: normalize.drop.iter().copied().collect(),
         ..PublisherOptions::new(reference, source)
     }

@@ -67,7 +67,12 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         .transpose()?;
     let mut source = Some(opened.source);
     let recorder = writer.as_mut().map(|writer| writer as _);
-    let options = publisher_options(&args.normalize, &args.sinks, payload_source, reference);
+    let options = publisher_options(
+        &args.normalize,
+        &args.sinks.subject_prefix,
+        payload_source,
+        reference,
+    );
     let session = Session::replay(session, options, || {
         // There is only one pass; a second one would be empty.
         let empty = || Box::new(MergeSource::new(Vec::new())) as _;

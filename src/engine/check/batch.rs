@@ -375,12 +375,13 @@ mod tests {
             batch.unwrap().lost_goldens(beside_named).unwrap()
         };
         let gone = path("gone.golden.json");
-        assert_eq!(lost(None, false), [gone.clone()]);
+        let only_gone = vec![gone.clone()];
+        assert_eq!(lost(None, false), only_gone);
         assert_eq!(
             lost(Some(path("rec.golden.json")), false),
             [] as [PathBuf; 0]
         );
-        assert_eq!(lost(Some(path("rec.golden.json")), true), [gone.clone()]);
+        assert_eq!(lost(Some(path("rec.golden.json")), true), only_gone);
         // The only golden named is in use, whatever its name.
         assert_eq!(lost(Some(gone), true), [] as [PathBuf; 0]);
     }
