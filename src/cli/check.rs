@@ -1,6 +1,5 @@
 //! `tickdeck check`: compares the output of recordings and streams with their goldens.
 
-use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,14 +8,13 @@ use anyhow::Context as _;
 use serde::Serialize;
 use tickdeck::check::report::{Entry, html, junit, printable, text};
 use tickdeck::check::{
-    Accept, CheckError, CheckOptions, Checked, GOLDEN_SUFFIX, Golden, InputKind, STREAM_SUFFIX,
-    StreamFile, Verdict, check_recording, check_stream, golden_path, input_kind, is_named_as_input,
-    is_read_once, unreferenced,
+    Accept, Batch, BatchError, CheckError, CheckOptions, Checked, GOLDEN_SUFFIX, InputKind,
+    Publishing, STREAM_SUFFIX, StreamFile, Verdict, check_recording, check_stream, input_kind,
+    read_twice,
 };
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::progress::Position;
 use tickdeck::sink::NewFile;
-use tickdeck::sink::paths::is_one_file;
 use tickdeck_core::causes::causes;
 use tickdeck_recording::{Manifest, RecordingError};
 
@@ -43,17 +41,17 @@ struct Failed<'a> {
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome> {
-    let inputs = inputs_of(args)?;
-    refuse_read_twice(&inputs)?;
-    let goldens = goldens_of(args, &inputs)?;
+    let payload = args.publishing.payload.unwrap_or_default();
+    let batch = Batch::new(&args.inputs, args.golden.as_deref(), payload, args.update)
+        .map_err(batch_error)?;
     if args.update && args.golden.is_some() {
-        goldens.iter().try_for_each(|golden| make_folder(golden))?;
+        batch.make_folders()?;
     }
-    refuse_bad_reports(args, &inputs, &goldens)?;
+    refuse_bad_reports(args, &batch)?;
     let reports = Reports::create(args)?;
     context.handle_signals()?;
     let (mut entries, mut first_error) = (Vec::new(), None);
-    for (input, golden) in inputs.iter().zip(&goldens) {
+    for (input, golden) in batch.pairs() {
         match check(context, args, input, golden) {
             Ok(checked) => entries.push(Entry::Checked(Box::new(checked))),
             // Verdicts reached before are kept and reported.
@@ -88,7 +86,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
             }
         }
     }
-    let lost = lost_goldens(args, &inputs, &goldens)?;
+    let lost = lost_goldens(args, &batch)?;
     // The terminal gets the result even if writing a report fails.
     let written = reports.write(args, &mut entries, &lost);
     print(args, &entries, &lost)?;
@@ -124,11 +122,7 @@ fn empty_checks(args: &CheckArgs, entries: &[Entry]) -> Outcome {
 }
 
 /// A report must not overwrite an input, a golden, or the other report.
-fn refuse_bad_reports(
-    args: &CheckArgs,
-    inputs: &[PathBuf],
-    goldens: &[PathBuf],
-) -> anyhow::Result<()> {
+fn refuse_bad_reports(args: &CheckArgs, batch: &Batch) -> anyhow::Result<()> {
     if let (Some(junit), Some(html)) = (&args.junit, &args.html)
         && is_same(junit, html)
     {
@@ -148,9 +142,10 @@ fn refuse_bad_reports(
             return Err(UsageError::new(message).into());
         }
         let name = report.file_name().unwrap_or_default().to_string_lossy();
-        let is_of_check = inputs
+        let is_of_check = batch
+            .inputs()
             .iter()
-            .chain(goldens)
+            .chain(batch.goldens())
             .any(|path| is_same(path, report))
             || name.ends_with(GOLDEN_SUFFIX)
             || name.ends_with(STREAM_SUFFIX)
@@ -167,122 +162,50 @@ fn refuse_bad_reports(
     Ok(())
 }
 
-/// The inputs to check. `recordings/*` also matches the files beside recordings. Goldens are
-/// skipped; anything that is neither recording nor stream is skipped with a warning. A lone input
-/// is used unchanged.
-fn inputs_of(args: &CheckArgs) -> Result<Vec<PathBuf>, UsageError> {
-    let is_golden = |path: &Path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.ends_with(GOLDEN_SUFFIX) || name.ends_with(STREAM_SUFFIX)
-    };
-    let mut inputs = Vec::new();
-    for path in args.inputs.iter().filter(|path| !is_golden(path)) {
-        if args.inputs.len() > 1 && !is_named_as_input(path) {
-            tracing::warn!(
-                event = "input_skipped",
-                path = %path.display(),
-                "neither a recording nor a payload stream (.jsonl, .jsonl.zst)"
-            );
-        } else {
-            inputs.push(path.clone());
-        }
-    }
-    if inputs.is_empty() {
-        return Err(UsageError::new(
+/// Names the flag that decides.
+fn batch_error(error: BatchError) -> anyhow::Error {
+    let message = match error {
+        BatchError::NoInput => {
             "all inputs are goldens: name the recordings, their goldens are found \
-             beside them or with --golden",
-        ));
-    }
-    Ok(inputs)
+                                beside them or with --golden"
+                .to_owned()
+        }
+        BatchError::OneGolden { golden, inputs } => format!(
+            "--golden {} is one golden for {inputs} inputs: name a folder, or check one input at a \
+             time",
+            golden.display()
+        ),
+        BatchError::NoFolder { folder } => format!(
+            "there is no folder {}: give --update to create it with the goldens",
+            folder.display()
+        ),
+        BatchError::NoName { input } => format!(
+            "{} cannot be matched to a golden by name: check it alone, and name the golden with --golden",
+            input.display()
+        ),
+        BatchError::SharedGolden { golden } => format!(
+            "two inputs would share the golden {}: check them one at a time with --golden",
+            golden.display()
+        ),
+        error => error.to_string(),
+    };
+    UsageError::new(message).into()
 }
 
 /// Refuses two inputs that share one pipe: each would get a part of its content.
 pub(super) fn refuse_read_twice(inputs: &[impl AsRef<Path>]) -> Result<(), UsageError> {
-    let paths = || inputs.iter().map(AsRef::as_ref);
-    for (position, path) in paths().enumerate().filter(|(_, path)| is_read_once(path)) {
-        if paths()
-            .take(position)
-            .any(|before| is_one_file(before, path))
-        {
-            return Err(UsageError::new(format!(
-                "{} names the same input as an earlier one, which can be read only once: write it to \
-                 a file first",
-                path.display()
-            )));
+    match read_twice(inputs) {
+        Some(path) => {
+            let path = path.to_owned();
+            Err(UsageError::new(BatchError::ReadTwice { path }.to_string()))
         }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// A stream that is read until its end or the user's stop.
 pub(super) fn open_stream(context: &Context, path: &Path) -> Result<StreamFile, CheckError> {
     Ok(StreamFile::open(path)?.stopped_by(Arc::clone(&context.control)))
-}
-
-/// Whether a path can only be a folder, by its ending.
-fn is_said_to_be_folder(path: &Path) -> bool {
-    path.as_os_str().as_encoded_bytes().ends_with(b"/")
-}
-
-/// Creates the folder of a new golden.
-fn make_folder(golden: &Path) -> anyhow::Result<()> {
-    let folder = folder_of(golden);
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("making the folder {}", folder.display()))
-}
-
-/// Whether a path names an open file of a process, such as the end of a pipe. Such a name says
-/// nothing of the content, and no file can be beside it.
-fn is_descriptor(path: &Path) -> bool {
-    path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") || path.starts_with("/proc")
-}
-
-/// The golden of each input.
-fn goldens_of(args: &CheckArgs, inputs: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let payload = args.publishing.payload.unwrap_or_default();
-    let folder = match &args.golden {
-        Some(golden) if !golden.is_dir() && !is_said_to_be_folder(golden) => {
-            if inputs.len() > 1 {
-                return Err(UsageError::new(format!(
-                    "--golden {} is one golden for {} inputs: name a folder, or check one input at \
-                     a time",
-                    golden.display(),
-                    inputs.len()
-                ))
-                .into());
-            }
-            return Ok(vec![golden.clone()]);
-        }
-        folder => folder.as_deref(),
-    };
-    if let Some(folder) = folder.filter(|folder| !folder.is_dir() && !args.update) {
-        return Err(UsageError::new(format!(
-            "there is no folder {}: give --update to create it with the goldens",
-            folder.display()
-        ))
-        .into());
-    }
-    if let Some(unnamed) = inputs.iter().find(|input| is_descriptor(input)) {
-        return Err(UsageError::new(format!(
-            "{} cannot be matched to a golden by name: check it alone, and name the \
-             golden with --golden",
-            unnamed.display()
-        ))
-        .into());
-    }
-    let goldens: Vec<PathBuf> = inputs
-        .iter()
-        .map(|input| golden_path(input, folder, payload))
-        .collect();
-    let mut seen = BTreeSet::new();
-    if let Some(twice) = goldens.iter().find(|golden| !seen.insert(*golden)) {
-        let message = format!(
-            "two inputs would share the golden {}: check them one at a time with --golden",
-            twice.display()
-        );
-        return Err(UsageError::new(message).into());
-    }
-    Ok(goldens)
 }
 
 fn check(
@@ -384,64 +307,22 @@ fn publishing(
     golden: &Path,
 ) -> anyhow::Result<PublisherOptions> {
     let reference = inputs::reference(&args.normalize(), &inputs.recordings)?;
-    let mut options = PublisherOptions::new(&reference, inputs.payload_source()?);
-    if let Some(known) = Golden::read(golden)? {
-        known.apply(golden, &mut options)?;
-    }
-    if let Some(payload) = args.payload {
-        options.payload = payload;
-    }
-    if let Some(prefix) = &args.subject_prefix {
-        options.subject_prefix.clone_from(prefix);
-    }
-    if !args.drop.is_empty() {
-        options.drop = args.drop.iter().copied().collect();
-    }
-    Ok(options)
+    let publishing = Publishing {
+        payload: args.payload,
+        subject_prefix: args.subject_prefix.clone(),
+        drop: (!args.drop.is_empty()).then(|| args.drop.iter().copied().collect()),
+    };
+    Ok(publishing.options(&reference, inputs.payload_source()?, golden)?)
 }
 
-fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// Goldens without an input: beside the inputs, or in the folder of all goldens.
-fn lost_goldens(
-    args: &CheckArgs,
-    inputs: &[PathBuf],
-    goldens: &[PathBuf],
-) -> anyhow::Result<Vec<PathBuf>> {
-    let folders: BTreeSet<PathBuf> = inputs.iter().map(|path| folder_of(path)).collect();
-    let searched = match &args.golden {
-        None => folders.clone(),
-        Some(folder) if folder.is_dir() => BTreeSet::from([folder.clone()]),
-        // One golden was named: the others are those beside it.
-        Some(golden) if args.unreferenced == Unreferenced::Reject => {
-            BTreeSet::from([folder_of(golden)])
-        }
-        Some(_) => return Ok(Vec::new()),
-    };
-    let there = |folders: BTreeSet<PathBuf>| -> BTreeSet<PathBuf> {
-        folders
-            .into_iter()
-            .filter(|folder| folder.is_dir())
-            .collect()
-    };
-    let lost = match unreferenced(&there(searched), &there(folders)) {
+/// Goldens without an input, warned about if they are not rejected.
+fn lost_goldens(args: &CheckArgs, batch: &Batch) -> anyhow::Result<Vec<PathBuf>> {
+    let is_rejected = args.unreferenced == Unreferenced::Reject;
+    let lost = match batch.lost_goldens(is_rejected) {
         // A folder that cannot be listed does not prevent the check of its inputs.
         Err(_) if args.unreferenced == Unreferenced::Warn => return Ok(Vec::new()),
         lost => lost?,
     };
-    // A named golden is in use, whatever its name.
-    let named: BTreeSet<PathBuf> = goldens
-        .iter()
-        .flat_map(|golden| [golden.clone(), tickdeck::check::stream_path(golden)])
-        .filter_map(|path| path.canonicalize().ok())
-        .collect();
-    let is_named = |path: &Path| path.canonicalize().is_ok_and(|path| named.contains(&path));
-    let lost: Vec<PathBuf> = lost.into_iter().filter(|path| !is_named(path)).collect();
     if args.unreferenced == Unreferenced::Warn {
         for path in &lost {
             tracing::warn!(

@@ -12,7 +12,6 @@ use anyhow::Context as _;
 use tickdeck::convert::Conversion;
 use tickdeck::encode::control::ControlSubject;
 use tickdeck::nats::{self, NatsError, NatsOptions, SubjectPattern, Subscriber, SubscriberOptions};
-use tickdeck::pipeline::PublisherOptions;
 use tickdeck::session::{Session, Summary};
 use tickdeck::sink::{Message, NatsSink, StreamDigest};
 use tickdeck_core::clock::{Clock as _, MonoNanos, WakeFlag};
@@ -25,6 +24,7 @@ use super::Context;
 use super::args::{DemoArgs, NormalizeArgs};
 use super::inputs::{self, Inputs};
 use super::outcome::{Outcome, UsageError, convert_error, session_error, stdout};
+use super::outputs::publisher_options;
 use super::render::grouped;
 use super::synthetic;
 
@@ -102,11 +102,10 @@ fn replay_into(
     inputs: &Inputs,
     nats: NatsOptions,
 ) -> anyhow::Result<Summary> {
-    let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
-    let options = PublisherOptions {
-        subject_prefix: PREFIX.into(),
-        ..PublisherOptions::new(&reference, inputs.payload_source()?)
-    };
+    let normalize = NormalizeArgs::default();
+    let reference = inputs::reference(&normalize, &inputs.recordings)?;
+    let source = inputs.payload_source()?;
+    let options = publisher_options(&normalize, PREFIX, source, &reference);
     let all = EventFilter::default();
     let played = Session::replay(inputs.session(), options, || {
         inputs.source_ahead(&all, None)

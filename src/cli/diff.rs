@@ -12,7 +12,7 @@ use tickdeck::check::{
     Alignment, Comparison, InputKind, Messages, PublishedMessages, RawMessages, compare, input_kind,
 };
 use tickdeck::encode::PayloadKind;
-use tickdeck::pipeline::PublisherOptions;
+use tickdeck::encode::subject::DEFAULT_PREFIX;
 use tickdeck::progress::Position;
 use tickdeck_recording::Recording;
 
@@ -21,6 +21,7 @@ use super::args::{DiffArgs, PublishingArgs};
 use super::check::{as_input_error, is_damage, open_stream, refuse_read_twice};
 use super::inputs::{self, INTACT_ONLY, Inputs, refuse_damage};
 use super::outcome::{Outcome, UsageError, stdout};
+use super::outputs::publisher_options;
 
 /// The result as JSON; the key order is the order of the fields.
 #[derive(Serialize)]
@@ -261,11 +262,8 @@ fn messages(
 ) -> anyhow::Result<(PublishedMessages, Option<String>)> {
     let normalize = publishing.normalize();
     let reference = inputs::reference(&normalize, &inputs.recordings)?;
-    let options = PublisherOptions {
-        payload: normalize.payload,
-        drop: normalize.drop.iter().copied().collect(),
-        ..PublisherOptions::new(&reference, inputs.payload_source()?)
-    };
+    let source = inputs.payload_source()?;
+    let options = publisher_options(&normalize, DEFAULT_PREFIX, source, &reference);
     let recording: &Recording = inputs.recordings.first().context("one recording")?;
     let digest = recording.manifest().map(|manifest| manifest.digest.clone());
     Ok((PublishedMessages::of(recording, options), digest))

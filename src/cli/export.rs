@@ -13,7 +13,7 @@ use tickdeck::sink::{JsonlSink, NewFile};
 use tickdeck_core::source::Source;
 
 use super::Context;
-use super::args::{ExportArgs, ExportFormat, OutputTarget, SinkArgs};
+use super::args::{ExportArgs, ExportFormat, OutputTarget};
 use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
 use super::outcome::{Outcome, stdout};
 use super::outputs::{publisher_options, refuse_existing, refuse_inside_recording};
@@ -45,12 +45,8 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     let source = source.as_mut();
     let ticks = match (form, &args.output) {
         (None, output) => {
-            let sinks = SinkArgs {
-                sinks: Vec::new(),
-                subject_prefix: DEFAULT_PREFIX.into(),
-            };
-            let payload_source = inputs.payload_source()?;
-            let options = publisher_options(&args.normalize, &sinks, payload_source, &reference);
+            let from = inputs.payload_source()?;
+            let options = publisher_options(&args.normalize, DEFAULT_PREFIX, from, &reference);
             write_payloads(export(), source, output, options)?
         }
         (Some(form), OutputTarget::Stdout) => write_events(export(), source, form, &mut stdout())?,

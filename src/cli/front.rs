@@ -7,7 +7,6 @@ use tickdeck::live::ctp::CtpLibrary;
 use tickdeck::live::setup::{FrontSettings, ListingOptions};
 use tickdeck::live::{LiveEnd, Subscription, SubscriptionError};
 use tickdeck::nats::NatsOptions;
-use tickdeck::pipeline::PublisherOptions;
 use tickdeck::reference::{Reference, read_contract_file};
 use tickdeck::session::{CtpSession, LiveNats, LiveSummary, RecordTo, Session, SessionError};
 use tickdeck_core::clock::Clock as _;
@@ -23,7 +22,7 @@ use super::front_settings::{
 };
 use super::inputs::{self, warn_not_covered};
 use super::outcome::{Outcome, UsageError, session_error};
-use super::outputs::{Sinks, recording_options, refuse_unwritable, session_of};
+use super::outputs::{Sinks, publisher_options, recording_options, refuse_unwritable, session_of};
 
 /// What a verb asks of a live session.
 pub(super) struct FrontRun<'a> {
@@ -80,12 +79,12 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let reference = inputs::reference(run.normalize, &[])?;
     warn_not_covered(&reference.calendar, [now.to_shanghai().date_naive()]);
     context.handle_signals()?;
-    let publisher = PublisherOptions {
-        payload: run.normalize.payload,
-        subject_prefix: run.subject_prefix.to_owned(),
-        drop: run.normalize.drop.iter().copied().collect(),
-        ..PublisherOptions::new(&reference, PayloadSource::Ctp)
-    };
+    let publisher = publisher_options(
+        run.normalize,
+        run.subject_prefix,
+        PayloadSource::Ctp,
+        &reference,
+    );
     let record = record_to(&run, &name, &reference, &library);
     let contracts = contract_list(run.normalize, &reference)?;
     let nats = run.nats.map(|options| LiveNats {

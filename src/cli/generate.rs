@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tickdeck::reference::Reference;
-use tickdeck_core::select::SymbolGlobs;
+use tickdeck_core::select::{SymbolGlobs, is_pattern};
 use tickdeck_market::source::SyntheticOptions;
 
 use super::Context;
@@ -48,16 +48,16 @@ fn symbols(
     options: &SyntheticOptions,
     reference: &Reference,
 ) -> anyhow::Result<Vec<String>> {
-    let is_glob =
-        |pattern: &&String| pattern.contains(['*', '?', '[', '{', '.']) || *pattern == "all";
-    if !args.symbols.iter().any(|pattern| is_glob(&pattern)) {
+    // An id with its exchange is one of the profile.
+    let needs_list = |symbol: &str| is_pattern(symbol) || symbol.contains('.');
+    if !args.symbols.iter().any(|symbol| needs_list(symbol)) {
         return Ok(args.symbols.clone());
     }
     let profile = super::synthetic::open(options.clone(), &reference.calendar)?;
     let listed: Vec<_> = profile.contracts().collect();
     let mut selected: Vec<String> = Vec::new();
     for pattern in &args.symbols {
-        if !is_glob(&pattern) {
+        if !needs_list(pattern) {
             selected.push(pattern.clone());
             continue;
         }

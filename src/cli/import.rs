@@ -3,8 +3,9 @@
 use std::io::Write as _;
 
 use serde::Serialize;
+use tickdeck::convert::ConvertError;
 use tickdeck::import::{
-    Dialect, DoubtfulInstrument, ImportError, ImportOptions, ImportReport, ImportSource,
+    BadRow, Dialect, DoubtfulInstrument, ImportError, ImportOptions, ImportReport, ImportSource,
     InputReport, OutOfOrder,
 };
 use tickdeck_core::calendar::TradingCalendar;
@@ -51,7 +52,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
     .map_err(usage)?;
     let manifest = conversion(context, "import", None, &args.output, &args.roll)
         .import(&mut source, &reference)
-        .map_err(convert_error)?;
+        .map_err(advised)?;
     warn_not_covered(&reference.calendar, days_of(&manifest.trading_days));
     tell_instruments(&source, args.trust_exchange);
     let made = Made::new(&args.output.output, &manifest);
@@ -74,7 +75,7 @@ struct Imported<'a> {
     #[serde(flatten)]
     made: Made<'a>,
     skipped: u64,
-    bad_rows: &'a [String],
+    bad_rows: Vec<String>,
     inputs: Vec<ImportedInput<'a>>,
 }
 
@@ -110,7 +111,7 @@ fn print_json(made: Made<'_>, report: &ImportReport) -> anyhow::Result<()> {
     let imported = Imported {
         made,
         skipped: report.skipped(),
-        bad_rows: &report.bad_rows,
+        bad_rows: report.bad_rows.iter().map(ToString::to_string).collect(),
         inputs: report.inputs.iter().map(ImportedInput::new).collect(),
     };
     let mut out = stdout();
@@ -176,9 +177,24 @@ fn print_out_of_order(
 /// A column of `--map` or `--ignore` that is nowhere is a mistake in the flags, not in the files.
 fn usage(error: ImportError) -> anyhow::Error {
     match error {
+        ImportError::Row(row) => skippable(&row),
         ImportError::NoColumn { .. } => UsageError::new(error.to_string()).into(),
         error => error.into(),
     }
+}
+
+/// Names the flag by which a bad row is skipped.
+fn advised(error: ConvertError) -> anyhow::Error {
+    if let ConvertError::Source(error) = &error
+        && let Some(ImportError::Row(row)) = error.cause().downcast_ref()
+    {
+        return skippable(row);
+    }
+    convert_error(error)
+}
+
+fn skippable(row: &BadRow) -> anyhow::Error {
+    anyhow::anyhow!("{row}; --skip-bad leaves such rows out and counts them")
 }
 
 /// Logs the ids that were converted, and the instruments that a replay may not publish as meant.

@@ -68,19 +68,20 @@ fn rolling(args: &RollArgs) -> Rolling {
 /// How ticks become messages.
 pub(super) fn publisher_options(
     normalize: &NormalizeArgs,
-    sinks: &SinkArgs,
+    subject_prefix: &str,
     source: PayloadSource,
     reference: &Reference,
 ) -> PublisherOptions {
     PublisherOptions {
         payload: normalize.payload,
-        subject_prefix: sinks.subject_prefix.clone(),
+        subject_prefix: subject_prefix.to_owned(),
         drop: normalize.drop.iter().copied().collect(),
         ..PublisherOptions::new(reference, source)
     }
 }
 
 /// Open sinks.
+#[derive(Default)]
 pub(super) struct Sinks {
     pub(super) sinks: Vec<Box<dyn Sink>>,
     /// The sink that other programs receive from.
@@ -88,14 +89,6 @@ pub(super) struct Sinks {
 }
 
 impl Sinks {
-    /// A sink that discards everything.
-    pub(super) fn null() -> Self {
-        Self {
-            sinks: vec![Box::new(NullSink::new())],
-            nats: None,
-        }
-    }
-
     /// Opens the sinks of `args`. NATS comes last, because other programs see it. If the user stops
     /// while it connects, it is not among the sinks.
     pub(super) fn open(

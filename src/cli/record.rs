@@ -49,10 +49,9 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         .then(|| nats_options(&args.nats))
         .transpose()?;
     context.handle_signals()?;
-    let sinks = if args.publish {
-        Sinks::open(context, &args.sinks, args.output.force, nats.as_ref())?
-    } else {
-        Sinks::null()
+    let sinks = match args.publish {
+        true => Sinks::open(context, &args.sinks, args.output.force, nats.as_ref())?,
+        false => Sinks::default(),
     };
     let session = session_of(&args.output.output);
     let reference = &opened.reference;
@@ -68,7 +67,12 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         .transpose()?;
     let mut source = Some(opened.source);
     let recorder = writer.as_mut().map(|writer| writer as _);
-    let options = publisher_options(&args.normalize, &args.sinks, payload_source, reference);
+    let options = publisher_options(
+        &args.normalize,
+        &args.sinks.subject_prefix,
+        payload_source,
+        reference,
+    );
     let session = Session::replay(session, options, || {
         // There is only one pass; a second one would be empty.
         let empty = || Box::new(MergeSource::new(Vec::new())) as _;
@@ -84,12 +88,9 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     .run_id(context.run.clone())
     .control(Arc::clone(&context.control))
     .clock(context.clock.clone());
-    let mut played = sinks.give_to(session).run().map_err(session_error)?;
+    let played = sinks.give_to(session).run().map_err(session_error)?;
     // The recording is sealed even if a sink failed.
     let manifest = writer.map(RecordingWriter::finish).transpose();
-    if !args.publish {
-        played.summary.published = 0;
-    }
     let is_lossy = played.summary.is_lossy();
     let made = manifest.as_ref().ok().and_then(Option::as_ref);
     let printed = print(args, &played.summary, made);
@@ -140,10 +141,7 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
         )
     };
     let ended = run().map_err(startup_error)?;
-    let mut summary = ended.summary();
-    if !args.publish {
-        summary.published = 0;
-    }
+    let summary = ended.summary();
     let printed = print(args, &summary, ended.manifest.as_ref());
     after_printing(printed, outcome(ended, summary.is_lossy()))
 }

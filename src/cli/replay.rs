@@ -44,7 +44,12 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     context.watch_keyboard()?;
     let opened = Sinks::open(context, &args.sinks, args.force, nats.as_ref())?;
     let source = inputs.payload_source()?;
-    let options = publisher_options(&args.normalize, &args.sinks, source, &reference);
+    let options = publisher_options(
+        &args.normalize,
+        &args.sinks.subject_prefix,
+        source,
+        &reference,
+    );
     let mut filter = selection.filter.clone();
     let prime_until = if args.prime {
         filter.start.take()

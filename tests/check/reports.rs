@@ -83,7 +83,7 @@ fn junit_has_a_case_per_input() {
     assert_eq!(case.name.as_str(), "live.jsonl");
     ends(
         &folder,
-        4,
+        2,
         "check rec nowhere.jsonl rec/contracts.parquet --golden . --junit two.xml",
     );
     let report = read("two.xml");

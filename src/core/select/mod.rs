@@ -7,6 +7,6 @@ mod symbols;
 mod time_spec;
 mod window;
 
-pub use symbols::{SymbolGlobError, SymbolGlobs};
+pub use symbols::{SymbolGlobError, SymbolGlobs, is_pattern};
 pub use time_spec::{TimeSpec, TimeSpecError};
 pub use window::{EndSpec, StartSpec, Window, WindowError, WindowSpec};

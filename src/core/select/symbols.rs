@@ -14,6 +14,17 @@ use crate::contract::Exchange;
 /// The pattern that selects every instrument.
 const ALL: &str = "all";
 
+/// Characters that only patterns have.
+const WILD: [char; 5] = ['*', '?', '[', '{', '\\'];
+
+/// Whether a text is a pattern, and so needs a list of instruments. Any other text is the id of one
+/// instrument, with or without its exchange. Surrounding blanks are ignored.
+#[must_use]
+pub fn is_pattern(text: &str) -> bool {
+    let text = text.trim();
+    text == ALL || text.contains(WILD)
+}
+
 /// Compiled patterns. An instrument is selected when one of them matches.
 #[derive(Debug, Clone)]
 pub struct SymbolGlobs {
@@ -178,6 +189,18 @@ mod tests {
     fn a_non_utf8_id_can_be_matched() {
         let globs = SymbolGlobs::new(&["rb*"]).unwrap();
         assert!(globs.matches(b"rb\xff", None));
+    }
+
+    #[test]
+    fn a_pattern_is_told_from_an_id() {
+        for pattern in [
+            "all", " all ", "rb*", "*.CFFEX", "rb260?", "r[bu]", "{rb,IF}*", r"a\*",
+        ] {
+            assert!(is_pattern(pattern), "{pattern}");
+        }
+        for id in ["rb2601", "rb2601.SHFE", "SPD RM601&RM605", "ALL", ""] {
+            assert!(!is_pattern(id), "{id}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@
 
 mod aligner;
 mod bare_stream;
+mod batch;
 mod compare;
 mod error;
 mod examine;
@@ -38,6 +39,7 @@ mod tally;
 mod tests;
 mod unreferenced;
 
+pub use batch::{Batch, BatchError, Publishing, read_twice};
 pub use compare::compare;
 pub use error::CheckError;
 pub use examine::{

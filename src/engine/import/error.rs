@@ -8,7 +8,7 @@ use tickdeck_core::source::{SourceError, SourceErrorKind};
 
 use crate::import::dialect::Dialect;
 use crate::import::options::ColumnMap;
-use crate::import::row_error::RowProblem;
+use crate::import::row_error::BadRow;
 
 /// An import cannot continue.
 #[derive(Debug, thiserror::Error)]
@@ -145,15 +145,8 @@ pub enum ImportError {
         symbol: String,
     },
     /// A row cannot be read.
-    #[error("{input}: row {row}, {problem}; --skip-bad leaves such rows out and counts them")]
-    Row {
-        /// The file, with its archive member when it has one.
-        input: String,
-        /// 1-based line of a text file, 1-based record of a binary one.
-        row: u64,
-        /// The fault.
-        problem: RowProblem,
-    },
+    #[error("{0}")]
+    Row(BadRow),
     /// Read on after an error.
     #[error("the import stopped at an earlier error")]
     Stopped,

@@ -56,7 +56,7 @@ use tickdeck_core::time::UnixNanos;
 use crate::import::arrival::{Arrival, ROWS_AHEAD};
 use crate::import::instruments::Instruments;
 use crate::import::open::Opened;
-use crate::import::report::BAD_ROW_MESSAGES_MAX;
+use crate::import::report::BAD_ROWS_MAX;
 use crate::import::row::{ReadRows, Row};
 use crate::import::row_error::RowError;
 use crate::import::spool::Spool;
@@ -69,7 +69,7 @@ pub use instruments::DoubtfulInstrument;
 pub use options::{ColumnMap, ImportOptions};
 pub use out_of_order::{HeldBack, OutOfOrder, SetAside};
 pub use report::{ImportReport, InputReport};
-pub use row_error::RowProblem;
+pub use row_error::{BadRow, RowProblem};
 
 /// Bytes of read buffers over all inputs; each gets its share between the two bounds below.
 const BUFFERS_BYTES: usize = 32 * 1024 * 1024;
@@ -296,19 +296,17 @@ impl ImportSource {
                 }
                 Err(RowError::Io(error)) => return Err(ImportError::io(&report.name, error)),
                 Err(RowError::Bad(row, problem)) => {
-                    let error = ImportError::Row {
+                    let bad = BadRow {
                         input: report.name.clone(),
                         row,
                         problem,
                     };
                     if !self.skip_bad {
-                        return Err(error);
+                        return Err(ImportError::Row(bad));
                     }
                     report.skipped += 1;
-                    if self.report.bad_rows.len() < BAD_ROW_MESSAGES_MAX {
-                        let text = error.to_string();
-                        let message = text.split("; --skip-bad").next().unwrap_or_default();
-                        self.report.bad_rows.push(message.to_owned());
+                    if self.report.bad_rows.len() < BAD_ROWS_MAX {
+                        self.report.bad_rows.push(bad);
                     }
                 }
             }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use crate::import::arrival::RecvTsRule;
 use crate::import::dialect::Dialect;
 use crate::import::out_of_order::OutOfOrder;
+use crate::import::row_error::BadRow;
 
-/// Messages of skipped rows that are kept.
-pub(crate) const BAD_ROW_MESSAGES_MAX: usize = 10;
+/// Skipped rows that are kept.
+pub(crate) const BAD_ROWS_MAX: usize = 10;
 
 /// The report so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,8 +19,8 @@ pub struct ImportReport {
     pub bytes_read: u64,
     /// Bytes of decompressed input in all.
     pub bytes_total: u64,
-    /// The first few messages of rows that were skipped.
-    pub bad_rows: Vec<String>,
+    /// The first few rows that were skipped.
+    pub bad_rows: Vec<BadRow>,
 }
 
 /// The report on one file or tar member.

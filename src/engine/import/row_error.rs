@@ -39,6 +39,18 @@ impl RowProblem {
     }
 }
 
+/// A row that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{input}: row {row}, {problem}")]
+pub struct BadRow {
+    /// The file, with its archive member when it has one.
+    pub input: String,
+    /// 1-based line of a text file, 1-based record of a binary one.
+    pub row: u64,
+    /// The fault.
+    pub problem: RowProblem,
+}
+
 /// Why a row reader stopped.
 #[derive(Debug)]
 pub(crate) enum RowError {

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use tickdeck_core::contract::{Contract, Exchange, VtSymbolError, parse_instrument};
 use tickdeck_core::event::InstrumentId;
+use tickdeck_core::select::is_pattern;
 
 /// An entry of `--symbols`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +33,7 @@ impl FromStr for Wanted {
     /// Reads `rb2601`, `rb2601.SHFE`, or a pattern; surrounding blanks are ignored.
     fn from_str(text: &str) -> Result<Self, VtSymbolError> {
         let text = text.trim();
-        if text == "all" || text.contains(['*', '?', '[', '{', '\\']) {
+        if is_pattern(text) {
             return Ok(Self::Pattern(text.to_owned()));
         }
         // A front acknowledges an unknown id, and never reports anything about it.

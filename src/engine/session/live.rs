@@ -38,7 +38,7 @@ use crate::pipeline::{
     Release,
 };
 use crate::progress::Silent;
-use crate::sink::{NullSink, Sink};
+use crate::sink::{Sink, or_null};
 
 /// Where a session is recorded.
 #[derive(Debug, Clone)]
@@ -135,7 +135,8 @@ impl LiveSession {
             .transpose()
             .map_err(SessionError::Thread)?;
         let (server, sinks) = all_sinks(self.server, self.sinks);
-        let mut publisher = Publisher::new(self.publisher, sinks);
+        let has_sinks = !sinks.is_empty();
+        let mut publisher = Publisher::new(self.publisher, or_null(sinks));
         if recorder.is_some() {
             publisher.set_recorded();
         }
@@ -181,13 +182,14 @@ impl LiveSession {
             manifest,
             error,
             ledger,
+            has_sinks,
         };
         summary.log();
         Ok(summary)
     }
 }
 
-/// All sinks, the server's last; there is always one.
+/// All sinks, the server's last.
 fn all_sinks(
     server: Option<LiveServer>,
     mut sinks: Vec<Box<dyn Sink>>,
@@ -197,9 +199,6 @@ fn all_sinks(
         sinks.push(Box::new(sink));
         handles
     });
-    if sinks.is_empty() {
-        sinks.push(Box::new(NullSink::new()));
-    }
     (handles, sinks)
 }
 

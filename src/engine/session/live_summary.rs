@@ -15,6 +15,9 @@ pub struct LiveSummary {
     pub session: String,
     /// Counts of every instrument.
     pub ledger: Ledger,
+    /// Whether there was a sink or a server. Without one, the confirmed messages of the ledger were
+    /// discarded.
+    pub has_sinks: bool,
     /// Ticks in the recording.
     pub recorded: u64,
     /// BLAKE3 of the payload stream, hex.
@@ -43,6 +46,7 @@ impl LiveSummary {
             self.elapsed_ns,
             self.live.dropped,
         )
+        .published_to(self.has_sinks)
     }
 
     /// The summary of a session that ended before it began. It is logged like any other, and recorded if
@@ -60,6 +64,7 @@ impl LiveSummary {
         let summary = Self {
             session,
             ledger: Ledger::default(),
+            has_sinks: false,
             recorded: 0,
             digest: StreamDigest::new().hex(),
             delay: None,

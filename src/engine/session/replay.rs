@@ -21,7 +21,7 @@ use crate::pipeline::{
     PublisherOptions, Release,
 };
 use crate::progress::{Progress, Silent};
-use crate::sink::Sink;
+use crate::sink::{Sink, or_null};
 
 /// Opens the source of one pass. A replay that loops calls it again for each pass.
 type OpenSource<'a> = Box<dyn FnMut() -> Result<Box<dyn Source>, SourceError> + 'a>;
@@ -191,7 +191,8 @@ impl<'a> ReplaySession<'a> {
             let prefix = &self.publisher.subject_prefix;
             awaited.wait(prefix, &run_id, &self.control, self.clock.as_ref())?;
         }
-        let mut publisher = Publisher::new(self.publisher, self.sinks);
+        let has_sinks = !self.sinks.is_empty();
+        let mut publisher = Publisher::new(self.publisher, or_null(self.sinks));
         if self.recorder.is_some() {
             publisher.set_recorded();
         }
@@ -228,7 +229,8 @@ impl<'a> ReplaySession<'a> {
         #[cfg(feature = "nats")]
         server.stop();
         Ok(Replayed {
-            summary: Summary::of_replay(self.name, &ledger, digest, &report, elapsed_ns),
+            summary: Summary::of_replay(self.name, &ledger, digest, &report, elapsed_ns)
+                .published_to(has_sinks),
             error: played.err().or(sink_error.map(PlayError::from)),
         })
     }
@@ -291,5 +293,40 @@ fn play_passes(
         if !looping || !ended || stats.received() == before {
             return Ok(ended);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tickdeck_core::pace::Rate;
+    use tickdeck_core::source::PayloadSource;
+    use tickdeck_market::source::{SyntheticOptions, SyntheticSource};
+
+    use super::*;
+    use crate::reference::Reference;
+    use crate::sink::NullSink;
+
+    fn play(sinks: Vec<Box<dyn Sink>>) -> Summary {
+        let reference = Reference::of_recordings(&[]).unwrap();
+        let options = PublisherOptions::new(&reference, PayloadSource::Synthetic);
+        let open = || {
+            let market = SyntheticSource::open(SyntheticOptions::default(), &reference.calendar);
+            Ok(Box::new(market.unwrap()) as _)
+        };
+        let session = ReplaySession::new("market".into(), options, open).sinks(sinks);
+        let pace = PaceOptions {
+            rate: Rate::Max,
+            ..PaceOptions::default()
+        };
+        session.pace(pace).run().unwrap().into_summary().unwrap()
+    }
+
+    #[test]
+    fn without_a_sink_nothing_is_published() {
+        let (unpublished, discarded) = (play(Vec::new()), play(vec![Box::new(NullSink::new())]));
+        assert_eq!((unpublished.published, unpublished.failed), (0, 0));
+        assert_eq!(discarded.published, discarded.received);
+        assert_eq!(unpublished.received, discarded.received);
+        assert_eq!(unpublished.digest, discarded.digest);
     }
 }

@@ -26,7 +26,7 @@ pub struct Summary {
     pub session: String,
     /// Ticks that came from the source.
     pub received: u64,
-    /// Messages that every sink confirmed.
+    /// Messages that every sink confirmed; zero in a session without a sink or a server.
     pub published: u64,
     /// Ticks that could not be published, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
@@ -133,6 +133,14 @@ impl Summary {
             damaged: Vec::new(),
             missing: Vec::new(),
         }
+    }
+
+    /// Without a sink, what was confirmed was discarded.
+    pub(super) const fn published_to(mut self, has_sinks: bool) -> Self {
+        if !has_sinks {
+            self.published = 0;
+        }
+        self
     }
 
     /// Whether a received tick or its message was lost.

@@ -28,6 +28,7 @@ pub use nats::{DEFAULT_LIVE_BUFFER, LiveNatsSink};
 pub use nats::{NatsSink, NatsStats, NatsStop};
 pub use new_file::NewFile;
 pub use null::NullSink;
+pub(crate) use null::or_null;
 pub use outstanding::{Fate, Outstanding};
 
 /// A sink could not continue.

@@ -18,6 +18,15 @@ impl NullSink {
     }
 }
 
+/// The sinks, or one that discards everything if there is none: what is published is counted by what
+/// sinks confirm.
+pub(crate) fn or_null(mut sinks: Vec<Box<dyn Sink>>) -> Vec<Box<dyn Sink>> {
+    if sinks.is_empty() {
+        sinks.push(Box::new(NullSink::new()));
+    }
+    sinks
+}
+
 impl Sink for NullSink {
     fn name(&self) -> String {
         "null".to_owned()

@@ -27,39 +27,39 @@ const LEGACY: &str = "symbol,date,time,lastPrice,bidVolume1\nRM705,20170320,09:0
 #[test]
 fn a_bad_value_names_row_column_value_and_expectation() {
     let row = |row: &str| error("x.csv", format!("{LEGACY}{row}\n"));
-    assert_snapshot!(row("RM705,20170320,09:00:00,1x,2"), @r#"x.csv: row 3, column lastPrice: found "1x", expected a number; --skip-bad leaves such rows out and counts them"#);
-    assert_snapshot!(row("RM705,20170320,09:00:00,1,2.5"), @r#"x.csv: row 3, column bidVolume1: found "2.5", expected a whole 32-bit number; --skip-bad leaves such rows out and counts them"#);
-    assert_snapshot!(row("RM705,20170320,9:00:00,1,2"), @r#"x.csv: row 3, column time: found "9:00:00", expected a time HH:MM:SS with or without a fraction; --skip-bad leaves such rows out and counts them"#);
-    assert_snapshot!(row("RM705,20170231,09:00:00,1,2"), @r#"x.csv: row 3, column date: found "20170231", expected a date YYYYMMDD; --skip-bad leaves such rows out and counts them"#);
-    assert_snapshot!(row("RM705,20170320,09:00:00,1"), @"x.csv: row 3, 4 columns, expected 5; --skip-bad leaves such rows out and counts them");
-    assert_snapshot!(row("RM705,20170320,09:00:00,1,2,3"), @"x.csv: row 3, 6 columns, expected 5; --skip-bad leaves such rows out and counts them");
-    assert_snapshot!(row(&format!("{},20170320,09:00:00,1,2", "R".repeat(90))), @r#"x.csv: row 3, column symbol: found "RRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRR…", expected at most 81 bytes of text; --skip-bad leaves such rows out and counts them"#);
+    assert_snapshot!(row("RM705,20170320,09:00:00,1x,2"), @r#"x.csv: row 3, column lastPrice: found "1x", expected a number"#);
+    assert_snapshot!(row("RM705,20170320,09:00:00,1,2.5"), @r#"x.csv: row 3, column bidVolume1: found "2.5", expected a whole 32-bit number"#);
+    assert_snapshot!(row("RM705,20170320,9:00:00,1,2"), @r#"x.csv: row 3, column time: found "9:00:00", expected a time HH:MM:SS with or without a fraction"#);
+    assert_snapshot!(row("RM705,20170231,09:00:00,1,2"), @r#"x.csv: row 3, column date: found "20170231", expected a date YYYYMMDD"#);
+    assert_snapshot!(row("RM705,20170320,09:00:00,1"), @"x.csv: row 3, 4 columns, expected 5");
+    assert_snapshot!(row("RM705,20170320,09:00:00,1,2,3"), @"x.csv: row 3, 6 columns, expected 5");
+    assert_snapshot!(row(&format!("{},20170320,09:00:00,1,2", "R".repeat(90))), @r#"x.csv: row 3, column symbol: found "RRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRR…", expected at most 81 bytes of text"#);
 }
 
 #[test]
 fn a_bad_row_of_the_java_trader_struct_names_the_ctp_field() {
     let good = std::fs::read_to_string(fixture("java_trader_SR001_20190830_pushed_again.csv"));
     let good = good.unwrap();
-    assert_snapshot!(error("x.csv", good.replace(",5364.00,", ",none,")), @r#"x.csv: row 2, column PreSettlementPrice: found "none", expected a number; --skip-bad leaves such rows out and counts them"#);
-    assert_snapshot!(error("x.csv", good.replace("09:00:00,000", "09:00:00,1000")), @r#"x.csv: row 4, column UpdateMillisec: found "1000", expected 0 to 999; --skip-bad leaves such rows out and counts them"#);
-    assert_snapshot!(error("x.csv", good.replace("20190902,SR001", "2019-9-2,SR001")), @r#"x.csv: row 3, column TradingDay: found "2019-9-2", expected a date YYYYMMDD, or nothing; --skip-bad leaves such rows out and counts them"#);
-    assert_snapshot!(error("x.csv", good.replace("20190902,SR001", "20190932,SR001")), @r#"x.csv: row 3, column TradingDay: found "20190932", expected a date YYYYMMDD, or nothing; --skip-bad leaves such rows out and counts them"#);
-    assert_snapshot!(error("x.csv", good.replace("23:29:59", "")), @r#"x.csv: row 2, column UpdateTime: found "", expected a time HH:MM:SS in the first row: its recv_ts is derived from it; --skip-bad leaves such rows out and counts them"#);
+    assert_snapshot!(error("x.csv", good.replace(",5364.00,", ",none,")), @r#"x.csv: row 2, column PreSettlementPrice: found "none", expected a number"#);
+    assert_snapshot!(error("x.csv", good.replace("09:00:00,000", "09:00:00,1000")), @r#"x.csv: row 4, column UpdateMillisec: found "1000", expected 0 to 999"#);
+    assert_snapshot!(error("x.csv", good.replace("20190902,SR001", "2019-9-2,SR001")), @r#"x.csv: row 3, column TradingDay: found "2019-9-2", expected a date YYYYMMDD, or nothing"#);
+    assert_snapshot!(error("x.csv", good.replace("20190902,SR001", "20190932,SR001")), @r#"x.csv: row 3, column TradingDay: found "20190932", expected a date YYYYMMDD, or nothing"#);
+    assert_snapshot!(error("x.csv", good.replace("23:29:59", "")), @r#"x.csv: row 2, column UpdateTime: found "", expected a time HH:MM:SS in the first row: its recv_ts is derived from it"#);
 }
 
 #[test]
 fn a_bad_json_line_says_what_is_wrong_with_it() {
     let good = r#"{"TradingDay":"20260105","UpdateTime":"09:00:00","InstrumentID":"rb2605"}"#;
     let row = |row: &str| error("x.jsonl", format!("{good}\n{row}\n"));
-    assert_snapshot!(row(r#"{"LastPrice":"#), @"x.jsonl: row 2, not a JSON object: a key has no value; --skip-bad leaves such rows out and counts them");
-    assert_snapshot!(row(r#"{"Volume":1.5}"#), @r#"x.jsonl: row 2, column Volume: found "1.5", expected a whole 32-bit number; --skip-bad leaves such rows out and counts them"#);
-    assert_snapshot!(row(r#"{"LastPrise":1}"#), @r#"x.jsonl: row 2, column LastPrise: found "1", expected a CTP field name as key, or seq, recv_ts, kind, detail (--map names its field, --ignore leaves it out); --skip-bad leaves such rows out and counts them"#);
-    assert_snapshot!(row(r#"{"InstrumentID":5}"#), @r#"x.jsonl: row 2, column InstrumentID: found "5", expected a JSON string; --skip-bad leaves such rows out and counts them"#);
-    assert_snapshot!(row(r#"{"InstrumentID":"螺纹"}"#), @r#"x.jsonl: row 2, column InstrumentID: found "螺纹", expected text of the characters U+0000 to U+00FF, one for each byte; --skip-bad leaves such rows out and counts them"#);
-    assert_snapshot!(row(r#"{"LastPrice":1} tail"#), @r#"x.jsonl: row 2, "tail" after the JSON object; --skip-bad leaves such rows out and counts them"#);
-    assert_snapshot!(row(r#"{"kind":"rumour","recv_ts":1}"#), @r#"x.jsonl: row 2, column kind: found "rumour", expected tick, or a session event with its detail (unknown variant `rumour`, expected one of `front_connected`, `front_disconnected`, `login_ok`, `login_failed`, `subscribed`, `heartbeat_warning`, `heartbeat_lost`, `library_error`, `overflow`, `note`); --skip-bad leaves such rows out and counts them"#);
-    assert_snapshot!(row(r#"{"kind":"heartbeat_lost","detail":{}}"#), @r#"x.jsonl: row 2, column recv_ts: found "", expected a receive time: the row is a session event; --skip-bad leaves such rows out and counts them"#);
-    assert_snapshot!(row("[1]"), @r#"x.jsonl: row 2, not a JSON object: expected '{' before "[1]"; --skip-bad leaves such rows out and counts them"#);
+    assert_snapshot!(row(r#"{"LastPrice":"#), @"x.jsonl: row 2, not a JSON object: a key has no value");
+    assert_snapshot!(row(r#"{"Volume":1.5}"#), @r#"x.jsonl: row 2, column Volume: found "1.5", expected a whole 32-bit number"#);
+    assert_snapshot!(row(r#"{"LastPrise":1}"#), @r#"x.jsonl: row 2, column LastPrise: found "1", expected a CTP field name as key, or seq, recv_ts, kind, detail (--map names its field, --ignore leaves it out)"#);
+    assert_snapshot!(row(r#"{"InstrumentID":5}"#), @r#"x.jsonl: row 2, column InstrumentID: found "5", expected a JSON string"#);
+    assert_snapshot!(row(r#"{"InstrumentID":"螺纹"}"#), @r#"x.jsonl: row 2, column InstrumentID: found "螺纹", expected text of the characters U+0000 to U+00FF, one for each byte"#);
+    assert_snapshot!(row(r#"{"LastPrice":1} tail"#), @r#"x.jsonl: row 2, "tail" after the JSON object"#);
+    assert_snapshot!(row(r#"{"kind":"rumour","recv_ts":1}"#), @r#"x.jsonl: row 2, column kind: found "rumour", expected tick, or a session event with its detail (unknown variant `rumour`, expected one of `front_connected`, `front_disconnected`, `login_ok`, `login_failed`, `subscribed`, `heartbeat_warning`, `heartbeat_lost`, `library_error`, `overflow`, `note`)"#);
+    assert_snapshot!(row(r#"{"kind":"heartbeat_lost","detail":{}}"#), @r#"x.jsonl: row 2, column recv_ts: found "", expected a receive time: the row is a session event"#);
+    assert_snapshot!(row("[1]"), @r#"x.jsonl: row 2, not a JSON object: expected '{' before "[1]""#);
 }
 
 #[test]
@@ -132,7 +132,8 @@ fn skip_bad_counts_bad_rows_and_keeps_the_rest() {
     let (events, report) = import_with(std::slice::from_ref(&path), options).unwrap();
     assert_eq!(events.len(), 2);
     assert_eq!(report.skipped(), 2);
-    let said = report.bad_rows.join("\n");
+    let said: Vec<String> = report.bad_rows.iter().map(ToString::to_string).collect();
+    let said = said.join("\n");
     let said = said.replace(&format!("{}/", path.parent().unwrap().display()), "");
     assert_snapshot!(said, @r#"
     x.csv: row 3, column date: found "x", expected a date YYYYMMDD
