@@ -247,6 +247,7 @@ fn check(
     let mut watch = |messages: u64| {
         progress.at(Position {
             events: messages,
+            time: None,
             lag_ns: None,
         });
         !context.control.is_stopped()

@@ -238,6 +238,7 @@ impl CaptureOutput for CaptureFiles {
         }
         self.progress.at(Position {
             events: self.messages,
+            time: None,
             lag_ns: None,
         });
         Ok(())
