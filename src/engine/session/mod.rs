@@ -10,6 +10,8 @@
 mod ctp;
 #[cfg(feature = "nats")]
 mod drain;
+#[cfg(feature = "nats")]
+mod health;
 #[cfg(feature = "live")]
 mod live;
 #[cfg(feature = "live")]
