@@ -255,7 +255,10 @@ fn captured_streams_use_the_same_goldens() {
         2,
         "check live.jsonl --golden rec.golden.json --update",
     );
-    assert!(refused.stderr.contains("of a recording"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("belongs to a recording"),
+        "{refused:?}"
+    );
     ends(&folder, 0, "check live.jsonl.zst --update");
     assert_eq!(
         golden_of(&folder, "live.golden.json")["source"]["kind"],
@@ -647,7 +650,10 @@ fn update_does_not_overwrite_its_input() {
         for more in ["--update", "--update --stream-limit 0"] {
             let words = format!("check {input} --golden cap.golden.json {more}");
             let refused = ends(&folder, 2, &words);
-            assert!(refused.stderr.contains("is what is checked"), "{refused:?}");
+            assert!(
+                refused.stderr.contains("is the input itself"),
+                "{refused:?}"
+            );
             assert!(std::fs::read(&place).unwrap() == before);
         }
         ends(
