@@ -299,7 +299,7 @@ fn dates(file: &Path) -> Vec<(UnixNanos, TradingDay, RawTick)> {
             return dates;
         }
         for event in &batch {
-            // A row without a price is not published; its date is decided all the same.
+            // A row without a price is not published; its date is still decided.
             let mut event = event.clone();
             let EventKind::Tick(raw) = &mut event.kind else {
                 panic!("a session event");

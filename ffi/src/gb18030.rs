@@ -1,4 +1,4 @@
-//! The vendor's text encoding: messages and names are GBK, a part of GB18030 (guide 7).
+//! The vendor's text encoding: messages and names are GBK, a part of GB18030 (field guide 7).
 //!
 //! Decoding needs no locale of the machine.
 
@@ -41,7 +41,7 @@ pub fn encode<const N: usize>(text: &str) -> Text<N> {
 mod tests {
     use super::*;
 
-    /// "不合法的登录", the example of guide 7.
+    /// "不合法的登录", the example of field guide 7.
     const INVALID_LOGIN: &[u8] = b"\xb2\xbb\xba\xcf\xb7\xa8\xb5\xc4\xb5\xc7\xc2\xbc";
 
     #[test]

@@ -1,7 +1,7 @@
 //! Fixed-size CTP text (`TThostFtdc…Type` = `char[N]`): bytes up to the first NUL, rest zeroed.
 //!
-//! CTP ids and times are ASCII, but a struct may carry anything (guide 4.2 and `quoted_rows`: a
-//! query answer with a garbage instrument id), so the type holds bytes and promises no encoding.
+//! CTP ids and times are ASCII, but a struct may carry anything (field guide 4.2). The type
+//! therefore holds bytes and promises no encoding.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -13,11 +13,11 @@ macro_rules! for_each_tick_field {
     ($callback:ident $(, $($extra:tt)*)?) => {
         $callback! {
             ($($($extra)*)?)
-            #[doc = "Trading day `YYYYMMDD`; wrong for CZCE at night, may be empty (guide 5.1)."]
+            #[doc = "Trading day `YYYYMMDD`; wrong for CZCE at night, may be empty (field guide 5.1)."]
             text trading_day TradingDay 9 @ 0;
             #[doc = "Unused in layout C; old fronts may send the instrument id here."]
             text reserve1 reserve1 31 @ 9;
-            #[doc = "Exchange; empty on ordinary futures fronts (guide 5.1)."]
+            #[doc = "Exchange; empty on ordinary futures fronts (field guide 5.1)."]
             text exchange_id ExchangeID 9 @ 40;
             #[doc = "Unused in layout C; old fronts may send the exchange instrument id here."]
             text reserve2 reserve2 31 @ 49;
@@ -37,7 +37,7 @@ macro_rules! for_each_tick_field {
             f64 lowest_price LowestPrice 8 @ 128;
             #[doc = "Cumulative volume of the trading day, lots."]
             i32 volume Volume 4 @ 136;
-            #[doc = "Cumulative turnover, CNY; CZCE leaves out the multiplier (guide 5.1)."]
+            #[doc = "Cumulative turnover, CNY; CZCE leaves out the multiplier (field guide 5.1)."]
             f64 turnover Turnover 8 @ 144;
             #[doc = "Open interest, lots."]
             f64 open_interest OpenInterest 8 @ 152;
@@ -97,9 +97,9 @@ macro_rules! for_each_tick_field {
             f64 ask_price5 AskPrice5 8 @ 368;
             #[doc = "Ask size, level 5, lots."]
             i32 ask_volume5 AskVolume5 4 @ 376;
-            #[doc = "Average price; includes the multiplier except on CZCE (guide 5.1)."]
+            #[doc = "Average price; includes the multiplier except on CZCE (field guide 5.1)."]
             f64 average_price AveragePrice 8 @ 384;
-            #[doc = "Calendar day `YYYYMMDD`; unreliable at night (guide 5.1)."]
+            #[doc = "Calendar day `YYYYMMDD`; unreliable at night (field guide 5.1)."]
             text action_day ActionDay 9 @ 392;
             #[doc = "Instrument id, for example `rb2601`."]
             text instrument_id InstrumentID 81 @ 401;
@@ -158,8 +158,8 @@ macro_rules! define_raw_tick {
 for_each_tick_field!(define_raw_tick);
 
 impl RawTick {
-    /// A tick whose prices are all `DBL_MAX`, CTP's "no value" outside CZCE (guide 5.1), whose
-    /// counts are 0 and whose texts are empty.
+    /// A tick whose prices are all `DBL_MAX`, CTP's "no value" outside CZCE (field guide 5.1),
+    /// whose counts are 0 and whose texts are empty.
     #[must_use]
     pub fn unset() -> Self {
         const NONE: f64 = f64::MAX;

@@ -13,7 +13,7 @@ use tickdeck_ffi::{FlowFolder, Secret};
 
 use crate::support::process::JOB;
 
-/// Some milliseconds are usual (guide 1.4). This distinguishes a Release that hangs from a
+/// Some milliseconds are usual (field guide 1.4). This distinguishes a Release that hangs from a
 /// machine that stalls.
 pub(crate) const RELEASE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -267,7 +267,7 @@ fn trader(job: &Value) -> Value {
     })
 }
 
-/// Threads of a library while a session runs (guide 1.3).
+/// Threads of a library while a session runs (field guide 1.3).
 pub(crate) const THREADS: usize = 2;
 
 /// What is in use while a session runs, with the library's threads and no others: the one that

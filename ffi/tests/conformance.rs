@@ -1,4 +1,4 @@
-//! Every library behaves as the guide says, seen through the safe client, each in a separate
+//! Every library behaves as the field guide says, seen through the safe client, each in a separate
 //! process.
 
 use libloading::Library;
@@ -56,7 +56,7 @@ fn assert_is_identified(version: &Version, facts: &Value) {
     assert_eq!(facts["simulated"], json!(false));
 }
 
-/// Two threads while it runs (guide 1.3), and afterwards everything as it was.
+/// Two threads while it runs (field guide 1.3), and afterwards everything as it was.
 fn assert_leaves_nothing(version: &Version, facts: &Value) {
     let name = version.folder;
     let number = |key: &str, index: usize| facts[key][index].as_u64().unwrap();
@@ -138,8 +138,8 @@ fn only(facts: &Value, callback: &str) -> u64 {
     callbacks[callback].as_u64().unwrap()
 }
 
-/// Guide 1.6: old libraries connect again at once, new ones after a second. A slow machine makes
-/// pauses longer, but not each of many.
+/// Field guide 1.6: old libraries connect again at once, new ones after a second. A slow machine
+/// makes pauses longer, but not each of many.
 fn assert_reconnects(version: &Version, facts: &Value, callback: &str) {
     let least = if version.waits { 2 } else { LOSSES as u64 };
     let losses = only(facts, callback);

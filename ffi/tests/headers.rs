@@ -1,8 +1,8 @@
 //! The tables of this crate against the vendor's headers, as a C++ compiler understands them.
 //!
-//! A small program is written, each line of it with the answer that this crate's tables give: field
-//! offsets and sizes, slots (a pointer to a virtual member function is its table offset plus one,
-//! Itanium C++ ABI 2.3), and structs that this crate wrote, read back field by field.
+//! A small program is written. Each of its lines has the answer that this crate's tables give:
+//! field offsets and sizes, slots, and structs that this crate wrote, read back field by field. A
+//! pointer to a virtual member function is its table offset plus one (Itanium C++ ABI 2.3).
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,5 +1,5 @@
 //! The crate through its public interface: real vendor libraries in child processes, the vendor's
-//! headers through a C++ compiler, and files that are no library at all.
+//! headers through a C++ compiler, and files that are not a library at all.
 //!
 //! The vendor's files come from `cargo xtask vendor-ctp`; a test that does not find them reports it
 //! and passes.

@@ -293,7 +293,7 @@ fn a_mislabelled_library_is_refused_before_use() {
     };
     check(
         not_as_old_as_it_says,
-        "table of 12 functions, but what it exports belongs to a table of 13",
+        "a table of 12 callbacks, its exports one of 13",
     );
     let not_as_new_as_it_says = Variant {
         switches: &[],
@@ -301,7 +301,7 @@ fn a_mislabelled_library_is_refused_before_use() {
     };
     check(
         not_as_new_as_it_says,
-        "table of 13 functions, but what it exports belongs to a table of 12",
+        "a table of 13 callbacks, its exports one of 12",
     );
     let factory_of_an_older_one = Variant {
         version: Some("v6.7.11_20250617 16:22:00.10369"),
@@ -310,7 +310,7 @@ fn a_mislabelled_library_is_refused_before_use() {
     };
     check(
         factory_of_an_older_one,
-        "but what it exports is _ZN15CThostFtdcMdApi15CreateFtdcMdApiEPKcbb, with other arguments",
+        "but the library exports _ZN15CThostFtdcMdApi15CreateFtdcMdApiEPKcbb, with other arguments",
     );
     let factory_of_a_newer_one = Variant {
         version: Some("v6.7.2_20230913 10:48:10.4926"),
@@ -318,7 +318,7 @@ fn a_mislabelled_library_is_refused_before_use() {
     };
     check(
         factory_of_a_newer_one,
-        "but what it exports is _ZN15CThostFtdcMdApi15CreateFtdcMdApiEPKcbbb, with other arguments",
+        "but the library exports _ZN15CThostFtdcMdApi15CreateFtdcMdApiEPKcbbb, with other arguments",
     );
 }
 

@@ -153,7 +153,7 @@ fn foreign(id: &str, exchange: Exchange, own: Option<&str>) -> anyhow::Error {
     }
 }
 
-/// `MD_DURATION_SECONDS`: 0 or unset is no bound.
+/// `MD_DURATION_SECONDS`: 0 or unset means no bound.
 pub(super) fn duration(environment: &Environment) -> Result<Option<Duration>, UsageError> {
     let Some(text) = environment.get(DURATION) else {
         return Ok(None);

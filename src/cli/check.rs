@@ -65,7 +65,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
                 }
                 break;
             }
-            // Damage is a finding, as in `verify`: the other inputs are checked all the same.
+            // Damage is a finding, as in `verify`: the other inputs are still checked.
             Err(error) if is_damage(&error) => {
                 let reason = format!("{error:#}");
                 let input = input.display().to_string();
@@ -135,7 +135,7 @@ fn refuse_bad_reports(args: &CheckArgs, batch: &Batch) -> anyhow::Result<()> {
         refuse_inside_recording(report)?;
         if let Some(table) = tables.iter().find(|table| is_same(table, report)) {
             let message = format!(
-                "{} is read as {}: choose another name for the report",
+                "{} is the same file as the input {}: choose another name for the report",
                 report.display(),
                 table.display()
             );
@@ -180,7 +180,8 @@ fn batch_error(error: BatchError) -> anyhow::Error {
             folder.display()
         ),
         BatchError::NoName { input } => format!(
-            "{} has no name to find a golden by: check it alone, and name the golden with --golden",
+            "{} cannot be matched to a golden by name: check it alone, and name the golden with \
+             --golden",
             input.display()
         ),
         BatchError::SharedGolden { golden } => format!(
@@ -284,7 +285,7 @@ pub(super) fn is_damage(error: &anyhow::Error) -> bool {
     error.chain().any(is_damaged)
 }
 
-/// A path that is no recording is bad input here.
+/// A path that is not a recording is bad input here.
 pub(super) fn as_input_error(error: anyhow::Error) -> anyhow::Error {
     match error.downcast() {
         Ok(RecordingError::NotARecording { path, .. }) if path.is_dir() => {
@@ -371,8 +372,7 @@ impl Reports {
                 Entry::Failed {
                 input: path.display().to_string(),
                 reason:
-                    "a golden that no recording has the name of: remove it, or put the recording \
-                     back"
+                    "no recording matches this golden: remove the golden, or restore the recording"
                         .into(),
             }
             }));

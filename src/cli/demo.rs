@@ -198,7 +198,7 @@ struct Received {
     first: Vec<Message>,
 }
 
-/// Takes messages until the end marker, or until none comes any more although the replay is over.
+/// Takes messages until the end marker, or until none arrives after the replay is over.
 fn receive(subscriber: &Subscriber, is_over: &AtomicBool) -> Received {
     let mut digest = StreamDigest::new();
     let mut received = Received {

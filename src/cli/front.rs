@@ -174,7 +174,7 @@ fn record_to(
 fn start_error(error: SessionError) -> anyhow::Error {
     match error {
         SessionError::ServerNotReached => anyhow::Error::from(error).context(format!(
-            "{DURATION} or --duration is shorter than the server's absence"
+            "the run ended before the server became reachable: raise {DURATION} or --duration"
         )),
         SessionError::Subscription(error) => unsubscribable(error),
         SessionError::Record(error) => error.into(),

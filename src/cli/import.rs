@@ -165,7 +165,7 @@ fn print_out_of_order(
         writeln!(
             out,
             "held back  {count} rows of {input}: earlier than a row above them; sort the file by \
-             time to replay them at their own"
+             time to keep their own timing"
         )?;
         for held in noted.by.iter().take(BAD_ROWS_SHOWN) {
             writeln!(out, "           {held}")?;
@@ -197,14 +197,14 @@ fn skippable(row: &BadRow) -> anyhow::Error {
     anyhow::anyhow!("{row}; --skip-bad leaves such rows out and counts them")
 }
 
-/// Logs the ids that were put right, and the instruments that a replay may not publish as meant.
+/// Logs the ids that were converted, and the instruments that a replay may not publish as meant.
 fn tell_instruments(source: &ImportSource, trusted: bool) {
     let renamed = source.renamed_instruments();
     if let Some((written, ctp)) = renamed.iter().next() {
         tracing::info!(
             event = "instruments_renamed",
             ids = renamed.len(),
-            "ids in the form of CTP, such as {ctp} for {written}"
+            "converted ids to CTP's form, such as {written} to {ctp}"
         );
     }
     let doubtful = source.doubtful_instruments();

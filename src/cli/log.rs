@@ -50,7 +50,7 @@ const RESERVED: [&str; 3] = ["timestamp", "level", "event"];
 /// other.
 ///
 /// # Errors
-/// When `env_filter` is no filter, a log is set up already, or no thread can be started.
+/// When `env_filter` is not a filter, a log is set up already, or no thread can be started.
 pub(super) fn init(
     args: &LogArgs,
     env_filter: Option<&str>,

@@ -1,8 +1,8 @@
 //! The only file that may read a clock.
 //!
-//! Everything else gets time as an argument or through [`Clock`], so that a test can run a trading
-//! day in a millisecond and a replay decides the same under any load. Invariant: a sleep never
-//! returns [`Woke::Due`] before the requested instant.
+//! Everything else gets time as an argument or through [`Clock`]. A test can therefore run a
+//! trading day in a millisecond, and a replay decides the same under any load. Invariant: a sleep
+//! never returns [`Woke::Due`] before the requested instant.
 //!
 //! [`SystemClock`] sleeps, then spins: the kernel wakes a sleeper tens of microseconds late, so the
 //! last [`SPIN_NS`] are spent looking at the clock. Measured at 2,000 events/s this costs about a
@@ -212,7 +212,7 @@ pub fn thread_cpu_ns() -> Option<i64> {
         .checked_add(used.tv_nsec())
 }
 
-/// Asks the kernel, once per thread, not to round this thread's timers: the default slack of 50 us
+/// Asks the kernel, once per thread, not to round this thread's timers. The default slack of 50 us
 /// allows it to wake sleepers together, which would cost most of the spin margin.
 fn precise_timers() {
     thread_local! {

@@ -1,4 +1,4 @@
-//! The date of a tick: which of its witnesses decides (CTP field guide, section 5.3).
+//! The date of a tick: which of its witnesses decides (field guide 5.3).
 //!
 //! CTP sends a reliable time of day and unreliable dates: `TradingDay` is wrong on CZCE at night,
 //! `ActionDay` on DCE. [`date_of`] is the one place that chooses between them and the receive time;

@@ -63,7 +63,7 @@ pub enum EventKind {
 pub enum SessionEvent {
     /// `OnFrontConnected`.
     FrontConnected {},
-    /// `OnFrontDisconnected`, with CTP's `nReason` (guide 1.6).
+    /// `OnFrontDisconnected`, with CTP's `nReason` (field guide 1.6).
     FrontDisconnected {
         /// CTP's `nReason`, for example 4097 = 0x1001, network read failed.
         reason: i32,
@@ -75,7 +75,7 @@ pub enum SessionEvent {
     },
     /// `OnRspUserLogin` with an error.
     LoginFailed {
-        /// CTP's `ErrorID` (guide 1.7).
+        /// CTP's `ErrorID` (field guide 1.7).
         error_id: i32,
         /// CTP's `ErrorMsg`, decoded from GB18030.
         message: String,

@@ -21,8 +21,7 @@ pub const EVENING_START_SECONDS: u32 = 18 * 3600;
 /// Until when a time of day belongs to the night after that evening, seconds since midnight: 06:00.
 const EARLY_END_SECONDS: u32 = 6 * 3600;
 
-/// The three parts of a trading day, which are on up to three calendar days (CTP field guide,
-/// section 5.3).
+/// The three parts of a trading day, which are on up to three calendar days (field guide 5.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DayPart {
     /// From 18:00: the evening of the trading day before.
@@ -105,7 +104,7 @@ impl fmt::Display for UnixNanos {
     }
 }
 
-/// A trading day: the evening session before it and the day session of its date (guide 5.2).
+/// A trading day: the evening session before it and the day session of its date (field guide 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TradingDay(pub NaiveDate);
 

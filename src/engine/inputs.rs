@@ -56,8 +56,8 @@ pub struct Inputs {
 /// Synthetic and real recordings are read together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "synthetic and real recordings cannot be combined: the payloads would not say which tick is \
-     which; play them one after the other"
+    "synthetic and real recordings cannot be combined: their payloads could not be \
+     distinguished; play them one after the other"
 )]
 pub struct MixedSources;
 

@@ -68,15 +68,17 @@
 //!
 //! | feature | adds | costs |
 //! |---|---|---|
-//! | `nats` | `nats`, `capture`, `sink::NatsSink`, health answers | tokio, async-nats |
-//! | `live` | `live`, `Session::live`; implies `nats` | crossbeam-queue |
-//! | `import` | `import` | csv, tar |
+//! | `nats` | `nats`, `capture`, `sink::NatsSink`, health answers | async-nats, futures-util, tokio |
+//! | `live` | `live`, `Session::live`, `Session::ctp`; implies `nats` | crossbeam-queue |
+//! | `import` | `import` | csv, encoding_rs, flate2, parquet with all its compressions, tar, zip |
 //! | `signals` | `control::signals` | signal-hook |
+//! | `codecs` | recordings that other tools compressed with snappy, gzip or lz4 | snap, flate2 and lz4 of parquet |
 //!
 //! # Limits
 //!
-//! This crate prints nothing, parses no command line and reads no environment variable. The binary
-//! `tickdeck` (crate `tickdeck-cli`) does, and adds nothing else.
+//! This crate parses no command line. It prints nothing but the payload stream of `jsonl:-`, and
+//! reads no environment variable but `TMPDIR` for temporary files. The binary `tickdeck` (crate
+//! `tickdeck-cli`) adds the command line.
 
 #![forbid(unsafe_code)]
 

@@ -535,8 +535,8 @@ fn presence(levels: &[u8], rows: usize) -> Result<Vec<(bool, usize)>> {
 }
 
 impl DataPage {
-    /// Appends a value for each wanted row: `absent`, or what `next` appends for so many rows. Without
-    /// a vector, `next` skips as many values.
+    /// Appends a value for each wanted row: `absent`, or what `next` appends for that many rows.
+    /// Without a vector, `next` skips as many values.
     fn spread<T: Clone>(
         &self,
         absent: T,

@@ -8,8 +8,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Running BLAKE3 over events in `seq` order.
 ///
-/// Per event, little endian: `seq` u64, `recv_ts` i64, then for a tick the byte 1 and each field in
-/// struct order (text as u8 length + bytes, numbers as their bits), for a session event the byte 0,
+/// Per event, little endian: `seq` u64, `recv_ts` i64. Then for a tick the byte 1 and each field in
+/// struct order: text as u8 length + bytes, numbers as their bits. For a session event the byte 0,
 /// u8 length + kind and u32 length + detail.
 #[derive(Debug)]
 pub struct EventDigest {

@@ -34,7 +34,7 @@ fn optional_text<S: Serializer>(at: &Option<UnixNanos>, to: S) -> Result<S::Ok, 
 #[derive(Debug, Default)]
 pub struct GapFinder {
     gaps: Vec<Gap>,
-    /// Whether the last gap goes on: there was no login since.
+    /// Whether the last gap is still open: there was no login since.
     is_lost: bool,
     last: Option<UnixNanos>,
 }

@@ -66,8 +66,8 @@ pub(super) struct GroupColumns<'a> {
     buffers: Buffers,
 }
 
-/// Where ranges begin more often than every so many rows, all rows are decoded: each beginning costs
-/// about as much as so many values.
+/// Where ranges begin more often than once in this many rows, all rows are decoded: each beginning
+/// costs about as much as this many values.
 const SCATTERED_ROWS: usize = 16;
 
 /// The rows that are wanted.
@@ -215,7 +215,7 @@ impl<'a> GroupColumns<'a> {
     pub(super) fn texts<const N: usize>(&mut self, column: usize) -> Result<TextArray<N>> {
         let read = |chunk: Chunk<'_>, keys: &mut _| chunk::read_texts(chunk, 0, keys);
         let (texts, keys) = self.decode(column, read)?;
-        // A column without any value has key 0 all the same.
+        // A column without any value has key 0 too.
         let mut values = vec![Text::EMPTY; texts.len().max(1)];
         for (value, text) in values.iter_mut().zip(&texts) {
             let characters = self.characters(column, text)?;

@@ -1,4 +1,4 @@
-//! Git LFS pointers: small text files in the place of files that were not fetched.
+//! Git LFS pointers: small text files instead of files that were not fetched.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ pub fn is_pointer(head: &[u8]) -> bool {
     head.starts_with(POINTER)
 }
 
-/// Refuses a Git LFS pointer in the place of a file. A file that cannot be read passes: the code that
+/// Refuses a Git LFS pointer instead of a file. A file that cannot be read passes: the code that
 /// opens it next reports why.
 pub(super) fn refuse_pointer(storage: &dyn Storage, path: &Path) -> Result<(), RecordingError> {
     let mut head = [0; POINTER.len()];

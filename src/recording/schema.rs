@@ -1,9 +1,9 @@
 //! The columns of a segment: names, Parquet types, encodings. The single place that knows them.
 //!
-//! Encodings follow what was measured (docs/recording-format.md): rows are sorted by instrument
-//! inside a row group, so clocks and counters are `DELTA_BINARY_PACKED`, live prices
-//! `BYTE_STREAM_SPLIT`, amounts that hardly ever repeat plain, and everything that rarely changes
-//! per instrument a dictionary.
+//! Encodings follow what was measured (docs/recording-format.md). Rows are sorted by instrument
+//! inside a row group. Clocks and counters are therefore `DELTA_BINARY_PACKED`, live prices
+//! `BYTE_STREAM_SPLIT`, amounts that hardly ever repeat plain. Everything that rarely changes per
+//! instrument is a dictionary.
 
 use std::sync::Arc;
 

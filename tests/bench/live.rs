@@ -1,6 +1,6 @@
-//! A live session under load: a front in memory pushes ticks at a steady rate; they are recorded and
-//! published to a real nats-server with one subscriber, which notes when every message arrives.
-//! Nothing may be lost, on any side. `cargo xtask bench` runs it.
+//! A live session under load: a front in memory pushes ticks at a steady rate. They are recorded
+//! and published to a real nats-server. One subscriber notes when every message arrives. Nothing
+//! may be lost, on any side. `cargo xtask bench` runs it.
 //!
 //! `TICKDECK_BENCH_RATE` (ticks/s, default 20,000) and `TICKDECK_BENCH_SECONDS` (default 60; 2 under
 //! `cargo test`, which passes `--test`). The server is `TICKDECK_NATS_SERVER`.

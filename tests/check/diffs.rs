@@ -120,7 +120,7 @@ fn recordings_are_compared_by_event() {
     let missing = found["moved"].as_array().unwrap();
     let missing = missing.iter().find(|group| group["name"] == "missing");
     assert_eq!(missing.unwrap()["exchanges"]["CZCE"], 117);
-    // The slice is renumbered, which is no difference when `seq` is ignored.
+    // The slice is renumbered, which is not a difference when `seq` is ignored.
     assert!(found["timing_only"].as_u64().unwrap() > 700);
     let found = ends(&folder, 1, "diff rec cut --ignore seq --json").json();
     assert_eq!(found["timing_only"], 0);
@@ -153,7 +153,7 @@ fn diff_compares_two_ways_of_publishing() {
         .collect();
     assert_eq!(fields, ["average_price"], "{found}");
     assert_eq!(found["fields"][0]["most"][0][0], "rb2510");
-    // The same option on both sides is no difference.
+    // The same option on both sides is not a difference.
     ends(
         &folder,
         0,

@@ -132,7 +132,7 @@ fn another_recording_is_reported_first() {
     folder.generate("rec", "--profile quick --seed 2");
     let other = ends(&folder, 1, "check rec");
     let second = other.stdout.lines().nth(1).unwrap();
-    assert!(second.contains("made of another recording"), "{second}");
+    assert!(second.contains("made from another recording"), "{second}");
     assert!(second.contains("--update"), "{second}");
     let accept = ends(&folder, 1, "check rec --accept-field last_price");
     assert!(accept.stdout.contains("another recording"));
@@ -191,7 +191,7 @@ fn other_tables_are_named_as_the_reason() {
     let found = ends(&folder, 1, "check rec --contracts new.csv");
     assert!(found.stdout.contains("another contract table"), "{found:?}");
     assert!(found.stdout.contains("average_price") && found.stdout.contains("SHFE only"));
-    // A table that changes no published message is no difference.
+    // A table that changes no published message is not a difference.
     std::fs::write(folder.join("same.csv"), contracts.replace(",20,", ",10,")).unwrap();
     let same = ends(&folder, 0, "check rec --contracts same.csv");
     assert!(
@@ -424,10 +424,7 @@ fn foreign_stream_is_refused_with_volatile() {
         .replace("\"volume\":1", "\"volume\":2");
     std::fs::write(&stream, zstd::encode_all(other.as_bytes(), 3).unwrap()).unwrap();
     let refused = ends(&folder, 2, "check rec");
-    assert!(
-        refused.stderr.contains("its BLAKE3 is another one"),
-        "{refused:?}"
-    );
+    assert!(refused.stderr.contains("its BLAKE3 differs"), "{refused:?}");
 }
 
 #[test]
@@ -597,7 +594,7 @@ fn update_keeps_foreign_files() {
         std::fs::remove_file(folder.join("cap.json")).unwrap();
         assert!(std::fs::read(&capture).unwrap() == captured, "{input}");
     }
-    // A foreign stream in the place of a golden's stream.
+    // A foreign stream where a golden's stream should be.
     let place = folder.join("new.golden.jsonl.zst");
     std::fs::copy(&capture, &place).unwrap();
     let words = "check rec --golden new.golden.json --update";
@@ -625,7 +622,7 @@ fn update_keeps_a_foreign_stream() {
     ] {
         let refused = ends(&folder, 2, words);
         assert!(
-            refused.stderr.contains("its BLAKE3 is another one")
+            refused.stderr.contains("its BLAKE3 differs")
                 && refused.stderr.contains("or remove it and give --update"),
             "{refused:?}"
         );

@@ -128,13 +128,13 @@ fn pipe_input_needs_a_named_golden_file() {
     for more in ["", " --update"] {
         let refused = ends(&folder, 2, &format!("check rec --golden pipe.json{more}"));
         assert!(
-            refused.stderr.contains("it is no ordinary file"),
+            refused.stderr.contains("it is not a regular file"),
             "{refused:?}"
         );
         let golden = format!("check rec --golden /dev/stdin{more}");
         let refused = ends_with(&folder, 2, &golden, bytes(&published(), false));
         assert!(
-            refused.stderr.contains("it is no ordinary file"),
+            refused.stderr.contains("it is not a regular file"),
             "{refused:?}"
         );
         for golden in ["", " --golden ."] {

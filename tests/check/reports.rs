@@ -117,7 +117,12 @@ fn unwritable_report_fails_before_the_check() {
     for report in ["new.csv", "page.html"] {
         let words = format!("check rec --contracts new.csv --html {report}");
         let taken = ends(&folder, 2, &words);
-        assert!(taken.stderr.contains("is read as new.csv"), "{taken:?}");
+        assert!(
+            taken
+                .stderr
+                .contains("is the same file as the input new.csv"),
+            "{taken:?}"
+        );
     }
     assert_eq!(
         std::fs::read_to_string(folder.join("new.csv")).unwrap(),

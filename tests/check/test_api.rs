@@ -63,6 +63,6 @@ fn assert_golden_panics_with_the_difference() {
     let other = folder.generate("other", "--profile quick --seed 2");
     let panic = catch_unwind(|| assert_golden(&other, &golden)).unwrap_err();
     let text = panic.downcast_ref::<String>().unwrap();
-    assert!(text.contains("made of another recording"), "{text}");
+    assert!(text.contains("made from another recording"), "{text}");
     assert!(text.contains("first difference"), "{text}");
 }

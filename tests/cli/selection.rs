@@ -248,7 +248,7 @@ fn a_pattern_without_a_match_is_told() {
     assert!(line.contains("patterns=RB*"), "{line}");
     let refused = replay("--symbols !rb*");
     assert_eq!(refused.code, Some(2), "{refused:?}");
-    assert!(refused.stderr.contains("excludes"), "{refused:?}");
+    assert!(refused.stderr.contains("is an exclusion"), "{refused:?}");
 }
 
 #[test]

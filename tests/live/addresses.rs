@@ -121,7 +121,8 @@ fn what_doctor_accepts_is_what_the_library_dials() {
             assert!(ended.stdout.contains(accepts), "{ended:?}");
             let words = "record --source ctp -o rec";
             let running = Running::start(with_front(words, folder.path(), &library, &address));
-            // Doctor closed the connection without sending; a library sends first (guide 1.2).
+            // Doctor closed the connection without sending; a library sends first (field guide
+            // 1.2).
             wait_until("the library speaks", || {
                 let Ok((mut stream, _)) = listener.accept() else {
                     return false;

@@ -417,7 +417,7 @@ fn listing_counts_in_the_duration() {
 
 #[test]
 fn a_session_that_never_began_leaves_notes() {
-    let Some(library) = simulated_library("a recording in vain") else {
+    let Some(library) = simulated_library("a recording without a session") else {
         return;
     };
     let folder = Folder::new();

@@ -190,22 +190,22 @@ struct Until {
     last: u32,
     stop: Stop,
     /// Released sessions, and those of them that were not reported yet.
-    let_go: u32,
-    untold: u32,
+    released: u32,
+    unreported: u32,
 }
 
 impl Until {
     fn look(&mut self) {
         let sessions = self.connector.reclaimed();
-        self.let_go += sessions;
-        self.untold += sessions;
+        self.released += sessions;
+        self.unreported += sessions;
     }
 }
 
 impl Connector for Until {
     fn reclaimed(&mut self) -> u32 {
         self.look();
-        std::mem::take(&mut self.untold)
+        std::mem::take(&mut self.unreported)
     }
 
     fn open(
@@ -222,7 +222,7 @@ impl Connector for Until {
             "the library has released the session before the last",
             || {
                 self.look();
-                self.let_go >= begun_to_end
+                self.released >= begun_to_end
             },
         );
         self.connector.open(attempt, inlet)
@@ -259,8 +259,8 @@ fn a_session_released_late_does_not_end_the_run() {
         ),
         last: ATTEMPTS,
         stop: stop.clone(),
-        let_go: 0,
-        untold: 0,
+        released: 0,
+        unreported: 0,
     };
     let mut setup = setup(&market());
     setup.live.close_timeout = Duration::from_millis(1);

@@ -39,7 +39,7 @@ fn doctor_dials_no_simulated_front() {
     };
     assert_eq!(of("md_front").len(), 1, "{checks:?}");
     assert!(
-        of("md_front")[0].contains("no address is dialled"),
+        of("md_front")[0].contains("no connection is made"),
         "{checks:?}"
     );
     assert!(of("version")[0].contains("simulated front"), "{checks:?}");
@@ -48,7 +48,7 @@ fn doctor_dials_no_simulated_front() {
 /// Numbers, version text, tick layout, functions in the table of callbacks, end of the factory's name.
 type Listed = (&'static str, &'static str, char, usize, &'static str);
 
-/// The tables of guide 1.1, 3.2 and 4.1.
+/// The tables of field guide 1.1, 3.2 and 4.1.
 const LISTED: [Listed; 15] = [
     ("6.3.15", "6.3.15_20190220 15:47:00", 'A', 12, "EPKcbb"),
     ("6.3.19", "v6.3.19_P1_20200106 15:21:32", 'A', 13, "EPKcbb"),
@@ -93,7 +93,7 @@ fn listed(library: &Path) -> Listed {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
     let row = LISTED.iter().find(is_of);
-    *row.unwrap_or_else(|| panic!("{name} is not in the table of the guide"))
+    *row.unwrap_or_else(|| panic!("{name} is not in the table of the field guide"))
 }
 
 #[test]

@@ -205,7 +205,11 @@ fn the_duration_bounds_the_wait_for_nats() {
     let mut command = with_front(words, folder.path(), &library, "tcp://127.0.0.1:1");
     command.env("NATS_URL", "127.0.0.1:1");
     let ended = finish(command);
-    assert_eq!(ended.code, Some(4), "no server is no success: {ended:?}");
+    assert_eq!(
+        ended.code,
+        Some(4),
+        "without a server it is not a success: {ended:?}"
+    );
     let lines = logged(&ended.stderr, "live_ingest_startup_error");
     let reason = lines[0]["reason"].as_str().unwrap();
     assert!(reason.contains("before the run ended"), "{reason}");

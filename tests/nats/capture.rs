@@ -1,4 +1,4 @@
-//! What is published is captured: all of it, in order, byte for byte, and held against the replay's
+//! What is published is captured: all of it, in order, byte for byte, and compared with the replay's
 //! end marker.
 
 use std::path::Path;
@@ -381,7 +381,7 @@ fn linger_waits_for_the_answers_of_a_service() {
 
 #[test]
 fn linger_ends_a_capture_after_the_replay() {
-    let Some(server) = NatsServer::start("linger in vain") else {
+    let Some(server) = NatsServer::start("linger without messages") else {
         return;
     };
     let folder = Folder::new();

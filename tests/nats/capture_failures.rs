@@ -532,15 +532,15 @@ fn a_ready_file_replaces_only_a_ready_file() {
         ),
         (
             format!("-o {out} --ready-file {}", path("fifo")),
-            "no ordinary file",
+            "not a regular file",
         ),
         (
             format!("-o {out} --ready-file {}", path("below")),
-            "no ordinary file",
+            "not a regular file",
         ),
         (
             format!("-o {out} --ready-file {}", path("link")),
-            "no ordinary file",
+            "not a regular file",
         ),
         (
             format!("-o {out} --ready-file {out}"),
@@ -568,11 +568,11 @@ fn a_ready_file_replaces_only_a_ready_file() {
         ),
         (
             format!("-o {out} --times {}", path("fifo")),
-            "is no ordinary file",
+            "is not a regular file",
         ),
         (
             format!("-o {out} --force --times {}", path("fifo")),
-            "is no ordinary file",
+            "is not a regular file",
         ),
         // An output that is refused leaves the file of an earlier run alone.
         (

@@ -115,7 +115,7 @@ fn a_cut_connection_loses_nothing_and_keeps_order() {
     });
     let again = receiver.join().unwrap();
     assert!(stats.reconnects() >= 3, "{stats:?}");
-    // An attempt may be given up on the way: it was accepted, and is no connection.
+    // An attempt may be given up on the way: it was accepted, and is not a connection.
     assert!(proxy.accepted() as u64 > stats.reconnects(), "{stats:?}");
     assert!(stats.resent() > 0, "{stats:?}");
     assert!(again <= stats.resent(), "{again} came again, {stats:?}");

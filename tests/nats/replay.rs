@@ -23,7 +23,7 @@ use crate::support::{DEADLINE, wait_until};
 
 /// Messages of the large run at least.
 const MILLION: u64 = 1_000_000;
-/// Recorded time of the whole market that holds so many ticks, with some to spare.
+/// Recorded time of the whole market that holds this many ticks, with some to spare.
 const LARGE: &str = "--profile full-market --seed 1 --duration 330s";
 
 /// The release build when there is one: a million messages are many for a debug build.
@@ -347,7 +347,7 @@ fn a_subscriber_of_the_prefix_receives_ticks_only() {
     let words = "--rate max --json -q --clock 2 --wait-for-subscribers 1";
     with_nats(command.args(words.split(' ')), &server.url());
     let mut controls = RawSubscriber::connect(server.port(), "tickdeck.>");
-    // Both forms that consumers use; they answer nothing, and the replay notices them all the same.
+    // Both forms that consumers use; they answer nothing, but the replay still notices them.
     let subjects = ["market.tick.>", "market.tick.*.*"];
     let mut plain = subjects.map(|subject| RawSubscriber::connect(server.port(), subject));
     let played = finish(command).done();

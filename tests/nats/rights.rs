@@ -1,4 +1,4 @@
-//! Accounts with few rights: what a verb can do without is a warning, said once.
+//! Accounts with few rights: a missing optional permission is logged once as a warning.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
@@ -294,7 +294,7 @@ fn an_inbox_prefix_is_read_from_its_variable() {
     said_once(&without.stderr, &["nats_inbox_refused", "inbox=_INBOX.>"]);
     let bad = replay(&server, "me", "pw", "--nats-inbox-prefix _INBOX.>");
     assert_eq!(bad.code, Some(2), "{bad:?}");
-    assert!(bad.stderr.contains("is no inbox prefix"), "{bad:?}");
+    assert!(bad.stderr.contains("is not an inbox prefix"), "{bad:?}");
 }
 
 /// A live session of the quick market: what was published and what failed.

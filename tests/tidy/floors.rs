@@ -46,7 +46,7 @@ const PRINTING: [&str; 7] = [
     "std::io::stderr",
 ];
 
-/// Files that may use one path all the same.
+/// Files that may use one path nevertheless.
 const EXCEPTIONS: [(&str, &str); 1] = [
     // `jsonl:-` is the payload stream on stdout.
     ("src/engine/sink/jsonl.rs", "std::io::stdout"),

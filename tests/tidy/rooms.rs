@@ -12,7 +12,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
     // Opens recordings as one source.
     ("inputs", &[]),
     ("normalize", &[]),
-    // Stop and pause requests.
+    // Stop and pause requests are plain data.
     ("control", &[]),
     // Writes what the normalizer yields.
     ("encode", &["normalize"]),

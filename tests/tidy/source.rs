@@ -164,7 +164,7 @@ fn module_of(name: &str, inside: &Path) -> Vec<String> {
 
 /// Tests and examples by their name or folder; those that only a `#[cfg(test)] mod` declares are found by
 /// that declaration.
-fn is_test_file(path: &Path) -> bool {
+pub(super) fn is_test_file(path: &Path) -> bool {
     let stem = path.file_stem().unwrap().to_string_lossy();
     stem == "tests"
         || stem.ends_with("_tests")

@@ -1,10 +1,9 @@
 //! Vendor structs as bytes at known offsets.
 //!
 //! Requests and answers (not ticks) differ between versions by fields at their end. They are
-//! handled as a byte buffer with offsets instead of one `repr(C)` struct a version: a buffer to
-//! give away is larger than any version's struct and zeroed, and a view of a struct received is
-//! exactly as long as that version's struct, so that a field which a version does not have reads
-//! as empty.
+//! handled as a byte buffer with offsets instead of one `repr(C)` struct a version. A buffer to
+//! give away is zeroed and larger than any version's struct. A view of a received struct is exactly
+//! as long as that version's struct, so a field that the version lacks reads as empty.
 
 use std::ffi::c_void;
 use std::fmt;
@@ -111,7 +110,7 @@ impl<'a> StructView<'a> {
         if struct_ptr.is_null() {
             return None;
         }
-        // SAFETY: not null; the caller answers for length and lifetime, bytes need no alignment.
+        // SAFETY: not null; the caller guarantees length and lifetime, bytes need no alignment.
         let bytes = unsafe { std::slice::from_raw_parts(struct_ptr.cast::<u8>(), len) };
         Some(Self(bytes))
     }

@@ -39,7 +39,7 @@ pub struct Instrument {
     pub expire_date: Text<9>,
     /// Strike price of an option, price units.
     pub strike_price: f64,
-    /// `1` call, `2` put, 0 for what is no option.
+    /// `1` call, `2` put, 0 for what is not an option.
     pub options_type: u8,
     /// 1 while it is traded.
     pub is_trading: i32,
@@ -75,7 +75,7 @@ impl Instrument {
     #[must_use]
     pub unsafe fn read(struct_ptr: *const c_void, version: &ApiVersion) -> Option<Self> {
         let long = has_long_ids(version);
-        // SAFETY: the caller answers for the pointer and its version, the version for the length.
+        // SAFETY: the caller guarantees the pointer and its version, the version for the length.
         let view = unsafe { StructView::at(struct_ptr, READABLE[usize::from(long)]) }?;
         let id = |short: usize, at: usize| {
             if long {

@@ -1,4 +1,4 @@
-//! The login request and its answer (guide 4.3), the same in the market data and trader APIs.
+//! The login request and its answer (field guide 4.3), the same in the market data and trader APIs.
 
 use std::ffi::c_void;
 
@@ -37,7 +37,7 @@ impl LoginRequest {
     /// meanwhile.
     #[must_use]
     pub unsafe fn read(struct_ptr: *const c_void) -> Option<Self> {
-        // SAFETY: the caller answers for the pointer; no version's struct is shorter.
+        // SAFETY: the caller guarantees the pointer; no version's struct is shorter.
         let view = unsafe { StructView::at(struct_ptr, REQUEST_COMMON) }?;
         Some(Self {
             broker_id: view.text(REQUEST_BROKER_ID),
@@ -107,7 +107,7 @@ macro_rules! login_field {
 }
 
 define_login_response! {
-    /// Trading day `YYYYMMDD`; empty on production market data fronts (guide 1.2).
+    /// Trading day `YYYYMMDD`; empty on production market data fronts (field guide 1.2).
     text trading_day: Text<9>, 9 @ 0;
     /// The front's time of the login, `HH:MM:SS`.
     text login_time: Text<9>, 9 @ 9;
@@ -172,7 +172,7 @@ impl LoginResponse {
     /// no thread writes meanwhile.
     #[must_use]
     pub unsafe fn read(struct_ptr: *const c_void, version: &ApiVersion) -> Option<Self> {
-        // SAFETY: the caller answers for the pointer and its version, the version for the length.
+        // SAFETY: the caller guarantees the pointer and its version, the version for the length.
         let view = unsafe { StructView::at(struct_ptr, Self::readable(version)) }?;
         Some(Self::from_view(view))
     }

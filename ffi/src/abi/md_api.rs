@@ -1,4 +1,4 @@
-//! Slots of `CThostFtdcMdApi`, the object that a client calls (guide 3.1).
+//! Slots of `CThostFtdcMdApi`, the object that a client calls (field guide 3.1).
 
 /// A virtual function of `CThostFtdcMdApi`, in the order of its table. The first fourteen have the
 /// same slot in every version.

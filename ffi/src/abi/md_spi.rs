@@ -1,4 +1,4 @@
-//! Slots of `CThostFtdcMdSpi`, the object that the library calls (guide 3.2).
+//! Slots of `CThostFtdcMdSpi`, the object that the library calls (field guide 3.2).
 //!
 //! The table changed once: 6.3.19 put `OnRspQryMulticastInstrument` into slot 5. A client that
 //! passes the wrong table receives its ticks in the wrong function.

@@ -1,10 +1,10 @@
 //! The vendor's binary interface as data: which version has which struct layout, which callback
 //! sits in which slot, which symbol makes an object.
 //!
-//! Every number here is from guide sections 1, 3 and 4, was checked against the vendor's headers
-//! and binaries, and is checked again by the conformance tests. This module calls nothing and
-//! opens nothing: the client in [`crate::md`] and [`crate::td`] and the simulated front read the
-//! same tables from their two sides.
+//! Every number here is from field guide 1, 3 and 4, was checked against the vendor's headers and
+//! binaries, and is checked again by the conformance tests. This module calls nothing and opens
+//! nothing: the client in [`crate::md`] and [`crate::td`] and the simulated front read the same
+//! tables from their two sides.
 
 mod bytes;
 mod instrument;

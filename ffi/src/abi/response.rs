@@ -10,7 +10,7 @@ use crate::text::{Text, TextTooLong};
 /// `CThostFtdcRspInfoField` (88 bytes, every version): an error number and its text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RspInfo {
-    /// 0 is success. Decide on this, never on the text (guide 7).
+    /// 0 is success. Decide on this, never on the text (field guide 7).
     pub error_id: i32,
     /// The front's words, decoded from GB18030; empty on success more often than not.
     pub message: String,
@@ -29,7 +29,7 @@ impl RspInfo {
     /// meanwhile.
     #[must_use]
     pub unsafe fn read(struct_ptr: *const c_void) -> Self {
-        // SAFETY: the caller answers for the pointer; the struct has 88 bytes in every version.
+        // SAFETY: the caller guarantees the pointer; the struct has 88 bytes in every version.
         let Some(view) = (unsafe { StructView::at(struct_ptr, Self::SIZE) }) else {
             return Self::default();
         };
@@ -75,7 +75,7 @@ pub unsafe fn specific_instrument_id(
 ) -> Option<Text<81>> {
     let long = has_long_ids(version);
     let len = if long { LONG_ID + 81 } else { LONG_ID };
-    // SAFETY: the caller answers for the pointer and its version, the version for the length.
+    // SAFETY: the caller guarantees the pointer and its version, the version for the length.
     let view = unsafe { StructView::at(struct_ptr, len) }?;
     if long {
         return Some(view.text(LONG_ID));

@@ -10,7 +10,7 @@ pub const MD_CREATE: &str = "_ZN15CThostFtdcMdApi15CreateFtdcMdApiEPKcbb";
 /// `CThostFtdcMdApi::GetApiVersion()`, every version.
 pub const MD_VERSION: &str = "_ZN15CThostFtdcMdApi13GetApiVersionEv";
 
-/// Exported exactly by the libraries whose SPI has 13 slots (guide 3.2).
+/// Exported exactly by the libraries whose SPI has 13 slots (field guide 3.2).
 pub const MD_MULTICAST_QUERY: &str =
     "_ZN14CFtdcMdApiImpl25ReqQryMulticastInstrumentEP37CThostFtdcQryMulticastInstrumentFieldi";
 

@@ -1,4 +1,4 @@
-//! The three layouts of the tick struct, checked at compile time against guide section 4.
+//! The three layouts of the tick struct, checked at compile time against field guide 4.
 //!
 //! Layout C (584 bytes, API 6.6.1 to 6.7.13) is the one that [`RawTick`] is made of. Layouts A and
 //! B are its beginning: B ends before the price bands, A before the long ids, and keeps the ids in
@@ -104,7 +104,7 @@ impl TickLayout {
         }
     }
 
-    /// The letter that guide, recordings and logs use.
+    /// The letter that field guide, recordings and logs use.
     #[must_use]
     pub const fn letter(self) -> char {
         match self {
@@ -146,7 +146,7 @@ impl TickLayout {
     #[must_use]
     pub unsafe fn read(self, struct_ptr: *const c_void) -> RawTick {
         let mut field = MaybeUninit::<DepthMarketDataFieldC>::zeroed();
-        // SAFETY: the caller answers for the source; the target is ours, 584 bytes, and no layout
+        // SAFETY: the caller guarantees the source; the target is ours, 584 bytes, and no layout
         // reads more than that.
         unsafe {
             std::ptr::copy_nonoverlapping(

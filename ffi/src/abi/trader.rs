@@ -1,10 +1,10 @@
 //! Slots of the trader API, which moved with almost every release.
 //!
 //! 6.7.2, 6.7.7, 6.7.11 and 6.7.13 are from the vendor's headers. All fifteen versions were read
-//! out of the binaries as well: the API slots from the relocations of `_ZTV18CFtdcTraderApiImpl`,
-//! the SPI slots from the displacement that each `CFtdcTraderApiImpl::On…` forwarder jumps
-//! through. Where both exist they agree. A version that is not in the list is refused: a slot that
-//! is off by one calls a function that does something else.
+//! out of the binaries as well. API slots come from the relocations of `_ZTV18CFtdcTraderApiImpl`,
+//! SPI slots from the displacement that each `CFtdcTraderApiImpl::On…` forwarder jumps through.
+//! Where both exist they agree. A version that is not in the list is refused: a slot that is off by
+//! one calls a function that does something else.
 
 use super::version::ApiVersion;
 
@@ -66,9 +66,8 @@ pub struct TraderTable {
 /// The trader slots of this version are not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the function table of the trader API {version} is unknown to tickdeck, and guessing it would \
-     call the wrong functions; use a trader library of one of the versions {}, or give the \
-     contracts as a file instead",
+    "the function table of the trader API {version} is unknown, and a guess would call the wrong \
+     functions. Use a trader library of version {}, or give the contracts as a file",
     listed()
 )]
 pub struct UnknownTraderTable {

@@ -33,7 +33,7 @@ impl AuthenticateRequest {
     /// writes meanwhile.
     #[must_use]
     pub unsafe fn read(struct_ptr: *const c_void) -> Option<Self> {
-        // SAFETY: the caller answers for the pointer; the size is that of every version.
+        // SAFETY: the caller guarantees the pointer; the size is that of every version.
         let view = unsafe { StructView::at(struct_ptr, Self::SIZE) }?;
         Some(Self {
             broker_id: view.text(Self::BROKER_ID),

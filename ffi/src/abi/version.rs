@@ -42,7 +42,7 @@ pub enum Knowledge {
 }
 
 impl ApiVersion {
-    /// The versions whose layouts were seen (guide 1.1).
+    /// The versions whose layouts were seen (field guide 1.1).
     pub const LISTED: [(u16, u16, u16); 15] = [
         (6, 3, 15),
         (6, 3, 19),
@@ -165,7 +165,7 @@ impl Ord for ApiVersion {
 mod tests {
     use super::*;
 
-    /// Every string of guide 1.1.
+    /// Every string of field guide 1.1.
     const SEEN: [(&str, (u16, u16, u16)); 15] = [
         ("6.3.15_20190220 15:47:00", (6, 3, 15)),
         ("v6.3.19_P1_20200106 15:21:32", (6, 3, 19)),

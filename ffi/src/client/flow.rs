@@ -1,7 +1,8 @@
 //! The flow folder, where a library stores its stream positions.
 //!
-//! The library takes a path prefix. It crashes when the folder does not exist (guide 1.5), and two
-//! instances overwrite each other's files. So the folder is created, checked and locked here.
+//! The library takes a path prefix. It crashes when the folder does not exist (field guide 1.5),
+//! and two instances overwrite each other's files. So the folder is created, checked and locked
+//! here.
 
 use std::ffi::CString;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -145,7 +146,7 @@ mod tests {
             FlowFolder::open(&file.join("below")),
             Err(FlowError::NotWritable { .. })
         ));
-        // A folder in the place of a library file: even root cannot open it for writing.
+        // A folder instead of a library file: even root cannot open it for writing.
         std::fs::create_dir(folder.path().join("TradingDay.con")).unwrap();
         assert!(matches!(
             FlowFolder::open(folder.path()),

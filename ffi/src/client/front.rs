@@ -187,7 +187,7 @@ impl FromStr for FrontAddress {
         let scheme = Scheme::ALL
             .into_iter()
             .find(|known| known.as_str().eq_ignore_ascii_case(scheme))
-            .ok_or(bad("the scheme is not known"))?;
+            .ok_or(bad("the scheme is unknown"))?;
         let rest = rest.trim_end_matches('/');
         match scheme {
             Scheme::Sim => Self::new(scheme, rest, None, &[]),
@@ -255,18 +255,18 @@ fn proxied(rest: &str) -> Result<FrontAddress, BadFront> {
 /// send as many bytes of the password as the user name has (seen with every version).
 fn check_proxy_login(user: &str, password: &str) -> Result<(), BadFront> {
     if user.is_empty() || user.len() > LONGEST {
-        return Err(bad("the user of the proxy has not 1 to 255 bytes"));
+        return Err(bad("the user of the proxy must be 1 to 255 bytes"));
     }
     if user.contains('@') || password.contains('@') {
         return Err(bad(
-            "the user or the password of the proxy has an @, which the vendor's libraries take for \
+            "the user or the password of the proxy has an @, which the vendor's libraries take as \
              its end",
         ));
     }
     if password.len() != user.len() {
         return Err(bad(
-            "user and password of the proxy are not equally long: the vendor's libraries send as many \
-             bytes of the password as the user has, so that another length cannot be passed",
+            "user and password of the proxy differ in length: the vendor's libraries send as many \
+             bytes of the password as the user has",
         ));
     }
     Ok(())
@@ -283,7 +283,7 @@ fn named(text: &str) -> Result<Peer, BadFront> {
         return Err(bad("the host is neither a name nor an IPv4 address"));
     }
     if host.is_empty() || host.len() > LONGEST {
-        return Err(bad("it has no host of 1 to 255 bytes"));
+        return Err(bad("the host must be 1 to 255 bytes"));
     }
     let (host, port) = (host.to_owned(), port_of(port)?);
     Ok(Peer { host, port })
@@ -296,7 +296,7 @@ fn numbered(text: &str) -> Result<Peer, BadFront> {
     let inside = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
     let host = inside.unwrap_or(host);
     if host.parse::<Ipv6Addr>().is_err() {
-        return Err(bad("after tcp6:// there is no IPv6 address"));
+        return Err(bad("there is no IPv6 address after tcp6://"));
     }
     let (host, port) = (host.to_owned(), port_of(port)?);
     Ok(Peer { host, port })
@@ -399,9 +399,9 @@ mod tests {
             ("tcp://hunter2:+80", "number up to 65535"),
             ("tcp://hunter2:80/x", "number up to 65535"),
             ("tcp://me@hunter2:80", "neither a name nor"),
-            ("http://hunter2:80", "scheme is not known"),
+            ("http://hunter2:80", "scheme is unknown"),
             // The libraries crash on it.
-            ("udp://hunter2:80", "scheme is not known"),
+            ("udp://hunter2:80", "scheme is unknown"),
             ("tcp://hunter2 .x:80", "blanks"),
             ("tcp://螺纹hunter2:80", "not ASCII"),
             ("tcp://::1:80", "after tcp6:// only"),

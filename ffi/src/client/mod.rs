@@ -1,7 +1,7 @@
 //! What the market data client and the trader client share: the API object, the SPI object, the
 //! gate to the handler, and the end of a session.
 //!
-//! The rules of guide 1.2 to 1.5 are implemented here once:
+//! The rules of field guide 1.2 to 1.5 are implemented here once:
 //!
 //! - one Init per object: creating and starting is one step;
 //! - no Join;

@@ -14,11 +14,11 @@ use crate::text::Text;
 #[derive(Debug)]
 pub(crate) struct ApiObject(NonNull<c_void>);
 
-// SAFETY: the vendor allows requests from any thread (guide 1.3); Init and Release are called once
-// each, by the code that owns the value.
+// SAFETY: the vendor allows requests from any thread (field guide 1.3); Init and Release are called
+// once each, by the code that owns the value.
 unsafe impl Send for ApiObject {}
 // SAFETY: through a shared reference only requests and `GetTradingDay` are made, which the vendor
-// allows from any thread (guide 1.3).
+// allows from any thread (field guide 1.3).
 unsafe impl Sync for ApiObject {}
 
 impl ApiObject {
@@ -37,9 +37,9 @@ impl ApiObject {
     /// The object's class has that many functions.
     pub(crate) unsafe fn function(&self, slot: usize) -> *const c_void {
         let table = self.0.cast::<*const *const c_void>().as_ptr();
-        // SAFETY: the first word of a live object is the pointer to its table (guide 3.2).
+        // SAFETY: the first word of a live object is the pointer to its table (field guide 3.2).
         let table = unsafe { *table };
-        // SAFETY: the caller answers for the length of the table.
+        // SAFETY: the caller guarantees the length of the table.
         let entry = unsafe { table.add(slot) };
         // SAFETY: as above; the table is constant data of the library.
         unsafe { *entry }
@@ -53,16 +53,16 @@ impl ApiObject {
         const { assert!(size_of::<F>() == size_of::<*const c_void>()) };
         // SAFETY: the caller's first promise.
         let function = unsafe { self.function(slot) };
-        // SAFETY: both are one pointer; the caller answers for the type.
+        // SAFETY: both are one pointer; the caller guarantees the type.
         unsafe { std::mem::transmute_copy(&function) }
     }
 
     /// Calls a function without arguments: Init, Release.
     ///
     /// # Safety
-    /// The slot holds a `void f()`. After Release nothing is called any more.
+    /// The slot holds a `void f()`. After Release nothing more is called.
     pub(crate) unsafe fn call_plain(&self, slot: usize) {
-        // SAFETY: the caller answers for the slot.
+        // SAFETY: the caller guarantees the slot.
         let function = unsafe { self.method::<Plain>(slot) };
         // SAFETY: the object is live and the signature is the caller's promise.
         unsafe { function(self.0.as_ptr()) }
@@ -73,7 +73,7 @@ impl ApiObject {
     /// # Safety
     /// The slot holds such a function.
     pub(crate) unsafe fn call_for_text<const N: usize>(&self, slot: usize) -> Text<N> {
-        // SAFETY: the caller answers for the slot.
+        // SAFETY: the caller guarantees the slot.
         let function = unsafe { self.method::<PlainText>(slot) };
         // SAFETY: the object is live and the signature is the caller's promise.
         let text = unsafe { function(self.0.as_ptr()) };
@@ -90,7 +90,7 @@ impl ApiObject {
     /// # Safety
     /// The slot holds such a function.
     pub(crate) unsafe fn call_with_text(&self, slot: usize, text: &CStr) {
-        // SAFETY: the caller answers for the slot.
+        // SAFETY: the caller guarantees the slot.
         let function = unsafe { self.method::<TakesText>(slot) };
         // SAFETY: as above; the text lives during the call and is only read.
         unsafe { function(self.0.as_ptr(), text.as_ptr().cast_mut()) }
@@ -101,7 +101,7 @@ impl ApiObject {
     /// # Safety
     /// The slot holds such a function, and the pointer is valid for as long as it is used.
     pub(crate) unsafe fn call_with_pointer(&self, slot: usize, pointer: *mut c_void) {
-        // SAFETY: the caller answers for the slot.
+        // SAFETY: the caller guarantees the slot.
         let function = unsafe { self.method::<TakesPointer>(slot) };
         // SAFETY: as above, and for the pointer.
         unsafe { function(self.0.as_ptr(), pointer) }
@@ -113,9 +113,9 @@ impl ApiObject {
     /// # Safety
     /// The slot holds such a function.
     pub(crate) unsafe fn call_with_ints(&self, slot: usize, first: c_int, second: c_int) {
-        // SAFETY: the caller answers for the slot. A function that takes one number is called
-        // with a second one in a register that it does not read and need not keep, which both
-        // calling conventions that the vendor builds for allow.
+        // SAFETY: the caller guarantees the slot. A function that takes one number is called with
+        // a second one in a register. It does not read that register and need not keep it. Both
+        // calling conventions that the vendor builds for allow that.
         let function = unsafe { self.method::<TakesTwoInts>(slot) };
         // SAFETY: the object is live and the signature is the caller's promise.
         unsafe { function(self.0.as_ptr(), first, second) }
@@ -131,7 +131,7 @@ impl ApiObject {
         mut request: StructBuf,
         request_id: c_int,
     ) -> c_int {
-        // SAFETY: the caller answers for the slot.
+        // SAFETY: the caller guarantees the slot.
         let function = unsafe { self.method::<Request>(slot) };
         // SAFETY: as above; the buffer is larger than any struct and lives during the call, in
         // which the library copies it into its own packet.
@@ -145,7 +145,7 @@ impl ApiObject {
     pub(crate) unsafe fn call_subscribe(&self, slot: usize, ids: &[CString]) -> c_int {
         let mut pointers: Vec<*mut c_char> = ids.iter().map(|id| id.as_ptr().cast_mut()).collect();
         let count = c_int::try_from(pointers.len()).unwrap_or(c_int::MAX);
-        // SAFETY: the caller answers for the slot.
+        // SAFETY: the caller guarantees the slot.
         let function = unsafe { self.method::<Subscribe>(slot) };
         // SAFETY: as above; the ids live during the call, are only read, and there are `count`.
         unsafe { function(self.0.as_ptr(), pointers.as_mut_ptr(), count) }

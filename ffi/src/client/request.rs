@@ -2,7 +2,7 @@
 
 /// Why a request was not sent.
 ///
-/// Success means only that it was queued for sending (guide 1.7).
+/// Success means only that it was queued for sending (field guide 1.7).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {

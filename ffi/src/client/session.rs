@@ -1,16 +1,17 @@
 //! One running session: requests while it lives, and its end.
 //!
-//! Release frees the object, must not run in a callback, and may hang (guide 1.4). So it runs once,
-//! on a separate thread, while no request can be made. The caller waits for it as long as it wants
-//! to. The library does not care which thread calls Release, but it cares when: its own threads
-//! must run already (see `threads`), which is waited for.
+//! Release frees the object, must not run in a callback, and may hang (field guide 1.4). So it runs
+//! once, on a separate thread, while no request can be made. The caller waits for it as long as it
+//! wants to. The library does not care which thread calls Release, but it cares when: its own
+//! threads must run already (see `threads`), which is waited for.
 //!
 //! One fault of the vendor remains in libraries before 6.5.1. Their Release ends the I/O thread
 //! first and the connecting thread second. A connection that is established in between is set up in
 //! objects that Release is freeing, and the process crashes.
 //!
-//! - Against a peer that hangs up at once, such a library reconnects about 600 times a second. There
-//!   4 of 11,000 releases of 6.3.15 crashed, and 1 of 21,000 in a C++ program without this code.
+//! - Against a peer that hangs up at once, such a library reconnects about 600 times a second.
+//!   There 4 of 11,000 releases of 6.3.15 crashed, and 1 of 21,000 in a C++ program without this
+//!   code.
 //! - Keeping the I/O thread in its last callback does not help: the library requests the next
 //!   connection after the callback.
 //! - A session whose front is connected, refuses or is silent is not affected.
@@ -171,7 +172,7 @@ impl<H: ?Sized + 'static> Shared<H> {
         if let Some(object) = object {
             self.threads.wait_until_running();
             // SAFETY: the constructor was promised that the slot holds Release; the object was
-            // taken out, so no caller can reach it again, and this is no callback thread.
+            // taken out, so no caller can reach it again, and this is not a callback thread.
             unsafe { object.call_plain(self.release_slot) };
         }
         // The library's threads are gone: no callback is running, so the handler can be dropped.

@@ -1,5 +1,5 @@
 //! SIGPIPE. The vendor's library writes to closed sockets without protection, which ends a process
-//! with the default disposition (guide 1.3).
+//! with the default disposition (field guide 1.3).
 
 use std::sync::Once;
 

@@ -1,8 +1,8 @@
 //! The object that a library calls: a table of functions, the context that they need, and the gate
 //! to a handler.
 //!
-//! It is never freed, because a library may call it late (guide 1.4): about 200 bytes per session.
-//! The handler is dropped when the session is over.
+//! It is never freed, because a library may call it late (field guide 1.4): about 200 bytes per
+//! session. The handler is dropped when the session is over.
 
 use std::ffi::c_void;
 use std::fmt;

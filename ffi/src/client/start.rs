@@ -57,7 +57,7 @@ pub(crate) unsafe fn check_slots(
         let Some(exported) = library.address(name) else {
             continue;
         };
-        // SAFETY: the caller answers for the slot.
+        // SAFETY: the caller guarantees the slot.
         if unsafe { object.function(slot) } != exported {
             return Err(StartError::UnexpectedSlot {
                 path: library.path().to_owned(),

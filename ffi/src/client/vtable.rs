@@ -2,7 +2,7 @@
 //!
 //! A C++ object begins with a pointer into its class's table, where two words precede the first
 //! function. The library loads the pointer, loads the slot and jumps. It never reads the two words
-//! (disassembled, guide 3.2), so they are zero.
+//! (disassembled, field guide 3.2), so they are zero.
 
 use std::ffi::c_void;
 

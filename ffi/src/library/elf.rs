@@ -1,7 +1,7 @@
 //! Looks at a library file before the dynamic linker does.
 //!
-//! The linker's message ("invalid ELF header") does not help the user, and a file that was only
-//! half copied can pass its checks and end the process later, when a missing page is touched.
+//! The linker's message ("invalid ELF header") does not help the user. A file that was only half
+//! copied can pass its checks and end the process later, when a missing page is touched.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};

@@ -86,9 +86,9 @@ pub enum LoadError {
     },
     /// Version and exported functions contradict each other.
     #[error(
-        "the CTP library {path} reports version {version}, which calls its client through a table of \
-         {by_version} functions, but what it exports belongs to a table of {by_symbol}; using it would \
-         deliver ticks to the wrong function, take an unmodified library from the vendor"
+        "the CTP library {path} contradicts itself: version {version} has a table of {by_version} \
+         callbacks, its exports one of {by_symbol}. Ticks would reach the wrong function; use an \
+         unmodified library from the vendor"
     )]
     TablesDisagree {
         /// File that was loaded.
@@ -102,8 +102,9 @@ pub enum LoadError {
     },
     /// Version and factory contradict each other.
     #[error(
-        "the CTP library {path} reports version {version}, which creates its sessions with {expected}, \
-         but what it exports is {found}, with other arguments; take an unmodified library from the vendor"
+        "the CTP library {path} contradicts itself: version {version} creates sessions with {expected}, \
+         but the library exports {found}, with other arguments; use an unmodified library from the \
+         vendor"
     )]
     FactoriesDisagree {
         /// File that was loaded.

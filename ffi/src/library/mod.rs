@@ -59,10 +59,10 @@ impl Library {
             problem,
         })?;
         // Local: a vendor library exports thousands of names, which must not replace other symbols.
-        // SAFETY: loading runs the file's constructors. The file was judged to be a shared library
-        // of this machine; that its constructors are sound cannot be checked, it is what the user
-        // vouches for by naming the file, as for every plug-in. RTLD_NOW makes a missing symbol an
-        // error here and not a crash later.
+        // SAFETY: loading runs the file's constructors. The file was found to be a shared library
+        // of this machine. Whether its constructors are sound cannot be checked: the user chose the
+        // file, as with every plug-in. RTLD_NOW makes a missing symbol an error here and not a
+        // crash later.
         let handle = unsafe { Handle::open(Some(path.as_os_str()), RTLD_NOW | RTLD_LOCAL) };
         let handle = handle.map_err(|error| LoadError::Linker {
             path: path.clone(),
@@ -107,7 +107,7 @@ impl Library {
     }
 
     /// Of two factories the one that belongs to the version: the argument for the keys came with
-    /// 6.7.11 (guide 1.1). The simulated front has both.
+    /// 6.7.11 (field guide 1.1). The simulated front has both.
     ///
     /// # Errors
     /// When there is only the other one, or none.
@@ -200,7 +200,7 @@ fn refuse_special(path: &Path) -> Result<(), LoadError> {
     }
     Err(unreadable(std::io::Error::new(
         ErrorKind::InvalidInput,
-        "it is not an ordinary file",
+        "it is not a regular file",
     )))
 }
 
@@ -211,7 +211,8 @@ fn ask_version(handle: &Handle, path: &Path, kind: Kind) -> Result<ApiVersion, L
     // SAFETY: under this mangled name every version exports a static member without arguments
     // that returns a C string, which the platform calls like a C function.
     let function = unsafe { std::mem::transmute::<*const c_void, GetApiVersion>(function) };
-    // SAFETY: works from the moment the library is loaded, before anything is created (guide 1.1).
+    // SAFETY: works from the moment the library is loaded, before anything is created (field guide
+    // 1.1).
     let text = unsafe { function() };
     let text = if text.is_null() {
         String::new()

@@ -29,7 +29,7 @@ pub struct MdOptions {
     pub fronts: Vec<FrontAddress>,
 }
 
-/// The login. Most market data fronts check none of it (guide 1.7).
+/// The login. Most market data fronts check none of it (field guide 1.7).
 #[derive(Debug, Clone)]
 pub struct MdLogin {
     /// Broker, at most 10 bytes.
@@ -146,7 +146,7 @@ impl MdApi {
     /// Requests the market data of these instruments; one [`MdHandler::on_subscribed`] each.
     ///
     /// Send at most about 500 at a time and 1,000 a second: a front that must answer more closes
-    /// the session (guide 1.7).
+    /// the session (field guide 1.7).
     ///
     /// # Errors
     /// [`RequestError`]: not connected, too many, an id that does not fit, session over.
@@ -203,7 +203,8 @@ impl MdApi {
         outcome(request, code)
     }
 
-    /// The library's trading day, `YYYYMMDD`. It is correct only after a login, see guide 1.2.
+    /// The library's trading day, `YYYYMMDD`. It is correct only after a login, see field guide
+    /// 1.2.
     ///
     /// # Errors
     /// [`RequestError::Released`] when the session is over.

@@ -18,9 +18,9 @@ pub trait MdHandler: Send + Sync + 'static {
     /// The connection is up: log in, after every connection.
     fn on_front_connected(&self) {}
 
-    /// The connection was lost, see guide 1.6 for the reasons; others occur. The library reconnects by
-    /// itself: libraries up to 6.7.8 at once, up to hundreds of times a second. Requests are refused
-    /// during this call.
+    /// The connection was lost, see field guide 1.6 for the reasons; others occur. The library
+    /// reconnects by itself: libraries up to 6.7.8 at once, up to hundreds of times a second.
+    /// Requests are refused during this call.
     fn on_front_disconnected(&self, reason: i32) {}
 
     /// Nothing was received for this many seconds.

@@ -107,9 +107,9 @@ impl MdLibrary {
     pub(super) fn create(&self, flow: &FlowFolder, production: bool) -> Option<ApiObject> {
         let prefix = flow.prefix().as_ptr();
         let this: This = match self.create {
-            // SAFETY: the signature belongs to the symbol (guide 1.1); the prefix is copied by the
-            // library, and its folder exists, without which this would crash. TCP always: no UDP,
-            // no multicast.
+            // SAFETY: the signature belongs to the symbol (field guide 1.1); the prefix is copied
+            // by the library, and its folder exists, without which this would crash. TCP always: no
+            // UDP, no multicast.
             Create::Plain(create) => unsafe { create(prefix, 0, 0) },
             // SAFETY: as above.
             Create::WithMode(create) => unsafe { create(prefix, 0, 0, u8::from(production)) },

@@ -8,7 +8,7 @@ mod skip;
 pub(crate) mod socks;
 pub(crate) mod vendor;
 
-/// Says aloud that a test did not run for want of a vendor file.
+/// Reports that a test did not run because a vendor file is missing.
 ///
 /// # Panics
 /// When `TICKDECK_REQUIRE_CTP` is set: then the vendor's files were fetched and must be found.

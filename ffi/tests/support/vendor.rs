@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::without;
 
-/// A version of the vendor's libraries, and what guide 1, 3 and 4 say about it.
+/// A version of the vendor's libraries, and what field guide 1, 3 and 4 say about it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Version {
     /// Its folder below `TICKDECK_CTP_LIBRARIES`.
@@ -17,7 +17,7 @@ pub(crate) struct Version {
     pub(crate) slots: usize,
     /// Whether production and evaluation keys can be selected.
     pub(crate) has_production_flag: bool,
-    /// Whether it waits a second before it connects again (guide 1.6).
+    /// Whether it waits a second before it connects again (field guide 1.6).
     pub(crate) waits: bool,
     /// Whether its Release ends the connecting thread first; before 6.5.1 it does not, and may
     /// crash when a connection is established meanwhile. There is no promise for that case.

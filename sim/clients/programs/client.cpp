@@ -1,5 +1,5 @@
 // A client as a trading team writes it: subclasses of the vendor's callback classes, the vendor's
-// headers, the library linked in. It writes what it is told to a file, one line a fact:
+// headers, the library linked in. It writes each callback to a file, one line a fact:
 //
 //   client FLOW OUT COUNT ID...
 //

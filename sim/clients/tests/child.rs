@@ -167,9 +167,10 @@ fn wait_for_stderr(part: &str) {
     });
 }
 
-/// Logs in, subscribes, and reports everything until all that the job waits for has arrived:
-/// `stderr` on stderr, `ticks` ticks, `acks` acknowledgements, the words `until`; and what comes in
-/// a short while after that. `late_ids` are subscribed to after `late_after` ticks.
+/// Logs in, subscribes, and reports everything until all that the job waits for has arrived, and
+/// what arrives a short while after that. The job waits for `stderr` on stderr, `ticks` ticks,
+/// `acks` acknowledgements and the words `until`. `late_ids` are subscribed to after `late_after`
+/// ticks.
 fn session(job: &Value) -> Value {
     let (api, receiver) = start(job, "flow");
     let ids: Vec<String> = serde_json::from_value(job["ids"].clone()).unwrap();

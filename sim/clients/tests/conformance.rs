@@ -151,8 +151,8 @@ fn unreachable_by<S: Session>(job: &Value) -> Value {
     })
 }
 
-/// A pause from the end of one callback to the next that is certainly one, and not the machine's,
-/// which only ever makes it longer; libraries since 6.7.9 pause for a second.
+/// A pause between two callbacks that the library certainly makes. The machine only ever makes
+/// pauses longer. Libraries since 6.7.9 pause for a second.
 const PAUSE_NS: i64 = 800_000_000;
 
 /// How long the client of such a library takes over a callback, which counts for nothing in the

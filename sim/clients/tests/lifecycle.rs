@@ -211,7 +211,7 @@ struct Client {
 
 static CLIENT: OnceLock<Client> = OnceLock::new();
 
-/// Breaks every rule of guide 1.4 in one process.
+/// Breaks every rule of field guide 1.4 in one process.
 pub(crate) fn misuse(job: &Value) -> Value {
     let file = library(job).join(symbol::MD_FILE);
     // SAFETY: tickdeck's library, whose initialisers do nothing.

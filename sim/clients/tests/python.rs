@@ -1,8 +1,8 @@
 //! Python clients from PyPI whose bundled library files are exchanged for ours, in temporary
 //! copies, by the commands that README.md prints for it.
 //!
-//! `cargo xtask sim-clients` fetches them and makes the locale that their wrappers need (guide 2);
-//! `TICKDECK_SIM_CLIENTS` names the folder that it leaves.
+//! `cargo xtask sim-clients` fetches them and makes the locale that their wrappers need (field
+//! guide 2); `TICKDECK_SIM_CLIENTS` names the folder that it leaves.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

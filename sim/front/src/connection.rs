@@ -24,7 +24,7 @@ pub(crate) const NOT_CONNECTED: i32 = -1;
 pub(crate) enum Progress {
     /// Connected: the session continues by itself.
     Up,
-    /// Nothing will come any more, apart from queued callbacks.
+    /// Nothing more will arrive, apart from queued callbacks.
     Closed,
     /// Nothing to do before this instant.
     Wait(MonoNanos),

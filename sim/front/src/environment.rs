@@ -10,8 +10,8 @@ use crate::version::Emulated;
 /// Names the version to emulate.
 const VERSION_NAME: &str = "TICKDECK_SIM_API_VERSION";
 
-/// A variable as it is: a path may be in any encoding, and a value that is no text must not count as
-/// not set. An empty one does.
+/// A variable as it is: a path may be in any encoding, and a value that is not text must not count
+/// as not set. An empty one does.
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
@@ -42,8 +42,8 @@ pub fn version() -> &'static Emulated {
 ///
 /// # Errors
 /// The first variable that cannot be used, the version among them: a client of another version must
-/// not be called through the wrong table. And a variable that there is not: what it was meant to say
-/// would be played by its default.
+/// not be called through the wrong table. The same holds for an unknown variable: what it was meant
+/// to say would be played by its default.
 pub fn settings() -> Result<Settings, SettingsError> {
     refuse_unknown(set_names())?;
     if let Some(name) = variable(VERSION_NAME) {

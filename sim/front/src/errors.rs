@@ -1,5 +1,5 @@
-//! What a front says when it refuses: CTP's error ids with their texts (guide 1.7), in GB18030 as
-//! the wire has them.
+//! What a front says when it refuses: CTP's error ids with their texts (field guide 1.7), in
+//! GB18030 as the wire has them.
 
 use encoding_rs::GB18030;
 

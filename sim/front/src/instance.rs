@@ -1,7 +1,7 @@
 //! One API object of the client: its life from `Create…` to `Release`, and what clients do wrong.
 //!
-//! The vendor's library crashes or hangs where a client breaks the order of calls (guide 1.4). This
-//! one does not, but logs the misuse, so that bugs of clients are found.
+//! The vendor's library crashes or hangs where a client breaks the order of calls (field guide
+//! 1.4). This one does not, but logs the misuse, so that bugs of clients are found.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
@@ -14,7 +14,7 @@ use crate::log;
 use crate::reactor::{Reactor, Released, Session};
 use crate::settings::{Settings, address_words};
 
-/// What `GetTradingDay` answers before the login (guide 1.2).
+/// What `GetTradingDay` answers before the login (field guide 1.2).
 const NO_TRADING_DAY: &CStr = c"19800100";
 /// What `Join` returns, as the vendor's does.
 const JOINED: i32 = 1;
@@ -62,7 +62,7 @@ impl<S: Session> Instance<S> {
     }
 
     fn check_flow(&self) {
-        // The vendor's library appends file names to the path as it is (guide 1.5).
+        // The vendor's library appends file names to the path as it is (field guide 1.5).
         let folder = self.flow.rsplit_once('/').map_or("", |(folder, _)| folder);
         if !folder.is_empty() && !Path::new(folder).is_dir() {
             self.misuse(
@@ -101,7 +101,7 @@ impl<S: Session> Instance<S> {
         if self.reactor.get().is_some() {
             self.misuse(
                 "RegisterFront",
-                "called after Init: it has no effect any more",
+                "called after Init: it no longer has an effect",
             );
         }
         self.fronts().push(address);

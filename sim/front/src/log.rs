@@ -1,8 +1,8 @@
 //! The library's own log: one flat JSON object per line. Never stdout, which belongs to the client.
 //!
-//! By default only what the client or its user should know goes to stderr: misuse that would crash
-//! the vendor's library, settings that cannot be used, and the configured faults, without which a
-//! run could not be repeated. A file gets everything. No credential is ever a field.
+//! By default stderr gets only what the client or its user should know: misuse that would crash the
+//! vendor's library, and unusable settings. It also gets the configured faults, which are needed to
+//! repeat a run. A file gets everything. No credential is ever a field.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};

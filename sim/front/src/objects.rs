@@ -64,7 +64,11 @@ impl<T: ApiObject> Objects<T> {
             Some(api) if call == "Release" || api.instance().is_usable(call) => Some(body(api)),
             Some(_) => None,
             None => {
-                log::misuse(T::API, call, "called on a pointer that is no API object");
+                log::misuse(
+                    T::API,
+                    call,
+                    "called on a pointer that is not an API object",
+                );
                 None
             }
         });

@@ -240,7 +240,7 @@ impl<S: Session> Reactor<S> {
         &self,
         mut deliver: impl FnMut(S::Callback) + Send + 'static,
     ) -> std::io::Result<()> {
-        /// Signals the end on a panic too, so that no release waits in vain.
+        /// Signals the end on a panic too, so that a release never waits for a dead thread.
         struct Finish<S: Session>(Arc<Shared<S>>);
         impl<S: Session> Drop for Finish<S> {
             fn drop(&mut self) {

@@ -151,7 +151,7 @@ const OF_THE_TESTS: [&str; 2] = ["library", "clients"];
 /// The scheme of an address that carries settings.
 const SCHEME: &str = "sim://";
 
-/// Refuses names with the prefix that are no variable of the simulated front.
+/// Refuses names with the prefix that are not variables of the simulated front.
 ///
 /// # Errors
 /// [`SettingsError::UnknownVariable`] names the ones there are.

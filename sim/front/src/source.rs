@@ -263,9 +263,9 @@ fn open_recording(path: &Path) -> Result<Recording, OpenError> {
     Ok(Recording::open(path)?)
 }
 
-/// The trading day that a recording itself names: in its login, which real market data fronts often
-/// leave empty, or else in most of its first ticks (CZCE's have another one at night, guide 5.1).
-/// When it was received says little: it may have been played months later.
+/// The trading day that a recording itself names: in its login, or else in most of its first ticks.
+/// Real market data fronts often leave it empty in the login, and CZCE's ticks have another one at
+/// night (field guide 5.1). When it was received says little: it may have been played months later.
 fn recorded_day(events: &[Event]) -> Option<TradingDay> {
     let of_login = events.iter().find_map(|event| match &event.kind {
         EventKind::Session(SessionEvent::LoginOk { trading_day }) => {

@@ -94,8 +94,8 @@ impl Emulated {
         self.column >= 5
     }
 
-    /// Pause between a lost connection and the next attempt, ns (guide 1.6): none up to 6.7.8, one
-    /// second since 6.7.9.
+    /// Pause between a lost connection and the next attempt, ns (field guide 1.6): none up to
+    /// 6.7.8, one second since 6.7.9.
     #[must_use]
     pub const fn reconnect_pause_ns(&self) -> i64 {
         if self.column >= 5 { 1_000_000_000 } else { 0 }
@@ -106,7 +106,7 @@ impl Emulated {
 /// right after `Init` gets -1, as it does with a real front.
 pub const HANDSHAKE_NS: i64 = 10_000_000;
 
-/// Pause between two refused connections, ns (guide 1.6).
+/// Pause between two refused connections, ns (field guide 1.6).
 pub const REFUSED_PAUSE_NS: i64 = 5_000_000_000;
 
 #[cfg(test)]

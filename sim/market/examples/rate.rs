@@ -1,9 +1,9 @@
 //! Measures the generator and describes what it makes: `cargo run --release -p tickdeck-market
 //! --example rate -- [profile] [seed] [most ticks]`.
 //!
-//! Prints ticks per second of this machine, the busiest second and tenth of a second, and for each
-//! exchange how often a column differs from the instrument's tick before it: the figures that the
-//! crate's documentation compares with real recordings.
+//! Prints ticks per second of this machine, the busiest second and the busiest tenth of a second.
+//! For each exchange it prints how often a column differs from the instrument's tick before. The
+//! crate's documentation compares these figures with real recordings.
 
 #![expect(clippy::print_stdout, reason = "an example reports on stdout")]
 

@@ -1,5 +1,5 @@
-//! How the front of each exchange fills the tick struct (guide 5.1 and 5.3): missing values, dates,
-//! turnover, average price, depth, closing fields.
+//! How the front of each exchange fills the tick struct (field guide 5.1 and 5.3): missing values,
+//! dates, turnover, average price, depth, closing fields.
 
 use tickdeck_ffi::{RawTick, Text};
 
@@ -58,7 +58,7 @@ pub(crate) fn statics(quote: &mut Quote, spec: &InstrumentSpec, days: &Days) {
     raw.banding_upper_price = 0.0;
     raw.banding_lower_price = 0.0;
     if spec.kind == ProductKind::Combination {
-        // A spread has no statistics (guide 5.1).
+        // A spread has no statistics (field guide 5.1).
         for price in [
             &mut raw.pre_settlement_price,
             &mut raw.pre_close_price,
@@ -136,7 +136,7 @@ pub(crate) fn write_book(quote: &mut Quote) {
 }
 
 /// Turnover and average price: CZCE rounds the average to a price tick and multiplies it by the
-/// volume alone, so its turnover falls now and then; elsewhere both include the multiplier.
+/// volume alone, so its turnover falls now and then. Elsewhere both include the multiplier.
 fn write_money(quote: &mut Quote) {
     let book = &quote.book;
     let raw = &mut quote.raw;

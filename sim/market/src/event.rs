@@ -25,7 +25,7 @@ pub enum MarketEvent {
     },
     /// `OnFrontDisconnected`.
     FrontDisconnected {
-        /// CTP's reason code (guide 1.6), for example 0x1001.
+        /// CTP's reason code (field guide 1.6), for example 0x1001.
         reason: i32,
     },
 }

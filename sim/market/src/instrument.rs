@@ -1,4 +1,4 @@
-//! What an instrument is: its specification, and how its id is written (guide 5.8).
+//! What an instrument is: its specification, and how its id is written (field guide 5.8).
 
 use chrono::{Datelike, NaiveDate};
 
@@ -33,7 +33,7 @@ pub struct InstrumentSpec {
     pub multiplier: u32,
     /// Smallest price step, price units.
     pub price_tick: f64,
-    /// Session class of guide 5.2: N0230, N0100, N2300, DAY, CFX-I or CFX-B.
+    /// Session class of field guide 5.2: N0230, N0100, N2300, DAY, CFX-I or CFX-B.
     pub session: &'static str,
     /// A readable name.
     pub name: String,
@@ -236,7 +236,7 @@ pub(crate) fn parse_future(
     Some(future(product, month, weight * u64::from(product.weight)))
 }
 
-/// CZCE writes one digit of the year: the year inside the window of guide 5.8.
+/// CZCE writes one digit of the year: the year inside the window of field guide 5.8.
 fn full_year(venue: Venue, year: i32, day: NaiveDate) -> i32 {
     if venue == Venue::Czce {
         (day.year() - 1..day.year() + 9)

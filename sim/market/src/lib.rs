@@ -22,10 +22,10 @@
 //! # Promise
 //!
 //! Equal [`MarketOptions`] and [`GENERATOR_VERSION`] give equal events and receive times, bit for
-//! bit, on every platform and in every build. What it rests on: ChaCha8 words mapped by this crate's
-//! own integer arithmetic; prices, sizes and values in whole ticks and lots; f64 only at the edge,
-//! by single correctly rounded operations (a division to a price, a quotient to an average); no
-//! clock, no environment, no hash map; product data frozen with the version in
+//! bit, on every platform and in every build. ChaCha8 words are mapped by this crate's own integer
+//! arithmetic, and prices, sizes and values are whole ticks and lots. f64 appears only at the edge,
+//! by single correctly rounded operations: a division to a price, a quotient to an average. There
+//! is no clock, environment or hash map. Product data is frozen with the version in
 //! `data/products-v1.csv`. Tests pin digests of every profile.
 //!
 //! An instrument's random path depends on the seed, its id and its own activity alone; an option
@@ -34,9 +34,9 @@
 //! # Model
 //!
 //! A future's best quotes walk by ticks around a wandering fair value and return to their usual
-//! spread; trades lift the ask or hit the bid in runs, in sizes skewed to few lots; sizes are nudged
-//! or drawn afresh. An option is quoted around intrinsic value plus a rational time value of its
-//! underlying's middle. A tick is sent only when something changed: every half second for the
+//! spread. Trades lift the ask or hit the bid in runs, in sizes skewed to few lots. Sizes are
+//! nudged or drawn again. An option is quoted around intrinsic value plus a rational time value of
+//! its underlying's middle. A tick is sent only when something changed: every half second for the
 //! busiest, once in hours for the quietest, more often after an open and before a close. The front
 //! adds a delay per exchange, per burst and per tick, and delivers one tick after another.
 //!
@@ -59,12 +59,13 @@
 //! | CZCE options model | 0.11 | 0.61 | 0.11 | 0.59 | 0.01 | 0.02 | 0.01 |
 //!
 //! The model's futures trade more because the profile takes liquid contracts only. The recorded
-//! SHFE ru1901 (a liquid contract, 2018) has 0.06, 0.65, 0.06, 0.67, 0.24, 0.61, 0.44. Printed in
-//! the recordings' own eight-column CSV, one instrument after another, and compressed with zstd-3, a
-//! row takes 9.1 bytes against 8.2 recorded (SHFE futures), 11.7 against 11.4 (DCE), 9.5 against 8.1
-//! (CZCE), 7.8 against 7.1 (CFFEX), 8.4 against 7.6 (DCE options), 5.7 against 5.5 (CZCE options):
-//! the model is 3 to 16 % harder to compress than those recordings. Depth beyond the first level,
-//! turnover and receive times of many instruments could be compared with nothing recorded.
+//! SHFE ru1901 (a liquid contract, 2018) has 0.06, 0.65, 0.06, 0.67, 0.24, 0.61, 0.44. For the
+//! size, ticks were printed in the recordings' eight-column CSV, one instrument after another, and
+//! compressed with zstd-3. In bytes a row, model against recorded: 9.1 against 8.2 (SHFE futures),
+//! 11.7 against 11.4 (DCE), 9.5 against 8.1 (CZCE), 7.8 against 7.1 (CFFEX). Options: 8.4 against
+//! 7.6 (DCE), 5.7 against 5.5 (CZCE). The model is 3 to 16 % harder to compress than those
+//! recordings. Depth beyond the first level, turnover and receive times of many instruments could
+//! be compared with nothing recorded.
 //!
 //! # Bounds
 //!

@@ -159,14 +159,14 @@ impl Live {
         self.quote.book.live_through(to_i32(volume), &mut self.draw);
     }
 
-    /// The tick that a front pushes of the state as it was at `at` (guide 5.6).
+    /// The tick that a front pushes of the state as it was at `at` (field guide 5.6).
     pub(crate) fn snapshot(&mut self, at: i64, stamp: Stamp, days: &Days) -> &RawTick {
         write_book(&mut self.quote);
         write_stamp(&mut self.quote, at, stamp, days);
         &self.quote.raw
     }
 
-    /// The evening's initialisation tick: Volume 0 and an empty book (guide 5.5).
+    /// The evening's initialisation tick: Volume 0 and an empty book (field guide 5.5).
     pub(crate) fn initialisation(&mut self, days: &Days) -> &RawTick {
         let at = match self.quote.venue {
             Venue::Shfe | Venue::Ine => days.evening_at(18, 50) + 32 * SECOND + GRID,

@@ -1,8 +1,8 @@
 //! The market: instruments in a queue by time, the session's opening events, and the line.
 //!
-//! Invariant: the queue's key is (due time, instrument index), each instrument is in it at most
-//! once, so the order is total and no tie of the heap is left to chance. Memory is one [`Live`] per
-//! instrument, however long the session runs.
+//! Invariant: the queue's key is (due time, instrument index), and each instrument is in it at most
+//! once. The order is therefore total, and no tie of the heap is left to chance. Memory is one
+//! [`Live`] per instrument, however long the session runs.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};

@@ -74,7 +74,7 @@ pub struct MarketOptions {
     pub seed: u64,
     /// The trading day.
     pub trading_day: NaiveDate,
-    /// The trading day before it: its evening belongs to `trading_day` (guide 5.2).
+    /// The trading day before it: its evening belongs to `trading_day` (field guide 5.2).
     pub prev_trading_day: NaiveDate,
     /// Whether a night session was held that evening; none is held before a statutory holiday.
     pub has_night: bool,

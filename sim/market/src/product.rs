@@ -40,13 +40,13 @@ impl Venue {
         }
     }
 
-    /// Whether the front passes five levels of depth (guide 5.1).
+    /// Whether the front passes five levels of depth (field guide 5.1).
     pub(crate) const fn has_depth(self) -> bool {
         matches!(self, Self::Shfe | Self::Ine)
     }
 }
 
-/// A price tick as an exact fraction of the price unit, so that a price in ticks becomes the f64
+/// A price tick as an exact fraction of the price unit. A price in ticks thus becomes the f64
 /// nearest to its decimal text by one correctly rounded division, on every platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tick {
@@ -184,7 +184,7 @@ mod tests {
     fn every_line_of_the_table_is_a_product() {
         let lines = TABLE.lines().filter(|l| !l.starts_with('#')).count();
         assert_eq!(products().len(), lines);
-        assert_eq!(lines, 91, "the products of guide 5.7");
+        assert_eq!(lines, 91, "the products of field guide 5.7");
     }
 
     #[test]

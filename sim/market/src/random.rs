@@ -5,7 +5,7 @@
 //! a published algorithm (RFC 8439's block with 8 rounds); `rand_chacha` supplies its words.
 //!
 //! Each instrument owns a stream named by its id, so its path does not depend on which other
-//! instruments are generated beside it (an option follows its underlying, when that is present).
+//! instruments are generated beside it. An option follows its underlying, when that is present.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -58,8 +58,8 @@ impl Draw {
         self.below(1000) < per_mille
     }
 
-    /// An exponential draw of the given mean (0 or more), in steps of a 128th of the distribution
-    /// plus a linear blur, so that it is not confined to 128 values.
+    /// An exponential draw of the given mean (0 or more). It is in steps of a 128th of the
+    /// distribution plus a linear blur, so that it is not confined to 128 values.
     #[inline]
     pub(crate) fn exponential(&mut self, mean: i64) -> i64 {
         let word = self.0.next_u32();

@@ -1,4 +1,5 @@
-//! When an instrument trades: the session classes of guide 5.2 as a plan of steps in absolute time.
+//! When an instrument trades: the session classes of field guide 5.2 as a plan of steps in absolute
+//! time.
 //!
 //! Knows the two days it is given and nothing of a calendar.
 
@@ -166,7 +167,7 @@ pub(crate) fn night_plan(venue: Venue, class: &str, days: &Days) -> Vec<Step> {
     ]
 }
 
-/// SHFE and INE show the auction at the open, the others a minute before it (guide 5.5).
+/// SHFE and INE show the auction at the open, the others a minute before it (field guide 5.5).
 const fn auction_time(venue: Venue, open: i64) -> i64 {
     if venue.has_depth() {
         open
@@ -200,7 +201,7 @@ pub(crate) fn day_plan(venue: Venue, class: &str, days: &Days, after_night: bool
     plan
 }
 
-/// The rows at and after the close (guide 5.5; recordings of 2017 to 2021 per venue).
+/// The rows at and after the close (field guide 5.5; recordings of 2017 to 2021 per venue).
 fn close_plan(venue: Venue, days: &Days, close: i64, plan: &mut Vec<Step>) {
     match venue {
         Venue::Shfe | Venue::Ine => plan.extend([

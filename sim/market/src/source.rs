@@ -68,7 +68,7 @@ impl SyntheticSource {
     /// Sets the market up.
     ///
     /// # Errors
-    /// When the day is no trading day, or the model cannot generate the request.
+    /// When the day is not a trading day, or the model cannot generate the request.
     pub fn open(
         options: SyntheticOptions,
         calendar: &TradingCalendar,

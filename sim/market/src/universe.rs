@@ -1,8 +1,8 @@
 //! The instruments that exist, and the selection of each profile.
 //!
-//! The whole universe has [`FULL_MARKET`] ids: every listed future, options in the proportion of
-//! guide 8 (SHFE 6,764, GFEX 3,820, DCE 3,058, CZCE 2,197, INE 827, CFFEX 720 of 17,386), and
-//! combinations. Strikes nearest the money and months nearest delivery come first.
+//! The whole universe has [`FULL_MARKET`] ids: every listed future, options and combinations.
+//! Options are in the proportion of field guide 8: SHFE 6,764, GFEX 3,820, DCE 3,058, CZCE 2,197,
+//! INE 827, CFFEX 720 of 17,386. Strikes nearest the money and months nearest delivery come first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -203,8 +203,8 @@ pub(crate) fn rates(weights: &[u64], total: u64, cap: u64) -> Vec<u64> {
         .collect()
 }
 
-/// Shares of the ticks in thousandths by exchange (an assumption: SHFE 25, DCE 26, CZCE 26,
-/// CFFEX 11, GFEX 7, INE 5 per cent, so that five-level books are 30 % of a day).
+/// Shares of the ticks in thousandths by exchange. By assumption they are SHFE 25, DCE 26, CZCE 26,
+/// CFFEX 11, GFEX 7 and INE 5 per cent, so that five-level books are 30 % of a day.
 pub(crate) const fn share(venue: Venue) -> u64 {
     match venue {
         Venue::Shfe => 250,

@@ -17,7 +17,7 @@ pub(crate) unsafe fn text(pointer: *const c_char) -> String {
     if pointer.is_null() {
         return String::new();
     }
-    // SAFETY: not null, and the caller answers for the NUL.
+    // SAFETY: not null, and the caller guarantees the NUL.
     let text = unsafe { CStr::from_ptr(pointer) };
     text.to_string_lossy().into_owned()
 }
@@ -37,7 +37,7 @@ pub(crate) unsafe fn instruments(ids: *mut *mut c_char, count: c_int) -> Vec<Tex
     ids.iter()
         .filter(|id| !id.is_null())
         .filter_map(|&id| {
-            // SAFETY: not null, and the caller answers for the NUL.
+            // SAFETY: not null, and the caller guarantees the NUL.
             let id = unsafe { CStr::from_ptr(id) };
             // A char[81] holds 80 bytes and a NUL.
             Text::new(id.to_bytes())
@@ -52,7 +52,7 @@ pub(crate) unsafe fn instruments(ids: *mut *mut c_char, count: c_int) -> Vec<Tex
 /// # Safety
 /// A pointer that is not null points to a `CThostFtdcReqUserLoginField`.
 pub(crate) unsafe fn login(request: *const c_void) -> LoginWords {
-    // SAFETY: the caller answers for the struct, which has these 77 bytes in every version.
+    // SAFETY: the caller guarantees the struct, which has these 77 bytes in every version.
     let Some(view) = (unsafe { StructView::at(request, 77) }) else {
         return LoginWords::default();
     };
@@ -68,7 +68,7 @@ pub(crate) unsafe fn login(request: *const c_void) -> LoginWords {
 /// # Safety
 /// A pointer that is not null points to a `CThostFtdcUserLogoutField`.
 pub(crate) unsafe fn logout(request: *const c_void) -> (Vec<u8>, Vec<u8>) {
-    // SAFETY: the caller answers for the struct, which has 27 bytes in every version.
+    // SAFETY: the caller guarantees the struct, which has 27 bytes in every version.
     let Some(view) = (unsafe { StructView::at(request, 27) }) else {
         return (Vec::new(), Vec::new());
     };

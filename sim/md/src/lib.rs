@@ -2,8 +2,8 @@
 //! virtual functions in front of [`tickdeck_front::md::MdSession`].
 //!
 //! Everything unsafe of the market data side is here, and nothing else is: pointers of the client
-//! in, calls of its functions out. Rules that hold for every function: no panic leaves it, a null
-//! pointer is never followed, and the object lives until the process ends, so that a call after
+//! in, calls of its functions out. Rules that hold for every function: no panic leaves it, and a
+//! null pointer is never followed. The object lives until the process ends, so that a call after
 //! `Release` is logged instead of crashing.
 //!
 //! | file | what |

@@ -23,8 +23,8 @@ use crate::spi;
 /// What a request function returns when it could do nothing.
 const FAILED: c_int = -1;
 
-/// The virtual functions in slot order (guide 3.1). The last one is not in 6.3.15, whose clients
-/// never call it; so one table serves all versions.
+/// The virtual functions in slot order (field guide 3.1). The last one is not in 6.3.15, whose
+/// clients never call it; so one table serves all versions.
 #[repr(C)]
 pub(crate) struct Methods {
     release: Plain,
@@ -45,7 +45,7 @@ pub(crate) struct Methods {
 }
 
 /// A C++ table: the words before its first function are for RTTI, which no client of this class
-/// uses (guide 3.2).
+/// uses (field guide 3.2).
 #[repr(C)]
 struct Table {
     offset_to_top: isize,

@@ -9,7 +9,7 @@
 //! | file | what |
 //! |---|---|
 //! | `exports.rs` | the symbols that a client links to |
-//! | `object.rs` | the API object and the functions that are no requests |
+//! | `object.rs` | the API object and the functions that are not requests |
 //! | `methods.rs` | the table of a version, and the requests, which are one function |
 //! | `spi.rs` | calls to the client's callbacks |
 

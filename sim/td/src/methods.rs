@@ -57,7 +57,7 @@ unsafe extern "C" fn request<const NUMBER: usize>(
     })
 }
 
-/// The function of a method that is no request.
+/// The function of a method that is not a request.
 fn other(name: &str) -> Option<Entry> {
     macro_rules! entry {
         ($function:path, $signature:ty) => {{

@@ -1,4 +1,4 @@
-//! The API object and its functions that are no requests.
+//! The API object and its functions that are not requests.
 //! It is never freed, see [`tickdeck_front::objects`].
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -74,7 +74,7 @@ pub(crate) unsafe fn text(pointer: *const c_char) -> String {
     if pointer.is_null() {
         return String::new();
     }
-    // SAFETY: not null, and the caller answers for the NUL.
+    // SAFETY: not null, and the caller guarantees the NUL.
     let text = unsafe { CStr::from_ptr(pointer) };
     text.to_string_lossy().into_owned()
 }

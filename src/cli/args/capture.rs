@@ -64,8 +64,8 @@ pub struct CaptureArgs {
     /// End after this long
     #[arg(long, value_name = "SPAN", value_parser = values::parse_span, help_heading = "End")]
     pub duration: Option<Duration>,
-    /// The replay whose end counts and whose question is answered [default: every replay whose ticks
-    /// all match a SUBJECT]
+    /// The replay whose end marker ends the capture and whose readiness requests are answered
+    /// [default: every replay whose ticks all match a SUBJECT]
     #[arg(long, value_name = "SUBJECT", value_parser = values::parse_subject_prefix, help_heading = "End")]
     pub subject_prefix: Option<String>,
     /// How to reach NATS.

@@ -69,7 +69,7 @@ pub struct CheckArgs {
     /// The golden, or the folder of all goldens [default: NAME.golden.json beside each REC]
     #[arg(long, value_name = "PATH")]
     pub golden: Option<PathBuf>,
-    /// End with exit code 0 although an input publishes no message
+    /// Exit with 0 even if an input publishes no message
     #[arg(long)]
     pub allow_empty: bool,
     /// Accept what is published now: create or rewrite the golden

@@ -17,11 +17,11 @@ pub struct ImportArgs {
     /// Dialect of the files [default: detected from the header]
     #[arg(long, value_name = "NAME")]
     pub dialect: Option<String>,
-    /// What a column is whose name no dialect knows: a CTP field, recv_ts, date, time or datetime
+    /// Map an unknown column to a CTP field, recv_ts, date, time or datetime
     /// (`--map px=LastPrice`)
     #[arg(long, value_name = "THEIRS=CTP")]
     pub map: Vec<ColumnMap>,
-    /// Column that is not read (`--ignore mood`)
+    /// Ignore this column (`--ignore mood`)
     #[arg(long, value_name = "COLUMN")]
     pub ignore: Vec<String>,
     /// Publish instruments that are in no table, such as rb888, under the exchange that their rows

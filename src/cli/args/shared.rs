@@ -21,7 +21,7 @@ const DEFAULT_NATS_URL: &str = "nats://127.0.0.1:4222";
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Logging")]
 pub struct LogArgs {
-    /// Form of the log lines on stderr
+    /// Format of the log lines on stderr
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
     /// Level, or target=level comma separated [env: RUST_LOG] [default:
@@ -65,7 +65,7 @@ pub struct SelectArgs {
     /// Only these exchanges: SHFE, INE, DCE, CZCE, GFEX, CFFEX; comma separated, repeatable
     #[arg(long, value_name = "EXCHANGE", value_delimiter = ',', value_parser = values::parse_exchange)]
     pub exchange: Vec<Exchange>,
-    /// End with exit code 0 although no tick is selected
+    /// Exit with 0 even if no tick is selected
     #[arg(long)]
     pub allow_empty: bool,
 }
@@ -248,7 +248,7 @@ pub struct NatsArgs {
     /// TLS: file with the client's private key
     #[arg(long, value_name = "FILE", env = "NATS_KEY", hide_env_values = true, value_parser = values::parse_path)]
     pub nats_key: Option<PathBuf>,
-    /// TLS: begin with it, for a server with handshake_first
+    /// TLS: start with the handshake, for a server with handshake_first
     #[arg(long, env = "NATS_TLS_FIRST", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub nats_tls_first: bool,
     /// First part of the subjects for answers [default: _INBOX]

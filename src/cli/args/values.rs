@@ -26,8 +26,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Profiles of the synthetic market, with a line of help each. The type is in another crate, so
-/// clap gets a parser instead of a `ValueEnum`.
+/// Profiles of the synthetic market, with a help line each. The type is in another crate, so clap
+/// gets a parser instead of a `ValueEnum`.
 pub(super) fn profile_parser() -> impl TypedValueParser<Value = Profile> {
     let known = Profile::ALL.map(|profile| {
         PossibleValue::new(profile.as_str()).help(match profile {
@@ -67,7 +67,7 @@ pub(super) fn flag_parser() -> impl TypedValueParser<Value = Flag> {
         }
         Flag::DateConflict => Some("The dates of the tick contradict each other"),
         Flag::RawTurnover => Some("Turnover as CTP sent it, because the multiplier is unknown"),
-        Flag::VolumeFell => Some("Cumulative volume below what the trading day already had"),
+        Flag::VolumeFell => Some("Cumulative volume below an earlier value of the trading day"),
         Flag::Primed => None,
     };
     let known = Flag::ALL

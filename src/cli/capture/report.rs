@@ -229,7 +229,7 @@ mod tests {
     use super::*;
     use tickdeck::encode::control::{EndMarker, RunId};
 
-    /// A capture of two messages, held against a marker.
+    /// A capture of two messages, compared with a marker.
     fn report(instruments: &[(&str, u64)], complete: bool, flaws: Flaws) -> Report {
         let mut tally = Tally::new(vec!["t.>".parse().unwrap()]);
         tally.add("t.SHFE.rb2601", b"{}");

@@ -1,5 +1,5 @@
-//! The trading calendar as data: which days trade, and which evenings have a night session
-//! (CTP field guide, section 5.2).
+//! The trading calendar as data: which days trade, and which evenings have a night session (field
+//! guide 5.2).
 //!
 //! Invariant: an answer depends on the data alone, so a recording that carries its calendar replays
 //! the same everywhere. The data is `holidays.txt` beside this file (its header says what is
@@ -20,7 +20,7 @@ use crate::time::{DayPart, TradingDay, UnixNanos};
 
 pub use text::CalendarError;
 
-/// How long before the last fully known day users are told, in days. The notice for the next year
+/// How long before the last fully known day users are warned, in days. The notice for the next year
 /// comes in November.
 const NOTICE_DAYS: i64 = 60;
 
@@ -153,9 +153,9 @@ impl TradingCalendar {
         self.is_trading_day(day.0) && self.has_night_session(previous.0)
     }
 
-    /// The trading day that something received at `recv_ts` belongs to (guide 5.3: from 18:00 the
-    /// next trading day, before 06:00 the trading day after the evening before, else the date or
-    /// the next trading day).
+    /// The trading day that something received at `recv_ts` belongs to (field guide 5.3). From
+    /// 18:00 it is the next trading day, before 06:00 the trading day after the evening before,
+    /// else the date or the next trading day.
     #[must_use]
     pub fn trading_day_of(&self, recv_ts: UnixNanos) -> TradingDay {
         let local = recv_ts.to_shanghai();
@@ -163,8 +163,8 @@ impl TradingCalendar {
         if DayPart::of(local.num_seconds_from_midnight()) == DayPart::Evening {
             return self.next_trading_day(date);
         }
-        // Before 06:00 the trading day is the one that follows the evening of the day before: the
-        // first one from `date` on, which is the answer for the day as well.
+        // Before 06:00 the trading day is the one that follows the evening before, which is the
+        // first one from `date` on. By day the answer is the same.
         if self.is_trading_day(date) {
             TradingDay(date)
         } else {

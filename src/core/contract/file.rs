@@ -145,8 +145,8 @@ pub fn parse_contract_file(
     Ok(contracts.into_values().collect())
 }
 
-/// UTF-8 (with or without a byte order mark) when it is valid, else GB18030, which never fails:
-/// what is not GB18030 either becomes U+FFFD, in a name harmless, in an id refused.
+/// UTF-8 (with or without a byte order mark) when it is valid, else GB18030, which never fails.
+/// What is not GB18030 either becomes U+FFFD: harmless in a name, refused in an id.
 fn decode(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.trim_start_matches('\u{feff}').into(),

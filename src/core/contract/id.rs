@@ -1,4 +1,4 @@
-//! The grammar of instrument ids (CTP field guide, section 5.8): bytes in, parts out.
+//! The grammar of instrument ids (field guide 5.8): bytes in, parts out.
 //!
 //! Invariant: a pure and strict function that never panics; what it does not recognise is `None`.
 //! It knows which forms an exchange uses, but no product: whether `rb` exists and where it is
@@ -66,9 +66,9 @@ pub enum Delivery {
 }
 
 impl Delivery {
-    /// The month. CZCE's one year digit means the year of that digit among the ten from the one
-    /// before the trading day's on (guide 5.8); `None` when that needs a trading day and there is
-    /// none.
+    /// The month. CZCE writes one digit of the year. It means the year with that digit among the
+    /// ten that begin a year before the trading day (field guide 5.8). `None` when that needs a
+    /// trading day and there is none.
     #[must_use]
     pub fn resolve(self, trading_day: Option<TradingDay>) -> Option<DeliveryMonth> {
         match self {
@@ -184,7 +184,7 @@ impl<'a> ParsedId<'a> {
     }
 }
 
-/// Takes an instrument id apart; `None` when it follows no form of guide 5.8.
+/// Takes an instrument id apart; `None` when it follows no form of field guide 5.8.
 #[must_use]
 pub fn parse_instrument_id(id: &[u8]) -> Option<ParsedId<'_>> {
     if id.len() > LONGEST_ID || !id.is_ascii() {
@@ -204,7 +204,7 @@ pub enum IdForm {
     Own,
     /// No. This is how it writes the same instrument, if that is certain.
     Foreign(Option<String>),
-    /// It follows no form of guide 5.8.
+    /// It follows no form of field guide 5.8.
     Unknown,
 }
 
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_the_guide_is_taken_apart() {
+    fn every_form_of_the_guide_is_parsed() {
         use OptionRight::{Call, Put};
         for (id, root, month, kind) in [
             ("rb2510", "rb", "202510", InstrumentKind::Future),

@@ -1,8 +1,9 @@
 //! The contract table: instrument id -> exchange, product, multiplier, price tick, session class.
 //!
-//! Order of precedence: contracts given explicitly (a recording's own table, a contract file, the
-//! `CTP_SYMBOL` list), then the product table (guide 5.7) by the grammar of the id (guide 5.8). An
-//! id that neither knows stays unresolved: nothing is ever published under a guessed exchange.
+//! Contracts given explicitly take precedence: a recording's table, a contract file, the
+//! `CTP_SYMBOL` list. Then the product table (field guide 5.7) follows by the grammar of the id
+//! (field guide 5.8). An id that neither knows stays unresolved: nothing is ever published under a
+//! guessed exchange.
 //!
 //! | file | what |
 //! |---|---|
@@ -98,7 +99,7 @@ impl std::fmt::Display for Exchange {
     }
 }
 
-/// When a product trades (guide 5.2), exchange local time.
+/// When a product trades (field guide 5.2), exchange local time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SessionClass {
     /// Night 21:00-02:30, then the day sessions.
@@ -121,7 +122,7 @@ pub enum SessionClass {
     CfxBond,
 }
 
-/// CTP's `ProductClass` (guide 1.7).
+/// CTP's `ProductClass` (field guide 1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProductClass {
@@ -179,7 +180,7 @@ impl ProductClass {
         }
     }
 
-    /// Reads CTP's character; `None` for the classes that are no market data (spot, EFP).
+    /// Reads CTP's character; `None` for the classes that are not market data (spot, EFP).
     #[must_use]
     pub fn from_ctp_code(code: char) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.ctp_code() == code)
@@ -216,7 +217,7 @@ pub struct Contract {
 /// Why an instrument has no exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Unresolved {
-    /// The id follows no grammar of guide 5.8, or is not ASCII.
+    /// The id follows no grammar of field guide 5.8, or is not ASCII.
     Malformed,
     /// The id is well formed, but its product is not in the table.
     UnknownProduct,

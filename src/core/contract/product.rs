@@ -1,6 +1,5 @@
-//! The product table (CTP field guide, section 5.7): product id -> exchange, session class,
-//! contract terms. Built in as `products.csv` beside this file, replaceable by a file of the same
-//! format.
+//! The product table (field guide 5.7): product id -> exchange, session class, contract terms.
+//! Built in as `products.csv` beside this file, replaceable by a file of the same format.
 //!
 //! Invariant: what the table does not know for certain it does not answer. Terms that changed over
 //! the years have a row for each span of delivery months; between two spans only what both agree on
@@ -330,7 +329,7 @@ mod tests {
             let ids = table.products.values();
             ids.filter(|rows| rows[0].exchange == exchange).count()
         };
-        // The 91 roots of the guide and more: the monthly-average futures have separate rows,
+        // The 91 roots of the field guide and more: the monthly-average futures have separate rows,
         // and six CZCE roots are of the past.
         assert_eq!(Exchange::ALL.map(count), [20, 5, 26, 33, 5, 11]);
         assert_eq!(table.products.len(), 100);

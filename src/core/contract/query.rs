@@ -1,6 +1,6 @@
 //! Contracts as the trader front answers `ReqQryInstrument`, one by one.
 //!
-//! The same rules as for contract files that hold such answers: what the front leaves open comes
+//! The same rules hold as for contract files with such answers. What the front leaves open comes
 //! from the product table, and the product id is that of the id's grammar.
 
 use super::table::by_grammar;
@@ -26,8 +26,8 @@ pub struct QueriedContract {
 }
 
 impl QueriedContract {
-    /// The contract; `None` for what is no market data instrument of a futures exchange (spot, EFP)
-    /// and for ids that cannot be ones.
+    /// The contract; `None` for what is not a market data instrument of a futures exchange (spot,
+    /// EFP) and for ids that cannot be ones.
     #[must_use]
     pub fn contract(&self, products: &ProductTable) -> Option<Contract> {
         let id = self.instrument_id.as_str();

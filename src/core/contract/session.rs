@@ -1,8 +1,8 @@
-//! When a product trades: the sessions of its class (CTP field guide, section 5.2), today's and
-//! former ones, and the phase that an exchange time of day falls into.
+//! When a product trades: the sessions of its class (field guide 5.2), today's and former ones, and
+//! the phase that an exchange time of day falls into.
 //!
-//! Time runs on the axis of the trading day, which starts at 18:00 of the evening before: on it the
-//! night session, midnight and the day sessions come in order and nothing wraps.
+//! Time runs on the axis of the trading day, which starts at 18:00 of the evening before. On it the
+//! night session, midnight and the day sessions come in order, and nothing wraps.
 //!
 //! Invariant: pure functions of time of day, session hours and whether the trading day began with a
 //! night session. This module may not know the calendar: the caller says whether there was a night.
@@ -16,8 +16,9 @@ use super::SessionClass;
 use crate::time::{DAY_SECONDS, EVENING_START_SECONDS, TradingDay};
 
 /// How long after the end of a session, breaks included, ticks may still be stamped, in seconds.
-/// The last match (11:30:01, 23:00:01) and DCE's copy 25 s after the close are inside; settlement
-/// rows and the copies that SHFE and CFFEX send 22 minutes after the close are not (guide 5.5).
+/// The last match (11:30:01, 23:00:01) and DCE's copy 25 s after the close are inside. Settlement
+/// rows are outside, and so are the copies that SHFE and CFFEX send 22 minutes after the close
+/// (field guide 5.5).
 pub const CLOSE_GRACE_SECONDS: u32 = 180;
 /// How long before a session that is not the day's first ticks may be stamped, in seconds: changes
 /// of state come in the last minute of a break.

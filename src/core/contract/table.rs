@@ -81,7 +81,7 @@ impl ContractTable {
     /// without it, terms that are not the same in every year are `None`.
     ///
     /// Options, TAS and combinations have the multiplier and session class of the underlying. The
-    /// price tick of a combination is that of its legs when they agree; that of an option is known
+    /// price tick of a combination is that of its legs when they agree. That of an option is known
     /// for few products, that of TAS and monthly-average futures for none. The legs of a
     /// combination are on one exchange, and it trades when all of them do.
     ///
@@ -101,8 +101,8 @@ impl ContractTable {
     }
 
     /// The contract of a `vt_symbol`, and whether the product table has another exchange for it.
-    /// The exchange is the user's in any case; when it is not the product table's, the terms of the
-    /// product there do not hold and are unknown, and the session class is [`SessionClass::Day`].
+    /// The exchange is always the user's. When it is not the product table's, the product's terms
+    /// there do not hold: they are unknown, and the session class is [`SessionClass::Day`].
     #[must_use]
     pub fn contract_of(
         &self,

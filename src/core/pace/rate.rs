@@ -1,5 +1,5 @@
-//! The speed of a replay, as an exact decimal fraction: `0.1` is one tenth, not the nearest binary
-//! number, so that due times carry no error that grows with the length of the recording.
+//! The speed of a replay, as an exact decimal fraction. `0.1` is one tenth, not the nearest binary
+//! number, so due times carry no error that grows with the length of the recording.
 
 use std::fmt;
 use std::str::FromStr;

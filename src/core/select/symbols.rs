@@ -48,7 +48,7 @@ pub enum SymbolGlobError {
     },
     /// It begins with `!`.
     #[error(
-        "`{pattern}` excludes, and patterns only select: list what is wanted, as in rb*,*.CFFEX"
+        "`{pattern}` is an exclusion, which is not supported: list what to select, as in rb*,*.CFFEX"
     )]
     Exclusion {
         /// The pattern.
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_told_from_an_id() {
+    fn patterns_differ_from_ids() {
         for pattern in [
             "all", " all ", "rb*", "*.CFFEX", "rb260?", "r[bu]", "{rb,IF}*", r"a\*",
         ] {

@@ -1,8 +1,8 @@
 //! Instants as users write them: absolute, or a time of day inside a trading day.
 //!
-//! A time of day needs a trading day, so parsing and resolving are two steps. The rule is that of the
-//! CTP field guide, section 5.3. From 18:00 a time belongs to the evening before the trading day.
-//! Before 06:00 it belongs to the night after that evening. All other times are on the day itself.
+//! A time of day needs a trading day, so parsing and resolving are two steps. The rule is that of
+//! field guide 5.3. From 18:00 a time belongs to the evening before the trading day. Before
+//! 06:00 it belongs to the night after that evening. All other times are on the day itself.
 
 use std::str::FromStr;
 

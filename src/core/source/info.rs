@@ -52,7 +52,7 @@ pub struct SourceInfo {
     pub payload_source: String,
     /// CTP's `GetApiVersion`, empty when no library was involved.
     pub api_version: String,
-    /// Layout letter of the tick struct (guide 4.1).
+    /// Layout letter of the tick struct (field guide 4.1).
     pub struct_layout: String,
     /// How `recv_ts` came about: `clock`, or the rule by which it was derived.
     pub recv_ts: String,

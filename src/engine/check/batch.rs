@@ -48,7 +48,7 @@ pub enum BatchError {
         folder: PathBuf,
     },
     /// The name of an input, such as the end of a pipe, says nothing of its content.
-    #[error("{} has no name to find a golden by: name its golden", input.display())]
+    #[error("{} cannot be matched to a golden by name: name its golden", input.display())]
     NoName {
         /// The input.
         input: PathBuf,

@@ -34,7 +34,7 @@ pub enum CheckError {
         /// The path that was tried.
         path: PathBuf,
     },
-    /// The file is no golden.
+    /// The file is not a golden.
     #[error(
         "{} is not a golden: {reason}; restore it from version control, or remove it and the \
          stream beside it and give --update to recreate both", path.display()
@@ -97,9 +97,8 @@ pub enum CheckError {
     },
     /// A golden of an unfinished recording was requested.
     #[error(
-        "{path} is still being written, or its writer was killed; a golden needs a finished \
-         recording: wait for its end, or make one of what is sealed with `tickdeck slice {path} -o \
-         NEW`",
+        "{path} is still being written, or its writer was killed, and a golden needs a finished \
+         recording. Wait for its end, or copy what is sealed with `tickdeck slice {path} -o NEW`",
         path = path.display()
     )]
     Unfinished {
@@ -114,7 +113,7 @@ pub enum CheckError {
         /// The missing part and the remedy.
         reason: String,
     },
-    /// A line of a payload stream is no message.
+    /// A line of a payload stream is not a message.
     #[error(
         "{}, line {line}: expected a message (subject, one space, payload), found \
          {found}", path.display()

@@ -241,8 +241,8 @@ fn not_there(field: &str) -> Note {
     Note {
         fails: false,
         text: format!(
-            "no message has the volatile field {field:?}: it is a top-level key of the payload, \
-             spelt as there, or should be declared no longer"
+            "no message has the volatile field {field:?}: it must be a top-level key of the \
+             payload; fix the name or remove the declaration"
         ),
     }
 }
@@ -431,8 +431,8 @@ impl Job<'_> {
         }
         if self.is_foreign() && self.options.accept != Accept::Nothing {
             return refuse(
-                "the golden is of a recording: give --update with the recording, a captured stream \
-                 is only compared with it",
+                "the golden belongs to a recording: give --update with the recording; a captured \
+                 stream can be compared with it but not accepted",
             );
         }
         match &self.options.accept {
@@ -459,7 +459,7 @@ impl Job<'_> {
         }
         let stream = stream_path(self.path);
         let reason = if is_one_file(&stream, self.input) {
-            "which is what is checked: name another golden with --golden"
+            "which is the input itself: name another golden with --golden"
         } else if limit > 0 && !self.names(&stream) && stream.symlink_metadata().is_ok() {
             "where there is a file that is not its stream: remove that, or name another golden with \
              --golden"
@@ -584,7 +584,7 @@ impl Job<'_> {
                 format!("it is damaged or truncated: {reason}")
             }
             CheckError::NotAMessage { line, found, .. } => {
-                format!("its line {line} is no message: {found}")
+                format!("its line {line} is not a message: {found}")
             }
             other => return Err(other),
         };
@@ -612,7 +612,7 @@ impl Job<'_> {
         let reason = if messages != known.messages {
             format!("{messages} messages instead of {}", known.messages)
         } else if digest.is_some_and(|digest| digest != known.digest) {
-            "its BLAKE3 is another one".to_owned()
+            "its BLAKE3 differs".to_owned()
         } else {
             return Ok(());
         };

@@ -80,7 +80,7 @@ impl GoldenPayload {
     /// Makes `options` publish as the golden was made: payload, subject prefix and dropped flags.
     fn apply(&self, options: &mut PublisherOptions) -> Result<(), String> {
         options.payload = PayloadKind::parse(&self.kind)
-            .ok_or_else(|| format!("its payload {:?} is not known", self.kind))?;
+            .ok_or_else(|| format!("its payload {:?} is unknown", self.kind))?;
         validate_prefix(&self.subject_prefix).map_err(|error| error.to_string())?;
         options.subject_prefix.clone_from(&self.subject_prefix);
         let flags = self.drop.iter().map(|word| word.parse::<Flag>());

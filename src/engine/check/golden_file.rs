@@ -32,7 +32,7 @@ impl Golden {
     /// is read for its digests here, and once more when it is compared.
     ///
     /// # Errors
-    /// When it cannot be read, is no golden, or is of a newer major version.
+    /// When it cannot be read, is not a golden, or is of a newer major version.
     pub fn read(path: &Path) -> Result<Option<Self>, CheckError> {
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_file() => {}
@@ -40,7 +40,7 @@ impl Golden {
                 return Err(CheckError::GoldenCannotTell {
                     golden: path.to_owned(),
                     reason:
-                        "it is no ordinary file, and a golden is read more than once: write it \
+                        "it is not a regular file, and a golden is read more than once: write it \
                              to a file first"
                             .into(),
                 });
@@ -81,7 +81,7 @@ impl Golden {
         let stream = golden.stream.as_deref();
         if let Some(name) = stream.filter(|name| Path::new(name).file_name() != Some(name.as_ref()))
         {
-            let reason = format!("its stream {name:?} is no file name");
+            let reason = format!("its stream {name:?} is not a file name");
             return Err(no_golden(reason));
         }
         let mut declared = golden.volatile.iter();

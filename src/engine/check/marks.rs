@@ -40,9 +40,8 @@ pub enum Alignment {
     /// The same `seq`: both streams come from the same events. As [`Content`](Self::Content) where
     /// the beginnings show that one side has no `seq`, or another one.
     Seq,
-    /// The same content but for the time of receipt; else the same time of receipt; else the same
-    /// exchange time and volume; else the same exchange time; else the same place in the order of
-    /// the subject.
+    /// In this order: the same content but for the time of receipt; the same time of receipt; the
+    /// same exchange time and volume; the same exchange time; the same position.
     Content,
 }
 

@@ -37,7 +37,7 @@ pub(super) fn notes(
                 note(
                     true,
                     format!(
-                        "the golden was made of another recording: session {session}, digest \
+                        "the golden was made from another recording: session {session}, digest \
                          {digest}; this is session {session_now}, digest {digest_now}; give \
                          --update to accept it"
                     ),
@@ -47,7 +47,7 @@ pub(super) fn notes(
         (GoldenSource::Stream, _) if known.is_bare_stream => {}
         (GoldenSource::Stream, GoldenSource::Recording { .. }) => note(
             true,
-            "the golden was made of a payload stream, not of a recording; give --update to \
+            "the golden was made from a payload stream, not of a recording; give --update to \
              accept the recording"
                 .into(),
         ),

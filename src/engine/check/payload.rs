@@ -11,7 +11,7 @@ use memchr::memmem::FinderRev;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde::Serialize;
 
-/// Represents the field of a payload that is no JSON object.
+/// Represents the field of a payload that is not a JSON object.
 pub const WHOLE_PAYLOAD: &str = "(payload)";
 /// Represents differences outside all fields: key order, blanks, a repeated key.
 pub const FORM: &str = "(form)";
@@ -27,7 +27,7 @@ pub(super) struct Member<'a> {
     span: Range<usize>,
 }
 
-/// The members of a payload in order. Ends early where the text is no object;
+/// The members of a payload in order. Ends early where the text is not an object;
 /// [`is_object`](Self::is_object) tells after the last one.
 #[derive(Debug, Clone)]
 pub(super) struct Members<'a> {
@@ -470,7 +470,7 @@ mod tests {
         }
         let other = r#"{"v":1,"v":5,"w":9,"x":3}"#;
         assert_eq!(names(once, other), ["w", FORM]);
-        // The same on both sides is no difference.
+        // The same on both sides is not a difference.
         assert_eq!(names(r#"{"v":1,"v":5,"w":9}"#, r#"{"v":1,"v":5}"#), ["w"]);
         assert_eq!(names(r#"{"w":9,"v":1,"v":5}"#, r#"{"v":1,"v":5}"#), ["w"]);
     }

@@ -215,7 +215,7 @@ impl Messages for StreamFile {
     }
 }
 
-/// Refuses a Git LFS pointer in the place of a file.
+/// Refuses a Git LFS pointer instead of a file.
 pub(super) fn refuse_pointer(path: &Path, head: &[u8]) -> Result<(), CheckError> {
     if is_pointer(head) {
         return Err(CheckError::NotFetched {
@@ -337,7 +337,7 @@ impl Lines {
     }
 }
 
-/// Subject and payload of a line; `None` when it is no message.
+/// Subject and payload of a line; `None` when it is not a message.
 fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let (subject, payload) = line.split_at(memchr(b' ', line)?);
     is_line_subject(subject).then(|| (subject, &payload[1..]))

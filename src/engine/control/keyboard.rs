@@ -36,7 +36,7 @@ pub fn watch(control: &Arc<Control>) -> io::Result<()> {
             match io::stdin().lock().read_line(&mut line) {
                 Ok(0) => return,
                 Ok(_) => toggle_pause(&control),
-                // After a hang-up it is no terminal any more.
+                // After a hang-up it is no longer a terminal.
                 Err(_) if io::stdin().is_terminal() => nap(RETRY),
                 Err(_) => return,
             }

@@ -1,11 +1,11 @@
 //! Builds the bytes of one payload: literals, integers and floats.
 //!
-//! The array is fixed, so that appending is a bounds check and a move; [`CAPACITY`] has room for
+//! The array is fixed, so that appending is a bounds check and a move. [`CAPACITY`] has room for
 //! the longest payload behind its instrument part, which does not pass through here. Floats are
 //! printed as `serde_json` prints them, byte for byte: by two exact short cuts, or else by the same
 //! printer.
 
-/// Room for a payload without its instrument part: 46 keys of at most 26 bytes with numbers of at
+/// Room for a payload without its instrument part. 46 keys of at most 26 bytes with numbers of at
 /// most 24, two times of 35 and nine flags make under 2,600 bytes.
 const CAPACITY: usize = 4096;
 

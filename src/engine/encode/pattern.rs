@@ -117,7 +117,7 @@ impl SubjectPattern {
     }
 
     /// Patterns that have every subject of `patterns`, and no subject twice. Overlapping ones are
-    /// replaced by their cover, in the place of the last of them.
+    /// replaced by their cover, at the position of the last of them.
     #[must_use]
     pub fn disjoint(patterns: &[Self]) -> Vec<Self> {
         let mut disjoint: Vec<Self> = Vec::new();

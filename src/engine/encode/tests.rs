@@ -191,7 +191,7 @@ fn tick_of<'a>(instrument: &'a Instrument, values: &(Values, Whole)) -> Normaliz
 
 proptest! {
     /// One encoder over many ticks of a few instruments, so that every cache is hit, missed and
-    /// taken over; values repeat because half of the ticks are an earlier one with a new price.
+    /// taken over. Values repeat because half of the ticks are an earlier one with a new price.
     #[test]
     fn prop_payloads_equal_what_serde_json_prints(
         ids in prop::array::uniform3("[a-zA-Z0-9&\" \\\\\u{1}-\u{7f}豆]{1,12}"),
@@ -284,8 +284,8 @@ fn published(kind: PayloadKind, rows: &[(&str, &str)]) -> String {
 }
 
 /// SHFE at night: the trading day is tomorrow's, the action day is today's. `average_price` is
-/// CTP's 127347.7049 per lot divided by the multiplier 10; `last_volume` appears with the second
-/// tick; levels 2 to 5 and the close are `DBL_MAX`, so they have no keys.
+/// CTP's 127347.7049 per lot divided by the multiplier 10. `last_volume` appears with the second
+/// tick. Levels 2 to 5 and the close are `DBL_MAX`, so they have no keys.
 #[test]
 fn shfe_night_open() {
     insta::assert_snapshot!(published(
@@ -316,7 +316,7 @@ fn shfe_friday_night_belongs_to_monday() {
     ));
 }
 
-/// CZCE through one day. The evening row has no trade: 0.0 prices are no prices, and it is flagged
+/// CZCE through one day. The evening row has no trade: prices of 0.0 are missing, and it is flagged
 /// `preopen`. The auction's turnover 3003811 is price x volume: published times the multiplier 10,
 /// while `average_price` is already per unit. The last row comes twice: the copy is a `duplicate`.
 #[test]
@@ -339,8 +339,8 @@ fn czce_day() {
 }
 
 /// CZCE over a weekend: Friday's last night tick, the same tick pushed again on Monday morning with
-/// Monday's dates (it keeps Friday's timestamp and is `stale`, `replayed` and in `date_conflict`),
-/// and Monday's first tick, which counts 6 lots from Friday's.
+/// Monday's dates, and Monday's first tick. The second keeps Friday's timestamp and is `stale`,
+/// `replayed` and in `date_conflict`. The third counts 6 lots from Friday's.
 #[test]
 fn czce_night_replayed_on_monday() {
     insta::assert_snapshot!(published(
@@ -369,8 +369,8 @@ fn dce_out_of_session() {
     ));
 }
 
-/// CFFEX: the auction's result at 09:29 has volume, so it is no `preopen` row; the first tick
-/// counts from it; the settlement row half an hour after the close is `out_of_session` and has a
+/// CFFEX: the auction's result at 09:29 has volume, so it is not a `preopen` row. The first tick
+/// counts from it. The settlement row half an hour after the close is `out_of_session` and has a
 /// `settlement_price`. The origin has no average price, so that key is absent.
 #[test]
 fn cffex_day() {

@@ -68,7 +68,7 @@ fn split_offset(text: &str) -> Option<(&str, i64)> {
     if let Some(clock) = text.strip_suffix(['Z', 'z']) {
         return Some((clock, 0));
     }
-    // A hyphen of the date is no sign of an offset.
+    // A hyphen of the date is not a sign of an offset.
     let time = text.find([' ', 'T'])?;
     let Some(sign) = text.get(time..)?.find(['+', '-']) else {
         return Some((text, SHANGHAI_AHEAD));

@@ -154,7 +154,7 @@ impl<'a> Head<'a> {
                 read.map_err(Mismatch::FirstRow)?;
                 Form::Jsonl(keys)
             }
-            (None, _) => return other("its first line is no object"),
+            (None, _) => return other("its first line is not a JSON object"),
         };
         Ok(Detected { dialect, form })
     }

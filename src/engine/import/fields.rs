@@ -1,5 +1,5 @@
-//! The fields of the CTP struct as data, so that a column of a dump is a name in a table and not
-//! code: written from the one field list of `tickdeck_ffi`.
+//! The fields of the CTP struct as data, written from the one field list of `tickdeck_ffi`. A
+//! column of a dump is therefore a name in a table and not code.
 
 use tickdeck_ffi::{RawTick, TextTooLong};
 

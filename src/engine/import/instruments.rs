@@ -1,8 +1,8 @@
 //! The instruments of an import: ids as CTP writes them, and the exchanges that rows name.
 //!
 //! A dump may write an id in another form (`TA2309` for CZCE's `TA309`), and may have ids that no
-//! exchange lists (`rb888`, a continuous contract). The first are put right. The others keep their
-//! id; whether the exchange of their rows is believed is the user's choice.
+//! exchange lists (`rb888`, a continuous contract). The first are converted. The others keep their
+//! id; the user decides whether the exchange of their rows is trusted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -118,8 +118,7 @@ impl Instruments {
         found.into_values().collect()
     }
 
-    /// The contracts under which the rows' exchanges are believed; by id, and none without the
-    /// option.
+    /// The contracts whose rows' exchanges are trusted; by id, and none without the option.
     pub(crate) fn trusted(&self) -> Vec<Contract> {
         if !self.trust_exchange {
             return Vec::new();

@@ -212,7 +212,7 @@ impl JsonKeys {
         }
     }
 
-    /// A key that is no CTP field: of the options, another name of a field, or a receive clock.
+    /// A key that is not a CTP field: of the options, another name of a field, or a receive clock.
     fn set_other(&self, key: &str, value: &Value<'_>, row: &mut Row) -> Result<(), RowProblem> {
         let text = written(value);
         let ctp = || names::ctp_field(key).map(Target::Ctp);

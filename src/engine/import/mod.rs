@@ -76,7 +76,7 @@ const BUFFERS_BYTES: usize = 32 * 1024 * 1024;
 const BUFFER_MIN: usize = 4 * 1024;
 const BUFFER_MAX: usize = 256 * 1024;
 
-/// One file or archive member, with its next event at hand.
+/// One file or archive member, with its next event.
 struct Input {
     rows: Box<dyn ReadRows>,
     stamper: Stamper,

@@ -194,7 +194,7 @@ impl Opener {
         };
         let whole = |error: zip::result::ZipError| ImportError::Damaged {
             input: zip.name.clone(),
-            problem: format!("no whole zip: {error}; get it again, or import its files"),
+            problem: format!("incomplete zip: {error}; download it again, or import its files"),
         };
         let reader = BufReader::new(zip.slice.reader());
         let mut archive = zip::ZipArchive::new(reader).map_err(whole)?;

@@ -14,7 +14,7 @@ pub(crate) enum Form {
     Plain,
     /// Days since 1970.
     Date,
-    /// Units since midnight; so many make a second.
+    /// Units since midnight, with the number of units in a second.
     Time(i64),
     /// Units since 1970 of UTC, or of an unnamed wall clock: Shanghai's.
     Instant { per_second: i64, utc: bool },
@@ -66,7 +66,7 @@ pub(crate) fn form_of(column: &ColumnDescriptor) -> Form {
         return Form::Unsupported("a list");
     }
     if column.physical_type() == Type::INT96 {
-        return Form::Unsupported("an INT96 time, which does not say of which zone it is");
+        return Form::Unsupported("an INT96 time, which has no time zone");
     }
     let per_second = |unit: &TimeUnit| match unit {
         TimeUnit::MILLIS => 1000,

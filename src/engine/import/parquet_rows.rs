@@ -66,7 +66,7 @@ impl ParquetTable {
         let opened = caught(|| SerializedFileReader::new(slice.clone()));
         let file = opened.map_err(|error| ImportError::Damaged {
             input: input.to_owned(),
-            problem: format!("no whole Parquet file: {error}; write it again"),
+            problem: format!("incomplete Parquet file: {error}; download or write it again"),
         })?;
         if let Some(codec) = unread_codec(&file) {
             return Err(ImportError::Unreadable {
@@ -77,7 +77,7 @@ impl ParquetTable {
         }
         check_places(&file, slice.len).map_err(|problem| ImportError::Damaged {
             input: input.to_owned(),
-            problem: format!("no whole Parquet file: {problem}; write it again"),
+            problem: format!("incomplete Parquet file: {problem}; download or write it again"),
         })?;
         let schema = file.metadata().file_metadata().schema_descr();
         let names: Vec<String> = schema.columns().iter().map(|c| c.path().string()).collect();
@@ -109,7 +109,7 @@ impl ParquetTable {
 fn caught<T>(step: impl FnOnce() -> ParquetResult<T>) -> ParquetResult<T> {
     // What the step leaves behind is not used: an error ends the import.
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
-        let problem = "a page is damaged, or not as its header says";
+        let problem = "a page is damaged or does not match its header";
         Err(ParquetError::General(problem.to_owned()))
     })
 }
@@ -360,7 +360,7 @@ impl Cells {
     }
 
     /// The text of the cell in that row of the batch: the bytes of a text column, else `text`. A
-    /// null is no text.
+    /// null is not text.
     fn text(&mut self, row: usize, text: &mut String) -> Option<&[u8]> {
         let is_null = self
             .levels

@@ -172,7 +172,7 @@ impl Plan {
         }
         plan.instrument = Some(instrument_of(prefix).ok_or_else(|| {
             Mismatch::Other(format!(
-                "\"{prefix}\" in its header is no <exchange>.<instrument>"
+                "\"{prefix}\" in its header is not <exchange>.<instrument>"
             ))
         })?);
         Ok(plan)

@@ -1,8 +1,8 @@
 //! Where the bytes of an input lie: a range of a file, read with positioned reads.
 //!
-//! An import may have thousands of tar members. Each is read through a small separate buffer and
-//! none holds a file descriptor: what is compressed is first decompressed into **one** anonymous
-//! temporary file, and plain files are opened again for each refill. Memory is bounded by inputs x
+//! An import may have thousands of tar members. Each is read through a small separate buffer, and
+//! none holds a file descriptor. Compressed data is first decompressed into **one** anonymous
+//! temporary file. Plain files are opened again for each refill. Memory is bounded by inputs x
 //! buffer, descriptors by a handful.
 
 use std::fs::File;

@@ -176,7 +176,7 @@ const VNPY_LEGACY_COLUMNS: &[(&str, Target)] = &[
     ("askVolume5", Ctp("AskVolume5")),
 ];
 
-/// vn.py `TickData` (guide section 6).
+/// vn.py `TickData` (field guide 6).
 const VNPY_COLUMNS: &[(&str, Target)] = &[
     ("gateway_name", Ignore),
     ("vt_symbol", Ignore),

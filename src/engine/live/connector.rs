@@ -58,7 +58,7 @@ pub trait MarketDataSession: Send {
     fn close(self: Box<Self>, at_most: Duration) -> Result<(), Abandoned>;
 }
 
-/// The library did not accept a request (guide 1.7).
+/// The library did not accept a request (field guide 1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {

@@ -13,7 +13,7 @@ use tickdeck_core::calendar::Coverage;
 pub enum Status {
     /// Nothing is wrong.
     Ok,
-    /// A session can run all the same.
+    /// A session can still run.
     Warn,
     /// A session cannot run.
     Fail,
@@ -54,12 +54,12 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
         Err(problem) => findings.fail(
             "nats",
             problem,
-            "start the server, or correct NATS_URL and the login beside it",
+            "start the server, or check NATS_URL and the credentials",
         ),
     }
     match &facts.calendar {
         Ok(calendar) => findings.calendar(calendar),
-        Err(problem) => findings.fail("calendar", problem, "correct the file"),
+        Err(problem) => findings.fail("calendar", problem, "fix the file"),
     }
     findings.locale(facts.locale);
     findings.0
@@ -139,7 +139,7 @@ impl Findings {
             self.warn(
                 "switch",
                 "MD_RUN_INGEST is not 1: `live` logs that and does nothing",
-                "set MD_RUN_INGEST=1 where ingest is wanted",
+                "set MD_RUN_INGEST=1 to allow it",
             );
         }
         match &facts.symbols {
@@ -178,10 +178,7 @@ impl Findings {
             ),
         }
         if facts.is_simulated() {
-            self.ok(
-                "md_front",
-                "the simulated front is in the library: no address is dialled",
-            );
+            self.ok("md_front", "simulated front: no connection is made");
             return;
         }
         self.fronts(FrontKind::MarketData, &facts.md_fronts);
@@ -190,7 +187,7 @@ impl Findings {
             self.warn(
                 "md_front",
                 "no market data front accepts connections now: `live` tries again until one does",
-                "nothing outside of trading hours; within them correct CTP_MD_ADDRESS",
+                "outside trading hours no action is needed; otherwise check CTP_MD_ADDRESS",
             );
         }
         if facts.td_fronts.is_empty() {
@@ -232,7 +229,7 @@ impl Findings {
             self.fail(
                 "front_keys",
                 problem,
-                "leave --front-keys out, or take another library",
+                "leave --front-keys out, or use another library",
             );
         }
         if !facts.is_simulated && !facts.is_release_safe {

@@ -228,7 +228,7 @@ impl Driver {
             self.connector.explain_silence();
         }
         self.note(format!(
-            "attempt {number} failed: {reason}; the next one comes in {next_backoff_s} s"
+            "attempt {number} failed: {reason}; next attempt in {next_backoff_s} s"
         ));
         if self.report.failed.len() == REPORTED_ATTEMPTS {
             self.report.failed.remove(0);

@@ -1,9 +1,9 @@
 //! The meaning of CTP's numbers: error ids of a login and reasons of a disconnect, in Chinese and
-//! English (guide 1.6 and 1.7).
+//! English (field guide 1.6 and 1.7).
 //!
-//! The ids are data (`errors.csv`). Permanent ids follow the guide's retry policy, plus the refused
-//! authentication: an operator must act, and another attempt may lock the account. An unknown id is
-//! retried.
+//! The ids are data (`errors.csv`). Permanent ids follow the field guide's retry policy, plus the
+//! refused authentication: an operator must act, and another attempt may lock the account. An
+//! unknown id is retried.
 
 /// An error id of CTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl std::fmt::Display for LoginError {
 
 const TEXT: &str = include_str!("errors.csv");
 
-/// The meaning of an error id; `None` for ids that the guide does not list.
+/// The meaning of an error id; `None` for ids that the field guide does not list.
 #[must_use]
 pub fn login_error(id: i32) -> Option<LoginError> {
     TEXT.lines()
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn permanent_ids_are_those_of_the_guide() {
+    fn permanent_ids_are_those_of_the_field_guide() {
         let permanent: Vec<i32> = (0..10_000)
             .filter_map(login_error)
             .filter(|error| error.is_permanent)

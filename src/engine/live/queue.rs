@@ -30,7 +30,7 @@ pub const DEFAULT_QUEUE_SLOTS: usize = 131_072;
 const SPINS_BEFORE_SLEEP: u32 = 1_000;
 /// Slots reserved for session events, where the queue is large enough.
 const RESERVED_SLOTS: usize = 4_096;
-/// CTP's `nReason` for a front that was silent for too long (guide 1.6).
+/// CTP's `nReason` for a front that was silent for too long (field guide 1.6).
 const HEARTBEAT_TIMEOUT: i32 = 0x2001;
 
 /// What a callback delivered.

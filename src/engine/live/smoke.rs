@@ -1,8 +1,8 @@
 //! The connectivity smoke test: can this machine log in to the front?
 //!
 //! It is for interactive use, never for a CI against a real front. The session runs on a separate
-//! thread and ends at the first login. If it does not end in time, the test is over all the same,
-//! and the caller must not wait for it.
+//! thread and ends at the first login. If it does not end in time, the test is still over, and the
+//! caller must not wait for it.
 
 mod footprint;
 mod gate;

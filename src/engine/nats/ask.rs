@@ -35,7 +35,7 @@ pub fn probe(nats: &NatsOptions) -> Result<(), NatsError> {
 }
 
 /// How many subscribers a publisher on `subject` can be sure of: the number that answer a request
-/// on it, at least 1 if the server has any interest in the subject, 0 if it answers "no
+/// on it. It is at least 1 if the server has any interest in the subject, and 0 if it answers "no
 /// responders".
 ///
 /// # Errors
@@ -73,8 +73,8 @@ pub struct ReadyCount {
 /// How many subscribers answer the question. When none does, 1 if the server lists a connection of
 /// the account that subscribes to any of `messages`.
 ///
-/// Neither an account that may not ask the question nor a server that does not list connections
-/// (it is old, or the account may not ask for the list) is an error.
+/// It is not an error when the account may not send the request, or when the server does not list
+/// connections. The server may be too old, or the account may not request the list.
 ///
 /// # Errors
 /// When the server cannot be reached, refuses the login, or allows no further connection. A failure
@@ -124,7 +124,7 @@ fn on_connection<T: Send + 'static>(
         Ok(Ok(result)) => result.map_err(at),
         Ok(Err(error)) => Err(at(other(&error))),
         Err(_panic) => Err(at(NatsFailure::Other {
-            cause: "the asking thread ended early".to_owned(),
+            cause: "the request thread ended early".to_owned(),
         })),
     }
 }
@@ -142,7 +142,7 @@ struct Asked {
     early: Vec<Bytes>,
     /// Whether the server reports "no responders".
     has_no_responders: bool,
-    /// Why there may be no answer: the question was not taken, or answers cannot be received.
+    /// Why there may be no answer: the request was not accepted, or answers cannot be received.
     refusal: Option<Refusal>,
 }
 

@@ -222,9 +222,8 @@ fn client_options(plan: &Plan, fate: &Arc<ConnectionFate>) -> Result<ConnectOpti
             options
                 .credentials(creds.expose())
                 .map_err(|_| NatsFailure::Other {
-                    cause:
-                        "the credentials file has not the form that `nsc` writes (a JWT and a seed)"
-                            .to_owned(),
+                    cause: "not a credentials file as written by `nsc` (a JWT and a seed)"
+                        .to_owned(),
                 })
         }
     }

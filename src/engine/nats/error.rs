@@ -116,8 +116,8 @@ impl NatsFailure {
         matches!(self, Self::Unreachable { .. })
     }
 
-    /// Whether the account is not allowed what was asked, be it a subject or another connection.
-    /// What is only of help then does without.
+    /// Whether the account lacks permission for a subject or for another connection. Optional
+    /// features then stay off.
     #[must_use]
     pub const fn is_missing_right(&self) -> bool {
         matches!(self, Self::Permission { .. } | Self::ConnectionLimit { .. })
@@ -135,7 +135,8 @@ impl NatsFailure {
     pub(crate) fn from_connect(error: &ConnectError, tls_first: bool) -> Self {
         if let Some(tls) = tls_error(error) {
             return match tls {
-                // The first bytes were no TLS record: a plain server's greeting, or its complaint.
+                // The first bytes were not a TLS record: a plain server's greeting, or its
+                // complaint.
                 rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
                     Self::PlainServer {
                         fix: if tls_first {
@@ -175,7 +176,7 @@ impl NatsFailure {
 const SILENT: &str = "expected INFO, got nothing";
 
 /// The server sends some refusals as plain errors, for example `user authentication expired`.
-/// `Authentication Timeout` is no refusal: the login arrived too late.
+/// `Authentication Timeout` is not a refusal: the login arrived too late.
 fn speaks_of_login(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     (text.contains("authentication") || text.contains("authorization")) && !text.contains("timeout")

@@ -4,8 +4,8 @@
 //! back-pressure, and reconnects after the server was unreachable. It does not know the session:
 //! the content comes from a closure.
 //!
-//! It is auxiliary: a session goes on without it, with a warning, for example where the server refuses
-//! the subscription or a second connection.
+//! It is auxiliary: a session continues without it, with a warning, for example where the server
+//! refuses the subscription or a second connection.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -96,7 +96,7 @@ impl HealthResponder {
                     server = shown,
                     subject = options.subject,
                     reason = %failure,
-                    "the session goes on, and health requests are not answered"
+                    "the session continues, but health requests are not answered"
                 );
                 Ok(responder)
             }
@@ -181,7 +181,7 @@ impl Worker {
                             event = "health_responder_ended",
                             server = self.plan.shown,
                             error = %failure,
-                            "the session goes on, and health requests are not answered any more"
+                            "the session continues, but health requests are no longer answered"
                         );
                     }
                     return;

@@ -139,7 +139,7 @@ impl<'c> Marks<'c> {
                 echo = self.echoes.next() => {
                     let Some(echo) = echo else { return Answer::Lost };
                     let position = echo.payload.as_ref().try_into().map(u64::from_le_bytes);
-                    // A foreign message in the inbox is no mark.
+                    // A foreign message in the inbox is not a mark.
                     self.echo = position.ok().map(|position| Echo {
                         position,
                         is_settled: false,

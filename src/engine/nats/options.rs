@@ -414,7 +414,7 @@ fn check_inbox_prefix(prefix: &str) -> Result<(), NatsError> {
         return Ok(());
     }
     Err(NatsError::Config(format!(
-        "`{}` is no inbox prefix; expected words without wildcards, for example _INBOX_me",
+        "`{}` is not an inbox prefix; expected words without wildcards, for example _INBOX_me",
         prefix.escape_debug()
     )))
 }

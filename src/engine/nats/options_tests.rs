@@ -172,7 +172,7 @@ fn an_inbox_prefix_is_made_of_plain_words() {
     }
     for bad in ["a.", ".a", "a..b", "a b", "a.*", ">", "a\n"] {
         let text = message(check(bad));
-        assert!(text.contains("is no inbox prefix"), "{text}");
+        assert!(text.contains("is not an inbox prefix"), "{text}");
     }
 }
 

@@ -86,7 +86,7 @@ impl Refusal {
                 "the end marker is not delivered: subscribers do not notice the end of the replay"
             }
             (ControlSubject::Clock, Action::Publish) => "no clock stamps are published",
-            (ControlSubject::Ready, Action::Publish) => "subscribers cannot be asked to answer",
+            (ControlSubject::Ready, Action::Publish) => "readiness requests cannot be sent",
             (ControlSubject::End, Action::Subscribe) => {
                 "the end of a replay is not noticed, and nothing is verified against it"
             }

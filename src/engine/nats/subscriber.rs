@@ -293,7 +293,7 @@ impl Worker {
     }
 
     /// A refused subject of the stream is a failure. Control subjects and answers to questions are
-    /// of help only.
+    /// optional.
     fn refused(&mut self, refusals: &[Refusal]) -> Result<(), NatsFailure> {
         let mut lost = Vec::new();
         for refusal in refusals {

@@ -1,9 +1,9 @@
-//! The exchange's time of a tick (CTP field guide, section 5.3).
+//! The exchange's time of a tick (field guide 5.3).
 //!
 //! [`tickdeck_core::dating`] decides the trading day; this file keeps its answers. Rows of one
-//! exchange follow each other with the same dates, and for these a tick costs two comparisons of
-//! eight bytes, two multiplications and the check against the receive time. Everything else asks
-//! again: other dates, a row stamped after its receipt, a date that the receive time decided.
+//! exchange follow each other with the same dates. For these a tick costs two comparisons of eight
+//! bytes, two multiplications and the check against the receive time. Everything else asks again:
+//! other dates, a row stamped after its receipt, a date that the receive time decided.
 
 use std::sync::Arc;
 

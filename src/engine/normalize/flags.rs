@@ -13,21 +13,23 @@ use std::str::FromStr;
 #[repr(u8)]
 pub enum Flag {
     /// The first tick of the instrument after a (re)connect, login or subscription: the front's
-    /// last snapshot, whatever its age (guide 5.6).
+    /// last snapshot, whatever its age (field guide 5.6).
     Snapshot,
     /// Exchange time and receive time are more than 120 s apart.
     Stale,
-    /// Stamped before the first session of its trading day opens, and nothing has traded in that
-    /// day yet: initialisation rows of the evening and quotes of the opening auction (guide 5.5).
+    /// Stamped before the first session of its trading day opens, while nothing has traded in that
+    /// day yet. These are initialisation rows of the evening and quotes of the opening auction
+    /// (field guide 5.5).
     Preopen,
     /// Stamped outside the sessions of its product, the opening auction and the close grace.
     OutOfSession,
     /// Every raw field equals the previous tick of the instrument, bit for bit.
     Duplicate,
-    /// Older than what was seen of the instrument before: a night pushed again in the morning, or
-    /// a tick out of order (guide 5.4).
+    /// Older than what was seen of the instrument before: a night pushed again in the morning, or a
+    /// tick out of order (field guide 5.4).
     Replayed,
-    /// `ActionDay` is given and is not the calendar day that the algorithm of guide 5.3 computes.
+    /// `ActionDay` is given and is not the calendar day that the algorithm of field guide 5.3
+    /// computes.
     DateConflict,
     /// `turnover` is CTP's value: the multiplier is unknown, or it cannot be decided whether CTP
     /// has applied it.
@@ -35,7 +37,7 @@ pub enum Flag {
     /// The last tick before the start point of a primed replay. Set by the replay, never by the
     /// normalizer.
     Primed,
-    /// The cumulative volume is below what this trading day already had, though the tick is not older:
+    /// The cumulative volume is below an earlier value of this trading day, and the tick is not older:
     /// the front or the recorder has lost it.
     VolumeFell,
 }

@@ -97,7 +97,7 @@ impl State {
     }
 
     /// Enters the trading day of `stamp` and returns its phase. The tables are queried when the day
-    /// is another one than the last tick's.
+    /// differs from the last tick's.
     #[inline]
     pub(super) fn enter(&mut self, stamp: &Stamp, contracts: &ContractTable) -> Phase {
         let hours = match self.today {

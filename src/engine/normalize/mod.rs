@@ -1,4 +1,4 @@
-//! From raw ticks to what is published, as a pure state machine (CTP field guide, section 5).
+//! From raw ticks to what is published, as a pure state machine (field guide 5).
 //!
 //! The same events, contract table and calendar yield the same output: no clock, no environment, no
 //! I/O, no randomness. The state is per instrument and small; nothing is allocated for a tick of an
@@ -235,8 +235,8 @@ impl Prices {
         }
     }
 
-    /// A price or a quote; the settlement of a day without either; or, before the open, the limits
-    /// and the base of the next day, which no other tick has (guide 5.5).
+    /// A price, a quote, or the settlement of a day without either. Before the open also the limits
+    /// and the base of the next day, which no other tick has (field guide 5.5).
     #[inline]
     const fn publishable(&self, preopen: bool) -> bool {
         self.last.is_some()

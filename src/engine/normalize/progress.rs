@@ -1,5 +1,4 @@
-//! The progress of an instrument: last volume, replayed ticks, snapshots (CTP field guide, sections
-//! 5.4 and 5.6).
+//! The progress of an instrument: last volume, replayed ticks, snapshots (field guide 5.4 and 5.6).
 
 use tickdeck_core::time::{TradingDay, UnixNanos};
 
@@ -79,8 +78,9 @@ impl Progress {
                 volume_fell: false,
             };
         }
-        // Equal times are no evidence by themselves: CZCE stamps several ticks with one second. The
-        // last tick of a night that comes again in the morning is the one case where they are.
+        // Equal times are not evidence by themselves: CZCE stamps several ticks with one second.
+        // The last tick of a night that is sent again in the morning is the one case where they
+        // are.
         let older = mark.exchange_ts < newest.exchange_ts
             || (mark.exchange_ts == newest.exchange_ts && mark.night_by_day);
         let step = Step {
@@ -125,8 +125,8 @@ pub(super) struct Snapshots {
 impl Snapshots {
     /// The subscription was acknowledged.
     ///
-    /// Acknowledgements may come minutes after the snapshot (guide 8: 17,000 of them took four
-    /// minutes), so the first one of a connection whose snapshot has come announces nothing.
+    /// Acknowledgements may come minutes after the snapshot (field guide 8: 17,000 of them took
+    /// four minutes), so the first one of a connection whose snapshot has come announces nothing.
     pub(super) fn acknowledge(&mut self, connection: Connection) {
         let late = connection.seen() && self.taken == connection && self.acknowledged != connection;
         self.acknowledged = connection;

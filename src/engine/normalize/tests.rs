@@ -62,7 +62,8 @@ fn check(cases: &[(&str, RawTick, &str)]) {
 
 #[test]
 fn golden_al2201_evening_has_the_previous_calendar_day() {
-    // Guide 9; the last price, which the vector does not give, is the average rounded to the tick.
+    // Field guide 9; the last price, which the vector does not give, is the average rounded to the
+    // tick.
     let raw = RawTick {
         update_millisec: 500,
         last_price: 18_340.0,

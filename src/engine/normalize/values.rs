@@ -1,5 +1,5 @@
-//! The meaning of the numbers in the CTP struct: missing values, turnover, average price (CTP field
-//! guide, section 5.1).
+//! The meaning of the numbers in the CTP struct: missing values, turnover, average price (field
+//! guide 5.1).
 //!
 //! Every result is finite and no result is `-0.0`, so that its text is the same everywhere. Each
 //! formula is one multiplication or division in a fixed order: debug, release and every machine
@@ -128,7 +128,7 @@ struct Ambiguous;
 /// CZCE's turnover: CTP sends average price x volume, back-ends from 6.7.1 on also x multiplier.
 ///
 /// The ratio to average price x volume is near 1 or near the multiplier. "Near" is a factor of two
-/// either way: the average is rounded to the price tick, which is much on a cheap option, and the
+/// either way. The average is rounded to the price tick, which is much on a cheap option, and the
 /// smallest multiplier of the exchange is 5.
 #[inline]
 fn czce_turnover(

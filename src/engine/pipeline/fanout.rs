@@ -29,7 +29,7 @@ struct Outlet {
     is_abandoned: bool,
     /// Positions reported so far.
     reported: u64,
-    /// Whether its last report was taken: what follows is no tick.
+    /// Whether its last report was taken: what follows is not a tick.
     is_settled: bool,
 }
 
@@ -112,8 +112,8 @@ impl Fanout {
         self.is_recorded.load(Ordering::Relaxed) || self.open.load(Ordering::Relaxed) > 1
     }
 
-    /// Closes a sink whose reader has gone. The reader has what it wanted, so that its messages are
-    /// no failures: the other sinks decide.
+    /// Closes a sink whose reader has closed the pipe. That is not a failure of its messages: the
+    /// other sinks decide.
     fn abandon(&self, outlet: &mut Outlet) {
         if let Some(sink) = outlet.sink.take() {
             outlet.is_abandoned = true;
@@ -121,7 +121,7 @@ impl Fanout {
             tracing::info!(
                 event = "sink_closed",
                 sink = sink.name(),
-                "its reader has closed it; the other outputs go on"
+                "the reader closed the pipe; the other outputs continue"
             );
         }
     }
@@ -189,7 +189,7 @@ impl Fanout {
         let is_announced = end.is_none_or(|end| self.announce(index, end, flushed.is_ok()));
         let sink = lock(&self.outlets[index]).sink.take();
         match (flushed, sink) {
-            // Where the marker is refused, the ticks have arrived all the same.
+            // Where the marker is refused, the ticks have still arrived.
             (Ok(()), Some(sink)) if complete && is_announced => sink.finish(),
             (flushed, _) => flushed,
         }
@@ -314,7 +314,7 @@ mod tests {
         }
         assert_eq!(fanout.counts().published, 0);
         confirmed.store(2, Ordering::Relaxed);
-        assert_eq!(fanout.counts().published, 1, "the second one is no tick");
+        assert_eq!(fanout.counts().published, 1, "the second one is not a tick");
         let (by_slot, error) = fanout.finish(true, None);
         assert!(error.is_none());
         let counts: Vec<_> = by_slot.iter().map(|c| (c.published, c.failed)).collect();

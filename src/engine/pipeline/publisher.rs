@@ -279,7 +279,7 @@ impl Publisher {
         self.hand_over()
     }
 
-    /// Publishes a clock stamp on `tickdeck.clock.<prefix>`. It is no tick: neither digest nor
+    /// Publishes a clock stamp on `tickdeck.clock.<prefix>`. It is not a tick: neither digest nor
     /// ledger counts it.
     ///
     /// # Errors
@@ -411,8 +411,8 @@ impl Publisher {
 
     /// Waits for every sink and settles the ledger; what is not confirmed then has failed. The
     /// sinks are closed when the run is `complete`; otherwise files are taken back, so that nothing
-    /// half-written is left behind. The first error is returned with the ledger, which is valid all
-    /// the same.
+    /// half-written is left behind. The first error is returned with the ledger, which is still
+    /// valid.
     pub fn finish(mut self, complete: bool) -> (Ledger, String, Option<SinkError>) {
         let digest = self.digest.finish();
         let end = self.end.take().map(|end| End {
@@ -425,12 +425,12 @@ impl Publisher {
     }
 }
 
-/// Ticks that are dated on an earlier day than they say before the clock is suspected. A front sends
-/// a few such ticks by itself.
+/// Ticks that are dated on an earlier day than they say before the clock is suspected. A front
+/// sends a few such ticks by itself.
 const SUSPICIOUS: u32 = 100;
 
-/// Looks out for dates that may be wrong as a whole: those of trading days that the calendar does not
-/// fully know, and those of a session whose clock is slow.
+/// Looks out for dates that may be wrong as a whole. These are dates of trading days that the
+/// calendar does not fully know, and all dates of a session whose clock is slow.
 #[derive(Default)]
 struct DatesSeen {
     last: Option<TradingDay>,
@@ -462,9 +462,8 @@ impl DatesSeen {
                 event = "receive_clock_slow",
                 ticks = self.moved,
                 seq = tick.seq.0,
-                "so many ticks have a trading day after their receipt that the clock of the recording \
-                 machine is probably more than a minute slow: they are dated on the day before; set \
-                 the clock"
+                "many ticks have a trading day after their receipt and are dated on the day before. The \
+                 recording machine's clock is probably more than a minute slow: set it"
             );
         }
     }

@@ -19,7 +19,7 @@ pub(super) struct SlotCounts {
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// Ledger slot; `None` for a message that is no tick.
+    /// Ledger slot; `None` for a message that is not a tick.
     slot: Option<usize>,
     /// Sinks that have not reported.
     open: usize,
@@ -81,7 +81,7 @@ impl Settlement {
         self.first + self.entries.len() as u64
     }
 
-    /// No sink reports any more: unsettled messages have failed. Returns the counts by slot.
+    /// The sinks have ended: unsettled messages have failed. Returns the counts by slot.
     pub(super) fn close(&mut self) -> &[SlotCounts] {
         while let Some(entry) = self.entries.pop_front() {
             self.first += 1;

@@ -1,9 +1,8 @@
 //! Whole sessions: source, recorder, publisher, server and health answers in one composition.
 //!
 //! [`Session::replay`] plays any source at a controlled pace. `Session::live` runs any front, and
-//! `Session::ctp` CTP fronts with the search for contracts. All
-//! return a summary, answer `health.check` in the same way and bound the wait for an unreachable
-//! server. Nothing here prints, reads the environment or knows the command line.
+//! `Session::ctp` CTP fronts with the search for contracts. All return a summary, answer
+//! `health.check` and bound the wait for an unreachable server. Live sessions answer with more keys. Nothing here prints, reads the environment or knows the command line.
 //!
 //! Live sessions need the feature `live`, servers the feature `nats`.
 

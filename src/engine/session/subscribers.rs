@@ -81,7 +81,7 @@ fn warn_not_asked(subject: &str, reason: Option<&NatsFailure>) {
         event = "subscribers_not_counted",
         subject,
         reason = reason.map(tracing::field::display),
-        "subscribers cannot be asked to answer: the replay starts without waiting for more"
+        "readiness requests cannot be sent: the replay starts without waiting for more"
     );
 }
 

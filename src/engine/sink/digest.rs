@@ -9,8 +9,8 @@
 //! and nothing else, so it depends neither on batches nor on where the messages went. The lengths
 //! make it unambiguous: no two different streams have the same bytes.
 //!
-//! BLAKE3 hashes sixteen 1 KiB chunks side by side, but only where they begin at a multiple of
-//! 16 KiB of the stream; fed one payload at a time it costs five times as much. So the stream is
+//! BLAKE3 hashes sixteen 1 KiB chunks side by side, but only where they begin at a multiple of 16
+//! KiB of the stream. Fed one payload at a time, it costs five times as much. So the stream is
 //! hashed in such blocks: whole blocks in place, and only the rest, which shares a block with the
 //! next bytes, is buffered.
 

@@ -45,7 +45,7 @@ pub enum SinkError {
         source: std::io::Error,
     },
     /// The reader of stdout has gone; the verb ends as if it were done.
-    #[error("the reader of stdout has closed it")]
+    #[error("the reader of stdout closed the pipe")]
     BrokenPipe,
     /// The broker refused, or was unreachable for too long.
     #[error("nats server {server}: {reason}")]
@@ -72,7 +72,7 @@ pub trait Sink: Send {
     /// Waits until everything taken so far has reached its destination.
     ///
     /// # Errors
-    /// When it has not, or that cannot be found out any more.
+    /// When it has not, or that can no longer be found out.
     fn flush(&mut self) -> Result<(), SinkError>;
 
     /// Reports what has become of messages since the last report, without waiting. Good after an

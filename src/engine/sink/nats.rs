@@ -270,7 +270,7 @@ impl Sink for NatsSink {
         }
     }
 
-    /// Also after the server has refused a message: its subscribers wait for the end all the same.
+    /// Also after the server has refused a message: its subscribers wait for the end.
     fn announce(&mut self, marker: &MessageBatch) -> Result<(), SinkError> {
         self.send(Command::Announce(marker.clone()))?;
         if !self.is_refused() {

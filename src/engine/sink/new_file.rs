@@ -34,8 +34,8 @@ impl NewFile {
     /// Begins a file that will be at `path`. An existing file stays until then.
     ///
     /// # Errors
-    /// When the folder does not exist or cannot be written, or what is at `path` is no ordinary
-    /// file.
+    /// When the folder does not exist or cannot be written, or what is at `path` is not a
+    /// regular file.
     pub fn create(path: &Path) -> io::Result<Self> {
         Self::create_at_level(path, zstd::DEFAULT_COMPRESSION_LEVEL)
     }
@@ -54,7 +54,7 @@ impl NewFile {
         prefix.push(path.file_name().ok_or(ErrorKind::InvalidInput)?);
         let mut builder = tempfile::Builder::new();
         builder.prefix(&prefix).suffix(".tmp");
-        // Temporary files are private by default; this one becomes an ordinary file.
+        // Temporary files are private by default; this one becomes a regular file.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = BufWriter::with_capacity(BUFFER_BYTES, builder.tempfile_in(folder)?);
@@ -112,11 +112,11 @@ fn refuse_special(path: &Path) -> io::Result<()> {
         // Nothing is there yet; any other problem shows when the file is created.
         Err(_) => return Ok(()),
     };
-    let message = format!("there is {kind}, no ordinary file: choose another path");
+    let message = format!("{kind}, not a regular file: choose another path");
     Err(io::Error::new(ErrorKind::InvalidInput, message))
 }
 
-/// What something is that is no ordinary file, for messages.
+/// What something is that is not a regular file, for messages.
 fn special_kind(kind: FileType) -> &'static str {
     if kind.is_dir() {
         return "a folder";
@@ -211,7 +211,7 @@ mod tests {
                 assert_eq!(error.kind(), ErrorKind::InvalidInput);
                 let message = error.to_string();
                 assert!(message.contains(what), "{message}");
-                assert!(message.contains("no ordinary file"), "{message}");
+                assert!(message.contains("not a regular file"), "{message}");
             }
         }
         assert!(fifo.symlink_metadata().unwrap().file_type().is_fifo());

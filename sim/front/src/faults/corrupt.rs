@@ -26,7 +26,7 @@ macro_rules! put {
                 $tick.$name = number;
                 Ok(())
             }
-            None => Err(format!("`{}` is no number", $value)),
+            None => Err(format!("`{}` is not a number", $value)),
         }
     };
     (i32, $tick:ident, $name:ident, $value:ident) => {
@@ -35,7 +35,7 @@ macro_rules! put {
                 $tick.$name = number;
                 Ok(())
             }
-            Err(_) => Err(format!("`{}` is no whole number", $value)),
+            Err(_) => Err(format!("`{}` is not a whole number", $value)),
         }
     };
 }

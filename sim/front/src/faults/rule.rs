@@ -172,7 +172,7 @@ pub enum ScriptError {
         /// Why.
         source: std::io::Error,
     },
-    /// The text is no script.
+    /// The text is not a script.
     #[error("fault script {path}: {text}")]
     Parse {
         /// The file.
@@ -200,7 +200,7 @@ impl Script {
     /// Reads a script.
     ///
     /// # Errors
-    /// When the file cannot be read, is no script, or a rule makes no sense.
+    /// When the file cannot be read, is not a script, or a rule makes no sense.
     pub fn read(path: &Path) -> Result<Self, ScriptError> {
         let text = std::fs::read_to_string(path).map_err(|source| ScriptError::Read {
             path: path.to_owned(),

@@ -1,8 +1,8 @@
 //! The state machine of a market data session: connection, login, subscriptions, ticks.
 //!
-//! Invariants: acknowledgements go out before any later tick; a tick goes out only while logged in
-//! and only for a subscribed instrument; the snapshot of an instrument follows its acknowledgement;
-//! after a lost connection login and subscriptions are forgotten (guide 1.6).
+//! Invariants: acknowledgements go out before any later tick. A tick goes out only while logged in
+//! and only for a subscribed instrument. The snapshot of an instrument follows its acknowledgement.
+//! After a lost connection, login and subscriptions are forgotten (field guide 1.6).
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -180,7 +180,7 @@ impl MdSession {
             }
         }
         for (index, &id) in ids.iter().enumerate() {
-            // CTP acknowledges unknown ids, too (guide 1.7).
+            // CTP acknowledges unknown ids, too (field guide 1.7).
             self.outbox.push_back(Queued::Acknowledge {
                 kind,
                 id,
@@ -397,7 +397,8 @@ impl Session for MdSession {
     }
 }
 
-/// Real fronts acknowledge unknown ids and say nothing; a test should not wait for ticks in vain.
+/// Real fronts acknowledge unknown ids and say nothing; a test should not wait for ticks that never
+/// arrive.
 fn warn_missing(header: &Header, ids: &[InstrumentId]) {
     /// Ids that are named.
     const SHOWN: usize = 12;

@@ -1,8 +1,8 @@
 //! A contract as a `CThostFtdcInstrumentField`.
 //!
-//! Facts that a contract table lacks are invented in a fixed way and are evidence of nothing:
-//! listed a year before the delivery month, last traded on its 15th, margins of one tenth, order
-//! sizes of 1 to 500 lots. An unknown multiplier or price tick is 0.
+//! Facts that a contract table lacks are invented in a fixed way and are evidence of nothing. A
+//! contract is listed a year before the delivery month and last traded on its 15th. Margins are one
+//! tenth, order sizes 1 to 500 lots. An unknown multiplier or price tick is 0.
 
 use chrono::Datelike;
 use tickdeck_core::contract::{
@@ -108,7 +108,7 @@ fn underlying(contract: &Contract, leg: &Leg<'_>) -> String {
     format!("{root}{month}")
 }
 
-/// CTP's product id of an option differs from its future's (guide 5.8).
+/// CTP's product id of an option differs from its future's (field guide 5.8).
 fn product_id(contract: &Contract, leg: Option<&Leg<'_>>) -> String {
     let root = &contract.product_id;
     let Some(InstrumentKind::Option(terms)) = leg.map(|leg| leg.kind) else {

@@ -1,8 +1,8 @@
 //! The state machine of a trader session.
 //!
-//! Invariants: every request of a connected client gets exactly one answer (a query may have
-//! several rows) with the request's number; what needs a login is answered with error 6 before it;
-//! what would trade is answered with error 9.
+//! Invariants: every request of a connected client gets exactly one answer with the request's
+//! number; a query may have several rows. What needs a login is answered with error 6 before it.
+//! What would trade is answered with error 9.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::reactor::{Session, Step};
 use crate::settings::{Account, Settings};
 use crate::version::Emulated;
 
-/// Return codes of the request functions (guide 1.7).
+/// Return codes of the request functions (field guide 1.7).
 const TOO_MANY_OUTSTANDING: i32 = -2;
 const TOO_MANY_PER_SECOND: i32 = -3;
 

@@ -20,7 +20,7 @@ pub struct Method {
     /// The vendor's name, for example `ReqUserLogin`.
     pub name: &'static str,
     slots: [Option<usize>; VERSIONS],
-    /// What a request carries; `None` for methods that are no requests.
+    /// What a request carries; `None` for methods that are not requests.
     pub request: Option<Request>,
 }
 

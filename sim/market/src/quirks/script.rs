@@ -12,7 +12,7 @@ use crate::event::MarketEvent;
 use crate::random::Draw;
 use crate::session::{Days, MILLI, SECOND};
 
-/// Reason of a lost connection: network read failed (guide 1.6).
+/// Reason of a lost connection: network read failed (field guide 1.6).
 const READ_FAILED: i32 = 0x1001;
 
 /// The edited session.
@@ -363,7 +363,7 @@ impl Editor<'_> {
         }
     }
 
-    /// Lots booked after the close (guide 5.5; CZCE most).
+    /// Lots booked after the close (field guide 5.5; CZCE most).
     fn after_close(&mut self) {
         let rows = self.positions("AP", self.days.at(14, 0), self.days.at(16, 0));
         let Some((_, mut tick)) = rows.last().and_then(|&p| self.tick_at(p)) else {

@@ -242,7 +242,7 @@ fn every_quirk_of_the_catalogue_occurs_whatever_the_seed() {
 }
 
 #[test]
-fn the_catalogue_cites_the_guide_for_each_quirk() {
+fn the_catalogue_cites_the_field_guide_for_each_quirk() {
     for quirk in Quirk::ALL {
         assert!(quirk.summary().ends_with('.'), "{quirk:?}");
         assert!(quirk.section().starts_with(['4', '5']), "{quirk:?}");

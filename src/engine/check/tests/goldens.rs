@@ -224,7 +224,7 @@ fn what_is_no_golden_or_not_its_stream_is_refused() {
     let edits = [
         ("golden format version 2.0", Some(("format_version", "2.0"))),
         ("expected \"tickdeck-golden\"", Some(("format", "other"))),
-        ("is no file name", Some(("stream", "../x"))),
+        ("is not a file name", Some(("stream", "../x"))),
         ("8 messages instead of 9", None),
     ];
     let stream = stream_path(&bench.golden());

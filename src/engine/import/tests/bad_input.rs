@@ -83,7 +83,7 @@ fn a_forced_dialect_that_does_not_fit_says_why() {
     assert_snapshot!(forced(Dialect::CtpCsv, LEGACY), @r#"x.csv: not in the dialect ctp-csv: its header has no column UpdateTime, unknown columns "symbol", "date", "time""#);
     assert_snapshot!(forced(Dialect::TickDataClean, LEGACY), @"x.csv: not in the dialect tick-data-clean: 5 columns, expected 8");
     assert_snapshot!(forced(Dialect::WonderTraderDsb, LEGACY), @"x.csv: not in the dialect wondertrader-dsb: no .dsb magic at its start");
-    assert_snapshot!(forced(Dialect::CtpJsonl, LEGACY), @"x.csv: not in the dialect ctp-jsonl: its first line is no object");
+    assert_snapshot!(forced(Dialect::CtpJsonl, LEGACY), @"x.csv: not in the dialect ctp-jsonl: its first line is not a JSON object");
     assert_snapshot!("excel".parse::<Dialect>().unwrap_err(), @r#"unknown dialect "excel", expected one of ctp-csv, tick-data-clean, wondertrader, wondertrader-dsb, ctp-in-matlab, vnpy-legacy, vnpy, tqsdk, ctp-recorder, ctp-jsonl, tickdeck"#);
 }
 

@@ -203,7 +203,7 @@ fn other_formats_are_named_with_what_to_do() {
     let book = zip_of(&[("[Content_Types].xml", b"<Types/>")]);
     insta::assert_snapshot!(error("x.xlsx", &book), @"x.xlsx is an Excel workbook, which import does not read; save the sheet as CSV");
     let zip = zip_of(&[("a.csv", CTP.as_bytes())]);
-    insta::assert_snapshot!(error("x.zip", &zip[..zip.len() - 30]), @"x.zip: no whole zip: invalid Zip archive: Could not find EOCD; get it again, or import its files");
+    insta::assert_snapshot!(error("x.zip", &zip[..zip.len() - 30]), @"x.zip: incomplete zip: invalid Zip archive: Could not find EOCD; download it again, or import its files");
     insta::assert_snapshot!(error("x.zip", &zip_of(&[])), @"x.zip holds no data: its archives have no files");
     let packed = gzip(format!("{CTP}{CTP_ROW}").as_bytes(), "x.csv");
     insta::assert_snapshot!(error("x.csv.gz", &packed[..packed.len() - 9]), @"reading x.csv.gz: incomplete deflate stream");

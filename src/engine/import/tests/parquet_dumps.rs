@@ -194,7 +194,7 @@ fn what_parquet_cannot_give_is_explained() {
     };
     let none = ImportOptions::default;
     let plain = parquet_of(&ctp_columns(), Compression::UNCOMPRESSED, 1);
-    insta::assert_snapshot!(error(&plain[..plain.len() - 8], none()), @"x.parquet: no whole Parquet file: Parquet error: Invalid Parquet file. Corrupt footer; write it again");
+    insta::assert_snapshot!(error(&plain[..plain.len() - 8], none()), @"x.parquet: incomplete Parquet file: Parquet error: Invalid Parquet file. Corrupt footer; download or write it again");
     let mut columns = ctp_columns();
     columns.push(Column::I64("INT64 mood (DECIMAL(10,2))", some(&[1, 2, 3])));
     let mood = parquet_of(&columns, Compression::UNCOMPRESSED, 1);

@@ -25,7 +25,7 @@ impl CtpLibrary {
         self.0.version().text.trim().to_owned()
     }
 
-    /// Letter of the tick layout (guide 4.1).
+    /// Letter of the tick layout (field guide 4.1).
     #[must_use]
     pub fn layout(&self) -> String {
         self.0.layout().letter().to_string()

@@ -190,7 +190,7 @@ fn a_reconnect_loop_closes_the_session() {
     // Callbacks of the old session are ignored.
     world.done.clear();
     world.on(&lost(4097)).on(&Input::FrontConnected).did(&[]);
-    // Slow disconnects are no loop.
+    // Slow disconnects are not a loop.
     let mut world = online(options());
     for minute in 1..20 {
         world

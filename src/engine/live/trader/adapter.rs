@@ -44,7 +44,7 @@ pub struct TraderOptions<'a> {
     pub flow: &'a Path,
     /// What to ask for. An authentication needs an app id.
     pub interview: InterviewOptions,
-    /// Whether the fronts are simulated inside the library, and no address is dialled.
+    /// Whether the fronts are simulated inside the library, so that no connection is made.
     pub is_simulated: bool,
     /// Measures the time limits.
     pub clock: &'a dyn Clock,

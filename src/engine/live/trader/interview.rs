@@ -9,8 +9,8 @@
 //! ```
 //!
 //! - The login has up to three requests: authentication, login, confirmation of the settlement.
-//! - Contracts are queried exchange by exchange, one query a second: that is what fronts allow. A query
-//!   of the whole market does not complete on some of them (guide 1.7).
+//! - Contracts are queried exchange by exchange, one query a second: that is what fronts allow. A
+//!   query of the whole market does not complete on some of them (field guide 1.7).
 //! - After a lost connection the library reconnects by itself. The interview logs in again and repeats
 //!   the query that was interrupted.
 //!

@@ -1,4 +1,4 @@
-//! Asks the trader front for its contracts, as often as it takes.
+//! Asks the trader front for its contracts, until it succeeds.
 //!
 //! Before the market opens a trader front is often unreachable, silent or not ready. If the
 //! subscription cannot do without its list, the search retries with the pauses of the market data
@@ -139,8 +139,7 @@ impl Search<'_> {
                     self.note(
                         &mut notes,
                         format!(
-                            "trader front, attempt {number} failed: {reason}; the next one comes in \
-                             {next_backoff} s"
+                            "trader front, attempt {number} failed: {reason}; next attempt in {next_backoff} s"
                         ),
                     );
                     if !self.pause(pause_ns) {

@@ -120,7 +120,7 @@ impl LiveNatsSink {
         }
     }
 
-    /// The connection thread has ended: nothing can be sent any more.
+    /// The connection thread has ended: nothing more can be sent.
     fn die(&mut self) {
         if !self.is_dead {
             self.is_dead = true;

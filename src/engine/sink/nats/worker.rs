@@ -72,7 +72,7 @@ pub(super) struct Worker {
     is_restricted: bool,
     /// Dispensable subjects that were used.
     tried: BTreeSet<Bytes>,
-    /// Subjects that are refused, and dispensable: nothing is sent to them any more.
+    /// Subjects that are refused, and dispensable: nothing more is sent to them.
     dispensed: BTreeSet<String>,
 }
 
@@ -279,7 +279,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Waits for the answer to one marker, which tells how the server answers.
+    /// Waits for the answer to one marker, which shows how the server answers.
     async fn probe(&mut self, link: &mut Link<'_>) -> Result<(), End> {
         link.mark(self.window.first()).await?;
         self.reach(link, self.window.first()).await?;
@@ -290,9 +290,9 @@ impl Worker {
                 event = "nats_inbox_refused",
                 server = self.plan.shown,
                 inbox = link.marks.inboxes(),
-                "the account may not publish to its inbox, or not subscribe to it: the server \
-                     refuses one message every few seconds instead of confirming it, and logs a \
-                     line each time; allow both to avoid that, with --nats-inbox-prefix if need be"
+                "the account may not publish and subscribe to its inbox: allow both, or set \
+                 --nats-inbox-prefix. Until then the server refuses one message every few seconds, \
+                 and logs each refusal"
             );
         }
         Ok(())
