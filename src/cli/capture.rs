@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, args: &CaptureArgs) -> anyhow::Result<Outco
     let subscriber = subscriber?;
     let started = context.clock.now();
     log_ready(&server, &options);
-    files.tell_ready().map_err(file_error)?;
+    files.mark_ready().map_err(file_error)?;
     let mut files = files.progress(context.progress("capture", args.count));
     let (clock, control) = (&*context.clock, &context.control);
     let ended = tickdeck::capture::run(&mut capture, &subscriber, &mut files, clock, control)

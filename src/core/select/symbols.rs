@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_told_from_an_id() {
+    fn patterns_differ_from_ids() {
         for pattern in [
             "all", " all ", "rb*", "*.CFFEX", "rb260?", "r[bu]", "{rb,IF}*", r"a\*",
         ] {

@@ -179,7 +179,7 @@ impl CaptureFiles {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn tell_ready(&self) -> Result<()> {
+    pub fn mark_ready(&self) -> Result<()> {
         self.ready.make()
     }
 
@@ -308,7 +308,7 @@ mod tests {
         drop(dropped);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         let mut files = CaptureFiles::create(to()).unwrap();
-        files.tell_ready().unwrap();
+        files.mark_ready().unwrap();
         files.push(message, UnixNanos(7)).unwrap();
         files.write().unwrap();
         assert!(!path("out").exists() && !path("out.times").exists());
