@@ -303,7 +303,10 @@ fn a_file_that_is_no_recording() {
     let folder = folder();
     std::fs::write(folder.join("text"), "not a recording, in spite of its name").unwrap();
     let text = refused(&folder, "info text");
-    assert!(text.starts_with("4: error: text "), "{text}");
+    assert_eq!(
+        text.trim_end(),
+        "2: error: text is not a recording: it is not a Parquet file"
+    );
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn refuse_bad_reports(args: &CheckArgs, batch: &Batch) -> anyhow::Result<()> {
             || name.ends_with(".jsonl.zst");
         if is_of_check {
             let message = format!(
-                "{} is the place of a golden or a payload stream: choose another name for the report",
+                "{} is the path of a golden or a payload stream: choose another name for the report",
                 report.display()
             );
             return Err(UsageError::new(message).into());
@@ -248,6 +248,7 @@ fn check(
     let mut watch = |messages: u64| {
         progress.at(Position {
             events: messages,
+            time: None,
             lag_ns: None,
         });
         !context.control.is_stopped()
@@ -329,7 +330,7 @@ fn lost_goldens(args: &CheckArgs, batch: &Batch) -> anyhow::Result<Vec<PathBuf>>
             tracing::warn!(
                 event = "golden_unreferenced",
                 golden = %path.display(),
-                "no recording has its name: remove it, or put the recording back"
+                "no recording matches it: remove it, or restore the recording"
             );
         }
     }
@@ -436,7 +437,7 @@ fn print(args: &CheckArgs, entries: &[Entry], lost: &[PathBuf]) -> anyhow::Resul
             for path in lost {
                 writeln!(
                     out,
-                    "{}: no recording has its name: remove it, or put the recording back",
+                    "{}: no recording matches it: remove it, or restore the recording",
                     path.display()
                 )?;
             }

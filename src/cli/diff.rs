@@ -62,6 +62,7 @@ fn compare_inputs(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome>
     let mut watch = |messages: u64| {
         progress.at(Position {
             events: messages,
+            time: None,
             lag_ns: None,
         });
         !context.control.is_stopped()

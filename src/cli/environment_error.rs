@@ -20,7 +20,7 @@ impl EnvironmentError {
             fix: format!("set {} {}", names.join(", "), environment.where_to_set()),
             required_env: names.join(","),
         };
-        UsageError::caused_by("the environment is not complete", missing)
+        UsageError::caused_by("the environment is incomplete", missing)
     }
 
     /// The value of `name` is not usable because of `problem`.

@@ -130,7 +130,12 @@ impl Context {
     #[must_use]
     pub fn progress(&self, verb: &str, total: Option<u64>) -> Box<dyn Progress> {
         match self.progress {
-            ProgressMode::Bar => Box::new(progress::Bar::new(verb, total, &self.bars)),
+            ProgressMode::Bar => Box::new(progress::Bar::new(
+                verb,
+                total,
+                &self.bars,
+                Arc::clone(&self.control),
+            )),
             ProgressMode::Lines => Box::new(progress::Lines::new(verb, total, *self.clock)),
             ProgressMode::Silent => Box::new(Silent),
         }

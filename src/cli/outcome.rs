@@ -47,7 +47,7 @@ impl Outcome {
 /// Exit codes of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: done, or the reader of stdout closed it.
+    /// 0: done, or the reader of stdout closed the pipe.
     Done,
     /// 1: a difference or damage was found.
     Difference,
@@ -141,7 +141,7 @@ impl Error for UsageError {
     }
 }
 
-/// Whether an error means that the reader of stdout closed it.
+/// Whether an error means that the reader of stdout closed the pipe.
 #[must_use]
 pub fn is_success(error: &anyhow::Error) -> bool {
     Exit::of_error(error) == Exit::Done
@@ -180,10 +180,10 @@ pub fn after_printing(
     }
 }
 
-/// The reader of stdout closed it. Unlike other broken pipes, such as that of a network connection, it
+/// The reader of stdout closed the pipe. Unlike other broken pipes, such as that of a network connection, it
 /// is not a failure.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("the reader of stdout closed it")]
+#[error("the reader of stdout closed the pipe")]
 struct ReaderGone;
 
 /// Whether the user's input caused an error of a library. It is bad usage in every verb.
@@ -198,7 +198,7 @@ fn is_bad_usage(error: &(dyn Error + 'static)) -> bool {
         || matches!(error.downcast_ref(), Some(ImportError::Missing { .. }))
 }
 
-/// Whether an error in the chain means that the reader of stdout closed it.
+/// Whether an error in the chain means that the reader of stdout closed the pipe.
 pub(super) fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
     if error.is::<ReaderGone>() || matches!(error.downcast_ref(), Some(SinkError::BrokenPipe)) {
         return true;

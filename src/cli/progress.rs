@@ -1,8 +1,11 @@
 //! Shows the progress of a long run: a bar on a terminal, log lines elsewhere.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use tickdeck::control::Control;
 use tickdeck::progress::{Position, Progress};
 use tickdeck_core::clock::{Clock, MonoNanos, SystemClock};
 use tickdeck_core::time::NANOS_PER_SECOND;
@@ -12,11 +15,12 @@ const LINE_INTERVAL_NS: i64 = 10 * NANOS_PER_SECOND;
 /// Keeps the clock and the bar running while a replay waits.
 const REDRAW: Duration = Duration::from_millis(250);
 
-const WITH_TOTAL: &str =
-    "{prefix} [{elapsed_precise}] {bar:24} {human_pos}/{human_len} {per_sec} eta {eta} {msg}";
-const WITHOUT_TOTAL: &str = "{prefix} [{elapsed_precise}] {spinner} {human_pos} {per_sec} {msg}";
+const WITH_TOTAL: &str = "{prefix} [{elapsed_precise}] {bar:24} {human_pos}/{human_len} events, \
+                          {rate}, eta {eta} {msg}{paused}";
+const WITHOUT_TOTAL: &str =
+    "{prefix} [{elapsed_precise}] {spinner} {human_pos} events, {rate} {msg}{paused}";
 
-/// A bar on stderr with position, rate, time to go and lag.
+/// A bar on stderr with position, rate, time to go, market time and lag.
 pub(super) struct Bar {
     bar: ProgressBar,
     bars: MultiProgress,
@@ -24,13 +28,18 @@ pub(super) struct Bar {
 
 impl Bar {
     /// A bar for `verb`; without a total (a loop, a live source) it has no end.
-    pub(super) fn new(verb: &str, total: Option<u64>, bars: &MultiProgress) -> Self {
+    pub(super) fn new(
+        verb: &str,
+        total: Option<u64>,
+        bars: &MultiProgress,
+        control: Arc<Control>,
+    ) -> Self {
         let (bar, template) = match total {
             Some(total) => (ProgressBar::new(total), WITH_TOTAL),
             None => (ProgressBar::no_length(), WITHOUT_TOTAL),
         };
         // A test shows that both templates are ones.
-        let style = ProgressStyle::with_template(template);
+        let style = ProgressStyle::with_template(template).map(|style| with_keys(style, control));
         let bar = bars.add(bar.with_prefix(verb.to_owned()));
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.enable_steady_tick(REDRAW);
@@ -39,11 +48,36 @@ impl Bar {
     }
 }
 
+/// The parts of a bar that its templates do not know by themselves.
+fn with_keys(style: ProgressStyle, control: Arc<Control>) -> ProgressStyle {
+    let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // A bar that cannot be drawn is no reason to stop.
+        let _ = write!(out, "{:.0} events/s", state.per_sec());
+    };
+    let paused = move |_: &ProgressState, out: &mut dyn fmt::Write| {
+        if control.is_paused() {
+            let _ = out.write_str(" paused, Enter resumes");
+        }
+    };
+    style.with_key("rate", rate).with_key("paused", paused)
+}
+
 impl Progress for Bar {
     fn at(&mut self, position: Position) {
         self.bar.set_position(position.events);
-        if let Some(lag_ns) = position.lag_ns {
-            self.bar.set_message(format!("lag {}", show_lag(lag_ns)));
+        let time = position
+            .time
+            .map(|at| at.to_shanghai().format("%m-%d %H:%M:%S"));
+        let lag = position
+            .lag_ns
+            .map(|lag_ns| format!("lag {}", show_lag(lag_ns)));
+        let shown: Vec<String> = time
+            .map(|time| time.to_string())
+            .into_iter()
+            .chain(lag)
+            .collect();
+        if !shown.is_empty() {
+            self.bar.set_message(shown.join(", "));
         }
     }
 
@@ -118,6 +152,7 @@ mod tests {
 
     use super::*;
     use tickdeck_core::clock::VirtualClock;
+    use tickdeck_core::time::UnixNanos;
 
     #[test]
     fn both_templates_are_valid() {
@@ -130,14 +165,15 @@ mod tests {
     fn a_bar_follows_the_position_and_ends() {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
         for total in [None, Some(10)] {
-            let mut bar = Bar::new("replay", total, &bars);
+            let mut bar = Bar::new("replay", total, &bars, Arc::default());
             bar.at(Position {
                 events: 7,
+                time: Some(UnixNanos(1_757_640_600_000_000_000)),
                 lag_ns: Some(1_500_000),
             });
             assert_eq!(
                 (bar.bar.position(), bar.bar.message()),
-                (7, "lag 1.5 ms".into())
+                (7, "09-12 09:30:00, lag 1.5 ms".into())
             );
             bar.finish();
             assert!(bar.bar.is_finished());

@@ -101,6 +101,7 @@ fn verify_opened(context: &Context, recording: &Recording) -> VerifyReport {
     let report = verify(recording, &mut |events| {
         progress.at(Position {
             events,
+            time: None,
             lag_ns: None,
         });
     });

@@ -214,6 +214,7 @@ impl Contents {
             done += events.len() as u64;
             progress.at(Position {
                 events: done,
+                time: events.last().map(|event| event.recv_ts),
                 lag_ns: None,
             });
         })?;

@@ -279,6 +279,9 @@ impl Inputs {
         filter: &EventFilter,
         salvage: Option<&Salvaged>,
     ) -> Result<Box<dyn Source>, SourceError> {
+        if let ([recording], None) = (&self.recordings[..], salvage) {
+            return Ok(Box::new(recording.reader(filter.clone()).read_ahead()));
+        }
         match <[InputReader; 1]>::try_from(self.readers(filter, salvage)) {
             Ok([alone]) => Ok(Box::new(InputReader {
                 reader: alone.reader.read_ahead(),

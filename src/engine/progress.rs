@@ -1,10 +1,14 @@
 //! Reports how far a long run is. Displaying it is up to the caller: nothing here prints.
 
+use tickdeck_core::time::UnixNanos;
+
 /// A point in a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Position {
     /// Events done so far.
     pub events: u64,
+    /// Receive time of the newest event; `None` where there are no events.
+    pub time: Option<UnixNanos>,
     /// How late the newest event was released against its due time, ns; `None` in an unpaced run.
     pub lag_ns: Option<i64>,
 }

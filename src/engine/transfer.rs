@@ -50,6 +50,7 @@ fn transfer_all<E>(
         events += batch.len() as u64;
         progress.at(Position {
             events,
+            time: batch.last().map(|event| event.recv_ts),
             lag_ns: None,
         });
         if control.is_stopped() {

@@ -175,8 +175,8 @@ fn incomparable_inputs_are_refused() {
             "diff a.jsonl b.jsonl.zst --published",
             "are for recordings",
         ),
-        (4, "diff rec nowhere", "opening nowhere"),
-        (4, "diff nowhere rec", "opening nowhere"),
+        (2, "diff rec nowhere", "nowhere does not exist"),
+        (2, "diff nowhere rec", "nowhere does not exist"),
         (2, "diff", "<A>"),
     ] {
         let ended = ends(&folder, code, words);

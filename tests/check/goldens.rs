@@ -255,7 +255,10 @@ fn captured_streams_use_the_same_goldens() {
         2,
         "check live.jsonl --golden rec.golden.json --update",
     );
-    assert!(refused.stderr.contains("of a recording"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("belongs to a recording"),
+        "{refused:?}"
+    );
     ends(&folder, 0, "check live.jsonl.zst --update");
     assert_eq!(
         golden_of(&folder, "live.golden.json")["source"]["kind"],
@@ -286,7 +289,7 @@ fn payload_stream_can_replace_a_golden() {
     assert!(!found.stdout.contains("--update"), "{found:?}");
     let refused = ends(&folder, 2, "check rec --golden before.jsonl --update");
     assert!(
-        refused.stderr.contains("is a payload stream and no golden"),
+        refused.stderr.contains("is a payload stream, not a golden"),
         "{refused:?}"
     );
     assert_eq!(folder.names(), ["before.jsonl", "before.jsonl.zst", "rec"]);
@@ -336,7 +339,7 @@ fn unreferenced_goldens_warn_or_fail() {
     assert!(
         rejected
             .stdout
-            .contains("gone.golden.json: no recording has its name")
+            .contains("gone.golden.json: no recording matches it")
     );
     assert!(!rejected.stdout.contains("rec.golden.json: no recording"));
     // Beside a named golden, only on request.
@@ -358,7 +361,7 @@ fn invalid_input_is_refused_in_one_sentence() {
     std::fs::write(folder.join("newer.json"), newer).unwrap();
     let before = folder.names();
     for (code, words, expected) in [
-        (4, "check nowhere", "opening nowhere"),
+        (2, "check nowhere", "nowhere does not exist"),
         (2, "check empty", "manifest.json is missing"),
         (
             2,
@@ -647,7 +650,10 @@ fn update_does_not_overwrite_its_input() {
         for more in ["--update", "--update --stream-limit 0"] {
             let words = format!("check {input} --golden cap.golden.json {more}");
             let refused = ends(&folder, 2, &words);
-            assert!(refused.stderr.contains("is what is checked"), "{refused:?}");
+            assert!(
+                refused.stderr.contains("is the input itself"),
+                "{refused:?}"
+            );
             assert!(std::fs::read(&place).unwrap() == before);
         }
         ends(

@@ -141,7 +141,7 @@ fn pipe_input_needs_a_named_golden_file() {
             let words = format!("check /dev/stdin{golden}{more}");
             let refused = ends_with(&folder, 2, &words, bytes(&published(), false));
             assert!(
-                refused.stderr.contains("/dev/stdin has no name")
+                refused.stderr.contains("/dev/stdin cannot be matched")
                     && refused.stderr.contains("--golden"),
                 "{refused:?}"
             );

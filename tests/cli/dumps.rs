@@ -70,7 +70,7 @@ fn czce_ids_are_published_as_ctps() {
     let symbols: Vec<&Value> = ticks.iter().map(|tick| &tick["vt_symbol"]).collect();
     assert_eq!(symbols, ["TA309.CZCE", "TA309.CZCE"]);
     assert!(
-        imported.stderr.contains("such as TA309 for TA2309"),
+        imported.stderr.contains("such as TA2309 to TA309"),
         "{imported:?}"
     );
 }

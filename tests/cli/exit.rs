@@ -44,7 +44,7 @@ fn every_code_of_the_table_is_reached() {
             format!("replay {damaged} --salvage --rate max --sink null"),
         ),
         (4, format!("replay {damaged} --rate max --sink null")),
-        (4, format!("info {nowhere}")),
+        (2, format!("info {nowhere}")),
     ] {
         let ended = run_words(&words);
         assert_eq!(ended.code, Some(code), "{words}: {ended:?}");
@@ -104,7 +104,7 @@ fn results_go_to_stdout_and_only_them() {
         "colour without a terminal"
     );
     let failed = run_words("info /nowhere/at/all --log-format json");
-    assert_eq!(failed.code, Some(4));
+    assert_eq!(failed.code, Some(2));
     let line: serde_json::Value = serde_json::from_str(failed.stderr.trim_end()).unwrap();
     assert_eq!(line["event"], "error", "{line}");
 }

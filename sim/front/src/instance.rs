@@ -117,7 +117,7 @@ impl<S: Session> Instance<S> {
             self.misuse(
                 "RegisterSpi",
                 "NULL while callbacks may run: the vendor's library may crash (its changelog of \
-                 2020-04-29); gate callbacks by a flag of your own instead",
+                 2020-04-29); gate callbacks with a flag in the client instead",
             );
         }
     }

@@ -31,12 +31,12 @@ const fn word(ended: &Ended) -> &'static str {
 const fn text(ended: &Ended) -> &'static str {
     match ended {
         Ended::End => "with the replay",
-        Ended::NoMessage => "when no message came for --first-message-timeout",
-        Ended::Idle => "when nothing came for --idle",
+        Ended::NoMessage => "because no message arrived for --first-message-timeout",
+        Ended::Idle => "because no message arrived for --idle",
         Ended::Count => "after --count messages",
         Ended::Duration => "after --duration",
         Ended::Signal => "by a signal",
-        Ended::Lost(_) => "because the server is gone",
+        Ended::Lost(_) => "because the server was lost",
     }
 }
 
@@ -205,11 +205,11 @@ impl Report {
         let expected = grouped(self.expected?);
         Some(match self.verified? {
             true if self.verified_by == Some("digest") => {
-                format!("yes, all {expected} messages came, byte for byte and in order")
+                format!("yes, all {expected} messages arrived, byte for byte and in order")
             }
-            true => format!("yes, all {expected} messages came (by count)"),
+            true => format!("yes, all {expected} messages arrived (by count)"),
             false if self.missing.is_empty() && self.extra.is_empty() => {
-                format!("no: all {expected} messages came, in another order or with other bytes")
+                format!("no: all {expected} messages arrived, in another order or with other bytes")
             }
             false => format!("no: {expected} messages were published"),
         })

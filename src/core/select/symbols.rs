@@ -216,7 +216,10 @@ mod tests {
     #[test]
     fn a_pattern_that_excludes_is_refused() {
         let error = SymbolGlobs::new(&["!rb*"]).unwrap_err();
-        assert!(error.to_string().starts_with("`!rb*` excludes"), "{error}");
+        assert!(
+            error.to_string().starts_with("`!rb*` is an exclusion"),
+            "{error}"
+        );
         let error = SymbolGlobs::new(&["rb*", " "]).unwrap_err();
         assert!(matches!(error, SymbolGlobError::Empty), "{error}");
     }

@@ -375,7 +375,7 @@ impl Job<'_> {
         (!is_there).then(|| Note {
             fails: false,
             text: format!(
-                "the golden's payload stream {name} is not there: a difference can be located by \
+                "the golden's payload stream {name} is missing: a difference can be located by \
                  the digests only"
             ),
         })
@@ -415,7 +415,7 @@ impl Job<'_> {
             return match self.options.accept {
                 Accept::Everything if ends_as_input(self.path) => refuse(
                     "a golden is JSON, and its name ends like that of a recording or a stream: \
-                     give --golden another one, for example NAME.golden.json",
+                     choose another name with --golden, for example NAME.golden.json",
                 ),
                 Accept::Everything => Ok(()),
                 _ => Err(CheckError::NoGolden {
@@ -425,7 +425,7 @@ impl Job<'_> {
         };
         if known.is_bare_stream && self.options.accept != Accept::Nothing {
             return refuse(
-                "it is a payload stream and no golden: give --update with another --golden, or \
+                "it is a payload stream, not a golden: give --update with another --golden, or \
                  replay the recording into it again",
             );
         }

@@ -173,7 +173,7 @@ const FAULTS: [Fault; 14] = [
         }),
     ),
     (
-        "takes CTP's trading day for the date",
+        "uses CTP's trading day as the date",
         &["action_day"],
         &EVERY,
         tick(|tick| {

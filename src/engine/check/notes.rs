@@ -47,7 +47,7 @@ pub(super) fn notes(
         (GoldenSource::Stream, _) if known.is_bare_stream => {}
         (GoldenSource::Stream, GoldenSource::Recording { .. }) => note(
             true,
-            "the golden was made from a payload stream, not of a recording; give --update to \
+            "the golden was made from a payload stream, not from a recording; give --update to \
              accept the recording"
                 .into(),
         ),

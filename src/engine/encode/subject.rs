@@ -32,7 +32,7 @@ pub enum PrefixError {
     /// A character that a subject to publish on cannot have.
     #[error(
         "subject prefix {prefix:?} contains {found:?}: wildcards (* and >), blanks and control \
-         characters cannot be published on, expected something like \"market.tick\""
+         characters are not allowed, expected something like \"market.tick\""
     )]
     Forbidden {
         /// The prefix as given.

@@ -163,7 +163,7 @@ impl Findings {
             Some(Err(problem)) => self.fail(
                 "library",
                 problem,
-                "let CTP_GATEWAY_CONNECT name the Linux x86-64 thostmduserapi_se.so of your broker, \
+                "set CTP_GATEWAY_CONNECT to the Linux x86-64 thostmduserapi_se.so of your broker, \
                  or the folder that holds it",
             ),
         }

@@ -298,6 +298,7 @@ impl Output<'_> {
         self.publisher.note_received(ticks.count() as u64);
         self.progress.at(Position {
             events: self.events,
+            time: events.last().map(|event| event.recv_ts),
             lag_ns,
         });
         Ok(())

@@ -10,6 +10,8 @@
 mod ctp;
 #[cfg(feature = "nats")]
 mod drain;
+#[cfg(feature = "nats")]
+mod health;
 #[cfg(feature = "live")]
 mod live;
 #[cfg(feature = "live")]
@@ -68,7 +70,7 @@ pub enum SessionError {
     Thread(#[source] std::io::Error),
     /// The question for subscribers could not be written.
     #[cfg(feature = "nats")]
-    #[error("writing the question for subscribers")]
+    #[error("encoding the readiness request")]
     Question(#[source] serde_json::Error),
     /// Messages cannot have this subject prefix.
     #[cfg(feature = "nats")]

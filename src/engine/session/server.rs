@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::SessionError;
 use super::drain::{DEFAULT_DRAIN, DrainWatch};
+use super::health::answer;
 use crate::control::{Control, run_interruptible};
 use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
 use crate::pipeline::PublisherStats;
@@ -38,7 +39,9 @@ impl Server {
         let health = match self.health {
             Some((nats, verb)) if !control.is_stopped() => {
                 let session = session.to_owned();
-                start_health(nats, control, move || answer(&publisher, &session, verb))?
+                let asked = Arc::clone(control);
+                let answer = move || answer(&session, verb, state(&asked), &publisher).into();
+                start_health(nats, control, answer)?
             }
             _ => None,
         };
@@ -61,15 +64,15 @@ impl RunningServer {
     }
 }
 
-/// The answer to a health request.
-fn answer(publisher: &PublisherStats, session: &str, verb: &str) -> Value {
-    json!({
-        "session": session,
-        "verb": verb,
-        "received": publisher.received(),
-        "published": publisher.published(),
-        "failed": publisher.failed(),
-    })
+/// What a replay does.
+fn state(control: &Control) -> &'static str {
+    if control.is_stopped() {
+        "stopping"
+    } else if control.is_paused() {
+        "paused"
+    } else {
+        "playing"
+    }
 }
 
 /// Starts answering health requests; `None` when a stop is requested before the server answers.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::health::answer;
 use crate::live::LiveStats;
 use crate::pipeline::PublisherStats;
 
@@ -58,19 +59,18 @@ impl SharedStats {
     /// The answer to a health request.
     pub(super) fn health(&self, session: &str, verb: &str) -> Value {
         let live = &self.live;
-        json!({
-            "session": session,
-            "verb": verb,
-            "state": live.state().as_str(),
-            "received": self.received(),
-            "published": self.published(),
-            "failed": self.failed(),
-            "recorded": self.recorded(),
-            "dropped": live.dropped(),
-            "queued": live.queued(),
-            "attempts": live.attempts(),
-            "logins": live.logins(),
-            "disconnects": live.disconnects(),
-        })
+        let mut answer = answer(session, verb, live.state().as_str(), &self.publisher);
+        answer.extend(
+            [
+                ("recorded", json!(self.recorded())),
+                ("dropped", json!(live.dropped())),
+                ("queued", json!(live.queued())),
+                ("attempts", json!(live.attempts())),
+                ("logins", json!(live.logins())),
+                ("disconnects", json!(live.disconnects())),
+            ]
+            .map(|(key, value)| (key.to_owned(), value)),
+        );
+        answer.into()
     }
 }

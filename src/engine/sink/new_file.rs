@@ -189,7 +189,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_is_no_ordinary_file_is_refused_and_stays() {
+    fn only_a_regular_file_is_replaced() {
         use std::os::unix::fs::FileTypeExt as _;
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
@@ -200,7 +200,7 @@ mod tests {
         let link = folder.path().join("link.zst");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
         for (path, what) in [
-            (&fifo, "there is a FIFO"),
+            (&fifo, "a FIFO"),
             (&inside, "a folder"),
             (&link, "a device"),
         ] {

@@ -262,8 +262,8 @@ fn located(checked: &Checked, before: u64) -> String {
         line(
             &mut out,
             &format!(
-                "\nmessages: {} golden, {} now; the golden has no payload stream, so that digests \
-                 are all there is to compare",
+                "\nmessages: {} golden, {} now; the golden has no payload stream, so only digests \
+                 are compared",
                 grouped(before),
                 grouped(checked.messages)
             ),
@@ -282,7 +282,7 @@ fn located(checked: &Checked, before: u64) -> String {
     if is_order {
         line(
             &mut out,
-            "  every subject has the same messages: their order among each other differs",
+            "  every subject has the same messages: only their order differs",
         );
     }
     out

@@ -208,7 +208,7 @@ fn volatile_fields_are_not_compared_and_survive_an_update() {
     std::fs::remove_file(stream_path(&bench.golden())).unwrap();
     let found = bench.check(&before, Accept::Nothing).unwrap();
     assert_eq!(found.verdict, Verdict::Equal);
-    assert!(found.notes[0].text.contains("is not there"), "{found:?}");
+    assert!(found.notes[0].text.contains("is missing"), "{found:?}");
     assert_eq!(bench.verdict(&changed, Accept::Nothing), Verdict::Different);
     bench.edit(|golden| golden["volatile"] = serde_json::json!([]));
     let error = bench.check(&before, Accept::Nothing).unwrap_err();
