@@ -115,7 +115,7 @@ fn file_error(error: CaptureFileError) -> anyhow::Error {
             path.display()
         ),
         CaptureFileError::TimesNotAFile { path } => format!(
-            "--times {} is no ordinary file: choose another path",
+            "--times {} is not a regular file: choose another path",
             path.display()
         ),
         CaptureFileError::InsideRecording { .. } => error.to_string(),

@@ -180,7 +180,8 @@ fn batch_error(error: BatchError) -> anyhow::Error {
             folder.display()
         ),
         BatchError::NoName { input } => format!(
-            "{} cannot be matched to a golden by name: check it alone, and name the golden with --golden",
+            "{} cannot be matched to a golden by name: check it alone, and name the golden with \
+             --golden",
             input.display()
         ),
         BatchError::SharedGolden { golden } => format!(

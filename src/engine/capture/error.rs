@@ -47,7 +47,7 @@ pub enum CaptureFileError {
         path: PathBuf,
     },
     /// Arrival times need a file.
-    #[error("the arrival times {}: no ordinary file: choose another path", path.display())]
+    #[error("the arrival times {}: not a regular file: choose another path", path.display())]
     TimesNotAFile {
         /// The path of the arrival times.
         path: PathBuf,

@@ -261,7 +261,7 @@ fn refuse_existing(path: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
-/// Whether there is something that is no ordinary file.
+/// Whether something is there that is not a regular file.
 fn is_special(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| !found.is_file())
 }

@@ -60,7 +60,7 @@ impl ReadyFile {
 fn foreign(path: &Path) -> Result<Option<&'static str>> {
     let reading = || CaptureFileError::io("reading the ready file", path);
     match path.symlink_metadata() {
-        Ok(found) if !found.is_file() => return Ok(Some("no ordinary file")),
+        Ok(found) if !found.is_file() => return Ok(Some("something that is not a regular file")),
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(reading()(error)),

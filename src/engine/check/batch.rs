@@ -103,7 +103,7 @@ impl Batch {
     /// warning. A lone path is used unchanged.
     ///
     /// # Errors
-    /// When there is no input, two inputs are one, or an input has no golden of its own.
+    /// When there is no input, two inputs are one, or two inputs share a golden.
     pub fn new(
         paths: &[PathBuf],
         golden: Option<&Path>,
