@@ -29,7 +29,8 @@ pub(super) fn run(context: &Context, args: &CaptureArgs) -> anyhow::Result<Outco
     let Some(subscriber) = started else {
         // It ends like any other: its files are whole, and there is nothing in them.
         files.finish().map_err(file_error)?;
-        return conclude(args, &capture, Ended::Signal, 0);
+        Report::new(capture.tally(), &Ended::Signal, capture.flaws(), 0).print(args)?;
+        return Ok(Outcome::Done);
     };
     let subscriber = subscriber?;
     let started = context.clock.now();

@@ -473,7 +473,7 @@ fn control_subjects_are_subscribed_last() {
         return;
     };
     let folder = Folder::new();
-    let words = "bars.> --subject-prefix market.tick --duration 100ms";
+    let words = "bars.> --subject-prefix market.tick --duration 100ms --allow-empty";
     capture(&server.url(), &folder, words).wait().done();
     let log = text(&server.file("log"));
     let subscribed = log

@@ -631,7 +631,10 @@ fn stale_times_are_removed_with_force() {
     let folder = Folder::new();
     std::fs::write(folder.join("out.times"), "older").unwrap();
     let out = folder.join("out");
-    let words = format!("--no-times --duration 200ms -o {}", out.display());
+    let words = format!(
+        "--no-times --duration 200ms --allow-empty -o {}",
+        out.display()
+    );
     let refused = finish(capture_command(&server.url(), &words));
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(
@@ -655,7 +658,7 @@ fn a_capture_without_an_end_marker_warns() {
         ("market.>", false),
         ("bars.>", false),
     ] {
-        let words = format!("{subjects} --duration 100ms -o -");
+        let words = format!("{subjects} --duration 100ms --allow-empty -o -");
         let ended = finish(capture_command(&server.url(), &words)).done();
         let told = ended.stderr.contains("capture_without_end");
         assert_eq!(told, is_told, "{subjects}: {ended:?}");

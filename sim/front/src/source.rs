@@ -386,7 +386,7 @@ mod tests {
         for (source, wanted) in [
             (
                 "recording:no/such/recording".to_owned(),
-                "opening no/such/recording: No such file or directory (os error 2)".to_owned(),
+                "no/such/recording is not a recording: there is no such file or folder".to_owned(),
             ),
             (
                 format!("recording:{folder}"),
