@@ -199,21 +199,27 @@ fn a_capture_ends_after_count_messages() {
 }
 
 #[test]
-fn a_capture_of_nothing_is_an_empty_stream() {
+fn a_capture_of_nothing_is_lossy() {
     let Some(server) = NatsServer::start("capture for a while") else {
         return;
     };
-    let folder = Folder::new();
-    let summary = capture_out(&server, &folder, "--duration 200ms")
-        .wait()
-        .done()
-        .json();
-    assert_eq!(summary["messages"], 0);
-    assert_eq!(summary["ended"], "duration");
-    assert_eq!(summary["session"], Value::Null);
-    assert_eq!(summary["digest"], stream_digest(""));
-    assert_eq!(text(&folder.join("out")), "");
-    assert_eq!(text(&folder.join("out.times")), "");
+    for (words, why, code) in [
+        ("--duration 200ms", "duration", 3),
+        ("--duration 200ms --allow-empty", "duration", 0),
+        ("--first-message-timeout 200ms", "first_message_timeout", 3),
+    ] {
+        let folder = Folder::new();
+        let ended = capture_out(&server, &folder, words).wait();
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert_eq!(ended.stderr.contains("nothing_captured"), code == 3);
+        let summary = ended.json();
+        assert_eq!(summary["messages"], 0);
+        assert_eq!(summary["ended"], why);
+        assert_eq!(summary["session"], Value::Null);
+        assert_eq!(summary["digest"], stream_digest(""));
+        assert_eq!(text(&folder.join("out")), "");
+        assert_eq!(text(&folder.join("out.times")), "");
+    }
 }
 
 #[test]

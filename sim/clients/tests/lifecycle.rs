@@ -265,7 +265,7 @@ fn misuse_is_survived_and_logged() {
         "called from a callback",
         "called after Release",
         "called twice: the vendor's library frees",
-        "no API object",
+        "not an API object",
     ] {
         assert!(stderr.contains(part), "{part} is missing in:\n{stderr}");
     }
