@@ -22,7 +22,7 @@
 //!     ..EventFilter::default()
 //! };
 //! let manifest = Conversion::to(&part).slice(&quick, &filter, None, &reference)?;
-//! assert_eq!(manifest.source.detail, "of=quick");
+//! assert_eq!(manifest.source.detail, "of=synthetic-quick-1-20250912");
 //!
 //! let both = Inputs::open(&[part.clone(), part])?;
 //! let merged = Conversion::to(&whole).merge(&both, &Reference::of_recordings(&both.recordings)?)?;
