@@ -4,6 +4,7 @@ mod dumps;
 mod exit;
 mod file_work;
 pub(crate) mod json;
+mod outputs;
 mod selection;
 mod signals;
 mod terminal;
