@@ -8,9 +8,8 @@ use anyhow::Context as _;
 use serde::Serialize;
 use tickdeck::check::report::{Entry, html, junit, printable, text};
 use tickdeck::check::{
-    Accept, Batch, BatchError, CheckError, CheckOptions, Checked, GOLDEN_SUFFIX, InputKind,
-    Publishing, STREAM_SUFFIX, StreamFile, Verdict, check_recording, check_stream, input_kind,
-    read_twice,
+    Accept, Batch, BatchError, CheckError, CheckOptions, Checked, InputKind, Publishing,
+    StreamFile, Verdict, check_recording, check_stream, input_kind, is_named_as_golden, read_twice,
 };
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::progress::Position;
@@ -147,8 +146,7 @@ fn refuse_bad_reports(args: &CheckArgs, batch: &Batch) -> anyhow::Result<()> {
             .iter()
             .chain(batch.goldens())
             .any(|path| is_same(path, report))
-            || name.ends_with(GOLDEN_SUFFIX)
-            || name.ends_with(STREAM_SUFFIX)
+            || is_named_as_golden(report)
             || name.ends_with(".jsonl")
             || name.ends_with(".jsonl.zst");
         if is_of_check {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use chrono::{Datelike as _, NaiveDate};
-use tickdeck::check::{GOLDEN_SUFFIX, STREAM_SUFFIX};
+use tickdeck::check::is_named_as_golden;
 use tickdeck::inputs::SelectionError;
 pub(super) use tickdeck::inputs::{Inputs, Salvaged, on_a_thread};
 use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
@@ -41,11 +41,9 @@ pub(super) fn recordings_among(paths: &[PathBuf]) -> Result<Vec<&Path>, UsageErr
     };
     let mut recordings = Vec::new();
     for path in paths {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_golden = name.ends_with(GOLDEN_SUFFIX) || name.ends_with(STREAM_SUFFIX);
         if paths.len() == 1 || is_recording(path) {
             recordings.push(path.as_path());
-        } else if !is_golden {
+        } else if !is_named_as_golden(path) {
             tracing::warn!(
                 event = "input_skipped",
                 path = %path.display(),

@@ -7,9 +7,9 @@ use tickdeck_core::source::PayloadSource;
 
 use super::error::CheckError;
 use super::golden::Golden;
-use super::golden_file::{GOLDEN_SUFFIX, STREAM_SUFFIX, stream_path};
+use super::golden_file::stream_path;
 use super::stream::is_read_once;
-use super::unreferenced::{golden_path, is_named_as_input, unreferenced};
+use super::unreferenced::{golden_path, is_named_as_golden, is_named_as_input, unreferenced};
 use crate::encode::PayloadKind;
 use crate::normalize::Flags;
 use crate::pipeline::PublisherOptions;
@@ -236,12 +236,8 @@ pub fn read_twice<P: AsRef<Path>>(inputs: &[P]) -> Option<&Path> {
 
 /// The inputs among the paths: `recordings/*` also matches the files beside recordings.
 fn inputs_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, BatchError> {
-    let is_golden = |path: &Path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.ends_with(GOLDEN_SUFFIX) || name.ends_with(STREAM_SUFFIX)
-    };
     let mut inputs = Vec::new();
-    for path in paths.iter().filter(|path| !is_golden(path)) {
+    for path in paths.iter().filter(|path| !is_named_as_golden(path)) {
         if paths.len() > 1 && !is_named_as_input(path) {
             tracing::warn!(
                 event = "input_skipped",

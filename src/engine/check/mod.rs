@@ -59,4 +59,4 @@ pub use parts::{Chunk, SegmentPart, SubjectPart, WINDOW, WindowPart};
 pub use payload::{FORM, FieldChange, WHOLE_PAYLOAD, without_fields};
 pub use stream::{InputKind, StreamFile, input_kind, is_read_once};
 pub use tally::{Before, Comparison, Difference, DifferenceKind, Group, TIMING_FIELDS};
-pub use unreferenced::{golden_path, is_named_as_input, unreferenced};
+pub use unreferenced::{golden_path, is_named_as_golden, is_named_as_input, unreferenced};

@@ -29,6 +29,13 @@ pub fn is_named_as_input(path: &Path) -> bool {
     !path.is_file() || ends_as_input(path)
 }
 
+/// Whether `path` has the name of a golden or of the stream beside one.
+#[must_use]
+pub fn is_named_as_golden(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(GOLDEN_SUFFIX) || name.ends_with(STREAM_SUFFIX)
+}
+
 /// Whether `path` has a suffix of recordings or streams.
 pub(super) fn ends_as_input(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();

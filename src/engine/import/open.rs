@@ -139,31 +139,33 @@ impl Opener {
                 let reader = zstd::stream::read::Decoder::new(opened.slice.reader());
                 let slice = self.spool.copy(&opened.name, &mut reader.map_err(fail)?)?;
                 let file_name = without_extension(&opened.file_name, "zst");
-                self.open(
-                    Opened {
-                        file_name,
-                        slice,
-                        ..opened
-                    },
-                    depth + 1,
-                )
+                self.open_unpacked(opened, file_name, slice, depth)
             }
             Container::Gzip => {
                 let mut reader = MultiGzDecoder::new(opened.slice.reader());
                 let file_name = gzip_name(&opened.file_name, reader.header());
                 let slice = self.spool.copy(&opened.name, &mut reader)?;
-                self.open(
-                    Opened {
-                        file_name,
-                        slice,
-                        ..opened
-                    },
-                    depth + 1,
-                )
+                self.open_unpacked(opened, file_name, slice, depth)
             }
             Container::Tar => self.tar(&opened, depth + 1),
             Container::Zip => self.zip(&opened, depth + 1),
         }
+    }
+
+    /// Opens the content of a packed file, which may be packed again.
+    fn open_unpacked(
+        &mut self,
+        packed: Opened,
+        file_name: String,
+        slice: Slice,
+        depth: usize,
+    ) -> Result<(), ImportError> {
+        let content = Opened {
+            file_name,
+            slice,
+            ..packed
+        };
+        self.open(content, depth + 1)
     }
 
     fn tar(&mut self, tar: &Opened, depth: usize) -> Result<(), ImportError> {
