@@ -252,6 +252,24 @@ fn a_pattern_without_a_match_is_told() {
 }
 
 #[test]
+fn a_check_of_no_message_is_lossy() {
+    let folder = Folder::new();
+    let empty = folder.join("empty");
+    let mut slice = tickdeck(["slice".as_ref(), quick().as_os_str(), "-o".as_ref()]);
+    slice
+        .arg(&empty)
+        .args(["--symbols", "nosuch", "--allow-empty"]);
+    finish(slice).done();
+    for (words, code) in [("--update", 3), ("", 3), ("--allow-empty", 0)] {
+        let mut command = tickdeck(["check".as_ref(), empty.as_os_str()]);
+        command.args(words.split_whitespace());
+        let ended = finish(command);
+        assert_eq!(ended.code, Some(code), "{words}: {ended:?}");
+        assert_eq!(ended.stderr.contains("nothing_checked"), code == 3);
+    }
+}
+
+#[test]
 fn a_loop_over_nothing_ends() {
     let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
     command.args("--rate max --sink null --loop --symbols nosuch".split(' '));
