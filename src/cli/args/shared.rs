@@ -124,7 +124,6 @@ impl PaceArgs {
             rate: self.rate,
             max_gap_ns: self.max_gap.map(duration_ns),
             delay_ns: self.delay.map_or(0, duration_ns),
-            start_paused: self.start_paused,
         }
     }
 }

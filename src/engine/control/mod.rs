@@ -1,4 +1,5 @@
-//! Stop and pause requests: one entry point for every input, one state that all threads read.
+//! Requests to a running session: one entry point for every input, one state that all threads read,
+//! one queue for what only the player can do.
 //!
 //! ```text
 //!  signals ──┐
@@ -17,5 +18,6 @@ pub mod signals;
 mod state;
 
 pub use command::Command;
+pub(crate) use command::Order;
 pub use interruptible::{InterruptibleError, run_interruptible};
 pub use state::{Control, ControlState};

@@ -1,22 +1,29 @@
-//! The state that commands lead to, shared between the threads of a session.
+//! The state that commands lead to, shared between the threads of a session, and the queue of the
+//! commands that only the player can carry out.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tickdeck_core::clock::WakeFlag;
 
-use super::command::Command;
+use super::command::{Command, Order};
 
 const STOPPED: u8 = 1;
 const PAUSED: u8 = 2;
+/// The queue has an order.
+const ORDERED: u8 = 4;
 
 /// Takes commands and holds the state they lead to. Each command wakes the one thread that sleeps on
 /// [`wake_flag`](Self::wake_flag).
 ///
-/// Commands take effect in one total order, whichever threads send them. The state is a single atomic
-/// byte, because the player checks it for every event.
+/// Stop and pause requests take effect at once, because more threads than the player follow them.
+/// Everything else waits in a queue for the player. The state is a single atomic byte, because the
+/// player checks it for every event.
 #[derive(Debug, Default)]
 pub struct Control {
     state: AtomicU8,
+    orders: Mutex<VecDeque<Order>>,
     wake: WakeFlag,
 }
 
@@ -45,13 +52,14 @@ impl Control {
         Self::default()
     }
 
-    /// Applies a command and returns the state after it.
+    /// Applies or queues a command and returns the state after it.
     pub fn send(&self, command: Command) -> ControlState {
         let after = match command {
             Command::Stop => self.state.fetch_or(STOPPED, Ordering::AcqRel) | STOPPED,
             Command::Pause => self.state.fetch_or(PAUSED, Ordering::AcqRel) | PAUSED,
             Command::Resume => self.state.fetch_and(!PAUSED, Ordering::AcqRel) & !PAUSED,
             Command::TogglePause => self.state.fetch_xor(PAUSED, Ordering::AcqRel) ^ PAUSED,
+            Command::SetRate(rate) => self.push(Order::SetRate(rate)),
         };
         self.wake.raise();
         ControlState::of(after)
@@ -71,6 +79,32 @@ impl Control {
         self.state.load(Ordering::Acquire) & PAUSED != 0
     }
 
+    /// The next order for the player, in the order in which they were sent.
+    pub(crate) fn next_order(&self) -> Option<Order> {
+        if self.state.load(Ordering::Acquire) & ORDERED == 0 {
+            return None;
+        }
+        let mut orders = self.orders();
+        let order = orders.pop_front();
+        if orders.is_empty() {
+            // Under the lock, so that an order that is being pushed keeps its mark.
+            self.state.fetch_and(!ORDERED, Ordering::AcqRel);
+        }
+        order
+    }
+
+    /// Queues an order. Returns the state.
+    fn push(&self, order: Order) -> u8 {
+        let mut orders = self.orders();
+        orders.push_back(order);
+        self.state.fetch_or(ORDERED, Ordering::AcqRel)
+    }
+
+    fn orders(&self) -> MutexGuard<'_, VecDeque<Order>> {
+        // A queue of plain values: a holder that panicked leaves nothing broken.
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether nothing is requested: one load, checked for every event.
     #[inline]
     #[must_use]
@@ -87,6 +121,8 @@ impl Control {
 
 #[cfg(test)]
 mod tests {
+    use tickdeck_core::pace::Rate;
+
     use super::*;
 
     #[test]
@@ -108,9 +144,25 @@ mod tests {
     }
 
     #[test]
+    fn orders_are_taken_once_and_in_sequence() {
+        let control = Control::new();
+        let rates = ["2", "0.5", "max"].map(|rate| rate.parse().unwrap());
+        for rate in rates {
+            control.send(Command::SetRate(rate));
+        }
+        assert!(!control.is_clear());
+        for rate in rates {
+            assert_eq!(control.next_order(), Some(Order::SetRate(rate)));
+        }
+        assert_eq!(control.next_order(), None);
+        assert!(control.is_clear());
+    }
+
+    #[test]
     fn every_command_wakes_the_player() {
         let control = Control::new();
-        for command in [Command::Pause, Command::Resume, Command::Stop] {
+        let faster = Command::SetRate(Rate::Max);
+        for command in [Command::Pause, Command::Resume, faster, Command::Stop] {
             control.send(command);
             assert!(control.wake_flag().take());
         }
