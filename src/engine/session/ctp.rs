@@ -9,7 +9,7 @@ use tickdeck_core::contract::Contract;
 use tickdeck_core::event::{Event, InstrumentId};
 use tickdeck_recording::RecordingWriter;
 
-use super::SessionError;
+use super::error::SessionError;
 use super::live::{LiveSession, RecordTo};
 use super::live_server::{LiveNats, LiveServer};
 use super::live_summary::LiveSummary;

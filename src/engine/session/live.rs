@@ -27,7 +27,7 @@ use tickdeck_recording::{
     BackgroundWriter, EventWriter, Manifest, RecordingError, RecordingOptions, RecordingWriter,
 };
 
-use super::SessionError;
+use super::error::SessionError;
 use super::live_server::{LiveServer, ServerHandles};
 use super::live_summary::LiveSummary;
 use super::stats::SharedStats;

@@ -8,7 +8,7 @@ use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::EventWriter;
 
-use super::SessionError;
+use super::error::SessionError;
 #[cfg(feature = "nats")]
 use super::server::Server;
 #[cfg(feature = "nats")]

@@ -18,7 +18,8 @@ pub mod paths;
 
 use std::ops::Range;
 
-pub use batch::{Message, MessageBatch, MessageBatchBuilder, MessageRef};
+pub use crate::encode::{Message, MessageRef};
+pub use batch::{MessageBatch, MessageBatchBuilder};
 pub use digest::StreamDigest;
 pub use jsonl::JsonlSink;
 pub use line::{is_line, is_line_subject};
