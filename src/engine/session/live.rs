@@ -79,8 +79,8 @@ impl LiveSession {
 
     /// Publishes to this server, which already answers health requests.
     #[must_use]
-    pub fn server(mut self, server: Option<LiveServer>) -> Self {
-        self.server = server;
+    pub fn server(mut self, server: impl Into<Option<LiveServer>>) -> Self {
+        self.server = server.into();
         self
     }
 
@@ -93,8 +93,8 @@ impl LiveSession {
 
     /// Records everything before it is published.
     #[must_use]
-    pub fn record(mut self, record: Option<RecordTo>) -> Self {
-        self.record = record;
+    pub fn record(mut self, record: impl Into<Option<RecordTo>>) -> Self {
+        self.record = record.into();
         self
     }
 

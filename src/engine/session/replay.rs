@@ -124,22 +124,22 @@ impl<'a> ReplaySession<'a> {
 
     /// Publishes clock stamps.
     #[must_use]
-    pub const fn clock_ticks(mut self, clock_ticks: Option<ClockTicks>) -> Self {
-        self.clock_ticks = clock_ticks;
+    pub fn clock_ticks(mut self, clock_ticks: impl Into<Option<ClockTicks>>) -> Self {
+        self.clock_ticks = clock_ticks.into();
         self
     }
 
     /// Ends after this many ticks of all passes.
     #[must_use]
-    pub const fn max_ticks(mut self, max_ticks: Option<u64>) -> Self {
-        self.max_ticks = max_ticks;
+    pub fn max_ticks(mut self, max_ticks: impl Into<Option<u64>>) -> Self {
+        self.max_ticks = max_ticks.into();
         self
     }
 
     /// Uses the events before this instant only to publish each instrument's last known tick.
     #[must_use]
-    pub const fn prime_until(mut self, start: Option<UnixNanos>) -> Self {
-        self.prime_until = start;
+    pub fn prime_until(mut self, start: impl Into<Option<UnixNanos>>) -> Self {
+        self.prime_until = start.into();
         self
     }
 
@@ -248,8 +248,12 @@ impl ReplaySession<'_> {
 
     /// Answers health requests on this server while the replay runs, as the session of `verb`.
     #[must_use]
-    pub fn health(mut self, nats: Option<crate::nats::NatsOptions>, verb: &'static str) -> Self {
-        self.server.health = nats.map(|nats| (nats, verb));
+    pub fn health(
+        mut self,
+        nats: impl Into<Option<crate::nats::NatsOptions>>,
+        verb: &'static str,
+    ) -> Self {
+        self.server.health = nats.into().map(|nats| (nats, verb));
         self
     }
 
