@@ -41,7 +41,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         context.control.send(Command::Pause);
     }
     context.handle_signals()?;
-    context.watch_keyboard()?;
+    let _keyboard = context.watch_keyboard()?;
     let opened = Sinks::open(context, &args.sinks, args.force, nats.as_ref())?;
     let source = inputs.payload_source()?;
     let options = publisher_options(

@@ -105,7 +105,7 @@ pub struct PaceArgs {
     /// Start over at the end, until stopped or until --count ticks over all passes
     #[arg(short = 'l', long = "loop")]
     pub looping: bool,
-    /// Begin paused: Enter (on a terminal) or SIGUSR1 resumes
+    /// Begin paused: space (on a terminal) or SIGUSR1 resumes
     #[arg(short = 'p', long)]
     pub start_paused: bool,
     /// Wait this long before the first event

@@ -7,15 +7,18 @@
 //!  library ──┘
 //! ```
 //!
-//! [`Control`] knows nothing of its inputs or its readers. `signals` (a feature) and [`keyboard`] are adapters:
+//! [`Control`] knows nothing of its inputs or its readers. `signals` and `keyboard` (with the feature `signals`) are adapters:
 //! they turn what the process receives into a [`Command`] and log it. None of them prints.
 
 mod command;
 mod interruptible;
+#[cfg(feature = "signals")]
 pub mod keyboard;
 #[cfg(feature = "signals")]
 pub mod signals;
 mod state;
+#[cfg(feature = "signals")]
+mod terminal;
 
 pub use command::Command;
 pub(crate) use command::Order;
