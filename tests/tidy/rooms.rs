@@ -91,7 +91,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
 ];
 
 /// The modules that a path of `file` leads to, with the path.
-fn used<'a>(file: &'a SourceFile) -> impl Iterator<Item = (&'a str, String)> {
+fn used(file: &SourceFile) -> impl Iterator<Item = (&str, String)> {
     let own = file.module.get(1);
     let is_room = |name: &str| ROOMS.iter().any(|(known, _)| *known == name);
     file.paths
