@@ -14,7 +14,7 @@ pub enum Command {
     Resume,
     /// Pause a running replay, or continue a paused one.
     TogglePause,
-    /// Play at another rate from now on. Where nothing is paced it changes nothing.
+    /// Play at another rate from now on. Without a replay that is under way it changes nothing.
     SetRate(Rate),
 }
 

@@ -13,6 +13,8 @@ const STOPPED: u8 = 1;
 const PAUSED: u8 = 2;
 /// The queue has an order.
 const ORDERED: u8 = 4;
+/// The player should look at its sinks.
+const NOTIFIED: u8 = 8;
 
 /// Takes commands and holds the state they lead to. Each command wakes the one thread that sleeps on
 /// [`wake_flag`](Self::wake_flag).
@@ -23,8 +25,16 @@ const ORDERED: u8 = 4;
 #[derive(Debug, Default)]
 pub struct Control {
     state: AtomicU8,
-    orders: Mutex<VecDeque<Order>>,
+    orders: Mutex<Orders>,
     wake: WakeFlag,
+}
+
+/// What the player has still to do.
+#[derive(Debug, Default)]
+struct Orders {
+    queue: VecDeque<Order>,
+    /// Whether there is a player. Without one, orders would only pile up.
+    has_player: bool,
 }
 
 /// What the commands so far lead to.
@@ -79,29 +89,52 @@ impl Control {
         self.state.load(Ordering::Acquire) & PAUSED != 0
     }
 
+    /// Makes the player look at its sinks, even if it sleeps until an event far away.
+    pub(crate) fn notify(&self) {
+        self.state.fetch_or(NOTIFIED, Ordering::AcqRel);
+        self.wake.raise();
+    }
+
+    /// Whether [`notify`](Self::notify) was called since the last time.
+    pub(crate) fn take_notification(&self) -> bool {
+        self.state.load(Ordering::Acquire) & NOTIFIED != 0
+            && self.state.fetch_and(!NOTIFIED, Ordering::AcqRel) & NOTIFIED != 0
+    }
+
     /// The next order for the player, in the order in which they were sent.
     pub(crate) fn next_order(&self) -> Option<Order> {
         if self.state.load(Ordering::Acquire) & ORDERED == 0 {
             return None;
         }
         let mut orders = self.orders();
-        let order = orders.pop_front();
-        if orders.is_empty() {
+        let order = orders.queue.pop_front();
+        if orders.queue.is_empty() {
             // Under the lock, so that an order that is being pushed keeps its mark.
             self.state.fetch_and(!ORDERED, Ordering::AcqRel);
         }
         order
     }
 
-    /// Queues an order. Returns the state.
+    /// Begins or ends the time in which orders are taken.
+    pub(crate) fn set_player(&self, has_player: bool) {
+        let mut orders = self.orders();
+        orders.has_player = has_player;
+        orders.queue.clear();
+        self.state.fetch_and(!ORDERED, Ordering::AcqRel);
+    }
+
+    /// Queues an order, if there is a player. Returns the state.
     fn push(&self, order: Order) -> u8 {
         let mut orders = self.orders();
-        orders.push_back(order);
+        if !orders.has_player {
+            return self.state.load(Ordering::Acquire);
+        }
+        orders.queue.push_back(order);
         self.state.fetch_or(ORDERED, Ordering::AcqRel)
     }
 
-    fn orders(&self) -> MutexGuard<'_, VecDeque<Order>> {
-        // A queue of plain values: a holder that panicked leaves nothing broken.
+    fn orders(&self) -> MutexGuard<'_, Orders> {
+        // Plain values: a holder that panicked leaves nothing broken.
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -146,6 +179,7 @@ mod tests {
     #[test]
     fn orders_are_taken_once_and_in_sequence() {
         let control = Control::new();
+        control.set_player(true);
         let rates = ["2", "0.5", "max"].map(|rate| rate.parse().unwrap());
         for rate in rates {
             control.send(Command::SetRate(rate));
@@ -155,6 +189,19 @@ mod tests {
             assert_eq!(control.next_order(), Some(Order::SetRate(rate)));
         }
         assert_eq!(control.next_order(), None);
+        assert!(control.is_clear());
+    }
+
+    #[test]
+    fn without_a_player_no_order_is_kept() {
+        let control = Control::new();
+        let faster = Command::SetRate(Rate::Max);
+        control.send(faster);
+        assert!(control.is_clear());
+        control.set_player(true);
+        assert_eq!(control.next_order(), None);
+        control.send(faster);
+        control.set_player(false);
         assert!(control.is_clear());
     }
 

@@ -14,6 +14,8 @@ use crate::control::{Control, Order};
 pub enum Go {
     /// Release it.
     Release,
+    /// Look at the sinks, then wait again: one of them has a failure to report.
+    CheckSinks,
     /// A stop was requested: release nothing more.
     Stop,
 }
@@ -42,10 +44,17 @@ impl std::fmt::Debug for PaceDriver {
     }
 }
 
+impl Drop for PaceDriver {
+    fn drop(&mut self) {
+        self.control.set_player(false);
+    }
+}
+
 impl PaceDriver {
     /// A driver that has released nothing. If `control` is paused, its first event waits.
     #[must_use]
     pub fn new(options: PaceOptions, clock: Arc<dyn Clock>, control: Arc<Control>) -> Self {
+        control.set_player(true);
         Self {
             pacer: Pacer::new(options),
             clock,
@@ -91,19 +100,19 @@ impl PaceDriver {
             return Go::Release;
         }
         match self.wait_for(Awaited::Event(recv_ts)) {
-            Some(now) => {
+            Ok(now) => {
                 self.lag_ns = self.pacer.released(now);
                 Go::Release
             }
-            None => Go::Stop,
+            Err(go) => go,
         }
     }
 
     /// Blocks until a clock stamp (see [`ClockTicks`](tickdeck_core::pace::ClockTicks)) may be released.
     pub fn wait_stamp(&mut self, stamp: UnixNanos) -> Go {
         match self.wait_for(Awaited::Stamp(stamp)) {
-            Some(_) => Go::Release,
-            None => Go::Stop,
+            Ok(_) => Go::Release,
+            Err(go) => go,
         }
     }
 
@@ -125,11 +134,14 @@ impl PaceDriver {
         self.pacer.report(self.clock.now())
     }
 
-    /// The instant at which `awaited` may be released, or `None` for a stop.
-    fn wait_for(&mut self, awaited: Awaited) -> Option<MonoNanos> {
+    /// The instant at which `awaited` may be released, or what to do instead.
+    fn wait_for(&mut self, awaited: Awaited) -> Result<MonoNanos, Go> {
         loop {
             if self.control.is_stopped() {
-                return None;
+                return Err(Go::Stop);
+            }
+            if self.control.take_notification() {
+                return Err(Go::CheckSinks);
             }
             let (Awaited::Event(next) | Awaited::Stamp(next)) = awaited;
             let now = self.follow_control(next);
@@ -138,7 +150,7 @@ impl PaceDriver {
                 Awaited::Stamp(_) => self.pacer.stamp_due(next, now),
             };
             let until = match due {
-                Due::Now => return Some(now),
+                Due::Now => return Ok(now),
                 Due::At(at) => at,
                 Due::Paused => MonoNanos::NEVER,
             };
@@ -266,6 +278,17 @@ mod tests {
         let replay = thread::spawn("replay", move || driver.wait(an_hour)).unwrap();
         control.send(Command::SetRate(Rate::Max));
         assert_eq!(replay.join().unwrap(), Go::Release);
+    }
+
+    #[test]
+    fn a_notification_ends_a_long_sleep_once() {
+        let (mut driver, clock, control) = driver(PaceOptions::default());
+        assert_eq!(driver.wait(UnixNanos(0)), Go::Release);
+        control.notify();
+        assert_eq!(driver.wait(UnixNanos(1_000)), Go::CheckSinks);
+        assert_eq!(clock.now(), MonoNanos(0));
+        assert_eq!(driver.wait(UnixNanos(1_000)), Go::Release);
+        assert_eq!(clock.now(), MonoNanos(1_000));
     }
 
     #[test]

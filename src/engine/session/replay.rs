@@ -21,7 +21,7 @@ use crate::pipeline::{
     PublisherOptions, Release,
 };
 use crate::progress::{Progress, Silent};
-use crate::sink::{Sink, or_null};
+use crate::sink::{Sink, Wake, or_null};
 
 /// Opens the source of one pass. A replay that loops calls it again for each pass.
 type OpenSource<'a> = Box<dyn FnMut() -> Result<Box<dyn Source>, SourceError> + 'a>;
@@ -192,6 +192,13 @@ impl<'a> ReplaySession<'a> {
             awaited.wait(prefix, &run_id, &self.control, self.clock.as_ref())?;
         }
         let has_sinks = !self.sinks.is_empty();
+        let wake = {
+            let control = Arc::clone(&self.control);
+            Wake::new(move || control.notify())
+        };
+        for sink in &mut self.sinks {
+            sink.wake_with(wake.clone());
+        }
         let mut publisher = Publisher::new(self.publisher, or_null(self.sinks));
         if self.recorder.is_some() {
             publisher.set_recorded();
