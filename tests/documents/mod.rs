@@ -6,6 +6,8 @@
 
 mod blocks;
 mod readers;
+mod reference_data;
+mod vnpy;
 
 use std::ffi::OsString;
 use std::os::unix::fs::symlink;
@@ -27,6 +29,9 @@ impl Clone {
         for name in ["recordings", "fixtures", "docs"] {
             copy(&repository(name), &folder.join(name));
         }
+        let products = "src/core/contract/products.csv";
+        std::fs::create_dir_all(folder.join("src/core/contract")).unwrap();
+        std::fs::copy(repository(products), folder.join(products)).unwrap();
         std::fs::create_dir(folder.join("bin")).unwrap();
         symlink(binary(), folder.join("bin/tickdeck")).unwrap();
         Self { folder }
