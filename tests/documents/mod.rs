@@ -5,9 +5,11 @@
 //! would.
 
 mod blocks;
+mod ci;
 mod readers;
 mod reference_data;
 mod vnpy;
+mod yaml;
 
 use std::ffi::OsString;
 use std::os::unix::fs::symlink;
