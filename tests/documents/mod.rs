@@ -6,6 +6,7 @@
 
 mod blocks;
 mod ci;
+mod commands;
 mod readers;
 mod reference_data;
 mod vnpy;
