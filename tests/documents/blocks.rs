@@ -36,6 +36,17 @@ pub(super) fn block(page: &str, heading: &str, language: &str) -> String {
     found.remove(0).text
 }
 
+/// The headings of a page's text, without `#`.
+pub(super) fn headings(page: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    page.lines().filter_map(move |line| {
+        if line.trim_start().starts_with("```") {
+            is_code = !is_code;
+        }
+        (!is_code && line.starts_with('#')).then(|| line.trim_start_matches('#').trim())
+    })
+}
+
 fn blocks_in(page: &str) -> Vec<Block> {
     let mut heading = String::new();
     let mut found = Vec::new();

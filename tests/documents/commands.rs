@@ -300,7 +300,7 @@ fn the_practice_needs_no_account() {
 
 #[test]
 fn a_live_session_records_as_printed() {
-    let more = "CTP_TD_ADDRESS=tcp://127.0.0.1:1\nMD_DURATION_SECONDS=12\n";
+    let more = "CTP_TD_ADDRESS=tcp://127.0.0.1:1\nMD_DURATION_SECONDS=20\n";
     let Some(live) = LiveClone::new("the session of the page on operations", more) else {
         return;
     };

@@ -4,6 +4,7 @@
 //! The working copy stays untouched: every block runs in a temporary folder that holds what a clone
 //! would.
 
+mod anchors;
 mod blocks;
 mod ci;
 mod commands;

@@ -129,7 +129,7 @@ fn every_value_reaches_its_attribute() {
                     .unwrap()
                     .split_once('.')
                     .unwrap();
-                let expected = format!("{time}.{:0<6.6}+08:00", fraction);
+                let expected = format!("{time}.{fraction:0<6.6}+08:00");
                 assert_eq!(tick[*name], json!([expected, "Asia/Shanghai"]), "{line}");
             } else if table[key] {
                 assert_eq!(&tick[key], value, "{key} of {line}");

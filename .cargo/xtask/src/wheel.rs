@@ -33,7 +33,7 @@ pub(crate) fn environment(folder: &Path) -> Result<()> {
     .context("creating a Python environment (Debian: apt-get install python3-venv)")
 }
 
-/// Installs packages from PyPI for the interpreter `python`, or into a folder of their own.
+/// Installs packages from PyPI for the interpreter `python`, or into a separate folder.
 ///
 /// # Errors
 /// When pip cannot install them.
