@@ -85,10 +85,22 @@ fn every_block_of_commands_is_listed() {
             }
         }
     }
-    found.sort();
-    let mut listed = BLOCKS.map(|(page, heading, _)| (page.to_owned(), heading.to_owned()));
-    listed.sort();
-    assert_eq!(found, listed);
+    let listed = BLOCKS.map(|(page, heading, _)| (page.to_owned(), heading.to_owned()));
+    let missing = |places: &[(String, String)], among: &[(String, String)]| {
+        let is_missing = |place: &&(String, String)| !among.contains(place);
+        places
+            .iter()
+            .filter(is_missing)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let unlisted = missing(&found, &listed);
+    assert!(
+        unlisted.is_empty(),
+        "run these blocks in a test, and list them: {unlisted:#?}"
+    );
+    let gone = missing(&listed, &found);
+    assert!(gone.is_empty(), "these are not in the pages: {gone:#?}");
 }
 
 /// Writes a program into the clone's `bin`.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::blocks::block;
 use super::{Clone, python};
 use crate::support::cli::{finish, run};
-use crate::support::recordings::{payload, quirks, split, stream};
+use crate::support::recordings::{payload, quirks, repository, split, stream};
 
 const PAGE: &str = "docs/analysis.md";
 
@@ -202,4 +202,21 @@ print(json.dumps([[None if x != x else x for x in row] for row in rows]))"#,
         .collect();
     assert!(expected.len() > 5000);
     assert_eq!(found, Value::from(expected));
+}
+
+#[test]
+fn the_page_names_the_versions_in_use() {
+    let provided = std::fs::read_to_string(repository(".cargo/xtask/src/readers.rs")).unwrap();
+    let page = std::fs::read_to_string(repository(PAGE)).unwrap();
+    for (name, package) in [
+        ("DuckDB", "duckdb"),
+        ("pandas", "pandas"),
+        ("polars", "polars"),
+        ("pyarrow", "pyarrow"),
+    ] {
+        let (_, version) = provided.split_once(&format!("\"{package}==")).unwrap();
+        let version: Vec<&str> = version.split('.').take(2).collect();
+        let named = format!("{name} {}", version.join("."));
+        assert!(page.contains(&named), "{named}");
+    }
 }
