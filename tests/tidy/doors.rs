@@ -11,10 +11,12 @@ use super::assert_none;
 use super::source::{SourceFile, crates_below, is_within};
 
 /// The only files that start threads or wait.
-const DOORS: [&str; 6] = [
+const DOORS: [&str; 7] = [
     "src/core/thread.rs",
     "src/core/wait.rs",
     "src/core/clock.rs",
+    // Tries a connection, for `doctor`.
+    "src/engine/live/reach.rs",
     // The waits of async code.
     "src/engine/nats/runtime.rs",
     // `ffi` is below `core`. It waits for the vendor's threads to end.
@@ -22,11 +24,12 @@ const DOORS: [&str; 6] = [
     "ffi/src/client/threads.rs",
 ];
 
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 13] = [
     "std::thread::spawn",
     "std::thread::sleep",
     "std::thread::park_timeout",
     "std::thread::Builder",
+    "std::net::TcpStream::connect_timeout",
     "crossbeam_channel::after",
     "crossbeam_channel::tick",
     "tokio::spawn",
@@ -37,7 +40,7 @@ const PATHS: [&str; 12] = [
     "tokio::time::interval_at",
 ];
 
-const METHODS: [&str; 8] = [
+const METHODS: [&str; 10] = [
     "scope.spawn",
     "recv_timeout",
     "recv_deadline",
@@ -46,13 +49,26 @@ const METHODS: [&str; 8] = [
     "wait_timeout",
     "wait_timeout_while",
     "wait_timeout_ms",
+    "set_read_timeout",
+    "set_write_timeout",
+];
+
+/// The modules that hold those paths, imported as a whole, hide which of them are used.
+const GLOBS: [&str; 5] = [
+    "std::thread::*",
+    "std::net::*",
+    "crossbeam_channel::*",
+    "tokio::*",
+    "tokio::time::*",
 ];
 
 fn bypasses(file: &SourceFile) -> Vec<String> {
     let paths = file
         .paths
         .iter()
-        .filter(|path| PATHS.iter().any(|door| path.starts_with(door)))
+        .filter(|path| {
+            PATHS.iter().any(|door| path.starts_with(door)) || GLOBS.contains(&path.text().as_str())
+        })
         .map(|path| format!("{}:{}: {}", file.place, path.line, path.text()));
     let methods = file
         .methods
@@ -86,6 +102,11 @@ fn a_bypass_is_caught() {
     );
     assert_eq!(check("fn f() { let x = r.recv_timeout(t); }"), 1);
     assert_eq!(check("fn f() { std::thread::park_timeout(t); }"), 1);
+    assert_eq!(check("use std::thread::*; fn f() { spawn(g); }"), 1);
+    assert_eq!(
+        check("use std::net::TcpStream; fn f() { TcpStream::connect_timeout(a, t); }"),
+        1
+    );
     assert_eq!(
         check("use tokio::time; async fn f() { time::sleep(t).await; }"),
         1

@@ -7,7 +7,10 @@ use super::source::{SourceFile, crates_below, is_within};
 use super::{assert_none, root};
 
 /// Files and folders that only compute.
-const PURE: [&str; 10] = [
+const PURE: [&str; 15] = [
+    "src/core/calendar",
+    "src/core/contract",
+    "src/core/dating.rs",
     "src/core/pace",
     "src/core/select",
     "src/engine/normalize",
@@ -15,6 +18,8 @@ const PURE: [&str; 10] = [
     "src/engine/capture",
     "src/engine/live/supervisor.rs",
     "src/engine/live/retry.rs",
+    "src/engine/live/losses.rs",
+    "src/engine/live/choose.rs",
     "src/engine/live/diagnose.rs",
     "src/engine/live/trader/interview.rs",
     "src/engine/live/smoke/verdict.rs",
@@ -27,7 +32,7 @@ const DRIVERS: [&str; 3] = [
     "src/engine/capture/ready.rs",
 ];
 
-const DOORS: [&str; 15] = [
+const DOORS: [&str; 21] = [
     "std::fs",
     "std::net",
     "std::env",
@@ -38,7 +43,14 @@ const DOORS: [&str; 15] = [
     "std::io::stdin",
     "std::io::stdout",
     "std::io::stderr",
+    "std::os::unix::fs",
+    "tempfile",
+    "nix",
     "tokio",
+    // Other rooms of the engine that open files and connections.
+    "tickdeck::sink::NewFile",
+    "tickdeck::sink::paths",
+    "tickdeck::nats::connect",
     "tickdeck_core::thread",
     "tickdeck_core::wait",
     "tickdeck_core::clock::Clock",

@@ -274,7 +274,7 @@ fn leaves(tree: &UseTree, prefix: &[String], each: &mut dyn FnMut(String, Vec<St
         ),
         UseTree::Glob(glob) => each(
             "*".to_owned(),
-            prefix.to_vec(),
+            [prefix, &["*".to_owned()]].concat(),
             glob.star_token.span().start().line,
         ),
     }
