@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tickdeck::control::{Control, signals};
-use tickdeck::live::ctp::{CtpLibrary, CtpLogin};
+use tickdeck::live::ctp::{CtpLibrary, CtpLogin, Secret};
 use tickdeck::live::setup::{FrontSettings, TimeLimits};
 use tickdeck::live::{Backoff, Subscription, parse_fronts};
-use tickdeck::nats::{NatsOptions, Secret};
+use tickdeck::nats::NatsOptions;
 use tickdeck::reference::{Reference, ReferenceOptions};
 use tickdeck::session::{LiveNats, LiveSummary};
 use tickdeck::source::PayloadSource;

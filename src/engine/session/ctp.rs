@@ -73,6 +73,13 @@ impl CtpSession {
         self
     }
 
+    /// Publishes to this sink as well. A slow one delays the session.
+    #[must_use]
+    pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
+        self.session = self.session.sink(sink);
+        self
+    }
+
     /// Publishes to these sinks as well. A slow one delays the session.
     #[must_use]
     pub fn sinks(mut self, sinks: Vec<Box<dyn Sink>>) -> Self {

@@ -84,6 +84,13 @@ impl LiveSession {
         self
     }
 
+    /// Publishes to this sink as well. A slow one delays the session.
+    #[must_use]
+    pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
     /// Publishes to these sinks as well. A slow one delays the session.
     #[must_use]
     pub fn sinks(mut self, sinks: Vec<Box<dyn Sink>>) -> Self {

@@ -17,3 +17,4 @@ pub use login::CtpLogin;
 pub use market_data::CtpConnector;
 pub use scrub::Scrubber;
 pub use silence::explain_silence;
+pub use tickdeck_ffi::Secret;
