@@ -9,8 +9,8 @@ use tickdeck::encode::subject::DEFAULT_PREFIX;
 use tickdeck::nats::{SubjectPattern, Subscriber};
 use tickdeck_core::clock::{Clock as _, MonoNanos};
 
-use super::Context;
 use super::args::{CaptureArgs, OutputTarget, Until};
+use super::context::Context;
 use super::outcome::{Outcome, UsageError, stdout};
 use super::outputs::{exists, nats_options};
 use report::Report;

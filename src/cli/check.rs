@@ -17,8 +17,8 @@ use tickdeck::sink::NewFile;
 use tickdeck_core::causes::causes;
 use tickdeck_recording::{Manifest, RecordingError};
 
-use super::Context;
 use super::args::{CheckArgs, PublishingArgs, Unreferenced};
+use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Inputs, refuse_damage};
 use super::outcome::{Outcome, UsageError, stdout};
 use super::outputs::{is_same, refuse_inside_recording};

@@ -4,8 +4,8 @@ use std::io::Write as _;
 
 use clap::CommandFactory as _;
 
-use super::Context;
 use super::args::{Cli, CompletionsArgs};
+use super::context::Context;
 use super::outcome::{Outcome, stdout};
 
 /// Prints the script.

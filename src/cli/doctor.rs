@@ -9,11 +9,11 @@ use tickdeck::live::probe::{probe_account, probe_locale};
 use tickdeck::nats::{Secret, probe};
 use tickdeck_core::clock::Clock as _;
 
-use super::Context;
 use super::account::{
     APP_ID, AUTH_CODE, Account, GATEWAY, Missing, SYMBOL, TD_ADDRESS, duration, first_symbols,
 };
 use super::args::DoctorArgs;
+use super::context::Context;
 use super::env::Environment;
 use super::front_settings::{flow_folder, make_flow_folder, separate_output, settings};
 use super::inputs::calendar;

@@ -13,9 +13,9 @@ use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
 use tickdeck_recording::{RecordingOptions, RecordingWriter};
 
-use super::Context;
 use super::account::{Account, DURATION, SYMBOL, TD_ADDRESS, duration, first_symbols};
 use super::args::{FrontArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SubscribeArgs};
+use super::context::Context;
 use super::environment_error::EnvironmentError;
 use super::front_settings::{
     check_library, make_flow_folder, open_library, session_name, settings,

@@ -11,8 +11,8 @@ use tickdeck::import::{
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::time::TradingDay;
 
-use super::Context;
 use super::args::{ImportArgs, NormalizeArgs};
+use super::context::Context;
 use super::inputs::{self, days_of, warn_not_covered};
 use super::outcome::{Outcome, UsageError, convert_error, stdout};
 use super::outputs::conversion;

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 
-use super::Context;
 use super::args::{Cli, ManArgs};
+use super::context::Context;
 use super::outcome::{Outcome, stdout};
 
 /// Writes the pages.

@@ -9,9 +9,9 @@ use tickdeck::live::smoke::{self, Gate, Judgement, SmokeOptions, Verdict, judge}
 use tickdeck_core::causes::with_causes;
 use tickdeck_core::clock::{Clock, MonoNanos};
 
-use super::Context;
 use super::account::Account;
 use super::args::SmokeArgs;
+use super::context::Context;
 use super::front_settings::{
     check_library, make_flow_folder, separate_output, session_name, settings,
 };

@@ -7,8 +7,8 @@ use serde::Serialize;
 use tickdeck::progress::Position;
 use tickdeck_recording::{Finding, NOT_FETCHED, Recording, RecordingError, VerifyReport, verify};
 
-use super::Context;
 use super::args::VerifyArgs;
+use super::context::Context;
 use super::inputs::{keep_first, recordings_among};
 use super::outcome::{Outcome, stdout};
 
