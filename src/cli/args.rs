@@ -47,6 +47,12 @@ use tickdeck_market::source::Profile;
 /// Width of the help text at most, columns.
 const HELP_WIDTH: usize = 100;
 
+/// The definition of the command line: verbs and flags.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Deterministic record/replay for CTP (Chinese futures) market data.
 #[derive(Debug, Parser)]
 #[command(
@@ -66,6 +72,9 @@ pub struct Cli {
     /// How to log.
     #[command(flatten)]
     pub log: LogArgs,
+    /// Name of the verb.
+    #[arg(skip)]
+    pub verb: String,
 }
 
 impl Cli {
@@ -84,7 +93,9 @@ impl Cli {
 
     fn from_checked(mut matches: ArgMatches) -> Result<Self, clap::Error> {
         refuse_secrets_in_arguments(&matches)?;
+        let verb = matches.subcommand_name().map(str::to_owned);
         let mut cli = Self::from_arg_matches_mut(&mut matches)?;
+        cli.verb = verb.unwrap_or_default();
         cli.command.check()?;
         Ok(cli)
     }

@@ -287,14 +287,12 @@ pub(super) fn is_damage(error: &anyhow::Error) -> bool {
 /// A path that is not a recording is bad input here.
 pub(super) fn as_input_error(error: anyhow::Error) -> anyhow::Error {
     match error.downcast() {
-        Ok(RecordingError::NotARecording { path, .. }) if path.is_dir() => {
-            UsageError::new(format!(
-                "{} is not a recording: manifest.json is missing; name a recording, a single \
+        Ok(RecordingError::NoManifest { path }) => UsageError::new(format!(
+            "{} is not a recording: manifest.json is missing; name a recording, a single \
                  segment file or a payload stream",
-                path.display()
-            ))
-            .into()
-        }
+            path.display()
+        ))
+        .into(),
         Ok(error) => CheckError::Recording(error).into(),
         Err(error) => error,
     }

@@ -2,9 +2,7 @@
 
 use std::io::Write as _;
 
-use clap::CommandFactory as _;
-
-use super::args::{Cli, CompletionsArgs};
+use super::args::{self, CompletionsArgs};
 use super::context::Context;
 use super::outcome::{Outcome, stdout};
 
@@ -22,7 +20,7 @@ pub fn run(_: &Context, args: &CompletionsArgs) -> anyhow::Result<Outcome> {
 /// Rendered in memory first: the generator panics when its writer fails.
 fn script(shell: clap_complete::Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "tickdeck", &mut script);
+    clap_complete::generate(shell, &mut args::command(), "tickdeck", &mut script);
     script
 }
 

@@ -183,13 +183,25 @@ fn start_error(error: SessionError) -> anyhow::Error {
 }
 
 fn unsubscribable(error: SubscriptionError) -> anyhow::Error {
-    let message = error.to_string();
     match error {
-        SubscriptionError::ListUnavailable { problem, .. } => {
+        SubscriptionError::ListUnavailable { patterns, problem } => {
+            let message = format!(
+                "--symbols {patterns} needs the trader front's contract list, which is unavailable; \
+                 fix that, or give --contracts FILE"
+            );
             UsageError::caused_by(message, *problem).into()
         }
-        SubscriptionError::NoList { .. } => EnvironmentError::unusable(TD_ADDRESS, error).into(),
-        _ => UsageError::new(message).into(),
+        SubscriptionError::NoList { patterns } => {
+            let problem = anyhow::anyhow!(
+                "--symbols {patterns} needs a contract list, and the product table is not one: set \
+                 {TD_ADDRESS}, or give --contracts FILE"
+            );
+            EnvironmentError::unusable(TD_ADDRESS, problem).into()
+        }
+        SubscriptionError::Nothing => {
+            UsageError::new("--symbols matches no contract: nothing to subscribe").into()
+        }
+        error => error.into(),
     }
 }
 

@@ -160,8 +160,7 @@ pub(super) fn warn_not_covered(
         tracing::warn!(
             event = "calendar_not_covered",
             year,
-            "the calendar does not cover the year: weekdays count as trading days; generate, \
-             import, record and replay take --calendar FILE"
+            "the calendar does not cover the year: weekdays count as trading days"
         );
     }
     for year in partly {
@@ -169,7 +168,7 @@ pub(super) fn warn_not_covered(
             event = "calendar_partly_known",
             year,
             "the year is only partly known or not at all: bridge days around its holidays count as \
-             trading days; give --calendar FILE with its holidays, or update tickdeck"
+             trading days"
         );
     }
 }

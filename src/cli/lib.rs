@@ -24,6 +24,7 @@ mod front_settings;
 mod gate_file;
 mod generate;
 mod health;
+mod hints;
 mod import;
 mod info;
 mod inputs;
@@ -36,6 +37,7 @@ pub mod outcome;
 mod outputs;
 mod progress;
 mod record;
+mod remedies;
 mod render;
 mod replay;
 mod slice;
@@ -51,6 +53,7 @@ use tickdeck::control::signals;
 use args::{Cli, Command, LogArgs};
 pub use context::Context;
 use env::Environment;
+use hints::Hints;
 use log::WhenFull;
 use outcome::{Exit, Outcome, UsageError};
 
@@ -64,11 +67,11 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return print_parser_message(&error).into(),
     };
-    let format = cli.log.log_format;
+    let (format, hints) = (cli.log.log_format, hints_of(&cli));
     let (cli, environment) = match with_environment(cli) {
         Ok(Ok(cli)) => cli,
         Ok(Err(error)) => return print_parser_message(&error).into(),
-        Err(error) => return outcome::conclude(Err(error), format).into(),
+        Err(error) => return outcome::conclude(Err(error), format, &hints).into(),
     };
     let context = Context::new(&cli.log, environment);
     let when_full = if cli.command.is_session() {
@@ -76,9 +79,15 @@ pub fn run() -> ExitCode {
     } else {
         WhenFull::Wait
     };
-    let result =
-        set_up_log(&context, &cli.log, when_full).and_then(|()| dispatch(&context, cli.command));
-    outcome::conclude(result, context.log_format).into()
+    let result = set_up_log(&context, &cli.log, &hints, when_full)
+        .and_then(|()| dispatch(&context, cli.command));
+    outcome::conclude(result, context.log_format, &hints).into()
+}
+
+fn hints_of(cli: &Cli) -> Hints {
+    let command = args::command();
+    let verb = command.find_subcommand(&cli.verb);
+    verb.map_or_else(Hints::default, Hints::of_verb)
 }
 
 /// Prints the parser's message. Help and version go to stdout and are success, even if it is closed.
@@ -102,7 +111,7 @@ fn with_environment(cli: Cli) -> anyhow::Result<Result<(Cli, Environment), clap:
         Err(error) if cli.command.is_session() => {
             // The flags say how to log. If that fails, the error of the environment still counts.
             let context = Context::new(&cli.log, Environment::default());
-            let _ = set_up_log(&context, &cli.log, WhenFull::Lose);
+            let _ = set_up_log(&context, &cli.log, &hints_of(&cli), WhenFull::Lose);
             return Err(startup::startup_error(error.into()));
         }
         Err(error) => return Err(error.into()),
@@ -112,10 +121,15 @@ fn with_environment(cli: Cli) -> anyhow::Result<Result<(Cli, Environment), clap:
     Ok(again.map(|cli| (cli, environment)))
 }
 
-fn set_up_log(context: &Context, args: &LogArgs, when_full: WhenFull) -> anyhow::Result<()> {
+fn set_up_log(
+    context: &Context,
+    args: &LogArgs,
+    hints: &Hints,
+    when_full: WhenFull,
+) -> anyhow::Result<()> {
     let env_filter = std::env::var("RUST_LOG").ok();
     let (env_filter, colour) = (env_filter.as_deref(), context.colour);
-    log::init(args, env_filter, colour, &context.bars, when_full)
+    log::init(args, env_filter, colour, &context.bars, hints, when_full)
         .map_err(|error| UsageError::caused_by("the log cannot be set up", error).into())
 }
 

@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
-use clap::CommandFactory as _;
-
-use super::args::{Cli, ManArgs};
+use super::args::{self, ManArgs};
 use super::context::Context;
 use super::outcome::{Outcome, stdout};
+use anyhow::Context as _;
 
 /// Writes the pages.
 pub(super) fn run(_: &Context, args: &ManArgs) -> anyhow::Result<Outcome> {
@@ -22,7 +20,7 @@ pub(super) fn run(_: &Context, args: &ManArgs) -> anyhow::Result<Outcome> {
 
 fn write_pages(folder: &Path) -> anyhow::Result<usize> {
     std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-    let mut command = Cli::command();
+    let mut command = args::command();
     command.build();
     let verbs = command
         .get_subcommands()
@@ -52,7 +50,7 @@ mod tests {
     fn every_verb_has_a_page() {
         let folder = tempfile::tempdir().unwrap();
         let pages = write_pages(folder.path()).unwrap();
-        assert_eq!(pages, Cli::command().get_subcommands().count() + 1);
+        assert_eq!(pages, args::command().get_subcommands().count() + 1);
         let page = std::fs::read_to_string(folder.path().join("tickdeck-replay.1")).unwrap();
         assert!(page.contains("max\\-gap"), "{page}");
     }

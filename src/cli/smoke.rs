@@ -77,7 +77,12 @@ fn test(
     let stop_asked = Box::new(move || control.is_stopped());
     let observed = smoke::run(&options, library, &clock, stop_asked)?;
     let is_interrupted = context.control.is_stopped();
-    gate.set(judge(&observed, is_interrupted, args.duration));
+    let mut judgement = judge(&observed, is_interrupted, args.duration);
+    if let Some(enough) = judgement.enough {
+        let advice = format!(": give it --duration {}s or more", enough.as_secs());
+        judgement.rationale.push_str(&advice);
+    }
+    gate.set(judgement);
     gate.add_observation(observed);
     Ok(())
 }
