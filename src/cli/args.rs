@@ -9,6 +9,7 @@
 
 mod capture;
 mod check;
+mod help;
 mod import;
 mod live;
 mod record;
@@ -88,7 +89,10 @@ impl Cli {
         I: IntoIterator,
         I::Item: Into<OsString> + Clone,
     {
-        Self::from_checked(Self::command().try_get_matches_from(words)?)
+        let words = words.into_iter().map(Into::into).collect();
+        let words = help::help_verb_as_flag(words);
+        let command = help::command(help::detail_of(&words));
+        Self::from_checked(command.try_get_matches_from(words)?)
     }
 
     fn from_checked(mut matches: ArgMatches) -> Result<Self, clap::Error> {
@@ -369,7 +373,7 @@ pub struct GenerateArgs {
     /// Market profile: instruments, length and oddities
     #[arg(long, default_value_t = Profile::Quick, value_parser = values::profile_parser())]
     pub profile: Profile,
-    /// Seed of the market
+    /// Seed of the market, a whole number from 0 on
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Only these instruments: ids of any known product, or globs over the profile's (rb*, *.CFFEX,
@@ -435,29 +439,35 @@ pub struct ReplayArgs {
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
     /// Play the intact part of a damaged recording (exit code 3)
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub salvage: bool,
     /// When events are released.
     #[command(flatten)]
     pub pace: PaceArgs,
-    /// Begin with the last known tick of each instrument before the start point
-    #[arg(long, help_heading = "Pace")]
-    pub prime: bool,
-    /// Publish the replay's time on tickdeck.clock.PREFIX this many times per recorded second
-    #[arg(long, value_name = "HZ", value_parser = values::parse_hz, help_heading = "Pace")]
+    /// Publish the replay's time on tickdeck.clock.PREFIX this many times per recorded second, above
+    /// 0 and up to 1000
+    #[arg(hide_short_help = true, long, value_name = "HZ", value_parser = values::parse_hz, help_heading = "Speed")]
     pub clock: Option<Ratio>,
     /// Which events.
     #[command(flatten)]
     pub select: SelectArgs,
+    /// Begin with the last known tick of each instrument before the start point
+    #[arg(hide_short_help = true, long, help_heading = "Selection")]
+    pub prime: bool,
     /// Where payloads go.
     #[command(flatten)]
     pub sinks: SinkArgs,
     /// Replace existing files of --sink jsonl:PATH
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub force: bool,
-    /// Begin when N subscribers answer on tickdeck.ready.PREFIX, as `tickdeck capture` does. When
+    /// Begin when N subscribers, 0 or more, answer on tickdeck.ready.PREFIX, as `tickdeck capture` does. When
     /// none answers, a plain subscriber under PREFIX counts as one, if the server lists it
-    #[arg(long, value_name = "N", help_heading = "Publishing")]
+    #[arg(
+        hide_short_help = true,
+        long,
+        value_name = "N",
+        help_heading = "Publishing"
+    )]
     pub wait_for_subscribers: Option<u32>,
     /// Show what would be played and where, without playing it
     #[arg(long, help_heading = "Publishing")]
@@ -578,10 +588,10 @@ pub struct DemoArgs {
     /// The nats-server to start [default: found on PATH]
     #[arg(long, value_name = "PATH")]
     pub nats_server: Option<PathBuf>,
-    /// Seed of the market
+    /// Seed of the market, a whole number from 0 on
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Speed: `max`, or a factor such as 1, 0.5 or 10
+    /// Factor of the recorded speed, such as 0.5 or 10, or `max`
     #[arg(
         short,
         long,
