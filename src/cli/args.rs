@@ -291,15 +291,32 @@ pub enum Command {
     /// Run an end-to-end demo without CTP or any setup
     #[command(after_help = "Example:\n  tickdeck demo --rate 10")]
     Demo(DemoArgs),
-    /// Print a shell completion script
-    #[command(after_help = "Example:\n  \
-        tickdeck completions bash > ~/.local/share/bash-completion/completions/tickdeck")]
-    Completions(CompletionsArgs),
-    /// Write the manual pages
+    /// Print or install a shell completion script
     ///
-    /// One page for the program and one for each verb, in troff.
-    #[command(after_help = "Example:\n  \
-        tickdeck man -o ~/.local/share/man/man1 && man tickdeck-replay")]
+    /// `--install` writes it where the shell looks for it, and says where. Folder and file:
+    ///
+    /// bash: $XDG_DATA_HOME/bash-completion/completions/tickdeck.
+    /// zsh: $XDG_DATA_HOME/zsh/site-functions/_tickdeck; add the folder to fpath.
+    /// fish: $XDG_CONFIG_HOME/fish/completions/tickdeck.fish.
+    /// elvish: $XDG_CONFIG_HOME/elvish/lib/tickdeck.elv; `use tickdeck` in rc.elv loads it.
+    /// powershell has no such folder: add the script to $PROFILE.
+    ///
+    /// Unset, XDG_DATA_HOME is ~/.local/share, and XDG_CONFIG_HOME is ~/.config.
+    #[command(
+        verbatim_doc_comment,
+        after_help = "Examples:\n  \
+        tickdeck completions bash --install\n  \
+        tickdeck completions zsh -o /usr/local/share/zsh/site-functions\n  \
+        tickdeck completions powershell >> $PROFILE"
+    )]
+    Completions(CompletionsArgs),
+    /// Write or install the manual pages
+    ///
+    /// One page for the program and one for each verb, in troff. `man` finds those in
+    /// ~/.local/share/man/man1 if ~/.local/bin is on PATH.
+    #[command(after_help = "Examples:\n  \
+        tickdeck man --install && man tickdeck-replay\n  \
+        tickdeck man -o /usr/local/share/man/man1")]
     Man(ManArgs),
 }
 
@@ -608,14 +625,24 @@ pub struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+    /// Write the script to the user's folder for this shell, replacing an older one
+    #[arg(long, conflicts_with = "output")]
+    pub install: bool,
+    /// Write the script to this folder, under the name that the shell looks for
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
 }
 
 /// Flags of `man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
+    /// Write the pages to the user's folder, $XDG_DATA_HOME/man/man1 [XDG_DATA_HOME:
+    /// ~/.local/share], replacing older ones
+    #[arg(long, conflicts_with = "output", required_unless_present = "output")]
+    pub install: bool,
     /// Folder for the pages, created if it does not exist
     #[arg(short, long, value_name = "DIR")]
-    pub output: PathBuf,
+    pub output: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -21,7 +21,6 @@ mod environment_error;
 mod export;
 mod front;
 mod front_settings;
-mod gate_file;
 mod generate;
 mod health;
 mod hints;
@@ -44,7 +43,9 @@ mod slice;
 mod smoke;
 mod startup;
 mod synthetic;
+mod user_folders;
 mod verify;
+mod whole_file;
 
 use std::process::ExitCode;
 

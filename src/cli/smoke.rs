@@ -15,9 +15,9 @@ use super::context::Context;
 use super::front_settings::{
     check_library, make_flow_folder, separate_output, session_name, settings,
 };
-use super::gate_file;
 use super::outcome::{Outcome, UsageError, stdout};
 use super::startup::{require, startup_error};
+use super::whole_file;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &SmokeArgs) -> anyhow::Result<Outcome> {
@@ -88,7 +88,7 @@ fn test(
 }
 
 fn write(args: &SmokeArgs, gate: &Gate) -> anyhow::Result<()> {
-    gate_file::write(&args.gate, &gate.to_yaml()).map_err(|error| {
+    whole_file::write(&args.gate, gate.to_yaml().as_bytes()).map_err(|error| {
         let message = format!("gate file {} cannot be written", args.gate.display());
         UsageError::caused_by(message, error).into()
     })
