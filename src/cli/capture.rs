@@ -75,7 +75,7 @@ fn log_ready(server: &str, options: &CaptureOptions) {
         tracing::warn!(
             event = "capture_without_end",
             "no SUBJECT covers all ticks under {DEFAULT_PREFIX}: the capture does not end with a \
-             replay, is not verified and does not answer --wait-for-subscribers; \
+             replay, is not verified and does not answer `replay --wait-for-subscribers`; \
              --subject-prefix {DEFAULT_PREFIX} adds this"
         );
     }
