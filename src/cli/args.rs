@@ -96,11 +96,13 @@ impl Cli {
     }
 
     fn from_checked(mut matches: ArgMatches) -> Result<Self, clap::Error> {
-        refuse_secrets_in_arguments(&matches)?;
         let verb = matches.subcommand_name().map(str::to_owned);
+        let verb = verb.unwrap_or_default();
+        refuse_secrets_in_arguments(&matches).map_err(|error| with_usage(error, &verb))?;
         let mut cli = Self::from_arg_matches_mut(&mut matches)?;
-        cli.verb = verb.unwrap_or_default();
-        cli.command.check()?;
+        let checked = cli.command.check();
+        checked.map_err(|error| with_usage(error, &verb))?;
+        cli.verb = verb;
         Ok(cli)
     }
 
@@ -381,7 +383,17 @@ impl Command {
 
 /// An error in clap's form, for combinations that its attributes cannot express.
 fn conflict(message: &str) -> clap::Error {
-    Cli::command().error(ErrorKind::ArgumentConflict, message)
+    clap::Error::raw(ErrorKind::ArgumentConflict, message)
+}
+
+/// The same with the usage of the verb.
+fn with_usage(error: clap::Error, verb: &str) -> clap::Error {
+    let mut command = Cli::command();
+    command.build();
+    match command.find_subcommand_mut(verb) {
+        Some(verb) => error.format(verb),
+        None => error,
+    }
 }
 
 /// Flags of `generate`.

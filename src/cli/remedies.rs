@@ -34,7 +34,7 @@ pub(super) fn in_words(remedy: &Remedy, where_to_set: &str) -> String {
              otherwise check the address, the firewall and the VPN"
         }
         Remedy::NameTraderFront => {
-            "set CTP_TD_ADDRESS, or give `tickdeck live --contracts FILE` a contract file"
+            "set CTP_TD_ADDRESS, or give a contract file with `tickdeck live --contracts FILE`"
         }
         Remedy::ChooseFlowFolder => "choose a folder that this user can write to with --flow-dir",
         Remedy::StartServer => "start the server, or check NATS_URL and the credentials",

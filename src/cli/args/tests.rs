@@ -91,7 +91,7 @@ fn help_states_units_and_ranges() {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
             let text = format!("{help} {}", defaults.collect::<String>());
             let words = text.split([' ', ',', ';', ')', ']']);
-            let states = match value.map(|value| value.as_str()) {
+            let states = match value.map(clap::builder::Str::as_str) {
                 Some("SPAN") => words.clone().any(is_span),
                 Some("N" | "HZ" | "RATE") => words.clone().any(|word| word.parse::<f64>().is_ok()),
                 _ => true,
@@ -246,6 +246,22 @@ fn bad_usage_names_what_is_expected() {
     ] {
         let error = parse(line).unwrap_err();
         assert!(error.contains(expected), "{line}: {error}");
+    }
+}
+
+#[test]
+fn bad_usage_shows_the_usage_of_the_verb() {
+    for line in [
+        "export rec --force",
+        "replay rec --nats-password x",
+        "slice rec",
+    ] {
+        let error = parse(line).unwrap_err();
+        let verb = line.split(' ').next().unwrap();
+        assert!(
+            error.contains(&format!("Usage: tickdeck {verb}")),
+            "{error}"
+        );
     }
 }
 
