@@ -297,11 +297,11 @@ pub enum Command {
     ///
     /// `--install` writes it where the shell looks for it, and says where. Folder and file:
     ///
-    /// bash: $XDG_DATA_HOME/bash-completion/completions/tickdeck.
-    /// zsh: $XDG_DATA_HOME/zsh/site-functions/_tickdeck; add the folder to fpath.
-    /// fish: $XDG_CONFIG_HOME/fish/completions/tickdeck.fish.
-    /// elvish: $XDG_CONFIG_HOME/elvish/lib/tickdeck.elv; `use tickdeck` in rc.elv loads it.
-    /// powershell has no such folder: add the script to $PROFILE.
+    /// - bash: $XDG_DATA_HOME/bash-completion/completions/tickdeck
+    /// - zsh: $XDG_DATA_HOME/zsh/site-functions/_tickdeck; add the folder to fpath
+    /// - fish: $XDG_CONFIG_HOME/fish/completions/tickdeck.fish
+    /// - elvish: $XDG_CONFIG_HOME/elvish/lib/tickdeck.elv; `use tickdeck` in rc.elv loads it
+    /// - powershell: no such folder; add the script to $PROFILE
     ///
     /// Unset, XDG_DATA_HOME is ~/.local/share, and XDG_CONFIG_HOME is ~/.config.
     #[command(
@@ -409,7 +409,7 @@ pub struct GenerateArgs {
     /// all); comma separated, repeatable
     #[arg(long, value_name = "GLOB", value_delimiter = ',')]
     pub symbols: Vec<String>,
-    /// Length of the session, for example 90s or 1h30m [default: the profile's]
+    /// Length of the session, above 0s, for example 90s or 1h30m [default: the profile's]
     #[arg(long, value_name = "SPAN", value_parser = values::parse_span)]
     pub duration: Option<Duration>,
     /// Trading day of the session, YYYY-MM-DD [default: the profile's]
@@ -620,7 +620,7 @@ pub struct DemoArgs {
     /// Seed of the market, a whole number from 0 on
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Factor of the recorded speed, such as 0.5 or 10, or `max`
+    /// Factor of the recorded speed, above 0, such as 0.5 or 10; or `max`
     #[arg(
         short,
         long,

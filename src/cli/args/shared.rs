@@ -58,7 +58,7 @@ pub struct SelectArgs {
     /// Start this long after the first event, for example 5m
     #[arg(hide_short_help = true, long, value_name = "SPAN", value_parser = values::parse_duration, conflicts_with = "start")]
     pub start_offset: Option<Duration>,
-    /// End this much recorded time after the start, for example 1h30m
+    /// End this much recorded time after the start, above 0s, for example 1h30m
     #[arg(long, value_name = "SPAN", value_parser = values::parse_span, conflicts_with = "end")]
     pub duration: Option<Duration>,
     /// End after this many ticks, 0 for none; session events do not count
@@ -98,7 +98,7 @@ impl SelectArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Speed")]
 pub struct PaceArgs {
-    /// Factor of the recorded speed, such as 0.5 or 10, or `max`
+    /// Factor of the recorded speed, above 0, such as 0.5 or 10; or `max`
     #[arg(
         short,
         long,
@@ -183,7 +183,7 @@ pub struct RollArgs {
     /// Begin a new segment after this many rows, 1 or more [default: 1048576]
     #[arg(long, hide_short_help = true, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_rows: Option<u64>,
-    /// Begin a new segment after this much recorded time, for example 1h
+    /// Begin a new segment after this much recorded time, above 0s, for example 1h
     #[arg(long, hide_short_help = true, value_name = "SPAN", value_parser = values::parse_span)]
     pub max_duration: Option<Duration>,
 }
