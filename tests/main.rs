@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one module per boundary.
 //!
+//! - `documents`: blocks of the pages, run as printed.
 //! - `promises`: determinism and the ledger, as `docs/determinism.md` states them.
 //! - `recordings`: the committed recordings, byte for byte, and their goldens.
 //! - `check`: goldens, comparisons and the test API.
@@ -22,6 +23,7 @@ mod bad_input;
 mod check;
 mod cli;
 mod dates;
+mod documents;
 mod live;
 mod nats;
 mod promises;

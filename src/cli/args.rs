@@ -220,7 +220,7 @@ pub enum Command {
     Record(Box<RecordArgs>),
     /// Replay recordings into sinks, at a controlled speed
     ///
-    /// The messages and their order do not depend on the speed. Enter (on a terminal) or SIGUSR1
+    /// The messages and their order do not depend on the speed. Space (on a terminal) or SIGUSR1
     /// pauses and resumes the replay. SIGINT and SIGTERM stop it cleanly, even while it connects to
     /// the server. Another signal, a second or more later, stops it at once.
     #[command(after_help = "Examples:\n  \

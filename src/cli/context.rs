@@ -123,11 +123,11 @@ impl Context {
         Ok(run_interruptible(name, is_interrupted, work)?)
     }
 
-    /// Makes Enter pause and resume, if stdin is a terminal.
+    /// Makes space and Enter pause and resume until the value is dropped, if stdin is a terminal.
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn watch_keyboard(&self) -> anyhow::Result<()> {
+    pub fn watch_keyboard(&self) -> anyhow::Result<keyboard::Keyboard> {
         keyboard::watch(&self.control).context("watching the keyboard")
     }
 }

@@ -111,7 +111,7 @@ fn replay_into(
         inputs.source_ahead(&all, None)
     })
     .sink(sink)
-    .health(Some(nats), "demo")
+    .health(nats, "demo")
     .pace(PaceOptions {
         rate: args.rate,
         ..PaceOptions::default()

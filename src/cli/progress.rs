@@ -56,7 +56,7 @@ fn with_keys(style: ProgressStyle, control: Arc<Control>) -> ProgressStyle {
     };
     let paused = move |_: &ProgressState, out: &mut dyn fmt::Write| {
         if control.is_paused() {
-            let _ = out.write_str(" paused, Enter resumes");
+            let _ = out.write_str(" paused, space resumes");
         }
     };
     style.with_key("rate", rate).with_key("paused", paused)

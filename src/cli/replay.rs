@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tickdeck::control::Command;
 use tickdeck::nats::NatsOptions;
 use tickdeck::session::{Replayed, Session};
-use tickdeck_core::pace::{ClockTicks, PaceOptions};
+use tickdeck_core::pace::ClockTicks;
 use tickdeck_recording::{Finding, MissingPart};
 
 use super::args::ReplayArgs;
@@ -42,7 +42,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         context.control.send(Command::Pause);
     }
     context.handle_signals()?;
-    context.watch_keyboard()?;
+    let _keyboard = context.watch_keyboard()?;
     let opened = Sinks::open(context, &args.sinks, args.force, nats.as_ref())?;
     let source = inputs.payload_source()?;
     let options = publisher_options(
@@ -58,10 +58,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         None
     };
     let salvaged = args.salvage.then(Salvaged::default);
-    let pace = PaceOptions {
-        start_paused: false,
-        ..args.pace.options()
-    };
+    let pace = args.pace.options();
     let total = inputs.estimate(&filter).filter(|_| !args.pace.looping);
     let mut session = Session::replay(inputs.session(), options, || {
         inputs.source_ahead(&filter, salvaged.as_ref())

@@ -36,8 +36,8 @@
 //! # }
 //! ```
 //!
-//! The folder `examples/` has three programs: `replay_to_nats`, `own_sink` and `own_source`. For a
-//! regression test of a recording, see [`testing`].
+//! The folder `examples/` has four programs: `replay_to_nats`, `live_to_nats`, `own_sink` and
+//! `own_source`. For a regression test of a recording, see [`testing`].
 //!
 //! # Modules
 //!
@@ -49,7 +49,7 @@
 //! | [`contents`] | what is in a recording |
 //! | [`convert`] | new recordings: slices, merges, synthetic markets, imports |
 //! | [`sink`] | where messages go: files, digest, NATS, your own [`Sink`] |
-//! | [`control`] | stop and pause requests: signals, keyboard, your own calls |
+//! | [`control`] | stop, pause and another rate: signals, keyboard, your own calls |
 //! | [`pace`], [`clock`] | when an event is released |
 //! | [`event`], [`time`], [`contract`], [`calendar`] | the vocabulary of all modules |
 //! | [`reference`](mod@reference) | contracts, products and calendar in force for a run |
@@ -71,7 +71,7 @@
 //! | `nats` | `nats`, `capture`, `sink::NatsSink`, health answers | async-nats, futures-util, tokio |
 //! | `live` | `live`, `Session::live`, `Session::ctp`; implies `nats` | crossbeam-queue |
 //! | `import` | `import` | csv, encoding_rs, flate2, parquet with all its compressions, tar, zip |
-//! | `signals` | `control::signals` | signal-hook |
+//! | `signals` | `control::signals`, `control::keyboard` | signal-hook |
 //! | `codecs` | recordings that other tools compressed with snappy, gzip or lz4 | snap, flate2 and lz4 of parquet |
 //!
 //! # Limits

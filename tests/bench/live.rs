@@ -185,8 +185,8 @@ fn session(ticks: &[RawTick], server: LiveServer, folder: std::path::PathBuf) ->
         },
     };
     TickdeckSession::live("bench", publisher, options)
-        .server(Some(server))
-        .record(Some(record))
+        .server(server)
+        .record(record)
 }
 
 /// Arrival times of the messages at a subscriber.

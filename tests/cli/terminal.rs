@@ -1,4 +1,4 @@
-//! A shell with job control in a real terminal: background, suspend, foreground, Enter.
+//! A shell with job control in a real terminal: background, suspend, foreground, keys.
 
 use std::process::Stdio;
 
@@ -52,6 +52,7 @@ impl Shell {
     }
 }
 
+const CTRL_C: &str = "\u{3}";
 const CTRL_Z: &str = "\u{1a}";
 
 #[test]
@@ -72,7 +73,7 @@ fn a_suspended_replay_goes_on_in_the_background() {
 }
 
 #[test]
-fn enter_resumes_a_replay_after_fg() {
+fn space_resumes_a_replay_after_fg() {
     let mut shell = Shell::start();
     shell.replay("--rate max --start-paused'");
     shell.0.type_text(CTRL_Z);
@@ -84,7 +85,7 @@ fn enter_resumes_a_replay_after_fg() {
     wait_until("fg prints the command", || {
         shell.0.stdout().matches("exec ").count() >= 4
     });
-    shell.enter("");
+    shell.0.type_text(" ");
     shell.wait_for("code=0,");
 }
 
@@ -97,7 +98,57 @@ fn the_bar_says_that_a_replay_is_paused() {
     shell.enter(&format!(
         "{binary} replay {recording} --rate max --start-paused --sink null"
     ));
-    shell.wait_for("paused, Enter resumes");
-    shell.enter("");
+    shell.wait_for("paused, space resumes");
+    shell.0.type_text(" ");
     shell.plays_to_the_end();
+}
+
+#[test]
+fn each_space_pauses_or_resumes_and_other_keys_do_nothing() {
+    let mut shell = Shell::start();
+    let (binary, recording) = (binary().display(), quick());
+    let recording = recording.display();
+    shell.enter(&format!(
+        "{binary} replay {recording} --sink jsonl:- --log-format json"
+    ));
+    shell.wait_for("market.tick.");
+    for (count, keys, event) in [
+        (1, " ", "paused"),
+        (1, " ", "resumed"),
+        (2, "x \u{1b}[A", "paused"),
+    ] {
+        shell.0.type_text(keys);
+        let logged = format!("\"event\":\"{event}\"");
+        wait_until(&logged, || {
+            shell.0.stdout().matches(&logged).count() == count
+        });
+    }
+    shell.0.type_text(CTRL_C);
+    shell.wait_for("stop_requested");
+}
+
+#[test]
+fn the_terminal_is_as_before_after_every_end() {
+    for (words, ready, end) in [
+        ("--sink null --rate max", "", ""),
+        ("--sink jsonl:-", "market.tick.", CTRL_C),
+        (
+            "--sink null --rate max --start-paused",
+            "paused, space resumes",
+            " ",
+        ),
+    ] {
+        let mut shell = Shell::start();
+        shell.enter("stty cols 160");
+        let (binary, recording) = (binary().display(), quick());
+        let recording = recording.display();
+        // A script restores nothing by itself.
+        shell.enter(&format!(
+            "sh -c 'trap : INT; {binary} replay {recording} {words}; \
+             echo mode=$(stty -a | grep -Eo \"[-]?(icanon|echo) \")end'"
+        ));
+        shell.wait_for(ready);
+        shell.0.type_text(end);
+        shell.wait_for("mode=icanon echo end");
+    }
 }

@@ -208,6 +208,17 @@ fn a_refused_tick_ends_the_replay() {
     }
 }
 
+/// The next tick would be published more than a day later.
+#[test]
+fn a_refused_tick_ends_the_replay_before_the_next_one() {
+    let Some(server) = fixture("perm2.conf") else {
+        return;
+    };
+    let slow = "--rate 0.000001 --symbols IF*";
+    let played = ends_at_a_refused_tick(&server, "part", slow);
+    assert_eq!(played.json()["received"], 1);
+}
+
 #[test]
 fn no_flood_of_refusals_hides_a_refused_tick() {
     let config = r#"authorization { users = [

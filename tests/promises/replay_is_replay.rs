@@ -1,10 +1,15 @@
 //! Replay = replay: a recording has one payload stream, whatever speed, batch size, thread count,
 //! time zone, locale or build plays it.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use serde_json::Value;
+use tickdeck::pace::Rate;
+use tickdeck::sink::Fate;
+use tickdeck::{Command as Request, Control, MessageBatch, Recording, Session, Sink, SinkError};
 
 use crate::support::cli::{binary, command_of, finish, release_binary, tickdeck};
 use crate::support::recordings::{quick, quirks, replay, replay_digest, repository};
@@ -54,6 +59,56 @@ fn the_speed_changes_nothing() {
         let words = "--sink digest --rate 1000 --max-gap 500ms";
         assert_eq!(replay(&recording, words).done().digest(), digest);
     }
+}
+
+/// Counts messages, and changes the rate at some of them.
+struct RateChanges {
+    control: Arc<Control>,
+    seen: u64,
+}
+
+impl Sink for RateChanges {
+    fn name(&self) -> String {
+        "rate changes".into()
+    }
+
+    fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
+        for (at, rate) in [(1, "100"), (300, "50"), (600, "max")] {
+            if (self.seen..self.seen + batch.len() as u64).contains(&at) {
+                self.control.send(Request::SetRate(rate.parse().unwrap()));
+            }
+        }
+        self.seen += batch.len() as u64;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn settled(&mut self, _each: &mut dyn FnMut(Range<u64>, Fate)) {}
+
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_rate_that_changes_changes_nothing() {
+    let recording = Recording::open(&quick()).unwrap();
+    let control = Arc::new(Control::new());
+    let changes = RateChanges {
+        control: Arc::clone(&control),
+        seen: 0,
+    };
+    let played = Session::replay_recording(&recording)
+        .unwrap()
+        .control(control)
+        .sink(changes)
+        .run()
+        .unwrap();
+    assert_eq!(played.summary.digest, replay_digest(&quick()));
+    assert_eq!(played.summary.rate_asked, Rate::Max);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::source::is_test_file;
 use super::{assert_none, files, root};
 
 /// Every page of the repository.
-pub(super) fn pages() -> Vec<PathBuf> {
+pub(crate) fn pages() -> Vec<PathBuf> {
     let mut pages = vec![root().join("README.md"), root().join("CHANGELOG.md")];
     for folder in ["docs", "fixtures", "recordings"] {
         pages.extend(files(&root().join(folder), "md"));

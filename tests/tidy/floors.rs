@@ -1,7 +1,7 @@
 //! What a crate may use from outside. Cargo holds the edges between the crates of the workspace.
 
-use super::assert_none;
 use super::source::{SourceFile, crate_named, is_within};
+use super::{assert_none, root};
 
 /// Paths that a crate must not use.
 const FLOORS: [(&str, &[&str]); 4] = [
@@ -96,6 +96,30 @@ fn crates_use_what_their_floor_allows() {
     let ffi = crate_named("tickdeck_ffi").files;
     found.extend(outside(&ffi, &[], &PRINTING));
     assert_none(&found, "paths that a floor does not allow");
+}
+
+/// The roots of all crates but those that speak C.
+const SAFE: [&str; 8] = [
+    "src/core/lib.rs",
+    "src/recording/lib.rs",
+    "src/engine/lib.rs",
+    "src/cli/lib.rs",
+    "src/cli/main.rs",
+    "sim/market/src/lib.rs",
+    "sim/front/src/lib.rs",
+    ".cargo/xtask/src/main.rs",
+];
+
+#[test]
+fn only_crates_that_speak_c_may_be_unsafe() {
+    let may_be_unsafe = |place: &&str| {
+        let text = std::fs::read_to_string(root().join(place)).unwrap();
+        !text.lines().any(|line| line == "#![forbid(unsafe_code)]")
+    };
+    let found: Vec<String> = (SAFE.into_iter().filter(may_be_unsafe))
+        .map(str::to_owned)
+        .collect();
+    assert_none(&found, "crates without `#![forbid(unsafe_code)]`");
 }
 
 #[test]

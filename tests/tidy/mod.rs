@@ -13,7 +13,7 @@
 //! An exception is listed in its rule, with its reason.
 
 mod circles;
-mod documents;
+pub(crate) mod documents;
 mod doors;
 mod flags;
 mod floors;

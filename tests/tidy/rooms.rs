@@ -16,18 +16,17 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("control", &[]),
     // Writes what the normalizer yields.
     ("encode", &["normalize"]),
-    // The sink that publishes, and the message type and subject patterns of a subscriber.
-    ("sink", &["nats"]),
-    ("nats", &["sink", "encode"]),
-    ("import", &["progress"]),
+    // Messages, subject patterns and control subjects.
+    ("nats", &["encode"]),
+    // Writes messages. One sink publishes them.
+    ("sink", &["encode", "nats"]),
+    ("import", &[]),
     // The loop of runs that no clock paces.
     ("transfer", &["control", "progress"]),
     // Both directions of the same files, and payloads through the publisher.
     (
         "export",
-        &[
-            "import", "control", "pipeline", "progress", "sink", "transfer",
-        ],
+        &["control", "pipeline", "progress", "sink", "transfer"],
     ),
     ("reference", &[]),
     // What a replay of a recording would do with its ticks.
@@ -44,8 +43,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "transfer",
         ],
     ),
-    // The trader front's contracts are reference data.
-    ("live", &["reference", "progress"]),
+    ("live", &[]),
     // The receiving end: end markers, digests and subjects with wildcards. Its driver stops on
     // request, and its files report how far they are.
     (
@@ -58,8 +56,6 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "normalize",
             "encode",
             "sink",
-            "nats",
-            "live",
             "control",
             "progress",
             "reference",
@@ -68,7 +64,6 @@ const ROOMS: [(&str, &[&str]); 19] = [
     (
         "session",
         &[
-            "normalize",
             "encode",
             "sink",
             "nats",
@@ -77,7 +72,6 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "pipeline",
             "progress",
             "reference",
-            "import",
         ],
     ),
     // Writes raw events of two recordings in the exported form.
@@ -90,25 +84,28 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "sink",
             "control",
             "pipeline",
-            "progress",
             "reference",
-            "session",
         ],
     ),
-    (
-        "testing",
-        &[
-            "normalize",
-            "encode",
-            "sink",
-            "control",
-            "pipeline",
-            "check",
-            "reference",
-            "session",
-        ],
-    ),
+    ("testing", &["normalize", "encode", "pipeline", "check"]),
 ];
+
+/// The modules that a path of `file` leads to, with the path.
+fn used(file: &SourceFile) -> impl Iterator<Item = (&str, String)> {
+    let own = file.module.get(1);
+    let is_room = |name: &str| ROOMS.iter().any(|(known, _)| *known == name);
+    file.paths
+        .iter()
+        .filter(|path| path.segments[0] == "tickdeck")
+        .filter_map(|path| path.segments.get(1).map(|other| (path, other)))
+        .filter(move |(_, other)| is_room(other) && Some(*other) != own)
+        .map(|(path, other)| {
+            (
+                other.as_str(),
+                format!("{}:{}: {}", file.place, path.line, path.text()),
+            )
+        })
+}
 
 fn edges(file: &SourceFile) -> Vec<String> {
     let Some(room) = file.module.get(1) else {
@@ -117,24 +114,55 @@ fn edges(file: &SourceFile) -> Vec<String> {
     let Some((_, allowed)) = ROOMS.iter().find(|(known, _)| known == room) else {
         return vec![format!("{}: `{room}` is not in the list", file.place)];
     };
-    let is_room = |name: &str| ROOMS.iter().any(|(known, _)| *known == name);
-    file.paths
-        .iter()
-        .filter(|path| path.segments[0] == "tickdeck")
-        .filter_map(|path| path.segments.get(1).map(|other| (path, other.as_str())))
-        .filter(|(_, other)| is_room(other) && other != room && !allowed.contains(other))
-        .map(|(path, _)| format!("{}:{}: {}", file.place, path.line, path.text()))
+    used(file)
+        .filter(|(other, _)| !allowed.contains(other))
+        .map(|(_, place)| place)
         .collect()
 }
 
+/// The listed edges that no file of `files` uses.
+fn unused(files: &[SourceFile]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (room, allowed) in ROOMS {
+        let of_room = |file: &&SourceFile| file.module.get(1).is_some_and(|own| own == room);
+        let used: Vec<&str> = (files.iter().filter(of_room))
+            .flat_map(used)
+            .map(|(other, _)| other)
+            .collect();
+        let missing = allowed.iter().filter(|other| !used.contains(other));
+        found.extend(missing.map(|other| format!("{room} -> {other}")));
+    }
+    found
+}
+
+// One test for both, because parsing the sources takes longest.
 #[test]
-fn engine_modules_use_only_listed_ones() {
-    let found: Vec<String> = crate_named("tickdeck")
-        .files
-        .iter()
-        .flat_map(edges)
-        .collect();
+fn engine_modules_use_exactly_the_listed_ones() {
+    let files = crate_named("tickdeck").files;
+    let found: Vec<String> = files.iter().flat_map(edges).collect();
     assert_none(&found, "edges between modules of the engine");
+    assert_none(&unused(&files), "listed edges that no path uses");
+}
+
+#[test]
+fn an_unused_edge_is_caught() {
+    let module = ["tickdeck", "sink", "nats"];
+    let file = SourceFile::parse("x.rs", &module, "use crate::nats::connect;");
+    let found = unused(&[file]);
+    assert!(found.contains(&"sink -> encode".to_owned()), "{found:?}");
+    assert!(!found.contains(&"sink -> nats".to_owned()), "{found:?}");
+}
+
+#[test]
+fn rooms_use_each_other_in_one_direction() {
+    let uses = |room: &str| ROOMS.iter().find(|(known, _)| *known == room);
+    let both: Vec<String> = ROOMS
+        .iter()
+        .flat_map(|(room, allowed)| allowed.iter().map(move |other| (*room, *other)))
+        .filter(|(room, other)| uses(other).is_some_and(|(_, back)| back.contains(room)))
+        .map(|(room, other)| format!("{room} <-> {other}"))
+        .collect();
+    assert_none(&both, "modules that use each other");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The project's commands: `cargo xtask demo`, `test`, `bench`, `recordings`, `nats-server`,
-//! `vendor-ctp`, `sim`, `sim-clients`.
+//! `vendor-ctp`, `sim`, `sim-clients`, `readers`.
 //!
 //! Each works on a machine that has only cargo. What a command needs it fetches once into
 //! `target/tools`. Nothing is installed outside the working copy, except the distribution's
@@ -10,6 +10,7 @@
 mod bench;
 mod demo;
 mod nats_server;
+mod readers;
 mod recordings;
 mod run;
 mod sim;
@@ -69,6 +70,8 @@ enum Command {
     },
     /// Fetch the Python clients for the tests of the simulated front and print their folder
     SimClients,
+    /// Fetch the Python packages for the blocks of the pages and print the interpreter
+    Readers,
 }
 
 fn main() -> Result<()> {
@@ -91,6 +94,10 @@ fn main() -> Result<()> {
         }
         Command::SimClients => {
             run::say(&sim_clients::run_command()?.display().to_string());
+            Ok(())
+        }
+        Command::Readers => {
+            run::say(&readers::provide()?.display().to_string());
             Ok(())
         }
     }

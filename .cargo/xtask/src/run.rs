@@ -90,3 +90,20 @@ fn shown(command: &Command) -> String {
         .collect::<Vec<_>>()
         .join(" ")
 }
+
+/// Creates a folder completely or not at all.
+///
+/// # Errors
+/// When `make` fails or the folder cannot be put in place.
+pub(crate) fn once(folder: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    if folder.exists() {
+        return Ok(());
+    }
+    let partial = folder.with_extension("partial");
+    if partial.exists() {
+        std::fs::remove_dir_all(&partial)?;
+    }
+    make(&partial)?;
+    std::fs::rename(&partial, folder)?;
+    Ok(())
+}

@@ -7,14 +7,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{cargo, note, root, run, tools};
-use crate::wheel::python;
+use crate::run::{cargo, once, root, run, tools};
+use crate::wheel::{environment, install};
 
 /// Versions of `openctp-ctp`, one folder each.
 const OPENCTP: [&str; 4] = ["6.3.15.7", "6.5.1.7", "6.7.2.8", "6.7.11.0"];
 
 /// vn.py without the packages that only its user interface and back-tests need.
-const VNPY: &str = "vnpy==4.5.0";
+pub(crate) const VNPY: &str = "vnpy==4.5.0";
 /// The imports of the part of vn.py that the tests run.
 const VNPY_NEEDS: [&str; 5] = ["numpy", "ta-lib", "loguru", "tzlocal", "requests"];
 /// Its CTP gateway, built from source with the machine's compiler.
@@ -36,41 +36,44 @@ pub(crate) struct Clients {
 pub(crate) fn provide() -> Clients {
     let folder = tools().join("sim-clients");
     let mut problems = Vec::new();
-    if let Err(error) = interpreter(&folder).and_then(|()| locale(&folder)) {
+    if let Err(error) = environment(&folder.join("python")).and_then(|()| locale(&folder)) {
         problems.push(format!("{error:#}"));
         return Clients { folder, problems };
     }
+    let python = folder.join("python/bin/python");
     for version in OPENCTP {
         let package = format!("openctp-ctp=={version}");
         let into = folder.join(format!("openctp-ctp-{version}"));
         let wheel_only = ["--no-deps", "--only-binary=:all:"];
         if let Err(error) = once(&into, |into| {
-            install(&folder, into, &wheel_only, &[&package])
+            install(&python, Some(into), &wheel_only, &[&package])
         }) {
             problems.push(format!("{package}: {error:#}"));
         }
     }
     let vnpy = once(&folder.join("vnpy"), |into| {
-        install(&folder, into, &["--no-deps"], &[VNPY])?;
-        install(&folder, into, &["--only-binary=:all:"], &VNPY_NEEDS)?;
-        install(&folder, into, &["--no-deps"], &[VNPY_CTP])
+        install(&python, Some(into), &["--no-deps"], &[VNPY])?;
+        install(&python, Some(into), &["--only-binary=:all:"], &VNPY_NEEDS)?;
+        install(&python, Some(into), &["--no-deps"], &[VNPY_CTP])
     });
     if let Err(error) = vnpy {
         problems.push(format!("vn.py: {error:#}"));
     }
-    if let Err(error) = once(&folder.join("ctp2rs"), |into| ctp2rs(&folder, into)) {
+    if let Err(error) = once(&folder.join("ctp2rs"), |into| {
+        ctp2rs(&folder, &python, into)
+    }) {
         problems.push(format!("ctp2rs: {error:#}"));
     }
     Clients { folder, problems }
 }
 
 /// Builds the client that uses ctp2rs, as a separate package outside the workspace.
-fn ctp2rs(folder: &Path, into: &Path) -> Result<()> {
+fn ctp2rs(folder: &Path, python: &Path, into: &Path) -> Result<()> {
     let libclang = folder.join("libclang");
     once(&libclang, |into| {
         install(
-            folder,
-            into,
+            python,
+            Some(into),
             &["--no-deps", "--only-binary=:all:"],
             &[LIBCLANG],
         )
@@ -110,32 +113,6 @@ pub(crate) fn run_command() -> Result<PathBuf> {
     Ok(clients.folder)
 }
 
-/// Creates a folder completely or not at all.
-fn once(folder: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    if folder.exists() {
-        return Ok(());
-    }
-    let partial = folder.with_extension("partial");
-    if partial.exists() {
-        std::fs::remove_dir_all(&partial)?;
-    }
-    make(&partial)?;
-    std::fs::rename(&partial, folder)?;
-    Ok(())
-}
-
-fn interpreter(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder)?;
-    if folder.join("python/bin/python").exists() {
-        return Ok(());
-    }
-    run(Command::new(python()?)
-        .args(["-m", "venv"])
-        .arg(folder.join("python"))
-        .stdout(std::io::stderr()))
-    .context("creating a Python environment (Debian: apt-get install python3-venv)")
-}
-
 /// The wrappers construct the locale `zh_CN.GB18030`. glibc also finds it through LOCPATH.
 fn locale(folder: &Path) -> Result<()> {
     let made = folder.join("locale/zh_CN.GB18030");
@@ -148,21 +125,4 @@ fn locale(folder: &Path) -> Result<()> {
         .arg(&made)
         .stdout(std::io::stderr()))
     .context("creating the locale zh_CN.GB18030 (Debian: apt-get install locales)")
-}
-
-fn install(folder: &Path, into: &Path, flags: &[&str], packages: &[&str]) -> Result<()> {
-    note(&format!("installing {} from PyPI", packages.join(", ")));
-    run(Command::new(folder.join("python/bin/python"))
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-        ])
-        .args(flags)
-        .arg("--target")
-        .arg(into)
-        .args(packages)
-        .stdout(std::io::stderr()))
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::nats_server;
+use crate::readers;
 use crate::run::{self, cargo, note, succeeds, target};
 use crate::sim;
 use crate::sim_clients;
@@ -39,6 +40,12 @@ pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
             "a client of the simulated front is unavailable: {problem}"
         ));
     }
+    let readers = readers::provide();
+    if let Err(error) = &readers {
+        note(&format!(
+            "the Python packages of the pages are unavailable: {error:#}"
+        ));
+    }
     let simulated = sim::provide_for_tests()?;
     let skipped = target().join("skipped-tests.txt");
     std::fs::write(&skipped, "").with_context(|| format!("writing {}", skipped.display()))?;
@@ -55,6 +62,9 @@ pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
             .env("TICKDECK_SIM_CLIENTS", &clients.folder)
             .env("TICKDECK_SIM_LIBRARY", &simulated)
             .env("TICKDECK_SKIPPED", &skipped);
+        if let Ok(python) = &readers {
+            command.env("TICKDECK_READERS", python);
+        }
         if vendor.problems.is_empty() {
             // As with the server: tests must find what was fetched.
             command.env("TICKDECK_REQUIRE_CTP", "1");

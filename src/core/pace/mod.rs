@@ -14,7 +14,8 @@
 //! - A receive time that goes back is due together with the newest one before it: at once.
 //! - A late replay releases at once until it has caught up. If it never can, it slows down in
 //!   proportion. It never skips.
-//! - A pause of the user moves `start` by its length.
+//! - A pause of the user moves `start` by its length. Another rate begins at a new `start`, with the
+//!   recorded time that is left until the next event.
 
 mod lateness;
 mod pacer;

@@ -17,8 +17,6 @@ pub struct PaceOptions {
     pub max_gap_ns: Option<i64>,
     /// Time before the first event of the first pass, ns of real time.
     pub delay_ns: i64,
-    /// Whether the replay waits for [`Pacer::resume`] before its first event.
-    pub start_paused: bool,
 }
 
 /// When an event is due.
@@ -35,7 +33,7 @@ pub enum Due {
 /// What the pacing of a run came to.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct PaceReport {
-    /// The requested rate.
+    /// The requested rate; the newest one if it was changed.
     pub rate_asked: Rate,
     /// Recorded time played per real time, pauses of the user excluded and shortened pauses at
     /// their shortened length; `None` when there is nothing to divide.
@@ -64,8 +62,10 @@ pub struct Pacer {
 /// One run through the recording, with the two fixed points of its due times.
 #[derive(Debug, Clone, Copy)]
 struct Pass {
-    /// When the first event is due. Only a pause of the user moves it.
+    /// When [`start_ns`](Self::start_ns) is due. Only the user moves it: by a pause or another rate.
     start: MonoNanos,
+    /// Recorded time played when the present rate began, ns; 0 unless the rate was changed.
+    start_ns: i128,
     /// Receive time of the first event.
     first: UnixNanos,
     /// Largest receive time so far.
@@ -110,9 +110,23 @@ impl Pass {
     fn due(&self, recv_ts: UnixNanos, rate: Rate) -> MonoNanos {
         let offset = match rate {
             Rate::Max => 0,
-            Rate::Times(ratio) => ratio.divide(self.played_ns(recv_ts)),
+            Rate::Times(ratio) => ratio.divide(self.played_ns(recv_ts) - self.start_ns),
         };
         saturate(i128::from(self.start.0) + offset)
+    }
+
+    /// Ends the present rate at `now`. The recorded time until `now` is played, but none beyond `limit`,
+    /// which is the newest event with its pauses: a replay that is late is on time again.
+    fn rebase(&mut self, limit: &Self, rate: Rate, now: MonoNanos) {
+        let since_start = i128::from(now.since(self.start)).max(0);
+        let limit_ns = limit.played_ns(limit.newest);
+        self.start_ns = match rate {
+            Rate::Times(ratio) => limit_ns.min(self.start_ns + ratio.multiply(since_start)),
+            // Nothing was paced: the spacing begins at the newest event.
+            Rate::Max => self.played_ns(self.newest),
+        };
+        // Before the start, the rest of the delay remains.
+        self.start = self.start.max(now);
     }
 }
 
@@ -128,7 +142,7 @@ impl Pacer {
         Self {
             options,
             pass: None,
-            paused_at: options.start_paused.then_some(Pause::BeforeStart),
+            paused_at: None,
             totals: Totals::default(),
             lateness: LatenessHistogram::new(),
         }
@@ -218,6 +232,21 @@ impl Pacer {
         }
     }
 
+    /// Plays at another rate from `now` on. `next` is the receive time of the next event: the recorded
+    /// time that is left until then is kept.
+    pub fn set_rate(&mut self, rate: Rate, next: UnixNanos, now: MonoNanos) {
+        let now = match self.paused_at {
+            Some(Pause::Since(from)) => from,
+            _ => now,
+        };
+        if let Some(pass) = &mut self.pass {
+            let mut limit = *pass;
+            limit.advance(next, self.options.max_gap_ns);
+            pass.rebase(&limit, self.options.rate, now);
+        }
+        self.options.rate = rate;
+    }
+
     /// Whether the replay is paused.
     #[must_use]
     pub const fn is_paused(&self) -> bool {
@@ -267,6 +296,7 @@ impl Pacer {
             totals.start.get_or_insert(start);
             Pass {
                 start,
+                start_ns: 0,
                 first: recv_ts,
                 newest: recv_ts,
                 cut_ns: 0,

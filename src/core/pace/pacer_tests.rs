@@ -145,15 +145,63 @@ fn a_pause_keeps_what_was_left_of_the_wait() {
 #[test]
 fn a_replay_that_starts_paused_counts_its_delay_from_the_resume() {
     let options = PaceOptions {
-        start_paused: true,
         delay_ns: 50,
         ..PaceOptions::default()
     };
     let mut pacer = pacer_with("1", options);
+    pacer.pause(MonoNanos(0));
     assert_eq!(pacer.due(UnixNanos(7), MonoNanos(0)), Due::Paused);
     pacer.resume(MonoNanos(1_000));
     let due = pacer.due(UnixNanos(7), MonoNanos(1_000));
     assert_eq!(due, Due::At(MonoNanos(1_050)));
+}
+
+fn set_rate(pacer: &mut Pacer, rate: &str, next: i64, now: i64) {
+    pacer.set_rate(rate.parse().unwrap(), UnixNanos(next), MonoNanos(now));
+}
+
+#[test]
+fn another_rate_keeps_the_recorded_time_to_the_next_event() {
+    let due = |pacer: &mut Pacer, recv_ts, now| pacer.due(UnixNanos(recv_ts), MonoNanos(now));
+    let at = |nanos| Due::At(MonoNanos(nanos));
+    let mut pacer = pacer("1");
+    assert_eq!(due(&mut pacer, 0, 0), Due::Now);
+    assert_eq!(due(&mut pacer, 1_000, 0), at(1_000));
+    set_rate(&mut pacer, "2", 1_000, 400);
+    assert_eq!(due(&mut pacer, 1_000, 400), at(700));
+    // While paused, the recorded time stands still.
+    pacer.pause(MonoNanos(500));
+    set_rate(&mut pacer, "0.5", 1_000, 9_000);
+    pacer.resume(MonoNanos(10_000));
+    assert_eq!(due(&mut pacer, 1_000, 10_000), at(10_800));
+    // Without pacing the event is due at once, and the next rate counts from it.
+    set_rate(&mut pacer, "max", 1_000, 10_100);
+    assert_eq!(due(&mut pacer, 1_000, 10_100), Due::Now);
+    set_rate(&mut pacer, "1", 1_050, 10_100);
+    assert_eq!(due(&mut pacer, 1_050, 10_100), at(10_150));
+}
+
+#[test]
+fn another_rate_keeps_the_delay_and_forgets_the_lateness() {
+    let options = PaceOptions {
+        delay_ns: 50,
+        ..PaceOptions::default()
+    };
+    let mut pacer = pacer_with("1", options);
+    assert_eq!(
+        pacer.due(UnixNanos(7), MonoNanos(0)),
+        Due::At(MonoNanos(50))
+    );
+    set_rate(&mut pacer, "10", 7, 20);
+    assert_eq!(
+        pacer.due(UnixNanos(7), MonoNanos(20)),
+        Due::At(MonoNanos(50))
+    );
+    assert_eq!(pacer.due(UnixNanos(107), MonoNanos(1_000)), Due::Now);
+    set_rate(&mut pacer, "1", 207, 1_000);
+    assert_eq!(pacer.due(UnixNanos(207), MonoNanos(1_000)), Due::Now);
+    let next = pacer.due(UnixNanos(307), MonoNanos(1_000));
+    assert_eq!(next, Due::At(MonoNanos(1_100)));
 }
 
 #[test]
@@ -199,6 +247,26 @@ fn stamps_shorten_no_pause() {
 }
 
 proptest! {
+    #[test]
+    fn prop_the_same_rate_again_changes_no_due_time(
+        gaps in prop::collection::vec((1..100 * SECOND, 0..100_u8), 1..60),
+        rate in prop::sample::select(vec![("0.5", 2, 1), ("1", 1, 1), ("10", 1, 10)]),
+    ) {
+        let (rate, times, over) = rate;
+        let (mut pacer, clock) = (pacer(rate), VirtualClock::new());
+        play(&mut pacer, &clock, &[BASE]);
+        let mut offset = 0;
+        for (asked, (gap, percent)) in (1..).zip(gaps) {
+            offset += gap;
+            let due = offset * times / over;
+            let now = clock.now().0 + (due - clock.now().0).max(0) / 100 * i64::from(percent);
+            set_rate(&mut pacer, rate, BASE + offset, now);
+            let at = play(&mut pacer, &clock, &[BASE + offset])[0];
+            // Each question may round once.
+            prop_assert!((at - due).abs() <= asked * times, "{at} {due}");
+        }
+    }
+
     #[test]
     fn prop_releases_keep_order_and_last_as_long_as_the_played_time(
         gaps in prop::collection::vec(-SECOND..100 * SECOND, 1..60),

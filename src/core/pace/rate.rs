@@ -34,6 +34,13 @@ impl Ratio {
         (nanos * i128::from(self.denominator)).div_euclid(i128::from(self.numerator))
     }
 
+    /// `nanos * self`, rounded down. Cannot overflow, as in [`divide`](Self::divide): the numerator
+    /// fits in 60 bits.
+    #[must_use]
+    pub fn multiply(self, nanos: i128) -> i128 {
+        (nanos * i128::from(self.numerator)).div_euclid(i128::from(self.denominator))
+    }
+
     /// Numerator and denominator in lowest terms.
     #[must_use]
     pub const fn parts(self) -> (u64, u64) {

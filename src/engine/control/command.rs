@@ -1,5 +1,7 @@
 //! What a user can ask of a running session.
 
+use tickdeck_core::pace::Rate;
+
 /// One request of a user. Every input (signal, key press, caller of the library) makes these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -12,4 +14,14 @@ pub enum Command {
     Resume,
     /// Pause a running replay, or continue a paused one.
     TogglePause,
+    /// Play at another rate from now on. Without a replay that is under way it changes nothing.
+    SetRate(Rate),
+}
+
+/// A command that only the player can carry out. It waits in the queue of the
+/// [`Control`](super::Control) until the player takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// See [`Command::SetRate`].
+    SetRate(Rate),
 }

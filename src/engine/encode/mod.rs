@@ -7,6 +7,7 @@
 mod buffer;
 pub mod control;
 mod decimal;
+mod message;
 pub mod pattern;
 pub mod subject;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use self::buffer::Buffer;
 use self::decimal::Decimal;
 use self::vnpy::Vnpy;
 use crate::normalize::NormalizedTick;
+pub use message::{Message, MessageRef};
 pub use tickdeck_core::source::PayloadSource;
 
 /// Which payload contract is published.

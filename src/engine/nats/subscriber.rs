@@ -22,7 +22,7 @@ use super::options::Plan;
 use super::queue::{Bounds, QueueReceiver, QueueSender, queue};
 use super::refusal::{Action, Refusal, Warnings};
 use super::{NatsError, NatsFailure, NatsOptions, SubjectPattern, runtime};
-use crate::sink::Message;
+use crate::encode::Message;
 
 /// What waits for the reader before the server feels back-pressure.
 const QUEUED: Bounds = Bounds {

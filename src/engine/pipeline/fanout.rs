@@ -94,13 +94,28 @@ impl Fanout {
         let mut settlement = self.settlement();
         slots.into_iter().for_each(|slot| settlement.expect(slot));
         drop(settlement);
+        self.each_outlet(|outlet| outlet.hand_over(batch, Kind::Stream))
+    }
+
+    /// Looks whether every sink can continue.
+    ///
+    /// # Errors
+    /// When one cannot.
+    pub(super) fn check(&self) -> Result<(), SinkError> {
+        self.each_outlet(|outlet| outlet.sink.as_mut().map_or(Ok(()), |sink| sink.check()))
+    }
+
+    fn each_outlet(
+        &self,
+        act: impl Fn(&mut Outlet) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
         for outlet in &self.outlets {
             let mut outlet = lock(outlet);
-            match outlet.hand_over(batch, Kind::Stream) {
+            match act(&mut outlet) {
                 Err(SinkError::BrokenPipe) if self.has_other_outputs() => {
                     self.abandon(&mut outlet);
                 }
-                handed_over => handed_over?,
+                result => result?,
             }
             self.settle(&mut outlet);
         }

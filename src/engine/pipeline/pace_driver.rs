@@ -7,13 +7,15 @@ use tickdeck_core::clock::{Clock, MonoNanos};
 use tickdeck_core::pace::{Due, PaceOptions, PaceReport, Pacer};
 use tickdeck_core::time::UnixNanos;
 
-use crate::control::{Command, Control};
+use crate::control::{Control, Order};
 
 /// What to do with an event after waiting for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Go {
     /// Release it.
     Release,
+    /// Look at the sinks, then wait again: one of them has a failure to report.
+    CheckSinks,
     /// A stop was requested: release nothing more.
     Stop,
 }
@@ -42,14 +44,17 @@ impl std::fmt::Debug for PaceDriver {
     }
 }
 
+impl Drop for PaceDriver {
+    fn drop(&mut self) {
+        self.control.set_player(false);
+    }
+}
+
 impl PaceDriver {
-    /// A driver that has released nothing. With `start_paused` it also pauses `control`, so that the
-    /// user's first toggle starts the replay.
+    /// A driver that has released nothing. If `control` is paused, its first event waits.
     #[must_use]
     pub fn new(options: PaceOptions, clock: Arc<dyn Clock>, control: Arc<Control>) -> Self {
-        if options.start_paused {
-            control.send(Command::Pause);
-        }
+        control.set_player(true);
         Self {
             pacer: Pacer::new(options),
             clock,
@@ -75,7 +80,7 @@ impl PaceDriver {
         if self.control.is_clear() && self.pacer.is_free_running() {
             return true;
         }
-        let now = self.follow_control();
+        let now = self.follow_control(recv_ts);
         self.pacer.due(recv_ts, now) == Due::Now
     }
 
@@ -84,7 +89,7 @@ impl PaceDriver {
         if self.control.is_stopped() {
             return true;
         }
-        let now = self.follow_control();
+        let now = self.follow_control(stamp);
         self.pacer.stamp_due(stamp, now) == Due::Now
     }
 
@@ -95,19 +100,19 @@ impl PaceDriver {
             return Go::Release;
         }
         match self.wait_for(Awaited::Event(recv_ts)) {
-            Some(now) => {
+            Ok(now) => {
                 self.lag_ns = self.pacer.released(now);
                 Go::Release
             }
-            None => Go::Stop,
+            Err(go) => go,
         }
     }
 
     /// Blocks until a clock stamp (see [`ClockTicks`](tickdeck_core::pace::ClockTicks)) may be released.
     pub fn wait_stamp(&mut self, stamp: UnixNanos) -> Go {
         match self.wait_for(Awaited::Stamp(stamp)) {
-            Some(_) => Go::Release,
-            None => Go::Stop,
+            Ok(_) => Go::Release,
+            Err(go) => go,
         }
     }
 
@@ -129,19 +134,23 @@ impl PaceDriver {
         self.pacer.report(self.clock.now())
     }
 
-    /// The instant at which `awaited` may be released, or `None` for a stop.
-    fn wait_for(&mut self, awaited: Awaited) -> Option<MonoNanos> {
+    /// The instant at which `awaited` may be released, or what to do instead.
+    fn wait_for(&mut self, awaited: Awaited) -> Result<MonoNanos, Go> {
         loop {
             if self.control.is_stopped() {
-                return None;
+                return Err(Go::Stop);
             }
-            let now = self.follow_control();
+            if self.control.take_notification() {
+                return Err(Go::CheckSinks);
+            }
+            let (Awaited::Event(next) | Awaited::Stamp(next)) = awaited;
+            let now = self.follow_control(next);
             let due = match awaited {
-                Awaited::Event(recv_ts) => self.pacer.due(recv_ts, now),
-                Awaited::Stamp(stamp) => self.pacer.stamp_due(stamp, now),
+                Awaited::Event(_) => self.pacer.due(next, now),
+                Awaited::Stamp(_) => self.pacer.stamp_due(next, now),
             };
             let until = match due {
-                Due::Now => return Some(now),
+                Due::Now => return Ok(now),
                 Due::At(at) => at,
                 Due::Paused => MonoNanos::NEVER,
             };
@@ -150,9 +159,15 @@ impl PaceDriver {
         }
     }
 
-    /// Reads the clock and brings the pacer's pause in line with the requested one.
-    fn follow_control(&mut self) -> MonoNanos {
+    /// Reads the clock, carries out the queued commands, and brings the pacer's pause in line with the
+    /// requested one.
+    fn follow_control(&mut self, next: UnixNanos) -> MonoNanos {
         let now = self.clock.now();
+        while let Some(order) = self.control.next_order() {
+            match order {
+                Order::SetRate(rate) => self.pacer.set_rate(rate, next, now),
+            }
+        }
         match (self.control.is_paused(), self.pacer.is_paused()) {
             (true, false) => self.pacer.pause(now),
             (false, true) => self.pacer.resume(now),
@@ -165,6 +180,7 @@ impl PaceDriver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::Command;
     use tickdeck_core::clock::{SystemClock, VirtualClock};
     use tickdeck_core::pace::Rate;
     use tickdeck_core::thread;
@@ -224,15 +240,55 @@ mod tests {
         let clock = Arc::new(SystemClock::new());
         let control = Arc::new(Control::new());
         let options = PaceOptions {
-            start_paused: true,
             rate: Rate::Max,
             ..PaceOptions::default()
         };
+        control.send(Command::Pause);
         let mut driver = PaceDriver::new(options, clock, Arc::clone(&control));
         assert!(!driver.is_ready(UnixNanos(0)));
         let replay = thread::spawn("replay", move || driver.wait(UnixNanos(0))).unwrap();
         assert!(!control.send(Command::TogglePause).is_paused);
         assert_eq!(replay.join().unwrap(), Go::Release);
+    }
+
+    #[test]
+    fn another_rate_keeps_the_recorded_time_that_is_left() {
+        let (mut driver, clock, control) = driver(PaceOptions::default());
+        assert_eq!(driver.wait(UnixNanos(0)), Go::Release);
+        clock.advance(400);
+        control.send(Command::SetRate("2".parse().unwrap()));
+        assert!(!driver.is_ready(UnixNanos(1_000)));
+        assert_eq!(driver.wait(UnixNanos(1_000)), Go::Release);
+        assert_eq!(clock.now(), MonoNanos(700), "600 ns are left, at rate 2");
+        control.send(Command::SetRate(Rate::Max));
+        assert_eq!(driver.wait(UnixNanos(9_000)), Go::Release);
+        control.send(Command::SetRate("0.5".parse().unwrap()));
+        assert_eq!(driver.wait(UnixNanos(9_100)), Go::Release);
+        assert_eq!(clock.now(), MonoNanos(900));
+        assert_eq!(driver.report().rate_asked.to_string(), "0.5");
+    }
+
+    #[test]
+    fn another_rate_ends_a_long_sleep() {
+        let control = Arc::new(Control::new());
+        let clock = Arc::new(SystemClock::new());
+        let mut driver = PaceDriver::new(PaceOptions::default(), clock, Arc::clone(&control));
+        assert_eq!(driver.wait(UnixNanos(0)), Go::Release);
+        let an_hour = UnixNanos(3_600_000 * MS);
+        let replay = thread::spawn("replay", move || driver.wait(an_hour)).unwrap();
+        control.send(Command::SetRate(Rate::Max));
+        assert_eq!(replay.join().unwrap(), Go::Release);
+    }
+
+    #[test]
+    fn a_notification_ends_a_long_sleep_once() {
+        let (mut driver, clock, control) = driver(PaceOptions::default());
+        assert_eq!(driver.wait(UnixNanos(0)), Go::Release);
+        control.notify();
+        assert_eq!(driver.wait(UnixNanos(1_000)), Go::CheckSinks);
+        assert_eq!(clock.now(), MonoNanos(0));
+        assert_eq!(driver.wait(UnixNanos(1_000)), Go::Release);
+        assert_eq!(clock.now(), MonoNanos(1_000));
     }
 
     #[test]

@@ -243,7 +243,17 @@ impl Paced {
                 pending = position;
             }
             let is_limit = self.max_ticks == Some(self.ticks);
-            if is_limit || self.driver.wait(event.recv_ts) == Go::Stop {
+            let mut go = Go::Stop;
+            while !is_limit {
+                go = self.driver.wait(event.recv_ts);
+                if go != Go::CheckSinks {
+                    break;
+                }
+                output.hand_over(&events[pending..position], self.driver.lag_ns())?;
+                pending = position;
+                output.publisher.check_sinks()?;
+            }
+            if go == Go::Stop {
                 output.hand_over(&events[pending..position], self.driver.lag_ns())?;
                 return Ok(Pass::Stopped);
             }
@@ -270,8 +280,12 @@ impl Paced {
         }
         output.hand_over(before, self.driver.lag_ns())?;
         for stamp in stamps {
-            if self.driver.wait_stamp(stamp) == Go::Stop {
-                break;
+            loop {
+                match self.driver.wait_stamp(stamp) {
+                    Go::Release => break,
+                    Go::CheckSinks => output.publisher.check_sinks()?,
+                    Go::Stop => return Ok(true),
+                }
             }
             output.publisher.publish_clock(stamp)?;
         }

@@ -295,6 +295,11 @@ impl Publisher {
         self.fanout.publish(&batch, [None])
     }
 
+    /// Looks for failures of the sinks that they have learned of since the last message.
+    pub(super) fn check_sinks(&self) -> Result<(), SinkError> {
+        self.fanout.check()
+    }
+
     fn encode(&mut self, event: &Event) {
         let EventKind::Tick(raw) = &event.kind else {
             self.normalizer.apply(event);

@@ -9,7 +9,7 @@ use tickdeck_core::contract::Contract;
 use tickdeck_core::event::{Event, InstrumentId};
 use tickdeck_recording::RecordingWriter;
 
-use super::SessionError;
+use super::error::SessionError;
 use super::live::{LiveSession, RecordTo};
 use super::live_server::{LiveNats, LiveServer};
 use super::live_summary::LiveSummary;
@@ -68,8 +68,8 @@ impl CtpSession {
 
     /// Publishes to a server. Health requests are answered from the start.
     #[must_use]
-    pub fn nats(mut self, nats: Option<LiveNats>) -> Self {
-        self.nats = nats;
+    pub fn nats(mut self, nats: impl Into<Option<LiveNats>>) -> Self {
+        self.nats = nats.into();
         self
     }
 
@@ -82,7 +82,7 @@ impl CtpSession {
 
     /// Records everything before it is published. Contracts of the trader front go into the recording.
     #[must_use]
-    pub fn record(mut self, record: Option<RecordTo>) -> Self {
+    pub fn record(mut self, record: impl Into<Option<RecordTo>>) -> Self {
         self.session = self.session.record(record);
         self
     }
@@ -110,8 +110,8 @@ impl CtpSession {
 
     /// What patterns are matched against when the trader front gives no list.
     #[must_use]
-    pub fn contract_list(mut self, contracts: Option<Vec<Contract>>) -> Self {
-        self.contract_list = contracts;
+    pub fn contract_list(mut self, contracts: impl Into<Option<Vec<Contract>>>) -> Self {
+        self.contract_list = contracts.into();
         self
     }
 
@@ -131,8 +131,8 @@ impl CtpSession {
 
     /// Ends after this time, which includes the search for contracts.
     #[must_use]
-    pub const fn run_for(mut self, span: Option<Duration>) -> Self {
-        self.run_for = span;
+    pub fn run_for(mut self, span: impl Into<Option<Duration>>) -> Self {
+        self.run_for = span.into();
         self
     }
 

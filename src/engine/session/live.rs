@@ -27,7 +27,7 @@ use tickdeck_recording::{
     BackgroundWriter, EventWriter, Manifest, RecordingError, RecordingOptions, RecordingWriter,
 };
 
-use super::SessionError;
+use super::error::SessionError;
 use super::live_server::{LiveServer, ServerHandles};
 use super::live_summary::LiveSummary;
 use super::stats::SharedStats;
@@ -79,8 +79,8 @@ impl LiveSession {
 
     /// Publishes to this server, which already answers health requests.
     #[must_use]
-    pub fn server(mut self, server: Option<LiveServer>) -> Self {
-        self.server = server;
+    pub fn server(mut self, server: impl Into<Option<LiveServer>>) -> Self {
+        self.server = server.into();
         self
     }
 
@@ -93,8 +93,8 @@ impl LiveSession {
 
     /// Records everything before it is published.
     #[must_use]
-    pub fn record(mut self, record: Option<RecordTo>) -> Self {
-        self.record = record;
+    pub fn record(mut self, record: impl Into<Option<RecordTo>>) -> Self {
+        self.record = record.into();
         self
     }
 

@@ -2,7 +2,8 @@
 //!
 //! [`Session::replay`] plays any source at a controlled pace. `Session::live` runs any front, and
 //! `Session::ctp` CTP fronts with the search for contracts. All return a summary, answer
-//! `health.check` and bound the wait for an unreachable server. Live sessions answer with more keys. Nothing here prints, reads the environment or knows the command line.
+//! `health.check` and bound the wait for an unreachable server. Live sessions answer with more keys.
+//! Nothing here prints, reads the environment or knows the command line.
 //!
 //! Live sessions need the feature `live`, servers the feature `nats`.
 
@@ -10,6 +11,7 @@
 mod ctp;
 #[cfg(feature = "nats")]
 mod drain;
+mod error;
 #[cfg(feature = "nats")]
 mod health;
 #[cfg(feature = "live")]
@@ -28,19 +30,14 @@ mod subscribers;
 mod summary;
 
 use tickdeck_core::source::{Source, SourceError};
-#[cfg(feature = "live")]
-use tickdeck_recording::RecordingError;
 use tickdeck_recording::{EventFilter, Recording};
 
-use crate::control::InterruptibleError;
-#[cfg(feature = "nats")]
-use crate::encode::pattern::PatternError;
 #[cfg(feature = "live")]
 use crate::live::ctp::CtpLibrary;
 #[cfg(feature = "live")]
-use crate::live::setup::{FrontSettings, LibraryMismatch};
+use crate::live::setup::FrontSettings;
 #[cfg(feature = "live")]
-use crate::live::{LiveOptions, Subscription, SubscriptionError};
+use crate::live::{LiveOptions, Subscription};
 use crate::pipeline::PublisherOptions;
 use crate::reference::{Reference, ReferenceError, ReferenceOptions};
 
@@ -48,6 +45,7 @@ use crate::reference::{Reference, ReferenceError, ReferenceOptions};
 pub use ctp::CtpSession;
 #[cfg(feature = "nats")]
 pub use drain::DEFAULT_DRAIN;
+pub use error::SessionError;
 #[cfg(feature = "live")]
 pub use live::{LiveSession, RecordTo};
 #[cfg(feature = "live")]
@@ -56,46 +54,6 @@ pub use live_server::{LiveNats, LiveServer};
 pub use live_summary::LiveSummary;
 pub use replay::{ReplaySession, Replayed};
 pub use summary::{LatenessMs, Summary};
-
-/// A session could not be started.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SessionError {
-    /// The server cannot be used.
-    #[cfg(feature = "nats")]
-    #[error(transparent)]
-    Nats(#[from] crate::nats::NatsError),
-    /// The system gave no thread.
-    #[error("starting a thread")]
-    Thread(#[source] std::io::Error),
-    /// The question for subscribers could not be written.
-    #[cfg(feature = "nats")]
-    #[error("encoding the readiness request")]
-    Question(#[source] serde_json::Error),
-    /// Messages cannot have this subject prefix.
-    #[cfg(feature = "nats")]
-    #[error(transparent)]
-    Prefix(#[from] PatternError),
-    /// Connecting to the server had no result.
-    #[error(transparent)]
-    Connect(#[from] InterruptibleError),
-    /// The time of a live session was up before the server answered.
-    #[cfg(feature = "live")]
-    #[error("no NATS server was reached before the run ended")]
-    ServerNotReached,
-    /// The settings do not suit the CTP library.
-    #[cfg(feature = "live")]
-    #[error(transparent)]
-    Library(#[from] LibraryMismatch),
-    /// A live session has nothing to subscribe.
-    #[cfg(feature = "live")]
-    #[error(transparent)]
-    Subscription(#[from] SubscriptionError),
-    /// The recording of a live session could not be created.
-    #[cfg(feature = "live")]
-    #[error(transparent)]
-    Record(#[from] RecordingError),
-}
 
 /// The constructors of sessions.
 #[derive(Debug)]

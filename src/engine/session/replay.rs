@@ -8,7 +8,7 @@ use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::EventWriter;
 
-use super::SessionError;
+use super::error::SessionError;
 #[cfg(feature = "nats")]
 use super::server::Server;
 #[cfg(feature = "nats")]
@@ -21,7 +21,7 @@ use crate::pipeline::{
     PublisherOptions, Release,
 };
 use crate::progress::{Progress, Silent};
-use crate::sink::{Sink, or_null};
+use crate::sink::{Sink, Wake, or_null};
 
 /// Opens the source of one pass. A replay that loops calls it again for each pass.
 type OpenSource<'a> = Box<dyn FnMut() -> Result<Box<dyn Source>, SourceError> + 'a>;
@@ -124,22 +124,22 @@ impl<'a> ReplaySession<'a> {
 
     /// Publishes clock stamps.
     #[must_use]
-    pub const fn clock_ticks(mut self, clock_ticks: Option<ClockTicks>) -> Self {
-        self.clock_ticks = clock_ticks;
+    pub fn clock_ticks(mut self, clock_ticks: impl Into<Option<ClockTicks>>) -> Self {
+        self.clock_ticks = clock_ticks.into();
         self
     }
 
     /// Ends after this many ticks of all passes.
     #[must_use]
-    pub const fn max_ticks(mut self, max_ticks: Option<u64>) -> Self {
-        self.max_ticks = max_ticks;
+    pub fn max_ticks(mut self, max_ticks: impl Into<Option<u64>>) -> Self {
+        self.max_ticks = max_ticks.into();
         self
     }
 
     /// Uses the events before this instant only to publish each instrument's last known tick.
     #[must_use]
-    pub const fn prime_until(mut self, start: Option<UnixNanos>) -> Self {
-        self.prime_until = start;
+    pub fn prime_until(mut self, start: impl Into<Option<UnixNanos>>) -> Self {
+        self.prime_until = start.into();
         self
     }
 
@@ -192,6 +192,13 @@ impl<'a> ReplaySession<'a> {
             awaited.wait(prefix, &run_id, &self.control, self.clock.as_ref())?;
         }
         let has_sinks = !self.sinks.is_empty();
+        let wake = {
+            let control = Arc::clone(&self.control);
+            Wake::new(move || control.notify())
+        };
+        for sink in &mut self.sinks {
+            sink.wake_with(wake.clone());
+        }
         let mut publisher = Publisher::new(self.publisher, or_null(self.sinks));
         if self.recorder.is_some() {
             publisher.set_recorded();
@@ -248,8 +255,12 @@ impl ReplaySession<'_> {
 
     /// Answers health requests on this server while the replay runs, as the session of `verb`.
     #[must_use]
-    pub fn health(mut self, nats: Option<crate::nats::NatsOptions>, verb: &'static str) -> Self {
-        self.server.health = nats.map(|nats| (nats, verb));
+    pub fn health(
+        mut self,
+        nats: impl Into<Option<crate::nats::NatsOptions>>,
+        verb: &'static str,
+    ) -> Self {
+        self.server.health = nats.into().map(|nats| (nats, verb));
         self
     }
 

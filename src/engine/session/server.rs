@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::SessionError;
 use super::drain::{DEFAULT_DRAIN, DrainWatch};
+use super::error::SessionError;
 use super::health::answer;
 use crate::control::{Control, run_interruptible};
 use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};

@@ -6,7 +6,7 @@
 
 use tickdeck_core::clock::Clock;
 
-use super::SessionError;
+use super::error::SessionError;
 use crate::control::{Control, run_interruptible};
 use crate::encode::control::{self, ControlSubject, ReadyQuestion, RunId};
 use crate::encode::pattern::SubjectPattern;

@@ -15,10 +15,12 @@ mod new_file;
 mod null;
 mod outstanding;
 pub mod paths;
+mod wake;
 
 use std::ops::Range;
 
-pub use batch::{Message, MessageBatch, MessageBatchBuilder, MessageRef};
+pub use crate::encode::{Message, MessageRef};
+pub use batch::{MessageBatch, MessageBatchBuilder};
 pub use digest::StreamDigest;
 pub use jsonl::JsonlSink;
 pub use line::{is_line, is_line_subject};
@@ -30,6 +32,7 @@ pub use new_file::NewFile;
 pub use null::NullSink;
 pub(crate) use null::or_null;
 pub use outstanding::{Fate, Outstanding};
+pub use wake::Wake;
 
 /// A sink could not continue.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +84,19 @@ pub trait Sink: Send {
     /// Positions count the messages handed in, from 0. Each is reported once, and those of one fate
     /// in order. A rejection need not wait for the fate of older messages.
     fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate));
+
+    /// Gives the sink a way to wake the player, before the first batch. For a sink that learns on
+    /// another thread that it cannot continue.
+    fn wake_with(&mut self, _wake: Wake) {}
+
+    /// Whether the sink can continue, as far as it knows. Called after it has woken the player, so that
+    /// a failure in a quiet market ends the run before the next message. Does not wait.
+    ///
+    /// # Errors
+    /// When it cannot.
+    fn check(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
 
     /// Bytes that the payload of an end marker may have, for a sink whose receivers wait for one;
     /// `None` for the others, which get none.

@@ -30,92 +30,30 @@
 
 #[cfg(feature = "live")]
 mod live;
+mod stats;
 mod window;
 mod worker;
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc as std_mpsc;
-use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use tickdeck_core::thread;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
-use super::{Fate, MessageBatch, Outstanding, Sink, SinkError};
+use super::{Fate, MessageBatch, Outstanding, Sink, SinkError, Wake};
 use crate::nats::{NatsError, NatsFailure, NatsOptions, connect};
 #[cfg(feature = "live")]
 pub use live::{DEFAULT_LIVE_BUFFER, LiveNatsSink};
+pub use stats::{NatsStats, NatsStop};
 use worker::{Command, Worker};
 
 /// Messages that are handed to the connection thread at once.
 const BATCH_MESSAGES: usize = 1024;
 /// Batches that may wait for the connection thread: with [`BATCH_MESSAGES`] at most 8,192 messages.
 const CHANNEL_BATCHES: usize = 8;
-
-/// What a sink has done so far, for readers on other threads.
-#[derive(Debug, Default)]
-pub struct NatsStats {
-    taken: AtomicU64,
-    confirmed: AtomicU64,
-    resent: AtomicU64,
-    reconnects: AtomicU64,
-    max_payload: AtomicUsize,
-    /// Why publishing has ended while the connection stays.
-    failure: OnceLock<NatsFailure>,
-}
-
-impl NatsStats {
-    /// Messages handed to the sink.
-    #[must_use]
-    pub fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
-    }
-
-    /// Messages that the server has confirmed.
-    #[must_use]
-    pub fn confirmed(&self) -> u64 {
-        self.confirmed.load(Ordering::Relaxed)
-    }
-
-    /// Messages sent again after a reconnect; each may have been delivered twice.
-    #[must_use]
-    pub fn resent(&self) -> u64 {
-        self.resent.load(Ordering::Relaxed)
-    }
-
-    /// Connections made after the first one.
-    #[must_use]
-    pub fn reconnects(&self) -> u64 {
-        self.reconnects.load(Ordering::Relaxed)
-    }
-}
-
-/// Ends a sink that may be blocked by an unreachable server. Its current and later calls fail.
-#[derive(Debug, Clone, Default)]
-pub struct NatsStop {
-    shared: Arc<StopShared>,
-}
-
-#[derive(Debug, Default)]
-struct StopShared {
-    asked: AtomicBool,
-    notify: Notify,
-}
-
-impl NatsStop {
-    /// Makes the sink give up unconfirmed messages.
-    pub fn stop(&self) {
-        self.shared.asked.store(true, Ordering::Release);
-        self.shared.notify.notify_one();
-    }
-
-    async fn asked(&self) {
-        while !self.shared.asked.load(Ordering::Acquire) {
-            self.shared.notify.notified().await;
-        }
-    }
-}
 
 /// Publishes to a NATS server (core NATS, no JetStream).
 #[derive(Debug)]
@@ -151,7 +89,16 @@ impl NatsSink {
         let (commands, receiver) = mpsc::channel(batches);
         let (ready, is_ready) = std_mpsc::sync_channel(1);
         let worker = Worker::new(plan, receiver, Arc::clone(&stats), stop.clone(), ready);
-        let thread = thread::spawn("tickdeck-nats", move || worker.run()).map_err(|error| {
+        let run = {
+            let stats = Arc::clone(&stats);
+            move || {
+                let result = worker.run();
+                stats.has_ended.store(true, Ordering::Release);
+                stats.wake();
+                result
+            }
+        };
+        let thread = thread::spawn("tickdeck-nats", run).map_err(|error| {
             at(NatsFailure::Other {
                 cause: format!("starting a thread: {error}"),
             })
@@ -289,6 +236,21 @@ impl Sink for NatsSink {
             self.outstanding.reject_all();
         }
         self.outstanding.report(each);
+    }
+
+    fn wake_with(&mut self, wake: Wake) {
+        // A sink belongs to one run.
+        let _ = self.stats.wake.set(wake);
+        if self.check().is_err() {
+            self.stats.wake();
+        }
+    }
+
+    fn check(&mut self) -> Result<(), SinkError> {
+        if self.is_refused() || self.stats.has_ended.load(Ordering::Acquire) {
+            return Err(self.error());
+        }
+        Ok(())
     }
 
     /// The server's maximum.

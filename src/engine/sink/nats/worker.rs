@@ -15,8 +15,8 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Interval;
 
+use super::stats::{NatsStats, NatsStop};
 use super::window::{MARK_MESSAGES, Window};
-use super::{NatsStats, NatsStop};
 use crate::nats::connect::{Connection, connect};
 use crate::nats::marks::{Answer, Marks};
 use crate::nats::refusal::{Action, Refusal, Warnings, is_dispensable};
@@ -249,6 +249,7 @@ impl Worker {
             self.window.give_up();
             self.sent = self.window.end();
             self.flushes.clear();
+            self.stats.wake();
         }
     }
 

@@ -1,8 +1,12 @@
-//! `replay_to_nats` against a real server.
+//! `replay_to_nats` and `live_to_nats` against a real server.
 //!
-//! The server comes from `TICKDECK_NATS_SERVER`. Without one the test is skipped visibly, which is a
-//! failure when `TICKDECK_REQUIRE_NATS` is 1.
+//! The server comes from `TICKDECK_NATS_SERVER`. Without one the tests are skipped visibly, which is a
+//! failure when `TICKDECK_REQUIRE_NATS` is 1. The simulated library comes from `TICKDECK_SIM_LIBRARY`.
 
+#[cfg(all(feature = "live", feature = "signals"))]
+#[path = "../../examples/live_to_nats.rs"]
+#[expect(dead_code, reason = "`cargo run --example` calls its main function")]
+mod live_to_nats;
 #[path = "../../../../tests/support/nats_client.rs"]
 #[expect(dead_code, reason = "only its subscriber is used")]
 mod nats_client;
@@ -43,6 +47,60 @@ fn every_message_reaches_a_subscriber() {
             payload: &payload,
         });
     }
+    assert_eq!(received.hex(), summary.digest);
+}
+
+#[cfg(all(feature = "live", feature = "signals"))]
+#[test]
+fn live_ticks_reach_a_subscriber_until_a_stop() {
+    use std::sync::Arc;
+    use tickdeck::{Command as Request, Control};
+
+    const TEST: &str = "live_ticks_reach_a_subscriber_until_a_stop";
+    let Some(library) = std::env::var_os("TICKDECK_SIM_LIBRARY") else {
+        skip::skipped(TEST, "TICKDECK_SIM_LIBRARY is not set");
+        return;
+    };
+    let Some(server) = Server::start(TEST) else {
+        return;
+    };
+    let mut subscriber = RawSubscriber::connect(server.port, "market.tick.>");
+    let url = format!("nats://127.0.0.1:{}", server.port);
+    let account = live_to_nats::Account {
+        broker: "9999".into(),
+        user: "user".into(),
+        password: "password".into(),
+        front: "tcp://127.0.0.1:41213".into(),
+    };
+    let control = Arc::new(Control::new());
+    let session = {
+        let control = Arc::clone(&control);
+        let instruments = vec!["au2512".to_owned(), "rb2510".to_owned()];
+        move || live_to_nats::publish(library.into(), &account, instruments, &url, control)
+    };
+    let session = tickdeck_core::thread::spawn("live", session).unwrap();
+    let mut received = StreamDigest::new();
+    let mut count = 0;
+    let mut receive = |subscriber: &mut RawSubscriber| {
+        let (subject, payload) = subscriber.next().unwrap();
+        assert!(subject.starts_with("market.tick.SHFE."), "{subject}");
+        received.update_message(MessageRef {
+            subject: subject.as_bytes(),
+            payload: &payload,
+        });
+        count += 1;
+        count
+    };
+    let mut seen = 0;
+    while seen < 10 {
+        seen = receive(&mut subscriber);
+    }
+    control.send(Request::Stop);
+    let summary = session.join().unwrap().unwrap().summary();
+    while seen < summary.published {
+        seen = receive(&mut subscriber);
+    }
+    assert_eq!((summary.published, summary.failed), (summary.received, 0));
     assert_eq!(received.hex(), summary.digest);
 }
 

@@ -1,0 +1,354 @@
+//! The commands in README.md and on the pages: each block is run by a test, or listed here with the
+//! reason why not.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::Value;
+
+use super::blocks::{block, blocks};
+use super::{Clone, python};
+use crate::support::cli::{Ended, finish};
+use crate::support::ctp::{logged, simulated_library};
+use crate::support::nats_server::{self, NatsServer};
+use crate::support::recordings::{info, quick, replay, repository, stream};
+use crate::tidy::documents::pages;
+
+/// Who runs the blocks of a page under a heading.
+const BLOCKS: [(&str, &str, &str); 27] = [
+    ("README.md", "Try it", "not run: it runs the tests"),
+    ("README.md", "See messages arrive", "here"),
+    ("README.md", "Record and replay", "here"),
+    (
+        "README.md",
+        "The simulated front",
+        "sim/clients/tests/python.rs",
+    ),
+    ("docs/analysis.md", "DuckDB", "readers"),
+    ("docs/analysis.md", "pandas", "readers"),
+    ("docs/analysis.md", "polars", "readers"),
+    ("docs/analysis.md", "pyarrow", "readers"),
+    ("docs/analysis.md", "With the contract table", "readers"),
+    ("docs/analysis.md", "What is published", "readers"),
+    ("docs/capture.md", "Capturing what is published", "here"),
+    ("docs/ci.md", "tickdeck as a submodule", "ci"),
+    ("docs/ci.md", "Your service", "ci"),
+    (
+        "docs/contributing.md",
+        "Commands, in order",
+        "not run: it runs the tests",
+    ),
+    (
+        "docs/contributing.md",
+        "Practice without an account",
+        "here",
+    ),
+    ("docs/contributing.md", "The check", "here"),
+    ("docs/import.md", "Headers", "here"),
+    ("docs/operations.md", "Before the first session", "here"),
+    ("docs/operations.md", "Running", "here"),
+    (
+        "docs/operations.md",
+        "Container",
+        "not run: it downloads images",
+    ),
+    ("docs/payload.md", "vn.py", "vnpy"),
+    ("docs/recording-format.md", "A recording", "here"),
+    ("docs/reference-data.md", "Contracts", "reference_data"),
+    (
+        "docs/reference-data.md",
+        "Where to get a list",
+        "reference_data",
+    ),
+    ("docs/reference-data.md", "Products", "reference_data"),
+    ("docs/reference-data.md", "Calendar", "reference_data"),
+    (
+        "docs/simulated-front.md",
+        "The simulated front",
+        "not run: it builds",
+    ),
+];
+
+/// Its commands are those of `tests/check/`.
+const ELSEWHERE: &str = "docs/regression.md";
+
+#[test]
+fn every_block_of_commands_is_listed() {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for page in pages() {
+        let page = page.strip_prefix(repository(".")).unwrap();
+        let page = page.to_str().unwrap();
+        for block in blocks(page) {
+            let is_run = ["sh", "console", "python", "sql"].contains(&block.language.as_str());
+            let place = (page.to_owned(), block.heading);
+            if is_run && page != ELSEWHERE && !found.contains(&place) {
+                found.push(place);
+            }
+        }
+    }
+    let listed = BLOCKS.map(|(page, heading, _)| (page.to_owned(), heading.to_owned()));
+    let missing = |places: &[(String, String)], among: &[(String, String)]| {
+        let is_missing = |place: &&(String, String)| !among.contains(place);
+        places
+            .iter()
+            .filter(is_missing)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let unlisted = missing(&found, &listed);
+    assert!(
+        unlisted.is_empty(),
+        "run these blocks in a test, and list them: {unlisted:#?}"
+    );
+    let gone = missing(&listed, &found);
+    assert!(gone.is_empty(), "these are not in the pages: {gone:#?}");
+}
+
+/// Writes a program into the clone's `bin`.
+fn program(clone: &Clone, name: &str, text: &str) {
+    let path = clone.join("bin").join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// How many lines of a payload stream are in `text`.
+fn messages(text: &str) -> usize {
+    text.lines()
+        .filter(|line| line.starts_with("market.tick."))
+        .count()
+}
+
+#[test]
+fn a_newcomer_sees_messages_arrive() {
+    let test = "the block that shows messages";
+    let (Some(binary), Some(mut server)) = (nats_server::binary(test), NatsServer::start(test))
+    else {
+        return;
+    };
+    // The block starts the server, on the port that this one leaves: 4222 may be taken.
+    server.kill();
+    let clone = Clone::new();
+    let text = format!(
+        "#!/bin/sh\nexec {} -p {} \"$@\"\n",
+        binary.display(),
+        server.port()
+    );
+    program(&clone, "nats-server", &text);
+    let place = clone.join("bin/nats-server").display().to_string();
+    let text = format!("#!/bin/sh\ntest \"$*\" = 'xtask nats-server' && echo {place}\n");
+    program(&clone, "cargo", &text);
+    let mut command = clone.shell(&block("README.md", "See messages arrive", "sh"));
+    command.env("NATS_URL", server.url());
+    let ended = finish(command).done();
+    assert_eq!(messages(&ended.stdout), 20, "{ended:?}");
+    let verified = "yes, all 20 messages arrived, byte for byte and in order";
+    assert!(
+        ended.stdout.contains(verified) || ended.stderr.contains(verified),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn the_tour_of_the_readme_works() {
+    let Some(server) = NatsServer::start("the tour of README.md") else {
+        return;
+    };
+    let clone = Clone::new();
+    let mut command = clone.shell(&block("README.md", "Record and replay", "sh"));
+    command.env("NATS_URL", server.url());
+    let ended = finish(command).done();
+    assert!(clone.join("generated.golden.json").is_file());
+    assert!(
+        ended
+            .stdout
+            .contains("as generated.golden.json says, 928 messages")
+    );
+    assert_eq!(info(&clone.join("imported"))["ticks"], 3);
+    assert_eq!(info(&clone.join("recorded"))["status"], "complete");
+}
+
+#[test]
+fn a_capture_ends_with_the_replay() {
+    let Some(server) = NatsServer::start("the first block of the page on captures") else {
+        return;
+    };
+    let clone = Clone::new();
+    let text = block("docs/capture.md", "Capturing what is published", "sh");
+    let mut command = clone.shell(&text);
+    command.env("NATS_URL", server.url());
+    let ended = finish(command).done();
+    assert!(ended.stdout.contains("verified   yes"), "{ended:?}");
+    let captured = std::fs::File::open(clone.join("got.jsonl.zst")).unwrap();
+    let captured = String::from_utf8(zstd::decode_all(captured).unwrap()).unwrap();
+    assert_eq!(captured, stream(&quick(), ""));
+}
+
+#[test]
+fn a_dump_with_an_unknown_header_is_mapped() {
+    let clone = Clone::new();
+    let dump = "InstrumentID,when,px,Volume,mood\nrb2601,2025-09-12 09:30:00.500,3151,10,good\n";
+    std::fs::write(clone.join("ticks.csv"), dump).unwrap();
+    finish(clone.shell(&block("docs/import.md", "Headers", "sh"))).done();
+    let published = stream(&clone.join("ticks"), "");
+    assert!(published.contains("\"last_price\":3151.0"), "{published}");
+    assert!(published.contains("T09:30:00.500+08:00"), "{published}");
+}
+
+#[test]
+fn the_sql_of_the_format_page_reads_in_order() {
+    let Some(python) = python("the SQL of the format page") else {
+        return;
+    };
+    let clone = Clone::new();
+    let sql = block("docs/recording-format.md", "A recording", "sql");
+    let program =
+        format!("import duckdb\nfor row in duckdb.sql({sql:?}).fetchall(): print(row[1:])");
+    let mut command = clone.command(python);
+    command
+        .current_dir(clone.join("recordings/quick"))
+        .args(["-c", &program]);
+    let rows = finish(command).done().stdout;
+    let expected: String = stream(&quick(), "")
+        .lines()
+        .map(|line| {
+            let tick = crate::support::recordings::payload(line);
+            let (id, price) = (tick["symbol"].as_str().unwrap(), &tick["last_price"]);
+            format!("('{id}', {price})\n")
+        })
+        .collect();
+    assert_eq!(rows, expected);
+}
+
+/// A clone with `live.env` for the simulated front; the same file in its `HOME`.
+struct LiveClone {
+    clone: Clone,
+    server: NatsServer,
+}
+
+impl LiveClone {
+    /// `None` after a visible skip.
+    fn new(test: &str, more: &str) -> Option<Self> {
+        let library = simulated_library(test)?;
+        let server = NatsServer::start(test)?;
+        let clone = Clone::new();
+        let target = clone.join("target/sim");
+        std::fs::create_dir_all(&target).unwrap();
+        for name in ["thostmduserapi_se.so", "thosttraderapi_se.so"] {
+            std::fs::copy(library.join(name), target.join(name)).unwrap();
+        }
+        let environment = format!(
+            "CTP_GATEWAY_CONNECT=target/sim\nCTP_MD_ADDRESS=tcp://127.0.0.1:1\n\
+             CTP_BROKER_ID=b\nCTP_USER_ID=u\nCTP_PASSWORD=password\nMD_RUN_INGEST=1\n{more}"
+        );
+        std::fs::write(clone.join("live.env"), environment).unwrap();
+        Some(Self { clone, server })
+    }
+
+    fn run(&self, text: &str) -> Ended {
+        let mut command = self.clone.shell(text);
+        command
+            .env("HOME", self.clone.join(""))
+            .env("NATS_URL", self.server.url())
+            .env("TICKDECK_SIM_SOURCE", "recording:recordings/quick")
+            .env("TICKDECK_SIM_RATE", "max");
+        finish(command)
+    }
+}
+
+const GATE: &str = "docs/qa/gates/2.1a-ctp-real-connectivity.yml";
+
+#[test]
+fn doctor_and_smoke_pass_as_printed() {
+    let Some(live) = LiveClone::new("doctor and smoke", "CTP_SYMBOL=rb2510.SHFE\n") else {
+        return;
+    };
+    for (page, heading) in [
+        ("docs/operations.md", "Before the first session"),
+        ("docs/contributing.md", "The check"),
+    ] {
+        let _ = std::fs::remove_file(live.clone.join(GATE));
+        let ended = live.run(&block(page, heading, "sh")).done();
+        assert!(ended.stdout.contains("live can run"), "{ended:?}");
+        let gate = std::fs::read_to_string(live.clone.join(GATE)).unwrap();
+        assert!(gate.contains("\ngate: PASS\n"), "{gate}");
+    }
+    let log = std::fs::read_to_string(live.clone.join("smoke.log")).unwrap();
+    assert_eq!(logged(&log, "ctp_login_ok").len(), 1, "{log}");
+}
+
+#[test]
+fn the_page_has_every_key_of_a_gate_file() {
+    let Some(live) = LiveClone::new("the keys of a gate file", "") else {
+        return;
+    };
+    live.run("tickdeck smoke --env-file live.env --gate gate.yml -q")
+        .done();
+    let gate = std::fs::read_to_string(live.clone.join("gate.yml")).unwrap();
+    let gate = super::yaml::load(&gate);
+    // What names the file itself.
+    let form = ["schema", "story", "story_title", "reviewer", "evidence"];
+    let page = std::fs::read_to_string(repository("docs/contributing.md")).unwrap();
+    let listed = |name: &str| page.contains(&format!("`{name}`"));
+    for name in gate.as_object().unwrap().keys() {
+        assert!(form.contains(&name.as_str()) || listed(name), "{name}");
+    }
+    for name in gate["evidence"].as_object().unwrap().keys() {
+        assert!(listed(&format!("evidence.{name}")), "{name}");
+    }
+}
+
+#[test]
+fn the_practice_needs_no_account() {
+    let Some(live) = LiveClone::new("the practice of a check", "") else {
+        return;
+    };
+    std::fs::remove_file(live.clone.join("live.env")).unwrap();
+    let heading = "Practice without an account";
+    let ended = live
+        .run(&block("docs/contributing.md", heading, "sh"))
+        .done();
+    assert!(ended.stdout.contains("\ngate: PASS\n"), "{ended:?}");
+    assert!(ended.stdout.contains("ctp_login_ok"), "{ended:?}");
+}
+
+#[test]
+fn a_live_session_records_as_printed() {
+    let more = "CTP_TD_ADDRESS=tcp://127.0.0.1:1\nMD_DURATION_SECONDS=20\n";
+    let Some(live) = LiveClone::new("the session of the page on operations", more) else {
+        return;
+    };
+    let ended = live
+        .run(&block("docs/operations.md", "Running", "sh"))
+        .done();
+    let shutdown: Vec<Value> = logged(&ended.stderr, "live_ingest_shutdown");
+    assert_eq!(shutdown[0]["published"], 115 + 112, "rb2510 and IF2509");
+    let recording = live.clone.join("recordings/2026-01-05-day");
+    let digest = replay(&recording, "--sink digest").done().digest();
+    assert_eq!(shutdown[0]["digest"], digest.as_str());
+}
+
+#[test]
+fn the_printed_fault_script_acts() {
+    let more = "CTP_SYMBOL=rb2510.SHFE,au2512.SHFE,m2601.DCE,i2601.DCE\n";
+    let Some(live) = LiveClone::new("the printed fault script", more) else {
+        return;
+    };
+    let script = block("docs/simulated-front.md", "Faults", "toml");
+    std::fs::write(live.clone.join("faults.toml"), script).unwrap();
+    let ended = live
+        .run(
+            "export TICKDECK_SIM_SCRIPT=faults.toml TICKDECK_SIM_LOG=front.log\n\
+             tickdeck live --env-file live.env --duration 12s --backoff 100ms --log-format json",
+        )
+        .done();
+    let log = std::fs::read_to_string(live.clone.join("front.log")).unwrap();
+    let faults = logged(&log, "sim_fault");
+    assert_eq!(faults.len(), 1, "{log}");
+    assert_eq!(faults[0]["rule"], "front restarts");
+    assert_eq!(faults[0]["tick"], 300);
+    assert_eq!(
+        logged(&ended.stderr, "ctp_disconnected").len(),
+        1,
+        "{ended:?}"
+    );
+    assert_eq!(logged(&ended.stderr, "ctp_login_ok").len(), 2, "{ended:?}");
+}
