@@ -9,6 +9,7 @@
 
 mod capture;
 mod check;
+mod help;
 mod import;
 mod live;
 mod record;
@@ -47,6 +48,12 @@ use tickdeck_market::source::Profile;
 /// Width of the help text at most, columns.
 const HELP_WIDTH: usize = 100;
 
+/// The definition of the command line: verbs and flags.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Deterministic record/replay for CTP (Chinese futures) market data.
 #[derive(Debug, Parser)]
 #[command(
@@ -66,6 +73,9 @@ pub struct Cli {
     /// How to log.
     #[command(flatten)]
     pub log: LogArgs,
+    /// Name of the verb.
+    #[arg(skip)]
+    pub verb: String,
 }
 
 impl Cli {
@@ -79,13 +89,20 @@ impl Cli {
         I: IntoIterator,
         I::Item: Into<OsString> + Clone,
     {
-        Self::from_checked(Self::command().try_get_matches_from(words)?)
+        let words = words.into_iter().map(Into::into).collect();
+        let words = help::help_verb_as_flag(words);
+        let command = help::command(help::detail_of(&words));
+        Self::from_checked(command.try_get_matches_from(words)?)
     }
 
     fn from_checked(mut matches: ArgMatches) -> Result<Self, clap::Error> {
-        refuse_secrets_in_arguments(&matches)?;
+        let verb = matches.subcommand_name().map(str::to_owned);
+        let verb = verb.unwrap_or_default();
+        refuse_secrets_in_arguments(&matches).map_err(|error| with_usage(error, &verb))?;
         let mut cli = Self::from_arg_matches_mut(&mut matches)?;
-        cli.command.check()?;
+        let checked = cli.command.check();
+        checked.map_err(|error| with_usage(error, &verb))?;
+        cli.verb = verb;
         Ok(cli)
     }
 
@@ -276,15 +293,32 @@ pub enum Command {
     /// Run an end-to-end demo without CTP or any setup
     #[command(after_help = "Example:\n  tickdeck demo --rate 10")]
     Demo(DemoArgs),
-    /// Print a shell completion script
-    #[command(after_help = "Example:\n  \
-        tickdeck completions bash > ~/.local/share/bash-completion/completions/tickdeck")]
-    Completions(CompletionsArgs),
-    /// Write the manual pages
+    /// Print or install a shell completion script
     ///
-    /// One page for the program and one for each verb, in troff.
-    #[command(after_help = "Example:\n  \
-        tickdeck man -o ~/.local/share/man/man1 && man tickdeck-replay")]
+    /// `--install` writes it where the shell looks for it, and says where. Folder and file:
+    ///
+    /// - bash: $XDG_DATA_HOME/bash-completion/completions/tickdeck
+    /// - zsh: $XDG_DATA_HOME/zsh/site-functions/_tickdeck; add the folder to fpath
+    /// - fish: $XDG_CONFIG_HOME/fish/completions/tickdeck.fish
+    /// - elvish: $XDG_CONFIG_HOME/elvish/lib/tickdeck.elv; `use tickdeck` in rc.elv loads it
+    /// - powershell: no such folder; add the script to $PROFILE
+    ///
+    /// Unset, XDG_DATA_HOME is ~/.local/share, and XDG_CONFIG_HOME is ~/.config.
+    #[command(
+        verbatim_doc_comment,
+        after_help = "Examples:\n  \
+        tickdeck completions bash --install\n  \
+        tickdeck completions zsh -o /usr/local/share/zsh/site-functions\n  \
+        tickdeck completions powershell >> $PROFILE"
+    )]
+    Completions(CompletionsArgs),
+    /// Write or install the manual pages
+    ///
+    /// One page for the program and one for each verb, in troff. `man` finds those in
+    /// ~/.local/share/man/man1 if ~/.local/bin is on PATH.
+    #[command(after_help = "Examples:\n  \
+        tickdeck man --install && man tickdeck-replay\n  \
+        tickdeck man -o /usr/local/share/man/man1")]
     Man(ManArgs),
 }
 
@@ -349,7 +383,17 @@ impl Command {
 
 /// An error in clap's form, for combinations that its attributes cannot express.
 fn conflict(message: &str) -> clap::Error {
-    Cli::command().error(ErrorKind::ArgumentConflict, message)
+    clap::Error::raw(ErrorKind::ArgumentConflict, message)
+}
+
+/// The same with the usage of the verb.
+fn with_usage(error: clap::Error, verb: &str) -> clap::Error {
+    let mut command = Cli::command();
+    command.build();
+    match command.find_subcommand_mut(verb) {
+        Some(verb) => error.format(verb),
+        None => error,
+    }
 }
 
 /// Flags of `generate`.
@@ -358,14 +402,14 @@ pub struct GenerateArgs {
     /// Market profile: instruments, length and oddities
     #[arg(long, default_value_t = Profile::Quick, value_parser = values::profile_parser())]
     pub profile: Profile,
-    /// Seed of the market
+    /// Seed of the market, a whole number from 0 on
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Only these instruments: ids of any known product, or globs over the profile's (rb*, *.CFFEX,
     /// all); comma separated, repeatable
     #[arg(long, value_name = "GLOB", value_delimiter = ',')]
     pub symbols: Vec<String>,
-    /// Length of the session, for example 90s or 1h30m [default: the profile's]
+    /// Length of the session, above 0s, for example 90s or 1h30m [default: the profile's]
     #[arg(long, value_name = "SPAN", value_parser = values::parse_span)]
     pub duration: Option<Duration>,
     /// Trading day of the session, YYYY-MM-DD [default: the profile's]
@@ -424,29 +468,35 @@ pub struct ReplayArgs {
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
     /// Play the intact part of a damaged recording (exit code 3)
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub salvage: bool,
     /// When events are released.
     #[command(flatten)]
     pub pace: PaceArgs,
-    /// Begin with the last known tick of each instrument before the start point
-    #[arg(long, help_heading = "Pace")]
-    pub prime: bool,
-    /// Publish the replay's time on tickdeck.clock.PREFIX this many times per recorded second
-    #[arg(long, value_name = "HZ", value_parser = values::parse_hz, help_heading = "Pace")]
+    /// Publish the replay's time on tickdeck.clock.PREFIX this many times per recorded second, above
+    /// 0 and up to 1000
+    #[arg(hide_short_help = true, long, value_name = "HZ", value_parser = values::parse_hz, help_heading = "Speed")]
     pub clock: Option<Ratio>,
     /// Which events.
     #[command(flatten)]
     pub select: SelectArgs,
+    /// Begin with the last known tick of each instrument before the start point
+    #[arg(hide_short_help = true, long, help_heading = "Selection")]
+    pub prime: bool,
     /// Where payloads go.
     #[command(flatten)]
     pub sinks: SinkArgs,
     /// Replace existing files of --sink jsonl:PATH
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub force: bool,
-    /// Begin when N subscribers answer on tickdeck.ready.PREFIX, as `tickdeck capture` does. When
+    /// Begin when N subscribers, 0 or more, answer on tickdeck.ready.PREFIX, as `tickdeck capture` does. When
     /// none answers, a plain subscriber under PREFIX counts as one, if the server lists it
-    #[arg(long, value_name = "N", help_heading = "Publishing")]
+    #[arg(
+        hide_short_help = true,
+        long,
+        value_name = "N",
+        help_heading = "Publishing"
+    )]
     pub wait_for_subscribers: Option<u32>,
     /// Show what would be played and where, without playing it
     #[arg(long, help_heading = "Publishing")]
@@ -567,10 +617,10 @@ pub struct DemoArgs {
     /// The nats-server to start [default: found on PATH]
     #[arg(long, value_name = "PATH")]
     pub nats_server: Option<PathBuf>,
-    /// Seed of the market
+    /// Seed of the market, a whole number from 0 on
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Speed: `max`, or a factor such as 1, 0.5 or 10
+    /// Factor of the recorded speed, above 0, such as 0.5 or 10; or `max`
     #[arg(
         short,
         long,
@@ -587,14 +637,24 @@ pub struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+    /// Write the script to the user's folder for this shell, replacing an older one
+    #[arg(long, conflicts_with = "output")]
+    pub install: bool,
+    /// Write the script to this folder, under the name that the shell looks for
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
 }
 
 /// Flags of `man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
+    /// Write the pages to the user's folder, $XDG_DATA_HOME/man/man1 [XDG_DATA_HOME:
+    /// ~/.local/share], replacing older ones
+    #[arg(long, conflicts_with = "output", required_unless_present = "output")]
+    pub install: bool,
     /// Folder for the pages, created if it does not exist
     #[arg(short, long, value_name = "DIR")]
-    pub output: PathBuf,
+    pub output: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use tickdeck::encode::subject::DEFAULT_PREFIX;
 use tickdeck::nats::{SubjectPattern, Subscriber};
 use tickdeck_core::clock::{Clock as _, MonoNanos};
 
-use super::Context;
 use super::args::{CaptureArgs, OutputTarget, Until};
+use super::context::Context;
 use super::outcome::{Outcome, UsageError, stdout};
 use super::outputs::{exists, nats_options};
 use report::Report;
@@ -75,7 +75,7 @@ fn log_ready(server: &str, options: &CaptureOptions) {
         tracing::warn!(
             event = "capture_without_end",
             "no SUBJECT covers all ticks under {DEFAULT_PREFIX}: the capture does not end with a \
-             replay, is not verified and does not answer --wait-for-subscribers; \
+             replay, is not verified and does not answer `replay --wait-for-subscribers`; \
              --subject-prefix {DEFAULT_PREFIX} adds this"
         );
     }

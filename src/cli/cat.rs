@@ -5,8 +5,8 @@ use std::io::Write;
 use tickdeck::export::jsonl::JsonlWriter;
 use tickdeck_core::event::{Event, EventKind, RawTick};
 
-use super::Context;
 use super::args::{CatArgs, NormalizeArgs};
+use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
 use super::outcome::{Outcome, stdout};
 

@@ -14,12 +14,11 @@ use tickdeck::check::{
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::progress::Position;
 use tickdeck::sink::NewFile;
-use tickdeck_core::causes::causes;
 use tickdeck_recording::{Manifest, RecordingError};
 
-use super::Context;
 use super::args::{CheckArgs, PublishingArgs, Unreferenced};
-use super::inputs::{self, INTACT_ONLY, Inputs, refuse_damage};
+use super::context::Context;
+use super::inputs::{self, INTACT_ONLY, Inputs, in_one_line, keep_first, refuse_damage};
 use super::outcome::{Outcome, UsageError, stdout};
 use super::outputs::{is_same, refuse_inside_recording};
 
@@ -72,16 +71,11 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
                 entries.push(Entry::Failed { input, reason });
             }
             Err(error) => {
-                let mut reason = error.to_string();
-                for cause in causes(error.as_ref()) {
-                    reason.push_str(&format!(": {cause}"));
-                }
-                let input = input.display().to_string();
-                if first_error.is_some() {
-                    tracing::error!(event = "check_failed", input, "{reason}");
-                }
-                entries.push(Entry::Failed { input, reason });
-                first_error.get_or_insert(error);
+                entries.push(Entry::Failed {
+                    input: input.display().to_string(),
+                    reason: in_one_line(&error),
+                });
+                keep_first(&mut first_error, input, error);
             }
         }
     }
@@ -287,14 +281,12 @@ pub(super) fn is_damage(error: &anyhow::Error) -> bool {
 /// A path that is not a recording is bad input here.
 pub(super) fn as_input_error(error: anyhow::Error) -> anyhow::Error {
     match error.downcast() {
-        Ok(RecordingError::NotARecording { path, .. }) if path.is_dir() => {
-            UsageError::new(format!(
-                "{} is not a recording: manifest.json is missing; name a recording, a single \
+        Ok(RecordingError::NoManifest { path }) => UsageError::new(format!(
+            "{} is not a recording: manifest.json is missing; name a recording, a single \
                  segment file or a payload stream",
-                path.display()
-            ))
-            .into()
-        }
+            path.display()
+        ))
+        .into(),
         Ok(error) => CheckError::Recording(error).into(),
         Err(error) => error,
     }

@@ -20,8 +20,8 @@ use tickdeck_core::thread;
 use tickdeck_market::source::SyntheticOptions;
 use tickdeck_recording::EventFilter;
 
-use super::Context;
 use super::args::{DemoArgs, NormalizeArgs};
+use super::context::Context;
 use super::inputs::{self, Inputs};
 use super::outcome::{Outcome, UsageError, convert_error, session_error, stdout};
 use super::outputs::publisher_options;

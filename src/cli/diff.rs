@@ -16,9 +16,9 @@ use tickdeck::encode::subject::DEFAULT_PREFIX;
 use tickdeck::progress::Position;
 use tickdeck_recording::Recording;
 
-use super::Context;
 use super::args::{DiffArgs, PublishingArgs};
 use super::check::{as_input_error, is_damage, open_stream, refuse_read_twice};
+use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Inputs, refuse_damage};
 use super::outcome::{Outcome, UsageError, stdout};
 use super::outputs::publisher_options;

@@ -3,29 +3,60 @@
 
 use std::io::Write as _;
 
+use serde::Serialize;
 use tickdeck::live::diagnose::{Finding, Status, can_run, diagnose, would_wait};
 use tickdeck::live::facts::{AccountFacts, CalendarFacts, EnvironmentFacts, Facts};
 use tickdeck::live::probe::{probe_account, probe_locale};
 use tickdeck::nats::{Secret, probe};
 use tickdeck_core::clock::Clock as _;
 
-use super::Context;
 use super::account::{
     APP_ID, AUTH_CODE, Account, GATEWAY, Missing, SYMBOL, TD_ADDRESS, duration, first_symbols,
 };
 use super::args::DoctorArgs;
+use super::context::Context;
 use super::env::Environment;
 use super::front_settings::{flow_folder, make_flow_folder, separate_output, settings};
 use super::inputs::calendar;
 use super::live::is_ingest_allowed;
 use super::outcome::{Outcome, stdout};
 use super::outputs::nats_options;
+use super::remedies;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &DoctorArgs) -> anyhow::Result<Outcome> {
     let facts = facts(context, args)?;
     let findings = diagnose(&facts);
-    print(args, &findings, would_wait(&facts))
+    let where_to_set = context.environment.where_to_set();
+    let checks: Vec<Check> = findings
+        .iter()
+        .map(|one| Check::of(one, &where_to_set))
+        .collect();
+    print(args, &checks, can_run(&findings), would_wait(&facts))
+}
+
+/// A finding as it is printed; the key order of the JSON is the order of the fields.
+#[derive(Serialize)]
+struct Check<'a> {
+    check: &'a str,
+    status: Status,
+    found: &'a str,
+    /// Empty when nothing is wrong.
+    fix: String,
+}
+
+impl<'a> Check<'a> {
+    fn of(finding: &'a Finding, where_to_set: &str) -> Self {
+        let fix = finding.remedy.as_ref();
+        Self {
+            check: finding.check,
+            status: finding.status,
+            found: &finding.found,
+            fix: fix.map_or_else(String::new, |remedy| {
+                remedies::in_words(remedy, where_to_set)
+            }),
+        }
+    }
 }
 
 fn facts(context: &Context, args: &DoctorArgs) -> anyhow::Result<Facts> {
@@ -62,7 +93,6 @@ fn environment_facts(environment: &Environment) -> EnvironmentFacts {
     EnvironmentFacts {
         missing,
         missing_authentication,
-        where_to_set: environment.where_to_set(),
         is_ingest_allowed: is_ingest_allowed(environment),
         symbols: first_symbols(symbols)
             .map(|symbols| symbols.len())
@@ -95,22 +125,26 @@ fn server(args: &DoctorArgs) -> anyhow::Result<String> {
     Ok(server)
 }
 
-fn print(args: &DoctorArgs, findings: &[Finding], waits: bool) -> anyhow::Result<Outcome> {
-    let is_fit = can_run(findings);
+fn print(
+    args: &DoctorArgs,
+    checks: &[Check<'_>],
+    is_fit: bool,
+    waits: bool,
+) -> anyhow::Result<Outcome> {
     let mut out = stdout();
     if args.json.json {
-        let result = serde_json::json!({ "ok": is_fit, "waits": waits, "checks": findings });
+        let result = serde_json::json!({ "ok": is_fit, "waits": waits, "checks": checks });
         writeln!(out, "{result}")?;
     } else {
-        for finding in findings {
-            let word = match finding.status {
+        for check in checks {
+            let word = match check.status {
                 Status::Ok => "ok",
                 Status::Warn => "warn",
                 Status::Fail => "FAIL",
             };
-            writeln!(out, "{word:<5} {:<12} {}", finding.check, finding.found)?;
-            if !finding.fix.is_empty() {
-                writeln!(out, "                   fix: {}", finding.fix)?;
+            writeln!(out, "{word:<5} {:<12} {}", check.check, check.found)?;
+            if !check.fix.is_empty() {
+                writeln!(out, "                   fix: {}", check.fix)?;
             }
         }
         let end = match (is_fit, waits) {

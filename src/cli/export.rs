@@ -12,8 +12,8 @@ use tickdeck::pipeline::PublisherOptions;
 use tickdeck::sink::{JsonlSink, NewFile};
 use tickdeck_core::source::Source;
 
-use super::Context;
 use super::args::{ExportArgs, ExportFormat, OutputTarget};
+use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
 use super::outcome::{Outcome, stdout};
 use super::outputs::{publisher_options, refuse_existing, refuse_inside_recording};

@@ -13,9 +13,9 @@ use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
 use tickdeck_recording::{RecordingOptions, RecordingWriter};
 
-use super::Context;
 use super::account::{Account, DURATION, SYMBOL, TD_ADDRESS, duration, first_symbols};
 use super::args::{FrontArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SubscribeArgs};
+use super::context::Context;
 use super::environment_error::EnvironmentError;
 use super::front_settings::{
     check_library, make_flow_folder, open_library, session_name, settings,
@@ -183,13 +183,25 @@ fn start_error(error: SessionError) -> anyhow::Error {
 }
 
 fn unsubscribable(error: SubscriptionError) -> anyhow::Error {
-    let message = error.to_string();
     match error {
-        SubscriptionError::ListUnavailable { problem, .. } => {
+        SubscriptionError::ListUnavailable { patterns, problem } => {
+            let message = format!(
+                "--symbols {patterns} needs the trader front's contract list, which is unavailable; \
+                 fix that, or give --contracts FILE"
+            );
             UsageError::caused_by(message, *problem).into()
         }
-        SubscriptionError::NoList { .. } => EnvironmentError::unusable(TD_ADDRESS, error).into(),
-        _ => UsageError::new(message).into(),
+        SubscriptionError::NoList { patterns } => {
+            let problem = anyhow::anyhow!(
+                "--symbols {patterns} needs a contract list, and the product table is not one: set \
+                 {TD_ADDRESS}, or give --contracts FILE"
+            );
+            EnvironmentError::unusable(TD_ADDRESS, problem).into()
+        }
+        SubscriptionError::Nothing => {
+            UsageError::new("--symbols matches no contract: nothing to subscribe").into()
+        }
+        error => error.into(),
     }
 }
 

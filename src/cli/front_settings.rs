@@ -62,6 +62,12 @@ pub(super) fn check_library(settings: &FrontSettings, library: &CtpLibrary) -> a
         .check_library(library)
         .map_err(|error| match error {
             LibraryMismatch::Front { .. } => EnvironmentError::unusable(MD_ADDRESS, error).into(),
+            LibraryMismatch::EvaluationKeys { version } => UsageError::new(format!(
+                "--front-keys evaluation is not possible with a library of version {version}, which \
+                 has only its built-in keys. Use a library of 6.7.11 or later, or the broker's \
+                 evaluation build without the flag"
+            ))
+            .into(),
             error => UsageError::new(error.to_string()).into(),
         })
 }

@@ -6,8 +6,8 @@ use tickdeck::reference::Reference;
 use tickdeck_core::select::{SymbolGlobs, is_pattern};
 use tickdeck_market::source::SyntheticOptions;
 
-use super::Context;
 use super::args::{GenerateArgs, NormalizeArgs};
+use super::context::Context;
 use super::inputs;
 use super::outcome::{Outcome, UsageError, convert_error};
 use super::outputs::conversion;

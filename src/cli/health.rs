@@ -4,8 +4,8 @@ use std::io::Write as _;
 
 use tickdeck::nats::request_health;
 
-use super::Context;
 use super::args::HealthArgs;
+use super::context::Context;
 use super::outcome::{Outcome, stdout};
 use super::outputs::nats_options;
 

@@ -3,16 +3,15 @@
 use std::io::Write as _;
 
 use serde::Serialize;
-use tickdeck::convert::ConvertError;
 use tickdeck::import::{
-    BadRow, Dialect, DoubtfulInstrument, ImportError, ImportOptions, ImportReport, ImportSource,
+    Dialect, DoubtfulInstrument, ImportError, ImportOptions, ImportReport, ImportSource,
     InputReport, OutOfOrder,
 };
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::time::TradingDay;
 
-use super::Context;
 use super::args::{ImportArgs, NormalizeArgs};
+use super::context::Context;
 use super::inputs::{self, days_of, warn_not_covered};
 use super::outcome::{Outcome, UsageError, convert_error, stdout};
 use super::outputs::conversion;
@@ -52,7 +51,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
     .map_err(usage)?;
     let manifest = conversion(context, "import", None, &args.output, &args.roll)
         .import(&mut source, &reference)
-        .map_err(advised)?;
+        .map_err(convert_error)?;
     warn_not_covered(&reference.calendar, days_of(&manifest.trading_days));
     tell_instruments(&source, args.trust_exchange);
     let made = Made::new(&args.output.output, &manifest);
@@ -177,24 +176,12 @@ fn print_out_of_order(
 /// A column of `--map` or `--ignore` that is nowhere is a mistake in the flags, not in the files.
 fn usage(error: ImportError) -> anyhow::Error {
     match error {
-        ImportError::Row(row) => skippable(&row),
-        ImportError::NoColumn { .. } => UsageError::new(error.to_string()).into(),
+        ImportError::NoColumn { name } => UsageError::new(format!(
+            "no input has a column \"{name}\", which --map or --ignore names"
+        ))
+        .into(),
         error => error.into(),
     }
-}
-
-/// Names the flag by which a bad row is skipped.
-fn advised(error: ConvertError) -> anyhow::Error {
-    if let ConvertError::Source(error) = &error
-        && let Some(ImportError::Row(row)) = error.cause().downcast_ref()
-    {
-        return skippable(row);
-    }
-    convert_error(error)
-}
-
-fn skippable(row: &BadRow) -> anyhow::Error {
-    anyhow::anyhow!("{row}; --skip-bad leaves such rows out and counts them")
 }
 
 /// Logs the ids that were converted, and the instruments that a replay may not publish as meant.

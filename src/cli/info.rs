@@ -8,8 +8,8 @@ use tickdeck::contents::Contents;
 use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::{Finding, FormatVersion, Gap, Recording, Status};
 
-use super::Context;
 use super::args::InfoArgs;
+use super::context::Context;
 use super::inputs::{self, keep_first, recordings_among};
 use super::outcome::{Outcome, stdout};
 use super::render::{bytes, grouped};

@@ -12,6 +12,7 @@ use tickdeck::inputs::SelectionError;
 pub(super) use tickdeck::inputs::{Inputs, Salvaged, on_a_thread};
 use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
 use tickdeck_core::calendar::{Coverage, TradingCalendar};
+use tickdeck_core::causes::causes;
 use tickdeck_core::select::{SymbolGlobs, Window, WindowError};
 use tickdeck_core::source::Source;
 use tickdeck_core::time::UnixNanos;
@@ -62,10 +63,18 @@ pub(super) fn recordings_among(paths: &[PathBuf]) -> Result<Vec<&Path>, UsageErr
 /// Keeps the first error of several inputs, which decides the exit code. The others are logged.
 pub(super) fn keep_first(first: &mut Option<anyhow::Error>, path: &Path, error: anyhow::Error) {
     if first.is_some() {
-        tracing::error!(event = "input_failed", path = %path.display(), "{error:#}");
+        let reason = in_one_line(&error);
+        tracing::error!(event = "input_failed", path = %path.display(), "{reason}");
     } else {
         *first = Some(error);
     }
+}
+
+/// The message of an error and those of its causes.
+pub(super) fn in_one_line(error: &anyhow::Error) -> String {
+    let causes = causes(error.as_ref());
+    let messages = std::iter::once(error.to_string()).chain(causes);
+    messages.collect::<Vec<_>>().join(": ")
 }
 
 fn warn_unfinished(inputs: Inputs) -> Inputs {
@@ -160,8 +169,7 @@ pub(super) fn warn_not_covered(
         tracing::warn!(
             event = "calendar_not_covered",
             year,
-            "the calendar does not cover the year: weekdays count as trading days; generate, \
-             import, record and replay take --calendar FILE"
+            "the calendar does not cover the year: weekdays count as trading days"
         );
     }
     for year in partly {
@@ -169,7 +177,7 @@ pub(super) fn warn_not_covered(
             event = "calendar_partly_known",
             year,
             "the year is only partly known or not at all: bridge days around its holidays count as \
-             trading days; give --calendar FILE with its holidays, or update tickdeck"
+             trading days"
         );
     }
 }

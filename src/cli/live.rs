@@ -4,8 +4,8 @@ use std::io::Write as _;
 
 use tickdeck::session::LiveSummary;
 
-use super::Context;
 use super::args::{LiveArgs, OutputArgs, SinkArgs};
+use super::context::Context;
 use super::env::Environment;
 use super::front::{FrontRun, outcome, run as run_front};
 use super::outcome::{Outcome, after_printing, stdout};

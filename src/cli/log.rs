@@ -19,7 +19,7 @@ use anyhow::Context as _;
 use chrono::SecondsFormat;
 use indicatif::MultiProgress;
 use serde_json::Value;
-use tickdeck_core::causes::{causes, with_causes};
+use tickdeck_core::causes::with_causes;
 use tickdeck_core::clock::system_wall;
 use tickdeck_core::time::UnixNanos;
 use tracing::field::{Field, Visit};
@@ -30,6 +30,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::args::{LogArgs, LogFormat};
+use super::hints::Hints;
 use writer::LogWriter;
 pub(super) use writer::{FlushedLog, WhenFull, flush, print};
 
@@ -56,6 +57,7 @@ pub(super) fn init(
     env_filter: Option<&str>,
     colour: bool,
     bars: &MultiProgress,
+    hints: &Hints,
     when_full: WhenFull,
 ) -> anyhow::Result<()> {
     let filter = filter(args, env_filter)?;
@@ -73,7 +75,10 @@ pub(super) fn init(
         // Printing the error would panic when stderr cannot be written.
         .log_internal_errors(false)
         .with_writer(move || handle.clone())
-        .event_format(Line(format))
+        .event_format(Line {
+            format,
+            hints: hints.clone(),
+        })
         .try_init()
         .map_err(|error| anyhow::anyhow!("setting up the log: {error}"))?;
     writer::keep(writer);
@@ -128,6 +133,15 @@ impl Fields {
         let mut fields = Self::default();
         event.record(&mut fields);
         fields
+    }
+
+    /// Continues the message with the hint for its event, if there is one.
+    fn add_hint(&mut self, hints: &Hints) {
+        if let (Some(event), Some(message)) = (&self.event, &mut self.message)
+            && let Some(hint) = hints.of_event(event)
+        {
+            message.push_str(hint);
+        }
     }
 
     /// The name, and the fields for the line's body.
@@ -190,7 +204,10 @@ impl Visit for Fields {
 }
 
 /// One line per event.
-struct Line(LogFormat);
+struct Line {
+    format: LogFormat,
+    hints: Hints,
+}
 
 impl<S, N> FormatEvent<S, N> for Line
 where
@@ -203,8 +220,9 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let (level, fields) = (*event.metadata().level(), Fields::of(event));
-        let line = match self.0 {
+        let (level, mut fields) = (*event.metadata().level(), Fields::of(event));
+        fields.add_hint(&self.hints);
+        let line = match self.format {
             LogFormat::Json => json_line(system_wall(), level, fields),
             LogFormat::Text => text_line(system_wall(), level, fields, writer.has_ansi_escapes()),
         };
@@ -213,14 +231,18 @@ where
 }
 
 /// The JSON line of an error that ends the process. No filter applies: the reason of a failure is
-/// always shown.
-pub(super) fn error_line(error: &anyhow::Error, exit_code: u8) -> String {
+/// always shown. `messages` are that of the error and those of its causes.
+pub(super) fn error_line(messages: &[String], exit_code: u8) -> String {
+    let (error, causes) = match messages {
+        [error, causes @ ..] => (error.as_str(), causes.join(": ")),
+        [] => ("", String::new()),
+    };
     let fields = Fields {
         event: Some("error".into()),
         message: None,
         rest: vec![
-            ("error", error.to_string().into()),
-            ("caused_by", causes(error.as_ref()).join(": ").into()),
+            ("error", error.into()),
+            ("caused_by", causes.into()),
             ("exit_code", exit_code.into()),
         ],
     };
@@ -378,7 +400,10 @@ mod tests {
         let shared = Shared::default();
         let writer = shared.clone();
         let subscriber = tracing_subscriber::fmt()
-            .event_format(Line(LogFormat::Json))
+            .event_format(Line {
+                format: LogFormat::Json,
+                hints: Hints::default(),
+            })
             .with_writer(move || writer.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, emit);

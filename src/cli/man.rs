@@ -1,28 +1,30 @@
-//! `man`: writes the manual pages, which the argument definition alone decides.
+//! `man`: writes or installs the manual pages, which the argument definition alone decides.
 
+use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::Context as _;
-use clap::CommandFactory as _;
-
-use super::Context;
-use super::args::{Cli, ManArgs};
+use super::args::{self, ManArgs};
+use super::context::Context;
 use super::outcome::{Outcome, stdout};
+use super::user_folders::UserFolders;
+use super::whole_file;
+use anyhow::Context as _;
 
-/// Writes the pages.
+/// Writes the pages and says where.
 pub(super) fn run(_: &Context, args: &ManArgs) -> anyhow::Result<Outcome> {
-    use std::io::Write as _;
-
-    let pages = write_pages(&args.output)?;
+    let folder = match &args.output {
+        Some(folder) => folder.clone(),
+        None => UserFolders::from_environment().manual()?,
+    };
+    let pages = write_pages(&folder)?;
     let mut out = stdout();
-    writeln!(out, "{}: {pages} pages", args.output.display())?;
+    writeln!(out, "{}: {pages} pages", folder.display())?;
     out.flush()?;
     Ok(Outcome::Done)
 }
 
 fn write_pages(folder: &Path) -> anyhow::Result<usize> {
-    std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-    let mut command = Cli::command();
+    let mut command = args::command();
     command.build();
     let verbs = command
         .get_subcommands()
@@ -38,7 +40,7 @@ fn write_pages(folder: &Path) -> anyhow::Result<usize> {
             .title(name.clone())
             .render(&mut text)?;
         let path = folder.join(format!("{name}.1"));
-        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        whole_file::write(&path, &text).with_context(|| format!("writing {}", path.display()))?;
         pages += 1;
     }
     Ok(pages)
@@ -52,7 +54,7 @@ mod tests {
     fn every_verb_has_a_page() {
         let folder = tempfile::tempdir().unwrap();
         let pages = write_pages(folder.path()).unwrap();
-        assert_eq!(pages, Cli::command().get_subcommands().count() + 1);
+        assert_eq!(pages, args::command().get_subcommands().count() + 1);
         let page = std::fs::read_to_string(folder.path().join("tickdeck-replay.1")).unwrap();
         assert!(page.contains("max\\-gap"), "{page}");
     }

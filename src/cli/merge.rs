@@ -2,8 +2,8 @@
 
 use tickdeck_recording::EventFilter;
 
-use super::Context;
 use super::args::{MergeArgs, NormalizeArgs};
+use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, completeness, refuse_damage};
 use super::outcome::{Outcome, convert_error};
 use super::outputs::conversion;

@@ -14,10 +14,10 @@ use tickdeck::inputs::MixedSources;
 use tickdeck::pipeline::PlayError;
 use tickdeck::session::SessionError;
 use tickdeck::sink::SinkError;
-use tickdeck_core::causes::causes;
 use tickdeck_recording::RecordingError;
 
 use super::args::LogFormat;
+use super::hints::Hints;
 use super::{library_output, log};
 
 /// The result of a verb that finished.
@@ -251,30 +251,31 @@ fn mark(error: io::Error) -> io::Error {
     }
 }
 
-/// Prints a verb's error, if any, and returns the exit. In JSON form the error is a log line with the
+/// Prints a verb's error, if any, with the hints of the verb, and returns the exit. In JSON form the error is a log line with the
 /// event `error`, so that stderr stays machine-readable.
-pub fn conclude(result: anyhow::Result<Outcome>, format: LogFormat) -> Exit {
+pub(super) fn conclude(result: anyhow::Result<Outcome>, format: LogFormat, hints: &Hints) -> Exit {
     let error = match result {
         Ok(outcome) => return outcome.into(),
         Err(error) => error,
     };
     let exit = Exit::of_error(&error);
+    let messages = hints.messages(&error);
     let text = match (exit, format) {
         (Exit::Done, _) => return exit,
-        (_, LogFormat::Text) => render(&error),
-        (_, LogFormat::Json) => log::error_line(&error, exit.code()),
+        (_, LogFormat::Text) => render(&messages),
+        (_, LogFormat::Json) => log::error_line(&messages, exit.code()),
     };
     log::print(&text);
     exit
 }
 
 /// `error: …` and one `caused by: …` per cause.
-fn render(error: &anyhow::Error) -> String {
-    let mut text = format!("error: {error}\n");
-    for cause in causes(error.as_ref()) {
-        text.push_str(&format!("caused by: {cause}\n"));
-    }
-    text
+fn render(messages: &[String]) -> String {
+    let heads = std::iter::once("error").chain(std::iter::repeat("caused by"));
+    let lines = heads.zip(messages);
+    lines
+        .map(|(head, text)| format!("{head}: {text}\n"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -335,12 +336,12 @@ mod tests {
             .context("reading part-00003.parquet: permission denied")
             .context("replaying rec");
         assert_eq!(
-            render(&error),
+            render(&Hints::default().messages(&error)),
             "error: replaying rec\ncaused by: reading part-00003.parquet: permission denied\n"
         );
         let usage = UsageError::caused_by("contract file x.csv", anyhow!("line 3: no exchange"));
         assert_eq!(
-            render(&usage.into()),
+            render(&Hints::default().messages(&usage.into())),
             "error: contract file x.csv\ncaused by: line 3: no exchange\n"
         );
     }

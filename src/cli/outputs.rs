@@ -16,10 +16,10 @@ use tickdeck::sink::{JsonlSink, NatsSink, NullSink, Sink};
 use tickdeck_core::clock::MonoNanos;
 use tickdeck_recording::{RecordingOptions, Rolling, SourceInfo};
 
-use super::Context;
 use super::args::{
     JsonlTarget, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SinkSpec, duration_ns,
 };
+use super::context::Context;
 use super::outcome::{UsageError, stdout};
 
 /// Options of a new recording.

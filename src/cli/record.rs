@@ -10,8 +10,8 @@ use tickdeck_core::source::{MergeSource, Source};
 use tickdeck_market::source::{Profile, SyntheticOptions};
 use tickdeck_recording::{EventFilter, Manifest, RecordingOptions, RecordingWriter, SourceInfo};
 
-use super::Context;
 use super::args::{RecordArgs, SinkSpec, SourceSpec};
+use super::context::Context;
 use super::front::{FrontRun, outcome, run as run_front};
 use super::inputs::{self, INTACT_ONLY, completeness, on_a_thread, refuse_damage};
 use super::outcome::{Outcome, UsageError, after_printing, session_error};

@@ -9,11 +9,12 @@ use tickdeck_core::pace::ClockTicks;
 use tickdeck_recording::{Finding, MissingPart};
 
 use super::args::ReplayArgs;
+use super::context::Context;
 use super::inputs::{self, Salvaged, Selection, completeness, refuse_damage};
+use super::log;
 use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
 use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
 use super::render::print_summary;
-use super::{Context, log};
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcome> {

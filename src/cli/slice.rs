@@ -1,7 +1,7 @@
 //! `tickdeck slice`: a part of a recording as a new recording.
 
-use super::Context;
 use super::args::{NormalizeArgs, SliceArgs};
+use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
 use super::outcome::{Outcome, convert_error};
 use super::outputs::conversion;

@@ -9,15 +9,15 @@ use tickdeck::live::smoke::{self, Gate, Judgement, SmokeOptions, Verdict, judge}
 use tickdeck_core::causes::with_causes;
 use tickdeck_core::clock::{Clock, MonoNanos};
 
-use super::Context;
 use super::account::Account;
 use super::args::SmokeArgs;
+use super::context::Context;
 use super::front_settings::{
     check_library, make_flow_folder, separate_output, session_name, settings,
 };
-use super::gate_file;
 use super::outcome::{Outcome, UsageError, stdout};
 use super::startup::{require, startup_error};
+use super::whole_file;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &SmokeArgs) -> anyhow::Result<Outcome> {
@@ -77,13 +77,18 @@ fn test(
     let stop_asked = Box::new(move || control.is_stopped());
     let observed = smoke::run(&options, library, &clock, stop_asked)?;
     let is_interrupted = context.control.is_stopped();
-    gate.set(judge(&observed, is_interrupted, args.duration));
+    let mut judgement = judge(&observed, is_interrupted, args.duration);
+    if let Some(enough) = judgement.enough {
+        let advice = format!(": give it --duration {}s or more", enough.as_secs());
+        judgement.rationale.push_str(&advice);
+    }
+    gate.set(judgement);
     gate.add_observation(observed);
     Ok(())
 }
 
 fn write(args: &SmokeArgs, gate: &Gate) -> anyhow::Result<()> {
-    gate_file::write(&args.gate, &gate.to_yaml()).map_err(|error| {
+    whole_file::write(&args.gate, gate.to_yaml().as_bytes()).map_err(|error| {
         let message = format!("gate file {} cannot be written", args.gate.display());
         UsageError::caused_by(message, error).into()
     })

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use serde::Serialize;
 use tickdeck::progress::Position;
-use tickdeck_recording::{Finding, NOT_FETCHED, Recording, RecordingError, VerifyReport, verify};
+use tickdeck_recording::{
+    Finding, MANIFEST_FILE, NOT_FETCHED, Recording, RecordingError, VerifyReport, verify,
+};
 
-use super::Context;
 use super::args::VerifyArgs;
+use super::context::Context;
 use super::inputs::{keep_first, recordings_among};
 use super::outcome::{Outcome, stdout};
 
@@ -70,7 +72,8 @@ fn verify_one(context: &Context, path: &Path) -> anyhow::Result<VerifyReport> {
         Err(
             error @ (RecordingError::Damaged { .. }
             | RecordingError::NotFetched { .. }
-            | RecordingError::NotARecording { .. }),
+            | RecordingError::NotARecording { .. }
+            | RecordingError::NoManifest { .. }),
         ) => error,
         Err(error) => return Err(error.into()),
     };
@@ -85,6 +88,7 @@ fn verify_one(context: &Context, path: &Path) -> anyhow::Result<VerifyReport> {
     let (file, problem) = match error {
         RecordingError::Damaged { path, problem } => (path, problem),
         RecordingError::NotARecording { path, reason } => (path, reason),
+        RecordingError::NoManifest { path } => (path, format!("{MANIFEST_FILE} is missing")),
         RecordingError::NotFetched { path } => (path, NOT_FETCHED.into()),
         other => (path.to_owned(), other.to_string()),
     };

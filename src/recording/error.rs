@@ -1,4 +1,4 @@
-//! Errors of a recording, each with the file and the remedy.
+//! Errors of a recording, each with the file.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +6,7 @@ use parquet::errors::ParquetError;
 use tickdeck_core::source::{SourceError, SourceErrorKind};
 
 use super::format_version::FormatVersion;
+use super::names::MANIFEST_FILE;
 use super::storage::StorageError;
 
 /// A recording could not be written or read.
@@ -30,6 +31,12 @@ pub enum RecordingError {
         path: PathBuf,
         /// The missing or unexpected part.
         reason: String,
+    },
+    /// A folder without a manifest.
+    #[error("{} is not a recording: {MANIFEST_FILE} is missing", path.display())]
+    NoManifest {
+        /// The folder.
+        path: PathBuf,
     },
     /// There is only a Git LFS pointer.
     #[error("{} is {NOT_FETCHED}", path.display())]
@@ -92,17 +99,13 @@ pub enum RecordingError {
         source: ParquetError,
     },
     /// The output of a new recording is occupied.
-    #[error("{} already exists and is not empty: choose another output or pass --force", path.display())]
+    #[error("{} already exists and is not empty: choose another output", path.display())]
     OutputExists {
         /// The folder.
         path: PathBuf,
     },
-    /// `--force` would remove files that belong to no recording.
-    #[error(
-        "{} holds files that are not part of a recording: --force replaces only recordings, choose \
-         another output",
-        path.display()
-    )]
+    /// Replacing the output would remove files that belong to no recording.
+    #[error("{} holds files that are not part of a recording: choose another output", path.display())]
     NotReplaceable {
         /// The folder.
         path: PathBuf,
@@ -142,6 +145,7 @@ impl RecordingError {
         matches!(
             self,
             Self::NotARecording { .. }
+                | Self::NoManifest { .. }
                 | Self::NotFetched { .. }
                 | Self::NewerFormat { .. }
                 | Self::WrongSchema { .. }
@@ -174,7 +178,7 @@ impl RecordingError {
         }
     }
 
-    /// Whether `--salvage` can skip it: the damage is local, and the request is valid.
+    /// Whether a salvage can skip it: the damage is local, and the request is valid.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
         matches!(

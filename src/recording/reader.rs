@@ -69,12 +69,8 @@ impl Recording {
             return Self::open_segments(storage, path, vec![path.to_owned()]);
         }
         if !storage.exists(&path.join(MANIFEST_FILE)) {
-            return Err(RecordingError::NotARecording {
+            return Err(RecordingError::NoManifest {
                 path: path.to_owned(),
-                reason: format!(
-                    "{MANIFEST_FILE} is missing: name a single segment file, or play the segments with \
-                     `tickdeck replay --salvage`"
-                ),
             });
         }
         let manifest = Manifest::read_in(&*storage, path)?;

@@ -3,6 +3,7 @@
 mod dumps;
 mod exit;
 mod file_work;
+mod install;
 pub(crate) mod json;
 mod outputs;
 mod selection;

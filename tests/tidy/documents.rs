@@ -243,7 +243,7 @@ fn comments(marker: &Regex, text: &str) -> Vec<(usize, String)> {
 }
 
 /// The string literals of production code, each with its line: messages and error texts.
-fn literals(tokens: TokenStream, found: &mut Vec<(usize, String)>) {
+pub(super) fn literals(tokens: TokenStream, found: &mut Vec<(usize, String)>) {
     let mut is_for_tests = false;
     for token in tokens {
         match token {
@@ -269,7 +269,7 @@ fn literals(tokens: TokenStream, found: &mut Vec<(usize, String)>) {
 }
 
 /// Every Rust source, with its place below the root.
-fn sources() -> impl Iterator<Item = (String, String)> {
+pub(super) fn sources() -> impl Iterator<Item = (String, String)> {
     ["src", "ffi", "sim", "tests", ".cargo"]
         .into_iter()
         .flat_map(|folder| files(&root().join(folder), "rs"))

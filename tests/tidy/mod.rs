@@ -7,6 +7,7 @@
 //! - `circles`: files of a crate that use each other in a circle.
 //! - `words`: phrases that no text contains.
 //! - `documents`: links, paths and YAML of the Markdown pages, and the length of sentences everywhere.
+//! - `flags`: which flags of the command line a text may name.
 //! - `source`: the parsed sources that the first five check.
 //!
 //! An exception is listed in its rule, with its reason.
@@ -14,6 +15,7 @@
 mod circles;
 pub(crate) mod documents;
 mod doors;
+mod flags;
 mod floors;
 mod pure;
 mod rooms;

@@ -45,23 +45,23 @@ pub struct CaptureArgs {
     /// What ends the capture, besides --idle, --count and --duration
     #[arg(long, value_enum, default_value_t = Until::End, help_heading = "End")]
     pub until: Until,
-    /// After the end marker, continue until no message arrives for this long, because a service that
-    /// processes a replay lags behind it
+    /// After the end marker, continue until no message arrives for this long, above 0s, for example 2s, because
+    /// a service that processes a replay lags behind it
     #[arg(long, value_name = "SPAN", value_parser = values::parse_span, help_heading = "End")]
     pub linger: Option<Duration>,
-    /// End when the first message does not arrive within this time
+    /// End when the first message does not arrive within this time, above 0s, for example 30s
     #[arg(long, value_name = "SPAN", value_parser = values::parse_span, help_heading = "End")]
     pub first_message_timeout: Option<Duration>,
-    /// Exit 0 even if no message arrives
+    /// Exit with 0 even if no message arrives
     #[arg(long, help_heading = "End")]
     pub allow_empty: bool,
-    /// End when no message arrives for this long; waits indefinitely for the first
+    /// End when no message arrives for this long, above 0s, for example 10s; waits indefinitely for the first
     #[arg(long, value_name = "SPAN", value_parser = values::parse_span, help_heading = "End")]
     pub idle: Option<Duration>,
-    /// End after this many messages
+    /// End after this many messages, 1 or more
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "End")]
     pub count: Option<u64>,
-    /// End after this long
+    /// End after this long, above 0s, for example 5m
     #[arg(long, value_name = "SPAN", value_parser = values::parse_span, help_heading = "End")]
     pub duration: Option<Duration>,
     /// The replay whose end marker ends the capture and whose readiness requests are answered

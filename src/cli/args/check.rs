@@ -34,13 +34,13 @@ pub struct PublishingArgs {
     #[arg(long, value_name = "SUBJECT", value_parser = values::parse_subject_prefix)]
     pub subject_prefix: Option<String>,
     /// Contract file (CSV) that takes precedence over the recording's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub contracts: Option<PathBuf>,
     /// Trading calendar file instead of the recording's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub calendar: Option<PathBuf>,
     /// Product table file instead of the built-in one
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub products: Option<PathBuf>,
 }
 
@@ -94,7 +94,7 @@ pub struct CheckArgs {
     /// How ticks become payloads.
     #[command(flatten)]
     pub publishing: PublishingArgs,
-    /// Show this many differences in full
+    /// Show this many differences in full, 1 or more
     #[arg(long, value_name = "N", default_value_t = DEFAULT_DIFFERENCES, help_heading = "Output")]
     pub limit: usize,
     /// Write a JUnit XML report
@@ -168,13 +168,13 @@ pub struct FirstSideArgs {
     #[arg(long, value_name = "FLAG", value_parser = values::flag_parser(), value_delimiter = ',')]
     pub drop: Vec<Flag>,
     /// Contract file (CSV) that takes precedence over the recording's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub contracts: Option<PathBuf>,
     /// Trading calendar file instead of the recording's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub calendar: Option<PathBuf>,
     /// Product table file instead of the built-in one
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub products: Option<PathBuf>,
 }
 
@@ -221,7 +221,7 @@ pub struct DiffArgs {
     /// What differs on the second side.
     #[command(flatten)]
     pub other: SecondSideArgs,
-    /// Show this many differences in full
+    /// Show this many differences in full, 1 or more
     #[arg(long, value_name = "N", default_value_t = DEFAULT_DIFFERENCES, help_heading = "Output")]
     pub limit: usize,
     /// Whether the result is printed as JSON.

@@ -25,33 +25,33 @@ pub enum FrontKeys {
 
 /// How to reach the front.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "CTP")]
+#[command(next_help_heading = "CTP front")]
 pub struct FrontArgs {
     /// File with NAME=VALUE lines; the real environment takes precedence [default: .env, if it
     /// exists]
     #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
     /// Folder for the CTP library's files [default: tickdeck/flow in the user's state folder]
-    #[arg(long, value_name = "DIR")]
+    #[arg(hide_short_help = true, long, value_name = "DIR")]
     pub flow_dir: Option<PathBuf>,
     /// Keys of the front: production, or evaluation for a broker's evaluation front (libraries from
     /// 6.7.11 on; older ones have one kind only)
-    #[arg(long, value_enum, value_name = "KIND", default_value_t = FrontKeys::Production)]
+    #[arg(hide_short_help = true, long, value_enum, value_name = "KIND", default_value_t = FrontKeys::Production)]
     pub front_keys: FrontKeys,
     /// How long a front may take to answer
-    #[arg(long, value_name = "SPAN", default_value = "20s", value_parser = values::parse_duration)]
+    #[arg(long, help_heading = "CTP time limits", hide_short_help = true, value_name = "SPAN", default_value = "20s", value_parser = values::parse_duration)]
     pub front_timeout: Duration,
     /// How long the answer to a login may take
-    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = values::parse_duration)]
+    #[arg(long, help_heading = "CTP time limits", hide_short_help = true, value_name = "SPAN", default_value = "10s", value_parser = values::parse_duration)]
     pub login_timeout: Duration,
     /// How long the library may take to reconnect by itself
-    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = values::parse_duration)]
+    #[arg(long, help_heading = "CTP time limits", hide_short_help = true, value_name = "SPAN", default_value = "30s", value_parser = values::parse_duration)]
     pub reconnect_grace: Duration,
     /// First pause between two attempts; doubles each time
-    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = values::parse_duration)]
+    #[arg(long, help_heading = "CTP time limits", hide_short_help = true, value_name = "SPAN", default_value = "1s", value_parser = values::parse_duration)]
     pub backoff: Duration,
     /// Longest pause between two attempts
-    #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = values::parse_duration)]
+    #[arg(long, help_heading = "CTP time limits", hide_short_help = true, value_name = "SPAN", default_value = "60s", value_parser = values::parse_duration)]
     pub backoff_max: Duration,
     /// Seed for the jitter of the pauses [default: the time]
     #[arg(long, value_name = "N", hide = true)]
@@ -60,33 +60,35 @@ pub struct FrontArgs {
 
 /// What to subscribe to, and the limits of the session.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "CTP")]
+#[command(next_help_heading = "Subscription")]
 pub struct SubscribeArgs {
     /// Instruments in addition to CTP_SYMBOL: ids, or globs (rb*, *.CFFEX, all), which need the trader
     /// front's contract list or --contracts; comma separated, repeatable
     #[arg(long, value_name = "GLOB", value_delimiter = ',')]
     pub symbols: Vec<Wanted>,
-    /// Instruments per subscription request; one request per second
-    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    /// Instruments per subscription request, 1 to 10000; one request per second
+    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub subscribe_batch: u32,
-    /// Capacity of the queue between the library and the pipeline, in ticks
-    #[arg(long, value_name = "N", default_value_t = 131_072, value_parser = clap::value_parser!(u32).range(16..=16_777_216))]
+    /// Capacity of the queue between the library and the pipeline, in ticks, 16 to 16777216
+    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = 131_072, value_parser = clap::value_parser!(u32).range(16..=16_777_216))]
     pub queue_slots: u32,
     /// How long the trader front may take to list its contracts
-    #[arg(long, value_name = "SPAN", default_value = "120s", value_parser = values::parse_duration)]
+    #[arg(long, hide_short_help = true, value_name = "SPAN", default_value = "120s", value_parser = values::parse_duration)]
     pub discovery_timeout: Duration,
     /// Confirm the previous day's settlement at the trader front, which some brokers require before
     /// they list contracts. This is a legal act of the account holder
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub confirm_settlement: bool,
-    /// End after this long [env: MD_DURATION_SECONDS, in seconds, 0 for never]
+    /// End after this long, for example 4h; 0s for never [env: MD_DURATION_SECONDS, in seconds, 0 for
+    /// never]
     #[arg(long, value_name = "SPAN", value_parser = values::parse_duration)]
     pub duration: Option<Duration>,
     /// How often to log the counts; 0s for never
-    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = values::parse_duration)]
+    #[arg(long, hide_short_help = true, value_name = "SPAN", default_value = "10s", value_parser = values::parse_duration)]
     pub progress_every: Duration,
-    /// Messages to buffer while the NATS server is slow or unreachable; more count as failed
-    #[arg(long, value_name = "N", default_value_t = tickdeck::sink::DEFAULT_LIVE_BUFFER, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    /// Messages to buffer while the NATS server is slow or unreachable, 1 to 100000000; more count as
+    /// failed
+    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = tickdeck::sink::DEFAULT_LIVE_BUFFER, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub nats_buffer: u64,
 }
 
@@ -94,10 +96,10 @@ pub struct SubscribeArgs {
 #[derive(Debug, Args)]
 pub struct LiveArgs {
     /// Record at the same time, into this folder
-    #[arg(long, value_name = "REC")]
+    #[arg(long, value_name = "REC", help_heading = "Output")]
     pub record: Option<PathBuf>,
     /// Replace an existing recording
-    #[arg(long, requires = "record")]
+    #[arg(long, requires = "record", help_heading = "Output")]
     pub force: bool,
     /// When a new segment begins.
     #[command(flatten)]
@@ -164,12 +166,12 @@ pub struct DoctorArgs {
     /// How long a front or a server may take to answer
     #[arg(long, value_name = "SPAN", default_value = "3s", value_parser = values::parse_duration)]
     pub timeout: Duration,
-    /// The front.
-    #[command(flatten)]
-    pub front: FrontArgs,
     /// Trading calendar file instead of the built-in one
     #[arg(long, value_name = "FILE")]
     pub calendar: Option<PathBuf>,
+    /// The front.
+    #[command(flatten)]
+    pub front: FrontArgs,
     /// How to reach NATS.
     #[command(flatten)]
     pub nats: NatsArgs,

@@ -17,8 +17,8 @@ pub struct RecordArgs {
     /// Publish the recorded events, to NATS or to the given sinks
     #[arg(long)]
     pub publish: bool,
-    /// Speed of a synthetic or recorded source: `max` or a factor [default: 1 with --publish, else
-    /// max]
+    /// Factor of the speed of a synthetic or recorded source, above 0, such as 0.5; or `max` [default:
+    /// 1 with --publish, else max]
     #[arg(short, long, visible_alias = "speed", value_name = "RATE")]
     pub rate: Option<Rate>,
     /// Where the recording goes.

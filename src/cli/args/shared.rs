@@ -19,7 +19,7 @@ const DEFAULT_NATS_URL: &str = "nats://127.0.0.1:4222";
 
 /// How to log and show progress; in every verb.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Logging")]
+#[command(next_help_heading = LogArgs::HEADING)]
 pub struct LogArgs {
     /// Format of the log lines on stderr
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
@@ -39,6 +39,11 @@ pub struct LogArgs {
     pub quiet: bool,
 }
 
+impl LogArgs {
+    /// The heading of these flags, which the help of a verb shows once, at its end.
+    pub(super) const HEADING: &str = "Logging and progress";
+}
+
 /// Which events of a recording.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Selection")]
@@ -51,22 +56,22 @@ pub struct SelectArgs {
     #[arg(short = 'E', long, value_name = "TIME")]
     pub end: Option<TimeSpec>,
     /// Start this long after the first event, for example 5m
-    #[arg(long, value_name = "SPAN", value_parser = values::parse_duration, conflicts_with = "start")]
+    #[arg(hide_short_help = true, long, value_name = "SPAN", value_parser = values::parse_duration, conflicts_with = "start")]
     pub start_offset: Option<Duration>,
-    /// End this much recorded time after the start, for example 1h30m
+    /// End this much recorded time after the start, above 0s, for example 1h30m
     #[arg(long, value_name = "SPAN", value_parser = values::parse_span, conflicts_with = "end")]
     pub duration: Option<Duration>,
-    /// End after this many ticks; session events do not count
+    /// End after this many ticks, 0 for none; session events do not count
     #[arg(short = 'n', long, value_name = "N")]
     pub count: Option<u64>,
     /// Only these instruments: ids, rb*, *.CFFEX or all; comma separated, repeatable
     #[arg(long, value_name = "GLOB", value_delimiter = ',')]
     pub symbols: Vec<String>,
     /// Only these exchanges: SHFE, INE, DCE, CZCE, GFEX, CFFEX; comma separated, repeatable
-    #[arg(long, value_name = "EXCHANGE", value_delimiter = ',', value_parser = values::parse_exchange)]
+    #[arg(long, hide_short_help = true, value_name = "EXCHANGE", value_delimiter = ',', value_parser = values::parse_exchange)]
     pub exchange: Vec<Exchange>,
     /// Exit with 0 even if no tick is selected
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub allow_empty: bool,
 }
 
@@ -91,9 +96,9 @@ impl SelectArgs {
 
 /// When events are released.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Pace")]
+#[command(next_help_heading = "Speed")]
 pub struct PaceArgs {
-    /// Speed: `max`, or a factor such as 1, 0.5 or 10
+    /// Factor of the recorded speed, above 0, such as 0.5 or 10; or `max`
     #[arg(
         short,
         long,
@@ -108,10 +113,10 @@ pub struct PaceArgs {
     /// Begin paused: space (on a terminal) or SIGUSR1 resumes
     #[arg(short = 'p', long)]
     pub start_paused: bool,
-    /// Wait this long before the first event
-    #[arg(short, long, value_name = "SPAN", value_parser = values::parse_duration)]
+    /// Wait this long before the first event, for example 2s
+    #[arg(hide_short_help = true, short, long, value_name = "SPAN", value_parser = values::parse_duration)]
     pub delay: Option<Duration>,
-    /// Shorten longer pauses of the recording to this length
+    /// Shorten longer pauses of the recording to this length, for example 5s
     #[arg(long, value_name = "SPAN", value_parser = values::parse_duration)]
     pub max_gap: Option<Duration>,
 }
@@ -139,16 +144,22 @@ pub struct NormalizeArgs {
     #[arg(long, value_name = "FLAG", value_parser = values::flag_parser(), value_delimiter = ',')]
     pub drop: Vec<Flag>,
     /// Contract file (CSV) that takes precedence over the recording's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub contracts: Option<PathBuf>,
     /// Exchanges of instruments, as in rb2601.SHFE,IF2601.CFFEX; takes precedence
-    #[arg(long, value_name = "LIST", env = "CTP_SYMBOL", hide_env_values = true)]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "LIST",
+        env = "CTP_SYMBOL",
+        hide_env_values = true
+    )]
     pub ctp_symbol: Option<String>,
     /// Trading calendar file instead of the built-in one
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub calendar: Option<PathBuf>,
     /// Product table file instead of the built-in one
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub products: Option<PathBuf>,
 }
 
@@ -168,11 +179,11 @@ pub struct OutputArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct RollArgs {
-    /// Begin a new segment after this many rows
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Begin a new segment after this many rows, 1 or more [default: 1048576]
+    #[arg(long, hide_short_help = true, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_rows: Option<u64>,
-    /// Begin a new segment after this much recorded time
-    #[arg(long, value_name = "SPAN", value_parser = values::parse_span)]
+    /// Begin a new segment after this much recorded time, above 0s, for example 1h
+    #[arg(long, hide_short_help = true, value_name = "SPAN", value_parser = values::parse_span)]
     pub max_duration: Option<Duration>,
 }
 
@@ -224,7 +235,13 @@ pub struct NatsArgs {
     #[arg(long, value_name = "URL", env = "NATS_URL", hide_env_values = true, default_value = DEFAULT_NATS_URL, value_parser = values::parse_secret)]
     pub nats_url: Secret,
     /// User; the password comes from NATS_PASSWORD, a token from NATS_TOKEN
-    #[arg(long, value_name = "NAME", env = "NATS_USER", hide_env_values = true)]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "NAME",
+        env = "NATS_USER",
+        hide_env_values = true
+    )]
     pub nats_user: Option<String>,
     /// Password, from the environment only. The flag is refused.
     #[arg(long, hide = true, env = "NATS_PASSWORD", hide_env_values = true, value_parser = values::parse_secret)]
@@ -233,33 +250,34 @@ pub struct NatsArgs {
     #[arg(long, hide = true, env = "NATS_TOKEN", hide_env_values = true, value_parser = values::parse_secret)]
     pub nats_token: Option<Secret>,
     /// Credentials file (JWT and seed)
-    #[arg(long, value_name = "FILE", env = "NATS_CREDS", hide_env_values = true, value_parser = values::parse_path)]
+    #[arg(long, hide_short_help = true, value_name = "FILE", env = "NATS_CREDS", hide_env_values = true, value_parser = values::parse_path)]
     pub nats_creds: Option<PathBuf>,
     /// File with an nkey seed
-    #[arg(long, value_name = "FILE", env = "NATS_NKEY", hide_env_values = true, value_parser = values::parse_path)]
+    #[arg(long, hide_short_help = true, value_name = "FILE", env = "NATS_NKEY", hide_env_values = true, value_parser = values::parse_path)]
     pub nats_nkey: Option<PathBuf>,
     /// TLS: file with the certificates of the trusted authorities
-    #[arg(long, value_name = "FILE", env = "NATS_CA", hide_env_values = true, value_parser = values::parse_path)]
+    #[arg(long, hide_short_help = true, value_name = "FILE", env = "NATS_CA", hide_env_values = true, value_parser = values::parse_path)]
     pub nats_ca: Option<PathBuf>,
     /// TLS: file with the client's certificate
-    #[arg(long, value_name = "FILE", env = "NATS_CERT", hide_env_values = true, value_parser = values::parse_path)]
+    #[arg(long, hide_short_help = true, value_name = "FILE", env = "NATS_CERT", hide_env_values = true, value_parser = values::parse_path)]
     pub nats_cert: Option<PathBuf>,
     /// TLS: file with the client's private key
-    #[arg(long, value_name = "FILE", env = "NATS_KEY", hide_env_values = true, value_parser = values::parse_path)]
+    #[arg(long, hide_short_help = true, value_name = "FILE", env = "NATS_KEY", hide_env_values = true, value_parser = values::parse_path)]
     pub nats_key: Option<PathBuf>,
     /// TLS: start with the handshake, for a server with handshake_first
-    #[arg(long, env = "NATS_TLS_FIRST", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, hide_short_help = true, env = "NATS_TLS_FIRST", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub nats_tls_first: bool,
     /// First part of the subjects for answers [default: _INBOX]
     #[arg(
         long,
+        hide_short_help = true,
         value_name = "SUBJECT",
         env = "NATS_INBOX_PREFIX",
         hide_env_values = true
     )]
     pub nats_inbox_prefix: Option<String>,
     /// How long to keep trying to connect at the start
-    #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = values::parse_duration)]
+    #[arg(long, hide_short_help = true, value_name = "SPAN", default_value = "5s", value_parser = values::parse_duration)]
     pub connect_timeout: Duration,
 }
 

@@ -5,6 +5,7 @@ use tickdeck_core::contract::Exchange;
 use tickdeck_core::select::TimeSpec;
 use tickdeck_core::time::UnixNanos;
 
+use super::help::Detail;
 use super::*;
 
 fn parse(line: &str) -> Result<Command, String> {
@@ -45,20 +46,95 @@ fn letters_mean_the_same_in_every_verb() {
     assert_eq!(meaning[&'r'], "rate");
 }
 
+/// The help of the program and of every verb, by verb.
+fn helps(detail: Detail) -> BTreeMap<String, String> {
+    let mut command = help::command(detail).term_width(HELP_WIDTH);
+    command.build();
+    let mut helps = BTreeMap::from([(String::new(), command.render_help().to_string())]);
+    for verb in command.get_subcommands_mut() {
+        if verb.get_name() != "help" {
+            helps.insert(verb.get_name().to_owned(), verb.render_help().to_string());
+        }
+    }
+    helps
+}
+
 #[test]
 fn help_is_as_reviewed_and_has_an_example() {
-    let mut command = Cli::command().term_width(HELP_WIDTH);
-    command.build();
-    insta::assert_snapshot!("help", command.render_long_help().to_string());
-    for verb in command.get_subcommands_mut() {
-        let name = verb.get_name().to_owned();
-        if name == "help" {
+    for (verb, help) in helps(Detail::Full) {
+        if verb.is_empty() {
+            insta::assert_snapshot!("help", help);
             continue;
         }
-        let help = verb.render_help().to_string();
         let (_, example) = help.rsplit_once("Example").unwrap();
-        assert!(example.contains(&format!("\n  tickdeck {name}")), "{name}");
-        insta::assert_snapshot!(format!("help_{name}"), help);
+        assert!(example.contains(&format!("\n  tickdeck {verb}")), "{verb}");
+        insta::assert_snapshot!(format!("help_{verb}"), help);
+    }
+}
+
+#[test]
+fn help_states_units_and_ranges() {
+    let is_span = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_digit())
+            && word.ends_with(['s', 'm', 'h'])
+            && word
+                .chars()
+                .all(|c| c.is_ascii_digit() || "smh".contains(c))
+    };
+    for verb in command().get_subcommands() {
+        for arg in verb.get_arguments().filter(|arg| !arg.is_hide_set()) {
+            let value = arg.get_value_names().and_then(|names| names.first());
+            let defaults = arg
+                .get_default_values()
+                .iter()
+                .map(|value| value.to_string_lossy());
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            let text = format!("{help} {}", defaults.collect::<String>());
+            let words = text.split([' ', ',', ';', ')', ']']);
+            let states = match value.map(clap::builder::Str::as_str) {
+                Some("SPAN") => words.clone().any(is_span),
+                Some("N" | "HZ" | "RATE") => words.clone().any(|word| word.parse::<f64>().is_ok()),
+                _ => true,
+            };
+            assert!(states, "{} {}: {text}", verb.get_name(), arg.get_id());
+        }
+    }
+}
+
+/// Lines of a large terminal window.
+const SCREEN: usize = 50;
+
+#[test]
+fn short_help_fits_on_a_screen() {
+    let lines = |help: &String| help.lines().count();
+    let full = helps(Detail::Full);
+    let short = helps(Detail::Short);
+    let long: Vec<_> = short
+        .iter()
+        .filter(|(_, help)| lines(help) > SCREEN)
+        .map(|(verb, help)| (verb, lines(help)))
+        .collect();
+    assert!(long.is_empty(), "{long:?}");
+    assert!(
+        short
+            .iter()
+            .all(|(verb, help)| lines(help) <= lines(&full[verb]))
+    );
+}
+
+#[test]
+fn shared_flags_are_at_the_end_and_only_there() {
+    let end = "Logging and progress:\n";
+    for help in helps(Detail::Full)
+        .into_values()
+        .chain(helps(Detail::Short).into_values())
+    {
+        let (own, shared) = help.split_once(end).unwrap();
+        assert!(
+            shared.contains("--log-level") && !own.contains("--log-level"),
+            "{help}"
+        );
+        assert!(!shared.contains(end), "{help}");
     }
 }
 
@@ -172,6 +248,22 @@ fn bad_usage_names_what_is_expected() {
     ] {
         let error = parse(line).unwrap_err();
         assert!(error.contains(expected), "{line}: {error}");
+    }
+}
+
+#[test]
+fn bad_usage_shows_the_usage_of_the_verb() {
+    for line in [
+        "export rec --force",
+        "replay rec --nats-password x",
+        "slice rec",
+    ] {
+        let error = parse(line).unwrap_err();
+        let verb = line.split(' ').next().unwrap();
+        assert!(
+            error.contains(&format!("Usage: tickdeck {verb}")),
+            "{error}"
+        );
     }
 }
 

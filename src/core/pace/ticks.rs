@@ -1,4 +1,4 @@
-//! The published clock of a replay (`--clock HZ`): which stamps lie between two events.
+//! The published clock of a replay: which stamps lie between two events.
 //!
 //! Stamps are a grid in recorded time, `HZ` per recorded second from the first event on. They
 //! depend on the recording alone, so a replay at any rate publishes the same stamps in the same

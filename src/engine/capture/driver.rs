@@ -96,8 +96,7 @@ fn log(note: &Note) {
             if *is_end_uncertain {
                 tracing::warn!(
                     event = "capture_end_uncertain",
-                    "the end of the replay may be missing; if so, the capture runs until a signal: \
-                     give --idle or --duration for unattended runs"
+                    "the end of the replay may be missing; if so, the capture runs until a signal"
                 );
             }
         }

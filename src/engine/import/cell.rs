@@ -2,11 +2,12 @@
 
 use tickdeck_core::time::{TradingDay, UnixNanos};
 
-use crate::import::clock::{RECEIVE_TIMES, parse_date, parse_receive_time};
+use crate::import::clock::{parse_date, parse_receive_time};
 use crate::import::columns::Target;
 use crate::import::fields::{Field, Setter, field};
 use crate::import::number::{
-    Fraction, bytes_of_latin1, clock_of_hhmmssmmm, is_blank, parse_clock, parse_datetime, parse_f64,
+    Fraction, bytes_of_latin1, clock_of_hhmmssmmm, is_blank, parse_clock, parse_datetime,
+    parse_f64, printable,
 };
 use crate::import::row::Row;
 use crate::import::row_error::RowProblem;
@@ -99,8 +100,11 @@ impl Column {
             }
             Target::DateTime => self.read_datetime(value, row)?,
             Target::RecvDateTime => {
-                let at = parse_receive_time(value).ok_or_else(|| self.bad(value, RECEIVE_TIMES))?;
-                row.recv_ts = at;
+                let unknown = || RowProblem::ReceiveTime {
+                    column: self.name.clone(),
+                    value: printable(value),
+                };
+                row.recv_ts = parse_receive_time(value).ok_or_else(unknown)?;
             }
             Target::RecvNanos => {
                 let nanos = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());

@@ -5,10 +5,6 @@ use tickdeck_core::time::{NANOS_PER_SECOND, UnixNanos, parse_ctp_date, shanghai_
 
 use crate::import::number::{is_blank, parse_datetime};
 
-/// The forms of [`parse_receive_time`], for messages.
-pub(crate) const RECEIVE_TIMES: &str = "a receive time: YYYYMMDD HH:MM:SS.ffffff, \
-     YYYYMMDDHHMMSSfff or a Unix time in s, ms, us or ns (--ignore leaves the column out)";
-
 /// Nanoseconds between the clock of Shanghai and UTC.
 const SHANGHAI_AHEAD: i64 = 8 * 3600 * NANOS_PER_SECOND;
 

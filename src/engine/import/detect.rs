@@ -177,13 +177,20 @@ impl<'a> Head<'a> {
 pub(crate) fn detect(input: &Opened, options: &ImportOptions) -> Result<Detected, ImportError> {
     let head = Head::read(input, options)?;
     if let Some(dialect) = options.dialect {
-        return head
-            .fit(dialect)
-            .map_err(|problem| ImportError::WrongDialect {
-                input: input.name.clone(),
+        let input = input.name.clone();
+        return head.fit(dialect).map_err(|problem| match problem {
+            Mismatch::SameField { first, second } => ImportError::SameField {
+                input,
+                dialect,
+                first,
+                second,
+            },
+            problem => ImportError::WrongDialect {
+                input,
                 dialect,
                 problem: problem.to_string(),
-            });
+            },
+        });
     }
     let tried: Vec<_> = Dialect::ALL
         .into_iter()
@@ -237,7 +244,7 @@ fn nearest(problems: &[(Dialect, Mismatch)]) -> String {
                 .saturating_sub(missing.len())
                 + 1
         }
-        Mismatch::Contradiction(_) => usize::MAX,
+        Mismatch::SameField { .. } | Mismatch::Contradiction(_) => usize::MAX,
         _ => 0,
     };
     let mut best: Option<&(Dialect, Mismatch)> = None;
@@ -348,6 +355,6 @@ mod tests {
             first_line: Vec::new(),
         };
         let error = choose("x.csv", &head, tried).err().unwrap();
-        insta::assert_snapshot!(error.to_string(), @"x.csv: the dialects ctp-jsonl, wondertrader-dsb all fit; choose one with --dialect");
+        insta::assert_snapshot!(error.to_string(), @"x.csv: the dialects ctp-jsonl, wondertrader-dsb all fit; choose one");
     }
 }

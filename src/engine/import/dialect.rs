@@ -46,7 +46,7 @@ impl Dialect {
         Self::Tickdeck,
     ];
 
-    /// The name that `--dialect` takes.
+    /// The name by which a user chooses it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

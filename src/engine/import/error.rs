@@ -1,5 +1,5 @@
-//! Errors that end an import. Each names the place (file, member, row, column), the value found,
-//! the expected form, and the remedy.
+//! Errors that end an import. Each names the place (file, member, row, column), the value found
+//! and the expected form.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -62,7 +62,7 @@ pub enum ImportError {
         found: String,
     },
     /// No input has a column of the options.
-    #[error("no input has a column \"{name}\", which --map or --ignore names")]
+    #[error("no input has a column \"{name}\", which the options name")]
     NoColumn {
         /// The name of the column.
         name: String,
@@ -80,12 +80,7 @@ pub enum ImportError {
         found: String,
     },
     /// No dialect fits what the file starts with.
-    #[error(
-        "{input}: no dialect fits its first line \"{first_line}\" ({problem}); say what a column is \
-         with --map THEIRS=CTP, leave one out with --ignore COLUMN, or force a dialect with \
-         --dialect: {}",
-        Dialect::list()
-    )]
+    #[error("{input}: no dialect fits its first line \"{first_line}\" ({problem})")]
     NoDialect {
         /// The file.
         input: String,
@@ -95,14 +90,29 @@ pub enum ImportError {
         problem: String,
     },
     /// Several dialects fit.
-    #[error("{input}: the dialects {dialects} all fit; choose one with --dialect")]
+    #[error("{input}: the dialects {dialects} all fit; choose one")]
     AmbiguousDialect {
         /// The file.
         input: String,
         /// Their names.
         dialects: String,
     },
-    /// The requested dialect does not fit the file.
+    /// Two columns of the file are the same field in the requested dialect.
+    #[error(
+        "{input}: not in the dialect {dialect}: its columns \"{first}\" and \"{second}\" are the same \
+         field"
+    )]
+    SameField {
+        /// The file.
+        input: String,
+        /// The dialect.
+        dialect: Dialect,
+        /// One column.
+        first: String,
+        /// The other column.
+        second: String,
+    },
+    /// The requested dialect does not fit the file otherwise.
     #[error("{input}: not in the dialect {dialect}: {problem}")]
     WrongDialect {
         /// The file.
@@ -115,7 +125,7 @@ pub enum ImportError {
     /// The dialect has no trading day, and neither the name of the file nor the options give one.
     #[error(
         "{input}: the dialect {dialect} does not record the trading day and the file name does not \
-         give it (expected {pattern}); give it with --trading-day YYYYMMDD"
+         give it (expected {pattern})"
     )]
     NoTradingDay {
         /// The file.
@@ -128,7 +138,7 @@ pub enum ImportError {
     /// The dialect has no instrument, and neither the name of the file nor the options give one.
     #[error(
         "{input}: the dialect {dialect} does not record the instrument and the file name does not \
-         give it (expected {pattern}); give it with --symbol"
+         give it (expected {pattern})"
     )]
     NoSymbol {
         /// The file.
@@ -155,6 +165,18 @@ pub enum ImportError {
     Missing {
         /// The file.
         input: String,
+    },
+    /// A column has a type that is not read.
+    #[error(
+        "{input}: column {name}: {kind}, which import does not read; write it as a plain column"
+    )]
+    UnreadableColumn {
+        /// The file.
+        input: String,
+        /// The column.
+        name: String,
+        /// Its type.
+        kind: &'static str,
     },
     /// A binary file is damaged before its rows begin.
     #[error("{input}: {problem}")]

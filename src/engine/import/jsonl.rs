@@ -218,9 +218,10 @@ impl JsonKeys {
         let ctp = || names::ctp_field(key).map(Target::Ctp);
         let target = self.options.target(key).or_else(ctp);
         let Some(target) = target.or_else(|| names::in_every_dialect(key)) else {
-            let expected = "a CTP field name as key, or seq, recv_ts, kind, detail \
-                            (--map names its field, --ignore leaves it out)";
-            return Err(RowProblem::value(key, text.as_bytes(), expected));
+            return Err(RowProblem::UnknownKey {
+                key: key.to_owned(),
+                value: printable(text.as_bytes()),
+            });
         };
         if let Target::Ctp(name) = target
             && let Some(field) = field(name)

@@ -200,12 +200,10 @@ impl ParquetRows {
             let form = form_of(column);
             if let Form::Unsupported(kind) = form {
                 let name = column.path().string();
-                return Err(ImportError::Damaged {
+                return Err(ImportError::UnreadableColumn {
                     input: table.input.to_string(),
-                    problem: format!(
-                        "column {name}: {kind}, which import does not read; write it as a plain \
-                         column, or leave it out with --ignore {name}"
-                    ),
+                    name,
+                    kind,
                 });
             }
             cells.push(Cells {

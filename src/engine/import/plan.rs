@@ -44,7 +44,10 @@ pub(crate) enum Mismatch {
     /// The columns fit, but not the values of the first row.
     #[error("in the first row, {0}")]
     FirstRow(RowProblem),
-    /// It knows the columns, and they contradict each other.
+    /// Two columns are the same field.
+    #[error("its columns \"{first}\" and \"{second}\" are the same field")]
+    SameField { first: String, second: String },
+    /// It knows the columns, and they contradict each other otherwise.
     #[error("{0}")]
     Contradiction(String),
     /// Something else.
@@ -328,15 +331,12 @@ fn refuse_twice(columns: &[Column]) -> Result<(), Mismatch> {
         let Some(first) = same.filter(|_| column.target != Target::Ignore) else {
             continue;
         };
-        let (first, name) = (&first.name, &column.name);
-        return Err(Mismatch::Contradiction(if first == name {
-            format!("its header has the column {name} twice")
+        let (first, second) = (first.name.clone(), column.name.clone());
+        return Err(if first == second {
+            Mismatch::Contradiction(format!("its header has the column {first} twice"))
         } else {
-            format!(
-                "its columns \"{first}\" and \"{name}\" are the same field; leave one out with \
-                 --ignore"
-            )
-        }));
+            Mismatch::SameField { first, second }
+        });
     }
     Ok(())
 }

@@ -16,6 +16,31 @@ pub enum RowProblem {
         /// The values that it may have.
         expected: String,
     },
+    /// A key of a JSON line is neither a CTP field nor one of tickdeck's.
+    #[error(
+        "column {key}: found \"{value}\", expected a CTP field name as key, or seq, recv_ts, kind, \
+         detail"
+    )]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// Its value, shortened.
+        value: String,
+    },
+    /// A receive time is not in a known form.
+    #[error(
+        "column {column}: found \"{value}\", expected a receive time: YYYYMMDD HH:MM:SS.ffffff, \
+         YYYYMMDDHHMMSSfff or a Unix time in s, ms, us or ns"
+    )]
+    ReceiveTime {
+        /// The name of the column.
+        column: String,
+        /// The value found, shortened.
+        value: String,
+    },
+    /// Neither the row nor the options give a date.
+    #[error("column TradingDay: found \"\", expected a trading day YYYYMMDD in the row")]
+    NoTradingDay,
     /// The row has too few or too many columns.
     #[error("{found} columns, expected {expected}")]
     Columns {

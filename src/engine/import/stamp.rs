@@ -120,8 +120,7 @@ impl Stamper {
             tick.trading_day = ctp_date(day.0);
             tick.action_day = ctp_date(dating::calendar_date(&self.calendar, day, part));
         } else if is_undated {
-            let expected = "a trading day YYYYMMDD in the row, or --trading-day";
-            return Err(RowProblem::value("TradingDay", b"", expected));
+            return Err(RowProblem::NoTradingDay);
         }
         check_millis(tick)?;
         let instant = self.exchange_time(tick);

@@ -10,7 +10,7 @@ use tickdeck_core::contract::{Contract, Exchange, VtSymbolError, parse_instrumen
 use tickdeck_core::event::InstrumentId;
 use tickdeck_core::select::is_pattern;
 
-/// An entry of `--symbols`.
+/// An instrument or a pattern to subscribe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
     /// One instrument by its id, which needs no list of contracts.

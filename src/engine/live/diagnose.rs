@@ -1,5 +1,5 @@
-//! What is missing on this machine for a live session, each with its fix: a pure function of facts.
-//! The probe collects the facts.
+//! What is missing on this machine for a live session, each with its remedy as data: a pure function
+//! of facts. The probe collects the facts.
 
 use super::facts::{
     AccountFacts, CalendarFacts, EnvironmentFacts, Facts, FrontFacts, LibraryFacts, LocaleFacts,
@@ -20,7 +20,7 @@ pub enum Status {
 }
 
 /// One check.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Name of the check.
     pub check: &'static str,
@@ -28,8 +28,60 @@ pub struct Finding {
     pub status: Status,
     /// What was found.
     pub found: String,
-    /// How to fix it; empty when nothing is wrong.
-    pub fix: String,
+    /// How to fix it; `None` when nothing is wrong.
+    pub remedy: Option<Remedy>,
+}
+
+/// How to fix what a check found. A caller puts it into words, because it knows how its user sets
+/// options and variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// Set these variables.
+    SetVariables(Vec<&'static str>),
+    /// Set `MD_RUN_INGEST`, which allows the ingest.
+    AllowIngest,
+    /// Name the instruments to subscribe.
+    NameSymbols,
+    /// Correct the list of instruments.
+    CorrectSymbols,
+    /// Correct the run time.
+    CorrectDuration,
+    /// Correct an address of a market data front.
+    CorrectFront,
+    /// Correct the variable that the problem names.
+    CorrectVariable,
+    /// Name the Linux x86-64 market data library of the broker.
+    NameLibrary,
+    /// Put the trader library of the same version beside the market data library.
+    AddTraderLibrary,
+    /// Compare a short recording with another recorder's.
+    CompareRecording,
+    /// Use the keys that the library has, or another library.
+    UseOtherKeys,
+    /// Get a library whose sessions can be closed safely.
+    UpdateLibrary,
+    /// Nothing outside trading hours; otherwise check the address of the market data front.
+    WaitForFront,
+    /// Nothing outside trading hours; otherwise check the address and the network.
+    CheckNetwork,
+    /// Name a trader front, or give a contract file.
+    NameTraderFront,
+    /// Choose another folder for the library's own files.
+    ChooseFlowFolder,
+    /// Start the NATS server, or check its address and the credentials.
+    StartServer,
+    /// Fix the calendar file.
+    FixCalendar,
+    /// Give a calendar with the next year's holidays, once they are announced.
+    GiveNextCalendar,
+    /// Give a calendar with all of this year's holidays, or update tickdeck.
+    CompleteCalendar,
+    /// Give a calendar with this year's holidays.
+    GiveCalendar,
+    /// Install the locale that Python wrappers need.
+    InstallLocale,
+    /// Nothing: tickdeck does not need the locale.
+    IgnoreLocale,
 }
 
 /// All checks, in the order of a start.
@@ -39,27 +91,19 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
     findings.environment(&facts.environment);
     match &facts.account {
         Ok(account) => findings.account(account),
-        Err(problem) => findings.fail("addresses", problem, "correct the variable"),
+        Err(problem) => findings.fail("addresses", problem, Remedy::CorrectVariable),
     }
     match &facts.flow_folder {
         Ok(folder) => findings.ok("flow_folder", folder),
-        Err(problem) => findings.fail(
-            "flow_folder",
-            problem,
-            "choose a folder that this user can write to with --flow-dir",
-        ),
+        Err(problem) => findings.fail("flow_folder", problem, Remedy::ChooseFlowFolder),
     }
     match &facts.nats {
         Ok(server) => findings.ok("nats", format!("{server} answers")),
-        Err(problem) => findings.fail(
-            "nats",
-            problem,
-            "start the server, or check NATS_URL and the credentials",
-        ),
+        Err(problem) => findings.fail("nats", problem, Remedy::StartServer),
     }
     match &facts.calendar {
         Ok(calendar) => findings.calendar(calendar),
-        Err(problem) => findings.fail("calendar", problem, "fix the file"),
+        Err(problem) => findings.fail("calendar", problem, Remedy::FixCalendar),
     }
     findings.locale(facts.locale);
     findings.0
@@ -92,15 +136,15 @@ struct Findings(Vec<Finding>);
 
 impl Findings {
     fn ok(&mut self, check: &'static str, found: impl Into<String>) {
-        self.add(check, Status::Ok, found, "");
+        self.add(check, Status::Ok, found, None);
     }
 
-    fn warn(&mut self, check: &'static str, found: impl Into<String>, fix: impl Into<String>) {
-        self.add(check, Status::Warn, found, fix);
+    fn warn(&mut self, check: &'static str, found: impl Into<String>, remedy: Remedy) {
+        self.add(check, Status::Warn, found, Some(remedy));
     }
 
-    fn fail(&mut self, check: &'static str, found: impl Into<String>, fix: impl Into<String>) {
-        self.add(check, Status::Fail, found, fix);
+    fn fail(&mut self, check: &'static str, found: impl Into<String>, remedy: Remedy) {
+        self.add(check, Status::Fail, found, Some(remedy));
     }
 
     fn add(
@@ -108,23 +152,24 @@ impl Findings {
         check: &'static str,
         status: Status,
         found: impl Into<String>,
-        fix: impl Into<String>,
+        remedy: Option<Remedy>,
     ) {
         self.0.push(Finding {
             check,
             status,
             found: found.into(),
-            fix: fix.into(),
+            remedy,
         });
     }
 
     fn environment(&mut self, facts: &EnvironmentFacts) {
-        let set = |names: &str| format!("set {names} {}", facts.where_to_set);
+        let set = |names: &[&'static str]| Remedy::SetVariables(names.to_vec());
         if facts.missing.is_empty() {
             self.ok("environment", "every variable of a login is set");
         } else {
             let names = facts.missing.join(", ");
-            self.fail("environment", format!("{names} not set"), set(&names));
+            let found = format!("{names} not set");
+            self.fail("environment", found, set(&facts.missing));
         }
         // Nearly every trader front requires an authentication before the login.
         if !facts.missing_authentication.is_empty() {
@@ -133,26 +178,26 @@ impl Findings {
                 "{names} not set: trader fronts refuse a client that does not authenticate, and \
                  then contracts cannot be listed"
             );
-            self.warn("td_auth", found, set(&names));
+            self.warn("td_auth", found, set(&facts.missing_authentication));
         }
         if !facts.is_ingest_allowed {
             self.warn(
                 "switch",
                 "MD_RUN_INGEST is not 1: `live` logs that and does nothing",
-                "set MD_RUN_INGEST=1 to allow it",
+                Remedy::AllowIngest,
             );
         }
         match &facts.symbols {
             Ok(0) => self.warn(
                 "symbols",
-                "CTP_SYMBOL is not set: `live` needs --symbols",
-                "set CTP_SYMBOL, for example rb2601.SHFE,IF2601.CFFEX",
+                "CTP_SYMBOL is not set: a session has no instruments",
+                Remedy::NameSymbols,
             ),
             Ok(symbols) => self.ok("symbols", format!("CTP_SYMBOL names {symbols}")),
-            Err(problem) => self.fail("symbols", problem, "correct CTP_SYMBOL"),
+            Err(problem) => self.fail("symbols", problem, Remedy::CorrectSymbols),
         }
         if let Some(problem) = &facts.duration_problem {
-            self.fail("duration", problem, "correct the variable");
+            self.fail("duration", problem, Remedy::CorrectDuration);
         }
     }
 
@@ -160,12 +205,7 @@ impl Findings {
         match &facts.library {
             None => {}
             Some(Ok(library)) => self.library(library),
-            Some(Err(problem)) => self.fail(
-                "library",
-                problem,
-                "set CTP_GATEWAY_CONNECT to the Linux x86-64 thostmduserapi_se.so of your broker, \
-                 or the folder that holds it",
-            ),
+            Some(Err(problem)) => self.fail("library", problem, Remedy::NameLibrary),
         }
         // Contracts are listed by the library beside the one for market data.
         match &facts.trader_library {
@@ -173,8 +213,8 @@ impl Findings {
             Some(Ok(version)) => self.ok("library_td", version),
             Some(Err(problem)) => self.warn(
                 "library_td",
-                format!("{problem}: contracts cannot be listed, so --symbols takes plain ids only"),
-                "put the thosttraderapi_se.so of the same version beside thostmduserapi_se.so",
+                format!("{problem}: contracts cannot be listed, so patterns match nothing"),
+                Remedy::AddTraderLibrary,
             ),
         }
         if facts.is_simulated() {
@@ -187,15 +227,15 @@ impl Findings {
             self.warn(
                 "md_front",
                 "no market data front accepts connections now: `live` tries again until one does",
-                "outside trading hours no action is needed; otherwise check CTP_MD_ADDRESS",
+                Remedy::WaitForFront,
             );
         }
         if facts.td_fronts.is_empty() {
             self.warn(
                 "td_front",
-                "CTP_TD_ADDRESS is not set: contracts cannot be listed, so --symbols takes plain \
-                 ids or needs --contracts",
-                "set CTP_TD_ADDRESS, or give --contracts FILE",
+                "CTP_TD_ADDRESS is not set: contracts cannot be listed, so patterns need a contract \
+                 file",
+                Remedy::NameTraderFront,
             );
         }
         self.fronts(FrontKind::Trader, &facts.td_fronts);
@@ -222,27 +262,23 @@ impl Findings {
             self.warn(
                 "version",
                 format!("{version}: this version was never tested"),
-                "compare a short recording with another recorder's before you rely on it",
+                Remedy::CompareRecording,
             );
         }
         if let Some(problem) = &facts.keys_problem {
-            self.fail(
-                "front_keys",
-                problem,
-                "leave --front-keys out, or use another library",
-            );
+            self.fail("front_keys", problem, Remedy::UseOtherKeys);
         }
         if !facts.is_simulated && !facts.is_release_safe {
             self.warn(
                 "release",
                 "libraries before 6.5.1 can crash the process when a session is closed while the \
                  front accepts connections and cuts them (measured: 4 of about 11,000 such sessions)",
-                "ask your broker for a library of 6.5.1 or later",
+                Remedy::UpdateLibrary,
             );
         }
         if let Some(problem) = &facts.front_problem {
             let found = format!("CTP_MD_ADDRESS: {problem}");
-            self.fail("md_front", found, "correct CTP_MD_ADDRESS");
+            self.fail("md_front", found, Remedy::CorrectFront);
         }
     }
 
@@ -272,8 +308,7 @@ impl Findings {
                 Some(Err(reason)) => self.warn(
                     check,
                     format!("{variable} {number} does not accept connections: {reason}"),
-                    "fronts are open from about 30 minutes before a session to some time after it; \
-                     otherwise check the address, the firewall and the VPN",
+                    Remedy::CheckNetwork,
                 ),
             }
         }
@@ -296,8 +331,7 @@ impl Findings {
                 format!(
                     "covers {today}; after {known_until} it is only partly known or not at all"
                 ),
-                "give --calendar FILE with the next year's holidays as soon as they are announced, \
-                 or update tickdeck",
+                Remedy::GiveNextCalendar,
             ),
             Coverage::Partly => self.warn(
                 CHECK,
@@ -305,12 +339,12 @@ impl Findings {
                     "the year of {today} is partly known: bridge days around holidays count as \
                      trading days"
                 ),
-                "give --calendar FILE with this year's holidays, or update tickdeck",
+                Remedy::CompleteCalendar,
             ),
             Coverage::Unknown => self.warn(
                 CHECK,
                 format!("does not cover {today}: weekdays count as trading days"),
-                "give --calendar FILE with this year's holidays",
+                Remedy::GiveCalendar,
             ),
         }
     }
@@ -326,14 +360,13 @@ impl Findings {
                 CHECK,
                 "zh_CN.GB18030 is not installed: tickdeck does not need it, Python wrappers of CTP \
                  abort without it",
-                "Debian: apt-get install locales && echo 'zh_CN.GB18030 GB18030' >> \
-                 /etc/locale.gen && locale-gen",
+                Remedy::InstallLocale,
             ),
             LocaleFacts::Unknown => self.warn(
                 CHECK,
                 "the command `locale` is not available: whether Python wrappers of CTP would find \
                  zh_CN.GB18030 is unknown",
-                "tickdeck does not need it",
+                Remedy::IgnoreLocale,
             ),
         }
     }

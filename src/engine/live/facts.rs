@@ -29,8 +29,6 @@ pub struct EnvironmentFacts {
     pub missing: Vec<&'static str>,
     /// Variables of the authentication that are not set, where there is a trader front.
     pub missing_authentication: Vec<&'static str>,
-    /// Where to set a variable.
-    pub where_to_set: String,
     /// Whether `MD_RUN_INGEST` allows `live` to run.
     pub is_ingest_allowed: bool,
     /// Number of instruments in `CTP_SYMBOL`.

@@ -80,9 +80,8 @@ pub enum LibraryMismatch {
     },
     /// The library has no evaluation keys.
     #[error(
-        "--front-keys evaluation is not possible with a library of version {version}, which has only \
-         its built-in keys. Use a library of 6.7.11 or later, or the broker's evaluation build \
-         without the flag"
+        "evaluation keys are not possible with a library of version {version}, which has only its \
+         built-in keys"
     )]
     EvaluationKeys {
         /// Its version.

@@ -50,8 +50,8 @@ impl Listing {
             tracing::warn!(
                 event = "contract_discovery_failed",
                 reason = %error,
-                "the trader front's contract list is unavailable: using --contracts and the product \
-                 table"
+                "the trader front's contract list is unavailable: using the contract file, if any, \
+                 and the product table"
             );
         }
         Self {
@@ -67,10 +67,7 @@ impl Listing {
 #[non_exhaustive]
 pub enum SubscriptionError {
     /// Patterns need a list of contracts, and the trader front's is not available.
-    #[error(
-        "--symbols {patterns} needs the trader front's contract list, which is unavailable; fix \
-         that, or give --contracts FILE"
-    )]
+    #[error("{patterns} needs the trader front's contract list, which is unavailable")]
     ListUnavailable {
         /// The patterns, comma separated.
         patterns: String,
@@ -79,16 +76,13 @@ pub enum SubscriptionError {
         problem: Box<TraderError>,
     },
     /// Patterns need a list of contracts, and there is no list.
-    #[error(
-        "--symbols {patterns} needs a contract list, and the product table is not one: set \
-         CTP_TD_ADDRESS, or give --contracts FILE"
-    )]
+    #[error("{patterns} needs a contract list, and the product table is not one")]
     NoList {
         /// The patterns, comma separated.
         patterns: String,
     },
     /// No contract matches.
-    #[error("--symbols matches no contract: nothing to subscribe")]
+    #[error("no contract matches: nothing to subscribe")]
     Nothing,
 }
 

@@ -145,8 +145,7 @@ impl Flags {
         }
     }
 
-    /// Whether the sets share a flag: `--drop stale,duplicate` filters the ticks whose flags
-    /// intersect it.
+    /// Whether the sets share a flag: a tick is dropped if its flags intersect those to drop.
     #[inline]
     #[must_use]
     pub const fn intersects(self, other: Self) -> bool {

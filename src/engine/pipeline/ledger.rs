@@ -18,7 +18,7 @@ pub struct InstrumentLedger {
     pub published: u64,
     /// Ticks that could not be published, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
-    /// Ticks that `--drop` filtered out.
+    /// Ticks that the dropped flags filtered out.
     pub filtered: u64,
     /// Messages that a sink rejected, or did not confirm by the end.
     pub failed: u64,

@@ -485,7 +485,7 @@ impl DatesSeen {
                 trading_day = %day,
                 seq = event.seq.0,
                 "from here on the calendar does not know every holiday: dates of night ticks and \
-                 the flags preopen and out_of_session may be wrong; give --calendar FILE"
+                 the flags preopen and out_of_session may be wrong"
             );
         }
     }

@@ -30,7 +30,7 @@ pub struct Summary {
     pub published: u64,
     /// Ticks that could not be published, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
-    /// Ticks filtered out by `--drop`.
+    /// Ticks that the dropped flags filtered out.
     pub filtered: u64,
     /// Messages that did not reach their destination.
     pub failed: u64,

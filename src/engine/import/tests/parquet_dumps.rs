@@ -203,7 +203,7 @@ fn what_parquet_cannot_give_is_explained() {
         map: vec!["mood=Turnover".parse().unwrap()],
         ..none()
     };
-    insta::assert_snapshot!(error(&mood, mapped), @"x.parquet: column mood: a decimal, which import does not read; write it as a plain column, or leave it out with --ignore mood");
+    insta::assert_snapshot!(error(&mood, mapped), @"x.parquet: column mood: a decimal, which import does not read; write it as a plain column");
     let bad = vec![
         Column::Text("BYTE_ARRAY InstrumentID (STRING)", some(&["rb2605"])),
         Column::Text("BYTE_ARRAY TradingDay (STRING)", some(&["20260105"])),

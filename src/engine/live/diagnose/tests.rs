@@ -35,7 +35,6 @@ fn complete() -> Facts {
         environment: EnvironmentFacts {
             missing: Vec::new(),
             missing_authentication: Vec::new(),
-            where_to_set: "in the environment".into(),
             is_ingest_allowed: true,
             symbols: Ok(2),
             duration_problem: None,
@@ -75,7 +74,7 @@ fn a_complete_machine_passes_every_check() {
     assert!(
         findings
             .iter()
-            .all(|f| f.status == Status::Ok && f.fix.is_empty())
+            .all(|f| f.status == Status::Ok && f.remedy.is_none())
     );
     assert!(can_run(&findings) && !would_wait(&facts));
     let order: Vec<&str> = findings.iter().map(|f| f.check).collect();
@@ -129,7 +128,10 @@ fn what_keeps_a_session_from_running_fails() {
     );
     let findings = diagnose(&facts);
     assert!(!can_run(&findings));
-    assert_eq!(findings[0].fix, "set CTP_PASSWORD in the environment");
+    assert_eq!(
+        findings[0].remedy,
+        Some(Remedy::SetVariables(vec!["CTP_PASSWORD"]))
+    );
     facts.account = Err("address 1 has no port".into());
     assert!(checks(&facts, Status::Fail).contains(&"addresses"));
 }
@@ -202,13 +204,14 @@ fn a_simulated_front_needs_no_address() {
 #[test]
 fn the_end_of_the_calendar_is_a_warning_with_a_fix() {
     let known_until = chrono::NaiveDate::from_ymd_opt(2026, 12, 31).unwrap();
-    for (coverage, found) in [
+    for (coverage, found, remedy) in [
         (
             Coverage::EndsSoon { known_until },
             "after 2026-12-31 it is only partly known",
+            Remedy::GiveNextCalendar,
         ),
-        (Coverage::Partly, "partly known"),
-        (Coverage::Unknown, "does not cover"),
+        (Coverage::Partly, "partly known", Remedy::CompleteCalendar),
+        (Coverage::Unknown, "does not cover", Remedy::GiveCalendar),
     ] {
         let mut facts = complete();
         facts.calendar = Ok(CalendarFacts {
@@ -223,6 +226,6 @@ fn the_end_of_the_calendar_is_a_warning_with_a_fix() {
             .unwrap();
         assert_eq!(finding.status, Status::Warn);
         assert!(finding.found.contains(found), "{finding:?}");
-        assert!(finding.fix.contains("--calendar"), "{finding:?}");
+        assert_eq!(finding.remedy, Some(remedy));
     }
 }

@@ -37,15 +37,33 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Why.
     pub rationale: String,
+    /// The shortest test that would decide, if this one may have been too short.
+    pub enough: Option<Duration>,
 }
 
 impl Judgement {
     /// A FAIL with this reason.
     #[must_use]
     pub fn fail(rationale: impl Into<String>) -> Self {
+        Self::of(Verdict::Fail, rationale.into())
+    }
+
+    const fn of(verdict: Verdict, rationale: String) -> Self {
         Self {
-            verdict: Verdict::Fail,
-            rationale: rationale.into(),
+            verdict,
+            rationale,
+            enough: None,
+        }
+    }
+
+    /// A FAIL for what a test found slow. A short test may be the reason.
+    fn slow(text: &str, duration: Duration) -> Self {
+        if reserve(duration) == RESERVE {
+            return Self::fail(text);
+        }
+        Self {
+            enough: Some(RESERVE * 3),
+            ..Self::fail(format!("{text}, or the test is too short to decide"))
         }
     }
 }
@@ -60,23 +78,19 @@ pub fn judge(observed: &Observation, is_interrupted: bool, duration: Duration) -
     } = observed
     else {
         let text = "the session did not end in time: the library hangs";
-        return Judgement::fail(slow(text, duration));
+        return Judgement::slow(text, duration);
     };
     if report.abandoned > 0 {
         let text = "the library did not release a session in time";
-        return Judgement::fail(slow(text, duration));
+        return Judgement::slow(text, duration);
     }
     if after.exceeds(*before) {
         return Judgement::fail("threads or open files were leaked");
     }
     if report.logins > 0 {
-        return Judgement {
-            verdict: Verdict::Pass,
-            rationale: format!(
-                "logged in with attempt {} and closed cleanly",
-                report.attempts
-            ),
-        };
+        let attempts = report.attempts;
+        let rationale = format!("logged in with attempt {attempts} and closed cleanly");
+        return Judgement::of(Verdict::Pass, rationale);
     }
     if is_interrupted {
         return Judgement::fail("interrupted before there was a result");
@@ -91,35 +105,20 @@ fn without_login(report: &LiveReport, duration: Duration) -> Judgement {
             FailReason::Refused(_) => Verdict::Concerns,
             _ => Verdict::Fail,
         };
-        return Judgement {
-            verdict,
-            rationale: format!("no login: {reason}"),
-        };
+        return Judgement::of(verdict, format!("no login: {reason}"));
     }
     if report.failed.is_empty() {
         let text = "no login, and no attempt ended in the given time";
-        return Judgement::fail(slow(text, duration));
+        return Judgement::slow(text, duration);
     }
     let mut reasons: Vec<String> = report.failed.iter().map(|f| f.reason.to_string()).collect();
     reasons.dedup();
-    Judgement {
-        verdict: Verdict::Concerns,
-        rationale: format!(
-            "no login in {} attempts, each a new session after a growing pause: {}",
-            report.attempts,
-            reasons.join(", ")
-        ),
-    }
-}
-
-/// What a test found slow. A short test may be the reason.
-fn slow(text: &str, duration: Duration) -> String {
-    if reserve(duration) == RESERVE {
-        text.to_owned()
-    } else {
-        let enough = (RESERVE * 3).as_secs();
-        format!("{text}, or the test is too short to decide: give it --duration {enough}s or more")
-    }
+    let rationale = format!(
+        "no login in {} attempts, each a new session after a growing pause: {}",
+        report.attempts,
+        reasons.join(", ")
+    );
+    Judgement::of(Verdict::Concerns, rationale)
 }
 
 #[cfg(test)]
@@ -237,10 +236,11 @@ mod tests {
         let of = |seconds| judge(&Observation::Hangs, false, Duration::from_secs(seconds));
         assert_eq!(
             of(26).rationale,
-            "the session did not end in time: the library hangs, or the test is too short to decide: \
-             give it --duration 27s or more"
+            "the session did not end in time: the library hangs, or the test is too short to decide"
         );
+        assert_eq!(of(26).enough, Some(Duration::from_secs(27)));
         assert!(of(27).rationale.ends_with("the library hangs"));
+        assert_eq!(of(27).enough, None);
         assert_eq!(reserve(Duration::from_secs(1)), Duration::from_secs(1) / 3);
     }
 }

@@ -291,9 +291,8 @@ impl Worker {
                 event = "nats_inbox_refused",
                 server = self.plan.shown,
                 inbox = link.marks.inboxes(),
-                "the account may not publish and subscribe to its inbox: allow both, or set \
-                 --nats-inbox-prefix. Until then the server refuses one message every few seconds, \
-                 and logs each refusal"
+                "until the account may publish and subscribe to its inbox, the server refuses one \
+                 message every few seconds and logs each refusal: allow both"
             );
         }
         Ok(())

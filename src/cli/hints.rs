@@ -1,0 +1,387 @@
+//! What to do about an error or a warning, in flags of the running verb.
+//!
+//! The library says what is wrong and where, in its own terms. Only the command line knows which flag
+//! changes that. It chooses a hint by the variant of the typed error, or by the name of the log event.
+//! A hint is shown only if the verb has its flags.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::sync::Arc;
+
+use clap::Command;
+use tickdeck::import::{Dialect, ImportError, RowProblem};
+use tickdeck_core::causes::causes;
+use tickdeck_core::source::SourceError;
+use tickdeck_recording::RecordingError;
+
+/// The forms of a hint, the best first: the first one whose flags the verb has is shown. A form
+/// continues the message, so it begins with what separates the two. `{}` is a value of the error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Hint(&'static [&'static str]);
+
+macro_rules! hints {
+    ($($name:ident = $forms:expr;)*) => {
+        $(const $name: Hint = Hint(&$forms);)*
+        /// Every hint.
+        #[cfg(test)]
+        const ALL: &[Hint] = &[$($name),*];
+    };
+}
+
+hints! {
+    REPLACE_OUTPUT = [" or pass --force"];
+    REPLACE_RECORDING = ["; --force replaces only recordings"];
+    PLAY_SEGMENTS = [
+        ": name a single segment file, or play the segments with `tickdeck replay --salvage`",
+    ];
+    EXPLAIN_COLUMNS = [
+        "; say what a column is with --map THEIRS=CTP, leave one out with --ignore COLUMN, or force \
+         a dialect with --dialect: {}",
+    ];
+    CHOOSE_DIALECT = [" with --dialect"];
+    IGNORE_ONE = ["; leave one out with --ignore"];
+    IGNORE_COLUMN = [", or leave it out with --ignore {}"];
+    GIVE_TRADING_DAY = ["; give it with --trading-day YYYYMMDD"];
+    GIVE_SYMBOL = ["; give it with --symbol"];
+    NAME_KEY = [" (--map names its field, --ignore leaves it out)"];
+    IGNORE_CLOCK = [" (--ignore leaves the column out)"];
+    GIVE_DAY_OF_ROWS = [", or --trading-day"];
+    SKIP_ROWS = ["; --skip-bad leaves such rows out and counts them"];
+    GIVE_CALENDAR = ["; give --calendar FILE"];
+    GIVE_HOLIDAYS = [
+        "; give --calendar FILE with its holidays",
+        "; `tickdeck replay --calendar FILE` plays the recording with its holidays",
+    ];
+    GIVE_NEWER_HOLIDAYS = [
+        "; give --calendar FILE with its holidays, or update tickdeck",
+        "; update tickdeck, or replay with `tickdeck replay --calendar FILE`",
+    ];
+    END_WITHOUT_MARKER = [": give --idle or --duration for unattended runs"];
+    OTHER_INBOX = [", or set --nats-inbox-prefix"];
+}
+
+/// The hints for log events, by the name of the event.
+const OF_EVENTS: [(&str, Hint); 5] = [
+    ("calendar_date_uncertain", GIVE_CALENDAR),
+    ("calendar_not_covered", GIVE_HOLIDAYS),
+    ("calendar_partly_known", GIVE_NEWER_HOLIDAYS),
+    ("capture_end_uncertain", END_WITHOUT_MARKER),
+    ("nats_inbox_refused", OTHER_INBOX),
+];
+
+/// The hints for an error, with the values they show.
+fn of_error(error: &(dyn Error + 'static)) -> Vec<(Hint, String)> {
+    // A source error shows the message of its cause, not the cause itself.
+    if let Some(source) = error.downcast_ref::<SourceError>() {
+        return of_error(source.cause());
+    }
+    let plain = |hint| vec![(hint, String::new())];
+    match error.downcast_ref() {
+        Some(RecordingError::OutputExists { .. }) => return plain(REPLACE_OUTPUT),
+        Some(RecordingError::NotReplaceable { .. }) => return plain(REPLACE_RECORDING),
+        Some(RecordingError::NoManifest { .. }) => return plain(PLAY_SEGMENTS),
+        _ => {}
+    }
+    match error.downcast_ref() {
+        Some(ImportError::NoDialect { .. }) => vec![(EXPLAIN_COLUMNS, Dialect::list())],
+        Some(ImportError::AmbiguousDialect { .. }) => plain(CHOOSE_DIALECT),
+        Some(ImportError::SameField { .. }) => plain(IGNORE_ONE),
+        Some(ImportError::UnreadableColumn { name, .. }) => vec![(IGNORE_COLUMN, name.clone())],
+        Some(ImportError::NoTradingDay { .. }) => plain(GIVE_TRADING_DAY),
+        Some(ImportError::NoSymbol { .. }) => plain(GIVE_SYMBOL),
+        Some(ImportError::Row(row)) => {
+            let mut hints = match row.problem {
+                RowProblem::UnknownKey { .. } => plain(NAME_KEY),
+                RowProblem::ReceiveTime { .. } => plain(IGNORE_CLOCK),
+                RowProblem::NoTradingDay => plain(GIVE_DAY_OF_ROWS),
+                _ => Vec::new(),
+            };
+            hints.extend(plain(SKIP_ROWS));
+            hints
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The hints of one verb.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Hints {
+    /// The verb's flags, without the dashes.
+    flags: Arc<BTreeSet<String>>,
+}
+
+impl Hints {
+    /// The hints that fit a verb.
+    pub(super) fn of_verb(verb: &Command) -> Self {
+        let visible = verb.get_arguments().filter(|arg| !arg.is_hide_set());
+        let names = visible.filter_map(|arg| arg.get_long().map(str::to_owned));
+        Self {
+            flags: Arc::new(names.collect()),
+        }
+    }
+
+    /// The first form of which the verb has every flag.
+    fn form(&self, hint: Hint) -> Option<&'static str> {
+        let fits = |form: &&str| flags_in(form).all(|flag| self.flags.contains(flag));
+        hint.0.iter().copied().find(fits)
+    }
+
+    /// What continues the message of a log event.
+    pub(super) fn of_event(&self, event: &str) -> Option<&'static str> {
+        let found = OF_EVENTS.iter().find(|(name, _)| *name == event);
+        self.form(found?.1)
+    }
+
+    /// The message of an error and those of its causes, outermost first, with the hints.
+    pub(super) fn messages(&self, error: &anyhow::Error) -> Vec<String> {
+        let mut messages = vec![error.to_string()];
+        messages.extend(causes(error.as_ref()));
+        for cause in error.chain() {
+            let hints = of_error(cause);
+            if hints.is_empty() {
+                continue;
+            }
+            let said = cause.to_string();
+            // A message that repeats its cause stands for both.
+            let message = messages.iter_mut().find(|message| message.ends_with(&said));
+            if let Some(message) = message {
+                for (hint, value) in hints {
+                    let form = self.form(hint).unwrap_or_default();
+                    message.push_str(&form.replace("{}", &value));
+                }
+                break;
+            }
+        }
+        messages
+    }
+}
+
+/// The flags that a text names, without the dashes. Those of a quoted command are not meant: it names
+/// its verb.
+fn flags_in(text: &str) -> impl Iterator<Item = &str> {
+    let unquoted = text.split('`').step_by(2);
+    unquoted.flat_map(|part| part.split("--").skip(1).map(flag_name))
+}
+
+/// The flag at the beginning of a text.
+fn flag_name(text: &str) -> &str {
+    let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let end = text.find(|c| !is_part(c)).unwrap_or(text.len());
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tickdeck::import::BadRow;
+    use tickdeck_core::source::SourceErrorKind;
+
+    use super::super::args;
+    use super::*;
+
+    fn verbs() -> Vec<Command> {
+        args::command().get_subcommands().cloned().collect()
+    }
+
+    fn hints(verb: &str) -> Hints {
+        Hints::of_verb(args::command().find_subcommand(verb).unwrap())
+    }
+
+    fn has_flag(verb: &Command, flag: &str) -> bool {
+        let mut arguments = verb.get_arguments();
+        arguments.any(|arg| arg.get_long() == Some(flag) && !arg.is_hide_set())
+    }
+
+    #[test]
+    fn a_hint_names_only_flags_of_the_verb() {
+        let verbs = verbs();
+        for hint in ALL {
+            let mut shown = 0;
+            for verb in &verbs {
+                let Some(form) = Hints::of_verb(verb).form(*hint) else {
+                    continue;
+                };
+                shown += 1;
+                for flag in flags_in(form) {
+                    assert!(has_flag(verb, flag), "{}: {form}", verb.get_name());
+                }
+            }
+            assert!(shown > 0, "no verb has the flags of {hint:?}");
+        }
+    }
+
+    #[test]
+    fn a_quoted_command_has_its_flags() {
+        let verbs = verbs();
+        for form in ALL.iter().flat_map(|hint| hint.0) {
+            for command in form.split('`').skip(1).step_by(2) {
+                let name = command.split(' ').nth(1).unwrap();
+                let verb = verbs.iter().find(|verb| verb.get_name() == name).unwrap();
+                for flag in command.split("--").skip(1).map(flag_name) {
+                    assert!(has_flag(verb, flag), "{command}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_verb_without_the_flag_shows_another_form() {
+        let of = |verb| hints(verb).of_event("calendar_not_covered").unwrap();
+        assert_eq!(of("replay"), "; give --calendar FILE with its holidays");
+        assert_eq!(
+            of("cat"),
+            "; `tickdeck replay --calendar FILE` plays the recording with its holidays"
+        );
+        assert_eq!(hints("verify").of_event("capture_end_uncertain"), None);
+        assert_eq!(hints("replay").of_event("no_such_event"), None);
+    }
+
+    #[test]
+    fn every_event_with_a_hint_is_logged() {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut texts = String::new();
+        for file in [
+            "engine/pipeline/publisher.rs",
+            "engine/capture/driver.rs",
+            "engine/sink/nats/worker.rs",
+            "cli/inputs.rs",
+        ] {
+            texts += &std::fs::read_to_string(sources.join(file)).unwrap();
+        }
+        for (event, _) in OF_EVENTS {
+            assert!(texts.contains(&format!("event = \"{event}\"")), "{event}");
+        }
+    }
+
+    fn message(verb: &str, error: impl Into<anyhow::Error>) -> String {
+        hints(verb).messages(&error.into()).join(" | ")
+    }
+
+    #[test]
+    fn a_recording_error_names_the_flag() {
+        let path = || "rec".into();
+        let exists = || RecordingError::OutputExists { path: path() };
+        assert_eq!(
+            message("slice", exists()),
+            "rec already exists and is not empty: choose another output or pass --force"
+        );
+        assert_eq!(
+            message("verify", exists()),
+            "rec already exists and is not empty: choose another output"
+        );
+        assert_eq!(
+            message("merge", RecordingError::NotReplaceable { path: path() }),
+            "rec holds files that are not part of a recording: choose another output; --force \
+             replaces only recordings"
+        );
+        assert_eq!(
+            message("info", RecordingError::NoManifest { path: path() }),
+            "rec is not a recording: manifest.json is missing: name a single segment file, or play \
+             the segments with `tickdeck replay --salvage`"
+        );
+    }
+
+    #[test]
+    fn a_hint_follows_the_message_it_belongs_to() {
+        let error = anyhow::Error::from(RecordingError::OutputExists { path: "rec".into() });
+        assert_eq!(
+            message("record", error.context("recording")),
+            "recording | rec already exists and is not empty: choose another output or pass --force"
+        );
+    }
+
+    #[test]
+    fn an_import_error_names_the_flag() {
+        let input = || "x.csv".to_owned();
+        let dialect = Dialect::CtpCsv;
+        let no_dialect = ImportError::NoDialect {
+            input: input(),
+            first_line: "a".into(),
+            problem: "none".into(),
+        };
+        let said = message("import", no_dialect);
+        assert!(
+            said.contains("(none); say what a column is with --map THEIRS=CTP, leave one out")
+                && said.ends_with(&format!("with --dialect: {}", Dialect::list())),
+            "{said}"
+        );
+        for (error, end) in [
+            (
+                ImportError::AmbiguousDialect {
+                    input: input(),
+                    dialects: "vnpy, tqsdk".into(),
+                },
+                "all fit; choose one with --dialect",
+            ),
+            (
+                ImportError::SameField {
+                    input: input(),
+                    dialect,
+                    first: "a".into(),
+                    second: "b".into(),
+                },
+                "are the same field; leave one out with --ignore",
+            ),
+            (
+                ImportError::UnreadableColumn {
+                    input: input(),
+                    name: "mood".into(),
+                    kind: "a list",
+                },
+                "write it as a plain column, or leave it out with --ignore mood",
+            ),
+            (
+                ImportError::NoTradingDay {
+                    input: input(),
+                    dialect,
+                    pattern: "a column",
+                },
+                "(expected a column); give it with --trading-day YYYYMMDD",
+            ),
+            (
+                ImportError::NoSymbol {
+                    input: input(),
+                    dialect,
+                    pattern: "a column",
+                },
+                "(expected a column); give it with --symbol",
+            ),
+        ] {
+            let said = message("import", error);
+            assert!(said.ends_with(end), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_bad_row_names_its_column_and_the_way_around_it() {
+        let row = |problem| {
+            let error = ImportError::Row(BadRow {
+                input: "x.csv".into(),
+                row: 2,
+                problem,
+            });
+            message("import", SourceError::new(SourceErrorKind::BadInput, error))
+        };
+        let (column, key, value) = ("LocalTime".to_owned(), "mood".to_owned(), "1".to_owned());
+        let skip = "; --skip-bad leaves such rows out and counts them";
+        for (problem, end) in [
+            (RowProblem::Syntax("cut".into()), "row 2, cut"),
+            (
+                RowProblem::UnknownKey {
+                    key,
+                    value: value.clone(),
+                },
+                "detail (--map names its field, --ignore leaves it out)",
+            ),
+            (
+                RowProblem::ReceiveTime { column, value },
+                "us or ns (--ignore leaves the column out)",
+            ),
+            (RowProblem::NoTradingDay, "in the row, or --trading-day"),
+        ] {
+            let said = row(problem);
+            assert!(said.ends_with(&format!("{end}{skip}")), "{said}");
+        }
+    }
+}
