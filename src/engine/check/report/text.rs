@@ -18,6 +18,8 @@ const VALUE_CHARS: usize = 120;
 const LEAD_CHARS: usize = 40;
 /// Two values that are longer together are written below each other.
 const ROW_CHARS: usize = 80;
+/// Longer values do not widen a column.
+const COLUMN_CHARS: usize = 24;
 /// Fields that are counted in a line each.
 const MOST_GROUPS: usize = 20;
 /// Instruments that a line names.
@@ -362,9 +364,15 @@ fn fields(page: &mut Page<'_>, difference: &Difference, sides: Sides<'_>, width:
         .collect();
     let fits = |[before, after]: &[String; 2]| chars(before) + chars(after) <= ROW_CHARS;
     let fitting = || rows.iter().filter(|(_, values, _)| fits(values));
-    let first = fitting().map(|(_, [before, _], _)| chars(before)).max();
-    let second = fitting().map(|(_, [_, after], _)| chars(after)).max();
-    let (first, second) = (first.unwrap_or(0), second.unwrap_or(0));
+    // A time does not push the numbers apart.
+    let widest = |side: usize| {
+        let widths = fitting().map(|(_, values, _)| chars(&values[side]));
+        widths
+            .filter(|width| *width <= COLUMN_CHARS)
+            .max()
+            .unwrap_or(0)
+    };
+    let (first, second) = (widest(0), widest(1));
     for (field, values, delta) in &rows {
         let [before, after] = values;
         page.put("  ");
@@ -482,6 +490,7 @@ fn cut(value: &str, from: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::payload::FieldChange;
 
     #[test]
     fn two_long_values_are_shown_where_they_differ() {
@@ -497,5 +506,44 @@ mod tests {
         let [before, after] = values(Some(&long), Some("x"));
         assert_eq!((before.len(), &after[..]), (VALUE_CHARS + 3, "x"));
         assert_eq!(values(None, Some("a\t\r")), ["(absent)", "a\\t\\r"]);
+    }
+
+    #[test]
+    fn a_long_value_does_not_widen_the_column() {
+        let change = |field: &str, before: &str, after: &str| FieldChange {
+            field: field.into(),
+            before: Some(before.into()),
+            after: Some(after.into()),
+        };
+        let time = "\"2025-09-12T09:29:58.060053247+08:00\"";
+        let difference = Difference {
+            kind: DifferenceKind::Changed,
+            subject: "a".into(),
+            exchange: None,
+            instrument: None,
+            seq: None,
+            exchange_time: None,
+            recv_time: None,
+            reordered: false,
+            previous: None,
+            position_before: None,
+            position_after: None,
+            fields: vec![
+                change("last_price", "790.28", "795.54"),
+                change("volume", "65156", "7"),
+                change("local_time", time, &time.replace("58.0", "59.0")),
+            ],
+            payload_before: None,
+            payload_after: None,
+        };
+        let styles = Styles::default();
+        let mut page = Page::new(&styles);
+        fields(&mut page, &difference, OF_CHECK, 10);
+        let later = time.replace("58.0", "59.0");
+        let expected = format!(
+            "  last_price  790.28 -> 795.54  +5.26\n  volume      65156  -> 7       -65149\n  \
+             local_time  {time} -> {later}  +1 s\n"
+        );
+        assert_eq!(page.out, expected);
     }
 }
