@@ -1,12 +1,16 @@
 //! `tickdeck check`: compares the output of recordings and streams with their goldens.
 
+mod accept;
+mod advice;
+mod colours;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use tickdeck::check::report::{Entry, html, junit, printable, text};
+use tickdeck::check::report::{Entry, html, junit, text};
 use tickdeck::check::{
     Accept, Batch, BatchError, CheckError, CheckOptions, Checked, InputKind, Publishing,
     StreamFile, Verdict, check_recording, check_stream, input_kind, is_named_as_golden, read_twice,
@@ -21,6 +25,7 @@ use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Inputs, in_one_line, keep_first, refuse_damage};
 use super::outcome::{Outcome, UsageError, stdout};
 use super::outputs::{is_same, refuse_inside_recording};
+pub(super) use colours::styles;
 
 /// The result as JSON; the key order is the order of the fields.
 #[derive(Serialize)]
@@ -50,8 +55,11 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
     context.handle_signals()?;
     let (mut entries, mut first_error) = (Vec::new(), None);
     for (input, golden) in batch.pairs() {
-        match check(context, args, input, golden) {
-            Ok(checked) => entries.push(Entry::Checked(Box::new(checked))),
+        match check(context, args, input, golden).map_err(advice::explained) {
+            Ok(checked) => entries.push(Entry::Checked {
+                accept: accept::ways(args, input, golden, &checked),
+                checked: Box::new(checked),
+            }),
             // Verdicts reached before are kept and reported.
             Err(error) if context.control.is_stopped() => {
                 entries.push(Entry::Failed {
@@ -82,12 +90,13 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
     let lost = lost_goldens(args, &batch)?;
     // The terminal gets the result even if writing a report fails.
     let written = reports.write(args, &mut entries, &lost);
-    print(args, &entries, &lost)?;
+    print(context, args, &entries, &lost)?;
     written?;
     if let Some(error) = first_error {
         return Err(error);
     }
-    let passed = |entry: &Entry| matches!(entry, Entry::Checked(checked) if checked.passed());
+    let passed =
+        |entry: &Entry| matches!(entry, Entry::Checked { checked, .. } if checked.passed());
     Ok(match entries.iter().all(passed) {
         true => empty_checks(args, &entries),
         false => Outcome::Difference,
@@ -98,7 +107,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
 fn empty_checks(args: &CheckArgs, entries: &[Entry]) -> Outcome {
     let mut outcome = Outcome::Done;
     for entry in entries {
-        let Entry::Checked(checked) = entry else {
+        let Entry::Checked { checked, .. } = entry else {
             continue;
         };
         if checked.messages == 0 && !args.allow_empty {
@@ -245,7 +254,7 @@ fn check(
         });
         !context.control.is_stopped()
     };
-    let checked = match kind {
+    let mut checked = match kind {
         InputKind::Stream => {
             let stream = open_stream(context, input)?;
             check_stream(stream, golden, &options, &mut watch)
@@ -259,6 +268,9 @@ fn check(
         }
     };
     progress.finish();
+    if let Ok(checked) = &mut checked {
+        advice::complete(checked);
+    }
     Ok(checked?)
 }
 
@@ -392,36 +404,42 @@ fn write_report(mut file: NewFile, bytes: &[u8]) -> Result<(), CheckError> {
     })
 }
 
-fn print(args: &CheckArgs, entries: &[Entry], lost: &[PathBuf]) -> anyhow::Result<()> {
+fn print(
+    context: &Context,
+    args: &CheckArgs,
+    entries: &[Entry],
+    lost: &[PathBuf],
+) -> anyhow::Result<()> {
     let checks = entries.iter().filter_map(|entry| match entry {
-        Entry::Checked(checked) => Some(&**checked),
+        Entry::Checked { checked, accept } => Some((&**checked, &accept[..])),
         Entry::Failed { .. } => None,
     });
-    let checks: Vec<&Checked> = checks.collect();
+    let checks: Vec<(&Checked, &[String])> = checks.collect();
     if checks.is_empty() && !args.json.json {
         return Ok(());
     }
     let mut out = stdout();
     if args.json.json {
         let errors = entries.iter().filter_map(|entry| match entry {
-            Entry::Checked(_) => None,
+            Entry::Checked { .. } => None,
             Entry::Failed { input, reason } => Some(Failed { input, reason }),
         });
         let errors: Vec<Failed> = errors.collect();
         let results = Results {
-            passed: errors.is_empty() && checks.iter().all(|checked| checked.passed()),
-            checks,
+            passed: errors.is_empty() && checks.iter().all(|(checked, _)| checked.passed()),
+            checks: checks.iter().map(|(checked, _)| *checked).collect(),
             errors,
             unreferenced: lost.iter().map(|path| path.display().to_string()).collect(),
         };
         serde_json::to_writer(&mut out, &results)?;
         writeln!(out)?;
     } else {
-        for (position, checked) in checks.iter().enumerate() {
+        let styles = styles(context.results_colour);
+        for (position, (checked, accept)) in checks.iter().enumerate() {
             if position > 0 && checked.verdict != Verdict::Equal {
                 writeln!(out)?;
             }
-            out.write_all(printable(&text::checked(checked)).as_bytes())?;
+            out.write_all(text::checked(checked, accept, &styles).as_bytes())?;
         }
         if args.unreferenced == Unreferenced::Reject {
             for path in lost {

@@ -21,6 +21,8 @@ pub struct Context {
     pub log_format: LogFormat,
     /// Whether stderr may be coloured.
     pub colour: bool,
+    /// Whether stdout may be coloured.
+    pub results_colour: bool,
     /// Stop and pause requests. [`Control::is_stopped`] is the stop flag of long verbs.
     pub control: Arc<Control>,
     /// The machine's clock.
@@ -72,6 +74,7 @@ impl Context {
         Self {
             log_format: log.log_format,
             colour: stderr_is_terminal && !no_colour,
+            results_colour: std::io::stdout().is_terminal() && !no_colour,
             control: Arc::new(Control::new()),
             run: RunId::of(clock.wall(), std::process::id()),
             clock,

@@ -17,7 +17,7 @@ use tickdeck::progress::Position;
 use tickdeck_recording::Recording;
 
 use super::args::{DiffArgs, PublishingArgs};
-use super::check::{as_input_error, is_damage, open_stream, refuse_read_twice};
+use super::check::{as_input_error, is_damage, open_stream, refuse_read_twice, styles};
 use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Inputs, refuse_damage};
 use super::outcome::{Outcome, UsageError, stdout};
@@ -98,12 +98,14 @@ fn compare_inputs(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome>
             what(sources.compared)
         )?;
     } else {
+        let (a, b) = (printable(&a), printable(&b));
         writeln!(out, "a: {a}\nb: {b}\ncompared: {}", what(sources.compared))?;
         let sides = Sides {
             before: "a",
             after: "b",
         };
-        out.write_all(printable(&text::comparison(&found, sides)).as_bytes())?;
+        let styles = styles(context.results_colour);
+        out.write_all(text::comparison(&found, sides, &styles).as_bytes())?;
     }
     out.flush()?;
     Ok(if found.is_equal() {

@@ -33,7 +33,7 @@ use tickdeck_core::event::InstrumentId;
 use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::{EventFilter, Recording};
 
-use crate::check::report::text;
+use crate::check::report::{Styles, text};
 use crate::check::{
     CheckError, CheckOptions, Golden, Messages, PublishedMessages, check_recording,
     publisher_options, without_fields,
@@ -248,5 +248,5 @@ pub fn check_golden(recording: &Path, golden: &Path) -> Result<Option<String>, C
     }
     let checking = CheckOptions::default();
     let checked = check_recording(&recording, options, golden, &checking, &mut |_| true)?;
-    Ok((!checked.passed()).then(|| text::checked(&checked)))
+    Ok((!checked.passed()).then(|| text::checked(&checked, &[], &Styles::default())))
 }

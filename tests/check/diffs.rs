@@ -252,3 +252,14 @@ fn diff_names_the_options_of_each_side() {
         "{found:?}"
     );
 }
+
+#[test]
+fn each_rejected_tick_is_logged_once_a_side() {
+    let folder = Folder::new();
+    folder.copy_of(&quirks(), "odd");
+    // Messages that only one side has: both replays are searched for previous ticks.
+    let found = ends(&folder, 1, "diff odd --drop snapshot --b-drop stale");
+    assert!(found.stdout.contains("  previous  "), "{found:?}");
+    let rejected = found.stderr.lines().filter(|line| line.ends_with("seq=57"));
+    assert_eq!(rejected.count(), 2, "{found:?}");
+}

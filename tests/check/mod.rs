@@ -4,6 +4,7 @@ mod diffs;
 mod goldens;
 mod pipes;
 mod reports;
+mod terminal;
 mod test_api;
 
 use std::ffi::OsStr;

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use serde_json::Value;
 
 use super::{ends, falsify, folder, published, write_lines};
-use crate::support::cli::Ended;
+use crate::support::cli::{Ended, binary, command_of, finish, tickdeck};
 use crate::support::recordings::Folder;
 
 /// A stream with a falsified field, a lost, a doubled and two swapped messages, checked with `words`.
@@ -56,7 +56,10 @@ fn json_is_one_object_with_ordered_keys() {
         &ended.stdout,
         "passed checks input golden verdict notes messages digest golden_messages golden_digest \
          left_out comparison messages_before messages_after equal changed timing_only missing extra \
-         reordered fields moved before first located windows segments subjects errors unreferenced",
+         reordered fields moved instruments by_instrument before first kind subject exchange \
+         instrument seq exchange_time recv_time reordered previous position_before position_after \
+         fields payload_before payload_after not_shown located windows segments subjects session \
+         golden_session versions tickdeck errors unreferenced",
     );
     let result: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(result["passed"], false);
@@ -68,6 +71,198 @@ fn json_is_one_object_with_ordered_keys() {
     let first = &found["first"][0];
     assert_eq!(first["fields"][0]["field"], "open_interest");
     assert!(first["payload_before"].as_str().unwrap().starts_with('{'));
+    assert_eq!(
+        (&first["instrument"], &first["exchange"]),
+        (&"TA601".into(), &"CZCE".into())
+    );
+    assert_eq!(first["exchange_time"], "2025-09-12T09:29:57.000+08:00");
+    assert_eq!(first["recv_time"], "2025-09-12T09:29:58.060253163+08:00");
+    assert_eq!(
+        first["previous"],
+        Value::Null,
+        "the first of its instrument"
+    );
+    let previous = &found["first"][1]["previous"];
+    assert_eq!(
+        (&previous["seq"], &previous["exchange_time"]),
+        (&31.into(), &"2025-09-12T09:29:59.000+08:00".into()),
+        "{previous}"
+    );
+    assert_eq!(
+        (&previous["price"], &previous["volume"]),
+        (&"4714.0".into(), &"254898".into()),
+        "{previous}"
+    );
+    assert_eq!(check["versions"]["golden_format"], "1.0");
+    assert!(check["golden_session"].is_string(), "{check}");
+}
+
+#[test]
+fn every_difference_names_tick_and_previous_tick() {
+    let (_, ended) = differing("--limit 100");
+    let block = |word: &str| {
+        let blocks = ended.stdout.split("\n\n");
+        let mut blocks = blocks.filter(|block| block.starts_with(word));
+        blocks.next().unwrap_or_default().to_owned()
+    };
+    assert_snapshot!(block("missing"));
+    assert_snapshot!(block("extra"));
+    assert_snapshot!(block("reordered"));
+    // Of the other payload.
+    let folder = folder();
+    ends(&folder, 0, "check rec --payload decimal --update");
+    let words = "check rec --payload decimal --drop snapshot --limit 1";
+    let text = ends(&folder, 1, words).stdout;
+    let expected = "missing  au2512.SHFE  2025-09-12T09:29:57.000+08:00  message 0\n";
+    assert!(text.contains(expected), "{text}");
+    assert!(
+        text.contains("only golden  price 790.28  volume 65156\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn another_prefix_shows_in_the_subjects() {
+    let folder = folder();
+    ends(&folder, 0, "check rec --update");
+    let text = ends(&folder, 1, "check rec --subject-prefix other --limit 2").stdout;
+    for line in [
+        "  subject      market.tick.SHFE.au2512\n",
+        "  subject   other.SHFE.au2512\n",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+}
+
+/// The commands that a check prints to accept what it found.
+fn accepting(stdout: &str) -> Vec<&str> {
+    let (_, ways) = stdout.split_once("\nto accept this\n").unwrap_or_default();
+    ways.lines().map(str::trim).collect()
+}
+
+#[test]
+fn printed_commands_accept_the_difference() {
+    let folder = Folder::new();
+    let mut lines = published();
+    let live = folder.join("it's live.jsonl");
+    write_lines(&live, &lines);
+    let check = |words: &[&str]| {
+        let mut command = tickdeck(["check", "it's live.jsonl", "-q"]);
+        command.args(words).current_dir(folder.path());
+        finish(command)
+    };
+    check(&["--golden", "my goldens/", "--update"]).done();
+    falsify(&mut lines, "CZCE");
+    let golden = folder.join("my goldens/it's live.golden.json");
+    let before = std::fs::read(&golden).unwrap();
+    for way in 0..2 {
+        write_lines(&live, &lines);
+        let differing = check(&["--golden", "my goldens/", "--html", "page.html"]);
+        assert_eq!(differing.code, Some(1), "{differing:?}");
+        let ways = accepting(&differing.stdout);
+        assert_eq!(ways.len(), 2, "{differing:?}");
+        assert!(
+            ways[1].contains("--accept-field open_interest "),
+            "{ways:?}"
+        );
+        let page = std::fs::read_to_string(folder.join("page.html")).unwrap();
+        let shown = ways[way].replace('&', "&amp;").replace('"', "&quot;");
+        assert!(page.contains(&shown), "{shown} in {page}");
+        let folder_of_binary = binary().parent().unwrap().display();
+        let path = std::env::var("PATH").unwrap();
+        let mut command = command_of("sh");
+        command
+            .args(["-c", ways[way]])
+            .env("PATH", format!("{folder_of_binary}:{path}"))
+            .current_dir(folder.path());
+        finish(command).done();
+        check(&["--golden", "my goldens/"]).done();
+        assert!(std::fs::read(&golden).unwrap() != before);
+        std::fs::write(&golden, &before).unwrap();
+        let stream = folder.join("my goldens/it's live.golden.jsonl.zst");
+        write_lines(&stream, &published());
+    }
+}
+
+#[test]
+fn commands_are_printed_only_where_they_work() {
+    let folder = folder();
+    ends(&folder, 0, "check rec --update");
+    // Another payload: every change has to be accepted.
+    let found = ends(&folder, 1, "check rec --drop snapshot --stream-limit 5");
+    assert_eq!(
+        accepting(&found.stdout),
+        ["tickdeck check rec --drop snapshot --stream-limit 5 --update"]
+    );
+    // An unfinished recording makes no golden.
+    let manifest = folder.join("rec/manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text.replace("\"complete\"", "\"recording\"")).unwrap();
+    let found = ends(&folder, 1, "check rec --drop snapshot");
+    assert_eq!(accepting(&found.stdout), [""; 0], "{found:?}");
+    // Nor does a captured stream for a recording.
+    let mut lines = published();
+    falsify(&mut lines, "CZCE");
+    write_lines(&folder.join("live.jsonl"), &lines);
+    let found = ends(&folder, 1, "check live.jsonl --golden rec.golden.json");
+    assert_eq!(accepting(&found.stdout), [""; 0], "{found:?}");
+}
+
+#[test]
+fn a_page_has_versions_and_sessions() {
+    let folder = folder();
+    ends(&folder, 0, "check rec --update");
+    ends(
+        &folder,
+        1,
+        "check rec --drop snapshot --limit 1 --html page.html",
+    );
+    let page = std::fs::read_to_string(folder.join("page.html")).unwrap();
+    let golden = std::fs::read_to_string(folder.join("rec.golden.json")).unwrap();
+    let golden: Value = serde_json::from_str(&golden).unwrap();
+    let session = golden["source"]["session"].as_str().unwrap();
+    let digest = golden["digest"].as_str().unwrap();
+    for (name, before) in [
+        ("session", session),
+        ("tickdeck", env!("CARGO_PKG_VERSION")),
+        ("normalizer", &golden["payload"]["normalizer"].to_string()),
+        ("golden format", "1.0"),
+        ("messages", "918"),
+        ("digest", digest),
+    ] {
+        let row = format!("<tr><th>{name}</th><td><code>{before}</code></td>");
+        assert!(page.contains(&row), "{row} in {page}");
+    }
+    ends(
+        &folder,
+        1,
+        "check rec --drop snapshot --limit 1 --html again.html",
+    );
+    let again = std::fs::read_to_string(folder.join("again.html")).unwrap();
+    assert_eq!(page, again, "the page depends on the inputs only");
+}
+
+#[test]
+fn a_pipe_has_no_previous_tick() {
+    let (folder, _) = differing("");
+    write_lines(&folder.join("a.jsonl"), &published());
+    let diff = |line: &str| {
+        let mut command = command_of("sh");
+        let line = format!(
+            "{line} | {} diff -q /dev/stdin live.jsonl",
+            binary().display()
+        );
+        command.args(["-c", &line]).current_dir(folder.path());
+        finish(command).stdout
+    };
+    let piped = diff("cat a.jsonl");
+    assert!(
+        piped.contains("open_interest  741191.0 -> 1741191.0"),
+        "{piped}"
+    );
+    assert!(!piped.contains("  previous "), "{piped}");
+    let file = ends(&folder, 1, "diff a.jsonl live.jsonl").stdout;
+    assert!(file.contains("  previous "), "{file}");
 }
 
 #[test]
@@ -172,17 +367,33 @@ fn form_differences_are_shown() {
     let windows: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
     std::fs::write(folder.join("live.jsonl"), windows).unwrap();
     let found = ends(&folder, 1, "check live.jsonl --limit 2").stdout;
-    let rows: Vec<&str> = found.lines().filter(|l| l.contains("(form)")).collect();
-    assert_eq!(rows.len(), 3, "two differences and a group: {found}");
-    assert!(rows[0].trim_end().ends_with("}\\r"), "{found}");
-    assert_eq!(rows[0].matches('}').count(), 2, "{found}");
+    let values = |found: &str| -> Vec<[String; 2]> {
+        let lines: Vec<&str> = found.lines().map(str::trim).collect();
+        let pairs = lines.windows(3).filter(|lines| lines[0] == "(form)");
+        let value = |line: &str| line.split_once("  ").unwrap().1.trim().to_owned();
+        pairs
+            .map(|lines| [value(lines[1]), value(lines[2])])
+            .collect()
+    };
+    let pairs = values(&found);
+    assert_eq!(pairs.len(), 2, "{found}");
+    for [golden, now] in &pairs {
+        assert_eq!(*now, format!("{golden}\\r"), "{found}");
+    }
+    assert!(found.contains("  (form)        918 ticks"), "{found}");
     let mut blank = lines.clone();
     blank[3] = blank[3].replace(",\"seq\":", ", \"seq\":");
     write_lines(&folder.join("live.jsonl"), &blank);
     let found = ends(&folder, 1, "check live.jsonl").stdout;
-    let row = found.lines().find(|line| line.contains("(form)")).unwrap();
-    assert_eq!(row.matches(",\"seq\":").count(), 1, "{row}");
-    assert_eq!(row.matches(", \"seq\":").count(), 1, "{row}");
+    let pairs = values(&found);
+    let [[golden, now]] = &pairs[..] else {
+        panic!("{found}");
+    };
+    assert!(
+        golden.contains(",\"seq\":") && now.contains(", \"seq\":"),
+        "{found}"
+    );
+    assert_eq!(golden.len() + 1, now.len(), "{found}");
 }
 
 #[test]

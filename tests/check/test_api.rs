@@ -64,5 +64,6 @@ fn assert_golden_panics_with_the_difference() {
     let panic = catch_unwind(|| assert_golden(&other, &golden)).unwrap_err();
     let text = panic.downcast_ref::<String>().unwrap();
     assert!(text.contains("made from another recording"), "{text}");
-    assert!(text.contains("first difference"), "{text}");
+    assert!(text.contains("differences, golden -> now"), "{text}");
+    assert!(!text.contains("--"), "flags are of the binary: {text}");
 }

@@ -18,10 +18,11 @@ use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
+use super::comparison::{Before, Comparison};
 use super::error::CheckError;
 use super::marks::{Alignment, Marks, OrderBy, order_by, share_seq};
-use super::messages::{Ended, Messages};
-use super::tally::{Before, Comparison, Seen, Tally};
+use super::messages::Messages;
+use super::tally::{Seen, Tally};
 use crate::sink::{MessageBatch, MessageRef};
 
 /// Messages of one subject and side that wait for a partner.
@@ -326,11 +327,11 @@ impl<M: Messages> Aligner<M> {
         }
     }
 
-    /// The second stream has ended. Also what is known of the first one.
+    /// The second stream has ended. Returns the first one too.
     ///
     /// # Errors
     /// When the first stream cannot continue.
-    pub(super) fn finish(mut self) -> Result<(Comparison, Ended), CheckError> {
+    pub(super) fn finish(mut self) -> Result<(Comparison, M), CheckError> {
         while self.head.fill()? {
             if self.context.is_none() {
                 self.context = Some(self.head.context());
@@ -349,7 +350,7 @@ impl<M: Messages> Aligner<M> {
         } = self.found;
         let context = self.context.unwrap_or_default();
         let comparison = tally.finish(messages, &subjects, context);
-        Ok((comparison, self.head.messages.ended()))
+        Ok((comparison, self.head.messages))
     }
 }
 

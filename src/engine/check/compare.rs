@@ -1,11 +1,11 @@
 //! Compares two payload streams without a golden.
 
 use super::aligner::Aligner;
+use super::comparison::Comparison;
 use super::error::CheckError;
-use super::examine::Watch;
 use super::marks::Alignment;
-use super::messages::{Messages, Without};
-use super::tally::Comparison;
+use super::messages::{Messages, Watch, Without};
+use super::previous::add_previous;
 
 /// Compares two streams. Fields in `ignored` are omitted on both sides; the first `differences` are
 /// kept in full.
@@ -31,6 +31,7 @@ pub fn compare(
             return Err(CheckError::Interrupted { messages });
         }
     }
-    let (comparison, _) = aligner.finish()?;
+    let (mut comparison, first) = aligner.finish()?;
+    add_previous(&mut comparison, &first, &second, watch)?;
     Ok(comparison)
 }

@@ -29,7 +29,7 @@ pub enum CheckError {
         path: PathBuf,
     },
     /// There is no golden yet.
-    #[error("there is no golden at {}: give --update to create it", path.display())]
+    #[error("there is no golden at {}", path.display())]
     NoGolden {
         /// The path that was tried.
         path: PathBuf,
@@ -37,7 +37,7 @@ pub enum CheckError {
     /// The file is not a golden.
     #[error(
         "{} is not a golden: {reason}; restore it from version control, or remove it and the \
-         stream beside it and give --update to recreate both", path.display()
+         stream beside it", path.display()
     )]
     NotAGolden {
         /// The file.
@@ -60,7 +60,7 @@ pub enum CheckError {
     /// only copy of something, so only its owner may remove it.
     #[error(
         "{} is not the payload stream of {} ({reason}): restore both from version control, or \
-         remove it and give --update to recreate both",
+         remove it",
         stream.display(), golden.display()
     )]
     ForeignStream {
@@ -73,8 +73,7 @@ pub enum CheckError {
     },
     /// The payload stream beside the golden is unreadable.
     #[error(
-        "{} is not the payload stream of {} ({reason}): restore both from version control, or \
-         give --update to recreate them",
+        "{} is not the payload stream of {} ({reason}): restore both from version control",
         stream.display(), golden.display()
     )]
     UnreadableStream {
@@ -86,20 +85,19 @@ pub enum CheckError {
         reason: String,
     },
     /// The path of the golden's payload stream holds something that must not be replaced.
-    #[error("{} keeps its payload stream in {}, {reason}", golden.display(), stream.display())]
+    #[error("{} keeps its payload stream in {}, {by}", golden.display(), stream.display())]
     TakenPlace {
         /// The path of the stream.
         stream: PathBuf,
         /// The golden.
         golden: PathBuf,
-        /// What is at that path, and the remedy.
-        reason: &'static str,
+        /// What is at that path.
+        by: TakenBy,
     },
     /// A golden of an unfinished recording was requested.
     #[error(
-        "{path} is still being written, or its writer was killed, and a golden needs a finished \
-         recording. Wait for its end, or copy what is sealed with `tickdeck slice {path} -o NEW`",
-        path = path.display()
+        "{} is still being written, or its writer was killed, and a golden needs a finished \
+         recording. Wait for its end, or copy what is sealed", path.display()
     )]
     Unfinished {
         /// The recording.
@@ -110,8 +108,8 @@ pub enum CheckError {
     GoldenCannotTell {
         /// The golden.
         golden: PathBuf,
-        /// The missing part and the remedy.
-        reason: String,
+        /// The missing part.
+        reason: CannotTell,
     },
     /// A line of a payload stream is not a message.
     #[error(
@@ -163,6 +161,52 @@ pub enum CheckError {
     /// A sink failed.
     #[error(transparent)]
     Sink(#[from] SinkError),
+}
+
+/// What is at the path of a golden's payload stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TakenBy {
+    /// The input of the check.
+    #[error("which is the input itself")]
+    Input,
+    /// A file that the golden does not name.
+    #[error("where there is a file that is not its stream")]
+    OtherFile,
+}
+
+/// Why a golden cannot be used for what was requested.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CannotTell {
+    /// A golden would have the name of an input.
+    #[error("a golden is JSON, and its name ends like that of a recording or a stream")]
+    NameOfInput,
+    /// A payload stream is in place of the golden and cannot be rewritten.
+    #[error("it is a payload stream, not a golden")]
+    IsStream,
+    /// A captured stream cannot be accepted as the golden of a recording.
+    #[error("the golden belongs to a recording")]
+    OfRecording,
+    /// Without its stream the differing fields are unknown.
+    #[error("the golden has no payload stream, so the differing fields are unknown")]
+    FieldsUnknown,
+    /// Its digests were made without other fields, and only a stream could be compared.
+    #[error(
+        "its volatile fields are not those that its digests were made without, and it has no \
+         payload stream to compare with"
+    )]
+    OtherFieldsLeftOut,
+    /// It is a pipe or a device.
+    #[error(
+        "it is not a regular file, and a golden is read more than once: write it to a file first"
+    )]
+    NotAFile,
+    /// A volatile field is declared without a reason.
+    #[error("its volatile field {field:?} has no reason: write there why it cannot be compared")]
+    NoReason {
+        /// The field.
+        field: String,
+    },
 }
 
 impl CheckError {

@@ -7,17 +7,20 @@ use tickdeck_core::event::Event;
 use tickdeck_recording::{EventDigest, EventFilter, Recording, Status};
 
 use super::aligner::Aligner;
-use super::error::CheckError;
-use super::golden::{DEFAULT_STREAM_LIMIT, Golden, GoldenLedger, GoldenPayload, GoldenSource};
+use super::comparison::Comparison;
+use super::error::{CannotTell, CheckError, TakenBy};
+use super::golden::{
+    DEFAULT_STREAM_LIMIT, Golden, GoldenLedger, GoldenPayload, GoldenSource, GoldenVersion,
+};
 use super::golden_file::stream_path;
 use super::locate::{Located, locate};
 use super::marks::Alignment;
-use super::messages::{Messages, PublishedMessages, Without};
+use super::messages::{Messages, PublishedMessages, Watch, Without};
 use super::meter::Meter;
 use super::notes::{Note, notes};
 use super::parts::{Chunk, Cuts, Parts};
+use super::previous::add_previous;
 use super::stream::{StreamFile, StreamWriter};
-use super::tally::Comparison;
 use super::unreferenced::ends_as_input;
 use crate::encode::PayloadKind;
 use crate::pipeline::PublisherOptions;
@@ -99,9 +102,30 @@ pub struct Checked {
     pub comparison: Option<Comparison>,
     /// Windows, segments and subjects that differ.
     pub located: Located,
+    /// Session id of the input; null for a payload stream.
+    pub session: Option<String>,
+    /// Session id in the golden.
+    pub golden_session: Option<String>,
+    /// Who made the two sides.
+    pub versions: Versions,
     /// Whether the golden may be written from this input.
     #[serde(skip)]
     pub can_accept: bool,
+}
+
+/// Versions of what made the messages on both sides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Versions {
+    /// This tickdeck.
+    pub tickdeck: String,
+    /// Its normalizer; null for a payload stream, whose origin is unknown.
+    pub normalizer: Option<u32>,
+    /// Format of the golden; null when it was made, and for a payload stream in its place.
+    pub golden_format: Option<GoldenVersion>,
+    /// The tickdeck that wrote the golden.
+    pub golden_tickdeck: Option<String>,
+    /// The normalizer that the golden was made with.
+    pub golden_normalizer: Option<u32>,
 }
 
 impl Checked {
@@ -111,9 +135,6 @@ impl Checked {
         self.verdict != Verdict::Different
     }
 }
-
-/// Called with the number of messages so far; false stops.
-pub type Watch<'a> = &'a mut dyn FnMut(u64) -> bool;
 
 /// Checks a recording, published with `publishing`, against the golden at `golden`.
 ///
@@ -140,7 +161,8 @@ pub(super) fn job_of<'a>(
 ) -> Result<Job<'a>, CheckError> {
     let known = Golden::read(golden)?;
     // The golden would name events that are not final.
-    if options.accept != Accept::Nothing && recording.status() == Status::Recording {
+    let is_unfinished = recording.status() == Status::Recording;
+    if options.accept != Accept::Nothing && is_unfinished {
         return Err(CheckError::Unfinished {
             path: recording.path().to_owned(),
         });
@@ -166,6 +188,7 @@ pub(super) fn job_of<'a>(
         payload: Some(GoldenPayload::of(publishing)),
         cuts: Cuts { segments: cuts },
         has_seq: publishing.payload == PayloadKind::Vnpy,
+        is_unfinished,
         options,
     })
 }
@@ -190,6 +213,7 @@ pub fn check_stream(
         payload: None,
         cuts: Cuts::default(),
         has_seq: false,
+        is_unfinished: false,
         options,
     };
     job.run(stream, watch)
@@ -233,17 +257,15 @@ pub(super) struct Job<'a> {
     pub(super) cuts: Cuts,
     /// Whether the payloads carry the `seq` of the events.
     pub(super) has_seq: bool,
+    /// Whether the recording is still being written, so that no golden can be made of it.
+    pub(super) is_unfinished: bool,
     pub(super) options: &'a CheckOptions,
 }
 
-/// The note on a declaration without effect.
-fn not_there(field: &str) -> Note {
-    Note {
-        fails: false,
-        text: format!(
-            "no message has the volatile field {field:?}: it must be a top-level key of the \
-             payload; fix the name or remove the declaration"
-        ),
+fn session_of(source: &GoldenSource) -> Option<String> {
+    match source {
+        GoldenSource::Recording { session, .. } => Some(session.clone()),
+        GoldenSource::Stream => None,
     }
 }
 
@@ -293,7 +315,10 @@ impl Job<'_> {
             left_out: left_out.clone(),
             comparison: pass.comparison.clone(),
             located: self.locate(&pass, &left_out),
-            can_accept: !self.is_foreign(),
+            session: session_of(&self.source),
+            golden_session: self.known.as_ref().and_then(|k| session_of(&k.source)),
+            versions: self.versions(),
+            can_accept: !self.is_foreign() && !self.is_unfinished,
             notes,
         };
         if self.may_write(&checked) {
@@ -301,6 +326,19 @@ impl Job<'_> {
             checked.verdict = self.write(&golden, candidate, has_stream)?;
         }
         Ok(checked)
+    }
+
+    fn versions(&self) -> Versions {
+        let normalizer = |payload: &Option<GoldenPayload>| payload.as_ref().map(|p| p.normalizer);
+        let (_, _, tickdeck) = Golden::head();
+        let known = self.known.as_ref().filter(|known| !known.is_bare_stream);
+        Versions {
+            tickdeck,
+            normalizer: normalizer(&self.payload),
+            golden_format: known.map(|known| known.format_version),
+            golden_tickdeck: known.map(|known| known.tickdeck.clone()),
+            golden_normalizer: known.and_then(|known| normalizer(&known.payload)),
+        }
     }
 
     /// Everything to report besides the differences between messages.
@@ -312,7 +350,7 @@ impl Job<'_> {
         notes.extend(self.lost_stream(stream_is_there));
         notes.extend(self.compared_again(left_out));
         if pass.parts.messages > 0 {
-            notes.extend(pass.unknown.iter().map(|field| not_there(field)));
+            notes.extend(pass.unknown.iter().map(|field| Note::no_such_field(field)));
         }
         notes
     }
@@ -372,13 +410,7 @@ impl Job<'_> {
 
     fn lost_stream(&self, is_there: bool) -> Option<Note> {
         let name = self.known.as_ref()?.stream.as_ref()?;
-        (!is_there).then(|| Note {
-            fails: false,
-            text: format!(
-                "the golden's payload stream {name} is missing: a difference can be located by \
-                 the digests only"
-            ),
-        })
+        (!is_there).then(|| Note::no_stream(name))
     }
 
     /// The note on fields that are compared although the golden omits them.
@@ -386,14 +418,7 @@ impl Job<'_> {
         let known = self.known.as_ref()?;
         let again = known.left_out.iter().filter(|f| !left_out.contains(f));
         let again: Vec<&str> = again.map(String::as_str).collect();
-        (!again.is_empty()).then(|| Note {
-            fails: false,
-            text: format!(
-                "the golden was made without {}, which it no longer declares volatile: give \
-                 --update to recreate it with what is compared now",
-                again.join(", ")
-            ),
-        })
+        (!again.is_empty()).then(|| Note::compared_again(&again))
     }
 
     fn stream_limit(&self) -> u64 {
@@ -405,18 +430,15 @@ impl Job<'_> {
     }
 
     fn refuse_unanswerable(&self, left_out: &[String], has_stream: bool) -> Result<(), CheckError> {
-        let refuse = |reason: &str| {
+        let refuse = |reason: CannotTell| {
             Err(CheckError::GoldenCannotTell {
                 golden: self.path.to_owned(),
-                reason: reason.to_owned(),
+                reason,
             })
         };
         let Some(known) = &self.known else {
             return match self.options.accept {
-                Accept::Everything if ends_as_input(self.path) => refuse(
-                    "a golden is JSON, and its name ends like that of a recording or a stream: \
-                     choose another name with --golden, for example NAME.golden.json",
-                ),
+                Accept::Everything if ends_as_input(self.path) => refuse(CannotTell::NameOfInput),
                 Accept::Everything => Ok(()),
                 _ => Err(CheckError::NoGolden {
                     path: self.path.to_owned(),
@@ -424,30 +446,17 @@ impl Job<'_> {
             };
         };
         if known.is_bare_stream && self.options.accept != Accept::Nothing {
-            return refuse(
-                "it is a payload stream, not a golden: give --update with another --golden, or \
-                 replay the recording into it again",
-            );
+            return refuse(CannotTell::IsStream);
         }
         if self.is_foreign() && self.options.accept != Accept::Nothing {
-            return refuse(
-                "the golden belongs to a recording: give --update with the recording; a captured \
-                 stream can be compared with it but not accepted",
-            );
+            return refuse(CannotTell::OfRecording);
         }
         match &self.options.accept {
             _ if has_stream => Ok(()),
             Accept::Everything => Ok(()),
-            Accept::Fields(_) => refuse(
-                "the golden has no payload stream, so the differing fields are unknown: \
-                 give --update to accept every change, with a larger --stream-limit to keep the \
-                 stream from then on",
-            ),
+            Accept::Fields(_) => refuse(CannotTell::FieldsUnknown),
             Accept::Nothing if known.left_out == left_out => Ok(()),
-            Accept::Nothing => refuse(
-                "its volatile fields are not those that its digests were made without, and it has \
-                 no payload stream to compare with: give --update to recreate the digests",
-            ),
+            Accept::Nothing => refuse(CannotTell::OtherFieldsLeftOut),
         }
     }
 
@@ -458,18 +467,17 @@ impl Job<'_> {
             return Ok(());
         }
         let stream = stream_path(self.path);
-        let reason = if is_one_file(&stream, self.input) {
-            "which is the input itself: name another golden with --golden"
+        let by = if is_one_file(&stream, self.input) {
+            TakenBy::Input
         } else if limit > 0 && !self.names(&stream) && stream.symlink_metadata().is_ok() {
-            "where there is a file that is not its stream: remove that, or name another golden with \
-             --golden"
+            TakenBy::OtherFile
         } else {
             return Ok(());
         };
         Err(CheckError::TakenPlace {
             stream,
             golden: self.path.to_owned(),
-            reason,
+            by,
         })
     }
 
@@ -555,10 +563,12 @@ impl Job<'_> {
         }
         let ended = now.ended();
         let comparison = match aligner.map(Aligner::finish) {
-            Some(Ok((comparison, known))) => {
+            Some(Ok((mut comparison, mut of_golden))) => {
                 let messages = comparison.messages_before;
+                let known = of_golden.ended();
                 let digest = known.digest.or(known.digest_in_file);
                 self.refuse_foreign_stream(stream, digest, messages)?;
+                add_previous(&mut comparison, &of_golden, &now, watch)?;
                 Some(comparison)
             }
             Some(Err(error)) => {

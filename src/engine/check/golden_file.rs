@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize as _};
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
 use super::bare_stream::golden_of_stream;
-use super::error::CheckError;
+use super::error::{CannotTell, CheckError};
 use super::golden::{FORMAT_NAME, Golden, GoldenVersion, VERSION, Volatile};
 use super::stream::refuse_pointer;
 use crate::sink::NewFile;
@@ -39,10 +39,7 @@ impl Golden {
             Ok(_) => {
                 return Err(CheckError::GoldenCannotTell {
                     golden: path.to_owned(),
-                    reason:
-                        "it is not a regular file, and a golden is read more than once: write it \
-                             to a file first"
-                            .into(),
+                    reason: CannotTell::NotAFile,
                 });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -88,10 +85,9 @@ impl Golden {
         if let Some(Volatile { field, .. }) = declared.find(|v| v.reason.trim().is_empty()) {
             return Err(CheckError::GoldenCannotTell {
                 golden: path.to_owned(),
-                reason: format!(
-                    "its volatile field {field:?} has no reason: write there why it cannot be \
-                     compared"
-                ),
+                reason: CannotTell::NoReason {
+                    field: field.clone(),
+                },
             });
         }
         Ok(Some(golden))

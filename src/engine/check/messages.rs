@@ -25,6 +25,9 @@ const PUBLISH_EVENTS: usize = 256;
 /// Events fetched at a time.
 const FETCH_EVENTS: usize = 2048;
 
+/// Called with the number of messages so far; false stops.
+pub type Watch<'a> = &'a mut dyn FnMut(u64) -> bool;
+
 /// Facts known after the last message.
 #[derive(Debug, Clone, Default)]
 pub struct Ended {
@@ -48,6 +51,14 @@ pub trait Messages {
     fn ended(&mut self) -> Ended {
         Ended::default()
     }
+
+    /// The same messages from the beginning; `None` where they can be read only once.
+    ///
+    /// # Errors
+    /// When the source cannot be opened again.
+    fn again(&self) -> Result<Option<Box<dyn Messages>>, CheckError> {
+        Ok(None)
+    }
 }
 
 impl<M: Messages + ?Sized> Messages for Box<M> {
@@ -57,6 +68,10 @@ impl<M: Messages + ?Sized> Messages for Box<M> {
 
     fn ended(&mut self) -> Ended {
         (**self).ended()
+    }
+
+    fn again(&self) -> Result<Option<Box<dyn Messages>>, CheckError> {
+        (**self).again()
     }
 }
 
@@ -115,6 +130,7 @@ impl Sink for Collect {
 
 /// The messages of a replay, produced on demand.
 pub struct PublishedMessages {
+    replayed: Replayed,
     source: Box<dyn Source>,
     publisher: Option<Publisher>,
     waiting: Waiting,
@@ -124,6 +140,14 @@ pub struct PublishedMessages {
     cuts: Cuts,
     seq: u64,
     ended: Ended,
+}
+
+/// What is replayed, and how.
+#[derive(Clone)]
+struct Replayed {
+    recording: Recording,
+    filter: EventFilter,
+    options: PublisherOptions,
 }
 
 impl std::fmt::Debug for PublishedMessages {
@@ -152,8 +176,13 @@ impl PublishedMessages {
         Self {
             // Not read ahead: that would double the memory, and the other core decompresses the
             // golden.
-            source: Box::new(recording.reader(filter)),
-            publisher: Some(Publisher::new(options, vec![Box::new(sink)])),
+            source: Box::new(recording.reader(filter.clone())),
+            publisher: Some(Publisher::new(options.clone(), vec![Box::new(sink)])),
+            replayed: Replayed {
+                recording: recording.clone(),
+                filter,
+                options,
+            },
             waiting,
             events: Vec::with_capacity(FETCH_EVENTS),
             done: 0,
@@ -221,11 +250,21 @@ impl Messages for PublishedMessages {
     fn ended(&mut self) -> Ended {
         std::mem::take(&mut self.ended)
     }
+
+    fn again(&self) -> Result<Option<Box<dyn Messages>>, CheckError> {
+        let Replayed {
+            recording,
+            filter,
+            options,
+        } = self.replayed.clone();
+        Ok(Some(Box::new(Self::selected(&recording, filter, options))))
+    }
 }
 
 /// The raw events of a recording as messages: the subject names the instrument, the payload is the
 /// event as `export --format jsonl` writes it.
 pub struct RawMessages {
+    recording: Recording,
     source: Box<dyn Source>,
     contracts: ContractTable,
     subjects: FxHashMap<InstrumentId, String>,
@@ -247,6 +286,7 @@ impl RawMessages {
         let mut contracts = ContractTable::builtin();
         recording.contracts(&mut contracts)?;
         Ok(Self {
+            recording: recording.clone(),
             // Two of these are read side by side: hold one row group of each, not two.
             source: Box::new(recording.reader(EventFilter::default())),
             contracts,
@@ -298,6 +338,10 @@ impl Messages for RawMessages {
             messages: builder.take(),
             seq,
         }))
+    }
+
+    fn again(&self) -> Result<Option<Box<dyn Messages>>, CheckError> {
+        Ok(Some(Box::new(Self::of(&self.recording)?)))
     }
 }
 
@@ -368,5 +412,12 @@ impl<M: Messages> Messages for Without<M> {
             ended.digest_in_file = ended.digest.take();
         }
         ended
+    }
+
+    fn again(&self) -> Result<Option<Box<dyn Messages>>, CheckError> {
+        let fields = self.fields.iter().map(|field| field.name.clone());
+        let fields: Vec<String> = fields.collect();
+        let again = self.inner.again()?;
+        Ok(again.map(|inner| Box::new(Without::new(inner, fields)) as Box<dyn Messages>))
     }
 }

@@ -9,8 +9,8 @@
 //!
 //! - A golden is small: digests of the whole, of windows, segments and subjects. Below a limit the
 //!   compressed payload stream is kept beside it. `docs/regression.md` describes both.
-//! - A comparison takes one pass, linear time and bounded memory. One lost message is one
-//!   difference.
+//! - A comparison takes linear time and bounded memory. One lost message is one difference. Equal
+//!   streams are read once; previous ticks of differences are found in a second reading.
 //! - Nothing is written unless the caller accepts it, and then atomically.
 //!
 //! Invariant: a result depends on the two inputs and the options only.
@@ -19,8 +19,10 @@ mod aligner;
 mod bare_stream;
 mod batch;
 mod compare;
+mod comparison;
 mod error;
 mod examine;
+mod glance;
 mod golden;
 mod golden_file;
 mod locate;
@@ -32,20 +34,26 @@ mod mutations;
 mod notes;
 mod parts;
 mod payload;
+mod previous;
 pub mod report;
 mod stream;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod times;
 mod unreferenced;
 
 pub use batch::{Batch, BatchError, Publishing, read_twice};
 pub use compare::compare;
-pub use error::CheckError;
+pub use comparison::{
+    Before, Comparison, Difference, DifferenceKind, Group, InstrumentGroup, NotShown,
+};
+pub use error::{CannotTell, CheckError, TakenBy};
 pub use examine::{
-    Accept, CheckOptions, Checked, DEFAULT_DIFFERENCES, Verdict, Watch, check_recording,
+    Accept, CheckOptions, Checked, DEFAULT_DIFFERENCES, Verdict, Versions, check_recording,
     check_stream,
 };
+pub use glance::Glance;
 pub use golden::{
     DEFAULT_STREAM_LIMIT, Golden, GoldenLedger, GoldenPayload, GoldenSource, GoldenVersion,
     Volatile,
@@ -53,10 +61,10 @@ pub use golden::{
 pub use golden_file::{GOLDEN_SUFFIX, STREAM_SUFFIX, stream_path};
 pub use locate::{DifferingPart, DifferingParts, Located};
 pub use marks::Alignment;
-pub use messages::{Ended, Messages, PublishedMessages, RawMessages, publisher_options};
-pub use notes::Note;
+pub use messages::{Ended, Messages, PublishedMessages, RawMessages, Watch, publisher_options};
+pub use notes::{Note, NoteKind};
 pub use parts::{Chunk, SegmentPart, SubjectPart, WINDOW, WindowPart};
 pub use payload::{FORM, FieldChange, WHOLE_PAYLOAD, without_fields};
 pub use stream::{InputKind, StreamFile, input_kind, is_read_once};
-pub use tally::{Before, Comparison, Difference, DifferenceKind, Group, TIMING_FIELDS};
+pub use times::TIMING_FIELDS;
 pub use unreferenced::{golden_path, is_named_as_golden, is_named_as_input, unreferenced};

@@ -213,6 +213,15 @@ impl Messages for StreamFile {
             ..Ended::default()
         }
     }
+
+    fn again(&self) -> Result<Option<Box<dyn Messages>>, CheckError> {
+        if is_read_once(&self.path) {
+            return Ok(None);
+        }
+        let mut again = Self::open(&self.path)?;
+        again.control.clone_from(&self.control);
+        Ok(Some(Box::new(again)))
+    }
 }
 
 /// Refuses a Git LFS pointer instead of a file.
@@ -390,7 +399,10 @@ impl StreamWriter {
 
 /// A payload stream from memory.
 #[cfg(test)]
-pub(super) struct MessagesInMemory(std::vec::IntoIter<MessageBatch>);
+pub(super) struct MessagesInMemory {
+    batches: Vec<MessageBatch>,
+    read: usize,
+}
 
 #[cfg(test)]
 impl MessagesInMemory {
@@ -402,7 +414,7 @@ impl MessagesInMemory {
         while let Some(batch) = lines.next_batch(&recycled)? {
             batches.push(batch);
         }
-        Ok(Self(batches.into_iter()))
+        Ok(Self { batches, read: 0 })
     }
 }
 
@@ -413,6 +425,13 @@ impl Messages for MessagesInMemory {
             messages,
             seq: None,
         };
-        Ok(self.0.next().map(chunk))
+        let next = self.batches.get(self.read).cloned();
+        self.read += 1;
+        Ok(next.map(chunk))
+    }
+
+    fn again(&self) -> Result<Option<Box<dyn Messages>>, CheckError> {
+        let batches = self.batches.clone();
+        Ok(Some(Box::new(Self { batches, read: 0 })))
     }
 }

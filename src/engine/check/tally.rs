@@ -4,158 +4,25 @@
 //! Counters are arrays by subject slot, so that a million differing messages cost a million
 //! additions; names come in at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
-use serde::Serialize;
 use tickdeck_core::contract::Exchange;
 
-use super::payload::{FieldChange, changes, each_change, seq_of};
+use super::comparison::{
+    Before, Comparison, Difference, DifferenceKind, Group, InstrumentGroup, NotShown,
+};
+use super::glance::Glance;
+use super::payload::{changes, each_change};
+use super::times::TIMING_FIELDS;
+use crate::encode::subject::decode_symbol;
 
-/// Fields on time and place of receipt, not on content.
-pub const TIMING_FIELDS: [&str; 3] = ["local_time", "seq", "recv_ts"];
 /// Represents all further fields, once counting each would need unbounded memory.
 pub(super) const OTHER_FIELDS: &str = "(other fields)";
 /// Most differing fields that are counted individually.
 const COUNTED_FIELDS: usize = 500;
 /// Instruments that are named in a group; the others are counted.
 const NAMED_INSTRUMENTS: usize = 20;
-
-/// How a message differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DifferenceKind {
-    /// Both sides have it, with other fields.
-    Changed,
-    /// Both sides have it, received at another time or with another `seq`.
-    Timing,
-    /// Only the golden, or the first input, has it.
-    Missing,
-    /// Only the second side has it.
-    Extra,
-    /// Both sides have it, at another place in the order.
-    Reordered,
-}
-
-impl DifferenceKind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [
-        Self::Changed,
-        Self::Timing,
-        Self::Missing,
-        Self::Extra,
-        Self::Reordered,
-    ];
-
-    /// The word in reports.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Changed => "changed",
-            Self::Timing => "timing only",
-            Self::Missing => "missing",
-            Self::Extra => "extra",
-            Self::Reordered => "reordered",
-        }
-    }
-}
-
-/// One differing message in full.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    /// How it differs.
-    pub kind: DifferenceKind,
-    /// Its subject.
-    pub subject: String,
-    /// Its `seq`, where the payload has one.
-    pub seq: Option<u64>,
-    /// Position in the golden, or the first input, from 0.
-    pub position_before: Option<u64>,
-    /// Position in what there is now, or the second input.
-    pub position_after: Option<u64>,
-    /// What differs.
-    pub fields: Vec<FieldChange>,
-    /// The whole payload of the first side.
-    pub payload_before: Option<String>,
-    /// The whole payload of the second side.
-    pub payload_after: Option<String>,
-}
-
-/// Messages that share a way to differ.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Group {
-    /// The field, or the kind of difference.
-    pub name: String,
-    /// Messages.
-    pub messages: u64,
-    /// Messages by exchange; subjects of another form count under `other`.
-    pub exchanges: BTreeMap<String, u64>,
-    /// How many instruments.
-    pub instruments: u64,
-    /// The instruments with the most messages.
-    pub most: Vec<(String, u64)>,
-}
-
-/// A message before the first difference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Before {
-    /// Its position in the first side.
-    pub position: u64,
-    /// Its subject.
-    pub subject: String,
-    /// Its payload.
-    pub payload: String,
-}
-
-/// The result of comparing two payload streams.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Comparison {
-    /// Messages of the golden, or the first input.
-    pub messages_before: u64,
-    /// Messages now, or of the second input.
-    pub messages_after: u64,
-    /// Messages equal on both sides, at any position.
-    pub equal: u64,
-    /// Messages with other fields.
-    pub changed: u64,
-    /// Messages that differ in [`TIMING_FIELDS`] only.
-    pub timing_only: u64,
-    /// Messages of the first side alone.
-    pub missing: u64,
-    /// Messages of the second side alone.
-    pub extra: u64,
-    /// Messages, equal or changed, at another position in the order.
-    pub reordered: u64,
-    /// Differing fields, the most frequent first.
-    pub fields: Vec<Group>,
-    /// Missing, extra and reordered messages.
-    pub moved: Vec<Group>,
-    /// Messages before the first difference, oldest first.
-    pub before: Vec<Before>,
-    /// The first differences in full, in order.
-    pub first: Vec<Difference>,
-}
-
-impl Comparison {
-    /// Whether both streams are the same.
-    #[must_use]
-    pub const fn is_equal(&self) -> bool {
-        self.differences() == 0 && self.reordered == 0
-    }
-
-    /// Messages that are not the same on both sides.
-    #[must_use]
-    pub const fn differences(&self) -> u64 {
-        self.changed + self.timing_only + self.missing + self.extra
-    }
-
-    /// Whether every difference is in one of `fields`, with each message in its place.
-    #[must_use]
-    pub fn is_only_in(&self, fields: &[String]) -> bool {
-        let in_place = self.missing == 0 && self.extra == 0 && self.reordered == 0;
-        in_place && self.fields.iter().all(|group| fields.contains(&group.name))
-    }
-}
 
 /// Counters of one kind or field, by subject slot.
 #[derive(Debug, Clone, Default)]
@@ -167,6 +34,10 @@ impl BySubject {
             self.0.resize(slot + 1, 0);
         }
         self.0[slot] += 1;
+    }
+
+    fn of(&self, slot: usize) -> u64 {
+        self.0.get(slot).copied().unwrap_or_default()
     }
 
     fn total(&self) -> u64 {
@@ -198,20 +69,34 @@ impl BySubject {
     }
 }
 
-/// Exchange and instrument of a subject, whose last tokens they are.
-fn place_of(subject: &[u8]) -> (String, String) {
-    let subject = String::from_utf8_lossy(subject);
+/// Exchange and instrument of a subject, whose last tokens they are; `None` for other subjects.
+fn known_place(subject: &[u8]) -> Option<(Exchange, String)> {
+    let subject = std::str::from_utf8(subject).ok()?;
     let mut tokens = subject.rsplitn(3, '.');
-    let (symbol, exchange) = (tokens.next(), tokens.next());
-    let known = exchange.and_then(Exchange::parse);
-    match (known, symbol) {
-        (Some(exchange), Some(symbol)) => {
-            let symbol = crate::encode::subject::decode_symbol(symbol);
-            let whole = || subject.clone().into_owned();
-            (exchange.as_str().to_owned(), symbol.unwrap_or_else(whole))
-        }
-        _ => ("other".into(), subject.into_owned()),
+    let (symbol, exchange) = (tokens.next()?, tokens.next()?);
+    let exchange = Exchange::parse(exchange)?;
+    Some((exchange, decode_symbol(symbol)?))
+}
+
+/// The same; for other subjects `other` and the subject.
+fn place_of(subject: &[u8]) -> (String, String) {
+    match known_place(subject) {
+        Some((exchange, symbol)) => (exchange.to_string(), symbol),
+        None => (
+            "other".into(),
+            String::from_utf8_lossy(subject).into_owned(),
+        ),
     }
+}
+
+/// Counts by name, the most frequent first.
+fn most_frequent<'n>(counts: impl Iterator<Item = (&'n str, u64)>) -> Vec<(String, u64)> {
+    let counts = counts.filter(|(_, count)| *count > 0);
+    let mut counts: Vec<(String, u64)> = counts
+        .map(|(name, count)| (name.to_owned(), count))
+        .collect();
+    counts.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
+    counts
 }
 
 /// The position and content of a message.
@@ -231,8 +116,10 @@ pub(super) struct Tally {
     kinds: BTreeMap<DifferenceKind, BySubject>,
     fields: Vec<(Vec<u8>, BySubject)>,
     by_field: FxHashMap<Vec<u8>, usize>,
-    /// By position; the second number keeps those of one position apart.
-    first: BTreeMap<(u64, u64), Difference>,
+    /// Messages that differ in any way.
+    differing: BySubject,
+    /// By position; the second number keeps those of one position apart. Each with its slot.
+    first: BTreeMap<(u64, u64), (usize, Difference)>,
     found: u64,
 }
 
@@ -247,6 +134,7 @@ impl Tally {
             kinds: BTreeMap::new(),
             fields: Vec::new(),
             by_field: FxHashMap::default(),
+            differing: BySubject::default(),
             first: BTreeMap::new(),
             found: 0,
         }
@@ -268,12 +156,8 @@ impl Tally {
         if before.payload == after.payload {
             self.equal += 1;
             if is_moved {
-                self.keep(
-                    DifferenceKind::Reordered,
-                    subject,
-                    Some(before),
-                    Some(after),
-                );
+                let kind = DifferenceKind::Reordered;
+                self.keep(kind, (slot, subject), Some(before), Some(after), true);
             }
         } else {
             let mut is_timing = true;
@@ -302,7 +186,7 @@ impl Tally {
                 self.changed += 1;
                 DifferenceKind::Changed
             };
-            self.keep(kind, subject, Some(before), Some(after));
+            self.keep(kind, (slot, subject), Some(before), Some(after), is_moved);
         }
         if is_moved {
             self.count(DifferenceKind::Reordered, slot);
@@ -311,12 +195,14 @@ impl Tally {
 
     pub(super) fn missing(&mut self, (slot, subject): (usize, &[u8]), before: Seen<'_>) {
         self.count(DifferenceKind::Missing, slot);
-        self.keep(DifferenceKind::Missing, subject, Some(before), None);
+        let kind = DifferenceKind::Missing;
+        self.keep(kind, (slot, subject), Some(before), None, false);
     }
 
     pub(super) fn extra(&mut self, (slot, subject): (usize, &[u8]), after: Seen<'_>) {
         self.count(DifferenceKind::Extra, slot);
-        self.keep(DifferenceKind::Extra, subject, None, Some(after));
+        let kind = DifferenceKind::Extra;
+        self.keep(kind, (slot, subject), None, Some(after), false);
     }
 
     fn count(&mut self, kind: DifferenceKind, slot: usize) {
@@ -326,12 +212,14 @@ impl Tally {
     fn keep(
         &mut self,
         kind: DifferenceKind,
-        subject: &[u8],
+        (slot, subject): (usize, &[u8]),
         before: Option<Seen<'_>>,
         after: Option<Seen<'_>>,
+        is_moved: bool,
     ) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let position = before.or(after).map_or(0, |seen| seen.position);
+        self.differing.add(slot);
         self.found += 1;
         let key = (position, self.found);
         let is_late = self
@@ -345,19 +233,106 @@ impl Tally {
             (Some(before), Some(after)) => changes(before.payload, after.payload),
             _ => Vec::new(),
         };
+        let glance = before.or(after).map_or_else(Glance::default, |seen| {
+            Glance::of(seen.position, seen.payload)
+        });
+        let place = known_place(subject);
         let difference = Difference {
             kind,
             subject: text(subject),
-            seq: before.or(after).and_then(|seen| seq_of(seen.payload)),
+            exchange: place.as_ref().map(|(exchange, _)| exchange.to_string()),
+            instrument: place.map(|(_, instrument)| instrument),
+            seq: glance.seq,
+            exchange_time: glance.exchange_time,
+            recv_time: glance.recv_time,
+            reordered: is_moved,
+            previous: None,
             position_before: before.map(|seen| seen.position),
             position_after: after.map(|seen| seen.position),
             fields,
             payload_before: before.map(|seen| text(seen.payload)),
             payload_after: after.map(|seen| text(seen.payload)),
         };
-        self.first.insert(key, difference);
+        self.first.insert(key, (slot, difference));
         if self.first.len() > self.most {
             self.first.pop_last();
+        }
+    }
+
+    /// Each counter with its name: fields, and the kinds that concern no field.
+    fn counters(&self) -> impl Iterator<Item = (&str, &BySubject)> {
+        let fields = self.fields.iter();
+        // A name that is not UTF-8 cannot be in JSON.
+        let fields = fields.map(|(field, counts)| {
+            let name = std::str::from_utf8(field).unwrap_or(OTHER_FIELDS);
+            (name, counts)
+        });
+        let kinds = self.kinds.iter();
+        fields.chain(kinds.map(|(kind, counts)| (kind.as_str(), counts)))
+    }
+
+    /// How many instruments differ, and the ones that differ most.
+    fn by_instrument(&self, subjects: &[Box<[u8]>]) -> (u64, Vec<InstrumentGroup>) {
+        let mut slots: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
+        for (slot, subject) in subjects.iter().enumerate() {
+            if self.differing.of(slot) > 0 {
+                let (exchange, name) = place_of(subject);
+                slots.entry((name, exchange)).or_default().push(slot);
+            }
+        }
+        let of = |counts: &BySubject, slots: &[usize]| -> u64 {
+            slots.iter().map(|slot| counts.of(*slot)).sum()
+        };
+        let groups = slots.iter().map(|((name, exchange), slots)| {
+            let counts = self.counters();
+            let counts = counts.map(|(what, counts)| (what, of(counts, slots)));
+            InstrumentGroup {
+                name: name.clone(),
+                exchange: exchange.clone(),
+                messages: of(&self.differing, slots),
+                counts: most_frequent(counts),
+            }
+        });
+        let mut groups: Vec<_> = groups.collect();
+        // A stable sort: equal counts keep the order of the names.
+        groups.sort_by_key(|group| std::cmp::Reverse(group.messages));
+        groups.truncate(NAMED_INSTRUMENTS);
+        (slots.len() as u64, groups)
+    }
+
+    /// What the differences kept in full do not show.
+    fn not_shown(&self, subjects: &[Box<[u8]>]) -> NotShown {
+        let mut counts = BTreeMap::new();
+        for (what, by_subject) in self.counters() {
+            *counts.entry(what).or_insert(0) += by_subject.total();
+        }
+        let mut shown_of: FxHashMap<usize, u64> = FxHashMap::default();
+        let mut take = |what: &str| {
+            let name = match counts.contains_key(what) {
+                true => what,
+                false => OTHER_FIELDS,
+            };
+            if let Some(count) = counts.get_mut(name) {
+                *count = u64::saturating_sub(*count, 1);
+            }
+        };
+        for (slot, shown) in self.first.values() {
+            *shown_of.entry(*slot).or_default() += 1;
+            shown.fields.iter().for_each(|change| take(&change.field));
+            match shown.kind {
+                DifferenceKind::Missing | DifferenceKind::Extra => take(shown.kind.as_str()),
+                _ if shown.reordered => take(DifferenceKind::Reordered.as_str()),
+                _ => {}
+            }
+        }
+        let rest = subjects.iter().enumerate().filter(|(slot, _)| {
+            self.differing.of(*slot) > shown_of.get(slot).copied().unwrap_or_default()
+        });
+        let instruments: BTreeSet<_> = rest.map(|(_, subject)| place_of(subject)).collect();
+        NotShown {
+            messages: self.found - self.first.len() as u64,
+            instruments: instruments.len() as u64,
+            counts: most_frequent(counts.into_iter()),
         }
     }
 
@@ -377,6 +352,7 @@ impl Tally {
         fields.sort_by(|a, b| (b.messages, &a.name).cmp(&(a.messages, &b.name)));
         let moved = self.kinds.iter();
         let moved = moved.map(|(kind, counts)| counts.group(kind.as_str(), subjects));
+        let (instruments, by_instrument) = self.by_instrument(subjects);
         Comparison {
             messages_before,
             messages_after,
@@ -388,8 +364,11 @@ impl Tally {
             reordered: total(DifferenceKind::Reordered),
             moved: moved.collect(),
             fields,
+            instruments,
+            by_instrument,
             before,
-            first: self.first.into_values().collect(),
+            not_shown: self.not_shown(subjects),
+            first: self.first.into_values().map(|(_, kept)| kept).collect(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod alignment;
 mod committed;
 mod goldens;
+mod reports;
 mod streams;
 
 use super::stream::MessagesInMemory;

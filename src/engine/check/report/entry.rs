@@ -6,7 +6,12 @@ use crate::check::examine::Checked;
 #[derive(Debug)]
 pub enum Entry {
     /// It finished.
-    Checked(Box<Checked>),
+    Checked {
+        /// The result.
+        checked: Box<Checked>,
+        /// The ways to accept what differs, for example commands, one a line.
+        accept: Vec<String>,
+    },
     /// It failed.
     Failed {
         /// The input.

@@ -2,12 +2,13 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::delta::delta;
 use super::entry::Entry;
 use super::printable::printable;
-use super::text::grouped;
+use super::words::{amounts, counts, grouped, how_many, in_short, instrument, more, place, whole};
+use crate::check::comparison::{Comparison, Difference, DifferenceKind, Group};
 use crate::check::examine::{Checked, Verdict};
 use crate::check::locate::DifferingParts;
-use crate::check::tally::{Comparison, Difference, Group};
 
 const STYLE: &str = "
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
@@ -19,6 +20,10 @@ code, pre { font: 13px/1.4 ui-monospace, monospace; overflow-wrap: anywhere; whi
 .different, .failed { color: #b00020; }
 .before { background: #fdecee; }
 .after { background: #eaf7ee; }
+.context { color: #666; }
+section { border-left: 4px solid #ccc; margin: 1rem 0; padding-left: .8rem; }
+section.missing { border-color: #b00020; }
+section.extra { border-color: #067a32; }
 ";
 
 /// The page.
@@ -52,7 +57,7 @@ pub fn page(entries: &[Entry]) -> String {
 }
 
 fn is_good(entry: &Entry) -> bool {
-    matches!(entry, Entry::Checked(checked) if checked.passed())
+    matches!(entry, Entry::Checked { checked, .. } if checked.passed())
 }
 
 const fn word(verdict: Verdict) -> &'static str {
@@ -66,7 +71,7 @@ const fn word(verdict: Verdict) -> &'static str {
 
 fn overview(position: usize, entry: &Entry) -> Markup {
     let (input, word, messages) = match entry {
-        Entry::Checked(checked) => (
+        Entry::Checked { checked, .. } => (
             &checked.input,
             word(checked.verdict),
             grouped(checked.messages),
@@ -89,14 +94,14 @@ fn section(position: usize, entry: &Entry) -> Markup {
             h2 id=(id) { (input) }
             p class="failed" { (reason) }
         },
-        Entry::Checked(checked) => html! {
+        Entry::Checked { checked, accept } => html! {
             h2 id=(id) { (checked.input) }
-            (result(checked))
+            (result(checked, accept))
         },
     }
 }
 
-fn result(checked: &Checked) -> Markup {
+fn result(checked: &Checked, accept: &[String]) -> Markup {
     html! {
         p {
             span class=(word(checked.verdict)) { (word(checked.verdict)) }
@@ -108,12 +113,10 @@ fn result(checked: &Checked) -> Markup {
         @if !checked.left_out.is_empty() {
             p { "not compared: " (checked.left_out.join(", ")) }
         }
-        table {
-            tr { th { } th { "messages" } th { "digest" } }
-            @if let (Some(messages), Some(digest)) = (checked.golden_messages, &checked.golden_digest) {
-                tr { th { "golden" } td class="number" { (grouped(messages)) } td { code { (digest) } } }
-            }
-            tr { th { "now" } td class="number" { (grouped(checked.messages)) } td { code { (checked.digest) } } }
+        (about(checked))
+        @if !accept.is_empty() {
+            p { "to accept this:" }
+            @for way in accept { pre { (way) } }
         }
         @if let Some(found) = checked.comparison.as_ref().filter(|found| !found.is_equal()) {
             (comparison(found))
@@ -121,6 +124,39 @@ fn result(checked: &Checked) -> Markup {
         (parts("windows", &checked.located.windows))
         (parts("segments", &checked.located.segments))
         (parts("subjects", &checked.located.subjects))
+    }
+}
+
+/// Both sides: sessions, versions, messages and digests.
+fn about(checked: &Checked) -> Markup {
+    let Checked { versions, .. } = checked;
+    let number = |number: Option<u32>| number.map(|number| number.to_string());
+    let format = versions.golden_format.map(|format| format.to_string());
+    let has_golden = checked.golden_messages.is_some();
+    let row = |name: &str, golden: Option<&str>, now: Option<&str>| {
+        html! {
+            tr {
+                th { (name) }
+                @if has_golden { td { code { (golden.unwrap_or("-")) } } }
+                td { code { (now.unwrap_or("-")) } }
+            }
+        }
+    };
+    let messages = checked.golden_messages.map(grouped);
+    html! {
+        table {
+            tr { th { } @if has_golden { th { "golden" } } th { "now" } }
+            (row("session", checked.golden_session.as_deref(), checked.session.as_deref()))
+            (row("tickdeck", versions.golden_tickdeck.as_deref(), Some(&versions.tickdeck)))
+            (row(
+                "normalizer",
+                number(versions.golden_normalizer).as_deref(),
+                number(versions.normalizer).as_deref(),
+            ))
+            @if format.is_some() { (row("golden format", format.as_deref(), None)) }
+            (row("messages", messages.as_deref(), Some(&grouped(checked.messages))))
+            (row("digest", checked.golden_digest.as_deref(), Some(&checked.digest)))
+        }
     }
 }
 
@@ -140,15 +176,33 @@ fn comparison(found: &Comparison) -> Markup {
         }
         (groups("by field", &found.fields))
         (groups("by place", &found.moved))
-        h3 { "first differences" }
-        @if !found.before.is_empty() {
-            p { "before the first one:" }
-            @for before in &found.before {
-                pre { (before.position) " " (before.subject) " " (before.payload) }
-            }
-        }
+        (instruments(found))
+        h3 { "differences" (how_many(found)) }
         @for found in &found.first {
             (difference(found))
+        }
+        @if let Some(more) = more(&found.not_shown) {
+            p { "and " (more) }
+        }
+    }
+}
+
+fn instruments(found: &Comparison) -> Markup {
+    html! {
+        table {
+            tr { th { "by instrument" } th { "exchange" } th { "ticks" } th { "what" } }
+            @for group in &found.by_instrument {
+                tr {
+                    td { code { (group.name) } }
+                    td { (group.exchange) }
+                    td class="number" { (grouped(group.messages)) }
+                    td { (counts(&group.counts)) }
+                }
+            }
+        }
+        @let others = found.instruments - found.by_instrument.len() as u64;
+        @if others > 0 {
+            p { "and " (grouped(others)) " more instruments" }
         }
     }
 }
@@ -181,28 +235,58 @@ fn groups(title: &str, groups: &[Group]) -> Markup {
 }
 
 fn difference(found: &Difference) -> Markup {
-    let absent = "(absent)".to_owned();
+    let only = match found.kind {
+        DifferenceKind::Missing => Some(("only golden", "before")),
+        DifferenceKind::Extra => Some(("only now", "after")),
+        DifferenceKind::Reordered => Some(("both", "context")),
+        DifferenceKind::Changed | DifferenceKind::Timing => None,
+    };
+    let is_also_moved = found.reordered && found.kind != DifferenceKind::Reordered;
     html! {
-        h4 {
-            (found.kind.as_str()) " " code { (found.subject) }
-            @if let Some(seq) = found.seq { " seq " (seq) }
+        section class=(found.kind.as_str()) {
+            h4 {
+                (found.kind.as_str())
+                @if is_also_moved { ", reordered" }
+                " " code { (instrument(found)) }
+                @for words in place(found) { ", " (words) }
+            }
+            p {
+                "subject " code { (found.subject) }
+                @if let Some(received) = &found.recv_time { br; "received " (received) }
+                @if let Some(previous) = &found.previous {
+                    br;
+                    span class="context" { "previous " (in_short(previous).join(", ")) }
+                }
+                @if let Some(((side, class), glance)) = only.zip(whole(found)) {
+                    br;
+                    (side) " " span class=(class) { (amounts(&glance).join(", ")) }
+                }
+            }
+            (fields(found))
+            details {
+                summary { "payloads" }
+                @if let Some(payload) = &found.payload_before { pre class="before" { (payload) } }
+                @if let Some(payload) = &found.payload_after { pre class="after" { (payload) } }
+            }
         }
+    }
+}
+
+fn fields(found: &Difference) -> Markup {
+    html! {
         @if !found.fields.is_empty() {
             table {
-                tr { th { "field" } th { "golden" } th { "now" } }
+                tr { th { "field" } th { "golden" } th { "now" } th { "change" } }
                 @for change in &found.fields {
+                    @let (before, after) = (change.before.as_deref(), change.after.as_deref());
                     tr {
                         td { code { (change.field) } }
-                        td class="before" { code { (change.before.as_ref().unwrap_or(&absent)) } }
-                        td class="after" { code { (change.after.as_ref().unwrap_or(&absent)) } }
+                        td class="before" { code { (before.unwrap_or("(absent)")) } }
+                        td class="after" { code { (after.unwrap_or("(absent)")) } }
+                        td class="number" { (delta(&change.field, before, after).unwrap_or_default()) }
                     }
                 }
             }
-        }
-        details {
-            summary { "payloads" }
-            @if let Some(payload) = &found.payload_before { pre class="before" { (payload) } }
-            @if let Some(payload) = &found.payload_after { pre class="after" { (payload) } }
         }
     }
 }

@@ -4,6 +4,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::entry::Entry;
 use super::printable::printable;
+use super::style::Styles;
 use super::text;
 use crate::check::examine::Verdict;
 
@@ -23,13 +24,14 @@ pub fn xml(entries: &[Entry]) -> Result<String, String> {
 
 fn case(entry: &Entry) -> TestCase {
     let (input, status) = match entry {
-        Entry::Checked(checked) => {
+        Entry::Checked { checked, accept } => {
             let status = match checked.verdict {
                 Verdict::Different => {
                     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
                     status.set_message(printable(&text::difference(checked)).into_owned());
                     status.set_type("difference");
-                    status.set_description(printable(&text::checked(checked)).into_owned());
+                    let plain = Styles::default();
+                    status.set_description(text::checked(checked, accept, &plain));
                     status
                 }
                 Verdict::Equal | Verdict::Made | Verdict::Updated => TestCaseStatus::success(),

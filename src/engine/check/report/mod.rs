@@ -2,11 +2,15 @@
 //!
 //! Each report is built in memory from finished results and depends on nothing else.
 
+mod delta;
 mod entry;
 pub mod html;
 pub mod junit;
 mod printable;
+mod style;
 pub mod text;
+mod words;
 
 pub use entry::Entry;
 pub use printable::printable;
+pub use style::{Style, Styles};

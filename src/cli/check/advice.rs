@@ -1,0 +1,69 @@
+//! Which flag resolves what a check reports. The library says what is wrong, not how to run it.
+
+use tickdeck::check::{CannotTell, CheckError, Checked, NoteKind, TakenBy};
+
+use crate::outcome::UsageError;
+
+/// Names the flags in the notes of a check.
+pub(super) fn complete(checked: &mut Checked) {
+    for note in &mut checked.notes {
+        let advice = match note.kind {
+            NoteKind::OtherRecording => "; give --update to accept it",
+            NoteKind::OfStream => "; give --update to accept the recording",
+            NoteKind::Payload => ": leave --payload out to check, or give --update to accept it",
+            NoteKind::SubjectPrefix => {
+                ": leave --subject-prefix out to check, or give --update to accept it"
+            }
+            NoteKind::DroppedFlags => ": leave --drop out to check, or give --update to accept it",
+            NoteKind::ComparedAgain => ": give --update to recreate it with what is compared now",
+            _ => "",
+        };
+        note.text.push_str(advice);
+    }
+}
+
+/// Names the flags in an error of a check. Such an error is bad usage.
+pub(super) fn explained(error: anyhow::Error) -> anyhow::Error {
+    let error = match error.downcast::<CheckError>() {
+        Ok(error) => error,
+        Err(other) => return other,
+    };
+    let advice = match &error {
+        CheckError::NoGolden { .. } => ": give --update to create it".to_owned(),
+        CheckError::NotAGolden { .. } | CheckError::ForeignStream { .. } => {
+            " and give --update to recreate both".to_owned()
+        }
+        CheckError::UnreadableStream { .. } => ", or give --update to recreate them".to_owned(),
+        CheckError::TakenPlace { by, .. } => match by {
+            TakenBy::Input => ": name another golden with --golden".to_owned(),
+            TakenBy::OtherFile => ": remove that, or name another golden with --golden".to_owned(),
+        },
+        CheckError::Unfinished { path } => {
+            format!(" with `tickdeck slice {} -o NEW`", path.display())
+        }
+        CheckError::GoldenCannotTell { reason, .. } => of_golden(reason).to_owned(),
+        _ => return error.into(),
+    };
+    UsageError::new(format!("{error}{advice}")).into()
+}
+
+const fn of_golden(reason: &CannotTell) -> &'static str {
+    match reason {
+        CannotTell::NameOfInput => {
+            ": choose another name with --golden, for example NAME.golden.json"
+        }
+        CannotTell::IsStream => {
+            ": give --update with another --golden, or replay the recording into it again"
+        }
+        CannotTell::OfRecording => {
+            ": give --update with the recording; a captured stream can be compared with it but \
+             not accepted"
+        }
+        CannotTell::FieldsUnknown => {
+            ": give --update to accept every change, with a larger --stream-limit to keep the \
+             stream from then on"
+        }
+        CannotTell::OtherFieldsLeftOut => ": give --update to recreate the digests",
+        _ => "",
+    }
+}
