@@ -406,10 +406,18 @@ pub struct ExportArgs {
     /// How ticks become payloads.
     #[command(flatten)]
     pub normalize: NormalizeArgs,
+    /// Whether the result is printed as JSON.
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 impl ExportArgs {
     fn check(&self) -> Result<(), clap::Error> {
+        if self.json.json && self.output == OutputTarget::Stdout {
+            return Err(conflict(
+                "--json describes a new file, and --output is stdout",
+            ));
+        }
         if self.force && self.output == OutputTarget::Stdout {
             return Err(conflict("--force replaces a file, and --output is stdout"));
         }
@@ -516,6 +524,9 @@ pub struct MergeArgs {
     /// Recordings: folders or single segments, at least two; equal receive times keep this order
     #[arg(value_name = "REC", required = true, num_args = 2..)]
     pub recordings: Vec<PathBuf>,
+    /// Accept recordings without a tick: exit with 0, and write an empty recording
+    #[arg(long)]
+    pub allow_empty: bool,
     /// Where the recording goes.
     #[command(flatten)]
     pub output: OutputArgs,

@@ -14,7 +14,7 @@ use tickdeck_core::time::TradingDay;
 use super::Context;
 use super::args::{ImportArgs, NormalizeArgs};
 use super::inputs::{self, days_of, warn_not_covered};
-use super::outcome::{Outcome, UsageError, convert_error, stdout};
+use super::outcome::{Outcome, UsageError, convert_error, stdout, unless_empty};
 use super::outputs::conversion;
 use super::render::Made;
 
@@ -50,12 +50,15 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
         reference.calendar.clone(),
     )
     .map_err(usage)?;
-    let manifest = conversion(context, "import", None, &args.output, &args.roll)
-        .import(&mut source, &reference)
-        .map_err(advised)?;
-    warn_not_covered(&reference.calendar, days_of(&manifest.trading_days));
+    let imported = conversion(context, "import", None, &args.output, &args.roll)
+        .allow_empty(args.allow_empty)
+        .import(&mut source, &reference);
+    let manifest = unless_empty(imported, advised)?;
+    if let Some(manifest) = &manifest {
+        warn_not_covered(&reference.calendar, days_of(&manifest.trading_days));
+    }
     tell_instruments(&source, args.trust_exchange);
-    let made = Made::new(&args.output.output, &manifest);
+    let made = Made::of(&args.output.output, manifest.as_ref());
     let report = source.report();
     if args.json.json {
         print_json(made, report)?;
@@ -63,10 +66,26 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
         made.print(false)?;
         print_report(report)?;
     }
+    if manifest.is_none() {
+        warn_no_tick(report);
+        return Ok(Outcome::Lossy);
+    }
     Ok(match report.skipped() {
         0 => Outcome::Done,
         _ => Outcome::Lossy,
     })
+}
+
+/// Warns about files without a tick, and says what they have.
+fn warn_no_tick(report: &ImportReport) {
+    let names = report.inputs.iter().map(|input| input.name.as_str());
+    tracing::warn!(
+        event = "no_tick_found",
+        inputs = names.collect::<Vec<_>>().join(", "),
+        rows = report.inputs.iter().map(|input| input.rows).sum::<u64>(),
+        skipped = report.skipped(),
+        "the input has no tick; --allow-empty accepts that"
+    );
 }
 
 /// The result as JSON; the key order is the order of the fields.
@@ -183,12 +202,17 @@ fn usage(error: ImportError) -> anyhow::Error {
     }
 }
 
-/// Names the flag by which a bad row is skipped.
+/// Names the flag that was wrong, or the one by which a bad row is skipped.
 fn advised(error: ConvertError) -> anyhow::Error {
-    if let ConvertError::Source(error) = &error
-        && let Some(ImportError::Row(row)) = error.cause().downcast_ref()
-    {
-        return skippable(row);
+    if let ConvertError::Source(source) = &error {
+        match source.cause().downcast_ref() {
+            Some(ImportError::Row(row)) => return skippable(row),
+            // The keys of JSON lines are known at their end.
+            Some(column @ ImportError::NoColumn { .. }) => {
+                return UsageError::new(column.to_string()).into();
+            }
+            _ => {}
+        }
     }
     convert_error(error)
 }

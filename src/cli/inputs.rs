@@ -181,8 +181,10 @@ pub(super) struct Selection {
     pub(super) count: Option<u64>,
     symbols: String,
     exchanges: String,
-    /// What the recordings have, for the warning.
+    /// The instruments of the recordings, for the warning.
     available: String,
+    /// From when to when they were recorded, for the warning.
+    recorded: String,
     allow_empty: bool,
 }
 
@@ -214,6 +216,7 @@ impl Selection {
             symbols: select.symbols.join(","),
             exchanges: exchanges.join(","),
             available: available.as_ref().map(listed).unwrap_or_default(),
+            recorded: recorded(inputs),
             allow_empty: select.allow_empty,
         })
     }
@@ -223,9 +226,14 @@ impl Selection {
         self.filter.instruments.is_some()
     }
 
+    /// Whether a result without a tick is what the user wants.
+    pub(super) fn may_be_empty(&self) -> bool {
+        self.allow_empty || self.count == Some(0)
+    }
+
     /// How a verb ends that found this many selected ticks. None is usually a typing error.
     pub(super) fn outcome(&self, ticks: u64) -> Outcome {
-        if ticks > 0 || self.count == Some(0) || self.allow_empty {
+        if ticks > 0 || self.may_be_empty() {
             return Outcome::Done;
         }
         let shown = |side: Option<UnixNanos>| side.map(|at| at.to_string()).unwrap_or_default();
@@ -236,6 +244,7 @@ impl Selection {
             start = shown(self.filter.start),
             end = shown(self.filter.end),
             available = self.available,
+            recorded = self.recorded,
             "no tick is selected; --allow-empty accepts that"
         );
         Outcome::Lossy
@@ -279,6 +288,26 @@ fn warn_unmatched(globs: &SymbolGlobs, available: &BTreeMap<String, u64>, refere
     }
 }
 
+/// Warns about recordings without a tick, and says what they have.
+pub(super) fn warn_no_tick(inputs: &Inputs) {
+    let manifests = inputs.recordings.iter().filter_map(Recording::manifest);
+    tracing::warn!(
+        event = "no_tick_found",
+        session = inputs.session(),
+        events = manifests.map(|manifest| manifest.events).sum::<u64>(),
+        recorded = recorded(inputs),
+        "the input has no tick; --allow-empty accepts that"
+    );
+}
+
+/// From when to when there are events; empty where there are none.
+fn recorded(inputs: &Inputs) -> String {
+    let ranges = inputs.recordings.iter().map(Recording::time_range);
+    let all = ranges.filter_map(|range| range.ok().flatten());
+    let all = all.reduce(|(start, end), (first, last)| (start.min(first), end.max(last)));
+    all.map_or_else(String::new, |(start, end)| format!("{start} to {end}"))
+}
+
 /// The first instruments by name, and how many there are.
 fn listed(instruments: &BTreeMap<String, u64>) -> String {
     const SHOWN: usize = 12;
@@ -297,6 +326,15 @@ pub(super) fn completeness(inputs: &Inputs) -> Outcome {
     } else {
         Outcome::Lossy
     }
+}
+
+/// Lossy if one of these is a recording that is not whole. Streams and lone segments have no state.
+pub(super) fn completeness_of(paths: &[impl AsRef<Path>]) -> Outcome {
+    let folders = paths.iter().map(AsRef::as_ref).filter(|path| path.is_dir());
+    let outcomes = folders.filter_map(|path| Inputs::open(&[path.to_owned()]).ok());
+    outcomes
+        .map(|inputs| completeness(&inputs))
+        .fold(Outcome::Done, Outcome::and)
 }
 
 /// Refuses damaged recordings. The error shows the first finding, the number of others, and `remedy`.

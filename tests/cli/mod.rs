@@ -1,8 +1,10 @@
 //! The command line, through the built binary: verbs, flags, exit codes, streams, signals.
 
 mod dumps;
+mod empty;
 mod exit;
 mod file_work;
+mod incomplete;
 pub(crate) mod json;
 mod outputs;
 mod selection;
