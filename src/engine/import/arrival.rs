@@ -26,6 +26,8 @@ const FEWEST_EARLIER: usize = 2;
 pub enum RecvTsRule {
     /// The dump has a receive time.
     Recorded,
+    /// The dump has a receive time without a date, which is that of the row's trading day.
+    RecordedTimeOfDay,
     /// The exchange time, never before that of the row above.
     ExchangeTimeMonotone,
 }
@@ -36,6 +38,7 @@ impl RecvTsRule {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Recorded => "recorded",
+            Self::RecordedTimeOfDay => "recorded-time-of-day",
             Self::ExchangeTimeMonotone => "exchange-time-monotone",
         }
     }
@@ -73,13 +76,17 @@ impl Arrival {
         noted: &mut OutOfOrder,
     ) -> Result<UnixNanos, RowProblem> {
         let (rule, recv_ts) = match placed {
-            Placed::Received { recv_ts, stamped } => {
+            Placed::Received {
+                recv_ts,
+                stamped,
+                rule,
+            } => {
                 let early = stamped.map_or(0, |stamped| stamped.since(recv_ts));
                 if early > CLOCK_ERROR {
                     noted.receive_early(early);
                 }
                 self.above = Some((recv_ts, row));
-                (RecvTsRule::Recorded, recv_ts)
+                (rule, recv_ts)
             }
             Placed::Stamped(instant) => {
                 let recv_ts = match self.first_earlier(instant, following) {
@@ -242,6 +249,7 @@ mod tests {
             let placed = Placed::Received {
                 recv_ts: at(recv),
                 stamped: stamped.map(at),
+                rule: RecvTsRule::Recorded,
             };
             let none = std::iter::empty();
             let found = arrival.next(1, placed, none, &mut noted).unwrap();

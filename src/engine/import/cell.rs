@@ -2,7 +2,7 @@
 
 use tickdeck_core::time::{TradingDay, UnixNanos};
 
-use crate::import::clock::{RECEIVE_TIMES, parse_date, parse_receive_time};
+use crate::import::clock::{RECEIVE_TIMES, ReceiveTime, parse_date, parse_receive_time};
 use crate::import::columns::Target;
 use crate::import::fields::{Field, Setter, field};
 use crate::import::number::{
@@ -100,7 +100,11 @@ impl Column {
             Target::DateTime => self.read_datetime(value, row)?,
             Target::RecvDateTime => {
                 let at = parse_receive_time(value).ok_or_else(|| self.bad(value, RECEIVE_TIMES))?;
-                row.recv_ts = at;
+                match at {
+                    ReceiveTime::None => {}
+                    ReceiveTime::At(at) => row.recv_ts = Some(at),
+                    ReceiveTime::OfDay(time) => row.recv_time = Some(time),
+                }
             }
             Target::RecvNanos => {
                 let nanos = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
