@@ -202,7 +202,7 @@ fn summary_text(summary: &Summary) -> String {
 /// The number of ticks. A live session without any looks like one that ran well.
 fn received(summary: &Summary) -> String {
     match (summary.is_live, summary.received) {
-        (true, 0) => "0: the front sent no tick".into(),
+        (true, 0) => "0: no tick came".into(),
         (_, ticks) => grouped(ticks),
     }
 }
