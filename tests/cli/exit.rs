@@ -120,28 +120,3 @@ fn completions_are_printed_for_every_shell() {
     }
     assert_eq!(run_words("completions tcsh").code, Some(2));
 }
-
-#[test]
-fn help_is_there_for_every_verb() {
-    for verb in [
-        "generate",
-        "import",
-        "export",
-        "record",
-        "replay",
-        "capture",
-        "info",
-        "cat",
-        "slice",
-        "merge",
-        "check",
-        "diff",
-        "verify",
-        "health",
-        "demo",
-        "completions",
-    ] {
-        let help = run_words(&format!("{verb} --help")).done().stdout;
-        assert!(help.contains("Example"), "{verb}");
-    }
-}

@@ -2,6 +2,7 @@
 
 mod dumps;
 mod empty;
+mod examples;
 mod exit;
 mod file_work;
 mod incomplete;
