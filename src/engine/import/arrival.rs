@@ -12,6 +12,7 @@ use tickdeck_core::dating::{CLOCK_ERROR, STALE_AFTER};
 use tickdeck_core::time::UnixNanos;
 
 use crate::import::out_of_order::{HeldBack, OutOfOrder, SetAside};
+use crate::import::recv_ts_rule::RecvTsRule;
 use crate::import::row_error::RowProblem;
 use crate::import::stamp::Placed;
 
@@ -19,30 +20,6 @@ use crate::import::stamp::Placed;
 pub(crate) const ROWS_AHEAD: usize = 64;
 /// How many of them must be earlier: a single one may be the wrong one itself.
 const FEWEST_EARLIER: usize = 2;
-
-/// How `recv_ts` came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum RecvTsRule {
-    /// The dump has a receive time.
-    Recorded,
-    /// The dump has a receive time without a date, which is that of the row's trading day.
-    RecordedTimeOfDay,
-    /// The exchange time, never before that of the row above.
-    ExchangeTimeMonotone,
-}
-
-impl RecvTsRule {
-    /// The word for the manifest.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Recorded => "recorded",
-            Self::RecordedTimeOfDay => "recorded-time-of-day",
-            Self::ExchangeTimeMonotone => "exchange-time-monotone",
-        }
-    }
-}
 
 /// Gives the rows of one input their receive times, in order.
 #[derive(Debug, Default)]

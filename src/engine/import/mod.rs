@@ -32,6 +32,7 @@ mod out_of_order;
 mod parquet_form;
 mod parquet_rows;
 mod plan;
+mod recv_ts_rule;
 mod report;
 mod row;
 mod row_error;
@@ -62,12 +63,12 @@ use crate::import::row_error::RowError;
 use crate::import::spool::Spool;
 use crate::import::stamp::{Placed, Stamper};
 
-pub use arrival::RecvTsRule;
 pub use dialect::Dialect;
 pub use error::ImportError;
 pub use instruments::DoubtfulInstrument;
 pub use options::{ColumnMap, ImportOptions};
 pub use out_of_order::{HeldBack, OutOfOrder, SetAside};
+pub use recv_ts_rule::RecvTsRule;
 pub use report::{ImportReport, InputReport};
 pub use row_error::{BadRow, RowProblem};
 

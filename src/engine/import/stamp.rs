@@ -15,9 +15,9 @@ use tickdeck_core::time::{
     DayPart, TradingDay, UnixNanos, parse_ctp_date, parse_ctp_time, shanghai_instant,
 };
 
-use crate::import::arrival::RecvTsRule;
 use crate::import::clock::TimeOfDay;
 use crate::import::fields::restore_missing_prices;
+use crate::import::recv_ts_rule::RecvTsRule;
 use crate::import::row::Row;
 use crate::import::row_error::RowProblem;
 
