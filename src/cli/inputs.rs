@@ -22,12 +22,12 @@ use super::outcome::{Outcome, UsageError};
 
 /// Opens the recordings and warns about unfinished ones.
 pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
-    Ok(warn_unfinished(Inputs::open(paths)?))
+    Ok(log_opened(Inputs::open(paths)?))
 }
 
 /// The same for a salvage, which also opens damaged recordings.
 pub(super) fn open_salvage(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
-    Ok(warn_unfinished(Inputs::open_salvage(paths)?))
+    Ok(log_opened(Inputs::open_salvage(paths)?))
 }
 
 /// The paths that may be recordings. `recordings/*` also matches other files: of several paths, goldens
@@ -68,7 +68,17 @@ pub(super) fn keep_first(first: &mut Option<anyhow::Error>, path: &Path, error: 
     }
 }
 
-fn warn_unfinished(inputs: Inputs) -> Inputs {
+fn log_opened(inputs: Inputs) -> Inputs {
+    for recording in &inputs.recordings {
+        tracing::debug!(
+            event = "recording_opened",
+            recording = %recording.path().display(),
+            session = recording.session(),
+            status = recording.status().as_str(),
+            events = recording.manifest().map(|manifest| manifest.events),
+            segments = recording.segments().len()
+        );
+    }
     for recording in inputs.unfinished() {
         tracing::warn!(
             event = "recording_unfinished",
@@ -204,6 +214,15 @@ impl Selection {
         if let Some(available) = &available {
             warn_unmatched(&globs, available, reference);
         }
+        let shown = |side: Option<UnixNanos>| side.map(|at| at.to_string());
+        tracing::debug!(
+            event = "selection",
+            start = shown(start),
+            end = shown(end),
+            count = select.count,
+            contracts = reference.contracts.digest(),
+            calendar = reference.calendar.digest()
+        );
         let exchanges: Vec<&str> = select.exchange.iter().map(|e| e.as_str()).collect();
         let filter = EventFilter {
             start,

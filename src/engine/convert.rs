@@ -1,9 +1,9 @@
 //! New recordings made of other things: a part of one, several as one, a synthetic market, or the
 //! dumps of other tools.
 //!
-//! A conversion runs as fast as it can. It keeps its output only if it reaches the end and has a tick:
-//! an error, a stop or an empty selection leaves nothing behind, and a recording that it should replace
-//! stays as it was.
+//! A conversion runs as fast as it can. It keeps its output only if it reaches the end and has a tick.
+//! An error, a stop or an empty selection leaves nothing behind. A recording that it should replace
+//! then stays as it was.
 //!
 //! ```
 //! use tickdeck::convert::Conversion;

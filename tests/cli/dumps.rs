@@ -54,6 +54,36 @@ fn chinese_dumps_are_published() {
 }
 
 #[test]
+fn dumps_of_every_kind_are_published() {
+    let evening = "2026-01-05T21:00:00.500+08:00";
+    let morning = "2026-01-05T09:00:00.500+08:00";
+    for (file, symbol, timestamp, day) in [
+        ("ctp13_no_actionday.csv", "ag2602.SHFE", evening, "20260106"),
+        ("localtime_first.csv", "ag2602.SHFE", evening, "20260106"),
+        ("vnpy_dbtick.csv", "rb2605.SHFE", evening, "20260106"),
+        ("localtime.csv", "rb2605.SHFE", morning, "20260105"),
+        ("gz.csv.gz", "rb2605.SHFE", morning, "20260105"),
+        ("z.zip", "rb2605.SHFE", morning, "20260105"),
+        ("floatvol.csv", "rb2605.SHFE", morning, "20260105"),
+        ("index.csv", "rb2605.SHFE", morning, "20260105"),
+    ] {
+        let (ticks, _) = published(file, &[]);
+        assert_eq!(ticks.len(), 1, "{file}");
+        let tick = &ticks[0];
+        let found = (&tick["vt_symbol"], &tick["timestamp"], &tick["trading_day"]);
+        let expected = (&symbol.into(), &timestamp.into(), &day.into());
+        assert_eq!(found, expected, "{file}");
+    }
+    // The recorder's clock is the receive time.
+    let (ticks, _) = published("localtime.csv", &[]);
+    let received = ticks[0]["local_time"].as_str().unwrap();
+    assert!(
+        received.starts_with("2026-01-05T09:00:00.523411"),
+        "{received}"
+    );
+}
+
+#[test]
 fn blank_prices_have_no_key() {
     let (ticks, _) = published("blank.csv", &[]);
     assert_eq!(ticks.len(), 3);

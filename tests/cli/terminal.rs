@@ -179,7 +179,7 @@ fn the_bar_has_market_time_rate_and_pause() {
     });
     let paused = shell.0.stdout().len();
     shell.enter("");
-    wait_until("the bar goes on", || {
+    wait_until("the bar continues", || {
         let screen = shell.since(paused);
         let (_, after) = screen.split_once("resumed").unwrap_or_default();
         lines(after).any(|line| line.contains(" 09-12 09:30:") && !line.contains("paused"))

@@ -323,6 +323,7 @@ fn a_session_without_a_tick_says_so() {
         });
         running.signal("TERM");
         let ended = running.wait().done();
+        assert!(ended.stderr.contains("sim_not_in_source"), "{ended:?}");
         let told = logged(&ended.stderr, "live_no_tick");
         assert_eq!(told.len(), 1, "{ended:?}");
         assert_eq!(
