@@ -184,7 +184,7 @@ pub enum Command {
     ///
     /// The same seed, profile and generator version yield the same bytes on every machine.
     #[command(after_help = "Example:\n  \
-        tickdeck generate --profile quick --seed 7 -o recordings/quick")]
+        tickdeck generate --profile quick --seed 7 -o recordings/mine")]
     Generate(GenerateArgs),
     /// Turn tick dumps of other recorders into a recording
     ///
@@ -193,9 +193,9 @@ pub enum Command {
     /// cannot be read stops the import.
     #[command(after_help = "Examples:\n  \
         tickdeck import dumps/20250911/*.csv.zst -o recordings/2025-09-11\n  \
-        tickdeck import ticks.zip --map px=LastPrice --map at=recv_ts --ignore mood -o ticks\n  \
+        tickdeck import ticks.csv --map px=LastPrice --map at=recv_ts --ignore mood -o ticks\n  \
         tickdeck import rb888.csv --trust-exchange -o rb888\n  \
-        tickdeck import day.parquet --dialect vnpy -o day")]
+        tickdeck import day.csv --dialect vnpy -o day")]
     Import(ImportArgs),
     /// Write a recording as CSV, JSON lines or published payloads
     #[command(after_help = "Example:\n  \
@@ -225,7 +225,7 @@ pub enum Command {
     /// the server. Another signal, a second or more later, stops it at once.
     #[command(after_help = "Examples:\n  \
         tickdeck replay recordings/quick --rate 10 --subject-prefix replay.tick\n  \
-        tickdeck replay recordings/day -S 21:00:00 -E 23:00:00 --symbols 'rb*,*.CFFEX' --sink jsonl:-")]
+        tickdeck replay recordings/quirks -S 21:00 -E 23:00 --symbols 'rb*' --rate max --sink jsonl:-")]
     Replay(Box<ReplayArgs>),
     /// Capture what is published on NATS as a payload stream
     ///
@@ -253,7 +253,7 @@ pub enum Command {
     /// Recordings are aligned by instrument and order, streams by subject and order. One lost
     /// message is therefore one difference. Exit code 1: they differ.
     #[command(after_help = "Examples:\n  \
-        tickdeck diff recordings/monday recordings/monday-again\n  \
+        tickdeck diff recordings/quick recordings/quirks\n  \
         tickdeck diff before.jsonl.zst after.jsonl --ignore local_time,seq --json\n  \
         tickdeck diff recordings/quick --b-contracts new.csv --b-drop stale")]
     Diff(Box<DiffArgs>),
@@ -261,22 +261,21 @@ pub enum Command {
     #[command(after_help = "Example:\n  tickdeck info recordings/quick --json")]
     Info(InfoArgs),
     /// Print the events of recordings
-    #[command(after_help = "Example:\n  tickdeck cat recordings/quick --symbols rb2601 -n 20")]
+    #[command(after_help = "Example:\n  tickdeck cat recordings/quick --symbols rb2510 -n 20")]
     Cat(CatArgs),
     /// Cut a recording by time or symbol into a new one
     #[command(after_help = "Example:\n  \
-        tickdeck slice recordings/day -S 09:00 -E 10:15 --exchange SHFE -o recordings/morning")]
+        tickdeck slice recordings/quirks -S 09:00 -E 10:15 --exchange SHFE -o recordings/morning")]
     Slice(SliceArgs),
     /// Merge recordings into one, by receive time
     #[command(after_help = "Example:\n  \
-        tickdeck merge recordings/shfe recordings/dce -o recordings/both")]
+        tickdeck merge recordings/quick recordings/quirks -o recordings/both")]
     Merge(MergeArgs),
     /// Check that recordings are complete and undamaged
     #[command(after_help = "Example:\n  tickdeck verify recordings/*")]
     Verify(VerifyArgs),
     /// Query the health of a running tickdeck over NATS
-    #[command(after_help = "Example:\n  \
-        tickdeck health --nats-url nats://127.0.0.1:4222 --timeout 2s")]
+    #[command(after_help = "Example:\n  tickdeck health --timeout 5s --json")]
     Health(HealthArgs),
     /// Test the login to the CTP front and write the result to a gate file
     ///
@@ -450,10 +449,18 @@ pub struct ExportArgs {
     /// How ticks become payloads.
     #[command(flatten)]
     pub normalize: NormalizeArgs,
+    /// Whether the result is printed as JSON.
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 impl ExportArgs {
     fn check(&self) -> Result<(), clap::Error> {
+        if self.json.json && self.output == OutputTarget::Stdout {
+            return Err(conflict(
+                "--json describes a new file, and --output is stdout",
+            ));
+        }
         if self.force && self.output == OutputTarget::Stdout {
             return Err(conflict("--force replaces a file, and --output is stdout"));
         }
@@ -566,6 +573,9 @@ pub struct MergeArgs {
     /// Recordings: folders or single segments, at least two; equal receive times keep this order
     #[arg(value_name = "REC", required = true, num_args = 2..)]
     pub recordings: Vec<PathBuf>,
+    /// Accept recordings without a tick: exit with 0, and write an empty recording
+    #[arg(long)]
+    pub allow_empty: bool,
     /// Where the recording goes.
     #[command(flatten)]
     pub output: OutputArgs,

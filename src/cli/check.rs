@@ -98,7 +98,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
     let passed =
         |entry: &Entry| matches!(entry, Entry::Checked { checked, .. } if checked.passed());
     Ok(match entries.iter().all(passed) {
-        true => empty_checks(args, &entries),
+        true => empty_checks(args, &entries).and(inputs::completeness_of(batch.inputs())),
         false => Outcome::Difference,
     })
 }

@@ -108,8 +108,14 @@ fn compare_inputs(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome>
         out.write_all(text::comparison(&found, sides, &styles).as_bytes())?;
     }
     out.flush()?;
+    let inputs: Vec<&Path> = args
+        .second
+        .iter()
+        .chain([&args.first])
+        .map(AsRef::as_ref)
+        .collect();
     Ok(if found.is_equal() {
-        Outcome::Done
+        inputs::completeness_of(&inputs)
     } else {
         Outcome::Difference
     })

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use serde::Serialize;
 use tickdeck::encode::subject::DEFAULT_PREFIX;
 use tickdeck::export::csv::CsvLayout;
-use tickdeck::export::{EventForm, Export, ExportError};
+use tickdeck::export::{EventForm, Export, ExportError, Exported};
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::sink::{JsonlSink, NewFile};
 use tickdeck_core::source::Source;
@@ -17,6 +18,7 @@ use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
 use super::outcome::{Outcome, stdout};
 use super::outputs::{publisher_options, refuse_existing, refuse_inside_recording};
+use super::render::{INCOMPLETE, bytes, grouped};
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcome> {
@@ -39,11 +41,13 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     };
     let export = || {
         Export::new()
+            .allow_empty(selection.may_be_empty())
             .progress(context.progress("export", total))
             .control(Arc::clone(&context.control))
     };
     let source = source.as_mut();
-    let ticks = match (form, &args.output) {
+    let is_kept = |exported: &Exported| exported.ticks > 0 || selection.may_be_empty();
+    let exported = match (form, &args.output) {
         (None, output) => {
             let from = inputs.payload_source()?;
             let options = publisher_options(&args.normalize, DEFAULT_PREFIX, from, &reference);
@@ -52,13 +56,65 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
         (Some(form), OutputTarget::Stdout) => write_events(export(), source, form, &mut stdout())?,
         (Some(form), OutputTarget::Path(path)) => {
             let mut file = NewFile::create(path).with_context(|| creating(path))?;
-            let ticks = write_events(export(), source, form, &mut file)?;
-            file.finish()
-                .with_context(|| format!("naming the output {}", path.display()))?;
-            ticks
+            let exported = write_events(export(), source, form, &mut file)?;
+            if is_kept(&exported) {
+                file.finish()
+                    .with_context(|| format!("naming the output {}", path.display()))?;
+            }
+            exported
         }
     };
-    Ok(selection.outcome(ticks).and(completeness(&inputs)))
+    let completeness = completeness(&inputs);
+    if let OutputTarget::Path(path) = &args.output {
+        let is_kept = is_kept(&exported);
+        Written {
+            path: is_kept.then(|| path.display().to_string()),
+            ticks: exported.ticks,
+            left_out: exported.left_out,
+            bytes: match path.metadata() {
+                Ok(found) if is_kept => found.len(),
+                _ => 0,
+            },
+            complete: completeness == Outcome::Done,
+        }
+        .print(args.json.json)?;
+    }
+    Ok(selection.outcome(exported.ticks).and(completeness))
+}
+
+/// A new file. The key order of the JSON is the order of the fields.
+#[derive(Serialize)]
+struct Written {
+    /// `None` if there was no tick, so that no file was kept.
+    path: Option<String>,
+    ticks: u64,
+    /// Events that the layout cannot hold.
+    left_out: u64,
+    bytes: u64,
+    /// Whether every recording was whole.
+    complete: bool,
+}
+
+impl Written {
+    fn print(&self, json: bool) -> std::io::Result<()> {
+        let mut out = stdout();
+        if json {
+            serde_json::to_writer(&mut out, self)?;
+            writeln!(out)?;
+            return out.flush();
+        }
+        match &self.path {
+            None => writeln!(out, "no file was written: there is no tick")?,
+            Some(path) => {
+                let (ticks, bytes) = (grouped(self.ticks), bytes(self.bytes));
+                writeln!(out, "{path}: {ticks} ticks, {bytes}")?;
+            }
+        }
+        if !self.complete {
+            writeln!(out, "{INCOMPLETE}")?;
+        }
+        out.flush()
+    }
 }
 
 fn creating(path: &Path) -> String {
@@ -83,7 +139,7 @@ fn write_events(
     source: &mut dyn Source,
     form: EventForm,
     out: &mut dyn Write,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<Exported> {
     let exported = export.events(source, form, out).map_err(export_error)?;
     if exported.left_out > 0 {
         tracing::warn!(
@@ -92,7 +148,7 @@ fn write_events(
             "this layout cannot hold session events"
         );
     }
-    Ok(exported.ticks)
+    Ok(exported)
 }
 
 fn write_payloads(
@@ -100,11 +156,11 @@ fn write_payloads(
     source: &mut dyn Source,
     output: &OutputTarget,
     options: PublisherOptions,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<Exported> {
     let sink = match output {
         OutputTarget::Stdout => JsonlSink::to_writer(Box::new(stdout()), "stdout"),
         OutputTarget::Path(path) => JsonlSink::create(path).with_context(|| creating(path))?,
     };
     let exported = export.payloads(source, options, vec![Box::new(sink)]);
-    Ok(exported.map_err(export_error)?.ticks)
+    exported.map_err(export_error)
 }

@@ -38,7 +38,27 @@ pub(super) struct FrontRun<'a> {
 
 /// Runs a live session to its end.
 pub(super) fn run(context: &Context, run: FrontRun<'_>) -> anyhow::Result<LiveSummary> {
-    prepare(context, run)?.run().map_err(start_error)
+    let ended = prepare(context, run)?.run().map_err(start_error)?;
+    warn_no_tick(&ended);
+    Ok(ended)
+}
+
+/// Warns about a session that received nothing, and says how far it came.
+fn warn_no_tick(ended: &LiveSummary) {
+    if ended.ledger.total().received > 0 || ended.error.is_some() {
+        return;
+    }
+    let fix = match ended.live.logins {
+        0 => "no login: ctp_retry has the reason, and `tickdeck doctor` checks the front",
+        _ => "the front sent nothing: markets are closed, or it does not have the instruments",
+    };
+    tracing::warn!(
+        event = "live_no_tick",
+        session = ended.session,
+        attempts = ended.live.attempts,
+        logins = ended.live.logins,
+        "the session received no tick; {fix}"
+    );
 }
 
 /// A session whose settings were checked. Nothing has been published or recorded.

@@ -9,7 +9,7 @@ use tickdeck_market::source::SyntheticOptions;
 use super::args::{GenerateArgs, NormalizeArgs};
 use super::context::Context;
 use super::inputs;
-use super::outcome::{Outcome, UsageError, convert_error};
+use super::outcome::{Outcome, UsageError, convert_error, unless_empty};
 use super::outputs::conversion;
 use super::render::Made;
 
@@ -35,10 +35,17 @@ pub(super) fn run(context: &Context, args: &GenerateArgs) -> anyhow::Result<Outc
     let source = super::synthetic::open(options, &reference.calendar)?;
     let reference = super::synthetic::reference_of(&source, reference);
     let total = Some(source.expected_events());
-    let manifest = conversion(context, "generate", total, &args.output, &args.roll)
-        .generate(source, &reference)
-        .map_err(convert_error)?;
-    Made::new(&args.output.output, &manifest).print(args.json.json)?;
+    let made = conversion(context, "generate", total, &args.output, &args.roll)
+        .generate(source, &reference);
+    let manifest = unless_empty(made, convert_error)?;
+    Made::of(&args.output.output, manifest.as_ref()).print(args.json.json)?;
+    if manifest.is_none() {
+        tracing::warn!(
+            event = "no_tick_found",
+            "the session ends before its first tick; --duration makes it longer"
+        );
+        return Ok(Outcome::Lossy);
+    }
     Ok(Outcome::Done)
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use serde::Serialize;
+use tickdeck::convert::ConvertError;
 use tickdeck::import::{
     Dialect, DoubtfulInstrument, ImportError, ImportOptions, ImportReport, ImportSource,
     InputReport, OutOfOrder,
@@ -13,7 +14,7 @@ use tickdeck_core::time::TradingDay;
 use super::args::{ImportArgs, NormalizeArgs};
 use super::context::Context;
 use super::inputs::{self, days_of, warn_not_covered};
-use super::outcome::{Outcome, UsageError, convert_error, stdout};
+use super::outcome::{Outcome, UsageError, convert_error, stdout, unless_empty};
 use super::outputs::conversion;
 use super::render::Made;
 
@@ -49,12 +50,15 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
         reference.calendar.clone(),
     )
     .map_err(usage)?;
-    let manifest = conversion(context, "import", None, &args.output, &args.roll)
-        .import(&mut source, &reference)
-        .map_err(convert_error)?;
-    warn_not_covered(&reference.calendar, days_of(&manifest.trading_days));
+    let imported = conversion(context, "import", None, &args.output, &args.roll)
+        .allow_empty(args.allow_empty)
+        .import(&mut source, &reference);
+    let manifest = unless_empty(imported, failed)?;
+    if let Some(manifest) = &manifest {
+        warn_not_covered(&reference.calendar, days_of(&manifest.trading_days));
+    }
     tell_instruments(&source, args.trust_exchange);
-    let made = Made::new(&args.output.output, &manifest);
+    let made = Made::of(&args.output.output, manifest.as_ref());
     let report = source.report();
     if args.json.json {
         print_json(made, report)?;
@@ -62,10 +66,26 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
         made.print(false)?;
         print_report(report)?;
     }
+    if manifest.is_none() {
+        warn_no_tick(report);
+        return Ok(Outcome::Lossy);
+    }
     Ok(match report.skipped() {
         0 => Outcome::Done,
         _ => Outcome::Lossy,
     })
+}
+
+/// Warns about files without a tick, and says what they have.
+fn warn_no_tick(report: &ImportReport) {
+    let names = report.inputs.iter().map(|input| input.name.as_str());
+    tracing::warn!(
+        event = "no_tick_found",
+        inputs = names.collect::<Vec<_>>().join(", "),
+        rows = report.inputs.iter().map(|input| input.rows).sum::<u64>(),
+        skipped = report.skipped(),
+        "the input has no tick; --allow-empty accepts that"
+    );
 }
 
 /// The result as JSON; the key order is the order of the fields.
@@ -182,6 +202,16 @@ fn usage(error: ImportError) -> anyhow::Error {
         .into(),
         error => error.into(),
     }
+}
+
+/// What ended an import. The keys of JSON lines are known at their end only.
+fn failed(error: ConvertError) -> anyhow::Error {
+    if let ConvertError::Source(source) = &error
+        && let Some(column @ ImportError::NoColumn { .. }) = source.cause().downcast_ref()
+    {
+        return UsageError::new(column.to_string()).into();
+    }
+    convert_error(error)
 }
 
 /// Logs the ids that were converted, and the instruments that a replay may not publish as meant.

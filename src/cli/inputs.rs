@@ -23,12 +23,12 @@ use super::outcome::{Outcome, UsageError};
 
 /// Opens the recordings and warns about unfinished ones.
 pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
-    Ok(warn_unfinished(Inputs::open(paths)?))
+    Ok(log_opened(Inputs::open(paths)?))
 }
 
 /// The same for a salvage, which also opens damaged recordings.
 pub(super) fn open_salvage(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
-    Ok(warn_unfinished(Inputs::open_salvage(paths)?))
+    Ok(log_opened(Inputs::open_salvage(paths)?))
 }
 
 /// The paths that may be recordings. `recordings/*` also matches other files: of several paths, goldens
@@ -77,7 +77,17 @@ pub(super) fn in_one_line(error: &anyhow::Error) -> String {
     messages.collect::<Vec<_>>().join(": ")
 }
 
-fn warn_unfinished(inputs: Inputs) -> Inputs {
+fn log_opened(inputs: Inputs) -> Inputs {
+    for recording in &inputs.recordings {
+        tracing::debug!(
+            event = "recording_opened",
+            recording = %recording.path().display(),
+            session = recording.session(),
+            status = recording.status().as_str(),
+            events = recording.manifest().map(|manifest| manifest.events),
+            segments = recording.segments().len()
+        );
+    }
     for recording in inputs.unfinished() {
         tracing::warn!(
             event = "recording_unfinished",
@@ -189,8 +199,10 @@ pub(super) struct Selection {
     pub(super) count: Option<u64>,
     symbols: String,
     exchanges: String,
-    /// What the recordings have, for the warning.
+    /// The instruments of the recordings, for the warning.
     available: String,
+    /// From when to when they were recorded, for the warning.
+    recorded: String,
     allow_empty: bool,
 }
 
@@ -210,6 +222,15 @@ impl Selection {
         if let Some(available) = &available {
             warn_unmatched(&globs, available, reference);
         }
+        let shown = |side: Option<UnixNanos>| side.map(|at| at.to_string());
+        tracing::debug!(
+            event = "selection",
+            start = shown(start),
+            end = shown(end),
+            count = select.count,
+            contracts = reference.contracts.digest(),
+            calendar = reference.calendar.digest()
+        );
         let exchanges: Vec<&str> = select.exchange.iter().map(|e| e.as_str()).collect();
         let filter = EventFilter {
             start,
@@ -222,6 +243,7 @@ impl Selection {
             symbols: select.symbols.join(","),
             exchanges: exchanges.join(","),
             available: available.as_ref().map(listed).unwrap_or_default(),
+            recorded: recorded(inputs),
             allow_empty: select.allow_empty,
         })
     }
@@ -231,9 +253,14 @@ impl Selection {
         self.filter.instruments.is_some()
     }
 
+    /// Whether a result without a tick is what the user wants.
+    pub(super) fn may_be_empty(&self) -> bool {
+        self.allow_empty || self.count == Some(0)
+    }
+
     /// How a verb ends that found this many selected ticks. None is usually a typing error.
     pub(super) fn outcome(&self, ticks: u64) -> Outcome {
-        if ticks > 0 || self.count == Some(0) || self.allow_empty {
+        if ticks > 0 || self.may_be_empty() {
             return Outcome::Done;
         }
         let shown = |side: Option<UnixNanos>| side.map(|at| at.to_string()).unwrap_or_default();
@@ -244,6 +271,7 @@ impl Selection {
             start = shown(self.filter.start),
             end = shown(self.filter.end),
             available = self.available,
+            recorded = self.recorded,
             "no tick is selected; --allow-empty accepts that"
         );
         Outcome::Lossy
@@ -287,6 +315,26 @@ fn warn_unmatched(globs: &SymbolGlobs, available: &BTreeMap<String, u64>, refere
     }
 }
 
+/// Warns about recordings without a tick, and says what they have.
+pub(super) fn warn_no_tick(inputs: &Inputs) {
+    let manifests = inputs.recordings.iter().filter_map(Recording::manifest);
+    tracing::warn!(
+        event = "no_tick_found",
+        session = inputs.session(),
+        events = manifests.map(|manifest| manifest.events).sum::<u64>(),
+        recorded = recorded(inputs),
+        "the input has no tick; --allow-empty accepts that"
+    );
+}
+
+/// From when to when there are events; empty where there are none.
+fn recorded(inputs: &Inputs) -> String {
+    let ranges = inputs.recordings.iter().map(Recording::time_range);
+    let all = ranges.filter_map(|range| range.ok().flatten());
+    let all = all.reduce(|(start, end), (first, last)| (start.min(first), end.max(last)));
+    all.map_or_else(String::new, |(start, end)| format!("{start} to {end}"))
+}
+
 /// The first instruments by name, and how many there are.
 fn listed(instruments: &BTreeMap<String, u64>) -> String {
     const SHOWN: usize = 12;
@@ -305,6 +353,15 @@ pub(super) fn completeness(inputs: &Inputs) -> Outcome {
     } else {
         Outcome::Lossy
     }
+}
+
+/// Lossy if one of these is a recording that is not whole. Streams and lone segments have no state.
+pub(super) fn completeness_of(paths: &[impl AsRef<Path>]) -> Outcome {
+    let folders = paths.iter().map(AsRef::as_ref).filter(|path| path.is_dir());
+    let outcomes = folders.filter_map(|path| Inputs::open(&[path.to_owned()]).ok());
+    outcomes
+        .map(|inputs| completeness(&inputs))
+        .fold(Outcome::Done, Outcome::and)
 }
 
 /// Refuses damaged recordings. The error shows the first finding, the number of others, and `remedy`.

@@ -4,8 +4,8 @@ use tickdeck_recording::EventFilter;
 
 use super::args::{MergeArgs, NormalizeArgs};
 use super::context::Context;
-use super::inputs::{self, INTACT_ONLY, completeness, refuse_damage};
-use super::outcome::{Outcome, convert_error};
+use super::inputs::{self, INTACT_ONLY, completeness, refuse_damage, warn_no_tick};
+use super::outcome::{Outcome, convert_error, unless_empty};
 use super::outputs::conversion;
 use super::render::Made;
 
@@ -16,12 +16,17 @@ pub(super) fn run(context: &Context, args: &MergeArgs) -> anyhow::Result<Outcome
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     let total = inputs.estimate(&EventFilter::default());
-    let manifest = conversion(context, "merge", total, &args.output, &args.roll)
-        .merge(&inputs, &reference)
-        .map_err(convert_error)?;
-    let outcome = completeness(&inputs);
-    Made::new(&args.output.output, &manifest)
-        .incomplete(outcome == Outcome::Lossy)
+    let made = conversion(context, "merge", total, &args.output, &args.roll)
+        .allow_empty(args.allow_empty)
+        .merge(&inputs, &reference);
+    let manifest = unless_empty(made, convert_error)?;
+    let completeness = completeness(&inputs);
+    Made::of(&args.output.output, manifest.as_ref())
+        .incomplete(completeness == Outcome::Lossy)
         .print(args.json.json)?;
-    Ok(outcome)
+    if manifest.is_none() {
+        warn_no_tick(&inputs);
+        return Ok(Outcome::Lossy);
+    }
+    Ok(completeness)
 }

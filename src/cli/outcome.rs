@@ -14,7 +14,7 @@ use tickdeck::inputs::MixedSources;
 use tickdeck::pipeline::PlayError;
 use tickdeck::session::SessionError;
 use tickdeck::sink::SinkError;
-use tickdeck_recording::RecordingError;
+use tickdeck_recording::{Manifest, RecordingError};
 
 use super::args::LogFormat;
 use super::hints::Hints;
@@ -162,6 +162,20 @@ pub(super) fn convert_error(error: ConvertError) -> anyhow::Error {
         ConvertError::Source(error) => error.into(),
         ConvertError::Recording(error) => error.into(),
         error => error.into(),
+    }
+}
+
+/// The new recording; `None` if there was no tick, so that none was kept.
+///
+/// # Errors
+/// When it was not made for another reason.
+pub(super) fn unless_empty(
+    made: Result<Manifest, ConvertError>,
+    failed: impl FnOnce(ConvertError) -> anyhow::Error,
+) -> anyhow::Result<Option<Manifest>> {
+    match made {
+        Err(ConvertError::Empty { .. }) => Ok(None),
+        made => made.map(Some).map_err(failed),
     }
 }
 

@@ -4,16 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tickdeck::reference::Reference;
-use tickdeck::session::{LiveSummary, Session, Summary};
+use tickdeck::session::{LiveSummary, Replayed, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
 use tickdeck_core::source::{MergeSource, Source};
 use tickdeck_market::source::{Profile, SyntheticOptions};
-use tickdeck_recording::{EventFilter, Manifest, RecordingOptions, RecordingWriter, SourceInfo};
+use tickdeck_recording::{EventFilter, RecordingOptions, RecordingWriter, SourceInfo};
 
 use super::args::{RecordArgs, SinkSpec, SourceSpec};
 use super::context::Context;
 use super::front::{FrontRun, outcome, run as run_front};
-use super::inputs::{self, INTACT_ONLY, completeness, on_a_thread, refuse_damage};
+use super::inputs::{
+    self, INTACT_ONLY, Inputs, completeness, on_a_thread, refuse_damage, warn_no_tick,
+};
 use super::outcome::{Outcome, UsageError, after_printing, session_error};
 use super::outputs::{
     Sinks, nats_options, publisher_options, publishes_to_nats, recording_options, session_of,
@@ -28,6 +30,8 @@ struct Opened {
     info: SourceInfo,
     reference: Reference,
     total: Option<u64>,
+    /// The recording that is the source.
+    inputs: Option<Inputs>,
     /// Lossy if the source is a recording that is not whole.
     completeness: Outcome,
 }
@@ -58,7 +62,8 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     let info = opened.info;
     let payload_source = info.payload_source();
     let options = RecordingOptions {
-        keep_partial: true,
+        // Of a source without a tick nothing is kept.
+        keep_partial: opened.inputs.as_ref().is_none_or(may_have_ticks),
         ..recording_options(&args.output, &args.roll, reference, session.clone(), info)
     };
     // A session that was stopped before it began must not replace an earlier recording.
@@ -89,32 +94,63 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     .control(Arc::clone(&context.control))
     .clock(context.clock.clone());
     let played = sinks.give_to(session).run().map_err(session_error)?;
+    let keep_empty = args.allow_empty || played.error.is_some() || context.control.is_stopped();
+    let inputs = opened.inputs.as_ref();
+    let not_empty = inputs.filter(|_| !keep_empty);
+    conclude(args, played, writer, not_empty, opened.completeness)
+}
+
+/// Seals the recording, prints the result, and decides how the verb ends. With `not_empty`, a recording
+/// of that source needs a tick.
+fn conclude(
+    args: &RecordArgs,
+    played: Replayed,
+    writer: Option<RecordingWriter>,
+    not_empty: Option<&Inputs>,
+    completeness: Outcome,
+) -> anyhow::Result<Outcome> {
+    let empty = not_empty.filter(|_| writer.as_ref().is_some_and(|writer| writer.ticks() == 0));
     // The recording is sealed even if a sink failed.
+    let writer = writer.filter(|_| empty.is_none());
     let manifest = writer.map(RecordingWriter::finish).transpose();
-    let is_lossy = played.summary.is_lossy();
     let made = manifest.as_ref().ok().and_then(Option::as_ref);
-    let printed = print(args, &played.summary, made);
+    // A recording that was never begun, or that failed, is not a result.
+    let made = (empty.is_some() || made.is_some())
+        .then(|| Made::of(&args.output.output, made).incomplete(completeness == Outcome::Lossy));
+    let printed = print(args, &played.summary, made.as_ref());
+    if let Some(inputs) = empty {
+        warn_no_tick(inputs);
+    }
+    let is_lossy = played.summary.is_lossy() || empty.is_some();
     let ended = match played.error {
         Some(error) => Err(error.into()),
-        None => manifest.map_err(Into::into).map(|_| match is_lossy {
-            true => Outcome::Lossy,
-            false => opened.completeness,
+        None => manifest.map_err(Into::into).map(|_| {
+            if is_lossy {
+                Outcome::Lossy
+            } else {
+                completeness
+            }
         }),
     };
     after_printing(printed, ended)
 }
 
+/// Whether a recording has ticks, as far as its manifest says.
+fn may_have_ticks(inputs: &Inputs) -> bool {
+    let mut recordings = inputs.recordings.iter();
+    recordings.any(|recording| {
+        let manifest = recording.manifest();
+        manifest.is_none_or(|manifest| manifest.ticks > 0)
+    })
+}
+
 /// Prints the summary of what was published, and the new recording.
-fn print(args: &RecordArgs, summary: &Summary, made: Option<&Manifest>) -> anyhow::Result<()> {
+fn print(args: &RecordArgs, summary: &Summary, made: Option<&Made<'_>>) -> anyhow::Result<()> {
     if args.publish || args.json.json {
         print_summary(summary, args.json.json, &args.sinks)?;
     }
-    match made {
-        Some(manifest) if !args.json.json => {
-            let sinks = args.publish.then_some(&args.sinks);
-            Made::new(&args.output.output, manifest).print_beside(sinks)?;
-        }
-        _ => {}
+    if let Some(made) = made.filter(|_| !args.json.json) {
+        made.print_beside(args.publish.then_some(&args.sinks))?;
     }
     Ok(())
 }
@@ -142,8 +178,12 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
     };
     let ended = run().map_err(startup_error)?;
     let summary = ended.summary();
-    let printed = print(args, &summary, ended.manifest.as_ref());
-    after_printing(printed, outcome(ended, summary.is_lossy()))
+    let made = ended.manifest.as_ref();
+    let made = made.map(|manifest| Made::new(&args.output.output, manifest));
+    let printed = print(args, &summary, made.as_ref());
+    // What the user ended early is complete. A recording without a tick shows why there is none.
+    let is_empty = summary.received == 0 && !args.allow_empty && !context.control.is_stopped();
+    after_printing(printed, outcome(ended, summary.is_lossy() || is_empty))
 }
 
 fn open_market(args: &RecordArgs, profile: Profile, seed: u64) -> anyhow::Result<Opened> {
@@ -158,6 +198,7 @@ fn open_market(args: &RecordArgs, profile: Profile, seed: u64) -> anyhow::Result
         info: source.info(),
         reference: synthetic::reference_of(&source, reference),
         total: Some(source.expected_events()),
+        inputs: None,
         completeness: Outcome::Done,
         source: on_a_thread(Box::new(source))?,
     })
@@ -174,5 +215,6 @@ fn open_recording(args: &RecordArgs, path: &PathBuf) -> anyhow::Result<Opened> {
         completeness: completeness(&inputs),
         // A merge of one source renumbers its events for the new recording.
         source: Box::new(MergeSource::new(vec![inputs.source_ahead(&all, None)?])),
+        inputs: Some(inputs),
     })
 }

@@ -14,6 +14,10 @@ use tickdeck::nats::NatsOptions;
 use tickdeck::session::{LatenessMs, Summary};
 use tickdeck_recording::Manifest;
 
+/// What a result says that was made of recordings which are not whole.
+pub(super) const INCOMPLETE: &str =
+    "incomplete: an input was still written, or its writer was killed";
+
 /// Bytes in the largest binary unit that gives a number of at least one.
 pub(super) fn bytes(count: u64) -> String {
     indicatif::HumanBytes(count).to_string()
@@ -22,16 +26,17 @@ pub(super) fn bytes(count: u64) -> String {
 /// A new recording. The key order of the JSON is the order of the fields.
 #[derive(Debug, Serialize)]
 pub(super) struct Made<'a> {
-    path: String,
-    session: &'a str,
+    /// `None` if there was no tick, so that no recording was kept.
+    path: Option<String>,
+    session: Option<&'a str>,
     events: u64,
     ticks: u64,
     symbols: u64,
     segments: usize,
     bytes: u64,
-    event_digest: &'a str,
+    event_digest: Option<&'a str>,
     /// As in `info --json`: the event digest.
-    digest: &'a str,
+    digest: Option<&'a str>,
     /// Whether everything it was made of was whole.
     complete: bool,
 }
@@ -39,15 +44,35 @@ pub(super) struct Made<'a> {
 impl<'a> Made<'a> {
     pub(super) fn new(folder: &Path, manifest: &'a Manifest) -> Self {
         Self {
-            path: folder.display().to_string(),
-            session: &manifest.session,
+            path: Some(folder.display().to_string()),
+            session: Some(&manifest.session),
             events: manifest.events,
             ticks: manifest.ticks,
             symbols: manifest.instruments.len() as u64,
             segments: manifest.segments.len(),
             bytes: manifest.segments.iter().map(|segment| segment.bytes).sum(),
-            event_digest: &manifest.digest,
-            digest: &manifest.digest,
+            event_digest: Some(&manifest.digest),
+            digest: Some(&manifest.digest),
+            complete: true,
+        }
+    }
+
+    /// The same, or that there was no tick, so that no recording was kept.
+    pub(super) fn of(folder: &Path, manifest: Option<&'a Manifest>) -> Self {
+        manifest.map_or_else(Self::nothing, |manifest| Self::new(folder, manifest))
+    }
+
+    const fn nothing() -> Self {
+        Self {
+            path: None,
+            session: None,
+            events: 0,
+            ticks: 0,
+            symbols: 0,
+            segments: 0,
+            bytes: 0,
+            event_digest: None,
+            digest: None,
             complete: true,
         }
     }
@@ -77,18 +102,20 @@ impl<'a> Made<'a> {
     }
 
     fn text(&self) -> String {
-        let mut text = format!(
-            "{}: {} events, {} ticks of {} instruments, {} segments, {}\nevent digest {}\n",
-            self.path,
-            grouped(self.events),
-            grouped(self.ticks),
-            grouped(self.symbols),
-            self.segments,
-            bytes(self.bytes),
-            self.event_digest,
-        );
+        let mut text = match &self.path {
+            None => "no recording was written: there is no tick\n".to_owned(),
+            Some(path) => format!(
+                "{path}: {} events, {} ticks of {} instruments, {} segments, {}\nevent digest {}\n",
+                grouped(self.events),
+                grouped(self.ticks),
+                grouped(self.symbols),
+                self.segments,
+                bytes(self.bytes),
+                self.event_digest.unwrap_or_default(),
+            ),
+        };
         if !self.complete {
-            text.push_str("incomplete: an input was still written, or its writer was killed\n");
+            text.push_str(&format!("{INCOMPLETE}\n"));
         }
         text
     }
@@ -126,7 +153,7 @@ pub(super) fn print_summary(summary: &Summary, json: bool, sinks: &SinkArgs) -> 
 fn summary_text(summary: &Summary) -> String {
     let mut lines = vec![
         ("session", summary.session.clone()),
-        ("received", grouped(summary.received)),
+        ("received", received(summary)),
         ("published", grouped(summary.published)),
     ];
     for (reason, count) in &summary.rejected {
@@ -170,6 +197,14 @@ fn summary_text(summary: &Summary) -> String {
         .into_iter()
         .map(|(name, value)| format!("{name:<14} {value}\n"))
         .collect()
+}
+
+/// The number of ticks. A live session without any looks like one that ran well.
+fn received(summary: &Summary) -> String {
+    match (summary.is_live, summary.received) {
+        (true, 0) => "0: no tick came".into(),
+        (_, ticks) => grouped(ticks),
+    }
 }
 
 /// Ticks per second of real time; empty if the run was too short to measure.

@@ -3,7 +3,7 @@
 use super::args::{NormalizeArgs, SliceArgs};
 use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
-use super::outcome::{Outcome, convert_error};
+use super::outcome::{Outcome, convert_error, unless_empty};
 use super::outputs::conversion;
 use super::render::Made;
 
@@ -15,12 +15,14 @@ pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
     let total = inputs.estimate(&selection.filter);
-    let manifest = conversion(context, "slice", total, &args.output, &args.roll)
-        .slice(&inputs, &selection.filter, selection.count, &reference)
-        .map_err(convert_error)?;
+    let made = conversion(context, "slice", total, &args.output, &args.roll)
+        .allow_empty(selection.may_be_empty())
+        .slice(&inputs, &selection.filter, selection.count, &reference);
+    let manifest = unless_empty(made, convert_error)?;
     let completeness = completeness(&inputs);
-    Made::new(&args.output.output, &manifest)
+    Made::of(&args.output.output, manifest.as_ref())
         .incomplete(completeness == Outcome::Lossy)
         .print(args.json.json)?;
-    Ok(selection.outcome(manifest.ticks).and(completeness))
+    let ticks = manifest.map_or(0, |manifest| manifest.ticks);
+    Ok(selection.outcome(ticks).and(completeness))
 }

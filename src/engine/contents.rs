@@ -22,10 +22,10 @@ use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::Exchange;
 use tickdeck_core::event::Event;
 use tickdeck_core::source::SourceInfo;
-use tickdeck_core::time::UnixNanos;
+use tickdeck_core::time::{TradingDay, UnixNanos};
 use tickdeck_recording::{
-    EventFilter, Finding, FormatVersion, Gap, GapFinder, Manifest, Recording, RecordingError,
-    Status, verify,
+    EventDigest, EventFilter, Finding, FormatVersion, Gap, GapFinder, Manifest, MissingPart,
+    Recording, RecordingError, Status,
 };
 
 use crate::normalize::{Normalizer, Outcome};
@@ -132,21 +132,8 @@ impl Contents {
         }
     }
 
-    /// A lone segment has no manifest, so all of it is read.
+    /// A lone segment has no manifest: its events are counted as they are read.
     fn of_segment(recording: &Recording) -> Result<Self, RecordingError> {
-        let report = verify(recording, &mut |_| {});
-        let calendar = TradingCalendar::builtin();
-        let mut instruments = BTreeMap::new();
-        let mut days = BTreeSet::new();
-        each_batch(recording, &mut |events| {
-            for event in events {
-                if let Some(tick) = event.as_tick() {
-                    let id = tick.instrument_id.to_string();
-                    *instruments.entry(id).or_default() += 1;
-                    days.insert(calendar.trading_day_of(event.recv_ts));
-                }
-            }
-        })?;
         let mut bytes = 0;
         for segment in recording.segments() {
             let found = std::fs::metadata(segment).map_err(|source| RecordingError::Io {
@@ -158,26 +145,22 @@ impl Contents {
         }
         Ok(Self {
             session: recording.session().to_owned(),
-            status: if report.is_intact() {
-                Status::Complete
-            } else {
-                Status::Damaged
-            },
+            status: Status::Complete,
             format_version: FormatVersion::CURRENT,
             source: recording.source().clone(),
-            events: report.events,
-            ticks: report.ticks,
-            trading_days: days.iter().map(ToString::to_string).collect(),
+            events: 0,
+            ticks: 0,
+            trading_days: Vec::new(),
             start: None,
             end: None,
             segments: recording.segments().len() as u64,
             bytes,
-            event_digest: report.digest,
-            instruments,
+            event_digest: String::new(),
+            instruments: BTreeMap::new(),
             exchanges: Vec::new(),
             gaps: Vec::new(),
             rejected: BTreeMap::new(),
-            findings: report.findings,
+            findings: Vec::new(),
         })
     }
 
@@ -194,12 +177,17 @@ impl Contents {
             Arc::clone(&reference.calendar),
             reference.receive_times,
         );
+        let mut counts = recording.manifest().is_none().then(Counts::default);
         let mut rejected = BTreeMap::new();
         let mut exchanges = BTreeSet::new();
         let mut gaps = GapFinder::default();
         let mut done = 0;
-        each_batch(recording, &mut |events| {
+        // Without a manifest, damage shows only now.
+        let missing = each_batch(recording, counts.is_some(), &mut |events| {
             for event in events {
+                if let Some(counts) = &mut counts {
+                    counts.add(event, &reference.calendar);
+                }
                 gaps.on(event);
                 match normalizer.apply(event) {
                     Outcome::Rejected { reason, .. } => {
@@ -218,6 +206,15 @@ impl Contents {
                 lag_ns: None,
             });
         })?;
+        if let Some(counts) = counts {
+            self.events = done;
+            counts.give_to(self);
+        }
+        if !missing.is_empty() {
+            self.status = Status::Damaged;
+            self.findings = missing;
+            return Ok(());
+        }
         self.gaps = gaps.finish();
         self.exchanges = exchanges.into_iter().collect();
         if self.status == Status::Complete {
@@ -227,17 +224,51 @@ impl Contents {
     }
 }
 
+/// What a manifest says about the ticks.
+#[derive(Default)]
+struct Counts {
+    digest: EventDigest,
+    ticks: u64,
+    instruments: BTreeMap<String, u64>,
+    days: BTreeSet<TradingDay>,
+}
+
+impl Counts {
+    fn add(&mut self, event: &Event, calendar: &TradingCalendar) {
+        self.digest.update(event);
+        if let Some(tick) = event.as_tick() {
+            self.ticks += 1;
+            let id = tick.instrument_id.to_string();
+            *self.instruments.entry(id).or_default() += 1;
+            self.days.insert(calendar.trading_day_of(event.recv_ts));
+        }
+    }
+
+    fn give_to(self, contents: &mut Contents) {
+        contents.ticks = self.ticks;
+        contents.instruments = self.instruments;
+        contents.trading_days = self.days.iter().map(ToString::to_string).collect();
+        contents.event_digest = self.digest.finish();
+    }
+}
+
+/// Reads all events. With `salvage` it skips damaged parts and returns them.
 fn each_batch(
     recording: &Recording,
+    salvage: bool,
     visit: &mut dyn FnMut(&[Event]),
-) -> Result<(), RecordingError> {
-    let mut reader = recording.reader(EventFilter::default());
+) -> Result<Vec<Finding>, RecordingError> {
+    let mut reader = recording.reader(EventFilter::default()).salvage(salvage);
     let mut batch = Vec::with_capacity(BATCH_EVENTS);
     loop {
         batch.clear();
         reader.next_events(&mut batch, BATCH_EVENTS)?;
         if batch.is_empty() {
-            return Ok(());
+            let finding = |part: &MissingPart| Finding {
+                file: part.path.clone(),
+                problem: part.problem.clone(),
+            };
+            return Ok(reader.missing().iter().map(finding).collect());
         }
         visit(&batch);
     }

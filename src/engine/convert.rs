@@ -1,8 +1,9 @@
 //! New recordings made of other things: a part of one, several as one, a synthetic market, or the
 //! dumps of other tools.
 //!
-//! A conversion runs as fast as it can. It keeps its output only if it reaches the end: an error or a
-//! stop leaves nothing behind, and a recording that it should replace stays as it was.
+//! A conversion runs as fast as it can. It keeps its output only if it reaches the end and has a tick.
+//! An error, a stop or an empty selection leaves nothing behind. A recording that it should replace
+//! then stays as it was.
 //!
 //! ```
 //! use tickdeck::convert::Conversion;
@@ -64,6 +65,12 @@ pub enum ConvertError {
     /// The output cannot be written.
     #[error(transparent)]
     Recording(#[from] RecordingError),
+    /// There was no tick, and [`Conversion::allow_empty`] is off.
+    #[error("{what} found no tick; no output was kept")]
+    Empty {
+        /// The conversion, for example `slice`.
+        what: &'static str,
+    },
     /// The control was stopped.
     #[error("{what} was interrupted after {events} events; no output was kept")]
     Interrupted {
@@ -80,6 +87,7 @@ pub struct Conversion {
     session: Option<String>,
     rolling: Rolling,
     overwrite: bool,
+    allow_empty: bool,
     progress: Box<dyn Progress>,
     control: Arc<Control>,
 }
@@ -91,6 +99,7 @@ impl fmt::Debug for Conversion {
             .field("session", &self.session)
             .field("rolling", &self.rolling)
             .field("overwrite", &self.overwrite)
+            .field("allow_empty", &self.allow_empty)
             .finish_non_exhaustive()
     }
 }
@@ -104,6 +113,7 @@ impl Conversion {
             session: None,
             rolling: Rolling::default(),
             overwrite: false,
+            allow_empty: false,
             progress: Box::new(Silent),
             control: Arc::default(),
         }
@@ -131,6 +141,13 @@ impl Conversion {
         self
     }
 
+    /// Keeps a recording without a tick. The default is [`ConvertError::Empty`].
+    #[must_use]
+    pub const fn allow_empty(mut self, allow_empty: bool) -> Self {
+        self.allow_empty = allow_empty;
+        self
+    }
+
     /// Reports how far it is.
     #[must_use]
     pub fn progress(mut self, progress: Box<dyn Progress>) -> Self {
@@ -149,7 +166,7 @@ impl Conversion {
     ///
     /// # Errors
     /// When an input cannot be read, the output cannot be written, the recordings cannot be combined,
-    /// or the control is stopped.
+    /// no tick is selected, or the control is stopped.
     pub fn slice(
         self,
         inputs: &Inputs,
@@ -180,7 +197,8 @@ impl Conversion {
     /// [`Reference::with_contracts`].
     ///
     /// # Errors
-    /// When the output cannot be written, or the control is stopped.
+    /// When the output cannot be written, the session is too short for a tick, or the control is
+    /// stopped.
     pub fn generate(
         self,
         mut source: SyntheticSource,
@@ -252,7 +270,11 @@ impl Conversion {
             TransferError::Source(error) => error.into(),
             TransferError::Receiver(error) => error.into(),
             TransferError::Interrupted(events) => ConvertError::Interrupted { what, events },
-        })
+        })?;
+        if writer.ticks() == 0 && !self.allow_empty {
+            return Err(ConvertError::Empty { what });
+        }
+        Ok(())
     }
 }
 
@@ -318,6 +340,32 @@ mod tests {
         ));
         assert_eq!(Manifest::read(&path).unwrap(), made);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_slice_of_nothing_keeps_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, part) = (folder.path().join("whole"), folder.path().join("part"));
+        let (source, reference) = market();
+        Conversion::to(&whole).generate(source, &reference).unwrap();
+        let inputs = Inputs::open(&[whole]).unwrap();
+        let all = EventFilter::default();
+        let slice = |to: &Path| Conversion::to(to).overwrite(true);
+        let nothing = slice(&part).slice(&inputs, &all, Some(0), &reference);
+        assert!(matches!(
+            nothing,
+            Err(ConvertError::Empty { what: "slice" })
+        ));
+        assert!(!part.exists());
+        let made = slice(&part).slice(&inputs, &all, Some(1), &reference);
+        let made = made.unwrap();
+        let nothing = slice(&part).slice(&inputs, &all, Some(0), &reference);
+        assert!(nothing.is_err());
+        assert_eq!(Manifest::read(&part).unwrap(), made);
+        let empty = slice(&part).allow_empty(true);
+        let empty = empty.slice(&inputs, &all, Some(0), &reference).unwrap();
+        assert_eq!(empty.ticks, 0);
+        assert_eq!(Manifest::read(&part).unwrap(), empty);
     }
 
     #[test]

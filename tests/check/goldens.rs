@@ -714,7 +714,7 @@ fn unfinished_recordings_get_no_golden() {
         ["rec", "rec.golden.json", "rec.golden.jsonl.zst"]
     );
     // The problem is reported, and the suggested fix works.
-    let told = ends(&folder, 0, "check rec");
+    let told = ends(&folder, 3, "check rec");
     assert!(told.stderr.contains("recording_unfinished"), "{told:?}");
     // The slice is whole, and says that its input was not.
     ends(&folder, 3, "slice rec -o NEW");

@@ -54,6 +54,36 @@ fn chinese_dumps_are_published() {
 }
 
 #[test]
+fn dumps_of_every_kind_are_published() {
+    let evening = "2026-01-05T21:00:00.500+08:00";
+    let morning = "2026-01-05T09:00:00.500+08:00";
+    for (file, symbol, timestamp, day) in [
+        ("ctp13_no_actionday.csv", "ag2602.SHFE", evening, "20260106"),
+        ("localtime_first.csv", "ag2602.SHFE", evening, "20260106"),
+        ("vnpy_dbtick.csv", "rb2605.SHFE", evening, "20260106"),
+        ("localtime.csv", "rb2605.SHFE", morning, "20260105"),
+        ("gz.csv.gz", "rb2605.SHFE", morning, "20260105"),
+        ("z.zip", "rb2605.SHFE", morning, "20260105"),
+        ("floatvol.csv", "rb2605.SHFE", morning, "20260105"),
+        ("index.csv", "rb2605.SHFE", morning, "20260105"),
+    ] {
+        let (ticks, _) = published(file, &[]);
+        assert_eq!(ticks.len(), 1, "{file}");
+        let tick = &ticks[0];
+        let found = (&tick["vt_symbol"], &tick["timestamp"], &tick["trading_day"]);
+        let expected = (&symbol.into(), &timestamp.into(), &day.into());
+        assert_eq!(found, expected, "{file}");
+    }
+    // The recorder's clock is the receive time.
+    let (ticks, _) = published("localtime.csv", &[]);
+    let received = ticks[0]["local_time"].as_str().unwrap();
+    assert!(
+        received.starts_with("2026-01-05T09:00:00.523411"),
+        "{received}"
+    );
+}
+
+#[test]
 fn blank_prices_have_no_key() {
     let (ticks, _) = published("blank.csv", &[]);
     assert_eq!(ticks.len(), 3);
@@ -101,6 +131,84 @@ fn an_unknown_exchange_is_told_at_import() {
         (&ticks[0]["turnover"], ticks[0].get("flags")),
         (&373_200.0.into(), None)
     );
+}
+
+#[test]
+fn a_receive_clock_may_lack_its_date() {
+    let folder = Folder::new();
+    let dump = folder.join("x.csv");
+    let header = "localtime,InstrumentID,TradingDay,UpdateTime,UpdateMillisec,LastPrice\n";
+    let rows = "20:59:00.250,rb2605,20260105,20:59:00,0,3110\n\
+                00:00:00.100,ag2602,20260105,23:59:59,900,3110\n\
+                09:00:00.7,rb2605,20260105,09:00:00,500,3111\n";
+    std::fs::write(&dump, format!("{header}{rows}")).unwrap();
+    let file = dump.to_str().unwrap();
+    import(&folder, file, &["--map", "localtime=recv_ts"]).done();
+    let recording = folder.join("rec");
+    let ticks = payloads(&recording);
+    let received: Vec<&Value> = ticks.iter().map(|tick| &tick["local_time"]).collect();
+    // The evening of Monday's trading day is Wednesday's: Thursday and Friday are holidays.
+    let expected = [
+        "2025-12-31T20:59:00.250000000+08:00",
+        "2026-01-01T00:00:00.100000000+08:00",
+        "2026-01-05T09:00:00.700000000+08:00",
+    ];
+    assert_eq!(received, expected);
+    assert_eq!(
+        crate::support::recordings::info(&recording)["recv_ts"],
+        "recorded-time-of-day"
+    );
+    // The close of a day may be received on its evening, or be sent again on the next morning.
+    let unclear = "20:35:21,rb2605,20260105,15:00:00,0,3110\n";
+    std::fs::write(&dump, format!("{header}{unclear}{rows}")).unwrap();
+    let refused = import(&folder, file, &["--map", "localtime=recv_ts", "--force"]);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    for part in ["row 2", "20:35:21", "a date too", "--skip-bad"] {
+        assert!(refused.stderr.contains(part), "{part}: {refused:?}");
+    }
+    let words = ["--map", "localtime=recv_ts", "--force", "--skip-bad"];
+    assert_eq!(import(&folder, file, &words).code, Some(3));
+    assert_eq!(payloads(&recording), ticks);
+}
+
+/// The keys of JSON lines differ from row to row, so this is known at the end.
+#[test]
+fn a_mapped_key_of_no_row_is_bad_usage() {
+    let folder = Folder::new();
+    let dump = folder.join("x.jsonl");
+    let tick = r#""InstrumentID":"rb2605","TradingDay":"20260105","UpdateTime":"09:00:00""#;
+    std::fs::write(
+        &dump,
+        format!("{{{tick},\"LastPrice\":3109}}\n{{{tick},\"px\":3110}}\n"),
+    )
+    .unwrap();
+    let file = dump.to_str().unwrap();
+    for (words, name) in [
+        (
+            &["--map", "px=LastPrice", "--map", "bid=BidPrice1"][..],
+            "bid",
+        ),
+        (&["--map", "px=LastPrice", "--ignore", "mood"], "mood"),
+    ] {
+        let bad = import(&folder, file, words);
+        assert_eq!(bad.code, Some(2), "{bad:?}");
+        let told = format!("no input has a column \"{name}\"");
+        assert!(bad.stderr.contains(&told), "{bad:?}");
+        assert_eq!(folder.names(), ["x.jsonl"]);
+    }
+    import(&folder, file, &["--map", "px=LastPrice"]).done();
+    assert_eq!(payloads(&folder.join("rec"))[1]["last_price"], 3110.0);
+    // Another input may have it.
+    std::fs::write(
+        folder.join("y.csv"),
+        "InstrumentID,TradingDay,UpdateTime,UpdateMillisec,LastPrice,bid\nrb2605,20260105,09:00:01,0,3110,3109\n",
+    )
+    .unwrap();
+    let other = folder.join("y.csv").display().to_string();
+    let words = "--map px=LastPrice --map bid=BidPrice1 --force";
+    let words: Vec<&str> = words.split(' ').chain([other.as_str()]).collect();
+    import(&folder, file, &words).done();
+    assert_eq!(payloads(&folder.join("rec"))[2]["bid_price_1"], 3109.0);
 }
 
 #[test]

@@ -56,6 +56,59 @@ fn every_code_of_the_table_is_reached() {
 }
 
 #[test]
+fn a_missing_input_is_bad_usage_in_every_verb() {
+    let folder = Folder::new();
+    let missing = folder.join("missing");
+    let missing = missing.to_str().unwrap();
+    let out = folder.join("out");
+    let out = out.to_str().unwrap();
+    let quick = quick();
+    let quick = quick.to_str().unwrap();
+    for words in [
+        format!("info {missing}"),
+        format!("verify {missing}"),
+        format!("cat {missing}"),
+        format!("replay {missing} --sink null"),
+        format!("replay {missing} --sink null --salvage"),
+        format!("export {missing}"),
+        format!("slice {missing} -o {out}"),
+        format!("merge {quick} {missing} -o {out}"),
+        format!("import {missing} -o {out}"),
+        format!("check {missing}"),
+        format!("diff {missing} {quick}"),
+        format!("diff {quick} {missing}"),
+        format!("record --source recording:{missing} -o {out}"),
+        format!("demo {missing}"),
+    ] {
+        let ended = run_words(&words);
+        assert_eq!(ended.code, Some(2), "{words}: {ended:?}");
+        assert_eq!(ended.stdout, "", "{words}");
+        assert!(ended.stderr.contains("missing"), "{words}: {ended:?}");
+    }
+    assert!(folder.names().is_empty());
+}
+
+#[test]
+fn more_v_is_more_log() {
+    let recording = quick();
+    let recording = recording.to_str().unwrap();
+    for (flags, is_more) in [
+        ("", false),
+        ("-v", true),
+        ("-vv", true),
+        ("--verbose", true),
+    ] {
+        let words = format!("replay {recording} --rate max --sink null --log-format json {flags}");
+        let ended = run_words(words.trim_end()).done();
+        let told = |event: &str| ended.stderr.contains(event);
+        assert_eq!(told(r#""level":"DEBUG""#), is_more, "{flags}: {ended:?}");
+        assert_eq!(told("recording_opened"), is_more, "{flags}: {ended:?}");
+    }
+    let both = run_words(&format!("info {recording} -v -q"));
+    assert_eq!(both.code, Some(2), "{both:?}");
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_success() {
     let recording = quirks();
     for words in [
@@ -119,29 +172,4 @@ fn completions_are_printed_for_every_shell() {
         );
     }
     assert_eq!(run_words("completions tcsh").code, Some(2));
-}
-
-#[test]
-fn help_is_there_for_every_verb() {
-    for verb in [
-        "generate",
-        "import",
-        "export",
-        "record",
-        "replay",
-        "capture",
-        "info",
-        "cat",
-        "slice",
-        "merge",
-        "check",
-        "diff",
-        "verify",
-        "health",
-        "demo",
-        "completions",
-    ] {
-        let help = run_words(&format!("{verb} --help")).done().stdout;
-        assert!(help.contains("Example"), "{verb}");
-    }
 }

@@ -127,6 +127,99 @@ fn info_prints_an_object_or_an_array() {
 }
 
 #[test]
+fn info_reads_a_damaged_segment_as_far_as_it_is_whole() {
+    let folder = Folder::new();
+    let made = folder.generate("made", "--profile quick --max-rows 500");
+    let segment = made.join("part-00000.parquet");
+    let whole = run_words(&format!("info {} --json", segment.display()))
+        .done()
+        .json();
+    assert_eq!(whole["events"], 500);
+    assert_eq!(whole["trading_days"], serde_json::json!(["2025-09-12"]));
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[2000] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let told = run_words(&format!("info {} --json", segment.display()));
+    assert_eq!(told.code, Some(1), "{told:?}");
+    let told = told.json();
+    assert_eq!(told["status"], "damaged", "{told}");
+    assert_eq!(told["findings"].as_array().unwrap().len(), 1, "{told}");
+    assert!(told["events"].as_u64() < Some(500), "{told}");
+}
+
+#[test]
+fn info_lists_instruments_exchanges_and_gaps() {
+    let path = quirks();
+    let path = path.to_str().unwrap();
+    let json = run_words(&format!("info {path} --json")).done().json();
+    let gap = &json["gaps"][0];
+    assert_eq!(gap["reason"], "front_disconnected (reason 4097)", "{gap}");
+    for (key, date) in [("from", "2025-09-13T02:31"), ("to", "2025-09-15T08:30")] {
+        assert!(gap[key].as_str().unwrap().starts_with(date), "{gap}");
+    }
+    assert_eq!(json["instruments"]["MA601"], 374);
+    let text = run_words(&format!("info {path}")).done().stdout;
+    for line in [
+        "ticks        5,644 of 36 instruments",
+        "by id        MA601 374, au2512 371, ",
+        "exchanges    SHFE, INE, DCE, CZCE, GFEX, CFFEX",
+        "gap          2025-09-13T02:31:00.000000000+08:00 to 2025-09-15T08:30:00.",
+        "rejected     9 unknown_exchange",
+        "event digest 0783ba88",
+    ] {
+        assert!(
+            text.lines().any(|found| found.starts_with(line)),
+            "{line}: {text}"
+        );
+    }
+}
+
+#[test]
+fn what_was_made_is_an_object() {
+    let folder = Folder::new();
+    let (quick, quirks) = (
+        quick().display().to_string(),
+        quirks().display().to_string(),
+    );
+    let dump = repository("fixtures/dumps/blank.csv").display().to_string();
+    let made = "path session events ticks symbols segments bytes event_digest digest complete";
+    let imported = format!("{made} skipped bad_rows inputs");
+    for (words, expected) in [
+        (vec!["generate", "--duration", "10s"], made),
+        (vec!["slice", &quick, "-n", "5"], made),
+        (vec!["merge", &quick, &quirks], made),
+        (vec!["import", &dump], imported.as_str()),
+        (vec!["export", &quick], "path ticks left_out bytes complete"),
+    ] {
+        let out = folder.join(words[0]);
+        let run = |more: &[&str]| {
+            let mut command = tickdeck(&words);
+            command.args(more).arg("-o").arg(&out);
+            finish(command).done()
+        };
+        let ended = run(&["--json"]);
+        assert_eq!(keys(&ended.stdout), expected, "{words:?}");
+        let json = ended.json();
+        assert_eq!(json["path"], out.to_str().unwrap());
+        assert_eq!(
+            (&json["digest"], &json["complete"]),
+            (&json["event_digest"], &true.into())
+        );
+        assert!(
+            json["ticks"].as_u64() > Some(0) && json["bytes"].as_u64() > Some(0),
+            "{json}"
+        );
+        // The same for people, on one line.
+        let text = run(&["--force"]).stdout;
+        let ticks = text.lines().next().unwrap();
+        assert!(ticks.starts_with(&format!("{}: ", out.display())), "{text}");
+        assert!(ticks.contains(" ticks"), "{text}");
+    }
+    let to_stdout = run_words(&format!("export {quick} --json"));
+    assert_eq!(to_stdout.code, Some(2), "{to_stdout:?}");
+}
+
+#[test]
 fn a_glob_over_recordings_skips_other_files() {
     for verb in ["info", "verify"] {
         let folder = repository("recordings");

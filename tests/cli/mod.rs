@@ -1,8 +1,11 @@
 //! The command line, through the built binary: verbs, flags, exit codes, streams, signals.
 
 mod dumps;
+mod empty;
+mod examples;
 mod exit;
 mod file_work;
+mod incomplete;
 mod install;
 pub(crate) mod json;
 mod outputs;

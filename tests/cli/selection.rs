@@ -57,6 +57,26 @@ fn a_window_of_receive_time_in_every_form() {
     ] {
         assert_eq!(cat(&quick(), words), ten, "{words}");
     }
+    // Without an offset, times are Shanghai's.
+    for (start, end) in [
+        ("9:30:10", "9:30:20"),
+        ("2025-09-12 09:30:10", "2025-09-12 9:30:20"),
+        ("2025-09-12T09:30:10", "20250912 09:30:20.000"),
+    ] {
+        let mut command = tickdeck(["cat".as_ref(), quick().as_os_str(), "--json".as_ref()]);
+        command.args(["-S", start, "-E", end]);
+        let found = finish(command).done().stdout.lines().count();
+        assert_eq!(found, ten.len(), "{start} to {end}");
+    }
+    assert_eq!(cat(&quick(), "-S 9:30"), between(0, 1_000));
+    assert_eq!(
+        cat(&quick(), "-S 2025-09-12 -E 2025-09-13"),
+        between(-1_000, 1_000)
+    );
+    assert_eq!(
+        cat(&quick(), "-S 20250913 --allow-empty"),
+        Vec::<u64>::new()
+    );
     assert_eq!(cat(&quick(), "-S 09:30:50"), between(50, 1_000));
     assert_eq!(cat(&quick(), "-E 09:30:05"), between(-1_000, 5));
     // An offset counts from the first event.

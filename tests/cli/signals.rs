@@ -77,6 +77,18 @@ fn a_second_signal_ends_at_once() {
     assert_eq!(wait_for(&mut child).code(), Some(4));
 }
 
+/// GNU `timeout` sends its signal to the process and then to its group: two within a moment.
+#[test]
+fn the_signals_of_timeout_are_one_request() {
+    let mut command = command_of("timeout");
+    command.args(["--preserve-status", "--signal", "INT", "2"]);
+    command.arg(binary()).arg("replay").arg(quick());
+    command.args("--rate 1 --json --sink jsonl:/dev/stderr --log-level off".split(' '));
+    let ended = Running::start(command).wait().done();
+    assert_eq!(stream_digest(&ended.stderr), ended.json()["digest"]);
+    assert!(ended.stderr.lines().count() > 5, "{ended:?}");
+}
+
 #[test]
 fn interrupted_conversion_leaves_no_files() {
     for words in [

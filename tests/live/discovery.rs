@@ -409,7 +409,8 @@ fn listing_counts_in_the_duration() {
     command
         .env("MD_DURATION_SECONDS", "1")
         .args(["--log-format", "json"]);
-    let ended = finish(command).done();
+    let ended = finish(command);
+    assert_eq!(ended.code, Some(3), "a session without a tick: {ended:?}");
     assert!(logged(&ended.stderr, "ctp_session_open").is_empty());
     assert_eq!(logged(&ended.stderr, "live_ingest_shutdown").len(), 1);
     assert_recorded_in_vain(&folder, "trader front, attempt 1: session ctp-");
@@ -422,7 +423,7 @@ fn a_session_that_never_began_leaves_notes() {
     };
     let folder = Folder::new();
     let mut command = unpublished(&folder, &library);
-    command.args(["--duration", "1s", "--json"]);
+    command.args(["--duration", "1s", "--json", "--allow-empty"]);
     let ended = finish(command).done();
     assert_eq!(ended.json()["received"], 0);
     assert_eq!(ended.digest(), replay_digest(&folder.join("rec")));

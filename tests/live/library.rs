@@ -12,7 +12,7 @@ use crate::support::ctp::{
 };
 use crate::support::nats_client::RawSubscriber;
 use crate::support::nats_server::NatsServer;
-use crate::support::recordings::{Folder, info, quick, replay_digest, stream_digest};
+use crate::support::recordings::{Folder, events, info, quick, replay_digest, stream_digest};
 use crate::support::wait_until;
 
 /// The last log line of an event.
@@ -292,8 +292,56 @@ fn a_run_ends_after_md_duration_seconds() {
     let words = "record --source ctp -o rec";
     let mut command = with_front(words, folder.path(), &library, "tcp://127.0.0.1:1");
     command.env("MD_DURATION_SECONDS", "1");
-    let ended = finish(command).done();
+    let ended = finish(command);
     assert!(ended.stderr.contains("live_ingest_shutdown"), "{ended:?}");
+    // The front's source does not have the instrument.
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.stderr.contains("live_no_tick"), "{ended:?}");
+}
+
+/// Markets are closed at night: stopped by its user, a session without a tick is no failure.
+#[test]
+fn a_session_without_a_tick_says_so() {
+    let Some(library) = simulated_library("a session without a tick") else {
+        return;
+    };
+    let Some(server) = NatsServer::start("a session without a tick") else {
+        return;
+    };
+    let folder = Folder::new();
+    let path = folder.path();
+    for verb in ["live", "record --source ctp -o rec"] {
+        let words = format!("{verb} --log-format json");
+        let mut command = with_simulated_front(&words, path, &library, &quick(), "max");
+        // The front accepts an instrument that it does not have.
+        command
+            .env("CTP_SYMBOL", "rb2601.SHFE")
+            .env("NATS_URL", server.url());
+        let running = Running::start(command);
+        wait_until("it is subscribed", || {
+            !logged(&running.stderr(), "ctp_subscribed").is_empty()
+        });
+        running.signal("TERM");
+        let ended = running.wait().done();
+        assert!(ended.stderr.contains("sim_not_in_source"), "{ended:?}");
+        let told = logged(&ended.stderr, "live_no_tick");
+        assert_eq!(told.len(), 1, "{ended:?}");
+        assert_eq!(
+            (&told[0]["level"], &told[0]["logins"]),
+            (&"WARN".into(), &1.into())
+        );
+        if verb == "live" {
+            let line = "received       0: no tick came\n";
+            assert!(ended.stdout.contains(line), "{ended:?}");
+        } else {
+            // Its events show why there is none.
+            assert!(
+                ended.stdout.contains(" 0 ticks of 0 instruments"),
+                "{ended:?}"
+            );
+            assert!(!events(&folder.join("rec")).is_empty());
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::cli::{Running, finish, run_words, tickdeck};
 use crate::support::ctp::{CANARIES, simulated_library, vendor_library, with_front};
 use crate::support::nats_server::NatsServer;
-use crate::support::recordings::Folder;
+use crate::support::recordings::{Folder, repository};
 use crate::support::wait_until;
 
 /// Besides the credentials: the front's address and the server's password.
@@ -152,4 +152,16 @@ fn the_help_shows_no_value_of_the_environment() {
         assert_clean("help", ended.stdout.as_bytes());
     }
     assert_eq!(run_words("live --help").code, Some(0));
+}
+
+/// The documents name `live.env`, and `live` reads `.env`.
+#[test]
+fn environment_files_stay_out_of_version_control() {
+    let ignored = std::fs::read_to_string(repository(".gitignore")).unwrap();
+    for pattern in [".env", "*.env"] {
+        assert!(ignored.lines().any(|line| line == pattern), "{pattern}");
+    }
+    let documents = repository("docs/security.md");
+    let documents = std::fs::read_to_string(documents).unwrap();
+    assert!(documents.contains("this repository ignores `*.env`"));
 }

@@ -37,6 +37,9 @@ pub struct ImportArgs {
     /// Skip and count rows that cannot be read
     #[arg(long)]
     pub skip_bad: bool,
+    /// Accept files without a tick: exit with 0, and write an empty recording
+    #[arg(long)]
+    pub allow_empty: bool,
     /// Trading calendar file instead of the built-in one
     #[arg(long, value_name = "FILE", help_heading = "Reference data")]
     pub calendar: Option<PathBuf>,

@@ -87,6 +87,7 @@ impl<E: Into<Self>> From<TransferError<E>> for ExportError {
 /// # }
 /// ```
 pub struct Export {
+    allow_empty: bool,
     progress: Box<dyn Progress>,
     control: Arc<Control>,
 }
@@ -108,9 +109,17 @@ impl Export {
     #[must_use]
     pub fn new() -> Self {
         Self {
+            allow_empty: false,
             progress: Box::new(Silent),
             control: Arc::default(),
         }
+    }
+
+    /// Finishes the sinks also when there was no tick. Otherwise they keep nothing.
+    #[must_use]
+    pub const fn allow_empty(mut self, allow_empty: bool) -> Self {
+        self.allow_empty = allow_empty;
+        self
     }
 
     /// Reports how far it is.
@@ -154,7 +163,8 @@ impl Export {
         }
     }
 
-    /// Writes what a replay publishes. The sinks are finished only if everything was written.
+    /// Writes what a replay publishes. The sinks are finished only if everything was written and there
+    /// was a tick.
     ///
     /// # Errors
     /// When the source or a sink fails, or the control is stopped.
@@ -166,7 +176,7 @@ impl Export {
     ) -> Result<Exported, ExportError> {
         let mut publisher = Publisher::new(options, sinks);
         let ticks = self.run(source, &mut |events| publisher.publish(events))?;
-        match publisher.finish(true) {
+        match publisher.finish(ticks > 0 || self.allow_empty) {
             (_, _, Some(error)) => Err(error.into()),
             _ => Ok(Exported { ticks, left_out: 0 }),
         }

@@ -12,6 +12,7 @@ use tickdeck_core::dating::{CLOCK_ERROR, STALE_AFTER};
 use tickdeck_core::time::UnixNanos;
 
 use crate::import::out_of_order::{HeldBack, OutOfOrder, SetAside};
+use crate::import::recv_ts_rule::RecvTsRule;
 use crate::import::row_error::RowProblem;
 use crate::import::stamp::Placed;
 
@@ -19,27 +20,6 @@ use crate::import::stamp::Placed;
 pub(crate) const ROWS_AHEAD: usize = 64;
 /// How many of them must be earlier: a single one may be the wrong one itself.
 const FEWEST_EARLIER: usize = 2;
-
-/// How `recv_ts` came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum RecvTsRule {
-    /// The dump has a receive time.
-    Recorded,
-    /// The exchange time, never before that of the row above.
-    ExchangeTimeMonotone,
-}
-
-impl RecvTsRule {
-    /// The word for the manifest.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Recorded => "recorded",
-            Self::ExchangeTimeMonotone => "exchange-time-monotone",
-        }
-    }
-}
 
 /// Gives the rows of one input their receive times, in order.
 #[derive(Debug, Default)]
@@ -73,13 +53,17 @@ impl Arrival {
         noted: &mut OutOfOrder,
     ) -> Result<UnixNanos, RowProblem> {
         let (rule, recv_ts) = match placed {
-            Placed::Received { recv_ts, stamped } => {
+            Placed::Received {
+                recv_ts,
+                stamped,
+                rule,
+            } => {
                 let early = stamped.map_or(0, |stamped| stamped.since(recv_ts));
                 if early > CLOCK_ERROR {
                     noted.receive_early(early);
                 }
                 self.above = Some((recv_ts, row));
-                (RecvTsRule::Recorded, recv_ts)
+                (rule, recv_ts)
             }
             Placed::Stamped(instant) => {
                 let recv_ts = match self.first_earlier(instant, following) {
@@ -242,6 +226,7 @@ mod tests {
             let placed = Placed::Received {
                 recv_ts: at(recv),
                 stamped: stamped.map(at),
+                rule: RecvTsRule::Recorded,
             };
             let none = std::iter::empty();
             let found = arrival.next(1, placed, none, &mut noted).unwrap();

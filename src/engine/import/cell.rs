@@ -2,7 +2,7 @@
 
 use tickdeck_core::time::{TradingDay, UnixNanos};
 
-use crate::import::clock::{parse_date, parse_receive_time};
+use crate::import::clock::{ReceiveTime, parse_date, parse_receive_time};
 use crate::import::columns::Target;
 use crate::import::fields::{Field, Setter, field};
 use crate::import::number::{
@@ -104,7 +104,11 @@ impl Column {
                     column: self.name.clone(),
                     value: printable(value),
                 };
-                row.recv_ts = parse_receive_time(value).ok_or_else(unknown)?;
+                match parse_receive_time(value).ok_or_else(unknown)? {
+                    ReceiveTime::None => {}
+                    ReceiveTime::At(at) => row.recv_ts = Some(at),
+                    ReceiveTime::OfDay(time) => row.recv_time = Some(time),
+                }
             }
             Target::RecvNanos => {
                 let nanos = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());

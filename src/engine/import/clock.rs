@@ -1,27 +1,75 @@
 //! Receive clocks and dates of a dump, in the forms that recorders print.
 
 use chrono::NaiveDate;
-use tickdeck_core::time::{NANOS_PER_SECOND, UnixNanos, parse_ctp_date, shanghai_instant};
+use tickdeck_core::time::{
+    NANOS_PER_SECOND, UnixNanos, parse_ctp_date, parse_ctp_time, shanghai_instant,
+};
 
 use crate::import::number::{is_blank, parse_datetime};
 
 /// Nanoseconds between the clock of Shanghai and UTC.
 const SHANGHAI_AHEAD: i64 = 8 * 3600 * NANOS_PER_SECOND;
 
-/// Reads the recorder's clock; `Some(None)` where it kept none.
+/// What a recorder's clock says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReceiveTime {
+    /// Nothing.
+    None,
+    /// An instant.
+    At(UnixNanos),
+    /// A time of day in Shanghai.
+    OfDay(TimeOfDay),
+}
+
+/// A time of day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TimeOfDay {
+    /// Seconds since midnight.
+    pub(crate) seconds: u32,
+    /// Nanoseconds of the second.
+    pub(crate) nanos: u32,
+}
+
+/// Reads the recorder's clock.
 ///
 /// Without an offset the clock is Shanghai's. Another offset is fine: the instant is certain.
-pub(crate) fn parse_receive_time(text: &[u8]) -> Option<Option<UnixNanos>> {
+pub(crate) fn parse_receive_time(text: &[u8]) -> Option<ReceiveTime> {
     if is_blank(text) {
-        return Some(None);
+        return Some(ReceiveTime::None);
     }
     let text = std::str::from_utf8(text).ok()?;
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if !whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit()) {
-        return numeric(whole, fraction).map(Some);
+        return numeric(whole, fraction).map(ReceiveTime::At);
+    }
+    if let Some(seconds) = parse_ctp_time(whole.as_bytes()) {
+        let nanos = if text == whole {
+            Some(0)
+        } else {
+            billionths(fraction)
+        };
+        return nanos.map(|nanos| ReceiveTime::OfDay(TimeOfDay { seconds, nanos }));
     }
     let (clock, offset) = split_offset(text)?;
-    shanghai(clock, offset).map(Some)
+    shanghai(clock, offset).map(ReceiveTime::At)
+}
+
+/// One to nine digits behind the point, in billionths.
+fn billionths(fraction: &str) -> Option<u32> {
+    let is_fraction =
+        (1..=9).contains(&fraction.len()) && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    is_fraction.then(|| format!("{fraction:0<9}").parse().ok())?
+}
+
+impl std::fmt::Display for TimeOfDay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (hour, minute, second) = (
+            self.seconds / 3600,
+            self.seconds / 60 % 60,
+            self.seconds % 60,
+        );
+        write!(f, "{hour:02}:{minute:02}:{second:02}.{:09}", self.nanos)
+    }
 }
 
 /// `clock` read at `offset` nanoseconds ahead of UTC.
@@ -119,15 +167,29 @@ mod tests {
             "20260105210000.612345",
         ] {
             let read = parse_receive_time(text.as_bytes());
-            assert_eq!(read, Some(Some(UnixNanos(instant))), "{text}");
+            assert_eq!(read, Some(ReceiveTime::At(UnixNanos(instant))), "{text}");
         }
-        let millis = Some(Some(UnixNanos(1_767_618_000_612_000_000)));
+        let millis = Some(ReceiveTime::At(UnixNanos(1_767_618_000_612_000_000)));
         assert_eq!(parse_receive_time(b"20260105210000612"), millis);
         for text in ["", "None", "NaT", "NULL"] {
-            assert_eq!(parse_receive_time(text.as_bytes()), Some(None), "{text}");
+            let read = parse_receive_time(text.as_bytes());
+            assert_eq!(read, Some(ReceiveTime::None), "{text}");
+        }
+        for (text, shown) in [
+            ("21:00:00", "21:00:00.000000000"),
+            ("02:29:59.5", "02:29:59.500000000"),
+            ("21:00:00.612345678", "21:00:00.612345678"),
+        ] {
+            let Some(ReceiveTime::OfDay(time)) = parse_receive_time(text.as_bytes()) else {
+                panic!("{text}");
+            };
+            assert_eq!(time.to_string(), shown);
         }
         for text in [
-            "21:00:00.612345",
+            "24:00:00",
+            "21:00:00.",
+            "21:00:00.1234567890",
+            "21:00:00+08:00",
             "20260105",
             "12345",
             "2026-01-05 21:00:00+8",

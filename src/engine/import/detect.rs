@@ -48,12 +48,14 @@ impl Detected {
         }
     }
 
-    /// Whether the file has a column of that name. Keys of JSON lines differ from line to line.
-    pub(crate) fn may_have(&self, column: &str) -> bool {
-        match &self.form {
-            Form::Jsonl(_) => true,
-            _ => self.plan().is_some_and(|plan| plan.has_column(column)),
-        }
+    /// Whether the header has a column of that name. The keys of JSON lines are known at their end.
+    pub(crate) fn has_column(&self, column: &str) -> bool {
+        self.plan().is_some_and(|plan| plan.has_column(column))
+    }
+
+    /// Whether every row names its own columns.
+    pub(crate) const fn has_keys(&self) -> bool {
+        matches!(self.form, Form::Jsonl(_))
     }
 
     /// The reader, and the bytes that it will read.
@@ -149,7 +151,7 @@ impl<'a> Head<'a> {
                 return other("no .dsb magic at its start");
             }
             (None, Kind::Jsonl) => {
-                let keys = JsonKeys::new(self.options);
+                let mut keys = JsonKeys::new(self.options);
                 let read = keys.read_line(&self.first_line, &mut Row::new());
                 read.map_err(Mismatch::FirstRow)?;
                 Form::Jsonl(keys)

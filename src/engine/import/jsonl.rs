@@ -150,17 +150,20 @@ fn nested_length(text: &str) -> Option<usize> {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct JsonKeys {
     options: ImportOptions,
+    /// Names of the options that no line has had so far.
+    unseen: Vec<String>,
 }
 
 impl JsonKeys {
     pub(crate) fn new(options: &ImportOptions) -> Self {
         Self {
             options: options.clone(),
+            unseen: options.column_names().map(str::to_owned).collect(),
         }
     }
 
     /// Reads one line.
-    pub(crate) fn read_line(&self, line: &[u8], row: &mut Row) -> Result<(), RowProblem> {
+    pub(crate) fn read_line(&mut self, line: &[u8], row: &mut Row) -> Result<(), RowProblem> {
         let line = std::str::from_utf8(line)
             .map_err(|_| RowProblem::Syntax("not a JSON object: not UTF-8".to_owned()))?;
         let mut scanner = Scanner { rest: line };
@@ -175,6 +178,7 @@ impl JsonKeys {
             let value = scanner.value()?;
             match (key.as_ref(), value) {
                 (key, value) if self.options.target(key).is_some() => {
+                    self.unseen.retain(|name| name != key);
                     self.set_other(key, &value, row)?;
                 }
                 ("seq", value) => {
@@ -346,5 +350,9 @@ impl ReadRows for JsonlRows {
 
     fn bytes_read(&self) -> u64 {
         self.bytes
+    }
+
+    fn has_had(&self, name: &str) -> bool {
+        !self.keys.unseen.iter().any(|unseen| unseen == name)
     }
 }

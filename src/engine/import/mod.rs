@@ -32,6 +32,7 @@ mod out_of_order;
 mod parquet_form;
 mod parquet_rows;
 mod plan;
+mod recv_ts_rule;
 mod report;
 mod row;
 mod row_error;
@@ -62,12 +63,12 @@ use crate::import::row_error::RowError;
 use crate::import::spool::Spool;
 use crate::import::stamp::{Placed, Stamper};
 
-pub use arrival::RecvTsRule;
 pub use dialect::Dialect;
 pub use error::ImportError;
 pub use instruments::DoubtfulInstrument;
 pub use options::{ColumnMap, ImportOptions};
 pub use out_of_order::{HeldBack, OutOfOrder, SetAside};
+pub use recv_ts_rule::RecvTsRule;
 pub use report::{ImportReport, InputReport};
 pub use row_error::{BadRow, RowProblem};
 
@@ -105,6 +106,8 @@ pub struct ImportSource {
     heads: BinaryHeap<Reverse<(UnixNanos, usize)>>,
     instruments: Instruments,
     next_seq: u64,
+    /// Columns of the options that no input has had so far.
+    missing: Vec<String>,
     skip_bad: bool,
     report: ImportReport,
     failed: bool,
@@ -155,12 +158,12 @@ impl ImportSource {
             heads: BinaryHeap::with_capacity(opened.len()),
             instruments: Instruments::new(Arc::clone(&contracts), options.trust_exchange),
             next_seq: 0,
+            missing: options.column_names().map(str::to_owned).collect(),
             skip_bad: options.skip_bad,
             report: ImportReport::default(),
             failed: false,
         };
-        // Columns of the options that no input has had so far.
-        let mut missing: Vec<&str> = options.column_names().collect();
+        let mut have_keys = false;
         for input in &opened {
             let reader = Reader {
                 input,
@@ -168,24 +171,29 @@ impl ImportSource {
                 contracts: &contracts,
                 calendar: &calendar,
             };
-            source.add(&reader, &mut spool, buffer, &mut missing)?;
+            have_keys |= source.add(&reader, &mut spool, buffer)?;
         }
-        match missing.first() {
-            Some(name) => Err(ImportError::NoColumn {
-                name: (*name).to_owned(),
-            }),
-            None => Ok(source),
+        if !have_keys {
+            source.refuse_missing()?;
+        }
+        Ok(source)
+    }
+
+    /// Refuses a column of the options that no input has.
+    fn refuse_missing(&self) -> Result<(), ImportError> {
+        match self.missing.first() {
+            Some(name) => Err(ImportError::NoColumn { name: name.clone() }),
+            None => Ok(()),
         }
     }
 
-    /// Adds one input and reads its first row.
+    /// Adds one input and reads its first row. Returns whether its rows name their columns.
     fn add(
         &mut self,
         new: &Reader<'_>,
         spool: &mut Spool,
         buffer: usize,
-        missing: &mut Vec<&str>,
-    ) -> Result<(), ImportError> {
+    ) -> Result<bool, ImportError> {
         self.report.inputs.push(InputReport {
             name: new.input.name.clone(),
             dialect: None,
@@ -196,10 +204,11 @@ impl ImportSource {
         });
         if new.input.slice.len == 0 {
             self.inputs.push(None);
-            return Ok(());
+            return Ok(false);
         }
         let detected = detect::detect(new.input, new.options)?;
-        missing.retain(|name| !detected.may_have(name));
+        self.missing.retain(|name| !detected.has_column(name));
+        let has_keys = detected.has_keys();
         let mut stamper = Stamper::new(Arc::clone(new.contracts), Arc::clone(new.calendar));
         detect::locate(
             new.input,
@@ -221,7 +230,8 @@ impl ImportSource {
             ahead: VecDeque::new(),
             counted: 0,
         }));
-        self.advance(self.inputs.len() - 1)
+        self.advance(self.inputs.len() - 1)?;
+        Ok(has_keys)
     }
 
     /// The report so far.
@@ -291,6 +301,7 @@ impl ImportSource {
                     return Ok(());
                 }
                 Ok(None) => {
+                    self.missing.retain(|name| !input.rows.has_had(name));
                     *slot = None;
                     return Ok(());
                 }
@@ -316,6 +327,7 @@ impl ImportSource {
     /// Appends the event of the earliest head and reads the row after it.
     fn pop(&mut self, batch: &mut Vec<Event>) -> Result<bool, ImportError> {
         let Some(Reverse((recv_ts, index))) = self.heads.pop() else {
+            self.refuse_missing()?;
             return Ok(false);
         };
         let (Some(Some(input)), Some(report)) = (

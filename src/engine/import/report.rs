@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::import::arrival::RecvTsRule;
 use crate::import::dialect::Dialect;
 use crate::import::out_of_order::OutOfOrder;
+use crate::import::recv_ts_rule::RecvTsRule;
 use crate::import::row_error::BadRow;
 
 /// Skipped rows that are kept.

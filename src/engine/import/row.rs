@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use tickdeck_core::event::{RawTick, SessionEvent};
 use tickdeck_core::time::UnixNanos;
 
+use crate::import::clock::TimeOfDay;
 use crate::import::number::Clock;
 use crate::import::row_error::RowError;
 
@@ -18,6 +19,8 @@ pub(crate) struct Row {
     pub(crate) session: Option<SessionEvent>,
     /// The recorded receive time.
     pub(crate) recv_ts: Option<UnixNanos>,
+    /// The recorded receive time, where it has no date.
+    pub(crate) recv_time: Option<TimeOfDay>,
     /// The calendar date of the exchange time, where the dialect records it.
     pub(crate) date: Option<NaiveDate>,
     /// The average price per unit, where the dialect records that instead of CTP's.
@@ -33,6 +36,7 @@ impl Row {
             tick: not_recorded(),
             session: None,
             recv_ts: None,
+            recv_time: None,
             date: None,
             unit_average: None,
             zero_is_missing: false,
@@ -70,4 +74,9 @@ pub(crate) trait ReadRows: Send {
 
     /// Bytes of the input read so far.
     fn bytes_read(&self) -> u64;
+
+    /// Whether a row has had a value of that name, where rows name their values themselves.
+    fn has_had(&self, _name: &str) -> bool {
+        false
+    }
 }

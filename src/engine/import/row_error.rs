@@ -30,7 +30,7 @@ pub enum RowProblem {
     /// A receive time is not in a known form.
     #[error(
         "column {column}: found \"{value}\", expected a receive time: YYYYMMDD HH:MM:SS.ffffff, \
-         YYYYMMDDHHMMSSfff or a Unix time in s, ms, us or ns"
+         YYYYMMDDHHMMSSfff, HH:MM:SS.ffffff or a Unix time in s, ms, us or ns"
     )]
     ReceiveTime {
         /// The name of the column.

@@ -9,13 +9,15 @@ use chrono::NaiveDate;
 use rustc_hash::FxHashMap;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::{ContractTable, Exchange};
-use tickdeck_core::dating::{self, Witnesses};
+use tickdeck_core::dating::{self, CLOCK_ERROR, Witnesses};
 use tickdeck_core::event::{InstrumentId, RawTick};
 use tickdeck_core::time::{
     DayPart, TradingDay, UnixNanos, parse_ctp_date, parse_ctp_time, shanghai_instant,
 };
 
+use crate::import::clock::TimeOfDay;
 use crate::import::fields::restore_missing_prices;
+use crate::import::recv_ts_rule::RecvTsRule;
 use crate::import::row::Row;
 use crate::import::row_error::RowProblem;
 
@@ -27,6 +29,8 @@ pub(crate) enum Placed {
         recv_ts: UnixNanos,
         /// Its exchange time by its own dates, where they give one.
         stamped: Option<UnixNanos>,
+        /// How the receive time came about.
+        rule: RecvTsRule,
     },
     /// The dump has its exchange time.
     Stamped(UnixNanos),
@@ -70,6 +74,7 @@ impl Stamper {
                 .map(|recv_ts| Placed::Received {
                     recv_ts,
                     stamped: None,
+                    rule: RecvTsRule::Recorded,
                 })
                 .ok_or_else(|| RowProblem::value("recv_ts", b"", expected));
         }
@@ -83,10 +88,48 @@ impl Stamper {
             self.fill_by_date(&mut row.tick, date)?;
         }
         if let Some(recv_ts) = row.recv_ts {
-            let stamped = self.exchange_time(&row.tick);
-            return Ok(Placed::Received { recv_ts, stamped });
+            let stamped = self.dated(&row.tick).map(|(_, stamped)| stamped);
+            return Ok(Placed::Received {
+                recv_ts,
+                stamped,
+                rule: RecvTsRule::Recorded,
+            });
         }
-        self.place(&mut row.tick)
+        match row.recv_time {
+            Some(time) => self.receive_at(&mut row.tick, time),
+            None => self.place(&mut row.tick),
+        }
+    }
+
+    /// A receive time without a date is one of the row's trading day, as exchange times are. There it
+    /// must not lie before the exchange time: then the row belongs to another day than it was received
+    /// on, and nothing says which.
+    fn receive_at(&mut self, tick: &mut RawTick, time: TimeOfDay) -> Result<Placed, RowProblem> {
+        let bad = |expected| {
+            let time = time.to_string();
+            RowProblem::value("of the receive time", time.as_bytes(), expected)
+        };
+        let Placed::Stamped(stamped) = self.place(tick)? else {
+            return Err(bad(
+                "a date too: the row has no exchange time to date it by",
+            ));
+        };
+        let day = self.dated(tick).map(|(day, _)| day);
+        let recv_ts = day.and_then(|day| {
+            let date = dating::calendar_date(&self.calendar, day, DayPart::of(time.seconds));
+            let second = shanghai_instant(date, time.seconds, 0)?;
+            Some(second.plus(i64::from(time.nanos)))
+        });
+        match recv_ts {
+            Some(recv_ts) if stamped.since(recv_ts) <= CLOCK_ERROR => Ok(Placed::Received {
+                recv_ts,
+                stamped: Some(stamped),
+                rule: RecvTsRule::RecordedTimeOfDay,
+            }),
+            _ => Err(bad(
+                "a date too: on the trading day of the row, this is before its exchange time",
+            )),
+        }
     }
 
     /// `TradingDay` and `ActionDay` of a row with its calendar date. That date takes precedence over
@@ -123,15 +166,18 @@ impl Stamper {
             return Err(RowProblem::NoTradingDay);
         }
         check_millis(tick)?;
-        let instant = self.exchange_time(tick);
-        instant.map(Placed::Stamped).ok_or_else(|| {
-            let value = tick.trading_day.as_bytes();
-            RowProblem::value("TradingDay", value, "a date of 1678 to 2261")
-        })
+        let dated = self.dated(tick);
+        dated
+            .map(|(_, instant)| Placed::Stamped(instant))
+            .ok_or_else(|| {
+                let value = tick.trading_day.as_bytes();
+                RowProblem::value("TradingDay", value, "a date of 1678 to 2261")
+            })
     }
 
-    /// The exchange time by the row's own dates; `None` where they or the time are not usable.
-    fn exchange_time(&mut self, tick: &RawTick) -> Option<UnixNanos> {
+    /// Trading day and exchange time by the row's own dates; `None` where they or the time are not
+    /// usable.
+    fn dated(&mut self, tick: &RawTick) -> Option<(TradingDay, UnixNanos)> {
         let seconds = parse_ctp_time(tick.update_time.as_bytes())?;
         let millis = u32::try_from(tick.update_millisec).ok()?;
         let row = Witnesses {
@@ -145,7 +191,7 @@ impl Stamper {
         };
         let day = dating::date_of(&self.calendar, &row)?.trading_day;
         let date = dating::calendar_date(&self.calendar, day, DayPart::of(seconds));
-        shanghai_instant(date, seconds, millis)
+        Some((day, shanghai_instant(date, seconds, millis)?))
     }
 
     /// By the row's own `ExchangeID`, else by the contract table.
@@ -199,6 +245,8 @@ fn ctp_date(date: NaiveDate) -> tickdeck_ffi::Text<9> {
 
 #[cfg(test)]
 mod tests {
+    use crate::import::clock::{ReceiveTime, parse_receive_time};
+
     use super::*;
 
     fn row(id: &str, trading_day: &str, action_day: &str, time: &str) -> Row {
@@ -224,6 +272,53 @@ mod tests {
             panic!("{row:?}");
         };
         stamped.to_shanghai().format("%Y%m%d %H:%M:%S").to_string()
+    }
+
+    /// The receive time of a row of that trading day, exchange time and receive clock.
+    fn received(trading_day: &str, time: &str, clock: &str) -> Result<String, String> {
+        let mut row = row("SHFE", trading_day, "", time);
+        let Some(ReceiveTime::OfDay(clock)) = parse_receive_time(clock.as_bytes()) else {
+            panic!("{clock}");
+        };
+        row.recv_time = Some(clock);
+        match stamper().complete(&mut row) {
+            Ok(Placed::Received { recv_ts, rule, .. }) => {
+                assert_eq!(rule, RecvTsRule::RecordedTimeOfDay);
+                let shown = recv_ts.to_shanghai().format("%Y%m%d %H:%M:%S%.3f");
+                Ok(shown.to_string())
+            }
+            Ok(placed) => panic!("{placed:?}"),
+            Err(problem) => Err(problem.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_receive_clock_without_a_date_has_the_rows_day() {
+        // Monday's trading day begins on Friday's evening.
+        for (time, clock, expected) in [
+            ("21:00:00", "21:00:00.612", "20171110 21:00:00.612"),
+            ("23:59:59", "00:00:00.1", "20171111 00:00:00.100"),
+            ("00:00:00", "23:59:59.9", "20171110 23:59:59.900"),
+            ("02:29:59", "02:30:00", "20171111 02:30:00.000"),
+            ("09:00:00", "09:00:00.25", "20171113 09:00:00.250"),
+            // A stale tick, on the same day.
+            ("22:59:59", "08:55:00", "20171113 08:55:00.000"),
+            // A slow clock.
+            ("09:00:30", "08:59:40", "20171113 08:59:40.000"),
+        ] {
+            let found = received("20171113", time, clock);
+            assert_eq!(found.as_deref(), Ok(expected), "{time} {clock}");
+        }
+        // Received on the evening after, or the trading day is that of the next day: nothing says which.
+        for (time, clock) in [("15:00:00", "20:35:21"), ("15:00:00", "08:55:00")] {
+            let problem = received("20171113", time, clock).unwrap_err();
+            assert!(problem.contains("before its exchange time"), "{problem}");
+            assert!(problem.contains(clock), "{problem}");
+        }
+        let problem = received("20171113", "", "09:00:00").unwrap_err();
+        assert!(problem.contains("no exchange time"), "{problem}");
+        let problem = received("", "09:00:00", "09:00:00").unwrap_err();
+        assert!(problem.contains("a trading day YYYYMMDD"), "{problem}");
     }
 
     #[test]

@@ -243,16 +243,19 @@ impl Paced {
                 pending = position;
             }
             let is_limit = self.max_ticks == Some(self.ticks);
-            let mut go = Go::Stop;
-            while !is_limit {
-                go = self.driver.wait(event.recv_ts);
+            let go = loop {
+                let go = if is_limit {
+                    Go::Stop
+                } else {
+                    self.driver.wait(event.recv_ts)
+                };
                 if go != Go::CheckSinks {
-                    break;
+                    break go;
                 }
                 output.hand_over(&events[pending..position], self.driver.lag_ns())?;
                 pending = position;
                 output.publisher.check_sinks()?;
-            }
+            };
             if go == Go::Stop {
                 output.hand_over(&events[pending..position], self.driver.lag_ns())?;
                 return Ok(Pass::Stopped);

@@ -1,0 +1,153 @@
+//! Recordings whose recorder was killed: each verb does what it can, says what is missing, and ends
+//! with the code of the table.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::cli::{Ended, Running, finish, tickdeck};
+use crate::support::recordings::{Folder, events, quick};
+use crate::support::wait_until;
+
+/// A recording of the quick session whose recorder was killed after some segments.
+fn killed(folder: &Folder) -> PathBuf {
+    let path = folder.join("killed");
+    let mut command = tickdeck(["record", "--source"]);
+    command.arg(format!("recording:{}", quick().display()));
+    command.args("--publish --sink null --rate 20 --max-rows 50 -q -o".split(' '));
+    command.arg(&path);
+    let running = Running::start(command);
+    wait_until("three segments are sealed", || {
+        path.join("part-00003.parquet").exists()
+    });
+    running.signal("KILL");
+    let ended = running.wait();
+    assert_eq!(ended.code, None, "{ended:?}");
+    path
+}
+
+/// `VERB RECORDING words`, with `OUT` for a path in the folder.
+fn run(folder: &Folder, verb: &str, recording: &Path, words: &str) -> Ended {
+    let mut command = tickdeck([verb.as_ref(), recording.as_os_str()]);
+    let out = folder.join("out").display().to_string();
+    command.args(words.replace("OUT", &out).split_whitespace());
+    finish(command)
+}
+
+#[test]
+fn reading_an_unfinished_recording_is_lossy() {
+    let folder = Folder::new();
+    let killed = killed(&folder);
+    for (verb, words) in [
+        ("cat", ""),
+        ("cat", "--json"),
+        ("replay", "--rate max --sink null"),
+        ("replay", "--rate max --sink null --salvage"),
+        ("export", ""),
+        ("export", "--format payload"),
+        ("export", "--format jsonl -o OUT-export"),
+        ("slice", "-n 10 -o OUT-slice"),
+    ] {
+        let ended = run(&folder, verb, &killed, words);
+        assert_eq!(ended.code, Some(3), "{verb} {words}: {ended:?}");
+        let told = ended.stderr.matches("recording_unfinished").count();
+        assert_eq!(told, 1, "{verb} {words}: {ended:?}");
+        assert!(!ended.stdout.is_empty(), "{verb} {words}");
+    }
+    let whole = quick();
+    for recordings in [[&killed, &whole], [&whole, &killed]] {
+        let mut command = tickdeck(["merge", "--force", "-o"]);
+        command.arg(folder.join("merged")).args(recordings);
+        assert_eq!(finish(command).code, Some(3), "{recordings:?}");
+    }
+}
+
+#[test]
+fn results_name_an_incomplete_input() {
+    let folder = Folder::new();
+    let killed = killed(&folder);
+    let source = format!("recording:{}", killed.display());
+    let twice = [&killed, &killed].map(|path| path.to_str().unwrap());
+    let [one, other] = twice;
+    for words in [
+        vec!["slice", one],
+        vec!["merge", one, other],
+        vec!["export", one],
+        vec!["record", "--source", &source],
+    ] {
+        let made = |more: &[&str]| {
+            let mut command = tickdeck(&words);
+            command.args(more).arg("--force");
+            finish({
+                command.arg("-o").arg(folder.join("out"));
+                command
+            })
+        };
+        let told = made(&[]);
+        assert_eq!(told.code, Some(3), "{told:?}");
+        assert!(told.stdout.contains("incomplete: "), "{told:?}");
+        if words[0] != "record" {
+            assert_eq!(made(&["--json"]).json()["complete"], false, "{words:?}");
+        }
+        let out = folder.join("out");
+        let removed = if out.is_dir() {
+            std::fs::remove_dir_all(out)
+        } else {
+            std::fs::remove_file(out)
+        };
+        removed.unwrap();
+    }
+}
+
+#[test]
+fn a_slice_of_an_unfinished_recording_is_whole() {
+    let folder = Folder::new();
+    let killed = killed(&folder);
+    let slice = run(&folder, "slice", &killed, "-o OUT");
+    assert_eq!(slice.code, Some(3), "{slice:?}");
+    let out = folder.join("out");
+    assert!(events(&out) == events(&killed));
+    assert!(events(&quick()).starts_with(&events(&killed)));
+    run(&folder, "verify", &out, "").done();
+    run(&folder, "cat", &out, "").done();
+}
+
+/// Without `--update` nothing is accepted, and equal is not complete.
+#[test]
+fn an_unfinished_recording_passes_no_comparison() {
+    let folder = Folder::new();
+    let killed = killed(&folder);
+    let slice = run(&folder, "slice", &killed, "-o OUT");
+    assert_eq!(slice.code, Some(3), "{slice:?}");
+    let out = folder.join("out").display().to_string();
+    let equal = run(&folder, "diff", &killed, &out);
+    assert_eq!(equal.code, Some(3), "{equal:?}");
+    assert!(equal.stdout.contains("equal"), "{equal:?}");
+    let itself = run(&folder, "diff", &killed, "--b-payload vnpy");
+    assert_eq!(itself.code, Some(3), "{itself:?}");
+    let other = run(&folder, "diff", &killed, &quick().display().to_string());
+    assert_eq!(other.code, Some(1), "{other:?}");
+    let stream = folder.join("stream.jsonl");
+    let words = format!("--format payload -o {}", stream.display());
+    assert_eq!(run(&folder, "export", &killed, &words).code, Some(3));
+    let golden = format!("--golden {}", stream.display());
+    let passed = run(&folder, "check", &killed, &golden);
+    assert_eq!(passed.code, Some(3), "{passed:?}");
+    let golden = quick().with_file_name("quick.golden.json");
+    let golden = format!("--golden {}", golden.display());
+    assert_eq!(run(&folder, "check", &killed, &golden).code, Some(1));
+    let refused = run(&folder, "check", &killed, "--update");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+}
+
+#[test]
+fn info_tells_what_verify_finds() {
+    let folder = Folder::new();
+    let killed = killed(&folder);
+    let info = run(&folder, "info", &killed, "--json").done().json();
+    assert_eq!(info["status"], "recording");
+    assert!(info["ticks"].as_u64().unwrap() >= 140, "{info}");
+    let text = run(&folder, "info", &killed, "").done().stdout;
+    assert!(text.contains("status       recording"), "{text}");
+    let verified = run(&folder, "verify", &killed, "");
+    assert_eq!(verified.code, Some(1), "{verified:?}");
+    assert!(verified.stdout.contains("unfinished: "), "{verified:?}");
+}
