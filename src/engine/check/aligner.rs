@@ -84,9 +84,9 @@ impl Pools {
             [None, None] => None,
         };
         let by_key = partners(Marks::have_one_key);
+        let is_first = first.order <= second.order;
+        let behind = (is_first.then_some(0), (!is_first).then_some(0));
         if alignment == Alignment::Seq {
-            let is_first = first.order <= second.order;
-            let behind = (is_first.then_some(0), (!is_first).then_some(0));
             return pair(by_key).unwrap_or(behind);
         }
         if let Some(pair) = pair(partners(Marks::are_of_one_moment)) {
@@ -97,9 +97,13 @@ impl Pools {
         if is_doubtful && first.have_one_time(second) && self.have_as_many_of(first) {
             return (Some(0), Some(0));
         }
+        let in_order = match first.are_of_two_moments(second) {
+            true => behind,
+            false => (Some(0), Some(0)),
+        };
         pair(by_key)
             .or_else(|| pair(partners(Marks::have_one_time)))
-            .unwrap_or((Some(0), Some(0)))
+            .unwrap_or(in_order)
     }
 
     /// Whether as many messages wait on both sides with the exchange time of `marks`.

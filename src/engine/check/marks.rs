@@ -162,6 +162,11 @@ impl Marks {
         self.is_exact && other.is_exact && self.receipt == other.receipt
     }
 
+    /// Whether they were received in different moments.
+    pub(super) fn are_of_two_moments(&self, other: &Self) -> bool {
+        self.is_exact && other.is_exact && self.receipt != other.receipt
+    }
+
     /// Whether both have the same exchange time and volume.
     pub(super) const fn have_one_key(&self, other: &Self) -> bool {
         self.key == other.key

@@ -121,6 +121,24 @@ fn what_was_received_at_another_time_differs_in_timing_only() {
 }
 
 #[test]
+fn a_loss_and_an_unlike_message_are_two_differences() {
+    let line = |second: u64, volume: u64| {
+        format!(
+            "m.SHFE.rb {{\"timestamp\":\"2026-01-05T09:00:{second:02}.000+08:00\",\"volume\":{volume},\
+             \"local_time\":\"2026-01-05T09:00:{second:02}.000000007+08:00\"}}\n"
+        )
+    };
+    let first: Vec<String> = (0..30).map(|second| line(second, second)).collect();
+    let mut second = first.clone();
+    second.remove(10);
+    // Another time, volume and moment of receipt: it has nothing in common with the lost one.
+    second.insert(20, line(40, 99));
+    let found = compare_text(&first.concat(), &second.concat(), Alignment::Content);
+    let counts = (found.equal, found.changed, found.missing, found.extra);
+    assert_eq!(counts, (29, 0, 1, 1), "{found:?}");
+}
+
+#[test]
 fn payloads_that_are_no_objects_are_paired_in_their_order() {
     let found = compare_text("a 1\na 2\nb 3\n", "a 1\na 5\nb 3\n", Alignment::Content);
     assert_eq!((found.equal, found.changed), (2, 1), "{found:?}");
