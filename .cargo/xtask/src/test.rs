@@ -111,7 +111,22 @@ fn check_style() -> Result<()> {
         "--",
         "-D",
         "warnings",
-    ]))
+    ]))?;
+    // The workspace is built with all features, so each alone is checked here.
+    for feature in ["", "nats", "live", "import", "signals", "codecs", "reports"] {
+        run::run(cargo().args([
+            "clippy",
+            "--package",
+            "tickdeck",
+            "--no-default-features",
+            "--features",
+            feature,
+            "--",
+            "-D",
+            "warnings",
+        ]))?;
+    }
+    Ok(())
 }
 
 /// Lists the skipped tests, and says what passed.

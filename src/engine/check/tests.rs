@@ -3,6 +3,7 @@
 mod alignment;
 mod committed;
 mod goldens;
+#[cfg(feature = "reports")]
 mod reports;
 mod streams;
 

@@ -1,10 +1,12 @@
-//! Reports: text, JUnit XML and HTML.
+//! Reports: text, and with the feature `reports` JUnit XML and HTML.
 //!
 //! Each report is built in memory from finished results and depends on nothing else.
 
 mod delta;
 mod entry;
+#[cfg(feature = "reports")]
 pub mod html;
+#[cfg(feature = "reports")]
 pub mod junit;
 mod printable;
 mod style;
