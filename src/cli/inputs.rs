@@ -3,20 +3,20 @@
 //! The library does the work. This file turns flags into its values, names the flag in an error, and
 //! warns.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use chrono::{Datelike as _, NaiveDate};
+use chrono::NaiveDate;
 use tickdeck::check::is_named_as_golden;
 use tickdeck::inputs::SelectionError;
 pub(super) use tickdeck::inputs::{Inputs, Salvaged, on_a_thread};
 use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
-use tickdeck_core::calendar::{Coverage, TradingCalendar};
+use tickdeck_core::calendar::{TradingCalendar, Uncovered};
 use tickdeck_core::causes::causes;
-use tickdeck_core::select::{SymbolGlobs, Window, WindowError};
-use tickdeck_core::source::Source;
+use tickdeck_core::select::WindowError;
 use tickdeck_core::time::UnixNanos;
-use tickdeck_recording::{EventFilter, Finding, Recording, RecordingError};
+use tickdeck_recording::{Finding, Recording, RecordingError};
 
 use super::args::{NormalizeArgs, SelectArgs};
 use super::outcome::{Outcome, UsageError};
@@ -159,22 +159,7 @@ pub(super) fn warn_not_covered(
     calendar: &TradingCalendar,
     days: impl IntoIterator<Item = NaiveDate>,
 ) {
-    let mut unknown = BTreeSet::new();
-    let mut partly = BTreeSet::new();
-    for day in days {
-        match calendar.coverage(day) {
-            Coverage::Known => {}
-            Coverage::EndsSoon { known_until } => {
-                partly.insert(known_until.year() + 1);
-            }
-            Coverage::Partly => {
-                partly.insert(day.year());
-            }
-            Coverage::Unknown => {
-                unknown.insert(day.year());
-            }
-        }
-    }
+    let Uncovered { unknown, partly } = calendar.uncovered(days);
     for year in unknown {
         tracing::warn!(
             event = "calendar_not_covered",
@@ -192,18 +177,22 @@ pub(super) fn warn_not_covered(
     }
 }
 
-/// The selected events.
+/// The selected events, with what its warnings say.
 pub(super) struct Selection {
-    pub(super) filter: EventFilter,
-    /// The maximum number of ticks.
-    pub(super) count: Option<u64>,
+    selection: tickdeck::selection::Selection,
     symbols: String,
     exchanges: String,
-    /// The instruments of the recordings, for the warning.
-    available: String,
-    /// From when to when they were recorded, for the warning.
+    /// From when to when the recordings were recorded.
     recorded: String,
     allow_empty: bool,
+}
+
+impl Deref for Selection {
+    type Target = tickdeck::selection::Selection;
+
+    fn deref(&self) -> &Self::Target {
+        &self.selection
+    }
 }
 
 impl Selection {
@@ -214,48 +203,37 @@ impl Selection {
         reference: &Reference,
     ) -> anyhow::Result<Self> {
         warn_not_covered(&reference.calendar, inputs.recorded_days());
-        let window = inputs.window(&select.window(), &reference.calendar);
-        let Window { start, end } = window.map_err(selection_error)?;
-        let globs = SymbolGlobs::new(&select.symbols)
-            .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))?;
-        let available = inputs.instruments();
-        if let Some(available) = &available {
-            warn_unmatched(&globs, available, reference);
-        }
+        let selection =
+            tickdeck::selection::Selection::resolve(&select.options(), inputs, reference)
+                .map_err(selection_error)?;
+        warn_unmatched(&selection, select.symbols.len());
         let shown = |side: Option<UnixNanos>| side.map(|at| at.to_string());
         tracing::debug!(
             event = "selection",
-            start = shown(start),
-            end = shown(end),
-            count = select.count,
+            start = shown(selection.filter.start),
+            end = shown(selection.filter.end),
+            count = selection.max_ticks,
             contracts = reference.contracts.digest(),
             calendar = reference.calendar.digest()
         );
         let exchanges: Vec<&str> = select.exchange.iter().map(|e| e.as_str()).collect();
-        let filter = EventFilter {
-            start,
-            end,
-            instruments: reference.instruments(globs, select.exchange.clone()),
-        };
         Ok(Self {
-            filter,
-            count: select.count,
+            selection,
             symbols: select.symbols.join(","),
             exchanges: exchanges.join(","),
-            available: available.as_ref().map(listed).unwrap_or_default(),
             recorded: recorded(inputs),
             allow_empty: select.allow_empty,
         })
     }
 
     /// Whether instruments were named, so that session events alone are not what was wanted.
-    pub(super) const fn names_instruments(&self) -> bool {
+    pub(super) fn names_instruments(&self) -> bool {
         self.filter.instruments.is_some()
     }
 
     /// Whether a result without a tick is what the user wants.
     pub(super) fn may_be_empty(&self) -> bool {
-        self.allow_empty || self.count == Some(0)
+        self.allow_empty || self.max_ticks == Some(0)
     }
 
     /// How a verb ends that found this many selected ticks. None is usually a typing error.
@@ -270,16 +248,11 @@ impl Selection {
             exchanges = self.exchanges,
             start = shown(self.filter.start),
             end = shown(self.filter.end),
-            available = self.available,
+            available = self.available.as_ref().map(listed).unwrap_or_default(),
             recorded = self.recorded,
             "no tick is selected; --allow-empty accepts that"
         );
         Outcome::Lossy
-    }
-
-    /// The selected events of `inputs` as one source.
-    pub(super) fn source(&self, inputs: &Inputs) -> Box<dyn Source> {
-        inputs.source_limited(&self.filter, self.count)
     }
 }
 
@@ -291,6 +264,7 @@ fn selection_error(error: SelectionError) -> anyhow::Error {
         SelectionError::Window(WindowError::EndOutOfRange) => outside("--end"),
         SelectionError::Window(error) => UsageError::new(error.to_string()),
         SelectionError::AmbiguousDay { .. } => UsageError::new(error.to_string()),
+        SelectionError::Symbols(error) => UsageError::caused_by("--symbols cannot be used", error),
         SelectionError::Recording(error) => return error.into(),
         error => return error.into(),
     };
@@ -299,17 +273,13 @@ fn selection_error(error: SelectionError) -> anyhow::Error {
 
 /// Warns about patterns that select nothing while others do. Where nothing matches at all, the end of
 /// the verb says so.
-fn warn_unmatched(globs: &SymbolGlobs, available: &BTreeMap<String, u64>, reference: &Reference) {
-    let instruments = available.keys().map(|id| {
-        let contract = reference.contracts.resolve(id.as_bytes()).ok();
-        (id.as_bytes(), contract.map(|contract| contract.exchange))
-    });
-    let unmatched = globs.unmatched(instruments);
-    if !unmatched.is_empty() && unmatched.len() < globs.patterns().len() {
+fn warn_unmatched(selection: &tickdeck::selection::Selection, patterns: usize) {
+    let unmatched = &selection.unmatched;
+    if !unmatched.is_empty() && unmatched.len() < patterns {
         tracing::warn!(
             event = "symbols_unmatched",
             patterns = unmatched.join(","),
-            available = listed(available),
+            available = selection.available.as_ref().map(listed).unwrap_or_default(),
             "no recorded instrument matches"
         );
     }
@@ -329,10 +299,8 @@ pub(super) fn warn_no_tick(inputs: &Inputs) {
 
 /// From when to when there are events; empty where there are none.
 fn recorded(inputs: &Inputs) -> String {
-    let ranges = inputs.recordings.iter().map(Recording::time_range);
-    let all = ranges.filter_map(|range| range.ok().flatten());
-    let all = all.reduce(|(start, end), (first, last)| (start.min(first), end.max(last)));
-    all.map_or_else(String::new, |(start, end)| format!("{start} to {end}"))
+    let range = inputs.time_range().ok().flatten();
+    range.map_or_else(String::new, |(start, end)| format!("{start} to {end}"))
 }
 
 /// The first instruments by name, and how many there are.

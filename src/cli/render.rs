@@ -244,7 +244,7 @@ pub(super) fn print_plan(
     if let Some(events) = inputs.estimate(filter) {
         writeln!(out, "events     at most {}", grouped(events))?;
     }
-    if let Some(count) = selection.count {
+    if let Some(count) = selection.max_ticks {
         writeln!(out, "ticks      at most {}", grouped(count))?;
     }
     writeln!(out, "rate       {}", args.pace.rate)?;

@@ -67,7 +67,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     .pace(pace)
     .looping(args.pace.looping)
     .clock_ticks(args.clock.map(|hz| ClockTicks::new(hz, pace.max_gap_ns)))
-    .max_ticks(selection.count)
+    .max_ticks(selection.max_ticks)
     .prime_until(prime_until)
     .batch_events(args.batch_size)
     .progress(context.progress("replay", total))

@@ -17,7 +17,7 @@ pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome
     let total = inputs.estimate(&selection.filter);
     let made = conversion(context, "slice", total, &args.output, &args.roll)
         .allow_empty(selection.may_be_empty())
-        .slice(&inputs, &selection.filter, selection.count, &reference);
+        .slice(&inputs, &selection.filter, selection.max_ticks, &reference);
     let manifest = unless_empty(made, convert_error)?;
     let completeness = completeness(&inputs);
     Made::of(&args.output.output, manifest.as_ref())

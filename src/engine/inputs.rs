@@ -37,7 +37,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::NaiveDate;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::event::Event;
-use tickdeck_core::select::{Window, WindowError, WindowSpec};
+use tickdeck_core::select::{SymbolGlobError, Window, WindowError, WindowSpec};
 use tickdeck_core::source::{
     AheadSource, MergeSource, PayloadSource, Source, SourceError, SourceErrorKind, TickLimit,
 };
@@ -68,6 +68,9 @@ pub enum SelectionError {
     /// The window itself is not valid.
     #[error(transparent)]
     Window(#[from] WindowError),
+    /// A pattern is not valid.
+    #[error(transparent)]
+    Symbols(#[from] SymbolGlobError),
     /// A recording cannot be read.
     #[error(transparent)]
     Recording(#[from] RecordingError),
@@ -169,6 +172,21 @@ impl Inputs {
     /// recording reports them.
     pub fn recorded_days(&self) -> impl Iterator<Item = NaiveDate> {
         self.manifest_days().filter_map(|day| day.parse().ok())
+    }
+
+    /// The first and the last receive time of all recordings; `None` without an event.
+    ///
+    /// # Errors
+    /// When a recording cannot be read.
+    pub fn time_range(&self) -> Result<Option<(UnixNanos, UnixNanos)>, RecordingError> {
+        let mut all: Option<(UnixNanos, UnixNanos)> = None;
+        for recording in &self.recordings {
+            if let Some((first, last)) = recording.time_range()? {
+                let (start, end) = all.unwrap_or((first, last));
+                all = Some((start.min(first), end.max(last)));
+            }
+        }
+        Ok(all)
     }
 
     /// Ticks of each recorded instrument, by id; `None` if a recording has no manifest.

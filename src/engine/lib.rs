@@ -46,6 +46,7 @@
 //! | [`session`] | whole runs: [`Session::replay`], [`Session::replay_recording`], `Session::live`, `Session::ctp` |
 //! | [`source`], [`synthetic`], [`recording`] | where events come from, and how they are stored |
 //! | [`inputs`] | several recordings as one source |
+//! | [`selection`] | which of their events are wanted |
 //! | [`contents`] | what is in a recording |
 //! | [`convert`] | new recordings: slices, merges, synthetic markets, imports |
 //! | [`sink`] | where messages go: files, digest, NATS, your own [`Sink`] |
@@ -102,6 +103,7 @@ pub mod normalize;
 pub mod pipeline;
 pub mod progress;
 pub mod reference;
+pub mod selection;
 pub mod session;
 pub mod sink;
 pub mod testing;

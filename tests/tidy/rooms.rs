@@ -7,7 +7,7 @@ use super::assert_none;
 use super::source::{SourceFile, crate_named};
 
 /// Each module of the engine with the modules it may use.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("progress", &[]),
     // Opens recordings as one source.
     ("inputs", &[]),
@@ -29,6 +29,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
         &["control", "pipeline", "progress", "sink", "transfer"],
     ),
     ("reference", &[]),
+    ("selection", &["inputs", "reference"]),
     // What a replay of a recording would do with its ticks.
     ("contents", &["normalize", "progress", "reference"]),
     // Recordings made of recordings, of the market and of dumps.

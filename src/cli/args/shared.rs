@@ -7,6 +7,7 @@ use clap::Args;
 use tickdeck::encode::{PayloadKind, subject};
 use tickdeck::nats::Secret;
 use tickdeck::normalize::Flag;
+use tickdeck::selection::SelectionOptions;
 use tickdeck_core::contract::Exchange;
 use tickdeck_core::pace::{PaceOptions, Rate};
 use tickdeck_core::select::{EndSpec, StartSpec, TimeSpec, WindowSpec};
@@ -76,6 +77,17 @@ pub struct SelectArgs {
 }
 
 impl SelectArgs {
+    /// What is wanted.
+    #[must_use]
+    pub fn options(&self) -> SelectionOptions {
+        SelectionOptions {
+            window: self.window(),
+            symbols: self.symbols.clone(),
+            exchanges: self.exchange.clone(),
+            max_ticks: self.count,
+        }
+    }
+
     /// The window of receive time. The parser refuses two flags for the same side.
     #[must_use]
     pub fn window(&self) -> WindowSpec {

@@ -41,6 +41,15 @@ pub enum Coverage {
     Unknown,
 }
 
+/// Years in which a calendar is not reliable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Uncovered {
+    /// Nothing is known: weekdays count as trading days.
+    pub unknown: BTreeSet<i32>,
+    /// Only the statutory holidays are known, or nothing yet of a year that begins soon.
+    pub partly: BTreeSet<i32>,
+}
+
 /// Holidays of the futures exchanges, per year.
 ///
 /// `default()` covers no year: every Monday to Friday trades.
@@ -170,6 +179,27 @@ impl TradingCalendar {
         } else {
             self.next_trading_day(date)
         }
+    }
+
+    /// The years around some days that are not fully known.
+    #[must_use]
+    pub fn uncovered(&self, days: impl IntoIterator<Item = NaiveDate>) -> Uncovered {
+        let mut found = Uncovered::default();
+        for day in days {
+            match self.coverage(day) {
+                Coverage::Known => {}
+                Coverage::EndsSoon { known_until } => {
+                    found.partly.insert(known_until.year() + 1);
+                }
+                Coverage::Partly => {
+                    found.partly.insert(day.year());
+                }
+                Coverage::Unknown => {
+                    found.unknown.insert(day.year());
+                }
+            }
+        }
+        found
     }
 
     /// How much is known around `date`.

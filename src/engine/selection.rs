@@ -1,0 +1,141 @@
+//! Which events of recordings are wanted, resolved against what the recordings have.
+
+use std::collections::BTreeMap;
+
+use tickdeck_core::contract::Exchange;
+use tickdeck_core::select::{SymbolGlobs, Window, WindowSpec};
+use tickdeck_core::source::Source;
+use tickdeck_recording::EventFilter;
+
+use crate::inputs::{Inputs, SelectionError};
+use crate::reference::Reference;
+
+/// What is wanted. Empty lists and a default window select everything.
+#[derive(Debug, Clone, Default)]
+pub struct SelectionOptions {
+    /// Receive times.
+    pub window: WindowSpec,
+    /// Patterns of instrument ids, such as `rb*`.
+    pub symbols: Vec<String>,
+    /// Exchanges.
+    pub exchanges: Vec<Exchange>,
+    /// The maximum number of ticks.
+    pub max_ticks: Option<u64>,
+}
+
+/// A selection that recordings can be read with.
+#[derive(Debug)]
+pub struct Selection {
+    /// The events.
+    pub filter: EventFilter,
+    /// The maximum number of ticks.
+    pub max_ticks: Option<u64>,
+    /// Patterns that no recorded instrument matches. Empty for recordings without a manifest, whose
+    /// instruments are not known in advance.
+    pub unmatched: Vec<String>,
+    /// Ticks of each recorded instrument; `None` where a recording has no manifest.
+    pub available: Option<BTreeMap<String, u64>>,
+}
+
+impl Selection {
+    /// Resolves `options` for these inputs.
+    ///
+    /// # Errors
+    /// When a pattern or the window is not valid, a time of day is ambiguous, or a recording cannot be
+    /// read.
+    pub fn resolve(
+        options: &SelectionOptions,
+        inputs: &Inputs,
+        reference: &Reference,
+    ) -> Result<Self, SelectionError> {
+        let Window { start, end } = inputs.window(&options.window, &reference.calendar)?;
+        let globs = SymbolGlobs::new(&options.symbols)?;
+        let available = inputs.instruments();
+        let unmatched = available.as_ref().map_or_else(Vec::new, |available| {
+            unmatched(&globs, available, reference)
+        });
+        Ok(Self {
+            filter: EventFilter {
+                start,
+                end,
+                instruments: reference.instruments(globs, options.exchanges.clone()),
+            },
+            max_ticks: options.max_ticks,
+            unmatched,
+            available,
+        })
+    }
+
+    /// The selected events of `inputs` as one source.
+    #[must_use]
+    pub fn source(&self, inputs: &Inputs) -> Box<dyn Source> {
+        inputs.source_limited(&self.filter, self.max_ticks)
+    }
+}
+
+fn unmatched(
+    globs: &SymbolGlobs,
+    available: &BTreeMap<String, u64>,
+    reference: &Reference,
+) -> Vec<String> {
+    let instruments = available.keys().map(|id| {
+        let contract = reference.contracts.resolve(id.as_bytes()).ok();
+        (id.as_bytes(), contract.map(|contract| contract.exchange))
+    });
+    let unmatched = globs.unmatched(instruments);
+    unmatched.into_iter().map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::reference::ReferenceOptions;
+
+    fn resolve(symbols: &[&str], max_ticks: Option<u64>) -> (Inputs, Selection) {
+        let quick = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recordings/quick");
+        let inputs = Inputs::open(&[PathBuf::from(quick)]).unwrap();
+        let reference = Reference::load(&ReferenceOptions::default(), &inputs.recordings).unwrap();
+        let options = SelectionOptions {
+            symbols: symbols.iter().map(|&symbol| symbol.to_owned()).collect(),
+            max_ticks,
+            ..SelectionOptions::default()
+        };
+        let selection = Selection::resolve(&options, &inputs, &reference).unwrap();
+        (inputs, selection)
+    }
+
+    fn ticks(inputs: &Inputs, selection: &Selection) -> u64 {
+        let mut source = selection.source(inputs);
+        let mut ticks = 0;
+        loop {
+            let mut batch = Vec::new();
+            source.next_batch(&mut batch, 100).unwrap();
+            if batch.is_empty() {
+                return ticks;
+            }
+            ticks += batch
+                .iter()
+                .filter(|event| event.as_tick().is_some())
+                .count() as u64;
+        }
+    }
+
+    #[test]
+    fn patterns_select_what_they_match_and_report_the_others() {
+        let (inputs, selection) = resolve(&["rb*", "zz*"], None);
+        assert_eq!(selection.unmatched, ["zz*"]);
+        let of_rb = selection.available.as_ref().unwrap()["rb2510"];
+        assert_eq!(ticks(&inputs, &selection), of_rb);
+        let (inputs, selection) = resolve(&["rb*"], Some(5));
+        assert_eq!(ticks(&inputs, &selection), 5);
+    }
+
+    #[test]
+    fn default_options_select_everything() {
+        let (inputs, selection) = resolve(&[], None);
+        assert!(selection.filter.instruments.is_none());
+        assert_eq!(ticks(&inputs, &selection), 918);
+    }
+}
