@@ -72,6 +72,8 @@ struct Pass {
     newest: UnixNanos,
     /// Recorded time taken out of shortened pauses, ns. A sum of integers: exact.
     cut_ns: i128,
+    /// Recorded time up to the newest event that was released, ns.
+    released_ns: i128,
 }
 
 /// A pause whose beginning is known from the first time that it mattered.
@@ -179,10 +181,11 @@ impl Pacer {
     #[inline]
     pub fn released(&mut self, now: MonoNanos) -> Option<i64> {
         self.totals.events += 1;
+        let pass = self.pass.as_mut()?;
+        pass.released_ns = pass.played_ns(pass.newest);
         let Rate::Times(_) = self.options.rate else {
             return None;
         };
-        let pass = self.pass.as_ref()?;
         let late_ns = now.since(pass.due(pass.newest, self.options.rate)).max(0);
         self.lateness.record(late_ns);
         Some(late_ns)
@@ -205,7 +208,10 @@ impl Pacer {
         let free = self.is_free_running();
         let max_gap_ns = self.options.max_gap_ns;
         match &mut self.pass {
-            Some(pass) if free => pass.advance(recv_ts, max_gap_ns),
+            Some(pass) if free => {
+                pass.advance(recv_ts, max_gap_ns);
+                pass.released_ns = pass.played_ns(pass.newest);
+            }
             _ => return false,
         }
         self.totals.events += 1;
@@ -257,7 +263,7 @@ impl Pacer {
     /// at once and without the delay.
     pub fn new_pass(&mut self) {
         if let Some(pass) = self.pass.take() {
-            self.totals.played_ns += pass.played_ns(pass.newest);
+            self.totals.played_ns += pass.released_ns;
         }
         if let Some(pause @ Pause::Since(_)) = &mut self.paused_at {
             *pause = Pause::BeforeStart;
@@ -267,7 +273,8 @@ impl Pacer {
     /// What the pacing came to, for a run whose last event was released before `end`.
     #[must_use]
     pub fn report(&self, end: MonoNanos) -> PaceReport {
-        let pass_played = self.pass.map_or(0, |pass| pass.played_ns(pass.newest));
+        // The next event may be known already. It was not played.
+        let pass_played = self.pass.map_or(0, |pass| pass.released_ns);
         let played_ns = saturate(self.totals.played_ns + pass_played).0;
         let standing_ns = match self.paused_at {
             Some(Pause::Since(from)) => end.since(from).max(0),
@@ -300,6 +307,7 @@ impl Pacer {
                 first: recv_ts,
                 newest: recv_ts,
                 cut_ns: 0,
+                released_ns: 0,
             }
         })
     }

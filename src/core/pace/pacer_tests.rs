@@ -64,6 +64,16 @@ fn due_times_are_exact_over_a_day_at_every_rate() {
 }
 
 #[test]
+fn an_event_that_is_never_released_was_not_played() {
+    let (mut pacer, clock) = (pacer("1"), VirtualClock::new());
+    play(&mut pacer, &clock, &[100, 300]);
+    pacer.due(UnixNanos(1_300), clock.now());
+    let report = pacer.report(clock.now());
+    assert_eq!((report.events, report.played_ns), (2, 200));
+    assert_eq!(report.rate_achieved, Some(1.0));
+}
+
+#[test]
 fn an_earlier_receive_time_is_due_at_once() {
     let (mut pacer, clock) = (pacer("1"), VirtualClock::new());
     let released = play(&mut pacer, &clock, &[100, 300, 50, 299, 300, 400]);
@@ -137,6 +147,7 @@ fn a_pause_keeps_what_was_left_of_the_wait() {
     pacer.resume(MonoNanos(10_400));
     let due = pacer.due(UnixNanos(1_000), MonoNanos(10_400));
     assert_eq!(due, Due::At(MonoNanos(11_000)));
+    pacer.released(MonoNanos(11_000));
     let report = pacer.report(MonoNanos(11_000));
     assert_eq!(report.elapsed_ns, 1_000, "the pause is not replay time");
     assert_eq!(report.rate_achieved, Some(1.0));
@@ -228,6 +239,7 @@ fn extreme_times_saturate_instead_of_overflowing() {
     assert_eq!(pacer.due(UnixNanos(i64::MIN), MonoNanos(0)), Due::Now);
     let due = pacer.due(UnixNanos(i64::MAX), MonoNanos(i64::MAX - 1));
     assert_eq!(due, Due::At(MonoNanos::NEVER));
+    pacer.released(MonoNanos::NEVER);
     assert_eq!(pacer.report(MonoNanos(1)).played_ns, i64::MAX);
 }
 
