@@ -6,7 +6,7 @@
 //! - `check`: goldens, comparisons and the test API.
 //! - `cli`: verbs, flags, exit codes, streams and signals of the built binary.
 //! - `bad_input`: one clear sentence, the right exit code, nothing half-written.
-//! - `dates`: dates from dumps to payloads, one small input for each way in which they lie.
+//! - `dates`: dates from dumps to payloads, one small input for each kind of wrong date.
 //! - `real_data`: every file of the shared folder of real recordings, through the binary.
 //! - `live`: the live session, from a front (in memory, or a loaded library) to a subscriber.
 //! - `nats`: delivery through a real `nats-server`, with failures on the way.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use tickdeck::encode::control::EndMarker;
+use tickdeck::nats::NatsFailure;
 use tickdeck::normalize::{Flag, Flags};
 use tickdeck::pipeline::Publisher;
 use tickdeck::sink::{Fate, Message, MessageBatch, Outstanding, Sink, SinkError, StreamDigest};
@@ -56,7 +57,9 @@ impl Receiving {
 fn gone() -> SinkError {
     SinkError::Nats {
         server: "nowhere".to_owned(),
-        reason: "gone".to_owned(),
+        failure: NatsFailure::Other {
+            cause: "gone".into(),
+        },
     }
 }
 

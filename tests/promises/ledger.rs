@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use tickdeck::event::InstrumentId;
+use tickdeck::nats::NatsFailure;
 use tickdeck::normalize::{Flag, Flags};
 use tickdeck::pipeline::{InstrumentLedger, Ledger, Publisher};
 use tickdeck::sink::{Fate, MessageBatch, NullSink, Outstanding, Sink, SinkError};
@@ -133,7 +134,9 @@ impl Sink for Breaking {
             if self.left == 0 {
                 return Err(SinkError::Nats {
                     server: "nowhere".to_owned(),
-                    reason: "gone".to_owned(),
+                    failure: NatsFailure::Other {
+                        cause: "gone".into(),
+                    },
                 });
             }
             self.left -= 1;

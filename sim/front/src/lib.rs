@@ -2,7 +2,7 @@
 //! thread runs.
 //!
 //! `sim/md` and `sim/td` export this under the vendor's mangled names and tables of virtual
-//! functions. here everything is safe Rust on owned values. The sessions ([`md::MdSession`],
+//! functions. Everything here is safe Rust on owned values. The sessions ([`md::MdSession`],
 //! [`td::TdSession`]) are state machines that get the time as an argument; [`reactor`] runs one of
 //! them on the library thread of an API instance.
 //!

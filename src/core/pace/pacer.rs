@@ -30,7 +30,7 @@ pub enum Due {
     Paused,
 }
 
-/// What the pacing of a run came to.
+/// The result of the pacing of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct PaceReport {
     /// The requested rate; the newest one if it was changed.
@@ -270,7 +270,7 @@ impl Pacer {
         }
     }
 
-    /// What the pacing came to, for a run whose last event was released before `end`.
+    /// The result of the pacing, for a run whose last event was released before `end`.
     #[must_use]
     pub fn report(&self, end: MonoNanos) -> PaceReport {
         // The next event may be known already. It was not played.

@@ -262,7 +262,7 @@ fn goldens_of(
     may_make_folder: bool,
 ) -> Result<Vec<PathBuf>, BatchError> {
     let folder = match golden {
-        Some(golden) if !golden.is_dir() && !is_said_to_be_folder(golden) => {
+        Some(golden) if !golden.is_dir() && !is_named_as_folder(golden) => {
             if inputs.len() > 1 {
                 return Err(BatchError::OneGolden {
                     golden: golden.to_owned(),
@@ -295,7 +295,7 @@ fn goldens_of(
 }
 
 /// Whether a path can only be a folder, by its ending.
-fn is_said_to_be_folder(path: &Path) -> bool {
+fn is_named_as_folder(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().ends_with(b"/")
 }
 

@@ -669,7 +669,7 @@ impl Job<'_> {
         has_stream: bool,
     ) -> Result<Verdict, CheckError> {
         let is_known = self.known.as_ref().is_some_and(|known| {
-            known.says_the_same(golden) && has_stream == golden.stream.is_some()
+            known.has_the_same_text(golden) && has_stream == golden.stream.is_some()
         });
         if is_known {
             return Ok(Verdict::Equal);

@@ -200,7 +200,7 @@ impl Golden {
     /// Whether both describe the same output, regardless of the tickdeck that wrote them and of the
     /// segments.
     #[must_use]
-    pub fn says_the_same(&self, other: &Self) -> bool {
+    pub fn has_the_same_text(&self, other: &Self) -> bool {
         let comparable = |golden: &Self| Self {
             tickdeck: String::new(),
             segments: Vec::new(),

@@ -62,7 +62,7 @@ fn install_apart(control: &Arc<Control>, exit_code: i32, apart: Duration) -> io:
     let follow = move || {
         let mut exits = Some(exits);
         for signal in &mut signals {
-            obey(signal, &control);
+            apply(signal, &control);
             if matches!(signal, SIGINT | SIGTERM)
                 && let Some(exits) = exits.take()
             {
@@ -88,7 +88,7 @@ fn exit_at_next(exits: Arc<AtomicBool>, apart: Duration) {
     }
 }
 
-fn obey(signal: i32, control: &Control) {
+fn apply(signal: i32, control: &Control) {
     if signal == SIGUSR1 {
         toggle_pause(control);
     } else {
@@ -124,11 +124,11 @@ mod tests {
     #[test]
     fn signals_become_stop_and_pause() {
         let control = Control::new();
-        obey(SIGUSR1, &control);
+        apply(SIGUSR1, &control);
         assert!(control.is_paused() && !control.is_stopped());
-        obey(SIGUSR1, &control);
+        apply(SIGUSR1, &control);
         assert!(!control.is_paused());
-        obey(SIGTERM, &control);
+        apply(SIGTERM, &control);
         assert!(control.is_stopped() && control.wake_flag().is_raised());
     }
 

@@ -152,7 +152,7 @@ impl NatsFailure {
             };
         }
         let cause = innermost(error);
-        if speaks_of_a_full_server(&cause) {
+        if is_about_a_full_server(&cause) {
             return Self::ConnectionLimit { cause };
         }
         match error.kind() {
@@ -161,7 +161,7 @@ impl NatsFailure {
             }
             ConnectErrorKind::Tls => Self::Tls { cause },
             ConnectErrorKind::ServerParse => Self::Other { cause },
-            _ if speaks_of_login(&cause) => Self::LoginRefused,
+            _ if is_about_login(&cause) => Self::LoginRefused,
             // Such a server waits for the client to begin.
             _ if cause == SILENT && !tls_first => Self::Unreachable {
                 cause: "it sends no greeting; one with `handshake_first` needs TLS first"
@@ -172,18 +172,18 @@ impl NatsFailure {
     }
 }
 
-/// What the client library says of a server that closes without a word.
+/// What the client library says of a server that closes without an answer.
 const SILENT: &str = "expected INFO, got nothing";
 
 /// The server sends some refusals as plain errors, for example `user authentication expired`.
 /// `Authentication Timeout` is not a refusal: the login arrived too late.
-fn speaks_of_login(text: &str) -> bool {
+fn is_about_login(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     (text.contains("authentication") || text.contains("authorization")) && !text.contains("timeout")
 }
 
 /// The server closes such a connection, so that its message arrives only as text.
-fn speaks_of_a_full_server(text: &str) -> bool {
+fn is_about_a_full_server(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.contains("maximum") && text.contains("connections exceeded")
 }
@@ -230,7 +230,7 @@ mod tests {
             ("nats: Authentication Timeout", false),
             ("nats: maximum connections exceeded", false),
         ] {
-            assert_eq!(speaks_of_login(said), is_refused, "{said}");
+            assert_eq!(is_about_login(said), is_refused, "{said}");
         }
     }
 
@@ -241,7 +241,7 @@ mod tests {
             ("maximum account active connections exceeded", true),
             ("nats: maximum subscriptions exceeded", false),
         ] {
-            assert_eq!(speaks_of_a_full_server(said), is_full, "{said}");
+            assert_eq!(is_about_a_full_server(said), is_full, "{said}");
         }
     }
 }

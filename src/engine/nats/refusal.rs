@@ -78,8 +78,8 @@ impl Refusal {
 
     /// What does not work without it; `None` when the run cannot do without.
     ///
-    /// Control messages help a replay's subscribers. None of them is worth the replay.
-    pub(crate) fn lost_help(&self) -> Option<&'static str> {
+    /// Control messages help a replay's subscribers. Losing one does not end the replay.
+    pub(crate) fn missing_permission_help(&self) -> Option<&'static str> {
         let (control, _) = ControlSubject::parse(&self.subject)?;
         Some(match (control, self.action) {
             (ControlSubject::End, Action::Publish) => {
@@ -110,9 +110,9 @@ pub(crate) struct Warnings {
 }
 
 impl Warnings {
-    /// Warns that `refusal` costs `lost_help`, unless that was said before.
-    pub(crate) fn warn(&mut self, server: &str, refusal: &Refusal, lost_help: &str) {
-        self.warn_together(server, &[(refusal, lost_help)]);
+    /// Warns that `refusal` costs `missing_permission_help`, unless that was said before.
+    pub(crate) fn warn(&mut self, server: &str, refusal: &Refusal, missing_permission_help: &str) {
+        self.warn_together(server, &[(refusal, missing_permission_help)]);
     }
 
     /// Warns of several refusals, in one line for those that cost the same.
@@ -126,7 +126,7 @@ impl Warnings {
                 }
             }
         }
-        for (lost_help, refusals) in lines {
+        for (missing_permission_help, refusals) in lines {
             let join = |text: fn(&Refusal) -> String| {
                 let texts: Vec<String> = refusals.iter().map(|refusal| text(refusal)).collect();
                 texts.join(", ")
@@ -136,7 +136,7 @@ impl Warnings {
                 server,
                 subject = join(|refusal| refusal.subject.clone()),
                 permission = join(Refusal::permission),
-                "{lost_help}; add this permission to the account, or ignore the warning"
+                "{missing_permission_help}; add this permission to the account, or ignore the warning"
             );
         }
     }
@@ -179,7 +179,7 @@ mod tests {
     fn only_control_subjects_are_dispensable() {
         let help = |subject: &str| {
             let said = format!("Permissions Violation for Publish to \"{subject}\"");
-            Refusal::parse(&said).unwrap().lost_help()
+            Refusal::parse(&said).unwrap().missing_permission_help()
         };
         assert!(help("tickdeck.end.market.tick").is_some());
         assert!(help("tickdeck.clock.market.tick").is_some());

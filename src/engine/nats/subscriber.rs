@@ -297,7 +297,7 @@ impl Worker {
     fn refused(&mut self, refusals: &[Refusal]) -> Result<(), NatsFailure> {
         let mut lost = Vec::new();
         for refusal in refusals {
-            lost.push(match (refusal.lost_help(), refusal.action) {
+            lost.push(match (refusal.missing_permission_help(), refusal.action) {
                 (Some(help), _) => (refusal.clone(), help),
                 (None, Action::Publish) => (refusal.of_any_answer(), NOT_ANSWERED),
                 (None, Action::Subscribe) => return Err(refusal.failure()),

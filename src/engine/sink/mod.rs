@@ -51,12 +51,13 @@ pub enum SinkError {
     #[error("the reader of stdout closed the pipe")]
     BrokenPipe,
     /// The broker refused, or was unreachable for too long.
-    #[error("nats server {server}: {reason}")]
+    #[cfg(feature = "nats")]
+    #[error("nats server {server}: {failure}")]
     Nats {
         /// Server address without credentials.
         server: String,
-        /// What went wrong and how to fix it.
-        reason: String,
+        /// What went wrong.
+        failure: crate::nats::NatsFailure,
     },
 }
 

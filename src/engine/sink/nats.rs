@@ -156,7 +156,7 @@ impl NatsSink {
     fn error(&mut self) -> SinkError {
         SinkError::Nats {
             server: self.server.clone(),
-            reason: self.take_failure().to_string(),
+            failure: self.take_failure(),
         }
     }
 

@@ -231,7 +231,7 @@ impl Worker {
     /// The server refused something: a warning where the run can do without, and the end of
     /// publishing otherwise. The connection stays, for the end marker.
     fn refused(&mut self, refusal: &Refusal) {
-        match refusal.lost_help() {
+        match refusal.missing_permission_help() {
             Some(help) => {
                 self.warnings.warn(&self.plan.shown, refusal, help);
                 self.dispensed.insert(refusal.subject.clone());
