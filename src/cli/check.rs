@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use tickdeck::check::report::{Entry, html, junit, printable, text};
+use tickdeck::check::report::{Entry, html, junit, text};
 use tickdeck::check::{
     Accept, Batch, BatchError, CheckError, CheckOptions, Checked, InputKind, Publishing,
     StreamFile, Verdict, check_recording, check_stream, input_kind, is_named_as_golden, read_twice,
@@ -429,7 +429,7 @@ fn print(args: &CheckArgs, entries: &[Entry], lost: &[PathBuf]) -> anyhow::Resul
             if position > 0 && checked.verdict != Verdict::Equal {
                 writeln!(out)?;
             }
-            out.write_all(printable(&text::checked(checked)).as_bytes())?;
+            out.write_all(text::checked(checked).as_bytes())?;
         }
         if args.unreferenced == Unreferenced::Reject {
             for path in lost {

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::Serialize;
-use tickdeck::check::report::printable;
 use tickdeck::check::report::text::{self, Sides};
 use tickdeck::check::{
     Alignment, Comparison, InputKind, Messages, PublishedMessages, RawMessages, compare, input_kind,
@@ -103,7 +102,7 @@ fn compare_inputs(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome>
             before: "a",
             after: "b",
         };
-        out.write_all(printable(&text::comparison(&found, sides)).as_bytes())?;
+        out.write_all(text::comparison(&found, sides).as_bytes())?;
     }
     out.flush()?;
     Ok(if found.is_equal() {

@@ -15,7 +15,7 @@ use tickdeck_core::source::Source;
 use super::Context;
 use super::args::{ExportArgs, ExportFormat, OutputTarget};
 use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
-use super::outcome::{Outcome, stdout};
+use super::outcome::{Outcome, data_stdout};
 use super::outputs::{publisher_options, refuse_existing, refuse_inside_recording};
 
 /// Runs the verb.
@@ -49,7 +49,9 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
             let options = publisher_options(&args.normalize, DEFAULT_PREFIX, from, &reference);
             write_payloads(export(), source, output, options)?
         }
-        (Some(form), OutputTarget::Stdout) => write_events(export(), source, form, &mut stdout())?,
+        (Some(form), OutputTarget::Stdout) => {
+            write_events(export(), source, form, &mut data_stdout())?
+        }
         (Some(form), OutputTarget::Path(path)) => {
             let mut file = NewFile::create(path).with_context(|| creating(path))?;
             let ticks = write_events(export(), source, form, &mut file)?;
@@ -102,7 +104,7 @@ fn write_payloads(
     options: PublisherOptions,
 ) -> anyhow::Result<u64> {
     let sink = match output {
-        OutputTarget::Stdout => JsonlSink::to_writer(Box::new(stdout()), "stdout"),
+        OutputTarget::Stdout => JsonlSink::to_writer(Box::new(data_stdout()), "stdout"),
         OutputTarget::Path(path) => JsonlSink::create(path).with_context(|| creating(path))?,
     };
     let exported = export.payloads(source, options, vec![Box::new(sink)]);

@@ -15,6 +15,7 @@ use tickdeck::pipeline::PlayError;
 use tickdeck::session::SessionError;
 use tickdeck::sink::SinkError;
 use tickdeck_core::causes::causes;
+use tickdeck_core::printable::printable;
 use tickdeck_recording::RecordingError;
 
 use super::args::LogFormat;
@@ -219,16 +220,39 @@ pub(super) fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
         .is_some_and(|error| error.io_error_kind() == Some(io::ErrorKind::BrokenPipe))
 }
 
-/// Buffered stdout for results. Flush it explicitly, because dropping hides errors. Pending log lines
-/// are written first, so that they appear above the results on a terminal.
+/// Buffered stdout for results, text or JSON: hidden characters in them are escaped. Flush it
+/// explicitly, because dropping hides errors. Pending log lines are written first, so that they
+/// appear above the results on a terminal.
 #[must_use]
-pub fn stdout() -> io::BufWriter<impl Write + Send> {
+pub fn stdout() -> impl Write + Send {
+    Printable(data_stdout())
+}
+
+/// The same for data in another format, such as a payload stream. Its bytes stay as they are.
+#[must_use]
+pub fn data_stdout() -> impl Write + Send {
     log::flush();
     let out: Box<dyn Write + Send> = match library_output::results() {
         Some(kept) => Box::new(kept),
         None => Box::new(io::stdout()),
     };
     io::BufWriter::with_capacity(1 << 16, ReaderAware(out))
+}
+
+/// Escapes what could act on a terminal. A part that is written is whole characters: results are
+/// written as texts.
+struct Printable<W>(W);
+
+impl<W: Write> Write for Printable<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        self.0.write_all(printable(&text).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Marks broken pipes as those of stdout.
@@ -268,11 +292,13 @@ pub fn conclude(result: anyhow::Result<Outcome>, format: LogFormat) -> Exit {
     exit
 }
 
-/// `error: …` and one `caused by: …` per cause.
+/// `error: …` and one `caused by: …` per cause. Further lines of a message are indented: a name that
+/// holds a line's end must not look like another message.
 fn render(error: &anyhow::Error) -> String {
-    let mut text = format!("error: {error}\n");
+    let indented = |text: &str| text.replace('\n', "\n  ");
+    let mut text = format!("error: {}\n", indented(&error.to_string()));
     for cause in causes(error.as_ref()) {
-        text.push_str(&format!("caused by: {cause}\n"));
+        text.push_str(&format!("caused by: {}\n", indented(&cause)));
     }
     text
 }

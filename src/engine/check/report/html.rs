@@ -1,9 +1,9 @@
 //! Checks as one self-contained page: no script, no font, no other file.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use tickdeck_core::printable::printable;
 
 use super::entry::Entry;
-use super::printable::printable;
 use super::text::grouped;
 use crate::check::examine::{Checked, Verdict};
 use crate::check::locate::DifferingParts;

@@ -5,8 +5,7 @@
 mod entry;
 pub mod html;
 pub mod junit;
-mod printable;
 pub mod text;
 
 pub use entry::Entry;
-pub use printable::printable;
+pub use tickdeck_core::printable::printable;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use tickdeck_core::printable::is_hidden;
+
 use crate::check::examine::{Checked, Verdict};
 use crate::check::locate::DifferingParts;
 use crate::check::tally::{Comparison, Difference, DifferenceKind, Group};
@@ -314,7 +316,7 @@ fn parts_line(what: &str, parts: &DifferingParts) -> String {
     out
 }
 
-/// Both values as far as a table has room, with control characters as their escapes: of long ones
+/// Both values as far as a table has room, with hidden characters as their escapes: of long ones
 /// that begin the same the part around the first difference.
 fn values(before: Option<&str>, after: Option<&str>) -> [String; 2] {
     let sides = [before, after];
@@ -337,7 +339,7 @@ fn cut(value: &str, from: usize) -> String {
     let mut text = String::from(if from > 0 { "..." } else { "" });
     let mut rest = value.chars().skip(from);
     for c in rest.by_ref().take(VALUE_CHARS) {
-        if c.is_control() {
+        if is_hidden(c) {
             text.extend(c.escape_default());
         } else {
             text.push(c);
