@@ -15,6 +15,7 @@ use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 use tickdeck_core::event::{Event, EventKind, RawTick, Seq, SessionEvent, TICK_KIND, Text};
 use tickdeck_core::time::UnixNanos;
 
+use super::bounds::MOST_GROUP_BYTES;
 use super::codec;
 use super::error::RecordingError;
 use super::filter::EventFilter;
@@ -160,7 +161,13 @@ impl SegmentReader {
         let end = end(group)?;
         let file_bytes = self.file.bytes()?;
         let length = end.checked_sub(start).filter(|_| end <= file_bytes);
-        let Some(length) = length.and_then(|length| usize::try_from(length).ok()) else {
+        let length = length.and_then(|length| usize::try_from(length).ok());
+        if let Some(length @ MOST_GROUP_BYTES..) = length {
+            return Err(damaged(format!(
+                "{length} bytes, less than {MOST_GROUP_BYTES} are read"
+            )));
+        }
+        let Some(length) = length else {
             return Err(damaged(format!(
                 "the footer places it at {start} to {end} of {file_bytes} bytes"
             )));
