@@ -136,7 +136,7 @@ impl SegmentReader {
         let mut common = vec![Common::default(); keys.instruments.values.len()];
         let ticks = TickArrays::read(&mut columns, &keys.runs(), &mut common)?;
         let order = keys.order();
-        Ok(DecodedGroup {
+        let group = DecodedGroup {
             path: self.path.clone(),
             keys,
             ticks,
@@ -145,7 +145,9 @@ impl SegmentReader {
             placed: order.chunks(WINDOW_EVENTS).flat_map(placed).collect(),
             order,
             cursor: 0,
-        })
+        };
+        group.check_session_events()?;
+        Ok(group)
     }
 
     /// The bytes of a row group, verified against the hash in the footer.
@@ -494,6 +496,17 @@ pub(super) struct DecodedGroup {
 }
 
 impl DecodedGroup {
+    /// Reads the session events once, before any event is handed out: `--salvage` passes over whole
+    /// row groups.
+    fn check_session_events(&self) -> Result<()> {
+        for row in 0..self.keys.seq.len() {
+            if let Some(kind) = self.keys.session_kind(row) {
+                self.session_event(kind, row)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Appends up to `max` events and returns how many. It is fastest if `max` is a multiple of
     /// [`WINDOW_EVENTS`].
     pub(super) fn next_events(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<usize> {
