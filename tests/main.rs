@@ -6,6 +6,7 @@
 //! - `cli`: verbs, flags, exit codes, streams and signals of the built binary.
 //! - `bad_input`: one clear sentence, the right exit code, nothing half-written.
 //! - `dates`: dates from dumps to payloads, one small input for each way in which they lie.
+//! - `hostile`: files from strangers, fuzzing's seeds and findings, limits, escapes.
 //! - `real_data`: every file of the shared folder of real recordings, through the binary.
 //! - `live`: the live session, from a front (in memory, or a loaded library) to a subscriber.
 //! - `nats`: delivery through a real `nats-server`, with failures on the way.
@@ -22,6 +23,7 @@ mod bad_input;
 mod check;
 mod cli;
 mod dates;
+mod hostile;
 mod live;
 mod nats;
 mod promises;
