@@ -7,6 +7,7 @@
 //! - `cli`: verbs, flags, exit codes, streams and signals of the built binary.
 //! - `bad_input`: one clear sentence, the right exit code, nothing half-written.
 //! - `dates`: dates from dumps to payloads, one small input for each kind of wrong date.
+//! - `hostile`: files from strangers, fuzzing's seeds and findings, limits, escapes.
 //! - `real_data`: every file of the shared folder of real recordings, through the binary.
 //! - `live`: the live session, from a front (in memory, or a loaded library) to a subscriber.
 //! - `nats`: delivery through a real `nats-server`, with failures on the way.
@@ -24,6 +25,7 @@ mod check;
 mod cli;
 mod dates;
 mod documents;
+mod hostile;
 mod live;
 mod nats;
 mod promises;

@@ -11,7 +11,7 @@ use tickdeck_core::clock::{Clock as _, MonoNanos};
 
 use super::args::{CaptureArgs, OutputTarget, Until};
 use super::context::Context;
-use super::outcome::{Outcome, UsageError, stdout};
+use super::outcome::{Outcome, UsageError, data_stdout};
 use super::outputs::{exists, nats_options};
 use report::Report;
 
@@ -86,7 +86,7 @@ fn capture_to(args: &CaptureArgs) -> CaptureTo {
     CaptureTo {
         stream: match &args.output {
             OutputTarget::Stdout => StreamTo::Writer {
-                writer: Box::new(stdout()),
+                writer: Box::new(data_stdout()),
                 name: "stdout",
             },
             OutputTarget::Path(path) => StreamTo::Path(path.clone()),

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use tickdeck::export::jsonl::JsonlWriter;
 use tickdeck_core::event::{Event, EventKind, RawTick};
+use tickdeck_core::printable::printable_value;
 
 use super::args::{CatArgs, NormalizeArgs};
 use super::context::Context;
@@ -91,13 +92,14 @@ fn print_tick(
     recv: &str,
     tick: &RawTick,
 ) -> std::io::Result<()> {
-    let time = format!("{}.{:03}", tick.update_time, tick.update_millisec);
+    let time = tick.update_time.to_string_lossy();
+    let time = format!("{}.{:03}", printable_value(&time), tick.update_millisec);
     writeln!(
         out,
         "{:>8} {recv:<26} {:<14} {:<8} {time:<12} {:>10} {:>10} {:>12} {:>10} {:>6} {:>10} {:>6}",
         event.seq,
-        tick.instrument_id,
-        tick.trading_day,
+        printable_value(&tick.instrument_id.to_string_lossy()),
+        printable_value(&tick.trading_day.to_string_lossy()),
         price(tick.last_price),
         tick.volume,
         price(tick.open_interest),

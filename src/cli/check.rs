@@ -18,12 +18,13 @@ use tickdeck::check::{
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::progress::Position;
 use tickdeck::sink::NewFile;
+use tickdeck_core::printable::printable;
 use tickdeck_recording::{Manifest, RecordingError};
 
 use super::args::{CheckArgs, PublishingArgs, Unreferenced};
 use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Inputs, in_one_line, keep_first, refuse_damage};
-use super::outcome::{Outcome, UsageError, stdout};
+use super::outcome::{Outcome, UsageError, report_stdout};
 use super::outputs::{is_same, refuse_inside_recording};
 pub(super) use colours::styles;
 
@@ -418,7 +419,7 @@ fn print(
     if checks.is_empty() && !args.json.json {
         return Ok(());
     }
-    let mut out = stdout();
+    let mut out = report_stdout(args.json.json);
     if args.json.json {
         let errors = entries.iter().filter_map(|entry| match entry {
             Entry::Checked { .. } => None,
@@ -446,7 +447,7 @@ fn print(
                 writeln!(
                     out,
                     "{}: no recording matches it: remove it, or restore the recording",
-                    path.display()
+                    printable(&path.display().to_string())
                 )?;
             }
         }

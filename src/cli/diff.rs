@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::Serialize;
-use tickdeck::check::report::printable;
 use tickdeck::check::report::text::{self, Sides};
 use tickdeck::check::{
     Alignment, Comparison, InputKind, Messages, PublishedMessages, RawMessages, compare, input_kind,
@@ -14,13 +13,14 @@ use tickdeck::check::{
 use tickdeck::encode::PayloadKind;
 use tickdeck::encode::subject::DEFAULT_PREFIX;
 use tickdeck::progress::Position;
+use tickdeck_core::printable::printable;
 use tickdeck_recording::Recording;
 
 use super::args::{DiffArgs, PublishingArgs};
 use super::check::{as_input_error, is_damage, open_stream, refuse_read_twice, styles};
 use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Inputs, refuse_damage};
-use super::outcome::{Outcome, UsageError, stdout};
+use super::outcome::{Outcome, UsageError, report_stdout};
 use super::outputs::publisher_options;
 
 /// The result as JSON; the key order is the order of the fields.
@@ -79,7 +79,7 @@ fn compare_inputs(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome>
     progress.finish();
     let found = found?;
     let (a, b) = sources.names;
-    let mut out = stdout();
+    let mut out = report_stdout(args.json.json);
     if args.json.json {
         let result = Result {
             a,
@@ -91,6 +91,7 @@ fn compare_inputs(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome>
         serde_json::to_writer(&mut out, &result)?;
         writeln!(out)?;
     } else if found.is_equal() {
+        let (a, b) = (printable(&a), printable(&b));
         let messages = text::grouped(found.messages_after);
         writeln!(
             out,

@@ -16,7 +16,7 @@ use tickdeck_core::source::Source;
 use super::args::{ExportArgs, ExportFormat, OutputTarget};
 use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
-use super::outcome::{Outcome, stdout};
+use super::outcome::{Outcome, data_stdout, stdout};
 use super::outputs::{publisher_options, refuse_existing, refuse_inside_recording};
 use super::render::{INCOMPLETE, bytes, grouped};
 
@@ -53,7 +53,9 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
             let options = publisher_options(&args.normalize, DEFAULT_PREFIX, from, &reference);
             write_payloads(export(), source, output, options)?
         }
-        (Some(form), OutputTarget::Stdout) => write_events(export(), source, form, &mut stdout())?,
+        (Some(form), OutputTarget::Stdout) => {
+            write_events(export(), source, form, &mut data_stdout())?
+        }
         (Some(form), OutputTarget::Path(path)) => {
             let mut file = NewFile::create(path).with_context(|| creating(path))?;
             let exported = write_events(export(), source, form, &mut file)?;
@@ -158,7 +160,7 @@ fn write_payloads(
     options: PublisherOptions,
 ) -> anyhow::Result<Exported> {
     let sink = match output {
-        OutputTarget::Stdout => JsonlSink::to_writer(Box::new(stdout()), "stdout"),
+        OutputTarget::Stdout => JsonlSink::to_writer(Box::new(data_stdout()), "stdout"),
         OutputTarget::Path(path) => JsonlSink::create(path).with_context(|| creating(path))?,
     };
     let exported = export.payloads(source, options, vec![Box::new(sink)]);

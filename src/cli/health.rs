@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use tickdeck::nats::request_health;
+use tickdeck_core::printable::printable_value;
 
 use super::args::HealthArgs;
 use super::context::Context;
@@ -20,7 +21,12 @@ pub(super) fn run(_context: &Context, args: &HealthArgs) -> anyhow::Result<Outco
                 let text = value
                     .as_str()
                     .map_or_else(|| value.to_string(), str::to_owned);
-                writeln!(out, "{key:<10} {text}")?;
+                writeln!(
+                    out,
+                    "{:<10} {}",
+                    printable_value(key),
+                    printable_value(&text)
+                )?;
             }
         }
         _ => {

@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use serde::Serialize;
 use tickdeck::contents::Contents;
+use tickdeck_core::printable::printable_value;
 use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::{Finding, FormatVersion, Gap, Recording, Status};
 
@@ -183,7 +184,7 @@ fn text(info: &Info) -> String {
     }
     lines
         .into_iter()
-        .map(|(name, value)| format!("{name:<12} {value}\n"))
+        .map(|(name, value)| format!("{name:<12} {}\n", printable_value(&value)))
         .collect()
 }
 

@@ -21,6 +21,7 @@ use indicatif::MultiProgress;
 use serde_json::Value;
 use tickdeck_core::causes::with_causes;
 use tickdeck_core::clock::system_wall;
+use tickdeck_core::printable::{is_hidden, printable, printable_value};
 use tickdeck_core::time::UnixNanos;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -262,7 +263,7 @@ fn json_line(at: UnixNanos, level: Level, fields: Fields) -> String {
         line.push_str(&format!(",{}:{value}", quoted(key)));
     }
     line.push_str("}\n");
-    line
+    printable(&line).into_owned()
 }
 
 /// `timestamp LEVEL event key=value …`, one line whatever the values hold.
@@ -275,14 +276,14 @@ fn text_line(at: UnixNanos, level: Level, fields: Fields, colour: bool) -> Strin
     } else {
         line.push_str(&format!(" {level:<5} "));
     }
-    push_printable(&mut line, &name);
+    line.push_str(&printable_value(&name));
     for (key, value) in body {
         match value {
             Value::String(text) if needs_quotes(&text) => {
                 line.push_str(&format!(" {key}={text:?}"));
             }
             Value::String(text) => line.push_str(&format!(" {key}={text}")),
-            value => line.push_str(&format!(" {key}={value}")),
+            value => line.push_str(&printable_value(&format!(" {key}={value}"))),
         }
     }
     line.push('\n');
@@ -301,20 +302,8 @@ const fn level_colour(level: Level) -> &'static str {
 }
 
 fn needs_quotes(text: &str) -> bool {
-    let odd = |c: char| c.is_whitespace() || c.is_control() || c == '"' || c == '=';
+    let odd = |c: char| c.is_whitespace() || is_hidden(c) || c == '"' || c == '=';
     text.is_empty() || text.contains(odd)
-}
-
-/// Appends `text` with control characters escaped: text from a broker may hold anything, and a log
-/// line is one line.
-fn push_printable(line: &mut String, text: &str) {
-    for c in text.chars() {
-        if c.is_control() {
-            line.extend(c.escape_default());
-        } else {
-            line.push(c);
-        }
-    }
 }
 
 /// Stderr, with the progress bars out of the way while a line is written.
@@ -379,7 +368,7 @@ mod tests {
         };
         let line = text_line(AT, Level::INFO, message, true);
         assert!(
-            line.ends_with("\u{1b}[32mINFO \u{1b}[0m a\\u{1b}[31m\\nb\n"),
+            line.ends_with("\u{1b}[32mINFO \u{1b}[0m a\\u001b[31m\\u000ab\n"),
             "{line:?}"
         );
     }

@@ -14,6 +14,7 @@ use tickdeck::inputs::MixedSources;
 use tickdeck::pipeline::PlayError;
 use tickdeck::session::SessionError;
 use tickdeck::sink::SinkError;
+use tickdeck_core::printable::printable;
 use tickdeck_recording::{Manifest, RecordingError};
 
 use super::args::LogFormat;
@@ -233,16 +234,49 @@ pub(super) fn is_reader_gone(error: &(dyn Error + 'static)) -> bool {
         .is_some_and(|error| error.io_error_kind() == Some(io::ErrorKind::BrokenPipe))
 }
 
-/// Buffered stdout for results. Flush it explicitly, because dropping hides errors. Pending log lines
-/// are written first, so that they appear above the results on a terminal.
+/// Buffered stdout for results, text or JSON: hidden characters in them are escaped. Flush it
+/// explicitly, because dropping hides errors. Pending log lines are written first, so that they
+/// appear above the results on a terminal.
 #[must_use]
-pub fn stdout() -> io::BufWriter<impl Write + Send> {
+pub fn stdout() -> impl Write + Send {
+    Printable(data_stdout())
+}
+
+/// The same for data in another format, such as a payload stream. Its bytes stay as they are.
+#[must_use]
+pub fn data_stdout() -> impl Write + Send {
     log::flush();
     let out: Box<dyn Write + Send> = match library_output::results() {
         Some(kept) => Box::new(kept),
         None => Box::new(io::stdout()),
     };
     io::BufWriter::with_capacity(1 << 16, ReaderAware(out))
+}
+
+/// Stdout for a report of the library. Its text is escaped there already, and may be coloured.
+#[must_use]
+pub(super) fn report_stdout(json: bool) -> Box<dyn Write + Send> {
+    if json {
+        Box::new(stdout())
+    } else {
+        Box::new(data_stdout())
+    }
+}
+
+/// Escapes what could act on a terminal. A part that is written is whole characters: results are
+/// written as texts.
+struct Printable<W>(W);
+
+impl<W: Write> Write for Printable<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        self.0.write_all(printable(&text).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Marks broken pipes as those of stdout.
@@ -265,8 +299,8 @@ fn mark(error: io::Error) -> io::Error {
     }
 }
 
-/// Prints a verb's error, if any, with the hints of the verb, and returns the exit. In JSON form the error is a log line with the
-/// event `error`, so that stderr stays machine-readable.
+/// Prints a verb's error, if any, with the hints of the verb, and returns the exit. In JSON form the
+/// error is a log line with the event `error`, so that stderr stays machine-readable.
 pub(super) fn conclude(result: anyhow::Result<Outcome>, format: LogFormat, hints: &Hints) -> Exit {
     let error = match result {
         Ok(outcome) => return outcome.into(),
@@ -283,12 +317,13 @@ pub(super) fn conclude(result: anyhow::Result<Outcome>, format: LogFormat, hints
     exit
 }
 
-/// `error: …` and one `caused by: …` per cause.
+/// `error: …` and one `caused by: …` per cause. Further lines of a message are indented: a name that
+/// holds a line's end must not look like another message.
 fn render(messages: &[String]) -> String {
     let heads = std::iter::once("error").chain(std::iter::repeat("caused by"));
     let lines = heads.zip(messages);
     lines
-        .map(|(head, text)| format!("{head}: {text}\n"))
+        .map(|(head, text)| format!("{head}: {}\n", text.replace('\n', "\n  ")))
         .collect()
 }
 

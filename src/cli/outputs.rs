@@ -20,7 +20,7 @@ use super::args::{
     JsonlTarget, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SinkSpec, duration_ns,
 };
 use super::context::Context;
-use super::outcome::{UsageError, stdout};
+use super::outcome::{UsageError, data_stdout};
 
 /// Options of a new recording.
 pub(super) fn recording_options(
@@ -103,7 +103,10 @@ impl Sinks {
             match spec {
                 SinkSpec::Nats => {}
                 SinkSpec::Jsonl(JsonlTarget::Stdout) => {
-                    sinks.push(Box::new(JsonlSink::to_writer(Box::new(stdout()), "stdout")));
+                    sinks.push(Box::new(JsonlSink::to_writer(
+                        Box::new(data_stdout()),
+                        "stdout",
+                    )));
                 }
                 SinkSpec::Jsonl(JsonlTarget::Path(path)) => {
                     let path = path.clone();

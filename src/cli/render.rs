@@ -12,6 +12,7 @@ use super::outcome::{Outcome, stdout};
 pub(super) use tickdeck::check::report::text::grouped;
 use tickdeck::nats::NatsOptions;
 use tickdeck::session::{LatenessMs, Summary};
+use tickdeck_core::printable::printable_value;
 use tickdeck_recording::Manifest;
 
 /// What a result says that was made of recordings which are not whole.
@@ -195,7 +196,7 @@ fn summary_text(summary: &Summary) -> String {
     ));
     lines
         .into_iter()
-        .map(|(name, value)| format!("{name:<14} {value}\n"))
+        .map(|(name, value)| format!("{name:<14} {}\n", printable_value(&value)))
         .collect()
 }
 
@@ -230,8 +231,8 @@ pub(super) fn print_plan(
         writeln!(
             out,
             "play       {} ({})",
-            recording.path().display(),
-            recording.session()
+            printable_value(&recording.path().to_string_lossy()),
+            printable_value(recording.session())
         )?;
     }
     let filter = &selection.filter;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use tickdeck::progress::Position;
+use tickdeck_core::printable::printable_value;
 use tickdeck_recording::{
     Finding, MANIFEST_FILE, NOT_FETCHED, Recording, RecordingError, VerifyReport, verify,
 };
@@ -118,7 +119,8 @@ fn print_report(
     path: &Path,
     report: &VerifyReport,
 ) -> std::io::Result<()> {
-    let shown = path.display();
+    let shown = path.to_string_lossy();
+    let shown = printable_value(&shown);
     if report.is_intact() {
         let note = if path.is_file() {
             " (a lone segment: there is no manifest to compare with)"
@@ -133,7 +135,9 @@ fn print_report(
     }
     writeln!(out, "{shown}: {} findings", report.findings.len())?;
     for finding in &report.findings {
-        writeln!(out, "  {}: {}", finding.file.display(), finding.problem)?;
+        let file = finding.file.to_string_lossy();
+        let file = printable_value(&file);
+        writeln!(out, "  {file}: {}", printable_value(&finding.problem))?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@
 //! | [`pace`] | when an event is due, computed without a clock |
 //! | [`thread`], [`wait`] | the one place each that starts threads and waits for a bounded time |
 //! | [`causes`] | an error with its causes in one line |
+//! | [`printable`](mod@printable) | text from strangers, safe to show |
 //!
 //! A type belongs here when recordings, the engine and the simulated front all need it.
 //!
@@ -27,6 +28,7 @@ pub mod contract;
 pub mod dating;
 pub mod event;
 pub mod pace;
+pub mod printable;
 pub mod select;
 pub mod source;
 pub mod thread;

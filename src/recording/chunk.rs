@@ -21,6 +21,14 @@ pub(super) enum ChunkError {
     /// The Parquet library found a problem.
     #[error(transparent)]
     Parquet(#[from] ParquetError),
+    /// Where it begins, or how long it is, is a number below 0.
+    #[error("the footer places it at {start}, {bytes} bytes long")]
+    Place {
+        /// Where it begins.
+        start: i64,
+        /// Its length.
+        bytes: i64,
+    },
     /// Keys or levels.
     #[error("keys or levels: {0}")]
     Hybrid(#[from] HybridError),

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tickdeck_core::contract::Contract;
 
+use super::bounds::MOST_CONTRACTS_BYTES;
 use super::codec;
 use super::error::RecordingError;
 use super::group_bytes::GroupBytes;
@@ -118,12 +119,16 @@ fn write<T: DataType>(
 /// Reads the file at `path`.
 pub(super) fn read(storage: &dyn Storage, path: &Path) -> Result<Vec<Contract>, RecordingError> {
     let file = storage.open(path)?;
+    let file_bytes = file.bytes()?;
+    if file_bytes > MOST_CONTRACTS_BYTES {
+        let problem = format!("{file_bytes} bytes, at most {MOST_CONTRACTS_BYTES} are read");
+        return Err(RecordingError::damaged(path, problem));
+    }
     let metadata = ParquetMetaDataReader::new()
         .parse_and_finish(&ParquetFile::new(Arc::clone(&file))?)
         .map_err(RecordingError::parquet(path, "opening"))?;
     codec::check(path, &metadata)?;
     let places = find_columns(path, metadata.file_metadata().schema_descr())?;
-    let file_bytes = file.bytes()?;
     let mut bytes = vec![0; usize::try_from(file_bytes).unwrap_or(usize::MAX)];
     file.read_at(&mut bytes, 0)?;
     let bytes = Arc::new(GroupBytes {

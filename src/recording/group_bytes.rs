@@ -4,6 +4,8 @@ use bytes::{Buf as _, Bytes};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::page_size::check_page_size;
+
 /// The bytes of one row group, with their position in the file.
 #[derive(Debug, Clone)]
 pub(super) struct GroupBytes {
@@ -36,7 +38,10 @@ impl ChunkReader for GroupBytes {
     type T = bytes::buf::Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
-        Ok(self.from(start)?.reader())
+        let bytes = self.from(start)?;
+        // The library reads the header of a page here, and its content with `get_bytes`.
+        check_page_size(&bytes)?;
+        Ok(bytes.reader())
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 use tickdeck_core::event::Text;
 
@@ -110,6 +110,17 @@ item!(i32, integers);
 item!(i64, longs);
 item!(u32, keys);
 
+/// The library panics about numbers below 0.
+fn check_place(column: &ColumnChunkMetaData) -> std::result::Result<(), ChunkError> {
+    let first = column.dictionary_page_offset();
+    let start = first.unwrap_or_else(|| column.data_page_offset());
+    let bytes = column.compressed_size();
+    if start < 0 || bytes < 0 || start.checked_add(bytes).is_none() {
+        return Err(ChunkError::Place { start, bytes });
+    }
+    Ok(())
+}
+
 impl<'a> GroupColumns<'a> {
     /// The columns of row group `group`, whose bytes are `bytes`.
     pub(super) fn new(
@@ -168,8 +179,8 @@ impl<'a> GroupColumns<'a> {
         let mut buffer = std::mem::take(T::spare(self));
         let metadata = self.metadata.column(column);
         let bytes = Arc::clone(&self.bytes);
-        let decoded = SerializedPageReader::new(bytes, metadata, self.rows, None)
-            .map_err(ChunkError::from)
+        let decoded = check_place(metadata)
+            .and_then(|()| Ok(SerializedPageReader::new(bytes, metadata, self.rows, None)?))
             .and_then(|mut pages| {
                 let chunk = Chunk {
                     pages: &mut pages,

@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod background_writer;
+mod bounds;
 mod chunk;
 mod codec;
 mod columns;
@@ -38,6 +39,7 @@ mod group_stream;
 mod hybrid;
 mod manifest;
 mod names;
+mod page_size;
 mod place;
 mod pointer;
 mod reader;
@@ -59,6 +61,7 @@ pub use gaps::{Gap, GapFinder};
 pub use group_stream::MissingPart;
 pub use manifest::{CalendarCopy, Ledger, Manifest, SegmentEntry, Status};
 pub use names::{CONTRACTS_FILE, MANIFEST_FILE};
+pub use page_size::{PAGE_HEADER_BYTES, check_page_size};
 pub use pointer::is_pointer;
 pub use reader::{Recording, RecordingReader};
 pub use schema::ROW_GROUP_ROWS;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tickdeck_core::source::SourceInfo;
 use tickdeck_core::time::UnixNanos;
 
+use super::bounds::{MOST_MANIFEST_BYTES, check_segments};
 use super::error::RecordingError;
 use super::format_version::FormatVersion;
 use super::names::MANIFEST_FILE;
@@ -145,7 +146,8 @@ impl Manifest {
     /// Reads `folder/manifest.json` from the local file system.
     ///
     /// # Errors
-    /// When it cannot be read, is not a manifest, or is of a newer major version.
+    /// When it cannot be read, is not a manifest, lists files outside of the folder, or is of a newer
+    /// major version.
     pub fn read(folder: &Path) -> Result<Self, RecordingError> {
         Self::read_in(&*local(), folder)
     }
@@ -157,7 +159,7 @@ impl Manifest {
     pub fn read_in(storage: &dyn Storage, folder: &Path) -> Result<Self, RecordingError> {
         let path = folder.join(MANIFEST_FILE);
         refuse_pointer(storage, &path)?;
-        let text = read_whole(storage, &path)?;
+        let text = read_whole(storage, &path, MOST_MANIFEST_BYTES)?;
         let damaged = |error: serde_json::Error| RecordingError::damaged(&path, error.to_string());
         let header: Header = serde_json::from_slice(&text).map_err(damaged)?;
         if header.format != FORMAT_NAME {
@@ -167,7 +169,10 @@ impl Manifest {
             });
         }
         header.format_version.check(&path)?;
-        serde_json::from_slice(&text).map_err(damaged)
+        let manifest: Self = serde_json::from_slice(&text).map_err(damaged)?;
+        let files: Vec<&str> = manifest.segments.iter().map(|s| s.file.as_str()).collect();
+        check_segments(&path, &files)?;
+        Ok(manifest)
     }
 
     /// Writes `folder/manifest.json` atomically, and makes all names in the folder durable.

@@ -9,6 +9,7 @@ use tickdeck_core::event::Event;
 use tickdeck_core::source::{Source, SourceError, SourceInfo};
 use tickdeck_core::time::UnixNanos;
 
+use super::bounds::refuse_outside;
 use super::contracts_file;
 use super::error::RecordingError;
 use super::filter::EventFilter;
@@ -74,16 +75,18 @@ impl Recording {
             });
         }
         let manifest = Manifest::read_in(&*storage, path)?;
+        let segments = manifest.segments.iter().map(|s| path.join(&s.file));
+        let segments: Vec<PathBuf> = segments.collect();
+        segments
+            .iter()
+            .chain([&path.join(CONTRACTS_FILE)])
+            .try_for_each(|file| refuse_outside(&*storage, path, file))?;
         Ok(Self {
             storage,
             path: path.to_owned(),
             session: manifest.session.clone(),
             source: manifest.source.clone(),
-            segments: manifest
-                .segments
-                .iter()
-                .map(|s| path.join(&s.file))
-                .collect(),
+            segments,
             manifest: Some(manifest),
         })
     }
@@ -109,6 +112,7 @@ impl Recording {
         let segments: Vec<PathBuf> = names
             .filter(|name| is_segment(name))
             .map(|name| path.join(name))
+            .filter(|file| storage.is_within(path, file))
             .collect();
         if segments.is_empty() {
             regular
@@ -203,6 +207,7 @@ impl Recording {
     pub fn contracts(&self, table: &mut ContractTable) -> Result<()> {
         let path = self.path.join(CONTRACTS_FILE);
         if self.storage.exists(&path) {
+            refuse_outside(&*self.storage, &self.path, &path)?;
             table.extend(contracts_file::read(&*self.storage, &path)?);
         }
         Ok(())

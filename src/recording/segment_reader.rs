@@ -15,6 +15,7 @@ use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 use tickdeck_core::event::{Event, EventKind, RawTick, Seq, SessionEvent, TICK_KIND, Text};
 use tickdeck_core::time::UnixNanos;
 
+use super::bounds::MOST_GROUP_BYTES;
 use super::codec;
 use super::error::RecordingError;
 use super::filter::EventFilter;
@@ -135,7 +136,7 @@ impl SegmentReader {
         let mut common = vec![Common::default(); keys.instruments.values.len()];
         let ticks = TickArrays::read(&mut columns, &keys.runs(), &mut common)?;
         let order = keys.order();
-        Ok(DecodedGroup {
+        let group = DecodedGroup {
             path: self.path.clone(),
             keys,
             ticks,
@@ -144,7 +145,9 @@ impl SegmentReader {
             placed: order.chunks(WINDOW_EVENTS).flat_map(placed).collect(),
             order,
             cursor: 0,
-        })
+        };
+        group.check_session_events()?;
+        Ok(group)
     }
 
     /// The bytes of a row group, verified against the hash in the footer.
@@ -160,7 +163,13 @@ impl SegmentReader {
         let end = end(group)?;
         let file_bytes = self.file.bytes()?;
         let length = end.checked_sub(start).filter(|_| end <= file_bytes);
-        let Some(length) = length.and_then(|length| usize::try_from(length).ok()) else {
+        let length = length.and_then(|length| usize::try_from(length).ok());
+        if let Some(length @ MOST_GROUP_BYTES..) = length {
+            return Err(damaged(format!(
+                "{length} bytes, less than {MOST_GROUP_BYTES} are read"
+            )));
+        }
+        let Some(length) = length else {
             return Err(damaged(format!(
                 "the footer places it at {start} to {end} of {file_bytes} bytes"
             )));
@@ -487,6 +496,17 @@ pub(super) struct DecodedGroup {
 }
 
 impl DecodedGroup {
+    /// Reads the session events once, before any event is handed out: `--salvage` passes over whole
+    /// row groups.
+    fn check_session_events(&self) -> Result<()> {
+        for row in 0..self.keys.seq.len() {
+            if let Some(kind) = self.keys.session_kind(row) {
+                self.session_event(kind, row)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Appends up to `max` events and returns how many. It is fastest if `max` is a multiple of
     /// [`WINDOW_EVENTS`].
     pub(super) fn next_events(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<usize> {

@@ -1,5 +1,5 @@
-//! The project's commands: `cargo xtask demo`, `test`, `bench`, `recordings`, `nats-server`,
-//! `vendor-ctp`, `sim`, `sim-clients`, `readers`.
+//! The project's commands: `cargo xtask demo`, `test`, `fuzz`, `bench`, `recordings`,
+//! `nats-server`, `vendor-ctp`, `sim`, `sim-clients`, `readers`.
 //!
 //! Each works on a machine that has only cargo. What a command needs it fetches once into
 //! `target/tools`. Nothing is installed outside the working copy, except the distribution's
@@ -9,6 +9,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod nats_server;
 mod readers;
 mod recordings;
@@ -20,6 +21,7 @@ mod vendor_ctp;
 mod wheel;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -45,9 +47,20 @@ enum Command {
         /// Leave out formatting, lints and documentation tests
         #[arg(long)]
         quick: bool,
+        /// Also run the fuzz targets, ten minutes each
+        #[arg(long, conflicts_with = "quick")]
+        long: bool,
         /// Arguments passed to the test runner, for example a filter
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
+    },
+    /// Run the fuzz targets; needs nightly Rust and cargo-fuzz
+    Fuzz {
+        /// Only this one, for example segment [default: all]
+        target: Option<String>,
+        /// How long each of them runs, for example 90s, 10m or 2h
+        #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = fuzz::parse_time)]
+        each: Duration,
     },
     /// Run the benchmarks
     Bench {
@@ -77,7 +90,8 @@ enum Command {
 fn main() -> Result<()> {
     match Args::parse().command {
         Command::Demo { rest } => demo::run(&rest),
-        Command::Test { quick, rest } => test::run(quick, &rest),
+        Command::Test { quick, long, rest } => test::run(quick, long, &rest),
+        Command::Fuzz { target, each } => fuzz::command(target.as_deref(), each),
         Command::Bench { quick } => bench::run(quick),
         Command::Recordings => recordings::run(),
         Command::NatsServer => {

@@ -1,16 +1,23 @@
 //! `cargo xtask test`: everything that must hold before a change is merged.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use crate::fuzz;
 use crate::nats_server;
 use crate::readers;
 use crate::run::{self, cargo, note, succeeds, target};
 use crate::sim;
 use crate::sim_clients;
 use crate::vendor_ctp;
+
+/// How long each fuzz target runs.
+const FUZZ_TIME: Duration = Duration::from_secs(600);
 
 /// Builds the binary optimized and returns its path.
 fn optimized_binary() -> Result<PathBuf> {
@@ -26,8 +33,9 @@ fn optimized_binary() -> Result<PathBuf> {
     Ok(target().join("quick").join("tickdeck"))
 }
 
-/// Formatting, lints, all tests and the documentation's examples; with `quick` only the tests.
-pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
+/// Formatting, lints, all tests and the documentation's examples; with `quick` only the tests, with
+/// `long` the fuzz targets too.
+pub(crate) fn run(quick: bool, long: bool, rest: &[String]) -> Result<()> {
     let server = nats_server::provide()?;
     let optimized = optimized_binary()?;
     let vendor = vendor_ctp::provide();
@@ -94,8 +102,26 @@ pub(crate) fn run(quick: bool, rest: &[String]) -> Result<()> {
     if !quick && rest.is_empty() {
         run::run(with_server(cargo()).args(["test", "--workspace", "--doc"]))?;
     }
+    if long {
+        run_fuzz_targets(&skipped)?;
+    }
     report(&skipped, quick);
     Ok(())
+}
+
+/// The fuzz targets, or a line among the skipped tests that says what they need.
+fn run_fuzz_targets(skipped: &Path) -> Result<()> {
+    let missing = fuzz::missing();
+    if missing.is_empty() {
+        return fuzz::command(None, FUZZ_TIME);
+    }
+    let line = format!(
+        "skipped: the fuzz targets need {}\n",
+        missing.join(", and ")
+    );
+    let file = OpenOptions::new().append(true).open(skipped);
+    file.and_then(|mut file| file.write_all(line.as_bytes()))
+        .with_context(|| format!("writing {}", skipped.display()))
 }
 
 /// Formatting and lints.

@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
+use tickdeck_core::printable::printable;
 use tickdeck_core::thread;
 use tickdeck_core::wait::is_closed_within;
 
@@ -162,6 +163,7 @@ pub(super) fn keep(writer: LogWriter) -> bool {
 
 /// Prints whole lines that are not log lines to stderr, after the log lines so far.
 pub(crate) fn print(lines: &str) {
+    let lines = printable(lines);
     match WRITER.get() {
         Some(writer) => writer.send(lines.as_bytes().to_vec()),
         // If stderr is closed, there is no place to report it.

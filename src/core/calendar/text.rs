@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use chrono::{Datelike, NaiveDate, TimeDelta, Weekday};
+use chrono::{Datelike, NaiveDate, Weekday};
 
 use super::{TradingCalendar, is_weekend};
 
@@ -166,7 +166,7 @@ pub(super) fn print(calendar: &TradingCalendar) -> String {
             let _ = write!(text, " {PARTLY}");
         }
         let of_year = calendar.closed.iter().filter(|date| date.year() == year);
-        for (first, last) in runs(of_year.copied()) {
+        for (first, last) in runs(of_year.copied(), i64::MAX) {
             let _ = write!(text, " {}", first.format("%m%d"));
             if last != first {
                 let _ = write!(text, "-{}", last.format("%m%d"));
@@ -174,19 +174,24 @@ pub(super) fn print(calendar: &TradingCalendar) -> String {
         }
         text.push('\n');
     }
-    for (first, last) in runs(calendar.no_night.iter().copied()) {
+    // Adjacent ranges become one, as long as that can be read back.
+    for (first, last) in runs(calendar.no_night.iter().copied(), LONGEST_NO_NIGHT) {
         let _ = writeln!(text, "no-night {first}..{last}");
     }
     text
 }
 
-/// Sorted weekdays as ranges of neighbours; a weekend does not part them.
-fn runs(days: impl Iterator<Item = NaiveDate>) -> Vec<(NaiveDate, NaiveDate)> {
+/// Sorted weekdays as ranges of neighbours, each of at most `longest` days. A weekend does not part
+/// them.
+fn runs(days: impl Iterator<Item = NaiveDate>, longest: i64) -> Vec<(NaiveDate, NaiveDate)> {
     let mut runs: Vec<(NaiveDate, NaiveDate)> = Vec::new();
+    let days_from = |day: NaiveDate, first| day.signed_duration_since(first).num_days();
     for day in days {
         let step = if day.weekday() == Weekday::Mon { 3 } else { 1 };
         match runs.last_mut() {
-            Some((_, last)) if day.signed_duration_since(*last) == TimeDelta::days(step) => {
+            Some((first, last))
+                if days_from(day, *last) == step && days_from(day, *first) < longest =>
+            {
                 *last = day;
             }
             _ => runs.push((day, day)),

@@ -20,6 +20,8 @@ use crate::sink::NewFile;
 pub const GOLDEN_SUFFIX: &str = ".golden.json";
 /// End of the name of the payload stream beside a golden.
 pub const STREAM_SUFFIX: &str = ".golden.jsonl.zst";
+/// Largest golden in bytes: that of half a million subjects.
+const MOST_BYTES: u64 = 64 << 20;
 /// Read first: a newer major version may have other fields.
 #[derive(Deserialize)]
 struct Header {
@@ -52,13 +54,15 @@ impl Golden {
         if !head.is_empty() && !head.trim_ascii_start().starts_with(b"{") {
             return golden_of_stream(path).map(Some);
         }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)
-            .map_err(CheckError::io(path, "reading"))?;
         let no_golden = |reason: String| CheckError::NotAGolden {
             path: path.to_owned(),
             reason,
         };
+        let mut bytes = Vec::new();
+        let read = file.take(MOST_BYTES + 1).read_to_end(&mut bytes);
+        if read.map_err(CheckError::io(path, "reading"))? as u64 > MOST_BYTES {
+            return Err(no_golden(format!("more than {MOST_BYTES} bytes")));
+        }
         let header: Header =
             serde_json::from_slice(&bytes).map_err(|error| no_golden(error.to_string()))?;
         if header.format != FORMAT_NAME {

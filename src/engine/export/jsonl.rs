@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 
 use tickdeck_core::event::{Event, EventKind, RawTick};
+use tickdeck_core::printable::{is_hidden, printable};
 
 use crate::export::value::{push_finite, push_int, push_latin1, push_non_finite};
 
@@ -80,7 +81,7 @@ fn push_event(out: &mut Vec<u8>, event: &Event) {
         EventKind::Tick(tick) => push_tick(out, tick),
         EventKind::Session(session) => {
             out.extend_from_slice(b",\"detail\":");
-            out.extend_from_slice(session.detail().as_bytes());
+            out.extend_from_slice(printable(&session.detail()).as_bytes());
         }
     }
     out.extend_from_slice(b"}\n");
@@ -103,7 +104,10 @@ fn push_text(out: &mut Vec<u8>, bytes: &[u8]) {
     for byte in bytes {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
-            0..=0x1f => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            // Hidden characters, which could act on a terminal.
+            byte if is_hidden(char::from(*byte)) => {
+                out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
+            }
             _ => push_latin1(out, *byte),
         }
     }

@@ -1,5 +1,6 @@
 //! Rows of a CSV file.
 
+use std::io::{self, Read};
 use std::ops::Range;
 
 use csv::ByteRecord;
@@ -36,11 +37,7 @@ pub(crate) fn separator_of(first_line: &[u8]) -> u8 {
 }
 
 /// Makes a CSV reader that leaves every judgement on rows to [`Plan`].
-pub(crate) fn csv_reader<R: std::io::Read>(
-    from: R,
-    separator: u8,
-    buffer: usize,
-) -> csv::Reader<R> {
+pub(crate) fn csv_reader<R: Read>(from: R, separator: u8, buffer: usize) -> csv::Reader<R> {
     csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -49,9 +46,38 @@ pub(crate) fn csv_reader<R: std::io::Read>(
         .from_reader(from)
 }
 
+/// Longest row in bytes: a file without ends of lines, or with a lone quote, is one row.
+pub(crate) const ROW_MAX: usize = 1 << 20;
+
+/// Ends with an error after some more bytes.
+struct Bounded<R> {
+    inner: R,
+    left: usize,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 && !buffer.is_empty() {
+            return Err(too_long());
+        }
+        let most = buffer.len().min(self.left);
+        let read = self
+            .inner
+            .read(buffer.get_mut(..most).unwrap_or_default())?;
+        self.left -= read;
+        Ok(read)
+    }
+}
+
+/// The error about a row that does not end.
+pub(crate) fn too_long() -> io::Error {
+    let problem = format!("a row of more than {ROW_MAX} bytes");
+    io::Error::new(io::ErrorKind::InvalidData, problem)
+}
+
 /// Reads the rows of a CSV file.
 pub(crate) struct CsvRows {
-    reader: csv::Reader<SliceReader>,
+    reader: csv::Reader<Bounded<SliceReader>>,
     record: ByteRecord,
     plan: Plan,
     /// Records still to be passed over: the header.
@@ -60,8 +86,12 @@ pub(crate) struct CsvRows {
 
 impl CsvRows {
     pub(crate) fn new(slice: &Slice, plan: Plan, separator: u8, buffer: usize) -> Self {
+        let bounded = Bounded {
+            inner: slice.reader(),
+            left: ROW_MAX,
+        };
         Self {
-            reader: csv_reader(slice.reader(), separator, buffer),
+            reader: csv_reader(bounded, separator, buffer),
             record: ByteRecord::new(),
             skip: 0..u8::from(plan.has_header()),
             plan,
@@ -72,8 +102,10 @@ impl CsvRows {
 impl ReadRows for CsvRows {
     fn next_row(&mut self, row: &mut Row) -> Result<bool, RowError> {
         loop {
+            // What is in the buffer already comes on top.
+            self.reader.get_mut().left = ROW_MAX;
             let more = self.reader.read_byte_record(&mut self.record);
-            if !more.map_err(std::io::Error::from)? {
+            if !more.map_err(io::Error::from)? {
                 return Ok(false);
             }
             if self.skip.next().is_none() {

@@ -67,6 +67,22 @@ pub enum ImportError {
         /// The name of the column.
         name: String,
     },
+    /// Decompressed, it is much larger than any dump of that size.
+    #[error(
+        "{input}: unpacks to more than {most} bytes; if it is sound, unpack it and import its files"
+    )]
+    Bomb {
+        /// The file or member.
+        input: String,
+        /// How much is unpacked of inputs of this size.
+        most: u64,
+    },
+    /// Archives of more files than are read at once.
+    #[error("more than {most} files; import them in several runs")]
+    TooManyFiles {
+        /// The limit.
+        most: usize,
+    },
     /// There was input, but not one byte of it.
     #[error("{inputs} holds no data: every file is empty")]
     Empty {

@@ -5,13 +5,14 @@
 //! and `Infinity` bare.
 
 use std::borrow::Cow;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 
 use tickdeck_core::event::{SessionEvent, TICK_KIND};
 use tickdeck_core::time::UnixNanos;
 
 use crate::import::cell::Column;
 use crate::import::columns::Target;
+use crate::import::csv_rows::{ROW_MAX, too_long};
 use crate::import::fields::{Field, Setter, field};
 use crate::import::names;
 use crate::import::number::{bytes_of_latin1, printable};
@@ -331,9 +332,14 @@ impl ReadRows for JsonlRows {
     fn next_row(&mut self, row: &mut Row) -> Result<bool, RowError> {
         loop {
             self.line.clear();
-            let read = self.reader.read_until(b'\n', &mut self.line)?;
+            let most = u64::try_from(ROW_MAX).unwrap_or(u64::MAX);
+            let mut bounded = self.reader.by_ref().take(most);
+            let read = bounded.read_until(b'\n', &mut self.line)?;
             if read == 0 {
                 return Ok(false);
+            }
+            if read == ROW_MAX {
+                return Err(too_long().into());
             }
             self.number += 1;
             self.bytes += u64::try_from(read).unwrap_or(u64::MAX);

@@ -135,7 +135,7 @@ impl ImportSource {
         contracts: Arc<ContractTable>,
         calendar: Arc<TradingCalendar>,
     ) -> Result<Self, ImportError> {
-        let opened = open::open_all(paths)?;
+        let (opened, mut spool) = open::open_all(paths)?;
         if opened.is_empty() {
             let names: Vec<_> = paths
                 .iter()
@@ -152,7 +152,6 @@ impl ImportSource {
             });
         }
         let buffer = (BUFFERS_BYTES / opened.len()).clamp(BUFFER_MIN, BUFFER_MAX);
-        let mut spool = Spool::default();
         let mut source = Self {
             inputs: Vec::with_capacity(opened.len()),
             heads: BinaryHeap::with_capacity(opened.len()),

@@ -4,6 +4,7 @@
 //! `DBL_MAX`, CTP's "no value", which recorders print in several roundings.
 
 use chrono::NaiveDate;
+use tickdeck_core::printable::is_hidden;
 use tickdeck_core::time::parse_ctp_time;
 
 use crate::import::text::decode;
@@ -15,7 +16,7 @@ const ROUNDED_DIGITS_MIN: usize = 6;
 /// Prefix of a NaN with other bits than the usual ones, followed by the bits in hex.
 const NAN_BITS_PREFIX: &str = "NaN:";
 
-/// A bad value for a message: readable, control characters escaped, shortened.
+/// A bad value for a message: readable, hidden characters escaped, shortened.
 pub(crate) fn printable(value: &[u8]) -> String {
     let mut text = String::new();
     for char in decode(value).chars() {
@@ -23,7 +24,7 @@ pub(crate) fn printable(value: &[u8]) -> String {
             text.push('…');
             break;
         }
-        if char.is_control() || matches!(char, '"' | '\\') {
+        if is_hidden(char) || matches!(char, '"' | '\\') {
             text.extend(char.escape_default());
         } else {
             text.push(char);

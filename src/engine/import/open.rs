@@ -25,6 +25,8 @@ const USTAR_MAGIC: &[u8] = b"ustar";
 const TAR_BLOCK: usize = 512;
 /// How deep archives and compression may be nested.
 const NESTED_MAX: usize = 8;
+/// Most files and members of one import. Each has a read buffer.
+const INPUTS_MAX: usize = 100_000;
 /// The member that every Office document has.
 const OFFICE_MEMBER: &str = "[Content_Types].xml";
 
@@ -64,7 +66,8 @@ pub(crate) struct Opened {
 }
 
 /// Opens every path, in order; an archive gives its members in the archive's order.
-pub(crate) fn open_all(paths: &[PathBuf]) -> Result<Vec<Opened>, ImportError> {
+/// The spool holds what is unpacked.
+pub(crate) fn open_all(paths: &[PathBuf]) -> Result<(Vec<Opened>, Spool), ImportError> {
     if paths.is_empty() {
         return Err(ImportError::NoInput);
     }
@@ -72,7 +75,7 @@ pub(crate) fn open_all(paths: &[PathBuf]) -> Result<Vec<Opened>, ImportError> {
     for path in paths {
         opener.path(path)?;
     }
-    Ok(opener.inputs)
+    Ok((opener.inputs, opener.spool))
 }
 
 #[derive(Default)]
@@ -92,11 +95,12 @@ impl Opener {
         }
         let name = path.display().to_string();
         let slice = if metadata.is_file() {
+            self.spool.expect(metadata.len());
             Slice::of_path(path, 0, metadata.len())
         } else {
             // A pipe can be read only once, so it is spooled whole.
             let mut pipe = File::open(path).map_err(fail)?;
-            self.spool.copy(&name, &mut pipe)?
+            self.spool.copy_pipe(&name, &mut pipe)?
         };
         let file_name = last_part(&name);
         self.open(
@@ -124,6 +128,9 @@ impl Opener {
             });
         }
         let Some(container) = Container::of(&head, &opened.file_name) else {
+            if self.inputs.len() == INPUTS_MAX {
+                return Err(ImportError::TooManyFiles { most: INPUTS_MAX });
+            }
             self.inputs.push(opened);
             return Ok(());
         };

@@ -17,6 +17,8 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 
+use tickdeck_recording::{PAGE_HEADER_BYTES, check_page_size};
+
 use crate::import::error::ImportError;
 use crate::import::parquet_form::{Form, form_of, print_int};
 use crate::import::plan::Plan;
@@ -41,7 +43,11 @@ impl ChunkReader for Slice {
     type T = BufReader<SliceReader>;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        Ok(BufReader::new(self.skip(start).reader()))
+        let rest = self.skip(start);
+        // The library reads the header of a page here, and its content with `get_bytes`.
+        let header = rest.head(PAGE_HEADER_BYTES);
+        check_page_size(&header.map_err(|error| ParquetError::External(Box::new(error)))?)?;
+        Ok(BufReader::new(rest.reader()))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {

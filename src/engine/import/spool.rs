@@ -126,16 +126,53 @@ impl Seek for SliceReader {
     }
 }
 
+/// Bytes that any input may unpack to.
+const UNPACKED_MIN: u64 = 1 << 30;
+/// How many times its size an input may unpack to. Dumps do 5 to 60 times, and files that are made
+/// to fill a disk 1,000 times and more.
+const UNPACKED_RATIO: u64 = 200;
+
 /// The temporary file that decompressed data goes to; it has no name and dies with the process.
 #[derive(Debug, Default)]
 pub(crate) struct Spool {
     file: Option<Arc<File>>,
     end: u64,
+    /// Bytes of the user's files, packed as they are.
+    packed: u64,
 }
 
 impl Spool {
+    /// Counts a file of the user, of which the spool gets the unpacked content.
+    pub(crate) fn expect(&mut self, bytes: u64) {
+        self.packed = self.packed.saturating_add(bytes);
+    }
+
+    /// Copies what a pipe gives. It counts as a file of that size.
+    pub(crate) fn copy_pipe(
+        &mut self,
+        input: &str,
+        from: &mut dyn Read,
+    ) -> Result<Slice, ImportError> {
+        let slice = self.copy_up_to(u64::MAX, input, from)?;
+        self.expect(slice.len);
+        Ok(slice)
+    }
+
     /// Copies all of `from` to the end of the spool.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, or the spool is much larger than the files of the user.
     pub(crate) fn copy(&mut self, input: &str, from: &mut dyn Read) -> Result<Slice, ImportError> {
+        let most = self.packed.saturating_mul(UNPACKED_RATIO);
+        self.copy_up_to(most.max(UNPACKED_MIN), input, from)
+    }
+
+    fn copy_up_to(
+        &mut self,
+        most: u64,
+        input: &str,
+        from: &mut dyn Read,
+    ) -> Result<Slice, ImportError> {
         let file = match &self.file {
             Some(file) => Arc::clone(file),
             None => {
@@ -159,6 +196,12 @@ impl Spool {
             let bytes = buffer.get(..read).unwrap_or_default();
             (&*file).write_all(bytes).map_err(ImportError::Spool)?;
             self.end += u64::try_from(read).unwrap_or(u64::MAX);
+            if self.end > most {
+                return Err(ImportError::Bomb {
+                    input: input.to_owned(),
+                    most,
+                });
+            }
         }
         Ok(Slice {
             backing: Backing::Spool(file),

@@ -29,6 +29,14 @@ impl Storage for LocalStorage {
         })
     }
 
+    fn is_within(&self, folder: &Path, path: &Path) -> bool {
+        match (folder.canonicalize(), path.canonicalize()) {
+            (Ok(folder), Ok(path)) => path.starts_with(folder),
+            // What cannot be found cannot be opened either, which is reported then.
+            _ => true,
+        }
+    }
+
     fn list(&self, folder: &Path) -> Result<Vec<String>> {
         let names = || -> io::Result<Vec<String>> {
             let entries = fs::read_dir(folder)?;

@@ -65,6 +65,12 @@ pub trait Storage: fmt::Debug + Send + Sync {
         matches!(self.entry(path), Ok(Entry::Folder))
     }
 
+    /// Whether the file at `path` is in `folder` when links are followed. A file that is missing
+    /// counts as inside. Storages without links have no others.
+    fn is_within(&self, folder: &Path, path: &Path) -> bool {
+        path.starts_with(folder)
+    }
+
     /// The names in a folder, sorted.
     ///
     /// # Errors
@@ -176,11 +182,16 @@ pub fn local() -> Arc<dyn Storage> {
     Arc::new(LocalStorage)
 }
 
-/// The whole content of a small file.
-pub(crate) fn read_whole(storage: &dyn Storage, path: &Path) -> Result<Vec<u8>> {
+/// The whole content of a small file, of at most `most` bytes.
+pub(crate) fn read_whole(storage: &dyn Storage, path: &Path, most: u64) -> Result<Vec<u8>> {
     let file = storage.open(path)?;
-    let too_large = |_| std::io::Error::from(std::io::ErrorKind::FileTooLarge);
-    let bytes = usize::try_from(file.bytes()?).map_err(too_large);
+    let found = file.bytes()?;
+    let bytes = usize::try_from(found).ok().filter(|_| found <= most);
+    let too_large = || {
+        let problem = format!("it has {found} bytes, at most {most} are read");
+        std::io::Error::new(std::io::ErrorKind::FileTooLarge, problem)
+    };
+    let bytes = bytes.ok_or_else(too_large);
     let mut content = vec![0; bytes.map_err(StorageError::at(path, "reading"))?];
     file.read_at(&mut content, 0)?;
     Ok(content)

@@ -1,10 +1,10 @@
 //! Checks as one self-contained page: no script, no font, no other file.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use tickdeck_core::printable::printable;
 
 use super::delta::delta;
 use super::entry::Entry;
-use super::printable::printable;
 use super::words::{amounts, counts, grouped, how_many, in_short, instrument, more, place, whole};
 use crate::check::comparison::{Comparison, Difference, DifferenceKind, Group};
 use crate::check::examine::{Checked, Verdict};

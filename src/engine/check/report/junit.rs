@@ -1,9 +1,9 @@
 //! Checks as JUnit XML for GitLab, GitHub and Jenkins: one test case per input.
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use tickdeck_core::printable::printable;
 
 use super::entry::Entry;
-use super::printable::printable;
 use super::style::Styles;
 use super::text;
 use crate::check::examine::Verdict;

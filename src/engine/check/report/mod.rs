@@ -8,11 +8,10 @@ mod entry;
 pub mod html;
 #[cfg(feature = "reports")]
 pub mod junit;
-mod printable;
 mod style;
 pub mod text;
 mod words;
 
 pub use entry::Entry;
-pub use printable::printable;
 pub use style::{Style, Styles};
+pub use tickdeck_core::printable::printable;

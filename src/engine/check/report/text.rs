@@ -3,8 +3,9 @@
 //! Everything that comes from an input is escaped before it is styled, so that no payload can act
 //! on a terminal.
 
+use tickdeck_core::printable::{printable, printable_value};
+
 use super::delta::delta;
-use super::printable::printable;
 use super::style::{Style, Styles};
 pub use super::words::grouped;
 use super::words::{amounts, counts, how_many, in_short, instrument, more, place, whole};
@@ -452,7 +453,7 @@ fn parts_line(page: &mut Page<'_>, what: &str, parts: &DifferingParts) {
     ));
 }
 
-/// Both values as far as a table has room, with control characters as their escapes: of long ones
+/// Both values as far as a table has room, with hidden characters as their escapes: of long ones
 /// that begin the same the part around the first difference.
 fn values(before: Option<&str>, after: Option<&str>) -> [String; 2] {
     let sides = [before, after];
@@ -474,13 +475,8 @@ fn values(before: Option<&str>, after: Option<&str>) -> [String; 2] {
 fn cut(value: &str, from: usize) -> String {
     let mut text = String::from(if from > 0 { "..." } else { "" });
     let mut rest = value.chars().skip(from);
-    for c in rest.by_ref().take(VALUE_CHARS) {
-        if c.is_control() {
-            text.extend(c.escape_default());
-        } else {
-            text.push(c);
-        }
-    }
+    let shown: String = rest.by_ref().take(VALUE_CHARS).collect();
+    text.push_str(&printable_value(&shown));
     if rest.next().is_some() {
         text.push_str("...");
     }
