@@ -501,7 +501,7 @@ mod tests {
         assert_eq!(after, format!("{before}!"));
         let [before, after] = values(Some(&long), Some("x"));
         assert_eq!((before.len(), &after[..]), (VALUE_CHARS + 3, "x"));
-        assert_eq!(values(None, Some("a\t\r")), ["(absent)", "a\\t\\r"]);
+        assert_eq!(values(None, Some("a\t\r")), ["(absent)", "a\\u0009\\u000d"]);
     }
 
     #[test]
