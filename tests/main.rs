@@ -5,6 +5,7 @@
 //! - `check`: goldens, comparisons and the test API.
 //! - `cli`: verbs, flags, exit codes, streams and signals of the built binary.
 //! - `bad_input`: one clear sentence, the right exit code, nothing half-written.
+//! - `crash`: recorders that are killed, run out of disk, or want the same folder.
 //! - `dates`: dates from dumps to payloads, one small input for each way in which they lie.
 //! - `real_data`: every file of the shared folder of real recordings, through the binary.
 //! - `live`: the live session, from a front (in memory, or a loaded library) to a subscriber.
@@ -21,6 +22,7 @@
 mod bad_input;
 mod check;
 mod cli;
+mod crash;
 mod dates;
 mod live;
 mod nats;

@@ -31,8 +31,8 @@ pub use live::{
 };
 pub use record::RecordArgs;
 pub use shared::{
-    JsonArgs, LogArgs, NatsArgs, NormalizeArgs, OutputArgs, PaceArgs, RollArgs, SelectArgs,
-    SinkArgs,
+    JournalArgs, JsonArgs, LogArgs, NatsArgs, NormalizeArgs, OutputArgs, PaceArgs, RollArgs,
+    SelectArgs, SinkArgs,
 };
 pub use values::{
     ExportFormat, JsonlTarget, LogFormat, OutputTarget, SinkSpec, SourceSpec, duration_ns,
@@ -257,6 +257,13 @@ pub enum Command {
     /// Check that recordings are complete and undamaged
     #[command(after_help = "Example:\n  tickdeck verify recordings/*")]
     Verify(VerifyArgs),
+    /// Seal what a killed recorder left, in place
+    ///
+    /// The journal becomes segments, which are read back before it is removed. A recording that is
+    /// whole stays as it is, so the verb can be repeated. Exit code 3: events were lost, and the
+    /// result says which. Exit code 4: there is nothing to recover.
+    #[command(after_help = "Example:\n  tickdeck recover recordings/2026-01-05-day")]
+    Recover(RecoverArgs),
     /// Query the health of a running tickdeck over NATS
     #[command(after_help = "Example:\n  \
         tickdeck health --nats-url nats://127.0.0.1:4222 --timeout 2s")]
@@ -531,6 +538,17 @@ pub struct MergeArgs {
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Recordings: folders or single segments
+    #[arg(value_name = "REC", required = true)]
+    pub recordings: Vec<PathBuf>,
+    /// Whether the result is printed as JSON.
+    #[command(flatten)]
+    pub json: JsonArgs,
+}
+
+/// Flags of `recover`.
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    /// Recordings: folders
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
     /// Whether the result is printed as JSON.

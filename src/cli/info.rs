@@ -30,6 +30,8 @@ struct Info {
     end: Option<String>,
     segments: u64,
     bytes: u64,
+    /// Events that are in the journal and in no segment.
+    journal_events: u64,
     /// The event digest, by its short name.
     digest: String,
     /// Ticks of each instrument.
@@ -110,6 +112,7 @@ fn info(context: &Context, recording: &Recording) -> anyhow::Result<Info> {
         end: time(contents.end),
         segments: contents.segments,
         bytes: contents.bytes,
+        journal_events: contents.journal_events,
         digest: contents.event_digest.clone(),
         event_digest: contents.event_digest,
         instruments: contents.instruments,
@@ -165,6 +168,10 @@ fn text(info: &Info) -> String {
         ("format", info.format_version.to_string()),
         ("event digest", info.event_digest.clone()),
     ];
+    if info.journal_events > 0 {
+        let events = grouped(info.journal_events);
+        lines.push(("journal", format!("{events} events in no segment yet")));
+    }
     if !info.recv_ts.is_empty() && info.recv_ts != "clock" {
         lines.push(("recv_ts", info.recv_ts.clone()));
     }

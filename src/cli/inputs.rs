@@ -70,11 +70,19 @@ pub(super) fn keep_first(first: &mut Option<anyhow::Error>, path: &Path, error: 
 
 fn warn_unfinished(inputs: Inputs) -> Inputs {
     for recording in inputs.unfinished() {
+        let reason = match recording.is_being_written() {
+            true => "it is being written: what was on disk when it was opened is read",
+            false => "its writer was killed: what is on disk is read; `tickdeck recover` seals it",
+        };
         tracing::warn!(
             event = "recording_unfinished",
             recording = %recording.path().display(),
-            "its writer is running or was killed: only sealed segments are read"
+            events = recording.manifest().map_or(0, |manifest| manifest.events),
+            "{reason}"
         );
+        if let Some(Finding { file, problem }) = recording.journal_damage() {
+            tracing::warn!(event = "journal_damaged", file = %file.display(), problem);
+        }
     }
     inputs
 }

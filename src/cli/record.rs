@@ -3,21 +3,26 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use tickdeck::reference::Reference;
 use tickdeck::session::{LiveSummary, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
 use tickdeck_core::source::{MergeSource, Source};
 use tickdeck_market::source::{Profile, SyntheticOptions};
-use tickdeck_recording::{EventFilter, Manifest, RecordingOptions, RecordingWriter, SourceInfo};
+use tickdeck_recording::{
+    BackgroundWriter, EventFilter, Manifest, Recorded, RecordingOptions, RecordingWriter,
+    SourceInfo,
+};
 
 use super::Context;
 use super::args::{RecordArgs, SinkSpec, SourceSpec};
-use super::front::{FrontRun, outcome, run as run_front};
+use super::front::{FrontRun, RecordInto, outcome, run as run_front};
 use super::inputs::{self, INTACT_ONLY, completeness, on_a_thread, refuse_damage};
 use super::outcome::{Outcome, UsageError, after_printing, session_error};
 use super::outputs::{
     Sinks, nats_options, publisher_options, publishes_to_nats, recording_options, session_of,
 };
+use super::recover::recover_leftovers;
 use super::render::{Made, print_summary};
 use super::startup::{require, startup_error};
 use super::synthetic;
@@ -62,11 +67,10 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         ..recording_options(&args.output, &args.roll, reference, session.clone(), info)
     };
     // A session that was stopped before it began must not replace an earlier recording.
-    let mut writer = (!context.control.is_stopped())
-        .then(|| RecordingWriter::create(&args.output.output, options))
+    let mut recorder = (!context.control.is_stopped())
+        .then(|| start_recorder(args, options))
         .transpose()?;
     let mut source = Some(opened.source);
-    let recorder = writer.as_mut().map(|writer| writer as _);
     let options = publisher_options(
         &args.normalize,
         &args.sinks.subject_prefix,
@@ -79,7 +83,7 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         Ok(source.take().unwrap_or_else(empty))
     })
     .health(nats, "record")
-    .record(recorder)
+    .record(recorder.as_mut().map(|recorder| recorder as _))
     .pace(PaceOptions {
         rate: args.effective_rate(),
         ..PaceOptions::default()
@@ -90,18 +94,27 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     .clock(context.clock.clone());
     let played = sinks.give_to(session).run().map_err(session_error)?;
     // The recording is sealed even if a sink failed.
-    let manifest = writer.map(RecordingWriter::finish).transpose();
+    let recorded = recorder.map_or_else(Recorded::default, |recorder| recorder.finish(0));
     let is_lossy = played.summary.is_lossy();
-    let made = manifest.as_ref().ok().and_then(Option::as_ref);
-    let printed = print(args, &played.summary, made);
-    let ended = match played.error {
-        Some(error) => Err(error.into()),
-        None => manifest.map_err(Into::into).map(|_| match is_lossy {
-            true => Outcome::Lossy,
-            false => opened.completeness,
-        }),
+    let printed = print(args, &played.summary, recorded.manifest.as_ref());
+    let ended = match (played.error, recorded.error) {
+        (Some(error), _) => Err(error.into()),
+        (None, Some(error)) => Err(error.into()),
+        (None, None) if is_lossy => Ok(Outcome::Lossy),
+        (None, None) => Ok(opened.completeness),
     };
     after_printing(printed, ended)
+}
+
+/// Starts the recording, after what an earlier recorder left is safe.
+fn start_recorder(
+    args: &RecordArgs,
+    options: RecordingOptions,
+) -> anyhow::Result<BackgroundWriter> {
+    recover_leftovers(&args.output.output)?;
+    let writer = RecordingWriter::create(&args.output.output, options)?;
+    BackgroundWriter::start_syncing(writer, args.journal.sync_every)
+        .context("starting the recorder's threads")
 }
 
 /// Prints the summary of what was published, and the new recording.
@@ -136,7 +149,11 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
                 subject_prefix: &args.sinks.subject_prefix,
                 nats,
                 sinks: args.publish.then_some(&args.sinks),
-                record: Some((&args.output, &args.roll)),
+                record: Some(RecordInto {
+                    output: &args.output,
+                    roll: &args.roll,
+                    journal: &args.journal,
+                }),
             },
         )
     };

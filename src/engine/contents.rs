@@ -60,6 +60,8 @@ pub struct Contents {
     pub segments: u64,
     /// Bytes of the segments.
     pub bytes: u64,
+    /// Events that are in the journal and in no segment.
+    pub journal_events: u64,
     /// BLAKE3 of the events, hex.
     pub event_digest: String,
     /// Ticks of each instrument, by id.
@@ -106,13 +108,16 @@ impl Contents {
     }
 
     fn of_manifest(recording: &Recording, manifest: &Manifest) -> Self {
-        let findings = recording.damaged_segments();
+        let mut findings = recording.damaged_segments();
+        findings.extend(recording.journal_damage());
         Self {
             session: manifest.session.clone(),
-            status: if findings.is_empty() {
-                manifest.status
-            } else {
+            status: if !findings.is_empty() {
                 Status::Damaged
+            } else if recording.is_abandoned() {
+                Status::Unfinished
+            } else {
+                manifest.status
             },
             format_version: manifest.format_version,
             source: recording.source().clone(),
@@ -123,6 +128,7 @@ impl Contents {
             end: None,
             segments: manifest.segments.len() as u64,
             bytes: manifest.segments.iter().map(|segment| segment.bytes).sum(),
+            journal_events: recording.journal_events(),
             event_digest: manifest.digest.clone(),
             instruments: manifest.instruments.clone(),
             exchanges: Vec::new(),
@@ -172,6 +178,7 @@ impl Contents {
             end: None,
             segments: recording.segments().len() as u64,
             bytes,
+            journal_events: 0,
             event_digest: report.digest,
             instruments,
             exchanges: Vec::new(),

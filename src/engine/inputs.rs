@@ -121,7 +121,7 @@ impl Inputs {
         })
     }
 
-    /// The recordings whose writer is running or was killed. Only their sealed segments are read.
+    /// The recordings whose writer is running or was killed. What is on disk is read.
     pub fn unfinished(&self) -> impl Iterator<Item = &Recording> {
         let is_unfinished = |recording: &&Recording| recording.status() == Status::Recording;
         self.recordings.iter().filter(is_unfinished)

@@ -24,6 +24,8 @@ pub enum Status {
     Complete,
     /// Recovered after a crash; the tail may be lost.
     Recovered,
+    /// Its writer was killed. Found when it is opened, never stored.
+    Unfinished,
     /// The files do not match the manifest. Found by checks, never stored.
     Damaged,
 }
@@ -36,6 +38,7 @@ impl Status {
             Self::Recording => "recording",
             Self::Complete => "complete",
             Self::Recovered => "recovered",
+            Self::Unfinished => "unfinished",
             Self::Damaged => "damaged",
         }
     }
