@@ -182,7 +182,10 @@ fn a_full_disk_keeps_what_was_recorded() {
     let found = events(&path);
     assert_prefix(&found, &events(&quick()));
     assert!(found.len() > 100, "{} events", found.len());
-    verb("recover", &path).done();
+    let recovered = verb("recover", &path);
+    assert_eq!(recovered.code, Some(3), "{recovered:?}");
+    let lost = format!("events from {} on are lost", found.len());
+    assert!(recovered.stdout.contains(&lost), "{recovered:?}");
     verb("verify", &path).done();
     assert_eq!(events(&path), found);
 }
@@ -226,6 +229,36 @@ fn of_two_recorders_at_once_one_runs() {
             ["contracts.parquet", "manifest.json", "part-00000.parquet"]
         );
     }
+}
+
+#[test]
+fn followers_end_with_the_recorder() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    let recorder = Running::start(record(&path));
+    wait_until("events are on disk", || on_disk(&path) > 5);
+    let follow = |words: &str| {
+        let mut command = tickdeck(words.split(' '));
+        command.arg(&path);
+        Running::start(command)
+    };
+    let printed = follow("cat --follow --json");
+    let played = follow("replay --follow --rate max --sink digest --json -q");
+    wait_until("the follower prints", || {
+        printed.stdout().lines().count() > 5
+    });
+    let early = printed.stdout().lines().count();
+    recorder.wait().done();
+    let printed = printed.wait().done();
+    let all = events(&quick());
+    assert_eq!(printed.stdout.lines().count(), all.len());
+    assert!(early < all.len(), "it printed before the end");
+    let digest = replay(&path, "--sink digest").done().digest();
+    assert_eq!(played.wait().done().digest(), digest);
+    let twice = [path.as_os_str(), path.as_os_str()];
+    let mut several = tickdeck(["cat", "--follow"]);
+    several.args(twice);
+    assert_eq!(finish(several).code, Some(2));
 }
 
 /// What a recorder has received is in a file soon, without more of it.

@@ -299,8 +299,10 @@ impl Command {
     /// Checks combinations, which the parsers of single flags cannot see.
     fn check(&mut self) -> Result<(), clap::Error> {
         match self {
+            Self::Cat(args) => check_follow(args.follow, &args.recordings),
             Self::Replay(args) => {
                 args.nats.drop_empty();
+                check_follow(args.follow, &args.recordings)?;
                 args.sinks.check(args.json.json)
             }
             Self::Record(args) => {
@@ -351,6 +353,16 @@ impl Command {
     #[must_use]
     pub const fn is_session(&self) -> bool {
         matches!(self, Self::Live(_) | Self::Record(_) | Self::Smoke(_))
+    }
+}
+
+/// Several recordings are merged by receive time, which needs all of them whole.
+fn check_follow(follow: bool, recordings: &[PathBuf]) -> Result<(), clap::Error> {
+    match recordings {
+        [_, _, ..] if follow => Err(conflict(
+            "--follow follows one recording, and several are given",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -433,6 +445,9 @@ pub struct ReplayArgs {
     /// Play the intact part of a damaged recording (exit code 3)
     #[arg(long)]
     pub salvage: bool,
+    /// Wait for more while the recording is written; one recording only
+    #[arg(long, conflicts_with_all = ["salvage", "looping"])]
+    pub follow: bool,
     /// When events are released.
     #[command(flatten)]
     pub pace: PaceArgs,
@@ -489,6 +504,9 @@ pub struct CatArgs {
     /// Recordings: folders or single segments
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
+    /// Wait for more while the recording is written; one recording only
+    #[arg(long)]
+    pub follow: bool,
     /// Which events.
     #[command(flatten)]
     pub select: SelectArgs,

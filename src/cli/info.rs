@@ -30,8 +30,6 @@ struct Info {
     end: Option<String>,
     segments: u64,
     bytes: u64,
-    /// Events that are in the journal and in no segment.
-    journal_events: u64,
     /// The event digest, by its short name.
     digest: String,
     /// Ticks of each instrument.
@@ -39,6 +37,8 @@ struct Info {
     exchanges: Vec<&'static str>,
     /// Spans in which ticks are missing.
     gaps: Vec<Gap>,
+    /// Events that are in the journal and in no segment.
+    journal_events: u64,
     /// Ticks that a replay would not publish, by reason.
     rejected: BTreeMap<&'static str, u64>,
     recv_ts: String,

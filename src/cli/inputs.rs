@@ -13,7 +13,7 @@ pub(super) use tickdeck::inputs::{Inputs, Salvaged, on_a_thread};
 use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
 use tickdeck_core::calendar::{Coverage, TradingCalendar};
 use tickdeck_core::select::{SymbolGlobs, Window, WindowError};
-use tickdeck_core::source::Source;
+use tickdeck_core::source::{Source, TickLimit};
 use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::{EventFilter, Finding, Recording, RecordingError};
 
@@ -249,9 +249,14 @@ impl Selection {
         Outcome::Lossy
     }
 
-    /// The selected events of `inputs` as one source.
-    pub(super) fn source(&self, inputs: &Inputs) -> Box<dyn Source> {
-        inputs.source_limited(&self.filter, self.count)
+    /// The selected events of `inputs` as one source. With `follow` it waits for more of them.
+    pub(super) fn source(&self, inputs: &Inputs, follow: bool) -> Box<dyn Source> {
+        let following = follow.then(|| inputs.source_following(&self.filter, || false));
+        match (following.flatten(), self.count) {
+            (Some(source), Some(limit)) => Box::new(TickLimit::new(source, limit)),
+            (Some(source), None) => source,
+            (None, limit) => inputs.source_limited(&self.filter, limit),
+        }
     }
 }
 
@@ -296,6 +301,11 @@ fn listed(instruments: &BTreeMap<String, u64>) -> String {
         0 => first,
         more => format!("{first} and {more} more"),
     }
+}
+
+/// The recordings after they were followed: finished by now, unless a writer was killed.
+pub(super) fn followed(paths: &[PathBuf]) -> anyhow::Result<Outcome> {
+    Ok(completeness(&Inputs::open(paths)?))
 }
 
 /// Lossy if an input is not whole: its writer is running or was killed.

@@ -292,6 +292,20 @@ impl Inputs {
         }
     }
 
+    /// The selected events of the only recording, now and later: the source ends when its writer has ended,
+    /// or when `is_stopped` says so. `None` if there are several recordings.
+    #[must_use]
+    pub fn source_following(
+        &self,
+        filter: &EventFilter,
+        is_stopped: impl Fn() -> bool + Send + 'static,
+    ) -> Option<Box<dyn Source>> {
+        match &self.recordings[..] {
+            [recording] => Some(Box::new(recording.follow(filter.clone(), is_stopped))),
+            _ => None,
+        }
+    }
+
     fn readers(&self, filter: &EventFilter, salvage: Option<&Salvaged>) -> Vec<InputReader> {
         let reader = |recording: &Recording| InputReader {
             reader: recording.reader(filter.clone()).salvage(salvage.is_some()),

@@ -322,20 +322,24 @@ impl Recording {
     /// A reader over the events that `filter` selects.
     #[must_use]
     pub fn reader(&self, filter: EventFilter) -> RecordingReader {
-        let rows = self.manifest.as_ref().map_or_else(Vec::new, |manifest| {
-            manifest.segments.iter().map(|entry| entry.rows).collect()
-        });
+        self.reader_from(0, filter)
+    }
+
+    /// A reader that begins with the event `seq`.
+    pub(super) fn reader_from(&self, seq: u64, filter: EventFilter) -> RecordingReader {
+        let entries = self.manifest.iter().flat_map(|manifest| &manifest.segments);
+        let before = entries.clone().take_while(|entry| entry.last_seq < seq);
+        let skipped = before.count();
+        let stream = GroupStream::new(
+            Arc::clone(&self.storage),
+            self.segments[skipped..].to_vec(),
+            entries.skip(skipped).map(|entry| entry.rows).collect(),
+            filter,
+        );
         RecordingReader {
-            groups: Groups::Here(
-                GroupStream::new(
-                    Arc::clone(&self.storage),
-                    self.segments.clone(),
-                    rows,
-                    filter,
-                )
-                .journal(self.unsealed.journal.clone()),
-            ),
+            groups: Groups::Here(stream.journal(self.unsealed.journal.clone())),
             decoded: None,
+            from_seq: seq,
             missing: Vec::new(),
         }
     }
@@ -347,6 +351,8 @@ impl Recording {
 pub struct RecordingReader {
     groups: Groups,
     decoded: Option<Decoded>,
+    /// Events before this `seq` are skipped.
+    from_seq: u64,
     missing: Vec<MissingPart>,
 }
 
@@ -431,8 +437,14 @@ impl RecordingReader {
         let mut wanted = max;
         while wanted > 0 {
             if let Some(decoded) = &mut self.decoded {
+                let before = batch.len();
                 let taken = decoded.next_events(batch, wanted)?;
-                wanted -= taken;
+                if self.from_seq > 0 {
+                    let mut read = batch.split_off(before);
+                    read.retain(|event| event.seq.0 >= self.from_seq);
+                    batch.append(&mut read);
+                }
+                wanted -= batch.len() - before;
                 if taken > 0 {
                     continue;
                 }
