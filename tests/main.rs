@@ -6,6 +6,7 @@
 //! - `check`: goldens, comparisons and the test API.
 //! - `cli`: verbs, flags, exit codes, streams and signals of the built binary.
 //! - `bad_input`: one clear sentence, the right exit code, nothing half-written.
+//! - `crash`: recorders that are killed, run out of disk, or want the same folder.
 //! - `dates`: dates from dumps to payloads, one small input for each kind of wrong date.
 //! - `hostile`: files from strangers, fuzzing's seeds and findings, limits, escapes.
 //! - `real_data`: every file of the shared folder of real recordings, through the binary.
@@ -23,6 +24,7 @@
 mod bad_input;
 mod check;
 mod cli;
+mod crash;
 mod dates;
 mod documents;
 mod hostile;

@@ -32,8 +32,8 @@ pub use live::{
 };
 pub use record::RecordArgs;
 pub use shared::{
-    JsonArgs, LogArgs, NatsArgs, NormalizeArgs, OutputArgs, PaceArgs, RollArgs, SelectArgs,
-    SinkArgs,
+    JournalArgs, JsonArgs, LogArgs, NatsArgs, NormalizeArgs, OutputArgs, PaceArgs, RollArgs,
+    SelectArgs, SinkArgs,
 };
 pub use values::{
     ExportFormat, JsonlTarget, LogFormat, OutputTarget, SinkSpec, SourceSpec, duration_ns,
@@ -274,6 +274,13 @@ pub enum Command {
     /// Check that recordings are complete and undamaged
     #[command(after_help = "Example:\n  tickdeck verify recordings/*")]
     Verify(VerifyArgs),
+    /// Seal what a killed recorder left, in place
+    ///
+    /// The journal becomes segments, which are read back before it is removed. A recording that is
+    /// whole stays as it is, so the verb can be repeated. Exit code 3: events were lost, and the
+    /// result says which. Exit code 4: there is nothing to recover.
+    #[command(after_help = "Example:\n  tickdeck recover recordings/2026-01-05-day")]
+    Recover(RecoverArgs),
     /// Query the health of a running tickdeck over NATS
     #[command(after_help = "Example:\n  tickdeck health --timeout 5s --json")]
     Health(HealthArgs),
@@ -325,8 +332,10 @@ impl Command {
     /// Checks combinations, which the parsers of single flags cannot see.
     fn check(&mut self) -> Result<(), clap::Error> {
         match self {
+            Self::Cat(args) => check_follow(args.follow, &args.recordings),
             Self::Replay(args) => {
                 args.nats.drop_empty();
+                check_follow(args.follow, &args.recordings)?;
                 args.sinks.check(args.json.json)
             }
             Self::Record(args) => {
@@ -377,6 +386,16 @@ impl Command {
     #[must_use]
     pub const fn is_session(&self) -> bool {
         matches!(self, Self::Live(_) | Self::Record(_) | Self::Smoke(_))
+    }
+}
+
+/// Several recordings are merged by receive time, which needs all of them whole.
+fn check_follow(follow: bool, recordings: &[PathBuf]) -> Result<(), clap::Error> {
+    match recordings {
+        [_, _, ..] if follow => Err(conflict(
+            "--follow follows one recording, and several are given",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -477,6 +496,9 @@ pub struct ReplayArgs {
     /// Play the intact part of a damaged recording (exit code 3)
     #[arg(long, hide_short_help = true)]
     pub salvage: bool,
+    /// Wait for more while the recording is written; one recording only
+    #[arg(long, hide_short_help = true, conflicts_with_all = ["salvage", "looping"])]
+    pub follow: bool,
     /// When events are released.
     #[command(flatten)]
     pub pace: PaceArgs,
@@ -539,6 +561,9 @@ pub struct CatArgs {
     /// Recordings: folders or single segments
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
+    /// Wait for more while the recording is written; one recording only
+    #[arg(long)]
+    pub follow: bool,
     /// Which events.
     #[command(flatten)]
     pub select: SelectArgs,
@@ -591,6 +616,17 @@ pub struct MergeArgs {
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Recordings: folders or single segments
+    #[arg(value_name = "REC", required = true)]
+    pub recordings: Vec<PathBuf>,
+    /// Whether the result is printed as JSON.
+    #[command(flatten)]
+    pub json: JsonArgs,
+}
+
+/// Flags of `recover`.
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    /// Recordings: folders
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
     /// Whether the result is printed as JSON.

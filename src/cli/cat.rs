@@ -8,7 +8,7 @@ use tickdeck_core::printable::printable_value;
 
 use super::args::{CatArgs, NormalizeArgs};
 use super::context::Context;
-use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
+use super::inputs::{self, INTACT_ONLY, Selection, completeness, followed, refuse_damage};
 use super::outcome::{Outcome, stdout};
 
 /// Events read at a time.
@@ -20,7 +20,7 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let mut source = selection.source(&inputs);
+    let mut source = selection.source(&inputs, args.follow);
     let mut json = args.json.json.then(|| JsonlWriter::new(stdout()));
     let mut out = stdout();
     if json.is_none() {
@@ -45,12 +45,22 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
                 .iter()
                 .try_for_each(|event| print_event(&mut out, event))?,
         }
+        if args.follow {
+            match &mut json {
+                Some(json) => json.flush()?,
+                None => out.flush()?,
+            }
+        }
     }
     if let Some(json) = json {
         json.finish()?.flush()?;
     }
     out.flush()?;
-    Ok(selection.outcome(found as u64).and(completeness(&inputs)))
+    let completeness = match args.follow {
+        true => followed(&args.recordings)?,
+        false => completeness(&inputs),
+    };
+    Ok(selection.outcome(found as u64).and(completeness))
 }
 
 fn print_header(out: &mut impl Write) -> std::io::Result<()> {

@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let mut source = selection.source(&inputs);
+    let mut source = selection.source(&inputs, false);
     let total = inputs.estimate(&selection.filter);
     if let OutputTarget::Path(path) = &args.output {
         refuse_inside_recording(path)?;

@@ -11,10 +11,12 @@ use tickdeck::reference::{Reference, read_contract_file};
 use tickdeck::session::{CtpSession, LiveNats, LiveSummary, RecordTo, Session, SessionError};
 use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
-use tickdeck_recording::{RecordingOptions, RecordingWriter};
+use tickdeck_recording::{DEFAULT_SYNC_EVERY, RecordingOptions, RecordingWriter};
 
 use super::account::{Account, DURATION, SYMBOL, TD_ADDRESS, duration, first_symbols};
-use super::args::{FrontArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SubscribeArgs};
+use super::args::{
+    FrontArgs, JournalArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SubscribeArgs,
+};
 use super::context::Context;
 use super::environment_error::EnvironmentError;
 use super::front_settings::{
@@ -23,6 +25,7 @@ use super::front_settings::{
 use super::inputs::{self, warn_not_covered};
 use super::outcome::{Outcome, UsageError, session_error};
 use super::outputs::{Sinks, publisher_options, recording_options, refuse_unwritable, session_of};
+use super::recover::recover_leftovers;
 
 /// What a verb asks of a live session.
 pub(super) struct FrontRun<'a> {
@@ -33,7 +36,15 @@ pub(super) struct FrontRun<'a> {
     pub(super) subject_prefix: &'a str,
     pub(super) nats: Option<NatsOptions>,
     pub(super) sinks: Option<&'a SinkArgs>,
-    pub(super) record: Option<(&'a OutputArgs, &'a RollArgs)>,
+    pub(super) record: Option<RecordInto<'a>>,
+}
+
+/// Where and how a session is recorded.
+#[derive(Clone, Copy)]
+pub(super) struct RecordInto<'a> {
+    pub(super) output: &'a OutputArgs,
+    pub(super) roll: &'a RollArgs,
+    pub(super) journal: &'a JournalArgs,
 }
 
 /// Runs a live session to its end.
@@ -77,7 +88,8 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let settings = settings(&account, run.front, environment, now);
     let library = usable_library(&settings)?;
     let name = match run.record {
-        Some((output, _)) => {
+        Some(RecordInto { output, .. }) => {
+            recover_leftovers(&output.output)?;
             RecordingWriter::check_target(&output.output, output.force)?;
             refuse_unwritable(&output.output)?;
             session_of(&output.output)
@@ -89,7 +101,7 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
             Sinks::open(
                 context,
                 sinks,
-                run.record.is_some_and(|(output, _)| output.force),
+                run.record.is_some_and(|record| record.output.force),
                 None,
             )?
             .sinks
@@ -106,6 +118,9 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
         &reference,
     );
     let record = record_to(&run, &name, &reference, &library);
+    let sync_every = run
+        .record
+        .map_or(DEFAULT_SYNC_EVERY, |record| record.journal.sync_every);
     let contracts = contract_list(run.normalize, &reference)?;
     let nats = run.nats.map(|options| LiveNats {
         buffer: run.subscribe.nats_buffer,
@@ -118,6 +133,7 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
             .nats(nats)
             .sinks(sinks)
             .record(record)
+            .sync_every(sync_every)
             .listing(ListingOptions {
                 confirm_settlement: run.subscribe.confirm_settlement,
                 timeout: run.subscribe.discovery_timeout,
@@ -173,7 +189,7 @@ fn record_to(
     reference: &Reference,
     library: &CtpLibrary,
 ) -> Option<RecordTo> {
-    let (output, roll) = run.record?;
+    let RecordInto { output, roll, .. } = run.record?;
     let options = recording_options(
         output,
         roll,

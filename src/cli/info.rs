@@ -38,6 +38,10 @@ struct Info {
     exchanges: Vec<&'static str>,
     /// Spans in which ticks are missing.
     gaps: Vec<Gap>,
+    /// Events that are in the journal and in no segment.
+    journal_events: u64,
+    /// Whether a writer has it. False for the status `recording` after the writer was killed.
+    being_written: bool,
     /// Ticks that a replay would not publish, by reason.
     rejected: BTreeMap<&'static str, u64>,
     recv_ts: String,
@@ -111,6 +115,8 @@ fn info(context: &Context, recording: &Recording) -> anyhow::Result<Info> {
         end: time(contents.end),
         segments: contents.segments,
         bytes: contents.bytes,
+        journal_events: contents.journal_events,
+        being_written: contents.is_being_written,
         digest: contents.event_digest.clone(),
         event_digest: contents.event_digest,
         instruments: contents.instruments,
@@ -137,9 +143,16 @@ fn text(info: &Info) -> String {
         "" => String::new(),
         detail => format!(" ({detail})"),
     };
+    let status = match (info.status, info.being_written) {
+        (Status::Recording, true) => "recording (it is being written)",
+        (Status::Recording, false) => {
+            "recording (its writer was killed: `tickdeck recover` seals it)"
+        }
+        (status, _) => status.as_str(),
+    };
     let mut lines = vec![
         ("session", info.session.clone()),
-        ("status", info.status.as_str().to_owned()),
+        ("status", status.to_owned()),
         ("source", format!("{}{detail}{api}", info.source)),
         (
             "ticks",
@@ -166,6 +179,10 @@ fn text(info: &Info) -> String {
         ("format", info.format_version.to_string()),
         ("event digest", info.event_digest.clone()),
     ];
+    if info.journal_events > 0 {
+        let events = grouped(info.journal_events);
+        lines.push(("journal", format!("{events} events in no segment yet")));
+    }
     if !info.recv_ts.is_empty() && info.recv_ts != "clock" {
         lines.push(("recv_ts", info.recv_ts.clone()));
     }

@@ -15,6 +15,7 @@ use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
 use tickdeck_core::calendar::{TradingCalendar, Uncovered};
 use tickdeck_core::causes::causes;
 use tickdeck_core::select::WindowError;
+use tickdeck_core::source::{Source, TickLimit};
 use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::{Finding, Recording, RecordingError};
 
@@ -89,11 +90,19 @@ fn log_opened(inputs: Inputs) -> Inputs {
         );
     }
     for recording in inputs.unfinished() {
+        let reason = match recording.is_being_written() {
+            true => "it is being written: what was on disk when it was opened is read",
+            false => "its writer was killed: what is on disk is read; `tickdeck recover` seals it",
+        };
         tracing::warn!(
             event = "recording_unfinished",
             recording = %recording.path().display(),
-            "its writer is running or was killed: only sealed segments are read"
+            events = recording.manifest().map_or(0, |manifest| manifest.events),
+            "{reason}"
         );
+        if let Some(Finding { file, problem }) = recording.journal_damage() {
+            tracing::warn!(event = "journal_damaged", file = %file.display(), problem);
+        }
     }
     inputs
 }
@@ -254,6 +263,16 @@ impl Selection {
         );
         Outcome::Lossy
     }
+
+    /// The selected events of `inputs` as one source. With `follow` it waits for more of them.
+    pub(super) fn source(&self, inputs: &Inputs, follow: bool) -> Box<dyn Source> {
+        let following = follow.then(|| inputs.source_following(&self.filter, || false));
+        match (following.flatten(), self.max_ticks) {
+            (Some(source), Some(limit)) => Box::new(TickLimit::new(source, limit)),
+            (Some(source), None) => source,
+            (None, _) => self.selection.source(inputs),
+        }
+    }
 }
 
 /// Names the flag that set the window.
@@ -312,6 +331,11 @@ fn listed(instruments: &BTreeMap<String, u64>) -> String {
         0 => first,
         more => format!("{first} and {more} more"),
     }
+}
+
+/// The recordings after they were followed: finished by now, unless a writer was killed.
+pub(super) fn followed(paths: &[PathBuf]) -> anyhow::Result<Outcome> {
+    Ok(completeness(&Inputs::open(paths)?))
 }
 
 /// Lossy if an input is not whole: its writer is running or was killed.

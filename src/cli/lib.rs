@@ -36,6 +36,7 @@ pub mod outcome;
 mod outputs;
 mod progress;
 mod record;
+mod recover;
 mod remedies;
 mod render;
 mod replay;
@@ -150,6 +151,7 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<Outcome> {
         Command::Slice(args) => slice::run(context, &args),
         Command::Merge(args) => merge::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
+        Command::Recover(args) => recover::run(context, &args),
         Command::Health(args) => health::run(context, &args),
         Command::Smoke(args) => smoke::run(context, &args),
         Command::Doctor(args) => doctor::run(context, &args),

@@ -7,7 +7,7 @@ use tickdeck::session::LiveSummary;
 use super::args::{LiveArgs, OutputArgs, SinkArgs};
 use super::context::Context;
 use super::env::Environment;
-use super::front::{FrontRun, outcome, run as run_front};
+use super::front::{FrontRun, RecordInto, outcome, run as run_front};
 use super::outcome::{Outcome, after_printing, stdout};
 use super::outputs::nats_options;
 use super::render::print_summary;
@@ -76,7 +76,11 @@ fn prepare(context: &Context, args: &LiveArgs) -> anyhow::Result<LiveSummary> {
             subject_prefix: &args.subject_prefix,
             nats: Some(nats_options(&args.nats)?),
             sinks: None,
-            record: output.as_ref().map(|output| (output, &args.roll)),
+            record: output.as_ref().map(|output| RecordInto {
+                output,
+                roll: &args.roll,
+                journal: &args.journal,
+            }),
         },
     )
 }

@@ -3,16 +3,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use tickdeck::reference::Reference;
 use tickdeck::session::{LiveSummary, Replayed, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
 use tickdeck_core::source::{MergeSource, Source};
 use tickdeck_market::source::{Profile, SyntheticOptions};
-use tickdeck_recording::{EventFilter, RecordingOptions, RecordingWriter, SourceInfo};
+use tickdeck_recording::{
+    BackgroundWriter, EventFilter, Recorded, RecordingOptions, RecordingWriter, SourceInfo,
+};
 
 use super::args::{RecordArgs, SinkSpec, SourceSpec};
 use super::context::Context;
-use super::front::{FrontRun, outcome, run as run_front};
+use super::front::{FrontRun, RecordInto, outcome, run as run_front};
 use super::inputs::{
     self, INTACT_ONLY, Inputs, completeness, on_a_thread, refuse_damage, warn_no_tick,
 };
@@ -20,6 +23,7 @@ use super::outcome::{Outcome, UsageError, after_printing, session_error};
 use super::outputs::{
     Sinks, nats_options, publisher_options, publishes_to_nats, recording_options, session_of,
 };
+use super::recover::recover_leftovers;
 use super::render::{Made, print_summary};
 use super::startup::{require, startup_error};
 use super::synthetic;
@@ -62,16 +66,17 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     let info = opened.info;
     let payload_source = info.payload_source();
     let options = RecordingOptions {
-        // Of a source without a tick nothing is kept.
-        keep_partial: opened.inputs.as_ref().is_none_or(may_have_ticks),
+        keep_partial: true,
         ..recording_options(&args.output, &args.roll, reference, session.clone(), info)
     };
+    // Of a source without a tick nothing is kept.
+    let empty =
+        (opened.inputs.as_ref()).filter(|inputs| !args.allow_empty && !may_have_ticks(inputs));
     // A session that was stopped before it began must not replace an earlier recording.
-    let mut writer = (!context.control.is_stopped())
-        .then(|| RecordingWriter::create(&args.output.output, options))
+    let mut recorder = (!context.control.is_stopped() && empty.is_none())
+        .then(|| start_recorder(args, options))
         .transpose()?;
     let mut source = Some(opened.source);
-    let recorder = writer.as_mut().map(|writer| writer as _);
     let options = publisher_options(
         &args.normalize,
         &args.sinks.subject_prefix,
@@ -84,7 +89,7 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         Ok(source.take().unwrap_or_else(empty))
     })
     .health(nats, "record")
-    .record(recorder)
+    .record(recorder.as_mut().map(|recorder| recorder as _))
     .pace(PaceOptions {
         rate: args.effective_rate(),
         ..PaceOptions::default()
@@ -94,26 +99,21 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     .control(Arc::clone(&context.control))
     .clock(context.clock.clone());
     let played = sinks.give_to(session).run().map_err(session_error)?;
-    let keep_empty = args.allow_empty || played.error.is_some() || context.control.is_stopped();
-    let inputs = opened.inputs.as_ref();
-    let not_empty = inputs.filter(|_| !keep_empty);
-    conclude(args, played, writer, not_empty, opened.completeness)
+    conclude(args, played, recorder, empty, opened.completeness)
 }
 
-/// Seals the recording, prints the result, and decides how the verb ends. With `not_empty`, a recording
-/// of that source needs a tick.
+/// Seals the recording, prints the result, and decides how the verb ends. `empty` are inputs without a
+/// tick, of which no recording was made.
 fn conclude(
     args: &RecordArgs,
     played: Replayed,
-    writer: Option<RecordingWriter>,
-    not_empty: Option<&Inputs>,
+    recorder: Option<BackgroundWriter>,
+    empty: Option<&Inputs>,
     completeness: Outcome,
 ) -> anyhow::Result<Outcome> {
-    let empty = not_empty.filter(|_| writer.as_ref().is_some_and(|writer| writer.ticks() == 0));
     // The recording is sealed even if a sink failed.
-    let writer = writer.filter(|_| empty.is_none());
-    let manifest = writer.map(RecordingWriter::finish).transpose();
-    let made = manifest.as_ref().ok().and_then(Option::as_ref);
+    let recorded = recorder.map_or_else(Recorded::default, |recorder| recorder.finish(0));
+    let made = recorded.manifest.as_ref();
     // A recording that was never begun, or that failed, is not a result.
     let made = (empty.is_some() || made.is_some())
         .then(|| Made::of(&args.output.output, made).incomplete(completeness == Outcome::Lossy));
@@ -122,15 +122,11 @@ fn conclude(
         warn_no_tick(inputs);
     }
     let is_lossy = played.summary.is_lossy() || empty.is_some();
-    let ended = match played.error {
-        Some(error) => Err(error.into()),
-        None => manifest.map_err(Into::into).map(|_| {
-            if is_lossy {
-                Outcome::Lossy
-            } else {
-                completeness
-            }
-        }),
+    let ended = match (played.error, recorded.error) {
+        (Some(error), _) => Err(error.into()),
+        (None, Some(error)) => Err(error.into()),
+        (None, None) if is_lossy => Ok(Outcome::Lossy),
+        (None, None) => Ok(completeness),
     };
     after_printing(printed, ended)
 }
@@ -142,6 +138,17 @@ fn may_have_ticks(inputs: &Inputs) -> bool {
         let manifest = recording.manifest();
         manifest.is_none_or(|manifest| manifest.ticks > 0)
     })
+}
+
+/// Starts the recording, after what an earlier recorder left is safe.
+fn start_recorder(
+    args: &RecordArgs,
+    options: RecordingOptions,
+) -> anyhow::Result<BackgroundWriter> {
+    recover_leftovers(&args.output.output)?;
+    let writer = RecordingWriter::create(&args.output.output, options)?;
+    BackgroundWriter::start_syncing(writer, args.journal.sync_every)
+        .context("starting the recorder's threads")
 }
 
 /// Prints the summary of what was published, and the new recording.
@@ -172,7 +179,11 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
                 subject_prefix: &args.sinks.subject_prefix,
                 nats,
                 sinks: args.publish.then_some(&args.sinks),
-                record: Some((&args.output, &args.roll)),
+                record: Some(RecordInto {
+                    output: &args.output,
+                    roll: &args.roll,
+                    journal: &args.journal,
+                }),
             },
         )
     };

@@ -10,7 +10,7 @@ use tickdeck_recording::{Finding, MissingPart};
 
 use super::args::ReplayArgs;
 use super::context::Context;
-use super::inputs::{self, Salvaged, Selection, completeness, refuse_damage};
+use super::inputs::{self, Salvaged, Selection, completeness, followed, refuse_damage};
 use super::log;
 use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
 use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
@@ -59,9 +59,18 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     };
     let salvaged = args.salvage.then(Salvaged::default);
     let pace = args.pace.options();
-    let total = inputs.estimate(&filter).filter(|_| !args.pace.looping);
+    let total = inputs
+        .estimate(&filter)
+        .filter(|_| !args.pace.looping && !args.follow);
     let mut session = Session::replay(inputs.session(), options, || {
-        inputs.source_ahead(&filter, salvaged.as_ref())
+        let control = Arc::clone(&context.control);
+        let following = args
+            .follow
+            .then(|| inputs.source_following(&filter, move || control.is_stopped()));
+        match following.flatten() {
+            Some(source) => Ok(source),
+            None => inputs.source_ahead(&filter, salvaged.as_ref()),
+        }
     })
     .health(nats.clone(), "replay")
     .pace(pace)
@@ -85,13 +94,11 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     } else {
         selection.outcome(played.summary.received)
     };
-    report(
-        args,
-        selected.and(completeness(&inputs)),
-        played,
-        &damage,
-        missing,
-    )
+    let completeness = match args.follow {
+        true => followed(&args.recordings)?,
+        false => completeness(&inputs),
+    };
+    report(args, selected.and(completeness), played, &damage, missing)
 }
 
 /// Flags that need each other, checked before anything is opened or printed.

@@ -42,6 +42,8 @@ pub struct Contents {
     pub session: String,
     /// Its state; damaged if there are findings.
     pub status: Status,
+    /// Whether a writer has it. False for [`Status::Recording`] after the writer was killed.
+    pub is_being_written: bool,
     /// Version of the format.
     pub format_version: FormatVersion,
     /// Where its events came from.
@@ -60,6 +62,8 @@ pub struct Contents {
     pub segments: u64,
     /// Bytes of the segments.
     pub bytes: u64,
+    /// Events that are in the journal and in no segment.
+    pub journal_events: u64,
     /// BLAKE3 of the events, hex.
     pub event_digest: String,
     /// Ticks of each instrument, by id.
@@ -106,14 +110,16 @@ impl Contents {
     }
 
     fn of_manifest(recording: &Recording, manifest: &Manifest) -> Self {
-        let findings = recording.damaged_segments();
+        let mut findings = recording.damaged_segments();
+        findings.extend(recording.journal_damage());
         Self {
             session: manifest.session.clone(),
-            status: if findings.is_empty() {
-                manifest.status
-            } else {
+            status: if !findings.is_empty() {
                 Status::Damaged
+            } else {
+                manifest.status
             },
+            is_being_written: recording.is_being_written(),
             format_version: manifest.format_version,
             source: recording.source().clone(),
             events: manifest.events,
@@ -123,6 +129,7 @@ impl Contents {
             end: None,
             segments: manifest.segments.len() as u64,
             bytes: manifest.segments.iter().map(|segment| segment.bytes).sum(),
+            journal_events: recording.journal_events(),
             event_digest: manifest.digest.clone(),
             instruments: manifest.instruments.clone(),
             exchanges: Vec::new(),
@@ -136,16 +143,12 @@ impl Contents {
     fn of_segment(recording: &Recording) -> Result<Self, RecordingError> {
         let mut bytes = 0;
         for segment in recording.segments() {
-            let found = std::fs::metadata(segment).map_err(|source| RecordingError::Io {
-                path: segment.clone(),
-                doing: "reading",
-                source,
-            })?;
-            bytes += found.len();
+            bytes += recording.storage().open(segment)?.bytes()?;
         }
         Ok(Self {
             session: recording.session().to_owned(),
             status: Status::Complete,
+            is_being_written: false,
             format_version: FormatVersion::CURRENT,
             source: recording.source().clone(),
             events: 0,
@@ -155,6 +158,7 @@ impl Contents {
             end: None,
             segments: recording.segments().len() as u64,
             bytes,
+            journal_events: 0,
             event_digest: String::new(),
             instruments: BTreeMap::new(),
             exchanges: Vec::new(),

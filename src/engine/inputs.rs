@@ -124,7 +124,7 @@ impl Inputs {
         })
     }
 
-    /// The recordings whose writer is running or was killed. Only their sealed segments are read.
+    /// The recordings whose writer is running or was killed. What is on disk is read.
     pub fn unfinished(&self) -> impl Iterator<Item = &Recording> {
         let is_unfinished = |recording: &&Recording| recording.status() == Status::Recording;
         self.recordings.iter().filter(is_unfinished)
@@ -307,6 +307,20 @@ impl Inputs {
             })),
             // Reading ahead would hold two row groups of each recording in memory, not one.
             Err(several) => on_a_thread(merged(several)),
+        }
+    }
+
+    /// The selected events of the only recording, now and later: the source ends when its writer has ended,
+    /// or when `is_stopped` says so. `None` if there are several recordings.
+    #[must_use]
+    pub fn source_following(
+        &self,
+        filter: &EventFilter,
+        is_stopped: impl Fn() -> bool + Send + 'static,
+    ) -> Option<Box<dyn Source>> {
+        match &self.recordings[..] {
+            [recording] => Some(Box::new(recording.follow(filter.clone(), is_stopped))),
+            _ => None,
         }
     }
 

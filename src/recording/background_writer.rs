@@ -1,32 +1,51 @@
-//! Records on another thread. Encoding a row group takes most of a second; a live session must go
-//! on publishing meanwhile.
+//! Records on other threads, through a journal. Neither encoding a row group nor a slow disk delays the
+//! session.
 //!
-//! - Order is kept: one list of events, one thread.
+//! ```text
+//! caller ──bounded list──> recorder thread ──journal──> sealer thread ──> segments
+//! ```
+//!
+//! - Order is kept: one list of events, one thread for each step.
 //! - Memory: at most [`WAITING_MAX`] events wait (40 MB), and as many are being written. Then the
-//!   caller blocks.
+//!   caller blocks. Segments may lag behind the journal by any amount.
+//! - Events are in a file after [`WRITE_EVERY`] and on the disk after
+//!   [`sync_every`](BackgroundWriter::sync_every).
 //! - An error is returned by one of the next calls, at the latest by
-//!   [`finish`](BackgroundWriter::finish).
+//!   [`finish`](BackgroundWriter::finish). What was written before it stays in the journal.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+use tickdeck_core::clock::{Clock, MonoNanos, SystemClock};
 use tickdeck_core::event::Event;
 use tickdeck_core::thread;
+use tickdeck_core::wait::{Received, receive};
 
 use super::error::RecordingError;
 use super::event_writer::EventWriter;
+use super::journal::JournalWriter;
+use super::manifest::Manifest;
+use super::sealer::{Sealer, journal_of};
 use super::writer::RecordingWriter;
 
-/// Events that may wait for the thread: more than three seconds of 20,000 ticks/s.
+type Result<T> = std::result::Result<T, RecordingError>;
+
+/// Events that may wait for the recorder thread: more than three seconds of 20,000 ticks/s.
 const WAITING_MAX: usize = 65_536;
 
-/// Events queued for the thread.
+/// Events are in a file, safe from a crash of the process, after this time.
+const WRITE_EVERY: Duration = Duration::from_millis(50);
+
+/// Events are on the disk, safe from a crash of the machine, after this time.
+pub const DEFAULT_SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// Events queued for the recorder thread.
 #[derive(Default)]
 struct Waiting {
     events: Vec<Event>,
-    /// Nothing more will come.
-    is_over: bool,
     /// Nothing more is accepted.
     has_failed: bool,
 }
@@ -34,23 +53,13 @@ struct Waiting {
 #[derive(Default)]
 struct Shared {
     waiting: Mutex<Waiting>,
+    /// There is room again, or nothing more is accepted.
     changed: Condvar,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'a>(&self, waiting: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
-        self.changed
-            .wait(waiting)
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn end(&self) {
-        self.lock().is_over = true;
-        self.changed.notify_all();
     }
 }
 
@@ -64,16 +73,41 @@ impl Drop for FailsOnDrop {
     }
 }
 
-type Ended = (RecordingWriter, Result<(), RecordingError>);
+/// How a [`BackgroundWriter`] ended.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    /// Ticks that are in segments, or in the journal if sealing failed.
+    pub ticks: u64,
+    /// The sealed recording.
+    pub manifest: Option<Manifest>,
+    /// The first error that no call has returned yet.
+    pub error: Option<RecordingError>,
+}
 
-/// A [`RecordingWriter`] on its own thread.
+/// How the recorder thread ended: the ticks in the journal.
+type Journaled = (u64, Result<()>);
+/// How the sealer thread ended.
+type Followed = (RecordingWriter, Result<()>);
+
+/// A [`RecordingWriter`] behind a journal, on its own threads.
 pub struct BackgroundWriter {
     shared: Arc<Shared>,
-    /// `None` after it was joined.
-    thread: Option<JoinHandle<Ended>>,
-    /// The writer that the thread returned.
-    writer: Option<RecordingWriter>,
+    /// Wakes the recorder thread; `None` at the end.
+    wake: Option<Sender<()>>,
+    /// `None` after they were joined.
+    threads: Option<(JoinHandle<Journaled>, JoinHandle<Followed>)>,
+    /// What they returned.
+    ended: Ended,
     path: PathBuf,
+}
+
+#[derive(Default)]
+struct Ended {
+    /// `None` if a thread panicked.
+    writer: Option<RecordingWriter>,
+    ticks: u64,
+    /// Whether not all events are in the recording.
+    has_failed: bool,
 }
 
 impl std::fmt::Debug for BackgroundWriter {
@@ -85,44 +119,97 @@ impl std::fmt::Debug for BackgroundWriter {
 }
 
 impl BackgroundWriter {
-    /// Moves `writer` to a thread.
+    /// Moves `writer` behind a journal that is synced every [`DEFAULT_SYNC_EVERY`].
     ///
     /// # Errors
     /// When the system starts no thread.
     pub fn start(writer: RecordingWriter) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        Self::start_syncing(writer, DEFAULT_SYNC_EVERY)
+    }
+
+    /// The same with another interval.
+    ///
+    /// # Errors
+    /// When the system starts no thread.
+    pub fn start_syncing(writer: RecordingWriter, sync_every: Duration) -> std::io::Result<Self> {
         let path = writer.folder().to_owned();
+        let (journal, sealer) = journal_of(writer);
+        let shared = Arc::new(Shared::default());
+        let (wake, woken) = bounded(1);
+        let (written, to_seal) = unbounded();
+        let sealing = thread::spawn("sealer", move || seal(sealer, &to_seal))?;
+        let recorder = Recorder {
+            journal,
+            written,
+            sync_every,
+            clock: SystemClock::new(),
+            announced: 0,
+            unwritten_since: None,
+            unsynced_since: None,
+        };
         let theirs = FailsOnDrop(Arc::clone(&shared));
-        let thread = thread::spawn("recorder", move || record(writer, &theirs.0))?;
+        let recording = thread::spawn("recorder", move || recorder.run(&theirs.0, &woken))?;
         Ok(Self {
             shared,
-            thread: Some(thread),
-            writer: None,
+            wake: Some(wake),
+            threads: Some((recording, sealing)),
+            ended: Ended::default(),
             path,
         })
     }
 
-    /// Waits until everything is written, and returns the writer to be finished. After an error the
-    /// writer knows only what was written before it. There is none if the thread panicked.
+    /// Waits until everything is in segments, and finishes the recording. `overflow` are the ticks that
+    /// were lost before they could be recorded.
     ///
-    /// The result is the first error that no call has returned yet.
-    pub fn finish(mut self) -> (Option<RecordingWriter>, Result<(), RecordingError>) {
-        let result = self.join();
-        (self.writer.take(), result)
+    /// After an error the recording is finished as far as it is whole. If that fails too, the journal
+    /// stays and can be recovered.
+    #[must_use]
+    pub fn finish(mut self, overflow: u64) -> Recorded {
+        let joined = self.join();
+        let Ended {
+            writer,
+            ticks,
+            has_failed,
+        } = std::mem::take(&mut self.ended);
+        let finished = writer.map(|mut writer| {
+            if overflow > 0 {
+                writer.count_dropped("overflow", overflow);
+            }
+            match has_failed {
+                true => writer.finish_partly(),
+                false => writer.finish(),
+            }
+        });
+        let (manifest, sealing) = match finished.transpose() {
+            Ok(manifest) => (manifest, None),
+            Err(error) => (None, Some(error)),
+        };
+        Recorded {
+            ticks,
+            manifest,
+            error: joined.err().or(sealing),
+        }
     }
 
-    /// Joins the thread, once.
-    fn join(&mut self) -> Result<(), RecordingError> {
-        self.shared.end();
-        match self.thread.take().map(JoinHandle::join) {
-            None => Ok(()),
-            Some(Ok((writer, result))) => {
-                self.writer = Some(writer);
-                result
-            }
-            // The panic was reported with its place.
-            Some(Err(_)) => Err(self.failed()),
-        }
+    /// Joins the threads, once.
+    fn join(&mut self) -> Result<()> {
+        self.wake = None;
+        let Some((recording, sealing)) = self.threads.take() else {
+            return Ok(());
+        };
+        // A panic was reported with its place.
+        let (ticks, journaled) = recording.join().unwrap_or_else(|_| (0, Err(self.failed())));
+        let (writer, sealed) = match sealing.join() {
+            Ok((writer, sealed)) => (Some(writer), sealed),
+            Err(_) => (None, Err(self.failed())),
+        };
+        let result = journaled.and(sealed);
+        self.ended = Ended {
+            writer,
+            ticks,
+            has_failed: result.is_err(),
+        };
+        result
     }
 
     fn failed(&self) -> RecordingError {
@@ -133,10 +220,11 @@ impl BackgroundWriter {
 }
 
 impl EventWriter for BackgroundWriter {
-    fn write(&mut self, events: &[Event]) -> Result<(), RecordingError> {
+    fn write(&mut self, events: &[Event]) -> Result<()> {
         let mut waiting = self.shared.lock();
         while waiting.events.len() >= WAITING_MAX && !waiting.has_failed {
-            waiting = self.shared.wait(waiting);
+            let waited = self.shared.changed.wait(waiting);
+            waiting = waited.unwrap_or_else(PoisonError::into_inner);
         }
         if waiting.has_failed {
             drop(waiting);
@@ -144,7 +232,12 @@ impl EventWriter for BackgroundWriter {
             return Err(self.failed());
         }
         waiting.events.extend_from_slice(events);
-        self.shared.changed.notify_all();
+        drop(waiting);
+        if let Some(wake) = &self.wake
+            && let Err(TrySendError::Disconnected(())) = wake.try_send(())
+        {
+            // The thread has ended, and the next call says why.
+        }
         Ok(())
     }
 }
@@ -156,31 +249,107 @@ impl Drop for BackgroundWriter {
     }
 }
 
-fn record(mut writer: RecordingWriter, shared: &Shared) -> Ended {
-    let mut batch = Vec::new();
-    loop {
-        let mut waiting = shared.lock();
-        while waiting.events.is_empty() && !waiting.is_over {
-            waiting = shared.wait(waiting);
+/// The recorder thread: appends to the journal, writes and syncs it in time.
+struct Recorder {
+    journal: JournalWriter,
+    /// Says up to which `seq` the journal is written.
+    written: Sender<u64>,
+    announced: u64,
+    sync_every: Duration,
+    clock: SystemClock,
+    /// Since when events are in no file.
+    unwritten_since: Option<MonoNanos>,
+    /// Since when events are not on the disk.
+    unsynced_since: Option<MonoNanos>,
+}
+
+impl Recorder {
+    fn run(mut self, shared: &Shared, woken: &Receiver<()>) -> Journaled {
+        let mut batch = Vec::new();
+        let result = loop {
+            let is_over = receive(woken, self.patience()) == Received::Closed;
+            std::mem::swap(&mut shared.lock().events, &mut batch);
+            shared.changed.notify_all();
+            if let Err(error) = self.take(&batch, is_over) {
+                break Err(error);
+            }
+            batch.clear();
+            if is_over {
+                break Ok(());
+            }
+        };
+        if result.is_err() {
+            // What was accepted before it. Fails too if the journal is what failed.
+            let _ = self.journal.sync();
         }
-        std::mem::swap(&mut waiting.events, &mut batch);
-        drop(waiting);
-        shared.changed.notify_all();
-        if batch.is_empty() {
-            return (writer, Ok(()));
-        }
-        if let Err(error) = writer.write(&batch) {
-            return (writer, Err(error));
-        }
-        batch.clear();
+        self.announce();
+        (self.journal.written_ticks(), result)
     }
+
+    /// How long nothing need be done.
+    fn patience(&self) -> Duration {
+        const IDLE: Duration = Duration::from_secs(3600);
+        let now = self.clock.now();
+        let left = |since: Option<MonoNanos>, every: Duration| {
+            since.map_or(IDLE, |since| since.after(every).duration_since(now))
+        };
+        left(self.unwritten_since, WRITE_EVERY).min(left(self.unsynced_since, self.sync_every))
+    }
+
+    fn take(&mut self, events: &[Event], is_over: bool) -> Result<()> {
+        let now = self.clock.now();
+        for event in events {
+            self.journal.append(event)?;
+        }
+        if !events.is_empty() {
+            self.unwritten_since.get_or_insert(now);
+            self.unsynced_since.get_or_insert(now);
+        }
+        let is_due = |since: Option<MonoNanos>, every| {
+            since.is_some_and(|since| is_over || since.after(every) <= now)
+        };
+        if is_due(self.unsynced_since, self.sync_every) {
+            self.journal.sync()?;
+            self.unsynced_since = None;
+        } else if is_due(self.unwritten_since, WRITE_EVERY) {
+            self.journal.write()?;
+        }
+        if !self.journal.has_unwritten() {
+            self.unwritten_since = None;
+        }
+        self.announce();
+        Ok(())
+    }
+
+    fn announce(&mut self) {
+        let written = self.journal.written_seq();
+        if written > self.announced {
+            self.announced = written;
+            // The sealer ends only after this thread.
+            let _ = self.written.send(written);
+        }
+    }
+}
+
+/// The sealer thread. After an error the journal keeps the rest.
+fn seal(mut sealer: Sealer, written: &Receiver<u64>) -> Followed {
+    let mut result = Ok(());
+    while let Ok(mut seq) = written.recv() {
+        while let Ok(later) = written.try_recv() {
+            seq = later;
+        }
+        if result.is_ok() {
+            result = sealer.follow(seq);
+        }
+    }
+    (sealer.into_writer(), result)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::tests::{options, read_all};
-    use crate::{EventFilter, Recording, Rolling};
+    use crate::{EventFilter, Recording, Rolling, Status};
     use tickdeck_core::event::{EventKind, Seq, SessionEvent};
     use tickdeck_core::time::UnixNanos;
 
@@ -205,12 +374,33 @@ mod tests {
         for batch in all.chunks(1_000) {
             background.write(batch).unwrap();
         }
-        let (writer, result) = background.finish();
-        result.unwrap();
-        let manifest = writer.unwrap().finish().unwrap();
+        let recorded = background.finish(3);
+        assert!(recorded.error.is_none());
+        let manifest = recorded.manifest.unwrap();
         assert_eq!(manifest.events, all.len() as u64);
+        assert_eq!(manifest.ledger.dropped["overflow"], 3);
         let recording = Recording::open(&path).unwrap();
         assert!(read_all(&recording, EventFilter::default(), 4_096) == all);
+        let mut names = crate::storage::local().list(&path).unwrap();
+        names.retain(|name| !name.starts_with("part-"));
+        assert_eq!(names, ["contracts.parquet", "manifest.json"]);
+    }
+
+    #[test]
+    fn events_are_on_disk_soon_without_more_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
+        let mut background = BackgroundWriter::start(writer).unwrap();
+        background.write(&notes(0..10)).unwrap();
+        let seen = || Recording::open(&path).unwrap().journal_events() == 10;
+        assert!((0..500).any(|_| {
+            tickdeck_core::wait::nap(Duration::from_millis(10));
+            seen()
+        }));
+        let recording = Recording::open(&path).unwrap();
+        assert!(recording.is_being_written());
+        assert!(read_all(&recording, EventFilter::default(), 3) == notes(0..10));
     }
 
     #[test]
@@ -231,13 +421,12 @@ mod tests {
         assert!(matches!(error, RecordingError::SeqGap { .. }), "{error}");
         let again = background.write(&notes(31..32)).unwrap_err();
         assert!(matches!(again, RecordingError::WriterFailed { .. }));
-        let (writer, result) = background.finish();
-        assert_eq!(
-            writer.unwrap().ticks(),
-            0,
-            "what was written before is known"
-        );
-        result.unwrap();
+        let recorded = background.finish(0);
+        assert!(recorded.error.is_none(), "it was returned before");
+        let manifest = recorded.manifest.unwrap();
+        assert_eq!((manifest.events, manifest.status), (10, Status::Recovered));
+        let recording = Recording::open(&path).unwrap();
+        assert!(read_all(&recording, EventFilter::default(), 4_096) == notes(0..10));
     }
 
     #[test]
@@ -248,8 +437,10 @@ mod tests {
                 .unwrap();
         let mut background = BackgroundWriter::start(writer).unwrap();
         background.write(&notes(5..6)).unwrap();
-        let (writer, result) = background.finish();
-        assert!(writer.is_some());
-        assert!(matches!(result, Err(RecordingError::SeqGap { .. })));
+        let recorded = background.finish(0);
+        assert!(matches!(
+            recorded.error,
+            Some(RecordingError::SeqGap { .. })
+        ));
     }
 }

@@ -110,6 +110,29 @@ pub enum RecordingError {
         /// The folder.
         path: PathBuf,
     },
+    /// A writer that is running has the recording.
+    #[error("{} is being written by {owner}: stop it, or choose another place", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// Its writer, for example `process 4711 on host box`.
+        owner: String,
+    },
+    /// The folder of a recording that is being written was removed, moved or replaced.
+    #[error(
+        "{} was removed or replaced while it was written: nothing there is touched",
+        path.display()
+    )]
+    FolderReplaced {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// There is nothing to recover: neither a manifest nor events.
+    #[error("{} has nothing to recover: no manifest, segment or journal is there", path.display())]
+    NothingToRecover {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The writer failed before and accepts nothing more.
     #[error("{}: an earlier write failed, no more events are accepted", path.display())]
     WriterFailed {
@@ -152,6 +175,7 @@ impl RecordingError {
                 | Self::UnknownCompression { .. }
                 | Self::OutputExists { .. }
                 | Self::NotReplaceable { .. }
+                | Self::InUse { .. }
         )
     }
 

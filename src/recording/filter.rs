@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tickdeck_core::event::InstrumentId;
+use tickdeck_core::event::{Event, EventKind, InstrumentId, SessionEvent, Text};
 use tickdeck_core::time::UnixNanos;
 
 /// Decides by instrument id whether a tick is wanted.
@@ -38,6 +38,25 @@ impl EventFilter {
 
     pub(super) fn wants_time(&self, recv_ts: UnixNanos) -> bool {
         self.overlaps((recv_ts, recv_ts))
+    }
+
+    /// Whether an event is selected.
+    pub(super) fn wants(&self, event: &Event) -> bool {
+        self.wants_time(event.recv_ts)
+            && match &event.kind {
+                EventKind::Tick(tick) => self.wants_instrument(&tick.instrument_id),
+                EventKind::Session(session) => self.wants_session(session),
+            }
+    }
+
+    /// Whether a session event is selected, apart from its time.
+    pub(super) fn wants_session(&self, session: &SessionEvent) -> bool {
+        match session {
+            SessionEvent::Subscribed { instrument, .. } => {
+                Text::new(instrument.as_bytes()).map_or(true, |id| self.wants_instrument(&id))
+            }
+            _ => true,
+        }
     }
 
     pub(super) fn wants_instrument(&self, id: &InstrumentId) -> bool {

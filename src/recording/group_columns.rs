@@ -263,7 +263,7 @@ pub(super) fn pick<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
 }
 
 /// The reverse of `text_to_utf8`; `None` for text that it cannot have written.
-fn utf8_to_text<const N: usize>(text: &str) -> Option<Text<N>> {
+pub(super) fn utf8_to_text<const N: usize>(text: &str) -> Option<Text<N>> {
     if text.is_ascii() {
         return Text::new(text.as_bytes()).ok();
     }

@@ -1,4 +1,5 @@
-//! The decoded row groups of a recording in order, on the calling thread or one ahead on another.
+//! The decoded row groups of a recording in order, then the blocks of its journal, on the calling thread
+//! or one ahead on another.
 //!
 //! Parts that `--salvage` skips are reported in their place, so that a reader knows what is missing
 //! as it proceeds.
@@ -7,10 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, bounded};
+use tickdeck_core::event::Event;
 use tickdeck_core::thread;
 
 use super::error::RecordingError;
 use super::filter::EventFilter;
+use super::journal::{JournalFiles, JournalStream};
 use super::segment_reader::{DecodedGroup, SegmentReader};
 use super::storage::Storage;
 
@@ -32,6 +35,8 @@ pub struct MissingPart {
 pub(super) enum Step {
     /// The wanted events of a row group.
     Group(Box<DecodedGroup>),
+    /// The wanted events of a block of the journal.
+    Events(Vec<Event>),
     /// A part that was skipped.
     Missing(MissingPart),
 }
@@ -47,12 +52,13 @@ pub(super) struct GroupStream {
     next_segment: usize,
     segment: Option<SegmentReader>,
     next_group: usize,
+    journal: JournalStream,
     /// Skip damaged parts instead of failing.
     pub(super) salvage: bool,
 }
 
 impl GroupStream {
-    pub(super) const fn new(
+    pub(super) fn new(
         storage: Arc<dyn Storage>,
         segments: Vec<PathBuf>,
         rows: Vec<u64>,
@@ -66,8 +72,15 @@ impl GroupStream {
             next_segment: 0,
             segment: None,
             next_group: 0,
+            journal: JournalStream::none(),
             salvage: false,
         }
+    }
+
+    /// Continues with the journal after the last segment.
+    pub(super) fn journal(mut self, journal: JournalFiles) -> Self {
+        self.journal = JournalStream::new(journal);
+        self
     }
 
     /// The next row group that may contain wanted events; `None` at the end.
@@ -75,7 +88,8 @@ impl GroupStream {
         loop {
             let Some(segment) = &self.segment else {
                 let Some(path) = self.segments.get(self.next_segment) else {
-                    return Ok(None);
+                    let events = self.journal.next(&self.filter)?;
+                    return Ok(events.map(Step::Events));
                 };
                 self.next_segment += 1;
                 self.next_group = 0;

@@ -30,32 +30,43 @@ mod delta;
 mod digest;
 mod error;
 mod event_writer;
+mod file_hash;
 mod filter;
+mod finding;
+mod follow;
 mod format_version;
 mod gaps;
 mod group_bytes;
 mod group_columns;
 mod group_stream;
 mod hybrid;
+mod journal;
 mod manifest;
 mod names;
+mod owner;
 mod page_size;
 mod place;
 mod pointer;
 mod reader;
+mod recover;
 mod schema;
+mod sealer;
 mod segment_reader;
 mod segment_writer;
 pub mod storage;
+mod tally;
 mod tick_arrays;
+mod unsealed;
 mod verify;
 mod writer;
 
-pub use background_writer::BackgroundWriter;
+pub use background_writer::{BackgroundWriter, DEFAULT_SYNC_EVERY, Recorded};
 pub use digest::EventDigest;
 pub use error::{NOT_FETCHED, RecordingError};
 pub use event_writer::EventWriter;
 pub use filter::{EventFilter, InstrumentPredicate};
+pub use finding::Finding;
+pub use follow::FollowReader;
 pub use format_version::FormatVersion;
 pub use gaps::{Gap, GapFinder};
 pub use group_stream::MissingPart;
@@ -64,16 +75,21 @@ pub use names::{CONTRACTS_FILE, MANIFEST_FILE};
 pub use page_size::{PAGE_HEADER_BYTES, check_page_size};
 pub use pointer::is_pointer;
 pub use reader::{Recording, RecordingReader};
+pub use recover::{Recovery, leftovers, recover, recover_in};
 pub use schema::ROW_GROUP_ROWS;
 pub use segment_writer::SegmentInfo;
 pub use tickdeck_core::source::SourceInfo;
-pub use verify::{Finding, VerifyReport, verify};
+pub use verify::{VerifyReport, verify};
 pub use writer::{RecordingOptions, RecordingWriter, Rolling};
 
 #[cfg(test)]
 mod chunk_tests;
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod in_memory_tests;
+#[cfg(test)]
+mod recover_tests;
 #[cfg(test)]
 mod rewritten_tests;
 #[cfg(test)]

@@ -1,52 +1,145 @@
 //! Where a new recording is written, and how it takes the place of an old one.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::RecordingError;
-use super::names::{MANIFEST_FILE, is_of_recording};
+use super::names::{LOCK_FILE, MANIFEST_FILE, is_of_recording};
+use super::owner::{Owner, refuse_owned};
 use super::storage::Storage;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
-/// The folder of a new recording.
+/// The folder of a recording that is being written.
+#[derive(Debug)]
 pub(super) struct Place {
     pub(super) folder: PathBuf,
+    /// Keeps other writers out of `folder`. Dropped before the folder is removed.
+    pub(super) owner: Arc<Owner>,
+    /// The folder, if it was created here.
+    _created: Option<CreatedFolder>,
     /// The recording that this one replaces when it is finished.
-    pub(super) replaces: Option<PathBuf>,
-    /// Whether the folder was created here.
-    pub(super) created: bool,
+    pub(super) replaces: Option<Replaced>,
+}
+
+/// A recording that will be replaced.
+#[derive(Debug)]
+pub(super) struct Replaced {
+    pub(super) folder: PathBuf,
+    /// Keeps other writers out of it.
+    pub(super) owner: Owner,
+}
+
+/// Removes the folder when dropped, unless something is in it.
+#[derive(Debug)]
+struct CreatedFolder {
+    storage: Arc<dyn Storage>,
+    path: PathBuf,
+}
+
+impl Drop for CreatedFolder {
+    fn drop(&mut self) {
+        // Where something is in it, this fails, as it should.
+        let _ = self.storage.remove_folder(&self.path);
+    }
+}
+
+impl Place {
+    /// The place of a recording that is continued.
+    pub(super) fn of_owner(folder: PathBuf, owner: Owner) -> Self {
+        Self {
+            folder,
+            owner: Arc::new(owner),
+            _created: None,
+            replaces: None,
+        }
+    }
 }
 
 /// Chooses the folder for a recording that will be at `target`.
 ///
 /// A new or empty folder is written directly. A recording that is replaced stays as it is until the
 /// new one is finished beside it: it may be the input.
-pub(super) fn choose_place(storage: &dyn Storage, target: &Path, overwrite: bool) -> Result<Place> {
-    let created = !storage.exists(target);
-    if created {
-        storage.create_folder(target)?;
+pub(super) fn choose_place(
+    storage: &Arc<dyn Storage>,
+    target: &Path,
+    overwrite: bool,
+) -> Result<Place> {
+    let created = |path: &Path| CreatedFolder {
+        storage: Arc::clone(storage),
+        path: path.to_owned(),
+    };
+    let is_new = !storage.exists(target);
+    if !is_new {
+        // Before the lock, which leaves its file for a moment.
+        refuse_occupied(&**storage, target, overwrite)?;
     }
-    if created || refuse_occupied(storage, target, overwrite)? {
+    let owner = create_owned(&**storage, target)?;
+    // Another writer may have finished meanwhile.
+    if refuse_occupied_by_others(&**storage, target, overwrite)? {
         return Ok(Place {
             folder: target.to_owned(),
+            owner: Arc::new(owner),
+            _created: is_new.then(|| created(target)),
             replaces: None,
-            created,
         });
     }
+    let folder = storage.create_folder_beside(target)?;
+    let created = created(&folder);
     Ok(Place {
-        folder: storage.create_folder_beside(target)?,
-        replaces: Some(target.to_owned()),
-        created: true,
+        owner: Arc::new(Owner::of(&**storage, &folder)?),
+        _created: Some(created),
+        folder,
+        replaces: Some(Replaced {
+            folder: target.to_owned(),
+            owner,
+        }),
     })
 }
 
-/// Whether the folder is empty. Anything in it must be a recording that may be replaced.
+/// Creates the folder if it does not exist, and locks it.
+fn create_owned(storage: &dyn Storage, folder: &Path) -> Result<Owner> {
+    /// A writer that ends without a recording removes the folder that it created.
+    const TRIES: u32 = 100;
+    let mut tries = 0;
+    loop {
+        storage.create_folder(folder)?;
+        if let Some(parent) = folder.parent().filter(|parent| *parent != Path::new("")) {
+            storage.sync_dir(parent)?;
+        }
+        match Owner::of(storage, folder) {
+            Err(RecordingError::Io { source, .. })
+                if source.kind() == ErrorKind::NotFound && tries < TRIES =>
+            {
+                tries += 1;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Whether the folder is empty. Anything in it must be a recording that may be replaced, and no other
+/// writer may have it.
 pub(super) fn refuse_occupied(
     storage: &dyn Storage,
     target: &Path,
     overwrite: bool,
 ) -> Result<bool> {
-    let names = storage.list(target)?;
+    if storage.is_folder(target) {
+        refuse_owned(storage, target)?;
+    }
+    refuse_occupied_by_others(storage, target, overwrite)
+}
+
+/// The same where this writer has the folder.
+fn refuse_occupied_by_others(
+    storage: &dyn Storage,
+    target: &Path,
+    overwrite: bool,
+) -> Result<bool> {
+    let mut names = storage.list(target)?;
+    names.retain(|name| name != LOCK_FILE);
     if names.is_empty() {
         return Ok(true);
     }
@@ -66,15 +159,22 @@ pub(super) fn refuse_occupied(
 }
 
 /// Replaces the recording at `target` by the finished one. Files that belong to no recording stay.
+///
+/// The manifest goes first and comes last: without it a folder is no recording.
 pub(super) fn replace(storage: &dyn Storage, target: &Path, finished: &Path) -> Result<()> {
-    let names = storage.list(target)?;
-    for name in names.iter().filter(|name| is_of_recording(name)) {
+    let is_manifest = |name: &String| name == MANIFEST_FILE;
+    let mut old = storage.list(target)?;
+    old.retain(|name| is_of_recording(name));
+    old.sort_by_key(|name| !is_manifest(name));
+    for name in old {
         storage.remove(&target.join(name))?;
     }
-    for name in storage.list(finished)? {
+    let mut new = storage.list(finished)?;
+    new.retain(|name| name != LOCK_FILE);
+    new.sort_by_key(is_manifest);
+    for name in new {
         storage.rename(&finished.join(&name), &target.join(&name))?;
     }
     storage.sync_dir(target)?;
-    storage.remove_folder(finished)?;
     Ok(())
 }

@@ -13,12 +13,15 @@ use super::bounds::refuse_outside;
 use super::contracts_file;
 use super::error::RecordingError;
 use super::filter::EventFilter;
+use super::finding::Finding;
 use super::group_stream::{GroupStream, GroupsAhead, MissingPart, Step};
 use super::manifest::{Manifest, Status};
 use super::names::{CONTRACTS_FILE, MANIFEST_FILE, is_segment};
+use super::owner::is_owned;
 use super::pointer::refuse_pointer;
 use super::segment_reader::{DecodedGroup, SegmentReader};
 use super::storage::{Entry, Storage, local};
+use super::unsealed::{self, OnDisk, Unsealed};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -31,6 +34,8 @@ pub struct Recording {
     session: String,
     source: SourceInfo,
     segments: Vec<PathBuf>,
+    unsealed: Unsealed,
+    is_being_written: bool,
 }
 
 impl Recording {
@@ -74,7 +79,11 @@ impl Recording {
                 path: path.to_owned(),
             });
         }
-        let manifest = Manifest::read_in(&*storage, path)?;
+        // First: a writer that ends in between has finished its manifest.
+        let is_owned = is_owned(&*storage, path);
+        let OnDisk {
+            manifest, unsealed, ..
+        } = unsealed::read(&storage, path)?;
         let segments = manifest.segments.iter().map(|s| path.join(&s.file));
         let segments: Vec<PathBuf> = segments.collect();
         segments
@@ -82,6 +91,8 @@ impl Recording {
             .chain([&path.join(CONTRACTS_FILE)])
             .try_for_each(|file| refuse_outside(&*storage, path, file))?;
         Ok(Self {
+            is_being_written: is_owned && manifest.status == Status::Recording,
+            unsealed,
             storage,
             path: path.to_owned(),
             session: manifest.session.clone(),
@@ -153,6 +164,8 @@ impl Recording {
                 ..SourceInfo::default()
             },
             segments,
+            unsealed: Unsealed::default(),
+            is_being_written: false,
         })
     }
 
@@ -168,7 +181,8 @@ impl Recording {
         &self.storage
     }
 
-    /// The manifest; `None` for a lone segment.
+    /// The manifest; `None` for a lone segment. That of an unfinished recording counts everything that
+    /// was on disk when it was opened, also the events in the journal.
     #[must_use]
     pub const fn manifest(&self) -> Option<&Manifest> {
         self.manifest.as_ref()
@@ -198,6 +212,41 @@ impl Recording {
         self.manifest
             .as_ref()
             .map_or(Status::Complete, |manifest| manifest.status)
+    }
+
+    /// Whether a writer has it, that is still running.
+    #[must_use]
+    pub const fn is_being_written(&self) -> bool {
+        self.is_being_written
+    }
+
+    /// Whether its writer ended without finishing it.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.status() == Status::Recording && !self.is_being_written
+    }
+
+    /// Events that are in the journal and in no segment.
+    #[must_use]
+    pub const fn journal_events(&self) -> u64 {
+        self.unsealed.journal.events()
+    }
+
+    /// File names of the segments that were sealed before the manifest listed them. They are read.
+    #[must_use]
+    pub fn unlisted_segments(&self) -> &[String] {
+        &self.unsealed.unlisted
+    }
+
+    /// The part of the journal that cannot be read, if there is one.
+    #[must_use]
+    pub fn journal_damage(&self) -> Option<Finding> {
+        let damage = self.unsealed.damage(self.is_being_written)?;
+        let lost = self.unsealed.journal.until_seq;
+        Some(Finding {
+            file: damage.path.clone(),
+            problem: format!("{}: events from {lost} on are lost", damage.problem),
+        })
     }
 
     /// Adds the contracts of the recording to `table`; a replay uses them.
@@ -239,7 +288,7 @@ impl Recording {
     /// # Errors
     /// When a segment cannot be opened.
     pub fn estimate(&self, filter: &EventFilter) -> Result<u64> {
-        let mut rows = 0;
+        let mut rows = self.journal_events();
         for segment in &self.segments {
             let reader = SegmentReader::open(&*self.storage, segment)?;
             rows += (0..reader.row_groups())
@@ -274,17 +323,24 @@ impl Recording {
     /// A reader over the events that `filter` selects.
     #[must_use]
     pub fn reader(&self, filter: EventFilter) -> RecordingReader {
-        let rows = self.manifest.as_ref().map_or_else(Vec::new, |manifest| {
-            manifest.segments.iter().map(|entry| entry.rows).collect()
-        });
+        self.reader_from(0, filter)
+    }
+
+    /// A reader that begins with the event `seq`.
+    pub(super) fn reader_from(&self, seq: u64, filter: EventFilter) -> RecordingReader {
+        let entries = self.manifest.iter().flat_map(|manifest| &manifest.segments);
+        let before = entries.clone().take_while(|entry| entry.last_seq < seq);
+        let skipped = before.count();
+        let stream = GroupStream::new(
+            Arc::clone(&self.storage),
+            self.segments[skipped..].to_vec(),
+            entries.skip(skipped).map(|entry| entry.rows).collect(),
+            filter,
+        );
         RecordingReader {
-            groups: Groups::Here(GroupStream::new(
-                Arc::clone(&self.storage),
-                self.segments.clone(),
-                rows,
-                filter,
-            )),
-            group: None,
+            groups: Groups::Here(stream.journal(self.unsealed.journal.clone())),
+            decoded: None,
+            from_seq: seq,
             missing: Vec::new(),
         }
     }
@@ -295,8 +351,31 @@ impl Recording {
 #[derive(Debug)]
 pub struct RecordingReader {
     groups: Groups,
-    group: Option<Box<DecodedGroup>>,
+    decoded: Option<Decoded>,
+    /// Events before this `seq` are skipped.
+    from_seq: u64,
     missing: Vec<MissingPart>,
+}
+
+/// Events that were read and not handed out yet.
+#[derive(Debug)]
+enum Decoded {
+    Group(Box<DecodedGroup>),
+    Events(std::vec::IntoIter<Event>),
+}
+
+impl Decoded {
+    /// Appends up to `max` events and returns their number.
+    fn next_events(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<usize> {
+        match self {
+            Self::Group(group) => group.next_events(batch, max),
+            Self::Events(events) => {
+                let before = batch.len();
+                batch.extend(events.take(max));
+                Ok(batch.len() - before)
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -358,17 +437,26 @@ impl RecordingReader {
     pub fn next_events(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<()> {
         let mut wanted = max;
         while wanted > 0 {
-            if let Some(group) = &mut self.group {
-                let taken = group.next_events(batch, wanted)?;
-                wanted -= taken;
+            if let Some(decoded) = &mut self.decoded {
+                let before = batch.len();
+                let taken = decoded.next_events(batch, wanted)?;
+                if self.from_seq > 0 {
+                    let mut read = batch.split_off(before);
+                    read.retain(|event| event.seq.0 >= self.from_seq);
+                    batch.append(&mut read);
+                }
+                wanted -= batch.len() - before;
                 if taken > 0 {
                     continue;
                 }
                 // Free it before the next one is decoded.
-                self.group = None;
+                self.decoded = None;
             }
             match self.groups.next()? {
-                Some(Step::Group(group)) => self.group = Some(group),
+                Some(Step::Group(group)) => self.decoded = Some(Decoded::Group(group)),
+                Some(Step::Events(events)) => {
+                    self.decoded = Some(Decoded::Events(events.into_iter()));
+                }
                 Some(Step::Missing(part)) => self.missing.push(part),
                 None => break,
             }

@@ -15,8 +15,9 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{ColumnDescriptor, ColumnPath, TypePtr};
 use tickdeck_ffi::for_each_tick_field;
 
-/// Rows of a full row group. A million would save 5 % of the bytes and cost four times the memory.
-pub const ROW_GROUP_ROWS: usize = 262_144;
+/// Rows of a full row group. Four times as many would save 11 % of the bytes and triple the memory of a
+/// replay.
+pub const ROW_GROUP_ROWS: usize = 65_536;
 
 /// Footer key: the BLAKE3 of every row group, hex, joined by commas. A row group's bytes begin where
 /// the one before ends (the first at the start of the file) and end with its last column chunk.

@@ -1,6 +1,6 @@
 //! Reads one segment: decodes a row group column by column and yields its events in `seq` order.
 //!
-//! Memory: the bytes of a row group (some 5 MB when full) and its decoded columns (at most 90 MB).
+//! Memory: the bytes of a row group (some 2 MB when full) and its decoded columns (at most 25 MB).
 //! Columns that do not change within any instrument are dropped.
 //!
 //! Filters are applied to the statistics of the row group first, then to its key columns. The other
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
-use tickdeck_core::event::{Event, EventKind, RawTick, Seq, SessionEvent, TICK_KIND, Text};
+use tickdeck_core::event::{Event, EventKind, RawTick, Seq, SessionEvent, TICK_KIND};
 use tickdeck_core::time::UnixNanos;
 
 use super::bounds::MOST_GROUP_BYTES;
@@ -23,8 +23,7 @@ use super::format_version::FormatVersion;
 use super::group_bytes::GroupBytes;
 use super::group_columns::{GroupColumns, StringArray, TextArray, pick};
 use super::schema::{
-    CREATED_BY, DETAIL, KIND, RECV_TS, ROW_GROUP_HASHES, ROW_GROUP_ROWS, SEQ, column_type,
-    instrument_column,
+    CREATED_BY, DETAIL, KIND, RECV_TS, ROW_GROUP_HASHES, SEQ, column_type, instrument_column,
 };
 use super::storage::{ParquetFile, ReadFile, Storage};
 use super::tick_arrays::{Common, Run, TickArrays};
@@ -32,7 +31,7 @@ use super::tick_arrays::{Common, Run, TickArrays};
 type Result<T> = std::result::Result<T, RecordingError>;
 
 /// A row group of a foreign writer may not be larger than this.
-const MAX_ROW_GROUP_ROWS: usize = 8 * ROW_GROUP_ROWS;
+const MAX_ROW_GROUP_ROWS: usize = 2_097_152;
 
 /// The first bytes of a Parquet file.
 const PARQUET_MAGIC: [u8; 4] = *b"PAR1";
@@ -290,12 +289,8 @@ fn wants_session(filter: &EventFilter, kind: &str, details: &StringArray, row: u
     if filter.instruments.is_none() {
         return true;
     }
-    match SessionEvent::from_columns(kind, detail(details, row)) {
-        Ok(SessionEvent::Subscribed { instrument, .. }) => {
-            Text::new(instrument.as_bytes()).map_or(true, |id| filter.wants_instrument(&id))
-        }
-        _ => true,
-    }
+    SessionEvent::from_columns(kind, detail(details, row))
+        .map_or(true, |session| filter.wants_session(&session))
 }
 
 /// The `detail` column of a row.

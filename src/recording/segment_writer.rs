@@ -1,6 +1,6 @@
 //! Writes one segment: fills a row group, sorts it by instrument, encodes it column by column.
 //!
-//! Memory: one row group of columns (about 90 MB when full) and the pages of one column.
+//! Memory: one row group of columns (about 25 MB when full) and the pages of one column.
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,8 @@ use tickdeck_ffi::for_each_tick_field;
 
 use super::columns::{RowGroupBuffer, TextColumn};
 use super::error::RecordingError;
+use super::names::partial_file;
+use super::owner::Owner;
 use super::schema::{ROW_GROUP_HASHES, ROW_GROUP_ROWS, parquet_schema, writer_properties};
 use super::storage::{Storage, StorageError, WriteFile};
 
@@ -80,13 +82,15 @@ impl Write for HashingFile {
 /// The temporary file of a segment; removed on drop unless it was sealed.
 struct Temporary {
     storage: Arc<dyn Storage>,
+    owner: Arc<Owner>,
     path: PathBuf,
     sealed: bool,
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if !self.sealed {
+        // In a folder that was replaced, a file of that name belongs to another writer.
+        if !self.sealed && self.owner.is_in_place() {
             // The error that abandoned the segment is already on its way to the user.
             let _ = self.storage.remove(&self.path);
         }
@@ -107,16 +111,18 @@ impl SegmentWriter {
     /// Starts a segment that will be `target`. Until [`finish`](Self::finish) it has a hidden name.
     pub(super) fn create(
         storage: Arc<dyn Storage>,
+        owner: Arc<Owner>,
         target: &Path,
         metadata: Vec<KeyValue>,
         mut buffer: RowGroupBuffer,
         row_group_rows: usize,
     ) -> Result<Self> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = target.with_file_name(format!(".{name}.partial"));
+        let temporary = target.with_file_name(partial_file(&name));
         let file = storage.create(&temporary)?;
         let temporary = Temporary {
             storage,
+            owner,
             path: temporary,
             sealed: false,
         };
@@ -215,6 +221,10 @@ impl SegmentWriter {
         let mut file = flushed.map_err(StorageError::at(&self.target, "sealing"))?;
         file.sync()?;
         let Temporary { storage, path, .. } = &self.temporary;
+        if storage.exists(&self.target) {
+            let exists = std::io::ErrorKind::AlreadyExists.into();
+            return Err(StorageError::at(&self.target, "creating")(exists).into());
+        }
         storage.rename(path, &self.target)?;
         self.temporary.sealed = true;
         self.info.bytes = bytes;

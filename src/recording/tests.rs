@@ -101,7 +101,7 @@ fn arbitrary_event() -> impl Strategy<Value = (i64, EventKind)> {
     (any::<i64>(), prop_oneof![9 => tick, 1 => session])
 }
 
-fn arbitrary_events() -> impl Strategy<Value = Vec<Event>> {
+pub(super) fn arbitrary_events() -> impl Strategy<Value = Vec<Event>> {
     proptest::collection::vec(arbitrary_event(), 0..60).prop_map(number)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustc_hash::FxHashMap;
 use tickdeck_core::event::{Event, InstrumentId};
@@ -10,7 +10,9 @@ use tickdeck_core::event::{Event, InstrumentId};
 use super::contracts_file;
 use super::digest::EventDigest;
 use super::error::{NOT_FETCHED, RecordingError};
+use super::file_hash::hash_file;
 use super::filter::EventFilter;
+use super::finding::Finding;
 use super::manifest::{Manifest, Status};
 use super::names::CONTRACTS_FILE;
 use super::pointer::refuse_pointer;
@@ -20,17 +22,6 @@ use super::storage::Storage;
 
 /// Events read at a time.
 const BATCH_EVENTS: usize = 4096;
-/// Bytes hashed at a time.
-const HASH_BYTES: usize = 1 << 20;
-
-/// A mismatch.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Finding {
-    /// The file concerned.
-    pub file: PathBuf,
-    /// The expected and the actual value.
-    pub problem: String,
-}
 
 /// The result of [`verify`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -132,8 +123,7 @@ fn check_file(
     blake3: &str,
 ) -> Result<(), RecordingError> {
     refuse_pointer(storage, path)?;
-    let file = storage.open(path)?;
-    let size = file.bytes()?;
+    let size = storage.open(path)?.bytes()?;
     if let Some(expected) = bytes
         && size != expected
     {
@@ -142,18 +132,8 @@ fn check_file(
             format!("{size} bytes, the manifest says {expected}"),
         ));
     }
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; HASH_BYTES];
-    let mut position = 0;
-    while position < size {
-        let rest = usize::try_from(size - position).unwrap_or(usize::MAX);
-        let part = &mut buffer[..rest.min(HASH_BYTES)];
-        file.read_at(part, position)?;
-        hasher.update(part);
-        position += part.len() as u64;
-    }
-    let found = hasher.finalize().to_hex();
-    if found.as_str() != blake3 {
+    let (_, found) = hash_file(storage, path)?;
+    if found != blake3 {
         return Err(RecordingError::damaged(
             path,
             format!("BLAKE3 is {found}, the manifest says {blake3}"),
@@ -219,11 +199,20 @@ fn compare(
 ) {
     let folder = recording.path();
     if manifest.status == Status::Recording {
+        let events = recording.journal_events();
+        let reason = match recording.is_being_written() {
+            true => "it is being written",
+            false => "its writer was killed; recover it",
+        };
         report.add(
             folder,
-            "unfinished: its writer is still running or was killed, unsealed events are lost",
+            format!("unfinished: {reason} ({events} events are in the journal)"),
         );
     }
+    for name in recording.unlisted_segments() {
+        report.add(&folder.join(name), "the manifest does not list it");
+    }
+    report.findings.extend(recording.journal_damage());
     for (what, expected, found) in [
         ("events", manifest.events, report.events),
         ("ticks", manifest.ticks, report.ticks),

@@ -2,34 +2,34 @@
 //!
 //! Segments get their names only when complete. A recording is abandoned by an error, or when it is
 //! dropped before [`RecordingWriter::finish`]. It then removes its files unless
-//! [`RecordingOptions::keep_partial`] is on.
+//! [`RecordingOptions::keep_partial`] is on. Events in a journal are kept in any case.
 //!
-//! A crash-safe journal belongs in front of the row group buffer: it will hold the content of
-//! `RowGroupBuffer` until the row group is on disk.
+//! A session that must survive a crash writes through a [`BackgroundWriter`](crate::BackgroundWriter):
+//! its journal is in front of this writer, which removes a journal file once segments have its events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::file::metadata::KeyValue;
-use rustc_hash::FxHashMap;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::{Contract, ContractTable};
-use tickdeck_core::event::{Event, InstrumentId};
+use tickdeck_core::event::Event;
 use tickdeck_core::source::{ReceiveTimes, SourceInfo};
-use tickdeck_core::time::{TradingDay, UnixNanos};
 
 use super::columns::RowGroupBuffer;
 use super::contracts_file;
 use super::digest::EventDigest;
 use super::error::RecordingError;
 use super::format_version::FormatVersion;
+use super::journal::JournalFiles;
 use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, Manifest, SegmentEntry, Status};
 use super::names::{CONTRACTS_FILE, MANIFEST_FILE, segment_file};
 use super::place::{Place, choose_place, refuse_occupied, replace};
 use super::schema::ROW_GROUP_ROWS;
-use super::segment_writer::{SegmentWriter, text_to_utf8};
+use super::segment_writer::SegmentWriter;
 use super::storage::{Storage, local};
+use super::tally::Tally;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -45,7 +45,7 @@ pub struct Rolling {
 }
 
 impl Default for Rolling {
-    /// Sixteen full row groups: about 110 MB on disk.
+    /// Sixteen full row groups: about 30 MB on disk.
     fn default() -> Self {
         Self {
             max_rows: 16 * ROW_GROUP_ROWS as u64,
@@ -79,24 +79,32 @@ pub struct RecordingOptions {
 #[derive(Debug)]
 pub struct RecordingWriter {
     storage: Arc<dyn Storage>,
-    folder: PathBuf,
-    /// The recording that is replaced at the end; untouched until then.
-    replaces: Option<PathBuf>,
-    created_folder: bool,
+    place: Place,
     options: RecordingOptions,
     segment: Option<SegmentWriter>,
     spare: RowGroupBuffer,
     segments: Vec<SegmentEntry>,
     next_seq: u64,
-    ticks: u64,
-    counts: FxHashMap<InstrumentId, u64>,
-    trading_days: BTreeSet<chrono::NaiveDate>,
-    day_cache: Option<(i64, chrono::NaiveDate)>,
+    tally: Tally,
     dropped: BTreeMap<String, u64>,
-    digest: EventDigest,
+    /// `None` when it cannot be known: a segment of a recording that is continued is damaged.
+    digest: Option<EventDigest>,
+    /// BLAKE3 of the tables in force, of a recording that is continued.
+    inherited_contracts_digest: Option<String>,
     /// BLAKE3 of `contracts.parquet` as it was last written.
     contracts_blake3: String,
+    journal: VecDeque<JournalFile>,
+    /// Whether nothing in the folder was there before this writer.
+    is_new: bool,
     state: State,
+}
+
+/// A journal file in the folder.
+#[derive(Debug)]
+struct JournalFile {
+    path: PathBuf,
+    /// The `seq` after its last event, once that is known.
+    end_seq: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,33 +155,58 @@ impl RecordingWriter {
         target: &Path,
         options: RecordingOptions,
     ) -> Result<Self> {
-        let place = choose_place(&*storage, target, options.overwrite)?;
-        let Place {
-            folder,
-            replaces,
-            created,
-        } = place;
-        let writer = Self {
+        let place = choose_place(&storage, target, options.overwrite)?;
+        let mut writer = Self {
             storage,
-            folder,
-            replaces,
-            created_folder: created,
+            place,
             options,
             segment: None,
             spare: RowGroupBuffer::default(),
             segments: Vec::new(),
             next_seq: 0,
-            ticks: 0,
-            counts: FxHashMap::default(),
-            trading_days: BTreeSet::new(),
-            day_cache: None,
+            tally: Tally::default(),
             dropped: BTreeMap::new(),
-            digest: EventDigest::new(),
+            digest: Some(EventDigest::new()),
+            inherited_contracts_digest: None,
             contracts_blake3: String::new(),
+            journal: VecDeque::new(),
+            is_new: true,
             state: State::Open,
         };
         writer.write_manifest(Status::Recording)?;
+        if writer.options.keep_partial {
+            // A killed session must not lose the contracts of its trader front.
+            writer.write_contracts()?;
+            writer.write_manifest(Status::Recording)?;
+        }
         Ok(writer)
+    }
+
+    /// Continues a recording whose writer was killed. `manifest` lists the segments that are there.
+    pub(super) fn resume(
+        storage: Arc<dyn Storage>,
+        place: Place,
+        options: RecordingOptions,
+        manifest: Manifest,
+        digest: Option<EventDigest>,
+    ) -> Self {
+        Self {
+            storage,
+            place,
+            options,
+            segment: None,
+            spare: RowGroupBuffer::default(),
+            next_seq: manifest.events,
+            tally: Tally::of(&manifest),
+            segments: manifest.segments,
+            dropped: manifest.ledger.dropped,
+            digest,
+            inherited_contracts_digest: Some(manifest.contracts_digest),
+            contracts_blake3: manifest.contracts_blake3,
+            journal: VecDeque::new(),
+            is_new: false,
+            state: State::Open,
+        }
     }
 
     /// Appends events; their `seq` must continue without a gap.
@@ -183,7 +216,7 @@ impl RecordingWriter {
     pub fn write(&mut self, events: &[Event]) -> Result<()> {
         if self.state != State::Open {
             return Err(RecordingError::WriterFailed {
-                path: self.folder.clone(),
+                path: self.place.folder.clone(),
             });
         }
         let written = events.iter().try_for_each(|event| self.push(event));
@@ -196,7 +229,7 @@ impl RecordingWriter {
     fn push(&mut self, event: &Event) -> Result<()> {
         if event.seq.0 != self.next_seq {
             return Err(RecordingError::SeqGap {
-                path: self.folder.clone(),
+                path: self.place.folder.clone(),
                 expected: self.next_seq,
                 found: event.seq.0,
             });
@@ -208,7 +241,7 @@ impl RecordingWriter {
             Some(segment) => segment,
             none => none.insert(start_segment(
                 &self.storage,
-                &self.folder,
+                &self.place,
                 self.segments.len(),
                 &self.options,
                 std::mem::take(&mut self.spare),
@@ -216,30 +249,16 @@ impl RecordingWriter {
         };
         segment.push(event)?;
         self.next_seq += 1;
-        self.digest.update(event);
-        if let Some(tick) = event.as_tick() {
-            self.ticks += 1;
-            *self.counts.entry(tick.instrument_id).or_insert(0) += 1;
-            self.note_trading_day(event.recv_ts);
+        if let Some(digest) = &mut self.digest {
+            digest.update(event);
         }
+        self.tally.add(event, &self.options.calendar);
         Ok(())
     }
 
     /// Says how the receive times came about, for a source that knows it only after its last event.
     pub fn set_recv_ts(&mut self, rules: String) {
         self.options.source.recv_ts = rules;
-    }
-
-    /// Trading day by receive time; one calendar look-up per hour of receive time.
-    fn note_trading_day(&mut self, recv_ts: UnixNanos) {
-        const NANOS_PER_HOUR: i64 = 3_600 * tickdeck_core::time::NANOS_PER_SECOND;
-        let hour = recv_ts.0.div_euclid(NANOS_PER_HOUR);
-        if self.day_cache.is_some_and(|(cached, _)| cached == hour) {
-            return;
-        }
-        let day = self.options.calendar.trading_day_of(recv_ts).0;
-        self.day_cache = Some((hour, day));
-        self.trading_days.insert(day);
     }
 
     fn segment_is_full(&self, next: &Event) -> bool {
@@ -256,17 +275,48 @@ impl RecordingWriter {
 
     fn seal_segment(&mut self) -> Result<()> {
         if let Some(segment) = self.segment.take() {
+            self.place.owner.check(&self.place.folder)?;
             let (info, buffer) = segment.finish()?;
             self.spare = buffer;
             let file = segment_file(self.segments.len());
             self.segments.push(SegmentEntry::new(file, info));
             if self.options.keep_partial {
+                // The name must be durable before the manifest has it.
+                self.storage.sync_dir(&self.place.folder)?;
                 // List it at once: a killed recorder leaves a readable recording.
                 self.write_contracts()?;
                 self.write_manifest(Status::Recording)?;
+                self.release_journal();
             }
         }
         Ok(())
+    }
+
+    /// A journal file has the events from here on.
+    pub(super) fn begin_journal(&mut self, path: PathBuf) {
+        self.journal.push_back(JournalFile {
+            path,
+            end_seq: None,
+        });
+    }
+
+    /// The events of the last journal file end here.
+    pub(super) fn end_journal(&mut self) {
+        if let Some(file) = self.journal.back_mut() {
+            file.end_seq = Some(self.next_seq);
+        }
+    }
+
+    /// Removes the journal files whose events are all in segments that the manifest lists.
+    fn release_journal(&mut self) {
+        let sealed = self.segments.last().map_or(0, |last| last.last_seq + 1);
+        while let Some(file) = self.journal.front()
+            && file.end_seq.is_some_and(|end| end <= sealed)
+        {
+            // A file that stays does no harm: its events are in segments.
+            let _ = self.storage.remove(&file.path);
+            self.journal.pop_front();
+        }
     }
 
     /// Counts ticks that were lost before they could be recorded.
@@ -283,13 +333,23 @@ impl RecordingWriter {
     /// The folder being written.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        &self.folder
+        &self.place.folder
+    }
+
+    /// The storage of its files.
+    pub(super) const fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    /// Its options.
+    pub(super) const fn options(&self) -> &RecordingOptions {
+        &self.options
     }
 
     /// Ticks accepted so far.
     #[must_use]
     pub const fn ticks(&self) -> u64 {
-        self.ticks
+        self.tally.ticks
     }
 
     /// Ticks in sealed segments, which survive the end of this writer.
@@ -301,38 +361,68 @@ impl RecordingWriter {
     /// Seals the last segment and writes contract table and manifest.
     ///
     /// # Errors
-    /// When writing fails; sealed segments stay readable one by one.
-    pub fn finish(mut self) -> Result<Manifest> {
+    /// When writing fails; sealed segments and the journal stay readable.
+    pub fn finish(self) -> Result<Manifest> {
+        self.finish_as(Status::Complete)
+    }
+
+    /// The same after an error: the recording ends with the events that were accepted, and says so.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    pub fn finish_partly(self) -> Result<Manifest> {
+        self.finish_as(Status::Recovered)
+    }
+
+    fn finish_as(mut self, status: Status) -> Result<Manifest> {
         if self.state != State::Open {
             return Err(RecordingError::WriterFailed {
-                path: self.folder.clone(),
+                path: self.place.folder.clone(),
             });
         }
         self.state = State::Failed;
+        self.place.owner.check(&self.place.folder)?;
         self.seal_segment()?;
         self.write_contracts()?;
-        let digest = std::mem::take(&mut self.digest).finish();
-        let manifest = self.manifest(Status::Complete, digest);
-        manifest.write(&*self.storage, &self.folder)?;
-        if let Some(target) = &self.replaces {
-            replace(&*self.storage, target, &self.folder)?;
-        }
+        let digest = self
+            .digest
+            .take()
+            .map_or_else(String::new, EventDigest::finish);
+        let manifest = self.manifest(status, digest);
+        manifest.write(&*self.storage, &self.place.folder)?;
         self.state = State::Finished;
+        self.end_journal();
+        self.release_journal();
+        if let Some(replaced) = &self.place.replaces {
+            replaced.owner.check(&replaced.folder)?;
+            replace(&*self.storage, &replaced.folder, &self.place.folder)?;
+        }
         Ok(manifest)
     }
 
+    /// Writes the contract table if it has changed. The manifest must be written next.
     fn write_contracts(&mut self) -> Result<()> {
-        let path = self.folder.join(CONTRACTS_FILE);
+        let path = self.place.folder.join(CONTRACTS_FILE);
         let content = contracts_file::encode(&path, &self.contracts_in_force())?;
+        let blake3 = blake3::hash(&content).to_hex().to_string();
+        if blake3 == self.contracts_blake3 {
+            return Ok(());
+        }
+        if !self.contracts_blake3.is_empty() {
+            // A crash must not leave a manifest with the BLAKE3 of the other table.
+            self.contracts_blake3.clear();
+            self.write_manifest(Status::Recording)?;
+        }
         self.storage.put(&path, &content)?;
-        self.contracts_blake3 = blake3::hash(&content).to_hex().to_string();
+        self.storage.sync_dir(&self.place.folder)?;
+        self.contracts_blake3 = blake3;
         Ok(())
     }
 
     /// The manifest of what is sealed so far; the digest comes with the end.
     fn write_manifest(&self, status: Status) -> Result<()> {
         let manifest = self.manifest(status, String::new());
-        manifest.write(&*self.storage, &self.folder)
+        manifest.write(&*self.storage, &self.place.folder)
     }
 
     /// Explicit contracts, and the table's entry for every instrument seen, by id.
@@ -345,8 +435,8 @@ impl RecordingWriter {
             .collect();
         // The day determines the decade of a CZCE id. Without it, terms that changed would be
         // recorded as unknown, and a replay would know less than the session.
-        let day = self.trading_days.last().copied().map(TradingDay);
-        for id in self.counts.keys() {
+        let day = self.tally.last_day();
+        for id in self.tally.ids() {
             if let Ok(contract) = self.options.contracts.resolve_on(id.as_bytes(), day) {
                 by_id
                     .entry(contract.instrument_id.clone())
@@ -365,56 +455,64 @@ impl RecordingWriter {
             status,
             source: self.options.source.clone(),
             events: self.next_seq,
-            ticks: self.ticks,
+            ticks: self.tally.ticks,
             start: self.segments.iter().map(|s| s.start).min(),
             end: self.segments.iter().map(|s| s.end).max(),
-            trading_days: self.trading_days.iter().map(ToString::to_string).collect(),
+            trading_days: self.tally.trading_days(),
             digest,
-            contracts_digest: self.options.contracts.digest(),
+            contracts_digest: match &self.inherited_contracts_digest {
+                Some(digest) => digest.clone(),
+                None => self.options.contracts.digest(),
+            },
             contracts_blake3: self.contracts_blake3.clone(),
             calendar: CalendarCopy {
                 digest: calendar.digest(),
                 text: calendar.to_text(),
             },
             ledger: Ledger {
-                received: self.ticks + self.dropped.values().sum::<u64>(),
-                recorded: self.ticks,
+                received: self.tally.ticks + self.dropped.values().sum::<u64>(),
+                recorded: self.tally.ticks,
                 dropped: self.dropped.clone(),
             },
-            instruments: self
-                .counts
-                .iter()
-                .map(|(id, count)| (text_to_utf8(id.as_bytes()), *count))
-                .collect(),
+            instruments: self.tally.instruments(),
             segments: self.segments.clone(),
         }
     }
 }
 
 impl Drop for RecordingWriter {
-    /// Removes partial files, unless the options keep them.
+    /// Removes what this writer made, unless the options keep it or a journal has events.
     fn drop(&mut self) {
-        if self.state == State::Finished {
+        self.segment = None;
+        // In a folder that was replaced everything belongs to another writer.
+        let is_ours = self.place.owner.is_in_place();
+        if self.state == State::Finished || !is_ours || self.is_kept() {
             return;
         }
         // Errors are ignored: the one that abandoned the recording is already on its way.
-        self.segment = None;
-        if self.options.keep_partial && !self.segments.is_empty() {
-            return;
-        }
-        let files = (0..=self.segments.len()).map(segment_file);
+        let files = (0..self.segments.len()).map(segment_file);
         for file in files.chain([MANIFEST_FILE.into(), CONTRACTS_FILE.into()]) {
-            let _ = self.storage.remove(&self.folder.join(file));
+            let _ = self.storage.remove(&self.place.folder.join(file));
         }
-        if self.created_folder {
-            let _ = self.storage.remove_folder(&self.folder);
-        }
+    }
+}
+
+impl RecordingWriter {
+    /// Whether the recording is kept although it is not finished.
+    fn is_kept(&self) -> bool {
+        let has_segments = self.options.keep_partial && !self.segments.is_empty();
+        // A folder that cannot be listed may have a journal.
+        let has_journal = || {
+            let files = JournalFiles::paths(&*self.storage, &self.place.folder);
+            files.map_or(true, |files| !files.is_empty())
+        };
+        !self.is_new || has_segments || has_journal()
     }
 }
 
 fn start_segment(
     storage: &Arc<dyn Storage>,
-    folder: &Path,
+    place: &Place,
     index: usize,
     options: &RecordingOptions,
     buffer: RowGroupBuffer,
@@ -439,7 +537,8 @@ fn start_segment(
     let metadata = metadata.map(|(key, value)| KeyValue::new(key.into(), value));
     SegmentWriter::create(
         Arc::clone(storage),
-        &folder.join(segment_file(index)),
+        Arc::clone(&place.owner),
+        &place.folder.join(segment_file(index)),
         metadata.collect(),
         buffer,
         options.rolling.row_group_rows,

@@ -94,8 +94,8 @@ fn info_prints_an_object_or_an_array() {
     assert_eq!(
         keys(&ended.stdout),
         "session status format_version source api_version events ticks symbols trading_days start \
-         end segments bytes digest instruments exchanges gaps rejected recv_ts detail findings \
-         event_digest"
+         end segments bytes digest instruments exchanges gaps journal_events being_written rejected recv_ts detail \
+         findings event_digest"
     );
     let info = ended.json();
     assert_eq!(info["status"], "complete");

@@ -27,7 +27,9 @@ const PURPOSES: [(&str, &[&str]); 6] = [
     ("Compare", &["check", "diff"]),
     (
         "Inspect and edit recordings",
-        &["info", "cat", "verify", "slice", "merge", "export"],
+        &[
+            "info", "cat", "verify", "recover", "slice", "merge", "export",
+        ],
     ),
     ("Live CTP", &["live", "doctor", "smoke", "health"]),
     ("Set-up", &["completions", "man", "help"]),

@@ -11,7 +11,7 @@ use tickdeck::encode::subject;
 use tickdeck::live::Wanted;
 
 use super::values;
-use super::{JsonArgs, NatsArgs, NormalizeArgs, RollArgs};
+use super::{JournalArgs, JsonArgs, NatsArgs, NormalizeArgs, RollArgs};
 
 /// The keys that a front uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -104,6 +104,9 @@ pub struct LiveArgs {
     /// When a new segment begins.
     #[command(flatten)]
     pub roll: RollArgs,
+    /// How the session is kept safe.
+    #[command(flatten)]
+    pub journal: JournalArgs,
     /// The front.
     #[command(flatten)]
     pub front: FrontArgs,

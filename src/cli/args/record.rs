@@ -4,8 +4,8 @@ use clap::Args;
 use tickdeck_core::pace::Rate;
 
 use super::{
-    FrontArgs, JsonArgs, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SourceSpec,
-    SubscribeArgs, conflict,
+    FrontArgs, JournalArgs, JsonArgs, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs,
+    SourceSpec, SubscribeArgs, conflict,
 };
 
 /// Flags of `record`.
@@ -30,6 +30,9 @@ pub struct RecordArgs {
     /// When a new segment begins.
     #[command(flatten)]
     pub roll: RollArgs,
+    /// How the session is kept safe.
+    #[command(flatten)]
+    pub journal: JournalArgs,
     /// Where payloads go.
     #[command(flatten)]
     pub sinks: SinkArgs,

@@ -199,6 +199,16 @@ pub struct RollArgs {
     pub max_duration: Option<Duration>,
 }
 
+/// How a session is kept safe while it is recorded.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub struct JournalArgs {
+    /// How often the journal is brought to the disk: a power failure loses at most this much, a killed
+    /// process at most 0.1 s
+    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = values::parse_duration)]
+    pub sync_every: Duration,
+}
+
 /// Where payloads go.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Publishing")]

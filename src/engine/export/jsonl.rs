@@ -59,6 +59,14 @@ impl<W: Write> JsonlWriter<W> {
         self.out.write_all(&self.lines)
     }
 
+    /// Hands everything to the reader of the output.
+    ///
+    /// # Errors
+    /// When the writer fails.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     /// Flushes and returns the writer.
     ///
     /// # Errors

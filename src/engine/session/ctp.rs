@@ -94,6 +94,13 @@ impl CtpSession {
         self
     }
 
+    /// Brings the recording's journal to the disk this often.
+    #[must_use]
+    pub fn sync_every(mut self, every: Duration) -> Self {
+        self.session = self.session.sync_every(every);
+        self
+    }
+
     /// The word for this session in health answers and the log; `live` by default.
     #[must_use]
     pub const fn verb(mut self, verb: &'static str) -> Self {

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! - Nothing is paced: an event is released as soon as it arrives.
-//! - The recorder comes first and is sealed before the session waits for a server. It runs on another
-//!   thread, so that encoding a row group delays nothing.
+//! - The recorder comes first and is sealed before the session waits for a server. It runs on other
+//!   threads, so that neither the disk nor encoding a row group delays anything.
 //! - At the end all accepted ticks are recorded and handed over. Then the server has
 //!   [`LiveNats::drain`](super::LiveNats::drain) to confirm them. Messages not confirmed by then count
 //!   as failed.
@@ -24,7 +24,7 @@ use tickdeck_core::clock::{Clock, SystemClock};
 use tickdeck_core::thread::spawn_scoped;
 use tickdeck_core::wait::is_closed_within;
 use tickdeck_recording::{
-    BackgroundWriter, EventWriter, Manifest, RecordingError, RecordingOptions, RecordingWriter,
+    BackgroundWriter, DEFAULT_SYNC_EVERY, EventWriter, Recorded, RecordingOptions, RecordingWriter,
 };
 
 use super::error::SessionError;
@@ -57,6 +57,7 @@ pub struct LiveSession {
     pub(super) server: Option<LiveServer>,
     pub(super) sinks: Vec<Box<dyn Sink>>,
     pub(super) record: Option<RecordTo>,
+    pub(super) sync_every: Duration,
     pub(super) progress_every: Duration,
     pub(super) control: Arc<Control>,
     pub(super) clock: Arc<dyn Clock>,
@@ -71,6 +72,7 @@ impl LiveSession {
             server: None,
             sinks: Vec::new(),
             record: None,
+            sync_every: DEFAULT_SYNC_EVERY,
             progress_every: Duration::ZERO,
             control: Arc::default(),
             clock: Arc::new(SystemClock::new()),
@@ -102,6 +104,13 @@ impl LiveSession {
     #[must_use]
     pub fn record(mut self, record: impl Into<Option<RecordTo>>) -> Self {
         self.record = record.into();
+        self
+    }
+
+    /// Brings the recording's journal to the disk this often.
+    #[must_use]
+    pub const fn sync_every(mut self, every: Duration) -> Self {
+        self.sync_every = every;
         self
     }
 
@@ -138,7 +147,7 @@ impl LiveSession {
             .map(|to| RecordingWriter::create(&to.folder, to.options))
             .transpose()?;
         let mut recorder = writer
-            .map(BackgroundWriter::start)
+            .map(|writer| BackgroundWriter::start_syncing(writer, self.sync_every))
             .transpose()
             .map_err(SessionError::Thread)?;
         let (server, sinks) = all_sinks(self.server, self.sinks);
@@ -168,8 +177,7 @@ impl LiveSession {
             delay: &mut delay,
         };
         let outcome = run.play(&stats, self.progress_every);
-        let (recorded, manifest, record_error) =
-            seal(recorder, outcome.live.dropped, outcome.error.as_ref());
+        let recorded = seal(recorder, outcome.live.dropped, outcome.error.as_ref());
         let complete = outcome.error.is_none();
         let (ledger, digest, sink_error) = match server {
             None => outcome.publisher.finish(complete),
@@ -177,16 +185,16 @@ impl LiveSession {
         };
         let error = outcome
             .error
-            .or(record_error.map(PlayError::from))
+            .or(recorded.error.map(PlayError::from))
             .or(sink_error.map(PlayError::from));
         let summary = LiveSummary {
             session: self.name,
-            recorded,
+            recorded: recorded.ticks,
             digest,
             delay: delay.summary(),
             elapsed_ns: clock.now().since(started),
             live: outcome.live,
-            manifest,
+            manifest: recorded.manifest,
             error,
             ledger,
             has_sinks,
@@ -269,38 +277,23 @@ fn report(stats: &SharedStats, every: Duration, is_done: &Receiver<()>) {
     }
 }
 
-/// Seals the recording before the rest is published. If sealing fails, `failed` is the earlier error
-/// that is reported as the reason.
-fn seal(
-    recorder: Option<BackgroundWriter>,
-    dropped: u64,
-    failed: Option<&PlayError>,
-) -> (u64, Option<Manifest>, Option<RecordingError>) {
+/// Seals the recording before the rest is published. If that fails, `failed` is the earlier error that
+/// is reported as the reason.
+fn seal(recorder: Option<BackgroundWriter>, dropped: u64, failed: Option<&PlayError>) -> Recorded {
     let Some(recorder) = recorder else {
-        return (0, None, None);
+        return Recorded::default();
     };
-    let (writer, result) = recorder.finish();
-    let Some(mut writer) = writer else {
-        return (0, None, result.err());
+    let recorded = recorder.finish(dropped);
+    let reason = match failed {
+        Some(PlayError::Record(first)) => Some(with_causes(first)),
+        _ => recorded.error.as_ref().map(|error| with_causes(error)),
     };
-    if dropped > 0 {
-        writer.count_dropped("overflow", dropped);
+    if let Some(reason) = reason {
+        tracing::error!(
+            event = "recording_failed",
+            recorded = recorded.ticks,
+            error = reason
+        );
     }
-    // After an error only the sealed segments are kept.
-    let (recorded, sealed) = (writer.ticks(), writer.sealed_ticks());
-    match result.and_then(|()| writer.finish()) {
-        Ok(manifest) => (recorded, Some(manifest), None),
-        Err(error) => {
-            let reason = match failed {
-                Some(PlayError::Record(first)) => with_causes(first),
-                _ => with_causes(&error),
-            };
-            tracing::error!(
-                event = "recording_failed",
-                recorded = sealed,
-                error = reason
-            );
-            (sealed, None, Some(error))
-        }
-    }
+    recorded
 }

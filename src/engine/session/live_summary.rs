@@ -18,7 +18,7 @@ pub struct LiveSummary {
     /// Whether there was a sink or a server. Without one, the confirmed messages of the ledger were
     /// discarded.
     pub has_sinks: bool,
-    /// Ticks in the recording.
+    /// Ticks in the recording, or in its journal if sealing failed.
     pub recorded: u64,
     /// BLAKE3 of the payload stream, hex.
     pub digest: String,

@@ -2,9 +2,12 @@
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+use tickdeck_core::wait;
 
 use super::{Entry, LockGuard, ReadFile, Result, Storage, StorageError, WriteFile};
 
@@ -116,16 +119,58 @@ impl Storage for LocalStorage {
     }
 
     fn lock(&self, path: &Path) -> Result<Box<dyn LockGuard>> {
-        let lock = || -> io::Result<LocalLock> {
-            let file = OpenOptions::new().append(true).create(true).open(path)?;
-            match file.try_lock() {
-                Ok(()) => Ok(LocalLock { _file: file }),
-                Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        let lock = take_lock(path).map_err(StorageError::at(path, "locking"))?;
+        Ok(Box::new(lock))
+    }
+
+    fn is_locked(&self, path: &Path) -> Result<bool> {
+        let is_locked = || -> io::Result<bool> {
+            let file = match File::open(path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                Err(error) => return Err(error),
+            };
+            match file.try_lock_shared() {
+                Ok(()) => Ok(false),
+                Err(TryLockError::WouldBlock) => Ok(true),
                 Err(TryLockError::Error(error)) => Err(error),
             }
         };
-        let lock = lock().map_err(StorageError::at(path, "locking"))?;
-        Ok(Box::new(lock))
+        is_locked().map_err(StorageError::at(path, "examining"))
+    }
+}
+
+/// Looking at a lock holds it for an instant. An owner-to-be therefore tries this often.
+const LOCK_TRIES: u32 = 20;
+/// Pause between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+fn take_lock(path: &Path) -> io::Result<LocalLock> {
+    let mut tries = 0;
+    loop {
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let file = options.open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                tries += 1;
+                wait::nap(LOCK_PAUSE);
+                continue;
+            }
+            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let path = path.to_owned();
+        let lock = LocalLock { path, file };
+        // If not, the owner before removed the file after this one opened it.
+        if lock.is_in_place() {
+            lock.file.set_len(0)?;
+            let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            let (pid, host) = (std::process::id(), host.trim());
+            writeln!(&lock.file, "process {pid} on host {host}")?;
+            return Ok(lock);
+        }
     }
 }
 
@@ -183,7 +228,8 @@ impl Write for LocalFile {
 
 impl WriteFile for LocalFile {
     fn sync(&mut self) -> Result<()> {
-        let synced = self.file.sync_all();
+        // What reading needs, the size included, and no time stamps.
+        let synced = self.file.sync_data();
         synced.map_err(StorageError::at(&self.path, "syncing"))
     }
 }
@@ -191,7 +237,24 @@ impl WriteFile for LocalFile {
 /// The system releases the lock with the last handle of the file.
 #[derive(Debug)]
 struct LocalLock {
-    _file: File,
+    path: PathBuf,
+    file: File,
 }
 
-impl LockGuard for LocalLock {}
+impl LockGuard for LocalLock {
+    fn is_in_place(&self) -> bool {
+        let number = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let ours = self.file.metadata().map(number);
+        let there = fs::metadata(&self.path).map(number);
+        matches!((ours, there), (Ok(ours), Ok(there)) if ours == there)
+    }
+}
+
+impl Drop for LocalLock {
+    fn drop(&mut self) {
+        // Still locked: the next owner waits for this, then sees that its file was removed.
+        if self.is_in_place() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

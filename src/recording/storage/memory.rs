@@ -155,10 +155,16 @@ impl Storage for MemoryStorage {
                 io::ErrorKind::WouldBlock.into(),
             ));
         }
-        Ok(Box::new(MemoryLock {
+        let lock = MemoryLock {
             storage: self.clone(),
             path: path.to_owned(),
-        }))
+        };
+        self.put(path, b"a test\n")?;
+        Ok(Box::new(lock))
+    }
+
+    fn is_locked(&self, path: &Path) -> Result<bool> {
+        Ok(self.state().locks.contains(path))
     }
 }
 
@@ -219,10 +225,16 @@ struct MemoryLock {
     path: PathBuf,
 }
 
-impl LockGuard for MemoryLock {}
+impl LockGuard for MemoryLock {
+    fn is_in_place(&self) -> bool {
+        self.storage.exists(&self.path)
+    }
+}
 
 impl Drop for MemoryLock {
     fn drop(&mut self) {
-        self.storage.state().locks.remove(&self.path);
+        let mut state = self.storage.state();
+        state.files.remove(&self.path);
+        state.locks.remove(&self.path);
     }
 }

@@ -10,6 +10,8 @@
 //! - A path is a key of `/`-separated names. A folder is a common prefix and may exist implicitly.
 //! - Nothing is durable before [`WriteFile::sync`] for contents and [`Storage::sync_dir`] for names.
 
+#[cfg(test)]
+mod crash;
 mod error;
 mod local;
 #[cfg(test)]
@@ -23,6 +25,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(test)]
+pub(crate) use crash::{CrashStorage, Draw, Omitted};
 pub use error::StorageError;
 pub use local::LocalStorage;
 #[cfg(test)]
@@ -139,14 +143,22 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// When the folder cannot be synced.
     fn sync_dir(&self, folder: &Path) -> Result<()>;
 
-    /// Takes the exclusive lock at `path`, whose file is created if it does not exist.
+    /// Takes the exclusive lock at `path`, whose file is created if it does not exist. The file says
+    /// who holds the lock.
     ///
-    /// The lock is released when the guard is dropped, and when the process ends in any way.
+    /// The lock is released when the guard is dropped, which removes the file, and when the process
+    /// ends in any way, which leaves the file.
     ///
     /// # Errors
     /// With [`WouldBlock`](std::io::ErrorKind::WouldBlock) when another owner holds the lock; else
     /// when it cannot be taken.
     fn lock(&self, path: &Path) -> Result<Box<dyn LockGuard>>;
+
+    /// Whether another owner or this process holds the lock at `path`.
+    ///
+    /// # Errors
+    /// When that cannot be determined.
+    fn is_locked(&self, path: &Path) -> Result<bool>;
 }
 
 /// An open file, read by position. Several readers may share it.
@@ -174,7 +186,11 @@ pub trait WriteFile: Write + fmt::Debug + Send {
 }
 
 /// Holds a lock until it is dropped.
-pub trait LockGuard: fmt::Debug + Send + Sync {}
+pub trait LockGuard: fmt::Debug + Send + Sync {
+    /// Whether the locked file is still the one at its path. If not, its folder was removed or
+    /// replaced, and what is there now has another owner.
+    fn is_in_place(&self) -> bool;
+}
 
 /// The local file system.
 #[must_use]

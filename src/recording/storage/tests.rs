@@ -94,9 +94,58 @@ fn a_folder_is_listed_in_order_and_removed_when_empty() {
 fn a_lock_has_one_owner_at_a_time() {
     on_each(|storage, top| {
         let path = top.join(".lock");
+        assert!(!storage.is_locked(&path).unwrap());
         let guard = storage.lock(&path).unwrap();
         assert_eq!(kind(storage.lock(&path)), ErrorKind::WouldBlock);
+        assert!(storage.is_locked(&path).unwrap() && guard.is_in_place());
+        assert!(!read_whole(storage, &path, 4096).unwrap().is_empty());
         drop(guard);
+        assert!(!storage.is_locked(&path).unwrap());
+        assert!(!storage.exists(&path), "the file goes with the lock");
         storage.lock(&path).unwrap();
+    });
+}
+
+#[test]
+fn a_lock_that_was_left_behind_is_taken() {
+    on_each(|storage, top| {
+        let path = top.join(".lock");
+        storage
+            .put(&path, b"process 1 on host gone, with a long name\n")
+            .unwrap();
+        assert!(!storage.is_locked(&path).unwrap());
+        let guard = storage.lock(&path).unwrap();
+        let text = String::from_utf8(read_whole(storage, &path, 4096).unwrap()).unwrap();
+        assert!(!text.contains("gone"), "{text}");
+        assert!(guard.is_in_place());
+    });
+}
+
+#[test]
+fn a_lock_whose_folder_was_replaced_is_noticed() {
+    let top = tempfile::tempdir().unwrap();
+    let folder = top.path().join("rec");
+    let path = folder.join(".lock");
+    std::fs::create_dir(&folder).unwrap();
+    let first = LocalStorage.lock(&path).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(!first.is_in_place());
+    std::fs::create_dir(&folder).unwrap();
+    let second = LocalStorage.lock(&path).unwrap();
+    drop(first);
+    assert!(second.is_in_place(), "only its own file is removed");
+}
+
+#[test]
+fn looking_at_a_lock_keeps_no_owner_out() {
+    let top = tempfile::tempdir().unwrap();
+    let path = top.path().join(".lock");
+    std::fs::write(&path, "").unwrap();
+    std::thread::scope(|scope| {
+        let looking = || (0..20_000).for_each(|_| drop(LocalStorage.is_locked(&path)));
+        let (one, two) = (scope.spawn(looking), scope.spawn(looking));
+        while !(one.is_finished() && two.is_finished()) {
+            drop(LocalStorage.lock(&path).unwrap());
+        }
     });
 }

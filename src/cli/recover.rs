@@ -1,0 +1,113 @@
+//! `tickdeck recover`: seals what a killed recorder left.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tickdeck_recording::{RecordingError, Recovery, leftovers, recover};
+
+use super::Context;
+use super::args::RecoverArgs;
+use super::inputs::{keep_first, recordings_among};
+use super::outcome::{Outcome, stdout};
+use super::render::grouped;
+
+/// Runs the verb.
+pub(super) fn run(_context: &Context, args: &RecoverArgs) -> anyhow::Result<Outcome> {
+    let mut recovered = Vec::new();
+    let mut first_error = None;
+    for path in recordings_among(&args.recordings)? {
+        for folder in folders_of(path)? {
+            match recover(&folder) {
+                Ok(recovery) => recovered.push(recovery),
+                Err(error) => keep_first(&mut first_error, &folder, error.into()),
+            }
+        }
+    }
+    print(args, &recovered)?;
+    if let Some(error) = first_error {
+        return Err(error);
+    }
+    let is_lossy = recovered.iter().any(|recovery| !recovery.lost.is_empty());
+    Ok(match is_lossy {
+        true => Outcome::Lossy,
+        false => Outcome::Done,
+    })
+}
+
+/// The folder itself, and what a killed `--force` left beside it.
+fn folders_of(path: &Path) -> Result<Vec<PathBuf>, RecordingError> {
+    let mut folders = leftovers(path)?;
+    folders.retain(|folder| folder != path);
+    folders.insert(0, path.to_owned());
+    Ok(folders)
+}
+
+fn print(args: &RecoverArgs, recovered: &[Recovery]) -> anyhow::Result<()> {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        complete: bool,
+        #[serde(flatten)]
+        recovery: &'a Recovery,
+    }
+    let shown: Vec<Shown<'_>> = recovered
+        .iter()
+        .map(|recovery| Shown {
+            complete: recovery.lost.is_empty(),
+            recovery,
+        })
+        .collect();
+    let mut out = stdout();
+    if args.json.json {
+        match &shown[..] {
+            [] => return Ok(()),
+            [one] => serde_json::to_writer(&mut out, one)?,
+            many => serde_json::to_writer(&mut out, many)?,
+        }
+        writeln!(out)?;
+    } else {
+        for recovery in recovered {
+            out.write_all(text(recovery).as_bytes())?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+fn text(recovery: &Recovery) -> String {
+    let path = recovery.recording.display();
+    let events = grouped(recovery.events);
+    let mut text = if recovery.was_unfinished {
+        let from_journal = grouped(recovery.from_journal);
+        format!("{path}: recovered {events} events, {from_journal} of them from the journal\n")
+    } else {
+        format!("{path}: finished already, {events} events\n")
+    };
+    for lost in &recovery.lost {
+        text.push_str(&format!("  {}: {}\n", lost.file.display(), lost.problem));
+    }
+    text
+}
+
+/// Seals what an earlier recorder of the same target left. A recording that cannot be recovered does not
+/// keep a new one from beginning.
+pub(super) fn recover_leftovers(target: &Path) -> Result<(), RecordingError> {
+    for folder in leftovers(target)? {
+        match recover(&folder) {
+            Ok(recovery) => tracing::warn!(
+                event = "recording_recovered",
+                path = %folder.display(),
+                events = recovery.events,
+                from_journal = recovery.from_journal,
+                lost = recovery.lost.len(),
+                "an earlier recorder was killed: what it left was sealed"
+            ),
+            Err(error) => tracing::warn!(
+                event = "recording_not_recovered",
+                path = %folder.display(),
+                error = tickdeck_core::causes::with_causes(&error),
+                "an earlier recorder was killed, and what it left stays as it is"
+            ),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! A session whose machine crashes, at every operation and then again while it recovers.
+//!
+//! The oracle is exact: what is read is a prefix of what was written, with everything that was synced.
+//! `TICKDECK_CRASH_LIVES` sets the number of sessions.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tickdeck_core::event::{Event, EventKind, SessionEvent};
+
+use crate::sealer::journal_of;
+use crate::storage::{CrashStorage, Draw, Omitted, Storage};
+use crate::tests::{options, some_ticks};
+use crate::*;
+
+const FOLDER: &str = "/rec";
+
+fn events() -> Vec<Event> {
+    let mut events = some_ticks(34);
+    events[3].kind = EventKind::Session(SessionEvent::HeartbeatLost {});
+    events
+}
+
+/// How far a session came.
+#[derive(Debug, Default)]
+struct Reached {
+    written: u64,
+    synced: u64,
+}
+
+/// Records `events` in row groups of 5 and segments of 12, so that blocks, journal files, row groups and
+/// segments end at different events.
+fn session(storage: &CrashStorage, reached: &mut Reached) -> Result<(), RecordingError> {
+    let rolling = Rolling {
+        max_rows: 12,
+        row_group_rows: 5,
+        ..Rolling::default()
+    };
+    let options = RecordingOptions {
+        keep_partial: true,
+        ..options(rolling)
+    };
+    let storage: Arc<dyn Storage> = Arc::new(storage.clone());
+    let writer = RecordingWriter::create_in(storage, Path::new(FOLDER), options)?;
+    let (mut journal, mut sealer) = journal_of(writer);
+    for (index, events) in events().chunks(3).enumerate() {
+        for event in events {
+            // A full file or block is written at once.
+            reached.written += 1;
+            journal.append(event)?;
+        }
+        journal.write()?;
+        if index % 2 == 1 {
+            journal.sync()?;
+            reached.synced = journal.written_seq();
+        }
+        // The sealer lags.
+        if index % 3 == 2 {
+            sealer.follow(journal.written_seq())?;
+        }
+    }
+    journal.sync()?;
+    reached.synced = journal.written_seq();
+    sealer.follow(journal.written_seq())?;
+    sealer.into_writer().finish()?;
+    Ok(())
+}
+
+/// Everything that is readable; `None` where there is no recording yet.
+fn read(storage: &CrashStorage) -> Result<Option<Vec<Event>>, String> {
+    let folder = Path::new(FOLDER);
+    if !storage.exists(&folder.join(MANIFEST_FILE)) {
+        return Ok(None);
+    }
+    let text = |error: RecordingError| format!("{error:?}");
+    let recording = Recording::open_in(Arc::new(storage.clone()), folder).map_err(text)?;
+    let damaged = recording.damaged_segments();
+    if !damaged.is_empty() {
+        return Err(format!("{damaged:?}"));
+    }
+    let mut events = Vec::new();
+    let mut reader = recording.reader(EventFilter::default());
+    reader.next_events(&mut events, usize::MAX).map_err(text)?;
+    Ok(Some(events))
+}
+
+fn check(storage: &CrashStorage, reached: &Reached) -> Result<u64, String> {
+    let found = read(storage)?.unwrap_or_default();
+    let all = events();
+    let (count, written) = (found.len() as u64, reached.written);
+    if !all.starts_with(&found) || count > written {
+        return Err(format!("{count} events are no prefix of {written}"));
+    }
+    if count < reached.synced {
+        return Err(format!("{count} events, {} were synced", reached.synced));
+    }
+    Ok(count)
+}
+
+/// One life: a session until the crash, then recoveries until one is not interrupted.
+fn live_and_recover(crash_at: u64, seed: u64, omitted: Option<Omitted>) -> Result<(), String> {
+    let mut draw = Draw(seed);
+    let mut storage = CrashStorage::new(Some(crash_at), omitted);
+    let mut reached = Reached::default();
+    let is_finished = session(&storage, &mut reached).is_ok();
+    storage = storage.restarted(&mut draw, None);
+    let count = check(&storage, &reached)?;
+    if is_finished && count < events().len() as u64 {
+        return Err(format!("finished with {count} events"));
+    }
+    let folder = Path::new(FOLDER);
+    if !storage.exists(&folder.join(MANIFEST_FILE)) {
+        return Ok(());
+    }
+    loop {
+        // What is there now must not become less.
+        let before = Reached {
+            written: reached.written,
+            synced: count,
+        };
+        let crash = (draw.below(4) > 0).then(|| draw.below(60));
+        storage = storage.restarted(&mut draw, crash);
+        let recovered = recover_in(Arc::new(storage.clone()), folder);
+        storage = storage.restarted(&mut draw, None);
+        if check(&storage, &before)? != count {
+            return Err("a recovery changed the events".into());
+        }
+        match (recovered, crash) {
+            (Ok(recovery), None) => {
+                assert_eq!(recovery.events, count);
+                let recording = Recording::open_in(Arc::new(storage.clone()), folder);
+                let report = verify(&recording.map_err(|e| e.to_string())?, &mut |_| {});
+                return match report.is_intact() {
+                    true => Ok(()),
+                    false => Err(format!("{:?}", report.findings)),
+                };
+            }
+            (Err(error), None) => return Err(format!("recover: {error:?}")),
+            (_, Some(_)) => {}
+        }
+    }
+}
+
+/// Lives with every operation as the place of the crash, in an order that spreads them.
+fn lives(operations: u64) -> impl Iterator<Item = (u64, u64)> {
+    const STRIDE: u64 = 37;
+    (0..).map(move |life| (life * STRIDE % (operations + 1), life))
+}
+
+fn operations() -> u64 {
+    let storage = CrashStorage::new(None, None);
+    session(&storage, &mut Reached::default()).unwrap();
+    storage.operations()
+}
+
+#[test]
+fn no_crash_loses_what_was_synced() {
+    let count = std::env::var("TICKDECK_CRASH_LIVES");
+    let count = count.map_or(25, |count| count.parse().unwrap());
+    for (crash_at, seed) in lives(operations()).take(count) {
+        if let Err(problem) = live_and_recover(crash_at, seed, None) {
+            panic!("crash at {crash_at}, seed {seed}: {problem}");
+        }
+    }
+}
+
+/// Each sync is needed: without it some crash loses events or leaves damage.
+#[test]
+fn every_sync_that_is_left_out_is_noticed() {
+    const MOST_LIVES: usize = 400;
+    /// Those that crash before the first event.
+    const EARLY_LIVES: usize = 320;
+    let operations = operations();
+    let mut unnoticed = Vec::new();
+    // The first life to try only saves time.
+    for (omitted, first) in [
+        (Omitted::Content(".tdj"), EARLY_LIVES + 1),
+        (Omitted::Content(".partial"), EARLY_LIVES + 1),
+        (Omitted::Content(MANIFEST_FILE), EARLY_LIVES + 1),
+        (Omitted::Content(CONTRACTS_FILE), EARLY_LIVES + 1),
+        (Omitted::Names(".tdj"), EARLY_LIVES + 1),
+        (Omitted::Names("/part-"), EARLY_LIVES + 106),
+        (Omitted::Names(MANIFEST_FILE), EARLY_LIVES + 28),
+        (Omitted::Names(CONTRACTS_FILE), 0),
+    ] {
+        let early = (0..EARLY_LIVES as u64).map(|life| (life % 16, life));
+        let mut lives = early.chain(lives(operations)).skip(first).take(MOST_LIVES);
+        if !lives.any(|(at, seed)| live_and_recover(at, seed, Some(omitted)).is_err()) {
+            unnoticed.push(omitted);
+        }
+    }
+    assert_eq!(unnoticed, []);
+}

@@ -1,0 +1,280 @@
+//! Reads a recording while it is written, to its end: across blocks, journal files and sealed segments.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tickdeck_core::event::Event;
+use tickdeck_core::source::{Source, SourceError};
+use tickdeck_core::wait;
+
+use super::error::RecordingError;
+use super::filter::EventFilter;
+use super::journal::{JournalFiles, JournalReader, Next};
+use super::owner::is_owned;
+use super::reader::{Recording, RecordingReader};
+use super::storage::Storage;
+
+type Result<T> = std::result::Result<T, RecordingError>;
+
+/// How often to look for more. A writer writes at least as often.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Events read from a recording at a time.
+const BATCH_EVENTS: usize = 2048;
+
+/// Yields the events of a recording and waits for more, until its writer has finished it.
+pub struct FollowReader {
+    storage: Arc<dyn Storage>,
+    path: PathBuf,
+    filter: EventFilter,
+    place: Position,
+    /// `seq` of the next event, wanted or not.
+    next_seq: u64,
+    /// Events that were read and not handed out yet.
+    events: std::vec::IntoIter<Event>,
+    is_stopped: Box<dyn Fn() -> bool + Send>,
+}
+
+/// Where the next events come from.
+#[derive(Debug)]
+enum Position {
+    /// What was on disk when the recording was opened, with the `seq` after its last event.
+    Opened(Box<RecordingReader>, u64),
+    /// A journal file.
+    Journal(Box<JournalReader>),
+    /// To be found.
+    Unknown,
+    /// There is nothing more.
+    Ended,
+}
+
+impl std::fmt::Debug for FollowReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FollowReader")
+            .field("path", &self.path)
+            .field("place", &self.place)
+            .field("next_seq", &self.next_seq)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Recording {
+    /// A reader over the events that `filter` selects, now and later. It ends when the writer has ended,
+    /// or when `is_stopped` says so.
+    #[must_use]
+    pub fn follow(
+        &self,
+        filter: EventFilter,
+        is_stopped: impl Fn() -> bool + Send + 'static,
+    ) -> FollowReader {
+        let until = self.manifest().map_or(u64::MAX, |manifest| manifest.events);
+        FollowReader {
+            storage: Arc::clone(self.storage()),
+            path: self.path().to_owned(),
+            place: Position::Opened(Box::new(self.reader(filter.clone())), until),
+            filter,
+            next_seq: 0,
+            events: Vec::new().into_iter(),
+            is_stopped: Box::new(is_stopped),
+        }
+    }
+}
+
+impl FollowReader {
+    /// Reads until there are events or the end.
+    fn fill(&mut self) -> Result<()> {
+        while self.events.len() == 0 {
+            let mut read = Vec::new();
+            match &mut self.place {
+                Position::Ended => return Ok(()),
+                Position::Opened(reader, until) => {
+                    reader.next_events(&mut read, BATCH_EVENTS)?;
+                    if read.is_empty() {
+                        self.next_seq = self.next_seq.max(*until);
+                        self.place = Position::Unknown;
+                    }
+                }
+                Position::Journal(reader) => {
+                    if reader.next(&mut read)? == Next::Block {
+                        let from = self.next_seq;
+                        self.next_seq = from.max(reader.next_seq());
+                        let filter = &self.filter;
+                        read.retain(|event| event.seq.0 >= from && filter.wants(event));
+                    } else {
+                        self.look()?;
+                    }
+                }
+                Position::Unknown => self.look()?,
+            }
+            self.events = read.into_iter();
+        }
+        Ok(())
+    }
+
+    /// Finds the place of the next event, or waits a moment.
+    fn look(&mut self) -> Result<()> {
+        // First: a writer that ends in between has written everything.
+        let is_owned = is_owned(&*self.storage, &self.path);
+        if let Some(reader) = self.next_journal()? {
+            self.place = Position::Journal(Box::new(reader));
+            return Ok(());
+        }
+        if is_owned && matches!(self.place, Position::Journal(_)) {
+            self.wait();
+            return Ok(());
+        }
+        let recording = Recording::open_in(Arc::clone(&self.storage), &self.path)?;
+        let events = recording.manifest().map_or(0, |manifest| manifest.events);
+        if events > self.next_seq {
+            let reader = recording.reader_from(self.next_seq, self.filter.clone());
+            self.place = Position::Opened(Box::new(reader), events);
+        } else if is_owned {
+            self.wait();
+        } else {
+            self.place = Position::Ended;
+        }
+        Ok(())
+    }
+
+    /// The journal file with the next event, unless it is the one that is being read.
+    fn next_journal(&self) -> Result<Option<JournalReader>> {
+        let current = match &self.place {
+            Position::Journal(reader) => Some(reader.path()),
+            _ => None,
+        };
+        for path in JournalFiles::paths(&*self.storage, &self.path)?
+            .iter()
+            .rev()
+        {
+            if current == Some(path) {
+                return Ok(None);
+            }
+            if let Some(reader) = self.journal_at(path)? {
+                return Ok(Some(reader));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The journal file at `path`, if the next event may be in it.
+    fn journal_at(&self, path: &Path) -> Result<Option<JournalReader>> {
+        let Ok(file) = self.storage.open(path) else {
+            // Its events are in a segment by now.
+            return Ok(None);
+        };
+        let reader = JournalReader::of_file(path, file)?;
+        Ok(reader.filter(|reader| reader.next_seq() <= self.next_seq))
+    }
+
+    fn wait(&mut self) {
+        if (self.is_stopped)() {
+            self.place = Position::Ended;
+        } else {
+            wait::nap(POLL_INTERVAL);
+        }
+    }
+}
+
+impl Source for FollowReader {
+    fn next_batch(
+        &mut self,
+        batch: &mut Vec<Event>,
+        max: usize,
+    ) -> std::result::Result<(), SourceError> {
+        self.fill()?;
+        batch.extend(self.events.by_ref().take(max));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::sealer::journal_of;
+    use crate::tests::{options, some_ticks};
+    use crate::{RecordingOptions, RecordingWriter, Rolling};
+
+    fn next(reader: &mut FollowReader) -> Vec<Event> {
+        let mut events = Vec::new();
+        reader.next_batch(&mut events, 4).unwrap();
+        assert!(events.len() <= 4);
+        events
+    }
+
+    #[test]
+    fn a_follower_sees_everything_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let options = RecordingOptions {
+            keep_partial: true,
+            ..options(Rolling {
+                max_rows: 20,
+                row_group_rows: 10,
+                ..Rolling::default()
+            })
+        };
+        let events = some_ticks(200);
+        let writer = RecordingWriter::create(&path, options).unwrap();
+        let (mut journal, mut sealer) = journal_of(writer);
+        let opened = Recording::open(&path).unwrap();
+        let seen = std::thread::spawn(move || {
+            let mut reader = opened.follow(EventFilter::default(), || false);
+            let batches = std::iter::from_fn(|| Some(next(&mut reader)).filter(|b| !b.is_empty()));
+            batches.flatten().collect::<Vec<_>>()
+        });
+        for (index, block) in events.chunks(3).enumerate() {
+            for event in block {
+                journal.append(event).unwrap();
+            }
+            journal.write().unwrap();
+            // Now and then the follower lags behind several segments.
+            if index % 7 != 0 {
+                wait::nap(Duration::from_millis(2));
+            }
+            sealer.follow(journal.written_seq()).unwrap();
+        }
+        sealer.into_writer().finish().unwrap();
+        assert!(seen.join().unwrap() == events);
+    }
+
+    #[test]
+    fn a_follower_ends_on_request_and_after_a_kill() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
+        let (mut journal, sealer) = journal_of(writer);
+        for event in &some_ticks(4) {
+            journal.append(event).unwrap();
+        }
+        journal.write().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let opened = Recording::open(&path).unwrap();
+        let mut reader = opened.follow(EventFilter::default(), move || {
+            stopped.load(Ordering::Relaxed)
+        });
+        assert_eq!(next(&mut reader), some_ticks(4));
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(next(&mut reader), []);
+        let mut reader = opened.follow(EventFilter::default(), || false);
+        assert_eq!(next(&mut reader), some_ticks(4));
+        drop(sealer);
+        assert_eq!(next(&mut reader), []);
+    }
+
+    #[test]
+    fn a_finished_recording_is_followed_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let mut writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
+        writer.write(&some_ticks(4)).unwrap();
+        writer.finish().unwrap();
+        let opened = Recording::open(&path).unwrap();
+        let mut reader = opened.follow(EventFilter::default(), || false);
+        assert_eq!(next(&mut reader), some_ticks(4));
+        assert_eq!(next(&mut reader), []);
+    }
+}

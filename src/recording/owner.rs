@@ -1,0 +1,72 @@
+//! The one owner of a recording's folder. A writer has the lock in it for as long as it lives.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use super::error::RecordingError;
+use super::names::LOCK_FILE;
+use super::storage::{LockGuard, Storage, read_whole};
+
+type Result<T> = std::result::Result<T, RecordingError>;
+
+/// Holds the lock of a folder until it is dropped.
+#[derive(Debug)]
+pub(super) struct Owner(Box<dyn LockGuard>);
+
+impl Owner {
+    /// Takes the lock of `folder`, which must exist.
+    pub(super) fn of(storage: &dyn Storage, folder: &Path) -> Result<Self> {
+        let path = folder.join(LOCK_FILE);
+        match storage.lock(&path) {
+            Ok(lock) => Ok(Self(lock)),
+            Err(error) if error.source.kind() == ErrorKind::WouldBlock => {
+                Err(in_use(storage, folder))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the folder is still the one that was locked.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.0.is_in_place()
+    }
+
+    /// Refuses to touch a folder that was removed or replaced: what is there now belongs to another
+    /// writer.
+    pub(super) fn check(&self, folder: &Path) -> Result<()> {
+        if self.0.is_in_place() {
+            return Ok(());
+        }
+        Err(RecordingError::FolderReplaced {
+            path: folder.to_owned(),
+        })
+    }
+}
+
+/// A lock file has one line.
+const MOST_LOCK_BYTES: u64 = 4096;
+
+/// Whether a writer has `folder`. A lock that cannot be examined counts as free: readers need none.
+pub(super) fn is_owned(storage: &dyn Storage, folder: &Path) -> bool {
+    storage.is_locked(&folder.join(LOCK_FILE)).unwrap_or(false)
+}
+
+/// Refuses a folder that a writer has.
+pub(super) fn refuse_owned(storage: &dyn Storage, folder: &Path) -> Result<()> {
+    match is_owned(storage, folder) {
+        true => Err(in_use(storage, folder)),
+        false => Ok(()),
+    }
+}
+
+fn in_use(storage: &dyn Storage, folder: &Path) -> RecordingError {
+    let text = read_whole(storage, &folder.join(LOCK_FILE), MOST_LOCK_BYTES).unwrap_or_default();
+    let owner = String::from_utf8_lossy(&text).trim().to_owned();
+    RecordingError::InUse {
+        path: folder.to_owned(),
+        owner: match owner.as_str() {
+            "" => "another process".into(),
+            _ => owner,
+        },
+    }
+}

@@ -1,0 +1,384 @@
+//! Seals what a killed writer left: its journal becomes segments, in place.
+//!
+//! The journal goes only after the segments were read back. A recovery that is killed itself can be
+//! repeated, and one of a recording that is whole changes nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::contract::ContractTable;
+use tickdeck_core::source::SourceInfo;
+
+use super::contracts_file;
+use super::digest::EventDigest;
+use super::error::RecordingError;
+use super::filter::EventFilter;
+use super::finding::Finding;
+use super::format_version::FormatVersion;
+use super::journal::{JournalDamage, JournalFiles, JournalReader, JournalStream};
+use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, Manifest, Status};
+use super::names::{CONTRACTS_FILE, MANIFEST_FILE, is_partial, is_segment};
+use super::owner::{Owner, is_owned};
+use super::place::Place;
+use super::reader::Recording;
+use super::storage::{Storage, StorageError, local};
+use super::unsealed::{self, OnDisk, each_event};
+use super::verify::verify;
+use super::writer::{RecordingOptions, RecordingWriter, Rolling};
+
+type Result<T> = std::result::Result<T, RecordingError>;
+
+/// What a recovery did.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Recovery {
+    /// The folder.
+    pub recording: PathBuf,
+    /// Session id.
+    pub session: String,
+    /// Whether there was something to do.
+    pub was_unfinished: bool,
+    /// Events of the recording now.
+    pub events: u64,
+    /// Events that were in the journal alone.
+    pub from_journal: u64,
+    /// Segments that the manifest did not list before.
+    pub unlisted_segments: u64,
+    /// What cannot be read: the file, the part, and the events that are lost.
+    pub lost: Vec<Finding>,
+}
+
+/// Recovers the recording in a folder of the local file system.
+///
+/// # Errors
+/// When a writer has it, there is nothing to recover, or the files cannot be read or written. What was
+/// there stays.
+pub fn recover(folder: &Path) -> Result<Recovery> {
+    recover_in(local(), folder)
+}
+
+/// The same on any storage.
+///
+/// # Errors
+/// As [`recover`].
+pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> {
+    if !storage.is_folder(folder) {
+        return Err(RecordingError::NotARecording {
+            path: folder.to_owned(),
+            reason: "there is no such folder".into(),
+        });
+    }
+    let names = storage.list(folder)?;
+    let is_known = |name: &String| name == MANIFEST_FILE || is_segment(name);
+    let journal = JournalFiles::paths(&*storage, folder)?;
+    if journal.is_empty() && !names.iter().any(is_known) {
+        return Err(RecordingError::NothingToRecover {
+            path: folder.to_owned(),
+        });
+    }
+    let owner = Owner::of(&*storage, folder)?;
+    let place = Place::of_owner(folder.to_owned(), owner);
+    if !names.iter().any(|name| name == MANIFEST_FILE) {
+        rebuild_manifest(&storage, folder, &names, &journal)?;
+    }
+    let found = unsealed::read(&storage, folder)?;
+    match found.manifest.status {
+        Status::Recording => seal(&storage, place, found),
+        _ => already_sealed(&*storage, place, found.manifest),
+    }
+}
+
+/// The folders with unfinished recordings that a writer of `target` left: the folder itself, and those
+/// beside it for a recording that was to replace `target`.
+///
+/// # Errors
+/// When the file system cannot be read.
+pub fn leftovers(target: &Path) -> Result<Vec<PathBuf>> {
+    let storage = local();
+    let mut folders = vec![target.to_owned()];
+    let absolute = std::path::absolute(target).map_err(StorageError::at(target, "finding"))?;
+    if let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name())
+        && storage.is_folder(parent)
+    {
+        let prefix = format!(".{}.", name.to_string_lossy());
+        let names = storage.list(parent)?.into_iter();
+        let beside = names.filter(|name| name.starts_with(&prefix));
+        folders.extend(beside.map(|name| parent.join(name)));
+    }
+    folders.retain(|folder| {
+        let manifest = Manifest::read_in(&*storage, folder);
+        manifest.is_ok_and(|manifest| manifest.status == Status::Recording)
+            && !is_owned(&*storage, folder)
+    });
+    Ok(folders)
+}
+
+/// Writes the manifest of a folder that has none, by what segments and journal say.
+fn rebuild_manifest(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    names: &[String],
+    journal: &[PathBuf],
+) -> Result<()> {
+    let segment = names.iter().find(|name| is_segment(name));
+    let (session, source) = match segment {
+        Some(segment) => {
+            let lone = Recording::open_in(Arc::clone(storage), &folder.join(segment))?;
+            (lone.session().to_owned(), lone.source().clone())
+        }
+        None => session_of_journal(&**storage, folder, journal)?,
+    };
+    let calendar = TradingCalendar::builtin();
+    let manifest = Manifest {
+        format: FORMAT_NAME.into(),
+        format_version: FormatVersion::CURRENT,
+        session,
+        status: Status::Recording,
+        source,
+        events: 0,
+        ticks: 0,
+        start: None,
+        end: None,
+        trading_days: Vec::new(),
+        digest: String::new(),
+        contracts_digest: ContractTable::builtin().digest(),
+        contracts_blake3: String::new(),
+        calendar: CalendarCopy {
+            digest: calendar.digest(),
+            text: calendar.to_text(),
+        },
+        ledger: Ledger::default(),
+        instruments: BTreeMap::new(),
+        segments: Vec::new(),
+    };
+    manifest.write(&**storage, folder)
+}
+
+/// Session and source by the first journal file that says so.
+fn session_of_journal(
+    storage: &dyn Storage,
+    folder: &Path,
+    journal: &[PathBuf],
+) -> Result<(String, SourceInfo)> {
+    for path in journal {
+        if let Some(reader) = JournalReader::open(storage, path)? {
+            return Ok((reader.session().to_owned(), reader.source().clone()));
+        }
+    }
+    Err(RecordingError::NothingToRecover {
+        path: folder.to_owned(),
+    })
+}
+
+/// A recording that was finished: only what its journal left is removed.
+fn already_sealed(storage: &dyn Storage, place: Place, manifest: Manifest) -> Result<Recovery> {
+    for (path, file) in JournalFiles::open(storage, &place.folder)?.unwrap_or_default() {
+        let end = JournalFiles::scan(
+            vec![(path.clone(), file)],
+            &manifest.session,
+            0,
+            &mut |_| {},
+        );
+        if end.is_ok_and(|end| end.until_seq <= manifest.events && end.damage.is_none()) {
+            storage.remove(&path)?;
+        }
+    }
+    Ok(Recovery {
+        recording: place.folder,
+        session: manifest.session,
+        was_unfinished: false,
+        events: manifest.events,
+        from_journal: 0,
+        unlisted_segments: 0,
+        lost: Vec::new(),
+    })
+}
+
+/// Writes the journal of an unfinished recording to segments.
+fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recovery> {
+    let OnDisk {
+        manifest,
+        sealed,
+        unsealed,
+    } = found;
+    let folder = place.folder.clone();
+    // Held until the journal is gone.
+    let _owner = Arc::clone(&place.owner);
+    let damaged = Recording::open_in(Arc::clone(storage), &folder)?.damaged_segments();
+    let mut lost = damaged.clone();
+    let journal = JournalFiles::paths(&**storage, &folder)?;
+    lost.extend(clear_partial_segments(
+        &**storage,
+        &folder,
+        &journal,
+        manifest.events,
+    )?);
+    lost.extend(unsealed.damage(false).map(|damage| Finding {
+        file: damage.path.clone(),
+        problem: lost_from(&damage.problem, manifest.events),
+    }));
+    let has_journal = unsealed.journal.events() > 0;
+    let spoilt = set_aside_segments(&**storage, &folder, &sealed)?;
+    lost.extend(
+        spoilt
+            .into_iter()
+            .filter(|_| !has_journal)
+            .map(|file| Finding {
+                file,
+                problem: lost_from(
+                    "damaged, and the manifest does not list it",
+                    manifest.events,
+                ),
+            }),
+    );
+    let digest = digest_of_segments(storage, &folder, &sealed);
+    let is_known = digest.is_some();
+    let options = options(&**storage, &folder, &sealed)?;
+    let mut writer = RecordingWriter::resume(Arc::clone(storage), place, options, sealed, digest);
+    let mut events = JournalStream::new(unsealed.journal.clone());
+    while let Some(events) = events.next(&EventFilter::default())? {
+        writer.write(&events)?;
+    }
+    let made = writer.finish_partly()?;
+    check(storage, &folder, is_known, &damaged)?;
+    set_aside(&**storage, &journal, unsealed.journal.damage.as_ref())?;
+    storage.sync_dir(&folder)?;
+    Ok(Recovery {
+        recording: folder,
+        session: made.session,
+        was_unfinished: true,
+        events: made.events,
+        from_journal: unsealed.journal.events(),
+        unlisted_segments: unsealed.unlisted.len() as u64,
+        lost,
+    })
+}
+
+fn lost_from(problem: &str, seq: u64) -> String {
+    format!("{problem}: events from {seq} on are lost")
+}
+
+/// Removes segments that were not finished, if the journal has their events. Those of a writer without
+/// journal stay and are lost.
+fn clear_partial_segments(
+    storage: &dyn Storage,
+    folder: &Path,
+    journal: &[PathBuf],
+    events: u64,
+) -> Result<Vec<Finding>> {
+    let mut lost = Vec::new();
+    for name in storage.list(folder)?.iter().filter(|name| is_partial(name)) {
+        let file = folder.join(name);
+        if journal.is_empty() {
+            let bytes = storage.open(&file)?.bytes()?;
+            let problem = lost_from(&format!("{bytes} bytes of an unfinished segment"), events);
+            lost.push(Finding { file, problem });
+        } else {
+            storage.remove(&file)?;
+        }
+    }
+    Ok(lost)
+}
+
+/// Renames segments that are neither in the manifest nor whole, and returns their old names.
+fn set_aside_segments(
+    storage: &dyn Storage,
+    folder: &Path,
+    sealed: &Manifest,
+) -> Result<Vec<PathBuf>> {
+    let mut spoilt = Vec::new();
+    for name in storage.list(folder)? {
+        let is_listed = sealed.segments.iter().any(|segment| segment.file == name);
+        if is_segment(&name) && !is_listed {
+            let path = folder.join(name);
+            storage.rename(&path, &path.with_extension("parquet.damaged"))?;
+            spoilt.push(path);
+        }
+    }
+    Ok(spoilt)
+}
+
+/// The digest of the events in segments; `None` if they cannot all be read.
+fn digest_of_segments(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    sealed: &Manifest,
+) -> Option<EventDigest> {
+    let mut digest = EventDigest::new();
+    for segment in &sealed.segments {
+        let path = folder.join(&segment.file);
+        each_event(storage, &path, &mut |event| digest.update(event)).ok()?;
+    }
+    Some(digest)
+}
+
+fn options(storage: &dyn Storage, folder: &Path, sealed: &Manifest) -> Result<RecordingOptions> {
+    let mut contracts = ContractTable::builtin();
+    let path = folder.join(CONTRACTS_FILE);
+    if storage.exists(&path) {
+        match contracts_file::read(storage, &path) {
+            Ok(found) => contracts.extend(found),
+            // Found by the comparison with the manifest; the product table resolves most of them.
+            Err(error) if error.is_damage() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let calendar = match sealed.calendar.text.as_str() {
+        "" => TradingCalendar::builtin(),
+        text => TradingCalendar::parse(text).map_err(|error| {
+            RecordingError::damaged(
+                &folder.join(MANIFEST_FILE),
+                format!("its calendar: {error}"),
+            )
+        })?,
+    };
+    Ok(RecordingOptions {
+        session: sealed.session.clone(),
+        source: sealed.source.clone(),
+        contracts: Arc::new(contracts),
+        calendar: Arc::new(calendar),
+        rolling: Rolling::default(),
+        overwrite: false,
+        keep_partial: true,
+    })
+}
+
+/// Reads back what was sealed. Damage that was there before does not count.
+fn check(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    is_known: bool,
+    damaged: &[Finding],
+) -> Result<()> {
+    let made = Recording::open_in(Arc::clone(storage), folder)?;
+    let mut findings = match is_known {
+        true => verify(&made, &mut |_| {}).findings,
+        false => made.damaged_segments(),
+    };
+    findings.retain(|finding| !damaged.contains(finding));
+    match findings.into_iter().next() {
+        Some(Finding { file, problem }) => Err(RecordingError::damaged(&file, problem)),
+        None => Ok(()),
+    }
+}
+
+/// Removes the journal. Files behind damage in the middle are kept under another name: they may have
+/// events that no segment has.
+fn set_aside(
+    storage: &dyn Storage,
+    journal: &[PathBuf],
+    damage: Option<&JournalDamage>,
+) -> Result<()> {
+    let damage = damage.filter(|damage| !damage.is_tail);
+    let mut is_sealed = true;
+    for path in journal {
+        is_sealed &= damage.is_none_or(|damage| damage.path != *path);
+        if is_sealed {
+            storage.remove(path)?;
+        } else {
+            storage.rename(path, &path.with_extension("tdj.damaged"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,413 @@
+//! What a killed recorder leaves: read as it is, recovered in place, and safe from other writers.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tickdeck_core::event::Event;
+
+use crate::names::{LOCK_FILE, partial_file};
+use crate::sealer::journal_of;
+use crate::storage::local;
+use crate::tests::{options, read_all, some_ticks};
+use crate::*;
+
+fn session(rows: u64, group: usize) -> RecordingOptions {
+    RecordingOptions {
+        keep_partial: true,
+        ..options(Rolling {
+            max_rows: rows,
+            row_group_rows: group,
+            ..Rolling::default()
+        })
+    }
+}
+
+/// A session whose recorder ended without finishing: segments of 20, journal files of 10, and blocks of 3
+/// events.
+fn killed(path: &Path, events: &[Event]) {
+    let writer = RecordingWriter::create(path, session(20, 10)).unwrap();
+    let (mut journal, mut sealer) = journal_of(writer);
+    for block in events.chunks(3) {
+        block
+            .iter()
+            .for_each(|event| journal.append(event).unwrap());
+        journal.write().unwrap();
+        sealer.follow(journal.written_seq()).unwrap();
+    }
+}
+
+fn events_of(path: &Path) -> Vec<Event> {
+    read_all(&Recording::open(path).unwrap(), EventFilter::default(), 7)
+}
+
+fn names(path: &Path) -> Vec<String> {
+    local().list(path).unwrap()
+}
+
+/// The manifest of a recording of `events` that was finished.
+fn finished(events: &[Event]) -> Manifest {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let mut writer = RecordingWriter::create(&path, session(20, 10)).unwrap();
+    writer.write(events).unwrap();
+    writer.finish().unwrap()
+}
+
+#[test]
+fn a_killed_recording_is_read_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(55);
+    killed(&path, &events);
+    let recording = Recording::open(&path).unwrap();
+    assert_eq!(recording.status(), Status::Recording);
+    assert!(recording.is_abandoned() && !recording.is_being_written());
+    assert_eq!(
+        (recording.segments().len(), recording.journal_events()),
+        (2, 15)
+    );
+    assert_eq!(events_of(&path), events);
+    let manifest = recording.manifest().unwrap();
+    let whole = finished(&events);
+    assert_eq!(manifest.instruments, whole.instruments);
+    assert_eq!(manifest.trading_days, whole.trading_days);
+    assert_eq!(manifest.ledger, whole.ledger);
+    assert_eq!((manifest.start, manifest.end), (whole.start, whole.end));
+    assert_eq!(recording.estimate(&EventFilter::default()).unwrap(), 55);
+    let findings = verify(&recording, &mut |_| {}).findings;
+    let problems: Vec<&str> = findings.iter().map(|it| it.problem.as_str()).collect();
+    assert_eq!(
+        problems,
+        ["unfinished: its writer was killed; recover it (15 events are in the journal)"]
+    );
+}
+
+#[test]
+fn a_filter_selects_in_the_journal_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(55);
+    killed(&path, &events);
+    let filter = EventFilter {
+        start: Some(events[33].recv_ts),
+        end: Some(events[51].recv_ts),
+        instruments: Some(Arc::new(|id| id.as_bytes() == b"rb2601")),
+    };
+    let wanted = |event: &&Event| event.as_tick().unwrap().instrument_id.as_bytes() == b"rb2601";
+    let expected: Vec<Event> = events[33..51].iter().filter(wanted).cloned().collect();
+    let recording = Recording::open(&path).unwrap();
+    assert_eq!(read_all(&recording, filter.clone(), 2), expected);
+    let mut ahead = Vec::new();
+    let mut reader = recording.reader(filter).read_ahead();
+    reader.next_events(&mut ahead, usize::MAX).unwrap();
+    assert_eq!(ahead, expected);
+}
+
+#[test]
+fn a_recovered_recording_is_as_if_it_had_been_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(55);
+    killed(&path, &events);
+    std::fs::write(path.join(partial_file("part-00002.parquet")), "PAR1").unwrap();
+    let recovery = recover(&path).unwrap();
+    assert_eq!((recovery.events, recovery.from_journal), (55, 15));
+    assert!(recovery.was_unfinished && recovery.lost.is_empty());
+    let recording = Recording::open(&path).unwrap();
+    assert!(verify(&recording, &mut |_| {}).is_intact());
+    let whole = finished(&events);
+    let manifest = recording.manifest().unwrap();
+    assert_eq!(manifest.status, Status::Recovered);
+    assert_eq!(manifest.digest, whole.digest);
+    assert_eq!(manifest.contracts_digest, whole.contracts_digest);
+    assert_eq!(manifest.contracts_blake3, whole.contracts_blake3);
+    assert_eq!(events_of(&path), events);
+    let left = names(&path);
+    assert!(
+        left.iter()
+            .all(|name| !name.ends_with(".tdj") && !name.starts_with('.')),
+        "{left:?}"
+    );
+    let again = recover(&path).unwrap();
+    assert_eq!((again.events, again.was_unfinished), (55, false));
+    assert_eq!(names(&path), left);
+}
+
+#[test]
+fn an_unlisted_segment_is_read_and_taken_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(55);
+    let mut writer = RecordingWriter::create(&path, session(20, 10)).unwrap();
+    writer.write(&events[..21]).unwrap();
+    let early = std::fs::read(path.join(MANIFEST_FILE)).unwrap();
+    writer.write(&events[21..]).unwrap();
+    drop(writer);
+    std::fs::write(path.join(MANIFEST_FILE), &early).unwrap();
+    let recording = Recording::open(&path).unwrap();
+    assert_eq!(recording.unlisted_segments(), ["part-00001.parquet"]);
+    assert_eq!(events_of(&path), events[..40]);
+    let report = verify(&recording, &mut |_| {});
+    let named = |finding: &&Finding| finding.file.ends_with("part-00001.parquet");
+    let named: Vec<&Finding> = report.findings.iter().filter(named).collect();
+    assert_eq!(named[0].problem, "the manifest does not list it");
+    assert_eq!((report.findings.len(), report.events), (2, 40));
+    let recovery = recover(&path).unwrap();
+    assert_eq!((recovery.events, recovery.unlisted_segments), (40, 1));
+    let manifest = Manifest::read(&path).unwrap();
+    assert_eq!(manifest.digest, finished(&events[..40]).digest);
+
+    // A damaged one is left out.
+    let second = path.join("part-00001.parquet");
+    let mut bytes = std::fs::read(&second).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&second, bytes).unwrap();
+    std::fs::write(path.join(MANIFEST_FILE), early).unwrap();
+    assert_eq!(events_of(&path), events[..20]);
+    let recovery = recover(&path).unwrap();
+    assert_eq!((recovery.events, recovery.lost.len()), (20, 1));
+    assert!(path.join("part-00001.parquet.damaged").exists());
+    assert!(verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
+}
+
+#[test]
+fn a_torn_end_is_stated_and_the_rest_recovered() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(25);
+    killed(&path, &events);
+    let last = path.join("journal-00002.tdj");
+    let bytes = std::fs::read(&last).unwrap();
+    std::fs::write(&last, &bytes[..bytes.len() - 1]).unwrap();
+    let recording = Recording::open(&path).unwrap();
+    let damage = recording.journal_damage().unwrap();
+    assert!(
+        damage.problem.ends_with(": events from 24 on are lost"),
+        "{damage:?}"
+    );
+    let recovery = recover(&path).unwrap();
+    assert_eq!((recovery.events, recovery.lost.len()), (24, 1));
+    assert_eq!(recovery.lost[0], damage);
+    assert_eq!(events_of(&path), events[..24]);
+    assert!(!last.exists());
+}
+
+#[test]
+fn damage_in_the_middle_keeps_what_is_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(19);
+    killed(&path, &events);
+    let first = path.join("journal-00000.tdj");
+    let mut bytes = std::fs::read(&first).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&first, bytes).unwrap();
+    let recovery = recover(&path).unwrap();
+    assert_eq!((recovery.events, recovery.lost.len()), (9, 1));
+    assert_eq!(events_of(&path), events[..9]);
+    for kept in ["journal-00000.tdj.damaged", "journal-00001.tdj.damaged"] {
+        assert!(path.join(kept).exists(), "{kept}");
+    }
+    assert!(verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
+}
+
+#[test]
+fn a_damaged_segment_does_not_keep_the_journal_from_being_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(25);
+    killed(&path, &events);
+    let segment = path.join("part-00000.parquet");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[1000] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let recovery = recover(&path).unwrap();
+    assert_eq!((recovery.events, recovery.lost.len()), (25, 1));
+    assert!(recovery.lost[0].problem.starts_with("BLAKE3 is "));
+    let mut played = Vec::new();
+    let recording = Recording::open(&path).unwrap();
+    let mut reader = recording.reader(EventFilter::default()).salvage(true);
+    reader.next_events(&mut played, usize::MAX).unwrap();
+    assert_eq!(played.last(), events.last());
+}
+
+#[test]
+fn an_unfinished_segment_without_journal_is_lost_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let mut writer = RecordingWriter::create(&path, session(20, 10)).unwrap();
+    writer.write(&some_ticks(25)).unwrap();
+    drop(writer);
+    let partial = path.join(partial_file("part-00001.parquet"));
+    std::fs::write(&partial, "PAR1").unwrap();
+    let recovery = recover(&path).unwrap();
+    assert_eq!(recovery.events, 20);
+    assert_eq!(
+        recovery.lost[0].problem,
+        "4 bytes of an unfinished segment: events from 20 on are lost"
+    );
+    assert!(partial.exists());
+    assert!(verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
+}
+
+#[test]
+fn a_lost_manifest_is_rebuilt() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, count) in [("with segments", 45), ("journal alone", 15)] {
+        let path = folder.path().join(name);
+        let events = some_ticks(count);
+        killed(&path, &events);
+        std::fs::remove_file(path.join(MANIFEST_FILE)).unwrap();
+        let recovery = recover(&path).unwrap();
+        assert_eq!(
+            (recovery.session.as_str(), recovery.events),
+            ("test", count)
+        );
+        assert_eq!(events_of(&path), events);
+        let recording = Recording::open(&path).unwrap();
+        assert!(verify(&recording, &mut |_| {}).is_intact());
+        assert_eq!(recording.source().payload_source, "synthetic");
+    }
+}
+
+#[test]
+fn a_folder_without_a_recording_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("thesis.txt"), "").unwrap();
+    let refused = recover(folder.path()).unwrap_err();
+    assert!(matches!(refused, RecordingError::NothingToRecover { .. }));
+    let refused = recover(&folder.path().join("none")).unwrap_err();
+    assert!(matches!(refused, RecordingError::NotARecording { .. }));
+    assert_eq!(names(folder.path()), ["thesis.txt"]);
+}
+
+#[test]
+fn a_recording_has_one_writer_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let mut writer = RecordingWriter::create(&path, session(20, 10)).unwrap();
+    writer.write(&some_ticks(25)).unwrap();
+    let before = names(&path);
+    let forced = RecordingOptions {
+        overwrite: true,
+        ..session(20, 10)
+    };
+    for refused in [
+        RecordingWriter::create(&path, session(20, 10)).map(drop),
+        RecordingWriter::create(&path, forced.clone()).map(drop),
+        RecordingWriter::check_target(&path, true),
+        recover(&path).map(drop),
+    ] {
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, RecordingError::InUse { .. }), "{refused}");
+        assert!(refused.to_string().contains("process "), "{refused}");
+        assert!(refused.is_bad_input());
+    }
+    assert_eq!(names(&path), before);
+    assert_eq!(names(folder.path()), ["rec"]);
+    writer.finish().unwrap();
+    // While it is replaced, it is locked too.
+    let mut second = RecordingWriter::create(&path, forced.clone()).unwrap();
+    let refused = RecordingWriter::create(&path, forced).unwrap_err();
+    assert!(matches!(refused, RecordingError::InUse { .. }), "{refused}");
+    second.write(&some_ticks(3)).unwrap();
+    second.finish().unwrap();
+    assert_eq!(names(folder.path()), ["rec"]);
+    assert_eq!(
+        names(&path),
+        ["contracts.parquet", "manifest.json", "part-00000.parquet"]
+    );
+}
+
+#[test]
+fn a_recording_that_is_being_written_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let writer = RecordingWriter::create(&path, session(20, 10)).unwrap();
+    let (mut journal, mut sealer) = journal_of(writer);
+    let events = some_ticks(50);
+    for event in &events[..25] {
+        journal.append(event).unwrap();
+    }
+    journal.write().unwrap();
+    let open = || Recording::open(&path).unwrap();
+    let early = open();
+    assert!(early.is_being_written() && !early.is_abandoned());
+    // What was opened stays readable while the journal is sealed and removed.
+    for event in &events[25..] {
+        journal.append(event).unwrap();
+    }
+    journal.write().unwrap();
+    sealer.follow(journal.written_seq()).unwrap();
+    assert!(!path.join("journal-00001.tdj").exists());
+    assert_eq!(read_all(&early, EventFilter::default(), 4), events[..25]);
+    assert_eq!(read_all(&open(), EventFilter::default(), 4), events);
+    let report = verify(&open(), &mut |_| {});
+    assert_eq!(
+        report.findings[0].problem,
+        "unfinished: it is being written (10 events are in the journal)"
+    );
+    sealer.into_writer().finish().unwrap();
+    assert_eq!(open().status(), Status::Complete);
+}
+
+#[test]
+fn clean_up_spares_the_folder_of_another_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let mut first = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
+    first.write(&some_ticks(25)).unwrap();
+    std::fs::remove_dir_all(&path).unwrap();
+    let mut second = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
+    second.write(&some_ticks(5)).unwrap();
+    second.finish().unwrap();
+    let refused = first.finish().unwrap_err();
+    assert!(
+        matches!(refused, RecordingError::FolderReplaced { .. }),
+        "{refused}"
+    );
+    assert_eq!(events_of(&path), some_ticks(5));
+    assert!(verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
+}
+
+#[test]
+fn a_stale_lock_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    killed(&path, &some_ticks(5));
+    std::fs::write(path.join(LOCK_FILE), "process 1 on host gone\n").unwrap();
+    assert!(Recording::open(&path).unwrap().is_abandoned());
+    assert_eq!(recover(&path).unwrap().events, 5);
+    assert!(!path.join(LOCK_FILE).exists());
+}
+
+#[test]
+fn leftovers_are_found_in_place_and_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    assert_eq!(
+        leftovers(&path).unwrap(),
+        [""; 0].map(std::path::PathBuf::from)
+    );
+    killed(&path, &some_ticks(5));
+    assert_eq!(leftovers(&path).unwrap(), std::slice::from_ref(&path));
+    recover(&path).unwrap();
+    assert_eq!(leftovers(&path).unwrap().len(), 0);
+    let forced = RecordingOptions {
+        overwrite: true,
+        ..session(20, 10)
+    };
+    let writer = RecordingWriter::create(&path, forced).unwrap();
+    let (mut journal, sealer) = journal_of(writer);
+    for event in &some_ticks(7) {
+        journal.append(event).unwrap();
+    }
+    journal.write().unwrap();
+    assert_eq!(leftovers(&path).unwrap().len(), 0, "it is being written");
+    drop(sealer);
+    let left = leftovers(&path).unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(recover(&left[0]).unwrap().events, 7);
+    assert_eq!(events_of(&path), some_ticks(5), "not replaced");
+}

@@ -1,0 +1,93 @@
+//! Seals what the journal has: reads its blocks back and writes them to segments.
+//!
+//! The journal is written at the speed of the disk, segments at that of the encoder. A burst therefore
+//! waits in the journal, not in memory.
+
+use std::path::PathBuf;
+
+use tickdeck_core::event::Event;
+
+use super::error::RecordingError;
+use super::journal::{JournalReader, JournalWriter, Next};
+use super::names::journal_file;
+use super::writer::RecordingWriter;
+
+type Result<T> = std::result::Result<T, RecordingError>;
+
+/// Follows a journal that is being written.
+#[derive(Debug)]
+pub(super) struct Sealer {
+    writer: RecordingWriter,
+    rows_per_file: u64,
+    index: usize,
+    reader: Option<JournalReader>,
+    events: Vec<Event>,
+    next_seq: u64,
+}
+
+/// A journal in the folder of `writer`, and the sealer that follows it.
+pub(super) fn journal_of(writer: RecordingWriter) -> (JournalWriter, Sealer) {
+    let options = writer.options();
+    let rows_per_file = options.rolling.row_group_rows.max(1) as u64;
+    let journal = JournalWriter::new(
+        writer.storage().clone(),
+        writer.folder().to_owned(),
+        options.session.clone(),
+        options.source.clone(),
+        rows_per_file,
+    );
+    let sealer = Sealer {
+        writer,
+        rows_per_file,
+        index: 0,
+        reader: None,
+        events: Vec::new(),
+        next_seq: 0,
+    };
+    (journal, sealer)
+}
+
+impl Sealer {
+    /// Takes over everything that the journal had written when it was at `written_seq`.
+    pub(super) fn follow(&mut self, written_seq: u64) -> Result<()> {
+        while self.next_seq < written_seq {
+            let reader = match &mut self.reader {
+                Some(reader) => reader,
+                none => {
+                    let path = self.writer.folder().join(journal_file(self.index));
+                    let reader = JournalReader::open(&**self.writer.storage(), &path)?;
+                    let reader = reader.ok_or_else(|| unreadable(path.clone(), "header"))?;
+                    self.writer.begin_journal(path);
+                    none.insert(reader)
+                }
+            };
+            self.events.clear();
+            match reader.next(&mut self.events)? {
+                Next::Block => self.writer.write(&self.events)?,
+                Next::End | Next::Torn(_) => {
+                    return Err(unreadable(reader.path().to_owned(), "block"));
+                }
+            }
+            self.next_seq = reader.next_seq();
+            if reader.rows() >= self.rows_per_file {
+                self.writer.end_journal();
+                self.reader = None;
+                self.index += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The writer of the segments.
+    pub(super) fn into_writer(self) -> RecordingWriter {
+        self.writer
+    }
+}
+
+/// What was written to the journal is not what it has now.
+fn unreadable(path: PathBuf, part: &str) -> RecordingError {
+    RecordingError::Damaged {
+        path,
+        problem: format!("the {part} that was written cannot be read back"),
+    }
+}

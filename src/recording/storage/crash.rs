@@ -1,0 +1,412 @@
+//! A storage whose machine can crash, for tests. What was not synced may be gone afterwards: any part of
+//! the bytes at the end of a file, and any of the changes of names in a folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Entry, LockGuard, ReadFile, Result, Storage, StorageError, WriteFile};
+
+/// A sync that is left out, to see that a test notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Omitted {
+    /// Of a file with this ending.
+    Content(&'static str),
+    /// Of a folder, right after a file with this in its path was created, put or renamed in it.
+    Names(&'static str),
+}
+
+/// Draws numbers; the same seed draws the same ones.
+#[derive(Debug, Clone)]
+pub(crate) struct Draw(pub(crate) u64);
+
+impl Draw {
+    /// A number below `limit`, which is not 0.
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+
+    fn is_heads(&mut self) -> bool {
+        self.below(2) == 0
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct File {
+    content: Vec<u8>,
+    /// Bytes that survive.
+    synced: usize,
+}
+
+/// A change of names.
+#[derive(Debug, Clone)]
+enum Change {
+    Link(PathBuf, usize),
+    Unlink(PathBuf),
+    Rename(PathBuf, PathBuf, usize),
+}
+
+type Names = BTreeMap<PathBuf, usize>;
+
+impl Change {
+    fn apply(&self, names: &mut Names) {
+        match self {
+            Self::Link(path, file) => {
+                names.insert(path.clone(), *file);
+            }
+            Self::Unlink(path) => {
+                names.remove(path);
+            }
+            Self::Rename(from, to, file) => {
+                names.insert(to.clone(), *file);
+                if names.get(from) == Some(file) {
+                    names.remove(from);
+                }
+            }
+        }
+    }
+
+    fn target(&self) -> &Path {
+        match self {
+            Self::Link(path, _) | Self::Unlink(path) | Self::Rename(_, path, _) => path,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Machine {
+    files: Vec<File>,
+    names: Names,
+    durable: Names,
+    unsynced: Vec<Change>,
+    folders: BTreeSet<PathBuf>,
+    locks: BTreeSet<PathBuf>,
+    operations: u64,
+    crash_at: Option<u64>,
+    omitted: Option<Omitted>,
+}
+
+impl Machine {
+    /// Counts an operation that changes something; an error from the crash on.
+    fn operate(&mut self) -> io::Result<()> {
+        self.operations += 1;
+        if self.crash_at.is_some_and(|at| self.operations > at) {
+            return Err(io::Error::other("the machine has crashed"));
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, change: Change) {
+        change.apply(&mut self.names);
+        self.unsynced.push(change);
+    }
+
+    fn file(&self, path: &Path) -> io::Result<usize> {
+        let file = self.names.get(path).copied();
+        file.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn add(&mut self, path: &Path, file: File) -> usize {
+        self.files.push(file);
+        let number = self.files.len() - 1;
+        self.change(Change::Link(path.to_owned(), number));
+        number
+    }
+
+    fn is_omitted(&self, path: &Path) -> bool {
+        let ends = |ending: &str| path.to_string_lossy().ends_with(ending);
+        matches!(self.omitted, Some(Omitted::Content(ending)) if ends(ending))
+    }
+}
+
+/// The files of a machine. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CrashStorage(Arc<Mutex<Machine>>);
+
+impl CrashStorage {
+    /// An empty machine that crashes in the operation after `crash_at` others.
+    pub(crate) fn new(crash_at: Option<u64>, omitted: Option<Omitted>) -> Self {
+        let storage = Self::default();
+        storage.machine().crash_at = crash_at;
+        storage.machine().omitted = omitted;
+        storage
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Operations so far that changed something.
+    pub(crate) fn operations(&self) -> u64 {
+        self.machine().operations
+    }
+
+    /// The machine after a restart: everything that was synced, and some of the rest.
+    pub(crate) fn restarted(&self, draw: &mut Draw, crash_at: Option<u64>) -> Self {
+        let before = self.machine();
+        let mut names = before.durable.clone();
+        for change in &before.unsynced {
+            if draw.is_heads() {
+                change.apply(&mut names);
+            }
+        }
+        let mut files = before.files.clone();
+        for file in &mut files {
+            let unsynced = (file.content.len() - file.synced) as u64;
+            let kept = file.synced + usize::try_from(draw.below(unsynced + 1)).unwrap();
+            if draw.is_heads() {
+                file.content.truncate(kept);
+            } else {
+                // The size was written and the bytes were not.
+                file.content[kept..].fill(0);
+            }
+            file.synced = file.content.len();
+        }
+        Self(Arc::new(Mutex::new(Machine {
+            files,
+            durable: names.clone(),
+            names,
+            folders: before.folders.clone(),
+            crash_at,
+            omitted: before.omitted,
+            ..Machine::default()
+        })))
+    }
+
+    fn at<T>(
+        &self,
+        path: &Path,
+        doing: &'static str,
+        run: impl FnOnce(&mut Machine) -> io::Result<T>,
+    ) -> Result<T> {
+        run(&mut self.machine()).map_err(StorageError::at(path, doing))
+    }
+
+    fn opened(&self, path: &Path, file: usize) -> CrashFile {
+        CrashFile {
+            storage: self.clone(),
+            path: path.to_owned(),
+            file,
+        }
+    }
+}
+
+impl Storage for CrashStorage {
+    fn entry(&self, path: &Path) -> Result<Entry> {
+        self.at(path, "opening", |machine| {
+            if machine.folders.contains(path) {
+                return Ok(Entry::Folder);
+            }
+            machine.file(path).map(|_| Entry::File)
+        })
+    }
+
+    fn list(&self, folder: &Path) -> Result<Vec<String>> {
+        self.at(folder, "listing", |machine| {
+            let paths = machine.names.keys().chain(&machine.folders);
+            let inside = paths.filter(|path| path.parent() == Some(folder));
+            let names = inside.filter_map(|path| path.file_name());
+            let mut names: Vec<String> = names
+                .map(|name| name.to_string_lossy().into_owned())
+                .collect();
+            names.sort();
+            Ok(names)
+        })
+    }
+
+    fn open(&self, path: &Path) -> Result<Arc<dyn ReadFile>> {
+        let file = self.at(path, "opening", |machine| machine.file(path))?;
+        Ok(Arc::new(self.opened(path, file)))
+    }
+
+    fn create(&self, path: &Path) -> Result<Box<dyn WriteFile>> {
+        let file = self.at(path, "creating", |machine| {
+            machine.operate()?;
+            if machine.names.contains_key(path) {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            Ok(machine.add(path, File::default()))
+        })?;
+        Ok(Box::new(self.opened(path, file)))
+    }
+
+    fn append(&self, path: &Path) -> Result<Box<dyn WriteFile>> {
+        let file = self.at(path, "opening", |machine| machine.file(path))?;
+        Ok(Box::new(self.opened(path, file)))
+    }
+
+    fn put(&self, path: &Path, content: &[u8]) -> Result<()> {
+        self.at(path, "writing", |machine| {
+            machine.operate()?;
+            let content = content.to_vec();
+            let synced = match machine.is_omitted(path) {
+                true => 0,
+                false => content.len(),
+            };
+            machine.add(path, File { content, synced });
+            Ok(())
+        })
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.at(to, "renaming", |machine| {
+            machine.operate()?;
+            let file = machine.file(from)?;
+            machine.change(Change::Rename(from.to_owned(), to.to_owned(), file));
+            Ok(())
+        })
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        self.at(path, "removing", |machine| {
+            machine.operate()?;
+            machine.file(path)?;
+            machine.change(Change::Unlink(path.to_owned()));
+            Ok(())
+        })
+    }
+
+    fn create_folder(&self, folder: &Path) -> Result<()> {
+        let folders = folder.ancestors().map(Path::to_owned);
+        self.machine().folders.extend(folders);
+        Ok(())
+    }
+
+    fn create_folder_beside(&self, target: &Path) -> Result<PathBuf> {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let folder = target.with_file_name(format!(".{name}.new"));
+        self.create_folder(&folder)?;
+        Ok(folder)
+    }
+
+    fn remove_folder(&self, folder: &Path) -> Result<()> {
+        let names = self.list(folder)?;
+        self.at(folder, "removing", |machine| {
+            machine.operate()?;
+            if !names.is_empty() {
+                return Err(io::ErrorKind::DirectoryNotEmpty.into());
+            }
+            machine.folders.remove(folder);
+            Ok(())
+        })
+    }
+
+    fn sync_dir(&self, folder: &Path) -> Result<()> {
+        self.at(folder, "syncing", |machine| {
+            machine.operate()?;
+            let last = machine.unsynced.last().map(Change::target);
+            let last = last.map(|path| path.to_string_lossy().into_owned());
+            if let (Some(Omitted::Names(part)), Some(last)) = (machine.omitted, last)
+                && last.contains(part)
+            {
+                return Ok(());
+            }
+            let unsynced = std::mem::take(&mut machine.unsynced);
+            let (here, elsewhere): (Vec<_>, Vec<_>) = unsynced
+                .into_iter()
+                .partition(|change| change.target().parent() == Some(folder));
+            for change in here {
+                change.apply(&mut machine.durable);
+            }
+            machine.unsynced = elsewhere;
+            Ok(())
+        })
+    }
+
+    fn lock(&self, path: &Path) -> Result<Box<dyn LockGuard>> {
+        self.at(path, "locking", |machine| {
+            machine.operate()?;
+            if !machine.locks.insert(path.to_owned()) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            machine.add(path, File::default());
+            Ok(())
+        })?;
+        Ok(Box::new(CrashLock(self.clone(), path.to_owned())))
+    }
+
+    fn is_locked(&self, path: &Path) -> Result<bool> {
+        Ok(self.machine().locks.contains(path))
+    }
+}
+
+#[derive(Debug)]
+struct CrashFile {
+    storage: CrashStorage,
+    path: PathBuf,
+    file: usize,
+}
+
+impl ReadFile for CrashFile {
+    fn bytes(&self) -> Result<u64> {
+        Ok(self.storage.machine().files[self.file].content.len() as u64)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        self.storage.at(&self.path, "reading", |machine| {
+            let start = usize::try_from(offset).unwrap_or(usize::MAX);
+            let end = start.saturating_add(buffer.len());
+            let found = machine.files[self.file].content.get(start..end);
+            buffer.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+            Ok(())
+        })
+    }
+}
+
+impl Write for CrashFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut machine = self.storage.machine();
+        let operated = machine.operate();
+        // A crash may come in the middle of it.
+        let written = match operated {
+            Ok(()) => bytes,
+            Err(_) => &bytes[..bytes.len() / 2],
+        };
+        if machine
+            .crash_at
+            .is_none_or(|at| machine.operations <= at + 1)
+        {
+            machine.files[self.file].content.extend_from_slice(written);
+        }
+        operated.map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl WriteFile for CrashFile {
+    fn sync(&mut self) -> Result<()> {
+        self.storage.at(&self.path, "syncing", |machine| {
+            machine.operate()?;
+            if !machine.is_omitted(&self.path) {
+                let file = &mut machine.files[self.file];
+                file.synced = file.content.len();
+            }
+            Ok(())
+        })
+    }
+}
+
+#[derive(Debug)]
+struct CrashLock(CrashStorage, PathBuf);
+
+impl LockGuard for CrashLock {
+    fn is_in_place(&self) -> bool {
+        self.0.exists(&self.1)
+    }
+}
+
+impl Drop for CrashLock {
+    fn drop(&mut self) {
+        let Self(storage, path) = self;
+        let _ = storage.remove(path);
+        storage.machine().locks.remove(path);
+    }
+}

@@ -1,0 +1,81 @@
+//! Counts of recorded events: ticks, ticks of each instrument, trading days.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use rustc_hash::FxHashMap;
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::event::{Event, InstrumentId};
+use tickdeck_core::time::{TradingDay, UnixNanos};
+
+use super::group_columns::utf8_to_text;
+use super::manifest::Manifest;
+use super::segment_writer::text_to_utf8;
+
+/// Counts of recorded events.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally {
+    pub(super) ticks: u64,
+    counts: FxHashMap<InstrumentId, u64>,
+    trading_days: BTreeSet<NaiveDate>,
+    /// The trading day of an hour of receive time.
+    day_cache: Option<(i64, NaiveDate)>,
+}
+
+impl Tally {
+    /// What a manifest counts. Texts that are no instrument or day are skipped: verifying finds them.
+    pub(super) fn of(manifest: &Manifest) -> Self {
+        let counts = manifest.instruments.iter();
+        let days = manifest.trading_days.iter();
+        Self {
+            ticks: manifest.ticks,
+            counts: counts
+                .filter_map(|(id, count)| Some((utf8_to_text(id)?, *count)))
+                .collect(),
+            trading_days: days.filter_map(|day| day.parse().ok()).collect(),
+            day_cache: None,
+        }
+    }
+
+    /// Counts the next event.
+    pub(super) fn add(&mut self, event: &Event, calendar: &TradingCalendar) {
+        if let Some(tick) = event.as_tick() {
+            self.ticks += 1;
+            *self.counts.entry(tick.instrument_id).or_insert(0) += 1;
+            self.note_trading_day(event.recv_ts, calendar);
+        }
+    }
+
+    /// Trading day by receive time; one calendar look-up per hour of receive time.
+    fn note_trading_day(&mut self, recv_ts: UnixNanos, calendar: &TradingCalendar) {
+        const NANOS_PER_HOUR: i64 = 3_600 * tickdeck_core::time::NANOS_PER_SECOND;
+        let hour = recv_ts.0.div_euclid(NANOS_PER_HOUR);
+        if self.day_cache.is_some_and(|(cached, _)| cached == hour) {
+            return;
+        }
+        let day = calendar.trading_day_of(recv_ts).0;
+        self.day_cache = Some((hour, day));
+        self.trading_days.insert(day);
+    }
+
+    /// The instruments with ticks, in any order.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &InstrumentId> {
+        self.counts.keys()
+    }
+
+    /// The last trading day.
+    pub(super) fn last_day(&self) -> Option<TradingDay> {
+        self.trading_days.last().copied().map(TradingDay)
+    }
+
+    /// Ticks of each instrument, as the manifest has them.
+    pub(super) fn instruments(&self) -> BTreeMap<String, u64> {
+        let text = |(id, count): (&InstrumentId, &u64)| (text_to_utf8(id.as_bytes()), *count);
+        self.counts.iter().map(text).collect()
+    }
+
+    /// The trading days, as the manifest has them.
+    pub(super) fn trading_days(&self) -> Vec<String> {
+        self.trading_days.iter().map(ToString::to_string).collect()
+    }
+}

@@ -1,0 +1,215 @@
+//! What the folder of an unfinished recording has beyond its manifest: segments that it does not list
+//! yet, and the journal.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::event::Event;
+use tickdeck_core::time::UnixNanos;
+
+use super::error::RecordingError;
+use super::file_hash::hash_file;
+use super::filter::EventFilter;
+use super::group_stream::{GroupStream, Step};
+use super::journal::{JournalDamage, JournalFiles, OpenFiles};
+use super::manifest::{Manifest, SegmentEntry, Status};
+use super::names::segment_file;
+use super::segment_reader::SegmentReader;
+use super::segment_writer::SegmentInfo;
+use super::storage::Storage;
+use super::tally::Tally;
+
+type Result<T> = std::result::Result<T, RecordingError>;
+
+/// The parts of an unfinished recording that its manifest does not have.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unsealed {
+    /// Segments that were sealed before the manifest listed them.
+    pub(super) unlisted: Vec<String>,
+    pub(super) journal: JournalFiles,
+}
+
+/// A recording as it is on disk.
+#[derive(Debug)]
+pub(super) struct OnDisk {
+    /// Counts everything, also the events in the journal.
+    pub(super) manifest: Manifest,
+    /// Counts the events in segments, also in those that the manifest file does not list.
+    pub(super) sealed: Manifest,
+    pub(super) unsealed: Unsealed,
+}
+
+/// Often enough for a writer that seals a segment each time.
+const TRIES: u32 = 100;
+
+/// Reads the manifest of `folder`, and for an unfinished recording what else is there.
+pub(super) fn read(storage: &Arc<dyn Storage>, folder: &Path) -> Result<OnDisk> {
+    let mut manifest = Manifest::read_in(&**storage, folder)?;
+    for _ in 0..TRIES {
+        if manifest.status != Status::Recording {
+            break;
+        }
+        let journal = JournalFiles::open(&**storage, folder)?;
+        // A writer may have sealed a segment and removed its journal between the two.
+        let again = Manifest::read_in(&**storage, folder)?;
+        if let Some(journal) = journal
+            && again == manifest
+        {
+            return extend(storage, folder, manifest, journal);
+        }
+        manifest = again;
+    }
+    Ok(OnDisk {
+        sealed: manifest.clone(),
+        manifest,
+        unsealed: Unsealed::default(),
+    })
+}
+
+/// Counts events on top of a manifest.
+struct Count {
+    tally: Tally,
+    range: Option<(UnixNanos, UnixNanos)>,
+    calendar: TradingCalendar,
+}
+
+impl Count {
+    fn of(manifest: &Manifest) -> Self {
+        // What cannot be parsed is reported where the calendar is used.
+        let calendar = TradingCalendar::parse(&manifest.calendar.text);
+        Self {
+            tally: Tally::of(manifest),
+            range: manifest.start.zip(manifest.end),
+            calendar: calendar.unwrap_or_else(|_| TradingCalendar::builtin()),
+        }
+    }
+
+    fn add(&mut self, event: &Event) {
+        self.tally.add(event, &self.calendar);
+        let at = event.recv_ts;
+        let (start, end) = self.range.unwrap_or((at, at));
+        self.range = Some((start.min(at), end.max(at)));
+    }
+
+    fn apply(&self, manifest: &mut Manifest, events: u64) {
+        let ticks = self.tally.ticks;
+        manifest.events = events;
+        manifest.ledger.received += ticks.saturating_sub(manifest.ledger.recorded);
+        manifest.ledger.recorded = ticks;
+        manifest.ticks = ticks;
+        manifest.instruments = self.tally.instruments();
+        manifest.trading_days = self.tally.trading_days();
+        (manifest.start, manifest.end) = self.range.unzip();
+    }
+}
+
+fn extend(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    mut sealed: Manifest,
+    journal: OpenFiles,
+) -> Result<OnDisk> {
+    let mut count = Count::of(&sealed);
+    let mut next_seq = sealed.events;
+    let mut unlisted = Vec::new();
+    loop {
+        let name = segment_file(sealed.segments.len());
+        // A damaged one is left out: its events are in the journal, too.
+        let found = unlisted_segment(storage, folder, &name, &sealed.session, next_seq);
+        let Some(entry) = found.ok().flatten() else {
+            break;
+        };
+        each_event(storage, &folder.join(&name), &mut |event| count.add(event))?;
+        next_seq = entry.last_seq + 1;
+        sealed.segments.push(entry);
+        unlisted.push(name);
+    }
+    if !unlisted.is_empty() {
+        count.apply(&mut sealed, next_seq);
+    }
+    let mut manifest = sealed.clone();
+    let session = &sealed.session;
+    let journal = JournalFiles::scan(journal, session, next_seq, &mut |event| count.add(event))?;
+    if journal.events() > 0 {
+        count.apply(&mut manifest, journal.until_seq);
+    }
+    Ok(OnDisk {
+        manifest,
+        sealed,
+        unsealed: Unsealed { unlisted, journal },
+    })
+}
+
+/// The segment of that name, if it is whole and continues the session.
+fn unlisted_segment(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    name: &str,
+    session: &str,
+    first_seq: u64,
+) -> Result<Option<SegmentEntry>> {
+    let path = folder.join(name);
+    if !storage.is_file(&path) {
+        return Ok(None);
+    }
+    let segment = SegmentReader::open(&**storage, &path)?;
+    if segment.footer_value("tickdeck.session") != Some(session) {
+        return Ok(None);
+    }
+    let (mut rows, mut ticks, mut continues) = (0, 0, true);
+    let (mut start, mut end) = (UnixNanos(i64::MAX), UnixNanos(i64::MIN));
+    each_event(storage, &path, &mut |event| {
+        continues &= event.seq.0 == first_seq + rows;
+        rows += 1;
+        ticks += u64::from(event.as_tick().is_some());
+        start = start.min(event.recv_ts);
+        end = end.max(event.recv_ts);
+    })?;
+    if rows == 0 || !continues {
+        return Ok(None);
+    }
+    let (bytes, blake3) = hash_file(&**storage, &path)?;
+    let info = SegmentInfo {
+        rows,
+        ticks,
+        first_seq,
+        last_seq: first_seq + rows - 1,
+        start,
+        end,
+        bytes,
+        blake3,
+    };
+    Ok(Some(SegmentEntry::new(name.to_owned(), info)))
+}
+
+/// Shows `visit` every event of a segment.
+pub(super) fn each_event(
+    storage: &Arc<dyn Storage>,
+    segment: &Path,
+    visit: &mut dyn FnMut(&Event),
+) -> Result<()> {
+    const BATCH_EVENTS: usize = 2048;
+    let (segments, all) = (vec![segment.to_owned()], EventFilter::default());
+    let mut groups = GroupStream::new(Arc::clone(storage), segments, Vec::new(), all);
+    let mut events = Vec::with_capacity(BATCH_EVENTS);
+    while let Some(step) = groups.next()? {
+        let Step::Group(mut group) = step else {
+            continue;
+        };
+        while group.next_events(&mut events, BATCH_EVENTS)? > 0 {
+            events.iter().for_each(&mut *visit);
+            events.clear();
+        }
+    }
+    Ok(())
+}
+
+impl Unsealed {
+    /// Why the journal ends where it does, if bytes are left. The last block of a writer that is running
+    /// may be half written.
+    pub(super) fn damage(&self, is_being_written: bool) -> Option<&JournalDamage> {
+        let damage = self.journal.damage.as_ref()?;
+        (!is_being_written || !damage.is_tail).then_some(damage)
+    }
+}

@@ -1,0 +1,277 @@
+//! Recorders that are killed, run out of disk, or want the same folder.
+//!
+//! `TICKDECK_KILLS` and `TICKDECK_DUELS` set how often; a few times by default.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use tickdeck::event::Event;
+use tickdeck::recording::Recording;
+
+use crate::support::cli::{Ended, Running, binary, command_of, finish, run, tickdeck};
+use crate::support::recordings::{Folder, events, info, names, quick, replay};
+use crate::support::wait_until;
+
+fn times(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |times| times.parse().unwrap())
+}
+
+/// The market of the committed recording, at ten times its speed, in segments of 300 events.
+fn record(folder: &Path) -> Command {
+    let words = "record --source synthetic:quick,seed=1 --rate 10 --max-rows 300 -q -o";
+    let mut command = tickdeck(words.split(' '));
+    command.arg(folder);
+    command
+}
+
+/// Runs a verb on one recording.
+fn verb(name: &str, recording: &Path) -> Ended {
+    run([name.as_ref(), recording.as_os_str()])
+}
+
+fn on_disk(folder: &Path) -> u64 {
+    let manifest = |recording: Recording| recording.manifest().map(|it| it.events);
+    Recording::open(folder).ok().and_then(manifest).unwrap_or(0)
+}
+
+/// Records until `enough` events are on disk, and kills the recorder then.
+fn kill_after(folder: &Path, enough: u64) -> u64 {
+    let running = Running::start(record(folder));
+    let mut seen = 0;
+    wait_until("events are on disk", || {
+        seen = on_disk(folder);
+        seen >= enough
+    });
+    running.signal("KILL");
+    assert_eq!(running.wait().code, None);
+    seen
+}
+
+fn assert_prefix(found: &[Event], all: &[Event]) {
+    assert!(
+        all.starts_with(found),
+        "{} events are no prefix",
+        found.len()
+    );
+}
+
+#[test]
+fn a_killed_recorder_leaves_a_prefix_that_is_recovered() {
+    let all = events(&quick());
+    for life in 0..times("TICKDECK_KILLS", 4) {
+        let folder = Folder::new();
+        let path = folder.join("rec");
+        // Before, between and after the first segments.
+        let enough = 1 + life * 277 % 800;
+        let seen = kill_after(&path, enough);
+        let found = events(&path);
+        assert_prefix(&found, &all);
+        assert!(found.len() as u64 >= seen, "{} of {seen}", found.len());
+        let shown = info(&path);
+        assert_eq!(shown["status"], "recording");
+        assert_eq!(shown["being_written"], false);
+        assert_eq!(shown["events"], found.len());
+        let played = replay(&path, "--sink digest");
+        assert_eq!(played.code, Some(3), "an unfinished input: {played:?}");
+        let recovered = verb("recover", &path).done();
+        assert!(recovered.stdout.contains("recovered "), "{recovered:?}");
+        verb("verify", &path).done();
+        assert_eq!(info(&path)["status"], "recovered");
+        assert_eq!(events(&path), found);
+        let again = replay(&path, "--sink digest").done();
+        assert_eq!(again.digest(), played.digest());
+        verb("recover", &path).done();
+    }
+}
+
+#[test]
+fn every_reader_sees_a_recording_that_grows() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    let running = Running::start(record(&path));
+    wait_until("a segment and a journal are there", || {
+        let recording = Recording::open(&path);
+        recording.is_ok_and(|it| !it.segments().is_empty() && it.journal_events() > 0)
+    });
+    let shown = info(&path);
+    assert_eq!(shown["status"], "recording");
+    let printed = verb("cat", &path);
+    assert_eq!(printed.code, Some(3), "{printed:?}");
+    assert!(printed.stdout.lines().count() as u64 > shown["events"].as_u64().unwrap());
+    assert!(
+        printed.stderr.contains("it is being written"),
+        "{printed:?}"
+    );
+    let verified = verb("verify", &path);
+    assert_eq!(verified.code, Some(1));
+    assert!(
+        verified.stdout.contains("it is being written"),
+        "{verified:?}"
+    );
+    let refused = verb("recover", &path);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(
+        refused.stderr.contains("is being written by process"),
+        "{refused:?}"
+    );
+    for force in [&["-o"][..], &["--force", "-o"]] {
+        let mut second = tickdeck(["record", "--source", "synthetic:quick"]);
+        second.args(force).arg(&path);
+        assert_eq!(finish(second).code, Some(2));
+    }
+    let part = folder.join("part");
+    let mut slice = tickdeck(["slice", "-n", "50", "-o"]);
+    slice.arg(&part).arg(&path);
+    assert_eq!(finish(slice).code, Some(3));
+    assert_eq!(info(&part)["ticks"], 50);
+    running.signal("TERM");
+    running.wait().done();
+    verb("verify", &path).done();
+}
+
+#[test]
+fn a_new_session_recovers_what_a_killed_one_left() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    kill_after(&path, 10);
+    let found = events(&path);
+    let refused = finish(record(&path));
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(
+        refused.stderr.contains("recording_recovered"),
+        "{refused:?}"
+    );
+    assert_eq!(info(&path)["status"], "recovered");
+    assert_eq!(events(&path), found);
+}
+
+#[test]
+fn recover_says_what_is_lost_and_when_there_is_nothing() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    kill_after(&path, 10);
+    let journal = path.join("journal-00000.tdj");
+    let bytes = std::fs::read(&journal).unwrap();
+    std::fs::write(&journal, &bytes[..bytes.len() - 1]).unwrap();
+    let mut json = tickdeck(["recover", "--json"]);
+    json.arg(&path);
+    let lossy = finish(json);
+    assert_eq!(lossy.code, Some(3), "{lossy:?}");
+    let lost = lossy.json();
+    let problem = lost["lost"][0]["problem"].as_str().unwrap();
+    let expected = format!("events from {} on are lost", lost["events"]);
+    assert!(problem.ends_with(&expected), "{problem}");
+    let empty = folder.join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    assert_eq!(verb("recover", &empty).code, Some(4));
+    assert_eq!(verb("recover", &folder.join("none")).code, Some(2));
+}
+
+#[test]
+fn a_full_disk_keeps_what_was_recorded() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    // A journal of 28 KiB is where the disk ends; the contract table takes 25.
+    let mut command = command_of("bash");
+    command.args(["-c", "ulimit -f 28; exec \"$@\"", "bash"]);
+    command.arg(binary());
+    command.args("record --source synthetic:quick,seed=1 --rate 40 -q -o".split(' '));
+    command.arg(&path);
+    let failed = finish(command);
+    assert_eq!(failed.code, Some(4), "{failed:?}");
+    let found = events(&path);
+    assert_prefix(&found, &events(&quick()));
+    assert!(found.len() > 100, "{} events", found.len());
+    let recovered = verb("recover", &path);
+    assert_eq!(recovered.code, Some(3), "{recovered:?}");
+    let lost = format!("events from {} on are lost", found.len());
+    assert!(recovered.stdout.contains(&lost), "{recovered:?}");
+    verb("verify", &path).done();
+    assert_eq!(events(&path), found);
+}
+
+#[test]
+fn gnu_timeout_loses_nothing() {
+    let folder = Folder::new();
+    for (index, span) in ["0.7", "1.1", "1.6"].iter().enumerate() {
+        let path = folder.join(&index.to_string());
+        let mut command = command_of("timeout");
+        command.arg(span).arg(binary());
+        command.args(record(&path).get_args());
+        let ended = finish(command);
+        assert_eq!(ended.code, Some(124), "{ended:?}");
+        if path.exists() {
+            verb("verify", &path).done();
+            assert_prefix(&events(&path), &events(&quick()));
+        }
+    }
+}
+
+#[test]
+fn of_two_recorders_at_once_one_runs() {
+    for _ in 0..times("TICKDECK_DUELS", 5) {
+        let folder = Folder::new();
+        let path = folder.join("rec");
+        let start = || {
+            let words = "record --source synthetic:quick,seed=1 -q -o";
+            let mut command = tickdeck(words.split(' '));
+            command.arg(&path);
+            Running::start(command)
+        };
+        let both = [start(), start()].map(Running::wait);
+        let mut codes = both.each_ref().map(|ended| ended.code);
+        codes.sort_unstable();
+        assert_eq!(codes, [Some(0), Some(2)], "{both:?}");
+        verb("verify", &path).done();
+        assert_eq!(events(&path), events(&quick()));
+        assert_eq!(
+            names(&path),
+            ["contracts.parquet", "manifest.json", "part-00000.parquet"]
+        );
+    }
+}
+
+#[test]
+fn followers_end_with_the_recorder() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    let recorder = Running::start(record(&path));
+    wait_until("events are on disk", || on_disk(&path) > 5);
+    let follow = |words: &str| {
+        let mut command = tickdeck(words.split(' '));
+        command.arg(&path);
+        Running::start(command)
+    };
+    let printed = follow("cat --follow --json");
+    let played = follow("replay --follow --rate max --sink digest --json -q");
+    wait_until("the follower prints", || {
+        printed.stdout().lines().count() > 5
+    });
+    let early = printed.stdout().lines().count();
+    recorder.wait().done();
+    let printed = printed.wait().done();
+    let all = events(&quick());
+    assert_eq!(printed.stdout.lines().count(), all.len());
+    assert!(early < all.len(), "it printed before the end");
+    let digest = replay(&path, "--sink digest").done().digest();
+    assert_eq!(played.wait().done().digest(), digest);
+    let twice = [path.as_os_str(), path.as_os_str()];
+    let mut several = tickdeck(["cat", "--follow"]);
+    several.args(twice);
+    assert_eq!(finish(several).code, Some(2));
+}
+
+/// What a recorder has received is in a file soon, without more of it.
+#[test]
+fn a_pause_of_the_market_keeps_nothing_in_memory() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    let words = "record --source synthetic:quick,seed=1 --rate 0.001 -q -o";
+    let mut command = tickdeck(words.split(' '));
+    command.arg(&path);
+    let _running = Running::start(command);
+    wait_until("the first events are on disk", || on_disk(&path) > 0);
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(Recording::open(&path).unwrap().is_being_written());
+}
