@@ -14,7 +14,7 @@ use crate::support::recordings::{info, quick, replay, repository, stream};
 use crate::tidy::documents::pages;
 
 /// Who runs the blocks of a page under a heading.
-const BLOCKS: [(&str, &str, &str); 27] = [
+const BLOCKS: [(&str, &str, &str); 28] = [
     ("README.md", "Try it", "not run: it runs the tests"),
     ("README.md", "See messages arrive", "here"),
     ("README.md", "Record and replay", "here"),
@@ -31,6 +31,7 @@ const BLOCKS: [(&str, &str, &str); 27] = [
     ("docs/analysis.md", "What is published", "readers"),
     ("docs/capture.md", "Capturing what is published", "here"),
     ("docs/ci.md", "tickdeck as a submodule", "ci"),
+    ("docs/ci.md", "A recording of your own", "ci"),
     ("docs/ci.md", "Your service", "ci"),
     (
         "docs/contributing.md",
