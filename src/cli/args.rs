@@ -264,6 +264,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  tickdeck cat recordings/quick --symbols rb2510 -n 20")]
     Cat(CatArgs),
     /// Cut a recording by time or symbol into a new one
+    ///
+    /// The events are renumbered: `seq` starts at 0 in the new recording. Its golden therefore fits
+    /// replays of the new recording only.
     #[command(after_help = "Example:\n  \
         tickdeck slice recordings/quirks -S 09:00 -E 10:15 --exchange SHFE -o recordings/morning")]
     Slice(SliceArgs),

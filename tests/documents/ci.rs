@@ -11,9 +11,9 @@ use std::process::Command;
 use regex::{Captures, Regex};
 use serde_json::Value;
 
-use super::Clone;
 use super::blocks::{block, blocks};
 use super::yaml::load;
+use super::{Clone, copy};
 use crate::support::cli::{Ended, binary, finish};
 use crate::support::ctp::simulated_library;
 use crate::support::nats_client::{RawPublisher, RawSubscriber};
@@ -276,16 +276,63 @@ fn the_github_check_annotates_a_difference() {
     let (ended, printed) = machine.github(job);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     let what = "differs from recordings/quick.golden.json: 914 changed";
-    let annotations: Vec<&str> = printed
-        .lines()
-        .filter(|line| line.starts_with("::error"))
-        .collect();
-    assert_eq!(annotations.len(), 1, "{annotations:?}");
+    let annotations = annotations(&printed);
+    assert_eq!(annotations.len(), 2, "{annotations:?}");
     let expected = format!("::error title=recordings/quick::{what}");
     assert!(annotations[0].starts_with(&expected), "{annotations:?}");
+    assert_eq!(annotations[1], ended_with(1));
     let summary = std::fs::read_to_string(machine.clone.join("summary")).unwrap();
     assert!(summary.starts_with(&format!("- `recordings/quick`: {what}")));
     assert_eq!(summary.lines().count(), 2, "{summary}");
+}
+
+/// The annotation of each failed check.
+fn ended_with(code: i32) -> String {
+    format!("::error::tickdeck check ended with exit code {code}")
+}
+
+fn annotations(printed: &str) -> Vec<&str> {
+    let lines = printed.lines();
+    lines.filter(|line| line.starts_with("::error")).collect()
+}
+
+#[test]
+fn the_github_check_annotates_what_cannot_be_checked() {
+    let Some(machine) = Machine::new("a failure on GitHub") else {
+        return;
+    };
+    let job = &jobs("GitHub Actions")[0]["jobs"]["check"];
+    let git = "git rm -rq --cached recordings/quick && rm -r recordings/quick";
+    machine.run("set -e", git).done();
+    let (ended, printed) = machine.github(job);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let lost: Vec<String> = ["decimal.golden.json", "golden.json", "golden.jsonl.zst"]
+        .map(|name| {
+            format!(
+                "::error title=recordings/quick.{name}::no recording matches it: remove it, or \
+                 restore the recording"
+            )
+        })
+        .into();
+    let expected: Vec<String> = lost.into_iter().chain([ended_with(1)]).collect();
+    assert_eq!(annotations(&printed), expected);
+
+    for name in ["first", "second"] {
+        copy(
+            &repository("recordings/quick"),
+            &machine.clone.join("recordings").join(name),
+        );
+    }
+    std::fs::remove_dir_all(machine.clone.join("tools")).unwrap();
+    let (ended, printed) = machine.github(job);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    let annotations = annotations(&printed);
+    for name in ["first", "second"] {
+        let missing = format!("there is no golden at recordings/{name}.golden.json");
+        let is_named = annotations.iter().any(|line| line.contains(&missing));
+        assert!(is_named, "{name}: {annotations:?}");
+    }
+    assert_eq!(*annotations.last().unwrap(), ended_with(2));
 }
 
 #[test]
@@ -368,6 +415,50 @@ fn a_service_without_the_front_is_found() {
     assert!(ended.stderr.contains(message), "{ended:?}");
 }
 
+#[test]
+fn a_capture_that_fails_is_reported() {
+    let Some(machine) = Machine::new("a capture that fails in CI") else {
+        return;
+    };
+    machine.program(
+        "my_service",
+        "#!/bin/sh\necho sim_md_login > \"$TICKDECK_SIM_LOG\"\n",
+    );
+    std::fs::create_dir(machine.clone.join("sim")).unwrap();
+    let setting = "export SIM_LIBRARIES=\"$PWD/sim\"";
+    for (capture, code, message) in [
+        ("exit 2", 4, "tickdeck capture ended before it was ready"),
+        (
+            "touch out/ready; sleep 1; exit 3",
+            3,
+            "tickdeck capture ended with exit code 3",
+        ),
+    ] {
+        machine.program("bin/tickdeck", &format!("#!/bin/sh\n{capture}\n"));
+        let ended = machine.run(setting, "sh ci/service.sh");
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert!(ended.stderr.contains(message), "{ended:?}");
+    }
+}
+
+#[test]
+fn the_printed_field_is_declared_volatile() {
+    let clone = Clone::new();
+    let line = |time: u32| format!("bars.rb2605 {{\"close\":3110,\"published_at\":{time}}}\n");
+    let run = |words: &str| finish(clone.shell(&format!("tickdeck check bars.jsonl {words}")));
+    std::fs::write(clone.join("bars.jsonl"), line(1)).unwrap();
+    run("--update").done();
+    std::fs::write(clone.join("bars.jsonl"), line(2)).unwrap();
+    assert_eq!(run("").code, Some(1));
+    let golden = clone.join("bars.golden.json");
+    let text = std::fs::read_to_string(&golden).unwrap();
+    let printed = block(PAGE, "Your service", "json");
+    let declared = text.replacen("  \"volatile\": [],\n", &printed, 1);
+    assert_ne!(declared, text);
+    std::fs::write(golden, declared).unwrap();
+    run("").done();
+}
+
 /// The lines of a compressed payload stream.
 fn published(path: &Path) -> Vec<String> {
     let bytes = zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap();
@@ -419,4 +510,29 @@ fn the_submodule_is_added_as_printed() {
     );
     let revisions: Vec<String> = ended.done().stdout.lines().map(str::to_owned).collect();
     assert_eq!(revisions[0], revisions[1], "the submodule's commit");
+}
+
+#[test]
+fn a_recording_is_added_as_printed() {
+    let Some(machine) = Machine::new("a recording of one's own") else {
+        return;
+    };
+    std::fs::remove_dir_all(machine.clone.join("recordings")).unwrap();
+    let commands = block(PAGE, "A recording of your own", "sh");
+    let setting = "set -e\ngit rm -rq --cached recordings";
+    symlink(binary(), machine.clone.join("bin/tickdeck")).unwrap();
+    machine.run(setting, &commands).done();
+    let staged = machine.run("set -e", "git ls-files recordings").done();
+    for name in [
+        "quick/manifest.json",
+        "quick.golden.json",
+        "quick.golden.jsonl.zst",
+    ] {
+        let name = format!("recordings/{name}\n");
+        assert!(staged.stdout.contains(&name), "{staged:?}");
+    }
+    let job = &jobs("GitHub Actions")[0]["jobs"]["check"];
+    machine.run("set -e", "rm bin/tickdeck").done();
+    let (ended, _) = machine.github(job);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
 }

@@ -14,7 +14,7 @@ use crate::support::recordings::{info, quick, replay, repository, stream};
 use crate::tidy::documents::pages;
 
 /// Who runs the blocks of a page under a heading.
-const BLOCKS: [(&str, &str, &str); 27] = [
+const BLOCKS: [(&str, &str, &str); 30] = [
     ("README.md", "Try it", "not run: it runs the tests"),
     ("README.md", "See messages arrive", "here"),
     ("README.md", "Record and replay", "here"),
@@ -31,6 +31,7 @@ const BLOCKS: [(&str, &str, &str); 27] = [
     ("docs/analysis.md", "What is published", "readers"),
     ("docs/capture.md", "Capturing what is published", "here"),
     ("docs/ci.md", "tickdeck as a submodule", "ci"),
+    ("docs/ci.md", "A recording of your own", "ci"),
     ("docs/ci.md", "Your service", "ci"),
     (
         "docs/contributing.md",
@@ -44,7 +45,13 @@ const BLOCKS: [(&str, &str, &str); 27] = [
     ),
     ("docs/contributing.md", "The check", "here"),
     ("docs/import.md", "Headers", "here"),
+    (
+        "docs/operations.md",
+        "Practice with the simulated front",
+        "here",
+    ),
     ("docs/operations.md", "Before the first session", "here"),
+    ("docs/operations.md", "The login test", "here"),
     ("docs/operations.md", "Running", "here"),
     (
         "docs/operations.md",
@@ -117,13 +124,12 @@ fn messages(text: &str) -> usize {
         .count()
 }
 
-#[test]
-fn a_newcomer_sees_messages_arrive() {
-    let test = "the block that shows messages";
-    let (Some(binary), Some(mut server)) = (nats_server::binary(test), NatsServer::start(test))
-    else {
-        return;
-    };
+/// Ends the server that the blocks of README.md leave running.
+const STOP: &str = "trap 'kill \"$server\"' EXIT\n";
+
+/// A clone whose `cargo xtask nats-server` names a server, and the address where that listens.
+fn clone_with_server(test: &str) -> Option<(Clone, String)> {
+    let (binary, mut server) = (nats_server::binary(test)?, NatsServer::start(test)?);
     // The block starts the server, on the port that this one leaves: 4222 may be taken.
     server.kill();
     let clone = Clone::new();
@@ -134,12 +140,23 @@ fn a_newcomer_sees_messages_arrive() {
     );
     program(&clone, "nats-server", &text);
     let place = clone.join("bin/nats-server").display().to_string();
-    let text = format!("#!/bin/sh\ntest \"$*\" = 'xtask nats-server' && echo {place}\n");
+    // cargo may build first: that time must not be part of what the block waits for the server.
+    let text = format!("#!/bin/sh\ntest \"$*\" = 'xtask nats-server' && sleep 2 && echo {place}\n");
     program(&clone, "cargo", &text);
-    let mut command = clone.shell(&block("README.md", "See messages arrive", "sh"));
-    command.env("NATS_URL", server.url());
+    Some((clone, server.url()))
+}
+
+#[test]
+fn a_newcomer_sees_messages_arrive() {
+    let Some((clone, url)) = clone_with_server("the block that shows messages") else {
+        return;
+    };
+    let text = block("README.md", "See messages arrive", "sh");
+    let mut command = clone.shell(&format!("{STOP}{text}"));
+    command.env("NATS_URL", url);
     let ended = finish(command).done();
     assert_eq!(messages(&ended.stdout), 20, "{ended:?}");
+    assert!(!ended.stderr.contains("nats_retry"), "{ended:?}");
     let verified = "yes, all 20 messages arrived, byte for byte and in order";
     assert!(
         ended.stdout.contains(verified) || ended.stderr.contains(verified),
@@ -148,13 +165,14 @@ fn a_newcomer_sees_messages_arrive() {
 }
 
 #[test]
-fn the_tour_of_the_readme_works() {
-    let Some(server) = NatsServer::start("the tour of README.md") else {
+fn the_readme_works_in_order() {
+    let Some((clone, url)) = clone_with_server("the tour of README.md") else {
         return;
     };
-    let clone = Clone::new();
-    let mut command = clone.shell(&block("README.md", "Record and replay", "sh"));
-    command.env("NATS_URL", server.url());
+    let blocks = ["See messages arrive", "Record and replay"];
+    let blocks = blocks.map(|heading| block("README.md", heading, "sh"));
+    let mut command = clone.shell(&format!("{STOP}{}", blocks.concat()));
+    command.env("NATS_URL", url);
     let ended = finish(command).done();
     assert!(clone.join("generated.golden.json").is_file());
     assert!(
@@ -180,6 +198,101 @@ fn a_capture_ends_with_the_replay() {
     let captured = std::fs::File::open(clone.join("got.jsonl.zst")).unwrap();
     let captured = String::from_utf8(zstd::decode_all(captured).unwrap()).unwrap();
     assert_eq!(captured, stream(&quick(), ""));
+}
+
+#[test]
+fn a_window_has_a_golden_of_its_own() {
+    let clone = Clone::new();
+    let text = block("docs/regression.md", "A window of a recording", "sh");
+    let ended = finish(clone.shell(&text)).done();
+    for same in ["opening", "window"] {
+        let same = format!("{same}.jsonl: as ");
+        assert!(ended.stdout.contains(&same), "{same}: {ended:?}");
+    }
+    // What the page says about the golden of the whole recording, and of the slice.
+    let compared = |golden: &str| {
+        let check = format!("tickdeck check window.jsonl --golden {golden} --json");
+        let ended = finish(clone.shell(&check));
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        ended.json()["checks"][0]["comparison"].clone()
+    };
+    let whole = compared("recordings/quick.golden.json");
+    assert_eq!(whole["missing"], 866, "{whole}");
+    assert_eq!(whole["fields"][0]["name"], "last_volume", "{whole}");
+    let slice = compared("opening.golden.json");
+    assert_eq!(slice["timing_only"], 52, "{slice}");
+}
+
+/// What `import` is given for each row of the page's table of exit codes; `None`: see
+/// `tests/cli/dumps.rs`.
+const IMPORTS: [(&str, Option<&str>); 11] = [
+    ("every row was read", Some("good.csv -o made")),
+    ("a file that does not exist", Some("missing.csv -o made")),
+    ("a header that no dialect fits", None),
+    (
+        "a column of `--map` or `--ignore` that no input has",
+        Some("good.csv -o made --map x=Volume"),
+    ),
+    (
+        "a `--trading-day` on which the exchanges are closed",
+        Some("good.csv -o made --trading-day 20260101"),
+    ),
+    (
+        "an output that exists, without `--force`",
+        Some("good.csv -o recordings/quick"),
+    ),
+    (
+        "rows were left out with `--skip-bad`",
+        Some("bad.csv -o made --skip-bad"),
+    ),
+    ("no input has a tick", Some("no_rows.csv -o made")),
+    (
+        "no input has a tick, with `--allow-empty`",
+        Some("no_rows.csv -o made --allow-empty"),
+    ),
+    (
+        "a row that cannot be read, without `--skip-bad`",
+        Some("bad.csv -o made"),
+    ),
+    (
+        "a damaged container, a format that is refused by name, a folder, or only empty files",
+        Some("empty.csv -o made"),
+    ),
+];
+
+#[test]
+fn imports_end_with_the_listed_exit_codes() {
+    let row = "rb2605,20260105,09:00:00,500,3110,1\n";
+    let header = "InstrumentID,TradingDay,UpdateTime,UpdateMillisec,LastPrice,Volume\n";
+    let bad = "rb2605,20260105,x,0,1,1\n";
+    let clone = Clone::new();
+    let files = [
+        ("good.csv", format!("{header}{row}")),
+        ("bad.csv", format!("{header}{row}{bad}")),
+        ("no_rows.csv", header.to_owned()),
+        ("empty.csv", String::new()),
+    ];
+    for (name, text) in files {
+        std::fs::write(clone.join(name), text).unwrap();
+    }
+    let page = std::fs::read_to_string(repository("docs/import.md")).unwrap();
+    let (_, section) = page.split_once("\n### Exit codes\n").unwrap();
+    let rows = section.lines().skip_while(|line| line.is_empty());
+    let rows = rows.take_while(|line| line.starts_with('|')).skip(2);
+    let rows: Vec<Vec<&str>> = rows
+        .map(|row| row.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let listed: Vec<&str> = rows.iter().map(|row| row[0]).collect();
+    assert_eq!(listed, IMPORTS.map(|(what, _)| what));
+    for (row, (what, words)) in rows.iter().zip(IMPORTS) {
+        let Some(words) = words else { continue };
+        let made = clone.join("made");
+        let _ = std::fs::remove_dir_all(&made);
+        let ended = finish(clone.shell(&format!("tickdeck import {words}")));
+        let code = Some(row[1].parse().unwrap());
+        assert_eq!(ended.code, code, "{what}: {ended:?}");
+        assert_eq!(made.exists(), row[2].starts_with("written"), "{what}");
+    }
 }
 
 #[test]
@@ -276,6 +389,25 @@ fn doctor_and_smoke_pass_as_printed() {
 }
 
 #[test]
+fn a_refused_login_does_not_pass_the_login_test() {
+    let Some(live) = LiveClone::new("the verdict of a login test", "") else {
+        return;
+    };
+    let text = block("docs/operations.md", "The login test", "sh");
+    let passed = live.run(&text).done();
+    assert!(passed.stdout.contains("\ngate: PASS\n"), "{passed:?}");
+    let refusing = "export TICKDECK_SIM_ACCOUNT=b:u:other";
+    let refused = live.run(&format!("{refusing}\n{text}"));
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    // The exit code of `smoke` is that of the page, and the reason too.
+    let smoke = "tickdeck smoke --env-file live.env --gate gate.yml";
+    let smoked = live.run(&format!("{refusing}\n{smoke}")).done();
+    let reason = "CONCERNS: no login: the front refuses";
+    assert!(smoked.stdout.contains(reason), "{smoked:?}");
+    assert_eq!(logged(&smoked.stderr, "ctp_retry").len(), 0, "{smoked:?}");
+}
+
+#[test]
 fn the_page_has_every_key_of_a_gate_file() {
     let Some(live) = LiveClone::new("the keys of a gate file", "") else {
         return;
@@ -324,6 +456,68 @@ fn a_live_session_records_as_printed() {
     let recording = live.clone.join("recordings/2026-01-05-day");
     let digest = replay(&recording, "--sink digest").done().digest();
     assert_eq!(shutdown[0]["digest"], digest.as_str());
+}
+
+#[test]
+fn the_practice_of_a_session_needs_no_account() {
+    let Some(live) = LiveClone::new("the practice of a session", "") else {
+        return;
+    };
+    let text = block(
+        "docs/operations.md",
+        "Practice with the simulated front",
+        "sh",
+    );
+    let ended = live.run(&text).done();
+    assert!(ended.stdout.contains("live can run"), "{ended:?}");
+    let recording = info(&live.clone.join("practice"));
+    assert_eq!(recording["instruments"]["rb2510"], 115, "{recording}");
+    assert_eq!(recording["instruments"]["IF2509"], 112, "{recording}");
+}
+
+#[test]
+fn the_printed_environment_file_is_complete() {
+    let Some(live) = LiveClone::new("the printed environment file", "") else {
+        return;
+    };
+    let page = "docs/operations.md";
+    let printed = block(page, "The environment file", "ini");
+    let here = printed.replace(
+        "CTP_GATEWAY_CONNECT=/opt/ctp\n",
+        "CTP_GATEWAY_CONNECT=target/sim\n",
+    );
+    assert_ne!(here, printed);
+    std::fs::write(live.clone.join("live.env"), &here).unwrap();
+    // Nothing in it is missing or malformed for a login, and for the session after that.
+    let ended = live
+        .run("tickdeck live --env-file live.env --duration 15s --log-format json")
+        .done();
+    assert_eq!(logged(&ended.stderr, "ctp_login_ok").len(), 2, "{ended:?}");
+    assert_eq!(
+        logged(&ended.stderr, "ctp_subscribed").len(),
+        1,
+        "{ended:?}"
+    );
+    // It has every variable of the page's table.
+    let page = std::fs::read_to_string(repository(page)).unwrap();
+    let table = page.split("\n## What it needs\n").nth(1).unwrap();
+    let rows = table.lines().skip_while(|line| line.is_empty());
+    let rows = rows.take_while(|line| line.starts_with('|')).skip(2);
+    let cells = rows.filter_map(|row| row.split('|').nth(1));
+    let names: Vec<&str> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    assert!(names.contains(&"CTP_AUTH_CODE"), "{names:?}");
+    for name in names {
+        let has = |line: &str| {
+            line.trim_start_matches('#')
+                .starts_with(&format!("{name}="))
+        };
+        assert!(printed.lines().any(has), "{name}");
+    }
+    // systemd and `sh` take a comment only at the beginning of a line.
+    let is_plain = |line: &str| line.starts_with('#') || !line.contains('#');
+    assert!(printed.lines().all(is_plain), "{printed}");
 }
 
 #[test]
