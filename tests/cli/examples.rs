@@ -127,8 +127,9 @@ const EXAMPLES: &[(&str, How)] = &[
 /// The lines after `Example:` or `Examples:` in the help of every verb.
 fn printed() -> Vec<String> {
     let help = run_words("--help").done().stdout;
-    let (_, commands) = help.split_once("Commands:\n").unwrap();
-    let (commands, _) = commands.split_once("\n\n").unwrap();
+    // The groups of verbs are between the usage and the options.
+    let (_, commands) = help.split_once("<COMMAND>\n").unwrap();
+    let (commands, _) = commands.split_once("\nOptions:").unwrap();
     let verbs = commands.lines().filter_map(|line| {
         let is_verb = line.starts_with("  ") && !line.starts_with("   ");
         line.split_whitespace()
