@@ -355,7 +355,10 @@ fn an_output_that_exists() {
     std::fs::write(folder.join("there.csv"), "mine").unwrap();
     for words in [
         "generate -o rec",
-        "slice rec -n 1 -o rec",
+        &format!(
+            "slice {} -n 1 -o rec",
+            repository("recordings/quick").display()
+        ),
         "record --source synthetic:quick -o rec",
     ] {
         allow_duplicates! {
@@ -392,7 +395,7 @@ fn an_output_that_cannot_be_written() {
         ),
         (
             "export rec -o no/such/out",
-            "4: error: creating a file in no/such\ncaused by: No such file",
+            "4: error: creating no/such/out\ncaused by: No such file",
         ),
         (
             "generate -o file/out",

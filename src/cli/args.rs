@@ -15,6 +15,7 @@ mod live;
 mod record;
 mod shared;
 mod values;
+mod words;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -92,13 +93,16 @@ impl Cli {
         let words = words.into_iter().map(Into::into).collect();
         let words = help::help_verb_as_flag(words);
         let command = help::command(help::detail_of(&words));
+        let words = words::join_negative_values(&command, words);
         Self::from_checked(command.try_get_matches_from(words)?)
     }
 
     fn from_checked(mut matches: ArgMatches) -> Result<Self, clap::Error> {
         let verb = matches.subcommand_name().map(str::to_owned);
         let verb = verb.unwrap_or_default();
-        refuse_secrets_in_arguments(&matches).map_err(|error| with_usage(error, &verb))?;
+        refuse_secrets_in_arguments(&matches)
+            .and_then(|()| refuse_flags_without_effect(&matches))
+            .map_err(|error| with_usage(error, &verb))?;
         let mut cli = Self::from_arg_matches_mut(&mut matches)?;
         let checked = cli.command.check();
         checked.map_err(|error| with_usage(error, &verb))?;
@@ -135,6 +139,8 @@ impl Cli {
         for verb in verbs {
             command = command.mut_subcommand(verb, |verb| verb.mut_args(with_fallback));
         }
+        let words = words.into_iter().map(Into::into).collect();
+        let words = words::join_negative_values(&command, words);
         Self::from_checked(command.try_get_matches_from(words)?)
     }
 }
@@ -175,6 +181,36 @@ fn refuse_secrets_in_arguments(matches: &ArgMatches) -> Result<(), clap::Error> 
         ));
     }
     Ok(())
+}
+
+/// Flags about payloads, where none are made. A default has no effect either, so only what the user
+/// wrote counts.
+fn refuse_flags_without_effect(matches: &ArgMatches) -> Result<(), clap::Error> {
+    let Some((verb, flags)) = matches.subcommand() else {
+        return Ok(());
+    };
+    let (ids, needs): (&[_], _) = match verb {
+        "export" if flags.get_one("format") != Some(&ExportFormat::Payload) => (
+            &["payload", "drop"],
+            "--format payload: the other formats hold ticks as CTP sent them",
+        ),
+        "record" if !flags.get_flag("publish") => (
+            &["sinks", "subject_prefix", "payload", "drop"],
+            "--publish: a recording holds ticks as CTP sent them",
+        ),
+        _ => return Ok(()),
+    };
+    let is_given = |id: &&&str| flags.value_source(id) == Some(ValueSource::CommandLine);
+    match ids.iter().find(is_given) {
+        Some(&"sinks") => Err(conflict(
+            "--sink needs --publish: only a published session has sinks",
+        )),
+        Some(id) => Err(conflict(&format!(
+            "--{} needs {needs}",
+            id.replace('_', "-")
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// The verbs.
@@ -424,7 +460,7 @@ pub struct GenerateArgs {
     #[arg(long, default_value_t = Profile::Quick, value_parser = values::profile_parser())]
     pub profile: Profile,
     /// Seed of the market, a whole number from 0 on
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::parse_whole)]
     pub seed: u64,
     /// Only these instruments: ids of any known product, or globs over the profile's (rb*, *.CFFEX,
     /// all); comma separated, repeatable
@@ -667,7 +703,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "PATH")]
     pub nats_server: Option<PathBuf>,
     /// Seed of the market, a whole number from 0 on
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::parse_whole)]
     pub seed: u64,
     /// Factor of the recorded speed, above 0, such as 0.5 or 10; or `max`
     #[arg(

@@ -24,7 +24,7 @@ use tickdeck_recording::{Manifest, RecordingError};
 use super::args::{CheckArgs, PublishingArgs, Unreferenced};
 use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Inputs, in_one_line, keep_first, refuse_damage};
-use super::outcome::{Outcome, UsageError, report_stdout};
+use super::outcome::{Exit, Outcome, UsageError, print_if_hidden, report_stdout};
 use super::outputs::{is_same, refuse_inside_recording};
 pub(super) use colours::styles;
 
@@ -77,6 +77,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
                 let reason = format!("{error:#}");
                 let input = input.display().to_string();
                 tracing::error!(event = "recording_damaged", input, "{reason}");
+                print_if_hidden(context.log_format, &reason, Exit::Difference);
                 entries.push(Entry::Failed { input, reason });
             }
             Err(error) => {
@@ -87,6 +88,9 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
                 keep_first(&mut first_error, input, error);
             }
         }
+    }
+    if first_error.is_none() {
+        first_error = refuse_unknown_fields(args, &entries).err();
     }
     let lost = lost_goldens(args, &batch)?;
     // The terminal gets the result even if writing a report fails.
@@ -122,6 +126,24 @@ fn empty_checks(args: &CheckArgs, entries: &[Entry]) -> Outcome {
         }
     }
     outcome
+}
+
+/// Refuses a field to accept that no message of any input has: its name is wrong.
+fn refuse_unknown_fields(args: &CheckArgs, entries: &[Entry]) -> anyhow::Result<()> {
+    let checks = entries.iter().filter_map(|entry| match entry {
+        Entry::Checked { checked, .. } if checked.messages > 0 => Some(checked),
+        _ => None,
+    });
+    let checks: Vec<_> = checks.collect();
+    let is_unknown = |name: &&String| checks.iter().all(|c| c.unknown_fields.contains(name));
+    match args.accept_field.iter().find(is_unknown) {
+        Some(name) if !checks.is_empty() => Err(UsageError::new(format!(
+            "no message has the field {name:?}, which --accept-field names: expected a top-level key \
+             of the payload"
+        ))
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 /// A report must not overwrite an input, a golden, or the other report.
@@ -239,7 +261,7 @@ fn check(
             fields => Accept::Fields(fields.to_vec()),
         },
         stream_limit: args.stream_limit,
-        differences: args.limit.max(1),
+        differences: args.limit,
     };
     let kind = input_kind(input)?;
     let manifest = match kind {

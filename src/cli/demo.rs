@@ -2,6 +2,7 @@
 //! real subscriber, and one digest on both sides.
 
 use std::io::Write;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -249,6 +250,8 @@ impl NatsServer {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            // Ctrl-C goes to the whole group of the terminal, but the server ends last.
+            .process_group(0)
             .spawn()
             .map_err(|error| {
                 let message = format!(

@@ -20,7 +20,7 @@ use super::args::{DiffArgs, PublishingArgs};
 use super::check::{as_input_error, is_damage, open_stream, refuse_read_twice, styles};
 use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Inputs, refuse_damage};
-use super::outcome::{Outcome, UsageError, report_stdout};
+use super::outcome::{Exit, Outcome, UsageError, print_if_hidden, report_stdout};
 use super::outputs::publisher_options;
 
 /// The result as JSON; the key order is the order of the fields.
@@ -49,6 +49,7 @@ pub(super) fn run(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome>
     match compare_inputs(context, args) {
         Err(error) if is_damage(&error) => {
             tracing::error!(event = "recording_damaged", "{error:#}");
+            print_if_hidden(context.log_format, &format!("{error:#}"), Exit::Difference);
             Ok(Outcome::Difference)
         }
         ended => ended,
@@ -67,7 +68,7 @@ fn compare_inputs(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome>
         });
         !context.control.is_stopped()
     };
-    let limit = args.limit.max(1);
+    let limit = args.limit;
     let found = compare(
         sources.first,
         sources.second,

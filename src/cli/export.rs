@@ -1,7 +1,6 @@
 //! `tickdeck export`: a recording as CSV, JSON lines or published payloads.
 
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -57,8 +56,10 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
             write_events(export(), source, form, &mut data_stdout())?
         }
         (Some(form), OutputTarget::Path(path)) => {
-            let mut file = NewFile::create(path).with_context(|| creating(path))?;
-            let exported = write_events(export(), source, form, &mut file)?;
+            let mut file =
+                NewFile::create(path).with_context(|| format!("creating {}", path.display()))?;
+            let exported = write_events(export(), source, form, &mut file)
+                .with_context(|| format!("exporting to {}", path.display()))?;
             if is_kept(&exported) {
                 file.finish()
                     .with_context(|| format!("naming the output {}", path.display()))?;
@@ -119,14 +120,6 @@ impl Written {
     }
 }
 
-fn creating(path: &Path) -> String {
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    format!(
-        "creating a file in {}",
-        folder.unwrap_or(Path::new(".")).display()
-    )
-}
-
 fn export_error(error: ExportError) -> anyhow::Error {
     match error {
         ExportError::Source(error) => error.into(),
@@ -161,7 +154,7 @@ fn write_payloads(
 ) -> anyhow::Result<Exported> {
     let sink = match output {
         OutputTarget::Stdout => JsonlSink::to_writer(Box::new(data_stdout()), "stdout"),
-        OutputTarget::Path(path) => JsonlSink::create(path).with_context(|| creating(path))?,
+        OutputTarget::Path(path) => JsonlSink::create(path)?,
     };
     let exported = export.payloads(source, options, vec![Box::new(sink)]);
     exported.map_err(export_error)

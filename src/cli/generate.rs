@@ -63,6 +63,7 @@ fn symbols(
     let profile = super::synthetic::open(options.clone(), &reference.calendar)?;
     let listed: Vec<_> = profile.contracts().collect();
     let mut selected: Vec<String> = Vec::new();
+    let mut unmatched: Vec<&str> = Vec::new();
     for pattern in &args.symbols {
         if !needs_list(pattern) {
             selected.push(pattern.clone());
@@ -80,13 +81,24 @@ fn symbols(
                 .map(|contract| contract.instrument_id.clone()),
         );
         if selected.len() == before {
-            return Err(UsageError::new(format!(
-                "--symbols {pattern} matches none of the {} instruments of profile {}",
-                listed.len(),
-                options.profile
-            ))
-            .into());
+            unmatched.push(pattern);
         }
+    }
+    let (unmatched, count) = (unmatched.join(","), listed.len());
+    if selected.is_empty() {
+        return Err(UsageError::new(format!(
+            "--symbols {unmatched} matches none of the {count} instruments of profile {}",
+            options.profile
+        ))
+        .into());
+    }
+    if !unmatched.is_empty() {
+        tracing::warn!(
+            event = "symbols_unmatched",
+            patterns = unmatched,
+            "none of the {count} instruments of profile {} matches",
+            options.profile
+        );
     }
     let mut seen = BTreeSet::new();
     selected.retain(|id| seen.insert(id.clone()));

@@ -6,12 +6,13 @@ use super::args::{MergeArgs, NormalizeArgs};
 use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, completeness, refuse_damage, warn_no_tick};
 use super::outcome::{Outcome, convert_error, unless_empty};
-use super::outputs::conversion;
+use super::outputs::{conversion, refuse_output_of_inputs};
 use super::render::Made;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &MergeArgs) -> anyhow::Result<Outcome> {
     context.handle_signals()?;
+    refuse_output_of_inputs(&args.output.output, &args.recordings)?;
     let inputs = inputs::open(&args.recordings)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;

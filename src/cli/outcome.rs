@@ -295,7 +295,7 @@ impl<W: Write> Write for ReaderAware<W> {
 fn mark(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::BrokenPipe => io::Error::new(io::ErrorKind::BrokenPipe, ReaderGone),
-        _ => error,
+        kind => io::Error::new(kind, format!("stdout cannot be written: {error}")),
     }
 }
 
@@ -315,6 +315,18 @@ pub(super) fn conclude(result: anyhow::Result<Outcome>, format: LogFormat, hints
     };
     log::print(&text);
     exit
+}
+
+/// Prints an error that decides the exit code, where the log's filter hides its event.
+pub(super) fn print_if_hidden(format: LogFormat, error: &str, exit: Exit) {
+    if tracing::enabled!(tracing::Level::ERROR) {
+        return;
+    }
+    let messages = [error.to_owned()];
+    log::print(&match format {
+        LogFormat::Text => render(&messages),
+        LogFormat::Json => log::error_line(&messages, exit.code()),
+    });
 }
 
 /// `error: …` and one `caused by: …` per cause. Further lines of a message are indented: a name that

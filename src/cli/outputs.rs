@@ -10,8 +10,8 @@ use tickdeck::nats::{NatsOptions, Secret};
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::reference::Reference;
 use tickdeck::session::ReplaySession;
-use tickdeck::sink::paths::is_inside_recording;
 pub(super) use tickdeck::sink::paths::is_same_place as is_same;
+use tickdeck::sink::paths::{is_inside_recording, is_within};
 use tickdeck::sink::{JsonlSink, NatsSink, NullSink, Sink};
 use tickdeck_core::clock::MonoNanos;
 use tickdeck_recording::{RecordingOptions, Rolling, SourceInfo};
@@ -172,6 +172,21 @@ pub(super) fn refuse_inside_recording(path: &Path) -> anyhow::Result<()> {
         return Err(UsageError::new(message).into());
     }
     Ok(())
+}
+
+/// Refuses a new recording that would replace an input, or lie inside one.
+pub(super) fn refuse_output_of_inputs(output: &Path, inputs: &[PathBuf]) -> anyhow::Result<()> {
+    let is_in_the_way = |input: &&PathBuf| is_within(output, input) || is_within(input, output);
+    let Some(input) = inputs.iter().find(is_in_the_way) else {
+        return Ok(());
+    };
+    let (output, input) = (output.display(), input.display());
+    let message = if output.to_string() == input.to_string() {
+        format!("{output} is input and output: choose another output")
+    } else {
+        format!("the output {output} and the input {input} overlap: choose another output")
+    };
+    Err(UsageError::new(message).into())
 }
 
 /// Refuses an existing path, unless `force` is set.

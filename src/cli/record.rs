@@ -13,15 +13,16 @@ use tickdeck_recording::{
     BackgroundWriter, EventFilter, Recorded, RecordingOptions, RecordingWriter, SourceInfo,
 };
 
-use super::args::{RecordArgs, SinkSpec, SourceSpec};
+use super::args::{RecordArgs, SourceSpec};
 use super::context::Context;
 use super::front::{FrontRun, RecordInto, outcome, run as run_front};
 use super::inputs::{
     self, INTACT_ONLY, Inputs, completeness, on_a_thread, refuse_damage, warn_no_tick,
 };
-use super::outcome::{Outcome, UsageError, after_printing, session_error};
+use super::outcome::{Outcome, after_printing, session_error};
 use super::outputs::{
-    Sinks, nats_options, publisher_options, publishes_to_nats, recording_options, session_of,
+    Sinks, nats_options, publisher_options, publishes_to_nats, recording_options,
+    refuse_output_of_inputs, session_of,
 };
 use super::recover::recover_leftovers;
 use super::render::{Made, print_summary};
@@ -42,11 +43,6 @@ struct Opened {
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome> {
-    if !args.publish && args.sinks.sinks != [SinkSpec::Nats] {
-        return Err(
-            UsageError::new("--sink needs --publish: only a published session has sinks").into(),
-        );
-    }
     let opened = match &args.source {
         SourceSpec::Ctp => return record_front(context, args),
         SourceSpec::Synthetic { profile, seed } => open_market(args, *profile, *seed)?,
@@ -216,6 +212,7 @@ fn open_market(args: &RecordArgs, profile: Profile, seed: u64) -> anyhow::Result
 }
 
 fn open_recording(args: &RecordArgs, path: &PathBuf) -> anyhow::Result<Opened> {
+    refuse_output_of_inputs(&args.output.output, std::slice::from_ref(path))?;
     let inputs = inputs::open(std::slice::from_ref(path))?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let all = EventFilter::default();

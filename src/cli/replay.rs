@@ -1,5 +1,6 @@
 //! `tickdeck replay`: recordings into sinks, at a controlled speed.
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use tickdeck::control::Command;
@@ -44,6 +45,14 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     context.handle_signals()?;
     let _keyboard = context.watch_keyboard()?;
     let opened = Sinks::open(context, &args.sinks, args.force, nats.as_ref())?;
+    if args.pace.start_paused && !std::io::stdin().is_terminal() {
+        let pid = std::process::id();
+        tracing::info!(
+            event = "replay_paused",
+            pid,
+            "paused: SIGUSR1 to pid {pid} resumes"
+        );
+    }
     let source = inputs.payload_source()?;
     let options = publisher_options(
         &args.normalize,

@@ -4,13 +4,15 @@ use super::args::{NormalizeArgs, SliceArgs};
 use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
 use super::outcome::{Outcome, convert_error, unless_empty};
-use super::outputs::conversion;
+use super::outputs::{conversion, refuse_output_of_inputs};
 use super::render::Made;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome> {
     context.handle_signals()?;
-    let inputs = inputs::open(std::slice::from_ref(&args.recording))?;
+    let recording = std::slice::from_ref(&args.recording);
+    refuse_output_of_inputs(&args.output.output, recording)?;
+    let inputs = inputs::open(recording)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     let selection = Selection::new(&args.select, &inputs, &reference)?;

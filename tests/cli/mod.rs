@@ -9,6 +9,7 @@ mod incomplete;
 mod install;
 pub(crate) mod json;
 mod outputs;
+mod refusals;
 mod selection;
 mod signals;
 mod terminal;

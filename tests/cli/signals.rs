@@ -136,6 +136,8 @@ fn start_paused_waits_for_sigusr1() {
         idle > 20
     });
     assert_eq!(running.stdout(), "", "nothing is played before the signal");
+    let told = format!("paused: SIGUSR1 to pid {} resumes", running.pid());
+    assert!(running.stderr().contains(&told), "{}", running.stderr());
     running.signal("USR1");
     let ended = running.wait().done();
     assert_eq!(stream_digest(&ended.stdout), replay_digest(&quick()));

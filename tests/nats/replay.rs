@@ -182,6 +182,24 @@ fn a_replay_waits_for_its_subscriber() {
 }
 
 #[test]
+fn the_questions_connection_is_logged_once() {
+    let Some(server) = NatsServer::start("quiet questions") else {
+        return;
+    };
+    let proxy = Proxy::to(server.port());
+    let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+    command.args("--rate max --json --wait-for-subscribers 1".split(' '));
+    with_nats(&mut command, &proxy.url());
+    let running = Running::start(command);
+    // The publisher, the health responder, and a connection for each question.
+    wait_until("it asks again and again", || proxy.accepted() >= 6);
+    let _subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
+    let ended = running.wait().done();
+    let connected = ended.stderr.matches("nats_connected").count();
+    assert!((1..=3).contains(&connected), "{ended:?}");
+}
+
+#[test]
 fn a_slow_connection_counts_subscribers_right() {
     let Some(server) = NatsServer::start("a slow way") else {
         return;
@@ -391,6 +409,7 @@ fn a_plain_subscriber_is_noticed_without_a_message() {
             subject: "tickdeck.ready.a".to_owned(),
             payload: Vec::new(),
             messages: "a.>".parse().unwrap(),
+            is_repeated: false,
         };
         count_ready(&server.options(), poll).unwrap().found
     };
@@ -419,6 +438,7 @@ fn without_a_list_no_plain_subscriber_is_noticed() {
         subject: "tickdeck.ready.a".to_owned(),
         payload: Vec::new(),
         messages: "a.>".parse().unwrap(),
+        is_repeated: false,
     };
     let count = count_ready(&login("me"), poll).unwrap();
     assert_eq!((count.found, count.is_listed), (0, false));

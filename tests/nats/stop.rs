@@ -2,12 +2,13 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::cli::{Running, tickdeck};
-use crate::support::nats_server::NatsServer;
+use crate::support::cli::{Running, command_of, tickdeck};
+use crate::support::nats_server::{self, NatsServer};
 use crate::support::proxy::Proxy;
 use crate::support::recordings::{Folder, quick, stream_digest};
 use crate::support::wait_until;
@@ -127,4 +128,23 @@ fn a_signal_ends_a_demo_without_a_server() {
     running.signal("TERM");
     let ended = running.wait().done();
     assert!(!ended.stdout.contains("a real nats-server"), "{ended:?}");
+}
+
+#[test]
+fn a_signal_to_the_group_ends_a_demo_cleanly() {
+    let Some(server) = nats_server::binary("a demo on a terminal") else {
+        return;
+    };
+    let mut command = tickdeck(["demo", "--rate", "1", "--nats-server"]);
+    // Ctrl-C reaches every process of the group.
+    command.arg(server).process_group(0);
+    let running = Running::start(command);
+    wait_until("it plays", || running.stdout().contains("3. replay"));
+    let group = format!("-{}", running.pid());
+    let sent = command_of("kill").args(["-INT", "--", &group]).status();
+    assert!(sent.unwrap().success());
+    let ended = running.wait().done();
+    assert!(ended.stdout.contains("equal: every tick"), "{ended:?}");
+    assert!(!ended.stderr.contains("nats_disconnected"), "{ended:?}");
+    assert!(!ended.stderr.contains("nats_retry"), "{ended:?}");
 }

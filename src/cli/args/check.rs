@@ -95,7 +95,7 @@ pub struct CheckArgs {
     #[command(flatten)]
     pub publishing: PublishingArgs,
     /// Show this many differences in full, 1 or more
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_DIFFERENCES, help_heading = "Output")]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_DIFFERENCES, value_parser = values::parse_limit, help_heading = "Output")]
     pub limit: usize,
     /// Write a JUnit XML report
     #[arg(long, value_name = "PATH", help_heading = "Output")]
@@ -222,7 +222,7 @@ pub struct DiffArgs {
     #[command(flatten)]
     pub other: SecondSideArgs,
     /// Show this many differences in full, 1 or more
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_DIFFERENCES, help_heading = "Output")]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_DIFFERENCES, value_parser = values::parse_limit, help_heading = "Output")]
     pub limit: usize,
     /// Whether the result is printed as JSON.
     #[command(flatten)]

@@ -96,7 +96,7 @@ pub struct SubscribeArgs {
 #[derive(Debug, Args)]
 pub struct LiveArgs {
     /// Record at the same time, into this folder
-    #[arg(long, value_name = "REC", help_heading = "Output")]
+    #[arg(long, value_name = "REC", value_parser = values::parse_new_recording, help_heading = "Output")]
     pub record: Option<PathBuf>,
     /// Replace an existing recording
     #[arg(long, requires = "record", help_heading = "Output")]

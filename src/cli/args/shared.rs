@@ -63,7 +63,7 @@ pub struct SelectArgs {
     #[arg(long, value_name = "SPAN", value_parser = values::parse_span, conflicts_with = "end")]
     pub duration: Option<Duration>,
     /// End after this many ticks, 0 for none; session events do not count
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = values::parse_whole)]
     pub count: Option<u64>,
     /// Only these instruments: ids, rb*, *.CFFEX or all; comma separated, repeatable
     #[arg(long, value_name = "GLOB", value_delimiter = ',')]
@@ -180,7 +180,7 @@ pub struct NormalizeArgs {
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// Folder of the new recording
-    #[arg(short, long, value_name = "REC")]
+    #[arg(short, long, value_name = "REC", value_parser = values::parse_new_recording)]
     pub output: PathBuf,
     /// Replace an existing recording
     #[arg(long)]

@@ -15,6 +15,8 @@ use tickdeck_core::contract::Exchange;
 use tickdeck_core::pace::Ratio;
 use tickdeck_core::time::TradingDay;
 use tickdeck_market::source::Profile;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Form of the log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -114,8 +116,14 @@ pub enum SinkSpec {
 
 /// Not a value of `--sink`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected nats, jsonl:PATH, jsonl:- (stdout), digest or null")]
-pub struct SinkSpecError;
+pub enum SinkSpecError {
+    /// No such sink.
+    #[error("expected nats, jsonl:PATH, jsonl:- (stdout), digest or null")]
+    Unknown,
+    /// The name of the file promises a format that is not written.
+    #[error("{0}")]
+    OtherFormat(String),
+}
 
 impl FromStr for SinkSpec {
     type Err = SinkSpecError;
@@ -126,8 +134,11 @@ impl FromStr for SinkSpec {
             ("digest", _) => Ok(Self::Digest),
             ("null", _) => Ok(Self::Null),
             (_, Some("-")) => Ok(Self::Jsonl(JsonlTarget::Stdout)),
-            (_, Some(path)) if !path.is_empty() => Ok(Self::Jsonl(JsonlTarget::Path(path.into()))),
-            _ => Err(SinkSpecError),
+            (_, Some(path)) if !path.is_empty() => {
+                refuse_other_format(path).map_err(SinkSpecError::OtherFormat)?;
+                Ok(Self::Jsonl(JsonlTarget::Path(path.into())))
+            }
+            _ => Err(SinkSpecError::Unknown),
         }
     }
 }
@@ -192,7 +203,43 @@ pub(super) fn parse_output(text: &str) -> Result<OutputTarget, String> {
     match text {
         "" => Err("expected a path, or - for stdout".into()),
         "-" => Ok(OutputTarget::Stdout),
-        path => Ok(OutputTarget::Path(path.into())),
+        path => {
+            refuse_other_format(path)?;
+            Ok(OutputTarget::Path(path.into()))
+        }
+    }
+}
+
+/// Ends of names that promise a format that is not written. A reader would fail on them.
+const OTHER_FORMATS: [&str; 12] = [
+    ".gz", ".tgz", ".bz2", ".xz", ".lz4", ".zip", ".7z", ".br", ".tar", ".zstd", ".parquet", ".zst",
+];
+
+/// Refuses the name of a text file that promises another format, such as `x.csv.gz`.
+fn refuse_other_format(path: &str) -> Result<(), String> {
+    if path.ends_with(".zst") {
+        return Ok(());
+    }
+    let name = path.to_ascii_lowercase();
+    match OTHER_FORMATS.iter().find(|end| name.ends_with(*end)) {
+        Some(end) => Err(format!(
+            "a name ending in {end} promises another format: the file is text, compressed only if \
+             its name ends in .zst in lower case"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The folder of a new recording.
+pub(super) fn parse_new_recording(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" => Err("expected the path of a folder".into()),
+        "-" => Err(
+            "a recording is a folder, which stdout cannot take: expected a path; ./- is a \
+                    folder of that name"
+                .into(),
+        ),
+        path => Ok(path.into()),
     }
 }
 
@@ -221,6 +268,20 @@ pub(super) fn parse_span(text: &str) -> Result<Duration, String> {
 #[must_use]
 pub fn duration_ns(span: Duration) -> i64 {
     i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// A whole number from 0 on.
+pub(super) fn parse_whole(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
+}
+
+/// How many of something to show.
+pub(super) fn parse_limit(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(limit @ 1..) => Ok(limit),
+        _ => Err("expected a whole number, 1 or more".into()),
+    }
 }
 
 pub(super) fn parse_trading_day(text: &str) -> Result<TradingDay, String> {
@@ -267,10 +328,17 @@ pub(super) fn parse_subject_prefix(text: &str) -> Result<String, subject::Prefix
 }
 
 pub(super) fn parse_log_filter(text: &str) -> Result<String, String> {
-    match tracing_subscriber::EnvFilter::try_new(text) {
+    const EXPECTED: &str = "expected a level (error, warn, info, debug, trace, off) or \
+                            target=level, comma separated";
+    // A lone word would be a target, and everything else would be off.
+    let is_target = |word: &&str| {
+        !word.contains(['=', '[', ']', '{', '}']) && word.parse::<LevelFilter>().is_err()
+    };
+    if let Some(word) = text.split(',').map(str::trim).find(is_target) {
+        return Err(format!("{word:?} is no level; {EXPECTED}"));
+    }
+    match EnvFilter::try_new(text) {
         Ok(_) => Ok(text.into()),
-        Err(error) => Err(format!(
-            "{error}; expected a level (error, warn, info, debug, trace) or target=level, comma separated"
-        )),
+        Err(error) => Err(format!("{error}; {EXPECTED}")),
     }
 }

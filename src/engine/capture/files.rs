@@ -151,7 +151,11 @@ impl CaptureFiles {
             refuse_existing(path, overwrite)?;
         }
         let times = times
-            .map(|path| NewFile::create(&path).map_err(writing(&path)))
+            .map(|path| {
+                // The user named the stream only, and the times go beside it.
+                let beside = stream.filter(|stream| times_of(stream) == path);
+                NewFile::create(&path).map_err(writing(beside.unwrap_or(&path)))
+            })
             .transpose()?;
         if is_direct {
             // A pipe opens when its reader does, and the reader may wait for the ready file.

@@ -19,6 +19,7 @@ use super::messages::{Messages, PublishedMessages, Watch, Without};
 use super::meter::Meter;
 use super::notes::{Note, notes};
 use super::parts::{Chunk, Cuts, Parts};
+use super::payload::Members;
 use super::previous::add_previous;
 use super::stream::{StreamFile, StreamWriter};
 use super::unreferenced::ends_as_input;
@@ -39,6 +40,15 @@ pub enum Accept {
     Everything,
     /// A new golden if nothing but these fields changed.
     Fields(Vec<String>),
+}
+
+impl Accept {
+    fn fields(&self) -> &[String] {
+        match self {
+            Self::Fields(fields) => fields,
+            Self::Nothing | Self::Everything => &[],
+        }
+    }
 }
 
 /// How to check.
@@ -111,6 +121,9 @@ pub struct Checked {
     /// Whether the golden may be written from this input.
     #[serde(skip)]
     pub can_accept: bool,
+    /// Fields of [`Accept::Fields`] that no message has.
+    #[serde(skip)]
+    pub unknown_fields: Vec<String>,
 }
 
 /// Versions of what made the messages on both sides.
@@ -273,6 +286,10 @@ fn has_failed(notes: &[Note]) -> bool {
     notes.iter().any(|note| note.fails)
 }
 
+fn has_field(payload: &[u8], name: &str) -> bool {
+    Members::of(payload).any(|member| member.key == name.as_bytes())
+}
+
 /// The result of a pass over the messages.
 struct Pass {
     parts: Parts,
@@ -282,6 +299,8 @@ struct Pass {
     comparison: Option<Comparison>,
     /// Fields to omit that no message has.
     unknown: Vec<String>,
+    /// Accepted fields that neither side has.
+    unknown_fields: Vec<String>,
 }
 
 impl Job<'_> {
@@ -319,6 +338,7 @@ impl Job<'_> {
             golden_session: self.known.as_ref().and_then(|k| session_of(&k.source)),
             versions: self.versions(),
             can_accept: !self.is_foreign() && !self.is_unfinished,
+            unknown_fields: pass.unknown_fields.clone(),
             notes,
         };
         if self.may_write(&checked) {
@@ -533,6 +553,8 @@ impl Job<'_> {
             None => None,
         };
         let limit = self.stream_limit();
+        let mut sought = self.options.accept.fields().to_vec();
+        sought.retain(|name| !left_out.contains(name));
         let mut messages = 0;
         while let Some(Chunk {
             messages: batch,
@@ -540,6 +562,7 @@ impl Job<'_> {
         }) = now.next_chunk()?
         {
             messages += batch.len() as u64;
+            sought.retain(|name| !batch.iter().any(|message| has_field(message.payload, name)));
             if messages > limit {
                 *candidate = None;
             }
@@ -577,7 +600,11 @@ impl Job<'_> {
             }
             None => None,
         };
+        if let Some(comparison) = &comparison {
+            sought.retain(|name| comparison.fields.iter().all(|group| group.name != *name));
+        }
         Ok(Pass {
+            unknown_fields: sought,
             parts: meter.parts(),
             digest: meter.digest().or(ended.digest).unwrap_or_default(),
             ledger: ended.ledger.as_ref().map(GoldenLedger::from),

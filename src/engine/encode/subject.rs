@@ -16,6 +16,9 @@ pub const DEFAULT_PREFIX: &str = "market.tick";
 /// [control messages](super::control). No prefix begins with it.
 pub const RESERVED_WORD: &str = "tickdeck";
 
+/// First word of the subjects for answers. Those of the server itself begin with `$`.
+const INBOX_WORD: &str = "_INBOX";
+
 /// A subject prefix cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -49,6 +52,17 @@ pub enum PrefixError {
         /// The prefix as given.
         prefix: String,
     },
+    /// The first word is one that NATS uses itself.
+    #[error(
+        "subject prefix {prefix:?} begins with {word:?}, which NATS keeps for itself, expected \
+         something like \"market.tick\""
+    )]
+    OfServer {
+        /// The prefix as given.
+        prefix: String,
+        /// Its first word.
+        word: String,
+    },
 }
 
 /// Checks a subject prefix.
@@ -70,9 +84,16 @@ pub fn validate_prefix(prefix: &str) -> Result<(), PrefixError> {
             prefix: prefix.to_owned(),
         });
     }
-    if prefix.split('.').next() == Some(RESERVED_WORD) {
+    let word = prefix.split('.').next().unwrap_or_default();
+    if word == RESERVED_WORD {
         return Err(PrefixError::Reserved {
             prefix: prefix.to_owned(),
+        });
+    }
+    if word.starts_with('$') || word == INBOX_WORD {
+        return Err(PrefixError::OfServer {
+            prefix: prefix.to_owned(),
+            word: word.to_owned(),
         });
     }
     Ok(())
@@ -210,7 +231,14 @@ mod tests {
 
     #[test]
     fn a_prefix_that_cannot_be_published_on_is_refused() {
-        for good in ["market.tick", "md", "replay-1.tick_x", "a.tickdeck"] {
+        for good in [
+            "market.tick",
+            "md",
+            "replay-1.tick_x",
+            "a.tickdeck",
+            "a.$x",
+            "_INBOXES",
+        ] {
             assert_eq!(validate_prefix(good), Ok(()), "{good}");
         }
         for bad in ["", ".", "a.", ".a", "a..b"] {
@@ -222,6 +250,12 @@ mod tests {
         for bad in ["tickdeck", "tickdeck.end"] {
             assert!(
                 matches!(validate_prefix(bad), Err(PrefixError::Reserved { .. })),
+                "{bad}"
+            );
+        }
+        for bad in ["$SYS", "$JS.API", "$KV.bucket", "_INBOX", "_INBOX.a"] {
+            assert!(
+                matches!(validate_prefix(bad), Err(PrefixError::OfServer { .. })),
                 "{bad}"
             );
         }

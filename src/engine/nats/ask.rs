@@ -57,6 +57,8 @@ pub struct ReadyPoll {
     pub payload: Vec<u8>,
     /// What the subscribers are there for. Nothing is published there.
     pub messages: SubjectPattern,
+    /// Whether it was asked before: the connection is not logged again.
+    pub is_repeated: bool,
 }
 
 /// What is known about the subscribers of a replay.
@@ -82,6 +84,7 @@ pub struct ReadyCount {
 pub fn count_ready(nats: &NatsOptions, poll: ReadyPoll) -> Result<ReadyCount, NatsError> {
     let plan = Plan {
         is_auxiliary: true,
+        is_repeated: poll.is_repeated,
         ..nats.plan()?
     };
     on_connection(plan, async move |connection| {

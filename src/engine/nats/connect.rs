@@ -166,11 +166,13 @@ async fn connect_once(plan: &Plan) -> Result<Connection, NatsFailure> {
         .map_err(|error| NatsFailure::from_connect(&error, plan.options.tls_first))?;
     // The connection's task starts at the next await on this thread, so it cannot be lost unseen.
     fate.connected.store(true, Ordering::Relaxed);
-    tracing::info!(
-        event = "nats_connected",
-        server = plan.shown,
-        connection = plan.options.name
-    );
+    if !plan.is_repeated {
+        tracing::info!(
+            event = "nats_connected",
+            server = plan.shown,
+            connection = plan.options.name
+        );
+    }
     Ok(Connection { client, fate })
 }
 

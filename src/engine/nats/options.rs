@@ -231,6 +231,8 @@ pub(crate) struct Plan {
     pub(crate) options: NatsOptions,
     /// Whether a server that allows no further connection is not waited for.
     pub(crate) is_auxiliary: bool,
+    /// Whether the same was connected before: not logged again.
+    pub(crate) is_repeated: bool,
 }
 
 impl NatsOptions {
@@ -306,6 +308,7 @@ impl NatsOptions {
             login,
             options,
             is_auxiliary: false,
+            is_repeated: false,
         })
     }
 

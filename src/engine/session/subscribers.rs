@@ -32,13 +32,14 @@ impl Awaited {
         clock: &dyn Clock,
     ) -> Result<(), SessionError> {
         let wanted = self.subscribers;
-        let poll = question(prefix, run)?;
+        let mut poll = question(prefix, run)?;
         let mut last = None;
         while !control.is_stopped() {
             let (nats, asked) = (self.nats.clone(), poll.clone());
             let count = move || count_ready(&nats, asked);
             let counted = run_interruptible("nats-connect", || control.is_stopped(), count)?;
             let Some(counted) = counted else { break };
+            poll.is_repeated = true;
             match counted {
                 Ok(count) if count.found >= wanted => {
                     tracing::info!(event = "subscribers_ready", found = count.found, wanted);
@@ -91,5 +92,6 @@ fn question(prefix: &str, run: &RunId) -> Result<ReadyPoll, SessionError> {
         subject: ControlSubject::Ready.subject(prefix),
         payload: control::payload(&question).map_err(SessionError::Question)?,
         messages: SubjectPattern::below(prefix)?,
+        is_repeated: false,
     })
 }

@@ -1,7 +1,7 @@
 //! A file that gets its name when it is complete: written beside its path, then renamed.
 //! One whose name ends in `.zst` is compressed.
 
-use std::fs::{File, FileType};
+use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,20 @@ use tempfile::NamedTempFile;
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
-type Buffered = BufWriter<NamedTempFile>;
+type Buffered = BufWriter<Unnamed>;
+
+/// A temporary file whose errors do not name it: the user gave another name.
+struct Unnamed(NamedTempFile);
+
+impl Write for Unnamed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.as_file_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.as_file_mut().flush()
+    }
+}
 
 enum Writer {
     Plain(Buffered),
@@ -55,9 +68,9 @@ impl NewFile {
         let mut builder = tempfile::Builder::new();
         builder.prefix(&prefix).suffix(".tmp");
         // Temporary files are private by default; this one becomes a regular file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = BufWriter::with_capacity(BUFFER_BYTES, builder.tempfile_in(folder)?);
+        let open = |path: &Path| OpenOptions::new().write(true).create_new(true).open(path);
+        let file = Unnamed(builder.make_in(folder, open)?);
+        let file = BufWriter::with_capacity(BUFFER_BYTES, file);
         let writer = if path.extension().is_some_and(|name| name == "zst") {
             let mut encoder = zstd::Encoder::new(file, level)?;
             encoder.include_checksum(true)?;
@@ -96,7 +109,7 @@ impl NewFile {
             Writer::Plain(file) => file,
             Writer::Zstd(encoder) => encoder.finish()?,
         };
-        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?.0;
         file.as_file().sync_all()?;
         file.persist(&self.path)
             .map(drop::<File>)
@@ -185,6 +198,13 @@ mod tests {
             drop(file);
         }
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_error_does_not_name_the_temporary_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = NewFile::create(&folder.path().join("none/x.jsonl")).unwrap_err();
+        assert_eq!(error.to_string(), "No such file or directory (os error 2)");
     }
 
     #[cfg(unix)]

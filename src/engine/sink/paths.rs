@@ -20,14 +20,26 @@ pub fn is_same_place(one: &Path, other: &Path) -> bool {
     place(one) == place(other) || is_one_file(one, other)
 }
 
+/// Whether `path` leads to `folder` or into it. Nothing needs to exist there; links are followed.
+#[must_use]
+pub fn is_within(path: &Path, folder: &Path) -> bool {
+    place(path).starts_with(place(folder))
+}
+
+/// The path without links, as far as it exists.
 fn place(path: &Path) -> PathBuf {
-    let folder = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    path.canonicalize()
-        .ok()
-        .or_else(|| Some(folder.canonicalize().ok()?.join(path.file_name()?)))
+    path.ancestors()
+        .find_map(|folder| {
+            let rest = path.strip_prefix(folder).ok()?;
+            let here = Path::new(".");
+            let folder = if folder == Path::new("") {
+                here
+            } else {
+                folder
+            };
+            let found = folder.canonicalize().ok()?;
+            Some(found.join(rest))
+        })
         .unwrap_or_else(|| path.to_owned())
 }
 
@@ -69,5 +81,25 @@ mod tests {
             );
         }
         assert!(is_same_place(Path::new("new"), Path::new("./new")));
+    }
+
+    #[test]
+    fn a_path_below_a_folder_is_within_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("rec")).unwrap();
+        std::os::unix::fs::symlink(path("rec"), path("link")).unwrap();
+        for (inner, outer, expected) in [
+            ("rec", "rec", true),
+            ("rec/new/deep", "rec", true),
+            ("link/new", "rec", true),
+            ("rec/new", "link", true),
+            ("recorded", "rec", false),
+            ("rec/../new", "rec", false),
+            ("rec", "rec/new", false),
+        ] {
+            let found = is_within(&path(inner), &path(outer));
+            assert_eq!(found, expected, "{inner} {outer}");
+        }
     }
 }
