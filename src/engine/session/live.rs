@@ -185,6 +185,7 @@ impl LiveSession {
             digest,
             delay: delay.summary(),
             elapsed_ns: clock.now().since(started),
+            has_begun: true,
             live: outcome.live,
             manifest,
             error,
