@@ -7,7 +7,7 @@ use tickdeck::reference::Reference;
 use tickdeck::session::{LiveSummary, Replayed, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
 use tickdeck_core::source::{MergeSource, Source};
-use tickdeck_market::source::{Profile, SyntheticOptions};
+use tickdeck_market::source::SyntheticOptions;
 use tickdeck_recording::{EventFilter, RecordingOptions, RecordingWriter, SourceInfo};
 
 use super::args::{RecordArgs, SinkSpec, SourceSpec};
@@ -32,6 +32,8 @@ struct Opened {
     total: Option<u64>,
     /// The recording that is the source.
     inputs: Option<Inputs>,
+    /// Whether it is not certain to have ticks.
+    may_be_empty: bool,
     /// Lossy if the source is a recording that is not whole.
     completeness: Outcome,
 }
@@ -45,7 +47,7 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     }
     let opened = match &args.source {
         SourceSpec::Ctp => return record_front(context, args),
-        SourceSpec::Synthetic { profile, seed } => open_market(args, *profile, *seed)?,
+        SourceSpec::Synthetic(options) => open_market(args, options.clone())?,
         SourceSpec::Recording(path) => open_recording(args, path)?,
     };
     let publishes_nats = args.publish && publishes_to_nats(&args.sinks);
@@ -63,7 +65,7 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     let payload_source = info.payload_source();
     let options = RecordingOptions {
         // Of a source without a tick nothing is kept.
-        keep_partial: opened.inputs.as_ref().is_none_or(may_have_ticks),
+        keep_partial: !opened.may_be_empty,
         ..recording_options(&args.output, &args.roll, reference, session.clone(), info)
     };
     // A session that was stopped before it began must not replace an earlier recording.
@@ -95,33 +97,37 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     .clock(context.clock.clone());
     let played = sinks.give_to(session).run().map_err(session_error)?;
     let keep_empty = args.allow_empty || played.error.is_some() || context.control.is_stopped();
-    let inputs = opened.inputs.as_ref();
-    let not_empty = inputs.filter(|_| !keep_empty);
-    conclude(args, played, writer, not_empty, opened.completeness)
+    let empty = !keep_empty && writer.as_ref().is_some_and(|writer| writer.ticks() == 0);
+    if !empty {
+        return conclude(args, played, writer, false, opened.completeness);
+    }
+    let ended = conclude(args, played, None, true, opened.completeness);
+    match &opened.inputs {
+        Some(inputs) => warn_no_tick(inputs),
+        None => synthetic::warn_no_tick(
+            "a longer duration= in --source has some, and --allow-empty accepts that",
+        ),
+    }
+    ended
 }
 
-/// Seals the recording, prints the result, and decides how the verb ends. With `not_empty`, a recording
-/// of that source needs a tick.
+/// Seals the recording, prints the result, and decides how the verb ends. Of an empty source there is
+/// none.
 fn conclude(
     args: &RecordArgs,
     played: Replayed,
     writer: Option<RecordingWriter>,
-    not_empty: Option<&Inputs>,
+    is_empty: bool,
     completeness: Outcome,
 ) -> anyhow::Result<Outcome> {
-    let empty = not_empty.filter(|_| writer.as_ref().is_some_and(|writer| writer.ticks() == 0));
     // The recording is sealed even if a sink failed.
-    let writer = writer.filter(|_| empty.is_none());
     let manifest = writer.map(RecordingWriter::finish).transpose();
     let made = manifest.as_ref().ok().and_then(Option::as_ref);
     // A recording that was never begun, or that failed, is not a result.
-    let made = (empty.is_some() || made.is_some())
+    let made = (is_empty || made.is_some())
         .then(|| Made::of(&args.output.output, made).incomplete(completeness == Outcome::Lossy));
     let printed = print(args, &played.summary, made.as_ref());
-    if let Some(inputs) = empty {
-        warn_no_tick(inputs);
-    }
-    let is_lossy = played.summary.is_lossy() || empty.is_some();
+    let is_lossy = played.summary.is_lossy() || is_empty;
     let ended = match played.error {
         Some(error) => Err(error.into()),
         None => manifest.map_err(Into::into).map(|_| {
@@ -186,19 +192,16 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
     after_printing(printed, outcome(ended, summary.is_lossy() || is_empty))
 }
 
-fn open_market(args: &RecordArgs, profile: Profile, seed: u64) -> anyhow::Result<Opened> {
+fn open_market(args: &RecordArgs, options: SyntheticOptions) -> anyhow::Result<Opened> {
     let reference = inputs::reference(&args.normalize, &[])?;
-    let options = SyntheticOptions {
-        profile,
-        seed,
-        ..SyntheticOptions::default()
-    };
+    let may_be_empty = options.duration.is_some();
     let source = synthetic::open(options, &reference.calendar)?;
     Ok(Opened {
         info: source.info(),
         reference: synthetic::reference_of(&source, reference),
         total: Some(source.expected_events()),
         inputs: None,
+        may_be_empty,
         completeness: Outcome::Done,
         source: on_a_thread(Box::new(source))?,
     })
@@ -215,6 +218,7 @@ fn open_recording(args: &RecordArgs, path: &PathBuf) -> anyhow::Result<Opened> {
         completeness: completeness(&inputs),
         // A merge of one source renumbers its events for the new recording.
         source: Box::new(MergeSource::new(vec![inputs.source_ahead(&all, None)?])),
+        may_be_empty: !may_have_ticks(&inputs),
         inputs: Some(inputs),
     })
 }

@@ -13,6 +13,7 @@ use super::args::VerifyArgs;
 use super::context::Context;
 use super::inputs::{keep_first, recordings_among};
 use super::outcome::{Outcome, stdout};
+use super::render::counted;
 
 #[derive(Serialize)]
 struct Verified<'a> {
@@ -127,11 +128,13 @@ fn print_report(
         };
         return writeln!(
             out,
-            "{shown}: intact, {} events in {} segments{note}",
-            report.events, report.segments
+            "{shown}: intact, {} in {}{note}",
+            counted(report.events, "event"),
+            counted(report.segments as u64, "segment")
         );
     }
-    writeln!(out, "{shown}: {} findings", report.findings.len())?;
+    let findings = counted(report.findings.len() as u64, "finding");
+    writeln!(out, "{shown}: {findings}")?;
     for finding in &report.findings {
         writeln!(out, "  {}: {}", finding.file.display(), finding.problem)?;
     }
