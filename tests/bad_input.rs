@@ -319,12 +319,36 @@ fn an_unknown_dialect() {
     );
     assert_snapshot!(
         refused(&folder, "import x.csv -o out"),
-        @r#"4: error: x.csv: no dialect fits its first line "a,b,c" (none of its columns is known); say what a column is with --map THEIRS=CTP, leave one out with --ignore COLUMN, or force a dialect with --dialect: ctp-csv, tick-data-clean, wondertrader, wondertrader-dsb, ctp-in-matlab, vnpy-legacy, vnpy, tqsdk, ctp-recorder, ctp-jsonl, tickdeck"#
+        @r#"2: error: x.csv: no dialect fits its first line "a,b,c" (none of its columns is known); say what a column is with --map THEIRS=CTP, leave one out with --ignore COLUMN, or force a dialect with --dialect: ctp-csv, tick-data-clean, wondertrader, wondertrader-dsb, ctp-in-matlab, vnpy-legacy, vnpy, tqsdk, ctp-recorder, ctp-jsonl, tickdeck"#
     );
     assert_snapshot!(
         refused(&folder, "import x.csv --dialect ctp-csv -o out"),
         @r#"4: error: x.csv: not in the dialect ctp-csv: its header has no column LastPrice and no UpdateTime, unknown columns "a", "b", "c""#
     );
+}
+
+#[test]
+fn a_header_that_nearly_fits() {
+    let folder = folder();
+    let good = std::fs::read_to_string(repository("fixtures/dialects/vnpy_made_up.csv")).unwrap();
+    std::fs::write(
+        folder.join("x.csv"),
+        good.replacen("last_price", "lastprice9", 1),
+    )
+    .unwrap();
+    let said = refused(&folder, "import x.csv -o out");
+    let advice = "; try --map lastprice9=LastPrice, or see --map and --ignore";
+    assert!(
+        said.starts_with("2: ") && said.trim_end().ends_with(advice),
+        "{said}"
+    );
+    assert!(said.contains("nearest is vnpy: "), "{said}");
+    assert!(!said.contains("wondertrader"), "{said}");
+    finish(command(
+        &folder,
+        "import x.csv -o out --map lastprice9=LastPrice",
+    ))
+    .done();
 }
 
 /// The first lines of a real file, then a row that was cut.
@@ -346,7 +370,7 @@ fn a_wrong_number_of_columns() {
     );
     let skipped = finish(command(&folder, "import cut.csv -o out --skip-bad"));
     assert_eq!(skipped.code, Some(3), "{skipped:?}");
-    assert!(skipped.stdout.contains("skipped    1 rows"), "{skipped:?}");
+    assert!(skipped.stdout.contains("skipped    1 row "), "{skipped:?}");
 }
 
 #[test]

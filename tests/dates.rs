@@ -60,7 +60,7 @@ fn grouped_rows_keep_their_own_dates() {
             "SR605 2026-01-05T09:00:00.000 20260105 - []",
         ],
     );
-    assert!(ended.stdout.contains("held back  1 rows"), "{ended:?}");
+    assert!(ended.stdout.contains("held back  1 row "), "{ended:?}");
     let named = "1 below row 2 (2026-01-07T09:00:00.500000000+08:00), by up to 48:00:00";
     assert!(ended.stdout.contains(named), "{ended:?}");
 }
@@ -75,7 +75,7 @@ fn a_night_row_dated_too_late_moves_no_other() {
             "SR609 2026-05-27T14:59:59.000 20260527 390 []",
         ],
     );
-    assert!(ended.stdout.contains("set aside  1 rows"), "{ended:?}");
+    assert!(ended.stdout.contains("set aside  1 row "), "{ended:?}");
     let ended = check(
         "vf57582.csv",
         &[
@@ -90,7 +90,7 @@ fn a_night_row_dated_too_late_moves_no_other() {
             "TA301 2022-10-20T09:00:02.000 20221020 1 []",
         ],
     );
-    assert!(ended.stdout.contains("set aside  1 rows"), "{ended:?}");
+    assert!(ended.stdout.contains("set aside  1 row "), "{ended:?}");
     assert!(ended.stdout.contains("row 5 is stamped"), "{ended:?}");
     assert!(!ended.stdout.contains("held back"), "{ended:?}");
 }
@@ -153,6 +153,12 @@ fn the_end_of_the_calendar_is_told() {
     let told = |ended: &Ended, event: &str| ended.stderr.matches(event).count();
     assert_eq!(told(&ended, "calendar_partly_known"), 1, "{ended:?}");
     assert!(ended.stderr.contains("--calendar"), "{ended:?}");
+    let said = "the holidays of 2027 are not known yet: ";
+    assert!(ended.stderr.contains(said), "{ended:?}");
+    for verb in ["cat", "info"] {
+        let ended = finish(tickdeck([verb.as_ref(), recording.as_os_str()])).done();
+        assert_eq!(told(&ended, "calendar_"), 0, "{ended:?}");
+    }
     let ended = replay(&recording, "--sink null").done();
     assert_eq!(told(&ended, "calendar_partly_known"), 1, "{ended:?}");
     assert_eq!(told(&ended, "calendar_date_uncertain"), 1, "{ended:?}");

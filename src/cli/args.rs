@@ -732,10 +732,11 @@ pub struct CompletionsArgs {
 
 /// Flags of `man`.
 #[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
 pub struct ManArgs {
     /// Write the pages to the user's folder, $XDG_DATA_HOME/man/man1 [XDG_DATA_HOME:
     /// ~/.local/share], replacing older ones
-    #[arg(long, conflicts_with = "output", required_unless_present = "output")]
+    #[arg(long)]
     pub install: bool,
     /// Folder for the pages, created if it does not exist
     #[arg(short, long, value_name = "DIR")]

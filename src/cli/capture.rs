@@ -27,8 +27,7 @@ pub(super) fn run(context: &Context, args: &CaptureArgs) -> anyhow::Result<Outco
     let started = context.unless_stopped("nats-connect", MonoNanos::NEVER, start)?;
     let mut capture = Capture::new(options.clone(), context.clock.now());
     let Some(subscriber) = started else {
-        // It ends like any other: its files are whole, and there is nothing in them.
-        files.finish().map_err(file_error)?;
+        finish(files, 0, args)?;
         Report::new(capture.tally(), &Ended::Signal, capture.flaws(), 0).print(args)?;
         return Ok(Outcome::Done);
     };
@@ -42,7 +41,7 @@ pub(super) fn run(context: &Context, args: &CaptureArgs) -> anyhow::Result<Outco
         .map_err(file_error)?;
     let elapsed_ns = clock.now().since(started);
     drop(subscriber);
-    files.finish().map_err(file_error)?;
+    finish(files, capture.tally().messages(), args)?;
     conclude(args, &capture, ended, elapsed_ns)
 }
 
@@ -125,6 +124,15 @@ fn file_error(error: CaptureFileError) -> anyhow::Error {
         error => return error.into(),
     };
     UsageError::new(usage).into()
+}
+
+/// Completes the files. An empty stream would be mistaken for a captured one, and would be in the way
+/// of the next capture.
+fn finish(files: CaptureFiles, messages: u64, args: &CaptureArgs) -> anyhow::Result<()> {
+    if messages == 0 && !args.allow_empty {
+        return Ok(());
+    }
+    files.finish().map_err(file_error)
 }
 
 /// Says what came, and how it ended.

@@ -19,6 +19,7 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
     let inputs = inputs::open(&args.recordings)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
+    inputs::warn_unknown_years(&reference.calendar, inputs.recorded_days());
     let selection = Selection::new(&args.select, &inputs, &reference)?;
     let mut source = selection.source(&inputs, args.follow);
     let mut json = args.json.json.then(|| JsonlWriter::new(stdout()));

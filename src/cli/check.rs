@@ -292,7 +292,7 @@ fn check(
     };
     progress.finish();
     if let Ok(checked) = &mut checked {
-        advice::complete(checked);
+        advice::complete(checked, &args.publishing);
     }
     Ok(checked?)
 }

@@ -4,7 +4,7 @@
 use std::io::Write as _;
 
 use serde::Serialize;
-use tickdeck::live::diagnose::{Finding, Status, can_run, diagnose, would_wait};
+use tickdeck::live::diagnose::{Finding, Remedy, Status, can_run, diagnose, would_wait};
 use tickdeck::live::facts::{AccountFacts, CalendarFacts, EnvironmentFacts, Facts};
 use tickdeck::live::probe::{probe_account, probe_locale};
 use tickdeck::nats::{Secret, probe};
@@ -32,7 +32,34 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> anyhow::Result<Outcom
         .iter()
         .map(|one| Check::of(one, &where_to_set))
         .collect();
-    print(args, &checks, can_run(&findings), would_wait(&facts))
+    let end = match can_run(&findings) {
+        true => would_do(&findings, would_wait(&facts)),
+        false => "live cannot run: fix every check that says FAIL".to_owned(),
+    };
+    print(args, &checks, can_run(&findings), would_wait(&facts), &end)
+}
+
+/// What `live` would do where no check fails. Without its switch or its instruments it does nothing.
+fn would_do(findings: &[Finding], waits: bool) -> String {
+    let wait = match waits {
+        true => ", and will wait for a market data front to open",
+        false => "",
+    };
+    let missing: Vec<&str> = findings
+        .iter()
+        .filter_map(|finding| match &finding.remedy {
+            Some(Remedy::AllowIngest) => Some("set MD_RUN_INGEST=1"),
+            Some(Remedy::NameSymbols) => Some("set CTP_SYMBOL or give `tickdeck live --symbols`"),
+            _ => None,
+        })
+        .collect();
+    if missing.is_empty() {
+        return format!("live can run{wait}");
+    }
+    format!(
+        "live can log in{wait}, but it would not start: {}",
+        missing.join("; ")
+    )
 }
 
 /// A finding as it is printed; the key order of the JSON is the order of the fields.
@@ -130,6 +157,7 @@ fn print(
     checks: &[Check<'_>],
     is_fit: bool,
     waits: bool,
+    end: &str,
 ) -> anyhow::Result<Outcome> {
     let mut out = stdout();
     if args.json.json {
@@ -147,11 +175,6 @@ fn print(
                 writeln!(out, "                   fix: {}", check.fix)?;
             }
         }
-        let end = match (is_fit, waits) {
-            (true, false) => "live can run",
-            (true, true) => "live can run, and will wait for a market data front to open",
-            (false, _) => "live cannot run: fix every check that says FAIL",
-        };
         writeln!(out, "{end}")?;
     }
     out.flush()?;
@@ -160,4 +183,32 @@ fn print(
     } else {
         Outcome::Difference
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_says_what_live_would_do() {
+        let finding = |remedy| Finding {
+            check: "x",
+            status: Status::Warn,
+            found: String::new(),
+            remedy: Some(remedy),
+        };
+        let harmless = [finding(Remedy::IgnoreLocale)];
+        assert_eq!(would_do(&harmless, false), "live can run");
+        let switch = [finding(Remedy::AllowIngest)];
+        assert_eq!(
+            would_do(&switch, false),
+            "live can log in, but it would not start: set MD_RUN_INGEST=1"
+        );
+        let both = [finding(Remedy::AllowIngest), finding(Remedy::NameSymbols)];
+        assert_eq!(
+            would_do(&both, true),
+            "live can log in, and will wait for a market data front to open, but it would not \
+             start: set MD_RUN_INGEST=1; set CTP_SYMBOL or give `tickdeck live --symbols`"
+        );
+    }
 }

@@ -9,18 +9,28 @@ use super::outcome::UsageError;
 pub(super) struct EnvironmentError {
     /// Names, comma separated.
     pub(super) required_env: String,
-    /// How to fix it.
+    /// How to fix it, or what is wrong with the value.
     pub(super) fix: String,
 }
 
 impl EnvironmentError {
     /// `names` are not set.
     pub(super) fn missing(names: &[&str], environment: &Environment) -> UsageError {
+        Self::missing_unless(names, environment, "")
+    }
+
+    /// The same; `otherwise` continues the fix with another way.
+    pub(super) fn missing_unless(
+        names: &[&str],
+        environment: &Environment,
+        otherwise: &str,
+    ) -> UsageError {
+        let place = environment.where_to_set();
         let missing = Self {
-            fix: format!("set {} {}", names.join(", "), environment.where_to_set()),
+            fix: format!("set {} {place}{otherwise}", names.join(", ")),
             required_env: names.join(","),
         };
-        UsageError::caused_by("the environment is incomplete", missing)
+        UsageError::fixed_by("the environment is incomplete", missing)
     }
 
     /// The value of `name` is not usable because of `problem`.

@@ -17,7 +17,7 @@ use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
 use super::outcome::{Outcome, data_stdout, stdout};
 use super::outputs::{publisher_options, refuse_existing, refuse_inside_recording};
-use super::render::{INCOMPLETE, bytes, grouped};
+use super::render::{INCOMPLETE, bytes, counted};
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcome> {
@@ -25,6 +25,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     let inputs = inputs::open(&args.recordings)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
+    inputs::warn_not_covered(&reference.calendar, inputs.recorded_days());
     let selection = Selection::new(&args.select, &inputs, &reference)?;
     let mut source = selection.source(&inputs, false);
     let total = inputs.estimate(&selection.filter);
@@ -109,8 +110,8 @@ impl Written {
         match &self.path {
             None => writeln!(out, "no file was written: there is no tick")?,
             Some(path) => {
-                let (ticks, bytes) = (grouped(self.ticks), bytes(self.bytes));
-                writeln!(out, "{path}: {ticks} ticks, {bytes}")?;
+                let (ticks, bytes) = (counted(self.ticks, "tick"), bytes(self.bytes));
+                writeln!(out, "{path}: {ticks}, {bytes}")?;
             }
         }
         if !self.complete {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tickdeck::encode::PayloadSource;
 use tickdeck::live::ctp::CtpLibrary;
 use tickdeck::live::setup::{FrontSettings, ListingOptions};
-use tickdeck::live::{LiveEnd, Subscription, SubscriptionError};
+use tickdeck::live::{LiveEnd, LiveReport, Subscription, SubscriptionError};
 use tickdeck::nats::NatsOptions;
 use tickdeck::reference::{Reference, read_contract_file};
 use tickdeck::session::{CtpSession, LiveNats, LiveSummary, RecordTo, Session, SessionError};
@@ -50,19 +50,16 @@ pub(super) struct RecordInto<'a> {
 /// Runs a live session to its end.
 pub(super) fn run(context: &Context, run: FrontRun<'_>) -> anyhow::Result<LiveSummary> {
     let ended = prepare(context, run)?.run().map_err(start_error)?;
-    warn_no_tick(&ended);
+    warn_no_tick(&ended, context.control.is_stopped());
     Ok(ended)
 }
 
 /// Warns about a session that received nothing, and says how far it came.
-fn warn_no_tick(ended: &LiveSummary) {
+fn warn_no_tick(ended: &LiveSummary, is_stopped: bool) {
     if ended.ledger.total().received > 0 || ended.error.is_some() {
         return;
     }
-    let fix = match ended.live.logins {
-        0 => "no login: ctp_retry has the reason, and `tickdeck doctor` checks the front",
-        _ => "the front sent nothing: markets are closed, or it does not have the instruments",
-    };
+    let fix = why_no_tick(&ended.live, ended.has_begun, is_stopped);
     tracing::warn!(
         event = "live_no_tick",
         session = ended.session,
@@ -70,6 +67,32 @@ fn warn_no_tick(ended: &LiveSummary) {
         logins = ended.live.logins,
         "the session received no tick; {fix}"
     );
+}
+
+/// Why there was no tick. The log says more about an attempt that failed.
+fn why_no_tick(live: &LiveReport, has_begun: bool, is_stopped: bool) -> String {
+    let end = match is_stopped {
+        true => "it was stopped",
+        false => "its time was up",
+    };
+    let longer = match is_stopped {
+        true => String::new(),
+        false => format!("; raise {DURATION} or --duration"),
+    };
+    if let LiveEnd::GaveUp { .. } = live.end {
+        return "ctp_gave_up has the reason, and `tickdeck doctor` checks the front".to_owned();
+    }
+    match (has_begun, live.attempts, live.logins) {
+        (false, 0, _) => format!("{end} before the server was reached{longer}"),
+        (false, ..) => format!("{end} while the contracts were being listed{longer}"),
+        (true, _, 0) if live.failed.is_empty() => format!("{end} before the first login{longer}"),
+        (true, _, 0) => {
+            "no login: ctp_retry has the reason, and `tickdeck doctor` checks the front".to_owned()
+        }
+        (true, ..) => "the front sent nothing: markets are closed, or it does not have the \
+                       instruments"
+            .to_owned(),
+    }
 }
 
 /// A session whose settings were checked. Nothing has been published or recorded.
@@ -164,7 +187,12 @@ fn subscription(context: &Context, run: &FrontRun<'_>) -> anyhow::Result<Subscri
     let subscription = Subscription::new(first, run.subscribe.symbols.clone())
         .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))?;
     if subscription.is_empty() {
-        return Err(EnvironmentError::missing(&[SYMBOL], &context.environment).into());
+        return Err(EnvironmentError::missing_unless(
+            &[SYMBOL],
+            &context.environment,
+            ", or name instruments with --symbols",
+        )
+        .into());
     }
     Ok(subscription)
 }

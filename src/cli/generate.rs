@@ -40,10 +40,7 @@ pub(super) fn run(context: &Context, args: &GenerateArgs) -> anyhow::Result<Outc
     let manifest = unless_empty(made, convert_error)?;
     Made::of(&args.output.output, manifest.as_ref()).print(args.json.json)?;
     if manifest.is_none() {
-        tracing::warn!(
-            event = "no_tick_found",
-            "the session ends before its first tick; --duration makes it longer"
-        );
+        super::synthetic::warn_no_tick("--duration makes it longer");
         return Ok(Outcome::Lossy);
     }
     Ok(Outcome::Done)
@@ -60,7 +57,7 @@ fn symbols(
     if !args.symbols.iter().any(|symbol| needs_list(symbol)) {
         return Ok(args.symbols.clone());
     }
-    let profile = super::synthetic::open(options.clone(), &reference.calendar)?;
+    let profile = super::synthetic::open_again(options.clone(), &reference.calendar)?;
     let listed: Vec<_> = profile.contracts().collect();
     let mut selected: Vec<String> = Vec::new();
     let mut unmatched: Vec<&str> = Vec::new();

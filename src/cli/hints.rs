@@ -9,7 +9,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use clap::Command;
-use tickdeck::import::{Dialect, ImportError, RowProblem};
+use tickdeck::import::{ColumnGuess, Dialect, ImportError, RowProblem};
 use tickdeck_core::causes::causes;
 use tickdeck_core::source::SourceError;
 use tickdeck_recording::RecordingError;
@@ -38,6 +38,10 @@ hints! {
         "; say what a column is with --map THEIRS=CTP, leave one out with --ignore COLUMN, or force \
          a dialect with --dialect: {}",
     ];
+    EXPLAIN_ONE = [
+        "; say what a column is with --map THEIRS=CTP, or leave one out with --ignore COLUMN",
+    ];
+    TRY_COLUMNS = ["; try {}, or see --map and --ignore"];
     CHOOSE_DIALECT = [" with --dialect"];
     IGNORE_ONE = ["; leave one out with --ignore"];
     IGNORE_COLUMN = [", or leave it out with --ignore {}"];
@@ -83,7 +87,13 @@ fn of_error(error: &(dyn Error + 'static)) -> Vec<(Hint, String)> {
         _ => {}
     }
     match error.downcast_ref() {
-        Some(ImportError::NoDialect { .. }) => vec![(EXPLAIN_COLUMNS, Dialect::list())],
+        Some(ImportError::NoDialect {
+            guesses, is_near, ..
+        }) => match (&guesses[..], is_near) {
+            ([], true) => plain(EXPLAIN_ONE),
+            ([], false) => vec![(EXPLAIN_COLUMNS, Dialect::list())],
+            (guesses, _) => vec![(TRY_COLUMNS, tried(guesses))],
+        },
         Some(ImportError::AmbiguousDialect { .. }) => plain(CHOOSE_DIALECT),
         Some(ImportError::SameField { .. }) => plain(IGNORE_ONE),
         Some(ImportError::UnreadableColumn { name, .. }) => vec![(IGNORE_COLUMN, name.clone())],
@@ -101,6 +111,19 @@ fn of_error(error: &(dyn Error + 'static)) -> Vec<(Hint, String)> {
         }
         _ => Vec::new(),
     }
+}
+
+/// The flags that say what the columns probably are.
+fn tried(guesses: &[ColumnGuess]) -> String {
+    let quoted = |name: &str| match name.contains(char::is_whitespace) {
+        true => format!("'{name}'"),
+        false => name.to_owned(),
+    };
+    let flags = guesses.iter().map(|guess| match guess.field {
+        Some(field) => format!("--map {}", quoted(&format!("{}={field}", guess.theirs))),
+        None => format!("--ignore {}", quoted(&guess.theirs)),
+    });
+    flags.collect::<Vec<_>>().join(" ")
 }
 
 /// The hints of one verb.
@@ -295,12 +318,27 @@ mod tests {
     fn an_import_error_names_the_flag() {
         let input = || "x.csv".to_owned();
         let dialect = Dialect::CtpCsv;
-        let no_dialect = ImportError::NoDialect {
+        let no_dialect = |is_near, guesses| ImportError::NoDialect {
             input: input(),
             first_line: "a".into(),
             problem: "none".into(),
+            is_near,
+            guesses,
         };
-        let said = message("import", no_dialect);
+        let said = message("import", no_dialect(true, Vec::new()));
+        assert!(
+            said.ends_with("or leave one out with --ignore COLUMN"),
+            "{said}"
+        );
+        let guess = |theirs: &str, field| ColumnGuess {
+            theirs: theirs.into(),
+            field,
+        };
+        let guesses = vec![guess("last price9", Some("LastPrice")), guess("mood", None)];
+        let said = message("import", no_dialect(true, guesses));
+        let advice = "; try --map 'last price9=LastPrice' --ignore mood, or see --map and --ignore";
+        assert!(said.ends_with(advice), "{said}");
+        let said = message("import", no_dialect(false, Vec::new()));
         assert!(
             said.contains("(none); say what a column is with --map THEIRS=CTP, leave one out")
                 && said.ends_with(&format!("with --dialect: {}", Dialect::list())),

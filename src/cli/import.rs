@@ -16,7 +16,7 @@ use super::context::Context;
 use super::inputs::{self, days_of, warn_not_covered};
 use super::outcome::{Outcome, UsageError, convert_error, stdout, unless_empty};
 use super::outputs::conversion;
-use super::render::Made;
+use super::render::{Made, counted};
 
 /// How many bad rows are printed. The others are only counted.
 const BAD_ROWS_SHOWN: usize = 5;
@@ -58,13 +58,14 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
         warn_not_covered(&reference.calendar, days_of(&manifest.trading_days));
     }
     tell_instruments(&source, args.trust_exchange);
+    tell_times(source.report());
     let made = Made::of(&args.output.output, manifest.as_ref());
     let report = source.report();
     if args.json.json {
         print_json(made, report)?;
     } else {
         made.print(false)?;
-        print_report(report)?;
+        print_report(report, args.trading_day)?;
     }
     if manifest.is_none() {
         warn_no_tick(report);
@@ -115,13 +116,14 @@ impl<'a> ImportedInput<'a> {
         let noted = &input.out_of_order;
         let aside = noted.aside.iter().map(ToString::to_string);
         let held = noted.by.iter().map(ToString::to_string);
+        let moved = noted.moves.iter().map(ToString::to_string);
         Self {
             name: &input.name,
             rows: input.rows,
             skipped: input.skipped,
             set_aside: noted.set_aside,
             held_back: noted.held_back,
-            examples: aside.chain(held).collect(),
+            examples: aside.chain(held).chain(moved).collect(),
         }
     }
 }
@@ -140,14 +142,14 @@ fn print_json(made: Made<'_>, report: &ImportReport) -> anyhow::Result<()> {
 }
 
 /// Prints what was skipped or out of order.
-fn print_report(report: &ImportReport) -> std::io::Result<()> {
+fn print_report(report: &ImportReport, given: Option<TradingDay>) -> std::io::Result<()> {
     let mut out = stdout();
     for input in &report.inputs {
-        print_out_of_order(&mut out, &input.name, &input.out_of_order)?;
+        print_out_of_order(&mut out, &input.name, &input.out_of_order, given)?;
     }
     if report.skipped() > 0 {
-        let skipped = report.skipped();
-        writeln!(out, "skipped    {skipped} rows that could not be read")?;
+        let skipped = counted(report.skipped(), "row");
+        writeln!(out, "skipped    {skipped} that could not be read")?;
     }
     for row in report.bad_rows.iter().take(BAD_ROWS_SHOWN) {
         writeln!(out, "           {row}")?;
@@ -155,42 +157,65 @@ fn print_report(report: &ImportReport) -> std::io::Result<()> {
     out.flush()
 }
 
-/// Names the rows of one input whose times contradict their order.
+/// Names the rows of one input whose times contradict their order, each other or the calendar.
+/// `given` is the day of `--trading-day`.
 fn print_out_of_order(
     out: &mut impl std::io::Write,
     input: &str,
     noted: &OutOfOrder,
+    given: Option<TradingDay>,
 ) -> std::io::Result<()> {
-    if noted.set_aside > 0 {
-        let count = noted.set_aside;
+    if noted.moved > 0 {
+        let rows = counted(noted.moved, "row");
         writeln!(
             out,
-            "set aside  {count} rows of {input}: later than the rows below them"
+            "moved      {rows} of {input}: dated on a day without trading, so of the trading day \
+             before; --trading-day says which day it is"
         )?;
-        for row in noted.aside.iter().take(BAD_ROWS_SHOWN) {
-            writeln!(out, "           {row}")?;
-        }
+        print_rows(out, &noted.moves)?;
+    }
+    if noted.set_aside > 0 {
+        let rows = counted(noted.set_aside, "row");
+        writeln!(
+            out,
+            "set aside  {rows} of {input}: later than the rows below"
+        )?;
+        print_rows(out, &noted.aside)?;
     }
     if noted.early > 0 {
-        let (count, most) = (noted.early, noted.earliest_text());
+        let (rows, most) = (counted(noted.early, "row"), noted.earliest_text());
+        let question = match given {
+            Some(day) => format!(
+                "is {day} of --trading-day the day of these rows, or is the receive clock in \
+                 another time zone?"
+            ),
+            None => "is the receive clock in another time zone?".to_owned(),
+        };
         writeln!(
             out,
-            "early      {count} rows of {input}: received up to {most} before their exchange time, \
-             so they are dated earlier; is the receive clock in another time zone?"
+            "early      {rows} of {input}: received up to {most} before their exchange time, so \
+             they are dated earlier; {question}"
         )?;
     }
     if noted.held_back > 0 {
-        let count = noted.held_back;
+        let rows = counted(noted.held_back, "row");
         writeln!(
             out,
-            "held back  {count} rows of {input}: earlier than a row above them; sort the file by \
-             time to keep their own timing"
+            "held back  {rows} of {input}: earlier than a row above; sort the file by time to keep \
+             their own timing"
         )?;
-        for held in noted.by.iter().take(BAD_ROWS_SHOWN) {
-            writeln!(out, "           {held}")?;
-        }
+        print_rows(out, &noted.by)?;
     }
     Ok(())
+}
+
+/// The first rows, one a line.
+fn print_rows(
+    out: &mut impl std::io::Write,
+    rows: &[impl std::fmt::Display],
+) -> std::io::Result<()> {
+    let mut shown = rows.iter().take(BAD_ROWS_SHOWN);
+    shown.try_for_each(|row| writeln!(out, "           {row}"))
 }
 
 /// A column of `--map` or `--ignore` that is nowhere is a mistake in the flags, not in the files.
@@ -212,6 +237,23 @@ fn failed(error: ConvertError) -> anyhow::Error {
         return UsageError::new(column.to_string()).into();
     }
     convert_error(error)
+}
+
+/// Logs the rows of which a replay publishes nothing, because they have no time.
+fn tell_times(report: &ImportReport) {
+    for input in &report.inputs {
+        let noted = &input.out_of_order;
+        if let Some(first) = &noted.first_no_time {
+            tracing::warn!(
+                event = "time_impossible",
+                input = input.name,
+                rows = noted.no_time,
+                row = first.row,
+                text = first.text,
+                "an UpdateTime is no time HH:MM:SS: a replay rejects the tick with the reason no_time"
+            );
+        }
+    }
 }
 
 /// Logs the ids that were converted, and the instruments that a replay may not publish as meant.

@@ -13,7 +13,7 @@ use super::args::InfoArgs;
 use super::context::Context;
 use super::inputs::{self, keep_first, recordings_among};
 use super::outcome::{Outcome, stdout};
-use super::render::{bytes, grouped};
+use super::render::{by_instrument, bytes, counted, grouped};
 
 /// The result; the key order is the order of the fields.
 #[derive(Debug, Serialize)]
@@ -157,9 +157,9 @@ fn text(info: &Info) -> String {
         (
             "ticks",
             format!(
-                "{} of {} instruments",
+                "{} of {}",
                 grouped(info.ticks),
-                grouped(info.symbols)
+                counted(info.symbols, "instrument")
             ),
         ),
         ("by id", by_instrument(&info.instruments)),
@@ -171,9 +171,9 @@ fn text(info: &Info) -> String {
         (
             "size",
             format!(
-                "{} in {} segments{per_tick}",
+                "{} in {}{per_tick}",
                 bytes(info.bytes),
-                info.segments
+                counted(info.segments, "segment")
             ),
         ),
         ("format", info.format_version.to_string()),
@@ -203,21 +203,4 @@ fn text(info: &Info) -> String {
         .into_iter()
         .map(|(name, value)| format!("{name:<12} {}\n", printable_value(&value)))
         .collect()
-}
-
-/// The instruments with the most ticks first.
-fn by_instrument(instruments: &BTreeMap<String, u64>) -> String {
-    /// Instruments that are named; `--json` has all.
-    const SHOWN: usize = 8;
-    let mut sorted: Vec<(&String, &u64)> = instruments.iter().collect();
-    sorted.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-    let shown = sorted.iter().take(SHOWN);
-    let mut text = shown
-        .map(|(id, ticks)| format!("{id} {}", grouped(**ticks)))
-        .collect::<Vec<_>>()
-        .join(", ");
-    if let Some(more @ 1..) = sorted.len().checked_sub(SHOWN) {
-        text.push_str(&format!(" and {more} more"));
-    }
-    text
 }

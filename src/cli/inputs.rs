@@ -168,22 +168,38 @@ pub(super) fn warn_not_covered(
     calendar: &TradingCalendar,
     days: impl IntoIterator<Item = NaiveDate>,
 ) {
-    let Uncovered { unknown, partly } = calendar.uncovered(days);
-    for year in unknown {
+    let uncovered = calendar.uncovered(days);
+    warn_unknown(&uncovered);
+    let mut partly = uncovered.partly.iter();
+    if let Some(first) = partly.next() {
+        let others = partly.map(|year| format!(", {year}"));
+        tracing::warn!(
+            event = "calendar_partly_known",
+            year = first,
+            "the holidays of {first}{} are not known yet: bridge days around them count as trading \
+             days",
+            others.collect::<String>()
+        );
+    }
+}
+
+/// Warns about each year in which the calendar knows no holiday.
+fn warn_unknown(uncovered: &Uncovered) {
+    for year in &uncovered.unknown {
         tracing::warn!(
             event = "calendar_not_covered",
             year,
             "the calendar does not cover the year: weekdays count as trading days"
         );
     }
-    for year in partly {
-        tracing::warn!(
-            event = "calendar_partly_known",
-            year,
-            "the year is only partly known or not at all: bridge days around its holidays count as \
-             trading days"
-        );
-    }
+}
+
+/// The same for a verb that prints what was recorded: only a time of day depends on the calendar.
+pub(super) fn warn_unknown_years(
+    calendar: &TradingCalendar,
+    days: impl IntoIterator<Item = NaiveDate>,
+) {
+    warn_unknown(&calendar.uncovered(days));
 }
 
 /// The selected events, with what its warnings say.
@@ -205,13 +221,13 @@ impl Deref for Selection {
 }
 
 impl Selection {
-    /// Resolves the flags for the opened recordings. Warns about patterns that match nothing.
+    /// Resolves the flags for the opened recordings. Warns about patterns that match nothing, not about
+    /// the calendar.
     pub(super) fn new(
         select: &SelectArgs,
         inputs: &Inputs,
         reference: &Reference,
     ) -> anyhow::Result<Self> {
-        warn_not_covered(&reference.calendar, inputs.recorded_days());
         let selection =
             tickdeck::selection::Selection::resolve(&select.options(), inputs, reference)
                 .map_err(selection_error)?;

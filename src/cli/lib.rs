@@ -34,6 +34,7 @@ mod man;
 mod merge;
 pub mod outcome;
 mod outputs;
+mod plan;
 mod progress;
 mod record;
 mod recover;

@@ -19,6 +19,13 @@ pub(super) fn run(_: &Context, args: &ManArgs) -> anyhow::Result<Outcome> {
     let pages = write_pages(&folder)?;
     let mut out = stdout();
     writeln!(out, "{}: {pages} pages", folder.display())?;
+    if args.install {
+        writeln!(
+            out,
+            "`man tickdeck` finds them if `manpath` lists {}",
+            folder.parent().unwrap_or(&folder).display()
+        )?;
+    }
     out.flush()?;
     Ok(Outcome::Done)
 }

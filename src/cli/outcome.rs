@@ -108,6 +108,8 @@ impl From<Exit> for ExitCode {
 pub struct UsageError {
     message: String,
     source: Option<anyhow::Error>,
+    /// Whether the source says what to do, not what the cause is.
+    is_fix: bool,
 }
 
 impl UsageError {
@@ -117,6 +119,7 @@ impl UsageError {
         Self {
             message: message.into(),
             source: None,
+            is_fix: false,
         }
     }
 
@@ -126,6 +129,16 @@ impl UsageError {
         Self {
             message: message.into(),
             source: Some(source.into()),
+            is_fix: false,
+        }
+    }
+
+    /// Wraps an error that says what to do.
+    #[must_use]
+    pub fn fixed_by(message: impl Into<String>, fix: impl Into<anyhow::Error>) -> Self {
+        Self {
+            is_fix: true,
+            ..Self::caused_by(message, fix)
         }
     }
 }
@@ -210,7 +223,10 @@ fn is_bad_usage(error: &(dyn Error + 'static)) -> bool {
         || error
             .downcast_ref()
             .is_some_and(RecordingError::is_bad_input)
-        || matches!(error.downcast_ref(), Some(ImportError::Missing { .. }))
+        || matches!(
+            error.downcast_ref(),
+            Some(ImportError::Missing { .. } | ImportError::NoDialect { .. })
+        )
 }
 
 /// Whether an error in the chain means that the reader of stdout closed the pipe.
@@ -310,7 +326,7 @@ pub(super) fn conclude(result: anyhow::Result<Outcome>, format: LogFormat, hints
     let messages = hints.messages(&error);
     let text = match (exit, format) {
         (Exit::Done, _) => return exit,
-        (_, LogFormat::Text) => render(&messages),
+        (_, LogFormat::Text) => render(&messages, fix_of(&error).as_deref()),
         (_, LogFormat::Json) => log::error_line(&messages, exit.code()),
     };
     log::print(&text);
@@ -324,19 +340,32 @@ pub(super) fn print_if_hidden(format: LogFormat, error: &str, exit: Exit) {
     }
     let messages = [error.to_owned()];
     log::print(&match format {
-        LogFormat::Text => render(&messages),
+        LogFormat::Text => render(&messages, None),
         LogFormat::Json => log::error_line(&messages, exit.code()),
     });
 }
 
-/// `error: …` and one `caused by: …` per cause. Further lines of a message are indented: a name that
-/// holds a line's end must not look like another message.
-fn render(messages: &[String]) -> String {
-    let heads = std::iter::once("error").chain(std::iter::repeat("caused by"));
-    let lines = heads.zip(messages);
-    lines
-        .map(|(head, text)| format!("{head}: {}\n", text.replace('\n', "\n  ")))
-        .collect()
+/// The message in the chain of an error that says what to do.
+fn fix_of(error: &anyhow::Error) -> Option<String> {
+    let mut usage = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<UsageError>());
+    let fixed = usage.find(|usage| usage.is_fix)?;
+    fixed.source.as_ref().map(ToString::to_string)
+}
+
+/// `error: …` and one `caused by: …` per cause; the one that says what to do is `fix: …`. Further lines
+/// of a message are indented: a name that holds a line's end must not look like another message.
+fn render(messages: &[String], fix: Option<&str>) -> String {
+    let lines = messages.iter().enumerate().map(|(position, text)| {
+        let head = match position {
+            0 => "error",
+            _ if fix == Some(text) => "fix",
+            _ => "caused by",
+        };
+        format!("{head}: {}\n", text.replace('\n', "\n  "))
+    });
+    lines.collect()
 }
 
 #[cfg(test)]
@@ -397,13 +426,20 @@ mod tests {
             .context("reading part-00003.parquet: permission denied")
             .context("replaying rec");
         assert_eq!(
-            render(&Hints::default().messages(&error)),
+            render(&Hints::default().messages(&error), None),
             "error: replaying rec\ncaused by: reading part-00003.parquet: permission denied\n"
         );
         let usage = UsageError::caused_by("contract file x.csv", anyhow!("line 3: no exchange"));
         assert_eq!(
-            render(&Hints::default().messages(&usage.into())),
+            render(&Hints::default().messages(&usage.into()), None),
             "error: contract file x.csv\ncaused by: line 3: no exchange\n"
+        );
+        let missing = UsageError::fixed_by("the environment is incomplete", anyhow!("set X"));
+        let missing = anyhow::Error::from(missing).context("starting");
+        let messages = Hints::default().messages(&missing);
+        assert_eq!(
+            render(&messages, fix_of(&missing).as_deref()),
+            "error: starting\ncaused by: the environment is incomplete\nfix: set X\n"
         );
     }
 }

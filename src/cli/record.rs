@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use tickdeck::reference::Reference;
 use tickdeck::session::{LiveSummary, Replayed, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
-use tickdeck_core::source::{MergeSource, Source};
-use tickdeck_market::source::{Profile, SyntheticOptions};
+use tickdeck_core::source::{MergeSource, Source, SourceError};
+use tickdeck_market::source::SyntheticOptions;
 use tickdeck_recording::{
     BackgroundWriter, EventFilter, Recorded, RecordingOptions, RecordingWriter, SourceInfo,
 };
@@ -37,6 +37,8 @@ struct Opened {
     total: Option<u64>,
     /// The recording that is the source.
     inputs: Option<Inputs>,
+    /// Whether it has no tick.
+    is_empty: bool,
     /// Lossy if the source is a recording that is not whole.
     completeness: Outcome,
 }
@@ -45,7 +47,7 @@ struct Opened {
 pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome> {
     let opened = match &args.source {
         SourceSpec::Ctp => return record_front(context, args),
-        SourceSpec::Synthetic { profile, seed } => open_market(args, *profile, *seed)?,
+        SourceSpec::Synthetic(options) => open_market(args, options.clone())?,
         SourceSpec::Recording(path) => open_recording(args, path)?,
     };
     let publishes_nats = args.publish && publishes_to_nats(&args.sinks);
@@ -66,10 +68,9 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         ..recording_options(&args.output, &args.roll, reference, session.clone(), info)
     };
     // Of a source without a tick nothing is kept.
-    let empty =
-        (opened.inputs.as_ref()).filter(|inputs| !args.allow_empty && !may_have_ticks(inputs));
+    let is_empty = opened.is_empty && !args.allow_empty;
     // A session that was stopped before it began must not replace an earlier recording.
-    let mut recorder = (!context.control.is_stopped() && empty.is_none())
+    let mut recorder = (!context.control.is_stopped() && !is_empty)
         .then(|| start_recorder(args, options))
         .transpose()?;
     let mut source = Some(opened.source);
@@ -95,29 +96,34 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     .control(Arc::clone(&context.control))
     .clock(context.clock.clone());
     let played = sinks.give_to(session).run().map_err(session_error)?;
-    conclude(args, played, recorder, empty, opened.completeness)
+    if is_empty {
+        match &opened.inputs {
+            Some(inputs) => warn_no_tick(inputs),
+            None => synthetic::warn_no_tick(
+                "a longer duration= in --source has some, and --allow-empty accepts that",
+            ),
+        }
+    }
+    conclude(args, played, recorder, is_empty, opened.completeness)
 }
 
-/// Seals the recording, prints the result, and decides how the verb ends. `empty` are inputs without a
-/// tick, of which no recording was made.
+/// Seals the recording, prints the result, and decides how the verb ends. Of an empty source there is
+/// none.
 fn conclude(
     args: &RecordArgs,
     played: Replayed,
     recorder: Option<BackgroundWriter>,
-    empty: Option<&Inputs>,
+    is_empty: bool,
     completeness: Outcome,
 ) -> anyhow::Result<Outcome> {
     // The recording is sealed even if a sink failed.
     let recorded = recorder.map_or_else(Recorded::default, |recorder| recorder.finish(0));
     let made = recorded.manifest.as_ref();
     // A recording that was never begun, or that failed, is not a result.
-    let made = (empty.is_some() || made.is_some())
+    let made = (is_empty || made.is_some())
         .then(|| Made::of(&args.output.output, made).incomplete(completeness == Outcome::Lossy));
     let printed = print(args, &played.summary, made.as_ref());
-    if let Some(inputs) = empty {
-        warn_no_tick(inputs);
-    }
-    let is_lossy = played.summary.is_lossy() || empty.is_some();
+    let is_lossy = played.summary.is_lossy() || is_empty;
     let ended = match (played.error, recorded.error) {
         (Some(error), _) => Err(error.into()),
         (None, Some(error)) => Err(error.into()),
@@ -125,6 +131,21 @@ fn conclude(
         (None, None) => Ok(completeness),
     };
     after_printing(printed, ended)
+}
+
+/// Whether a source has a tick. Reads up to the first one.
+fn has_ticks(source: &mut dyn Source) -> Result<bool, SourceError> {
+    let mut batch = Vec::new();
+    loop {
+        source.next_batch(&mut batch, 64)?;
+        if batch.iter().any(|event| event.as_tick().is_some()) {
+            return Ok(true);
+        }
+        if batch.is_empty() {
+            return Ok(false);
+        }
+        batch.clear();
+    }
 }
 
 /// Whether a recording has ticks, as far as its manifest says.
@@ -193,19 +214,18 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
     after_printing(printed, outcome(ended, summary.is_lossy() || is_empty))
 }
 
-fn open_market(args: &RecordArgs, profile: Profile, seed: u64) -> anyhow::Result<Opened> {
+fn open_market(args: &RecordArgs, options: SyntheticOptions) -> anyhow::Result<Opened> {
     let reference = inputs::reference(&args.normalize, &[])?;
-    let options = SyntheticOptions {
-        profile,
-        seed,
-        ..SyntheticOptions::default()
-    };
+    // Only a market that ends early can have no tick.
+    let is_empty = options.duration.is_some()
+        && !has_ticks(&mut synthetic::open(options.clone(), &reference.calendar)?)?;
     let source = synthetic::open(options, &reference.calendar)?;
     Ok(Opened {
         info: source.info(),
         reference: synthetic::reference_of(&source, reference),
         total: Some(source.expected_events()),
         inputs: None,
+        is_empty,
         completeness: Outcome::Done,
         source: on_a_thread(Box::new(source))?,
     })
@@ -223,6 +243,7 @@ fn open_recording(args: &RecordArgs, path: &PathBuf) -> anyhow::Result<Opened> {
         completeness: completeness(&inputs),
         // A merge of one source renumbers its events for the new recording.
         source: Box::new(MergeSource::new(vec![inputs.source_ahead(&all, None)?])),
+        is_empty: !may_have_ticks(&inputs),
         inputs: Some(inputs),
     })
 }

@@ -1,17 +1,17 @@
 //! Results as text for people: short and aligned, with units.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::args::{JsonlTarget, ReplayArgs, SinkArgs, SinkSpec};
-use super::inputs::{Inputs, Selection};
+use super::args::{JsonlTarget, SinkArgs, SinkSpec};
 use super::log;
-use super::outcome::{Outcome, stdout};
+use super::outcome::stdout;
 pub(super) use tickdeck::check::report::text::grouped;
-use tickdeck::nats::NatsOptions;
 use tickdeck::session::{LatenessMs, Summary};
+use tickdeck_core::pace::Rate;
 use tickdeck_core::printable::printable_value;
 use tickdeck_recording::Manifest;
 
@@ -22,6 +22,29 @@ pub(super) const INCOMPLETE: &str =
 /// Bytes in the largest binary unit that gives a number of at least one.
 pub(super) fn bytes(count: u64) -> String {
     indicatif::HumanBytes(count).to_string()
+}
+
+/// `1 row`, `2 rows`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(count))
+}
+
+/// The instruments with the most ticks first.
+pub(super) fn by_instrument(instruments: &BTreeMap<String, u64>) -> String {
+    /// Instruments that are named; others are only counted.
+    const SHOWN: usize = 8;
+    let mut sorted: Vec<(&String, &u64)> = instruments.iter().collect();
+    sorted.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let shown = sorted.iter().take(SHOWN);
+    let mut text = shown
+        .map(|(id, ticks)| format!("{id} {}", grouped(**ticks)))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if let Some(more @ 1..) = sorted.len().checked_sub(SHOWN) {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
 }
 
 /// A new recording. The key order of the JSON is the order of the fields.
@@ -106,11 +129,11 @@ impl<'a> Made<'a> {
         let mut text = match &self.path {
             None => "no recording was written: there is no tick\n".to_owned(),
             Some(path) => format!(
-                "{path}: {} events, {} ticks of {} instruments, {} segments, {}\nevent digest {}\n",
-                grouped(self.events),
-                grouped(self.ticks),
-                grouped(self.symbols),
-                self.segments,
+                "{path}: {}, {} of {}, {}, {}\nevent digest {}\n",
+                counted(self.events, "event"),
+                counted(self.ticks, "tick"),
+                counted(self.symbols, "instrument"),
+                counted(self.segments as u64, "segment"),
                 bytes(self.bytes),
                 self.event_digest.unwrap_or_default(),
             ),
@@ -177,7 +200,11 @@ fn summary_text(summary: &Summary) -> String {
             .rate_achieved
             .map_or(String::new(), |rate| format!(", achieved {rate:.3}"));
         let asked = summary.rate_asked;
-        let rate = format!("asked {asked}{achieved} (recorded time per real time)");
+        let unit = match (asked, summary.rate_achieved) {
+            (Rate::Max, None) => "",
+            _ => " (recorded time per real time)",
+        };
+        let rate = format!("asked {asked}{achieved}{unit}");
         lines.push(("rate", rate));
     }
     if let Some(lateness) = summary.lateness_ms {
@@ -217,54 +244,4 @@ fn throughput(summary: &Summary) -> String {
     #[expect(clippy::cast_precision_loss, reason = "a measurement, see above")]
     let per_second = summary.received as f64 / summary.elapsed_s;
     format!(", {per_second:.0} ticks/s")
-}
-
-/// Prints what a replay would do, for `--dry-run`.
-pub(super) fn print_plan(
-    args: &ReplayArgs,
-    inputs: &Inputs,
-    selection: &Selection,
-    nats: Option<&NatsOptions>,
-) -> anyhow::Result<Outcome> {
-    let mut out = stdout();
-    for recording in &inputs.recordings {
-        writeln!(
-            out,
-            "play       {} ({})",
-            printable_value(&recording.path().to_string_lossy()),
-            printable_value(recording.session())
-        )?;
-    }
-    let filter = &selection.filter;
-    if let Some(start) = filter.start {
-        writeln!(out, "from       {start}")?;
-    }
-    if let Some(end) = filter.end {
-        writeln!(out, "until      {end}")?;
-    }
-    if let Some(events) = inputs.estimate(filter) {
-        writeln!(out, "events     at most {}", grouped(events))?;
-    }
-    if let Some(count) = selection.max_ticks {
-        writeln!(out, "ticks      at most {}", grouped(count))?;
-    }
-    writeln!(out, "rate       {}", args.pace.rate)?;
-    for sink in &args.sinks.sinks {
-        let text = match (sink, nats) {
-            (SinkSpec::Nats, Some(nats)) => format!("nats {}", nats.servers),
-            (SinkSpec::Nats, None) => "nats".into(),
-            (SinkSpec::Jsonl(JsonlTarget::Stdout), _) => "jsonl to stdout".into(),
-            (SinkSpec::Jsonl(JsonlTarget::Path(path)), _) => format!("jsonl to {}", path.display()),
-            (SinkSpec::Digest, _) => "digest".into(),
-            (SinkSpec::Null, _) => "null".into(),
-        };
-        writeln!(out, "to         {text}")?;
-    }
-    writeln!(
-        out,
-        "subjects   {}.EXCHANGE.SYMBOL",
-        args.sinks.subject_prefix
-    )?;
-    out.flush()?;
-    Ok(Outcome::Done)
 }

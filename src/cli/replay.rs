@@ -15,6 +15,7 @@ use super::inputs::{self, Salvaged, Selection, completeness, followed, refuse_da
 use super::log;
 use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
 use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
+use super::plan::{self, Selected};
 use super::render::print_summary;
 
 /// Runs the verb.
@@ -25,6 +26,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         inputs::open(&args.recordings)?
     };
     let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
+    inputs::warn_not_covered(&reference.calendar, inputs.recorded_days());
     let selection = Selection::new(&args.select, &inputs, &reference)?;
     let nats = publishes_to_nats(&args.sinks)
         .then(|| nats_options(&args.nats))
@@ -35,7 +37,15 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         refuse_damage(&damage, "--salvage plays the intact parts")?;
     }
     if args.dry_run {
-        return super::render::print_plan(args, &inputs, &selection, nats.as_ref());
+        let found = Selected::count(args, &inputs, &selection)?;
+        plan::print(args, &inputs, &selection, nats.as_ref(), &found)?;
+        report_missing(&found.missing, &damage);
+        let played = match found.missing.is_empty() && damage.is_empty() {
+            true => Outcome::Done,
+            false => Outcome::Lossy,
+        };
+        let selected = selection.outcome(found.ticks());
+        return Ok(selected.and(completeness(&inputs)).and(played));
     }
 
     // Before the first key or signal can arrive, so that it resumes.

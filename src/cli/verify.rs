@@ -14,6 +14,7 @@ use super::args::VerifyArgs;
 use super::context::Context;
 use super::inputs::{keep_first, recordings_among};
 use super::outcome::{Outcome, stdout};
+use super::render::counted;
 
 #[derive(Serialize)]
 struct Verified<'a> {
@@ -129,11 +130,13 @@ fn print_report(
         };
         return writeln!(
             out,
-            "{shown}: intact, {} events in {} segments{note}",
-            report.events, report.segments
+            "{shown}: intact, {} in {}{note}",
+            counted(report.events, "event"),
+            counted(report.segments as u64, "segment")
         );
     }
-    writeln!(out, "{shown}: {} findings", report.findings.len())?;
+    let findings = counted(report.findings.len() as u64, "finding");
+    writeln!(out, "{shown}: {findings}")?;
     for finding in &report.findings {
         let file = finding.file.to_string_lossy();
         let file = printable_value(&file);

@@ -262,4 +262,15 @@ fn each_rejected_tick_is_logged_once_a_side() {
     assert!(found.stdout.contains("  previous  "), "{found:?}");
     let rejected = found.stderr.lines().filter(|line| line.ends_with("seq=57"));
     assert_eq!(rejected.count(), 2, "{found:?}");
+    // The ids are escaped where they are not text.
+    assert!(found.stderr.contains("tick_rejected"), "{found:?}");
+    let is_text = |c: char| c == '\n' || c.is_ascii_graphic() || c == ' ';
+    assert!(found.stderr.chars().all(is_text), "{found:?}");
+    // A golden counts them.
+    let made = ends(&folder, 0, "check odd --update");
+    assert!(!made.stderr.contains("tick_rejected"), "{made:?}");
+    let equal = ends(&folder, 0, "check odd");
+    assert!(!equal.stderr.contains("tick_rejected"), "{equal:?}");
+    let detailed = ends(&folder, 0, "check odd --log-level debug");
+    assert!(detailed.stderr.contains("tick_rejected"), "{detailed:?}");
 }

@@ -199,6 +199,35 @@ fn other_tables_are_named_as_the_reason() {
             .contains("note: the golden was made with another contract"),
         "{same:?}"
     );
+    let advice = "--contracts or --products, give the same file";
+    assert!(!same.stdout.contains(advice), "{same:?}");
+    ends(&folder, 0, "check rec --contracts new.csv --update");
+    let without = ends(&folder, 1, "check rec").stdout;
+    let (said, ways) = without.split_once("to accept this").unwrap();
+    assert!(said.contains(advice), "{without}");
+    assert!(ways.contains("tickdeck check rec --update"), "{without}");
+}
+
+/// Each run of a service has its own receive times: accepting them helps until the next run.
+#[test]
+fn receive_times_are_better_declared_than_accepted() {
+    let folder = folder();
+    let lines = published();
+    write_lines(&folder.join("live.jsonl"), &lines);
+    ends(&folder, 0, "check live.jsonl --update");
+    let received = lines.iter().map(|line| {
+        let (before, after) = line.split_once("\"local_time\":\"2025").unwrap();
+        format!("{before}\"local_time\":\"2026{after}")
+    });
+    write_lines(&folder.join("live.jsonl"), &received.collect::<Vec<_>>());
+    let found = ends(&folder, 1, "check live.jsonl").stdout;
+    let declared = r#""volatile": [{"field": "local_time", "reason": "each run has its own"}]"#;
+    let advice = format!("# better declare in live.golden.json that it changes: {declared}\n");
+    assert!(found.contains(&advice), "{found}");
+    let golden = std::fs::read_to_string(folder.join("live.golden.json")).unwrap();
+    let golden = golden.replace("\"volatile\": []", declared);
+    std::fs::write(folder.join("live.golden.json"), golden).unwrap();
+    ends(&folder, 0, "check live.jsonl");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::cli::{Ended, finish, tickdeck};
+use crate::support::ctp::logged;
 use crate::support::recordings::{Folder, repository, stream};
 
 /// `import FILE words -o folder/rec`.
@@ -133,6 +134,87 @@ fn an_unknown_exchange_is_told_at_import() {
     );
 }
 
+/// Imports a dump of these lines.
+fn import_lines(folder: &Folder, lines: &[&str], words: &[&str]) -> Ended {
+    std::fs::write(folder.join("x.csv"), lines.join("\n")).unwrap();
+    let mut command = tickdeck(["import", "x.csv", "-o", "rec", "--force"]);
+    command.args(words).current_dir(folder.path());
+    finish(command)
+}
+
+#[test]
+fn impossible_times_are_told_at_import() {
+    let folder = Folder::new();
+    let lines = [
+        "TradingDay,InstrumentID,LastPrice,UpdateTime,UpdateMillisec,LocalTime",
+        "20260105,rb2605,3110,09:00:00,500,2026-01-05 09:00:00.523411",
+        "20260105,rb2605,3110,09:61:01,500,2026-01-05 09:01:01.523411",
+        "20260105,rb2605,3110,\u{1b}[31m,500,2026-01-05 09:01:01.623411",
+    ];
+    let ended = import_lines(&folder, &lines, &["--log-format", "json"]).done();
+    let told = logged(&ended.stderr, "time_impossible");
+    assert_eq!(told.len(), 1, "{ended:?}");
+    assert_eq!(
+        (&told[0]["rows"], &told[0]["row"], &told[0]["text"]),
+        (&2.into(), &3.into(), &"09:61:01".into())
+    );
+    assert_eq!(payloads(&folder.join("rec")).len(), 1);
+    let ended = import_lines(&folder, &[lines[0], lines[3]], &[]).done();
+    assert!(ended.stderr.contains(r"\x1b[31m"), "{ended:?}");
+    let ended = import_lines(&folder, &lines[..2], &[]).done();
+    assert!(!ended.stderr.contains("time_impossible"), "{ended:?}");
+}
+
+#[test]
+fn a_row_of_a_closed_day_has_its_own_line() {
+    let folder = Folder::new();
+    let lines = [
+        "symbol,exchange,datetime,last_price,volume",
+        "rb2605,SHFE,2026-01-09 14:59:59+08:00,3110,7",
+        // A Saturday.
+        "rb2605,SHFE,2026-01-10 09:00:00+08:00,3110,7",
+        "rb2605,SHFE,2026-01-12 09:00:00+08:00,3110,8",
+    ];
+    let ended = import_lines(&folder, &lines, &[]).done();
+    for line in [
+        "moved      1 row of x.csv: dated on a day without trading",
+        "           row 3 is dated 2026-01-10, which becomes 2026-01-09",
+    ] {
+        assert!(ended.stdout.contains(line), "{ended:?}");
+    }
+    assert!(!ended.stdout.contains("held back"), "{ended:?}");
+    let ended = import_lines(&folder, &lines, &["--json"]).done().json();
+    let input = &ended["inputs"][0];
+    assert_eq!(input["held_back"], 0);
+    assert!(
+        input["examples"][0].as_str().unwrap().starts_with("row 3"),
+        "{input}"
+    );
+}
+
+#[test]
+fn early_rows_question_the_given_day() {
+    let folder = Folder::new();
+    let lines = [
+        "symbol,exchange,datetime,last_price,volume,localtime",
+        "rb2605,SHFE,2026-01-05 09:00:00+08:00,3110,7,2026-01-05 09:00:00.523411",
+    ];
+    let early = |day| {
+        let said = import_lines(&folder, &lines, &["--trading-day", day]).done();
+        said.stdout
+            .lines()
+            .find(|line| line.starts_with("early"))
+            .map(str::to_owned)
+    };
+    assert_eq!(early("20260105"), None);
+    let said = early("20260106").unwrap();
+    assert!(said.starts_with("early      1 row of x.csv: "), "{said}");
+    assert!(
+        said.contains("is 2026-01-06 of --trading-day the day"),
+        "{said}"
+    );
+}
+
 #[test]
 fn a_receive_clock_may_lack_its_date() {
     let folder = Folder::new();
@@ -230,7 +312,7 @@ fn a_mapped_dump_is_published() {
         "px=LastPrice",
     ];
     let refused = import(&folder, file, &map);
-    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(
         refused.stderr.contains("unknown column \"mood\""),
         "{refused:?}"

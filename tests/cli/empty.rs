@@ -161,6 +161,29 @@ fn a_session_that_is_too_short_is_told() {
 
 /// A recording of nothing is valid everywhere.
 #[test]
+fn a_recorded_market_has_its_own_length_and_day() {
+    let folder = Folder::new();
+    let record = |source: &str, more: &[&str]| {
+        let mut command = tickdeck(["record", "--source", source, "-o", "rec"]);
+        command.args(more).current_dir(folder.path());
+        finish(command)
+    };
+    let source = "synthetic:quick,seed=3,duration=5s,trading_day=2025-09-15";
+    let said = record(source, &[]).done().stdout;
+    assert!(said.contains(" 1 segment, "), "{said}");
+    let recorded = info(&folder.join("rec"));
+    assert_eq!(recorded["trading_days"], serde_json::json!(["2025-09-15"]));
+    folder.generate(
+        "made",
+        "--profile quick --seed 3 --duration 5s --trading-day 2025-09-15",
+    );
+    assert_eq!(recorded["digest"], info(&folder.join("made"))["digest"]);
+    let ended = record("synthetic:quick,duration=1ms", &["--force"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    check_told(&ended, "no_tick_found", &["duration="]);
+}
+
+#[test]
 fn an_empty_recording_is_read_by_every_verb() {
     let folder = Folder::new();
     let empty = without_ticks(&folder);

@@ -57,12 +57,16 @@ fn manual_pages_are_installed_where_man_looks() {
         said.stdout.contains(&folder.display().to_string()),
         "{said:?}"
     );
+    assert!(said.stdout.contains("`manpath`"), "{said:?}");
     let page = std::fs::read_to_string(folder.join("tickdeck-replay.1")).unwrap();
     assert!(page.contains("max\\-gap"), "{page}");
     let named = at_home(&home, "man -o pages").done();
     assert!(named.stdout.starts_with("pages: "), "{named:?}");
     assert!(home.join("pages/tickdeck.1").is_file());
-    let refused = at_home(&home, "man");
-    assert_eq!(refused.code, Some(2), "{refused:?}");
-    assert!(refused.stderr.contains("--install"), "{refused:?}");
+    for words in ["man", "man --install -o pages"] {
+        let refused = at_home(&home, words);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        let usage = "<--install|--output <DIR>>";
+        assert!(refused.stderr.contains(usage), "{refused:?}");
+    }
 }

@@ -12,6 +12,7 @@ use tickdeck::event::{Event, EventKind, SessionEvent};
 use tickdeck::recording::{RecordingOptions, RecordingWriter, Rolling, SourceInfo};
 
 use crate::support::cli::{finish, run_words, tickdeck};
+use crate::support::ctp::logged;
 use crate::support::recordings::{
     Folder, events, payload, quick, quirks, replay, replay_digest, split, stream, stream_digest,
 };
@@ -424,7 +425,8 @@ fn dry_run_only_describes() {
     for part in [
         "synthetic-quick-1-20250912",
         "from       2025-09-12T09:30:10",
-        "ticks      at most 5",
+        "ticks      5 of 5 instruments (at most 5)",
+        "by id      ",
         "rate       10",
         "to         nats nats://127.0.0.1:1",
         "subjects   market.tick.EXCHANGE.SYMBOL",
@@ -432,6 +434,38 @@ fn dry_run_only_describes() {
         assert!(plan.contains(part), "{part}: {plan}");
     }
     assert!(folder.names().is_empty());
+}
+
+#[test]
+fn dry_run_ends_like_the_run() {
+    let replay = |words: &str| {
+        let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+        command.args("--rate max --sink null --log-format json".split(' '));
+        command.args(words.split(' '));
+        finish(command)
+    };
+    for (words, told, code) in [
+        ("--symbols rb2510,zz*", "symbols_unmatched", 0),
+        ("--symbols zz*", "nothing_selected", 3),
+        ("-S 15:10", "nothing_selected", 3),
+    ] {
+        let ran = replay(words);
+        let planned = replay(&format!("{words} --dry-run"));
+        assert_eq!(
+            (ran.code, planned.code),
+            (Some(code), Some(code)),
+            "{words}"
+        );
+        for ended in [ran, planned] {
+            assert_eq!(logged(&ended.stderr, told).len(), 1, "{ended:?}");
+        }
+    }
+    let plan = replay("--symbols rb2510 --dry-run").done().stdout;
+    let ran = replay("--symbols rb2510 --json").done().json();
+    let ticks = format!("ticks      {} of 1 instrument\n", ran["received"]);
+    assert!(plan.contains(&ticks), "{ticks}: {plan}");
+    let by_id = format!("by id      rb2510 {}\n", ran["received"]);
+    assert!(plan.contains(&by_id), "{plan}");
 }
 
 #[test]

@@ -95,6 +95,12 @@ fn assert_recorded_in_vain(folder: &Folder, note: &str) {
     assert!(notes.iter().any(|it| it.starts_with(note)), "{notes:?}");
 }
 
+/// What is said of a session without a tick.
+fn no_tick(ended: &Ended) -> String {
+    let told = logged(&ended.stderr, "live_no_tick");
+    told[0]["message"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn a_trader_front_not_ready_is_retried() {
     let Some((library, server)) = needed("a trader front that is not ready") else {
@@ -336,6 +342,9 @@ fn a_refused_authentication_is_not_retried() {
         (&63.into(), &true.into())
     );
     let gave_up = &logged(&ended.stderr, "ctp_gave_up")[0];
+    let told = no_tick(&ended);
+    assert!(told.contains("ctp_gave_up has the reason"), "{told}");
+    assert!(!told.contains("ctp_retry"), "{told}");
     let reason = gave_up["reason"].as_str().unwrap();
     for words in [
         "authentication",
@@ -413,6 +422,13 @@ fn listing_counts_in_the_duration() {
     assert_eq!(ended.code, Some(3), "a session without a tick: {ended:?}");
     assert!(logged(&ended.stderr, "ctp_session_open").is_empty());
     assert_eq!(logged(&ended.stderr, "live_ingest_shutdown").len(), 1);
+    let told = no_tick(&ended);
+    assert!(
+        told.contains(
+            "time was up while the contracts were being listed; raise MD_DURATION_SECONDS"
+        ),
+        "{told}"
+    );
     assert_recorded_in_vain(&folder, "trader front, attempt 1: session ctp-");
 }
 

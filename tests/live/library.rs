@@ -330,6 +330,8 @@ fn a_session_without_a_tick_says_so() {
             (&told[0]["level"], &told[0]["logins"]),
             (&"WARN".into(), &1.into())
         );
+        let message = told[0]["message"].as_str().unwrap();
+        assert!(message.contains("the front sent nothing"), "{message}");
         if verb == "live" {
             let line = "received       0: no tick came\n";
             assert!(ended.stdout.contains(line), "{ended:?}");

@@ -96,6 +96,27 @@ fn a_missing_variable_is_logged_with_its_fix() {
         assert!(fix.contains("--env-file"), "{fix}");
     }
     assert!(!folder.join("rec").exists());
+    for words in ["live", "smoke"] {
+        let mut command = tickdeck([words]);
+        command.current_dir(folder.path()).env("MD_RUN_INGEST", "1");
+        let ended = finish(command);
+        let said = "\nerror: the environment is incomplete\nfix: set CTP_GATEWAY_CONNECT, ";
+        assert!(format!("\n{}", ended.stderr).contains(said), "{ended:?}");
+        assert!(!ended.stderr.contains("caused by"), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_session_without_instruments_is_told_both_ways() {
+    let folder = Folder::new();
+    let library = Path::new("/nonexistent/x.so");
+    let mut command = with_front("live", folder.path(), library, "tcp://127.0.0.1:1");
+    command.env_remove("CTP_SYMBOL");
+    let ended = finish(command);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("\nfix: set CTP_SYMBOL "), "{ended:?}");
+    let both = ", or name instruments with --symbols\n";
+    assert!(ended.stderr.ends_with(both), "{ended:?}");
 }
 
 #[test]
@@ -389,6 +410,20 @@ fn doctor_passes_when_only_fronts_are_closed() {
     ] {
         assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
     }
+    let mut command = with_front(
+        "doctor --timeout 60s",
+        folder.path(),
+        &library,
+        "tcp://127.0.0.1:1",
+    );
+    command
+        .env("NATS_URL", server.url())
+        .env_remove("MD_RUN_INGEST")
+        .env_remove("CTP_SYMBOL");
+    let ended = finish(command).done();
+    let end = "\nlive can log in, and will wait for a market data front to open, but it would not \
+               start: set MD_RUN_INGEST=1; set CTP_SYMBOL or give `tickdeck live --symbols`\n";
+    assert!(ended.stdout.ends_with(end), "{ended:?}");
     let result = doctor("--json").json();
     assert_eq!(
         (&result["ok"], &result["waits"]),

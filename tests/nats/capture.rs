@@ -217,8 +217,13 @@ fn a_capture_of_nothing_is_lossy() {
         assert_eq!(summary["ended"], why);
         assert_eq!(summary["session"], Value::Null);
         assert_eq!(summary["digest"], stream_digest(""));
-        assert_eq!(text(&folder.join("out")), "");
-        assert_eq!(text(&folder.join("out.times")), "");
+        // An empty file would be in the way of the next capture.
+        if code == 3 {
+            assert_eq!(folder.names(), ["ready"]);
+        } else {
+            assert_eq!(text(&folder.join("out")), "");
+            assert_eq!(text(&folder.join("out.times")), "");
+        }
     }
 }
 

@@ -119,10 +119,7 @@ impl SourceSpec {
     /// [`SourceSpecError`] names what is accepted.
     pub fn parse(text: &OsStr) -> Result<Self, SourceSpecError> {
         let refused = || SourceSpecError {
-            expected: "recording:PATH or \
-                       synthetic:PROFILE[,seed=N][,duration=10m][,trading_day=YYYY-MM-DD] with one \
-                       of the profiles quick, day, night, full-market, quirks"
-                .into(),
+            expected: format!("recording:PATH or synthetic:{}", SyntheticOptions::FORM),
         };
         if let Some(path) = text.as_bytes().strip_prefix(b"recording:") {
             return match path {
@@ -132,24 +129,13 @@ impl SourceSpec {
         }
         let text = text.to_str().ok_or_else(refused)?;
         let rest = text.strip_prefix("synthetic:").ok_or_else(refused)?;
-        let mut parts = rest.split(',');
-        let profile = parts.next().unwrap_or_default();
-        let profile = profile.parse().map_err(|_| refused())?;
-        let (mut seed, mut trading_day, mut duration) = (1, None, None);
-        for part in parts {
-            match part.split_once('=').ok_or_else(refused)? {
-                ("seed", value) => seed = value.parse().map_err(|_| refused())?,
-                ("duration", value) => {
-                    let parsed = humantime::parse_duration(value).map_err(|_| refused())?;
-                    duration = Some(parsed);
-                }
-                ("trading_day", value) => {
-                    let day = value.parse().map_err(|_| refused())?;
-                    trading_day = Some(TradingDay(day));
-                }
-                _ => return Err(refused()),
-            }
-        }
+        let SyntheticOptions {
+            profile,
+            seed,
+            trading_day,
+            duration,
+            ..
+        } = rest.parse().map_err(|_| refused())?;
         Ok(Self::Synthetic {
             profile,
             seed,

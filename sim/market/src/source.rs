@@ -3,6 +3,7 @@
 //! The model itself (`sim/market`) knows neither events nor calendars; here the calendar gives it
 //! its days and nothing else.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::{
@@ -20,7 +21,7 @@ use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::{TradingDay, UnixNanos};
 
 /// Which market.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyntheticOptions {
     /// How many instruments, how long, how strange.
     pub profile: Profile,
@@ -44,6 +45,46 @@ impl Default for SyntheticOptions {
             duration: None,
             symbols: Vec::new(),
         }
+    }
+}
+
+/// The text names no market.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected {}", SyntheticOptions::FORM)]
+pub struct ParseOptionsError;
+
+impl SyntheticOptions {
+    /// The form that is parsed.
+    pub const FORM: &str = "PROFILE[,seed=N][,duration=10m][,trading_day=YYYY-MM-DD] with one of the \
+                            profiles quick, day, night, full-market, quirks";
+}
+
+/// [`FORM`](SyntheticOptions::FORM), with every instrument of the profile.
+impl FromStr for SyntheticOptions {
+    type Err = ParseOptionsError;
+
+    fn from_str(text: &str) -> Result<Self, ParseOptionsError> {
+        let mut parts = text.split(',');
+        let profile = parts.next().unwrap_or_default();
+        let mut options = Self {
+            profile: profile.parse().map_err(|_| ParseOptionsError)?,
+            ..Self::default()
+        };
+        for part in parts {
+            match part.split_once('=').ok_or(ParseOptionsError)? {
+                ("seed", value) => options.seed = value.parse().map_err(|_| ParseOptionsError)?,
+                ("duration", value) => {
+                    let span = humantime::parse_duration(value).map_err(|_| ParseOptionsError)?;
+                    options.duration = Some(span);
+                }
+                ("trading_day", value) => {
+                    let day = value.parse().map_err(|_| ParseOptionsError)?;
+                    options.trading_day = Some(TradingDay(day));
+                }
+                _ => return Err(ParseOptionsError),
+            }
+        }
+        Ok(options)
     }
 }
 

@@ -11,7 +11,8 @@ use super::{
 /// Flags of `record`.
 #[derive(Debug, Args)]
 pub struct RecordArgs {
-    /// What to record: ctp, synthetic:PROFILE[,seed=N] or recording:PATH
+    /// What to record: ctp, recording:PATH or
+    /// synthetic:PROFILE[,seed=N][,duration=SPAN][,trading_day=DATE]
     #[arg(long, value_name = "SOURCE")]
     pub source: SourceSpec,
     /// Publish the recorded events, to NATS or to the given sinks
@@ -61,13 +62,23 @@ impl RecordArgs {
                 "--source ctp sets the speed itself: leave --rate out",
             ));
         }
-        let wants_front = !self.subscribe.symbols.is_empty()
-            || self.subscribe.duration.is_some()
-            || self.front.env_file.is_some();
-        if !is_live && wants_front {
-            return Err(conflict(
-                "--symbols, --duration and --env-file are for --source ctp; `slice` cuts a recording",
-            ));
+        let of_front = [
+            (
+                "--symbols",
+                !self.subscribe.symbols.is_empty(),
+                "`slice` cuts a recording",
+            ),
+            (
+                "--duration",
+                self.subscribe.duration.is_some(),
+                "a market has its own, as in synthetic:quick,duration=10s",
+            ),
+            ("--env-file", self.front.env_file.is_some(), "leave it out"),
+        ];
+        if let Some((flag, _, advice)) = of_front.iter().find(|(_, is_given, _)| *is_given)
+            && !is_live
+        {
+            return Err(conflict(&format!("{flag} is for --source ctp; {advice}")));
         }
         Ok(())
     }

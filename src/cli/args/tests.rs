@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tickdeck::normalize::Flag;
 use tickdeck_core::contract::Exchange;
 use tickdeck_core::select::TimeSpec;
-use tickdeck_core::time::UnixNanos;
+use tickdeck_core::time::{TradingDay, UnixNanos};
+use tickdeck_market::source::{Profile, SyntheticOptions};
 
 use super::help::Detail;
 use super::*;
@@ -224,7 +226,7 @@ fn bad_usage_names_what_is_expected() {
         ("slice rec", "--output"),
         (
             "record -o out --source synthetic:quick,speed=3",
-            "expected ctp, synthetic:PROFILE",
+            "or synthetic:PROFILE[,seed=N][,duration=",
         ),
         (
             "record -o out --source ctp --rate 1",
@@ -232,13 +234,17 @@ fn bad_usage_names_what_is_expected() {
         ),
         (
             "record -o out --source synthetic:quick --symbols rb2601",
-            "are for --source ctp",
+            "--symbols is for --source ctp; `slice` cuts",
+        ),
+        (
+            "record -o out --source synthetic:quick --duration 5s",
+            "--duration is for --source ctp; a market has its own",
         ),
         ("smoke --duration 121s", "at most 120s"),
         ("smoke --duration 1ms", "at least 1s"),
         (
             "record -o out --source recording:",
-            "expected ctp, synthetic:PROFILE",
+            "expected ctp, recording:PATH",
         ),
         (
             "generate -o out --trading-day 2025-02-30",
@@ -272,11 +278,26 @@ fn sources_read_as_documented() {
     let source = |text: &str| text.parse::<SourceSpec>().unwrap();
     assert_eq!(source("ctp"), SourceSpec::Ctp);
     assert_eq!(source("recording:a:b"), SourceSpec::Recording("a:b".into()));
-    let synthetic = |profile, seed| SourceSpec::Synthetic { profile, seed };
+    let synthetic = |profile, seed| {
+        SourceSpec::Synthetic(SyntheticOptions {
+            profile,
+            seed,
+            ..SyntheticOptions::default()
+        })
+    };
     assert_eq!(source("synthetic:quick"), synthetic(Profile::Quick, 1));
     assert_eq!(
         source("synthetic:full-market,seed=9"),
         synthetic(Profile::FullMarket, 9)
+    );
+    let timed = SyntheticOptions {
+        duration: Some(Duration::from_secs(5)),
+        trading_day: Some(TradingDay::parse_ctp(b"20250915").unwrap()),
+        ..SyntheticOptions::default()
+    };
+    assert_eq!(
+        source("synthetic:quick,duration=5s,trading_day=2025-09-15"),
+        SourceSpec::Synthetic(timed)
     );
 }
 

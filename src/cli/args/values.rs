@@ -14,7 +14,7 @@ use tickdeck::normalize::Flag;
 use tickdeck_core::contract::Exchange;
 use tickdeck_core::pace::Ratio;
 use tickdeck_core::time::TradingDay;
-use tickdeck_market::source::Profile;
+use tickdeck_market::source::{Profile, SyntheticOptions};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -149,21 +149,14 @@ pub enum SourceSpec {
     /// The live CTP front.
     Ctp,
     /// The seeded market.
-    Synthetic {
-        /// Which market.
-        profile: Profile,
-        /// Its seed, by default 1.
-        seed: u64,
-    },
+    Synthetic(SyntheticOptions),
     /// A recording, played as if it were live.
     Recording(PathBuf),
 }
 
 /// Not a value of `--source`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "expected ctp, synthetic:PROFILE[,seed=N] with PROFILE one of quick, day, night, full-market, quirks, or recording:PATH"
-)]
+#[error("expected ctp, recording:PATH or synthetic:{}", SyntheticOptions::FORM)]
 pub struct SourceSpecError;
 
 impl FromStr for SourceSpec {
@@ -172,21 +165,12 @@ impl FromStr for SourceSpec {
     fn from_str(text: &str) -> Result<Self, SourceSpecError> {
         let parsed = match text.split_once(':') {
             None if text == "ctp" => Some(Self::Ctp),
-            Some(("synthetic", market)) => parse_synthetic(market),
+            Some(("synthetic", market)) => market.parse().ok().map(Self::Synthetic),
             Some(("recording", path)) if !path.is_empty() => Some(Self::Recording(path.into())),
             _ => None,
         };
         parsed.ok_or(SourceSpecError)
     }
-}
-
-fn parse_synthetic(market: &str) -> Option<SourceSpec> {
-    let (profile, seed) = match market.split_once(',') {
-        Some((profile, option)) => (profile, option.strip_prefix("seed=")?.parse().ok()?),
-        None => (market, 1),
-    };
-    let profile = profile.parse().ok()?;
-    Some(SourceSpec::Synthetic { profile, seed })
 }
 
 /// Where `export` writes.

@@ -109,8 +109,8 @@ impl Report {
         if self.messages == 0 && !allow_empty {
             tracing::warn!(
                 event = "nothing_captured",
-                "no message came: check the subjects, and that the publisher uses this server and \
-                 account; --allow-empty accepts that"
+                "no message came, so no file was made: check the subjects, and that the publisher \
+                 uses this server and account; --allow-empty accepts that"
             );
             return Outcome::Lossy;
         }

@@ -19,6 +19,7 @@ pub(super) fn ways(
     if checked.verdict != Verdict::Different || !checked.can_accept {
         return Vec::new();
     }
+    let mut ways = Vec::from_iter(volatile(golden, checked));
     let mut command = format!("tickdeck check {}", path(input));
     let golden = args.golden.as_ref().map(|_| golden.to_owned());
     add_path(&mut command, "--golden", golden.as_ref());
@@ -26,7 +27,7 @@ pub(super) fn ways(
     if let Some(limit) = args.stream_limit {
         command.push_str(&format!(" --stream-limit {limit}"));
     }
-    let mut ways = vec![format!("{command} --update")];
+    ways.push(format!("{command} --update"));
     if let Some(fields) = fields_alone(checked) {
         for field in fields {
             command.push_str(&format!(" --accept-field {}", quoted(&field)));
@@ -34,6 +35,22 @@ pub(super) fn ways(
         ways.push(format!("{command}   # refuses any other change"));
     }
     ways
+}
+
+/// What to declare instead, where messages differ only in when they were received: they will again.
+/// A comment for a shell.
+fn volatile(golden: &Path, checked: &Checked) -> Option<String> {
+    let found = checked.comparison.as_ref()?;
+    let fields = fields_alone(checked).filter(|_| found.timing_only > 0 && found.changed == 0)?;
+    let declared = fields.iter().map(|field| {
+        let field = serde_json::Value::from(field.as_str());
+        format!(r#"{{"field": {field}, "reason": "each run has its own"}}"#)
+    });
+    let declared = declared.collect::<Vec<_>>().join(", ");
+    let golden = path(golden);
+    Some(format!(
+        r#"# better declare in {golden} that it changes: "volatile": [{declared}]"#
+    ))
 }
 
 /// The fields that changed, where nothing else did.

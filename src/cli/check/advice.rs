@@ -2,10 +2,11 @@
 
 use tickdeck::check::{CannotTell, CheckError, Checked, NoteKind, TakenBy};
 
+use crate::args::PublishingArgs;
 use crate::outcome::UsageError;
 
-/// Names the flags in the notes of a check.
-pub(super) fn complete(checked: &mut Checked) {
+/// Names the flags in the notes of a check, which was given `args`.
+pub(super) fn complete(checked: &mut Checked, args: &PublishingArgs) {
     for note in &mut checked.notes {
         let advice = match note.kind {
             NoteKind::OtherRecording => "; give --update to accept it",
@@ -15,6 +16,12 @@ pub(super) fn complete(checked: &mut Checked) {
                 ": leave --subject-prefix out to check, or give --update to accept it"
             }
             NoteKind::DroppedFlags => ": leave --drop out to check, or give --update to accept it",
+            NoteKind::Contracts if args.contracts.is_none() && args.products.is_none() => {
+                ": if it was made with a file of --contracts or --products, give the same file"
+            }
+            NoteKind::Calendar if args.calendar.is_none() => {
+                ": if it was made with a file of --calendar, give the same file"
+            }
             NoteKind::ComparedAgain => ": give --update to recreate it with what is compared now",
             _ => "",
         };

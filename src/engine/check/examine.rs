@@ -161,7 +161,9 @@ pub fn check_recording(
     watch: Watch<'_>,
 ) -> Result<Checked, CheckError> {
     let job = job_of(recording, &publishing, golden, options)?;
-    let now = PublishedMessages::of(recording, publishing).cut_at(job.cuts.clone());
+    let now = PublishedMessages::of(recording, publishing)
+        .expecting_rejects()
+        .cut_at(job.cuts.clone());
     job.run(now, watch)
 }
 

@@ -192,6 +192,12 @@ impl PublishedMessages {
         }
     }
 
+    /// For a comparison with a golden, which counts the rejected ticks: they are no warning.
+    pub(super) fn expecting_rejects(mut self) -> Self {
+        self.publisher = self.publisher.map(Publisher::expecting_rejects);
+        self
+    }
+
     /// Cuts chunks at segments too.
     pub(super) fn cut_at(mut self, cuts: Cuts) -> Self {
         self.cuts = cuts;

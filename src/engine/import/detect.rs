@@ -6,13 +6,14 @@ use crate::import::columns::Target;
 use crate::import::csv_rows::{CsvRows, csv_reader, separator_of};
 use crate::import::dialect::{Dialect, join};
 use crate::import::dsb::{self, DsbRows};
-use crate::import::error::ImportError;
+use crate::import::error::{ColumnGuess, ImportError};
 use crate::import::file_name;
 use crate::import::instruments::Instruments;
 use crate::import::jsonl::{JsonKeys, JsonlRows};
+use crate::import::names;
 use crate::import::number::printable;
 use crate::import::open::Opened;
-use crate::import::options::ImportOptions;
+use crate::import::options::{ColumnMap, ImportOptions};
 use crate::import::parquet_rows::{self, ParquetRows, ParquetTable};
 use crate::import::plan::{Mismatch, Plan};
 use crate::import::row::{ReadRows, Row};
@@ -222,17 +223,26 @@ fn choose(
             input: input.to_owned(),
             dialects: join(&dialects),
         }),
-        None => Err(ImportError::NoDialect {
-            input: input.to_owned(),
-            first_line: head.shown(),
-            problem: nearest(&problems),
-        }),
+        None => {
+            let near = nearest(&problems);
+            Err(ImportError::NoDialect {
+                input: input.to_owned(),
+                first_line: head.shown(),
+                problem: match near {
+                    Some((dialect, problem)) => format!("nearest is {dialect}: {problem}"),
+                    None => "none of its columns is known".to_owned(),
+                },
+                is_near: near.is_some(),
+                guesses: near
+                    .map_or_else(Vec::new, |(dialect, problem)| guesses(*dialect, problem)),
+            })
+        }
     }
 }
 
-/// The problem of the dialect that comes nearest, for a message: the header with the most known
+/// The dialect that comes nearest, and its problem: the header with the most known
 /// columns, else the dialect whose columns fit and whose first row does not.
-fn nearest(problems: &[(Dialect, Mismatch)]) -> String {
+fn nearest(problems: &[(Dialect, Mismatch)]) -> Option<&(Dialect, Mismatch)> {
     let by_row = |(_, problem): &&(Dialect, Mismatch)| matches!(problem, Mismatch::FirstRow(_));
     let known = |problem: &Mismatch| match problem {
         Mismatch::Header {
@@ -255,10 +265,36 @@ fn nearest(problems: &[(Dialect, Mismatch)]) -> String {
             best = Some(candidate);
         }
     }
-    match best.or_else(|| problems.iter().find(by_row)) {
-        Some((dialect, problem)) => format!("nearest is {dialect}: {problem}"),
-        None => "none of its columns is known".to_owned(),
+    best.or_else(|| problems.iter().find(by_row))
+}
+
+/// What the unknown columns of a header probably are, if that accounts for every missing column.
+fn guesses(dialect: Dialect, problem: &Mismatch) -> Vec<ColumnGuess> {
+    let (
+        Mismatch::Header {
+            missing, unknown, ..
+        },
+        Some(table),
+    ) = (problem, table_of(dialect))
+    else {
+        return Vec::new();
+    };
+    let mut guesses: Vec<ColumnGuess> = unknown
+        .iter()
+        .map(|name| ColumnGuess {
+            theirs: name.clone(),
+            field: None,
+        })
+        .collect();
+    for name in missing {
+        let field = names::target(table, name).and_then(ColumnMap::word_of);
+        let mut free = guesses.iter_mut().filter(|guess| guess.field.is_none());
+        match free.find(|guess| names::are_alike(&guess.theirs, name)) {
+            Some(guess) if field.is_some() => guess.field = field,
+            _ => return Vec::new(),
+        }
     }
+    guesses
 }
 
 fn first_line(head: &[u8]) -> &[u8] {

@@ -104,6 +104,10 @@ pub enum ImportError {
         first_line: String,
         /// The dialect that comes nearest, and what does not fit.
         problem: String,
+        /// Whether there is such a dialect.
+        is_near: bool,
+        /// What would make it fit; empty where nothing is likely.
+        guesses: Vec<ColumnGuess>,
     },
     /// Several dialects fit.
     #[error("{input}: the dialects {dialects} all fit; choose one")]
@@ -202,6 +206,15 @@ pub enum ImportError {
         /// What was found and what was expected.
         problem: String,
     },
+}
+
+/// What a column of an unknown name probably is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnGuess {
+    /// The name in the header.
+    pub theirs: String,
+    /// The field as a [`ColumnMap`] names it; `None` for a column that can be left out.
+    pub field: Option<&'static str>,
 }
 
 impl ImportError {

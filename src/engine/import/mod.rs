@@ -64,10 +64,10 @@ use crate::import::spool::Spool;
 use crate::import::stamp::{Placed, Stamper};
 
 pub use dialect::Dialect;
-pub use error::ImportError;
+pub use error::{ColumnGuess, ImportError};
 pub use instruments::DoubtfulInstrument;
 pub use options::{ColumnMap, ImportOptions};
-pub use out_of_order::{HeldBack, OutOfOrder, SetAside};
+pub use out_of_order::{HeldBack, Moved, NoTime, OutOfOrder, SetAside};
 pub use recv_ts_rule::RecvTsRule;
 pub use report::{ImportReport, InputReport};
 pub use row_error::{BadRow, RowProblem};
@@ -375,7 +375,16 @@ impl Input {
             Ok((_, placed)) => Some(*placed),
             Err(_) => None,
         });
-        let recv_ts = self.arrival.next(number, placed, following, noted);
+        // A row dated on a day without trading is out of order for that reason alone.
+        let mut of_moved = OutOfOrder::default();
+        let of_order = match self.row.moved_to {
+            Some(_) => &mut of_moved,
+            None => &mut *noted,
+        };
+        let recv_ts = self.arrival.next(number, placed, following, of_order);
+        if recv_ts.is_ok() {
+            self.row.note_times(noted);
+        }
         recv_ts
             .map(Some)
             .map_err(|problem| RowError::Bad(number, problem))

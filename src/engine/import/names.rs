@@ -145,6 +145,14 @@ pub(crate) fn in_every_dialect(name: &str) -> Option<Target> {
     row_number.then_some(Target::Ignore)
 }
 
+/// Whether one name is probably the other with something added, such as `lastprice9`.
+pub(crate) fn are_alike(name: &str, other: &str) -> bool {
+    const FEWEST_CHARS: usize = 4;
+    let (name, other) = (plain(name), plain(other));
+    let shorter = name.len().min(other.len());
+    shorter >= FEWEST_CHARS && (name.contains(&other) || other.contains(&name))
+}
+
 fn plain(name: &str) -> String {
     let chars = name.chars().filter(|char| !matches!(char, '_' | '-' | ' '));
     chars.map(|char| char.to_ascii_lowercase()).collect()
@@ -178,6 +186,14 @@ mod tests {
         }
         assert_eq!(ctp_field("bid_price_1"), Some("BidPrice1"));
         assert_eq!(ctp_field("Price"), None);
+    }
+
+    #[test]
+    fn names_with_something_added_are_alike() {
+        assert!(are_alike("lastprice9", "last_price"));
+        assert!(are_alike("Price", "last_price"));
+        assert!(!are_alike("bid_price", "last_price"));
+        assert!(!are_alike("x", "xyz"));
     }
 
     #[test]

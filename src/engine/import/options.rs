@@ -57,6 +57,18 @@ impl ColumnMap {
         })
     }
 
+    /// The word that [`parse`](Self::parse) reads as `target`.
+    pub(crate) const fn word_of(target: Target) -> Option<&'static str> {
+        match target {
+            Target::Ctp(field) => Some(field),
+            Target::RecvDateTime => Some("recv_ts"),
+            Target::Date => Some("date"),
+            Target::Clock(Fraction::Decimal) => Some("time"),
+            Target::DateTime => Some("datetime"),
+            _ => None,
+        }
+    }
+
     /// The name in the header.
     #[must_use]
     pub fn theirs(&self) -> &str {

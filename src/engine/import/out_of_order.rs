@@ -1,13 +1,14 @@
-//! Rows of a dump whose times contradict their order, or each other.
+//! Rows of a dump whose times contradict their order, each other or the calendar.
 
 use std::fmt;
 
-use tickdeck_core::time::{NANOS_PER_SECOND, UnixNanos};
+use chrono::NaiveDate;
+use tickdeck_core::time::{NANOS_PER_SECOND, TradingDay, UnixNanos};
 
 /// Rows that are named for holding others back, and rows that are named for being set aside.
 const NAMED_MAX: usize = 10;
 
-/// Rows whose times contradict their order or their recorded receive time.
+/// Rows whose times contradict their order, their recorded receive time or the calendar, or are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutOfOrder {
     /// Rows that a row above them holds back by more than two minutes.
@@ -22,6 +23,34 @@ pub struct OutOfOrder {
     pub set_aside: u64,
     /// The first few of them.
     pub aside: Vec<SetAside>,
+    /// Rows dated on a day without trading. They are not counted elsewhere.
+    pub moved: u64,
+    /// The first few of them.
+    pub moves: Vec<Moved>,
+    /// Rows whose time of day is none, so that nothing can be published of them.
+    pub no_time: u64,
+    /// The first of them.
+    pub first_no_time: Option<NoTime>,
+}
+
+/// A row dated on a day without trading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    /// The row.
+    pub row: u64,
+    /// The date it has.
+    pub date: NaiveDate,
+    /// The trading day that it belongs to.
+    pub to: TradingDay,
+}
+
+/// A row whose `UpdateTime` is no time of day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoTime {
+    /// The row.
+    pub row: u64,
+    /// What it has instead, bytes that are not printable ASCII escaped.
+    pub text: String,
 }
 
 /// Rows that one row above them holds back.
@@ -71,6 +100,21 @@ impl OutOfOrder {
         Hours(self.earliest).to_string()
     }
 
+    pub(crate) fn moved(&mut self, row: Moved) {
+        self.moved += 1;
+        if self.moves.len() < NAMED_MAX {
+            self.moves.push(row);
+        }
+    }
+
+    pub(crate) fn no_time(&mut self, row: u64, text: &[u8]) {
+        self.no_time += 1;
+        self.first_no_time.get_or_insert_with(|| NoTime {
+            row,
+            text: text.escape_ascii().to_string(),
+        });
+    }
+
     pub(crate) fn set_aside(&mut self, row: SetAside) {
         self.set_aside += 1;
         if self.aside.len() < NAMED_MAX {
@@ -100,6 +144,19 @@ impl fmt::Display for SetAside {
             f,
             "row {row} is stamped {stamped}, {by} after the rows below it"
         )
+    }
+}
+
+impl fmt::Display for Moved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { row, date, to } = self;
+        write!(f, "row {row} is dated {date}, which becomes {to}")
+    }
+}
+
+impl fmt::Display for NoTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "row {} (\"{}\")", self.row, self.text)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use chrono::NaiveDate;
 use tickdeck_core::event::{RawTick, SessionEvent};
-use tickdeck_core::time::UnixNanos;
+use tickdeck_core::time::{TradingDay, UnixNanos, parse_ctp_time};
 
 use crate::import::clock::TimeOfDay;
 use crate::import::number::Clock;
+use crate::import::out_of_order::{Moved, OutOfOrder};
 use crate::import::row_error::RowError;
 
 /// What a row says, and nothing that it does not say.
@@ -23,6 +24,8 @@ pub(crate) struct Row {
     pub(crate) recv_time: Option<TimeOfDay>,
     /// The calendar date of the exchange time, where the dialect records it.
     pub(crate) date: Option<NaiveDate>,
+    /// The trading day of the row, where `date` has no trading.
+    pub(crate) moved_to: Option<TradingDay>,
     /// The average price per unit, where the dialect records that instead of CTP's.
     pub(crate) unit_average: Option<f64>,
     /// Whether a price of 0 stands for a missing one.
@@ -38,6 +41,7 @@ impl Row {
             recv_ts: None,
             recv_time: None,
             date: None,
+            moved_to: None,
             unit_average: None,
             zero_is_missing: false,
         }
@@ -46,6 +50,18 @@ impl Row {
     pub(crate) fn reset(&mut self, number: u64) {
         *self = Self::new();
         self.number = number;
+    }
+
+    /// Notes a date without trading, and a time that is none.
+    pub(crate) fn note_times(&self, noted: &mut OutOfOrder) {
+        if let (Some(date), Some(to)) = (self.date, self.moved_to) {
+            let row = self.number;
+            noted.moved(Moved { row, date, to });
+        }
+        let time = self.tick.update_time.as_bytes();
+        if self.session.is_none() && parse_ctp_time(time).is_none() {
+            noted.no_time(self.number, time);
+        }
     }
 
     pub(crate) fn set_clock(&mut self, clock: Clock) {

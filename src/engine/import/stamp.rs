@@ -85,7 +85,7 @@ impl Stamper {
             restore_missing_prices(&mut row.tick);
         }
         if let Some(date) = row.date {
-            self.fill_by_date(&mut row.tick, date)?;
+            row.moved_to = self.fill_by_date(&mut row.tick, date)?;
         }
         if let Some(recv_ts) = row.recv_ts {
             let stamped = self.dated(&row.tick).map(|(_, stamped)| stamped);
@@ -133,19 +133,28 @@ impl Stamper {
     }
 
     /// `TradingDay` and `ActionDay` of a row with its calendar date. That date takes precedence over
-    /// any receive time: the recorder wrote it down with the row.
-    fn fill_by_date(&self, tick: &mut RawTick, date: NaiveDate) -> Result<(), RowProblem> {
+    /// any receive time: the recorder wrote it down with the row. Returns the trading day where by day
+    /// the date has no trading.
+    fn fill_by_date(
+        &self,
+        tick: &mut RawTick,
+        date: NaiveDate,
+    ) -> Result<Option<TradingDay>, RowProblem> {
         let part = seconds_of(tick)?.map_or(DayPart::Day, DayPart::of);
         let day = self
             .trading_day
             .unwrap_or_else(|| dating::trading_day_on(&self.calendar, date, part));
+        let is_moved = tick.trading_day.is_empty()
+            && self.trading_day.is_none()
+            && part == DayPart::Day
+            && day.0 != date;
         if tick.trading_day.is_empty() {
             tick.trading_day = ctp_date(day.0);
         }
         if tick.action_day.is_empty() {
             tick.action_day = ctp_date(date);
         }
-        Ok(())
+        Ok(is_moved.then_some(day))
     }
 
     /// The exchange time by the row's dates, which the day of the file completes.

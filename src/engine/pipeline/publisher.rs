@@ -137,6 +137,8 @@ pub struct Publisher {
     /// Whether a sink failed, so that not all have received the same.
     is_torn: bool,
     dates: DatesSeen,
+    /// Whether rejected ticks are nothing to warn about.
+    expects_rejects: bool,
     stats: Arc<PublisherStats>,
     #[cfg(test)]
     mutation: Option<Mutation>,
@@ -182,9 +184,17 @@ impl Publisher {
             end: None,
             is_torn: false,
             dates: DatesSeen::default(),
+            expects_rejects: false,
             #[cfg(test)]
             mutation: None,
         }
+    }
+
+    /// The same publisher where a rejected tick is no warning.
+    #[must_use]
+    pub(crate) const fn expecting_rejects(mut self) -> Self {
+        self.expects_rejects = true;
+        self
     }
 
     /// The same publisher with a fault.
@@ -310,7 +320,7 @@ impl Publisher {
             Outcome::Rejected { reason, first } => {
                 self.ledger.reject(&raw.instrument_id, reason);
                 if first {
-                    log_reject(&raw.instrument_id, reason, event);
+                    log_reject(&raw.instrument_id, reason, event, self.expects_rejects);
                 }
             }
             #[cfg_attr(not(test), expect(unused_mut, reason = "a fault changes it, in tests"))]
@@ -491,12 +501,27 @@ impl DatesSeen {
     }
 }
 
-fn log_reject(id: &InstrumentId, reason: crate::normalize::Reject, event: &Event) {
-    tracing::warn!(
-        event = "tick_rejected",
-        instrument = %id,
-        reason = reason.as_str(),
-        seq = event.seq.0,
-        "not published; counted and kept in the recording"
-    );
+/// The id may be any bytes: that is one of the reasons.
+fn log_reject(
+    id: &InstrumentId,
+    reason: crate::normalize::Reject,
+    event: &Event,
+    is_expected: bool,
+) {
+    macro_rules! log {
+        ($level:ident) => {
+            tracing::$level!(
+                event = "tick_rejected",
+                instrument = %id.as_bytes().escape_ascii(),
+                reason = reason.as_str(),
+                seq = event.seq.0,
+                "not published; counted and kept in the recording"
+            )
+        };
+    }
+    if is_expected {
+        log!(debug);
+    } else {
+        log!(warn);
+    }
 }

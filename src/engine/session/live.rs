@@ -193,6 +193,7 @@ impl LiveSession {
             digest,
             delay: delay.summary(),
             elapsed_ns: clock.now().since(started),
+            has_begun: true,
             live: outcome.live,
             manifest: recorded.manifest,
             error,

@@ -26,6 +26,9 @@ pub struct LiveSummary {
     pub delay: Option<Lateness>,
     /// From start to end, ns.
     pub elapsed_ns: i64,
+    /// Whether a session with the market data front began. Without one, the run ended before the
+    /// server was reached or while contracts were being listed.
+    pub has_begun: bool,
     /// How the session with the front went.
     pub live: LiveReport,
     /// The finished recording.
@@ -69,6 +72,7 @@ impl LiveSummary {
             digest: StreamDigest::new().hex(),
             delay: None,
             elapsed_ns,
+            has_begun: false,
             live,
             manifest,
             error: None,

@@ -128,13 +128,16 @@ pub fn checked(checked: &Checked, accept: &[String], styles: &Styles) -> String 
 
 fn verdict(page: &mut Page<'_>, checked: &Checked) {
     let (input, golden) = (&checked.input, &checked.golden);
-    let messages = grouped(checked.messages);
+    let messages = match checked.messages {
+        1 => "1 message".to_owned(),
+        many => format!("{} messages", grouped(many)),
+    };
     page.put(&format!("{input}: "));
     let styles = page.styles;
     match checked.verdict {
         Verdict::Equal => {
             page.styled(&styles.good, &format!("as {golden} says"));
-            page.line(&format!(", {messages} messages"));
+            page.line(&format!(", {messages}"));
         }
         Verdict::Different => {
             page.styled(&styles.bad, &difference(checked));
@@ -142,11 +145,11 @@ fn verdict(page: &mut Page<'_>, checked: &Checked) {
         }
         Verdict::Made => {
             page.styled(&styles.good, &format!("{golden} made"));
-            page.line(&format!(", {messages} messages"));
+            page.line(&format!(", {messages}"));
         }
         Verdict::Updated => {
             page.styled(&styles.good, &format!("{golden} updated"));
-            page.line(&format!(", {messages} messages"));
+            page.line(&format!(", {messages}"));
         }
     }
 }
