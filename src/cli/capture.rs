@@ -11,7 +11,7 @@ use tickdeck_core::clock::{Clock as _, MonoNanos};
 
 use super::args::{CaptureArgs, OutputTarget, Until};
 use super::context::Context;
-use super::outcome::{Outcome, UsageError, stdout};
+use super::outcome::{Outcome, UsageError, stdout, unless_closed};
 use super::outputs::{exists, nats_options};
 use report::Report;
 
@@ -135,7 +135,7 @@ fn conclude(
     elapsed_ns: i64,
 ) -> anyhow::Result<Outcome> {
     let report = Report::new(capture.tally(), &ended, capture.flaws(), elapsed_ns);
-    report.print(args)?;
+    unless_closed(report.print(args))?;
     match ended {
         Ended::Lost(error) => Err(error.into()),
         _ => Ok(report.outcome(args.allow_empty)),

@@ -23,7 +23,7 @@ use tickdeck_recording::{Manifest, RecordingError};
 use super::args::{CheckArgs, PublishingArgs, Unreferenced};
 use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Inputs, in_one_line, keep_first, refuse_damage};
-use super::outcome::{Outcome, UsageError, stdout};
+use super::outcome::{Outcome, UsageError, stdout, unless_closed};
 use super::outputs::{is_same, refuse_inside_recording};
 pub(super) use colours::styles;
 
@@ -90,7 +90,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
     let lost = lost_goldens(args, &batch)?;
     // The terminal gets the result even if writing a report fails.
     let written = reports.write(args, &mut entries, &lost);
-    print(context, args, &entries, &lost)?;
+    unless_closed(print(context, args, &entries, &lost))?;
     written?;
     if let Some(error) = first_error {
         return Err(error);

@@ -19,7 +19,7 @@ use super::env::Environment;
 use super::front_settings::{flow_folder, make_flow_folder, separate_output, settings};
 use super::inputs::calendar;
 use super::live::is_ingest_allowed;
-use super::outcome::{Outcome, stdout};
+use super::outcome::{Outcome, stdout, unless_closed};
 use super::outputs::nats_options;
 use super::remedies;
 
@@ -32,7 +32,13 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> anyhow::Result<Outcom
         .iter()
         .map(|one| Check::of(one, &where_to_set))
         .collect();
-    print(args, &checks, can_run(&findings), would_wait(&facts))
+    let is_fit = can_run(&findings);
+    unless_closed(print(args, &checks, is_fit, would_wait(&facts)))?;
+    Ok(if is_fit {
+        Outcome::Done
+    } else {
+        Outcome::Difference
+    })
 }
 
 /// A finding as it is printed; the key order of the JSON is the order of the fields.
@@ -130,7 +136,7 @@ fn print(
     checks: &[Check<'_>],
     is_fit: bool,
     waits: bool,
-) -> anyhow::Result<Outcome> {
+) -> std::io::Result<()> {
     let mut out = stdout();
     if args.json.json {
         let result = serde_json::json!({ "ok": is_fit, "waits": waits, "checks": checks });
@@ -154,10 +160,5 @@ fn print(
         };
         writeln!(out, "{end}")?;
     }
-    out.flush()?;
-    Ok(if is_fit {
-        Outcome::Done
-    } else {
-        Outcome::Difference
-    })
+    out.flush()
 }

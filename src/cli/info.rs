@@ -11,7 +11,7 @@ use tickdeck_recording::{Finding, FormatVersion, Gap, Recording, Status};
 use super::args::InfoArgs;
 use super::context::Context;
 use super::inputs::{self, keep_first, recordings_among};
-use super::outcome::{Outcome, stdout};
+use super::outcome::{Outcome, stdout, unless_closed};
 use super::render::{bytes, grouped};
 
 /// The result; the key order is the order of the fields.
@@ -57,7 +57,7 @@ pub(super) fn run(context: &Context, args: &InfoArgs) -> anyhow::Result<Outcome>
             Err(error) => keep_first(&mut first_error, path, error),
         }
     }
-    print(args, &infos)?;
+    unless_closed(print(args, &infos))?;
     if let Some(error) = first_error {
         return Err(error);
     }

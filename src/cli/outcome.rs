@@ -194,6 +194,17 @@ pub fn after_printing(
     }
 }
 
+/// Ignores that stdout was closed while a result was printed: what the verb found still decides its end.
+///
+/// # Errors
+/// Any other error of printing.
+pub(super) fn unless_closed<E: Into<anyhow::Error>>(printed: Result<(), E>) -> anyhow::Result<()> {
+    match printed.map_err(Into::into) {
+        Err(error) if is_success(&error) => Ok(()),
+        printed => printed,
+    }
+}
+
 /// The reader of stdout closed the pipe. Unlike other broken pipes, such as that of a network connection, it
 /// is not a failure.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
