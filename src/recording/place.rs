@@ -24,6 +24,7 @@ pub(super) struct Place {
 pub(super) fn choose_place(storage: &dyn Storage, target: &Path, overwrite: bool) -> Result<Place> {
     let created = !storage.exists(target);
     if created {
+        refuse_file_above(storage, target)?;
         storage.create_folder(target)?;
     }
     if created || refuse_occupied(storage, target, overwrite)? {
@@ -46,6 +47,7 @@ pub(super) fn refuse_occupied(
     target: &Path,
     overwrite: bool,
 ) -> Result<bool> {
+    refuse_file_above(storage, target)?;
     let names = storage.list(target)?;
     if names.is_empty() {
         return Ok(true);
@@ -63,6 +65,16 @@ pub(super) fn refuse_occupied(
         });
     }
     Ok(false)
+}
+
+/// Refuses a path that is, or leads through, something other than a folder.
+fn refuse_file_above(storage: &dyn Storage, target: &Path) -> Result<()> {
+    match target.ancestors().find(|path| storage.exists(path)) {
+        Some(path) if !storage.is_folder(path) => Err(RecordingError::NotAFolder {
+            path: path.to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Replaces the recording at `target` by the finished one. Files that belong to no recording stay.

@@ -32,6 +32,13 @@ pub struct Finding {
     pub problem: String,
 }
 
+impl Finding {
+    pub(super) fn new(file: PathBuf, error: &RecordingError) -> Self {
+        let problem = problem(error);
+        Self { file, problem }
+    }
+}
+
 /// The result of [`verify`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct VerifyReport {
@@ -121,6 +128,7 @@ fn problem(error: &RecordingError) -> String {
         }
         RecordingError::Io { source, doing, .. } => format!("{doing} it: {source}"),
         RecordingError::Parquet { source, .. } => source.to_string(),
+        RecordingError::NoManifest { .. } => "it is missing".into(),
         other => other.to_string(),
     }
 }
