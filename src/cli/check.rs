@@ -269,7 +269,7 @@ fn check(
     };
     progress.finish();
     if let Ok(checked) = &mut checked {
-        advice::complete(checked);
+        advice::complete(checked, accept::is_of_another(args, golden, checked));
     }
     Ok(checked?)
 }

@@ -78,6 +78,7 @@ fn compare_inputs(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome>
     );
     progress.finish();
     let found = found?;
+    let (a, b) = sources.names.clone();
     unless_closed(print(
         context,
         args,
@@ -85,6 +86,16 @@ fn compare_inputs(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome>
         sources.compared,
         &found,
     ))?;
+    if found.is_equal() && found.messages_after == 0 && !args.allow_empty {
+        let what = what(sources.compared);
+        tracing::warn!(
+            event = "nothing_compared",
+            a,
+            b,
+            "neither side has {what}; --allow-empty accepts that"
+        );
+        return Ok(Outcome::Lossy);
+    }
     let inputs: Vec<&Path> = args
         .second
         .iter()

@@ -17,7 +17,7 @@ use super::args::{ExportArgs, ExportFormat, OutputTarget};
 use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
 use super::outcome::{Outcome, stdout, unless_closed};
-use super::outputs::{publisher_options, refuse_existing, refuse_inside_recording};
+use super::outputs::{publisher_options, refuse_existing, refuse_folder, refuse_inside_recording};
 use super::render::{INCOMPLETE, bytes, grouped};
 
 /// Runs the verb.
@@ -30,6 +30,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     let mut source = selection.source(&inputs);
     let total = inputs.estimate(&selection.filter);
     if let OutputTarget::Path(path) = &args.output {
+        refuse_folder(path)?;
         refuse_inside_recording(path)?;
         refuse_existing(path, args.force)?;
     }

@@ -220,7 +220,10 @@ fn is_bad_usage(error: &(dyn Error + 'static)) -> bool {
         || error
             .downcast_ref()
             .is_some_and(RecordingError::is_bad_input)
-        || matches!(error.downcast_ref(), Some(ImportError::Missing { .. }))
+        || matches!(
+            error.downcast_ref(),
+            Some(ImportError::Missing { .. } | ImportError::Folder { .. })
+        )
 }
 
 /// Whether an error in the chain means that the reader of stdout closed the pipe.
