@@ -30,6 +30,7 @@ mod digest;
 mod error;
 mod event_writer;
 mod filter;
+mod finding;
 mod format_version;
 mod gaps;
 mod group_bytes;
@@ -54,6 +55,7 @@ pub use digest::EventDigest;
 pub use error::{NOT_FETCHED, RecordingError};
 pub use event_writer::EventWriter;
 pub use filter::{EventFilter, InstrumentPredicate};
+pub use finding::Finding;
 pub use format_version::FormatVersion;
 pub use gaps::{Gap, GapFinder};
 pub use group_stream::MissingPart;
@@ -64,7 +66,7 @@ pub use reader::{Recording, RecordingReader};
 pub use schema::ROW_GROUP_ROWS;
 pub use segment_writer::SegmentInfo;
 pub use tickdeck_core::source::SourceInfo;
-pub use verify::{Finding, VerifyReport, verify};
+pub use verify::{VerifyReport, verify};
 pub use writer::{RecordingOptions, RecordingWriter, Rolling};
 
 #[cfg(test)]

@@ -13,13 +13,13 @@ use tickdeck_core::time::UnixNanos;
 use super::contracts_file;
 use super::error::RecordingError;
 use super::filter::EventFilter;
+use super::finding::Finding;
 use super::group_stream::{GroupStream, GroupsAhead, MissingPart, Step};
 use super::manifest::{Manifest, Status};
 use super::names::{CONTRACTS_FILE, MANIFEST_FILE, is_segment};
 use super::pointer::refuse_pointer;
 use super::segment_reader::{DecodedGroup, SegmentReader};
 use super::storage::{Entry, Storage, StorageError, local};
-use super::verify::Finding;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 

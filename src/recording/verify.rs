@@ -1,16 +1,16 @@
 //! Checks a recording against its manifest: files, digests, order, counts.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustc_hash::FxHashMap;
 use tickdeck_core::event::{Event, InstrumentId};
 
 use super::contracts_file;
 use super::digest::EventDigest;
-use super::error::{NOT_FETCHED, RecordingError};
+use super::error::RecordingError;
 use super::filter::EventFilter;
+use super::finding::{Finding, problem};
 use super::manifest::{Manifest, Status};
 use super::names::CONTRACTS_FILE;
 use super::pointer::refuse_pointer;
@@ -22,22 +22,6 @@ use super::storage::Storage;
 const BATCH_EVENTS: usize = 4096;
 /// Bytes hashed at a time.
 const HASH_BYTES: usize = 1 << 20;
-
-/// A mismatch.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Finding {
-    /// The file concerned.
-    pub file: PathBuf,
-    /// The expected and the actual value.
-    pub problem: String,
-}
-
-impl Finding {
-    pub(super) fn new(file: PathBuf, error: &RecordingError) -> Self {
-        let problem = problem(error);
-        Self { file, problem }
-    }
-}
 
 /// The result of [`verify`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -115,21 +99,6 @@ fn check_files(recording: &Recording, report: &mut VerifyReport) {
         if let Err(error) = check_file(storage, &path, None, &manifest.contracts_blake3) {
             report.add(&path, problem(&error));
         }
-    }
-}
-
-/// The error with its cause, without the file name, which the finding has already.
-fn problem(error: &RecordingError) -> String {
-    match error {
-        RecordingError::Damaged { problem, .. } => problem.clone(),
-        RecordingError::NotFetched { .. } => NOT_FETCHED.into(),
-        RecordingError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
-            "the manifest lists it, and it is missing".into()
-        }
-        RecordingError::Io { source, doing, .. } => format!("{doing} it: {source}"),
-        RecordingError::Parquet { source, .. } => source.to_string(),
-        RecordingError::NoManifest { .. } => "it is missing".into(),
-        other => other.to_string(),
     }
 }
 

@@ -405,7 +405,7 @@ fn invalid_input_is_refused_in_one_sentence() {
     let before = folder.names();
     for (code, words, expected) in [
         (2, "check nowhere", "nowhere does not exist"),
-        (2, "check empty", "manifest.json is missing"),
+        (2, "check empty", "it is an empty folder"),
         (
             2,
             "check notes.txt --golden rec.golden.json",
@@ -844,6 +844,10 @@ fn input_without_golden_gets_a_way_out() {
     }
     std::fs::create_dir(folder.join("empty")).unwrap();
     let told = ends(&folder, 2, "check empty");
+    assert!(told.stderr.contains("it is an empty folder"), "{told:?}");
+    folder.copy_of(&quick(), "segments");
+    std::fs::remove_file(folder.join("segments/manifest.json")).unwrap();
+    let told = ends(&folder, 2, "check segments");
     assert!(told.stderr.contains("manifest.json is missing"), "{told:?}");
     assert!(!told.stderr.contains("--salvage"), "{told:?}");
 }

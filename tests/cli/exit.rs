@@ -135,7 +135,7 @@ fn a_reader_that_has_seen_enough_is_success() {
     }
 }
 
-/// Runs `words` with a stdout that nobody reads.
+/// Runs `words` with a stdout whose reader is gone.
 fn closed_stdout(folder: &Folder, words: &str) -> (Option<i32>, String) {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

@@ -38,7 +38,7 @@ pub(super) fn ways(
 }
 
 /// Whether `--golden` itself names a golden of another session. A golden that was found by the name of
-/// its input is the right one, even if the recording was made anew.
+/// its input is the right one, even if the recording was made again.
 pub(super) fn is_of_another(args: &CheckArgs, golden: &Path, checked: &Checked) -> bool {
     let sessions = checked
         .session
