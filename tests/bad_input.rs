@@ -294,7 +294,7 @@ fn nothing_there() {
     );
     assert_snapshot!(
         refused(&folder, "import rec -o out"),
-        @"4: error: rec is a folder: name the files in it"
+        @"2: error: rec is a folder: name the files in it"
     );
 }
 
@@ -410,24 +410,12 @@ fn an_output_that_cannot_be_written() {
             "4: error: writing to no/such/out\ncaused by: No such file",
         ),
         (
-            "replay rec --rate max --sink jsonl:rec",
-            "4: error: writing to rec\ncaused by: Is a directory",
-        ),
-        (
             "replay rec --rate max --sink jsonl:file/out",
             "4: error: writing to file/out\ncaused by: Not a directory",
         ),
         (
             "export rec -o no/such/out",
             "4: error: creating no/such/out\ncaused by: No such file",
-        ),
-        (
-            "generate -o file/out",
-            "4: error: creating file/out\ncaused by: Not a directory",
-        ),
-        (
-            "generate -o file",
-            "4: error: listing file\ncaused by: Not a directory",
         ),
     ] {
         let text = refused(&folder, words);
@@ -552,4 +540,252 @@ fn a_nats_server_that_refuses_the_login() {
         "{plan:?}"
     );
     assert!(!format!("{plan:?}").contains(PASSWORD), "{plan:?}");
+}
+
+#[test]
+fn an_empty_server_url_is_refused() {
+    let folder = folder();
+    let flag = |value: &str| {
+        let mut command = command(&folder, "replay rec --rate max");
+        command.args(["--nats-url", value]);
+        command
+    };
+    let variable = {
+        let mut command = command(&folder, "replay rec --rate max");
+        command.env("NATS_URL", "");
+        command
+    };
+    for command in [flag(""), flag(" "), variable] {
+        allow_duplicates! {
+            assert_snapshot!(
+                said(&finish(command)),
+                @"2: error: the server URL is empty: give --nats-url a URL, or unset NATS_URL for the default"
+            );
+        }
+    }
+    // A verb that connects to no server does not look at it.
+    let mut unused = command(&folder, "replay rec --rate max --sink digest -q");
+    unused.env("NATS_URL", "");
+    finish(unused).done();
+}
+
+#[test]
+fn what_is_no_recording_is_named() {
+    let folder = folder();
+    for name in ["root/quick", "root/quirks", "many", "empty", "other"] {
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+    }
+    let manifest = std::fs::read(folder.join("rec/manifest.json")).unwrap();
+    for name in ["root/quick", "root/quirks"] {
+        std::fs::write(folder.join(name).join("manifest.json"), &manifest).unwrap();
+    }
+    for name in "abcdefg".chars() {
+        let recording = folder.join("many").join(name.to_string());
+        std::fs::create_dir(&recording).unwrap();
+        std::fs::write(recording.join("manifest.json"), &manifest).unwrap();
+    }
+    std::fs::write(folder.join("other/x"), "").unwrap();
+    nix::unistd::mkfifo(&folder.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for (path, reason) in [
+        ("root", "it holds recordings: quick, quirks"),
+        ("many", "it holds recordings: a, b, c, d, e and 2 more"),
+        ("empty", "it is an empty folder"),
+        ("other", "it has neither a manifest.json nor segments"),
+        ("/dev/null", "it is a pipe or a device"),
+        ("fifo", "it is a pipe or a device"),
+        ("rec/manifest.json/x", "there is no such file or folder"),
+    ] {
+        for verb in [
+            "info",
+            "cat",
+            "verify",
+            "replay --sink null",
+            "replay --salvage --sink null",
+        ] {
+            let words = format!("{verb} {path}");
+            let expected = format!("2: error: {path} is not a recording: {reason}");
+            assert_eq!(refused(&folder, &words), expected, "{words}");
+        }
+    }
+    for words in [
+        "check root",
+        "diff rec root",
+        "slice root -o new",
+        "merge rec root -o new",
+    ] {
+        let said = refused(&folder, words);
+        assert!(
+            said.starts_with("2: ") && said.contains("recordings: quick, quirks"),
+            "{said}"
+        );
+    }
+}
+
+/// Runs `words` as a user that file permissions apply to.
+fn as_a_user(folder: &Folder, words: &str) -> Ended {
+    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::process::CommandExt as _;
+    let mut command = command(folder, words);
+    let is_root = folder.path().metadata().unwrap().uid() == 0;
+    if is_root {
+        command.uid(65534);
+    }
+    finish(command)
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_not_damage() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = folder();
+    let allow = |path: &str, mode: u32| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(folder.join(path), mode).unwrap();
+    };
+    allow("", 0o755);
+    as_a_user(&folder, "info rec").done();
+    for (path, usual, culprit) in [
+        ("rec", 0o755, "rec/manifest.json"),
+        ("rec/manifest.json", 0o644, "rec/manifest.json"),
+        ("rec/part-00000.parquet", 0o644, "rec/part-00000.parquet"),
+        ("rec/contracts.parquet", 0o644, "rec/contracts.parquet"),
+    ] {
+        allow(path, 0);
+        for verb in [
+            "info",
+            "verify",
+            "cat",
+            "replay --rate max --sink null",
+            "check --golden x",
+            "diff rec",
+        ] {
+            let words = format!("{verb} rec");
+            let ended = as_a_user(&folder, &words);
+            assert_eq!(ended.code, Some(4), "{words}, no {path}: {ended:?}");
+            let expected =
+                format!("opening {culprit}\ncaused by: Permission denied (os error 13)\n");
+            assert!(
+                ended.stderr.ends_with(&expected),
+                "{words}, no {path}: {ended:?}"
+            );
+            assert!(!ended.stderr.contains("damage"), "{ended:?}");
+        }
+        allow(path, usual);
+    }
+}
+
+#[test]
+fn a_path_of_the_wrong_kind_is_bad_usage() {
+    let folder = folder();
+    std::fs::write(folder.join("file"), "mine").unwrap();
+    std::fs::create_dir(folder.join("folder")).unwrap();
+    let server = "--nats-url nats://127.0.0.1:1 --connect-timeout 1ms";
+    let a_folder = "folder is a folder: choose a file as the output";
+    let a_file = "file is not a folder: choose another output";
+    let no_pages = "is not a folder: choose another place for the pages";
+    let no_subject = "expected a subject without wildcards, such as health.check";
+    for (words, reason) in [
+        (
+            "import folder -o new",
+            "folder is a folder: name the files in it",
+        ),
+        ("replay rec --sink jsonl:folder --force", a_folder),
+        ("replay rec --sink jsonl:folder", a_folder),
+        (&format!("capture {server} -o folder"), a_folder),
+        (&format!("capture {server} -o folder --force"), a_folder),
+        ("export rec -o folder --force", a_folder),
+        ("generate -o file", a_file),
+        ("generate -o file --force", a_file),
+        ("generate -o file/below --force", a_file),
+        ("slice rec -o file --force", a_file),
+        ("merge rec rec -o file --force", a_file),
+        ("record --source synthetic:quick -o file --force", a_file),
+        ("man -o file", &format!("file {no_pages}")),
+        ("man -o file/below", &format!("file/below {no_pages}")),
+        (&format!("health {server} --subject="), no_subject),
+        (&format!("health {server} --subject a.*"), no_subject),
+        (&format!("health {server} --subject a..b"), no_subject),
+    ] {
+        let said = refused(&folder, words);
+        assert!(
+            said.starts_with("2: error: ") && said.contains(reason),
+            "{words}: {said}"
+        );
+        assert!(!said.contains("os error"), "{words}: {said}");
+    }
+    assert_eq!(
+        std::fs::read_to_string(folder.join("file")).unwrap(),
+        "mine"
+    );
+}
+
+/// The manifest of the recording in `folder`, changed.
+fn change_manifest(folder: &Folder, change: impl FnOnce(&mut serde_json::Value)) {
+    let path = folder.join("rec/manifest.json");
+    let mut manifest = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut manifest);
+    std::fs::write(path, manifest.to_string()).unwrap();
+}
+
+const SALVAGE: &str = "replay rec --rate max --sink digest --salvage --json -q";
+
+#[test]
+fn a_salvage_refuses_another_format() {
+    for (key, value, reason) in [
+        ("format_version", "9.0", "use a newer tickdeck"),
+        ("format", "foreign", "format is \"foreign\""),
+    ] {
+        let folder = folder();
+        change_manifest(&folder, |manifest| manifest[key] = value.into());
+        let said = refused(&folder, SALVAGE);
+        assert!(
+            said.starts_with("2: error: ") && said.contains(reason),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_salvage_says_what_it_does_without() {
+    let folder = folder();
+    let whole = finish(command(&folder, SALVAGE)).done();
+    assert_eq!(whole.stderr, "");
+    let spoil = |name: &str| {
+        let path = folder.join("rec").join(name);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    };
+    let plays = |file: &str, reason: &str| {
+        let ended = finish(command(&folder, SALVAGE));
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        assert_eq!(ended.json()["published"], 918, "{ended:?}");
+        let mut warned = ended
+            .stderr
+            .lines()
+            .filter(|line| line.contains("file_not_used"));
+        let warning = warned.find(|line| line.contains(file)).unwrap_or_default();
+        assert!(warning.contains(reason), "{ended:?}");
+        assert_eq!(warned.count(), 0, "{ended:?}");
+    };
+    spoil("contracts.parquet");
+    plays("rec/contracts.parquet", "reason=");
+    std::fs::remove_file(folder.join("rec/contracts.parquet")).unwrap();
+    spoil("manifest.json");
+    plays("rec/manifest.json", "EOF while parsing");
+    std::fs::remove_file(folder.join("rec/manifest.json")).unwrap();
+    plays("rec/manifest.json", "it is missing");
+}
+
+#[test]
+fn a_salvage_of_nothing_names_the_loss() {
+    let folder = folder();
+    change_segment(&folder, |bytes| bytes.truncate(bytes.len() / 2));
+    for (words, text) in [
+        ("", "nothing is intact: 928 rows lost"),
+        ("--symbols rb*", "no selected tick is intact: 928 rows lost"),
+    ] {
+        let ended = finish(command(&folder, format!("{SALVAGE} {words}").trim_end()));
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        assert!(ended.stderr.contains(text), "{ended:?}");
+        assert!(!ended.stderr.contains("--allow-empty"), "{ended:?}");
+    }
 }

@@ -680,7 +680,7 @@ pub struct HealthArgs {
     #[arg(long, value_name = "SPAN", default_value = "2s", value_parser = values::parse_duration)]
     pub timeout: Duration,
     /// Subject of the request
-    #[arg(long, value_name = "SUBJECT", default_value = "health.check")]
+    #[arg(long, value_name = "SUBJECT", default_value = "health.check", value_parser = values::parse_subject)]
     pub subject: String,
     /// The session's environment file, with NAME=VALUE lines [default: .env, if it exists]
     #[arg(long, value_name = "FILE")]

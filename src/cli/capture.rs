@@ -11,8 +11,8 @@ use tickdeck_core::clock::{Clock as _, MonoNanos};
 
 use super::args::{CaptureArgs, OutputTarget, Until};
 use super::context::Context;
-use super::outcome::{Outcome, UsageError, data_stdout};
-use super::outputs::{exists, nats_options};
+use super::outcome::{Outcome, UsageError, data_stdout, unless_closed};
+use super::outputs::{exists, nats_options, refuse_folder};
 use report::Report;
 
 /// Runs the verb.
@@ -20,6 +20,9 @@ pub(super) fn run(context: &Context, args: &CaptureArgs) -> anyhow::Result<Outco
     let nats = nats_options(&args.nats)?;
     let options = capture_options(args)?;
     let subscription = options.subscription(Some(nats.connect_timeout))?;
+    if let OutputTarget::Path(path) = &args.output {
+        refuse_folder(path)?;
+    }
     let files = CaptureFiles::create(capture_to(args)).map_err(file_error)?;
     context.handle_signals()?;
     let server = nats.servers.to_string();
@@ -143,7 +146,7 @@ fn conclude(
     elapsed_ns: i64,
 ) -> anyhow::Result<Outcome> {
     let report = Report::new(capture.tally(), &ended, capture.flaws(), elapsed_ns);
-    report.print(args)?;
+    unless_closed(report.print(args))?;
     match ended {
         Ended::Lost(error) => Err(error.into()),
         _ => Ok(report.outcome(args.allow_empty)),

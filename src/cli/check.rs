@@ -24,7 +24,7 @@ use tickdeck_recording::{Manifest, RecordingError};
 use super::args::{CheckArgs, PublishingArgs, Unreferenced};
 use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Inputs, in_one_line, keep_first, refuse_damage};
-use super::outcome::{Exit, Outcome, UsageError, print_if_hidden, report_stdout};
+use super::outcome::{Exit, Outcome, UsageError, print_if_hidden, report_stdout, unless_closed};
 use super::outputs::{is_same, refuse_inside_recording};
 pub(super) use colours::styles;
 
@@ -95,7 +95,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
     let lost = lost_goldens(args, &batch)?;
     // The terminal gets the result even if writing a report fails.
     let written = reports.write(args, &mut entries, &lost);
-    print(context, args, &entries, &lost)?;
+    unless_closed(print(context, args, &entries, &lost))?;
     written?;
     if let Some(error) = first_error {
         return Err(error);
@@ -292,7 +292,8 @@ fn check(
     };
     progress.finish();
     if let Ok(checked) = &mut checked {
-        advice::complete(checked, &args.publishing);
+        let is_misnamed = accept::is_of_another(args, golden, checked);
+        advice::complete(checked, &args.publishing, is_misnamed);
     }
     Ok(checked?)
 }

@@ -20,7 +20,7 @@ use super::args::{DiffArgs, PublishingArgs};
 use super::check::{as_input_error, is_damage, open_stream, refuse_read_twice, styles};
 use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Inputs, refuse_damage};
-use super::outcome::{Exit, Outcome, UsageError, print_if_hidden, report_stdout};
+use super::outcome::{Exit, Outcome, UsageError, print_if_hidden, report_stdout, unless_closed};
 use super::outputs::publisher_options;
 
 /// The result as JSON; the key order is the order of the fields.
@@ -79,37 +79,24 @@ fn compare_inputs(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome>
     );
     progress.finish();
     let found = found?;
-    let (a, b) = sources.names;
-    let mut out = report_stdout(args.json.json);
-    if args.json.json {
-        let result = Result {
+    let (a, b) = sources.names.clone();
+    unless_closed(print(
+        context,
+        args,
+        sources.names,
+        sources.compared,
+        &found,
+    ))?;
+    if found.is_equal() && found.messages_after == 0 && !args.allow_empty {
+        let what = what(sources.compared);
+        tracing::warn!(
+            event = "nothing_compared",
             a,
             b,
-            compared: sources.compared,
-            identical: found.is_equal(),
-            comparison: &found,
-        };
-        serde_json::to_writer(&mut out, &result)?;
-        writeln!(out)?;
-    } else if found.is_equal() {
-        let (a, b) = (printable(&a), printable(&b));
-        let messages = text::grouped(found.messages_after);
-        writeln!(
-            out,
-            "{a} and {b}: equal, {messages} {}",
-            what(sources.compared)
-        )?;
-    } else {
-        let (a, b) = (printable(&a), printable(&b));
-        writeln!(out, "a: {a}\nb: {b}\ncompared: {}", what(sources.compared))?;
-        let sides = Sides {
-            before: "a",
-            after: "b",
-        };
-        let styles = styles(context.results_colour);
-        out.write_all(text::comparison(&found, sides, &styles).as_bytes())?;
+            "neither side has {what}; --allow-empty accepts that"
+        );
+        return Ok(Outcome::Lossy);
     }
-    out.flush()?;
     let inputs: Vec<&Path> = args
         .second
         .iter()
@@ -121,6 +108,41 @@ fn compare_inputs(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome>
     } else {
         Outcome::Difference
     })
+}
+
+fn print(
+    context: &Context,
+    args: &DiffArgs,
+    (a, b): (String, String),
+    compared: &'static str,
+    found: &Comparison,
+) -> anyhow::Result<()> {
+    let mut out = report_stdout(args.json.json);
+    if args.json.json {
+        let result = Result {
+            a,
+            b,
+            compared,
+            identical: found.is_equal(),
+            comparison: found,
+        };
+        serde_json::to_writer(&mut out, &result)?;
+        writeln!(out)?;
+    } else if found.is_equal() {
+        let (a, b) = (printable(&a), printable(&b));
+        let messages = text::grouped(found.messages_after);
+        writeln!(out, "{a} and {b}: equal, {messages} {}", what(compared))?;
+    } else {
+        let (a, b) = (printable(&a), printable(&b));
+        writeln!(out, "a: {a}\nb: {b}\ncompared: {}", what(compared))?;
+        let sides = Sides {
+            before: "a",
+            after: "b",
+        };
+        let styles = styles(context.results_colour);
+        out.write_all(text::comparison(found, sides, &styles).as_bytes())?;
+    }
+    Ok(out.flush()?)
 }
 
 fn what(compared: &str) -> &'static str {

@@ -19,7 +19,7 @@ use super::env::Environment;
 use super::front_settings::{flow_folder, make_flow_folder, separate_output, settings};
 use super::inputs::calendar;
 use super::live::is_ingest_allowed;
-use super::outcome::{Outcome, stdout};
+use super::outcome::{Outcome, stdout, unless_closed};
 use super::outputs::nats_options;
 use super::remedies;
 
@@ -32,11 +32,18 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> anyhow::Result<Outcom
         .iter()
         .map(|one| Check::of(one, &where_to_set))
         .collect();
-    let end = match can_run(&findings) {
-        true => would_do(&findings, would_wait(&facts)),
+    let is_fit = can_run(&findings);
+    let waits = would_wait(&facts);
+    let end = match is_fit {
+        true => would_do(&findings, waits),
         false => "live cannot run: fix every check that says FAIL".to_owned(),
     };
-    print(args, &checks, can_run(&findings), would_wait(&facts), &end)
+    unless_closed(print(args, &checks, is_fit, waits, &end))?;
+    Ok(if is_fit {
+        Outcome::Done
+    } else {
+        Outcome::Difference
+    })
 }
 
 /// What `live` would do where no check fails. Without its switch or its instruments it does nothing.
@@ -158,7 +165,7 @@ fn print(
     is_fit: bool,
     waits: bool,
     end: &str,
-) -> anyhow::Result<Outcome> {
+) -> std::io::Result<()> {
     let mut out = stdout();
     if args.json.json {
         let result = serde_json::json!({ "ok": is_fit, "waits": waits, "checks": checks });
@@ -177,12 +184,7 @@ fn print(
         }
         writeln!(out, "{end}")?;
     }
-    out.flush()?;
-    Ok(if is_fit {
-        Outcome::Done
-    } else {
-        Outcome::Difference
-    })
+    out.flush()
 }
 
 #[cfg(test)]

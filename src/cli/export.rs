@@ -15,8 +15,8 @@ use tickdeck_core::source::Source;
 use super::args::{ExportArgs, ExportFormat, OutputTarget};
 use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
-use super::outcome::{Outcome, data_stdout, stdout};
-use super::outputs::{publisher_options, refuse_existing, refuse_inside_recording};
+use super::outcome::{Outcome, data_stdout, stdout, unless_closed};
+use super::outputs::{publisher_options, refuse_existing, refuse_folder, refuse_inside_recording};
 use super::render::{INCOMPLETE, bytes, counted};
 
 /// Runs the verb.
@@ -30,6 +30,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     let mut source = selection.source(&inputs, false);
     let total = inputs.estimate(&selection.filter);
     if let OutputTarget::Path(path) = &args.output {
+        refuse_folder(path)?;
         refuse_inside_recording(path)?;
         refuse_existing(path, args.force)?;
     }
@@ -71,7 +72,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     let completeness = completeness(&inputs);
     if let OutputTarget::Path(path) = &args.output {
         let is_kept = is_kept(&exported);
-        Written {
+        let written = Written {
             path: is_kept.then(|| path.display().to_string()),
             ticks: exported.ticks,
             left_out: exported.left_out,
@@ -80,8 +81,8 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
                 _ => 0,
             },
             complete: completeness == Outcome::Done,
-        }
-        .print(args.json.json)?;
+        };
+        unless_closed(written.print(args.json.json))?;
     }
     Ok(selection.outcome(exported.ticks).and(completeness))
 }

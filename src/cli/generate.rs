@@ -9,7 +9,7 @@ use tickdeck_market::source::SyntheticOptions;
 use super::args::{GenerateArgs, NormalizeArgs};
 use super::context::Context;
 use super::inputs;
-use super::outcome::{Outcome, UsageError, convert_error, unless_empty};
+use super::outcome::{Outcome, UsageError, convert_error, unless_closed, unless_empty};
 use super::outputs::conversion;
 use super::render::Made;
 
@@ -38,7 +38,7 @@ pub(super) fn run(context: &Context, args: &GenerateArgs) -> anyhow::Result<Outc
     let made = conversion(context, "generate", total, &args.output, &args.roll)
         .generate(source, &reference);
     let manifest = unless_empty(made, convert_error)?;
-    Made::of(&args.output.output, manifest.as_ref()).print(args.json.json)?;
+    unless_closed(Made::of(&args.output.output, manifest.as_ref()).print(args.json.json))?;
     if manifest.is_none() {
         super::synthetic::warn_no_tick("--duration makes it longer");
         return Ok(Outcome::Lossy);

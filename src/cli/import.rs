@@ -14,7 +14,7 @@ use tickdeck_core::time::TradingDay;
 use super::args::{ImportArgs, NormalizeArgs};
 use super::context::Context;
 use super::inputs::{self, days_of, warn_not_covered};
-use super::outcome::{Outcome, UsageError, convert_error, stdout, unless_empty};
+use super::outcome::{Outcome, UsageError, convert_error, stdout, unless_closed, unless_empty};
 use super::outputs::conversion;
 use super::render::{Made, counted};
 
@@ -61,12 +61,13 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
     tell_times(source.report());
     let made = Made::of(&args.output.output, manifest.as_ref());
     let report = source.report();
-    if args.json.json {
-        print_json(made, report)?;
-    } else {
-        made.print(false)?;
-        print_report(report, args.trading_day)?;
-    }
+    unless_closed(match args.json.json {
+        true => print_json(made, report),
+        false => made
+            .print(false)
+            .and_then(|()| print_report(report, args.trading_day))
+            .map_err(Into::into),
+    })?;
     if manifest.is_none() {
         warn_no_tick(report);
         return Ok(Outcome::Lossy);

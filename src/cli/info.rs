@@ -12,7 +12,7 @@ use tickdeck_recording::{Finding, FormatVersion, Gap, Recording, Status};
 use super::args::InfoArgs;
 use super::context::Context;
 use super::inputs::{self, keep_first, recordings_among};
-use super::outcome::{Outcome, stdout};
+use super::outcome::{Outcome, stdout, unless_closed};
 use super::render::{by_instrument, bytes, counted, grouped};
 
 /// The result; the key order is the order of the fields.
@@ -62,7 +62,7 @@ pub(super) fn run(context: &Context, args: &InfoArgs) -> anyhow::Result<Outcome>
             Err(error) => keep_first(&mut first_error, path, error),
         }
     }
-    print(args, &infos)?;
+    unless_closed(print(args, &infos))?;
     if let Some(error) = first_error {
         return Err(error);
     }

@@ -27,9 +27,18 @@ pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     Ok(log_opened(Inputs::open(paths)?))
 }
 
-/// The same for a salvage, which also opens damaged recordings.
+/// The same for a salvage, which also opens damaged recordings. Warns about what it does without.
 pub(super) fn open_salvage(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
-    Ok(log_opened(Inputs::open_salvage(paths)?))
+    let inputs = log_opened(Inputs::open_salvage(paths)?);
+    for unused in inputs.recordings.iter().flat_map(Recording::unused) {
+        tracing::warn!(
+            event = "file_not_used",
+            path = %unused.file.display(),
+            reason = unused.problem,
+            "the recording is played without it"
+        );
+    }
+    Ok(inputs)
 }
 
 /// The paths that may be recordings. `recordings/*` also matches other files: of several paths, goldens

@@ -1,14 +1,13 @@
 //! `man`: writes or installs the manual pages, which the argument definition alone decides.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use super::args::{self, ManArgs};
 use super::context::Context;
-use super::outcome::{Outcome, stdout};
+use super::outcome::{Outcome, UsageError, stdout};
 use super::user_folders::UserFolders;
 use super::whole_file;
-use anyhow::Context as _;
 
 /// Writes the pages and says where.
 pub(super) fn run(_: &Context, args: &ManArgs) -> anyhow::Result<Outcome> {
@@ -47,10 +46,22 @@ fn write_pages(folder: &Path) -> anyhow::Result<usize> {
             .title(name.clone())
             .render(&mut text)?;
         let path = folder.join(format!("{name}.1"));
-        whole_file::write(&path, &text).with_context(|| format!("writing {}", path.display()))?;
+        whole_file::write(&path, &text).map_err(|error| not_written(folder, &path, error))?;
         pages += 1;
     }
     Ok(pages)
+}
+
+/// A path that is a file, or leads through one, is a mistake in the arguments.
+fn not_written(folder: &Path, page: &Path, error: std::io::Error) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => UsageError::new(format!(
+            "{} is not a folder: choose another place for the pages",
+            folder.display()
+        ))
+        .into(),
+        _ => anyhow::Error::new(error).context(format!("writing {}", page.display())),
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use tickdeck_recording::EventFilter;
 use super::args::{MergeArgs, NormalizeArgs};
 use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, completeness, refuse_damage, warn_no_tick};
-use super::outcome::{Outcome, convert_error, unless_empty};
+use super::outcome::{Outcome, convert_error, unless_closed, unless_empty};
 use super::outputs::{conversion, refuse_output_of_inputs};
 use super::render::Made;
 
@@ -22,9 +22,9 @@ pub(super) fn run(context: &Context, args: &MergeArgs) -> anyhow::Result<Outcome
         .merge(&inputs, &reference);
     let manifest = unless_empty(made, convert_error)?;
     let completeness = completeness(&inputs);
-    Made::of(&args.output.output, manifest.as_ref())
-        .incomplete(completeness == Outcome::Lossy)
-        .print(args.json.json)?;
+    let made =
+        Made::of(&args.output.output, manifest.as_ref()).incomplete(completeness == Outcome::Lossy);
+    unless_closed(made.print(args.json.json))?;
     if manifest.is_none() {
         warn_no_tick(&inputs);
         return Ok(Outcome::Lossy);

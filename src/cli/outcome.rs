@@ -208,6 +208,17 @@ pub fn after_printing(
     }
 }
 
+/// Ignores that stdout was closed while a result was printed: what the verb found still decides its end.
+///
+/// # Errors
+/// Any other error of printing.
+pub(super) fn unless_closed<E: Into<anyhow::Error>>(printed: Result<(), E>) -> anyhow::Result<()> {
+    match printed.map_err(Into::into) {
+        Err(error) if is_success(&error) => Ok(()),
+        printed => printed,
+    }
+}
+
 /// The reader of stdout closed the pipe. Unlike other broken pipes, such as that of a network connection, it
 /// is not a failure.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -225,7 +236,11 @@ fn is_bad_usage(error: &(dyn Error + 'static)) -> bool {
             .is_some_and(RecordingError::is_bad_input)
         || matches!(
             error.downcast_ref(),
-            Some(ImportError::Missing { .. } | ImportError::NoDialect { .. })
+            Some(
+                ImportError::Missing { .. }
+                    | ImportError::NoDialect { .. }
+                    | ImportError::Folder { .. }
+            )
         )
 }
 

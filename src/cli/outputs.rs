@@ -149,6 +149,7 @@ fn check_paths(args: &SinkArgs, force: bool) -> anyhow::Result<()> {
         let SinkSpec::Jsonl(JsonlTarget::Path(path)) = spec else {
             continue;
         };
+        refuse_folder(path)?;
         refuse_inside_recording(path)?;
         if path.is_file() {
             refuse_existing(path, force)?;
@@ -160,6 +161,17 @@ fn check_paths(args: &SinkArgs, force: bool) -> anyhow::Result<()> {
         seen.push(path);
     }
     Ok(())
+}
+
+/// Refuses a folder where a file is written, which `--force` does not replace.
+pub(super) fn refuse_folder(path: &Path) -> Result<(), UsageError> {
+    match path.is_dir() {
+        true => Err(UsageError::new(format!(
+            "{} is a folder: choose a file as the output",
+            path.display()
+        ))),
+        false => Ok(()),
+    }
 }
 
 /// Refuses an output file in the folder of a recording.
@@ -247,6 +259,12 @@ pub(super) fn publishes_to_nats(args: &SinkArgs) -> bool {
 
 /// The NATS options of the flags and environment, checked before the verb starts its work.
 pub(super) fn nats_options(args: &NatsArgs) -> anyhow::Result<NatsOptions> {
+    if args.nats_url.expose().trim().is_empty() {
+        return Err(UsageError::new(
+            "the server URL is empty: give --nats-url a URL, or unset NATS_URL for the default",
+        )
+        .into());
+    }
     let build = || -> anyhow::Result<NatsOptions> {
         let options = NatsOptions {
             servers: args.nats_url.expose().parse()?,

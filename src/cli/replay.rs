@@ -108,10 +108,13 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     let played = opened.give_to(session).run().map_err(session_error)?;
     let missing = salvaged.map_or_else(Vec::new, |salvaged| salvaged.take());
     let is_stopped = context.control.is_stopped();
-    let selected = if is_stopped {
-        Outcome::Done
-    } else {
-        selection.outcome(played.summary.received)
+    let selected = match played.summary.received {
+        _ if is_stopped => Outcome::Done,
+        0 if !missing.is_empty() && !selection.may_be_empty() => {
+            warn_nothing_intact(&selection, &missing);
+            Outcome::Lossy
+        }
+        ticks => selection.outcome(ticks),
     };
     let completeness = match args.follow {
         true => followed(&args.recordings)?,
@@ -135,6 +138,23 @@ fn check_flags(
         return Err(UsageError::new("--wait-for-subscribers needs --sink nats"));
     }
     Ok(())
+}
+
+/// Warns that damage is why nothing was played, rather than the selection.
+fn warn_nothing_intact(selection: &Selection, missing: &[MissingPart]) {
+    let filter = &selection.filter;
+    let is_all = filter.instruments.is_none() && filter.start.is_none() && filter.end.is_none();
+    let what = if is_all {
+        "nothing"
+    } else {
+        "no selected tick"
+    };
+    let rows = missing.iter().map(|part| part.rows).sum::<u64>();
+    tracing::warn!(
+        event = "nothing_intact",
+        rows,
+        "{what} is intact: {rows} rows lost"
+    );
 }
 
 /// Prints the summary and what was not played, and decides the outcome.

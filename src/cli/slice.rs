@@ -3,7 +3,7 @@
 use super::args::{NormalizeArgs, SliceArgs};
 use super::context::Context;
 use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
-use super::outcome::{Outcome, convert_error, unless_empty};
+use super::outcome::{Outcome, convert_error, unless_closed, unless_empty};
 use super::outputs::{conversion, refuse_output_of_inputs};
 use super::render::Made;
 
@@ -23,9 +23,9 @@ pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome
         .slice(&inputs, &selection.filter, selection.max_ticks, &reference);
     let manifest = unless_empty(made, convert_error)?;
     let completeness = completeness(&inputs);
-    Made::of(&args.output.output, manifest.as_ref())
-        .incomplete(completeness == Outcome::Lossy)
-        .print(args.json.json)?;
+    let made =
+        Made::of(&args.output.output, manifest.as_ref()).incomplete(completeness == Outcome::Lossy);
+    unless_closed(made.print(args.json.json))?;
     let ticks = manifest.map_or(0, |manifest| manifest.ticks);
     Ok(selection.outcome(ticks).and(completeness))
 }

@@ -15,7 +15,7 @@ use super::context::Context;
 use super::front_settings::{
     check_library, make_flow_folder, separate_output, session_name, settings,
 };
-use super::outcome::{Outcome, UsageError, stdout};
+use super::outcome::{Outcome, UsageError, stdout, unless_closed};
 use super::startup::{require, startup_error};
 use super::whole_file;
 
@@ -104,13 +104,12 @@ fn report(args: &SmokeArgs, gate: &Gate) -> anyhow::Result<Outcome> {
         attempts = gate.attempts,
         path = %path
     );
+    let text = match args.json.json {
+        true => gate.to_json().to_string(),
+        false => format!("{verdict}: {}\ngate file  {path}", gate.rationale),
+    };
     let mut out = stdout();
-    if args.json.json {
-        writeln!(out, "{}", gate.to_json())?;
-    } else {
-        writeln!(out, "{verdict}: {}\ngate file  {path}", gate.rationale)?;
-    }
-    out.flush()?;
+    unless_closed(writeln!(out, "{text}").and_then(|()| out.flush()))?;
     Ok(match gate.verdict {
         Verdict::Pass | Verdict::Concerns => Outcome::Done,
         Verdict::Fail => Outcome::Difference,

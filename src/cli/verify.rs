@@ -13,7 +13,7 @@ use tickdeck_recording::{
 use super::args::VerifyArgs;
 use super::context::Context;
 use super::inputs::{keep_first, recordings_among};
-use super::outcome::{Outcome, stdout};
+use super::outcome::{Outcome, stdout, unless_closed};
 use super::render::counted;
 
 #[derive(Serialize)]
@@ -27,7 +27,6 @@ struct Verified<'a> {
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome::Done;
-    let mut out = stdout();
     let mut verified = Vec::new();
     let mut first_error = None;
     for path in recordings_among(&args.recordings)? {
@@ -41,17 +40,23 @@ pub(super) fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Outcom
         if !report.is_intact() {
             outcome = Outcome::Difference;
         }
-        if args.json.json {
-            verified.push((path.display().to_string(), report));
-        } else {
-            print_report(&mut out, path, &report)?;
-        }
+        verified.push((path, report));
     }
-    if args.json.json && !verified.is_empty() {
+    unless_closed(print(args, &verified))?;
+    first_error.map_or(Ok(outcome), Err)
+}
+
+fn print(args: &VerifyArgs, verified: &[(&Path, VerifyReport)]) -> anyhow::Result<()> {
+    let mut out = stdout();
+    if !args.json.json {
+        verified
+            .iter()
+            .try_for_each(|(path, report)| print_report(&mut out, path, report))?;
+    } else if !verified.is_empty() {
         let verified: Vec<Verified> = verified
             .iter()
             .map(|(recording, report)| Verified {
-                recording: recording.clone(),
+                recording: recording.display().to_string(),
                 intact: report.is_intact(),
                 report,
             })
@@ -62,8 +67,7 @@ pub(super) fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Outcom
         }
         writeln!(out)?;
     }
-    out.flush()?;
-    first_error.map_or(Ok(outcome), Err)
+    Ok(out.flush()?)
 }
 
 /// Damage that prevents opening is a finding like any other, and the readable parts are still checked.

@@ -104,6 +104,12 @@ pub enum RecordingError {
         /// The folder.
         path: PathBuf,
     },
+    /// The output of a new recording is a file, or is below one.
+    #[error("{} is not a folder: choose another output", path.display())]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+    },
     /// Replacing the output would remove files that belong to no recording.
     #[error("{} holds files that are not part of a recording: choose another output", path.display())]
     NotReplaceable {
@@ -174,6 +180,7 @@ impl RecordingError {
                 | Self::WrongSchema { .. }
                 | Self::UnknownCompression { .. }
                 | Self::OutputExists { .. }
+                | Self::NotAFolder { .. }
                 | Self::NotReplaceable { .. }
                 | Self::InUse { .. }
         )

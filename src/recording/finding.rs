@@ -1,6 +1,9 @@
-//! A difference between a recording and what was written.
+//! A difference between a recording and what was written, found by a check or a salvage.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
+
+use super::error::{NOT_FETCHED, RecordingError};
 
 /// A mismatch.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -9,4 +12,26 @@ pub struct Finding {
     pub file: PathBuf,
     /// The expected and the actual value.
     pub problem: String,
+}
+
+impl Finding {
+    pub(super) fn new(file: PathBuf, error: &RecordingError) -> Self {
+        let problem = problem(error);
+        Self { file, problem }
+    }
+}
+
+/// The error with its cause, without the file name, which the finding has already.
+pub(super) fn problem(error: &RecordingError) -> String {
+    match error {
+        RecordingError::Damaged { problem, .. } => problem.clone(),
+        RecordingError::NotFetched { .. } => NOT_FETCHED.into(),
+        RecordingError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+            "the manifest lists it, and it is missing".into()
+        }
+        RecordingError::Io { source, doing, .. } => format!("{doing} it: {source}"),
+        RecordingError::Parquet { source, .. } => source.to_string(),
+        RecordingError::NoManifest { .. } => "it is missing".into(),
+        other => other.to_string(),
+    }
 }

@@ -71,6 +71,7 @@ pub(super) fn choose_place(
         path: path.to_owned(),
     };
     let is_new = !storage.exists(target);
+    refuse_file_above(&**storage, target)?;
     if !is_new {
         // Before the lock, which leaves its file for a moment.
         refuse_occupied(&**storage, target, overwrite)?;
@@ -126,6 +127,7 @@ pub(super) fn refuse_occupied(
     target: &Path,
     overwrite: bool,
 ) -> Result<bool> {
+    refuse_file_above(storage, target)?;
     if storage.is_folder(target) {
         refuse_owned(storage, target)?;
     }
@@ -156,6 +158,16 @@ fn refuse_occupied_by_others(
         });
     }
     Ok(false)
+}
+
+/// Refuses a path that is, or leads through, something other than a folder.
+fn refuse_file_above(storage: &dyn Storage, target: &Path) -> Result<()> {
+    match target.ancestors().find(|path| storage.exists(path)) {
+        Some(path) if !storage.is_folder(path) => Err(RecordingError::NotAFolder {
+            path: path.to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Replaces the recording at `target` by the finished one. Files that belong to no recording stay.

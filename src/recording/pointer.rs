@@ -1,5 +1,6 @@
 //! Git LFS pointers: small text files instead of files that were not fetched.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::error::RecordingError;
@@ -14,17 +15,18 @@ pub fn is_pointer(head: &[u8]) -> bool {
     head.starts_with(POINTER)
 }
 
-/// Refuses a Git LFS pointer instead of a file. A file that cannot be read passes: the code that
-/// opens it next reports why.
+/// Refuses a Git LFS pointer instead of a file, and a file that may not be read, because neither is
+/// damage. A file that cannot be read for another reason passes: the code that opens it next reports why.
 pub(super) fn refuse_pointer(storage: &dyn Storage, path: &Path) -> Result<(), RecordingError> {
     let mut head = [0; POINTER.len()];
     let read = storage
         .open(path)
         .and_then(|file| file.read_at(&mut head, 0));
-    if read.is_ok() && is_pointer(&head) {
-        return Err(RecordingError::NotFetched {
+    match read {
+        Ok(()) if is_pointer(&head) => Err(RecordingError::NotFetched {
             path: path.to_owned(),
-        });
+        }),
+        Err(error) if error.source.kind() == ErrorKind::PermissionDenied => Err(error.into()),
+        _ => Ok(()),
     }
-    Ok(())
 }

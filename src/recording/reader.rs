@@ -1,5 +1,6 @@
 //! Opens a recording and yields its events in `seq` order.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,10 +21,13 @@ use super::names::{CONTRACTS_FILE, MANIFEST_FILE, is_segment};
 use super::owner::is_owned;
 use super::pointer::refuse_pointer;
 use super::segment_reader::{DecodedGroup, SegmentReader};
-use super::storage::{Entry, Storage, local};
+use super::storage::{Entry, Storage, StorageError, local};
 use super::unsealed::{self, OnDisk, Unsealed};
 
 type Result<T> = std::result::Result<T, RecordingError>;
+
+/// Recordings in a folder that an error names. The others are only counted.
+const RECORDINGS_NAMED: usize = 5;
 
 /// A recording on disk: a folder with a manifest, or a lone segment.
 #[derive(Debug, Clone)]
@@ -36,6 +40,7 @@ pub struct Recording {
     segments: Vec<PathBuf>,
     unsealed: Unsealed,
     is_being_written: bool,
+    unused: Vec<Finding>,
 }
 
 impl Recording {
@@ -56,28 +61,34 @@ impl Recording {
             refuse_pointer(&*storage, path)?;
         }
         let recording = Self::open_unchecked(storage, path)?;
-        recording
-            .segments
-            .iter()
-            .try_for_each(|file| refuse_pointer(&*recording.storage, file))?;
+        let contracts = recording.contracts_path();
+        for file in recording.segments.iter().chain([&contracts]) {
+            refuse_pointer(&*recording.storage, file)?;
+        }
         Ok(recording)
     }
 
     /// Opens it without checking for Git LFS pointers.
     fn open_unchecked(storage: Arc<dyn Storage>, path: &Path) -> Result<Self> {
-        if !storage.exists(path) {
-            return Err(RecordingError::NotARecording {
+        let refused = |reason: &str| {
+            Err(RecordingError::NotARecording {
                 path: path.to_owned(),
-                reason: "there is no such file or folder".into(),
-            });
+                reason: reason.into(),
+            })
+        };
+        match storage.entry(path) {
+            Ok(Entry::File) => {
+                return Self::open_segments(storage, path, vec![path.to_owned()]);
+            }
+            Ok(Entry::Folder) => {}
+            Ok(Entry::Other) => return refused("it is a pipe or a device"),
+            Err(error) if is_absent(&error) => return refused("there is no such file or folder"),
+            Err(error) => return Err(error.into()),
         }
-        if storage.entry(path)? == Entry::File {
-            return Self::open_segments(storage, path, vec![path.to_owned()]);
-        }
-        if !storage.exists(&path.join(MANIFEST_FILE)) {
-            return Err(RecordingError::NoManifest {
-                path: path.to_owned(),
-            });
+        match storage.entry(&path.join(MANIFEST_FILE)) {
+            Ok(_) => {}
+            Err(error) if is_absent(&error) => return Err(without_manifest(&*storage, path)?),
+            Err(error) => return Err(error.into()),
         }
         // First: a writer that ends in between has finished its manifest.
         let is_owned = is_owned(&*storage, path);
@@ -99,13 +110,15 @@ impl Recording {
             source: manifest.source.clone(),
             segments,
             manifest: Some(manifest),
+            unused: Vec::new(),
         })
     }
 
-    /// Opens the segments of a folder whose manifest is missing or unreadable.
+    /// Opens it without the manifest or the contract table if that is missing or unreadable;
+    /// [`unused`](Self::unused) says why.
     ///
     /// # Errors
-    /// When there is no readable segment at all.
+    /// When there is no readable segment at all, or the manifest is of another format.
     pub fn open_salvage(path: &Path) -> Result<Self> {
         Self::open_salvage_in(local(), path)
     }
@@ -115,10 +128,28 @@ impl Recording {
     /// # Errors
     /// As [`open_salvage`](Self::open_salvage).
     pub fn open_salvage_in(storage: Arc<dyn Storage>, path: &Path) -> Result<Self> {
-        let regular = Self::open_unchecked(Arc::clone(&storage), path);
-        if regular.is_ok() || !storage.is_folder(path) {
-            return regular;
+        let mut recording = match Self::open_unchecked(Arc::clone(&storage), path) {
+            Ok(recording) => recording,
+            // Segments of another format may mean something else.
+            Err(
+                error @ (RecordingError::NewerFormat { .. } | RecordingError::NotARecording { .. }),
+            ) => return Err(error),
+            Err(error) if !storage.is_folder(path) => return Err(error),
+            Err(error) => Self::without_manifest(storage, path, error)?,
+        };
+        if let Err(error) = recording.contracts(&mut ContractTable::default()) {
+            let file = recording.contracts_path();
+            recording.unused.push(Finding::new(file, &error));
         }
+        Ok(recording)
+    }
+
+    /// Opens the segments of a folder whose manifest cannot be used.
+    fn without_manifest(
+        storage: Arc<dyn Storage>,
+        path: &Path,
+        why: RecordingError,
+    ) -> Result<Self> {
         let names = storage.list(path)?.into_iter();
         let segments: Vec<PathBuf> = names
             .filter(|name| is_segment(name))
@@ -126,10 +157,12 @@ impl Recording {
             .filter(|file| storage.is_within(path, file))
             .collect();
         if segments.is_empty() {
-            regular
-        } else {
-            Self::open_segments(storage, path, segments)
+            return Err(why);
         }
+        let mut recording = Self::open_segments(storage, path, segments)?;
+        let file = path.join(MANIFEST_FILE);
+        recording.unused.push(Finding::new(file, &why));
+        Ok(recording)
     }
 
     fn open_segments(
@@ -166,7 +199,18 @@ impl Recording {
             segments,
             unsealed: Unsealed::default(),
             is_being_written: false,
+            unused: Vec::new(),
         })
+    }
+
+    /// The files that a salvage does without, and why.
+    #[must_use]
+    pub fn unused(&self) -> &[Finding] {
+        &self.unused
+    }
+
+    fn contracts_path(&self) -> PathBuf {
+        self.path.join(CONTRACTS_FILE)
     }
 
     /// The path that was opened.
@@ -254,8 +298,9 @@ impl Recording {
     /// # Errors
     /// When `contracts.parquet` is there but unreadable.
     pub fn contracts(&self, table: &mut ContractTable) -> Result<()> {
-        let path = self.path.join(CONTRACTS_FILE);
-        if self.storage.exists(&path) {
+        let path = self.contracts_path();
+        let is_unused = self.unused.iter().any(|unused| unused.file == path);
+        if !is_unused && self.storage.exists(&path) {
             refuse_outside(&*self.storage, &self.path, &path)?;
             table.extend(contracts_file::read(&*self.storage, &path)?);
         }
@@ -344,6 +389,45 @@ impl Recording {
             missing: Vec::new(),
         }
     }
+}
+
+/// Whether nothing is at a path. What cannot be looked at may be there.
+fn is_absent(error: &StorageError) -> bool {
+    matches!(
+        error.source.kind(),
+        ErrorKind::NotFound | ErrorKind::NotADirectory
+    )
+}
+
+/// Why a folder without a manifest is not a recording.
+fn without_manifest(storage: &dyn Storage, folder: &Path) -> Result<RecordingError> {
+    let names = storage.list(folder)?;
+    let path = folder.to_owned();
+    if names.iter().any(|name| is_segment(name)) {
+        return Ok(RecordingError::NoManifest { path });
+    }
+    let is_recording = |name: &&String| storage.exists(&folder.join(name).join(MANIFEST_FILE));
+    let recordings: Vec<&str> = names
+        .iter()
+        .filter(is_recording)
+        .map(String::as_str)
+        .collect();
+    let reason = match (&names[..], &recordings[..]) {
+        ([], _) => "it is an empty folder".to_owned(),
+        (_, []) => format!("it has neither a {MANIFEST_FILE} nor segments"),
+        (_, few @ [_, ..]) if few.len() <= RECORDINGS_NAMED => {
+            format!("it holds recordings: {}", few.join(", "))
+        }
+        (_, many) => {
+            let (first, rest) = many.split_at(RECORDINGS_NAMED);
+            format!(
+                "it holds recordings: {} and {} more",
+                first.join(", "),
+                rest.len()
+            )
+        }
+    };
+    Ok(RecordingError::NotARecording { path, reason })
 }
 
 /// Yields the events of a recording in `seq` order. It holds one row group in memory, or two when

@@ -399,7 +399,8 @@ fn a_foreign_parquet_file_is_not_a_recording() {
         matches!(refused, RecordingError::NotARecording { .. }),
         "{refused}"
     );
-    let refused = Recording::open(folder.path()).unwrap_err();
+    std::fs::remove_file(path.join(MANIFEST_FILE)).unwrap();
+    let refused = Recording::open(&path).unwrap_err();
     assert!(
         refused.to_string().contains("manifest.json is missing"),
         "{refused}"

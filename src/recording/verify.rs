@@ -1,7 +1,6 @@
 //! Checks a recording against its manifest: files, digests, order, counts.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use rustc_hash::FxHashMap;
@@ -9,10 +8,10 @@ use tickdeck_core::event::{Event, InstrumentId};
 
 use super::contracts_file;
 use super::digest::EventDigest;
-use super::error::{NOT_FETCHED, RecordingError};
+use super::error::RecordingError;
 use super::file_hash::hash_file;
 use super::filter::EventFilter;
-use super::finding::Finding;
+use super::finding::{Finding, problem};
 use super::manifest::{Manifest, Status};
 use super::names::CONTRACTS_FILE;
 use super::pointer::refuse_pointer;
@@ -99,20 +98,6 @@ fn check_files(recording: &Recording, report: &mut VerifyReport) {
         if let Err(error) = check_file(storage, &path, None, &manifest.contracts_blake3) {
             report.add(&path, problem(&error));
         }
-    }
-}
-
-/// The error with its cause, without the file name, which the finding has already.
-fn problem(error: &RecordingError) -> String {
-    match error {
-        RecordingError::Damaged { problem, .. } => problem.clone(),
-        RecordingError::NotFetched { .. } => NOT_FETCHED.into(),
-        RecordingError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
-            "the manifest lists it, and it is missing".into()
-        }
-        RecordingError::Io { source, doing, .. } => format!("{doing} it: {source}"),
-        RecordingError::Parquet { source, .. } => source.to_string(),
-        other => other.to_string(),
     }
 }
 

@@ -33,6 +33,23 @@ fn what_is_equal_is_said_to_be_equal() {
 }
 
 #[test]
+fn two_empty_inputs_are_not_a_success() {
+    let folder = folder();
+    std::fs::write(folder.join("empty.jsonl"), "").unwrap();
+    write_lines(&folder.join("none.jsonl.zst"), &[]);
+    for words in [
+        "diff empty.jsonl empty.jsonl",
+        "diff empty.jsonl none.jsonl.zst --json",
+    ] {
+        let ended = ends(&folder, 3, words);
+        assert!(ended.stderr.contains("nothing_compared"), "{ended:?}");
+        let wanted = ends(&folder, 0, &format!("{words} --allow-empty"));
+        assert_eq!(wanted.stderr, "", "{words}");
+        assert_eq!(wanted.stdout, ended.stdout, "{words}");
+    }
+}
+
+#[test]
 fn streams_align_by_subject_and_order() {
     let folder = streams(|lines| {
         falsify(lines, "DCE");

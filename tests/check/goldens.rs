@@ -141,6 +141,42 @@ fn another_recording_is_reported_first() {
 }
 
 #[test]
+fn a_golden_of_another_session_is_not_advised_away() {
+    let folder = folder();
+    folder.generate("other", "--profile quick --seed 2");
+    ends(&folder, 0, "check other --update");
+    let golden = std::fs::read(folder.join("other.golden.json")).unwrap();
+    let session = golden_of(&folder, "other.golden.json")["source"]["session"].clone();
+    let words = "check rec --golden other.golden.json";
+    let wrong = ends(&folder, 1, words).stdout;
+    assert!(!wrong.contains("--update"), "{wrong}");
+    let said = wrong.lines().nth(1).unwrap();
+    assert!(said.contains(session.as_str().unwrap()), "{said}");
+    assert!(
+        said.ends_with("; --golden probably names the wrong golden"),
+        "{said}"
+    );
+    assert_eq!(
+        std::fs::read(folder.join("other.golden.json")).unwrap(),
+        golden
+    );
+    let taken = ends(&folder, 0, &format!("{words} --update")).stdout;
+    assert!(
+        taken.contains("accepted: the golden was made from another"),
+        "{taken}"
+    );
+    assert!(
+        !taken.contains("  differs: ") && !taken.contains("probably"),
+        "{taken}"
+    );
+    // Named by its folder, the golden belongs to the recording by its name.
+    std::fs::create_dir(folder.join("all")).unwrap();
+    std::fs::write(folder.join("all/rec.golden.json"), &golden).unwrap();
+    let found = ends(&folder, 1, "check rec --golden all").stdout;
+    assert!(found.contains("--update"), "{found}");
+}
+
+#[test]
 fn check_uses_the_goldens_options() {
     let folder = folder();
     let words = "check rec --golden g.json --payload decimal --drop snapshot --subject-prefix a.b";
@@ -398,7 +434,7 @@ fn invalid_input_is_refused_in_one_sentence() {
     let before = folder.names();
     for (code, words, expected) in [
         (2, "check nowhere", "nowhere does not exist"),
-        (2, "check empty", "manifest.json is missing"),
+        (2, "check empty", "it is an empty folder"),
         (
             2,
             "check notes.txt --golden rec.golden.json",
@@ -837,6 +873,10 @@ fn input_without_golden_gets_a_way_out() {
     }
     std::fs::create_dir(folder.join("empty")).unwrap();
     let told = ends(&folder, 2, "check empty");
+    assert!(told.stderr.contains("it is an empty folder"), "{told:?}");
+    folder.copy_of(&quick(), "segments");
+    std::fs::remove_file(folder.join("segments/manifest.json")).unwrap();
+    let told = ends(&folder, 2, "check segments");
     assert!(told.stderr.contains("manifest.json is missing"), "{told:?}");
     assert!(!told.stderr.contains("--salvage"), "{told:?}");
 }

@@ -135,6 +135,64 @@ fn a_reader_that_has_seen_enough_is_success() {
     }
 }
 
+/// Runs `words` with a stdout whose reader is gone.
+fn closed_stdout(folder: &Folder, words: &str) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = tickdeck(words.split(' '));
+    command.current_dir(folder.path());
+    command.stdout(writer).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let status = wait_for(&mut child);
+    let stderr = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    (status.code(), stderr)
+}
+
+#[test]
+fn a_closed_stdout_hides_no_verdict() {
+    let folder = Folder::new();
+    folder.copy_of(&quick(), "rec");
+    folder.copy_of(&quirks(), "other");
+    let damaged = folder.copy_of(&quick(), "damaged");
+    let segment = damaged.join("part-00000.parquet");
+    let bytes = std::fs::read(&segment).unwrap();
+    std::fs::write(&segment, &bytes[..bytes.len() / 2]).unwrap();
+    let golden = quick().with_file_name("quick.golden.json");
+    let (rec, shown) = ("rec", golden.display());
+    for (code, words) in [
+        (0, format!("check {rec} --golden {shown}")),
+        (1, format!("check {rec} --golden {shown} --drop snapshot")),
+        (
+            1,
+            format!("check {rec} --golden {shown} --drop snapshot --json --junit j.xml"),
+        ),
+        (2, format!("check {rec} --golden {shown} nowhere")),
+        (0, format!("verify {rec}")),
+        (1, "verify damaged".to_owned()),
+        (1, "verify damaged --json".to_owned()),
+        (2, "verify nowhere damaged".to_owned()),
+        (0, format!("diff {rec} {rec}")),
+        (1, format!("diff {rec} other")),
+        (1, format!("diff {rec} other --json")),
+        (1, "info damaged".to_owned()),
+        (2, "info nowhere damaged".to_owned()),
+        (0, format!("info {rec}")),
+        (
+            1,
+            "doctor --timeout 100ms --nats-url nats://127.0.0.1:1 -q".to_owned(),
+        ),
+        (3, format!("slice {rec} --symbols zz9999 -o none")),
+        (3, format!("export {rec} --symbols zz9999 -o none.csv")),
+        (0, format!("slice {rec} -o made")),
+    ] {
+        let (ended, stderr) = closed_stdout(&folder, &words);
+        assert_eq!(ended, Some(code), "{words}: {stderr}");
+        assert!(!stderr.contains("closed the pipe"), "{words}: {stderr}");
+    }
+    let report = std::fs::read_to_string(folder.join("j.xml")).unwrap();
+    assert!(report.contains("failures=\"1\""), "{report}");
+}
+
 #[test]
 fn results_go_to_stdout_and_only_them() {
     let recording = quirks();

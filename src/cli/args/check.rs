@@ -215,6 +215,9 @@ pub struct DiffArgs {
     /// Leave this field out of the comparison; comma separated, repeatable
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
     pub ignore: Vec<String>,
+    /// Exit with 0 even if neither side has a message
+    #[arg(long)]
+    pub allow_empty: bool,
     /// How ticks become payloads.
     #[command(flatten)]
     pub payload: FirstSideArgs,

@@ -248,7 +248,8 @@ pub struct JsonArgs {
     pub json: bool,
 }
 
-/// How to reach NATS. An empty environment variable counts as unset.
+/// How to reach NATS. An empty environment variable counts as unset, except for the URL: a default
+/// instead of a lost value would be the wrong server.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "NATS")]
 pub struct NatsArgs {
@@ -304,11 +305,8 @@ pub struct NatsArgs {
 }
 
 impl NatsArgs {
-    /// Removes empty values.
+    /// Removes empty values. An empty URL is refused where it is used.
     pub(super) fn drop_empty(&mut self) {
-        if self.nats_url.expose().is_empty() {
-            self.nats_url = Secret::new(DEFAULT_NATS_URL);
-        }
         for text in [&mut self.nats_user, &mut self.nats_inbox_prefix] {
             text.take_if(|text| text.is_empty());
         }

@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use tickdeck::encode::{PayloadKind, subject};
-use tickdeck::nats::Secret;
+use tickdeck::nats::{Secret, SubjectPattern};
 use tickdeck::normalize::Flag;
 use tickdeck_core::contract::Exchange;
 use tickdeck_core::pace::Ratio;
@@ -309,6 +309,14 @@ pub(super) fn parse_secret(text: &str) -> Result<Secret, String> {
 /// Tokens of a NATS subject, allowed before `.EXCHANGE.SYMBOL`.
 pub(super) fn parse_subject_prefix(text: &str) -> Result<String, subject::PrefixError> {
     subject::validate_prefix(text).map(|()| text.into())
+}
+
+/// A subject that messages can be sent to. One with a wildcard only receives.
+pub(super) fn parse_subject(text: &str) -> Result<String, String> {
+    match text.parse::<SubjectPattern>() {
+        Ok(_) if !text.contains(['*', '>']) => Ok(text.into()),
+        _ => Err("expected a subject without wildcards, such as health.check".into()),
+    }
 }
 
 pub(super) fn parse_log_filter(text: &str) -> Result<String, String> {

@@ -16,7 +16,8 @@ pub(super) fn ways(
     golden: &Path,
     checked: &Checked,
 ) -> Vec<String> {
-    if checked.verdict != Verdict::Different || !checked.can_accept {
+    let is_accepted = checked.verdict != Verdict::Different;
+    if is_accepted || !checked.can_accept || is_of_another(args, golden, checked) {
         return Vec::new();
     }
     let mut ways = Vec::from_iter(volatile(golden, checked));
@@ -51,6 +52,16 @@ fn volatile(golden: &Path, checked: &Checked) -> Option<String> {
     Some(format!(
         r#"# better declare in {golden} that it changes: "volatile": [{declared}]"#
     ))
+}
+
+/// Whether `--golden` itself names a golden of another session. A golden that was found by the name of
+/// its input is the right one, even if the recording was made again.
+pub(super) fn is_of_another(args: &CheckArgs, golden: &Path, checked: &Checked) -> bool {
+    let sessions = checked
+        .session
+        .as_ref()
+        .zip(checked.golden_session.as_ref());
+    args.golden.as_deref() == Some(golden) && sessions.is_some_and(|(now, before)| now != before)
 }
 
 /// The fields that changed, where nothing else did.

@@ -1,14 +1,19 @@
 //! Which flag resolves what a check reports. The library says what is wrong, not how to run it.
 
-use tickdeck::check::{CannotTell, CheckError, Checked, NoteKind, TakenBy};
+use tickdeck::check::{CannotTell, CheckError, Checked, NoteKind, TakenBy, Verdict};
 
 use crate::args::PublishingArgs;
 use crate::outcome::UsageError;
 
-/// Names the flags in the notes of a check, which was given `args`.
-pub(super) fn complete(checked: &mut Checked, args: &PublishingArgs) {
+/// Names the flags in the notes of a check, which was given `args`. `is_misnamed` says that the golden
+/// is probably the wrong one. What was accepted needs no advice.
+pub(super) fn complete(checked: &mut Checked, args: &PublishingArgs, is_misnamed: bool) {
+    if matches!(checked.verdict, Verdict::Made | Verdict::Updated) {
+        return;
+    }
     for note in &mut checked.notes {
         let advice = match note.kind {
+            NoteKind::OtherRecording if is_misnamed => "; --golden probably names the wrong golden",
             NoteKind::OtherRecording => "; give --update to accept it",
             NoteKind::OfStream => "; give --update to accept the recording",
             NoteKind::Payload => ": leave --payload out to check, or give --update to accept it",

@@ -100,7 +100,11 @@ pub fn checked(checked: &Checked, accept: &[String], styles: &Styles) -> String 
     let mut page = Page::new(styles);
     verdict(&mut page, checked);
     for note in &checked.notes {
-        let word = if note.fails { "differs" } else { "note" };
+        let word = match (note.fails, checked.verdict) {
+            (true, Verdict::Made | Verdict::Updated) => "accepted",
+            (true, _) => "differs",
+            (false, _) => "note",
+        };
         page.line(&format!("  {word}: {}", note.text));
     }
     if !checked.left_out.is_empty() {
