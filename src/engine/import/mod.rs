@@ -11,6 +11,7 @@
 //!
 //! This module does not know the use of the events.
 
+mod ahead;
 mod arrival;
 mod cell;
 mod clock;
@@ -44,7 +45,7 @@ mod tests;
 mod text;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -54,7 +55,8 @@ use tickdeck_core::event::{Event, EventKind, Seq};
 use tickdeck_core::source::{Source, SourceError, SourceInfo};
 use tickdeck_core::time::UnixNanos;
 
-use crate::import::arrival::{Arrival, ROWS_AHEAD};
+use crate::import::ahead::Ahead;
+use crate::import::arrival::{Arrival, Verdict};
 use crate::import::instruments::Instruments;
 use crate::import::open::Opened;
 use crate::import::report::BAD_ROWS_MAX;
@@ -77,6 +79,11 @@ const BUFFERS_BYTES: usize = 32 * 1024 * 1024;
 const BUFFER_MIN: usize = 4 * 1024;
 const BUFFER_MAX: usize = 256 * 1024;
 
+/// Rows that are read at first to place one.
+const ROWS_AHEAD_MIN: usize = 64;
+/// Rows that are read at most, about 12 MB.
+const ROWS_AHEAD_MAX: usize = 16 * 1024;
+
 /// One file or archive member, with its next event.
 struct Input {
     rows: Box<dyn ReadRows>,
@@ -85,7 +92,7 @@ struct Input {
     /// The row of the next event.
     row: Row,
     /// Rows after it that were read to place it.
-    ahead: VecDeque<Result<(Row, Placed), RowError>>,
+    ahead: Ahead,
     /// Bytes that the report already counts.
     counted: u64,
 }
@@ -227,7 +234,7 @@ impl ImportSource {
             stamper,
             arrival: Arrival::default(),
             row: Row::new(),
-            ahead: VecDeque::new(),
+            ahead: Ahead::default(),
             counted: 0,
         }));
         self.advance(self.inputs.len() - 1)?;
@@ -357,7 +364,7 @@ impl Input {
         noted: &mut OutOfOrder,
         instruments: &mut Instruments,
     ) -> Result<Option<UnixNanos>, RowError> {
-        let placed = match self.ahead.pop_front() {
+        let placed = match self.ahead.pop() {
             Some(read) => {
                 let (row, placed) = read?;
                 self.row = row;
@@ -368,18 +375,29 @@ impl Input {
                 None => return Ok(None),
             },
         };
-        if self.arrival.needs_rows_ahead(placed) {
-            self.read_ahead(instruments);
-        }
-        let number = self.row.number;
-        let following = self.ahead.iter().filter_map(|read| match read {
-            Ok((_, placed)) => Some(*placed),
-            Err(_) => None,
-        });
-        let recv_ts = self.arrival.next(number, placed, following, noted);
+        let verdict = self.verdict(placed, instruments);
+        let row = (self.row.number, self.row.tick.instrument_id);
+        let recv_ts = self.arrival.next(row, placed, verdict, noted);
         recv_ts
             .map(Some)
-            .map_err(|problem| RowError::Bad(number, problem))
+            .map_err(|problem| RowError::Bad(row.0, problem))
+    }
+
+    /// What the rows below say about the current one. Only as many are read as decide it.
+    fn verdict(&mut self, placed: Placed, instruments: &mut Instruments) -> Verdict {
+        let Some(instant) = self.arrival.in_doubt(placed) else {
+            return Verdict::Sound;
+        };
+        let instrument = self.row.tick.instrument_id;
+        let mut rows = ROWS_AHEAD_MIN;
+        loop {
+            let is_at_end = !self.read_ahead(rows, instruments);
+            let verdict = self.arrival.judge(instrument, instant, &self.ahead);
+            if verdict != Verdict::Open || is_at_end || rows >= ROWS_AHEAD_MAX {
+                return verdict;
+            }
+            rows *= 4;
+        }
     }
 
     /// Reads the next row of the input and places it.
@@ -395,19 +413,19 @@ impl Input {
             .map_err(|problem| RowError::Bad(self.row.number, problem))
     }
 
-    /// Reads rows until enough are ahead. A bad one is reported when it is its turn.
-    fn read_ahead(&mut self, instruments: &mut Instruments) {
+    /// Reads until that many rows are ahead. Returns whether there are as many.
+    fn read_ahead(&mut self, rows: usize, instruments: &mut Instruments) -> bool {
         let current = std::mem::replace(&mut self.row, Row::new());
-        while self.ahead.len() < ROWS_AHEAD {
+        while self.ahead.len() < rows {
             match self.read(instruments) {
                 Ok(Some(placed)) => {
                     let row = std::mem::replace(&mut self.row, Row::new());
-                    self.ahead.push_back(Ok((row, placed)));
+                    self.ahead.push(Ok((row, placed)));
                 }
                 Ok(None) => break,
                 Err(error) => {
                     let is_last = matches!(error, RowError::Io(_));
-                    self.ahead.push_back(Err(error));
+                    self.ahead.push(Err(error));
                     if is_last {
                         break;
                     }
@@ -415,6 +433,7 @@ impl Input {
             }
         }
         self.row = current;
+        self.ahead.len() >= rows
     }
 }
 
