@@ -52,7 +52,7 @@ use std::sync::Arc;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::{Contract, ContractTable};
 use tickdeck_core::event::{Event, EventKind, Seq};
-use tickdeck_core::source::{Source, SourceError, SourceInfo};
+use tickdeck_core::source::{ReceiveTimes, Source, SourceError, SourceInfo};
 use tickdeck_core::time::UnixNanos;
 
 use crate::import::ahead::Ahead;
@@ -112,6 +112,9 @@ pub struct ImportSource {
     /// The next event of each input, earliest first; ties go to the earlier input.
     heads: BinaryHeap<Reverse<(UnixNanos, usize)>>,
     instruments: Instruments,
+    /// Those of the first row. All rows must agree: whether receive times are evidence is said of a
+    /// whole recording.
+    receive_times: Option<ReceiveTimes>,
     next_seq: u64,
     /// Columns of the options that no input has had so far.
     missing: Vec<String>,
@@ -164,6 +167,7 @@ impl ImportSource {
             inputs: Vec::with_capacity(opened.len()),
             heads: BinaryHeap::with_capacity(opened.len()),
             instruments: Instruments::new(Arc::clone(&contracts), options.trust_exchange),
+            receive_times: None,
             next_seq: 0,
             missing: options.column_names().map(str::to_owned).collect(),
             skip_bad: options.skip_bad,
@@ -296,7 +300,11 @@ impl ImportSource {
             return Ok(());
         };
         loop {
-            let next = input.next(&mut report.out_of_order, &mut self.instruments);
+            let next = input.next(
+                &mut report.out_of_order,
+                &mut self.instruments,
+                &mut self.receive_times,
+            );
             let read = input.rows.bytes_read();
             self.report.bytes_read += read.saturating_sub(input.counted);
             input.counted = read.max(input.counted);
@@ -363,6 +371,7 @@ impl Input {
         &mut self,
         noted: &mut OutOfOrder,
         instruments: &mut Instruments,
+        expected: &mut Option<ReceiveTimes>,
     ) -> Result<Option<UnixNanos>, RowError> {
         let placed = match self.ahead.pop() {
             Some(read) => {
@@ -375,8 +384,14 @@ impl Input {
                 None => return Ok(None),
             },
         };
-        let verdict = self.verdict(placed, instruments);
         let row = (self.row.number, self.row.tick.instrument_id);
+        let receive_times = placed.receive_times();
+        if *expected.get_or_insert(receive_times) != receive_times {
+            let measured = receive_times == ReceiveTimes::Measured;
+            let problem = RowProblem::MixedReceiveTimes { measured };
+            return Err(RowError::Bad(row.0, problem));
+        }
+        let verdict = self.verdict(placed, instruments);
         let recv_ts = self.arrival.next(row, placed, verdict, noted);
         recv_ts
             .map(Some)

@@ -7,7 +7,7 @@ use tickdeck_core::dating::CLOCK_ERROR;
 use tickdeck_core::source::ReceiveTimes;
 
 use super::*;
-use crate::import::OutOfOrder;
+use crate::import::{OutOfOrder, RecvTsRule};
 use crate::normalize::{Normalizer, Outcome};
 
 const HEADER: &str = "InstrumentID,TradingDay,ActionDay,UpdateTime,UpdateMillisec,LastPrice,Volume";
@@ -123,6 +123,36 @@ fn a_dump_written_newest_first_sets_no_row_aside() {
     let (times, noted) = received(&rows);
     assert!(times.iter().all(|time| time == "20221020 10:45:00.100"));
     assert_eq!((noted.set_aside, noted.held_back), (0, 27));
+}
+
+#[test]
+fn measured_and_missing_receive_times_do_not_mix() {
+    let clocked = |clock: &str| {
+        let row = "rb2610,20260527,20260526,21:00:00,500,3100,500";
+        format!("{HEADER},LocalTime\n{row},2026-05-26 21:00:00.8\n{row},{clock}\n")
+    };
+    let (_folder, path) = file("blank.csv", clocked(""));
+    let import = |paths: &[PathBuf], skip_bad| {
+        let options = ImportOptions {
+            skip_bad,
+            ..ImportOptions::default()
+        };
+        import_with(paths, options)
+    };
+    let error = import(&[path.clone()], false).unwrap_err().to_string();
+    assert!(error.contains("row 3, no receive time, unlike"), "{error}");
+    // What is accepted is measured.
+    let (events, report) = import(&[path], true).unwrap();
+    assert_eq!((events.len(), report.skipped()), (1, 1));
+    assert_eq!(report.recv_ts_rules(), [RecvTsRule::Recorded]);
+    // The same over several inputs.
+    let (_folder, derived) = file(
+        "derived.csv",
+        HEADER.to_owned() + "\n" + &dce(0, "20260527", "09:00:00", 1),
+    );
+    let (_other, measured) = file("measured.csv", clocked("2026-05-26 21:00:01"));
+    let error = import(&[derived, measured], false).unwrap_err().to_string();
+    assert!(error.contains("row 2, a receive time, unlike"), "{error}");
 }
 
 /// One row of an arbitrary dump: instrument, dates and time, and a close price or none.
