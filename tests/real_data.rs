@@ -433,7 +433,7 @@ fn the_order_of_rows_moves_no_night_of_a_tar() {
 fn the_order_of_rows_changes_no_exchange_time() {
     let names = JAVA_TRADER.map(|(name, _)| format!("java-trader_{name}.tick-ctp.csv.zst"));
     let others = OTHERS.map(|(name, ..)| name.to_owned());
-    // Archives have a test of their own; a `.dsb` has its rows as CSV beside it.
+    // Archives have another test; a `.dsb` has its rows as CSV beside it.
     let is_text = |name: &String| name.ends_with(".csv.zst");
     for name in names.into_iter().chain(others).filter(is_text) {
         let Some(file) = shared(&name) else { return };

@@ -139,7 +139,9 @@ fn measured_and_missing_receive_times_do_not_mix() {
         };
         import_with(paths, options)
     };
-    let error = import(&[path.clone()], false).unwrap_err().to_string();
+    let error = import(std::slice::from_ref(&path), false)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("row 3, no receive time, unlike"), "{error}");
     // What is accepted is measured.
     let (events, report) = import(&[path], true).unwrap();
