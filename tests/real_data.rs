@@ -255,6 +255,24 @@ fn czce_turnover_includes_the_multiplier() {
     assert_eq!(dropped["filtered"], 1, "{dropped}");
 }
 
+/// How far a clock may be wrong, ns.
+const CLOCK_ERROR: i64 = 60_000_000_000;
+
+/// Rows that are taken of each file, spread over it: the whole day with a date of each kind.
+const SAMPLE: usize = 200;
+
+/// The header, if there is one, and every so many of the rows, with the first and the last ones.
+fn sample(text: &str, has_header: bool) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let step = (lines.len() / SAMPLE).max(1);
+    let is_taken = |index: &usize| {
+        let is_edge = *index < 3 || index + 3 >= lines.len();
+        is_edge || (index - usize::from(has_header)).is_multiple_of(step)
+    };
+    let taken = (0..lines.len()).filter(is_taken);
+    taken.fold(String::new(), |text, index| text + lines[index] + "\n")
+}
+
 /// Rows of a dump in another order, as text: the header stays.
 fn reordered(
     text: &str,
@@ -281,41 +299,56 @@ fn shuffle(rows: &mut Vec<(usize, &str)>) {
     rows.sort_by_key(|(index, _)| index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
 }
 
-/// Exchange time, trading day and the row's own dates, in the order of the rows.
-fn dates(file: &Path) -> Vec<(UnixNanos, TradingDay, RawTick)> {
+/// When a row was received, exchange time, trading day and the row's own dates.
+struct Seen {
+    recv_ts: UnixNanos,
+    exchange_ts: UnixNanos,
+    trading_day: TradingDay,
+    tick: RawTick,
+}
+
+/// The dates in the order of the rows, and whether their receive times were measured.
+fn dates(file: &Path) -> (Vec<Seen>, ReceiveTimes) {
     let contracts = Arc::new(ContractTable::builtin());
     let calendar = Arc::new(TradingCalendar::builtin());
     let paths = [file.to_owned()];
     let options = ImportOptions::default();
     let mut source =
         ImportSource::open(&paths, options, contracts.clone(), calendar.clone()).unwrap();
-    let mut normalizer = Normalizer::new(contracts, calendar, ReceiveTimes::Derived);
-    let mut dates = Vec::new();
-    let mut batch = Vec::new();
+    let mut events = Vec::new();
     loop {
-        batch.clear();
-        source.next_batch(&mut batch, 4096).unwrap();
-        if batch.is_empty() {
-            return dates;
-        }
-        for event in &batch {
-            // A row without a price is not published; its date is still decided.
-            let mut event = event.clone();
-            let EventKind::Tick(raw) = &mut event.kind else {
-                panic!("a session event");
-            };
-            let tick = *raw;
-            raw.settlement_price = 1.0;
-            match normalizer.apply(&event) {
-                Outcome::Tick(seen) => dates.push((seen.exchange_ts, seen.trading_day, tick)),
-                other => panic!("{other:?}"),
-            }
+        let before = events.len();
+        source.next_batch(&mut events, 4096).unwrap();
+        if events.len() == before {
+            break;
         }
     }
+    let receive_times = source.info().receive_times();
+    let mut normalizer = Normalizer::new(contracts, calendar, receive_times);
+    let seen = events.into_iter().map(|mut event| {
+        let EventKind::Tick(raw) = &mut event.kind else {
+            panic!("a session event");
+        };
+        let tick = *raw;
+        // A row without a price is not published; its date is still decided.
+        raw.settlement_price = 1.0;
+        match normalizer.apply(&event) {
+            Outcome::Tick(seen) => Seen {
+                recv_ts: event.recv_ts,
+                exchange_ts: seen.exchange_ts,
+                trading_day: seen.trading_day,
+                tick,
+            },
+            other => panic!("{other:?}"),
+        }
+    });
+    (seen.collect(), receive_times)
 }
 
 /// The dates of a dump's rows, in whatever order they stand.
-fn check_dates(name: &str, text: &str, has_header: bool, folder: &Folder) {
+fn check_dates(name: &str, text: &str, has_header: bool) -> Vec<Seen> {
+    let text = &sample(text, has_header);
+    let folder = Folder::new();
     let file = |kind: &str, text: &str| {
         // The name may hold instrument and day.
         let sub = folder.join(kind);
@@ -324,15 +357,17 @@ fn check_dates(name: &str, text: &str, has_header: bool, folder: &Folder) {
         std::fs::write(&path, text).unwrap();
         path
     };
-    let expected = dates(&file("in_order", text));
-    for (exchange_ts, trading_day, tick) in &expected {
-        let local = exchange_ts.to_shanghai();
+    let (expected, receive_times) = dates(&file("in_order", text));
+    let measured = receive_times == ReceiveTimes::Measured;
+    assert!(!expected.is_empty(), "{name}");
+    for seen in &expected {
+        let local = seen.exchange_ts.to_shanghai();
         let date = local.format("%Y%m%d").to_string();
         if ("06"..="17").contains(&&*local.format("%H").to_string()) {
-            assert_eq!(date, trading_day.to_ctp(), "{name}");
+            assert_eq!(date, seen.trading_day.to_ctp(), "{name}");
         }
-        // `ActionDay` is right in these files; where the rows have none, the file's day gave it.
-        assert_eq!(date.as_bytes(), tick.action_day.as_bytes(), "{name}");
+        let ahead = seen.exchange_ts.since(seen.recv_ts);
+        assert!(!measured || ahead <= CLOCK_ERROR, "{name}: {ahead} ns");
     }
     for (kind, order) in [
         (
@@ -342,57 +377,91 @@ fn check_dates(name: &str, text: &str, has_header: bool, folder: &Folder) {
         ("shuffled", shuffle),
     ] {
         let (text, order) = reordered(text, has_header, order);
-        let found = dates(&file(kind, &text));
+        let (found, _) = dates(&file(kind, &text));
         assert_eq!(found.len(), expected.len());
         for (found, original) in found.iter().zip(order) {
-            let (exchange_ts, trading_day, _) = expected[original];
+            let expected = &expected[original];
             assert!(
-                (found.0, found.1) == (exchange_ts, trading_day),
+                (found.exchange_ts, found.trading_day)
+                    == (expected.exchange_ts, expected.trading_day),
                 "{name} {kind} row {original}"
             );
         }
+    }
+    expected
+}
+
+/// The same where `ActionDay` is right. Where the rows have none, the file's day gave it.
+fn check_action_days(name: &str, text: &str, has_header: bool) {
+    for seen in check_dates(name, text, has_header) {
+        let date = seen.exchange_ts.to_shanghai().format("%Y%m%d").to_string();
+        assert_eq!(date.as_bytes(), seen.tick.action_day.as_bytes(), "{name}");
     }
 }
 
 #[test]
 fn the_order_of_rows_moves_no_night_of_a_tar() {
     for kind in [
+        "CFFEX_futures",
         "CZCE_futures",
         "CZCE_options",
         "DCE_futures",
+        "DCE_options",
         "SHFE_futures",
     ] {
         let Some(file) = shared(&format!("tick_data_clean_{kind}_20171113.tar.zst")) else {
             return;
         };
-        let tar = zstd::decode_all(std::fs::File::open(file).unwrap()).unwrap();
-        let mut archive = tar::Archive::new(tar.as_slice());
-        for entry in archive.entries().unwrap().step_by(15) {
+        let tar = zstd::Decoder::new(std::fs::File::open(file).unwrap()).unwrap();
+        let mut archive = tar::Archive::new(tar);
+        let mut members = 0;
+        for entry in archive.entries().unwrap() {
             let mut entry = entry.unwrap();
             let name = entry.path().unwrap().file_name().unwrap().to_owned();
             let mut text = String::new();
             std::io::Read::read_to_string(&mut entry, &mut text).unwrap();
-            check_dates(name.to_str().unwrap(), &text, false, &Folder::new());
+            check_action_days(name.to_str().unwrap(), &text, false);
+            members += 1;
         }
+        let name = format!("tick_data_clean_{kind}_20171113.tar.zst");
+        let known = OTHERS.iter().find(|(other, ..)| *other == name);
+        assert_eq!(known.map(|(.., instruments)| *instruments), Some(members));
     }
 }
 
 #[test]
 fn the_order_of_rows_changes_no_exchange_time() {
     let names = JAVA_TRADER.map(|(name, _)| format!("java-trader_{name}.tick-ctp.csv.zst"));
-    let others = [
-        "wondertrader_CFFEX.IF.HOT_tick_20210104.decoded.csv.zst",
-        "ctp_in_matlab_20141014rb1501.csv.zst",
-        "vnpy_RM705-2017-03-20.csv.zst",
-    ];
-    for name in names.iter().map(String::as_str).chain(others) {
-        let Some(file) = shared(name) else { return };
+    let others = OTHERS.map(|(name, ..)| name.to_owned());
+    // Archives have another test; a `.dsb` has its rows as CSV beside it.
+    let is_text = |name: &String| name.ends_with(".csv.zst");
+    for name in names.into_iter().chain(others).filter(is_text) {
+        let Some(file) = shared(&name) else { return };
         let text = zstd::decode_all(std::fs::File::open(file).unwrap()).unwrap();
         let text = String::from_utf8(text).unwrap();
         let plain = name
             .trim_end_matches(".zst")
             .trim_start_matches("ctp_in_matlab_");
         let has_header = !name.starts_with("ctp_in_matlab");
-        check_dates(plain, &text, has_header, &Folder::new());
+        check_action_days(plain, &text, has_header);
     }
+}
+
+#[test]
+fn the_order_of_quoted_rows_changes_no_exchange_time() {
+    let Some(file) = shared("quoted_rows.jsonl") else {
+        return;
+    };
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut measured = 0;
+    for line in text.lines() {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        if entry["format"] != "csv" {
+            continue;
+        }
+        let quoted = entry["text"].as_str().unwrap();
+        check_dates("x.csv", quoted, true);
+        measured += u32::from(quoted.starts_with("TimeStamp,"));
+    }
+    assert!(measured > 0, "some of the rows have a receive clock");
 }

@@ -102,7 +102,9 @@ fn of_error(error: &(dyn Error + 'static)) -> Vec<(Hint, String)> {
         Some(ImportError::Row(row)) => {
             let mut hints = match row.problem {
                 RowProblem::UnknownKey { .. } => plain(NAME_KEY),
-                RowProblem::ReceiveTime { .. } => plain(IGNORE_CLOCK),
+                RowProblem::ReceiveTime { .. } | RowProblem::MixedReceiveTimes { .. } => {
+                    plain(IGNORE_CLOCK)
+                }
                 RowProblem::NoTradingDay => plain(GIVE_DAY_OF_ROWS),
                 _ => Vec::new(),
             };

@@ -24,7 +24,7 @@ pub const STALE_AFTER: i64 = 120 * NANOS_PER_SECOND;
 pub struct Witnesses {
     /// Whether the instrument is CZCE's, whose `TradingDay` at night is the calendar date.
     pub is_czce: bool,
-    /// `TradingDay`, where it is a date.
+    /// `TradingDay`, where it is a date. By day one on which the exchanges are closed does not count.
     pub trading_day: Option<NaiveDate>,
     /// `ActionDay`, where it is a date.
     pub action_day: Option<NaiveDate>,
@@ -110,24 +110,47 @@ impl Witnesses {
                 _ => in_its_night,
             });
         }
+        if part == DayPart::Day {
+            return self.by_day(calendar);
+        }
         if let Some(day) = self.trading_day {
             return Some(own(TradingDay(day)));
         }
-        let date = self.action_day?;
-        match (part, self.received) {
-            (DayPart::Day, None) => Some(own(TradingDay(date))),
-            (DayPart::Day, Some(received)) => {
-                let day_of_receipt = received.to_shanghai().date_naive();
-                // The answer depends on the receive time, so it is not the row's own.
-                (date <= day_of_receipt).then(|| Dated {
-                    is_own: false,
-                    ..own(TradingDay(date))
-                })
-            }
-            (_, None) => Some(own(night_of(calendar, part, date))),
+        match self.received {
+            None => Some(own(night_of(calendar, part, self.action_day?))),
             // At night DCE's `ActionDay` is the trading day: the receive time is the better witness.
-            (_, Some(_)) => None,
+            Some(_) => None,
         }
+    }
+
+    /// The trading day of a row from 06:00 to 18:00 by its own dates. A date on which the exchanges
+    /// are closed is no trading day. The calendar is certain of it in every year: weekends never
+    /// trade, and what is not known of a year counts as open.
+    fn by_day(&self, calendar: &TradingCalendar) -> Option<Dated> {
+        let own = |trading_day| Dated {
+            trading_day,
+            is_sent_again: false,
+            is_own: true,
+        };
+        let open = |date: Option<NaiveDate>| date.filter(|date| calendar.is_trading_day(*date));
+        if let Some(day) = open(self.trading_day) {
+            return Some(own(TradingDay(day)));
+        }
+        if let Some(received) = self.received {
+            let day_of_receipt = received.to_shanghai().date_naive();
+            let date = open(self.action_day).filter(|date| *date <= day_of_receipt)?;
+            // The answer depends on the receive time, so it is not the row's own.
+            return Some(Dated {
+                is_own: false,
+                ..own(TradingDay(date))
+            });
+        }
+        if let Some(date) = open(self.action_day) {
+            return Some(own(TradingDay(date)));
+        }
+        // Nothing else is known: a row with a closed day's date was sent on it, after the last close.
+        let closed = self.trading_day.or(self.action_day)?;
+        Some(own(calendar.prev_trading_day(closed)))
     }
 
     /// Whether the row would be stamped after it was received.

@@ -111,6 +111,85 @@ fn by_day_the_trading_day_is_the_date_on_czce_too() {
 }
 
 #[test]
+fn by_day_a_closed_day_is_no_trading_day() {
+    let close = "14:59:59";
+    let friday = "2026-05-22 2026-05-22";
+    check(&[
+        // A Sunday: the other date, then the receipt.
+        (
+            "SHFE",
+            "2026-05-24",
+            "2026-05-22",
+            close,
+            "2026-05-24 10:00:00",
+            friday,
+        ),
+        ("SHFE", "2026-05-24", "2026-05-22", close, "", friday),
+        (
+            "CZCE",
+            "2026-05-24",
+            "2026-05-24",
+            close,
+            "2026-05-24 16:00:00",
+            friday,
+        ),
+        (
+            "DCE",
+            "2026-05-24",
+            "",
+            "09:00:01",
+            "2026-05-25 09:00:01",
+            "2026-05-25 2026-05-25",
+        ),
+        (
+            "SHFE",
+            "",
+            "2026-05-24",
+            close,
+            "2026-05-24 16:00:00",
+            friday,
+        ),
+        // Nothing else is known.
+        ("SHFE", "2026-05-24", "2026-05-24", close, "", friday),
+        ("SHFE", "", "2026-05-24", close, "", friday),
+        // A holiday, and the Saturday on which others work for it.
+        (
+            "SHFE",
+            "2025-10-02",
+            "2025-09-30",
+            close,
+            "2025-10-02 10:00:00",
+            "2025-09-30 2025-09-30",
+        ),
+        (
+            "SHFE",
+            "2025-10-11",
+            "2025-10-10",
+            close,
+            "2025-10-11 10:00:00",
+            "2025-10-10 2025-10-10",
+        ),
+        // Of 2027 only the statutory days are known: the rest counts as open.
+        (
+            "SHFE",
+            "2027-10-01",
+            "2027-09-30",
+            close,
+            "2027-10-01 10:00:00",
+            "2027-09-30 2027-09-30",
+        ),
+        (
+            "SHFE",
+            "2027-10-04",
+            "2027-10-04",
+            close,
+            "2027-10-04 15:00:00",
+            "2027-10-04 2027-10-04",
+        ),
+    ]);
+}
+
+#[test]
 fn at_night_the_evening_before_the_trading_day_is_the_date() {
     check(&[
         // The eve of New Year: the first of January is closed in every year.
@@ -365,6 +444,7 @@ proptest! {
         if let Some(dated) = date_of(&calendar, &row) {
             let date = calendar_date(&calendar, dated.trading_day, DayPart::of(seconds));
             prop_assert_eq!(date, dated.trading_day.0);
+            prop_assert!(calendar.is_trading_day(date));
         }
     }
 

@@ -3,30 +3,47 @@
 //! The order of the rows is the one fact about arrival that such a dump keeps. Two kinds of rows
 //! contradict it, and both are reported:
 //!
-//! - A row stamped long after the rows that follow has a wrong date: a night tick that a recorder
-//!   dated on the next morning. It takes the time of the row above, and holds no other row back.
+//! - A row stamped long after its instrument's next rows has a wrong date: a night tick that was
+//!   sent again in the morning. It takes the time of the row above, and holds no other row back.
 //! - A row stamped long before a row above it is held back to that row's time. Dumps that are grouped
 //!   by instrument or written newest first have many.
+//!
+//! A night is sent again for all instruments at once. So one instrument's rows are compared with each
+//! other first: the rows just below may all be wrong in the same way.
 
+use rustc_hash::{FxHashMap, FxHashSet};
 use tickdeck_core::dating::{CLOCK_ERROR, STALE_AFTER};
+use tickdeck_core::event::InstrumentId;
 use tickdeck_core::time::UnixNanos;
 
+use crate::import::ahead::Ahead;
 use crate::import::out_of_order::{HeldBack, OutOfOrder, SetAside};
 use crate::import::recv_ts_rule::RecvTsRule;
 use crate::import::row_error::RowProblem;
 use crate::import::stamp::Placed;
 
-/// How many of the following rows decide whether a row is stamped too late.
-pub(crate) const ROWS_AHEAD: usize = 64;
-/// How many of them must be earlier: a single one may be the wrong one itself.
-const FEWEST_EARLIER: usize = 2;
+/// By how many rows one answer must lead: a single one may be the wrong one itself.
+const LEAD: i32 = 2;
 
 /// Gives the rows of one input their receive times, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Arrival {
     /// The receive time of the row above, and the row that it came from.
     above: Option<(UnixNanos, u64)>,
+    /// The exchange time of each instrument's last row that was not set aside.
+    previous: FxHashMap<InstrumentId, UnixNanos>,
     rules: Vec<RecvTsRule>,
+}
+
+/// What the rows below say about the time of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// They go on from it.
+    Sound,
+    /// There are too few of them.
+    Open,
+    /// They are earlier; this is the first of them.
+    TooLate(UnixNanos),
 }
 
 impl Arrival {
@@ -35,21 +52,61 @@ impl Arrival {
         &self.rules
     }
 
-    /// Whether the rows that follow are needed to place this one.
-    pub(crate) fn needs_rows_ahead(&self, placed: Placed) -> bool {
-        match (placed, self.above) {
-            (Placed::Stamped(_), None) => true,
-            (Placed::Stamped(instant), Some((above, _))) => instant.since(above) > STALE_AFTER,
-            _ => false,
+    /// The exchange time of a row that only the rows below can confirm.
+    pub(crate) fn in_doubt(&self, placed: Placed) -> Option<UnixNanos> {
+        let Placed::Stamped(instant) = placed else {
+            return None;
+        };
+        let is_near = |(above, _)| instant.since(above) <= STALE_AFTER;
+        (!self.above.is_some_and(is_near)).then_some(instant)
+    }
+
+    /// Whether a row of `instrument` is stamped long after the rows below it. Its instrument's own
+    /// rows decide. Where there are too few, each other instrument adds its answer.
+    pub(crate) fn judge(
+        &self,
+        instrument: InstrumentId,
+        instant: UnixNanos,
+        ahead: &Ahead,
+    ) -> Verdict {
+        let own = self.previous.get(&instrument).copied();
+        let mut tally = Tally::default();
+        // An equal time is the same tick, sent once more: it says nothing.
+        let others = ahead.of(instrument).filter(|row| *row != instant);
+        tally.count(instant, own, others);
+        let mut asked = FxHashSet::from_iter([instrument]);
+        for other in ahead.instruments() {
+            if tally.is_decided() {
+                break;
+            }
+            if !asked.insert(other) {
+                continue;
+            }
+            let last = self.previous.get(&other).copied();
+            let mut answer = Tally::default();
+            answer.count(
+                instant,
+                last.max(self.above.map(|(above, _)| above)),
+                ahead.of(other),
+            );
+            if answer.is_decided() {
+                tally.lead += answer.lead.signum();
+                tally.earlier = tally.earlier.or(answer.earlier);
+            }
+        }
+        match tally.earlier {
+            _ if tally.lead <= -LEAD => Verdict::Sound,
+            Some(earlier) if tally.lead >= LEAD => Verdict::TooLate(earlier),
+            _ => Verdict::Open,
         }
     }
 
-    /// `recv_ts` of the next row. `following` are the rows after it, as far as they were needed.
+    /// `recv_ts` of the next row, with the verdict of the rows below on one that was in doubt.
     pub(crate) fn next(
         &mut self,
-        row: u64,
+        (row, instrument): (u64, InstrumentId),
         placed: Placed,
-        following: impl Iterator<Item = Placed> + Clone,
+        verdict: Verdict,
         noted: &mut OutOfOrder,
     ) -> Result<UnixNanos, RowProblem> {
         let (rule, recv_ts) = match placed {
@@ -66,18 +123,16 @@ impl Arrival {
                 (rule, recv_ts)
             }
             Placed::Stamped(instant) => {
-                let recv_ts = match self.first_earlier(instant, following) {
-                    None => self.not_before_above(row, instant, noted),
-                    Some(earlier) => {
-                        let recv_ts = self.above.map_or(earlier, |(above, _)| above);
-                        noted.set_aside(SetAside {
-                            row,
-                            stamped: instant,
-                            by: instant.since(earlier),
-                        });
-                        self.above.get_or_insert((recv_ts, row));
-                        recv_ts
-                    }
+                let recv_ts = if let Verdict::TooLate(earlier) = verdict {
+                    noted.set_aside(SetAside {
+                        row,
+                        stamped: instant,
+                        by: instant.since(earlier),
+                    });
+                    self.above.get_or_insert((earlier, row)).0
+                } else {
+                    self.previous.insert(instrument, instant);
+                    self.not_before_above(row, instant, noted)
                 };
                 (RecvTsRule::ExchangeTimeMonotone, recv_ts)
             }
@@ -119,27 +174,42 @@ impl Arrival {
         self.above = Some((instant, row));
         instant
     }
+}
 
-    /// The first of the following rows that contradicts `instant`, when most of them do: they are
-    /// earlier than it and not before the row above.
-    fn first_earlier(
-        &self,
+/// Rows counted for and against a time, one instrument's in order.
+#[derive(Debug, Default)]
+struct Tally {
+    /// How many more of them are against it.
+    lead: i32,
+    /// The first one that is against it.
+    earlier: Option<UnixNanos>,
+}
+
+impl Tally {
+    fn is_decided(&self) -> bool {
+        self.lead.abs() >= LEAD
+    }
+
+    /// Counts rows until they decide. Against `instant` are rows that go on from `floor` and are long
+    /// before it. Rows that go back are neither for nor against it: they lie in no order.
+    fn count(
+        &mut self,
         instant: UnixNanos,
-        following: impl Iterator<Item = Placed> + Clone,
-    ) -> Option<UnixNanos> {
-        let stamped = following.filter_map(|placed| match placed {
-            Placed::Stamped(instant) => Some(instant),
-            Placed::Received { .. } | Placed::Nowhere => None,
-        });
-        let is_earlier = |other: &UnixNanos| {
-            instant.since(*other) > STALE_AFTER
-                && self.above.is_none_or(|(above, _)| *other >= above)
-        };
-        let all = stamped.clone().count();
-        let mut earlier = stamped.filter(is_earlier);
-        let first = earlier.next()?;
-        let count = 1 + earlier.count();
-        (count >= FEWEST_EARLIER && count * 2 > all).then_some(first)
+        mut floor: Option<UnixNanos>,
+        rows: impl Iterator<Item = UnixNanos>,
+    ) {
+        for row in rows {
+            if instant.since(row) <= STALE_AFTER {
+                self.lead -= 1;
+            } else if floor.is_none_or(|floor| row >= floor) {
+                self.lead += 1;
+                self.earlier.get_or_insert(row);
+                floor = Some(row);
+            }
+            if self.is_decided() {
+                break;
+            }
+        }
     }
 }
 
@@ -148,31 +218,43 @@ mod tests {
     use tickdeck_core::time::NANOS_PER_SECOND;
 
     use super::*;
+    use crate::import::row::Row;
 
     fn at(seconds: i64) -> UnixNanos {
         UnixNanos(seconds * NANOS_PER_SECOND)
     }
 
-    /// `recv_ts` of rows with these exchange times, in seconds; `None` has no time.
-    fn arrive(rows: &[Option<i64>]) -> (Vec<i64>, OutOfOrder) {
-        let placed =
-            |row: &Option<i64>| row.map_or(Placed::Nowhere, |at_| Placed::Stamped(at(at_)));
+    /// A row of the instrument with that exchange time, in seconds; `None` has no time.
+    fn row(instrument: &str, seconds: Option<i64>) -> (Row, Placed) {
+        let mut row = Row::new();
+        row.tick.instrument_id = InstrumentId::new(instrument.as_bytes()).unwrap();
+        let placed = seconds.map_or(Placed::Nowhere, |seconds| Placed::Stamped(at(seconds)));
+        (row, placed)
+    }
+
+    /// `recv_ts` of these rows, in seconds, when all of them are read ahead.
+    fn arrive_mixed(rows: impl Iterator<Item = (Row, Placed)>) -> (Vec<i64>, OutOfOrder) {
+        let mut ahead = Ahead::default();
+        rows.for_each(|row| ahead.push(Ok(row)));
         let mut arrival = Arrival::default();
         let mut noted = OutOfOrder::default();
-        let received = (1..).zip(rows).map(|(number, row)| {
-            let row = placed(row);
-            let ahead = if arrival.needs_rows_ahead(row) {
-                ROWS_AHEAD
-            } else {
-                0
-            };
-            let following = rows.iter().skip(number).take(ahead);
-            let number = u64::try_from(number).unwrap();
-            let recv_ts = arrival.next(number, row, following.map(placed), &mut noted);
-            recv_ts.unwrap().0 / NANOS_PER_SECOND
-        });
-        let received = received.collect();
+        let mut received = Vec::new();
+        for number in 1.. {
+            let Some(read) = ahead.pop() else { break };
+            let (row, placed) = read.unwrap();
+            let instrument = row.tick.instrument_id;
+            let verdict = arrival.in_doubt(placed).map_or(Verdict::Sound, |instant| {
+                arrival.judge(instrument, instant, &ahead)
+            });
+            let recv_ts = arrival.next((number, instrument), placed, verdict, &mut noted);
+            received.push(recv_ts.unwrap().0 / NANOS_PER_SECOND);
+        }
         (received, noted)
+    }
+
+    /// The same for rows of one instrument.
+    fn arrive(rows: &[Option<i64>]) -> (Vec<i64>, OutOfOrder) {
+        arrive_mixed(rows.iter().map(|seconds| row("rb2605", *seconds)))
     }
 
     #[test]
@@ -228,8 +310,9 @@ mod tests {
                 stamped: stamped.map(at),
                 rule: RecvTsRule::Recorded,
             };
-            let none = std::iter::empty();
-            let found = arrival.next(1, placed, none, &mut noted).unwrap();
+            let row = (1, InstrumentId::EMPTY);
+            let found = arrival.next(row, placed, Verdict::Sound, &mut noted);
+            let found = found.unwrap();
             assert_eq!(found, at(recv), "as recorded");
         }
         assert_eq!(

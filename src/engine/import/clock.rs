@@ -5,7 +5,7 @@ use tickdeck_core::time::{
     NANOS_PER_SECOND, UnixNanos, parse_ctp_date, parse_ctp_time, shanghai_instant,
 };
 
-use crate::import::number::{is_blank, parse_datetime};
+use crate::import::number::{is_blank, parse_datetime, split_date};
 
 /// Nanoseconds between the clock of Shanghai and UTC.
 const SHANGHAI_AHEAD: i64 = 8 * 3600 * NANOS_PER_SECOND;
@@ -113,7 +113,8 @@ fn split_offset(text: &str) -> Option<(&str, i64)> {
         return Some((clock, 0));
     }
     // A hyphen of the date is not a sign of an offset.
-    let time = text.find([' ', 'T'])?;
+    let (_, time) = split_date(text)?;
+    let time = text.len() - time.len();
     let Some(sign) = text.get(time..)?.find(['+', '-']) else {
         return Some((text, SHANGHAI_AHEAD));
     };
@@ -138,12 +139,20 @@ fn split_offset(text: &str) -> Option<(&str, i64)> {
 pub(crate) fn parse_date(text: &[u8]) -> Option<NaiveDate> {
     let text = std::str::from_utf8(text).ok()?;
     let text = text.strip_suffix(".0").unwrap_or(text);
-    let text = text.strip_suffix(" 00:00:00").unwrap_or(text);
+    let text = match text.split_once(' ') {
+        Some((date, time)) if is_midnight(time) => date,
+        _ => text,
+    };
     match text.len() {
         8 => parse_ctp_date(text.as_bytes()),
         10 => NaiveDate::parse_from_str(&text.replace('/', "-"), "%Y-%m-%d").ok(),
         _ => None,
     }
+}
+
+fn is_midnight(time: &str) -> bool {
+    let (whole, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    whole == "00:00:00" && !fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0')
 }
 
 #[cfg(test)]
@@ -156,6 +165,9 @@ mod tests {
         for text in [
             "2026-01-05 21:00:00.612345",
             "20260105 21:00:00.612345",
+            "20260105-21:00:00.612345",
+            "20260105-13:00:00.612345Z",
+            "20260105-13:00:00.612345+00:00",
             "2026-01-05T21:00:00.612345+08:00",
             "2026-01-05T13:00:00.612345Z",
             "2026-01-05 13:00:00.612345+00:00",
@@ -208,10 +220,17 @@ mod tests {
             "2026/01/05",
             "20260105.0",
             "2026-01-05 00:00:00",
+            "2026-01-05 00:00:00.000000000",
         ] {
             assert_eq!(parse_date(text.as_bytes()), day, "{text}");
         }
-        for text in ["", "2026-1-5", "20260132", "2026-01-05 09:00:00"] {
+        for text in [
+            "",
+            "2026-1-5",
+            "20260132",
+            "2026-01-05 09:00:00",
+            "2026-01-05 00:00:00.5",
+        ] {
             assert_eq!(parse_date(text.as_bytes()), None, "{text}");
         }
     }

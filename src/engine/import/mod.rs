@@ -11,6 +11,7 @@
 //!
 //! This module does not know the use of the events.
 
+mod ahead;
 mod arrival;
 mod cell;
 mod clock;
@@ -44,17 +45,18 @@ mod tests;
 mod text;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::{Contract, ContractTable};
 use tickdeck_core::event::{Event, EventKind, Seq};
-use tickdeck_core::source::{Source, SourceError, SourceInfo};
+use tickdeck_core::source::{ReceiveTimes, Source, SourceError, SourceInfo};
 use tickdeck_core::time::UnixNanos;
 
-use crate::import::arrival::{Arrival, ROWS_AHEAD};
+use crate::import::ahead::Ahead;
+use crate::import::arrival::{Arrival, Verdict};
 use crate::import::instruments::Instruments;
 use crate::import::open::Opened;
 use crate::import::report::BAD_ROWS_MAX;
@@ -77,6 +79,11 @@ const BUFFERS_BYTES: usize = 32 * 1024 * 1024;
 const BUFFER_MIN: usize = 4 * 1024;
 const BUFFER_MAX: usize = 256 * 1024;
 
+/// Rows that are read at first to place one.
+const ROWS_AHEAD_MIN: usize = 64;
+/// Rows that are read at most, about 12 MB.
+const ROWS_AHEAD_MAX: usize = 16 * 1024;
+
 /// One file or archive member, with its next event.
 struct Input {
     rows: Box<dyn ReadRows>,
@@ -85,7 +92,7 @@ struct Input {
     /// The row of the next event.
     row: Row,
     /// Rows after it that were read to place it.
-    ahead: VecDeque<Result<(Row, Placed), RowError>>,
+    ahead: Ahead,
     /// Bytes that the report already counts.
     counted: u64,
 }
@@ -105,6 +112,9 @@ pub struct ImportSource {
     /// The next event of each input, earliest first; ties go to the earlier input.
     heads: BinaryHeap<Reverse<(UnixNanos, usize)>>,
     instruments: Instruments,
+    /// Those of the first row. All rows must agree: whether receive times are evidence is said of a
+    /// whole recording.
+    receive_times: Option<ReceiveTimes>,
     next_seq: u64,
     /// Columns of the options that no input has had so far.
     missing: Vec<String>,
@@ -156,6 +166,7 @@ impl ImportSource {
             inputs: Vec::with_capacity(opened.len()),
             heads: BinaryHeap::with_capacity(opened.len()),
             instruments: Instruments::new(Arc::clone(&contracts), options.trust_exchange),
+            receive_times: None,
             next_seq: 0,
             missing: options.column_names().map(str::to_owned).collect(),
             skip_bad: options.skip_bad,
@@ -226,7 +237,7 @@ impl ImportSource {
             stamper,
             arrival: Arrival::default(),
             row: Row::new(),
-            ahead: VecDeque::new(),
+            ahead: Ahead::default(),
             counted: 0,
         }));
         self.advance(self.inputs.len() - 1)?;
@@ -288,7 +299,11 @@ impl ImportSource {
             return Ok(());
         };
         loop {
-            let next = input.next(&mut report.out_of_order, &mut self.instruments);
+            let next = input.next(
+                &mut report.out_of_order,
+                &mut self.instruments,
+                &mut self.receive_times,
+            );
             let read = input.rows.bytes_read();
             self.report.bytes_read += read.saturating_sub(input.counted);
             input.counted = read.max(input.counted);
@@ -355,8 +370,9 @@ impl Input {
         &mut self,
         noted: &mut OutOfOrder,
         instruments: &mut Instruments,
+        expected: &mut Option<ReceiveTimes>,
     ) -> Result<Option<UnixNanos>, RowError> {
-        let placed = match self.ahead.pop_front() {
+        let placed = match self.ahead.pop() {
             Some(read) => {
                 let (row, placed) = read?;
                 self.row = row;
@@ -367,27 +383,44 @@ impl Input {
                 None => return Ok(None),
             },
         };
-        if self.arrival.needs_rows_ahead(placed) {
-            self.read_ahead(instruments);
+        let row = (self.row.number, self.row.tick.instrument_id);
+        let receive_times = placed.receive_times();
+        if *expected.get_or_insert(receive_times) != receive_times {
+            let measured = receive_times == ReceiveTimes::Measured;
+            let problem = RowProblem::MixedReceiveTimes { measured };
+            return Err(RowError::Bad(row.0, problem));
         }
-        let number = self.row.number;
-        let following = self.ahead.iter().filter_map(|read| match read {
-            Ok((_, placed)) => Some(*placed),
-            Err(_) => None,
-        });
+        let verdict = self.verdict(placed, instruments);
         // A row dated on a day without trading is out of order for that reason alone.
         let mut of_moved = OutOfOrder::default();
         let of_order = match self.row.moved_to {
             Some(_) => &mut of_moved,
             None => &mut *noted,
         };
-        let recv_ts = self.arrival.next(number, placed, following, of_order);
+        let recv_ts = self.arrival.next(row, placed, verdict, of_order);
         if recv_ts.is_ok() {
             self.row.note_times(noted);
         }
         recv_ts
             .map(Some)
-            .map_err(|problem| RowError::Bad(number, problem))
+            .map_err(|problem| RowError::Bad(row.0, problem))
+    }
+
+    /// What the rows below say about the current one. Only as many are read as decide it.
+    fn verdict(&mut self, placed: Placed, instruments: &mut Instruments) -> Verdict {
+        let Some(instant) = self.arrival.in_doubt(placed) else {
+            return Verdict::Sound;
+        };
+        let instrument = self.row.tick.instrument_id;
+        let mut rows = ROWS_AHEAD_MIN;
+        loop {
+            let is_at_end = !self.read_ahead(rows, instruments);
+            let verdict = self.arrival.judge(instrument, instant, &self.ahead);
+            if verdict != Verdict::Open || is_at_end || rows >= ROWS_AHEAD_MAX {
+                return verdict;
+            }
+            rows *= 4;
+        }
     }
 
     /// Reads the next row of the input and places it.
@@ -403,19 +436,19 @@ impl Input {
             .map_err(|problem| RowError::Bad(self.row.number, problem))
     }
 
-    /// Reads rows until enough are ahead. A bad one is reported when it is its turn.
-    fn read_ahead(&mut self, instruments: &mut Instruments) {
+    /// Reads until that many rows are ahead. Returns whether there are as many.
+    fn read_ahead(&mut self, rows: usize, instruments: &mut Instruments) -> bool {
         let current = std::mem::replace(&mut self.row, Row::new());
-        while self.ahead.len() < ROWS_AHEAD {
+        while self.ahead.len() < rows {
             match self.read(instruments) {
                 Ok(Some(placed)) => {
                     let row = std::mem::replace(&mut self.row, Row::new());
-                    self.ahead.push_back(Ok((row, placed)));
+                    self.ahead.push(Ok((row, placed)));
                 }
                 Ok(None) => break,
                 Err(error) => {
                     let is_last = matches!(error, RowError::Io(_));
-                    self.ahead.push_back(Err(error));
+                    self.ahead.push(Err(error));
                     if is_last {
                         break;
                     }
@@ -423,6 +456,7 @@ impl Input {
             }
         }
         self.row = current;
+        self.ahead.len() >= rows
     }
 }
 

@@ -231,12 +231,20 @@ pub(crate) struct DateTime {
     pub(crate) nanos: u32,
 }
 
+/// Date and time around a space, a `T`, or the hyphen of `YYYYMMDD-HH:MM:SS`.
+pub(crate) fn split_date(text: &str) -> Option<(&str, &str)> {
+    text.split_once([' ', 'T']).or_else(|| {
+        let (date, time) = text.split_once('-')?;
+        (date.len() == 8).then_some((date, time))
+    })
+}
+
 /// Reads `2026-01-05 09:00:00.500000+08:00`, `20191031 20:35:21.705328` and forms in between:
 /// date with or without hyphens, a blank or `T`, up to nine digits of fraction, `+08:00`, `+0800`
 /// or nothing. Another offset is refused: the clock of a Chinese exchange has only one.
 pub(crate) fn parse_datetime(text: &[u8]) -> Option<DateTime> {
     let text = std::str::from_utf8(text).ok()?;
-    let (date, time) = text.split_once([' ', 'T'])?;
+    let (date, time) = split_date(text)?;
     let date = match date.len() {
         8 => tickdeck_core::time::parse_ctp_date(date.as_bytes())?,
         10 => NaiveDate::parse_from_str(&date.replace('/', "-"), "%Y-%m-%d").ok()?,
@@ -350,6 +358,8 @@ mod tests {
         assert_eq!(nanos("2026-01-05 09:00:00.500000+08:00"), Some(500_000_000));
         assert_eq!(nanos("20191031 20:35:21.705328"), Some(705_328_000));
         assert_eq!(nanos("2026-01-05T09:00:00"), Some(0));
+        assert_eq!(nanos("20260105-09:00:00.523"), Some(523_000_000));
+        assert_eq!(nanos("2026-01-05-09:00:00"), None);
         assert_eq!(nanos("2026-01-05 09:00:00+00:00"), None);
         assert_eq!(nanos("2026-13-05 09:00:00"), None);
         assert_eq!(nanos("2026-01-05"), None);

@@ -45,7 +45,8 @@ fn time(value: i64, per_second: i64) -> Option<String> {
     let seconds = u32::try_from(value.div_euclid(per_second)).ok()?;
     let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
     let time = NaiveTime::from_num_seconds_from_midnight_opt(seconds, u32::try_from(nanos).ok()?)?;
-    Some(time.format("%H:%M:%S%.9f").to_string())
+    // Without a fraction where there is none, as CTP prints times.
+    Some(time.format("%H:%M:%S%.f").to_string())
 }
 
 fn instant(value: i64, per_second: i64, utc: bool) -> Option<String> {

@@ -38,6 +38,16 @@ pub enum RowProblem {
         /// The value found, shortened.
         value: String,
     },
+    /// Some rows have a receive time and others have none.
+    #[error(
+        "{} receive time, unlike the rows before: a derived time among measured ones would pass for \
+         measured. Give all rows one, or leave the receive clock out",
+        if *.measured { "a" } else { "no" }
+    )]
+    MixedReceiveTimes {
+        /// Whether this row has one.
+        measured: bool,
+    },
     /// Neither the row nor the options give a date.
     #[error("column TradingDay: found \"\", expected a trading day YYYYMMDD in the row")]
     NoTradingDay,

@@ -11,6 +11,7 @@ use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::{ContractTable, Exchange};
 use tickdeck_core::dating::{self, CLOCK_ERROR, Witnesses};
 use tickdeck_core::event::{InstrumentId, RawTick};
+use tickdeck_core::source::ReceiveTimes;
 use tickdeck_core::time::{
     DayPart, TradingDay, UnixNanos, parse_ctp_date, parse_ctp_time, shanghai_instant,
 };
@@ -36,6 +37,16 @@ pub(crate) enum Placed {
     Stamped(UnixNanos),
     /// The row has no time at all.
     Nowhere,
+}
+
+impl Placed {
+    /// Whether the row's receive time was measured.
+    pub(crate) const fn receive_times(self) -> ReceiveTimes {
+        match self {
+            Self::Received { .. } => ReceiveTimes::Measured,
+            Self::Stamped(_) | Self::Nowhere => ReceiveTimes::Derived,
+        }
+    }
 }
 
 /// Completes the rows of one input.

@@ -158,7 +158,7 @@ fn vnpy_legacy_gives_the_calendar_date_and_float_volumes() {
 }
 
 #[test]
-fn vnpy_rows_have_a_receive_time_only_with_localtime() {
+fn vnpy_rows_have_a_receive_time_with_localtime() {
     let events = check(
         "vnpy_made_up.csv",
         Dialect::Vnpy,
@@ -167,8 +167,7 @@ fn vnpy_rows_have_a_receive_time_only_with_localtime() {
         "20260105 21:00:01.000",
     );
     let (_, report) = import(fixture("vnpy_made_up.csv"));
-    let rules = [RecvTsRule::Recorded, RecvTsRule::ExchangeTimeMonotone];
-    assert_eq!(report.recv_ts_rules(), rules);
+    assert_eq!(report.recv_ts_rules(), [RecvTsRule::Recorded]);
     let ticks = ticks(&events);
     assert_eq!(ticks[0].trading_day.as_bytes(), b"20260106");
     assert_eq!(ticks[0].action_day.as_bytes(), b"20260105");

@@ -4,9 +4,11 @@ mod bad_input;
 mod containers;
 mod dumps;
 mod fixtures;
+mod order;
 mod parquet_dumps;
 mod shared_data;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::{Event, RawTick};
 use tickdeck_core::source::Source;
+use tickdeck_core::time::UnixNanos;
 
 use crate::import::{ImportError, ImportOptions, ImportReport, ImportSource};
 

@@ -239,3 +239,31 @@ fn damaged_parquet_is_an_error_and_no_panic() {
         }
     }
 }
+
+#[test]
+fn days_and_times_of_pandas_read_as_ctp_prints_them() {
+    // `datetime64` at midnight without a zone, and times of day in microseconds.
+    let day = 20_458 * 86_400_000_000_000_i64;
+    let nine = 9 * 3_600_000_000_i64;
+    let nanos = "INT64 TradingDay (TIMESTAMP(NANOS,false))";
+    for (millisec, times) in [(true, [nine, nine]), (false, [nine, nine + 500_000])] {
+        let mut columns = vec![
+            Column::I64(nanos, some(&[day, day])),
+            Column::Text("BYTE_ARRAY InstrumentID (STRING)", some(&["rb2605"; 2])),
+            Column::I64("INT64 UpdateTime (TIME(MICROS,false))", some(&times)),
+            Column::F64("DOUBLE LastPrice", some(&[3110.0, 3111.0])),
+        ];
+        if millisec {
+            columns.push(Column::I32("INT32 UpdateMillisec", some(&[0, 500])));
+        }
+        let bytes = parquet_of(&columns, Compression::SNAPPY, 1);
+        let (_folder, path) = file("x.parquet", bytes);
+        let (events, _) = import(path);
+        assert_eq!(recv(&events[0]), "20260105 09:00:00.000");
+        assert_eq!(recv(&events[1]), "20260105 09:00:00.500");
+        let ticks = ticks(&events);
+        assert_eq!(ticks[1].trading_day.as_bytes(), b"20260105");
+        assert_eq!(ticks[1].update_time.as_bytes(), b"09:00:00");
+        assert_eq!(ticks[1].update_millisec, 500);
+    }
+}
