@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use tickdeck::pipeline::PlayError;
 use tickdeck::reference::Reference;
 use tickdeck::session::{LiveSummary, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
@@ -95,6 +96,14 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     let played = sinks.give_to(session).run().map_err(session_error)?;
     // The recording is sealed even if a sink failed.
     let recorded = recorder.map_or_else(Recorded::default, |recorder| recorder.finish(0));
+    let has_failed = matches!(played.error, Some(PlayError::Record(_)));
+    if has_failed || recorded.error.is_some() {
+        tracing::error!(
+            event = "recording_failed",
+            recorded = recorded.ticks,
+            "these ticks are safe; `tickdeck recover` seals what is in the journal"
+        );
+    }
     let is_lossy = played.summary.is_lossy();
     let printed = print(args, &played.summary, recorded.manifest.as_ref());
     let ended = match (played.error, recorded.error) {

@@ -391,7 +391,7 @@ fn leftovers_are_found_in_place_and_beside_it() {
         [""; 0].map(std::path::PathBuf::from)
     );
     killed(&path, &some_ticks(5));
-    assert_eq!(leftovers(&path).unwrap(), [path.clone()]);
+    assert_eq!(leftovers(&path).unwrap(), std::slice::from_ref(&path));
     recover(&path).unwrap();
     assert_eq!(leftovers(&path).unwrap().len(), 0);
     let forced = RecordingOptions {
