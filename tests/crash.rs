@@ -180,6 +180,8 @@ fn a_full_disk_keeps_what_was_recorded() {
     command.arg(&path);
     let failed = finish(command);
     assert_eq!(failed.code, Some(4), "{failed:?}");
+    assert!(failed.stderr.contains("recording_failed"), "{failed:?}");
+    assert_eq!(info(&path)["status"], "unfinished");
     let found = events(&path);
     assert_prefix(&found, &events(&quick()));
     assert!(found.len() > 100, "{} events", found.len());

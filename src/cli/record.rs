@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use tickdeck::pipeline::PlayError;
 use tickdeck::reference::Reference;
 use tickdeck::session::{LiveSummary, Replayed, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
@@ -118,6 +119,14 @@ fn conclude(
 ) -> anyhow::Result<Outcome> {
     // The recording is sealed even if a sink failed.
     let recorded = recorder.map_or_else(Recorded::default, |recorder| recorder.finish(0));
+    let has_failed = matches!(played.error, Some(PlayError::Record(_)));
+    if has_failed || recorded.error.is_some() {
+        tracing::error!(
+            event = "recording_failed",
+            recorded = recorded.ticks,
+            "these ticks are safe; `tickdeck recover` seals what is in the journal"
+        );
+    }
     let made = recorded.manifest.as_ref();
     // A recording that was never begun, or that failed, is not a result.
     let made = (is_empty || made.is_some())

@@ -110,8 +110,7 @@ impl Contents {
     }
 
     fn of_manifest(recording: &Recording, manifest: &Manifest) -> Self {
-        let mut findings = recording.damaged_segments();
-        findings.extend(recording.journal_damage());
+        let findings = recording.damaged_segments();
         Self {
             session: manifest.session.clone(),
             status: if !findings.is_empty() {

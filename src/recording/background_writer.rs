@@ -387,6 +387,33 @@ mod tests {
     }
 
     #[test]
+    fn a_sealed_segment_releases_its_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let rolling = Rolling {
+            max_rows: 100,
+            row_group_rows: 50,
+            ..Rolling::default()
+        };
+        let writer = RecordingWriter::create(&path, options(rolling)).unwrap();
+        let mut background = BackgroundWriter::start(writer).unwrap();
+        background.write(&notes(0..260)).unwrap();
+        let is_released = || {
+            let recording = Recording::open(&path).unwrap();
+            recording.segments().len() == 2 && recording.journal_events() == 60
+        };
+        assert!((0..500).any(|_| {
+            tickdeck_core::wait::nap(Duration::from_millis(10));
+            is_released()
+        }));
+        assert!(!path.join("journal-00003.tdj").exists());
+        drop(background);
+        let recording = Recording::open(&path).unwrap();
+        assert!(recording.is_abandoned());
+        assert!(read_all(&recording, EventFilter::default(), 9) == notes(0..260));
+    }
+
+    #[test]
     fn events_are_on_disk_soon_without_more_of_them() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rec");

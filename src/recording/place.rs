@@ -105,9 +105,9 @@ fn create_owned(storage: &dyn Storage, folder: &Path) -> Result<Owner> {
     const TRIES: u32 = 100;
     let mut tries = 0;
     loop {
-        storage.create_folder(folder)?;
-        if let Some(parent) = folder.parent().filter(|parent| *parent != Path::new("")) {
-            storage.sync_dir(parent)?;
+        if !storage.exists(folder) {
+            storage.create_folder(folder)?;
+            sync_name(storage, folder)?;
         }
         match Owner::of(storage, folder) {
             Err(RecordingError::Io { source, .. })
@@ -117,6 +117,18 @@ fn create_owned(storage: &dyn Storage, folder: &Path) -> Result<Owner> {
             }
             other => return other,
         }
+    }
+}
+
+/// Makes the name of a new folder durable. A folder above it that cannot be listed is left to the system.
+fn sync_name(storage: &dyn Storage, folder: &Path) -> Result<()> {
+    let parent = match folder.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    match storage.sync_dir(parent) {
+        Err(error) if error.source.kind() != ErrorKind::PermissionDenied => Err(error.into()),
+        _ => Ok(()),
     }
 }
 

@@ -26,7 +26,8 @@ pub(super) struct Sealer {
 }
 
 /// A journal in the folder of `writer`, and the sealer that follows it.
-pub(super) fn journal_of(writer: RecordingWriter) -> (JournalWriter, Sealer) {
+pub(super) fn journal_of(mut writer: RecordingWriter) -> (JournalWriter, Sealer) {
+    writer.keep_partial();
     let options = writer.options();
     let rows_per_file = options.rolling.row_group_rows.max(1) as u64;
     let journal = JournalWriter::new(

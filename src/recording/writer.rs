@@ -292,6 +292,11 @@ impl RecordingWriter {
         Ok(())
     }
 
+    /// Lists every sealed segment at once, and keeps them when the recording is abandoned.
+    pub(super) const fn keep_partial(&mut self) {
+        self.options.keep_partial = true;
+    }
+
     /// A journal file has the events from here on.
     pub(super) fn begin_journal(&mut self, path: PathBuf) {
         self.journal.push_back(JournalFile {

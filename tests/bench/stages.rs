@@ -25,8 +25,8 @@ use tickdeck::live::{
 };
 use tickdeck::normalize::{Instrument, NormalizedTick, Normalizer, Outcome};
 use tickdeck::recording::{
-    EventDigest, EventFilter, Manifest, Recording, RecordingOptions, RecordingWriter, Rolling,
-    SourceInfo,
+    BackgroundWriter, EventDigest, EventFilter, EventWriter as _, Manifest, Recorded, Recording,
+    RecordingOptions, RecordingWriter, Rolling, SourceInfo,
 };
 use tickdeck::sink::{MessageBatchBuilder, StreamDigest};
 use tickdeck::source::{ReceiveTimes, Source as _};
@@ -243,8 +243,7 @@ fn encode(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A recording of the batch in `folder`, replacing an existing one.
-fn record(folder: &Path, events: &[Event]) -> Manifest {
+fn new_recording(folder: &Path) -> RecordingWriter {
     let options = RecordingOptions {
         session: "bench".into(),
         source: SourceInfo::default(),
@@ -254,11 +253,24 @@ fn record(folder: &Path, events: &[Event]) -> Manifest {
         overwrite: true,
         keep_partial: false,
     };
-    let written = RecordingWriter::create(folder, options).and_then(|mut writer| {
-        writer.write(events)?;
-        writer.finish()
-    });
+    let writer = RecordingWriter::create(folder, options);
+    writer.unwrap_or_else(|error| panic!("creating {}: {error}", folder.display()))
+}
+
+/// A recording of the batch in `folder`, replacing an existing one.
+fn record(folder: &Path, events: &[Event]) -> Manifest {
+    let mut writer = new_recording(folder);
+    let written = writer.write(events).and_then(|()| writer.finish());
     written.unwrap_or_else(|error| panic!("writing {}: {error}", folder.display()))
+}
+
+/// The same as a session does it: through the journal, on other threads.
+fn record_session(folder: &Path, events: &[Event]) -> Recorded {
+    let started = BackgroundWriter::start(new_recording(folder));
+    let mut recorder = started.unwrap_or_else(|error| panic!("starting threads: {error}"));
+    let written = recorder.write(events);
+    written.unwrap_or_else(|error| panic!("writing {}: {error}", folder.display()));
+    recorder.finish(0)
 }
 
 fn recording(criterion: &mut Criterion) {
@@ -269,6 +281,9 @@ fn recording(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(TICKS));
     group.bench_function("write", |bencher| {
         bencher.iter(|| record(folder.path(), black_box(&events)));
+    });
+    group.bench_function("write through the journal", |bencher| {
+        bencher.iter(|| record_session(folder.path(), black_box(&events)));
     });
     record(folder.path(), &events);
     let mut batch = Vec::with_capacity(1024);
