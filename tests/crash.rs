@@ -181,7 +181,7 @@ fn a_full_disk_keeps_what_was_recorded() {
     let failed = finish(command);
     assert_eq!(failed.code, Some(4), "{failed:?}");
     assert!(failed.stderr.contains("recording_failed"), "{failed:?}");
-    assert_eq!(info(&path)["status"], "unfinished");
+    assert_eq!(info(&path)["status"], "recording");
     let found = events(&path);
     assert_prefix(&found, &events(&quick()));
     assert!(found.len() > 100, "{} events", found.len());

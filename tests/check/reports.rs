@@ -378,7 +378,7 @@ fn form_differences_are_shown() {
     let pairs = values(&found);
     assert_eq!(pairs.len(), 2, "{found}");
     for [golden, now] in &pairs {
-        assert_eq!(*now, format!("{golden}\\r"), "{found}");
+        assert_eq!(*now, format!("{golden}\\u000d"), "{found}");
     }
     assert!(found.contains("  (form)        918 ticks"), "{found}");
     let mut blank = lines.clone();

@@ -113,15 +113,20 @@ const EXAMPLES: &[(&str, How)] = &[
         "tickdeck live --env-file live.env --record recordings/2026-01-05-day --log-format json",
         How::UntilStopped("ctp_subscribed"),
     ),
+    // It was stopped cleanly, so there is nothing to recover.
+    ("tickdeck recover recordings/2026-01-05-day", How::Ends(0)),
     ("tickdeck demo --rate 10", How::Ends(0)),
+    ("tickdeck completions bash --install", How::Ends(0)),
     (
-        "tickdeck completions bash > ~/.local/share/bash-completion/completions/tickdeck",
+        "tickdeck completions zsh -o /usr/local/share/zsh/site-functions",
         How::Ends(0),
     ),
+    ("tickdeck completions powershell >> $PROFILE", How::Ends(0)),
     (
-        "tickdeck man -o ~/.local/share/man/man1 && man tickdeck-replay",
+        "tickdeck man --install && man tickdeck-replay",
         How::Ends(0),
     ),
+    ("tickdeck man -o /usr/local/share/man/man1", How::Ends(0)),
 ];
 
 /// The lines after `Example:` or `Examples:` in the help of every verb.
@@ -183,7 +188,6 @@ impl<'a> Home<'a> {
             command
         })
         .done();
-        make(".local/share/bash-completion/completions");
         home.write_inputs(library);
         home
     }
@@ -233,6 +237,8 @@ impl<'a> Home<'a> {
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
         let mut command = command_of("bash");
+        // A test writes nothing into the system.
+        let example = example.replace("/usr/local", "usr-local");
         // One command replaces the shell, so that a signal reaches it.
         let only = !example.contains(['>', '&']) || example.contains("'bars.>'");
         let exec = if only { "exec " } else { "" };
@@ -240,6 +246,8 @@ impl<'a> Home<'a> {
             .args(["-c", &format!("{exec}{example}")])
             .current_dir(folder)
             .env("HOME", folder)
+            .env("PROFILE", folder.join("profile.ps1"))
+            .env_remove("XDG_DATA_HOME")
             .env("XDG_STATE_HOME", folder.join("state"))
             .env("PATH", path)
             .env("NATS_URL", self.server.url())

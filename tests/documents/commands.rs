@@ -14,7 +14,7 @@ use crate::support::recordings::{info, quick, replay, repository, stream};
 use crate::tidy::documents::pages;
 
 /// Who runs the blocks of a page under a heading.
-const BLOCKS: [(&str, &str, &str); 30] = [
+const BLOCKS: [(&str, &str, &str); 31] = [
     ("README.md", "Try it", "not run: it runs the tests"),
     ("README.md", "See messages arrive", "here"),
     ("README.md", "Record and replay", "here"),
@@ -68,6 +68,11 @@ const BLOCKS: [(&str, &str, &str); 30] = [
     ),
     ("docs/reference-data.md", "Products", "reference_data"),
     ("docs/reference-data.md", "Calendar", "reference_data"),
+    (
+        "docs/security.md",
+        "Fuzzing",
+        "not run: it needs nightly Rust, and takes long",
+    ),
     (
         "docs/simulated-front.md",
         "The simulated front",

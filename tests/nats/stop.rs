@@ -45,8 +45,8 @@ fn a_signal_ends_a_capture_without_a_server() {
         assert_eq!(summary["ended"], "signal");
         assert_eq!(summary["messages"], 0);
         assert_eq!(summary["digest"], stream_digest(""));
-        assert_eq!(folder.names(), ["out", "out.times"], "it never listened");
-        assert_eq!(std::fs::read(folder.join("out")).unwrap(), b"");
+        let left = folder.names();
+        assert!(left.is_empty(), "nothing was captured, but left: {left:?}");
     }
 }
 
