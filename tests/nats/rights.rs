@@ -214,7 +214,8 @@ fn a_refused_tick_ends_the_replay_before_the_next_one() {
     let Some(server) = fixture("perm2.conf") else {
         return;
     };
-    let slow = "--rate 0.000001 --symbols IF*";
+    // It begins with the first tick.
+    let slow = "--rate 0.000001 --symbols IF* -S 2025-09-12T09:29:58.0602+08:00";
     let played = ends_at_a_refused_tick(&server, "part", slow);
     assert_eq!(played.json()["received"], 1);
 }
