@@ -268,16 +268,24 @@ mod tests {
         assert_eq!(driver.report().rate_asked.to_string(), "0.5");
     }
 
-    #[test]
-    fn another_rate_ends_a_long_sleep() {
+    /// How a wait for an event an hour away ends when `command` is sent meanwhile, on the real clock.
+    fn end_of_an_hour_after(command: Command) -> Go {
         let control = Arc::new(Control::new());
         let clock = Arc::new(SystemClock::new());
         let mut driver = PaceDriver::new(PaceOptions::default(), clock, Arc::clone(&control));
         assert_eq!(driver.wait(UnixNanos(0)), Go::Release);
         let an_hour = UnixNanos(3_600_000 * MS);
         let replay = thread::spawn("replay", move || driver.wait(an_hour)).unwrap();
-        control.send(Command::SetRate(Rate::Max));
-        assert_eq!(replay.join().unwrap(), Go::Release);
+        control.send(command);
+        replay.join().unwrap()
+    }
+
+    #[test]
+    fn another_rate_ends_a_long_sleep() {
+        assert_eq!(
+            end_of_an_hour_after(Command::SetRate(Rate::Max)),
+            Go::Release
+        );
     }
 
     #[test]
@@ -293,14 +301,7 @@ mod tests {
 
     #[test]
     fn a_stop_ends_a_long_sleep() {
-        let control = Arc::new(Control::new());
-        let clock = Arc::new(SystemClock::new());
-        let mut driver = PaceDriver::new(PaceOptions::default(), clock, Arc::clone(&control));
-        assert_eq!(driver.wait(UnixNanos(0)), Go::Release);
-        let an_hour = UnixNanos(3_600_000 * MS);
-        let replay = thread::spawn("replay", move || driver.wait(an_hour)).unwrap();
-        control.send(Command::Stop);
-        assert_eq!(replay.join().unwrap(), Go::Stop);
+        assert_eq!(end_of_an_hour_after(Command::Stop), Go::Stop);
     }
 
     #[test]

@@ -102,6 +102,12 @@ fn small() -> Vec<Event> {
     events
 }
 
+/// The journal of these events, five to a block.
+fn bytes_of(events: &[Event]) -> Vec<u8> {
+    let storage = written(events, 100, 5);
+    read_whole(&*storage, Path::new("/rec/journal-00000.tdj"), MOST).unwrap()
+}
+
 fn replaced(content: &[u8]) -> Arc<dyn Storage> {
     let (storage, folder) = memory();
     let path = folder.join("journal-00000.tdj");
@@ -112,12 +118,7 @@ fn replaced(content: &[u8]) -> Arc<dyn Storage> {
 #[test]
 fn a_journal_cut_at_any_byte_is_a_prefix() {
     let events = small();
-    let whole = read_whole(
-        &*written(&events, 100, 5),
-        Path::new("/rec/journal-00000.tdj"),
-        MOST,
-    );
-    let whole = whole.unwrap();
+    let whole = bytes_of(&events);
     let mut whole_parts = Vec::new();
     for length in 0..=whole.len() {
         let storage = replaced(&whole[..length]);
@@ -135,12 +136,7 @@ fn a_journal_cut_at_any_byte_is_a_prefix() {
 #[test]
 fn no_flipped_bit_becomes_an_event() {
     let events = small();
-    let whole = read_whole(
-        &*written(&events, 100, 5),
-        Path::new("/rec/journal-00000.tdj"),
-        MOST,
-    );
-    let whole = whole.unwrap();
+    let whole = bytes_of(&events);
     for position in 0..whole.len() {
         for bit in 0..8 {
             let mut bad = whole.clone();
