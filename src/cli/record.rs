@@ -70,6 +70,9 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     };
     // Of a source without a tick nothing is kept.
     let is_empty = opened.is_empty && !args.allow_empty;
+    if is_empty {
+        RecordingWriter::check_target(&args.output.output, args.output.force)?;
+    }
     // A session that was stopped before it began must not replace an earlier recording.
     let mut recorder = (!context.control.is_stopped() && !is_empty)
         .then(|| start_recorder(args, options))

@@ -108,6 +108,8 @@ fn an_empty_result_replaces_nothing() {
     }
     let empty = without_ticks(&folder);
     let source = format!("recording:{empty}");
+    let refused = make(&folder, &["record", "--source", &source], &[]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
     let ended = make(&folder, &["record", "--force", "--source", &source], &[]);
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(events(&out) == before);
