@@ -92,14 +92,17 @@ fn is_in_foreground(pid: u32) -> bool {
     fields[2] == fields[5]
 }
 
-/// The process in the foreground of the terminal that `script` has made: its shell's child.
-fn foreground_of(script: u32) -> Option<u32> {
-    let child = |pid: u32| -> Option<u32> {
-        let path = format!("/proc/{pid}/task/{pid}/children");
-        let children = std::fs::read_to_string(path).ok()?;
-        children.split_whitespace().next()?.parse().ok()
-    };
-    child(child(script)?).filter(|pid| is_in_foreground(*pid))
+/// The replay in the foreground of the terminal that `script` has made. A shell between it and
+/// `script`, or one that has not yet become the replay, is not it.
+fn foreground_replay(script: u32) -> Option<u32> {
+    let read = |path: String| std::fs::read_to_string(path).ok();
+    let children = read(format!("/proc/{script}/task/{script}/children"))?;
+    let inside: u32 = children.split_whitespace().next()?.parse().ok()?;
+    let stat = read(format!("/proc/{inside}/stat"))?;
+    // State, parent, process group, session, terminal, process group in its foreground.
+    let pid: u32 = stat.rsplit_once(") ")?.1.split(' ').nth(5)?.parse().ok()?;
+    let name = read(format!("/proc/{pid}/comm"))?;
+    (name.trim_end() == "tickdeck").then_some(pid)
 }
 
 /// The lines that a terminal drew: a carriage return begins one too.
@@ -241,7 +244,7 @@ fn no_bar_is_drawn_when_it_is_not_wanted() {
         shell.foreground(&format!("--rate max --start-paused --sink null {words}"));
         let mut pid = None;
         wait_until("the replay runs", || {
-            pid = foreground_of(shell.0.pid());
+            pid = foreground_replay(shell.0.pid());
             pid.is_some_and(has_handlers)
         });
         shell.enter("");
