@@ -11,11 +11,7 @@ use tickdeck::recording::Recording;
 
 use crate::support::cli::{Ended, Running, binary, command_of, finish, run, tickdeck};
 use crate::support::recordings::{Folder, events, info, names, quick, replay};
-use crate::support::wait_until;
-
-fn times(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |times| times.parse().unwrap())
-}
+use crate::support::{times, wait_until};
 
 /// The market of the committed recording, at ten times its speed, in segments of 300 events.
 fn record(folder: &Path) -> Command {

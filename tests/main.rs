@@ -10,6 +10,7 @@
 //! - `dates`: dates from dumps to payloads, one small input for each kind of wrong date.
 //! - `hostile`: files from strangers, fuzzing's seeds and findings, limits, escapes.
 //! - `real_data`: every file of the shared folder of real recordings, through the binary.
+//! - `kills`: a recorder at full rate that is killed, and what it loses.
 //! - `live`: the live session, from a front (in memory, or a loaded library) to a subscriber.
 //! - `nats`: delivery through a real `nats-server`, with failures on the way.
 //! - `story`: an end-to-end run, from a generated market to the check of a capture.
@@ -28,6 +29,7 @@ mod crash;
 mod dates;
 mod documents;
 mod hostile;
+mod kills;
 mod live;
 mod nats;
 mod promises;

@@ -201,6 +201,11 @@ impl Running {
         self.stdout.so_far()
     }
 
+    /// Whether it has printed anything on stdout.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.stdout.text.lock().unwrap().is_empty()
+    }
+
     pub(crate) fn stderr(&self) -> String {
         self.stderr.so_far()
     }
