@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tickdeck::event::Event;
 
-use crate::support::cli::{Running, binary, command_of, finish, release_binary};
+use crate::support::cli::{Running, fastest, finish, tickdeck};
 use crate::support::recordings::{Folder, events, info};
 use crate::support::{times, wait_until};
 
@@ -18,12 +18,8 @@ const RATE: i64 = 4;
 /// A kill loses at most what came within the default of `--sync-every`.
 const SYNC_NS: i64 = 1_000_000_000;
 
-/// The fastest build there is: a debug build is slower than the market.
 fn command(words: &str) -> Command {
-    let binary = release_binary().unwrap_or_else(|| binary().to_owned());
-    let mut command = command_of(binary);
-    command.args(words.split(' '));
-    command
+    fastest(&tickdeck(words.split(' ')))
 }
 
 /// The first seconds after the opening of the day, more than three of the recorder's.

@@ -13,6 +13,7 @@
 //! - `kills`: a recorder at full rate that is killed, and what it loses.
 //! - `live`: the live session, from a front (in memory, or a loaded library) to a subscriber.
 //! - `nats`: delivery through a real `nats-server`, with failures on the way.
+//! - `soak`: a session whose memory, descriptors and threads are watched.
 //! - `story`: an end-to-end run, from a generated market to the check of a capture.
 //! - `tidy`: module edges, pure modules, circles, links and texts.
 //! - `support`: the only code that starts servers and connects to them.
@@ -35,6 +36,7 @@ mod nats;
 mod promises;
 mod real_data;
 mod recordings;
+mod soak;
 mod story;
 mod support;
 mod tidy;
