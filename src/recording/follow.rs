@@ -13,7 +13,7 @@ use super::filter::EventFilter;
 use super::journal::{JournalFiles, JournalReader, Next};
 use super::owner::is_owned;
 use super::reader::{Recording, RecordingReader};
-use super::storage::Storage;
+use super::storage::{Storage, local};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -82,6 +82,26 @@ impl Recording {
 }
 
 impl FollowReader {
+    /// A reader over the events of the recording at `folder` from `seq` on, for its own session: the
+    /// event with that `seq` was given to the writer, and may not be in a file yet. It ends when
+    /// `is_stopped` says so and no file has more.
+    #[must_use]
+    pub fn from_seq(
+        folder: &Path,
+        seq: u64,
+        is_stopped: impl Fn() -> bool + Send + 'static,
+    ) -> Self {
+        Self {
+            storage: local(),
+            path: folder.to_owned(),
+            place: Position::Unknown,
+            filter: EventFilter::default(),
+            next_seq: seq,
+            events: Vec::new().into_iter(),
+            is_stopped: Box::new(is_stopped),
+        }
+    }
+
     /// Reads until there are events or the end.
     fn fill(&mut self) -> Result<()> {
         while self.events.len() == 0 {

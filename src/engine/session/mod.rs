@@ -8,6 +8,8 @@
 //! Live sessions need the feature `live`, servers the feature `nats`.
 
 #[cfg(feature = "live")]
+mod backlog;
+#[cfg(feature = "live")]
 mod ctp;
 #[cfg(feature = "nats")]
 mod drain;

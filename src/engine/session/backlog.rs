@@ -1,0 +1,447 @@
+//! Events of a live session that are recorded and not published yet.
+//!
+//! ```text
+//! LiveSource ─> recorder ─> backlog ─> publisher
+//! └──── one thread ────┘               another
+//! ```
+//!
+//! A publisher that lags delays neither the recorder nor the queue before it. What does not fit in
+//! memory is in the recording, and is read from there. Without a recording, because it failed, the
+//! recorder's thread waits: then the queue overflows, and counts what it drops.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use tickdeck_core::event::Event;
+use tickdeck_core::source::{Source, SourceError};
+use tickdeck_recording::{EventWriter, FollowReader};
+
+use crate::pipeline::{DEFAULT_BATCH_EVENTS, PlayError};
+
+/// Events that wait in memory, 7 MB of them. The publisher holds as many.
+const MOST_IN_MEMORY: usize = 16_384;
+/// From here on a publisher that lags has caught up: what follows waits in memory again.
+const NEARLY_CAUGHT_UP: u64 = 4_096;
+
+/// Says whether the recorder still works.
+type IsRecording = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// What both threads share.
+pub(super) struct Backlog {
+    state: Mutex<State>,
+    changed: Condvar,
+    is_recording: IsRecording,
+    /// Events that were recorded no more and had no room in memory.
+    lost: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    /// Without a gap in `seq`.
+    events: Vec<Event>,
+    /// The `seq` after the last event that the recorder has.
+    next_seq: u64,
+    /// New events are left to the recording.
+    spills: bool,
+    /// Events that were left to it.
+    spilled: u64,
+    has_ended: bool,
+    is_abandoned: bool,
+}
+
+impl Backlog {
+    /// An empty backlog behind a recorder.
+    pub(super) fn new(is_recording: IsRecording) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            is_recording,
+            lost: AtomicU64::new(0),
+        })
+    }
+
+    /// Whether the publisher has ended early.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.lock().is_abandoned
+    }
+
+    /// Events that were neither recorded nor published, because the recorder failed while the publisher
+    /// lagged.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Events that the publisher had to read from the recording.
+    pub(super) fn spilled(&self) -> u64 {
+        self.lock().spilled
+    }
+
+    /// Records everything that `source` yields, and leaves it to the publisher. Ends with the source, or
+    /// soon after the publisher.
+    ///
+    /// # Errors
+    /// When the source or the recorder fails. The publisher gets what came before.
+    pub(super) fn record(
+        &self,
+        source: &mut dyn Source,
+        recorder: &mut dyn EventWriter,
+    ) -> Result<(), PlayError> {
+        let _ends = EndsOnDrop(self);
+        let mut batch = Vec::new();
+        loop {
+            let fetched = source.next_batch(&mut batch, DEFAULT_BATCH_EVENTS as usize);
+            if batch.is_empty() || self.is_abandoned() {
+                return Ok(fetched?);
+            }
+            recorder.write(&batch)?;
+            self.push(&mut batch);
+            fetched?;
+        }
+    }
+
+    /// Takes the events of `batch`, which follow those before.
+    fn push(&self, batch: &mut Vec<Event>) {
+        let Some(last) = batch.last() else { return };
+        let next_seq = last.seq.0 + 1;
+        let is_recording = (self.is_recording)();
+        let mut state = self.lock();
+        if is_recording {
+            state.spills |= state.events.len() + batch.len() > MOST_IN_MEMORY;
+        } else {
+            // What is in memory has no gap: after a spill it is empty first.
+            let is_full = |state: &State| match state.spills {
+                true => !state.events.is_empty(),
+                false => state.events.len() >= MOST_IN_MEMORY,
+            };
+            while is_full(&state) && !state.is_abandoned {
+                state = self.wait(state);
+            }
+            state.spills = false;
+        }
+        if state.spills {
+            state.spilled += batch.len() as u64;
+            batch.clear();
+        } else {
+            state.events.append(batch);
+        }
+        state.next_seq = next_seq;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn wait<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        let waited = self.changed.wait(state);
+        waited.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// However the recorder's thread ends.
+struct EndsOnDrop<'b>(&'b Backlog);
+
+impl Drop for EndsOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.lock().has_ended = true;
+        self.0.changed.notify_all();
+    }
+}
+
+/// The publisher's end: every event that was recorded, in order.
+pub(super) struct RecordedEvents {
+    backlog: Arc<Backlog>,
+    folder: PathBuf,
+    /// Handed out next.
+    events: std::vec::IntoIter<Event>,
+    /// The `seq` after the last of those.
+    next_seq: u64,
+    /// Reads what is not in memory.
+    reader: Option<FollowReader>,
+}
+
+/// Where the next events are.
+enum Place {
+    Memory(Vec<Event>),
+    /// In the recording, before this `seq`.
+    Recording(u64),
+    Nowhere,
+}
+
+impl RecordedEvents {
+    /// Of the recording in `folder`.
+    pub(super) fn new(backlog: Arc<Backlog>, folder: PathBuf) -> Self {
+        Self {
+            backlog,
+            folder,
+            events: Vec::new().into_iter(),
+            next_seq: 0,
+            reader: None,
+        }
+    }
+
+    /// Waits for the next events.
+    fn find(&self) -> Place {
+        let mut state = self.backlog.lock();
+        loop {
+            let lag = state.next_seq - self.next_seq;
+            if state.spills && state.events.is_empty() && lag <= NEARLY_CAUGHT_UP {
+                state.spills = false;
+            }
+            let in_memory = state.events.first().map(|event| event.seq.0);
+            if in_memory == Some(self.next_seq) {
+                let events = std::mem::take(&mut state.events);
+                drop(state);
+                self.backlog.changed.notify_all();
+                return Place::Memory(events);
+            }
+            let until = in_memory.unwrap_or(state.next_seq);
+            if until > self.next_seq {
+                return Place::Recording(until);
+            }
+            if state.has_ended {
+                return Place::Nowhere;
+            }
+            state = self.backlog.wait(state);
+        }
+    }
+
+    /// Reads the next events before `until` from the recording.
+    fn read(&mut self, until: u64) {
+        let reader = self.reader.get_or_insert_with(|| {
+            let is_recording = Arc::clone(&self.backlog.is_recording);
+            FollowReader::from_seq(&self.folder, self.next_seq, move || !is_recording())
+        });
+        let mut events = Vec::new();
+        let read = reader.next_batch(&mut events, DEFAULT_BATCH_EVENTS as usize);
+        events.retain(|event| (self.next_seq..until).contains(&event.seq.0));
+        if let Some(last) = events.last() {
+            self.next_seq = last.seq.0 + 1;
+            self.events = events.into_iter();
+        } else {
+            let lost = until - self.next_seq;
+            let error = read.err().map(|error| error.to_string());
+            tracing::error!(
+                event = "events_not_published",
+                from_seq = self.next_seq,
+                events = lost,
+                error,
+                "the publisher lagged, and they are not in the recording"
+            );
+            self.backlog.lost.fetch_add(lost, Ordering::Relaxed);
+            self.next_seq = until;
+        }
+        if self.next_seq == until {
+            self.reader = None;
+        }
+    }
+}
+
+impl Source for RecordedEvents {
+    fn next_batch(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<(), SourceError> {
+        while self.events.len() == 0 {
+            match self.find() {
+                Place::Nowhere => return Ok(()),
+                Place::Recording(until) => self.read(until),
+                Place::Memory(events) => {
+                    let last = events.last().map_or(self.next_seq, |event| event.seq.0 + 1);
+                    self.next_seq = last;
+                    self.events = events.into_iter();
+                }
+            }
+        }
+        batch.extend(self.events.by_ref().take(max));
+        Ok(())
+    }
+}
+
+impl Drop for RecordedEvents {
+    fn drop(&mut self) {
+        self.backlog.lock().is_abandoned = true;
+        self.backlog.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+
+    use tickdeck_core::calendar::TradingCalendar;
+    use tickdeck_core::contract::ContractTable;
+    use tickdeck_core::event::{EventKind, Seq, SessionEvent};
+    use tickdeck_core::source::SourceInfo;
+    use tickdeck_core::time::UnixNanos;
+    use tickdeck_core::wait::nap;
+    use tickdeck_recording::{
+        BackgroundWriter, RecordingError, RecordingOptions, RecordingWriter, Rolling,
+    };
+
+    use super::*;
+
+    /// Yields session events, at most 1,000 at a time.
+    struct Events(Range<u64>);
+
+    impl Source for Events {
+        fn next_batch(&mut self, batch: &mut Vec<Event>, _: usize) -> Result<(), SourceError> {
+            batch.extend(self.0.by_ref().take(1_000).map(|seq| Event {
+                seq: Seq(seq),
+                recv_ts: UnixNanos(1_767_618_000_000_000_000),
+                kind: EventKind::Session(SessionEvent::HeartbeatLost {}),
+            }));
+            Ok(())
+        }
+    }
+
+    /// Records until an event. The batch with it is accepted and lost, the next one says so.
+    struct FailsAt {
+        writer: BackgroundWriter,
+        fails_at: u64,
+        is_recording: Arc<AtomicBool>,
+    }
+
+    impl EventWriter for FailsAt {
+        fn write(&mut self, events: &[Event]) -> Result<(), RecordingError> {
+            let (first, last) = (events[0].seq.0, events[events.len() - 1].seq.0);
+            if first > self.fails_at {
+                self.is_recording.store(false, Ordering::Relaxed);
+            }
+            match last < self.fails_at {
+                true => self.writer.write(events),
+                false => Ok(()),
+            }
+        }
+    }
+
+    /// The `seq`s that a publisher gets of `count` events, and the backlog. `between` runs after each
+    /// batch, first with 0.
+    fn publish(
+        count: u64,
+        fails_at: u64,
+        mut between: impl FnMut(u64, &Backlog),
+    ) -> (Vec<u64>, Arc<Backlog>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let options = RecordingOptions {
+            session: "rec".into(),
+            source: SourceInfo::default(),
+            contracts: Arc::new(ContractTable::builtin()),
+            calendar: Arc::new(TradingCalendar::builtin()),
+            rolling: Rolling::default(),
+            overwrite: false,
+            keep_partial: true,
+        };
+        let writer = RecordingWriter::create(&path, options).unwrap();
+        let is_recording = Arc::new(AtomicBool::new(true));
+        let mut recorder = FailsAt {
+            writer: BackgroundWriter::start(writer).unwrap(),
+            fails_at,
+            is_recording: Arc::clone(&is_recording),
+        };
+        let backlog = Backlog::new(Arc::new(move || is_recording.load(Ordering::Relaxed)));
+        let mut seqs = Vec::new();
+        std::thread::scope(|scope| {
+            let recording = scope.spawn(|| backlog.record(&mut Events(0..count), &mut recorder));
+            let mut events = RecordedEvents::new(Arc::clone(&backlog), path.clone());
+            let mut batch = Vec::new();
+            loop {
+                between(seqs.len() as u64, &backlog);
+                batch.clear();
+                events.next_batch(&mut batch, 700).unwrap();
+                if batch.is_empty() {
+                    break;
+                }
+                seqs.extend(batch.iter().map(|event| event.seq.0));
+            }
+            recording.join().unwrap().unwrap();
+        });
+        (seqs, backlog)
+    }
+
+    fn wait_until(holds: impl Fn() -> bool) {
+        let has_held = (0..6_000).any(|_| {
+            holds() || {
+                nap(Duration::from_millis(10));
+                false
+            }
+        });
+        assert!(has_held);
+    }
+
+    #[test]
+    fn a_publisher_that_lags_gets_everything_in_order() {
+        const COUNT: u64 = 200_000;
+        let (seqs, backlog) = publish(COUNT, u64::MAX, |published, backlog| {
+            if published == 0 {
+                wait_until(|| backlog.lock().has_ended);
+            }
+        });
+        assert!(seqs == Vec::<u64>::from_iter(0..COUNT));
+        assert!(backlog.spilled() > COUNT / 2);
+        assert_eq!(backlog.lost(), 0);
+    }
+
+    #[test]
+    fn a_publisher_may_lag_and_catch_up_again_and_again() {
+        const COUNT: u64 = 300_000;
+        let mut lags = 0;
+        let (seqs, backlog) = publish(COUNT, u64::MAX, |published, backlog| {
+            if published >= lags * 60_000 {
+                lags += 1;
+                let ahead = (published + 40_000).min(COUNT);
+                wait_until(|| backlog.lock().next_seq >= ahead);
+            }
+        });
+        assert!(seqs == Vec::<u64>::from_iter(0..COUNT));
+        assert!(backlog.spilled() > 0);
+        assert_eq!(backlog.lost(), 0);
+    }
+
+    #[test]
+    fn a_publisher_that_keeps_up_goes_on_without_a_recorder() {
+        const COUNT: u64 = 100_000;
+        let (seqs, backlog) = publish(COUNT, 1_500, |_, _| {});
+        let lost = backlog.lost();
+        assert_eq!(seqs.len() as u64 + lost, COUNT);
+        assert!(seqs.is_sorted());
+        assert!(lost <= 1_000, "only what was on its way");
+    }
+
+    #[test]
+    fn what_is_lost_with_the_recorder_is_counted() {
+        const COUNT: u64 = 200_000;
+        let (seqs, backlog) = publish(COUNT, 100_000, |published, backlog| {
+            if published == 0 {
+                // The recorder's thread waits for room.
+                wait_until(|| !(backlog.is_recording)());
+            }
+        });
+        assert!(seqs.is_sorted());
+        assert_eq!(seqs.len() as u64 + backlog.lost(), COUNT);
+        assert!(seqs.starts_with(&Vec::<u64>::from_iter(0..100_000)));
+        assert_eq!(backlog.lost(), 1_000);
+        assert_eq!(seqs.last(), Some(&(COUNT - 1)));
+    }
+
+    #[test]
+    fn a_publisher_that_ends_early_ends_the_recording() {
+        let folder = tempfile::tempdir().unwrap();
+        struct Discard;
+        impl EventWriter for Discard {
+            fn write(&mut self, _: &[Event]) -> Result<(), RecordingError> {
+                Ok(())
+            }
+        }
+        let backlog = Backlog::new(Arc::new(|| false));
+        drop(RecordedEvents::new(
+            Arc::clone(&backlog),
+            folder.path().to_owned(),
+        ));
+        let mut endless = Events(0..u64::MAX);
+        backlog.record(&mut endless, &mut Discard).unwrap();
+        assert!(backlog.is_abandoned());
+    }
+}
