@@ -8,6 +8,7 @@
 //! - `bad_input`: one clear sentence, the right exit code, nothing half-written.
 //! - `crash`: recorders that are killed, run out of disk, or want the same folder.
 //! - `dates`: dates from dumps to payloads, one small input for each kind of wrong date.
+//! - `disk`: recorders whose disk fills or fails, and whose folder or memory goes.
 //! - `hostile`: files from strangers, fuzzing's seeds and findings, limits, escapes.
 //! - `real_data`: every file of the shared folder of real recordings, through the binary.
 //! - `live`: the live session, from a front (in memory, or a loaded library) to a subscriber.
@@ -26,6 +27,7 @@ mod check;
 mod cli;
 mod crash;
 mod dates;
+mod disk;
 mod documents;
 mod hostile;
 mod live;
