@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
     inputs::warn_not_covered(&reference.calendar, inputs.recorded_days());
     let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let mut source = selection.source(&inputs, false);
+    let mut source = selection.source(&inputs, None);
     let total = inputs.estimate(&selection.filter);
     if let OutputTarget::Path(path) = &args.output {
         refuse_folder(path)?;

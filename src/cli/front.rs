@@ -8,10 +8,12 @@ use tickdeck::live::setup::{FrontSettings, ListingOptions};
 use tickdeck::live::{LiveEnd, LiveReport, Subscription, SubscriptionError};
 use tickdeck::nats::NatsOptions;
 use tickdeck::reference::{Reference, read_contract_file};
-use tickdeck::session::{CtpSession, LiveNats, LiveSummary, RecordTo, Session, SessionError};
+use tickdeck::session::{
+    CtpSession, LiveNats, LiveSummary, OnRecordingFailure, RecordTo, Session, SessionError,
+};
 use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
-use tickdeck_recording::{DEFAULT_SYNC_EVERY, RecordingOptions, RecordingWriter};
+use tickdeck_recording::{RecordingOptions, RecordingWriter};
 
 use super::account::{Account, DURATION, SYMBOL, TD_ADDRESS, duration, first_symbols};
 use super::args::{
@@ -24,7 +26,9 @@ use super::front_settings::{
 };
 use super::inputs::{self, warn_not_covered};
 use super::outcome::{Outcome, UsageError, session_error};
-use super::outputs::{Sinks, publisher_options, recording_options, refuse_unwritable, session_of};
+use super::outputs::{
+    Sinks, publisher_options, recording_options, refuse_low_space, refuse_unwritable, session_of,
+};
 use super::recover::recover_leftovers;
 
 /// What a verb asks of a live session.
@@ -45,6 +49,7 @@ pub(super) struct RecordInto<'a> {
     pub(super) output: &'a OutputArgs,
     pub(super) roll: &'a RollArgs,
     pub(super) journal: &'a JournalArgs,
+    pub(super) on_failure: OnRecordingFailure,
 }
 
 /// Runs a live session to its end.
@@ -111,10 +116,13 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let settings = settings(&account, run.front, environment, now);
     let library = usable_library(&settings)?;
     let name = match run.record {
-        Some(RecordInto { output, .. }) => {
+        Some(RecordInto {
+            output, journal, ..
+        }) => {
             recover_leftovers(&output.output)?;
             RecordingWriter::check_target(&output.output, output.force)?;
             refuse_unwritable(&output.output)?;
+            refuse_low_space(&output.output, journal)?;
             session_of(&output.output)
         }
         None => session_name(run.verb, now),
@@ -141,9 +149,8 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
         &reference,
     );
     let record = record_to(&run, &name, &reference, &library);
-    let sync_every = run
-        .record
-        .map_or(DEFAULT_SYNC_EVERY, |record| record.journal.sync_every);
+    let recorder = run.record.map(|record| record.journal.options());
+    let on_failure = run.record.map(|record| record.on_failure);
     let contracts = contract_list(run.normalize, &reference)?;
     let nats = run.nats.map(|options| LiveNats {
         buffer: run.subscribe.nats_buffer,
@@ -156,7 +163,8 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
             .nats(nats)
             .sinks(sinks)
             .record(record)
-            .sync_every(sync_every)
+            .recorder(recorder.unwrap_or_default())
+            .on_recording_failure(on_failure.unwrap_or_default())
             .listing(ListingOptions {
                 confirm_settlement: run.subscribe.confirm_settlement,
                 timeout: run.subscribe.discovery_timeout,

@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use tickdeck::check::is_named_as_golden;
+use tickdeck::control::Control;
 use tickdeck::inputs::SelectionError;
 pub(super) use tickdeck::inputs::{Inputs, Salvaged, on_a_thread};
 use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
@@ -289,10 +291,13 @@ impl Selection {
         Outcome::Lossy
     }
 
-    /// The selected events of `inputs` as one source. With `follow` it waits for more of them.
-    pub(super) fn source(&self, inputs: &Inputs, follow: bool) -> Box<dyn Source> {
-        let following = follow.then(|| inputs.source_following(&self.filter, || false));
-        match (following.flatten(), self.max_ticks) {
+    /// The selected events of `inputs` as one source. With `follow` it waits for more of them, until
+    /// that is stopped.
+    pub(super) fn source(&self, inputs: &Inputs, follow: Option<Arc<Control>>) -> Box<dyn Source> {
+        let following = follow.and_then(|control| {
+            inputs.source_following(&self.filter, move || control.is_stopped())
+        });
+        match (following, self.max_ticks) {
             (Some(source), Some(limit)) => Box::new(TickLimit::new(source, limit)),
             (Some(source), None) => source,
             (None, _) => self.selection.source(inputs),

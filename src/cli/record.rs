@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tickdeck::pipeline::PlayError;
 use tickdeck::reference::Reference;
-use tickdeck::session::{LiveSummary, Replayed, Session, Summary};
+use tickdeck::session::{LiveSummary, OnRecordingFailure, Replayed, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
 use tickdeck_core::source::{MergeSource, Source, SourceError};
 use tickdeck_market::source::SyntheticOptions;
@@ -22,7 +22,7 @@ use super::inputs::{
 };
 use super::outcome::{Outcome, after_printing, session_error};
 use super::outputs::{
-    Sinks, nats_options, publisher_options, publishes_to_nats, recording_options,
+    Sinks, nats_options, publisher_options, publishes_to_nats, recording_options, refuse_low_space,
     refuse_output_of_inputs, session_of,
 };
 use super::recover::recover_leftovers;
@@ -175,8 +175,9 @@ fn start_recorder(
     options: RecordingOptions,
 ) -> anyhow::Result<BackgroundWriter> {
     recover_leftovers(&args.output.output)?;
+    refuse_low_space(&args.output.output, &args.journal)?;
     let writer = RecordingWriter::create(&args.output.output, options)?;
-    BackgroundWriter::start_syncing(writer, args.journal.sync_every)
+    BackgroundWriter::start_with(writer, args.journal.options())
         .context("starting the recorder's threads")
 }
 
@@ -212,6 +213,8 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
                     output: &args.output,
                     roll: &args.roll,
                     journal: &args.journal,
+                    // The recording is what the verb is for.
+                    on_failure: OnRecordingFailure::Stop,
                 }),
             },
         )

@@ -19,9 +19,12 @@ mod health;
 #[cfg(feature = "live")]
 mod live;
 #[cfg(feature = "live")]
+mod live_recorder;
+#[cfg(feature = "live")]
 mod live_server;
 #[cfg(feature = "live")]
 mod live_summary;
+mod record;
 mod replay;
 #[cfg(feature = "nats")]
 mod server;
@@ -49,11 +52,14 @@ pub use ctp::CtpSession;
 pub use drain::DEFAULT_DRAIN;
 pub use error::SessionError;
 #[cfg(feature = "live")]
-pub use live::{LiveSession, RecordTo};
+pub use live::LiveSession;
+#[cfg(feature = "live")]
+pub use live_recorder::OnRecordingFailure;
 #[cfg(feature = "live")]
 pub use live_server::{LiveNats, LiveServer};
 #[cfg(feature = "live")]
 pub use live_summary::LiveSummary;
+pub use record::RecordTo;
 pub use replay::{ReplaySession, Replayed};
 pub use summary::{LatenessMs, Summary};
 
