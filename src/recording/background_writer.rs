@@ -96,12 +96,13 @@ impl Shared {
 }
 
 /// Marks the queue as failed, however the thread ends.
-struct FailsOnDrop(Arc<Shared>);
+struct FailsOnDrop(Arc<Shared>, Arc<RecorderStats>);
 
 impl Drop for FailsOnDrop {
     fn drop(&mut self) {
         self.0.lock().has_failed = true;
         self.0.changed.notify_all();
+        self.1.end();
     }
 }
 
@@ -186,7 +187,7 @@ impl BackgroundWriter {
             unsynced_since: None,
             looked_at: None,
         };
-        let theirs = FailsOnDrop(Arc::clone(&shared));
+        let theirs = FailsOnDrop(Arc::clone(&shared), Arc::clone(&stats));
         let recording = thread::spawn("recorder", move || recorder.run(&theirs.0, &woken))?;
         Ok(Self {
             shared,

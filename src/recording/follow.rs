@@ -136,12 +136,13 @@ impl FollowReader {
     fn look(&mut self) -> Result<()> {
         // First: a writer that ends in between has written everything.
         let is_owned = is_owned(&*self.storage, &self.path);
+        let is_stopped = (self.is_stopped)();
         if let Some(reader) = self.next_journal()? {
             self.place = Position::Journal(Box::new(reader));
             return Ok(());
         }
         if is_owned && matches!(self.place, Position::Journal(_)) {
-            self.wait();
+            self.wait(is_stopped);
             return Ok(());
         }
         let recording = Recording::open_in(Arc::clone(&self.storage), &self.path)?;
@@ -150,7 +151,7 @@ impl FollowReader {
             let reader = recording.reader_from(self.next_seq, self.filter.clone());
             self.place = Position::Opened(Box::new(reader), events);
         } else if is_owned {
-            self.wait();
+            self.wait(is_stopped);
         } else {
             self.place = Position::Ended;
         }
@@ -187,8 +188,8 @@ impl FollowReader {
         Ok(reader.filter(|reader| reader.next_seq() <= self.next_seq))
     }
 
-    fn wait(&mut self) {
-        if (self.is_stopped)() {
+    fn wait(&mut self, is_stopped: bool) {
+        if is_stopped {
             self.place = Position::Ended;
         } else {
             wait::nap(POLL_INTERVAL);

@@ -6,16 +6,18 @@
 //! ```
 //!
 //! A publisher that lags delays neither the recorder nor the queue before it. What does not fit in
-//! memory is in the recording, and is read from there. Without a recording, because it failed, the
-//! recorder's thread waits: then the queue overflows, and counts what it drops.
+//! memory is in the recording, and is read from there. After the recorder failed, its thread waits for
+//! the publisher: then the queue overflows, and counts what it drops.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use tickdeck_core::event::Event;
 use tickdeck_core::source::{Source, SourceError};
-use tickdeck_recording::{EventWriter, FollowReader};
+use tickdeck_core::thread;
+use tickdeck_recording::{EventWriter, FollowReader, RecorderStats};
 
 use crate::pipeline::{DEFAULT_BATCH_EVENTS, PlayError};
 
@@ -24,15 +26,20 @@ const MOST_IN_MEMORY: usize = 16_384;
 /// From here on a publisher that lags has caught up: what follows waits in memory again.
 const NEARLY_CAUGHT_UP: u64 = 4_096;
 
-/// Says whether the recorder still works.
-type IsRecording = Arc<dyn Fn() -> bool + Send + Sync>;
+/// A recorder that may end before its session.
+pub(super) trait SessionRecorder: EventWriter + Send + 'static {
+    /// Whether it records what it is given.
+    fn is_recording(&self) -> bool;
+}
 
 /// What both threads share.
 pub(super) struct Backlog {
+    folder: PathBuf,
+    /// Of the recorder.
+    stats: Arc<RecorderStats>,
     state: Mutex<State>,
     changed: Condvar,
-    is_recording: IsRecording,
-    /// Events that were recorded no more and had no room in memory.
+    /// Events that had no room in memory and are in no file.
     lost: AtomicU64,
 }
 
@@ -45,20 +52,44 @@ struct State {
     /// New events are left to the recording.
     spills: bool,
     /// Events that were left to it.
-    spilled: u64,
+    read_back: u64,
     has_ended: bool,
     is_abandoned: bool,
 }
 
+/// The thread of a recorder.
+pub(super) type Recording<R> = JoinHandle<(R, Result<(), PlayError>)>;
+
 impl Backlog {
-    /// An empty backlog behind a recorder.
-    pub(super) fn new(is_recording: IsRecording) -> Arc<Self> {
+    /// An empty backlog behind the recorder with these counts, which records in `folder`.
+    pub(super) fn new(folder: PathBuf, stats: Arc<RecorderStats>) -> Arc<Self> {
         Arc::new(Self {
+            folder,
+            stats,
             state: Mutex::default(),
             changed: Condvar::new(),
-            is_recording,
             lost: AtomicU64::new(0),
         })
+    }
+
+    /// Starts to record everything that `source` yields. Returns the events, and the thread, which ends
+    /// with the source or soon after the events were dropped. It returns an error of the source or the
+    /// recorder; the events before it are published.
+    ///
+    /// # Errors
+    /// When the system starts no thread.
+    pub(super) fn start<R: SessionRecorder>(
+        self: &Arc<Self>,
+        mut source: impl Source + 'static,
+        mut recorder: R,
+    ) -> std::io::Result<(RecordedEvents, Recording<R>)> {
+        let events = RecordedEvents::new(Arc::clone(self));
+        let backlog = Arc::clone(self);
+        let recording = thread::spawn("session-record", move || {
+            let recorded = backlog.record(&mut source, &mut recorder);
+            (recorder, recorded)
+        })?;
+        Ok((events, recording))
     }
 
     /// Whether the publisher has ended early.
@@ -72,20 +103,15 @@ impl Backlog {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Events that the publisher had to read from the recording.
-    pub(super) fn spilled(&self) -> u64 {
-        self.lock().spilled
+    /// Events that the publisher read back from the recording.
+    pub(super) fn read_back(&self) -> u64 {
+        self.lock().read_back
     }
 
-    /// Records everything that `source` yields, and leaves it to the publisher. Ends with the source, or
-    /// soon after the publisher.
-    ///
-    /// # Errors
-    /// When the source or the recorder fails. The publisher gets what came before.
-    pub(super) fn record(
+    fn record(
         &self,
         source: &mut dyn Source,
-        recorder: &mut dyn EventWriter,
+        recorder: &mut impl SessionRecorder,
     ) -> Result<(), PlayError> {
         let _ends = EndsOnDrop(self);
         let mut batch = Vec::new();
@@ -95,16 +121,15 @@ impl Backlog {
                 return Ok(fetched?);
             }
             recorder.write(&batch)?;
-            self.push(&mut batch);
+            self.push(&mut batch, recorder.is_recording());
             fetched?;
         }
     }
 
     /// Takes the events of `batch`, which follow those before.
-    fn push(&self, batch: &mut Vec<Event>) {
+    fn push(&self, batch: &mut Vec<Event>, is_recording: bool) {
         let Some(last) = batch.last() else { return };
         let next_seq = last.seq.0 + 1;
-        let is_recording = (self.is_recording)();
         let mut state = self.lock();
         if is_recording {
             state.spills |= state.events.len() + batch.len() > MOST_IN_MEMORY;
@@ -120,7 +145,7 @@ impl Backlog {
             state.spills = false;
         }
         if state.spills {
-            state.spilled += batch.len() as u64;
+            state.read_back += batch.len() as u64;
             batch.clear();
         } else {
             state.events.append(batch);
@@ -153,7 +178,6 @@ impl Drop for EndsOnDrop<'_> {
 /// The publisher's end: every event that was recorded, in order.
 pub(super) struct RecordedEvents {
     backlog: Arc<Backlog>,
-    folder: PathBuf,
     /// Handed out next.
     events: std::vec::IntoIter<Event>,
     /// The `seq` after the last of those.
@@ -171,11 +195,9 @@ enum Place {
 }
 
 impl RecordedEvents {
-    /// Of the recording in `folder`.
-    pub(super) fn new(backlog: Arc<Backlog>, folder: PathBuf) -> Self {
+    fn new(backlog: Arc<Backlog>) -> Self {
         Self {
             backlog,
-            folder,
             events: Vec::new().into_iter(),
             next_seq: 0,
             reader: None,
@@ -211,8 +233,10 @@ impl RecordedEvents {
     /// Reads the next events before `until` from the recording.
     fn read(&mut self, until: u64) {
         let reader = self.reader.get_or_insert_with(|| {
-            let is_recording = Arc::clone(&self.backlog.is_recording);
-            FollowReader::from_seq(&self.folder, self.next_seq, move || !is_recording())
+            let stats = Arc::clone(&self.backlog.stats);
+            FollowReader::from_seq(&self.backlog.folder, self.next_seq, move || {
+                stats.has_ended()
+            })
         });
         let mut events = Vec::new();
         let read = reader.next_batch(&mut events, DEFAULT_BATCH_EVENTS as usize);
@@ -267,7 +291,7 @@ impl Drop for RecordedEvents {
 #[cfg(test)]
 mod tests {
     use std::ops::Range;
-    use std::sync::atomic::AtomicBool;
+    use std::path::Path;
     use std::time::Duration;
 
     use tickdeck_core::calendar::TradingCalendar;
@@ -298,33 +322,30 @@ mod tests {
 
     /// Records until an event. The batch with it is accepted and lost, the next one says so.
     struct FailsAt {
-        writer: BackgroundWriter,
+        writer: Option<BackgroundWriter>,
         fails_at: u64,
-        is_recording: Arc<AtomicBool>,
     }
 
     impl EventWriter for FailsAt {
         fn write(&mut self, events: &[Event]) -> Result<(), RecordingError> {
             let (first, last) = (events[0].seq.0, events[events.len() - 1].seq.0);
             if first > self.fails_at {
-                self.is_recording.store(false, Ordering::Relaxed);
+                self.writer = None;
             }
-            match last < self.fails_at {
-                true => self.writer.write(events),
-                false => Ok(()),
+            match &mut self.writer {
+                Some(writer) if last < self.fails_at => writer.write(events),
+                _ => Ok(()),
             }
         }
     }
 
-    /// The `seq`s that a publisher gets of `count` events, and the backlog. `between` runs after each
-    /// batch, first with 0.
-    fn publish(
-        count: u64,
-        fails_at: u64,
-        mut between: impl FnMut(u64, &Backlog),
-    ) -> (Vec<u64>, Arc<Backlog>) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("rec");
+    impl SessionRecorder for FailsAt {
+        fn is_recording(&self) -> bool {
+            self.writer.is_some()
+        }
+    }
+
+    fn writer(folder: &Path) -> BackgroundWriter {
         let options = RecordingOptions {
             session: "rec".into(),
             source: SourceInfo::default(),
@@ -334,30 +355,36 @@ mod tests {
             overwrite: false,
             keep_partial: true,
         };
-        let writer = RecordingWriter::create(&path, options).unwrap();
-        let is_recording = Arc::new(AtomicBool::new(true));
-        let mut recorder = FailsAt {
-            writer: BackgroundWriter::start(writer).unwrap(),
+        BackgroundWriter::start(RecordingWriter::create(folder, options).unwrap()).unwrap()
+    }
+
+    /// The `seq`s that a publisher gets of `count` events, and the backlog. `between` runs before each
+    /// batch.
+    fn publish(
+        count: u64,
+        fails_at: u64,
+        mut between: impl FnMut(u64, &Backlog),
+    ) -> (Vec<u64>, Arc<Backlog>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let writer = writer(&path);
+        let backlog = Backlog::new(path, Arc::clone(writer.stats()));
+        let recorder = FailsAt {
+            writer: Some(writer),
             fails_at,
-            is_recording: Arc::clone(&is_recording),
         };
-        let backlog = Backlog::new(Arc::new(move || is_recording.load(Ordering::Relaxed)));
-        let mut seqs = Vec::new();
-        std::thread::scope(|scope| {
-            let recording = scope.spawn(|| backlog.record(&mut Events(0..count), &mut recorder));
-            let mut events = RecordedEvents::new(Arc::clone(&backlog), path.clone());
-            let mut batch = Vec::new();
-            loop {
-                between(seqs.len() as u64, &backlog);
-                batch.clear();
-                events.next_batch(&mut batch, 700).unwrap();
-                if batch.is_empty() {
-                    break;
-                }
-                seqs.extend(batch.iter().map(|event| event.seq.0));
+        let (mut events, recording) = backlog.start(Events(0..count), recorder).unwrap();
+        let (mut seqs, mut batch) = (Vec::new(), Vec::new());
+        loop {
+            between(seqs.len() as u64, &backlog);
+            batch.clear();
+            events.next_batch(&mut batch, 700).unwrap();
+            if batch.is_empty() {
+                break;
             }
-            recording.join().unwrap().unwrap();
-        });
+            seqs.extend(batch.iter().map(|event| event.seq.0));
+        }
+        recording.join().unwrap().1.unwrap();
         (seqs, backlog)
     }
 
@@ -373,30 +400,30 @@ mod tests {
 
     #[test]
     fn a_publisher_that_lags_gets_everything_in_order() {
-        const COUNT: u64 = 200_000;
+        const COUNT: u64 = 80_000;
         let (seqs, backlog) = publish(COUNT, u64::MAX, |published, backlog| {
             if published == 0 {
                 wait_until(|| backlog.lock().has_ended);
             }
         });
         assert!(seqs == Vec::<u64>::from_iter(0..COUNT));
-        assert!(backlog.spilled() > COUNT / 2);
+        assert!(backlog.read_back() > COUNT / 2);
         assert_eq!(backlog.lost(), 0);
     }
 
     #[test]
     fn a_publisher_may_lag_and_catch_up_again_and_again() {
-        const COUNT: u64 = 300_000;
+        const COUNT: u64 = 120_000;
         let mut lags = 0;
         let (seqs, backlog) = publish(COUNT, u64::MAX, |published, backlog| {
-            if published >= lags * 60_000 {
+            if published >= lags * 30_000 {
                 lags += 1;
-                let ahead = (published + 40_000).min(COUNT);
+                let ahead = (published + 25_000).min(COUNT);
                 wait_until(|| backlog.lock().next_seq >= ahead);
             }
         });
         assert!(seqs == Vec::<u64>::from_iter(0..COUNT));
-        assert!(backlog.spilled() > 0);
+        assert!(backlog.read_back() > 0);
         assert_eq!(backlog.lost(), 0);
     }
 
@@ -412,16 +439,16 @@ mod tests {
 
     #[test]
     fn what_is_lost_with_the_recorder_is_counted() {
-        const COUNT: u64 = 200_000;
-        let (seqs, backlog) = publish(COUNT, 100_000, |published, backlog| {
+        const COUNT: u64 = 80_000;
+        let (seqs, backlog) = publish(COUNT, 50_000, |published, backlog| {
             if published == 0 {
                 // The recorder's thread waits for room.
-                wait_until(|| !(backlog.is_recording)());
+                wait_until(|| backlog.stats.has_ended());
             }
         });
         assert!(seqs.is_sorted());
         assert_eq!(seqs.len() as u64 + backlog.lost(), COUNT);
-        assert!(seqs.starts_with(&Vec::<u64>::from_iter(0..100_000)));
+        assert!(seqs.starts_with(&Vec::<u64>::from_iter(0..50_000)));
         assert_eq!(backlog.lost(), 1_000);
         assert_eq!(seqs.last(), Some(&(COUNT - 1)));
     }
@@ -429,19 +456,16 @@ mod tests {
     #[test]
     fn a_publisher_that_ends_early_ends_the_recording() {
         let folder = tempfile::tempdir().unwrap();
-        struct Discard;
-        impl EventWriter for Discard {
-            fn write(&mut self, _: &[Event]) -> Result<(), RecordingError> {
-                Ok(())
-            }
-        }
-        let backlog = Backlog::new(Arc::new(|| false));
-        drop(RecordedEvents::new(
-            Arc::clone(&backlog),
-            folder.path().to_owned(),
-        ));
-        let mut endless = Events(0..u64::MAX);
-        backlog.record(&mut endless, &mut Discard).unwrap();
+        let path = folder.path().join("rec");
+        let writer = writer(&path);
+        let backlog = Backlog::new(path, Arc::clone(writer.stats()));
+        let recorder = FailsAt {
+            writer: Some(writer),
+            fails_at: u64::MAX,
+        };
+        let (events, recording) = backlog.start(Events(0..u64::MAX), recorder).unwrap();
+        drop(events);
+        recording.join().unwrap().1.unwrap();
         assert!(backlog.is_abandoned());
     }
 }

@@ -2,7 +2,7 @@
 //! one composition. Callers may bring their own [`Connector`].
 //!
 //! ```text
-//!  LiveSource ─> recorder ─> normalizer ─> encoder ─> LiveNatsSink (never waits), other sinks
+//!  LiveSource ─> recorder ─> backlog ─> normalizer ─> encoder ─> LiveNatsSink (never waits), other sinks
 //! ```
 //!
 //! - Nothing is paced: an event is released as soon as it arrives.
@@ -16,16 +16,17 @@
 //!   therefore gives the same digest.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
 use tickdeck_core::clock::{Clock, SystemClock};
+use tickdeck_core::source::Source;
 use tickdeck_core::thread::spawn_scoped;
 use tickdeck_core::wait::is_closed_within;
-use tickdeck_recording::{
-    BackgroundWriter, EventWriter, RecorderOptions, RecordingError, RecordingWriter,
-};
+use tickdeck_recording::{BackgroundWriter, RecorderOptions, RecordingError, RecordingWriter};
 
+use super::backlog::{Backlog, Recording};
 use super::error::SessionError;
 use super::live_recorder::{LiveRecorder, OnRecordingFailure};
 use super::live_server::{LiveServer, ServerHandles};
@@ -33,7 +34,7 @@ use super::live_summary::LiveSummary;
 use super::record::RecordTo;
 use super::stats::SharedStats;
 use crate::control::Control;
-use crate::live::{self, Connector, LiveHandle, LiveOptions, LiveReport, LiveSource};
+use crate::live::{self, Connector, LiveHandle, LiveOptions, LiveReport};
 use crate::pipeline::{
     DEFAULT_BATCH_EVENTS, DelayMeter, Output, PlayError, Player, Publisher, PublisherOptions,
     Release,
@@ -157,11 +158,17 @@ impl LiveSession {
         if writer.is_some() {
             publisher.set_recorded();
         }
-        let control = self.control;
-        let stop_asked = Box::new(move || control.is_stopped());
+        let backlog = writer
+            .as_ref()
+            .map(|it| Backlog::new(it.folder().to_owned(), Arc::clone(it.stats())));
+        let stop_asked = {
+            let (control, backlog) = (self.control, backlog.clone());
+            let is_abandoned = move || backlog.as_ref().is_some_and(|it| it.is_abandoned());
+            Box::new(move || control.is_stopped() || is_abandoned())
+        };
         let (source, handle) = live::start(connector, self.options, Arc::clone(&clock), stop_asked)
             .map_err(SessionError::Thread)?;
-        let mut recorder = writer
+        let recorder = writer
             .map(|writer| LiveRecorder::new(writer, self.on_recording_failure, handle.stats()));
         let stats = SharedStats {
             publisher: publisher.stats(),
@@ -171,16 +178,29 @@ impl LiveSession {
         if let Some(server) = &server {
             server.show(&stats);
         }
+        let (source, recording): (Box<dyn Source>, _) = match recorder.zip(backlog.as_ref()) {
+            None => (Box::new(source), None),
+            Some((recorder, backlog)) => {
+                let (events, recording) = backlog
+                    .start(source, recorder)
+                    .map_err(SessionError::Thread)?;
+                (Box::new(events), Some(recording))
+            }
+        };
         let mut delay = DelayMeter::new(Arc::clone(&clock));
         let run = Run {
             source,
+            recording,
             handle,
             publisher,
-            recorder: recorder.as_mut().map(|recorder| recorder as _),
             delay: &mut delay,
         };
-        let outcome = run.play(&stats, self.progress_every);
-        let recorded = recorder
+        let mut outcome = run.play(&stats, self.progress_every);
+        if let Some(backlog) = &backlog {
+            outcome.live.dropped += backlog.lost();
+        }
+        let recorded = outcome
+            .recorder
             .map(|recorder| recorder.finish(outcome.live.dropped))
             .unwrap_or_default();
         let complete = outcome.error.is_none();
@@ -201,6 +221,7 @@ impl LiveSession {
             live: outcome.live,
             manifest: recorded.manifest,
             recording_failure,
+            read_back: backlog.map(|it| it.read_back()),
             recorder_high_water: stats.recorder.as_ref().map(|it| it.most_waiting()),
             error,
             ledger,
@@ -226,16 +247,17 @@ fn all_sinks(
 
 /// Everything that runs together.
 struct Run<'a> {
-    source: LiveSource,
+    source: Box<dyn Source>,
+    recording: Option<Recording<LiveRecorder>>,
     handle: LiveHandle,
     publisher: Publisher,
-    recorder: Option<&'a mut (dyn EventWriter + 'static)>,
     delay: &'a mut DelayMeter,
 }
 
 /// How the source ended.
 struct RunOutcome {
     publisher: Publisher,
+    recorder: Option<LiveRecorder>,
     live: LiveReport,
     error: Option<PlayError>,
 }
@@ -248,14 +270,13 @@ impl Run<'_> {
             release: Release::Immediately,
             batch_events: DEFAULT_BATCH_EVENTS as usize,
             output: Output {
-                recorder: self.recorder,
+                recorder: None,
                 publisher: &mut self.publisher,
                 delay: Some(self.delay),
                 progress: &mut Silent,
                 events: 0,
             },
         };
-        let source = Box::new(self.source);
         let (done, is_done) = bounded::<()>(0);
         let played = std::thread::scope(|scope| {
             if !progress_every.is_zero() {
@@ -264,15 +285,21 @@ impl Run<'_> {
                     tracing::warn!(event = "thread_refused", %error, "no progress is logged");
                 }
             }
-            let played = player.play(source);
+            let played = player.play(self.source);
             drop(done);
             played
         });
+        let (recorder, recorded) = match self.recording.map(JoinHandle::join) {
+            None => (None, Ok(())),
+            Some(Ok((recorder, recorded))) => (Some(recorder), recorded),
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        };
         // The source has ended, so the connection to the front can end too.
         RunOutcome {
             live: self.handle.join(),
             publisher: self.publisher,
-            error: played.err(),
+            recorder,
+            error: played.err().or(recorded.err()),
         }
     }
 }

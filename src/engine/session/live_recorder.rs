@@ -11,6 +11,7 @@ use tickdeck_recording::{
     BackgroundWriter, EventWriter, Recorded, RecorderStats, RecordingError, Status,
 };
 
+use super::backlog::SessionRecorder;
 use crate::live::LiveStats;
 
 /// What a live session does when it can no longer be recorded.
@@ -140,6 +141,12 @@ impl EventWriter for LiveRecorder {
             }
         }
         Ok(())
+    }
+}
+
+impl SessionRecorder for LiveRecorder {
+    fn is_recording(&self) -> bool {
+        matches!(self.state, State::Recording(_))
     }
 }
 

@@ -38,6 +38,8 @@ pub struct LiveSummary {
     pub recording_failure: Option<RecordingError>,
     /// The largest number of events that waited for the recorder at a time; `None` without one.
     pub recorder_high_water: Option<u64>,
+    /// Events that the publisher lagged behind and read back from the recording; `None` without one.
+    pub read_back: Option<u64>,
     /// The error that ended it early or occurred at its end. The other fields are valid even then.
     pub error: Option<PlayError>,
 }
@@ -88,6 +90,7 @@ impl LiveSummary {
             manifest,
             recording_failure: None,
             recorder_high_water: None,
+            read_back: None,
             error: None,
         };
         summary.log();
@@ -110,6 +113,7 @@ impl LiveSummary {
             dropped = self.live.dropped,
             queue_high_water = self.live.queue_high_water,
             recorder_high_water = self.recorder_high_water,
+            read_back = self.read_back,
             callback_to_publish_p50_ns = delay.p50_ns,
             callback_to_publish_p99_ns = delay.p99_ns,
             callback_to_publish_max_ns = delay.max_ns,
