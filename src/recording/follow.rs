@@ -82,9 +82,9 @@ impl Recording {
 }
 
 impl FollowReader {
-    /// A reader over the events of the recording at `folder` from `seq` on, for its own session: the
-    /// event with that `seq` was given to the writer, and may not be in a file yet. It ends when
-    /// `is_stopped` says so and no file has more.
+    /// A reader over the events of the recording at `folder` from `seq` on, for the session that records
+    /// it. The event with that `seq` need not be in a file yet. It ends when `is_stopped` says so and no
+    /// file has more.
     #[must_use]
     pub fn from_seq(
         folder: &Path,
