@@ -767,7 +767,9 @@ fn unfinished_recordings_get_no_golden() {
         let refused = ends(&folder, 2, words);
         assert!(
             refused.stderr.contains("its writer was killed")
-                && refused.stderr.contains(": `tickdeck recover rec` finishes it"),
+                && refused
+                    .stderr
+                    .contains(": `tickdeck recover rec` finishes it"),
             "{refused:?}"
         );
     }
