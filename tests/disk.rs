@@ -247,6 +247,27 @@ fn a_removed_folder_ends_the_recorder() {
     assert!(!path.exists());
 }
 
+#[test]
+fn a_failed_recording_still_publishes_what_it_has() {
+    let folder = Folder::new();
+    let (path, out) = (folder.join("rec"), folder.join("out.jsonl"));
+    let words = format!(
+        "record -q --source synthetic:quick,seed=1 --rate 10 --publish --sink jsonl:{} -o {}",
+        out.display(),
+        path.display()
+    );
+    let running = Running::start(tickdeck(words.split(' ')));
+    wait_until("events are on disk", || on_disk(&path) > 20);
+    std::fs::rename(&path, folder.join("moved")).unwrap();
+    let failed = running.wait();
+    assert_failed(&failed, "was moved while it was written");
+    let published = std::fs::read_to_string(out).unwrap();
+    let recorded = events(&folder.join("moved"));
+    let recorded = recorded.iter().filter(|event| event.as_tick().is_some());
+    assert!(published.ends_with("}\n"));
+    assert_eq!(published.lines().count(), recorded.count());
+}
+
 /// The process is aborted by an allocation that fails. Nothing that was on disk is damaged.
 #[test]
 fn a_recorder_without_memory_leaves_a_prefix() {

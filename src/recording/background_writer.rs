@@ -167,10 +167,22 @@ impl BackgroundWriter {
     /// # Errors
     /// When the system starts no thread.
     pub fn start_with(writer: RecordingWriter, options: RecorderOptions) -> std::io::Result<Self> {
+        Self::start_counting(writer, options, Arc::default())
+    }
+
+    /// The same with counts that continue from `stats`.
+    ///
+    /// # Errors
+    /// When the system starts no thread.
+    pub fn start_counting(
+        writer: RecordingWriter,
+        options: RecorderOptions,
+        stats: Arc<RecorderStats>,
+    ) -> std::io::Result<Self> {
         let path = writer.folder().to_owned();
         let watch = FolderWatch::of(&writer, options.min_free_space);
-        let (journal, sealer) = journal_of(writer);
-        let stats = Arc::clone(sealer.stats());
+        let (journal, mut sealer) = journal_of(writer);
+        sealer.count_in(Arc::clone(&stats));
         let shared = Arc::new(Shared::default());
         let (wake, woken) = bounded(1);
         let (written, to_seal) = unbounded();
@@ -183,6 +195,7 @@ impl BackgroundWriter {
             sync_every: options.sync_every,
             clock: SystemClock::new(),
             announced: 0,
+            counted_ticks: 0,
             unwritten_since: None,
             unsynced_since: None,
             looked_at: None,
@@ -326,6 +339,7 @@ struct Recorder {
     /// Says up to which `seq` the journal is written.
     written: Sender<u64>,
     announced: u64,
+    counted_ticks: u64,
     watch: FolderWatch,
     stats: Arc<RecorderStats>,
     sync_every: Duration,
@@ -345,8 +359,9 @@ impl Recorder {
             let is_over = receive(woken, self.patience()) == Received::Closed;
             std::mem::swap(&mut shared.lock().events, &mut batch);
             shared.changed.notify_all();
-            let taken = self.take(&batch, is_over).and_then(|()| self.look());
-            if let Err(error) = taken {
+            let taken = self.take(&batch, is_over);
+            self.stats.append(batch.len() as u64);
+            if let Err(error) = taken.and_then(|()| self.look()) {
                 break Err(self.watch.explain(error));
             }
             batch.clear();
@@ -395,7 +410,7 @@ impl Recorder {
         // Both fail too if the journal is what failed.
         let _ = last.iter().try_for_each(|event| self.journal.append(event));
         let _ = self.journal.sync();
-        self.stats.empty();
+        self.stats.append(last.len() as u64);
     }
 
     fn take(&mut self, events: &[Event], is_over: bool) -> Result<()> {
@@ -403,7 +418,6 @@ impl Recorder {
         for event in events {
             self.journal.append(event)?;
         }
-        self.stats.append(events.len() as u64);
         if !events.is_empty() {
             self.unwritten_since.get_or_insert(now);
             self.unsynced_since.get_or_insert(now);
@@ -427,8 +441,11 @@ impl Recorder {
     fn announce(&mut self) {
         let written = self.journal.written_seq();
         if written > self.announced {
+            let ticks = self.journal.written_ticks();
+            self.stats
+                .journal(written - self.announced, ticks - self.counted_ticks);
             self.announced = written;
-            self.stats.journal(written, self.journal.written_ticks());
+            self.counted_ticks = ticks;
             // The sealer ends only after this thread.
             let _ = self.written.send(written);
         }

@@ -7,7 +7,8 @@ use tickdeck_core::causes::with_causes;
 
 use super::error::RecordingError;
 
-/// Running counts of a [`BackgroundWriter`](crate::BackgroundWriter). Any thread may read them.
+/// Running counts of a [`BackgroundWriter`](crate::BackgroundWriter), or of several one after the other.
+/// Any thread may read them.
 #[derive(Debug, Default)]
 pub struct RecorderStats {
     accepted: AtomicU64,
@@ -87,19 +88,15 @@ impl RecorderStats {
         self.appended.fetch_add(events, Ordering::AcqRel);
     }
 
-    /// Nothing waits: the recorder has ended.
-    pub(super) fn empty(&self) {
-        let accepted = self.accepted.load(Ordering::Acquire);
-        self.appended.store(accepted, Ordering::Release);
+    /// More events, and ticks among them, are in the journal.
+    pub(super) fn journal(&self, events: u64, ticks: u64) {
+        self.journaled.fetch_add(events, Ordering::AcqRel);
+        self.ticks.fetch_add(ticks, Ordering::Relaxed);
     }
 
-    pub(super) fn journal(&self, until_seq: u64, ticks: u64) {
-        self.journaled.store(until_seq, Ordering::Release);
-        self.ticks.store(ticks, Ordering::Relaxed);
-    }
-
-    pub(super) fn seal(&self, until_seq: u64) {
-        self.sealed.store(until_seq, Ordering::Release);
+    /// More events are in sealed segments.
+    pub(super) fn seal(&self, events: u64) {
+        self.sealed.fetch_add(events, Ordering::AcqRel);
     }
 
     pub(super) fn set_free_space(&self, bytes: Option<u64>) {

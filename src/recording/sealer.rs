@@ -25,6 +25,8 @@ pub(super) struct Sealer {
     reader: Option<JournalReader>,
     events: Vec<Event>,
     next_seq: u64,
+    /// What was counted as sealed.
+    sealed_seq: u64,
     stats: Arc<RecorderStats>,
 }
 
@@ -47,6 +49,7 @@ pub(super) fn journal_of(mut writer: RecordingWriter) -> (JournalWriter, Sealer)
         reader: None,
         events: Vec::new(),
         next_seq: 0,
+        sealed_seq: 0,
         stats: Arc::default(),
     };
     (journal, sealer)
@@ -75,7 +78,9 @@ impl Sealer {
             match reader.next(&mut self.events)? {
                 Next::Block => {
                     self.writer.write(&self.events)?;
-                    self.stats.seal(self.writer.sealed_seq());
+                    let sealed = self.writer.sealed_seq();
+                    self.stats.seal(sealed - self.sealed_seq);
+                    self.sealed_seq = sealed;
                 }
                 Next::End | Next::Torn(_) => {
                     return Err(unreadable(reader.path().to_owned(), "block"));
@@ -94,6 +99,11 @@ impl Sealer {
     /// Counts what is sealed.
     pub(super) const fn stats(&self) -> &Arc<RecorderStats> {
         &self.stats
+    }
+
+    /// Counts in `stats`.
+    pub(super) fn count_in(&mut self, stats: Arc<RecorderStats>) {
+        self.stats = stats;
     }
 
     /// The writer of the segments.
