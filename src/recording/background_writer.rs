@@ -19,6 +19,7 @@
 //!   [`min_free_space`](RecorderOptions::min_free_space). Sealing what there is needs that space.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -87,6 +88,17 @@ struct Shared {
     waiting: Mutex<Waiting>,
     /// There is room again, or nothing more is accepted.
     changed: Condvar,
+    has_ended: HasEnded,
+}
+
+/// Whether a recorder takes no more events, so that its journal is complete.
+#[derive(Debug, Clone, Default)]
+pub(super) struct HasEnded(Arc<AtomicBool>);
+
+impl HasEnded {
+    pub(super) fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl Shared {
@@ -96,13 +108,13 @@ impl Shared {
 }
 
 /// Marks the queue as failed, however the thread ends.
-struct FailsOnDrop(Arc<Shared>, Arc<RecorderStats>);
+struct FailsOnDrop(Arc<Shared>);
 
 impl Drop for FailsOnDrop {
     fn drop(&mut self) {
         self.0.lock().has_failed = true;
         self.0.changed.notify_all();
-        self.1.end();
+        self.0.has_ended.0.store(true, Ordering::Release);
     }
 }
 
@@ -200,7 +212,7 @@ impl BackgroundWriter {
             unsynced_since: None,
             looked_at: None,
         };
-        let theirs = FailsOnDrop(Arc::clone(&shared), Arc::clone(&stats));
+        let theirs = FailsOnDrop(Arc::clone(&shared));
         let recording = thread::spawn("recorder", move || recorder.run(&theirs.0, &woken))?;
         Ok(Self {
             shared,
@@ -222,6 +234,10 @@ impl BackgroundWriter {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn has_ended(&self) -> HasEnded {
+        self.shared.has_ended.clone()
     }
 
     /// Appends events, unless the recorder thread has failed: then false, at once. The result of

@@ -1,7 +1,7 @@
 //! Counts of a recorder in the background, for log lines, health answers and summaries.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tickdeck_core::causes::with_causes;
 
@@ -19,7 +19,6 @@ pub struct RecorderStats {
     ticks: AtomicU64,
     /// Bytes plus one; 0 while the number is unknown.
     free: AtomicU64,
-    has_ended: AtomicBool,
     failure: OnceLock<String>,
 }
 
@@ -65,16 +64,6 @@ impl RecorderStats {
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
         self.failure.get().map(String::as_str)
-    }
-
-    /// Whether the journal is complete: the recorder thread takes no more events, whatever the reason.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.has_ended.load(Ordering::Acquire)
-    }
-
-    pub(super) fn end(&self) {
-        self.has_ended.store(true, Ordering::Release);
     }
 
     pub(super) fn accept(&self, events: u64) {

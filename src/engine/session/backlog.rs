@@ -9,7 +9,6 @@
 //! memory is in the recording, and is read from there. After the recorder failed, its thread waits for
 //! the publisher: then the queue overflows, and counts what it drops.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -17,7 +16,7 @@ use std::thread::JoinHandle;
 use tickdeck_core::event::Event;
 use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::thread;
-use tickdeck_recording::{EventWriter, FollowReader, RecorderStats};
+use tickdeck_recording::{EventWriter, ReadBack, ReadBackReader};
 
 use crate::pipeline::{DEFAULT_BATCH_EVENTS, PlayError};
 
@@ -34,9 +33,7 @@ pub(super) trait SessionRecorder: EventWriter + Send + 'static {
 
 /// What both threads share.
 pub(super) struct Backlog {
-    folder: PathBuf,
-    /// Of the recorder.
-    stats: Arc<RecorderStats>,
+    recordings: ReadBack,
     state: Mutex<State>,
     changed: Condvar,
     /// Events that had no room in memory and are in no file.
@@ -61,11 +58,10 @@ struct State {
 pub(super) type Recording<R> = JoinHandle<(R, Result<(), PlayError>)>;
 
 impl Backlog {
-    /// An empty backlog behind the recorder with these counts, which records in `folder`.
-    pub(super) fn new(folder: PathBuf, stats: Arc<RecorderStats>) -> Arc<Self> {
+    /// An empty backlog behind the recorder that makes these recordings.
+    pub(super) fn new(recordings: ReadBack) -> Arc<Self> {
         Arc::new(Self {
-            folder,
-            stats,
+            recordings,
             state: Mutex::default(),
             changed: Condvar::new(),
             lost: AtomicU64::new(0),
@@ -183,7 +179,7 @@ pub(super) struct RecordedEvents {
     /// The `seq` after the last of those.
     next_seq: u64,
     /// Reads what is not in memory.
-    reader: Option<FollowReader>,
+    reader: Option<ReadBackReader>,
 }
 
 /// Where the next events are.
@@ -232,12 +228,10 @@ impl RecordedEvents {
 
     /// Reads the next events before `until` from the recording.
     fn read(&mut self, until: u64) {
-        let reader = self.reader.get_or_insert_with(|| {
-            let stats = Arc::clone(&self.backlog.stats);
-            FollowReader::from_seq(&self.backlog.folder, self.next_seq, move || {
-                stats.has_ended()
-            })
-        });
+        let recordings = &self.backlog.recordings;
+        let reader = self
+            .reader
+            .get_or_insert_with(|| recordings.reader(self.next_seq));
         let mut events = Vec::new();
         let read = reader.next_batch(&mut events, DEFAULT_BATCH_EVENTS as usize);
         events.retain(|event| (self.next_seq..until).contains(&event.seq.0));
@@ -368,7 +362,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rec");
         let writer = writer(&path);
-        let backlog = Backlog::new(path, Arc::clone(writer.stats()));
+        let recordings = ReadBack::default();
+        recordings.add(0, &writer);
+        let backlog = Backlog::new(recordings);
         let recorder = FailsAt {
             writer: Some(writer),
             fails_at,
@@ -443,7 +439,10 @@ mod tests {
         let (seqs, backlog) = publish(COUNT, 50_000, |published, backlog| {
             if published == 0 {
                 // The recorder's thread waits for room.
-                wait_until(|| backlog.stats.has_ended());
+                wait_until(|| {
+                    let state = backlog.lock();
+                    state.spills && state.next_seq > 50_000
+                });
             }
         });
         assert!(seqs.is_sorted());
@@ -458,7 +457,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rec");
         let writer = writer(&path);
-        let backlog = Backlog::new(path, Arc::clone(writer.stats()));
+        let recordings = ReadBack::default();
+        recordings.add(0, &writer);
+        let backlog = Backlog::new(recordings);
         let recorder = FailsAt {
             writer: Some(writer),
             fails_at: u64::MAX,

@@ -24,7 +24,9 @@ use tickdeck_core::clock::{Clock, SystemClock};
 use tickdeck_core::source::Source;
 use tickdeck_core::thread::spawn_scoped;
 use tickdeck_core::wait::is_closed_within;
-use tickdeck_recording::{BackgroundWriter, RecorderOptions, RecordingError, RecordingWriter};
+use tickdeck_recording::{
+    BackgroundWriter, ReadBack, RecorderOptions, RecordingError, RecordingWriter,
+};
 
 use super::backlog::{Backlog, Recording};
 use super::error::SessionError;
@@ -158,9 +160,11 @@ impl LiveSession {
         if writer.is_some() {
             publisher.set_recorded();
         }
-        let backlog = writer
-            .as_ref()
-            .map(|it| Backlog::new(it.folder().to_owned(), Arc::clone(it.stats())));
+        let backlog = writer.as_ref().map(|writer| {
+            let recordings = ReadBack::default();
+            recordings.add(0, writer);
+            Backlog::new(recordings)
+        });
         let stop_asked = {
             let (control, backlog) = (self.control, backlog.clone());
             let is_abandoned = move || backlog.as_ref().is_some_and(|it| it.is_abandoned());
