@@ -37,7 +37,7 @@ pub(super) struct LiveRecorder {
 }
 
 enum State {
-    Recording(BackgroundWriter),
+    Recording(Box<BackgroundWriter>),
     /// A thread closes the recording.
     Closing(JoinHandle<Recorded>),
     Closed(Recorded),
@@ -54,7 +54,7 @@ impl LiveRecorder {
             folder: writer.folder().to_owned(),
             stats: Arc::clone(writer.stats()),
             live,
-            state: State::Recording(writer),
+            state: State::Recording(Box::new(writer)),
             is_sealing_told: false,
         }
     }
@@ -68,7 +68,7 @@ impl LiveRecorder {
     pub(super) fn finish(self, dropped: u64) -> Recorded {
         let (folder, stats) = (self.folder, self.stats);
         match self.state {
-            State::Recording(writer) => close(writer, dropped, &folder_text(&folder)),
+            State::Recording(writer) => close(*writer, dropped, &folder_text(&folder)),
             // A panic was reported with its place. What it left on the disk is unknown.
             State::Closing(thread) => thread.join().unwrap_or_else(|_| Recorded {
                 ticks: stats.ticks(),
@@ -88,7 +88,7 @@ impl LiveRecorder {
         let (dropped, folder) = (self.live.dropped(), folder_text(&self.folder));
         // The closure is dropped when the system gives no thread, and so is the writer, which seals
         // nothing then: its journal stays.
-        let closing = thread::spawn("recording-close", move || close(writer, dropped, &folder));
+        let closing = thread::spawn("recording-close", move || close(*writer, dropped, &folder));
         self.state = match closing {
             Ok(thread) => State::Closing(thread),
             Err(error) => State::Closed(Recorded {
