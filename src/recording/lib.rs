@@ -71,7 +71,7 @@ pub use format_version::FormatVersion;
 pub use gaps::{Gap, GapFinder};
 pub use group_stream::MissingPart;
 pub use manifest::{CalendarCopy, Ledger, Manifest, SegmentEntry, Status};
-pub use names::{CONTRACTS_FILE, MANIFEST_FILE};
+pub use names::{CONTRACTS_FILE, MANIFEST_FILE, session_of};
 pub use page_size::{PAGE_HEADER_BYTES, check_page_size};
 pub use pointer::is_pointer;
 pub use reader::{Recording, RecordingReader};
