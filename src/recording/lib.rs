@@ -79,7 +79,7 @@ pub use recover::{Recovery, leftovers, recover, recover_in};
 pub use schema::ROW_GROUP_ROWS;
 pub use segment_writer::SegmentInfo;
 pub use tickdeck_core::source::SourceInfo;
-pub use verify::{VerifyReport, verify};
+pub use verify::{Verification, VerifyReport, verify};
 pub use writer::{RecordingOptions, RecordingWriter, Rolling};
 
 #[cfg(test)]
