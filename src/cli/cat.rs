@@ -59,7 +59,7 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
     out.flush()?;
     let completeness = match args.follow {
         true => followed(&args.recordings)?,
-        false => completeness(&inputs),
+        false => completeness(inputs.are_complete()),
     };
     Ok(selection.outcome(found as u64).and(completeness))
 }

@@ -69,7 +69,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
             exported
         }
     };
-    let completeness = completeness(&inputs);
+    let completeness = completeness(inputs.are_complete());
     if let OutputTarget::Path(path) = &args.output {
         let is_kept = is_kept(&exported);
         let written = Written {

@@ -17,19 +17,22 @@ use tickdeck_core::causes::causes;
 use tickdeck_core::select::WindowError;
 use tickdeck_core::source::{Source, TickLimit};
 use tickdeck_core::time::UnixNanos;
-use tickdeck_recording::{Finding, Recording, RecordingError};
+use tickdeck_recording::{Finding, Recording, RecordingError, Status};
 
 use super::args::{NormalizeArgs, SelectArgs};
 use super::outcome::{Outcome, UsageError};
 
 /// Opens the recordings and warns about unfinished ones.
 pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
-    Ok(log_opened(Inputs::open(paths)?))
+    let inputs = Inputs::open(paths)?;
+    log_opened(&inputs.recordings);
+    Ok(inputs)
 }
 
 /// The same for a salvage, which also opens damaged recordings. Warns about what it does without.
 pub(super) fn open_salvage(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
-    let inputs = log_opened(Inputs::open_salvage(paths)?);
+    let inputs = Inputs::open_salvage(paths)?;
+    log_opened(&inputs.recordings);
     for unused in inputs.recordings.iter().flat_map(Recording::unused) {
         tracing::warn!(
             event = "file_not_used",
@@ -87,8 +90,9 @@ pub(super) fn in_one_line(error: &anyhow::Error) -> String {
     messages.collect::<Vec<_>>().join(": ")
 }
 
-fn log_opened(inputs: Inputs) -> Inputs {
-    for recording in &inputs.recordings {
+/// Warns about unfinished recordings.
+pub(super) fn log_opened(recordings: &[Recording]) {
+    for recording in recordings {
         tracing::debug!(
             event = "recording_opened",
             recording = %recording.path().display(),
@@ -98,7 +102,10 @@ fn log_opened(inputs: Inputs) -> Inputs {
             segments = recording.segments().len()
         );
     }
-    for recording in inputs.unfinished() {
+    for recording in recordings {
+        if recording.status() != Status::Recording {
+            continue;
+        }
         let reason = match recording.is_being_written() {
             true => "it is being written: what was on disk when it was opened is read",
             false => "its writer was killed: what is on disk is read; `tickdeck recover` seals it",
@@ -113,7 +120,6 @@ fn log_opened(inputs: Inputs) -> Inputs {
             tracing::warn!(event = "journal_damaged", file = %file.display(), problem);
         }
     }
-    inputs
 }
 
 /// The advice of a verb that reads only intact recordings.
@@ -143,7 +149,7 @@ pub(super) fn calendar(
 }
 
 /// Names the flag that gave the file or list.
-fn reference_error(error: ReferenceError) -> anyhow::Error {
+pub(super) fn reference_error(error: ReferenceError) -> anyhow::Error {
     let boxed = anyhow::Error::from_boxed;
     let usage = match error {
         ReferenceError::Products { path, source } => UsageError::caused_by(
@@ -360,39 +366,32 @@ fn listed(instruments: &BTreeMap<String, u64>) -> String {
 
 /// The recordings after they were followed: finished by now, unless a writer was killed.
 pub(super) fn followed(paths: &[PathBuf]) -> anyhow::Result<Outcome> {
-    Ok(completeness(&Inputs::open(paths)?))
+    Ok(completeness(Inputs::open(paths)?.are_complete()))
 }
 
 /// Lossy if an input is not whole: its writer is running or was killed.
-pub(super) fn completeness(inputs: &Inputs) -> Outcome {
-    if inputs.are_complete() {
+pub(super) const fn completeness(is_complete: bool) -> Outcome {
+    if is_complete {
         Outcome::Done
     } else {
         Outcome::Lossy
     }
 }
 
-/// Lossy if one of these is a recording that is not whole. Streams and lone segments have no state.
-pub(super) fn completeness_of(paths: &[impl AsRef<Path>]) -> Outcome {
-    let folders = paths.iter().map(AsRef::as_ref).filter(|path| path.is_dir());
-    let outcomes = folders.filter_map(|path| Inputs::open(&[path.to_owned()]).ok());
-    outcomes
-        .map(|inputs| completeness(&inputs))
-        .fold(Outcome::Done, Outcome::and)
+/// Refuses damaged recordings. The error shows the first finding, the number of others, and `remedy`.
+pub(super) fn refuse_damage(findings: &[Finding], remedy: &str) -> Result<(), RecordingError> {
+    damaged(findings, remedy).map_or(Ok(()), Err)
 }
 
-/// Refuses damaged recordings. The error shows the first finding, the number of others, and `remedy`.
-pub(super) fn refuse_damage(findings: &[Finding], remedy: &str) -> anyhow::Result<()> {
-    let Some(first) = findings.first() else {
-        return Ok(());
-    };
-    let more = match findings.len() - 1 {
+/// The error for what was found; `None` if that is nothing.
+pub(super) fn damaged(findings: &[Finding], remedy: &str) -> Option<RecordingError> {
+    let (first, others) = findings.split_first()?;
+    let more = match others.len() {
         0 => String::new(),
         more => format!(" (and {more} more, see `tickdeck verify`)"),
     };
-    Err(RecordingError::Damaged {
+    Some(RecordingError::Damaged {
         path: first.file.clone(),
         problem: format!("{}{more}; {remedy}", first.problem),
-    }
-    .into())
+    })
 }

@@ -45,7 +45,9 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
             false => Outcome::Lossy,
         };
         let selected = selection.outcome(found.ticks());
-        return Ok(selected.and(completeness(&inputs)).and(played));
+        return Ok(selected
+            .and(completeness(inputs.are_complete()))
+            .and(played));
     }
 
     // Before the first key or signal can arrive, so that it resumes.
@@ -118,7 +120,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     };
     let completeness = match args.follow {
         true => followed(&args.recordings)?,
-        false => completeness(&inputs),
+        false => completeness(inputs.are_complete()),
     };
     report(args, selected.and(completeness), played, &damage, missing)
 }

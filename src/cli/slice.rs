@@ -22,7 +22,7 @@ pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome
         .allow_empty(selection.may_be_empty())
         .slice(&inputs, &selection.filter, selection.max_ticks, &reference);
     let manifest = unless_empty(made, convert_error)?;
-    let completeness = completeness(&inputs);
+    let completeness = completeness(inputs.are_complete());
     let made =
         Made::of(&args.output.output, manifest.as_ref()).incomplete(completeness == Outcome::Lossy);
     unless_closed(made.print(args.json.json))?;

@@ -147,6 +147,12 @@ impl Checked {
     pub fn passed(&self) -> bool {
         self.verdict != Verdict::Different
     }
+
+    /// Whether nothing would be published. Such a check passes whatever the normalizer does.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.messages == 0
+    }
 }
 
 /// Checks a recording, published with `publishing`, against the golden at `golden`.
