@@ -11,6 +11,7 @@ use tickdeck::reference::{Reference, read_contract_file};
 use tickdeck::session::{CtpSession, LiveNats, LiveSummary, Session, SessionError};
 use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
+use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::{DEFAULT_SYNC_EVERY, RecordingWriter};
 
 use super::account::{Account, DURATION, SYMBOL, TD_ADDRESS, duration, first_symbols};
@@ -110,15 +111,7 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let subscription = subscription(context, &run)?;
     let settings = settings(&account, run.front, environment, now);
     let library = usable_library(&settings)?;
-    let name = match run.record {
-        Some(RecordInto { output, .. }) => {
-            recover_leftovers(&output.output)?;
-            RecordingWriter::check_target(&output.output, output.force)?;
-            refuse_unwritable(&output.output)?;
-            session_of(&output.output)
-        }
-        None => session_name(run.verb, now),
-    };
+    let name = name_of(&run, now)?;
     let sinks = match run.sinks {
         Some(sinks) => {
             Sinks::open(
@@ -171,6 +164,17 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
             .control(Arc::clone(&context.control))
             .clock(Arc::clone(&context.clock) as _),
     )
+}
+
+/// The session id: of a recording, whose place must be free and can be written, the name of its folder.
+fn name_of(run: &FrontRun<'_>, now: UnixNanos) -> anyhow::Result<String> {
+    let Some(RecordInto { output, .. }) = run.record else {
+        return Ok(session_name(run.verb, now));
+    };
+    recover_leftovers(&output.output)?;
+    RecordingWriter::check_target(&output.output, output.force)?;
+    refuse_unwritable(&output.output)?;
+    Ok(session_of(&output.output))
 }
 
 /// The library, with a flow folder that it can write to. From here on it does not print to stdout, so

@@ -4,7 +4,6 @@
 //! warns.
 
 use std::collections::BTreeMap;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
@@ -12,10 +11,10 @@ use tickdeck::check::is_named_as_golden;
 use tickdeck::inputs::SelectionError;
 pub(super) use tickdeck::inputs::{Inputs, Salvaged, on_a_thread};
 use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
+use tickdeck::selection;
 use tickdeck_core::calendar::{TradingCalendar, Uncovered};
 use tickdeck_core::causes::causes;
 use tickdeck_core::select::WindowError;
-use tickdeck_core::source::{Source, TickLimit};
 use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::{Finding, Recording, RecordingError, Status};
 
@@ -219,20 +218,12 @@ pub(super) fn warn_unknown_years(
 
 /// The selected events, with what its warnings say.
 pub(super) struct Selection {
-    selection: tickdeck::selection::Selection,
+    pub(super) events: selection::Selection,
     symbols: String,
     exchanges: String,
     /// From when to when the recordings were recorded.
     recorded: String,
     allow_empty: bool,
-}
-
-impl Deref for Selection {
-    type Target = tickdeck::selection::Selection;
-
-    fn deref(&self) -> &Self::Target {
-        &self.selection
-    }
 }
 
 impl Selection {
@@ -243,22 +234,21 @@ impl Selection {
         inputs: &Inputs,
         reference: &Reference,
     ) -> anyhow::Result<Self> {
-        let selection =
-            tickdeck::selection::Selection::resolve(&select.options(), inputs, reference)
-                .map_err(selection_error)?;
-        warn_unmatched(&selection, select.symbols.len());
+        let events = selection::Selection::resolve(&select.options(), inputs, reference)
+            .map_err(selection_error)?;
+        warn_unmatched(&events, select.symbols.len());
         let shown = |side: Option<UnixNanos>| side.map(|at| at.to_string());
         tracing::debug!(
             event = "selection",
-            start = shown(selection.filter.start),
-            end = shown(selection.filter.end),
-            count = selection.max_ticks,
+            start = shown(events.filter.start),
+            end = shown(events.filter.end),
+            count = events.max_ticks,
             contracts = reference.contracts.digest(),
             calendar = reference.calendar.digest()
         );
         let exchanges: Vec<&str> = select.exchange.iter().map(|e| e.as_str()).collect();
         Ok(Self {
-            selection,
+            events,
             symbols: select.symbols.join(","),
             exchanges: exchanges.join(","),
             recorded: recorded(inputs),
@@ -266,14 +256,9 @@ impl Selection {
         })
     }
 
-    /// Whether instruments were named, so that session events alone are not what was wanted.
-    pub(super) fn names_instruments(&self) -> bool {
-        self.filter.instruments.is_some()
-    }
-
     /// Whether a result without a tick is what the user wants.
     pub(super) fn may_be_empty(&self) -> bool {
-        self.allow_empty || self.max_ticks == Some(0)
+        self.allow_empty || self.events.max_ticks == Some(0)
     }
 
     /// How a verb ends that found this many selected ticks. None is usually a typing error.
@@ -286,23 +271,18 @@ impl Selection {
             event = "nothing_selected",
             symbols = self.symbols,
             exchanges = self.exchanges,
-            start = shown(self.filter.start),
-            end = shown(self.filter.end),
-            available = self.available.as_ref().map(listed).unwrap_or_default(),
+            start = shown(self.events.filter.start),
+            end = shown(self.events.filter.end),
+            available = self
+                .events
+                .available
+                .as_ref()
+                .map(listed)
+                .unwrap_or_default(),
             recorded = self.recorded,
             "no tick is selected; --allow-empty accepts that"
         );
         Outcome::Lossy
-    }
-
-    /// The selected events of `inputs` as one source. With `follow` it waits for more of them.
-    pub(super) fn source(&self, inputs: &Inputs, follow: bool) -> Box<dyn Source> {
-        let following = follow.then(|| inputs.source_following(&self.filter, || false));
-        match (following.flatten(), self.max_ticks) {
-            (Some(source), Some(limit)) => Box::new(TickLimit::new(source, limit)),
-            (Some(source), None) => source,
-            (None, _) => self.selection.source(inputs),
-        }
     }
 }
 
@@ -323,7 +303,7 @@ fn selection_error(error: SelectionError) -> anyhow::Error {
 
 /// Warns about patterns that select nothing while others do. Where nothing matches at all, the end of
 /// the verb says so.
-fn warn_unmatched(selection: &tickdeck::selection::Selection, patterns: usize) {
+fn warn_unmatched(selection: &selection::Selection, patterns: usize) {
     let unmatched = &selection.unmatched;
     if !unmatched.is_empty() && unmatched.len() < patterns {
         tracing::warn!(
