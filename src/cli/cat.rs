@@ -28,7 +28,12 @@ pub(super) fn run(context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> 
         context.handle_signals()?;
     }
     let is_stopped = || stop.as_ref().is_some_and(|control| control.is_stopped());
-    let mut source = selection.source(&inputs, stop.clone());
+    let mut source = match stop.clone() {
+        Some(control) => selection
+            .events
+            .source_following(&inputs, move || control.is_stopped()),
+        None => selection.events.source(&inputs),
+    };
     let mut json = args.json.json.then(|| JsonlWriter::new(stdout()));
     let mut out = stdout();
     if json.is_none() {
@@ -42,7 +47,7 @@ pub(super) fn run(context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> 
         if batch.is_empty() {
             break;
         }
-        found += if selection.names_instruments() {
+        found += if selection.events.names_instruments() {
             batch.iter().filter_map(Event::as_tick).count()
         } else {
             batch.len()
@@ -72,7 +77,7 @@ pub(super) fn run(context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> 
     }
     let completeness = match args.follow {
         true => followed(&args.recordings)?,
-        false => completeness(&inputs),
+        false => completeness(inputs.are_complete()),
     };
     Ok(selection.outcome(found as u64).and(completeness))
 }

@@ -9,11 +9,12 @@ use tickdeck::live::{LiveEnd, LiveReport, Subscription, SubscriptionError};
 use tickdeck::nats::NatsOptions;
 use tickdeck::reference::{Reference, read_contract_file};
 use tickdeck::session::{
-    CtpSession, LiveNats, LiveSummary, OnRecordingFailure, RecordTo, Session, SessionError,
+    CtpSession, LiveNats, LiveSummary, OnRecordingFailure, Session, SessionError,
 };
 use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
-use tickdeck_recording::{RecordingOptions, RecordingWriter};
+use tickdeck_core::time::UnixNanos;
+use tickdeck_recording::RecordingWriter;
 
 use super::account::{Account, DURATION, SYMBOL, TD_ADDRESS, duration, first_symbols};
 use super::args::{
@@ -27,7 +28,7 @@ use super::front_settings::{
 use super::inputs::{self, warn_not_covered};
 use super::outcome::{Outcome, UsageError, session_error};
 use super::outputs::{
-    Sinks, publisher_options, recording_options, refuse_low_space, refuse_unwritable, session_of,
+    Sinks, publisher_options, record_to, refuse_low_space, refuse_unwritable, session_of,
 };
 use super::recover::recover_leftovers;
 
@@ -115,18 +116,7 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let subscription = subscription(context, &run)?;
     let settings = settings(&account, run.front, environment, now);
     let library = usable_library(&settings)?;
-    let name = match run.record {
-        Some(RecordInto {
-            output, journal, ..
-        }) => {
-            recover_leftovers(&output.output)?;
-            RecordingWriter::check_target(&output.output, output.force)?;
-            refuse_unwritable(&output.output)?;
-            refuse_low_space(&output.output, journal)?;
-            session_of(&output.output)
-        }
-        None => session_name(run.verb, now),
-    };
+    let name = name_of(&run, now)?;
     let sinks = match run.sinks {
         Some(sinks) => {
             Sinks::open(
@@ -148,7 +138,9 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
         PayloadSource::Ctp,
         &reference,
     );
-    let record = record_to(&run, &name, &reference, &library);
+    let record = run.record.map(|RecordInto { output, roll, .. }| {
+        record_to(output, roll, library.source_info(), &reference)
+    });
     let recorder = run.record.map(|record| record.journal.options());
     let on_failure = run.record.map(|record| record.on_failure);
     let contracts = contract_list(run.normalize, &reference)?;
@@ -177,6 +169,21 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
             .control(Arc::clone(&context.control))
             .clock(Arc::clone(&context.clock) as _),
     )
+}
+
+/// The session id: of a recording, whose place must be free and can be written, the name of its folder.
+fn name_of(run: &FrontRun<'_>, now: UnixNanos) -> anyhow::Result<String> {
+    let Some(RecordInto {
+        output, journal, ..
+    }) = run.record
+    else {
+        return Ok(session_name(run.verb, now));
+    };
+    recover_leftovers(&output.output)?;
+    RecordingWriter::check_target(&output.output, output.force)?;
+    refuse_unwritable(&output.output)?;
+    refuse_low_space(&output.output, journal)?;
+    Ok(session_of(&output.output))
 }
 
 /// The library, with a flow folder that it can write to. From here on it does not print to stdout, so
@@ -218,30 +225,6 @@ fn contract_list(
         .map_err(|error| UsageError::caused_by("--contracts cannot be used", error))
 }
 
-/// Where to record, if anywhere.
-fn record_to(
-    run: &FrontRun<'_>,
-    name: &str,
-    reference: &Reference,
-    library: &CtpLibrary,
-) -> Option<RecordTo> {
-    let RecordInto { output, roll, .. } = run.record?;
-    let options = recording_options(
-        output,
-        roll,
-        reference,
-        name.to_owned(),
-        library.source_info(),
-    );
-    Some(RecordTo {
-        folder: output.output.clone(),
-        options: RecordingOptions {
-            keep_partial: true,
-            ..options
-        },
-    })
-}
-
 /// Names the variable or flag to change.
 fn start_error(error: SessionError) -> anyhow::Error {
     match error {
@@ -249,7 +232,6 @@ fn start_error(error: SessionError) -> anyhow::Error {
             "the run ended before the server became reachable: raise {DURATION} or --duration"
         )),
         SessionError::Subscription(error) => unsubscribable(error),
-        SessionError::Record(error) => error.into(),
         error => session_error(error),
     }
 }

@@ -275,6 +275,7 @@ impl BackgroundWriter {
             ticks,
             has_failed,
         } = std::mem::take(&mut self.ended);
+        let counted = writer.as_ref().map_or(0, RecordingWriter::sealed_seq);
         let finished = writer.map(|mut writer| {
             if overflow > 0 {
                 writer.count_dropped("overflow", overflow);
@@ -294,6 +295,9 @@ impl BackgroundWriter {
                 Some(RecordingError::FolderReplaced { now: None, .. })
             )
         };
+        if let Some(manifest) = &manifest {
+            self.stats.seal(manifest.events.saturating_sub(counted));
+        }
         if let Some(error) = &sealing {
             self.stats.fail(error);
         }

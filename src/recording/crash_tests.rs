@@ -164,7 +164,7 @@ fn no_crash_loses_what_was_synced() {
     }
 }
 
-/// A recording that is closed for want of space, on a machine that crashes meanwhile.
+/// A recording that is closed because space is low, on a machine that crashes meanwhile.
 #[test]
 fn low_space_and_a_crash_lose_nothing_that_was_closed() {
     let limit = RecorderOptions {

@@ -24,9 +24,7 @@ use tickdeck_core::clock::{Clock, SystemClock};
 use tickdeck_core::source::Source;
 use tickdeck_core::thread::spawn_scoped;
 use tickdeck_core::wait::is_closed_within;
-use tickdeck_recording::{
-    BackgroundWriter, ReadBack, RecorderOptions, RecordingError, RecordingWriter,
-};
+use tickdeck_recording::{ReadBack, RecorderOptions, RecordingError};
 
 use super::backlog::{Backlog, Recording};
 use super::error::SessionError;
@@ -146,14 +144,7 @@ impl LiveSession {
     pub fn run(self, connector: Box<dyn Connector>) -> Result<LiveSummary, SessionError> {
         let clock = self.clock;
         let started = clock.now();
-        let writer = self
-            .record
-            .map(|to| RecordingWriter::create(&to.folder, to.options))
-            .transpose()?;
-        let writer = writer
-            .map(|writer| BackgroundWriter::start_with(writer, self.recorder))
-            .transpose()
-            .map_err(SessionError::Thread)?;
+        let writer = self.record.map(|to| to.begin(self.recorder)).transpose()?;
         let (server, sinks) = all_sinks(self.server, self.sinks);
         let has_sinks = !sinks.is_empty();
         let mut publisher = Publisher::new(self.publisher, or_null(sinks));

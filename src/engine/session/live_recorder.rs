@@ -38,10 +38,10 @@ pub(super) struct LiveRecorder {
 }
 
 enum State {
-    Recording(BackgroundWriter),
+    Recording(Box<BackgroundWriter>),
     /// A thread closes the recording.
     Closing(JoinHandle<Recorded>),
-    Closed(Recorded),
+    Closed(Box<Recorded>),
 }
 
 impl LiveRecorder {
@@ -55,7 +55,7 @@ impl LiveRecorder {
             folder: writer.folder().to_owned(),
             stats: Arc::clone(writer.stats()),
             live,
-            state: State::Recording(writer),
+            state: State::Recording(Box::new(writer)),
             is_sealing_told: false,
         }
     }
@@ -69,30 +69,30 @@ impl LiveRecorder {
     pub(super) fn finish(self, dropped: u64) -> Recorded {
         let (folder, stats) = (self.folder, self.stats);
         match self.state {
-            State::Recording(writer) => close(writer, dropped, &folder_text(&folder)),
+            State::Recording(writer) => close(*writer, dropped, &folder_text(&folder)),
             // A panic was reported with its place. What it left on the disk is unknown.
             State::Closing(thread) => thread.join().unwrap_or_else(|_| Recorded {
                 ticks: stats.ticks(),
                 manifest: None,
                 error: Some(RecordingError::WriterFailed { path: folder }),
             }),
-            State::Closed(recorded) => recorded,
+            State::Closed(recorded) => *recorded,
         }
     }
 
     /// Closes the recording on another thread.
     fn close(&mut self) {
-        let placeholder = State::Closed(Recorded::default());
+        let placeholder = State::Closed(Box::default());
         let State::Recording(writer) = std::mem::replace(&mut self.state, placeholder) else {
             return;
         };
         let (dropped, folder) = (self.live.dropped(), folder_text(&self.folder));
         // The closure is dropped when the system gives no thread, and so is the writer, which seals
         // nothing then: its journal stays.
-        let closing = thread::spawn("recording-close", move || close(writer, dropped, &folder));
+        let closing = thread::spawn("recording-close", move || close(*writer, dropped, &folder));
         self.state = match closing {
             Ok(thread) => State::Closing(thread),
-            Err(error) => State::Closed(Recorded {
+            Err(error) => State::Closed(Box::new(Recorded {
                 ticks: self.stats.ticks(),
                 manifest: None,
                 error: Some(RecordingError::Io {
@@ -100,7 +100,7 @@ impl LiveRecorder {
                     doing: "starting a thread to close",
                     source: error,
                 }),
-            }),
+            })),
         };
     }
 
