@@ -34,7 +34,7 @@ use super::live_summary::LiveSummary;
 use super::record::RecordTo;
 use super::stats::SharedStats;
 use crate::control::Control;
-use crate::live::{self, Connector, LiveHandle, LiveOptions, LiveReport};
+use crate::live::{self, Connector, LiveHandle, LiveOptions, LiveReport, LiveSource};
 use crate::pipeline::{
     DEFAULT_BATCH_EVENTS, DelayMeter, Output, PlayError, Player, Publisher, PublisherOptions,
     Release,
@@ -173,15 +173,7 @@ impl LiveSession {
         if let Some(server) = &server {
             server.show(&stats);
         }
-        let (source, recording): (Box<dyn Source>, _) = match recorder.zip(backlog.as_ref()) {
-            None => (Box::new(source), None),
-            Some((recorder, backlog)) => {
-                let (events, recording) = backlog
-                    .start(source, recorder)
-                    .map_err(SessionError::Thread)?;
-                (Box::new(events), Some(recording))
-            }
-        };
+        let (source, recording) = behind(recorder.zip(backlog.as_ref()), source)?;
         let mut delay = DelayMeter::new(Arc::clone(&clock));
         let run = Run {
             source,
@@ -225,6 +217,19 @@ impl LiveSession {
         summary.log();
         Ok(summary)
     }
+}
+
+/// What is published of a source: with a recorder, what that has.
+fn behind(
+    recorder: Option<(LiveRecorder, &Arc<Backlog>)>,
+    source: LiveSource,
+) -> Result<(Box<dyn Source>, Option<Recording<LiveRecorder>>), SessionError> {
+    let Some((recorder, backlog)) = recorder else {
+        return Ok((Box::new(source), None));
+    };
+    let started = backlog.start(source, recorder);
+    let (events, recording) = started.map_err(SessionError::Thread)?;
+    Ok((Box::new(events), Some(recording)))
 }
 
 /// All sinks, the server's last.
