@@ -148,7 +148,7 @@ impl Contents {
             session: recording.session().to_owned(),
             status: Status::Complete,
             is_being_written: false,
-            format_version: FormatVersion::CURRENT,
+            format_version: FormatVersion::SEGMENTS,
             source: recording.source().clone(),
             events: 0,
             ticks: 0,

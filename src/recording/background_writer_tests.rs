@@ -87,7 +87,12 @@ fn events_are_on_disk_soon_without_more_of_them() {
     }));
     let recording = Recording::open(&path).unwrap();
     assert!(recording.is_being_written());
+    let version = |recording: &Recording| recording.manifest().unwrap().format_version;
+    assert_eq!(version(&recording), FormatVersion::WITH_JOURNAL);
     assert!(read_all(&recording, EventFilter::default(), 3) == notes(0..10));
+    assert!(background.finish(0).error.is_none());
+    let finished = Recording::open(&path).unwrap();
+    assert_eq!(version(&finished), FormatVersion::SEGMENTS);
 }
 
 #[test]

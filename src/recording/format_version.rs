@@ -15,8 +15,14 @@ pub struct FormatVersion {
 }
 
 impl FormatVersion {
-    /// The version that this tickdeck writes.
-    pub const CURRENT: Self = Self { major: 1, minor: 0 };
+    /// The newest version that this tickdeck writes.
+    pub const CURRENT: Self = Self::WITH_JOURNAL;
+
+    /// Of segments and of recordings without a journal.
+    pub const SEGMENTS: Self = Self { major: 1, minor: 0 };
+
+    /// Of a recording that is being written: a reader of 1.0 misses what is in the journal alone.
+    pub const WITH_JOURNAL: Self = Self { major: 1, minor: 1 };
 }
 
 impl fmt::Display for FormatVersion {

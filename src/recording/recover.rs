@@ -132,7 +132,7 @@ fn rebuild_manifest(
     let calendar = TradingCalendar::builtin();
     let manifest = Manifest {
         format: FORMAT_NAME.into(),
-        format_version: FormatVersion::CURRENT,
+        format_version: FormatVersion::WITH_JOURNAL,
         session,
         status: Status::Recording,
         source,

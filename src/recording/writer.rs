@@ -466,7 +466,10 @@ impl RecordingWriter {
         let calendar = &self.options.calendar;
         Manifest {
             format: FORMAT_NAME.into(),
-            format_version: FormatVersion::CURRENT,
+            format_version: match status {
+                Status::Recording => FormatVersion::WITH_JOURNAL,
+                _ => FormatVersion::SEGMENTS,
+            },
             session: self.options.session.clone(),
             status,
             source: self.options.source.clone(),
@@ -537,7 +540,7 @@ fn start_segment(
     let mut metadata = vec![
         (
             "tickdeck.format_version",
-            FormatVersion::CURRENT.to_string(),
+            FormatVersion::SEGMENTS.to_string(),
         ),
         ("tickdeck.session", options.session.clone()),
         ("tickdeck.source", source.kind.clone()),
