@@ -16,7 +16,7 @@ use super::inputs::{self, Inputs, Salvaged, Selection, completeness, followed, r
 use super::log;
 use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
 use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
-use super::plan::{self, Selected};
+use super::plan;
 use super::render::print_summary;
 
 /// What is played, checked before anything is opened or printed.
@@ -106,7 +106,8 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
 /// Prints what would be played.
 fn show(args: &ReplayArgs, plan: &Plan) -> anyhow::Result<Outcome> {
     let (inputs, selection) = (&plan.inputs, &plan.selection);
-    let found = Selected::count(args, inputs, selection)?;
+    let batch = args.batch_size as usize;
+    let found = selection.events.count(inputs, args.salvage, batch)?;
     plan::print(args, inputs, selection, plan.nats.as_ref(), &found)?;
     report_missing(&found.missing, &plan.damage);
     let played = match found.missing.is_empty() && plan.damage.is_empty() {
