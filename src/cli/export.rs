@@ -24,6 +24,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     context.handle_signals()?;
     let inputs = inputs::open(&args.recordings)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
+    let payload_source = inputs.payload_source()?;
     let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
     inputs::warn_not_covered(&reference.calendar, inputs.recorded_days());
     let selection = Selection::new(&args.select, &inputs, &reference)?;
@@ -50,8 +51,8 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     let is_kept = |exported: &Exported| exported.ticks > 0 || selection.may_be_empty();
     let exported = match (form, &args.output) {
         (None, output) => {
-            let from = inputs.payload_source()?;
-            let options = publisher_options(&args.normalize, DEFAULT_PREFIX, from, &reference);
+            let options =
+                publisher_options(&args.normalize, DEFAULT_PREFIX, payload_source, &reference);
             write_payloads(export(), source, output, options)?
         }
         (Some(form), OutputTarget::Stdout) => {

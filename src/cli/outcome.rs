@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use tickdeck::check::CheckError;
 use tickdeck::convert::ConvertError;
 use tickdeck::import::ImportError;
-use tickdeck::inputs::MixedSources;
+use tickdeck::inputs::MixedInputs;
 use tickdeck::pipeline::PlayError;
 use tickdeck::session::SessionError;
 use tickdeck::sink::SinkError;
@@ -229,7 +229,7 @@ struct ReaderGone;
 fn is_bad_usage(error: &(dyn Error + 'static)) -> bool {
     let is_bad_input = |error: &CheckError| error.is_bad_input();
     error.is::<UsageError>()
-        || error.is::<MixedSources>()
+        || error.is::<MixedInputs>()
         || error.downcast_ref().is_some_and(is_bad_input)
         || error
             .downcast_ref()

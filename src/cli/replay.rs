@@ -25,6 +25,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     } else {
         inputs::open(&args.recordings)?
     };
+    let source = inputs.payload_source()?;
     let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
     inputs::warn_not_covered(&reference.calendar, inputs.recorded_days());
     let selection = Selection::new(&args.select, &inputs, &reference)?;
@@ -63,7 +64,6 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
             "paused: SIGUSR1 to pid {pid} resumes"
         );
     }
-    let source = inputs.payload_source()?;
     let options = publisher_options(
         &args.normalize,
         &args.sinks.subject_prefix,
