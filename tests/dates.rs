@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::support::cli::{Ended, finish, tickdeck};
-use crate::support::recordings::{Folder, payload, replay, repository, stream};
+use crate::support::recordings::{Folder, info_digest, payload, replay, repository, stream};
 
 /// What `import` of a fixture said, and the payloads of its replay.
 fn imported(name: &str) -> (Ended, Vec<Value>) {
@@ -310,6 +310,32 @@ fn what_is_made_of_a_recording_keeps_its_receive_times() {
             let manifest = std::fs::read_to_string(again.join("manifest.json")).unwrap();
             let manifest: Value = serde_json::from_str(&manifest).unwrap();
             assert_eq!(manifest["source"]["recv_ts"], rule, "{words}");
+        }
+    }
+}
+
+#[test]
+fn an_export_of_derived_times_replays_the_same() {
+    let folder = Folder::new();
+    for fixture in ["min_grouped.csv", "vf57582.csv", "vnpy34_czce.csv"] {
+        let recording = recording_of(&folder, &format!("dates/{fixture}"), fixture);
+        let expected = stream(&recording, "");
+        for format in ["csv", "jsonl"] {
+            let (text, again) = (folder.join("text"), folder.join("again"));
+            let run = |words: &str, input: &PathBuf, output: &PathBuf| {
+                let mut command = tickdeck(words.split(' '));
+                command.arg(input).arg("--force").arg("-o").arg(output);
+                finish(command).done()
+            };
+            run(&format!("export --format {format}"), &recording, &text);
+            let exported = std::fs::read_to_string(&text).unwrap();
+            assert!(exported.contains("recv_ts_derived"), "{exported}");
+            let ended = run("import", &text, &again);
+            assert!(!ended.stdout.contains("early"), "{ended:?}");
+            assert_eq!(stream(&again, ""), expected, "{fixture} {format}");
+            assert_eq!(info_digest(&again), info_digest(&recording));
+            let manifest = std::fs::read_to_string(again.join("manifest.json")).unwrap();
+            assert!(manifest.contains("recorded-derived"), "{manifest}");
         }
     }
 }

@@ -22,7 +22,10 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
     inputs::warn_unknown_years(&reference.calendar, inputs.recorded_days());
     let selection = Selection::new(&args.select, &inputs, &reference)?;
     let mut source = selection.source(&inputs, args.follow);
-    let mut json = args.json.json.then(|| JsonlWriter::new(stdout()));
+    let mut json = args
+        .json
+        .json
+        .then(|| JsonlWriter::new(stdout(), reference.receive_times));
     let mut out = stdout();
     if json.is_none() {
         print_header(&mut out)?;

@@ -43,6 +43,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     };
     let export = || {
         Export::new()
+            .receive_times(reference.receive_times)
             .allow_empty(selection.may_be_empty())
             .progress(context.progress("export", total))
             .control(Arc::clone(&context.control))

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use tickdeck_core::event::Event;
-use tickdeck_core::source::{Source, SourceError};
+use tickdeck_core::source::{ReceiveTimes, Source, SourceError};
 
 use super::csv::{CsvLayout, CsvWriter};
 use super::jsonl::JsonlWriter;
@@ -87,6 +87,7 @@ impl<E: Into<Self>> From<TransferError<E>> for ExportError {
 /// # }
 /// ```
 pub struct Export {
+    receive_times: ReceiveTimes,
     allow_empty: bool,
     progress: Box<dyn Progress>,
     control: Arc<Control>,
@@ -109,10 +110,19 @@ impl Export {
     #[must_use]
     pub fn new() -> Self {
         Self {
+            receive_times: ReceiveTimes::default(),
             allow_empty: false,
             progress: Box::new(Silent),
             control: Arc::default(),
         }
+    }
+
+    /// What the receive times of the source are worth, which [`events`](Self::events) writes down. The
+    /// default is measured.
+    #[must_use]
+    pub const fn receive_times(mut self, receive_times: ReceiveTimes) -> Self {
+        self.receive_times = receive_times;
+        self
     }
 
     /// Finishes the sinks also when there was no tick. Otherwise they keep nothing.
@@ -148,14 +158,14 @@ impl Export {
     ) -> Result<Exported, ExportError> {
         match form {
             EventForm::Csv(layout) => {
-                let mut writer = CsvWriter::new(out, layout)?;
+                let mut writer = CsvWriter::new(out, layout, self.receive_times)?;
                 let ticks = self.run(source, &mut |events| writer.write(events))?;
                 let left_out = writer.left_out();
                 writer.finish()?.flush()?;
                 Ok(Exported { ticks, left_out })
             }
             EventForm::Jsonl => {
-                let mut writer = JsonlWriter::new(out);
+                let mut writer = JsonlWriter::new(out, self.receive_times);
                 let ticks = self.run(source, &mut |events| writer.write(events))?;
                 writer.finish()?.flush()?;
                 Ok(Exported { ticks, left_out: 0 })

@@ -110,10 +110,11 @@ impl Column {
                     ReceiveTime::OfDay(time) => row.recv_time = Some(time),
                 }
             }
-            Target::RecvNanos => {
+            Target::RecvNanos | Target::DerivedNanos => {
                 let nanos = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
                 let nanos = nanos.ok_or_else(|| self.bad(value, "nanoseconds since 1970"))?;
                 row.recv_ts = Some(UnixNanos(nanos));
+                row.is_recv_ts_derived = self.target == Target::DerivedNanos;
             }
             Target::UnitAverage if is_blank(value) => {}
             Target::UnitAverage => {

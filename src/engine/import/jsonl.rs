@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read};
 
 use tickdeck_core::event::{SessionEvent, TICK_KIND};
+use tickdeck_core::source::ReceiveTimes;
 use tickdeck_core::time::UnixNanos;
 
 use crate::import::cell::Column;
@@ -20,6 +21,10 @@ use crate::import::options::ImportOptions;
 use crate::import::row::{ReadRows, Row};
 use crate::import::row_error::{RowError, RowProblem};
 use crate::import::spool::{Slice, SliceReader};
+
+/// The receive time, by what it is worth.
+const MEASURED: &str = ReceiveTimes::Measured.column();
+const DERIVED: &str = ReceiveTimes::Derived.column();
 
 /// A value as written in the line.
 #[derive(Debug, Clone, PartialEq)]
@@ -185,9 +190,10 @@ impl JsonKeys {
                 ("seq", value) => {
                     number::<u64>("seq", &value, "a sequence number")?;
                 }
-                ("recv_ts", value) => {
-                    let nanos = number("recv_ts", &value, "nanoseconds since 1970")?;
+                (key, value) if key == MEASURED || key == DERIVED => {
+                    let nanos = number(key, &value, "nanoseconds since 1970")?;
                     row.recv_ts = Some(UnixNanos(nanos));
+                    row.is_recv_ts_derived = key == DERIVED;
                 }
                 ("kind", Value::Text(text)) => kind = Some(text),
                 ("detail", Value::Nested(text)) => detail = Some(text),

@@ -20,6 +20,8 @@ pub(crate) struct Row {
     pub(crate) session: Option<SessionEvent>,
     /// The recorded receive time.
     pub(crate) recv_ts: Option<UnixNanos>,
+    /// Whether `recv_ts` was derived by an earlier import.
+    pub(crate) is_recv_ts_derived: bool,
     /// The recorded receive time, where it has no date.
     pub(crate) recv_time: Option<TimeOfDay>,
     /// The calendar date of the exchange time, where the dialect records it.
@@ -39,6 +41,7 @@ impl Row {
             tick: not_recorded(),
             session: None,
             recv_ts: None,
+            is_recv_ts_derived: false,
             recv_time: None,
             date: None,
             moved_to: None,

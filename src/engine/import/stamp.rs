@@ -43,7 +43,7 @@ impl Placed {
     /// Whether the row's receive time was measured.
     pub(crate) const fn receive_times(self) -> ReceiveTimes {
         match self {
-            Self::Received { .. } => ReceiveTimes::Measured,
+            Self::Received { rule, .. } => rule.receive_times(),
             Self::Stamped(_) | Self::Nowhere => ReceiveTimes::Derived,
         }
     }
@@ -78,6 +78,10 @@ impl Stamper {
 
     /// Fills what the row lacks and places it.
     pub(crate) fn complete(&mut self, row: &mut Row) -> Result<Placed, RowProblem> {
+        let rule = match row.is_recv_ts_derived {
+            true => RecvTsRule::RecordedDerived,
+            false => RecvTsRule::Recorded,
+        };
         if row.session.is_some() {
             let expected = "a receive time: the row is a session event";
             let recv_ts = row.recv_ts;
@@ -85,7 +89,7 @@ impl Stamper {
                 .map(|recv_ts| Placed::Received {
                     recv_ts,
                     stamped: None,
-                    rule: RecvTsRule::Recorded,
+                    rule,
                 })
                 .ok_or_else(|| RowProblem::value("recv_ts", b"", expected));
         }
@@ -103,7 +107,7 @@ impl Stamper {
             return Ok(Placed::Received {
                 recv_ts,
                 stamped,
-                rule: RecvTsRule::Recorded,
+                rule,
             });
         }
         match row.recv_time {

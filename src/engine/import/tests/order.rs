@@ -142,7 +142,10 @@ fn measured_and_missing_receive_times_do_not_mix() {
     let error = import(std::slice::from_ref(&path), false)
         .unwrap_err()
         .to_string();
-    assert!(error.contains("row 3, no receive time, unlike"), "{error}");
+    assert!(
+        error.contains("row 3, no measured receive time, unlike"),
+        "{error}"
+    );
     // What is accepted is measured.
     let (events, report) = import(&[path], true).unwrap();
     assert_eq!((events.len(), report.skipped()), (1, 1));
@@ -154,7 +157,10 @@ fn measured_and_missing_receive_times_do_not_mix() {
     );
     let (_other, measured) = file("measured.csv", clocked("2026-05-26 21:00:01"));
     let error = import(&[derived, measured], false).unwrap_err().to_string();
-    assert!(error.contains("row 2, a receive time, unlike"), "{error}");
+    assert!(
+        error.contains("row 2, a measured receive time, unlike"),
+        "{error}"
+    );
 }
 
 /// One row of an arbitrary dump: instrument, dates and time, and a close price or none.
