@@ -283,13 +283,14 @@ fn written<'v>(value: &'v Value<'_>) -> &'v str {
 fn set_field(field: &Field, value: &Value<'_>, row: &mut Row) -> Result<(), RowProblem> {
     let text = written(value);
     if *value == Value::Bare("null") {
+        field.set_blank(row);
         return Ok(());
     }
     match (value, field.setter) {
         (Value::Text(text), Setter::Text(_)) => set_text(field, text, row),
         // Non-finite numbers are strings, for JSON has no literal for them.
         (Value::Bare(_), Setter::F64(_) | Setter::I32(_)) | (Value::Text(_), Setter::F64(_)) => {
-            field.set(&mut row.tick, field.name, text.as_bytes())
+            field.set(row, field.name, text.as_bytes())
         }
         (_, setter) => {
             let expected = match setter {
@@ -304,13 +305,13 @@ fn set_field(field: &Field, value: &Value<'_>, row: &mut Row) -> Result<(), RowP
 
 fn set_text(field: &Field, text: &str, row: &mut Row) -> Result<(), RowProblem> {
     if text.is_ascii() {
-        return field.set(&mut row.tick, field.name, text.as_bytes());
+        return field.set(row, field.name, text.as_bytes());
     }
     let bytes = bytes_of_latin1(text).ok_or_else(|| {
         let expected = "text of the characters U+0000 to U+00FF, one for each byte";
         RowProblem::value(field.name, text.as_bytes(), expected)
     })?;
-    field.set(&mut row.tick, field.name, &bytes)
+    field.set(row, field.name, &bytes)
 }
 
 /// Reads the rows of a JSONL file.

@@ -30,6 +30,8 @@ pub(crate) struct Row {
     pub(crate) moved_to: Option<TradingDay>,
     /// The average price per unit, where the dialect records that instead of CTP's.
     pub(crate) unit_average: Option<f64>,
+    /// Whether the row has a `Volume` that is blank.
+    pub(crate) is_volume_blank: bool,
     /// Whether a price of 0 stands for a missing one.
     pub(crate) zero_is_missing: bool,
 }
@@ -46,6 +48,7 @@ impl Row {
             date: None,
             moved_to: None,
             unit_average: None,
+            is_volume_blank: false,
             zero_is_missing: false,
         }
     }

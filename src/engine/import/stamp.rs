@@ -61,6 +61,17 @@ pub(crate) struct Stamper {
     pub(crate) contracts: Arc<ContractTable>,
     pub(crate) calendar: Arc<TradingCalendar>,
     czce: FxHashMap<InstrumentId, bool>,
+    /// The last volume of each instrument.
+    volumes: FxHashMap<InstrumentId, KnownVolume>,
+}
+
+/// A volume, and the row's own dates and time.
+#[derive(Clone, Copy)]
+struct KnownVolume {
+    volume: i32,
+    trading_day: tickdeck_ffi::Text<9>,
+    action_day: tickdeck_ffi::Text<9>,
+    update_time: tickdeck_ffi::Text<9>,
 }
 
 impl Stamper {
@@ -73,6 +84,7 @@ impl Stamper {
             contracts,
             calendar,
             czce: FxHashMap::default(),
+            volumes: FxHashMap::default(),
         }
     }
 
@@ -113,6 +125,39 @@ impl Stamper {
         match row.recv_time {
             Some(time) => self.receive_at(&mut row.tick, time),
             None => self.place(&mut row.tick),
+        }
+    }
+
+    /// A count cannot be missing in CTP's struct. A blank volume becomes the last one of the instrument
+    /// in its trading day, else 0, because a volume that falls would be an error of the feed.
+    pub(crate) fn fill_volume(&mut self, row: &mut Row) {
+        if row.session.is_some() {
+            return;
+        }
+        let tick = &row.tick;
+        let this = KnownVolume {
+            volume: tick.volume,
+            trading_day: tick.trading_day,
+            action_day: tick.action_day,
+            update_time: tick.update_time,
+        };
+        if !row.is_volume_blank {
+            self.volumes.insert(tick.instrument_id, this);
+            return;
+        }
+        let Some(last) = self.volumes.get(&tick.instrument_id).copied() else {
+            return;
+        };
+        let before = RawTick {
+            trading_day: last.trading_day,
+            action_day: last.action_day,
+            update_time: last.update_time,
+            update_millisec: 0,
+            ..*tick
+        };
+        let day = |dated: Option<(TradingDay, UnixNanos)>| dated.map(|(day, _)| day);
+        if day(self.dated(&before)) == day(self.dated(&row.tick)) {
+            row.tick.volume = last.volume;
         }
     }
 
