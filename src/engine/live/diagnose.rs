@@ -341,6 +341,14 @@ impl Findings {
                 ),
                 Remedy::CompleteCalendar,
             ),
+            Coverage::FixedDays => self.warn(
+                CHECK,
+                format!(
+                    "of the year of {today} only holidays with a fixed date are known: moving \
+                     festivals and bridge days count as trading days"
+                ),
+                Remedy::CompleteCalendar,
+            ),
             Coverage::Unknown => self.warn(
                 CHECK,
                 format!("does not cover {today}: weekdays count as trading days"),

@@ -211,6 +211,11 @@ fn the_end_of_the_calendar_is_a_warning_with_a_fix() {
             Remedy::GiveNextCalendar,
         ),
         (Coverage::Partly, "partly known", Remedy::CompleteCalendar),
+        (
+            Coverage::FixedDays,
+            "only holidays with a fixed date are known",
+            Remedy::CompleteCalendar,
+        ),
         (Coverage::Unknown, "does not cover", Remedy::GiveCalendar),
     ] {
         let mut facts = complete();
