@@ -23,7 +23,7 @@ use tickdeck_recording::{Manifest, RecordingError};
 
 use super::args::{CheckArgs, PublishingArgs, Unreferenced};
 use super::context::Context;
-use super::inputs::{self, INTACT_ONLY, Inputs, in_one_line, keep_first, refuse_damage};
+use super::inputs::{self, INTACT_ONLY, Inputs, keep_first, refuse_damage};
 use super::outcome::{Exit, Outcome, UsageError, print_if_hidden, report_stdout, unless_closed};
 use super::outputs::{is_same, refuse_inside_recording};
 pub(super) use colours::styles;
@@ -74,7 +74,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
             }
             // Damage is a finding, as in `verify`: the other inputs are still checked.
             Err(error) if is_damage(&error) => {
-                let reason = format!("{error:#}");
+                let reason = context.hints.in_one_line(&error);
                 let input = input.display().to_string();
                 tracing::error!(event = "recording_damaged", input, "{reason}");
                 print_if_hidden(context.log_format, &reason, Exit::Difference);
@@ -83,9 +83,9 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
             Err(error) => {
                 entries.push(Entry::Failed {
                     input: input.display().to_string(),
-                    reason: in_one_line(&error),
+                    reason: context.hints.in_one_line(&error),
                 });
-                keep_first(&mut first_error, input, error);
+                keep_first(context, &mut first_error, input, error);
             }
         }
     }

@@ -11,7 +11,9 @@ use tickdeck_recording::{Finding, MissingPart};
 
 use super::args::ReplayArgs;
 use super::context::Context;
-use super::inputs::{self, Salvaged, Selection, completeness, followed, refuse_damage};
+use super::inputs::{
+    self, Published, Salvaged, Selection, completeness, followed, of_publishing, refuse_damage,
+};
 use super::log;
 use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
 use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
@@ -55,7 +57,13 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     }
     context.handle_signals()?;
     let _keyboard = context.watch_keyboard()?;
-    let opened = Sinks::open(context, &args.sinks, args.force, nats.as_ref())?;
+    let opened = Sinks::open(
+        context,
+        &args.sinks,
+        args.force,
+        selection.may_be_empty(),
+        nats.as_ref(),
+    )?;
     if args.pace.start_paused && !std::io::stdin().is_terminal() {
         let pid = std::process::id();
         tracing::info!(
@@ -114,7 +122,10 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
             warn_nothing_intact(&selection, &missing);
             Outcome::Lossy
         }
-        ticks => selection.outcome(ticks),
+        0 => selection.outcome(0),
+        // What ended the replay early says why nothing was published.
+        _ if played.error.is_some() => Outcome::Done,
+        _ => of_publishing(&Published::of(&played.summary), selection.may_be_empty()),
     };
     let completeness = match args.follow {
         true => followed(&args.recordings)?,

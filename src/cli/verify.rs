@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Outcom
         let report = match verify_one(context, path) {
             Ok(report) => report,
             Err(error) => {
-                keep_first(&mut first_error, path, error);
+                keep_first(context, &mut first_error, path, error);
                 continue;
             }
         };

@@ -1,5 +1,6 @@
 //! One export from its source to its output.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -25,12 +26,26 @@ pub enum EventForm {
 }
 
 /// What an export wrote.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exported {
     /// Ticks of the source.
     pub ticks: u64,
     /// Events that the form cannot hold.
     pub left_out: u64,
+    /// Ticks of which no payload was written, by reason.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Ticks that the dropped flags filtered out.
+    pub filtered: u64,
+}
+
+impl Exported {
+    fn events(ticks: u64, left_out: u64) -> Self {
+        Self {
+            ticks,
+            left_out,
+            ..Self::default()
+        }
+    }
 }
 
 /// An export did not reach its end.
@@ -162,13 +177,13 @@ impl Export {
                 let ticks = self.run(source, &mut |events| writer.write(events))?;
                 let left_out = writer.left_out();
                 writer.finish()?.flush()?;
-                Ok(Exported { ticks, left_out })
+                Ok(Exported::events(ticks, left_out))
             }
             EventForm::Jsonl => {
                 let mut writer = JsonlWriter::new(out, self.receive_times);
                 let ticks = self.run(source, &mut |events| writer.write(events))?;
                 writer.finish()?.flush()?;
-                Ok(Exported { ticks, left_out: 0 })
+                Ok(Exported::events(ticks, 0))
             }
         }
     }
@@ -188,7 +203,15 @@ impl Export {
         let ticks = self.run(source, &mut |events| publisher.publish(events))?;
         match publisher.finish(ticks > 0 || self.allow_empty) {
             (_, _, Some(error)) => Err(error.into()),
-            _ => Ok(Exported { ticks, left_out: 0 }),
+            (ledger, ..) => {
+                let total = ledger.total();
+                Ok(Exported {
+                    ticks,
+                    left_out: 0,
+                    rejected: total.rejected,
+                    filtered: total.filtered,
+                })
+            }
         }
     }
 
