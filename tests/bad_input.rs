@@ -323,7 +323,7 @@ fn an_unknown_dialect() {
     );
     assert_snapshot!(
         refused(&folder, "import x.csv --dialect ctp-csv -o out"),
-        @r#"4: error: x.csv: not in the dialect ctp-csv: its header has no column LastPrice and no UpdateTime, unknown columns "a", "b", "c""#
+        @r#"2: error: x.csv: not in the dialect ctp-csv: its header has no column LastPrice and no UpdateTime, unknown columns "a", "b", "c""#
     );
 }
 
@@ -411,7 +411,7 @@ fn an_output_that_cannot_be_written() {
         ),
         (
             "replay rec --rate max --sink jsonl:file/out",
-            "4: error: writing to file/out\ncaused by: Not a directory",
+            "2: error: writing to file/out\ncaused by: Not a directory",
         ),
         (
             "export rec -o no/such/out",
