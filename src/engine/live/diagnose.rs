@@ -3,6 +3,7 @@
 
 use super::facts::{
     AccountFacts, CalendarFacts, EnvironmentFacts, Facts, FrontFacts, LibraryFacts, LocaleFacts,
+    ServerProblem,
 };
 use super::front_kind::FrontKind;
 use tickdeck_core::calendar::Coverage;
@@ -68,8 +69,20 @@ pub enum Remedy {
     NameTraderFront,
     /// Choose another folder for the library's own files.
     ChooseFlowFolder,
-    /// Start the NATS server, or check its address and the credentials.
+    /// Start the NATS server, or correct its address.
     StartServer,
+    /// Correct the credentials of the NATS server.
+    CorrectLogin,
+    /// Correct the TLS options of the NATS server.
+    CorrectTls,
+    /// Close another connection to the NATS server, or raise its limit.
+    FreeConnection,
+    /// Give the NATS account the permission that the problem names.
+    GrantPermission,
+    /// Correct the option of the NATS server that the problem names.
+    CorrectServerOption,
+    /// Look into the NATS server's log.
+    ReadServerLog,
     /// Fix the calendar file.
     FixCalendar,
     /// Give a calendar with the next year's holidays, once they are announced.
@@ -82,6 +95,20 @@ pub enum Remedy {
     InstallLocale,
     /// Nothing: tickdeck does not need the locale.
     IgnoreLocale,
+}
+
+impl Remedy {
+    const fn of_server(problem: ServerProblem) -> Self {
+        match problem {
+            ServerProblem::Unreachable => Self::StartServer,
+            ServerProblem::Login => Self::CorrectLogin,
+            ServerProblem::Tls => Self::CorrectTls,
+            ServerProblem::Full => Self::FreeConnection,
+            ServerProblem::Permission => Self::GrantPermission,
+            ServerProblem::Options => Self::CorrectServerOption,
+            ServerProblem::Other => Self::ReadServerLog,
+        }
+    }
 }
 
 /// All checks, in the order of a start.
@@ -99,7 +126,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
     }
     match &facts.nats {
         Ok(server) => findings.ok("nats", format!("{server} answers")),
-        Err(problem) => findings.fail("nats", problem, Remedy::StartServer),
+        Err(fault) => findings.fail("nats", &fault.text, Remedy::of_server(fault.problem)),
     }
     match &facts.calendar {
         Ok(calendar) => findings.calendar(calendar),
@@ -180,12 +207,14 @@ impl Findings {
             );
             self.warn("td_auth", found, set(&facts.missing_authentication));
         }
-        if !facts.is_ingest_allowed {
-            self.warn(
+        match &facts.is_ingest_allowed {
+            Ok(true) => {}
+            Ok(false) => self.warn(
                 "switch",
                 "MD_RUN_INGEST is not 1: `live` logs that and does nothing",
                 Remedy::AllowIngest,
-            );
+            ),
+            Err(problem) => self.fail("switch", problem, Remedy::CorrectVariable),
         }
         match &facts.symbols {
             Ok(0) => self.warn(
