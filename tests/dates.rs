@@ -339,3 +339,19 @@ fn an_export_of_derived_times_replays_the_same() {
         }
     }
 }
+
+#[test]
+fn a_night_on_a_holiday_eve_is_out_of_session() {
+    check(
+        "holiday_eve_night.jsonl",
+        &[
+            "rb2601 2025-09-30T14:59:59.500 20250930 - []",
+            "rb2601 2025-09-30T21:00:01.500 20251009 5 [out_of_session]",
+            "SR601 2025-09-30T21:00:01.000 20251009 - [out_of_session]",
+            // The night before, which comes a day late.
+            "rb2605 2025-09-29T21:00:02.500 20250930 - [stale]",
+            "rb2601 2025-10-09T09:00:01.500 20251009 4 []",
+            "SR601 2025-10-09T09:00:01.000 20251009 4 []",
+        ],
+    );
+}

@@ -24,7 +24,7 @@ fn published(file: &str, words: &[&str]) -> (Vec<Value>, Ended) {
 }
 
 fn payloads(recording: &Path) -> Vec<Value> {
-    let stream = stream(recording, "");
+    let stream = stream(recording, "--allow-empty");
     let lines = stream.lines().map(|line| {
         let (subject, payload) = line.split_once(' ').unwrap();
         let mut payload: Value = serde_json::from_str(payload).unwrap();
