@@ -414,6 +414,18 @@ fn an_output_that_cannot_be_written() {
             "2: error: writing to file/out\ncaused by: Not a directory",
         ),
         (
+            "export rec -o file/out",
+            "2: error: creating file/out\ncaused by: Not a directory",
+        ),
+        (
+            "export rec --format payload -o file/out",
+            "2: error: writing to file/out\ncaused by: Not a directory",
+        ),
+        (
+            "generate -o file/out",
+            "2: error: file is not a folder: choose another output",
+        ),
+        (
             "export rec -o no/such/out",
             "4: error: creating no/such/out\ncaused by: No such file",
         ),

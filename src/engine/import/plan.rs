@@ -286,7 +286,7 @@ impl Plan {
         for (column, value) in self.columns.iter().zip(record) {
             match column.target {
                 Target::Seq | Target::RecvNanos | Target::DerivedNanos => {
-                    column.read(value, self.latin1, row)?
+                    column.read(value, self.latin1, row)?;
                 }
                 Target::Detail => detail = value,
                 Target::Kind => {}

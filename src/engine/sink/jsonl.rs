@@ -163,7 +163,7 @@ impl Sink for JsonlSink {
 
     fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
         self.refuse_after_failure()?;
-        self.is_used |= batch.len() > 0;
+        self.is_used |= !batch.is_empty();
         self.outstanding.take(batch.len() as u64);
         let written = self.target.write(batch);
         written.map_err(|error| self.io_error(error))?;
