@@ -150,6 +150,10 @@ fn measured_and_missing_receive_times_do_not_mix() {
     let (events, report) = import(&[path], true).unwrap();
     assert_eq!((events.len(), report.skipped()), (1, 1));
     assert_eq!(report.recv_ts_rules(), [RecvTsRule::Recorded]);
+    // A time of day has its date from the row, so it is not evidence of that either.
+    let (_folder, of_day) = file("of_day.csv", clocked("21:00:01.2"));
+    let error = import(&[of_day], false).unwrap_err().to_string();
+    assert!(error.contains("row 3, no measured receive"), "{error}");
     // The same over several inputs.
     let (_folder, derived) = file(
         "derived.csv",
