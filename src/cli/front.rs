@@ -8,10 +8,11 @@ use tickdeck::live::setup::{FrontSettings, ListingOptions};
 use tickdeck::live::{LiveEnd, LiveReport, Subscription, SubscriptionError};
 use tickdeck::nats::NatsOptions;
 use tickdeck::reference::{Reference, read_contract_file};
-use tickdeck::session::{CtpSession, LiveNats, LiveSummary, RecordTo, Session, SessionError};
+use tickdeck::session::{CtpSession, LiveNats, LiveSummary, Session, SessionError};
 use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
-use tickdeck_recording::{DEFAULT_SYNC_EVERY, RecordingOptions, RecordingWriter};
+use tickdeck_core::time::UnixNanos;
+use tickdeck_recording::{DEFAULT_SYNC_EVERY, RecordingWriter};
 
 use super::account::{Account, DURATION, SYMBOL, TD_ADDRESS, duration, first_symbols};
 use super::args::{
@@ -24,7 +25,7 @@ use super::front_settings::{
 };
 use super::inputs::{self, warn_not_covered};
 use super::outcome::{Outcome, UsageError, session_error};
-use super::outputs::{Sinks, publisher_options, recording_options, refuse_unwritable, session_of};
+use super::outputs::{Sinks, publisher_options, record_to, refuse_unwritable, session_of};
 use super::recover::recover_leftovers;
 
 /// What a verb asks of a live session.
@@ -110,15 +111,7 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let subscription = subscription(context, &run)?;
     let settings = settings(&account, run.front, environment, now);
     let library = usable_library(&settings)?;
-    let name = match run.record {
-        Some(RecordInto { output, .. }) => {
-            recover_leftovers(&output.output)?;
-            RecordingWriter::check_target(&output.output, output.force)?;
-            refuse_unwritable(&output.output)?;
-            session_of(&output.output)
-        }
-        None => session_name(run.verb, now),
-    };
+    let name = name_of(&run, now)?;
     let sinks = match run.sinks {
         Some(sinks) => {
             Sinks::open(
@@ -141,7 +134,9 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
         PayloadSource::Ctp,
         &reference,
     );
-    let record = record_to(&run, &name, &reference, &library);
+    let record = run.record.map(|RecordInto { output, roll, .. }| {
+        record_to(output, roll, library.source_info(), &reference)
+    });
     let sync_every = run
         .record
         .map_or(DEFAULT_SYNC_EVERY, |record| record.journal.sync_every);
@@ -170,6 +165,17 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
             .control(Arc::clone(&context.control))
             .clock(Arc::clone(&context.clock) as _),
     )
+}
+
+/// The session id: of a recording, whose place must be free and can be written, the name of its folder.
+fn name_of(run: &FrontRun<'_>, now: UnixNanos) -> anyhow::Result<String> {
+    let Some(RecordInto { output, .. }) = run.record else {
+        return Ok(session_name(run.verb, now));
+    };
+    recover_leftovers(&output.output)?;
+    RecordingWriter::check_target(&output.output, output.force)?;
+    refuse_unwritable(&output.output)?;
+    Ok(session_of(&output.output))
 }
 
 /// The library, with a flow folder that it can write to. From here on it does not print to stdout, so
@@ -211,30 +217,6 @@ fn contract_list(
         .map_err(|error| UsageError::caused_by("--contracts cannot be used", error))
 }
 
-/// Where to record, if anywhere.
-fn record_to(
-    run: &FrontRun<'_>,
-    name: &str,
-    reference: &Reference,
-    library: &CtpLibrary,
-) -> Option<RecordTo> {
-    let RecordInto { output, roll, .. } = run.record?;
-    let options = recording_options(
-        output,
-        roll,
-        reference,
-        name.to_owned(),
-        library.source_info(),
-    );
-    Some(RecordTo {
-        folder: output.output.clone(),
-        options: RecordingOptions {
-            keep_partial: true,
-            ..options
-        },
-    })
-}
-
 /// Names the variable or flag to change.
 fn start_error(error: SessionError) -> anyhow::Error {
     match error {
@@ -242,7 +224,6 @@ fn start_error(error: SessionError) -> anyhow::Error {
             "the run ended before the server became reachable: raise {DURATION} or --duration"
         )),
         SessionError::Subscription(error) => unsubscribable(error),
-        SessionError::Record(error) => error.into(),
         error => session_error(error),
     }
 }

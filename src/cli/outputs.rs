@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tickdeck::convert::Conversion;
-pub(super) use tickdeck::convert::session_of;
 use tickdeck::encode::PayloadSource;
 use tickdeck::nats::{NatsOptions, Secret};
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::reference::Reference;
-use tickdeck::session::ReplaySession;
+use tickdeck::session::{RecordTo, ReplaySession};
 pub(super) use tickdeck::sink::paths::is_same_place as is_same;
 use tickdeck::sink::paths::{is_inside_recording, is_within};
 use tickdeck::sink::{JsonlSink, NatsSink, NullSink, Sink};
 use tickdeck_core::clock::MonoNanos;
+pub(super) use tickdeck_recording::session_of;
 use tickdeck_recording::{RecordingOptions, Rolling, SourceInfo};
 
 use super::args::{
@@ -22,22 +22,21 @@ use super::args::{
 use super::context::Context;
 use super::outcome::{UsageError, data_stdout};
 
-/// Options of a new recording.
-pub(super) fn recording_options(
+/// Where a session is recorded.
+pub(super) fn record_to(
     output: &OutputArgs,
     roll: &RollArgs,
-    reference: &Reference,
-    session: String,
     source: SourceInfo,
-) -> RecordingOptions {
-    RecordingOptions {
-        session,
-        source,
-        contracts: reference.contracts.clone(),
-        calendar: reference.calendar.clone(),
-        rolling: rolling(roll),
-        overwrite: output.force,
-        keep_partial: false,
+    reference: &Reference,
+) -> RecordTo {
+    let record = RecordTo::new(&output.output, source, reference);
+    RecordTo {
+        options: RecordingOptions {
+            rolling: rolling(roll),
+            overwrite: output.force,
+            ..record.options
+        },
+        ..record
     }
 }
 

@@ -3,16 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use tickdeck::pipeline::PlayError;
 use tickdeck::reference::Reference;
 use tickdeck::session::{LiveSummary, Replayed, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
-use tickdeck_core::source::{MergeSource, Source, SourceError};
+use tickdeck_core::source::{MergeSource, Source, has_ticks};
 use tickdeck_market::source::SyntheticOptions;
-use tickdeck_recording::{
-    BackgroundWriter, EventFilter, Recorded, RecordingOptions, RecordingWriter, SourceInfo,
-};
+use tickdeck_recording::{EventFilter, RecordingWriter, SourceInfo};
 
 use super::args::{RecordArgs, SourceSpec};
 use super::context::Context;
@@ -23,8 +20,8 @@ use super::inputs::{
 };
 use super::outcome::{Outcome, after_printing, session_error};
 use super::outputs::{
-    Sinks, nats_options, publisher_options, publishes_to_nats, recording_options,
-    refuse_output_of_inputs, session_of,
+    Sinks, nats_options, publisher_options, publishes_to_nats, record_to, refuse_output_of_inputs,
+    session_of,
 };
 use super::recover::recover_leftovers;
 use super::render::{Made, print_summary};
@@ -67,45 +64,33 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         )?,
         false => Sinks::default(),
     };
-    let session = session_of(&args.output.output);
     let reference = &opened.reference;
-    let info = opened.info;
-    let payload_source = info.payload_source();
-    let options = RecordingOptions {
-        keep_partial: true,
-        ..recording_options(&args.output, &args.roll, reference, session.clone(), info)
-    };
+    let options = publisher_options(
+        &args.normalize,
+        &args.sinks.subject_prefix,
+        opened.info.payload_source(),
+        reference,
+    );
+    let record = record_to(&args.output, &args.roll, opened.info, reference);
     // Of a source without a tick nothing is kept.
     let is_empty = opened.is_empty && !args.allow_empty;
     if is_empty {
         RecordingWriter::check_target(&args.output.output, args.output.force)?;
+    } else if !context.control.is_stopped() {
+        recover_leftovers(&args.output.output)?;
     }
-    // A session that was stopped before it began must not replace an earlier recording.
-    let mut recorder = (!context.control.is_stopped() && !is_empty)
-        .then(|| start_recorder(args, options))
-        .transpose()?;
-    let mut source = Some(opened.source);
-    let options = publisher_options(
-        &args.normalize,
-        &args.sinks.subject_prefix,
-        payload_source,
-        reference,
-    );
-    let session = Session::replay(session, options, || {
-        // There is only one pass; a second one would be empty.
-        let empty = || Box::new(MergeSource::new(Vec::new())) as _;
-        Ok(source.take().unwrap_or_else(empty))
-    })
-    .health(nats, "record")
-    .record(recorder.as_mut().map(|recorder| recorder as _))
-    .pace(PaceOptions {
-        rate: args.effective_rate(),
-        ..PaceOptions::default()
-    })
-    .progress(context.progress("record", opened.total))
-    .run_id(context.run.clone())
-    .control(Arc::clone(&context.control))
-    .clock(context.clock.clone());
+    let session = Session::replay_once(session_of(&args.output.output), options, opened.source)
+        .health(nats, "record")
+        .record(Some(record).filter(|_| !is_empty))
+        .sync_every(args.journal.sync_every)
+        .pace(PaceOptions {
+            rate: args.effective_rate(),
+            ..PaceOptions::default()
+        })
+        .progress(context.progress("record", opened.total))
+        .run_id(context.run.clone())
+        .control(Arc::clone(&context.control))
+        .clock(context.clock.clone());
     let played = sinks.give_to(session).run().map_err(session_error)?;
     if is_empty {
         match &opened.inputs {
@@ -115,20 +100,17 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
             ),
         }
     }
-    conclude(args, played, recorder, is_empty, opened.completeness)
+    conclude(args, played, is_empty, opened.completeness)
 }
 
-/// Seals the recording, prints the result, and decides how the verb ends. Of an empty source there is
-/// none.
+/// Prints the result and decides how the verb ends. Of an empty source there is no recording.
 fn conclude(
     args: &RecordArgs,
     played: Replayed,
-    recorder: Option<BackgroundWriter>,
     is_empty: bool,
     completeness: Outcome,
 ) -> anyhow::Result<Outcome> {
-    // The recording is sealed even if a sink failed.
-    let recorded = recorder.map_or_else(Recorded::default, |recorder| recorder.finish(0));
+    let recorded = played.recorded.unwrap_or_default();
     let has_failed = matches!(played.error, Some(PlayError::Record(_)));
     if has_failed || recorded.error.is_some() {
         tracing::error!(
@@ -153,41 +135,6 @@ fn conclude(
         (None, None) => Ok(completeness),
     };
     after_printing(printed, ended)
-}
-
-/// Whether a source has a tick. Reads up to the first one.
-fn has_ticks(source: &mut dyn Source) -> Result<bool, SourceError> {
-    let mut batch = Vec::new();
-    loop {
-        source.next_batch(&mut batch, 64)?;
-        if batch.iter().any(|event| event.as_tick().is_some()) {
-            return Ok(true);
-        }
-        if batch.is_empty() {
-            return Ok(false);
-        }
-        batch.clear();
-    }
-}
-
-/// Whether a recording has ticks, as far as its manifest says.
-fn may_have_ticks(inputs: &Inputs) -> bool {
-    let mut recordings = inputs.recordings.iter();
-    recordings.any(|recording| {
-        let manifest = recording.manifest();
-        manifest.is_none_or(|manifest| manifest.ticks > 0)
-    })
-}
-
-/// Starts the recording, after what an earlier recorder left is safe.
-fn start_recorder(
-    args: &RecordArgs,
-    options: RecordingOptions,
-) -> anyhow::Result<BackgroundWriter> {
-    recover_leftovers(&args.output.output)?;
-    let writer = RecordingWriter::create(&args.output.output, options)?;
-    BackgroundWriter::start_syncing(writer, args.journal.sync_every)
-        .context("starting the recorder's threads")
 }
 
 /// Prints the summary of what was published, and the new recording.
@@ -262,10 +209,10 @@ fn open_recording(args: &RecordArgs, path: &PathBuf) -> anyhow::Result<Opened> {
         info: inputs.recordings[0].source().clone(),
         reference: inputs::reference(&args.normalize, &inputs.recordings)?,
         total: inputs.estimate(&all),
-        completeness: completeness(&inputs),
+        completeness: completeness(inputs.are_complete()),
         // A merge of one source renumbers its events for the new recording.
         source: Box::new(MergeSource::new(vec![inputs.source_ahead(&all, None)?])),
-        is_empty: !may_have_ticks(&inputs),
+        is_empty: !inputs.may_have_ticks(),
         inputs: Some(inputs),
     })
 }

@@ -71,7 +71,7 @@ pub use format_version::FormatVersion;
 pub use gaps::{Gap, GapFinder};
 pub use group_stream::MissingPart;
 pub use manifest::{CalendarCopy, Ledger, Manifest, SegmentEntry, Status};
-pub use names::{CONTRACTS_FILE, MANIFEST_FILE};
+pub use names::{CONTRACTS_FILE, MANIFEST_FILE, session_of};
 pub use page_size::{PAGE_HEADER_BYTES, check_page_size};
 pub use pointer::is_pointer;
 pub use reader::{Recording, RecordingReader};
@@ -79,7 +79,7 @@ pub use recover::{Recovery, leftovers, recover, recover_in};
 pub use schema::ROW_GROUP_ROWS;
 pub use segment_writer::SegmentInfo;
 pub use tickdeck_core::source::SourceInfo;
-pub use verify::{VerifyReport, verify};
+pub use verify::{Verification, VerifyReport, verify};
 pub use writer::{RecordingOptions, RecordingWriter, Rolling};
 
 #[cfg(test)]

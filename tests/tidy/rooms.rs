@@ -75,7 +75,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "reference",
         ],
     ),
-    // Writes raw events of two recordings in the exported form.
+    // Writes raw events of two recordings in the exported form. Its runs report how far they are.
     (
         "check",
         &[
@@ -85,6 +85,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "sink",
             "control",
             "pipeline",
+            "progress",
             "reference",
         ],
     ),

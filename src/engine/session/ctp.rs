@@ -10,9 +10,10 @@ use tickdeck_core::event::{Event, InstrumentId};
 use tickdeck_recording::RecordingWriter;
 
 use super::error::SessionError;
-use super::live::{LiveSession, RecordTo};
+use super::live::LiveSession;
 use super::live_server::{LiveNats, LiveServer};
 use super::live_summary::LiveSummary;
+use super::record::RecordTo;
 use crate::control::{Control, run_interruptible};
 use crate::live::ctp::CtpLibrary;
 use crate::live::setup::{FrontSettings, ListingOptions, subscription_interval_ns, warn_untested};

@@ -14,7 +14,6 @@
 //! - The digest covers everything handed over, also failed messages. A replay of the recording
 //!   therefore gives the same digest.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,12 +23,13 @@ use tickdeck_core::clock::{Clock, SystemClock};
 use tickdeck_core::thread::spawn_scoped;
 use tickdeck_core::wait::is_closed_within;
 use tickdeck_recording::{
-    BackgroundWriter, DEFAULT_SYNC_EVERY, EventWriter, Recorded, RecordingOptions, RecordingWriter,
+    BackgroundWriter, DEFAULT_SYNC_EVERY, EventWriter, Recorded, RecordingWriter,
 };
 
 use super::error::SessionError;
 use super::live_server::{LiveServer, ServerHandles};
 use super::live_summary::LiveSummary;
+use super::record::RecordTo;
 use super::stats::SharedStats;
 use crate::control::Control;
 use crate::live::{self, Connector, LiveHandle, LiveOptions, LiveReport, LiveSource};
@@ -39,15 +39,6 @@ use crate::pipeline::{
 };
 use crate::progress::Silent;
 use crate::sink::{Sink, or_null};
-
-/// Where a session is recorded.
-#[derive(Debug, Clone)]
-pub struct RecordTo {
-    /// Folder of the recording.
-    pub folder: PathBuf,
-    /// Options of the recording.
-    pub options: RecordingOptions,
-}
 
 /// The set-up of a live session, except the front. Nothing is read from the environment.
 pub struct LiveSession {
