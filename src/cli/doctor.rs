@@ -8,7 +8,7 @@ use tickdeck::live::diagnose::{Finding, Remedy, Status, can_run, diagnose, would
 use tickdeck::live::facts::{
     AccountFacts, CalendarFacts, EnvironmentFacts, Facts, ServerFault, ServerProblem,
 };
-use tickdeck::live::probe::{probe_account, probe_locale};
+use tickdeck::live::probe::{probe_account, probe_disk, probe_locale};
 use tickdeck::nats::{NatsError, NatsFailure, Secret, probe};
 use tickdeck_core::clock::Clock as _;
 
@@ -109,6 +109,7 @@ fn facts(context: &Context, args: &DoctorArgs) -> anyhow::Result<Facts> {
         calendar: calendar(args.calendar.as_deref(), &[])
             .map(|calendar| CalendarFacts::of(&calendar, now))
             .map_err(in_words),
+        disk: probe_disk(&args.record, args.min_free_space),
         locale: probe_locale(),
     })
 }

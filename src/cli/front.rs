@@ -8,11 +8,13 @@ use tickdeck::live::setup::{FrontSettings, ListingOptions};
 use tickdeck::live::{LiveEnd, LiveReport, Subscription, SubscriptionError};
 use tickdeck::nats::NatsOptions;
 use tickdeck::reference::{Reference, read_contract_file};
-use tickdeck::session::{CtpSession, LiveNats, LiveSummary, Session, SessionError};
+use tickdeck::session::{
+    CtpSession, LiveNats, LiveSummary, OnRecordingFailure, Session, SessionError,
+};
 use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
 use tickdeck_core::time::UnixNanos;
-use tickdeck_recording::{DEFAULT_SYNC_EVERY, RecordingWriter};
+use tickdeck_recording::RecordingWriter;
 
 use super::account::{Account, DURATION, SYMBOL, TD_ADDRESS, duration, first_symbols};
 use super::args::{
@@ -25,7 +27,9 @@ use super::front_settings::{
 };
 use super::inputs::{self, warn_not_covered};
 use super::outcome::{Outcome, UsageError, session_error};
-use super::outputs::{Sinks, publisher_options, record_to, refuse_unwritable, session_of};
+use super::outputs::{
+    Sinks, publisher_options, record_to, refuse_low_space, refuse_unwritable, session_of,
+};
 use super::recover::recover_leftovers;
 
 /// What a verb asks of a live session.
@@ -46,6 +50,7 @@ pub(super) struct RecordInto<'a> {
     pub(super) output: &'a OutputArgs,
     pub(super) roll: &'a RollArgs,
     pub(super) journal: &'a JournalArgs,
+    pub(super) on_failure: OnRecordingFailure,
 }
 
 /// Runs a live session to its end.
@@ -137,9 +142,8 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let record = run.record.map(|RecordInto { output, roll, .. }| {
         record_to(output, roll, library.source_info(), &reference)
     });
-    let sync_every = run
-        .record
-        .map_or(DEFAULT_SYNC_EVERY, |record| record.journal.sync_every);
+    let recorder = run.record.map(|record| record.journal.options());
+    let on_failure = run.record.map(|record| record.on_failure);
     let contracts = contract_list(run.normalize, &reference)?;
     let nats = run.nats.map(|options| LiveNats {
         buffer: run.subscribe.nats_buffer,
@@ -152,7 +156,8 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
             .nats(nats)
             .sinks(sinks)
             .record(record)
-            .sync_every(sync_every)
+            .recorder(recorder.unwrap_or_default())
+            .on_recording_failure(on_failure.unwrap_or_default())
             .listing(ListingOptions {
                 confirm_settlement: run.subscribe.confirm_settlement,
                 timeout: run.subscribe.discovery_timeout,
@@ -169,12 +174,16 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
 
 /// The session id: of a recording, whose place must be free and can be written, the name of its folder.
 fn name_of(run: &FrontRun<'_>, now: UnixNanos) -> anyhow::Result<String> {
-    let Some(RecordInto { output, .. }) = run.record else {
+    let Some(RecordInto {
+        output, journal, ..
+    }) = run.record
+    else {
         return Ok(session_name(run.verb, now));
     };
     recover_leftovers(&output.output)?;
     RecordingWriter::check_target(&output.output, output.force)?;
     refuse_unwritable(&output.output)?;
+    refuse_low_space(&output.output, journal)?;
     Ok(session_of(&output.output))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tickdeck::pipeline::PlayError;
 use tickdeck::reference::Reference;
-use tickdeck::session::{LiveSummary, Replayed, Session, Summary};
+use tickdeck::session::{LiveSummary, OnRecordingFailure, Replayed, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
 use tickdeck_core::source::{MergeSource, Source, has_ticks};
 use tickdeck_market::source::SyntheticOptions;
@@ -20,8 +20,8 @@ use super::inputs::{
 };
 use super::outcome::{Outcome, after_printing, session_error};
 use super::outputs::{
-    Sinks, nats_options, publisher_options, publishes_to_nats, record_to, refuse_output_of_inputs,
-    session_of,
+    Sinks, nats_options, publisher_options, publishes_to_nats, record_to, refuse_low_space,
+    refuse_output_of_inputs, session_of,
 };
 use super::recover::recover_leftovers;
 use super::render::{Made, print_summary};
@@ -78,11 +78,12 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         RecordingWriter::check_target(&args.output.output, args.output.force)?;
     } else if !context.control.is_stopped() {
         recover_leftovers(&args.output.output)?;
+        refuse_low_space(&args.output.output, &args.journal)?;
     }
     let session = Session::replay_once(session_of(&args.output.output), options, opened.source)
         .health(nats, "record")
         .record(Some(record).filter(|_| !is_empty))
-        .sync_every(args.journal.sync_every)
+        .recorder(args.journal.options())
         .pace(PaceOptions {
             rate: args.effective_rate(),
             ..PaceOptions::default()
@@ -169,6 +170,8 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
                     output: &args.output,
                     roll: &args.roll,
                     journal: &args.journal,
+                    // The recording is what the verb is for.
+                    on_failure: OnRecordingFailure::Stop,
                 }),
             },
         )

@@ -48,6 +48,7 @@ mod page_size;
 mod place;
 mod pointer;
 mod reader;
+mod recorder_stats;
 mod recover;
 mod schema;
 mod sealer;
@@ -58,9 +59,12 @@ mod tally;
 mod tick_arrays;
 mod unsealed;
 mod verify;
+mod watch;
 mod writer;
 
-pub use background_writer::{BackgroundWriter, DEFAULT_SYNC_EVERY, Recorded};
+pub use background_writer::{
+    BackgroundWriter, DEFAULT_SYNC_EVERY, QUEUE_EVENTS, Recorded, RecorderOptions,
+};
 pub use digest::EventDigest;
 pub use error::{NOT_FETCHED, RecordingError};
 pub use event_writer::EventWriter;
@@ -75,13 +79,17 @@ pub use names::{CONTRACTS_FILE, MANIFEST_FILE, session_of};
 pub use page_size::{PAGE_HEADER_BYTES, check_page_size};
 pub use pointer::is_pointer;
 pub use reader::{Recording, RecordingReader};
+pub use recorder_stats::RecorderStats;
 pub use recover::{Recovery, leftovers, recover, recover_in};
 pub use schema::ROW_GROUP_ROWS;
 pub use segment_writer::SegmentInfo;
 pub use tickdeck_core::source::SourceInfo;
 pub use verify::{Verification, VerifyReport, verify};
+pub use watch::{DEFAULT_MIN_FREE_SPACE, check_free_space};
 pub use writer::{RecordingOptions, RecordingWriter, Rolling};
 
+#[cfg(test)]
+mod background_writer_tests;
 #[cfg(test)]
 mod chunk_tests;
 #[cfg(test)]

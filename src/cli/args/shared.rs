@@ -11,6 +11,7 @@ use tickdeck::selection::SelectionOptions;
 use tickdeck_core::contract::Exchange;
 use tickdeck_core::pace::{PaceOptions, Rate};
 use tickdeck_core::select::{EndSpec, StartSpec, TimeSpec, WindowSpec};
+use tickdeck_recording::RecorderOptions;
 
 use super::conflict;
 use super::values::{self, JsonlTarget, LogFormat, SinkSpec, duration_ns};
@@ -207,6 +208,21 @@ pub struct JournalArgs {
     /// process at most 0.1 s
     #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = values::parse_duration)]
     pub sync_every: Duration,
+    /// End the recording, sealed, when the disk has less free space than this, such as 500MB; 0 for no
+    /// limit
+    #[arg(long, hide_short_help = true, value_name = "SIZE", default_value = "1GiB", value_parser = values::parse_size)]
+    pub min_free_space: u64,
+}
+
+impl JournalArgs {
+    /// The recorder's options.
+    #[must_use]
+    pub const fn options(&self) -> RecorderOptions {
+        RecorderOptions {
+            sync_every: self.sync_every,
+            min_free_space: self.min_free_space,
+        }
+    }
 }
 
 /// Where payloads go.

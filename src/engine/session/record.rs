@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tickdeck_recording::{
-    BackgroundWriter, RecordingOptions, RecordingWriter, Rolling, SourceInfo, session_of,
+    BackgroundWriter, RecorderOptions, RecordingOptions, RecordingWriter, Rolling, SourceInfo,
+    session_of,
 };
 
 use super::error::SessionError;
@@ -38,9 +38,9 @@ impl RecordTo {
         Self { folder, options }
     }
 
-    /// Begins the recording, behind a journal that is synced every `sync_every`.
-    pub(super) fn begin(self, sync_every: Duration) -> Result<BackgroundWriter, SessionError> {
+    /// Begins the recording, behind a journal.
+    pub(super) fn begin(self, options: RecorderOptions) -> Result<BackgroundWriter, SessionError> {
         let writer = RecordingWriter::create(&self.folder, self.options)?;
-        BackgroundWriter::start_syncing(writer, sync_every).map_err(SessionError::Thread)
+        BackgroundWriter::start_with(writer, options).map_err(SessionError::Thread)
     }
 }
