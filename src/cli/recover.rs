@@ -13,14 +13,14 @@ use super::outcome::{Outcome, stdout};
 use super::render::grouped;
 
 /// Runs the verb.
-pub(super) fn run(_context: &Context, args: &RecoverArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(context: &Context, args: &RecoverArgs) -> anyhow::Result<Outcome> {
     let mut recovered = Vec::new();
     let mut first_error = None;
     for path in recordings_among(&args.recordings)? {
         for folder in folders_of(path)? {
             match recover(&folder) {
                 Ok(recovery) => recovered.push(recovery),
-                Err(error) => keep_first(&mut first_error, &folder, error.into()),
+                Err(error) => keep_first(context, &mut first_error, &folder, error.into()),
             }
         }
     }
