@@ -49,7 +49,8 @@ fn last_seq(stream: &str) -> Option<usize> {
     let line = whole.rsplit('\n').next()?;
     let (_, payload) = line.rsplit_once(' ')?;
     let payload: serde_json::Value = serde_json::from_str(payload).unwrap();
-    payload["seq"].as_u64().map(|seq| seq as usize)
+    let seq = payload["seq"].as_u64()?;
+    Some(seq.try_into().unwrap())
 }
 
 /// A delay between 0 and 2 s that is the same for the same life.

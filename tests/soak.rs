@@ -47,6 +47,7 @@ impl Held {
 }
 
 /// Compares the last third of the time with the second.
+#[expect(clippy::print_stdout, reason = "the long run shows what it measured")]
 fn assert_flat(name: &str, samples: &[Held]) {
     let third = samples.len() / 3;
     let most = |samples: &[Held]| samples.iter().copied().fold(Held::default(), Held::max);

@@ -156,11 +156,7 @@ impl LiveSession {
             recordings.add(0, writer);
             Backlog::new(recordings)
         });
-        let stop_asked = {
-            let (control, backlog) = (self.control, backlog.clone());
-            let is_abandoned = move || backlog.as_ref().is_some_and(|it| it.is_abandoned());
-            Box::new(move || control.is_stopped() || is_abandoned())
-        };
+        let stop_asked = stop_asked(self.control, backlog.clone());
         let (source, handle) = live::start(connector, self.options, Arc::clone(&clock), stop_asked)
             .map_err(SessionError::Thread)?;
         let recorder = writer
@@ -219,11 +215,23 @@ impl LiveSession {
     }
 }
 
+/// The thread that records the session.
+type Recorder = Recording<LiveRecorder>;
+
+/// Whether the session should end: on request, and when nothing is published any more.
+fn stop_asked(
+    control: Arc<Control>,
+    backlog: Option<Arc<Backlog>>,
+) -> Box<dyn Fn() -> bool + Send> {
+    let is_abandoned = move || backlog.as_ref().is_some_and(|it| it.is_abandoned());
+    Box::new(move || control.is_stopped() || is_abandoned())
+}
+
 /// What is published of a source: with a recorder, what that has.
 fn behind(
     recorder: Option<(LiveRecorder, &Arc<Backlog>)>,
     source: LiveSource,
-) -> Result<(Box<dyn Source>, Option<Recording<LiveRecorder>>), SessionError> {
+) -> Result<(Box<dyn Source>, Option<Recorder>), SessionError> {
     let Some((recorder, backlog)) = recorder else {
         return Ok((Box::new(source), None));
     };
@@ -248,7 +256,7 @@ fn all_sinks(
 /// Everything that runs together.
 struct Run<'a> {
     source: Box<dyn Source>,
-    recording: Option<Recording<LiveRecorder>>,
+    recording: Option<Recorder>,
     handle: LiveHandle,
     publisher: Publisher,
     delay: &'a mut DelayMeter,
