@@ -37,12 +37,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
         refuse_inside_recording(path)?;
         refuse_existing(path, args.force)?;
     }
-    let form = match args.format {
-        ExportFormat::Csv => Some(EventForm::Csv(CsvLayout::Tickdeck)),
-        ExportFormat::JavaTrader => Some(EventForm::Csv(CsvLayout::JavaTrader)),
-        ExportFormat::Jsonl => Some(EventForm::Jsonl),
-        ExportFormat::Payload => None,
-    };
+    let form = event_form(args.format);
     let export = || {
         Export::new()
             .receive_times(reference.receive_times)
@@ -96,6 +91,16 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
         _ => of_publishing(&published(&exported), may_be_empty),
     };
     Ok(outcome.and(completeness))
+}
+
+/// The form of events; `None` for payloads.
+const fn event_form(format: ExportFormat) -> Option<EventForm> {
+    match format {
+        ExportFormat::Csv => Some(EventForm::Csv(CsvLayout::Tickdeck)),
+        ExportFormat::JavaTrader => Some(EventForm::Csv(CsvLayout::JavaTrader)),
+        ExportFormat::Jsonl => Some(EventForm::Jsonl),
+        ExportFormat::Payload => None,
+    }
 }
 
 /// What became of the ticks. Events are written whatever a replay would publish of them.
