@@ -35,7 +35,11 @@ pub(super) fn recording_options(
         source,
         contracts: reference.contracts.clone(),
         calendar: reference.calendar.clone(),
-        rolling: rolling(roll),
+        // Other days may be read, sent elsewhere or removed without it.
+        rolling: Rolling {
+            by_trading_day: true,
+            ..rolling(roll)
+        },
         overwrite: output.force,
         keep_partial: false,
     }
@@ -61,6 +65,7 @@ fn rolling(args: &RollArgs) -> Rolling {
     Rolling {
         max_rows: args.max_rows.unwrap_or(default.max_rows),
         max_span: args.max_duration.map(duration_ns),
+        max_bytes: args.max_bytes,
         ..default
     }
 }

@@ -93,4 +93,6 @@ mod recover_tests;
 #[cfg(test)]
 mod rewritten_tests;
 #[cfg(test)]
+mod rolling_tests;
+#[cfg(test)]
 mod tests;

@@ -197,6 +197,10 @@ pub struct RollArgs {
     /// Begin a new segment after this much recorded time, above 0s, for example 1h
     #[arg(long, hide_short_help = true, value_name = "SPAN", value_parser = values::parse_span)]
     pub max_duration: Option<Duration>,
+    /// Begin a new segment when it has this many bytes, 1 or more, for example 100MB or 64MiB; looked at
+    /// every 65536 rows
+    #[arg(long, hide_short_help = true, value_name = "SIZE", value_parser = values::parse_size)]
+    pub max_bytes: Option<u64>,
 }
 
 /// How a session is kept safe while it is recorded.

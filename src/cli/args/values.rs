@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use chrono::NaiveDate;
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -245,6 +246,14 @@ pub(super) fn parse_span(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
         Duration::ZERO => Err("expected a span above zero, such as 500ms or 1h".into()),
         span => Ok(span),
+    }
+}
+
+/// A number of bytes that is not 0.
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(ByteSize(bytes @ 1..)) => Ok(bytes),
+        _ => Err("expected a size above zero, such as 500MB, 64MiB or 2TB".into()),
     }
 }
 
