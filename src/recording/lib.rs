@@ -22,10 +22,12 @@
 
 mod background_writer;
 mod bounds;
+mod catalog;
 mod chunk;
 mod codec;
 mod columns;
 mod contracts_file;
+mod day_recorder;
 mod delta;
 mod digest;
 mod error;
@@ -61,6 +63,8 @@ mod verify;
 mod writer;
 
 pub use background_writer::{BackgroundWriter, DEFAULT_SYNC_EVERY, Recorded};
+pub use catalog::{Catalog, CatalogEntry, SessionId, SessionIdError};
+pub use day_recorder::{DayRecorder, RecordedDays};
 pub use digest::EventDigest;
 pub use error::{NOT_FETCHED, RecordingError};
 pub use event_writer::EventWriter;
@@ -71,7 +75,7 @@ pub use format_version::FormatVersion;
 pub use gaps::{Gap, GapFinder};
 pub use group_stream::MissingPart;
 pub use manifest::{CalendarCopy, Ledger, Manifest, SegmentEntry, Status};
-pub use names::{CONTRACTS_FILE, MANIFEST_FILE};
+pub use names::{CONTRACTS_FILE, MANIFEST_FILE, is_recording_folder};
 pub use page_size::{PAGE_HEADER_BYTES, check_page_size};
 pub use pointer::is_pointer;
 pub use reader::{Recording, RecordingReader};

@@ -17,7 +17,7 @@ use super::filter::EventFilter;
 use super::finding::Finding;
 use super::group_stream::{GroupStream, GroupsAhead, MissingPart, Step};
 use super::manifest::{Manifest, Status};
-use super::names::{CONTRACTS_FILE, MANIFEST_FILE, is_segment};
+use super::names::{MANIFEST_FILE, contracts_path, has_manifest, is_segment, manifest_path};
 use super::owner::is_owned;
 use super::pointer::refuse_pointer;
 use super::segment_reader::{DecodedGroup, SegmentReader};
@@ -85,7 +85,7 @@ impl Recording {
             Err(error) if is_absent(&error) => return refused("there is no such file or folder"),
             Err(error) => return Err(error.into()),
         }
-        match storage.entry(&path.join(MANIFEST_FILE)) {
+        match storage.entry(&manifest_path(&*storage, path)) {
             Ok(_) => {}
             Err(error) if is_absent(&error) => return Err(without_manifest(&*storage, path)?),
             Err(error) => return Err(error.into()),
@@ -99,7 +99,7 @@ impl Recording {
         let segments: Vec<PathBuf> = segments.collect();
         segments
             .iter()
-            .chain([&path.join(CONTRACTS_FILE)])
+            .chain([&contracts_path(&*storage, path)])
             .try_for_each(|file| refuse_outside(&*storage, path, file))?;
         Ok(Self {
             is_being_written: is_owned && manifest.status == Status::Recording,
@@ -160,7 +160,7 @@ impl Recording {
             return Err(why);
         }
         let mut recording = Self::open_segments(storage, path, segments)?;
-        let file = path.join(MANIFEST_FILE);
+        let file = manifest_path(&*recording.storage, path);
         recording.unused.push(Finding::new(file, &why));
         Ok(recording)
     }
@@ -210,7 +210,7 @@ impl Recording {
     }
 
     fn contracts_path(&self) -> PathBuf {
-        self.path.join(CONTRACTS_FILE)
+        contracts_path(&*self.storage, &self.path)
     }
 
     /// The path that was opened.
@@ -322,7 +322,7 @@ impl Recording {
             .map(Some)
             .map_err(|error| {
                 RecordingError::damaged(
-                    &self.path.join(MANIFEST_FILE),
+                    &manifest_path(&*self.storage, &self.path),
                     format!("its calendar: {error}"),
                 )
             })
@@ -406,7 +406,7 @@ fn without_manifest(storage: &dyn Storage, folder: &Path) -> Result<RecordingErr
     if names.iter().any(|name| is_segment(name)) {
         return Ok(RecordingError::NoManifest { path });
     }
-    let is_recording = |name: &&String| storage.exists(&folder.join(name).join(MANIFEST_FILE));
+    let is_recording = |name: &&String| has_manifest(storage, &folder.join(name));
     let recordings: Vec<&str> = names
         .iter()
         .filter(is_recording)

@@ -28,7 +28,7 @@ fn note(seq: u64, recv_ts: UnixNanos) -> Event {
 }
 
 /// Events so many hours after noon.
-fn at_hours(hours: &[i64]) -> Vec<Event> {
+pub(super) fn at_hours(hours: &[i64]) -> Vec<Event> {
     let times = hours.iter().map(|hours| UnixNanos(noon().0 + hours * HOUR));
     (0..).zip(times).map(|(seq, at)| note(seq, at)).collect()
 }

@@ -9,7 +9,7 @@ use tickdeck_core::event::Event;
 
 use super::error::RecordingError;
 use super::journal::{JournalReader, JournalWriter, Next};
-use super::names::journal_file;
+use super::names::FileNames;
 use super::writer::RecordingWriter;
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -55,7 +55,9 @@ impl Sealer {
             let reader = match &mut self.reader {
                 Some(reader) => reader,
                 none => {
-                    let path = self.writer.folder().join(journal_file(self.index));
+                    let folder = self.writer.folder();
+                    let names = FileNames::of(&**self.writer.storage(), folder);
+                    let path = names.journal(folder, self.index);
                     let reader = JournalReader::open(&**self.writer.storage(), &path)?;
                     let reader = reader.ok_or_else(|| unreadable(path.clone(), "header"))?;
                     self.writer.begin_journal(path);

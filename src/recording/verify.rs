@@ -13,7 +13,7 @@ use super::file_hash::hash_file;
 use super::filter::EventFilter;
 use super::finding::{Finding, problem};
 use super::manifest::{Manifest, Status};
-use super::names::CONTRACTS_FILE;
+use super::names::contracts_path;
 use super::pointer::refuse_pointer;
 use super::reader::Recording;
 use super::segment_writer::text_to_utf8;
@@ -94,7 +94,7 @@ fn check_files(recording: &Recording, report: &mut VerifyReport) {
         }
     }
     if !manifest.contracts_blake3.is_empty() {
-        let path = recording.path().join(CONTRACTS_FILE);
+        let path = contracts_path(storage, recording.path());
         if let Err(error) = check_file(storage, &path, None, &manifest.contracts_blake3) {
             report.add(&path, problem(&error));
         }
@@ -229,7 +229,7 @@ fn compare(
             format!("event digest is {found}, the manifest says {expected}"),
         );
     }
-    let contracts = folder.join(CONTRACTS_FILE);
+    let contracts = contracts_path(&**recording.storage(), folder);
     if recording.storage().exists(&contracts)
         && let Err(error) = contracts_file::read(&**recording.storage(), &contracts)
     {

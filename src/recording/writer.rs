@@ -25,7 +25,7 @@ use super::error::RecordingError;
 use super::format_version::FormatVersion;
 use super::journal::JournalFiles;
 use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, Manifest, SegmentEntry, Status};
-use super::names::{CONTRACTS_FILE, MANIFEST_FILE, segment_file};
+use super::names::{FileNames, segment_file};
 use super::place::{Place, choose_place, refuse_occupied, replace};
 use super::schema::ROW_GROUP_ROWS;
 use super::segment_writer::SegmentWriter;
@@ -377,6 +377,10 @@ impl RecordingWriter {
         &self.storage
     }
 
+    fn names(&self) -> FileNames {
+        FileNames::of(&*self.storage, &self.place.folder)
+    }
+
     /// Its options.
     pub(super) const fn options(&self) -> &RecordingOptions {
         &self.options
@@ -438,7 +442,7 @@ impl RecordingWriter {
 
     /// Writes the contract table if it has changed. The manifest must be written next.
     fn write_contracts(&mut self) -> Result<()> {
-        let path = self.place.folder.join(CONTRACTS_FILE);
+        let path = self.names().contracts(&self.place.folder);
         let content = contracts_file::encode(&path, &self.contracts_in_force())?;
         let blake3 = blake3::hash(&content).to_hex().to_string();
         if blake3 == self.contracts_blake3 {
@@ -526,9 +530,15 @@ impl Drop for RecordingWriter {
             return;
         }
         // Errors are ignored: the one that abandoned the recording is already on its way.
-        let files = (0..self.segments.len()).map(segment_file);
-        for file in files.chain([MANIFEST_FILE.into(), CONTRACTS_FILE.into()]) {
-            let _ = self.storage.remove(&self.place.folder.join(file));
+        let folder = &self.place.folder;
+        let files = (0..self.segments.len()).map(|index| folder.join(segment_file(index)));
+        // The manifest last: it says how the other files are named.
+        let (contracts, manifest) = (
+            self.names().contracts(folder),
+            self.names().manifest(folder),
+        );
+        for file in files.chain([contracts, manifest]) {
+            let _ = self.storage.remove(&file);
         }
     }
 }
