@@ -147,19 +147,27 @@ impl Catalog {
             return Err(not_a_catalogue(root, reason));
         }
         let mut entries = Vec::new();
-        match day_of(&name_of(root)) {
-            Some(day) => entries.extend(sessions(&*storage, root, day)?),
-            None => {
-                for name in names {
-                    if let Some(day) = day_of(&name) {
-                        entries.extend(sessions(&*storage, &root.join(name), day)?);
-                    }
-                }
-            }
+        for (day, folder) in Self::days(root)? {
+            entries.extend(sessions(&*storage, &folder, day)?);
         }
         entries.sort();
         let root = root.to_owned();
         Ok(Self { root, entries })
+    }
+
+    /// The folders of trading days in `root`, or `root` itself if it is one.
+    pub(super) fn days(root: &Path) -> Result<Vec<(NaiveDate, PathBuf)>> {
+        if let Some(day) = day_of(&name_of(root)) {
+            return Ok(vec![(day, root.to_owned())]);
+        }
+        let names = local().list(root)?.into_iter();
+        let days = names.filter_map(|name| Some((day_of(&name)?, root.join(name))));
+        Ok(days.collect())
+    }
+
+    /// Whether a folder is named as that of a trading day.
+    pub(super) fn is_day(folder: &Path) -> bool {
+        day_of(&name_of(folder)).is_some()
     }
 
     /// The folder of a session.
