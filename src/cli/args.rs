@@ -36,7 +36,7 @@ pub use live::{
 pub use record::RecordArgs;
 pub use shared::{
     JournalArgs, JsonArgs, LogArgs, NatsArgs, NormalizeArgs, OutputArgs, PaceArgs, RollArgs,
-    SelectArgs, SinkArgs,
+    SelectArgs, SessionOutputArgs, SinkArgs,
 };
 pub use values::{
     ExportFormat, JsonlTarget, LogFormat, OutputTarget, SinkSpec, SourceSpec, duration_ns,

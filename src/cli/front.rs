@@ -8,15 +8,13 @@ use tickdeck::live::setup::{FrontSettings, ListingOptions};
 use tickdeck::live::{LiveEnd, LiveReport, Subscription, SubscriptionError};
 use tickdeck::nats::NatsOptions;
 use tickdeck::reference::{Reference, read_contract_file};
-use tickdeck::session::{CtpSession, LiveNats, LiveSummary, RecordTo, Session, SessionError};
+use tickdeck::session::{CtpSession, LiveNats, LiveSummary, Session, SessionError};
 use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
-use tickdeck_recording::{DEFAULT_SYNC_EVERY, RecordingOptions, RecordingWriter};
+use tickdeck_recording::{DEFAULT_SYNC_EVERY, SessionId};
 
 use super::account::{Account, DURATION, SYMBOL, TD_ADDRESS, duration, first_symbols};
-use super::args::{
-    FrontArgs, JournalArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SubscribeArgs,
-};
+use super::args::{FrontArgs, JournalArgs, NormalizeArgs, RollArgs, SinkArgs, SubscribeArgs};
 use super::context::Context;
 use super::environment_error::EnvironmentError;
 use super::front_settings::{
@@ -24,8 +22,8 @@ use super::front_settings::{
 };
 use super::inputs::{self, warn_not_covered};
 use super::outcome::{Outcome, UsageError, session_error};
-use super::outputs::{Sinks, publisher_options, recording_options, refuse_unwritable, session_of};
-use super::recover::recover_leftovers;
+use super::outputs::{Sinks, publisher_options, refuse_unwritable};
+use super::session_place::SessionPlace;
 
 /// What a verb asks of a live session.
 pub(super) struct FrontRun<'a> {
@@ -42,7 +40,7 @@ pub(super) struct FrontRun<'a> {
 /// Where and how a session is recorded.
 #[derive(Clone, Copy)]
 pub(super) struct RecordInto<'a> {
-    pub(super) output: &'a OutputArgs,
+    pub(super) output: &'a SessionPlace,
     pub(super) roll: &'a RollArgs,
     pub(super) journal: &'a JournalArgs,
 }
@@ -112,10 +110,10 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let library = usable_library(&settings)?;
     let name = match run.record {
         Some(RecordInto { output, .. }) => {
-            recover_leftovers(&output.output)?;
-            RecordingWriter::check_target(&output.output, output.force)?;
-            refuse_unwritable(&output.output)?;
-            session_of(&output.output)
+            output.recover()?;
+            output.check()?;
+            refuse_unwritable(output.path())?;
+            output.session()
         }
         None => session_name(run.verb, now),
     };
@@ -140,7 +138,9 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
         PayloadSource::Ctp,
         &reference,
     );
-    let record = record_to(&run, &name, &reference, &library);
+    let record = run.record.map(|RecordInto { output, roll, .. }| {
+        output.record_to(roll, library.source_info(), &reference)
+    });
     let sync_every = run
         .record
         .map_or(DEFAULT_SYNC_EVERY, |record| record.journal.sync_every);
@@ -210,30 +210,6 @@ fn contract_list(
         .map_err(|error| UsageError::caused_by("--contracts cannot be used", error))
 }
 
-/// Where to record, if anywhere.
-fn record_to(
-    run: &FrontRun<'_>,
-    name: &str,
-    reference: &Reference,
-    library: &CtpLibrary,
-) -> Option<RecordTo> {
-    let RecordInto { output, roll, .. } = run.record?;
-    let options = recording_options(
-        output,
-        roll,
-        reference,
-        name.to_owned(),
-        library.source_info(),
-    );
-    Some(RecordTo {
-        folder: output.output.clone(),
-        options: RecordingOptions {
-            keep_partial: true,
-            ..options
-        },
-    })
-}
-
 /// Names the variable or flag to change.
 fn start_error(error: SessionError) -> anyhow::Error {
     match error {
@@ -241,7 +217,6 @@ fn start_error(error: SessionError) -> anyhow::Error {
             "the run ended before the server became reachable: raise {DURATION} or --duration"
         )),
         SessionError::Subscription(error) => unsubscribable(error),
-        SessionError::Record(error) => error.into(),
         error => session_error(error),
     }
 }
@@ -282,4 +257,9 @@ pub(super) fn outcome(ended: LiveSummary, is_lossy: bool) -> anyhow::Result<Outc
     } else {
         Outcome::Done
     })
+}
+
+/// The id of a session with a front that is not given one.
+pub(super) fn live_session_id(verb: &str, context: &Context) -> SessionId {
+    SessionId::of_text(&session_name(verb, context.clock.wall()))
 }

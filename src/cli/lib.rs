@@ -44,6 +44,7 @@ mod recover;
 mod remedies;
 mod render;
 mod replay;
+mod session_place;
 mod slice;
 mod smoke;
 mod startup;

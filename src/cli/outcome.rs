@@ -165,6 +165,7 @@ pub fn is_success(error: &anyhow::Error) -> bool {
 pub(super) fn session_error(error: SessionError) -> anyhow::Error {
     match error {
         SessionError::Nats(error) => error.into(),
+        SessionError::Record(error) => error.into(),
         error => error.into(),
     }
 }

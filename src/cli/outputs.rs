@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tickdeck::convert::Conversion;
-pub(super) use tickdeck::convert::session_of;
 use tickdeck::encode::PayloadSource;
 use tickdeck::nats::{NatsOptions, Secret};
 use tickdeck::pipeline::PublisherOptions;
@@ -14,36 +13,14 @@ pub(super) use tickdeck::sink::paths::is_same_place as is_same;
 use tickdeck::sink::paths::{is_inside_recording, is_within};
 use tickdeck::sink::{JsonlSink, NatsSink, NullSink, Sink};
 use tickdeck_core::clock::MonoNanos;
-use tickdeck_recording::{RecordingOptions, Rolling, SourceInfo};
+use tickdeck_recording::Rolling;
+pub(super) use tickdeck_recording::session_of;
 
 use super::args::{
     JsonlTarget, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SinkSpec, duration_ns,
 };
 use super::context::Context;
 use super::outcome::{UsageError, data_stdout};
-
-/// Options of a new recording.
-pub(super) fn recording_options(
-    output: &OutputArgs,
-    roll: &RollArgs,
-    reference: &Reference,
-    session: String,
-    source: SourceInfo,
-) -> RecordingOptions {
-    RecordingOptions {
-        session,
-        source,
-        contracts: reference.contracts.clone(),
-        calendar: reference.calendar.clone(),
-        // Other days may be read, sent elsewhere or removed without it.
-        rolling: Rolling {
-            by_trading_day: true,
-            ..rolling(roll)
-        },
-        overwrite: output.force,
-        keep_partial: false,
-    }
-}
 
 /// A conversion into a new recording, which reports to the user and which the user can stop.
 pub(super) fn conversion(
@@ -58,6 +35,15 @@ pub(super) fn conversion(
         .overwrite(output.force)
         .progress(context.progress(verb, total))
         .control(Arc::clone(&context.control))
+}
+
+/// When the segments of a session end. Those of a trading day may be read, sent elsewhere or removed
+/// without the others.
+pub(super) fn session_rolling(args: &RollArgs) -> Rolling {
+    Rolling {
+        by_trading_day: true,
+        ..rolling(args)
+    }
 }
 
 fn rolling(args: &RollArgs) -> Rolling {

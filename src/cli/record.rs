@@ -1,32 +1,26 @@
 //! `tickdeck record`: a source into a recording, optionally published at the same time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use tickdeck::pipeline::PlayError;
 use tickdeck::reference::Reference;
 use tickdeck::session::{LiveSummary, Replayed, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
-use tickdeck_core::source::{MergeSource, Source, SourceError};
+use tickdeck_core::source::{MergeSource, Source, has_ticks};
 use tickdeck_market::source::SyntheticOptions;
-use tickdeck_recording::{
-    BackgroundWriter, EventFilter, Recorded, RecordingOptions, RecordingWriter, SourceInfo,
-};
+use tickdeck_recording::{EventFilter, SessionId, SourceInfo};
 
 use super::args::{RecordArgs, SourceSpec};
 use super::context::Context;
-use super::front::{FrontRun, RecordInto, outcome, run as run_front};
+use super::front::{FrontRun, RecordInto, live_session_id, outcome, run as run_front};
 use super::inputs::{
     self, INTACT_ONLY, Inputs, completeness, on_a_thread, refuse_damage, warn_no_tick,
 };
 use super::outcome::{Outcome, after_printing, session_error};
-use super::outputs::{
-    Sinks, nats_options, publisher_options, publishes_to_nats, recording_options,
-    refuse_output_of_inputs, session_of,
-};
-use super::recover::recover_leftovers;
+use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
 use super::render::{Made, print_summary};
+use super::session_place::SessionPlace;
 use super::startup::{require, startup_error};
 use super::synthetic;
 
@@ -36,6 +30,8 @@ struct Opened {
     info: SourceInfo,
     reference: Reference,
     total: Option<u64>,
+    /// Where it goes.
+    place: SessionPlace,
     /// The recording that is the source.
     inputs: Option<Inputs>,
     /// Whether it has no tick.
@@ -60,45 +56,34 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         true => Sinks::open(context, &args.sinks, args.output.force, nats.as_ref())?,
         false => Sinks::default(),
     };
-    let session = session_of(&args.output.output);
     let reference = &opened.reference;
-    let info = opened.info;
-    let payload_source = info.payload_source();
-    let options = RecordingOptions {
-        keep_partial: true,
-        ..recording_options(&args.output, &args.roll, reference, session.clone(), info)
-    };
-    // Of a source without a tick nothing is kept.
-    let is_empty = opened.is_empty && !args.allow_empty;
-    if is_empty {
-        RecordingWriter::check_target(&args.output.output, args.output.force)?;
-    }
-    // A session that was stopped before it began must not replace an earlier recording.
-    let mut recorder = (!context.control.is_stopped() && !is_empty)
-        .then(|| start_recorder(args, options))
-        .transpose()?;
-    let mut source = Some(opened.source);
     let options = publisher_options(
         &args.normalize,
         &args.sinks.subject_prefix,
-        payload_source,
+        opened.info.payload_source(),
         reference,
     );
-    let session = Session::replay(session, options, || {
-        // There is only one pass; a second one would be empty.
-        let empty = || Box::new(MergeSource::new(Vec::new())) as _;
-        Ok(source.take().unwrap_or_else(empty))
-    })
-    .health(nats, "record")
-    .record(recorder.as_mut().map(|recorder| recorder as _))
-    .pace(PaceOptions {
-        rate: args.effective_rate(),
-        ..PaceOptions::default()
-    })
-    .progress(context.progress("record", opened.total))
-    .run_id(context.run.clone())
-    .control(Arc::clone(&context.control))
-    .clock(context.clock.clone());
+    let place = &opened.place;
+    let record = place.record_to(&args.roll, opened.info, reference);
+    // Of a source without a tick nothing is kept.
+    let is_empty = opened.is_empty && !args.allow_empty;
+    if is_empty {
+        place.check()?;
+    } else if !context.control.is_stopped() {
+        place.recover()?;
+    }
+    let session = Session::replay_once(place.session(), options, opened.source)
+        .health(nats, "record")
+        .record(Some(record).filter(|_| !is_empty))
+        .sync_every(args.journal.sync_every)
+        .pace(PaceOptions {
+            rate: args.effective_rate(),
+            ..PaceOptions::default()
+        })
+        .progress(context.progress("record", opened.total))
+        .run_id(context.run.clone())
+        .control(Arc::clone(&context.control))
+        .clock(context.clock.clone());
     let played = sinks.give_to(session).run().map_err(session_error)?;
     if is_empty {
         match &opened.inputs {
@@ -108,20 +93,18 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
             ),
         }
     }
-    conclude(args, played, recorder, is_empty, opened.completeness)
+    conclude(args, place, played, is_empty, opened.completeness)
 }
 
-/// Seals the recording, prints the result, and decides how the verb ends. Of an empty source there is
-/// none.
+/// Prints the result and decides how the verb ends. Of an empty source there is no recording.
 fn conclude(
     args: &RecordArgs,
+    place: &SessionPlace,
     played: Replayed,
-    recorder: Option<BackgroundWriter>,
     is_empty: bool,
     completeness: Outcome,
 ) -> anyhow::Result<Outcome> {
-    // The recording is sealed even if a sink failed.
-    let recorded = recorder.map_or_else(Recorded::default, |recorder| recorder.finish(0));
+    let recorded = played.recorded.unwrap_or_default();
     let has_failed = matches!(played.error, Some(PlayError::Record(_)));
     if has_failed || recorded.error.is_some() {
         tracing::error!(
@@ -132,9 +115,15 @@ fn conclude(
     }
     let made = recorded.manifest.as_ref();
     // A recording that was never begun, or that failed, is not a result.
-    let made = (is_empty || made.is_some())
-        .then(|| Made::of(&args.output.output, made).incomplete(completeness == Outcome::Lossy));
-    let printed = print(args, &played.summary, made.as_ref());
+    let made = match is_empty || made.is_some() {
+        true => place.made(made, &recorded.days),
+        false => Vec::new(),
+    };
+    let made = made.into_iter();
+    let made: Vec<Made<'_>> = made
+        .map(|made| made.incomplete(completeness == Outcome::Lossy))
+        .collect();
+    let printed = print(args, &played.summary, &made);
     let is_lossy = played.summary.is_lossy() || is_empty;
     let ended = match (played.error, recorded.error) {
         (Some(error), _) => Err(error.into()),
@@ -145,47 +134,12 @@ fn conclude(
     after_printing(printed, ended)
 }
 
-/// Whether a source has a tick. Reads up to the first one.
-fn has_ticks(source: &mut dyn Source) -> Result<bool, SourceError> {
-    let mut batch = Vec::new();
-    loop {
-        source.next_batch(&mut batch, 64)?;
-        if batch.iter().any(|event| event.as_tick().is_some()) {
-            return Ok(true);
-        }
-        if batch.is_empty() {
-            return Ok(false);
-        }
-        batch.clear();
-    }
-}
-
-/// Whether a recording has ticks, as far as its manifest says.
-fn may_have_ticks(inputs: &Inputs) -> bool {
-    let mut recordings = inputs.recordings.iter();
-    recordings.any(|recording| {
-        let manifest = recording.manifest();
-        manifest.is_none_or(|manifest| manifest.ticks > 0)
-    })
-}
-
-/// Starts the recording, after what an earlier recorder left is safe.
-fn start_recorder(
-    args: &RecordArgs,
-    options: RecordingOptions,
-) -> anyhow::Result<BackgroundWriter> {
-    recover_leftovers(&args.output.output)?;
-    let writer = RecordingWriter::create(&args.output.output, options)?;
-    BackgroundWriter::start_syncing(writer, args.journal.sync_every)
-        .context("starting the recorder's threads")
-}
-
-/// Prints the summary of what was published, and the new recording.
-fn print(args: &RecordArgs, summary: &Summary, made: Option<&Made<'_>>) -> anyhow::Result<()> {
+/// Prints the summary of what was published, and the new recordings.
+fn print(args: &RecordArgs, summary: &Summary, made: &[Made<'_>]) -> anyhow::Result<()> {
     if args.publish || args.json.json {
         print_summary(summary, args.json.json, &args.sinks)?;
     }
-    if let Some(made) = made.filter(|_| !args.json.json) {
+    for made in made.iter().filter(|_| !args.json.json) {
         made.print_beside(args.publish.then_some(&args.sinks))?;
     }
     Ok(())
@@ -193,6 +147,7 @@ fn print(args: &RecordArgs, summary: &Summary, made: Option<&Made<'_>>) -> anyho
 
 /// Records a live session.
 fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome> {
+    let place = place(args, || live_session_id("record", context));
     let run = || -> anyhow::Result<LiveSummary> {
         require(&context.environment, &[])?;
         let nats = (args.publish && publishes_to_nats(&args.sinks))
@@ -209,7 +164,7 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
                 nats,
                 sinks: args.publish.then_some(&args.sinks),
                 record: Some(RecordInto {
-                    output: &args.output,
+                    output: &place,
                     roll: &args.roll,
                     journal: &args.journal,
                 }),
@@ -218,16 +173,35 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
     };
     let ended = run().map_err(startup_error)?;
     let summary = ended.summary();
-    let made = ended.manifest.as_ref();
-    let made = made.map(|manifest| Made::new(&args.output.output, manifest));
-    let printed = print(args, &summary, made.as_ref());
+    let made = match &ended.manifest {
+        None => Vec::new(),
+        made => place.made(made.as_ref(), &ended.days),
+    };
+    let printed = print(args, &summary, &made);
     // What the user ended early is complete. A recording without a tick shows why there is none.
     let is_empty = summary.received == 0 && !args.allow_empty && !context.control.is_stopped();
     after_printing(printed, outcome(ended, summary.is_lossy() || is_empty))
 }
 
+/// Where the session goes. `id` is its id in a catalogue if none is given.
+fn place(args: &RecordArgs, id: impl FnOnce() -> SessionId) -> SessionPlace {
+    let output = &args.output;
+    match (&output.record_under, &output.output) {
+        (Some(root), _) => {
+            let session = output.session_id.clone().unwrap_or_else(id);
+            SessionPlace::under(root, session, output.force)
+        }
+        (None, folder) => {
+            SessionPlace::folder(folder.as_deref().unwrap_or(Path::new("")), output.force)
+        }
+    }
+}
+
 fn open_market(args: &RecordArgs, options: SyntheticOptions) -> anyhow::Result<Opened> {
     let reference = inputs::reference(&args.normalize, &[])?;
+    // The same market has the same id, at any time and on any machine.
+    let id = format!("{}-{}", options.profile, options.seed);
+    let place = place(args, || SessionId::of_text(&id));
     // Only a market that ends early can have no tick.
     let is_empty = options.duration.is_some()
         && !has_ticks(&mut synthetic::open(options.clone(), &reference.calendar)?)?;
@@ -236,6 +210,7 @@ fn open_market(args: &RecordArgs, options: SyntheticOptions) -> anyhow::Result<O
         info: source.info(),
         reference: synthetic::reference_of(&source, reference),
         total: Some(source.expected_events()),
+        place,
         inputs: None,
         is_empty,
         completeness: Outcome::Done,
@@ -244,18 +219,22 @@ fn open_market(args: &RecordArgs, options: SyntheticOptions) -> anyhow::Result<O
 }
 
 fn open_recording(args: &RecordArgs, path: &PathBuf) -> anyhow::Result<Opened> {
-    refuse_output_of_inputs(&args.output.output, std::slice::from_ref(path))?;
-    let inputs = inputs::open(std::slice::from_ref(path))?;
+    let paths = std::slice::from_ref(path);
+    let named = |id: &str| place(args, || SessionId::of_text(id));
+    named("").check_inputs(paths)?;
+    let inputs = inputs::open(paths)?;
+    let place = named(&inputs.session());
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let all = EventFilter::default();
     Ok(Opened {
         info: inputs.recordings[0].source().clone(),
         reference: inputs::reference(&args.normalize, &inputs.recordings)?,
         total: inputs.estimate(&all),
+        place,
         completeness: completeness(&inputs),
         // A merge of one source renumbers its events for the new recording.
         source: Box::new(MergeSource::new(vec![inputs.source_ahead(&all, None)?])),
-        is_empty: !may_have_ticks(&inputs),
+        is_empty: !inputs.may_have_ticks(),
         inputs: Some(inputs),
     })
 }

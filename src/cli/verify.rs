@@ -6,9 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 use tickdeck::progress::Position;
 use tickdeck_core::printable::printable_value;
-use tickdeck_recording::{
-    Finding, MANIFEST_FILE, NOT_FETCHED, Recording, RecordingError, VerifyReport, verify,
-};
+use tickdeck_recording::{RecordingError, Verification, VerifyReport};
 
 use super::args::VerifyArgs;
 use super::context::Context;
@@ -30,10 +28,10 @@ pub(super) fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Outcom
     let mut verified = Vec::new();
     let mut first_error = None;
     for path in recordings_among(&args.recordings)? {
-        let report = match verify_one(context, path) {
+        let report = match verify(context, path) {
             Ok(report) => report,
             Err(error) => {
-                keep_first(&mut first_error, path, error);
+                keep_first(&mut first_error, path, error.into());
                 continue;
             }
         };
@@ -70,45 +68,10 @@ fn print(args: &VerifyArgs, verified: &[(&Path, VerifyReport)]) -> anyhow::Resul
     Ok(out.flush()?)
 }
 
-/// Damage that prevents opening is a finding like any other, and the readable parts are still checked.
-/// A missing path and a newer format are errors, because nothing can be verified.
-fn verify_one(context: &Context, path: &Path) -> anyhow::Result<VerifyReport> {
-    let error = match Recording::open(path) {
-        Ok(recording) => return Ok(verify_opened(context, &recording)),
-        Err(
-            error @ (RecordingError::Damaged { .. }
-            | RecordingError::NotFetched { .. }
-            | RecordingError::NotARecording { .. }
-            | RecordingError::NoManifest { .. }),
-        ) => error,
-        Err(error) => return Err(error.into()),
-    };
-    let mut report = match (Recording::open_salvage(path), &error) {
-        (Ok(recording), _) => verify_opened(context, &recording),
-        (Err(_), RecordingError::Damaged { .. } | RecordingError::NotFetched { .. }) => {
-            VerifyReport::default()
-        }
-        // There is neither a manifest nor a segment, so it is not a recording.
-        (Err(_), _) => return Err(error.into()),
-    };
-    let (file, problem) = match error {
-        RecordingError::Damaged { path, problem } => (path, problem),
-        RecordingError::NotARecording { path, reason } => (path, reason),
-        RecordingError::NoManifest { path } => (path, format!("{MANIFEST_FILE} is missing")),
-        RecordingError::NotFetched { path } => (path, NOT_FETCHED.into()),
-        other => (path.to_owned(), other.to_string()),
-    };
-    let finding = Finding { file, problem };
-    if !report.findings.contains(&finding) {
-        report.findings.insert(0, finding);
-    }
-    Ok(report)
-}
-
-fn verify_opened(context: &Context, recording: &Recording) -> VerifyReport {
-    let total = recording.manifest().map(|manifest| manifest.events);
-    let mut progress = context.progress("verify", total);
-    let report = verify(recording, &mut |events| {
+fn verify(context: &Context, path: &Path) -> Result<VerifyReport, RecordingError> {
+    let verification = Verification::open(path)?;
+    let mut progress = context.progress("verify", verification.expected_events());
+    let report = verification.run(&mut |events| {
         progress.at(Position {
             events,
             time: None,
@@ -116,7 +79,7 @@ fn verify_opened(context: &Context, recording: &Recording) -> VerifyReport {
         });
     });
     progress.finish();
-    report
+    Ok(report)
 }
 
 fn print_report(

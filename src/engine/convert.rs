@@ -33,7 +33,7 @@
 //! ```
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tickdeck_core::event::Event;
@@ -41,7 +41,7 @@ use tickdeck_core::source::{MergeSource, Source, SourceError};
 use tickdeck_market::source::SyntheticSource;
 use tickdeck_recording::{
     EventFilter, Manifest, Recording, RecordingError, RecordingOptions, RecordingWriter, Rolling,
-    SourceInfo,
+    SourceInfo, session_of,
 };
 
 use crate::control::Control;
@@ -278,17 +278,6 @@ impl Conversion {
     }
 }
 
-/// The session id of a new recording: the name of its folder.
-#[must_use]
-pub fn session_of(folder: &Path) -> String {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    if name.is_empty() {
-        "session".into()
-    } else {
-        name.into_owned()
-    }
-}
-
 /// What a recording says that is made of `inputs`: the library and the layout are those of the first.
 fn made_of(kind: &str, inputs: &Inputs) -> Result<SourceInfo, MixedSources> {
     inputs.payload_source()?;
@@ -302,6 +291,8 @@ fn made_of(kind: &str, inputs: &Inputs) -> Result<SourceInfo, MixedSources> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use tickdeck_market::source::SyntheticOptions;
 
     use super::*;

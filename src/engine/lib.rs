@@ -16,7 +16,7 @@
 //! ```
 //! use std::path::Path;
 //!
-//! use tickdeck::pace::{PaceOptions, Rate};
+//! use tickdeck::pace::Rate;
 //! use tickdeck::sink::NullSink;
 //! use tickdeck::{Recording, Session};
 //!
@@ -24,7 +24,7 @@
 //! # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))?;
 //! let recording = Recording::open(Path::new("recordings/quick"))?;
 //! let summary = Session::replay_recording(&recording)?
-//!     .pace(PaceOptions { rate: Rate::Max, ..PaceOptions::default() })
+//!     .rate(Rate::Max)
 //!     .sink(NullSink::new()) // or your own, or `.nats(NatsSink::connect(&options)?)`
 //!     .run()?
 //!     .into_summary()?;

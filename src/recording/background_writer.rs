@@ -78,8 +78,10 @@ impl Drop for FailsOnDrop {
 pub struct Recorded {
     /// Ticks that are in segments, or in the journal if sealing failed.
     pub ticks: u64,
-    /// The sealed recording.
+    /// The sealed recording; the last one of a session that was recorded by trading day.
     pub manifest: Option<Manifest>,
+    /// All sealed recordings of such a session, in order, with their folders. Empty otherwise.
+    pub days: Vec<(PathBuf, Manifest)>,
     /// The first error that no call has returned yet.
     pub error: Option<RecordingError>,
 }
@@ -187,6 +189,7 @@ impl BackgroundWriter {
         Recorded {
             ticks,
             manifest,
+            days: Vec::new(),
             error: joined.err().or(sealing),
         }
     }

@@ -120,7 +120,7 @@ impl Catalog {
             return false;
         };
         let is_day = |name: &String| day_of(name).is_some();
-        let is_session = |name: &String| session_of(name).is_some();
+        let is_session = |name: &String| session_id_of(name).is_some();
         !names.iter().any(|name| is_manifest(name))
             && match day_of(&name_of(path)) {
                 Some(_) => names.iter().any(is_session),
@@ -187,7 +187,7 @@ fn sessions(storage: &dyn Storage, folder: &Path, day: NaiveDate) -> Result<Vec<
     }
     for name in storage.list(folder)? {
         let path = folder.join(&name);
-        if let Some(session) = session_of(&name)
+        if let Some(session) = session_id_of(&name)
             && storage.is_folder(&path)
             && storage.list(&path)?.iter().any(|name| name != LOCK_FILE)
         {
@@ -208,7 +208,7 @@ fn day_of(name: &str) -> Option<NaiveDate> {
         .filter(|date| date.to_string() == day)
 }
 
-fn session_of(name: &str) -> Option<&str> {
+fn session_id_of(name: &str) -> Option<&str> {
     name.strip_prefix(SESSION_KEY).filter(|id| !id.is_empty())
 }
 

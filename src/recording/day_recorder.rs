@@ -20,7 +20,6 @@ use super::background_writer::{BackgroundWriter, Recorded};
 use super::catalog::{Catalog, SessionId};
 use super::error::RecordingError;
 use super::event_writer::EventWriter;
-use super::manifest::Manifest;
 use super::tally::DayOf;
 use super::writer::{RecordingOptions, RecordingWriter};
 
@@ -28,26 +27,6 @@ type Result<T> = std::result::Result<T, RecordingError>;
 
 /// Puts a new recording behind its threads.
 type Start = Box<dyn Fn(RecordingWriter) -> io::Result<BackgroundWriter> + Send>;
-
-/// How a [`DayRecorder`] ended.
-#[derive(Debug, Default)]
-pub struct RecordedDays {
-    /// Ticks that are in segments, or in the journal where sealing failed.
-    pub ticks: u64,
-    /// The sealed recordings, in order, with their folders.
-    pub recordings: Vec<(PathBuf, Manifest)>,
-    /// The first error that no call has returned yet.
-    pub error: Option<RecordingError>,
-}
-
-impl RecordedDays {
-    fn add(&mut self, folder: PathBuf, recorded: Recorded) {
-        self.ticks += recorded.ticks;
-        let manifest = recorded.manifest;
-        self.recordings.extend(manifest.map(|made| (folder, made)));
-        self.error = self.error.take().or(recorded.error);
-    }
-}
 
 /// The recording of a day.
 struct Day {
@@ -70,7 +49,7 @@ pub struct DayRecorder {
     session: SessionId,
     options: RecordingOptions,
     start: Start,
-    /// Recordings begun.
+    /// Ids that were used.
     parts: u64,
     days: DayOf,
     current: Option<Day>,
@@ -121,8 +100,8 @@ impl DayRecorder {
     /// Waits until everything is in segments, and finishes the last recording. `overflow` are the ticks
     /// that were lost before they could be recorded; those of all days are in its ledger.
     #[must_use]
-    pub fn finish(mut self, overflow: u64) -> RecordedDays {
-        let mut all = RecordedDays::default();
+    pub fn finish(mut self, overflow: u64) -> Recorded {
+        let mut all = Recorded::default();
         for ending in mem::take(&mut self.ending) {
             let recorded = ending.thread.join().unwrap_or_else(|_| Recorded {
                 // The panic was reported with its place.
@@ -131,10 +110,10 @@ impl DayRecorder {
                 }),
                 ..Recorded::default()
             });
-            all.add(ending.folder, recorded);
+            add(&mut all, ending.folder, recorded);
         }
         if let Some(day) = self.current.take() {
-            all.add(day.folder, day.recorder.finish(overflow));
+            add(&mut all, day.folder, day.recorder.finish(overflow));
         }
         all
     }
@@ -170,22 +149,34 @@ impl DayRecorder {
     }
 
     fn begin(&mut self, date: NaiveDate) -> Result<Day> {
-        let session = self.session.of_part(self.parts);
-        let folder = Catalog::folder(&self.root, date, &session);
-        let options = RecordingOptions {
-            session,
-            ..self.options.clone()
-        };
-        let writer = RecordingWriter::create(&folder, options)?;
+        let (folder, writer) = self.create(date)?;
         let recorder =
             (self.start)(writer).map_err(RecordingError::io(&folder, "starting a thread for"))?;
-        self.parts += 1;
         Ok(Day {
             date,
             folder,
             recorder,
             first_seq: self.next_seq,
         })
+    }
+
+    /// A new recording. An id that the day has already gets a number: a session that was restarted must
+    /// not end because of the one before.
+    fn create(&mut self, date: NaiveDate) -> Result<(PathBuf, RecordingWriter)> {
+        loop {
+            let session = self.session.of_part(self.parts);
+            self.parts += 1;
+            let folder = Catalog::folder(&self.root, date, &session);
+            let options = RecordingOptions {
+                session,
+                ..self.options.clone()
+            };
+            match RecordingWriter::create(&folder, options) {
+                Ok(writer) => return Ok((folder, writer)),
+                Err(RecordingError::OutputExists { .. } | RecordingError::InUse { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Seals the recording of a day on a thread of its own.
@@ -199,6 +190,16 @@ impl DayRecorder {
         self.ending.push(Ending { folder, thread });
         Ok(())
     }
+}
+
+/// Adds the recording of a day to the session's.
+fn add(all: &mut Recorded, folder: PathBuf, day: Recorded) {
+    all.ticks += day.ticks;
+    if let Some(made) = &day.manifest {
+        all.days.push((folder, made.clone()));
+    }
+    all.manifest = day.manifest;
+    all.error = all.error.take().or(day.error);
 }
 
 impl EventWriter for DayRecorder {
@@ -270,17 +271,17 @@ mod tests {
                 "trading_day=2026-01-07/session=run-3",
             ]
         );
-        let counts = recorded.recordings.iter().map(|(_, made)| made.events);
+        let counts = recorded.days.iter().map(|(_, made)| made.events);
         assert_eq!(counts.collect::<Vec<_>>(), [2, 3, 2]);
         let mut sources = Vec::new();
-        for (folder, made) in &recorded.recordings {
+        for (folder, made) in &recorded.days {
             assert_eq!(made.status, Status::Complete);
             assert!(folder.ends_with(format!("session={}", made.session)));
             let recording = Recording::open(folder).unwrap();
             assert!(verify(&recording, &mut |_| {}).is_intact());
             sources.push(Box::new(recording.reader(EventFilter::default())) as Box<dyn Source>);
         }
-        assert_eq!(recorded.recordings[2].1.ledger.dropped["overflow"], 5);
+        assert_eq!(recorded.days[2].1.ledger.dropped["overflow"], 5);
         let mut merged = Vec::new();
         MergeSource::new(sources)
             .next_batch(&mut merged, 100)
@@ -294,7 +295,7 @@ mod tests {
         let mut recorder = recorder(root.path());
         recorder.write(&at_hours(&[3, 9, 3, 9])).unwrap();
         let recorded = recorder.finish(0);
-        let counts = recorded.recordings.iter().map(|(_, made)| made.events);
+        let counts = recorded.days.iter().map(|(_, made)| made.events);
         assert_eq!(counts.collect::<Vec<_>>(), [1, 3]);
     }
 
@@ -339,6 +340,23 @@ mod tests {
     }
 
     #[test]
+    fn an_id_that_the_day_has_gets_a_number() {
+        let root = tempfile::tempdir().unwrap();
+        let mut first = recorder(root.path());
+        first.write(&at_hours(&[3])).unwrap();
+        // The first one is still being written.
+        let mut second = recorder(root.path());
+        second.write(&at_hours(&[3, 3])).unwrap();
+        assert_eq!(first.finish(0).days[0].1.session, "run");
+        assert_eq!(second.finish(0).days[0].1.session, "run-2");
+        let mut third = recorder(root.path());
+        third.write(&at_hours(&[3, 9])).unwrap();
+        let recorded = third.finish(0);
+        let ids = recorded.days.iter().map(|(_, made)| made.session.as_str());
+        assert_eq!(ids.collect::<Vec<_>>(), ["run-3", "run-4"]);
+    }
+
+    #[test]
     fn a_gap_is_refused_and_nothing_more_is_taken() {
         let root = tempfile::tempdir().unwrap();
         let mut recorder = recorder(root.path());
@@ -348,6 +366,6 @@ mod tests {
         assert!(matches!(error, RecordingError::SeqGap { expected: 3, .. }));
         let again = recorder.write(&events[3..]).unwrap_err();
         assert!(matches!(again, RecordingError::WriterFailed { .. }));
-        assert_eq!(recorder.finish(0).recordings[0].1.events, 3);
+        assert_eq!(recorder.finish(0).days[0].1.events, 3);
     }
 }

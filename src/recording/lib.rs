@@ -56,6 +56,7 @@ mod schema;
 mod sealer;
 mod segment_reader;
 mod segment_writer;
+mod session_recorder;
 pub mod storage;
 mod tally;
 mod tick_arrays;
@@ -65,7 +66,7 @@ mod writer;
 
 pub use background_writer::{BackgroundWriter, DEFAULT_SYNC_EVERY, Recorded};
 pub use catalog::{Catalog, CatalogEntry, SessionId, SessionIdError};
-pub use day_recorder::{DayRecorder, RecordedDays};
+pub use day_recorder::DayRecorder;
 pub use digest::EventDigest;
 pub use error::{NOT_FETCHED, RecordingError};
 pub use event_writer::EventWriter;
@@ -76,7 +77,7 @@ pub use format_version::FormatVersion;
 pub use gaps::{Gap, GapFinder};
 pub use group_stream::MissingPart;
 pub use manifest::{CalendarCopy, Ledger, Manifest, SegmentEntry, Status};
-pub use names::{CONTRACTS_FILE, MANIFEST_FILE, is_recording_folder};
+pub use names::{CONTRACTS_FILE, MANIFEST_FILE, is_recording_folder, session_of};
 pub use page_size::{PAGE_HEADER_BYTES, check_page_size};
 pub use pointer::is_pointer;
 pub use prune::{Excess, Pruned, Retention, Spared, Stored, finish_interrupted, prune};
@@ -84,8 +85,9 @@ pub use reader::{Recording, RecordingReader};
 pub use recover::{Recovery, leftovers, recover, recover_in};
 pub use schema::ROW_GROUP_ROWS;
 pub use segment_writer::SegmentInfo;
+pub use session_recorder::SessionRecorder;
 pub use tickdeck_core::source::SourceInfo;
-pub use verify::{VerifyReport, verify};
+pub use verify::{Verification, VerifyReport, verify};
 pub use writer::{RecordingOptions, RecordingWriter, Rolling};
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Names of the files of a recording.
+//! Names of the files of a recording, and of its session.
 
 use std::path::{Path, PathBuf};
 
@@ -137,4 +137,15 @@ pub(super) fn is_of_recording(name: &str) -> bool {
         || is_segment(name)
         || journal_index(name).is_some()
         || is_partial(name)
+}
+
+/// The session id of a new recording: the name of its folder.
+#[must_use]
+pub fn session_of(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    if name.is_empty() {
+        "session".into()
+    } else {
+        name.into_owned()
+    }
 }

@@ -28,7 +28,7 @@ pub(super) fn options(rolling: Rolling) -> RecordingOptions {
     }
 }
 
-fn record(folder: &Path, events: &[Event], rolling: Rolling) -> Manifest {
+pub(crate) fn record(folder: &Path, events: &[Event], rolling: Rolling) -> Manifest {
     let mut writer = RecordingWriter::create(folder, options(rolling)).unwrap();
     writer.write(events).unwrap();
     writer.finish().unwrap()

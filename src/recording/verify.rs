@@ -2,22 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tickdeck_core::event::{Event, InstrumentId};
 
 use super::contracts_file;
 use super::digest::EventDigest;
-use super::error::RecordingError;
+use super::error::{NOT_FETCHED, RecordingError};
 use super::file_hash::hash_file;
 use super::filter::EventFilter;
 use super::finding::{Finding, problem};
 use super::manifest::{Manifest, Status};
-use super::names::contracts_path;
+use super::names::{MANIFEST_FILE, contracts_path};
 use super::pointer::refuse_pointer;
 use super::reader::Recording;
 use super::segment_writer::text_to_utf8;
-use super::storage::Storage;
+use super::storage::{Storage, local};
 
 /// Events read at a time.
 const BATCH_EVENTS: usize = 4096;
@@ -52,6 +53,108 @@ impl VerifyReport {
             problem: problem.into(),
         });
     }
+}
+
+/// The check of one recording, opened as far as it can be.
+///
+/// ```
+/// use tickdeck_recording::Verification;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recordings/quick");
+/// let report = Verification::open(path.as_ref())?.run(&mut |_| {});
+/// assert!(report.is_intact());
+/// assert_eq!(report.ticks, 918);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Verification {
+    /// `None` where nothing could be opened.
+    recording: Option<Recording>,
+    /// What kept it from being opened whole.
+    finding: Option<Finding>,
+}
+
+impl Verification {
+    /// Opens a recording of the local file system. Damage that prevents opening is a finding like any
+    /// other, and the readable parts are still checked.
+    ///
+    /// # Errors
+    /// When nothing can be verified: the path is missing, it is no recording, or of a newer format.
+    pub fn open(path: &Path) -> Result<Self, RecordingError> {
+        Self::open_in(local(), path)
+    }
+
+    /// The same on any storage.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_in(storage: Arc<dyn Storage>, path: &Path) -> Result<Self, RecordingError> {
+        let error = match Recording::open_in(Arc::clone(&storage), path) {
+            Ok(recording) => {
+                return Ok(Self {
+                    recording: Some(recording),
+                    finding: None,
+                });
+            }
+            Err(error) => error,
+        };
+        let is_found = matches!(
+            error,
+            RecordingError::Damaged { .. } | RecordingError::NotFetched { .. }
+        );
+        let is_in_parts = matches!(
+            error,
+            RecordingError::NotARecording { .. } | RecordingError::NoManifest { .. }
+        );
+        if !is_found && !is_in_parts {
+            return Err(error);
+        }
+        let recording = Recording::open_salvage_in(storage, path).ok();
+        // There is neither a manifest nor a segment, so it is not a recording.
+        if recording.is_none() && !is_found {
+            return Err(error);
+        }
+        Ok(Self {
+            recording,
+            finding: Some(finding_of(error, path)),
+        })
+    }
+
+    /// The events that the manifest promises; `None` without one.
+    #[must_use]
+    pub fn expected_events(&self) -> Option<u64> {
+        let manifest = self.recording.as_ref()?.manifest();
+        manifest.map(|manifest| manifest.events)
+    }
+
+    /// Reads everything, see [`verify`].
+    #[must_use]
+    pub fn run(self, progress: &mut dyn FnMut(u64)) -> VerifyReport {
+        let recording = self.recording.as_ref();
+        let mut report = recording.map_or_else(VerifyReport::default, |recording| {
+            verify(recording, progress)
+        });
+        if let Some(finding) = self.finding
+            && !report.findings.contains(&finding)
+        {
+            report.findings.insert(0, finding);
+        }
+        report
+    }
+}
+
+/// The finding that stands for an error of opening.
+fn finding_of(error: RecordingError, path: &Path) -> Finding {
+    let (file, problem) = match error {
+        RecordingError::Damaged { path, problem } => (path, problem),
+        RecordingError::NotARecording { path, reason } => (path, reason),
+        RecordingError::NoManifest { path } => (path, format!("{MANIFEST_FILE} is missing")),
+        RecordingError::NotFetched { path } => (path, NOT_FETCHED.into()),
+        other => (path.to_owned(), other.to_string()),
+    };
+    Finding { file, problem }
 }
 
 /// Reads everything and compares it with the manifest. Damage is a finding, not an error.
@@ -234,5 +337,74 @@ fn compare(
         && let Err(error) = contracts_file::read(&**recording.storage(), &contracts)
     {
         report.add(&contracts, problem(&error));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Rolling;
+    use crate::tests::{record, some_ticks};
+
+    fn report(path: &Path) -> Result<VerifyReport, RecordingError> {
+        Verification::open(path).map(|opened| opened.run(&mut |_| {}))
+    }
+
+    #[test]
+    fn damage_that_prevents_opening_is_a_finding() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        record(&path, &some_ticks(20), Rolling::default());
+        let opened = Verification::open(&path).unwrap();
+        assert_eq!(opened.expected_events(), Some(20));
+        assert!(opened.run(&mut |_| {}).is_intact());
+
+        std::fs::write(path.join(MANIFEST_FILE), "{").unwrap();
+        assert!(Recording::open(&path).is_err());
+        let damaged = report(&path).unwrap();
+        assert_eq!(damaged.ticks, 20);
+        assert_eq!(damaged.findings[0].file, path.join(MANIFEST_FILE));
+
+        std::fs::remove_file(path.join(MANIFEST_FILE)).unwrap();
+        let missing = report(&path).unwrap();
+        assert_eq!((missing.ticks, missing.findings.len()), (20, 1));
+        assert_eq!(missing.findings[0].problem, "manifest.json is missing");
+    }
+
+    #[test]
+    fn a_segment_that_cannot_be_opened_is_a_finding() {
+        let folder = tempfile::tempdir().unwrap();
+        let segment = folder.path().join("part-00000.parquet");
+        std::fs::write(&segment, "PAR1").unwrap();
+        let damaged = report(&segment).unwrap();
+        assert_eq!((damaged.events, damaged.findings.len()), (0, 1));
+        assert_eq!(damaged.findings[0].file, segment);
+    }
+
+    #[test]
+    fn what_is_no_recording_is_not_verified() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = report(&folder.path().join("gone"));
+        assert!(
+            matches!(missing, Err(RecordingError::NotARecording { .. })),
+            "{missing:?}"
+        );
+        let empty = report(folder.path());
+        assert!(
+            matches!(empty, Err(RecordingError::NoManifest { .. })),
+            "{empty:?}"
+        );
+        let path = folder.path().join("rec");
+        record(&path, &some_ticks(1), Rolling::default());
+        let manifest = path.join(MANIFEST_FILE);
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        let newer = text.replace("\"1.0\"", "\"9.0\"");
+        assert_ne!(newer, text);
+        std::fs::write(&manifest, newer).unwrap();
+        let newer = report(&path);
+        assert!(
+            matches!(newer, Err(RecordingError::NewerFormat { .. })),
+            "{newer:?}"
+        );
     }
 }

@@ -99,6 +99,7 @@ pub(crate) fn recorded(ticks: &[RawTick], folder: &Path) -> Setup {
     let mut setup = setup(ticks);
     setup.record = Some(RecordTo {
         folder: folder.to_owned(),
+        by_day: None,
         options: RecordingOptions {
             session: "test".into(),
             source: SourceInfo {

@@ -6,9 +6,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use tickdeck::encode::subject;
 use tickdeck::live::Wanted;
+use tickdeck_recording::SessionId;
 
 use super::values;
 use super::{JournalArgs, JsonArgs, NatsArgs, NormalizeArgs, RollArgs};
@@ -94,12 +95,31 @@ pub struct SubscribeArgs {
 
 /// Flags of `live`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("recorded").args(["record", "record_under"]))]
 pub struct LiveArgs {
     /// Record at the same time, into this folder
     #[arg(long, value_name = "REC", value_parser = values::parse_new_recording, help_heading = "Output")]
     pub record: Option<PathBuf>,
+    /// Record in a catalogue instead, as ROOT/trading_day=DAY/session=ID: one recording per trading day
+    #[arg(long, value_name = "ROOT", value_parser = values::parse_new_recording, help_heading = "Output", conflicts_with = "record")]
+    pub record_under: Option<PathBuf>,
+    /// Id of the session in the catalogue [default: made from time and process]
+    #[arg(
+        long = "session",
+        value_name = "ID",
+        hide_short_help = true,
+        requires = "record_under",
+        conflicts_with = "record",
+        help_heading = "Output"
+    )]
+    pub session_id: Option<SessionId>,
     /// Replace an existing recording
-    #[arg(long, requires = "record", help_heading = "Output")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        requires = "recorded",
+        help_heading = "Output"
+    )]
     pub force: bool,
     /// When a new segment begins.
     #[command(flatten)]

@@ -11,6 +11,7 @@ use tickdeck::selection::SelectionOptions;
 use tickdeck_core::contract::Exchange;
 use tickdeck_core::pace::{PaceOptions, Rate};
 use tickdeck_core::select::{EndSpec, StartSpec, TimeSpec, WindowSpec};
+use tickdeck_recording::SessionId;
 
 use super::conflict;
 use super::values::{self, JsonlTarget, LogFormat, SinkSpec, duration_ns};
@@ -182,6 +183,30 @@ pub struct OutputArgs {
     /// Folder of the new recording
     #[arg(short, long, value_name = "REC", value_parser = values::parse_new_recording)]
     pub output: PathBuf,
+    /// Replace an existing recording
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Where a session is recorded.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub struct SessionOutputArgs {
+    /// Folder of the new recording
+    #[arg(short, long, value_name = "REC", value_parser = values::parse_new_recording, required_unless_present = "record_under", conflicts_with = "record_under")]
+    pub output: Option<PathBuf>,
+    /// Record in a catalogue instead, as ROOT/trading_day=DAY/session=ID: one recording per trading day
+    #[arg(long, value_name = "ROOT", value_parser = values::parse_new_recording)]
+    pub record_under: Option<PathBuf>,
+    /// Id of the session in the catalogue [default: made from the source, or from time and process]
+    #[arg(
+        long = "session",
+        value_name = "ID",
+        hide_short_help = true,
+        requires = "record_under",
+        conflicts_with = "output"
+    )]
+    pub session_id: Option<SessionId>,
     /// Replace an existing recording
     #[arg(long)]
     pub force: bool,

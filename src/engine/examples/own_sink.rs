@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tickdeck::pace::{PaceOptions, Rate};
+use tickdeck::pace::Rate;
 use tickdeck::sink::{Fate, Outstanding};
 use tickdeck::{MessageBatch, Recording, Session, Sink, SinkError};
 
@@ -60,12 +60,8 @@ pub(crate) fn count(recording: &Path) -> anyhow::Result<Counts> {
     let recording = Recording::open(recording)?;
     let sink = ExchangeCounter::default();
     let counts = Arc::clone(&sink.counts);
-    let fast = PaceOptions {
-        rate: Rate::Max,
-        ..PaceOptions::default()
-    };
     let session = Session::replay_recording(&recording)?;
-    session.pace(fast).sink(sink).run()?.into_summary()?;
+    session.rate(Rate::Max).sink(sink).run()?.into_summary()?;
     let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(std::mem::take(&mut counts))
 }

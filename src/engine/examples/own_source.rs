@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use tickdeck::event::{RawTick, Seq, Text};
-use tickdeck::pace::{PaceOptions, Rate};
+use tickdeck::pace::Rate;
 use tickdeck::reference::{Reference, ReferenceOptions};
 use tickdeck::sink::JsonlSink;
 use tickdeck::source::PayloadSource;
@@ -59,21 +59,14 @@ impl Source for RandomWalk {
 pub(crate) fn walk(ticks: u32, sink: impl Sink + 'static) -> anyhow::Result<Summary> {
     let reference = Reference::load(&ReferenceOptions::default(), &[])?;
     let options = PublisherOptions::new(&reference, PayloadSource::Synthetic);
-    let (done, random, price) = (0, 1, 3_150.0);
-    let open = || {
-        Ok(Box::new(RandomWalk {
-            ticks,
-            done,
-            random,
-            price,
-        }) as _)
+    let source = RandomWalk {
+        ticks,
+        done: 0,
+        random: 1,
+        price: 3_150.0,
     };
-    let fast = PaceOptions {
-        rate: Rate::Max,
-        ..PaceOptions::default()
-    };
-    let session = Session::replay("random-walk", options, open);
-    Ok(session.pace(fast).sink(sink).run()?.into_summary()?)
+    let session = Session::replay_once("random-walk", options, Box::new(source));
+    Ok(session.rate(Rate::Max).sink(sink).run()?.into_summary()?)
 }
 
 fn main() -> anyhow::Result<()> {

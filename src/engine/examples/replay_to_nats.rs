@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use tickdeck::nats::NatsOptions;
-use tickdeck::pace::{PaceOptions, Rate};
+use tickdeck::pace::Rate;
 use tickdeck::sink::NatsSink;
 use tickdeck::{Recording, Session, Summary};
 
@@ -16,12 +16,8 @@ use tickdeck::{Recording, Session, Summary};
 pub(crate) fn replay(url: &str, recording: &Path) -> anyhow::Result<Summary> {
     let recording = Recording::open(recording)?;
     let server = NatsSink::connect(&NatsOptions::at(url)?)?;
-    let fast = PaceOptions {
-        rate: Rate::Max,
-        ..PaceOptions::default()
-    };
     let session = Session::replay_recording(&recording)?;
-    Ok(session.pace(fast).nats(server).run()?.into_summary()?)
+    Ok(session.rate(Rate::Max).nats(server).run()?.into_summary()?)
 }
 
 fn main() -> anyhow::Result<()> {

@@ -1,6 +1,5 @@
 //! Why a session could not be started.
 
-#[cfg(feature = "live")]
 use tickdeck_recording::RecordingError;
 
 use crate::control::InterruptibleError;
@@ -45,8 +44,7 @@ pub enum SessionError {
     #[cfg(feature = "live")]
     #[error(transparent)]
     Subscription(#[from] SubscriptionError),
-    /// The recording of a live session could not be created.
-    #[cfg(feature = "live")]
+    /// The recording could not be created.
     #[error(transparent)]
     Record(#[from] RecordingError),
 }

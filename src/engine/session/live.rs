@@ -14,7 +14,6 @@
 //! - The digest covers everything handed over, also failed messages. A replay of the recording
 //!   therefore gives the same digest.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,13 +22,12 @@ use tickdeck_core::causes::with_causes;
 use tickdeck_core::clock::{Clock, SystemClock};
 use tickdeck_core::thread::spawn_scoped;
 use tickdeck_core::wait::is_closed_within;
-use tickdeck_recording::{
-    BackgroundWriter, DEFAULT_SYNC_EVERY, EventWriter, Recorded, RecordingOptions, RecordingWriter,
-};
+use tickdeck_recording::{DEFAULT_SYNC_EVERY, EventWriter, Recorded, SessionRecorder};
 
 use super::error::SessionError;
 use super::live_server::{LiveServer, ServerHandles};
 use super::live_summary::LiveSummary;
+use super::record::RecordTo;
 use super::stats::SharedStats;
 use crate::control::Control;
 use crate::live::{self, Connector, LiveHandle, LiveOptions, LiveReport, LiveSource};
@@ -39,15 +37,6 @@ use crate::pipeline::{
 };
 use crate::progress::Silent;
 use crate::sink::{Sink, or_null};
-
-/// Where a session is recorded.
-#[derive(Debug, Clone)]
-pub struct RecordTo {
-    /// Folder of the recording.
-    pub folder: PathBuf,
-    /// Options of the recording.
-    pub options: RecordingOptions,
-}
 
 /// The set-up of a live session, except the front. Nothing is read from the environment.
 pub struct LiveSession {
@@ -142,14 +131,10 @@ impl LiveSession {
     pub fn run(self, connector: Box<dyn Connector>) -> Result<LiveSummary, SessionError> {
         let clock = self.clock;
         let started = clock.now();
-        let writer = self
+        let mut recorder = self
             .record
-            .map(|to| RecordingWriter::create(&to.folder, to.options))
+            .map(|to| to.begin(self.sync_every))
             .transpose()?;
-        let mut recorder = writer
-            .map(|writer| BackgroundWriter::start_syncing(writer, self.sync_every))
-            .transpose()
-            .map_err(SessionError::Thread)?;
         let (server, sinks) = all_sinks(self.server, self.sinks);
         let has_sinks = !sinks.is_empty();
         let mut publisher = Publisher::new(self.publisher, or_null(sinks));
@@ -196,6 +181,7 @@ impl LiveSession {
             has_begun: true,
             live: outcome.live,
             manifest: recorded.manifest,
+            days: recorded.days,
             error,
             ledger,
             has_sinks,
@@ -280,7 +266,7 @@ fn report(stats: &SharedStats, every: Duration, is_done: &Receiver<()>) {
 
 /// Seals the recording before the rest is published. If that fails, `failed` is the earlier error that
 /// is reported as the reason.
-fn seal(recorder: Option<BackgroundWriter>, dropped: u64, failed: Option<&PlayError>) -> Recorded {
+fn seal(recorder: Option<SessionRecorder>, dropped: u64, failed: Option<&PlayError>) -> Recorded {
     let Some(recorder) = recorder else {
         return Recorded::default();
     };

@@ -1,5 +1,7 @@
 //! How a live session ended: counts, digest, latency, the front's part and the recording.
 
+use std::path::PathBuf;
+
 use tickdeck_core::pace::Lateness;
 use tickdeck_recording::{Manifest, RecordingError, RecordingWriter};
 
@@ -31,8 +33,10 @@ pub struct LiveSummary {
     pub has_begun: bool,
     /// How the session with the front went.
     pub live: LiveReport,
-    /// The finished recording.
+    /// The finished recording; the last one of a session that was recorded by trading day.
     pub manifest: Option<Manifest>,
+    /// All recordings of such a session, in order, with their folders. Empty otherwise.
+    pub days: Vec<(PathBuf, Manifest)>,
     /// The error that ended it early or occurred at its end. The other fields are valid even then.
     pub error: Option<PlayError>,
 }
@@ -75,6 +79,7 @@ impl LiveSummary {
             has_begun: false,
             live,
             manifest,
+            days: Vec::new(),
             error: None,
         };
         summary.log();

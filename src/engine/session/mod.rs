@@ -20,6 +20,7 @@ mod live;
 mod live_server;
 #[cfg(feature = "live")]
 mod live_summary;
+mod record;
 mod replay;
 #[cfg(feature = "nats")]
 mod server;
@@ -47,11 +48,13 @@ pub use ctp::CtpSession;
 pub use drain::DEFAULT_DRAIN;
 pub use error::SessionError;
 #[cfg(feature = "live")]
-pub use live::{LiveSession, RecordTo};
+pub use live::LiveSession;
 #[cfg(feature = "live")]
 pub use live_server::{LiveNats, LiveServer};
 #[cfg(feature = "live")]
 pub use live_summary::LiveSummary;
+pub use record::RecordTo;
+use replay::Passes;
 pub use replay::{ReplaySession, Replayed};
 pub use summary::{LatenessMs, Summary};
 
@@ -64,7 +67,7 @@ impl Session {
     /// [`ReplaySession`] and [run](ReplaySession::run) it.
     ///
     /// ```
-    /// use tickdeck::pace::{PaceOptions, Rate};
+    /// use tickdeck::pace::Rate;
     /// use tickdeck::reference::{Reference, ReferenceOptions};
     /// use tickdeck::sink::NullSink;
     /// use tickdeck::source::{PayloadSource, SourceError, SourceErrorKind};
@@ -81,7 +84,7 @@ impl Session {
     /// };
     /// let summary = Session::replay("market", options, open)
     ///     .sink(NullSink::new())
-    ///     .pace(PaceOptions { rate: Rate::Max, ..PaceOptions::default() })
+    ///     .rate(Rate::Max)
     ///     .run()?
     ///     .into_summary()?;
     /// assert_eq!(summary.published, summary.received);
@@ -93,7 +96,49 @@ impl Session {
         publisher: PublisherOptions,
         open: impl FnMut() -> Result<Box<dyn Source>, SourceError> + 'a,
     ) -> ReplaySession<'a> {
-        ReplaySession::new(name.into(), publisher, open)
+        ReplaySession::new(name.into(), publisher, Passes::Each(Box::new(open)))
+    }
+
+    /// A replay of one source, in one pass.
+    ///
+    /// ```
+    /// use tickdeck::pace::Rate;
+    /// use tickdeck::reference::{Reference, ReferenceOptions};
+    /// use tickdeck::session::RecordTo;
+    /// use tickdeck::source::PayloadSource;
+    /// use tickdeck::synthetic::{SyntheticOptions, SyntheticSource};
+    /// use tickdeck::{PublisherOptions, Recording, Session};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path().join("market");
+    /// let reference = Reference::load(&ReferenceOptions::default(), &[])?;
+    /// let market = SyntheticSource::open(SyntheticOptions::default(), &reference.calendar)?;
+    /// let reference = reference.with_contracts(market.contracts());
+    /// let options = PublisherOptions::new(&reference, PayloadSource::Synthetic);
+    /// let record = RecordTo::new(&folder, market.info(), &reference);
+    /// let summary = Session::replay_once("market", options, Box::new(market))
+    ///     .record(record)
+    ///     .rate(Rate::Max)
+    ///     .run()?
+    ///     .into_summary()?;
+    ///
+    /// // The recording replays to the digest of the session.
+    /// let recording = Recording::open(&folder)?;
+    /// let replayed = Session::replay_recording(&recording)?
+    ///     .rate(Rate::Max)
+    ///     .run()?
+    ///     .into_summary()?;
+    /// assert_eq!(replayed.digest, summary.digest);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn replay_once(
+        name: impl Into<String>,
+        publisher: PublisherOptions,
+        source: Box<dyn Source>,
+    ) -> ReplaySession<'static> {
+        ReplaySession::new(name.into(), publisher, Passes::Once(Some(source)))
     }
 
     /// A replay of everything in `recording`, published by its own contracts and calendar. Payloads,

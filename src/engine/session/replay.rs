@@ -1,14 +1,16 @@
 //! A source of recorded or generated events into sinks: the composition behind `replay` and `record`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tickdeck_core::clock::{Clock, SystemClock};
-use tickdeck_core::pace::{ClockTicks, PaceOptions};
+use tickdeck_core::pace::{ClockTicks, PaceOptions, Rate};
 use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::UnixNanos;
-use tickdeck_recording::EventWriter;
+use tickdeck_recording::{DEFAULT_SYNC_EVERY, Recorded};
 
 use super::error::SessionError;
+use super::record::RecordTo;
 #[cfg(feature = "nats")]
 use super::server::Server;
 #[cfg(feature = "nats")]
@@ -23,16 +25,31 @@ use crate::pipeline::{
 use crate::progress::{Progress, Silent};
 use crate::sink::{Sink, Wake, or_null};
 
-/// Opens the source of one pass. A replay that loops calls it again for each pass.
-type OpenSource<'a> = Box<dyn FnMut() -> Result<Box<dyn Source>, SourceError> + 'a>;
+/// The sources of a replay.
+pub(super) enum Passes<'a> {
+    /// Opens the source of a pass. A replay that loops calls it again for each pass.
+    Each(Box<dyn FnMut() -> Result<Box<dyn Source>, SourceError> + 'a>),
+    /// One pass; `None` after it.
+    Once(Option<Box<dyn Source>>),
+}
+
+impl Passes<'_> {
+    fn next(&mut self) -> Result<Option<Box<dyn Source>>, SourceError> {
+        match self {
+            Self::Each(open) => open().map(Some),
+            Self::Once(source) => Ok(source.take()),
+        }
+    }
+}
 
 /// The set-up of a replay. Nothing is read from the environment.
 pub struct ReplaySession<'a> {
     name: String,
     publisher: PublisherOptions,
-    source: OpenSource<'a>,
+    passes: Passes<'a>,
     sinks: Vec<Box<dyn Sink>>,
-    recorder: Option<&'a mut (dyn EventWriter + 'static)>,
+    record: Option<RecordTo>,
+    sync_every: Duration,
     #[cfg(feature = "nats")]
     server: Server,
     #[cfg(feature = "nats")]
@@ -56,20 +73,19 @@ pub struct Replayed {
     pub summary: Summary,
     /// The error that ended the replay early.
     pub error: Option<PlayError>,
+    /// The recording; `None` where there is none.
+    pub recorded: Option<Recorded>,
 }
 
 impl<'a> ReplaySession<'a> {
-    pub(super) fn new(
-        name: String,
-        publisher: PublisherOptions,
-        source: impl FnMut() -> Result<Box<dyn Source>, SourceError> + 'a,
-    ) -> Self {
+    pub(super) fn new(name: String, publisher: PublisherOptions, passes: Passes<'a>) -> Self {
         Self {
             name,
             publisher,
-            source: Box::new(source),
+            passes,
             sinks: Vec::new(),
-            recorder: None,
+            record: None,
+            sync_every: DEFAULT_SYNC_EVERY,
             #[cfg(feature = "nats")]
             server: Server::default(),
             #[cfg(feature = "nats")]
@@ -101,21 +117,38 @@ impl<'a> ReplaySession<'a> {
         self
     }
 
-    /// Records what is released, before it is published.
+    /// Records what is released, before it is published. The `seq` of the source must begin at 0 and
+    /// have no gap; a [`MergeSource`](tickdeck_core::source::MergeSource) renumbers it.
+    ///
+    /// A replay that is stopped before it begins records nothing, and so replaces no recording.
     #[must_use]
-    pub fn record(mut self, recorder: Option<&'a mut (dyn EventWriter + 'static)>) -> Self {
-        self.recorder = recorder;
+    pub fn record(mut self, record: impl Into<Option<RecordTo>>) -> Self {
+        self.record = record.into();
         self
     }
 
-    /// Sets the speed; by default the recorded one.
+    /// Brings the recording's journal to the disk this often.
+    #[must_use]
+    pub const fn sync_every(mut self, every: Duration) -> Self {
+        self.sync_every = every;
+        self
+    }
+
+    /// Sets speed, pauses and delay; by default the recorded times.
     #[must_use]
     pub const fn pace(mut self, pace: PaceOptions) -> Self {
         self.pace = pace;
         self
     }
 
-    /// Starts again at the end, until a stop or the tick limit.
+    /// Sets the speed alone.
+    #[must_use]
+    pub const fn rate(mut self, rate: Rate) -> Self {
+        self.pace.rate = rate;
+        self
+    }
+
+    /// Starts again at the end, until a stop or the tick limit. A source that is played once does not.
     #[must_use]
     pub const fn looping(mut self, looping: bool) -> Self {
         self.looping = looping;
@@ -178,7 +211,8 @@ impl<'a> ReplaySession<'a> {
         self
     }
 
-    /// Plays until the source ends or a stop is requested, and waits for the sinks.
+    /// Plays until the source ends or a stop is requested, and waits for the sinks. The recording is
+    /// sealed before that, whatever failed.
     ///
     /// # Errors
     /// When the replay cannot be started. Later errors are in the result.
@@ -199,8 +233,13 @@ impl<'a> ReplaySession<'a> {
         for sink in &mut self.sinks {
             sink.wake_with(wake.clone());
         }
+        let mut recorder = self
+            .record
+            .filter(|_| !self.control.is_stopped())
+            .map(|to| to.begin(self.sync_every))
+            .transpose()?;
         let mut publisher = Publisher::new(self.publisher, or_null(self.sinks));
-        if self.recorder.is_some() {
+        if recorder.is_some() {
             publisher.set_recorded();
         }
         publisher.set_run(run_id);
@@ -215,7 +254,7 @@ impl<'a> ReplaySession<'a> {
             .max_ticks(self.max_ticks)
             .prime_until(self.prime_until);
         let output = Output {
-            recorder: self.recorder,
+            recorder: recorder.as_mut().map(|recorder| recorder as _),
             publisher: &mut publisher,
             delay: None,
             progress: self.progress.as_mut(),
@@ -226,10 +265,11 @@ impl<'a> ReplaySession<'a> {
             batch_events: self.batch_events as usize,
             output,
         };
-        let played = play_passes(&mut player, self.looping, &mut self.source)
+        let played = play_passes(&mut player, self.looping, &mut self.passes)
             .map(|ended| ended || paced.is_limit_reached());
         publisher.announce_end(&self.name, matches!(played, Ok(true)));
         let report = paced.report();
+        let recorded = recorder.map(|recorder| recorder.finish(0));
         let (ledger, digest, sink_error) = publisher.finish(played.is_ok());
         let elapsed_ns = self.clock.now().since(started);
         self.progress.finish();
@@ -239,6 +279,7 @@ impl<'a> ReplaySession<'a> {
             summary: Summary::of_replay(self.name, &ledger, digest, &report, elapsed_ns)
                 .published_to(has_sinks),
             error: played.err().or(sink_error.map(PlayError::from)),
+            recorded,
         })
     }
 }
@@ -278,12 +319,13 @@ impl ReplaySession<'_> {
 }
 
 impl Replayed {
-    /// The summary of a replay that was not ended early.
+    /// The summary of a replay that was not ended early, and whose recording is whole.
     ///
     /// # Errors
-    /// What ended it early.
+    /// What ended it early, else what is wrong with the recording.
     pub fn into_summary(self) -> Result<Summary, PlayError> {
-        match self.error {
+        let unrecorded = self.recorded.and_then(|recorded| recorded.error);
+        match self.error.or(unrecorded.map(PlayError::Record)) {
             None => Ok(self.summary),
             Some(error) => Err(error),
         }
@@ -294,12 +336,15 @@ impl Replayed {
 fn play_passes(
     player: &mut Player<'_>,
     looping: bool,
-    source: &mut OpenSource<'_>,
+    passes: &mut Passes<'_>,
 ) -> Result<bool, PlayError> {
     let stats = player.output.publisher.stats();
     loop {
         let before = stats.received();
-        let ended = player.play(source()?)?;
+        let Some(source) = passes.next()? else {
+            return Ok(true);
+        };
+        let ended = player.play(source)?;
         // A pass without a tick would repeat forever at full speed.
         if !looping || !ended || stats.received() == before {
             return Ok(ended);
@@ -309,11 +354,16 @@ fn play_passes(
 
 #[cfg(test)]
 mod tests {
-    use tickdeck_core::pace::Rate;
-    use tickdeck_core::source::PayloadSource;
-    use tickdeck_market::source::{SyntheticOptions, SyntheticSource};
+    use std::path::Path;
 
+    use tickdeck_core::event::Event;
+    use tickdeck_core::source::{PayloadSource, SourceErrorKind};
+    use tickdeck_market::source::{SyntheticOptions, SyntheticSource};
+    use tickdeck_recording::{Recording, RecordingError};
+
+    use super::super::Session;
     use super::*;
+    use crate::control::Command;
     use crate::reference::Reference;
     use crate::sink::NullSink;
 
@@ -324,12 +374,39 @@ mod tests {
             let market = SyntheticSource::open(SyntheticOptions::default(), &reference.calendar);
             Ok(Box::new(market.unwrap()) as _)
         };
-        let session = ReplaySession::new("market".into(), options, open).sinks(sinks);
-        let pace = PaceOptions {
-            rate: Rate::Max,
-            ..PaceOptions::default()
-        };
-        session.pace(pace).run().unwrap().into_summary().unwrap()
+        let session = Session::replay("market", options, open).sinks(sinks);
+        session
+            .rate(Rate::Max)
+            .run()
+            .unwrap()
+            .into_summary()
+            .unwrap()
+    }
+
+    /// The synthetic market, played once and recorded.
+    fn recorded(folder: &Path) -> ReplaySession<'static> {
+        let reference = Reference::of_recordings(&[]).unwrap();
+        let market = SyntheticSource::open(SyntheticOptions::default(), &reference.calendar);
+        let market = market.unwrap();
+        let reference = reference.with_contracts(market.contracts());
+        let options = PublisherOptions::new(&reference, PayloadSource::Synthetic);
+        let record = RecordTo::new(folder, market.info(), &reference);
+        Session::replay_once("market", options, Box::new(market))
+            .record(record)
+            .rate(Rate::Max)
+    }
+
+    /// Fails after its first batch.
+    struct Failing(Box<dyn Source>, bool);
+
+    impl Source for Failing {
+        fn next_batch(&mut self, batch: &mut Vec<Event>, _: usize) -> Result<(), SourceError> {
+            if std::mem::replace(&mut self.1, true) {
+                let cause = std::io::Error::other("broken");
+                return Err(SourceError::new(SourceErrorKind::Failed, cause));
+            }
+            self.0.next_batch(batch, 100)
+        }
     }
 
     #[test]
@@ -339,5 +416,83 @@ mod tests {
         assert_eq!(discarded.published, discarded.received);
         assert_eq!(unpublished.received, discarded.received);
         assert_eq!(unpublished.digest, discarded.digest);
+    }
+
+    #[test]
+    fn a_source_that_is_played_once_does_not_loop() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("market");
+        let played = recorded(&path).looping(true).run().unwrap();
+        let recorded = played.recorded.as_ref().unwrap();
+        let manifest = recorded.manifest.as_ref().unwrap();
+        assert_eq!(
+            (manifest.session.as_str(), manifest.ticks),
+            ("market", recorded.ticks)
+        );
+        assert_eq!(recorded.ticks, play(Vec::new()).received);
+        assert_eq!(
+            played.into_summary().unwrap().received,
+            manifest_ticks(&path)
+        );
+    }
+
+    fn manifest_ticks(path: &Path) -> u64 {
+        let recording = Recording::open(path).unwrap();
+        recording.manifest().unwrap().ticks
+    }
+
+    #[test]
+    fn a_session_that_fails_keeps_what_it_recorded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("market");
+        let mut session = recorded(&path);
+        let Passes::Once(source) = &mut session.passes else {
+            panic!("it is played once");
+        };
+        *source = source
+            .take()
+            .map(|market| Box::new(Failing(market, false)) as _);
+        let played = session.run().unwrap();
+        assert!(matches!(played.error, Some(PlayError::Source(_))));
+        assert_eq!(played.recorded.unwrap().manifest.unwrap().events, 100);
+        let recording = Recording::open(&path).unwrap();
+        let replayed = Session::replay_recording(&recording)
+            .unwrap()
+            .rate(Rate::Max);
+        let replayed = replayed.run().unwrap().into_summary().unwrap();
+        assert_eq!(replayed.digest, played.summary.digest);
+    }
+
+    #[test]
+    fn a_session_stopped_before_it_begins_keeps_the_old_recording() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("market");
+        recorded(&path).run().unwrap().into_summary().unwrap();
+        let before = manifest_ticks(&path);
+        let replacing = || {
+            let mut session = recorded(&path);
+            session.record.as_mut().unwrap().options.overwrite = true;
+            session
+        };
+        let control = Arc::new(Control::new());
+        control.send(Command::Stop);
+        let stopped = replacing().control(control).run().unwrap();
+        assert!(stopped.recorded.is_none());
+        assert_eq!(manifest_ticks(&path), before);
+        let limited = replacing().max_ticks(5).run().unwrap();
+        assert_eq!(limited.recorded.unwrap().ticks, 5);
+        assert_eq!(manifest_ticks(&path), 5);
+    }
+
+    #[test]
+    fn a_place_that_is_taken_is_refused_before_the_first_event() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("thesis.txt"), "").unwrap();
+        let refused = recorded(folder.path()).run();
+        let exists = matches!(
+            refused,
+            Err(SessionError::Record(RecordingError::OutputExists { .. }))
+        );
+        assert!(exists);
     }
 }

@@ -1,0 +1,92 @@
+//! Where and how a session is recorded.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tickdeck_recording::{
+    BackgroundWriter, Catalog, DayRecorder, RecordingOptions, RecordingWriter, Rolling, SessionId,
+    SessionRecorder, SourceInfo, session_of,
+};
+
+use tickdeck_core::time::UnixNanos;
+
+use super::error::SessionError;
+use crate::reference::Reference;
+
+/// Where a session is recorded.
+#[derive(Debug, Clone)]
+pub struct RecordTo {
+    /// Folder of the recording, or with `by_day` the root of a catalogue.
+    pub folder: PathBuf,
+    /// Makes a recording of each trading day, in a catalogue, as this session.
+    pub by_day: Option<SessionId>,
+    /// Options of the recording.
+    pub options: RecordingOptions,
+}
+
+impl RecordTo {
+    /// A new recording in `folder`, which must be new or empty. The session id is the name of the
+    /// folder. What was recorded is kept if the session fails.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>, source: SourceInfo, reference: &Reference) -> Self {
+        let folder = folder.into();
+        let options = RecordingOptions {
+            session: session_of(&folder),
+            source,
+            contracts: Arc::clone(&reference.contracts),
+            calendar: Arc::clone(&reference.calendar),
+            rolling: Rolling {
+                by_trading_day: true,
+                ..Rolling::default()
+            },
+            overwrite: false,
+            keep_partial: true,
+        };
+        Self {
+            folder,
+            by_day: None,
+            options,
+        }
+    }
+
+    /// One recording per trading day under `root`, the root of a catalogue.
+    #[must_use]
+    pub fn under(
+        root: impl Into<PathBuf>,
+        session: SessionId,
+        source: SourceInfo,
+        reference: &Reference,
+    ) -> Self {
+        let mut record = Self::new(root, source, reference);
+        session.as_str().clone_into(&mut record.options.session);
+        record.by_day = Some(session);
+        record
+    }
+
+    /// The folder of a recording that begins at `recv_ts`.
+    #[must_use]
+    pub fn folder_at(&self, recv_ts: UnixNanos) -> PathBuf {
+        match &self.by_day {
+            None => self.folder.clone(),
+            Some(session) => {
+                let day = self.options.calendar.trading_day_of(recv_ts);
+                Catalog::folder(&self.folder, day.0, session.as_str())
+            }
+        }
+    }
+
+    /// Begins the recording, behind a journal that is synced every `sync_every`.
+    pub(super) fn begin(self, sync_every: Duration) -> Result<SessionRecorder, SessionError> {
+        if let Some(session) = self.by_day {
+            let start = move |writer| BackgroundWriter::start_syncing(writer, sync_every);
+            let days = DayRecorder::new(&self.folder, session, self.options, start);
+            return Ok(SessionRecorder::Days(Box::new(days)));
+        }
+        let writer = RecordingWriter::create(&self.folder, self.options)?;
+        let writer = BackgroundWriter::start_syncing(writer, sync_every);
+        writer
+            .map(SessionRecorder::Folder)
+            .map_err(SessionError::Thread)
+    }
+}

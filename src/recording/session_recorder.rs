@@ -1,0 +1,38 @@
+//! The recorder of a session: into one folder, or into a catalogue by trading day.
+
+use tickdeck_core::event::Event;
+
+use super::background_writer::{BackgroundWriter, Recorded};
+use super::day_recorder::DayRecorder;
+use super::error::RecordingError;
+use super::event_writer::EventWriter;
+
+/// Records a session, on threads of its own.
+#[derive(Debug)]
+pub enum SessionRecorder {
+    /// Into one folder.
+    Folder(BackgroundWriter),
+    /// Into a catalogue.
+    Days(Box<DayRecorder>),
+}
+
+impl SessionRecorder {
+    /// Waits until everything is in segments, and finishes the recording. `overflow` are the ticks that
+    /// were lost before they could be recorded.
+    #[must_use]
+    pub fn finish(self, overflow: u64) -> Recorded {
+        match self {
+            Self::Folder(writer) => writer.finish(overflow),
+            Self::Days(recorder) => recorder.finish(overflow),
+        }
+    }
+}
+
+impl EventWriter for SessionRecorder {
+    fn write(&mut self, events: &[Event]) -> Result<(), RecordingError> {
+        match self {
+            Self::Folder(writer) => writer.write(events),
+            Self::Days(recorder) => recorder.write(events),
+        }
+    }
+}
