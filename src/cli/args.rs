@@ -247,14 +247,16 @@ pub enum Command {
     /// first instruments (rb2601.SHFE,…). CTP_TD_ADDRESS, CTP_APP_ID and CTP_AUTH_CODE name the
     /// trader front that lists contracts. MD_DURATION_SECONDS sets the run time. The session
     /// publishes until that time, SIGINT or SIGTERM, and reconnects whenever the front disconnects.
-    #[command(after_help = "Example:\n  \
-        tickdeck live --env-file live.env --record recordings/2026-01-05-day --log-format json")]
+    #[command(after_help = "Examples:\n  \
+        tickdeck live --env-file live.env --record recordings/2026-01-05-day --log-format json\n  \
+        tickdeck live --env-file live.env --record-under sessions")]
     Live(Box<LiveArgs>),
     /// Record a source, and optionally publish it at the same time
     ///
     /// `--source ctp` reads the same environment variables as `live`, except MD_RUN_INGEST.
-    #[command(after_help = "Example:\n  \
-        tickdeck record --source synthetic:day,seed=7 -o recordings/day --publish --rate 1")]
+    #[command(after_help = "Examples:\n  \
+        tickdeck record --source synthetic:day,seed=7 -o recordings/day --publish --rate 1\n  \
+        tickdeck record --source synthetic:quick,trading_day=2026-01-05 --record-under sessions")]
     Record(Box<RecordArgs>),
     /// Replay recordings into sinks, at a controlled speed
     ///
@@ -413,6 +415,10 @@ impl Command {
             }
             Self::Export(args) => args.check(),
             Self::Prune(args) => args.check(),
+            Self::Slice(args) => {
+                args.recordings = vec![args.recording.clone()];
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -552,7 +558,7 @@ pub struct GenerateArgs {
 /// Flags of `export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// Recordings: folders or single segments
+    /// Recordings: folders, single segments or roots
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
     /// What to write
@@ -595,7 +601,7 @@ impl ExportArgs {
 /// Flags of `replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// Recordings: folders or single segments; several are merged by receive time
+    /// Recordings: folders, single segments or roots; several are merged by receive time
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
     /// Play the intact part of a damaged recording (exit code 3)
@@ -655,7 +661,7 @@ pub struct ReplayArgs {
 /// Flags of `info`.
 #[derive(Debug, Args)]
 pub struct InfoArgs {
-    /// Recordings: folders or single segments
+    /// Recordings: folders, single segments or roots
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
     /// Which of its sessions, where it is a root.
@@ -669,7 +675,7 @@ pub struct InfoArgs {
 /// Flags of `cat`.
 #[derive(Debug, Args)]
 pub struct CatArgs {
-    /// Recordings: folders or single segments
+    /// Recordings: folders, single segments or roots
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
     /// Wait for more while the recording is written; one recording only
@@ -689,8 +695,11 @@ pub struct CatArgs {
 /// Flags of `slice`.
 #[derive(Debug, Args)]
 pub struct SliceArgs {
-    /// The recording: a folder or a single segment
-    #[arg(value_name = "REC", required = true, num_args = 1)]
+    /// The recording: a folder, a single segment, or a root with --session
+    #[arg(value_name = "REC")]
+    pub recording: PathBuf,
+    /// The same, once a root is replaced by its sessions.
+    #[arg(skip)]
     pub recordings: Vec<PathBuf>,
     /// Which events.
     #[command(flatten)]
@@ -712,8 +721,7 @@ pub struct SliceArgs {
 /// Flags of `merge`.
 #[derive(Debug, Args)]
 pub struct MergeArgs {
-    /// Recordings: folders or single segments, at least two, or a root; equal receive times keep this
-    /// order
+    /// Recordings, at least two: folders, single segments or roots; equal receive times keep this order
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
     /// Accept recordings without a tick: exit with 0, and write an empty recording
@@ -736,7 +744,7 @@ pub struct MergeArgs {
 /// Flags of `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// Recordings: folders or single segments
+    /// Recordings: folders, single segments or roots
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
     /// Which of its sessions, where it is a root.

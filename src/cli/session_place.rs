@@ -25,7 +25,7 @@ pub(super) struct SessionPlace {
 }
 
 impl SessionPlace {
-    /// A folder of its own.
+    /// A folder.
     pub(super) fn folder(folder: &Path, force: bool) -> Self {
         Self {
             folder: folder.to_owned(),

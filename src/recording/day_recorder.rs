@@ -1,10 +1,10 @@
 //! Records a session into a catalogue: one recording per trading day.
 //!
 //! The trading day is that of the receive time: it begins at 18:00 Shanghai time with the night session
-//! that belongs to it. A recording that ends is sealed on a thread of its own, so that the next one
+//! that belongs to it. A recording that ends is sealed on a separate thread, so that the next one
 //! does not wait for it.
 //!
-//! Each recording is one of its own, with `seq` from 0 on and a session id that no other one has.
+//! Each recording has `seq` from 0 on, and a session id that no other one has.
 //! Merged, they have the session's events in the session's order.
 
 use std::io;
@@ -179,7 +179,7 @@ impl DayRecorder {
         }
     }
 
-    /// Seals the recording of a day on a thread of its own.
+    /// Seals the recording of a day on a separate thread.
     fn end(&mut self, day: Day) -> Result<()> {
         let Day {
             folder, recorder, ..

@@ -124,7 +124,7 @@ impl Stored {
         })
     }
 
-    /// The recording in a folder of its own.
+    /// The recording in a folder outside of a catalogue.
     ///
     /// # Errors
     /// When it is not a recording, or cannot be read.
@@ -270,7 +270,7 @@ fn remove(storage: &Arc<dyn Storage>, folder: &Path) -> Result<()> {
     if Manifest::read_in(&**storage, folder)?.status == Status::Recording {
         return Err(RecordingError::damaged(
             folder,
-            "it was begun anew while it was to be removed",
+            "a writer began it again while it was to be removed",
         ));
     }
     let hidden = hide(&**storage, folder)?;

@@ -7,7 +7,7 @@ use super::day_recorder::DayRecorder;
 use super::error::RecordingError;
 use super::event_writer::EventWriter;
 
-/// Records a session, on threads of its own.
+/// Records a session, on separate threads.
 #[derive(Debug)]
 pub enum SessionRecorder {
     /// Into one folder.

@@ -179,6 +179,12 @@ fn a_selection_of_no_session_says_what_is_there() {
     let cut = folder.join("cut").display().to_string();
     let refused = ends(verb("slice", &root, &format!("-o {cut}")), 2);
     assert!(refused.stderr.contains("these are 3"), "{refused:?}");
+    let one = format!("--session quick-1 -o {cut}");
+    let refused = ends(verb("merge", &root, &one), 2);
+    assert!(
+        refused.stderr.contains("at least two recordings"),
+        "{refused:?}"
+    );
     let refused = ends(verb("cat", &root, "--follow"), 2);
     assert!(
         refused.stderr.contains("--follow follows one recording"),

@@ -100,7 +100,7 @@ pub struct LiveArgs {
     /// Record at the same time, into this folder
     #[arg(long, value_name = "REC", value_parser = values::parse_new_recording, help_heading = "Output")]
     pub record: Option<PathBuf>,
-    /// Record in a catalogue instead, as ROOT/trading_day=DAY/session=ID: one recording per trading day
+    /// In a catalogue instead: ROOT/trading_day=DAY/session=ID, one per day
     #[arg(long, value_name = "ROOT", value_parser = values::parse_new_recording, help_heading = "Output", conflicts_with = "record")]
     pub record_under: Option<PathBuf>,
     /// Id of the session in the catalogue [default: made from time and process]

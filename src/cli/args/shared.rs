@@ -195,7 +195,7 @@ pub struct SessionOutputArgs {
     /// Folder of the new recording
     #[arg(short, long, value_name = "REC", value_parser = values::parse_new_recording, required_unless_present = "record_under", conflicts_with = "record_under")]
     pub output: Option<PathBuf>,
-    /// Record in a catalogue instead, as ROOT/trading_day=DAY/session=ID: one recording per trading day
+    /// In a catalogue instead: ROOT/trading_day=DAY/session=ID, one per day
     #[arg(long, value_name = "ROOT", value_parser = values::parse_new_recording)]
     pub record_under: Option<PathBuf>,
     /// Id of the session in the catalogue [default: made from the source, or from time and process]
@@ -234,7 +234,7 @@ pub struct RollArgs {
 pub struct JournalArgs {
     /// How often the journal is brought to the disk: a power failure loses at most this much, a killed
     /// process at most 0.1 s
-    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = values::parse_duration)]
+    #[arg(long, hide_short_help = true, value_name = "SPAN", default_value = "1s", value_parser = values::parse_duration)]
     pub sync_every: Duration,
 }
 
