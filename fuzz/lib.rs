@@ -20,7 +20,7 @@ use tickdeck::encode::control::EndMarker;
 use tickdeck::event::RawTick;
 use tickdeck::import::{ImportOptions, ImportSource};
 use tickdeck::progress::Silent;
-use tickdeck::recording::{EventFilter, Recording, RecordingError};
+use tickdeck::recording::{EventFilter, Recording, RecordingError, recover, verify};
 use tickdeck::source::Source as _;
 use tickdeck::time::{TradingDay, UnixNanos};
 use tickdeck_core::clock::MonoNanos;
@@ -29,6 +29,8 @@ use tickdeck_front::faults::{Faults, Happening, Script, swarm};
 /// The files that stand beside the one from a stranger.
 const MANIFEST: &[u8] = include_bytes!("../recordings/quick/manifest.json");
 const SEGMENT: &[u8] = include_bytes!("corpus/segment/own.parquet");
+/// Of a recording whose writer was killed before its first segment.
+const UNFINISHED: &[u8] = include_bytes!("corpus/manifest/unfinished.json");
 
 /// Events and messages that are read of one input, and ticks that a fault script sees.
 const MOST: usize = 100_000;
@@ -39,12 +41,13 @@ const DAYS: [&[u8]; 3] = [b"20250101", b"20251001", b"20991231"];
 type Target = (&'static str, fn(&[u8]));
 
 /// Every target by its name, which is that of its folders below `corpus/` and `findings/`.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("calendar", calendar),
     ("contracts", contracts),
     ("dump", dump),
     ("fault_script", fault_script),
     ("golden", golden),
+    ("journal", journal),
     ("manifest", manifest),
     ("payload_stream", payload_stream),
     ("products", products),
@@ -99,6 +102,67 @@ pub fn manifest(bytes: &[u8]) {
         }
         use_recording(&recording);
     }
+}
+
+/// The journal of a recording whose writer was killed, as it is and with right checksums: read,
+/// recovered, and read again.
+pub fn journal(bytes: &[u8]) {
+    let resealed = resealed(bytes);
+    for bytes in std::iter::once(bytes).chain(resealed.as_deref()) {
+        let files = Files::new(&[("manifest.json", UNFINISHED), ("journal-00000.tdj", bytes)]);
+        let Ok(unfinished) = Recording::open(files.folder()) else {
+            continue;
+        };
+        use_recording(&unfinished);
+        let found = events(&unfinished);
+        let Ok(recovery) = recover(files.folder()) else {
+            continue;
+        };
+        let recovered = Recording::open(files.folder()).expect("a recovered recording opens");
+        assert_eq!(events(&recovered), found, "a recovery changed events");
+        assert_eq!(recovery.events, found.len() as u64);
+        assert!(verify(&recovered, &mut |_| {}).is_intact());
+    }
+}
+
+/// A journal with the checksums that belong to its bytes: no mutation finds them. `None` without a
+/// header.
+fn resealed(bytes: &[u8]) -> Option<Vec<u8>> {
+    const CHECKSUM: usize = 16;
+    const BLOCK_HEAD: usize = 16;
+    let word = |at: usize| {
+        let word = bytes.get(at..at + 4)?.try_into().ok()?;
+        Some(u32::from_le_bytes(word) as usize)
+    };
+    let mut sealed = bytes.to_vec();
+    let mut before = Vec::new();
+    // The header of the file, then each block: where its own header ends, and where its content does.
+    let (mut start, mut head) = (0, word(8)?.checked_add(12)?);
+    let mut content = head.checked_add(CHECKSUM)?;
+    while content <= bytes.len() {
+        let parts = [
+            &before,
+            &bytes[start..head],
+            &bytes[head + CHECKSUM..content],
+        ]
+        .concat();
+        before = blake3::hash(&parts).as_bytes()[..CHECKSUM].to_vec();
+        sealed[head..head + CHECKSUM].copy_from_slice(&before);
+        (start, head) = (content, content + BLOCK_HEAD);
+        let Some(length) = word(start) else { break };
+        content = (head + CHECKSUM).checked_add(length)?;
+    }
+    Some(sealed)
+}
+
+/// The events of a recording, as text: a NaN is equal to itself.
+fn events(recording: &Recording) -> Vec<String> {
+    let mut reader = recording.reader(EventFilter::default());
+    let mut events = Vec::new();
+    reader
+        .next_events(&mut events, usize::MAX)
+        .expect("an intact recording is read");
+    events.iter().map(|event| format!("{event:?}")).collect()
 }
 
 /// `contracts.parquet` of a recording whose other files are sound.

@@ -1,6 +1,6 @@
 //! Recorders that are killed, run out of disk, or want the same folder.
 //!
-//! `TICKDECK_KILLS` and `TICKDECK_DUELS` set how often; a few times by default.
+//! `TICKDECK_RECOVERIES`, `TICKDECK_TIMEOUTS` and `TICKDECK_DUELS` set how often; a few times by default.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,11 +11,7 @@ use tickdeck::recording::Recording;
 
 use crate::support::cli::{Ended, Running, binary, command_of, finish, run, tickdeck};
 use crate::support::recordings::{Folder, events, info, names, quick, replay};
-use crate::support::wait_until;
-
-fn times(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |times| times.parse().unwrap())
-}
+use crate::support::{times, wait_until};
 
 /// The market of the committed recording, at ten times its speed, in segments of 300 events.
 fn record(folder: &Path) -> Command {
@@ -59,7 +55,7 @@ fn assert_prefix(found: &[Event], all: &[Event]) {
 #[test]
 fn a_killed_recorder_leaves_a_prefix_that_is_recovered() {
     let all = events(&quick());
-    for life in 0..times("TICKDECK_KILLS", 4) {
+    for life in 0..times("TICKDECK_RECOVERIES", 4) {
         let folder = Folder::new();
         let path = folder.join("rec");
         // Before, between and after the first segments.
@@ -196,9 +192,11 @@ fn a_full_disk_keeps_what_was_recorded() {
 #[test]
 fn gnu_timeout_loses_nothing() {
     let folder = Folder::new();
-    for (index, span) in ["0.7", "1.1", "1.6"].iter().enumerate() {
+    for index in 0..times("TICKDECK_TIMEOUTS", 3) {
         let path = folder.join(&index.to_string());
         let mut command = command_of("timeout");
+        let tenths = 7 + index * 4 % 10;
+        let span = format!("{}.{}", tenths / 10, tenths % 10);
         command.arg(span).arg(binary());
         command.args(record(&path).get_args());
         let ended = finish(command);

@@ -10,8 +10,10 @@
 //! - `dates`: dates from dumps to payloads, one small input for each kind of wrong date.
 //! - `hostile`: files from strangers, fuzzing's seeds and findings, limits, escapes.
 //! - `real_data`: every file of the shared folder of real recordings, through the binary.
+//! - `kills`: a recorder at full rate that is killed, and what it loses.
 //! - `live`: the live session, from a front (in memory, or a loaded library) to a subscriber.
 //! - `nats`: delivery through a real `nats-server`, with failures on the way.
+//! - `soak`: a session whose memory, descriptors and threads are watched.
 //! - `story`: an end-to-end run, from a generated market to the check of a capture.
 //! - `tidy`: module edges, pure modules, circles, links and texts.
 //! - `support`: the only code that starts servers and connects to them.
@@ -28,11 +30,13 @@ mod crash;
 mod dates;
 mod documents;
 mod hostile;
+mod kills;
 mod live;
 mod nats;
 mod promises;
 mod real_data;
 mod recordings;
+mod soak;
 mod story;
 mod support;
 mod tidy;

@@ -21,7 +21,10 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     inputs::warn_unknown_years(&reference.calendar, inputs.recorded_days());
     let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let mut source = selection.source(&inputs, args.follow);
+    let mut source = match args.follow {
+        true => selection.events.source_following(&inputs, || false),
+        false => selection.events.source(&inputs),
+    };
     let mut json = args.json.json.then(|| JsonlWriter::new(stdout()));
     let mut out = stdout();
     if json.is_none() {
@@ -35,7 +38,7 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
         if batch.is_empty() {
             break;
         }
-        found += if selection.names_instruments() {
+        found += if selection.events.names_instruments() {
             batch.iter().filter_map(Event::as_tick).count()
         } else {
             batch.len()
@@ -59,7 +62,7 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
     out.flush()?;
     let completeness = match args.follow {
         true => followed(&args.recordings)?,
-        false => completeness(&inputs),
+        false => completeness(inputs.are_complete()),
     };
     Ok(selection.outcome(found as u64).and(completeness))
 }

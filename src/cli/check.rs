@@ -8,29 +8,28 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use serde::Serialize;
 use tickdeck::check::report::{Entry, html, junit, text};
 use tickdeck::check::{
-    Accept, Batch, BatchError, CheckError, CheckOptions, Checked, InputKind, Publishing,
-    StreamFile, Verdict, check_recording, check_stream, input_kind, is_named_as_golden, read_twice,
+    Accept, Batch, BatchError, BatchObserver, BatchOptions, BatchSummary, CheckError, CheckOptions,
+    Checked, Input, InputCheck, InputResult, Verdict, is_named_as_golden,
 };
-use tickdeck::pipeline::PublisherOptions;
-use tickdeck::progress::Position;
+use tickdeck::progress::Progress;
 use tickdeck::sink::NewFile;
 use tickdeck_core::printable::printable;
-use tickdeck_recording::{Manifest, RecordingError};
+use tickdeck_recording::Recording;
 
-use super::args::{CheckArgs, PublishingArgs, Unreferenced};
+use super::args::{CheckArgs, Unreferenced};
 use super::context::Context;
-use super::inputs::{self, INTACT_ONLY, Inputs, in_one_line, keep_first, refuse_damage};
+use super::inputs::{completeness, in_one_line, keep_first, log_opened};
 use super::outcome::{Exit, Outcome, UsageError, print_if_hidden, report_stdout, unless_closed};
 use super::outputs::{is_same, refuse_inside_recording};
+pub(super) use advice::explained;
 pub(super) use colours::styles;
 
 /// The result as JSON; the key order is the order of the fields.
 #[derive(Serialize)]
-struct Results<'a> {
+struct Shown<'a> {
     passed: bool,
     checks: Vec<&'a Checked>,
     errors: Vec<Failed<'a>>,
@@ -54,43 +53,20 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
     refuse_bad_reports(args, &batch)?;
     let reports = Reports::create(args)?;
     context.handle_signals()?;
-    let (mut entries, mut first_error) = (Vec::new(), None);
-    for (input, golden) in batch.pairs() {
-        match check(context, args, input, golden).map_err(advice::explained) {
-            Ok(checked) => entries.push(Entry::Checked {
-                accept: accept::ways(args, input, golden, &checked),
-                checked: Box::new(checked),
-            }),
-            // Verdicts reached before are kept and reported.
-            Err(error) if context.control.is_stopped() => {
-                entries.push(Entry::Failed {
-                    input: input.display().to_string(),
-                    reason: format!("{error:#}"),
-                });
-                if let Some(first) = first_error.replace(error) {
-                    tracing::error!(event = "check_failed", "{first:#}");
-                }
-                break;
-            }
-            // Damage is a finding, as in `verify`: the other inputs are still checked.
-            Err(error) if is_damage(&error) => {
-                let reason = format!("{error:#}");
-                let input = input.display().to_string();
-                tracing::error!(event = "recording_damaged", input, "{reason}");
-                print_if_hidden(context.log_format, &reason, Exit::Difference);
-                entries.push(Entry::Failed { input, reason });
-            }
-            Err(error) => {
-                entries.push(Entry::Failed {
-                    input: input.display().to_string(),
-                    reason: in_one_line(&error),
-                });
-                keep_first(&mut first_error, input, error);
-            }
-        }
-    }
+    let options = BatchOptions {
+        check: check_options(args),
+        publishing: args.publishing.publishing(),
+        control: Arc::clone(&context.control),
+    };
+    let mut results = Results::new(context, args);
+    let summary = batch.run(&options, &mut results);
+    let Results {
+        mut entries,
+        mut first_error,
+        ..
+    } = results;
     if first_error.is_none() {
-        first_error = refuse_unknown_fields(args, &entries).err();
+        first_error = unknown_field(&summary);
     }
     let lost = lost_goldens(args, &batch)?;
     // The terminal gets the result even if writing a report fails.
@@ -100,22 +76,118 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
     if let Some(error) = first_error {
         return Err(error);
     }
-    let passed =
-        |entry: &Entry| matches!(entry, Entry::Checked { checked, .. } if checked.passed());
-    Ok(match entries.iter().all(passed) {
-        true => empty_checks(args, &entries).and(inputs::completeness_of(batch.inputs())),
+    let is_rejected = args.unreferenced == Unreferenced::Reject && !lost.is_empty();
+    Ok(match summary.passed && !is_rejected {
+        true => empty_checks(args, &entries).and(completeness(summary.is_complete)),
         false => Outcome::Difference,
     })
 }
 
-/// A check of no message passes whatever the normalizer does, so it is not a success.
+/// What each input became: an entry of the reports, a line of the log, the error that decides the exit
+/// code.
+struct Results<'a> {
+    context: &'a Context,
+    args: &'a CheckArgs,
+    entries: Vec<Entry>,
+    first_error: Option<anyhow::Error>,
+}
+
+impl<'a> Results<'a> {
+    const fn new(context: &'a Context, args: &'a CheckArgs) -> Self {
+        Self {
+            context,
+            args,
+            entries: Vec::new(),
+            first_error: None,
+        }
+    }
+
+    fn checked(&mut self, input: &Path, golden: &Path, mut checked: Box<Checked>) {
+        let is_misnamed = accept::is_of_another(self.args, golden, &checked);
+        advice::complete(&mut checked, &self.args.publishing, is_misnamed);
+        self.entries.push(Entry::Checked {
+            accept: accept::ways(self.args, input, golden, &checked),
+            checked,
+        });
+    }
+
+    fn failed(&mut self, input: &Path, reason: String) {
+        let input = input.display().to_string();
+        self.entries.push(Entry::Failed { input, reason });
+    }
+}
+
+impl BatchObserver for Results<'_> {
+    fn begin(&mut self, input: &Input) -> Box<dyn Progress> {
+        let recording = input.recording();
+        if let Some(recording) = recording {
+            log_opened(std::slice::from_ref(recording));
+        }
+        let manifest = recording.and_then(Recording::manifest);
+        let total = manifest.map(|manifest| manifest.ticks);
+        self.context.progress("check", total)
+    }
+
+    fn end(&mut self, check: InputCheck<'_>) {
+        let InputCheck {
+            input,
+            golden,
+            result,
+        } = check;
+        match result {
+            InputResult::Checked(checked) => self.checked(input, golden, checked),
+            InputResult::Damaged(error) => {
+                let reason = format!("{:#}", explained(error));
+                let shown = input.display().to_string();
+                tracing::error!(event = "recording_damaged", input = shown, "{reason}");
+                print_if_hidden(self.context.log_format, &reason, Exit::Difference);
+                self.failed(input, reason);
+            }
+            // The stop is what ends the verb.
+            InputResult::Stopped(error) => {
+                let error = explained(error);
+                self.failed(input, format!("{error:#}"));
+                if let Some(first) = self.first_error.replace(error) {
+                    tracing::error!(event = "check_failed", "{first:#}");
+                }
+            }
+            InputResult::Failed(error) => {
+                let error = explained(error);
+                self.failed(input, in_one_line(&error));
+                keep_first(&mut self.first_error, input, error);
+            }
+        }
+    }
+}
+
+fn check_options(args: &CheckArgs) -> CheckOptions {
+    let accept = match &args.accept_field[..] {
+        _ if args.update => Accept::Everything,
+        [] => Accept::Nothing,
+        _ if is_ci() => {
+            tracing::warn!(
+                event = "accept_field_ignored",
+                "CI is set: goldens are written with --update only"
+            );
+            Accept::Nothing
+        }
+        fields => Accept::Fields(fields.to_vec()),
+    };
+    CheckOptions {
+        accept,
+        stream_limit: args.stream_limit,
+        differences: args.limit,
+    }
+}
+
+/// A check of no message is not a success.
 fn empty_checks(args: &CheckArgs, entries: &[Entry]) -> Outcome {
     let mut outcome = Outcome::Done;
     for entry in entries {
         let Entry::Checked { checked, .. } = entry else {
             continue;
         };
-        if checked.messages == 0 && !args.allow_empty {
+        if checked.is_empty() && !args.allow_empty {
             tracing::warn!(
                 event = "nothing_checked",
                 input = checked.input,
@@ -128,22 +200,14 @@ fn empty_checks(args: &CheckArgs, entries: &[Entry]) -> Outcome {
     outcome
 }
 
-/// Refuses a field to accept that no message of any input has: its name is wrong.
-fn refuse_unknown_fields(args: &CheckArgs, entries: &[Entry]) -> anyhow::Result<()> {
-    let checks = entries.iter().filter_map(|entry| match entry {
-        Entry::Checked { checked, .. } if checked.messages > 0 => Some(checked),
-        _ => None,
-    });
-    let checks: Vec<_> = checks.collect();
-    let is_unknown = |name: &&String| checks.iter().all(|c| c.unknown_fields.contains(name));
-    match args.accept_field.iter().find(is_unknown) {
-        Some(name) if !checks.is_empty() => Err(UsageError::new(format!(
-            "no message has the field {name:?}, which --accept-field names: expected a top-level key \
-             of the payload"
-        ))
-        .into()),
-        _ => Ok(()),
-    }
+/// The refusal of an accepted field that no message has.
+fn unknown_field(summary: &BatchSummary) -> Option<anyhow::Error> {
+    let name = summary.unknown_fields.first()?;
+    let message = format!(
+        "no message has the field {name:?}, which --accept-field names: expected a top-level key of \
+         the payload"
+    );
+    Some(UsageError::new(message).into())
 }
 
 /// A report must not overwrite an input, a golden, or the other report.
@@ -217,130 +281,9 @@ fn batch_error(error: BatchError) -> anyhow::Error {
     UsageError::new(message).into()
 }
 
-/// Refuses two inputs that share one pipe: each would get a part of its content.
-pub(super) fn refuse_read_twice(inputs: &[impl AsRef<Path>]) -> Result<(), UsageError> {
-    match read_twice(inputs) {
-        Some(path) => {
-            let path = path.to_owned();
-            Err(UsageError::new(BatchError::ReadTwice { path }.to_string()))
-        }
-        None => Ok(()),
-    }
-}
-
-/// A stream that is read until its end or the user's stop.
-pub(super) fn open_stream(context: &Context, path: &Path) -> Result<StreamFile, CheckError> {
-    Ok(StreamFile::open(path)?.stopped_by(Arc::clone(&context.control)))
-}
-
-fn check(
-    context: &Context,
-    args: &CheckArgs,
-    input: &Path,
-    golden: &Path,
-) -> anyhow::Result<Checked> {
-    if refuse_inside_recording(golden).is_err() {
-        return Err(UsageError::new(format!(
-            "{} would be inside a recording, where goldens are not allowed: name another place with \
-             --golden",
-            golden.display()
-        ))
-        .into());
-    }
-    let options = CheckOptions {
-        accept: match &args.accept_field[..] {
-            _ if args.update => Accept::Everything,
-            [] => Accept::Nothing,
-            _ if is_ci() => {
-                tracing::warn!(
-                    event = "accept_field_ignored",
-                    "CI is set: goldens are written with --update only"
-                );
-                Accept::Nothing
-            }
-            fields => Accept::Fields(fields.to_vec()),
-        },
-        stream_limit: args.stream_limit,
-        differences: args.limit,
-    };
-    let kind = input_kind(input)?;
-    let manifest = match kind {
-        InputKind::Recording => Manifest::read(input).ok(),
-        InputKind::Stream => None,
-    };
-    let mut progress = context.progress("check", manifest.map(|manifest| manifest.ticks));
-    let mut watch = |messages: u64| {
-        progress.at(Position {
-            events: messages,
-            time: None,
-            lag_ns: None,
-        });
-        !context.control.is_stopped()
-    };
-    let mut checked = match kind {
-        InputKind::Stream => {
-            let stream = open_stream(context, input)?;
-            check_stream(stream, golden, &options, &mut watch)
-        }
-        InputKind::Recording => {
-            let inputs = inputs::open(&[input.to_owned()]).map_err(as_input_error)?;
-            refuse_damage(&inputs.damage(), INTACT_ONLY)?;
-            let publishing = publishing(&args.publishing, &inputs, golden)?;
-            let recording = inputs.recordings.first().context("one recording")?;
-            check_recording(recording, publishing, golden, &options, &mut watch)
-        }
-    };
-    progress.finish();
-    if let Ok(checked) = &mut checked {
-        let is_misnamed = accept::is_of_another(args, golden, checked);
-        advice::complete(checked, &args.publishing, is_misnamed);
-    }
-    Ok(checked?)
-}
-
 /// Whether this runs in a CI, where writing needs an explicit flag.
 fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
-}
-
-/// Whether a recording or a stream is damaged.
-pub(super) fn is_damage(error: &anyhow::Error) -> bool {
-    let is_damaged = |cause: &(dyn std::error::Error + 'static)| {
-        // A transparent wrapper shows the cause of what it wraps, not the wrapped error itself.
-        let recording = cause.downcast_ref::<RecordingError>();
-        cause.downcast_ref().is_some_and(CheckError::is_damage)
-            || matches!(recording, Some(RecordingError::Damaged { .. }))
-    };
-    error.chain().any(is_damaged)
-}
-
-/// A path that is not a recording is bad input here.
-pub(super) fn as_input_error(error: anyhow::Error) -> anyhow::Error {
-    match error.downcast() {
-        Ok(RecordingError::NoManifest { path }) => UsageError::new(format!(
-            "{} is not a recording: manifest.json is missing; name a recording, a single \
-                 segment file or a payload stream",
-            path.display()
-        ))
-        .into(),
-        Ok(error) => CheckError::Recording(error).into(),
-        Err(error) => error,
-    }
-}
-
-/// Options that the flags leave open come from the golden.
-fn publishing(
-    args: &PublishingArgs,
-    inputs: &Inputs,
-    golden: &Path,
-) -> anyhow::Result<PublisherOptions> {
-    let reference = inputs::reference(&args.normalize(), &inputs.recordings)?;
-    let publishing = Publishing {
-        payload: args.payload,
-        subject_prefix: args.subject_prefix.clone(),
-        drop: (!args.drop.is_empty()).then(|| args.drop.iter().copied().collect()),
-    };
-    Ok(publishing.options(&reference, inputs.payload_source()?, golden)?)
 }
 
 /// Goldens without an input, warned about if they are not rejected.
@@ -449,13 +392,13 @@ fn print(
             Entry::Failed { input, reason } => Some(Failed { input, reason }),
         });
         let errors: Vec<Failed> = errors.collect();
-        let results = Results {
+        let shown = Shown {
             passed: errors.is_empty() && checks.iter().all(|(checked, _)| checked.passed()),
             checks: checks.iter().map(|(checked, _)| *checked).collect(),
             errors,
             unreferenced: lost.iter().map(|path| path.display().to_string()).collect(),
         };
-        serde_json::to_writer(&mut out, &results)?;
+        serde_json::to_writer(&mut out, &shown)?;
         writeln!(out)?;
     } else {
         let styles = styles(context.results_colour);

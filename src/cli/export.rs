@@ -27,8 +27,8 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
     inputs::warn_not_covered(&reference.calendar, inputs.recorded_days());
     let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let mut source = selection.source(&inputs, false);
-    let total = inputs.estimate(&selection.filter);
+    let mut source = selection.events.source(&inputs);
+    let total = inputs.estimate(&selection.events.filter);
     if let OutputTarget::Path(path) = &args.output {
         refuse_folder(path)?;
         refuse_inside_recording(path)?;
@@ -69,7 +69,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
             exported
         }
     };
-    let completeness = completeness(&inputs);
+    let completeness = completeness(inputs.are_complete());
     if let OutputTarget::Path(path) = &args.output {
         let is_kept = is_kept(&exported);
         let written = Written {

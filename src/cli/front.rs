@@ -11,6 +11,7 @@ use tickdeck::reference::{Reference, read_contract_file};
 use tickdeck::session::{CtpSession, LiveNats, LiveSummary, Session, SessionError};
 use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
+use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::{DEFAULT_SYNC_EVERY, SessionId};
 
 use super::account::{Account, DURATION, SYMBOL, TD_ADDRESS, duration, first_symbols};
@@ -108,15 +109,7 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let subscription = subscription(context, &run)?;
     let settings = settings(&account, run.front, environment, now);
     let library = usable_library(&settings)?;
-    let name = match run.record {
-        Some(RecordInto { output, .. }) => {
-            output.recover()?;
-            output.check()?;
-            refuse_unwritable(output.path())?;
-            output.session()
-        }
-        None => session_name(run.verb, now),
-    };
+    let name = name_of(&run, now)?;
     let sinks = match run.sinks {
         Some(sinks) => {
             Sinks::open(
@@ -169,6 +162,17 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
             .control(Arc::clone(&context.control))
             .clock(Arc::clone(&context.clock) as _),
     )
+}
+
+/// The session id: that of the place where it is recorded, which must be free and can be written.
+fn name_of(run: &FrontRun<'_>, now: UnixNanos) -> anyhow::Result<String> {
+    let Some(RecordInto { output, .. }) = run.record else {
+        return Ok(session_name(run.verb, now));
+    };
+    output.recover()?;
+    output.check()?;
+    refuse_unwritable(output.path())?;
+    Ok(output.session())
 }
 
 /// The library, with a flow folder that it can write to. From here on it does not print to stdout, so

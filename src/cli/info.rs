@@ -179,6 +179,16 @@ fn text(info: &Info) -> String {
         ("format", info.format_version.to_string()),
         ("event digest", info.event_digest.clone()),
     ];
+    lines.extend(remarks(info));
+    lines
+        .into_iter()
+        .map(|(name, value)| format!("{name:<12} {}\n", printable_value(&value)))
+        .collect()
+}
+
+/// The lines that only some recordings have.
+fn remarks(info: &Info) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
     if info.journal_events > 0 {
         let events = grouped(info.journal_events);
         lines.push(("journal", format!("{events} events in no segment yet")));
@@ -200,7 +210,4 @@ fn text(info: &Info) -> String {
         lines.push(("damage", format!("{file}: {}", finding.problem)));
     }
     lines
-        .into_iter()
-        .map(|(name, value)| format!("{name:<12} {}\n", printable_value(&value)))
-        .collect()
 }

@@ -4,7 +4,6 @@
 //! warns.
 
 use std::collections::BTreeMap;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
@@ -12,24 +11,27 @@ use tickdeck::check::is_named_as_golden;
 use tickdeck::inputs::SelectionError;
 pub(super) use tickdeck::inputs::{Inputs, Salvaged, on_a_thread};
 use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
+use tickdeck::selection;
 use tickdeck_core::calendar::{TradingCalendar, Uncovered};
 use tickdeck_core::causes::causes;
 use tickdeck_core::select::WindowError;
-use tickdeck_core::source::{Source, TickLimit};
 use tickdeck_core::time::UnixNanos;
-use tickdeck_recording::{Finding, Recording, RecordingError};
+use tickdeck_recording::{Finding, Recording, RecordingError, Status};
 
 use super::args::{NormalizeArgs, SelectArgs};
 use super::outcome::{Outcome, UsageError};
 
 /// Opens the recordings and warns about unfinished ones.
 pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
-    Ok(log_opened(Inputs::open(paths)?))
+    let inputs = Inputs::open(paths)?;
+    log_opened(&inputs.recordings);
+    Ok(inputs)
 }
 
 /// The same for a salvage, which also opens damaged recordings. Warns about what it does without.
 pub(super) fn open_salvage(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
-    let inputs = log_opened(Inputs::open_salvage(paths)?);
+    let inputs = Inputs::open_salvage(paths)?;
+    log_opened(&inputs.recordings);
     for unused in inputs.recordings.iter().flat_map(Recording::unused) {
         tracing::warn!(
             event = "file_not_used",
@@ -87,8 +89,9 @@ pub(super) fn in_one_line(error: &anyhow::Error) -> String {
     messages.collect::<Vec<_>>().join(": ")
 }
 
-fn log_opened(inputs: Inputs) -> Inputs {
-    for recording in &inputs.recordings {
+/// Warns about unfinished recordings.
+pub(super) fn log_opened(recordings: &[Recording]) {
+    for recording in recordings {
         tracing::debug!(
             event = "recording_opened",
             recording = %recording.path().display(),
@@ -98,7 +101,10 @@ fn log_opened(inputs: Inputs) -> Inputs {
             segments = recording.segments().len()
         );
     }
-    for recording in inputs.unfinished() {
+    for recording in recordings {
+        if recording.status() != Status::Recording {
+            continue;
+        }
         let reason = match recording.is_being_written() {
             true => "it is being written: what was on disk when it was opened is read",
             false => "its writer was killed: what is on disk is read; `tickdeck recover` seals it",
@@ -113,7 +119,6 @@ fn log_opened(inputs: Inputs) -> Inputs {
             tracing::warn!(event = "journal_damaged", file = %file.display(), problem);
         }
     }
-    inputs
 }
 
 /// The advice of a verb that reads only intact recordings.
@@ -143,7 +148,7 @@ pub(super) fn calendar(
 }
 
 /// Names the flag that gave the file or list.
-fn reference_error(error: ReferenceError) -> anyhow::Error {
+pub(super) fn reference_error(error: ReferenceError) -> anyhow::Error {
     let boxed = anyhow::Error::from_boxed;
     let usage = match error {
         ReferenceError::Products { path, source } => UsageError::caused_by(
@@ -213,20 +218,12 @@ pub(super) fn warn_unknown_years(
 
 /// The selected events, with what its warnings say.
 pub(super) struct Selection {
-    selection: tickdeck::selection::Selection,
+    pub(super) events: selection::Selection,
     symbols: String,
     exchanges: String,
     /// From when to when the recordings were recorded.
     recorded: String,
     allow_empty: bool,
-}
-
-impl Deref for Selection {
-    type Target = tickdeck::selection::Selection;
-
-    fn deref(&self) -> &Self::Target {
-        &self.selection
-    }
 }
 
 impl Selection {
@@ -237,22 +234,21 @@ impl Selection {
         inputs: &Inputs,
         reference: &Reference,
     ) -> anyhow::Result<Self> {
-        let selection =
-            tickdeck::selection::Selection::resolve(&select.options(), inputs, reference)
-                .map_err(selection_error)?;
-        warn_unmatched(&selection, select.symbols.len());
+        let events = selection::Selection::resolve(&select.options(), inputs, reference)
+            .map_err(selection_error)?;
+        warn_unmatched(&events, select.symbols.len());
         let shown = |side: Option<UnixNanos>| side.map(|at| at.to_string());
         tracing::debug!(
             event = "selection",
-            start = shown(selection.filter.start),
-            end = shown(selection.filter.end),
-            count = selection.max_ticks,
+            start = shown(events.filter.start),
+            end = shown(events.filter.end),
+            count = events.max_ticks,
             contracts = reference.contracts.digest(),
             calendar = reference.calendar.digest()
         );
         let exchanges: Vec<&str> = select.exchange.iter().map(|e| e.as_str()).collect();
         Ok(Self {
-            selection,
+            events,
             symbols: select.symbols.join(","),
             exchanges: exchanges.join(","),
             recorded: recorded(inputs),
@@ -260,14 +256,9 @@ impl Selection {
         })
     }
 
-    /// Whether instruments were named, so that session events alone are not what was wanted.
-    pub(super) fn names_instruments(&self) -> bool {
-        self.filter.instruments.is_some()
-    }
-
     /// Whether a result without a tick is what the user wants.
     pub(super) fn may_be_empty(&self) -> bool {
-        self.allow_empty || self.max_ticks == Some(0)
+        self.allow_empty || self.events.max_ticks == Some(0)
     }
 
     /// How a verb ends that found this many selected ticks. None is usually a typing error.
@@ -280,23 +271,18 @@ impl Selection {
             event = "nothing_selected",
             symbols = self.symbols,
             exchanges = self.exchanges,
-            start = shown(self.filter.start),
-            end = shown(self.filter.end),
-            available = self.available.as_ref().map(listed).unwrap_or_default(),
+            start = shown(self.events.filter.start),
+            end = shown(self.events.filter.end),
+            available = self
+                .events
+                .available
+                .as_ref()
+                .map(listed)
+                .unwrap_or_default(),
             recorded = self.recorded,
             "no tick is selected; --allow-empty accepts that"
         );
         Outcome::Lossy
-    }
-
-    /// The selected events of `inputs` as one source. With `follow` it waits for more of them.
-    pub(super) fn source(&self, inputs: &Inputs, follow: bool) -> Box<dyn Source> {
-        let following = follow.then(|| inputs.source_following(&self.filter, || false));
-        match (following.flatten(), self.max_ticks) {
-            (Some(source), Some(limit)) => Box::new(TickLimit::new(source, limit)),
-            (Some(source), None) => source,
-            (None, _) => self.selection.source(inputs),
-        }
     }
 }
 
@@ -317,7 +303,7 @@ fn selection_error(error: SelectionError) -> anyhow::Error {
 
 /// Warns about patterns that select nothing while others do. Where nothing matches at all, the end of
 /// the verb says so.
-fn warn_unmatched(selection: &tickdeck::selection::Selection, patterns: usize) {
+fn warn_unmatched(selection: &selection::Selection, patterns: usize) {
     let unmatched = &selection.unmatched;
     if !unmatched.is_empty() && unmatched.len() < patterns {
         tracing::warn!(
@@ -360,39 +346,32 @@ fn listed(instruments: &BTreeMap<String, u64>) -> String {
 
 /// The recordings after they were followed: finished by now, unless a writer was killed.
 pub(super) fn followed(paths: &[PathBuf]) -> anyhow::Result<Outcome> {
-    Ok(completeness(&Inputs::open(paths)?))
+    Ok(completeness(Inputs::open(paths)?.are_complete()))
 }
 
 /// Lossy if an input is not whole: its writer is running or was killed.
-pub(super) fn completeness(inputs: &Inputs) -> Outcome {
-    if inputs.are_complete() {
+pub(super) const fn completeness(is_complete: bool) -> Outcome {
+    if is_complete {
         Outcome::Done
     } else {
         Outcome::Lossy
     }
 }
 
-/// Lossy if one of these is a recording that is not whole. Streams and lone segments have no state.
-pub(super) fn completeness_of(paths: &[impl AsRef<Path>]) -> Outcome {
-    let folders = paths.iter().map(AsRef::as_ref).filter(|path| path.is_dir());
-    let outcomes = folders.filter_map(|path| Inputs::open(&[path.to_owned()]).ok());
-    outcomes
-        .map(|inputs| completeness(&inputs))
-        .fold(Outcome::Done, Outcome::and)
+/// Refuses damaged recordings. The error shows the first finding, the number of others, and `remedy`.
+pub(super) fn refuse_damage(findings: &[Finding], remedy: &str) -> Result<(), RecordingError> {
+    damaged(findings, remedy).map_or(Ok(()), Err)
 }
 
-/// Refuses damaged recordings. The error shows the first finding, the number of others, and `remedy`.
-pub(super) fn refuse_damage(findings: &[Finding], remedy: &str) -> anyhow::Result<()> {
-    let Some(first) = findings.first() else {
-        return Ok(());
-    };
-    let more = match findings.len() - 1 {
+/// The error for what was found; `None` if that is nothing.
+pub(super) fn damaged(findings: &[Finding], remedy: &str) -> Option<RecordingError> {
+    let (first, others) = findings.split_first()?;
+    let more = match others.len() {
         0 => String::new(),
         more => format!(" (and {more} more, see `tickdeck verify`)"),
     };
-    Err(RecordingError::Damaged {
+    Some(RecordingError::Damaged {
         path: first.file.clone(),
         problem: format!("{}{more}; {remedy}", first.problem),
-    }
-    .into())
+    })
 }

@@ -29,8 +29,8 @@ impl Selected {
         selection: &Selection,
     ) -> anyhow::Result<Self> {
         let salvaged = args.salvage.then(Salvaged::default);
-        let mut source = inputs.source_ahead(&selection.filter, salvaged.as_ref())?;
-        if let Some(limit) = selection.max_ticks {
+        let mut source = inputs.source_ahead(&selection.events.filter, salvaged.as_ref())?;
+        if let Some(limit) = selection.events.max_ticks {
             source = Box::new(TickLimit::new(source, limit));
         }
         let mut found = Self::default();
@@ -72,7 +72,7 @@ pub(super) fn print(
             printable_value(recording.session())
         )?;
     }
-    let filter = &selection.filter;
+    let filter = &selection.events.filter;
     if let Some(start) = filter.start {
         writeln!(out, "from       {start}")?;
     }
@@ -80,7 +80,7 @@ pub(super) fn print(
         writeln!(out, "until      {end}")?;
     }
     writeln!(out, "events     {}", grouped(found.events))?;
-    let limit = selection.max_ticks;
+    let limit = selection.events.max_ticks;
     let limit = limit.map_or_else(String::new, |count| {
         format!(" (at most {})", grouped(count))
     });

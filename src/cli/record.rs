@@ -231,7 +231,7 @@ fn open_recording(args: &RecordArgs, path: &PathBuf) -> anyhow::Result<Opened> {
         reference: inputs::reference(&args.normalize, &inputs.recordings)?,
         total: inputs.estimate(&all),
         place,
-        completeness: completeness(&inputs),
+        completeness: completeness(inputs.are_complete()),
         // A merge of one source renumbers its events for the new recording.
         source: Box::new(MergeSource::new(vec![inputs.source_ahead(&all, None)?])),
         is_empty: !inputs.may_have_ticks(),

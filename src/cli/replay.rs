@@ -5,56 +5,71 @@ use std::sync::Arc;
 
 use tickdeck::control::Command;
 use tickdeck::nats::NatsOptions;
+use tickdeck::reference::Reference;
 use tickdeck::session::{Replayed, Session};
 use tickdeck_core::pace::ClockTicks;
 use tickdeck_recording::{Finding, MissingPart};
 
 use super::args::ReplayArgs;
 use super::context::Context;
-use super::inputs::{self, Salvaged, Selection, completeness, followed, refuse_damage};
+use super::inputs::{self, Inputs, Salvaged, Selection, completeness, followed, refuse_damage};
 use super::log;
 use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
 use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
 use super::plan::{self, Selected};
 use super::render::print_summary;
 
+/// What is played, checked before anything is opened or printed.
+struct Plan {
+    inputs: Inputs,
+    reference: Reference,
+    selection: Selection,
+    nats: Option<NatsOptions>,
+    /// What is wrong with the recordings of a salvage.
+    damage: Vec<Finding>,
+}
+
+impl Plan {
+    fn make(args: &ReplayArgs) -> anyhow::Result<Self> {
+        let inputs = if args.salvage {
+            inputs::open_salvage(&args.recordings)?
+        } else {
+            inputs::open(&args.recordings)?
+        };
+        let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
+        inputs::warn_not_covered(&reference.calendar, inputs.recorded_days());
+        let selection = Selection::new(&args.select, &inputs, &reference)?;
+        let nats = publishes_to_nats(&args.sinks)
+            .then(|| nats_options(&args.nats))
+            .transpose()?;
+        check_flags(args, &selection, nats.as_ref())?;
+        let damage = inputs.damage();
+        if !args.salvage {
+            refuse_damage(&damage, "--salvage plays the intact parts")?;
+        }
+        Ok(Self {
+            inputs,
+            reference,
+            selection,
+            nats,
+            damage,
+        })
+    }
+}
+
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcome> {
-    let inputs = if args.salvage {
-        inputs::open_salvage(&args.recordings)?
-    } else {
-        inputs::open(&args.recordings)?
-    };
-    let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
-    inputs::warn_not_covered(&reference.calendar, inputs.recorded_days());
-    let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let nats = publishes_to_nats(&args.sinks)
-        .then(|| nats_options(&args.nats))
-        .transpose()?;
-    check_flags(args, &selection, nats.as_ref())?;
-    let damage = inputs.damage();
-    if !args.salvage {
-        refuse_damage(&damage, "--salvage plays the intact parts")?;
-    }
+    let plan = Plan::make(args)?;
     if args.dry_run {
-        let found = Selected::count(args, &inputs, &selection)?;
-        plan::print(args, &inputs, &selection, nats.as_ref(), &found)?;
-        report_missing(&found.missing, &damage);
-        let played = match found.missing.is_empty() && damage.is_empty() {
-            true => Outcome::Done,
-            false => Outcome::Lossy,
-        };
-        let selected = selection.outcome(found.ticks());
-        return Ok(selected.and(completeness(&inputs)).and(played));
+        return show(args, &plan);
     }
-
     // Before the first key or signal can arrive, so that it resumes.
     if args.pace.start_paused {
         context.control.send(Command::Pause);
     }
     context.handle_signals()?;
     let _keyboard = context.watch_keyboard()?;
-    let opened = Sinks::open(context, &args.sinks, args.force, nats.as_ref())?;
+    let sinks = Sinks::open(context, &args.sinks, args.force, plan.nats.as_ref())?;
     if args.pace.start_paused && !std::io::stdin().is_terminal() {
         let pid = std::process::id();
         tracing::info!(
@@ -63,20 +78,67 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
             "paused: SIGUSR1 to pid {pid} resumes"
         );
     }
-    let source = inputs.payload_source()?;
+    let salvaged = args.salvage.then(Salvaged::default);
+    let played = play(context, args, &plan, sinks, salvaged.as_ref())?;
+    let missing = salvaged.map_or_else(Vec::new, |salvaged| salvaged.take());
+    let selection = &plan.selection;
+    let selected = match played.summary.received {
+        _ if context.control.is_stopped() => Outcome::Done,
+        0 if !missing.is_empty() && !selection.may_be_empty() => {
+            warn_nothing_intact(selection, &missing);
+            Outcome::Lossy
+        }
+        ticks => selection.outcome(ticks),
+    };
+    let completeness = match args.follow {
+        true => followed(&args.recordings)?,
+        false => completeness(plan.inputs.are_complete()),
+    };
+    report(
+        args,
+        selected.and(completeness),
+        played,
+        &plan.damage,
+        missing,
+    )
+}
+
+/// Prints what would be played.
+fn show(args: &ReplayArgs, plan: &Plan) -> anyhow::Result<Outcome> {
+    let (inputs, selection) = (&plan.inputs, &plan.selection);
+    let found = Selected::count(args, inputs, selection)?;
+    plan::print(args, inputs, selection, plan.nats.as_ref(), &found)?;
+    report_missing(&found.missing, &plan.damage);
+    let played = match found.missing.is_empty() && plan.damage.is_empty() {
+        true => Outcome::Done,
+        false => Outcome::Lossy,
+    };
+    let selected = selection.outcome(found.ticks());
+    let completeness = completeness(inputs.are_complete());
+    Ok(selected.and(completeness).and(played))
+}
+
+/// Plays it to its end. A salvage lists what it skips.
+fn play(
+    context: &Context,
+    args: &ReplayArgs,
+    plan: &Plan,
+    sinks: Sinks,
+    salvaged: Option<&Salvaged>,
+) -> anyhow::Result<Replayed> {
+    let inputs = &plan.inputs;
     let options = publisher_options(
         &args.normalize,
         &args.sinks.subject_prefix,
-        source,
-        &reference,
+        inputs.payload_source()?,
+        &plan.reference,
     );
-    let mut filter = selection.filter.clone();
+    let mut filter = plan.selection.events.filter.clone();
     let prime_until = if args.prime {
         filter.start.take()
     } else {
         None
     };
-    let salvaged = args.salvage.then(Salvaged::default);
     let pace = args.pace.options();
     let total = inputs
         .estimate(&filter)
@@ -88,39 +150,24 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
             .then(|| inputs.source_following(&filter, move || control.is_stopped()));
         match following.flatten() {
             Some(source) => Ok(source),
-            None => inputs.source_ahead(&filter, salvaged.as_ref()),
+            None => inputs.source_ahead(&filter, salvaged),
         }
     })
-    .health(nats.clone(), "replay")
+    .health(plan.nats.clone(), "replay")
     .pace(pace)
     .looping(args.pace.looping)
     .clock_ticks(args.clock.map(|hz| ClockTicks::new(hz, pace.max_gap_ns)))
-    .max_ticks(selection.max_ticks)
+    .max_ticks(plan.selection.events.max_ticks)
     .prime_until(prime_until)
     .batch_events(args.batch_size)
     .progress(context.progress("replay", total))
     .run_id(context.run.clone())
     .control(Arc::clone(&context.control))
     .clock(context.clock.clone());
-    if let (Some(wanted), Some(nats)) = (args.wait_for_subscribers, nats) {
-        session = session.wait_for_subscribers(nats, wanted);
+    if let (Some(wanted), Some(nats)) = (args.wait_for_subscribers, &plan.nats) {
+        session = session.wait_for_subscribers(nats.clone(), wanted);
     }
-    let played = opened.give_to(session).run().map_err(session_error)?;
-    let missing = salvaged.map_or_else(Vec::new, |salvaged| salvaged.take());
-    let is_stopped = context.control.is_stopped();
-    let selected = match played.summary.received {
-        _ if is_stopped => Outcome::Done,
-        0 if !missing.is_empty() && !selection.may_be_empty() => {
-            warn_nothing_intact(&selection, &missing);
-            Outcome::Lossy
-        }
-        ticks => selection.outcome(ticks),
-    };
-    let completeness = match args.follow {
-        true => followed(&args.recordings)?,
-        false => completeness(&inputs),
-    };
-    report(args, selected.and(completeness), played, &damage, missing)
+    sinks.give_to(session).run().map_err(session_error)
 }
 
 /// Flags that need each other, checked before anything is opened or printed.
@@ -129,7 +176,7 @@ fn check_flags(
     selection: &Selection,
     nats: Option<&NatsOptions>,
 ) -> Result<(), UsageError> {
-    if args.prime && selection.filter.start.is_none() {
+    if args.prime && selection.events.filter.start.is_none() {
         return Err(UsageError::new(
             "--prime needs a start point: give --start or --start-offset",
         ));
@@ -142,7 +189,7 @@ fn check_flags(
 
 /// Warns that damage is why nothing was played, rather than the selection.
 fn warn_nothing_intact(selection: &Selection, missing: &[MissingPart]) {
-    let filter = &selection.filter;
+    let filter = &selection.events.filter;
     let is_all = filter.instruments.is_none() && filter.start.is_none() && filter.end.is_none();
     let what = if is_all {
         "nothing"

@@ -17,12 +17,17 @@ pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     inputs::warn_not_covered(&reference.calendar, inputs.recorded_days());
     let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let total = inputs.estimate(&selection.filter);
+    let total = inputs.estimate(&selection.events.filter);
     let made = conversion(context, "slice", total, &args.output, &args.roll)
         .allow_empty(selection.may_be_empty())
-        .slice(&inputs, &selection.filter, selection.max_ticks, &reference);
+        .slice(
+            &inputs,
+            &selection.events.filter,
+            selection.events.max_ticks,
+            &reference,
+        );
     let manifest = unless_empty(made, convert_error)?;
-    let completeness = completeness(&inputs);
+    let completeness = completeness(inputs.are_complete());
     let made =
         Made::of(&args.output.output, manifest.as_ref()).incomplete(completeness == Outcome::Lossy);
     unless_closed(made.print(args.json.json))?;

@@ -43,7 +43,7 @@ use tickdeck_core::source::{
 };
 use tickdeck_core::time::{TradingDay, UnixNanos};
 use tickdeck_recording::{
-    EventFilter, Finding, MissingPart, Recording, RecordingError, RecordingReader, Status,
+    EventFilter, Finding, MissingPart, Recording, RecordingError, RecordingReader,
 };
 
 /// Recordings that are read together.
@@ -124,19 +124,10 @@ impl Inputs {
         })
     }
 
-    /// The recordings whose writer is running or was killed. What is on disk is read.
-    pub fn unfinished(&self) -> impl Iterator<Item = &Recording> {
-        let is_unfinished = |recording: &&Recording| recording.status() == Status::Recording;
-        self.recordings.iter().filter(is_unfinished)
-    }
-
     /// Whether every recording was finished and has its manifest. A lone segment needs none.
     #[must_use]
     pub fn are_complete(&self) -> bool {
-        self.recordings.iter().all(|recording| {
-            recording.status() != Status::Recording
-                && (recording.manifest().is_some() || recording.path().is_file())
-        })
+        self.recordings.iter().all(Recording::is_complete)
     }
 
     /// Whether there may be a tick. Only a manifest can say that there is none.

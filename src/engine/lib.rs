@@ -43,7 +43,7 @@
 //!
 //! | module | purpose |
 //! |---|---|
-//! | [`session`] | whole runs: [`Session::replay`], [`Session::replay_recording`], `Session::live`, `Session::ctp` |
+//! | [`session`] | whole runs, recorded or not: [`Session::replay`], [`Session::replay_once`], [`Session::replay_recording`], `Session::live`, `Session::ctp` |
 //! | [`source`], [`synthetic`], [`recording`] | where events come from, and how they are stored |
 //! | [`inputs`] | several recordings as one source |
 //! | [`selection`] | which of their events are wanted |
@@ -58,7 +58,7 @@
 //! | [`normalize`] | ticks to market data: exchange times, flags, rejects |
 //! | [`encode`] | market data to payload bytes and subjects |
 //! | [`pipeline`] | the stages in a row, for a composition of your own |
-//! | [`testing`], [`check`] | recordings against their accepted goldens |
+//! | [`testing`], [`check`] | recordings against their accepted goldens, and against each other |
 //! | [`export`], `import` | events as CSV or JSON lines, and dumps of other tools as events |
 //! | `live` | a session with a CTP front |
 //! | `nats`, `capture` | the NATS connection, and what a subscriber received |

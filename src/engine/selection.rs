@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tickdeck_core::contract::Exchange;
 use tickdeck_core::select::{SymbolGlobs, Window, WindowSpec};
-use tickdeck_core::source::Source;
+use tickdeck_core::source::{Source, TickLimit};
 use tickdeck_recording::EventFilter;
 
 use crate::inputs::{Inputs, SelectionError};
@@ -71,6 +71,28 @@ impl Selection {
     pub fn source(&self, inputs: &Inputs) -> Box<dyn Source> {
         inputs.source_limited(&self.filter, self.max_ticks)
     }
+
+    /// The same, now and later: the source ends when the writer of the recording has ended, or when
+    /// `is_stopped` says so. Several recordings are not followed, but read to their end.
+    #[must_use]
+    pub fn source_following(
+        &self,
+        inputs: &Inputs,
+        is_stopped: impl Fn() -> bool + Send + 'static,
+    ) -> Box<dyn Source> {
+        let following = inputs.source_following(&self.filter, is_stopped);
+        match (following, self.max_ticks) {
+            (Some(source), Some(limit)) => Box::new(TickLimit::new(source, limit)),
+            (Some(source), None) => source,
+            (None, _) => self.source(inputs),
+        }
+    }
+
+    /// Whether instruments were named, so that session events alone are not what was wanted.
+    #[must_use]
+    pub fn names_instruments(&self) -> bool {
+        self.filter.instruments.is_some()
+    }
 }
 
 fn unmatched(
@@ -107,7 +129,13 @@ mod tests {
     }
 
     fn ticks(inputs: &Inputs, selection: &Selection) -> u64 {
-        let mut source = selection.source(inputs);
+        let followed = count(selection.source_following(inputs, || false));
+        let ticks = count(selection.source(inputs));
+        assert_eq!(followed, ticks, "no writer is running");
+        ticks
+    }
+
+    fn count(mut source: Box<dyn Source>) -> u64 {
         let mut ticks = 0;
         loop {
             let mut batch = Vec::new();
@@ -135,7 +163,7 @@ mod tests {
     #[test]
     fn default_options_select_everything() {
         let (inputs, selection) = resolve(&[], None);
-        assert!(selection.filter.instruments.is_none());
+        assert!(!selection.names_instruments());
         assert_eq!(ticks(&inputs, &selection), 918);
     }
 }

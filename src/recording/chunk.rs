@@ -335,28 +335,36 @@ pub(super) fn read_texts(
                     Ok(())
                 })
             }
-            Encoding::DELTA_BYTE_ARRAY => {
-                let (prefixes, suffixes) = lengths(&page.values, page.count)?;
-                let (suffixes, mut texts) = lengths(suffixes, page.count)?;
-                let mut lengths = prefixes.into_iter().zip(suffixes);
-                let mut text = Vec::new();
-                page.spread(absent, row_keys, |count, mut row_keys| {
-                    for (prefix, length) in lengths.by_ref().take(count) {
-                        let kept = usize::try_from(prefix).ok();
-                        let kept = kept.filter(|kept| *kept <= text.len());
-                        text.truncate(kept.ok_or(ChunkError::Prefix(prefix))?);
-                        text.extend_from_slice(split_bytes(&mut texts, length)?);
-                        if let Some(row_keys) = &mut row_keys {
-                            row_keys.push(distinct.key(&text)?);
-                        }
-                    }
-                    Ok(())
-                })
-            }
+            Encoding::DELTA_BYTE_ARRAY => read_suffixes(&page, absent, &mut distinct, row_keys),
             encoding => Err(unread("texts", encoding)),
         }
     })?;
     Ok(distinct.texts)
+}
+
+/// Decodes a page of texts that leave out what they have in common with the one before.
+fn read_suffixes(
+    page: &DataPage,
+    absent: u32,
+    distinct: &mut Distinct,
+    row_keys: &mut Vec<u32>,
+) -> Result<()> {
+    let (prefixes, suffixes) = lengths(&page.values, page.count)?;
+    let (suffixes, mut texts) = lengths(suffixes, page.count)?;
+    let mut lengths = prefixes.into_iter().zip(suffixes);
+    let mut text = Vec::new();
+    page.spread(absent, row_keys, |count, mut row_keys| {
+        for (prefix, length) in lengths.by_ref().take(count) {
+            let kept = usize::try_from(prefix).ok();
+            let kept = kept.filter(|kept| *kept <= text.len());
+            text.truncate(kept.ok_or(ChunkError::Prefix(prefix))?);
+            text.extend_from_slice(split_bytes(&mut texts, length)?);
+            if let Some(row_keys) = &mut row_keys {
+                row_keys.push(distinct.key(&text)?);
+            }
+        }
+        Ok(())
+    })
 }
 
 enum DictionaryOr {

@@ -1,6 +1,6 @@
-//! A recording in memory: proof that every access goes through the storage.
+//! A recording in memory. `tests/tidy/` proves that every access goes through the storage.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tickdeck_core::contract::ContractTable;
@@ -74,48 +74,4 @@ fn an_abandoned_recording_is_removed_from_memory() {
     writer.write(&some_ticks(25)).unwrap();
     drop(writer);
     assert!(!storage.exists(folder));
-}
-
-/// Source files of this crate, apart from tests and the local storage.
-fn sources() -> Vec<PathBuf> {
-    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR"))];
-    let mut sources = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let is_test = path
-                .file_stem()
-                .is_some_and(|stem| stem.to_string_lossy().ends_with("tests"));
-            if path.is_dir() && !is_test {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "rs")
-                && !is_test
-                && !path.ends_with("storage/local.rs")
-            {
-                sources.push(path);
-            }
-        }
-    }
-    sources
-}
-
-#[test]
-fn only_the_local_storage_names_the_file_system() {
-    const DOORS: [&str; 6] = [
-        "std::fs",
-        "File::open",
-        ".exists()",
-        ".is_file()",
-        ".is_dir()",
-        "tempfile",
-    ];
-    for path in sources() {
-        let text = std::fs::read_to_string(&path).unwrap();
-        let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
-        for line in text[..end].lines() {
-            let is_comment = line.trim_start().starts_with("//");
-            let is_door = DOORS.iter().any(|door| line.contains(door));
-            assert!(is_comment || !is_door, "{}: {line}", path.display());
-        }
-    }
 }

@@ -258,6 +258,13 @@ impl Recording {
             .map_or(Status::Complete, |manifest| manifest.status)
     }
 
+    /// Whether it was finished and has its manifest. A lone segment needs none.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.status() != Status::Recording
+            && (self.manifest.is_some() || self.storage.is_file(&self.path))
+    }
+
     /// Whether a writer has it, that is still running.
     #[must_use]
     pub const fn is_being_written(&self) -> bool {

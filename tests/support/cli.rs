@@ -71,6 +71,22 @@ pub(crate) fn tickdeck<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Co
     command
 }
 
+/// The same command with the fastest build there is: a debug build is slower than a whole market.
+pub(crate) fn fastest(command: &Command) -> Command {
+    let mut fastest = command_of(release_binary().unwrap_or_else(|| binary().to_owned()));
+    fastest.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => fastest.env(name, value),
+            None => fastest.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        fastest.current_dir(folder);
+    }
+    fastest
+}
+
 /// Names a NATS server to a verb. The verb keeps trying as long as a test waits, because the time
 /// to connect depends on the machine.
 pub(crate) fn with_nats<'c>(command: &'c mut Command, url: &str) -> &'c mut Command {
@@ -199,6 +215,11 @@ impl Running {
 
     pub(crate) fn stdout(&self) -> String {
         self.stdout.so_far()
+    }
+
+    /// Whether it has printed anything on stdout.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.stdout.text.lock().unwrap().is_empty()
     }
 
     pub(crate) fn stderr(&self) -> String {

@@ -23,6 +23,11 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 /// test is killed after 300 s.
 pub(crate) const PROCESS_DEADLINE: Duration = Duration::from_secs(240);
 
+/// How often a test repeats itself: by default a few times, more often with `cargo xtask test --long`.
+pub(crate) fn times(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |times| times.parse().unwrap())
+}
+
 /// Polls `condition` until it holds.
 ///
 /// # Panics

@@ -8,7 +8,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use regex::Regex;
 
 use super::source::is_test_file;
-use super::{assert_none, files, root};
+use super::{assert_none, files, files_if_any, root};
 
 /// Every page of the repository.
 pub(crate) fn pages() -> Vec<PathBuf> {
@@ -75,10 +75,32 @@ fn missing_paths(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// Names of files without a whole path, such as `reader.rs` or `pace/rate.rs`, that end no path of
+/// `known`.
+fn missing_names(text: &str, known: &[PathBuf]) -> Vec<String> {
+    let current = Regex::new(r"(?m)^.* -> .*$").unwrap().replace_all(text, "");
+    let names = Regex::new(r"`([a-z_/]+\.(?:rs|csv|txt|md))`").unwrap();
+    names
+        .captures_iter(&current)
+        .map(|found| found[1].to_owned())
+        .filter(|name| !known.iter().any(|path| path.ends_with(name)))
+        .collect()
+}
+
 #[test]
 fn architecture_names_existing_files() {
     let text = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
     assert_none(&missing_paths(&text), "paths in docs/architecture.md");
+    let folders = ["src", "ffi", "sim", "tests", "docs", "fixtures", ".cargo"];
+    let known: Vec<PathBuf> = folders
+        .iter()
+        .flat_map(|folder| ["rs", "csv", "txt", "md"].map(|end| (root().join(folder), end)))
+        .flat_map(|(folder, end)| files_if_any(&folder, end))
+        .collect();
+    assert_none(
+        &missing_names(&text, &known),
+        "names in docs/architecture.md",
+    );
 }
 
 #[test]
@@ -88,6 +110,13 @@ fn a_wrong_reference_is_caught() {
     assert_eq!(
         missing_paths("| `src/gone.rs` -> `src/core/` |\n`src/lost.rs`"),
         ["src/lost.rs"]
+    );
+    let known = ["src/core/pace/rate.rs", "src/core/own_rate.rs"].map(PathBuf::from);
+    let text =
+        "`rate.rs`, `pace/rate.rs`, `race/rate.rs`, `ate.rs` and `rates.rs`\n`x.rs` -> `y.rs`";
+    assert_eq!(
+        missing_names(text, &known),
+        ["race/rate.rs", "ate.rs", "rates.rs"]
     );
     let text = "(field guide 5.1 and 5.3) see field\n    /// guide 9.9. guide 7";
     assert_eq!(cited_sections(text), ["5.1", "5.3", "9.9"]);

@@ -1,14 +1,19 @@
+//! What happens in one place only: threads, waits, and files of recordings.
+//!
 //! Threads start in `core/thread.rs`. Bounded waits are in `core/wait.rs` and `core/clock.rs`, those
 //! of async code in `engine/nats/runtime.rs`.
 //!
 //! A thread started elsewhere loses its caller's log. A wait elsewhere is easy to miss when
 //! something delays a stop request.
 //!
+//! All files of a recording go through the trait `Storage`, so that a test can put it in memory or
+//! crash it at any step.
+//!
 //! The simulated libraries are exempt: they replace a vendor's library and have threads like one.
 //! Tests are exempt, because they wait for other processes.
 
 use super::assert_none;
-use super::source::{SourceFile, crates_below, is_within};
+use super::source::{SourceFile, crate_named, crates_below, is_within};
 
 /// The only files that start threads or wait.
 const DOORS: [&str; 7] = [
@@ -62,20 +67,77 @@ const GLOBS: [&str; 5] = [
     "tokio::time::*",
 ];
 
+/// The only file of `src/recording` that knows the file system.
+const STORAGE: &str = "src/recording/storage/local.rs";
+
+const FILE_PATHS: [&str; 3] = ["std::fs", "std::os", "tempfile"];
+
+/// Questions that a `Path` or a `File` asks the file system. Those of a `Storage` have an argument.
+const FILE_METHODS: [&str; 10] = [
+    "canonicalize()",
+    "exists()",
+    "is_dir()",
+    "is_file()",
+    "is_symlink()",
+    "metadata()",
+    "read_dir()",
+    "read_link()",
+    "symlink_metadata()",
+    "try_exists()",
+];
+
 fn bypasses(file: &SourceFile) -> Vec<String> {
+    let is_glob = |text: String| GLOBS.contains(&text.as_str());
+    uses(file, &PATHS, &METHODS)
+        .chain(
+            (file.paths.iter().filter(|path| is_glob(path.text())))
+                .map(|path| format!("{}:{}: {}", file.place, path.line, path.text())),
+        )
+        .collect()
+}
+
+/// Where a file uses one of the paths or methods.
+fn uses<'a>(
+    file: &'a SourceFile,
+    paths: &'a [&str],
+    methods: &'a [&str],
+) -> impl Iterator<Item = String> + 'a {
     let paths = file
         .paths
         .iter()
-        .filter(|path| {
-            PATHS.iter().any(|door| path.starts_with(door)) || GLOBS.contains(&path.text().as_str())
-        })
+        .filter(|path| paths.iter().any(|door| path.starts_with(door)))
         .map(|path| format!("{}:{}: {}", file.place, path.line, path.text()));
     let methods = file
         .methods
         .iter()
-        .filter(|(name, _)| METHODS.contains(&name.as_str()))
+        .filter(|(name, _)| methods.contains(&name.as_str()))
         .map(|(name, line)| format!("{}:{line}: {name}", file.place));
-    paths.chain(methods).collect()
+    paths.chain(methods)
+}
+
+#[test]
+fn only_the_local_storage_uses_the_file_system() {
+    let recording = crate_named("tickdeck_recording");
+    assert!(recording.files.iter().any(|file| file.place == STORAGE));
+    let found = recording
+        .files
+        .iter()
+        .filter(|file| file.place != STORAGE)
+        .flat_map(|file| uses(file, &FILE_PATHS, &FILE_METHODS));
+    assert_none(&found.collect::<Vec<_>>(), "files without the storage");
+}
+
+#[test]
+fn a_file_without_the_storage_is_caught() {
+    let check = |text| {
+        let file = SourceFile::parse("x.rs", &["tickdeck_recording", "x"], text);
+        uses(&file, &FILE_PATHS, &FILE_METHODS).count()
+    };
+    assert_eq!(check("use std::fs; fn f() { g() }"), 1);
+    assert_eq!(check("fn f() { std::fs::File::open(p) }"), 1);
+    assert_eq!(check("fn f(p: &Path) -> bool { p.exists() }"), 1);
+    assert_eq!(check("fn f(s: &S) -> bool { s.exists(p) }"), 0);
+    assert_eq!(check("#[cfg(test)] mod tests { use std::fs; }"), 0);
 }
 
 #[test]

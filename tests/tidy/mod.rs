@@ -8,6 +8,7 @@
 //! - `words`: phrases that no text contains.
 //! - `documents`: links, paths and YAML of the Markdown pages, and the length of sentences everywhere.
 //! - `flags`: which flags of the command line a text may name.
+//! - `functions`: how long a function may be.
 //! - `source`: the parsed sources that the first five check.
 //!
 //! An exception is listed in its rule, with its reason.
@@ -17,6 +18,7 @@ pub(crate) mod documents;
 mod doors;
 mod flags;
 mod floors;
+mod functions;
 mod pure;
 mod rooms;
 mod source;

@@ -77,7 +77,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "reference",
         ],
     ),
-    // Writes raw events of two recordings in the exported form.
+    // Writes raw events of two recordings in the exported form. Its runs report how far they are.
     (
         "check",
         &[
@@ -87,6 +87,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "sink",
             "control",
             "pipeline",
+            "progress",
             "reference",
         ],
     ),

@@ -65,7 +65,7 @@ pub(super) struct SourceFile {
     /// The crate and the modules down to this file.
     pub(super) module: Vec<String>,
     pub(super) paths: Vec<PathUse>,
-    /// Methods called, by name.
+    /// Methods called, by name. Those called without an argument are there twice, once with `()`.
     pub(super) methods: Vec<(String, usize)>,
     /// Lines with an `async` function or block.
     pub(super) asyncs: Vec<usize>,
@@ -201,7 +201,8 @@ pub(super) fn definition<'a>(
     None
 }
 
-fn is_for_tests(attributes: &[Attribute]) -> bool {
+/// Whether an item exists for tests only.
+pub(super) fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")
             && attribute
@@ -211,7 +212,8 @@ fn is_for_tests(attributes: &[Attribute]) -> bool {
     })
 }
 
-fn attributes(item: &Item) -> &[Attribute] {
+/// The attributes of an item.
+pub(super) fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,
         Item::Enum(item) => &item.attrs,
@@ -474,6 +476,9 @@ impl Visit<'_> for Collector<'_> {
         } else {
             call.method.to_string()
         };
+        if call.args.is_empty() {
+            self.found.methods.push((format!("{name}()"), line));
+        }
         self.found.methods.push((name, line));
         visit::visit_expr_method_call(self, call);
     }

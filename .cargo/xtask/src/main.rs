@@ -47,7 +47,7 @@ enum Command {
         /// Leave out formatting, lints and documentation tests
         #[arg(long)]
         quick: bool,
-        /// Also run the fuzz targets, ten minutes each
+        /// Also repeat the tests of crashes and load at full size, and run the fuzz targets: 4 hours
         #[arg(long, conflicts_with = "quick")]
         long: bool,
         /// Arguments passed to the test runner, for example a filter

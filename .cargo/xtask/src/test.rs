@@ -19,6 +19,26 @@ use crate::vendor_ctp;
 /// How long each fuzz target runs.
 const FUZZ_TIME: Duration = Duration::from_secs(600);
 
+/// The tests that repeat themselves, with how often the long run has them do it. The normal run has a
+/// small share of each.
+const REPEATED: [(&str, &str, &str); 5] = [
+    ("kills::", "TICKDECK_KILLS", "300"),
+    (
+        "crash::a_killed_recorder_leaves_a_prefix",
+        "TICKDECK_RECOVERIES",
+        "40",
+    ),
+    (
+        "crash::gnu_timeout_loses_nothing",
+        "TICKDECK_TIMEOUTS",
+        "50",
+    ),
+    ("crash::of_two_recorders_at_once", "TICKDECK_DUELS", "1000"),
+    ("soak::", "TICKDECK_SOAK_SECONDS", "1800"),
+];
+/// Sessions of the simulated crashes.
+const CRASH_LIVES: &str = "10000";
+
 /// Builds the binary optimized and returns its path.
 fn optimized_binary() -> Result<PathBuf> {
     run::run(cargo().args([
@@ -34,7 +54,7 @@ fn optimized_binary() -> Result<PathBuf> {
 }
 
 /// Formatting, lints, all tests and the documentation's examples; with `quick` only the tests, with
-/// `long` the fuzz targets too.
+/// `long` the repeated tests at full size and the fuzz targets too.
 pub(crate) fn run(quick: bool, long: bool, rest: &[String]) -> Result<()> {
     let server = nats_server::provide()?;
     let optimized = optimized_binary()?;
@@ -103,10 +123,33 @@ pub(crate) fn run(quick: bool, long: bool, rest: &[String]) -> Result<()> {
         run::run(with_server(cargo()).args(["test", "--workspace", "--doc"]))?;
     }
     if long {
+        run_repeated(&with_server)?;
         run_fuzz_targets(&skipped)?;
     }
     report(&skipped, quick);
     Ok(())
+}
+
+/// The repeated tests at their full size, one at a time, because each measures.
+fn run_repeated(with_server: &impl Fn(Command) -> Command) -> Result<()> {
+    // The simulated front keeps up with a market only if it is optimized.
+    let simulated = sim::provide(None)?;
+    for (test, variable, times) in REPEATED {
+        run::run(
+            with_server(cargo())
+                .env(variable, times)
+                .env("TICKDECK_SIM_LIBRARY", &simulated)
+                .args(["nextest", "run", "--package", "tickdeck-cli"])
+                .args(["--test", "tests", "--profile", "long", test]),
+        )?;
+    }
+    run::run(
+        cargo()
+            .env("TICKDECK_CRASH_LIVES", CRASH_LIVES)
+            .args(["nextest", "run", "--package", "tickdeck-recording"])
+            .args(["--cargo-profile", "quick", "--profile", "long"])
+            .arg("crash_tests"),
+    )
 }
 
 /// The fuzz targets, or a line among the skipped tests that says what they need.

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use tickdeck::check::DEFAULT_DIFFERENCES;
+use tickdeck::check::{DEFAULT_DIFFERENCES, Publishing};
 use tickdeck::encode::PayloadKind;
 use tickdeck::normalize::Flag;
+use tickdeck::reference::ReferenceOptions;
 
 use super::catalog::CatalogArgs;
-use super::shared::{JsonArgs, NormalizeArgs};
+use super::shared::JsonArgs;
 use super::values;
 
 /// What to do about goldens without a recording.
@@ -46,16 +47,19 @@ pub struct PublishingArgs {
 }
 
 impl PublishingArgs {
-    /// The same as the flags of a replay. A comparison does not read the environment.
+    /// How recordings are published. A comparison does not read the environment.
     #[must_use]
-    pub fn normalize(&self) -> NormalizeArgs {
-        NormalizeArgs {
-            payload: self.payload.unwrap_or_default(),
-            drop: self.drop.clone(),
-            contracts: self.contracts.clone(),
-            ctp_symbol: None,
-            calendar: self.calendar.clone(),
-            products: self.products.clone(),
+    pub fn publishing(&self) -> Publishing<'_> {
+        Publishing {
+            payload: self.payload,
+            subject_prefix: self.subject_prefix.clone(),
+            drop: (!self.drop.is_empty()).then(|| self.drop.iter().copied().collect()),
+            reference: ReferenceOptions {
+                products: self.products.as_deref(),
+                contracts: self.contracts.as_deref(),
+                exchanges: None,
+                calendar: self.calendar.as_deref(),
+            },
         }
     }
 }

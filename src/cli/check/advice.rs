@@ -3,6 +3,7 @@
 use tickdeck::check::{CannotTell, CheckError, Checked, NoteKind, TakenBy, Verdict};
 
 use crate::args::PublishingArgs;
+use crate::inputs::{INTACT_ONLY, damaged, reference_error};
 use crate::outcome::UsageError;
 
 /// Names the flags in the notes of a check, which was given `args`. `is_misnamed` says that the golden
@@ -34,13 +35,19 @@ pub(super) fn complete(checked: &mut Checked, args: &PublishingArgs, is_misnamed
     }
 }
 
-/// Names the flags in an error of a check. Such an error is bad usage.
-pub(super) fn explained(error: anyhow::Error) -> anyhow::Error {
-    let error = match error.downcast::<CheckError>() {
-        Ok(error) => error,
-        Err(other) => return other,
+/// Names the flags in an error of a check or a comparison. Such an error is bad usage.
+pub(crate) fn explained(error: CheckError) -> anyhow::Error {
+    let error = match error {
+        CheckError::Reference(error) => return reference_error(error),
+        error => error,
     };
+    if let CheckError::DamagedRecording { findings } = &error
+        && let Some(damaged) = damaged(findings, INTACT_ONLY)
+    {
+        return damaged.into();
+    }
     let advice = match &error {
+        CheckError::GoldenInside { .. } => " with --golden".to_owned(),
         CheckError::NoGolden { .. } => ": give --update to create it".to_owned(),
         CheckError::NotAGolden { .. } | CheckError::ForeignStream { .. } => {
             " and give --update to recreate both".to_owned()

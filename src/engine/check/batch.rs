@@ -3,17 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tickdeck_core::source::PayloadSource;
-
 use super::error::CheckError;
-use super::golden::Golden;
 use super::golden_file::stream_path;
 use super::stream::is_read_once;
 use super::unreferenced::{golden_path, is_named_as_golden, is_named_as_input, unreferenced};
 use crate::encode::PayloadKind;
-use crate::normalize::Flags;
-use crate::pipeline::PublisherOptions;
-use crate::reference::Reference;
 use crate::sink::paths::is_one_file;
 
 /// Inputs and goldens do not go together.
@@ -61,31 +55,7 @@ pub enum BatchError {
     },
 }
 
-/// Inputs, each with its golden.
-///
-/// ```
-/// use tickdeck::check::{Batch, CheckOptions, Publishing, check_recording};
-/// use tickdeck::encode::PayloadKind;
-/// use tickdeck::recording::Recording;
-/// use tickdeck::reference::Reference;
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))?;
-/// // Files that are no inputs are passed over: `recordings/*` will do.
-/// let paths = ["recordings/quick", "recordings/quick.golden.json"].map(Into::into);
-/// let batch = Batch::new(&paths, None, PayloadKind::Vnpy, false)?;
-/// for (input, golden) in batch.pairs() {
-///     let recording = Recording::open(input)?;
-///     let reference = Reference::of_recordings(std::slice::from_ref(&recording))?;
-///     let source = recording.source().payload_source();
-///     let publishing = Publishing::default().options(&reference, source, golden)?;
-///     let options = CheckOptions::default();
-///     let checked = check_recording(&recording, publishing, golden, &options, &mut |_| true)?;
-///     assert!(checked.passed());
-/// }
-/// # Ok(())
-/// # }
-/// ```
+/// Inputs, each with its golden. [`run`](Self::run) checks them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     inputs: Vec<PathBuf>,
@@ -180,45 +150,6 @@ impl Batch {
             .collect();
         let is_named = |path: &Path| path.canonicalize().is_ok_and(|path| named.contains(&path));
         Ok(lost.into_iter().filter(|path| !is_named(path)).collect())
-    }
-}
-
-/// What a caller decides about publishing. The golden decides the rest.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Publishing {
-    /// Payload contract.
-    pub payload: Option<PayloadKind>,
-    /// First tokens of every subject.
-    pub subject_prefix: Option<String>,
-    /// Flags of ticks that are left out.
-    pub drop: Option<Flags>,
-}
-
-impl Publishing {
-    /// The options by which an input is compared with `golden`, which need not exist.
-    ///
-    /// # Errors
-    /// When the golden cannot be read.
-    pub fn options(
-        &self,
-        reference: &Reference,
-        source: PayloadSource,
-        golden: &Path,
-    ) -> Result<PublisherOptions, CheckError> {
-        let mut options = PublisherOptions::new(reference, source);
-        if let Some(known) = Golden::read(golden)? {
-            known.apply(golden, &mut options)?;
-        }
-        if let Some(payload) = self.payload {
-            options.payload = payload;
-        }
-        if let Some(prefix) = &self.subject_prefix {
-            options.subject_prefix.clone_from(prefix);
-        }
-        if let Some(drop) = self.drop {
-            options.drop = drop;
-        }
-        Ok(options)
     }
 }
 

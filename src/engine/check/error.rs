@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use tickdeck_core::source::{SourceError, SourceErrorKind};
-use tickdeck_recording::{FormatVersion, RecordingError};
+use tickdeck_recording::{Finding, FormatVersion, MANIFEST_FILE, RecordingError};
 
+use crate::reference::ReferenceError;
 use crate::sink::SinkError;
 
 /// A comparison could not be made.
@@ -94,6 +95,34 @@ pub enum CheckError {
         /// What is at that path.
         by: TakenBy,
     },
+    /// The golden would be a file of a recording.
+    #[error(
+        "{} would be inside a recording, where goldens are not allowed: name another place",
+        golden.display()
+    )]
+    GoldenInside {
+        /// The golden.
+        golden: PathBuf,
+    },
+    /// A folder without a manifest.
+    #[error(
+        "{} is not a recording: {MANIFEST_FILE} is missing; name a recording, a single segment file \
+         or a payload stream",
+        path.display()
+    )]
+    NotAnInput {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The segments of a recording are not what was written.
+    #[error("the recording is damaged: {}", listed(findings))]
+    DamagedRecording {
+        /// What differs; at least one finding.
+        findings: Vec<Finding>,
+    },
+    /// A table for the contracts, products or trading days cannot be used.
+    #[error(transparent)]
+    Reference(ReferenceError),
     /// A golden of an unfinished recording was requested.
     #[error(
         "{} is still being written, or its writer was killed, and a golden needs a finished \
@@ -163,6 +192,17 @@ pub enum CheckError {
     Sink(#[from] SinkError),
 }
 
+/// The first finding and the number of the others.
+fn listed(findings: &[Finding]) -> String {
+    let first = findings.first().map_or_else(String::new, |found| {
+        format!("{}: {}", found.file.display(), found.problem)
+    });
+    match findings.len() {
+        0 | 1 => first,
+        count => format!("{first} (and {} more)", count - 1),
+    }
+}
+
 /// What is at the path of a golden's payload stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TakenBy {
@@ -227,7 +267,9 @@ impl CheckError {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::DamagedStream { .. } | Self::Recording(RecordingError::Damaged { .. }) => true,
+            Self::DamagedStream { .. }
+            | Self::DamagedRecording { .. }
+            | Self::Recording(RecordingError::Damaged { .. }) => true,
             Self::Source(error) => error.kind() == SourceErrorKind::Damaged,
             _ => false,
         }
@@ -244,6 +286,9 @@ impl CheckError {
             | Self::ForeignStream { .. }
             | Self::UnreadableStream { .. }
             | Self::TakenPlace { .. }
+            | Self::GoldenInside { .. }
+            | Self::NotAnInput { .. }
+            | Self::Reference(_)
             | Self::Unfinished { .. }
             | Self::GoldenCannotTell { .. }
             | Self::NotAMessage { .. }

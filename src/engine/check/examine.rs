@@ -147,6 +147,12 @@ impl Checked {
     pub fn passed(&self) -> bool {
         self.verdict != Verdict::Different
     }
+
+    /// Whether nothing would be published. Such a check passes whatever the normalizer does.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.messages == 0
+    }
 }
 
 /// Checks a recording, published with `publishing`, against the golden at `golden`.
@@ -587,19 +593,8 @@ impl Job<'_> {
             }
         }
         let ended = now.ended();
-        let comparison = match aligner.map(Aligner::finish) {
-            Some(Ok((mut comparison, mut of_golden))) => {
-                let messages = comparison.messages_before;
-                let known = of_golden.ended();
-                let digest = known.digest.or(known.digest_in_file);
-                self.refuse_foreign_stream(stream, digest, messages)?;
-                add_previous(&mut comparison, &of_golden, &now, watch)?;
-                Some(comparison)
-            }
-            Some(Err(error)) => {
-                self.lose_stream(stream, error)?;
-                None
-            }
+        let comparison = match aligner {
+            Some(aligner) => self.compared(aligner, &now, stream, watch)?,
             None => None,
         };
         if let Some(comparison) = &comparison {
@@ -613,6 +608,30 @@ impl Job<'_> {
             comparison,
             unknown: now.unseen(),
         })
+    }
+
+    /// The comparison with the stream of the golden; `None` where that cannot be read and will be
+    /// rewritten.
+    fn compared<N: Messages>(
+        &self,
+        aligner: Aligner<Without<StreamFile>>,
+        now: &Without<N>,
+        stream: Option<&Path>,
+        watch: Watch<'_>,
+    ) -> Result<Option<Comparison>, CheckError> {
+        let (mut comparison, mut of_golden) = match aligner.finish() {
+            Ok(finished) => finished,
+            Err(error) => {
+                self.lose_stream(stream, error)?;
+                return Ok(None);
+            }
+        };
+        let messages = comparison.messages_before;
+        let known = of_golden.ended();
+        let digest = known.digest.or(known.digest_in_file);
+        self.refuse_foreign_stream(stream, digest, messages)?;
+        add_previous(&mut comparison, &of_golden, now, watch)?;
+        Ok(Some(comparison))
     }
 
     /// Handles an unreadable stream of a golden. If it will be rewritten, it is not compared;

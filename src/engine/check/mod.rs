@@ -20,11 +20,13 @@ mod bare_stream;
 mod batch;
 mod compare;
 mod comparison;
+mod diff;
 mod error;
 mod examine;
 mod glance;
 mod golden;
 mod golden_file;
+mod input;
 mod locate;
 mod marks;
 mod messages;
@@ -35,7 +37,9 @@ mod notes;
 mod parts;
 mod payload;
 mod previous;
+mod publishing;
 pub mod report;
+mod run;
 mod stream;
 mod tally;
 #[cfg(test)]
@@ -43,11 +47,12 @@ mod tests;
 mod times;
 mod unreferenced;
 
-pub use batch::{Batch, BatchError, Publishing, read_twice};
+pub use batch::{Batch, BatchError, read_twice};
 pub use compare::compare;
 pub use comparison::{
     Before, Comparison, Difference, DifferenceKind, Group, InstrumentGroup, NotShown,
 };
+pub use diff::{Compared, Diff, DiffError, DiffOptions, Diffed};
 pub use error::{CannotTell, CheckError, TakenBy};
 pub use examine::{
     Accept, CheckOptions, Checked, DEFAULT_DIFFERENCES, Verdict, Versions, check_recording,
@@ -59,12 +64,15 @@ pub use golden::{
     Volatile,
 };
 pub use golden_file::{GOLDEN_SUFFIX, STREAM_SUFFIX, stream_path};
+pub use input::Input;
 pub use locate::{DifferingPart, DifferingParts, Located};
 pub use marks::Alignment;
 pub use messages::{Ended, Messages, PublishedMessages, RawMessages, Watch, publisher_options};
 pub use notes::{Note, NoteKind};
 pub use parts::{Chunk, SegmentPart, SubjectPart, WINDOW, WindowPart};
 pub use payload::{FORM, FieldChange, WHOLE_PAYLOAD, without_fields};
+pub use publishing::Publishing;
+pub use run::{BatchObserver, BatchOptions, BatchSummary, InputCheck, InputResult};
 pub use stream::{InputKind, StreamFile, input_kind, is_read_once};
 pub use times::TIMING_FIELDS;
 pub use unreferenced::{golden_path, is_named_as_golden, is_named_as_input, unreferenced};

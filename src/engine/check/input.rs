@@ -1,0 +1,62 @@
+//! What is checked or compared, opened.
+
+use std::path::{Path, PathBuf};
+
+use tickdeck_recording::{Recording, RecordingError};
+
+use super::error::CheckError;
+use super::stream::{InputKind, input_kind};
+
+/// One side of a comparison.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A recording, or a lone segment.
+    Recording(Recording),
+    /// A payload stream. It is opened when it is read, because it may be a pipe.
+    Stream(PathBuf),
+}
+
+impl Input {
+    /// Opens what is at `path`. A recording may be unfinished or damaged.
+    ///
+    /// # Errors
+    /// When there is nothing, or a recording cannot be opened.
+    pub fn open(path: &Path) -> Result<Self, CheckError> {
+        if input_kind(path)? == InputKind::Stream {
+            return Ok(Self::Stream(path.to_owned()));
+        }
+        open_recording(path).map(Self::Recording)
+    }
+
+    /// The recording; `None` for a stream.
+    #[must_use]
+    pub const fn recording(&self) -> Option<&Recording> {
+        match self {
+            Self::Recording(recording) => Some(recording),
+            Self::Stream(_) => None,
+        }
+    }
+
+    /// Whether it is whole. Streams have no state.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.recording().is_none_or(Recording::is_complete)
+    }
+}
+
+/// Opens a recording where only a recording will do.
+pub(super) fn open_recording(path: &Path) -> Result<Recording, CheckError> {
+    match Recording::open(path) {
+        Err(RecordingError::NoManifest { path }) => Err(CheckError::NotAnInput { path }),
+        opened => Ok(opened?),
+    }
+}
+
+/// Refuses a recording whose segments differ from what was written.
+pub(super) fn refuse_damage(recording: &Recording) -> Result<(), CheckError> {
+    let findings = recording.damaged_segments();
+    match findings.is_empty() {
+        true => Ok(()),
+        false => Err(CheckError::DamagedRecording { findings }),
+    }
+}
