@@ -214,7 +214,7 @@ fn session_id_of(name: &str) -> Option<&str> {
 
 /// The last name of a path, also of `.`.
 fn name_of(path: &Path) -> String {
-    let absolute = path.canonicalize();
+    let absolute = std::path::absolute(path);
     let path = absolute.as_deref().unwrap_or(path);
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()

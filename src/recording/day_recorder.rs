@@ -149,7 +149,13 @@ impl DayRecorder {
     }
 
     fn begin(&mut self, date: NaiveDate) -> Result<Day> {
-        let (folder, writer) = self.create(date)?;
+        let (folder, writer) = create_numbered(
+            &self.root,
+            &self.session,
+            &mut self.parts,
+            date,
+            &self.options,
+        )?;
         let recorder =
             (self.start)(writer).map_err(RecordingError::io(&folder, "starting a thread for"))?;
         Ok(Day {
@@ -158,25 +164,6 @@ impl DayRecorder {
             recorder,
             first_seq: self.next_seq,
         })
-    }
-
-    /// A new recording. An id that the day has already gets a number: a session that was restarted must
-    /// not end because of the one before.
-    fn create(&mut self, date: NaiveDate) -> Result<(PathBuf, RecordingWriter)> {
-        loop {
-            let session = self.session.of_part(self.parts);
-            self.parts += 1;
-            let folder = Catalog::folder(&self.root, date, &session);
-            let options = RecordingOptions {
-                session,
-                ..self.options.clone()
-            };
-            match RecordingWriter::create(&folder, options) {
-                Ok(writer) => return Ok((folder, writer)),
-                Err(RecordingError::OutputExists { .. } | RecordingError::InUse { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
     }
 
     /// Seals the recording of a day on a separate thread.
@@ -189,6 +176,31 @@ impl DayRecorder {
             .map_err(RecordingError::io(&folder, "starting a thread for"))?;
         self.ending.push(Ending { folder, thread });
         Ok(())
+    }
+}
+
+/// Begins a recording in a catalogue. `parts` counts the ids that were used. An id that the day has
+/// already gets a number: a session that was restarted must not end because of the one before.
+pub(super) fn create_numbered(
+    root: &Path,
+    session: &SessionId,
+    parts: &mut u64,
+    date: NaiveDate,
+    options: &RecordingOptions,
+) -> Result<(PathBuf, RecordingWriter)> {
+    loop {
+        let session = session.of_part(*parts);
+        *parts += 1;
+        let folder = Catalog::folder(root, date, &session);
+        let options = RecordingOptions {
+            session,
+            ..options.clone()
+        };
+        match RecordingWriter::create(&folder, options) {
+            Ok(writer) => return Ok((folder, writer)),
+            Err(RecordingError::OutputExists { .. } | RecordingError::InUse { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

@@ -52,6 +52,7 @@ mod pointer;
 mod prune;
 mod reader;
 mod recover;
+mod ring;
 mod schema;
 mod sealer;
 mod segment_reader;
@@ -83,6 +84,7 @@ pub use pointer::is_pointer;
 pub use prune::{Excess, Pruned, Retention, Spared, Stored, finish_interrupted, prune};
 pub use reader::{Recording, RecordingReader};
 pub use recover::{Recovery, leftovers, recover, recover_in};
+pub use ring::{Ring, RingRecorder, RingSpan, RingTrigger, rings, salvage_ring};
 pub use schema::ROW_GROUP_ROWS;
 pub use segment_writer::SegmentInfo;
 pub use session_recorder::SessionRecorder;
@@ -100,6 +102,8 @@ mod in_memory_tests;
 mod recover_tests;
 #[cfg(test)]
 mod rewritten_tests;
+#[cfg(test)]
+mod ring_tests;
 #[cfg(test)]
 mod rolling_tests;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{EventFilter, Manifest, Recording, RecordingWriter, Rolling, verify};
 const HOUR: i64 = 3_600_000_000_000;
 
 /// Noon in Shanghai on a Monday, a trading day.
-fn noon() -> UnixNanos {
+pub(super) fn noon() -> UnixNanos {
     let day = NaiveDate::from_ymd_opt(2026, 1, 5).unwrap();
     let at = Utc.from_utc_datetime(&day.and_hms_opt(4, 0, 0).unwrap());
     UnixNanos(at.timestamp_nanos_opt().unwrap())

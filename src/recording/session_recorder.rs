@@ -6,6 +6,7 @@ use super::background_writer::{BackgroundWriter, Recorded};
 use super::day_recorder::DayRecorder;
 use super::error::RecordingError;
 use super::event_writer::EventWriter;
+use super::ring::RingRecorder;
 
 /// Records a session, on separate threads.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub enum SessionRecorder {
     Folder(BackgroundWriter),
     /// Into a catalogue.
     Days(Box<DayRecorder>),
+    /// Into a ring, and what a trigger asks for into a catalogue.
+    Ring(Box<RingRecorder>),
 }
 
 impl SessionRecorder {
@@ -24,6 +27,7 @@ impl SessionRecorder {
         match self {
             Self::Folder(writer) => writer.finish(overflow),
             Self::Days(recorder) => recorder.finish(overflow),
+            Self::Ring(recorder) => recorder.finish(overflow),
         }
     }
 }
@@ -33,6 +37,7 @@ impl EventWriter for SessionRecorder {
         match self {
             Self::Folder(writer) => writer.write(events),
             Self::Days(recorder) => recorder.write(events),
+            Self::Ring(recorder) => recorder.write(events),
         }
     }
 }
