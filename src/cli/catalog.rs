@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
-use tickdeck_recording::{Catalog, CatalogEntry};
+use tickdeck_recording::{Catalog, CatalogEntry, rings};
 
 use super::args::{CatalogArgs, Command};
 use super::outcome::UsageError;
 
 /// Puts the selected sessions in the place of each root.
 pub(super) fn resolve(command: &mut Command) -> anyhow::Result<()> {
+    let is_recovery = matches!(command, Command::Recover(_));
     let Some((paths, catalog)) = command.recordings() else {
         return Ok(());
     };
@@ -17,10 +18,18 @@ pub(super) fn resolve(command: &mut Command) -> anyhow::Result<()> {
     let mut found = Vec::new();
     let mut has_root = false;
     for path in paths.iter() {
-        if Catalog::is_root(path) {
+        let has_ring = || rings(path).is_ok_and(|rings| !rings.is_empty());
+        if Catalog::is_root(path) || is_recovery && has_ring() {
             has_root = true;
-            let entries = wanted.entries(&Catalog::open(path)?)?;
+            let catalog = Catalog::open(path)?;
+            let entries = match is_recovery && catalog.entries.is_empty() {
+                true => Vec::new(),
+                false => wanted.entries(&catalog)?,
+            };
             found.extend(entries.into_iter().map(|entry| entry.folder));
+            if is_recovery && !wanted.args.is_given() {
+                found.extend(rings(path)?);
+            }
         } else {
             found.push(path.clone());
         }

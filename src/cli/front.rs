@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
+use tickdeck::control::signals;
 use tickdeck::encode::PayloadSource;
 use tickdeck::live::ctp::CtpLibrary;
 use tickdeck::live::setup::{FrontSettings, ListingOptions};
@@ -125,6 +127,13 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let reference = inputs::reference(run.normalize, &[])?;
     warn_not_covered(&reference.calendar, [now.to_shanghai().date_naive()]);
     context.handle_signals()?;
+    if let Some(trigger) = run.record.and_then(|record| record.output.trigger()) {
+        signals::at_sigusr2(move || {
+            tracing::info!(event = "ring_keep_requested", signal = "SIGUSR2");
+            trigger.keep("SIGUSR2");
+        })
+        .context("installing the handler of SIGUSR2")?;
+    }
     let publisher = publisher_options(
         run.normalize,
         run.subject_prefix,
@@ -140,6 +149,7 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let contracts = contract_list(run.normalize, &reference)?;
     let nats = run.nats.map(|options| LiveNats {
         buffer: run.subscribe.nats_buffer,
+        ring: run.record.and_then(|record| record.output.trigger()),
         ..LiveNats::new(options)
     });
     Ok(

@@ -68,7 +68,7 @@ fn prepare(context: &Context, args: &LiveArgs) -> anyhow::Result<LiveSummary> {
         (None, Some(root)) => {
             let given = args.session_id.clone();
             let session = given.unwrap_or_else(|| live_session_id("live", context));
-            Some(SessionPlace::under(root, session, args.force))
+            Some(SessionPlace::under(root, session, args.force).with_ring(args.ring()))
         }
         (None, None) => None,
     };

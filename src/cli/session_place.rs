@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use tickdeck::reference::Reference;
 use tickdeck::session::RecordTo;
 use tickdeck_recording::{
-    Catalog, Manifest, RecordingOptions, RecordingWriter, SessionId, SourceInfo,
+    Catalog, Manifest, RecordingOptions, RecordingWriter, Ring, RingTrigger, SessionId, SourceInfo,
+    rings,
 };
 
 use super::args::RollArgs;
 use super::outputs::{refuse_output_of_inputs, session_of, session_rolling};
-use super::recover::recover_leftovers;
+use super::recover::{keep_leftovers, recover_leftovers};
 use super::render::Made;
 
 /// The place of a new session.
@@ -20,6 +21,8 @@ pub(super) struct SessionPlace {
     folder: PathBuf,
     /// The session in the catalogue.
     by_day: Option<SessionId>,
+    /// Keeps only the last minutes on disk, until it is asked for them.
+    ring: Option<Ring>,
     /// Whether an existing recording is replaced.
     pub(super) force: bool,
 }
@@ -30,6 +33,7 @@ impl SessionPlace {
         Self {
             folder: folder.to_owned(),
             by_day: None,
+            ring: None,
             force,
         }
     }
@@ -39,8 +43,19 @@ impl SessionPlace {
         Self {
             folder: root.to_owned(),
             by_day: Some(session),
+            ring: None,
             force,
         }
+    }
+
+    /// The same, as a ring.
+    pub(super) fn with_ring(self, ring: Option<Ring>) -> Self {
+        Self { ring, ..self }
+    }
+
+    /// What asks the ring to keep what it has.
+    pub(super) fn trigger(&self) -> Option<RingTrigger> {
+        self.ring.as_ref().map(|ring| ring.trigger.clone())
     }
 
     /// The folder, or the root.
@@ -85,6 +100,9 @@ impl SessionPlace {
             for entry in Catalog::open(&self.folder)?.entries {
                 recover_leftovers(&entry.folder)?;
             }
+            for ring in rings(&self.folder)? {
+                keep_leftovers(&ring);
+            }
         }
         Ok(())
     }
@@ -106,6 +124,7 @@ impl SessionPlace {
                 overwrite: self.force,
                 ..record.options
             },
+            ring: self.ring.clone(),
             ..record
         }
     }

@@ -84,7 +84,7 @@ pub use pointer::is_pointer;
 pub use prune::{Excess, Pruned, Retention, Spared, Stored, finish_interrupted, prune};
 pub use reader::{Recording, RecordingReader};
 pub use recover::{Recovery, leftovers, recover, recover_in};
-pub use ring::{Ring, RingRecorder, RingSpan, RingTrigger, rings, salvage_ring};
+pub use ring::{Ring, RingRecorder, RingSpan, RingTrigger, is_ring, rings, salvage_ring};
 pub use schema::ROW_GROUP_ROWS;
 pub use segment_writer::SegmentInfo;
 pub use session_recorder::SessionRecorder;

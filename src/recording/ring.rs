@@ -563,6 +563,13 @@ fn clear(storage: &dyn Storage, folder: &Path) -> Result<()> {
     Ok(storage.remove_folder(folder)?)
 }
 
+/// Whether a folder is named as a ring.
+#[must_use]
+pub fn is_ring(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default();
+    name.to_string_lossy().starts_with(RING)
+}
+
 /// The folders of rings under a root.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ mod hang_up;
 mod ingest;
 mod library;
 mod log;
+mod ring;
 mod secrets;
 mod smoke;
 mod verbs;
@@ -100,6 +101,7 @@ pub(crate) fn recorded(ticks: &[RawTick], folder: &Path) -> Setup {
     setup.record = Some(RecordTo {
         folder: folder.to_owned(),
         by_day: None,
+        ring: None,
         options: RecordingOptions {
             session: "test".into(),
             source: SourceInfo {

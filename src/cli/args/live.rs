@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args};
 use tickdeck::encode::subject;
 use tickdeck::live::Wanted;
-use tickdeck_recording::SessionId;
+use tickdeck_recording::{Ring, RingSpan, RingTrigger, SessionId};
 
 use super::values;
 use super::{JournalArgs, JsonArgs, NatsArgs, NormalizeArgs, RollArgs};
@@ -113,6 +113,13 @@ pub struct LiveArgs {
         help_heading = "Output"
     )]
     pub session_id: Option<SessionId>,
+    /// Keep only this much receive time on disk, such as 10m, until SIGUSR2, a request or a lost front
+    /// asks for it
+    #[arg(long, value_name = "SPAN", value_parser = values::parse_span, requires = "record_under", conflicts_with_all = ["record", "force"], help_heading = "Output")]
+    pub ring: Option<Duration>,
+    /// With --ring, keep so much receive time after that too
+    #[arg(long, hide_short_help = true, value_name = "SPAN", default_value = "5m", value_parser = values::parse_duration, requires = "ring", help_heading = "Output")]
+    pub ring_after: Duration,
     /// Replace an existing recording
     #[arg(
         long,
@@ -145,6 +152,20 @@ pub struct LiveArgs {
     /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
+}
+
+impl LiveArgs {
+    /// The ring, if there is to be one.
+    #[must_use]
+    pub fn ring(&self) -> Option<Ring> {
+        self.ring.map(|before| Ring {
+            span: RingSpan {
+                before: values::duration_ns(before),
+                after: values::duration_ns(self.ring_after),
+            },
+            trigger: RingTrigger::default(),
+        })
+    }
 }
 
 /// Longest run of `smoke`.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tickdeck_recording::{
-    BackgroundWriter, Catalog, DayRecorder, RecordingOptions, RecordingWriter, Rolling, SessionId,
-    SessionRecorder, SourceInfo, session_of,
+    BackgroundWriter, Catalog, DayRecorder, RecordingOptions, RecordingWriter, Ring, RingRecorder,
+    Rolling, SessionId, SessionRecorder, SourceInfo, session_of,
 };
 
 use tickdeck_core::time::UnixNanos;
@@ -21,6 +21,8 @@ pub struct RecordTo {
     pub folder: PathBuf,
     /// Makes a recording of each trading day, in a catalogue, as this session.
     pub by_day: Option<SessionId>,
+    /// Records into a ring, and in the catalogue only what is asked for. Needs `by_day`.
+    pub ring: Option<Ring>,
     /// Options of the recording.
     pub options: RecordingOptions,
 }
@@ -46,6 +48,7 @@ impl RecordTo {
         Self {
             folder,
             by_day: None,
+            ring: None,
             options,
         }
     }
@@ -80,6 +83,10 @@ impl RecordTo {
     pub(super) fn begin(self, sync_every: Duration) -> Result<SessionRecorder, SessionError> {
         if let Some(session) = self.by_day {
             let start = move |writer| BackgroundWriter::start_syncing(writer, sync_every);
+            if let Some(ring) = self.ring {
+                let ring = RingRecorder::create(&self.folder, session, self.options, ring, start)?;
+                return Ok(SessionRecorder::Ring(Box::new(ring)));
+            }
             let days = DayRecorder::new(&self.folder, session, self.options, start);
             return Ok(SessionRecorder::Days(Box::new(days)));
         }
