@@ -127,13 +127,7 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let reference = inputs::reference(run.normalize, &[])?;
     warn_not_covered(&reference.calendar, [now.to_shanghai().date_naive()]);
     context.handle_signals()?;
-    if let Some(trigger) = run.record.and_then(|record| record.output.trigger()) {
-        signals::at_sigusr2(move || {
-            tracing::info!(event = "ring_keep_requested", signal = "SIGUSR2");
-            trigger.keep("SIGUSR2");
-        })
-        .context("installing the handler of SIGUSR2")?;
-    }
+    keep_at_sigusr2(&run)?;
     let publisher = publisher_options(
         run.normalize,
         run.subject_prefix,
@@ -172,6 +166,18 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
             .control(Arc::clone(&context.control))
             .clock(Arc::clone(&context.clock) as _),
     )
+}
+
+/// Keeps what the ring has, if there is one, at SIGUSR2.
+fn keep_at_sigusr2(run: &FrontRun<'_>) -> anyhow::Result<()> {
+    let Some(trigger) = run.record.and_then(|record| record.output.trigger()) else {
+        return Ok(());
+    };
+    signals::at_sigusr2(move || {
+        tracing::info!(event = "ring_keep_requested", signal = "SIGUSR2");
+        trigger.keep("SIGUSR2");
+    })
+    .context("installing the handler of SIGUSR2")
 }
 
 /// The session id: that of the place where it is recorded, which must be free and can be written.

@@ -440,7 +440,7 @@ impl RingRecorder {
         Ok(())
     }
 
-    /// Lets go of slots that no trigger can ask for any more.
+    /// Releases the slots that no trigger can ask for from now on.
     fn release(&mut self) -> Result<()> {
         let Some(newest) = self.newest else {
             return Ok(());

@@ -14,7 +14,7 @@ use crate::support::recordings::{info, quick, replay, repository, stream};
 use crate::tidy::documents::pages;
 
 /// Who runs the blocks of a page under a heading.
-const BLOCKS: [(&str, &str, &str); 34] = [
+const BLOCKS: [(&str, &str, &str); 35] = [
     ("README.md", "Try it", "not run: it runs the tests"),
     ("README.md", "See messages arrive", "here"),
     ("README.md", "Record and replay", "here"),
@@ -55,6 +55,7 @@ const BLOCKS: [(&str, &str, &str); 34] = [
     ("docs/operations.md", "The login test", "here"),
     ("docs/operations.md", "Running", "here"),
     ("docs/operations.md", "A catalogue of sessions", "here"),
+    ("docs/operations.md", "A black box", "here"),
     ("docs/operations.md", "Retention", "here"),
     (
         "docs/operations.md",
@@ -483,6 +484,8 @@ fn a_session_in_a_catalogue_runs_as_printed() {
     let sessions = live.clone.join("sessions");
     let digest = replay(&sessions, &format!("--sink digest --session {session}*"));
     assert_eq!(shutdown[0]["digest"], digest.done().digest().as_str());
+    // A ring without a trigger leaves nothing behind.
+    live.run(&block(page, "A black box", "sh")).done();
     let pruned = live.run(&block(page, "Retention", "sh")).done();
     assert!(
         pruned.stdout.contains("0 removed, 0 spared, 1 kept"),

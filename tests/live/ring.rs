@@ -160,6 +160,34 @@ fn a_killed_ring_is_recovered() {
 }
 
 #[test]
+fn the_next_session_keeps_what_a_killed_ring_had() {
+    let (Some(library), Some(server)) = (
+        simulated_library("the session after a killed ring"),
+        NatsServer::start("the session after a killed ring"),
+    ) else {
+        return;
+    };
+    let folder = Folder::new();
+    let running = session(&folder, &library, &server, "");
+    running.signal("KILL");
+    running.wait();
+    let words = "record --source synthetic:quick --record-under sessions --session next";
+    let mut command = tickdeck(words.split(' '));
+    command.current_dir(folder.path());
+    let ended = finish(command).done();
+    assert!(ended.stderr.contains("ring_kept"), "{ended:?}");
+    let listed = verb("ls", &folder.join("sessions")).done().json();
+    let mut ids: Vec<&str> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["session"].as_str().unwrap())
+        .collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["box", "next"]);
+}
+
+#[test]
 fn a_ring_needs_a_catalogue() {
     for words in [
         "live --ring 10m",

@@ -83,7 +83,7 @@ fn keep_answer(ring: RingTrigger, session: &str) -> Answer {
             ring.keep("request");
             serde_json::json!({ "session": session, "keeping": true })
         }),
-        without: "requests to keep what is in the ring do not arrive",
+        without: "the ring is kept by signals and faults only",
     }
 }
 
