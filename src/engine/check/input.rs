@@ -11,7 +11,7 @@ use super::stream::{InputKind, input_kind};
 #[derive(Debug, Clone)]
 pub enum Input {
     /// A recording, or a lone segment.
-    Recording(Recording),
+    Recording(Box<Recording>),
     /// A payload stream. It is opened when it is read, because it may be a pipe.
     Stream(PathBuf),
 }
@@ -25,12 +25,12 @@ impl Input {
         if input_kind(path)? == InputKind::Stream {
             return Ok(Self::Stream(path.to_owned()));
         }
-        open_recording(path).map(Self::Recording)
+        open_recording(path).map(|recording| Self::Recording(Box::new(recording)))
     }
 
     /// The recording; `None` for a stream.
     #[must_use]
-    pub const fn recording(&self) -> Option<&Recording> {
+    pub fn recording(&self) -> Option<&Recording> {
         match self {
             Self::Recording(recording) => Some(recording),
             Self::Stream(_) => None,
