@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
-use tickdeck_recording::{Catalog, CatalogEntry, rings};
+use tickdeck_recording::{Catalog, CatalogEntry, is_in_use, rings};
 
 use super::args::{CatalogArgs, Command};
 use super::outcome::UsageError;
@@ -26,10 +26,15 @@ pub(super) fn resolve(command: &mut Command) -> anyhow::Result<()> {
                 true => Vec::new(),
                 false => wanted.entries(&catalog)?,
             };
-            found.extend(entries.into_iter().map(|entry| entry.folder));
-            if is_recovery && !wanted.args.is_given() {
-                found.extend(rings(path)?);
+            let mut folders: Vec<PathBuf> = entries.into_iter().map(|entry| entry.folder).collect();
+            if is_recovery {
+                if !wanted.args.is_given() {
+                    folders.extend(rings(path)?);
+                }
+                // A session that is running under the root has nothing to recover.
+                folders.retain(|folder| !is_in_use(folder));
             }
+            found.extend(folders);
         } else {
             found.push(path.clone());
         }

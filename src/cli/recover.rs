@@ -16,6 +16,10 @@ use super::render::grouped;
 
 /// Runs the verb.
 pub(super) fn run(_context: &Context, args: &RecoverArgs) -> anyhow::Result<Outcome> {
+    if args.recordings.is_empty() {
+        // All that is under the root is being written.
+        return Ok(Outcome::Done);
+    }
     let mut recovered = Vec::new();
     let mut first_error = None;
     for path in recordings_among(&args.recordings)? {

@@ -79,6 +79,7 @@ pub use gaps::{Gap, GapFinder};
 pub use group_stream::MissingPart;
 pub use manifest::{CalendarCopy, Ledger, Manifest, SegmentEntry, Status};
 pub use names::{CONTRACTS_FILE, MANIFEST_FILE, is_recording_folder, session_of};
+pub use owner::is_in_use;
 pub use page_size::{PAGE_HEADER_BYTES, check_page_size};
 pub use pointer::is_pointer;
 pub use prune::{Excess, Pruned, Retention, Spared, Stored, finish_interrupted, prune};

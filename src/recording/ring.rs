@@ -7,7 +7,7 @@
 //!
 //! A slot ends after an eighth of the span, and goes when the span has passed it. A trigger fixes a range
 //! from that long before it to so long after it. When the range has passed, its events are copied into a
-//! recording of the catalogue, which is verified. Triggers whose ranges overlap make one recording.
+//! recording of the catalogue, which is verified. A trigger within the range of another one extends it.
 //!
 //! All times are receive times of events, so the same events are kept on every machine. What a killed
 //! process leaves in its slots is kept by [`salvage_ring`].
@@ -44,6 +44,9 @@ type Result<T> = std::result::Result<T, RecordingError>;
 
 /// Puts a new recording behind its threads.
 type Start = Box<dyn Fn(RecordingWriter) -> io::Result<BackgroundWriter> + Send>;
+
+/// Hears of each recording that was made of a ring, or could not be: its folder and the result.
+type Told = Arc<dyn Fn(&Path, &Result<Manifest>) + Send + Sync>;
 
 /// What the name of a ring's folder begins with.
 const RING: &str = ".ring-";
@@ -169,6 +172,7 @@ pub struct RingRecorder {
     options: RecordingOptions,
     span: RingSpan,
     start: Start,
+    told: Told,
     trigger: RingTrigger,
     slots: VecDeque<Arc<Slot>>,
     /// Slots begun.
@@ -197,7 +201,7 @@ impl std::fmt::Debug for RingRecorder {
 
 impl RingRecorder {
     /// A ring under `root`, the root of a catalogue, for the session of this id. `start` puts each slot
-    /// behind its threads.
+    /// behind its threads. `told` hears of each recording that is made, on the thread that makes it.
     ///
     /// # Errors
     /// When the folder of the ring cannot be created, or another session has it.
@@ -207,6 +211,7 @@ impl RingRecorder {
         options: RecordingOptions,
         ring: Ring,
         start: impl Fn(RecordingWriter) -> io::Result<BackgroundWriter> + Send + 'static,
+        told: impl Fn(&Path, &Result<Manifest>) + Send + Sync + 'static,
     ) -> Result<Self> {
         let storage = local();
         let folder = root.join(format!("{RING}{session}"));
@@ -231,6 +236,7 @@ impl RingRecorder {
             },
             span: ring.span,
             start: Box::new(start),
+            told: Arc::new(told),
             trigger: ring.trigger,
             slots: VecDeque::new(),
             begun: 0,
@@ -426,12 +432,13 @@ impl RingRecorder {
             end: Some(UnixNanos(range.until.0.saturating_add(1))),
             instruments: None,
         };
-        let target = folder.clone();
+        let (target, told) = (folder.clone(), Arc::clone(&self.told));
         let copy = move || {
             let made = copy_slots(&slots, writer, &filter, &target);
             if made.is_err() {
                 slots.iter().for_each(|slot| stay(slot));
             }
+            told(&target, &made);
             made
         };
         let thread = thread::spawn("ring-keeper", copy);

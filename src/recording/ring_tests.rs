@@ -44,7 +44,8 @@ fn ring(root: &Path) -> RingRecorder {
         span: SPAN,
         trigger: RingTrigger::default(),
     };
-    RingRecorder::create(root, session, options, ring, BackgroundWriter::start).unwrap()
+    let told = |_: &Path, _: &Result<_, _>| {};
+    RingRecorder::create(root, session, options, ring, BackgroundWriter::start, told).unwrap()
 }
 
 /// The seconds of the events of a recording.

@@ -1,12 +1,14 @@
 //! Where and how a session is recorded.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tickdeck_core::causes::with_causes;
 use tickdeck_recording::{
-    BackgroundWriter, Catalog, DayRecorder, RecordingOptions, RecordingWriter, Ring, RingRecorder,
-    Rolling, SessionId, SessionRecorder, SourceInfo, session_of,
+    BackgroundWriter, Catalog, DayRecorder, Manifest, RecordingError, RecordingOptions,
+    RecordingWriter, Ring, RingRecorder, Rolling, SessionId, SessionRecorder, SourceInfo,
+    session_of,
 };
 
 use tickdeck_core::time::UnixNanos;
@@ -25,6 +27,26 @@ pub struct RecordTo {
     pub ring: Option<Ring>,
     /// Options of the recording.
     pub options: RecordingOptions,
+}
+
+/// Logs what became of a range of a ring.
+fn log_kept(folder: &Path, made: &Result<Manifest, RecordingError>) {
+    let path = folder.display();
+    match made {
+        Ok(made) => tracing::info!(
+            event = "ring_kept",
+            %path,
+            events = made.events,
+            ticks = made.ticks,
+            reason = made.source.detail
+        ),
+        Err(error) => tracing::error!(
+            event = "ring_not_kept",
+            %path,
+            error = with_causes(error),
+            "what was to be kept stays in the ring"
+        ),
+    }
 }
 
 impl RecordTo {
@@ -84,7 +106,8 @@ impl RecordTo {
         if let Some(session) = self.by_day {
             let start = move |writer| BackgroundWriter::start_syncing(writer, sync_every);
             if let Some(ring) = self.ring {
-                let ring = RingRecorder::create(&self.folder, session, self.options, ring, start)?;
+                let (root, options) = (&self.folder, self.options);
+                let ring = RingRecorder::create(root, session, options, ring, start, log_kept)?;
                 return Ok(SessionRecorder::Ring(Box::new(ring)));
             }
             let days = DayRecorder::new(&self.folder, session, self.options, start);
