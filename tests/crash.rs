@@ -275,3 +275,52 @@ fn a_pause_of_the_market_keeps_nothing_in_memory() {
     std::thread::sleep(Duration::from_millis(200));
     assert!(Recording::open(&path).unwrap().is_being_written());
 }
+
+#[test]
+fn a_follower_ends_cleanly_on_a_signal() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    let recorder = Running::start(record(&path));
+    wait_until("events are on disk", || on_disk(&path) > 5);
+    for name in ["INT", "TERM"] {
+        let mut command = tickdeck(["cat", "--follow", "--json"]);
+        command.arg(&path);
+        let printed = Running::start(command);
+        wait_until("the follower prints", || {
+            printed.stdout().lines().count() > 5
+        });
+        printed.signal(name);
+        let ended = printed.wait().done();
+        assert!(ended.stdout.ends_with("}\n"), "{ended:?}");
+    }
+    // While nothing comes, too.
+    recorder.signal("STOP");
+    let mut command = tickdeck(["cat", "--follow"]);
+    command.arg(&path);
+    let printed = Running::start(command);
+    wait_until("the follower prints", || {
+        printed.stdout().lines().count() > 5
+    });
+    printed.signal("INT");
+    printed.wait().done();
+    recorder.signal("CONT");
+    recorder.wait().done();
+}
+
+#[test]
+fn a_golden_of_a_killed_recording_needs_recover() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    kill_after(&path, 10);
+    let update = || {
+        let mut command = tickdeck(["check", "--update"]);
+        command.arg(&path);
+        finish(command)
+    };
+    let refused = update();
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    let advice = format!("`tickdeck recover {}` finishes it", path.display());
+    assert!(refused.stderr.contains(&advice), "{refused:?}");
+    verb("recover", &path).done();
+    update().done();
+}

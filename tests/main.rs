@@ -8,6 +8,7 @@
 //! - `bad_input`: one clear sentence, the right exit code, nothing half-written.
 //! - `crash`: recorders that are killed, run out of disk, or want the same folder.
 //! - `dates`: dates from dumps to payloads, one small input for each kind of wrong date.
+//! - `disk`: recorders whose disk fills or fails, and whose folder or memory goes.
 //! - `hostile`: files from strangers, fuzzing's seeds and findings, limits, escapes.
 //! - `real_data`: every file of the shared folder of real recordings, through the binary.
 //! - `kills`: a recorder at full rate that is killed, and what it loses.
@@ -28,6 +29,7 @@ mod check;
 mod cli;
 mod crash;
 mod dates;
+mod disk;
 mod documents;
 mod hostile;
 mod kills;

@@ -1,6 +1,7 @@
 //! `tickdeck cat`: the events of a recording, one line each.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use tickdeck::export::jsonl::JsonlWriter;
 use tickdeck_core::event::{Event, EventKind, RawTick};
@@ -15,15 +16,23 @@ use super::outcome::{Outcome, stdout};
 const BATCH_EVENTS: usize = 512;
 
 /// Runs the verb.
-pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> {
     let inputs = inputs::open(&args.recordings)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     inputs::warn_unknown_years(&reference.calendar, inputs.recorded_days());
     let selection = Selection::new(&args.select, &inputs, &reference)?;
-    let mut source = match args.follow {
-        true => selection.events.source_following(&inputs, || false),
-        false => selection.events.source(&inputs),
+    // A follower may never reach an end.
+    let stop = args.follow.then(|| Arc::clone(&context.control));
+    if args.follow {
+        context.handle_signals()?;
+    }
+    let is_stopped = || stop.as_ref().is_some_and(|control| control.is_stopped());
+    let mut source = match stop.clone() {
+        Some(control) => selection
+            .events
+            .source_following(&inputs, move || control.is_stopped()),
+        None => selection.events.source(&inputs),
     };
     let mut json = args.json.json.then(|| JsonlWriter::new(stdout()));
     let mut out = stdout();
@@ -55,11 +64,17 @@ pub(super) fn run(_context: &Context, args: &CatArgs) -> anyhow::Result<Outcome>
                 None => out.flush()?,
             }
         }
+        if is_stopped() {
+            break;
+        }
     }
     if let Some(json) = json {
         json.finish()?.flush()?;
     }
     out.flush()?;
+    if is_stopped() {
+        return Ok(Outcome::Done);
+    }
     let completeness = match args.follow {
         true => followed(&args.recordings)?,
         false => completeness(inputs.are_complete()),

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use serde::Serialize;
 use tickdeck::live::diagnose::{Finding, Remedy, Status, can_run, diagnose, would_wait};
 use tickdeck::live::facts::{AccountFacts, CalendarFacts, EnvironmentFacts, Facts};
-use tickdeck::live::probe::{probe_account, probe_locale};
+use tickdeck::live::probe::{probe_account, probe_disk, probe_locale};
 use tickdeck::nats::{Secret, probe};
 use tickdeck_core::clock::Clock as _;
 
@@ -107,6 +107,7 @@ fn facts(context: &Context, args: &DoctorArgs) -> anyhow::Result<Facts> {
         calendar: calendar(args.calendar.as_deref(), &[])
             .map(|calendar| CalendarFacts::of(&calendar, now))
             .map_err(in_words),
+        disk: probe_disk(&args.record, args.min_free_space),
         locale: probe_locale(),
     })
 }

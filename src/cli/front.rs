@@ -10,11 +10,13 @@ use tickdeck::live::setup::{FrontSettings, ListingOptions};
 use tickdeck::live::{LiveEnd, LiveReport, Subscription, SubscriptionError};
 use tickdeck::nats::NatsOptions;
 use tickdeck::reference::{Reference, read_contract_file};
-use tickdeck::session::{CtpSession, LiveNats, LiveSummary, Session, SessionError};
+use tickdeck::session::{
+    CtpSession, LiveNats, LiveSummary, OnRecordingFailure, Session, SessionError,
+};
 use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
 use tickdeck_core::time::UnixNanos;
-use tickdeck_recording::{DEFAULT_SYNC_EVERY, SessionId};
+use tickdeck_recording::SessionId;
 
 use super::account::{Account, DURATION, SYMBOL, TD_ADDRESS, duration, first_symbols};
 use super::args::{FrontArgs, JournalArgs, NormalizeArgs, RollArgs, SinkArgs, SubscribeArgs};
@@ -25,7 +27,7 @@ use super::front_settings::{
 };
 use super::inputs::{self, warn_not_covered};
 use super::outcome::{Outcome, UsageError, session_error};
-use super::outputs::{Sinks, publisher_options, refuse_unwritable};
+use super::outputs::{Sinks, publisher_options, refuse_low_space, refuse_unwritable};
 use super::session_place::SessionPlace;
 
 /// What a verb asks of a live session.
@@ -46,6 +48,7 @@ pub(super) struct RecordInto<'a> {
     pub(super) output: &'a SessionPlace,
     pub(super) roll: &'a RollArgs,
     pub(super) journal: &'a JournalArgs,
+    pub(super) on_failure: OnRecordingFailure,
 }
 
 /// Runs a live session to its end.
@@ -137,9 +140,8 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let record = run.record.map(|RecordInto { output, roll, .. }| {
         output.record_to(roll, library.source_info(), &reference)
     });
-    let sync_every = run
-        .record
-        .map_or(DEFAULT_SYNC_EVERY, |record| record.journal.sync_every);
+    let recorder = run.record.map(|record| record.journal.options());
+    let on_failure = run.record.map(|record| record.on_failure);
     let contracts = contract_list(run.normalize, &reference)?;
     let nats = run.nats.map(|options| LiveNats {
         buffer: run.subscribe.nats_buffer,
@@ -153,7 +155,8 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
             .nats(nats)
             .sinks(sinks)
             .record(record)
-            .sync_every(sync_every)
+            .recorder(recorder.unwrap_or_default())
+            .on_recording_failure(on_failure.unwrap_or_default())
             .listing(ListingOptions {
                 confirm_settlement: run.subscribe.confirm_settlement,
                 timeout: run.subscribe.discovery_timeout,
@@ -182,12 +185,16 @@ fn keep_at_sigusr2(run: &FrontRun<'_>) -> anyhow::Result<()> {
 
 /// The session id: that of the place where it is recorded, which must be free and can be written.
 fn name_of(run: &FrontRun<'_>, now: UnixNanos) -> anyhow::Result<String> {
-    let Some(RecordInto { output, .. }) = run.record else {
+    let Some(RecordInto {
+        output, journal, ..
+    }) = run.record
+    else {
         return Ok(session_name(run.verb, now));
     };
     output.recover()?;
     output.check()?;
     refuse_unwritable(output.path())?;
+    refuse_low_space(output.path(), journal)?;
     Ok(output.session())
 }
 

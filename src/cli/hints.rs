@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use clap::Command;
 use tickdeck::import::{ColumnGuess, Dialect, ImportError, RowProblem};
+use tickdeck::pipeline::PlayError;
 use tickdeck_core::causes::causes;
 use tickdeck_core::source::SourceError;
 use tickdeck_recording::RecordingError;
@@ -61,6 +62,8 @@ hints! {
         "; update tickdeck, or replay with `tickdeck replay --calendar FILE`",
     ];
     END_WITHOUT_MARKER = [": give --idle or --duration for unattended runs"];
+    LOWER_LIMIT = ["; --min-free-space sets the limit"];
+    RECOVER_THERE = [": `tickdeck recover` seals it there"];
     OTHER_INBOX = [", or set --nats-inbox-prefix"];
 }
 
@@ -79,11 +82,17 @@ fn of_error(error: &(dyn Error + 'static)) -> Vec<(Hint, String)> {
     if let Some(source) = error.downcast_ref::<SourceError>() {
         return of_error(source.cause());
     }
+    // So does an error of a run.
+    if let Some(PlayError::Record(error)) = error.downcast_ref() {
+        return of_error(error);
+    }
     let plain = |hint| vec![(hint, String::new())];
     match error.downcast_ref() {
         Some(RecordingError::OutputExists { .. }) => return plain(REPLACE_OUTPUT),
         Some(RecordingError::NotReplaceable { .. }) => return plain(REPLACE_RECORDING),
         Some(RecordingError::NoManifest { .. }) => return plain(PLAY_SEGMENTS),
+        Some(RecordingError::LowSpace { .. }) => return plain(LOWER_LIMIT),
+        Some(RecordingError::FolderReplaced { now: Some(_), .. }) => return plain(RECOVER_THERE),
         _ => {}
     }
     match error.downcast_ref() {

@@ -86,6 +86,7 @@ fn prepare(context: &Context, args: &LiveArgs) -> anyhow::Result<LiveSummary> {
                 output,
                 roll: &args.roll,
                 journal: &args.journal,
+                on_failure: args.on_recording_failure.into(),
             }),
         },
     )

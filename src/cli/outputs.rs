@@ -13,11 +13,12 @@ pub(super) use tickdeck::sink::paths::is_same_place as is_same;
 use tickdeck::sink::paths::{is_inside_recording, is_within};
 use tickdeck::sink::{JsonlSink, NatsSink, NullSink, Sink};
 use tickdeck_core::clock::MonoNanos;
-use tickdeck_recording::Rolling;
 pub(super) use tickdeck_recording::session_of;
+use tickdeck_recording::{Rolling, check_free_space};
 
 use super::args::{
-    JsonlTarget, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SinkSpec, duration_ns,
+    JournalArgs, JsonlTarget, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SinkSpec,
+    duration_ns,
 };
 use super::context::Context;
 use super::outcome::{UsageError, data_stdout};
@@ -207,6 +208,14 @@ pub(super) fn exists(path: &Path) -> anyhow::Error {
         path.display()
     );
     UsageError::new(message).into()
+}
+
+/// Refuses a recording on a disk that has too little space before it begins.
+pub(super) fn refuse_low_space(target: &Path, journal: &JournalArgs) -> anyhow::Result<()> {
+    check_free_space(target, journal.min_free_space).map_err(|error| {
+        let message = format!("a recording cannot be made at {}", target.display());
+        UsageError::caused_by(message, error).into()
+    })
 }
 
 /// Refuses a recording in a folder that cannot be written. A session may take long to start, and

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tickdeck::pipeline::PlayError;
 use tickdeck::reference::Reference;
-use tickdeck::session::{LiveSummary, Replayed, Session, Summary};
+use tickdeck::session::{LiveSummary, OnRecordingFailure, Replayed, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
 use tickdeck_core::source::{MergeSource, Source, has_ticks};
 use tickdeck_market::source::SyntheticOptions;
@@ -18,7 +18,7 @@ use super::inputs::{
     self, INTACT_ONLY, Inputs, completeness, on_a_thread, refuse_damage, warn_no_tick,
 };
 use super::outcome::{Outcome, after_printing, session_error};
-use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
+use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats, refuse_low_space};
 use super::render::{Made, print_summary};
 use super::session_place::SessionPlace;
 use super::startup::{require, startup_error};
@@ -71,11 +71,12 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         place.check()?;
     } else if !context.control.is_stopped() {
         place.recover()?;
+        refuse_low_space(place.path(), &args.journal)?;
     }
     let session = Session::replay_once(place.session(), options, opened.source)
         .health(nats, "record")
         .record(Some(record).filter(|_| !is_empty))
-        .sync_every(args.journal.sync_every)
+        .recorder(args.journal.options())
         .pace(PaceOptions {
             rate: args.effective_rate(),
             ..PaceOptions::default()
@@ -167,6 +168,8 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
                     output: &place,
                     roll: &args.roll,
                     journal: &args.journal,
+                    // The recording is what the verb is for.
+                    on_failure: OnRecordingFailure::Stop,
                 }),
             },
         )

@@ -47,6 +47,10 @@ pub(super) fn in_words(remedy: &Remedy, where_to_set: &str) -> String {
             "give --calendar FILE with this year's holidays, or update tickdeck"
         }
         Remedy::GiveCalendar => "give --calendar FILE with this year's holidays",
+        Remedy::FreeSpace => {
+            "free some, name another place with `tickdeck live --record`, or lower \
+             `tickdeck live --min-free-space`"
+        }
         Remedy::InstallLocale => {
             "Debian: apt-get install locales && echo 'zh_CN.GB18030 GB18030' >> /etc/locale.gen && \
              locale-gen"

@@ -192,6 +192,17 @@ fn summary_text(summary: &Summary) -> String {
             lines.push((name, grouped(count)));
         }
     }
+    for (name, count, of) in [
+        ("queue", summary.queue_high_water, "ticks"),
+        ("recorder", summary.recorder_high_water, "events"),
+    ] {
+        if let Some(most) = count {
+            lines.push((name, format!("at most {} {of} waited", grouped(most))));
+        }
+    }
+    if let Some(reason) = &summary.recording_failure {
+        lines.push(("recording", format!("failed: {reason}")));
+    }
     lines.push(("payload digest", summary.payload_digest.clone()));
     // A live session has no rate, and its lateness is the latency from the callback to the sinks.
     let is_live = summary.is_live;

@@ -6,14 +6,19 @@
 //! ```
 //!
 //! - Order is kept: one list of events, one thread for each step.
-//! - Memory: at most [`WAITING_MAX`] events wait (40 MB), and as many are being written. Then the
+//! - Memory: at most [`QUEUE_EVENTS`] events wait (40 MB), and as many are being written. Then the
 //!   caller blocks. Segments may lag behind the journal by any amount.
 //! - Events are in a file after [`WRITE_EVERY`] and on the disk after
 //!   [`sync_every`](BackgroundWriter::sync_every).
 //! - An error is returned by one of the next calls, at the latest by
-//!   [`finish`](BackgroundWriter::finish). What was written before it stays in the journal.
+//!   [`finish`](BackgroundWriter::finish). What was accepted before it stays in the journal, as far as
+//!   that can be written.
+//! - A segment that cannot be written ends sealing alone: the journal continues, and can be recovered.
+//! - The recorder thread looks at the folder ten times a second. It ends when the folder was moved or
+//!   removed, or when the disk has less space than
+//!   [`min_free_space`](RecorderOptions::min_free_space). Sealing what there is needs that space.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -28,19 +33,46 @@ use super::error::RecordingError;
 use super::event_writer::EventWriter;
 use super::journal::JournalWriter;
 use super::manifest::Manifest;
+use super::recorder_stats::RecorderStats;
 use super::sealer::{Sealer, journal_of};
+use super::watch::{DEFAULT_MIN_FREE_SPACE, FolderWatch};
 use super::writer::RecordingWriter;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
 /// Events that may wait for the recorder thread: more than three seconds of 20,000 ticks/s.
-const WAITING_MAX: usize = 65_536;
+pub const QUEUE_EVENTS: usize = 65_536;
 
 /// Events are in a file, safe from a crash of the process, after this time.
 const WRITE_EVERY: Duration = Duration::from_millis(50);
 
 /// Events are on the disk, safe from a crash of the machine, after this time.
 pub const DEFAULT_SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// The folder is looked at this often while events come.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The same while none come.
+const LOOK_EVERY_IDLE: Duration = Duration::from_secs(1);
+
+/// How a [`BackgroundWriter`] records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecorderOptions {
+    /// How often the journal is brought to the disk.
+    pub sync_every: Duration,
+    /// Recording ends when the disk has less free space than this, in bytes; 0 for no limit.
+    pub min_free_space: u64,
+}
+
+impl Default for RecorderOptions {
+    /// [`DEFAULT_SYNC_EVERY`] and [`DEFAULT_MIN_FREE_SPACE`].
+    fn default() -> Self {
+        Self {
+            sync_every: DEFAULT_SYNC_EVERY,
+            min_free_space: DEFAULT_MIN_FREE_SPACE,
+        }
+    }
+}
 
 /// Events queued for the recorder thread.
 #[derive(Default)]
@@ -76,7 +108,8 @@ impl Drop for FailsOnDrop {
 /// How a [`BackgroundWriter`] ended.
 #[derive(Debug, Default)]
 pub struct Recorded {
-    /// Ticks that are in segments, or in the journal if sealing failed.
+    /// Ticks that are in segments, or in the journal if there is no manifest. None of a folder that was
+    /// removed.
     pub ticks: u64,
     /// The sealed recording; the last one of a session that was recorded by trading day.
     pub manifest: Option<Manifest>,
@@ -101,6 +134,7 @@ pub struct BackgroundWriter {
     /// What they returned.
     ended: Ended,
     path: PathBuf,
+    stats: Arc<RecorderStats>,
 }
 
 #[derive(Default)]
@@ -121,21 +155,35 @@ impl std::fmt::Debug for BackgroundWriter {
 }
 
 impl BackgroundWriter {
-    /// Moves `writer` behind a journal that is synced every [`DEFAULT_SYNC_EVERY`].
+    /// Moves `writer` behind a journal, with the default options.
     ///
     /// # Errors
     /// When the system starts no thread.
     pub fn start(writer: RecordingWriter) -> std::io::Result<Self> {
-        Self::start_syncing(writer, DEFAULT_SYNC_EVERY)
+        Self::start_with(writer, RecorderOptions::default())
     }
 
-    /// The same with another interval.
+    /// The same with other options.
     ///
     /// # Errors
     /// When the system starts no thread.
-    pub fn start_syncing(writer: RecordingWriter, sync_every: Duration) -> std::io::Result<Self> {
+    pub fn start_with(writer: RecordingWriter, options: RecorderOptions) -> std::io::Result<Self> {
+        Self::start_counting(writer, options, Arc::default())
+    }
+
+    /// The same with counts that continue from `stats`.
+    ///
+    /// # Errors
+    /// When the system starts no thread.
+    pub fn start_counting(
+        writer: RecordingWriter,
+        options: RecorderOptions,
+        stats: Arc<RecorderStats>,
+    ) -> std::io::Result<Self> {
         let path = writer.folder().to_owned();
-        let (journal, sealer) = journal_of(writer);
+        let watch = FolderWatch::of(&writer, options.min_free_space);
+        let (journal, mut sealer) = journal_of(writer);
+        sealer.count_in(Arc::clone(&stats));
         let shared = Arc::new(Shared::default());
         let (wake, woken) = bounded(1);
         let (written, to_seal) = unbounded();
@@ -143,11 +191,15 @@ impl BackgroundWriter {
         let recorder = Recorder {
             journal,
             written,
-            sync_every,
+            watch,
+            stats: Arc::clone(&stats),
+            sync_every: options.sync_every,
             clock: SystemClock::new(),
             announced: 0,
+            counted_ticks: 0,
             unwritten_since: None,
             unsynced_since: None,
+            looked_at: None,
         };
         let theirs = FailsOnDrop(Arc::clone(&shared));
         let recording = thread::spawn("recorder", move || recorder.run(&theirs.0, &woken))?;
@@ -157,7 +209,42 @@ impl BackgroundWriter {
             threads: Some((recording, sealing)),
             ended: Ended::default(),
             path,
+            stats,
         })
+    }
+
+    /// Counts that other threads may read, also after the end.
+    #[must_use]
+    pub const fn stats(&self) -> &Arc<RecorderStats> {
+        &self.stats
+    }
+
+    /// The folder of the recording.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends events, unless the recorder thread has failed: then false, at once. The result of
+    /// [`finish`](Self::finish) has the reason.
+    pub fn offer(&mut self, events: &[Event]) -> bool {
+        let mut waiting = self.shared.lock();
+        while waiting.events.len() >= QUEUE_EVENTS && !waiting.has_failed {
+            let waited = self.shared.changed.wait(waiting);
+            waiting = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        if waiting.has_failed {
+            return false;
+        }
+        self.stats.accept(events.len() as u64);
+        waiting.events.extend_from_slice(events);
+        drop(waiting);
+        if let Some(wake) = &self.wake
+            && let Err(TrySendError::Disconnected(())) = wake.try_send(())
+        {
+            // The thread has ended, and the next call says why.
+        }
+        true
     }
 
     /// Waits until everything is in segments, and finishes the recording. `overflow` are the ticks that
@@ -173,6 +260,7 @@ impl BackgroundWriter {
             ticks,
             has_failed,
         } = std::mem::take(&mut self.ended);
+        let counted = writer.as_ref().map_or(0, RecordingWriter::sealed_seq);
         let finished = writer.map(|mut writer| {
             if overflow > 0 {
                 writer.count_dropped("overflow", overflow);
@@ -186,8 +274,20 @@ impl BackgroundWriter {
             Ok(manifest) => (manifest, None),
             Err(error) => (None, Some(error)),
         };
+        let is_removed = |error: &Option<RecordingError>| {
+            matches!(
+                error,
+                Some(RecordingError::FolderReplaced { now: None, .. })
+            )
+        };
+        if let Some(manifest) = &manifest {
+            self.stats.seal(manifest.events.saturating_sub(counted));
+        }
+        if let Some(error) = &sealing {
+            self.stats.fail(error);
+        }
         Recorded {
-            ticks,
+            ticks: if is_removed(&sealing) { 0 } else { ticks },
             manifest,
             days: Vec::new(),
             error: joined.err().or(sealing),
@@ -224,24 +324,11 @@ impl BackgroundWriter {
 
 impl EventWriter for BackgroundWriter {
     fn write(&mut self, events: &[Event]) -> Result<()> {
-        let mut waiting = self.shared.lock();
-        while waiting.events.len() >= WAITING_MAX && !waiting.has_failed {
-            let waited = self.shared.changed.wait(waiting);
-            waiting = waited.unwrap_or_else(PoisonError::into_inner);
+        if self.offer(events) {
+            return Ok(());
         }
-        if waiting.has_failed {
-            drop(waiting);
-            self.join()?;
-            return Err(self.failed());
-        }
-        waiting.events.extend_from_slice(events);
-        drop(waiting);
-        if let Some(wake) = &self.wake
-            && let Err(TrySendError::Disconnected(())) = wake.try_send(())
-        {
-            // The thread has ended, and the next call says why.
-        }
-        Ok(())
+        self.join()?;
+        Err(self.failed())
     }
 }
 
@@ -258,12 +345,17 @@ struct Recorder {
     /// Says up to which `seq` the journal is written.
     written: Sender<u64>,
     announced: u64,
+    counted_ticks: u64,
+    watch: FolderWatch,
+    stats: Arc<RecorderStats>,
     sync_every: Duration,
     clock: SystemClock,
     /// Since when events are in no file.
     unwritten_since: Option<MonoNanos>,
     /// Since when events are not on the disk.
     unsynced_since: Option<MonoNanos>,
+    /// When the folder was last looked at.
+    looked_at: Option<MonoNanos>,
 }
 
 impl Recorder {
@@ -273,17 +365,19 @@ impl Recorder {
             let is_over = receive(woken, self.patience()) == Received::Closed;
             std::mem::swap(&mut shared.lock().events, &mut batch);
             shared.changed.notify_all();
-            if let Err(error) = self.take(&batch, is_over) {
-                break Err(error);
+            let taken = self.take(&batch, is_over);
+            self.stats.append(batch.len() as u64);
+            if let Err(error) = taken.and_then(|()| self.look()) {
+                break Err(self.watch.explain(error));
             }
             batch.clear();
             if is_over {
                 break Ok(());
             }
         };
-        if result.is_err() {
-            // What was accepted before it. Fails too if the journal is what failed.
-            let _ = self.journal.sync();
+        if let Err(error) = &result {
+            self.stats.fail(error);
+            self.take_last(shared);
         }
         self.announce();
         (self.journal.written_ticks(), result)
@@ -291,12 +385,38 @@ impl Recorder {
 
     /// How long nothing need be done.
     fn patience(&self) -> Duration {
-        const IDLE: Duration = Duration::from_secs(3600);
         let now = self.clock.now();
         let left = |since: Option<MonoNanos>, every: Duration| {
-            since.map_or(IDLE, |since| since.after(every).duration_since(now))
+            since.map_or(LOOK_EVERY_IDLE, |since| {
+                since.after(every).duration_since(now)
+            })
         };
-        left(self.unwritten_since, WRITE_EVERY).min(left(self.unsynced_since, self.sync_every))
+        left(self.unwritten_since, WRITE_EVERY)
+            .min(left(self.unsynced_since, self.sync_every))
+            .min(LOOK_EVERY_IDLE)
+    }
+
+    /// Looks at the folder, if that is due.
+    fn look(&mut self) -> Result<()> {
+        let now = self.clock.now();
+        if self.looked_at.is_none_or(|at| at.after(LOOK_EVERY) <= now) {
+            self.looked_at = Some(now);
+            self.stats.set_free_space(self.watch.look()?);
+        }
+        Ok(())
+    }
+
+    /// Takes what was accepted before an error, as far as the journal still can, and accepts no more.
+    fn take_last(&mut self, shared: &Shared) {
+        let mut waiting = shared.lock();
+        waiting.has_failed = true;
+        let last = std::mem::take(&mut waiting.events);
+        drop(waiting);
+        shared.changed.notify_all();
+        // Both fail too if the journal is what failed.
+        let _ = last.iter().try_for_each(|event| self.journal.append(event));
+        let _ = self.journal.sync();
+        self.stats.append(last.len() as u64);
     }
 
     fn take(&mut self, events: &[Event], is_over: bool) -> Result<()> {
@@ -327,7 +447,11 @@ impl Recorder {
     fn announce(&mut self) {
         let written = self.journal.written_seq();
         if written > self.announced {
+            let ticks = self.journal.written_ticks();
+            self.stats
+                .journal(written - self.announced, ticks - self.counted_ticks);
             self.announced = written;
+            self.counted_ticks = ticks;
             // The sealer ends only after this thread.
             let _ = self.written.send(written);
         }
@@ -343,134 +467,10 @@ fn seal(mut sealer: Sealer, written: &Receiver<u64>) -> Followed {
         }
         if result.is_ok() {
             result = sealer.follow(seq);
+            if let Err(error) = &result {
+                sealer.stats().fail(error);
+            }
         }
     }
     (sealer.into_writer(), result)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tests::{options, read_all};
-    use crate::{EventFilter, Recording, Rolling, Status};
-    use tickdeck_core::event::{EventKind, Seq, SessionEvent};
-    use tickdeck_core::time::UnixNanos;
-
-    fn notes(seqs: std::ops::Range<u64>) -> Vec<Event> {
-        seqs.map(|seq| Event {
-            seq: Seq(seq),
-            recv_ts: UnixNanos(1_767_618_000_000_000_000),
-            kind: EventKind::Session(SessionEvent::Note {
-                text: seq.to_string(),
-            }),
-        })
-        .collect()
-    }
-
-    #[test]
-    fn background_writes_keep_events_and_order() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("rec");
-        let all = notes(0..WAITING_MAX as u64 * 2 + 77);
-        let writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
-        let mut background = BackgroundWriter::start(writer).unwrap();
-        for batch in all.chunks(1_000) {
-            background.write(batch).unwrap();
-        }
-        let recorded = background.finish(3);
-        assert!(recorded.error.is_none());
-        let manifest = recorded.manifest.unwrap();
-        assert_eq!(manifest.events, all.len() as u64);
-        assert_eq!(manifest.ledger.dropped["overflow"], 3);
-        let recording = Recording::open(&path).unwrap();
-        assert!(read_all(&recording, EventFilter::default(), 4_096) == all);
-        let mut names = crate::storage::local().list(&path).unwrap();
-        names.retain(|name| !name.starts_with("part-"));
-        assert_eq!(names, ["contracts.parquet", "manifest.json"]);
-    }
-
-    #[test]
-    fn a_sealed_segment_releases_its_journal() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("rec");
-        let rolling = Rolling {
-            max_rows: 100,
-            row_group_rows: 50,
-            ..Rolling::default()
-        };
-        let writer = RecordingWriter::create(&path, options(rolling)).unwrap();
-        let mut background = BackgroundWriter::start(writer).unwrap();
-        background.write(&notes(0..260)).unwrap();
-        let is_released = || {
-            let recording = Recording::open(&path).unwrap();
-            recording.segments().len() == 2 && recording.journal_events() == 60
-        };
-        assert!((0..500).any(|_| {
-            tickdeck_core::wait::nap(Duration::from_millis(10));
-            is_released()
-        }));
-        assert!(!path.join("journal-00003.tdj").exists());
-        drop(background);
-        let recording = Recording::open(&path).unwrap();
-        assert!(recording.is_abandoned());
-        assert!(read_all(&recording, EventFilter::default(), 9) == notes(0..260));
-    }
-
-    #[test]
-    fn events_are_on_disk_soon_without_more_of_them() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("rec");
-        let writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
-        let mut background = BackgroundWriter::start(writer).unwrap();
-        background.write(&notes(0..10)).unwrap();
-        let seen = || Recording::open(&path).unwrap().journal_events() == 10;
-        assert!((0..500).any(|_| {
-            tickdeck_core::wait::nap(Duration::from_millis(10));
-            seen()
-        }));
-        let recording = Recording::open(&path).unwrap();
-        assert!(recording.is_being_written());
-        assert!(read_all(&recording, EventFilter::default(), 3) == notes(0..10));
-    }
-
-    #[test]
-    fn an_error_comes_back_and_nothing_more_is_taken() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("rec");
-        let writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
-        let mut background = BackgroundWriter::start(writer).unwrap();
-        background.write(&notes(0..10)).unwrap();
-        // A gap.
-        background.write(&notes(20..30)).unwrap();
-        let error = loop {
-            if let Err(error) = background.write(&notes(30..31)) {
-                break error;
-            }
-            std::thread::yield_now();
-        };
-        assert!(matches!(error, RecordingError::SeqGap { .. }), "{error}");
-        let again = background.write(&notes(31..32)).unwrap_err();
-        assert!(matches!(again, RecordingError::WriterFailed { .. }));
-        let recorded = background.finish(0);
-        assert!(recorded.error.is_none(), "it was returned before");
-        let manifest = recorded.manifest.unwrap();
-        assert_eq!((manifest.events, manifest.status), (10, Status::Recovered));
-        let recording = Recording::open(&path).unwrap();
-        assert!(read_all(&recording, EventFilter::default(), 4_096) == notes(0..10));
-    }
-
-    #[test]
-    fn an_error_at_the_very_end_is_not_lost() {
-        let folder = tempfile::tempdir().unwrap();
-        let writer =
-            RecordingWriter::create(&folder.path().join("rec"), options(Rolling::default()))
-                .unwrap();
-        let mut background = BackgroundWriter::start(writer).unwrap();
-        background.write(&notes(5..6)).unwrap();
-        let recorded = background.finish(0);
-        assert!(matches!(
-            recorded.error,
-            Some(RecordingError::SeqGap { .. })
-        ));
-    }
 }

@@ -53,8 +53,8 @@ fn is_file_name(name: &str) -> bool {
     !is_relative && name.len() <= MOST_NAME_BYTES && !name.contains(is_bad)
 }
 
-/// Refuses a file of a recording that a link takes out of its folder: a recording from a stranger
-/// must not show what is elsewhere.
+/// Refuses a file of a recording that a link takes out of its folder: a recording from a stranger must
+/// not show what is elsewhere.
 pub(super) fn refuse_outside(
     storage: &dyn Storage,
     folder: &Path,
@@ -63,6 +63,37 @@ pub(super) fn refuse_outside(
     if storage.is_within(folder, file) {
         return Ok(());
     }
-    let problem = "a link that leads out of the recording's folder; copy the file there instead";
+    let problem = "a link that leads out of the recording's folder, and no manifest says what it \
+                   holds; copy the file there instead";
     Err(RecordingError::damaged(file, problem))
+}
+
+/// The same for a file whose BLAKE3 the manifest states: who wrote that knew the content, so the link
+/// shows nothing new. The tools of git-annex and DVC make such links. `bytes` is the size in the manifest.
+///
+/// This compares the size. The BLAKE3 is compared like that of any other file, before anything is played.
+pub(super) fn refuse_unknown_outside(
+    storage: &dyn Storage,
+    folder: &Path,
+    file: &Path,
+    bytes: Option<u64>,
+    blake3: &str,
+) -> Result<(), RecordingError> {
+    if blake3.is_empty() {
+        return refuse_outside(storage, folder, file);
+    }
+    let (Some(stated), false) = (bytes, storage.is_within(folder, file)) else {
+        return Ok(());
+    };
+    let found = storage.open(file)?.bytes()?;
+    if found == stated {
+        return Ok(());
+    }
+    Err(RecordingError::damaged(
+        file,
+        format!(
+            "a link that leads out of the recording's folder, to {found} bytes; the manifest says \
+             {stated}"
+        ),
+    ))
 }

@@ -164,6 +164,42 @@ fn no_crash_loses_what_was_synced() {
     }
 }
 
+/// A recording that is closed because space is low, on a machine that crashes meanwhile.
+#[test]
+fn low_space_and_a_crash_lose_nothing_that_was_closed() {
+    let limit = RecorderOptions {
+        min_free_space: 1,
+        ..RecorderOptions::default()
+    };
+    let mut closed = 0;
+    for life in 0..100 {
+        let storage = CrashStorage::new(Some(3 * life), None);
+        storage.set_free_space(0);
+        let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+        let options = options(Rolling::default());
+        let Ok(writer) = RecordingWriter::create_in(shared, Path::new(FOLDER), options) else {
+            continue;
+        };
+        let mut background = BackgroundWriter::start_with(writer, limit).unwrap();
+        let events = events();
+        let accepted = events.chunks(3).take_while(|part| background.offer(part));
+        let written = accepted.map(|part| part.len() as u64).sum();
+        let recorded = background.finish(0);
+        let is_closed = recorded.manifest.is_some();
+        closed += u64::from(is_closed);
+        assert!(recorded.error.is_some(), "there was no space");
+        let reached = Reached {
+            written,
+            synced: if is_closed { written } else { 0 },
+        };
+        let storage = storage.restarted(&mut Draw(life), None);
+        if let Err(problem) = check(&storage, &reached) {
+            panic!("crash at {life}: {problem}");
+        }
+    }
+    assert!(closed > 0, "every life crashed before the end");
+}
+
 /// Each sync is needed: without it some crash loses events or leaves damage.
 #[test]
 fn every_sync_that_is_left_out_is_noticed() {

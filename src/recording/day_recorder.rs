@@ -7,26 +7,24 @@
 //! Each recording has `seq` from 0 on, and a session id that no other one has.
 //! Merged, they have the session's events in the session's order.
 
-use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use chrono::NaiveDate;
 use tickdeck_core::event::{Event, Seq};
 use tickdeck_core::thread;
 
-use super::background_writer::{BackgroundWriter, Recorded};
+use super::background_writer::{BackgroundWriter, Recorded, RecorderOptions};
 use super::catalog::{Catalog, SessionId};
 use super::error::RecordingError;
 use super::event_writer::EventWriter;
+use super::recorder_stats::RecorderStats;
 use super::tally::DayOf;
 use super::writer::{RecordingOptions, RecordingWriter};
 
 type Result<T> = std::result::Result<T, RecordingError>;
-
-/// Puts a new recording behind its threads.
-type Start = Box<dyn Fn(RecordingWriter) -> io::Result<BackgroundWriter> + Send>;
 
 /// The recording of a day.
 struct Day {
@@ -48,7 +46,8 @@ pub struct DayRecorder {
     root: PathBuf,
     session: SessionId,
     options: RecordingOptions,
-    start: Start,
+    recorder: RecorderOptions,
+    stats: Arc<RecorderStats>,
     /// Ids that were used.
     parts: u64,
     days: DayOf,
@@ -58,6 +57,8 @@ pub struct DayRecorder {
     /// The events of one write, renumbered.
     batch: Vec<Event>,
     has_failed: bool,
+    /// The first error that no caller has seen.
+    failure: Option<RecordingError>,
 }
 
 impl std::fmt::Debug for DayRecorder {
@@ -77,7 +78,7 @@ impl DayRecorder {
         root: &Path,
         session: SessionId,
         options: RecordingOptions,
-        start: impl Fn(RecordingWriter) -> io::Result<BackgroundWriter> + Send + 'static,
+        recorder: RecorderOptions,
     ) -> Self {
         Self {
             root: root.to_owned(),
@@ -86,7 +87,8 @@ impl DayRecorder {
                 keep_partial: true,
                 ..options
             },
-            start: Box::new(start),
+            recorder,
+            stats: Arc::default(),
             parts: 0,
             days: DayOf::default(),
             current: None,
@@ -94,14 +96,40 @@ impl DayRecorder {
             next_seq: 0,
             batch: Vec::new(),
             has_failed: false,
+            failure: None,
         }
+    }
+
+    /// Appends events, unless that fails or has failed: then false. The result of
+    /// [`finish`](Self::finish) has the reason.
+    pub(super) fn offer(&mut self, events: &[Event]) -> bool {
+        let Err(error) = self.write(events) else {
+            return true;
+        };
+        self.stats.fail(&error);
+        // The first one is the reason.
+        self.failure.get_or_insert(error);
+        false
+    }
+
+    /// Counts of all days. Other threads may read them, also after the end.
+    pub(super) const fn stats(&self) -> &Arc<RecorderStats> {
+        &self.stats
+    }
+
+    /// The root of the catalogue.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Waits until everything is in segments, and finishes the last recording. `overflow` are the ticks
     /// that were lost before they could be recorded; those of all days are in its ledger.
     #[must_use]
     pub fn finish(mut self, overflow: u64) -> Recorded {
-        let mut all = Recorded::default();
+        let mut all = Recorded {
+            error: self.failure.take(),
+            ..Recorded::default()
+        };
         for ending in mem::take(&mut self.ending) {
             let recorded = ending.thread.join().unwrap_or_else(|_| Recorded {
                 // The panic was reported with its place.
@@ -157,7 +185,8 @@ impl DayRecorder {
             &self.options,
         )?;
         let recorder =
-            (self.start)(writer).map_err(RecordingError::io(&folder, "starting a thread for"))?;
+            BackgroundWriter::start_counting(writer, self.recorder, Arc::clone(&self.stats));
+        let recorder = recorder.map_err(RecordingError::io(&folder, "starting a thread for"))?;
         Ok(Day {
             date,
             folder,
@@ -253,7 +282,7 @@ mod tests {
     fn recorder(root: &Path) -> DayRecorder {
         let session = "run".parse().unwrap();
         let options = options(Rolling::default());
-        DayRecorder::new(root, session, options, BackgroundWriter::start)
+        DayRecorder::new(root, session, options, RecorderOptions::default())
     }
 
     /// 15:00 of a Monday; the night and the day of Tuesday; the night of Wednesday.

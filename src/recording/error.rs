@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bytesize::ByteSize;
 use parquet::errors::ParquetError;
 use tickdeck_core::source::{SourceError, SourceErrorKind};
 
@@ -51,6 +52,19 @@ pub enum RecordingError {
     NotFetched {
         /// The file.
         path: PathBuf,
+    },
+    /// There is only a link, as tools that keep large files elsewhere make it.
+    #[error(
+        "{} is a link to {}, which is not there: fetch it, for example with `git annex get` or \
+         `dvc pull`",
+        path.display(),
+        target.display()
+    )]
+    DanglingLink {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
     },
     /// A newer tickdeck wrote it.
     #[error(
@@ -133,13 +147,27 @@ pub enum RecordingError {
         owner: String,
     },
     /// The folder of a recording that is being written was removed, moved or replaced.
-    #[error(
-        "{} was removed or replaced while it was written: nothing there is touched",
-        path.display()
-    )]
+    #[error("{} was {} while it was written: {}", path.display(), replaced(now), kept(now))]
     FolderReplaced {
         /// The folder.
         path: PathBuf,
+        /// Where it is now; `None` if it was removed.
+        now: Option<PathBuf>,
+    },
+    /// The disk has less space left than the limit.
+    #[error(
+        "{} has {} of free space, and recording needs {}: free some, or choose another place",
+        path.display(),
+        ByteSize(*free),
+        ByteSize(*needed)
+    )]
+    LowSpace {
+        /// The folder of the recording.
+        path: PathBuf,
+        /// What is free, in bytes.
+        free: u64,
+        /// The limit, in bytes.
+        needed: u64,
     },
     /// There is nothing to recover: neither a manifest nor events.
     #[error("{} has nothing to recover: no manifest, segment or journal is there", path.display())]
@@ -174,6 +202,22 @@ pub enum RecordingError {
 /// The description of a Git LFS pointer in messages, after the name of the file.
 pub const NOT_FETCHED: &str = "a Git LFS pointer and not the file: run `git lfs pull`";
 
+/// What became of the folder of a recording that was being written.
+const fn replaced(now: &Option<PathBuf>) -> &'static str {
+    match now {
+        Some(_) => "moved",
+        None => "removed or replaced",
+    }
+}
+
+/// Where the events are that were recorded before.
+fn kept(now: &Option<PathBuf>) -> String {
+    match now {
+        Some(now) => format!("what was recorded is in {}", now.display()),
+        None => "nothing there is touched, and what was recorded is lost".to_owned(),
+    }
+}
+
 impl RecordingError {
     /// Whether the user has to name something else: another recording, another place for a new one, or
     /// a file that this version reads.
@@ -185,6 +229,7 @@ impl RecordingError {
                 | Self::NoManifest { .. }
                 | Self::NotACatalogue { .. }
                 | Self::NotFetched { .. }
+                | Self::DanglingLink { .. }
                 | Self::NewerFormat { .. }
                 | Self::WrongSchema { .. }
                 | Self::UnknownCompression { .. }

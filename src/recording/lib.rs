@@ -51,6 +51,7 @@ mod place;
 mod pointer;
 mod prune;
 mod reader;
+mod recorder_stats;
 mod recover;
 mod ring;
 mod schema;
@@ -63,9 +64,12 @@ mod tally;
 mod tick_arrays;
 mod unsealed;
 mod verify;
+mod watch;
 mod writer;
 
-pub use background_writer::{BackgroundWriter, DEFAULT_SYNC_EVERY, Recorded};
+pub use background_writer::{
+    BackgroundWriter, DEFAULT_SYNC_EVERY, QUEUE_EVENTS, Recorded, RecorderOptions,
+};
 pub use catalog::{Catalog, CatalogEntry, SessionId, SessionIdError};
 pub use day_recorder::DayRecorder;
 pub use digest::EventDigest;
@@ -84,6 +88,7 @@ pub use page_size::{PAGE_HEADER_BYTES, check_page_size};
 pub use pointer::is_pointer;
 pub use prune::{Excess, Pruned, Retention, Spared, Stored, finish_interrupted, prune};
 pub use reader::{Recording, RecordingReader};
+pub use recorder_stats::RecorderStats;
 pub use recover::{Recovery, leftovers, recover, recover_in};
 pub use ring::{Ring, RingRecorder, RingSpan, RingTrigger, is_ring, rings, salvage_ring};
 pub use schema::ROW_GROUP_ROWS;
@@ -91,8 +96,11 @@ pub use segment_writer::SegmentInfo;
 pub use session_recorder::SessionRecorder;
 pub use tickdeck_core::source::SourceInfo;
 pub use verify::{Verification, VerifyReport, verify};
+pub use watch::{DEFAULT_MIN_FREE_SPACE, check_free_space};
 pub use writer::{RecordingOptions, RecordingWriter, Rolling};
 
+#[cfg(test)]
+mod background_writer_tests;
 #[cfg(test)]
 mod chunk_tests;
 #[cfg(test)]

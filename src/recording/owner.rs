@@ -37,9 +37,17 @@ impl Owner {
         if self.0.is_in_place() {
             return Ok(());
         }
+        let lock = self.0.moved_to();
         Err(RecordingError::FolderReplaced {
             path: folder.to_owned(),
+            now: lock.and_then(|lock| lock.parent().map(Path::to_owned)),
         })
+    }
+
+    /// The reason behind an error of writing in the folder: where that is not in place, nothing else
+    /// matters.
+    pub(super) fn explain(&self, folder: &Path, error: RecordingError) -> RecordingError {
+        self.check(folder).err().unwrap_or(error)
     }
 }
 

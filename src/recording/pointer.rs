@@ -15,8 +15,9 @@ pub fn is_pointer(head: &[u8]) -> bool {
     head.starts_with(POINTER)
 }
 
-/// Refuses a Git LFS pointer instead of a file, and a file that may not be read, because neither is
-/// damage. A file that cannot be read for another reason passes: the code that opens it next reports why.
+/// Refuses a Git LFS pointer, a link to a file that was not fetched, and a file that may not be read. None
+/// of them is damage. A file that cannot be read for another reason passes: the code that opens it next
+/// reports why.
 pub(super) fn refuse_pointer(storage: &dyn Storage, path: &Path) -> Result<(), RecordingError> {
     let mut head = [0; POINTER.len()];
     let read = storage
@@ -27,6 +28,14 @@ pub(super) fn refuse_pointer(storage: &dyn Storage, path: &Path) -> Result<(), R
             path: path.to_owned(),
         }),
         Err(error) if error.source.kind() == ErrorKind::PermissionDenied => Err(error.into()),
+        Err(error) if error.source.kind() == ErrorKind::NotFound => match storage.link_target(path)
+        {
+            Some(target) => Err(RecordingError::DanglingLink {
+                path: path.to_owned(),
+                target,
+            }),
+            None => Ok(()),
+        },
         _ => Ok(()),
     }
 }

@@ -10,9 +10,10 @@ use tickdeck_core::event::Event;
 use tickdeck_core::source::{Source, SourceError, SourceInfo};
 use tickdeck_core::time::UnixNanos;
 
-use super::bounds::refuse_outside;
+use super::bounds::{refuse_outside, refuse_unknown_outside};
 use super::contracts_file;
 use super::error::RecordingError;
+use super::file_hash::check_file;
 use super::filter::EventFilter;
 use super::finding::Finding;
 use super::group_stream::{GroupStream, GroupsAhead, MissingPart, Step};
@@ -87,7 +88,10 @@ impl Recording {
         }
         match storage.entry(&manifest_path(&*storage, path)) {
             Ok(_) => {}
-            Err(error) if is_absent(&error) => return Err(without_manifest(&*storage, path)?),
+            Err(error) if is_absent(&error) => {
+                refuse_pointer(&*storage, &path.join(MANIFEST_FILE))?;
+                return Err(without_manifest(&*storage, path)?);
+            }
             Err(error) => return Err(error.into()),
         }
         // First: a writer that ends in between has finished its manifest.
@@ -97,10 +101,13 @@ impl Recording {
         } = unsealed::read(&storage, path)?;
         let segments = manifest.segments.iter().map(|s| path.join(&s.file));
         let segments: Vec<PathBuf> = segments.collect();
-        segments
-            .iter()
-            .chain([&contracts_path(&*storage, path)])
-            .try_for_each(|file| refuse_outside(&*storage, path, file))?;
+        for (file, entry) in segments.iter().zip(&manifest.segments) {
+            let bytes = Some(entry.bytes);
+            refuse_unknown_outside(&*storage, path, file, bytes, &entry.blake3)?;
+        }
+        let contracts = contracts_path(&*storage, path);
+        let blake3 = &manifest.contracts_blake3;
+        refuse_unknown_outside(&*storage, path, &contracts, None, blake3)?;
         Ok(Self {
             is_being_written: is_owned && manifest.status == Status::Recording,
             unsealed,
@@ -137,11 +144,25 @@ impl Recording {
             Err(error) if !storage.is_folder(path) => return Err(error),
             Err(error) => Self::without_manifest(storage, path, error)?,
         };
+        recording.refuse_altered_links()?;
         if let Err(error) = recording.contracts(&mut ContractTable::default()) {
             let file = recording.contracts_path();
             recording.unused.push(Finding::new(file, &error));
         }
         Ok(recording)
+    }
+
+    /// Refuses a segment that a link takes out of the folder, to something other than what the manifest
+    /// states. A salvage would play it.
+    fn refuse_altered_links(&self) -> Result<()> {
+        let storage = &*self.storage;
+        let listed = self.manifest.iter().flat_map(|it| &it.segments);
+        for (file, entry) in self.segments.iter().zip(listed) {
+            if !storage.is_within(&self.path, file) {
+                check_file(storage, file, Some(entry.bytes), &entry.blake3)?;
+            }
+        }
+        Ok(())
     }
 
     /// Opens the segments of a folder whose manifest cannot be used.
@@ -308,7 +329,12 @@ impl Recording {
         let path = self.contracts_path();
         let is_unused = self.unused.iter().any(|unused| unused.file == path);
         if !is_unused && self.storage.exists(&path) {
-            refuse_outside(&*self.storage, &self.path, &path)?;
+            if !self.storage.is_within(&self.path, &path) {
+                match &self.manifest {
+                    Some(it) => check_file(&*self.storage, &path, None, &it.contracts_blake3)?,
+                    None => refuse_outside(&*self.storage, &self.path, &path)?,
+                }
+            }
             table.extend(contracts_file::read(&*self.storage, &path)?);
         }
         Ok(())

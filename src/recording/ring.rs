@@ -13,7 +13,6 @@
 //! process leaves in its slots is kept by [`salvage_ring`].
 
 use std::collections::VecDeque;
-use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +25,7 @@ use tickdeck_core::event::{Event, EventKind, Seq, SessionEvent};
 use tickdeck_core::thread;
 use tickdeck_core::time::UnixNanos;
 
-use super::background_writer::{BackgroundWriter, Recorded};
+use super::background_writer::{BackgroundWriter, Recorded, RecorderOptions};
 use super::catalog::SessionId;
 use super::day_recorder::create_numbered;
 use super::error::RecordingError;
@@ -35,15 +34,13 @@ use super::filter::EventFilter;
 use super::manifest::Manifest;
 use super::owner::Owner;
 use super::reader::Recording;
+use super::recorder_stats::RecorderStats;
 use super::recover::recover;
 use super::storage::{Storage, local};
 use super::verify::verify;
 use super::writer::{RecordingOptions, RecordingWriter};
 
 type Result<T> = std::result::Result<T, RecordingError>;
-
-/// Puts a new recording behind its threads.
-type Start = Box<dyn Fn(RecordingWriter) -> io::Result<BackgroundWriter> + Send>;
 
 /// Hears of each recording that was made of a ring, or could not be: its folder and the result.
 type Told = Arc<dyn Fn(&Path, &Result<Manifest>) + Send + Sync>;
@@ -171,7 +168,8 @@ pub struct RingRecorder {
     session: SessionId,
     options: RecordingOptions,
     span: RingSpan,
-    start: Start,
+    recorder: RecorderOptions,
+    stats: Arc<RecorderStats>,
     told: Told,
     trigger: RingTrigger,
     slots: VecDeque<Arc<Slot>>,
@@ -188,6 +186,8 @@ pub struct RingRecorder {
     parts: u64,
     next_seq: u64,
     has_failed: bool,
+    /// The first error that no caller has seen.
+    failure: Option<RecordingError>,
 }
 
 impl std::fmt::Debug for RingRecorder {
@@ -200,8 +200,7 @@ impl std::fmt::Debug for RingRecorder {
 }
 
 impl RingRecorder {
-    /// A ring under `root`, the root of a catalogue, for the session of this id. `start` puts each slot
-    /// behind its threads. `told` hears of each recording that is made, on the thread that makes it.
+    /// A ring under `root`, the root of a catalogue, for the session of this id. `told` hears of each recording that is made, on the thread that makes it.
     ///
     /// # Errors
     /// When the folder of the ring cannot be created, or another session has it.
@@ -209,8 +208,8 @@ impl RingRecorder {
         root: &Path,
         session: SessionId,
         options: RecordingOptions,
+        recorder: RecorderOptions,
         ring: Ring,
-        start: impl Fn(RecordingWriter) -> io::Result<BackgroundWriter> + Send + 'static,
         told: impl Fn(&Path, &Result<Manifest>) + Send + Sync + 'static,
     ) -> Result<Self> {
         let storage = local();
@@ -235,7 +234,8 @@ impl RingRecorder {
                 ..options
             },
             span: ring.span,
-            start: Box::new(start),
+            recorder,
+            stats: Arc::default(),
             told: Arc::new(told),
             trigger: ring.trigger,
             slots: VecDeque::new(),
@@ -249,7 +249,30 @@ impl RingRecorder {
             parts: 0,
             next_seq: 0,
             has_failed: false,
+            failure: None,
         })
+    }
+
+    /// Appends events, unless that fails or has failed: then false. The result of
+    /// [`finish`](Self::finish) has the reason.
+    pub(super) fn offer(&mut self, events: &[Event]) -> bool {
+        let Err(error) = self.write(events) else {
+            return true;
+        };
+        self.stats.fail(&error);
+        // The first one is the reason.
+        self.failure.get_or_insert(error);
+        false
+    }
+
+    /// Counts of all slots. Other threads may read them, also after the end.
+    pub(super) const fn stats(&self) -> &Arc<RecorderStats> {
+        &self.stats
+    }
+
+    /// The folder of the ring.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// What asks it to keep.
@@ -270,7 +293,7 @@ impl RingRecorder {
                 None => Ok(()),
             }
         });
-        all.error = ended.err();
+        all.error = self.failure.take().or(ended.err());
         for Keeping { folder, thread } in mem::take(&mut self.keeping) {
             let made = thread.join().unwrap_or_else(|_| {
                 Err(RecordingError::WriterFailed {
@@ -351,7 +374,8 @@ impl RingRecorder {
         let folder = self.folder.join(format!("slot-{:05}", self.begun));
         self.begun += 1;
         let writer = RecordingWriter::create(&folder, self.options.clone())?;
-        let started = (self.start)(writer);
+        let started =
+            BackgroundWriter::start_counting(writer, self.recorder, Arc::clone(&self.stats));
         Ok(Open {
             recorder: started.map_err(RecordingError::io(&folder, "starting a thread for"))?,
             folder,

@@ -8,7 +8,7 @@ use tickdeck_core::time::UnixNanos;
 use crate::rolling_tests::noon;
 use crate::tests::{options, read_all};
 use crate::{
-    BackgroundWriter, Catalog, EventFilter, EventWriter as _, Recorded, Recording, RecordingError,
+    Catalog, EventFilter, EventWriter as _, Recorded, RecorderOptions, Recording, RecordingError,
     Ring, RingRecorder, RingSpan, RingTrigger, Rolling, Status, rings, salvage_ring, verify,
 };
 
@@ -45,7 +45,8 @@ fn ring(root: &Path) -> RingRecorder {
         trigger: RingTrigger::default(),
     };
     let told = |_: &Path, _: &Result<_, _>| {};
-    RingRecorder::create(root, session, options, ring, BackgroundWriter::start, told).unwrap()
+    let recorder = RecorderOptions::default();
+    RingRecorder::create(root, session, options, recorder, ring, told).unwrap()
 }
 
 /// The seconds of the events of a recording.

@@ -4,12 +4,14 @@
 //! waits in the journal, not in memory.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tickdeck_core::event::Event;
 
 use super::error::RecordingError;
 use super::journal::{JournalReader, JournalWriter, Next};
 use super::names::FileNames;
+use super::recorder_stats::RecorderStats;
 use super::writer::RecordingWriter;
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -23,6 +25,9 @@ pub(super) struct Sealer {
     reader: Option<JournalReader>,
     events: Vec<Event>,
     next_seq: u64,
+    /// What was counted as sealed.
+    sealed_seq: u64,
+    stats: Arc<RecorderStats>,
 }
 
 /// A journal in the folder of `writer`, and the sealer that follows it.
@@ -44,6 +49,8 @@ pub(super) fn journal_of(mut writer: RecordingWriter) -> (JournalWriter, Sealer)
         reader: None,
         events: Vec::new(),
         next_seq: 0,
+        sealed_seq: 0,
+        stats: Arc::default(),
     };
     (journal, sealer)
 }
@@ -51,6 +58,11 @@ pub(super) fn journal_of(mut writer: RecordingWriter) -> (JournalWriter, Sealer)
 impl Sealer {
     /// Takes over everything that the journal had written when it was at `written_seq`.
     pub(super) fn follow(&mut self, written_seq: u64) -> Result<()> {
+        let followed = self.follow_to(written_seq);
+        followed.map_err(|error| self.writer.owner().explain(self.writer.folder(), error))
+    }
+
+    fn follow_to(&mut self, written_seq: u64) -> Result<()> {
         while self.next_seq < written_seq {
             let reader = match &mut self.reader {
                 Some(reader) => reader,
@@ -66,7 +78,12 @@ impl Sealer {
             };
             self.events.clear();
             match reader.next(&mut self.events)? {
-                Next::Block => self.writer.write(&self.events)?,
+                Next::Block => {
+                    self.writer.write(&self.events)?;
+                    let sealed = self.writer.sealed_seq();
+                    self.stats.seal(sealed - self.sealed_seq);
+                    self.sealed_seq = sealed;
+                }
                 Next::End | Next::Torn(_) => {
                     return Err(unreadable(reader.path().to_owned(), "block"));
                 }
@@ -79,6 +96,16 @@ impl Sealer {
             }
         }
         Ok(())
+    }
+
+    /// Counts what is sealed.
+    pub(super) const fn stats(&self) -> &Arc<RecorderStats> {
+        &self.stats
+    }
+
+    /// Counts in `stats`.
+    pub(super) fn count_in(&mut self, stats: Arc<RecorderStats>) {
+        self.stats = stats;
     }
 
     /// The writer of the segments.

@@ -8,6 +8,7 @@ use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::event::Event;
 use tickdeck_core::time::UnixNanos;
 
+use super::bounds::refuse_outside;
 use super::error::RecordingError;
 use super::file_hash::hash_file;
 use super::filter::EventFilter;
@@ -49,6 +50,9 @@ pub(super) fn read(storage: &Arc<dyn Storage>, folder: &Path) -> Result<OnDisk> 
     for _ in 0..TRIES {
         if manifest.status != Status::Recording {
             break;
+        }
+        for file in JournalFiles::paths(&**storage, folder)? {
+            refuse_outside(&**storage, folder, &file)?;
         }
         let journal = JournalFiles::open(&**storage, folder)?;
         // A writer may have sealed a segment and removed its journal between the two.
@@ -150,7 +154,8 @@ fn unlisted_segment(
     first_seq: u64,
 ) -> Result<Option<SegmentEntry>> {
     let path = folder.join(name);
-    if !storage.is_file(&path) {
+    // No manifest says what a link out of the folder should hold.
+    if !storage.is_file(&path) || !storage.is_within(folder, &path) {
         return Ok(None);
     }
     let segment = SegmentReader::open(&**storage, &path)?;

@@ -10,12 +10,11 @@ use tickdeck_core::event::{Event, InstrumentId};
 use super::contracts_file;
 use super::digest::EventDigest;
 use super::error::{NOT_FETCHED, RecordingError};
-use super::file_hash::hash_file;
+use super::file_hash::check_file;
 use super::filter::EventFilter;
 use super::finding::{Finding, problem};
 use super::manifest::{Manifest, Status};
 use super::names::{MANIFEST_FILE, contracts_path};
-use super::pointer::refuse_pointer;
 use super::reader::Recording;
 use super::segment_writer::text_to_utf8;
 use super::storage::{Storage, local};
@@ -102,7 +101,9 @@ impl Verification {
         };
         let is_found = matches!(
             error,
-            RecordingError::Damaged { .. } | RecordingError::NotFetched { .. }
+            RecordingError::Damaged { .. }
+                | RecordingError::NotFetched { .. }
+                | RecordingError::DanglingLink { .. }
         );
         let is_in_parts = matches!(
             error,
@@ -202,32 +203,6 @@ fn check_files(recording: &Recording, report: &mut VerifyReport) {
             report.add(&path, problem(&error));
         }
     }
-}
-
-fn check_file(
-    storage: &dyn Storage,
-    path: &Path,
-    bytes: Option<u64>,
-    blake3: &str,
-) -> Result<(), RecordingError> {
-    refuse_pointer(storage, path)?;
-    let size = storage.open(path)?.bytes()?;
-    if let Some(expected) = bytes
-        && size != expected
-    {
-        return Err(RecordingError::damaged(
-            path,
-            format!("{size} bytes, the manifest says {expected}"),
-        ));
-    }
-    let (_, found) = hash_file(storage, path)?;
-    if found != blake3 {
-        return Err(RecordingError::damaged(
-            path,
-            format!("BLAKE3 is {found}, the manifest says {blake3}"),
-        ));
-    }
-    Ok(())
 }
 
 fn read_events(

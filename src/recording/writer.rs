@@ -26,6 +26,7 @@ use super::format_version::FormatVersion;
 use super::journal::JournalFiles;
 use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, Manifest, SegmentEntry, Status};
 use super::names::{FileNames, segment_file};
+use super::owner::Owner;
 use super::place::{Place, choose_place, refuse_occupied, replace};
 use super::schema::ROW_GROUP_ROWS;
 use super::segment_writer::SegmentWriter;
@@ -345,7 +346,7 @@ impl RecordingWriter {
 
     /// Removes the journal files whose events are all in segments that the manifest lists.
     fn release_journal(&mut self) {
-        let sealed = self.segments.last().map_or(0, |last| last.last_seq + 1);
+        let sealed = self.sealed_seq();
         while let Some(file) = self.journal.front()
             && file.end_seq.is_some_and(|end| end <= sealed)
         {
@@ -379,6 +380,16 @@ impl RecordingWriter {
 
     fn names(&self) -> FileNames {
         FileNames::of(&*self.storage, &self.place.folder)
+    }
+
+    /// Keeps other writers out of the folder.
+    pub(super) const fn owner(&self) -> &Arc<Owner> {
+        &self.place.owner
+    }
+
+    /// The `seq` after the last event in a sealed segment.
+    pub(super) fn sealed_seq(&self) -> u64 {
+        self.segments.last().map_or(0, |last| last.last_seq + 1)
     }
 
     /// Its options.

@@ -766,8 +766,10 @@ fn unfinished_recordings_get_no_golden() {
     ] {
         let refused = ends(&folder, 2, words);
         assert!(
-            refused.stderr.contains("still being written")
-                && refused.stderr.contains("tickdeck slice rec -o NEW"),
+            refused.stderr.contains("its writer was killed")
+                && refused
+                    .stderr
+                    .contains(": `tickdeck recover rec` finishes it"),
             "{refused:?}"
         );
     }
@@ -784,6 +786,8 @@ fn unfinished_recordings_get_no_golden() {
     // The slice is whole, and says that its input was not.
     ends(&folder, 3, "slice rec -o NEW");
     ends(&folder, 0, "check NEW --update");
+    ends(&folder, 0, "recover rec");
+    ends(&folder, 0, "check rec --update");
 }
 
 #[test]

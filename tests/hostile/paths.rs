@@ -1,14 +1,15 @@
 //! A manifest names files of the same folder, each once, and nothing else.
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use crate::support::cli::{Ended, run};
-use crate::support::recordings::{Folder, quick};
+use crate::support::recordings::{Folder, quick, quirks, replay_digest};
 
 const SEGMENT: &str = "part-00000.parquet";
 
 /// The quick recording with other segments in its manifest.
-fn recording_with(folder: &Folder, segments: &[&str]) -> std::path::PathBuf {
+fn recording_with(folder: &Folder, segments: &[&str]) -> PathBuf {
     let recording = folder.copy_of(&quick(), "rec");
     let path = recording.join("manifest.json");
     let mut manifest: serde_json::Value =
@@ -87,26 +88,92 @@ fn a_segment_listed_twice_is_refused() {
     );
 }
 
+/// Moves a file of a recording out of its folder, and leaves a link, as git-annex and DVC do. Where it is now.
+fn linked(folder: &Folder, recording: &Path, file: &str) -> PathBuf {
+    let elsewhere = folder.join(&format!("elsewhere-{file}"));
+    std::fs::rename(recording.join(file), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, recording.join(file)).unwrap();
+    elsewhere
+}
+
+fn salvaged(recording: &Path) -> Ended {
+    let words = ["--salvage", "--rate=max", "--sink=digest", "--json"];
+    let mut args = vec!["replay".as_ref(), recording.as_os_str()];
+    args.extend(words.map(OsStr::new));
+    run(args)
+}
+
 #[test]
-fn a_link_out_of_the_folder_is_refused() {
-    for file in [SEGMENT, "contracts.parquet"] {
+fn a_link_to_what_the_manifest_states_is_followed() {
+    let folder = Folder::new();
+    let recording = folder.copy_of(&quick(), "rec");
+    for file in [SEGMENT, "contracts.parquet", "manifest.json"] {
+        linked(&folder, &recording, file);
+    }
+    for name in ["verify", "info", "cat"] {
+        verb(name, &recording).done();
+    }
+    assert_eq!(replay_digest(&recording), replay_digest(&quick()));
+    assert_eq!(
+        salvaged(&recording).done().digest(),
+        replay_digest(&quick())
+    );
+}
+
+#[test]
+fn a_link_to_anything_else_is_refused() {
+    // Of another size, and of the same size with another content.
+    for (file, sentence) in [
+        (SEGMENT, "a link that leads out of the recording's folder"),
+        ("contracts.parquet", "the manifest says"),
+    ] {
         let folder = Folder::new();
         let recording = folder.copy_of(&quick(), "rec");
-        let elsewhere = folder.join("elsewhere.parquet");
-        std::fs::rename(recording.join(file), &elsewhere).unwrap();
-        std::os::unix::fs::symlink(&elsewhere, recording.join(file)).unwrap();
-        refused(
-            &recording,
-            "a link that leads out of the recording's folder",
-        );
-        let salvaged = run([
-            "replay".as_ref(),
-            recording.as_os_str(),
-            "--salvage".as_ref(),
-            "--rate=max".as_ref(),
-            "--sink=null".as_ref(),
-        ]);
-        assert_ne!(salvaged.code, Some(0), "{salvaged:?}");
+        let elsewhere = linked(&folder, &recording, file);
+        std::fs::copy(quirks().join(file), elsewhere).unwrap();
+        let verified = verb("verify", &recording);
+        assert_eq!(verified.code, Some(1), "{verified:?}");
+        let said = format!("{}{}", verified.stdout, verified.stderr);
+        assert!(said.contains(sentence), "{said}");
+        for name in ["cat", "export"] {
+            let ended = verb(name, &recording);
+            assert_eq!(ended.code, Some(4), "{ended:?}");
+            assert_eq!(ended.stdout, "", "nothing of it is shown");
+        }
+    }
+    let folder = Folder::new();
+    let recording = folder.copy_of(&quick(), "rec");
+    let elsewhere = linked(&folder, &recording, SEGMENT);
+    let mut bytes = std::fs::read(&elsewhere).unwrap();
+    // The end of the first row group stays whole: a salvage could play the rest.
+    bytes[5] ^= 1;
+    std::fs::write(&elsewhere, bytes).unwrap();
+    assert_eq!(verb("cat", &recording).code, Some(4));
+    let refused = salvaged(&recording);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert!(refused.stderr.contains("BLAKE3 is"), "{refused:?}");
+}
+
+#[test]
+fn a_link_that_no_manifest_explains_is_refused() {
+    let folder = Folder::new();
+    let recording = folder.copy_of(&quick(), "rec");
+    linked(&folder, &recording, SEGMENT);
+    std::fs::remove_file(recording.join("manifest.json")).unwrap();
+    let refused = salvaged(&recording);
+    assert_ne!(refused.code, Some(0), "{refused:?}");
+    assert_eq!(refused.stdout, "");
+}
+
+#[test]
+fn a_link_to_what_was_not_fetched_says_so() {
+    for file in [SEGMENT, "contracts.parquet", "manifest.json"] {
+        let folder = Folder::new();
+        let recording = folder.copy_of(&quick(), "rec");
+        std::fs::remove_file(linked(&folder, &recording, file)).unwrap();
+        let ended = verb("cat", &recording);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("`git annex get`"), "{ended:?}");
     }
 }
 

@@ -9,6 +9,7 @@ mod hang_up;
 mod ingest;
 mod library;
 mod log;
+mod recording;
 mod ring;
 mod secrets;
 mod smoke;

@@ -336,7 +336,8 @@ fn a_bad_duration_is_refused() {
 #[test]
 fn doctor_lists_each_problem_with_its_fix() {
     let folder = Folder::new();
-    let mut command = tickdeck("doctor --json --timeout 200ms --nats-url 127.0.0.1:1".split(' '));
+    let words = "doctor --json --timeout 200ms --nats-url 127.0.0.1:1 --min-free-space 1000TiB";
+    let mut command = tickdeck(words.split(' '));
     command
         .current_dir(folder.path())
         .env("XDG_STATE_HOME", folder.join("state"));
@@ -359,6 +360,7 @@ fn doctor_lists_each_problem_with_its_fix() {
     assert_eq!(status("nats"), "fail");
     assert_eq!(status("flow_folder"), "ok");
     assert_eq!(status("td_front"), "warn");
+    assert_eq!(status("disk"), "warn");
     status("calendar");
     status("locale");
 }

@@ -60,7 +60,7 @@ pub struct PruneArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub keep_days: Option<u32>,
     /// Remove the oldest recordings until all of them have at most this size, for example 200GB or 50GiB
-    #[arg(long, value_name = "SIZE", value_parser = values::parse_size)]
+    #[arg(long, value_name = "SIZE", value_parser = values::parse_bytes)]
     pub max_bytes: Option<u64>,
     /// Show what would be removed, and remove nothing
     #[arg(long)]

@@ -134,6 +134,9 @@ pub struct LiveArgs {
     /// How the session is kept safe.
     #[command(flatten)]
     pub journal: JournalArgs,
+    /// What to do when the recording fails
+    #[arg(long, hide_short_help = true, value_enum, value_name = "WHAT", default_value_t = values::OnFailure::Continue, help_heading = "Output")]
+    pub on_recording_failure: values::OnFailure,
     /// The front.
     #[command(flatten)]
     pub front: FrontArgs,
@@ -210,6 +213,12 @@ pub struct DoctorArgs {
     /// How long a front or a server may take to answer
     #[arg(long, value_name = "SPAN", default_value = "3s", value_parser = values::parse_duration)]
     pub timeout: Duration,
+    /// Folder of the recordings, for the check of the disk's free space
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub record: PathBuf,
+    /// Free space that a recording needs, such as 500MB
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = values::parse_size)]
+    pub min_free_space: u64,
     /// Trading calendar file instead of the built-in one
     #[arg(long, value_name = "FILE")]
     pub calendar: Option<PathBuf>,

@@ -11,7 +11,7 @@ use tickdeck::selection::SelectionOptions;
 use tickdeck_core::contract::Exchange;
 use tickdeck_core::pace::{PaceOptions, Rate};
 use tickdeck_core::select::{EndSpec, StartSpec, TimeSpec, WindowSpec};
-use tickdeck_recording::SessionId;
+use tickdeck_recording::{RecorderOptions, SessionId};
 
 use super::conflict;
 use super::values::{self, JsonlTarget, LogFormat, SinkSpec, duration_ns};
@@ -224,7 +224,7 @@ pub struct RollArgs {
     pub max_duration: Option<Duration>,
     /// Begin a new segment when it has this many bytes, 1 or more, for example 100MB or 64MiB; looked at
     /// every 65536 rows
-    #[arg(long, hide_short_help = true, value_name = "SIZE", value_parser = values::parse_size)]
+    #[arg(long, hide_short_help = true, value_name = "SIZE", value_parser = values::parse_bytes)]
     pub max_bytes: Option<u64>,
 }
 
@@ -236,6 +236,21 @@ pub struct JournalArgs {
     /// process at most 0.1 s
     #[arg(long, hide_short_help = true, value_name = "SPAN", default_value = "1s", value_parser = values::parse_duration)]
     pub sync_every: Duration,
+    /// End the recording, sealed, when the disk has less free space than this, such as 500MB; 0 for no
+    /// limit
+    #[arg(long, hide_short_help = true, value_name = "SIZE", default_value = "1GiB", value_parser = values::parse_size)]
+    pub min_free_space: u64,
+}
+
+impl JournalArgs {
+    /// The recorder's options.
+    #[must_use]
+    pub const fn options(&self) -> RecorderOptions {
+        RecorderOptions {
+            sync_every: self.sync_every,
+            min_free_space: self.min_free_space,
+        }
+    }
 }
 
 /// Where payloads go.

@@ -12,12 +12,39 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use tickdeck::encode::{PayloadKind, subject};
 use tickdeck::nats::{Secret, SubjectPattern};
 use tickdeck::normalize::Flag;
+use tickdeck::session::OnRecordingFailure;
 use tickdeck_core::contract::Exchange;
 use tickdeck_core::pace::Ratio;
 use tickdeck_core::time::TradingDay;
 use tickdeck_market::source::{Profile, SyntheticOptions};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+
+/// What `live` does when it can no longer record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum OnFailure {
+    /// Close the recording, publish to the end, exit with 3
+    #[default]
+    Continue,
+    /// End the session, exit with 4
+    Stop,
+}
+
+impl From<OnFailure> for OnRecordingFailure {
+    fn from(value: OnFailure) -> Self {
+        match value {
+            OnFailure::Continue => Self::Continue,
+            OnFailure::Stop => Self::Stop,
+        }
+    }
+}
+
+/// A number of bytes, with a unit or without one.
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+    let size: Result<ByteSize, _> = text.parse();
+    size.map(|size| size.as_u64())
+        .map_err(|_| "expected a size such as 1GiB, 500MB or 0".into())
+}
 
 /// Form of the log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -250,10 +277,10 @@ pub(super) fn parse_span(text: &str) -> Result<Duration, String> {
 }
 
 /// A number of bytes that is not 0.
-pub(super) fn parse_size(text: &str) -> Result<u64, String> {
-    match text.parse() {
-        Ok(ByteSize(bytes @ 1..)) => Ok(bytes),
-        _ => Err("expected a size above zero, such as 500MB, 64MiB or 2TB".into()),
+pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        0 => Err("expected a size above zero, such as 500MB, 64MiB or 2TB".into()),
+        bytes => Ok(bytes),
     }
 }
 

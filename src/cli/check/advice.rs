@@ -57,8 +57,15 @@ pub(crate) fn explained(error: CheckError) -> anyhow::Error {
             TakenBy::Input => ": name another golden with --golden".to_owned(),
             TakenBy::OtherFile => ": remove that, or name another golden with --golden".to_owned(),
         },
-        CheckError::Unfinished { path } => {
-            format!(" with `tickdeck slice {} -o NEW`", path.display())
+        CheckError::Unfinished {
+            path,
+            is_being_written: true,
+        } => format!(
+            ": wait for its end, or copy what is there with `tickdeck slice {} -o NEW`",
+            path.display()
+        ),
+        CheckError::Unfinished { path, .. } => {
+            format!(": `tickdeck recover {}` finishes it", path.display())
         }
         CheckError::GoldenCannotTell { reason, .. } => of_golden(reason).to_owned(),
         _ => return error.into(),

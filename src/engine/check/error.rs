@@ -125,12 +125,14 @@ pub enum CheckError {
     Reference(ReferenceError),
     /// A golden of an unfinished recording was requested.
     #[error(
-        "{} is still being written, or its writer was killed, and a golden needs a finished \
-         recording. Wait for its end, or copy what is sealed", path.display()
+        "{} {}, and a golden needs a finished recording", path.display(),
+        if *is_being_written { "is still being written" } else { "is unfinished: its writer was killed" }
     )]
     Unfinished {
         /// The recording.
         path: PathBuf,
+        /// Whether its writer is running.
+        is_being_written: bool,
     },
     /// The golden lacks the data to answer.
     #[error("{}: {reason}", golden.display())]

@@ -186,6 +186,7 @@ pub(super) fn job_of<'a>(
     if options.accept != Accept::Nothing && is_unfinished {
         return Err(CheckError::Unfinished {
             path: recording.path().to_owned(),
+            is_being_written: recording.is_being_written(),
         });
     }
     let source = source_of(recording)?;

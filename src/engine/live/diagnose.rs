@@ -2,9 +2,11 @@
 //! of facts. The probe collects the facts.
 
 use super::facts::{
-    AccountFacts, CalendarFacts, EnvironmentFacts, Facts, FrontFacts, LibraryFacts, LocaleFacts,
+    AccountFacts, CalendarFacts, DiskFacts, EnvironmentFacts, Facts, FrontFacts, LibraryFacts,
+    LocaleFacts,
 };
 use super::front_kind::FrontKind;
+use bytesize::ByteSize;
 use tickdeck_core::calendar::Coverage;
 
 /// Result of a check.
@@ -78,6 +80,8 @@ pub enum Remedy {
     CompleteCalendar,
     /// Give a calendar with this year's holidays.
     GiveCalendar,
+    /// Free space on the disk of the recordings, record elsewhere, or accept less.
+    FreeSpace,
     /// Install the locale that Python wrappers need.
     InstallLocale,
     /// Nothing: tickdeck does not need the locale.
@@ -105,6 +109,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
         Ok(calendar) => findings.calendar(calendar),
         Err(problem) => findings.fail("calendar", problem, Remedy::FixCalendar),
     }
+    findings.disk(&facts.disk);
     findings.locale(facts.locale);
     findings.0
 }
@@ -346,6 +351,33 @@ impl Findings {
                 format!("does not cover {today}: weekdays count as trading days"),
                 Remedy::GiveCalendar,
             ),
+        }
+    }
+
+    /// Only a session that records needs space.
+    fn disk(&mut self, facts: &DiskFacts) {
+        const CHECK: &str = "disk";
+        let DiskFacts {
+            folder,
+            free,
+            needed,
+        } = facts;
+        match free {
+            Ok(Some(free)) if free < needed => self.warn(
+                CHECK,
+                format!(
+                    "{folder} has {} of free space: a recording there needs {}",
+                    ByteSize(*free),
+                    ByteSize(*needed)
+                ),
+                Remedy::FreeSpace,
+            ),
+            Ok(Some(free)) => {
+                let found = format!("{folder} has {} of free space", ByteSize(*free));
+                self.ok(CHECK, found);
+            }
+            Ok(None) => self.ok(CHECK, format!("{folder} states no free space")),
+            Err(problem) => self.warn(CHECK, problem, Remedy::FreeSpace),
         }
     }
 

@@ -18,6 +18,8 @@ pub struct Facts {
     pub nats: Result<String, String>,
     /// The trading calendar.
     pub calendar: Result<CalendarFacts, String>,
+    /// The disk of the recordings.
+    pub disk: DiskFacts,
     /// The locale that Python wrappers of CTP need.
     pub locale: LocaleFacts,
 }
@@ -121,6 +123,17 @@ impl CalendarFacts {
             trading_day: trading_day.to_string(),
         }
     }
+}
+
+/// Facts about the disk of the recordings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskFacts {
+    /// The folder that was asked about.
+    pub folder: String,
+    /// Its free space, in bytes; `None` where the system states none.
+    pub free: Result<Option<u64>, String>,
+    /// A recording needs this much, in bytes.
+    pub needed: u64,
 }
 
 /// Whether the locale zh_CN.GB18030 is installed.

@@ -8,9 +8,10 @@ use std::time::Duration;
 use tickdeck_core::causes::with_causes;
 use tickdeck_ffi::FrontAddress;
 use tickdeck_ffi::abi::Knowledge;
+use tickdeck_recording::storage;
 
 use super::ctp::CtpLibrary;
-use super::facts::{AccountFacts, FrontFacts, LibraryFacts, LocaleFacts};
+use super::facts::{AccountFacts, DiskFacts, FrontFacts, LibraryFacts, LocaleFacts};
 use super::reach::reach;
 use super::setup::{FrontSettings, check_fronts, check_keys};
 use super::trader::trader_library_version;
@@ -69,6 +70,17 @@ fn probe_fronts(fronts: &[FrontAddress], timeout: Duration) -> Vec<FrontFacts> {
         reached: reach(front, timeout),
     };
     fronts.iter().map(probe).collect()
+}
+
+/// Asks for the free space of the disk on which `folder` is, or would be.
+#[must_use]
+pub fn probe_disk(folder: &Path, needed: u64) -> DiskFacts {
+    let free = storage::local().free_space(folder);
+    DiskFacts {
+        folder: shown(folder),
+        free: free.map_err(|error| with_causes(&error)),
+        needed,
+    }
 }
 
 /// Asks the system for its locales.

@@ -8,10 +8,11 @@ use std::time::Duration;
 use tickdeck_core::clock::{Clock, MonoNanos};
 use tickdeck_core::contract::Contract;
 use tickdeck_core::event::{Event, InstrumentId};
-use tickdeck_recording::RecordingWriter;
+use tickdeck_recording::{RecorderOptions, RecordingWriter};
 
 use super::error::SessionError;
 use super::live::LiveSession;
+use super::live_recorder::OnRecordingFailure;
 use super::live_server::{LiveNats, LiveServer};
 use super::live_summary::LiveSummary;
 use super::record::RecordTo;
@@ -96,10 +97,17 @@ impl CtpSession {
         self
     }
 
-    /// Brings the recording's journal to the disk this often.
+    /// How to record: how often the journal is synced, and how much space is left on the disk.
     #[must_use]
-    pub fn sync_every(mut self, every: Duration) -> Self {
-        self.session = self.session.sync_every(every);
+    pub fn recorder(mut self, options: RecorderOptions) -> Self {
+        self.session = self.session.recorder(options);
+        self
+    }
+
+    /// What to do when it can no longer be recorded; by default it continues.
+    #[must_use]
+    pub fn on_recording_failure(mut self, what: OnRecordingFailure) -> Self {
+        self.session = self.session.on_recording_failure(what);
         self
     }
 

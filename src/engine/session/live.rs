@@ -8,6 +8,7 @@
 //! - Nothing is paced: an event is released as soon as it arrives.
 //! - The recorder comes first and is sealed before the session waits for a server. It runs on other
 //!   threads, so that neither the disk nor encoding a row group delays anything.
+//! - A recorder that fails does not end the session, unless [`OnRecordingFailure::Stop`] says so.
 //! - At the end all accepted ticks are recorded and handed over. Then the server has
 //!   [`LiveNats::drain`](super::LiveNats::drain) to confirm them. Messages not confirmed by then count
 //!   as failed.
@@ -18,13 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
-use tickdeck_core::causes::with_causes;
 use tickdeck_core::clock::{Clock, SystemClock};
 use tickdeck_core::thread::spawn_scoped;
 use tickdeck_core::wait::is_closed_within;
-use tickdeck_recording::{DEFAULT_SYNC_EVERY, EventWriter, Recorded, SessionRecorder};
+use tickdeck_recording::{EventWriter, RecorderOptions, RecordingError};
 
 use super::error::SessionError;
+use super::live_recorder::{LiveRecorder, OnRecordingFailure};
 use super::live_server::{LiveServer, ServerHandles};
 use super::live_summary::LiveSummary;
 use super::record::RecordTo;
@@ -46,7 +47,8 @@ pub struct LiveSession {
     pub(super) server: Option<LiveServer>,
     pub(super) sinks: Vec<Box<dyn Sink>>,
     pub(super) record: Option<RecordTo>,
-    pub(super) sync_every: Duration,
+    pub(super) recorder: RecorderOptions,
+    pub(super) on_recording_failure: OnRecordingFailure,
     pub(super) progress_every: Duration,
     pub(super) control: Arc<Control>,
     pub(super) clock: Arc<dyn Clock>,
@@ -61,7 +63,8 @@ impl LiveSession {
             server: None,
             sinks: Vec::new(),
             record: None,
-            sync_every: DEFAULT_SYNC_EVERY,
+            recorder: RecorderOptions::default(),
+            on_recording_failure: OnRecordingFailure::default(),
             progress_every: Duration::ZERO,
             control: Arc::default(),
             clock: Arc::new(SystemClock::new()),
@@ -96,10 +99,17 @@ impl LiveSession {
         self
     }
 
-    /// Brings the recording's journal to the disk this often.
+    /// How to record: how often the journal is synced, and how much space is left on the disk.
     #[must_use]
-    pub const fn sync_every(mut self, every: Duration) -> Self {
-        self.sync_every = every;
+    pub const fn recorder(mut self, options: RecorderOptions) -> Self {
+        self.recorder = options;
+        self
+    }
+
+    /// What to do when it can no longer be recorded; by default it continues.
+    #[must_use]
+    pub const fn on_recording_failure(mut self, what: OnRecordingFailure) -> Self {
+        self.on_recording_failure = what;
         self
     }
 
@@ -131,24 +141,23 @@ impl LiveSession {
     pub fn run(self, connector: Box<dyn Connector>) -> Result<LiveSummary, SessionError> {
         let clock = self.clock;
         let started = clock.now();
-        let mut recorder = self
-            .record
-            .map(|to| to.begin(self.sync_every))
-            .transpose()?;
+        let writer = self.record.map(|to| to.begin(self.recorder)).transpose()?;
         let (server, sinks) = all_sinks(self.server, self.sinks);
         let has_sinks = !sinks.is_empty();
         let mut publisher = Publisher::new(self.publisher, or_null(sinks));
-        if recorder.is_some() {
+        if writer.is_some() {
             publisher.set_recorded();
         }
         let control = self.control;
         let stop_asked = Box::new(move || control.is_stopped());
         let (source, handle) = live::start(connector, self.options, Arc::clone(&clock), stop_asked)
             .map_err(SessionError::Thread)?;
+        let mut recorder = writer
+            .map(|writer| LiveRecorder::new(writer, self.on_recording_failure, handle.stats()));
         let stats = SharedStats {
             publisher: publisher.stats(),
             live: handle.stats(),
-            is_recording: recorder.is_some(),
+            recorder: recorder.as_ref().map(|it| Arc::clone(it.stats())),
         };
         if let Some(server) = &server {
             server.show(&stats);
@@ -162,16 +171,17 @@ impl LiveSession {
             delay: &mut delay,
         };
         let outcome = run.play(&stats, self.progress_every);
-        let recorded = seal(recorder, outcome.live.dropped, outcome.error.as_ref());
+        let recorded = recorder
+            .map(|recorder| recorder.finish(outcome.live.dropped))
+            .unwrap_or_default();
         let complete = outcome.error.is_none();
         let (ledger, digest, sink_error) = match server {
             None => outcome.publisher.finish(complete),
             Some(server) => server.finish(outcome.publisher, complete),
         };
-        let error = outcome
-            .error
-            .or(recorded.error.map(PlayError::from))
-            .or(sink_error.map(PlayError::from));
+        let (error, recording_failure) =
+            failures(outcome.error, recorded.error, self.on_recording_failure);
+        let error = error.or(sink_error.map(PlayError::from));
         let summary = LiveSummary {
             session: self.name,
             recorded: recorded.ticks,
@@ -182,6 +192,8 @@ impl LiveSession {
             live: outcome.live,
             manifest: recorded.manifest,
             days: recorded.days,
+            recording_failure,
+            recorder_high_water: stats.recorder.as_ref().map(|it| it.most_waiting()),
             error,
             ledger,
             has_sinks,
@@ -264,23 +276,19 @@ fn report(stats: &SharedStats, every: Duration, is_done: &Receiver<()>) {
     }
 }
 
-/// Seals the recording before the rest is published. If that fails, `failed` is the earlier error that
-/// is reported as the reason.
-fn seal(recorder: Option<SessionRecorder>, dropped: u64, failed: Option<&PlayError>) -> Recorded {
-    let Some(recorder) = recorder else {
-        return Recorded::default();
-    };
-    let recorded = recorder.finish(dropped);
-    let reason = match failed {
-        Some(PlayError::Record(first)) => Some(with_causes(first)),
-        _ => recorded.error.as_ref().map(|error| with_causes(error)),
-    };
-    if let Some(reason) = reason {
-        tracing::error!(
-            event = "recording_failed",
-            recorded = recorded.ticks,
-            error = reason
-        );
+/// The error that ended a session, and the one that ended its recording alone. `of_recording` is the
+/// reason behind a recorder that refused events.
+fn failures(
+    of_run: Option<PlayError>,
+    of_recording: Option<RecordingError>,
+    on_failure: OnRecordingFailure,
+) -> (Option<PlayError>, Option<RecordingError>) {
+    match (of_run, of_recording) {
+        (None | Some(PlayError::Record(_)), Some(error))
+            if on_failure == OnRecordingFailure::Stop =>
+        {
+            (Some(error.into()), None)
+        }
+        (of_run, of_recording) => (of_run, of_recording),
     }
-    recorded
 }

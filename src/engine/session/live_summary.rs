@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use tickdeck_core::causes::with_causes;
 use tickdeck_core::pace::Lateness;
 use tickdeck_recording::{Manifest, RecordingError, RecordingWriter};
 
@@ -33,10 +34,15 @@ pub struct LiveSummary {
     pub has_begun: bool,
     /// How the session with the front went.
     pub live: LiveReport,
-    /// The finished recording; the last one of a session that was recorded by trading day.
+    /// The recording that was closed; after a failure it ends before the session. The last one of a
+    /// session that was recorded by trading day.
     pub manifest: Option<Manifest>,
     /// All recordings of such a session, in order, with their folders. Empty otherwise.
     pub days: Vec<(PathBuf, Manifest)>,
+    /// Why the recording is not whole, where the session continued without it.
+    pub recording_failure: Option<RecordingError>,
+    /// The largest number of events that waited for the recorder at a time; `None` without one.
+    pub recorder_high_water: Option<u64>,
     /// The error that ended it early or occurred at its end. The other fields are valid even then.
     pub error: Option<PlayError>,
 }
@@ -45,14 +51,20 @@ impl LiveSummary {
     /// The closing summary in the form shared by all sessions.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        Summary::of_live(
-            self.session.clone(),
-            &self.ledger,
-            self.digest.clone(),
-            self.delay,
-            self.elapsed_ns,
-            self.live.dropped,
-        )
+        let failure = self.recording_failure.as_ref();
+        Summary {
+            queue_high_water: Some(self.live.queue_high_water as u64),
+            recorder_high_water: self.recorder_high_water,
+            recording_failure: failure.map(|error| with_causes(error)),
+            ..Summary::of_live(
+                self.session.clone(),
+                &self.ledger,
+                self.digest.clone(),
+                self.delay,
+                self.elapsed_ns,
+                self.live.dropped,
+            )
+        }
         .published_to(self.has_sinks)
     }
 
@@ -80,6 +92,8 @@ impl LiveSummary {
             live,
             manifest,
             days: Vec::new(),
+            recording_failure: None,
+            recorder_high_water: None,
             error: None,
         };
         summary.log();
@@ -101,6 +115,7 @@ impl LiveSummary {
             filtered = total.filtered,
             dropped = self.live.dropped,
             queue_high_water = self.live.queue_high_water,
+            recorder_high_water = self.recorder_high_water,
             callback_to_publish_p50_ns = delay.p50_ns,
             callback_to_publish_p99_ns = delay.p99_ns,
             callback_to_publish_max_ns = delay.max_ns,

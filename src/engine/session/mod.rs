@@ -17,6 +17,8 @@ mod health;
 #[cfg(feature = "live")]
 mod live;
 #[cfg(feature = "live")]
+mod live_recorder;
+#[cfg(feature = "live")]
 mod live_server;
 #[cfg(feature = "live")]
 mod live_summary;
@@ -49,6 +51,8 @@ pub use drain::DEFAULT_DRAIN;
 pub use error::SessionError;
 #[cfg(feature = "live")]
 pub use live::LiveSession;
+#[cfg(feature = "live")]
+pub use live_recorder::OnRecordingFailure;
 #[cfg(feature = "live")]
 pub use live_server::{LiveNats, LiveServer};
 #[cfg(feature = "live")]

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tickdeck_core::causes::with_causes;
 use tickdeck_recording::{
-    BackgroundWriter, Catalog, DayRecorder, Manifest, RecordingError, RecordingOptions,
-    RecordingWriter, Ring, RingRecorder, Rolling, SessionId, SessionRecorder, SourceInfo,
-    session_of,
+    BackgroundWriter, Catalog, DayRecorder, Manifest, RecorderOptions, RecordingError,
+    RecordingOptions, RecordingWriter, Ring, RingRecorder, Rolling, SessionId, SessionRecorder,
+    SourceInfo, session_of,
 };
 
 use tickdeck_core::time::UnixNanos;
@@ -101,20 +100,24 @@ impl RecordTo {
         }
     }
 
-    /// Begins the recording, behind a journal that is synced every `sync_every`.
-    pub(super) fn begin(self, sync_every: Duration) -> Result<SessionRecorder, SessionError> {
+    /// Begins the recording, behind a journal.
+    pub(super) fn begin(self, recorder: RecorderOptions) -> Result<SessionRecorder, SessionError> {
+        let (folder, options) = (&self.folder, self.options);
         if let Some(session) = self.by_day {
-            let start = move |writer| BackgroundWriter::start_syncing(writer, sync_every);
-            if let Some(ring) = self.ring {
-                let (root, options) = (&self.folder, self.options);
-                let ring = RingRecorder::create(root, session, options, ring, start, log_kept)?;
-                return Ok(SessionRecorder::Ring(Box::new(ring)));
-            }
-            let days = DayRecorder::new(&self.folder, session, self.options, start);
-            return Ok(SessionRecorder::Days(Box::new(days)));
+            return Ok(match self.ring {
+                Some(ring) => {
+                    let ring =
+                        RingRecorder::create(folder, session, options, recorder, ring, log_kept)?;
+                    SessionRecorder::Ring(Box::new(ring))
+                }
+                None => {
+                    let days = DayRecorder::new(folder, session, options, recorder);
+                    SessionRecorder::Days(Box::new(days))
+                }
+            });
         }
-        let writer = RecordingWriter::create(&self.folder, self.options)?;
-        let writer = BackgroundWriter::start_syncing(writer, sync_every);
+        let writer = RecordingWriter::create(folder, options)?;
+        let writer = BackgroundWriter::start_with(writer, recorder);
         writer
             .map(SessionRecorder::Folder)
             .map_err(SessionError::Thread)

@@ -1,13 +1,12 @@
 //! A source of recorded or generated events into sinks: the composition behind `replay` and `record`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tickdeck_core::clock::{Clock, SystemClock};
 use tickdeck_core::pace::{ClockTicks, PaceOptions, Rate};
 use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::UnixNanos;
-use tickdeck_recording::{DEFAULT_SYNC_EVERY, Recorded};
+use tickdeck_recording::{Recorded, RecorderOptions};
 
 use super::error::SessionError;
 use super::record::RecordTo;
@@ -49,7 +48,7 @@ pub struct ReplaySession<'a> {
     passes: Passes<'a>,
     sinks: Vec<Box<dyn Sink>>,
     record: Option<RecordTo>,
-    sync_every: Duration,
+    recorder: RecorderOptions,
     #[cfg(feature = "nats")]
     server: Server,
     #[cfg(feature = "nats")]
@@ -85,7 +84,7 @@ impl<'a> ReplaySession<'a> {
             passes,
             sinks: Vec::new(),
             record: None,
-            sync_every: DEFAULT_SYNC_EVERY,
+            recorder: RecorderOptions::default(),
             #[cfg(feature = "nats")]
             server: Server::default(),
             #[cfg(feature = "nats")]
@@ -127,10 +126,10 @@ impl<'a> ReplaySession<'a> {
         self
     }
 
-    /// Brings the recording's journal to the disk this often.
+    /// How to record: how often the journal is synced, and how much space is left on the disk.
     #[must_use]
-    pub const fn sync_every(mut self, every: Duration) -> Self {
-        self.sync_every = every;
+    pub const fn recorder(mut self, options: RecorderOptions) -> Self {
+        self.recorder = options;
         self
     }
 
@@ -236,7 +235,7 @@ impl<'a> ReplaySession<'a> {
         let mut recorder = self
             .record
             .filter(|_| !self.control.is_stopped())
-            .map(|to| to.begin(self.sync_every))
+            .map(|to| to.begin(self.recorder))
             .transpose()?;
         let mut publisher = Publisher::new(self.publisher, or_null(self.sinks));
         if recorder.is_some() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tickdeck_recording::RecorderStats;
 
 use super::health::answer;
 use crate::live::LiveStats;
@@ -15,8 +16,8 @@ pub(super) struct SharedStats {
     pub(super) publisher: Arc<PublisherStats>,
     /// Of the session with the front.
     pub(super) live: Arc<LiveStats>,
-    /// Whether ticks are recorded.
-    pub(super) is_recording: bool,
+    /// Of the recorder, if there is one.
+    pub(super) recorder: Option<Arc<RecorderStats>>,
 }
 
 impl SharedStats {
@@ -32,17 +33,22 @@ impl SharedStats {
         self.publisher.failed()
     }
 
-    /// Every tick is recorded before it is published.
+    /// Ticks that are in a file.
     fn recorded(&self) -> u64 {
-        if self.is_recording {
-            self.received()
-        } else {
-            0
+        self.recorder.as_ref().map_or(0, |it| it.ticks())
+    }
+
+    fn recording(&self) -> &'static str {
+        match &self.recorder {
+            None => "off",
+            Some(recorder) if recorder.failure().is_some() => "failed",
+            Some(_) => "on",
         }
     }
 
     pub(super) fn log(&self) {
         let live = &self.live;
+        let recorder = self.recorder.as_ref();
         tracing::info!(
             event = "publish_progress",
             published = self.published(),
@@ -52,7 +58,12 @@ impl SharedStats {
             dropped = live.dropped(),
             state = live.state().as_str(),
             queued = live.queued(),
-            queue_high_water = live.queue_high_water()
+            queue_high_water = live.queue_high_water(),
+            recording = self.recording(),
+            recorder_queued = recorder.map(|it| it.waiting()),
+            recorder_high_water = recorder.map(|it| it.most_waiting()),
+            unsealed = recorder.map(|it| it.unsealed()),
+            disk_free = recorder.and_then(|it| it.free_space())
         );
     }
 
@@ -65,12 +76,35 @@ impl SharedStats {
                 ("recorded", json!(self.recorded())),
                 ("dropped", json!(live.dropped())),
                 ("queued", json!(live.queued())),
+                ("queue_high_water", json!(live.queue_high_water())),
                 ("attempts", json!(live.attempts())),
                 ("logins", json!(live.logins())),
                 ("disconnects", json!(live.disconnects())),
+                ("recording", json!(self.recording())),
             ]
             .map(|(key, value)| (key.to_owned(), value)),
         );
+        if let Some(recorder) = &self.recorder {
+            answer.extend(of_recorder(recorder));
+        }
         answer.into()
     }
+}
+
+/// What a health answer says of the recorder. After a failure the session is degraded.
+fn of_recorder(recorder: &RecorderStats) -> impl Iterator<Item = (String, Value)> {
+    let degraded = recorder.failure().map(|reason| {
+        [
+            ("status", json!("degraded")),
+            ("reason", json!(format!("recording failed: {reason}"))),
+        ]
+    });
+    let counts = [
+        ("recorder_queued", json!(recorder.waiting())),
+        ("recorder_high_water", json!(recorder.most_waiting())),
+        ("unsealed", json!(recorder.unsealed())),
+        ("disk_free", json!(recorder.free_space())),
+    ];
+    let entries = degraded.into_iter().flatten().chain(counts);
+    entries.map(|(key, value)| (key.to_owned(), value))
 }

@@ -51,6 +51,16 @@ pub struct Summary {
     /// Whether it was a live session, which has no rate.
     #[serde(skip)]
     pub is_live: bool,
+    /// The largest number of ticks that waited between the callback and the pipeline of a live session;
+    /// omitted elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_high_water: Option<u64>,
+    /// The largest number of events that waited for the recorder of a live session; omitted elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorder_high_water: Option<u64>,
+    /// Why the recording ends before the session; omitted if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording_failure: Option<String>,
     /// Files whose bytes differ from what was written; omitted from the JSON if empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<Finding>,
@@ -130,6 +140,9 @@ impl Summary {
             lateness_ms: None,
             elapsed_s: millis(u64::try_from(elapsed_ns).unwrap_or(0)) / 1_000.0,
             is_live: false,
+            queue_high_water: None,
+            recorder_high_water: None,
+            recording_failure: None,
             damaged: Vec::new(),
             missing: Vec::new(),
         }
@@ -143,9 +156,9 @@ impl Summary {
         self
     }
 
-    /// Whether a received tick or its message was lost.
+    /// Whether a received tick or its message was lost, or is not in the recording.
     #[must_use]
     pub const fn is_lossy(&self) -> bool {
-        self.failed > 0 || self.dropped > 0
+        self.failed > 0 || self.dropped > 0 || self.recording_failure.is_some()
     }
 }

@@ -89,6 +89,7 @@ struct Machine {
     operations: u64,
     crash_at: Option<u64>,
     omitted: Option<Omitted>,
+    free: Option<u64>,
 }
 
 impl Machine {
@@ -139,6 +140,11 @@ impl CrashStorage {
 
     fn machine(&self) -> MutexGuard<'_, Machine> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the machine state this as its free space.
+    pub(crate) fn set_free_space(&self, bytes: u64) {
+        self.machine().free = Some(bytes);
     }
 
     /// Operations so far that changed something.
@@ -316,6 +322,10 @@ impl Storage for CrashStorage {
             machine.unsynced = elsewhere;
             Ok(())
         })
+    }
+
+    fn free_space(&self, _: &Path) -> Result<Option<u64>> {
+        Ok(self.machine().free)
     }
 
     fn lock(&self, path: &Path) -> Result<Box<dyn LockGuard>> {

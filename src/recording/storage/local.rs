@@ -2,11 +2,13 @@
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::statvfs::statvfs;
 use tickdeck_core::wait;
 
 use super::{Entry, LockGuard, ReadFile, Result, Storage, StorageError, WriteFile};
@@ -38,6 +40,10 @@ impl Storage for LocalStorage {
             // What cannot be found cannot be opened either, which is reported then.
             _ => true,
         }
+    }
+
+    fn link_target(&self, path: &Path) -> Option<PathBuf> {
+        fs::read_link(path).ok()
     }
 
     fn list(&self, folder: &Path) -> Result<Vec<String>> {
@@ -116,6 +122,19 @@ impl Storage for LocalStorage {
     fn sync_dir(&self, folder: &Path) -> Result<()> {
         let sync = || File::open(folder)?.sync_all();
         sync().map_err(StorageError::at(folder, "syncing"))
+    }
+
+    fn free_space(&self, folder: &Path) -> Result<Option<u64>> {
+        let existing = folder.ancestors().find(|path| path.exists());
+        let existing = match existing {
+            Some(path) if path != Path::new("") => path,
+            _ => Path::new("."),
+        };
+        let stat = statvfs(existing).map_err(io::Error::from);
+        let stat = stat.map_err(StorageError::at(existing, "asking for the free space of"))?;
+        // Some network and user space file systems state no size at all.
+        let is_known = stat.blocks() > 0;
+        Ok(is_known.then(|| stat.blocks_available().saturating_mul(stat.fragment_size())))
     }
 
     fn lock(&self, path: &Path) -> Result<Box<dyn LockGuard>> {
@@ -247,6 +266,14 @@ impl LockGuard for LocalLock {
         let ours = self.file.metadata().map(number);
         let there = fs::metadata(&self.path).map(number);
         matches!((ours, there), (Ok(ours), Ok(there)) if ours == there)
+    }
+
+    fn moved_to(&self) -> Option<PathBuf> {
+        let is_removed = self.file.metadata().is_ok_and(|ours| ours.nlink() == 0);
+        if is_removed {
+            return None;
+        }
+        fs::read_link(format!("/proc/self/fd/{}", self.file.as_raw_fd())).ok()
     }
 }
 

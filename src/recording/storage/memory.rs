@@ -14,6 +14,7 @@ struct State {
     files: BTreeMap<PathBuf, Content>,
     folders: BTreeSet<PathBuf>,
     locks: BTreeSet<PathBuf>,
+    free: Option<u64>,
 }
 
 impl State {
@@ -49,6 +50,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl MemoryStorage {
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.0)
+    }
+
+    /// Lets the storage state this as its free space.
+    pub(crate) fn set_free_space(&self, bytes: u64) {
+        self.state().free = Some(bytes);
     }
 }
 
@@ -147,6 +153,10 @@ impl Storage for MemoryStorage {
 
     fn sync_dir(&self, _: &Path) -> Result<()> {
         Ok(())
+    }
+
+    fn free_space(&self, _: &Path) -> Result<Option<u64>> {
+        Ok(self.state().free)
     }
 
     fn lock(&self, path: &Path) -> Result<Box<dyn LockGuard>> {

@@ -75,6 +75,11 @@ pub trait Storage: fmt::Debug + Send + Sync {
         path.starts_with(folder)
     }
 
+    /// Where the link at `path` leads; `None` if it is no link.
+    fn link_target(&self, _path: &Path) -> Option<PathBuf> {
+        None
+    }
+
     /// The names in a folder, sorted.
     ///
     /// # Errors
@@ -143,6 +148,15 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// When the folder cannot be synced.
     fn sync_dir(&self, folder: &Path) -> Result<()>;
 
+    /// Bytes that can still be written in `folder`, or in the folder above it that exists. `None` where
+    /// the storage states no bound.
+    ///
+    /// # Errors
+    /// When that cannot be determined.
+    fn free_space(&self, _folder: &Path) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Takes the exclusive lock at `path`, whose file is created if it does not exist. The file says
     /// who holds the lock.
     ///
@@ -190,6 +204,11 @@ pub trait LockGuard: fmt::Debug + Send + Sync {
     /// Whether the locked file is still the one at its path. If not, its folder was removed or
     /// replaced, and what is there now has another owner.
     fn is_in_place(&self) -> bool;
+
+    /// Where the locked file is now, if it is not in place. `None` if it was removed, or that is unknown.
+    fn moved_to(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// The local file system.

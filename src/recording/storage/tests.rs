@@ -149,3 +149,16 @@ fn looking_at_a_lock_keeps_no_owner_out() {
         }
     });
 }
+
+#[test]
+fn free_space_is_that_of_the_folder_that_exists() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = |path: &Path| LocalStorage.free_space(path).unwrap().unwrap();
+    assert!(free(folder.path()) > 0);
+    assert!(free(&folder.path().join("not/there/yet")) > 0);
+    assert!(free(Path::new("not-there-yet")) > 0);
+    let memory = MemoryStorage::default();
+    assert_eq!(memory.free_space(Path::new("top")).unwrap(), None);
+    memory.set_free_space(7);
+    assert_eq!(memory.free_space(Path::new("top")).unwrap(), Some(7));
+}

@@ -47,6 +47,11 @@ fn complete() -> Facts {
             trading_day: "2026-01-05".into(),
             coverage: Coverage::Known,
         }),
+        disk: DiskFacts {
+            folder: ".".into(),
+            free: Ok(Some(2 << 30)),
+            needed: 1 << 30,
+        },
         locale: LocaleFacts::Installed,
     }
 }
@@ -92,6 +97,7 @@ fn a_complete_machine_passes_every_check() {
             "flow_folder",
             "nats",
             "calendar",
+            "disk",
             "locale"
         ]
     );
@@ -228,4 +234,22 @@ fn the_end_of_the_calendar_is_a_warning_with_a_fix() {
         assert!(finding.found.contains(found), "{finding:?}");
         assert_eq!(finding.remedy, Some(remedy));
     }
+}
+
+#[test]
+fn a_disk_with_too_little_space_is_a_warning() {
+    let mut facts = complete();
+    facts.disk.free = Ok(Some((1 << 30) - 1));
+    assert_eq!(checks(&facts, Status::Warn), ["disk"]);
+    let findings = diagnose(&facts);
+    let disk = findings.iter().find(|finding| finding.check == "disk");
+    let found = &disk.unwrap().found;
+    assert!(
+        found.ends_with("a recording there needs 1.0 GiB"),
+        "{found}"
+    );
+    facts.disk.free = Err("opening x: no such disk".into());
+    assert_eq!(checks(&facts, Status::Warn), ["disk"]);
+    facts.disk.free = Ok(None);
+    assert_eq!(checks(&facts, Status::Warn), Vec::<&str>::new());
 }

@@ -1,0 +1,181 @@
+//! The recorder of a live session, and what becomes of the session when it fails.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tickdeck_core::causes::with_causes;
+use tickdeck_core::event::Event;
+use tickdeck_core::thread;
+use tickdeck_recording::{
+    EventWriter, Recorded, RecorderStats, RecordingError, SessionRecorder, Status,
+};
+
+use crate::live::LiveStats;
+
+/// What a live session does when it can no longer be recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnRecordingFailure {
+    /// It closes the recording as far as that is whole, and continues to publish.
+    #[default]
+    Continue,
+    /// It ends.
+    Stop,
+}
+
+/// Records a live session until that fails. Neither the failure nor closing the recording delays what is
+/// published.
+pub(super) struct LiveRecorder {
+    on_failure: OnRecordingFailure,
+    folder: PathBuf,
+    stats: Arc<RecorderStats>,
+    /// Ticks that were lost before the recorder.
+    live: Arc<LiveStats>,
+    state: State,
+    /// Whether a failure of sealing was logged.
+    is_sealing_told: bool,
+}
+
+enum State {
+    Recording(Box<SessionRecorder>),
+    /// A thread closes the recording.
+    Closing(JoinHandle<Recorded>),
+    Closed(Recorded),
+}
+
+impl LiveRecorder {
+    pub(super) fn new(
+        writer: SessionRecorder,
+        on_failure: OnRecordingFailure,
+        live: Arc<LiveStats>,
+    ) -> Self {
+        Self {
+            on_failure,
+            folder: writer.folder().to_owned(),
+            stats: Arc::clone(writer.stats()),
+            live,
+            state: State::Recording(Box::new(writer)),
+            is_sealing_told: false,
+        }
+    }
+
+    pub(super) const fn stats(&self) -> &Arc<RecorderStats> {
+        &self.stats
+    }
+
+    /// Closes the recording after everything that was accepted, or waits until it is closed. `dropped`
+    /// are the ticks that were lost before it.
+    pub(super) fn finish(self, dropped: u64) -> Recorded {
+        let (folder, stats) = (self.folder, self.stats);
+        match self.state {
+            State::Recording(writer) => close(*writer, dropped, &folder_text(&folder)),
+            // A panic was reported with its place. What it left on the disk is unknown.
+            State::Closing(thread) => thread.join().unwrap_or_else(|_| Recorded {
+                ticks: stats.ticks(),
+                error: Some(RecordingError::WriterFailed { path: folder }),
+                ..Recorded::default()
+            }),
+            State::Closed(recorded) => recorded,
+        }
+    }
+
+    /// Closes the recording on another thread.
+    fn close(&mut self) {
+        let placeholder = State::Closed(Recorded::default());
+        let State::Recording(writer) = std::mem::replace(&mut self.state, placeholder) else {
+            return;
+        };
+        let (dropped, folder) = (self.live.dropped(), folder_text(&self.folder));
+        // The closure is dropped when the system gives no thread, and so is the writer, which seals
+        // nothing then: its journal stays.
+        let closing = thread::spawn("recording-close", move || close(*writer, dropped, &folder));
+        self.state = match closing {
+            Ok(thread) => State::Closing(thread),
+            Err(error) => State::Closed(Recorded {
+                ticks: self.stats.ticks(),
+                error: Some(RecordingError::Io {
+                    path: self.folder.clone(),
+                    doing: "starting a thread to close",
+                    source: error,
+                }),
+                ..Recorded::default()
+            }),
+        };
+    }
+
+    /// Whether segments can no longer be written while the journal still grows. Logged once.
+    fn is_sealing_broken(&mut self) -> bool {
+        let Some(reason) = self.stats.failure() else {
+            return false;
+        };
+        if !self.is_sealing_told {
+            self.is_sealing_told = true;
+            tracing::error!(
+                event = "sealing_failed",
+                path = folder_text(&self.folder),
+                error = reason,
+                "no segment can be written: what comes is recorded in the journal alone"
+            );
+        }
+        true
+    }
+}
+
+impl EventWriter for LiveRecorder {
+    fn write(&mut self, events: &[Event]) -> Result<(), RecordingError> {
+        let State::Recording(writer) = &mut self.state else {
+            return Ok(());
+        };
+        let is_accepted = writer.offer(events);
+        match self.on_failure {
+            OnRecordingFailure::Continue if is_accepted => {
+                self.is_sealing_broken();
+            }
+            OnRecordingFailure::Continue => self.close(),
+            OnRecordingFailure::Stop => {
+                if !is_accepted || self.is_sealing_broken() {
+                    let path = self.folder.clone();
+                    return Err(RecordingError::WriterFailed { path });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn folder_text(folder: &std::path::Path) -> String {
+    folder.display().to_string()
+}
+
+/// Finishes a recording as far as it is whole, and logs if it is not.
+fn close(writer: SessionRecorder, dropped: u64, folder: &str) -> Recorded {
+    let recorded = writer.finish(dropped);
+    if let Some(error) = &recorded.error {
+        log_failure(folder, &recorded, error);
+    }
+    recorded
+}
+
+/// Logs what failed, where, and what is safe.
+fn log_failure(path: &str, recorded: &Recorded, error: &RecordingError) {
+    let error = with_causes(error);
+    let ticks = recorded.ticks;
+    match &recorded.manifest {
+        Some(manifest) if manifest.status != Status::Recording => tracing::error!(
+            event = "recording_failed",
+            path,
+            recorded = ticks,
+            sealed = true,
+            error,
+            "the recording was closed and ends with these ticks"
+        ),
+        _ => tracing::error!(
+            event = "recording_failed",
+            path,
+            recorded = ticks,
+            sealed = false,
+            error,
+            "these ticks are safe in segments and journal: recover the recording to seal them"
+        ),
+    }
+}

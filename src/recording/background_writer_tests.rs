@@ -1,0 +1,301 @@
+//! What a recorder in the background promises.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tickdeck_core::event::{Event, EventKind, Seq, SessionEvent};
+use tickdeck_core::time::UnixNanos;
+use tickdeck_core::wait::nap;
+
+use crate::storage::{MemoryStorage, Storage};
+use crate::tests::{options, read_all, some_ticks};
+use crate::*;
+
+fn notes(seqs: std::ops::Range<u64>) -> Vec<Event> {
+    seqs.map(|seq| Event {
+        seq: Seq(seq),
+        recv_ts: UnixNanos(1_767_618_000_000_000_000),
+        kind: EventKind::Session(SessionEvent::Note {
+            text: seq.to_string(),
+        }),
+    })
+    .collect()
+}
+
+#[test]
+fn background_writes_keep_events_and_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let all = notes(0..QUEUE_EVENTS as u64 * 2 + 77);
+    let writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
+    let mut background = BackgroundWriter::start(writer).unwrap();
+    for batch in all.chunks(1_000) {
+        background.write(batch).unwrap();
+    }
+    let recorded = background.finish(3);
+    assert!(recorded.error.is_none());
+    let manifest = recorded.manifest.unwrap();
+    assert_eq!(manifest.events, all.len() as u64);
+    assert_eq!(manifest.ledger.dropped["overflow"], 3);
+    let recording = Recording::open(&path).unwrap();
+    assert!(read_all(&recording, EventFilter::default(), 4_096) == all);
+    let mut names = storage::local().list(&path).unwrap();
+    names.retain(|name| !name.starts_with("part-"));
+    assert_eq!(names, ["contracts.parquet", "manifest.json"]);
+}
+
+#[test]
+fn a_sealed_segment_releases_its_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let rolling = Rolling {
+        max_rows: 100,
+        row_group_rows: 50,
+        ..Rolling::default()
+    };
+    let writer = RecordingWriter::create(&path, options(rolling)).unwrap();
+    let mut background = BackgroundWriter::start(writer).unwrap();
+    background.write(&notes(0..260)).unwrap();
+    let is_released = || {
+        let recording = Recording::open(&path).unwrap();
+        // The journal goes only after the manifest has the segment.
+        let is_gone = !path.join("journal-00003.tdj").exists();
+        recording.segments().len() == 2 && recording.journal_events() == 60 && is_gone
+    };
+    assert!((0..500).any(|_| {
+        nap(Duration::from_millis(10));
+        is_released()
+    }));
+    drop(background);
+    let recording = Recording::open(&path).unwrap();
+    assert!(recording.is_abandoned());
+    assert!(read_all(&recording, EventFilter::default(), 9) == notes(0..260));
+}
+
+#[test]
+fn events_are_on_disk_soon_without_more_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
+    let mut background = BackgroundWriter::start(writer).unwrap();
+    background.write(&notes(0..10)).unwrap();
+    let seen = || Recording::open(&path).unwrap().journal_events() == 10;
+    assert!((0..500).any(|_| {
+        nap(Duration::from_millis(10));
+        seen()
+    }));
+    let recording = Recording::open(&path).unwrap();
+    assert!(recording.is_being_written());
+    assert!(read_all(&recording, EventFilter::default(), 3) == notes(0..10));
+}
+
+#[test]
+fn an_error_comes_back_and_nothing_more_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
+    let mut background = BackgroundWriter::start(writer).unwrap();
+    background.write(&notes(0..10)).unwrap();
+    // A gap.
+    background.write(&notes(20..30)).unwrap();
+    let error = loop {
+        if let Err(error) = background.write(&notes(30..31)) {
+            break error;
+        }
+        std::thread::yield_now();
+    };
+    assert!(matches!(error, RecordingError::SeqGap { .. }), "{error}");
+    let again = background.write(&notes(31..32)).unwrap_err();
+    assert!(matches!(again, RecordingError::WriterFailed { .. }));
+    let recorded = background.finish(0);
+    assert!(recorded.error.is_none(), "it was returned before");
+    let manifest = recorded.manifest.unwrap();
+    assert_eq!((manifest.events, manifest.status), (10, Status::Recovered));
+    let recording = Recording::open(&path).unwrap();
+    assert!(read_all(&recording, EventFilter::default(), 4_096) == notes(0..10));
+}
+
+#[test]
+fn an_error_at_the_very_end_is_not_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer =
+        RecordingWriter::create(&folder.path().join("rec"), options(Rolling::default())).unwrap();
+    let mut background = BackgroundWriter::start(writer).unwrap();
+    background.write(&notes(5..6)).unwrap();
+    let recorded = background.finish(0);
+    assert!(matches!(
+        recorded.error,
+        Some(RecordingError::SeqGap { .. })
+    ));
+}
+
+/// Waits for something that another thread does.
+#[track_caller]
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let is_soon = (0..1_000).any(|_| {
+        nap(Duration::from_millis(10));
+        holds()
+    });
+    assert!(is_soon, "{what}");
+}
+
+/// Offers events, one at a time, until the recorder accepts no more. How many it accepted.
+fn offer_until_refused(background: &mut BackgroundWriter, from: u64) -> u64 {
+    let mut seq = from;
+    wait_until("the recorder ends", || {
+        let is_accepted = background.offer(&notes(seq..seq + 1));
+        seq += u64::from(is_accepted);
+        !is_accepted
+    });
+    seq
+}
+
+#[test]
+fn low_space_seals_everything_that_was_accepted() {
+    let storage = MemoryStorage::default();
+    storage.set_free_space(2_000);
+    let (storage, shared): (Arc<dyn Storage>, _) = (Arc::new(storage.clone()), storage);
+    let path = Path::new("/tickdeck-no-such-folder/rec");
+    let options = options(Rolling::default());
+    let writer = RecordingWriter::create_in(Arc::clone(&storage), path, options).unwrap();
+    let limit = RecorderOptions {
+        min_free_space: 1_000,
+        ..RecorderOptions::default()
+    };
+    let mut background = BackgroundWriter::start_with(writer, limit).unwrap();
+    assert!(background.offer(&notes(0..500)));
+    let stats = Arc::clone(background.stats());
+    wait_until("the space is known", || stats.free_space() == Some(2_000));
+    assert_eq!(stats.failure(), None);
+    shared.set_free_space(999);
+    let accepted = offer_until_refused(&mut background, 500);
+    let reason = stats.failure().unwrap();
+    assert!(reason.contains("has 999 B of free space"), "{reason}");
+    let recorded = background.finish(0);
+    assert!(
+        matches!(
+            recorded.error,
+            Some(RecordingError::LowSpace {
+                free: 999,
+                needed: 1_000,
+                ..
+            })
+        ),
+        "{recorded:?}"
+    );
+    let manifest = recorded.manifest.unwrap();
+    assert_eq!(
+        (manifest.events, manifest.status),
+        (accepted, Status::Recovered)
+    );
+    let recording = Recording::open_in(storage, path).unwrap();
+    assert!(verify(&recording, &mut |_| {}).is_intact());
+    assert!(read_all(&recording, EventFilter::default(), 64) == notes(0..accepted));
+}
+
+#[test]
+fn without_a_limit_no_space_ends_recording() {
+    let storage = MemoryStorage::default();
+    storage.set_free_space(0);
+    let path = Path::new("/tickdeck-no-such-folder/rec");
+    let options = options(Rolling::default());
+    let writer = RecordingWriter::create_in(Arc::new(storage), path, options).unwrap();
+    let no_limit = RecorderOptions {
+        min_free_space: 0,
+        ..RecorderOptions::default()
+    };
+    let mut background = BackgroundWriter::start_with(writer, no_limit).unwrap();
+    let stats = Arc::clone(background.stats());
+    wait_until("the space is known", || stats.free_space() == Some(0));
+    assert!(background.offer(&notes(0..10)));
+    assert_eq!(background.finish(0).manifest.unwrap().events, 10);
+}
+
+#[test]
+fn a_moved_folder_is_named_and_keeps_its_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, moved) = (folder.path().join("rec"), folder.path().join("moved"));
+    let writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
+    let mut background = BackgroundWriter::start(writer).unwrap();
+    let ticks = some_ticks(50);
+    assert!(background.offer(&ticks));
+    let stats = Arc::clone(background.stats());
+    wait_until("they are in the journal", || stats.ticks() > 0);
+    std::fs::rename(&path, &moved).unwrap();
+    wait_until("the recorder ends", || stats.failure().is_some());
+    wait_until("it accepts no more", || !background.offer(&[]));
+    let recorded = background.finish(0);
+    let Some(RecordingError::FolderReplaced { now: Some(now), .. }) = &recorded.error else {
+        panic!("{recorded:?}");
+    };
+    assert_eq!(*now, moved);
+    assert!(recorded.manifest.is_none() && recorded.ticks > 0);
+    assert_eq!(recover(&moved).unwrap().events, 50);
+    let recording = Recording::open(&moved).unwrap();
+    assert!(read_all(&recording, EventFilter::default(), 64) == ticks);
+}
+
+#[test]
+fn a_removed_folder_is_noticed_and_nothing_is_safe() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
+    let mut background = BackgroundWriter::start(writer).unwrap();
+    assert!(background.offer(&some_ticks(50)));
+    let stats = Arc::clone(background.stats());
+    wait_until("they are in the journal", || stats.ticks() > 0);
+    std::fs::remove_dir_all(&path).unwrap();
+    wait_until("the recorder ends", || stats.failure().is_some());
+    let recorded = background.finish(0);
+    assert!(
+        matches!(
+            recorded.error,
+            Some(RecordingError::FolderReplaced { now: None, .. })
+        ),
+        "{recorded:?}"
+    );
+    assert_eq!(recorded.ticks, 0);
+    assert!(!path.exists());
+}
+
+#[test]
+fn the_journal_goes_on_when_no_segment_can_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
+    std::fs::write(path.join(".part-00000.parquet.partial"), "in the way").unwrap();
+    let mut background = BackgroundWriter::start(writer).unwrap();
+    assert!(background.offer(&notes(0..10)));
+    let stats = Arc::clone(background.stats());
+    wait_until("sealing fails", || stats.failure().is_some());
+    assert!(background.offer(&notes(10..30)), "the journal is intact");
+    wait_until("they are in the journal", || stats.unsealed() == 30);
+    let recorded = background.finish(0);
+    assert!(recorded.error.is_some() && recorded.manifest.is_none());
+    let recording = Recording::open(&path).unwrap();
+    assert!(recording.is_abandoned());
+    assert!(read_all(&recording, EventFilter::default(), 64) == notes(0..30));
+    assert_eq!(recover(&path).unwrap().events, 30);
+}
+
+#[test]
+fn the_counts_show_what_waits_and_what_is_unsealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let rolling = Rolling {
+        max_rows: 100,
+        row_group_rows: 50,
+        ..Rolling::default()
+    };
+    let writer = RecordingWriter::create(&path, options(rolling)).unwrap();
+    let mut background = BackgroundWriter::start(writer).unwrap();
+    assert!(background.offer(&notes(0..250)));
+    let stats = Arc::clone(background.stats());
+    assert_eq!(stats.most_waiting(), 250);
+    wait_until("two segments are sealed", || stats.unsealed() == 50);
+    assert_eq!(stats.waiting(), 0);
+    assert!(stats.free_space().is_some());
+    assert_eq!(background.finish(0).manifest.unwrap().events, 250);
+    assert_eq!((stats.most_waiting(), stats.unsealed()), (250, 0));
+}

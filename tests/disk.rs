@@ -1,0 +1,294 @@
+//! Recorders whose disk fills up, turns read-only or has limits, and whose folder or memory goes.
+//!
+//! Tests that need a separate disk mount one, which takes root. Elsewhere they are skipped visibly.
+//! A quota ends a write like a full disk, with another error of the system.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tickdeck::event::Event;
+use tickdeck::recording::Recording;
+
+use crate::support::cli::{Ended, Running, finish, run, run_words, tickdeck};
+use crate::support::recordings::{Folder, events, info, names, quick};
+use crate::support::{skipped, wait_until};
+
+/// A disk for one test. Unmounted with it.
+struct Disk {
+    folder: Folder,
+}
+
+impl Disk {
+    /// A disk in memory; `None` after a visible skip.
+    fn in_memory(test: &str, size: &str) -> Option<Self> {
+        let option = format!("size={size}");
+        Self::mount(test, &["-t", "tmpfs", "-o", &option, "tmpfs"])
+    }
+
+    /// A real file system in a file of 64 MiB; `None` after a visible skip.
+    fn in_a_file(test: &str) -> Option<Self> {
+        let image = Folder::new();
+        let path = image.join("image");
+        std::fs::File::create(&path)
+            .and_then(|file| file.set_len(64 << 20))
+            .unwrap();
+        let path = path.display().to_string();
+        if !succeeds(&["mkfs.ext4", "-q", "-F", &path]) {
+            skipped(test, "no ext4 file system can be made");
+            return None;
+        }
+        // The mount keeps the image after its name is removed.
+        Self::mount(test, &["-o", "loop", &path])
+    }
+
+    fn mount(test: &str, options: &[&str]) -> Option<Self> {
+        let folder = Folder::new();
+        let place = folder.path().display().to_string();
+        let words = [&["mount"], options, &[place.as_str()]].concat();
+        if !succeeds(&words) {
+            skipped(test, "this user may not mount a disk");
+            return None;
+        }
+        Some(Self { folder })
+    }
+
+    fn remount(&self, option: &str) {
+        let place = self.folder.path().display().to_string();
+        let option = format!("remount,{option}");
+        assert!(succeeds(&["mount", "-o", &option, &place]));
+    }
+
+    fn join(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let place = self.folder.path().display().to_string();
+        // Also when a file is still open there.
+        succeeds(&["umount", "--lazy", &place]);
+    }
+}
+
+fn succeeds(words: &[&str]) -> bool {
+    let mut command = Command::new(words[0]);
+    let output = command.args(&words[1..]).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// Some 60,000 ticks: a journal and a segment of 2.5 MB each, and 17,000 contracts.
+const MARKET: &str = "synthetic:full-market,seed=1,duration=125s";
+
+fn record(source: &str, words: &str, folder: &Path) -> Command {
+    let words = format!("record -q --source {source} {words} -o");
+    let mut command = tickdeck(words.split_whitespace());
+    command.arg(folder);
+    command
+}
+
+fn verb(name: &str, recording: &Path) -> Ended {
+    run([name.as_ref(), recording.as_os_str()])
+}
+
+fn on_disk(folder: &Path) -> u64 {
+    let manifest = |recording: Recording| recording.manifest().map(|it| it.events);
+    Recording::open(folder).ok().and_then(manifest).unwrap_or(0)
+}
+
+/// Records the quick market slowly, and returns once some of it is on disk.
+fn start_recorder(folder: &Path) -> Running {
+    let running = Running::start(record("synthetic:quick,seed=1", "--rate 10", folder));
+    wait_until("events are on disk", || on_disk(folder) > 20);
+    running
+}
+
+#[track_caller]
+fn assert_prefix(found: &[Event], all: &[Event]) {
+    let count = found.len();
+    assert!(count > 0 && all.starts_with(found), "{count} events");
+}
+
+/// The whole of [`MARKET`], recorded where there is room.
+fn market(folder: &Folder) -> Vec<Event> {
+    let path = folder.join("all");
+    finish(record(MARKET, "", &path)).done();
+    events(&path)
+}
+
+/// The error of a recorder that could not continue says what is safe, and what is on disk is that.
+#[track_caller]
+fn assert_failed(ended: &Ended, part: &str) {
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.stderr.contains("recording_failed"), "{ended:?}");
+    assert!(ended.stderr.contains(part), "{ended:?}");
+}
+
+#[test]
+fn a_full_disk_keeps_a_prefix_that_is_recovered() {
+    let Some(disk) = Disk::in_memory("a full disk", "2500k") else {
+        return;
+    };
+    let path = disk.join("rec");
+    let failed = finish(record(MARKET, "--min-free-space 0", &path));
+    assert_failed(&failed, "No space left on device");
+    let found = events(&path);
+    assert_prefix(&found, &market(&Folder::new()));
+    disk.remount("size=32m");
+    let recovered = verb("recover", &path);
+    assert!(matches!(recovered.code, Some(0 | 3)), "{recovered:?}");
+    verb("verify", &path).done();
+    assert!(events(&path) == found, "recover keeps what was readable");
+}
+
+#[test]
+fn low_space_ends_recording_before_the_disk_is_full() {
+    let Some(disk) = Disk::in_memory("a disk with little space", "16m") else {
+        return;
+    };
+    let path = disk.join("rec");
+    // The speed leaves the recorder time to look.
+    let words = "--min-free-space 13MB --rate 30";
+    let failed = finish(record(MARKET, words, &path));
+    assert_failed(&failed, "of free space, and recording needs 12.4 MiB");
+    assert!(
+        failed.stderr.contains("--min-free-space sets"),
+        "{failed:?}"
+    );
+    assert_eq!(info(&path)["status"], "recovered", "it is sealed");
+    assert_eq!(
+        names(&path),
+        ["contracts.parquet", "manifest.json", "part-00000.parquet"]
+    );
+    verb("verify", &path).done();
+    let all = market(&Folder::new());
+    let found = events(&path);
+    assert_prefix(&found, &all);
+    assert!(found.len() < all.len());
+}
+
+#[test]
+fn a_recording_does_not_begin_on_a_full_disk() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    let words = "--min-free-space 1000TiB";
+    let refused = finish(record("synthetic:quick,seed=1", words, &path));
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    for part in [
+        "a recording cannot be made at",
+        "of free space, and recording needs 1000.0 TiB",
+        "--min-free-space sets the limit",
+    ] {
+        assert!(refused.stderr.contains(part), "{refused:?}");
+    }
+    assert!(!path.exists());
+    let wrong = run_words("record --source synthetic:quick -o x --min-free-space much");
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(
+        wrong.stderr.contains("expected a size such as 1GiB"),
+        "{wrong:?}"
+    );
+}
+
+#[test]
+fn a_disk_that_turns_read_only_keeps_a_prefix() {
+    let Some(disk) = Disk::in_a_file("a read-only disk") else {
+        return;
+    };
+    let path = disk.join("rec");
+    let words = "--rate 10 --min-free-space 1MB";
+    let running = Running::start(record("synthetic:quick,seed=1", words, &path));
+    wait_until("events are on disk", || on_disk(&path) > 20);
+    // What the system does after an error of the device.
+    disk.remount("abort");
+    let failed = running.wait();
+    assert_failed(&failed, "Read-only file system");
+    // Elsewhere, the recording can be recovered.
+    let folder = Folder::new();
+    let copy = folder.copy_of(&path, "copy");
+    let found = events(&copy);
+    assert_prefix(&found, &events(&quick()));
+    assert!(found.len() > 20);
+    let recovered = verb("recover", &copy);
+    assert!(matches!(recovered.code, Some(0 | 3)), "{recovered:?}");
+    assert_eq!(events(&copy), found);
+}
+
+#[test]
+fn a_moved_folder_is_named_and_recovered_there() {
+    let folder = Folder::new();
+    let (path, moved) = (folder.join("rec"), folder.join("moved"));
+    let running = start_recorder(&path);
+    std::fs::rename(&path, &moved).unwrap();
+    let failed = running.wait();
+    let place = format!("what was recorded is in {}", moved.display());
+    assert_failed(&failed, &place);
+    assert!(
+        failed.stderr.contains("`tickdeck recover` seals it there"),
+        "{failed:?}"
+    );
+    assert!(!path.exists(), "nothing is written at the old name");
+    let found = events(&moved);
+    assert_prefix(&found, &events(&quick()));
+    verb("recover", &moved).done();
+    assert_eq!(events(&moved), found);
+}
+
+#[test]
+fn a_removed_folder_ends_the_recorder() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    let running = start_recorder(&path);
+    std::fs::remove_dir_all(&path).unwrap();
+    let failed = running.wait();
+    assert_failed(&failed, "what was recorded is lost");
+    assert!(failed.stderr.contains("recorded=0"), "{failed:?}");
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_failed_recording_ends_publishing_with_it() {
+    let folder = Folder::new();
+    let (path, file) = (folder.join("rec"), folder.join("out.jsonl"));
+    let words = format!(
+        "record -q --source synthetic:quick,seed=1 --rate 10 --publish --sink jsonl:- \
+         --sink jsonl:{} -o {}",
+        file.display(),
+        path.display()
+    );
+    let running = Running::start(tickdeck(words.split(' ')));
+    wait_until("events are on disk", || on_disk(&path) > 20);
+    std::fs::rename(&path, folder.join("moved")).unwrap();
+    let failed = running.wait();
+    assert_failed(&failed, "was moved while it was written");
+    assert!(!file.exists(), "a file is whole or not there");
+    let recorded = events(&folder.join("moved"));
+    let recorded = recorded.iter().filter(|event| event.as_tick().is_some());
+    let published = failed.stdout.lines().count();
+    assert_eq!(published, recorded.count(), "nothing is published alone");
+}
+
+/// The process is aborted by an allocation that fails. Nothing that was on disk is damaged.
+#[test]
+fn a_recorder_without_memory_leaves_a_prefix() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    let running = start_recorder(&path);
+    let pid = running.pid().to_string();
+    let seen = on_disk(&path);
+    // Less than it has: the next request to the system is refused.
+    if !succeeds(&["prlimit", "--pid", &pid, "--as=1000000"]) {
+        skipped("a recorder without memory", "no prlimit");
+        return;
+    }
+    running.wait();
+    let found = events(&path);
+    assert_prefix(&found, &events(&quick()));
+    assert!(found.len() as u64 >= seen);
+    if info(&path)["status"] == Value::from("recording") {
+        verb("recover", &path).done();
+    }
+    verb("verify", &path).done();
+    assert_eq!(events(&path), found);
+}
