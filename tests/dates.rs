@@ -1,10 +1,13 @@
 //! Dates from dumps to payloads: small inputs, one for each way in which a row's date can lie, through
 //! the built binary. `fixtures/dates` has them.
 
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use crate::support::cli::{Ended, finish, tickdeck};
-use crate::support::recordings::{Folder, payload, replay, repository, stream};
+use crate::support::recordings::{Folder, info_digest, payload, replay, repository, stream};
 
 /// What `import` of a fixture said, and the payloads of its replay.
 fn imported(name: &str) -> (Ended, Vec<Value>) {
@@ -235,6 +238,120 @@ fn a_volume_that_falls_is_flagged_in_payloads() {
             "p1905 2018-12-25T14:33:00.269 20181225 - []",
             "p1905 2018-12-25T14:33:01.769 20181225 0 [volume_fell]",
             "p1905 2018-12-25T14:33:02.100 20181225 3 []",
+        ],
+    );
+}
+
+/// A recording of a fixture.
+fn recording_of(folder: &Folder, fixture: &str, name: &str) -> PathBuf {
+    let recording = folder.join(name);
+    let mut command = tickdeck(["import"]);
+    command.arg(repository("fixtures").join(fixture));
+    command.arg("-o").arg(&recording);
+    finish(command).done();
+    recording
+}
+
+#[test]
+fn measured_and_derived_receive_times_do_not_mix() {
+    let folder = Folder::new();
+    let measured = recording_of(&folder, "dates/czce_day_close_at_2035.jsonl", "measured");
+    let derived = recording_of(&folder, "dates/min_grouped.csv", "derived");
+    let out = folder.join("out");
+    let run = |words: &str, recordings: [&PathBuf; 2]| {
+        let mut command = tickdeck(words.split(' '));
+        command.args(recordings);
+        if !words.starts_with("replay") {
+            command.args([OsStr::new("--force"), OsStr::new("-o"), out.as_os_str()]);
+        }
+        finish(command)
+    };
+    for words in [
+        "replay --rate max --sink null",
+        "replay --rate max --sink null --dry-run",
+        "merge",
+        "export --format csv",
+        "export --format payload",
+    ] {
+        for recordings in [[&measured, &derived], [&derived, &measured]] {
+            let ended = run(words, recordings);
+            assert_eq!(ended.code, Some(2), "{words}: {ended:?}");
+            let (measured, derived) = (measured.display(), derived.display());
+            let said = format!("{measured} has measured receive times and {derived} derived ones");
+            assert!(ended.stderr.contains(&said), "{ended:?}");
+            assert!(ended.stderr.contains("one after the other"), "{ended:?}");
+            assert!(!out.exists(), "{words}");
+        }
+        for same in [&measured, &derived] {
+            run(words, [same, same]).done();
+            let _ = std::fs::remove_dir_all(&out);
+            let _ = std::fs::remove_file(&out);
+        }
+    }
+}
+
+#[test]
+fn what_is_made_of_a_recording_keeps_its_receive_times() {
+    let folder = Folder::new();
+    for (fixture, rule) in [
+        ("dates/czce_day_close_at_2035.jsonl", "recorded"),
+        ("dates/min_grouped.csv", "exchange-time-monotone"),
+    ] {
+        let recording = recording_of(&folder, fixture, rule);
+        let (recording, again) = (recording.display(), folder.join("again"));
+        for words in [
+            format!("slice {recording}"),
+            format!("merge {recording} {recording}"),
+            format!("record --rate max --source recording:{recording}"),
+        ] {
+            let mut command = tickdeck(words.split(' '));
+            command.arg("--force").arg("-o").arg(&again);
+            finish(command).done();
+            let manifest = std::fs::read_to_string(again.join("manifest.json")).unwrap();
+            let manifest: Value = serde_json::from_str(&manifest).unwrap();
+            assert_eq!(manifest["source"]["recv_ts"], rule, "{words}");
+        }
+    }
+}
+
+#[test]
+fn an_export_of_derived_times_replays_the_same() {
+    let folder = Folder::new();
+    for fixture in ["min_grouped.csv", "vf57582.csv", "vnpy34_czce.csv"] {
+        let recording = recording_of(&folder, &format!("dates/{fixture}"), fixture);
+        let expected = stream(&recording, "");
+        for format in ["csv", "jsonl"] {
+            let (text, again) = (folder.join("text"), folder.join("again"));
+            let run = |words: &str, input: &PathBuf, output: &PathBuf| {
+                let mut command = tickdeck(words.split(' '));
+                command.arg(input).arg("--force").arg("-o").arg(output);
+                finish(command).done()
+            };
+            run(&format!("export --format {format}"), &recording, &text);
+            let exported = std::fs::read_to_string(&text).unwrap();
+            assert!(exported.contains("recv_ts_derived"), "{exported}");
+            let ended = run("import", &text, &again);
+            assert!(!ended.stdout.contains("early"), "{ended:?}");
+            assert_eq!(stream(&again, ""), expected, "{fixture} {format}");
+            assert_eq!(info_digest(&again), info_digest(&recording));
+            let manifest = std::fs::read_to_string(again.join("manifest.json")).unwrap();
+            assert!(manifest.contains("recorded-derived"), "{manifest}");
+        }
+    }
+}
+
+#[test]
+fn a_night_on_a_holiday_eve_is_out_of_session() {
+    check(
+        "holiday_eve_night.jsonl",
+        &[
+            "rb2601 2025-09-30T14:59:59.500 20250930 - []",
+            "rb2601 2025-09-30T21:00:01.500 20251009 5 [out_of_session]",
+            "SR601 2025-09-30T21:00:01.000 20251009 - [out_of_session]",
+            // The night before, which comes a day late.
+            "rb2605 2025-09-29T21:00:02.500 20250930 - [stale]",
+            "rb2601 2025-10-09T09:00:01.500 20251009 4 []",
+            "SR601 2025-10-09T09:00:01.000 20251009 4 []",
         ],
     );
 }

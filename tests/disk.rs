@@ -6,7 +6,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
 use tickdeck::event::Event;
 use tickdeck::recording::Recording;
 
@@ -286,7 +285,7 @@ fn a_recorder_without_memory_leaves_a_prefix() {
     let found = events(&path);
     assert_prefix(&found, &events(&quick()));
     assert!(found.len() as u64 >= seen);
-    if info(&path)["status"] == Value::from("recording") {
+    if info(&path)["status"] == "recording" {
         verb("recover", &path).done();
     }
     verb("verify", &path).done();

@@ -34,7 +34,10 @@ pub(super) fn run(context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> 
             .source_following(&inputs, move || control.is_stopped()),
         None => selection.events.source(&inputs),
     };
-    let mut json = args.json.json.then(|| JsonlWriter::new(stdout()));
+    let mut json = args
+        .json
+        .json
+        .then(|| JsonlWriter::new(stdout(), reference.receive_times));
     let mut out = stdout();
     if json.is_none() {
         print_header(&mut out)?;

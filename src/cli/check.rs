@@ -21,7 +21,7 @@ use tickdeck_recording::Recording;
 
 use super::args::{CheckArgs, Unreferenced};
 use super::context::Context;
-use super::inputs::{completeness, in_one_line, keep_first, log_opened};
+use super::inputs::{completeness, keep_first, log_opened};
 use super::outcome::{Exit, Outcome, UsageError, print_if_hidden, report_stdout, unless_closed};
 use super::outputs::{is_same, refuse_inside_recording};
 pub(super) use advice::explained;
@@ -137,7 +137,7 @@ impl BatchObserver for Results<'_> {
         match result {
             InputResult::Checked(checked) => self.checked(input, golden, checked),
             InputResult::Damaged(error) => {
-                let reason = format!("{:#}", explained(error));
+                let reason = self.context.hints.in_one_line(&explained(error));
                 let shown = input.display().to_string();
                 tracing::error!(event = "recording_damaged", input = shown, "{reason}");
                 print_if_hidden(self.context.log_format, &reason, Exit::Difference);
@@ -153,8 +153,8 @@ impl BatchObserver for Results<'_> {
             }
             InputResult::Failed(error) => {
                 let error = explained(error);
-                self.failed(input, in_one_line(&error));
-                keep_first(&mut self.first_error, input, error);
+                self.failed(input, self.context.hints.in_one_line(&error));
+                keep_first(self.context, &mut self.first_error, input, error);
             }
         }
     }

@@ -12,6 +12,7 @@ use tickdeck_core::clock::{Clock as _, MonoNanos, SystemClock};
 
 use super::args::{LogArgs, LogFormat};
 use super::env::Environment;
+use super::hints::Hints;
 use super::outcome::Exit;
 use super::progress;
 
@@ -29,6 +30,8 @@ pub struct Context {
     pub clock: Arc<SystemClock>,
     /// Identifies this run of the program in control messages.
     pub run: RunId,
+    /// What to do about an error, in flags of the verb.
+    pub(super) hints: Hints,
     /// Variables for the verbs that connect to a front; empty for the others.
     pub environment: Environment,
     pub(super) bars: MultiProgress,
@@ -67,7 +70,7 @@ impl ProgressMode {
 
 impl Context {
     /// Inspects the terminal and the environment once.
-    pub(super) fn new(log: &LogArgs, environment: Environment) -> Self {
+    pub(super) fn new(log: &LogArgs, environment: Environment, hints: Hints) -> Self {
         let stderr_is_terminal = std::io::stderr().is_terminal();
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let clock = Arc::new(SystemClock::new());
@@ -79,6 +82,7 @@ impl Context {
             run: RunId::of(clock.wall(), std::process::id()),
             clock,
             environment,
+            hints,
             progress: ProgressMode::choose(log, stderr_is_terminal),
             bars: MultiProgress::new(),
         }

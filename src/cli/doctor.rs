@@ -5,9 +5,11 @@ use std::io::Write as _;
 
 use serde::Serialize;
 use tickdeck::live::diagnose::{Finding, Remedy, Status, can_run, diagnose, would_wait};
-use tickdeck::live::facts::{AccountFacts, CalendarFacts, EnvironmentFacts, Facts};
+use tickdeck::live::facts::{
+    AccountFacts, CalendarFacts, EnvironmentFacts, Facts, ServerFault, ServerProblem,
+};
 use tickdeck::live::probe::{probe_account, probe_disk, probe_locale};
-use tickdeck::nats::{Secret, probe};
+use tickdeck::nats::{NatsError, NatsFailure, Secret, probe};
 use tickdeck_core::clock::Clock as _;
 
 use super::account::{
@@ -103,7 +105,7 @@ fn facts(context: &Context, args: &DoctorArgs) -> anyhow::Result<Facts> {
         flow_folder: make_flow_folder(&flow)
             .map(|()| flow.display().to_string())
             .map_err(in_words),
-        nats: server(args).map_err(in_words),
+        nats: server(args).map_err(server_fault),
         calendar: calendar(args.calendar.as_deref(), &[])
             .map(|calendar| CalendarFacts::of(&calendar, now))
             .map_err(in_words),
@@ -128,7 +130,7 @@ fn environment_facts(environment: &Environment) -> EnvironmentFacts {
     EnvironmentFacts {
         missing,
         missing_authentication,
-        is_ingest_allowed: is_ingest_allowed(environment),
+        is_ingest_allowed: is_ingest_allowed(environment).map_err(in_words),
         symbols: first_symbols(symbols)
             .map(|symbols| symbols.len())
             .map_err(in_words),
@@ -158,6 +160,31 @@ fn server(args: &DoctorArgs) -> anyhow::Result<String> {
     let server = options.servers.to_string();
     probe(&options)?;
     Ok(server)
+}
+
+/// The fault by the type of the error: the fix depends on it.
+fn server_fault(error: anyhow::Error) -> ServerFault {
+    let failure = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<NatsError>());
+    let problem = match failure {
+        Some(NatsError::Server { failure, .. }) => match failure {
+            NatsFailure::Unreachable { .. } | NatsFailure::StillUnreachable { .. } => {
+                ServerProblem::Unreachable
+            }
+            NatsFailure::LoginRefused => ServerProblem::Login,
+            NatsFailure::Tls { .. } | NatsFailure::PlainServer { .. } => ServerProblem::Tls,
+            NatsFailure::ConnectionLimit { .. } => ServerProblem::Full,
+            NatsFailure::Permission { .. } => ServerProblem::Permission,
+            _ => ServerProblem::Other,
+        },
+        Some(NatsError::Config(_)) | None => ServerProblem::Options,
+        Some(_) => ServerProblem::Other,
+    };
+    ServerFault {
+        problem,
+        text: in_words(error),
+    }
 }
 
 fn print(

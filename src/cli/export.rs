@@ -14,7 +14,9 @@ use tickdeck_core::source::Source;
 
 use super::args::{ExportArgs, ExportFormat, OutputTarget};
 use super::context::Context;
-use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
+use super::inputs::{
+    self, INTACT_ONLY, Published, Selection, completeness, of_publishing, refuse_damage,
+};
 use super::outcome::{Outcome, data_stdout, stdout, unless_closed};
 use super::outputs::{publisher_options, refuse_existing, refuse_folder, refuse_inside_recording};
 use super::render::{INCOMPLETE, bytes, counted};
@@ -24,6 +26,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     context.handle_signals()?;
     let inputs = inputs::open(&args.recordings)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
+    let payload_source = inputs.payload_source()?;
     let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
     inputs::warn_not_covered(&reference.calendar, inputs.recorded_days());
     let selection = Selection::new(&args.select, &inputs, &reference)?;
@@ -42,17 +45,21 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     };
     let export = || {
         Export::new()
+            .receive_times(reference.receive_times)
             .allow_empty(selection.may_be_empty())
             .progress(context.progress("export", total))
             .control(Arc::clone(&context.control))
     };
     let source = source.as_mut();
-    let is_kept = |exported: &Exported| exported.ticks > 0 || selection.may_be_empty();
+    let may_be_empty = selection.may_be_empty();
+    let is_kept = |exported: &Exported| {
+        may_be_empty || (exported.ticks > 0 && !published(exported).is_nothing())
+    };
     let exported = match (form, &args.output) {
         (None, output) => {
-            let from = inputs.payload_source()?;
-            let options = publisher_options(&args.normalize, DEFAULT_PREFIX, from, &reference);
-            write_payloads(export(), source, output, options)?
+            let options =
+                publisher_options(&args.normalize, DEFAULT_PREFIX, payload_source, &reference);
+            write_payloads(export(), source, output, options, may_be_empty)?
         }
         (Some(form), OutputTarget::Stdout) => {
             write_events(export(), source, form, &mut data_stdout())?
@@ -84,7 +91,20 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
         };
         unless_closed(written.print(args.json.json))?;
     }
-    Ok(selection.outcome(exported.ticks).and(completeness))
+    let outcome = match exported.ticks {
+        0 => selection.outcome(0),
+        _ => of_publishing(&published(&exported), may_be_empty),
+    };
+    Ok(outcome.and(completeness))
+}
+
+/// What became of the ticks. Events are written whatever a replay would publish of them.
+fn published(exported: &Exported) -> Published<'_> {
+    Published {
+        ticks: exported.ticks,
+        rejected: &exported.rejected,
+        filtered: exported.filtered,
+    }
 }
 
 /// A new file. The key order of the JSON is the order of the fields.
@@ -109,7 +129,11 @@ impl Written {
             return out.flush();
         }
         match &self.path {
-            None => writeln!(out, "no file was written: there is no tick")?,
+            None if self.ticks == 0 => writeln!(out, "no file was written: there is no tick")?,
+            None => {
+                let ticks = counted(self.ticks, "tick");
+                writeln!(out, "no file was written: {ticks}, and a payload of none")?;
+            }
             Some(path) => {
                 let (ticks, bytes) = (counted(self.ticks, "tick"), bytes(self.bytes));
                 writeln!(out, "{path}: {ticks}, {bytes}")?;
@@ -153,10 +177,11 @@ fn write_payloads(
     source: &mut dyn Source,
     output: &OutputTarget,
     options: PublisherOptions,
+    keep_empty: bool,
 ) -> anyhow::Result<Exported> {
     let sink = match output {
         OutputTarget::Stdout => JsonlSink::to_writer(Box::new(data_stdout()), "stdout"),
-        OutputTarget::Path(path) => JsonlSink::create(path)?,
+        OutputTarget::Path(path) => JsonlSink::create(path)?.keep_empty(keep_empty),
     };
     let exported = export.payloads(source, options, vec![Box::new(sink)]);
     exported.map_err(export_error)

@@ -121,6 +121,7 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
                 context,
                 sinks,
                 run.record.is_some_and(|record| record.output.force),
+                true,
                 None,
             )?
             .sinks

@@ -1,9 +1,7 @@
 //! `tickdeck generate`: a seeded synthetic market as a recording.
 
-use std::collections::BTreeSet;
-
 use tickdeck::reference::Reference;
-use tickdeck_core::select::{SymbolGlobs, is_pattern};
+use tickdeck_core::select::{choose, needs_list};
 use tickdeck_market::source::SyntheticOptions;
 
 use super::args::{GenerateArgs, NormalizeArgs};
@@ -52,37 +50,15 @@ fn symbols(
     options: &SyntheticOptions,
     reference: &Reference,
 ) -> anyhow::Result<Vec<String>> {
-    // An id with its exchange is one of the profile.
-    let needs_list = |symbol: &str| is_pattern(symbol) || symbol.contains('.');
     if !args.symbols.iter().any(|symbol| needs_list(symbol)) {
         return Ok(args.symbols.clone());
     }
     let profile = super::synthetic::open_again(options.clone(), &reference.calendar)?;
     let listed: Vec<_> = profile.contracts().collect();
-    let mut selected: Vec<String> = Vec::new();
-    let mut unmatched: Vec<&str> = Vec::new();
-    for pattern in &args.symbols {
-        if !needs_list(pattern) {
-            selected.push(pattern.clone());
-            continue;
-        }
-        let globs = SymbolGlobs::new(&[pattern])
-            .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))?;
-        let before = selected.len();
-        selected.extend(
-            listed
-                .iter()
-                .filter(|contract| {
-                    globs.matches(contract.instrument_id.as_bytes(), Some(contract.exchange))
-                })
-                .map(|contract| contract.instrument_id.clone()),
-        );
-        if selected.len() == before {
-            unmatched.push(pattern);
-        }
-    }
-    let (unmatched, count) = (unmatched.join(","), listed.len());
-    if selected.is_empty() {
+    let chosen = choose(&args.symbols, &listed)
+        .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))?;
+    let (unmatched, count) = (chosen.unmatched.join(","), listed.len());
+    if chosen.ids.is_empty() {
         return Err(UsageError::new(format!(
             "--symbols {unmatched} matches none of the {count} instruments of profile {}",
             options.profile
@@ -97,7 +73,5 @@ fn symbols(
             options.profile
         );
     }
-    let mut seen = BTreeSet::new();
-    selected.retain(|id| seen.insert(id.clone()));
-    Ok(selected)
+    Ok(chosen.ids)
 }

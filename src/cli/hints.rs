@@ -166,6 +166,11 @@ impl Hints {
         self.form(found?.1)
     }
 
+    /// [`messages`](Self::messages) as one line.
+    pub(super) fn in_one_line(&self, error: &anyhow::Error) -> String {
+        self.messages(error).join(": ")
+    }
+
     /// The message of an error and those of its causes, outermost first, with the hints.
     pub(super) fn messages(&self, error: &anyhow::Error) -> Vec<String> {
         let mut messages = vec![error.to_string()];

@@ -105,6 +105,8 @@ struct ImportedInput<'a> {
     name: &'a str,
     rows: u64,
     skipped: u64,
+    /// Rows with a blank volume.
+    blank_volumes: u64,
     /// Rows that are later than the rows below them.
     set_aside: u64,
     /// Rows that are earlier than a row above them.
@@ -122,6 +124,7 @@ impl<'a> ImportedInput<'a> {
             name: &input.name,
             rows: input.rows,
             skipped: input.skipped,
+            blank_volumes: input.blank_volumes,
             set_aside: noted.set_aside,
             held_back: noted.held_back,
             examples: aside.chain(held).chain(moved).collect(),
@@ -147,6 +150,13 @@ fn print_report(report: &ImportReport, given: Option<TradingDay>) -> std::io::Re
     let mut out = stdout();
     for input in &report.inputs {
         print_out_of_order(&mut out, &input.name, &input.out_of_order, given)?;
+        if input.blank_volumes > 0 {
+            let (rows, name) = (counted(input.blank_volumes, "row"), &input.name);
+            writeln!(
+                out,
+                "filled     {rows} of {name} with a blank volume: the last one of the trading day, else 0"
+            )?;
+        }
     }
     if report.skipped() > 0 {
         let skipped = counted(report.skipped(), "row");

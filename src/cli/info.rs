@@ -59,7 +59,7 @@ pub(super) fn run(context: &Context, args: &InfoArgs) -> anyhow::Result<Outcome>
         let opened = inputs::open(&[path.to_owned()]);
         match opened.and_then(|inputs| info(context, &inputs.recordings[0])) {
             Ok(info) => infos.push(info),
-            Err(error) => keep_first(&mut first_error, path, error),
+            Err(error) => keep_first(context, &mut first_error, path, error),
         }
     }
     unless_closed(print(args, &infos))?;

@@ -12,13 +12,14 @@ use tickdeck::inputs::SelectionError;
 pub(super) use tickdeck::inputs::{Inputs, Salvaged, on_a_thread};
 use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
 use tickdeck::selection;
+use tickdeck::session::Summary;
 use tickdeck_core::calendar::{TradingCalendar, Uncovered};
-use tickdeck_core::causes::causes;
 use tickdeck_core::select::WindowError;
 use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::{Finding, Recording, RecordingError, Status};
 
 use super::args::{NormalizeArgs, SelectArgs};
+use super::context::Context;
 use super::outcome::{Outcome, UsageError};
 
 /// Opens the recordings and warns about unfinished ones.
@@ -72,21 +73,20 @@ pub(super) fn recordings_among(paths: &[PathBuf]) -> Result<Vec<&Path>, UsageErr
     Ok(recordings)
 }
 
-/// Keeps the first error of several inputs, which decides the exit code. The others are logged.
-pub(super) fn keep_first(first: &mut Option<anyhow::Error>, path: &Path, error: anyhow::Error) {
+/// Keeps the first error of several inputs, which decides the exit code. The others are logged, with
+/// the hints of the verb as well.
+pub(super) fn keep_first(
+    context: &Context,
+    first: &mut Option<anyhow::Error>,
+    path: &Path,
+    error: anyhow::Error,
+) {
     if first.is_some() {
-        let reason = in_one_line(&error);
+        let reason = context.hints.in_one_line(&error);
         tracing::error!(event = "input_failed", path = %path.display(), "{reason}");
     } else {
         *first = Some(error);
     }
-}
-
-/// The message of an error and those of its causes.
-pub(super) fn in_one_line(error: &anyhow::Error) -> String {
-    let causes = causes(error.as_ref());
-    let messages = std::iter::once(error.to_string()).chain(causes);
-    messages.collect::<Vec<_>>().join(": ")
 }
 
 /// Warns about unfinished recordings.
@@ -195,6 +195,14 @@ pub(super) fn warn_not_covered(
             others.collect::<String>()
         );
     }
+    for year in &uncovered.fixed_days {
+        tracing::warn!(
+            event = "calendar_partly_known",
+            year,
+            "of {year} only 1 January, 1 and 2 May and 1 to 3 October are known as holidays: other \
+             festivals and bridge days count as trading days"
+        );
+    }
 }
 
 /// Warns about each year in which the calendar knows no holiday.
@@ -284,6 +292,48 @@ impl Selection {
         );
         Outcome::Lossy
     }
+}
+
+/// What became of ticks that were to be published.
+pub(super) struct Published<'a> {
+    /// Ticks of the source.
+    pub(super) ticks: u64,
+    /// Those that could not be published, by reason.
+    pub(super) rejected: &'a BTreeMap<&'static str, u64>,
+    /// Those that `--drop` filtered out.
+    pub(super) filtered: u64,
+}
+
+impl<'a> Published<'a> {
+    pub(super) fn of(summary: &'a Summary) -> Self {
+        Self {
+            ticks: summary.received,
+            rejected: &summary.rejected,
+            filtered: summary.filtered,
+        }
+    }
+
+    /// Whether there were ticks and none of them became a message.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.ticks > 0 && self.rejected.values().sum::<u64>() + self.filtered >= self.ticks
+    }
+}
+
+/// How a verb ends that was to publish these ticks. None of them is usually a missing table.
+pub(super) fn of_publishing(published: &Published<'_>, may_be_empty: bool) -> Outcome {
+    if may_be_empty || !published.is_nothing() {
+        return Outcome::Done;
+    }
+    let reasons = published.rejected.iter();
+    let reasons = reasons.map(|(reason, count)| format!("{reason} {count}"));
+    tracing::warn!(
+        event = "nothing_published",
+        ticks = published.ticks,
+        rejected = reasons.collect::<Vec<_>>().join(", "),
+        filtered = published.filtered,
+        "no message was published: every tick was rejected or dropped; --allow-empty accepts that"
+    );
+    Outcome::Lossy
 }
 
 /// Names the flag that set the window.

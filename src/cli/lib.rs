@@ -80,14 +80,14 @@ pub fn run() -> ExitCode {
         Ok(Err(error)) => return print_parser_message(&error).into(),
         Err(error) => return outcome::conclude(Err(error), format, &hints).into(),
     };
-    let context = Context::new(&cli.log, environment);
+    let context = Context::new(&cli.log, environment, hints.clone());
     let when_full = if cli.command.is_session() {
         WhenFull::Lose
     } else {
         WhenFull::Wait
     };
-    let result = set_up_log(&context, &cli.log, &hints, when_full)
-        .and_then(|()| dispatch(&context, cli.command));
+    let result =
+        set_up_log(&context, &cli.log, when_full).and_then(|()| dispatch(&context, cli.command));
     outcome::conclude(result, context.log_format, &hints).into()
 }
 
@@ -117,8 +117,8 @@ fn with_environment(cli: Cli) -> anyhow::Result<Result<(Cli, Environment), clap:
         Ok(environment) => environment,
         Err(error) if cli.command.is_session() => {
             // The flags say how to log. If that fails, the error of the environment still counts.
-            let context = Context::new(&cli.log, Environment::default());
-            let _ = set_up_log(&context, &cli.log, &hints_of(&cli), WhenFull::Lose);
+            let context = Context::new(&cli.log, Environment::default(), hints_of(&cli));
+            let _ = set_up_log(&context, &cli.log, WhenFull::Lose);
             return Err(startup::startup_error(error.into()));
         }
         Err(error) => return Err(error.into()),
@@ -128,15 +128,11 @@ fn with_environment(cli: Cli) -> anyhow::Result<Result<(Cli, Environment), clap:
     Ok(again.map(|cli| (cli, environment)))
 }
 
-fn set_up_log(
-    context: &Context,
-    args: &LogArgs,
-    hints: &Hints,
-    when_full: WhenFull,
-) -> anyhow::Result<()> {
+fn set_up_log(context: &Context, args: &LogArgs, when_full: WhenFull) -> anyhow::Result<()> {
     let env_filter = std::env::var("RUST_LOG").ok();
     let (env_filter, colour) = (env_filter.as_deref(), context.colour);
-    log::init(args, env_filter, colour, &context.bars, hints, when_full)
+    let (bars, hints) = (&context.bars, &context.hints);
+    log::init(args, env_filter, colour, bars, hints, when_full)
         .map_err(|error| UsageError::caused_by("the log cannot be set up", error).into())
 }
 

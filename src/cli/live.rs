@@ -3,12 +3,14 @@
 use std::io::Write as _;
 
 use tickdeck::session::LiveSummary;
+use tickdeck_core::printable::printable_value;
 
 use super::args::{LiveArgs, SinkArgs};
 use super::context::Context;
 use super::env::Environment;
+use super::environment_error::EnvironmentError;
 use super::front::{FrontRun, RecordInto, live_session_id, outcome, run as run_front};
-use super::outcome::{Outcome, after_printing, stdout};
+use super::outcome::{Outcome, UsageError, after_printing, stdout};
 use super::outputs::nats_options;
 use super::render::print_summary;
 use super::session_place::SessionPlace;
@@ -19,7 +21,7 @@ const SWITCH: &str = "MD_RUN_INGEST";
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome> {
-    if !is_ingest_allowed(&context.environment) {
+    if !is_ingest_allowed(&context.environment).map_err(|error| startup_error(error.into()))? {
         return disabled(context, args);
     }
     let ended = prepare(context, args).map_err(startup_error)?;
@@ -32,18 +34,31 @@ pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome>
     after_printing(printed, outcome(ended, summary.is_lossy()))
 }
 
-/// Whether the environment allows the ingest.
-pub(super) fn is_ingest_allowed(environment: &Environment) -> bool {
-    environment
-        .get(SWITCH)
-        .is_some_and(|value| is_yes(value.expose()))
-}
+/// Values of the variable that allow the ingest.
+const YES: [&str; 4] = ["1", "true", "yes", "on"];
 
-fn is_yes(text: &str) -> bool {
-    let text = text.trim();
-    ["1", "true", "yes", "on"]
-        .iter()
-        .any(|yes| text.eq_ignore_ascii_case(yes))
+/// Values that leave it disabled, as without the variable.
+const NO: [&str; 4] = ["0", "false", "no", "off"];
+
+/// Whether the environment allows the ingest.
+///
+/// # Errors
+/// When the value is neither yes nor no.
+pub(super) fn is_ingest_allowed(environment: &Environment) -> Result<bool, UsageError> {
+    let Some(value) = environment.get(SWITCH) else {
+        return Ok(false);
+    };
+    let value = value.expose().trim();
+    let is_one_of = |words: [&str; 4]| words.iter().any(|word| value.eq_ignore_ascii_case(word));
+    match (is_one_of(YES), is_one_of(NO)) {
+        (true, _) => Ok(true),
+        (false, true) => Ok(false),
+        (false, false) => {
+            let (value, yes, no) = (printable_value(value), YES.join(", "), NO.join(", "));
+            let problem = format!("found \"{value}\", expected {yes} to allow the ingest, or {no}");
+            Err(EnvironmentError::unusable(SWITCH, UsageError::new(problem)))
+        }
+    }
 }
 
 /// Ingest is disabled by default. The verb says how to enable it and connects to nothing.

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use tickdeck::check::CheckError;
 use tickdeck::convert::ConvertError;
 use tickdeck::import::ImportError;
-use tickdeck::inputs::MixedSources;
+use tickdeck::inputs::MixedInputs;
 use tickdeck::pipeline::PlayError;
 use tickdeck::session::SessionError;
 use tickdeck::sink::SinkError;
@@ -230,19 +230,21 @@ struct ReaderGone;
 fn is_bad_usage(error: &(dyn Error + 'static)) -> bool {
     let is_bad_input = |error: &CheckError| error.is_bad_input();
     error.is::<UsageError>()
-        || error.is::<MixedSources>()
+        || error.is::<MixedInputs>()
         || error.downcast_ref().is_some_and(is_bad_input)
         || error
             .downcast_ref()
             .is_some_and(RecordingError::is_bad_input)
-        || matches!(
-            error.downcast_ref(),
-            Some(
-                ImportError::Missing { .. }
-                    | ImportError::NoDialect { .. }
-                    | ImportError::Folder { .. }
-            )
-        )
+        || error.downcast_ref().is_some_and(ImportError::is_bad_input)
+        || error.downcast_ref().is_some_and(leads_through_a_file)
+}
+
+/// Whether a path that the user named leads through a file, or a file is where a folder should be.
+fn leads_through_a_file(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists
+    )
 }
 
 /// Whether an error in the chain means that the reader of stdout closed the pipe.
@@ -407,6 +409,8 @@ mod tests {
         let wrapped = UsageError::caused_by("reading x.csv", broken());
         assert_eq!(of(anyhow::Error::from(wrapped).context("replay")), 2);
         assert_eq!(of(anyhow!(broken()).context("opening rec")), 4);
+        let through_a_file = io::Error::from(io::ErrorKind::NotADirectory);
+        assert_eq!(of(anyhow!(through_a_file).context("creating x/y")), 2);
     }
 
     #[test]

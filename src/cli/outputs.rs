@@ -83,10 +83,12 @@ pub(super) struct Sinks {
 impl Sinks {
     /// Opens the sinks of `args`. NATS comes last, because other programs see it. If the user stops
     /// while it connects, it is not among the sinks.
+    /// A file without a message is only made with `keep_empty`.
     pub(super) fn open(
         context: &Context,
         args: &SinkArgs,
         force: bool,
+        keep_empty: bool,
         nats: Option<&NatsOptions>,
     ) -> anyhow::Result<Self> {
         check_paths(args, force)?;
@@ -105,7 +107,7 @@ impl Sinks {
                     // Opening a FIFO waits for its reader.
                     let create = move || JsonlSink::create(&path);
                     match context.unless_stopped("open-sink", MonoNanos::NEVER, create)? {
-                        Some(sink) => sinks.push(Box::new(sink?)),
+                        Some(sink) => sinks.push(Box::new(sink?.keep_empty(keep_empty))),
                         None => break,
                     }
                 }

@@ -1,59 +1,15 @@
 //! What a replay would do, for `--dry-run`.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use tickdeck::nats::NatsOptions;
+use tickdeck::selection::Counted;
 use tickdeck_core::printable::printable_value;
-use tickdeck_core::source::TickLimit;
-use tickdeck_recording::MissingPart;
 
 use super::args::{JsonlTarget, ReplayArgs, SinkSpec};
-use super::inputs::{Inputs, Salvaged, Selection};
+use super::inputs::{Inputs, Selection};
 use super::outcome::stdout;
 use super::render::{by_instrument, counted, grouped};
-
-/// What a replay would play, for `--dry-run`. It is read like a replay, so that it is exact.
-#[derive(Debug, Default)]
-pub(super) struct Selected {
-    events: u64,
-    /// Ticks of each instrument.
-    instruments: BTreeMap<String, u64>,
-    pub(super) missing: Vec<MissingPart>,
-}
-
-impl Selected {
-    pub(super) fn count(
-        args: &ReplayArgs,
-        inputs: &Inputs,
-        selection: &Selection,
-    ) -> anyhow::Result<Self> {
-        let salvaged = args.salvage.then(Salvaged::default);
-        let mut source = inputs.source_ahead(&selection.events.filter, salvaged.as_ref())?;
-        if let Some(limit) = selection.events.max_ticks {
-            source = Box::new(TickLimit::new(source, limit));
-        }
-        let mut found = Self::default();
-        let mut batch = Vec::new();
-        loop {
-            source.next_batch(&mut batch, args.batch_size as usize)?;
-            if batch.is_empty() {
-                break;
-            }
-            found.events += batch.len() as u64;
-            for tick in batch.drain(..).filter_map(|event| event.as_tick().copied()) {
-                let id = tick.instrument_id.to_string();
-                *found.instruments.entry(id).or_default() += 1;
-            }
-        }
-        found.missing = salvaged.map_or_else(Vec::new, |salvaged| salvaged.take());
-        Ok(found)
-    }
-
-    pub(super) fn ticks(&self) -> u64 {
-        self.instruments.values().sum()
-    }
-}
 
 /// Prints what a replay would do, for `--dry-run`.
 pub(super) fn print(
@@ -61,7 +17,7 @@ pub(super) fn print(
     inputs: &Inputs,
     selection: &Selection,
     nats: Option<&NatsOptions>,
-    found: &Selected,
+    found: &Counted,
 ) -> anyhow::Result<()> {
     let mut out = stdout();
     for recording in &inputs.recordings {

@@ -15,7 +15,8 @@ use super::args::{RecordArgs, SourceSpec};
 use super::context::Context;
 use super::front::{FrontRun, RecordInto, live_session_id, outcome, run as run_front};
 use super::inputs::{
-    self, INTACT_ONLY, Inputs, completeness, on_a_thread, refuse_damage, warn_no_tick,
+    self, INTACT_ONLY, Inputs, Published, completeness, of_publishing, on_a_thread, refuse_damage,
+    warn_no_tick,
 };
 use super::outcome::{Outcome, after_printing, session_error};
 use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats, refuse_low_space};
@@ -53,7 +54,13 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         .transpose()?;
     context.handle_signals()?;
     let sinks = match args.publish {
-        true => Sinks::open(context, &args.sinks, args.output.force, nats.as_ref())?,
+        true => Sinks::open(
+            context,
+            &args.sinks,
+            args.output.force,
+            args.allow_empty,
+            nats.as_ref(),
+        )?,
         false => Sinks::default(),
     };
     let reference = &opened.reference;
@@ -125,7 +132,10 @@ fn conclude(
         .map(|made| made.incomplete(completeness == Outcome::Lossy))
         .collect();
     let printed = print(args, &played.summary, &made);
-    let is_lossy = played.summary.is_lossy() || is_empty;
+    let is_silent = args.publish
+        && played.error.is_none()
+        && of_publishing(&Published::of(&played.summary), args.allow_empty) == Outcome::Lossy;
+    let is_lossy = played.summary.is_lossy() || is_empty || is_silent;
     let ended = match (played.error, recorded.error) {
         (Some(error), _) => Err(error.into()),
         (None, Some(error)) => Err(error.into()),

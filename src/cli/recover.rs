@@ -15,7 +15,7 @@ use super::outcome::{Outcome, stdout};
 use super::render::grouped;
 
 /// Runs the verb.
-pub(super) fn run(_context: &Context, args: &RecoverArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run(context: &Context, args: &RecoverArgs) -> anyhow::Result<Outcome> {
     if args.recordings.is_empty() {
         // All that is under the root is being written.
         return Ok(Outcome::Done);
@@ -26,14 +26,14 @@ pub(super) fn run(_context: &Context, args: &RecoverArgs) -> anyhow::Result<Outc
         if is_ring(path) {
             match salvage_ring(path) {
                 Ok(made) => recovered.extend(made.map(of_ring)),
-                Err(error) => keep_first(&mut first_error, path, error.into()),
+                Err(error) => keep_first(context, &mut first_error, path, error.into()),
             }
             continue;
         }
         for folder in folders_of(path)? {
             match recover(&folder) {
                 Ok(recovery) => recovered.push(recovery),
-                Err(error) => keep_first(&mut first_error, &folder, error.into()),
+                Err(error) => keep_first(context, &mut first_error, &folder, error.into()),
             }
         }
     }

@@ -37,7 +37,19 @@ pub(super) fn in_words(remedy: &Remedy, where_to_set: &str) -> String {
             "set CTP_TD_ADDRESS, or give a contract file with `tickdeck live --contracts FILE`"
         }
         Remedy::ChooseFlowFolder => "choose a folder that this user can write to with --flow-dir",
-        Remedy::StartServer => "start the server, or check NATS_URL and the credentials",
+        Remedy::StartServer => "start the server there, or correct NATS_URL",
+        Remedy::CorrectLogin => {
+            "correct NATS_USER and NATS_PASSWORD, NATS_TOKEN, NATS_CREDS or NATS_NKEY; set only the one \
+             that the server expects"
+        }
+        Remedy::CorrectTls => {
+            "correct --nats-ca, --nats-cert and --nats-key; the scheme tls:// and --nats-tls-first must \
+             fit the server"
+        }
+        Remedy::FreeConnection => "close another client, or raise the server's limit",
+        Remedy::GrantPermission => "give the account that permission in the server's configuration",
+        Remedy::CorrectServerOption => "correct what the message names",
+        Remedy::ReadServerLog => "look into the server's log",
         Remedy::FixCalendar => "fix the file",
         Remedy::GiveNextCalendar => {
             "give --calendar FILE with the next year's holidays as soon as they are announced, or \

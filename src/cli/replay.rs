@@ -8,20 +8,25 @@ use tickdeck::nats::NatsOptions;
 use tickdeck::reference::Reference;
 use tickdeck::session::{Replayed, Session};
 use tickdeck_core::pace::ClockTicks;
+use tickdeck_core::source::PayloadSource;
 use tickdeck_recording::{Finding, MissingPart};
 
 use super::args::ReplayArgs;
 use super::context::Context;
-use super::inputs::{self, Inputs, Salvaged, Selection, completeness, followed, refuse_damage};
+use super::inputs::{
+    self, Inputs, Published, Salvaged, Selection, completeness, followed, of_publishing,
+    refuse_damage,
+};
 use super::log;
 use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
 use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
-use super::plan::{self, Selected};
+use super::plan;
 use super::render::print_summary;
 
 /// What is played, checked before anything is opened or printed.
 struct Plan {
     inputs: Inputs,
+    source: PayloadSource,
     reference: Reference,
     selection: Selection,
     nats: Option<NatsOptions>,
@@ -36,6 +41,7 @@ impl Plan {
         } else {
             inputs::open(&args.recordings)?
         };
+        let source = inputs.payload_source()?;
         let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
         inputs::warn_not_covered(&reference.calendar, inputs.recorded_days());
         let selection = Selection::new(&args.select, &inputs, &reference)?;
@@ -49,6 +55,7 @@ impl Plan {
         }
         Ok(Self {
             inputs,
+            source,
             reference,
             selection,
             nats,
@@ -69,7 +76,13 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     }
     context.handle_signals()?;
     let _keyboard = context.watch_keyboard()?;
-    let sinks = Sinks::open(context, &args.sinks, args.force, plan.nats.as_ref())?;
+    let sinks = Sinks::open(
+        context,
+        &args.sinks,
+        args.force,
+        plan.selection.may_be_empty(),
+        plan.nats.as_ref(),
+    )?;
     if args.pace.start_paused && !std::io::stdin().is_terminal() {
         let pid = std::process::id();
         tracing::info!(
@@ -88,7 +101,10 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
             warn_nothing_intact(selection, &missing);
             Outcome::Lossy
         }
-        ticks => selection.outcome(ticks),
+        0 => selection.outcome(0),
+        // What ended the replay early says why nothing was published.
+        _ if played.error.is_some() => Outcome::Done,
+        _ => of_publishing(&Published::of(&played.summary), selection.may_be_empty()),
     };
     let completeness = match args.follow {
         true => followed(&args.recordings)?,
@@ -106,7 +122,8 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
 /// Prints what would be played.
 fn show(args: &ReplayArgs, plan: &Plan) -> anyhow::Result<Outcome> {
     let (inputs, selection) = (&plan.inputs, &plan.selection);
-    let found = Selected::count(args, inputs, selection)?;
+    let batch = args.batch_size as usize;
+    let found = selection.events.count(inputs, args.salvage, batch)?;
     plan::print(args, inputs, selection, plan.nats.as_ref(), &found)?;
     report_missing(&found.missing, &plan.damage);
     let played = match found.missing.is_empty() && plan.damage.is_empty() {
@@ -130,7 +147,7 @@ fn play(
     let options = publisher_options(
         &args.normalize,
         &args.sinks.subject_prefix,
-        inputs.payload_source()?,
+        plan.source,
         &plan.reference,
     );
     let mut filter = plan.selection.events.filter.clone();

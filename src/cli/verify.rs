@@ -31,7 +31,7 @@ pub(super) fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Outcom
         let report = match verify(context, path) {
             Ok(report) => report,
             Err(error) => {
-                keep_first(&mut first_error, path, error.into());
+                keep_first(context, &mut first_error, path, error.into());
                 continue;
             }
         };

@@ -47,7 +47,7 @@ use tickdeck_recording::{
 use crate::control::Control;
 #[cfg(feature = "import")]
 use crate::import::ImportSource;
-use crate::inputs::{Inputs, MixedSources};
+use crate::inputs::{Inputs, MixedInputs};
 use crate::progress::{Progress, Silent};
 use crate::reference::Reference;
 use crate::transfer::{TransferError, transfer};
@@ -58,7 +58,7 @@ use crate::transfer::{TransferError, transfer};
 pub enum ConvertError {
     /// The recordings cannot be combined.
     #[error(transparent)]
-    Mixed(#[from] MixedSources),
+    Mixed(#[from] MixedInputs),
     /// The input cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -185,10 +185,7 @@ impl Conversion {
     /// # Errors
     /// As [`slice`](Self::slice).
     pub fn merge(self, inputs: &Inputs, reference: &Reference) -> Result<Manifest, ConvertError> {
-        let info = SourceInfo {
-            recv_ts: SourceInfo::recv_ts_rules_of(inputs.recordings.iter().map(Recording::source)),
-            ..made_of("merge", inputs)?
-        };
+        let info = made_of("merge", inputs)?;
         let mut source = inputs.source(&EventFilter::default());
         self.copy("merge", source.as_mut(), info, reference)
     }
@@ -279,12 +276,13 @@ impl Conversion {
 }
 
 /// What a recording says that is made of `inputs`: the library and the layout are those of the first.
-fn made_of(kind: &str, inputs: &Inputs) -> Result<SourceInfo, MixedSources> {
+fn made_of(kind: &str, inputs: &Inputs) -> Result<SourceInfo, MixedInputs> {
     inputs.payload_source()?;
     let first = inputs.recordings.first().map(Recording::source);
     Ok(SourceInfo {
         kind: kind.into(),
         detail: format!("of={}", inputs.session()),
+        recv_ts: SourceInfo::recv_ts_rules_of(inputs.recordings.iter().map(Recording::source)),
         ..first.cloned().unwrap_or_default()
     })
 }

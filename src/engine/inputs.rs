@@ -39,7 +39,8 @@ use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::event::Event;
 use tickdeck_core::select::{SymbolGlobError, Window, WindowError, WindowSpec};
 use tickdeck_core::source::{
-    AheadSource, MergeSource, PayloadSource, Source, SourceError, SourceErrorKind, TickLimit,
+    AheadSource, MergeSource, PayloadSource, ReceiveTimes, Source, SourceError, SourceErrorKind,
+    TickLimit,
 };
 use tickdeck_core::time::{TradingDay, UnixNanos};
 use tickdeck_recording::{
@@ -53,13 +54,30 @@ pub struct Inputs {
     pub recordings: Vec<Recording>,
 }
 
-/// Synthetic and real recordings are read together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "synthetic and real recordings cannot be combined: their payloads could not be \
-     distinguished; play them one after the other"
-)]
-pub struct MixedSources;
+/// Recordings cannot be combined: nothing of a tick says which kind it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MixedInputs {
+    /// Some are synthetic, others are real.
+    #[error(
+        "synthetic and real recordings cannot be combined: their payloads could not be \
+         distinguished; play them one after the other"
+    )]
+    Sources,
+    /// Some have measured receive times, others derived ones.
+    #[error(
+        "{} has measured receive times and {} derived ones, so they have no common order: play or \
+         check them one after the other",
+        measured.display(),
+        derived.display()
+    )]
+    ReceiveTimes {
+        /// A recording with measured receive times.
+        measured: PathBuf,
+        /// A recording with derived receive times.
+        derived: PathBuf,
+    },
+}
 
 /// A window cannot be applied to the recordings.
 #[derive(Debug, thiserror::Error)]
@@ -155,17 +173,39 @@ impl Inputs {
         ids.join("+")
     }
 
-    /// The field `source` of the payloads.
+    /// The field `source` of the payloads that the recordings have together.
     ///
     /// # Errors
-    /// When the recordings differ in it.
-    pub fn payload_source(&self) -> Result<PayloadSource, MixedSources> {
+    /// When they differ in it, or cannot be combined for another reason.
+    pub fn payload_source(&self) -> Result<PayloadSource, MixedInputs> {
         let mut sources = self.recordings.iter().map(|r| r.source().payload_source());
         let first = sources.next().unwrap_or_default();
         if sources.any(|source| source != first) {
-            return Err(MixedSources);
+            return Err(MixedInputs::Sources);
         }
-        Ok(first)
+        self.receive_times().map(|_| first)
+    }
+
+    /// What the receive times of the recordings are worth.
+    ///
+    /// # Errors
+    /// When those of one recording were measured and those of another were derived.
+    pub fn receive_times(&self) -> Result<ReceiveTimes, MixedInputs> {
+        let first_with = |wanted| {
+            let mut recordings = self.recordings.iter();
+            recordings.find(|recording| recording.source().receive_times() == wanted)
+        };
+        match (
+            first_with(ReceiveTimes::Measured),
+            first_with(ReceiveTimes::Derived),
+        ) {
+            (Some(measured), Some(derived)) => Err(MixedInputs::ReceiveTimes {
+                measured: measured.path().to_owned(),
+                derived: derived.path().to_owned(),
+            }),
+            (None, Some(_)) => Ok(ReceiveTimes::Derived),
+            (_, None) => Ok(ReceiveTimes::Measured),
+        }
     }
 
     /// The trading days in the manifests. Texts that are not dates are skipped; verifying the

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use tickdeck_core::contract::Exchange;
+use tickdeck_core::event::Event;
 use tickdeck_core::select::{SymbolGlobs, Window, WindowSpec};
-use tickdeck_core::source::{Source, TickLimit};
-use tickdeck_recording::EventFilter;
+use tickdeck_core::source::{Source, SourceError, TickLimit};
+use tickdeck_recording::{EventFilter, MissingPart};
 
-use crate::inputs::{Inputs, SelectionError};
+use crate::inputs::{Inputs, Salvaged, SelectionError};
 use crate::reference::Reference;
 
 /// What is wanted. Empty lists and a default window select everything.
@@ -35,6 +36,25 @@ pub struct Selection {
     pub unmatched: Vec<String>,
     /// Ticks of each recorded instrument; `None` where a recording has no manifest.
     pub available: Option<BTreeMap<String, u64>>,
+}
+
+/// How much is selected.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Events.
+    pub events: u64,
+    /// Ticks of each instrument.
+    pub instruments: BTreeMap<String, u64>,
+    /// Parts that a salvage skips.
+    pub missing: Vec<MissingPart>,
+}
+
+impl Counted {
+    /// Ticks of all instruments.
+    #[must_use]
+    pub fn ticks(&self) -> u64 {
+        self.instruments.values().sum()
+    }
 }
 
 impl Selection {
@@ -86,6 +106,40 @@ impl Selection {
             (Some(source), None) => source,
             (None, _) => self.source(inputs),
         }
+    }
+
+    /// What a replay would play. It is read like a replay, `batch` events at a time, so that it is exact.
+    /// A salvage counts what is intact, and lists the rest.
+    ///
+    /// # Errors
+    /// When a recording cannot be read, or the system gives no thread.
+    pub fn count(
+        &self,
+        inputs: &Inputs,
+        salvage: bool,
+        batch: usize,
+    ) -> Result<Counted, SourceError> {
+        let salvaged = salvage.then(Salvaged::default);
+        let mut source = inputs.source_ahead(&self.filter, salvaged.as_ref())?;
+        if let Some(limit) = self.max_ticks {
+            source = Box::new(TickLimit::new(source, limit));
+        }
+        let mut counted = Counted::default();
+        let mut events = Vec::new();
+        loop {
+            events.clear();
+            source.next_batch(&mut events, batch)?;
+            if events.is_empty() {
+                break;
+            }
+            counted.events += events.len() as u64;
+            for tick in events.iter().filter_map(Event::as_tick) {
+                let id = tick.instrument_id.to_string();
+                *counted.instruments.entry(id).or_default() += 1;
+            }
+        }
+        counted.missing = salvaged.map_or_else(Vec::new, |salvaged| salvaged.take());
+        Ok(counted)
     }
 
     /// Whether instruments were named, so that session events alone are not what was wanted.
@@ -156,8 +210,12 @@ mod tests {
         assert_eq!(selection.unmatched, ["zz*"]);
         let of_rb = selection.available.as_ref().unwrap()["rb2510"];
         assert_eq!(ticks(&inputs, &selection), of_rb);
+        let counted = selection.count(&inputs, false, 100).unwrap();
+        assert_eq!(counted.instruments, [("rb2510".to_owned(), of_rb)].into());
+        assert!(counted.events >= counted.ticks() && counted.missing.is_empty());
         let (inputs, selection) = resolve(&["rb*"], Some(5));
         assert_eq!(ticks(&inputs, &selection), 5);
+        assert_eq!(selection.count(&inputs, false, 100).unwrap().ticks(), 5);
     }
 
     #[test]

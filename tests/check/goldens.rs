@@ -448,7 +448,7 @@ fn invalid_input_is_refused_in_one_sentence() {
             "use a newer tickdeck",
         ),
         (
-            4,
+            2,
             "check rec --golden x.json/g.json --update",
             "making the folder x.json",
         ),

@@ -24,7 +24,7 @@ fn published(file: &str, words: &[&str]) -> (Vec<Value>, Ended) {
 }
 
 fn payloads(recording: &Path) -> Vec<Value> {
-    let stream = stream(recording, "");
+    let stream = stream(recording, "--allow-empty");
     let lines = stream.lines().map(|line| {
         let (subject, payload) = line.split_once(' ').unwrap();
         let mut payload: Value = serde_json::from_str(payload).unwrap();
@@ -331,4 +331,46 @@ fn a_mapped_dump_is_published() {
             "{bad:?}"
         );
     }
+}
+
+#[test]
+fn a_blank_volume_is_the_last_one_of_its_day() {
+    let folder = Folder::new();
+    let lines = [
+        "TradingDay,InstrumentID,LastPrice,Volume,UpdateTime,UpdateMillisec",
+        "20260105,SR605,5300,,21:00:00,0",
+        "20260105,SR605,5300,900,21:00:01,0",
+        "20260106,SR605,5301,,09:00:00,0",
+        "20260106,SR605,5301,nan,09:00:01,0",
+        "20260106,SR605,5301,907,09:00:02,0",
+        "20260106,rb2605,3300,5,09:00:03,0",
+        "20260107,SR605,5301,,09:00:00,0",
+    ];
+    let ended = import_lines(&folder, &lines, &[]).done();
+    let said = "filled     4 rows of x.csv with a blank volume";
+    assert!(ended.stdout.contains(said), "{ended:?}");
+    let ticks = payloads(&folder.join("rec"));
+    let seen = ticks.iter().map(|tick| {
+        let flags = tick["flags"].to_string();
+        assert!(!flags.contains("volume_fell"), "{tick}");
+        (tick["volume"].as_i64(), tick["last_volume"].as_i64())
+    });
+    let expected = [
+        (Some(0), None),
+        (Some(900), Some(900)),
+        (Some(900), Some(0)),
+        (Some(900), Some(0)),
+        (Some(907), Some(7)),
+        (Some(5), None),
+        (Some(0), Some(0)),
+    ];
+    assert_eq!(seen.collect::<Vec<_>>(), expected);
+    // The same in JSON lines, where it is null, and in the JSON of the result.
+    let lines = [
+        r#"{"TradingDay":"20260106","InstrumentID":"rb2605","LastPrice":1,"Volume":7,"UpdateTime":"09:00:00"}"#,
+        r#"{"TradingDay":"20260106","InstrumentID":"rb2605","LastPrice":2,"Volume":null,"UpdateTime":"09:00:01"}"#,
+    ];
+    let result = import_lines(&folder, &lines, &["--json"]).done().json();
+    assert_eq!(result["inputs"][0]["blank_volumes"], 1, "{result}");
+    assert_eq!(payloads(&folder.join("rec"))[1]["volume"], 7);
 }

@@ -210,3 +210,115 @@ fn an_empty_recording_is_read_by_every_verb() {
         assert_eq!(ended.code, Some(code), "{verb} {words}: {ended:?}");
     }
 }
+
+/// A recording whose ticks are all rejected: no table has their instrument.
+fn of_unknown_instruments(folder: &Folder) -> String {
+    let dump = folder.join("unknown.csv");
+    std::fs::write(
+        &dump,
+        "TradingDay,InstrumentID,LastPrice,Volume,UpdateTime\n\
+         20260105,rb888,3110,1,09:00:00\n20260105,rb888,3111,2,09:00:01\n",
+    )
+    .unwrap();
+    let path = folder.join("unknown");
+    let mut command = tickdeck(["import".as_ref(), dump.as_os_str(), "-o".as_ref()]);
+    command.arg(&path);
+    finish(command).done();
+    path.display().to_string()
+}
+
+#[test]
+fn ticks_without_a_message_are_told() {
+    let folder = Folder::new();
+    let unknown = of_unknown_instruments(&folder);
+    let (file, source) = (folder.join("out"), format!("recording:{unknown}"));
+    let to_file = format!("jsonl:{}", file.display());
+    let rejected = "ticks=2 rejected=\"unknown_exchange 2\" filtered=0";
+    let record = [
+        "record",
+        "--rate=max",
+        "--force",
+        "--source",
+        &source,
+        "-o",
+        "rec",
+    ];
+    for (words, told) in [
+        (
+            vec!["replay", &unknown, "--rate=max", "--sink", "null"],
+            rejected,
+        ),
+        (
+            vec!["replay", &unknown, "--rate=max", "--sink", "digest"],
+            rejected,
+        ),
+        (
+            vec!["replay", &unknown, "--rate=max", "--sink", "jsonl:-"],
+            rejected,
+        ),
+        (
+            vec!["replay", &unknown, "--rate=max", "--sink", &to_file],
+            rejected,
+        ),
+        (vec!["export", &unknown, "--format=payload"], rejected),
+        (
+            vec!["export", &unknown, "--format=payload", "-o", "out"],
+            rejected,
+        ),
+        (
+            [&record[..], &["--publish", "--sink", &to_file]].concat(),
+            rejected,
+        ),
+    ] {
+        let run = |more: &[&str]| {
+            let mut command = tickdeck(&words);
+            command.args(more).current_dir(folder.path());
+            finish(command)
+        };
+        check_told(&run(&[]), "nothing_published", &[told]);
+        assert!(!file.exists(), "{words:?}");
+        let accepted = run(&["--allow-empty"]).done();
+        assert!(
+            !accepted.stderr.contains("nothing_published"),
+            "{accepted:?}"
+        );
+        let is_to_file = words.contains(&to_file.as_str()) || words.contains(&"out");
+        assert_eq!(std::fs::read(&file).is_ok(), is_to_file, "{words:?}");
+        let _ = std::fs::remove_file(&file);
+    }
+    // Without publishing, the recording is all that was wanted.
+    let mut command = tickdeck(record);
+    command.current_dir(folder.path());
+    finish(command).done();
+    // The first tick after a subscription is a snapshot.
+    let mut command = tickdeck(["replay".as_ref(), quick().as_os_str()]);
+    command.args("--rate max --sink null -n 1 --drop snapshot".split(' '));
+    let told = "ticks=1 rejected=\"\" filtered=1";
+    check_told(&finish(command), "nothing_published", &[told]);
+}
+
+#[test]
+fn a_sink_without_a_message_makes_no_file() {
+    let folder = Folder::new();
+    let quick = quick().display().to_string();
+    let file = folder.join("out.jsonl");
+    let sink = format!("jsonl:{}", file.display());
+    let replay = |more: &[&str]| {
+        let mut command = tickdeck(["replay", &quick, "--rate", "max", "-q", "--sink", &sink]);
+        command.args(more);
+        finish(command)
+    };
+    let nothing = ["--symbols", "nosuch"];
+    check_told(&replay(&nothing), "nothing_selected", &["symbols=nosuch"]);
+    assert!(folder.names().is_empty());
+    std::fs::write(&file, "mine").unwrap();
+    assert_eq!(replay(&[&nothing[..], &["--force"]].concat()).code, Some(3));
+    assert_eq!(std::fs::read(&file).unwrap(), b"mine");
+    std::fs::remove_file(&file).unwrap();
+    replay(&[&nothing[..], &["--allow-empty"]].concat()).done();
+    assert_eq!(std::fs::read(&file).unwrap(), b"");
+    std::fs::remove_file(&file).unwrap();
+    // No tick was asked for.
+    replay(&["-n", "0"]).done();
+    assert!(file.exists());
+}

@@ -144,18 +144,20 @@ fn closed_days_fail_and_unknown_years_warn() {
             assert!(ended.stderr.contains("not a trading day"), "{ended:?}");
         }
         assert!(folder.names().is_empty());
-        let told = "calendar_not_covered";
+        let told = "calendar_partly_known";
         let ended = run(verb, "--trading-day 2025-09-12 --force").done();
         assert!(!ended.stderr.contains(told), "{ended:?}");
-        // A Tuesday without a known holiday.
-        let ended = run(verb, "--trading-day 2041-10-01 --force").done();
+        // National Day is closed in every year, other holidays of 2041 are not known.
+        let ended = run(verb, "--trading-day 2041-10-01 --force");
+        assert_eq!(ended.code, Some(2), "{verb} {ended:?}");
+        let ended = run(verb, "--trading-day 2041-10-08 --force").done();
         assert_eq!(ended.stderr.matches(told).count(), 1, "{ended:?}");
         let ended = replay_of(&folder.join("out"));
         assert_eq!(ended.stderr.matches(told).count(), 1, "{ended:?}");
         let calendar = folder.join("calendar.txt");
         std::fs::write(&calendar, "tickdeck-calendar 1\n2041 0101\n").unwrap();
         let words = format!(
-            "--trading-day 2041-10-01 --force --calendar {}",
+            "--trading-day 2041-10-08 --force --calendar {}",
             calendar.display()
         );
         let ended = run(verb, &words).done();

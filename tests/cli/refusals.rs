@@ -305,3 +305,25 @@ fn a_field_that_no_message_has_is_not_accepted() {
     ends_in(&folder, "check other.jsonl --update").done();
     ends_in(&folder, "check rec other.jsonl --accept-field last_price").done();
 }
+
+#[test]
+fn every_refused_input_has_its_hint() {
+    let folder = Folder::new();
+    for name in ["one", "two"] {
+        std::fs::create_dir(folder.join(name)).unwrap();
+        std::fs::copy(
+            quick().join("part-00000.parquet"),
+            folder.join(name).join("part-00000.parquet"),
+        )
+        .unwrap();
+    }
+    for words in ["info one two", "info one two --log-format json"] {
+        let mut command = tickdeck(words.split(' '));
+        command.current_dir(folder.path());
+        let ended = finish(command);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        let hint = "play the segments with `tickdeck replay --salvage`";
+        assert_eq!(ended.stderr.matches(hint).count(), 2, "{ended:?}");
+        assert!(ended.stderr.contains("input_failed"), "{ended:?}");
+    }
+}

@@ -14,7 +14,8 @@ use tickdeck::recording::{RecordingOptions, RecordingWriter, Rolling, SourceInfo
 use crate::support::cli::{finish, run_words, tickdeck};
 use crate::support::ctp::logged;
 use crate::support::recordings::{
-    Folder, events, payload, quick, quirks, replay, replay_digest, split, stream, stream_digest,
+    Folder, events, info, payload, quick, quirks, replay, replay_digest, repository, split, stream,
+    stream_digest,
 };
 
 /// `seq` of every event that `cat` prints with these words.
@@ -505,4 +506,65 @@ fn generate_accepts_globs() {
         refused.stderr.contains("matches none of the 8 instruments"),
         "{refused:?}"
     );
+}
+
+#[test]
+fn offsets_count_from_the_first_event() {
+    // The clock was set back by two hours after 30 s.
+    let recording = repository("fixtures/recording/clockstep_back.parquet");
+    let played = |words: &str| {
+        let stream = stream(&recording, words);
+        let times = stream.lines().map(|line| {
+            let payload = payload(line);
+            payload["local_time"].as_str().unwrap()[11..23].to_owned()
+        });
+        times.collect::<Vec<_>>()
+    };
+    let all = played("");
+    assert_eq!(all.len(), 918);
+    assert!(all.iter().any(|time| time.starts_with("07:30")), "{all:?}");
+    let selected = played("--start-offset 30s --duration 10s");
+    assert_eq!(selected.len(), 30);
+    assert_eq!(selected[0], "09:30:28.017");
+    assert!(
+        selected.iter().all(|time| time.starts_with("09:30:2")),
+        "{selected:?}"
+    );
+    let first = played("--duration 10s");
+    assert!(
+        first.iter().all(|time| time.as_str() < "09:30:08.001"),
+        "{first:?}"
+    );
+}
+
+#[test]
+fn a_part_that_the_manifest_omits_is_read_and_named() {
+    let folder = Folder::new();
+    let words = "--profile day --seed 7 --duration 12m --max-rows 3000";
+    let recording = folder.generate("rec", words);
+    let whole = replay_digest(&recording);
+    // The writer was killed between the last segment and its manifest.
+    let path = recording.join("manifest.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut manifest: Value = serde_json::from_str(&text).unwrap();
+    let events = manifest["events"].as_u64().unwrap();
+    assert!(events >= 45_000, "{events}");
+    let last = manifest["segments"].as_array_mut().unwrap().pop().unwrap();
+    let (name, rows) = (
+        last["file"].as_str().unwrap(),
+        last["rows"].as_u64().unwrap(),
+    );
+    manifest["status"] = "recording".into();
+    manifest["digest"] = "".into();
+    manifest["events"] = (events - rows).into();
+    std::fs::write(&path, manifest.to_string()).unwrap();
+    std::fs::write(recording.join(".manifestCxpymU"), &text[..900]).unwrap();
+    assert_eq!(info(&recording)["events"], events);
+    let replayed = replay(&recording, "--sink digest");
+    assert_eq!(replayed.code, Some(3), "{replayed:?}");
+    assert_eq!(replayed.digest(), whole);
+    let verified = finish(tickdeck(["verify".as_ref(), recording.as_os_str()]));
+    assert_eq!(verified.code, Some(1), "{verified:?}");
+    let said = format!("{name}: the manifest does not list it");
+    assert!(verified.stdout.contains(&said), "{verified:?}");
 }

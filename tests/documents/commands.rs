@@ -234,10 +234,19 @@ fn a_window_has_a_golden_of_its_own() {
 
 /// What `import` is given for each row of the page's table of exit codes; `None`: see
 /// `tests/cli/dumps.rs`.
-const IMPORTS: [(&str, Option<&str>); 11] = [
+const IMPORTS: [(&str, Option<&str>); 14] = [
     ("every row was read", Some("good.csv -o made")),
     ("a file that does not exist", Some("missing.csv -o made")),
+    (
+        "a folder, or a format that is refused by name",
+        Some("recordings -o made"),
+    ),
+    ("only empty files", Some("empty.csv -o made")),
     ("a header that no dialect fits", None),
+    (
+        "a dialect, day or instrument that a flag has to give",
+        Some("undated.csv -o made"),
+    ),
     (
         "a column of `--map` or `--ignore` that no input has",
         Some("good.csv -o made --map x=Volume"),
@@ -263,10 +272,7 @@ const IMPORTS: [(&str, Option<&str>); 11] = [
         "a row that cannot be read, without `--skip-bad`",
         Some("bad.csv -o made"),
     ),
-    (
-        "a damaged container, a format that is refused by name, a folder, or only empty files",
-        Some("empty.csv -o made"),
-    ),
+    ("a damaged container", Some("cut.gz -o made")),
 ];
 
 #[test]
@@ -280,10 +286,15 @@ fn imports_end_with_the_listed_exit_codes() {
         ("bad.csv", format!("{header}{row}{bad}")),
         ("no_rows.csv", header.to_owned()),
         ("empty.csv", String::new()),
+        (
+            "undated.csv",
+            "InstrumentID,UpdateTime,LastPrice\nrb2605,09:00:00,1\n".to_owned(),
+        ),
     ];
     for (name, text) in files {
         std::fs::write(clone.join(name), text).unwrap();
     }
+    std::fs::write(clone.join("cut.gz"), b"\x1f\x8b\x08\x00").unwrap();
     let page = std::fs::read_to_string(repository("docs/import.md")).unwrap();
     let (_, section) = page.split_once("\n### Exit codes\n").unwrap();
     let rows = section.lines().skip_while(|line| line.is_empty());
@@ -411,7 +422,7 @@ fn a_refused_login_does_not_pass_the_login_test() {
     // The exit code of `smoke` is that of the page, and the reason too.
     let smoke = "tickdeck smoke --env-file live.env --gate gate.yml";
     let smoked = live.run(&format!("{refusing}\n{smoke}")).done();
-    let reason = "CONCERNS: no login: the front refuses";
+    let reason = "CONCERNS: on the simulated front: no login: the front refuses";
     assert!(smoked.stdout.contains(reason), "{smoked:?}");
     assert_eq!(logged(&smoked.stderr, "ctp_retry").len(), 0, "{smoked:?}");
 }

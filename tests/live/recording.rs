@@ -90,6 +90,11 @@ fn a_recorder_that_fails_does_not_end_the_session() {
     let place = moved(&recording).display().to_string();
     assert!(reason.contains(&place), "{reason}");
     assert_eq!(health["state"], "online");
+    assert!(health["recorder_high_water"].as_u64() > Some(0), "{health}");
+    assert!(health["disk_free"].as_u64() > Some(0), "{health}");
+    for count in ["recorder_queued", "unsealed", "recorded"] {
+        assert!(health[count].is_u64(), "{count}: {health}");
+    }
     let total = ended.ledger.total();
     assert!(ended.error.is_none(), "{:?}", ended.error);
     assert_eq!((total.published, total.failed), (total.received, 0));

@@ -109,6 +109,9 @@ fn a_login_is_a_pass() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(gate.contains("gate: PASS"), "{gate}");
     assert!(gate.contains("login_seen: true"), "{gate}");
+    assert!(gate.contains("\n  library: simulated\n"), "{gate}");
+    let reason = "\nstatus_reason: \"on the simulated front: logged in";
+    assert!(gate.contains(reason), "{gate}");
     assert!(ended.stderr.contains("ctp_login_ok"), "{ended:?}");
 }
 
@@ -189,7 +192,10 @@ fn a_hanging_library_fails_in_time() {
     let ended = finish(with_front(words, folder.path(), &library, address));
     assert_eq!(ended.code, Some(1), "{ended:?}");
     let gate = ended.json();
-    assert_eq!(gate["gate"], "FAIL");
+    assert_eq!(
+        (&gate["gate"], &gate["library"]),
+        (&"FAIL".into(), &"vendor".into())
+    );
     // The library would hang for hours.
     assert!(gate["elapsed_s"].as_f64().unwrap() < 60.0, "{gate}");
     let rationale = gate["rationale"].as_str().unwrap();

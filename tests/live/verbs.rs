@@ -14,7 +14,14 @@ use crate::support::wait_until;
 #[test]
 fn ingest_is_disabled_without_the_switch() {
     let folder = Folder::new();
-    for value in [None, Some("0"), Some("")] {
+    for value in [
+        None,
+        Some("0"),
+        Some(""),
+        Some("No"),
+        Some("off"),
+        Some("false"),
+    ] {
         let mut command = tickdeck(["live"]);
         command.current_dir(folder.path());
         if let Some(value) = value {
@@ -32,6 +39,26 @@ fn ingest_is_disabled_without_the_switch() {
         command.current_dir(folder.path()).env("MD_RUN_INGEST", yes);
         assert_eq!(finish(command).code, Some(2), "the variables are missing");
     }
+    for words in ["live", "live --json", "live --log-format json"] {
+        let mut command = tickdeck(words.split(' '));
+        command
+            .current_dir(folder.path())
+            .env("MD_RUN_INGEST", "maybe");
+        let ended = finish(command);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        let said = ended.stderr.replace('\\', "");
+        let expected =
+            "found \"maybe\", expected 1, true, yes, on to allow the ingest, or 0, false, no, off";
+        assert!(said.contains("MD_RUN_INGEST"), "{ended:?}");
+        assert!(said.contains(expected), "{ended:?}");
+    }
+    let mut command = tickdeck(["doctor", "--json", "--timeout", "200ms"]);
+    command
+        .current_dir(folder.path())
+        .env("MD_RUN_INGEST", "maybe");
+    let checks = finish(command).json()["checks"].as_array().unwrap().clone();
+    let switch = checks.iter().find(|check| check["check"] == "switch");
+    assert_eq!(switch.unwrap()["status"], "fail");
 }
 
 #[test]

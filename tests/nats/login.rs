@@ -337,8 +337,15 @@ fn tls_first_servers_are_reached() {
         connect_timeout: Duration::from_secs(4),
         ..options(&server, false)
     };
-    let said = text(&without);
-    assert!(said.contains("`handshake_first` needs TLS first"), "{said}");
+    // Also when the limit is shorter than the server's patience.
+    for limit in [4000, 1000, 300] {
+        let without = NatsOptions {
+            connect_timeout: Duration::from_millis(limit),
+            ..without.clone()
+        };
+        let said = text(&without);
+        assert!(said.contains("`handshake_first` needs TLS first"), "{said}");
+    }
     let said = text(&options(&later, true));
     assert!(
         said.contains("only a server with `handshake_first`"),
@@ -353,6 +360,37 @@ fn tls_first_servers_are_reached() {
         with_nats(&mut command, &format!("tls://127.0.0.1:{}", server.port()));
         assert_eq!(finish(command).done().json()["published"], 918);
     }
+}
+
+#[test]
+fn the_fix_of_doctor_fits_the_fault_of_the_server() {
+    let folder = Folder::new();
+    let Some(server) = NatsServer::with_config("doctor", "authorization { user: md, password: x }")
+    else {
+        return;
+    };
+    let check = |words: &str| {
+        let mut command = tickdeck(["doctor", "--json"]);
+        command.args(words.split(' ')).current_dir(folder.path());
+        let result = finish(command).json();
+        let checks = result["checks"].as_array().unwrap();
+        let nats = checks.iter().find(|check| check["check"] == "nats");
+        let nats = nats.unwrap();
+        assert_eq!(nats["status"], "fail", "{nats}");
+        nats["fix"].as_str().unwrap().to_owned()
+    };
+    let login = check(&format!("--timeout 20s --nats-url {}", server.url()));
+    assert!(login.starts_with("correct NATS_USER and"), "{login}");
+    std::fs::write(folder.join("ca.pem"), certificates("127.0.0.1").ca).unwrap();
+    let tls = check(&format!(
+        "--timeout 20s --nats-url {} --nats-ca ca.pem",
+        server.url()
+    ));
+    assert!(tls.starts_with("correct --nats-ca"), "{tls}");
+    let absent = check("--nats-url nats://127.0.0.1:1 --timeout 200ms");
+    assert_eq!(absent, "start the server there, or correct NATS_URL");
+    let options = check("--nats-url nats://127.0.0.1:1 --nats-ca none.pem");
+    assert_eq!(options, "correct what the message names");
 }
 
 #[test]

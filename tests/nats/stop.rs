@@ -64,7 +64,7 @@ fn a_signal_ends_a_replay_without_a_server() {
             assert_eq!(summary[count], 0, "{summary}");
         }
         assert_eq!(summary["digest"], stream_digest(""));
-        assert_eq!(std::fs::read(folder.join("out")).unwrap(), b"");
+        assert!(folder.names().is_empty(), "{:?}", folder.names());
     }
 }
 

@@ -22,7 +22,7 @@ pub struct RecordArgs {
     /// 1 with --publish, else max]
     #[arg(short, long, visible_alias = "speed", value_name = "RATE")]
     pub rate: Option<Rate>,
-    /// Exit with 0 even if no tick is recorded
+    /// Exit with 0 even if no tick is recorded or published
     #[arg(long)]
     pub allow_empty: bool,
     /// Where the recording goes.

@@ -72,7 +72,7 @@ pub struct SelectArgs {
     /// Only these exchanges: SHFE, INE, DCE, CZCE, GFEX, CFFEX; comma separated, repeatable
     #[arg(long, hide_short_help = true, value_name = "EXCHANGE", value_delimiter = ',', value_parser = values::parse_exchange)]
     pub exchange: Vec<Exchange>,
-    /// Exit with 0 even if no tick is selected
+    /// Exit with 0 even if no tick is selected or published
     #[arg(hide_short_help = true, long)]
     pub allow_empty: bool,
 }

@@ -37,6 +37,9 @@ pub enum Coverage {
     /// The days that are holidays in every such year, before the yearly notice: its bridge days and
     /// make-up weekends are missing.
     Partly,
+    /// No data, but the holidays with a fixed date: 1 January, 1 and 2 May, 1 to 3 October. The moving
+    /// festivals are missing, and so are bridge days.
+    FixedDays,
     /// Nothing: weekdays count as trading days.
     Unknown,
 }
@@ -48,11 +51,21 @@ pub struct Uncovered {
     pub unknown: BTreeSet<i32>,
     /// Only the statutory holidays are known, or nothing yet of a year that begins soon.
     pub partly: BTreeSet<i32>,
+    /// Only the holidays with a fixed date are known.
+    pub fixed_days: BTreeSet<i32>,
 }
+
+/// Month and day of the holidays that have the same date in every year, by the State Council's
+/// regulation on national holidays.
+const FIXED_DAYS: [(u32, u32); 6] = [(1, 1), (5, 1), (5, 2), (10, 1), (10, 2), (10, 3)];
+
+/// The first year of the regulation as it is in force.
+const FIXED_DAYS_SINCE: i32 = 2025;
 
 /// Holidays of the futures exchanges, per year.
 ///
-/// `default()` covers no year: every Monday to Friday trades.
+/// `default()` covers no year: every Monday to Friday trades. In any other calendar, a year without
+/// data has the holidays with a fixed date ([`Coverage::FixedDays`]).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TradingCalendar {
     /// Fully known years.
@@ -108,7 +121,21 @@ impl TradingCalendar {
     /// Whether the futures exchanges trade on the day session of `date`.
     #[must_use]
     pub fn is_trading_day(&self, date: NaiveDate) -> bool {
-        !is_weekend(date) && self.closed.binary_search(&date).is_err()
+        !is_weekend(date)
+            && self.closed.binary_search(&date).is_err()
+            && !self.is_closed_by_rule(date)
+    }
+
+    /// Whether `date` is a holiday by the regulation alone, in a year without data.
+    fn is_closed_by_rule(&self, date: NaiveDate) -> bool {
+        FIXED_DAYS.contains(&(date.month(), date.day())) && self.knows_fixed_days(date.year())
+    }
+
+    /// Whether only the holidays with a fixed date are known of a year. A calendar without any data
+    /// knows no holiday at all.
+    fn knows_fixed_days(&self, year: i32) -> bool {
+        let has_data = self.years.contains(&year) || self.partly.contains(&year);
+        year >= FIXED_DAYS_SINCE && !has_data && !self.years.is_empty()
     }
 
     /// The last trading day before `date`; `date` itself at the very start of chrono's range, where
@@ -126,7 +153,7 @@ impl TradingCalendar {
     }
 
     /// The nearest trading day in the direction of `step`. It ends: closures are finite data, and
-    /// beyond them two of seven days are weekends.
+    /// beyond them at most three weekdays in a row are closed.
     fn walk(&self, from: NaiveDate, step: impl Fn(&NaiveDate) -> Option<NaiveDate>) -> TradingDay {
         let mut date = from;
         while let Some(next) = step(&date) {
@@ -194,6 +221,9 @@ impl TradingCalendar {
                 Coverage::Partly => {
                     found.partly.insert(day.year());
                 }
+                Coverage::FixedDays => {
+                    found.fixed_days.insert(day.year());
+                }
                 Coverage::Unknown => {
                     found.unknown.insert(day.year());
                 }
@@ -209,6 +239,8 @@ impl TradingCalendar {
         if !self.years.contains(&year) {
             return if self.partly.contains(&year) {
                 Coverage::Partly
+            } else if self.knows_fixed_days(year) {
+                Coverage::FixedDays
             } else {
                 Coverage::Unknown
             };

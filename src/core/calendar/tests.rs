@@ -127,6 +127,37 @@ fn statutory_days_are_closed_before_the_notice() {
 }
 
 #[test]
+fn fixed_holidays_are_closed_in_every_later_year() {
+    let calendar = TradingCalendar::builtin();
+    for year in 2028..=2060 {
+        for month_day in ["01-01", "05-01", "05-02", "10-01", "10-02", "10-03"] {
+            let holiday = date(&format!("{year}-{month_day}"));
+            assert!(!calendar.is_trading_day(holiday), "{holiday}");
+            assert!(!calendar.has_night_session(holiday), "{holiday}");
+            assert_eq!(calendar.coverage(holiday), Coverage::FixedDays);
+        }
+    }
+    // A Friday without a night, and the trading day after New Year's Day.
+    assert!(!calendar.has_night_session(date("2029-12-31")));
+    assert_eq!(
+        calendar.next_trading_day(date("2029-12-31")),
+        day("2030-01-02")
+    );
+    // Spring Festival moves, so its days are not known before the notice.
+    assert!(calendar.is_trading_day(date("2028-01-26")));
+    // The rule gives way to data, and says nothing of years before the regulation.
+    let user = TradingCalendar::parse("tickdeck-calendar 1\n2028 0103\n").unwrap();
+    let merged = calendar.overlaid_with(&user);
+    assert!(merged.is_trading_day(date("2028-05-01")));
+    assert!(!merged.is_trading_day(date("2029-05-01")));
+    assert!(merged.is_trading_day(date("2012-10-01")));
+    assert!(TradingCalendar::default().is_trading_day(date("2029-05-01")));
+    let uncovered = calendar.uncovered([date("2031-03-03"), date("2012-03-05")]);
+    assert_eq!(uncovered.fixed_days, BTreeSet::from([2031]));
+    assert_eq!(uncovered.unknown, BTreeSet::from([2012]));
+}
+
+#[test]
 fn the_end_of_the_known_days_is_announced() {
     let calendar = TradingCalendar::builtin();
     let known_until = date("2026-12-31");
@@ -136,7 +167,7 @@ fn the_end_of_the_known_days_is_announced() {
         ("2026-12-31", Coverage::EndsSoon { known_until }),
         ("2027-01-01", Coverage::Partly),
         ("2027-12-31", Coverage::Partly),
-        ("2028-01-01", Coverage::Unknown),
+        ("2028-01-01", Coverage::FixedDays),
         ("2025-12-31", Coverage::Known),
     ] {
         assert_eq!(calendar.coverage(date(text)), expected, "{text}");

@@ -26,6 +26,16 @@ pub enum ReceiveTimes {
 }
 
 impl ReceiveTimes {
+    /// The name of the receive time where events are written as text. A reader learns from it whether
+    /// the times are evidence.
+    #[must_use]
+    pub const fn column(self) -> &'static str {
+        match self {
+            Self::Measured => "recv_ts",
+            Self::Derived => "recv_ts_derived",
+        }
+    }
+
     /// Those of recordings that are read together.
     #[must_use]
     pub fn of<'a>(sources: impl IntoIterator<Item = &'a SourceInfo>) -> Self {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustc_hash::FxHashMap;
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::{Event, EventKind, InstrumentId};
-use tickdeck_core::source::Source;
+use tickdeck_core::source::{ReceiveTimes, Source};
 use tickdeck_recording::{EventFilter, Recording};
 
 use super::error::CheckError;
@@ -322,7 +322,7 @@ impl Messages for RawMessages {
         let mut line = Vec::new();
         for event in &self.events {
             line.clear();
-            let mut writer = JsonlWriter::new(&mut line);
+            let mut writer = JsonlWriter::new(&mut line, ReceiveTimes::Measured);
             let written = writer.write(std::slice::from_ref(event));
             written.map_err(CheckError::io("memory".as_ref(), "writing"))?;
             let payload = line.strip_suffix(b"\n").unwrap_or(&line);

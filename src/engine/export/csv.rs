@@ -3,13 +3,14 @@
 use std::io::{self, Write};
 
 use tickdeck_core::event::{Event, EventKind, RawTick};
+use tickdeck_core::source::ReceiveTimes;
 
 use crate::export::value::{push_f64, push_int, push_latin1};
 
 /// Which columns, and how they print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CsvLayout {
-    /// `seq,recv_ts,kind,detail` and every CTP field in struct order; reads back bit for bit,
+    /// `seq,recv_ts,kind,detail` (`recv_ts_derived` where receive times were derived) and every CTP field in struct order; reads back bit for bit,
     /// session events included.
     Tickdeck,
     /// java-trader's 44 quoted columns, `DBL_MAX` as `N/A`. Session events, `recv_ts`, the two
@@ -60,15 +61,17 @@ macro_rules! push_fields {
 }
 
 impl<W: Write> CsvWriter<W> {
-    /// Writes the header.
+    /// Writes the header, which says what the receive times of the events are worth.
     ///
     /// # Errors
     /// When `out` fails.
-    pub fn new(mut out: W, layout: CsvLayout) -> io::Result<Self> {
+    pub fn new(mut out: W, layout: CsvLayout, receive_times: ReceiveTimes) -> io::Result<Self> {
         let mut rows = Vec::new();
         match layout {
             CsvLayout::Tickdeck => {
-                rows.extend_from_slice(b"seq,recv_ts,kind,detail");
+                rows.extend_from_slice(b"seq,");
+                rows.extend_from_slice(receive_times.column().as_bytes());
+                rows.extend_from_slice(b",kind,detail");
                 tickdeck_ffi::for_each_tick_field!(push_header, rows);
                 rows.push(b'\n');
             }

@@ -1,4 +1,4 @@
-//! JSON lines: one event a line, `seq`, `recv_ts`, `kind`, then the CTP fields under their names.
+//! JSON lines: one event a line, `seq`, `recv_ts` (`recv_ts_derived` where an import derived it), `kind`, then the CTP fields under their names.
 //!
 //! Non-finite numbers are strings (`"NaN"`, `"inf"`, `"-inf"`), for JSON has no literal for them;
 //! `DBL_MAX` is a number. Text is one character a byte (U+0000 to U+00FF), as in a recording.
@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use tickdeck_core::event::{Event, EventKind, RawTick};
 use tickdeck_core::printable::{is_hidden, printable};
+use tickdeck_core::source::ReceiveTimes;
 
 use crate::export::value::{push_finite, push_int, push_latin1, push_non_finite};
 
@@ -14,6 +15,7 @@ use crate::export::value::{push_finite, push_int, push_latin1, push_non_finite};
 #[derive(Debug)]
 pub struct JsonlWriter<W: Write> {
     out: W,
+    recv_ts: &'static str,
     lines: Vec<u8>,
 }
 
@@ -39,10 +41,11 @@ macro_rules! push_fields {
 }
 
 impl<W: Write> JsonlWriter<W> {
-    /// A writer that has written nothing yet.
-    pub fn new(out: W) -> Self {
+    /// A writer that has written nothing yet. The name of the receive time says what it is worth.
+    pub fn new(out: W, receive_times: ReceiveTimes) -> Self {
         Self {
             out,
+            recv_ts: receive_times.column(),
             lines: Vec::new(),
         }
     }
@@ -54,7 +57,7 @@ impl<W: Write> JsonlWriter<W> {
     pub fn write(&mut self, events: &[Event]) -> io::Result<()> {
         self.lines.clear();
         for event in events {
-            push_event(&mut self.lines, event);
+            push_event(&mut self.lines, self.recv_ts, event);
         }
         self.out.write_all(&self.lines)
     }
@@ -77,10 +80,12 @@ impl<W: Write> JsonlWriter<W> {
     }
 }
 
-fn push_event(out: &mut Vec<u8>, event: &Event) {
+fn push_event(out: &mut Vec<u8>, recv_ts: &str, event: &Event) {
     out.extend_from_slice(b"{\"seq\":");
     push_int(out, event.seq.0);
-    out.extend_from_slice(b",\"recv_ts\":");
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(recv_ts.as_bytes());
+    out.extend_from_slice(b"\":");
     push_int(out, event.recv_ts.0);
     out.extend_from_slice(b",\"kind\":\"");
     out.extend_from_slice(event.kind_name().as_bytes());

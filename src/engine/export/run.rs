@@ -1,11 +1,12 @@
 //! One export from its source to its output.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use tickdeck_core::event::Event;
-use tickdeck_core::source::{Source, SourceError};
+use tickdeck_core::source::{ReceiveTimes, Source, SourceError};
 
 use super::csv::{CsvLayout, CsvWriter};
 use super::jsonl::JsonlWriter;
@@ -25,12 +26,26 @@ pub enum EventForm {
 }
 
 /// What an export wrote.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exported {
     /// Ticks of the source.
     pub ticks: u64,
     /// Events that the form cannot hold.
     pub left_out: u64,
+    /// Ticks of which no payload was written, by reason.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Ticks that the dropped flags filtered out.
+    pub filtered: u64,
+}
+
+impl Exported {
+    fn events(ticks: u64, left_out: u64) -> Self {
+        Self {
+            ticks,
+            left_out,
+            ..Self::default()
+        }
+    }
 }
 
 /// An export did not reach its end.
@@ -87,6 +102,7 @@ impl<E: Into<Self>> From<TransferError<E>> for ExportError {
 /// # }
 /// ```
 pub struct Export {
+    receive_times: ReceiveTimes,
     allow_empty: bool,
     progress: Box<dyn Progress>,
     control: Arc<Control>,
@@ -109,10 +125,19 @@ impl Export {
     #[must_use]
     pub fn new() -> Self {
         Self {
+            receive_times: ReceiveTimes::default(),
             allow_empty: false,
             progress: Box::new(Silent),
             control: Arc::default(),
         }
+    }
+
+    /// What the receive times of the source are worth, which [`events`](Self::events) writes down. The
+    /// default is measured.
+    #[must_use]
+    pub const fn receive_times(mut self, receive_times: ReceiveTimes) -> Self {
+        self.receive_times = receive_times;
+        self
     }
 
     /// Finishes the sinks also when there was no tick. Otherwise they keep nothing.
@@ -148,17 +173,17 @@ impl Export {
     ) -> Result<Exported, ExportError> {
         match form {
             EventForm::Csv(layout) => {
-                let mut writer = CsvWriter::new(out, layout)?;
+                let mut writer = CsvWriter::new(out, layout, self.receive_times)?;
                 let ticks = self.run(source, &mut |events| writer.write(events))?;
                 let left_out = writer.left_out();
                 writer.finish()?.flush()?;
-                Ok(Exported { ticks, left_out })
+                Ok(Exported::events(ticks, left_out))
             }
             EventForm::Jsonl => {
-                let mut writer = JsonlWriter::new(out);
+                let mut writer = JsonlWriter::new(out, self.receive_times);
                 let ticks = self.run(source, &mut |events| writer.write(events))?;
                 writer.finish()?.flush()?;
-                Ok(Exported { ticks, left_out: 0 })
+                Ok(Exported::events(ticks, 0))
             }
         }
     }
@@ -178,7 +203,15 @@ impl Export {
         let ticks = self.run(source, &mut |events| publisher.publish(events))?;
         match publisher.finish(ticks > 0 || self.allow_empty) {
             (_, _, Some(error)) => Err(error.into()),
-            _ => Ok(Exported { ticks, left_out: 0 }),
+            (ledger, ..) => {
+                let total = ledger.total();
+                Ok(Exported {
+                    ticks,
+                    left_out: 0,
+                    rejected: total.rejected,
+                    filtered: total.filtered,
+                })
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::{Event, EventKind, RawTick, Seq, SessionEvent};
-use tickdeck_core::source::Source;
+use tickdeck_core::source::{ReceiveTimes, Source, SourceInfo};
 use tickdeck_core::time::UnixNanos;
 
 use crate::export::csv::{CsvLayout, CsvWriter};
@@ -15,6 +15,11 @@ use crate::import::{ImportOptions, ImportSource};
 
 /// Imports `content` and returns the events.
 fn read_back(content: &[u8]) -> Vec<Event> {
+    import_of(content).0
+}
+
+/// The events of `content`, and what a recording of them says.
+fn import_of(content: &[u8]) -> (Vec<Event>, SourceInfo) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("exported");
     std::fs::write(&path, content).unwrap();
@@ -30,19 +35,19 @@ fn read_back(content: &[u8]) -> Vec<Event> {
         let before = events.len();
         source.next_batch(&mut events, 1000).unwrap();
         if events.len() == before {
-            return events;
+            return (events, source.info());
         }
     }
 }
 
 fn csv(events: &[Event], layout: CsvLayout) -> Vec<u8> {
-    let mut writer = CsvWriter::new(Vec::new(), layout).unwrap();
+    let mut writer = CsvWriter::new(Vec::new(), layout, ReceiveTimes::Measured).unwrap();
     writer.write(events).unwrap();
     writer.finish().unwrap()
 }
 
 fn jsonl(events: &[Event]) -> Vec<u8> {
-    let mut writer = JsonlWriter::new(Vec::new());
+    let mut writer = JsonlWriter::new(Vec::new(), ReceiveTimes::Measured);
     writer.write(events).unwrap();
     writer.finish().unwrap()
 }
@@ -114,6 +119,30 @@ fn events_of(ticks: Vec<(RawTick, i64)>) -> Vec<Event> {
     numbered.map(event).collect()
 }
 
+/// The dump of two rows without receive times, and what a recording of it says.
+fn derived() -> (Vec<Event>, SourceInfo) {
+    import_of(
+        b"TradingDay,InstrumentID,LastPrice,UpdateTime\n\
+        20260105,rb2605,3110,09:00:01\n20260105,rb2605,3111,09:00:00\n",
+    )
+}
+
+#[test]
+fn derived_receive_times_read_back_as_derived() {
+    let (events, info) = derived();
+    assert_eq!(info.receive_times(), ReceiveTimes::Derived);
+    let mut csv = CsvWriter::new(Vec::new(), CsvLayout::Tickdeck, ReceiveTimes::Derived).unwrap();
+    csv.write(&events).unwrap();
+    let mut jsonl = JsonlWriter::new(Vec::new(), ReceiveTimes::Derived);
+    jsonl.write(&events).unwrap();
+    for text in [csv.finish().unwrap(), jsonl.finish().unwrap()] {
+        let (again, info) = import_of(&text);
+        assert_eq!(again, events);
+        assert_eq!(info.recv_ts, "recorded-derived");
+        assert_eq!(info.receive_times(), ReceiveTimes::Derived);
+    }
+}
+
 proptest! {
     #[test]
     fn prop_csv_reads_back_bit_for_bit(
@@ -161,7 +190,8 @@ fn session_events_read_back_from_csv_and_jsonl() {
 
 #[test]
 fn java_trader_layout_counts_omitted_session_events() {
-    let mut writer = CsvWriter::new(Vec::new(), CsvLayout::JavaTrader).unwrap();
+    let mut writer =
+        CsvWriter::new(Vec::new(), CsvLayout::JavaTrader, ReceiveTimes::Measured).unwrap();
     writer.write(&session()).unwrap();
     assert_eq!(writer.left_out(), 3);
 }

@@ -116,7 +116,8 @@ impl Arrival {
                 rule,
             } => {
                 let early = stamped.map_or(0, |stamped| stamped.since(recv_ts));
-                if early > CLOCK_ERROR {
+                // A derived one is early where its row was set aside or has a wrong date.
+                if early > CLOCK_ERROR && rule != RecvTsRule::RecordedDerived {
                     noted.receive_early(early);
                 }
                 self.above = Some((recv_ts, row));

@@ -42,33 +42,33 @@ impl Column {
             Some(field) if field.name == "ExchangeID" => {
                 // Python prints an enum with its class.
                 let value = value.strip_prefix(b"Exchange.").unwrap_or(value);
-                field.set(&mut row.tick, &self.name, value)
+                field.set(row, &self.name, value)
             }
-            Some(field) => field.set(&mut row.tick, &self.name, value),
+            Some(field) => field.set(row, &self.name, value),
             None => self.read_special(value, row),
         }
     }
 
     fn read_latin1(&self, field: &Field, value: &[u8], row: &mut Row) -> Result<(), RowProblem> {
         if value.is_ascii() || !matches!(field.setter, Setter::Text(_)) {
-            return field.set(&mut row.tick, &self.name, value);
+            return field.set(row, &self.name, value);
         }
         let bytes = std::str::from_utf8(value)
             .ok()
             .and_then(bytes_of_latin1)
             .ok_or_else(|| self.bad(value, "UTF-8 text of the characters U+0000 to U+00FF"))?;
-        field.set(&mut row.tick, &self.name, &bytes)
+        field.set(row, &self.name, &bytes)
     }
 
     /// `TradingDay` or `ActionDay`, also as pandas and spreadsheets print dates.
     fn read_day(&self, field: &Field, value: &[u8], row: &mut Row) -> Result<(), RowProblem> {
         if value.len() <= 8 {
             let value = if is_blank(value) { b"" } else { value };
-            return field.set(&mut row.tick, &self.name, value);
+            return field.set(row, &self.name, value);
         }
         let date = parse_date(value).ok_or_else(|| self.bad(value, "a date YYYYMMDD"))?;
         let text = TradingDay(date).to_ctp();
-        field.set(&mut row.tick, &self.name, text.as_bytes())
+        field.set(row, &self.name, text.as_bytes())
     }
 
     fn read_special(&self, value: &[u8], row: &mut Row) -> Result<(), RowProblem> {
@@ -110,10 +110,11 @@ impl Column {
                     ReceiveTime::OfDay(time) => row.recv_time = Some(time),
                 }
             }
-            Target::RecvNanos => {
+            Target::RecvNanos | Target::DerivedNanos => {
                 let nanos = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
                 let nanos = nanos.ok_or_else(|| self.bad(value, "nanoseconds since 1970"))?;
                 row.recv_ts = Some(UnixNanos(nanos));
+                row.is_recv_ts_derived = self.target == Target::DerivedNanos;
             }
             Target::UnitAverage if is_blank(value) => {}
             Target::UnitAverage => {

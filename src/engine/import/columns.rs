@@ -23,6 +23,8 @@ pub(crate) enum Target {
     RecvDateTime,
     /// `recv_ts` in nanoseconds.
     RecvNanos,
+    /// The same, derived by an importer: `recv_ts_derived`.
+    DerivedNanos,
     /// `tick` or the kind of a session event.
     Kind,
     /// The fields of a session event, JSON.

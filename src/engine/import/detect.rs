@@ -331,6 +331,7 @@ pub(crate) fn locate(
         Target::DateTime,
         Target::RecvDateTime,
         Target::RecvNanos,
+        Target::DerivedNanos,
         Target::Ctp("ActionDay"),
     ];
     stamper.rows_have_trading_day = plan.gives(&[Target::Ctp("TradingDay")]);

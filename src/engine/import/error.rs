@@ -218,6 +218,38 @@ pub struct ColumnGuess {
 }
 
 impl ImportError {
+    /// Whether the user has to name another file, or to say more about it. The other errors are in the
+    /// content of a file, or of the system.
+    #[must_use]
+    pub const fn is_bad_input(&self) -> bool {
+        match self {
+            Self::NoInput
+            | Self::Folder { .. }
+            | Self::Unreadable { .. }
+            | Self::NoMembers { .. }
+            | Self::BadColumnMap { .. }
+            | Self::NoColumn { .. }
+            | Self::TooManyFiles { .. }
+            | Self::Empty { .. }
+            | Self::UnknownDialect { .. }
+            | Self::NoDialect { .. }
+            | Self::AmbiguousDialect { .. }
+            | Self::SameField { .. }
+            | Self::WrongDialect { .. }
+            | Self::NoTradingDay { .. }
+            | Self::NoSymbol { .. }
+            | Self::BadSymbol { .. }
+            | Self::Missing { .. }
+            | Self::UnreadableColumn { .. } => true,
+            Self::Io { .. }
+            | Self::Spool(_)
+            | Self::Bomb { .. }
+            | Self::Row(_)
+            | Self::Stopped
+            | Self::Damaged { .. } => false,
+        }
+    }
+
     pub(crate) fn io(input: &str, source: std::io::Error) -> Self {
         if source.kind() == std::io::ErrorKind::NotFound {
             return Self::Missing {

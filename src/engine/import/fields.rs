@@ -4,6 +4,7 @@
 use tickdeck_ffi::{RawTick, TextTooLong};
 
 use crate::import::number::{is_blank, parse_f64, parse_i32};
+use crate::import::row::Row;
 use crate::import::row_error::RowProblem;
 
 /// How one field of a [`RawTick`] is set.
@@ -59,15 +60,12 @@ pub(crate) fn field(name: &str) -> Option<&'static Field> {
 impl Field {
     /// Sets the field from its text; `column` is the name in a message. A number that is blank stays
     /// as it is: not recorded.
-    pub(crate) fn set(
-        &self,
-        tick: &mut RawTick,
-        column: &str,
-        text: &[u8],
-    ) -> Result<(), RowProblem> {
+    pub(crate) fn set(&self, row: &mut Row, column: &str, text: &[u8]) -> Result<(), RowProblem> {
         if is_blank(text) && !matches!(self.setter, Setter::Text(_)) {
+            self.set_blank(row);
             return Ok(());
         }
+        let tick = &mut row.tick;
         match self.setter {
             Setter::Text(set) => set(tick, text).map_err(|error| {
                 // A CTP field keeps one byte for the NUL, but a full array is legal too.
@@ -83,12 +81,17 @@ impl Field {
                 match parse_i32(text) {
                     Some(value) => *slot(tick) = value,
                     // pandas makes a column of counts with gaps a column of floats.
-                    None if parse_f64(text).is_some_and(is_no_value) => {}
+                    None if parse_f64(text).is_some_and(is_no_value) => self.set_blank(row),
                     None => return Err(RowProblem::value(column, text, "a whole 32-bit number")),
                 }
                 Ok(())
             }
         }
+    }
+
+    /// Leaves the field as it is.
+    pub(crate) fn set_blank(&self, row: &mut Row) {
+        row.is_volume_blank |= self.name == "Volume";
     }
 }
 

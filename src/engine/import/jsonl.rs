@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read};
 
 use tickdeck_core::event::{SessionEvent, TICK_KIND};
+use tickdeck_core::source::ReceiveTimes;
 use tickdeck_core::time::UnixNanos;
 
 use crate::import::cell::Column;
@@ -20,6 +21,10 @@ use crate::import::options::ImportOptions;
 use crate::import::row::{ReadRows, Row};
 use crate::import::row_error::{RowError, RowProblem};
 use crate::import::spool::{Slice, SliceReader};
+
+/// The receive time, by what it is worth.
+const MEASURED: &str = ReceiveTimes::Measured.column();
+const DERIVED: &str = ReceiveTimes::Derived.column();
 
 /// A value as written in the line.
 #[derive(Debug, Clone, PartialEq)]
@@ -185,9 +190,10 @@ impl JsonKeys {
                 ("seq", value) => {
                     number::<u64>("seq", &value, "a sequence number")?;
                 }
-                ("recv_ts", value) => {
-                    let nanos = number("recv_ts", &value, "nanoseconds since 1970")?;
+                (key, value) if key == MEASURED || key == DERIVED => {
+                    let nanos = number(key, &value, "nanoseconds since 1970")?;
                     row.recv_ts = Some(UnixNanos(nanos));
+                    row.is_recv_ts_derived = key == DERIVED;
                 }
                 ("kind", Value::Text(text)) => kind = Some(text),
                 ("detail", Value::Nested(text)) => detail = Some(text),
@@ -277,13 +283,14 @@ fn written<'v>(value: &'v Value<'_>) -> &'v str {
 fn set_field(field: &Field, value: &Value<'_>, row: &mut Row) -> Result<(), RowProblem> {
     let text = written(value);
     if *value == Value::Bare("null") {
+        field.set_blank(row);
         return Ok(());
     }
     match (value, field.setter) {
         (Value::Text(text), Setter::Text(_)) => set_text(field, text, row),
         // Non-finite numbers are strings, for JSON has no literal for them.
         (Value::Bare(_), Setter::F64(_) | Setter::I32(_)) | (Value::Text(_), Setter::F64(_)) => {
-            field.set(&mut row.tick, field.name, text.as_bytes())
+            field.set(row, field.name, text.as_bytes())
         }
         (_, setter) => {
             let expected = match setter {
@@ -298,13 +305,13 @@ fn set_field(field: &Field, value: &Value<'_>, row: &mut Row) -> Result<(), RowP
 
 fn set_text(field: &Field, text: &str, row: &mut Row) -> Result<(), RowProblem> {
     if text.is_ascii() {
-        return field.set(&mut row.tick, field.name, text.as_bytes());
+        return field.set(row, field.name, text.as_bytes());
     }
     let bytes = bytes_of_latin1(text).ok_or_else(|| {
         let expected = "text of the characters U+0000 to U+00FF, one for each byte";
         RowProblem::value(field.name, text.as_bytes(), expected)
     })?;
-    field.set(&mut row.tick, field.name, &bytes)
+    field.set(row, field.name, &bytes)
 }
 
 /// Reads the rows of a JSONL file.

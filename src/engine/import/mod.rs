@@ -209,6 +209,7 @@ impl ImportSource {
             dialect: None,
             rows: 0,
             skipped: 0,
+            blank_volumes: 0,
             recv_ts_rules: Vec::new(),
             out_of_order: OutOfOrder::default(),
         });
@@ -309,6 +310,7 @@ impl ImportSource {
             input.counted = read.max(input.counted);
             match next {
                 Ok(Some(recv_ts)) => {
+                    report.blank_volumes += u64::from(input.row.is_volume_blank);
                     report.recv_ts_rules.clear();
                     report.recv_ts_rules.extend(input.arrival.rules());
                     self.heads.push(Reverse((recv_ts, index)));
@@ -431,6 +433,7 @@ impl Input {
         instruments.complete(&mut self.row, self.stamper.symbol);
         self.stamper.zero_is_missing = self.row.zero_is_missing;
         let placed = self.stamper.complete(&mut self.row);
+        self.stamper.fill_volume(&mut self.row);
         placed
             .map(Some)
             .map_err(|problem| RowError::Bad(self.row.number, problem))

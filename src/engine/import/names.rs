@@ -1,6 +1,8 @@
 //! Names of columns that recorders use whatever their dialect: CTP's fields in English and Chinese,
 //! receive clocks, row numbers.
 
+use tickdeck_core::source::ReceiveTimes;
+
 use crate::import::columns::{CsvDialect, Target};
 use crate::import::fields::FIELDS;
 
@@ -138,6 +140,9 @@ fn book_field(name: &str) -> Option<String> {
 pub(crate) fn in_every_dialect(name: &str) -> Option<Target> {
     if CLOCKS.contains(&plain(name).as_str()) {
         return Some(Target::RecvDateTime);
+    }
+    if name == ReceiveTimes::Derived.column() {
+        return Some(Target::DerivedNanos);
     }
     // pandas writes an index without a name, and reads that back as "Unnamed: 0".
     let row_number =

@@ -285,7 +285,9 @@ impl Plan {
         let mut detail = &b""[..];
         for (column, value) in self.columns.iter().zip(record) {
             match column.target {
-                Target::Seq | Target::RecvNanos => column.read(value, self.latin1, row)?,
+                Target::Seq | Target::RecvNanos | Target::DerivedNanos => {
+                    column.read(value, self.latin1, row)?;
+                }
                 Target::Detail => detail = value,
                 Target::Kind => {}
                 _ if value.is_empty() => {}
@@ -320,14 +322,27 @@ fn names_of(header: &ByteRecord) -> Vec<String> {
 fn stands_for(has: Target, wanted: Target) -> bool {
     let times = [Target::ClockNumber, Target::DateTime];
     let is_time = matches!(has, Target::Clock(_)) || times.contains(&has);
-    has == wanted || (wanted == UPDATE_TIME && is_time)
+    has == wanted
+        || (wanted == UPDATE_TIME && is_time)
+        || (wanted == Target::RecvNanos && has == Target::DerivedNanos)
+}
+
+/// Whether two columns say the same of a row.
+fn are_one_field(one: Target, other: Target) -> bool {
+    let is_receive_time = |target| {
+        matches!(
+            target,
+            Target::RecvDateTime | Target::RecvNanos | Target::DerivedNanos
+        )
+    };
+    one == other || (is_receive_time(one) && is_receive_time(other))
 }
 
 /// Refuses two columns for one field.
 fn refuse_twice(columns: &[Column]) -> Result<(), Mismatch> {
     for (index, column) in columns.iter().enumerate() {
         let mut before = columns.iter().take(index);
-        let same = before.find(|other| other.target == column.target);
+        let same = before.find(|other| are_one_field(other.target, column.target));
         let Some(first) = same.filter(|_| column.target != Target::Ignore) else {
             continue;
         };

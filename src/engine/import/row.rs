@@ -20,6 +20,8 @@ pub(crate) struct Row {
     pub(crate) session: Option<SessionEvent>,
     /// The recorded receive time.
     pub(crate) recv_ts: Option<UnixNanos>,
+    /// Whether `recv_ts` was derived by an earlier import.
+    pub(crate) is_recv_ts_derived: bool,
     /// The recorded receive time, where it has no date.
     pub(crate) recv_time: Option<TimeOfDay>,
     /// The calendar date of the exchange time, where the dialect records it.
@@ -28,6 +30,8 @@ pub(crate) struct Row {
     pub(crate) moved_to: Option<TradingDay>,
     /// The average price per unit, where the dialect records that instead of CTP's.
     pub(crate) unit_average: Option<f64>,
+    /// Whether the row has a `Volume` that is blank.
+    pub(crate) is_volume_blank: bool,
     /// Whether a price of 0 stands for a missing one.
     pub(crate) zero_is_missing: bool,
 }
@@ -39,10 +43,12 @@ impl Row {
             tick: not_recorded(),
             session: None,
             recv_ts: None,
+            is_recv_ts_derived: false,
             recv_time: None,
             date: None,
             moved_to: None,
             unit_average: None,
+            is_volume_blank: false,
             zero_is_missing: false,
         }
     }

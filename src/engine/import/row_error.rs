@@ -38,10 +38,10 @@ pub enum RowProblem {
         /// The value found, shortened.
         value: String,
     },
-    /// Some rows have a receive time and others have none.
+    /// Some rows have a measured receive time, and others have none, a derived one or a time of day.
     #[error(
-        "{} receive time, unlike the rows before: a derived time among measured ones would pass for \
-         measured. Give all rows one, or leave the receive clock out",
+        "{} measured receive time, unlike the rows before: a derived time among measured ones would \
+         pass for measured. Give all rows one, or leave the receive clock out",
         if *.measured { "a" } else { "no" }
     )]
     MixedReceiveTimes {

@@ -43,7 +43,7 @@ impl Placed {
     /// Whether the row's receive time was measured.
     pub(crate) const fn receive_times(self) -> ReceiveTimes {
         match self {
-            Self::Received { .. } => ReceiveTimes::Measured,
+            Self::Received { rule, .. } => rule.receive_times(),
             Self::Stamped(_) | Self::Nowhere => ReceiveTimes::Derived,
         }
     }
@@ -61,6 +61,17 @@ pub(crate) struct Stamper {
     pub(crate) contracts: Arc<ContractTable>,
     pub(crate) calendar: Arc<TradingCalendar>,
     czce: FxHashMap<InstrumentId, bool>,
+    /// The last volume of each instrument.
+    volumes: FxHashMap<InstrumentId, KnownVolume>,
+}
+
+/// A volume, and the row's own dates and time.
+#[derive(Clone, Copy)]
+struct KnownVolume {
+    volume: i32,
+    trading_day: tickdeck_ffi::Text<9>,
+    action_day: tickdeck_ffi::Text<9>,
+    update_time: tickdeck_ffi::Text<9>,
 }
 
 impl Stamper {
@@ -73,11 +84,16 @@ impl Stamper {
             contracts,
             calendar,
             czce: FxHashMap::default(),
+            volumes: FxHashMap::default(),
         }
     }
 
     /// Fills what the row lacks and places it.
     pub(crate) fn complete(&mut self, row: &mut Row) -> Result<Placed, RowProblem> {
+        let rule = match row.is_recv_ts_derived {
+            true => RecvTsRule::RecordedDerived,
+            false => RecvTsRule::Recorded,
+        };
         if row.session.is_some() {
             let expected = "a receive time: the row is a session event";
             let recv_ts = row.recv_ts;
@@ -85,7 +101,7 @@ impl Stamper {
                 .map(|recv_ts| Placed::Received {
                     recv_ts,
                     stamped: None,
-                    rule: RecvTsRule::Recorded,
+                    rule,
                 })
                 .ok_or_else(|| RowProblem::value("recv_ts", b"", expected));
         }
@@ -103,12 +119,45 @@ impl Stamper {
             return Ok(Placed::Received {
                 recv_ts,
                 stamped,
-                rule: RecvTsRule::Recorded,
+                rule,
             });
         }
         match row.recv_time {
             Some(time) => self.receive_at(&mut row.tick, time),
             None => self.place(&mut row.tick),
+        }
+    }
+
+    /// A count cannot be missing in CTP's struct. A blank volume becomes the last one of the instrument
+    /// in its trading day, else 0, because a volume that falls would be an error of the feed.
+    pub(crate) fn fill_volume(&mut self, row: &mut Row) {
+        if row.session.is_some() {
+            return;
+        }
+        let tick = &row.tick;
+        let this = KnownVolume {
+            volume: tick.volume,
+            trading_day: tick.trading_day,
+            action_day: tick.action_day,
+            update_time: tick.update_time,
+        };
+        if !row.is_volume_blank {
+            self.volumes.insert(tick.instrument_id, this);
+            return;
+        }
+        let Some(last) = self.volumes.get(&tick.instrument_id).copied() else {
+            return;
+        };
+        let before = RawTick {
+            trading_day: last.trading_day,
+            action_day: last.action_day,
+            update_time: last.update_time,
+            update_millisec: 0,
+            ..*tick
+        };
+        let day = |dated: Option<(TradingDay, UnixNanos)>| dated.map(|(day, _)| day);
+        if day(self.dated(&before)) == day(self.dated(&row.tick)) {
+            row.tick.volume = last.volume;
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::facts::{
     AccountFacts, CalendarFacts, DiskFacts, EnvironmentFacts, Facts, FrontFacts, LibraryFacts,
-    LocaleFacts,
+    LocaleFacts, ServerProblem,
 };
 use super::front_kind::FrontKind;
 use bytesize::ByteSize;
@@ -70,8 +70,20 @@ pub enum Remedy {
     NameTraderFront,
     /// Choose another folder for the library's own files.
     ChooseFlowFolder,
-    /// Start the NATS server, or check its address and the credentials.
+    /// Start the NATS server, or correct its address.
     StartServer,
+    /// Correct the credentials of the NATS server.
+    CorrectLogin,
+    /// Correct the TLS options of the NATS server.
+    CorrectTls,
+    /// Close another connection to the NATS server, or raise its limit.
+    FreeConnection,
+    /// Give the NATS account the permission that the problem names.
+    GrantPermission,
+    /// Correct the option of the NATS server that the problem names.
+    CorrectServerOption,
+    /// Look into the NATS server's log.
+    ReadServerLog,
     /// Fix the calendar file.
     FixCalendar,
     /// Give a calendar with the next year's holidays, once they are announced.
@@ -86,6 +98,20 @@ pub enum Remedy {
     InstallLocale,
     /// Nothing: tickdeck does not need the locale.
     IgnoreLocale,
+}
+
+impl Remedy {
+    const fn of_server(problem: ServerProblem) -> Self {
+        match problem {
+            ServerProblem::Unreachable => Self::StartServer,
+            ServerProblem::Login => Self::CorrectLogin,
+            ServerProblem::Tls => Self::CorrectTls,
+            ServerProblem::Full => Self::FreeConnection,
+            ServerProblem::Permission => Self::GrantPermission,
+            ServerProblem::Options => Self::CorrectServerOption,
+            ServerProblem::Other => Self::ReadServerLog,
+        }
+    }
 }
 
 /// All checks, in the order of a start.
@@ -103,7 +129,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
     }
     match &facts.nats {
         Ok(server) => findings.ok("nats", format!("{server} answers")),
-        Err(problem) => findings.fail("nats", problem, Remedy::StartServer),
+        Err(fault) => findings.fail("nats", &fault.text, Remedy::of_server(fault.problem)),
     }
     match &facts.calendar {
         Ok(calendar) => findings.calendar(calendar),
@@ -185,12 +211,14 @@ impl Findings {
             );
             self.warn("td_auth", found, set(&facts.missing_authentication));
         }
-        if !facts.is_ingest_allowed {
-            self.warn(
+        match &facts.is_ingest_allowed {
+            Ok(true) => {}
+            Ok(false) => self.warn(
                 "switch",
                 "MD_RUN_INGEST is not 1: `live` logs that and does nothing",
                 Remedy::AllowIngest,
-            );
+            ),
+            Err(problem) => self.fail("switch", problem, Remedy::CorrectVariable),
         }
         match &facts.symbols {
             Ok(0) => self.warn(
@@ -343,6 +371,14 @@ impl Findings {
                 format!(
                     "the year of {today} is partly known: bridge days around holidays count as \
                      trading days"
+                ),
+                Remedy::CompleteCalendar,
+            ),
+            Coverage::FixedDays => self.warn(
+                CHECK,
+                format!(
+                    "of the year of {today} only holidays with a fixed date are known: moving \
+                     festivals and bridge days count as trading days"
                 ),
                 Remedy::CompleteCalendar,
             ),

@@ -15,7 +15,7 @@ pub struct Facts {
     /// The folder for the library's own files.
     pub flow_folder: Result<String, String>,
     /// The NATS server that answers.
-    pub nats: Result<String, String>,
+    pub nats: Result<String, ServerFault>,
     /// The trading calendar.
     pub calendar: Result<CalendarFacts, String>,
     /// The disk of the recordings.
@@ -31,12 +31,40 @@ pub struct EnvironmentFacts {
     pub missing: Vec<&'static str>,
     /// Variables of the authentication that are not set, where there is a trader front.
     pub missing_authentication: Vec<&'static str>,
-    /// Whether `MD_RUN_INGEST` allows `live` to run.
-    pub is_ingest_allowed: bool,
+    /// Whether `MD_RUN_INGEST` allows `live` to run, or what is wrong with it.
+    pub is_ingest_allowed: Result<bool, String>,
     /// Number of instruments in `CTP_SYMBOL`.
     pub symbols: Result<usize, String>,
     /// What is wrong with `MD_DURATION_SECONDS`.
     pub duration_problem: Option<String>,
+}
+
+/// Why the NATS server cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerFault {
+    /// What kind of problem it is.
+    pub problem: ServerProblem,
+    /// The error in words.
+    pub text: String,
+}
+
+/// What is wrong with a NATS server, by what fixes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerProblem {
+    /// It does not answer.
+    Unreachable,
+    /// It refuses the login.
+    Login,
+    /// The encrypted connection fails.
+    Tls,
+    /// It has as many connections as it may have.
+    Full,
+    /// The account lacks a permission.
+    Permission,
+    /// The options contradict each other or name a file that cannot be used.
+    Options,
+    /// Anything else.
+    Other,
 }
 
 /// Facts about libraries and fronts.

@@ -114,7 +114,7 @@ pub(crate) async fn connect(
     let attempts = async {
         let mut backoff = BACKOFF_FIRST;
         for attempt in 1_u32.. {
-            match connect_once(plan).await {
+            match connect_once(plan, limit).await {
                 Ok(connection) => return Ok(connection),
                 // A connection may become free, but that is nothing to wait for with an auxiliary one.
                 Err(NatsFailure::ConnectionLimit { cause }) if plan.is_auxiliary => {
@@ -158,9 +158,12 @@ pub(crate) async fn connect(
     }
 }
 
-async fn connect_once(plan: &Plan) -> Result<Connection, NatsFailure> {
+async fn connect_once(plan: &Plan, limit: Option<Duration>) -> Result<Connection, NatsFailure> {
     let fate = Arc::new(ConnectionFate::default());
+    // An attempt that outlasts the limit would have no reason to show.
+    let timeout = limit.map_or(ATTEMPT_TIMEOUT, |limit| ATTEMPT_TIMEOUT.min(limit * 3 / 4));
     let client = client_options(plan, &fate)?
+        .connection_timeout(timeout)
         .connect(plan.addresses.as_slice())
         .await
         .map_err(|error| NatsFailure::from_connect(&error, plan.options.tls_first))?;
@@ -182,7 +185,6 @@ fn client_options(plan: &Plan, fate: &Arc<ConnectionFate>) -> Result<ConnectOpti
     let shown: Arc<str> = plan.shown.as_str().into();
     let mut options = ConnectOptions::new()
         .name(&given.name)
-        .connection_timeout(ATTEMPT_TIMEOUT)
         .ping_interval(PING_INTERVAL)
         .require_tls(given.require_tls || given.tls_first)
         .ignore_discovered_servers()

@@ -162,15 +162,20 @@ impl NatsFailure {
             ConnectErrorKind::Tls => Self::Tls { cause },
             ConnectErrorKind::ServerParse => Self::Other { cause },
             _ if is_about_login(&cause) => Self::LoginRefused,
-            // Such a server waits for the client to begin.
+            // A server with `handshake_first` waits for the client to begin, and then closes.
+            ConnectErrorKind::TimedOut if !tls_first => Self::Unreachable {
+                cause: format!("no answer in time; {NEEDS_TLS_FIRST}"),
+            },
             _ if cause == SILENT && !tls_first => Self::Unreachable {
-                cause: "it sends no greeting; one with `handshake_first` needs TLS first"
-                    .to_owned(),
+                cause: format!("it sends no greeting; {NEEDS_TLS_FIRST}"),
             },
             _ => Self::Unreachable { cause },
         }
     }
 }
+
+/// Why a server may wait for the client.
+const NEEDS_TLS_FIRST: &str = "a server with `handshake_first` needs TLS first";
 
 /// What the client library says of a server that closes without an answer.
 const SILENT: &str = "expected INFO, got nothing";

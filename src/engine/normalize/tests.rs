@@ -320,7 +320,7 @@ fn impossible_times_are_rejected_and_reported_once() {
         (
             recv,
             RawTick {
-                trading_day: text("99990101"),
+                trading_day: text("99990104"),
                 ..good
             },
             "impossible_time false",

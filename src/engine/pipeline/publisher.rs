@@ -487,7 +487,7 @@ impl DatesSeen {
     fn check(&mut self, calendar: &TradingCalendar, day: TradingDay, event: &Event) {
         if matches!(
             calendar.coverage(day.0),
-            Coverage::Partly | Coverage::Unknown
+            Coverage::Partly | Coverage::FixedDays | Coverage::Unknown
         ) {
             self.is_logged = true;
             tracing::warn!(

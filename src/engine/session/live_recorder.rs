@@ -40,7 +40,7 @@ enum State {
     Recording(Box<SessionRecorder>),
     /// A thread closes the recording.
     Closing(JoinHandle<Recorded>),
-    Closed(Recorded),
+    Closed(Box<Recorded>),
 }
 
 impl LiveRecorder {
@@ -75,13 +75,13 @@ impl LiveRecorder {
                 error: Some(RecordingError::WriterFailed { path: folder }),
                 ..Recorded::default()
             }),
-            State::Closed(recorded) => recorded,
+            State::Closed(recorded) => *recorded,
         }
     }
 
     /// Closes the recording on another thread.
     fn close(&mut self) {
-        let placeholder = State::Closed(Recorded::default());
+        let placeholder = State::Closed(Box::default());
         let State::Recording(writer) = std::mem::replace(&mut self.state, placeholder) else {
             return;
         };
@@ -91,7 +91,7 @@ impl LiveRecorder {
         let closing = thread::spawn("recording-close", move || close(*writer, dropped, &folder));
         self.state = match closing {
             Ok(thread) => State::Closing(thread),
-            Err(error) => State::Closed(Recorded {
+            Err(error) => State::Closed(Box::new(Recorded {
                 ticks: self.stats.ticks(),
                 error: Some(RecordingError::Io {
                     path: self.folder.clone(),
@@ -99,7 +99,7 @@ impl LiveRecorder {
                     source: error,
                 }),
                 ..Recorded::default()
-            }),
+            })),
         };
     }
 

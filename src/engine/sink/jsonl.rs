@@ -26,6 +26,9 @@ pub struct JsonlSink {
     target: Target,
     outstanding: Outstanding,
     failed: bool,
+    /// Whether any message was taken.
+    is_used: bool,
+    keep_empty: bool,
 }
 
 impl std::fmt::Debug for JsonlSink {
@@ -69,7 +72,17 @@ impl JsonlSink {
             target,
             outstanding: Outstanding::default(),
             failed: false,
+            is_used: false,
+            keep_empty: true,
         }
+    }
+
+    /// Whether a file without a message is kept, which is the default. Otherwise an existing file
+    /// stays, and no new one is made. Streams are written as they are.
+    #[must_use]
+    pub const fn keep_empty(mut self, keep_empty: bool) -> Self {
+        self.keep_empty = keep_empty;
+        self
     }
 
     fn io_error(&mut self, source: io::Error) -> SinkError {
@@ -150,6 +163,7 @@ impl Sink for JsonlSink {
 
     fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
         self.refuse_after_failure()?;
+        self.is_used |= !batch.is_empty();
         self.outstanding.take(batch.len() as u64);
         let written = self.target.write(batch);
         written.map_err(|error| self.io_error(error))?;
@@ -176,6 +190,9 @@ impl Sink for JsonlSink {
         let Target::File(file) = self.target else {
             return Ok(());
         };
+        if !self.is_used && !self.keep_empty {
+            return Ok(());
+        }
         let path = file.path().to_owned();
         file.finish().map_err(|error| io_error(&path, error))
     }
@@ -235,6 +252,29 @@ mod tests {
         drop(sink);
         assert_eq!(names(folder.path()), ["out.jsonl"]);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "older");
+    }
+
+    #[test]
+    fn a_file_without_a_message_is_kept_on_demand() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.jsonl");
+        let finish = |keep_empty, batches: &[MessageBatch]| {
+            let sink = JsonlSink::create(&path).unwrap().keep_empty(keep_empty);
+            let mut sink = Box::new(sink);
+            batches
+                .iter()
+                .for_each(|batch| sink.publish(batch).unwrap());
+            sink.finish().unwrap();
+        };
+        finish(false, &[]);
+        assert!(names(folder.path()).is_empty());
+        std::fs::write(&path, "older").unwrap();
+        finish(false, &[MessageBatchBuilder::default().take()]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "older");
+        finish(false, &[two()]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
+        finish(true, &[]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     }
 
     #[test]

@@ -142,11 +142,18 @@ fn measured_and_missing_receive_times_do_not_mix() {
     let error = import(std::slice::from_ref(&path), false)
         .unwrap_err()
         .to_string();
-    assert!(error.contains("row 3, no receive time, unlike"), "{error}");
+    assert!(
+        error.contains("row 3, no measured receive time, unlike"),
+        "{error}"
+    );
     // What is accepted is measured.
     let (events, report) = import(&[path], true).unwrap();
     assert_eq!((events.len(), report.skipped()), (1, 1));
     assert_eq!(report.recv_ts_rules(), [RecvTsRule::Recorded]);
+    // A time of day has its date from the row, so it is not evidence of that either.
+    let (_folder, of_day) = file("of_day.csv", clocked("21:00:01.2"));
+    let error = import(&[of_day], false).unwrap_err().to_string();
+    assert!(error.contains("row 3, no measured receive"), "{error}");
     // The same over several inputs.
     let (_folder, derived) = file(
         "derived.csv",
@@ -154,7 +161,10 @@ fn measured_and_missing_receive_times_do_not_mix() {
     );
     let (_other, measured) = file("measured.csv", clocked("2026-05-26 21:00:01"));
     let error = import(&[derived, measured], false).unwrap_err().to_string();
-    assert!(error.contains("row 2, a receive time, unlike"), "{error}");
+    assert!(
+        error.contains("row 2, a measured receive time, unlike"),
+        "{error}"
+    );
 }
 
 /// One row of an arbitrary dump: instrument, dates and time, and a close price or none.

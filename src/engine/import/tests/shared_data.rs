@@ -5,6 +5,7 @@
 use super::*;
 use crate::export::csv::{CsvLayout, CsvWriter};
 use crate::import::{Dialect, RecvTsRule};
+use tickdeck_core::source::ReceiveTimes;
 
 /// The folder, or `None` with a word on stderr.
 fn folder() -> Option<PathBuf> {
@@ -122,7 +123,8 @@ fn java_trader_files_round_trip_with_every_value() {
     ] {
         let name = format!("java-trader_{file}.tick-ctp.csv.zst");
         let (events, _) = import(folder.join(name));
-        let mut writer = CsvWriter::new(Vec::new(), CsvLayout::JavaTrader).unwrap();
+        let mut writer =
+            CsvWriter::new(Vec::new(), CsvLayout::JavaTrader, ReceiveTimes::Measured).unwrap();
         writer.write(&events).unwrap();
         assert_eq!(writer.left_out(), 0);
         let (_folder, path) = super::file("again.csv", writer.finish().unwrap());

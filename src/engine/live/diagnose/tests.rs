@@ -1,4 +1,5 @@
 use super::*;
+use crate::live::facts::ServerFault;
 use crate::live::reach::Unreachable;
 use tickdeck_core::calendar::Coverage;
 
@@ -35,7 +36,7 @@ fn complete() -> Facts {
         environment: EnvironmentFacts {
             missing: Vec::new(),
             missing_authentication: Vec::new(),
-            is_ingest_allowed: true,
+            is_ingest_allowed: Ok(true),
             symbols: Ok(2),
             duration_problem: None,
         },
@@ -110,7 +111,11 @@ fn what_keeps_a_session_from_running_fails() {
     facts.environment.symbols = Err("no exchange".into());
     facts.environment.duration_problem = Some("not a number".into());
     facts.flow_folder = Err("read-only".into());
-    facts.nats = Err("refused".into());
+    facts.environment.is_ingest_allowed = Err("MD_RUN_INGEST is \"maybe\"".into());
+    facts.nats = Err(ServerFault {
+        problem: ServerProblem::Login,
+        text: "refused".into(),
+    });
     facts.calendar = Err("no date".into());
     let mut bad = library();
     bad.keys_problem = Some("no evaluation keys".into());
@@ -123,6 +128,7 @@ fn what_keeps_a_session_from_running_fails() {
         checks(&facts, Status::Fail),
         [
             "environment",
+            "switch",
             "symbols",
             "duration",
             "front_keys",
@@ -143,10 +149,32 @@ fn what_keeps_a_session_from_running_fails() {
 }
 
 #[test]
+fn the_fix_for_a_server_follows_from_its_fault() {
+    for (problem, remedy) in [
+        (ServerProblem::Unreachable, Remedy::StartServer),
+        (ServerProblem::Login, Remedy::CorrectLogin),
+        (ServerProblem::Tls, Remedy::CorrectTls),
+        (ServerProblem::Full, Remedy::FreeConnection),
+        (ServerProblem::Permission, Remedy::GrantPermission),
+        (ServerProblem::Options, Remedy::CorrectServerOption),
+        (ServerProblem::Other, Remedy::ReadServerLog),
+    ] {
+        let mut facts = complete();
+        let text = "the server said no".to_owned();
+        facts.nats = Err(ServerFault { problem, text });
+        let findings = diagnose(&facts);
+        let nats = findings.iter().find(|finding| finding.check == "nats");
+        let nats = nats.unwrap();
+        assert_eq!(nats.found, "the server said no");
+        assert_eq!(nats.remedy, Some(remedy));
+    }
+}
+
+#[test]
 fn what_a_session_can_do_without_is_a_warning() {
     let mut facts = complete();
     facts.environment.missing_authentication = vec!["CTP_APP_ID"];
-    facts.environment.is_ingest_allowed = false;
+    facts.environment.is_ingest_allowed = Ok(false);
     facts.environment.symbols = Ok(0);
     facts.locale = LocaleFacts::Missing;
     let mut old = library();
@@ -217,6 +245,11 @@ fn the_end_of_the_calendar_is_a_warning_with_a_fix() {
             Remedy::GiveNextCalendar,
         ),
         (Coverage::Partly, "partly known", Remedy::CompleteCalendar),
+        (
+            Coverage::FixedDays,
+            "only holidays with a fixed date are known",
+            Remedy::CompleteCalendar,
+        ),
         (Coverage::Unknown, "does not cover", Remedy::GiveCalendar),
     ] {
         let mut facts = complete();

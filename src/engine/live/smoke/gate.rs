@@ -23,6 +23,9 @@ pub struct Gate {
     pub api_version: String,
     /// Its tick layout.
     pub layout: String,
+    /// Whether it is the simulated front, which says nothing about a real one; `None` when it could not
+    /// be loaded.
+    pub is_simulated: Option<bool>,
     /// Attempts that were begun.
     pub attempts: u32,
     /// Those that failed.
@@ -59,6 +62,7 @@ impl Gate {
             updated,
             api_version: String::new(),
             layout: String::new(),
+            is_simulated: None,
             attempts: 0,
             failed: Vec::new(),
             last: None,
@@ -75,6 +79,7 @@ impl Gate {
     pub fn add_library(&mut self, library: &CtpLibrary) {
         self.api_version = library.version();
         self.layout = library.layout();
+        self.is_simulated = Some(library.library().is_simulated());
     }
 
     /// Adds what the test observed.
@@ -96,10 +101,22 @@ impl Gate {
         self.last = report.last;
     }
 
-    /// Sets the verdict.
+    /// Sets the verdict. That on the simulated front says so.
     pub fn set(&mut self, judgement: Judgement) {
         self.verdict = judgement.verdict;
-        self.rationale = judgement.rationale;
+        self.rationale = match self.is_simulated {
+            Some(true) => format!("on the simulated front: {}", judgement.rationale),
+            _ => judgement.rationale,
+        };
+    }
+
+    /// What the library is, in a word.
+    const fn library_kind(&self) -> Option<&'static str> {
+        match self.is_simulated {
+            Some(true) => Some("simulated"),
+            Some(false) => Some("vendor"),
+            None => None,
+        }
     }
 
     /// The file's content.
@@ -115,6 +132,7 @@ impl Gate {
              reviewer: \"tickdeck {}\"\n\
              updated: {}\n\
              evidence:\n  \
+               library: {}\n  \
                api_version: {}\n  \
                struct_layout: {}\n  \
                login_seen: {}\n  \
@@ -123,6 +141,7 @@ impl Gate {
             quoted(&self.rationale),
             env!("CARGO_PKG_VERSION"),
             quoted(&self.updated),
+            self.library_kind().unwrap_or("null"),
             quoted(&self.api_version),
             quoted(&self.layout),
             self.login_seen,
@@ -182,6 +201,7 @@ impl Gate {
         serde_json::json!({
             "gate": self.verdict.as_str(),
             "rationale": self.rationale,
+            "library": self.library_kind(),
             "api_version": self.api_version,
             "struct_layout": self.layout,
             "attempts": self.attempts,
@@ -210,6 +230,7 @@ mod tests {
             updated: "2026-01-05T08:45:00.000+08:00".into(),
             api_version: "v6.7.11_20250617 16:22:00.10369".into(),
             layout: "C".into(),
+            is_simulated: Some(false),
             attempts: 2,
             failed: vec![AttemptReport {
                 attempt: 1,
@@ -228,6 +249,29 @@ mod tests {
             files: None,
             elapsed_s: 30.0004,
             limit_s: 120.0,
+        }
+    }
+
+    #[test]
+    fn a_verdict_on_the_simulated_front_says_so() {
+        let mut gate = gate();
+        for (is_simulated, reason, kind) in [
+            (Some(true), "on the simulated front: no key", "simulated"),
+            (Some(false), "no key", "vendor"),
+            (None, "no key", "null"),
+        ] {
+            gate.is_simulated = is_simulated;
+            gate.set(Judgement::fail("no key"));
+            let yaml = gate.to_yaml();
+            assert!(
+                yaml.contains(&format!("status_reason: \"{reason}\"\n")),
+                "{yaml}"
+            );
+            assert!(
+                yaml.contains(&format!("evidence:\n  library: {kind}\n")),
+                "{yaml}"
+            );
+            assert_eq!(gate.to_json()["library"].as_str().unwrap_or("null"), kind);
         }
     }
 
