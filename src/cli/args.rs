@@ -8,6 +8,7 @@
 //! are tested.
 
 mod capture;
+mod catalog;
 mod check;
 mod help;
 mod import;
@@ -26,6 +27,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 
 pub use capture::{CaptureArgs, Until};
+pub use catalog::{CatalogArgs, LsArgs, PruneArgs};
 pub use check::{CheckArgs, DiffArgs, FirstSideArgs, PublishingArgs, SecondSideArgs, Unreferenced};
 pub use import::ImportArgs;
 pub use live::{
@@ -34,7 +36,7 @@ pub use live::{
 pub use record::RecordArgs;
 pub use shared::{
     JournalArgs, JsonArgs, LogArgs, NatsArgs, NormalizeArgs, OutputArgs, PaceArgs, RollArgs,
-    SelectArgs, SinkArgs,
+    SelectArgs, SessionOutputArgs, SinkArgs,
 };
 pub use values::{
     ExportFormat, JsonlTarget, LogFormat, OutputTarget, SinkSpec, SourceSpec, duration_ns,
@@ -245,14 +247,16 @@ pub enum Command {
     /// first instruments (rb2601.SHFE,…). CTP_TD_ADDRESS, CTP_APP_ID and CTP_AUTH_CODE name the
     /// trader front that lists contracts. MD_DURATION_SECONDS sets the run time. The session
     /// publishes until that time, SIGINT or SIGTERM, and reconnects whenever the front disconnects.
-    #[command(after_help = "Example:\n  \
-        tickdeck live --env-file live.env --record recordings/2026-01-05-day --log-format json")]
+    #[command(after_help = "Examples:\n  \
+        tickdeck live --env-file live.env --record recordings/2026-01-05-day --log-format json\n  \
+        tickdeck live --env-file live.env --record-under sessions")]
     Live(Box<LiveArgs>),
     /// Record a source, and optionally publish it at the same time
     ///
     /// `--source ctp` reads the same environment variables as `live`, except MD_RUN_INGEST.
-    #[command(after_help = "Example:\n  \
-        tickdeck record --source synthetic:day,seed=7 -o recordings/day --publish --rate 1")]
+    #[command(after_help = "Examples:\n  \
+        tickdeck record --source synthetic:day,seed=7 -o recordings/day --publish --rate 1\n  \
+        tickdeck record --source synthetic:quick,trading_day=2026-01-05 --record-under sessions")]
     Record(Box<RecordArgs>),
     /// Replay recordings into sinks, at a controlled speed
     ///
@@ -320,6 +324,21 @@ pub enum Command {
     /// result says which. Exit code 4: there is nothing to recover.
     #[command(after_help = "Example:\n  tickdeck recover recordings/2026-01-05-day")]
     Recover(RecoverArgs),
+    /// List the sessions of a catalogue
+    ///
+    /// A catalogue is what `live` and `record` write with --record-under: one folder per trading day and
+    /// session. Exit code 1: a session is damaged. Exit code 3: there is no session.
+    #[command(after_help = "Example:\n  tickdeck ls sessions --trading-day 2026-01-05 --json")]
+    Ls(LsArgs),
+    /// Remove old recordings, by trading days or bytes
+    ///
+    /// The newest trading day on disk counts, not the date of the machine. A recording that is
+    /// unfinished, damaged or being written stays. Exit code 1: one of them is damaged. Exit code 3: one
+    /// that should go stays for another reason, or the limit is still exceeded.
+    #[command(after_help = "Examples:\n  \
+        tickdeck prune sessions --keep-days 30 --dry-run\n  \
+        tickdeck prune sessions --keep-days 90 --max-bytes 500GB --json")]
+    Prune(PruneArgs),
     /// Query the health of a running tickdeck over NATS
     #[command(after_help = "Example:\n  tickdeck health --timeout 5s --json")]
     Health(HealthArgs),
@@ -395,6 +414,56 @@ impl Command {
                 args.check()
             }
             Self::Export(args) => args.check(),
+            Self::Prune(args) => args.check(),
+            Self::Slice(args) => {
+                args.recordings = vec![args.recording.clone()];
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The recordings of a verb that reads, and which sessions it wants of a catalogue among them.
+    #[must_use]
+    pub fn recordings(&mut self) -> Option<(&mut Vec<PathBuf>, &CatalogArgs)> {
+        match self {
+            Self::Export(args) => Some((&mut args.recordings, &args.catalog)),
+            Self::Replay(args) => Some((&mut args.recordings, &args.catalog)),
+            Self::Check(args) => Some((&mut args.inputs, &args.catalog)),
+            Self::Info(args) => Some((&mut args.recordings, &args.catalog)),
+            Self::Cat(args) => Some((&mut args.recordings, &args.catalog)),
+            Self::Slice(args) => Some((&mut args.recordings, &args.catalog)),
+            Self::Merge(args) => Some((&mut args.recordings, &args.catalog)),
+            Self::Verify(args) => Some((&mut args.recordings, &args.catalog)),
+            Self::Recover(args) => Some((&mut args.recordings, &args.catalog)),
+            _ => None,
+        }
+    }
+
+    /// Checks how many recordings there are, once each root is replaced by its sessions.
+    ///
+    /// # Errors
+    /// With what is wrong.
+    pub fn check_recordings(&self) -> Result<(), String> {
+        const SELECT: &str = "--trading-day and --session select under a root";
+        let following = match self {
+            Self::Cat(args) if args.follow => args.recordings.len(),
+            Self::Replay(args) if args.follow => args.recordings.len(),
+            _ => 1,
+        };
+        match self {
+            _ if following > 1 => Err(format!(
+                "--follow follows one recording, and these are {following}: {SELECT}"
+            )),
+            Self::Slice(args) if args.recordings.len() > 1 => {
+                let count = args.recordings.len();
+                Err(format!(
+                    "one recording is sliced, and these are {count}: {SELECT}"
+                ))
+            }
+            Self::Merge(args) if args.recordings.len() < 2 => {
+                Err("a merge needs at least two recordings".into())
+            }
             _ => Ok(()),
         }
     }
@@ -489,7 +558,7 @@ pub struct GenerateArgs {
 /// Flags of `export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// Recordings: folders or single segments
+    /// Recordings: folders, single segments or roots
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
     /// What to write
@@ -507,6 +576,9 @@ pub struct ExportArgs {
     /// How ticks become payloads.
     #[command(flatten)]
     pub normalize: NormalizeArgs,
+    /// Which of its sessions, where it is a root.
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
     /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
@@ -529,7 +601,7 @@ impl ExportArgs {
 /// Flags of `replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// Recordings: folders or single segments; several are merged by receive time
+    /// Recordings: folders, single segments or roots; several are merged by receive time
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
     /// Play the intact part of a damaged recording (exit code 3)
@@ -578,6 +650,9 @@ pub struct ReplayArgs {
     /// How to reach NATS.
     #[command(flatten)]
     pub nats: NatsArgs,
+    /// Which of its sessions, where it is a root.
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
     /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
@@ -586,9 +661,12 @@ pub struct ReplayArgs {
 /// Flags of `info`.
 #[derive(Debug, Args)]
 pub struct InfoArgs {
-    /// Recordings: folders or single segments
+    /// Recordings: folders, single segments or roots
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
+    /// Which of its sessions, where it is a root.
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
     /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
@@ -597,7 +675,7 @@ pub struct InfoArgs {
 /// Flags of `cat`.
 #[derive(Debug, Args)]
 pub struct CatArgs {
-    /// Recordings: folders or single segments
+    /// Recordings: folders, single segments or roots
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
     /// Wait for more while the recording is written; one recording only
@@ -606,6 +684,9 @@ pub struct CatArgs {
     /// Which events.
     #[command(flatten)]
     pub select: SelectArgs,
+    /// Which of its sessions, where it is a root.
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
     /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
@@ -614,9 +695,12 @@ pub struct CatArgs {
 /// Flags of `slice`.
 #[derive(Debug, Args)]
 pub struct SliceArgs {
-    /// The recording: a folder or a single segment
+    /// The recording: a folder, a single segment, or a root with --session
     #[arg(value_name = "REC")]
     pub recording: PathBuf,
+    /// The same, once a root is replaced by its sessions.
+    #[arg(skip)]
+    pub recordings: Vec<PathBuf>,
     /// Which events.
     #[command(flatten)]
     pub select: SelectArgs,
@@ -626,6 +710,9 @@ pub struct SliceArgs {
     /// When a new segment begins.
     #[command(flatten)]
     pub roll: RollArgs,
+    /// Which of its sessions, where it is a root.
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
     /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
@@ -634,8 +721,8 @@ pub struct SliceArgs {
 /// Flags of `merge`.
 #[derive(Debug, Args)]
 pub struct MergeArgs {
-    /// Recordings: folders or single segments, at least two; equal receive times keep this order
-    #[arg(value_name = "REC", required = true, num_args = 2..)]
+    /// Recordings, at least two: folders, single segments or roots; equal receive times keep this order
+    #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
     /// Accept recordings without a tick: exit with 0, and write an empty recording
     #[arg(long)]
@@ -646,6 +733,9 @@ pub struct MergeArgs {
     /// When a new segment begins.
     #[command(flatten)]
     pub roll: RollArgs,
+    /// Which of its sessions, where it is a root.
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
     /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
@@ -654,9 +744,12 @@ pub struct MergeArgs {
 /// Flags of `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// Recordings: folders or single segments
+    /// Recordings: folders, single segments or roots
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
+    /// Which of its sessions, where it is a root.
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
     /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
@@ -668,6 +761,9 @@ pub struct RecoverArgs {
     /// Recordings: folders
     #[arg(value_name = "REC", required = true)]
     pub recordings: Vec<PathBuf>,
+    /// Which of its sessions, where it is a root.
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
     /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
+use tickdeck::control::signals;
 use tickdeck::encode::PayloadSource;
 use tickdeck::live::ctp::CtpLibrary;
 use tickdeck::live::setup::{FrontSettings, ListingOptions};
@@ -14,12 +16,10 @@ use tickdeck::session::{
 use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
 use tickdeck_core::time::UnixNanos;
-use tickdeck_recording::RecordingWriter;
+use tickdeck_recording::SessionId;
 
 use super::account::{Account, DURATION, SYMBOL, TD_ADDRESS, duration, first_symbols};
-use super::args::{
-    FrontArgs, JournalArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SubscribeArgs,
-};
+use super::args::{FrontArgs, JournalArgs, NormalizeArgs, RollArgs, SinkArgs, SubscribeArgs};
 use super::context::Context;
 use super::environment_error::EnvironmentError;
 use super::front_settings::{
@@ -27,10 +27,8 @@ use super::front_settings::{
 };
 use super::inputs::{self, warn_not_covered};
 use super::outcome::{Outcome, UsageError, session_error};
-use super::outputs::{
-    Sinks, publisher_options, record_to, refuse_low_space, refuse_unwritable, session_of,
-};
-use super::recover::recover_leftovers;
+use super::outputs::{Sinks, publisher_options, refuse_low_space, refuse_unwritable};
+use super::session_place::SessionPlace;
 
 /// What a verb asks of a live session.
 pub(super) struct FrontRun<'a> {
@@ -47,7 +45,7 @@ pub(super) struct FrontRun<'a> {
 /// Where and how a session is recorded.
 #[derive(Clone, Copy)]
 pub(super) struct RecordInto<'a> {
-    pub(super) output: &'a OutputArgs,
+    pub(super) output: &'a SessionPlace,
     pub(super) roll: &'a RollArgs,
     pub(super) journal: &'a JournalArgs,
     pub(super) on_failure: OnRecordingFailure,
@@ -133,6 +131,7 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let reference = inputs::reference(run.normalize, &[])?;
     warn_not_covered(&reference.calendar, [now.to_shanghai().date_naive()]);
     context.handle_signals()?;
+    keep_at_sigusr2(&run)?;
     let publisher = publisher_options(
         run.normalize,
         run.subject_prefix,
@@ -140,13 +139,14 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
         &reference,
     );
     let record = run.record.map(|RecordInto { output, roll, .. }| {
-        record_to(output, roll, library.source_info(), &reference)
+        output.record_to(roll, library.source_info(), &reference)
     });
     let recorder = run.record.map(|record| record.journal.options());
     let on_failure = run.record.map(|record| record.on_failure);
     let contracts = contract_list(run.normalize, &reference)?;
     let nats = run.nats.map(|options| LiveNats {
         buffer: run.subscribe.nats_buffer,
+        ring: run.record.and_then(|record| record.output.trigger()),
         ..LiveNats::new(options)
     });
     Ok(
@@ -172,7 +172,19 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     )
 }
 
-/// The session id: of a recording, whose place must be free and can be written, the name of its folder.
+/// Keeps what the ring has, if there is one, at SIGUSR2.
+fn keep_at_sigusr2(run: &FrontRun<'_>) -> anyhow::Result<()> {
+    let Some(trigger) = run.record.and_then(|record| record.output.trigger()) else {
+        return Ok(());
+    };
+    signals::at_sigusr2(move || {
+        tracing::info!(event = "ring_keep_requested", signal = "SIGUSR2");
+        trigger.keep("SIGUSR2");
+    })
+    .context("installing the handler of SIGUSR2")
+}
+
+/// The session id: that of the place where it is recorded, which must be free and can be written.
 fn name_of(run: &FrontRun<'_>, now: UnixNanos) -> anyhow::Result<String> {
     let Some(RecordInto {
         output, journal, ..
@@ -180,11 +192,11 @@ fn name_of(run: &FrontRun<'_>, now: UnixNanos) -> anyhow::Result<String> {
     else {
         return Ok(session_name(run.verb, now));
     };
-    recover_leftovers(&output.output)?;
-    RecordingWriter::check_target(&output.output, output.force)?;
-    refuse_unwritable(&output.output)?;
-    refuse_low_space(&output.output, journal)?;
-    Ok(session_of(&output.output))
+    output.recover()?;
+    output.check()?;
+    refuse_unwritable(output.path())?;
+    refuse_low_space(output.path(), journal)?;
+    Ok(output.session())
 }
 
 /// The library, with a flow folder that it can write to. From here on it does not print to stdout, so
@@ -273,4 +285,9 @@ pub(super) fn outcome(ended: LiveSummary, is_lossy: bool) -> anyhow::Result<Outc
     } else {
         Outcome::Done
     })
+}
+
+/// The id of a session with a front that is not given one.
+pub(super) fn live_session_id(verb: &str, context: &Context) -> SessionId {
+    SessionId::of_text(&session_name(verb, context.clock.wall()))
 }

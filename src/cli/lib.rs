@@ -10,6 +10,7 @@ mod account;
 pub mod args;
 mod capture;
 mod cat;
+mod catalog;
 mod check;
 pub mod completions;
 mod context;
@@ -30,17 +31,20 @@ mod inputs;
 mod library_output;
 mod live;
 mod log;
+mod ls;
 mod man;
 mod merge;
 pub mod outcome;
 mod outputs;
 mod plan;
 mod progress;
+mod prune;
 mod record;
 mod recover;
 mod remedies;
 mod render;
 mod replay;
+mod session_place;
 mod slice;
 mod smoke;
 mod startup;
@@ -132,7 +136,8 @@ fn set_up_log(context: &Context, args: &LogArgs, when_full: WhenFull) -> anyhow:
         .map_err(|error| UsageError::caused_by("the log cannot be set up", error).into())
 }
 
-fn dispatch(context: &Context, command: Command) -> anyhow::Result<Outcome> {
+fn dispatch(context: &Context, mut command: Command) -> anyhow::Result<Outcome> {
+    catalog::resolve(&mut command)?;
     match command {
         Command::Generate(args) => generate::run(context, &args),
         Command::Import(args) => import::run(context, &args),
@@ -149,6 +154,8 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<Outcome> {
         Command::Merge(args) => merge::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Recover(args) => recover::run(context, &args),
+        Command::Ls(args) => ls::run(context, &args),
+        Command::Prune(args) => prune::run(context, &args),
         Command::Health(args) => health::run(context, &args),
         Command::Smoke(args) => smoke::run(context, &args),
         Command::Doctor(args) => doctor::run(context, &args),

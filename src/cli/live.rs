@@ -5,14 +5,15 @@ use std::io::Write as _;
 use tickdeck::session::LiveSummary;
 use tickdeck_core::printable::printable_value;
 
-use super::args::{LiveArgs, OutputArgs, SinkArgs};
+use super::args::{LiveArgs, SinkArgs};
 use super::context::Context;
 use super::env::Environment;
 use super::environment_error::EnvironmentError;
-use super::front::{FrontRun, RecordInto, outcome, run as run_front};
+use super::front::{FrontRun, RecordInto, live_session_id, outcome, run as run_front};
 use super::outcome::{Outcome, UsageError, after_printing, stdout};
 use super::outputs::nats_options;
 use super::render::print_summary;
+use super::session_place::SessionPlace;
 use super::startup::{require, startup_error};
 
 /// The variable that allows the ingest.
@@ -77,10 +78,15 @@ fn disabled(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome> {
 
 fn prepare(context: &Context, args: &LiveArgs) -> anyhow::Result<LiveSummary> {
     require(&context.environment, &[])?;
-    let output = args.record.as_ref().map(|folder| OutputArgs {
-        output: folder.clone(),
-        force: args.force,
-    });
+    let output = match (&args.record, &args.record_under) {
+        (Some(folder), _) => Some(SessionPlace::folder(folder, args.force)),
+        (None, Some(root)) => {
+            let given = args.session_id.clone();
+            let session = given.unwrap_or_else(|| live_session_id("live", context));
+            Some(SessionPlace::under(root, session, args.force).with_ring(args.ring()))
+        }
+        (None, None) => None,
+    };
     run_front(
         context,
         FrontRun {

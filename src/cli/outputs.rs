@@ -8,13 +8,13 @@ use tickdeck::encode::PayloadSource;
 use tickdeck::nats::{NatsOptions, Secret};
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::reference::Reference;
-use tickdeck::session::{RecordTo, ReplaySession};
+use tickdeck::session::ReplaySession;
 pub(super) use tickdeck::sink::paths::is_same_place as is_same;
 use tickdeck::sink::paths::{is_inside_recording, is_within};
 use tickdeck::sink::{JsonlSink, NatsSink, NullSink, Sink};
 use tickdeck_core::clock::MonoNanos;
 pub(super) use tickdeck_recording::session_of;
-use tickdeck_recording::{RecordingOptions, Rolling, SourceInfo, check_free_space};
+use tickdeck_recording::{Rolling, check_free_space};
 
 use super::args::{
     JournalArgs, JsonlTarget, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SinkSpec,
@@ -22,24 +22,6 @@ use super::args::{
 };
 use super::context::Context;
 use super::outcome::{UsageError, data_stdout};
-
-/// Where a session is recorded.
-pub(super) fn record_to(
-    output: &OutputArgs,
-    roll: &RollArgs,
-    source: SourceInfo,
-    reference: &Reference,
-) -> RecordTo {
-    let record = RecordTo::new(&output.output, source, reference);
-    RecordTo {
-        options: RecordingOptions {
-            rolling: rolling(roll),
-            overwrite: output.force,
-            ..record.options
-        },
-        ..record
-    }
-}
 
 /// A conversion into a new recording, which reports to the user and which the user can stop.
 pub(super) fn conversion(
@@ -56,11 +38,21 @@ pub(super) fn conversion(
         .control(Arc::clone(&context.control))
 }
 
+/// When the segments of a session end. Those of a trading day may be read, sent elsewhere or removed
+/// without the others.
+pub(super) fn session_rolling(args: &RollArgs) -> Rolling {
+    Rolling {
+        by_trading_day: true,
+        ..rolling(args)
+    }
+}
+
 fn rolling(args: &RollArgs) -> Rolling {
     let default = Rolling::default();
     Rolling {
         max_rows: args.max_rows.unwrap_or(default.max_rows),
         max_span: args.max_duration.map(duration_ns),
+        max_bytes: args.max_bytes,
         ..default
     }
 }

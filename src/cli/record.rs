@@ -1,6 +1,6 @@
 //! `tickdeck record`: a source into a recording, optionally published at the same time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tickdeck::pipeline::PlayError;
@@ -9,22 +9,19 @@ use tickdeck::session::{LiveSummary, OnRecordingFailure, Replayed, Session, Summ
 use tickdeck_core::pace::PaceOptions;
 use tickdeck_core::source::{MergeSource, Source, has_ticks};
 use tickdeck_market::source::SyntheticOptions;
-use tickdeck_recording::{EventFilter, RecordingWriter, SourceInfo};
+use tickdeck_recording::{EventFilter, SessionId, SourceInfo};
 
 use super::args::{RecordArgs, SourceSpec};
 use super::context::Context;
-use super::front::{FrontRun, RecordInto, outcome, run as run_front};
+use super::front::{FrontRun, RecordInto, live_session_id, outcome, run as run_front};
 use super::inputs::{
     self, INTACT_ONLY, Inputs, Published, completeness, of_publishing, on_a_thread, refuse_damage,
     warn_no_tick,
 };
 use super::outcome::{Outcome, after_printing, session_error};
-use super::outputs::{
-    Sinks, nats_options, publisher_options, publishes_to_nats, record_to, refuse_low_space,
-    refuse_output_of_inputs, session_of,
-};
-use super::recover::recover_leftovers;
+use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats, refuse_low_space};
 use super::render::{Made, print_summary};
+use super::session_place::SessionPlace;
 use super::startup::{require, startup_error};
 use super::synthetic;
 
@@ -34,6 +31,8 @@ struct Opened {
     info: SourceInfo,
     reference: Reference,
     total: Option<u64>,
+    /// Where it goes.
+    place: SessionPlace,
     /// The recording that is the source.
     inputs: Option<Inputs>,
     /// Whether it has no tick.
@@ -71,16 +70,17 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         opened.info.payload_source(),
         reference,
     );
-    let record = record_to(&args.output, &args.roll, opened.info, reference);
+    let place = &opened.place;
+    let record = place.record_to(&args.roll, opened.info, reference);
     // Of a source without a tick nothing is kept.
     let is_empty = opened.is_empty && !args.allow_empty;
     if is_empty {
-        RecordingWriter::check_target(&args.output.output, args.output.force)?;
+        place.check()?;
     } else if !context.control.is_stopped() {
-        recover_leftovers(&args.output.output)?;
-        refuse_low_space(&args.output.output, &args.journal)?;
+        place.recover()?;
+        refuse_low_space(place.path(), &args.journal)?;
     }
-    let session = Session::replay_once(session_of(&args.output.output), options, opened.source)
+    let session = Session::replay_once(place.session(), options, opened.source)
         .health(nats, "record")
         .record(Some(record).filter(|_| !is_empty))
         .recorder(args.journal.options())
@@ -101,12 +101,13 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
             ),
         }
     }
-    conclude(args, played, is_empty, opened.completeness)
+    conclude(args, place, played, is_empty, opened.completeness)
 }
 
 /// Prints the result and decides how the verb ends. Of an empty source there is no recording.
 fn conclude(
     args: &RecordArgs,
+    place: &SessionPlace,
     played: Replayed,
     is_empty: bool,
     completeness: Outcome,
@@ -122,9 +123,15 @@ fn conclude(
     }
     let made = recorded.manifest.as_ref();
     // A recording that was never begun, or that failed, is not a result.
-    let made = (is_empty || made.is_some())
-        .then(|| Made::of(&args.output.output, made).incomplete(completeness == Outcome::Lossy));
-    let printed = print(args, &played.summary, made.as_ref());
+    let made = match is_empty || made.is_some() {
+        true => place.made(made, &recorded.days),
+        false => Vec::new(),
+    };
+    let made = made.into_iter();
+    let made: Vec<Made<'_>> = made
+        .map(|made| made.incomplete(completeness == Outcome::Lossy))
+        .collect();
+    let printed = print(args, &played.summary, &made);
     let is_silent = args.publish
         && played.error.is_none()
         && of_publishing(&Published::of(&played.summary), args.allow_empty) == Outcome::Lossy;
@@ -138,12 +145,12 @@ fn conclude(
     after_printing(printed, ended)
 }
 
-/// Prints the summary of what was published, and the new recording.
-fn print(args: &RecordArgs, summary: &Summary, made: Option<&Made<'_>>) -> anyhow::Result<()> {
+/// Prints the summary of what was published, and the new recordings.
+fn print(args: &RecordArgs, summary: &Summary, made: &[Made<'_>]) -> anyhow::Result<()> {
     if args.publish || args.json.json {
         print_summary(summary, args.json.json, &args.sinks)?;
     }
-    if let Some(made) = made.filter(|_| !args.json.json) {
+    for made in made.iter().filter(|_| !args.json.json) {
         made.print_beside(args.publish.then_some(&args.sinks))?;
     }
     Ok(())
@@ -151,6 +158,7 @@ fn print(args: &RecordArgs, summary: &Summary, made: Option<&Made<'_>>) -> anyho
 
 /// Records a live session.
 fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome> {
+    let place = place(args, || live_session_id("record", context));
     let run = || -> anyhow::Result<LiveSummary> {
         require(&context.environment, &[])?;
         let nats = (args.publish && publishes_to_nats(&args.sinks))
@@ -167,7 +175,7 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
                 nats,
                 sinks: args.publish.then_some(&args.sinks),
                 record: Some(RecordInto {
-                    output: &args.output,
+                    output: &place,
                     roll: &args.roll,
                     journal: &args.journal,
                     // The recording is what the verb is for.
@@ -178,16 +186,35 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
     };
     let ended = run().map_err(startup_error)?;
     let summary = ended.summary();
-    let made = ended.manifest.as_ref();
-    let made = made.map(|manifest| Made::new(&args.output.output, manifest));
-    let printed = print(args, &summary, made.as_ref());
+    let made = match &ended.manifest {
+        None => Vec::new(),
+        made => place.made(made.as_ref(), &ended.days),
+    };
+    let printed = print(args, &summary, &made);
     // What the user ended early is complete. A recording without a tick shows why there is none.
     let is_empty = summary.received == 0 && !args.allow_empty && !context.control.is_stopped();
     after_printing(printed, outcome(ended, summary.is_lossy() || is_empty))
 }
 
+/// Where the session goes. `id` is its id in a catalogue if none is given.
+fn place(args: &RecordArgs, id: impl FnOnce() -> SessionId) -> SessionPlace {
+    let output = &args.output;
+    match (&output.record_under, &output.output) {
+        (Some(root), _) => {
+            let session = output.session_id.clone().unwrap_or_else(id);
+            SessionPlace::under(root, session, output.force)
+        }
+        (None, folder) => {
+            SessionPlace::folder(folder.as_deref().unwrap_or(Path::new("")), output.force)
+        }
+    }
+}
+
 fn open_market(args: &RecordArgs, options: SyntheticOptions) -> anyhow::Result<Opened> {
     let reference = inputs::reference(&args.normalize, &[])?;
+    // The same market has the same id, at any time and on any machine.
+    let id = format!("{}-{}", options.profile, options.seed);
+    let place = place(args, || SessionId::of_text(&id));
     // Only a market that ends early can have no tick.
     let is_empty = options.duration.is_some()
         && !has_ticks(&mut synthetic::open(options.clone(), &reference.calendar)?)?;
@@ -196,6 +223,7 @@ fn open_market(args: &RecordArgs, options: SyntheticOptions) -> anyhow::Result<O
         info: source.info(),
         reference: synthetic::reference_of(&source, reference),
         total: Some(source.expected_events()),
+        place,
         inputs: None,
         is_empty,
         completeness: Outcome::Done,
@@ -204,14 +232,18 @@ fn open_market(args: &RecordArgs, options: SyntheticOptions) -> anyhow::Result<O
 }
 
 fn open_recording(args: &RecordArgs, path: &PathBuf) -> anyhow::Result<Opened> {
-    refuse_output_of_inputs(&args.output.output, std::slice::from_ref(path))?;
-    let inputs = inputs::open(std::slice::from_ref(path))?;
+    let paths = std::slice::from_ref(path);
+    let named = |id: &str| place(args, || SessionId::of_text(id));
+    named("").check_inputs(paths)?;
+    let inputs = inputs::open(paths)?;
+    let place = named(&inputs.session());
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let all = EventFilter::default();
     Ok(Opened {
         info: inputs.recordings[0].source().clone(),
         reference: inputs::reference(&args.normalize, &inputs.recordings)?,
         total: inputs.estimate(&all),
+        place,
         completeness: completeness(inputs.are_complete()),
         // A merge of one source renumbers its events for the new recording.
         source: Box::new(MergeSource::new(vec![inputs.source_ahead(&all, None)?])),

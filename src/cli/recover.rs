@@ -4,7 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tickdeck_recording::{RecordingError, Recovery, leftovers, recover};
+use tickdeck_recording::{
+    Manifest, RecordingError, Recovery, is_ring, leftovers, recover, salvage_ring,
+};
 
 use super::Context;
 use super::args::RecoverArgs;
@@ -14,9 +16,20 @@ use super::render::grouped;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &RecoverArgs) -> anyhow::Result<Outcome> {
+    if args.recordings.is_empty() {
+        // All that is under the root is being written.
+        return Ok(Outcome::Done);
+    }
     let mut recovered = Vec::new();
     let mut first_error = None;
     for path in recordings_among(&args.recordings)? {
+        if is_ring(path) {
+            match salvage_ring(path) {
+                Ok(made) => recovered.extend(made.map(of_ring)),
+                Err(error) => keep_first(context, &mut first_error, path, error.into()),
+            }
+            continue;
+        }
         for folder in folders_of(path)? {
             match recover(&folder) {
                 Ok(recovery) => recovered.push(recovery),
@@ -33,6 +46,19 @@ pub(super) fn run(context: &Context, args: &RecoverArgs) -> anyhow::Result<Outco
         true => Outcome::Lossy,
         false => Outcome::Done,
     })
+}
+
+/// What a ring had, as a recovery of its new recording.
+fn of_ring((folder, made): (PathBuf, Manifest)) -> Recovery {
+    Recovery {
+        recording: folder,
+        session: made.session,
+        was_unfinished: true,
+        events: made.events,
+        from_journal: 0,
+        unlisted_segments: 0,
+        lost: Vec::new(),
+    }
 }
 
 /// The folder itself, and what a killed `--force` left beside it.
@@ -86,6 +112,25 @@ fn text(recovery: &Recovery) -> String {
         text.push_str(&format!("  {}: {}\n", lost.file.display(), lost.problem));
     }
     text
+}
+
+/// Keeps what a killed session left in its ring. One that is still running has its own.
+pub(super) fn keep_leftovers(ring: &Path) {
+    match salvage_ring(ring) {
+        Ok(Some((folder, made))) => tracing::warn!(
+            event = "ring_kept",
+            path = %folder.display(),
+            events = made.events,
+            "an earlier session was killed: what its ring had was kept"
+        ),
+        Ok(None) | Err(RecordingError::InUse { .. }) => {}
+        Err(error) => tracing::warn!(
+            event = "ring_not_kept",
+            path = %ring.display(),
+            error = tickdeck_core::causes::with_causes(&error),
+            "an earlier session was killed, and what its ring has stays as it is"
+        ),
+    }
 }
 
 /// Seals what an earlier recorder of the same target left. A recording that cannot be recovered does not

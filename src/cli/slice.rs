@@ -10,7 +10,7 @@ use super::render::Made;
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &SliceArgs) -> anyhow::Result<Outcome> {
     context.handle_signals()?;
-    let recording = std::slice::from_ref(&args.recording);
+    let recording = &args.recordings;
     refuse_output_of_inputs(&args.output.output, recording)?;
     let inputs = inputs::open(recording)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;

@@ -48,6 +48,7 @@
 //! | [`inputs`] | several recordings as one source |
 //! | [`selection`] | which of their events are wanted |
 //! | [`contents`] | what is in a recording |
+//! | [`listing`] | the sessions of a catalogue |
 //! | [`convert`] | new recordings: slices, merges, synthetic markets, imports |
 //! | [`sink`] | where messages go: files, digest, NATS, your own [`Sink`] |
 //! | [`control`] | stop, pause and another rate: signals, keyboard, your own calls |
@@ -95,6 +96,7 @@ pub mod export;
 #[cfg(feature = "import")]
 pub mod import;
 pub mod inputs;
+pub mod listing;
 #[cfg(feature = "live")]
 pub mod live;
 #[cfg(feature = "nats")]

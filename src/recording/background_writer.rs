@@ -124,8 +124,10 @@ pub struct Recorded {
     /// Ticks that are in segments, or in the journal if there is no manifest. None of a folder that was
     /// removed.
     pub ticks: u64,
-    /// The sealed recording.
+    /// The sealed recording; the last one of a session that was recorded by trading day.
     pub manifest: Option<Manifest>,
+    /// All sealed recordings of such a session, in order, with their folders. Empty otherwise.
+    pub days: Vec<(PathBuf, Manifest)>,
     /// The first error that no call has returned yet.
     pub error: Option<RecordingError>,
 }
@@ -304,6 +306,7 @@ impl BackgroundWriter {
         Recorded {
             ticks: if is_removed(&sealing) { 0 } else { ticks },
             manifest,
+            days: Vec::new(),
             error: joined.err().or(sealing),
         }
     }

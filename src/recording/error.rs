@@ -39,6 +39,14 @@ pub enum RecordingError {
         /// The folder.
         path: PathBuf,
     },
+    /// It is not the root of a catalogue.
+    #[error("{} is not a catalogue of recordings: {reason}", path.display())]
+    NotACatalogue {
+        /// The path that was opened.
+        path: PathBuf,
+        /// The missing or unexpected part.
+        reason: String,
+    },
     /// There is only a Git LFS pointer.
     #[error("{} is {NOT_FETCHED}", path.display())]
     NotFetched {
@@ -219,6 +227,7 @@ impl RecordingError {
             self,
             Self::NotARecording { .. }
                 | Self::NoManifest { .. }
+                | Self::NotACatalogue { .. }
                 | Self::NotFetched { .. }
                 | Self::DanglingLink { .. }
                 | Self::NewerFormat { .. }

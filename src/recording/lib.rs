@@ -22,10 +22,12 @@
 
 mod background_writer;
 mod bounds;
+mod catalog;
 mod chunk;
 mod codec;
 mod columns;
 mod contracts_file;
+mod day_recorder;
 mod delta;
 mod digest;
 mod error;
@@ -47,14 +49,17 @@ mod owner;
 mod page_size;
 mod place;
 mod pointer;
+mod prune;
 mod read_back;
 mod reader;
 mod recorder_stats;
 mod recover;
+mod ring;
 mod schema;
 mod sealer;
 mod segment_reader;
 mod segment_writer;
+mod session_recorder;
 pub mod storage;
 mod tally;
 mod tick_arrays;
@@ -66,6 +71,8 @@ mod writer;
 pub use background_writer::{
     BackgroundWriter, DEFAULT_SYNC_EVERY, QUEUE_EVENTS, Recorded, RecorderOptions,
 };
+pub use catalog::{Catalog, CatalogEntry, SessionId, SessionIdError};
+pub use day_recorder::DayRecorder;
 pub use digest::EventDigest;
 pub use error::{NOT_FETCHED, RecordingError};
 pub use event_writer::EventWriter;
@@ -76,15 +83,19 @@ pub use format_version::FormatVersion;
 pub use gaps::{Gap, GapFinder};
 pub use group_stream::MissingPart;
 pub use manifest::{CalendarCopy, Ledger, Manifest, SegmentEntry, Status};
-pub use names::{CONTRACTS_FILE, MANIFEST_FILE, session_of};
+pub use names::{CONTRACTS_FILE, MANIFEST_FILE, is_recording_folder, session_of};
+pub use owner::is_in_use;
 pub use page_size::{PAGE_HEADER_BYTES, check_page_size};
 pub use pointer::is_pointer;
+pub use prune::{Excess, Pruned, Retention, Spared, Stored, finish_interrupted, prune};
 pub use read_back::{ReadBack, ReadBackReader};
 pub use reader::{Recording, RecordingReader};
 pub use recorder_stats::RecorderStats;
 pub use recover::{Recovery, leftovers, recover, recover_in};
+pub use ring::{Ring, RingRecorder, RingSpan, RingTrigger, is_ring, rings, salvage_ring};
 pub use schema::ROW_GROUP_ROWS;
 pub use segment_writer::SegmentInfo;
+pub use session_recorder::SessionRecorder;
 pub use tickdeck_core::source::SourceInfo;
 pub use verify::{Verification, VerifyReport, verify};
 pub use watch::{DEFAULT_MIN_FREE_SPACE, check_free_space};
@@ -102,5 +113,9 @@ mod in_memory_tests;
 mod recover_tests;
 #[cfg(test)]
 mod rewritten_tests;
+#[cfg(test)]
+mod ring_tests;
+#[cfg(test)]
+mod rolling_tests;
 #[cfg(test)]
 mod tests;

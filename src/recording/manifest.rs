@@ -10,7 +10,7 @@ use tickdeck_core::time::UnixNanos;
 use super::bounds::{MOST_MANIFEST_BYTES, check_segments};
 use super::error::RecordingError;
 use super::format_version::FormatVersion;
-use super::names::MANIFEST_FILE;
+use super::names::manifest_path;
 use super::pointer::refuse_pointer;
 use super::segment_writer::SegmentInfo;
 use super::storage::{Storage, StorageError, local, read_whole};
@@ -157,7 +157,7 @@ impl Manifest {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_in(storage: &dyn Storage, folder: &Path) -> Result<Self, RecordingError> {
-        let path = folder.join(MANIFEST_FILE);
+        let path = manifest_path(storage, folder);
         refuse_pointer(storage, &path)?;
         let text = read_whole(storage, &path, MOST_MANIFEST_BYTES)?;
         let damaged = |error: serde_json::Error| RecordingError::damaged(&path, error.to_string());
@@ -180,7 +180,7 @@ impl Manifest {
     /// # Errors
     /// When it cannot be written.
     pub(super) fn write(&self, storage: &dyn Storage, folder: &Path) -> Result<(), RecordingError> {
-        let path = folder.join(MANIFEST_FILE);
+        let path = manifest_path(storage, folder);
         let text = serde_json::to_vec_pretty(self).map_err(std::io::Error::from);
         let mut text = text.map_err(StorageError::at(&path, "writing"))?;
         text.push(b'\n');

@@ -1,6 +1,8 @@
 //! Names of the files of a recording, and of its session.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use super::storage::{Storage, local};
 
 /// File name of the manifest.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -9,6 +11,90 @@ pub const CONTRACTS_FILE: &str = "contracts.parquet";
 
 /// File name of the lock of a recording that is being written.
 pub(super) const LOCK_FILE: &str = ".lock";
+
+/// In a catalogue, the names of files that are no data begin with this: Parquet readers that are given
+/// the root skip them.
+const HIDDEN: &str = "_";
+
+/// What the name of a session's folder in a catalogue begins with.
+pub(super) const SESSION_KEY: &str = "session=";
+
+/// How the files of a recording are named that are no data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileNames {
+    /// `manifest.json`
+    Plain,
+    /// `_manifest.json`
+    Hidden,
+}
+
+impl FileNames {
+    /// Those of the recording in `folder`: of what is there, and before that by the folder's name.
+    pub(super) fn of(storage: &dyn Storage, folder: &Path) -> Self {
+        let has = |names: Self| storage.exists(&names.manifest(folder));
+        if has(Self::Hidden) {
+            Self::Hidden
+        } else if has(Self::Plain) {
+            Self::Plain
+        } else {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            // What replaces a recording is written beside it, with a dot in front.
+            match name.trim_start_matches('.').starts_with(SESSION_KEY) {
+                true => Self::Hidden,
+                false => Self::Plain,
+            }
+        }
+    }
+
+    fn path(self, folder: &Path, name: &str) -> PathBuf {
+        match self {
+            Self::Plain => folder.join(name),
+            Self::Hidden => folder.join(format!("{HIDDEN}{name}")),
+        }
+    }
+
+    pub(super) fn manifest(self, folder: &Path) -> PathBuf {
+        self.path(folder, MANIFEST_FILE)
+    }
+
+    pub(super) fn contracts(self, folder: &Path) -> PathBuf {
+        self.path(folder, CONTRACTS_FILE)
+    }
+
+    pub(super) fn journal(self, folder: &Path, index: usize) -> PathBuf {
+        self.path(folder, &journal_file(index))
+    }
+}
+
+/// The path of the manifest of the recording in `folder`.
+pub(super) fn manifest_path(storage: &dyn Storage, folder: &Path) -> PathBuf {
+    FileNames::of(storage, folder).manifest(folder)
+}
+
+/// The path of its contract table.
+pub(super) fn contracts_path(storage: &dyn Storage, folder: &Path) -> PathBuf {
+    FileNames::of(storage, folder).contracts(folder)
+}
+
+/// Whether `folder` has a manifest.
+pub(super) fn has_manifest(storage: &dyn Storage, folder: &Path) -> bool {
+    storage.exists(&manifest_path(storage, folder))
+}
+
+/// Whether a folder of the local file system has the manifest of a recording.
+#[must_use]
+pub fn is_recording_folder(folder: &Path) -> bool {
+    has_manifest(&*local(), folder)
+}
+
+/// Whether a file of that name is a manifest.
+pub(super) fn is_manifest(name: &str) -> bool {
+    unhidden(name) == MANIFEST_FILE
+}
+
+fn unhidden(name: &str) -> &str {
+    name.strip_prefix(HIDDEN).unwrap_or(name)
+}
 
 /// Name of the `index`-th segment.
 pub(super) fn segment_file(index: usize) -> String {
@@ -31,21 +117,23 @@ pub(super) fn is_partial(name: &str) -> bool {
 }
 
 /// Name of the `index`-th file of the journal.
-pub(super) fn journal_file(index: usize) -> String {
+fn journal_file(index: usize) -> String {
     format!("journal-{index:05}.tdj")
 }
 
 /// The number of a journal file; `None` for another name.
 pub(super) fn journal_index(name: &str) -> Option<u64> {
-    let digits = name.strip_prefix("journal-")?.strip_suffix(".tdj")?;
+    let digits = unhidden(name)
+        .strip_prefix("journal-")?
+        .strip_suffix(".tdj")?;
     let is_number = digits.len() >= 5 && digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|_| is_number)
 }
 
 /// Whether a file of that name belongs to a recording.
 pub(super) fn is_of_recording(name: &str) -> bool {
-    name == MANIFEST_FILE
-        || name == CONTRACTS_FILE
+    is_manifest(name)
+        || unhidden(name) == CONTRACTS_FILE
         || is_segment(name)
         || journal_index(name).is_some()
         || is_partial(name)

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::error::RecordingError;
 use super::names::LOCK_FILE;
-use super::storage::{LockGuard, Storage, read_whole};
+use super::storage::{LockGuard, Storage, local, read_whole};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -57,6 +57,12 @@ const MOST_LOCK_BYTES: u64 = 4096;
 /// Whether a writer has `folder`. A lock that cannot be examined counts as free: readers need none.
 pub(super) fn is_owned(storage: &dyn Storage, folder: &Path) -> bool {
     storage.is_locked(&folder.join(LOCK_FILE)).unwrap_or(false)
+}
+
+/// Whether a writer has a folder of the local file system: a recording, or a ring.
+#[must_use]
+pub fn is_in_use(folder: &Path) -> bool {
+    is_owned(&*local(), folder)
 }
 
 /// Refuses a folder that a writer has.

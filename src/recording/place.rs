@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::RecordingError;
-use super::names::{LOCK_FILE, MANIFEST_FILE, is_of_recording};
+use super::names::{LOCK_FILE, is_manifest, is_of_recording};
 use super::owner::{Owner, refuse_owned};
 use super::storage::Storage;
 
@@ -162,7 +162,7 @@ fn refuse_occupied_by_others(
             path: target.to_owned(),
         });
     }
-    let is_recording = names.iter().any(|name| name == MANIFEST_FILE)
+    let is_recording = names.iter().any(|name| is_manifest(name))
         || names.iter().all(|name| is_of_recording(name));
     if !is_recording {
         return Err(RecordingError::NotReplaceable {
@@ -186,7 +186,7 @@ fn refuse_file_above(storage: &dyn Storage, target: &Path) -> Result<()> {
 ///
 /// The manifest goes first and comes last: without it a folder is no recording.
 pub(super) fn replace(storage: &dyn Storage, target: &Path, finished: &Path) -> Result<()> {
-    let is_manifest = |name: &String| name == MANIFEST_FILE;
+    let is_manifest = |name: &String| is_manifest(name);
     let mut old = storage.list(target)?;
     old.retain(|name| is_of_recording(name));
     old.sort_by_key(|name| !is_manifest(name));

@@ -27,7 +27,7 @@ struct Part {
 
 impl ReadBack {
     /// The recording of `writer` begins with the event `first_seq` of the session.
-    pub fn add(&self, first_seq: u64, writer: &BackgroundWriter) {
+    pub(super) fn add(&self, first_seq: u64, writer: &BackgroundWriter) {
         self.lock().push(Part {
             first_seq,
             folder: writer.folder().to_owned(),
@@ -92,4 +92,37 @@ impl Source for ReadBackReader {
 
 fn follow(folder: &Path, seq: u64, has_ended: HasEnded) -> FollowReader {
     FollowReader::from_seq(folder, seq, move || has_ended.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::day_recorder::DayRecorder;
+    use crate::event_writer::EventWriter as _;
+    use crate::rolling_tests::at_hours;
+    use crate::tests::options;
+    use crate::{RecorderOptions, Rolling};
+
+    #[test]
+    fn events_of_several_days_are_read_back_in_order() {
+        let root = tempfile::tempdir().unwrap();
+        // The day and the night of Tuesday, and the night of Wednesday.
+        let events = at_hours(&[3, 3, 9, 13, 22, 33, 34]);
+        let session = "run".parse().unwrap();
+        let options = options(Rolling::default());
+        let recorder = RecorderOptions::default();
+        let mut recorder = DayRecorder::new(root.path(), session, options, recorder);
+        recorder.write(&events).unwrap();
+        for from in 0..events.len() {
+            let mut reader = recorder.recordings().reader(from as u64);
+            let mut found = Vec::new();
+            while found.len() < events.len() - from {
+                let before = found.len();
+                reader.next_batch(&mut found, 2).unwrap();
+                assert!(found.len() > before);
+            }
+            assert_eq!(found, events[from..]);
+        }
+        assert!(recorder.finish(0).error.is_none());
+    }
 }

@@ -18,7 +18,7 @@ use super::filter::EventFilter;
 use super::finding::Finding;
 use super::group_stream::{GroupStream, GroupsAhead, MissingPart, Step};
 use super::manifest::{Manifest, Status};
-use super::names::{CONTRACTS_FILE, MANIFEST_FILE, is_segment};
+use super::names::{MANIFEST_FILE, contracts_path, has_manifest, is_segment, manifest_path};
 use super::owner::is_owned;
 use super::pointer::refuse_pointer;
 use super::segment_reader::{DecodedGroup, SegmentReader};
@@ -86,7 +86,7 @@ impl Recording {
             Err(error) if is_absent(&error) => return refused("there is no such file or folder"),
             Err(error) => return Err(error.into()),
         }
-        match storage.entry(&path.join(MANIFEST_FILE)) {
+        match storage.entry(&manifest_path(&*storage, path)) {
             Ok(_) => {}
             Err(error) if is_absent(&error) => {
                 refuse_pointer(&*storage, &path.join(MANIFEST_FILE))?;
@@ -105,7 +105,7 @@ impl Recording {
             let bytes = Some(entry.bytes);
             refuse_unknown_outside(&*storage, path, file, bytes, &entry.blake3)?;
         }
-        let contracts = path.join(CONTRACTS_FILE);
+        let contracts = contracts_path(&*storage, path);
         let blake3 = &manifest.contracts_blake3;
         refuse_unknown_outside(&*storage, path, &contracts, None, blake3)?;
         Ok(Self {
@@ -181,7 +181,7 @@ impl Recording {
             return Err(why);
         }
         let mut recording = Self::open_segments(storage, path, segments)?;
-        let file = path.join(MANIFEST_FILE);
+        let file = manifest_path(&*recording.storage, path);
         recording.unused.push(Finding::new(file, &why));
         Ok(recording)
     }
@@ -231,7 +231,7 @@ impl Recording {
     }
 
     fn contracts_path(&self) -> PathBuf {
-        self.path.join(CONTRACTS_FILE)
+        contracts_path(&*self.storage, &self.path)
     }
 
     /// The path that was opened.
@@ -355,7 +355,7 @@ impl Recording {
             .map(Some)
             .map_err(|error| {
                 RecordingError::damaged(
-                    &self.path.join(MANIFEST_FILE),
+                    &manifest_path(&*self.storage, &self.path),
                     format!("its calendar: {error}"),
                 )
             })
@@ -439,7 +439,7 @@ fn without_manifest(storage: &dyn Storage, folder: &Path) -> Result<RecordingErr
     if names.iter().any(|name| is_segment(name)) {
         return Ok(RecordingError::NoManifest { path });
     }
-    let is_recording = |name: &&String| storage.exists(&folder.join(name).join(MANIFEST_FILE));
+    let is_recording = |name: &&String| has_manifest(storage, &folder.join(name));
     let recordings: Vec<&str> = names
         .iter()
         .filter(is_recording)

@@ -19,7 +19,7 @@ use super::finding::Finding;
 use super::format_version::FormatVersion;
 use super::journal::{JournalDamage, JournalFiles, JournalReader, JournalStream};
 use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, Manifest, Status};
-use super::names::{CONTRACTS_FILE, MANIFEST_FILE, is_partial, is_segment};
+use super::names::{contracts_path, is_manifest, is_partial, is_segment, manifest_path};
 use super::owner::{Owner, is_owned};
 use super::place::Place;
 use super::reader::Recording;
@@ -70,7 +70,7 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
         });
     }
     let names = storage.list(folder)?;
-    let is_known = |name: &String| name == MANIFEST_FILE || is_segment(name);
+    let is_known = |name: &String| is_manifest(name) || is_segment(name);
     let journal = JournalFiles::paths(&*storage, folder)?;
     if journal.is_empty() && !names.iter().any(is_known) {
         return Err(RecordingError::NothingToRecover {
@@ -79,7 +79,7 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
     }
     let owner = Owner::of(&*storage, folder)?;
     let place = Place::of_owner(folder.to_owned(), owner);
-    if !names.iter().any(|name| name == MANIFEST_FILE) {
+    if !names.iter().any(|name| is_manifest(name)) {
         rebuild_manifest(&storage, folder, &names, &journal)?;
     }
     let found = unsealed::read(&storage, folder)?;
@@ -315,7 +315,7 @@ fn digest_of_segments(
 
 fn options(storage: &dyn Storage, folder: &Path, sealed: &Manifest) -> Result<RecordingOptions> {
     let mut contracts = ContractTable::builtin();
-    let path = folder.join(CONTRACTS_FILE);
+    let path = contracts_path(storage, folder);
     if storage.exists(&path) {
         match contracts_file::read(storage, &path) {
             Ok(found) => contracts.extend(found),
@@ -328,7 +328,7 @@ fn options(storage: &dyn Storage, folder: &Path, sealed: &Manifest) -> Result<Re
         "" => TradingCalendar::builtin(),
         text => TradingCalendar::parse(text).map_err(|error| {
             RecordingError::damaged(
-                &folder.join(MANIFEST_FILE),
+                &manifest_path(storage, folder),
                 format!("its calendar: {error}"),
             )
         })?,

@@ -10,7 +10,7 @@ use tickdeck_core::event::Event;
 
 use super::error::RecordingError;
 use super::journal::{JournalReader, JournalWriter, Next};
-use super::names::journal_file;
+use super::names::FileNames;
 use super::recorder_stats::RecorderStats;
 use super::writer::RecordingWriter;
 
@@ -67,7 +67,9 @@ impl Sealer {
             let reader = match &mut self.reader {
                 Some(reader) => reader,
                 none => {
-                    let path = self.writer.folder().join(journal_file(self.index));
+                    let folder = self.writer.folder();
+                    let names = FileNames::of(&**self.writer.storage(), folder);
+                    let path = names.journal(folder, self.index);
                     let reader = JournalReader::open(&**self.writer.storage(), &path)?;
                     let reader = reader.ok_or_else(|| unreadable(path.clone(), "header"))?;
                     self.writer.begin_journal(path);

@@ -162,6 +162,11 @@ impl SegmentWriter {
         &self.info
     }
 
+    /// Bytes of the row groups that are written.
+    pub(super) fn written_bytes(&self) -> u64 {
+        self.parquet.inner().bytes
+    }
+
     /// Appends the next event.
     pub(super) fn push(&mut self, event: &Event) -> Result<()> {
         let info = &mut self.info;

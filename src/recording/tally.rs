@@ -18,8 +18,27 @@ pub(super) struct Tally {
     pub(super) ticks: u64,
     counts: FxHashMap<InstrumentId, u64>,
     trading_days: BTreeSet<NaiveDate>,
-    /// The trading day of an hour of receive time.
-    day_cache: Option<(i64, NaiveDate)>,
+    days: DayOf,
+}
+
+/// Trading days by receive time: one calendar look-up per hour of it. A day ends on the hour.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct DayOf(Option<(i64, NaiveDate)>);
+
+impl DayOf {
+    /// The trading day of `recv_ts`.
+    pub(super) fn day(&mut self, recv_ts: UnixNanos, calendar: &TradingCalendar) -> NaiveDate {
+        const NANOS_PER_HOUR: i64 = 3_600 * tickdeck_core::time::NANOS_PER_SECOND;
+        let hour = recv_ts.0.div_euclid(NANOS_PER_HOUR);
+        match self.0 {
+            Some((cached, day)) if cached == hour => day,
+            _ => {
+                let day = calendar.trading_day_of(recv_ts).0;
+                self.0 = Some((hour, day));
+                day
+            }
+        }
+    }
 }
 
 impl Tally {
@@ -33,7 +52,7 @@ impl Tally {
                 .filter_map(|(id, count)| Some((utf8_to_text(id)?, *count)))
                 .collect(),
             trading_days: days.filter_map(|day| day.parse().ok()).collect(),
-            day_cache: None,
+            days: DayOf::default(),
         }
     }
 
@@ -42,20 +61,9 @@ impl Tally {
         if let Some(tick) = event.as_tick() {
             self.ticks += 1;
             *self.counts.entry(tick.instrument_id).or_insert(0) += 1;
-            self.note_trading_day(event.recv_ts, calendar);
+            let day = self.days.day(event.recv_ts, calendar);
+            self.trading_days.insert(day);
         }
-    }
-
-    /// Trading day by receive time; one calendar look-up per hour of receive time.
-    fn note_trading_day(&mut self, recv_ts: UnixNanos, calendar: &TradingCalendar) {
-        const NANOS_PER_HOUR: i64 = 3_600 * tickdeck_core::time::NANOS_PER_SECOND;
-        let hour = recv_ts.0.div_euclid(NANOS_PER_HOUR);
-        if self.day_cache.is_some_and(|(cached, _)| cached == hour) {
-            return;
-        }
-        let day = calendar.trading_day_of(recv_ts).0;
-        self.day_cache = Some((hour, day));
-        self.trading_days.insert(day);
     }
 
     /// The instruments with ticks, in any order.

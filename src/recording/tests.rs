@@ -128,7 +128,7 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rec");
-        let rolling = Rolling { max_rows, max_span: None, row_group_rows };
+        let rolling = Rolling { max_rows, row_group_rows, ..Rolling::default() };
         let manifest = record(&path, &events, rolling);
         let recording = Recording::open(&path).unwrap();
         prop_assert_eq!(&read_all(&recording, EventFilter::default(), batch), &events);

@@ -14,7 +14,7 @@ use super::file_hash::check_file;
 use super::filter::EventFilter;
 use super::finding::{Finding, problem};
 use super::manifest::{Manifest, Status};
-use super::names::{CONTRACTS_FILE, MANIFEST_FILE};
+use super::names::{MANIFEST_FILE, contracts_path};
 use super::reader::Recording;
 use super::segment_writer::text_to_utf8;
 use super::storage::{Storage, local};
@@ -198,7 +198,7 @@ fn check_files(recording: &Recording, report: &mut VerifyReport) {
         }
     }
     if !manifest.contracts_blake3.is_empty() {
-        let path = recording.path().join(CONTRACTS_FILE);
+        let path = contracts_path(storage, recording.path());
         if let Err(error) = check_file(storage, &path, None, &manifest.contracts_blake3) {
             report.add(&path, problem(&error));
         }
@@ -307,7 +307,7 @@ fn compare(
             format!("event digest is {found}, the manifest says {expected}"),
         );
     }
-    let contracts = folder.join(CONTRACTS_FILE);
+    let contracts = contracts_path(&**recording.storage(), folder);
     if recording.storage().exists(&contracts)
         && let Err(error) = contracts_file::read(&**recording.storage(), &contracts)
     {

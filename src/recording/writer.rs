@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use parquet::file::metadata::KeyValue;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::{Contract, ContractTable};
@@ -24,13 +25,13 @@ use super::error::RecordingError;
 use super::format_version::FormatVersion;
 use super::journal::JournalFiles;
 use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, Manifest, SegmentEntry, Status};
-use super::names::{CONTRACTS_FILE, MANIFEST_FILE, segment_file};
+use super::names::{FileNames, segment_file};
 use super::owner::Owner;
 use super::place::{Place, choose_place, refuse_occupied, replace};
 use super::schema::ROW_GROUP_ROWS;
 use super::segment_writer::SegmentWriter;
 use super::storage::{Storage, local};
-use super::tally::Tally;
+use super::tally::{DayOf, Tally};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -41,6 +42,11 @@ pub struct Rolling {
     pub max_rows: u64,
     /// Before an event this many nanoseconds of `recv_ts` after the segment's first; `None`: never.
     pub max_span: Option<i64>,
+    /// When the row groups that are written have this many bytes; `None`: never. Looked at after each
+    /// row group, so a segment has at least one.
+    pub max_bytes: Option<u64>,
+    /// Before an event of a later trading day, by receive time and calendar.
+    pub by_trading_day: bool,
     /// Events of a row group, at most [`ROW_GROUP_ROWS`]. Fewer costs bytes and saves memory.
     pub row_group_rows: usize,
 }
@@ -51,6 +57,8 @@ impl Default for Rolling {
         Self {
             max_rows: 16 * ROW_GROUP_ROWS as u64,
             max_span: None,
+            max_bytes: None,
+            by_trading_day: false,
             row_group_rows: ROW_GROUP_ROWS,
         }
     }
@@ -83,6 +91,9 @@ pub struct RecordingWriter {
     place: Place,
     options: RecordingOptions,
     segment: Option<SegmentWriter>,
+    /// The latest trading day of the open segment, if segments end with it.
+    segment_day: Option<NaiveDate>,
+    days: DayOf,
     spare: RowGroupBuffer,
     segments: Vec<SegmentEntry>,
     next_seq: u64,
@@ -162,6 +173,8 @@ impl RecordingWriter {
             place,
             options,
             segment: None,
+            segment_day: None,
+            days: DayOf::default(),
             spare: RowGroupBuffer::default(),
             segments: Vec::new(),
             next_seq: 0,
@@ -196,6 +209,8 @@ impl RecordingWriter {
             place,
             options,
             segment: None,
+            segment_day: None,
+            days: DayOf::default(),
             spare: RowGroupBuffer::default(),
             next_seq: manifest.events,
             tally: Tally::of(&manifest),
@@ -235,7 +250,7 @@ impl RecordingWriter {
                 found: event.seq.0,
             });
         }
-        if self.segment_is_full(event) {
+        if self.segment_is_full(event) || self.begins_a_day(event) {
             self.seal_segment()?;
         }
         let segment = match &mut self.segment {
@@ -272,6 +287,22 @@ impl RecordingWriter {
             || rolling
                 .max_span
                 .is_some_and(|span| next.recv_ts.since(info.start) >= span.max(1))
+            || rolling
+                .max_bytes
+                .is_some_and(|most| segment.written_bytes() >= most.max(1))
+    }
+
+    /// Whether `next` is of a later trading day than the events of the open segment. A clock that went
+    /// back ends no day.
+    fn begins_a_day(&mut self, next: &Event) -> bool {
+        if !self.options.rolling.by_trading_day {
+            return false;
+        }
+        let day = self.days.day(next.recv_ts, &self.options.calendar);
+        let before = self.segment_day.filter(|before| *before >= day);
+        let is_later = before.is_none() && self.segment_day.is_some();
+        self.segment_day = before.or(Some(day));
+        is_later
     }
 
     fn seal_segment(&mut self) -> Result<()> {
@@ -347,6 +378,10 @@ impl RecordingWriter {
         &self.storage
     }
 
+    fn names(&self) -> FileNames {
+        FileNames::of(&*self.storage, &self.place.folder)
+    }
+
     /// Keeps other writers out of the folder.
     pub(super) const fn owner(&self) -> &Arc<Owner> {
         &self.place.owner
@@ -418,7 +453,7 @@ impl RecordingWriter {
 
     /// Writes the contract table if it has changed. The manifest must be written next.
     fn write_contracts(&mut self) -> Result<()> {
-        let path = self.place.folder.join(CONTRACTS_FILE);
+        let path = self.names().contracts(&self.place.folder);
         let content = contracts_file::encode(&path, &self.contracts_in_force())?;
         let blake3 = blake3::hash(&content).to_hex().to_string();
         if blake3 == self.contracts_blake3 {
@@ -509,9 +544,15 @@ impl Drop for RecordingWriter {
             return;
         }
         // Errors are ignored: the one that abandoned the recording is already on its way.
-        let files = (0..self.segments.len()).map(segment_file);
-        for file in files.chain([MANIFEST_FILE.into(), CONTRACTS_FILE.into()]) {
-            let _ = self.storage.remove(&self.place.folder.join(file));
+        let folder = &self.place.folder;
+        let files = (0..self.segments.len()).map(|index| folder.join(segment_file(index)));
+        // The manifest last: it says how the other files are named.
+        let (contracts, manifest) = (
+            self.names().contracts(folder),
+            self.names().manifest(folder),
+        );
+        for file in files.chain([contracts, manifest]) {
+            let _ = self.storage.remove(&file);
         }
     }
 }

@@ -115,6 +115,26 @@ const EXAMPLES: &[(&str, How)] = &[
     ),
     // It was stopped cleanly, so there is nothing to recover.
     ("tickdeck recover recordings/2026-01-05-day", How::Ends(0)),
+    (
+        "tickdeck live --env-file live.env --record-under sessions",
+        How::UntilStopped("ctp_subscribed"),
+    ),
+    (
+        "tickdeck record --source synthetic:quick,trading_day=2026-01-05 --record-under sessions",
+        How::Ends(0),
+    ),
+    (
+        "tickdeck ls sessions --trading-day 2026-01-05 --json",
+        How::Ends(0),
+    ),
+    (
+        "tickdeck prune sessions --keep-days 30 --dry-run",
+        How::Ends(0),
+    ),
+    (
+        "tickdeck prune sessions --keep-days 90 --max-bytes 500GB --json",
+        How::Ends(0),
+    ),
     ("tickdeck demo --rate 10", How::Ends(0)),
     ("tickdeck completions bash --install", How::Ends(0)),
     (

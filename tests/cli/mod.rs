@@ -1,5 +1,6 @@
 //! The command line, through the built binary: verbs, flags, exit codes, streams, signals.
 
+mod catalog;
 mod dumps;
 mod empty;
 mod examples;

@@ -14,7 +14,7 @@ use crate::support::recordings::{info, quick, replay, repository, stream};
 use crate::tidy::documents::pages;
 
 /// Who runs the blocks of a page under a heading.
-const BLOCKS: [(&str, &str, &str); 31] = [
+const BLOCKS: [(&str, &str, &str); 35] = [
     ("README.md", "Try it", "not run: it runs the tests"),
     ("README.md", "See messages arrive", "here"),
     ("README.md", "Record and replay", "here"),
@@ -27,6 +27,7 @@ const BLOCKS: [(&str, &str, &str); 31] = [
     ("docs/analysis.md", "pandas", "readers"),
     ("docs/analysis.md", "polars", "readers"),
     ("docs/analysis.md", "pyarrow", "readers"),
+    ("docs/analysis.md", "A catalogue", "readers"),
     ("docs/analysis.md", "With the contract table", "readers"),
     ("docs/analysis.md", "What is published", "readers"),
     ("docs/capture.md", "Capturing what is published", "here"),
@@ -53,6 +54,9 @@ const BLOCKS: [(&str, &str, &str); 31] = [
     ("docs/operations.md", "Before the first session", "here"),
     ("docs/operations.md", "The login test", "here"),
     ("docs/operations.md", "Running", "here"),
+    ("docs/operations.md", "A catalogue of sessions", "here"),
+    ("docs/operations.md", "A black box", "here"),
+    ("docs/operations.md", "Retention", "here"),
     (
         "docs/operations.md",
         "Container",
@@ -472,6 +476,32 @@ fn a_live_session_records_as_printed() {
     let recording = live.clone.join("recordings/2026-01-05-day");
     let digest = replay(&recording, "--sink digest").done().digest();
     assert_eq!(shutdown[0]["digest"], digest.as_str());
+}
+
+#[test]
+fn a_session_in_a_catalogue_runs_as_printed() {
+    let more = "CTP_SYMBOL=rb2510.SHFE\nMD_DURATION_SECONDS=15\n";
+    let Some(live) = LiveClone::new("the catalogue of the page on operations", more) else {
+        return;
+    };
+    let page = "docs/operations.md";
+    let ended = live
+        .run(&block(page, "A catalogue of sessions", "sh"))
+        .done();
+    let shutdown: Vec<Value> = logged(&ended.stderr, "live_ingest_shutdown");
+    let session = shutdown[0]["session"].as_str().unwrap();
+    assert!(session.starts_with("live-"), "{session}");
+    // The folder of the day does not matter: the session is found by its id.
+    let sessions = live.clone.join("sessions");
+    let digest = replay(&sessions, &format!("--sink digest --session {session}*"));
+    assert_eq!(shutdown[0]["digest"], digest.done().digest().as_str());
+    // A ring without a trigger leaves nothing behind.
+    live.run(&block(page, "A black box", "sh")).done();
+    let pruned = live.run(&block(page, "Retention", "sh")).done();
+    assert!(
+        pruned.stdout.contains("0 removed, 0 spared, 1 kept"),
+        "{pruned:?}"
+    );
 }
 
 #[test]

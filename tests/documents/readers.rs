@@ -141,6 +141,70 @@ print(json.dumps({"zone": zone, "rows": rows}))"#,
     );
 }
 
+/// Readers that are given the root find the segments, and trip over no other file. One session is still
+/// being written.
+#[test]
+fn a_catalogue_is_one_table() {
+    let Some(python) = python("a catalogue") else {
+        return;
+    };
+    let clone = clone_with_segments();
+    let sessions = clone.join("sessions");
+    for (day, seed) in [("2026-01-05", 1), ("2026-01-05", 2), ("2026-01-06", 1)] {
+        let source = format!("synthetic:quick,seed={seed},trading_day={day}");
+        let words = ["record", "-q", "--source", &source, "--record-under"];
+        let args = words.map(AsRef::as_ref);
+        run(args.into_iter().chain([sessions.as_os_str()])).done();
+    }
+    // What a writer has beside its segments, as it was killed or is at work.
+    let session = sessions.join("trading_day=2026-01-06/session=quick-1");
+    for name in ["_journal-00000.tdj", ".part-00001.parquet.partial", ".lock"] {
+        std::fs::write(session.join(name), "no Parquet").unwrap();
+    }
+    let found = rows_of(
+        &clone,
+        &python,
+        &block(PAGE, "A catalogue", "python"),
+        r#"
+import pandas as pd
+import polars as pl
+import pyarrow.dataset as ds
+
+data = ds.dataset("sessions", partitioning="hive")
+day = data.count_rows(filter=(ds.field("trading_day") == "2026-01-06") & (ds.field("kind") == "tick"))
+frame = pd.read_parquet("sessions", partitioning=None)
+lazy = pl.scan_parquet("sessions/**/part-*.parquet", hive_partitioning=True)
+lazy = lazy.filter((pl.col("kind") == "tick") & (pl.col("session") == "quick-2"))
+print(json.dumps({
+    "duckdb": [[str(day), session, ticks] for day, session, ticks in ticks_by_day],
+    "pyarrow": [len(data.files), day],
+    "pandas": sorted(frame["trading_day"].dropna().unique()),
+    "polars": len(lazy.collect()),
+}))"#,
+    );
+    let ticks = |seed: u64| -> u64 {
+        let listed = run(["ls".as_ref(), sessions.as_os_str(), "--json".as_ref()]).done();
+        let id = format!("quick-{seed}");
+        let listed = listed.json();
+        let mut listed = listed.as_array().unwrap().iter();
+        let one = listed.find(|one| one["session"] == id.as_str()).unwrap();
+        one["ticks"].as_u64().unwrap()
+    };
+    assert_eq!(
+        found,
+        json!({
+            "duckdb": [
+                ["2026-01-05", "quick-1", ticks(1)],
+                ["2026-01-05", "quick-2", ticks(2)],
+                ["2026-01-06", "quick-1", ticks(1)],
+            ],
+            "pyarrow": [3, ticks(1)],
+            "pandas": ["20260105", "20260106"],
+            "polars": ticks(2),
+        })
+    );
+}
+
 #[test]
 fn contracts_join_as_published() {
     let Some(python) = python("the join with the contract table") else {

@@ -10,6 +10,7 @@ mod ingest;
 mod library;
 mod log;
 mod recording;
+mod ring;
 mod secrets;
 mod smoke;
 mod verbs;
@@ -100,6 +101,8 @@ pub(crate) fn recorded(ticks: &[RawTick], folder: &Path) -> Setup {
     let mut setup = setup(ticks);
     setup.record = Some(RecordTo {
         folder: folder.to_owned(),
+        by_day: None,
+        ring: None,
         options: RecordingOptions {
             session: "test".into(),
             source: SourceInfo {

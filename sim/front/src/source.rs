@@ -16,7 +16,9 @@ use tickdeck_core::event::{Event, EventKind, InstrumentId, SessionEvent};
 use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::{TradingDay, UnixNanos};
 use tickdeck_market::source::{Profile, SyntheticError, SyntheticOptions, SyntheticSource};
-use tickdeck_recording::{EventFilter, MANIFEST_FILE, Recording, RecordingError};
+use tickdeck_recording::{
+    EventFilter, MANIFEST_FILE, Recording, RecordingError, is_recording_folder,
+};
 
 /// Events at the beginning of a recording that may say which trading day it is.
 const TELLING_EVENTS: usize = 512;
@@ -241,7 +243,7 @@ impl fmt::Display for SourceSpec {
 /// A recording, unchanged. The recording's message about a folder without a manifest speaks of
 /// flags, and a library has none.
 fn open_recording(path: &Path) -> Result<Recording, OpenError> {
-    if path.is_dir() && !path.join(MANIFEST_FILE).exists() {
+    if path.is_dir() && !is_recording_folder(path) {
         return Err(OpenError::NotARecording {
             path: path.to_owned(),
         });

@@ -8,6 +8,7 @@ use tickdeck::encode::PayloadKind;
 use tickdeck::normalize::Flag;
 use tickdeck::reference::ReferenceOptions;
 
+use super::catalog::CatalogArgs;
 use super::shared::JsonArgs;
 use super::values;
 
@@ -73,6 +74,9 @@ pub struct CheckArgs {
     /// The golden, or the folder of all goldens [default: NAME.golden.json beside each REC]
     #[arg(long, value_name = "PATH")]
     pub golden: Option<PathBuf>,
+    /// Which of its sessions, where it is a root.
+    #[command(flatten)]
+    pub catalog: CatalogArgs,
     /// Exit with 0 even if an input publishes no message
     #[arg(long)]
     pub allow_empty: bool,

@@ -28,7 +28,7 @@ const PURPOSES: [(&str, &[&str]); 6] = [
     (
         "Inspect and edit recordings",
         &[
-            "info", "cat", "verify", "recover", "slice", "merge", "export",
+            "ls", "info", "cat", "verify", "recover", "slice", "merge", "export", "prune",
         ],
     ),
     ("Live CTP", &["live", "doctor", "smoke", "health"]),

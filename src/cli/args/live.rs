@@ -6,9 +6,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use tickdeck::encode::subject;
 use tickdeck::live::Wanted;
+use tickdeck_recording::{Ring, RingSpan, RingTrigger, SessionId};
 
 use super::values;
 use super::{JournalArgs, JsonArgs, NatsArgs, NormalizeArgs, RollArgs};
@@ -94,12 +95,38 @@ pub struct SubscribeArgs {
 
 /// Flags of `live`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("recorded").args(["record", "record_under"]))]
 pub struct LiveArgs {
     /// Record at the same time, into this folder
     #[arg(long, value_name = "REC", value_parser = values::parse_new_recording, help_heading = "Output")]
     pub record: Option<PathBuf>,
+    /// In a catalogue instead: ROOT/trading_day=DAY/session=ID, one per day
+    #[arg(long, value_name = "ROOT", value_parser = values::parse_new_recording, help_heading = "Output", conflicts_with = "record")]
+    pub record_under: Option<PathBuf>,
+    /// Id of the session in the catalogue [default: made from time and process]
+    #[arg(
+        long = "session",
+        value_name = "ID",
+        hide_short_help = true,
+        requires = "record_under",
+        conflicts_with = "record",
+        help_heading = "Output"
+    )]
+    pub session_id: Option<SessionId>,
+    /// Keep only this much receive time on disk, such as 10m, until SIGUSR2, a request or a lost front
+    /// asks for it
+    #[arg(long, value_name = "SPAN", value_parser = values::parse_span, requires = "record_under", conflicts_with_all = ["record", "force"], help_heading = "Output")]
+    pub ring: Option<Duration>,
+    /// With --ring, keep so much receive time after that too
+    #[arg(long, hide_short_help = true, value_name = "SPAN", default_value = "5m", value_parser = values::parse_duration, requires = "ring", help_heading = "Output")]
+    pub ring_after: Duration,
     /// Replace an existing recording
-    #[arg(long, requires = "record", help_heading = "Output")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        requires = "recorded",
+        help_heading = "Output"
+    )]
     pub force: bool,
     /// When a new segment begins.
     #[command(flatten)]
@@ -128,6 +155,20 @@ pub struct LiveArgs {
     /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
+}
+
+impl LiveArgs {
+    /// The ring, if there is to be one.
+    #[must_use]
+    pub fn ring(&self) -> Option<Ring> {
+        self.ring.map(|before| Ring {
+            span: RingSpan {
+                before: values::duration_ns(before),
+                after: values::duration_ns(self.ring_after),
+            },
+            trigger: RingTrigger::default(),
+        })
+    }
 }
 
 /// Longest run of `smoke`.

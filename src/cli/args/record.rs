@@ -4,8 +4,8 @@ use clap::Args;
 use tickdeck_core::pace::Rate;
 
 use super::{
-    FrontArgs, JournalArgs, JsonArgs, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs,
-    SourceSpec, SubscribeArgs, conflict,
+    FrontArgs, JournalArgs, JsonArgs, NatsArgs, NormalizeArgs, RollArgs, SessionOutputArgs,
+    SinkArgs, SourceSpec, SubscribeArgs, conflict,
 };
 
 /// Flags of `record`.
@@ -27,7 +27,7 @@ pub struct RecordArgs {
     pub allow_empty: bool,
     /// Where the recording goes.
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub output: SessionOutputArgs,
     /// When a new segment begins.
     #[command(flatten)]
     pub roll: RollArgs,

@@ -11,7 +11,7 @@ use tickdeck::selection::SelectionOptions;
 use tickdeck_core::contract::Exchange;
 use tickdeck_core::pace::{PaceOptions, Rate};
 use tickdeck_core::select::{EndSpec, StartSpec, TimeSpec, WindowSpec};
-use tickdeck_recording::RecorderOptions;
+use tickdeck_recording::{RecorderOptions, SessionId};
 
 use super::conflict;
 use super::values::{self, JsonlTarget, LogFormat, SinkSpec, duration_ns};
@@ -188,6 +188,30 @@ pub struct OutputArgs {
     pub force: bool,
 }
 
+/// Where a session is recorded.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub struct SessionOutputArgs {
+    /// Folder of the new recording
+    #[arg(short, long, value_name = "REC", value_parser = values::parse_new_recording, required_unless_present = "record_under", conflicts_with = "record_under")]
+    pub output: Option<PathBuf>,
+    /// In a catalogue instead: ROOT/trading_day=DAY/session=ID, one per day
+    #[arg(long, value_name = "ROOT", value_parser = values::parse_new_recording)]
+    pub record_under: Option<PathBuf>,
+    /// Id of the session in the catalogue [default: made from the source, or from time and process]
+    #[arg(
+        long = "session",
+        value_name = "ID",
+        hide_short_help = true,
+        requires = "record_under",
+        conflicts_with = "output"
+    )]
+    pub session_id: Option<SessionId>,
+    /// Replace an existing recording
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// When a new segment begins.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Output")]
@@ -198,6 +222,10 @@ pub struct RollArgs {
     /// Begin a new segment after this much recorded time, above 0s, for example 1h
     #[arg(long, hide_short_help = true, value_name = "SPAN", value_parser = values::parse_span)]
     pub max_duration: Option<Duration>,
+    /// Begin a new segment when it has this many bytes, 1 or more, for example 100MB or 64MiB; looked at
+    /// every 65536 rows
+    #[arg(long, hide_short_help = true, value_name = "SIZE", value_parser = values::parse_bytes)]
+    pub max_bytes: Option<u64>,
 }
 
 /// How a session is kept safe while it is recorded.
@@ -206,7 +234,7 @@ pub struct RollArgs {
 pub struct JournalArgs {
     /// How often the journal is brought to the disk: a power failure loses at most this much, a killed
     /// process at most 0.1 s
-    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = values::parse_duration)]
+    #[arg(long, hide_short_help = true, value_name = "SPAN", default_value = "1s", value_parser = values::parse_duration)]
     pub sync_every: Duration,
     /// End the recording, sealed, when the disk has less free space than this, such as 500MB; 0 for no
     /// limit

@@ -222,7 +222,6 @@ fn bad_usage_names_what_is_expected() {
         ("replay rec --drop wet", "possible values"),
         ("replay rec --log-level tickdeck=loud", "expected a level"),
         ("export rec --force", "--output is stdout"),
-        ("merge one -o out", "2 values required"),
         ("slice rec", "--output"),
         (
             "record -o out --source synthetic:quick,speed=3",

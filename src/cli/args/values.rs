@@ -276,6 +276,14 @@ pub(super) fn parse_span(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A number of bytes that is not 0.
+pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        0 => Err("expected a size above zero, such as 500MB, 64MiB or 2TB".into()),
+        bytes => Ok(bytes),
+    }
+}
+
 /// A span in ns; above 292 years it saturates.
 #[must_use]
 pub fn duration_ns(span: Duration) -> i64 {

@@ -5,6 +5,7 @@
 //! | SIGINT, SIGTERM | stop; another one, at least a second later, exits at once |
 //! | SIGHUP | stop, unless the process was started with it ignored (`nohup`) |
 //! | SIGUSR1 | pause or continue |
+//! | SIGUSR2 | what the caller says |
 //!
 //! The Rust runtime ignores SIGPIPE, so a closed stdout is an error value and no signal.
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use tickdeck_core::thread;
@@ -33,6 +34,16 @@ const APART: Duration = Duration::from_secs(1);
 /// When the system refuses a handler or a thread.
 pub fn install(control: &Arc<Control>, exit_code: i32) -> io::Result<()> {
     install_apart(control, exit_code, APART)
+}
+
+/// Does something at each SIGUSR2, for the life of the process.
+///
+/// # Errors
+/// When the system refuses a handler or a thread.
+pub fn at_sigusr2(act: impl Fn() + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGUSR2])?;
+    thread::spawn("sigusr2", move || signals.forever().for_each(|_| act()))?;
+    Ok(())
 }
 
 /// Makes a write beyond the file size limit an error instead of the end of the process (SIGXFSZ).

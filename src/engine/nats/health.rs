@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::stream::SelectAll;
 use serde_json::Value;
 use tickdeck_core::thread;
 use tokio::sync::Notify;
@@ -46,6 +47,24 @@ impl Default for HealthOptions {
     }
 }
 
+/// What else a responder answers.
+pub struct Answer {
+    /// The subject.
+    pub subject: String,
+    /// Makes the answer, like a [`HealthSnapshot`].
+    pub answer: Box<HealthSnapshot>,
+    /// What does not work where the server refuses the subscription.
+    pub without: &'static str,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer")
+            .field("subject", &self.subject)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Answers health requests until it is stopped or dropped.
 #[derive(Debug)]
 pub struct HealthResponder {
@@ -68,6 +87,19 @@ impl HealthResponder {
         options: &HealthOptions,
         snapshot: Box<HealthSnapshot>,
     ) -> Result<Self, NatsError> {
+        Self::start_with(nats, options, snapshot, None)
+    }
+
+    /// The same, with answers on another subject. A server that refuses it costs a warning.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(
+        nats: &NatsOptions,
+        options: &HealthOptions,
+        snapshot: Box<HealthSnapshot>,
+        more: Option<Answer>,
+    ) -> Result<Self, NatsError> {
         let mut plan = nats.plan()?;
         // Distinguishes this connection from the publisher's, in our log and in the server's.
         plan.options.name.push_str("-health");
@@ -80,6 +112,7 @@ impl HealthResponder {
             plan,
             subject: options.subject.clone(),
             snapshot,
+            more,
             stop: Arc::clone(&stop),
         };
         let thread = thread::spawn("tickdeck-health", move || worker.run(&ready))
@@ -140,6 +173,7 @@ struct Worker {
     plan: Plan,
     subject: String,
     snapshot: Box<HealthSnapshot>,
+    more: Option<Answer>,
     stop: Arc<Notify>,
 }
 
@@ -202,16 +236,19 @@ impl Worker {
 
     async fn answer(&self, connection: &Connection, ready: &Ready) -> Result<End, NatsFailure> {
         let Connection { client, fate } = connection;
-        let mut requests = client
-            .subscribe(self.subject.clone())
-            .await
-            .map_err(|error| NatsFailure::Other {
-                cause: format!("subscribing to `{}`: {error}", self.subject),
-            })?;
+        let mut requests = SelectAll::new();
+        let more = self.more.as_ref().map(|more| &more.subject);
+        for subject in std::iter::once(&self.subject).chain(more) {
+            let subscribed = client.subscribe(subject.clone()).await;
+            requests.push(subscribed.map_err(|error| NatsFailure::Other {
+                cause: format!("subscribing to `{subject}`: {error}"),
+            })?);
+        }
+        let mut warnings = Warnings::default();
         match connection.round_trip().await {
             Ok(refusals) => {
                 for refusal in refusals {
-                    self.refused(&refusal, &mut Warnings::default())?;
+                    self.refused(&refusal, &mut warnings)?;
                 }
             }
             Err(failure) if failure.is_retryable() => return Ok(End::Lost),
@@ -219,7 +256,6 @@ impl Worker {
         }
         // Only the first connection is waited for.
         let _ = ready.try_send(Ok(()));
-        let mut warnings = Warnings::default();
         loop {
             let request = tokio::select! {
                 biased;
@@ -238,7 +274,11 @@ impl Worker {
             let Some(reply) = request.reply else {
                 continue;
             };
-            if client.publish(reply, self.payload()).await.is_err() {
+            if client
+                .publish(reply, self.payload(&request.subject))
+                .await
+                .is_err()
+            {
                 return Ok(End::Lost);
             }
         }
@@ -248,7 +288,13 @@ impl Worker {
     /// that asked.
     fn refused(&self, refusal: &Refusal, warnings: &mut Warnings) -> Result<(), NatsFailure> {
         match refusal.action {
-            Action::Subscribe => Err(refusal.failure()),
+            Action::Subscribe => match &self.more {
+                Some(more) if more.subject == refusal.subject => {
+                    warnings.warn(&self.plan.shown, refusal, more.without);
+                    Ok(())
+                }
+                _ => Err(refusal.failure()),
+            },
             Action::Publish => {
                 let help = "health requests are not answered (allow_responses is enough)";
                 warnings.warn(&self.plan.shown, &refusal.of_any_answer(), help);
@@ -257,8 +303,10 @@ impl Worker {
         }
     }
 
-    fn payload(&self) -> Bytes {
-        let mut answer = match (self.snapshot)() {
+    fn payload(&self, subject: &str) -> Bytes {
+        let more = self.more.as_ref().filter(|more| more.subject == subject);
+        let snapshot = more.map_or(&self.snapshot, |more| &more.answer);
+        let mut answer = match snapshot() {
             Value::Object(answer) => answer,
             other => serde_json::Map::from_iter([("snapshot".to_owned(), other)]),
         };

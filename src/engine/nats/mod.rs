@@ -23,7 +23,9 @@ mod subscriber;
 pub use crate::encode::pattern::{PatternError, SubjectPattern};
 pub use ask::{ReadyCount, ReadyPoll, count_ready, count_subscribers, probe};
 pub use error::{NatsError, NatsFailure};
-pub use health::{HEALTH_SUBJECT, HealthOptions, HealthResponder, HealthSnapshot, request_health};
+pub use health::{
+    Answer, HEALTH_SUBJECT, HealthOptions, HealthResponder, HealthSnapshot, request_health,
+};
 pub use options::{NatsOptions, Servers};
 pub use subscriber::{Received, Subscriber, SubscriberOptions};
 pub use tickdeck_ffi::Secret;

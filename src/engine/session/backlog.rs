@@ -26,7 +26,7 @@ const MOST_IN_MEMORY: usize = 16_384;
 const NEARLY_CAUGHT_UP: u64 = 4_096;
 
 /// A recorder that may end before its session.
-pub(super) trait SessionRecorder: EventWriter + Send + 'static {
+pub(super) trait StoppableRecorder: EventWriter + Send + 'static {
     /// Whether it records what it is given.
     fn is_recording(&self) -> bool;
 }
@@ -74,7 +74,7 @@ impl Backlog {
     ///
     /// # Errors
     /// When the system starts no thread.
-    pub(super) fn start<R: SessionRecorder>(
+    pub(super) fn start<R: StoppableRecorder>(
         self: &Arc<Self>,
         mut source: impl Source + 'static,
         mut recorder: R,
@@ -107,7 +107,7 @@ impl Backlog {
     fn record(
         &self,
         source: &mut dyn Source,
-        recorder: &mut impl SessionRecorder,
+        recorder: &mut impl StoppableRecorder,
     ) -> Result<(), PlayError> {
         let _ends = EndsOnDrop(self);
         let mut batch = Vec::new();
@@ -333,7 +333,7 @@ mod tests {
         }
     }
 
-    impl SessionRecorder for FailsAt {
+    impl StoppableRecorder for FailsAt {
         fn is_recording(&self) -> bool {
             self.writer.is_some()
         }

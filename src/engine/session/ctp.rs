@@ -1,6 +1,7 @@
 //! A live session with CTP fronts: connects to the server, lists the contracts at the trader front,
 //! chooses what to subscribe, and runs a [`LiveSession`] with the market data front.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -329,11 +330,12 @@ impl CtpSession {
             clock,
             ..
         } = self.session;
-        let record = record.filter(|to| !events.is_empty() && is_free(to));
-        let writer = match record {
+        let at = events.first().map(|event| event.recv_ts);
+        let record = record.zip(at).map(|(to, at)| (to.folder_at(at), to));
+        let writer = match record.filter(|(folder, _)| is_free(folder)) {
             None => None,
-            Some(to) => {
-                let mut writer = RecordingWriter::create(&to.folder, to.options)?;
+            Some((folder, to)) => {
+                let mut writer = RecordingWriter::create(&folder, to.options)?;
                 writer.write(events)?;
                 Some(writer)
             }
@@ -344,12 +346,12 @@ impl CtpSession {
 }
 
 /// Whether the folder is free. A session that never began must not replace an earlier recording.
-fn is_free(to: &RecordTo) -> bool {
-    let is_free = RecordingWriter::check_target(&to.folder, false).is_ok();
+fn is_free(folder: &Path) -> bool {
+    let is_free = RecordingWriter::check_target(folder, false).is_ok();
     if !is_free {
         tracing::warn!(
             event = "recording_kept",
-            path = %to.folder.display(),
+            path = %folder.display(),
             "no session began, so the earlier recording was not replaced"
         );
     }

@@ -24,7 +24,7 @@ use tickdeck_core::clock::{Clock, SystemClock};
 use tickdeck_core::source::Source;
 use tickdeck_core::thread::spawn_scoped;
 use tickdeck_core::wait::is_closed_within;
-use tickdeck_recording::{BackgroundWriter, ReadBack, RecorderOptions, RecordingError};
+use tickdeck_recording::{RecorderOptions, RecordingError};
 
 use super::backlog::{Backlog, Recording};
 use super::error::SessionError;
@@ -151,9 +151,7 @@ impl LiveSession {
         if writer.is_some() {
             publisher.set_recorded();
         }
-        let backlog = writer
-            .as_ref()
-            .map(|writer| Backlog::new(recordings_of(writer)));
+        let backlog = writer.as_ref().map(|it| Backlog::new(it.recordings()));
         let stop_asked = stop_asked(self.control, backlog.clone());
         let (source, handle) = live::start(connector, self.options, Arc::clone(&clock), stop_asked)
             .map_err(SessionError::Thread)?;
@@ -201,6 +199,7 @@ impl LiveSession {
             has_begun: true,
             live: outcome.live,
             manifest: recorded.manifest,
+            days: recorded.days,
             recording_failure,
             read_back: backlog.map(|it| it.read_back()),
             recorder_high_water: stats.recorder.as_ref().map(|it| it.most_waiting()),
@@ -215,13 +214,6 @@ impl LiveSession {
 
 /// The thread that records the session.
 type Recorder = Recording<LiveRecorder>;
-
-/// Where the recorder's events are.
-fn recordings_of(writer: &BackgroundWriter) -> ReadBack {
-    let recordings = ReadBack::default();
-    recordings.add(0, writer);
-    recordings
-}
 
 /// Whether the session should end: on request, and after the publisher.
 fn stop_asked(

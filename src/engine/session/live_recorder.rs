@@ -8,10 +8,10 @@ use tickdeck_core::causes::with_causes;
 use tickdeck_core::event::Event;
 use tickdeck_core::thread;
 use tickdeck_recording::{
-    BackgroundWriter, EventWriter, Recorded, RecorderStats, RecordingError, Status,
+    EventWriter, Recorded, RecorderStats, RecordingError, SessionRecorder, Status,
 };
 
-use super::backlog::SessionRecorder;
+use super::backlog::StoppableRecorder;
 use crate::live::LiveStats;
 
 /// What a live session does when it can no longer be recorded.
@@ -38,7 +38,7 @@ pub(super) struct LiveRecorder {
 }
 
 enum State {
-    Recording(Box<BackgroundWriter>),
+    Recording(Box<SessionRecorder>),
     /// A thread closes the recording.
     Closing(JoinHandle<Recorded>),
     Closed(Box<Recorded>),
@@ -46,7 +46,7 @@ enum State {
 
 impl LiveRecorder {
     pub(super) fn new(
-        writer: BackgroundWriter,
+        writer: SessionRecorder,
         on_failure: OnRecordingFailure,
         live: Arc<LiveStats>,
     ) -> Self {
@@ -73,8 +73,8 @@ impl LiveRecorder {
             // A panic was reported with its place. What it left on the disk is unknown.
             State::Closing(thread) => thread.join().unwrap_or_else(|_| Recorded {
                 ticks: stats.ticks(),
-                manifest: None,
                 error: Some(RecordingError::WriterFailed { path: folder }),
+                ..Recorded::default()
             }),
             State::Closed(recorded) => *recorded,
         }
@@ -94,12 +94,12 @@ impl LiveRecorder {
             Ok(thread) => State::Closing(thread),
             Err(error) => State::Closed(Box::new(Recorded {
                 ticks: self.stats.ticks(),
-                manifest: None,
                 error: Some(RecordingError::Io {
                     path: self.folder.clone(),
                     doing: "starting a thread to close",
                     source: error,
                 }),
+                ..Recorded::default()
             })),
         };
     }
@@ -144,7 +144,7 @@ impl EventWriter for LiveRecorder {
     }
 }
 
-impl SessionRecorder for LiveRecorder {
+impl StoppableRecorder for LiveRecorder {
     fn is_recording(&self) -> bool {
         matches!(self.state, State::Recording(_))
     }
@@ -155,7 +155,7 @@ fn folder_text(folder: &std::path::Path) -> String {
 }
 
 /// Finishes a recording as far as it is whole, and logs if it is not.
-fn close(writer: BackgroundWriter, dropped: u64, folder: &str) -> Recorded {
+fn close(writer: SessionRecorder, dropped: u64, folder: &str) -> Recorded {
     let recorded = writer.finish(dropped);
     if let Some(error) = &recorded.error {
         log_failure(folder, &recorded, error);

@@ -3,9 +3,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tickdeck_recording::RingTrigger;
+
 use super::drain::{DEFAULT_DRAIN, DrainWatch};
 use super::stats::SharedStats;
-use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
+use crate::nats::{Answer, HealthOptions, HealthResponder, NatsError, NatsOptions};
 use crate::pipeline::{Ledger, Publisher};
 use crate::sink::{DEFAULT_LIVE_BUFFER, LiveNatsSink, NatsStop, SinkError};
 
@@ -16,6 +18,8 @@ pub struct LiveNats {
     pub options: NatsOptions,
     /// How many messages may be buffered for it.
     pub buffer: u64,
+    /// Keeps what a ring has, on request.
+    pub ring: Option<RingTrigger>,
     /// How long it may take to confirm the last messages.
     pub drain: Duration,
 }
@@ -27,6 +31,7 @@ impl LiveNats {
         Self {
             options,
             buffer: DEFAULT_LIVE_BUFFER,
+            ring: None,
             drain: DEFAULT_DRAIN,
         }
     }
@@ -49,19 +54,36 @@ impl LiveServer {
     /// When the server cannot be reached.
     pub fn connect(nats: &LiveNats, session: &str, verb: &'static str) -> Result<Self, NatsError> {
         let sink = LiveNatsSink::connect(&nats.options, nats.buffer)?;
+        let keep = nats.ring.clone().map(|ring| keep_answer(ring, session));
         let stats = Arc::new(OnceLock::<SharedStats>::new());
         let (shared, session) = (Arc::clone(&stats), session.to_owned());
         let snapshot = Box::new(move || match shared.get() {
             Some(stats) => stats.health(&session, verb),
             None => serde_json::json!({ "session": session, "verb": verb, "state": "starting" }),
         });
-        let health = HealthResponder::start(&nats.options, &HealthOptions::default(), snapshot)?;
+        let options = HealthOptions::default();
+        let health = HealthResponder::start_with(&nats.options, &options, snapshot, keep)?;
         Ok(Self {
             sink,
             health,
             stats,
             drain: nats.drain,
         })
+    }
+}
+
+/// Keeps what the ring of a session has.
+fn keep_answer(ring: RingTrigger, session: &str) -> Answer {
+    // One token of a subject.
+    let token = session.replace(['.', ' ', '*', '>'], "_");
+    let session = session.to_owned();
+    Answer {
+        subject: format!("tickdeck.deck.{token}.keep"),
+        answer: Box::new(move || {
+            ring.keep("request");
+            serde_json::json!({ "session": session, "keeping": true })
+        }),
+        without: "the ring is kept by signals and faults only",
     }
 }
 

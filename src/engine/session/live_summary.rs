@@ -1,5 +1,7 @@
 //! How a live session ended: counts, digest, latency, the front's part and the recording.
 
+use std::path::PathBuf;
+
 use tickdeck_core::causes::with_causes;
 use tickdeck_core::pace::Lateness;
 use tickdeck_recording::{Manifest, RecordingError, RecordingWriter};
@@ -32,8 +34,11 @@ pub struct LiveSummary {
     pub has_begun: bool,
     /// How the session with the front went.
     pub live: LiveReport,
-    /// The recording that was closed; after a failure it ends before the session.
+    /// The recording that was closed; after a failure it ends before the session. The last one of a
+    /// session that was recorded by trading day.
     pub manifest: Option<Manifest>,
+    /// All recordings of such a session, in order, with their folders. Empty otherwise.
+    pub days: Vec<(PathBuf, Manifest)>,
     /// Why the recording is not whole, where the session continued without it.
     pub recording_failure: Option<RecordingError>,
     /// The largest number of events that waited for the recorder at a time; `None` without one.
@@ -88,6 +93,7 @@ impl LiveSummary {
             has_begun: false,
             live,
             manifest,
+            days: Vec::new(),
             recording_failure: None,
             recorder_high_water: None,
             read_back: None,

@@ -1,12 +1,16 @@
 //! Where and how a session is recorded.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tickdeck_core::causes::with_causes;
 use tickdeck_recording::{
-    BackgroundWriter, RecorderOptions, RecordingOptions, RecordingWriter, Rolling, SourceInfo,
-    session_of,
+    BackgroundWriter, Catalog, DayRecorder, Manifest, RecorderOptions, RecordingError,
+    RecordingOptions, RecordingWriter, Ring, RingRecorder, Rolling, SessionId, SessionRecorder,
+    SourceInfo, session_of,
 };
+
+use tickdeck_core::time::UnixNanos;
 
 use super::error::SessionError;
 use crate::reference::Reference;
@@ -14,10 +18,34 @@ use crate::reference::Reference;
 /// Where a session is recorded.
 #[derive(Debug, Clone)]
 pub struct RecordTo {
-    /// Folder of the recording.
+    /// Folder of the recording, or with `by_day` the root of a catalogue.
     pub folder: PathBuf,
+    /// Makes a recording of each trading day, in a catalogue, as this session.
+    pub by_day: Option<SessionId>,
+    /// Records into a ring, and in the catalogue only what is asked for. Needs `by_day`.
+    pub ring: Option<Ring>,
     /// Options of the recording.
     pub options: RecordingOptions,
+}
+
+/// Logs what became of a range of a ring.
+fn log_kept(folder: &Path, made: &Result<Manifest, RecordingError>) {
+    let path = folder.display();
+    match made {
+        Ok(made) => tracing::info!(
+            event = "ring_kept",
+            %path,
+            events = made.events,
+            ticks = made.ticks,
+            reason = made.source.detail
+        ),
+        Err(error) => tracing::error!(
+            event = "ring_not_kept",
+            %path,
+            error = with_causes(error),
+            "what was to be kept stays in the ring"
+        ),
+    }
 }
 
 impl RecordTo {
@@ -31,16 +59,67 @@ impl RecordTo {
             source,
             contracts: Arc::clone(&reference.contracts),
             calendar: Arc::clone(&reference.calendar),
-            rolling: Rolling::default(),
+            rolling: Rolling {
+                by_trading_day: true,
+                ..Rolling::default()
+            },
             overwrite: false,
             keep_partial: true,
         };
-        Self { folder, options }
+        Self {
+            folder,
+            by_day: None,
+            ring: None,
+            options,
+        }
+    }
+
+    /// One recording per trading day under `root`, the root of a catalogue.
+    #[must_use]
+    pub fn under(
+        root: impl Into<PathBuf>,
+        session: SessionId,
+        source: SourceInfo,
+        reference: &Reference,
+    ) -> Self {
+        let mut record = Self::new(root, source, reference);
+        session.as_str().clone_into(&mut record.options.session);
+        record.by_day = Some(session);
+        record
+    }
+
+    /// The folder of a recording that begins at `recv_ts`.
+    #[must_use]
+    pub fn folder_at(&self, recv_ts: UnixNanos) -> PathBuf {
+        match &self.by_day {
+            None => self.folder.clone(),
+            Some(session) => {
+                let day = self.options.calendar.trading_day_of(recv_ts);
+                Catalog::folder(&self.folder, day.0, session.as_str())
+            }
+        }
     }
 
     /// Begins the recording, behind a journal.
-    pub(super) fn begin(self, options: RecorderOptions) -> Result<BackgroundWriter, SessionError> {
-        let writer = RecordingWriter::create(&self.folder, self.options)?;
-        BackgroundWriter::start_with(writer, options).map_err(SessionError::Thread)
+    pub(super) fn begin(self, recorder: RecorderOptions) -> Result<SessionRecorder, SessionError> {
+        let (folder, options) = (&self.folder, self.options);
+        if let Some(session) = self.by_day {
+            return Ok(match self.ring {
+                Some(ring) => {
+                    let ring =
+                        RingRecorder::create(folder, session, options, recorder, ring, log_kept)?;
+                    SessionRecorder::Ring(Box::new(ring))
+                }
+                None => {
+                    let days = DayRecorder::new(folder, session, options, recorder);
+                    SessionRecorder::Days(Box::new(days))
+                }
+            });
+        }
+        let writer = RecordingWriter::create(folder, options)?;
+        let writer = BackgroundWriter::start_with(writer, recorder);
+        writer
+            .map(SessionRecorder::Folder)
+            .map_err(SessionError::Thread)
     }
 }

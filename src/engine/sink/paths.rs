@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use tickdeck_recording::MANIFEST_FILE;
+use tickdeck_recording::is_recording_folder;
 
 /// Whether both paths lead to one file, by links too. False where nothing is.
 #[must_use]
@@ -47,7 +47,7 @@ fn place(path: &Path) -> PathBuf {
 #[must_use]
 pub fn is_inside_recording(path: &Path) -> bool {
     let folder = path.parent().unwrap_or(Path::new(""));
-    folder.join(MANIFEST_FILE).exists()
+    is_recording_folder(folder)
 }
 
 #[cfg(test)]

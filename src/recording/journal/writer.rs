@@ -11,7 +11,7 @@ use super::block::{
 };
 use super::entry::Encoder;
 use crate::error::RecordingError;
-use crate::names::journal_file;
+use crate::names::FileNames;
 use crate::storage::{Storage, StorageError, WriteFile};
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -105,7 +105,7 @@ impl JournalWriter {
                 self.has_failed = true;
                 let file = OpenFile::create(
                     &*self.storage,
-                    self.folder.join(journal_file(self.index)),
+                    FileNames::of(&*self.storage, &self.folder).journal(&self.folder, self.index),
                     &Description {
                         format_version: VERSION,
                         session: self.session.clone(),

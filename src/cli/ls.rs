@@ -1,0 +1,135 @@
+//! `tickdeck ls`: the sessions of a catalogue.
+
+use std::io::Write as _;
+
+use serde::Serialize;
+use tickdeck::listing::SessionLine;
+use tickdeck_core::printable::printable_value;
+use tickdeck_recording::{Catalog, Status};
+
+use super::args::LsArgs;
+use super::catalog::{Wanted, nothing_selected};
+use super::context::Context;
+use super::outcome::{Outcome, stdout, unless_closed};
+use super::render::{bytes, grouped};
+
+/// A session; the key order is the order of the fields.
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    trading_day: String,
+    session: &'a str,
+    status: Status,
+    being_written: bool,
+    exchanges: Vec<&'static str>,
+    symbols: u64,
+    ticks: u64,
+    gaps: u64,
+    bytes: u64,
+    recording: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a str>,
+}
+
+/// Runs the verb.
+pub(super) fn run(_context: &Context, args: &LsArgs) -> anyhow::Result<Outcome> {
+    let catalog = Catalog::open(&args.root)?;
+    let wanted = Wanted::of(&args.catalog)?;
+    let selected = catalog.entries.iter().filter(|entry| wanted.selects(entry));
+    let lines = selected
+        .map(SessionLine::of)
+        .collect::<Result<Vec<_>, _>>()?;
+    let shown: Vec<Shown<'_>> = lines.iter().map(shown).collect();
+    unless_closed(print(args, &shown))?;
+    if shown.is_empty() && !args.allow_empty {
+        let reason = nothing_selected(&catalog);
+        tracing::warn!(
+            event = "nothing_listed",
+            "{reason}; --allow-empty accepts that"
+        );
+        return Ok(Outcome::Lossy);
+    }
+    let is_damaged = |line: &SessionLine| line.status == Status::Damaged;
+    Ok(match lines.iter().any(is_damaged) {
+        true => Outcome::Difference,
+        false => Outcome::Done,
+    })
+}
+
+fn shown(line: &SessionLine) -> Shown<'_> {
+    let stored = &line.stored;
+    let day = stored.trading_day.map(|day| day.to_string());
+    Shown {
+        trading_day: day.unwrap_or_default(),
+        session: &stored.session,
+        status: line.status,
+        being_written: line.is_being_written,
+        exchanges: line.exchanges.iter().map(|e| e.as_str()).collect(),
+        symbols: line.symbols,
+        ticks: line.ticks,
+        gaps: line.gaps,
+        bytes: stored.bytes,
+        recording: stored.recording.display().to_string(),
+        problem: line.problem.as_deref(),
+    }
+}
+
+fn print(args: &LsArgs, sessions: &[Shown<'_>]) -> anyhow::Result<()> {
+    let mut out = stdout();
+    if args.json.json {
+        serde_json::to_writer(&mut out, sessions)?;
+        writeln!(out)?;
+    } else {
+        out.write_all(table(sessions).as_bytes())?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Names left, numbers right.
+fn table(sessions: &[Shown<'_>]) -> String {
+    const HEAD: [&str; 8] = [
+        "TRADING DAY",
+        "SESSION",
+        "STATUS",
+        "EXCHANGES",
+        "SYMBOLS",
+        "TICKS",
+        "GAPS",
+        "SIZE",
+    ];
+    /// The first column of numbers.
+    const NUMBERS: usize = 4;
+    let mut rows = vec![HEAD.map(str::to_owned)];
+    rows.extend(sessions.iter().map(row));
+    let widths: Vec<usize> = (0..HEAD.len())
+        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
+        .collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells = cells.map(|(column, (cell, width))| match column < NUMBERS {
+            true => format!("{cell:<width$}"),
+            false => format!("{cell:>width$}"),
+        });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn row(session: &Shown<'_>) -> [String; 8] {
+    let status = match (session.status, session.being_written) {
+        (Status::Recording, true) => "being written",
+        (Status::Recording, false) => "killed",
+        (status, _) => status.as_str(),
+    };
+    [
+        session.trading_day.clone(),
+        printable_value(session.session).into_owned(),
+        status.to_owned(),
+        session.exchanges.join(","),
+        grouped(session.symbols),
+        grouped(session.ticks),
+        grouped(session.gaps),
+        bytes(session.bytes),
+    ]
+}

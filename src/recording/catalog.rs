@@ -1,0 +1,304 @@
+//! A catalogue: many recordings under one root, one folder per trading day and session.
+//!
+//! ```text
+//! ROOT/trading_day=2026-01-05/session=live-20260104-205500/part-00000.parquet
+//! ```
+//!
+//! The names of the folders are Hive partitions, so tools that read Parquet take the root as one table.
+//! Files that are no data begin with `_` or `.` there, and such tools skip them.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use chrono::NaiveDate;
+
+use super::error::RecordingError;
+use super::names::{LOCK_FILE, SESSION_KEY, is_manifest};
+use super::storage::{Storage, local};
+
+type Result<T> = std::result::Result<T, RecordingError>;
+
+/// What the name of a day's folder begins with.
+const DAY_KEY: &str = "trading_day=";
+
+/// The id of a session as the name of a folder: letters, digits, `.`, `_` and `-`, beginning with a
+/// letter or digit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionId(String);
+
+/// A text is no [`SessionId`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected letters, digits, `.`, `_` and `-`, at most 128, beginning with a letter or digit"
+)]
+pub struct SessionIdError;
+
+impl SessionId {
+    /// Longest id, in bytes.
+    const LONGEST: usize = 128;
+
+    /// Any text as an id: `_` in place of what an id may not have.
+    #[must_use]
+    pub fn of_text(text: &str) -> Self {
+        let mut id: String = text
+            .chars()
+            .map(|c| if is_plain(c) { c } else { '_' })
+            .collect();
+        id.truncate(Self::LONGEST);
+        if !id.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            id.insert(0, 's');
+            id.truncate(Self::LONGEST);
+        }
+        Self(id)
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The id of the `part`-th recording of a session, from 0 on. The first one has the session's own.
+    #[must_use]
+    pub(super) fn of_part(&self, part: u64) -> String {
+        match part {
+            0 => self.0.clone(),
+            part => format!("{}-{}", self.0, part + 1),
+        }
+    }
+}
+
+const fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+impl FromStr for SessionId {
+    type Err = SessionIdError;
+
+    fn from_str(text: &str) -> std::result::Result<Self, SessionIdError> {
+        let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        match begins && text.len() <= Self::LONGEST && text.chars().all(is_plain) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(SessionIdError),
+        }
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A recording in a catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CatalogEntry {
+    /// The trading day of the folder.
+    pub trading_day: NaiveDate,
+    /// The session id of the folder.
+    pub session: String,
+    /// The folder.
+    pub folder: PathBuf,
+}
+
+/// The recordings under a root, by trading day and session id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Catalog {
+    /// The root.
+    pub root: PathBuf,
+    /// The recordings.
+    pub entries: Vec<CatalogEntry>,
+}
+
+impl Catalog {
+    /// Whether `path` is the root of a catalogue, or the folder of one of its trading days.
+    #[must_use]
+    pub fn is_root(path: &Path) -> bool {
+        let storage = local();
+        let Ok(names) = storage.list(path) else {
+            return false;
+        };
+        let is_day = |name: &String| day_of(name).is_some();
+        let is_session = |name: &String| session_id_of(name).is_some();
+        !names.iter().any(|name| is_manifest(name))
+            && match day_of(&name_of(path)) {
+                Some(_) => names.iter().any(is_session),
+                None => names.iter().any(is_day),
+            }
+    }
+
+    /// The recordings under `root`. An empty folder is a catalogue without recordings.
+    ///
+    /// # Errors
+    /// When `root` is not a catalogue, or cannot be listed.
+    pub fn open(root: &Path) -> Result<Self> {
+        let storage = local();
+        if !storage.is_folder(root) {
+            return Err(not_a_catalogue(root, "there is no such folder"));
+        }
+        let mut names = storage.list(root)?;
+        names.retain(|name| !name.starts_with('.'));
+        if !names.is_empty() && !Self::is_root(root) {
+            let reason = match names.iter().any(|name| is_manifest(name)) {
+                true => "it is a recording",
+                false => "it has no folder trading_day=YYYY-MM-DD",
+            };
+            return Err(not_a_catalogue(root, reason));
+        }
+        let mut entries = Vec::new();
+        for (day, folder) in Self::days(root)? {
+            entries.extend(sessions(&*storage, &folder, day)?);
+        }
+        entries.sort();
+        let root = root.to_owned();
+        Ok(Self { root, entries })
+    }
+
+    /// The folders of trading days in `root`, or `root` itself if it is one.
+    pub(super) fn days(root: &Path) -> Result<Vec<(NaiveDate, PathBuf)>> {
+        if let Some(day) = day_of(&name_of(root)) {
+            return Ok(vec![(day, root.to_owned())]);
+        }
+        let names = local().list(root)?.into_iter();
+        let days = names.filter_map(|name| Some((day_of(&name)?, root.join(name))));
+        Ok(days.collect())
+    }
+
+    /// Whether a folder is named as that of a trading day.
+    pub(super) fn is_day(folder: &Path) -> bool {
+        day_of(&name_of(folder)).is_some()
+    }
+
+    /// The folder of a session.
+    #[must_use]
+    pub fn folder(root: &Path, trading_day: NaiveDate, session: &str) -> PathBuf {
+        root.join(format!("{DAY_KEY}{trading_day}"))
+            .join(format!("{SESSION_KEY}{session}"))
+    }
+}
+
+/// The recordings in the folder of a day. Folders without anything to read are skipped: a writer that
+/// was killed at its very start leaves one.
+fn sessions(storage: &dyn Storage, folder: &Path, day: NaiveDate) -> Result<Vec<CatalogEntry>> {
+    let mut found = Vec::new();
+    if !storage.is_folder(folder) {
+        return Ok(found);
+    }
+    for name in storage.list(folder)? {
+        let path = folder.join(&name);
+        if let Some(session) = session_id_of(&name)
+            && storage.is_folder(&path)
+            && storage.list(&path)?.iter().any(|name| name != LOCK_FILE)
+        {
+            found.push(CatalogEntry {
+                trading_day: day,
+                session: session.to_owned(),
+                folder: path,
+            });
+        }
+    }
+    Ok(found)
+}
+
+fn day_of(name: &str) -> Option<NaiveDate> {
+    let day = name.strip_prefix(DAY_KEY)?;
+    NaiveDate::parse_from_str(day, "%Y-%m-%d")
+        .ok()
+        .filter(|date| date.to_string() == day)
+}
+
+fn session_id_of(name: &str) -> Option<&str> {
+    name.strip_prefix(SESSION_KEY).filter(|id| !id.is_empty())
+}
+
+/// The last name of a path, also of `.`.
+fn name_of(path: &Path) -> String {
+    let absolute = std::path::absolute(path);
+    let path = absolute.as_deref().unwrap_or(path);
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+fn not_a_catalogue(root: &Path, reason: &str) -> RecordingError {
+    RecordingError::NotACatalogue {
+        path: root.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder_with(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn a_root_lists_its_sessions_by_day() {
+        let folder = folder_with(&[
+            "trading_day=2026-01-06/session=b/_manifest.json",
+            "trading_day=2026-01-05/session=b/_manifest.json",
+            "trading_day=2026-01-05/session=a/_journal-00000.tdj",
+            "trading_day=2026-01-05/session=empty/.lock",
+            "trading_day=2026-01-05/.removed-x/_manifest.json",
+            "trading_day=2026-1-5/session=c/_manifest.json",
+            "trading_day=2026-01-05/session=/_manifest.json",
+            "notes.txt",
+        ]);
+        let catalog = Catalog::open(folder.path()).unwrap();
+        let found: Vec<(String, &str)> = catalog
+            .entries
+            .iter()
+            .map(|entry| (entry.trading_day.to_string(), entry.session.as_str()))
+            .collect();
+        let day = |day: &str| day.to_owned();
+        assert_eq!(
+            found,
+            [
+                (day("2026-01-05"), "a"),
+                (day("2026-01-05"), "b"),
+                (day("2026-01-06"), "b")
+            ]
+        );
+        let one = Catalog::open(&folder.path().join("trading_day=2026-01-06")).unwrap();
+        assert_eq!(one.entries, catalog.entries[2..]);
+    }
+
+    #[test]
+    fn other_folders_are_no_catalogue() {
+        let recording = folder_with(&["manifest.json", "trading_day=2026-01-05/x"]);
+        let other = folder_with(&["notes.txt"]);
+        for (folder, reason) in [
+            (recording.path(), "it is a recording"),
+            (other.path(), "it has no folder trading_day=YYYY-MM-DD"),
+            (Path::new("/no/such/folder"), "there is no such folder"),
+        ] {
+            assert!(!Catalog::is_root(folder));
+            let error = Catalog::open(folder).unwrap_err();
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+        let empty = folder_with(&[]);
+        assert_eq!(Catalog::open(empty.path()).unwrap().entries, []);
+    }
+
+    #[test]
+    fn a_session_id_is_a_plain_file_name() {
+        for id in ["live-20260105", "a.b_c", "7"] {
+            assert_eq!(id.parse::<SessionId>().unwrap().as_str(), id);
+            assert_eq!(SessionId::of_text(id).as_str(), id);
+        }
+        for text in ["", ".a", "-a", "a/b", "a=b", "a b", "早"] {
+            assert_eq!(text.parse::<SessionId>(), Err(SessionIdError));
+            let id = SessionId::of_text(text);
+            assert_eq!(id.as_str().parse(), Ok(id.clone()), "{text}");
+        }
+    }
+}

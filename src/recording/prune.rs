@@ -1,0 +1,485 @@
+//! Retention: which recordings go, and how they go.
+//!
+//! The newest trading day on disk is the reference, never the machine's clock: a clock that is wrong
+//! must not remove anything.
+//!
+//! A recording is removed only if it is finished and its files are what its manifest says. It is renamed
+//! first, to a name that no reader takes up, so that a crash leaves no half of a recording.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use serde::{Serialize, Serializer};
+
+use super::catalog::{Catalog, CatalogEntry};
+use super::error::RecordingError;
+use super::finding::Finding;
+use super::manifest::{Manifest, Status};
+use super::names::{LOCK_FILE, is_manifest, is_of_recording};
+use super::owner::{Owner, is_owned};
+use super::reader::Recording;
+use super::storage::{Storage, local};
+
+type Result<T> = std::result::Result<T, RecordingError>;
+
+/// What the hidden name of a recording ends with while its files are removed.
+const REMOVED: &str = ".removed";
+
+/// What to keep. A recording that exceeds one of the limits goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// The latest trading days that have recordings.
+    pub keep_days: Option<u32>,
+    /// Bytes on disk of all recordings together.
+    pub max_bytes: Option<u64>,
+}
+
+/// A recording on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stored {
+    /// The folder.
+    pub recording: PathBuf,
+    /// Session id.
+    pub session: String,
+    /// Its trading day, the last one of several; `None` without ticks.
+    #[serde(serialize_with = "optional_day")]
+    pub trading_day: Option<NaiveDate>,
+    /// Bytes of all files in the folder.
+    pub bytes: u64,
+}
+
+#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
+fn optional_day<S: Serializer>(
+    day: &Option<NaiveDate>,
+    to: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    match day {
+        Some(day) => to.collect_str(day),
+        None => to.serialize_none(),
+    }
+}
+
+/// Why a recording goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Excess {
+    /// Its trading day is not among those to keep.
+    Days,
+    /// There are too many bytes, and no recording is older.
+    Bytes,
+}
+
+/// Why a recording stays that should go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "reason", content = "problem")]
+pub enum Spared {
+    /// A writer has it.
+    BeingWritten,
+    /// Its writer was killed. Recovered, it can go.
+    Unfinished,
+    /// The files are not what was written.
+    Damaged(String),
+    /// Something else is in the folder, by name.
+    OtherFiles(String),
+    /// The folder is a link to another place.
+    Link,
+    /// It has no tick, and so no trading day by which it could go.
+    NoTradingDay,
+}
+
+/// What a prune did, or would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// What went, oldest first, and why.
+    pub removed: Vec<(Stored, Excess)>,
+    /// What should have gone, and why not.
+    pub spared: Vec<(Stored, Excess, Spared)>,
+    /// What stays.
+    pub kept: Vec<Stored>,
+}
+
+impl Pruned {
+    /// Bytes of everything that is still there.
+    #[must_use]
+    pub fn bytes_left(&self) -> u64 {
+        let spared = self.spared.iter().map(|(stored, ..)| stored);
+        let left = self.kept.iter().chain(spared);
+        left.map(|stored| stored.bytes).sum()
+    }
+}
+
+impl Stored {
+    /// A recording in a catalogue.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn of_entry(entry: &CatalogEntry) -> Result<Self> {
+        Ok(Self {
+            recording: entry.folder.clone(),
+            session: entry.session.clone(),
+            trading_day: Some(entry.trading_day),
+            bytes: bytes_of(&*local(), &entry.folder)?,
+        })
+    }
+
+    /// The recording in a folder outside of a catalogue.
+    ///
+    /// # Errors
+    /// When it is not a recording, or cannot be read.
+    pub fn of_folder(folder: &Path) -> Result<Self> {
+        let storage = local();
+        if !storage.is_folder(folder) {
+            return Err(RecordingError::NotARecording {
+                path: folder.to_owned(),
+                reason: "there is no such folder".into(),
+            });
+        }
+        // Says what is wrong with a folder that is none.
+        let recording = Recording::open(folder)?;
+        let manifest = recording.manifest();
+        let days = manifest.map_or(&[][..], |manifest| &manifest.trading_days);
+        Ok(Self {
+            recording: folder.to_owned(),
+            session: recording.session().to_owned(),
+            trading_day: days.iter().filter_map(|day| day.parse().ok()).max(),
+            bytes: bytes_of(&*storage, folder)?,
+        })
+    }
+}
+
+/// Bytes of the files in a folder. One that goes meanwhile counts as empty.
+pub(super) fn bytes_of(storage: &dyn Storage, folder: &Path) -> Result<u64> {
+    let names = storage.list(folder)?.into_iter();
+    let files = names.filter_map(|name| storage.open(&folder.join(name)).ok());
+    Ok(files.filter_map(|file| file.bytes().ok()).sum())
+}
+
+/// Applies `retention` to recordings. With `dry_run` nothing is removed, and the result is the same.
+///
+/// # Errors
+/// When something cannot be read or removed. What was removed before stays so.
+pub fn prune(mut stored: Vec<Stored>, retention: Retention, dry_run: bool) -> Result<Pruned> {
+    let storage = local();
+    let key = |stored: &Stored| (stored.trading_day, stored.recording.clone());
+    stored.sort_by_key(key);
+    stored.dedup();
+    let first_kept = first_kept_day(&stored, retention.keep_days);
+    let mut bytes: u64 = stored.iter().map(|stored| stored.bytes).sum();
+    let mut pruned = Pruned::default();
+    for stored in stored {
+        let Some(excess) = excess(&stored, first_kept, bytes, retention.max_bytes) else {
+            pruned.kept.push(stored);
+            continue;
+        };
+        match reason_to_spare(&storage, &stored)? {
+            Some(reason) => pruned.spared.push((stored, excess, reason)),
+            None => {
+                if !dry_run {
+                    remove(&storage, &stored.recording)?;
+                }
+                bytes -= stored.bytes;
+                pruned.removed.push((stored, excess));
+            }
+        }
+    }
+    Ok(pruned)
+}
+
+/// Removes what a prune that was killed left under `root`.
+///
+/// # Errors
+/// When the root cannot be listed, or something cannot be removed.
+pub fn finish_interrupted(root: &Path) -> Result<()> {
+    let storage = local();
+    let mut folders = vec![root.to_owned()];
+    let days = Catalog::days(root)?.into_iter();
+    folders.extend(days.map(|(_, folder)| folder));
+    for folder in folders {
+        for name in storage.list(&folder)? {
+            let path = folder.join(&name);
+            if name.starts_with('.') && name.ends_with(REMOVED) && storage.is_folder(&path) {
+                clear(&*storage, &path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The first trading day that stays.
+fn first_kept_day(stored: &[Stored], keep_days: Option<u32>) -> Option<NaiveDate> {
+    let days: BTreeSet<NaiveDate> = stored.iter().filter_map(|one| one.trading_day).collect();
+    let keep = usize::try_from(keep_days?).unwrap_or(usize::MAX);
+    match keep {
+        0 => Some(NaiveDate::MAX),
+        keep => days.iter().rev().take(keep).last().copied(),
+    }
+}
+
+fn excess(
+    stored: &Stored,
+    first_kept: Option<NaiveDate>,
+    bytes: u64,
+    max_bytes: Option<u64>,
+) -> Option<Excess> {
+    let is_old = |first: NaiveDate| stored.trading_day.is_some_and(|day| day < first);
+    if first_kept.is_some_and(is_old) {
+        Some(Excess::Days)
+    } else if max_bytes.is_some_and(|most| bytes > most) {
+        Some(Excess::Bytes)
+    } else {
+        None
+    }
+}
+
+/// Why a recording must not go. Compares its files with the manifest, as a replay does before it plays.
+fn reason_to_spare(storage: &Arc<dyn Storage>, stored: &Stored) -> Result<Option<Spared>> {
+    let folder = &stored.recording;
+    let parent = parent_of(folder);
+    if !storage.is_within(&parent, folder) {
+        return Ok(Some(Spared::Link));
+    }
+    if is_owned(&**storage, folder) {
+        return Ok(Some(Spared::BeingWritten));
+    }
+    if stored.trading_day.is_none() {
+        return Ok(Some(Spared::NoTradingDay));
+    }
+    let names = storage.list(folder)?;
+    let is_other = |name: &&String| *name != LOCK_FILE && !is_of_recording(name);
+    if let Some(other) = names.iter().find(is_other) {
+        return Ok(Some(Spared::OtherFiles(other.clone())));
+    }
+    let recording = match Recording::open_in(Arc::clone(storage), folder) {
+        Ok(recording) => recording,
+        Err(error) => return Ok(Some(Spared::Damaged(error.to_string()))),
+    };
+    if recording.status() == Status::Recording {
+        return Ok(Some(Spared::Unfinished));
+    }
+    let damage = recording.damaged_segments().into_iter().next();
+    let text = |Finding { file, problem }: Finding| format!("{}: {problem}", file.display());
+    Ok(damage.map(|finding| Spared::Damaged(text(finding))))
+}
+
+/// Removes a finished recording.
+fn remove(storage: &Arc<dyn Storage>, folder: &Path) -> Result<()> {
+    // Keeps writers and a recovery out from here on.
+    let owner = Owner::of(&**storage, folder)?;
+    if Manifest::read_in(&**storage, folder)?.status == Status::Recording {
+        return Err(RecordingError::damaged(
+            folder,
+            "a writer began it again while it was to be removed",
+        ));
+    }
+    let hidden = hide(&**storage, folder)?;
+    let cleared = clear(&**storage, &hidden);
+    drop(owner);
+    cleared?;
+    let day = parent_of(folder);
+    if Catalog::is_day(&day) {
+        // The folder of a day that has other sessions stays.
+        let _ = storage.remove_folder(&day);
+    }
+    Ok(())
+}
+
+/// Gives a recording a name that no reader takes up.
+fn hide(storage: &dyn Storage, folder: &Path) -> Result<PathBuf> {
+    let parent = parent_of(folder);
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let hidden = parent.join(format!(".{name}{REMOVED}"));
+    if storage.is_folder(&hidden) {
+        clear(storage, &hidden)?;
+    }
+    storage.rename(folder, &hidden)?;
+    storage.sync_dir(&parent)?;
+    Ok(hidden)
+}
+
+/// Removes a folder and the files in it, the manifest first: without it there is no recording.
+fn clear(storage: &dyn Storage, folder: &Path) -> Result<()> {
+    let mut names = storage.list(folder)?;
+    names.sort_by_key(|name| !is_manifest(name));
+    for name in names {
+        storage.remove(&folder.join(name))?;
+    }
+    storage.remove_folder(folder)?;
+    storage.sync_dir(&parent_of(folder))?;
+    Ok(())
+}
+
+fn parent_of(folder: &Path) -> PathBuf {
+    match folder.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rolling_tests::at_hours;
+    use crate::tests::options;
+    use crate::{RecordingOptions, RecordingWriter, Rolling};
+    use tickdeck_core::event::{EventKind, RawTick};
+
+    const DAYS: [&str; 4] = ["2026-01-05", "2026-01-06", "2026-01-07", "2026-01-08"];
+
+    fn writer(folder: &Path) -> RecordingWriter {
+        let options = RecordingOptions {
+            keep_partial: true,
+            ..options(Rolling::default())
+        };
+        let mut writer = RecordingWriter::create(folder, options).unwrap();
+        let mut events = at_hours(&[3; 10]);
+        events[0].kind = EventKind::Tick(RawTick::default());
+        writer.write(&events).unwrap();
+        writer
+    }
+
+    /// A catalogue with one session a day.
+    fn catalogue() -> (tempfile::TempDir, Vec<PathBuf>) {
+        let root = tempfile::tempdir().unwrap();
+        let folders = DAYS.map(|day| Catalog::folder(root.path(), day.parse().unwrap(), "a"));
+        for folder in &folders {
+            writer(folder).finish().unwrap();
+        }
+        (root, folders.to_vec())
+    }
+
+    fn stored(root: &Path) -> Vec<Stored> {
+        let catalog = Catalog::open(root).unwrap();
+        let entries = catalog.entries.iter();
+        entries
+            .map(|entry| Stored::of_entry(entry).unwrap())
+            .collect()
+    }
+
+    fn days(keep_days: u32) -> Retention {
+        Retention {
+            keep_days: Some(keep_days),
+            max_bytes: None,
+        }
+    }
+
+    fn there(folders: &[PathBuf]) -> Vec<bool> {
+        folders.iter().map(|folder| folder.exists()).collect()
+    }
+
+    #[test]
+    fn the_latest_trading_days_stay() {
+        let (root, folders) = catalogue();
+        let pruned = prune(stored(root.path()), days(2), false).unwrap();
+        assert_eq!(there(&folders), [false, false, true, true]);
+        assert_eq!(pruned.removed.len(), 2);
+        assert!(pruned.removed.iter().all(|(_, why)| *why == Excess::Days));
+        // The folder of a day without sessions goes as well, and nothing hidden is left.
+        let names = local().list(root.path()).unwrap();
+        assert_eq!(names, ["trading_day=2026-01-07", "trading_day=2026-01-08"]);
+        assert_eq!(
+            prune(stored(root.path()), days(0), false)
+                .unwrap()
+                .removed
+                .len(),
+            2
+        );
+        assert_eq!(local().list(root.path()).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn the_oldest_go_until_the_bytes_fit() {
+        let (root, folders) = catalogue();
+        let all = stored(root.path());
+        let one = all[3].bytes;
+        let limit = Retention {
+            keep_days: None,
+            max_bytes: Some(2 * one + one / 2),
+        };
+        let dry = prune(all.clone(), limit, true).unwrap();
+        assert_eq!(there(&folders), [true; 4], "a dry run removes nothing");
+        let pruned = prune(all, limit, false).unwrap();
+        assert_eq!(pruned, dry);
+        assert_eq!(there(&folders), [false, false, true, true]);
+        assert!(pruned.bytes_left() <= 2 * one + one / 2);
+        assert!(pruned.removed.iter().all(|(_, why)| *why == Excess::Bytes));
+    }
+
+    #[test]
+    fn what_is_unfinished_or_damaged_stays() {
+        let (root, folders) = catalogue();
+        let part = folders[0].join("part-00000.parquet");
+        let mut bytes = std::fs::read(&part).unwrap();
+        bytes[100] ^= 1;
+        std::fs::write(&part, bytes).unwrap();
+        std::fs::write(folders[1].join("notes.txt"), "mine").unwrap();
+        let killed = Catalog::folder(root.path(), DAYS[2].parse().unwrap(), "killed");
+        let mut left = writer(&killed);
+        left.write(&[]).unwrap();
+        std::fs::write(killed.join("_journal-00000.tdj"), "").unwrap();
+        drop(left);
+        let current = Catalog::folder(root.path(), DAYS[2].parse().unwrap(), "now");
+        let current_writer = writer(&current);
+        let pruned = prune(stored(root.path()), days(0), false).unwrap();
+        let reasons: Vec<&Spared> = pruned.spared.iter().map(|(_, _, why)| why).collect();
+        assert!(
+            matches!(
+                reasons[..],
+                [
+                    Spared::Damaged(_),
+                    Spared::OtherFiles(_),
+                    Spared::Unfinished,
+                    Spared::BeingWritten,
+                ]
+            ),
+            "{reasons:?}"
+        );
+        assert_eq!(there(&folders), [true, true, false, false]);
+        assert!(killed.exists() && current.exists());
+        current_writer.finish().unwrap();
+    }
+
+    #[test]
+    fn a_prune_that_was_killed_leaves_no_recording() {
+        let (root, folders) = catalogue();
+        hide(&*local(), &folders[0]).unwrap();
+        assert_eq!(stored(root.path()).len(), 3);
+        finish_interrupted(root.path()).unwrap();
+        let day = folders[0].parent().unwrap();
+        assert_eq!(local().list(day).unwrap(), [""; 0]);
+        // One that was killed between two files.
+        let hidden = hide(&*local(), &folders[1]).unwrap();
+        std::fs::remove_file(hidden.join("_manifest.json")).unwrap();
+        finish_interrupted(root.path()).unwrap();
+        assert!(!hidden.exists());
+        assert_eq!(there(&folders), [false, false, true, true]);
+    }
+
+    #[test]
+    fn a_link_to_another_place_stays() {
+        let (root, folders) = catalogue();
+        let (other, others) = catalogue();
+        std::fs::remove_dir_all(&folders[0]).unwrap();
+        std::os::unix::fs::symlink(&others[0], &folders[0]).unwrap();
+        let pruned = prune(stored(root.path()), days(0), false).unwrap();
+        assert!(matches!(pruned.spared[..], [(_, _, Spared::Link)]));
+        assert_eq!(stored(other.path()).len(), 4);
+    }
+
+    #[test]
+    fn folders_outside_of_a_catalogue_are_pruned_by_their_days() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("rec");
+        writer(&folder).finish().unwrap();
+        let one = Stored::of_folder(&folder).unwrap();
+        assert_eq!(one.trading_day, Some("2026-01-05".parse().unwrap()));
+        assert_eq!(
+            prune(vec![one.clone()], days(1), false).unwrap().kept,
+            [one.clone()]
+        );
+        assert_eq!(prune(vec![one], days(0), false).unwrap().removed.len(), 1);
+        assert_eq!(local().list(root.path()).unwrap(), [""; 0]);
+        assert!(Stored::of_folder(root.path()).is_err());
+    }
+}

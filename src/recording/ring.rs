@@ -1,0 +1,695 @@
+//! A black box: only the last minutes are on disk, until a trigger asks to keep them.
+//!
+//! ```text
+//! ROOT/.ring-ID/slot-00007/    the last minutes, in slots; each is an ordinary recording
+//! ROOT/trading_day=2026-01-05/session=ID/    what a trigger kept
+//! ```
+//!
+//! A slot ends after an eighth of the span, and goes when the span has passed it. A trigger fixes a range
+//! from that long before it to so long after it. When the range has passed, its events are copied into a
+//! recording of the catalogue, which is verified. A trigger within the range of another one extends it.
+//!
+//! All times are receive times of events, so the same events are kept on every machine. What a killed
+//! process leaves in its slots is kept by [`salvage_ring`].
+
+use std::collections::VecDeque;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::contract::ContractTable;
+use tickdeck_core::event::{Event, EventKind, Seq, SessionEvent};
+use tickdeck_core::thread;
+use tickdeck_core::time::UnixNanos;
+
+use super::background_writer::{BackgroundWriter, Recorded, RecorderOptions};
+use super::catalog::SessionId;
+use super::day_recorder::create_numbered;
+use super::error::RecordingError;
+use super::event_writer::EventWriter;
+use super::filter::EventFilter;
+use super::manifest::Manifest;
+use super::owner::Owner;
+use super::read_back::ReadBack;
+use super::reader::Recording;
+use super::recorder_stats::RecorderStats;
+use super::recover::recover;
+use super::storage::{Storage, local};
+use super::verify::verify;
+use super::writer::{RecordingOptions, RecordingWriter};
+
+type Result<T> = std::result::Result<T, RecordingError>;
+
+/// Hears of each recording that was made of a ring, or could not be: its folder and the result.
+type Told = Arc<dyn Fn(&Path, &Result<Manifest>) + Send + Sync>;
+
+/// What the name of a ring's folder begins with.
+const RING: &str = ".ring-";
+
+/// Slots of a span.
+const SLOTS: i64 = 8;
+
+/// Events copied at a time.
+const BATCH_EVENTS: usize = 4096;
+
+/// How much is kept around a trigger, in nanoseconds of receive time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingSpan {
+    /// Before it, and at all times on disk.
+    pub before: i64,
+    /// After it.
+    pub after: i64,
+}
+
+/// A ring: how much it keeps, and what asks it to.
+#[derive(Debug, Clone)]
+pub struct Ring {
+    /// How much.
+    pub span: RingSpan,
+    /// What asks, from any thread.
+    pub trigger: RingTrigger,
+}
+
+/// Asks a [`RingRecorder`] to keep what it has. Any thread may have one.
+#[derive(Debug, Clone, Default)]
+pub struct RingTrigger {
+    reasons: Arc<Mutex<Vec<String>>>,
+}
+
+impl RingTrigger {
+    /// Requests that wait at most. They are taken with the next events.
+    const MOST: usize = 64;
+
+    /// Keeps what is around the newest event, and says why.
+    pub fn keep(&self, reason: &str) {
+        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        if reasons.len() < Self::MOST {
+            reasons.push(reason.to_owned());
+        }
+    }
+
+    fn take(&self) -> Vec<String> {
+        mem::take(&mut *self.reasons.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A slot on disk. Its folder goes with the last owner.
+#[derive(Debug)]
+struct Slot {
+    folder: PathBuf,
+    /// Receive times of its events.
+    first: UnixNanos,
+    last: UnixNanos,
+    sealing: Mutex<Option<JoinHandle<Recorded>>>,
+    /// Stays on disk: its events could not be copied.
+    stays: AtomicBool,
+}
+
+impl Slot {
+    /// Waits until it is sealed.
+    fn sealed(&self) -> Result<()> {
+        let mut sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = || RecordingError::WriterFailed {
+            path: self.folder.clone(),
+        };
+        match sealing.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(Recorded { error: None, .. })) => Ok(()),
+            Some(Ok(Recorded {
+                error: Some(error), ..
+            })) => Err(error),
+            // The panic was reported with its place.
+            Some(Err(_)) => Err(failed()),
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let _ = self.sealed();
+        if !self.stays.load(Ordering::Relaxed) {
+            // What cannot be removed is removed, or kept, by the next session.
+            let _ = clear(&*local(), &self.folder);
+        }
+    }
+}
+
+/// The slot that is being written.
+struct Open {
+    folder: PathBuf,
+    first: UnixNanos,
+    last: UnixNanos,
+    recorder: BackgroundWriter,
+    rows: u64,
+}
+
+/// A range that will be kept.
+#[derive(Debug)]
+struct Range {
+    from: UnixNanos,
+    until: UnixNanos,
+    reasons: Vec<String>,
+}
+
+/// A recording of a range that is being made.
+struct Keeping {
+    folder: PathBuf,
+    thread: JoinHandle<Result<Manifest>>,
+}
+
+/// Records a session into a ring. Nothing but what a trigger asked for is left at its end.
+pub struct RingRecorder {
+    root: PathBuf,
+    folder: PathBuf,
+    /// Keeps other sessions from salvaging the folder. `None` once it is removed.
+    owner: Option<Owner>,
+    session: SessionId,
+    options: RecordingOptions,
+    span: RingSpan,
+    recorder: RecorderOptions,
+    stats: Arc<RecorderStats>,
+    recordings: ReadBack,
+    told: Told,
+    trigger: RingTrigger,
+    slots: VecDeque<Arc<Slot>>,
+    /// Slots begun.
+    begun: u64,
+    open: Option<Open>,
+    batch: Vec<Event>,
+    newest: Option<UnixNanos>,
+    range: Option<Range>,
+    keeping: Vec<Keeping>,
+    /// Slots on their way out.
+    removing: Vec<JoinHandle<()>>,
+    /// Ids that were used.
+    parts: u64,
+    next_seq: u64,
+    has_failed: bool,
+    /// The first error that no caller has seen.
+    failure: Option<RecordingError>,
+}
+
+impl std::fmt::Debug for RingRecorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RingRecorder")
+            .field("folder", &self.folder)
+            .field("span", &self.span)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RingRecorder {
+    /// A ring under `root`, the root of a catalogue, for the session of this id. `told` hears of each recording that is made, on the thread that makes it.
+    ///
+    /// # Errors
+    /// When the folder of the ring cannot be created, or another session has it.
+    pub fn create(
+        root: &Path,
+        session: SessionId,
+        options: RecordingOptions,
+        recorder: RecorderOptions,
+        ring: Ring,
+        told: impl Fn(&Path, &Result<Manifest>) + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let storage = local();
+        let folder = root.join(format!("{RING}{session}"));
+        storage.create_folder(&folder)?;
+        let owner = Owner::of(&*storage, &folder)?;
+        if storage
+            .list(&folder)?
+            .iter()
+            .any(|name| name.starts_with("slot-"))
+        {
+            return Err(RecordingError::OutputExists { path: folder });
+        }
+        Ok(Self {
+            root: root.to_owned(),
+            folder,
+            owner: Some(owner),
+            session,
+            options: RecordingOptions {
+                keep_partial: true,
+                overwrite: false,
+                ..options
+            },
+            span: ring.span,
+            recorder,
+            stats: Arc::default(),
+            recordings: ReadBack::default(),
+            told: Arc::new(told),
+            trigger: ring.trigger,
+            slots: VecDeque::new(),
+            begun: 0,
+            open: None,
+            batch: Vec::new(),
+            newest: None,
+            range: None,
+            keeping: Vec::new(),
+            removing: Vec::new(),
+            parts: 0,
+            next_seq: 0,
+            has_failed: false,
+            failure: None,
+        })
+    }
+
+    /// Appends events, unless that fails or has failed: then false. The result of
+    /// [`finish`](Self::finish) has the reason.
+    pub(super) fn offer(&mut self, events: &[Event]) -> bool {
+        let Err(error) = self.write(events) else {
+            return true;
+        };
+        self.stats.fail(&error);
+        // The first one is the reason.
+        self.failure.get_or_insert(error);
+        false
+    }
+
+    /// Counts of all slots. Other threads may read them, also after the end.
+    pub(super) const fn stats(&self) -> &Arc<RecorderStats> {
+        &self.stats
+    }
+
+    /// Where the events are while they are on disk.
+    pub(super) const fn recordings(&self) -> &ReadBack {
+        &self.recordings
+    }
+
+    /// The folder of the ring.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What asks it to keep.
+    #[must_use]
+    pub const fn trigger(&self) -> &RingTrigger {
+        &self.trigger
+    }
+
+    /// Keeps what was asked for, and removes the rest. `overflow` are the ticks that were lost before
+    /// the recorder; no recording has them.
+    #[must_use]
+    pub fn finish(mut self, _overflow: u64) -> Recorded {
+        let mut all = Recorded::default();
+        let ended = self.take_triggers().and_then(|()| {
+            self.end_slot()?;
+            match self.range.take() {
+                Some(range) => self.keep(range),
+                None => Ok(()),
+            }
+        });
+        all.error = self.failure.take().or(ended.err());
+        for Keeping { folder, thread } in mem::take(&mut self.keeping) {
+            let made = thread.join().unwrap_or_else(|_| {
+                Err(RecordingError::WriterFailed {
+                    path: folder.clone(),
+                })
+            });
+            match made {
+                Ok(made) => {
+                    all.ticks += made.ticks;
+                    all.manifest = Some(made.clone());
+                    all.days.push((folder, made));
+                }
+                Err(error) => all.error = all.error.take().or(Some(error)),
+            }
+        }
+        if self.has_failed || all.error.is_some() {
+            self.slots.iter().for_each(|slot| stay(slot));
+        }
+        self.slots.clear();
+        for removal in mem::take(&mut self.removing) {
+            let _ = removal.join();
+        }
+        drop(self.owner.take());
+        // With slots that stay it is not empty.
+        let _ = local().remove_folder(&self.folder);
+        all
+    }
+
+    fn write_events(&mut self, events: &[Event]) -> Result<()> {
+        self.take_triggers()?;
+        for event in events {
+            if event.seq.0 != self.next_seq {
+                return Err(RecordingError::SeqGap {
+                    path: self.folder.clone(),
+                    expected: self.next_seq,
+                    found: event.seq.0,
+                });
+            }
+            self.next_seq += 1;
+            let at = event.recv_ts;
+            if let Some(range) = self.range.take_if(|range| at > range.until) {
+                self.end_slot()?;
+                self.keep(range)?;
+            }
+            let is_over = |open: &Open| at.since(open.first) >= (self.span.before / SLOTS).max(1);
+            if self.open.as_ref().is_some_and(is_over) {
+                self.end_slot()?;
+            }
+            self.push(event)?;
+            self.newest = self.newest.max(Some(at));
+            if let Some(reason) = fault(event) {
+                self.extend_range(at, reason.to_owned());
+            }
+        }
+        self.flush()?;
+        self.release()
+    }
+
+    /// Puts an event into the open slot, with its `seq` there.
+    fn push(&mut self, event: &Event) -> Result<()> {
+        let at = event.recv_ts;
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => self.begin_slot(at)?,
+        };
+        let open = self.open.insert(open);
+        open.first = open.first.min(at);
+        open.last = open.last.max(at);
+        self.batch.push(Event {
+            seq: Seq(open.rows),
+            ..event.clone()
+        });
+        open.rows += 1;
+        Ok(())
+    }
+
+    fn begin_slot(&mut self, at: UnixNanos) -> Result<Open> {
+        let folder = self.folder.join(format!("slot-{:05}", self.begun));
+        self.begun += 1;
+        let writer = RecordingWriter::create(&folder, self.options.clone())?;
+        let started =
+            BackgroundWriter::start_counting(writer, self.recorder, Arc::clone(&self.stats));
+        let recorder = started.map_err(RecordingError::io(&folder, "starting a thread for"))?;
+        // The event that begins the slot is counted already.
+        self.recordings.add(self.next_seq - 1, &recorder);
+        Ok(Open {
+            recorder,
+            folder,
+            first: at,
+            last: at,
+            rows: 0,
+        })
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if let Some(open) = &mut self.open {
+            open.recorder.write(&self.batch)?;
+        }
+        self.batch.clear();
+        Ok(())
+    }
+
+    /// Seals the open slot on a separate thread.
+    fn end_slot(&mut self) -> Result<()> {
+        self.flush()?;
+        if let Some(open) = self.open.take() {
+            let (folder, recorder) = (open.folder, open.recorder);
+            let sealing = thread::spawn("ring-sealer", move || recorder.finish(0));
+            let sealing = sealing.map_err(RecordingError::io(&folder, "starting a thread for"))?;
+            self.slots.push_back(Arc::new(Slot {
+                folder,
+                first: open.first,
+                last: open.last,
+                sealing: Mutex::new(Some(sealing)),
+                stays: AtomicBool::new(false),
+            }));
+        }
+        Ok(())
+    }
+
+    fn take_triggers(&mut self) -> Result<()> {
+        let reasons = self.trigger.take();
+        if let Some(at) = self.newest {
+            reasons
+                .into_iter()
+                .for_each(|reason| self.extend_range(at, reason));
+        } else {
+            // Nothing has come yet, so the first events are what is asked for.
+            reasons.iter().for_each(|reason| self.trigger.keep(reason));
+        }
+        Ok(())
+    }
+
+    /// Overlapping ranges are one.
+    fn extend_range(&mut self, at: UnixNanos, reason: String) {
+        let until = UnixNanos(at.0.saturating_add(self.span.after));
+        let range = self.range.get_or_insert_with(|| Range {
+            from: UnixNanos(at.0.saturating_sub(self.span.before)),
+            until,
+            reasons: Vec::new(),
+        });
+        range.until = range.until.max(until);
+        if !range.reasons.contains(&reason) {
+            range.reasons.push(reason);
+        }
+    }
+
+    /// Copies a range into a recording, on a separate thread.
+    fn keep(&mut self, range: Range) -> Result<()> {
+        let is_in = |slot: &&Arc<Slot>| slot.last >= range.from && slot.first <= range.until;
+        let slots: Vec<Arc<Slot>> = self.slots.iter().filter(is_in).cloned().collect();
+        let Some(first) = slots.first() else {
+            return Ok(());
+        };
+        let first = first.first.max(range.from);
+        let date = self.options.calendar.trading_day_of(first).0;
+        let mut options = self.options.clone();
+        options.source.detail = detail(&options.source.detail, &range.reasons);
+        let (folder, writer) =
+            create_numbered(&self.root, &self.session, &mut self.parts, date, &options)?;
+        let filter = EventFilter {
+            start: Some(range.from),
+            end: Some(UnixNanos(range.until.0.saturating_add(1))),
+            instruments: None,
+        };
+        let (target, told) = (folder.clone(), Arc::clone(&self.told));
+        let copy = move || {
+            let made = copy_slots(&slots, writer, &filter, &target);
+            if made.is_err() {
+                slots.iter().for_each(|slot| stay(slot));
+            }
+            told(&target, &made);
+            made
+        };
+        let thread = thread::spawn("ring-keeper", copy);
+        let thread = thread.map_err(RecordingError::io(&folder, "starting a thread for"))?;
+        self.keeping.push(Keeping { folder, thread });
+        Ok(())
+    }
+
+    /// Releases the slots that no trigger can ask for from now on.
+    fn release(&mut self) -> Result<()> {
+        let Some(newest) = self.newest else {
+            return Ok(());
+        };
+        let mut from = UnixNanos(newest.0.saturating_sub(self.span.before));
+        if let Some(range) = &self.range {
+            from = from.min(range.from);
+        }
+        while self.slots.front().is_some_and(|slot| slot.last < from) {
+            let slot = self.slots.pop_front();
+            // Sealing it may not be over, and its files take a while to go.
+            let removal = thread::spawn("ring-release", move || drop(slot));
+            self.removing.retain(|removal| !removal.is_finished());
+            let refused = RecordingError::io(&self.folder, "starting a thread for");
+            self.removing.push(removal.map_err(refused)?);
+        }
+        Ok(())
+    }
+}
+
+impl EventWriter for RingRecorder {
+    fn write(&mut self, events: &[Event]) -> Result<()> {
+        if self.has_failed {
+            return Err(RecordingError::WriterFailed {
+                path: self.folder.clone(),
+            });
+        }
+        let written = self.write_events(events);
+        self.has_failed = written.is_err();
+        written
+    }
+}
+
+impl Drop for RingRecorder {
+    fn drop(&mut self) {
+        // Of a recorder that is not finished everything stays, as if the process had been killed.
+        if self.owner.is_some() {
+            self.slots.iter().for_each(|slot| stay(slot));
+        }
+    }
+}
+
+fn stay(slot: &Arc<Slot>) {
+    slot.stays.store(true, Ordering::Relaxed);
+}
+
+/// Why a session event is a trigger by itself.
+const fn fault(event: &Event) -> Option<&'static str> {
+    match &event.kind {
+        EventKind::Session(SessionEvent::FrontDisconnected { .. }) => Some("front_disconnected"),
+        EventKind::Session(SessionEvent::HeartbeatLost {}) => Some("heartbeat_lost"),
+        EventKind::Session(SessionEvent::Overflow { .. }) => Some("overflow"),
+        _ => None,
+    }
+}
+
+fn detail(of_source: &str, reasons: &[String]) -> String {
+    let reasons = format!("kept={}", reasons.join("+"));
+    match of_source {
+        "" => reasons,
+        detail => format!("{detail} {reasons}"),
+    }
+}
+
+/// Copies the selected events of slots into a new recording, and verifies that.
+fn copy_slots(
+    slots: &[Arc<Slot>],
+    writer: RecordingWriter,
+    filter: &EventFilter,
+    folder: &Path,
+) -> Result<Manifest> {
+    let mut copy = Copy { writer, next: 0 };
+    for slot in slots {
+        slot.sealed()?;
+        copy.add(&Recording::open(&slot.folder)?, filter)?;
+    }
+    let made = copy.writer.finish()?;
+    verified(folder)?;
+    Ok(made)
+}
+
+/// Events of several recordings as one.
+struct Copy {
+    writer: RecordingWriter,
+    next: u64,
+}
+
+impl Copy {
+    fn add(&mut self, recording: &Recording, filter: &EventFilter) -> Result<()> {
+        let mut reader = recording.reader(filter.clone());
+        let mut batch = Vec::new();
+        loop {
+            batch.clear();
+            reader.next_events(&mut batch, BATCH_EVENTS)?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            for event in &mut batch {
+                event.seq = Seq(self.next);
+                self.next += 1;
+            }
+            self.writer.write(&batch)?;
+        }
+    }
+}
+
+fn verified(folder: &Path) -> Result<()> {
+    let report = verify(&Recording::open(folder)?, &mut |_| {});
+    match report.findings.into_iter().next() {
+        Some(finding) => Err(RecordingError::damaged(&finding.file, finding.problem)),
+        None => Ok(()),
+    }
+}
+
+/// Removes a folder and the files in it.
+fn clear(storage: &dyn Storage, folder: &Path) -> Result<()> {
+    for name in storage.list(folder)? {
+        storage.remove(&folder.join(name))?;
+    }
+    Ok(storage.remove_folder(folder)?)
+}
+
+/// Whether a folder is named as a ring.
+#[must_use]
+pub fn is_ring(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default();
+    name.to_string_lossy().starts_with(RING)
+}
+
+/// The folders of rings under a root.
+///
+/// # Errors
+/// When the root cannot be listed.
+pub fn rings(root: &Path) -> Result<Vec<PathBuf>> {
+    let names = local().list(root)?.into_iter();
+    let rings = names.filter(|name| name.starts_with(RING));
+    Ok(rings.map(|name| root.join(name)).collect())
+}
+
+/// Keeps what a session left in its ring when it was killed: one recording, with the status `recovered`.
+/// `None` where there is no event. The ring goes when the recording is verified.
+///
+/// # Errors
+/// When the session is still running, or something cannot be read or written. The ring stays then.
+pub fn salvage_ring(ring: &Path) -> Result<Option<(PathBuf, Manifest)>> {
+    let storage = local();
+    let not_a_ring = || RecordingError::NothingToRecover {
+        path: ring.to_owned(),
+    };
+    let name = ring.file_name().unwrap_or_default().to_string_lossy();
+    let session = name.strip_prefix(RING).ok_or_else(not_a_ring)?;
+    let session: SessionId = session.parse().map_err(|_| not_a_ring())?;
+    let root = ring.parent().ok_or_else(not_a_ring)?;
+    let owner = Owner::of(&*storage, ring)?;
+    let mut slots = storage.list(ring)?;
+    slots.retain(|name| name.starts_with("slot-"));
+    let mut recordings = Vec::new();
+    for slot in &slots {
+        let folder = ring.join(slot);
+        match recover(&folder) {
+            Ok(_) => recordings.push(Recording::open(&folder)?),
+            // It was killed before its first event.
+            Err(RecordingError::NothingToRecover { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let made = merge(root, &session, &recordings)?;
+    for slot in &slots {
+        clear(&*storage, &ring.join(slot))?;
+    }
+    drop(owner);
+    storage.remove_folder(ring)?;
+    Ok(made)
+}
+
+/// All events of the slots as one recording of the catalogue.
+fn merge(
+    root: &Path,
+    session: &SessionId,
+    slots: &[Recording],
+) -> Result<Option<(PathBuf, Manifest)>> {
+    let first = slots.iter().find_map(|slot| slot.manifest()?.start);
+    let Some((first, slot)) = first.zip(slots.first()) else {
+        return Ok(None);
+    };
+    let mut contracts = ContractTable::builtin();
+    slots
+        .iter()
+        .try_for_each(|slot| slot.contracts(&mut contracts))?;
+    let calendar = slot.calendar()?.unwrap_or_else(TradingCalendar::builtin);
+    let date = calendar.trading_day_of(first).0;
+    let mut options = RecordingOptions {
+        session: session.to_string(),
+        source: slot.source().clone(),
+        contracts: Arc::new(contracts),
+        calendar: Arc::new(calendar),
+        rolling: super::Rolling::default(),
+        overwrite: false,
+        keep_partial: true,
+    };
+    options.source.detail = detail(&options.source.detail, &["killed".to_owned()]);
+    let (folder, writer) = create_numbered(root, session, &mut 0, date, &options)?;
+    let mut copy = Copy { writer, next: 0 };
+    for slot in slots {
+        copy.add(slot, &EventFilter::default())?;
+    }
+    let made = copy.writer.finish_partly()?;
+    verified(&folder)?;
+    Ok(Some((folder, made)))
+}

@@ -1,0 +1,92 @@
+//! The recorder of a session: into one folder, or into a catalogue by trading day or from a ring.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tickdeck_core::event::Event;
+
+use super::background_writer::{BackgroundWriter, Recorded};
+use super::day_recorder::DayRecorder;
+use super::error::RecordingError;
+use super::event_writer::EventWriter;
+use super::read_back::ReadBack;
+use super::recorder_stats::RecorderStats;
+use super::ring::RingRecorder;
+
+/// Records a session, on separate threads.
+#[derive(Debug)]
+pub enum SessionRecorder {
+    /// Into one folder.
+    Folder(BackgroundWriter),
+    /// Into a catalogue.
+    Days(Box<DayRecorder>),
+    /// Into a ring, and what a trigger asks for into a catalogue.
+    Ring(Box<RingRecorder>),
+}
+
+impl SessionRecorder {
+    /// Appends events, unless the recorder has failed: then false, at once. The result of
+    /// [`finish`](Self::finish) has the reason.
+    pub fn offer(&mut self, events: &[Event]) -> bool {
+        match self {
+            Self::Folder(writer) => writer.offer(events),
+            Self::Days(recorder) => recorder.offer(events),
+            Self::Ring(recorder) => recorder.offer(events),
+        }
+    }
+
+    /// Counts that other threads may read, also after the end.
+    #[must_use]
+    pub const fn stats(&self) -> &Arc<RecorderStats> {
+        match self {
+            Self::Folder(writer) => writer.stats(),
+            Self::Days(recorder) => recorder.stats(),
+            Self::Ring(recorder) => recorder.stats(),
+        }
+    }
+
+    /// Where the events are while they are recorded.
+    #[must_use]
+    pub fn recordings(&self) -> ReadBack {
+        match self {
+            Self::Folder(writer) => {
+                let recordings = ReadBack::default();
+                recordings.add(0, writer);
+                recordings
+            }
+            Self::Days(recorder) => recorder.recordings().clone(),
+            Self::Ring(recorder) => recorder.recordings().clone(),
+        }
+    }
+
+    /// The folder of the recording, the root of the catalogue, or the folder of the ring.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        match self {
+            Self::Folder(writer) => writer.folder(),
+            Self::Days(recorder) => recorder.root(),
+            Self::Ring(recorder) => recorder.folder(),
+        }
+    }
+
+    /// Waits until everything is in segments, and finishes the recording. `overflow` are the ticks that
+    /// were lost before they could be recorded.
+    #[must_use]
+    pub fn finish(self, overflow: u64) -> Recorded {
+        match self {
+            Self::Folder(writer) => writer.finish(overflow),
+            Self::Days(recorder) => recorder.finish(overflow),
+            Self::Ring(recorder) => recorder.finish(overflow),
+        }
+    }
+}
+
+impl EventWriter for SessionRecorder {
+    fn write(&mut self, events: &[Event]) -> Result<(), RecordingError> {
+        match self {
+            Self::Folder(writer) => writer.write(events),
+            Self::Days(recorder) => recorder.write(events),
+            Self::Ring(recorder) => recorder.write(events),
+        }
+    }
+}
