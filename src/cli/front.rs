@@ -130,8 +130,7 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     };
     let reference = inputs::reference(run.normalize, &[])?;
     warn_not_covered(&reference.calendar, [now.to_shanghai().date_naive()]);
-    context.handle_signals()?;
-    keep_at_sigusr2(&run)?;
+    handle_signals(context, &run)?;
     let publisher = publisher_options(
         run.normalize,
         run.subject_prefix,
@@ -172,8 +171,9 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     )
 }
 
-/// Keeps what the ring has, if there is one, at SIGUSR2.
-fn keep_at_sigusr2(run: &FrontRun<'_>) -> anyhow::Result<()> {
+/// Handles the signals of every session, and SIGUSR2 for one with a ring: it keeps what that has.
+fn handle_signals(context: &Context, run: &FrontRun<'_>) -> anyhow::Result<()> {
+    context.handle_signals()?;
     let Some(trigger) = run.record.and_then(|record| record.output.trigger()) else {
         return Ok(());
     };
