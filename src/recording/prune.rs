@@ -213,7 +213,7 @@ fn first_kept_day(stored: &[Stored], keep_days: Option<u32>) -> Option<NaiveDate
     let keep = usize::try_from(keep_days?).unwrap_or(usize::MAX);
     match keep {
         0 => Some(NaiveDate::MAX),
-        keep => days.iter().rev().take(keep).last().copied(),
+        keep => days.iter().nth(days.len().saturating_sub(keep)).copied(),
     }
 }
 
@@ -476,7 +476,7 @@ mod tests {
         assert_eq!(one.trading_day, Some("2026-01-05".parse().unwrap()));
         assert_eq!(
             prune(vec![one.clone()], days(1), false).unwrap().kept,
-            [one.clone()]
+            std::slice::from_ref(&one)
         );
         assert_eq!(prune(vec![one], days(0), false).unwrap().removed.len(), 1);
         assert_eq!(local().list(root.path()).unwrap(), [""; 0]);

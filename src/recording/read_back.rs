@@ -26,6 +26,14 @@ struct Part {
 }
 
 impl ReadBack {
+    /// Those of a session with the one recording of `writer`.
+    #[must_use]
+    pub fn of(writer: &BackgroundWriter) -> Self {
+        let recordings = Self::default();
+        recordings.add(0, writer);
+        recordings
+    }
+
     /// The recording of `writer` begins with the event `first_seq` of the session.
     pub(super) fn add(&self, first_seq: u64, writer: &BackgroundWriter) {
         self.lock().push(Part {

@@ -318,7 +318,7 @@ impl RingRecorder {
             }
         }
         if self.has_failed || all.error.is_some() {
-            self.slots.iter().for_each(|slot| stay(slot));
+            self.slots.iter().for_each(stay);
         }
         self.slots.clear();
         for removal in mem::take(&mut self.removing) {
@@ -471,7 +471,7 @@ impl RingRecorder {
         let copy = move || {
             let made = copy_slots(&slots, writer, &filter, &target);
             if made.is_err() {
-                slots.iter().for_each(|slot| stay(slot));
+                slots.iter().for_each(stay);
             }
             told(&target, &made);
             made
@@ -520,7 +520,7 @@ impl Drop for RingRecorder {
     fn drop(&mut self) {
         // Of a recorder that is not finished everything stays, as if the process had been killed.
         if self.owner.is_some() {
-            self.slots.iter().for_each(|slot| stay(slot));
+            self.slots.iter().for_each(stay);
         }
     }
 }

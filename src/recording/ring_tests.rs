@@ -182,7 +182,7 @@ fn what_a_kill_leaves_is_kept() {
     // A recorder that is dropped leaves what a killed process leaves.
     settles(root.path(), 10);
     drop(ring);
-    assert_eq!(rings(root.path()).unwrap(), [folder.clone()]);
+    assert_eq!(rings(root.path()).unwrap(), std::slice::from_ref(&folder));
     let (kept, made) = salvage_ring(&folder).unwrap().unwrap();
     assert_eq!(kept, root.path().join("trading_day=2026-01-05/session=box"));
     assert_eq!(made.status, Status::Recovered);

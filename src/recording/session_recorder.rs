@@ -17,7 +17,7 @@ use super::ring::RingRecorder;
 #[derive(Debug)]
 pub enum SessionRecorder {
     /// Into one folder.
-    Folder(BackgroundWriter),
+    Folder(Box<BackgroundWriter>),
     /// Into a catalogue.
     Days(Box<DayRecorder>),
     /// Into a ring, and what a trigger asks for into a catalogue.
@@ -49,11 +49,7 @@ impl SessionRecorder {
     #[must_use]
     pub fn recordings(&self) -> ReadBack {
         match self {
-            Self::Folder(writer) => {
-                let recordings = ReadBack::default();
-                recordings.add(0, writer);
-                recordings
-            }
+            Self::Folder(writer) => ReadBack::of(writer),
             Self::Days(recorder) => recorder.recordings().clone(),
             Self::Ring(recorder) => recorder.recordings().clone(),
         }

@@ -362,9 +362,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rec");
         let writer = writer(&path);
-        let recordings = ReadBack::default();
-        recordings.add(0, &writer);
-        let backlog = Backlog::new(recordings);
+        let backlog = Backlog::new(ReadBack::of(&writer));
         let recorder = FailsAt {
             writer: Some(writer),
             fails_at,
@@ -457,9 +455,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rec");
         let writer = writer(&path);
-        let recordings = ReadBack::default();
-        recordings.add(0, &writer);
-        let backlog = Backlog::new(recordings);
+        let backlog = Backlog::new(ReadBack::of(&writer));
         let recorder = FailsAt {
             writer: Some(writer),
             fails_at: u64::MAX,

@@ -119,7 +119,7 @@ impl RecordTo {
         let writer = RecordingWriter::create(folder, options)?;
         let writer = BackgroundWriter::start_with(writer, recorder);
         writer
-            .map(SessionRecorder::Folder)
+            .map(|writer| SessionRecorder::Folder(Box::new(writer)))
             .map_err(SessionError::Thread)
     }
 }
