@@ -174,12 +174,17 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
 /// Handles the signals of every session, and SIGUSR2 for one with a ring: it keeps what that has.
 fn handle_signals(context: &Context, run: &FrontRun<'_>) -> anyhow::Result<()> {
     context.handle_signals()?;
-    let Some(trigger) = run.record.and_then(|record| record.output.trigger()) else {
-        return Ok(());
-    };
-    signals::at_sigusr2(move || {
-        tracing::info!(event = "ring_keep_requested", signal = "SIGUSR2");
-        trigger.keep("SIGUSR2");
+    let trigger = run.record.and_then(|record| record.output.trigger());
+    signals::at_sigusr2(move || match &trigger {
+        Some(trigger) => {
+            tracing::info!(event = "ring_keep_requested", signal = "SIGUSR2");
+            trigger.keep("SIGUSR2");
+        }
+        None => tracing::warn!(
+            event = "signal_ignored",
+            signal = "SIGUSR2",
+            "it keeps what a ring has; the session continues without one"
+        ),
     })
     .context("installing the handler of SIGUSR2")
 }

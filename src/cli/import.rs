@@ -111,6 +111,10 @@ struct ImportedInput<'a> {
     set_aside: u64,
     /// Rows that are earlier than a row above them.
     held_back: u64,
+    /// Rows of a day without trading, dated on the trading day before.
+    moved: u64,
+    /// Rows that were received before their exchange time.
+    early: u64,
     examples: Vec<String>,
 }
 
@@ -127,6 +131,8 @@ impl<'a> ImportedInput<'a> {
             blank_volumes: input.blank_volumes,
             set_aside: noted.set_aside,
             held_back: noted.held_back,
+            moved: noted.moved,
+            early: noted.early,
             examples: aside.chain(held).chain(moved).collect(),
         }
     }

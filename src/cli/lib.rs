@@ -70,6 +70,8 @@ pub fn run() -> ExitCode {
     let _flushed = log::FlushedLog;
     // Without this, a file size limit (`ulimit -f`) kills the process instead of failing a write.
     let _ = signals::report_file_size_limit();
+    // Without this, a shell with `stty tostop` stops a replay in the background because of its bar.
+    let _ = signals::write_in_background();
     let cli = match Cli::parse_checked(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return print_parser_message(&error).into(),

@@ -272,7 +272,7 @@ fn prune_removes_the_oldest_until_the_bytes_fit() {
     let root = catalogue(&folder);
     let listed = ls(&root, "");
     let newest = listed[2]["bytes"].as_u64().unwrap();
-    let pruned = verb("prune", &root, &format!("--max-bytes {newest} --json"))
+    let pruned = verb("prune", &root, &format!("--max-bytes {newest}B --json"))
         .done()
         .json();
     assert_eq!(pruned["bytes_left"], newest);

@@ -298,6 +298,16 @@ fn a_loop_over_nothing_ends() {
     assert_eq!(finish(command).code, Some(3));
 }
 
+/// Every tick is rejected.
+#[test]
+fn a_loop_without_a_message_ends() {
+    let mut command = tickdeck(["replay".as_ref(), quirks().as_os_str()]);
+    command.args("--rate max --sink null --loop -q --symbols zz2609".split(' '));
+    let ended = finish(command);
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains("nothing_published"), "{ended:?}");
+}
+
 #[test]
 fn prime_counts_what_earlier_passes_used() {
     let all = stream(&quick(), "-S 09:30:30 --prime");

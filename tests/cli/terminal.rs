@@ -117,6 +117,20 @@ fn a_background_replay_is_never_stopped() {
     shell.plays_to_the_end();
 }
 
+/// `stty tostop` stops background jobs that write to the terminal.
+#[test]
+fn the_bar_stops_no_background_replay() {
+    let mut shell = Shell::start();
+    shell.enter("stty tostop rows 30 cols 80");
+    let (binary, recording) = (binary().display(), quick());
+    let recording = recording.display();
+    shell.enter(&format!(
+        "{binary} replay {recording} --rate 40 --sink null &"
+    ));
+    shell.plays_to_the_end();
+    assert!(!shell.0.stdout().contains("Stopped"));
+}
+
 #[test]
 fn a_suspended_replay_goes_on_in_the_background() {
     let mut shell = Shell::start();

@@ -145,6 +145,32 @@ fn a_recorder_that_fails_ends_the_session_on_request() {
 }
 
 #[test]
+fn a_recorder_that_fails_in_a_quiet_market_is_noticed() {
+    let folder = Folder::new();
+    let recording = folder.join("rec");
+    let stop = Stop::default();
+    let session = recorded(&market(), &recording)
+        .session(&stop)
+        .on_recording_failure(OnRecordingFailure::Stop);
+    let path = recording.clone();
+    // No tick comes after the folder has gone.
+    let front = FakeFront::ready(move |_, inlet| {
+        let (inlet, path) = (inlet.clone(), path.clone());
+        thread::spawn(move || {
+            push(&inlet, &market());
+            wait_until("ticks are on disk", || has_ticks(&path));
+            std::fs::rename(&path, moved(&path)).unwrap();
+        });
+    });
+    let (ended, log) = captured(|| session.run(front).unwrap());
+    assert!(
+        matches!(ended.error, Some(PlayError::Record(_))),
+        "{ended:?}"
+    );
+    assert!(log.contains("recorder_failed"), "{log}");
+}
+
+#[test]
 fn low_space_closes_the_recording_and_publishing_goes_on() {
     let folder = Folder::new();
     let recording = folder.join("rec");

@@ -135,7 +135,7 @@ pub struct LiveArgs {
     #[command(flatten)]
     pub journal: JournalArgs,
     /// What to do when the recording fails
-    #[arg(long, hide_short_help = true, value_enum, value_name = "WHAT", default_value_t = values::OnFailure::Continue, help_heading = "Output")]
+    #[arg(long, hide_short_help = true, value_enum, value_name = "WHAT", default_value_t = values::OnFailure::Continue, requires = "recorded", help_heading = "Output")]
     pub on_recording_failure: values::OnFailure,
     /// The front.
     #[command(flatten)]

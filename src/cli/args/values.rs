@@ -41,6 +41,10 @@ impl From<OnFailure> for OnRecordingFailure {
 
 /// A number of bytes, with a unit or without one.
 pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+    let is_bare = text.bytes().all(|byte| byte.is_ascii_digit()) && text != "0";
+    if is_bare && !text.is_empty() {
+        return Err(format!("expected a unit, such as {text}MB or {text}GiB"));
+    }
     let size: Result<ByteSize, _> = text.parse();
     size.map(|size| size.as_u64())
         .map_err(|_| "expected a size such as 1GiB, 500MB or 0".into())

@@ -5,7 +5,7 @@
 //! | SIGINT, SIGTERM | stop; another one, at least a second later, exits at once |
 //! | SIGHUP | stop, unless the process was started with it ignored (`nohup`) |
 //! | SIGUSR1 | pause or continue |
-//! | SIGUSR2 | what the caller says |
+//! | SIGUSR2 | what the caller says; by default nothing |
 //!
 //! The Rust runtime ignores SIGPIPE, so a closed stdout is an error value and no signal.
 
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
@@ -46,13 +47,24 @@ pub fn at_sigusr2(act: impl Fn() + Send + 'static) -> io::Result<()> {
     Ok(())
 }
 
+/// Lets the process write to its terminal from the background, even after `stty tostop`. Call it before
+/// any thread is started: threads inherit it.
+///
+/// # Errors
+/// When the system refuses.
+pub fn write_in_background() -> io::Result<()> {
+    let mut output = SigSet::empty();
+    output.add(Signal::SIGTTOU);
+    output.thread_block().map_err(io::Error::from)
+}
+
 /// Makes a write beyond the file size limit an error instead of the end of the process (SIGXFSZ).
 ///
 /// # Errors
 /// When the system refuses a handler.
 pub fn report_file_size_limit() -> io::Result<()> {
     // With any handler, the write fails with EFBIG.
-    let signal = nix::sys::signal::Signal::SIGXFSZ as i32;
+    let signal = Signal::SIGXFSZ as i32;
     flag::register(signal, Arc::new(AtomicBool::new(false))).map(drop)
 }
 
@@ -62,6 +74,8 @@ fn install_apart(control: &Arc<Control>, exit_code: i32, apart: Duration) -> io:
         // The exit happens in the handler, so that a hanging process ends too.
         flag::register_conditional_shutdown(signal, exit_code, Arc::clone(&exits))?;
     }
+    // It ends a process by default, and is the trigger of a ring only.
+    flag::register(SIGUSR2, Arc::new(AtomicBool::new(false)))?;
     // Waking a sleeper takes a lock, which a handler must not take. A thread does it.
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
     // A closed terminal sends SIGHUP twice (system and shell), so it never exits at once. Under `nohup`

@@ -136,6 +136,8 @@ pub struct Publisher {
     end: Option<EndOfReplay>,
     /// Whether a sink failed, so that not all have received the same.
     is_torn: bool,
+    /// Messages handed over so far.
+    messages: u64,
     dates: DatesSeen,
     /// Whether rejected ticks are nothing to warn about.
     expects_rejects: bool,
@@ -183,6 +185,7 @@ impl Publisher {
             run: RunId::default(),
             end: None,
             is_torn: false,
+            messages: 0,
             dates: DatesSeen::default(),
             expects_rejects: false,
             #[cfg(test)]
@@ -218,6 +221,11 @@ impl Publisher {
     #[must_use]
     pub fn stats(&self) -> Arc<PublisherStats> {
         self.stats.clone()
+    }
+
+    /// Messages handed to the sinks so far.
+    pub(crate) const fn messages(&self) -> u64 {
+        self.messages
     }
 
     /// Clears all market state, for the next pass of a replay that loops. Digest and counts
@@ -362,6 +370,7 @@ impl Publisher {
             return Ok(());
         }
         let batch = self.batch.take();
+        self.messages += batch.len() as u64;
         if self.batch.capacity() == 0 {
             // The buffers went with the batch. The digest thread returns used ones.
             self.batch = self

@@ -15,7 +15,7 @@
 //! - The digest covers everything handed over, also failed messages. A replay of the recording
 //!   therefore gives the same digest.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use tickdeck_core::clock::{Clock, SystemClock};
 use tickdeck_core::source::Source;
 use tickdeck_core::thread::spawn_scoped;
 use tickdeck_core::wait::is_closed_within;
-use tickdeck_recording::{RecorderOptions, RecordingError};
+use tickdeck_recording::{RecorderOptions, RecorderStats, RecordingError, SessionRecorder};
 
 use super::backlog::{Backlog, Recording};
 use super::error::SessionError;
@@ -34,7 +34,7 @@ use super::live_summary::LiveSummary;
 use super::record::RecordTo;
 use super::stats::SharedStats;
 use crate::control::Control;
-use crate::live::{self, Connector, LiveHandle, LiveOptions, LiveReport, LiveSource};
+use crate::live::{self, Connector, LiveHandle, LiveOptions, LiveReport, LiveSource, StopAsked};
 use crate::pipeline::{
     DEFAULT_BATCH_EVENTS, DelayMeter, Output, PlayError, Player, Publisher, PublisherOptions,
     Release,
@@ -152,7 +152,8 @@ impl LiveSession {
             publisher.set_recorded();
         }
         let backlog = writer.as_ref().map(|it| Backlog::new(it.recordings()));
-        let stop_asked = stop_asked(self.control, backlog.clone());
+        let watch = FailureWatch::of(writer.as_ref(), self.on_recording_failure);
+        let stop_asked = stop_asked(self.control, backlog.clone(), watch);
         let (source, handle) = live::start(connector, self.options, Arc::clone(&clock), stop_asked)
             .map_err(SessionError::Thread)?;
         let recorder = writer
@@ -215,13 +216,50 @@ impl LiveSession {
 /// The thread that records the session.
 type Recorder = Recording<LiveRecorder>;
 
-/// Whether the session should end: on request, and after the publisher.
+/// Notices that the recorder has failed, also while no event comes.
+struct FailureWatch {
+    stats: Arc<RecorderStats>,
+    on_failure: OnRecordingFailure,
+    told: Once,
+}
+
+impl FailureWatch {
+    fn of(recorder: Option<&SessionRecorder>, on_failure: OnRecordingFailure) -> Option<Self> {
+        recorder.map(|recorder| Self {
+            stats: Arc::clone(recorder.stats()),
+            on_failure,
+            told: Once::new(),
+        })
+    }
+
+    /// Whether the session should end. Logs the failure once.
+    fn stops(&self) -> bool {
+        let Some(reason) = self.stats.failure() else {
+            return false;
+        };
+        self.told.call_once(|| {
+            tracing::error!(
+                event = "recorder_failed",
+                recorded = self.stats.ticks(),
+                error = reason,
+                "no more segments are written"
+            );
+        });
+        self.on_failure == OnRecordingFailure::Stop
+    }
+}
+
+/// Whether the session should end: on request, after the publisher, or after the recorder.
 fn stop_asked(
     control: Arc<Control>,
     backlog: Option<Arc<Backlog>>,
-) -> Box<dyn Fn() -> bool + Send> {
+    recorder: Option<FailureWatch>,
+) -> StopAsked {
     let is_abandoned = move || backlog.as_ref().is_some_and(|it| it.is_abandoned());
-    Box::new(move || control.is_stopped() || is_abandoned())
+    Box::new(move || {
+        let is_failed = recorder.as_ref().is_some_and(FailureWatch::stops);
+        control.is_stopped() || is_abandoned() || is_failed
+    })
 }
 
 /// What is published of a source: with a recorder, what that has.

@@ -337,15 +337,14 @@ fn play_passes(
     looping: bool,
     passes: &mut Passes<'_>,
 ) -> Result<bool, PlayError> {
-    let stats = player.output.publisher.stats();
     loop {
-        let before = stats.received();
+        let before = player.output.publisher.messages();
         let Some(source) = passes.next()? else {
             return Ok(true);
         };
         let ended = player.play(source)?;
-        // A pass without a tick would repeat forever at full speed.
-        if !looping || !ended || stats.received() == before {
+        // A pass without a message would repeat forever at full speed.
+        if !looping || !ended || player.output.publisher.messages() == before {
             return Ok(ended);
         }
     }
