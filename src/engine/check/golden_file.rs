@@ -45,9 +45,9 @@ impl Golden {
                 });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(CheckError::io(path, "opening")(error)),
+            Err(error) => return Err(CheckError::opening(path)(error)),
         }
-        let file = File::open(path).map_err(CheckError::io(path, "opening"))?;
+        let file = File::open(path).map_err(CheckError::opening(path))?;
         let mut file = BufReader::new(file);
         let head = file.fill_buf().map_err(CheckError::io(path, "reading"))?;
         refuse_pointer(path, head)?;

@@ -60,14 +60,14 @@ pub enum InputKind {
 /// # Errors
 /// When there is nothing, or it cannot be read.
 pub fn input_kind(path: &Path) -> Result<InputKind, CheckError> {
-    let metadata = std::fs::metadata(path).map_err(CheckError::io(path, "opening"))?;
+    let metadata = std::fs::metadata(path).map_err(CheckError::opening(path))?;
     if metadata.is_dir() {
         return Ok(InputKind::Recording);
     }
     if !metadata.is_file() {
         return Ok(InputKind::Stream);
     }
-    let mut file = File::open(path).map_err(CheckError::io(path, "opening"))?;
+    let mut file = File::open(path).map_err(CheckError::opening(path))?;
     let mut magic = [0; 4];
     match file.read_exact(&mut magic) {
         Ok(()) if magic == PARQUET_MAGIC => Ok(InputKind::Recording),
@@ -248,7 +248,7 @@ struct Lines {
 impl Lines {
     /// Opens `path` once: a pipe gives its bytes once.
     fn open(path: PathBuf) -> Result<Self, CheckError> {
-        let file = File::open(&path).map_err(CheckError::io(&path, "opening"))?;
+        let file = File::open(&path).map_err(CheckError::opening(&path))?;
         let mut file = BufReader::with_capacity(READ_BYTES, file);
         let mut head = Vec::new();
         let looked = file.by_ref().take(HEAD_BYTES).read_to_end(&mut head);
