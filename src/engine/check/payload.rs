@@ -12,7 +12,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde::Serialize;
 
 /// Represents the field of a payload that is not a JSON object.
-pub const WHOLE_PAYLOAD: &str = "(payload)";
+pub(super) const WHOLE_PAYLOAD: &str = "(payload)";
 /// Represents differences outside all fields: key order, blanks, a repeated key.
 pub const FORM: &str = "(form)";
 

@@ -212,7 +212,8 @@ mod tests {
     use tickdeck_recording::{MANIFEST_FILE, Recording};
 
     use super::*;
-    use crate::check::{Accept, golden_path};
+    use crate::check::Accept;
+    use crate::check::unreferenced::golden_path;
     use crate::control::Command;
     use crate::convert::Conversion;
     use crate::encode::PayloadKind;

@@ -47,7 +47,7 @@ const LEVEL: i32 = 9;
 
 /// The kind of a path on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InputKind {
+pub(super) enum InputKind {
     /// The folder of a recording, or a lone segment.
     Recording,
     /// A payload stream.
@@ -59,7 +59,7 @@ pub enum InputKind {
 ///
 /// # Errors
 /// When there is nothing, or it cannot be read.
-pub fn input_kind(path: &Path) -> Result<InputKind, CheckError> {
+pub(super) fn input_kind(path: &Path) -> Result<InputKind, CheckError> {
     let metadata = std::fs::metadata(path).map_err(CheckError::opening(path))?;
     if metadata.is_dir() {
         return Ok(InputKind::Recording);
@@ -80,7 +80,7 @@ pub fn input_kind(path: &Path) -> Result<InputKind, CheckError> {
 /// Whether there is something at `path` that can be read only once, from its beginning to its end:
 /// a pipe, a device.
 #[must_use]
-pub fn is_read_once(path: &Path) -> bool {
+pub(super) fn is_read_once(path: &Path) -> bool {
     let metadata = path.metadata();
     metadata.is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
