@@ -20,7 +20,7 @@ pub enum ReceiveTimes {
     /// A clock, or the market model, gave each event its own.
     #[default]
     Measured,
-    /// An importer derived at least one of them from the rows. They pace a replay, and are no
+    /// An importer derived at least one of them from the rows. They pace a replay, and are not
     /// evidence of a tick's date.
     Derived,
 }

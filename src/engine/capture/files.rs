@@ -49,7 +49,7 @@ impl fmt::Debug for StreamTo {
 /// Where the arrival times of a capture go: one line per message, ns since 1970 UTC.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum TimesTo {
-    /// Beside the stream, with `.times` after its name. None if the stream is no file.
+    /// Beside the stream, with `.times` after its name. None if the stream is not a file.
     #[default]
     Beside,
     /// This file.
