@@ -47,7 +47,7 @@ fn kill_after(folder: &Path, enough: u64) -> u64 {
 fn assert_prefix(found: &[Event], all: &[Event]) {
     assert!(
         all.starts_with(found),
-        "{} events are no prefix",
+        "{} events are not a prefix",
         found.len()
     );
 }

@@ -79,10 +79,6 @@ impl Counter {
         *self.counts.lock().unwrap().entry(what).or_default() += 1;
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "clock.rs is in the root crate, which depends on this one"
-    )]
     fn add_loss(&self, reason: i32) {
         let now = Instant::now();
         self.add(format!("disconnected {reason:#x}"));

@@ -9,6 +9,10 @@
     clippy::print_stdout,
     reason = "tests may unwrap and print; the lints' own exceptions cover test functions only"
 )]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the doors to clock, threads and waits are in a crate above this one"
+)]
 
 mod addresses;
 mod allocation;

@@ -87,10 +87,7 @@ fn log_ready(server: &str, options: &CaptureOptions) {
 fn capture_to(args: &CaptureArgs) -> CaptureTo {
     CaptureTo {
         stream: match &args.output {
-            OutputTarget::Stdout => StreamTo::Writer {
-                writer: Box::new(data_stdout()),
-                name: "stdout",
-            },
+            OutputTarget::Stdout => StreamTo::Stdout(Box::new(data_stdout())),
             OutputTarget::Path(path) => StreamTo::Path(path.clone()),
         },
         times: match &args.times {

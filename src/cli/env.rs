@@ -1,4 +1,4 @@
-//! The environment of the verbs that speak to a CTP front: the process's, and that of a file.
+//! The environment of the verbs that connect to a CTP front: the process's, and that of a file.
 //!
 //! - The real environment takes precedence over the file. An empty value counts as unset in both.
 //! - Names are looked up exactly first, then in any case.

@@ -185,7 +185,7 @@ fn write_payloads(
     keep_empty: bool,
 ) -> anyhow::Result<Exported> {
     let sink = match output {
-        OutputTarget::Stdout => JsonlSink::to_writer(Box::new(data_stdout()), "stdout"),
+        OutputTarget::Stdout => JsonlSink::to_stdout(Box::new(data_stdout())),
         OutputTarget::Path(path) => JsonlSink::create(path)?.keep_empty(keep_empty),
     };
     let exported = export.payloads(source, options, vec![Box::new(sink)]);

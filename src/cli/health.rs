@@ -1,4 +1,4 @@
-//! `tickdeck health`: asks a running session how it is.
+//! `tickdeck health`: queries the health of a running session.
 
 use std::io::Write as _;
 

@@ -267,7 +267,7 @@ fn tell_times(report: &ImportReport) {
                 rows = noted.no_time,
                 row = first.row,
                 text = first.text,
-                "an UpdateTime is no time HH:MM:SS: a replay rejects the tick with the reason no_time"
+                "an UpdateTime is not a time HH:MM:SS: a replay rejects the tick with the reason no_time"
             );
         }
     }

@@ -45,6 +45,9 @@ struct Info {
     /// Ticks that a replay would not publish, by reason.
     rejected: BTreeMap<&'static str, u64>,
     recv_ts: String,
+    /// `recv_ts` if a clock did not stamp every event.
+    #[serde(skip)]
+    rules_beside_clock: Option<String>,
     detail: String,
     /// Differences from what was written.
     findings: Vec<Finding>,
@@ -101,6 +104,7 @@ fn info(context: &Context, recording: &Recording) -> anyhow::Result<Info> {
     let mut progress = context.progress("info", total);
     let contents = Contents::read(recording, progress.as_mut())?;
     let time = |at: Option<UnixNanos>| at.map(|at| at.to_string());
+    let rules_beside_clock = contents.source.rules_beside_clock().map(str::to_owned);
     Ok(Info {
         session: contents.session,
         status: contents.status,
@@ -123,6 +127,7 @@ fn info(context: &Context, recording: &Recording) -> anyhow::Result<Info> {
         exchanges: contents.exchanges.iter().map(|e| e.as_str()).collect(),
         gaps: contents.gaps,
         rejected: contents.rejected,
+        rules_beside_clock,
         recv_ts: contents.source.recv_ts,
         detail: contents.source.detail,
         findings: contents.findings,
@@ -193,8 +198,8 @@ fn remarks(info: &Info) -> Vec<(&'static str, String)> {
         let events = grouped(info.journal_events);
         lines.push(("journal", format!("{events} events in no segment yet")));
     }
-    if !info.recv_ts.is_empty() && info.recv_ts != "clock" {
-        lines.push(("recv_ts", info.recv_ts.clone()));
+    if let Some(rules) = &info.rules_beside_clock {
+        lines.push(("recv_ts", rules.clone()));
     }
     for gap in &info.gaps {
         let to = gap

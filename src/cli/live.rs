@@ -77,7 +77,7 @@ fn disabled(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome> {
 }
 
 fn prepare(context: &Context, args: &LiveArgs) -> anyhow::Result<LiveSummary> {
-    require(&context.environment, &[])?;
+    require(&context.environment)?;
     let output = match (&args.record, &args.record_under) {
         (Some(folder), _) => Some(SessionPlace::folder(folder, args.force)),
         (None, Some(root)) => {

@@ -97,10 +97,8 @@ impl Sinks {
             match spec {
                 SinkSpec::Nats => {}
                 SinkSpec::Jsonl(JsonlTarget::Stdout) => {
-                    sinks.push(Box::new(JsonlSink::to_writer(
-                        Box::new(data_stdout()),
-                        "stdout",
-                    )));
+                    let stdout = JsonlSink::to_stdout(Box::new(data_stdout()));
+                    sinks.push(Box::new(stdout));
                 }
                 SinkSpec::Jsonl(JsonlTarget::Path(path)) => {
                     let path = path.clone();

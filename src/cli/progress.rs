@@ -51,7 +51,7 @@ impl Bar {
 /// The parts of a bar that its templates do not know by themselves.
 fn with_keys(style: ProgressStyle, control: Arc<Control>) -> ProgressStyle {
     let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
-        // A bar that cannot be drawn is no reason to stop.
+        // A bar that cannot be drawn does not stop the run.
         let _ = write!(out, "{:.0} events/s", state.per_sec());
     };
     let paused = move |_: &ProgressState, out: &mut dyn fmt::Write| {

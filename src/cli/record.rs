@@ -160,7 +160,7 @@ fn print(args: &RecordArgs, summary: &Summary, made: &[Made<'_>]) -> anyhow::Res
 fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome> {
     let place = place(args, || live_session_id("record", context));
     let run = || -> anyhow::Result<LiveSummary> {
-        require(&context.environment, &[])?;
+        require(&context.environment)?;
         let nats = (args.publish && publishes_to_nats(&args.sinks))
             .then(|| nats_options(&args.nats))
             .transpose()?;

@@ -46,7 +46,7 @@ fn test(
     gate: &mut Gate,
 ) -> anyhow::Result<()> {
     let environment = &context.environment;
-    require(environment, &[]).map_err(startup_error)?;
+    require(environment).map_err(startup_error)?;
     let account = Account::read(environment)?;
     let now = context.clock.wall();
     let front = settings(&account, &args.front, environment, now);

@@ -7,10 +7,9 @@ use super::account::{Account, Missing};
 use super::env::Environment;
 use super::environment_error::EnvironmentError;
 
-/// Checks that every variable of a login is set, and `more`.
-pub(super) fn require(environment: &Environment, more: &[&'static str]) -> anyhow::Result<()> {
-    let Missing(mut names) = Account::missing(environment);
-    names.extend(more);
+/// Checks that every variable of a login is set.
+pub(super) fn require(environment: &Environment) -> anyhow::Result<()> {
+    let Missing(names) = Account::missing(environment);
     if names.is_empty() {
         return Ok(());
     }

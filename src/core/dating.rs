@@ -124,7 +124,7 @@ impl Witnesses {
     }
 
     /// The trading day of a row from 06:00 to 18:00 by its own dates. A date on which the exchanges
-    /// are closed is no trading day. The calendar is certain of it in every year: weekends never
+    /// are closed is not a trading day. The calendar is certain of it in every year: weekends never
     /// trade, and what is not known of a year counts as open.
     fn by_day(&self, calendar: &TradingCalendar) -> Option<Dated> {
         let own = |trading_day| Dated {

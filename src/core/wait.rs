@@ -40,6 +40,10 @@ pub fn park(at_most: Duration) {
 }
 
 /// Sleeps. For polling where no event can be waited for, such as in a vendor library.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the door to waiting is this function"
+)]
 pub fn nap(span: Duration) {
     std::thread::sleep(span);
 }

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The names of the folders are Hive partitions, so tools that read Parquet take the root as one table.
-//! Files that are no data begin with `_` or `.` there, and such tools skip them.
+//! Files that are not data begin with `_` or `.` there, and such tools skip them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ const DAY_KEY: &str = "trading_day=";
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionId(String);
 
-/// A text is no [`SessionId`].
+/// A text is not a [`SessionId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected letters, digits, `.`, `_` and `-`, at most 128, beginning with a letter or digit"

@@ -89,7 +89,7 @@ fn check(storage: &CrashStorage, reached: &Reached) -> Result<u64, String> {
     let all = events();
     let (count, written) = (found.len() as u64, reached.written);
     if !all.starts_with(&found) || count > written {
-        return Err(format!("{count} events are no prefix of {written}"));
+        return Err(format!("{count} events are not a prefix of {written}"));
     }
     if count < reached.synced {
         return Err(format!("{count} events, {} were synced", reached.synced));

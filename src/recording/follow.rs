@@ -241,11 +241,12 @@ mod tests {
         let writer = RecordingWriter::create(&path, options).unwrap();
         let (mut journal, mut sealer) = journal_of(writer);
         let opened = Recording::open(&path).unwrap();
-        let seen = std::thread::spawn(move || {
+        let seen = tickdeck_core::thread::spawn("follower", move || {
             let mut reader = opened.follow(EventFilter::default(), || false);
             let batches = std::iter::from_fn(|| Some(next(&mut reader)).filter(|b| !b.is_empty()));
             batches.flatten().collect::<Vec<_>>()
-        });
+        })
+        .unwrap();
         for (index, block) in events.chunks(3).enumerate() {
             for event in block {
                 journal.append(event).unwrap();

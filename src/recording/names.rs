@@ -12,14 +12,14 @@ pub const CONTRACTS_FILE: &str = "contracts.parquet";
 /// File name of the lock of a recording that is being written.
 pub(super) const LOCK_FILE: &str = ".lock";
 
-/// In a catalogue, the names of files that are no data begin with this: Parquet readers that are given
+/// In a catalogue, the names of files that are not data begin with this: Parquet readers that are given
 /// the root skip them.
 const HIDDEN: &str = "_";
 
 /// What the name of a session's folder in a catalogue begins with.
 pub(super) const SESSION_KEY: &str = "session=";
 
-/// How the files of a recording are named that are no data.
+/// How the files of a recording are named that are not data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileNames {
     /// `manifest.json`

@@ -1,7 +1,7 @@
 //! How large a page says it is, decompressed: the Parquet library reserves that much.
 //!
 //! Only this field of the header is read. The others are passed over, as Thrift's compact protocol
-//! writes them. A header that is no such thing passes: the library reads it next and says why.
+//! writes them. A header that is not one passes: the library reads it next and says why.
 
 use parquet::errors::{ParquetError, Result};
 

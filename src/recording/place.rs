@@ -184,7 +184,7 @@ fn refuse_file_above(storage: &dyn Storage, target: &Path) -> Result<()> {
 
 /// Replaces the recording at `target` by the finished one. Files that belong to no recording stay.
 ///
-/// The manifest goes first and comes last: without it a folder is no recording.
+/// The manifest goes first and comes last: without it a folder is not a recording.
 pub(super) fn replace(storage: &dyn Storage, target: &Path, finished: &Path) -> Result<()> {
     let is_manifest = |name: &String| is_manifest(name);
     let mut old = storage.list(target)?;

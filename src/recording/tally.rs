@@ -42,7 +42,7 @@ impl DayOf {
 }
 
 impl Tally {
-    /// What a manifest counts. Texts that are no instrument or day are skipped: verifying finds them.
+    /// What a manifest counts. Texts that are neither instrument nor day are skipped: verifying finds them.
     pub(super) fn of(manifest: &Manifest) -> Self {
         let counts = manifest.instruments.iter();
         let days = manifest.trading_days.iter();

@@ -80,7 +80,7 @@ impl Verification {
     /// other, and the readable parts are still checked.
     ///
     /// # Errors
-    /// When nothing can be verified: the path is missing, it is no recording, or of a newer format.
+    /// When nothing can be verified: the path is missing, it is not a recording, or of a newer format.
     pub fn open(path: &Path) -> Result<Self, RecordingError> {
         Self::open_in(local(), path)
     }

@@ -403,12 +403,6 @@ impl RecordingWriter {
         self.tally.ticks
     }
 
-    /// Ticks in sealed segments, which survive the end of this writer.
-    #[must_use]
-    pub fn sealed_ticks(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.ticks).sum()
-    }
-
     /// Seals the last segment and writes contract table and manifest.
     ///
     /// # Errors

@@ -134,7 +134,7 @@ fn a_word_that_is_no_level_is_refused() {
         "info rec --log-level tickdeck",
         "info rec --log-level debug,async_nats",
     ] {
-        refused(&folder, words, "is no level; expected a level");
+        refused(&folder, words, "is not a level; expected a level");
     }
     for level in [
         "warn",

@@ -54,7 +54,7 @@ fn every_folder_has_its_target() {
         let bin = format!("name = \"{target}\"\n");
         assert!(
             manifest.contains(&bin),
-            "{target} is no target of cargo fuzz"
+            "{target} is not a target of cargo fuzz"
         );
         assert!(
             repository("fuzz/targets")
@@ -72,7 +72,7 @@ fn every_folder_has_its_target() {
     assert_eq!(manifest.matches("[[bin]]").count(), TARGETS.len());
 }
 
-/// Git is no place for a large corpus.
+/// A large corpus does not belong in Git.
 #[test]
 fn the_corpus_is_small() {
     let size = |path: &Path| path.metadata().unwrap().len();

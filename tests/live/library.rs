@@ -299,7 +299,7 @@ fn a_run_ends_after_md_duration_seconds() {
     assert!(ended.stderr.contains("live_no_tick"), "{ended:?}");
 }
 
-/// Markets are closed at night: stopped by its user, a session without a tick is no failure.
+/// Markets are closed at night: stopped by its user, a session without a tick is not a failure.
 #[test]
 fn a_session_without_a_tick_says_so() {
     let Some(library) = simulated_library("a session without a tick") else {

@@ -192,7 +192,7 @@ fn the_questions_connection_is_logged_once() {
     with_nats(&mut command, &proxy.url());
     let running = Running::start(command);
     // The publisher, the health responder, and a connection for each question.
-    wait_until("it asks again and again", || proxy.accepted() >= 6);
+    wait_until("it asks repeatedly", || proxy.accepted() >= 6);
     let _subscriber = RawSubscriber::connect(server.port(), "market.tick.>");
     let ended = running.wait().done();
     let connected = ended.stderr.matches("nats_connected").count();

@@ -105,7 +105,7 @@ fn a_signal_ends_a_wait_for_subscribers() {
         running.stderr().contains("waiting_for_subscribers")
     });
     proxy.close();
-    // The question and the publisher's connection both try again and again.
+    // The question and the publisher's connection both retry.
     wait_until("it looks for the server", || proxy.refused() >= 4);
     running.signal("TERM");
     // Nothing was published, so there is nothing that the server could still confirm.

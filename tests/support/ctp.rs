@@ -2,7 +2,8 @@
 //!
 //! The vendor's are found through `TICKDECK_CTP_LIBRARIES` (`cargo xtask vendor-ctp` fetches them),
 //! the simulated one through `TICKDECK_SIM_LIBRARY` or in `target/sim` (`cargo xtask sim` builds
-//! it). Neither is part of the repository; without one a test is skipped visibly.
+//! it). Neither is part of the repository. Without one a test is skipped visibly, and fails if
+//! `TICKDECK_REQUIRE_CTP` is 1.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +12,9 @@ use serde_json::Value;
 
 use super::cli::tickdeck;
 use super::recordings::repository;
-use super::skipped;
+use super::{skipped, skipped_unless_required};
+
+const REQUIRED: &str = "TICKDECK_REQUIRE_CTP";
 
 /// What no output may contain: one word for each credential.
 pub(crate) const CANARIES: [(&str, &str); 5] = [
@@ -38,7 +41,8 @@ pub(crate) fn vendor_libraries(test: &str) -> Option<Vec<PathBuf>> {
         .collect();
     found.sort();
     if found.is_empty() {
-        skipped(
+        skipped_unless_required(
+            REQUIRED,
             test,
             "no vendor library; run `cargo xtask vendor-ctp` or set TICKDECK_CTP_LIBRARIES",
         );
@@ -62,7 +66,8 @@ pub(crate) fn simulated_library(test: &str) -> Option<PathBuf> {
     if folder.join("thostmduserapi_se.so").is_file() {
         return Some(folder);
     }
-    skipped(
+    skipped_unless_required(
+        REQUIRED,
         test,
         "no simulated library; run `cargo xtask sim` or set TICKDECK_SIM_LIBRARY",
     );

@@ -14,7 +14,7 @@ pub(crate) mod socks;
 
 use std::time::Duration;
 
-pub(crate) use skip::skipped;
+pub(crate) use skip::{skipped, skipped_unless_required};
 
 /// Longest wait of a test, except for the end of a process.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tickdeck::nats::NatsOptions;
 
 use super::cli::freeze;
-use super::{DEADLINE, skipped, wait_until};
+use super::{DEADLINE, skipped_unless_required, wait_until};
 
 /// The default configuration of every server: a reader that pauses for a while is not disconnected.
 pub(crate) const PATIENCE: &str = "write_deadline: \"60s\"\nmax_pending: 1GB";
@@ -58,11 +58,7 @@ pub(crate) fn binary(test: &str) -> Option<PathBuf> {
         .find(|path| path.is_file());
     if found.is_none() {
         let why = "no nats-server; run `cargo xtask nats-server` or set TICKDECK_NATS_SERVER";
-        assert!(
-            std::env::var_os("TICKDECK_REQUIRE_NATS").is_none_or(|value| value != "1"),
-            "{test}: {why}"
-        );
-        skipped(test, why);
+        skipped_unless_required("TICKDECK_REQUIRE_NATS", test, why);
     }
     found
 }

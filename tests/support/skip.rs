@@ -19,3 +19,14 @@ pub(crate) fn skipped(what: &str, why: &str) {
     file.and_then(|mut file| file.write_all(line.as_bytes()))
         .unwrap();
 }
+
+/// The same where a run may require what is missing: a failure if `variable` is 1. `cargo xtask test`
+/// sets `TICKDECK_REQUIRE_NATS`, and `TICKDECK_REQUIRE_CTP` once the vendor's files are there.
+///
+/// # Panics
+/// When `variable` is 1.
+pub(crate) fn skipped_unless_required(variable: &str, what: &str, why: &str) {
+    let is_required = std::env::var(variable).is_ok_and(|value| value == "1");
+    assert!(!is_required, "{what}: {why}, and {variable} is 1");
+    skipped(what, why);
+}

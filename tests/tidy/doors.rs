@@ -12,8 +12,10 @@
 //! The simulated libraries are exempt: they replace a vendor's library and have threads like one.
 //! Tests are exempt, because they wait for other processes.
 
-use super::assert_none;
+use std::fs;
+
 use super::source::{SourceFile, crate_named, crates_below, is_within};
+use super::{assert_none, files, root};
 
 /// The only files that start threads or wait.
 const DOORS: [&str; 7] = [
@@ -151,6 +153,29 @@ fn threads_and_waits_use_their_doors() {
         }
     }
     assert_none(&found, "threads and waits without their doors");
+}
+
+/// The lint that guards the clock is off in test crates, where threads and waits are allowed.
+#[test]
+fn tests_read_the_clock_through_its_door() {
+    let mut found = Vec::new();
+    for folder in ["tests", "sim/clients/tests"] {
+        for path in files(&root().join(folder), "rs") {
+            let place = path.strip_prefix(root()).unwrap();
+            // Benchmarks measure real time, and these rules name what they forbid.
+            if place.starts_with("tests/bench") || place.starts_with("tests/tidy") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            if ["Instant::now(", "SystemTime::now("]
+                .iter()
+                .any(|clock| text.contains(clock))
+            {
+                found.push(place.display().to_string());
+            }
+        }
+    }
+    assert_none(&found, "tests that read the system's clock");
 }
 
 #[test]

@@ -5,12 +5,12 @@
 use std::fs;
 use std::path::Path;
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 use super::{assert_none, files, files_if_any, root};
 
 /// Phrases as regular expressions, without regard to case, with what to write instead.
-const INSTEAD: [(&str, &str); 43] = [
+const INSTEAD: [(&str, &str); 44] = [
     (r"\b(lets?|letting) go of\b", "release"),
     (r"\bmend(s|ed|ing)?\b", "fix"),
     (r"\bwish(es|ed)?\b", "request"),
@@ -38,10 +38,13 @@ const INSTEAD: [(&str, &str); 43] = [
     (r"\bwhat is left of\b", "the remaining, the rest of"),
     (r"\bwhen someone last\b", "the accepted goldens"),
     (r"\bwas no quiet day\b", "it never logged in"),
-    (r"\blost again and again\b", "lost repeatedly"),
+    (r"\bagain and again\b", "repeatedly"),
     (r"\bare not told\b", "was not delivered"),
     (r"\bin good order\b", "cleanly"),
-    (r"\bask(s|ed)? (how it is|it how)\b", "query its health"),
+    (
+        r"\bask(s|ed|ing)? (\w+ )*how (it|they) (is|are)\b|\bask(s|ed)? it how\b",
+        "query its health",
+    ),
     (
         r"\b(of|than|like|find nothing of) ours\b|\bour own\b",
         "tickdeck's",
@@ -49,7 +52,10 @@ const INSTEAD: [(&str, &str); 43] = [
     (r"\bcannot be had\b", "is unavailable"),
     (r"\bwhat (it|they) published when\b", "the accepted golden"),
     (r"\bcome to an? (end|answer|verdict)\b", "end"),
-    (r"\bspeaks? to (it|a front|the front)\b", "connects to"),
+    (
+        r"\bsp(eaks?|eaking|oke|oken) (of|to|for)\b",
+        "connect to, name",
+    ),
     (r"\bthe world outside\b", "the system"),
     (r"\blet_go\b", "released"),
     (r"\b(goes|went|going) on\b", "continue"),
@@ -63,6 +69,7 @@ const INSTEAD: [(&str, &str); 43] = [
         r"\bno (ordinary|regular) file\b|\bordinary file\b",
         "not a regular file",
     ),
+    (r"\b(is|are|was|were) no\b", "is not a"),
     (r"\bno whole\b", "incomplete"),
     (r"\bis another one\b", "differs"),
     (r"\bdates? lies?\b", "is wrong"),
@@ -73,6 +80,9 @@ const INSTEAD: [(&str, &str); 43] = [
         "say what is missing, or fixed",
     ),
 ];
+
+/// Where the words of a phrase above are plain English.
+const PLAIN: &str = r"\b(there|here) (is|are|was|were) no\b|\b(is|are|was|were) no longer\b";
 
 /// Files that are not read.
 const EXEMPT: [&str; 2] = [
@@ -87,6 +97,8 @@ struct Phrases {
     /// Any of them. One pass over a text is enough where nothing is found.
     any: Regex,
     each: Vec<(Regex, &'static str)>,
+    /// Where the words are plain English.
+    plain: Regex,
     /// The marker at the beginning of a comment line.
     marker: Regex,
 }
@@ -94,7 +106,8 @@ struct Phrases {
 impl Phrases {
     fn new() -> Self {
         // A phrase may continue on the next line of a comment or string.
-        let patterns = INSTEAD.map(|(phrase, _)| phrase.replace(' ', r"(?:[\s\\]+)"));
+        let over_lines = |phrase: &str| phrase.replace(' ', r"(?:[\s\\]+)");
+        let patterns = INSTEAD.map(|(phrase, _)| over_lines(phrase));
         let compile = |pattern: &str| Regex::new(&format!("(?i){pattern}")).unwrap();
         let betters = INSTEAD.map(|(_, better)| better);
         Self {
@@ -104,6 +117,7 @@ impl Phrases {
                 .map(|one| compile(one))
                 .zip(betters)
                 .collect(),
+            plain: compile(&over_lines(PLAIN)),
             marker: Regex::new(r"(?m)^[ \t]*(//[/!]?|#)").unwrap(),
         }
     }
@@ -111,6 +125,10 @@ impl Phrases {
     /// One problem per phrase in `text`, each with its line.
     fn found_in(&self, text: &str) -> Vec<String> {
         let text = self.marker.replace_all(text, "");
+        // The line breaks stay, for the line numbers.
+        let text = self.plain.replace_all(&text, |plain: &Captures<'_>| {
+            "\n".repeat(plain[0].matches('\n').count())
+        });
         self.any
             .find_iter(&text)
             .map(|hit| {
@@ -178,4 +196,14 @@ fn a_banned_phrase_is_caught() {
     assert_eq!(count("\"which is of no \\\n    use here\""), 1);
     assert_eq!(count("Mend it. Amend it. Recommended."), 1);
     assert_eq!(count("The client releases the session."), 0);
+    assert_eq!(count("It asks a running session how it is."), 1);
+    assert_eq!(count("It speaks to a front again and again."), 2);
+    assert_eq!(count("A library that does not speak CTP."), 0);
+    assert_eq!(count("A text that\n/// is no time. They are no data."), 2);
+    assert_eq!(
+        count("There is no time. It is no longer read, where there\n// was no tick."),
+        0
+    );
+    let found = phrases.found_in("there is\n// no tick, and\n// this is no tick");
+    assert_eq!(found, ["3: \"is no\": is not a"]);
 }

@@ -153,7 +153,7 @@ pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     let seconds = seconds.filter(|seconds| *seconds > 0);
     seconds
         .map(Duration::from_secs)
-        .ok_or_else(|| format!("`{text}` is no time such as 90s, 10m or 2h"))
+        .ok_or_else(|| format!("`{text}` is not a time such as 90s, 10m or 2h"))
 }
 
 #[cfg(test)]

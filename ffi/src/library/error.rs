@@ -97,7 +97,7 @@ pub enum LoadError {
         version: ApiVersion,
         /// Functions in the table of that version.
         by_version: usize,
-        /// Functions in the table that the exports speak for.
+        /// Functions in the table that the exports indicate.
         by_symbol: usize,
     },
     /// Version and factory contradict each other.

@@ -227,7 +227,7 @@ impl TdApi {
     /// time for its threads to begin, two seconds at most.
     ///
     /// A library before 6.5.1 may crash the process when a connection is established meanwhile,
-    /// which is likely only against a front that hangs up again and again.
+    /// which is likely only against a front that hangs up repeatedly.
     ///
     /// # Errors
     /// [`ReleaseError`]: the library hangs and is abandoned, or this is one of its callbacks.

@@ -11,12 +11,12 @@ pub(crate) mod vendor;
 /// Reports that a test did not run because a vendor file is missing.
 ///
 /// # Panics
-/// When `TICKDECK_REQUIRE_CTP` is set: then the vendor's files were fetched and must be found.
+/// When `TICKDECK_REQUIRE_CTP` is 1: then the vendor's files were fetched and must be found.
 pub(crate) fn without(what: &str) {
-    assert!(std::env::var_os("TICKDECK_REQUIRE_CTP").is_none(), "{what}");
-    skipped(&format!(
-        "{what}; `cargo xtask vendor-ctp` fetches what is missing"
-    ));
+    let why = format!("{what}; `cargo xtask vendor-ctp` fetches what is missing");
+    let test = std::thread::current();
+    let name = test.name().unwrap_or("a test");
+    skip::skipped_unless_required("TICKDECK_REQUIRE_CTP", name, &why);
 }
 
 /// Says aloud that the running test did not run, and why.

@@ -16,7 +16,7 @@ use tickdeck_ffi::td::{TdApi, TdLibrary};
 
 use crate::child::{Said, library, login_words, start, text, wait_until};
 use crate::lifecycle::{resources, settled};
-use crate::support::{PATIENCE, QUIET, in_child, libraries, skipped};
+use crate::support::{PATIENCE, QUIET, in_child, libraries, skipped, without};
 use crate::trader;
 
 /// Emulated version, and the folder of the vendor's library of that version.
@@ -211,14 +211,14 @@ fn without_stderr(mut answer: Value) -> Value {
 /// The folder of the vendor's library of a version; `None` after a visible skip.
 fn vendor(of_vendor: &str) -> Option<PathBuf> {
     let Some(all) = std::env::var_os("TICKDECK_CTP_LIBRARIES").map(PathBuf::from) else {
-        skipped(
+        without(
             "TICKDECK_CTP_LIBRARIES is not set: cargo xtask vendor-ctp fetches the vendor's libraries",
         );
         return None;
     };
     let folder = all.join(of_vendor);
     if !folder.exists() {
-        skipped(&format!("no vendor library in {}", folder.display()));
+        without(&format!("no vendor library in {}", folder.display()));
         return None;
     }
     Some(folder)

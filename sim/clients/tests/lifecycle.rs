@@ -27,7 +27,7 @@ pub(crate) fn resources() -> (usize, usize, usize) {
     )
 }
 
-/// Connects, logs in, subscribes, waits for the acknowledgement, releases; again and again.
+/// Connects, logs in, subscribes, waits for the acknowledgement and releases, repeatedly.
 pub(crate) fn cycles(job: &Value) -> Value {
     let count = job["cycles"].as_u64().unwrap();
     let mut before = resources();

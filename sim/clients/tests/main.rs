@@ -16,6 +16,10 @@
     clippy::unwrap_used,
     reason = "tests may unwrap; the lint's own exception covers test functions, not their helpers"
 )]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests wait for other processes, and have threads like a program around the library"
+)]
 
 mod child;
 mod conformance;

@@ -113,7 +113,7 @@ pub(crate) fn session(job: &Value) -> Value {
     json!({ "told": told, "trading_day": day, "released": released })
 }
 
-/// The same again and again, and what the process has before and after.
+/// The same repeatedly, and what the process has before and after.
 pub(crate) fn cycles(job: &Value) -> Value {
     let count = job["cycles"].as_u64().unwrap();
     let (mut before, mut listed) = (resources(), 0);

@@ -436,7 +436,7 @@ mod tests {
         assert_eq!(reactor.request(()), Some(5));
         std::thread::scope(|scope| {
             let release = scope.spawn(|| reactor.release());
-            std::thread::sleep(Duration::from_millis(100));
+            tickdeck_core::wait::nap(Duration::from_millis(100));
             assert!(!release.is_finished(), "it waits for the connection");
             gate.send(()).unwrap();
             assert_eq!(release.join().unwrap(), Released::Gone);

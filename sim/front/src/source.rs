@@ -240,7 +240,7 @@ impl fmt::Display for SourceSpec {
     }
 }
 
-/// A recording, unchanged. The recording's message about a folder without a manifest speaks of
+/// A recording, unchanged. The recording's message about a folder without a manifest names
 /// flags, and a library has none.
 fn open_recording(path: &Path) -> Result<Recording, OpenError> {
     if path.is_dir() && !is_recording_folder(path) {

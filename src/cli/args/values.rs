@@ -367,7 +367,7 @@ pub(super) fn parse_log_filter(text: &str) -> Result<String, String> {
         !word.contains(['=', '[', ']', '{', '}']) && word.parse::<LevelFilter>().is_err()
     };
     if let Some(word) = text.split(',').map(str::trim).find(is_target) {
-        return Err(format!("{word:?} is no level; {EXPECTED}"));
+        return Err(format!("{word:?} is not a level; {EXPECTED}"));
     }
     match EnvFilter::try_new(text) {
         Ok(_) => Ok(text.into()),

@@ -40,6 +40,16 @@ const fn text(ended: &Ended) -> &'static str {
     }
 }
 
+/// How a stream was compared with the end marker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum VerifiedBy {
+    /// Every byte, in order.
+    Digest,
+    /// The number of messages of each instrument.
+    Counts,
+}
+
 /// The closing summary of `capture`. The key order is the order of the fields.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -59,8 +69,8 @@ pub(super) struct Report {
     unwritable: u64,
     gaps: u64,
     elapsed_s: f64,
-    /// `digest` or `counts`; null when nothing was verified.
-    verified_by: Option<&'static str>,
+    /// Null when nothing was verified.
+    verified_by: Option<VerifiedBy>,
     /// Messages under the prefix of a replay after its last end marker; null without a marker.
     after_end: Option<u64>,
     #[serde(skip)]
@@ -96,9 +106,13 @@ impl Report {
             unwritable,
             gaps,
             elapsed_s: seconds(elapsed_ns),
-            verified_by: verdict
-                .exact
-                .map(|is_exact| if is_exact { "digest" } else { "counts" }),
+            verified_by: verdict.exact.map(|is_exact| {
+                if is_exact {
+                    VerifiedBy::Digest
+                } else {
+                    VerifiedBy::Counts
+                }
+            }),
             after_end: tally.after_end(),
             ended_text: text(ended),
         }
@@ -204,7 +218,7 @@ impl Report {
     fn verified_text(&self) -> Option<String> {
         let expected = grouped(self.expected?);
         Some(match self.verified? {
-            true if self.verified_by == Some("digest") => {
+            true if self.verified_by == Some(VerifiedBy::Digest) => {
                 format!("yes, all {expected} messages arrived, byte for byte and in order")
             }
             true => format!("yes, all {expected} messages arrived (by count)"),

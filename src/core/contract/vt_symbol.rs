@@ -68,7 +68,7 @@ fn check_id(id: &str) -> Result<(), &'static str> {
 /// (a trailing comma) are passed over.
 ///
 /// # Errors
-/// When an entry is no `vt_symbol`, when one instrument is given two exchanges, or when there is no
+/// When an entry is not a `vt_symbol`, when one instrument is given two exchanges, or when there is no
 /// entry at all.
 pub fn parse_vt_symbols(text: &str) -> Result<Vec<(String, Exchange)>, VtSymbolError> {
     let mut symbols: Vec<(String, Exchange)> = Vec::new();

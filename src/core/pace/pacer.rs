@@ -164,7 +164,7 @@ impl Pacer {
         seen_from(now, pass.due(pass.newest, rate))
     }
 
-    /// When a clock stamp before the next event is to be released, seen from `now`. Stamps are no
+    /// When a clock stamp before the next event is to be released, seen from `now`. Stamps are not
     /// events: they shorten no pause and are not counted.
     pub fn stamp_due(&mut self, stamp: UnixNanos, now: MonoNanos) -> Due {
         if self.paused_at.is_some() {

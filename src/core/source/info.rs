@@ -20,7 +20,7 @@ pub enum ReceiveTimes {
     /// A clock, or the market model, gave each event its own.
     #[default]
     Measured,
-    /// An importer derived at least one of them from the rows. They pace a replay, and are no
+    /// An importer derived at least one of them from the rows. They pace a replay, and are not
     /// evidence of a tick's date.
     Derived,
 }
@@ -48,8 +48,11 @@ impl ReceiveTimes {
     }
 }
 
+/// The rule for `recv_ts` of a live session: its clock stamped each event as it arrived.
+pub const CLOCK_RULE: &str = "clock";
+
 /// The rules for `recv_ts` that take nothing from other events.
-const MEASURED: [&str; 3] = ["clock", "model", "recorded"];
+const MEASURED: [&str; 3] = [CLOCK_RULE, "model", "recorded"];
 
 /// Where the events of a recording came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +93,15 @@ impl SourceInfo {
         }
     }
 
+    /// The rules for `recv_ts` if a clock did not stamp every event.
+    #[must_use]
+    pub fn rules_beside_clock(&self) -> Option<&str> {
+        let mut rules = self.recv_ts.split(',').filter(|rule| !rule.is_empty());
+        rules
+            .any(|rule| rule != CLOCK_RULE)
+            .then_some(self.recv_ts.as_str())
+    }
+
     /// The rules for `recv_ts` of all `sources`, each once: what a recording made of them names.
     #[must_use]
     pub fn recv_ts_rules_of<'a>(sources: impl IntoIterator<Item = &'a Self>) -> String {
@@ -122,6 +134,9 @@ mod tests {
             ("a later rule", ReceiveTimes::Derived),
         ] {
             assert_eq!(info(rules).receive_times(), expected, "{rules}");
+            let is_clock = ["", CLOCK_RULE].contains(&rules);
+            let beside = (!is_clock).then_some(rules);
+            assert_eq!(info(rules).rules_beside_clock(), beside, "{rules}");
         }
         let (clock, import) = (info("clock"), info("recorded,exchange-time-monotone"));
         let both = [&clock, &import];

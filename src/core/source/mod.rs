@@ -14,7 +14,7 @@ use crate::event::Event;
 
 pub use ahead::AheadSource;
 pub use error::{SourceError, SourceErrorKind};
-pub use info::{PayloadSource, ReceiveTimes, SourceInfo};
+pub use info::{CLOCK_RULE, PayloadSource, ReceiveTimes, SourceInfo};
 pub use limit::TickLimit;
 pub use merge::MergeSource;
 

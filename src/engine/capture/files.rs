@@ -25,6 +25,8 @@ const BATCH_BYTES: usize = 1 << 20;
 pub enum StreamTo {
     /// A file, compressed if its name ends in `.zst`. Pipes and devices are written to as they are.
     Path(PathBuf),
+    /// Stdout, through a writer that may treat its errors as the program needs it.
+    Stdout(Box<dyn Write + Send>),
     /// A writer, called `name` in errors.
     Writer {
         /// The writer.
@@ -38,6 +40,7 @@ impl fmt::Debug for StreamTo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Self::Stdout(_) => f.write_str("Stdout"),
             Self::Writer { name, .. } => f.debug_tuple("Writer").field(name).finish(),
         }
     }
@@ -46,7 +49,7 @@ impl fmt::Debug for StreamTo {
 /// Where the arrival times of a capture go: one line per message, ns since 1970 UTC.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum TimesTo {
-    /// Beside the stream, with `.times` after its name. None if the stream is no file.
+    /// Beside the stream, with `.times` after its name. None if the stream is not a file.
     #[default]
     Beside,
     /// This file.
@@ -117,7 +120,7 @@ impl CaptureFiles {
         let overwrite = to.overwrite;
         let path = match &to.stream {
             StreamTo::Path(path) => Some(path.clone()),
-            StreamTo::Writer { .. } => None,
+            StreamTo::Stdout(_) | StreamTo::Writer { .. } => None,
         };
         let stream = path.as_deref();
         let has_no_times = to.times == TimesTo::None;
@@ -162,6 +165,7 @@ impl CaptureFiles {
             ready.remove_stale()?;
         }
         let sink = match to.stream {
+            StreamTo::Stdout(writer) => JsonlSink::to_stdout(writer),
             StreamTo::Writer { writer, name } => JsonlSink::to_writer(writer, name),
             StreamTo::Path(path) => JsonlSink::create(&path)?,
         };

@@ -154,7 +154,7 @@ impl Batch {
 }
 
 /// The first path that names the same pipe as an earlier one.
-pub fn read_twice<P: AsRef<Path>>(inputs: &[P]) -> Option<&Path> {
+pub(super) fn read_twice<P: AsRef<Path>>(inputs: &[P]) -> Option<&Path> {
     let paths = || inputs.iter().map(AsRef::as_ref);
     let is_again = |(position, path): &(usize, &Path)| {
         is_read_once(path)

@@ -140,7 +140,7 @@ pub struct Comparison {
     pub equal: u64,
     /// Messages with other fields.
     pub changed: u64,
-    /// Messages that differ in [`TIMING_FIELDS`](super::TIMING_FIELDS) only.
+    /// Messages that differ in `local_time`, `seq` and `recv_ts` only.
     pub timing_only: u64,
     /// Messages of the first side alone.
     pub missing: u64,

@@ -253,15 +253,20 @@ pub enum CannotTell {
 
 impl CheckError {
     pub(super) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io {
+            path: path.to_owned(),
+            doing,
+            source,
+        }
+    }
+
+    /// An input could not be opened, possibly because there is none.
+    pub(super) fn opening(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| match source.kind() {
-            std::io::ErrorKind::NotFound if doing == "opening" => Self::Missing {
+            std::io::ErrorKind::NotFound => Self::Missing {
                 path: path.to_owned(),
             },
-            _ => Self::Io {
-                path: path.to_owned(),
-                doing,
-                source,
-            },
+            _ => Self::io(path, "opening")(source),
         }
     }
 

@@ -24,7 +24,7 @@ pub struct Glance {
     pub position: u64,
     /// Its `seq`, where the payload has one.
     pub seq: Option<u64>,
-    /// The exchange's time, `+08:00` with milliseconds. As it is written where it is no moment: raw
+    /// The exchange's time, `+08:00` with milliseconds. As it is written where it is not a moment: raw
     /// events have a time of day only.
     pub exchange_time: Option<String>,
     /// When it was received, `+08:00` with nanoseconds.
@@ -102,7 +102,7 @@ fn unix_nanos(value: &[u8]) -> Option<UnixNanos> {
     i64::try_from(nanos).ok().map(UnixNanos)
 }
 
-/// A time of the exchange in milliseconds, as it is written if it is no moment.
+/// A time of the exchange in milliseconds, as it is written if it is not a moment.
 fn moment(value: &[u8]) -> String {
     match unix_nanos(value) {
         Some(time) => time

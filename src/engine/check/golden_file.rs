@@ -17,9 +17,9 @@ use super::stream::refuse_pointer;
 use crate::sink::NewFile;
 
 /// End of the name of a golden.
-pub const GOLDEN_SUFFIX: &str = ".golden.json";
+pub(super) const GOLDEN_SUFFIX: &str = ".golden.json";
 /// End of the name of the payload stream beside a golden.
-pub const STREAM_SUFFIX: &str = ".golden.jsonl.zst";
+pub(super) const STREAM_SUFFIX: &str = ".golden.jsonl.zst";
 /// Largest golden in bytes: that of half a million subjects.
 const MOST_BYTES: u64 = 64 << 20;
 /// Read first: a newer major version may have other fields.
@@ -45,9 +45,9 @@ impl Golden {
                 });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(CheckError::io(path, "opening")(error)),
+            Err(error) => return Err(CheckError::opening(path)(error)),
         }
-        let file = File::open(path).map_err(CheckError::io(path, "opening"))?;
+        let file = File::open(path).map_err(CheckError::opening(path))?;
         let mut file = BufReader::new(file);
         let head = file.fill_buf().map_err(CheckError::io(path, "reading"))?;
         refuse_pointer(path, head)?;
@@ -120,7 +120,7 @@ impl Golden {
 /// Path of the payload stream of the golden at `path`. Its suffix is unlike that of any capture,
 /// and `x.json` does not share a stream with `x.golden.json`.
 #[must_use]
-pub fn stream_path(path: &Path) -> PathBuf {
+pub(super) fn stream_path(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.strip_suffix(GOLDEN_SUFFIX).unwrap_or(&name);
     path.with_file_name(format!("{stem}{STREAM_SUFFIX}"))

@@ -192,7 +192,7 @@ impl PublishedMessages {
         }
     }
 
-    /// For a comparison with a golden, which counts the rejected ticks: they are no warning.
+    /// For a comparison with a golden, which counts the rejected ticks: they need no warning.
     pub(super) fn expecting_rejects(mut self) -> Self {
         self.publisher = self.publisher.map(Publisher::expecting_rejects);
         self

@@ -47,7 +47,7 @@ mod tests;
 mod times;
 mod unreferenced;
 
-pub use batch::{Batch, BatchError, read_twice};
+pub use batch::{Batch, BatchError};
 pub use compare::compare;
 pub use comparison::{
     Before, Comparison, Difference, DifferenceKind, Group, InstrumentGroup, NotShown,
@@ -63,16 +63,14 @@ pub use golden::{
     DEFAULT_STREAM_LIMIT, Golden, GoldenLedger, GoldenPayload, GoldenSource, GoldenVersion,
     Volatile,
 };
-pub use golden_file::{GOLDEN_SUFFIX, STREAM_SUFFIX, stream_path};
 pub use input::Input;
 pub use locate::{DifferingPart, DifferingParts, Located};
 pub use marks::Alignment;
 pub use messages::{Ended, Messages, PublishedMessages, RawMessages, Watch, publisher_options};
 pub use notes::{Note, NoteKind};
 pub use parts::{Chunk, SegmentPart, SubjectPart, WINDOW, WindowPart};
-pub use payload::{FORM, FieldChange, WHOLE_PAYLOAD, without_fields};
+pub use payload::{FORM, FieldChange, without_fields};
 pub use publishing::Publishing;
 pub use run::{BatchObserver, BatchOptions, BatchSummary, InputCheck, InputResult};
-pub use stream::{InputKind, StreamFile, input_kind, is_read_once};
-pub use times::TIMING_FIELDS;
-pub use unreferenced::{golden_path, is_named_as_golden, is_named_as_input, unreferenced};
+pub use stream::StreamFile;
+pub use unreferenced::{is_named_as_golden, unreferenced};

@@ -1,7 +1,7 @@
 //! A payload as its top-level members: finds differences between two, and omits members.
 //!
 //! Nothing is allocated: members are slices of the payload, compared as written. A payload that is
-//! no JSON object has no members and is compared as a whole.
+//! not a JSON object has no members and is compared as a whole.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde::Serialize;
 
 /// Represents the field of a payload that is not a JSON object.
-pub const WHOLE_PAYLOAD: &str = "(payload)";
+pub(super) const WHOLE_PAYLOAD: &str = "(payload)";
 /// Represents differences outside all fields: key order, blanks, a repeated key.
 pub const FORM: &str = "(form)";
 
@@ -220,8 +220,8 @@ pub(super) fn seq_of(payload: &[u8]) -> Option<u64> {
     number
 }
 
-/// Appends `payload` without the members whose keys `is_left_out` names; as it is when it is no
-/// object.
+/// Appends `payload` without the members whose keys `is_left_out` names; as it is when it is not
+/// an object.
 pub(super) fn push_without(
     out: &mut Vec<u8>,
     payload: &[u8],

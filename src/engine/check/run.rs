@@ -119,7 +119,7 @@ impl Batch {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))?;
-    /// // Files that are no inputs are passed over: `recordings/*` will do.
+    /// // Files that are not inputs are passed over: `recordings/*` will do.
     /// let paths = ["recordings/quick", "recordings/quick.golden.json"].map(Into::into);
     /// let batch = Batch::new(&paths, None, PayloadKind::Vnpy, false)?;
     /// let mut failed = Vec::new();
@@ -212,7 +212,8 @@ mod tests {
     use tickdeck_recording::{MANIFEST_FILE, Recording};
 
     use super::*;
-    use crate::check::{Accept, golden_path};
+    use crate::check::Accept;
+    use crate::check::unreferenced::golden_path;
     use crate::control::Command;
     use crate::convert::Conversion;
     use crate::encode::PayloadKind;

@@ -47,7 +47,7 @@ const LEVEL: i32 = 9;
 
 /// The kind of a path on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InputKind {
+pub(super) enum InputKind {
     /// The folder of a recording, or a lone segment.
     Recording,
     /// A payload stream.
@@ -59,15 +59,15 @@ pub enum InputKind {
 ///
 /// # Errors
 /// When there is nothing, or it cannot be read.
-pub fn input_kind(path: &Path) -> Result<InputKind, CheckError> {
-    let metadata = std::fs::metadata(path).map_err(CheckError::io(path, "opening"))?;
+pub(super) fn input_kind(path: &Path) -> Result<InputKind, CheckError> {
+    let metadata = std::fs::metadata(path).map_err(CheckError::opening(path))?;
     if metadata.is_dir() {
         return Ok(InputKind::Recording);
     }
     if !metadata.is_file() {
         return Ok(InputKind::Stream);
     }
-    let mut file = File::open(path).map_err(CheckError::io(path, "opening"))?;
+    let mut file = File::open(path).map_err(CheckError::opening(path))?;
     let mut magic = [0; 4];
     match file.read_exact(&mut magic) {
         Ok(()) if magic == PARQUET_MAGIC => Ok(InputKind::Recording),
@@ -80,7 +80,7 @@ pub fn input_kind(path: &Path) -> Result<InputKind, CheckError> {
 /// Whether there is something at `path` that can be read only once, from its beginning to its end:
 /// a pipe, a device.
 #[must_use]
-pub fn is_read_once(path: &Path) -> bool {
+pub(super) fn is_read_once(path: &Path) -> bool {
     let metadata = path.metadata();
     metadata.is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
@@ -248,7 +248,7 @@ struct Lines {
 impl Lines {
     /// Opens `path` once: a pipe gives its bytes once.
     fn open(path: PathBuf) -> Result<Self, CheckError> {
-        let file = File::open(&path).map_err(CheckError::io(&path, "opening"))?;
+        let file = File::open(&path).map_err(CheckError::opening(&path))?;
         let mut file = BufReader::with_capacity(READ_BYTES, file);
         let mut head = Vec::new();
         let looked = file.by_ref().take(HEAD_BYTES).read_to_end(&mut head);

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 
 /// Fields on time and place of receipt, not on content.
-pub const TIMING_FIELDS: [&str; 3] = ["local_time", "seq", "recv_ts"];
+pub(super) const TIMING_FIELDS: [&str; 3] = ["local_time", "seq", "recv_ts"];
 /// When a message was received, best first. The first one counts nanoseconds.
 pub(super) const RECEIPT_FIELDS: [&[u8]; 2] = [b"recv_ts", b"local_time"];
 /// The exchange's time: of payloads, of vn.py's, of raw events.

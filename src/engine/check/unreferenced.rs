@@ -25,7 +25,7 @@ fn stem(input: &Path) -> String {
 /// Whether `path` names an input: a folder, or a file with a suffix of recordings or streams. A
 /// missing file passes: opening it reports the error.
 #[must_use]
-pub fn is_named_as_input(path: &Path) -> bool {
+pub(super) fn is_named_as_input(path: &Path) -> bool {
     !path.is_file() || ends_as_input(path)
 }
 
@@ -45,7 +45,7 @@ pub(super) fn ends_as_input(path: &Path) -> bool {
 /// Path of the golden of `input`: `NAME.golden.json` in `folder`, or beside the input. Another
 /// payload than the default has its own golden, `NAME.decimal.golden.json`.
 #[must_use]
-pub fn golden_path(input: &Path, folder: Option<&Path>, payload: PayloadKind) -> PathBuf {
+pub(super) fn golden_path(input: &Path, folder: Option<&Path>, payload: PayloadKind) -> PathBuf {
     let kind = match payload {
         PayloadKind::Vnpy => String::new(),
         other => format!(".{}", other.as_str()),

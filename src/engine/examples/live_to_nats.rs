@@ -3,8 +3,8 @@
 //! Publishes the market data of a CTP front to a NATS server until Ctrl-C, and prints the summary.
 //! `LIBRARY` is `thostmduserapi_se.so` or its folder: the broker's, or the simulated one that
 //! `cargo xtask sim` builds. `FRONT` is an address such as `tcp://180.168.146.187:10211`. The login
-//! comes from `CTP_BROKER_ID`, `CTP_USER_ID` and `CTP_PASSWORD`, the server from `NATS_URL`, else
-//! it is the one of this machine.
+//! comes from `CTP_BROKER_ID`, `CTP_USER_ID` and `CTP_PASSWORD`, the server from the `NATS_`
+//! variables, else it is the one of this machine.
 
 #![expect(clippy::print_stdout, reason = "the summary is the result")]
 
@@ -35,12 +35,12 @@ pub(crate) fn publish(
     library: PathBuf,
     account: &Account,
     instruments: Vec<String>,
-    url: &str,
+    nats: NatsOptions,
     control: Arc<Control>,
 ) -> anyhow::Result<LiveSummary> {
     let reference = Reference::load(&ReferenceOptions::default(), &[])?;
     let publisher = PublisherOptions::new(&reference, PayloadSource::Ctp);
-    let server = LiveNats::new(NatsOptions::at(url)?);
+    let server = LiveNats::new(nats);
     let flow = tempfile::tempdir()?;
     let opened = CtpLibrary::open(&library)?;
     let front = settings(library, account, flow.path())?;
@@ -81,12 +81,12 @@ fn main() -> anyhow::Result<()> {
         password: variable("CTP_PASSWORD")?,
         front,
     };
-    let url = std::env::var("NATS_URL").unwrap_or_else(|_| "nats://localhost:4222".to_owned());
+    let nats = NatsOptions::from_env(|name| std::env::var(name).ok())?;
     let control = Arc::new(Control::new());
     // The exit code of a second Ctrl-C.
     signals::install(&control, 130)?;
     let instruments = arguments.collect();
-    let summary = publish(library.into(), &account, instruments, &url, control)?.summary();
+    let summary = publish(library.into(), &account, instruments, nats, control)?.summary();
     println!("received   {}", summary.received);
     println!("published  {}", summary.published);
     println!("failed     {}", summary.failed);

@@ -86,7 +86,7 @@ impl ImportOptions {
         maps.find(|map| map.theirs == name).map(|map| map.target)
     }
 
-    /// The names of columns that the options speak of.
+    /// The names of columns that the options name.
     pub(crate) fn column_names(&self) -> impl Iterator<Item = &str> {
         let mapped = self.map.iter().map(ColumnMap::theirs);
         mapped.chain(self.ignore.iter().map(String::as_str))

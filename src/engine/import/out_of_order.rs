@@ -44,7 +44,7 @@ pub struct Moved {
     pub to: TradingDay,
 }
 
-/// A row whose `UpdateTime` is no time of day.
+/// A row whose `UpdateTime` is not a time of day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoTime {
     /// The row.

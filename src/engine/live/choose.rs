@@ -1,7 +1,7 @@
 //! Which instruments to subscribe: what `CTP_SYMBOL` names first, then what the patterns match.
 //!
-//! CTP has no wildcard. A pattern is matched against a list of contracts, and the product table is no
-//! such list. Without a list only plain ids can be subscribed.
+//! CTP has no wildcard. A pattern is matched against a list of contracts, and the product table is
+//! not one. Without a list only plain ids can be subscribed.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;

@@ -84,15 +84,6 @@ impl PaceDriver {
         self.pacer.due(recv_ts, now) == Due::Now
     }
 
-    /// Whether [`wait_stamp`](Self::wait_stamp) would return at once; used in the same way.
-    pub fn is_stamp_ready(&mut self, stamp: UnixNanos) -> bool {
-        if self.control.is_stopped() {
-            return true;
-        }
-        let now = self.follow_control(stamp);
-        self.pacer.stamp_due(stamp, now) == Due::Now
-    }
-
     /// Blocks until the event received at `recv_ts` may be released, and counts it as released.
     #[inline]
     pub fn wait(&mut self, recv_ts: UnixNanos) -> Go {
@@ -330,9 +321,8 @@ mod tests {
         });
         assert_eq!(driver.wait_stamp(UnixNanos(0)), Go::Release);
         assert_eq!(driver.wait(UnixNanos(0)), Go::Release);
-        assert!(!driver.is_stamp_ready(UnixNanos(400)));
+        assert_eq!(clock.now(), MonoNanos(0));
         assert_eq!(driver.wait_stamp(UnixNanos(400)), Go::Release);
-        assert!(driver.is_stamp_ready(UnixNanos(400)));
         assert_eq!(clock.now(), MonoNanos(200));
         assert_eq!(driver.wait(UnixNanos(1_000)), Go::Release);
         assert_eq!(clock.now(), MonoNanos(500));

@@ -193,7 +193,7 @@ impl Publisher {
         }
     }
 
-    /// The same publisher where a rejected tick is no warning.
+    /// The same publisher that does not warn about a rejected tick.
     #[must_use]
     pub(crate) const fn expecting_rejects(mut self) -> Self {
         self.expects_rejects = true;

@@ -18,7 +18,23 @@ enum Target {
     /// Renamed to the path when finished.
     File(NewFile),
     /// A pipe, a device or stdout: flushed after every batch.
-    Stream(BufWriter<Box<dyn Write + Send>>, String),
+    Stream(BufWriter<Box<dyn Write + Send>>, StreamName),
+}
+
+/// What errors and the log call a stream.
+#[derive(Clone)]
+enum StreamName {
+    Stdout,
+    Other(String),
+}
+
+impl std::fmt::Display for StreamName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Stdout => "stdout",
+            Self::Other(name) => name,
+        })
+    }
 }
 
 /// Writes `subject SPACE payload NEWLINE`.
@@ -48,12 +64,12 @@ impl JsonlSink {
     /// When the folder does not exist or cannot be written.
     pub fn create(path: &Path) -> Result<Self, SinkError> {
         let target = if path == Path::new("-") {
-            Target::stream(Box::new(io::stdout()), "stdout".to_owned())
+            Target::stream(Box::new(io::stdout()), StreamName::Stdout)
         } else if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
             let device = OpenOptions::new().write(true).open(path);
             Target::stream(
                 Box::new(device.map_err(|error| io_error(path, error))?),
-                path.display().to_string(),
+                StreamName::Other(path.display().to_string()),
             )
         } else {
             Target::File(NewFile::create(path).map_err(|error| io_error(path, error))?)
@@ -64,7 +80,13 @@ impl JsonlSink {
     /// Writes to any writer. Errors call it `name`.
     #[must_use]
     pub fn to_writer(writer: Box<dyn Write + Send>, name: &str) -> Self {
-        Self::to(Target::stream(writer, name.to_owned()))
+        Self::to(Target::stream(writer, StreamName::Other(name.to_owned())))
+    }
+
+    /// Writes to stdout through `writer`, which may treat its errors as the program needs it.
+    #[must_use]
+    pub fn to_stdout(writer: Box<dyn Write + Send>) -> Self {
+        Self::to(Target::stream(writer, StreamName::Stdout))
     }
 
     fn to(target: Target) -> Self {
@@ -92,7 +114,7 @@ impl JsonlSink {
         match &self.target {
             Target::Stream(..) if source.kind() == ErrorKind::BrokenPipe => SinkError::BrokenPipe,
             Target::Stream(_, name) => SinkError::Io {
-                target: name.clone(),
+                target: name.to_string(),
                 source,
             },
             Target::File(file) => io_error(file.path(), source),
@@ -116,7 +138,7 @@ fn io_error(path: &Path, source: io::Error) -> SinkError {
 }
 
 impl Target {
-    fn stream(writer: Box<dyn Write + Send>, name: String) -> Self {
+    fn stream(writer: Box<dyn Write + Send>, name: StreamName) -> Self {
         Self::Stream(BufWriter::with_capacity(BUFFER_BYTES, writer), name)
     }
 
@@ -156,8 +178,8 @@ impl Sink for JsonlSink {
     fn name(&self) -> String {
         match &self.target {
             Target::File(file) => format!("jsonl:{}", file.path().display()),
-            Target::Stream(_, name) if name == "stdout" => "jsonl:-".to_owned(),
-            Target::Stream(_, name) => format!("jsonl:{name}"),
+            Target::Stream(_, StreamName::Stdout) => "jsonl:-".to_owned(),
+            Target::Stream(_, StreamName::Other(name)) => format!("jsonl:{name}"),
         }
     }
 
@@ -310,6 +332,15 @@ mod tests {
         ));
         assert!(sink.publish(&two()).is_err(), "refuses after a failure");
         assert_eq!(settled(&mut sink), [(0..2, Fate::Rejected)]);
+    }
+
+    #[test]
+    fn only_the_sink_to_stdout_is_called_so() {
+        let writer = || Box::new(io::sink());
+        let called = |sink: JsonlSink| sink.name();
+        assert_eq!(called(JsonlSink::to_stdout(writer())), "jsonl:-");
+        let named = JsonlSink::to_writer(writer(), "stdout");
+        assert_eq!(called(named), "jsonl:stdout");
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub trait Storage: fmt::Debug + Send + Sync {
         path.starts_with(folder)
     }
 
-    /// Where the link at `path` leads; `None` if it is no link.
+    /// Where the link at `path` leads; `None` if it is not a link.
     fn link_target(&self, _path: &Path) -> Option<PathBuf> {
         None
     }

@@ -218,6 +218,16 @@ pub(crate) fn last_and_another(path: &Path) -> (String, String) {
     (last, other.unwrap())
 }
 
+/// Reports that a test did not run because a vendor file is missing.
+///
+/// # Panics
+/// When `TICKDECK_REQUIRE_CTP` is 1: then the vendor's files were fetched and must be found.
+pub(crate) fn without(what: &str) {
+    let test = std::thread::current();
+    let name = test.name().unwrap_or("a test");
+    skip::skipped_unless_required("TICKDECK_REQUIRE_CTP", name, what);
+}
+
 /// Says aloud that the running test did not run, and why.
 pub(crate) fn skipped(why: &str) {
     let test = std::thread::current();

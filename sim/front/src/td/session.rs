@@ -14,6 +14,7 @@ use tickdeck_core::time::NANOS_PER_SECOND;
 use super::answers;
 use super::callback::TdEvent;
 use super::request::{Context, TdRequest};
+use super::tables::MethodKind;
 use crate::connection::{Connection, NOT_CONNECTED, Progress};
 use crate::errors::{RspInfo, id};
 use crate::faults::{Faults, Front, Happening, RequestFault};
@@ -181,8 +182,8 @@ impl TdSession {
         let answer = echo.filter(|_| !request.bytes.is_empty()).map(|carried| {
             CStruct::echo(carried.struct_name, self.connection.version, &request.bytes)
         });
-        match request.method.name {
-            "ReqSettlementInfoConfirm" => {
+        match request.method.kind {
+            MethodKind::ConfirmSettlement => {
                 self.is_confirmed = true;
                 let (Some(answer), Some(market)) = (answer, &self.connection.market) else {
                     return self.answer(request, None, Some(RspInfo::success()));
@@ -194,7 +195,7 @@ impl TdSession {
                     .text("ConfirmTime", time.as_bytes());
                 self.answer(request, Some(answer), Some(RspInfo::success()));
             }
-            "ReqUserLogout" => {
+            MethodKind::Logout => {
                 self.connection.is_logged_in = false;
                 self.answer(request, answer, Some(RspInfo::success()));
             }
@@ -239,14 +240,13 @@ impl Session for TdSession {
             }
             None => {}
         }
-        let name = request.method.name;
-        match name {
-            "ReqAuthenticate" => self.authenticate(&request),
-            _ if name.starts_with("ReqUserLogin") => self.login(&request, now),
+        match request.method.kind {
+            MethodKind::Authenticate => self.authenticate(&request),
+            MethodKind::Login => self.login(&request, now),
             _ if !self.connection.is_logged_in => {
                 self.answer(&request, None, Some(RspInfo::of(id::NOT_LOGIN_YET)));
             }
-            _ if request.method.is_query() => {
+            MethodKind::Query => {
                 if let Err(code) = self.flow(now) {
                     return code;
                 }

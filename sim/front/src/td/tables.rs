@@ -14,11 +14,44 @@ use crate::version::Emulated;
 /// Number of versions, which are the columns of the tables.
 const VERSIONS: usize = 7;
 
+/// How a session answers a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MethodKind {
+    /// `ReqAuthenticate`.
+    Authenticate,
+    /// `ReqUserLogin` and its variants.
+    Login,
+    /// `ReqUserLogout`.
+    Logout,
+    /// `ReqSettlementInfoConfirm`.
+    ConfirmSettlement,
+    /// A request for data, which flow control limits.
+    Query,
+    /// What would trade, and what is not a request.
+    Other,
+}
+
+impl MethodKind {
+    /// The kind that the vendor's name says.
+    fn of(name: &str) -> Self {
+        match name {
+            "ReqAuthenticate" => Self::Authenticate,
+            "ReqUserLogout" => Self::Logout,
+            "ReqSettlementInfoConfirm" => Self::ConfirmSettlement,
+            _ if name.starts_with("ReqUserLogin") => Self::Login,
+            _ if name.starts_with("ReqQry") => Self::Query,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// One request or other method of the API.
 #[derive(Debug)]
 pub struct Method {
     /// The vendor's name, for example `ReqUserLogin`.
     pub name: &'static str,
+    /// How a session answers it.
+    pub kind: MethodKind,
     slots: [Option<usize>; VERSIONS],
     /// What a request carries; `None` for methods that are not requests.
     pub request: Option<Request>,
@@ -60,6 +93,7 @@ pub fn tables() -> &'static Tables {
         let methods = rows(include_str!("../../data/trader-api-slots.csv"))
             .map(|(name, cells)| Method {
                 name,
+                kind: MethodKind::of(name),
                 slots: numbers(&cells),
                 request: requests.remove(name),
             })
@@ -107,29 +141,16 @@ impl Tables {
     pub fn callback_slot(&self, name: &str, version: &Emulated) -> Option<usize> {
         self.callbacks.get(name)?[version.column]
     }
-
-    /// Number of callbacks of a version.
-    #[must_use]
-    pub fn callback_count(&self, version: &Emulated) -> usize {
-        let slots = self.callbacks.values().filter_map(|s| s[version.column]);
-        slots.count()
-    }
 }
 
 impl Method {
     /// Name of the callback that answers, which not every version has.
     #[must_use]
     pub fn answer_name(&self) -> String {
-        if self.name.starts_with("ReqUserLoginWith") {
-            return "OnRspUserLogin".into();
+        match self.kind {
+            MethodKind::Login => "OnRspUserLogin".into(),
+            _ => self.name.replacen("Req", "OnRsp", 1),
         }
-        self.name.replacen("Req", "OnRsp", 1)
-    }
-
-    /// Whether it asks for data, which flow control limits.
-    #[must_use]
-    pub fn is_query(&self) -> bool {
-        self.name.starts_with("ReqQry")
     }
 
     /// Bytes of the request struct that may be read in a version; 0 when unknown.
@@ -167,6 +188,27 @@ mod tests {
             slots.sort_unstable();
             assert_eq!(slots, (0..spi[version.column]).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn each_variant_of_the_login_is_a_login() {
+        let of = |kind| {
+            let methods = tables().methods.iter().filter(move |m| m.kind == kind);
+            methods.map(|method| method.name).collect::<Vec<_>>()
+        };
+        let logins = [
+            "ReqUserLogin",
+            "ReqUserLoginWithCaptcha",
+            "ReqUserLoginWithOTP",
+            "ReqUserLoginWithText",
+        ];
+        let mut found = of(MethodKind::Login);
+        found.sort_unstable();
+        assert_eq!(found, logins);
+        assert_eq!(of(MethodKind::Authenticate), ["ReqAuthenticate"]);
+        assert_eq!(of(MethodKind::Logout), ["ReqUserLogout"]);
+        let confirms = of(MethodKind::ConfirmSettlement);
+        assert_eq!(confirms, ["ReqSettlementInfoConfirm"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::check::times::{ONE, nanos_of};
 
 /// Most digits of a number before and after its point together.
 const MOST_DIGITS: usize = 30;
-/// Texts of digits that are no amounts.
+/// Texts of digits that are not amounts.
 const NO_AMOUNTS: [&str; 6] = [
     "trading_day",
     "action_day",

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::payload::WHOLE_PAYLOAD;
 use super::super::tally::OTHER_FIELDS;
 use super::*;
 

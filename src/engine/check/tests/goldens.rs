@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use super::super::golden_file::stream_path;
 use super::*;
 
 /// A folder with a stream and its golden.

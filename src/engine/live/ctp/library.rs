@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tickdeck_core::source::SourceInfo;
+use tickdeck_core::source::{CLOCK_RULE, SourceInfo};
 use tickdeck_ffi::LoadError;
 use tickdeck_ffi::md::MdLibrary;
 
@@ -45,7 +45,7 @@ impl CtpLibrary {
             payload_source: "ctp".into(),
             api_version: self.version(),
             struct_layout: self.layout(),
-            recv_ts: "clock".into(),
+            recv_ts: CLOCK_RULE.into(),
             ..SourceInfo::default()
         }
     }

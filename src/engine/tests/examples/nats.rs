@@ -1,7 +1,8 @@
 //! `replay_to_nats` and `live_to_nats` against a real server.
 //!
-//! The server comes from `TICKDECK_NATS_SERVER`. Without one the tests are skipped visibly, which is a
-//! failure when `TICKDECK_REQUIRE_NATS` is 1. The simulated library comes from `TICKDECK_SIM_LIBRARY`.
+//! The server comes from `TICKDECK_NATS_SERVER`, the simulated library from `TICKDECK_SIM_LIBRARY`.
+//! Without one its tests are skipped visibly. That is a failure when `TICKDECK_REQUIRE_NATS` or
+//! `TICKDECK_REQUIRE_CTP` is 1.
 
 #[cfg(all(feature = "live", feature = "signals"))]
 #[path = "../../examples/live_to_nats.rs"]
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use nats_client::RawSubscriber;
 use tempfile::TempDir;
+use tickdeck::nats::NatsOptions;
 use tickdeck::sink::{MessageRef, StreamDigest};
 
 use super::QUICK;
@@ -36,8 +38,8 @@ fn every_message_reaches_a_subscriber() {
         return;
     };
     let mut subscriber = RawSubscriber::connect(server.port, "market.tick.>");
-    let url = format!("nats://127.0.0.1:{}", server.port);
-    let summary = replay_to_nats::replay(&url, Path::new(QUICK)).unwrap();
+    let options = NatsOptions::at(&format!("nats://127.0.0.1:{}", server.port)).unwrap();
+    let summary = replay_to_nats::replay(&options, Path::new(QUICK)).unwrap();
     assert_eq!((summary.published, summary.failed), (918, 0));
     let mut received = StreamDigest::new();
     for _ in 0..summary.published {
@@ -58,14 +60,18 @@ fn live_ticks_reach_a_subscriber_until_a_stop() {
 
     const TEST: &str = "live_ticks_reach_a_subscriber_until_a_stop";
     let Some(library) = std::env::var_os("TICKDECK_SIM_LIBRARY") else {
-        skip::skipped(TEST, "TICKDECK_SIM_LIBRARY is not set");
+        skip::skipped_unless_required(
+            "TICKDECK_REQUIRE_CTP",
+            TEST,
+            "TICKDECK_SIM_LIBRARY is not set",
+        );
         return;
     };
     let Some(server) = Server::start(TEST) else {
         return;
     };
     let mut subscriber = RawSubscriber::connect(server.port, "market.tick.>");
-    let url = format!("nats://127.0.0.1:{}", server.port);
+    let options = NatsOptions::at(&format!("nats://127.0.0.1:{}", server.port)).unwrap();
     let account = live_to_nats::Account {
         broker: "9999".into(),
         user: "user".into(),
@@ -76,7 +82,7 @@ fn live_ticks_reach_a_subscriber_until_a_stop() {
     let session = {
         let control = Arc::clone(&control);
         let instruments = vec!["au2512".to_owned(), "rb2510".to_owned()];
-        move || live_to_nats::publish(library.into(), &account, instruments, &url, control)
+        move || live_to_nats::publish(library.into(), &account, instruments, options, control)
     };
     let session = tickdeck_core::thread::spawn("live", session).unwrap();
     let mut received = StreamDigest::new();
@@ -104,6 +110,42 @@ fn live_ticks_reach_a_subscriber_until_a_stop() {
     assert_eq!(received.hex(), summary.digest);
 }
 
+#[test]
+fn what_is_required_and_missing_fails_a_test() {
+    let run = |test: &str, missing: &str, required: Option<&str>| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", &format!("nats::{test}")]);
+        for variable in ["TICKDECK_REQUIRE_NATS", "TICKDECK_REQUIRE_CTP"] {
+            command.env_remove(variable);
+        }
+        command.env_remove(missing).env_remove("TICKDECK_SKIPPED");
+        command.envs(required.map(|variable| (variable, "1")));
+        command.output().unwrap()
+    };
+    let mut cases = vec![(
+        "every_message_reaches_a_subscriber",
+        "TICKDECK_NATS_SERVER",
+        "TICKDECK_REQUIRE_NATS",
+    )];
+    if cfg!(all(feature = "live", feature = "signals")) {
+        cases.push((
+            "live_ticks_reach_a_subscriber_until_a_stop",
+            "TICKDECK_SIM_LIBRARY",
+            "TICKDECK_REQUIRE_CTP",
+        ));
+    }
+    for (test, missing, required) in cases {
+        let free = run(test, missing, None);
+        let stderr = String::from_utf8_lossy(&free.stderr);
+        assert!(free.status.success(), "{stderr}");
+        assert!(stderr.contains(&format!("SKIPPED {test}")), "{stderr}");
+        let refused = run(test, missing, Some(required));
+        assert!(!refused.status.success(), "{test} passes");
+        let stdout = String::from_utf8_lossy(&refused.stdout);
+        assert!(stdout.contains(&format!("{required} is 1")), "{stdout}");
+    }
+}
+
 /// A server on a port that it chose itself. It is killed when dropped.
 struct Server {
     process: Child,
@@ -115,9 +157,11 @@ impl Server {
     /// A server that accepts connections, or `None` after a visible skip.
     fn start(test: &str) -> Option<Self> {
         let Some(binary) = std::env::var_os("TICKDECK_NATS_SERVER") else {
-            let required = std::env::var("TICKDECK_REQUIRE_NATS").is_ok_and(|value| value == "1");
-            assert!(!required, "{test}: TICKDECK_NATS_SERVER is not set");
-            skip::skipped(test, "TICKDECK_NATS_SERVER is not set");
+            skip::skipped_unless_required(
+                "TICKDECK_REQUIRE_NATS",
+                test,
+                "TICKDECK_NATS_SERVER is not set",
+            );
             return None;
         };
         let folder = tempfile::tempdir().unwrap();
