@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tickdeck::pipeline::PlayError;
 use tickdeck::reference::Reference;
 use tickdeck::session::{LiveSummary, OnRecordingFailure, Replayed, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
@@ -113,14 +112,6 @@ fn conclude(
     completeness: Outcome,
 ) -> anyhow::Result<Outcome> {
     let recorded = played.recorded.unwrap_or_default();
-    let has_failed = matches!(played.error, Some(PlayError::Record(_)));
-    if has_failed || recorded.error.is_some() {
-        tracing::error!(
-            event = "recording_failed",
-            recorded = recorded.ticks,
-            "these ticks are safe; `tickdeck recover` seals what is in the journal"
-        );
-    }
     let made = recorded.manifest.as_ref();
     // A recording that was never begun, or that failed, is not a result.
     let made = match is_empty || made.is_some() {

@@ -10,6 +10,7 @@ use tickdeck_recording::{Recorded, RecorderOptions};
 
 use super::error::SessionError;
 use super::record::RecordTo;
+use super::recording_failure;
 #[cfg(feature = "nats")]
 use super::server::Server;
 #[cfg(feature = "nats")]
@@ -268,7 +269,11 @@ impl<'a> ReplaySession<'a> {
             .map(|ended| ended || paced.is_limit_reached());
         publisher.announce_end(&self.name, matches!(played, Ok(true)));
         let report = paced.report();
-        let recorded = recorder.map(|recorder| recorder.finish(0));
+        let refused = match &played {
+            Err(PlayError::Record(error)) => Some(error),
+            _ => None,
+        };
+        let recorded = recorder.map(|it| recording_failure::finish(it, 0, refused));
         let (ledger, digest, sink_error) = publisher.finish(played.is_ok());
         let elapsed_ns = self.clock.now().since(started);
         self.progress.finish();
