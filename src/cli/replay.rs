@@ -91,14 +91,12 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
             "paused: SIGUSR1 to pid {pid} resumes"
         );
     }
-    let salvaged = args.salvage.then(Salvaged::default);
-    let played = play(context, args, &plan, sinks, salvaged.as_ref())?;
-    let missing = salvaged.map_or_else(Vec::new, |salvaged| salvaged.take());
+    let played = play(context, args, &plan, sinks)?;
     let selection = &plan.selection;
     let selected = match played.summary.received {
         _ if context.control.is_stopped() => Outcome::Done,
-        0 if !missing.is_empty() && !selection.may_be_empty() => {
-            warn_nothing_intact(selection, &missing);
+        0 if !played.summary.missing.is_empty() && !selection.may_be_empty() => {
+            warn_nothing_intact(selection, &played.summary.missing);
             Outcome::Lossy
         }
         0 => selection.outcome(0),
@@ -110,13 +108,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         true => followed(&args.recordings)?,
         false => completeness(plan.inputs.are_complete()),
     };
-    report(
-        args,
-        selected.and(completeness),
-        played,
-        &plan.damage,
-        missing,
-    )
+    report(args, selected.and(completeness), played)
 }
 
 /// Prints what would be played.
@@ -141,9 +133,9 @@ fn play(
     args: &ReplayArgs,
     plan: &Plan,
     sinks: Sinks,
-    salvaged: Option<&Salvaged>,
 ) -> anyhow::Result<Replayed> {
     let inputs = &plan.inputs;
+    let salvaged = Salvaged::default();
     let options = publisher_options(
         &args.normalize,
         &args.sinks.subject_prefix,
@@ -167,7 +159,7 @@ fn play(
             .then(|| inputs.source_following(&filter, move || control.is_stopped()));
         match following.flatten() {
             Some(source) => Ok(source),
-            None => inputs.source_ahead(&filter, salvaged),
+            None => inputs.source_ahead(&filter, args.salvage.then_some(&salvaged)),
         }
     })
     .health(plan.nats.clone(), "replay")
@@ -177,6 +169,8 @@ fn play(
     .max_ticks(plan.selection.events.max_ticks)
     .prime_until(prime_until)
     .batch_events(args.batch_size)
+    .damaged(plan.damage.clone())
+    .salvaged(salvaged.clone())
     .progress(context.progress("replay", total))
     .run_id(context.run.clone())
     .control(Arc::clone(&context.control))
@@ -222,28 +216,18 @@ fn warn_nothing_intact(selection: &Selection, missing: &[MissingPart]) {
 }
 
 /// Prints the summary and what was not played, and decides the outcome.
-fn report(
-    args: &ReplayArgs,
-    inputs: Outcome,
-    mut played: Replayed,
-    damage: &[Finding],
-    missing: Vec<MissingPart>,
-) -> anyhow::Result<Outcome> {
+fn report(args: &ReplayArgs, inputs: Outcome, mut played: Replayed) -> anyhow::Result<Outcome> {
     if let Some(error) = played.error.take_if(|error| is_reader_gone(error)) {
         return Err(error.into());
     }
-    played.summary.damaged = damage.to_vec();
-    played.summary.missing.clone_from(&missing);
     let printed = print_summary(&played.summary, args.json.json, &args.sinks);
-    report_missing(&missing, damage);
+    report_missing(&played.summary.missing, &played.summary.damaged);
     if let Some(error) = played.error {
         return after_printing(printed, Err(error.into()));
     }
-    let is_lossy = played.summary.is_lossy() || !missing.is_empty() || !damage.is_empty();
-    let played = if is_lossy {
-        Outcome::Lossy
-    } else {
-        Outcome::Done
+    let played = match played.summary.is_lossy() {
+        true => Outcome::Lossy,
+        false => Outcome::Done,
     };
     after_printing(printed, Ok(inputs.and(played)))
 }

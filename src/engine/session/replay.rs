@@ -6,7 +6,7 @@ use tickdeck_core::clock::{Clock, SystemClock};
 use tickdeck_core::pace::{ClockTicks, PaceOptions, Rate};
 use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::UnixNanos;
-use tickdeck_recording::{Recorded, RecorderOptions};
+use tickdeck_recording::{Finding, Recorded, RecorderOptions, RecordingError};
 
 use super::error::SessionError;
 use super::record::RecordTo;
@@ -18,6 +18,7 @@ use super::subscribers::Awaited;
 use super::summary::Summary;
 use crate::control::Control;
 use crate::encode::control::RunId;
+use crate::inputs::Salvaged;
 use crate::pipeline::{
     DEFAULT_BATCH_EVENTS, Output, PaceDriver, Paced, PlayError, Player, Publisher,
     PublisherOptions, Release,
@@ -61,6 +62,8 @@ pub struct ReplaySession<'a> {
     max_ticks: Option<u64>,
     prime_until: Option<UnixNanos>,
     batch_events: u32,
+    damaged: Vec<Finding>,
+    salvaged: Salvaged,
     progress: Box<dyn Progress + 'a>,
     control: Arc<Control>,
     clock: Arc<dyn Clock>,
@@ -97,6 +100,8 @@ impl<'a> ReplaySession<'a> {
             max_ticks: None,
             prime_until: None,
             batch_events: DEFAULT_BATCH_EVENTS,
+            damaged: Vec::new(),
+            salvaged: Salvaged::default(),
             progress: Box::new(Silent),
             control: Arc::default(),
             clock: Arc::new(SystemClock::new()),
@@ -183,6 +188,20 @@ impl<'a> ReplaySession<'a> {
         self
     }
 
+    /// What is known to be wrong with the source before it is played. The summary has it, and is lossy.
+    #[must_use]
+    pub fn damaged(mut self, damaged: Vec<Finding>) -> Self {
+        self.damaged = damaged;
+        self
+    }
+
+    /// Where the source of a salvage lists the parts that it skips. The summary has them, and is lossy.
+    #[must_use]
+    pub fn salvaged(mut self, salvaged: Salvaged) -> Self {
+        self.salvaged = salvaged;
+        self
+    }
+
     /// Identifies this run in its control messages. The default is made of the wall time and process id.
     #[must_use]
     pub fn run_id(mut self, run_id: RunId) -> Self {
@@ -226,13 +245,7 @@ impl<'a> ReplaySession<'a> {
             awaited.wait(prefix, &run_id, &self.control, self.clock.as_ref())?;
         }
         let has_sinks = !self.sinks.is_empty();
-        let wake = {
-            let control = Arc::clone(&self.control);
-            Wake::new(move || control.notify())
-        };
-        for sink in &mut self.sinks {
-            sink.wake_with(wake.clone());
-        }
+        wake_by(&mut self.sinks, &self.control);
         let mut recorder = self
             .record
             .filter(|_| !self.control.is_stopped())
@@ -269,19 +282,19 @@ impl<'a> ReplaySession<'a> {
             .map(|ended| ended || paced.is_limit_reached());
         publisher.announce_end(&self.name, matches!(played, Ok(true)));
         let report = paced.report();
-        let refused = match &played {
-            Err(PlayError::Record(error)) => Some(error),
-            _ => None,
-        };
-        let recorded = recorder.map(|it| recording_failure::finish(it, 0, refused));
+        let recorded = recorder.map(|it| recording_failure::finish(it, 0, refused(&played)));
         let (ledger, digest, sink_error) = publisher.finish(played.is_ok());
         let elapsed_ns = self.clock.now().since(started);
         self.progress.finish();
         #[cfg(feature = "nats")]
         server.stop();
+        let summary = Summary {
+            damaged: self.damaged,
+            missing: self.salvaged.take(),
+            ..Summary::of_replay(self.name, &ledger, digest, &report, elapsed_ns)
+        };
         Ok(Replayed {
-            summary: Summary::of_replay(self.name, &ledger, digest, &report, elapsed_ns)
-                .published_to(has_sinks),
+            summary: summary.published_to(has_sinks),
             error: played.err().or(sink_error.map(PlayError::from)),
             recorded,
         })
@@ -336,6 +349,23 @@ impl Replayed {
     }
 }
 
+/// Lets the sinks wake a replay that waits.
+fn wake_by(sinks: &mut [Box<dyn Sink>], control: &Arc<Control>) {
+    let control = Arc::clone(control);
+    let wake = Wake::new(move || control.notify());
+    for sink in sinks {
+        sink.wake_with(wake.clone());
+    }
+}
+
+/// The error with which the recorder refused events.
+const fn refused(played: &Result<bool, PlayError>) -> Option<&RecordingError> {
+    match played {
+        Err(PlayError::Record(error)) => Some(error),
+        _ => None,
+    }
+}
+
 /// True when the last pass ended by itself.
 fn play_passes(
     player: &mut Player<'_>,
@@ -363,11 +393,12 @@ mod tests {
     use tickdeck_core::event::Event;
     use tickdeck_core::source::{PayloadSource, SourceErrorKind};
     use tickdeck_market::source::{SyntheticOptions, SyntheticSource};
-    use tickdeck_recording::{Recording, RecordingError};
+    use tickdeck_recording::{EventFilter, Recording};
 
     use super::super::Session;
     use super::*;
     use crate::control::Command;
+    use crate::inputs::Inputs;
     use crate::reference::Reference;
     use crate::sink::NullSink;
 
@@ -498,5 +529,35 @@ mod tests {
             Err(SessionError::Record(RecordingError::OutputExists { .. }))
         );
         assert!(exists);
+    }
+    #[test]
+    fn what_a_salvage_skips_makes_the_summary_lossy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("market");
+        recorded(&path).run().unwrap().into_summary().unwrap();
+        let segment = path.join("part-00000.parquet");
+        let bytes = std::fs::read(&segment).unwrap();
+        std::fs::write(&segment, &bytes[..bytes.len() / 2]).unwrap();
+        let inputs = Inputs::open_salvage(&[path]).unwrap();
+        let salvaged = Salvaged::default();
+        let all = EventFilter::default();
+        let reference = Reference::of_recordings(&inputs.recordings).unwrap();
+        let options = PublisherOptions::new(&reference, PayloadSource::Synthetic);
+        let open = || inputs.source_ahead(&all, Some(&salvaged));
+        let session = Session::replay("market", options, open).rate(Rate::Max);
+        let session = session.damaged(inputs.damage()).salvaged(salvaged.clone());
+        let summary = session.run().unwrap().into_summary().unwrap();
+        assert_eq!(summary.damaged.len(), 1);
+        assert_eq!(summary.missing.len(), 1);
+        assert!(summary.missing[0].rows > 0 && summary.is_lossy());
+        let of_missing_alone = Summary {
+            damaged: Vec::new(),
+            ..summary.clone()
+        };
+        let of_damage_alone = Summary {
+            missing: Vec::new(),
+            ..summary
+        };
+        assert!(of_missing_alone.is_lossy() && of_damage_alone.is_lossy());
     }
 }
