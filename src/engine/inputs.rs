@@ -148,15 +148,6 @@ impl Inputs {
         self.recordings.iter().all(Recording::is_complete)
     }
 
-    /// Whether there may be a tick. Only a manifest can say that there is none.
-    #[must_use]
-    pub fn may_have_ticks(&self) -> bool {
-        self.recordings.iter().any(|recording| {
-            let manifest = recording.manifest();
-            manifest.is_none_or(|manifest| manifest.ticks > 0)
-        })
-    }
-
     /// The segments whose bytes differ from what was written.
     #[must_use]
     pub fn damage(&self) -> Vec<Finding> {

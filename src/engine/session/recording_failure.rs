@@ -18,6 +18,18 @@ pub(super) fn finish(
     recorded
 }
 
+/// Removes a recording without a tick; `None` unless that fails.
+pub(super) fn discard(writer: SessionRecorder) -> Option<Recorded> {
+    let folder = writer.folder().display().to_string();
+    let error = writer.discard().err()?;
+    let failed = Recorded::default();
+    log(&folder, &failed, &error);
+    Some(Recorded {
+        error: Some(error),
+        ..failed
+    })
+}
+
 /// Logs what failed, where, and what is safe.
 fn log(path: &str, recorded: &Recorded, error: &RecordingError) {
     let error = with_causes(error);

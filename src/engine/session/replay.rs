@@ -20,7 +20,7 @@ use crate::control::Control;
 use crate::encode::control::RunId;
 use crate::inputs::Salvaged;
 use crate::pipeline::{
-    DEFAULT_BATCH_EVENTS, Output, PaceDriver, Paced, PlayError, Player, Publisher,
+    DEFAULT_BATCH_EVENTS, Numbering, Output, PaceDriver, Paced, PlayError, Player, Publisher,
     PublisherOptions, Release,
 };
 use crate::progress::{Progress, Silent};
@@ -51,6 +51,7 @@ pub struct ReplaySession<'a> {
     sinks: Vec<Box<dyn Sink>>,
     record: Option<RecordTo>,
     recorder: RecorderOptions,
+    allow_empty: bool,
     #[cfg(feature = "nats")]
     server: Server,
     #[cfg(feature = "nats")]
@@ -76,7 +77,8 @@ pub struct Replayed {
     pub summary: Summary,
     /// The error that ended the replay early.
     pub error: Option<PlayError>,
-    /// The recording; `None` where there is none.
+    /// The recording; `None` where there is none, as when nothing was to be recorded, or no tick came
+    /// and [`ReplaySession::allow_empty`] is off.
     pub recorded: Option<Recorded>,
 }
 
@@ -89,6 +91,7 @@ impl<'a> ReplaySession<'a> {
             sinks: Vec::new(),
             record: None,
             recorder: RecorderOptions::default(),
+            allow_empty: false,
             #[cfg(feature = "nats")]
             server: Server::default(),
             #[cfg(feature = "nats")]
@@ -122,10 +125,11 @@ impl<'a> ReplaySession<'a> {
         self
     }
 
-    /// Records what is released, before it is published. The `seq` of the source must begin at 0 and
-    /// have no gap; a [`MergeSource`](tickdeck_core::source::MergeSource) renumbers it.
+    /// Records what is released, before it is published. Both are numbered from 0 without a gap,
+    /// whatever `seq` the source has.
     ///
-    /// A replay that is stopped before it begins records nothing, and so replaces no recording.
+    /// A replay without a tick, for example because it was stopped before the first one, keeps no
+    /// recording and replaces none.
     #[must_use]
     pub fn record(mut self, record: impl Into<Option<RecordTo>>) -> Self {
         self.record = record.into();
@@ -136,6 +140,13 @@ impl<'a> ReplaySession<'a> {
     #[must_use]
     pub const fn recorder(mut self, options: RecorderOptions) -> Self {
         self.recorder = options;
+        self
+    }
+
+    /// Keeps a recording without a tick. By default none is kept.
+    #[must_use]
+    pub const fn allow_empty(mut self, allow_empty: bool) -> Self {
+        self.allow_empty = allow_empty;
         self
     }
 
@@ -267,6 +278,7 @@ impl<'a> ReplaySession<'a> {
             .max_ticks(self.max_ticks)
             .prime_until(self.prime_until);
         let output = Output {
+            numbering: recorder.is_some().then(Numbering::default),
             recorder: recorder.as_mut().map(|recorder| recorder as _),
             publisher: &mut publisher,
             delay: None,
@@ -282,7 +294,11 @@ impl<'a> ReplaySession<'a> {
             .map(|ended| ended || paced.is_limit_reached());
         publisher.announce_end(&self.name, matches!(played, Ok(true)));
         let report = paced.report();
-        let recorded = recorder.map(|it| recording_failure::finish(it, 0, refused(&played)));
+        let is_empty = !self.allow_empty && publisher.stats().received() == 0;
+        let recorded = recorder.and_then(|recorder| match refused(&played) {
+            None if is_empty => recording_failure::discard(recorder),
+            refused => Some(recording_failure::finish(recorder, 0, refused)),
+        });
         let (ledger, digest, sink_error) = publisher.finish(played.is_ok());
         let elapsed_ns = self.clock.now().since(started);
         self.progress.finish();
@@ -389,11 +405,13 @@ fn play_passes(
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::time::Duration;
 
     use tickdeck_core::event::Event;
+    use tickdeck_core::select::SymbolGlobs;
     use tickdeck_core::source::{PayloadSource, SourceErrorKind};
     use tickdeck_market::source::{SyntheticOptions, SyntheticSource};
-    use tickdeck_recording::{EventFilter, Recording};
+    use tickdeck_recording::{EventFilter, Manifest, Recording};
 
     use super::super::Session;
     use super::*;
@@ -469,6 +487,83 @@ mod tests {
             played.into_summary().unwrap().received,
             manifest_ticks(&path)
         );
+    }
+
+    /// The session events of the market that come before its first tick.
+    fn notes(folder: &Path) -> ReplaySession<'static> {
+        let reference = Reference::of_recordings(&[]).unwrap();
+        let options = SyntheticOptions {
+            duration: Some(Duration::from_millis(1)),
+            ..SyntheticOptions::default()
+        };
+        let market = SyntheticSource::open(options, &reference.calendar).unwrap();
+        let options = PublisherOptions::new(&reference, PayloadSource::Synthetic);
+        let record = RecordTo::new(folder, market.info(), &reference);
+        Session::replay_once("notes", options, Box::new(market))
+            .record(record)
+            .rate(Rate::Max)
+    }
+
+    #[test]
+    fn a_recording_without_a_tick_is_kept_only_on_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("market");
+        let played = notes(&path).run().unwrap();
+        assert!(played.recorded.is_none() && played.error.is_none());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let kept = notes(&path).allow_empty(true).run().unwrap();
+        let manifest = kept.recorded.unwrap().manifest.unwrap();
+        assert!(manifest.events > 0 && manifest.ticks == 0);
+        assert_eq!(Manifest::read(&path).unwrap(), manifest);
+    }
+
+    #[test]
+    fn a_replay_without_a_tick_replaces_no_recording() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("market");
+        recorded(&path).run().unwrap().into_summary().unwrap();
+        let before = Manifest::read(&path).unwrap();
+        let mut replacing = notes(&path);
+        replacing.record.as_mut().unwrap().options.overwrite = true;
+        assert!(replacing.run().unwrap().recorded.is_none());
+        assert_eq!(Manifest::read(&path).unwrap(), before);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_catalogue_gets_no_recording_without_a_tick() {
+        let root = tempfile::tempdir().unwrap();
+        let mut by_day = notes(root.path());
+        by_day.record.as_mut().unwrap().by_day = Some("notes".parse().unwrap());
+        assert!(by_day.run().unwrap().recorded.is_none());
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_recorded_source_is_numbered_from_zero_without_a_gap() {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, part) = (folder.path().join("whole"), folder.path().join("part"));
+        recorded(&whole).run().unwrap();
+        let inputs = Inputs::open(&[whole]).unwrap();
+        let reference = Reference::of_recordings(&inputs.recordings).unwrap();
+        let rebar = EventFilter {
+            instruments: reference.instruments(SymbolGlobs::new(&["rb*"]).unwrap(), Vec::new()),
+            ..EventFilter::default()
+        };
+        let options = PublisherOptions::new(&reference, PayloadSource::Synthetic);
+        let info = inputs.recordings[0].source().clone();
+        let passes = Session::replay("part", options, || Ok(inputs.source(&rebar)))
+            .record(RecordTo::new(&part, info, &reference))
+            .looping(true)
+            .rate(Rate::Max);
+        let ticks = 2 * inputs.instruments().unwrap()["rb2510"] - 1;
+        let played = passes.max_ticks(ticks).run().unwrap();
+        assert!(played.error.is_none(), "{:?}", played.error);
+        let recording = Recording::open(&part).unwrap();
+        assert_eq!(recording.manifest().unwrap().ticks, ticks);
+        let again = Session::replay_recording(&recording).unwrap();
+        let again = again.rate(Rate::Max).run().unwrap().into_summary().unwrap();
+        assert_eq!(again.received, ticks);
     }
 
     fn manifest_ticks(path: &Path) -> u64 {
