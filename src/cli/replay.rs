@@ -9,13 +9,12 @@ use tickdeck::reference::Reference;
 use tickdeck::session::{Replayed, Session};
 use tickdeck_core::pace::ClockTicks;
 use tickdeck_core::source::PayloadSource;
-use tickdeck_recording::{Finding, MissingPart};
+use tickdeck_recording::{Finding, Followed, MissingPart};
 
 use super::args::ReplayArgs;
 use super::context::Context;
 use super::inputs::{
-    self, Inputs, Published, Salvaged, Selection, completeness, followed, of_publishing,
-    refuse_damage,
+    self, Inputs, Published, Salvaged, Selection, completeness, of_publishing, refuse_damage,
 };
 use super::log;
 use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
@@ -91,7 +90,8 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
             "paused: SIGUSR1 to pid {pid} resumes"
         );
     }
-    let played = play(context, args, &plan, sinks)?;
+    let followed = Followed::default();
+    let played = play(context, args, &plan, sinks, &followed)?;
     let selection = &plan.selection;
     let selected = match played.summary.received {
         _ if context.control.is_stopped() => Outcome::Done,
@@ -104,11 +104,11 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         _ if played.error.is_some() => Outcome::Done,
         _ => of_publishing(&Published::of(&played.summary), selection.may_be_empty()),
     };
-    let completeness = match args.follow {
-        true => followed(&args.recordings)?,
-        false => completeness(plan.inputs.are_complete()),
+    let is_complete = match args.follow {
+        true => followed.is_finished(),
+        false => plan.inputs.are_complete(),
     };
-    report(args, selected.and(completeness), played)
+    report(args, selected.and(completeness(is_complete)), played)
 }
 
 /// Prints what would be played.
@@ -133,6 +133,7 @@ fn play(
     args: &ReplayArgs,
     plan: &Plan,
     sinks: Sinks,
+    followed: &Followed,
 ) -> anyhow::Result<Replayed> {
     let inputs = &plan.inputs;
     let salvaged = Salvaged::default();
@@ -156,7 +157,7 @@ fn play(
         let control = Arc::clone(&context.control);
         let following = args
             .follow
-            .then(|| inputs.source_following(&filter, move || control.is_stopped()));
+            .then(|| inputs.source_following(&filter, move || control.is_stopped(), followed));
         match following.flatten() {
             Some(source) => Ok(source),
             None => inputs.source_ahead(&filter, args.salvage.then_some(&salvaged)),

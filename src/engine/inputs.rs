@@ -44,7 +44,7 @@ use tickdeck_core::source::{
 };
 use tickdeck_core::time::{TradingDay, UnixNanos};
 use tickdeck_recording::{
-    EventFilter, Finding, MissingPart, Recording, RecordingError, RecordingReader,
+    EventFilter, Finding, Followed, MissingPart, Recording, RecordingError, RecordingReader,
 };
 
 /// Recordings that are read together.
@@ -342,16 +342,24 @@ impl Inputs {
     }
 
     /// The selected events of the only recording, now and later: the source ends when its writer has ended,
-    /// or when `is_stopped` says so. `None` if there are several recordings.
+    /// or when `is_stopped` says so. `followed` learns whether the recording was finished. `None` if there
+    /// are several recordings.
     #[must_use]
     pub fn source_following(
         &self,
         filter: &EventFilter,
         is_stopped: impl Fn() -> bool + Send + 'static,
+        followed: &Followed,
     ) -> Option<Box<dyn Source>> {
         match &self.recordings[..] {
-            [recording] => Some(Box::new(recording.follow(filter.clone(), is_stopped))),
-            _ => None,
+            [recording] => {
+                let reader = recording.follow(filter.clone(), is_stopped);
+                Some(Box::new(reader.reporting(followed)))
+            }
+            _ => {
+                followed.set_finished(self.are_complete());
+                None
+            }
         }
     }
 
