@@ -21,16 +21,16 @@ use anyhow::{Context as _, Result, ensure};
 use tickdeck::calendar::TradingCalendar;
 use tickdeck::contract::ContractTable;
 use tickdeck::control::{Command as ControlCommand, Control};
-use tickdeck::encode::{PayloadKind, PayloadSource};
+use tickdeck::encode::PayloadSource;
 use tickdeck::event::{InstrumentId, RawTick};
 use tickdeck::live::{
     Abandoned, Attempt, Connector, DEFAULT_QUEUE_SLOTS, Inlet, LiveOptions, MarketDataSession,
     OpenError, RequestError,
 };
 use tickdeck::nats::{NatsOptions, Subscriber};
-use tickdeck::normalize::Flags;
 use tickdeck::pipeline::PublisherOptions;
-use tickdeck::recording::{EventFilter, Recording, RecordingOptions, Rolling, SourceInfo};
+use tickdeck::recording::{EventFilter, Recording, SourceInfo};
+use tickdeck::reference::Reference;
 use tickdeck::session::{LiveNats, LiveServer, LiveSession, RecordTo, Session as TickdeckSession};
 use tickdeck::source::ReceiveTimes;
 
@@ -157,33 +157,17 @@ fn session(ticks: &[RawTick], server: LiveServer, folder: std::path::PathBuf) ->
     let mut instruments: Vec<InstrumentId> = ticks.iter().map(|t| t.instrument_id).collect();
     instruments.sort();
     instruments.dedup();
-    let contracts = Arc::new(ContractTable::builtin());
-    let calendar = Arc::new(TradingCalendar::builtin());
     let options = LiveOptions {
         instruments,
         ..LiveOptions::default()
     };
-    let publisher = PublisherOptions {
-        payload: PayloadKind::Vnpy,
-        source: PayloadSource::Ctp,
-        subject_prefix: "market.tick".into(),
-        drop: Flags::default(),
-        contracts: Arc::clone(&contracts),
-        calendar: Arc::clone(&calendar),
+    let reference = Reference {
+        contracts: Arc::new(ContractTable::builtin()),
+        calendar: Arc::new(TradingCalendar::builtin()),
         receive_times: ReceiveTimes::Measured,
     };
-    let record = RecordTo {
-        folder,
-        options: RecordingOptions {
-            session: "bench".into(),
-            source: SourceInfo::default(),
-            contracts,
-            calendar,
-            rolling: Rolling::default(),
-            overwrite: false,
-            keep_partial: true,
-        },
-    };
+    let publisher = PublisherOptions::new(&reference, PayloadSource::Ctp);
+    let record = RecordTo::new(folder, SourceInfo::default(), &reference);
     TickdeckSession::live("bench", publisher, options)
         .server(server)
         .record(record)
