@@ -10,6 +10,7 @@ use tickdeck::event::Event;
 use tickdeck::recording::Recording;
 
 use crate::support::cli::{Ended, Running, binary, command_of, finish, run, tickdeck};
+use crate::support::ctp::logged;
 use crate::support::recordings::{Folder, events, info, names, quick, replay};
 use crate::support::{times, wait_until};
 
@@ -172,13 +173,22 @@ fn a_full_disk_keeps_what_was_recorded() {
     let mut command = command_of("bash");
     command.args(["-c", "ulimit -f 28; exec \"$@\"", "bash"]);
     command.arg(binary());
-    command.args("record --source synthetic:quick,seed=1 --rate 40 -q -o".split(' '));
-    command.arg(&path);
+    command.args("record --source synthetic:quick,seed=1 --rate 40 -q".split(' '));
+    command.args(["--log-format", "json", "-o"]).arg(&path);
     let failed = finish(command);
     assert_eq!(failed.code, Some(4), "{failed:?}");
-    assert!(failed.stderr.contains("recording_failed"), "{failed:?}");
     let status = info(&path)["status"].clone();
     let found = events(&path);
+    let said = logged(&failed.stderr, "recording_failed");
+    let [said] = &said[..] else {
+        panic!("it is logged once: {failed:?}");
+    };
+    let ticks = found.iter().filter(|event| event.as_tick().is_some());
+    assert_eq!(said["recorded"], ticks.count());
+    assert_eq!(said["sealed"], status != "recording");
+    assert_eq!(said["path"], path.display().to_string());
+    let error = said["error"].as_str().unwrap();
+    assert!(error.contains("File too large"), "{error}");
     assert_prefix(&found, &events(&quick()));
     assert!(found.len() > 100, "{} events", found.len());
     // Where the journal ends depends on the speed, and so does whether a segment of it fits.

@@ -17,8 +17,8 @@ mod text;
 mod tick;
 
 pub use client::{
-    BadFront, DROP_TIMEOUT, FlowError, FlowFolder, FrontAddress, FrontNotTaken, ReleaseError,
-    RequestError, StartError,
+    BadFront, DROP_TIMEOUT, FlowError, FlowFolder, FrontAddress, FrontNotTaken, LoginField,
+    ReleaseError, RequestError, StartError,
 };
 pub use library::{LoadError, NotLoadable};
 pub use secret::Secret;

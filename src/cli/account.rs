@@ -4,11 +4,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tickdeck::live::ctp::{CtpLogin, LoginField, LoginTooLong};
 use tickdeck::live::parse_fronts;
 use tickdeck::nats::Secret;
 use tickdeck_core::contract::{Exchange, IdForm, form_of, parse_vt_symbols};
 use tickdeck_ffi::FrontAddress;
 
+use super::args::FrontKeys;
 use super::env::Environment;
 use super::environment_error::EnvironmentError;
 use super::outcome::UsageError;
@@ -19,8 +21,12 @@ pub(super) const GATEWAY: &str = "CTP_GATEWAY_CONNECT";
 pub(super) const MD_ADDRESS: &str = "CTP_MD_ADDRESS";
 /// The trader front.
 pub(super) const TD_ADDRESS: &str = "CTP_TD_ADDRESS";
-/// The user of the login.
+/// The broker of the login.
+const BROKER_ID: &str = "CTP_BROKER_ID";
+/// Its user.
 const USER_ID: &str = "CTP_USER_ID";
+/// The password of the user.
+const PASSWORD: &str = "CTP_PASSWORD";
 /// The product that authenticates at the trader front.
 pub(super) const APP_ID: &str = "CTP_APP_ID";
 /// Its code.
@@ -29,26 +35,8 @@ pub(super) const AUTH_CODE: &str = "CTP_AUTH_CODE";
 pub(super) const SYMBOL: &str = "CTP_SYMBOL";
 /// How long to run.
 pub(super) const DURATION: &str = "MD_DURATION_SECONDS";
-/// Texts of a login, and the length of CTP's fields without the NUL
-/// (`ThostFtdcUserApiDataType.h`).
-const FIELDS: [(&str, usize); 5] = [
-    ("CTP_BROKER_ID", 10),
-    (USER_ID, 15),
-    ("CTP_PASSWORD", 40),
-    (APP_ID, 32),
-    (AUTH_CODE, 16),
-];
-/// Length of CTP's `InvestorID` without the NUL: the user in a confirmation of the settlement. It
-/// is shorter than in a login.
-const INVESTOR_LEN: usize = 12;
 /// Variables that every login needs.
-const REQUIRED: [&str; 5] = [
-    GATEWAY,
-    MD_ADDRESS,
-    "CTP_BROKER_ID",
-    USER_ID,
-    "CTP_PASSWORD",
-];
+const REQUIRED: [&str; 5] = [GATEWAY, MD_ADDRESS, BROKER_ID, USER_ID, PASSWORD];
 
 /// Credentials, addresses and library.
 #[derive(Debug, Clone)]
@@ -56,11 +44,7 @@ pub(super) struct Account {
     pub(super) library: PathBuf,
     pub(super) md_fronts: Vec<FrontAddress>,
     pub(super) td_fronts: Vec<FrontAddress>,
-    pub(super) broker_id: Secret,
-    pub(super) user_id: Secret,
-    pub(super) password: Secret,
-    pub(super) app_id: Secret,
-    pub(super) auth_code: Secret,
+    pub(super) login: CtpLogin,
 }
 
 /// Variables that are missing.
@@ -74,39 +58,49 @@ impl Account {
         Missing(REQUIRED.into_iter().filter(is_missing).collect())
     }
 
-    /// Reads the variables; a missing text is empty.
-    pub(super) fn read(environment: &Environment) -> Result<Self, UsageError> {
+    /// Reads the variables; a missing text is empty. No variable says which keys the fronts use.
+    pub(super) fn read(environment: &Environment, keys: FrontKeys) -> Result<Self, UsageError> {
         let text = |name: &str| environment.get(name).cloned().unwrap_or(Secret::new(""));
-        for (name, most) in FIELDS {
-            let length = text(name).expose().len();
-            if length > most {
-                let problem = anyhow::anyhow!("{length} bytes; CTP accepts at most {most}");
-                return Err(EnvironmentError::unusable(name, problem));
-            }
-        }
+        let login = CtpLogin {
+            broker_id: text(BROKER_ID),
+            user_id: text(USER_ID),
+            password: text(PASSWORD),
+            app_id: text(APP_ID),
+            auth_code: text(AUTH_CODE),
+            production_keys: keys == FrontKeys::Production,
+        };
+        login.check().map_err(too_long)?;
         Ok(Self {
             library: PathBuf::from(text(GATEWAY).expose()),
             md_fronts: fronts(environment, MD_ADDRESS)?,
             td_fronts: fronts(environment, TD_ADDRESS)?,
-            broker_id: text("CTP_BROKER_ID"),
-            user_id: text(USER_ID),
-            password: text("CTP_PASSWORD"),
-            app_id: text(APP_ID),
-            auth_code: text(AUTH_CODE),
+            login,
         })
     }
 
     /// Checks before the login whether the settlement can be confirmed for this user.
     pub(super) fn check_settlement(&self) -> Result<(), UsageError> {
-        let length = self.user_id.expose().len();
-        if length <= INVESTOR_LEN {
-            return Ok(());
-        }
-        let problem = anyhow::anyhow!(
-            "{length} bytes; --confirm-settlement accepts at most {INVESTOR_LEN}, leave it out"
-        );
-        Err(EnvironmentError::unusable(USER_ID, problem))
+        self.login.check_settlement().map_err(too_long)
     }
+}
+
+/// Names the variable of a text that CTP does not accept.
+fn too_long(LoginTooLong { field, len }: LoginTooLong) -> UsageError {
+    let most = field.max_len();
+    let name = match field {
+        LoginField::BrokerId => BROKER_ID,
+        LoginField::UserId | LoginField::InvestorId => USER_ID,
+        LoginField::Password => PASSWORD,
+        LoginField::AppId => APP_ID,
+        LoginField::AuthCode => AUTH_CODE,
+    };
+    let problem = match field {
+        LoginField::InvestorId => {
+            format!("{len} bytes; --confirm-settlement accepts at most {most}, leave it out")
+        }
+        _ => format!("{len} bytes; CTP accepts at most {most}"),
+    };
+    EnvironmentError::unusable(name, anyhow::anyhow!(problem))
 }
 
 fn fronts(environment: &Environment, name: &str) -> Result<Vec<FrontAddress>, UsageError> {
@@ -190,7 +184,8 @@ mod tests {
     #[test]
     fn a_text_that_is_too_long_is_not_shown() {
         let long = "hunter2".repeat(6);
-        let error = Account::read(&environment(&[("CTP_PASSWORD", &long)])).unwrap_err();
+        let variables = environment(&[("CTP_PASSWORD", &long)]);
+        let error = Account::read(&variables, FrontKeys::Production).unwrap_err();
         let error = format!("{:#}", anyhow::Error::from(error));
         assert!(error.contains("CTP_PASSWORD"), "{error}");
         assert!(
@@ -202,7 +197,7 @@ mod tests {
 
     #[test]
     fn an_account_shows_no_secret() {
-        let account = Account::read(&environment(&[
+        let variables = environment(&[
             (GATEWAY, "/opt/ctp"),
             (MD_ADDRESS, "tcp://hunter2.example:1"),
             ("CTP_BROKER_ID", "hunter2b"),
@@ -210,8 +205,8 @@ mod tests {
             ("CTP_PASSWORD", "hunter2p"),
             ("CTP_APP_ID", "hunter2a"),
             ("CTP_AUTH_CODE", "hunter2c"),
-        ]))
-        .unwrap();
+        ]);
+        let account = Account::read(&variables, FrontKeys::Production).unwrap();
         assert!(!format!("{account:?}").contains("hunter2"));
     }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use tickdeck::export::jsonl::JsonlWriter;
 use tickdeck_core::event::{Event, EventKind, RawTick};
 use tickdeck_core::printable::printable_value;
+use tickdeck_recording::Followed;
 
 use super::args::{CatArgs, NormalizeArgs};
 use super::context::Context;
-use super::inputs::{self, INTACT_ONLY, Selection, completeness, followed, refuse_damage};
+use super::inputs::{self, INTACT_ONLY, Selection, completeness, refuse_damage};
 use super::outcome::{Outcome, stdout};
 
 /// Events read at a time.
@@ -28,10 +29,14 @@ pub(super) fn run(context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> 
         context.handle_signals()?;
     }
     let is_stopped = || stop.as_ref().is_some_and(|control| control.is_stopped());
+    let followed = Followed::default();
+    followed.set_finished(inputs.are_complete());
     let mut source = match stop.clone() {
-        Some(control) => selection
-            .events
-            .source_following(&inputs, move || control.is_stopped()),
+        Some(control) => {
+            selection
+                .events
+                .source_following(&inputs, move || control.is_stopped(), &followed)
+        }
         None => selection.events.source(&inputs),
     };
     let mut json = args
@@ -78,10 +83,7 @@ pub(super) fn run(context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> 
     if is_stopped() {
         return Ok(Outcome::Done);
     }
-    let completeness = match args.follow {
-        true => followed(&args.recordings)?,
-        false => completeness(inputs.are_complete()),
-    };
+    let completeness = completeness(followed.is_finished());
     Ok(selection.outcome(found as u64).and(completeness))
 }
 

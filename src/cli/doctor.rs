@@ -143,7 +143,7 @@ fn account_facts(
     args: &DoctorArgs,
 ) -> anyhow::Result<Result<AccountFacts, String>> {
     let environment = &context.environment;
-    let account = match Account::read(environment) {
+    let account = match Account::read(environment, args.front.front_keys) {
         Ok(account) => account,
         Err(error) => return Ok(Err(in_words(error))),
     };

@@ -102,7 +102,7 @@ fn why_no_tick(live: &LiveReport, has_begun: bool, is_stopped: bool) -> String {
 /// A session whose settings were checked. Nothing has been published or recorded.
 fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let environment = &context.environment;
-    let account = Account::read(environment)?;
+    let account = Account::read(environment, run.front.front_keys)?;
     let bound = match run.subscribe.duration {
         Some(span) => Some(span).filter(|span| !span.is_zero()),
         None => duration(environment)?,

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use chrono::Timelike as _;
 use tickdeck::live::Backoff;
-use tickdeck::live::ctp::{CtpLibrary, CtpLogin};
+use tickdeck::live::ctp::CtpLibrary;
 use tickdeck::live::setup::{FrontSettings, LibraryMismatch, TimeLimits, prepare_flow_folder};
 use tickdeck_core::time::UnixNanos;
 
 use super::account::{Account, GATEWAY, MD_ADDRESS};
-use super::args::{FrontArgs, FrontKeys, duration_ns};
+use super::args::{FrontArgs, duration_ns};
 use super::env::Environment;
 use super::environment_error::EnvironmentError;
 use super::library_output;
@@ -25,14 +25,7 @@ pub(super) fn settings(
 ) -> FrontSettings {
     FrontSettings {
         library: account.library.clone(),
-        login: CtpLogin {
-            broker_id: account.broker_id.clone(),
-            user_id: account.user_id.clone(),
-            password: account.password.clone(),
-            app_id: account.app_id.clone(),
-            auth_code: account.auth_code.clone(),
-            production_keys: args.front_keys == FrontKeys::Production,
-        },
+        login: account.login.clone(),
         md_fronts: account.md_fronts.clone(),
         td_fronts: account.td_fronts.clone(),
         flow: flow_folder(args.flow_dir.as_deref(), environment),

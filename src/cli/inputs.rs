@@ -394,11 +394,6 @@ fn listed(instruments: &BTreeMap<String, u64>) -> String {
     }
 }
 
-/// The recordings after they were followed: finished by now, unless a writer was killed.
-pub(super) fn followed(paths: &[PathBuf]) -> anyhow::Result<Outcome> {
-    Ok(completeness(Inputs::open(paths)?.are_complete()))
-}
-
 /// Lossy if an input is not whole: its writer is running or was killed.
 pub(super) const fn completeness(is_complete: bool) -> Outcome {
     if is_complete {

@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tickdeck::pipeline::PlayError;
 use tickdeck::reference::Reference;
 use tickdeck::session::{LiveSummary, OnRecordingFailure, Replayed, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
-use tickdeck_core::source::{MergeSource, Source, has_ticks};
+use tickdeck_core::source::Source;
 use tickdeck_market::source::SyntheticOptions;
 use tickdeck_recording::{EventFilter, SessionId, SourceInfo};
 
@@ -35,8 +34,6 @@ struct Opened {
     place: SessionPlace,
     /// The recording that is the source.
     inputs: Option<Inputs>,
-    /// Whether it has no tick.
-    is_empty: bool,
     /// Lossy if the source is a recording that is not whole.
     completeness: Outcome,
 }
@@ -72,17 +69,14 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     );
     let place = &opened.place;
     let record = place.record_to(&args.roll, opened.info, reference);
-    // Of a source without a tick nothing is kept.
-    let is_empty = opened.is_empty && !args.allow_empty;
-    if is_empty {
-        place.check()?;
-    } else if !context.control.is_stopped() {
+    if !context.control.is_stopped() {
         place.recover()?;
         refuse_low_space(place.path(), &args.journal)?;
     }
     let session = Session::replay_once(place.session(), options, opened.source)
         .health(nats, "record")
-        .record(Some(record).filter(|_| !is_empty))
+        .record(record)
+        .allow_empty(args.allow_empty)
         .recorder(args.journal.options())
         .pace(PaceOptions {
             rate: args.effective_rate(),
@@ -93,6 +87,9 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         .control(Arc::clone(&context.control))
         .clock(context.clock.clone());
     let played = sinks.give_to(session).run().map_err(session_error)?;
+    // Of a source without a tick nothing is kept.
+    let is_empty =
+        played.recorded.is_none() && played.error.is_none() && !context.control.is_stopped();
     if is_empty {
         match &opened.inputs {
             Some(inputs) => warn_no_tick(inputs),
@@ -113,14 +110,6 @@ fn conclude(
     completeness: Outcome,
 ) -> anyhow::Result<Outcome> {
     let recorded = played.recorded.unwrap_or_default();
-    let has_failed = matches!(played.error, Some(PlayError::Record(_)));
-    if has_failed || recorded.error.is_some() {
-        tracing::error!(
-            event = "recording_failed",
-            recorded = recorded.ticks,
-            "these ticks are safe; `tickdeck recover` seals what is in the journal"
-        );
-    }
     let made = recorded.manifest.as_ref();
     // A recording that was never begun, or that failed, is not a result.
     let made = match is_empty || made.is_some() {
@@ -215,9 +204,6 @@ fn open_market(args: &RecordArgs, options: SyntheticOptions) -> anyhow::Result<O
     // The same market has the same id, at any time and on any machine.
     let id = format!("{}-{}", options.profile, options.seed);
     let place = place(args, || SessionId::of_text(&id));
-    // Only a market that ends early can have no tick.
-    let is_empty = options.duration.is_some()
-        && !has_ticks(&mut synthetic::open(options.clone(), &reference.calendar)?)?;
     let source = synthetic::open(options, &reference.calendar)?;
     Ok(Opened {
         info: source.info(),
@@ -225,7 +211,6 @@ fn open_market(args: &RecordArgs, options: SyntheticOptions) -> anyhow::Result<O
         total: Some(source.expected_events()),
         place,
         inputs: None,
-        is_empty,
         completeness: Outcome::Done,
         source: on_a_thread(Box::new(source))?,
     })
@@ -245,9 +230,7 @@ fn open_recording(args: &RecordArgs, path: &PathBuf) -> anyhow::Result<Opened> {
         total: inputs.estimate(&all),
         place,
         completeness: completeness(inputs.are_complete()),
-        // A merge of one source renumbers its events for the new recording.
-        source: Box::new(MergeSource::new(vec![inputs.source_ahead(&all, None)?])),
-        is_empty: !inputs.may_have_ticks(),
+        source: inputs.source_ahead(&all, None)?,
         inputs: Some(inputs),
     })
 }

@@ -9,13 +9,12 @@ use tickdeck::reference::Reference;
 use tickdeck::session::{Replayed, Session};
 use tickdeck_core::pace::ClockTicks;
 use tickdeck_core::source::PayloadSource;
-use tickdeck_recording::{Finding, MissingPart};
+use tickdeck_recording::{Finding, Followed, MissingPart};
 
 use super::args::ReplayArgs;
 use super::context::Context;
 use super::inputs::{
-    self, Inputs, Published, Salvaged, Selection, completeness, followed, of_publishing,
-    refuse_damage,
+    self, Inputs, Published, Salvaged, Selection, completeness, of_publishing, refuse_damage,
 };
 use super::log;
 use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
@@ -91,14 +90,13 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
             "paused: SIGUSR1 to pid {pid} resumes"
         );
     }
-    let salvaged = args.salvage.then(Salvaged::default);
-    let played = play(context, args, &plan, sinks, salvaged.as_ref())?;
-    let missing = salvaged.map_or_else(Vec::new, |salvaged| salvaged.take());
+    let followed = Followed::default();
+    let played = play(context, args, &plan, sinks, &followed)?;
     let selection = &plan.selection;
     let selected = match played.summary.received {
         _ if context.control.is_stopped() => Outcome::Done,
-        0 if !missing.is_empty() && !selection.may_be_empty() => {
-            warn_nothing_intact(selection, &missing);
+        0 if !played.summary.missing.is_empty() && !selection.may_be_empty() => {
+            warn_nothing_intact(selection, &played.summary.missing);
             Outcome::Lossy
         }
         0 => selection.outcome(0),
@@ -106,17 +104,11 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         _ if played.error.is_some() => Outcome::Done,
         _ => of_publishing(&Published::of(&played.summary), selection.may_be_empty()),
     };
-    let completeness = match args.follow {
-        true => followed(&args.recordings)?,
-        false => completeness(plan.inputs.are_complete()),
+    let is_complete = match args.follow {
+        true => followed.is_finished(),
+        false => plan.inputs.are_complete(),
     };
-    report(
-        args,
-        selected.and(completeness),
-        played,
-        &plan.damage,
-        missing,
-    )
+    report(args, selected.and(completeness(is_complete)), played)
 }
 
 /// Prints what would be played.
@@ -141,9 +133,10 @@ fn play(
     args: &ReplayArgs,
     plan: &Plan,
     sinks: Sinks,
-    salvaged: Option<&Salvaged>,
+    followed: &Followed,
 ) -> anyhow::Result<Replayed> {
     let inputs = &plan.inputs;
+    let salvaged = Salvaged::default();
     let options = publisher_options(
         &args.normalize,
         &args.sinks.subject_prefix,
@@ -164,10 +157,10 @@ fn play(
         let control = Arc::clone(&context.control);
         let following = args
             .follow
-            .then(|| inputs.source_following(&filter, move || control.is_stopped()));
+            .then(|| inputs.source_following(&filter, move || control.is_stopped(), followed));
         match following.flatten() {
             Some(source) => Ok(source),
-            None => inputs.source_ahead(&filter, salvaged),
+            None => inputs.source_ahead(&filter, args.salvage.then_some(&salvaged)),
         }
     })
     .health(plan.nats.clone(), "replay")
@@ -177,6 +170,8 @@ fn play(
     .max_ticks(plan.selection.events.max_ticks)
     .prime_until(prime_until)
     .batch_events(args.batch_size)
+    .damaged(plan.damage.clone())
+    .salvaged(salvaged.clone())
     .progress(context.progress("replay", total))
     .run_id(context.run.clone())
     .control(Arc::clone(&context.control))
@@ -222,28 +217,18 @@ fn warn_nothing_intact(selection: &Selection, missing: &[MissingPart]) {
 }
 
 /// Prints the summary and what was not played, and decides the outcome.
-fn report(
-    args: &ReplayArgs,
-    inputs: Outcome,
-    mut played: Replayed,
-    damage: &[Finding],
-    missing: Vec<MissingPart>,
-) -> anyhow::Result<Outcome> {
+fn report(args: &ReplayArgs, inputs: Outcome, mut played: Replayed) -> anyhow::Result<Outcome> {
     if let Some(error) = played.error.take_if(|error| is_reader_gone(error)) {
         return Err(error.into());
     }
-    played.summary.damaged = damage.to_vec();
-    played.summary.missing.clone_from(&missing);
     let printed = print_summary(&played.summary, args.json.json, &args.sinks);
-    report_missing(&missing, damage);
+    report_missing(&played.summary.missing, &played.summary.damaged);
     if let Some(error) = played.error {
         return after_printing(printed, Err(error.into()));
     }
-    let is_lossy = played.summary.is_lossy() || !missing.is_empty() || !damage.is_empty();
-    let played = if is_lossy {
-        Outcome::Lossy
-    } else {
-        Outcome::Done
+    let played = match played.summary.is_lossy() {
+        true => Outcome::Lossy,
+        false => Outcome::Done,
     };
     after_printing(printed, Ok(inputs.and(played)))
 }

@@ -47,7 +47,7 @@ fn test(
 ) -> anyhow::Result<()> {
     let environment = &context.environment;
     require(environment).map_err(startup_error)?;
-    let account = Account::read(environment)?;
+    let account = Account::read(environment, args.front.front_keys)?;
     let now = context.clock.wall();
     let front = settings(&account, &args.front, environment, now);
     make_flow_folder(&front.flow)?;

@@ -44,7 +44,7 @@ use tickdeck_core::source::{
 };
 use tickdeck_core::time::{TradingDay, UnixNanos};
 use tickdeck_recording::{
-    EventFilter, Finding, MissingPart, Recording, RecordingError, RecordingReader,
+    EventFilter, Finding, Followed, MissingPart, Recording, RecordingError, RecordingReader,
 };
 
 /// Recordings that are read together.
@@ -146,15 +146,6 @@ impl Inputs {
     #[must_use]
     pub fn are_complete(&self) -> bool {
         self.recordings.iter().all(Recording::is_complete)
-    }
-
-    /// Whether there may be a tick. Only a manifest can say that there is none.
-    #[must_use]
-    pub fn may_have_ticks(&self) -> bool {
-        self.recordings.iter().any(|recording| {
-            let manifest = recording.manifest();
-            manifest.is_none_or(|manifest| manifest.ticks > 0)
-        })
     }
 
     /// The segments whose bytes differ from what was written.
@@ -351,16 +342,24 @@ impl Inputs {
     }
 
     /// The selected events of the only recording, now and later: the source ends when its writer has ended,
-    /// or when `is_stopped` says so. `None` if there are several recordings.
+    /// or when `is_stopped` says so. `followed` learns whether the recording was finished. `None` if there
+    /// are several recordings.
     #[must_use]
     pub fn source_following(
         &self,
         filter: &EventFilter,
         is_stopped: impl Fn() -> bool + Send + 'static,
+        followed: &Followed,
     ) -> Option<Box<dyn Source>> {
         match &self.recordings[..] {
-            [recording] => Some(Box::new(recording.follow(filter.clone(), is_stopped))),
-            _ => None,
+            [recording] => {
+                let reader = recording.follow(filter.clone(), is_stopped);
+                Some(Box::new(reader.reporting(followed)))
+            }
+            _ => {
+                followed.set_finished(self.are_complete());
+                None
+            }
         }
     }
 

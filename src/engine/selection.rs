@@ -6,7 +6,7 @@ use tickdeck_core::contract::Exchange;
 use tickdeck_core::event::Event;
 use tickdeck_core::select::{SymbolGlobs, Window, WindowSpec};
 use tickdeck_core::source::{Source, SourceError, TickLimit};
-use tickdeck_recording::{EventFilter, MissingPart};
+use tickdeck_recording::{EventFilter, Followed, MissingPart};
 
 use crate::inputs::{Inputs, Salvaged, SelectionError};
 use crate::reference::Reference;
@@ -93,14 +93,16 @@ impl Selection {
     }
 
     /// The same, now and later: the source ends when the writer of the recording has ended, or when
-    /// `is_stopped` says so. Several recordings are not followed, but read to their end.
+    /// `is_stopped` says so. `followed` learns whether the recording was finished. Several recordings are
+    /// not followed, but read to their end.
     #[must_use]
     pub fn source_following(
         &self,
         inputs: &Inputs,
         is_stopped: impl Fn() -> bool + Send + 'static,
+        followed: &Followed,
     ) -> Box<dyn Source> {
-        let following = inputs.source_following(&self.filter, is_stopped);
+        let following = inputs.source_following(&self.filter, is_stopped, followed);
         match (following, self.max_ticks) {
             (Some(source), Some(limit)) => Box::new(TickLimit::new(source, limit)),
             (Some(source), None) => source,
@@ -183,7 +185,10 @@ mod tests {
     }
 
     fn ticks(inputs: &Inputs, selection: &Selection) -> u64 {
-        let followed = count(selection.source_following(inputs, || false));
+        let followed = Followed::default();
+        let source = selection.source_following(inputs, || false, &followed);
+        assert!(followed.is_finished());
+        let followed = count(source);
         let ticks = count(selection.source(inputs));
         assert_eq!(followed, ticks, "no writer is running");
         ticks

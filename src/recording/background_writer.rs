@@ -311,6 +311,18 @@ impl BackgroundWriter {
         }
     }
 
+    /// Removes what was recorded. A recording that it should replace stays as it was.
+    ///
+    /// # Errors
+    /// When recording failed, or something cannot be removed.
+    pub fn discard(mut self) -> Result<()> {
+        self.join()?;
+        match self.ended.writer.take() {
+            Some(writer) => writer.discard(),
+            None => Ok(()),
+        }
+    }
+
     /// Joins the threads, once.
     fn join(&mut self) -> Result<()> {
         self.wake = None;

@@ -20,8 +20,10 @@ use super::background_writer::{BackgroundWriter, Recorded, RecorderOptions};
 use super::catalog::{Catalog, SessionId};
 use super::error::RecordingError;
 use super::event_writer::EventWriter;
+use super::prune::remove;
 use super::read_back::ReadBack;
 use super::recorder_stats::RecorderStats;
+use super::storage::local;
 use super::tally::DayOf;
 use super::writer::{RecordingOptions, RecordingWriter};
 
@@ -152,6 +154,27 @@ impl DayRecorder {
             add(&mut all, day.folder, day.recorder.finish(overflow));
         }
         all
+    }
+
+    /// Removes what was recorded. A recording that the last day should replace stays as it was.
+    ///
+    /// # Errors
+    /// When recording failed, or something cannot be removed.
+    pub fn discard(mut self) -> Result<()> {
+        let storage = local();
+        if let Some(day) = self.current.take() {
+            day.recorder.discard()?;
+            // The folder of a day that has other sessions stays.
+            let _ = day.folder.parent().map(|day| storage.remove_folder(day));
+        }
+        for Ending { folder, thread } in mem::take(&mut self.ending) {
+            match thread.join().map(|recorded| recorded.error) {
+                Ok(None) => remove(&storage, &folder)?,
+                Ok(Some(error)) => return Err(error),
+                Err(_) => return Err(RecordingError::WriterFailed { path: folder }),
+            }
+        }
+        Ok(())
     }
 
     fn write_run(&mut self, events: &[Event], date: NaiveDate) -> Result<()> {
@@ -361,13 +384,7 @@ mod tests {
             tickdeck_core::wait::nap(std::time::Duration::from_millis(10));
             folder.join("_journal-00000.tdj").exists()
         }));
-        assert!(
-            crate::storage::local()
-                .list(&folder)
-                .unwrap()
-                .iter()
-                .all(is_hidden)
-        );
+        assert!(local().list(&folder).unwrap().iter().all(is_hidden));
         // A killed writer leaves this, and it is read and recovered like any other recording.
         let copy = root.path().join("elsewhere");
         std::fs::create_dir(&copy).unwrap();
@@ -382,7 +399,7 @@ mod tests {
         let recovered = Recording::open(&copy).unwrap();
         assert_eq!(read_all(&recovered, EventFilter::default(), 9), events);
         assert!(recorder.finish(0).error.is_none());
-        let names = crate::storage::local().list(&folder).unwrap();
+        let names = local().list(&folder).unwrap();
         assert_eq!(
             names,
             ["_contracts.parquet", "_manifest.json", "part-00000.parquet"]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tickdeck_core::event::Event;
@@ -23,6 +24,24 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Events read from a recording at a time.
 const BATCH_EVENTS: usize = 2048;
 
+/// Says whether a recording was finished when its follower last looked. Clones share it with the thread of
+/// the follower.
+#[derive(Debug, Clone, Default)]
+pub struct Followed(Arc<AtomicBool>);
+
+impl Followed {
+    /// Whether it was finished, so that nothing more comes.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// What is known before the follower looks.
+    pub fn set_finished(&self, is_finished: bool) {
+        self.0.store(is_finished, Ordering::Release);
+    }
+}
+
 /// Yields the events of a recording and waits for more, until its writer has finished it.
 pub struct FollowReader {
     storage: Arc<dyn Storage>,
@@ -34,6 +53,7 @@ pub struct FollowReader {
     /// Events that were read and not handed out yet.
     events: std::vec::IntoIter<Event>,
     is_stopped: Box<dyn Fn() -> bool + Send>,
+    followed: Followed,
 }
 
 /// Where the next events come from.
@@ -77,11 +97,20 @@ impl Recording {
             next_seq: 0,
             events: Vec::new().into_iter(),
             is_stopped: Box::new(is_stopped),
+            followed: Followed(Arc::new(AtomicBool::new(self.is_complete()))),
         }
     }
 }
 
 impl FollowReader {
+    /// Reports to `followed` whether the recording is finished.
+    #[must_use]
+    pub fn reporting(self, followed: &Followed) -> Self {
+        followed.set_finished(self.followed.is_finished());
+        let followed = followed.clone();
+        Self { followed, ..self }
+    }
+
     /// A reader over the events of the recording at `folder` from `seq` on, for the session that records
     /// it. The event with that `seq` need not be in a file yet. It ends when `is_stopped` says so and no
     /// file has more.
@@ -99,6 +128,7 @@ impl FollowReader {
             next_seq: seq,
             events: Vec::new().into_iter(),
             is_stopped: Box::new(is_stopped),
+            followed: Followed::default(),
         }
     }
 
@@ -146,6 +176,7 @@ impl FollowReader {
             return Ok(());
         }
         let recording = Recording::open_in(Arc::clone(&self.storage), &self.path)?;
+        self.followed.set_finished(recording.is_complete());
         let events = recording.manifest().map_or(0, |manifest| manifest.events);
         if events > self.next_seq {
             let reader = recording.reader_from(self.next_seq, self.filter.clone());
@@ -211,8 +242,6 @@ impl Source for FollowReader {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
     use super::*;
     use crate::sealer::journal_of;
     use crate::tests::{options, some_ticks};
@@ -241,8 +270,12 @@ mod tests {
         let writer = RecordingWriter::create(&path, options).unwrap();
         let (mut journal, mut sealer) = journal_of(writer);
         let opened = Recording::open(&path).unwrap();
+        let followed = Followed::default();
+        let theirs = followed.clone();
         let seen = tickdeck_core::thread::spawn("follower", move || {
-            let mut reader = opened.follow(EventFilter::default(), || false);
+            let reader = opened.follow(EventFilter::default(), || false);
+            let mut reader = reader.reporting(&theirs);
+            assert!(!theirs.is_finished());
             let batches = std::iter::from_fn(|| Some(next(&mut reader)).filter(|b| !b.is_empty()));
             batches.flatten().collect::<Vec<_>>()
         })
@@ -260,6 +293,7 @@ mod tests {
         }
         sealer.into_writer().finish().unwrap();
         assert!(seen.join().unwrap() == events);
+        assert!(followed.is_finished());
     }
 
     #[test]
@@ -281,10 +315,13 @@ mod tests {
         assert_eq!(next(&mut reader), some_ticks(4));
         stop.store(true, Ordering::Relaxed);
         assert_eq!(next(&mut reader), []);
-        let mut reader = opened.follow(EventFilter::default(), || false);
+        let followed = Followed::default();
+        let reader = opened.follow(EventFilter::default(), || false);
+        let mut reader = reader.reporting(&followed);
         assert_eq!(next(&mut reader), some_ticks(4));
         drop(sealer);
         assert_eq!(next(&mut reader), []);
+        assert!(!followed.is_finished(), "its writer was killed");
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub use error::{NOT_FETCHED, RecordingError};
 pub use event_writer::EventWriter;
 pub use filter::{EventFilter, InstrumentPredicate};
 pub use finding::Finding;
-pub use follow::FollowReader;
+pub use follow::{FollowReader, Followed};
 pub use format_version::FormatVersion;
 pub use gaps::{Gap, GapFinder};
 pub use group_stream::MissingPart;

@@ -264,7 +264,7 @@ fn reason_to_spare(storage: &Arc<dyn Storage>, stored: &Stored) -> Result<Option
 }
 
 /// Removes a finished recording.
-fn remove(storage: &Arc<dyn Storage>, folder: &Path) -> Result<()> {
+pub(super) fn remove(storage: &Arc<dyn Storage>, folder: &Path) -> Result<()> {
     // Keeps writers and a recovery out from here on.
     let owner = Owner::of(&**storage, folder)?;
     if Manifest::read_in(&**storage, folder)?.status == Status::Recording {

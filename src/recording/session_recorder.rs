@@ -75,6 +75,19 @@ impl SessionRecorder {
             Self::Ring(recorder) => recorder.finish(overflow),
         }
     }
+
+    /// Removes what was recorded. A recording that it should replace stays as it was.
+    ///
+    /// # Errors
+    /// When recording failed, or something cannot be removed.
+    pub fn discard(self) -> Result<(), RecordingError> {
+        match self {
+            Self::Folder(writer) => writer.discard(),
+            Self::Days(recorder) => recorder.discard(),
+            // Nothing of it is kept that was not asked for.
+            Self::Ring(recorder) => recorder.finish(0).error.map_or(Ok(()), Err),
+        }
+    }
 }
 
 impl EventWriter for SessionRecorder {

@@ -552,6 +552,17 @@ impl Drop for RecordingWriter {
 }
 
 impl RecordingWriter {
+    /// Removes what was recorded, journal included, of which no thread may have more.
+    pub(super) fn discard(mut self) -> Result<()> {
+        if self.place.owner.is_in_place() {
+            for path in JournalFiles::paths(&*self.storage, &self.place.folder)? {
+                self.storage.remove(&path)?;
+            }
+        }
+        self.options.keep_partial = false;
+        Ok(())
+    }
+
     /// Whether the recording is kept although it is not finished.
     fn is_kept(&self) -> bool {
         let has_segments = self.options.keep_partial && !self.segments.is_empty();

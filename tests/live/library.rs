@@ -5,6 +5,13 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use serde_json::Value;
+use tickdeck::encode::PayloadSource;
+use tickdeck::live::ctp::{CtpLibrary, CtpLogin, LoginField, Secret};
+use tickdeck::live::setup::{FrontSettings, ListingOptions, TimeLimits};
+use tickdeck::live::{Backoff, Subscription, parse_fronts};
+use tickdeck::pipeline::PublisherOptions;
+use tickdeck::reference::Reference;
+use tickdeck::session::{Session, SessionError};
 
 use crate::support::cli::{Running, finish, tickdeck, with_nats};
 use crate::support::ctp::{
@@ -216,6 +223,53 @@ fn simulated(folder: &Folder, library: &Path, server: &NatsServer, words: &str) 
     let mut command = with_simulated_front(words, folder.path(), library, &quick(), "max");
     with_nats(&mut command, &server.url()).env("CTP_TD_ADDRESS", "tcp://127.0.0.1:1");
     Running::start(command)
+}
+
+#[test]
+fn a_login_too_long_for_ctp_is_refused_at_the_start() {
+    let Some(library) = simulated_library("a long login in the library") else {
+        return;
+    };
+    let folder = Folder::new();
+    let text = |text: &str| Secret::new(text);
+    let refusal = |user: &str, confirm_settlement: bool| {
+        let front = FrontSettings {
+            library: library.clone(),
+            login: CtpLogin {
+                broker_id: text("9999"),
+                user_id: text(user),
+                password: text("secret"),
+                app_id: text(""),
+                auth_code: text(""),
+                production_keys: true,
+            },
+            md_fronts: parse_fronts("tcp://127.0.0.1:1").unwrap(),
+            td_fronts: parse_fronts("tcp://127.0.0.1:2").unwrap(),
+            flow: folder.join("flow"),
+            limits: TimeLimits::default(),
+            backoff: Backoff::default(),
+        };
+        let reference = Reference::of_recordings(&[]).unwrap();
+        let publisher = PublisherOptions::new(&reference, PayloadSource::Ctp);
+        let first = Subscription::new(vec!["rb2601".to_owned()], Vec::new()).unwrap();
+        let opened = CtpLibrary::open(&library).unwrap();
+        let session = Session::ctp("long", publisher, front, opened, first);
+        let listing = ListingOptions {
+            confirm_settlement,
+            ..ListingOptions::default()
+        };
+        match session.listing(listing).run() {
+            Err(SessionError::Login(error)) => error,
+            other => panic!("{other:?}"),
+        }
+    };
+    let refused = refusal("canaryuser123456", false);
+    assert_eq!((refused.field, refused.len), (LoginField::UserId, 16));
+    let said = "the user id of the login has 16 bytes; CTP accepts at most 15";
+    assert_eq!(refused.to_string(), said);
+    let refused = refusal("canaryuser123", true);
+    assert_eq!((refused.field, refused.len), (LoginField::InvestorId, 13));
+    assert!(!folder.join("flow").exists());
 }
 
 #[test]

@@ -73,6 +73,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "live",
             "control",
             "pipeline",
+            "inputs",
             "progress",
             "reference",
         ],

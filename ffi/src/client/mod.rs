@@ -11,6 +11,7 @@
 mod flow;
 mod front;
 mod gate;
+mod login_field;
 mod login_text;
 mod object;
 mod request;
@@ -23,6 +24,7 @@ mod vtable;
 
 pub use flow::{FlowError, FlowFolder};
 pub use front::{BadFront, FrontAddress, FrontNotTaken};
+pub use login_field::LoginField;
 pub use request::RequestError;
 pub use session::{DROP_TIMEOUT, ReleaseError};
 pub use start::StartError;

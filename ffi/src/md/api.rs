@@ -11,8 +11,8 @@ use super::library::MdLibrary;
 use super::spi::MdSpi;
 use crate::abi::{LoginRequest, MdMethod};
 use crate::client::{
-    FlowFolder, FrontAddress, LibraryThreads, ReleaseError, RequestError, Session, StartError,
-    bad_text, check_slots, ignore_sigpipe, login_text, outcome,
+    FlowFolder, FrontAddress, LibraryThreads, LoginField, ReleaseError, RequestError, Session,
+    StartError, bad_text, check_slots, ignore_sigpipe, login_text, outcome,
 };
 use crate::secret::Secret;
 use crate::text::Text;
@@ -132,8 +132,12 @@ impl MdApi {
             password: login.password.clone(),
             user_product_info: login_text(REQUEST, "product", "tickdeck")?,
         };
-        // The field holds 41 bytes; its last one stays NUL.
-        login_text::<41>(REQUEST, "password", login.password.expose())?;
+        // The last byte of the field stays NUL.
+        login_text::<{ LoginField::Password.max_len() + 1 }>(
+            REQUEST,
+            "password",
+            login.password.expose(),
+        )?;
         let buffer = request.write().map_err(bad_text(REQUEST, "password"))?;
         let request_id = self.next_request.fetch_add(1, Ordering::Relaxed);
         let code = self.session.with(REQUEST, |object| {

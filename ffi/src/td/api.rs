@@ -13,8 +13,8 @@ use crate::abi::{
     settlement_confirm,
 };
 use crate::client::{
-    FlowFolder, FrontAddress, LibraryThreads, ReleaseError, RequestError, Session, StartError,
-    bad_text, check_slots, ignore_sigpipe, login_text, outcome,
+    FlowFolder, FrontAddress, LibraryThreads, LoginField, ReleaseError, RequestError, Session,
+    StartError, bad_text, check_slots, ignore_sigpipe, login_text, outcome,
 };
 use crate::secret::Secret;
 use crate::text::Text;
@@ -135,8 +135,12 @@ impl TdApi {
             auth_code: login.auth_code.clone(),
             app_id: login_text(REQUEST, "app id", &login.app_id)?,
         };
-        // The field holds 17 bytes; its last one stays NUL.
-        login_text::<17>(REQUEST, "auth code", login.auth_code.expose())?;
+        // The last byte of the field stays NUL.
+        login_text::<{ LoginField::AuthCode.max_len() + 1 }>(
+            REQUEST,
+            "auth code",
+            login.auth_code.expose(),
+        )?;
         let buffer = request.write().map_err(bad_text(REQUEST, "auth code"))?;
         self.request(REQUEST, self.slots.req_authenticate, buffer)
     }
@@ -157,8 +161,12 @@ impl TdApi {
             password: login.password.clone(),
             user_product_info: login_text(REQUEST, "product", "tickdeck")?,
         };
-        // The field holds 41 bytes; its last one stays NUL.
-        login_text::<41>(REQUEST, "password", login.password.expose())?;
+        // The last byte of the field stays NUL.
+        login_text::<{ LoginField::Password.max_len() + 1 }>(
+            REQUEST,
+            "password",
+            login.password.expose(),
+        )?;
         let buffer = request.write().map_err(bad_text(REQUEST, "password"))?;
         self.request(REQUEST, self.slots.req_user_login, buffer)
     }

@@ -27,25 +27,6 @@ pub trait Source: Send {
     fn next_batch(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<(), SourceError>;
 }
 
-/// Whether a source has a tick. Reads up to the first one.
-///
-/// # Errors
-/// When the source fails before it.
-pub fn has_ticks(source: &mut dyn Source) -> Result<bool, SourceError> {
-    const BATCH: usize = 64;
-    let mut batch = Vec::with_capacity(BATCH);
-    loop {
-        source.next_batch(&mut batch, BATCH)?;
-        if batch.iter().any(|event| event.as_tick().is_some()) {
-            return Ok(true);
-        }
-        if batch.is_empty() {
-            return Ok(false);
-        }
-        batch.clear();
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -96,15 +77,6 @@ pub(crate) mod tests {
             recv_ts: UnixNanos(recv_ts),
             kind: EventKind::Session(SessionEvent::Note { text: "n".into() }),
         }
-    }
-
-    #[test]
-    fn a_source_without_a_tick_is_found() {
-        let of = |events: Vec<Event>| has_ticks(&mut VecSource::new(events)).unwrap();
-        let notes = |count: u64| (0..count).map(|seq| note(seq, 1));
-        assert!(!of(Vec::new()));
-        assert!(!of(notes(100).collect()));
-        assert!(of(notes(100).chain([tick(100, 2, "a")]).collect()));
     }
 
     fn merged(inputs: &[Vec<Event>], max: usize) -> Vec<(u64, i64, String)> {

@@ -22,7 +22,7 @@ use tickdeck_core::wait::{Received, receive};
 
 use super::attempt::Attempt;
 use super::connector::{Connector, MarketDataSession, OpenError};
-use super::ctp::{CtpConnector, CtpLibrary};
+use super::ctp::{CtpConnector, CtpLibrary, LoginTooLong};
 use super::options::{LiveOptions, StopAsked};
 use super::queue::Inlet;
 use super::session::start;
@@ -59,6 +59,9 @@ pub enum SmokeError {
     /// The system gave no thread.
     #[error(transparent)]
     Thread(#[from] std::io::Error),
+    /// The login cannot be sent.
+    #[error(transparent)]
+    Login(#[from] LoginTooLong),
     /// The session's thread panicked.
     #[error("the thread of the session ended early; its panic was reported above")]
     Panicked,
@@ -74,6 +77,7 @@ pub fn run(
     clock: &Arc<dyn Clock>,
     stop_asked: StopAsked,
 ) -> Result<Observation, SmokeError> {
+    options.front.login.check()?;
     let reserve = reserve(options.duration);
     let deadline = options.started.after(options.duration - reserve / 6);
     let elapsed = clock.now().duration_since(options.started);

@@ -18,6 +18,7 @@ mod digest_thread;
 mod fanout;
 mod ledger;
 mod measure;
+mod numbering;
 mod pace_driver;
 mod player;
 mod publisher;
@@ -27,6 +28,7 @@ pub use delay::DelayMeter;
 pub use ledger::{InstrumentLedger, Ledger};
 #[doc(hidden)]
 pub use measure::{Measured, measure};
+pub use numbering::Numbering;
 pub use pace_driver::{Go, PaceDriver};
 pub use player::{DEFAULT_BATCH_EVENTS, Output, Paced, PlayError, Player, Release};
 #[cfg(test)]

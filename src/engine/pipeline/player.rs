@@ -10,6 +10,7 @@ use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::{EventWriter, RecordingError};
 
 use super::delay::DelayMeter;
+use super::numbering::Numbering;
 use super::pace_driver::{Go, PaceDriver};
 use super::publisher::Publisher;
 use crate::progress::{Position, Progress};
@@ -101,6 +102,8 @@ impl Paced {
 
 /// Where released events go, in the order of the fields.
 pub struct Output<'a> {
+    /// Numbers them; `None` where they keep their `seq`.
+    pub numbering: Option<Numbering>,
     /// The recording; `None` when nothing is recorded.
     pub recorder: Option<&'a mut (dyn EventWriter + 'static)>,
     /// The sinks.
@@ -301,6 +304,10 @@ impl Output<'_> {
         if events.is_empty() {
             return Ok(());
         }
+        let events = match &mut self.numbering {
+            Some(numbering) => numbering.number(events),
+            None => events,
+        };
         // The recording has priority over the sinks. Only what is released is recorded, so that a
         // stopped session replays to the same digest.
         if let Some(recorder) = &mut self.recorder {

@@ -17,7 +17,7 @@ use super::live_server::{LiveNats, LiveServer};
 use super::live_summary::LiveSummary;
 use super::record::RecordTo;
 use crate::control::{Control, run_interruptible};
-use crate::live::ctp::CtpLibrary;
+use crate::live::ctp::{CtpLibrary, LoginTooLong};
 use crate::live::setup::{FrontSettings, ListingOptions, subscription_interval_ns, warn_untested};
 use crate::live::trader::{Found, Search, TraderError};
 use crate::live::{Listing, LiveOptions, LiveReport, Subscription, SupervisorOptions};
@@ -191,6 +191,7 @@ impl CtpSession {
         let run_until = self
             .run_for
             .map_or(MonoNanos::NEVER, |span| started.after(span));
+        self.check_login()?;
         self.front.check_library(&self.library)?;
         self.log_start();
         if let Some(nats) = self.nats.take() {
@@ -215,6 +216,16 @@ impl CtpSession {
         let mut ended = self.session.run(connector)?;
         ended.elapsed_ns = clock.now().since(started);
         Ok(ended)
+    }
+
+    /// The settlement is confirmed only at a trader front.
+    fn check_login(&self) -> Result<(), LoginTooLong> {
+        let login = &self.front.login;
+        login.check()?;
+        match self.listing.confirm_settlement && !self.front.td_fronts.is_empty() {
+            true => login.check_settlement(),
+            false => Ok(()),
+        }
     }
 
     fn log_start(&self) {

@@ -8,6 +8,8 @@ use crate::encode::pattern::PatternError;
 #[cfg(feature = "live")]
 use crate::live::SubscriptionError;
 #[cfg(feature = "live")]
+use crate::live::ctp::LoginTooLong;
+#[cfg(feature = "live")]
 use crate::live::setup::LibraryMismatch;
 
 /// A session could not be started.
@@ -40,6 +42,10 @@ pub enum SessionError {
     #[cfg(feature = "live")]
     #[error(transparent)]
     Library(#[from] LibraryMismatch),
+    /// CTP does not accept a text of the login.
+    #[cfg(feature = "live")]
+    #[error(transparent)]
+    Login(#[from] LoginTooLong),
     /// A live session has nothing to subscribe.
     #[cfg(feature = "live")]
     #[error(transparent)]

@@ -313,6 +313,7 @@ impl Run<'_> {
             release: Release::Immediately,
             batch_events: DEFAULT_BATCH_EVENTS as usize,
             output: Output {
+                numbering: None,
                 recorder: None,
                 publisher: &mut self.publisher,
                 delay: Some(self.delay),

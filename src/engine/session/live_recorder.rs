@@ -4,14 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tickdeck_core::causes::with_causes;
 use tickdeck_core::event::Event;
 use tickdeck_core::thread;
-use tickdeck_recording::{
-    EventWriter, Recorded, RecorderStats, RecordingError, SessionRecorder, Status,
-};
+use tickdeck_recording::{EventWriter, Recorded, RecorderStats, RecordingError, SessionRecorder};
 
 use super::backlog::StoppableRecorder;
+use super::recording_failure;
 use crate::live::LiveStats;
 
 /// What a live session does when it can no longer be recorded.
@@ -69,7 +67,7 @@ impl LiveRecorder {
     pub(super) fn finish(self, dropped: u64) -> Recorded {
         let (folder, stats) = (self.folder, self.stats);
         match self.state {
-            State::Recording(writer) => close(*writer, dropped, &folder_text(&folder)),
+            State::Recording(writer) => recording_failure::finish(*writer, dropped, None),
             // A panic was reported with its place. What it left on the disk is unknown.
             State::Closing(thread) => thread.join().unwrap_or_else(|_| Recorded {
                 ticks: stats.ticks(),
@@ -86,10 +84,12 @@ impl LiveRecorder {
         let State::Recording(writer) = std::mem::replace(&mut self.state, placeholder) else {
             return;
         };
-        let (dropped, folder) = (self.live.dropped(), folder_text(&self.folder));
+        let dropped = self.live.dropped();
         // The closure is dropped when the system gives no thread, and so is the writer, which seals
         // nothing then: its journal stays.
-        let closing = thread::spawn("recording-close", move || close(*writer, dropped, &folder));
+        let closing = thread::spawn("recording-close", move || {
+            recording_failure::finish(*writer, dropped, None)
+        });
         self.state = match closing {
             Ok(thread) => State::Closing(thread),
             Err(error) => State::Closed(Box::new(Recorded {
@@ -113,7 +113,7 @@ impl LiveRecorder {
             self.is_sealing_told = true;
             tracing::error!(
                 event = "sealing_failed",
-                path = folder_text(&self.folder),
+                path = %self.folder.display(),
                 error = reason,
                 "no segment can be written: what comes is recorded in the journal alone"
             );
@@ -147,42 +147,5 @@ impl EventWriter for LiveRecorder {
 impl StoppableRecorder for LiveRecorder {
     fn is_recording(&self) -> bool {
         matches!(self.state, State::Recording(_))
-    }
-}
-
-fn folder_text(folder: &std::path::Path) -> String {
-    folder.display().to_string()
-}
-
-/// Finishes a recording as far as it is whole, and logs if it is not.
-fn close(writer: SessionRecorder, dropped: u64, folder: &str) -> Recorded {
-    let recorded = writer.finish(dropped);
-    if let Some(error) = &recorded.error {
-        log_failure(folder, &recorded, error);
-    }
-    recorded
-}
-
-/// Logs what failed, where, and what is safe.
-fn log_failure(path: &str, recorded: &Recorded, error: &RecordingError) {
-    let error = with_causes(error);
-    let ticks = recorded.ticks;
-    match &recorded.manifest {
-        Some(manifest) if manifest.status != Status::Recording => tracing::error!(
-            event = "recording_failed",
-            path,
-            recorded = ticks,
-            sealed = true,
-            error,
-            "the recording was closed and ends with these ticks"
-        ),
-        _ => tracing::error!(
-            event = "recording_failed",
-            path,
-            recorded = ticks,
-            sealed = false,
-            error,
-            "these ticks are safe in segments and journal: recover the recording to seal them"
-        ),
     }
 }

@@ -25,6 +25,7 @@ mod live_server;
 #[cfg(feature = "live")]
 mod live_summary;
 mod record;
+mod recording_failure;
 mod replay;
 #[cfg(feature = "nats")]
 mod server;

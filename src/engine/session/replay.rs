@@ -6,10 +6,11 @@ use tickdeck_core::clock::{Clock, SystemClock};
 use tickdeck_core::pace::{ClockTicks, PaceOptions, Rate};
 use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::UnixNanos;
-use tickdeck_recording::{Recorded, RecorderOptions};
+use tickdeck_recording::{Finding, Recorded, RecorderOptions, RecordingError};
 
 use super::error::SessionError;
 use super::record::RecordTo;
+use super::recording_failure;
 #[cfg(feature = "nats")]
 use super::server::Server;
 #[cfg(feature = "nats")]
@@ -17,8 +18,9 @@ use super::subscribers::Awaited;
 use super::summary::Summary;
 use crate::control::Control;
 use crate::encode::control::RunId;
+use crate::inputs::Salvaged;
 use crate::pipeline::{
-    DEFAULT_BATCH_EVENTS, Output, PaceDriver, Paced, PlayError, Player, Publisher,
+    DEFAULT_BATCH_EVENTS, Numbering, Output, PaceDriver, Paced, PlayError, Player, Publisher,
     PublisherOptions, Release,
 };
 use crate::progress::{Progress, Silent};
@@ -49,6 +51,7 @@ pub struct ReplaySession<'a> {
     sinks: Vec<Box<dyn Sink>>,
     record: Option<RecordTo>,
     recorder: RecorderOptions,
+    allow_empty: bool,
     #[cfg(feature = "nats")]
     server: Server,
     #[cfg(feature = "nats")]
@@ -60,6 +63,8 @@ pub struct ReplaySession<'a> {
     max_ticks: Option<u64>,
     prime_until: Option<UnixNanos>,
     batch_events: u32,
+    damaged: Vec<Finding>,
+    salvaged: Salvaged,
     progress: Box<dyn Progress + 'a>,
     control: Arc<Control>,
     clock: Arc<dyn Clock>,
@@ -72,7 +77,8 @@ pub struct Replayed {
     pub summary: Summary,
     /// The error that ended the replay early.
     pub error: Option<PlayError>,
-    /// The recording; `None` where there is none.
+    /// The recording; `None` where there is none, as when nothing was to be recorded, or no tick came
+    /// and [`ReplaySession::allow_empty`] is off.
     pub recorded: Option<Recorded>,
 }
 
@@ -85,6 +91,7 @@ impl<'a> ReplaySession<'a> {
             sinks: Vec::new(),
             record: None,
             recorder: RecorderOptions::default(),
+            allow_empty: false,
             #[cfg(feature = "nats")]
             server: Server::default(),
             #[cfg(feature = "nats")]
@@ -96,6 +103,8 @@ impl<'a> ReplaySession<'a> {
             max_ticks: None,
             prime_until: None,
             batch_events: DEFAULT_BATCH_EVENTS,
+            damaged: Vec::new(),
+            salvaged: Salvaged::default(),
             progress: Box::new(Silent),
             control: Arc::default(),
             clock: Arc::new(SystemClock::new()),
@@ -116,10 +125,11 @@ impl<'a> ReplaySession<'a> {
         self
     }
 
-    /// Records what is released, before it is published. The `seq` of the source must begin at 0 and
-    /// have no gap; a [`MergeSource`](tickdeck_core::source::MergeSource) renumbers it.
+    /// Records what is released, before it is published. Both are numbered from 0 without a gap,
+    /// whatever `seq` the source has.
     ///
-    /// A replay that is stopped before it begins records nothing, and so replaces no recording.
+    /// A replay without a tick, for example because it was stopped before the first one, keeps no
+    /// recording and replaces none.
     #[must_use]
     pub fn record(mut self, record: impl Into<Option<RecordTo>>) -> Self {
         self.record = record.into();
@@ -130,6 +140,13 @@ impl<'a> ReplaySession<'a> {
     #[must_use]
     pub const fn recorder(mut self, options: RecorderOptions) -> Self {
         self.recorder = options;
+        self
+    }
+
+    /// Keeps a recording without a tick. By default none is kept.
+    #[must_use]
+    pub const fn allow_empty(mut self, allow_empty: bool) -> Self {
+        self.allow_empty = allow_empty;
         self
     }
 
@@ -182,6 +199,20 @@ impl<'a> ReplaySession<'a> {
         self
     }
 
+    /// What is known to be wrong with the source before it is played. The summary has it, and is lossy.
+    #[must_use]
+    pub fn damaged(mut self, damaged: Vec<Finding>) -> Self {
+        self.damaged = damaged;
+        self
+    }
+
+    /// Where the source of a salvage lists the parts that it skips. The summary has them, and is lossy.
+    #[must_use]
+    pub fn salvaged(mut self, salvaged: Salvaged) -> Self {
+        self.salvaged = salvaged;
+        self
+    }
+
     /// Identifies this run in its control messages. The default is made of the wall time and process id.
     #[must_use]
     pub fn run_id(mut self, run_id: RunId) -> Self {
@@ -225,13 +256,7 @@ impl<'a> ReplaySession<'a> {
             awaited.wait(prefix, &run_id, &self.control, self.clock.as_ref())?;
         }
         let has_sinks = !self.sinks.is_empty();
-        let wake = {
-            let control = Arc::clone(&self.control);
-            Wake::new(move || control.notify())
-        };
-        for sink in &mut self.sinks {
-            sink.wake_with(wake.clone());
-        }
+        wake_by(&mut self.sinks, &self.control);
         let mut recorder = self
             .record
             .filter(|_| !self.control.is_stopped())
@@ -253,6 +278,7 @@ impl<'a> ReplaySession<'a> {
             .max_ticks(self.max_ticks)
             .prime_until(self.prime_until);
         let output = Output {
+            numbering: recorder.is_some().then(Numbering::default),
             recorder: recorder.as_mut().map(|recorder| recorder as _),
             publisher: &mut publisher,
             delay: None,
@@ -268,15 +294,23 @@ impl<'a> ReplaySession<'a> {
             .map(|ended| ended || paced.is_limit_reached());
         publisher.announce_end(&self.name, matches!(played, Ok(true)));
         let report = paced.report();
-        let recorded = recorder.map(|recorder| recorder.finish(0));
+        let is_empty = !self.allow_empty && publisher.stats().received() == 0;
+        let recorded = recorder.and_then(|recorder| match refused(&played) {
+            None if is_empty => recording_failure::discard(recorder),
+            refused => Some(recording_failure::finish(recorder, 0, refused)),
+        });
         let (ledger, digest, sink_error) = publisher.finish(played.is_ok());
         let elapsed_ns = self.clock.now().since(started);
         self.progress.finish();
         #[cfg(feature = "nats")]
         server.stop();
+        let summary = Summary {
+            damaged: self.damaged,
+            missing: self.salvaged.take(),
+            ..Summary::of_replay(self.name, &ledger, digest, &report, elapsed_ns)
+        };
         Ok(Replayed {
-            summary: Summary::of_replay(self.name, &ledger, digest, &report, elapsed_ns)
-                .published_to(has_sinks),
+            summary: summary.published_to(has_sinks),
             error: played.err().or(sink_error.map(PlayError::from)),
             recorded,
         })
@@ -331,6 +365,23 @@ impl Replayed {
     }
 }
 
+/// Lets the sinks wake a replay that waits.
+fn wake_by(sinks: &mut [Box<dyn Sink>], control: &Arc<Control>) {
+    let control = Arc::clone(control);
+    let wake = Wake::new(move || control.notify());
+    for sink in sinks {
+        sink.wake_with(wake.clone());
+    }
+}
+
+/// The error with which the recorder refused events.
+const fn refused(played: &Result<bool, PlayError>) -> Option<&RecordingError> {
+    match played {
+        Err(PlayError::Record(error)) => Some(error),
+        _ => None,
+    }
+}
+
 /// True when the last pass ended by itself.
 fn play_passes(
     player: &mut Player<'_>,
@@ -353,15 +404,18 @@ fn play_passes(
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::time::Duration;
 
     use tickdeck_core::event::Event;
+    use tickdeck_core::select::SymbolGlobs;
     use tickdeck_core::source::{PayloadSource, SourceErrorKind};
     use tickdeck_market::source::{SyntheticOptions, SyntheticSource};
-    use tickdeck_recording::{Recording, RecordingError};
+    use tickdeck_recording::{EventFilter, Manifest, Recording};
 
     use super::super::Session;
     use super::*;
     use crate::control::Command;
+    use crate::inputs::Inputs;
     use crate::reference::Reference;
     use crate::sink::NullSink;
 
@@ -434,6 +488,83 @@ mod tests {
         );
     }
 
+    /// The session events of the market that come before its first tick.
+    fn notes(folder: &Path) -> ReplaySession<'static> {
+        let reference = Reference::of_recordings(&[]).unwrap();
+        let options = SyntheticOptions {
+            duration: Some(Duration::from_millis(1)),
+            ..SyntheticOptions::default()
+        };
+        let market = SyntheticSource::open(options, &reference.calendar).unwrap();
+        let options = PublisherOptions::new(&reference, PayloadSource::Synthetic);
+        let record = RecordTo::new(folder, market.info(), &reference);
+        Session::replay_once("notes", options, Box::new(market))
+            .record(record)
+            .rate(Rate::Max)
+    }
+
+    #[test]
+    fn a_recording_without_a_tick_is_kept_only_on_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("market");
+        let played = notes(&path).run().unwrap();
+        assert!(played.recorded.is_none() && played.error.is_none());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let kept = notes(&path).allow_empty(true).run().unwrap();
+        let manifest = kept.recorded.unwrap().manifest.unwrap();
+        assert!(manifest.events > 0 && manifest.ticks == 0);
+        assert_eq!(Manifest::read(&path).unwrap(), manifest);
+    }
+
+    #[test]
+    fn a_replay_without_a_tick_replaces_no_recording() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("market");
+        recorded(&path).run().unwrap().into_summary().unwrap();
+        let before = Manifest::read(&path).unwrap();
+        let mut replacing = notes(&path);
+        replacing.record.as_mut().unwrap().options.overwrite = true;
+        assert!(replacing.run().unwrap().recorded.is_none());
+        assert_eq!(Manifest::read(&path).unwrap(), before);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_catalogue_gets_no_recording_without_a_tick() {
+        let root = tempfile::tempdir().unwrap();
+        let mut by_day = notes(root.path());
+        by_day.record.as_mut().unwrap().by_day = Some("notes".parse().unwrap());
+        assert!(by_day.run().unwrap().recorded.is_none());
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_recorded_source_is_numbered_from_zero_without_a_gap() {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, part) = (folder.path().join("whole"), folder.path().join("part"));
+        recorded(&whole).run().unwrap();
+        let inputs = Inputs::open(&[whole]).unwrap();
+        let reference = Reference::of_recordings(&inputs.recordings).unwrap();
+        let rebar = EventFilter {
+            instruments: reference.instruments(SymbolGlobs::new(&["rb*"]).unwrap(), Vec::new()),
+            ..EventFilter::default()
+        };
+        let options = PublisherOptions::new(&reference, PayloadSource::Synthetic);
+        let info = inputs.recordings[0].source().clone();
+        let passes = Session::replay("part", options, || Ok(inputs.source(&rebar)))
+            .record(RecordTo::new(&part, info, &reference))
+            .looping(true)
+            .rate(Rate::Max);
+        let ticks = 2 * inputs.instruments().unwrap()["rb2510"] - 1;
+        let played = passes.max_ticks(ticks).run().unwrap();
+        assert!(played.error.is_none(), "{:?}", played.error);
+        let recording = Recording::open(&part).unwrap();
+        assert_eq!(recording.manifest().unwrap().ticks, ticks);
+        let again = Session::replay_recording(&recording).unwrap();
+        let again = again.rate(Rate::Max).run().unwrap().into_summary().unwrap();
+        assert_eq!(again.received, ticks);
+    }
+
     fn manifest_ticks(path: &Path) -> u64 {
         let recording = Recording::open(path).unwrap();
         recording.manifest().unwrap().ticks
@@ -492,5 +623,35 @@ mod tests {
             Err(SessionError::Record(RecordingError::OutputExists { .. }))
         );
         assert!(exists);
+    }
+    #[test]
+    fn what_a_salvage_skips_makes_the_summary_lossy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("market");
+        recorded(&path).run().unwrap().into_summary().unwrap();
+        let segment = path.join("part-00000.parquet");
+        let bytes = std::fs::read(&segment).unwrap();
+        std::fs::write(&segment, &bytes[..bytes.len() / 2]).unwrap();
+        let inputs = Inputs::open_salvage(&[path]).unwrap();
+        let salvaged = Salvaged::default();
+        let all = EventFilter::default();
+        let reference = Reference::of_recordings(&inputs.recordings).unwrap();
+        let options = PublisherOptions::new(&reference, PayloadSource::Synthetic);
+        let open = || inputs.source_ahead(&all, Some(&salvaged));
+        let session = Session::replay("market", options, open).rate(Rate::Max);
+        let session = session.damaged(inputs.damage()).salvaged(salvaged.clone());
+        let summary = session.run().unwrap().into_summary().unwrap();
+        assert_eq!(summary.damaged.len(), 1);
+        assert_eq!(summary.missing.len(), 1);
+        assert!(summary.missing[0].rows > 0 && summary.is_lossy());
+        let of_missing_alone = Summary {
+            damaged: Vec::new(),
+            ..summary.clone()
+        };
+        let of_damage_alone = Summary {
+            missing: Vec::new(),
+            ..summary
+        };
+        assert!(of_missing_alone.is_lossy() && of_damage_alone.is_lossy());
     }
 }

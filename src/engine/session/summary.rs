@@ -156,9 +156,14 @@ impl Summary {
         self
     }
 
-    /// Whether a received tick or its message was lost, or is not in the recording.
+    /// Whether a tick of the source or its message was lost, or is not in the recording, or the source
+    /// has damage.
     #[must_use]
     pub const fn is_lossy(&self) -> bool {
-        self.failed > 0 || self.dropped > 0 || self.recording_failure.is_some()
+        self.failed > 0
+            || self.dropped > 0
+            || self.recording_failure.is_some()
+            || !self.damaged.is_empty()
+            || !self.missing.is_empty()
     }
 }

@@ -13,8 +13,8 @@ mod scrub;
 mod silence;
 
 pub use library::CtpLibrary;
-pub use login::CtpLogin;
+pub use login::{CtpLogin, LoginTooLong};
 pub use market_data::CtpConnector;
 pub use scrub::Scrubber;
 pub use silence::explain_silence;
-pub use tickdeck_ffi::Secret;
+pub use tickdeck_ffi::{LoginField, Secret};
