@@ -239,7 +239,11 @@ fn a_removed_folder_ends_the_recorder() {
     let folder = Folder::new();
     let path = folder.join("rec");
     let running = start_recorder(&path);
-    std::fs::remove_dir_all(&path).unwrap();
+    // The recorder may seal what it has into a folder that is half removed.
+    wait_until("the folder is removed", || {
+        let _ = std::fs::remove_dir_all(&path);
+        !path.exists()
+    });
     let failed = running.wait();
     assert_failed(&failed, "what was recorded is lost");
     assert!(failed.stderr.contains("recorded=0"), "{failed:?}");
