@@ -49,6 +49,7 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     let nats = publishes_nats
         .then(|| nats_options(&args.nats))
         .transpose()?;
+    opened.place.check_root()?;
     context.handle_signals()?;
     let sinks = match args.publish {
         true => Sinks::open(

@@ -95,6 +95,21 @@ fn what_a_catalogue_cannot_take_is_refused() {
 }
 
 #[test]
+fn a_root_through_a_file_is_refused_at_once() {
+    let folder = Folder::new();
+    std::fs::write(folder.join("file"), "").unwrap();
+    for root in ["file", "file/root"] {
+        let words = format!(
+            "--publish --sink jsonl:{}",
+            folder.join("out.jsonl").display()
+        );
+        let refused = ends(record(&folder.join(root), "synthetic:quick", &words), 2);
+        assert!(!refused.stderr.contains("recording_failed"), "{refused:?}");
+        assert!(!folder.join("out.jsonl").exists(), "nothing begins");
+    }
+}
+
+#[test]
 fn every_verb_that_reads_takes_a_root() {
     let folder = Folder::new();
     let root = catalogue(&folder);
