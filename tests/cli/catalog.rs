@@ -296,7 +296,7 @@ fn prune_removes_the_oldest_until_the_bytes_fit() {
     let rec = folder.generate("rec", "--profile quick");
     verb("prune", &rec, "--keep-days 1").done();
     assert!(rec.exists());
-    verb("prune", &rec, "--max-bytes 1").done();
+    verb("prune", &rec, "--max-bytes 1B").done();
     assert!(!rec.exists());
 }
 
