@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::json::keys;
 use crate::support::cli::{Ended, finish, tickdeck};
 use crate::support::recordings::{Folder, events, info_digest, names, quick, replay_digest};
 
@@ -63,6 +64,11 @@ fn a_session_is_recorded_by_day_and_id() {
     assert!(made.stdout.contains("session=quick-2-2"), "{made:?}");
     record(&root, again, "--session mine -q").done();
     let listed = ls(&root, "--session mine");
+    let told = record(&root, again, "--session named --json -q").done();
+    assert!(keys(&told.stdout).ends_with(" recordings"), "{told:?}");
+    let json = told.json();
+    let named = root.join("trading_day=2026-01-06/session=named");
+    assert_eq!(json["recordings"], serde_json::json!([named]), "{json}");
     assert_eq!(listed[0]["trading_day"], "2026-01-06");
     assert_eq!(listed[0]["session"], "mine");
 }

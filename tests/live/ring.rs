@@ -132,6 +132,9 @@ fn a_request_keeps_what_the_ring_has() {
     running.signal("TERM");
     let ended = running.wait().done();
     let kept = kept(&root);
+    let day = kept["trading_day"].as_str().unwrap();
+    let said = format!("\nrecording      sessions/trading_day={day}/session=box\n");
+    assert!(ended.stdout.contains(&said), "{ended:?}");
     assert!(kept["ticks"].as_u64().unwrap() >= 30, "{kept}");
     let logged = logged(&ended.stderr, "ring_kept");
     assert_eq!((logged.len(), &logged[0]["ticks"]), (1, &kept["ticks"]));
