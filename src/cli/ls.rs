@@ -48,6 +48,9 @@ pub(super) fn run(_context: &Context, args: &LsArgs) -> anyhow::Result<Outcome> 
         );
         return Ok(Outcome::Lossy);
     }
+    if !shown.is_empty() {
+        wanted.warn_unmatched(std::slice::from_ref(&catalog));
+    }
     let is_damaged = |line: &SessionLine| line.status == Status::Damaged;
     Ok(match lines.iter().any(is_damaged) {
         true => Outcome::Difference,

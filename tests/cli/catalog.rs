@@ -185,13 +185,32 @@ fn every_verb_that_reads_takes_a_root() {
 fn a_selection_of_no_session_says_what_is_there() {
     let folder = Folder::new();
     let root = catalogue(&folder);
-    let refused = ends(verb("info", &root, "--session nothing"), 2);
-    assert!(
-        refused
-            .stderr
-            .contains("it has 3, from quick-1 (2026-01-05)"),
-        "{refused:?}"
-    );
+    for (name, words, advice) in [
+        ("info", "--session nothing", false),
+        ("replay", "--trading-day 2026-01-09 --sink digest", true),
+        ("check", "--session nothing", true),
+    ] {
+        let empty = ends(verb(name, &root, words), 3);
+        let said = "it has 3, from quick-1 (2026-01-05)";
+        assert!(empty.stderr.contains(said), "{empty:?}");
+        assert_eq!(empty.stderr.contains("--allow-empty"), advice, "{empty:?}");
+        if advice {
+            let accepted = verb(name, &root, &format!("{words} --allow-empty")).done();
+            assert!(accepted.stderr.contains(said), "{accepted:?}");
+        }
+    }
+    // One of several is a warning, and the others are used.
+    for words in [
+        "--session nothing,quick-1",
+        "--trading-day 2026-01-05,2026-01-09",
+    ] {
+        for name in ["info", "ls"] {
+            let part = verb(name, &root, words).done();
+            let unmatched = part.stderr.contains("sessions_unmatched");
+            assert!(unmatched && part.stdout.contains("quick-1"), "{part:?}");
+            assert!(!part.stdout.contains("quick-2"), "{part:?}");
+        }
+    }
     let refused = ends(verb("info", &quick(), "--session nothing"), 2);
     assert!(
         refused.stderr.contains("under the root of a catalogue"),
