@@ -1,6 +1,6 @@
 //! Roots of catalogues among the recordings of a verb: each stands for its sessions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use globset::{Glob, GlobMatcher};
 use tickdeck_recording::{Catalog, CatalogEntry, is_in_use, rings};
@@ -21,10 +21,7 @@ pub(super) fn resolve(command: &mut Command) -> anyhow::Result<Option<Outcome>> 
     let mut roots = Vec::new();
     let mut unselected = Vec::new();
     for path in paths.iter() {
-        let rings = match is_recovery {
-            true => rings(path).unwrap_or_default(),
-            false => Vec::new(),
-        };
+        let rings = rings(path).unwrap_or_default();
         if !Catalog::is_root(path) && rings.is_empty() {
             found.push(path.clone());
             continue;
@@ -41,6 +38,8 @@ pub(super) fn resolve(command: &mut Command) -> anyhow::Result<Option<Outcome>> 
             }
             // A session that is running under the root has nothing to recover.
             folders.retain(|folder| !is_in_use(folder));
+        } else {
+            log_rings(path);
         }
         found.extend(folders);
         roots.push(catalog);
@@ -71,6 +70,23 @@ pub(super) fn resolve(command: &mut Command) -> anyhow::Result<Option<Outcome>> 
     let checked = command.check_recordings();
     checked.map_err(UsageError::new)?;
     Ok(None)
+}
+
+/// Names the rings under a root. They are in no list of sessions.
+pub(super) fn log_rings(root: &Path) {
+    for ring in rings(root).unwrap_or_default() {
+        let reason = match is_in_use(&ring) {
+            true => {
+                "a running session keeps its last minutes there, until it is asked to record them"
+            }
+            false => {
+                "a killed session left its last minutes there: `tickdeck recover` with the root makes \
+                 them a recording"
+            }
+        };
+        let path = ring.display();
+        tracing::warn!(event = "ring_found", %path, "{reason}");
+    }
 }
 
 /// Sessions by day and id.
