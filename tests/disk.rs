@@ -247,6 +247,11 @@ fn a_removed_folder_ends_the_recorder() {
     let failed = running.wait();
     assert_failed(&failed, "what was recorded is lost");
     assert!(failed.stderr.contains("recorded=0"), "{failed:?}");
+    assert!(failed.stderr.contains("no tick is safe"), "{failed:?}");
+    assert!(
+        !failed.stderr.contains("recover the recording"),
+        "{failed:?}"
+    );
     assert!(!path.exists());
 }
 

@@ -440,6 +440,20 @@ impl Command {
         }
     }
 
+    /// Whether a verb that reads accepts to find nothing; `None` if it has no such flag.
+    #[must_use]
+    pub const fn allows_empty(&self) -> Option<bool> {
+        match self {
+            Self::Export(args) => Some(args.select.allow_empty),
+            Self::Replay(args) => Some(args.select.allow_empty),
+            Self::Check(args) => Some(args.allow_empty),
+            Self::Cat(args) => Some(args.select.allow_empty),
+            Self::Slice(args) => Some(args.select.allow_empty),
+            Self::Merge(args) => Some(args.allow_empty),
+            _ => None,
+        }
+    }
+
     /// Checks how many recordings there are, once each root is replaced by its sessions.
     ///
     /// # Errors

@@ -1,78 +1,114 @@
 //! Roots of catalogues among the recordings of a verb: each stands for its sessions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobMatcher};
 use tickdeck_recording::{Catalog, CatalogEntry, is_in_use, rings};
 
 use super::args::{CatalogArgs, Command};
-use super::outcome::UsageError;
+use super::outcome::{Outcome, UsageError};
 
-/// Puts the selected sessions in the place of each root.
-pub(super) fn resolve(command: &mut Command) -> anyhow::Result<()> {
+/// Puts the selected sessions in the place of each root. Where no session is selected and no other
+/// recording is named, the verb ends with the outcome.
+pub(super) fn resolve(command: &mut Command) -> anyhow::Result<Option<Outcome>> {
     let is_recovery = matches!(command, Command::Recover(_));
+    let allow_empty = command.allows_empty();
     let Some((paths, catalog)) = command.recordings() else {
-        return Ok(());
+        return Ok(None);
     };
     let wanted = Wanted::of(catalog)?;
     let mut found = Vec::new();
-    let mut has_root = false;
+    let mut roots = Vec::new();
+    let mut unselected = Vec::new();
     for path in paths.iter() {
-        let has_ring = || rings(path).is_ok_and(|rings| !rings.is_empty());
-        if Catalog::is_root(path) || is_recovery && has_ring() {
-            has_root = true;
-            let catalog = Catalog::open(path)?;
-            let entries = match is_recovery && catalog.entries.is_empty() {
-                true => Vec::new(),
-                false => wanted.entries(&catalog)?,
-            };
-            let mut folders: Vec<PathBuf> = entries.into_iter().map(|entry| entry.folder).collect();
-            if is_recovery {
-                if !wanted.args.is_given() {
-                    folders.extend(rings(path)?);
-                }
-                // A session that is running under the root has nothing to recover.
-                folders.retain(|folder| !is_in_use(folder));
-            }
-            found.extend(folders);
-        } else {
+        let rings = rings(path).unwrap_or_default();
+        if !Catalog::is_root(path) && rings.is_empty() {
             found.push(path.clone());
+            continue;
         }
+        let catalog = Catalog::open(path)?;
+        let selected = catalog.entries.iter().filter(|entry| wanted.selects(entry));
+        let mut folders: Vec<PathBuf> = selected.map(|entry| entry.folder.clone()).collect();
+        if folders.is_empty() && !(is_recovery && catalog.entries.is_empty()) {
+            unselected.push(nothing_selected(&catalog));
+        }
+        if is_recovery {
+            if !wanted.args.is_given() {
+                folders.extend(rings);
+            }
+            // A session that is running under the root has nothing to recover.
+            folders.retain(|folder| !is_in_use(folder));
+        } else {
+            log_rings(path);
+        }
+        found.extend(folders);
+        roots.push(catalog);
     }
-    if catalog.is_given() && !has_root {
+    if catalog.is_given() && roots.is_empty() {
         return Err(UsageError::new(
             "--trading-day and --session select under the root of a catalogue, and none is given",
         )
         .into());
     }
+    let is_nothing = found.is_empty() && !unselected.is_empty();
+    if !unselected.is_empty() {
+        let advice = match is_nothing && allow_empty.is_some() {
+            true => "; --allow-empty accepts that",
+            false => "",
+        };
+        let reason = unselected.join("; ");
+        tracing::warn!(event = "no_session_selected", "{reason}{advice}");
+    }
+    if is_nothing {
+        return Ok(Some(match allow_empty {
+            Some(true) => Outcome::Done,
+            _ => Outcome::Lossy,
+        }));
+    }
+    wanted.warn_unmatched(&roots);
     *paths = found;
     let checked = command.check_recordings();
-    checked.map_err(|problem| UsageError::new(problem).into())
+    checked.map_err(UsageError::new)?;
+    Ok(None)
+}
+
+/// Names the rings under a root. They are in no list of sessions.
+pub(super) fn log_rings(root: &Path) {
+    for ring in rings(root).unwrap_or_default() {
+        let reason = match is_in_use(&ring) {
+            true => {
+                "a running session keeps its last minutes there, until it is asked to record them"
+            }
+            false => {
+                "a killed session left its last minutes there: `tickdeck recover` with the root makes \
+                 them a recording"
+            }
+        };
+        let path = ring.display();
+        tracing::warn!(event = "ring_found", %path, "{reason}");
+    }
 }
 
 /// Sessions by day and id.
 pub(super) struct Wanted<'a> {
     args: &'a CatalogArgs,
-    /// `None` selects every session.
-    sessions: Option<GlobSet>,
+    /// One for each pattern; none selects every session.
+    sessions: Vec<GlobMatcher>,
 }
 
 impl<'a> Wanted<'a> {
     pub(super) fn of(args: &'a CatalogArgs) -> Result<Self, UsageError> {
-        let mut globs = GlobSetBuilder::new();
-        for pattern in &args.session {
-            let glob = Glob::new(pattern).map_err(|error| {
+        let matcher = |pattern: &String| match Glob::new(pattern) {
+            Ok(glob) => Ok(glob.compile_matcher()),
+            Err(error) => {
                 let message = format!("--session: `{pattern}` is not a pattern such as 'live-*'");
-                UsageError::caused_by(message, error)
-            })?;
-            globs.add(glob);
-        }
-        let sessions = globs
-            .build()
-            .map_err(|error| UsageError::caused_by("--session cannot be used", error))?;
+                Err(UsageError::caused_by(message, error))
+            }
+        };
+        let sessions = args.session.iter().map(matcher);
         Ok(Self {
             args,
-            sessions: (!args.session.is_empty()).then_some(sessions),
+            sessions: sessions.collect::<Result<_, _>>()?,
         })
     }
 
@@ -80,18 +116,25 @@ impl<'a> Wanted<'a> {
     pub(super) fn selects(&self, entry: &CatalogEntry) -> bool {
         let mut days = self.args.trading_day.iter();
         let is_day = self.args.trading_day.is_empty() || days.any(|day| day.0 == entry.trading_day);
-        let sessions = self.sessions.as_ref();
-        is_day && sessions.is_none_or(|wanted| wanted.is_match(&entry.session))
+        let mut sessions = self.sessions.iter();
+        is_day && (self.sessions.is_empty() || sessions.any(|one| one.is_match(&entry.session)))
     }
 
-    /// The selected sessions.
-    fn entries(&self, catalog: &Catalog) -> Result<Vec<CatalogEntry>, UsageError> {
-        let entries = catalog.entries.iter();
-        let selected: Vec<CatalogEntry> = entries.filter(|e| self.selects(e)).cloned().collect();
-        if selected.is_empty() {
-            return Err(UsageError::new(nothing_selected(catalog)));
+    /// Warns about days and patterns that no session has.
+    pub(super) fn warn_unmatched(&self, roots: &[Catalog]) {
+        let entries = || roots.iter().flat_map(|root| &root.entries);
+        let days = self.args.trading_day.iter();
+        let days = days.filter(|day| entries().all(|entry| entry.trading_day != day.0));
+        let mut unmatched: Vec<String> = days.map(ToString::to_string).collect();
+        for (pattern, glob) in self.args.session.iter().zip(&self.sessions) {
+            if entries().all(|entry| !glob.is_match(&entry.session)) {
+                unmatched.push(pattern.clone());
+            }
         }
-        Ok(selected)
+        if !unmatched.is_empty() {
+            let patterns = unmatched.join(",");
+            tracing::warn!(event = "sessions_unmatched", patterns, "no session matches");
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! logs in.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use serde::Serialize;
 use tickdeck::live::diagnose::{Finding, Remedy, Status, can_run, diagnose, would_wait};
@@ -109,7 +110,12 @@ fn facts(context: &Context, args: &DoctorArgs) -> anyhow::Result<Facts> {
         calendar: calendar(args.calendar.as_deref(), &[])
             .map(|calendar| CalendarFacts::of(&calendar, now))
             .map_err(in_words),
-        disk: probe_disk(&args.record, args.min_free_space),
+        // The current folder is only the default of the check.
+        disk: probe_disk(
+            &args.record,
+            args.min_free_space,
+            args.record != Path::new("."),
+        ),
         locale: probe_locale(),
     })
 }

@@ -160,7 +160,8 @@ fn print_report(report: &ImportReport, given: Option<TradingDay>) -> std::io::Re
             let (rows, name) = (counted(input.blank_volumes, "row"), &input.name);
             writeln!(
                 out,
-                "filled     {rows} of {name} with a blank volume: the last one of the trading day, else 0"
+                "filled     {rows} of {name} with a blank volume: the last one of the trading day, \
+                 else the next one, else 0"
             )?;
         }
     }

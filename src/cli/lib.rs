@@ -139,7 +139,9 @@ fn set_up_log(context: &Context, args: &LogArgs, when_full: WhenFull) -> anyhow:
 }
 
 fn dispatch(context: &Context, mut command: Command) -> anyhow::Result<Outcome> {
-    catalog::resolve(&mut command)?;
+    if let Some(outcome) = catalog::resolve(&mut command)? {
+        return Ok(outcome);
+    }
     match command {
         Command::Generate(args) => generate::run(context, &args),
         Command::Import(args) => import::run(context, &args),

@@ -24,8 +24,14 @@ pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome>
     if !is_ingest_allowed(&context.environment).map_err(|error| startup_error(error.into()))? {
         return disabled(context, args);
     }
-    let ended = prepare(context, args).map_err(startup_error)?;
-    let summary = ended.summary();
+    let place = place(context, args);
+    let ended = prepare(context, args, place.as_ref()).map_err(startup_error)?;
+    let mut summary = ended.summary();
+    if let Some(place) = &place {
+        let made = place.made(ended.manifest.as_ref(), &ended.days);
+        let paths = made.iter().filter_map(|made| made.path());
+        summary.recordings = paths.map(str::to_owned).collect();
+    }
     let no_sinks = SinkArgs {
         sinks: Vec::new(),
         subject_prefix: args.subject_prefix.clone(),
@@ -76,9 +82,9 @@ fn disabled(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn prepare(context: &Context, args: &LiveArgs) -> anyhow::Result<LiveSummary> {
-    require(&context.environment)?;
-    let output = match (&args.record, &args.record_under) {
+/// Where the session is recorded, if it is.
+fn place(context: &Context, args: &LiveArgs) -> Option<SessionPlace> {
+    match (&args.record, &args.record_under) {
         (Some(folder), _) => Some(SessionPlace::folder(folder, args.force)),
         (None, Some(root)) => {
             let given = args.session_id.clone();
@@ -86,7 +92,15 @@ fn prepare(context: &Context, args: &LiveArgs) -> anyhow::Result<LiveSummary> {
             Some(SessionPlace::under(root, session, args.force).with_ring(args.ring()))
         }
         (None, None) => None,
-    };
+    }
+}
+
+fn prepare(
+    context: &Context,
+    args: &LiveArgs,
+    place: Option<&SessionPlace>,
+) -> anyhow::Result<LiveSummary> {
+    require(&context.environment)?;
     run_front(
         context,
         FrontRun {
@@ -97,7 +111,7 @@ fn prepare(context: &Context, args: &LiveArgs) -> anyhow::Result<LiveSummary> {
             subject_prefix: &args.subject_prefix,
             nats: Some(nats_options(&args.nats)?),
             sinks: None,
-            record: output.as_ref().map(|output| RecordInto {
+            record: place.map(|output| RecordInto {
                 output,
                 roll: &args.roll,
                 journal: &args.journal,

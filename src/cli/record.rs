@@ -49,6 +49,7 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     let nats = publishes_nats
         .then(|| nats_options(&args.nats))
         .transpose()?;
+    opened.place.check_root()?;
     context.handle_signals()?;
     let sinks = match args.publish {
         true => Sinks::open(
@@ -136,8 +137,16 @@ fn conclude(
 
 /// Prints the summary of what was published, and the new recordings.
 fn print(args: &RecordArgs, summary: &Summary, made: &[Made<'_>]) -> anyhow::Result<()> {
-    if args.publish || args.json.json {
-        print_summary(summary, args.json.json, &args.sinks)?;
+    if args.json.json {
+        let paths = made.iter().filter_map(Made::path).map(str::to_owned);
+        let summary = Summary {
+            recordings: paths.collect(),
+            ..summary.clone()
+        };
+        print_summary(&summary, true, &args.sinks)?;
+    } else if args.publish {
+        // The recordings have their own lines below.
+        print_summary(summary, false, &args.sinks)?;
     }
     for made in made.iter().filter(|_| !args.json.json) {
         made.print_beside(args.publish.then_some(&args.sinks))?;

@@ -63,6 +63,7 @@ pub(super) fn in_words(remedy: &Remedy, where_to_set: &str) -> String {
             "free some, name another place with `tickdeck live --record`, or lower \
              `tickdeck live --min-free-space`"
         }
+        Remedy::ChooseRecordingFolder => "name a writable folder with `tickdeck live --record`",
         Remedy::InstallLocale => {
             "Debian: apt-get install locales && echo 'zh_CN.GB18030 GB18030' >> /etc/locale.gen && \
              locale-gen"

@@ -86,6 +86,11 @@ impl<'a> Made<'a> {
         manifest.map_or_else(Self::nothing, |manifest| Self::new(folder, manifest))
     }
 
+    /// Its folder; `None` if no recording was kept.
+    pub(super) fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
     const fn nothing() -> Self {
         Self {
             path: None,
@@ -202,6 +207,9 @@ fn summary_text(summary: &Summary) -> String {
     }
     if let Some(reason) = &summary.recording_failure {
         lines.push(("recording", format!("failed: {reason}")));
+    }
+    for path in &summary.recordings {
+        lines.push(("recording", path.clone()));
     }
     lines.push(("payload digest", summary.payload_digest.clone()));
     // A live session has no rate, and its lateness is the latency from the callback to the sinks.

@@ -10,7 +10,7 @@ use tickdeck_recording::{
 };
 
 use super::args::RollArgs;
-use super::outputs::{refuse_output_of_inputs, session_of, session_rolling};
+use super::outputs::{refuse_output_of_inputs, refuse_unwritable, session_of, session_rolling};
 use super::recover::{keep_leftovers, recover_leftovers};
 use super::render::Made;
 
@@ -79,6 +79,16 @@ impl SessionPlace {
                 Catalog::open(&self.folder)?;
             }
             Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Refuses the root of a catalogue that cannot take the session. It is else found only with the first
+    /// event.
+    pub(super) fn check_root(&self) -> anyhow::Result<()> {
+        if self.by_day.is_some() {
+            self.check()?;
+            refuse_unwritable(&self.folder)?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::json::keys;
 use crate::support::cli::{Ended, finish, tickdeck};
 use crate::support::recordings::{Folder, events, info_digest, names, quick, replay_digest};
 
@@ -63,6 +64,11 @@ fn a_session_is_recorded_by_day_and_id() {
     assert!(made.stdout.contains("session=quick-2-2"), "{made:?}");
     record(&root, again, "--session mine -q").done();
     let listed = ls(&root, "--session mine");
+    let told = record(&root, again, "--session named --json -q").done();
+    assert!(keys(&told.stdout).ends_with(" recordings"), "{told:?}");
+    let json = told.json();
+    let named = root.join("trading_day=2026-01-06/session=named");
+    assert_eq!(json["recordings"], serde_json::json!([named]), "{json}");
     assert_eq!(listed[0]["trading_day"], "2026-01-06");
     assert_eq!(listed[0]["session"], "mine");
 }
@@ -92,6 +98,21 @@ fn what_a_catalogue_cannot_take_is_refused() {
             .contains("cannot be used with")
     );
     assert_eq!(folder.names(), ["notes.txt"]);
+}
+
+#[test]
+fn a_root_through_a_file_is_refused_at_once() {
+    let folder = Folder::new();
+    std::fs::write(folder.join("file"), "").unwrap();
+    for root in ["file", "file/root"] {
+        let words = format!(
+            "--publish --sink jsonl:{}",
+            folder.join("out.jsonl").display()
+        );
+        let refused = ends(record(&folder.join(root), "synthetic:quick", &words), 2);
+        assert!(!refused.stderr.contains("recording_failed"), "{refused:?}");
+        assert!(!folder.join("out.jsonl").exists(), "nothing begins");
+    }
 }
 
 #[test]
@@ -164,13 +185,32 @@ fn every_verb_that_reads_takes_a_root() {
 fn a_selection_of_no_session_says_what_is_there() {
     let folder = Folder::new();
     let root = catalogue(&folder);
-    let refused = ends(verb("info", &root, "--session nothing"), 2);
-    assert!(
-        refused
-            .stderr
-            .contains("it has 3, from quick-1 (2026-01-05)"),
-        "{refused:?}"
-    );
+    for (name, words, advice) in [
+        ("info", "--session nothing", false),
+        ("replay", "--trading-day 2026-01-09 --sink digest", true),
+        ("check", "--session nothing", true),
+    ] {
+        let empty = ends(verb(name, &root, words), 3);
+        let said = "it has 3, from quick-1 (2026-01-05)";
+        assert!(empty.stderr.contains(said), "{empty:?}");
+        assert_eq!(empty.stderr.contains("--allow-empty"), advice, "{empty:?}");
+        if advice {
+            let accepted = verb(name, &root, &format!("{words} --allow-empty")).done();
+            assert!(accepted.stderr.contains(said), "{accepted:?}");
+        }
+    }
+    // One of several is a warning, and the others are used.
+    for words in [
+        "--session nothing,quick-1",
+        "--trading-day 2026-01-05,2026-01-09",
+    ] {
+        for name in ["info", "ls"] {
+            let part = verb(name, &root, words).done();
+            let unmatched = part.stderr.contains("sessions_unmatched");
+            assert!(unmatched && part.stdout.contains("quick-1"), "{part:?}");
+            assert!(!part.stdout.contains("quick-2"), "{part:?}");
+        }
+    }
     let refused = ends(verb("info", &quick(), "--session nothing"), 2);
     assert!(
         refused.stderr.contains("under the root of a catalogue"),

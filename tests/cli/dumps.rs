@@ -334,6 +334,52 @@ fn a_mapped_dump_is_published() {
 }
 
 #[test]
+fn a_blank_volume_before_the_first_is_the_next_one() {
+    let folder = Folder::new();
+    let head = "TradingDay,InstrumentID,LastPrice,Volume,UpdateTime,UpdateMillisec";
+    let mut lines: Vec<String> = vec![
+        head.into(),
+        "20260105,rb2605,3300,640000,14:59:58,0".into(),
+        "20260106,rb2605,3300,,09:30:00,0".into(),
+        "20260106,rb2605,3300,,09:30:00,500".into(),
+    ];
+    // The next volume is beyond what is read ahead at first.
+    lines.extend((1..=200).map(|volume| format!("20260106,ag2606,7000,{volume},09:30:01,0")));
+    lines.push("20260106,rb2605,3301,650000,09:30:01,0".into());
+    lines.push("20260106,rb2605,3301,650003,09:30:01,500".into());
+    // Of another day: it says nothing of this one.
+    lines.push("20260106,cu2603,80000,,14:59:00,0".into());
+    lines.push("20260107,cu2603,80000,500,09:00:00,0".into());
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let ended = import_lines(&folder, &lines, &[]).done();
+    let said = "filled     3 rows of x.csv with a blank volume";
+    assert!(ended.stdout.contains(said), "{ended:?}");
+    let ticks = payloads(&folder.join("rec"));
+    let of = |symbol: &str| -> Vec<(Option<i64>, Option<i64>)> {
+        let of = ticks.iter().filter(|tick| tick["vt_symbol"] == symbol);
+        of.map(|tick| {
+            let flags = tick["flags"].to_string();
+            assert!(
+                !flags.contains("volume_fell") && !flags.contains("preopen"),
+                "{tick}"
+            );
+            (tick["volume"].as_i64(), tick["last_volume"].as_i64())
+        })
+        .collect()
+    };
+    let full = Some(650_000);
+    let expected = [
+        (Some(640_000), None),
+        (full, full),
+        (full, Some(0)),
+        (full, Some(0)),
+        (Some(650_003), Some(3)),
+    ];
+    assert_eq!(of("rb2605.SHFE"), expected);
+    assert_eq!(of("cu2603.SHFE"), [(Some(0), None), (Some(500), Some(500))]);
+}
+
+#[test]
 fn a_blank_volume_is_the_last_one_of_its_day() {
     let folder = Folder::new();
     let lines = [
@@ -356,8 +402,8 @@ fn a_blank_volume_is_the_last_one_of_its_day() {
         (tick["volume"].as_i64(), tick["last_volume"].as_i64())
     });
     let expected = [
-        (Some(0), None),
-        (Some(900), Some(900)),
+        (Some(900), None),
+        (Some(900), Some(0)),
         (Some(900), Some(0)),
         (Some(900), Some(0)),
         (Some(907), Some(7)),

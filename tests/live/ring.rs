@@ -47,6 +47,18 @@ fn kept(root: &Path) -> Value {
     listed[0].clone()
 }
 
+/// A root that has only a ring says so.
+#[track_caller]
+fn assert_ring_told(root: &Path, part: &str) {
+    for name in ["ls", "info"] {
+        let ended = verb(name, root);
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        for said in ["ring_found", ".ring-box", part] {
+            assert!(ended.stderr.contains(said), "{said}: {ended:?}");
+        }
+    }
+}
+
 #[test]
 fn without_a_trigger_a_ring_leaves_nothing() {
     let (Some(library), Some(server)) = (
@@ -132,6 +144,9 @@ fn a_request_keeps_what_the_ring_has() {
     running.signal("TERM");
     let ended = running.wait().done();
     let kept = kept(&root);
+    let day = kept["trading_day"].as_str().unwrap();
+    let said = format!("\nrecording      sessions/trading_day={day}/session=box\n");
+    assert!(ended.stdout.contains(&said), "{ended:?}");
     assert!(kept["ticks"].as_u64().unwrap() >= 30, "{kept}");
     let logged = logged(&ended.stderr, "ring_kept");
     assert_eq!((logged.len(), &logged[0]["ticks"]), (1, &kept["ticks"]));
@@ -150,8 +165,10 @@ fn a_killed_ring_is_recovered() {
     let root = folder.join("sessions");
     // While it runs, there is nothing to recover.
     assert_eq!(verb("recover", &root).done().stdout, "");
+    assert_ring_told(&root, "a running session");
     running.signal("KILL");
     running.wait();
+    assert_ring_told(&root, "`tickdeck recover`");
     let recovered = verb("recover", &root).done().json();
     assert!(recovered["events"].as_u64().unwrap() > 30, "{recovered}");
     let kept = kept(&root);

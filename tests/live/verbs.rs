@@ -396,7 +396,8 @@ fn doctor_lists_each_problem_with_its_fix() {
 fn doctor_finds_a_bad_folder_and_library() {
     let folder = Folder::new();
     std::fs::write(folder.join("file"), "").unwrap();
-    let words = "doctor --timeout 200ms --nats-url 127.0.0.1:1 --flow-dir file/below";
+    let words = "doctor --timeout 200ms --nats-url 127.0.0.1:1 --flow-dir file/below \
+                 --record file/rec";
     let ended = finish(with_front(
         words,
         folder.path(),
@@ -407,6 +408,7 @@ fn doctor_finds_a_bad_folder_and_library() {
     for said in [
         "FAIL  library",
         "FAIL  flow_folder",
+        "FAIL  disk",
         "fix:",
         "live cannot run",
     ] {

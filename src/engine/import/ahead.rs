@@ -8,7 +8,7 @@ use tickdeck_core::time::UnixNanos;
 
 use crate::import::row::Row;
 use crate::import::row_error::RowError;
-use crate::import::stamp::Placed;
+use crate::import::stamp::{KnownVolume, Placed};
 
 /// A row, or why it could not be read. That is reported when it is its turn.
 pub(crate) type Read = Result<(Row, Placed), RowError>;
@@ -19,6 +19,8 @@ pub(crate) struct Ahead {
     rows: VecDeque<Read>,
     /// The exchange times of each instrument's rows, in order; rows without one are left out.
     stamped: FxHashMap<InstrumentId, VecDeque<UnixNanos>>,
+    /// The volumes of each instrument's rows, in order; blank ones are left out.
+    volumes: FxHashMap<InstrumentId, VecDeque<KnownVolume>>,
 }
 
 impl Ahead {
@@ -33,6 +35,12 @@ impl Ahead {
                 .or_default()
                 .push_back(instant);
         }
+        if let Some((instrument, volume)) = volume_of(&read) {
+            self.volumes
+                .entry(instrument)
+                .or_default()
+                .push_back(volume);
+        }
         self.rows.push_back(read);
     }
 
@@ -46,12 +54,25 @@ impl Ahead {
                 self.stamped.remove(&instrument);
             }
         }
+        if let Some((instrument, _)) = volume_of(&read)
+            && let Some(volumes) = self.volumes.get_mut(&instrument)
+        {
+            volumes.pop_front();
+            if volumes.is_empty() {
+                self.volumes.remove(&instrument);
+            }
+        }
         Some(read)
     }
 
     /// The exchange times of an instrument's rows, in order.
     pub(crate) fn of(&self, instrument: InstrumentId) -> impl Iterator<Item = UnixNanos> {
         self.stamped.get(&instrument).into_iter().flatten().copied()
+    }
+
+    /// The next volume of an instrument.
+    pub(crate) fn next_volume(&self, instrument: InstrumentId) -> Option<KnownVolume> {
+        self.volumes.get(&instrument)?.front().copied()
     }
 
     /// The instruments of the rows with an exchange time, in order and as often as they occur.
@@ -66,4 +87,9 @@ fn stamp_of(read: &Read) -> Option<(InstrumentId, UnixNanos)> {
         Ok((row, Placed::Stamped(instant))) => Some((row.tick.instrument_id, *instant)),
         _ => None,
     }
+}
+
+fn volume_of(read: &Read) -> Option<(InstrumentId, KnownVolume)> {
+    let (row, _) = read.as_ref().ok()?;
+    Some((row.tick.instrument_id, KnownVolume::of(row)?))
 }

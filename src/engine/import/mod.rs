@@ -83,6 +83,8 @@ const BUFFER_MAX: usize = 256 * 1024;
 const ROWS_AHEAD_MIN: usize = 64;
 /// Rows that are read at most, about 12 MB.
 const ROWS_AHEAD_MAX: usize = 16 * 1024;
+/// Rows that are read at most to find a volume, about 3 MB.
+const ROWS_TO_VOLUME_MAX: usize = 4 * 1024;
 
 /// One file or archive member, with its next event.
 struct Input {
@@ -393,6 +395,9 @@ impl Input {
             return Err(RowError::Bad(row.0, problem));
         }
         let verdict = self.verdict(placed, instruments);
+        if self.row.is_volume_unknown {
+            self.fill_volume_from_below(instruments);
+        }
         // A row dated on a day without trading is out of order for that reason alone.
         let mut of_moved = OutOfOrder::default();
         let of_order = match self.row.moved_to {
@@ -420,6 +425,22 @@ impl Input {
             let verdict = self.arrival.judge(instrument, instant, &self.ahead);
             if verdict != Verdict::Open || is_at_end || rows >= ROWS_AHEAD_MAX {
                 return verdict;
+            }
+            rows *= 4;
+        }
+    }
+
+    /// Fills a volume that is blank from the beginning of its trading day on with the next one of the day.
+    /// A 0 there would be the base of a false `last_volume`.
+    fn fill_volume_from_below(&mut self, instruments: &mut Instruments) {
+        let instrument = self.row.tick.instrument_id;
+        let mut rows = ROWS_AHEAD_MIN;
+        loop {
+            let is_at_end = !self.read_ahead(rows, instruments);
+            let next = self.ahead.next_volume(instrument);
+            if next.is_some() || is_at_end || rows >= ROWS_TO_VOLUME_MAX {
+                self.stamper.take_volume(&mut self.row, next);
+                return;
             }
             rows *= 4;
         }

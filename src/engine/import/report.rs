@@ -34,7 +34,8 @@ pub struct InputReport {
     pub rows: u64,
     /// Bad rows that were left out.
     pub skipped: u64,
-    /// Rows with a blank `Volume`. They have the last one of their instrument in the trading day, else 0.
+    /// Rows with a blank `Volume`. They have the last one of their instrument in the trading day, else the
+    /// next one, else 0.
     pub blank_volumes: u64,
     /// How `recv_ts` came about: no entry before the first row, two when rows differ.
     pub recv_ts_rules: Vec<RecvTsRule>,

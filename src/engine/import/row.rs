@@ -32,6 +32,8 @@ pub(crate) struct Row {
     pub(crate) unit_average: Option<f64>,
     /// Whether the row has a `Volume` that is blank.
     pub(crate) is_volume_blank: bool,
+    /// Whether it is blank and no row before it gives one.
+    pub(crate) is_volume_unknown: bool,
     /// Whether a price of 0 stands for a missing one.
     pub(crate) zero_is_missing: bool,
 }
@@ -49,6 +51,7 @@ impl Row {
             moved_to: None,
             unit_average: None,
             is_volume_blank: false,
+            is_volume_unknown: false,
             zero_is_missing: false,
         }
     }

@@ -66,12 +66,26 @@ pub(crate) struct Stamper {
 }
 
 /// A volume, and the row's own dates and time.
-#[derive(Clone, Copy)]
-struct KnownVolume {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KnownVolume {
     volume: i32,
     trading_day: tickdeck_ffi::Text<9>,
     action_day: tickdeck_ffi::Text<9>,
     update_time: tickdeck_ffi::Text<9>,
+}
+
+impl KnownVolume {
+    /// That of a tick, unless its volume is blank.
+    pub(crate) fn of(row: &Row) -> Option<Self> {
+        let tick = &row.tick;
+        let is_known = row.session.is_none() && !row.is_volume_blank;
+        is_known.then_some(Self {
+            volume: tick.volume,
+            trading_day: tick.trading_day,
+            action_day: tick.action_day,
+            update_time: tick.update_time,
+        })
+    }
 }
 
 impl Stamper {
@@ -129,36 +143,41 @@ impl Stamper {
     }
 
     /// A count cannot be missing in CTP's struct. A blank volume becomes the last one of the instrument
-    /// in its trading day, else 0, because a volume that falls would be an error of the feed.
+    /// in its trading day, because a volume that falls would be an error of the feed.
     pub(crate) fn fill_volume(&mut self, row: &mut Row) {
         if row.session.is_some() {
             return;
         }
-        let tick = &row.tick;
-        let this = KnownVolume {
-            volume: tick.volume,
-            trading_day: tick.trading_day,
-            action_day: tick.action_day,
-            update_time: tick.update_time,
-        };
-        if !row.is_volume_blank {
-            self.volumes.insert(tick.instrument_id, this);
-            return;
+        let id = row.tick.instrument_id;
+        match KnownVolume::of(row) {
+            Some(this) => {
+                self.volumes.insert(id, this);
+            }
+            None => {
+                let last = self.volumes.get(&id).copied();
+                row.is_volume_unknown = !self.take_volume(row, last);
+            }
         }
-        let Some(last) = self.volumes.get(&tick.instrument_id).copied() else {
-            return;
+    }
+
+    /// Gives a row the volume of another row of its instrument, if both are of one trading day.
+    pub(crate) fn take_volume(&mut self, row: &mut Row, from: Option<KnownVolume>) -> bool {
+        let Some(from) = from else {
+            return false;
         };
-        let before = RawTick {
-            trading_day: last.trading_day,
-            action_day: last.action_day,
-            update_time: last.update_time,
+        let other = RawTick {
+            trading_day: from.trading_day,
+            action_day: from.action_day,
+            update_time: from.update_time,
             update_millisec: 0,
-            ..*tick
+            ..row.tick
         };
         let day = |dated: Option<(TradingDay, UnixNanos)>| dated.map(|(day, _)| day);
-        if day(self.dated(&before)) == day(self.dated(&row.tick)) {
-            row.tick.volume = last.volume;
+        let is_same_day = day(self.dated(&other)) == day(self.dated(&row.tick));
+        if is_same_day {
+            row.tick.volume = from.volume;
         }
+        is_same_day
     }
 
     /// A receive time without a date is one of the row's trading day, as exchange times are. There it

@@ -94,6 +94,8 @@ pub enum Remedy {
     GiveCalendar,
     /// Free space on the disk of the recordings, record elsewhere, or accept less.
     FreeSpace,
+    /// Choose a folder for the recordings that this user can write to.
+    ChooseRecordingFolder,
     /// Install the locale that Python wrappers need.
     InstallLocale,
     /// Nothing: tickdeck does not need the locale.
@@ -397,7 +399,11 @@ impl Findings {
             folder,
             free,
             needed,
+            unwritable,
         } = facts;
+        if let Some(problem) = unwritable {
+            return self.fail(CHECK, problem, Remedy::ChooseRecordingFolder);
+        }
         match free {
             Ok(Some(free)) if free < needed => self.warn(
                 CHECK,

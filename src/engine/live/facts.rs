@@ -162,6 +162,8 @@ pub struct DiskFacts {
     pub free: Result<Option<u64>, String>,
     /// A recording needs this much, in bytes.
     pub needed: u64,
+    /// Why no recording can be made there. Tried only for a folder that the user named.
+    pub unwritable: Option<String>,
 }
 
 /// Whether the locale zh_CN.GB18030 is installed.

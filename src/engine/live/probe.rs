@@ -72,15 +72,33 @@ fn probe_fronts(fronts: &[FrontAddress], timeout: Duration) -> Vec<FrontFacts> {
     fronts.iter().map(probe).collect()
 }
 
-/// Asks for the free space of the disk on which `folder` is, or would be.
+/// Asks for the free space of the disk on which `folder` is, or would be. `is_target` also tries whether
+/// something can be made there.
 #[must_use]
-pub fn probe_disk(folder: &Path, needed: u64) -> DiskFacts {
+pub fn probe_disk(folder: &Path, needed: u64, is_target: bool) -> DiskFacts {
     let free = storage::local().free_space(folder);
+    let unwritable = is_target.then(|| try_folder(folder).err()).flatten();
     DiskFacts {
         folder: shown(folder),
         free: free.map_err(|error| with_causes(&error)),
         needed,
+        unwritable,
     }
+}
+
+/// Makes and removes a folder in the nearest one that exists.
+fn try_folder(folder: &Path) -> Result<(), String> {
+    let nearest = match folder.ancestors().find(|path| path.exists()) {
+        Some(path) if path != Path::new("") => path,
+        _ => Path::new("."),
+    };
+    let tried = tempfile::Builder::new()
+        .prefix(".tickdeck-")
+        .tempdir_in(nearest);
+    tried.map(drop).map_err(|error| {
+        let (folder, nearest) = (folder.display(), nearest.display());
+        format!("a recording cannot be made at {folder}: {nearest} cannot be written: {error}")
+    })
 }
 
 /// Asks the system for its locales.

@@ -43,6 +43,14 @@ fn log(path: &str, recorded: &Recorded, error: &RecordingError) {
             error,
             "the recording was closed and ends with these ticks"
         ),
+        _ if ticks == 0 => tracing::error!(
+            event = "recording_failed",
+            path,
+            recorded = ticks,
+            sealed = false,
+            error,
+            "no tick is safe: there is nothing to recover"
+        ),
         _ => tracing::error!(
             event = "recording_failed",
             path,

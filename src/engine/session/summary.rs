@@ -67,6 +67,10 @@ pub struct Summary {
     /// Parts that a salvage could not play; omitted from the JSON if empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<MissingPart>,
+    /// The recordings that the session made, as their folders; omitted from the JSON if empty. The
+    /// caller fills it, who knows the place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recordings: Vec<String>,
 }
 
 impl LatenessMs {
@@ -145,6 +149,7 @@ impl Summary {
             recording_failure: None,
             damaged: Vec::new(),
             missing: Vec::new(),
+            recordings: Vec::new(),
         }
     }
 

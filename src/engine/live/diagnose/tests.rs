@@ -52,6 +52,7 @@ fn complete() -> Facts {
             folder: ".".into(),
             free: Ok(Some(2 << 30)),
             needed: 1 << 30,
+            unwritable: None,
         },
         locale: LocaleFacts::Installed,
     }
@@ -283,6 +284,9 @@ fn a_disk_with_too_little_space_is_a_warning() {
     );
     facts.disk.free = Err("opening x: no such disk".into());
     assert_eq!(checks(&facts, Status::Warn), ["disk"]);
+    facts.disk.unwritable = Some("x cannot be written".into());
+    assert_eq!(checks(&facts, Status::Fail), ["disk"]);
+    facts.disk.unwritable = None;
     facts.disk.free = Ok(None);
     assert_eq!(checks(&facts, Status::Warn), Vec::<&str>::new());
 }
