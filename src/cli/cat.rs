@@ -1,6 +1,7 @@
 //! `tickdeck cat`: the events of a recording, one line each.
 
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tickdeck::export::jsonl::JsonlWriter;
@@ -47,21 +48,9 @@ pub(super) fn run(context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> 
     if json.is_none() {
         print_header(&mut out)?;
     }
-    let mut found = 0;
-    let mut batch = Vec::with_capacity(BATCH_EVENTS);
-    loop {
-        batch.clear();
-        source.next_batch(&mut batch, BATCH_EVENTS)?;
-        if batch.is_empty() {
-            break;
-        }
-        found += if selection.events.names_instruments() {
-            batch.iter().filter_map(Event::as_tick).count()
-        } else {
-            batch.len()
-        };
+    let print = |batch: &[Event]| -> anyhow::Result<ControlFlow<()>> {
         match &mut json {
-            Some(json) => json.write(&batch)?,
+            Some(json) => json.write(batch)?,
             None => batch
                 .iter()
                 .try_for_each(|event| print_event(&mut out, event))?,
@@ -72,10 +61,13 @@ pub(super) fn run(context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> 
                 None => out.flush()?,
             }
         }
-        if is_stopped() {
-            break;
-        }
-    }
+        Ok(match is_stopped() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })
+    };
+    let events = &selection.events;
+    let found = events.visit(source.as_mut(), BATCH_EVENTS, print)?;
     if let Some(json) = json {
         json.finish()?.flush()?;
     }
@@ -84,7 +76,7 @@ pub(super) fn run(context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> 
         return Ok(Outcome::Done);
     }
     let completeness = completeness(followed.is_finished());
-    Ok(selection.outcome(found as u64).and(completeness))
+    Ok(selection.outcome(found).and(completeness))
 }
 
 fn print_header(out: &mut impl Write) -> std::io::Result<()> {

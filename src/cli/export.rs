@@ -47,9 +47,6 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     };
     let source = source.as_mut();
     let may_be_empty = selection.may_be_empty();
-    let is_kept = |exported: &Exported| {
-        may_be_empty || (exported.ticks > 0 && !published(exported).is_nothing())
-    };
     let exported = match (form, &args.output) {
         (None, output) => {
             let options =
@@ -64,7 +61,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
                 NewFile::create(path).with_context(|| format!("creating {}", path.display()))?;
             let exported = write_events(export(), source, form, &mut file)
                 .with_context(|| format!("exporting to {}", path.display()))?;
-            if is_kept(&exported) {
+            if exported.is_kept {
                 file.finish()
                     .with_context(|| format!("naming the output {}", path.display()))?;
             }
@@ -73,7 +70,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     };
     let completeness = completeness(inputs.are_complete());
     if let OutputTarget::Path(path) = &args.output {
-        let is_kept = is_kept(&exported);
+        let is_kept = exported.is_kept;
         let written = Written {
             path: is_kept.then(|| path.display().to_string()),
             ticks: exported.ticks,
@@ -88,7 +85,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     }
     let outcome = match exported.ticks {
         0 => selection.outcome(0),
-        _ => of_publishing(&published(&exported), may_be_empty),
+        _ => of_publishing(&Published::of_export(&exported), may_be_empty),
     };
     Ok(outcome.and(completeness))
 }
@@ -100,15 +97,6 @@ const fn event_form(format: ExportFormat) -> Option<EventForm> {
         ExportFormat::JavaTrader => Some(EventForm::Csv(CsvLayout::JavaTrader)),
         ExportFormat::Jsonl => Some(EventForm::Jsonl),
         ExportFormat::Payload => None,
-    }
-}
-
-/// What became of the ticks. Events are written whatever a replay would publish of them.
-fn published(exported: &Exported) -> Published<'_> {
-    Published {
-        ticks: exported.ticks,
-        rejected: &exported.rejected,
-        filtered: exported.filtered,
     }
 }
 

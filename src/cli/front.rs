@@ -7,11 +7,11 @@ use tickdeck::control::signals;
 use tickdeck::encode::PayloadSource;
 use tickdeck::live::ctp::CtpLibrary;
 use tickdeck::live::setup::{FrontSettings, ListingOptions};
-use tickdeck::live::{LiveEnd, LiveReport, Subscription, SubscriptionError};
+use tickdeck::live::{LiveEnd, Subscription, SubscriptionError};
 use tickdeck::nats::NatsOptions;
 use tickdeck::reference::{Reference, read_contract_file};
 use tickdeck::session::{
-    CtpSession, LiveNats, LiveSummary, OnRecordingFailure, Session, SessionError,
+    CtpSession, LiveNats, LiveSummary, NoTick, OnRecordingFailure, Session, SessionError,
 };
 use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
@@ -60,10 +60,10 @@ pub(super) fn run(context: &Context, run: FrontRun<'_>) -> anyhow::Result<LiveSu
 
 /// Warns about a session that received nothing, and says how far it came.
 fn warn_no_tick(ended: &LiveSummary, is_stopped: bool) {
-    if ended.ledger.total().received > 0 || ended.error.is_some() {
+    let Some(no_tick) = ended.no_tick() else {
         return;
-    }
-    let fix = why_no_tick(&ended.live, ended.has_begun, is_stopped);
+    };
+    let fix = text(no_tick, is_stopped);
     tracing::warn!(
         event = "live_no_tick",
         session = ended.session,
@@ -73,28 +73,27 @@ fn warn_no_tick(ended: &LiveSummary, is_stopped: bool) {
     );
 }
 
-/// Why there was no tick. The log says more about an attempt that failed.
-fn why_no_tick(live: &LiveReport, has_begun: bool, is_stopped: bool) -> String {
-    let end = match is_stopped {
-        true => "it was stopped",
-        false => "its time was up",
+/// Why there was no tick, and what to do. The log says more about an attempt that failed.
+fn text(no_tick: NoTick, is_stopped: bool) -> String {
+    let (end, longer) = match is_stopped {
+        true => ("it was stopped", String::new()),
+        false => (
+            "its time was up",
+            format!("; raise {DURATION} or --duration"),
+        ),
     };
-    let longer = match is_stopped {
-        true => String::new(),
-        false => format!("; raise {DURATION} or --duration"),
-    };
-    if let LiveEnd::GaveUp { .. } = live.end {
-        return "ctp_gave_up has the reason, and `tickdeck doctor` checks the front".to_owned();
-    }
-    match (has_begun, live.attempts, live.logins) {
-        (false, 0, _) => format!("{end} before the server was reached{longer}"),
-        (false, ..) => format!("{end} while the contracts were being listed{longer}"),
-        (true, _, 0) if live.failed.is_empty() => format!("{end} before the first login{longer}"),
-        (true, _, 0) => {
+    match no_tick {
+        NoTick::GaveUp => {
+            "ctp_gave_up has the reason, and `tickdeck doctor` checks the front".to_owned()
+        }
+        NoTick::ServerNotReached => format!("{end} before the server was reached{longer}"),
+        NoTick::Listing => format!("{end} while the contracts were being listed{longer}"),
+        NoTick::NotLoggedIn => format!("{end} before the first login{longer}"),
+        NoTick::LoginsFailed => {
             "no login: ctp_retry has the reason, and `tickdeck doctor` checks the front".to_owned()
         }
-        (true, ..) => "the front sent nothing: markets are closed, or it does not have the \
-                       instruments"
+        NoTick::Silent => "the front sent nothing: markets are closed, or it does not have the \
+                           instruments"
             .to_owned(),
     }
 }

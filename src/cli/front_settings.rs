@@ -51,18 +51,21 @@ pub(super) fn open_library(settings: &FrontSettings) -> anyhow::Result<CtpLibrar
 
 /// Checks whether the settings suit a library.
 pub(super) fn check_library(settings: &FrontSettings, library: &CtpLibrary) -> anyhow::Result<()> {
-    settings
-        .check_library(library)
-        .map_err(|error| match error {
-            LibraryMismatch::Front { .. } => EnvironmentError::unusable(MD_ADDRESS, error).into(),
-            LibraryMismatch::EvaluationKeys { version } => UsageError::new(format!(
-                "--front-keys evaluation is not possible with a library of version {version}, which \
+    settings.check_library(library).map_err(library_mismatch)
+}
+
+/// Names the variable or flag to change.
+pub(super) fn library_mismatch(error: LibraryMismatch) -> anyhow::Error {
+    match error {
+        LibraryMismatch::Front { .. } => EnvironmentError::unusable(MD_ADDRESS, error).into(),
+        LibraryMismatch::EvaluationKeys { version } => UsageError::new(format!(
+            "--front-keys evaluation is not possible with a library of version {version}, which \
                  has only its built-in keys. Use a library of 6.7.11 or later, or the broker's \
                  evaluation build without the flag"
-            ))
-            .into(),
-            error => UsageError::new(error.to_string()).into(),
-        })
+        ))
+        .into(),
+        error => UsageError::new(error.to_string()).into(),
+    }
 }
 
 /// Keeps what libraries print apart from the results.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use tickdeck::check::is_named_as_golden;
+use tickdeck::export::Exported;
 use tickdeck::inputs::SelectionError;
 pub(super) use tickdeck::inputs::{Inputs, Salvaged, on_a_thread};
 use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
@@ -297,11 +298,13 @@ impl Selection {
 /// What became of ticks that were to be published.
 pub(super) struct Published<'a> {
     /// Ticks of the source.
-    pub(super) ticks: u64,
+    ticks: u64,
     /// Those that could not be published, by reason.
-    pub(super) rejected: &'a BTreeMap<&'static str, u64>,
+    rejected: &'a BTreeMap<&'static str, u64>,
     /// Those that `--drop` filtered out.
-    pub(super) filtered: u64,
+    filtered: u64,
+    /// Whether there were ticks and none of them became a message.
+    is_nothing: bool,
 }
 
 impl<'a> Published<'a> {
@@ -310,18 +313,24 @@ impl<'a> Published<'a> {
             ticks: summary.received,
             rejected: &summary.rejected,
             filtered: summary.filtered,
+            is_nothing: summary.is_nothing(),
         }
     }
 
-    /// Whether there were ticks and none of them became a message.
-    pub(super) fn is_nothing(&self) -> bool {
-        self.ticks > 0 && self.rejected.values().sum::<u64>() + self.filtered >= self.ticks
+    /// Of an export. Events are written whatever a replay would publish of them.
+    pub(super) fn of_export(exported: &'a Exported) -> Self {
+        Self {
+            ticks: exported.ticks,
+            rejected: &exported.rejected,
+            filtered: exported.filtered,
+            is_nothing: exported.is_nothing(),
+        }
     }
 }
 
 /// How a verb ends that was to publish these ticks. None of them is usually a missing table.
 pub(super) fn of_publishing(published: &Published<'_>, may_be_empty: bool) -> Outcome {
-    if may_be_empty || !published.is_nothing() {
+    if may_be_empty || !published.is_nothing {
         return Outcome::Done;
     }
     let reasons = published.rejected.iter();

@@ -3,17 +3,14 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use tickdeck::live::ctp::CtpLibrary;
-use tickdeck::live::setup::warn_untested;
-use tickdeck::live::smoke::{self, Gate, Judgement, SmokeOptions, Verdict, judge};
-use tickdeck_core::causes::with_causes;
+use tickdeck::live::smoke::{self, Gate, SmokeError, SmokeOptions, StopTest, Verdict};
 use tickdeck_core::clock::{Clock, MonoNanos};
 
 use super::account::Account;
 use super::args::SmokeArgs;
 use super::context::Context;
 use super::front_settings::{
-    check_library, make_flow_folder, separate_output, session_name, settings,
+    library_mismatch, make_flow_folder, separate_output, session_name, settings,
 };
 use super::outcome::{Outcome, UsageError, stdout, unless_closed};
 use super::startup::{require, startup_error};
@@ -30,7 +27,7 @@ pub(super) fn run(context: &Context, args: &SmokeArgs) -> anyhow::Result<Outcome
     gate.updated = context.clock.wall().to_string();
     gate.elapsed_s = context.clock.now().duration_since(started).as_secs_f64();
     if let Err(error) = tested {
-        gate.rationale = format!("the test could not begin: {error:#}");
+        gate.could_not_begin(&format!("{error:#}"));
         write(args, &gate)?;
         return Err(error);
     }
@@ -53,19 +50,6 @@ fn test(
     make_flow_folder(&front.flow)?;
     context.handle_signals()?;
     separate_output(&front)?;
-    let library = match CtpLibrary::open(&front.library) {
-        Ok(library) => library,
-        Err(error) => {
-            let reason = with_causes(&error);
-            gate.set(Judgement::fail(format!(
-                "the CTP library cannot be used: {reason}"
-            )));
-            return Ok(());
-        }
-    };
-    gate.add_library(&library);
-    check_library(&front, &library)?;
-    warn_untested(&library);
     let options = SmokeOptions {
         front,
         session: session_name("smoke", now),
@@ -74,16 +58,15 @@ fn test(
     };
     let clock: Arc<dyn Clock> = Arc::clone(&context.clock) as _;
     let control = Arc::clone(&context.control);
-    let stop_asked = Box::new(move || control.is_stopped());
-    let observed = smoke::run(&options, library, &clock, stop_asked)?;
-    let is_interrupted = context.control.is_stopped();
-    let mut judgement = judge(&observed, is_interrupted, args.duration);
-    if let Some(enough) = judgement.enough {
+    let stop_asked: StopTest = Arc::new(move || control.is_stopped());
+    let enough = smoke::run(&options, &clock, &stop_asked, gate).map_err(|error| match error {
+        SmokeError::Library(mismatch) => library_mismatch(mismatch),
+        error => error.into(),
+    })?;
+    if let Some(enough) = enough {
         let advice = format!(": give it --duration {}s or more", enough.as_secs());
-        judgement.rationale.push_str(&advice);
+        gate.rationale.push_str(&advice);
     }
-    gate.set(judgement);
-    gate.add_observation(observed);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Which events of recordings are wanted, resolved against what the recordings have.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use tickdeck_core::contract::Exchange;
 use tickdeck_core::event::Event;
@@ -127,21 +128,50 @@ impl Selection {
             source = Box::new(TickLimit::new(source, limit));
         }
         let mut counted = Counted::default();
-        let mut events = Vec::new();
-        loop {
-            events.clear();
-            source.next_batch(&mut events, batch)?;
-            if events.is_empty() {
-                break;
-            }
+        self.visit(source.as_mut(), batch, |events| {
             counted.events += events.len() as u64;
             for tick in events.iter().filter_map(Event::as_tick) {
                 let id = tick.instrument_id.to_string();
                 *counted.instruments.entry(id).or_default() += 1;
             }
-        }
+            Ok::<_, SourceError>(ControlFlow::Continue(()))
+        })?;
         counted.missing = salvaged.map_or_else(Vec::new, |salvaged| salvaged.take());
         Ok(counted)
+    }
+
+    /// Hands the events of `source`, one of this selection, to `visitor` until the end or a `Break`. It gets
+    /// them in order, at most `batch` at a time. Returns how many of them were what was wanted: ticks where
+    /// instruments were named, else all.
+    ///
+    /// # Errors
+    /// When the source or the visitor fails.
+    pub fn visit<E, F>(
+        &self,
+        source: &mut dyn Source,
+        batch: usize,
+        mut visitor: F,
+    ) -> Result<u64, E>
+    where
+        E: From<SourceError>,
+        F: FnMut(&[Event]) -> Result<ControlFlow<()>, E>,
+    {
+        let mut found = 0;
+        let mut events = Vec::new();
+        loop {
+            events.clear();
+            source.next_batch(&mut events, batch)?;
+            if events.is_empty() {
+                return Ok(found);
+            }
+            found += match self.names_instruments() {
+                true => events.iter().filter_map(Event::as_tick).count(),
+                false => events.len(),
+            } as u64;
+            if visitor(&events)?.is_break() {
+                return Ok(found);
+            }
+        }
     }
 
     /// Whether instruments were named, so that session events alone are not what was wanted.
@@ -169,6 +199,8 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use tickdeck_core::source::SourceErrorKind;
+
     use crate::reference::ReferenceOptions;
 
     fn resolve(symbols: &[&str], max_ticks: Option<u64>) -> (Inputs, Selection) {
@@ -221,6 +253,44 @@ mod tests {
         let (inputs, selection) = resolve(&["rb*"], Some(5));
         assert_eq!(ticks(&inputs, &selection), 5);
         assert_eq!(selection.count(&inputs, false, 100).unwrap().ticks(), 5);
+    }
+
+    #[test]
+    fn a_visit_counts_what_was_wanted_and_can_be_stopped() {
+        let visited = |symbols: &[&str], end_after: usize| {
+            let (inputs, selection) = resolve(symbols, None);
+            let (mut batches, mut events) = (0, 0);
+            let mut source = selection.source(&inputs);
+            let found = selection.visit(source.as_mut(), 100, |batch| {
+                assert!((1..=100).contains(&batch.len()));
+                events += batch.len() as u64;
+                batches += 1;
+                Ok::<_, SourceError>(match batches == end_after {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                })
+            });
+            (found.unwrap(), events)
+        };
+        let all = 918 + 10;
+        assert_eq!(visited(&[], usize::MAX), (all, all));
+        let (first, events) = visited(&[], 1);
+        assert!(first == events && first <= 100, "{first} of {events}");
+        // Session events alone are not what was wanted.
+        assert_eq!(visited(&["zz*"], usize::MAX).0, 0);
+    }
+
+    #[test]
+    fn an_error_of_the_visitor_ends_the_visit() {
+        let (inputs, selection) = resolve(&[], None);
+        let mut calls = 0;
+        let mut source = selection.source(&inputs);
+        let ended = selection.visit(source.as_mut(), 100, |_| {
+            calls += 1;
+            Err(SourceError::new(SourceErrorKind::Failed, "full"))
+        });
+        assert!(ended.is_err());
+        assert_eq!(calls, 1);
     }
 
     #[test]

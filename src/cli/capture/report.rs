@@ -82,12 +82,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(
-        tally: &Tally,
-        ended: &Ended,
-        Flaws { unwritable, gaps }: Flaws,
-        elapsed_ns: i64,
-    ) -> Self {
+    pub(super) fn new(tally: &Tally, ended: &Ended, flaws: Flaws, elapsed_ns: i64) -> Self {
         let verdict = tally.verdict().clone();
         Self {
             messages: tally.messages(),
@@ -96,15 +91,15 @@ impl Report {
             digest: tally.digest(),
             ended: word(ended),
             has_failed_replay: verdict.has_failed_replay,
-            is_lossy: verdict.is_lossy() || unwritable > 0 || gaps > 0,
+            is_lossy: tally.is_lossy(flaws),
             session: verdict.session,
             complete: verdict.complete,
             verified: verdict.verified,
             expected: verdict.expected,
             missing: verdict.missing,
             extra: verdict.extra,
-            unwritable,
-            gaps,
+            unwritable: flaws.unwritable,
+            gaps: flaws.gaps,
             elapsed_s: seconds(elapsed_ns),
             verified_by: verdict.exact.map(|is_exact| {
                 if is_exact {

@@ -42,8 +42,8 @@ pub use driver::{CaptureOutput, run};
 pub use error::CaptureFileError;
 pub use files::{CaptureFiles, CaptureTo, StreamTo, TimesTo};
 pub use options::CaptureOptions;
-pub use state::{Capture, Ended, Flaws, Note, Step};
-pub use tally::{Tally, Verdict};
+pub use state::{Capture, Ended, Note, Step};
+pub use tally::{Flaws, Tally, Verdict};
 
 /// How long the driver waits for a message before it checks the time and the stop flag.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);

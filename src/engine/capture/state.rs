@@ -7,7 +7,7 @@ use tickdeck_core::time::UnixNanos;
 
 use super::options::CaptureOptions;
 use super::silence::Silence;
-use super::tally::Tally;
+use super::tally::{Flaws, Tally};
 use crate::encode::control::{ControlSubject, EndMarker, RunId};
 use crate::encode::pattern::SubjectPattern;
 use crate::nats::{NatsError, Received};
@@ -30,15 +30,6 @@ pub enum Ended {
     Signal,
     /// The server was lost and did not return.
     Lost(NatsError),
-}
-
-/// What keeps a stream from being all that came, or all that was published.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Flaws {
-    /// Messages that no line can hold.
-    pub unwritable: u64,
-    /// Times that messages may be missing.
-    pub gaps: u64,
 }
 
 /// Something that the log should say.

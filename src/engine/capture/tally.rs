@@ -47,6 +47,15 @@ pub struct Verdict {
     pub has_failed_replay: bool,
 }
 
+/// What keeps a stream from being all that came, or all that was published.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flaws {
+    /// Messages that no line can hold.
+    pub unwritable: u64,
+    /// Times that messages may be missing.
+    pub gaps: u64,
+}
+
 impl Tally {
     /// Nothing captured yet of `patterns`.
     #[must_use]
@@ -111,6 +120,13 @@ impl Tally {
     #[must_use]
     pub const fn verdict(&self) -> &Verdict {
         &self.verdict
+    }
+
+    /// Whether messages are missing from the stream, or may be: an end marker says so, or one of its
+    /// flaws does.
+    #[must_use]
+    pub fn is_lossy(&self, flaws: Flaws) -> bool {
+        self.verdict.is_lossy() || flaws.unwritable > 0 || flaws.gaps > 0
     }
 
     /// Messages under the prefix of a replay after its last end marker, which no marker covers.
@@ -402,6 +418,24 @@ mod tests {
         let found = verdict("t.>", &STREAM, &marker);
         assert_eq!((found.verified, found.complete), (None, Some(false)));
         assert!(found.is_lossy());
+    }
+
+    #[test]
+    fn a_marker_and_every_flaw_can_make_a_stream_lossy() {
+        let unwritable = Flaws {
+            unwritable: 1,
+            gaps: 0,
+        };
+        let gap = Flaws {
+            unwritable: 0,
+            gaps: 1,
+        };
+        let mut tally = tally("t.>");
+        add(&mut tally, &STREAM);
+        let found = [Flaws::default(), unwritable, gap].map(|flaws| tally.is_lossy(flaws));
+        assert_eq!(found, [false, true, true]);
+        tally.verify("t", &marker(&[STREAM[0], ("t.DCE.m2601", "5")]));
+        assert!(tally.is_lossy(Flaws::default()));
     }
 
     #[test]

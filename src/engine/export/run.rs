@@ -11,7 +11,7 @@ use tickdeck_core::source::{ReceiveTimes, Source, SourceError};
 use super::csv::{CsvLayout, CsvWriter};
 use super::jsonl::JsonlWriter;
 use crate::control::Control;
-use crate::pipeline::{Publisher, PublisherOptions};
+use crate::pipeline::{Publisher, PublisherOptions, is_nothing};
 use crate::progress::{Progress, Silent};
 use crate::sink::{Sink, SinkError};
 use crate::transfer::{TransferError, transfer};
@@ -36,14 +36,23 @@ pub struct Exported {
     pub rejected: BTreeMap<&'static str, u64>,
     /// Ticks that the dropped flags filtered out.
     pub filtered: u64,
+    /// Whether the output is to be kept: something was written of a tick, or
+    /// [`Export::allow_empty`] is on.
+    pub is_kept: bool,
 }
 
 impl Exported {
-    fn events(ticks: u64, left_out: u64) -> Self {
+    /// Whether there were ticks and nothing was written of any.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        is_nothing(self.ticks, &self.rejected, self.filtered)
+    }
+
+    /// Decides whether the output is kept.
+    fn decided(self, allow_empty: bool) -> Self {
         Self {
-            ticks,
-            left_out,
-            ..Self::default()
+            is_kept: allow_empty || (self.ticks > 0 && !self.is_nothing()),
+            ..self
         }
     }
 }
@@ -140,7 +149,7 @@ impl Export {
         self
     }
 
-    /// Finishes the sinks also when there was no tick. Otherwise they keep nothing.
+    /// Keeps the output also when nothing was written of a tick, and finishes the sinks without one.
     #[must_use]
     pub const fn allow_empty(mut self, allow_empty: bool) -> Self {
         self.allow_empty = allow_empty;
@@ -171,21 +180,27 @@ impl Export {
         form: EventForm,
         out: &mut dyn Write,
     ) -> Result<Exported, ExportError> {
-        match form {
+        let (ticks, left_out) = match form {
             EventForm::Csv(layout) => {
                 let mut writer = CsvWriter::new(out, layout, self.receive_times)?;
                 let ticks = self.run(source, &mut |events| writer.write(events))?;
                 let left_out = writer.left_out();
                 writer.finish()?.flush()?;
-                Ok(Exported::events(ticks, left_out))
+                (ticks, left_out)
             }
             EventForm::Jsonl => {
                 let mut writer = JsonlWriter::new(out, self.receive_times);
                 let ticks = self.run(source, &mut |events| writer.write(events))?;
                 writer.finish()?.flush()?;
-                Ok(Exported::events(ticks, 0))
+                (ticks, 0)
             }
-        }
+        };
+        let exported = Exported {
+            ticks,
+            left_out,
+            ..Exported::default()
+        };
+        Ok(exported.decided(self.allow_empty))
     }
 
     /// Writes what a replay publishes. The sinks are finished only if everything was written and there
@@ -205,12 +220,13 @@ impl Export {
             (_, _, Some(error)) => Err(error.into()),
             (ledger, ..) => {
                 let total = ledger.total();
-                Ok(Exported {
+                let exported = Exported {
                     ticks,
-                    left_out: 0,
                     rejected: total.rejected,
                     filtered: total.filtered,
-                })
+                    ..Exported::default()
+                };
+                Ok(exported.decided(self.allow_empty))
             }
         }
     }
@@ -229,5 +245,53 @@ impl Export {
         };
         transfer(source, self.progress.as_mut(), &self.control, &mut receive)?;
         Ok(ticks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tickdeck_core::time::UnixNanos;
+    use tickdeck_recording::{EventFilter, Recording};
+
+    use super::*;
+
+    #[test]
+    fn an_output_is_kept_if_something_was_written_of_a_tick() {
+        let kept = |ticks, rejected, filtered, allow_empty| {
+            let exported = Exported {
+                ticks,
+                rejected: BTreeMap::from([("unknown_product", rejected)]),
+                filtered,
+                ..Exported::default()
+            };
+            let exported = exported.decided(allow_empty);
+            (exported.is_nothing(), exported.is_kept)
+        };
+        assert_eq!(kept(3, 1, 1, false), (false, true));
+        assert_eq!(kept(3, 2, 1, false), (true, false));
+        assert_eq!(kept(3, 2, 1, true), (true, true));
+        assert_eq!(kept(0, 0, 0, false), (false, false));
+        assert_eq!(kept(0, 0, 0, true), (false, true));
+    }
+
+    #[test]
+    fn events_without_a_tick_are_not_kept_unless_allowed() {
+        let quick = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recordings/quick");
+        let quick = Recording::open(quick.as_ref()).unwrap();
+        let kept = |end: Option<UnixNanos>, allow_empty| {
+            let filter = EventFilter {
+                end,
+                ..EventFilter::default()
+            };
+            let export = Export::new().allow_empty(allow_empty);
+            let exported = export
+                .events(&mut quick.reader(filter), EventForm::Jsonl, &mut Vec::new())
+                .unwrap();
+            (exported.ticks, exported.is_kept)
+        };
+        let before_all = Some(UnixNanos::default());
+        assert_eq!(kept(None, false), (918, true));
+        assert_eq!(kept(before_all, false), (0, false));
+        assert_eq!(kept(before_all, true), (0, true));
     }
 }

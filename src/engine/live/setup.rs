@@ -192,7 +192,7 @@ pub fn check_fronts(library: &CtpLibrary, fronts: &[FrontAddress]) -> Result<(),
 }
 
 /// Warns if the version of a library was never tested.
-pub fn warn_untested(library: &CtpLibrary) {
+pub(crate) fn warn_untested(library: &CtpLibrary) {
     if library.library().version().knowledge() != Knowledge::Listed {
         tracing::warn!(
             event = "ctp_version_untested",

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
+use tickdeck_core::causes::with_causes;
 use tickdeck_core::clock::{Clock, MonoNanos};
 use tickdeck_core::source::Source as _;
 use tickdeck_core::thread;
@@ -26,13 +27,14 @@ use super::ctp::{CtpConnector, CtpLibrary, LoginTooLong};
 use super::options::{LiveOptions, StopAsked};
 use super::queue::Inlet;
 use super::session::start;
-use super::setup::FrontSettings;
+use super::setup::{FrontSettings, LibraryMismatch, warn_untested};
+use footprint::Footprint;
+use observation::Observation;
 use reserve::reserve;
+use verdict::{Judgement, judge};
 
-pub use footprint::Footprint;
 pub use gate::Gate;
-pub use observation::Observation;
-pub use verdict::{Judgement, Verdict, judge};
+pub use verdict::Verdict;
 
 /// Slots of the queue: nothing is subscribed.
 const QUEUE_SLOTS: usize = 4_096;
@@ -59,6 +61,9 @@ pub enum SmokeError {
     /// The system gave no thread.
     #[error(transparent)]
     Thread(#[from] std::io::Error),
+    /// The library does not suit the front.
+    #[error(transparent)]
+    Library(#[from] LibraryMismatch),
     /// The login cannot be sent.
     #[error(transparent)]
     Login(#[from] LoginTooLong),
@@ -67,11 +72,45 @@ pub enum SmokeError {
     Panicked,
 }
 
-/// Runs the session of a test.
+/// Whether the test is to end. Called about twenty times a second.
+pub type StopTest = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Runs a test and writes its result into `gate`. A library that cannot be opened is a FAIL. Returns
+/// the shortest test that would decide, if this one may have been too short.
 ///
 /// # Errors
-/// When the test could not be run.
+/// When the library does not suit the front, or the test could not be run. The verdict of `gate`
+/// remains.
 pub fn run(
+    options: &SmokeOptions,
+    clock: &Arc<dyn Clock>,
+    stop_asked: &StopTest,
+    gate: &mut Gate,
+) -> Result<Option<Duration>, SmokeError> {
+    let library = match CtpLibrary::open(&options.front.library) {
+        Ok(library) => library,
+        Err(error) => {
+            let reason = with_causes(&error);
+            gate.set(Judgement::fail(format!(
+                "the CTP library cannot be used: {reason}"
+            )));
+            return Ok(None);
+        }
+    };
+    gate.add_library(&library);
+    options.front.check_library(&library)?;
+    warn_untested(&library);
+    let asked = Arc::clone(stop_asked);
+    let observed = run_session(options, library, clock, Box::new(move || asked()))?;
+    let judgement = judge(&observed, stop_asked(), options.duration);
+    let enough = judgement.enough;
+    gate.set(judgement);
+    gate.add_observation(observed);
+    Ok(enough)
+}
+
+/// Runs the session of a test.
+fn run_session(
     options: &SmokeOptions,
     library: CtpLibrary,
     clock: &Arc<dyn Clock>,

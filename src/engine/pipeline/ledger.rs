@@ -43,6 +43,15 @@ impl InstrumentLedger {
     }
 }
 
+/// Whether there were `ticks` and none of them became a message: all were rejected or filtered out.
+pub(crate) fn is_nothing(
+    ticks: u64,
+    rejected: &BTreeMap<&'static str, u64>,
+    filtered: u64,
+) -> bool {
+    ticks > 0 && rejected.values().sum::<u64>() + filtered >= ticks
+}
+
 /// Counts of all instruments. Look-ups go by slot, so that the hot path does not hash.
 #[derive(Debug, Default)]
 pub struct Ledger {

@@ -25,6 +25,7 @@ mod publisher;
 mod settlement;
 
 pub use delay::DelayMeter;
+pub(crate) use ledger::is_nothing;
 pub use ledger::{InstrumentLedger, Ledger};
 #[doc(hidden)]
 pub use measure::{Measured, measure};

@@ -7,9 +7,26 @@ use tickdeck_core::pace::Lateness;
 use tickdeck_recording::{Manifest, RecordingError, RecordingWriter};
 
 use super::summary::Summary;
-use crate::live::LiveReport;
+use crate::live::{LiveEnd, LiveReport};
 use crate::pipeline::{Ledger, PlayError};
 use crate::sink::StreamDigest;
+
+/// How far a session came that received no tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoTick {
+    /// Another attempt to log in cannot help: [`LiveEnd::GaveUp`] has the reason.
+    GaveUp,
+    /// It ended before the server was reached.
+    ServerNotReached,
+    /// It ended while the contracts were being listed.
+    Listing,
+    /// It ended before the first login, and no attempt had failed.
+    NotLoggedIn,
+    /// Every attempt to log in failed.
+    LoginsFailed,
+    /// It was logged in, and the front sent no tick.
+    Silent,
+}
 
 /// How a live session ended.
 #[derive(Debug)]
@@ -70,6 +87,15 @@ impl LiveSummary {
         .published_to(self.has_sinks)
     }
 
+    /// Why there was no tick. `None` if there was one, or if [`error`](Self::error) says why it ended.
+    #[must_use]
+    pub fn no_tick(&self) -> Option<NoTick> {
+        if self.ledger.total().received > 0 || self.error.is_some() {
+            return None;
+        }
+        Some(why_no_tick(&self.live, self.has_begun))
+    }
+
     /// The summary of a session that ended before it began. It is logged like any other, and recorded if
     /// there is a writer.
     ///
@@ -127,5 +153,78 @@ impl LiveSummary {
             logins = self.live.logins,
             session = self.session
         );
+    }
+}
+
+fn why_no_tick(live: &LiveReport, has_begun: bool) -> NoTick {
+    if let LiveEnd::GaveUp { .. } = live.end {
+        return NoTick::GaveUp;
+    }
+    match (has_begun, live.attempts, live.logins) {
+        (false, 0, _) => NoTick::ServerNotReached,
+        (false, ..) => NoTick::Listing,
+        (true, _, 0) if live.failed.is_empty() => NoTick::NotLoggedIn,
+        (true, _, 0) => NoTick::LoginsFailed,
+        (true, ..) => NoTick::Silent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tickdeck_core::source::{SourceError, SourceErrorKind};
+
+    use super::*;
+    use crate::live::{AttemptReport, FailReason};
+
+    fn summary(has_begun: bool, live: LiveReport) -> LiveSummary {
+        let session = "s".to_owned();
+        LiveSummary {
+            has_begun,
+            ..LiveSummary::not_begun(session, live, 0, None).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_session_without_a_tick_says_how_far_it_came() {
+        let report = |attempts, logins, failed| LiveReport {
+            attempts,
+            logins,
+            failed,
+            ..LiveReport::default()
+        };
+        let failed = || {
+            vec![AttemptReport {
+                attempt: 1,
+                session: "s-a1".into(),
+                reason: FailReason::ConnectTimeout,
+                next_backoff_s: 1.0,
+            }]
+        };
+        let gave_up = LiveReport {
+            end: LiveEnd::GaveUp {
+                reason: FailReason::ConnectTimeout,
+            },
+            ..report(1, 0, failed())
+        };
+        for (has_begun, live, expected) in [
+            (false, report(0, 0, vec![]), NoTick::ServerNotReached),
+            (false, report(1, 0, vec![]), NoTick::Listing),
+            (true, report(1, 0, vec![]), NoTick::NotLoggedIn),
+            (true, report(2, 0, failed()), NoTick::LoginsFailed),
+            (true, report(2, 1, failed()), NoTick::Silent),
+            (true, gave_up, NoTick::GaveUp),
+        ] {
+            assert_eq!(summary(has_begun, live).no_tick(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_session_that_failed_names_its_error_instead() {
+        let mut ended = summary(true, LiveReport::default());
+        ended.error = Some(PlayError::Source(SourceError::new(
+            SourceErrorKind::Failed,
+            "gone",
+        )));
+        assert_eq!(ended.no_tick(), None);
     }
 }

@@ -59,7 +59,7 @@ pub use live_recorder::OnRecordingFailure;
 #[cfg(feature = "live")]
 pub use live_server::{LiveNats, LiveServer};
 #[cfg(feature = "live")]
-pub use live_summary::LiveSummary;
+pub use live_summary::{LiveSummary, NoTick};
 pub use record::RecordTo;
 use replay::Passes;
 pub use replay::{ReplaySession, Replayed};

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tickdeck_core::pace::{Lateness, PaceReport, Rate};
 use tickdeck_recording::{Finding, MissingPart};
 
-use crate::pipeline::Ledger;
+use crate::pipeline::{Ledger, is_nothing};
 
 /// How late events were released, milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -159,6 +159,12 @@ impl Summary {
             self.published = 0;
         }
         self
+    }
+
+    /// Whether there were ticks and none of them became a message: all were rejected or filtered out.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        is_nothing(self.received, &self.rejected, self.filtered)
     }
 
     /// Whether a tick of the source or its message was lost, or is not in the recording, or the source

@@ -11,7 +11,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Counts of threads and open files; `None` where the system does not report them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Footprint {
+pub(super) struct Footprint {
     /// Threads.
     pub threads: Option<usize>,
     /// Open files.
@@ -21,7 +21,7 @@ pub struct Footprint {
 impl Footprint {
     /// The current counts.
     #[must_use]
-    pub fn now() -> Self {
+    pub(super) fn now() -> Self {
         let count = |folder: &str| std::fs::read_dir(folder).ok().map(Iterator::count);
         Self {
             threads: count("/proc/self/task"),
@@ -31,7 +31,7 @@ impl Footprint {
 
     /// Whether there are more than before.
     #[must_use]
-    pub fn exceeds(self, before: Self) -> bool {
+    pub(super) fn exceeds(self, before: Self) -> bool {
         let more = |now: Option<usize>, then: Option<usize>| {
             now.zip(then).is_some_and(|(now, then)| now > then)
         };

@@ -75,15 +75,21 @@ impl Gate {
         }
     }
 
+    /// A test that could not begin is a FAIL.
+    pub fn could_not_begin(&mut self, reason: &str) {
+        self.verdict = Verdict::Fail;
+        self.rationale = format!("the test could not begin: {reason}");
+    }
+
     /// Adds the library.
-    pub fn add_library(&mut self, library: &CtpLibrary) {
+    pub(super) fn add_library(&mut self, library: &CtpLibrary) {
         self.api_version = library.version();
         self.layout = library.layout();
         self.is_simulated = Some(library.library().is_simulated());
     }
 
     /// Adds what the test observed.
-    pub fn add_observation(&mut self, observed: Observation) {
+    pub(super) fn add_observation(&mut self, observed: Observation) {
         let Observation::Ended {
             report,
             before,
@@ -102,7 +108,7 @@ impl Gate {
     }
 
     /// Sets the verdict. That on the simulated front says so.
-    pub fn set(&mut self, judgement: Judgement) {
+    pub(super) fn set(&mut self, judgement: Judgement) {
         self.verdict = judgement.verdict;
         self.rationale = match self.is_simulated {
             Some(true) => format!("on the simulated front: {}", judgement.rationale),
@@ -273,6 +279,14 @@ mod tests {
             );
             assert_eq!(gate.to_json()["library"].as_str().unwrap_or("null"), kind);
         }
+    }
+
+    #[test]
+    fn a_test_that_could_not_begin_is_a_fail() {
+        let mut gate = gate();
+        gate.could_not_begin("no account");
+        assert_eq!(gate.verdict, Verdict::Fail);
+        assert_eq!(gate.rationale, "the test could not begin: no account");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::live::report::LiveReport;
 
 /// What the test observed.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Observation {
+pub(super) enum Observation {
     /// The session ended.
     Ended {
         /// How.

@@ -32,7 +32,7 @@ impl Verdict {
 
 /// A verdict with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judgement {
+pub(super) struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
     /// Why.
@@ -44,7 +44,7 @@ pub struct Judgement {
 impl Judgement {
     /// A FAIL with this reason.
     #[must_use]
-    pub fn fail(rationale: impl Into<String>) -> Self {
+    pub(super) fn fail(rationale: impl Into<String>) -> Self {
         Self::of(Verdict::Fail, rationale.into())
     }
 
@@ -70,7 +70,7 @@ impl Judgement {
 
 /// Judges a test that was given `duration`.
 #[must_use]
-pub fn judge(observed: &Observation, is_interrupted: bool, duration: Duration) -> Judgement {
+pub(super) fn judge(observed: &Observation, is_interrupted: bool, duration: Duration) -> Judgement {
     let Observation::Ended {
         report,
         before,
