@@ -21,7 +21,7 @@ pub(super) fn resolve(command: &mut Command) -> anyhow::Result<Option<Outcome>> 
     let mut roots = Vec::new();
     let mut unselected = Vec::new();
     for path in paths.iter() {
-        let rings = rings(path).unwrap_or_default();
+        let rings = rings_under(path);
         if !Catalog::is_root(path) && rings.is_empty() {
             found.push(path.clone());
             continue;
@@ -39,7 +39,7 @@ pub(super) fn resolve(command: &mut Command) -> anyhow::Result<Option<Outcome>> 
             // A session that is running under the root has nothing to recover.
             folders.retain(|folder| !is_in_use(folder));
         } else {
-            log_rings(path);
+            log_rings(&rings);
         }
         found.extend(folders);
         roots.push(catalog);
@@ -72,10 +72,15 @@ pub(super) fn resolve(command: &mut Command) -> anyhow::Result<Option<Outcome>> 
     Ok(None)
 }
 
-/// Names the rings under a root. They are in no list of sessions.
-pub(super) fn log_rings(root: &Path) {
-    for ring in rings(root).unwrap_or_default() {
-        let reason = match is_in_use(&ring) {
+/// The rings under a root; none of what cannot be listed.
+pub(super) fn rings_under(root: &Path) -> Vec<PathBuf> {
+    rings(root).unwrap_or_default()
+}
+
+/// Names rings. They are in no list of sessions.
+pub(super) fn log_rings(rings: &[PathBuf]) {
+    for ring in rings {
+        let reason = match is_in_use(ring) {
             true => {
                 "a running session keeps its last minutes there, until it is asked to record them"
             }

@@ -8,7 +8,7 @@ use tickdeck_core::printable::printable_value;
 use tickdeck_recording::{Catalog, Status};
 
 use super::args::LsArgs;
-use super::catalog::{Wanted, log_rings, nothing_selected};
+use super::catalog::{Wanted, log_rings, nothing_selected, rings_under};
 use super::context::Context;
 use super::outcome::{Outcome, stdout, unless_closed};
 use super::render::{bytes, grouped};
@@ -40,7 +40,7 @@ pub(super) fn run(_context: &Context, args: &LsArgs) -> anyhow::Result<Outcome> 
         .collect::<Result<Vec<_>, _>>()?;
     let shown: Vec<Shown<'_>> = lines.iter().map(shown).collect();
     unless_closed(print(args, &shown))?;
-    log_rings(&args.root);
+    log_rings(&rings_under(&args.root));
     if shown.is_empty() && !args.allow_empty {
         let reason = nothing_selected(&catalog);
         tracing::warn!(

@@ -49,13 +49,7 @@ fn background_writes_keep_events_and_order() {
 fn a_sealed_segment_releases_its_journal() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rec");
-    let rolling = Rolling {
-        max_rows: 100,
-        row_group_rows: 50,
-        ..Rolling::default()
-    };
-    let writer = RecordingWriter::create(&path, options(rolling)).unwrap();
-    let mut background = BackgroundWriter::start(writer).unwrap();
+    let mut background = in_segments_of_100(&path);
     background.write(&notes(0..260)).unwrap();
     let is_released = || {
         let recording = Recording::open(&path).unwrap();
@@ -137,6 +131,16 @@ fn an_error_at_the_very_end_is_not_lost() {
 
 /// Waits for something that another thread does.
 #[track_caller]
+fn in_segments_of_100(path: &Path) -> BackgroundWriter {
+    let rolling = Rolling {
+        max_rows: 100,
+        row_group_rows: 50,
+        ..Rolling::default()
+    };
+    let writer = RecordingWriter::create(path, options(rolling)).unwrap();
+    BackgroundWriter::start(writer).unwrap()
+}
+
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let is_soon = (0..1_000).any(|_| {
         nap(Duration::from_millis(10));
@@ -250,9 +254,11 @@ fn a_removed_folder_is_noticed_and_nothing_is_safe() {
     assert!(background.offer(&some_ticks(50)));
     let stats = Arc::clone(background.stats());
     wait_until("they are in the journal", || stats.ticks() > 0);
-    while path.exists() {
+    // The recorder may write to a folder that is half removed.
+    wait_until("the folder is removed", || {
         let _ = std::fs::remove_dir_all(&path);
-    }
+        !path.exists()
+    });
     wait_until("the recorder ends", || stats.failure().is_some());
     let recorded = background.finish(0);
     assert!(
@@ -290,13 +296,7 @@ fn the_journal_goes_on_when_no_segment_can_be_written() {
 fn the_counts_show_what_waits_and_what_is_unsealed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rec");
-    let rolling = Rolling {
-        max_rows: 100,
-        row_group_rows: 50,
-        ..Rolling::default()
-    };
-    let writer = RecordingWriter::create(&path, options(rolling)).unwrap();
-    let mut background = BackgroundWriter::start(writer).unwrap();
+    let mut background = in_segments_of_100(&path);
     assert!(background.offer(&notes(0..250)));
     let stats = Arc::clone(background.stats());
     assert_eq!(stats.most_waiting(), 250);

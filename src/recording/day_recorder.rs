@@ -58,7 +58,7 @@ pub struct DayRecorder {
     current: Option<Day>,
     ending: Vec<Ending>,
     next_seq: u64,
-    /// The events of one write, renumbered.
+    /// The events of one write, renumbered. Those of the first day need no other `seq`.
     batch: Vec<Event>,
     has_failed: bool,
     /// The first error that no caller has seen.
@@ -108,13 +108,8 @@ impl DayRecorder {
     /// Appends events, unless that fails or has failed: then false. The result of
     /// [`finish`](Self::finish) has the reason.
     pub(super) fn offer(&mut self, events: &[Event]) -> bool {
-        let Err(error) = self.write(events) else {
-            return true;
-        };
-        self.stats.fail(&error);
-        // The first one is the reason.
-        self.failure.get_or_insert(error);
-        false
+        let written = self.write(events);
+        self.stats.accepts(written, &mut self.failure)
     }
 
     /// Counts of all days. Other threads may read them, also after the end.
@@ -196,13 +191,17 @@ impl DayRecorder {
             }
         };
         let day = self.current.insert(day);
-        self.batch.clear();
-        self.batch.extend_from_slice(events);
-        for event in &mut self.batch {
-            // A gap inside the batch stays one.
-            event.seq = Seq(event.seq.0.wrapping_sub(day.first_seq));
+        if day.first_seq == 0 {
+            day.recorder.write(events)?;
+        } else {
+            self.batch.clear();
+            self.batch.extend_from_slice(events);
+            for event in &mut self.batch {
+                // A gap inside the batch stays one.
+                event.seq = Seq(event.seq.0.wrapping_sub(day.first_seq));
+            }
+            day.recorder.write(&self.batch)?;
         }
-        day.recorder.write(&self.batch)?;
         self.next_seq += events.len() as u64;
         Ok(())
     }

@@ -97,4 +97,18 @@ impl RecorderStats {
         // The first error is the reason.
         let _ = self.failure.set(with_causes(error));
     }
+
+    /// Whether events were written. Else the error is the reason, if it is the first one.
+    pub(super) fn accepts(
+        &self,
+        written: Result<(), RecordingError>,
+        reason: &mut Option<RecordingError>,
+    ) -> bool {
+        let Err(error) = written else {
+            return true;
+        };
+        self.fail(&error);
+        reason.get_or_insert(error);
+        false
+    }
 }

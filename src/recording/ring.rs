@@ -259,13 +259,8 @@ impl RingRecorder {
     /// Appends events, unless that fails or has failed: then false. The result of
     /// [`finish`](Self::finish) has the reason.
     pub(super) fn offer(&mut self, events: &[Event]) -> bool {
-        let Err(error) = self.write(events) else {
-            return true;
-        };
-        self.stats.fail(&error);
-        // The first one is the reason.
-        self.failure.get_or_insert(error);
-        false
+        let written = self.write(events);
+        self.stats.accepts(written, &mut self.failure)
     }
 
     /// Counts of all slots. Other threads may read them, also after the end.
@@ -294,12 +289,10 @@ impl RingRecorder {
     #[must_use]
     pub fn finish(mut self, _overflow: u64) -> Recorded {
         let mut all = Recorded::default();
-        let ended = self.take_triggers().and_then(|()| {
-            self.end_slot()?;
-            match self.range.take() {
-                Some(range) => self.keep(range),
-                None => Ok(()),
-            }
+        self.take_triggers();
+        let ended = self.end_slot().and_then(|()| match self.range.take() {
+            Some(range) => self.keep(range),
+            None => Ok(()),
         });
         all.error = self.failure.take().or(ended.err());
         for Keeping { folder, thread } in mem::take(&mut self.keeping) {
@@ -331,7 +324,7 @@ impl RingRecorder {
     }
 
     fn write_events(&mut self, events: &[Event]) -> Result<()> {
-        self.take_triggers()?;
+        self.take_triggers();
         for event in events {
             if event.seq.0 != self.next_seq {
                 return Err(RecordingError::SeqGap {
@@ -422,7 +415,7 @@ impl RingRecorder {
         Ok(())
     }
 
-    fn take_triggers(&mut self) -> Result<()> {
+    fn take_triggers(&mut self) {
         let reasons = self.trigger.take();
         if let Some(at) = self.newest {
             reasons
@@ -432,7 +425,6 @@ impl RingRecorder {
             // Nothing has come yet, so the first events are what is asked for.
             reasons.iter().for_each(|reason| self.trigger.keep(reason));
         }
-        Ok(())
     }
 
     /// Overlapping ranges are one.

@@ -9,6 +9,7 @@
 //! memory is in the recording, and is read from there. After the recorder failed, its thread waits for
 //! the publisher: then the queue overflows, and counts what it drops.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -43,7 +44,7 @@ pub(super) struct Backlog {
 #[derive(Default)]
 struct State {
     /// Without a gap in `seq`.
-    events: Vec<Event>,
+    events: VecDeque<Event>,
     /// The `seq` after the last event that the recorder has.
     next_seq: u64,
     /// New events are left to the recording.
@@ -144,7 +145,7 @@ impl Backlog {
             state.read_back += batch.len() as u64;
             batch.clear();
         } else {
-            state.events.append(batch);
+            state.events.extend(batch.drain(..));
         }
         state.next_seq = next_seq;
         drop(state);
@@ -175,7 +176,7 @@ impl Drop for EndsOnDrop<'_> {
 pub(super) struct RecordedEvents {
     backlog: Arc<Backlog>,
     /// Handed out next.
-    events: std::vec::IntoIter<Event>,
+    events: VecDeque<Event>,
     /// The `seq` after the last of those.
     next_seq: u64,
     /// Reads what is not in memory.
@@ -184,7 +185,8 @@ pub(super) struct RecordedEvents {
 
 /// Where the next events are.
 enum Place {
-    Memory(Vec<Event>),
+    /// Taken over from memory.
+    Here,
     /// In the recording, before this `seq`.
     Recording(u64),
     Nowhere,
@@ -194,26 +196,28 @@ impl RecordedEvents {
     fn new(backlog: Arc<Backlog>) -> Self {
         Self {
             backlog,
-            events: Vec::new().into_iter(),
+            events: VecDeque::new(),
             next_seq: 0,
             reader: None,
         }
     }
 
-    /// Waits for the next events.
-    fn find(&self) -> Place {
+    /// Waits for the next events, and takes those in memory.
+    fn find(&mut self) -> Place {
         let mut state = self.backlog.lock();
         loop {
             let lag = state.next_seq - self.next_seq;
             if state.spills && state.events.is_empty() && lag <= NEARLY_CAUGHT_UP {
                 state.spills = false;
             }
-            let in_memory = state.events.first().map(|event| event.seq.0);
+            let in_memory = state.events.front().map(|event| event.seq.0);
             if in_memory == Some(self.next_seq) {
-                let events = std::mem::take(&mut state.events);
+                self.next_seq += state.events.len() as u64;
+                // The two buffers go back and forth.
+                std::mem::swap(&mut state.events, &mut self.events);
                 drop(state);
                 self.backlog.changed.notify_all();
-                return Place::Memory(events);
+                return Place::Here;
             }
             let until = in_memory.unwrap_or(state.next_seq);
             if until > self.next_seq {
@@ -237,7 +241,7 @@ impl RecordedEvents {
         events.retain(|event| (self.next_seq..until).contains(&event.seq.0));
         if let Some(last) = events.last() {
             self.next_seq = last.seq.0 + 1;
-            self.events = events.into_iter();
+            self.events.extend(events);
         } else {
             let lost = until - self.next_seq;
             let error = read.err().map(|error| error.to_string());
@@ -259,18 +263,15 @@ impl RecordedEvents {
 
 impl Source for RecordedEvents {
     fn next_batch(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<(), SourceError> {
-        while self.events.len() == 0 {
+        while self.events.is_empty() {
             match self.find() {
                 Place::Nowhere => return Ok(()),
                 Place::Recording(until) => self.read(until),
-                Place::Memory(events) => {
-                    let last = events.last().map_or(self.next_seq, |event| event.seq.0 + 1);
-                    self.next_seq = last;
-                    self.events = events.into_iter();
-                }
+                Place::Here => {}
             }
         }
-        batch.extend(self.events.by_ref().take(max));
+        let count = max.min(self.events.len());
+        batch.extend(self.events.drain(..count));
         Ok(())
     }
 }
@@ -352,6 +353,22 @@ mod tests {
         BackgroundWriter::start(RecordingWriter::create(folder, options).unwrap()).unwrap()
     }
 
+    /// A session of `count` events whose recorder fails at one of them.
+    fn start(
+        folder: &Path,
+        count: u64,
+        fails_at: u64,
+    ) -> (Arc<Backlog>, RecordedEvents, Recording<FailsAt>) {
+        let writer = writer(&folder.join("rec"));
+        let backlog = Backlog::new(ReadBack::of(&writer));
+        let recorder = FailsAt {
+            writer: Some(writer),
+            fails_at,
+        };
+        let (events, recording) = backlog.start(Events(0..count), recorder).unwrap();
+        (backlog, events, recording)
+    }
+
     /// The `seq`s that a publisher gets of `count` events, and the backlog. `between` runs before each
     /// batch.
     fn publish(
@@ -360,14 +377,7 @@ mod tests {
         mut between: impl FnMut(u64, &Backlog),
     ) -> (Vec<u64>, Arc<Backlog>) {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("rec");
-        let writer = writer(&path);
-        let backlog = Backlog::new(ReadBack::of(&writer));
-        let recorder = FailsAt {
-            writer: Some(writer),
-            fails_at,
-        };
-        let (mut events, recording) = backlog.start(Events(0..count), recorder).unwrap();
+        let (backlog, mut events, recording) = start(folder.path(), count, fails_at);
         let (mut seqs, mut batch) = (Vec::new(), Vec::new());
         loop {
             between(seqs.len() as u64, &backlog);
@@ -453,14 +463,7 @@ mod tests {
     #[test]
     fn a_publisher_that_ends_early_ends_the_recording() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("rec");
-        let writer = writer(&path);
-        let backlog = Backlog::new(ReadBack::of(&writer));
-        let recorder = FailsAt {
-            writer: Some(writer),
-            fails_at: u64::MAX,
-        };
-        let (events, recording) = backlog.start(Events(0..u64::MAX), recorder).unwrap();
+        let (backlog, events, recording) = start(folder.path(), u64::MAX, u64::MAX);
         drop(events);
         recording.join().unwrap().1.unwrap();
         assert!(backlog.is_abandoned());
