@@ -9,9 +9,9 @@ use std::time::Duration;
 use tickdeck::event::Event;
 use tickdeck::recording::Recording;
 
-use crate::support::cli::{Ended, Running, binary, command_of, finish, run, tickdeck};
+use crate::support::cli::{Running, binary, command_of, finish, tickdeck};
 use crate::support::ctp::logged;
-use crate::support::recordings::{Folder, events, info, names, quick, replay};
+use crate::support::recordings::{Folder, events, info, names, on_disk, quick, replay, verb};
 use crate::support::{times, wait_until};
 
 /// The market of the committed recording, at ten times its speed, in segments of 300 events.
@@ -20,16 +20,6 @@ fn record(folder: &Path) -> Command {
     let mut command = tickdeck(words.split(' '));
     command.arg(folder);
     command
-}
-
-/// Runs a verb on one recording.
-fn verb(name: &str, recording: &Path) -> Ended {
-    run([name.as_ref(), recording.as_os_str()])
-}
-
-fn on_disk(folder: &Path) -> u64 {
-    let manifest = |recording: Recording| recording.manifest().map(|it| it.events);
-    Recording::open(folder).ok().and_then(manifest).unwrap_or(0)
 }
 
 /// Records until `enough` events are on disk, and kills the recorder then.

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tickdeck::event::Event;
-use tickdeck::recording::Recording;
 
-use crate::support::cli::{Ended, Running, finish, run, run_words, tickdeck};
-use crate::support::recordings::{Folder, events, info, names, quick};
+use crate::support::cli::{Ended, Running, finish, run_words, tickdeck};
+use crate::support::recordings::{Folder, events, info, names, on_disk, quick, verb};
 use crate::support::{skipped, wait_until};
 
 /// A disk for one test. Unmounted with it.
@@ -85,15 +84,6 @@ fn record(source: &str, words: &str, folder: &Path) -> Command {
     let mut command = tickdeck(words.split_whitespace());
     command.arg(folder);
     command
-}
-
-fn verb(name: &str, recording: &Path) -> Ended {
-    run([name.as_ref(), recording.as_os_str()])
-}
-
-fn on_disk(folder: &Path) -> u64 {
-    let manifest = |recording: Recording| recording.manifest().map(|it| it.events);
-    Recording::open(folder).ok().and_then(manifest).unwrap_or(0)
 }
 
 /// Records the quick market slowly, and returns once some of it is on disk.

@@ -98,6 +98,17 @@ pub(crate) fn events(path: &Path) -> Vec<Event> {
     }
 }
 
+/// How many events are in files by now; 0 before there is a recording.
+pub(crate) fn on_disk(folder: &Path) -> u64 {
+    let manifest = |recording: Recording| recording.manifest().map(|it| it.events);
+    Recording::open(folder).ok().and_then(manifest).unwrap_or(0)
+}
+
+/// Runs a verb on one recording.
+pub(crate) fn verb(name: &str, recording: &Path) -> Ended {
+    run([name.as_ref(), recording.as_os_str()])
+}
+
 /// How a replay of `path` publishes, with `drop` filtered out.
 pub(crate) fn publisher_options(path: &Path, drop: Flags) -> PublisherOptions {
     let recording = Recording::open(path).unwrap();
