@@ -167,11 +167,14 @@ impl FollowReader {
         // First: a writer that ends in between has written everything.
         let is_owned = is_owned(&*self.storage, &self.path);
         let is_stopped = (self.is_stopped)();
-        if let Some(reader) = self.next_journal()? {
+        let journal = JournalFiles::paths(&*self.storage, &self.path)?;
+        if let Some(reader) = self.next_journal(&journal)? {
             self.place = Position::Journal(Box::new(reader));
             return Ok(());
         }
-        if is_owned && matches!(self.place, Position::Journal(_)) {
+        // A file that has gone is sealed, and so may be those after it.
+        let grows = self.current().is_some_and(|path| journal.contains(path));
+        if is_owned && grows {
             self.wait(is_stopped);
             return Ok(());
         }
@@ -189,17 +192,18 @@ impl FollowReader {
         Ok(())
     }
 
-    /// The journal file with the next event, unless it is the one that is being read.
-    fn next_journal(&self) -> Result<Option<JournalReader>> {
-        let current = match &self.place {
+    /// The journal file that is being read.
+    fn current(&self) -> Option<&PathBuf> {
+        match &self.place {
             Position::Journal(reader) => Some(reader.path()),
             _ => None,
-        };
-        for path in JournalFiles::paths(&*self.storage, &self.path)?
-            .iter()
-            .rev()
-        {
-            if current == Some(path) {
+        }
+    }
+
+    /// The file of the journal with the next event, unless it is the one that is being read.
+    fn next_journal(&self, journal: &[PathBuf]) -> Result<Option<JournalReader>> {
+        for path in journal.iter().rev() {
+            if self.current() == Some(path) {
                 return Ok(None);
             }
             if let Some(reader) = self.journal_at(path)? {
@@ -294,6 +298,42 @@ mod tests {
         sealer.into_writer().finish().unwrap();
         assert!(seen.join().unwrap() == events);
         assert!(followed.is_finished());
+    }
+
+    /// The sealer overtakes it, and the writer goes on.
+    #[test]
+    fn a_follower_that_is_overtaken_waits_for_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let options = options(Rolling {
+            max_rows: 20,
+            row_group_rows: 10,
+            ..Rolling::default()
+        });
+        let events = some_ticks(75);
+        let writer = RecordingWriter::create(&path, options).unwrap();
+        let (mut journal, mut sealer) = journal_of(writer);
+        let mut record = |events: &[Event]| {
+            for event in events {
+                journal.append(event).unwrap();
+            }
+            journal.write().unwrap();
+            journal.written_seq()
+        };
+        record(&events[..4]);
+        // Ends instead of waiting.
+        let is_stopped = || true;
+        let mut reader = FollowReader::from_seq(&path, 0, is_stopped);
+        let mut found = next(&mut reader);
+        assert_eq!(found, events[..4]);
+        sealer.follow(record(&events[4..])).unwrap();
+        while found.len() < events.len() {
+            let read = next(&mut reader);
+            assert!(!read.is_empty(), "it waits after {} events", found.len());
+            found.extend(read);
+        }
+        assert_eq!(found, events);
+        drop(sealer);
     }
 
     #[test]

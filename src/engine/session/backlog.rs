@@ -346,7 +346,12 @@ mod tests {
             source: SourceInfo::default(),
             contracts: Arc::new(ContractTable::builtin()),
             calendar: Arc::new(TradingCalendar::builtin()),
-            rolling: Rolling::default(),
+            // Segments are sealed before the publisher has read their journal.
+            rolling: Rolling {
+                max_rows: 8_000,
+                row_group_rows: 4_000,
+                ..Rolling::default()
+            },
             overwrite: false,
             keep_partial: true,
         };

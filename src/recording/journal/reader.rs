@@ -150,7 +150,7 @@ impl JournalReader {
     }
 
     /// The file.
-    pub(crate) fn path(&self) -> &Path {
+    pub(crate) const fn path(&self) -> &PathBuf {
         &self.path
     }
 }
