@@ -55,6 +55,33 @@ macro_rules! push_field {
     };
 }
 
+/// A tick column of any type, in arrival order.
+#[derive(Debug)]
+pub(super) enum TickColumn<'a> {
+    /// Keys into distinct texts.
+    Text {
+        keys: &'a [u32],
+        values: Vec<&'a [u8]>,
+    },
+    F64(&'a [f64]),
+    I32(&'a [i32]),
+}
+
+macro_rules! any_column {
+    (text, $column:expr) => {
+        TickColumn::Text {
+            keys: &$column.keys,
+            values: $column.values.iter().map(Text::as_bytes).collect(),
+        }
+    };
+    (f64, $column:expr) => {
+        TickColumn::F64(&$column)
+    };
+    (i32, $column:expr) => {
+        TickColumn::I32(&$column)
+    };
+}
+
 macro_rules! define_tick_columns {
     (() $($(#[$doc:meta])* $kind:ident $name:ident $vendor:ident $size:literal @ $offset:literal;)*) => {
         /// The tick columns of one row group, in arrival order.
@@ -66,6 +93,11 @@ macro_rules! define_tick_columns {
         impl TickColumns {
             fn push(&mut self, tick: &RawTick) {
                 $(push_field!($kind, self.$name, tick.$name);)*
+            }
+
+            /// All columns in the order of the file.
+            pub(super) fn all(&self) -> Vec<TickColumn<'_>> {
+                vec![$(any_column!($kind, self.$name)),*]
             }
 
             fn clear(&mut self) {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int32Type};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
@@ -19,7 +20,6 @@ use super::error::RecordingError;
 use super::group_bytes::GroupBytes;
 use super::group_columns::{GroupColumns, StringArray};
 use super::schema::{CREATED_BY, column_type};
-use super::segment_writer::next_column;
 use super::storage::{ParquetFile, Storage};
 
 /// The columns, in order.
@@ -110,7 +110,9 @@ fn write<T: DataType>(
 ) -> parquet::errors::Result<()> {
     let levels: Vec<i16> = values.iter().map(|value| value.is_some().into()).collect();
     let values: Vec<T::T> = values.into_iter().flatten().collect();
-    let mut column = next_column(group)?;
+    let column = group.next_column()?;
+    let mut column =
+        column.ok_or_else(|| ParquetError::General("more columns than in the schema".into()))?;
     let levels = nullable.then_some(&levels[..]);
     column.typed::<T>().write_batch(&values, levels, None)?;
     column.close()

@@ -12,6 +12,7 @@ use tickdeck_core::event::Text;
 use super::chunk::{self, Chunk, ChunkError, Number};
 use super::error::RecordingError;
 use super::group_bytes::GroupBytes;
+use super::latin1::utf8_to_text;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -260,13 +261,4 @@ impl<'a> GroupColumns<'a> {
 /// The values of some rows.
 pub(super) fn pick<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
     rows.iter().map(|&row| values[row as usize]).collect()
-}
-
-/// The reverse of `text_to_utf8`; `None` for text that it cannot have written.
-pub(super) fn utf8_to_text<const N: usize>(text: &str) -> Option<Text<N>> {
-    if text.is_ascii() {
-        return Text::new(text.as_bytes()).ok();
-    }
-    let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
-    Text::new(&bytes?).ok()
 }

@@ -12,7 +12,8 @@
 //! `tickdeck-ffi`.
 //!
 //! ```text
-//! writer ── columns ── segment_writer         (push -> one row group in memory -> sorted, encoded)
+//! writer ── segment_writer ── columns         (push -> one row group in memory)
+//! segment_writer ── group_encoder ── encoding  (sorted by instrument -> column chunks)
 //! reader ── group_stream ── segment_reader    (row group decoded column by column -> seq order)
 //! segment_reader ── group_columns ── chunk ── hybrid, delta    (pages -> numbers or keys of texts)
 //! manifest, contracts_file, digest, verify
@@ -30,6 +31,7 @@ mod contracts_file;
 mod day_recorder;
 mod delta;
 mod digest;
+mod encoding;
 mod error;
 mod event_writer;
 mod file_hash;
@@ -40,9 +42,11 @@ mod format_version;
 mod gaps;
 mod group_bytes;
 mod group_columns;
+mod group_encoder;
 mod group_stream;
 mod hybrid;
 mod journal;
+mod latin1;
 mod manifest;
 mod names;
 mod owner;

@@ -1,9 +1,8 @@
 //! The columns of a segment: names, Parquet types, encodings. The single place that knows them.
 //!
-//! Encodings follow what was measured (docs/recording-format.md). Rows are sorted by instrument
-//! inside a row group. Clocks and counters are therefore `DELTA_BINARY_PACKED`, live prices
-//! `BYTE_STREAM_SPLIT`, amounts that hardly ever repeat plain. Everything that rarely changes per
-//! instrument is a dictionary.
+//! Rows are sorted by instrument inside a row group. Clocks and counters are therefore
+//! `DELTA_BINARY_PACKED`, live prices `BYTE_STREAM_SPLIT`, amounts that hardly ever repeat plain.
+//! Everything that rarely changes per instrument is a dictionary.
 
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::parser::parse_message_type;
-use parquet::schema::types::{ColumnDescriptor, ColumnPath, TypePtr};
+use parquet::schema::types::{ColumnDescriptor, TypePtr};
 use tickdeck_ffi::for_each_tick_field;
 
 /// Rows of a full row group. Four times as many would save 11 % of the bytes and triple the memory of a
@@ -126,17 +125,29 @@ pub(super) fn column_type(column: &ColumnDescriptor) -> String {
     format!("{physical} {meaning}")
 }
 
-/// Columns whose values keep moving by small steps.
-const DELTA: [&str; 3] = ["seq", "recv_ts", "volume"];
+/// How the values of a column are encoded. The choices are measured (docs/recording-format.md).
+pub(super) fn encoding_of(column: &str) -> Encoding {
+    match column {
+        // Values that keep moving by small steps.
+        "seq" | "recv_ts" | "volume" => Encoding::DELTA_BINARY_PACKED,
+        // Live prices: neighbours share their high bytes, but few values repeat.
+        "last_price" | "open_interest" | "bid_price1" | "ask_price1" => Encoding::BYTE_STREAM_SPLIT,
+        // Either the value of the row before or a new one with eight new bytes. Whole repeats are
+        // what zstd finds in the plain values; splitting them into bytes hides those and costs a
+        // third more.
+        "turnover" | "average_price" => Encoding::PLAIN,
+        // What rarely changes per instrument.
+        _ => Encoding::RLE_DICTIONARY,
+    }
+}
 
-/// Live prices: neighbours share their high bytes, but few values repeat.
-const BYTE_STREAM_SPLIT: [&str; 4] = ["last_price", "open_interest", "bid_price1", "ask_price1"];
+/// How strongly zstd compresses.
+pub(super) fn compression_level() -> Result<ZstdLevel, ParquetError> {
+    ZstdLevel::try_new(3)
+}
 
-/// Either the value of the row before or a new one with eight new bytes. Whole repeats are what
-/// zstd finds in the plain values; splitting them into bytes hides those and costs a third more.
-const PLAIN: [&str; 2] = ["turnover", "average_price"];
-
-/// Writer properties of a segment whose footer carries `metadata`.
+/// Writer properties of a segment whose footer carries `metadata`. Those about pages only concern
+/// the column `detail`.
 pub(super) fn writer_properties(metadata: Vec<KeyValue>) -> Result<WriterProperties, ParquetError> {
     let sorted_by = i32::try_from(instrument_column())
         .map_err(|_| ParquetError::General("more columns than an i32 counts".into()))?;
@@ -145,32 +156,18 @@ pub(super) fn writer_properties(metadata: Vec<KeyValue>) -> Result<WriterPropert
         descending: false,
         nulls_first: true,
     };
-    let mut builder = WriterProperties::builder()
+    Ok(WriterProperties::builder()
         .set_created_by(CREATED_BY.into())
         .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_compression(Compression::ZSTD(compression_level()?))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(200_000)
         .set_data_page_size_limit(4 << 20)
         .set_dictionary_page_size_limit(2 << 20)
-        .set_write_batch_size(16_384)
         .set_sorting_columns(Some(vec![sorting(sorted_by), sorting(0)]))
-        .set_key_value_metadata(Some(metadata));
-    for (names, encoding) in [
-        (&DELTA[..], Encoding::DELTA_BINARY_PACKED),
-        (&BYTE_STREAM_SPLIT[..], Encoding::BYTE_STREAM_SPLIT),
-        (&PLAIN[..], Encoding::PLAIN),
-    ] {
-        for name in names {
-            let path = ColumnPath::from(*name);
-            builder = builder
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, encoding);
-        }
-    }
-    Ok(builder.build())
+        .set_key_value_metadata(Some(metadata))
+        .build())
 }
 
 #[cfg(test)]

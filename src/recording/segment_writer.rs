@@ -1,22 +1,20 @@
-//! Writes one segment: fills a row group, sorts it by instrument, encodes it column by column.
+//! Writes one segment: fills a row group, encodes it, appends its column chunks to the file.
 //!
-//! Memory: one row group of columns (about 25 MB when full) and the pages of one column.
+//! Memory: one row group of columns (about 25 MB when full), its column chunks (1 to 3 MB), and the
+//! pages of two columns.
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
 use parquet::file::metadata::KeyValue;
-use parquet::file::writer::{
-    SerializedColumnWriter, SerializedFileWriter, SerializedRowGroupWriter,
-};
-use tickdeck_core::event::{Event, TICK_KIND};
+use parquet::file::writer::SerializedFileWriter;
+use tickdeck_core::event::Event;
 use tickdeck_core::time::UnixNanos;
-use tickdeck_ffi::for_each_tick_field;
 
-use super::columns::{RowGroupBuffer, TextColumn};
+use super::columns::RowGroupBuffer;
 use super::error::RecordingError;
+use super::group_encoder::GroupEncoder;
 use super::names::partial_file;
 use super::owner::Owner;
 use super::schema::{ROW_GROUP_HASHES, ROW_GROUP_ROWS, parquet_schema, writer_properties};
@@ -103,6 +101,7 @@ pub(super) struct SegmentWriter {
     target: PathBuf,
     parquet: SerializedFileWriter<HashingFile>,
     buffer: RowGroupBuffer,
+    encoder: GroupEncoder,
     row_group_rows: usize,
     info: SegmentInfo,
 }
@@ -135,15 +134,19 @@ impl SegmentWriter {
         };
         let prepare = || -> ParquetResult<_> {
             let properties = Arc::new(writer_properties(metadata)?);
-            SerializedFileWriter::new(sink, parquet_schema()?, properties)
+            let encoder = GroupEncoder::new(Arc::clone(&properties))?;
+            let parquet = SerializedFileWriter::new(sink, parquet_schema()?, properties)?;
+            Ok((parquet, encoder))
         };
-        let parquet = prepare().map_err(RecordingError::parquet(&temporary.path, "starting"))?;
+        let (parquet, encoder) =
+            prepare().map_err(RecordingError::parquet(&temporary.path, "starting"))?;
         buffer.clear();
         Ok(Self {
             temporary,
             target: target.to_owned(),
             parquet,
             buffer,
+            encoder,
             row_group_rows: row_group_rows.clamp(1, ROW_GROUP_ROWS),
             info: SegmentInfo {
                 rows: 0,
@@ -190,8 +193,11 @@ impl SegmentWriter {
             return Ok(());
         }
         let mut write = || -> ParquetResult<()> {
+            let chunks = self.encoder.encode(&self.buffer)?;
             let mut group = self.parquet.next_row_group()?;
-            write_columns(&mut group, &self.buffer)?;
+            for chunk in chunks {
+                chunk.append_to(&mut group)?;
+            }
             group.close()?;
             // Flush all bytes of this row group through the hasher.
             self.parquet.flush()?;
@@ -236,155 +242,4 @@ impl SegmentWriter {
         self.info.blake3 = hasher.finalize().to_hex().to_string();
         Ok((self.info, self.buffer))
     }
-}
-
-pub(super) fn next_column<'a, W: Write + Send>(
-    group: &'a mut SerializedRowGroupWriter<'_, W>,
-) -> ParquetResult<SerializedColumnWriter<'a>> {
-    group.next_column()?.ok_or_else(|| {
-        parquet::errors::ParquetError::General("fewer columns in the schema than in the row".into())
-    })
-}
-
-/// Text of a CTP field as Parquet text. Each byte becomes the character of the same number
-/// (Latin-1), so that any bytes become valid UTF-8 and ASCII stays unchanged.
-pub(super) fn text_to_utf8(bytes: &[u8]) -> String {
-    bytes.iter().map(|&byte| char::from(byte)).collect()
-}
-
-struct TickOrder {
-    order: Vec<u32>,
-    /// Definition levels of a nullable tick column: 0 for session events, 1 for ticks.
-    levels: Vec<i16>,
-}
-
-impl TickOrder {
-    fn gather<T: Copy>(&self, values: &[T]) -> Vec<T> {
-        self.order.iter().map(|&i| values[i as usize]).collect()
-    }
-
-    fn gather_text<const N: usize>(&self, column: &TextColumn<N>) -> Vec<ByteArray> {
-        let distinct: Vec<ByteArray> = column
-            .values
-            .iter()
-            .map(|text| ByteArray::from(text_to_utf8(text.as_bytes()).into_bytes()))
-            .collect();
-        self.order
-            .iter()
-            .map(|&i| distinct[column.keys[i as usize] as usize].clone())
-            .collect()
-    }
-}
-
-macro_rules! write_tick_column {
-    (text, $group:expr, $order:expr, $column:expr) => {{
-        let values = $order.gather_text(&$column);
-        let mut column = next_column($group)?;
-        column
-            .typed::<ByteArrayType>()
-            .write_batch(&values, Some(&$order.levels), None)?;
-        column.close()?;
-    }};
-    (f64, $group:expr, $order:expr, $column:expr) => {
-        write_tick_column!(number DoubleType, $group, $order, $column)
-    };
-    (i32, $group:expr, $order:expr, $column:expr) => {
-        write_tick_column!(number Int32Type, $group, $order, $column)
-    };
-    (number $type:ident, $group:expr, $order:expr, $column:expr) => {{
-        let values = $order.gather(&$column);
-        let mut column = next_column($group)?;
-        column
-            .typed::<$type>()
-            .write_batch(&values, Some(&$order.levels), None)?;
-        column.close()?;
-    }};
-}
-
-macro_rules! define_write_ticks {
-    (() $($(#[$doc:meta])* $kind:ident $name:ident $vendor:ident $size:literal @ $offset:literal;)*) => {
-        fn write_ticks<W: Write + Send>(
-            group: &mut SerializedRowGroupWriter<'_, W>,
-            order: &TickOrder,
-            ticks: &super::columns::TickColumns,
-        ) -> ParquetResult<()> {
-            $(write_tick_column!($kind, group, order, ticks.$name);)*
-            Ok(())
-        }
-    };
-}
-
-for_each_tick_field!(define_write_ticks);
-
-fn write_columns<W: Write + Send>(
-    group: &mut SerializedRowGroupWriter<'_, W>,
-    buffer: &RowGroupBuffer,
-) -> ParquetResult<()> {
-    let sessions = &buffer.sessions;
-    let mut levels = vec![0_i16; sessions.len()];
-    levels.resize(buffer.len(), 1);
-    let order = TickOrder {
-        order: buffer.order_by_instrument(),
-        levels,
-    };
-    write_required(
-        group,
-        sessions.iter().map(|s| s.seq),
-        &order,
-        &buffer.tick_seq,
-    )?;
-    write_required(
-        group,
-        sessions.iter().map(|s| s.recv_ts),
-        &order,
-        &buffer.tick_recv_ts,
-    )?;
-    write_kind_and_detail(group, buffer)?;
-    write_ticks(group, &order, &buffer.ticks)
-}
-
-fn write_required<W: Write + Send>(
-    group: &mut SerializedRowGroupWriter<'_, W>,
-    sessions: impl Iterator<Item = i64>,
-    order: &TickOrder,
-    ticks: &[i64],
-) -> ParquetResult<()> {
-    let mut values: Vec<i64> = sessions.collect();
-    values.extend(order.order.iter().map(|&i| ticks[i as usize]));
-    let mut column = next_column(group)?;
-    column
-        .typed::<Int64Type>()
-        .write_batch(&values, None, None)?;
-    column.close()
-}
-
-fn write_kind_and_detail<W: Write + Send>(
-    group: &mut SerializedRowGroupWriter<'_, W>,
-    buffer: &RowGroupBuffer,
-) -> ParquetResult<()> {
-    let tick = ByteArray::from(TICK_KIND);
-    let kinds: Vec<ByteArray> = buffer
-        .sessions
-        .iter()
-        .map(|session| ByteArray::from(session.kind))
-        .chain(std::iter::repeat_n(tick, buffer.tick_seq.len()))
-        .collect();
-    let mut column = next_column(group)?;
-    column
-        .typed::<ByteArrayType>()
-        .write_batch(&kinds, None, None)?;
-    column.close()?;
-
-    let details: Vec<ByteArray> = buffer
-        .sessions
-        .iter()
-        .map(|session| ByteArray::from(session.detail.as_str()))
-        .collect();
-    let mut levels = vec![1_i16; details.len()];
-    levels.resize(buffer.len(), 0);
-    let mut column = next_column(group)?;
-    column
-        .typed::<ByteArrayType>()
-        .write_batch(&details, Some(&levels), None)?;
-    column.close()
 }

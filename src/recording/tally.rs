@@ -8,9 +8,8 @@ use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::event::{Event, InstrumentId};
 use tickdeck_core::time::{TradingDay, UnixNanos};
 
-use super::group_columns::utf8_to_text;
+use super::latin1::{text_to_utf8, utf8_to_text};
 use super::manifest::Manifest;
-use super::segment_writer::text_to_utf8;
 
 /// Counts of recorded events.
 #[derive(Debug, Clone, Default)]

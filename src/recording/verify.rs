@@ -13,10 +13,10 @@ use super::error::{NOT_FETCHED, RecordingError};
 use super::file_hash::check_file;
 use super::filter::EventFilter;
 use super::finding::{Finding, problem};
+use super::latin1::text_to_utf8;
 use super::manifest::{Manifest, Status};
 use super::names::{MANIFEST_FILE, contracts_path};
 use super::reader::Recording;
-use super::segment_writer::text_to_utf8;
 use super::storage::{Storage, local};
 
 /// Events read at a time.
