@@ -4,7 +4,7 @@
 //! arrival order here; sorting by instrument is a permutation applied while encoding.
 
 use rustc_hash::FxHashMap;
-use tickdeck_core::event::{Event, EventKind, RawTick, Text};
+use tickdeck_core::event::{Event, EventKind, InstrumentId, RawTick, Text};
 use tickdeck_ffi::for_each_tick_field;
 
 /// A text column as keys into its distinct values.
@@ -13,30 +13,46 @@ pub(super) struct TextColumn<const N: usize> {
     pub(super) keys: Vec<u32>,
     pub(super) values: Vec<Text<N>>,
     index: FxHashMap<Text<N>, u32>,
+    /// The key in the last tick of each instrument, by the instrument's key.
+    of_instrument: Vec<u32>,
 }
 
 impl<const N: usize> TextColumn<N> {
+    /// Appends the text of a tick.
     #[inline]
-    fn push(&mut self, text: &Text<N>) {
-        // Neighbours are often equal: one comparison instead of a hash.
-        if let Some(&last) = self.keys.last()
-            && self.values[last as usize] == *text
-        {
-            self.keys.push(last);
-            return;
+    fn push(&mut self, text: &Text<N>, instrument: u32) {
+        // What the instrument or the tick before had is often the same: a comparison instead of a
+        // hash.
+        let instrument = instrument as usize;
+        let earlier = self.of_instrument.get(instrument).copied();
+        let near = [earlier, self.keys.last().copied()].into_iter().flatten();
+        let known = near
+            .into_iter()
+            .find(|key| self.values[*key as usize] == *text);
+        let key = known.unwrap_or_else(|| self.key_of(text));
+        // Instruments are numbered as they appear, in the same order for each column.
+        match self.of_instrument.get_mut(instrument) {
+            Some(last) => *last = key,
+            None => self.of_instrument.push(key),
         }
+        self.keys.push(key);
+    }
+
+    /// The key of a text, a new one if need be.
+    fn key_of(&mut self, text: &Text<N>) -> u32 {
         let next = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
         let key = *self.index.entry(*text).or_insert(next);
         if key == next {
             self.values.push(*text);
         }
-        self.keys.push(key);
+        key
     }
 
     fn clear(&mut self) {
         self.keys.clear();
         self.values.clear();
         self.index.clear();
+        self.of_instrument.clear();
     }
 }
 
@@ -47,10 +63,13 @@ macro_rules! column_type {
 }
 
 macro_rules! push_field {
-    (text, $column:expr, $value:expr) => {
-        $column.push(&$value)
+    (text instrument_id, $column:expr, $value:expr, $instrument:expr) => {
+        $column.keys.push($instrument)
     };
-    ($kind:ident, $column:expr, $value:expr) => {
+    (text $name:ident, $column:expr, $value:expr, $instrument:expr) => {
+        $column.push(&$value, $instrument)
+    };
+    ($kind:ident $name:ident, $column:expr, $value:expr, $instrument:expr) => {
         $column.push($value)
     };
 }
@@ -92,7 +111,8 @@ macro_rules! define_tick_columns {
 
         impl TickColumns {
             fn push(&mut self, tick: &RawTick) {
-                $(push_field!($kind, self.$name, tick.$name);)*
+                let instrument = self.instrument_id.key_of(&tick.instrument_id);
+                $(push_field!($kind $name, self.$name, tick.$name, instrument);)*
             }
 
             /// All columns in the order of the file.
@@ -157,6 +177,21 @@ impl RowGroupBuffer {
         self.ticks.clear();
     }
 
+    /// Ticks of each instrument.
+    pub(super) fn tick_counts(&self) -> impl Iterator<Item = (&InstrumentId, u32)> {
+        self.ticks.instrument_id.values.iter().zip(self.counts())
+    }
+
+    /// The same by the key of the instrument.
+    fn counts(&self) -> Vec<u32> {
+        let ids = &self.ticks.instrument_id;
+        let mut counts = vec![0_u32; ids.values.len()];
+        for &key in &ids.keys {
+            counts[key as usize] += 1;
+        }
+        counts
+    }
+
     /// The order in the file: ticks by instrument id, each instrument in arrival order. Entry `i`
     /// is the arrival position of the tick that is written `i`-th.
     pub(super) fn order_by_instrument(&self) -> Vec<u32> {
@@ -164,10 +199,7 @@ impl RowGroupBuffer {
         let mut by_id: Vec<u32> =
             (0..u32::try_from(ids.values.len()).unwrap_or(u32::MAX)).collect();
         by_id.sort_unstable_by_key(|&key| ids.values[key as usize]);
-        let mut counts = vec![0_u32; ids.values.len()];
-        for &key in &ids.keys {
-            counts[key as usize] += 1;
-        }
+        let counts = self.counts();
         let mut next = vec![0_u32; ids.values.len()];
         let mut start = 0;
         for key in by_id {
@@ -198,6 +230,50 @@ mod tests {
                 instrument_id: Text::new(id.as_bytes()).unwrap(),
                 ..RawTick::default()
             }),
+        }
+    }
+
+    #[test]
+    fn texts_have_their_keys_whatever_came_before() {
+        let texts = |step: u64| ["", "a", "b", "a\u{ff}"][usize::try_from(step % 4).unwrap()];
+        let mut buffer = RowGroupBuffer::default();
+        for round in 0..2_u64 {
+            let events = (0..300_u64).map(|seq| {
+                let id = format!("i{}", seq * seq % (7 + round));
+                let tick = RawTick {
+                    instrument_id: Text::new(id.as_bytes()).unwrap(),
+                    exchange_inst_id: Text::new(texts(seq / 3 * seq).as_bytes()).unwrap(),
+                    update_time: Text::new(texts(seq / 50).as_bytes()).unwrap(),
+                    ..RawTick::default()
+                };
+                (seq, tick)
+            });
+            let events: Vec<(u64, RawTick)> = events.collect();
+            for (seq, tick) in &events {
+                let kind = EventKind::Tick(*tick);
+                let (seq, recv_ts) = (Seq(*seq), UnixNanos(0));
+                buffer.push(&Event { seq, recv_ts, kind });
+            }
+            fn found<const N: usize>(column: &TextColumn<N>) -> Vec<Text<N>> {
+                let keys = column.keys.iter();
+                keys.map(|key| column.values[*key as usize]).collect()
+            }
+            let ticks = &buffer.ticks;
+            let ids: Vec<_> = events.iter().map(|(_, tick)| tick.instrument_id).collect();
+            assert_eq!(found(&ticks.instrument_id), ids);
+            let ids: Vec<_> = events
+                .iter()
+                .map(|(_, tick)| tick.exchange_inst_id)
+                .collect();
+            assert_eq!(found(&ticks.exchange_inst_id), ids);
+            assert_eq!(ticks.exchange_inst_id.values.len(), 4);
+            let times: Vec<_> = events.iter().map(|(_, tick)| tick.update_time).collect();
+            assert_eq!(found(&ticks.update_time), times);
+            for (id, count) in buffer.tick_counts() {
+                let ticks = events.iter().filter(|(_, tick)| tick.instrument_id == *id);
+                assert_eq!(ticks.count(), count as usize);
+            }
+            buffer.clear();
         }
     }
 

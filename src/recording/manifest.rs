@@ -12,7 +12,7 @@ use super::error::RecordingError;
 use super::format_version::FormatVersion;
 use super::names::manifest_path;
 use super::pointer::refuse_pointer;
-use super::segment_writer::SegmentInfo;
+use super::segment_info::SegmentInfo;
 use super::storage::{Storage, StorageError, local, read_whole};
 
 /// The state of a recording.

@@ -18,31 +18,12 @@ use super::group_encoder::GroupEncoder;
 use super::names::partial_file;
 use super::owner::Owner;
 use super::schema::{ROW_GROUP_HASHES, ROW_GROUP_ROWS, parquet_schema, writer_properties};
+use super::segment_info::SegmentInfo;
 use super::storage::{Storage, StorageError, WriteFile};
+use super::tally::Tally;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 type ParquetResult<T> = parquet::errors::Result<T>;
-
-/// Summary of a finished segment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SegmentInfo {
-    /// Events.
-    pub rows: u64,
-    /// Events that are ticks.
-    pub ticks: u64,
-    /// `seq` of the first event.
-    pub first_seq: u64,
-    /// `seq` of the last event.
-    pub last_seq: u64,
-    /// Smallest `recv_ts`.
-    pub start: UnixNanos,
-    /// Largest `recv_ts`.
-    pub end: UnixNanos,
-    /// Size of the file.
-    pub bytes: u64,
-    /// BLAKE3 of the file, hex.
-    pub blake3: String,
-}
 
 /// Hashes bytes as they are written, so that the digests need no second pass over the file.
 struct HashingFile {
@@ -170,8 +151,8 @@ impl SegmentWriter {
         self.parquet.inner().bytes
     }
 
-    /// Appends the next event.
-    pub(super) fn push(&mut self, event: &Event) -> Result<()> {
+    /// Appends the next event. A row group that is full is added to `tally`.
+    pub(super) fn push(&mut self, event: &Event, tally: &mut Tally) -> Result<()> {
         let info = &mut self.info;
         if info.rows == 0 {
             info.first_seq = event.seq.0;
@@ -183,12 +164,12 @@ impl SegmentWriter {
         info.end = info.end.max(event.recv_ts);
         self.buffer.push(event);
         if self.buffer.len() >= self.row_group_rows {
-            self.write_row_group()?;
+            self.write_row_group(tally)?;
         }
         Ok(())
     }
 
-    fn write_row_group(&mut self) -> Result<()> {
+    fn write_row_group(&mut self, tally: &mut Tally) -> Result<()> {
         if self.buffer.len() == 0 {
             return Ok(());
         }
@@ -205,14 +186,15 @@ impl SegmentWriter {
             Ok(())
         };
         write().map_err(RecordingError::parquet(&self.temporary.path, "encoding"))?;
+        tally.add_group(&self.buffer);
         self.buffer.clear();
         Ok(())
     }
 
-    /// Writes the footer, syncs the file and renames it. Returns the row group buffer for the next
-    /// segment.
-    pub(super) fn finish(mut self) -> Result<(SegmentInfo, RowGroupBuffer)> {
-        self.write_row_group()?;
+    /// Writes the last row group, which is added to `tally`, and the footer. Syncs the file and renames
+    /// it. Returns the row group buffer for the next segment.
+    pub(super) fn finish(mut self, tally: &mut Tally) -> Result<(SegmentInfo, RowGroupBuffer)> {
+        self.write_row_group(tally)?;
         let groups = self.parquet.inner().groups.join(",");
         self.parquet
             .append_key_value_metadata(KeyValue::new(ROW_GROUP_HASHES.to_owned(), groups));

@@ -8,6 +8,7 @@ use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::event::{Event, InstrumentId};
 use tickdeck_core::time::{TradingDay, UnixNanos};
 
+use super::columns::RowGroupBuffer;
 use super::latin1::{text_to_utf8, utf8_to_text};
 use super::manifest::Manifest;
 
@@ -57,11 +58,27 @@ impl Tally {
 
     /// Counts the next event.
     pub(super) fn add(&mut self, event: &Event, calendar: &TradingCalendar) {
+        self.add_without_instrument(event, calendar);
         if let Some(tick) = event.as_tick() {
-            self.ticks += 1;
             *self.counts.entry(tick.instrument_id).or_insert(0) += 1;
+        }
+    }
+
+    /// The same for an event whose row group will be added.
+    pub(super) fn add_without_instrument(&mut self, event: &Event, calendar: &TradingCalendar) {
+        if event.as_tick().is_some() {
+            self.ticks += 1;
             let day = self.days.day(event.recv_ts, calendar);
-            self.trading_days.insert(day);
+            if self.trading_days.last() != Some(&day) {
+                self.trading_days.insert(day);
+            }
+        }
+    }
+
+    /// Counts the ticks of each instrument of a row group.
+    pub(super) fn add_group(&mut self, group: &RowGroupBuffer) {
+        for (id, count) in group.tick_counts() {
+            *self.counts.entry(*id).or_insert(0) += u64::from(count);
         }
     }
 

@@ -16,8 +16,8 @@ use super::group_stream::{GroupStream, Step};
 use super::journal::{JournalDamage, JournalFiles, OpenFiles};
 use super::manifest::{Manifest, SegmentEntry, Status};
 use super::names::segment_file;
+use super::segment_info::SegmentInfo;
 use super::segment_reader::SegmentReader;
-use super::segment_writer::SegmentInfo;
 use super::storage::Storage;
 use super::tally::Tally;
 

@@ -263,12 +263,13 @@ impl RecordingWriter {
                 std::mem::take(&mut self.spare),
             )?),
         };
-        segment.push(event)?;
+        segment.push(event, &mut self.tally)?;
         self.next_seq += 1;
         if let Some(digest) = &mut self.digest {
             digest.update(event);
         }
-        self.tally.add(event, &self.options.calendar);
+        self.tally
+            .add_without_instrument(event, &self.options.calendar);
         Ok(())
     }
 
@@ -308,7 +309,7 @@ impl RecordingWriter {
     fn seal_segment(&mut self) -> Result<()> {
         if let Some(segment) = self.segment.take() {
             self.place.owner.check(&self.place.folder)?;
-            let (info, buffer) = segment.finish()?;
+            let (info, buffer) = segment.finish(&mut self.tally)?;
             self.spare = buffer;
             let file = segment_file(self.segments.len());
             self.segments.push(SegmentEntry::new(file, info));
