@@ -75,6 +75,8 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     let session = Session::replay_once(place.session(), options, opened.source)
         .health(nats, "record")
         .record(record)
+        // Without publishing, only the JSON has a payload digest.
+        .record_only(!args.publish && !args.json.json)
         .allow_empty(args.allow_empty)
         .recorder(args.journal.options())
         .pace(PaceOptions {
