@@ -412,7 +412,7 @@ impl Recorder {
             }
         };
         if let Err(error) = &result {
-            // Before the reason is seen, so that it is not taken for that of the segments alone.
+            // First no more is accepted, then the failure is known.
             shared.lock().has_failed = true;
             self.stats.fail(error);
             self.take_last(shared);
