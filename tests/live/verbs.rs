@@ -48,7 +48,7 @@ fn ingest_is_disabled_without_the_switch() {
         assert_eq!(ended.code, Some(2), "{ended:?}");
         let said = ended.stderr.replace('\\', "");
         let expected =
-            "found \"maybe\", expected 1, true, yes, on to allow the ingest, or 0, false, no, off";
+            "found \"maybe\", expected 1, true, yes, on for yes, or 0, false, no, off for no";
         assert!(said.contains("MD_RUN_INGEST"), "{ended:?}");
         assert!(said.contains(expected), "{ended:?}");
     }

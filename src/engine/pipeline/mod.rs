@@ -18,7 +18,6 @@ mod digest_thread;
 mod fanout;
 mod ledger;
 mod measure;
-mod numbering;
 mod pace_driver;
 mod player;
 mod publisher;
@@ -29,9 +28,9 @@ pub(crate) use ledger::is_nothing;
 pub use ledger::{InstrumentLedger, Ledger};
 #[doc(hidden)]
 pub use measure::{Measured, measure};
-pub use numbering::Numbering;
 pub use pace_driver::{Go, PaceDriver};
 pub use player::{DEFAULT_BATCH_EVENTS, Output, Paced, PlayError, Player, Release};
 #[cfg(test)]
 pub(crate) use publisher::Mutation;
 pub use publisher::{Publisher, PublisherOptions, PublisherStats};
+pub use tickdeck_recording::Numbering;

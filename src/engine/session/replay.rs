@@ -270,7 +270,7 @@ impl<'a> ReplaySession<'a> {
         let mut recorder = self
             .record
             .filter(|_| !self.control.is_stopped())
-            .map(|to| to.begin(self.recorder))
+            .map(|to| to.begin(self.recorder, &self.clock))
             .transpose()?;
         let mut publisher = Publisher::new(self.publisher, or_null(self.sinks));
         if recorder.is_some() {
