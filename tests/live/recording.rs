@@ -13,6 +13,7 @@ use tickdeck::session::{LiveSummary, OnRecordingFailure};
 use super::{market, nats, publishing, recorded, run};
 use crate::support::cli::{Running, finish, with_nats};
 use crate::support::ctp::{logged, simulated_library, with_simulated_front};
+use crate::support::disk::Disk;
 use crate::support::fake_front::{FakeFront, Stop, push};
 use crate::support::log::{LogText, captured};
 use crate::support::nats_server::NatsServer;
@@ -252,16 +253,22 @@ fn segments_that_cannot_be_written_are_reported_once() {
 
 #[test]
 fn low_space_closes_the_recording_and_publishing_goes_on() {
-    let folder = Folder::new();
-    let recording = folder.join("rec");
+    let Some(disk) = Disk::in_memory("a live session whose disk fills up", "64m") else {
+        return;
+    };
+    let recording = disk.join("rec");
+    let other = disk.join("other");
     let ticks = market();
     let stop = Stop::default();
     let stopping = stop.clone();
     let front = FakeFront::ready(move |_, inlet| {
-        let (inlet, stop) = (inlet.clone(), stopping.clone());
+        let (inlet, stop, other) = (inlet.clone(), stopping.clone(), other.clone());
         thread::spawn(move || {
-            for _ in 0..50 {
+            for round in 0..50 {
                 push(&inlet, &market());
+                if round == 10 {
+                    std::fs::write(&other, vec![1; 40 << 20]).unwrap();
+                }
                 thread::sleep(Duration::from_millis(10));
             }
             stop.stop();
@@ -270,7 +277,7 @@ fn low_space_closes_the_recording_and_publishing_goes_on() {
     let session = recorded(&ticks, &recording)
         .session(&stop)
         .recorder(RecorderOptions {
-            min_free_space: u64::MAX,
+            min_free_space: 32 << 20,
             ..RecorderOptions::default()
         });
     let (ended, log): (LiveSummary, String) = captured(|| session.run(front).unwrap());

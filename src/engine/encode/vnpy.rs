@@ -1,9 +1,9 @@
 //! The `vnpy` payload: vn.py's `TickData` names, design order, one compact JSON object.
 //!
 //! Segments that repeat from tick to tick are cached as text, keyed by the exact bits they were
-//! rendered from. The instrument part is kept permanently; the two days, the eight slow numbers of
-//! the day, the limits, the average price and each of the levels 2 to 5 until they change. A cache
-//! cannot be wrong as long as a segment depends on nothing but its key.
+//! rendered from. The instrument part is kept permanently. These are kept until they change: the two
+//! days, the eight slow numbers of the day, the limits, the average price, each of the levels 2 to 5.
+//! A cache cannot be wrong as long as a segment depends on nothing but its key.
 
 use chrono::NaiveDate;
 

@@ -6,7 +6,7 @@ use tickdeck_core::clock::{Clock, SystemClock};
 use tickdeck_core::pace::{ClockTicks, PaceOptions, Rate};
 use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::UnixNanos;
-use tickdeck_recording::{Finding, Recorded, RecorderOptions, RecordingError};
+use tickdeck_recording::{Finding, Recorded, RecorderOptions, RecordingError, SessionRecorder};
 
 use super::error::SessionError;
 use super::record::RecordTo;
@@ -273,13 +273,8 @@ impl<'a> ReplaySession<'a> {
             .map(|to| to.begin(self.recorder, &self.clock))
             .transpose()?;
         let mut publisher = Publisher::new(self.publisher, or_null(self.sinks));
-        if recorder.is_some() {
-            publisher.set_recorded();
-        }
-        if self.record_only {
-            publisher.set_counts_only();
-        }
         publisher.set_run(run_id);
+        prepare(&mut publisher, recorder.is_some(), self.record_only);
         #[cfg(feature = "nats")]
         let server = self
             .server
@@ -309,10 +304,7 @@ impl<'a> ReplaySession<'a> {
         let report = paced.report();
         let received = publisher.stats().received();
         let is_empty = !self.allow_empty && received == 0;
-        let recorded = recorder.and_then(|recorder| match refused(&played) {
-            None if is_empty => recording_failure::discard(recorder),
-            refused => Some(recording_failure::finish(recorder, 0, refused)),
-        });
+        let recorded = recorder.and_then(|recorder| close(recorder, &played, is_empty));
         let (ledger, digest, sink_error) = publisher.finish(played.is_ok());
         let elapsed_ns = self.clock.now().since(started);
         self.progress.finish();
@@ -388,6 +380,27 @@ fn wake_by(sinks: &mut [Box<dyn Sink>], control: &Arc<Control>) {
     let wake = Wake::new(move || control.notify());
     for sink in sinks {
         sink.wake_with(wake.clone());
+    }
+}
+
+fn prepare(publisher: &mut Publisher, is_recorded: bool, record_only: bool) {
+    if is_recorded {
+        publisher.set_recorded();
+    }
+    if record_only {
+        publisher.set_counts_only();
+    }
+}
+
+/// Closes the recording, or removes one without a tick; `None` where none is left.
+fn close(
+    recorder: SessionRecorder,
+    played: &Result<bool, PlayError>,
+    is_empty: bool,
+) -> Option<Recorded> {
+    match refused(played) {
+        None if is_empty => recording_failure::discard(recorder),
+        refused => Some(recording_failure::finish(recorder, 0, refused)),
     }
 }
 
