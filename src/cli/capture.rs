@@ -30,7 +30,7 @@ pub(super) fn run(context: &Context, args: &CaptureArgs) -> anyhow::Result<Outco
     let started = context.unless_stopped("nats-connect", MonoNanos::NEVER, start)?;
     let mut capture = Capture::new(options.clone(), context.clock.now());
     let Some(subscriber) = started else {
-        finish(files, 0, args)?;
+        files.finish().map_err(file_error)?;
         Report::new(capture.tally(), &Ended::Signal, capture.flaws(), 0).print(args)?;
         return Ok(Outcome::Done);
     };
@@ -44,7 +44,7 @@ pub(super) fn run(context: &Context, args: &CaptureArgs) -> anyhow::Result<Outco
         .map_err(file_error)?;
     let elapsed_ns = clock.now().since(started);
     drop(subscriber);
-    finish(files, capture.tally().messages(), args)?;
+    files.finish().map_err(file_error)?;
     conclude(args, &capture, ended, elapsed_ns)
 }
 
@@ -97,6 +97,7 @@ fn capture_to(args: &CaptureArgs) -> CaptureTo {
         },
         ready: args.ready_file.clone(),
         overwrite: args.force,
+        keep_empty: args.allow_empty,
     }
 }
 
@@ -124,15 +125,6 @@ fn file_error(error: CaptureFileError) -> anyhow::Error {
         error => return error.into(),
     };
     UsageError::new(usage).into()
-}
-
-/// Completes the files. An empty stream would be mistaken for a captured one, and would be in the way
-/// of the next capture.
-fn finish(files: CaptureFiles, messages: u64, args: &CaptureArgs) -> anyhow::Result<()> {
-    if messages == 0 && !args.allow_empty {
-        return Ok(());
-    }
-    files.finish().map_err(file_error)
 }
 
 /// Says what came, and how it ended.

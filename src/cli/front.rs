@@ -13,6 +13,7 @@ use tickdeck::reference::{Reference, read_contract_file};
 use tickdeck::session::{
     CtpSession, LiveNats, LiveSummary, NoTick, OnRecordingFailure, Session, SessionError,
 };
+use tickdeck::sink::Sink;
 use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
 use tickdeck_core::time::UnixNanos;
@@ -27,7 +28,7 @@ use super::front_settings::{
 };
 use super::inputs::{self, warn_not_covered};
 use super::outcome::{Outcome, UsageError, session_error};
-use super::outputs::{Sinks, publisher_options, refuse_low_space, refuse_unwritable};
+use super::outputs::{Sinks, publisher_options};
 use super::session_place::SessionPlace;
 use super::symbols::{refuse_foreign, warn_unknown};
 
@@ -114,20 +115,16 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let (reference, subscription) = subscription(context, &run)?;
     let settings = settings(&account, run.front, environment, now);
     let library = usable_library(&settings)?;
-    let name = name_of(&run, now)?;
-    let sinks = match run.sinks {
-        Some(sinks) => {
-            Sinks::open(
-                context,
-                sinks,
-                run.record.is_some_and(|record| record.output.force),
-                true,
-                None,
-            )?
-            .sinks
-        }
-        None => Vec::new(),
-    };
+    let record = run.record.map(|RecordInto { output, roll, .. }| {
+        output.record_to(roll, library.source_info(), &reference)
+    });
+    let recorder = run.record.map(|record| record.journal.options());
+    let recorder = recorder.unwrap_or_default();
+    if let Some(record) = &record {
+        record.prepare(recorder).map_err(session_error)?;
+    }
+    let name = name_of(&run, now);
+    let sinks = sinks(context, &run)?;
     warn_not_covered(&reference.calendar, [now.to_shanghai().date_naive()]);
     handle_signals(context, &run)?;
     let publisher = publisher_options(
@@ -136,10 +133,6 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
         PayloadSource::Ctp,
         &reference,
     );
-    let record = run.record.map(|RecordInto { output, roll, .. }| {
-        output.record_to(roll, library.source_info(), &reference)
-    });
-    let recorder = run.record.map(|record| record.journal.options());
     let on_failure = run.record.map(|record| record.on_failure);
     let contracts = contract_list(run.normalize, &reference)?;
     let nats = run.nats.map(|options| LiveNats {
@@ -154,7 +147,7 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
             .nats(nats)
             .sinks(sinks)
             .record(record)
-            .recorder(recorder.unwrap_or_default())
+            .recorder(recorder)
             .on_recording_failure(on_failure.unwrap_or_default())
             .listing(ListingOptions {
                 confirm_settlement: run.subscribe.confirm_settlement,
@@ -168,6 +161,15 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
             .control(Arc::clone(&context.control))
             .clock(Arc::clone(&context.clock) as _),
     )
+}
+
+/// The sinks of the flags. The server of a live session is apart from them.
+fn sinks(context: &Context, run: &FrontRun<'_>) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+    let Some(sinks) = run.sinks else {
+        return Ok(Vec::new());
+    };
+    let force = run.record.is_some_and(|record| record.output.force);
+    Ok(Sinks::open(context, sinks, force, true, None)?.sinks)
 }
 
 /// Handles the signals of every session, and SIGUSR2 for one with a ring: it keeps what that has.
@@ -188,19 +190,12 @@ fn handle_signals(context: &Context, run: &FrontRun<'_>) -> anyhow::Result<()> {
     .context("installing the handler of SIGUSR2")
 }
 
-/// The session id: that of the place where it is recorded, which must be free and can be written.
-fn name_of(run: &FrontRun<'_>, now: UnixNanos) -> anyhow::Result<String> {
-    let Some(RecordInto {
-        output, journal, ..
-    }) = run.record
-    else {
-        return Ok(session_name(run.verb, now));
-    };
-    output.recover()?;
-    output.check()?;
-    refuse_unwritable(output.path())?;
-    refuse_low_space(output.path(), journal)?;
-    Ok(output.session())
+/// The session id: that of the place where it is recorded, if it is.
+fn name_of(run: &FrontRun<'_>, now: UnixNanos) -> String {
+    match run.record {
+        Some(record) => record.output.session(),
+        None => session_name(run.verb, now),
+    }
 }
 
 /// The library, with a flow folder that it can write to. From here on it does not print to stdout, so

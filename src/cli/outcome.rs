@@ -12,7 +12,7 @@ use tickdeck::convert::ConvertError;
 use tickdeck::import::ImportError;
 use tickdeck::inputs::MixedInputs;
 use tickdeck::pipeline::PlayError;
-use tickdeck::session::SessionError;
+use tickdeck::session::{PlaceError, SessionError};
 use tickdeck::sink::SinkError;
 use tickdeck_core::printable::printable;
 use tickdeck_recording::{Manifest, RecordingError};
@@ -166,6 +166,14 @@ pub(super) fn session_error(error: SessionError) -> anyhow::Error {
     match error {
         SessionError::Nats(error) => error.into(),
         SessionError::Record(error) => error.into(),
+        SessionError::Place { path, error } => {
+            let message = format!("a recording cannot be made at {}", path.display());
+            match error {
+                // Its type chooses the hint.
+                PlaceError::Space(error) => UsageError::caused_by(message, error).into(),
+                error => UsageError::caused_by(message, error).into(),
+            }
+        }
         error => error.into(),
     }
 }

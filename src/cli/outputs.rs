@@ -13,12 +13,11 @@ pub(super) use tickdeck::sink::paths::is_same_place as is_same;
 use tickdeck::sink::paths::{is_inside_recording, is_within};
 use tickdeck::sink::{JsonlSink, NatsSink, NullSink, Sink};
 use tickdeck_core::clock::MonoNanos;
+use tickdeck_recording::Rolling;
 pub(super) use tickdeck_recording::session_of;
-use tickdeck_recording::{Rolling, check_free_space};
 
 use super::args::{
-    JournalArgs, JsonlTarget, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SinkSpec,
-    duration_ns,
+    JsonlTarget, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SinkSpec, duration_ns,
 };
 use super::context::Context;
 use super::outcome::{UsageError, data_stdout};
@@ -208,48 +207,6 @@ pub(super) fn exists(path: &Path) -> anyhow::Error {
         path.display()
     );
     UsageError::new(message).into()
-}
-
-/// Refuses a recording on a disk that has too little space before it begins.
-pub(super) fn refuse_low_space(target: &Path, journal: &JournalArgs) -> anyhow::Result<()> {
-    check_free_space(target, journal.min_free_space).map_err(|error| {
-        let message = format!("a recording cannot be made at {}", target.display());
-        UsageError::caused_by(message, error).into()
-    })
-}
-
-/// Refuses a recording in a folder that cannot be written. A session may take long to start, and
-/// should not fail only then.
-pub(super) fn refuse_unwritable(target: &Path) -> anyhow::Result<()> {
-    let try_in = |folder: &Path| -> anyhow::Result<()> {
-        // Dropped, and so removed, at once.
-        let tried = tempfile::Builder::new()
-            .prefix(".tickdeck-")
-            .tempdir_in(folder);
-        tried.map(drop).map_err(|error| {
-            let message = format!(
-                "a recording cannot be made at {}: {} cannot be written; choose another place",
-                target.display(),
-                folder.display()
-            );
-            UsageError::caused_by(message, error).into()
-        })
-    };
-    let is_there = |folder: &&Path| folder.as_os_str().is_empty() || folder.exists();
-    let nearest = |target: &Path| match target.ancestors().find(is_there) {
-        Some(folder) if folder != Path::new("") => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    // A recording that replaces another is first written beside it.
-    if let (true, Some(parent)) = (is_occupied(target), target.parent()) {
-        try_in(&nearest(parent))?;
-    }
-    try_in(&nearest(target))
-}
-
-/// Whether this is a folder that is not empty.
-pub(super) fn is_occupied(folder: &Path) -> bool {
-    std::fs::read_dir(folder).is_ok_and(|mut found| found.next().is_some())
 }
 
 /// Whether one of the sinks is NATS.

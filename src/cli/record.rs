@@ -18,7 +18,7 @@ use super::inputs::{
     warn_no_tick,
 };
 use super::outcome::{Outcome, after_printing, session_error};
-use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats, refuse_low_space};
+use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
 use super::render::{Made, print_summary};
 use super::session_place::SessionPlace;
 use super::startup::{require, startup_error};
@@ -49,8 +49,12 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     let nats = publishes_nats
         .then(|| nats_options(&args.nats))
         .transpose()?;
-    opened.place.check_root()?;
+    let place = &opened.place;
+    let record = place.record_to(&args.roll, opened.info.clone(), &opened.reference);
     context.handle_signals()?;
+    record
+        .prepare(args.journal.options())
+        .map_err(session_error)?;
     let sinks = match args.publish {
         true => Sinks::open(
             context,
@@ -68,15 +72,11 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         opened.info.payload_source(),
         reference,
     );
-    let place = &opened.place;
-    let record = place.record_to(&args.roll, opened.info, reference);
-    if !context.control.is_stopped() {
-        place.recover()?;
-        refuse_low_space(place.path(), &args.journal)?;
-    }
     let session = Session::replay_once(place.session(), options, opened.source)
         .health(nats, "record")
         .record(record)
+        // Without publishing, only the JSON has a payload digest.
+        .record_only(!args.publish && !args.json.json)
         .allow_empty(args.allow_empty)
         .recorder(args.journal.options())
         .pace(PaceOptions {

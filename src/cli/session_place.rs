@@ -4,14 +4,10 @@ use std::path::{Path, PathBuf};
 
 use tickdeck::reference::Reference;
 use tickdeck::session::RecordTo;
-use tickdeck_recording::{
-    Catalog, Manifest, RecordingOptions, RecordingWriter, Ring, RingTrigger, SessionId, SourceInfo,
-    rings,
-};
+use tickdeck_recording::{Manifest, RecordingOptions, Ring, RingTrigger, SessionId, SourceInfo};
 
 use super::args::RollArgs;
-use super::outputs::{refuse_output_of_inputs, refuse_unwritable, session_of, session_rolling};
-use super::recover::{keep_leftovers, recover_leftovers};
+use super::outputs::{refuse_output_of_inputs, session_of, session_rolling};
 use super::render::Made;
 
 /// The place of a new session.
@@ -58,11 +54,6 @@ impl SessionPlace {
         self.ring.as_ref().map(|ring| ring.trigger.clone())
     }
 
-    /// The folder, or the root.
-    pub(super) fn path(&self) -> &Path {
-        &self.folder
-    }
-
     /// The session id.
     pub(super) fn session(&self) -> String {
         match &self.by_day {
@@ -71,50 +62,12 @@ impl SessionPlace {
         }
     }
 
-    /// Refuses a place that cannot take the session.
-    pub(super) fn check(&self) -> anyhow::Result<()> {
-        match &self.by_day {
-            None => RecordingWriter::check_target(&self.folder, self.force)?,
-            Some(_) if self.folder.exists() => {
-                Catalog::open(&self.folder)?;
-            }
-            Some(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Refuses the root of a catalogue that cannot take the session. It is else found only with the first
-    /// event.
-    pub(super) fn check_root(&self) -> anyhow::Result<()> {
-        if self.by_day.is_some() {
-            self.check()?;
-            refuse_unwritable(&self.folder)?;
-        }
-        Ok(())
-    }
-
     /// Refuses a place that overlaps with what is recorded. A catalogue may have both.
     pub(super) fn check_inputs(&self, inputs: &[PathBuf]) -> anyhow::Result<()> {
         match &self.by_day {
             Some(_) if !self.force => Ok(()),
             _ => refuse_output_of_inputs(&self.folder, inputs),
         }
-    }
-
-    /// Seals what earlier recorders left here.
-    pub(super) fn recover(&self) -> anyhow::Result<()> {
-        if self.by_day.is_none() {
-            return Ok(recover_leftovers(&self.folder)?);
-        }
-        if self.folder.exists() {
-            for entry in Catalog::open(&self.folder)?.entries {
-                recover_leftovers(&entry.folder)?;
-            }
-            for ring in rings(&self.folder)? {
-                keep_leftovers(&ring);
-            }
-        }
-        Ok(())
     }
 
     /// The recording of a session.

@@ -405,8 +405,9 @@ impl Recorder {
             }
         };
         if let Err(error) = &result {
-            self.stats.fail(error);
+            // First no more is accepted, then the failure is known.
             self.take_last(shared);
+            self.stats.fail(error);
         }
         self.announce();
         (self.journal.written_ticks(), result)

@@ -300,7 +300,7 @@ mod tests {
         assert!(followed.is_finished());
     }
 
-    /// The sealer overtakes it, and the writer goes on.
+    /// The sealer overtakes it while the writer continues.
     #[test]
     fn a_follower_that_is_overtaken_waits_for_nothing() {
         let folder = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use serde::Serialize;
-use tickdeck::capture::{Ended, Flaws, Tally};
+use tickdeck::capture::{CaptureFinding, Ended, Flaws, Tally};
 
 use crate::args::{CaptureArgs, OutputTarget};
 use crate::log;
@@ -78,7 +78,7 @@ pub(super) struct Report {
     #[serde(skip)]
     has_failed_replay: bool,
     #[serde(skip)]
-    is_lossy: bool,
+    finding: CaptureFinding,
 }
 
 impl Report {
@@ -91,7 +91,7 @@ impl Report {
             digest: tally.digest(),
             ended: word(ended),
             has_failed_replay: verdict.has_failed_replay,
-            is_lossy: tally.is_lossy(flaws),
+            finding: tally.finding(flaws),
             session: verdict.session,
             complete: verdict.complete,
             verified: verdict.verified,
@@ -113,7 +113,7 @@ impl Report {
         }
     }
 
-    /// Lost messages take precedence over a stream that differs: they may be the reason.
+    /// How the verb ends.
     pub(super) fn outcome(&self, allow_empty: bool) -> Outcome {
         if self.messages == 0 && !allow_empty {
             tracing::warn!(
@@ -123,10 +123,10 @@ impl Report {
             );
             return Outcome::Lossy;
         }
-        match (self.is_lossy, self.verified) {
-            (true, _) => Outcome::Lossy,
-            (false, Some(false)) => Outcome::Difference,
-            (false, _) => Outcome::Done,
+        match self.finding {
+            CaptureFinding::Lossy => Outcome::Lossy,
+            CaptureFinding::Different => Outcome::Difference,
+            CaptureFinding::Empty | CaptureFinding::Intact => Outcome::Done,
         }
     }
 

@@ -69,6 +69,8 @@ pub struct CaptureTo {
     pub ready: Option<PathBuf>,
     /// Replace existing files.
     pub overwrite: bool,
+    /// Make the files of a capture without a message. It would else be mistaken for one with messages.
+    pub keep_empty: bool,
 }
 
 impl CaptureTo {
@@ -80,6 +82,7 @@ impl CaptureTo {
             times: TimesTo::Beside,
             ready: None,
             overwrite: false,
+            keep_empty: false,
         }
     }
 }
@@ -93,6 +96,7 @@ pub struct CaptureFiles {
     stale: Option<PathBuf>,
     ready: ReadyFile,
     progress: Box<dyn Progress>,
+    keep_empty: bool,
     messages: u64,
     batch: MessageBatchBuilder,
     batch_bytes: usize,
@@ -176,6 +180,7 @@ impl CaptureFiles {
             stale: stale.filter(|path| path.is_file()),
             ready,
             progress: Box::new(Silent),
+            keep_empty: to.keep_empty,
             messages: 0,
             batch: MessageBatchBuilder::default(),
             batch_bytes: 0,
@@ -198,12 +203,16 @@ impl CaptureFiles {
         self
     }
 
-    /// Completes the files: the times first, so that a stream never exists without them.
+    /// Completes the files: the times first, so that a stream never exists without them. Without a
+    /// message there are none, unless [`keep_empty`](CaptureTo::keep_empty) is set.
     ///
     /// # Errors
     /// When a file cannot be completed, or old times cannot be removed.
     pub fn finish(mut self) -> Result<()> {
         self.progress.finish();
+        if self.messages == 0 && !self.keep_empty {
+            return Ok(());
+        }
         if let Some(times) = self.times {
             let path = times.path().to_owned();
             times.finish().map_err(writing(&path))?;

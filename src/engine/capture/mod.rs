@@ -43,7 +43,7 @@ pub use error::CaptureFileError;
 pub use files::{CaptureFiles, CaptureTo, StreamTo, TimesTo};
 pub use options::CaptureOptions;
 pub use state::{Capture, Ended, Note, Step};
-pub use tally::{Flaws, Tally, Verdict};
+pub use tally::{CaptureFinding, Flaws, Tally, Verdict};
 
 /// How long the driver waits for a message before it checks the time and the stop flag.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);

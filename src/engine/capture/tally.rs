@@ -124,9 +124,20 @@ impl Tally {
 
     /// Whether messages are missing from the stream, or may be: an end marker says so, or one of its
     /// flaws does.
-    #[must_use]
-    pub fn is_lossy(&self, flaws: Flaws) -> bool {
+    fn is_lossy(&self, flaws: Flaws) -> bool {
         self.verdict.is_lossy() || flaws.unwritable > 0 || flaws.gaps > 0
+    }
+
+    /// What the capture shows. Lost messages take precedence over a stream that differs: they may be
+    /// the reason.
+    #[must_use]
+    pub fn finding(&self, flaws: Flaws) -> CaptureFinding {
+        match (self.is_lossy(flaws), self.verdict.verified) {
+            (true, _) => CaptureFinding::Lossy,
+            (false, Some(false)) => CaptureFinding::Different,
+            (false, _) if self.messages() == 0 => CaptureFinding::Empty,
+            (false, _) => CaptureFinding::Intact,
+        }
     }
 
     /// Messages under the prefix of a replay after its last end marker, which no marker covers.
@@ -227,6 +238,19 @@ fn is_below(subject: &str, prefix: &str) -> bool {
     subject
         .strip_prefix(prefix)
         .is_some_and(|tail| tail.starts_with('.'))
+}
+
+/// What a capture shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaptureFinding {
+    /// Messages are missing, or may be.
+    Lossy,
+    /// All messages came, and others or in another order.
+    Different,
+    /// No message came, and none is known to be missing.
+    Empty,
+    /// Messages came, and no flaw is known.
+    Intact,
 }
 
 impl Verdict {
@@ -432,10 +456,21 @@ mod tests {
         };
         let mut tally = tally("t.>");
         add(&mut tally, &STREAM);
-        let found = [Flaws::default(), unwritable, gap].map(|flaws| tally.is_lossy(flaws));
-        assert_eq!(found, [false, true, true]);
+        let found = [Flaws::default(), unwritable, gap].map(|flaws| tally.finding(flaws));
+        let lossy = CaptureFinding::Lossy;
+        assert_eq!(found, [CaptureFinding::Intact, lossy, lossy]);
         tally.verify("t", &marker(&[STREAM[0], ("t.DCE.m2601", "5")]));
-        assert!(tally.is_lossy(Flaws::default()));
+        assert_eq!(tally.finding(Flaws::default()), lossy);
+    }
+
+    #[test]
+    fn a_capture_of_nothing_is_empty_unless_something_was_published() {
+        let mut tally = tally("t.>");
+        assert_eq!(tally.finding(Flaws::default()), CaptureFinding::Empty);
+        tally.verify("t", &marker(&[]));
+        assert_eq!(tally.finding(Flaws::default()), CaptureFinding::Empty);
+        tally.verify("t", &marker(&STREAM));
+        assert_eq!(tally.finding(Flaws::default()), CaptureFinding::Lossy);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Why a session could not be started.
 
+use std::path::PathBuf;
+
 use tickdeck_recording::RecordingError;
 
 use crate::control::InterruptibleError;
@@ -50,7 +52,34 @@ pub enum SessionError {
     #[cfg(feature = "live")]
     #[error(transparent)]
     Subscription(#[from] SubscriptionError),
+    /// Nothing can be recorded at this place.
+    #[error("a recording cannot be made at {}", path.display())]
+    Place {
+        /// Folder of the recording, or root of the catalogue.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: PlaceError,
+    },
     /// The recording could not be created.
     #[error(transparent)]
     Record(#[from] RecordingError),
+}
+
+/// Why nothing can be recorded at a place.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlaceError {
+    /// A folder refuses new files.
+    #[error("{} cannot be written; choose another place", folder.display())]
+    Unwritable {
+        /// The nearest folder that exists.
+        folder: PathBuf,
+        /// What the system said.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The disk has too little space, or states none.
+    #[error(transparent)]
+    Space(RecordingError),
 }

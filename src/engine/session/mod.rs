@@ -25,6 +25,7 @@ mod live_server;
 #[cfg(feature = "live")]
 mod live_summary;
 mod record;
+mod record_place;
 mod recording_failure;
 mod replay;
 #[cfg(feature = "nats")]
@@ -51,7 +52,7 @@ use crate::reference::{Reference, ReferenceError, ReferenceOptions};
 pub use ctp::CtpSession;
 #[cfg(feature = "nats")]
 pub use drain::DEFAULT_DRAIN;
-pub use error::SessionError;
+pub use error::{PlaceError, SessionError};
 #[cfg(feature = "live")]
 pub use live::LiveSession;
 #[cfg(feature = "live")]

@@ -100,8 +100,9 @@ impl RecordTo {
         }
     }
 
-    /// Begins the recording, behind a journal.
+    /// Prepares the place and begins the recording, behind a journal.
     pub(super) fn begin(self, recorder: RecorderOptions) -> Result<SessionRecorder, SessionError> {
+        self.prepare(recorder)?;
         let (folder, options) = (&self.folder, self.options);
         if let Some(session) = self.by_day {
             return Ok(match self.ring {

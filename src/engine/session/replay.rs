@@ -52,6 +52,7 @@ pub struct ReplaySession<'a> {
     record: Option<RecordTo>,
     recorder: RecorderOptions,
     allow_empty: bool,
+    record_only: bool,
     #[cfg(feature = "nats")]
     server: Server,
     #[cfg(feature = "nats")]
@@ -92,6 +93,7 @@ impl<'a> ReplaySession<'a> {
             record: None,
             recorder: RecorderOptions::default(),
             allow_empty: false,
+            record_only: false,
             #[cfg(feature = "nats")]
             server: Server::default(),
             #[cfg(feature = "nats")]
@@ -140,6 +142,14 @@ impl<'a> ReplaySession<'a> {
     #[must_use]
     pub const fn recorder(mut self, options: RecorderOptions) -> Self {
         self.recorder = options;
+        self
+    }
+
+    /// Only records: no tick is normalized or encoded, sinks get nothing, and the payload digest is that
+    /// of an empty stream.
+    #[must_use]
+    pub const fn record_only(mut self, record_only: bool) -> Self {
+        self.record_only = record_only;
         self
     }
 
@@ -266,6 +276,9 @@ impl<'a> ReplaySession<'a> {
         if recorder.is_some() {
             publisher.set_recorded();
         }
+        if self.record_only {
+            publisher.set_counts_only();
+        }
         publisher.set_run(run_id);
         #[cfg(feature = "nats")]
         let server = self
@@ -294,7 +307,8 @@ impl<'a> ReplaySession<'a> {
             .map(|ended| ended || paced.is_limit_reached());
         publisher.announce_end(&self.name, matches!(played, Ok(true)));
         let report = paced.report();
-        let is_empty = !self.allow_empty && publisher.stats().received() == 0;
+        let received = publisher.stats().received();
+        let is_empty = !self.allow_empty && received == 0;
         let recorded = recorder.and_then(|recorder| match refused(&played) {
             None if is_empty => recording_failure::discard(recorder),
             refused => Some(recording_failure::finish(recorder, 0, refused)),
@@ -304,11 +318,14 @@ impl<'a> ReplaySession<'a> {
         self.progress.finish();
         #[cfg(feature = "nats")]
         server.stop();
-        let summary = Summary {
+        let mut summary = Summary {
             damaged: self.damaged,
             missing: self.salvaged.take(),
             ..Summary::of_replay(self.name, &ledger, digest, &report, elapsed_ns)
         };
+        if self.record_only {
+            summary.received = received;
+        }
         Ok(Replayed {
             summary: summary.published_to(has_sinks),
             error: played.err().or(sink_error.map(PlayError::from)),
@@ -446,6 +463,27 @@ mod tests {
         Session::replay_once("market", options, Box::new(market))
             .record(record)
             .rate(Rate::Max)
+    }
+
+    /// The digest of the recorded events.
+    fn digest_of(path: &Path) -> String {
+        let recording = Recording::open(path).unwrap();
+        recording.manifest().unwrap().digest.clone()
+    }
+
+    #[test]
+    fn recording_alone_publishes_nothing_and_records_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |name: &str, record_only| {
+            let path = folder.path().join(name);
+            let played = recorded(&path).record_only(record_only).run().unwrap();
+            (played.into_summary().unwrap(), digest_of(&path))
+        };
+        let ((published, digest), (alone, same)) = (run("both", false), run("alone", true));
+        assert_eq!(alone.received, published.received);
+        assert_eq!(digest, same);
+        assert_eq!(alone.payload_digest, crate::sink::StreamDigest::new().hex());
+        assert_ne!(alone.payload_digest, published.payload_digest);
     }
 
     /// Fails after its first batch.

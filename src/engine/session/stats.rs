@@ -38,11 +38,16 @@ impl SharedStats {
         self.recorder.as_ref().map_or(0, |it| it.ticks())
     }
 
-    fn recording(&self) -> &'static str {
-        match &self.recorder {
-            None => "off",
-            Some(recorder) if recorder.failure().is_some() => "failed",
-            Some(_) => "on",
+    /// Why the recording is not whole.
+    fn failure(&self) -> Option<&str> {
+        self.recorder.as_ref().and_then(|it| it.failure())
+    }
+
+    fn recording(&self, failure: Option<&str>) -> &'static str {
+        match (&self.recorder, failure) {
+            (None, _) => "off",
+            (Some(_), Some(_)) => "failed",
+            (Some(_), None) => "on",
         }
     }
 
@@ -59,7 +64,7 @@ impl SharedStats {
             state = live.state().as_str(),
             queued = live.queued(),
             queue_high_water = live.queue_high_water(),
-            recording = self.recording(),
+            recording = self.recording(self.failure()),
             recorder_queued = recorder.map(|it| it.waiting()),
             recorder_high_water = recorder.map(|it| it.most_waiting()),
             unsealed = recorder.map(|it| it.unsealed()),
@@ -70,6 +75,8 @@ impl SharedStats {
     /// The answer to a health request.
     pub(super) fn health(&self, session: &str, verb: &str) -> Value {
         let live = &self.live;
+        // Read once: it may fail between two keys.
+        let failure = self.failure();
         let mut answer = answer(session, verb, live.state().as_str(), &self.publisher);
         answer.extend(
             [
@@ -80,20 +87,23 @@ impl SharedStats {
                 ("attempts", json!(live.attempts())),
                 ("logins", json!(live.logins())),
                 ("disconnects", json!(live.disconnects())),
-                ("recording", json!(self.recording())),
+                ("recording", json!(self.recording(failure))),
             ]
             .map(|(key, value)| (key.to_owned(), value)),
         );
         if let Some(recorder) = &self.recorder {
-            answer.extend(of_recorder(recorder));
+            answer.extend(of_recorder(recorder, failure));
         }
         answer.into()
     }
 }
 
 /// What a health answer says of the recorder. After a failure the session is degraded.
-fn of_recorder(recorder: &RecorderStats) -> impl Iterator<Item = (String, Value)> {
-    let degraded = recorder.failure().map(|reason| {
+fn of_recorder(
+    recorder: &RecorderStats,
+    failure: Option<&str>,
+) -> impl Iterator<Item = (String, Value)> {
+    let degraded = failure.map(|reason| {
         [
             ("status", json!("degraded")),
             ("reason", json!(format!("recording failed: {reason}"))),

@@ -1,0 +1,224 @@
+//! Prepares the place of a recording: seals what a killed recorder left there, and refuses a place that
+//! cannot take a session.
+//!
+//! A session may take long to start, and should not fail only then.
+
+use std::path::{Path, PathBuf};
+
+use tickdeck_core::causes::with_causes;
+use tickdeck_recording::{
+    Catalog, RecorderOptions, RecordingError, RecordingWriter, check_free_space, leftovers,
+    recover, rings, salvage_ring,
+};
+
+use super::error::{PlaceError, SessionError};
+use super::record::RecordTo;
+
+impl RecordTo {
+    /// Seals what killed recorders left at this place, and refuses a place that is taken, cannot be
+    /// written or has too little space. What cannot be sealed is logged and stays.
+    ///
+    /// A session calls this when it begins. Call it before other work to fail early.
+    ///
+    /// # Errors
+    /// When nothing can be recorded here.
+    pub fn prepare(&self, recorder: RecorderOptions) -> Result<(), SessionError> {
+        self.recover_leftovers()?;
+        self.check_free()?;
+        let unusable = |error| SessionError::Place {
+            path: self.folder.clone(),
+            error,
+        };
+        check_writable(&self.folder).map_err(unusable)?;
+        check_free_space(&self.folder, recorder.min_free_space)
+            .map_err(|error| unusable(PlaceError::Space(error)))
+    }
+
+    /// Refuses the folder of another recording, unless that is replaced, and a root that is not a
+    /// catalogue.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn check_free(&self) -> Result<(), RecordingError> {
+        match &self.by_day {
+            None => RecordingWriter::check_target(&self.folder, self.options.overwrite),
+            Some(_) if self.folder.exists() => Catalog::open(&self.folder).map(drop),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn recover_leftovers(&self) -> Result<(), RecordingError> {
+        if self.by_day.is_none() {
+            return seal_leftovers(&self.folder);
+        }
+        if self.folder.exists() {
+            for entry in Catalog::open(&self.folder)?.entries {
+                seal_leftovers(&entry.folder)?;
+            }
+            for ring in rings(&self.folder)? {
+                keep_leftovers(&ring);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Seals what an earlier recorder of the same target left. A recording that cannot be recovered does not
+/// keep a new one from beginning.
+fn seal_leftovers(target: &Path) -> Result<(), RecordingError> {
+    for folder in leftovers(target)? {
+        match recover(&folder) {
+            Ok(recovery) => tracing::warn!(
+                event = "recording_recovered",
+                path = %folder.display(),
+                events = recovery.events,
+                from_journal = recovery.from_journal,
+                lost = recovery.lost.len(),
+                "an earlier recorder was killed: what it left was sealed"
+            ),
+            Err(error) => tracing::warn!(
+                event = "recording_not_recovered",
+                path = %folder.display(),
+                error = with_causes(&error),
+                "an earlier recorder was killed, and what it left stays as it is"
+            ),
+        }
+    }
+    Ok(())
+}
+
+/// Keeps what a killed session left in its ring. One that is still running has its own.
+fn keep_leftovers(ring: &Path) {
+    match salvage_ring(ring) {
+        Ok(Some((folder, made))) => tracing::warn!(
+            event = "ring_kept",
+            path = %folder.display(),
+            events = made.events,
+            "an earlier session was killed: what its ring had was kept"
+        ),
+        Ok(None) | Err(RecordingError::InUse { .. }) => {}
+        Err(error) => tracing::warn!(
+            event = "ring_not_kept",
+            path = %ring.display(),
+            error = with_causes(&error),
+            "an earlier session was killed, and what its ring has stays as it is"
+        ),
+    }
+}
+
+/// Refuses a folder in which nothing can be created.
+fn check_writable(target: &Path) -> Result<(), PlaceError> {
+    let try_in = |folder: &Path| {
+        // Dropped, and so removed, at once.
+        let tried = tempfile::Builder::new()
+            .prefix(".tickdeck-")
+            .tempdir_in(folder);
+        tried.map(drop).map_err(|error| PlaceError::Unwritable {
+            folder: folder.to_owned(),
+            error,
+        })
+    };
+    let is_there = |folder: &&Path| folder.as_os_str().is_empty() || folder.exists();
+    let nearest = |target: &Path| match target.ancestors().find(is_there) {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    // A recording that replaces another is first written beside it.
+    if let (true, Some(parent)) = (is_occupied(target), target.parent()) {
+        try_in(&nearest(parent))?;
+    }
+    try_in(&nearest(target))
+}
+
+/// Whether this is a folder that is not empty.
+fn is_occupied(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut found| found.next().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use tickdeck_core::source::SourceInfo;
+    use tickdeck_market::source::{SyntheticOptions, SyntheticSource};
+    use tickdeck_recording::{EventWriter as _, Recording, Status};
+
+    use super::*;
+    use crate::reference::Reference;
+
+    fn market() -> (SyntheticSource, Reference) {
+        let reference = Reference::of_recordings(&[]).unwrap();
+        let market = SyntheticSource::open(SyntheticOptions::default(), &reference.calendar);
+        (market.unwrap(), reference)
+    }
+
+    fn record_to(folder: &Path) -> RecordTo {
+        let (market, reference) = market();
+        RecordTo::new(folder, market.info(), &reference)
+    }
+
+    #[test]
+    fn what_a_killed_recorder_left_is_sealed_first() {
+        use tickdeck_core::source::Source as _;
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("rec");
+        let mut events = Vec::new();
+        market().0.next_batch(&mut events, 50).unwrap();
+        let mut killed = record_to(&place).begin(RecorderOptions::default()).unwrap();
+        killed.write(&events).unwrap();
+        // Without an end, as after a kill.
+        drop(killed);
+        let status = || Recording::open(&place).unwrap().manifest().unwrap().status;
+        assert_eq!(status(), Status::Recording);
+        let taken = record_to(&place).begin(RecorderOptions::default());
+        let is_taken = |error: SessionError| {
+            matches!(
+                error,
+                SessionError::Record(RecordingError::OutputExists { .. })
+            )
+        };
+        assert!(taken.is_err_and(is_taken));
+        assert_eq!(status(), Status::Recovered);
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_used_is_refused_before_the_session() {
+        let unwritable = record_to(Path::new("/proc/tickdeck"));
+        let refused = unwritable.prepare(RecorderOptions::default()).unwrap_err();
+        let found = with_causes(&refused);
+        assert!(
+            found.starts_with(
+                "a recording cannot be made at /proc/tickdeck: /proc cannot be written"
+            ),
+            "{found}"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("rec");
+        let greedy = RecorderOptions {
+            min_free_space: u64::MAX,
+            ..RecorderOptions::default()
+        };
+        let refused = record_to(&place).prepare(greedy).unwrap_err();
+        let is_space = |error: &SessionError| {
+            matches!(
+                error,
+                SessionError::Place {
+                    error: PlaceError::Space(_),
+                    ..
+                }
+            )
+        };
+        assert!(is_space(&refused), "{refused}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_root_that_is_a_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        std::fs::write(&root, "").unwrap();
+        let reference = market().1;
+        let session = "s".parse().unwrap();
+        let to = RecordTo::under(&root, session, SourceInfo::default(), &reference);
+        let refused = to.prepare(RecorderOptions::default()).unwrap_err();
+        assert!(matches!(refused, SessionError::Record(_)), "{refused}");
+    }
+}
