@@ -66,15 +66,17 @@ hints! {
     LOWER_LIMIT = ["; --min-free-space sets the limit"];
     RECOVER_THERE = [": `tickdeck recover` seals it there"];
     OTHER_INBOX = ["; --nats-inbox-prefix sets another inbox"];
+    ACCEPT_EMPTY = ["; --allow-empty accepts that"];
 }
 
 /// The hints for log events, by the name of the event.
-const OF_EVENTS: [(&str, Hint); 5] = [
+const OF_EVENTS: [(&str, Hint); 6] = [
     ("calendar_date_uncertain", GIVE_CALENDAR),
     ("calendar_not_covered", GIVE_HOLIDAYS),
     ("calendar_partly_known", GIVE_NEWER_HOLIDAYS),
     ("capture_end_uncertain", END_WITHOUT_MARKER),
     ("nats_inbox_refused", OTHER_INBOX),
+    ("nothing_published", ACCEPT_EMPTY),
 ];
 
 /// The field and value of an event without which its hint does not apply: the flag is given already.

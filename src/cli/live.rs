@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use tickdeck::session::LiveSummary;
+use tickdeck::session::{LiveSummary, Summary};
 use tickdeck_core::printable::printable_value;
 use tickdeck_core::switch::parse_switch;
 
@@ -11,6 +11,7 @@ use super::context::Context;
 use super::env::Environment;
 use super::environment_error::EnvironmentError;
 use super::front::{FrontRun, RecordInto, live_session_id, outcome, run as run_front};
+use super::inputs::{Published, of_publishing};
 use super::outcome::{Outcome, UsageError, after_printing, stdout};
 use super::outputs::nats_options;
 use super::render::print_summary;
@@ -38,7 +39,16 @@ pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome>
         subject_prefix: args.subject_prefix.clone(),
     };
     let printed = print_summary(&summary, args.json.json, &no_sinks);
-    after_printing(printed, outcome(ended, summary.is_lossy()))
+    let is_lossy = summary.is_lossy() || is_nothing(context, &ended, &summary);
+    after_printing(printed, outcome(ended, is_lossy))
+}
+
+/// Whether there were ticks and nothing became of them: no message, and no recording either. What the
+/// user ended early is complete.
+fn is_nothing(context: &Context, ended: &LiveSummary, summary: &Summary) -> bool {
+    let is_silent =
+        ended.error.is_none() && of_publishing(&Published::of(summary), false) == Outcome::Lossy;
+    is_silent && ended.recorded == 0 && !context.control.is_stopped()
 }
 
 /// Whether the environment allows the ingest. Without the variable it is disabled.

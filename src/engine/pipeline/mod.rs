@@ -15,6 +15,7 @@
 
 mod delay;
 mod digest_thread;
+mod dry_run;
 mod fanout;
 mod ledger;
 mod measure;
@@ -24,6 +25,7 @@ mod publisher;
 mod settlement;
 
 pub use delay::DelayMeter;
+pub use dry_run::DryRun;
 pub(crate) use ledger::is_nothing;
 pub use ledger::{InstrumentLedger, Ledger};
 #[doc(hidden)]

@@ -63,7 +63,7 @@ impl PublisherOptions {
         }
     }
 
-    fn normalizer(&self) -> Normalizer {
+    pub(super) fn normalizer(&self) -> Normalizer {
         Normalizer::new(
             Arc::clone(&self.contracts),
             Arc::clone(&self.calendar),
