@@ -21,7 +21,7 @@ use crate::support::cli::{binary, command_of, finish, release_binary, tickdeck};
 use crate::support::recordings::{
     Folder, events, info, payload, replay, repository, stream, stream_digest,
 };
-use crate::support::skipped;
+use crate::support::{skipped, times};
 
 /// The path of a shared file, or `None` after a visible skip.
 fn shared(name: &str) -> Option<PathBuf> {
@@ -258,13 +258,15 @@ fn czce_turnover_includes_the_multiplier() {
 /// How far a clock may be wrong, ns.
 const CLOCK_ERROR: i64 = 60_000_000_000;
 
-/// Rows that are taken of each file, spread over it: the whole day with a date of each kind.
-const SAMPLE: usize = 200;
+/// Rows that are taken of each file, spread over it: the whole day with a date of each kind. The long
+/// run takes all of them.
+const SAMPLE: u64 = 200;
 
 /// The header, if there is one, and every so many of the rows, with the first and the last ones.
 fn sample(text: &str, has_header: bool) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    let step = (lines.len() / SAMPLE).max(1);
+    let rows = times("TICKDECK_DATED_ROWS", SAMPLE).max(1);
+    let step = (lines.len() / usize::try_from(rows).unwrap()).max(1);
     let is_taken = |index: &usize| {
         let is_edge = *index < 3 || index + 3 >= lines.len();
         is_edge || (index - usize::from(has_header)).is_multiple_of(step)
@@ -429,11 +431,25 @@ fn the_order_of_rows_moves_no_night_of_a_tar() {
     }
 }
 
+/// A `.dsb` has no text to shuffle, so its rows are written as CTP's columns first.
+#[test]
+fn the_order_of_binary_rows_changes_no_exchange_time() {
+    for (name, rows, _) in OTHERS.iter().filter(|(name, ..)| name.ends_with(".dsb")) {
+        let Some(file) = shared(name) else { return };
+        let folder = Folder::new();
+        let text = folder.join("rows.csv");
+        export(&import(&file, &folder, "rec"), "java-trader", &text);
+        let text = std::fs::read_to_string(text).unwrap();
+        assert_eq!(text.lines().count() as u64, rows + 1, "{name}");
+        check_action_days("rows.csv", &text, true);
+    }
+}
+
 #[test]
 fn the_order_of_rows_changes_no_exchange_time() {
     let names = JAVA_TRADER.map(|(name, _)| format!("java-trader_{name}.tick-ctp.csv.zst"));
     let others = OTHERS.map(|(name, ..)| name.to_owned());
-    // Archives have another test; a `.dsb` has its rows as CSV beside it.
+    // Archives and `.dsb` files have other tests.
     let is_text = |name: &String| name.ends_with(".csv.zst");
     for name in names.into_iter().chain(others).filter(is_text) {
         let Some(file) = shared(&name) else { return };

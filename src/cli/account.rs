@@ -7,13 +7,14 @@ use std::time::Duration;
 use tickdeck::live::ctp::{CtpLogin, LoginField, LoginTooLong};
 use tickdeck::live::parse_fronts;
 use tickdeck::nats::Secret;
-use tickdeck_core::contract::{Exchange, IdForm, form_of, parse_vt_symbols};
+use tickdeck_core::contract::{ContractTable, Exchange, parse_vt_symbols};
 use tickdeck_ffi::FrontAddress;
 
 use super::args::FrontKeys;
 use super::env::Environment;
 use super::environment_error::EnvironmentError;
 use super::outcome::UsageError;
+use super::symbols::{refuse_foreign, warn_unknown};
 
 /// Names the CTP library.
 pub(super) const GATEWAY: &str = "CTP_GATEWAY_CONNECT";
@@ -117,34 +118,13 @@ pub(super) fn first_symbols(list: Option<&str>) -> Result<Vec<(String, Exchange)
     };
     let symbols =
         parse_vt_symbols(list).map_err(|error| EnvironmentError::unusable(SYMBOL, error))?;
-    for (id, exchange) in &symbols {
-        match form_of(id, *exchange) {
-            IdForm::Own => {}
-            IdForm::Foreign(own) => {
-                return Err(EnvironmentError::unusable(
-                    SYMBOL,
-                    foreign(id, *exchange, own.as_deref()),
-                ));
-            }
-            IdForm::Unknown => tracing::warn!(
-                event = "symbol_form_unknown",
-                symbol = %format_args!("{id}.{exchange}"),
-                "no exchange writes ids like this: the front will accept it and send nothing"
-            ),
-        }
-    }
+    let named = symbols
+        .iter()
+        .map(|(id, exchange)| (id.as_str(), Some(*exchange)));
+    let unknown = refuse_foreign(&ContractTable::builtin(), named)
+        .map_err(|error| EnvironmentError::unusable(SYMBOL, error))?;
+    warn_unknown(&unknown);
     Ok(symbols)
-}
-
-fn foreign(id: &str, exchange: Exchange, own: Option<&str>) -> anyhow::Error {
-    match own {
-        Some(own) => anyhow::anyhow!(
-            "{exchange} writes {own}, not {id}: a front accepts the wrong id and sends nothing"
-        ),
-        None => anyhow::anyhow!(
-            "{exchange} never writes an id like {id}: a front accepts it and sends nothing"
-        ),
-    }
 }
 
 /// `MD_DURATION_SECONDS`: 0 or unset means no bound.

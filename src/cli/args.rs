@@ -129,7 +129,11 @@ impl Cli {
         let with_fallback = |arg: clap::Arg| {
             let name = arg.get_env().and_then(|name| name.to_str());
             match name.and_then(fallback) {
-                Some(value) => arg.default_value(value).hide_default_value(true),
+                Some(value) => {
+                    // A switch never shows its default.
+                    let is_shown = arg.get_action().takes_values();
+                    arg.default_value(value).hide_default_value(is_shown)
+                }
                 None => arg,
             }
         };

@@ -17,6 +17,7 @@ use tickdeck::check::{
 use tickdeck::progress::Progress;
 use tickdeck::sink::NewFile;
 use tickdeck_core::printable::printable;
+use tickdeck_core::switch::parse_switch;
 use tickdeck_recording::Recording;
 
 use super::args::{CheckArgs, Unreferenced};
@@ -48,7 +49,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
     let batch = Batch::new(&args.inputs, args.golden.as_deref(), payload, args.update)
         .map_err(batch_error)?;
     if args.update && args.golden.is_some() {
-        batch.make_folders()?;
+        batch.make_folders().map_err(explained)?;
     }
     refuse_bad_reports(args, &batch)?;
     let reports = Reports::create(args)?;
@@ -281,9 +282,9 @@ fn batch_error(error: BatchError) -> anyhow::Error {
     UsageError::new(message).into()
 }
 
-/// Whether this runs in a CI, where writing needs an explicit flag.
+/// Whether this runs in a CI, where writing needs an explicit flag. Some give the variable their name.
 fn is_ci() -> bool {
-    std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
+    std::env::var("CI").is_ok_and(|value| !value.is_empty() && parse_switch(&value) != Ok(false))
 }
 
 /// Goldens without an input, warned about if they are not rejected.

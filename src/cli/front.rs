@@ -7,7 +7,7 @@ use tickdeck::control::signals;
 use tickdeck::encode::PayloadSource;
 use tickdeck::live::ctp::CtpLibrary;
 use tickdeck::live::setup::{FrontSettings, ListingOptions};
-use tickdeck::live::{LiveEnd, Subscription, SubscriptionError};
+use tickdeck::live::{LiveEnd, Subscription, SubscriptionError, Wanted};
 use tickdeck::nats::NatsOptions;
 use tickdeck::reference::{Reference, read_contract_file};
 use tickdeck::session::{
@@ -30,6 +30,7 @@ use super::inputs::{self, warn_not_covered};
 use super::outcome::{Outcome, UsageError, session_error};
 use super::outputs::{Sinks, publisher_options};
 use super::session_place::SessionPlace;
+use super::symbols::{refuse_foreign, warn_unknown};
 
 /// What a verb asks of a live session.
 pub(super) struct FrontRun<'a> {
@@ -111,10 +112,9 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     if run.subscribe.confirm_settlement && !account.td_fronts.is_empty() {
         account.check_settlement()?;
     }
-    let subscription = subscription(context, &run)?;
+    let (reference, subscription) = subscription(context, &run)?;
     let settings = settings(&account, run.front, environment, now);
     let library = usable_library(&settings)?;
-    let reference = inputs::reference(run.normalize, &[])?;
     let record = run.record.map(|RecordInto { output, roll, .. }| {
         output.record_to(roll, library.source_info(), &reference)
     });
@@ -207,10 +207,22 @@ fn usable_library(settings: &FrontSettings) -> anyhow::Result<CtpLibrary> {
     Ok(library)
 }
 
-/// What the variables and flags ask to subscribe.
-fn subscription(context: &Context, run: &FrontRun<'_>) -> anyhow::Result<Subscription> {
+/// The tables in force, and what the variables and flags ask to subscribe.
+fn subscription(
+    context: &Context,
+    run: &FrontRun<'_>,
+) -> anyhow::Result<(Reference, Subscription)> {
+    // Before the tables: the error of this list names the variable.
     let first = first_symbols(run.normalize.ctp_symbol.as_deref())?;
+    let reference = inputs::reference(run.normalize, &[])?;
     let first: Vec<String> = first.into_iter().map(|(id, _)| id).collect();
+    let named = run.subscribe.symbols.iter().filter_map(|one| match one {
+        Wanted::Instrument(id, exchange) => Some((id.as_str(), *exchange)),
+        Wanted::Pattern(_) => None,
+    });
+    let unknown = refuse_foreign(&reference.contracts, named)
+        .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))?;
+    warn_unknown(&unknown);
     let subscription = Subscription::new(first, run.subscribe.symbols.clone())
         .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))?;
     if subscription.is_empty() {
@@ -221,7 +233,7 @@ fn subscription(context: &Context, run: &FrontRun<'_>) -> anyhow::Result<Subscri
         )
         .into());
     }
-    Ok(subscription)
+    Ok((reference, subscription))
 }
 
 /// The contracts of `--contracts`.

@@ -9,6 +9,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use clap::Command;
+use serde_json::Value;
 use tickdeck::import::{ColumnGuess, Dialect, ImportError, RowProblem};
 use tickdeck::pipeline::PlayError;
 use tickdeck_core::causes::causes;
@@ -64,17 +65,22 @@ hints! {
     END_WITHOUT_MARKER = [": give --idle or --duration for unattended runs"];
     LOWER_LIMIT = ["; --min-free-space sets the limit"];
     RECOVER_THERE = [": `tickdeck recover` seals it there"];
-    OTHER_INBOX = [", or set --nats-inbox-prefix"];
+    OTHER_INBOX = ["; --nats-inbox-prefix sets another inbox"];
+    ACCEPT_EMPTY = ["; --allow-empty accepts that"];
 }
 
 /// The hints for log events, by the name of the event.
-const OF_EVENTS: [(&str, Hint); 5] = [
+const OF_EVENTS: [(&str, Hint); 6] = [
     ("calendar_date_uncertain", GIVE_CALENDAR),
     ("calendar_not_covered", GIVE_HOLIDAYS),
     ("calendar_partly_known", GIVE_NEWER_HOLIDAYS),
     ("capture_end_uncertain", END_WITHOUT_MARKER),
     ("nats_inbox_refused", OTHER_INBOX),
+    ("nothing_published", ACCEPT_EMPTY),
 ];
+
+/// The field and value of an event without which its hint does not apply: the flag is given already.
+const ONLY_WITH: [(&str, &str, &str); 1] = [("nats_inbox_refused", "inbox", "_INBOX.>")];
 
 /// The hints for an error, with the values they show.
 fn of_error(error: &(dyn Error + 'static)) -> Vec<(Hint, String)> {
@@ -160,10 +166,15 @@ impl Hints {
         hint.0.iter().copied().find(fits)
     }
 
-    /// What continues the message of a log event.
-    pub(super) fn of_event(&self, event: &str) -> Option<&'static str> {
-        let found = OF_EVENTS.iter().find(|(name, _)| *name == event);
-        self.form(found?.1)
+    /// What continues the message of a log event with these fields.
+    pub(super) fn of_event(&self, event: &str, fields: &[(&str, Value)]) -> Option<&'static str> {
+        let (_, hint) = OF_EVENTS.iter().find(|(name, _)| *name == event)?;
+        let only_with = ONLY_WITH.iter().find(|(name, ..)| *name == event);
+        let applies = only_with.is_none_or(|(_, field, value)| {
+            let mut fields = fields.iter();
+            fields.any(|(name, found)| name == field && found == value)
+        });
+        applies.then(|| self.form(*hint)).flatten()
     }
 
     /// [`messages`](Self::messages) as one line.
@@ -266,14 +277,24 @@ mod tests {
 
     #[test]
     fn a_verb_without_the_flag_shows_another_form() {
-        let of = |verb| hints(verb).of_event("calendar_not_covered").unwrap();
+        let of = |verb| hints(verb).of_event("calendar_not_covered", &[]).unwrap();
         assert_eq!(of("replay"), "; give --calendar FILE with its holidays");
         assert_eq!(
             of("cat"),
             "; `tickdeck replay --calendar FILE` plays the recording with its holidays"
         );
-        assert_eq!(hints("verify").of_event("capture_end_uncertain"), None);
-        assert_eq!(hints("replay").of_event("no_such_event"), None);
+        assert_eq!(hints("verify").of_event("capture_end_uncertain", &[]), None);
+        assert_eq!(hints("replay").of_event("no_such_event", &[]), None);
+    }
+
+    #[test]
+    fn a_flag_that_is_given_is_not_advised() {
+        let of = |inbox: &str| {
+            let fields = [("inbox", Value::from(inbox))];
+            hints("replay").of_event("nats_inbox_refused", &fields)
+        };
+        assert!(of("_INBOX.>").is_some());
+        assert_eq!(of("_INBOX_me.>"), None);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::io::Write as _;
 use serde::Serialize;
 use tickdeck::convert::ConvertError;
 use tickdeck::import::{
-    Dialect, DoubtfulInstrument, ImportError, ImportOptions, ImportReport, ImportSource,
-    InputReport, OutOfOrder,
+    Dialect, DoubtfulInstrument, GivenOption, ImportError, ImportOptions, ImportReport,
+    ImportSource, InputReport, OutOfOrder,
 };
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::time::TradingDay;
@@ -23,6 +23,9 @@ const BAD_ROWS_SHOWN: usize = 5;
 
 /// How many instruments with a doubtful exchange are named. The others are only counted.
 const DOUBTFUL_SHOWN: usize = 10;
+
+/// How many members without data are named. The others are only counted.
+const MEMBERS_SHOWN: usize = 10;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcome> {
@@ -50,6 +53,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
         reference.calendar.clone(),
     )
     .map_err(usage)?;
+    tell_skipped(&source.report().skipped_members);
     let imported = conversion(context, "import", None, &args.output, &args.roll)
         .allow_empty(args.allow_empty)
         .import(&mut source, &reference);
@@ -59,6 +63,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<Outcom
     }
     tell_instruments(&source, args.trust_exchange);
     tell_times(source.report());
+    tell_without_effect(&source);
     let made = Made::of(&args.output.output, manifest.as_ref());
     let report = source.report();
     unless_closed(match args.json.json {
@@ -97,6 +102,9 @@ struct Imported<'a> {
     made: Made<'a>,
     skipped: u64,
     bad_rows: Vec<String>,
+    /// Members of archives that have no data.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    skipped_members: &'a [String],
     inputs: Vec<ImportedInput<'a>>,
 }
 
@@ -111,7 +119,7 @@ struct ImportedInput<'a> {
     set_aside: u64,
     /// Rows that are earlier than a row above them.
     held_back: u64,
-    /// Rows of a day without trading, dated on the trading day before.
+    /// Rows of a day without trading, dated on another day.
     moved: u64,
     /// Rows that were received before their exchange time.
     early: u64,
@@ -143,6 +151,7 @@ fn print_json(made: Made<'_>, report: &ImportReport) -> anyhow::Result<()> {
         made,
         skipped: report.skipped(),
         bad_rows: report.bad_rows.iter().map(ToString::to_string).collect(),
+        skipped_members: &report.skipped_members,
         inputs: report.inputs.iter().map(ImportedInput::new).collect(),
     };
     let mut out = stdout();
@@ -185,10 +194,13 @@ fn print_out_of_order(
 ) -> std::io::Result<()> {
     if noted.moved > 0 {
         let rows = counted(noted.moved, "row");
+        let advice = match noted.takes_day {
+            true => "; --trading-day says which day it is",
+            false => "",
+        };
         writeln!(
             out,
-            "moved      {rows} of {input}: dated on a day without trading, so of the trading day \
-             before; --trading-day says which day it is"
+            "moved      {rows} of {input}: dated on a day without trading, so of another day{advice}"
         )?;
         print_rows(out, &noted.moves)?;
     }
@@ -257,10 +269,68 @@ fn failed(error: ConvertError) -> anyhow::Error {
     convert_error(error)
 }
 
-/// Logs the rows of which a replay publishes nothing, because they have no time.
+/// Logs the members of archives that were skipped, because they hold no data.
+fn tell_skipped(members: &[String]) {
+    if members.is_empty() {
+        return;
+    }
+    let named: Vec<&str> = members
+        .iter()
+        .take(MEMBERS_SHOWN)
+        .map(String::as_str)
+        .collect();
+    tracing::warn!(
+        event = "members_skipped",
+        count = members.len(),
+        members = named.join(", "),
+        "these members hold no tick data"
+    );
+}
+
+/// Logs the flags that changed nothing, each with the reason.
+fn tell_without_effect(source: &ImportSource) {
+    if source.report().rows() == 0 {
+        return;
+    }
+    for option in source.options_without_effect() {
+        let (option, reason) = match option {
+            GivenOption::Symbol => ("--symbol", "every row names its instrument"),
+            GivenOption::TradingDay => (
+                "--trading-day",
+                "every row has its own day, or was received at a known time",
+            ),
+            GivenOption::TrustExchange => (
+                "--trust-exchange",
+                "no row names an exchange other than that of the contract table",
+            ),
+            _ => continue,
+        };
+        tracing::warn!(
+            event = "option_without_effect",
+            option,
+            reason,
+            "{option} changed nothing: {reason}"
+        );
+    }
+}
+
+/// Logs the rows that a replay publishes on another day, and those that it does not publish because
+/// they have no time.
 fn tell_times(report: &ImportReport) {
     for input in &report.inputs {
         let noted = &input.out_of_order;
+        if let Some(first) = noted.moves.first() {
+            tracing::warn!(
+                event = "date_without_trading",
+                input = input.name,
+                rows = noted.moved,
+                row = first.row,
+                date = %first.date,
+                becomes = %first.on,
+                trading_day = %first.to,
+                "rows are dated on a day without trading: a replay publishes them on another day"
+            );
+        }
         if let Some(first) = &noted.first_no_time {
             tracing::warn!(
                 event = "time_impossible",

@@ -11,10 +11,12 @@ use tickdeck::check::is_named_as_golden;
 use tickdeck::export::Exported;
 use tickdeck::inputs::SelectionError;
 pub(super) use tickdeck::inputs::{Inputs, Salvaged, on_a_thread};
+use tickdeck::pipeline::DryRun;
 use tickdeck::reference::{self, Reference, ReferenceError, ReferenceOptions};
 use tickdeck::selection;
 use tickdeck::session::Summary;
 use tickdeck_core::calendar::{TradingCalendar, Uncovered};
+use tickdeck_core::contract::parse_vt_symbols;
 use tickdeck_core::select::WindowError;
 use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::{Finding, Recording, RecordingError, Status};
@@ -22,6 +24,7 @@ use tickdeck_recording::{Finding, Recording, RecordingError, Status};
 use super::args::{NormalizeArgs, SelectArgs};
 use super::context::Context;
 use super::outcome::{Outcome, UsageError};
+use super::symbols::refuse_foreign;
 
 /// Opens the recordings and warns about unfinished ones.
 pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
@@ -126,6 +129,9 @@ pub(super) fn log_opened(recordings: &[Recording]) {
 pub(super) const INTACT_ONLY: &str =
     "`tickdeck replay --salvage` plays the intact parts, and `tickdeck verify` lists the damage";
 
+/// What is wrong if the list of exchanges is.
+const CTP_SYMBOL_UNUSABLE: &str = "--ctp-symbol (CTP_SYMBOL) cannot be used";
+
 /// The tables in force: built-in, then the recordings' own, then what the flags name.
 pub(super) fn reference(
     args: &NormalizeArgs,
@@ -137,7 +143,24 @@ pub(super) fn reference(
         exchanges: args.ctp_symbol.as_deref(),
         calendar: args.calendar.as_deref(),
     };
-    Reference::load(&options, recordings).map_err(reference_error)
+    let reference = Reference::load(&options, recordings).map_err(reference_error)?;
+    refuse_foreign_exchanges(&reference, options.exchanges)?;
+    Ok(reference)
+}
+
+/// Refuses ids of `--ctp-symbol` that their exchange does not write.
+fn refuse_foreign_exchanges(reference: &Reference, list: Option<&str>) -> anyhow::Result<()> {
+    let Some(list) = list.filter(|list| !list.trim().is_empty()) else {
+        return Ok(());
+    };
+    let symbols = parse_vt_symbols(list)
+        .map_err(|error| reference_error(ReferenceError::Exchanges(error)))?;
+    let named = symbols
+        .iter()
+        .map(|(id, exchange)| (id.as_str(), Some(*exchange)));
+    refuse_foreign(&reference.contracts, named)
+        .map_err(|error| UsageError::caused_by(CTP_SYMBOL_UNUSABLE, error))?;
+    Ok(())
 }
 
 /// The calendar of `--calendar`, else the recordings' own, else the built-in one.
@@ -159,9 +182,7 @@ pub(super) fn reference_error(error: ReferenceError) -> anyhow::Error {
         ReferenceError::Contracts(source) => {
             UsageError::caused_by("--contracts cannot be used", source)
         }
-        ReferenceError::Exchanges(source) => {
-            UsageError::caused_by("--ctp-symbol (CTP_SYMBOL) cannot be used", source)
-        }
+        ReferenceError::Exchanges(source) => UsageError::caused_by(CTP_SYMBOL_UNUSABLE, source),
         ReferenceError::Calendar { path, source } => UsageError::caused_by(
             format!("--calendar {} cannot be used", path.display()),
             boxed(source),
@@ -317,6 +338,16 @@ impl<'a> Published<'a> {
         }
     }
 
+    /// Of a replay that was only planned.
+    pub(super) fn of_dry_run(dry_run: &'a DryRun) -> Self {
+        Self {
+            ticks: dry_run.ticks(),
+            rejected: dry_run.rejected(),
+            filtered: dry_run.filtered(),
+            is_nothing: dry_run.is_nothing(),
+        }
+    }
+
     /// Of an export. Events are written whatever a replay would publish of them.
     pub(super) fn of_export(exported: &'a Exported) -> Self {
         Self {
@@ -340,7 +371,7 @@ pub(super) fn of_publishing(published: &Published<'_>, may_be_empty: bool) -> Ou
         ticks = published.ticks,
         rejected = reasons.collect::<Vec<_>>().join(", "),
         filtered = published.filtered,
-        "no message was published: every tick was rejected or dropped; --allow-empty accepts that"
+        "no message was published: every tick was rejected or dropped"
     );
     Outcome::Lossy
 }

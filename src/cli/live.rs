@@ -2,14 +2,16 @@
 
 use std::io::Write as _;
 
-use tickdeck::session::LiveSummary;
+use tickdeck::session::{LiveSummary, Summary};
 use tickdeck_core::printable::printable_value;
+use tickdeck_core::switch::parse_switch;
 
 use super::args::{LiveArgs, SinkArgs};
 use super::context::Context;
 use super::env::Environment;
 use super::environment_error::EnvironmentError;
 use super::front::{FrontRun, RecordInto, live_session_id, outcome, run as run_front};
+use super::inputs::{Published, of_publishing};
 use super::outcome::{Outcome, UsageError, after_printing, stdout};
 use super::outputs::nats_options;
 use super::render::print_summary;
@@ -37,16 +39,19 @@ pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome>
         subject_prefix: args.subject_prefix.clone(),
     };
     let printed = print_summary(&summary, args.json.json, &no_sinks);
-    after_printing(printed, outcome(ended, summary.is_lossy()))
+    let is_lossy = summary.is_lossy() || is_nothing(context, &ended, &summary);
+    after_printing(printed, outcome(ended, is_lossy))
 }
 
-/// Values of the variable that allow the ingest.
-const YES: [&str; 4] = ["1", "true", "yes", "on"];
+/// Whether there were ticks and nothing became of them: no message, and no recording either. What the
+/// user ended early is complete.
+fn is_nothing(context: &Context, ended: &LiveSummary, summary: &Summary) -> bool {
+    let is_silent =
+        ended.error.is_none() && of_publishing(&Published::of(summary), false) == Outcome::Lossy;
+    is_silent && ended.recorded == 0 && !context.control.is_stopped()
+}
 
-/// Values that leave it disabled, as without the variable.
-const NO: [&str; 4] = ["0", "false", "no", "off"];
-
-/// Whether the environment allows the ingest.
+/// Whether the environment allows the ingest. Without the variable it is disabled.
 ///
 /// # Errors
 /// When the value is neither yes nor no.
@@ -55,16 +60,10 @@ pub(super) fn is_ingest_allowed(environment: &Environment) -> Result<bool, Usage
         return Ok(false);
     };
     let value = value.expose().trim();
-    let is_one_of = |words: [&str; 4]| words.iter().any(|word| value.eq_ignore_ascii_case(word));
-    match (is_one_of(YES), is_one_of(NO)) {
-        (true, _) => Ok(true),
-        (false, true) => Ok(false),
-        (false, false) => {
-            let (value, yes, no) = (printable_value(value), YES.join(", "), NO.join(", "));
-            let problem = format!("found \"{value}\", expected {yes} to allow the ingest, or {no}");
-            Err(EnvironmentError::unusable(SWITCH, UsageError::new(problem)))
-        }
-    }
+    parse_switch(value).map_err(|error| {
+        let problem = format!("found \"{}\", {error}", printable_value(value));
+        EnvironmentError::unusable(SWITCH, UsageError::new(problem))
+    })
 }
 
 /// Ingest is disabled by default. The verb says how to enable it and connects to nothing.

@@ -139,7 +139,7 @@ impl Fields {
     /// Continues the message with the hint for its event, if there is one.
     fn add_hint(&mut self, hints: &Hints) {
         if let (Some(event), Some(message)) = (&self.event, &mut self.message)
-            && let Some(hint) = hints.of_event(event)
+            && let Some(hint) = hints.of_event(event, &self.rest)
         {
             message.push_str(hint);
         }

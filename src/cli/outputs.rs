@@ -165,11 +165,11 @@ pub(super) fn refuse_folder(path: &Path) -> Result<(), UsageError> {
     }
 }
 
-/// Refuses an output file in the folder of a recording.
+/// Refuses an output file among those of a recording or a catalogue.
 pub(super) fn refuse_inside_recording(path: &Path) -> anyhow::Result<()> {
     if is_inside_recording(path) {
         let message = format!(
-            "{} is inside a recording: choose an output elsewhere",
+            "{} is inside a recording or a catalogue: choose an output elsewhere",
             path.display()
         );
         return Err(UsageError::new(message).into());

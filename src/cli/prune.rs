@@ -62,7 +62,8 @@ fn outcome(args: &PruneArgs, pruned: &Pruned) -> Outcome {
     let mut outcome = Outcome::Done;
     for (stored, _, why) in &pruned.spared {
         let (of_this, fix) = match why {
-            Spared::BeingWritten => (Outcome::Done, ""),
+            // The warning about the limit says it.
+            Spared::BeingWritten | Spared::Newest => (Outcome::Done, ""),
             Spared::Damaged(_) => (Outcome::Difference, ": see `tickdeck verify`"),
             Spared::Unfinished => (Outcome::Lossy, ": `tickdeck recover` seals it"),
             Spared::OtherFiles(_) => (Outcome::Lossy, ": move them elsewhere"),
@@ -99,6 +100,7 @@ fn reason(why: &Spared) -> String {
         Spared::OtherFiles(name) => format!("it holds other files, such as {name}"),
         Spared::Link => "it is a link to another place".into(),
         Spared::NoTradingDay => "it has no tick, and so no trading day".into(),
+        Spared::Newest => "it is the newest recording, which always stays".into(),
     }
 }
 

@@ -75,6 +75,8 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     let session = Session::replay_once(place.session(), options, opened.source)
         .health(nats, "record")
         .record(record)
+        // Without publishing, only the JSON has a payload digest.
+        .record_only(!args.publish && !args.json.json)
         .allow_empty(args.allow_empty)
         .recorder(args.journal.options())
         .pace(PaceOptions {
@@ -187,9 +189,14 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
         made => place.made(made.as_ref(), &ended.days),
     };
     let printed = print(args, &summary, &made);
-    // What the user ended early is complete. A recording without a tick shows why there is none.
-    let is_empty = summary.received == 0 && !args.allow_empty && !context.control.is_stopped();
-    after_printing(printed, outcome(ended, summary.is_lossy() || is_empty))
+    // A recording without a tick shows why there is none.
+    let is_empty = summary.received == 0 && !args.allow_empty;
+    let is_silent = args.publish
+        && ended.error.is_none()
+        && of_publishing(&Published::of(&summary), args.allow_empty) == Outcome::Lossy;
+    // What the user ended early is complete.
+    let is_nothing = (is_empty || is_silent) && !context.control.is_stopped();
+    after_printing(printed, outcome(ended, summary.is_lossy() || is_nothing))
 }
 
 /// Where the session goes. `id` is its id in a catalogue if none is given.

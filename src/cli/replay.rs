@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use tickdeck::control::Command;
 use tickdeck::nats::NatsOptions;
+use tickdeck::pipeline::{DryRun, PublisherOptions};
 use tickdeck::reference::Reference;
 use tickdeck::session::{Replayed, Session};
+use tickdeck_core::event::Event;
 use tickdeck_core::pace::ClockTicks;
 use tickdeck_core::source::PayloadSource;
 use tickdeck_recording::{Finding, Followed, MissingPart};
@@ -115,16 +117,33 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
 fn show(args: &ReplayArgs, plan: &Plan) -> anyhow::Result<Outcome> {
     let (inputs, selection) = (&plan.inputs, &plan.selection);
     let batch = args.batch_size as usize;
-    let found = selection.events.count(inputs, args.salvage, batch)?;
+    let mut dry_run = DryRun::new(&options(args, plan));
+    let visitor = |events: &[Event]| dry_run.take(events);
+    let found = selection
+        .events
+        .count(inputs, args.salvage, batch, visitor)?;
     plan::print(args, inputs, selection, plan.nats.as_ref(), &found)?;
     report_missing(&found.missing, &plan.damage);
     let played = match found.missing.is_empty() && plan.damage.is_empty() {
         true => Outcome::Done,
         false => Outcome::Lossy,
     };
-    let selected = selection.outcome(found.ticks());
+    let selected = match found.ticks() {
+        0 => selection.outcome(0),
+        _ => of_publishing(&Published::of_dry_run(&dry_run), selection.may_be_empty()),
+    };
     let completeness = completeness(inputs.are_complete());
     Ok(selected.and(completeness).and(played))
+}
+
+/// What is published, and how.
+fn options(args: &ReplayArgs, plan: &Plan) -> PublisherOptions {
+    publisher_options(
+        &args.normalize,
+        &args.sinks.subject_prefix,
+        plan.source,
+        &plan.reference,
+    )
 }
 
 /// Plays it to its end. A salvage lists what it skips.
@@ -137,12 +156,7 @@ fn play(
 ) -> anyhow::Result<Replayed> {
     let inputs = &plan.inputs;
     let salvaged = Salvaged::default();
-    let options = publisher_options(
-        &args.normalize,
-        &args.sinks.subject_prefix,
-        plan.source,
-        &plan.reference,
-    );
+    let options = options(args, plan);
     let mut filter = plan.selection.events.filter.clone();
     let prime_until = if args.prime {
         filter.start.take()

@@ -180,6 +180,26 @@ pub fn calendar_date(calendar: &TradingCalendar, day: TradingDay, part: DayPart)
     }
 }
 
+/// The first of a row's dates, `TradingDay` before `ActionDay`, on which the exchanges have nothing at
+/// its time of day because they are closed. Such a row gets another date. `None` where both are sound.
+#[must_use]
+pub fn closed_date(calendar: &TradingCalendar, row: &Witnesses) -> Option<NaiveDate> {
+    let part = DayPart::of(row.seconds);
+    let is_open = |date: NaiveDate| calendar.is_trading_day(date);
+    // A night lasts until the morning of the next date, as from Friday to Saturday.
+    let has_night = |date: NaiveDate| {
+        let evening = date.checked_sub_days(Days::new(1));
+        is_open(date) || (part == DayPart::Early && evening.is_some_and(is_open))
+    };
+    // CZCE's `TradingDay` is the calendar date at night.
+    let is_sound = |date| match row.is_czce {
+        true => has_night(date),
+        false => is_open(date),
+    };
+    let closed = row.trading_day.filter(|date| !is_sound(*date));
+    closed.or_else(|| row.action_day.filter(|date| !has_night(*date)))
+}
+
 /// The trading day of a row whose calendar date a recorder wrote down. By day that is the date. On a
 /// day without trading the row was received late, and belongs to the trading day before.
 #[must_use]

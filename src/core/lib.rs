@@ -12,6 +12,7 @@
 //! | [`thread`], [`wait`] | the one place each that starts threads and waits for a bounded time |
 //! | [`causes`] | an error with its causes in one line |
 //! | [`printable`](mod@printable) | text from strangers, safe to show |
+//! | [`switch`] | words of variables that mean yes or no |
 //!
 //! A type belongs here when recordings, the engine and the simulated front all need it.
 //!
@@ -31,6 +32,7 @@ pub mod pace;
 pub mod printable;
 pub mod select;
 pub mod source;
+pub mod switch;
 pub mod thread;
 pub mod time;
 pub mod wait;

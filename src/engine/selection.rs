@@ -112,7 +112,7 @@ impl Selection {
     }
 
     /// What a replay would play. It is read like a replay, `batch` events at a time, so that it is exact.
-    /// A salvage counts what is intact, and lists the rest.
+    /// `visitor` gets the events in order. A salvage counts what is intact, and lists the rest.
     ///
     /// # Errors
     /// When a recording cannot be read, or the system gives no thread.
@@ -121,6 +121,7 @@ impl Selection {
         inputs: &Inputs,
         salvage: bool,
         batch: usize,
+        mut visitor: impl FnMut(&[Event]),
     ) -> Result<Counted, SourceError> {
         let salvaged = salvage.then(Salvaged::default);
         let mut source = inputs.source_ahead(&self.filter, salvaged.as_ref())?;
@@ -129,6 +130,7 @@ impl Selection {
         }
         let mut counted = Counted::default();
         self.visit(source.as_mut(), batch, |events| {
+            visitor(events);
             counted.events += events.len() as u64;
             for tick in events.iter().filter_map(Event::as_tick) {
                 let id = tick.instrument_id.to_string();
@@ -247,12 +249,18 @@ mod tests {
         assert_eq!(selection.unmatched, ["zz*"]);
         let of_rb = selection.available.as_ref().unwrap()["rb2510"];
         assert_eq!(ticks(&inputs, &selection), of_rb);
-        let counted = selection.count(&inputs, false, 100).unwrap();
+        let counted = selection.count(&inputs, false, 100, |_| {}).unwrap();
         assert_eq!(counted.instruments, [("rb2510".to_owned(), of_rb)].into());
         assert!(counted.events >= counted.ticks() && counted.missing.is_empty());
         let (inputs, selection) = resolve(&["rb*"], Some(5));
         assert_eq!(ticks(&inputs, &selection), 5);
-        assert_eq!(selection.count(&inputs, false, 100).unwrap().ticks(), 5);
+        assert_eq!(
+            selection
+                .count(&inputs, false, 100, |_| {})
+                .unwrap()
+                .ticks(),
+            5
+        );
     }
 
     #[test]

@@ -242,6 +242,13 @@ impl BackgroundWriter {
         self.shared.has_ended.clone()
     }
 
+    /// Whether the recorder thread has failed: it accepts nothing more. The journal may be whole while
+    /// segments cannot be written; then this is false, and [`RecorderStats::failure`] has the reason.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.shared.lock().has_failed
+    }
+
     /// Appends events, unless the recorder thread has failed: then false, at once. The result of
     /// [`finish`](Self::finish) has the reason.
     pub fn offer(&mut self, events: &[Event]) -> bool {
@@ -406,8 +413,9 @@ impl Recorder {
         };
         if let Err(error) = &result {
             // First no more is accepted, then the failure is known.
-            self.take_last(shared);
+            shared.lock().has_failed = true;
             self.stats.fail(error);
+            self.take_last(shared);
         }
         self.announce();
         (self.journal.written_ticks(), result)

@@ -14,7 +14,7 @@ use std::str::FromStr;
 use chrono::NaiveDate;
 
 use super::error::RecordingError;
-use super::names::{LOCK_FILE, SESSION_KEY, is_manifest};
+use super::names::{LOCK_FILE, SESSION_KEY, is_hidden, is_manifest};
 use super::storage::{Storage, local};
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -170,6 +170,47 @@ impl Catalog {
         day_of(&name_of(folder)).is_some()
     }
 
+    /// The trading days of the root that has `day` as the folder of one. None for any other folder.
+    #[must_use]
+    pub fn days_beside(day: &Path) -> Vec<PathBuf> {
+        let root = std::path::absolute(day)
+            .ok()
+            .filter(|day| Self::is_day(day));
+        let root = root.as_deref().and_then(Path::parent);
+        let days = root.and_then(|root| Self::days(root).ok());
+        let days = days.unwrap_or_default().into_iter();
+        days.map(|(_, folder)| folder).collect()
+    }
+
+    /// The name of the day's folder, if a path is named as that of a session in a catalogue.
+    #[must_use]
+    pub fn day_of_session(path: &Path) -> Option<String> {
+        let path = std::path::absolute(path).ok()?;
+        session_id_of(&path.file_name()?.to_string_lossy())?;
+        let day = name_of(path.parent()?);
+        day_of(&day).map(|_| day)
+    }
+
+    /// Whether Parquet readers that are given the root of a catalogue would read a file at `path`.
+    #[must_use]
+    pub fn shows(path: &Path) -> bool {
+        let Ok(path) = std::path::absolute(path) else {
+            return false;
+        };
+        for folder in path.ancestors() {
+            let (Some(name), Some(parent)) = (folder.file_name(), folder.parent()) else {
+                break;
+            };
+            if is_hidden(&name.to_string_lossy()) {
+                return false;
+            }
+            if Self::is_root(parent) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// The folder of a session.
     #[must_use]
     pub fn folder(root: &Path, trading_day: NaiveDate, session: &str) -> PathBuf {
@@ -270,6 +311,42 @@ mod tests {
         );
         let one = Catalog::open(&folder.path().join("trading_day=2026-01-06")).unwrap();
         assert_eq!(one.entries, catalog.entries[2..]);
+    }
+
+    #[test]
+    fn readers_of_a_root_see_what_is_not_hidden() {
+        let folder = folder_with(&[
+            "root/trading_day=2026-01-06/session=b/_manifest.json",
+            "other/_manifest.json",
+        ]);
+        let day = "root/trading_day=2026-01-06";
+        for (path, expected) in [
+            ("root/x.json", true),
+            ("root/new/deep/x.json", true),
+            ("root/_goldens/x.json", false),
+            ("root/.x.json", false),
+            (&format!("{day}/x.json"), true),
+            (&format!("{day}/_session=b.golden.json"), false),
+            (&format!("{day}/session=b/x.json"), true),
+            ("x.json", false),
+            ("other/x.json", false),
+        ] {
+            assert_eq!(
+                Catalog::shows(&folder.path().join(path)),
+                expected,
+                "{path}"
+            );
+        }
+        let session = folder.path().join(day).join("session=b");
+        let named = Catalog::day_of_session(&session);
+        assert_eq!(named.as_deref(), Some("trading_day=2026-01-06"));
+        assert_eq!(
+            Catalog::day_of_session(&folder.path().join("session=b")),
+            None
+        );
+        let days = Catalog::days_beside(&folder.path().join(day));
+        assert_eq!(days, [folder.path().join(day)]);
+        assert_eq!(Catalog::days_beside(folder.path()), [] as [PathBuf; 0]);
     }
 
     #[test]

@@ -13,13 +13,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use chrono::NaiveDate;
-use tickdeck_core::event::{Event, Seq};
+use tickdeck_core::event::Event;
 use tickdeck_core::thread;
 
 use super::background_writer::{BackgroundWriter, Recorded, RecorderOptions};
 use super::catalog::{Catalog, SessionId};
 use super::error::RecordingError;
 use super::event_writer::EventWriter;
+use super::numbering::{Numbering, unbroken};
 use super::prune::remove;
 use super::read_back::ReadBack;
 use super::recorder_stats::RecorderStats;
@@ -34,8 +35,7 @@ struct Day {
     date: NaiveDate,
     folder: PathBuf,
     recorder: BackgroundWriter,
-    /// `seq` of its first event in the session.
-    first_seq: u64,
+    numbering: Numbering,
 }
 
 /// A recording that is being sealed.
@@ -58,8 +58,6 @@ pub struct DayRecorder {
     current: Option<Day>,
     ending: Vec<Ending>,
     next_seq: u64,
-    /// The events of one write, renumbered. Those of the first day need no other `seq`.
-    batch: Vec<Event>,
     has_failed: bool,
     /// The first error that no caller has seen.
     failure: Option<RecordingError>,
@@ -99,7 +97,6 @@ impl DayRecorder {
             current: None,
             ending: Vec::new(),
             next_seq: 0,
-            batch: Vec::new(),
             has_failed: false,
             failure: None,
         }
@@ -110,6 +107,12 @@ impl DayRecorder {
     pub(super) fn offer(&mut self, events: &[Event]) -> bool {
         let written = self.write(events);
         self.stats.accepts(written, &mut self.failure)
+    }
+
+    /// Whether nothing more is accepted.
+    pub(super) fn has_failed(&self) -> bool {
+        let current = self.current.as_ref();
+        self.has_failed || current.is_some_and(|day| day.recorder.has_failed())
     }
 
     /// Counts of all days. Other threads may read them, also after the end.
@@ -173,16 +176,21 @@ impl DayRecorder {
     }
 
     fn write_run(&mut self, events: &[Event], date: NaiveDate) -> Result<()> {
-        let Some(first) = events.first() else {
-            return Ok(());
-        };
-        if first.seq.0 != self.next_seq {
-            return Err(RecordingError::SeqGap {
+        let count = unbroken(self.next_seq, events);
+        if count > 0 {
+            self.write_unbroken(&events[..count], date)?;
+        }
+        match events.get(count) {
+            None => Ok(()),
+            Some(gap) => Err(RecordingError::SeqGap {
                 path: self.root.clone(),
                 expected: self.next_seq,
-                found: first.seq.0,
-            });
+                found: gap.seq.0,
+            }),
         }
+    }
+
+    fn write_unbroken(&mut self, events: &[Event], date: NaiveDate) -> Result<()> {
         let day = match self.current.take() {
             Some(day) if day.date >= date => day,
             before => {
@@ -191,17 +199,7 @@ impl DayRecorder {
             }
         };
         let day = self.current.insert(day);
-        if day.first_seq == 0 {
-            day.recorder.write(events)?;
-        } else {
-            self.batch.clear();
-            self.batch.extend_from_slice(events);
-            for event in &mut self.batch {
-                // A gap inside the batch stays one.
-                event.seq = Seq(event.seq.0.wrapping_sub(day.first_seq));
-            }
-            day.recorder.write(&self.batch)?;
-        }
+        day.recorder.write(day.numbering.number(events))?;
         self.next_seq += events.len() as u64;
         Ok(())
     }
@@ -222,7 +220,7 @@ impl DayRecorder {
             date,
             folder,
             recorder,
-            first_seq: self.next_seq,
+            numbering: Numbering::default(),
         })
     }
 

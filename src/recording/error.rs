@@ -169,6 +169,17 @@ pub enum RecordingError {
         /// The limit, in bytes.
         needed: u64,
     },
+    /// A new recording would lie in a catalogue, and not as one of its sessions: readers that are given the
+    /// root would trip over its files.
+    #[error(
+        "{} is among the data of a catalogue: choose another output, or \
+         ROOT/trading_day=YYYY-MM-DD/session=ID",
+        path.display()
+    )]
+    AmongData {
+        /// The folder.
+        path: PathBuf,
+    },
     /// There is nothing to recover: neither a manifest nor events.
     #[error("{} has nothing to recover: no manifest, segment or journal is there", path.display())]
     NothingToRecover {
@@ -236,6 +247,7 @@ impl RecordingError {
                 | Self::OutputExists { .. }
                 | Self::NotAFolder { .. }
                 | Self::NotReplaceable { .. }
+                | Self::AmongData { .. }
                 | Self::InUse { .. }
         )
     }

@@ -87,6 +87,11 @@ pub fn is_recording_folder(folder: &Path) -> bool {
     has_manifest(&*local(), folder)
 }
 
+/// Whether Parquet readers that are given the root of a catalogue skip a file or folder of that name.
+pub(super) fn is_hidden(name: &str) -> bool {
+    name.starts_with(HIDDEN) || name.starts_with('.')
+}
+
 /// Whether a file of that name is a manifest.
 pub(super) fn is_manifest(name: &str) -> bool {
     unhidden(name) == MANIFEST_FILE

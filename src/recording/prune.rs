@@ -1,17 +1,18 @@
 //! Retention: which recordings go, and how they go.
 //!
 //! The newest trading day on disk is the reference, never the machine's clock: a clock that is wrong
-//! must not remove anything.
+//! must not remove anything. A limit of bytes never removes the newest recording of a catalogue.
 //!
 //! A recording is removed only if it is finished and its files are what its manifest says. It is renamed
 //! first, to a name that no reader takes up, so that a crash leaves no half of a recording.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 use serde::{Serialize, Serializer};
+use tickdeck_core::time::UnixNanos;
 
 use super::catalog::{Catalog, CatalogEntry};
 use super::error::RecordingError;
@@ -32,7 +33,7 @@ const REMOVED: &str = ".removed";
 pub struct Retention {
     /// The latest trading days that have recordings.
     pub keep_days: Option<u32>,
-    /// Bytes on disk of all recordings together.
+    /// Bytes on disk of all recordings together. The newest recording stays, even if it alone has more.
     pub max_bytes: Option<u64>,
 }
 
@@ -46,6 +47,9 @@ pub struct Stored {
     /// Its trading day, the last one of several; `None` without ticks.
     #[serde(serialize_with = "optional_day")]
     pub trading_day: Option<NaiveDate>,
+    /// Receive time of its last event. Orders the recordings of a day; `None` where that is unknown.
+    #[serde(skip)]
+    pub end: Option<UnixNanos>,
     /// Bytes of all files in the folder.
     pub bytes: u64,
 }
@@ -87,6 +91,8 @@ pub enum Spared {
     Link,
     /// It has no tick, and so no trading day by which it could go.
     NoTradingDay,
+    /// It is the newest of its catalogue, or of the recordings outside of one. Only for bytes.
+    Newest,
 }
 
 /// What a prune did, or would do.
@@ -120,6 +126,10 @@ impl Stored {
             recording: entry.folder.clone(),
             session: entry.session.clone(),
             trading_day: Some(entry.trading_day),
+            // What cannot be opened is damaged, and stays.
+            end: Recording::open(&entry.folder)
+                .ok()
+                .and_then(|it| end_of(&it)),
             bytes: bytes_of(&*local(), &entry.folder)?,
         })
     }
@@ -144,9 +154,14 @@ impl Stored {
             recording: folder.to_owned(),
             session: recording.session().to_owned(),
             trading_day: days.iter().filter_map(|day| day.parse().ok()).max(),
+            end: end_of(&recording),
             bytes: bytes_of(&*storage, folder)?,
         })
     }
+}
+
+fn end_of(recording: &Recording) -> Option<UnixNanos> {
+    recording.manifest()?.end
 }
 
 /// Bytes of the files in a folder. One that goes meanwhile counts as empty.
@@ -162,9 +177,10 @@ pub(super) fn bytes_of(storage: &dyn Storage, folder: &Path) -> Result<u64> {
 /// When something cannot be read or removed. What was removed before stays so.
 pub fn prune(mut stored: Vec<Stored>, retention: Retention, dry_run: bool) -> Result<Pruned> {
     let storage = local();
-    let key = |stored: &Stored| (stored.trading_day, stored.recording.clone());
+    let key = |stored: &Stored| (stored.trading_day, stored.end, stored.recording.clone());
     stored.sort_by_key(key);
     stored.dedup();
+    let newest = newest(&stored);
     let first_kept = first_kept_day(&stored, retention.keep_days);
     let mut bytes: u64 = stored.iter().map(|stored| stored.bytes).sum();
     let mut pruned = Pruned::default();
@@ -173,7 +189,9 @@ pub fn prune(mut stored: Vec<Stored>, retention: Retention, dry_run: bool) -> Re
             pruned.kept.push(stored);
             continue;
         };
-        match reason_to_spare(&storage, &stored)? {
+        let is_kept = excess == Excess::Bytes && newest.contains(&stored.recording);
+        let reason = reason_to_spare(&storage, &stored)?;
+        match reason.or(is_kept.then_some(Spared::Newest)) {
             Some(reason) => pruned.spared.push((stored, excess, reason)),
             None => {
                 if !dry_run {
@@ -205,6 +223,18 @@ pub fn finish_interrupted(root: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The newest recording of each catalogue, and of those outside of one. The recordings are sorted.
+fn newest(stored: &[Stored]) -> BTreeSet<PathBuf> {
+    let by_root = stored.iter().map(|one| {
+        let day = parent_of(&one.recording);
+        let root = Catalog::is_day(&day).then(|| parent_of(&day));
+        (root, one.recording.clone())
+    });
+    // The last one of a root replaces those before it.
+    let newest: BTreeMap<Option<PathBuf>, PathBuf> = by_root.collect();
+    newest.into_values().collect()
 }
 
 /// The first trading day that stays.
@@ -393,10 +423,7 @@ mod tests {
         let (root, folders) = catalogue();
         let all = stored(root.path());
         let one = all[3].bytes;
-        let limit = Retention {
-            keep_days: None,
-            max_bytes: Some(2 * one + one / 2),
-        };
+        let limit = bytes(2 * one + one / 2);
         let dry = prune(all.clone(), limit, true).unwrap();
         assert_eq!(there(&folders), [true; 4], "a dry run removes nothing");
         let pruned = prune(all, limit, false).unwrap();
@@ -404,6 +431,43 @@ mod tests {
         assert_eq!(there(&folders), [false, false, true, true]);
         assert!(pruned.bytes_left() <= 2 * one + one / 2);
         assert!(pruned.removed.iter().all(|(_, why)| *why == Excess::Bytes));
+    }
+
+    fn bytes(max_bytes: u64) -> Retention {
+        Retention {
+            keep_days: None,
+            max_bytes: Some(max_bytes),
+        }
+    }
+
+    #[test]
+    fn the_newest_of_each_catalogue_stays() {
+        let ((first, folders), (second, others)) = (catalogue(), catalogue());
+        let all = || [stored(first.path()), stored(second.path())].concat();
+        let dry = prune(all(), bytes(1), true).unwrap();
+        let pruned = prune(all(), bytes(1), false).unwrap();
+        assert_eq!(pruned, dry);
+        assert_eq!(there(&folders), [false, false, false, true]);
+        assert_eq!(there(&others), [false, false, false, true]);
+        let reasons = pruned.spared.iter().map(|(_, _, why)| why);
+        assert!(reasons.eq([&Spared::Newest; 2]), "{:?}", pruned.spared);
+        assert!(pruned.bytes_left() > 1);
+    }
+
+    /// The day session has the smaller name, and follows the night of its trading day.
+    #[test]
+    fn the_newest_of_a_day_is_the_last_one_received() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = ["a-day", "b-night"]
+            .map(|id| Catalog::folder(root.path(), DAYS[1].parse().unwrap(), id));
+        for (folder, hour) in folders.iter().zip([22, 9]) {
+            let options = options(Rolling::default());
+            let mut writer = RecordingWriter::create(folder, options).unwrap();
+            writer.write(&at_hours(&[hour; 10])).unwrap();
+            writer.finish().unwrap();
+        }
+        let pruned = prune(stored(root.path()), bytes(1), false).unwrap();
+        assert_eq!(there(&folders), [true, false], "{pruned:?}");
     }
 
     #[test]

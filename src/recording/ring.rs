@@ -9,8 +9,9 @@
 //! from that long before it to so long after it. When the range has passed, its events are copied into a
 //! recording of the catalogue, which is verified. A trigger within the range of another one extends it.
 //!
-//! All times are receive times of events, so the same events are kept on every machine. What a killed
-//! process leaves in its slots is kept by [`salvage_ring`].
+//! All times are receive times of events, so the same events are kept on every machine. While no event
+//! comes, the clock continues that time, so that a range ends in a quiet market too.
+//! [`salvage_ring`](super::ring_salvage::salvage_ring) keeps what a killed process left in its slots.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -19,9 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use tickdeck_core::calendar::TradingCalendar;
-use tickdeck_core::contract::ContractTable;
-use tickdeck_core::event::{Event, EventKind, Seq, SessionEvent};
+use tickdeck_core::clock::{Clock, MonoNanos};
+use tickdeck_core::event::{Event, EventKind, SessionEvent};
 use tickdeck_core::thread;
 use tickdeck_core::time::UnixNanos;
 
@@ -32,11 +32,11 @@ use super::error::RecordingError;
 use super::event_writer::EventWriter;
 use super::filter::EventFilter;
 use super::manifest::Manifest;
+use super::numbering::{Numbering, unbroken};
 use super::owner::Owner;
 use super::read_back::ReadBack;
 use super::reader::Recording;
 use super::recorder_stats::RecorderStats;
-use super::recover::recover;
 use super::storage::{Storage, local};
 use super::verify::verify;
 use super::writer::{RecordingOptions, RecordingWriter};
@@ -47,10 +47,13 @@ type Result<T> = std::result::Result<T, RecordingError>;
 type Told = Arc<dyn Fn(&Path, &Result<Manifest>) + Send + Sync>;
 
 /// What the name of a ring's folder begins with.
-const RING: &str = ".ring-";
+pub(super) const RING: &str = ".ring-";
 
 /// Slots of a span.
 const SLOTS: i64 = 8;
+
+/// How long after its end a range ends by the clock. An event of the range may still be on its way.
+const CLOCK_MARGIN: i64 = 1_000_000_000;
 
 /// Events copied at a time.
 const BATCH_EVENTS: usize = 4096;
@@ -80,7 +83,7 @@ pub struct RingTrigger {
 }
 
 impl RingTrigger {
-    /// Requests that wait at most. They are taken with the next events.
+    /// Requests that wait at most.
     const MOST: usize = 64;
 
     /// Keeps what is around the newest event, and says why.
@@ -143,7 +146,15 @@ struct Open {
     first: UnixNanos,
     last: UnixNanos,
     recorder: BackgroundWriter,
-    rows: u64,
+    numbering: Numbering,
+}
+
+/// The newest event.
+#[derive(Debug, Clone, Copy)]
+struct Newest {
+    at: UnixNanos,
+    /// When it came, by the clock.
+    seen_at: MonoNanos,
 }
 
 /// A range that will be kept.
@@ -174,12 +185,13 @@ pub struct RingRecorder {
     recordings: ReadBack,
     told: Told,
     trigger: RingTrigger,
+    clock: Arc<dyn Clock>,
     slots: VecDeque<Arc<Slot>>,
     /// Slots begun.
     begun: u64,
     open: Option<Open>,
     batch: Vec<Event>,
-    newest: Option<UnixNanos>,
+    newest: Option<Newest>,
     range: Option<Range>,
     keeping: Vec<Keeping>,
     /// Slots on their way out.
@@ -202,7 +214,8 @@ impl std::fmt::Debug for RingRecorder {
 }
 
 impl RingRecorder {
-    /// A ring under `root`, the root of a catalogue, for the session of this id. `told` hears of each recording that is made, on the thread that makes it.
+    /// A ring under `root`, the root of a catalogue, for the session of this id. `told` hears of each
+    /// recording that is made, on the thread that makes it.
     ///
     /// # Errors
     /// When the folder of the ring cannot be created, or another session has it.
@@ -212,6 +225,7 @@ impl RingRecorder {
         options: RecordingOptions,
         recorder: RecorderOptions,
         ring: Ring,
+        clock: Arc<dyn Clock>,
         told: impl Fn(&Path, &Result<Manifest>) + Send + Sync + 'static,
     ) -> Result<Self> {
         let storage = local();
@@ -241,6 +255,7 @@ impl RingRecorder {
             recordings: ReadBack::default(),
             told: Arc::new(told),
             trigger: ring.trigger,
+            clock,
             slots: VecDeque::new(),
             begun: 0,
             open: None,
@@ -261,6 +276,23 @@ impl RingRecorder {
     pub(super) fn offer(&mut self, events: &[Event]) -> bool {
         let written = self.write(events);
         self.stats.accepts(written, &mut self.failure)
+    }
+
+    /// Takes what was asked for, and ends a range that is over by the clock. False as for `offer`.
+    pub(super) fn idle(&mut self) -> bool {
+        if self.has_failed() {
+            return false;
+        }
+        self.take_triggers();
+        let ended = self.end_range_by_clock();
+        self.has_failed = ended.is_err();
+        self.stats.accepts(ended, &mut self.failure)
+    }
+
+    /// Whether nothing more is accepted.
+    pub(super) fn has_failed(&self) -> bool {
+        let open = self.open.as_ref();
+        self.has_failed || open.is_some_and(|open| open.recorder.has_failed())
     }
 
     /// Counts of all slots. Other threads may read them, also after the end.
@@ -325,15 +357,10 @@ impl RingRecorder {
 
     fn write_events(&mut self, events: &[Event]) -> Result<()> {
         self.take_triggers();
-        for event in events {
-            if event.seq.0 != self.next_seq {
-                return Err(RecordingError::SeqGap {
-                    path: self.folder.clone(),
-                    expected: self.next_seq,
-                    found: event.seq.0,
-                });
-            }
-            self.next_seq += 1;
+        let seen_at = self.clock.now();
+        let count = unbroken(self.next_seq, events);
+        for event in &events[..count] {
+            self.next_seq = event.seq.0 + 1;
             let at = event.recv_ts;
             if let Some(range) = self.range.take_if(|range| at > range.until) {
                 self.end_slot()?;
@@ -344,53 +371,60 @@ impl RingRecorder {
                 self.end_slot()?;
             }
             self.push(event)?;
-            self.newest = self.newest.max(Some(at));
+            if self.newest.is_none_or(|newest| newest.at < at) {
+                self.newest = Some(Newest { at, seen_at });
+            }
             if let Some(reason) = fault(event) {
                 self.extend_range(at, reason.to_owned());
             }
         }
         self.flush()?;
-        self.release()
+        self.release()?;
+        match events.get(count) {
+            None => Ok(()),
+            Some(gap) => Err(RecordingError::SeqGap {
+                path: self.folder.clone(),
+                expected: self.next_seq,
+                found: gap.seq.0,
+            }),
+        }
     }
 
-    /// Puts an event into the open slot, with its `seq` there.
+    /// Puts an event into the open slot.
     fn push(&mut self, event: &Event) -> Result<()> {
         let at = event.recv_ts;
         let open = match self.open.take() {
             Some(open) => open,
-            None => self.begin_slot(at)?,
+            None => self.begin_slot(event)?,
         };
         let open = self.open.insert(open);
         open.first = open.first.min(at);
         open.last = open.last.max(at);
-        self.batch.push(Event {
-            seq: Seq(open.rows),
-            ..event.clone()
-        });
-        open.rows += 1;
+        self.batch.push(event.clone());
         Ok(())
     }
 
-    fn begin_slot(&mut self, at: UnixNanos) -> Result<Open> {
+    /// Begins the slot of this event and those after it.
+    fn begin_slot(&mut self, event: &Event) -> Result<Open> {
         let folder = self.folder.join(format!("slot-{:05}", self.begun));
         self.begun += 1;
         let writer = RecordingWriter::create(&folder, self.options.clone())?;
         let started =
             BackgroundWriter::start_counting(writer, self.recorder, Arc::clone(&self.stats));
         let recorder = started.map_err(RecordingError::io(&folder, "starting a thread for"))?;
-        // The event that begins the slot is counted already.
-        self.recordings.add(self.next_seq - 1, &recorder);
+        self.recordings.add(event.seq.0, &recorder);
         Ok(Open {
             recorder,
             folder,
-            first: at,
-            last: at,
-            rows: 0,
+            first: event.recv_ts,
+            last: event.recv_ts,
+            numbering: Numbering::default(),
         })
     }
 
     fn flush(&mut self) -> Result<()> {
         if let Some(open) = &mut self.open {
+            open.numbering.renumber(&mut self.batch);
             open.recorder.write(&self.batch)?;
         }
         self.batch.clear();
@@ -417,13 +451,31 @@ impl RingRecorder {
 
     fn take_triggers(&mut self) {
         let reasons = self.trigger.take();
-        if let Some(at) = self.newest {
+        if let Some(Newest { at, .. }) = self.newest {
             reasons
                 .into_iter()
                 .for_each(|reason| self.extend_range(at, reason));
         } else {
             // Nothing has come yet, so the first events are what is asked for.
             reasons.iter().for_each(|reason| self.trigger.keep(reason));
+        }
+    }
+
+    /// Ends a range when its time has passed and no event came that ends it. The newest event and the
+    /// time since it came say what a receive time would be now.
+    fn end_range_by_clock(&mut self) -> Result<()> {
+        let Some(Newest { at, seen_at }) = self.newest else {
+            return Ok(());
+        };
+        let passed = self.clock.now().since(seen_at).saturating_sub(CLOCK_MARGIN);
+        let now = UnixNanos(at.0.saturating_add(passed));
+        match self.range.take_if(|range| now > range.until) {
+            Some(range) => {
+                self.end_slot()?;
+                self.keep(range)?;
+                self.release()
+            }
+            None => Ok(()),
         }
     }
 
@@ -479,7 +531,7 @@ impl RingRecorder {
         let Some(newest) = self.newest else {
             return Ok(());
         };
-        let mut from = UnixNanos(newest.0.saturating_sub(self.span.before));
+        let mut from = UnixNanos(newest.at.0.saturating_sub(self.span.before));
         if let Some(range) = &self.range {
             from = from.min(range.from);
         }
@@ -531,7 +583,7 @@ const fn fault(event: &Event) -> Option<&'static str> {
     }
 }
 
-fn detail(of_source: &str, reasons: &[String]) -> String {
+pub(super) fn detail(of_source: &str, reasons: &[String]) -> String {
     let reasons = format!("kept={}", reasons.join("+"));
     match of_source {
         "" => reasons,
@@ -546,7 +598,7 @@ fn copy_slots(
     filter: &EventFilter,
     folder: &Path,
 ) -> Result<Manifest> {
-    let mut copy = Copy { writer, next: 0 };
+    let mut copy = Copy::into(writer);
     for slot in slots {
         slot.sealed()?;
         copy.add(&Recording::open(&slot.folder)?, filter)?;
@@ -557,13 +609,20 @@ fn copy_slots(
 }
 
 /// Events of several recordings as one.
-struct Copy {
-    writer: RecordingWriter,
-    next: u64,
+pub(super) struct Copy {
+    pub(super) writer: RecordingWriter,
+    numbering: Numbering,
 }
 
 impl Copy {
-    fn add(&mut self, recording: &Recording, filter: &EventFilter) -> Result<()> {
+    pub(super) fn into(writer: RecordingWriter) -> Self {
+        Self {
+            writer,
+            numbering: Numbering::default(),
+        }
+    }
+
+    pub(super) fn add(&mut self, recording: &Recording, filter: &EventFilter) -> Result<()> {
         let mut reader = recording.reader(filter.clone());
         let mut batch = Vec::new();
         loop {
@@ -572,16 +631,13 @@ impl Copy {
             if batch.is_empty() {
                 return Ok(());
             }
-            for event in &mut batch {
-                event.seq = Seq(self.next);
-                self.next += 1;
-            }
+            self.numbering.renumber(&mut batch);
             self.writer.write(&batch)?;
         }
     }
 }
 
-fn verified(folder: &Path) -> Result<()> {
+pub(super) fn verified(folder: &Path) -> Result<()> {
     let report = verify(&Recording::open(folder)?, &mut |_| {});
     match report.findings.into_iter().next() {
         Some(finding) => Err(RecordingError::damaged(&finding.file, finding.problem)),
@@ -590,98 +646,9 @@ fn verified(folder: &Path) -> Result<()> {
 }
 
 /// Removes a folder and the files in it.
-fn clear(storage: &dyn Storage, folder: &Path) -> Result<()> {
+pub(super) fn clear(storage: &dyn Storage, folder: &Path) -> Result<()> {
     for name in storage.list(folder)? {
         storage.remove(&folder.join(name))?;
     }
     Ok(storage.remove_folder(folder)?)
-}
-
-/// Whether a folder is named as a ring.
-#[must_use]
-pub fn is_ring(folder: &Path) -> bool {
-    let name = folder.file_name().unwrap_or_default();
-    name.to_string_lossy().starts_with(RING)
-}
-
-/// The folders of rings under a root.
-///
-/// # Errors
-/// When the root cannot be listed.
-pub fn rings(root: &Path) -> Result<Vec<PathBuf>> {
-    let names = local().list(root)?.into_iter();
-    let rings = names.filter(|name| name.starts_with(RING));
-    Ok(rings.map(|name| root.join(name)).collect())
-}
-
-/// Keeps what a session left in its ring when it was killed: one recording, with the status `recovered`.
-/// `None` where there is no event. The ring goes when the recording is verified.
-///
-/// # Errors
-/// When the session is still running, or something cannot be read or written. The ring stays then.
-pub fn salvage_ring(ring: &Path) -> Result<Option<(PathBuf, Manifest)>> {
-    let storage = local();
-    let not_a_ring = || RecordingError::NothingToRecover {
-        path: ring.to_owned(),
-    };
-    let name = ring.file_name().unwrap_or_default().to_string_lossy();
-    let session = name.strip_prefix(RING).ok_or_else(not_a_ring)?;
-    let session: SessionId = session.parse().map_err(|_| not_a_ring())?;
-    let root = ring.parent().ok_or_else(not_a_ring)?;
-    let owner = Owner::of(&*storage, ring)?;
-    let mut slots = storage.list(ring)?;
-    slots.retain(|name| name.starts_with("slot-"));
-    let mut recordings = Vec::new();
-    for slot in &slots {
-        let folder = ring.join(slot);
-        match recover(&folder) {
-            Ok(_) => recordings.push(Recording::open(&folder)?),
-            // It was killed before its first event.
-            Err(RecordingError::NothingToRecover { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let made = merge(root, &session, &recordings)?;
-    for slot in &slots {
-        clear(&*storage, &ring.join(slot))?;
-    }
-    drop(owner);
-    storage.remove_folder(ring)?;
-    Ok(made)
-}
-
-/// All events of the slots as one recording of the catalogue.
-fn merge(
-    root: &Path,
-    session: &SessionId,
-    slots: &[Recording],
-) -> Result<Option<(PathBuf, Manifest)>> {
-    let first = slots.iter().find_map(|slot| slot.manifest()?.start);
-    let Some((first, slot)) = first.zip(slots.first()) else {
-        return Ok(None);
-    };
-    let mut contracts = ContractTable::builtin();
-    slots
-        .iter()
-        .try_for_each(|slot| slot.contracts(&mut contracts))?;
-    let calendar = slot.calendar()?.unwrap_or_else(TradingCalendar::builtin);
-    let date = calendar.trading_day_of(first).0;
-    let mut options = RecordingOptions {
-        session: session.to_string(),
-        source: slot.source().clone(),
-        contracts: Arc::new(contracts),
-        calendar: Arc::new(calendar),
-        rolling: super::Rolling::default(),
-        overwrite: false,
-        keep_partial: true,
-    };
-    options.source.detail = detail(&options.source.detail, &["killed".to_owned()]);
-    let (folder, writer) = create_numbered(root, session, &mut 0, date, &options)?;
-    let mut copy = Copy { writer, next: 0 };
-    for slot in slots {
-        copy.add(slot, &EventFilter::default())?;
-    }
-    let made = copy.writer.finish_partly()?;
-    verified(&folder)?;
-    Ok(Some((folder, made)))
 }

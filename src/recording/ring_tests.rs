@@ -1,7 +1,9 @@
 //! The ring: what is on disk at any time, what a trigger keeps, what a kill leaves.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use tickdeck_core::clock::VirtualClock;
 use tickdeck_core::event::{Event, EventKind, RawTick, Seq, SessionEvent};
 use tickdeck_core::time::UnixNanos;
 
@@ -38,6 +40,10 @@ fn at(second: u64) -> UnixNanos {
 }
 
 fn ring(root: &Path) -> RingRecorder {
+    ring_by(root, Arc::new(VirtualClock::new()))
+}
+
+fn ring_by(root: &Path, clock: Arc<VirtualClock>) -> RingRecorder {
     let session = "box".parse().unwrap();
     let options = options(Rolling::default());
     let ring = Ring {
@@ -46,7 +52,7 @@ fn ring(root: &Path) -> RingRecorder {
     };
     let told = |_: &Path, _: &Result<_, _>| {};
     let recorder = RecorderOptions::default();
-    RingRecorder::create(root, session, options, recorder, ring, told).unwrap()
+    RingRecorder::create(root, session, options, recorder, ring, clock, told).unwrap()
 }
 
 /// The seconds of the events of a recording.
@@ -151,6 +157,54 @@ fn the_end_of_a_session_ends_its_range() {
     let kept = kept(&recorded);
     assert_eq!(seconds(kept[0]), (0..50).collect::<Vec<i64>>());
     assert_eq!(recorded.days[0].1.source.detail, "kept=early+late");
+}
+
+/// The recordings of the root.
+fn made(root: &Path) -> usize {
+    Catalog::open(root).map_or(0, |catalog| catalog.entries.len())
+}
+
+#[test]
+fn in_a_quiet_market_the_clock_ends_a_range() {
+    let root = tempfile::tempdir().unwrap();
+    let clock = Arc::new(VirtualClock::new());
+    let mut ring = ring_by(root.path(), Arc::clone(&clock));
+    ring.write(&events(0..100, &[90])).unwrap();
+    // 9 s of the 20 s after the loss have passed with the newest event.
+    for (passed, expected) in [(11, 0), (1, 0), (1, 1)] {
+        clock.advance(passed * SECOND);
+        assert!(ring.idle());
+        assert_eq!(made(root.path()), expected, "after {passed} s");
+    }
+    // A request in the quiet market: its moment is that of the newest event, which is long ago.
+    clock.advance(3_600 * SECOND);
+    ring.trigger().keep("SIGUSR2");
+    assert!(ring.idle());
+    assert_eq!(made(root.path()), 2);
+    assert!(ring.idle());
+    ring.write(&events(100..140, &[])).unwrap();
+    let recorded = ring.finish(0);
+    let kept = kept(&recorded);
+    assert_eq!(kept.len(), 2);
+    assert_eq!(seconds(kept[0]), (10..100).collect::<Vec<i64>>());
+    assert_eq!(seconds(kept[1]), (19..100).collect::<Vec<i64>>());
+}
+
+#[test]
+fn while_events_come_their_times_end_a_range() {
+    let root = tempfile::tempdir().unwrap();
+    let clock = Arc::new(VirtualClock::new());
+    let mut ring = ring_by(root.path(), Arc::clone(&clock));
+    ring.write(&events(0..100, &[90])).unwrap();
+    // The recorder was late: the events of the range follow.
+    clock.advance(60 * SECOND);
+    ring.write(&events(100..150, &[])).unwrap();
+    assert!(ring.idle());
+    let recorded = ring.finish(0);
+    assert_eq!(
+        seconds(kept(&recorded)[0]),
+        (10..=110).collect::<Vec<i64>>()
+    );
 }
 
 #[test]

@@ -35,6 +35,25 @@ impl SessionRecorder {
         }
     }
 
+    /// For a caller that has no event for the moment: does what is due by the clock. False as for
+    /// [`offer`](Self::offer).
+    pub fn idle(&mut self) -> bool {
+        match self {
+            Self::Folder(_) | Self::Days(_) => !self.has_failed(),
+            Self::Ring(recorder) => recorder.idle(),
+        }
+    }
+
+    /// Whether nothing more is accepted.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        match self {
+            Self::Folder(writer) => writer.has_failed(),
+            Self::Days(recorder) => recorder.has_failed(),
+            Self::Ring(recorder) => recorder.has_failed(),
+        }
+    }
+
     /// Counts that other threads may read, also after the end.
     #[must_use]
     pub const fn stats(&self) -> &Arc<RecorderStats> {

@@ -18,6 +18,7 @@ use tickdeck_core::contract::{Contract, ContractTable};
 use tickdeck_core::event::Event;
 use tickdeck_core::source::{ReceiveTimes, SourceInfo};
 
+use super::catalog::Catalog;
 use super::columns::RowGroupBuffer;
 use super::contracts_file;
 use super::digest::EventDigest;
@@ -145,16 +146,17 @@ impl RecordingWriter {
         if storage.exists(target) {
             refuse_occupied(&*storage, target, overwrite)?;
         }
-        Ok(())
+        refuse_among_data(target)
     }
 
     /// Starts a recording in `target`, a folder of the local file system, which is created if it
     /// does not exist.
     ///
     /// # Errors
-    /// When there is something in `target` already (and [`RecordingOptions::overwrite`] is off), or
-    /// the file system refuses.
+    /// When there is something in `target` already (and [`RecordingOptions::overwrite`] is off), it
+    /// lies in a catalogue but is not the folder of a session, or the file system refuses.
     pub fn create(target: &Path, options: RecordingOptions) -> Result<Self> {
+        refuse_among_data(target)?;
         Self::create_in(local(), target, options)
     }
 
@@ -609,4 +611,13 @@ fn start_segment(
         buffer,
         options.rolling.row_group_rows,
     )
+}
+
+/// Refuses a place that Parquet readers of a catalogue see, unless it is that of a session.
+fn refuse_among_data(target: &Path) -> Result<()> {
+    if Catalog::shows(target) && Catalog::day_of_session(target).is_none() {
+        let path = target.to_owned();
+        return Err(RecordingError::AmongData { path });
+    }
+    Ok(())
 }

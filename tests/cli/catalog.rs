@@ -171,14 +171,96 @@ fn every_verb_that_reads_takes_a_root() {
     let recovered = verb("recover", &root, "").done();
     assert_eq!(recovered.stdout.matches("finished already").count(), 3);
     verb("check", &root, "--update -q").done();
-    assert!(
-        root.join("trading_day=2026-01-05/session=quick-1.golden.json")
-            .is_file()
-    );
-    verb("check", &root, "-q").done();
+    let goldens = [
+        "_session=quick-1.golden.json",
+        "_session=quick-1.golden.jsonl.zst",
+    ];
+    let in_day = names(&root.join("trading_day=2026-01-05"));
+    assert_eq!(in_day, [&goldens[..], &["session=quick-1"]].concat());
+    let again = verb("check", &root, "--unreferenced reject").done();
+    assert!(!again.stderr.contains("golden_unreferenced"), "{again:?}");
     // The folder of a day is a root too.
     let one = verb("info", &root.join("trading_day=2026-01-07"), "--json").done();
     assert_eq!(one.json()["session"], "quick-3");
+}
+
+/// Readers of the root would take any file for data whose name is not hidden.
+#[test]
+fn no_output_is_put_among_the_data_of_a_root() {
+    let folder = Folder::new();
+    let root = catalogue(&folder);
+    let before = names(&root);
+    let first = root.join("trading_day=2026-01-05/session=quick-1");
+    let in_root = |name: &str| root.join(name).display().to_string();
+    for (name, words) in [
+        (
+            "check",
+            format!("--update --golden {}", in_root("goldens/")),
+        ),
+        ("check", format!("-q --junit {}", in_root("check.xml"))),
+        ("export", format!("-o {}", in_root("x.csv"))),
+        ("slice", format!("-n 10 -o {}", in_root("cut"))),
+        (
+            "replay",
+            format!("--rate max --sink jsonl:{}", in_root("x.jsonl")),
+        ),
+    ] {
+        let refused = ends(verb(name, &first, &words), 2);
+        assert!(refused.stderr.contains("a catalogue"), "{refused:?}");
+        assert_eq!(names(&root), before);
+    }
+    // One folder has the goldens of all days, also of one session id.
+    let again = "synthetic:quick,seed=1,trading_day=2026-01-06";
+    record(&root, again, "--session quick-1 -q").done();
+    let goldens = format!("--golden {}/", folder.join("goldens").display());
+    verb("check", &root, &format!("--update {goldens}")).done();
+    let found = names(&folder.join("goldens"));
+    assert!(found.contains(&"trading_day=2026-01-06.session=quick-1.golden.json".to_owned()));
+    let day = format!("--trading-day 2026-01-06 --unreferenced reject {goldens}");
+    verb("check", &root, &day).done();
+    // A hidden place is the user's.
+    let hidden = format!("--update --golden {}/", root.join("_goldens").display());
+    verb("check", &root, &hidden).done();
+    assert!(names(&root).contains(&"_goldens".to_owned()));
+    assert_eq!(ls_count(&root), 4);
+}
+
+#[test]
+fn a_session_id_on_other_days_is_one_session() {
+    let folder = Folder::new();
+    let root = folder.join("sessions");
+    let on = |day: &str, seed: u64| {
+        let source = format!("synthetic:quick,seed={seed},trading_day={day}");
+        record(&root, &source, "--session x").done()
+    };
+    let continued = "session_continued";
+    let first = on("2026-01-05", 1);
+    assert!(!first.stderr.contains(continued), "{first:?}");
+    let second = on("2026-01-06", 2);
+    let said = "session=x days=2026-01-05";
+    assert!(
+        second.stderr.contains(continued) && second.stderr.contains(said),
+        "{second:?}"
+    );
+    // On one day two runs never mix: the second one has another id.
+    let third = on("2026-01-06", 3);
+    assert!(
+        third.stderr.contains("days=2026-01-05,2026-01-06"),
+        "{third:?}"
+    );
+    assert!(third.stdout.contains("session=x-2"), "{third:?}");
+    let received = |words: &str| {
+        let words = format!("--session x --rate max --sink digest --json -q {words}");
+        verb("replay", &root, &words).done().json()["received"].clone()
+    };
+    let ticks = |day: &str, id: &str| {
+        let words = format!("--trading-day {day} --session {id}");
+        ls(&root, &words)[0]["ticks"].as_u64().unwrap()
+    };
+    let of_days = ["2026-01-05", "2026-01-06"].map(|day| ticks(day, "x"));
+    assert_eq!(received(""), of_days.iter().sum::<u64>());
+    assert_eq!(received("--trading-day 2026-01-06"), of_days[1]);
+    assert_eq!(ls_count(&root), 3);
 }
 
 #[test]
@@ -321,8 +403,28 @@ fn prune_removes_the_oldest_until_the_bytes_fit() {
     let rec = folder.generate("rec", "--profile quick");
     verb("prune", &rec, "--keep-days 1").done();
     assert!(rec.exists());
-    verb("prune", &rec, "--max-bytes 1B").done();
-    assert!(!rec.exists());
+    let older = folder.generate("older", "--profile quick --trading-day 20260105");
+    let newer = folder.generate("newer", "--profile quick --trading-day 20260106");
+    let words = format!("{} --max-bytes 1B", newer.display());
+    ends(verb("prune", &older, &words), 3);
+    assert!(newer.exists() && !older.exists());
+}
+
+#[test]
+fn prune_never_removes_the_newest_session() {
+    let folder = Folder::new();
+    let root = catalogue(&folder);
+    for words in ["--max-bytes 1B --dry-run", "--max-bytes 1B"] {
+        let kept = ends(verb("prune", &root, words), 3);
+        assert!(kept.stderr.contains("prune_above_limit"), "{kept:?}");
+        assert!(!kept.stderr.contains("recording_spared"), "{kept:?}");
+        let said = "it is the newest recording, which always stays";
+        assert!(kept.stdout.contains(said), "{kept:?}");
+    }
+    assert_eq!(names(&root), ["trading_day=2026-01-07"]);
+    let again = ends(verb("prune", &root, "--max-bytes 1B --json"), 3).json();
+    assert_eq!(again["spared"][0]["reason"], "newest");
+    assert_eq!(again["removed"], Value::Array(vec![]));
 }
 
 #[test]
@@ -352,9 +454,6 @@ fn prune_spares_what_is_damaged_or_unfinished() {
     verb("recover", &root, "").done();
     verb("prune", &root, "--keep-days 1").done();
     assert_eq!(ls_count(&root), 1);
-    // The limit is below what may not go.
-    let limit = verb("prune", &root, "--max-bytes 1B --dry-run").done();
-    assert!(limit.stdout.contains("1 would remove"), "{limit:?}");
 }
 
 fn ls_count(root: &Path) -> usize {

@@ -193,6 +193,121 @@ fn a_row_of_a_closed_day_has_its_own_line() {
 }
 
 #[test]
+fn ctp_rows_of_a_closed_day_are_named() {
+    let folder = Folder::new();
+    let lines = [
+        "InstrumentID,TradingDay,ActionDay,UpdateTime,UpdateMillisec,LastPrice,Volume",
+        "rb2605,20260109,20260109,14:59:59,0,3110,7",
+        // A Sunday, the night of a Saturday, a holiday.
+        "rb2605,20260111,20260111,09:00:00,0,3110,7",
+        "rb2605,20260112,20260110,21:00:00,0,3110,7",
+        "rb2605,20260112,20260112,09:00:00,0,3110,8",
+        "SR605,20251001,20251001,09:00:00,0,5300,8",
+        // The night from Friday to Saturday is one.
+        "ag2602,20260112,20260110,00:30:00,0,7000,8",
+    ];
+    let ended = import_lines(&folder, &lines, &["--log-format", "json"]).done();
+    for line in [
+        "moved      3 rows of x.csv: dated on a day without trading, so of another day\n",
+        "           row 3 is dated 2026-01-11, which becomes 2026-01-09\n",
+        "           row 4 is dated 2026-01-10, which becomes 2026-01-09 in the night of trading \
+         day 2026-01-12\n",
+        "           row 6 is dated 2025-10-01, which becomes 2025-09-30\n",
+    ] {
+        assert!(ended.stdout.contains(line), "{line}: {ended:?}");
+    }
+    let told = logged(&ended.stderr, "date_without_trading");
+    assert_eq!(told.len(), 1, "{ended:?}");
+    assert_eq!(
+        (&told[0]["rows"], &told[0]["row"], &told[0]["date"]),
+        (&3.into(), &3.into(), &"2026-01-11".into())
+    );
+    // What is published is what the report says.
+    let ticks = payloads(&folder.join("rec"));
+    let dates: Vec<&str> = ticks
+        .iter()
+        .map(|tick| &tick["timestamp"].as_str().unwrap()[..10])
+        .collect();
+    let night = "2026-01-10";
+    let expected = [
+        "2026-01-09",
+        "2026-01-09",
+        "2026-01-09",
+        "2026-01-12",
+        "2025-09-30",
+        night,
+    ];
+    assert_eq!(dates, expected);
+    // A file's name is a day like any other, and a flag may correct it.
+    let dump = folder.join("rb2605_20260111.csv");
+    std::fs::write(&dump, "UpdateTime,LastPrice\n09:00:00,3110\n").unwrap();
+    let named = import(&folder, dump.to_str().unwrap(), &["--force"]).done();
+    let advice = "so of another day; --trading-day says which day it is";
+    assert!(named.stdout.contains(advice), "{named:?}");
+    let words = ["--force", "--trading-day", "20260112"];
+    let given = import(&folder, dump.to_str().unwrap(), &words).done();
+    assert!(!given.stdout.contains("moved"), "{given:?}");
+    assert!(!given.stderr.contains("option_without_effect"), "{given:?}");
+}
+
+/// A measured receive time decides, so the report says what it makes of the row.
+#[test]
+fn a_received_row_of_a_closed_day_is_named() {
+    let folder = Folder::new();
+    let lines = [
+        "InstrumentID,TradingDay,ActionDay,UpdateTime,LastPrice,LocalTime",
+        "rb2605,20260111,20260111,09:00:00,3110,2026-01-12 09:00:00.5",
+        "rb2605,20260112,20260112,09:00:01,3110,2026-01-12 09:00:01.5",
+    ];
+    let ended = import_lines(&folder, &lines, &[]).done();
+    let line = "row 2 is dated 2026-01-11, which becomes 2026-01-12";
+    assert!(ended.stdout.contains(line), "{ended:?}");
+    let ticks = payloads(&folder.join("rec"));
+    assert_eq!(ticks[0]["timestamp"], "2026-01-12T09:00:00.000+08:00");
+}
+
+#[test]
+fn a_flag_that_changes_nothing_is_named() {
+    let folder = Folder::new();
+    let header = "InstrumentID,TradingDay,UpdateTime,LastPrice,ExchangeID";
+    let lines = [header, "rb2605,20260109,14:59:59,3110,SHFE"];
+    let words = [
+        "--symbol",
+        "ag2602",
+        "--trading-day",
+        "20260112",
+        "--trust-exchange",
+        "--log-format",
+        "json",
+    ];
+    let without_effect = |lines: &[&str]| {
+        let ended = import_lines(&folder, lines, &words).done();
+        let told = logged(&ended.stderr, "option_without_effect");
+        let option = |line: &Value| {
+            assert!(!line["reason"].as_str().unwrap().is_empty(), "{line}");
+            line["option"].as_str().unwrap().to_owned()
+        };
+        told.iter().map(option).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        without_effect(&lines),
+        ["--trading-day", "--symbol", "--trust-exchange"]
+    );
+    // One row that needs a flag is enough.
+    let lines = [header, lines[1], ",20260109,14:59:59,3110,SHFE"];
+    assert_eq!(
+        without_effect(&lines),
+        ["--trading-day", "--trust-exchange"]
+    );
+    let lines = [header, lines[1], "rb888,20260109,14:59:59,3110,SHFE"];
+    assert_eq!(without_effect(&lines), ["--trading-day", "--symbol"]);
+    let lines = ["InstrumentID,UpdateTime,LastPrice", "rb2605,14:59:59,3110"];
+    assert_eq!(without_effect(&lines), ["--symbol", "--trust-exchange"]);
+    let ended = import_lines(&folder, &lines, &["--trading-day", "20260112"]).done();
+    assert!(!ended.stderr.contains("option_without_effect"), "{ended:?}");
+}
+
+#[test]
 fn early_rows_question_the_given_day() {
     let folder = Folder::new();
     let lines = [

@@ -55,6 +55,38 @@ fn an_output_is_never_an_input() {
     ends_in(&folder, "slice rec -o rec2 -q").done();
 }
 
+/// A switch of the environment, or of an environment file, is yes or no.
+#[test]
+fn a_switch_that_is_neither_yes_nor_no_is_refused() {
+    let folder = Folder::new();
+    let ended = |words: &str, value: &str| {
+        let mut command = tickdeck(words.split(' '));
+        command.current_dir(folder.path());
+        // Nothing listens there.
+        command.env("NATS_URL", "nats://127.0.0.1:1");
+        if !value.is_empty() {
+            command.env("NATS_TLS_FIRST", value);
+        }
+        finish(command)
+    };
+    std::fs::write(folder.join("maybe.env"), "NATS_TLS_FIRST=maybe\n").unwrap();
+    for (words, value) in [
+        ("health", "maybe"),
+        ("capture -o x.jsonl", "2"),
+        ("health --env-file maybe.env", ""),
+    ] {
+        let refused = ended(words, value);
+        assert_eq!(refused.code, Some(2), "{words}: {refused:?}");
+        let said = "expected 1, true, yes, on for yes, or 0, false, no, off for no";
+        assert!(refused.stderr.contains(said), "{words}: {refused:?}");
+        assert!(refused.stderr.contains("--nats-tls-first"), "{refused:?}");
+    }
+    for value in ["", "on", "YES", "off", "0"] {
+        let accepted = ended("health --connect-timeout 100ms", value);
+        assert_eq!(accepted.code, Some(4), "{value}: {accepted:?}");
+    }
+}
+
 #[test]
 fn a_name_that_promises_another_format_is_refused() {
     let folder = Folder::new();

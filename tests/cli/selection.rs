@@ -11,7 +11,7 @@ use tickdeck::contract::ContractTable;
 use tickdeck::event::{Event, EventKind, SessionEvent};
 use tickdeck::recording::{RecordingOptions, RecordingWriter, Rolling, SourceInfo};
 
-use crate::support::cli::{finish, run_words, tickdeck};
+use crate::support::cli::{Ended, finish, run_words, tickdeck};
 use crate::support::ctp::logged;
 use crate::support::recordings::{
     Folder, events, info, payload, quick, quirks, replay, replay_digest, repository, split, stream,
@@ -459,6 +459,7 @@ fn dry_run_ends_like_the_run() {
         ("--symbols rb2510,zz*", "symbols_unmatched", 0),
         ("--symbols zz*", "nothing_selected", 3),
         ("-S 15:10", "nothing_selected", 3),
+        ("-n 1 --drop snapshot", "nothing_published", 3),
     ] {
         let ran = replay(words);
         let planned = replay(&format!("{words} --dry-run"));
@@ -471,6 +472,24 @@ fn dry_run_ends_like_the_run() {
             assert_eq!(logged(&ended.stderr, told).len(), 1, "{ended:?}");
         }
     }
+    // Every tick is rejected.
+    let rejected = |words: &str| {
+        let mut command = tickdeck(["replay".as_ref(), quirks().as_os_str()]);
+        command.args("--rate max --sink null --symbols zz2609".split(' '));
+        command.args(words.split_whitespace());
+        finish(command)
+    };
+    let (ran, planned) = (rejected(""), rejected("--dry-run"));
+    assert_eq!((ran.code, planned.code), (Some(3), Some(3)), "{planned:?}");
+    let told = |ended: &Ended| {
+        let mut lines = ended.stderr.lines();
+        let line = lines.find(|line| line.contains("nothing_published"));
+        line.and_then(|line| line.split_once("nothing_published"))
+            .map(|(_, said)| said.to_owned())
+    };
+    assert!(told(&planned).is_some());
+    assert_eq!(told(&planned), told(&ran));
+    rejected("--dry-run --allow-empty").done();
     let plan = replay("--symbols rb2510 --dry-run").done().stdout;
     let ran = replay("--symbols rb2510 --json").done().json();
     let ticks = format!("ticks      {} of 1 instrument\n", ran["received"]);

@@ -156,6 +156,9 @@ fn a_catalogue_is_one_table() {
         let args = words.map(AsRef::as_ref);
         run(args.into_iter().chain([sessions.as_os_str()])).done();
     }
+    // Goldens lie beside the sessions.
+    let args = ["check", "--update", "-q"].map(AsRef::as_ref);
+    run(args.into_iter().chain([sessions.as_os_str()])).done();
     // What a writer has beside its segments, as it was killed or is at work.
     let session = sessions.join("trading_day=2026-01-06/session=quick-1");
     for name in ["_journal-00000.tdj", ".part-00001.parquet.partial", ".lock"] {

@@ -1,6 +1,7 @@
 //! The live session: composition, recording, failure, the verbs, secrets.
 
 mod addresses;
+mod days;
 mod discovery;
 mod failures;
 mod faults;

@@ -7,20 +7,21 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tickdeck::pipeline::PlayError;
-use tickdeck::recording::{RecorderOptions, Recording, RecordingError, Status};
+use tickdeck::recording::{RecorderOptions, Recording, RecordingError, Rolling, Status};
 use tickdeck::session::{LiveSummary, OnRecordingFailure};
 
 use super::{market, nats, publishing, recorded, run};
 use crate::support::cli::{Running, finish, with_nats};
 use crate::support::ctp::{logged, simulated_library, with_simulated_front};
+use crate::support::disk::Disk;
 use crate::support::fake_front::{FakeFront, Stop, push};
-use crate::support::log::captured;
+use crate::support::log::{LogText, captured};
 use crate::support::nats_server::NatsServer;
 use crate::support::recordings::{Folder, events, info, quick, replay_digest};
 use crate::support::wait_until;
 
 /// Plays the market, moves the folder of the recording away, and plays on until `is_over`.
-fn loses_its_folder(
+pub(super) fn loses_its_folder(
     stop: &Stop,
     path: &Path,
     is_over: impl Fn() -> bool + Send + 'static,
@@ -46,13 +47,13 @@ fn loses_its_folder(
     })
 }
 
-fn has_ticks(path: &Path) -> bool {
+pub(super) fn has_ticks(path: &Path) -> bool {
     let opened = Recording::open(path).ok();
     let manifest = opened.as_ref().and_then(Recording::manifest);
     manifest.is_some_and(|manifest| manifest.ticks > 0)
 }
 
-fn moved(path: &Path) -> PathBuf {
+pub(super) fn moved(path: &Path) -> PathBuf {
     path.with_extension("moved")
 }
 
@@ -177,21 +178,97 @@ fn a_recorder_that_fails_in_a_quiet_market_is_noticed() {
         matches!(ended.error, Some(PlayError::Record(_))),
         "{ended:?}"
     );
-    assert!(log.contains("recorder_failed"), "{log}");
+    assert_eq!(log.matches("recorder_failed").count(), 1, "{log}");
+}
+
+#[test]
+fn in_a_quiet_market_a_failed_recording_is_closed_at_once() {
+    let folder = Folder::new();
+    let recording = folder.join("rec");
+    let (stop, log) = (Stop::default(), LogText::default());
+    let session = recorded(&market(), &recording).session(&stop);
+    let front = FakeFront::ready({
+        let (path, stop, log) = (recording, stop.clone(), log.clone());
+        move |_, inlet| {
+            let (inlet, path) = (inlet.clone(), path.clone());
+            let (stop, log) = (stop.clone(), log.clone());
+            thread::spawn(move || {
+                push(&inlet, &market());
+                wait_until("ticks are on disk", || has_ticks(&path));
+                std::fs::rename(&path, moved(&path)).unwrap();
+                // No tick comes from here on, and the session continues.
+                wait_until("it is closed", || log.text().contains("recording_failed"));
+                stop.stop();
+            });
+        }
+    });
+    let ended = log.capture(|| session.run(front).unwrap());
+    assert!(ended.error.is_none(), "{:?}", ended.error);
+    assert!(ended.recording_failure.is_some());
+}
+
+/// The journal continues when segments cannot be written: the place of the first one is taken.
+#[test]
+fn segments_that_cannot_be_written_are_reported_once() {
+    let folder = Folder::new();
+    let recording = folder.join("rec");
+    let (stop, log) = (Stop::default(), LogText::default());
+    let mut setup = recorded(&market(), &recording);
+    setup.record.as_mut().unwrap().options.rolling = Rolling {
+        max_rows: 200,
+        row_group_rows: 100,
+        ..Rolling::default()
+    };
+    let session = setup.session(&stop);
+    let front = FakeFront::ready({
+        let (path, stop, log) = (recording.clone(), stop.clone(), log.clone());
+        move |_, inlet| {
+            let (inlet, path) = (inlet.clone(), path.clone());
+            let (stop, log) = (stop.clone(), log.clone());
+            thread::spawn(move || {
+                std::fs::create_dir_all(path.join("part-00001.parquet/taken")).unwrap();
+                push(&inlet, &market());
+                wait_until("it is noticed", || log.text().contains("recorder_failed"));
+                push(&inlet, &market());
+                stop.stop();
+            });
+        }
+    });
+    let ended = log.capture(|| session.run(front).unwrap());
+    assert!(ended.error.is_none(), "{:?}", ended.error);
+    assert!(ended.recording_failure.is_some());
+    let ticks = 2 * market().len() as u64;
+    assert_eq!(
+        (ended.ledger.total().received, ended.recorded),
+        (ticks, ticks)
+    );
+    let log = log.text();
+    let failed: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("recorder_failed"))
+        .collect();
+    assert_eq!(failed.len(), 1, "{log}");
+    assert!(failed[0].contains("continues=\"journal\""), "{failed:?}");
 }
 
 #[test]
 fn low_space_closes_the_recording_and_publishing_goes_on() {
-    let folder = Folder::new();
-    let recording = folder.join("rec");
+    let Some(disk) = Disk::in_memory("a live session whose disk fills up", "64m") else {
+        return;
+    };
+    let recording = disk.join("rec");
+    let other = disk.join("other");
     let ticks = market();
     let stop = Stop::default();
     let stopping = stop.clone();
     let front = FakeFront::ready(move |_, inlet| {
-        let (inlet, stop) = (inlet.clone(), stopping.clone());
+        let (inlet, stop, other) = (inlet.clone(), stopping.clone(), other.clone());
         thread::spawn(move || {
-            for _ in 0..50 {
+            for round in 0..50 {
                 push(&inlet, &market());
+                if round == 10 {
+                    std::fs::write(&other, vec![1; 40 << 20]).unwrap();
+                }
                 thread::sleep(Duration::from_millis(10));
             }
             stop.stop();
@@ -200,7 +277,7 @@ fn low_space_closes_the_recording_and_publishing_goes_on() {
     let session = recorded(&ticks, &recording)
         .session(&stop)
         .recorder(RecorderOptions {
-            min_free_space: u64::MAX,
+            min_free_space: 32 << 20,
             ..RecorderOptions::default()
         });
     let (ended, log): (LiveSummary, String) = captured(|| session.run(front).unwrap());

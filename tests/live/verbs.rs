@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use crate::support::cli::{Running, finish, tickdeck, wait_for};
+use crate::support::cli::{Running, finish, tickdeck, wait_for, with_nats};
 use crate::support::ctp::{
     fault_script, logged, simulated_library, stub_library, with_front, with_simulated_front,
 };
 use crate::support::nats_server::NatsServer;
-use crate::support::recordings::{Folder, quick, stream};
+use crate::support::recordings::{Folder, quick, quirks, stream};
 use crate::support::wait_until;
 
 #[test]
@@ -48,7 +48,7 @@ fn ingest_is_disabled_without_the_switch() {
         assert_eq!(ended.code, Some(2), "{ended:?}");
         let said = ended.stderr.replace('\\', "");
         let expected =
-            "found \"maybe\", expected 1, true, yes, on to allow the ingest, or 0, false, no, off";
+            "found \"maybe\", expected 1, true, yes, on for yes, or 0, false, no, off for no";
         assert!(said.contains("MD_RUN_INGEST"), "{ended:?}");
         assert!(said.contains(expected), "{ended:?}");
     }
@@ -94,6 +94,94 @@ fn a_foreign_form_of_a_symbol_is_bad_usage() {
         let ended = finish(command);
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(ended.stderr.contains(problem), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_foreign_id_is_refused_wherever_it_is_named() {
+    let folder = Folder::new();
+    let library = Path::new("/nonexistent/x.so");
+    let quick = quick().display().to_string();
+    for (id, exchange, problem) in [
+        ("RB2601", "SHFE", "SHFE writes rb2601, not RB2601: "),
+        ("ta601", "CZCE", "CZCE writes TA601, not ta601: "),
+        ("IF26", "CFFEX", "CFFEX never writes an id like IF26: "),
+        ("cu2513", "SHFE", "SHFE never writes an id like cu2513: "),
+    ] {
+        let vt_symbol = format!("{id}.{exchange}");
+        let live = |words: &str, symbols: &str, variable: &str| {
+            let mut command = with_front(words, folder.path(), library, "tcp://127.0.0.1:1");
+            command.env("CTP_SYMBOL", variable);
+            command.args(["--symbols", symbols]);
+            command
+        };
+        let record = "record --source ctp -o rec";
+        let replay = || tickdeck(["replay", &quick, "--sink", "null", "--rate", "max"]);
+        let mut by_flag = replay();
+        by_flag.args(["--ctp-symbol", &vt_symbol]);
+        let mut by_variable = replay();
+        by_variable.env("CTP_SYMBOL", &vt_symbol);
+        for command in [
+            live("live", &format!("rb2605,{id}"), ""),
+            live("live", &vt_symbol, ""),
+            live(record, id, ""),
+            live(record, "rb2605", &vt_symbol),
+            by_flag,
+            by_variable,
+        ] {
+            let ended = finish(command);
+            assert_eq!(ended.code, Some(2), "{ended:?}");
+            assert!(ended.stderr.contains(problem), "{ended:?}");
+        }
+    }
+    assert!(!folder.join("rec").exists());
+    // What is of no known product, or continuous, is only doubtful. The library is missed next.
+    for symbol in ["zz26", "rb888", "zz2601", "RB*"] {
+        let words = "record --source ctp -o rec --symbols";
+        let mut command = with_front(words, folder.path(), library, "tcp://127.0.0.1:1");
+        command.arg(symbol);
+        let ended = finish(command);
+        assert!(ended.stderr.contains("x.so"), "{symbol}: {ended:?}");
+        let is_told = ended.stderr.contains("symbol_form_unknown");
+        assert_eq!(is_told, ["zz26", "rb888"].contains(&symbol), "{ended:?}");
+    }
+}
+
+/// Every tick is rejected: nothing is published, and nothing is recorded either.
+#[test]
+fn a_session_without_a_message_is_lossy() {
+    let (Some(library), Some(server)) = (
+        simulated_library("a session without a message"),
+        NatsServer::start("a session without a message"),
+    ) else {
+        return;
+    };
+    let folder = Folder::new();
+    for (words, code) in [
+        ("live", 3),
+        ("live --record rec", 0),
+        ("record --source ctp -o made --publish --sink null", 3),
+        (
+            "record --source ctp -o empty --publish --sink null --allow-empty",
+            0,
+        ),
+        ("record --source ctp -o raw", 0),
+    ] {
+        let words = format!("{words} --symbols zz2609 --duration 3s --log-format json");
+        let mut command = with_simulated_front(&words, folder.path(), &library, &quirks(), "max");
+        with_nats(&mut command, &server.url()).env_remove("CTP_SYMBOL");
+        let ended = finish(command);
+        assert_eq!(ended.code, Some(code), "{words}: {ended:?}");
+        let told = logged(&ended.stderr, "nothing_published");
+        let is_told = code == 3 || words.starts_with("live");
+        assert_eq!(told.len(), usize::from(is_told), "{words}: {ended:?}");
+        if let Some(told) = told.first() {
+            let rejected = told["rejected"].as_str().unwrap();
+            assert!(rejected.starts_with("unknown_exchange "), "{told}");
+            let has_flag = words.starts_with("record");
+            let said = told["message"].as_str().unwrap();
+            assert_eq!(said.ends_with("; --allow-empty accepts that"), has_flag);
+        }
     }
 }
 

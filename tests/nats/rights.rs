@@ -304,6 +304,11 @@ fn an_inbox_prefix_is_read_from_its_variable() {
     no_complaint(&finish(command).done().stderr);
     let without = replay(&server, "me", "pw", "--rate max").done();
     said_once(&without.stderr, &["nats_inbox_refused", "inbox=_INBOX.>"]);
+    said_once(&without.stderr, &["--nats-inbox-prefix sets another inbox"]);
+    // An account that may not use the inbox that is given needs the permission.
+    let given = replay(&server, "me", "pw", "--rate max --nats-inbox-prefix _MINE").done();
+    said_once(&given.stderr, &["the account may not subscribe to _MINE.>"]);
+    assert!(!given.stderr.contains("--nats-inbox-prefix"), "{given:?}");
     let bad = replay(&server, "me", "pw", "--nats-inbox-prefix _INBOX.>");
     assert_eq!(bad.code, Some(2), "{bad:?}");
     assert!(bad.stderr.contains("is not an inbox prefix"), "{bad:?}");

@@ -55,18 +55,23 @@ impl LogText {
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
     }
+
+    /// Adds what `body` and the threads of the library log, down to `TRACE`, while it runs.
+    pub(crate) fn capture<T>(&self, body: impl FnOnce() -> T) -> T {
+        prepare();
+        let writer = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, body)
+    }
 }
 
 /// Runs `body` and returns what it and the threads of the library logged, down to `TRACE`.
 pub(crate) fn captured<T>(body: impl FnOnce() -> T) -> (T, String) {
-    prepare();
     let log = LogText::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let result = tracing::subscriber::with_default(subscriber, body);
+    let result = log.capture(body);
     (result, log.text())
 }

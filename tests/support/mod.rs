@@ -3,6 +3,7 @@
 pub(crate) mod blackhole;
 pub(crate) mod cli;
 pub(crate) mod ctp;
+pub(crate) mod disk;
 pub(crate) mod fake_front;
 pub(crate) mod log;
 pub(crate) mod nats_client;

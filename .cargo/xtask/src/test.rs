@@ -21,7 +21,7 @@ const FUZZ_TIME: Duration = Duration::from_secs(600);
 
 /// The tests that repeat themselves, with how often the long run has them do it. The normal run has a
 /// small share of each.
-const REPEATED: [(&str, &str, &str); 5] = [
+const REPEATED: [(&str, &str, &str); 6] = [
     ("kills::", "TICKDECK_KILLS", "300"),
     (
         "crash::a_killed_recorder_leaves_a_prefix",
@@ -35,6 +35,12 @@ const REPEATED: [(&str, &str, &str); 5] = [
     ),
     ("crash::of_two_recorders_at_once", "TICKDECK_DUELS", "1000"),
     ("soak::", "TICKDECK_SOAK_SECONDS", "1800"),
+    // More than the largest file has.
+    (
+        "real_data::the_order_of_",
+        "TICKDECK_DATED_ROWS",
+        "1000000000",
+    ),
 ];
 /// Sessions of the simulated crashes.
 const CRASH_LIVES: &str = "10000";

@@ -59,7 +59,8 @@ pub struct PruneArgs {
     /// Keep the recordings of the N latest trading days that have one, 1 or more
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub keep_days: Option<u32>,
-    /// Remove the oldest recordings until all of them have at most this size, for example 200GB or 50GiB
+    /// Remove the oldest recordings until all of them have at most this size, for example 200GB or 50GiB.
+    /// The newest one always stays
     #[arg(long, value_name = "SIZE", value_parser = values::parse_bytes)]
     pub max_bytes: Option<u64>,
     /// Show what would be removed, and remove nothing

@@ -71,7 +71,8 @@ pub struct CheckArgs {
     /// is checked separately
     #[arg(value_name = "REC", required = true)]
     pub inputs: Vec<PathBuf>,
-    /// The golden, or the folder of all goldens [default: NAME.golden.json beside each REC]
+    /// The golden, or the folder of all goldens [default: NAME.golden.json beside each REC, and
+    /// _session=ID.golden.json in a catalogue]
     #[arg(long, value_name = "PATH")]
     pub golden: Option<PathBuf>,
     /// Which of its sessions, where it is a root.

@@ -15,6 +15,7 @@ use tickdeck::normalize::Flag;
 use tickdeck::session::OnRecordingFailure;
 use tickdeck_core::contract::Exchange;
 use tickdeck_core::pace::Ratio;
+use tickdeck_core::switch::{self, SwitchError};
 use tickdeck_core::time::TradingDay;
 use tickdeck_market::source::{Profile, SyntheticOptions};
 use tracing_subscriber::EnvFilter;
@@ -48,6 +49,14 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let size: Result<ByteSize, _> = text.parse();
     size.map(|size| size.as_u64())
         .map_err(|_| "expected a size such as 1GiB, 500MB or 0".into())
+}
+
+/// The value of a variable that switches a flag on. An empty one counts as unset.
+pub(super) fn parse_switch(text: &str) -> Result<bool, SwitchError> {
+    match text {
+        "" => Ok(false),
+        text => switch::parse_switch(text),
+    }
 }
 
 /// Form of the log lines.

@@ -11,6 +11,7 @@
 //! | `product.rs`, `products.csv` | the product table |
 //! | `session.rs`, `sessions.csv` | when a product trades, today and formerly |
 //! | `table.rs` | [`ContractTable`], which puts them together |
+//! | `form.rs` | whether an exchange writes an id like this |
 //! | `file.rs` | contract files: stored answers to `ReqQryInstrument` |
 //! | `query.rs` | the answers to `ReqQryInstrument` as they come from a front |
 //! | `vt_symbol.rs` | `rb2601.SHFE`, the form of `CTP_SYMBOL` |
@@ -19,6 +20,7 @@
 //! Nothing here knows a tick.
 
 mod file;
+mod form;
 mod id;
 mod product;
 mod query;

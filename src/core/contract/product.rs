@@ -126,6 +126,23 @@ impl ProductTable {
         Ok(())
     }
 
+    /// The exchanges with a product of that id in any case, each once.
+    pub(super) fn exchanges_like(&self, product_id: &str) -> Vec<Exchange> {
+        let mut exchanges = Vec::new();
+        let alike = |(id, _): &(&String, &Vec<Product>)| id.eq_ignore_ascii_case(product_id);
+        for product in self
+            .products
+            .iter()
+            .filter(alike)
+            .flat_map(|(_, rows)| rows)
+        {
+            if !exchanges.contains(&product.exchange) {
+                exchanges.push(product.exchange);
+            }
+        }
+        exchanges
+    }
+
     /// What is certain about `product_id` for contracts that deliver in `delivery`: the row of that
     /// month; without one, what all rows agree on. `None` when the product is not in the table.
     #[must_use]

@@ -190,6 +190,52 @@ fn by_day_a_closed_day_is_no_trading_day() {
 }
 
 #[test]
+fn a_date_without_trading_is_found() {
+    let calendar = TradingCalendar::builtin();
+    let friday = "2026-05-22";
+    let (saturday, sunday, monday) = ("2026-05-23", "2026-05-24", "2026-05-25");
+    for (exchange, trading_day, action_day, time, expected) in [
+        ("SHFE", friday, friday, "14:59:59", ""),
+        ("SHFE", sunday, friday, "14:59:59", sunday),
+        ("SHFE", "", sunday, "14:59:59", sunday),
+        ("SHFE", friday, saturday, "14:59:59", saturday),
+        ("CZCE", saturday, saturday, "14:59:59", saturday),
+        ("SHFE", "2025-10-02", "2025-10-02", "10:00:00", "2025-10-02"),
+        // The night of Monday: Friday evening and Saturday morning.
+        ("SHFE", monday, friday, "21:00:00", ""),
+        ("SHFE", monday, saturday, "00:30:00", ""),
+        ("CZCE", friday, friday, "21:00:00", ""),
+        ("CZCE", saturday, saturday, "00:30:00", ""),
+        ("DCE", monday, monday, "21:00:00", ""),
+        ("DCE", monday, monday, "00:30:00", ""),
+        // Nights that are none.
+        ("SHFE", saturday, friday, "21:00:00", saturday),
+        ("SHFE", saturday, saturday, "00:30:00", saturday),
+        ("SHFE", monday, sunday, "00:30:00", sunday),
+        ("SHFE", monday, saturday, "21:00:00", saturday),
+        ("CZCE", saturday, saturday, "22:59:59", saturday),
+        ("CZCE", "", sunday, "00:30:00", sunday),
+        ("SHFE", "", "", "10:00:00", ""),
+    ] {
+        let row = Witnesses {
+            is_czce: exchange == "CZCE",
+            trading_day: day(trading_day),
+            action_day: day(action_day),
+            has_close: false,
+            seconds: parse_ctp_time(time.as_bytes()).unwrap(),
+            millis: 0,
+            received: None,
+        };
+        let found = closed_date(&calendar, &row);
+        assert_eq!(
+            found,
+            day(expected),
+            "{exchange} {trading_day} {action_day} {time}"
+        );
+    }
+}
+
+#[test]
 fn at_night_the_evening_before_the_trading_day_is_the_date() {
     check(&[
         // The eve of New Year: the first of January is closed in every year.

@@ -35,7 +35,7 @@ pub enum CaptureFileError {
         found: &'static str,
     },
     /// The file would be in the folder of a recording.
-    #[error("{} is inside a recording: choose an output elsewhere", path.display())]
+    #[error("{} is inside a recording or a catalogue: choose an output elsewhere", path.display())]
     InsideRecording {
         /// The file.
         path: PathBuf,

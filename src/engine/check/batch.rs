@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use tickdeck_recording::Catalog;
+
 use super::error::CheckError;
 use super::golden_file::stream_path;
 use super::stream::is_read_once;
 use super::unreferenced::{golden_path, is_named_as_golden, is_named_as_input, unreferenced};
 use crate::encode::PayloadKind;
-use crate::sink::paths::is_one_file;
+use crate::sink::paths::{is_inside_recording, is_one_file};
 
 /// Inputs and goldens do not go together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -114,9 +116,13 @@ impl Batch {
     /// Creates the folders of the goldens.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// When goldens are not allowed there, or the file system refuses.
     pub fn make_folders(&self) -> Result<(), CheckError> {
         self.goldens.iter().try_for_each(|golden| {
+            if is_inside_recording(golden) {
+                let golden = golden.clone();
+                return Err(CheckError::GoldenInside { golden });
+            }
             let folder = folder_of(golden);
             std::fs::create_dir_all(&folder).map_err(CheckError::io(&folder, "making the folder"))
         })
@@ -140,7 +146,12 @@ impl Batch {
             let is_there = |folder: &PathBuf| folder.is_dir();
             folders.into_iter().filter(is_there).collect()
         };
-        let lost = unreferenced(&there(searched), &there(folders))?;
+        // A folder of goldens has those of all trading days.
+        let days = folders
+            .iter()
+            .flat_map(|folder| Catalog::days_beside(folder));
+        let inputs = days.chain(folders.iter().cloned()).collect();
+        let lost = unreferenced(&there(searched), &there(inputs))?;
         // A named golden is in use, whatever its name.
         let named: BTreeSet<PathBuf> = self
             .goldens

@@ -97,7 +97,8 @@ pub enum CheckError {
     },
     /// The golden would be a file of a recording.
     #[error(
-        "{} would be inside a recording, where goldens are not allowed: name another place",
+        "{} would be inside a recording or among the data of a catalogue, where goldens are not allowed: name \
+         another place",
         golden.display()
     )]
     GoldenInside {

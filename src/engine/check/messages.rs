@@ -174,9 +174,7 @@ impl PublishedMessages {
             outstanding: Outstanding::default(),
         };
         Self {
-            // Not read ahead: that would double the memory, and the other core decompresses the
-            // golden.
-            source: Box::new(recording.reader(filter.clone())),
+            source: Box::new(recording.reader(filter.clone()).read_ahead()),
             publisher: Some(Publisher::new(options.clone(), vec![Box::new(sink)])),
             replayed: Replayed {
                 recording: recording.clone(),

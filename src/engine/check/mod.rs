@@ -41,6 +41,7 @@ mod publishing;
 pub mod report;
 mod run;
 mod stream;
+mod stream_writer;
 mod tally;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@
 //! request.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write as _};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use super::messages::{Ended, Messages};
 use super::parts::Chunk;
 use crate::control::Control;
 use crate::encode::control::ControlSubject;
-use crate::sink::{MessageBatch, MessageBatchBuilder, NewFile, StreamDigest, is_line_subject};
+use crate::sink::{MessageBatch, MessageBatchBuilder, StreamDigest, is_line_subject};
 
 /// The first bytes of a zstd frame.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -42,8 +42,6 @@ const BATCH_BYTES: usize = BATCH_MESSAGES * 1024;
 const QUEUED_BATCHES: usize = 8;
 /// How often a stop request is looked for while a stream is silent.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// Compression level of the stream beside a golden: most of the gain at little cost.
-const LEVEL: i32 = 9;
 
 /// The kind of a path on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -361,40 +359,6 @@ fn shown(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(MOST)]);
     let more = if line.len() > MOST { "..." } else { "" };
     format!("{text:?}{more}")
-}
-
-/// A payload stream being written; it gets its name when it is complete.
-pub(super) struct StreamWriter {
-    file: NewFile,
-    line: Vec<u8>,
-}
-
-impl StreamWriter {
-    pub(super) fn create(path: &Path) -> Result<Self, CheckError> {
-        let file = NewFile::create_at_level(path, LEVEL);
-        Ok(Self {
-            file: file.map_err(CheckError::io(path, "creating"))?,
-            line: Vec::new(),
-        })
-    }
-
-    pub(super) fn push(&mut self, messages: &MessageBatch) -> Result<(), CheckError> {
-        self.line.clear();
-        for message in messages.iter() {
-            self.line.extend_from_slice(message.subject);
-            self.line.push(b' ');
-            self.line.extend_from_slice(message.payload);
-            self.line.push(b'\n');
-        }
-        let written = self.file.write_all(&self.line);
-        written.map_err(CheckError::io(self.file.path(), "writing"))
-    }
-
-    /// Ends the file and gives it its name.
-    pub(super) fn finish(self) -> Result<(), CheckError> {
-        let path = self.file.path().to_owned();
-        self.file.finish().map_err(CheckError::io(&path, "writing"))
-    }
 }
 
 /// A payload stream from memory.

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use tickdeck_recording::Catalog;
+
 use super::error::CheckError;
 use super::golden_file::{GOLDEN_SUFFIX, STREAM_SUFFIX};
 use crate::encode::PayloadKind;
@@ -19,6 +21,17 @@ fn stem(input: &Path) -> String {
     match stems.next() {
         Some(stem) if !stem.is_empty() && !input.is_dir() => stem.to_owned(),
         _ => name.into_owned(),
+    }
+}
+
+/// The name of the golden of an input without its suffixes. A session of a catalogue has a hidden golden
+/// beside it, which Parquet readers of the catalogue skip. In a folder, its golden has its trading day.
+fn golden_stem(input: &Path, in_folder: bool) -> String {
+    let stem = stem(input);
+    match Catalog::day_of_session(input) {
+        None => stem,
+        Some(day) if in_folder => format!("{day}.{stem}"),
+        Some(_) => format!("_{stem}"),
     }
 }
 
@@ -43,14 +56,16 @@ pub(super) fn ends_as_input(path: &Path) -> bool {
 }
 
 /// Path of the golden of `input`: `NAME.golden.json` in `folder`, or beside the input. Another
-/// payload than the default has its own golden, `NAME.decimal.golden.json`.
+/// payload than the default has its own golden, `NAME.decimal.golden.json`. A session of a catalogue has
+/// `_session=ID.golden.json` beside it, or `trading_day=DAY.session=ID.golden.json` in `folder`.
 #[must_use]
 pub(super) fn golden_path(input: &Path, folder: Option<&Path>, payload: PayloadKind) -> PathBuf {
     let kind = match payload {
         PayloadKind::Vnpy => String::new(),
         other => format!(".{}", other.as_str()),
     };
-    let name = format!("{}{kind}{GOLDEN_SUFFIX}", stem(input));
+    let stem = golden_stem(input, folder.is_some());
+    let name = format!("{stem}{kind}{GOLDEN_SUFFIX}");
     match folder {
         Some(folder) => folder.join(name),
         None => input.with_file_name(name),
@@ -78,7 +93,7 @@ pub fn unreferenced(
         for path in list(folder)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if !name.ends_with(GOLDEN_SUFFIX) && !name.ends_with(STREAM_SUFFIX) {
-                known.insert(stem(&path));
+                known.extend([false, true].map(|in_folder| golden_stem(&path, in_folder)));
             }
         }
     }
@@ -129,6 +144,15 @@ mod tests {
             PayloadKind::Vnpy,
         );
         assert_eq!(elsewhere, Path::new("goldens/quick.golden.json"));
+        let session = "root/trading_day=2026-01-05/session=live";
+        assert_eq!(
+            path(session, PayloadKind::Decimal),
+            Path::new("root/trading_day=2026-01-05/_session=live.decimal.golden.json")
+        );
+        assert_eq!(
+            golden_path(Path::new(session), Some(Path::new("g")), PayloadKind::Vnpy),
+            Path::new("g/trading_day=2026-01-05.session=live.golden.json")
+        );
     }
 
     #[test]

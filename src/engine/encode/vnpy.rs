@@ -1,16 +1,16 @@
 //! The `vnpy` payload: vn.py's `TickData` names, design order, one compact JSON object.
 //!
 //! Segments that repeat from tick to tick are cached as text, keyed by the exact bits they were
-//! rendered from. The instrument part is kept permanently; the two days, the eight slow numbers of
-//! the day, the limits and the average price until they change. A cache cannot be wrong as long as
-//! a segment depends on nothing but its key.
+//! rendered from. The instrument part is kept permanently. These are kept until they change: the two
+//! days, the eight slow numbers of the day, the limits, the average price, each of the levels 2 to 5.
+//! A cache cannot be wrong as long as a segment depends on nothing but its key.
 
 use chrono::NaiveDate;
 
 use super::PayloadSource;
 use super::buffer::Buffer;
 use super::timestamp::{Timestamps, compact};
-use crate::normalize::{Flags, Instrument, Level, NormalizedTick};
+use crate::normalize::{Flags, Instrument, LEVELS, Level, NormalizedTick};
 
 /// Rendered bytes and what they were rendered from.
 #[derive(Debug, Clone)]
@@ -54,7 +54,12 @@ struct Memory {
     slow: Segment<[u64; 8]>,
     average: Segment<u64>,
     limits: Segment<[u64; 2]>,
+    /// Bid and ask of the levels 2 to 5.
+    deep: [Segment<[LevelKey; 2]>; LEVELS - 1],
 }
+
+/// The exact price and size of a level as a cache key.
+type LevelKey = (u64, Option<i32>);
 
 impl Memory {
     fn new(instrument: &Instrument) -> Self {
@@ -73,6 +78,7 @@ impl Memory {
             slow: Segment::default(),
             average: Segment::default(),
             limits: Segment::default(),
+            deep: Default::default(),
         }
     }
 }
@@ -116,7 +122,7 @@ impl Vnpy {
                 out.literal(b"\"");
             });
         day(tick, memory, buffer);
-        book(tick, buffer);
+        book(tick, &mut memory.deep, buffer);
         buffer.literal(b",\"local_time\":\"");
         self.local_times.nanos(tick.recv_ts, buffer);
         buffer.literal(b"\",\"seq\":");
@@ -214,25 +220,42 @@ fn number<const N: usize>(out: &mut Buffer, key: &[u8; N], number: Option<f64>) 
     }
 }
 
-/// The book, level by level, bid before ask.
+/// The book, level by level.
 #[inline]
-fn book(tick: &NormalizedTick<'_>, out: &mut Buffer) {
-    for (digit, (bid, ask)) in (b'1'..).zip(tick.bids.iter().zip(&tick.asks)) {
-        side(
-            out,
-            *b",\"bid_price_0\":",
-            *b",\"bid_volume_0\":",
-            digit,
-            bid,
-        );
-        side(
-            out,
-            *b",\"ask_price_0\":",
-            *b",\"ask_volume_0\":",
-            digit,
-            ask,
-        );
+fn book(
+    tick: &NormalizedTick<'_>,
+    deep: &mut [Segment<[LevelKey; 2]>; LEVELS - 1],
+    out: &mut Buffer,
+) {
+    let ([bid, bids @ ..], [ask, asks @ ..]) = (&tick.bids, &tick.asks);
+    level(out, b'1', bid, ask);
+    for (digit, (segment, (bid, ask))) in (b'2'..).zip(deep.iter_mut().zip(bids.iter().zip(asks))) {
+        // Most exchanges send one level only.
+        if *bid == Level::default() && *ask == Level::default() {
+            continue;
+        }
+        let key = [bid, ask].map(|level| (bits(level.price), level.volume));
+        segment.put(key, out, |out| level(out, digit, bid, ask));
     }
+}
+
+/// Bid before ask.
+#[inline]
+fn level(out: &mut Buffer, digit: u8, bid: &Level, ask: &Level) {
+    side(
+        out,
+        *b",\"bid_price_0\":",
+        *b",\"bid_volume_0\":",
+        digit,
+        bid,
+    );
+    side(
+        out,
+        *b",\"ask_price_0\":",
+        *b",\"ask_volume_0\":",
+        digit,
+        ask,
+    );
 }
 
 #[inline]

@@ -25,6 +25,7 @@ mod fields;
 mod file_name;
 mod instruments;
 mod jsonl;
+mod members;
 mod names;
 mod number;
 mod open;
@@ -57,7 +58,9 @@ use tickdeck_core::time::UnixNanos;
 
 use crate::import::ahead::Ahead;
 use crate::import::arrival::{Arrival, Verdict};
+use crate::import::detect::Detected;
 use crate::import::instruments::Instruments;
+use crate::import::members::SkippedMembers;
 use crate::import::open::Opened;
 use crate::import::report::BAD_ROWS_MAX;
 use crate::import::row::{ReadRows, Row};
@@ -68,7 +71,7 @@ use crate::import::stamp::{Placed, Stamper};
 pub use dialect::Dialect;
 pub use error::{ColumnGuess, ImportError};
 pub use instruments::DoubtfulInstrument;
-pub use options::{ColumnMap, ImportOptions};
+pub use options::{ColumnMap, GivenOption, ImportOptions};
 pub use out_of_order::{HeldBack, Moved, NoTime, OutOfOrder, SetAside};
 pub use recv_ts_rule::RecvTsRule;
 pub use report::{ImportReport, InputReport};
@@ -107,6 +110,30 @@ struct Reader<'a> {
     calendar: &'a Arc<TradingCalendar>,
 }
 
+/// What an input has.
+enum Content {
+    /// Nothing at all.
+    Empty,
+    Rows(Detected),
+    /// No row, as a README beside them; the error names the dialects that were tried.
+    NoData(ImportError),
+}
+
+impl Reader<'_> {
+    fn content(&self) -> Result<Content, ImportError> {
+        if self.input.slice.len == 0 {
+            return Ok(Content::Empty);
+        }
+        match detect::detect(self.input, self.options) {
+            Ok(detected) => Ok(Content::Rows(detected)),
+            Err(error) if members::is_beside_data(self.input, &error)? => {
+                Ok(Content::NoData(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// Yields the rows of the inputs as events, numbered from 0 and merged in time order.
 pub struct ImportSource {
     /// Parallel to the report's inputs; `None` when an input is read to its end.
@@ -120,6 +147,8 @@ pub struct ImportSource {
     next_seq: u64,
     /// Columns of the options that no input has had so far.
     missing: Vec<String>,
+    /// Options that no row has taken so far.
+    untaken: Vec<GivenOption>,
     skip_bad: bool,
     report: ImportReport,
     failed: bool,
@@ -171,11 +200,13 @@ impl ImportSource {
             receive_times: None,
             next_seq: 0,
             missing: options.column_names().map(str::to_owned).collect(),
+            untaken: options.given(),
             skip_bad: options.skip_bad,
             report: ImportReport::default(),
             failed: false,
         };
         let mut have_keys = false;
+        let mut skipped = SkippedMembers::default();
         for input in &opened {
             let reader = Reader {
                 input,
@@ -183,8 +214,16 @@ impl ImportSource {
                 contracts: &contracts,
                 calendar: &calendar,
             };
-            have_keys |= source.add(&reader, &mut spool, buffer)?;
+            match reader.content()? {
+                Content::Empty => source.add_empty(input),
+                Content::Rows(detected) => {
+                    skipped.has_data(input);
+                    have_keys |= source.add(&reader, detected, &mut spool, buffer)?;
+                }
+                Content::NoData(error) => skipped.skip(input, error),
+            }
         }
+        source.report.skipped_members = skipped.finish()?;
         if !have_keys {
             source.refuse_missing()?;
         }
@@ -199,27 +238,20 @@ impl ImportSource {
         }
     }
 
+    /// Adds an input without a row.
+    fn add_empty(&mut self, input: &Opened) {
+        self.inputs.push(None);
+        self.report.inputs.push(InputReport::new(&input.name, None));
+    }
+
     /// Adds one input and reads its first row. Returns whether its rows name their columns.
     fn add(
         &mut self,
         new: &Reader<'_>,
+        detected: Detected,
         spool: &mut Spool,
         buffer: usize,
     ) -> Result<bool, ImportError> {
-        self.report.inputs.push(InputReport {
-            name: new.input.name.clone(),
-            dialect: None,
-            rows: 0,
-            skipped: 0,
-            blank_volumes: 0,
-            recv_ts_rules: Vec::new(),
-            out_of_order: OutOfOrder::default(),
-        });
-        if new.input.slice.len == 0 {
-            self.inputs.push(None);
-            return Ok(false);
-        }
-        let detected = detect::detect(new.input, new.options)?;
         self.missing.retain(|name| !detected.has_column(name));
         let has_keys = detected.has_keys();
         let mut stamper = Stamper::new(Arc::clone(new.contracts), Arc::clone(new.calendar));
@@ -230,9 +262,8 @@ impl ImportSource {
             &self.instruments,
             &mut stamper,
         )?;
-        if let Some(report) = self.report.inputs.last_mut() {
-            report.dialect = Some(detected.dialect);
-        }
+        let report = InputReport::new(&new.input.name, Some(detected.dialect));
+        self.report.inputs.push(report);
         let (rows, bytes) = detected.into_reader(new.input, spool, buffer)?;
         self.report.bytes_total += bytes;
         self.inputs.push(Some(Input {
@@ -277,6 +308,16 @@ impl ImportSource {
         self.instruments.renamed()
     }
 
+    /// The options that have changed no row so far.
+    #[must_use]
+    pub fn options_without_effect(&self) -> Vec<GivenOption> {
+        let mut untaken = self.untaken.clone();
+        if !self.instruments.trusted().is_empty() {
+            untaken.retain(|option| *option != GivenOption::TrustExchange);
+        }
+        untaken
+    }
+
     /// The instruments so far whose exchange is in doubt, by id.
     #[must_use]
     pub fn doubtful_instruments(&self) -> Vec<DoubtfulInstrument> {
@@ -307,6 +348,8 @@ impl ImportSource {
                 &mut self.instruments,
                 &mut self.receive_times,
             );
+            self.untaken
+                .retain(|option| !input.stamper.has_taken(*option));
             let read = input.rows.bytes_read();
             self.report.bytes_read += read.saturating_sub(input.counted);
             input.counted = read.max(input.counted);
@@ -400,7 +443,7 @@ impl Input {
         }
         // A row dated on a day without trading is out of order for that reason alone.
         let mut of_moved = OutOfOrder::default();
-        let of_order = match self.row.moved_to {
+        let of_order = match self.row.moved {
             Some(_) => &mut of_moved,
             None => &mut *noted,
         };
@@ -451,6 +494,7 @@ impl Input {
         if !self.rows.next_row(&mut self.row)? {
             return Ok(None);
         }
+        self.stamper.note_symbol(&self.row);
         instruments.complete(&mut self.row, self.stamper.symbol);
         self.stamper.zero_is_missing = self.row.zero_is_missing;
         let placed = self.stamper.complete(&mut self.row);

@@ -63,6 +63,10 @@ pub(crate) struct Opened {
     /// The last part of the file or member name, without `.zst` and `.gz`.
     pub(crate) file_name: String,
     pub(crate) slice: Slice,
+    /// Which of the paths it is, or is a member of.
+    pub(crate) path: usize,
+    /// Whether it is a member of an archive.
+    pub(crate) is_member: bool,
 }
 
 /// Opens every path, in order; an archive gives its members in the archive's order.
@@ -72,8 +76,8 @@ pub(crate) fn open_all(paths: &[PathBuf]) -> Result<(Vec<Opened>, Spool), Import
         return Err(ImportError::NoInput);
     }
     let mut opener = Opener::default();
-    for path in paths {
-        opener.path(path)?;
+    for (index, path) in paths.iter().enumerate() {
+        opener.path(index, path)?;
     }
     Ok((opener.inputs, opener.spool))
 }
@@ -85,7 +89,7 @@ struct Opener {
 }
 
 impl Opener {
-    fn path(&mut self, path: &Path) -> Result<(), ImportError> {
+    fn path(&mut self, index: usize, path: &Path) -> Result<(), ImportError> {
         let fail = |error| ImportError::path(path, error);
         let metadata = std::fs::metadata(path).map_err(fail)?;
         if metadata.is_dir() {
@@ -108,6 +112,8 @@ impl Opener {
                 name,
                 file_name,
                 slice,
+                path: index,
+                is_member: false,
             },
             0,
         )
@@ -244,6 +250,8 @@ impl Opened {
             name: self.member_name(member),
             file_name: last_part(member),
             slice,
+            path: self.path,
+            is_member: true,
         }
     }
 }

@@ -28,6 +28,18 @@ pub struct ImportOptions {
     pub trust_exchange: bool,
 }
 
+/// An option that says what rows lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GivenOption {
+    /// [`ImportOptions::trading_day`].
+    TradingDay,
+    /// [`ImportOptions::symbol`].
+    Symbol,
+    /// [`ImportOptions::trust_exchange`].
+    TrustExchange,
+}
+
 /// The meaning of one column, `THEIRS=CTP`: a name in the header, and a CTP field or one of
 /// [`ColumnMap::WORDS`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +89,17 @@ impl ColumnMap {
 }
 
 impl ImportOptions {
+    /// Those of [`GivenOption`] that are set.
+    pub(crate) fn given(&self) -> Vec<GivenOption> {
+        let set = [
+            (GivenOption::TradingDay, self.trading_day.is_some()),
+            (GivenOption::Symbol, self.symbol.is_some()),
+            (GivenOption::TrustExchange, self.trust_exchange),
+        ];
+        let given = set.into_iter().filter(|(_, is_set)| *is_set);
+        given.map(|(option, _)| option).collect()
+    }
+
     /// What the options say about the column of that name.
     pub(crate) fn target(&self, name: &str) -> Option<Target> {
         if self.ignore.iter().any(|ignored| ignored == name) {

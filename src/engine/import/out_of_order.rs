@@ -27,6 +27,8 @@ pub struct OutOfOrder {
     pub moved: u64,
     /// The first few of them.
     pub moves: Vec<Moved>,
+    /// Whether one of them takes its day from [`ImportOptions::trading_day`](super::ImportOptions).
+    pub takes_day: bool,
     /// Rows whose time of day is none, so that nothing can be published of them.
     pub no_time: u64,
     /// The first of them.
@@ -40,8 +42,12 @@ pub struct Moved {
     pub row: u64,
     /// The date it has.
     pub date: NaiveDate,
+    /// The calendar date that it gets.
+    pub on: NaiveDate,
     /// The trading day that it belongs to.
     pub to: TradingDay,
+    /// Whether [`ImportOptions::trading_day`](super::ImportOptions) would give its day.
+    pub takes_day: bool,
 }
 
 /// A row whose `UpdateTime` is not a time of day.
@@ -102,6 +108,7 @@ impl OutOfOrder {
 
     pub(crate) fn moved(&mut self, row: Moved) {
         self.moved += 1;
+        self.takes_day |= row.takes_day;
         if self.moves.len() < NAMED_MAX {
             self.moves.push(row);
         }
@@ -149,8 +156,14 @@ impl fmt::Display for SetAside {
 
 impl fmt::Display for Moved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { row, date, to } = self;
-        write!(f, "row {row} is dated {date}, which becomes {to}")
+        let Self {
+            row, date, on, to, ..
+        } = self;
+        write!(f, "row {row} is dated {date}, which becomes {on}")?;
+        if *on != to.0 {
+            write!(f, " in the night of trading day {to}")?;
+        }
+        Ok(())
     }
 }
 

@@ -21,6 +21,8 @@ pub struct ImportReport {
     pub bytes_total: u64,
     /// The first few rows that were skipped.
     pub bad_rows: Vec<BadRow>,
+    /// Members of archives that hold no data, as a README; with their archive.
+    pub skipped_members: Vec<String>,
 }
 
 /// The report on one file or tar member.
@@ -41,6 +43,21 @@ pub struct InputReport {
     pub recv_ts_rules: Vec<RecvTsRule>,
     /// Rows whose times contradict their order.
     pub out_of_order: OutOfOrder,
+}
+
+impl InputReport {
+    /// Of an input whose rows were not read yet.
+    pub(crate) fn new(name: &str, dialect: Option<Dialect>) -> Self {
+        Self {
+            name: name.to_owned(),
+            dialect,
+            rows: 0,
+            skipped: 0,
+            blank_volumes: 0,
+            recv_ts_rules: Vec::new(),
+            out_of_order: OutOfOrder::default(),
+        }
+    }
 }
 
 impl ImportReport {

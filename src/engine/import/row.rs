@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use tickdeck_core::event::{RawTick, SessionEvent};
-use tickdeck_core::time::{TradingDay, UnixNanos, parse_ctp_time};
+use tickdeck_core::time::{UnixNanos, parse_ctp_time};
 
 use crate::import::clock::TimeOfDay;
 use crate::import::number::Clock;
@@ -26,8 +26,8 @@ pub(crate) struct Row {
     pub(crate) recv_time: Option<TimeOfDay>,
     /// The calendar date of the exchange time, where the dialect records it.
     pub(crate) date: Option<NaiveDate>,
-    /// The trading day of the row, where `date` has no trading.
-    pub(crate) moved_to: Option<TradingDay>,
+    /// Its dates and the one that it gets, where the exchanges are closed on its own.
+    pub(crate) moved: Option<Moved>,
     /// The average price per unit, where the dialect records that instead of CTP's.
     pub(crate) unit_average: Option<f64>,
     /// Whether the row has a `Volume` that is blank.
@@ -48,7 +48,7 @@ impl Row {
             is_recv_ts_derived: false,
             recv_time: None,
             date: None,
-            moved_to: None,
+            moved: None,
             unit_average: None,
             is_volume_blank: false,
             is_volume_unknown: false,
@@ -63,9 +63,8 @@ impl Row {
 
     /// Notes a date without trading, and a time that is none.
     pub(crate) fn note_times(&self, noted: &mut OutOfOrder) {
-        if let (Some(date), Some(to)) = (self.date, self.moved_to) {
-            let row = self.number;
-            noted.moved(Moved { row, date, to });
+        if let Some(moved) = self.moved {
+            noted.moved(moved);
         }
         let time = self.tick.update_time.as_bytes();
         if self.session.is_none() && parse_ctp_time(time).is_none() {

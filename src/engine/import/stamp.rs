@@ -18,6 +18,8 @@ use tickdeck_core::time::{
 
 use crate::import::clock::TimeOfDay;
 use crate::import::fields::restore_missing_prices;
+use crate::import::options::GivenOption;
+use crate::import::out_of_order::Moved;
 use crate::import::recv_ts_rule::RecvTsRule;
 use crate::import::row::Row;
 use crate::import::row_error::RowProblem;
@@ -61,6 +63,10 @@ pub(crate) struct Stamper {
     pub(crate) contracts: Arc<ContractTable>,
     pub(crate) calendar: Arc<TradingCalendar>,
     czce: FxHashMap<InstrumentId, bool>,
+    /// Whether a row has taken `trading_day`.
+    is_day_taken: bool,
+    /// Whether a row has taken `symbol`.
+    is_symbol_taken: bool,
     /// The last volume of each instrument.
     volumes: FxHashMap<InstrumentId, KnownVolume>,
 }
@@ -98,8 +104,25 @@ impl Stamper {
             contracts,
             calendar,
             czce: FxHashMap::default(),
+            is_day_taken: false,
+            is_symbol_taken: false,
             volumes: FxHashMap::default(),
         }
+    }
+
+    /// Whether a row has taken what the option gives. The exchange is not decided here.
+    pub(crate) const fn has_taken(&self, option: GivenOption) -> bool {
+        match option {
+            GivenOption::TradingDay => self.is_day_taken,
+            GivenOption::Symbol => self.is_symbol_taken,
+            GivenOption::TrustExchange => false,
+        }
+    }
+
+    /// Notes whether a row, as it was read, needs `symbol`.
+    pub(crate) fn note_symbol(&mut self, row: &Row) {
+        let is_unnamed = row.session.is_none() && row.tick.instrument_id.is_empty();
+        self.is_symbol_taken |= is_unnamed && self.symbol.is_some();
     }
 
     /// Fills what the row lacks and places it.
@@ -125,21 +148,49 @@ impl Stamper {
         if self.zero_is_missing && !self.is_czce(&row.tick) {
             restore_missing_prices(&mut row.tick);
         }
+        // A day that the user or the file's name gives stands instead of the row's calendar date.
+        let is_without_day = row.date.is_some() && row.tick.trading_day.is_empty();
         if let Some(date) = row.date {
-            row.moved_to = self.fill_by_date(&mut row.tick, date)?;
+            self.fill_by_date(&mut row.tick, date)?;
         }
-        if let Some(recv_ts) = row.recv_ts {
-            let stamped = self.dated(&row.tick).map(|(_, stamped)| stamped);
-            return Ok(Placed::Received {
+        let placed = match (row.recv_ts, row.recv_time) {
+            (Some(recv_ts), _) => Placed::Received {
                 recv_ts,
-                stamped,
+                stamped: self.dated(&row.tick).map(|(_, stamped)| stamped),
                 rule,
-            });
+            },
+            (None, Some(time)) => self.receive_at(&mut row.tick, time)?,
+            (None, None) => self.place(&mut row.tick)?,
+        };
+        if !is_without_day || self.trading_day.is_none() {
+            let takes_day =
+                is_without_day || (row.recv_ts.is_none() && !self.rows_have_trading_day);
+            row.moved = self.moved(row, placed, takes_day);
         }
-        match row.recv_time {
-            Some(time) => self.receive_at(&mut row.tick, time),
-            None => self.place(&mut row.tick),
-        }
+        Ok(placed)
+    }
+
+    /// What becomes of a row that is dated on a day without trading.
+    fn moved(&mut self, row: &Row, placed: Placed, takes_day: bool) -> Option<Moved> {
+        let received = match placed {
+            Placed::Received { recv_ts, rule, .. }
+                if rule.receive_times() == ReceiveTimes::Measured =>
+            {
+                Some(recv_ts)
+            }
+            _ => None,
+        };
+        let witnesses = self.witnesses(&row.tick, received)?;
+        let date = dating::closed_date(&self.calendar, &witnesses)?;
+        let to = dating::date_of(&self.calendar, &witnesses)?.trading_day;
+        let part = DayPart::of(witnesses.seconds);
+        Some(Moved {
+            row: row.number,
+            date,
+            on: dating::calendar_date(&self.calendar, to, part),
+            to,
+            takes_day,
+        })
     }
 
     /// A count cannot be missing in CTP's struct. A blank volume becomes the last one of the instrument
@@ -212,28 +263,20 @@ impl Stamper {
     }
 
     /// `TradingDay` and `ActionDay` of a row with its calendar date. That date takes precedence over
-    /// any receive time: the recorder wrote it down with the row. Returns the trading day where by day
-    /// the date has no trading.
-    fn fill_by_date(
-        &self,
-        tick: &mut RawTick,
-        date: NaiveDate,
-    ) -> Result<Option<TradingDay>, RowProblem> {
+    /// any receive time: the recorder wrote it down with the row.
+    fn fill_by_date(&mut self, tick: &mut RawTick, date: NaiveDate) -> Result<(), RowProblem> {
         let part = seconds_of(tick)?.map_or(DayPart::Day, DayPart::of);
-        let day = self
-            .trading_day
-            .unwrap_or_else(|| dating::trading_day_on(&self.calendar, date, part));
-        let is_moved = tick.trading_day.is_empty()
-            && self.trading_day.is_none()
-            && part == DayPart::Day
-            && day.0 != date;
         if tick.trading_day.is_empty() {
+            self.is_day_taken |= self.trading_day.is_some();
+            let day = self
+                .trading_day
+                .unwrap_or_else(|| dating::trading_day_on(&self.calendar, date, part));
             tick.trading_day = ctp_date(day.0);
         }
         if tick.action_day.is_empty() {
             tick.action_day = ctp_date(date);
         }
-        Ok(is_moved.then_some(day))
+        Ok(())
     }
 
     /// The exchange time by the row's dates, which the day of the file completes.
@@ -248,6 +291,7 @@ impl Stamper {
         if let Some(day) = self.trading_day
             && (is_undated || !self.rows_have_trading_day)
         {
+            self.is_day_taken = true;
             tick.trading_day = ctp_date(day.0);
             tick.action_day = ctp_date(dating::calendar_date(&self.calendar, day, part));
         } else if is_undated {
@@ -266,20 +310,23 @@ impl Stamper {
     /// Trading day and exchange time by the row's own dates; `None` where they or the time are not
     /// usable.
     fn dated(&mut self, tick: &RawTick) -> Option<(TradingDay, UnixNanos)> {
-        let seconds = parse_ctp_time(tick.update_time.as_bytes())?;
-        let millis = u32::try_from(tick.update_millisec).ok()?;
-        let row = Witnesses {
+        let row = self.witnesses(tick, None)?;
+        let day = dating::date_of(&self.calendar, &row)?.trading_day;
+        let date = dating::calendar_date(&self.calendar, day, DayPart::of(row.seconds));
+        Some((day, shanghai_instant(date, row.seconds, row.millis)?))
+    }
+
+    /// What the row says about its date; `None` without a time of day.
+    fn witnesses(&mut self, tick: &RawTick, received: Option<UnixNanos>) -> Option<Witnesses> {
+        Some(Witnesses {
             is_czce: self.is_czce(tick),
             trading_day: parse_ctp_date(tick.trading_day.as_bytes()),
             action_day: parse_ctp_date(tick.action_day.as_bytes()),
             has_close: dating::is_close_set(tick.close_price),
-            seconds,
-            millis,
-            received: None,
-        };
-        let day = dating::date_of(&self.calendar, &row)?.trading_day;
-        let date = dating::calendar_date(&self.calendar, day, DayPart::of(seconds));
-        Some((day, shanghai_instant(date, seconds, millis)?))
+            seconds: parse_ctp_time(tick.update_time.as_bytes())?,
+            millis: u32::try_from(tick.update_millisec).ok()?,
+            received,
+        })
     }
 
     /// By the row's own `ExchangeID`, else by the contract table.

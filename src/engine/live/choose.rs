@@ -13,8 +13,8 @@ use tickdeck_core::select::is_pattern;
 /// An instrument or a pattern to subscribe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// One instrument by its id, which needs no list of contracts.
-    Instrument(String),
+    /// One instrument by its id, which needs no list of contracts, and the exchange if it is named.
+    Instrument(String, Option<Exchange>),
     /// Every instrument of the list that matches a pattern.
     Pattern(String),
 }
@@ -37,7 +37,7 @@ impl FromStr for Wanted {
             return Ok(Self::Pattern(text.to_owned()));
         }
         // A front acknowledges an unknown id, and never reports anything about it.
-        parse_instrument(text).map(|(id, _)| Self::Instrument(id))
+        parse_instrument(text).map(|(id, exchange)| Self::Instrument(id, exchange))
     }
 }
 
@@ -78,7 +78,7 @@ pub fn choose(
     let ids: BTreeSet<&str> = listed.iter().map(|c| c.instrument_id.as_str()).collect();
     for one in wanted {
         let pattern = match one {
-            Wanted::Instrument(id) => {
+            Wanted::Instrument(id, _) => {
                 if !listed.is_empty() && !ids.contains(id.as_str()) {
                     choice.unlisted.push(id.clone());
                 }

@@ -68,7 +68,7 @@ pub use reach::{Unreachable, reach};
 pub use refusal::{CtpError, FrontRequest, Refusal};
 pub use report::{AttemptReport, LastAttempt, LiveEnd, LiveReport};
 pub use session::{LiveHandle, start};
-pub use source::LiveSource;
+pub use source::{LiveSource, Polled};
 pub use stats::{LiveState, LiveStats};
 pub use subscription::{Listing, Subscription, SubscriptionError};
 pub use supervisor::{

@@ -22,7 +22,38 @@ pub struct LiveSource {
     next_seq: u64,
 }
 
+/// What a source had within a short wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Polled {
+    /// Events.
+    Events,
+    /// Nothing. More may come.
+    Nothing,
+    /// Nothing, and nothing more comes.
+    Ended,
+}
+
 impl LiveSource {
+    /// As [`next_batch`](Source::next_batch), but returns soon when nothing arrives.
+    pub fn poll(&mut self, batch: &mut Vec<Event>, max: usize) -> Polled {
+        // Checked before the queue is drained, so that nothing pushed before the close is missed.
+        let is_closed = self.queue.is_closed();
+        if self.drain(batch, max.max(1)) > 0 {
+            return Polled::Events;
+        }
+        // The queue is empty, so the losses came after every event returned so far.
+        if let Some(loss) = self.queue.take_loss() {
+            let event = self.event(self.queue.wall(), EventKind::Session(loss.row()));
+            batch.push(event);
+            return Polled::Events;
+        }
+        if is_closed {
+            return Polled::Ended;
+        }
+        self.queue.wait(NAP);
+        Polled::Nothing
+    }
+
     pub(super) fn new(queue: Arc<Queue>) -> Self {
         Self { queue, next_seq: 0 }
     }
@@ -59,24 +90,8 @@ impl LiveSource {
 
 impl Source for LiveSource {
     fn next_batch(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<(), SourceError> {
-        let max = max.max(1);
-        loop {
-            // Checked before the queue is drained, so that nothing pushed before the close is missed.
-            let is_closed = self.queue.is_closed();
-            if self.drain(batch, max) > 0 {
-                return Ok(());
-            }
-            // The queue is empty, so the losses came after every event returned so far.
-            if let Some(loss) = self.queue.take_loss() {
-                let event = self.event(self.queue.wall(), EventKind::Session(loss.row()));
-                batch.push(event);
-                return Ok(());
-            }
-            if is_closed {
-                return Ok(());
-            }
-            self.queue.wait(NAP);
-        }
+        while self.poll(batch, max) == Polled::Nothing {}
+        Ok(())
     }
 }
 

@@ -102,7 +102,7 @@ impl Subscription {
     /// When a pattern is not valid.
     pub fn new(first: Vec<String>, wanted: Vec<Wanted>) -> Result<Self, SymbolGlobError> {
         let patterns = wanted.iter().filter_map(|one| match one {
-            Wanted::Instrument(_) => None,
+            Wanted::Instrument(..) => None,
             Wanted::Pattern(pattern) => Some(pattern),
         });
         let globs = patterns

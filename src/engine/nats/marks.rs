@@ -83,7 +83,16 @@ impl<'c> Marks<'c> {
 
     /// Whether the answers are refusals, which the server logs.
     pub(crate) fn are_refused(&self) -> bool {
-        self.way != Way::Echo
+        self.refused().is_some()
+    }
+
+    /// What the account may not do with its inbox.
+    pub(crate) const fn refused(&self) -> Option<Action> {
+        match self.way {
+            Way::Echo => None,
+            Way::RefusedPublish => Some(Action::Publish),
+            Way::RefusedSubscription => Some(Action::Subscribe),
+        }
     }
 
     /// The inboxes that the client may choose from, as a pattern.

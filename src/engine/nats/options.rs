@@ -10,6 +10,7 @@ use async_nats::ServerAddr;
 use async_nats::rustls::RootCertStore;
 use async_nats::rustls::pki_types::pem::PemObject as _;
 use async_nats::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tickdeck_core::switch::parse_switch;
 
 use super::{NatsError, Secret, SubjectPattern};
 
@@ -251,7 +252,7 @@ impl NatsOptions {
     /// environment. An empty value counts as unset.
     ///
     /// # Errors
-    /// When `NATS_URL` is not a server address.
+    /// When `NATS_URL` is not a server address, or `NATS_TLS_FIRST` neither yes nor no.
     pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, NatsError> {
         let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let path = |name: &str| get(name).map(PathBuf::from);
@@ -259,6 +260,10 @@ impl NatsOptions {
             Some(url) => url.parse()?,
             None => Servers::default(),
         };
+        let tls_first = get("NATS_TLS_FIRST").map(|value| parse_switch(&value));
+        let tls_first = tls_first
+            .transpose()
+            .map_err(|error| NatsError::Config(format!("NATS_TLS_FIRST: {error}")))?;
         Ok(Self {
             servers,
             user: get("NATS_USER"),
@@ -269,7 +274,7 @@ impl NatsOptions {
             ca: path("NATS_CA"),
             cert: path("NATS_CERT"),
             key: path("NATS_KEY"),
-            tls_first: get("NATS_TLS_FIRST").is_some_and(|value| is_yes(&value)),
+            tls_first: tls_first.unwrap_or_default(),
             inbox_prefix: get("NATS_INBOX_PREFIX"),
             ..Self::default()
         })
@@ -357,11 +362,6 @@ impl NatsOptions {
         }
         Ok(ways.pop().map_or(Login::None, |(_, login)| login))
     }
-}
-
-/// The values of a variable that mean no. Everything else means yes.
-fn is_yes(value: &str) -> bool {
-    !["0", "n", "no", "f", "false", "off"].contains(&value.to_ascii_lowercase().as_str())
 }
 
 /// Refuses a file without a certificate, and one with something else under that name.

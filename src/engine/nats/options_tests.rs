@@ -191,4 +191,6 @@ fn tls_first_is_read_from_its_variable() {
             "{value}"
         );
     }
+    let text = message(env(&[("NATS_TLS_FIRST", "maybe")]));
+    assert!(text.contains("NATS_TLS_FIRST: expected 1, true"), "{text}");
 }

@@ -595,6 +595,45 @@ fn a_volume_that_falls_is_flagged() {
     ]);
 }
 
+/// The guide has no front that sends one. What a faulty feed has sent stays visible.
+#[test]
+fn a_negative_count_is_published_as_recorded() {
+    let at = |time: &str, volume| tick("rb2610", "20260526", "20260526", time, volume);
+    check(&[
+        (
+            "2026-05-26T10:00:00.6+08:00",
+            at("10:00:00", 1000),
+            "2026-05-26T10:00:00.000 2026-05-26 - []",
+        ),
+        (
+            "2026-05-26T10:00:01.1+08:00",
+            at("10:00:01", -5),
+            "2026-05-26T10:00:01.000 2026-05-26 0 [volume_fell]",
+        ),
+        (
+            "2026-05-26T20:59:00.6+08:00",
+            tick("rb2610", "20260527", "20260526", "20:59:00", -5),
+            "2026-05-26T20:59:00.000 2026-05-27 0 []",
+        ),
+    ]);
+    for (id, turnover, flags) in [("rb2610", -7.0, ""), ("SR609", -7.0, "raw_turnover")] {
+        let raw = RawTick {
+            turnover,
+            open_interest: -3.0,
+            pre_open_interest: -2.0,
+            ..tick(id, "20260526", "20260526", "10:00:00", 1000)
+        };
+        let (mut normalizer, mut events) = (builtin(), Events::default());
+        let event = events.tick("2026-05-26T10:00:00.6+08:00", raw);
+        let Outcome::Tick(tick) = normalizer.apply(&event) else {
+            panic!("rejected");
+        };
+        let found = (tick.turnover, tick.open_interest, tick.pre_open_interest);
+        assert_eq!(found, (Some(turnover), Some(-3.0), Some(-2.0)), "{id}");
+        assert_eq!(tick.flags.to_string(), flags, "{id}");
+    }
+}
+
 #[test]
 fn the_first_tick_after_a_subscription_is_a_snapshot() {
     let (mut normalizer, mut events) = (builtin(), Events::default());

@@ -15,23 +15,24 @@
 
 mod delay;
 mod digest_thread;
+mod dry_run;
 mod fanout;
 mod ledger;
 mod measure;
-mod numbering;
 mod pace_driver;
 mod player;
 mod publisher;
 mod settlement;
 
 pub use delay::DelayMeter;
+pub use dry_run::DryRun;
 pub(crate) use ledger::is_nothing;
 pub use ledger::{InstrumentLedger, Ledger};
 #[doc(hidden)]
 pub use measure::{Measured, measure};
-pub use numbering::Numbering;
 pub use pace_driver::{Go, PaceDriver};
 pub use player::{DEFAULT_BATCH_EVENTS, Output, Paced, PlayError, Player, Release};
 #[cfg(test)]
 pub(crate) use publisher::Mutation;
 pub use publisher::{Publisher, PublisherOptions, PublisherStats};
+pub use tickdeck_recording::Numbering;

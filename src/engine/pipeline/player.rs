@@ -9,8 +9,8 @@ use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::{EventWriter, RecordingError};
 
+use super::Numbering;
 use super::delay::DelayMeter;
-use super::numbering::Numbering;
 use super::pace_driver::{Go, PaceDriver};
 use super::publisher::Publisher;
 use crate::progress::{Position, Progress};

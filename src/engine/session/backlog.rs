@@ -8,6 +8,8 @@
 //! A publisher that lags delays neither the recorder nor the queue before it. What does not fit in
 //! memory is in the recording, and is read from there. After the recorder failed, its thread waits for
 //! the publisher: then the queue overflows, and counts what it drops.
+//!
+//! While the source has nothing, the recorder looks at the clock and at its threads.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,8 +19,9 @@ use std::thread::JoinHandle;
 use tickdeck_core::event::Event;
 use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::thread;
-use tickdeck_recording::{EventWriter, ReadBack, ReadBackReader};
+use tickdeck_recording::{EventWriter, ReadBack, ReadBackReader, RecordingError};
 
+use crate::live::{LiveSource, Polled};
 use crate::pipeline::{DEFAULT_BATCH_EVENTS, PlayError};
 
 /// Events that wait in memory, 7 MB of them. The publisher holds as many.
@@ -30,6 +33,26 @@ const NEARLY_CAUGHT_UP: u64 = 4_096;
 pub(super) trait StoppableRecorder: EventWriter + Send + 'static {
     /// Whether it records what it is given.
     fn is_recording(&self) -> bool;
+
+    /// Does what is due while no event comes.
+    ///
+    /// # Errors
+    /// As [`write`](EventWriter::write).
+    fn idle(&mut self) -> Result<(), RecordingError> {
+        Ok(())
+    }
+}
+
+/// A source that returns when it has nothing.
+pub(super) trait PolledSource: Send + 'static {
+    /// Appends the next events, at most `max`, or waits for a moment.
+    fn poll(&mut self, batch: &mut Vec<Event>, max: usize) -> Polled;
+}
+
+impl PolledSource for LiveSource {
+    fn poll(&mut self, batch: &mut Vec<Event>, max: usize) -> Polled {
+        Self::poll(self, batch, max)
+    }
 }
 
 /// What both threads share.
@@ -70,14 +93,14 @@ impl Backlog {
     }
 
     /// Starts to record everything that `source` yields. Returns the events, and the thread, which ends
-    /// with the source or soon after the events were dropped. It returns an error of the source or the
-    /// recorder; the events before it are published.
+    /// with the source or soon after the events were dropped. It returns an error of the recorder; the
+    /// events before it are published.
     ///
     /// # Errors
     /// When the system starts no thread.
     pub(super) fn start<R: StoppableRecorder>(
         self: &Arc<Self>,
-        mut source: impl Source + 'static,
+        mut source: impl PolledSource,
         mut recorder: R,
     ) -> std::io::Result<(RecordedEvents, Recording<R>)> {
         let events = RecordedEvents::new(Arc::clone(self));
@@ -107,19 +130,22 @@ impl Backlog {
 
     fn record(
         &self,
-        source: &mut dyn Source,
+        source: &mut impl PolledSource,
         recorder: &mut impl StoppableRecorder,
     ) -> Result<(), PlayError> {
         let _ends = EndsOnDrop(self);
         let mut batch = Vec::new();
         loop {
-            let fetched = source.next_batch(&mut batch, DEFAULT_BATCH_EVENTS as usize);
-            if batch.is_empty() || self.is_abandoned() {
-                return Ok(fetched?);
+            let polled = source.poll(&mut batch, DEFAULT_BATCH_EVENTS as usize);
+            if polled == Polled::Ended || self.is_abandoned() {
+                return Ok(());
             }
-            recorder.write(&batch)?;
-            self.push(&mut batch, recorder.is_recording());
-            fetched?;
+            if polled == Polled::Nothing {
+                recorder.idle()?;
+            } else {
+                recorder.write(&batch)?;
+                self.push(&mut batch, recorder.is_recording());
+            }
         }
     }
 
@@ -295,23 +321,24 @@ mod tests {
     use tickdeck_core::source::SourceInfo;
     use tickdeck_core::time::UnixNanos;
     use tickdeck_core::wait::nap;
-    use tickdeck_recording::{
-        BackgroundWriter, RecordingError, RecordingOptions, RecordingWriter, Rolling,
-    };
+    use tickdeck_recording::{BackgroundWriter, RecordingOptions, RecordingWriter, Rolling};
 
     use super::*;
 
     /// Yields session events, at most 1,000 at a time.
     struct Events(Range<u64>);
 
-    impl Source for Events {
-        fn next_batch(&mut self, batch: &mut Vec<Event>, _: usize) -> Result<(), SourceError> {
+    impl PolledSource for Events {
+        fn poll(&mut self, batch: &mut Vec<Event>, _: usize) -> Polled {
             batch.extend(self.0.by_ref().take(1_000).map(|seq| Event {
                 seq: Seq(seq),
                 recv_ts: UnixNanos(1_767_618_000_000_000_000),
                 kind: EventKind::Session(SessionEvent::HeartbeatLost {}),
             }));
-            Ok(())
+            match batch.is_empty() {
+                true => Polled::Ended,
+                false => Polled::Events,
+            }
         }
     }
 

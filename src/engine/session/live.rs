@@ -15,7 +15,7 @@
 //! - The digest covers everything handed over, also failed messages. A replay of the recording
 //!   therefore gives the same digest.
 
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use tickdeck_core::clock::{Clock, SystemClock};
 use tickdeck_core::source::Source;
 use tickdeck_core::thread::spawn_scoped;
 use tickdeck_core::wait::is_closed_within;
-use tickdeck_recording::{RecorderOptions, RecorderStats, RecordingError, SessionRecorder};
+use tickdeck_recording::{RecorderOptions, RecordingError};
 
 use super::backlog::{Backlog, Recording};
 use super::error::SessionError;
@@ -144,7 +144,8 @@ impl LiveSession {
     pub fn run(self, connector: Box<dyn Connector>) -> Result<LiveSummary, SessionError> {
         let clock = self.clock;
         let started = clock.now();
-        let writer = self.record.map(|to| to.begin(self.recorder)).transpose()?;
+        let begin = |to: RecordTo| to.begin(self.recorder, &clock);
+        let writer = self.record.map(begin).transpose()?;
         let (server, sinks) = all_sinks(self.server, self.sinks);
         let has_sinks = !sinks.is_empty();
         let mut publisher = Publisher::new(self.publisher, or_null(sinks));
@@ -152,8 +153,7 @@ impl LiveSession {
             publisher.set_recorded();
         }
         let backlog = writer.as_ref().map(|it| Backlog::new(it.recordings()));
-        let watch = FailureWatch::of(writer.as_ref(), self.on_recording_failure);
-        let stop_asked = stop_asked(self.control, backlog.clone(), watch);
+        let stop_asked = stop_asked(self.control, backlog.clone());
         let (source, handle) = live::start(connector, self.options, Arc::clone(&clock), stop_asked)
             .map_err(SessionError::Thread)?;
         let recorder = writer
@@ -216,50 +216,11 @@ impl LiveSession {
 /// The thread that records the session.
 type Recorder = Recording<LiveRecorder>;
 
-/// Notices that the recorder has failed, also while no event comes.
-struct FailureWatch {
-    stats: Arc<RecorderStats>,
-    on_failure: OnRecordingFailure,
-    told: Once,
-}
-
-impl FailureWatch {
-    fn of(recorder: Option<&SessionRecorder>, on_failure: OnRecordingFailure) -> Option<Self> {
-        recorder.map(|recorder| Self {
-            stats: Arc::clone(recorder.stats()),
-            on_failure,
-            told: Once::new(),
-        })
-    }
-
-    /// Whether the session should end. Logs the failure once.
-    fn stops(&self) -> bool {
-        let Some(reason) = self.stats.failure() else {
-            return false;
-        };
-        self.told.call_once(|| {
-            tracing::error!(
-                event = "recorder_failed",
-                recorded = self.stats.ticks(),
-                error = reason,
-                "no more segments are written"
-            );
-        });
-        self.on_failure == OnRecordingFailure::Stop
-    }
-}
-
-/// Whether the session should end: on request, after the publisher, or after the recorder.
-fn stop_asked(
-    control: Arc<Control>,
-    backlog: Option<Arc<Backlog>>,
-    recorder: Option<FailureWatch>,
-) -> StopAsked {
+/// Whether the session should end: on request, or after the publisher. One whose recorder ends it has no
+/// source.
+fn stop_asked(control: Arc<Control>, backlog: Option<Arc<Backlog>>) -> StopAsked {
     let is_abandoned = move || backlog.as_ref().is_some_and(|it| it.is_abandoned());
-    Box::new(move || {
-        let is_failed = recorder.as_ref().is_some_and(FailureWatch::stops);
-        control.is_stopped() || is_abandoned() || is_failed
-    })
+    Box::new(move || control.is_stopped() || is_abandoned())
 }
 
 /// What is published of a source: with a recorder, what that has.

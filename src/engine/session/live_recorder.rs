@@ -31,8 +31,25 @@ pub(super) struct LiveRecorder {
     /// Ticks that were lost before the recorder.
     live: Arc<LiveStats>,
     state: State,
-    /// Whether a failure of sealing was logged.
-    is_sealing_told: bool,
+    /// What continues, as far as a failure was logged.
+    continues: Option<Continues>,
+}
+
+/// What continues after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Continues {
+    /// Events reach the journal. Segments could not be written.
+    Journal,
+    Nothing,
+}
+
+impl Continues {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Journal => "journal",
+            Self::Nothing => "nothing",
+        }
+    }
 }
 
 enum State {
@@ -54,7 +71,7 @@ impl LiveRecorder {
             stats: Arc::clone(writer.stats()),
             live,
             state: State::Recording(Box::new(writer)),
-            is_sealing_told: false,
+            continues: None,
         }
     }
 
@@ -104,21 +121,57 @@ impl LiveRecorder {
         };
     }
 
-    /// Whether segments can no longer be written while the journal still grows. Logged once.
-    fn is_sealing_broken(&mut self) -> bool {
-        let Some(reason) = self.stats.failure() else {
-            return false;
+    /// What continues, if the recorder has failed. `is_accepted` says whether it took the last events.
+    fn failed(&self, is_accepted: bool) -> Option<Continues> {
+        let State::Recording(writer) = &self.state else {
+            return None;
         };
-        if !self.is_sealing_told {
-            self.is_sealing_told = true;
-            tracing::error!(
-                event = "sealing_failed",
-                path = %self.folder.display(),
-                error = reason,
-                "no segment can be written: what comes is recorded in the journal alone"
-            );
+        if is_accepted && self.stats.failure().is_none() {
+            return None;
         }
-        true
+        // Looked at after the reason was seen, which a recorder that accepts nothing more gives last.
+        Some(match is_accepted && !writer.has_failed() {
+            true => Continues::Journal,
+            false => Continues::Nothing,
+        })
+    }
+
+    /// Looks whether the recorder has failed, and does what the session should do then.
+    fn look(&mut self, is_accepted: bool) -> Result<(), RecordingError> {
+        let Some(continues) = self.failed(is_accepted) else {
+            return Ok(());
+        };
+        if self.continues != Some(continues) {
+            self.continues = Some(continues);
+            self.log(continues);
+        }
+        match (self.on_failure, continues) {
+            (OnRecordingFailure::Stop, _) => Err(RecordingError::WriterFailed {
+                path: self.folder.clone(),
+            }),
+            (OnRecordingFailure::Continue, Continues::Journal) => Ok(()),
+            (OnRecordingFailure::Continue, Continues::Nothing) => {
+                self.close();
+                Ok(())
+            }
+        }
+    }
+
+    fn log(&self, continues: Continues) {
+        let message = match continues {
+            Continues::Journal => {
+                "segments could not be written: the journal keeps their events and continues"
+            }
+            Continues::Nothing => "nothing more is recorded",
+        };
+        tracing::error!(
+            event = "recorder_failed",
+            path = %self.folder.display(),
+            recorded = self.stats.ticks(),
+            continues = continues.as_str(),
+            error = self.stats.failure().unwrap_or("its thread has ended"),
+            "{message}"
+        );
     }
 }
 
@@ -128,24 +181,20 @@ impl EventWriter for LiveRecorder {
             return Ok(());
         };
         let is_accepted = writer.offer(events);
-        match self.on_failure {
-            OnRecordingFailure::Continue if is_accepted => {
-                self.is_sealing_broken();
-            }
-            OnRecordingFailure::Continue => self.close(),
-            OnRecordingFailure::Stop => {
-                if !is_accepted || self.is_sealing_broken() {
-                    let path = self.folder.clone();
-                    return Err(RecordingError::WriterFailed { path });
-                }
-            }
-        }
-        Ok(())
+        self.look(is_accepted)
     }
 }
 
 impl StoppableRecorder for LiveRecorder {
     fn is_recording(&self) -> bool {
         matches!(self.state, State::Recording(_))
+    }
+
+    fn idle(&mut self) -> Result<(), RecordingError> {
+        let State::Recording(writer) = &mut self.state else {
+            return Ok(());
+        };
+        let is_accepted = writer.idle();
+        self.look(is_accepted)
     }
 }

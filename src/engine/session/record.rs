@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tickdeck_core::causes::with_causes;
+use tickdeck_core::clock::Clock;
 use tickdeck_recording::{
     BackgroundWriter, Catalog, DayRecorder, Manifest, RecorderOptions, RecordingError,
     RecordingOptions, RecordingWriter, Ring, RingRecorder, Rolling, SessionId, SessionRecorder,
@@ -26,6 +27,27 @@ pub struct RecordTo {
     pub ring: Option<Ring>,
     /// Options of the recording.
     pub options: RecordingOptions,
+}
+
+/// Logs if an earlier run under the root had the id of this session. On a day that has it, this run gets
+/// another id. On another day, it adds to the session.
+fn log_continued(root: &Path, session: &SessionId) {
+    // What is wrong with a root is found where the recording begins.
+    let entries = Catalog::open(root).map(|catalog| catalog.entries);
+    let entries = entries.unwrap_or_default().into_iter();
+    let of_session = entries.filter(|entry| entry.session == session.as_str());
+    let days: Vec<String> = of_session
+        .map(|entry| entry.trading_day.to_string())
+        .collect();
+    if !days.is_empty() {
+        tracing::warn!(
+            event = "session_continued",
+            session = session.as_str(),
+            days = days.join(","),
+            "earlier runs recorded this session on these trading days: on another day this run adds to \
+             it, on one of them it gets another id"
+        );
+    }
 }
 
 /// Logs what became of a range of a ring.
@@ -101,14 +123,21 @@ impl RecordTo {
     }
 
     /// Prepares the place and begins the recording, behind a journal.
-    pub(super) fn begin(self, recorder: RecorderOptions) -> Result<SessionRecorder, SessionError> {
+    pub(super) fn begin(
+        self,
+        recorder: RecorderOptions,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<SessionRecorder, SessionError> {
         self.prepare(recorder)?;
         let (folder, options) = (&self.folder, self.options);
         if let Some(session) = self.by_day {
+            log_continued(folder, &session);
             return Ok(match self.ring {
                 Some(ring) => {
-                    let ring =
-                        RingRecorder::create(folder, session, options, recorder, ring, log_kept)?;
+                    let clock = Arc::clone(clock);
+                    let ring = RingRecorder::create(
+                        folder, session, options, recorder, ring, clock, log_kept,
+                    )?;
                     SessionRecorder::Ring(Box::new(ring))
                 }
                 None => {

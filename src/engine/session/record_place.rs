@@ -137,6 +137,9 @@ fn is_occupied(folder: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tickdeck_core::clock::{Clock, VirtualClock};
     use tickdeck_core::source::SourceInfo;
     use tickdeck_market::source::{SyntheticOptions, SyntheticSource};
     use tickdeck_recording::{EventWriter as _, Recording, Status};
@@ -162,13 +165,15 @@ mod tests {
         let place = folder.path().join("rec");
         let mut events = Vec::new();
         market().0.next_batch(&mut events, 50).unwrap();
-        let mut killed = record_to(&place).begin(RecorderOptions::default()).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::new());
+        let begin = || record_to(&place).begin(RecorderOptions::default(), &clock);
+        let mut killed = begin().unwrap();
         killed.write(&events).unwrap();
         // Without an end, as after a kill.
         drop(killed);
         let status = || Recording::open(&place).unwrap().manifest().unwrap().status;
         assert_eq!(status(), Status::Recording);
-        let taken = record_to(&place).begin(RecorderOptions::default());
+        let taken = begin();
         let is_taken = |error: SessionError| {
             matches!(
                 error,

@@ -6,7 +6,7 @@ use tickdeck_core::clock::{Clock, SystemClock};
 use tickdeck_core::pace::{ClockTicks, PaceOptions, Rate};
 use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::UnixNanos;
-use tickdeck_recording::{Finding, Recorded, RecorderOptions, RecordingError};
+use tickdeck_recording::{Finding, Recorded, RecorderOptions, RecordingError, SessionRecorder};
 
 use super::error::SessionError;
 use super::record::RecordTo;
@@ -52,6 +52,7 @@ pub struct ReplaySession<'a> {
     record: Option<RecordTo>,
     recorder: RecorderOptions,
     allow_empty: bool,
+    record_only: bool,
     #[cfg(feature = "nats")]
     server: Server,
     #[cfg(feature = "nats")]
@@ -92,6 +93,7 @@ impl<'a> ReplaySession<'a> {
             record: None,
             recorder: RecorderOptions::default(),
             allow_empty: false,
+            record_only: false,
             #[cfg(feature = "nats")]
             server: Server::default(),
             #[cfg(feature = "nats")]
@@ -140,6 +142,14 @@ impl<'a> ReplaySession<'a> {
     #[must_use]
     pub const fn recorder(mut self, options: RecorderOptions) -> Self {
         self.recorder = options;
+        self
+    }
+
+    /// Only records: no tick is normalized or encoded, sinks get nothing, and the payload digest is that
+    /// of an empty stream.
+    #[must_use]
+    pub const fn record_only(mut self, record_only: bool) -> Self {
+        self.record_only = record_only;
         self
     }
 
@@ -260,13 +270,11 @@ impl<'a> ReplaySession<'a> {
         let mut recorder = self
             .record
             .filter(|_| !self.control.is_stopped())
-            .map(|to| to.begin(self.recorder))
+            .map(|to| to.begin(self.recorder, &self.clock))
             .transpose()?;
         let mut publisher = Publisher::new(self.publisher, or_null(self.sinks));
-        if recorder.is_some() {
-            publisher.set_recorded();
-        }
         publisher.set_run(run_id);
+        prepare(&mut publisher, recorder.is_some(), self.record_only);
         #[cfg(feature = "nats")]
         let server = self
             .server
@@ -294,21 +302,22 @@ impl<'a> ReplaySession<'a> {
             .map(|ended| ended || paced.is_limit_reached());
         publisher.announce_end(&self.name, matches!(played, Ok(true)));
         let report = paced.report();
-        let is_empty = !self.allow_empty && publisher.stats().received() == 0;
-        let recorded = recorder.and_then(|recorder| match refused(&played) {
-            None if is_empty => recording_failure::discard(recorder),
-            refused => Some(recording_failure::finish(recorder, 0, refused)),
-        });
+        let received = publisher.stats().received();
+        let is_empty = !self.allow_empty && received == 0;
+        let recorded = recorder.and_then(|recorder| close(recorder, &played, is_empty));
         let (ledger, digest, sink_error) = publisher.finish(played.is_ok());
         let elapsed_ns = self.clock.now().since(started);
         self.progress.finish();
         #[cfg(feature = "nats")]
         server.stop();
-        let summary = Summary {
+        let mut summary = Summary {
             damaged: self.damaged,
             missing: self.salvaged.take(),
             ..Summary::of_replay(self.name, &ledger, digest, &report, elapsed_ns)
         };
+        if self.record_only {
+            summary.received = received;
+        }
         Ok(Replayed {
             summary: summary.published_to(has_sinks),
             error: played.err().or(sink_error.map(PlayError::from)),
@@ -371,6 +380,27 @@ fn wake_by(sinks: &mut [Box<dyn Sink>], control: &Arc<Control>) {
     let wake = Wake::new(move || control.notify());
     for sink in sinks {
         sink.wake_with(wake.clone());
+    }
+}
+
+fn prepare(publisher: &mut Publisher, is_recorded: bool, record_only: bool) {
+    if is_recorded {
+        publisher.set_recorded();
+    }
+    if record_only {
+        publisher.set_counts_only();
+    }
+}
+
+/// Closes the recording, or removes one without a tick; `None` where none is left.
+fn close(
+    recorder: SessionRecorder,
+    played: &Result<bool, PlayError>,
+    is_empty: bool,
+) -> Option<Recorded> {
+    match refused(played) {
+        None if is_empty => recording_failure::discard(recorder),
+        refused => Some(recording_failure::finish(recorder, 0, refused)),
     }
 }
 
@@ -446,6 +476,27 @@ mod tests {
         Session::replay_once("market", options, Box::new(market))
             .record(record)
             .rate(Rate::Max)
+    }
+
+    /// The digest of the recorded events.
+    fn digest_of(path: &Path) -> String {
+        let recording = Recording::open(path).unwrap();
+        recording.manifest().unwrap().digest.clone()
+    }
+
+    #[test]
+    fn recording_alone_publishes_nothing_and_records_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |name: &str, record_only| {
+            let path = folder.path().join(name);
+            let played = recorded(&path).record_only(record_only).run().unwrap();
+            (played.into_summary().unwrap(), digest_of(&path))
+        };
+        let ((published, digest), (alone, same)) = (run("both", false), run("alone", true));
+        assert_eq!(alone.received, published.received);
+        assert_eq!(digest, same);
+        assert_eq!(alone.payload_digest, crate::sink::StreamDigest::new().hex());
+        assert_ne!(alone.payload_digest, published.payload_digest);
     }
 
     /// Fails after its first batch.

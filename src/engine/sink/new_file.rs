@@ -50,14 +50,6 @@ impl NewFile {
     /// When the folder does not exist or cannot be written, or what is at `path` is not a
     /// regular file.
     pub fn create(path: &Path) -> io::Result<Self> {
-        Self::create_at_level(path, zstd::DEFAULT_COMPRESSION_LEVEL)
-    }
-
-    /// The same with zstd's `level`, for files that are read more often than written.
-    ///
-    /// # Errors
-    /// Those of [`create`](Self::create).
-    pub fn create_at_level(path: &Path, level: i32) -> io::Result<Self> {
         refuse_special(path)?;
         let folder = match path.parent() {
             Some(parent) if parent != Path::new("") => parent,
@@ -72,7 +64,7 @@ impl NewFile {
         let file = Unnamed(builder.make_in(folder, open)?);
         let file = BufWriter::with_capacity(BUFFER_BYTES, file);
         let writer = if path.extension().is_some_and(|name| name == "zst") {
-            let mut encoder = zstd::Encoder::new(file, level)?;
+            let mut encoder = zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL)?;
             encoder.include_checksum(true)?;
             Writer::Zstd(Box::new(encoder))
         } else {

@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use tickdeck_recording::is_recording_folder;
+use tickdeck_recording::{Catalog, is_recording_folder};
 
 /// Whether both paths lead to one file, by links too. False where nothing is.
 #[must_use]
@@ -43,11 +43,12 @@ fn place(path: &Path) -> PathBuf {
         .unwrap_or_else(|| path.to_owned())
 }
 
-/// Whether a file at `path` would be in the folder of a recording.
+/// Whether a file at `path` would be in the folder of a recording, or in a catalogue where Parquet readers
+/// that are given its root would take it for data.
 #[must_use]
 pub fn is_inside_recording(path: &Path) -> bool {
     let folder = path.parent().unwrap_or(Path::new(""));
-    is_recording_folder(folder)
+    is_recording_folder(folder) || Catalog::shows(path)
 }
 
 #[cfg(test)]

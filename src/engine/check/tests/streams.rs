@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::stream::StreamWriter;
+use super::super::stream_writer::StreamWriter;
 use super::*;
 use crate::sink::MessageBatchBuilder;
 

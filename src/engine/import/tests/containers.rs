@@ -3,6 +3,7 @@
 use tickdeck_core::time::TradingDay;
 
 use super::*;
+use crate::import::Dialect;
 
 const A: &str = "09:00:00.0,1,1,2,1,1,1,10\n09:00:01.0,1,1,2,1,1,2,10\n";
 const B: &str = "09:00:00.500,1,1,2,1,1,3,10\n09:00:01.0,1,1,2,1,1,4,10\n";
@@ -108,6 +109,63 @@ fn crlf_byte_order_mark_and_empty_lines_are_no_rows() {
     let (events, report) = import(path);
     assert_eq!(report.rows(), 1);
     assert_eq!(ticks(&events)[0].last_price, 1.0);
+}
+
+#[test]
+fn notes_beside_the_data_are_skipped() {
+    const NOTES: &[u8] = b"Ticks of SHFE, one file a day.\n";
+    let member = |name: &str| format!("x.tar (member {name})");
+    let shown = |report: &ImportReport, path: &Path| {
+        let folder = format!("{}/", path.parent().unwrap().display());
+        let names = report.skipped_members.iter();
+        names
+            .map(|name| name.replace(&folder, ""))
+            .collect::<Vec<_>>()
+    };
+    let tar = tar_of(&[
+        ("README.txt", NOTES),
+        ("zz1801_20171113.csv", A.as_bytes()),
+        ("manifest.json", b"{\n  \"files\": [\"a\"]\n}\n"),
+        ("logo", b"\x89PNG\r\n\x1a\n\0"),
+    ]);
+    let (_folder, path) = file("x.tar", tar);
+    let (events, report) = import(&path);
+    assert_eq!((events.len(), report.inputs.len()), (2, 1));
+    let skipped = ["README.txt", "manifest.json", "logo"].map(member);
+    assert_eq!(shown(&report, &path), skipped);
+    // A forced dialect changes nothing about it.
+    let options = ImportOptions {
+        dialect: Some(Dialect::TickDataClean),
+        ..ImportOptions::default()
+    };
+    let (_, report) = import_with(std::slice::from_ref(&path), options).unwrap();
+    assert_eq!(shown(&report, &path), skipped);
+}
+
+#[test]
+fn a_member_that_looks_like_data_is_an_error() {
+    let unknown: &[u8] = b"px,qty\n3110,7\n";
+    for (name, content) in [
+        ("other.txt", unknown),
+        ("other.csv", b"\0\0\0\0"),
+        (
+            "x.json",
+            br#"[{"InstrumentID":1,"LastPrice":2,"Volume":3}]"#,
+        ),
+    ] {
+        let tar = tar_of(&[(name, content), ("zz1801_20171113.csv", A.as_bytes())]);
+        let (_folder, path) = file("x.tar", tar);
+        let error = import_with(&[path], ImportOptions::default()).unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    // Notes alone are not data, and neither are those of another archive.
+    let notes = tar_of(&[("README.md", b"Ticks.\n")]);
+    let (_folder, notes) = file("notes.tar", notes);
+    let (_other, data) = file("x.tar", tar_of(&[("zz1801_20171113.csv", A.as_bytes())]));
+    for paths in [vec![notes.clone()], vec![data, notes]] {
+        let error = import_with(&paths, ImportOptions::default()).unwrap_err();
+        assert!(error.to_string().contains("README.md"), "{error}");
+    }
 }
 
 #[test]

@@ -171,6 +171,19 @@ fn zip_of(members: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 #[test]
+fn a_readme_in_a_zip_is_skipped() {
+    let data = format!("{CTP}{CTP_ROW}");
+    let zip = zip_of(&[
+        ("README.md", b"# Ticks\n\nOne file a day.\n"),
+        ("rb2605.csv", data.as_bytes()),
+    ]);
+    let (_folder, path) = file("x.zip", zip);
+    let (events, report) = import(path);
+    assert_eq!((events.len(), report.inputs.len()), (1, 1));
+    assert!(report.skipped_members[0].ends_with("x.zip (member README.md)"));
+}
+
+#[test]
 fn members_names_give_instrument_and_day() {
     const ROW: &[u8] = b"09:00:00.0,1,1,2,1,1,1,10\n";
     let inner = gzip(ROW, "zz1805_20171113.csv");
@@ -231,6 +244,23 @@ fn a_blank_number_is_no_value() {
     }
     let tick = ticks_of(row("nan", "nan"))[0];
     assert!(tick.last_price.is_nan());
+}
+
+/// As far as `docs/import.md` says.
+#[test]
+fn a_volume_is_looked_for_in_4096_rows() {
+    const BLANK: usize = 4_200;
+    let mut text = "InstrumentID,TradingDay,UpdateTime,LastPrice,Volume\n".to_owned();
+    for row in 0..=BLANK {
+        let volume = if row == BLANK { "900" } else { "" };
+        let (minute, second) = (row / 60 % 60, row % 60);
+        let hour = 9 + row / 3600;
+        text += &format!("rb2605,20260105,{hour:02}:{minute:02}:{second:02},3110,{volume}\n");
+    }
+    let volumes: Vec<i32> = ticks_of(text).iter().map(|tick| tick.volume).collect();
+    let (beyond, filled) = volumes.split_at(BLANK - 4_096);
+    assert!(beyond.iter().all(|volume| *volume == 0));
+    assert!(filled.iter().all(|volume| *volume == 900));
 }
 
 #[test]

@@ -285,14 +285,19 @@ impl Worker {
         link.mark(self.window.first()).await?;
         self.reach(link, self.window.first()).await?;
         link.slow_down_if_refused();
-        if link.is_slow && !self.is_restricted {
+        if let Some(refused) = link.marks.refused()
+            && link.is_slow
+            && !self.is_restricted
+        {
             self.is_restricted = true;
+            let inbox = link.marks.inboxes();
             tracing::warn!(
                 event = "nats_inbox_refused",
                 server = self.plan.shown,
-                inbox = link.marks.inboxes(),
-                "until the account may publish and subscribe to its inbox, the server refuses one \
-                 message every few seconds and logs each refusal: allow both"
+                inbox,
+                permission = format!("{refused} {inbox}"),
+                "the account may not {refused} to {inbox}: until it may publish and subscribe there, \
+                 the server refuses one message every few seconds and logs each refusal"
             );
         }
         Ok(())
