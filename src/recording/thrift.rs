@@ -2,8 +2,8 @@
 //! of its pages.
 //!
 //! The Parquet library reads no byte for a boolean in a list that it does not know. Ten bytes may
-//! therefore claim two billion of them, and a few kB keep the library busy for hours. Neither footers nor
-//! page headers have such lists: they are refused.
+//! therefore claim two billion of them, and a few kB keep the library busy for hours. Footers have no such
+//! lists, so that they can be refused.
 
 /// Types of values.
 const TRUE: u8 = 1;
