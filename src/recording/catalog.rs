@@ -15,6 +15,7 @@ use chrono::NaiveDate;
 
 use super::error::RecordingError;
 use super::names::{LOCK_FILE, SESSION_KEY, is_hidden, is_manifest};
+use super::replace::is_interrupted;
 use super::storage::{Storage, local};
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -220,7 +221,7 @@ impl Catalog {
 }
 
 /// The recordings in the folder of a day. Folders without anything to read are skipped: a writer that
-/// was killed at its very start leaves one.
+/// was killed at its very start leaves one. One whose recording is still beside it has something.
 fn sessions(storage: &dyn Storage, folder: &Path, day: NaiveDate) -> Result<Vec<CatalogEntry>> {
     let mut found = Vec::new();
     if !storage.is_folder(folder) {
@@ -230,7 +231,8 @@ fn sessions(storage: &dyn Storage, folder: &Path, day: NaiveDate) -> Result<Vec<
         let path = folder.join(&name);
         if let Some(session) = session_id_of(&name)
             && storage.is_folder(&path)
-            && storage.list(&path)?.iter().any(|name| name != LOCK_FILE)
+            && (storage.list(&path)?.iter().any(|name| name != LOCK_FILE)
+                || is_interrupted(storage, &path)?)
         {
             found.push(CatalogEntry {
                 trading_day: day,

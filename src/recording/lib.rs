@@ -55,6 +55,7 @@ mod read_back;
 mod reader;
 mod recorder_stats;
 mod recover;
+mod replace;
 mod ring;
 mod ring_salvage;
 mod schema;

@@ -11,6 +11,8 @@ pub const CONTRACTS_FILE: &str = "contracts.parquet";
 
 /// File name of the lock of a recording that is being written.
 pub(super) const LOCK_FILE: &str = ".lock";
+/// File name of the mark of a finished recording that takes the place of another.
+pub(super) const REPLACES_FILE: &str = ".replaces";
 
 /// In a catalogue, the names of files that are not data begin with this: Parquet readers that are given
 /// the root skip them.
