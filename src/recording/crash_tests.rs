@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tickdeck_core::event::{Event, EventKind, SessionEvent};
 
+use crate::removal::{finish_interrupted_in, remove};
 use crate::replace::finish_replacement;
 use crate::sealer::journal_of;
 use crate::storage::{CrashStorage, Draw, Omitted, Storage};
@@ -333,6 +334,68 @@ fn every_sync_of_a_replacement_is_needed() {
         !lives.any(|(at, seed)| replace_and_recover(at, seed, Some(*omitted)).is_err())
     });
     assert_eq!(unnoticed.collect::<Vec<_>>(), []);
+}
+
+/// One life of a removal, and of those that complete it. Returns whether it came to its end.
+fn remove_and_complete(crash_at: u64, seed: u64, omitted: Option<Omitted>) -> Result<bool, String> {
+    let text = |error: RecordingError| format!("{error:?}");
+    let mut draw = Draw(seed);
+    let root = Path::new("/root");
+    let day = "2026-01-05".parse().unwrap();
+    let [gone, kept] = ["a", "b"].map(|id| Catalog::folder(root, day, id));
+    let storage = CrashStorage::new(None, None);
+    for folder in [&gone, &kept] {
+        let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+        let options = options(Rolling::default());
+        let mut writer = RecordingWriter::create_in(shared, folder, options).map_err(text)?;
+        writer.write(&events()).map_err(text)?;
+        writer.finish().map_err(text)?;
+    }
+    let whole = |storage: &CrashStorage, folder: &Path| {
+        let shared = Arc::new(storage.clone());
+        let recording = Recording::open_in(shared, folder).map_err(text)?;
+        match &recording.damaged_segments()[..] {
+            [] => Ok(()),
+            damaged => Err(format!("{damaged:?}")),
+        }
+    };
+    let storage = storage.restarted(&mut draw, Some(crash_at));
+    storage.omit(omitted);
+    let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+    let is_removed = remove(&shared, &gone).is_ok();
+    let mut storage = storage.restarted(&mut draw, None);
+    for crash in [Some(draw.below(6)), None] {
+        whole(&storage, &kept)?;
+        if storage.exists(&gone) {
+            whole(&storage, &gone)?;
+        }
+        storage = storage.restarted(&mut draw, crash);
+        let completed = finish_interrupted_in(&storage, root);
+        storage = storage.restarted(&mut draw, None);
+        if crash.is_none() {
+            completed.map_err(text)?;
+        }
+    }
+    let names = storage.list(gone.parent().unwrap());
+    let names = names.map_err(|error| format!("{error:?}"))?;
+    let is_there = names.contains(&"session=a".to_owned());
+    match names.len() == usize::from(is_there) + 1 && !(is_removed && is_there) {
+        true => Ok(is_removed),
+        false => Err(format!("{names:?} are left")),
+    }
+}
+
+#[test]
+fn no_crash_of_a_removal_leaves_a_part_of_a_recording() {
+    const OPERATIONS: u64 = 14;
+    let mut lives = (0..120).map(|life| (life % OPERATIONS, life));
+    let mut ends = lives.clone().map(|(at, seed)| {
+        let ended = remove_and_complete(at, seed, None);
+        ended.unwrap_or_else(|problem| panic!("crash at {at}, seed {seed}: {problem}"))
+    });
+    assert!(ends.any(|is_removed| is_removed), "no life came to its end");
+    let omitted = Some(Omitted::Names(".session=a.removed"));
+    assert!(lives.any(|(at, seed)| remove_and_complete(at, seed, omitted).is_err()));
 }
 
 /// Each sync is needed: without it, or where it comes late, some crash loses events or leaves damage.

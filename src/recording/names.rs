@@ -103,6 +103,14 @@ fn unhidden(name: &str) -> &str {
     name.strip_prefix(HIDDEN).unwrap_or(name)
 }
 
+/// The folder of a path, also when that is the working folder.
+pub(super) fn parent_of(folder: &Path) -> PathBuf {
+    match folder.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
 /// Name of the `index`-th segment.
 pub(super) fn segment_file(index: usize) -> String {
     format!("part-{index:05}.parquet")

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::RecordingError;
-use super::names::{LOCK_FILE, is_manifest, is_of_recording};
+use super::names::{LOCK_FILE, is_manifest, is_of_recording, parent_of};
 use super::owner::{Owner, refuse_owned};
 use super::storage::Storage;
 
@@ -131,11 +131,7 @@ fn create_synced(storage: &dyn Storage, folder: &Path) -> Result<()> {
 
 /// Makes the name of a new folder durable. A folder above it that cannot be listed is left to the system.
 pub(super) fn sync_name(storage: &dyn Storage, folder: &Path) -> Result<()> {
-    let parent = match folder.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    match storage.sync_dir(parent) {
+    match storage.sync_dir(&parent_of(folder)) {
         Err(error) if error.source.kind() != ErrorKind::PermissionDenied => Err(error.into()),
         _ => Ok(()),
     }

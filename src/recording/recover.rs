@@ -90,8 +90,8 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
     }
 }
 
-/// The folders with recordings that a writer of `target` left: the folder itself if it is unfinished, and
-/// those beside it for a recording that was to replace `target`, finished or not.
+/// The folders with recordings that a writer of `target` left. That is the folder itself if it is
+/// unfinished, and those beside it that were to replace `target`, finished or not.
 ///
 /// A replacement that was killed in the middle is completed first.
 ///
