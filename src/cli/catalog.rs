@@ -27,6 +27,7 @@ pub(super) fn resolve(command: &mut Command) -> anyhow::Result<Option<Outcome>> 
             continue;
         }
         let catalog = Catalog::open(path)?;
+        log_unreadable(&catalog);
         let selected = catalog.entries.iter().filter(|entry| wanted.selects(entry));
         let mut folders: Vec<PathBuf> = selected.map(|entry| entry.folder.clone()).collect();
         if folders.is_empty() && !(is_recovery && catalog.entries.is_empty()) {
@@ -36,8 +37,9 @@ pub(super) fn resolve(command: &mut Command) -> anyhow::Result<Option<Outcome>> 
             if !wanted.args.is_given() {
                 folders.extend(rings);
             }
-            // A session that is running under the root has nothing to recover.
-            folders.retain(|folder| !is_in_use(folder));
+            let (running, left) = folders.into_iter().partition(|folder| is_in_use(folder));
+            log_running(running);
+            folders = left;
         } else {
             log_rings(&rings);
         }
@@ -75,6 +77,31 @@ pub(super) fn resolve(command: &mut Command) -> anyhow::Result<Option<Outcome>> 
 /// The rings under a root; none of what cannot be listed.
 pub(super) fn rings_under(root: &Path) -> Vec<PathBuf> {
     rings(root).unwrap_or_default()
+}
+
+/// Names what a recovery of a root passes over.
+fn log_running(folders: Vec<PathBuf>) {
+    for folder in folders {
+        let path = folder.display();
+        tracing::warn!(
+            event = "recording_in_use",
+            %path,
+            "it is being written: there is nothing to recover"
+        );
+    }
+}
+
+/// Names folders that no list of sessions has, and says whether there are any.
+pub(super) fn log_unreadable(catalog: &Catalog) -> bool {
+    for path in &catalog.unreadable {
+        let path = path.display();
+        tracing::warn!(
+            event = "name_not_utf8",
+            %path,
+            "it cannot be read under this name: rename it"
+        );
+    }
+    !catalog.unreadable.is_empty()
 }
 
 /// Names rings. They are in no list of sessions.

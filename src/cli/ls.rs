@@ -8,7 +8,7 @@ use tickdeck_core::printable::printable_value;
 use tickdeck_recording::{Catalog, Status};
 
 use super::args::LsArgs;
-use super::catalog::{Wanted, log_rings, nothing_selected, rings_under};
+use super::catalog::{Wanted, log_rings, log_unreadable, nothing_selected, rings_under};
 use super::context::Context;
 use super::outcome::{Outcome, stdout, unless_closed};
 use super::render::{bytes, grouped};
@@ -35,12 +35,18 @@ pub(super) fn run(_context: &Context, args: &LsArgs) -> anyhow::Result<Outcome> 
     let catalog = Catalog::open(&args.root)?;
     let wanted = Wanted::of(&args.catalog)?;
     let selected = catalog.entries.iter().filter(|entry| wanted.selects(entry));
-    let lines = selected
-        .map(SessionLine::of)
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut lines = Vec::new();
+    for entry in selected {
+        match SessionLine::of(entry) {
+            // A prune removed it meanwhile.
+            Err(_) if !entry.folder.exists() => {}
+            line => lines.push(line?),
+        }
+    }
     let shown: Vec<Shown<'_>> = lines.iter().map(shown).collect();
     unless_closed(print(args, &shown))?;
     log_rings(&rings_under(&args.root));
+    let is_partial = log_unreadable(&catalog);
     if shown.is_empty() && !args.allow_empty {
         let reason = nothing_selected(&catalog);
         tracing::warn!(
@@ -53,9 +59,13 @@ pub(super) fn run(_context: &Context, args: &LsArgs) -> anyhow::Result<Outcome> 
         wanted.warn_unmatched(std::slice::from_ref(&catalog));
     }
     let is_damaged = |line: &SessionLine| line.status == Status::Damaged;
-    Ok(match lines.iter().any(is_damaged) {
-        true => Outcome::Difference,
+    let outcome = match is_partial {
+        true => Outcome::Lossy,
         false => Outcome::Done,
+    };
+    Ok(match lines.iter().any(is_damaged) {
+        true => outcome.and(Outcome::Difference),
+        false => outcome,
     })
 }
 

@@ -7,7 +7,7 @@ use tickdeck_core::printable::printable_value;
 use tickdeck_recording::{Excess, Pruned, Retention, Spared, Stored, finish_interrupted, prune};
 
 use super::args::PruneArgs;
-use super::catalog::places;
+use super::catalog::{log_unreadable, places};
 use super::context::Context;
 use super::outcome::{Outcome, stdout, unless_closed};
 use super::render::{bytes, counted};
@@ -36,16 +36,28 @@ struct ShownOne<'a> {
 pub(super) fn run(_context: &Context, args: &PruneArgs) -> anyhow::Result<Outcome> {
     // Everything is looked at before anything is removed.
     let (catalogs, folders) = places(&args.places)?;
-    let entries = catalogs.iter().flat_map(|catalog| &catalog.entries);
-    let mut stored = entries
-        .map(Stored::of_entry)
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut is_partial = false;
+    for catalog in &catalogs {
+        is_partial |= log_unreadable(catalog);
+    }
+    let mut stored = Vec::new();
+    for entry in catalogs.iter().flat_map(|catalog| &catalog.entries) {
+        match Stored::of_entry(entry) {
+            // Another prune removed it meanwhile.
+            Err(_) if !entry.folder.exists() => {}
+            one => stored.push(one?),
+        }
+    }
     for folder in &folders {
         stored.push(Stored::of_folder(folder)?);
     }
     if !args.dry_run {
-        let mut roots = catalogs.iter().map(|catalog| &catalog.root);
-        roots.try_for_each(|root| finish_interrupted(root))?;
+        for catalog in &catalogs {
+            for path in finish_interrupted(&catalog.root)? {
+                let path = path.display();
+                tracing::info!(event = "prune_completed", %path, "removed what a killed prune left");
+            }
+        }
     }
     let retention = Retention {
         keep_days: args.keep_days,
@@ -53,7 +65,11 @@ pub(super) fn run(_context: &Context, args: &PruneArgs) -> anyhow::Result<Outcom
     };
     let pruned = prune(stored, retention, args.dry_run)?;
     unless_closed(print(args, &pruned))?;
-    Ok(outcome(args, &pruned))
+    let outcome = outcome(args, &pruned);
+    Ok(match is_partial {
+        true => outcome.and(Outcome::Lossy),
+        false => outcome,
+    })
 }
 
 /// A damaged recording is a finding. What stays although it should go makes the result incomplete,

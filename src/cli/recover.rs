@@ -17,7 +17,10 @@ use super::render::grouped;
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &RecoverArgs) -> anyhow::Result<Outcome> {
     if args.recordings.is_empty() {
-        // All that is under the root is being written.
+        // All that is under the root is being written, and was named.
+        if args.json.json {
+            writeln!(stdout(), "[]")?;
+        }
         return Ok(Outcome::Done);
     }
     let mut recovered = Vec::new();

@@ -8,6 +8,7 @@
 //! Files that are not data begin with `_` or `.` there, and such tools skip them.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -15,6 +16,7 @@ use chrono::NaiveDate;
 
 use super::error::RecordingError;
 use super::names::{LOCK_FILE, SESSION_KEY, is_hidden, is_manifest};
+use super::replace::is_interrupted;
 use super::storage::{Storage, local};
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -109,6 +111,9 @@ pub struct Catalog {
     pub root: PathBuf,
     /// The recordings.
     pub entries: Vec<CatalogEntry>,
+    /// Folders of days and sessions whose names are not UTF-8. They cannot be read; the paths only show
+    /// them.
+    pub unreadable: Vec<PathBuf>,
 }
 
 impl Catalog {
@@ -147,22 +152,45 @@ impl Catalog {
             return Err(not_a_catalogue(root, reason));
         }
         let mut entries = Vec::new();
+        let mut unreadable = Vec::new();
+        let is_day = |name: &str| name.starts_with(DAY_KEY);
+        if !Self::is_day(root) {
+            unreadable.extend(not_utf8(&*storage, root, &names, is_day));
+        }
         for (day, folder) in Self::days(root)? {
             entries.extend(sessions(&*storage, &folder, day)?);
+            if storage.is_folder(&folder) {
+                let names = storage.list(&folder)?;
+                unreadable.extend(not_utf8(&*storage, &folder, &names, Self::is_session));
+            }
         }
         entries.sort();
         let root = root.to_owned();
-        Ok(Self { root, entries })
+        Ok(Self {
+            root,
+            entries,
+            unreadable,
+        })
     }
 
     /// The folders of trading days in `root`, or `root` itself if it is one.
     pub(super) fn days(root: &Path) -> Result<Vec<(NaiveDate, PathBuf)>> {
+        Self::days_in(&*local(), root)
+    }
+
+    /// The same on any storage.
+    pub(super) fn days_in(storage: &dyn Storage, root: &Path) -> Result<Vec<(NaiveDate, PathBuf)>> {
         if let Some(day) = day_of(&name_of(root)) {
             return Ok(vec![(day, root.to_owned())]);
         }
-        let names = local().list(root)?.into_iter();
+        let names = storage.list(root)?.into_iter();
         let days = names.filter_map(|name| Some((day_of(&name)?, root.join(name))));
         Ok(days.collect())
+    }
+
+    /// Whether a name is that of a session's folder.
+    pub(super) fn is_session(name: &str) -> bool {
+        session_id_of(name).is_some()
     }
 
     /// Whether a folder is named as that of a trading day.
@@ -220,7 +248,7 @@ impl Catalog {
 }
 
 /// The recordings in the folder of a day. Folders without anything to read are skipped: a writer that
-/// was killed at its very start leaves one.
+/// was killed at its very start leaves one. One whose recording is still beside it has something.
 fn sessions(storage: &dyn Storage, folder: &Path, day: NaiveDate) -> Result<Vec<CatalogEntry>> {
     let mut found = Vec::new();
     if !storage.is_folder(folder) {
@@ -228,10 +256,16 @@ fn sessions(storage: &dyn Storage, folder: &Path, day: NaiveDate) -> Result<Vec<
     }
     for name in storage.list(folder)? {
         let path = folder.join(&name);
-        if let Some(session) = session_id_of(&name)
-            && storage.is_folder(&path)
-            && storage.list(&path)?.iter().any(|name| name != LOCK_FILE)
-        {
+        let Some(session) = session_id_of(&name).filter(|_| storage.is_folder(&path)) else {
+            continue;
+        };
+        let names = match storage.list(&path) {
+            Ok(names) => names,
+            // A prune removed it meanwhile.
+            Err(error) if error.source.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error.into()),
+        };
+        if names.iter().any(|name| name != LOCK_FILE) || is_interrupted(storage, &path)? {
             found.push(CatalogEntry {
                 trading_day: day,
                 session: session.to_owned(),
@@ -240,6 +274,21 @@ fn sessions(storage: &dyn Storage, folder: &Path, day: NaiveDate) -> Result<Vec<
         }
     }
     Ok(found)
+}
+
+/// The paths of those names that are not UTF-8: a storage lists them with a replacement, under which
+/// nothing is found.
+fn not_utf8(
+    storage: &dyn Storage,
+    folder: &Path,
+    names: &[String],
+    is_wanted: impl Fn(&str) -> bool,
+) -> Vec<PathBuf> {
+    let replaced = names
+        .iter()
+        .filter(|name| is_wanted(name) && name.contains(char::REPLACEMENT_CHARACTER));
+    let paths = replaced.map(|name| folder.join(name));
+    paths.filter(|path| !storage.exists(path)).collect()
 }
 
 fn day_of(name: &str) -> Option<NaiveDate> {
@@ -347,6 +396,26 @@ mod tests {
         let days = Catalog::days_beside(&folder.path().join(day));
         assert_eq!(days, [folder.path().join(day)]);
         assert_eq!(Catalog::days_beside(folder.path()), [] as [PathBuf; 0]);
+    }
+
+    #[test]
+    fn names_that_are_not_utf8_are_shown() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let root = folder_with(&["trading_day=2026-01-06/session=b/_manifest.json"]);
+        let day = root.path().join("trading_day=2026-01-06");
+        for (folder, name) in [
+            (root.path(), b"trading_day=2026-01-0\xff".as_slice()),
+            (&day, b"session=q\xff"),
+            (&day, b"other\xff"),
+        ] {
+            let path = folder.join(std::ffi::OsStr::from_bytes(name));
+            std::fs::create_dir_all(path).unwrap();
+        }
+        let catalog = Catalog::open(root.path()).unwrap();
+        assert_eq!(catalog.entries.len(), 1);
+        let found = catalog.unreadable.iter().map(|path| name_of(path));
+        let expected = ["trading_day=2026-01-0\u{fffd}", "session=q\u{fffd}"];
+        assert_eq!(found.collect::<Vec<_>>(), expected);
     }
 
     #[test]

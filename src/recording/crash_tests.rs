@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use tickdeck_core::event::{Event, EventKind, SessionEvent};
 
+use crate::removal::{finish_interrupted_in, remove};
+use crate::replace::finish_replacement;
 use crate::sealer::journal_of;
 use crate::storage::{CrashStorage, Draw, Omitted, Storage};
 use crate::tests::{options, some_ticks};
@@ -200,7 +202,203 @@ fn low_space_and_a_crash_lose_nothing_that_was_closed() {
     assert!(closed > 0, "every life crashed before the end");
 }
 
-/// Each sync is needed: without it some crash loses events or leaves damage.
+/// What a whole recording in the folder says; `None` where there is none.
+fn whole(storage: &CrashStorage) -> Result<Option<Manifest>, String> {
+    let folder = Path::new(FOLDER);
+    if !storage.exists(&folder.join(MANIFEST_FILE)) {
+        return Ok(None);
+    }
+    let recording = Recording::open_in(Arc::new(storage.clone()), folder);
+    let recording = recording.map_err(|error| format!("{error:?}"))?;
+    let report = verify(&recording, &mut |_| {});
+    match report.is_intact() {
+        true => Ok(recording.manifest().cloned()),
+        false => Err(format!("{:?}", report.findings)),
+    }
+}
+
+/// A recording of these events, in segments of 12.
+fn conversion(
+    storage: &CrashStorage,
+    events: &[Event],
+    keep_partial: bool,
+) -> Result<Manifest, RecordingError> {
+    let rolling = Rolling {
+        max_rows: 12,
+        ..Rolling::default()
+    };
+    let options = RecordingOptions {
+        overwrite: true,
+        keep_partial,
+        ..options(rolling)
+    };
+    let storage: Arc<dyn Storage> = Arc::new(storage.clone());
+    let mut writer = RecordingWriter::create_in(storage, Path::new(FOLDER), options)?;
+    writer.write(events)?;
+    writer.count_dropped("overflow", events.len() as u64);
+    writer.finish()
+}
+
+/// The recording that is replaced, and the one that replaces it. One of them has more segments.
+fn to_replace(seed: u64) -> [Vec<Event>; 2] {
+    let (small, large) = (events()[..7].to_vec(), events());
+    match seed % 2 {
+        0 => [small, large],
+        _ => [large, small],
+    }
+}
+
+/// One life of a recording that replaces another. Afterwards one of them is there, with all that its
+/// manifest says.
+fn replace_and_recover(crash_at: u64, seed: u64, omitted: Option<Omitted>) -> Result<bool, String> {
+    let mut draw = Draw(seed);
+    let [first, second] = to_replace(seed);
+    let storage = CrashStorage::new(None, None);
+    let old = conversion(&storage, &first, false).map_err(|error| format!("{error:?}"))?;
+    let storage = storage.restarted(&mut draw, Some(crash_at));
+    storage.omit(omitted);
+    let new = conversion(&storage, &second, draw.below(2) == 0);
+    let mut storage = storage.restarted(&mut draw, None);
+    loop {
+        let crash = (draw.below(4) > 0).then(|| draw.below(12));
+        storage = storage.restarted(&mut draw, crash);
+        let completed = finish_replacement(&storage, Path::new(FOLDER));
+        storage = storage.restarted(&mut draw, None);
+        if crash.is_none() {
+            completed.map_err(|error| format!("{error:?}"))?;
+            break;
+        }
+    }
+    let found = whole(&storage)?.ok_or("neither recording is there")?;
+    match new {
+        Ok(new) if found == new => Ok(true),
+        Ok(_) => Err("the replacement is not the new one".into()),
+        Err(_) if found == old => Ok(false),
+        Err(_) if found.events == second.len() as u64 && found.status == Status::Complete => {
+            Ok(false)
+        }
+        Err(_) => Err(format!("{} events", found.events)),
+    }
+}
+
+/// Lives that crash at every operation of a replacement, the last ones first: they replace.
+fn lives_of_replacements() -> impl Iterator<Item = (u64, u64)> {
+    let operations = |seed| {
+        let storage = CrashStorage::new(None, None);
+        let [first, second] = to_replace(seed);
+        conversion(&storage, &first, false).unwrap();
+        let before = storage.operations();
+        conversion(&storage, &second, true).unwrap();
+        storage.operations() - before
+    };
+    let operations = [operations(0), operations(1)];
+    (0..).zip((0..2).cycle()).map(move |(life, direction)| {
+        let operations = operations[direction];
+        (operations - life / 2 % (operations + 1), life)
+    })
+}
+
+#[test]
+fn no_crash_of_a_replacement_leaves_neither_recording() {
+    let count = std::env::var("TICKDECK_CRASH_LIVES");
+    let count = count.map_or(60, |count| count.parse().unwrap());
+    let mut is_replaced = false;
+    for (crash_at, seed) in lives_of_replacements().take(count) {
+        match replace_and_recover(crash_at, seed, None) {
+            Ok(found) => is_replaced |= found,
+            Err(problem) => panic!("crash at {crash_at}, seed {seed}: {problem}"),
+        }
+    }
+    assert!(is_replaced, "no life came to its end");
+}
+
+/// The same of those of a replacement, where it is left out and where it comes too late.
+#[test]
+fn every_sync_of_a_replacement_is_needed() {
+    const MOST_LIVES: usize = 1000;
+    let unnoticed = [
+        Omitted::Names("/.rec.new"),
+        Omitted::Names("/.replaces"),
+        Omitted::Names("/rec/part-"),
+        Omitted::Names("/rec/manifest"),
+        Omitted::LateNames("/rec/part-"),
+        Omitted::LateNames("/rec/manifest"),
+        Omitted::Content(".partial"),
+        Omitted::Content(MANIFEST_FILE),
+        Omitted::Content(CONTRACTS_FILE),
+        Omitted::Content("/.replaces"),
+    ]
+    .into_iter()
+    .filter(|omitted| {
+        let mut lives = lives_of_replacements().take(MOST_LIVES);
+        !lives.any(|(at, seed)| replace_and_recover(at, seed, Some(*omitted)).is_err())
+    });
+    assert_eq!(unnoticed.collect::<Vec<_>>(), []);
+}
+
+/// One life of a removal, and of those that complete it. Returns whether it came to its end.
+fn remove_and_complete(crash_at: u64, seed: u64, omitted: Option<Omitted>) -> Result<bool, String> {
+    let text = |error: RecordingError| format!("{error:?}");
+    let mut draw = Draw(seed);
+    let root = Path::new("/root");
+    let day = "2026-01-05".parse().unwrap();
+    let [gone, kept] = ["a", "b"].map(|id| Catalog::folder(root, day, id));
+    let storage = CrashStorage::new(None, None);
+    for folder in [&gone, &kept] {
+        let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+        let options = options(Rolling::default());
+        let mut writer = RecordingWriter::create_in(shared, folder, options).map_err(text)?;
+        writer.write(&events()).map_err(text)?;
+        writer.finish().map_err(text)?;
+    }
+    let whole = |storage: &CrashStorage, folder: &Path| {
+        let shared = Arc::new(storage.clone());
+        let recording = Recording::open_in(shared, folder).map_err(text)?;
+        match &recording.damaged_segments()[..] {
+            [] => Ok(()),
+            damaged => Err(format!("{damaged:?}")),
+        }
+    };
+    let storage = storage.restarted(&mut draw, Some(crash_at));
+    storage.omit(omitted);
+    let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+    let is_removed = remove(&shared, &gone).is_ok();
+    let mut storage = storage.restarted(&mut draw, None);
+    for crash in [Some(draw.below(6)), None] {
+        whole(&storage, &kept)?;
+        if storage.exists(&gone) {
+            whole(&storage, &gone)?;
+        }
+        storage = storage.restarted(&mut draw, crash);
+        let completed = finish_interrupted_in(&storage, root);
+        storage = storage.restarted(&mut draw, None);
+        if crash.is_none() {
+            completed.map_err(text)?;
+        }
+    }
+    let names = storage.list(gone.parent().unwrap());
+    let names = names.map_err(|error| format!("{error:?}"))?;
+    let is_there = names.contains(&"session=a".to_owned());
+    match names.len() == usize::from(is_there) + 1 && !(is_removed && is_there) {
+        true => Ok(is_removed),
+        false => Err(format!("{names:?} are left")),
+    }
+}
+
+#[test]
+fn no_crash_of_a_removal_leaves_a_part_of_a_recording() {
+    const OPERATIONS: u64 = 14;
+    let mut lives = (0..120).map(|life| (life % OPERATIONS, life));
+    let mut ends = lives.clone().map(|(at, seed)| {
+        let ended = remove_and_complete(at, seed, None);
+        ended.unwrap_or_else(|problem| panic!("crash at {at}, seed {seed}: {problem}"))
+    });
+    assert!(ends.any(|is_removed| is_removed), "no life came to its end");
+    let omitted = Some(Omitted::Names(".session=a.removed"));
+    assert!(lives.any(|(at, seed)| remove_and_complete(at, seed, omitted).is_err()));
+}
+
+/// Each sync is needed: without it, or where it comes late, some crash loses events or leaves damage.
 #[test]
 fn every_sync_that_is_left_out_is_noticed() {
     const MOST_LIVES: usize = 400;
@@ -218,6 +416,9 @@ fn every_sync_that_is_left_out_is_noticed() {
         (Omitted::Names("/part-"), EARLY_LIVES + 106),
         (Omitted::Names(MANIFEST_FILE), EARLY_LIVES + 28),
         (Omitted::Names(CONTRACTS_FILE), 0),
+        (Omitted::LateContent(MANIFEST_FILE), 0),
+        (Omitted::LateNames(CONTRACTS_FILE), EARLY_LIVES / 2),
+        (Omitted::Names("/rec"), 0),
     ] {
         let early = (0..EARLY_LIVES as u64).map(|life| (life % 16, life));
         let mut lives = early.chain(lives(operations)).skip(first).take(MOST_LIVES);

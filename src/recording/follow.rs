@@ -1,5 +1,6 @@
 //! Reads a recording while it is written, to its end: across blocks, journal files and sealed segments.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,7 @@ use super::filter::EventFilter;
 use super::journal::{JournalFiles, JournalReader, Next};
 use super::owner::is_owned;
 use super::reader::{Recording, RecordingReader};
-use super::storage::{Storage, local};
+use super::storage::{Storage, StorageError, local};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -167,6 +168,10 @@ impl FollowReader {
         // First: a writer that ends in between has written everything.
         let is_owned = is_owned(&*self.storage, &self.path);
         let is_stopped = (self.is_stopped)();
+        if !self.storage.exists(&self.path) {
+            let gone = StorageError::at(&self.path, "following, until it was moved or removed,");
+            return Err(gone(ErrorKind::NotFound.into()).into());
+        }
         let journal = JournalFiles::paths(&*self.storage, &self.path)?;
         if let Some(reader) = self.next_journal(&journal)? {
             self.place = Position::Journal(Box::new(reader));
@@ -256,6 +261,19 @@ mod tests {
         reader.next_batch(&mut events, 4).unwrap();
         assert!(events.len() <= 4);
         events
+    }
+
+    #[test]
+    fn a_follower_of_a_folder_that_was_moved_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
+        let mut reader = FollowReader::from_seq(&path, 0, || false);
+        std::fs::rename(&path, folder.path().join("moved")).unwrap();
+        let error = reader.next_batch(&mut Vec::new(), 4).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("until it was moved or removed"), "{text}");
+        drop(writer);
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub const CONTRACTS_FILE: &str = "contracts.parquet";
 
 /// File name of the lock of a recording that is being written.
 pub(super) const LOCK_FILE: &str = ".lock";
+/// File name of the mark of a finished recording that takes the place of another.
+pub(super) const REPLACES_FILE: &str = ".replaces";
 
 /// In a catalogue, the names of files that are not data begin with this: Parquet readers that are given
 /// the root skip them.
@@ -99,6 +101,14 @@ pub(super) fn is_manifest(name: &str) -> bool {
 
 fn unhidden(name: &str) -> &str {
     name.strip_prefix(HIDDEN).unwrap_or(name)
+}
+
+/// The folder of a path, also when that is the working folder.
+pub(super) fn parent_of(folder: &Path) -> PathBuf {
+    match folder.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
 }
 
 /// Name of the `index`-th segment.

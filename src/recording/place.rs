@@ -1,11 +1,11 @@
-//! Where a new recording is written, and how it takes the place of an old one.
+//! Where a new recording is written.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::RecordingError;
-use super::names::{LOCK_FILE, is_manifest, is_of_recording};
+use super::names::{LOCK_FILE, is_manifest, is_of_recording, parent_of};
 use super::owner::{Owner, refuse_owned};
 use super::storage::Storage;
 
@@ -105,10 +105,7 @@ fn create_owned(storage: &dyn Storage, folder: &Path) -> Result<Owner> {
     const TRIES: u32 = 100;
     let mut tries = 0;
     loop {
-        if !storage.exists(folder) {
-            storage.create_folder(folder)?;
-            sync_name(storage, folder)?;
-        }
+        create_synced(storage, folder)?;
         match Owner::of(storage, folder) {
             Err(RecordingError::Io { source, .. })
                 if source.kind() == ErrorKind::NotFound && tries < TRIES =>
@@ -120,13 +117,21 @@ fn create_owned(storage: &dyn Storage, folder: &Path) -> Result<Owner> {
     }
 }
 
+/// Creates the folder and those above it, where they do not exist, and makes their names durable.
+fn create_synced(storage: &dyn Storage, folder: &Path) -> Result<()> {
+    let above = folder.ancestors().filter(|path| *path != Path::new(""));
+    let missing: Vec<&Path> = above.take_while(|path| !storage.exists(path)).collect();
+    if !missing.is_empty() {
+        storage.create_folder(folder)?;
+    }
+    // The uppermost first, as they were created.
+    let mut missing = missing.into_iter().rev();
+    missing.try_for_each(|path| sync_name(storage, path))
+}
+
 /// Makes the name of a new folder durable. A folder above it that cannot be listed is left to the system.
-fn sync_name(storage: &dyn Storage, folder: &Path) -> Result<()> {
-    let parent = match folder.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    match storage.sync_dir(parent) {
+pub(super) fn sync_name(storage: &dyn Storage, folder: &Path) -> Result<()> {
+    match storage.sync_dir(&parent_of(folder)) {
         Err(error) if error.source.kind() != ErrorKind::PermissionDenied => Err(error.into()),
         _ => Ok(()),
     }
@@ -180,25 +185,4 @@ fn refuse_file_above(storage: &dyn Storage, target: &Path) -> Result<()> {
         }),
         _ => Ok(()),
     }
-}
-
-/// Replaces the recording at `target` by the finished one. Files that belong to no recording stay.
-///
-/// The manifest goes first and comes last: without it a folder is not a recording.
-pub(super) fn replace(storage: &dyn Storage, target: &Path, finished: &Path) -> Result<()> {
-    let is_manifest = |name: &String| is_manifest(name);
-    let mut old = storage.list(target)?;
-    old.retain(|name| is_of_recording(name));
-    old.sort_by_key(|name| !is_manifest(name));
-    for name in old {
-        storage.remove(&target.join(name))?;
-    }
-    let mut new = storage.list(finished)?;
-    new.retain(|name| name != LOCK_FILE);
-    new.sort_by_key(is_manifest);
-    for name in new {
-        storage.rename(&finished.join(&name), &target.join(&name))?;
-    }
-    storage.sync_dir(target)?;
-    Ok(())
 }

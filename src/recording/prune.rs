@@ -3,8 +3,7 @@
 //! The newest trading day on disk is the reference, never the machine's clock: a clock that is wrong
 //! must not remove anything. A limit of bytes never removes the newest recording of a catalogue.
 //!
-//! A recording is removed only if it is finished and its files are what its manifest says. It is renamed
-//! first, to a name that no reader takes up, so that a crash leaves no half of a recording.
+//! A recording is removed only if it is finished and its files are what its manifest says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,16 +16,14 @@ use tickdeck_core::time::UnixNanos;
 use super::catalog::{Catalog, CatalogEntry};
 use super::error::RecordingError;
 use super::finding::Finding;
-use super::manifest::{Manifest, Status};
-use super::names::{LOCK_FILE, is_manifest, is_of_recording};
-use super::owner::{Owner, is_owned};
+use super::manifest::Status;
+use super::names::{LOCK_FILE, is_of_recording, parent_of};
+use super::owner::is_owned;
 use super::reader::Recording;
+use super::removal::remove;
 use super::storage::{Storage, local};
 
 type Result<T> = std::result::Result<T, RecordingError>;
-
-/// What the hidden name of a recording ends with while its files are removed.
-const REMOVED: &str = ".removed";
 
 /// What to keep. A recording that exceeds one of the limits goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -179,7 +176,7 @@ pub fn prune(mut stored: Vec<Stored>, retention: Retention, dry_run: bool) -> Re
     let storage = local();
     let key = |stored: &Stored| (stored.trading_day, stored.end, stored.recording.clone());
     stored.sort_by_key(key);
-    stored.dedup();
+    each_once(&*storage, &mut stored);
     let newest = newest(&stored);
     let first_kept = first_kept_day(&stored, retention.keep_days);
     let mut bytes: u64 = stored.iter().map(|stored| stored.bytes).sum();
@@ -190,13 +187,28 @@ pub fn prune(mut stored: Vec<Stored>, retention: Retention, dry_run: bool) -> Re
             continue;
         };
         let is_kept = excess == Excess::Bytes && newest.contains(&stored.recording);
-        let reason = reason_to_spare(&storage, &stored)?;
-        match reason.or(is_kept.then_some(Spared::Newest)) {
+        let reason = reason_to_spare(&storage, &stored);
+        let reason = reason.map(|reason| reason.or(is_kept.then_some(Spared::Newest)));
+        let removed = reason.and_then(|reason| {
+            let is_removed = reason.is_none() && !dry_run;
+            match is_removed.then(|| remove(&storage, &stored.recording)) {
+                // Another prune was faster, and has the recording.
+                Some(Err(RecordingError::InUse { .. })) => Ok(Some(Spared::BeingWritten)),
+                Some(Err(error)) => Err(error),
+                Some(Ok(())) | None => Ok(reason),
+            }
+        });
+        let left = match removed {
+            // Another prune was faster, and is done.
+            Err(_) if !storage.exists(&stored.recording) => {
+                bytes -= stored.bytes;
+                continue;
+            }
+            other => other?,
+        };
+        match left {
             Some(reason) => pruned.spared.push((stored, excess, reason)),
             None => {
-                if !dry_run {
-                    remove(&storage, &stored.recording)?;
-                }
                 bytes -= stored.bytes;
                 pruned.removed.push((stored, excess));
             }
@@ -205,24 +217,29 @@ pub fn prune(mut stored: Vec<Stored>, retention: Retention, dry_run: bool) -> Re
     Ok(pruned)
 }
 
-/// Removes what a prune that was killed left under `root`.
-///
-/// # Errors
-/// When the root cannot be listed, or something cannot be removed.
-pub fn finish_interrupted(root: &Path) -> Result<()> {
-    let storage = local();
-    let mut folders = vec![root.to_owned()];
-    let days = Catalog::days(root)?.into_iter();
-    folders.extend(days.map(|(_, folder)| folder));
-    for folder in folders {
-        for name in storage.list(&folder)? {
-            let path = folder.join(&name);
-            if name.starts_with('.') && name.ends_with(REMOVED) && storage.is_folder(&path) {
-                clear(&*storage, &path)?;
-            }
-        }
-    }
-    Ok(())
+/// Leaves each folder once, however it was named. A link gives way to what it leads to.
+fn each_once(storage: &dyn Storage, stored: &mut Vec<Stored>) {
+    let identity = |one: &Stored| storage.identity(&one.recording);
+    let direct: BTreeSet<(u64, u64)> = stored
+        .iter()
+        .filter(|one| !is_linked(storage, &one.recording))
+        .filter_map(identity)
+        .collect();
+    let mut seen = BTreeSet::new();
+    stored.retain(|one| match identity(one) {
+        Some(id) if direct.contains(&id) && is_linked(storage, &one.recording) => false,
+        Some(id) => seen.insert(id),
+        None => true,
+    });
+}
+
+/// Whether a recording, or the folder of its trading day, is a link.
+fn is_linked(storage: &dyn Storage, folder: &Path) -> bool {
+    // Without a slash at the end, which would follow the link.
+    let folder: PathBuf = folder.components().collect();
+    let day = parent_of(&folder);
+    storage.link_target(&folder).is_some()
+        || (Catalog::is_day(&day) && storage.link_target(&day).is_some())
 }
 
 /// The newest recording of each catalogue, and of those outside of one. The recordings are sorted.
@@ -266,8 +283,7 @@ fn excess(
 /// Why a recording must not go. Compares its files with the manifest, as a replay does before it plays.
 fn reason_to_spare(storage: &Arc<dyn Storage>, stored: &Stored) -> Result<Option<Spared>> {
     let folder = &stored.recording;
-    let parent = parent_of(folder);
-    if !storage.is_within(&parent, folder) {
+    if is_linked(&**storage, folder) {
         return Ok(Some(Spared::Link));
     }
     if is_owned(&**storage, folder) {
@@ -291,60 +307,6 @@ fn reason_to_spare(storage: &Arc<dyn Storage>, stored: &Stored) -> Result<Option
     let damage = recording.damaged_segments().into_iter().next();
     let text = |Finding { file, problem }: Finding| format!("{}: {problem}", file.display());
     Ok(damage.map(|finding| Spared::Damaged(text(finding))))
-}
-
-/// Removes a finished recording.
-pub(super) fn remove(storage: &Arc<dyn Storage>, folder: &Path) -> Result<()> {
-    // Keeps writers and a recovery out from here on.
-    let owner = Owner::of(&**storage, folder)?;
-    if Manifest::read_in(&**storage, folder)?.status == Status::Recording {
-        return Err(RecordingError::damaged(
-            folder,
-            "a writer began it again while it was to be removed",
-        ));
-    }
-    let hidden = hide(&**storage, folder)?;
-    let cleared = clear(&**storage, &hidden);
-    drop(owner);
-    cleared?;
-    let day = parent_of(folder);
-    if Catalog::is_day(&day) {
-        // The folder of a day that has other sessions stays.
-        let _ = storage.remove_folder(&day);
-    }
-    Ok(())
-}
-
-/// Gives a recording a name that no reader takes up.
-fn hide(storage: &dyn Storage, folder: &Path) -> Result<PathBuf> {
-    let parent = parent_of(folder);
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let hidden = parent.join(format!(".{name}{REMOVED}"));
-    if storage.is_folder(&hidden) {
-        clear(storage, &hidden)?;
-    }
-    storage.rename(folder, &hidden)?;
-    storage.sync_dir(&parent)?;
-    Ok(hidden)
-}
-
-/// Removes a folder and the files in it, the manifest first: without it there is no recording.
-fn clear(storage: &dyn Storage, folder: &Path) -> Result<()> {
-    let mut names = storage.list(folder)?;
-    names.sort_by_key(|name| !is_manifest(name));
-    for name in names {
-        storage.remove(&folder.join(name))?;
-    }
-    storage.remove_folder(folder)?;
-    storage.sync_dir(&parent_of(folder))?;
-    Ok(())
-}
-
-fn parent_of(folder: &Path) -> PathBuf {
-    match folder.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
 }
 
 #[cfg(test)]
@@ -505,22 +467,6 @@ mod tests {
     }
 
     #[test]
-    fn a_prune_that_was_killed_leaves_no_recording() {
-        let (root, folders) = catalogue();
-        hide(&*local(), &folders[0]).unwrap();
-        assert_eq!(stored(root.path()).len(), 3);
-        finish_interrupted(root.path()).unwrap();
-        let day = folders[0].parent().unwrap();
-        assert_eq!(local().list(day).unwrap(), [""; 0]);
-        // One that was killed between two files.
-        let hidden = hide(&*local(), &folders[1]).unwrap();
-        std::fs::remove_file(hidden.join("_manifest.json")).unwrap();
-        finish_interrupted(root.path()).unwrap();
-        assert!(!hidden.exists());
-        assert_eq!(there(&folders), [false, false, true, true]);
-    }
-
-    #[test]
     fn a_link_to_another_place_stays() {
         let (root, folders) = catalogue();
         let (other, others) = catalogue();
@@ -529,6 +475,62 @@ mod tests {
         let pruned = prune(stored(root.path()), days(0), false).unwrap();
         assert!(matches!(pruned.spared[..], [(_, _, Spared::Link)]));
         assert_eq!(stored(other.path()).len(), 4);
+    }
+
+    #[test]
+    fn what_a_link_in_the_same_root_leads_to_stays() {
+        let (root, folders) = catalogue();
+        let day = |day: &str| root.path().join(format!("trading_day={day}"));
+        std::os::unix::fs::symlink(day(DAYS[3]), day("2026-01-01")).unwrap();
+        let link = folders[3].with_file_name("session=0latest");
+        std::os::unix::fs::symlink("session=a", &link).unwrap();
+        let pruned = prune(stored(root.path()), days(2), false).unwrap();
+        assert_eq!(there(&folders), [false, false, true, true]);
+        assert_eq!((pruned.removed.len(), pruned.kept.len()), (2, 2));
+        // Each alone, too.
+        for path in [
+            day("2026-01-01").join("session=a"),
+            link.clone(),
+            link.join(""),
+        ] {
+            let one = Stored::of_folder(&path).unwrap();
+            let pruned = prune(vec![one], days(0), false).unwrap();
+            assert!(matches!(pruned.spared[..], [(_, _, Spared::Link)]));
+        }
+        assert!(
+            Recording::open(&folders[3])
+                .unwrap()
+                .damaged_segments()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_root_that_is_named_twice_counts_once() {
+        let (root, folders) = catalogue();
+        let above = root.path().join("trading_day=2026-01-05/..");
+        let link = tempfile::tempdir().unwrap();
+        let link = link.path().join("link");
+        std::os::unix::fs::symlink(root.path(), &link).unwrap();
+        let once = stored(root.path());
+        let limit = bytes(once.iter().map(|one| one.bytes).sum());
+        let all = [once, stored(&above), stored(&link)].concat();
+        let pruned = prune(all, limit, false).unwrap();
+        assert_eq!((pruned.removed.len(), pruned.kept.len()), (0, 4));
+        assert_eq!(there(&folders), [true; 4]);
+    }
+
+    #[test]
+    fn what_another_prune_removed_or_has_is_passed_over() {
+        let (root, folders) = catalogue();
+        let all = stored(root.path());
+        std::fs::remove_dir_all(&folders[0]).unwrap();
+        let owner = crate::owner::Owner::of(&*local(), &folders[1]).unwrap();
+        let pruned = prune(all, days(1), false).unwrap();
+        assert_eq!(there(&folders), [false, true, false, true]);
+        assert_eq!(pruned.removed.len(), 1);
+        assert!(matches!(pruned.spared[..], [(_, _, Spared::BeingWritten)]));
+        drop(owner);
     }
 
     #[test]

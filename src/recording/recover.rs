@@ -23,7 +23,8 @@ use super::names::{contracts_path, is_manifest, is_partial, is_segment, manifest
 use super::owner::{Owner, is_owned};
 use super::place::Place;
 use super::reader::Recording;
-use super::storage::{Storage, StorageError, local};
+use super::replace::{beside, finish_replacement};
+use super::storage::{Storage, local};
 use super::unsealed::{self, OnDisk, each_event};
 use super::verify::verify;
 use super::writer::{RecordingOptions, RecordingWriter, Rolling};
@@ -89,28 +90,25 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
     }
 }
 
-/// The folders with unfinished recordings that a writer of `target` left: the folder itself, and those
-/// beside it for a recording that was to replace `target`.
+/// The folders with recordings that a writer of `target` left. That is the folder itself if it is
+/// unfinished, and those beside it that were to replace `target`, finished or not.
+///
+/// A replacement that was killed in the middle is completed first.
 ///
 /// # Errors
-/// When the file system cannot be read.
+/// When the file system cannot be read, or the replacement cannot be completed.
 pub fn leftovers(target: &Path) -> Result<Vec<PathBuf>> {
-    let storage = local();
+    let storage = &*local();
+    finish_replacement(storage, target)?;
+    let is_left = |folder: &PathBuf, may_be_finished: bool| {
+        let manifest = Manifest::read_in(storage, folder);
+        manifest.is_ok_and(|manifest| may_be_finished || manifest.status == Status::Recording)
+            && !is_owned(storage, folder)
+    };
     let mut folders = vec![target.to_owned()];
-    let absolute = std::path::absolute(target).map_err(StorageError::at(target, "finding"))?;
-    if let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name())
-        && storage.is_folder(parent)
-    {
-        let prefix = format!(".{}.", name.to_string_lossy());
-        let names = storage.list(parent)?.into_iter();
-        let beside = names.filter(|name| name.starts_with(&prefix));
-        folders.extend(beside.map(|name| parent.join(name)));
-    }
-    folders.retain(|folder| {
-        let manifest = Manifest::read_in(&*storage, folder);
-        manifest.is_ok_and(|manifest| manifest.status == Status::Recording)
-            && !is_owned(&*storage, folder)
-    });
+    folders.retain(|folder| is_left(folder, false));
+    let beside = beside(storage, target)?.into_iter();
+    folders.extend(beside.filter(|folder| is_left(folder, true)));
     Ok(folders)
 }
 

@@ -488,3 +488,44 @@ fn prune_refuses_what_is_no_catalogue() {
     ends(verb("prune", &folder.join("data"), "--keep-days 0"), 2);
     assert_eq!(names(&folder.join("data")), ["notes.txt"]);
 }
+
+#[test]
+fn prune_counts_a_root_once_however_it_is_named() {
+    let folder = Folder::new();
+    let root = catalogue(&folder);
+    let listed = ls(&root, "");
+    let bytes = listed.as_array().unwrap().iter();
+    let bytes: u64 = bytes.map(|line| line["bytes"].as_u64().unwrap()).sum();
+    let link = folder.join("link");
+    std::os::unix::fs::symlink(&root, &link).unwrap();
+    let (again, link) = (root.join("../sessions"), link.display());
+    let words = format!("{} {link} --max-bytes {bytes}B", again.display());
+    verb("prune", &root, &words).done();
+    assert_eq!(ls_count(&root), 3);
+    // A link to a day is not a second day.
+    let day = |day: &str| root.join(format!("trading_day={day}"));
+    std::os::unix::fs::symlink(day("2026-01-07"), day("2026-01-01")).unwrap();
+    verb("prune", &root, "--keep-days 2").done();
+    verb("verify", &day("2026-01-07").join("session=quick-3"), "").done();
+    assert!(!day("2026-01-05").exists());
+}
+
+#[test]
+fn what_a_root_passes_over_is_named() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = Folder::new();
+    let root = folder.join("sessions");
+    record(&root, "synthetic:quick,seed=1,trading_day=2026-01-05", "-q").done();
+    let day = root.join("trading_day=2026-01-05");
+    let lock = std::fs::File::create(day.join("session=quick-1/.lock")).unwrap();
+    lock.lock().unwrap();
+    let running = verb("recover", &root, "--json").done();
+    assert_eq!(running.json(), Value::Array(vec![]));
+    assert!(running.stderr.contains("recording_in_use"), "{running:?}");
+    drop(lock);
+    std::fs::create_dir(day.join(OsStr::from_bytes(b"session=q\xff"))).unwrap();
+    for (name, words) in [("ls", ""), ("prune", "--keep-days 9")] {
+        let partial = ends(verb(name, &root, words), 3);
+        assert!(partial.stderr.contains("name_not_utf8"), "{partial:?}");
+    }
+}

@@ -68,6 +68,14 @@ impl RecordTo {
 fn seal_leftovers(target: &Path) -> Result<(), RecordingError> {
     for folder in leftovers(target)? {
         match recover(&folder) {
+            Ok(recovery) if !recovery.was_unfinished => tracing::warn!(
+                event = "recording_beside",
+                path = %folder.display(),
+                events = recovery.events,
+                "an earlier recorder was killed before its recording could replace {}: it is whole, \
+                 and stays there",
+                target.display()
+            ),
             Ok(recovery) => tracing::warn!(
                 event = "recording_recovered",
                 path = %folder.display(),

@@ -15,6 +15,10 @@ pub(crate) enum Omitted {
     Content(&'static str),
     /// Of a folder, right after a file with this in its path was created, put or renamed in it.
     Names(&'static str),
+    /// The first, moved: the file is durable only after the next operation.
+    LateContent(&'static str),
+    /// The second, moved.
+    LateNames(&'static str),
 }
 
 /// Draws numbers; the same seed draws the same ones.
@@ -49,33 +53,123 @@ enum Change {
     Link(PathBuf, usize),
     Unlink(PathBuf),
     Rename(PathBuf, PathBuf, usize),
+    Folder(PathBuf),
+    NoFolder(PathBuf),
+    /// A folder with all that is in it.
+    FolderRename(PathBuf, PathBuf),
 }
 
-type Names = BTreeMap<PathBuf, usize>;
+/// The names on a machine.
+#[derive(Debug, Clone, Default)]
+struct Names {
+    files: BTreeMap<PathBuf, usize>,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Names {
+    /// Forgets what is in folders that are not there.
+    fn without_orphans(mut self) -> Self {
+        let folders = self.folders.clone();
+        let is_reached = |path: &Path| {
+            let mut above = path.ancestors().skip(1);
+            above.all(|folder| folder.parent().is_none() || folders.contains(folder))
+        };
+        self.files.retain(|path, _| is_reached(path));
+        self.folders.retain(|path| is_reached(path));
+        self
+    }
+}
+
+/// Where a path under `from` is after the folder became `to`.
+fn moved(path: &Path, from: &Path, to: &Path) -> PathBuf {
+    match path.strip_prefix(from) {
+        Ok(rest) if rest == Path::new("") => to.to_owned(),
+        Ok(rest) => to.join(rest),
+        Err(_) => path.to_owned(),
+    }
+}
 
 impl Change {
     fn apply(&self, names: &mut Names) {
         match self {
             Self::Link(path, file) => {
-                names.insert(path.clone(), *file);
+                names.files.insert(path.clone(), *file);
             }
             Self::Unlink(path) => {
-                names.remove(path);
+                names.files.remove(path);
             }
             Self::Rename(from, to, file) => {
-                names.insert(to.clone(), *file);
-                if names.get(from) == Some(file) {
-                    names.remove(from);
+                names.files.insert(to.clone(), *file);
+                if names.files.get(from) == Some(file) {
+                    names.files.remove(from);
                 }
+            }
+            Self::Folder(path) => {
+                names.folders.insert(path.clone());
+            }
+            Self::NoFolder(path) => {
+                names.folders.remove(path);
+            }
+            Self::FolderRename(from, to) => {
+                let files = std::mem::take(&mut names.files).into_iter();
+                let files = files.map(|(path, file)| (moved(&path, from, to), file));
+                names.files = files.collect();
+                let folders = std::mem::take(&mut names.folders).into_iter();
+                names.folders = folders.map(|path| moved(&path, from, to)).collect();
             }
         }
     }
 
     fn target(&self) -> &Path {
         match self {
-            Self::Link(path, _) | Self::Unlink(path) | Self::Rename(_, path, _) => path,
+            Self::Link(path, _)
+            | Self::Unlink(path)
+            | Self::Rename(_, path, _)
+            | Self::Folder(path)
+            | Self::NoFolder(path)
+            | Self::FolderRename(_, path) => path,
         }
     }
+
+    /// The change on a machine that lost these renames of folders.
+    fn under_old_names(&self, lost: &[(PathBuf, PathBuf)]) -> Self {
+        let mut change = self.clone();
+        for (from, to) in lost.iter().rev() {
+            change.follow(to, from);
+        }
+        change
+    }
+
+    /// Makes it a change in the folder that was `from`, and is `to` now.
+    fn follow(&mut self, from: &Path, to: &Path) {
+        match self {
+            Self::Link(path, _)
+            | Self::Unlink(path)
+            | Self::Folder(path)
+            | Self::NoFolder(path) => *path = moved(path, from, to),
+            Self::Rename(old, new, _) | Self::FolderRename(old, new) => {
+                (*old, *new) = (moved(old, from, to), moved(new, from, to));
+            }
+        }
+    }
+}
+
+/// When a sync takes effect.
+#[derive(Debug, Clone, Copy)]
+enum Sync {
+    Now,
+    /// After the next operation.
+    Late,
+    Never,
+}
+
+/// What a sync makes durable.
+#[derive(Debug)]
+enum Synced {
+    /// The first bytes of a file.
+    Content(usize, usize),
+    /// The names in a folder.
+    Names(PathBuf),
 }
 
 #[derive(Debug, Default)]
@@ -84,11 +178,12 @@ struct Machine {
     names: Names,
     durable: Names,
     unsynced: Vec<Change>,
-    folders: BTreeSet<PathBuf>,
     locks: BTreeSet<PathBuf>,
     operations: u64,
     crash_at: Option<u64>,
     omitted: Option<Omitted>,
+    /// Syncs that were moved, each with the operation after which it takes effect.
+    late: Vec<(u64, Synced)>,
     free: Option<u64>,
 }
 
@@ -99,6 +194,12 @@ impl Machine {
         if self.crash_at.is_some_and(|at| self.operations > at) {
             return Err(io::Error::other("the machine has crashed"));
         }
+        for (after, what) in std::mem::take(&mut self.late) {
+            match after < self.operations {
+                true => self.make_durable(what),
+                false => self.late.push((after, what)),
+            }
+        }
         Ok(())
     }
 
@@ -108,7 +209,7 @@ impl Machine {
     }
 
     fn file(&self, path: &Path) -> io::Result<usize> {
-        let file = self.names.get(path).copied();
+        let file = self.names.files.get(path).copied();
         file.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
@@ -119,9 +220,72 @@ impl Machine {
         number
     }
 
-    fn is_omitted(&self, path: &Path) -> bool {
+    /// What changes in the folder, before or later, changes under any of its names. So the new name,
+    /// which alone may be lost, is the first of the changes.
+    fn rename_folder(&mut self, from: &Path, to: &Path) {
+        let rename = Change::FolderRename(from.to_owned(), to.to_owned());
+        rename.apply(&mut self.names);
+        for change in &mut self.unsynced {
+            change.follow(from, to);
+        }
+        self.unsynced.insert(0, rename);
+        self.locks = self
+            .locks
+            .iter()
+            .map(|path| moved(path, from, to))
+            .collect();
+    }
+
+    /// What becomes of the sync of a file.
+    fn sync_of_file(&self, path: &Path) -> Sync {
         let ends = |ending: &str| path.to_string_lossy().ends_with(ending);
-        matches!(self.omitted, Some(Omitted::Content(ending)) if ends(ending))
+        match self.omitted {
+            Some(Omitted::Content(ending)) if ends(ending) => Sync::Never,
+            Some(Omitted::LateContent(ending)) if ends(ending) => Sync::Late,
+            _ => Sync::Now,
+        }
+    }
+
+    /// What becomes of the sync of a folder.
+    fn sync_of_names(&self) -> Sync {
+        let last = self.unsynced.last().map(Change::target);
+        let last = last.map(|path| path.to_string_lossy().into_owned());
+        let has = |part: &str| last.as_ref().is_some_and(|last| last.contains(part));
+        match self.omitted {
+            Some(Omitted::Names(part)) if has(part) => Sync::Never,
+            Some(Omitted::LateNames(part)) if has(part) => Sync::Late,
+            _ => Sync::Now,
+        }
+    }
+
+    fn sync(&mut self, sync: Sync, what: Synced) {
+        match sync {
+            Sync::Now => self.make_durable(what),
+            Sync::Late => self.late.push((self.operations + 1, what)),
+            Sync::Never => {}
+        }
+    }
+
+    fn make_durable(&mut self, what: Synced) {
+        match what {
+            Synced::Content(file, bytes) => {
+                let file = &mut self.files[file];
+                file.synced = file.synced.max(bytes);
+            }
+            Synced::Names(folder) => {
+                let mut lost = Vec::new();
+                for change in std::mem::take(&mut self.unsynced) {
+                    if change.target().parent() != Some(&*folder) {
+                        if let Change::FolderRename(from, to) = &change {
+                            lost.push((from.clone(), to.clone()));
+                        }
+                        self.unsynced.push(change);
+                        continue;
+                    }
+                    change.under_old_names(&lost).apply(&mut self.durable);
+                }
+            }
+        }
     }
 }
 
@@ -147,6 +311,11 @@ impl CrashStorage {
         self.machine().free = Some(bytes);
     }
 
+    /// Leaves this sync out from here on.
+    pub(crate) fn omit(&self, omitted: Option<Omitted>) {
+        self.machine().omitted = omitted;
+    }
+
     /// Operations so far that changed something.
     pub(crate) fn operations(&self) -> u64 {
         self.machine().operations
@@ -156,11 +325,15 @@ impl CrashStorage {
     pub(crate) fn restarted(&self, draw: &mut Draw, crash_at: Option<u64>) -> Self {
         let before = self.machine();
         let mut names = before.durable.clone();
+        let mut lost = Vec::new();
         for change in &before.unsynced {
             if draw.is_heads() {
-                change.apply(&mut names);
+                change.under_old_names(&lost).apply(&mut names);
+            } else if let Change::FolderRename(from, to) = change {
+                lost.push((from.clone(), to.clone()));
             }
         }
+        let names = names.without_orphans();
         let mut files = before.files.clone();
         for file in &mut files {
             let unsynced = (file.content.len() - file.synced) as u64;
@@ -177,7 +350,6 @@ impl CrashStorage {
             files,
             durable: names.clone(),
             names,
-            folders: before.folders.clone(),
             crash_at,
             omitted: before.omitted,
             ..Machine::default()
@@ -205,7 +377,7 @@ impl CrashStorage {
 impl Storage for CrashStorage {
     fn entry(&self, path: &Path) -> Result<Entry> {
         self.at(path, "opening", |machine| {
-            if machine.folders.contains(path) {
+            if path == Path::new("/") || machine.names.folders.contains(path) {
                 return Ok(Entry::Folder);
             }
             machine.file(path).map(|_| Entry::File)
@@ -214,7 +386,7 @@ impl Storage for CrashStorage {
 
     fn list(&self, folder: &Path) -> Result<Vec<String>> {
         self.at(folder, "listing", |machine| {
-            let paths = machine.names.keys().chain(&machine.folders);
+            let paths = machine.names.files.keys().chain(&machine.names.folders);
             let inside = paths.filter(|path| path.parent() == Some(folder));
             let names = inside.filter_map(|path| path.file_name());
             let mut names: Vec<String> = names
@@ -233,7 +405,7 @@ impl Storage for CrashStorage {
     fn create(&self, path: &Path) -> Result<Box<dyn WriteFile>> {
         let file = self.at(path, "creating", |machine| {
             machine.operate()?;
-            if machine.names.contains_key(path) {
+            if machine.names.files.contains_key(path) {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
             Ok(machine.add(path, File::default()))
@@ -249,12 +421,9 @@ impl Storage for CrashStorage {
     fn put(&self, path: &Path, content: &[u8]) -> Result<()> {
         self.at(path, "writing", |machine| {
             machine.operate()?;
-            let content = content.to_vec();
-            let synced = match machine.is_omitted(path) {
-                true => 0,
-                false => content.len(),
-            };
-            machine.add(path, File { content, synced });
+            let (content, bytes) = (content.to_vec(), content.len());
+            let file = machine.add(path, File { content, synced: 0 });
+            machine.sync(machine.sync_of_file(path), Synced::Content(file, bytes));
             Ok(())
         })
     }
@@ -262,6 +431,10 @@ impl Storage for CrashStorage {
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         self.at(to, "renaming", |machine| {
             machine.operate()?;
+            if machine.names.folders.contains(from) {
+                machine.rename_folder(from, to);
+                return Ok(());
+            }
             let file = machine.file(from)?;
             machine.change(Change::Rename(from.to_owned(), to.to_owned(), file));
             Ok(())
@@ -278,9 +451,17 @@ impl Storage for CrashStorage {
     }
 
     fn create_folder(&self, folder: &Path) -> Result<()> {
-        let folders = folder.ancestors().map(Path::to_owned);
-        self.machine().folders.extend(folders);
-        Ok(())
+        self.at(folder, "creating", |machine| {
+            machine.operate()?;
+            let mut above: Vec<&Path> = folder.ancestors().collect();
+            above.reverse();
+            for folder in above {
+                if folder.parent().is_some() && !machine.names.folders.contains(folder) {
+                    machine.change(Change::Folder(folder.to_owned()));
+                }
+            }
+            Ok(())
+        })
     }
 
     fn create_folder_beside(&self, target: &Path) -> Result<PathBuf> {
@@ -297,7 +478,7 @@ impl Storage for CrashStorage {
             if !names.is_empty() {
                 return Err(io::ErrorKind::DirectoryNotEmpty.into());
             }
-            machine.folders.remove(folder);
+            machine.change(Change::NoFolder(folder.to_owned()));
             Ok(())
         })
     }
@@ -305,21 +486,7 @@ impl Storage for CrashStorage {
     fn sync_dir(&self, folder: &Path) -> Result<()> {
         self.at(folder, "syncing", |machine| {
             machine.operate()?;
-            let last = machine.unsynced.last().map(Change::target);
-            let last = last.map(|path| path.to_string_lossy().into_owned());
-            if let (Some(Omitted::Names(part)), Some(last)) = (machine.omitted, last)
-                && last.contains(part)
-            {
-                return Ok(());
-            }
-            let unsynced = std::mem::take(&mut machine.unsynced);
-            let (here, elsewhere): (Vec<_>, Vec<_>) = unsynced
-                .into_iter()
-                .partition(|change| change.target().parent() == Some(folder));
-            for change in here {
-                change.apply(&mut machine.durable);
-            }
-            machine.unsynced = elsewhere;
+            machine.sync(machine.sync_of_names(), Synced::Names(folder.to_owned()));
             Ok(())
         })
     }
@@ -395,10 +562,9 @@ impl WriteFile for CrashFile {
     fn sync(&mut self) -> Result<()> {
         self.storage.at(&self.path, "syncing", |machine| {
             machine.operate()?;
-            if !machine.is_omitted(&self.path) {
-                let file = &mut machine.files[self.file];
-                file.synced = file.content.len();
-            }
+            let bytes = machine.files[self.file].content.len();
+            let sync = machine.sync_of_file(&self.path);
+            machine.sync(sync, Synced::Content(self.file, bytes));
             Ok(())
         })
     }

@@ -46,6 +46,11 @@ impl Storage for LocalStorage {
         fs::read_link(path).ok()
     }
 
+    fn identity(&self, path: &Path) -> Option<(u64, u64)> {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    }
+
     fn list(&self, folder: &Path) -> Result<Vec<String>> {
         let names = || -> io::Result<Vec<String>> {
             let entries = fs::read_dir(folder)?;

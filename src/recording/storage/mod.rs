@@ -80,6 +80,12 @@ pub trait Storage: fmt::Debug + Send + Sync {
         None
     }
 
+    /// What is the same for two paths that lead to the same thing, links followed, and differs for all
+    /// others. `None` where that is unknown.
+    fn identity(&self, _path: &Path) -> Option<(u64, u64)> {
+        None
+    }
+
     /// The names in a folder, sorted.
     ///
     /// # Errors
