@@ -58,6 +58,7 @@ fn of_ring((folder, made): (PathBuf, Manifest)) -> Recovery {
         from_journal: 0,
         unlisted_segments: 0,
         lost: Vec::new(),
+        kept: Vec::new(),
     }
 }
 
@@ -110,6 +111,9 @@ fn text(recovery: &Recovery) -> String {
     };
     for lost in &recovery.lost {
         text.push_str(&format!("  {}: {}\n", lost.file.display(), lost.problem));
+    }
+    for kept in &recovery.kept {
+        text.push_str(&format!("  {}: kept, and not read\n", kept.display()));
     }
     text
 }

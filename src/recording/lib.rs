@@ -84,7 +84,7 @@ pub use follow::{FollowReader, Followed};
 pub use format_version::FormatVersion;
 pub use gaps::{Gap, GapFinder};
 pub use group_stream::MissingPart;
-pub use manifest::{CalendarCopy, Ledger, Manifest, SegmentEntry, Status};
+pub use manifest::{CalendarCopy, Ledger, LostEvents, Manifest, SegmentEntry, Status};
 pub use names::{CONTRACTS_FILE, MANIFEST_FILE, is_recording_folder, session_of};
 pub use numbering::Numbering;
 pub use owner::is_in_use;
