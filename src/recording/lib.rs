@@ -96,7 +96,7 @@ pub use reader::{Recording, RecordingReader};
 pub use recorder_stats::RecorderStats;
 pub use recover::{Recovery, leftovers, recover, recover_in};
 pub use ring::{Ring, RingRecorder, RingSpan, RingTrigger};
-pub use ring_salvage::{is_ring, rings, salvage_ring};
+pub use ring_salvage::{Salvage, is_ring, rings, salvage_ring};
 pub use schema::ROW_GROUP_ROWS;
 pub use segment_writer::SegmentInfo;
 pub use session_recorder::SessionRecorder;

@@ -57,7 +57,23 @@ pub struct Recovery {
 /// When a writer has it, there is nothing to recover, or the files cannot be read or written. What was
 /// there stays.
 pub fn recover(folder: &Path) -> Result<Recovery> {
-    recover_in(local(), folder)
+    let storage = local();
+    let recovered = recover_in(Arc::clone(&storage), folder);
+    recovered.map_err(|error| match error.is_no_space() {
+        true => space_needed(&*storage, folder),
+        false => error,
+    })
+}
+
+/// The segments of a journal are smaller than the journal.
+fn space_needed(storage: &dyn Storage, folder: &Path) -> RecordingError {
+    let files = JournalFiles::open(storage, folder).ok().flatten();
+    let files = files.unwrap_or_default().into_iter();
+    RecordingError::NoSpaceToRecover {
+        path: folder.to_owned(),
+        free: storage.free_space(folder).ok().flatten().unwrap_or(0),
+        needed: files.filter_map(|(_, file)| file.bytes().ok()).sum(),
+    }
 }
 
 /// The same on any storage.

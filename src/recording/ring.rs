@@ -32,6 +32,7 @@ use super::error::RecordingError;
 use super::event_writer::EventWriter;
 use super::filter::EventFilter;
 use super::manifest::Manifest;
+use super::names::{LOCK_FILE, is_of_recording};
 use super::numbering::{Numbering, unbroken};
 use super::owner::Owner;
 use super::read_back::ReadBack;
@@ -48,6 +49,12 @@ type Told = Arc<dyn Fn(&Path, &Result<Manifest>) + Send + Sync>;
 
 /// What the name of a ring's folder begins with.
 pub(super) const RING: &str = ".ring-";
+
+/// What the name of a slot begins with.
+pub(super) const SLOT: &str = "slot-";
+
+/// The same of a slot that is being removed.
+pub(super) const GONE: &str = "gone-";
 
 /// Slots of a span.
 const SLOTS: i64 = 8;
@@ -235,7 +242,7 @@ impl RingRecorder {
         if storage
             .list(&folder)?
             .iter()
-            .any(|name| name.starts_with("slot-"))
+            .any(|name| name.starts_with(SLOT))
         {
             return Err(RecordingError::OutputExists { path: folder });
         }
@@ -406,7 +413,7 @@ impl RingRecorder {
 
     /// Begins the slot of this event and those after it.
     fn begin_slot(&mut self, event: &Event) -> Result<Open> {
-        let folder = self.folder.join(format!("slot-{:05}", self.begun));
+        let folder = self.folder.join(format!("{SLOT}{:05}", self.begun));
         self.begun += 1;
         let writer = RecordingWriter::create(&folder, self.options.clone())?;
         let started =
@@ -645,9 +652,11 @@ pub(super) fn verified(folder: &Path) -> Result<()> {
     }
 }
 
-/// Removes a folder and the files in it.
+/// Removes the folder of a recording. Other files stay, and the folder with them, which is an error.
 pub(super) fn clear(storage: &dyn Storage, folder: &Path) -> Result<()> {
-    for name in storage.list(folder)? {
+    let mut names = storage.list(folder)?;
+    names.retain(|name| is_of_recording(name) || name == LOCK_FILE);
+    for name in names {
         storage.remove(&folder.join(name))?;
     }
     Ok(storage.remove_folder(folder)?)
