@@ -103,7 +103,7 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
     let found = unsealed::read(&storage, folder)?;
     match found.manifest.status {
         Status::Recording => seal(&storage, place, found),
-        _ => already_sealed(&*storage, place, found.manifest),
+        _ => already_sealed(&storage, place, found.manifest),
     }
 }
 
@@ -191,13 +191,27 @@ fn session_of_journal(
 }
 
 /// A recording that was finished: only what its journal left is removed.
-fn already_sealed(storage: &dyn Storage, place: Place, manifest: Manifest) -> Result<Recovery> {
+fn already_sealed(
+    storage: &Arc<dyn Storage>,
+    place: Place,
+    manifest: Manifest,
+) -> Result<Recovery> {
     let folder = place.folder;
-    let files = JournalFiles::open(storage, &folder)?.unwrap_or_default();
-    let session = &manifest.session;
-    let found = JournalFiles::scan(files, session, manifest.events, &mut |_| {})?;
-    let kept = set_aside(storage, &folder, &found, manifest.events)?;
+    let files = JournalFiles::open(&**storage, &folder)?.unwrap_or_default();
     let mut lost: Vec<Finding> = manifest.lost.iter().map(|it| it.finding(&folder)).collect();
+    let has_journal = !files.is_empty();
+    let session = &manifest.session;
+    let mut found = JournalFiles::scan(files, session, manifest.events, &mut |_| {})?;
+    if has_journal {
+        // The recovery that wrote the manifest may have been killed before it read the segments back.
+        let made = Recording::open_in(Arc::clone(storage), &folder)?;
+        let findings = verify(&made, &mut |_| {}).findings;
+        if !findings.is_empty() {
+            found.ends.clear();
+            lost.extend(findings);
+        }
+    }
+    let kept = set_aside(&**storage, &folder, &found, manifest.events)?;
     if let Some(last) = found.parts.last() {
         lost.push(Finding {
             file: last.path.clone(),

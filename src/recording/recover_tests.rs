@@ -541,3 +541,26 @@ fn leftovers_are_found_in_place_and_beside_it() {
     assert_eq!(recover(&left[0]).unwrap().events, 7);
     assert_eq!(events_of(&path), some_ticks(5), "not replaced");
 }
+
+/// A recovery that was killed after it wrote the manifest has not read back what it sealed.
+#[test]
+fn a_journal_beside_damaged_segments_is_not_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    killed(&path, &some_ticks(15));
+    let file = path.join("journal-00000.tdj");
+    let journal = std::fs::read(&file).unwrap();
+    recover(&path).unwrap();
+    for is_damaged in [false, true] {
+        std::fs::write(&file, &journal).unwrap();
+        let segment = path.join("part-00000.parquet");
+        let mut bytes = std::fs::read(&segment).unwrap();
+        bytes[1000] ^= u8::from(is_damaged);
+        std::fs::write(&segment, bytes).unwrap();
+        let recovery = recover(&path).unwrap();
+        assert_eq!(recovery.lost.is_empty(), !is_damaged);
+        let kept = std::fs::read(path.join("journal-00000.tdj.damaged"));
+        assert_eq!(kept.ok(), is_damaged.then(|| journal.clone()));
+        assert!(!file.exists());
+    }
+}

@@ -431,3 +431,49 @@ fn a_mark_of_a_recording_that_is_gone_removes_nothing() {
         (0..15).collect::<Vec<i64>>()
     );
 }
+
+#[test]
+fn a_ring_that_fails_says_what_its_slots_have() {
+    let root = tempfile::tempdir().unwrap();
+    let mut ring = ring(root.path());
+    ring.write(&events(0..45, &[])).unwrap();
+    // A gap is refused, as any write may be.
+    assert!(!ring.offer(&events(50..55, &[])));
+    let recorded = ring.finish(0);
+    assert!(matches!(
+        recorded.error,
+        Some(RecordingError::SeqGap { .. })
+    ));
+    assert_eq!((recorded.ticks, recorded.days.len()), (45, 0));
+    let folder = root.path().join(".ring-box");
+    assert_eq!(recorded.ring.as_ref(), Some(&folder));
+    let salvage = salvage_ring(&folder).unwrap();
+    assert_eq!(
+        seconds(&salvage.made.unwrap().0),
+        (0..45).collect::<Vec<i64>>()
+    );
+}
+
+#[test]
+fn requests_that_wait_are_noted_once() {
+    let trigger = RingTrigger::default();
+    for request in 0..64 {
+        assert!(trigger.keep(&format!("request {request}")));
+        assert!(trigger.keep("request 0"));
+    }
+    assert!(!trigger.keep("one more"));
+    assert!(trigger.keep("request 63"));
+}
+
+#[test]
+fn a_slot_that_cannot_be_removed_is_stated() {
+    let root = tempfile::tempdir().unwrap();
+    let mut ring = ring(root.path());
+    ring.write(&events(0..15, &[])).unwrap();
+    let notes = root.path().join(".ring-box/slot-00000/notes.txt");
+    std::fs::write(notes, "mine").unwrap();
+    let recorded = ring.finish(0);
+    assert!(recorded.error.is_some());
+    let notes = root.path().join(".ring-box/gone-slot-00000/notes.txt");
+    assert_eq!(std::fs::read(notes).unwrap(), b"mine");
+}
