@@ -16,6 +16,7 @@ use tickdeck_core::contract::Contract;
 use super::bounds::MOST_CONTRACTS_BYTES;
 use super::codec;
 use super::error::RecordingError;
+use super::footer_bounds::check_footer;
 use super::group_bytes::GroupBytes;
 use super::group_columns::{GroupColumns, StringArray};
 use super::schema::{CREATED_BY, column_type};
@@ -124,9 +125,10 @@ pub(super) fn read(storage: &dyn Storage, path: &Path) -> Result<Vec<Contract>, 
         let problem = format!("{file_bytes} bytes, at most {MOST_CONTRACTS_BYTES} are read");
         return Err(RecordingError::damaged(path, problem));
     }
-    let metadata = ParquetMetaDataReader::new()
-        .parse_and_finish(&ParquetFile::new(Arc::clone(&file))?)
-        .map_err(RecordingError::parquet(path, "opening"))?;
+    let footer = ParquetFile::new(Arc::clone(&file))?;
+    let metadata = check_footer(&footer)
+        .and_then(|()| ParquetMetaDataReader::new().parse_and_finish(&footer))
+        .map_err(|error| RecordingError::damaged(path, error.to_string()))?;
     codec::check(path, &metadata)?;
     let places = find_columns(path, metadata.file_metadata().schema_descr())?;
     let mut bytes = vec![0; usize::try_from(file_bytes).unwrap_or(usize::MAX)];

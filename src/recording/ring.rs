@@ -151,7 +151,7 @@ fn release(slot: Arc<Slot>) -> Result<()> {
     let Some(slot) = Arc::into_inner(slot) else {
         return Ok(());
     };
-    // Nobody needs its events, so it does not matter whether they are all there.
+    // Its events are not needed, so it does not matter whether they are all there.
     let _ = slot.sealed();
     if slot.stays.load(Ordering::Relaxed) {
         return Ok(());

@@ -207,7 +207,7 @@ impl Ring<'_> {
                         verified(&folder)?;
                         Some((folder, manifest))
                     }
-                    // It was moved or removed meanwhile: what is left of the slots is all there is.
+                    // It was moved or removed meanwhile: the rest of the slots is all there is.
                     _ => {
                         self.storage.remove(&path)?;
                         return Ok(None);

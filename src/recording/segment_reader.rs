@@ -19,6 +19,7 @@ use super::bounds::MOST_GROUP_BYTES;
 use super::codec;
 use super::error::RecordingError;
 use super::filter::EventFilter;
+use super::footer_bounds;
 use super::format_version::FormatVersion;
 use super::group_bytes::GroupBytes;
 use super::group_columns::{GroupColumns, StringArray, TextArray, pick};
@@ -52,8 +53,8 @@ impl SegmentReader {
         let file = storage.open(path)?;
         refuse_other_file(&*file, path)?;
         let footer = ParquetFile::new(Arc::clone(&file))?;
-        let metadata = ParquetMetaDataReader::new()
-            .parse_and_finish(&footer)
+        let metadata = footer_bounds::check_footer(&footer)
+            .and_then(|()| ParquetMetaDataReader::new().parse_and_finish(&footer))
             .map_err(|error| RecordingError::damaged(path, error.to_string()))?;
         check_footer(path, &metadata)?;
         check_schema(path, &metadata)?;

@@ -17,7 +17,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 
-use tickdeck_recording::{PAGE_HEADER_BYTES, check_page_size};
+use tickdeck_recording::{PAGE_HEADER_BYTES, check_footer, check_page_size};
 
 use crate::import::error::ImportError;
 use crate::import::parquet_form::{Form, form_of, print_int};
@@ -69,7 +69,10 @@ pub(crate) struct ParquetTable {
 
 impl ParquetTable {
     pub(crate) fn open(input: &str, slice: &Slice) -> Result<Self, ImportError> {
-        let opened = caught(|| SerializedFileReader::new(slice.clone()));
+        let opened = caught(|| {
+            check_footer(slice)?;
+            SerializedFileReader::new(slice.clone())
+        });
         let file = opened.map_err(|error| ImportError::Damaged {
             input: input.to_owned(),
             problem: format!("incomplete Parquet file: {error}; download or write it again"),

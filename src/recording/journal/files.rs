@@ -203,7 +203,7 @@ struct Unread {
     problem: String,
     /// Whether a crash may leave this in the last file.
     is_tail: bool,
-    /// Whether it is no more than the beginning of a header.
+    /// Whether it is at most the beginning of a header.
     has_no_block: bool,
 }
 
