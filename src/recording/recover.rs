@@ -338,14 +338,14 @@ fn clear_partial_segments(
     let is_damaged = damage.is_some_and(|damage| !damage.is_tail);
     for name in storage.list(folder)?.iter().filter(|name| is_partial(name)) {
         let file = folder.join(name);
+        let bytes = storage.open(&file)?.bytes()?;
         if !has_journal {
-            let bytes = storage.open(&file)?.bytes()?;
             let problem = format!("{bytes} bytes of an unfinished segment");
             partial.lost.push(Finding {
                 file,
                 problem: lost_from(&problem, events, None),
             });
-        } else if is_damaged {
+        } else if bytes > 0 && is_damaged {
             partial.kept.push(keep_damaged(storage, &file)?);
         } else {
             storage.remove(&file)?;

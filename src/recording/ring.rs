@@ -152,7 +152,7 @@ fn release(slot: Arc<Slot>) -> Result<()> {
         return Ok(());
     };
     // Its events are not needed, so it does not matter whether they are all there.
-    let _ = slot.sealed();
+    let sealed = slot.sealed();
     if slot.stays.load(Ordering::Relaxed) {
         return Ok(());
     }
@@ -160,7 +160,9 @@ fn release(slot: Arc<Slot>) -> Result<()> {
     let name = slot.folder.file_name().unwrap_or_default();
     let name = format!("{GONE}{}", name.to_string_lossy());
     let gone = slot.folder.with_file_name(name);
-    storage.rename(&slot.folder, &gone)?;
+    if let Err(error) = storage.rename(&slot.folder, &gone) {
+        return Err(sealed.err().unwrap_or_else(|| error.into()));
+    }
     clear(&*storage, &gone)
 }
 
@@ -372,6 +374,9 @@ impl RingRecorder {
                 Err(error) => all.error = all.error.take().or(Some(error)),
             }
         }
+        for slot in &self.slots {
+            all.error = all.error.take().or(slot.sealed().err());
+        }
         if self.has_failed || all.error.is_some() {
             self.leave(&mut all);
         }
@@ -392,8 +397,6 @@ impl RingRecorder {
     fn leave(&self, all: &mut Recorded) {
         for slot in &self.slots {
             stay(slot);
-            let sealed = slot.sealed();
-            all.error = all.error.take().or(sealed.err());
             if !slot.is_copied.load(Ordering::Relaxed) {
                 all.ticks += slot.ticks.load(Ordering::Relaxed);
             }
