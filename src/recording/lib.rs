@@ -58,6 +58,7 @@ mod recorder_stats;
 mod recover;
 mod ring;
 mod ring_salvage;
+mod ring_slot;
 mod schema;
 mod sealer;
 mod segment_reader;

@@ -32,13 +32,13 @@ use super::error::RecordingError;
 use super::event_writer::EventWriter;
 use super::filter::EventFilter;
 use super::manifest::Manifest;
-use super::names::{LOCK_FILE, is_of_recording};
 use super::numbering::{Numbering, unbroken};
 use super::owner::Owner;
 use super::read_back::ReadBack;
 use super::reader::Recording;
 use super::recorder_stats::RecorderStats;
-use super::storage::{Storage, local};
+use super::ring_slot::{SLOT, Slot, release, stay};
+use super::storage::local;
 use super::verify::verify;
 use super::writer::{RecordingOptions, RecordingWriter};
 
@@ -49,12 +49,6 @@ type Told = Arc<dyn Fn(&Path, &Result<Manifest>) + Send + Sync>;
 
 /// What the name of a ring's folder begins with.
 pub(super) const RING: &str = ".ring-";
-
-/// What the name of a slot begins with.
-pub(super) const SLOT: &str = "slot-";
-
-/// The same of a slot that is being removed.
-pub(super) const GONE: &str = "gone-";
 
 /// Slots of a span.
 const SLOTS: i64 = 8;
@@ -110,60 +104,6 @@ impl RingTrigger {
     fn take(&self) -> Vec<String> {
         mem::take(&mut *self.reasons.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-/// A slot on disk, which the last owner [releases](release).
-#[derive(Debug)]
-struct Slot {
-    folder: PathBuf,
-    /// Receive times of its events.
-    first: UnixNanos,
-    last: UnixNanos,
-    sealing: Mutex<Option<JoinHandle<Recorded>>>,
-    /// Its ticks that are on disk, once it is sealed.
-    ticks: AtomicU64,
-    /// Stays on disk: its events could not be copied.
-    stays: AtomicBool,
-    /// A recording has some of its events.
-    is_copied: AtomicBool,
-}
-
-impl Slot {
-    /// Waits until it is sealed.
-    fn sealed(&self) -> Result<()> {
-        let mut sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(sealing) = sealing.take() else {
-            return Ok(());
-        };
-        // The panic was reported with its place.
-        let failed = |_| RecordingError::WriterFailed {
-            path: self.folder.clone(),
-        };
-        let Recorded { ticks, error, .. } = sealing.join().map_err(failed)?;
-        self.ticks.store(ticks, Ordering::Relaxed);
-        error.map_or(Ok(()), Err)
-    }
-}
-
-/// Removes a slot, unless it has another owner or stays. What is removed has another name first: a kill
-/// leaves no part of a slot.
-fn release(slot: Arc<Slot>) -> Result<()> {
-    let Some(slot) = Arc::into_inner(slot) else {
-        return Ok(());
-    };
-    // Its events are not needed, so it does not matter whether they are all there.
-    let sealed = slot.sealed();
-    if slot.stays.load(Ordering::Relaxed) {
-        return Ok(());
-    }
-    let storage = local();
-    let name = slot.folder.file_name().unwrap_or_default();
-    let name = format!("{GONE}{}", name.to_string_lossy());
-    let gone = slot.folder.with_file_name(name);
-    if let Err(error) = storage.rename(&slot.folder, &gone) {
-        return Err(sealed.err().unwrap_or_else(|| error.into()));
-    }
-    clear(&*storage, &gone)
 }
 
 /// The slot that is being written.
@@ -642,10 +582,6 @@ impl Drop for RingRecorder {
     }
 }
 
-fn stay(slot: &Arc<Slot>) {
-    slot.stays.store(true, Ordering::Relaxed);
-}
-
 /// Why a session event is a trigger by itself.
 const fn fault(event: &Event) -> Option<&'static str> {
     match &event.kind {
@@ -721,14 +657,4 @@ pub(super) fn verified(folder: &Path) -> Result<()> {
         Some(finding) => Err(RecordingError::damaged(&finding.file, finding.problem)),
         None => Ok(()),
     }
-}
-
-/// Removes the folder of a recording. Other files stay, and the folder with them, which is an error.
-pub(super) fn clear(storage: &dyn Storage, folder: &Path) -> Result<()> {
-    let mut names = storage.list(folder)?;
-    names.retain(|name| is_of_recording(name) || name == LOCK_FILE);
-    for name in names {
-        storage.remove(&folder.join(name))?;
-    }
-    Ok(storage.remove_folder(folder)?)
 }

@@ -30,7 +30,8 @@ use super::numbering::Numbering;
 use super::owner::Owner;
 use super::reader::Recording;
 use super::recover::recover;
-use super::ring::{GONE, RING, SLOT, clear, detail, verified};
+use super::ring::{RING, detail, verified};
+use super::ring_slot::{GONE, SLOT, clear};
 use super::storage::{Storage, local, read_whole};
 use super::writer::{RecordingOptions, RecordingWriter, Rolling};
 
