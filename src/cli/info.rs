@@ -51,6 +51,9 @@ struct Info {
     detail: String,
     /// Differences from what was written.
     findings: Vec<Finding>,
+    /// Events that an earlier recovery could not read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lost: Vec<Finding>,
     event_digest: String,
 }
 
@@ -131,6 +134,10 @@ fn info(context: &Context, recording: &Recording) -> anyhow::Result<Info> {
         recv_ts: contents.source.recv_ts,
         detail: contents.source.detail,
         findings: contents.findings,
+        lost: recording.manifest().map_or_else(Vec::new, |manifest| {
+            let lost = manifest.lost.iter();
+            lost.map(|it| it.finding(recording.path())).collect()
+        }),
     })
 }
 
@@ -209,6 +216,10 @@ fn remarks(info: &Info) -> Vec<(&'static str, String)> {
     }
     for (reason, count) in &info.rejected {
         lines.push(("rejected", format!("{} {reason}", grouped(*count))));
+    }
+    for lost in &info.lost {
+        let file = lost.file.display();
+        lines.push(("lost", format!("{file}: {}", lost.problem)));
     }
     for finding in &info.findings {
         let file = finding.file.display();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tickdeck_recording::{
-    Manifest, RecordingError, Recovery, is_ring, leftovers, recover, salvage_ring,
+    RecordingError, Recovery, Salvage, is_ring, leftovers, recover, salvage_ring, session_of,
 };
 
 use super::Context;
@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context, args: &RecoverArgs) -> anyhow::Result<Outco
     for path in recordings_among(&args.recordings)? {
         if is_ring(path) {
             match salvage_ring(path) {
-                Ok(made) => recovered.extend(made.map(of_ring)),
+                Ok(salvage) => recovered.extend(of_ring(path, salvage)),
                 Err(error) => keep_first(context, &mut first_error, path, error.into()),
             }
             continue;
@@ -51,17 +51,25 @@ pub(super) fn run(context: &Context, args: &RecoverArgs) -> anyhow::Result<Outco
     })
 }
 
-/// What a ring had, as a recovery of its new recording.
-fn of_ring((folder, made): (PathBuf, Manifest)) -> Recovery {
-    Recovery {
-        recording: folder,
-        session: made.session,
-        was_unfinished: true,
-        events: made.events,
-        from_journal: 0,
-        unlisted_segments: 0,
-        lost: Vec::new(),
+/// What a ring had, as a recovery of its new recording. `None` where there was nothing.
+fn of_ring(ring: &Path, salvage: Salvage) -> Option<Recovery> {
+    if salvage.made.is_none() && salvage.lost.is_empty() {
+        return None;
     }
+    let (recording, session, events) = match salvage.made {
+        Some((folder, made)) => (folder, made.session, made.events),
+        None => (ring.to_owned(), session_of(ring), 0),
+    };
+    Some(Recovery {
+        recording,
+        session,
+        was_unfinished: true,
+        events,
+        from_journal: salvage.from_journal,
+        unlisted_segments: 0,
+        lost: salvage.lost,
+        kept: salvage.kept,
+    })
 }
 
 /// The folder itself, and what a killed `--force` left beside it.
@@ -113,6 +121,9 @@ fn text(recovery: &Recovery) -> String {
     };
     for lost in &recovery.lost {
         text.push_str(&format!("  {}: {}\n", lost.file.display(), lost.problem));
+    }
+    for kept in &recovery.kept {
+        text.push_str(&format!("  {}: kept, and not read\n", kept.display()));
     }
     text
 }

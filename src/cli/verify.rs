@@ -95,16 +95,21 @@ fn print_report(
         } else {
             ""
         };
-        return writeln!(
+        let state = match report.lost.is_empty() {
+            true => "intact",
+            false => "as it was recovered",
+        };
+        writeln!(
             out,
-            "{shown}: intact, {} in {}{note}",
+            "{shown}: {state}, {} in {}{note}",
             counted(report.events, "event"),
             counted(report.segments as u64, "segment")
-        );
+        )?;
+    } else {
+        let findings = counted(report.findings.len() as u64, "finding");
+        writeln!(out, "{shown}: {findings}")?;
     }
-    let findings = counted(report.findings.len() as u64, "finding");
-    writeln!(out, "{shown}: {findings}")?;
-    for finding in &report.findings {
+    for finding in report.findings.iter().chain(&report.lost) {
         let file = finding.file.to_string_lossy();
         let file = printable_value(&file);
         writeln!(out, "  {file}: {}", printable_value(&finding.problem))?;

@@ -128,6 +128,8 @@ pub struct Recorded {
     pub manifest: Option<Manifest>,
     /// All sealed recordings of such a session, in order, with their folders. Empty otherwise.
     pub days: Vec<(PathBuf, Manifest)>,
+    /// The folder of a ring with ticks that are in no recording yet. `ticks` counts them.
+    pub ring: Option<PathBuf>,
     /// The first error that no call has returned yet.
     pub error: Option<RecordingError>,
 }
@@ -314,6 +316,7 @@ impl BackgroundWriter {
             ticks: if is_removed(&sealing) { 0 } else { ticks },
             manifest,
             days: Vec::new(),
+            ring: None,
             error: joined.err().or(sealing),
         }
     }

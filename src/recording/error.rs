@@ -1,5 +1,7 @@
 //! Errors of a recording, each with the file.
 
+use std::error::Error;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
@@ -23,7 +25,7 @@ pub enum RecordingError {
         doing: &'static str,
         /// The error of the system.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It is not of this format.
     #[error("{} is not a recording: {reason}", path.display())]
@@ -169,6 +171,21 @@ pub enum RecordingError {
         /// The limit, in bytes.
         needed: u64,
     },
+    /// The disk has too little space for a recovery. What was there stays.
+    #[error(
+        "{} has {} of free space, and recovering it takes up to {}: free some",
+        path.display(),
+        ByteSize(*free),
+        ByteSize(*needed)
+    )]
+    NoSpaceToRecover {
+        /// What is recovered.
+        path: PathBuf,
+        /// What is free, in bytes.
+        free: u64,
+        /// What it takes, in bytes.
+        needed: u64,
+    },
     /// A new recording would lie in a catalogue, and not as one of its sessions: readers that are given the
     /// root would trip over its files.
     #[error(
@@ -252,7 +269,7 @@ impl RecordingError {
         )
     }
 
-    pub(super) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+    pub(super) fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io {
             path: path.to_owned(),
             doing,
@@ -273,6 +290,25 @@ impl RecordingError {
             path: path.to_owned(),
             problem: problem.into(),
         }
+    }
+
+    /// Whether the disk has no space left.
+    pub(super) fn is_no_space(&self) -> bool {
+        if matches!(self, Self::NoSpaceToRecover { .. }) {
+            return true;
+        }
+        let is_full = |error: &io::Error| {
+            let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
+            full.contains(&error.kind())
+        };
+        let mut cause: Option<&(dyn Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if error.downcast_ref::<io::Error>().is_some_and(is_full) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
     }
 
     /// Whether a salvage can skip it: the damage is local, and the request is valid.

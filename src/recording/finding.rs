@@ -35,3 +35,12 @@ pub(super) fn problem(error: &RecordingError) -> String {
         other => other.to_string(),
     }
 }
+
+/// A problem, and the events that it costs.
+pub(super) fn lost_from(problem: &str, first: u64, last: Option<u64>) -> String {
+    match last {
+        Some(last) if last > first => format!("{problem}: events {first} to {last} are lost"),
+        Some(_) => format!("{problem}: event {first} is lost"),
+        None => format!("{problem}: events from {first} on are lost"),
+    }
+}

@@ -9,6 +9,7 @@ use tickdeck_core::time::UnixNanos;
 
 use super::bounds::{MOST_MANIFEST_BYTES, check_segments};
 use super::error::RecordingError;
+use super::finding::{Finding, lost_from};
 use super::format_version::FormatVersion;
 use super::names::manifest_path;
 use super::pointer::refuse_pointer;
@@ -93,6 +94,30 @@ pub struct Ledger {
     pub dropped: BTreeMap<String, u64>,
 }
 
+/// Events that a recovery could not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostEvents {
+    /// The first one.
+    pub first_seq: u64,
+    /// The last one that is known to have been there, if one is.
+    pub last_seq: Option<u64>,
+    /// File name of what was damaged, as it was when it was found.
+    pub file: String,
+    /// What was wrong with it.
+    pub problem: String,
+}
+
+impl LostEvents {
+    /// As a finding about the recording in `folder`.
+    #[must_use]
+    pub fn finding(&self, folder: &Path) -> Finding {
+        Finding {
+            file: folder.join(&self.file),
+            problem: lost_from(&self.problem, self.first_seq, self.last_seq),
+        }
+    }
+}
+
 /// The manifest. Holds no wall clock time: the same events yield the same manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -130,6 +155,9 @@ pub struct Manifest {
     pub instruments: BTreeMap<String, u64>,
     /// Segments in `seq` order.
     pub segments: Vec<SegmentEntry>,
+    /// What a recovery could not read. Nothing of it is among the events.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<LostEvents>,
 }
 
 /// The value of [`Manifest::format`].

@@ -317,7 +317,7 @@ impl Recording {
         let lost = self.unsealed.journal.until_seq;
         Some(Finding {
             file: damage.path.clone(),
-            problem: format!("{}: events from {lost} on are lost", damage.problem),
+            problem: damage.lost_from(lost),
         })
     }
 

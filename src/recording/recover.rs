@@ -15,17 +15,17 @@ use super::contracts_file;
 use super::digest::EventDigest;
 use super::error::RecordingError;
 use super::filter::EventFilter;
-use super::finding::Finding;
+use super::finding::{Finding, lost_from};
 use super::format_version::FormatVersion;
-use super::journal::{JournalDamage, JournalFiles, JournalReader, JournalStream};
-use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, Manifest, Status};
+use super::journal::{JournalFiles, JournalReader, JournalStream};
+use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, LostEvents, Manifest, Status};
 use super::names::{contracts_path, is_manifest, is_partial, is_segment, manifest_path};
 use super::owner::{Owner, is_owned};
 use super::place::Place;
 use super::reader::Recording;
 use super::replace::{beside, finish_replacement};
 use super::storage::{Storage, local};
-use super::unsealed::{self, OnDisk, each_event};
+use super::unsealed::{self, OnDisk, Unsealed, each_event};
 use super::verify::verify;
 use super::writer::{RecordingOptions, RecordingWriter, Rolling};
 
@@ -48,6 +48,8 @@ pub struct Recovery {
     pub unlisted_segments: u64,
     /// What cannot be read: the file, the part, and the events that are lost.
     pub lost: Vec<Finding>,
+    /// Files that were renamed and not removed: no segment has what is in them.
+    pub kept: Vec<PathBuf>,
 }
 
 /// Recovers the recording in a folder of the local file system.
@@ -56,7 +58,23 @@ pub struct Recovery {
 /// When a writer has it, there is nothing to recover, or the files cannot be read or written. What was
 /// there stays.
 pub fn recover(folder: &Path) -> Result<Recovery> {
-    recover_in(local(), folder)
+    let storage = local();
+    let recovered = recover_in(Arc::clone(&storage), folder);
+    recovered.map_err(|error| match error.is_no_space() {
+        true => space_needed(&*storage, folder),
+        false => error,
+    })
+}
+
+/// The segments of a journal are smaller than the journal.
+fn space_needed(storage: &dyn Storage, folder: &Path) -> RecordingError {
+    let files = JournalFiles::open(storage, folder).ok().flatten();
+    let files = files.unwrap_or_default().into_iter();
+    RecordingError::NoSpaceToRecover {
+        path: folder.to_owned(),
+        free: storage.free_space(folder).ok().flatten().unwrap_or(0),
+        needed: files.filter_map(|(_, file)| file.bytes().ok()).sum(),
+    }
 }
 
 /// The same on any storage.
@@ -86,7 +104,7 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
     let found = unsealed::read(&storage, folder)?;
     match found.manifest.status {
         Status::Recording => seal(&storage, place, found),
-        _ => already_sealed(&*storage, place, found.manifest),
+        _ => already_sealed(&storage, place, found.manifest),
     }
 }
 
@@ -149,6 +167,7 @@ fn rebuild_manifest(
         ledger: Ledger::default(),
         instruments: BTreeMap::new(),
         segments: Vec::new(),
+        lost: Vec::new(),
     };
     manifest.write(&**storage, folder)
 }
@@ -170,26 +189,46 @@ fn session_of_journal(
 }
 
 /// A recording that was finished: only what its journal left is removed.
-fn already_sealed(storage: &dyn Storage, place: Place, manifest: Manifest) -> Result<Recovery> {
-    for (path, file) in JournalFiles::open(storage, &place.folder)?.unwrap_or_default() {
-        let end = JournalFiles::scan(
-            vec![(path.clone(), file)],
-            &manifest.session,
-            0,
-            &mut |_| {},
-        );
-        if end.is_ok_and(|end| end.until_seq <= manifest.events && end.damage.is_none()) {
-            storage.remove(&path)?;
+fn already_sealed(
+    storage: &Arc<dyn Storage>,
+    place: Place,
+    manifest: Manifest,
+) -> Result<Recovery> {
+    let folder = place.folder;
+    let files = JournalFiles::open(&**storage, &folder)?.unwrap_or_default();
+    let mut lost: Vec<Finding> = manifest.lost.iter().map(|it| it.finding(&folder)).collect();
+    let has_journal = !files.is_empty();
+    let session = &manifest.session;
+    let mut found = JournalFiles::scan(files, session, manifest.events, &mut |_| {})?;
+    if has_journal {
+        // The recovery that wrote the manifest may have been killed before it read the segments back.
+        let made = Recording::open_in(Arc::clone(storage), &folder)?;
+        let findings = verify(&made, &mut |_| {}).findings;
+        if !findings.is_empty() {
+            found.ends.clear();
+            lost.extend(findings);
         }
     }
+    let kept = set_aside(&**storage, &folder, &found, manifest.events)?;
+    if let Some(last) = found.parts.last() {
+        lost.push(Finding {
+            file: last.path.clone(),
+            problem: lost_from(
+                "the manifest was finished without its events",
+                manifest.events,
+                found.until_seq.checked_sub(1),
+            ),
+        });
+    }
     Ok(Recovery {
-        recording: place.folder,
+        recording: folder,
         session: manifest.session,
         was_unfinished: false,
         events: manifest.events,
         from_journal: 0,
         unlisted_segments: 0,
-        lost: Vec::new(),
+        lost,
+        kept: kept.into_iter().map(|(_, now)| now).collect(),
     })
 }
 
@@ -197,7 +236,7 @@ fn already_sealed(storage: &dyn Storage, place: Place, manifest: Manifest) -> Re
 fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recovery> {
     let OnDisk {
         manifest,
-        sealed,
+        mut sealed,
         unsealed,
     } = found;
     let folder = place.folder.clone();
@@ -205,31 +244,30 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
     let _owner = Arc::clone(&place.owner);
     let damaged = Recording::open_in(Arc::clone(storage), &folder)?.damaged_segments();
     let mut lost = damaged.clone();
-    let journal = JournalFiles::paths(&**storage, &folder)?;
-    lost.extend(clear_partial_segments(
-        &**storage,
-        &folder,
-        &journal,
-        manifest.events,
-    )?);
+    let partly = clear_partial_segments(&**storage, &folder, &unsealed, manifest.events)?;
+    lost.extend(partly.lost);
     lost.extend(unsealed.damage(false).map(|damage| Finding {
         file: damage.path.clone(),
-        problem: lost_from(&damage.problem, manifest.events),
+        problem: damage.lost_from(unsealed.journal.until_seq),
     }));
+    sealed.lost.extend(lost_for_ever(&unsealed.journal));
     let has_journal = unsealed.journal.events() > 0;
     let spoilt = set_aside_segments(&**storage, &folder, &sealed)?;
-    lost.extend(
-        spoilt
-            .into_iter()
-            .filter(|_| !has_journal)
-            .map(|file| Finding {
-                file,
-                problem: lost_from(
-                    "damaged, and the manifest does not list it",
-                    manifest.events,
-                ),
-            }),
-    );
+    if !has_journal {
+        lost.extend(spoilt.iter().map(|(spoilt, _)| Finding {
+            file: spoilt.clone(),
+            problem: lost_from(UNLISTED, manifest.events, None),
+        }));
+        sealed
+            .lost
+            .extend(spoilt.iter().map(|(spoilt, _)| LostEvents {
+                first_seq: manifest.events,
+                last_seq: None,
+                file: file_name(spoilt),
+                problem: UNLISTED.into(),
+            }));
+    }
+    let mut kept = [partly.kept, spoilt].concat();
     let digest = digest_of_segments(storage, &folder, &sealed);
     let is_known = digest.is_some();
     let options = options(&**storage, &folder, &sealed)?;
@@ -240,8 +278,12 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
     }
     let made = writer.finish_partly()?;
     check(storage, &folder, is_known, &damaged)?;
-    set_aside(&**storage, &journal, unsealed.journal.damage.as_ref())?;
-    storage.sync_dir(&folder)?;
+    kept.extend(set_aside(
+        &**storage,
+        &folder,
+        &unsealed.journal,
+        made.events,
+    )?);
     Ok(Recovery {
         recording: folder,
         session: made.session,
@@ -250,51 +292,97 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
         from_journal: unsealed.journal.events(),
         unlisted_segments: unsealed.unlisted.len() as u64,
         lost,
+        kept: kept.into_iter().map(|(_, now)| now).collect(),
     })
 }
 
-fn lost_from(problem: &str, seq: u64) -> String {
-    format!("{problem}: events from {seq} on are lost")
+/// The problem of a segment that [`set_aside_segments`] renames.
+const UNLISTED: &str = "damaged, and the manifest does not list it";
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// Damage that no crash leaves. The manifest states it from now on.
+fn lost_for_ever(journal: &JournalFiles) -> Option<LostEvents> {
+    let damage = journal.damage.as_ref().filter(|damage| !damage.is_tail)?;
+    Some(LostEvents {
+        first_seq: journal.until_seq,
+        last_seq: damage.last_lost(),
+        file: file_name(&damage.path),
+        problem: damage.problem.clone(),
+    })
+}
+
+/// What became of segments that were not finished.
+#[derive(Debug, Default)]
+struct Partial {
+    lost: Vec<Finding>,
+    kept: Vec<Renamed>,
 }
 
 /// Removes segments that were not finished, if the journal has their events. Those of a writer without
-/// journal stay and are lost.
+/// journal stay and are lost. Beside a damaged journal they are kept under another name.
 fn clear_partial_segments(
     storage: &dyn Storage,
     folder: &Path,
-    journal: &[PathBuf],
+    unsealed: &Unsealed,
     events: u64,
-) -> Result<Vec<Finding>> {
-    let mut lost = Vec::new();
+) -> Result<Partial> {
+    let mut partial = Partial::default();
+    let has_journal = !JournalFiles::paths(storage, folder)?.is_empty();
+    let damage = unsealed.journal.damage.as_ref();
+    let is_damaged = damage.is_some_and(|damage| !damage.is_tail);
     for name in storage.list(folder)?.iter().filter(|name| is_partial(name)) {
         let file = folder.join(name);
-        if journal.is_empty() {
-            let bytes = storage.open(&file)?.bytes()?;
-            let problem = lost_from(&format!("{bytes} bytes of an unfinished segment"), events);
-            lost.push(Finding { file, problem });
+        let bytes = storage.open(&file)?.bytes()?;
+        if !has_journal {
+            let problem = format!("{bytes} bytes of an unfinished segment");
+            partial.lost.push(Finding {
+                file,
+                problem: lost_from(&problem, events, None),
+            });
+        } else if bytes > 0 && is_damaged {
+            partial.kept.push(keep_damaged(storage, &file)?);
         } else {
             storage.remove(&file)?;
         }
     }
-    Ok(lost)
+    Ok(partial)
 }
 
-/// Renames segments that are neither in the manifest nor whole, and returns their old names.
+/// A file that was renamed: its old path and the new one.
+type Renamed = (PathBuf, PathBuf);
+
+/// Renames segments that are neither in the manifest nor whole.
 fn set_aside_segments(
     storage: &dyn Storage,
     folder: &Path,
     sealed: &Manifest,
-) -> Result<Vec<PathBuf>> {
+) -> Result<Vec<Renamed>> {
     let mut spoilt = Vec::new();
     for name in storage.list(folder)? {
         let is_listed = sealed.segments.iter().any(|segment| segment.file == name);
         if is_segment(&name) && !is_listed {
-            let path = folder.join(name);
-            storage.rename(&path, &path.with_extension("parquet.damaged"))?;
-            spoilt.push(path);
+            spoilt.push(keep_damaged(storage, &folder.join(name))?);
         }
     }
     Ok(spoilt)
+}
+
+/// Renames a file that cannot be read, so that no verb takes it for a part of the recording.
+fn keep_damaged(storage: &dyn Storage, path: &Path) -> Result<Renamed> {
+    let name = file_name(path);
+    let mut kept = path.with_file_name(format!("{name}.damaged"));
+    let mut number = 1_u32;
+    // An earlier recovery may have kept one of that name.
+    while storage.exists(&kept) || storage.link_target(&kept).is_some() {
+        number += 1;
+        kept = path.with_file_name(format!("{name}.damaged-{number}"));
+    }
+    storage.rename(path, &kept)?;
+    Ok((path.to_owned(), kept))
 }
 
 /// The digest of the events in segments; `None` if they cannot all be read.
@@ -361,22 +449,23 @@ fn check(
     }
 }
 
-/// Removes the journal. Files behind damage in the middle are kept under another name: they may have
-/// events that no segment has.
+/// Removes the journal files whose events were all read and are among the `events` of segments. Every
+/// other one is kept under another name.
 fn set_aside(
     storage: &dyn Storage,
-    journal: &[PathBuf],
-    damage: Option<&JournalDamage>,
-) -> Result<()> {
-    let damage = damage.filter(|damage| !damage.is_tail);
-    let mut is_sealed = true;
-    for path in journal {
-        is_sealed &= damage.is_none_or(|damage| damage.path != *path);
-        if is_sealed {
-            storage.remove(path)?;
+    folder: &Path,
+    found: &JournalFiles,
+    events: u64,
+) -> Result<Vec<Renamed>> {
+    let mut kept = Vec::new();
+    for path in JournalFiles::paths(storage, folder)? {
+        let is_sealed = |(end, end_seq): &(PathBuf, u64)| *end == path && *end_seq <= events;
+        if found.ends.iter().any(is_sealed) {
+            storage.remove(&path)?;
         } else {
-            storage.rename(path, &path.with_extension("tdj.damaged"))?;
+            kept.push(keep_damaged(storage, &path)?);
         }
     }
-    Ok(())
+    storage.sync_dir(folder)?;
+    Ok(kept)
 }

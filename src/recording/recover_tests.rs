@@ -25,7 +25,11 @@ fn session(rows: u64, group: usize) -> RecordingOptions {
 /// A session whose recorder ended without finishing: segments of 20, journal files of 10, and blocks of 3
 /// events.
 fn killed(path: &Path, events: &[Event]) {
-    let writer = RecordingWriter::create(path, session(20, 10)).unwrap();
+    killed_in(path, events, 20);
+}
+
+fn killed_in(path: &Path, events: &[Event], rows: u64) {
+    let writer = RecordingWriter::create(path, session(rows, 10)).unwrap();
     let (mut journal, mut sealer) = journal_of(writer);
     for block in events.chunks(3) {
         block
@@ -190,6 +194,127 @@ fn a_torn_end_is_stated_and_the_rest_recovered() {
     assert_eq!(recovery.lost[0], damage);
     assert_eq!(events_of(&path), events[..24]);
     assert!(!last.exists());
+    assert_eq!(recovery.kept, [path.join("journal-00002.tdj.damaged")]);
+    assert_eq!(verify(&recording, &mut |_| {}).lost, []);
+}
+
+/// Everything in a folder of the local file system.
+fn contents(path: &Path) -> Vec<(String, Vec<u8>)> {
+    let read = |name: String| {
+        let bytes = std::fs::read(path.join(&name)).unwrap();
+        (name, bytes)
+    };
+    names(path).into_iter().map(read).collect()
+}
+
+#[test]
+fn an_empty_file_that_is_not_the_last_is_damage() {
+    for (empty, kept, lost) in [
+        (0, 0, "it is empty: events 0 to 34 are lost"),
+        (1, 10, "it is empty: events 10 to 34 are lost"),
+        (2, 20, "it is empty: events 20 to 34 are lost"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let events = some_ticks(35);
+        killed_in(&path, &events, 1_000);
+        let file = |index: usize| format!("journal-{index:05}.tdj");
+        std::fs::write(path.join(file(empty)), "").unwrap();
+        let before = contents(&path);
+        let recovery = recover(&path).unwrap();
+        assert_eq!(recovery.events, kept);
+        assert_eq!(recovery.lost.len(), 1);
+        assert_eq!(recovery.lost[0].file, path.join(file(empty)));
+        assert_eq!(recovery.lost[0].problem, lost);
+        let after = contents(&path);
+        for (name, bytes) in before.iter().filter(|(name, _)| name.ends_with(".tdj")) {
+            let is_kept = after.contains(&(format!("{name}.damaged"), bytes.clone()));
+            assert_eq!(is_kept, *name >= file(empty), "{name}");
+        }
+        assert_eq!(recovery.kept.len(), 4 - empty);
+        // It is not forgotten.
+        let report = verify(&Recording::open(&path).unwrap(), &mut |_| {});
+        assert!(report.is_intact());
+        assert_eq!(report.lost, recovery.lost);
+        let again = recover(&path).unwrap();
+        assert_eq!((again.was_unfinished, again.lost), (false, recovery.lost));
+        assert_eq!(contents(&path), after);
+    }
+}
+
+#[test]
+fn an_empty_last_file_is_the_end_of_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(10);
+    killed(&path, &events);
+    std::fs::write(path.join("journal-00001.tdj"), "").unwrap();
+    let recovery = recover(&path).unwrap();
+    assert_eq!((recovery.events, recovery.lost.len()), (10, 0));
+    assert!(recovery.kept.is_empty());
+    assert!(!path.join("journal-00001.tdj").exists());
+}
+
+#[test]
+fn an_unreadable_file_whose_events_are_sealed_costs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(35);
+    killed(&path, &events);
+    std::fs::write(path.join("journal-00001.tdj"), "").unwrap();
+    let recovery = recover(&path).unwrap();
+    assert_eq!((recovery.events, recovery.lost.len()), (35, 0));
+    assert_eq!(events_of(&path), events);
+}
+
+/// The last file of a journal, of four blocks, with each of its bytes damaged.
+#[test]
+fn no_flipped_bit_costs_the_bytes_of_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = some_ticks(19);
+    let whole = folder.path().join("whole");
+    killed(&whole, &events);
+    let file = "journal-00001.tdj";
+    let bytes = std::fs::read(whole.join(file)).unwrap();
+    let path = folder.path().join("rec");
+    std::fs::create_dir(&path).unwrap();
+    let mut stated = 0;
+    for position in (0..bytes.len()).step_by(13) {
+        for (name, content) in contents(&whole) {
+            std::fs::write(path.join(name), content).unwrap();
+        }
+        let mut bad = bytes.clone();
+        bad[position] ^= 1 << (position % 8);
+        std::fs::write(path.join(file), &bad).unwrap();
+        let recovery = recover(&path).unwrap();
+        assert_eq!(recovery.lost.len(), 1, "byte {position}");
+        let kept = path.join("journal-00001.tdj.damaged");
+        assert_eq!(recovery.kept, [kept.as_path()], "byte {position}");
+        assert_eq!(std::fs::read(kept).unwrap(), bad, "byte {position}");
+        let found = events_of(&path);
+        assert_eq!(found.len() as u64, recovery.events);
+        assert!(events.starts_with(&found), "byte {position}");
+        stated += usize::from(recovery.lost[0].problem.ends_with(" to 18 are lost"));
+        std::fs::remove_dir_all(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+    }
+    // All but the last block, which nothing follows.
+    assert!(stated * 13 > bytes.len() / 2, "{stated}");
+}
+
+#[test]
+fn what_an_earlier_recovery_kept_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    killed(&path, &some_ticks(5));
+    let file = path.join("journal-00000.tdj");
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+    let earlier = path.join("journal-00000.tdj.damaged");
+    std::fs::write(&earlier, "earlier").unwrap();
+    let recovery = recover(&path).unwrap();
+    assert_eq!(recovery.kept, [path.join("journal-00000.tdj.damaged-2")]);
+    assert_eq!(std::fs::read(earlier).unwrap(), b"earlier");
 }
 
 #[test]
@@ -205,6 +330,11 @@ fn damage_in_the_middle_keeps_what_is_behind_it() {
     std::fs::write(&first, bytes).unwrap();
     let recovery = recover(&path).unwrap();
     assert_eq!((recovery.events, recovery.lost.len()), (9, 1));
+    assert!(
+        recovery.lost[0]
+            .problem
+            .ends_with(": events 9 to 18 are lost")
+    );
     assert_eq!(events_of(&path), events[..9]);
     for kept in ["journal-00000.tdj.damaged", "journal-00001.tdj.damaged"] {
         assert!(path.join(kept).exists(), "{kept}");
@@ -410,4 +540,27 @@ fn leftovers_are_found_in_place_and_beside_it() {
     assert_eq!(left.len(), 1);
     assert_eq!(recover(&left[0]).unwrap().events, 7);
     assert_eq!(events_of(&path), some_ticks(5), "not replaced");
+}
+
+/// A recovery that was killed after it wrote the manifest has not read back what it sealed.
+#[test]
+fn a_journal_beside_damaged_segments_is_not_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    killed(&path, &some_ticks(15));
+    let file = path.join("journal-00000.tdj");
+    let journal = std::fs::read(&file).unwrap();
+    recover(&path).unwrap();
+    for is_damaged in [false, true] {
+        std::fs::write(&file, &journal).unwrap();
+        let segment = path.join("part-00000.parquet");
+        let mut bytes = std::fs::read(&segment).unwrap();
+        bytes[1000] ^= u8::from(is_damaged);
+        std::fs::write(&segment, bytes).unwrap();
+        let recovery = recover(&path).unwrap();
+        assert_eq!(recovery.lost.is_empty(), !is_damaged);
+        let kept = std::fs::read(path.join("journal-00000.tdj.damaged"));
+        assert_eq!(kept.ok(), is_damaged.then(|| journal.clone()));
+        assert!(!file.exists());
+    }
 }

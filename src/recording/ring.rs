@@ -16,7 +16,7 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -37,7 +37,8 @@ use super::owner::Owner;
 use super::read_back::ReadBack;
 use super::reader::Recording;
 use super::recorder_stats::RecorderStats;
-use super::storage::{Storage, local};
+use super::ring_slot::{SLOT, Slot, release, stay};
+use super::storage::local;
 use super::verify::verify;
 use super::writer::{RecordingOptions, RecordingWriter};
 
@@ -86,57 +87,22 @@ impl RingTrigger {
     /// Requests that wait at most.
     const MOST: usize = 64;
 
-    /// Keeps what is around the newest event, and says why.
-    pub fn keep(&self, reason: &str) {
+    /// Keeps what is around the newest event, and says why. False if too many other requests wait: they
+    /// keep the same events, and only the reason is not noted.
+    pub fn keep(&self, reason: &str) -> bool {
         let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
-        if reasons.len() < Self::MOST {
+        if reasons.iter().any(|waiting| waiting == reason) {
+            return true;
+        }
+        let has_room = reasons.len() < Self::MOST;
+        if has_room {
             reasons.push(reason.to_owned());
         }
+        has_room
     }
 
     fn take(&self) -> Vec<String> {
         mem::take(&mut *self.reasons.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// A slot on disk. Its folder goes with the last owner.
-#[derive(Debug)]
-struct Slot {
-    folder: PathBuf,
-    /// Receive times of its events.
-    first: UnixNanos,
-    last: UnixNanos,
-    sealing: Mutex<Option<JoinHandle<Recorded>>>,
-    /// Stays on disk: its events could not be copied.
-    stays: AtomicBool,
-}
-
-impl Slot {
-    /// Waits until it is sealed.
-    fn sealed(&self) -> Result<()> {
-        let mut sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = || RecordingError::WriterFailed {
-            path: self.folder.clone(),
-        };
-        match sealing.take().map(JoinHandle::join) {
-            None => Ok(()),
-            Some(Ok(Recorded { error: None, .. })) => Ok(()),
-            Some(Ok(Recorded {
-                error: Some(error), ..
-            })) => Err(error),
-            // The panic was reported with its place.
-            Some(Err(_)) => Err(failed()),
-        }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let _ = self.sealed();
-        if !self.stays.load(Ordering::Relaxed) {
-            // What cannot be removed is removed, or kept, by the next session.
-            let _ = clear(&*local(), &self.folder);
-        }
     }
 }
 
@@ -168,7 +134,8 @@ struct Range {
 /// A recording of a range that is being made.
 struct Keeping {
     folder: PathBuf,
-    thread: JoinHandle<Result<Manifest>>,
+    /// Returns the recording, and whether the slots that it held could be removed.
+    thread: JoinHandle<(Result<Manifest>, Result<()>)>,
 }
 
 /// Records a session into a ring. Nothing but what a trigger asked for is left at its end.
@@ -194,8 +161,10 @@ pub struct RingRecorder {
     newest: Option<Newest>,
     range: Option<Range>,
     keeping: Vec<Keeping>,
+    /// Why a slot could not be removed.
+    not_removed: Option<RecordingError>,
     /// Slots on their way out.
-    removing: Vec<JoinHandle<()>>,
+    removing: Vec<JoinHandle<Result<()>>>,
     /// Ids that were used.
     parts: u64,
     next_seq: u64,
@@ -235,7 +204,7 @@ impl RingRecorder {
         if storage
             .list(&folder)?
             .iter()
-            .any(|name| name.starts_with("slot-"))
+            .any(|name| name.starts_with(SLOT))
         {
             return Err(RecordingError::OutputExists { path: folder });
         }
@@ -263,6 +232,7 @@ impl RingRecorder {
             newest: None,
             range: None,
             keeping: Vec::new(),
+            not_removed: None,
             removing: Vec::new(),
             parts: 0,
             next_seq: 0,
@@ -328,11 +298,13 @@ impl RingRecorder {
         });
         all.error = self.failure.take().or(ended.err());
         for Keeping { folder, thread } in mem::take(&mut self.keeping) {
-            let made = thread.join().unwrap_or_else(|_| {
-                Err(RecordingError::WriterFailed {
+            let (made, removed) = thread.join().unwrap_or_else(|_| {
+                let failed = RecordingError::WriterFailed {
                     path: folder.clone(),
-                })
+                };
+                (Err(failed), Ok(()))
             });
+            self.not_removed = self.not_removed.take().or(removed.err());
             match made {
                 Ok(made) => {
                     all.ticks += made.ticks;
@@ -342,17 +314,34 @@ impl RingRecorder {
                 Err(error) => all.error = all.error.take().or(Some(error)),
             }
         }
+        for slot in &self.slots {
+            all.error = all.error.take().or(slot.sealed().err());
+        }
         if self.has_failed || all.error.is_some() {
-            self.slots.iter().for_each(stay);
+            self.leave(&mut all);
         }
-        self.slots.clear();
-        for removal in mem::take(&mut self.removing) {
-            let _ = removal.join();
-        }
+        let slots = mem::take(&mut self.slots).into_iter();
+        let removed = slots.map(release).collect::<Vec<_>>().into_iter();
+        let before = mem::take(&mut self.removing).into_iter();
+        // A panic was reported with its place.
+        let before = before.filter_map(|removal| removal.join().ok());
+        let failed = before.chain(removed).find_map(Result::err);
+        all.error = all.error.take().or(self.not_removed.take()).or(failed);
         drop(self.owner.take());
         // With slots that stay it is not empty.
         let _ = local().remove_folder(&self.folder);
         all
+    }
+
+    /// Leaves the slots on disk, and counts what no recording has.
+    fn leave(&self, all: &mut Recorded) {
+        for slot in &self.slots {
+            stay(slot);
+            if !slot.is_copied.load(Ordering::Relaxed) {
+                all.ticks += slot.ticks.load(Ordering::Relaxed);
+            }
+        }
+        all.ring = (!self.slots.is_empty()).then(|| self.folder.clone());
     }
 
     fn write_events(&mut self, events: &[Event]) -> Result<()> {
@@ -406,7 +395,7 @@ impl RingRecorder {
 
     /// Begins the slot of this event and those after it.
     fn begin_slot(&mut self, event: &Event) -> Result<Open> {
-        let folder = self.folder.join(format!("slot-{:05}", self.begun));
+        let folder = self.folder.join(format!("{SLOT}{:05}", self.begun));
         self.begun += 1;
         let writer = RecordingWriter::create(&folder, self.options.clone())?;
         let started =
@@ -433,7 +422,7 @@ impl RingRecorder {
 
     /// Seals the open slot on a separate thread.
     fn end_slot(&mut self) -> Result<()> {
-        self.flush()?;
+        let flushed = self.flush();
         if let Some(open) = self.open.take() {
             let (folder, recorder) = (open.folder, open.recorder);
             let sealing = thread::spawn("ring-sealer", move || recorder.finish(0));
@@ -443,10 +432,12 @@ impl RingRecorder {
                 first: open.first,
                 last: open.last,
                 sealing: Mutex::new(Some(sealing)),
+                ticks: AtomicU64::new(0),
                 stays: AtomicBool::new(false),
+                is_copied: AtomicBool::new(false),
             }));
         }
-        Ok(())
+        flushed
     }
 
     fn take_triggers(&mut self) {
@@ -457,7 +448,9 @@ impl RingRecorder {
                 .for_each(|reason| self.extend_range(at, reason));
         } else {
             // Nothing has come yet, so the first events are what is asked for.
-            reasons.iter().for_each(|reason| self.trigger.keep(reason));
+            for reason in &reasons {
+                self.trigger.keep(reason);
+            }
         }
     }
 
@@ -514,11 +507,15 @@ impl RingRecorder {
         let (target, told) = (folder.clone(), Arc::clone(&self.told));
         let copy = move || {
             let made = copy_slots(&slots, writer, &filter, &target);
-            if made.is_err() {
-                slots.iter().for_each(stay);
+            for slot in &slots {
+                match made {
+                    Ok(_) => slot.is_copied.store(true, Ordering::Relaxed),
+                    Err(_) => stay(slot),
+                }
             }
             told(&target, &made);
-            made
+            let removed: Vec<_> = slots.into_iter().map(release).collect();
+            (made, removed.into_iter().collect())
         };
         let thread = thread::spawn("ring-keeper", copy);
         let thread = thread.map_err(RecordingError::io(&folder, "starting a thread for"))?;
@@ -536,14 +533,29 @@ impl RingRecorder {
             from = from.min(range.from);
         }
         while self.slots.front().is_some_and(|slot| slot.last < from) {
-            let slot = self.slots.pop_front();
+            let Some(slot) = self.slots.pop_front() else {
+                break;
+            };
             // Sealing it may not be over, and its files take a while to go.
-            let removal = thread::spawn("ring-release", move || drop(slot));
-            self.removing.retain(|removal| !removal.is_finished());
+            let removal = thread::spawn("ring-release", move || release(slot));
+            self.take_removed();
             let refused = RecordingError::io(&self.folder, "starting a thread for");
             self.removing.push(removal.map_err(refused)?);
         }
         Ok(())
+    }
+}
+
+impl RingRecorder {
+    /// Notes why a slot could not be removed.
+    fn take_removed(&mut self) {
+        let (over, running): (Vec<_>, Vec<_>) = mem::take(&mut self.removing)
+            .into_iter()
+            .partition(JoinHandle::is_finished);
+        self.removing = running;
+        let results = over.into_iter().filter_map(|removal| removal.join().ok());
+        let failed = results.filter_map(Result::err).next();
+        self.not_removed = self.not_removed.take().or(failed);
     }
 }
 
@@ -563,14 +575,11 @@ impl EventWriter for RingRecorder {
 impl Drop for RingRecorder {
     fn drop(&mut self) {
         // Of a recorder that is not finished everything stays, as if the process had been killed.
+        // Their threads end before the lock goes.
         if self.owner.is_some() {
-            self.slots.iter().for_each(stay);
+            self.slots.iter().for_each(|slot| drop(slot.sealed()));
         }
     }
-}
-
-fn stay(slot: &Arc<Slot>) {
-    slot.stays.store(true, Ordering::Relaxed);
 }
 
 /// Why a session event is a trigger by itself.
@@ -599,9 +608,14 @@ fn copy_slots(
     folder: &Path,
 ) -> Result<Manifest> {
     let mut copy = Copy::into(writer);
-    for slot in slots {
+    let copied = slots.iter().try_for_each(|slot| {
         slot.sealed()?;
-        copy.add(&Recording::open(&slot.folder)?, filter)?;
+        copy.add(&Recording::open(&slot.folder)?, filter)
+    });
+    if let Err(error) = copied {
+        // The slots have its events. What cannot be removed is recovered like any other recording.
+        let _ = copy.writer.discard();
+        return Err(error);
     }
     let made = copy.writer.finish()?;
     verified(folder)?;
@@ -609,20 +623,20 @@ fn copy_slots(
 }
 
 /// Events of several recordings as one.
-pub(super) struct Copy {
-    pub(super) writer: RecordingWriter,
+struct Copy {
+    writer: RecordingWriter,
     numbering: Numbering,
 }
 
 impl Copy {
-    pub(super) fn into(writer: RecordingWriter) -> Self {
+    fn into(writer: RecordingWriter) -> Self {
         Self {
             writer,
             numbering: Numbering::default(),
         }
     }
 
-    pub(super) fn add(&mut self, recording: &Recording, filter: &EventFilter) -> Result<()> {
+    fn add(&mut self, recording: &Recording, filter: &EventFilter) -> Result<()> {
         let mut reader = recording.reader(filter.clone());
         let mut batch = Vec::new();
         loop {
@@ -643,12 +657,4 @@ pub(super) fn verified(folder: &Path) -> Result<()> {
         Some(finding) => Err(RecordingError::damaged(&finding.file, finding.problem)),
         None => Ok(()),
     }
-}
-
-/// Removes a folder and the files in it.
-pub(super) fn clear(storage: &dyn Storage, folder: &Path) -> Result<()> {
-    for name in storage.list(folder)? {
-        storage.remove(&folder.join(name))?;
-    }
-    Ok(storage.remove_folder(folder)?)
 }

@@ -1,24 +1,50 @@
 //! Rings on disk, and what a killed session left in one.
+//!
+//! The slots become one recording in four steps, each of which can be repeated after a kill:
+//!
+//! 1. Each slot is recovered, as an ordinary recording.
+//! 2. Their events are copied into a hidden folder of the ring, which is verified.
+//! 3. The folder is renamed to its place in the catalogue.
+//! 4. A mark says which slots it has. Then they go.
+//!
+//! Between 3 and 4 the digest of the events shows that the recording is there already.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
+use tickdeck_core::event::Event;
 
-use super::catalog::SessionId;
-use super::day_recorder::create_numbered;
+use super::catalog::{Catalog, SessionId};
+use super::digest::EventDigest;
 use super::error::RecordingError;
 use super::filter::EventFilter;
-use super::manifest::Manifest;
+use super::finding::Finding;
+use super::manifest::{Manifest, Status};
+use super::names::{LOCK_FILE, SESSION_KEY, is_of_recording};
+use super::numbering::Numbering;
 use super::owner::Owner;
 use super::reader::Recording;
 use super::recover::recover;
-use super::ring::{Copy, RING, clear, detail, verified};
-use super::storage::local;
-use super::writer::{RecordingOptions, Rolling};
+use super::ring::{RING, detail, verified};
+use super::ring_slot::{GONE, SLOT, clear};
+use super::storage::{Storage, local, read_whole};
+use super::writer::{RecordingOptions, RecordingWriter, Rolling};
 
 type Result<T> = std::result::Result<T, RecordingError>;
+
+/// The file of a ring that says what was merged.
+const MARK: &str = "merged.json";
+/// A mark has the names of some slots.
+const MOST_MARK_BYTES: u64 = 1 << 20;
+/// What the name of a folder begins with in which damaged slots are kept.
+const DAMAGED: &str = ".damaged-";
+/// Events copied at a time.
+const BATCH_EVENTS: usize = 4096;
 
 /// Whether a folder is named as a ring.
 #[must_use]
@@ -37,12 +63,26 @@ pub fn rings(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(rings.map(|name| root.join(name)).collect())
 }
 
+/// What became of a ring.
+#[derive(Debug, Default)]
+pub struct Salvage {
+    /// The recording with its events, and the manifest. `None` where there is no event.
+    pub made: Option<(PathBuf, Manifest)>,
+    /// Events that were in a journal alone.
+    pub from_journal: u64,
+    /// What cannot be read.
+    pub lost: Vec<Finding>,
+    /// Slots that were not removed, because a part of them cannot be read or is not of a recording.
+    pub kept: Vec<PathBuf>,
+}
+
 /// Keeps what a session left in its ring when it was killed: one recording, with the status `recovered`.
-/// `None` where there is no event. The ring goes when the recording is verified.
+/// The ring goes when the recording is verified. A damaged slot is kept beside it, and one that cannot be
+/// recovered stays where it is.
 ///
 /// # Errors
-/// When the session is still running, or something cannot be read or written. The ring stays then.
-pub fn salvage_ring(ring: &Path) -> Result<Option<(PathBuf, Manifest)>> {
+/// When the session is still running, or something cannot be written. The ring stays then.
+pub fn salvage_ring(ring: &Path) -> Result<Salvage> {
     let storage = local();
     let not_a_ring = || RecordingError::NothingToRecover {
         path: ring.to_owned(),
@@ -51,60 +91,414 @@ pub fn salvage_ring(ring: &Path) -> Result<Option<(PathBuf, Manifest)>> {
     let session = name.strip_prefix(RING).ok_or_else(not_a_ring)?;
     let session: SessionId = session.parse().map_err(|_| not_a_ring())?;
     let root = ring.parent().ok_or_else(not_a_ring)?;
+    if storage.link_target(ring).is_some() {
+        return Err(RecordingError::NotARecording {
+            path: ring.to_owned(),
+            reason: "it is a link".into(),
+        });
+    }
     let owner = Owner::of(&*storage, ring)?;
-    let mut slots = storage.list(ring)?;
-    slots.retain(|name| name.starts_with("slot-"));
-    let mut recordings = Vec::new();
-    for slot in &slots {
-        let folder = ring.join(slot);
-        match recover(&folder) {
-            Ok(_) => recordings.push(Recording::open(&folder)?),
-            // It was killed before its first event.
-            Err(RecordingError::NothingToRecover { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let made = merge(root, &session, &recordings)?;
-    for slot in &slots {
-        clear(&*storage, &ring.join(slot))?;
-    }
+    let found = Ring {
+        storage: &*storage,
+        root,
+        folder: ring,
+        session,
+    };
+    let salvage = found.salvage();
     drop(owner);
-    storage.remove_folder(ring)?;
-    Ok(made)
+    let salvage = salvage.map_err(|error| found.space_needed(error))?;
+    // What could not be recovered is still in it.
+    match storage.remove_folder(ring) {
+        Err(error) if error.source.kind() != ErrorKind::DirectoryNotEmpty => Err(error.into()),
+        _ => Ok(salvage),
+    }
 }
 
-/// All events of the slots as one recording of the catalogue.
-fn merge(
-    root: &Path,
-    session: &SessionId,
-    slots: &[Recording],
-) -> Result<Option<(PathBuf, Manifest)>> {
-    let first = slots.iter().find_map(|slot| slot.manifest()?.start);
-    let Some((first, slot)) = first.zip(slots.first()) else {
-        return Ok(None);
-    };
-    let mut contracts = ContractTable::builtin();
-    slots
-        .iter()
-        .try_for_each(|slot| slot.contracts(&mut contracts))?;
-    let calendar = slot.calendar()?.unwrap_or_else(TradingCalendar::builtin);
-    let date = calendar.trading_day_of(first).0;
-    let mut options = RecordingOptions {
-        session: session.to_string(),
-        source: slot.source().clone(),
-        contracts: Arc::new(contracts),
-        calendar: Arc::new(calendar),
-        rolling: Rolling::default(),
-        overwrite: false,
-        keep_partial: true,
-    };
-    options.source.detail = detail(&options.source.detail, &["killed".to_owned()]);
-    let (folder, writer) = create_numbered(root, session, &mut 0, date, &options)?;
-    let mut copy = Copy::into(writer);
-    for slot in slots {
-        copy.add(slot, &EventFilter::default())?;
+/// A ring whose session was killed.
+struct Ring<'a> {
+    storage: &'a dyn Storage,
+    root: &'a Path,
+    folder: &'a Path,
+    session: SessionId,
+}
+
+/// A slot that was recovered.
+struct Slot {
+    name: String,
+    /// `None` if it was killed before its first event.
+    recording: Option<Recording>,
+    is_damaged: bool,
+}
+
+/// Says which slots a recording has, before they go.
+#[derive(Debug, Serialize, Deserialize)]
+struct Mark {
+    /// Below the root; `None` if there was no event.
+    recording: Option<PathBuf>,
+    /// Digest of its events.
+    digest: String,
+    /// Slots that are removed.
+    removed: Vec<String>,
+    /// Slots that are kept elsewhere.
+    damaged: Vec<String>,
+}
+
+impl Ring<'_> {
+    fn salvage(&self) -> Result<Salvage> {
+        self.clear_leftovers()?;
+        if let Some(salvage) = self.resume()? {
+            return Ok(salvage);
+        }
+        let mut salvage = Salvage::default();
+        let slots = self.slots(&mut salvage)?;
+        let is_damaged = !salvage.lost.is_empty();
+        salvage.made = self.merge(&slots, is_damaged)?;
+        let made = salvage.made.as_ref();
+        let names = |is_damaged: bool| {
+            let slots = slots.iter().filter(|slot| slot.is_damaged == is_damaged);
+            slots.map(|slot| slot.name.clone()).collect()
+        };
+        let mark = Mark {
+            recording: made.and_then(|(made, _)| Some(made.strip_prefix(self.root).ok()?.into())),
+            digest: made.map_or_else(String::new, |(_, manifest)| manifest.digest.clone()),
+            removed: names(false),
+            damaged: names(true),
+        };
+        self.write_mark(&mark)?;
+        salvage.kept.extend(self.settle(&mark)?);
+        Ok(salvage)
     }
-    let made = copy.writer.finish_partly()?;
-    verified(&folder)?;
-    Ok(Some((folder, made)))
+
+    /// Removes what a killed session was removing, and a copy that was not finished.
+    fn clear_leftovers(&self) -> Result<()> {
+        for name in self.storage.list(self.folder)? {
+            let folder = self.folder.join(&name);
+            let is_copy = name.starts_with(&format!(".{SESSION_KEY}"));
+            let is_left = is_copy || name.starts_with(GONE);
+            if is_left && self.storage.link_target(&folder).is_none() {
+                match clear(self.storage, &folder) {
+                    Err(RecordingError::Io { source, .. })
+                        if source.kind() == ErrorKind::DirectoryNotEmpty => {}
+                    other => other?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finishes a salvage that was killed after its recording was in place.
+    fn resume(&self) -> Result<Option<Salvage>> {
+        let path = self.folder.join(MARK);
+        if !self.storage.exists(&path) {
+            return Ok(None);
+        }
+        let text = read_whole(self.storage, &path, MOST_MARK_BYTES)?;
+        let damaged = |error: serde_json::Error| RecordingError::damaged(&path, error.to_string());
+        let mark: Mark = serde_json::from_slice(&text).map_err(damaged)?;
+        let is_slot = |name: &String| name.starts_with(SLOT) && !name.contains('/');
+        if !mark.removed.iter().chain(&mark.damaged).all(is_slot) {
+            return Err(RecordingError::damaged(&path, "it names other files"));
+        }
+        let made = match &mark.recording {
+            None => None,
+            Some(made) => {
+                let folder = self.root.join(made);
+                match Manifest::read(&folder) {
+                    Ok(manifest) if manifest.digest == mark.digest => {
+                        verified(&folder)?;
+                        Some((folder, manifest))
+                    }
+                    // It was moved or removed meanwhile: the rest of the slots is all there is.
+                    _ => {
+                        self.storage.remove(&path)?;
+                        return Ok(None);
+                    }
+                }
+            }
+        };
+        let kept = self.settle(&mark)?;
+        let lost = kept.iter().map(|slot| Finding {
+            file: slot.clone(),
+            problem: "a part of it cannot be read".into(),
+        });
+        Ok(Some(Salvage {
+            made,
+            lost: lost.collect(),
+            from_journal: 0,
+            kept,
+        }))
+    }
+
+    fn write_mark(&self, mark: &Mark) -> Result<()> {
+        let path = self.folder.join(MARK);
+        let text = serde_json::to_vec(mark).map_err(std::io::Error::from);
+        let text = text.map_err(RecordingError::io(&path, "writing"))?;
+        self.storage.put(&path, &text)?;
+        Ok(self.storage.sync_dir(self.folder)?)
+    }
+
+    /// Removes the slots of a mark, and the mark. Returns where damaged ones are now.
+    fn settle(&self, mark: &Mark) -> Result<Vec<PathBuf>> {
+        for name in &mark.removed {
+            let folder = self.folder.join(name);
+            if self.storage.is_folder(&folder) {
+                clear(self.storage, &folder)?;
+            }
+        }
+        let beside = self.root.join(format!("{DAMAGED}{}", self.session));
+        let mut kept = Vec::new();
+        for name in &mark.damaged {
+            let folder = self.folder.join(name);
+            if self.storage.is_folder(&folder) {
+                self.storage.create_folder(&beside)?;
+                let place = self.free_place(&beside, name);
+                self.storage.rename(&folder, &place)?;
+                kept.push(place);
+            }
+        }
+        if !kept.is_empty() {
+            self.storage.sync_dir(&beside)?;
+            self.storage.sync_dir(self.root)?;
+        }
+        self.storage.sync_dir(self.folder)?;
+        self.storage.remove(&self.folder.join(MARK))?;
+        Ok(kept)
+    }
+
+    fn free_place(&self, folder: &Path, name: &str) -> PathBuf {
+        let mut place = folder.join(name);
+        let mut number = 1_u32;
+        while self.storage.exists(&place) {
+            number += 1;
+            place = folder.join(format!("{name}-{number}"));
+        }
+        place
+    }
+
+    /// Recovers the slots. One that cannot be recovered is stated and stays.
+    fn slots(&self, salvage: &mut Salvage) -> Result<Vec<Slot>> {
+        let mut slots = Vec::new();
+        let mut names = self.storage.list(self.folder)?;
+        names.retain(|name| name.starts_with(SLOT));
+        for name in names {
+            let folder = self.folder.join(&name);
+            match self.slot(name, salvage) {
+                Ok(slot) => slots.push(slot),
+                Err(error) if error.is_no_space() => return Err(error),
+                Err(error) => {
+                    salvage.lost.push(Finding::new(folder.clone(), &error));
+                    salvage.kept.push(folder);
+                }
+            }
+        }
+        Ok(slots)
+    }
+
+    fn slot(&self, name: String, salvage: &mut Salvage) -> Result<Slot> {
+        let folder = self.folder.join(&name);
+        if self.storage.link_target(&folder).is_some() || !self.storage.is_folder(&folder) {
+            return Err(RecordingError::NotARecording {
+                path: folder,
+                reason: "it is not a folder of this ring".into(),
+            });
+        }
+        let mut lost = Vec::new();
+        let recording = match recover(&folder) {
+            Ok(recovery) => {
+                salvage.from_journal += recovery.from_journal;
+                lost = recovery.lost;
+                let recording = Recording::open(&folder)?;
+                lost.extend(recording.damaged_segments());
+                Some(recording)
+            }
+            Err(RecordingError::NothingToRecover { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let is_foreign = |name: &String| !is_of_recording(name) && name != LOCK_FILE;
+        let foreign = self.storage.list(&folder)?.into_iter().find(is_foreign);
+        if let Some(foreign) = &foreign
+            && lost.is_empty()
+        {
+            lost.push(Finding {
+                file: folder.join(foreign),
+                problem: "it is kept: no recording has what is in it".into(),
+            });
+        }
+        let slot = Slot {
+            name,
+            recording,
+            is_damaged: foreign.is_some() || !lost.is_empty(),
+        };
+        salvage.lost.append(&mut lost);
+        Ok(slot)
+    }
+
+    /// All events of the slots as one recording of the catalogue.
+    fn merge(&self, slots: &[Slot], is_damaged: bool) -> Result<Option<(PathBuf, Manifest)>> {
+        let slots: Vec<&Recording> = slots
+            .iter()
+            .filter_map(|it| it.recording.as_ref())
+            .collect();
+        let first = slots.iter().find_map(|slot| slot.manifest()?.start);
+        let Some((first, slot)) = first.zip(slots.first()) else {
+            return Ok(None);
+        };
+        let mut contracts = ContractTable::builtin();
+        for slot in &slots {
+            match slot.contracts(&mut contracts) {
+                // It was stated as damage of the slot.
+                Err(error) if error.is_damage() => {}
+                other => other?,
+            }
+        }
+        let calendar = slot.calendar()?.unwrap_or_else(TradingCalendar::builtin);
+        let date = calendar.trading_day_of(first).0;
+        let mut options = RecordingOptions {
+            session: self.session.to_string(),
+            source: slot.source().clone(),
+            contracts: Arc::new(contracts),
+            calendar: Arc::new(calendar),
+            rolling: Rolling::default(),
+            overwrite: false,
+            // What is not finished is not needed: the slots have it.
+            keep_partial: false,
+        };
+        let mut reasons = vec!["killed".to_owned()];
+        reasons.extend(is_damaged.then(|| "damaged".to_owned()));
+        options.source.detail = detail(&options.source.detail, &reasons);
+        let mut parts = 0;
+        loop {
+            let (place, is_made) = self.place(&slots, date, &mut parts)?;
+            if is_made {
+                let manifest = Manifest::read(&place)?;
+                verified(&place)?;
+                return Ok(Some((place, manifest)));
+            }
+            options.session = self.session.of_part(parts - 1);
+            let (hidden, made) = self.copy(&slots, options.clone())?;
+            if self.put_in_place(&hidden, &place)? {
+                return Ok(Some((place, made)));
+            }
+            // Another session has the name since.
+            clear(self.storage, &hidden)?;
+        }
+    }
+
+    /// The first free place for the recording, or where an earlier salvage put it.
+    fn place(
+        &self,
+        slots: &[&Recording],
+        date: NaiveDate,
+        parts: &mut u64,
+    ) -> Result<(PathBuf, bool)> {
+        let mut digest = None;
+        loop {
+            let place = Catalog::folder(self.root, date, &self.session.of_part(*parts));
+            *parts += 1;
+            if !self.storage.exists(&place) {
+                return Ok((place, false));
+            }
+            let Ok(manifest) = Manifest::read(&place) else {
+                continue;
+            };
+            if manifest.status == Status::Recording || manifest.digest.is_empty() {
+                continue;
+            }
+            let expected = match digest.take() {
+                Some(digest) => digest,
+                None => digest_of(slots)?,
+            };
+            if manifest.digest == expected {
+                return Ok((place, true));
+            }
+            digest = Some(expected);
+        }
+    }
+
+    /// Copies the events into a hidden folder, and verifies it.
+    fn copy(&self, slots: &[&Recording], options: RecordingOptions) -> Result<(PathBuf, Manifest)> {
+        let hidden = self
+            .folder
+            .join(format!(".{SESSION_KEY}{}", options.session));
+        let mut writer = RecordingWriter::create_in(local(), &hidden, options)?;
+        each_batch(slots, &mut |events| writer.write(events))?;
+        let made = writer.finish_partly()?;
+        verified(&hidden)?;
+        Ok((hidden, made))
+    }
+
+    /// Renames the finished folder. False if something is in its place.
+    fn put_in_place(&self, hidden: &Path, place: &Path) -> Result<bool> {
+        let day = place.parent().unwrap_or(self.root);
+        self.storage.create_folder(day)?;
+        self.storage.sync_dir(self.root)?;
+        match self.storage.rename(hidden, place) {
+            Ok(()) => {}
+            Err(error) => {
+                let is_taken = matches!(
+                    error.source.kind(),
+                    ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists
+                );
+                return is_taken.then_some(false).ok_or_else(|| error.into());
+            }
+        }
+        self.storage.sync_dir(day)?;
+        self.storage.sync_dir(self.folder)?;
+        Ok(true)
+    }
+
+    /// Says how much space is needed where there is too little.
+    fn space_needed(&self, error: RecordingError) -> RecordingError {
+        if !error.is_no_space() {
+            return error;
+        }
+        let free = self.storage.free_space(self.root).ok().flatten();
+        RecordingError::NoSpaceToRecover {
+            path: self.folder.to_owned(),
+            free: free.unwrap_or(0),
+            needed: self.bytes().unwrap_or(0),
+        }
+    }
+
+    /// Bytes of all slots. The recording of them is not larger.
+    fn bytes(&self) -> Result<u64> {
+        let mut bytes = 0;
+        for slot in self.storage.list(self.folder)? {
+            let folder = self.folder.join(&slot);
+            if slot.starts_with(SLOT) && self.storage.is_folder(&folder) {
+                for name in self.storage.list(&folder)? {
+                    bytes += self.storage.open(&folder.join(name))?.bytes()?;
+                }
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// Shows `visit` the events of the slots as those of one recording, as far as they can be read.
+fn each_batch(slots: &[&Recording], visit: &mut dyn FnMut(&[Event]) -> Result<()>) -> Result<()> {
+    let mut numbering = Numbering::default();
+    let mut batch = Vec::new();
+    for slot in slots {
+        let mut reader = slot.reader(EventFilter::default()).salvage(true);
+        loop {
+            batch.clear();
+            reader.next_events(&mut batch, BATCH_EVENTS)?;
+            if batch.is_empty() {
+                break;
+            }
+            numbering.renumber(&mut batch);
+            visit(&batch)?;
+        }
+    }
+    Ok(())
+}
+
+fn digest_of(slots: &[&Recording]) -> Result<String> {
+    let mut digest = EventDigest::new();
+    each_batch(slots, &mut |events| {
+        events.iter().for_each(|event| digest.update(event));
+        Ok(())
+    })?;
+    Ok(digest.finish())
 }

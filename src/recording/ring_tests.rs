@@ -237,7 +237,10 @@ fn what_a_kill_leaves_is_kept() {
     settles(root.path(), 10);
     drop(ring);
     assert_eq!(rings(root.path()).unwrap(), std::slice::from_ref(&folder));
-    let (kept, made) = salvage_ring(&folder).unwrap().unwrap();
+    let salvage = salvage_ring(&folder).unwrap();
+    assert!(salvage.lost.is_empty() && salvage.kept.is_empty());
+    assert!(salvage.from_journal > 0);
+    let (kept, made) = salvage.made.unwrap();
     assert_eq!(kept, root.path().join("trading_day=2026-01-05/session=box"));
     assert_eq!(made.status, Status::Recovered);
     assert_eq!(made.source.detail, "kept=killed");
@@ -247,4 +250,230 @@ fn what_a_kill_leaves_is_kept() {
     assert_eq!(seconds, (first..495).collect::<Vec<i64>>());
     assert!(!folder.exists());
     assert_eq!(Catalog::open(root.path()).unwrap().entries.len(), 1);
+}
+
+/// A ring of a killed session with `seconds` events in slots of 10, and everything on disk.
+fn killed(root: &Path, count: u64) -> PathBuf {
+    let mut ring = ring(root);
+    ring.write(&events(0..count, &[])).unwrap();
+    drop(ring);
+    root.join(".ring-box")
+}
+
+fn box_of(root: &Path) -> PathBuf {
+    root.join("trading_day=2026-01-05/session=box")
+}
+
+/// Copies a folder with everything in it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+/// Turns over a bit of the events in the slot's first file that `is_wanted`.
+fn damage(slot: &Path, is_wanted: impl Fn(&str) -> bool) -> PathBuf {
+    let names = crate::storage::local().list(slot).unwrap();
+    let file = names.iter().find(|name| is_wanted(name)).unwrap();
+    let path = slot.join(file);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let position = match path.extension().is_some_and(|it| it == "tdj") {
+        true => bytes.len() - 1,
+        false => 100,
+    };
+    bytes[position] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn a_damaged_slot_is_kept_and_stated() {
+    for extension in [".tdj", ".parquet"] {
+        let root = tempfile::tempdir().unwrap();
+        let folder = killed(root.path(), 45);
+        let is_wanted = |name: &str| name.ends_with(extension) && !name.contains("contracts");
+        // The last slot has a journal, those before it are sealed.
+        let slot = if extension == ".tdj" {
+            "slot-00004"
+        } else {
+            "slot-00001"
+        };
+        let file = damage(&folder.join(slot), is_wanted);
+        let bytes = std::fs::read(&file).unwrap();
+        let salvage = salvage_ring(&folder).unwrap();
+        let (made, manifest) = salvage.made.unwrap();
+        assert_eq!(manifest.source.detail, "kept=killed+damaged");
+        assert!(manifest.events < 45, "{}", manifest.events);
+        let found = seconds(&made);
+        assert!((0..10).chain(20..40).all(|second| found.contains(&second)));
+        assert_eq!(salvage.lost.len(), 1, "{:?}", salvage.lost);
+        let kept = root.path().join(".damaged-box").join(slot);
+        assert_eq!(salvage.kept, std::slice::from_ref(&kept));
+        let files = std::fs::read_dir(&kept).unwrap();
+        let mut files = files.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        assert!(files.any(|content| content == bytes), "its bytes are there");
+        assert!(!folder.exists());
+        assert_eq!(rings(root.path()).unwrap(), Vec::<PathBuf>::new());
+        assert_eq!(Catalog::open(root.path()).unwrap().entries.len(), 1);
+    }
+}
+
+#[test]
+fn one_unreadable_slot_does_not_keep_the_others_from_being_kept() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = killed(root.path(), 45);
+    let broken = folder.join("slot-00000");
+    std::fs::write(broken.join("manifest.json"), "{").unwrap();
+    let salvage = salvage_ring(&folder).unwrap();
+    let (made, _) = salvage.made.unwrap();
+    assert_eq!(seconds(&made), (10..45).collect::<Vec<i64>>());
+    assert_eq!(salvage.lost.len(), 1);
+    assert_eq!(salvage.kept, std::slice::from_ref(&broken));
+    assert_eq!(slots(root.path()), 1);
+    // Again, with the same result.
+    let again = salvage_ring(&folder).unwrap();
+    assert!(again.made.is_none());
+    assert_eq!(again.lost, salvage.lost);
+}
+
+#[test]
+fn files_of_others_in_a_ring_stay() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = killed(root.path(), 45);
+    std::fs::write(folder.join("slot-00001/notes.txt"), "mine").unwrap();
+    let real = root.path().join("real");
+    crate::tests::record(&real, &events(0..5, &[]), Rolling::default());
+    std::os::unix::fs::symlink(&real, folder.join("slot-00099")).unwrap();
+    let salvage = salvage_ring(&folder).unwrap();
+    assert_eq!(
+        seconds(&salvage.made.unwrap().0),
+        (0..45).collect::<Vec<i64>>()
+    );
+    assert_eq!(seconds(&real), (0..5).collect::<Vec<i64>>());
+    let notes = root.path().join(".damaged-box/slot-00001/notes.txt");
+    assert_eq!(std::fs::read(notes).unwrap(), b"mine");
+    assert_eq!(salvage.lost.len(), 2);
+}
+
+/// A salvage that was killed leaves a ring with some of its slots, and the recording or not.
+#[test]
+fn a_salvage_that_was_killed_is_repeated() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = killed(root.path(), 45);
+    let before = root.path().join("before");
+    copy(&folder, &before);
+    salvage_ring(&folder).unwrap();
+    let whole = seconds(&box_of(root.path()));
+    assert_eq!(whole, (0..45).collect::<Vec<i64>>());
+
+    // Before the mark was written.
+    copy(&before, &folder);
+    let again = salvage_ring(&folder).unwrap();
+    assert_eq!(again.made.unwrap().0, box_of(root.path()));
+    assert!(!folder.exists());
+    assert_eq!(made(root.path()), 1);
+
+    // While the slots went, after every file.
+    let digest = Recording::open(&box_of(root.path())).unwrap();
+    let digest = digest.manifest().unwrap().digest.clone();
+    let mark = serde_json::json!({
+        "recording": "trading_day=2026-01-05/session=box",
+        "digest": digest,
+        "removed": ["slot-00000", "slot-00001", "slot-00002", "slot-00003", "slot-00004"],
+        "damaged": [],
+    });
+    for gone in 0..8 {
+        copy(&before, &folder);
+        std::fs::write(folder.join("merged.json"), mark.to_string()).unwrap();
+        let files = ["slot-00000", "slot-00001"].into_iter().flat_map(|slot| {
+            let names = crate::storage::local().list(&folder.join(slot)).unwrap();
+            let paths = names.into_iter().map(|name| folder.join(slot).join(name));
+            paths.collect::<Vec<_>>()
+        });
+        files
+            .take(gone)
+            .for_each(|file| std::fs::remove_file(file).unwrap());
+        let again = salvage_ring(&folder).unwrap();
+        assert_eq!(again.made.unwrap().0, box_of(root.path()));
+        assert!(!folder.exists() && again.lost.is_empty());
+        assert_eq!(made(root.path()), 1, "after {gone} files");
+    }
+
+    // While the events were copied.
+    copy(&before, &folder);
+    std::fs::remove_dir_all(root.path().join("trading_day=2026-01-05")).unwrap();
+    copy(&folder.join("slot-00000"), &folder.join(".session=box"));
+    let again = salvage_ring(&folder).unwrap();
+    assert_eq!(seconds(&again.made.unwrap().0), whole);
+    assert_eq!(made(root.path()), 1);
+}
+
+#[test]
+fn a_mark_of_a_recording_that_is_gone_removes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = killed(root.path(), 15);
+    let mark = serde_json::json!({
+        "recording": "trading_day=2026-01-05/session=box",
+        "digest": "",
+        "removed": ["slot-00000", "slot-00001"],
+        "damaged": [],
+    });
+    std::fs::write(folder.join("merged.json"), mark.to_string()).unwrap();
+    let salvage = salvage_ring(&folder).unwrap();
+    assert_eq!(
+        seconds(&salvage.made.unwrap().0),
+        (0..15).collect::<Vec<i64>>()
+    );
+}
+
+#[test]
+fn a_ring_that_fails_says_what_its_slots_have() {
+    let root = tempfile::tempdir().unwrap();
+    let mut ring = ring(root.path());
+    ring.write(&events(0..45, &[])).unwrap();
+    // A gap is refused, as any write may be.
+    assert!(!ring.offer(&events(50..55, &[])));
+    let recorded = ring.finish(0);
+    assert!(matches!(
+        recorded.error,
+        Some(RecordingError::SeqGap { .. })
+    ));
+    assert_eq!((recorded.ticks, recorded.days.len()), (45, 0));
+    let folder = root.path().join(".ring-box");
+    assert_eq!(recorded.ring.as_ref(), Some(&folder));
+    let salvage = salvage_ring(&folder).unwrap();
+    assert_eq!(
+        seconds(&salvage.made.unwrap().0),
+        (0..45).collect::<Vec<i64>>()
+    );
+}
+
+#[test]
+fn requests_that_wait_are_noted_once() {
+    let trigger = RingTrigger::default();
+    for request in 0..64 {
+        assert!(trigger.keep(&format!("request {request}")));
+        assert!(trigger.keep("request 0"));
+    }
+    assert!(!trigger.keep("one more"));
+    assert!(trigger.keep("request 63"));
+}
+
+#[test]
+fn a_slot_that_cannot_be_removed_is_stated() {
+    let root = tempfile::tempdir().unwrap();
+    let mut ring = ring(root.path());
+    ring.write(&events(0..15, &[])).unwrap();
+    let notes = root.path().join(".ring-box/slot-00000/notes.txt");
+    std::fs::write(notes, "mine").unwrap();
+    let recorded = ring.finish(0);
+    assert!(recorded.error.is_some());
+    let notes = root.path().join(".ring-box/gone-slot-00000/notes.txt");
+    assert_eq!(std::fs::read(notes).unwrap(), b"mine");
 }

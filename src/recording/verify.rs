@@ -27,6 +27,9 @@ const BATCH_EVENTS: usize = 4096;
 pub struct VerifyReport {
     /// All mismatches; empty when the recording is intact.
     pub findings: Vec<Finding>,
+    /// Events that an earlier recovery could not read, by the manifest. The files are as it left them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Finding>,
     /// Segments checked.
     pub segments: usize,
     /// Events read.
@@ -166,6 +169,8 @@ pub fn verify(recording: &Recording, progress: &mut dyn FnMut(u64)) -> VerifyRep
     let mut counts = FxHashMap::default();
     read_events(recording, &mut report, &mut counts, progress);
     if let Some(manifest) = recording.manifest() {
+        let lost = manifest.lost.iter();
+        report.lost = lost.map(|it| it.finding(recording.path())).collect();
         let counts = counts
             .into_iter()
             .map(|(id, count)| (text_to_utf8(id.as_bytes()), count))

@@ -25,7 +25,9 @@ use super::digest::EventDigest;
 use super::error::RecordingError;
 use super::format_version::FormatVersion;
 use super::journal::JournalFiles;
-use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, Manifest, SegmentEntry, Status};
+use super::manifest::{
+    CalendarCopy, FORMAT_NAME, Ledger, LostEvents, Manifest, SegmentEntry, Status,
+};
 use super::names::{FileNames, segment_file};
 use super::owner::Owner;
 use super::place::{Place, choose_place, refuse_occupied};
@@ -101,6 +103,8 @@ pub struct RecordingWriter {
     next_seq: u64,
     tally: Tally,
     dropped: BTreeMap<String, u64>,
+    /// What a recovery could not read.
+    lost: Vec<LostEvents>,
     /// `None` when it cannot be known: a segment of a recording that is continued is damaged.
     digest: Option<EventDigest>,
     /// BLAKE3 of the tables in force, of a recording that is continued.
@@ -183,6 +187,7 @@ impl RecordingWriter {
             next_seq: 0,
             tally: Tally::default(),
             dropped: BTreeMap::new(),
+            lost: Vec::new(),
             digest: Some(EventDigest::new()),
             inherited_contracts_digest: None,
             contracts_blake3: String::new(),
@@ -219,6 +224,7 @@ impl RecordingWriter {
             tally: Tally::of(&manifest),
             segments: manifest.segments,
             dropped: manifest.ledger.dropped,
+            lost: manifest.lost,
             digest,
             inherited_contracts_digest: Some(manifest.contracts_digest),
             contracts_blake3: manifest.contracts_blake3,
@@ -528,6 +534,7 @@ impl RecordingWriter {
             },
             instruments: self.tally.instruments(),
             segments: self.segments.clone(),
+            lost: self.lost.clone(),
         }
     }
 }

@@ -80,8 +80,8 @@ fn keep_answer(ring: RingTrigger, session: &str) -> Answer {
     Answer {
         subject: format!("tickdeck.deck.{token}.keep"),
         answer: Box::new(move || {
-            ring.keep("request");
-            serde_json::json!({ "session": session, "keeping": true })
+            let keeping = ring.keep("request");
+            serde_json::json!({ "session": session, "keeping": keeping })
         }),
         without: "the ring is kept by signals and faults only",
     }

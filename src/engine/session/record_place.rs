@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tickdeck_core::causes::with_causes;
 use tickdeck_recording::{
-    Catalog, RecorderOptions, RecordingError, RecordingWriter, check_free_space, leftovers,
-    recover, rings, salvage_ring,
+    Catalog, RecorderOptions, RecordingError, RecordingWriter, Salvage, check_free_space,
+    leftovers, recover, rings, salvage_ring,
 };
 
 use super::error::{PlaceError, SessionError};
@@ -98,13 +98,27 @@ fn seal_leftovers(target: &Path) -> Result<(), RecordingError> {
 /// Keeps what a killed session left in its ring. One that is still running has its own.
 fn keep_leftovers(ring: &Path) {
     match salvage_ring(ring) {
-        Ok(Some((folder, made))) => tracing::warn!(
-            event = "ring_kept",
-            path = %folder.display(),
-            events = made.events,
-            "an earlier session was killed: what its ring had was kept"
-        ),
-        Ok(None) | Err(RecordingError::InUse { .. }) => {}
+        Ok(Salvage {
+            made, lost, kept, ..
+        }) => {
+            if let Some((folder, made)) = made {
+                tracing::warn!(
+                    event = "ring_kept",
+                    path = %folder.display(),
+                    events = made.events,
+                    lost = lost.len(),
+                    "an earlier session was killed: what its ring had was kept"
+                );
+            }
+            for slot in kept {
+                tracing::warn!(
+                    event = "ring_damaged",
+                    path = %slot.display(),
+                    "a part of an earlier ring cannot be read, and stays here"
+                );
+            }
+        }
+        Err(RecordingError::InUse { .. }) => {}
         Err(error) => tracing::warn!(
             event = "ring_not_kept",
             path = %ring.display(),

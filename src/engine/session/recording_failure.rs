@@ -34,6 +34,17 @@ pub(super) fn discard(writer: SessionRecorder) -> Option<Recorded> {
 fn log(path: &str, recorded: &Recorded, error: &RecordingError) {
     let error = with_causes(error);
     let ticks = recorded.ticks;
+    if let Some(ring) = &recorded.ring {
+        tracing::error!(
+            event = "recording_failed",
+            path = %ring.display(),
+            recorded = ticks,
+            sealed = false,
+            error,
+            "these ticks are safe in recordings and the ring: recover its root to keep those of the ring"
+        );
+        return;
+    }
     match &recorded.manifest {
         Some(manifest) if manifest.status != Status::Recording => tracing::error!(
             event = "recording_failed",

@@ -123,6 +123,11 @@ impl BlockHead {
         }
     }
 
+    /// The checksum that the header states. The next block continues it.
+    pub(super) const fn stored(&self) -> Checksum {
+        self.stored
+    }
+
     /// The checksum of the block with this header; `None` if it is not the stored one.
     pub(super) fn verified(
         &self,

@@ -7,11 +7,16 @@ use std::sync::Arc;
 use tickdeck_core::event::Event;
 
 use super::reader::{JournalReader, Next};
+use super::resync::search;
 use crate::error::RecordingError;
+use crate::finding::lost_from;
 use crate::names::journal_index;
 use crate::storage::{ReadFile, Storage, StorageError};
 
 type Result<T> = std::result::Result<T, RecordingError>;
+
+/// The headers of ordinary sessions are smaller.
+const MOST_HEADER_BYTES: u64 = 4096;
 
 /// Journal files, in order, open.
 pub(crate) type OpenFiles = Vec<(PathBuf, Arc<dyn ReadFile>)>;
@@ -33,6 +38,20 @@ pub(crate) struct JournalDamage {
     pub(crate) problem: String,
     /// Whether a crash may leave this: it is the end of the last file.
     pub(crate) is_tail: bool,
+    /// The `seq` after the last event that is known to be lost, if one is.
+    pub(crate) until_seq: Option<u64>,
+}
+
+impl JournalDamage {
+    /// The problem, and the events that are lost: the first one is `from`.
+    pub(crate) fn lost_from(&self, from: u64) -> String {
+        lost_from(&self.problem, from, self.last_lost())
+    }
+
+    /// The last event that is known to be lost.
+    pub(crate) fn last_lost(&self) -> Option<u64> {
+        self.until_seq.and_then(|until| until.checked_sub(1))
+    }
 }
 
 /// The events after the sealed segments.
@@ -43,6 +62,8 @@ pub(crate) struct JournalFiles {
     pub(crate) from_seq: u64,
     /// The `seq` after the last event.
     pub(crate) until_seq: u64,
+    /// Files of which nothing else can be had, each with the `seq` after its last event.
+    pub(crate) ends: Vec<(PathBuf, u64)>,
     /// Why there is nothing behind `until_seq`, if bytes are there.
     pub(crate) damage: Option<JournalDamage>,
 }
@@ -87,59 +108,171 @@ impl JournalFiles {
             until_seq: from_seq,
             ..Self::default()
         };
-        let mut events = Vec::new();
-        let last = files.len().saturating_sub(1);
-        for (index, (path, file)) in files.into_iter().enumerate() {
-            let damage = |problem: String| JournalDamage {
-                path: path.clone(),
-                problem,
-                is_tail: index == last,
-            };
-            let Some(mut reader) = JournalReader::of_file(&path, Arc::clone(&file))? else {
-                if file.bytes()? > 0 {
-                    found.damage = Some(damage("its header is not whole".into()));
+        // The file that could not be read to its end. It matters unless the next one continues.
+        let mut unread: Option<(usize, Unread)> = None;
+        for (index, (path, file)) in files.iter().enumerate() {
+            let read = match Opened::of(path, file, session, found.until_seq)? {
+                Opened::Reader(reader) => found.read(*reader, file, visit)?,
+                Opened::Unread(stop) => {
+                    unread.get_or_insert((index, stop));
+                    if unread.as_ref().is_some_and(|(first, _)| *first < index) {
+                        break;
+                    }
+                    continue;
                 }
-                break;
             };
-            if reader.session() != session {
-                let other = reader.session();
-                found.damage = Some(damage(format!("it belongs to session {other:?}")));
-                break;
-            }
-            if reader.next_seq() > found.until_seq {
-                let (first, expected) = (reader.next_seq(), found.until_seq);
-                found.damage = Some(damage(format!(
-                    "it begins with event {first}, expected {expected}"
-                )));
-                break;
-            }
-            let next = loop {
-                events.clear();
-                match reader.next(&mut events)? {
-                    Next::Block => {}
-                    other => break other,
-                }
-                let new = events.iter().filter(|event| event.seq.0 >= found.until_seq);
-                new.for_each(&mut *visit);
-                found.until_seq = found.until_seq.max(reader.next_seq());
-            };
-            if reader.next_seq() > from_seq {
-                found.parts.push(JournalPart {
-                    path: path.clone(),
-                    file,
-                    end_seq: reader.next_seq(),
-                });
-            }
-            if let Next::Torn(problem) = next {
-                found.damage = Some(damage(problem));
-                break;
-            }
+            unread = read.map(|stop| (index, stop));
+        }
+        if let Some((index, stop)) = unread {
+            found.stop(&files, session, index, stop)?;
         }
         Ok(found)
+    }
+
+    /// Reads one file. Returns why that ended before the end of the file.
+    fn read(
+        &mut self,
+        mut reader: JournalReader,
+        file: &Arc<dyn ReadFile>,
+        visit: &mut dyn FnMut(&Event),
+    ) -> Result<Option<Unread>> {
+        let mut events = Vec::new();
+        let next = loop {
+            events.clear();
+            match reader.next(&mut events)? {
+                Next::Block => {}
+                other => break other,
+            }
+            let new = events.iter().filter(|event| event.seq.0 >= self.until_seq);
+            new.for_each(&mut *visit);
+            self.until_seq = self.until_seq.max(reader.next_seq());
+        };
+        let (path, end_seq) = (reader.path().clone(), reader.next_seq());
+        if end_seq > self.from_seq {
+            self.parts.push(JournalPart {
+                path: path.clone(),
+                file: Arc::clone(file),
+                end_seq,
+            });
+        }
+        Ok(match next {
+            Next::Torn(problem) => Some(Unread {
+                problem,
+                is_tail: !reader.rest()?.has_blocks,
+                has_no_block: false,
+            }),
+            Next::Block | Next::End => {
+                self.ends.push((path, end_seq));
+                None
+            }
+        })
+    }
+
+    /// Notes that there is nothing to read behind the file `index`.
+    fn stop(&mut self, files: &OpenFiles, session: &str, index: usize, stop: Unread) -> Result<()> {
+        let Some((path, file)) = files.get(index) else {
+            return Ok(());
+        };
+        let is_last = index + 1 == files.len();
+        if is_last && stop.has_no_block {
+            // A crash while the file was created.
+            self.ends.push((path.clone(), self.until_seq));
+            if file.bytes()? == 0 {
+                return Ok(());
+            }
+        }
+        let until = last_known(&files[index..], session, self.until_seq)?;
+        self.damage = Some(JournalDamage {
+            path: path.clone(),
+            problem: stop.problem,
+            is_tail: is_last && stop.is_tail,
+            until_seq: until.filter(|until| *until > self.until_seq),
+        });
+        Ok(())
     }
 
     /// Number of events.
     pub(crate) const fn events(&self) -> u64 {
         self.until_seq - self.from_seq
     }
+}
+
+/// A file whose end was not reached.
+#[derive(Debug)]
+struct Unread {
+    problem: String,
+    /// Whether a crash may leave this in the last file.
+    is_tail: bool,
+    /// Whether it is at most the beginning of a header.
+    has_no_block: bool,
+}
+
+/// A file that continues the events before it, or why it does not.
+enum Opened {
+    Reader(Box<JournalReader>),
+    Unread(Unread),
+}
+
+impl Opened {
+    fn of(path: &Path, file: &Arc<dyn ReadFile>, session: &str, until_seq: u64) -> Result<Self> {
+        let foreign = |problem: String| {
+            Self::Unread(Unread {
+                problem,
+                is_tail: false,
+                has_no_block: false,
+            })
+        };
+        let Some(reader) = JournalReader::of_file(path, Arc::clone(file))? else {
+            let bytes = file.bytes()?;
+            // The header is whole before anything follows it.
+            let is_short = bytes <= MOST_HEADER_BYTES;
+            let is_tail = is_short && !search(&**file, 0, bytes, until_seq)?.has_blocks;
+            return Ok(Self::Unread(Unread {
+                problem: match bytes {
+                    0 => "it is empty".into(),
+                    _ => "its header is not whole".into(),
+                },
+                is_tail,
+                has_no_block: is_tail,
+            }));
+        };
+        if reader.session() != session {
+            let other = reader.session();
+            return Ok(foreign(format!("it belongs to session {other:?}")));
+        }
+        if reader.next_seq() > until_seq {
+            let first = reader.next_seq();
+            return Ok(foreign(format!(
+                "it begins with event {first}, expected {until_seq}"
+            )));
+        }
+        Ok(Self::Reader(Box::new(reader)))
+    }
+}
+
+/// The `seq` after the last event of this session that the files show, wherever the damage is.
+fn last_known(
+    files: &[(PathBuf, Arc<dyn ReadFile>)],
+    session: &str,
+    next_seq: u64,
+) -> Result<Option<u64>> {
+    let mut known = None;
+    for (path, file) in files {
+        let Some(mut reader) = JournalReader::of_file(path, Arc::clone(file))? else {
+            let rest = search(&**file, 0, file.bytes()?, next_seq)?;
+            known = known.max(rest.until_seq);
+            continue;
+        };
+        if reader.session() != session {
+            continue;
+        }
+        let mut events = Vec::new();
+        while let Ok(Next::Block) = reader.next(&mut events) {
+            events.clear();
+        }
+        known = known
+            .max(Some(reader.next_seq()))
+            .max(reader.rest()?.until_seq);
+    }
+    Ok(known)
 }

@@ -16,6 +16,7 @@ mod entry;
 mod fields;
 mod files;
 mod reader;
+mod resync;
 mod stream;
 mod writer;
 

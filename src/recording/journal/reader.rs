@@ -11,6 +11,7 @@ use super::block::{
     read_description,
 };
 use super::entry::Decoder;
+use super::resync::{Rest, search};
 use crate::error::RecordingError;
 use crate::storage::{ReadFile, Storage};
 
@@ -37,6 +38,8 @@ pub(crate) struct JournalReader {
     decoder: Decoder,
     checksum: Checksum,
     offset: u64,
+    /// The size of the file when it was last looked at.
+    seen: u64,
     next_seq: u64,
     /// The content of a block.
     buffer: Vec<u8>,
@@ -77,13 +80,15 @@ impl JournalReader {
             decoder: Decoder::default(),
             checksum,
             offset: end,
+            seen: end,
             buffer: Vec::new(),
         }))
     }
 
     /// Reads the next block and appends its events.
     pub(crate) fn next(&mut self, events: &mut Vec<Event>) -> Result<Next> {
-        let rest = self.file.bytes()?.saturating_sub(self.offset);
+        self.seen = self.file.bytes()?;
+        let rest = self.seen.saturating_sub(self.offset);
         if rest == 0 {
             return Ok(Next::End);
         }
@@ -127,6 +132,11 @@ impl JournalReader {
         self.offset += length;
         self.next_seq = next_seq;
         Ok(Next::Block)
+    }
+
+    /// What is behind the last whole block. What was written since the last look does not count.
+    pub(super) fn rest(&self) -> Result<Rest> {
+        search(&*self.file, self.offset, self.seen, self.next_seq)
     }
 
     /// The `seq` of the next event.

@@ -3,11 +3,12 @@
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use nix::sys::statvfs::statvfs;
 use tickdeck_core::wait;
 
@@ -65,7 +66,9 @@ impl Storage for LocalStorage {
     }
 
     fn open(&self, path: &Path) -> Result<Arc<dyn ReadFile>> {
-        let file = File::open(path).map_err(StorageError::at(path, "opening"))?;
+        let mut options = OpenOptions::new();
+        let file = open_file(path, options.read(true), O_NONBLOCK);
+        let file = file.map_err(StorageError::at(path, "opening"))?;
         Ok(Arc::new(LocalFile::new(path, file)))
     }
 
@@ -149,7 +152,8 @@ impl Storage for LocalStorage {
 
     fn is_locked(&self, path: &Path) -> Result<bool> {
         let is_locked = || -> io::Result<bool> {
-            let file = match File::open(path) {
+            let mut options = OpenOptions::new();
+            let file = match open_file(path, options.read(true), LOCK_FLAGS) {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
                 Err(error) => return Err(error),
@@ -164,6 +168,23 @@ impl Storage for LocalStorage {
     }
 }
 
+/// A lock is never behind a link: its file is written and removed.
+const LOCK_FLAGS: i32 = O_NONBLOCK | O_NOFOLLOW;
+
+/// Opens a regular file. Anything else is refused at once: opening a pipe waits for its other end.
+fn open_file(path: &Path, options: &mut OpenOptions, flags: i32) -> io::Result<File> {
+    let file = options.custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !metadata.is_file() {
+        let problem = "it is not a regular file";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+    }
+    Ok(file)
+}
+
 /// Looking at a lock holds it for an instant. An owner-to-be therefore tries this often.
 const LOCK_TRIES: u32 = 20;
 /// Pause between two tries.
@@ -174,7 +195,7 @@ fn take_lock(path: &Path) -> io::Result<LocalLock> {
     loop {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(path)?;
+        let file = open_file(path, options, LOCK_FLAGS)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
@@ -185,10 +206,17 @@ fn take_lock(path: &Path) -> io::Result<LocalLock> {
             Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        let path = path.to_owned();
-        let lock = LocalLock { path, file };
+        let lock = LocalLock {
+            path: path.to_owned(),
+            file,
+        };
         // If not, the owner before removed the file after this one opened it.
         if lock.is_in_place() {
+            if lock.file.metadata()?.nlink() > 1 {
+                // Its content is elsewhere, too, as in a copy by hard links. That stays: the name goes
+                // here, and the next try creates another file.
+                continue;
+            }
             lock.file.set_len(0)?;
             let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
             let (pid, host) = (std::process::id(), host.trim());
@@ -269,7 +297,7 @@ impl LockGuard for LocalLock {
     fn is_in_place(&self) -> bool {
         let number = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
         let ours = self.file.metadata().map(number);
-        let there = fs::metadata(&self.path).map(number);
+        let there = fs::symlink_metadata(&self.path).map(number);
         matches!((ours, there), (Ok(ours), Ok(there)) if ours == there)
     }
 

@@ -162,3 +162,38 @@ fn free_space_is_that_of_the_folder_that_exists() {
     memory.set_free_space(7);
     assert_eq!(memory.free_space(Path::new("top")).unwrap(), Some(7));
 }
+
+#[test]
+fn a_lock_never_changes_another_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let precious = folder.path().join("precious.txt");
+    std::fs::write(&precious, "mine").unwrap();
+    let lock = folder.path().join(".lock");
+    std::os::unix::fs::symlink(&precious, &lock).unwrap();
+    LocalStorage.lock(&lock).unwrap_err();
+    LocalStorage.is_locked(&lock).unwrap_err();
+    assert_eq!(std::fs::read_link(&lock).unwrap(), precious);
+    std::fs::remove_file(&lock).unwrap();
+    // A copy by hard links has the lock of the killed writer.
+    std::fs::hard_link(&precious, &lock).unwrap();
+    let taken = LocalStorage.lock(&lock).unwrap();
+    assert!(taken.is_in_place() && LocalStorage.is_locked(&lock).unwrap());
+    assert_eq!(std::fs::read(&precious).unwrap(), b"mine");
+}
+
+#[test]
+fn a_pipe_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for refused in [
+        LocalStorage.open(&pipe).map(drop),
+        LocalStorage.lock(&pipe).map(drop),
+        LocalStorage.is_locked(&pipe).map(drop),
+    ] {
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.source.to_string(), "it is not a regular file");
+    }
+    let refused = LocalStorage.open(folder.path()).unwrap_err();
+    assert_eq!(refused.source.kind(), ErrorKind::IsADirectory);
+}
