@@ -164,7 +164,7 @@ fn a_killed_ring_is_recovered() {
     let running = session(&folder, &library, &server, "");
     let root = folder.join("sessions");
     // While it runs, there is nothing to recover.
-    assert_eq!(verb("recover", &root).done().stdout, "");
+    assert_eq!(verb("recover", &root).done().stdout.trim(), "[]");
     assert_ring_told(&root, "a running session");
     running.signal("KILL");
     running.wait();
