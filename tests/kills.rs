@@ -47,7 +47,8 @@ fn record(source: &Path, folder: &Path) -> Running {
 fn last_seq(stream: &str) -> Option<usize> {
     let whole = stream.rsplit_once('\n')?.0;
     let line = whole.rsplit('\n').next()?;
-    let (_, payload) = line.rsplit_once(' ')?;
+    // Ids of combinations have spaces, subjects none.
+    let (_, payload) = line.split_once(' ')?;
     let payload: serde_json::Value = serde_json::from_str(payload).unwrap();
     let seq = payload["seq"].as_u64()?;
     Some(seq.try_into().unwrap())
