@@ -23,8 +23,7 @@ impl RecordTo {
     /// # Errors
     /// When nothing can be recorded here.
     pub fn prepare(&self, recorder: RecorderOptions) -> Result<(), SessionError> {
-        self.recover_leftovers()?;
-        self.check_free()?;
+        self.claim()?;
         let unusable = |error| SessionError::Place {
             path: self.folder.clone(),
             error,
@@ -34,22 +33,12 @@ impl RecordTo {
             .map_err(|error| unusable(PlaceError::Space(error)))
     }
 
-    /// Refuses the folder of another recording, unless that is replaced, and a root that is not a
-    /// catalogue.
-    ///
-    /// # Errors
-    /// When it is refused.
-    pub fn check_free(&self) -> Result<(), RecordingError> {
-        match &self.by_day {
-            None => RecordingWriter::check_target(&self.folder, self.options.overwrite),
-            Some(_) if self.folder.exists() => Catalog::open(&self.folder).map(drop),
-            Some(_) => Ok(()),
-        }
-    }
-
-    fn recover_leftovers(&self) -> Result<(), RecordingError> {
+    /// Seals leftovers. Refuses the folder of another recording, unless that is replaced, and a root that
+    /// is not a catalogue.
+    fn claim(&self) -> Result<(), RecordingError> {
         if self.by_day.is_none() {
-            return seal_leftovers(&self.folder);
+            seal_leftovers(&self.folder)?;
+            return RecordingWriter::check_target(&self.folder, self.options.overwrite);
         }
         if self.folder.exists() {
             for entry in Catalog::open(&self.folder)?.entries {
