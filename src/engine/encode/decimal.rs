@@ -2,8 +2,7 @@
 //!
 //! It is not on the fast path of a replay and keeps nothing but the last second's text.
 
-use super::buffer::Buffer;
-use super::timestamp::Timestamps;
+use super::buffer::{Buffer, Timestamps};
 use crate::normalize::NormalizedTick;
 
 /// Writes `decimal` payloads.

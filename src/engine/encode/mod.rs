@@ -12,13 +12,14 @@ pub mod pattern;
 pub mod subject;
 #[cfg(test)]
 mod tests;
-mod timestamp;
 mod vnpy;
+
+use bytes::Bytes;
 
 use self::buffer::Buffer;
 use self::decimal::Decimal;
 use self::vnpy::Vnpy;
-use crate::normalize::NormalizedTick;
+use crate::normalize::{Instrument, NormalizedTick};
 pub use message::{Message, MessageRef};
 pub use tickdeck_core::source::PayloadSource;
 
@@ -90,5 +91,50 @@ impl Encoder {
             Writer::Vnpy(vnpy) => vnpy.encode(tick, self.source, &mut self.buffer, out),
             Writer::Decimal(decimal) => decimal.encode(tick, &mut self.buffer, out),
         }
+    }
+}
+
+/// The subjects of the instruments of one normalizer, made once each.
+#[derive(Debug, Clone)]
+pub struct Subjects {
+    prefix: String,
+    /// By [`Instrument::index`]; an empty one is not made yet.
+    made: Vec<Bytes>,
+}
+
+impl Subjects {
+    /// Subjects under `prefix`, which passed [`validate_prefix`](subject::validate_prefix).
+    #[must_use]
+    pub fn new(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+            made: Vec::new(),
+        }
+    }
+
+    /// What follows prefix and dot in the subjects made so far, with the index of the instrument.
+    pub fn made(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let tails = self
+            .made
+            .iter()
+            .map(|made| made.get(self.prefix.len() + 1..));
+        tails
+            .enumerate()
+            .filter_map(|(index, tail)| Some((index, tail?)))
+    }
+
+    /// The subject of `instrument`. A clone of it shares the bytes.
+    #[inline]
+    pub fn of(&mut self, instrument: &Instrument) -> &Bytes {
+        if instrument.index >= self.made.len() {
+            self.made.resize(instrument.index + 1, Bytes::new());
+        }
+        let made = &mut self.made[instrument.index];
+        if made.is_empty() {
+            let contract = &instrument.contract;
+            *made =
+                subject::subject(&self.prefix, contract.exchange, &contract.instrument_id).into();
+        }
+        made
     }
 }

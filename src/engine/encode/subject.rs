@@ -4,10 +4,7 @@
 //! (`SPD RM601&RM605`). Such bytes are percent-encoded in the subject only; the payload keeps the
 //! exact id. The encoding is reversible, so that two instruments never share a subject.
 
-use bytes::Bytes;
 use tickdeck_core::contract::Exchange;
-
-use crate::normalize::Instrument;
 
 /// The prefix that is used unless another one is given.
 pub const DEFAULT_PREFIX: &str = "market.tick";
@@ -157,56 +154,11 @@ const fn hex(digit: u8) -> Option<u8> {
     }
 }
 
-/// The subjects of the instruments of one normalizer, made once each.
-#[derive(Debug, Clone)]
-pub struct Subjects {
-    prefix: String,
-    /// By [`Instrument::index`]; an empty one is not made yet.
-    made: Vec<Bytes>,
-}
-
-impl Subjects {
-    /// Subjects under `prefix`, which passed [`validate_prefix`].
-    #[must_use]
-    pub fn new(prefix: &str) -> Self {
-        Self {
-            prefix: prefix.to_owned(),
-            made: Vec::new(),
-        }
-    }
-
-    /// What follows prefix and dot in the subjects made so far, with the index of the instrument.
-    pub fn made(&self) -> impl Iterator<Item = (usize, &[u8])> {
-        let tails = self
-            .made
-            .iter()
-            .map(|made| made.get(self.prefix.len() + 1..));
-        tails
-            .enumerate()
-            .filter_map(|(index, tail)| Some((index, tail?)))
-    }
-
-    /// The subject of `instrument`. A clone of it shares the bytes.
-    #[inline]
-    pub fn of(&mut self, instrument: &Instrument) -> &Bytes {
-        if instrument.index >= self.made.len() {
-            self.made.resize(instrument.index + 1, Bytes::new());
-        }
-        let made = &mut self.made[instrument.index];
-        if made.is_empty() {
-            let contract = &instrument.contract;
-            *made = subject(&self.prefix, contract.exchange, &contract.instrument_id).into();
-        }
-        made
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use tickdeck_core::contract::ContractTable;
 
     #[test]
     fn ordinary_ids_are_plain_and_combinations_encoded() {
@@ -273,24 +225,6 @@ mod tests {
         for bad in ["a b", "a%", "a%2", "%zz", "%41", "%2e", "%FF"] {
             assert_eq!(decode_symbol(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn subjects_that_were_made_are_listed_without_their_prefix() {
-        let instrument = |index, id: &str| {
-            let contract = ContractTable::builtin().resolve(id.as_bytes()).unwrap();
-            let vt_symbol = String::new();
-            Instrument {
-                index,
-                contract,
-                vt_symbol,
-            }
-        };
-        let mut subjects = Subjects::new("a.b");
-        subjects.of(&instrument(2, "rb2601"));
-        subjects.of(&instrument(0, "IF2601"));
-        let made: Vec<_> = subjects.made().collect();
-        assert_eq!(made, [(0, &b"CFFEX.IF2601"[..]), (2, &b"SHFE.rb2601"[..])]);
     }
 
     proptest! {

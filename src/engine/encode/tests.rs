@@ -1,11 +1,10 @@
 use chrono::{NaiveDate, SecondsFormat};
 use proptest::prelude::*;
 use serde::Serialize;
-use tickdeck_core::contract::{Contract, Exchange, ProductClass, SessionClass};
+use tickdeck_core::contract::{Contract, ContractTable, Exchange, ProductClass, SessionClass};
 use tickdeck_core::event::Seq;
 use tickdeck_core::time::{TradingDay, UnixNanos};
 
-use super::subject::Subjects;
 use super::*;
 use crate::normalize::testing::{Events, builtin, raw_row};
 use crate::normalize::{Flag, Flags, Instrument, LEVELS, Level, Outcome};
@@ -430,4 +429,22 @@ fn decimal_payloads() {
             ),
         ],
     ));
+}
+
+#[test]
+fn subjects_that_were_made_are_listed_without_their_prefix() {
+    let instrument = |index, id: &str| {
+        let contract = ContractTable::builtin().resolve(id.as_bytes()).unwrap();
+        let vt_symbol = String::new();
+        Instrument {
+            index,
+            contract,
+            vt_symbol,
+        }
+    };
+    let mut subjects = Subjects::new("a.b");
+    subjects.of(&instrument(2, "rb2601"));
+    subjects.of(&instrument(0, "IF2601"));
+    let made: Vec<_> = subjects.made().collect();
+    assert_eq!(made, [(0, &b"CFFEX.IF2601"[..]), (2, &b"SHFE.rb2601"[..])]);
 }

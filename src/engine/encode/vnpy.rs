@@ -8,8 +8,7 @@
 use chrono::NaiveDate;
 
 use super::PayloadSource;
-use super::buffer::Buffer;
-use super::timestamp::{Timestamps, compact};
+use super::buffer::{Buffer, Timestamps, compact};
 use crate::normalize::{Flags, Instrument, LEVELS, Level, NormalizedTick};
 
 /// Rendered bytes and what they were rendered from.
