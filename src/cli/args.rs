@@ -662,6 +662,10 @@ pub struct ReplayArgs {
     /// Events per batch; changes the speed only
     #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH_EVENTS, hide = true, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub batch_size: u32,
+    /// Threads that normalize, encode and publish; changes the speed only [default: the number of cores,
+    /// at most 4, with --rate max, and 1 otherwise]
+    #[arg(hide_short_help = true, long, value_name = "N", help_heading = "Publishing", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub jobs: Option<u32>,
     /// How ticks become payloads.
     #[command(flatten)]
     pub normalize: NormalizeArgs,

@@ -9,8 +9,9 @@ use tickdeck::pipeline::{DryRun, PublisherOptions};
 use tickdeck::reference::Reference;
 use tickdeck::session::{Replayed, Session};
 use tickdeck_core::event::Event;
-use tickdeck_core::pace::ClockTicks;
+use tickdeck_core::pace::{ClockTicks, Rate};
 use tickdeck_core::source::PayloadSource;
+use tickdeck_core::thread;
 use tickdeck_recording::{Finding, Followed, MissingPart};
 
 use super::args::ReplayArgs;
@@ -184,6 +185,7 @@ fn play(
     .max_ticks(plan.selection.events.max_ticks)
     .prime_until(prime_until)
     .batch_events(args.batch_size)
+    .jobs(jobs(args))
     .damaged(plan.damage.clone())
     .salvaged(salvaged.clone())
     .progress(context.progress("replay", total))
@@ -194,6 +196,19 @@ fn play(
         session = session.wait_for_subscribers(nats.clone(), wanted);
     }
     sinks.give_to(session).run().map_err(session_error)
+}
+
+/// More threads than this have little left to share: reading and publishing have one each.
+const MOST_JOBS: usize = 4;
+
+/// On how many threads. A recording that grows has nothing to make ahead.
+fn jobs(args: &ReplayArgs) -> usize {
+    match args.jobs {
+        _ if args.follow => 1,
+        Some(jobs) => jobs as usize,
+        None if args.pace.options().rate == Rate::Max => thread::cores().min(MOST_JOBS),
+        None => 1,
+    }
 }
 
 /// Flags that need each other, checked before anything is opened or printed.

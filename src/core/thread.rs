@@ -41,3 +41,9 @@ fn logging_here<T>(body: impl FnOnce() -> T) -> impl FnOnce() -> T {
     let dispatch = tracing::dispatcher::get_default(Dispatch::clone);
     move || tracing::dispatcher::with_default(&dispatch, body)
 }
+
+/// How many threads run at once on this machine: at least 1.
+#[must_use]
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

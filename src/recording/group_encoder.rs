@@ -42,7 +42,7 @@ impl GroupEncoder {
             schema: SchemaDescriptor::new(parquet_schema()?),
             properties,
             encoders: [encoder()?, encoder()?],
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: thread::cores(),
         })
     }
 

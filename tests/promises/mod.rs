@@ -1,6 +1,7 @@
 //! The promises of `docs/determinism.md`, each as a test of visible behaviour.
 
 mod end_marker;
+mod jobs;
 mod ledger;
 mod order;
 mod record_is_record;

@@ -123,6 +123,19 @@ fn the_batch_size_changes_nothing() {
 }
 
 #[test]
+fn the_number_of_jobs_changes_nothing() {
+    for (recording, digest) in pinned() {
+        for jobs in [1, 2, 3, 7] {
+            for size in [1, 2048, 100_000] {
+                let words = format!("--sink digest --jobs {jobs} --batch-size {size}");
+                let played = replay(&recording, &words).done();
+                assert_eq!(played.digest(), digest, "{jobs} jobs, batches of {size}");
+            }
+        }
+    }
+}
+
+#[test]
 fn time_zone_and_locale_change_nothing() {
     let settings: [&[(&str, &str)]; 6] = [
         &[("TZ", "America/New_York")],

@@ -112,15 +112,12 @@ impl Subjects {
         }
     }
 
-    /// What follows prefix and dot in the subjects made so far, with the index of the instrument.
-    pub fn made(&self) -> impl Iterator<Item = (usize, &[u8])> {
-        let tails = self
-            .made
-            .iter()
-            .map(|made| made.get(self.prefix.len() + 1..));
-        tails
-            .enumerate()
-            .filter_map(|(index, tail)| Some((index, tail?)))
+    /// Whether the subject of `instrument` was made before.
+    #[inline]
+    #[must_use]
+    pub fn has(&self, instrument: &Instrument) -> bool {
+        let made = self.made.get(instrument.index);
+        made.is_some_and(|made| !made.is_empty())
     }
 
     /// The subject of `instrument`. A clone of it shares the bytes.

@@ -432,19 +432,17 @@ fn decimal_payloads() {
 }
 
 #[test]
-fn subjects_that_were_made_are_listed_without_their_prefix() {
-    let instrument = |index, id: &str| {
-        let contract = ContractTable::builtin().resolve(id.as_bytes()).unwrap();
-        let vt_symbol = String::new();
-        Instrument {
-            index,
-            contract,
-            vt_symbol,
-        }
+fn a_subject_is_made_once() {
+    let contract = ContractTable::builtin().resolve(b"rb2601").unwrap();
+    let instrument = Instrument {
+        index: 2,
+        contract,
+        vt_symbol: String::new(),
     };
     let mut subjects = Subjects::new("a.b");
-    subjects.of(&instrument(2, "rb2601"));
-    subjects.of(&instrument(0, "IF2601"));
-    let made: Vec<_> = subjects.made().collect();
-    assert_eq!(made, [(0, &b"CFFEX.IF2601"[..]), (2, &b"SHFE.rb2601"[..])]);
+    assert!(!subjects.has(&instrument));
+    let made = subjects.of(&instrument).clone();
+    assert_eq!(made, "a.b.SHFE.rb2601");
+    assert!(subjects.has(&instrument));
+    assert_eq!(subjects.of(&instrument).as_ptr(), made.as_ptr());
 }

@@ -151,6 +151,10 @@ impl Instruments {
         }
     }
 
+    pub(super) const fn len(&self) -> usize {
+        self.states.len()
+    }
+
     /// The state of a [`Slot::Known`], and the table that [`State::enter`] may have to ask.
     #[inline]
     pub(super) fn state(&mut self, index: usize) -> (&mut State, &ContractTable) {

@@ -81,6 +81,12 @@ impl Normalizer {
         }
     }
 
+    /// How many instruments were seen.
+    #[must_use]
+    pub const fn instruments(&self) -> usize {
+        self.instruments.len()
+    }
+
     fn session(&mut self, event: &SessionEvent) {
         match event {
             SessionEvent::FrontConnected {} | SessionEvent::LoginOk { .. } => {

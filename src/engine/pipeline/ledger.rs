@@ -120,12 +120,6 @@ impl Ledger {
         self.slots[slot].1.filtered += 1;
     }
 
-    /// Counts a message that was never handed over, for a fault in tests.
-    #[cfg(test)]
-    pub(super) fn publish(&mut self, slot: usize) {
-        self.slots[slot].1.published += 1;
-    }
-
     /// Adds what became of the messages, by slot.
     pub(super) fn settle(&mut self, by_slot: &[SlotCounts]) {
         for ((_, counts), settled) in self.slots.iter_mut().zip(by_slot) {

@@ -23,6 +23,9 @@ mod pace_driver;
 mod player;
 mod publisher;
 mod settlement;
+mod share;
+mod window;
+mod workers;
 
 pub use delay::DelayMeter;
 pub use dry_run::DryRun;

@@ -3,6 +3,9 @@
 //! How events are released is a value: a live session releases [`Immediately`](Release::Immediately)
 //! and is never asked about due times. A replay is [`Paced`].
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use tickdeck_core::event::Event;
 use tickdeck_core::pace::{ClockTicks, PaceReport};
 use tickdeck_core::source::{Source, SourceError};
@@ -127,6 +130,42 @@ pub struct Player<'a> {
     pub output: Output<'a>,
 }
 
+/// Events that were fetched together.
+struct Fetch {
+    events: Arc<Vec<Event>>,
+    /// Those before only prime.
+    first: usize,
+    /// What came after them. Events that came before an error are valid, and played before it is
+    /// reported.
+    result: Result<(), SourceError>,
+}
+
+impl Fetch {
+    /// The next events of `source`, at most `max`. The events of `spare` are replaced if no other thread
+    /// uses them.
+    fn from(source: &mut dyn Source, max: usize, mut spare: Arc<Vec<Event>>) -> Self {
+        if Arc::get_mut(&mut spare).is_none() {
+            spare = Arc::default();
+        }
+        let mut result = Ok(());
+        if let Some(events) = Arc::get_mut(&mut spare) {
+            events.clear();
+            events.reserve(max);
+            result = source.next_batch(events, max);
+        }
+        Self {
+            events: spare,
+            first: 0,
+            result,
+        }
+    }
+
+    /// Whether the source has nothing more.
+    fn is_last(&self) -> bool {
+        self.events.is_empty() || self.result.is_err()
+    }
+}
+
 /// How a pass ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pass {
@@ -156,8 +195,6 @@ impl Player<'_> {
     }
 
     fn consume(&mut self, source: &mut dyn Source) -> Result<Pass, PlayError> {
-        let max = self.batch_events.max(1);
-        let mut batch: Vec<Event> = Vec::with_capacity(max);
         let mut prime_until = match &self.release {
             Release::Immediately => None,
             Release::Paced(paced) => paced.prime_until,
@@ -165,26 +202,39 @@ impl Player<'_> {
         if prime_until.is_some() && self.is_limit_reached() {
             return Ok(Pass::Stopped);
         }
+        let mut fetched: VecDeque<Fetch> = VecDeque::new();
+        let mut spare = Arc::default();
         loop {
-            batch.clear();
-            // Events that came before an error are valid and are played before it is reported.
-            let fetched = source.next_batch(&mut batch, max);
-            let mut events = &batch[..];
+            let mut fetch = Fetch::from(source, self.batch_events.max(1), spare);
+            let is_last = fetch.is_last();
             if let Some(start) = prime_until {
                 if self.is_stopped() {
                     return Ok(Pass::Stopped);
                 }
-                events = self.prime(events, start);
-                if !events.is_empty() {
+                fetch.first = self.prime(&fetch.events, start);
+                if fetch.first < fetch.events.len() {
                     prime_until = None;
                     self.output.publisher.publish_primed()?;
                 }
             }
-            if self.release(events)? == Pass::Stopped {
-                return Ok(Pass::Stopped);
+            self.number(&mut fetch);
+            self.output.publisher.begin(&fetch.events, fetch.first);
+            fetched.push_back(fetch);
+            spare = Arc::default();
+            let ahead = match is_last {
+                true => 0,
+                false => self.output.publisher.windows_ahead().saturating_sub(1),
+            };
+            while fetched.len() > ahead
+                && let Some(fetch) = fetched.pop_front()
+            {
+                if self.release(&fetch.events[fetch.first..])? == Pass::Stopped {
+                    return Ok(Pass::Stopped);
+                }
+                fetch.result?;
+                spare = fetch.events;
             }
-            fetched?;
-            if batch.is_empty() {
+            if is_last {
                 break;
             }
         }
@@ -208,17 +258,21 @@ impl Player<'_> {
         }
     }
 
-    /// Shows the events before `start` to the publisher and returns the rest.
-    fn prime<'e>(&mut self, events: &'e [Event], start: UnixNanos) -> &'e [Event] {
+    /// Shows the events before `start` to the publisher and returns their number.
+    fn prime(&mut self, events: &Arc<Vec<Event>>, start: UnixNanos) -> usize {
         let before = events
             .iter()
             .take_while(|event| event.recv_ts < start)
             .count();
-        let (before, rest) = events.split_at(before);
-        for event in before {
-            self.output.publisher.prime(event);
+        self.output.publisher.prime(events, before);
+        before
+    }
+
+    /// Numbers the events that are not numbered yet. What is encoded ahead must have its number.
+    fn number(&mut self, fetch: &mut Fetch) {
+        if let Some(numbering) = &mut self.output.numbering {
+            numbering.renumber(&mut Arc::make_mut(&mut fetch.events)[fetch.first..]);
         }
-        rest
     }
 
     /// Releases events. Those that are due together are handed over together.
@@ -304,10 +358,6 @@ impl Output<'_> {
         if events.is_empty() {
             return Ok(());
         }
-        let events = match &mut self.numbering {
-            Some(numbering) => numbering.number(events),
-            None => events,
-        };
         // The recording has priority over the sinks. Only what is released is recorded, so that a
         // stopped session replays to the same digest.
         if let Some(recorder) = &mut self.recorder {

@@ -1,31 +1,32 @@
-//! Events in, messages out to all sinks: normalizer, encoder, digest and ledger on one thread.
+//! Events in, messages out to all sinks, digest and ledger.
+//!
+//! Messages are made here, on the thread that publishes, or ahead of it on threads of their own. Both
+//! ways run the same [`Share`], and what is published is the same.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
 use tickdeck_core::calendar::{Coverage, TradingCalendar};
 use tickdeck_core::contract::ContractTable;
-use tickdeck_core::event::{Event, EventKind, InstrumentId, RawTick};
+use tickdeck_core::event::{Event, EventKind, InstrumentId, Seq};
 use tickdeck_core::source::ReceiveTimes;
-use tickdeck_core::time::{TradingDay, UnixNanos, parse_ctp_date};
+use tickdeck_core::time::{TradingDay, UnixNanos};
 
 use super::digest_thread::DigestThread;
 use super::fanout::{End, Fanout, control_message};
 use super::ledger::Ledger;
+use super::share::{BATCH_MESSAGES, Made, Primed, Share, TickFate, new_buffer};
+use super::window::Window;
+use super::workers::{WINDOWS_AHEAD, Workers};
 use crate::encode::control::{self, ClockStamp, ControlSubject, EndMarker, RunId};
 use crate::encode::subject::DEFAULT_PREFIX;
-use crate::encode::{Encoder, PayloadKind, PayloadSource, Subjects};
-use crate::normalize::{Flag, Flags, NormalizedTick, Normalizer, Outcome};
+use crate::encode::{PayloadKind, PayloadSource};
+#[cfg(test)]
+use crate::normalize::NormalizedTick;
+use crate::normalize::{Flags, Normalizer};
 use crate::reference::Reference;
-use crate::sink::{MessageBatchBuilder, Sink, SinkError};
-
-/// Messages that share one buffer. More would not stay in the cache from encoding to hashing and
-/// handing over.
-const BATCH_MESSAGES: usize = 256;
-/// Room for that many messages of the usual size.
-const BATCH_BYTES: usize = BATCH_MESSAGES * 1024;
+use crate::sink::{MessageBatch, MessageBatchBuilder, Sink, SinkError};
 
 /// What is published, apart from the events.
 #[derive(Debug, Clone)]
@@ -106,29 +107,30 @@ impl PublisherStats {
     }
 }
 
-/// The last payload of an instrument before the start point of a primed replay.
-struct Primed {
-    subject: Bytes,
-    slot: usize,
-    payload: Vec<u8>,
+/// Where messages are made.
+enum Making {
+    /// On the thread that publishes, when they are published.
+    Here(Box<Share>),
+    /// Ahead, on other threads.
+    Ahead(Workers),
 }
 
 /// Turns events into messages and hands them to the sinks.
 pub struct Publisher {
     options: PublisherOptions,
-    normalizer: Normalizer,
-    encoder: Encoder,
-    subjects: Subjects,
-    /// Messages that are encoded but not handed over yet.
+    making: Making,
+    /// Reused by every window that is made here.
+    made: Made,
+    /// The window that is being published, made ahead.
+    window: Option<Window>,
+    /// Messages of several threads that are not handed over yet.
     batch: MessageBatchBuilder,
-    /// Ledger slots of those.
+    /// Ledger slots of messages that are not handed over yet.
     slots: Vec<usize>,
     fanout: Arc<Fanout>,
     digest: DigestThread,
     ledger: Ledger,
-    /// By instrument index, while a replay is primed.
-    primed: Vec<Option<Primed>>,
-    /// By ledger slot: what follows the prefix in the subject, from earlier passes.
+    /// By ledger slot: what follows the prefix in the subject.
     tails: Vec<String>,
     /// Part of every control message.
     run: RunId,
@@ -144,12 +146,11 @@ pub struct Publisher {
     /// Whether events are only counted.
     counts_only: bool,
     stats: Arc<PublisherStats>,
-    #[cfg(test)]
-    mutation: Option<Mutation>,
 }
 
 /// A fault between normalizer and encoder, to prove that a check finds it. In tests only.
 #[cfg(test)]
+#[derive(Clone, Copy)]
 pub(crate) struct Mutation {
     /// Changes a tick; false loses it.
     pub(crate) tick: fn(&mut NormalizedTick<'_>) -> bool,
@@ -169,11 +170,11 @@ impl Publisher {
     pub fn new(options: PublisherOptions, sinks: Vec<Box<dyn Sink>>) -> Self {
         let fanout = Arc::new(Fanout::new(sinks));
         Self {
-            normalizer: options.normalizer(),
-            encoder: Encoder::new(options.payload, options.source),
-            subjects: Subjects::new(&options.subject_prefix),
+            making: Making::Here(Box::new(Share::new(&options, 0, 1))),
             options,
-            batch: MessageBatchBuilder::with_capacity(BATCH_MESSAGES, BATCH_BYTES),
+            made: Made::default(),
+            window: None,
+            batch: MessageBatchBuilder::default(),
             slots: Vec::with_capacity(BATCH_MESSAGES),
             stats: Arc::new(PublisherStats {
                 received: AtomicU64::new(0),
@@ -182,7 +183,6 @@ impl Publisher {
             fanout,
             digest: DigestThread::start(),
             ledger: Ledger::default(),
-            primed: Vec::new(),
             tails: Vec::new(),
             run: RunId::default(),
             end: None,
@@ -191,8 +191,6 @@ impl Publisher {
             dates: DatesSeen::default(),
             expects_rejects: false,
             counts_only: false,
-            #[cfg(test)]
-            mutation: None,
         }
     }
 
@@ -206,8 +204,43 @@ impl Publisher {
     /// The same publisher with a fault.
     #[cfg(test)]
     pub(crate) fn mutated(mut self, mutation: Mutation) -> Self {
-        self.mutation = Some(mutation);
+        if let Making::Here(share) = &mut self.making {
+            share.mutation = Some(mutation);
+        }
         self
+    }
+
+    /// Makes messages ahead of their release, on `jobs` threads with the one that publishes: see
+    /// [`begin`](Self::begin). With one, or where the system starts no thread, they are made when they
+    /// are published.
+    #[must_use]
+    pub fn jobs(mut self, jobs: usize) -> Self {
+        if jobs > 1
+            && let Some(workers) = Workers::start(&self.options, jobs - 1)
+        {
+            self.making = Making::Ahead(workers);
+        }
+        self
+    }
+
+    /// How many windows may be begun and not published yet; 0 where messages are not made ahead.
+    #[must_use]
+    pub(super) const fn windows_ahead(&self) -> usize {
+        match &self.making {
+            Making::Here(_) => 0,
+            Making::Ahead(_) => WINDOWS_AHEAD,
+        }
+    }
+
+    /// Begins to make the messages of a window ahead: of the events from `first` on. They are published
+    /// next, in the same order.
+    pub(super) fn begin(&mut self, events: &Arc<Vec<Event>>, first: usize) {
+        if let Making::Ahead(workers) = &mut self.making
+            && first < events.len()
+            && !self.counts_only
+        {
+            workers.begin(events, first);
+        }
     }
 
     /// Names the run in the control messages.
@@ -239,16 +272,16 @@ impl Publisher {
     /// Clears all market state, for the next pass of a replay that loops. Digest and counts
     /// continue.
     pub fn new_pass(&mut self) {
-        self.note_tails();
-        let options = &self.options;
-        self.normalizer = options.normalizer();
-        self.encoder = Encoder::new(options.payload, options.source);
-        self.subjects = Subjects::new(&options.subject_prefix);
-        self.primed.clear();
+        self.window = None;
+        match &mut self.making {
+            Making::Here(share) => share.new_pass(),
+            Making::Ahead(workers) => workers.new_pass(),
+        }
         self.ledger.new_pass();
     }
 
-    /// Normalizes, encodes and hands over the next events.
+    /// Normalizes, encodes and hands over the next events. Where messages are made ahead, these are the
+    /// next events of the windows that were [begun](Self::begin).
     ///
     /// # Errors
     /// When a sink cannot continue.
@@ -256,39 +289,85 @@ impl Publisher {
         if self.counts_only {
             return Ok(());
         }
-        for event in events {
-            self.encode(event);
-            if self.batch.len() == BATCH_MESSAGES {
-                self.hand_over()?;
+        match &self.making {
+            Making::Here(_) => {
+                let mut events = events.chunks(BATCH_MESSAGES);
+                events.try_for_each(|events| self.make_and_publish(events))
             }
+            Making::Ahead(_) => self.publish_made(events),
         }
-        self.hand_over()
     }
 
-    /// Passes an event before the start point to the normalizer, and remembers what it would have
-    /// published.
-    pub fn prime(&mut self, event: &Event) {
-        let (Some(raw), Outcome::Tick(mut tick)) = (event.as_tick(), self.normalizer.apply(event))
-        else {
-            return;
+    fn make_and_publish(&mut self, events: &[Event]) -> Result<(), SinkError> {
+        let Making::Here(share) = &mut self.making else {
+            return Ok(());
         };
-        tick.flags.insert(Flag::Primed);
-        if tick.flags.intersects(self.options.drop) {
-            return;
+        let mut made = std::mem::take(&mut self.made);
+        share.make(events, 0, &mut made);
+        for tick in made.ticks.drain(..) {
+            self.account(tick.fate, &events[tick.place as usize]);
         }
-        let instrument = tick.instrument.index;
-        let subject = self.subjects.of(tick.instrument);
-        let slot = self.ledger.slot(instrument, &raw.instrument_id);
-        if self.primed.len() <= instrument {
-            self.primed.resize_with(instrument + 1, || None);
+        for (instrument, subject) in made.subjects.drain(..) {
+            self.name(instrument, &subject);
         }
-        let primed = self.primed[instrument].get_or_insert_with(|| Primed {
-            subject: subject.clone(),
-            slot,
-            payload: Vec::new(),
-        });
-        primed.payload.clear();
-        self.encoder.encode(&tick, &mut primed.payload);
+        let mut batches = made.batches.drain(..);
+        let published = batches.try_for_each(|batch| self.hand_over(batch));
+        drop(batches);
+        if made.spares.is_empty() {
+            made.spares.extend(self.digest.spare());
+        }
+        self.made = made;
+        published
+    }
+
+    /// Publishes the next events of the windows that were begun.
+    fn publish_made(&mut self, events: &[Event]) -> Result<(), SinkError> {
+        let Making::Ahead(workers) = &mut self.making else {
+            return Ok(());
+        };
+        let Some(mut window) = self.window.take().or_else(|| workers.take()) else {
+            return Ok(());
+        };
+        let published = self.publish_window(&mut window, events);
+        if !window.is_empty() {
+            self.window = Some(window);
+        } else if let Making::Ahead(workers) = &mut self.making {
+            workers.reuse(window, || self.digest.spare());
+        }
+        published
+    }
+
+    fn publish_window(&mut self, window: &mut Window, events: &[Event]) -> Result<(), SinkError> {
+        let places = window.advance(events.len());
+        let is_whole = window.is_whole();
+        while let Some((part, tick)) = window.next_tick(places.end) {
+            let event = &events[(tick.place - places.start) as usize];
+            if self.account(tick.fate, event) && !is_whole {
+                window.copy_message(part, &mut self.batch);
+                if self.batch.len() == BATCH_MESSAGES {
+                    self.hand_over_batch()?;
+                }
+            }
+        }
+        for (instrument, subject) in window.subjects() {
+            self.name(instrument, &subject);
+        }
+        while is_whole
+            && !self.slots.is_empty()
+            && let Some(batch) = window.take_messages(self.slots.len())
+        {
+            self.hand_over(batch)?;
+        }
+        self.hand_over_batch()
+    }
+
+    /// Passes events before the start point to the normalizer, those of `events` before `end`, and
+    /// remembers what they would have published.
+    pub(super) fn prime(&mut self, events: &Arc<Vec<Event>>, end: usize) {
+        match &mut self.making {
+            Making::Here(share) => share.prime(&events[..end]),
+            Making::Ahead(workers) => workers.prime(events, end),
+        }
     }
 
     /// Publishes the last known tick of each instrument before the start point, in the order in
@@ -297,15 +376,29 @@ impl Publisher {
     /// # Errors
     /// When a sink cannot continue.
     pub fn publish_primed(&mut self) -> Result<(), SinkError> {
-        for primed in std::mem::take(&mut self.primed).into_iter().flatten() {
-            self.ledger.receive(primed.slot);
-            self.batch.push(&primed.subject, &primed.payload);
-            self.slots.push(primed.slot);
+        let mut primed = match &mut self.making {
+            Making::Here(share) => share.take_primed(),
+            Making::Ahead(workers) => workers.take_primed(),
+        };
+        primed.sort_by_key(|primed| primed.first_seen);
+        for Primed {
+            instrument,
+            id,
+            subject,
+            payload,
+            ..
+        } in primed
+        {
+            let slot = self.ledger.slot(instrument, &id);
+            self.name(instrument, &subject);
+            self.ledger.receive(slot);
+            self.batch.push(&subject, &payload);
+            self.slots.push(slot);
             if self.batch.len() == BATCH_MESSAGES {
-                self.hand_over()?;
+                self.hand_over_batch()?;
             }
         }
-        self.hand_over()
+        self.hand_over_batch()
     }
 
     /// Publishes a clock stamp on `tickdeck.clock.<prefix>`. It is not a tick: neither digest nor
@@ -314,7 +407,6 @@ impl Publisher {
     /// # Errors
     /// When a sink cannot continue.
     pub fn publish_clock(&mut self, stamp: UnixNanos) -> Result<(), SinkError> {
-        self.hand_over()?;
         let subject = ControlSubject::Clock.subject(&self.options.subject_prefix);
         let stamp = ClockStamp {
             run: self.run.clone(),
@@ -329,67 +421,72 @@ impl Publisher {
         self.fanout.check()
     }
 
-    fn encode(&mut self, event: &Event) {
+    /// Counts a tick. True when it has a message, whose slot is the next one.
+    #[inline]
+    fn account(&mut self, fate: TickFate, event: &Event) -> bool {
         let EventKind::Tick(raw) = &event.kind else {
-            self.normalizer.apply(event);
-            return;
+            return false;
         };
-        match self.normalizer.apply(event) {
-            Outcome::Session => {}
-            Outcome::Rejected { reason, first } => {
+        match fate {
+            TickFate::Rejected { reason, first } => {
                 self.ledger.reject(&raw.instrument_id, reason);
                 if first {
                     log_reject(&raw.instrument_id, reason, event, self.expects_rejects);
                 }
+                false
             }
-            #[cfg_attr(not(test), expect(unused_mut, reason = "a fault changes it, in tests"))]
-            Outcome::Tick(mut tick) => {
-                self.dates
-                    .see(&self.options.calendar, tick.trading_day, event);
-                if tick.flags.contains(Flag::Stale) {
-                    self.dates.see_stale(&tick, raw);
+            TickFate::Dated {
+                instrument,
+                trading_day,
+                is_moved,
+                is_filtered,
+            } => {
+                let calendar = &self.options.calendar;
+                self.dates.see(calendar, trading_day, event.seq);
+                if is_moved {
+                    self.dates.see_moved(event.seq);
                 }
-                let slot = self.ledger.slot(tick.instrument.index, &raw.instrument_id);
+                let slot = self.ledger.slot(instrument, &raw.instrument_id);
                 self.ledger.receive(slot);
-                #[cfg(test)]
-                if let Some(mutation) = &self.mutation {
-                    if (mutation.tick)(&mut tick) {
-                        let mut payload = Vec::new();
-                        self.encoder.encode(&tick, &mut payload);
-                        (mutation.payload)(&mut payload);
-                        self.batch.push(self.subjects.of(tick.instrument), &payload);
-                        self.slots.push(slot);
-                    } else {
-                        self.ledger.publish(slot);
-                    }
-                    return;
-                }
-                if tick.flags.intersects(self.options.drop) {
+                if is_filtered {
                     self.ledger.filter(slot);
-                    return;
+                } else {
+                    self.slots.push(slot);
                 }
-                let subject = self.subjects.of(tick.instrument);
-                self.batch
-                    .push_with(subject, |out| self.encoder.encode(&tick, out));
-                self.slots.push(slot);
+                !is_filtered
             }
         }
     }
 
-    fn hand_over(&mut self) -> Result<(), SinkError> {
+    /// Keeps the subject of an instrument for the end marker.
+    fn name(&mut self, instrument: usize, subject: &[u8]) {
+        let Some(slot) = self.ledger.known_slot(instrument) else {
+            return;
+        };
+        if self.tails.len() <= slot {
+            self.tails.resize(slot + 1, String::new());
+        }
+        let tail = subject.get(self.options.subject_prefix.len() + 1..);
+        self.tails[slot] = String::from_utf8_lossy(tail.unwrap_or_default()).into_owned();
+    }
+
+    /// Hands over what was copied together.
+    fn hand_over_batch(&mut self) -> Result<(), SinkError> {
         if self.batch.is_empty() {
             return Ok(());
         }
         let batch = self.batch.take();
-        self.messages += batch.len() as u64;
         if self.batch.capacity() == 0 {
             // The buffers went with the batch. The digest thread returns used ones.
-            self.batch = self
-                .digest
-                .spare()
-                .unwrap_or_else(|| MessageBatchBuilder::with_capacity(BATCH_MESSAGES, BATCH_BYTES));
+            self.batch = self.digest.spare().unwrap_or_else(new_buffer);
         }
-        let published = self.fanout.publish(&batch, self.slots.drain(..).map(Some));
+        self.hand_over(batch)
+    }
+
+    fn hand_over(&mut self, batch: MessageBatch) -> Result<(), SinkError> {
+        self.messages += batch.len() as u64;
+        let slots = self.slots.drain(..batch.len()).map(Some);
+        let published = self.fanout.publish(&batch, slots);
         self.digest.update(batch);
         self.is_torn |= published.is_err();
         published
@@ -405,22 +502,8 @@ impl Publisher {
         });
     }
 
-    /// Keeps the subjects of this pass for the end marker.
-    fn note_tails(&mut self) {
-        for (index, tail) in self.subjects.made() {
-            let Some(slot) = self.ledger.known_slot(index) else {
-                continue;
-            };
-            if self.tails.len() <= slot {
-                self.tails.resize(slot + 1, String::new());
-            }
-            self.tails[slot] = String::from_utf8_lossy(tail).into_owned();
-        }
-    }
-
     /// The end marker; without counts when sinks have received different messages.
     fn end_marker(&mut self, end: EndOfReplay, digest: &str) -> EndMarker {
-        self.note_tails();
         let instruments: BTreeMap<String, u64> = self
             .tails
             .drain(..)
@@ -476,19 +559,17 @@ struct DatesSeen {
 
 impl DatesSeen {
     #[inline]
-    fn see(&mut self, calendar: &TradingCalendar, day: TradingDay, event: &Event) {
+    fn see(&mut self, calendar: &TradingCalendar, day: TradingDay, seq: Seq) {
         if self.last != Some(day) && !self.is_logged {
             self.last = Some(day);
-            self.check(calendar, day, event);
+            self.check(calendar, day, seq);
         }
     }
 
-    /// Counts a stale tick if the receive time has overruled its date.
+    /// Counts a tick whose receive time has overruled its date.
     #[cold]
-    fn see_stale(&mut self, tick: &NormalizedTick<'_>, raw: &RawTick) {
-        let is_moved = tick.action_day == tick.trading_day.0
-            && parse_ctp_date(raw.trading_day.as_bytes()).is_some_and(|day| day > tick.action_day);
-        if !is_moved || self.moved > SUSPICIOUS {
+    fn see_moved(&mut self, seq: Seq) {
+        if self.moved > SUSPICIOUS {
             return;
         }
         self.moved += 1;
@@ -496,7 +577,7 @@ impl DatesSeen {
             tracing::warn!(
                 event = "receive_clock_slow",
                 ticks = self.moved,
-                seq = tick.seq.0,
+                seq = seq.0,
                 "many ticks have a trading day after their receipt and are dated on the day before. The \
                  recording machine's clock is probably more than a minute slow: set it"
             );
@@ -504,7 +585,7 @@ impl DatesSeen {
     }
 
     #[cold]
-    fn check(&mut self, calendar: &TradingCalendar, day: TradingDay, event: &Event) {
+    fn check(&mut self, calendar: &TradingCalendar, day: TradingDay, seq: Seq) {
         if matches!(
             calendar.coverage(day.0),
             Coverage::Partly | Coverage::FixedDays | Coverage::Unknown
@@ -513,7 +594,7 @@ impl DatesSeen {
             tracing::warn!(
                 event = "calendar_date_uncertain",
                 trading_day = %day,
-                seq = event.seq.0,
+                seq = seq.0,
                 "from here on the calendar does not know every holiday: dates of night ticks and \
                  the flags preopen and out_of_session may be wrong"
             );

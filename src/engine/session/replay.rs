@@ -64,6 +64,7 @@ pub struct ReplaySession<'a> {
     max_ticks: Option<u64>,
     prime_until: Option<UnixNanos>,
     batch_events: u32,
+    jobs: usize,
     damaged: Vec<Finding>,
     salvaged: Salvaged,
     progress: Box<dyn Progress + 'a>,
@@ -105,6 +106,7 @@ impl<'a> ReplaySession<'a> {
             max_ticks: None,
             prime_until: None,
             batch_events: DEFAULT_BATCH_EVENTS,
+            jobs: 1,
             damaged: Vec::new(),
             salvaged: Salvaged::default(),
             progress: Box::new(Silent),
@@ -209,6 +211,15 @@ impl<'a> ReplaySession<'a> {
         self
     }
 
+    /// Normalizes, encodes and publishes on this many threads; 1 by default. Never changes what is
+    /// published. With more than one, events are made ahead of their release: not for a source that
+    /// waits for its events, whose messages would then wait for the next ones.
+    #[must_use]
+    pub const fn jobs(mut self, jobs: usize) -> Self {
+        self.jobs = jobs;
+        self
+    }
+
     /// What is known to be wrong with the source before it is played. The summary has it, and is lossy.
     #[must_use]
     pub fn damaged(mut self, damaged: Vec<Finding>) -> Self {
@@ -272,7 +283,7 @@ impl<'a> ReplaySession<'a> {
             .filter(|_| !self.control.is_stopped())
             .map(|to| to.begin(self.recorder, &self.clock))
             .transpose()?;
-        let mut publisher = Publisher::new(self.publisher, or_null(self.sinks));
+        let mut publisher = Publisher::new(self.publisher, or_null(self.sinks)).jobs(self.jobs);
         publisher.set_run(run_id);
         prepare(&mut publisher, recorder.is_some(), self.record_only);
         #[cfg(feature = "nats")]

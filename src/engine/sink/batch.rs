@@ -83,6 +83,21 @@ impl MessageBatchBuilder {
         self.push_with(subject, |out| out.extend_from_slice(payload));
     }
 
+    /// Appends a copy of one message of a batch; nothing after its last one.
+    #[inline]
+    pub(crate) fn push_copy(&mut self, batch: &MessageBatch, position: usize) {
+        if let Some(span) = batch.spans().get(position) {
+            let start = self.frames.len() + LENGTH;
+            let frame = &batch.shared.frames[span.start - LENGTH..span.end];
+            self.frames.extend_from_slice(frame);
+            self.spans.push(Span {
+                start,
+                subject_end: start + span.subject().len(),
+                end: self.frames.len(),
+            });
+        }
+    }
+
     /// Messages so far.
     #[inline]
     #[must_use]
@@ -210,7 +225,14 @@ impl MessageBatch {
     /// The first `count` messages, or all when there are fewer.
     #[must_use]
     pub fn first(&self, count: usize) -> Self {
+        self.range(0, count)
+    }
+
+    /// At most `count` messages from `position` on.
+    #[must_use]
+    pub(crate) fn range(&self, position: usize, count: usize) -> Self {
         let Range { start, end } = self.messages;
+        let start = end.min(start.saturating_add(position));
         Self {
             shared: Arc::clone(&self.shared),
             messages: start..end.min(start.saturating_add(count)),
@@ -309,6 +331,16 @@ mod tests {
             prop_assert!(chunks.iter().all(|chunk| (1..=max).contains(&chunk.len())));
             let joined: Vec<_> = chunks.iter().flat_map(read).collect();
             prop_assert_eq!(&joined, &messages);
+            let rest = whole.range(max, 2);
+            prop_assert_eq!(&read(&rest)[..], &messages[max.min(messages.len())..(max + 2).min(messages.len())]);
+            let mut copied = MessageBatchBuilder::default();
+            copied.push(b"before", b"");
+            for position in 0..=chunks.first().map_or(0, MessageBatch::len) {
+                copied.push_copy(chunks.last().unwrap_or(&whole), position);
+            }
+            let copied = copied.take();
+            let tail = chunks.last().map(read).unwrap_or_default();
+            prop_assert_eq!(&read(&copied)[1..], &tail[..]);
             let some = whole.first(max);
             prop_assert_eq!(&read(&some)[..], &messages[..max.min(messages.len())]);
             let frames: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.frames().to_vec()).collect();

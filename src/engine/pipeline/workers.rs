@@ -1,0 +1,199 @@
+//! Threads that make the messages of a replay ahead of their release, one share of the instruments
+//! each.
+//!
+//! Windows are made in the order in which they are begun. Each thread answers each window, so that the
+//! threads never drift apart, and a window is whole when every thread has answered it.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use tickdeck_core::event::Event;
+use tickdeck_core::thread;
+
+use super::publisher::PublisherOptions;
+use super::share::{Made, Primed, Share};
+use super::window::Window;
+use crate::sink::MessageBatchBuilder;
+
+/// Windows that may be begun and not taken yet. More would only wait.
+pub(super) const WINDOWS_AHEAD: usize = 2;
+
+/// What a thread is asked for.
+enum Work {
+    /// The messages of a window, from a place on.
+    Make(Arc<Vec<Event>>, usize, Made),
+    /// Nothing but the state after the events before a place.
+    Prime(Arc<Vec<Event>>, usize),
+    /// The last known payloads.
+    TakePrimed,
+    /// To forget everything.
+    NewPass,
+}
+
+/// What a thread answers.
+enum Answer {
+    Made(Made),
+    Primed(Vec<Primed>),
+    Done,
+}
+
+struct Worker {
+    work: Sender<Work>,
+    answers: Receiver<Answer>,
+    thread: JoinHandle<()>,
+    /// Of earlier windows, to be used again.
+    used: Vec<Made>,
+}
+
+/// The threads.
+pub(super) struct Workers {
+    workers: Vec<Worker>,
+    /// The places of the windows that are begun and not taken.
+    begun: VecDeque<Range<u32>>,
+}
+
+impl Workers {
+    /// Starts `count` threads; `None` where the system cannot.
+    pub(super) fn start(options: &PublisherOptions, count: usize) -> Option<Self> {
+        let start = |number| {
+            let mut share = Share::new(options, number, count);
+            // One more for whatever is asked between windows.
+            let (work, incoming) = bounded(WINDOWS_AHEAD + 1);
+            let (sender, answers) = bounded(WINDOWS_AHEAD + 1);
+            let run = move || {
+                for work in incoming {
+                    // The receiver is gone: so is the session.
+                    if sender.send(answer(&mut share, work)).is_err() {
+                        return;
+                    }
+                }
+            };
+            let thread = thread::spawn("encode", run).ok()?;
+            Some(Worker {
+                work,
+                answers,
+                thread,
+                used: Vec::new(),
+            })
+        };
+        Some(Self {
+            workers: (0..count).map(start).collect::<Option<_>>()?,
+            begun: VecDeque::new(),
+        })
+    }
+
+    /// Begins a window: the events of `events` from `first` on.
+    pub(super) fn begin(&mut self, events: &Arc<Vec<Event>>, first: usize) {
+        let place = |place| u32::try_from(place).unwrap_or(u32::MAX);
+        self.begun.push_back(place(first)..place(events.len()));
+        self.ask_each(|worker| {
+            let made = worker.used.pop().unwrap_or_default();
+            Work::Make(Arc::clone(events), first, made)
+        });
+    }
+
+    /// The oldest window that is begun. The threads do not use its events any more.
+    pub(super) fn take(&mut self) -> Option<Window> {
+        let places = self.begun.pop_front()?;
+        let parts = self
+            .answers()
+            .into_iter()
+            .filter_map(|answer| match answer {
+                Answer::Made(made) => Some(made),
+                Answer::Primed(_) | Answer::Done => None,
+            });
+        Some(Window::new(places, parts.collect()))
+    }
+
+    /// Takes back what is used up. `buffers` are for messages.
+    pub(super) fn reuse(
+        &mut self,
+        window: Window,
+        mut buffers: impl FnMut() -> Option<MessageBatchBuilder>,
+    ) {
+        for (worker, mut made) in self.workers.iter_mut().zip(window.into_parts()) {
+            made.ticks.clear();
+            for batch in made.batches.drain(..) {
+                made.spares.extend(batch.recycle().or_else(&mut buffers));
+            }
+            worker.used.push(made);
+        }
+    }
+
+    /// Primes every share with the events of `events` before `end`, and waits for it.
+    pub(super) fn prime(&mut self, events: &Arc<Vec<Event>>, end: usize) {
+        self.ask_each(|_| Work::Prime(Arc::clone(events), end));
+        self.answers();
+    }
+
+    /// The last known payloads before the start point.
+    pub(super) fn take_primed(&mut self) -> Vec<Primed> {
+        self.ask_each(|_| Work::TakePrimed);
+        let answers = self.answers().into_iter();
+        answers
+            .flat_map(|answer| match answer {
+                Answer::Primed(primed) => primed,
+                Answer::Made(_) | Answer::Done => Vec::new(),
+            })
+            .collect()
+    }
+
+    /// Drops the windows that are begun, and forgets everything.
+    pub(super) fn new_pass(&mut self) {
+        while self.take().is_some() {}
+        self.ask_each(|_| Work::NewPass);
+        self.answers();
+    }
+
+    fn ask_each(&mut self, mut work: impl FnMut(&mut Worker) -> Work) {
+        for worker in &mut self.workers {
+            let work = work(worker);
+            // A thread that panicked says so when its answer is awaited.
+            let _ = worker.work.send(work);
+        }
+    }
+
+    /// One answer of each thread.
+    fn answers(&mut self) -> Vec<Answer> {
+        let answers: Option<Vec<Answer>> = self
+            .workers
+            .iter()
+            .map(|worker| worker.answers.recv().ok())
+            .collect();
+        answers.unwrap_or_else(|| self.fail())
+    }
+
+    /// Ends with the panic of the thread that no longer answers.
+    #[cold]
+    fn fail(&mut self) -> Vec<Answer> {
+        for Worker { work, thread, .. } in self.workers.drain(..) {
+            drop(work);
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+        Vec::new()
+    }
+}
+
+fn answer(share: &mut Share, work: Work) -> Answer {
+    match work {
+        Work::Make(events, first, mut made) => {
+            let place = u32::try_from(first).unwrap_or(u32::MAX);
+            share.make(&events[first..], place, &mut made);
+            Answer::Made(made)
+        }
+        Work::Prime(events, end) => {
+            share.prime(&events[..end]);
+            Answer::Done
+        }
+        Work::TakePrimed => Answer::Primed(share.take_primed()),
+        Work::NewPass => {
+            share.new_pass();
+            Answer::Done
+        }
+    }
+}
