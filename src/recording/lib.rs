@@ -74,7 +74,6 @@ mod session_recorder;
 pub mod storage;
 mod tally;
 mod thrift;
-mod tick_arrays;
 mod unsealed;
 mod verify;
 mod watch;

@@ -22,12 +22,11 @@ use super::filter::EventFilter;
 use super::footer_bounds;
 use super::format_version::FormatVersion;
 use super::group_bytes::GroupBytes;
-use super::group_columns::{GroupColumns, StringArray, TextArray, pick};
+use super::group_columns::{Common, GroupColumns, Run, StringArray, TextArray, TickArrays, pick};
 use super::schema::{
     CREATED_BY, DETAIL, KIND, RECV_TS, ROW_GROUP_HASHES, SEQ, column_type, instrument_column,
 };
 use super::storage::{ParquetFile, ReadFile, Storage};
-use super::tick_arrays::{Common, Run, TickArrays};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 

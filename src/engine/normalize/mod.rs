@@ -17,7 +17,6 @@ mod exchange_time;
 mod flags;
 mod instruments;
 mod outcome;
-mod progress;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -29,9 +28,8 @@ use std::sync::Arc;
 
 use self::exchange_time::{ExchangeClock, Stamp, received_by_day};
 pub use self::flags::{Flag, Flags, UnknownFlag};
-use self::instruments::{Instruments, Slot, State};
+use self::instruments::{Connection, Instruments, Mark, Slot, State};
 pub use self::outcome::{Outcome, Reject};
-use self::progress::{Connection, Mark};
 pub use self::tick::{Instrument, LEVELS, Level, NormalizedTick};
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::{ContractTable, Phase};

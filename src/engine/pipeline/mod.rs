@@ -3,15 +3,18 @@
 //!
 //! ```text
 //!  decoding thread       playing thread                                        digest thread
-//!  row group ─────────> source -> pacer -> [recorder] -> normalizer -> encoder ──> BLAKE3
-//!                                                             └─> ledger    └────> sink threads
+//!  row group ─────────> source -> pacer -> [recorder] -> share ──────> batch ──> BLAKE3
+//!                          │                            normalizer,      └────> sink threads
+//!                          └─ with jobs: shares ────>   encoder
 //! ```
 //!
+//! - A share of the instruments is normalized and encoded on the playing thread, one batch at a time. A
+//!   fast replay has several shares, each on its own thread, one window ahead of the pacer.
 //! - Batches only move work between threads: order and bytes are the same for every batch size.
 //! - Back-pressure runs from right to left: a slow sink or digest blocks the playing thread, which
 //!   then stops asking the source. Nothing is dropped on this path.
-//! - Events are made, used and forgotten on one thread, a small batch at a time. They are large:
-//!   handing them to another processor costs as much as decoding them.
+//! - Events are large: handing them to another processor costs as much as decoding them. They are made
+//!   and used a small batch at a time, so that they stay in the cache.
 
 mod delay;
 mod digest_thread;
@@ -24,7 +27,6 @@ mod player;
 mod publisher;
 mod settlement;
 mod share;
-mod window;
 mod workers;
 
 pub use delay::DelayMeter;
