@@ -11,7 +11,7 @@
 //! | [`pace`] | when an event is due, computed without a clock |
 //! | [`thread`], [`wait`] | the one place each that starts threads and waits for a bounded time |
 //! | [`causes`] | an error with its causes in one line |
-//! | [`printable`](mod@printable) | text from strangers, safe to show |
+//! | [`printable`](mod@printable) | untrusted text, safe to show |
 //! | [`switch`] | words of variables that mean yes or no |
 //!
 //! A type belongs here when recordings, the engine and the simulated front all need it.

@@ -1,4 +1,4 @@
-//! Text from strangers, made safe to show.
+//! Untrusted text, made safe to show.
 //!
 //! Instrument ids, session names, file names and payloads may hold anything: an escape sequence that
 //! acts on a terminal, or a mark that shows `abc` as `cba`. Such characters are shown as their JSON

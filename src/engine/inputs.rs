@@ -318,8 +318,8 @@ impl Inputs {
         }
     }
 
-    /// The source of all selected events, decoded on another thread. With `salvage` it skips damaged parts and lists
-    /// them there.
+    /// The source of all selected events, decoded on another thread. With `salvage`, which lists them, it
+    /// skips damaged parts.
     ///
     /// # Errors
     /// When the system gives no thread.

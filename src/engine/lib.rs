@@ -72,7 +72,7 @@
 //! |---|---|---|
 //! | `nats` | `nats`, `capture`, `sink::NatsSink`, health answers | async-nats, futures-util, tokio |
 //! | `live` | `live`, `Session::live`, `Session::ctp`; implies `nats` | crossbeam-queue |
-//! | `import` | `import` | csv, encoding_rs, flate2, parquet with all its compressions, tar, zip |
+//! | `import` | `import` | flate2, parquet with all its compressions, tar, zip |
 //! | `signals` | `control::signals`, `control::keyboard` | signal-hook |
 //! | `reports` | `check::report::{html, junit}` | maud, quick-junit |
 //! | `codecs` | recordings that other tools compressed with snappy, gzip or lz4 | snap, flate2 and lz4 of parquet |

@@ -1,4 +1,4 @@
-//! What a file from a stranger may ask for. Everything larger is refused before it takes memory.
+//! What an untrusted file may ask for. Everything larger is refused before it takes memory.
 //!
 //! `docs/security.md` lists the numbers.
 
@@ -53,7 +53,7 @@ fn is_file_name(name: &str) -> bool {
     !is_relative && name.len() <= MOST_NAME_BYTES && !name.contains(is_bad)
 }
 
-/// Refuses a file of a recording that a link takes out of its folder: a recording from a stranger must
+/// Refuses a file of a recording that a link takes out of its folder: an untrusted recording must
 /// not show what is elsewhere.
 pub(super) fn refuse_outside(
     storage: &dyn Storage,

@@ -45,7 +45,7 @@ use super::writer::{RecordingOptions, RecordingWriter};
 type Result<T> = std::result::Result<T, RecordingError>;
 
 /// Hears of each recording that was made of a ring, or could not be: its folder and the result.
-type Told = Arc<dyn Fn(&Path, &Result<Manifest>) + Send + Sync>;
+type WhenKept = Arc<dyn Fn(&Path, &Result<Manifest>) + Send + Sync>;
 
 /// What the name of a ring's folder begins with.
 pub(super) const RING: &str = ".ring-";
@@ -150,7 +150,7 @@ pub struct RingRecorder {
     recorder: RecorderOptions,
     stats: Arc<RecorderStats>,
     recordings: ReadBack,
-    told: Told,
+    when_kept: WhenKept,
     trigger: RingTrigger,
     clock: Arc<dyn Clock>,
     slots: VecDeque<Arc<Slot>>,
@@ -183,7 +183,7 @@ impl std::fmt::Debug for RingRecorder {
 }
 
 impl RingRecorder {
-    /// A ring under `root`, the root of a catalogue, for the session of this id. `told` hears of each
+    /// A ring under `root`, the root of a catalogue, for the session of this id. `when_kept` is called for each
     /// recording that is made, on the thread that makes it.
     ///
     /// # Errors
@@ -195,7 +195,7 @@ impl RingRecorder {
         recorder: RecorderOptions,
         ring: Ring,
         clock: Arc<dyn Clock>,
-        told: impl Fn(&Path, &Result<Manifest>) + Send + Sync + 'static,
+        when_kept: impl Fn(&Path, &Result<Manifest>) + Send + Sync + 'static,
     ) -> Result<Self> {
         let storage = local();
         let folder = root.join(format!("{RING}{session}"));
@@ -222,7 +222,7 @@ impl RingRecorder {
             recorder,
             stats: Arc::default(),
             recordings: ReadBack::default(),
-            told: Arc::new(told),
+            when_kept: Arc::new(when_kept),
             trigger: ring.trigger,
             clock,
             slots: VecDeque::new(),
@@ -504,7 +504,7 @@ impl RingRecorder {
             end: Some(UnixNanos(range.until.0.saturating_add(1))),
             instruments: None,
         };
-        let (target, told) = (folder.clone(), Arc::clone(&self.told));
+        let (target, when_kept) = (folder.clone(), Arc::clone(&self.when_kept));
         let copy = move || {
             let made = copy_slots(&slots, writer, &filter, &target);
             for slot in &slots {
@@ -513,7 +513,7 @@ impl RingRecorder {
                     Err(_) => stay(slot),
                 }
             }
-            told(&target, &made);
+            when_kept(&target, &made);
             let removed: Vec<_> = slots.into_iter().map(release).collect();
             (made, removed.into_iter().collect())
         };

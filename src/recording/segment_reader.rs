@@ -12,7 +12,7 @@ use std::sync::Arc;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
-use tickdeck_core::event::{Event, EventKind, RawTick, Seq, SessionEvent, TICK_KIND};
+use tickdeck_core::event::{Event, EventKind, Seq, SessionEvent, TICK_KIND};
 use tickdeck_core::time::UnixNanos;
 
 use super::bounds::MOST_GROUP_BYTES;
@@ -468,6 +468,9 @@ fn placed(rows: &[u32]) -> impl Iterator<Item = Placed> {
     placed.into_iter()
 }
 
+/// Stands for a tick until it is assembled. A blank tick would cost as much as the whole assembly.
+const PLACEHOLDER: EventKind = EventKind::Session(SessionEvent::FrontConnected {});
+
 /// The wanted events of one row group, handed out in `seq` order.
 ///
 /// A tick is assembled when it is yielded: a copy of the values that all rows of its instrument
@@ -511,11 +514,10 @@ impl DecodedGroup {
         let taken = max.min(end - start);
         let rows = &self.order[start..start + taken];
         let first = batch.len();
-        let blank = RawTick::default();
         for &row in rows {
             let row = row as usize;
             let kind = match self.keys.session_kind(row) {
-                None => EventKind::Tick(blank),
+                None => PLACEHOLDER,
                 Some(kind) => EventKind::Session(self.session_event(kind, row)?),
             };
             batch.push(Event {
@@ -537,9 +539,13 @@ impl DecodedGroup {
     fn fill(&self, events: &mut [Event], placed: impl Iterator<Item = Placed>) {
         for placed in placed {
             let row = placed.row();
-            if let EventKind::Tick(tick) = &mut events[placed.place()].kind {
-                let common = &self.common[self.keys.instruments.keys[row] as usize];
-                *tick = common.tick;
+            if self.keys.session_kind(row).is_some() {
+                continue;
+            }
+            let common = &self.common[self.keys.instruments.keys[row] as usize];
+            let kind = &mut events[placed.place()].kind;
+            *kind = EventKind::Tick(common.tick);
+            if let EventKind::Tick(tick) = kind {
                 self.ticks.set_varying(row, common.varying, tick);
             }
         }

@@ -32,12 +32,15 @@ const DRIVERS: [&str; 3] = [
     "src/engine/capture/ready.rs",
 ];
 
-const DOORS: [&str; 21] = [
+const DOORS: [&str; 24] = [
     "std::fs",
     "std::net",
     "std::env",
     "std::process",
     "std::thread",
+    "std::sync::Condvar",
+    "std::sync::mpsc",
+    "crossbeam_channel",
     "std::time::Instant::now",
     "std::time::SystemTime::now",
     "std::io::stdin",

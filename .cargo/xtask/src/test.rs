@@ -173,7 +173,7 @@ fn run_fuzz_targets(skipped: &Path) -> Result<()> {
         .with_context(|| format!("writing {}", skipped.display()))
 }
 
-/// Formatting and lints.
+/// Formatting, lints, and the links of the documentation.
 fn check_style() -> Result<()> {
     run::run(cargo().args(["fmt", "--all", "--check"]))?;
     run::run(cargo().args([
@@ -201,7 +201,19 @@ fn check_style() -> Result<()> {
             "warnings",
         ]))?;
     }
-    Ok(())
+    let libraries = [
+        "tickdeck",
+        "tickdeck-core",
+        "tickdeck-recording",
+        "tickdeck-ffi",
+    ];
+    let packages = libraries.iter().flat_map(|name| ["--package", name]);
+    run::run(
+        cargo()
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .args(["doc", "--no-deps"])
+            .args(packages),
+    )
 }
 
 /// Lists the skipped tests, and says what passed.

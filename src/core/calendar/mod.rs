@@ -27,7 +27,7 @@ const NOTICE_DAYS: i64 = 60;
 /// How much of a date's surroundings the calendar knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coverage {
-    /// The whole year, and more than the next [`NOTICE_DAYS`].
+    /// The whole year, and more than the next 60 days.
     Known,
     /// The whole year, but it ends soon and the next one is not fully known.
     EndsSoon {

@@ -8,6 +8,7 @@
 //! night session. This module may not know the calendar: the caller says whether there was a night.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use chrono::NaiveDate;
@@ -129,6 +130,38 @@ impl SessionHours {
         sessions
             .find_map(|&session| around(time, session))
             .unwrap_or(Phase::Closed)
+    }
+}
+
+impl SessionHours {
+    /// The phase of `seconds_of_day`, and times of day around it that have the same one. They do not
+    /// reach past midnight.
+    #[must_use]
+    pub fn phase_around(self, seconds_of_day: u32, opens_at_night: bool) -> (Phase, Range<u32>) {
+        let phase = self.phase(seconds_of_day, opens_at_night);
+        let night = self.night_end.map(|end| (NIGHT_OPEN, end));
+        let sessions = night.iter().chain(self.day);
+        // At these times a phase may begin. What is one for another product does no harm.
+        let begins = sessions.flat_map(|&(open, close)| {
+            let after = close + CLOSE_GRACE_SECONDS + 1;
+            [
+                open - AUCTION_SECONDS,
+                open - OPEN_LEAD_SECONDS,
+                open,
+                close,
+                after,
+            ]
+        });
+        let of_day = |time: u32| (time + EVENING_START_SECONDS) % DAY_SECONDS;
+        let mut around = 0..DAY_SECONDS;
+        for begin in begins.map(of_day).chain([EVENING_START_SECONDS]) {
+            if begin <= seconds_of_day {
+                around.start = around.start.max(begin);
+            } else {
+                around.end = around.end.min(begin);
+            }
+        }
+        (phase, around)
     }
 }
 
@@ -309,6 +342,31 @@ mod tests {
                 ("17:59:59", Closed),
             ],
         );
+    }
+
+    #[test]
+    fn a_phase_holds_everywhere_around_a_time() {
+        let former = ["N2330", "CFX-0915"].map(|name| SessionHours::parse(name).unwrap());
+        let hours = SessionClass::ALL.map(SessionClass::hours);
+        for hours in hours.into_iter().chain(former) {
+            for at_night in [true, false] {
+                let mut next = 0;
+                while next < DAY_SECONDS {
+                    let (phase, around) = hours.phase_around(next, at_night);
+                    assert_eq!(around.start, next);
+                    assert!(around.end > next && around.end <= DAY_SECONDS);
+                    for seconds in around.clone() {
+                        assert_eq!(hours.phase(seconds, at_night), phase, "{hours:?} {seconds}");
+                    }
+                    let last = hours.phase_around(around.end - 1, at_night);
+                    assert_eq!(last, (phase, around.clone()));
+                    next = around.end;
+                }
+            }
+        }
+        let (phase, around) = hours[0].phase_around(DAY_SECONDS + 1, true);
+        assert_eq!(phase, Phase::Closed);
+        assert!(!around.contains(&(DAY_SECONDS + 1)));
     }
 
     #[test]

@@ -25,6 +25,28 @@ const SCALED_BELOW: i64 = 1_000_000_000_000_000;
 const DAY_SECONDS: i64 = 86_400;
 const NANOS_IN_MILLI: u32 = 1_000_000;
 
+/// Bytes of a block of text.
+const BLOCK: usize = 64;
+
+/// Fills a text up to whole blocks.
+pub(super) fn pad(text: &mut Vec<u8>) {
+    text.resize(text.len().next_multiple_of(BLOCK), 0);
+}
+
+/// Digits of the largest integer.
+const MOST_DIGITS: usize = 20;
+
+/// Two digits of each number below 100.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number: u8 = 0;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
+};
+
 /// A payload being built.
 #[derive(Debug, Clone)]
 pub(super) struct Buffer {
@@ -80,6 +102,17 @@ impl Buffer {
         self.len = end;
     }
 
+    /// Appends the first `len` bytes of a text that was [padded](pad): block by block, which costs less
+    /// than a copy of any length.
+    #[inline]
+    pub(super) fn padded_text(&mut self, text: &[u8], len: usize) {
+        let (blocks, _) = text.as_chunks::<BLOCK>();
+        for (block, at) in blocks.iter().zip((self.len..).step_by(BLOCK)) {
+            self.bytes[at..at + BLOCK].copy_from_slice(block);
+        }
+        self.len += len;
+    }
+
     /// Appends `number` with leading zeros to `N` digits; higher digits are cut.
     #[inline]
     pub(super) fn padded<const N: usize>(&mut self, number: u32) {
@@ -88,8 +121,34 @@ impl Buffer {
 
     /// Appends an integer.
     #[inline]
-    pub(super) fn integer(&mut self, number: impl itoa::Integer) {
-        self.slice(itoa::Buffer::new().format(number).as_bytes());
+    pub(super) fn integer(&mut self, number: i32) {
+        if number < 0 {
+            self.literal(b"-");
+        }
+        self.unsigned(u64::from(number.unsigned_abs()));
+    }
+
+    /// Appends an integer without sign. All its digits are written to a fixed place first, and then
+    /// copied with a length that the compiler knows: the first ones and whatever follows them.
+    #[inline]
+    pub(super) fn unsigned(&mut self, mut number: u64) {
+        let mut digits = [b'0'; 2 * MOST_DIGITS];
+        let mut first = MOST_DIGITS;
+        while number >= 100 {
+            first -= 2;
+            digits[first..first + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
+            number /= 100;
+        }
+        let [tens, ones] = PAIRS[(number % 100) as usize];
+        first -= 1;
+        digits[first] = ones;
+        if number >= 10 {
+            first -= 1;
+            digits[first] = tens;
+        }
+        let end = self.len + MOST_DIGITS;
+        self.bytes[self.len..end].copy_from_slice(&digits[first..first + MOST_DIGITS]);
+        self.len += MOST_DIGITS - first;
     }
 
     /// Appends a float as `serde_json` prints it.
@@ -121,7 +180,7 @@ impl Buffer {
         if fixed.negative {
             self.literal(b"-");
         }
-        self.integer(fixed.integer);
+        self.unsigned(fixed.integer);
         let fraction = fixed.fraction;
         if fraction == 0 {
             return;
@@ -373,7 +432,7 @@ mod tests {
             let mut buffer = Buffer::new();
             buffer.integer(number);
             buffer.literal(b" ");
-            buffer.integer(big);
+            buffer.unsigned(big);
             let expected = format!("{number} {big}");
             prop_assert_eq!(buffer.as_bytes(), expected.as_bytes());
         }

@@ -8,14 +8,16 @@
 use chrono::NaiveDate;
 
 use super::PayloadSource;
-use super::buffer::{Buffer, Timestamps, compact};
+use super::buffer::{Buffer, Timestamps, compact, pad};
 use crate::normalize::{Flags, Instrument, LEVELS, Level, NormalizedTick};
 
 /// Rendered bytes and what they were rendered from.
 #[derive(Debug, Clone)]
 struct Segment<K> {
     key: Option<K>,
+    /// Padded.
     bytes: Vec<u8>,
+    len: usize,
 }
 
 impl<K> Default for Segment<K> {
@@ -23,6 +25,7 @@ impl<K> Default for Segment<K> {
         Self {
             key: None,
             bytes: Vec::new(),
+            len: 0,
         }
     }
 }
@@ -32,13 +35,15 @@ impl<K: PartialEq> Segment<K> {
     #[inline]
     fn put(&mut self, key: K, out: &mut Buffer, render: impl FnOnce(&mut Buffer)) {
         if self.key.as_ref() == Some(&key) {
-            out.slice(&self.bytes);
+            out.padded_text(&self.bytes, self.len);
             return;
         }
         let start = out.len();
         render(out);
         self.bytes.clear();
         self.bytes.extend_from_slice(out.since(start));
+        self.len = self.bytes.len();
+        pad(&mut self.bytes);
         self.key = Some(key);
     }
 }
@@ -125,7 +130,7 @@ impl Vnpy {
         buffer.literal(b",\"local_time\":\"");
         self.local_times.nanos(tick.recv_ts, buffer);
         buffer.literal(b"\",\"seq\":");
-        buffer.integer(tick.seq.0);
+        buffer.unsigned(tick.seq.0);
         match source {
             PayloadSource::Ctp => buffer.literal(b",\"source\":\"ctp\""),
             PayloadSource::Synthetic => buffer.literal(b",\"source\":\"synthetic\""),

@@ -148,7 +148,7 @@ pub struct ImportSource {
     /// Columns of the options that no input has had so far.
     missing: Vec<String>,
     /// Options that no row has taken so far.
-    untaken: Vec<GivenOption>,
+    unused: Vec<GivenOption>,
     skip_bad: bool,
     report: ImportReport,
     failed: bool,
@@ -200,7 +200,7 @@ impl ImportSource {
             receive_times: None,
             next_seq: 0,
             missing: options.column_names().map(str::to_owned).collect(),
-            untaken: options.given(),
+            unused: options.given(),
             skip_bad: options.skip_bad,
             report: ImportReport::default(),
             failed: false,
@@ -311,11 +311,11 @@ impl ImportSource {
     /// The options that have changed no row so far.
     #[must_use]
     pub fn options_without_effect(&self) -> Vec<GivenOption> {
-        let mut untaken = self.untaken.clone();
+        let mut unused = self.unused.clone();
         if !self.instruments.trusted().is_empty() {
-            untaken.retain(|option| *option != GivenOption::TrustExchange);
+            unused.retain(|option| *option != GivenOption::TrustExchange);
         }
-        untaken
+        unused
     }
 
     /// The instruments so far whose exchange is in doubt, by id.
@@ -348,7 +348,7 @@ impl ImportSource {
                 &mut self.instruments,
                 &mut self.receive_times,
             );
-            self.untaken
+            self.unused
                 .retain(|option| !input.stamper.has_taken(*option));
             let read = input.rows.bytes_read();
             self.report.bytes_read += read.saturating_sub(input.counted);

@@ -5,6 +5,7 @@
 //!
 //! Remembered are the last tick, its volume and time, and snapshots (field guide 5.4 and 5.6).
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -36,6 +37,18 @@ enum Entry {
     Unknown { reported: bool },
 }
 
+/// The phase of a tick, which most ticks after it share.
+#[derive(Debug)]
+struct LastPhase {
+    /// Key of the trading day.
+    day_key: usize,
+    /// The sessions on it.
+    hours: SessionHours,
+    /// The times of day that are in this phase, among others.
+    around: Range<u32>,
+    phase: Phase,
+}
+
 /// The memory of one instrument.
 #[derive(Debug)]
 pub(super) struct State {
@@ -43,8 +56,8 @@ pub(super) struct State {
     pub(super) progress: Progress,
     pub(super) snapshots: Snapshots,
     rules: Rules,
-    /// The trading day of the last tick, by its key, and the sessions on it.
-    today: Option<(usize, SessionHours)>,
+    /// The phase of the last tick.
+    last_phase: Option<LastPhase>,
     /// The multiplier is not the same for every delivery month that the id may stand for: the
     /// trading day decides.
     is_dated: bool,
@@ -66,7 +79,7 @@ impl State {
             },
             progress: Progress::default(),
             snapshots: Snapshots::default(),
-            today: None,
+            last_phase: None,
             previous: None,
             reported: 0,
         }
@@ -102,14 +115,33 @@ impl State {
     /// differs from the last tick's.
     #[inline]
     pub(super) fn enter(&mut self, stamp: &Stamp, contracts: &ContractTable) -> Phase {
-        let hours = match self.today {
-            Some((key, hours)) if key == stamp.day_key => hours,
-            _ => self.change_day(stamp, contracts),
-        };
-        hours.phase(stamp.seconds_of_day, stamp.opens_at_night)
+        let of_day = stamp.seconds_of_day;
+        match &self.last_phase {
+            Some(last) if last.day_key == stamp.day_key && last.around.contains(&of_day) => {
+                last.phase
+            }
+            _ => self.change_phase(stamp, contracts),
+        }
     }
 
     #[cold]
+    fn change_phase(&mut self, stamp: &Stamp, contracts: &ContractTable) -> Phase {
+        let day_key = stamp.day_key;
+        let last = self
+            .last_phase
+            .take()
+            .filter(|last| last.day_key == day_key);
+        let hours = last.map_or_else(|| self.change_day(stamp, contracts), |last| last.hours);
+        let (phase, around) = hours.phase_around(stamp.seconds_of_day, stamp.opens_at_night);
+        self.last_phase = Some(LastPhase {
+            day_key,
+            hours,
+            around,
+            phase,
+        });
+        phase
+    }
+
     fn change_day(&mut self, stamp: &Stamp, contracts: &ContractTable) -> SessionHours {
         let contract = &mut self.instrument.contract;
         let day = stamp.trading_day;
@@ -121,9 +153,7 @@ impl State {
             contract.price_tick = dated.price_tick;
             self.rules = Rules::of(contract);
         }
-        let hours = contracts.hours_on(contract, day);
-        self.today = Some((stamp.day_key, hours));
-        hours
+        contracts.hours_on(contract, day)
     }
 
     /// Rejects a tick of this instrument.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tickdeck_core::event::Event;
 
 use super::ledger::is_nothing;
-use super::publisher::PublisherOptions;
+use super::options::PublisherOptions;
 use crate::normalize::{Flags, Normalizer, Outcome};
 
 /// Counts what would become of ticks.

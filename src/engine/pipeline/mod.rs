@@ -22,6 +22,7 @@ mod dry_run;
 mod fanout;
 mod ledger;
 mod measure;
+mod options;
 mod pace_driver;
 mod player;
 mod publisher;
@@ -35,9 +36,10 @@ pub(crate) use ledger::is_nothing;
 pub use ledger::{InstrumentLedger, Ledger};
 #[doc(hidden)]
 pub use measure::{Measured, measure};
+#[cfg(test)]
+pub(crate) use options::Mutation;
+pub use options::PublisherOptions;
 pub use pace_driver::{Go, PaceDriver};
 pub use player::{DEFAULT_BATCH_EVENTS, Output, Paced, PlayError, Player, Release};
-#[cfg(test)]
-pub(crate) use publisher::Mutation;
-pub use publisher::{Publisher, PublisherOptions, PublisherStats};
+pub use publisher::{Publisher, PublisherStats};
 pub use tickdeck_recording::Numbering;

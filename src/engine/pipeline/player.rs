@@ -83,7 +83,7 @@ impl Paced {
         self
     }
 
-    /// Events before this instant only prime the state, see [`Publisher::prime`].
+    /// Events before this instant only prime the state of each instrument.
     #[must_use]
     pub const fn prime_until(mut self, start: Option<UnixNanos>) -> Self {
         self.prime_until = start;

@@ -1,76 +1,25 @@
 //! Events in, messages out to all sinks, digest and ledger.
 //!
-//! Messages are made here, on the thread that publishes, or ahead of it on threads of their own. Both
-//! ways run the same [`Share`], and what is published is the same.
+//! Messages are made on the thread that publishes, or ahead of it on other threads. Both ways run the same [`Share`], and what is published is the same.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tickdeck_core::calendar::{Coverage, TradingCalendar};
-use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::{Event, EventKind, InstrumentId, Seq};
-use tickdeck_core::source::ReceiveTimes;
 use tickdeck_core::time::{TradingDay, UnixNanos};
 
 use super::digest_thread::DigestThread;
 use super::fanout::{End, Fanout, control_message};
 use super::ledger::Ledger;
+#[cfg(test)]
+use super::options::Mutation;
+use super::options::PublisherOptions;
 use super::share::{BATCH_MESSAGES, Made, Primed, Share, TickFate, new_buffer};
 use super::workers::{WINDOWS_AHEAD, Window, Workers};
 use crate::encode::control::{self, ClockStamp, ControlSubject, EndMarker, RunId};
-use crate::encode::subject::DEFAULT_PREFIX;
-use crate::encode::{PayloadKind, PayloadSource};
-#[cfg(test)]
-use crate::normalize::NormalizedTick;
-use crate::normalize::{Flags, Normalizer};
-use crate::reference::Reference;
 use crate::sink::{MessageBatch, MessageBatchBuilder, Sink, SinkError};
-
-/// What is published, apart from the events.
-#[derive(Debug, Clone)]
-pub struct PublisherOptions {
-    /// Which payload contract.
-    pub payload: PayloadKind,
-    /// The `source` key of the payloads.
-    pub source: PayloadSource,
-    /// First tokens of every subject, for example `market.tick`; passed
-    /// [`validate_prefix`](crate::encode::subject::validate_prefix).
-    pub subject_prefix: String,
-    /// Ticks with any of these flags are filtered out.
-    pub drop: Flags,
-    /// Contract table in force.
-    pub contracts: Arc<ContractTable>,
-    /// Calendar in force.
-    pub calendar: Arc<TradingCalendar>,
-    /// Whether the events' receive times are evidence of their dates.
-    pub receive_times: ReceiveTimes,
-}
-
-impl PublisherOptions {
-    /// The defaults with the tables of `reference`: payload `vnpy`, the default subjects, nothing
-    /// dropped.
-    #[must_use]
-    pub fn new(reference: &Reference, source: PayloadSource) -> Self {
-        Self {
-            payload: PayloadKind::default(),
-            source,
-            subject_prefix: DEFAULT_PREFIX.to_owned(),
-            drop: Flags::EMPTY,
-            contracts: Arc::clone(&reference.contracts),
-            calendar: Arc::clone(&reference.calendar),
-            receive_times: reference.receive_times,
-        }
-    }
-
-    pub(super) fn normalizer(&self) -> Normalizer {
-        Normalizer::new(
-            Arc::clone(&self.contracts),
-            Arc::clone(&self.calendar),
-            self.receive_times,
-        )
-    }
-}
 
 /// Counts that other threads may read during a session.
 pub struct PublisherStats {
@@ -147,16 +96,6 @@ pub struct Publisher {
     stats: Arc<PublisherStats>,
 }
 
-/// A fault between normalizer and encoder, to prove that a check finds it. In tests only.
-#[cfg(test)]
-#[derive(Clone, Copy)]
-pub(crate) struct Mutation {
-    /// Changes a tick; false loses it.
-    pub(crate) tick: fn(&mut NormalizedTick<'_>) -> bool,
-    /// Changes an encoded payload.
-    pub(crate) payload: fn(&mut Vec<u8>),
-}
-
 /// How a replay ended.
 struct EndOfReplay {
     session: String,
@@ -213,7 +152,7 @@ impl Publisher {
     /// [`begin`](Self::begin). With one, or where the system starts no thread, they are made when they
     /// are published.
     #[must_use]
-    pub fn jobs(mut self, jobs: usize) -> Self {
+    pub(crate) fn jobs(mut self, jobs: usize) -> Self {
         if jobs > 1
             && let Some(workers) = Workers::start(&self.options, jobs - 1)
         {
@@ -279,8 +218,8 @@ impl Publisher {
         self.ledger.new_pass();
     }
 
-    /// Normalizes, encodes and hands over the next events. Where messages are made ahead, these are the
-    /// next events of the windows that were [begun](Self::begin).
+    /// Normalizes, encodes and hands over the next events. Of windows that were begun, these are the next
+    /// ones.
     ///
     /// # Errors
     /// When a sink cannot continue.
@@ -324,6 +263,9 @@ impl Publisher {
         let Making::Ahead(workers) = &mut self.making else {
             return Ok(());
         };
+        if self.window.is_none() && !workers.has_begun() {
+            workers.begin(&Arc::new(events.to_vec()), 0);
+        }
         let Some(mut window) = self.window.take().or_else(|| workers.take()) else {
             return Ok(());
         };
@@ -374,7 +316,7 @@ impl Publisher {
     ///
     /// # Errors
     /// When a sink cannot continue.
-    pub fn publish_primed(&mut self) -> Result<(), SinkError> {
+    pub(super) fn publish_primed(&mut self) -> Result<(), SinkError> {
         let mut primed = match &mut self.making {
             Making::Here(share) => share.take_primed(),
             Making::Ahead(workers) => workers.take_primed(),

@@ -10,8 +10,8 @@ use tickdeck_core::event::{Event, EventKind, InstrumentId, RawTick, Seq};
 use tickdeck_core::time::{TradingDay, parse_ctp_date};
 
 #[cfg(test)]
-use super::publisher::Mutation;
-use super::publisher::PublisherOptions;
+use super::options::Mutation;
+use super::options::PublisherOptions;
 use crate::encode::{Encoder, Subjects};
 use crate::normalize::{Flag, NormalizedTick, Normalizer, Outcome, Reject};
 use crate::sink::{MessageBatch, MessageBatchBuilder};

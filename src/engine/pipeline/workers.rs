@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tickdeck_core::event::Event;
 use tickdeck_core::thread;
 
-use super::publisher::PublisherOptions;
+use super::options::PublisherOptions;
 use super::share::{Made, MadeTick, Primed, Share};
 use crate::sink::{MessageBatch, MessageBatchBuilder};
 
@@ -94,7 +94,12 @@ impl Workers {
         });
     }
 
-    /// The oldest window that is begun. The threads do not use its events any more.
+    /// Whether a window is begun and not taken.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.begun.is_empty()
+    }
+
+    /// The oldest window that is begun. The threads are done with its events.
     pub(super) fn take(&mut self) -> Option<Window> {
         let places = self.begun.pop_front()?;
         let parts = self
@@ -115,8 +120,12 @@ impl Workers {
     ) {
         for (worker, mut made) in self.workers.iter_mut().zip(window.into_parts()) {
             made.ticks.clear();
+            // As many as the next window may need. Small batches have not taken theirs.
+            let most = made.batches.len();
             for batch in made.batches.drain(..) {
-                made.spares.extend(batch.recycle().or_else(&mut buffers));
+                if made.spares.len() < most {
+                    made.spares.extend(batch.recycle().or_else(&mut buffers));
+                }
             }
             worker.used.push(made);
         }
