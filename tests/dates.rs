@@ -156,7 +156,7 @@ fn the_end_of_the_calendar_is_told() {
     let told = |ended: &Ended, event: &str| ended.stderr.matches(event).count();
     assert_eq!(told(&ended, "calendar_partly_known"), 1, "{ended:?}");
     assert!(ended.stderr.contains("--calendar"), "{ended:?}");
-    let said = "the holidays of 2027 are not known yet: ";
+    let said = "of 2027 only the statutory holidays are known: ";
     assert!(ended.stderr.contains(said), "{ended:?}");
     for verb in ["cat", "info"] {
         let ended = finish(tickdeck([verb.as_ref(), recording.as_os_str()])).done();

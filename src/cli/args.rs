@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgGroup, ArgMatches, Args, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 
 pub use capture::{CaptureArgs, Until};
 pub use catalog::{CatalogArgs, LsArgs, PruneArgs};
@@ -841,16 +841,19 @@ pub struct CompletionsArgs {
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
     /// Write the script to the user's folder for this shell, replacing an older one
-    #[arg(long, conflicts_with = "output")]
+    #[arg(long, group = "place")]
     pub install: bool,
     /// Write the script to this folder, under the name that the shell looks for
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR", group = "place")]
     pub output: Option<PathBuf>,
+    /// Print what was written as JSON on stdout
+    #[arg(long, requires = "place", help_heading = "Output")]
+    pub json: bool,
 }
 
 /// Flags of `man`.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[command(group(ArgGroup::new("place").args(["install", "output"]).required(true)))]
 pub struct ManArgs {
     /// Write the pages to the user's folder, $XDG_DATA_HOME/man/man1 [XDG_DATA_HOME:
     /// ~/.local/share], replacing older ones
@@ -859,6 +862,9 @@ pub struct ManArgs {
     /// Folder for the pages, created if it does not exist
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// Whether what was written is printed as JSON.
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use clap_complete::{Generator as _, Shell};
+use serde::Serialize;
 
 use super::args::{self, CompletionsArgs};
 use super::context::Context;
@@ -14,6 +15,14 @@ use super::user_folders::UserFolders;
 use super::whole_file;
 
 const PROGRAM: &str = "tickdeck";
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Made {
+    path: String,
+    shell: String,
+    next_step: String,
+}
 
 /// Prints the script, or writes it to a folder and says where.
 ///
@@ -35,12 +44,18 @@ pub fn run(_: &Context, args: &CompletionsArgs) -> anyhow::Result<Outcome> {
             let path = folder.join(file_name(args.shell));
             whole_file::write(&path, &script)
                 .with_context(|| format!("writing {}", path.display()))?;
-            writeln!(
-                out,
-                "{}\n{}",
-                path.display(),
-                next_step(args.shell, &folder)
-            )?;
+            let next_step = next_step(args.shell, &folder);
+            if args.json {
+                let made = Made {
+                    path: path.display().to_string(),
+                    shell: args.shell.to_string(),
+                    next_step,
+                };
+                serde_json::to_writer(&mut out, &made)?;
+                writeln!(out)?;
+            } else {
+                writeln!(out, "{}\n{next_step}", path.display())?;
+            }
         }
     }
     out.flush()?;

@@ -90,9 +90,21 @@ fn conclude(context: &Context, args: &DiffArgs, diffed: &Diffed) -> anyhow::Resu
         compared,
         comparison: found,
         is_complete,
+        unknown_fields,
     } = diffed;
     let (a, b) = names(args, *compared);
     unless_closed(print(context, args, (&a, &b), *compared, found))?;
+    if !unknown_fields.is_empty() && found.messages_before + found.messages_after > 0 {
+        tracing::warn!(
+            event = "fields_unmatched",
+            fields = unknown_fields.join(","),
+            "neither side has these fields of --ignore: {}",
+            match compared {
+                Compared::Events => "raw events have CTP's names, such as LastPrice",
+                Compared::Payloads | Compared::Streams => "expected top-level keys of the payload",
+            }
+        );
+    }
     if !found.is_equal() {
         return Ok(Outcome::Difference);
     }

@@ -331,6 +331,18 @@ fn tell_times(report: &ImportReport) {
                 "rows are dated on a day without trading: a replay publishes them on another day"
             );
         }
+        if let Some(first) = &noted.first_redated {
+            tracing::warn!(
+                event = "date_replaced",
+                input = input.name,
+                rows = noted.redated,
+                row = first.row,
+                date = %first.date,
+                becomes = %first.on,
+                "rows have another date than the day of --trading-day or of the file name, which \
+                 replaces it"
+            );
+        }
         if let Some(first) = &noted.first_no_time {
             tracing::warn!(
                 event = "time_impossible",

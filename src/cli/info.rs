@@ -189,7 +189,13 @@ fn text(info: &Info) -> String {
             ),
         ),
         ("format", info.format_version.to_string()),
-        ("event digest", info.event_digest.clone()),
+        (
+            "event digest",
+            match info.event_digest.as_str() {
+                "" => none(),
+                digest => digest.to_owned(),
+            },
+        ),
     ];
     lines.extend(remarks(info));
     lines

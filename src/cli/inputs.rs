@@ -212,8 +212,8 @@ pub(super) fn warn_not_covered(
         tracing::warn!(
             event = "calendar_partly_known",
             year = first,
-            "the holidays of {first}{} are not known yet: bridge days around them count as trading \
-             days",
+            "of {first}{} only the statutory holidays are known: bridge days around them count as \
+             trading days",
             others.collect::<String>()
         );
     }

@@ -3,11 +3,20 @@
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::args::{self, ManArgs};
 use super::context::Context;
 use super::outcome::{Outcome, UsageError, stdout};
 use super::user_folders::UserFolders;
 use super::whole_file;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Made {
+    path: String,
+    pages: usize,
+}
 
 /// Writes the pages and says where.
 pub(super) fn run(_: &Context, args: &ManArgs) -> anyhow::Result<Outcome> {
@@ -17,6 +26,13 @@ pub(super) fn run(_: &Context, args: &ManArgs) -> anyhow::Result<Outcome> {
     };
     let pages = write_pages(&folder)?;
     let mut out = stdout();
+    if args.json.json {
+        let path = folder.display().to_string();
+        serde_json::to_writer(&mut out, &Made { path, pages })?;
+        writeln!(out)?;
+        out.flush()?;
+        return Ok(Outcome::Done);
+    }
     writeln!(out, "{}: {pages} pages", folder.display())?;
     if args.install {
         writeln!(

@@ -50,6 +50,32 @@ fn two_empty_inputs_are_not_a_success() {
 }
 
 #[test]
+fn an_ignored_field_that_neither_side_has_is_told() {
+    let folder = streams(|lines| {
+        falsify(lines, "CZCE");
+    });
+    folder.generate("again", "--profile quick --seed 1 --max-rows 50");
+    for (code, words, fields) in [
+        (0, "a.jsonl b.jsonl.zst --ignore open_interest", None),
+        (
+            1,
+            "a.jsonl b.jsonl.zst --ignore open_intrest,seq",
+            Some("fields=open_intrest\n"),
+        ),
+        (0, "rec again --ignore last_price", Some("LastPrice")),
+        (0, "rec again --ignore LastPrice", None),
+    ] {
+        let ended = ends(&folder, code, &format!("diff {words}"));
+        let told = ended.stderr.contains("fields_unmatched");
+        assert_eq!(told, fields.is_some(), "{words}: {ended:?}");
+        assert!(
+            ended.stderr.contains(fields.unwrap_or_default()),
+            "{words}: {ended:?}"
+        );
+    }
+}
+
+#[test]
 fn streams_align_by_subject_and_order() {
     let folder = streams(|lines| {
         falsify(lines, "DCE");

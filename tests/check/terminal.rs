@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::{falsify, folder, published, write_lines};
-use crate::support::cli::{Ended, binary, command_of, finish};
+use crate::support::cli::{Ended, binary};
 use crate::support::recordings::Folder;
+use crate::support::shell;
 
 const RED: &str = "\u{1b}[31m";
 const GREEN: &str = "\u{1b}[32m";
@@ -21,18 +22,10 @@ fn streams() -> Folder {
     folder
 }
 
-/// The output of `words` in a pseudo-terminal, by `script` of util-linux.
+/// The output of `words` in a terminal.
 fn on_a_terminal(folder: &Path, words: &str, variables: &[(&str, &str)]) -> Ended {
-    let mut command = command_of("script");
     let line = format!("{} {words} -q", binary().display());
-    command
-        .args(["-qec", &line, "/dev/null"])
-        .current_dir(folder);
-    command.env_remove("NO_COLOR");
-    for (name, value) in variables {
-        command.env(name, value);
-    }
-    finish(command)
+    shell::on_a_terminal(folder, &line, variables)
 }
 
 #[test]

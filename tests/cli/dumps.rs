@@ -250,6 +250,39 @@ fn ctp_rows_of_a_closed_day_are_named() {
     assert!(!given.stderr.contains("option_without_effect"), "{given:?}");
 }
 
+#[test]
+fn a_given_day_that_replaces_dates_is_named() {
+    let folder = Folder::new();
+    let header = "symbol,exchange,datetime,last_price,volume";
+    let rows = [
+        "rb2605,SHFE,2026-01-05 09:00:00.500,3110,12",
+        "rb2605,SHFE,2026-01-05 21:00:00.500,3110,12",
+        "rb2605,SHFE,2026-01-06 09:00:00.500,3111,13",
+    ];
+    let dump = [&[header][..], &rows].concat().join("\n");
+    let told = |name: &str, words: &[&str]| {
+        std::fs::write(folder.join(name), &dump).unwrap();
+        let file = folder.join(name);
+        let words = [&["--force", "--log-format", "json"], words].concat();
+        let ended = import(&folder, file.to_str().unwrap(), &words).done();
+        logged(&ended.stderr, "date_replaced")
+    };
+    assert_eq!(told("ticks.csv", &[]).len(), 0);
+    for (name, words) in [
+        ("ticks.csv", &["--trading-day", "20260109"][..]),
+        ("rb2605_20260109.csv", &[]),
+    ] {
+        let told = told(name, words);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0]["rows"], 3, "{told:?}");
+        assert_eq!(told[0]["date"], "2026-01-05", "{told:?}");
+        assert_eq!(told[0]["becomes"], "2026-01-09", "{told:?}");
+    }
+    // The night before belongs to the day, and only the first row does not.
+    let of_day = told("rb2605_20260106.csv", &[]);
+    assert_eq!(of_day[0]["rows"], 1, "{of_day:?}");
+}
+
 /// A measured receive time decides, so the report says what it makes of the row.
 #[test]
 fn a_received_row_of_a_closed_day_is_named() {

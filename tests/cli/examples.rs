@@ -1,14 +1,16 @@
-//! Every example of `--help`, run as printed by a shell in a folder with the committed recordings.
+//! Every example of `--help`, run as printed by a shell in a terminal, in a folder with the
+//! committed recordings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::cli::{Ended, Running, binary, command_of, finish, run_words, tickdeck};
 use crate::support::ctp::{CANARIES, simulated_library};
 use crate::support::nats_client::RawPublisher;
 use crate::support::nats_server::{self, NatsServer};
 use crate::support::recordings::{Folder, names, repository};
+use crate::support::shell::CTRL_C;
 use crate::support::wait_until;
 
 /// How an example is run.
@@ -256,15 +258,14 @@ impl<'a> Home<'a> {
         let mut path = folder.join("bin").into_os_string();
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
-        let mut command = command_of("bash");
+        let mut command = command_of("script");
         // A test writes nothing into the system.
         let example = example.replace("/usr/local", "usr-local");
-        // One command replaces the shell, so that a signal reaches it.
-        let only = !example.contains(['>', '&']) || example.contains("'bars.>'");
-        let exec = if only { "exec " } else { "" };
         command
-            .args(["-c", &format!("{exec}{example}")])
+            .args(["-qec", &example, "/dev/null"])
+            .stdin(Stdio::piped())
             .current_dir(folder)
+            .env("SHELL", "/bin/bash")
             .env("HOME", folder)
             .env("PROFILE", folder.join("profile.ps1"))
             .env_remove("XDG_DATA_HOME")
@@ -278,14 +279,14 @@ impl<'a> Home<'a> {
     fn run(&self, example: &str, how: &How) -> Ended {
         let start = |example: &str| Running::start(self.command(example));
         let wait_for = |running: &Running, event: &str| {
-            wait_until(event, || running.stderr().contains(event));
+            wait_until(event, || running.stdout().contains(event));
         };
         match how {
             How::Ends(_) => start(example).wait(),
             How::UntilStopped(event) => {
-                let running = start(example);
+                let mut running = start(example);
                 wait_for(&running, event);
-                running.signal("INT");
+                running.type_text(CTRL_C);
                 running.wait()
             }
             How::Captures => {
@@ -299,10 +300,10 @@ impl<'a> Home<'a> {
                 running.wait()
             }
             How::DuringReplay => {
-                let replay = start("tickdeck replay recordings/quick --rate 1");
+                let mut replay = start("tickdeck replay recordings/quick --rate 1");
                 wait_for(&replay, "nats_connected");
                 let ended = start(example).wait();
-                replay.signal("INT");
+                replay.type_text(CTRL_C);
                 replay.wait().done();
                 ended
             }

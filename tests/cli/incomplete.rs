@@ -147,6 +147,7 @@ fn info_tells_what_verify_finds() {
     assert!(info["ticks"].as_u64().unwrap() >= 140, "{info}");
     let text = run(&folder, "info", &killed, "").done().stdout;
     assert!(text.contains("status       recording"), "{text}");
+    assert!(text.contains("event digest -\n"), "{text}");
     let verified = run(&folder, "verify", &killed, "");
     assert_eq!(verified.code, Some(1), "{verified:?}");
     assert!(verified.stdout.contains("unfinished: "), "{verified:?}");

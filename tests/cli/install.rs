@@ -1,5 +1,6 @@
 //! Completions and manual pages are put where shells and `man` look for them.
 
+use super::json::keys;
 use crate::support::cli::{Ended, finish, tickdeck};
 use crate::support::recordings::Folder;
 
@@ -43,6 +44,12 @@ fn completions_are_installed_where_the_shell_looks() {
     let named = at_home(&home, "completions fish -o there").done();
     assert!(named.stdout.contains("there/tickdeck.fish"), "{named:?}");
     assert!(home.join("there/tickdeck.fish").is_file());
+    let told = at_home(&home, "completions fish --install --json").done();
+    assert_eq!(keys(&told.stdout), "path shell next_step");
+    let path = told.json()["path"].as_str().unwrap().to_owned();
+    assert!(path.ends_with(".config/fish/completions/tickdeck.fish"));
+    let refused = at_home(&home, "completions fish --json");
+    assert_eq!(refused.code, Some(2), "nothing was written: {refused:?}");
     let refused = at_home(&home, "completions powershell --install");
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.stderr.contains("$PROFILE"), "{refused:?}");
@@ -63,7 +70,10 @@ fn manual_pages_are_installed_where_man_looks() {
     let named = at_home(&home, "man -o pages").done();
     assert!(named.stdout.starts_with("pages: "), "{named:?}");
     assert!(home.join("pages/tickdeck.1").is_file());
-    for words in ["man", "man --install -o pages"] {
+    let told = at_home(&home, "man -o pages --json").done();
+    assert_eq!(keys(&told.stdout), "path pages");
+    assert_eq!(told.json()["path"], "pages");
+    for words in ["man", "man --json", "man --install -o pages"] {
         let refused = at_home(&home, words);
         assert_eq!(refused.code, Some(2), "{refused:?}");
         let usage = "<--install|--output <DIR>>";

@@ -11,6 +11,7 @@ mod install;
 pub(crate) mod json;
 mod outputs;
 mod refusals;
+mod rows;
 mod selection;
 mod signals;
 mod terminal;

@@ -77,7 +77,7 @@ fn a_switch_that_is_neither_yes_nor_no_is_refused() {
     ] {
         let refused = ended(words, value);
         assert_eq!(refused.code, Some(2), "{words}: {refused:?}");
-        let said = "expected 1, true, yes, on for yes, or 0, false, no, off for no";
+        let said = "NATS_TLS_FIRST; expected 1, true, yes, on for yes, or 0, false, no, off for no";
         assert!(refused.stderr.contains(said), "{words}: {refused:?}");
         assert!(refused.stderr.contains("--nats-tls-first"), "{refused:?}");
     }

@@ -1,85 +1,10 @@
 //! A shell with job control in a real terminal: background, suspend, foreground, keys, the bar, the
 //! colours of the log, the size of the window, closed streams.
 
-use std::process::Stdio;
-
-use crate::support::cli::{Running, binary, command_of, has_handlers};
+use crate::support::cli::{binary, command_of};
 use crate::support::recordings::{Folder, quick};
+use crate::support::shell::{CTRL_C, CTRL_Z, Shell};
 use crate::support::wait_until;
-
-/// An interactive shell in a pseudo-terminal, by `script` of util-linux.
-struct Shell(Running);
-
-impl Shell {
-    fn start() -> Self {
-        let mut command = command_of("script");
-        command.args(["-qec", "bash --norc --noprofile -i", "/dev/null"]);
-        command.stdin(Stdio::piped());
-        Self(Running::start(command))
-    }
-
-    fn enter(&mut self, line: &str) {
-        self.0.type_text(&format!("{line}\n"));
-    }
-
-    /// Starts a replay with more words. Returns its process id when it handles signals.
-    fn replay(&mut self, words: &str) -> u32 {
-        let (binary, recording) = (binary().display(), quick());
-        let recording = recording.display();
-        self.enter(&format!(
-            "sh -c 'echo pid=$$,; exec {binary} replay {recording} --sink null -q {words}"
-        ));
-        let mut pid = None;
-        wait_until("the replay runs", || {
-            pid = self.pid();
-            pid.is_some_and(has_handlers)
-        });
-        pid.unwrap_or_default()
-    }
-
-    fn pid(&self) -> Option<u32> {
-        self.number("pid=")
-    }
-
-    /// The number between `name` and a comma that was printed last.
-    fn number(&self, name: &str) -> Option<u32> {
-        let screen = self.0.stdout();
-        let (_, rest) = screen.rsplit_once(name)?;
-        rest.split_once(',')?.0.parse().ok()
-    }
-
-    /// Starts a replay in the foreground, of the recording with these words. `code=N,` follows it.
-    fn foreground(&mut self, words: &str) {
-        let (binary, recording) = (binary().display(), quick());
-        let recording = recording.display();
-        self.enter(&format!(
-            "{binary} replay {recording} {words}; echo code=$?,"
-        ));
-    }
-
-    /// What has been printed since `before`, a length of the screen.
-    fn since(&self, before: usize) -> String {
-        self.0.stdout()[before..].to_owned()
-    }
-
-    /// Waits for the end of a replay in the foreground, and returns its exit code.
-    fn code(&self) -> u32 {
-        wait_until("the replay ends", || self.number("code=").is_some());
-        self.number("code=").unwrap_or_default()
-    }
-
-    fn wait_for(&self, text: &str) {
-        wait_until(text, || self.0.stdout().contains(text));
-    }
-
-    /// Waits until the replay has printed its summary.
-    fn plays_to_the_end(&self) {
-        self.wait_for("published      918");
-    }
-}
-
-const CTRL_C: &str = "\u{3}";
-const CTRL_Z: &str = "\u{1a}";
 
 /// Whether the terminal belongs to a process.
 fn is_in_foreground(pid: u32) -> bool {
@@ -90,19 +15,6 @@ fn is_in_foreground(pid: u32) -> bool {
     // State, parent, process group, session, terminal, process group in its foreground.
     let fields: Vec<&str> = fields.split(' ').collect();
     fields[2] == fields[5]
-}
-
-/// The replay in the foreground of the terminal that `script` has made. A shell between it and
-/// `script`, or one that has not yet become the replay, is not it.
-fn foreground_replay(script: u32) -> Option<u32> {
-    let read = |path: String| std::fs::read_to_string(path).ok();
-    let children = read(format!("/proc/{script}/task/{script}/children"))?;
-    let inside: u32 = children.split_whitespace().next()?.parse().ok()?;
-    let stat = read(format!("/proc/{inside}/stat"))?;
-    // State, parent, process group, session, terminal, process group in its foreground.
-    let pid: u32 = stat.rsplit_once(") ")?.1.split(' ').nth(5)?.parse().ok()?;
-    let name = read(format!("/proc/{pid}/comm"))?;
-    (name.trim_end() == "tickdeck").then_some(pid)
 }
 
 /// The lines that a terminal drew: a carriage return begins one too.
@@ -128,14 +40,14 @@ fn the_bar_stops_no_background_replay() {
         "{binary} replay {recording} --rate 40 --sink null &"
     ));
     shell.plays_to_the_end();
-    assert!(!shell.0.stdout().contains("Stopped"));
+    assert!(!shell.screen().contains("Stopped"));
 }
 
 #[test]
 fn a_suspended_replay_goes_on_in_the_background() {
     let mut shell = Shell::start();
     let pid = shell.replay("--rate max --start-paused'");
-    shell.0.type_text(CTRL_Z);
+    shell.press(CTRL_Z);
     shell.wait_for("Stopped");
     shell.enter(&format!("bg; kill -USR1 {pid}"));
     shell.plays_to_the_end();
@@ -145,13 +57,13 @@ fn a_suspended_replay_goes_on_in_the_background() {
 fn space_resumes_a_replay_after_fg() {
     let mut shell = Shell::start();
     let pid = shell.replay("--rate max --start-paused'");
-    shell.0.type_text(CTRL_Z);
+    shell.press(CTRL_Z);
     shell.wait_for("Stopped");
     shell.enter("bg; echo in-the-background,");
     shell.wait_for("in-the-background,\r\n");
     shell.enter("fg; echo code=$?,");
     wait_until("fg gives it the terminal", || is_in_foreground(pid));
-    shell.0.type_text(" ");
+    shell.press(" ");
     shell.wait_for("code=0,");
 }
 
@@ -159,11 +71,11 @@ fn space_resumes_a_replay_after_fg() {
 fn ctrl_c_stops_a_replay_after_fg() {
     let mut shell = Shell::start();
     let pid = shell.replay("--rate max --start-paused'");
-    shell.0.type_text(CTRL_Z);
+    shell.press(CTRL_Z);
     shell.wait_for("Stopped");
     shell.enter("fg; echo code=$?,");
     wait_until("fg gives it the terminal", || is_in_foreground(pid));
-    shell.0.type_text(CTRL_C);
+    shell.press(CTRL_C);
     shell.wait_for("published      0");
     assert_eq!(shell.code(), 0);
 }
@@ -175,7 +87,7 @@ fn the_bar_has_market_time_rate_and_pause() {
     shell.enter("stty rows 30 cols 80");
     shell.foreground("--rate 2 --sink null");
     wait_until("the bar shows it", || {
-        let screen = shell.0.stdout();
+        let screen = shell.screen();
         let has = |line: &str| {
             let parts = [
                 "replay [00:0",
@@ -187,24 +99,24 @@ fn the_bar_has_market_time_rate_and_pause() {
         };
         lines(&screen).any(has)
     });
-    let running = shell.0.stdout().len();
+    let running = shell.screen().len();
     shell.enter("");
     wait_until("the bar says that it is paused", || {
         let screen = shell.since(running);
         lines(&screen)
             .any(|line| line.contains(" 09-12 09:30:") && line.contains(" paused, space resumes"))
     });
-    let paused = shell.0.stdout().len();
+    let paused = shell.screen().len();
     shell.enter("");
     wait_until("the bar continues", || {
         let screen = shell.since(paused);
         let (_, after) = screen.split_once("resumed").unwrap_or_default();
         lines(after).any(|line| line.contains(" 09-12 09:30:") && !line.contains("paused"))
     });
-    shell.0.type_text(CTRL_C);
+    shell.press(CTRL_C);
     assert_eq!(shell.code(), 0);
     // The bar is gone, and the summary is complete.
-    let screen = shell.0.stdout();
+    let screen = shell.screen();
     let (_, summary) = screen.rsplit_once("session ").unwrap();
     assert!(!summary.contains("events/s"), "{summary}");
     assert!(summary.contains("payload digest"), "{summary}");
@@ -229,7 +141,7 @@ fn the_bar_follows_the_size_of_the_window() {
     shell.enter("stty rows 30 cols 160; echo terminal=$(tty | tr -dc 0-9),");
     wait_until("it says its name", || shell.number("terminal=").is_some());
     let terminal = format!("/dev/pts/{}", shell.number("terminal=").unwrap());
-    let before = shell.0.stdout().len();
+    let before = shell.screen().len();
     shell.foreground("--rate 2 --sink null");
     shell.wait_for("10/928 events");
     assert!(!shell.since(before).contains(ONE_LINE_UP));
@@ -237,11 +149,11 @@ fn the_bar_follows_the_size_of_the_window() {
         .args(["-F", &terminal, "cols", "60"])
         .status();
     assert!(resized.unwrap().success());
-    let before = shell.0.stdout().len();
+    let before = shell.screen().len();
     wait_until("the bar wraps", || {
         shell.since(before).contains(ONE_LINE_UP)
     });
-    shell.0.type_text(CTRL_C);
+    shell.press(CTRL_C);
     assert_eq!(shell.code(), 0);
 }
 
@@ -254,13 +166,9 @@ fn no_bar_is_drawn_when_it_is_not_wanted() {
         ("2>/dev/null", false),
     ] {
         let mut shell = Shell::start();
-        let before = shell.0.stdout().len();
+        let before = shell.screen().len();
         shell.foreground(&format!("--rate max --start-paused --sink null {words}"));
-        let mut pid = None;
-        wait_until("the replay runs", || {
-            pid = foreground_replay(shell.0.pid());
-            pid.is_some_and(has_handlers)
-        });
+        wait_until("the replay runs", || shell.has_foreground_replay());
         shell.enter("");
         shell.plays_to_the_end();
         assert_eq!(shell.code(), 0);
@@ -292,7 +200,7 @@ fn the_log_is_coloured_on_a_terminal_only() {
              echo code=$?,"
         ));
         assert_eq!(shell.code(), 3);
-        let screen = shell.0.stdout();
+        let screen = shell.screen();
         assert_eq!(
             screen.contains(YELLOW),
             coloured,
@@ -318,7 +226,7 @@ fn closed_streams_end_no_replay() {
     ] {
         let mut shell = Shell::start();
         shell.foreground(&format!("--rate max {words}"));
-        assert_eq!(shell.code(), 0, "{words}: {}", shell.0.stdout());
+        assert_eq!(shell.code(), 0, "{words}: {}", shell.screen());
     }
     assert_eq!(std::fs::read_to_string(out).unwrap().lines().count(), 918);
 }
@@ -337,13 +245,11 @@ fn each_space_pauses_or_resumes_and_other_keys_do_nothing() {
         (1, " ", "resumed"),
         (2, "x \u{1b}[A", "paused"),
     ] {
-        shell.0.type_text(keys);
+        shell.press(keys);
         let logged = format!("\"event\":\"{event}\"");
-        wait_until(&logged, || {
-            shell.0.stdout().matches(&logged).count() == count
-        });
+        wait_until(&logged, || shell.screen().matches(&logged).count() == count);
     }
-    shell.0.type_text(CTRL_C);
+    shell.press(CTRL_C);
     shell.wait_for("stop_requested");
 }
 
@@ -368,7 +274,7 @@ fn the_terminal_is_as_before_after_every_end() {
              echo mode=$(stty -a | grep -Eo \"[-]?(icanon|echo) \")end'"
         ));
         shell.wait_for(ready);
-        shell.0.type_text(end);
+        shell.press(end);
         shell.wait_for("mode=icanon echo end");
     }
 }

@@ -332,7 +332,7 @@ pub struct NatsArgs {
     #[arg(long, hide_short_help = true, value_name = "FILE", env = "NATS_KEY", hide_env_values = true, value_parser = values::parse_path)]
     pub nats_key: Option<PathBuf>,
     /// TLS: start with the handshake, for a server with handshake_first
-    #[arg(long, hide_short_help = true, env = "NATS_TLS_FIRST", hide_env_values = true, value_parser = values::parse_switch)]
+    #[arg(long, hide_short_help = true, env = "NATS_TLS_FIRST", hide_env_values = true, value_parser = values::parse_tls_first)]
     pub nats_tls_first: bool,
     /// First part of the subjects for answers [default: _INBOX]
     #[arg(

@@ -15,7 +15,7 @@ use tickdeck::normalize::Flag;
 use tickdeck::session::OnRecordingFailure;
 use tickdeck_core::contract::Exchange;
 use tickdeck_core::pace::Ratio;
-use tickdeck_core::switch::{self, SwitchError};
+use tickdeck_core::switch;
 use tickdeck_core::time::TradingDay;
 use tickdeck_market::source::{Profile, SyntheticOptions};
 use tracing_subscriber::EnvFilter;
@@ -51,11 +51,13 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
         .map_err(|_| "expected a size such as 1GiB, 500MB or 0".into())
 }
 
-/// The value of a variable that switches a flag on. An empty one counts as unset.
-pub(super) fn parse_switch(text: &str) -> Result<bool, SwitchError> {
+/// The value of `NATS_TLS_FIRST`. An empty one counts as unset. The flag takes none, so an error is
+/// about the variable.
+pub(super) fn parse_tls_first(text: &str) -> Result<bool, String> {
     match text {
         "" => Ok(false),
-        text => switch::parse_switch(text),
+        text => switch::parse_switch(text)
+            .map_err(|error| format!("it comes from NATS_TLS_FIRST; {error}")),
     }
 }
 

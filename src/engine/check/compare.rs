@@ -20,6 +20,19 @@ pub fn compare(
     differences: usize,
     watch: Watch<'_>,
 ) -> Result<Comparison, CheckError> {
+    let (comparison, _) = compare_without(first, second, alignment, ignored, differences, watch)?;
+    Ok(comparison)
+}
+
+/// The same, with the `ignored` fields that no message of either side has.
+pub(super) fn compare_without(
+    first: impl Messages,
+    second: impl Messages,
+    alignment: Alignment,
+    ignored: &[String],
+    differences: usize,
+    watch: Watch<'_>,
+) -> Result<(Comparison, Vec<String>), CheckError> {
     let mut second = Without::new(second, ignored.to_vec());
     let first = Without::new(first, ignored.to_vec());
     let mut aligner = Aligner::new(first, alignment, differences);
@@ -32,6 +45,9 @@ pub fn compare(
         }
     }
     let (mut comparison, first) = aligner.finish()?;
+    let mut unknown = second.unseen();
+    let unseen = first.unseen();
+    unknown.retain(|name| unseen.contains(name));
     add_previous(&mut comparison, &first, &second, watch)?;
-    Ok(comparison)
+    Ok((comparison, unknown))
 }

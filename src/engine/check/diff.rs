@@ -7,7 +7,7 @@ use serde::Serialize;
 use tickdeck_recording::Recording;
 
 use super::batch::read_twice;
-use super::compare::compare;
+use super::compare::compare_without;
 use super::comparison::Comparison;
 use super::error::CheckError;
 use super::examine::DEFAULT_DIFFERENCES;
@@ -108,6 +108,8 @@ pub struct Diffed {
     pub comparison: Comparison,
     /// Whether the recordings are whole. The writer of the others is running or was killed.
     pub is_complete: bool,
+    /// Fields to ignore that no message has.
+    pub unknown_fields: Vec<String>,
 }
 
 /// A comparison of two inputs that were opened.
@@ -295,7 +297,7 @@ impl Diff {
             });
             !self.control.is_stopped()
         };
-        let comparison = compare(
+        let compared = compare_without(
             self.first,
             self.second,
             self.alignment,
@@ -304,10 +306,12 @@ impl Diff {
             &mut watch,
         );
         progress.finish();
+        let (comparison, unknown_fields) = compared?;
         Ok(Diffed {
             compared: self.compared,
-            comparison: comparison?,
+            comparison,
             is_complete: self.is_complete,
+            unknown_fields,
         })
     }
 }

@@ -72,7 +72,7 @@ pub use dialect::Dialect;
 pub use error::{ColumnGuess, ImportError};
 pub use instruments::DoubtfulInstrument;
 pub use options::{ColumnMap, GivenOption, ImportOptions};
-pub use out_of_order::{HeldBack, Moved, NoTime, OutOfOrder, SetAside};
+pub use out_of_order::{HeldBack, Moved, NoTime, OutOfOrder, Redated, SetAside};
 pub use recv_ts_rule::RecvTsRule;
 pub use report::{ImportReport, InputReport};
 pub use row_error::{BadRow, RowProblem};

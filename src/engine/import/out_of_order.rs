@@ -29,6 +29,10 @@ pub struct OutOfOrder {
     pub moves: Vec<Moved>,
     /// Whether one of them takes its day from [`ImportOptions::trading_day`](super::ImportOptions).
     pub takes_day: bool,
+    /// Rows that are not on their own date, because a day was given for them.
+    pub redated: u64,
+    /// The first of them.
+    pub first_redated: Option<Redated>,
     /// Rows whose time of day is none, so that nothing can be published of them.
     pub no_time: u64,
     /// The first of them.
@@ -48,6 +52,18 @@ pub struct Moved {
     pub to: TradingDay,
     /// Whether [`ImportOptions::trading_day`](super::ImportOptions) would give its day.
     pub takes_day: bool,
+}
+
+/// A row with a date, for which [`ImportOptions::trading_day`](super::ImportOptions) or the name of
+/// its file gives another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Redated {
+    /// The row.
+    pub row: u64,
+    /// The date it has.
+    pub date: NaiveDate,
+    /// The calendar date that it gets.
+    pub on: NaiveDate,
 }
 
 /// A row whose `UpdateTime` is not a time of day.
@@ -114,6 +130,11 @@ impl OutOfOrder {
         }
     }
 
+    pub(crate) fn redated(&mut self, row: Redated) {
+        self.redated += 1;
+        self.first_redated.get_or_insert(row);
+    }
+
     pub(crate) fn no_time(&mut self, row: u64, text: &[u8]) {
         self.no_time += 1;
         self.first_no_time.get_or_insert_with(|| NoTime {
@@ -164,6 +185,13 @@ impl fmt::Display for Moved {
             write!(f, " in the night of trading day {to}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Redated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { row, date, on } = self;
+        write!(f, "row {row} is dated {date}, which becomes {on}")
     }
 }
 

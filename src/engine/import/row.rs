@@ -6,7 +6,7 @@ use tickdeck_core::time::{UnixNanos, parse_ctp_time};
 
 use crate::import::clock::TimeOfDay;
 use crate::import::number::Clock;
-use crate::import::out_of_order::{Moved, OutOfOrder};
+use crate::import::out_of_order::{Moved, OutOfOrder, Redated};
 use crate::import::row_error::RowError;
 
 /// What a row says, and nothing that it does not say.
@@ -28,6 +28,8 @@ pub(crate) struct Row {
     pub(crate) date: Option<NaiveDate>,
     /// Its dates and the one that it gets, where the exchanges are closed on its own.
     pub(crate) moved: Option<Moved>,
+    /// Its date and the one that a given day makes of it.
+    pub(crate) redated: Option<Redated>,
     /// The average price per unit, where the dialect records that instead of CTP's.
     pub(crate) unit_average: Option<f64>,
     /// Whether the row has a `Volume` that is blank.
@@ -49,6 +51,7 @@ impl Row {
             recv_time: None,
             date: None,
             moved: None,
+            redated: None,
             unit_average: None,
             is_volume_blank: false,
             is_volume_unknown: false,
@@ -65,6 +68,9 @@ impl Row {
     pub(crate) fn note_times(&self, noted: &mut OutOfOrder) {
         if let Some(moved) = self.moved {
             noted.moved(moved);
+        }
+        if let Some(redated) = self.redated {
+            noted.redated(redated);
         }
         let time = self.tick.update_time.as_bytes();
         if self.session.is_none() && parse_ctp_time(time).is_none() {

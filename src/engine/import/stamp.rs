@@ -19,7 +19,7 @@ use tickdeck_core::time::{
 use crate::import::clock::TimeOfDay;
 use crate::import::fields::restore_missing_prices;
 use crate::import::options::GivenOption;
-use crate::import::out_of_order::Moved;
+use crate::import::out_of_order::{Moved, Redated};
 use crate::import::recv_ts_rule::RecvTsRule;
 use crate::import::row::Row;
 use crate::import::row_error::RowProblem;
@@ -151,6 +151,7 @@ impl Stamper {
         // A day that the user or the file's name gives stands instead of the row's calendar date.
         let is_without_day = row.date.is_some() && row.tick.trading_day.is_empty();
         if let Some(date) = row.date {
+            row.redated = self.redated(row, date)?;
             self.fill_by_date(&mut row.tick, date)?;
         }
         let placed = match (row.recv_ts, row.recv_time) {
@@ -168,6 +169,25 @@ impl Stamper {
             row.moved = self.moved(row, placed, takes_day);
         }
         Ok(placed)
+    }
+
+    /// A row for which a day is given that is not of its date. At night some exchanges date rows by
+    /// the trading day, without a contradiction. A date without trading asks for another day.
+    fn redated(&self, row: &Row, date: NaiveDate) -> Result<Option<Redated>, RowProblem> {
+        let Some(day) = self.trading_day else {
+            return Ok(None);
+        };
+        let Some(seconds) = seconds_of(&row.tick)? else {
+            return Ok(None);
+        };
+        let on = dating::calendar_date(&self.calendar, day, DayPart::of(seconds));
+        let is_other = row.tick.trading_day.is_empty() && date != on && date != day.0;
+        let is_replaced = is_other && self.calendar.is_trading_day(date);
+        Ok(is_replaced.then_some(Redated {
+            row: row.number,
+            date,
+            on,
+        }))
     }
 
     /// What becomes of a row that is dated on a day without trading.
