@@ -33,9 +33,6 @@ pub(super) fn pad(text: &mut Vec<u8>) {
     text.resize(text.len().next_multiple_of(BLOCK), 0);
 }
 
-/// Digits of the largest integer.
-const MOST_DIGITS: usize = 20;
-
 /// Two digits of each number below 100.
 const PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[b'0'; 2]; 100];
@@ -128,27 +125,21 @@ impl Buffer {
         self.unsigned(u64::from(number.unsigned_abs()));
     }
 
-    /// Appends an integer without sign. All its digits are written to a fixed place first, and then
-    /// copied with a length that the compiler knows: the first ones and whatever follows them.
+    /// Appends an integer without sign, in its place from the last digit on.
     #[inline]
     pub(super) fn unsigned(&mut self, mut number: u64) {
-        let mut digits = [b'0'; 2 * MOST_DIGITS];
-        let mut first = MOST_DIGITS;
-        while number >= 100 {
-            first -= 2;
-            digits[first..first + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
+        let digits = number.checked_ilog10().unwrap_or(0) as usize + 1;
+        let end = self.len + digits;
+        let place = &mut self.bytes[self.len..end];
+        let (odd, pairs) = place.as_rchunks_mut();
+        for pair in pairs.iter_mut().rev() {
+            *pair = PAIRS[(number % 100) as usize];
             number /= 100;
         }
-        let [tens, ones] = PAIRS[(number % 100) as usize];
-        first -= 1;
-        digits[first] = ones;
-        if number >= 10 {
-            first -= 1;
-            digits[first] = tens;
+        if let [first] = odd {
+            *first = PAIRS[(number % 100) as usize][1];
         }
-        let end = self.len + MOST_DIGITS;
-        self.bytes[self.len..end].copy_from_slice(&digits[first..first + MOST_DIGITS]);
-        self.len += MOST_DIGITS - first;
+        self.len = end;
     }
 
     /// Appends a float as `serde_json` prints it.
@@ -336,9 +327,13 @@ pub(super) fn compact(date: NaiveDate) -> [u8; 8] {
 /// The last `N` digits, with leading zeros.
 fn digits<const N: usize>(mut number: u32) -> [u8; N] {
     let mut text = [b'0'; N];
-    for digit in text.iter_mut().rev() {
-        *digit = b"0123456789"[(number % 10) as usize];
-        number /= 10;
+    let (odd, pairs) = text.as_rchunks_mut();
+    for pair in pairs.iter_mut().rev() {
+        *pair = PAIRS[(number % 100) as usize];
+        number /= 100;
+    }
+    if let [first] = odd {
+        *first = PAIRS[(number % 100) as usize][1];
     }
     text
 }

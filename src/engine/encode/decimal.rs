@@ -30,7 +30,7 @@ impl Decimal {
             "{{\"symbol\":{},\"exchange\":\"{}\",\"vt_symbol\":{},\"timestamp\":\"",
             serde_json::Value::from(contract.instrument_id.as_str()),
             contract.exchange,
-            serde_json::Value::from(tick.instrument.vt_symbol.as_str()),
+            serde_json::Value::from(&*tick.instrument.vt_symbol),
         );
         buffer.clear();
         self.exchange_times.millis(tick.exchange_ts, buffer);

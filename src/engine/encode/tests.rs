@@ -109,7 +109,7 @@ fn instrument(index: usize, id: &str) -> Instrument {
             session: SessionClass::N2300,
             name: None,
         },
-        vt_symbol: format!("{id}.SHFE"),
+        vt_symbol: format!("{id}.SHFE").into(),
     }
 }
 
@@ -437,7 +437,7 @@ fn a_subject_is_made_once() {
     let instrument = Instrument {
         index: 2,
         contract,
-        vt_symbol: String::new(),
+        vt_symbol: "".into(),
     };
     let mut subjects = Subjects::new("a.b");
     assert!(!subjects.has(&instrument));

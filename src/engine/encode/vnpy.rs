@@ -2,8 +2,11 @@
 //!
 //! Segments that repeat from tick to tick are cached as text, keyed by the exact bits they were
 //! rendered from. The instrument part is kept permanently. These are kept until they change: the two
-//! days, the eight slow numbers of the day, the limits, the average price, each of the levels 2 to 5.
+//! days, what only a trade changes, the eight slow numbers of the day, the limits, the best bid and
+//! ask, each of the levels 2 to 5.
 //! A cache cannot be wrong as long as a segment depends on nothing but its key.
+
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
@@ -51,13 +54,17 @@ impl<K: PartialEq> Segment<K> {
 /// The cached segments of one instrument.
 #[derive(Debug, Clone)]
 struct Memory {
-    vt_symbol: String,
+    vt_symbol: Arc<str>,
     /// Everything up to the opening quote of the timestamp.
     instrument: Vec<u8>,
     days: Segment<(NaiveDate, NaiveDate)>,
+    last_price: Segment<u64>,
+    traded: Segment<(i32, [u64; 2])>,
     slow: Segment<[u64; 8]>,
     average: Segment<u64>,
     limits: Segment<[u64; 2]>,
+    /// Price of bid and ask of the first level.
+    best: [Segment<u64>; 2],
     /// Bid and ask of the levels 2 to 5.
     deep: [Segment<[LevelKey; 2]>; LEVELS - 1],
 }
@@ -71,17 +78,20 @@ impl Memory {
         // `Display` of a JSON string is its escaped form with quotes.
         let text = format!(
             "{{\"vt_symbol\":{},\"symbol\":{},\"exchange\":\"{}\",\"timestamp\":\"",
-            serde_json::Value::from(instrument.vt_symbol.as_str()),
+            serde_json::Value::from(&*instrument.vt_symbol),
             serde_json::Value::from(contract.instrument_id.as_str()),
             contract.exchange,
         );
         Self {
-            vt_symbol: instrument.vt_symbol.clone(),
+            vt_symbol: Arc::clone(&instrument.vt_symbol),
             instrument: text.into_bytes(),
             days: Segment::default(),
+            last_price: Segment::default(),
+            traded: Segment::default(),
             slow: Segment::default(),
             average: Segment::default(),
             limits: Segment::default(),
+            best: Default::default(),
             deep: Default::default(),
         }
     }
@@ -126,7 +136,7 @@ impl Vnpy {
                 out.literal(b"\"");
             });
         day(tick, memory, buffer);
-        book(tick, &mut memory.deep, buffer);
+        book(tick, memory, buffer);
         buffer.literal(b",\"local_time\":\"");
         self.local_times.nanos(tick.recv_ts, buffer);
         buffer.literal(b"\",\"seq\":");
@@ -153,10 +163,12 @@ fn memory<'a>(memories: &'a mut Vec<Option<Memory>>, instrument: &Instrument) ->
         memories.resize_with(instrument.index + 1, || None);
     }
     let slot = &mut memories[instrument.index];
-    if slot
-        .as_ref()
-        .is_some_and(|memory| memory.vt_symbol != instrument.vt_symbol)
-    {
+    let is_same = |memory: &Memory| {
+        let (ours, theirs) = (&memory.vt_symbol, &instrument.vt_symbol);
+        // Nearly always the very same text.
+        Arc::ptr_eq(ours, theirs) || ours == theirs
+    };
+    if !slot.as_ref().is_some_and(is_same) {
         *slot = None;
     }
     slot.get_or_insert_with(|| Memory::new(instrument))
@@ -165,15 +177,22 @@ fn memory<'a>(memories: &'a mut Vec<Option<Memory>>, instrument: &Instrument) ->
 /// The numbers of the trading day, `last_price` to `limit_down`.
 #[inline]
 fn day(tick: &NormalizedTick<'_>, memory: &mut Memory, out: &mut Buffer) {
-    number(out, b",\"last_price\":", tick.last_price);
+    memory.last_price.put(bits(tick.last_price), out, |out| {
+        number(out, b",\"last_price\":", tick.last_price);
+    });
     if let Some(last_volume) = tick.last_volume {
         out.literal(b",\"last_volume\":");
         out.integer(last_volume);
     }
-    out.literal(b",\"volume\":");
-    out.integer(tick.volume);
-    number(out, b",\"turnover\":", tick.turnover);
-    number(out, b",\"open_interest\":", tick.open_interest);
+    let traded = [tick.turnover, tick.open_interest];
+    memory
+        .traded
+        .put((tick.volume, traded.map(bits)), out, |out| {
+            out.literal(b",\"volume\":");
+            out.integer(tick.volume);
+            number(out, b",\"turnover\":", tick.turnover);
+            number(out, b",\"open_interest\":", tick.open_interest);
+        });
     let slow = [
         tick.open_price,
         tick.high_price,
@@ -224,62 +243,62 @@ fn number<const N: usize>(out: &mut Buffer, key: &[u8; N], number: Option<f64>) 
     }
 }
 
-/// The book, level by level.
+/// The book, level by level, bid before ask.
 #[inline]
-fn book(
-    tick: &NormalizedTick<'_>,
-    deep: &mut [Segment<[LevelKey; 2]>; LEVELS - 1],
-    out: &mut Buffer,
-) {
+fn book(tick: &NormalizedTick<'_>, memory: &mut Memory, out: &mut Buffer) {
     let ([bid, bids @ ..], [ask, asks @ ..]) = (&tick.bids, &tick.asks);
-    level(out, b'1', bid, ask);
-    for (digit, (segment, (bid, ask))) in (b'2'..).zip(deep.iter_mut().zip(bids.iter().zip(asks))) {
+    let [best_bid, best_ask] = &mut memory.best;
+    best_bid.put(bits(bid.price), out, |out| bid_price(out, b'1', bid));
+    bid_volume(out, b'1', bid);
+    best_ask.put(bits(ask.price), out, |out| ask_price(out, b'1', ask));
+    ask_volume(out, b'1', ask);
+    let deep = memory.deep.iter_mut().zip(bids.iter().zip(asks));
+    for (digit, (segment, (bid, ask))) in (b'2'..).zip(deep) {
         // Most exchanges send one level only.
         if *bid == Level::default() && *ask == Level::default() {
             continue;
         }
         let key = [bid, ask].map(|level| (bits(level.price), level.volume));
-        segment.put(key, out, |out| level(out, digit, bid, ask));
+        segment.put(key, out, |out| {
+            bid_price(out, digit, bid);
+            bid_volume(out, digit, bid);
+            ask_price(out, digit, ask);
+            ask_volume(out, digit, ask);
+        });
     }
 }
 
-/// Bid before ask.
-#[inline]
-fn level(out: &mut Buffer, digit: u8, bid: &Level, ask: &Level) {
-    side(
-        out,
-        *b",\"bid_price_0\":",
-        *b",\"bid_volume_0\":",
-        digit,
-        bid,
-    );
-    side(
-        out,
-        *b",\"ask_price_0\":",
-        *b",\"ask_volume_0\":",
-        digit,
-        ask,
-    );
+fn bid_price(out: &mut Buffer, digit: u8, level: &Level) {
+    number(out, &with_digit(*b",\"bid_price_0\":", digit), level.price);
+}
+
+fn ask_price(out: &mut Buffer, digit: u8, level: &Level) {
+    number(out, &with_digit(*b",\"ask_price_0\":", digit), level.price);
 }
 
 #[inline]
-fn side(
-    out: &mut Buffer,
-    mut price_key: [u8; 15],
-    mut volume_key: [u8; 16],
-    digit: u8,
-    level: &Level,
-) {
-    if let Some(price) = level.price {
-        price_key[12] = digit;
-        out.literal(&price_key);
-        out.float(price);
-    }
+fn bid_volume(out: &mut Buffer, digit: u8, level: &Level) {
+    volume(out, &with_digit(*b",\"bid_volume_0\":", digit), level);
+}
+
+#[inline]
+fn ask_volume(out: &mut Buffer, digit: u8, level: &Level) {
+    volume(out, &with_digit(*b",\"ask_volume_0\":", digit), level);
+}
+
+#[inline]
+fn volume(out: &mut Buffer, key: &[u8; 16], level: &Level) {
     if let Some(volume) = level.volume {
-        volume_key[13] = digit;
-        out.literal(&volume_key);
+        out.literal(key);
         out.integer(volume);
     }
+}
+
+/// A key of the book with the number of its level, which stands before the last two bytes.
+#[inline]
+const fn with_digit<const N: usize>(mut key: [u8; N], digit: u8) -> [u8; N] {
+    key[N - 3] = digit;
+    key
 }
 
 fn flags(flags: Flags, out: &mut Buffer) {

@@ -68,7 +68,7 @@ pub(super) struct State {
 
 impl State {
     fn new(index: usize, contract: Contract) -> Self {
-        let vt_symbol = format!("{}.{}", contract.instrument_id, contract.exchange);
+        let vt_symbol = format!("{}.{}", contract.instrument_id, contract.exchange).into();
         Self {
             rules: Rules::of(&contract),
             is_dated: contract.multiplier.is_none(),

@@ -82,7 +82,7 @@ fn golden_al2201_evening_has_the_previous_calendar_day() {
     assert_eq!(tick.turnover, Some(15_192_326_925.0));
     assert_eq!(tick.average_price, Some(91_700.127_5 / 5.0));
     assert_eq!(tick.flags, Flags::EMPTY);
-    assert_eq!(tick.instrument.vt_symbol, "al2201.SHFE");
+    assert_eq!(&*tick.instrument.vt_symbol, "al2201.SHFE");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A normalized tick, which is what consumers get.
 
+use std::sync::Arc;
+
 use chrono::NaiveDate;
 use tickdeck_core::contract::Contract;
 use tickdeck_core::event::Seq;
@@ -15,7 +17,7 @@ pub struct Instrument {
     /// The entry of the contract table.
     pub contract: Contract,
     /// `rb2601.SHFE`.
-    pub vt_symbol: String,
+    pub vt_symbol: Arc<str>,
 }
 
 /// Levels of the book in the CTP struct.
