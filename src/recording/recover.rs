@@ -19,7 +19,9 @@ use super::finding::{Finding, lost_from};
 use super::format_version::FormatVersion;
 use super::journal::{JournalFiles, JournalReader, JournalStream};
 use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, LostEvents, Manifest, Status};
-use super::names::{contracts_path, is_manifest, is_partial, is_segment, manifest_path};
+use super::names::{
+    contracts_path, is_manifest, is_partial, is_segment, manifest_path, set_aside_name,
+};
 use super::owner::{Owner, is_owned};
 use super::place::Place;
 use super::reader::Recording;
@@ -374,12 +376,12 @@ fn set_aside_segments(
 /// Renames a file that cannot be read, so that no verb takes it for a part of the recording.
 fn keep_damaged(storage: &dyn Storage, path: &Path) -> Result<Renamed> {
     let name = file_name(path);
-    let mut kept = path.with_file_name(format!("{name}.damaged"));
-    let mut number = 1_u32;
+    let mut number = 1;
+    let mut kept = path.with_file_name(set_aside_name(&name, number));
     // An earlier recovery may have kept one of that name.
     while storage.exists(&kept) || storage.link_target(&kept).is_some() {
         number += 1;
-        kept = path.with_file_name(format!("{name}.damaged-{number}"));
+        kept = path.with_file_name(set_aside_name(&name, number));
     }
     storage.rename(path, &kept)?;
     Ok((path.to_owned(), kept))
