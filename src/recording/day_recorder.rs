@@ -16,7 +16,7 @@ use chrono::NaiveDate;
 use tickdeck_core::event::Event;
 use tickdeck_core::thread;
 
-use super::background_writer::{BackgroundWriter, Recorded, RecorderOptions};
+use super::background_writer::{BackgroundWriter, JournalEnd, Recorded, RecorderOptions};
 use super::catalog::{Catalog, SessionId};
 use super::error::RecordingError;
 use super::event_writer::EventWriter;
@@ -56,6 +56,8 @@ pub struct DayRecorder {
     parts: u64,
     days: DayOf,
     current: Option<Day>,
+    /// That of the newest day: the next one follows it.
+    journal_end: Option<JournalEnd>,
     ending: Vec<Ending>,
     next_seq: u64,
     has_failed: bool,
@@ -95,6 +97,7 @@ impl DayRecorder {
             parts: 0,
             days: DayOf::default(),
             current: None,
+            journal_end: None,
             ending: Vec::new(),
             next_seq: 0,
             has_failed: false,
@@ -212,10 +215,12 @@ impl DayRecorder {
             date,
             &self.options,
         )?;
+        let earlier = self.journal_end.take();
         let recorder =
-            BackgroundWriter::start_counting(writer, self.recorder, Arc::clone(&self.stats));
+            BackgroundWriter::start_after(earlier, writer, self.recorder, Arc::clone(&self.stats));
         let recorder = recorder.map_err(RecordingError::io(&folder, "starting a thread for"))?;
         self.recordings.add(self.next_seq, &recorder);
+        self.journal_end = Some(recorder.journal_end());
         Ok(Day {
             date,
             folder,
@@ -239,7 +244,7 @@ impl DayRecorder {
 
 /// Begins a recording in a catalogue. `parts` counts the ids that were used. An id that the day has
 /// already gets a number: a session that was restarted must not end because of the one before.
-pub(super) fn create_numbered(
+fn create_numbered(
     root: &Path,
     session: &SessionId,
     parts: &mut u64,
@@ -269,7 +274,7 @@ fn add(all: &mut Recorded, folder: PathBuf, day: Recorded) {
         all.days.push((folder, made.clone()));
     }
     all.manifest = day.manifest;
-    all.error = all.error.take().or(day.error);
+    all.error = RecordingError::first_cause(all.error.take(), day.error);
 }
 
 impl EventWriter for DayRecorder {

@@ -63,6 +63,7 @@ mod recover;
 mod removal;
 mod replace;
 mod ring;
+mod ring_copy;
 mod ring_salvage;
 mod ring_slot;
 mod schema;
