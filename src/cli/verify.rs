@@ -91,7 +91,7 @@ fn print_report(
     let shown = printable_value(&shown);
     if report.is_intact() {
         let note = if path.is_file() {
-            " (a lone segment: there is no manifest to compare with)"
+            " (a lone file: there is no manifest to compare with)"
         } else {
             ""
         };
