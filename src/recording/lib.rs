@@ -100,7 +100,7 @@ pub use manifest::{CalendarCopy, Ledger, LostEvents, Manifest, SegmentEntry, Sta
 pub use names::{CONTRACTS_FILE, MANIFEST_FILE, is_recording_folder, session_of};
 pub use numbering::Numbering;
 pub use owner::is_in_use;
-pub use page_size::{PAGE_HEADER_BYTES, check_page_size};
+pub use page_size::{PAGE_HEADER_BYTES, check_page_header};
 pub use pointer::is_pointer;
 pub use prune::{Excess, Pruned, Retention, Spared, Stored, prune};
 pub use read_back::{ReadBack, ReadBackReader};
