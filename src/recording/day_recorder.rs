@@ -24,7 +24,7 @@ use super::numbering::{Numbering, unbroken};
 use super::read_back::ReadBack;
 use super::recorder_stats::RecorderStats;
 use super::removal::remove;
-use super::storage::local;
+use super::storage::{Storage, local};
 use super::tally::DayOf;
 use super::writer::{RecordingOptions, RecordingWriter};
 
@@ -46,6 +46,7 @@ struct Ending {
 
 /// Records a session by trading day. The first recording begins with the first event.
 pub struct DayRecorder {
+    storage: Arc<dyn Storage>,
     root: PathBuf,
     session: SessionId,
     options: RecordingOptions,
@@ -84,7 +85,19 @@ impl DayRecorder {
         options: RecordingOptions,
         recorder: RecorderOptions,
     ) -> Self {
+        Self::new_in(local(), root, session, options, recorder)
+    }
+
+    /// The same on any storage.
+    pub(super) fn new_in(
+        storage: Arc<dyn Storage>,
+        root: &Path,
+        session: SessionId,
+        options: RecordingOptions,
+        recorder: RecorderOptions,
+    ) -> Self {
         Self {
+            storage,
             root: root.to_owned(),
             session,
             options: RecordingOptions {
@@ -162,15 +175,15 @@ impl DayRecorder {
     /// # Errors
     /// When recording failed, or something cannot be removed.
     pub fn discard(mut self) -> Result<()> {
-        let storage = local();
         if let Some(day) = self.current.take() {
             day.recorder.discard()?;
             // The folder of a day that has other sessions stays.
-            let _ = day.folder.parent().map(|day| storage.remove_folder(day));
+            let day = day.folder.parent();
+            let _ = day.map(|day| self.storage.remove_folder(day));
         }
         for Ending { folder, thread } in mem::take(&mut self.ending) {
             match thread.join().map(|recorded| recorded.error) {
-                Ok(None) => remove(&storage, &folder)?,
+                Ok(None) => remove(&self.storage, &folder)?,
                 Ok(Some(error)) => return Err(error),
                 Err(_) => return Err(RecordingError::WriterFailed { path: folder }),
             }
@@ -208,13 +221,7 @@ impl DayRecorder {
     }
 
     fn begin(&mut self, date: NaiveDate) -> Result<Day> {
-        let (folder, writer) = create_numbered(
-            &self.root,
-            &self.session,
-            &mut self.parts,
-            date,
-            &self.options,
-        )?;
+        let (folder, writer) = self.create_numbered(date)?;
         let earlier = self.journal_end.take();
         let recorder =
             BackgroundWriter::start_after(earlier, writer, self.recorder, Arc::clone(&self.stats));
@@ -229,6 +236,25 @@ impl DayRecorder {
         })
     }
 
+    /// Begins a recording in the catalogue. An id that the day has already gets a number: a session that
+    /// was restarted must not end because of the one before.
+    fn create_numbered(&mut self, date: NaiveDate) -> Result<(PathBuf, RecordingWriter)> {
+        loop {
+            let session = self.session.of_part(self.parts);
+            self.parts += 1;
+            let folder = Catalog::folder(&self.root, date, &session);
+            let options = RecordingOptions {
+                session,
+                ..self.options.clone()
+            };
+            match RecordingWriter::create_in(Arc::clone(&self.storage), &folder, options) {
+                Ok(writer) => return Ok((folder, writer)),
+                Err(RecordingError::OutputExists { .. } | RecordingError::InUse { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Seals the recording of a day on a separate thread.
     fn end(&mut self, day: Day) -> Result<()> {
         let Day {
@@ -239,31 +265,6 @@ impl DayRecorder {
             .map_err(RecordingError::io(&folder, "starting a thread for"))?;
         self.ending.push(Ending { folder, thread });
         Ok(())
-    }
-}
-
-/// Begins a recording in a catalogue. `parts` counts the ids that were used. An id that the day has
-/// already gets a number: a session that was restarted must not end because of the one before.
-fn create_numbered(
-    root: &Path,
-    session: &SessionId,
-    parts: &mut u64,
-    date: NaiveDate,
-    options: &RecordingOptions,
-) -> Result<(PathBuf, RecordingWriter)> {
-    loop {
-        let session = session.of_part(*parts);
-        *parts += 1;
-        let folder = Catalog::folder(root, date, &session);
-        let options = RecordingOptions {
-            session,
-            ..options.clone()
-        };
-        match RecordingWriter::create(&folder, options) {
-            Ok(writer) => return Ok((folder, writer)),
-            Err(RecordingError::OutputExists { .. } | RecordingError::InUse { .. }) => {}
-            Err(error) => return Err(error),
-        }
     }
 }
 

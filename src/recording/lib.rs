@@ -127,6 +127,8 @@ mod crash_tests;
 #[cfg(test)]
 mod in_memory_tests;
 #[cfg(test)]
+mod part_crash_tests;
+#[cfg(test)]
 mod recover_tests;
 #[cfg(test)]
 mod rewritten_tests;

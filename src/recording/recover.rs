@@ -252,7 +252,7 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
         file: damage.path.clone(),
         problem: damage.lost_from(unsealed.journal.until_seq),
     }));
-    sealed.lost.extend(lost_for_ever(&unsealed.journal));
+    state_lost(&mut sealed, lost_for_ever(&unsealed.journal));
     let has_journal = unsealed.journal.events() > 0;
     let spoilt = set_aside_segments(&**storage, &folder, &sealed)?;
     if !has_journal {
@@ -260,14 +260,13 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
             file: spoilt.clone(),
             problem: lost_from(UNLISTED, manifest.events, None),
         }));
-        sealed
-            .lost
-            .extend(spoilt.iter().map(|(spoilt, _)| LostEvents {
-                first_seq: manifest.events,
-                last_seq: None,
-                file: file_name(spoilt),
-                problem: UNLISTED.into(),
-            }));
+        let unlisted = spoilt.iter().map(|(spoilt, _)| LostEvents {
+            first_seq: manifest.events,
+            last_seq: None,
+            file: file_name(spoilt),
+            problem: UNLISTED.into(),
+        });
+        state_lost(&mut sealed, unlisted);
     }
     let mut kept = [partly.kept, spoilt].concat();
     let digest = digest_of_segments(storage, &folder, &sealed);
@@ -304,6 +303,15 @@ const UNLISTED: &str = "damaged, and the manifest does not list it";
 fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
+}
+
+/// States losses once: a recovery that was killed may have written them already.
+fn state_lost(sealed: &mut Manifest, lost: impl IntoIterator<Item = LostEvents>) {
+    for lost in lost {
+        if !sealed.lost.contains(&lost) {
+            sealed.lost.push(lost);
+        }
+    }
 }
 
 /// Damage that no crash leaves. The manifest states it from now on.
