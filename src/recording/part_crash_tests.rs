@@ -161,7 +161,7 @@ fn salvage(mut storage: CrashStorage, draw: &mut Draw) -> Result<CrashStorage, S
 /// One life of a salvage. Afterwards there is one recording, which has everything.
 fn live_salvage(crash_at: u64, seed: u64, omitted: Option<Omitted>) -> Outcome {
     let mut draw = Draw(seed);
-    let (storage, all) = ring(seed % 2 == 0);
+    let (storage, all) = ring(seed.is_multiple_of(2));
     let storage = storage.restarted(&mut draw, Some(crash_at));
     storage.omit(omitted);
     let is_made = salvage_ring_in(&shared(&storage), Path::new(RING)).is_ok();
@@ -178,8 +178,8 @@ fn live_salvage(crash_at: u64, seed: u64, omitted: Option<Omitted>) -> Outcome {
 
 #[test]
 fn no_crash_of_a_salvage_loses_or_doubles_an_event() {
-    let operations = [0, 1].map(|seed| {
-        operations_of(&ring(seed % 2 == 0).0, |storage| {
+    let operations = [false, true].map(|is_finished| {
+        operations_of(&ring(is_finished).0, |storage| {
             salvage_ring_in(&shared(storage), Path::new(RING)).unwrap();
         })
     });
@@ -221,7 +221,7 @@ fn keep(storage: &CrashStorage) -> Result<(PathBuf, Manifest), RecordingError> {
 /// part of the range.
 fn live_keep(crash_at: u64, seed: u64, omitted: Option<Omitted>) -> Outcome {
     let mut draw = Draw(seed);
-    let (storage, all) = ring(seed % 2 == 0);
+    let (storage, all) = ring(seed.is_multiple_of(2));
     let storage = storage.restarted(&mut draw, Some(crash_at));
     storage.omit(omitted);
     let is_kept = keep(&storage).is_ok();
