@@ -155,6 +155,37 @@ fn recover_says_what_is_lost_and_when_there_is_nothing() {
     assert_eq!(verb("recover", &folder.join("none")).code, Some(2));
 }
 
+/// The files are as the recovery left them, and events are missing.
+#[test]
+fn verify_of_a_recording_with_a_known_loss_is_lossy() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    kill_after(&path, 30);
+    // Written 20 times a second: blocks follow the first one.
+    let journal = path.join("journal-00000.tdj");
+    let mut bytes = std::fs::read(&journal).unwrap();
+    let early = bytes.len() / 4;
+    bytes[early] ^= 1;
+    std::fs::write(&journal, bytes).unwrap();
+    assert_eq!(verb("verify", &path).code, Some(1), "it is damaged");
+    assert_eq!(verb("recover", &path).code, Some(3));
+    for _ in 0..2 {
+        let mut json = tickdeck(["verify", "--json"]);
+        json.arg(&path);
+        let verified = finish(json);
+        assert_eq!(verified.code, Some(3), "{verified:?}");
+        let report = verified.json();
+        assert_eq!(report["intact"], true, "{report}");
+        let problem = report["lost"][0]["problem"].as_str().unwrap();
+        assert!(problem.contains(" lost"), "{problem}");
+        let text = verb("verify", &path);
+        assert!(text.stdout.contains("as it was recovered"), "{text:?}");
+    }
+    // Damage comes before a loss that is known.
+    std::fs::write(path.join("contracts.parquet"), "PAR1").unwrap();
+    assert_eq!(verb("verify", &path).code, Some(1));
+}
+
 #[test]
 fn a_full_disk_keeps_what_was_recorded() {
     let folder = Folder::new();

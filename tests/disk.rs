@@ -3,10 +3,21 @@
 //! Tests that need a separate disk mount one, which takes root. Elsewhere they are skipped visibly.
 //! A quota ends a write like a full disk, with another error of the system.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
+use tickdeck::calendar::TradingCalendar;
+use tickdeck::clock::SystemClock;
+use tickdeck::contract::ContractTable;
 use tickdeck::event::Event;
+use tickdeck::recording::{
+    EventWriter as _, Recorded, RecorderOptions, RecordingError, RecordingOptions, Ring,
+    RingRecorder, RingSpan, RingTrigger, Rolling, recover, salvage_ring,
+};
+use tickdeck::source::SourceInfo;
+use tickdeck_core::wait::nap;
 
 use crate::support::cli::{Ended, Running, finish, run_words, tickdeck};
 use crate::support::disk::{Disk, succeeds};
@@ -66,6 +77,137 @@ fn a_full_disk_keeps_a_prefix_that_is_recovered() {
     assert!(matches!(recovered.code, Some(0 | 3)), "{recovered:?}");
     verb("verify", &path).done();
     assert!(events(&path) == found, "recover keeps what was readable");
+}
+
+/// Whether a recovery was refused because space is missing, and states how much it needs.
+#[track_caller]
+fn assert_needs_space<T: std::fmt::Debug>(
+    recovered: Result<T, RecordingError>,
+    place: &Path,
+    bytes: std::ops::Range<u64>,
+) {
+    match recovered {
+        Err(RecordingError::NoSpaceToRecover { path, free, needed }) => {
+            assert_eq!(path, place);
+            assert!(bytes.contains(&needed) && free < needed, "{free}, {needed}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn recover_on_a_full_disk_names_the_space_it_needs() {
+    let Some(disk) = Disk::in_memory("recover on a full disk", "2500k") else {
+        return;
+    };
+    let path = disk.join("rec");
+    finish(record(MARKET, "--min-free-space 0", &path));
+    let found = events(&path);
+    assert!(!found.is_empty());
+    for _ in 0..2 {
+        let refused = verb("recover", &path);
+        assert_eq!(refused.code, Some(4), "{refused:?}");
+        for part in ["of free space, and recovering it takes up to ", "free some"] {
+            assert!(refused.stderr.contains(part), "{refused:?}");
+        }
+        assert!(events(&path) == found, "nothing was lost");
+    }
+    assert_needs_space(recover(&path), &path, 1 << 20..2500 << 10);
+    disk.remount("size=32m");
+    let recovered = verb("recover", &path);
+    assert!(matches!(recovered.code, Some(0 | 3)), "{recovered:?}");
+    assert!(events(&path) == found);
+}
+
+/// Puts events into a ring of a disk until that is full, and ends the session then.
+fn fill(root: &Path, events: &[Event], has_trigger: bool) -> Recorded {
+    const SECOND: i64 = 1_000_000_000;
+    let options = RecordingOptions {
+        session: "box".into(),
+        source: SourceInfo::default(),
+        contracts: Arc::new(ContractTable::builtin()),
+        calendar: Arc::new(TradingCalendar::builtin()),
+        rolling: Rolling::default(),
+        overwrite: false,
+        keep_partial: true,
+    };
+    let span = RingSpan {
+        before: 80 * SECOND,
+        after: 80 * SECOND,
+    };
+    let trigger = RingTrigger::default();
+    let ring = Ring { span, trigger };
+    let recorder = RecorderOptions {
+        min_free_space: 0,
+        ..RecorderOptions::default()
+    };
+    let (session, clock) = ("box".parse().unwrap(), Arc::new(SystemClock::new()));
+    let told = |_: &Path, _: &Result<_, _>| {};
+    let ring = RingRecorder::create(root, session, options, recorder, ring, clock, told);
+    let mut ring = ring.unwrap();
+    if has_trigger {
+        ring.trigger().keep("test");
+    }
+    // Slowly, so that the end of the disk comes in the middle of a slot.
+    let accepted = events.chunks(500).take_while(|batch| {
+        nap(Duration::from_millis(5));
+        ring.write(batch).is_ok()
+    });
+    assert!(accepted.count() > 0);
+    ring.finish(0)
+}
+
+/// All events that the slots of a ring have, in order.
+fn in_slots(ring: &Path) -> Vec<Event> {
+    let slots = names(ring)
+        .into_iter()
+        .filter(|name| name.starts_with("slot-"));
+    let slots: Vec<PathBuf> = slots.map(|slot| ring.join(slot)).collect();
+    numbered(slots.iter().flat_map(|slot| events(slot)))
+}
+
+/// The events as those of one recording.
+fn numbered(events: impl Iterator<Item = Event>) -> Vec<Event> {
+    let numbered = (0..).zip(events).map(|(seq, mut event)| {
+        event.seq.0 = seq;
+        event
+    });
+    numbered.collect()
+}
+
+#[test]
+fn a_ring_on_a_full_disk_keeps_a_prefix() {
+    let folder = Folder::new();
+    let path = folder.join("all");
+    finish(record(&MARKET.replace("125s", "50s"), "", &path)).done();
+    let all = events(&path);
+    for has_trigger in [false, true] {
+        let Some(disk) = Disk::in_memory("a ring on a full disk", "1000k") else {
+            return;
+        };
+        let root = disk.join("root");
+        let recorded = fill(&root, &all, has_trigger);
+        let error = recorded.error.as_ref().map(std::error::Error::source);
+        let error = error.flatten().map(ToString::to_string).unwrap_or_default();
+        assert!(error.contains("No space left"), "{recorded:?}");
+        let ring = root.join(".ring-box");
+        assert_eq!(recorded.ring.as_ref(), Some(&ring), "the slots stay");
+        let found = in_slots(&ring);
+        assert_prefix(&found, &all);
+        assert!(found.len() < all.len());
+        // Nothing that looks like a recording is made of a part of it.
+        assert_eq!(names(&root), [".ring-box"]);
+        assert_needs_space(salvage_ring(&ring), &ring, 200 << 10..1000 << 10);
+        assert!(in_slots(&ring) == found, "nothing was lost");
+        disk.remount("size=32m");
+        let (made, _) = salvage_ring(&ring).unwrap().made.unwrap();
+        assert!(events(&made) == found);
+        // A slot whose last block is not whole is kept.
+        let mut left = names(&root);
+        left.retain(|name| name != ".damaged-box");
+        assert_eq!(left.len(), 1, "{left:?}");
+        verb("verify", &made).done();
+    }
 }
 
 #[test]

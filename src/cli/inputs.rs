@@ -48,6 +48,12 @@ pub(super) fn open_salvage(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     Ok(inputs)
 }
 
+/// Whether a file is named as one of a journal, in use or set aside by a recovery.
+fn is_named_as_journal(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".tdj") || name.contains(".tdj.damaged")
+}
+
 /// The paths that may be recordings. `recordings/*` also matches other files: of several paths, goldens
 /// are skipped, and other files with a warning. A lone path is used as it is.
 pub(super) fn recordings_among(paths: &[PathBuf]) -> Result<Vec<&Path>, UsageError> {
@@ -56,6 +62,7 @@ pub(super) fn recordings_among(paths: &[PathBuf]) -> Result<Vec<&Path>, UsageErr
             || path
                 .extension()
                 .is_some_and(|extension| extension == "parquet")
+            || is_named_as_journal(path)
     };
     let mut recordings = Vec::new();
     for path in paths {

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tickdeck_recording::{
-    RecordingError, Recovery, Salvage, is_ring, leftovers, recover, salvage_ring, session_of,
+    Recording, RecordingError, Recovery, Salvage, is_ring, leftovers, recover, salvage_ring,
+    session_of,
 };
 
 use super::Context;
 use super::args::RecoverArgs;
 use super::inputs::{keep_first, recordings_among};
 use super::outcome::{Outcome, stdout};
-use super::render::grouped;
+use super::render::{counted, grouped};
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &RecoverArgs) -> anyhow::Result<Outcome> {
@@ -110,6 +111,13 @@ fn print(args: &RecoverArgs, recovered: &[Recovery]) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
+/// Events of a journal file that was kept.
+fn readable_alone(kept: &Path) -> u64 {
+    let is_file = kept.is_file();
+    let opened = is_file.then(|| Recording::open(kept).ok()).flatten();
+    opened.map_or(0, |recording| recording.journal_events())
+}
+
 fn text(recovery: &Recovery) -> String {
     let path = recovery.recording.display();
     let events = grouped(recovery.events);
@@ -123,7 +131,14 @@ fn text(recovery: &Recovery) -> String {
         text.push_str(&format!("  {}: {}\n", lost.file.display(), lost.problem));
     }
     for kept in &recovery.kept {
-        text.push_str(&format!("  {}: kept, and not read\n", kept.display()));
+        let note = match readable_alone(kept) {
+            0 => "kept, and not read".to_owned(),
+            events => format!(
+                "kept: {} can be read from this file, with `tickdeck slice` for example",
+                counted(events, "event")
+            ),
+        };
+        text.push_str(&format!("  {}: {note}\n", kept.display()));
     }
     text
 }

@@ -35,9 +35,11 @@ pub(super) fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Outcom
                 continue;
             }
         };
-        if !report.is_intact() {
-            outcome = Outcome::Difference;
-        }
+        outcome = outcome.and(match (report.is_intact(), report.lost.is_empty()) {
+            (false, _) => Outcome::Difference,
+            (true, false) => Outcome::Lossy,
+            (true, true) => Outcome::Done,
+        });
         verified.push((path, report));
     }
     unless_closed(print(args, &verified))?;
@@ -91,7 +93,7 @@ fn print_report(
     let shown = printable_value(&shown);
     if report.is_intact() {
         let note = if path.is_file() {
-            " (a lone segment: there is no manifest to compare with)"
+            " (a lone file: there is no manifest to compare with)"
         } else {
             ""
         };

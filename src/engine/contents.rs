@@ -138,7 +138,7 @@ impl Contents {
         }
     }
 
-    /// A lone segment has no manifest: its events are counted as they are read.
+    /// A lone file has no manifest: its events are counted as they are read.
     fn of_segment(recording: &Recording) -> Result<Self, RecordingError> {
         let mut bytes = 0;
         for segment in recording.segments() {
@@ -157,7 +157,7 @@ impl Contents {
             end: None,
             segments: recording.segments().len() as u64,
             bytes,
-            journal_events: 0,
+            journal_events: recording.journal_events(),
             event_digest: String::new(),
             instruments: BTreeMap::new(),
             exchanges: Vec::new(),

@@ -107,6 +107,11 @@ impl Shared {
     }
 }
 
+/// How the journal of a recorder ends. A message says that it is whole and on the disk; a channel that is
+/// closed without one, that it is not.
+#[derive(Debug, Clone)]
+pub(super) struct JournalEnd(Receiver<()>);
+
 /// Marks the queue as failed, however the thread ends.
 struct FailsOnDrop(Arc<Shared>);
 
@@ -150,6 +155,7 @@ pub struct BackgroundWriter {
     ended: Ended,
     path: PathBuf,
     stats: Arc<RecorderStats>,
+    journal_end: JournalEnd,
 }
 
 #[derive(Default)]
@@ -183,14 +189,17 @@ impl BackgroundWriter {
     /// # Errors
     /// When the system starts no thread.
     pub fn start_with(writer: RecordingWriter, options: RecorderOptions) -> std::io::Result<Self> {
-        Self::start_counting(writer, options, Arc::default())
+        Self::start_after(None, writer, options, Arc::default())
     }
 
-    /// The same with counts that continue from `stats`.
+    /// The same with counts that continue from `stats`, for a part of a session whose part before has the
+    /// journal `earlier`. Nothing is written before that journal is whole and on the disk: what a crash or
+    /// a full disk leaves of the session is a prefix.
     ///
     /// # Errors
     /// When the system starts no thread.
-    pub fn start_counting(
+    pub(super) fn start_after(
+        earlier: Option<JournalEnd>,
         writer: RecordingWriter,
         options: RecorderOptions,
         stats: Arc<RecorderStats>,
@@ -217,7 +226,19 @@ impl BackgroundWriter {
             looked_at: None,
         };
         let theirs = FailsOnDrop(Arc::clone(&shared));
-        let recording = thread::spawn("recorder", move || recorder.run(&theirs.0, &woken))?;
+        let (ends, journal_end) = bounded(1);
+        let record = move || {
+            let ended = match is_whole(earlier) {
+                true => recorder.run(&theirs.0, &woken),
+                false => recorder.refuse(&theirs.0),
+            };
+            if ended.1.is_ok() {
+                // It has room for this message.
+                let _ = ends.try_send(());
+            }
+            ended
+        };
+        let recording = thread::spawn("recorder", record)?;
         Ok(Self {
             shared,
             wake: Some(wake),
@@ -225,7 +246,13 @@ impl BackgroundWriter {
             ended: Ended::default(),
             path,
             stats,
+            journal_end: JournalEnd(journal_end),
         })
+    }
+
+    /// How its journal ends. For one that follows it.
+    pub(super) fn journal_end(&self) -> JournalEnd {
+        self.journal_end.clone()
     }
 
     /// Counts that other threads may read, also after the end.
@@ -397,7 +424,27 @@ struct Recorder {
     looked_at: Option<MonoNanos>,
 }
 
+/// Waits for the journal before this one. False if that is not whole.
+fn is_whole(earlier: Option<JournalEnd>) -> bool {
+    earlier.is_none_or(|JournalEnd(end)| end.recv().is_ok())
+}
+
 impl Recorder {
+    /// Records nothing, because the recorder before this one has failed.
+    fn refuse(self, shared: &Shared) -> Journaled {
+        let error = RecordingError::WriterFailed {
+            path: self.watch.folder().to_owned(),
+        };
+        self.stats.fail(&error);
+        let mut waiting = shared.lock();
+        waiting.has_failed = true;
+        self.stats.append(waiting.events.len() as u64);
+        waiting.events.clear();
+        drop(waiting);
+        shared.changed.notify_all();
+        (0, Err(error))
+    }
+
     fn run(mut self, shared: &Shared, woken: &Receiver<()>) -> Journaled {
         let mut batch = Vec::new();
         let result = loop {

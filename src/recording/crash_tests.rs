@@ -149,6 +149,12 @@ fn lives(operations: u64) -> impl Iterator<Item = (u64, u64)> {
     (0..).map(move |life| (life * STRIDE % (operations + 1), life))
 }
 
+/// How many lives a test has: `share` of them, or as many as the environment asks for.
+pub(super) fn lives_of(share: usize) -> usize {
+    let count = std::env::var("TICKDECK_CRASH_LIVES");
+    count.map_or(share, |count| count.parse().unwrap())
+}
+
 fn operations() -> u64 {
     let storage = CrashStorage::new(None, None);
     session(&storage, &mut Reached::default()).unwrap();
@@ -157,9 +163,7 @@ fn operations() -> u64 {
 
 #[test]
 fn no_crash_loses_what_was_synced() {
-    let count = std::env::var("TICKDECK_CRASH_LIVES");
-    let count = count.map_or(25, |count| count.parse().unwrap());
-    for (crash_at, seed) in lives(operations()).take(count) {
+    for (crash_at, seed) in lives(operations()).take(lives_of(25)) {
         if let Err(problem) = live_and_recover(crash_at, seed, None) {
             panic!("crash at {crash_at}, seed {seed}: {problem}");
         }
@@ -300,10 +304,8 @@ fn lives_of_replacements() -> impl Iterator<Item = (u64, u64)> {
 
 #[test]
 fn no_crash_of_a_replacement_leaves_neither_recording() {
-    let count = std::env::var("TICKDECK_CRASH_LIVES");
-    let count = count.map_or(60, |count| count.parse().unwrap());
     let mut is_replaced = false;
-    for (crash_at, seed) in lives_of_replacements().take(count) {
+    for (crash_at, seed) in lives_of_replacements().take(lives_of(60)) {
         match replace_and_recover(crash_at, seed, None) {
             Ok(found) => is_replaced |= found,
             Err(problem) => panic!("crash at {crash_at}, seed {seed}: {problem}"),

@@ -16,7 +16,7 @@ use chrono::NaiveDate;
 use tickdeck_core::event::Event;
 use tickdeck_core::thread;
 
-use super::background_writer::{BackgroundWriter, Recorded, RecorderOptions};
+use super::background_writer::{BackgroundWriter, JournalEnd, Recorded, RecorderOptions};
 use super::catalog::{Catalog, SessionId};
 use super::error::RecordingError;
 use super::event_writer::EventWriter;
@@ -24,7 +24,7 @@ use super::numbering::{Numbering, unbroken};
 use super::read_back::ReadBack;
 use super::recorder_stats::RecorderStats;
 use super::removal::remove;
-use super::storage::local;
+use super::storage::{Storage, local};
 use super::tally::DayOf;
 use super::writer::{RecordingOptions, RecordingWriter};
 
@@ -46,6 +46,7 @@ struct Ending {
 
 /// Records a session by trading day. The first recording begins with the first event.
 pub struct DayRecorder {
+    storage: Arc<dyn Storage>,
     root: PathBuf,
     session: SessionId,
     options: RecordingOptions,
@@ -56,6 +57,8 @@ pub struct DayRecorder {
     parts: u64,
     days: DayOf,
     current: Option<Day>,
+    /// That of the newest day: the next one follows it.
+    journal_end: Option<JournalEnd>,
     ending: Vec<Ending>,
     next_seq: u64,
     has_failed: bool,
@@ -82,7 +85,19 @@ impl DayRecorder {
         options: RecordingOptions,
         recorder: RecorderOptions,
     ) -> Self {
+        Self::new_in(local(), root, session, options, recorder)
+    }
+
+    /// The same on any storage.
+    pub(super) fn new_in(
+        storage: Arc<dyn Storage>,
+        root: &Path,
+        session: SessionId,
+        options: RecordingOptions,
+        recorder: RecorderOptions,
+    ) -> Self {
         Self {
+            storage,
             root: root.to_owned(),
             session,
             options: RecordingOptions {
@@ -95,6 +110,7 @@ impl DayRecorder {
             parts: 0,
             days: DayOf::default(),
             current: None,
+            journal_end: None,
             ending: Vec::new(),
             next_seq: 0,
             has_failed: false,
@@ -159,15 +175,15 @@ impl DayRecorder {
     /// # Errors
     /// When recording failed, or something cannot be removed.
     pub fn discard(mut self) -> Result<()> {
-        let storage = local();
         if let Some(day) = self.current.take() {
             day.recorder.discard()?;
             // The folder of a day that has other sessions stays.
-            let _ = day.folder.parent().map(|day| storage.remove_folder(day));
+            let day = day.folder.parent();
+            let _ = day.map(|day| self.storage.remove_folder(day));
         }
         for Ending { folder, thread } in mem::take(&mut self.ending) {
             match thread.join().map(|recorded| recorded.error) {
-                Ok(None) => remove(&storage, &folder)?,
+                Ok(None) => remove(&self.storage, &folder)?,
                 Ok(Some(error)) => return Err(error),
                 Err(_) => return Err(RecordingError::WriterFailed { path: folder }),
             }
@@ -205,23 +221,38 @@ impl DayRecorder {
     }
 
     fn begin(&mut self, date: NaiveDate) -> Result<Day> {
-        let (folder, writer) = create_numbered(
-            &self.root,
-            &self.session,
-            &mut self.parts,
-            date,
-            &self.options,
-        )?;
+        let (folder, writer) = self.create_numbered(date)?;
+        let earlier = self.journal_end.take();
         let recorder =
-            BackgroundWriter::start_counting(writer, self.recorder, Arc::clone(&self.stats));
+            BackgroundWriter::start_after(earlier, writer, self.recorder, Arc::clone(&self.stats));
         let recorder = recorder.map_err(RecordingError::io(&folder, "starting a thread for"))?;
         self.recordings.add(self.next_seq, &recorder);
+        self.journal_end = Some(recorder.journal_end());
         Ok(Day {
             date,
             folder,
             recorder,
             numbering: Numbering::default(),
         })
+    }
+
+    /// Begins a recording in the catalogue. An id that the day has already gets a number: a session that
+    /// was restarted must not end because of the one before.
+    fn create_numbered(&mut self, date: NaiveDate) -> Result<(PathBuf, RecordingWriter)> {
+        loop {
+            let session = self.session.of_part(self.parts);
+            self.parts += 1;
+            let folder = Catalog::folder(&self.root, date, &session);
+            let options = RecordingOptions {
+                session,
+                ..self.options.clone()
+            };
+            match RecordingWriter::create_in(Arc::clone(&self.storage), &folder, options) {
+                Ok(writer) => return Ok((folder, writer)),
+                Err(RecordingError::OutputExists { .. } | RecordingError::InUse { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Seals the recording of a day on a separate thread.
@@ -237,31 +268,6 @@ impl DayRecorder {
     }
 }
 
-/// Begins a recording in a catalogue. `parts` counts the ids that were used. An id that the day has
-/// already gets a number: a session that was restarted must not end because of the one before.
-pub(super) fn create_numbered(
-    root: &Path,
-    session: &SessionId,
-    parts: &mut u64,
-    date: NaiveDate,
-    options: &RecordingOptions,
-) -> Result<(PathBuf, RecordingWriter)> {
-    loop {
-        let session = session.of_part(*parts);
-        *parts += 1;
-        let folder = Catalog::folder(root, date, &session);
-        let options = RecordingOptions {
-            session,
-            ..options.clone()
-        };
-        match RecordingWriter::create(&folder, options) {
-            Ok(writer) => return Ok((folder, writer)),
-            Err(RecordingError::OutputExists { .. } | RecordingError::InUse { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 /// Adds the recording of a day to the session's.
 fn add(all: &mut Recorded, folder: PathBuf, day: Recorded) {
     all.ticks += day.ticks;
@@ -269,7 +275,7 @@ fn add(all: &mut Recorded, folder: PathBuf, day: Recorded) {
         all.days.push((folder, made.clone()));
     }
     all.manifest = day.manifest;
-    all.error = all.error.take().or(day.error);
+    all.error = RecordingError::first_cause(all.error.take(), day.error);
 }
 
 impl EventWriter for DayRecorder {

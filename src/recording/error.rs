@@ -292,6 +292,14 @@ impl RecordingError {
         }
     }
 
+    /// The first of two errors, unless it only says that there was an earlier one.
+    pub(super) fn first_cause(first: Option<Self>, second: Option<Self>) -> Option<Self> {
+        match (first, second) {
+            (Some(Self::WriterFailed { .. }), Some(cause)) => Some(cause),
+            (first, second) => first.or(second),
+        }
+    }
+
     /// Whether the disk has no space left.
     pub(super) fn is_no_space(&self) -> bool {
         if matches!(self, Self::NoSpaceToRecover { .. }) {

@@ -29,7 +29,7 @@ pub fn check_footer(file: &impl ChunkReader) -> Result<()> {
         Err(Refused::Booleans) => Err(ParquetError::General(
             "the footer has a list of booleans, which no Parquet file has there".to_owned(),
         )),
-        Ok(()) | Err(Refused::Unreadable) => Ok(()),
+        Ok(()) | Err(Refused::EndsEarly | Refused::Unreadable) => Ok(()),
     }
 }
 

@@ -1,10 +1,10 @@
 //! The bytes of a row group: read once, verified once, decoded column by column from memory.
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::page_size::check_page_size;
+use super::page_size::PageReader;
 
 /// The bytes of one row group, with their position in the file.
 #[derive(Debug, Clone)]
@@ -35,13 +35,10 @@ impl GroupBytes {
 }
 
 impl ChunkReader for GroupBytes {
-    type T = bytes::buf::Reader<Bytes>;
+    type T = PageReader;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
-        let bytes = self.from(start)?;
-        // The library reads the header of a page here, and its content with `get_bytes`.
-        check_page_size(&bytes)?;
-        Ok(bytes.reader())
+        self.from(start).map(PageReader::new)
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {

@@ -63,6 +63,7 @@ mod recover;
 mod removal;
 mod replace;
 mod ring;
+mod ring_copy;
 mod ring_salvage;
 mod ring_slot;
 mod schema;
@@ -98,7 +99,7 @@ pub use manifest::{CalendarCopy, Ledger, LostEvents, Manifest, SegmentEntry, Sta
 pub use names::{CONTRACTS_FILE, MANIFEST_FILE, is_recording_folder, session_of};
 pub use numbering::Numbering;
 pub use owner::is_in_use;
-pub use page_size::{PAGE_HEADER_BYTES, check_page_size};
+pub use page_size::{PAGE_HEADER_BYTES, check_page_header};
 pub use pointer::is_pointer;
 pub use prune::{Excess, Pruned, Retention, Spared, Stored, prune};
 pub use read_back::{ReadBack, ReadBackReader};
@@ -124,6 +125,8 @@ mod chunk_tests;
 mod crash_tests;
 #[cfg(test)]
 mod in_memory_tests;
+#[cfg(test)]
+mod part_crash_tests;
 #[cfg(test)]
 mod recover_tests;
 #[cfg(test)]

@@ -154,6 +154,35 @@ pub(super) fn is_of_recording(name: &str) -> bool {
         || is_partial(name)
 }
 
+/// What the name of a file ends with that a recovery could not read. From the second one on a number
+/// follows.
+const SET_ASIDE: &str = ".damaged";
+
+/// The `number`-th name, from 1 on, for a file of that name that cannot be read.
+pub(super) fn set_aside_name(name: &str, number: u32) -> String {
+    match number {
+        0 | 1 => format!("{name}{SET_ASIDE}"),
+        number => format!("{name}{SET_ASIDE}-{number}"),
+    }
+}
+
+/// Whether a recovery gave a file of a recording this name, because it could not be read.
+pub(super) fn is_set_aside(name: &str) -> bool {
+    let Some((file, end)) = name.rsplit_once(SET_ASIDE) else {
+        return false;
+    };
+    let number = end.strip_prefix('-').filter(|digits| !digits.is_empty());
+    let is_number = number.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    (end.is_empty() || is_number)
+        && (is_segment(file) || journal_index(file).is_some() || is_partial(file))
+}
+
+/// Whether a file of that name goes when its recording is removed or replaced: it belongs to the recording,
+/// or a recovery set it aside.
+pub(super) fn goes_with_recording(name: &str) -> bool {
+    is_of_recording(name) || is_set_aside(name)
+}
+
 /// The session id of a new recording: the name of its folder.
 #[must_use]
 pub fn session_of(folder: &Path) -> String {

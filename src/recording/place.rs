@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::RecordingError;
-use super::names::{LOCK_FILE, is_manifest, is_of_recording, parent_of};
+use super::names::{LOCK_FILE, goes_with_recording, is_manifest, parent_of};
 use super::owner::{Owner, refuse_owned};
 use super::storage::Storage;
 
@@ -118,7 +118,7 @@ fn create_owned(storage: &dyn Storage, folder: &Path) -> Result<Owner> {
 }
 
 /// Creates the folder and those above it, where they do not exist, and makes their names durable.
-fn create_synced(storage: &dyn Storage, folder: &Path) -> Result<()> {
+pub(super) fn create_synced(storage: &dyn Storage, folder: &Path) -> Result<()> {
     let above = folder.ancestors().filter(|path| *path != Path::new(""));
     let missing: Vec<&Path> = above.take_while(|path| !storage.exists(path)).collect();
     if !missing.is_empty() {
@@ -168,7 +168,7 @@ fn refuse_occupied_by_others(
         });
     }
     let is_recording = names.iter().any(|name| is_manifest(name))
-        || names.iter().all(|name| is_of_recording(name));
+        || names.iter().all(|name| goes_with_recording(name));
     if !is_recording {
         return Err(RecordingError::NotReplaceable {
             path: target.to_owned(),

@@ -17,7 +17,7 @@ use super::catalog::{Catalog, CatalogEntry};
 use super::error::RecordingError;
 use super::finding::Finding;
 use super::manifest::Status;
-use super::names::{LOCK_FILE, is_of_recording, parent_of};
+use super::names::{LOCK_FILE, goes_with_recording, parent_of};
 use super::owner::is_owned;
 use super::reader::Recording;
 use super::removal::remove;
@@ -293,7 +293,7 @@ fn reason_to_spare(storage: &Arc<dyn Storage>, stored: &Stored) -> Result<Option
         return Ok(Some(Spared::NoTradingDay));
     }
     let names = storage.list(folder)?;
-    let is_other = |name: &&String| *name != LOCK_FILE && !is_of_recording(name);
+    let is_other = |name: &&String| *name != LOCK_FILE && !goes_with_recording(name);
     if let Some(other) = names.iter().find(is_other) {
         return Ok(Some(Spared::OtherFiles(other.clone())));
     }
@@ -464,6 +464,40 @@ mod tests {
         assert_eq!(there(&folders), [true, true, false, false]);
         assert!(killed.exists() && current.exists());
         current_writer.finish().unwrap();
+    }
+
+    #[test]
+    fn what_a_recovery_set_aside_goes_with_its_recording() {
+        let (root, folders) = catalogue();
+        let before = stored(root.path());
+        for name in [
+            "_journal-00000.tdj.damaged",
+            "_journal-00000.tdj.damaged-12",
+            "part-00003.parquet.damaged",
+            ".part-00004.parquet.partial.damaged-2",
+        ] {
+            std::fs::write(folders[0].join(name), "1234567").unwrap();
+        }
+        let after = stored(root.path());
+        assert_eq!(after[0].bytes, before[0].bytes + 4 * 7, "they count");
+        // Files of others that only look like them.
+        for name in [
+            "notes.damaged",
+            "part-00001.parquet.damaged-",
+            "x.damaged-2",
+        ] {
+            std::fs::write(folders[1].join(name), "mine").unwrap();
+        }
+        let pruned = prune(stored(root.path()), days(2), false).unwrap();
+        assert_eq!(there(&folders), [false, true, true, true]);
+        assert!(matches!(pruned.spared[..], [(_, _, Spared::OtherFiles(_))]));
+        // Those of a removal that was killed go, too.
+        let hidden = folders[2].with_file_name(".session=a.removed");
+        std::fs::rename(&folders[2], &hidden).unwrap();
+        std::fs::remove_file(hidden.join("_manifest.json")).unwrap();
+        std::fs::write(hidden.join("part-00003.parquet.damaged"), "").unwrap();
+        crate::finish_interrupted(root.path()).unwrap();
+        assert!(!hidden.exists());
     }
 
     #[test]

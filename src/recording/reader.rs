@@ -45,7 +45,8 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Opens the folder of a recording, or a lone segment file, on the local file system.
+    /// Opens the folder of a recording on the local file system, or a lone file: a segment, or one of a
+    /// journal.
     ///
     /// # Errors
     /// When there is no recording at `path`, it is of a newer version, or unreadable.
@@ -79,7 +80,7 @@ impl Recording {
         };
         match storage.entry(path) {
             Ok(Entry::File) => {
-                return Self::open_segments(storage, path, vec![path.to_owned()]);
+                return Self::open_file(storage, path);
             }
             Ok(Entry::Folder) => {}
             Ok(Entry::Other) => return refused("it is a pipe or a device"),
@@ -184,6 +185,24 @@ impl Recording {
         let file = manifest_path(&*recording.storage, path);
         recording.unused.push(Finding::new(file, &why));
         Ok(recording)
+    }
+
+    /// Opens a file alone: one of a journal, or a segment.
+    fn open_file(storage: Arc<dyn Storage>, path: &Path) -> Result<Self> {
+        let Some(journal) = unsealed::lone_journal(&*storage, path)? else {
+            return Self::open_segments(storage, path, vec![path.to_owned()]);
+        };
+        Ok(Self {
+            storage,
+            path: path.to_owned(),
+            manifest: None,
+            session: journal.session,
+            source: journal.source,
+            segments: Vec::new(),
+            unsealed: journal.unsealed,
+            is_being_written: false,
+            unused: Vec::new(),
+        })
     }
 
     fn open_segments(
@@ -385,7 +404,7 @@ impl Recording {
         if let Some(manifest) = &self.manifest {
             return Ok(manifest.start.zip(manifest.end));
         }
-        let mut range: Option<(UnixNanos, UnixNanos)> = None;
+        let mut range = self.unsealed.range;
         for segment in &self.segments {
             let reader = SegmentReader::open(&*self.storage, segment)?;
             for group in 0..reader.row_groups() {

@@ -19,7 +19,9 @@ use super::finding::{Finding, lost_from};
 use super::format_version::FormatVersion;
 use super::journal::{JournalFiles, JournalReader, JournalStream};
 use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, LostEvents, Manifest, Status};
-use super::names::{contracts_path, is_manifest, is_partial, is_segment, manifest_path};
+use super::names::{
+    contracts_path, is_manifest, is_partial, is_segment, manifest_path, set_aside_name,
+};
 use super::owner::{Owner, is_owned};
 use super::place::Place;
 use super::reader::Recording;
@@ -250,7 +252,7 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
         file: damage.path.clone(),
         problem: damage.lost_from(unsealed.journal.until_seq),
     }));
-    sealed.lost.extend(lost_for_ever(&unsealed.journal));
+    state_lost(&mut sealed, lost_for_ever(&unsealed.journal));
     let has_journal = unsealed.journal.events() > 0;
     let spoilt = set_aside_segments(&**storage, &folder, &sealed)?;
     if !has_journal {
@@ -258,14 +260,13 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
             file: spoilt.clone(),
             problem: lost_from(UNLISTED, manifest.events, None),
         }));
-        sealed
-            .lost
-            .extend(spoilt.iter().map(|(spoilt, _)| LostEvents {
-                first_seq: manifest.events,
-                last_seq: None,
-                file: file_name(spoilt),
-                problem: UNLISTED.into(),
-            }));
+        let unlisted = spoilt.iter().map(|(spoilt, _)| LostEvents {
+            first_seq: manifest.events,
+            last_seq: None,
+            file: file_name(spoilt),
+            problem: UNLISTED.into(),
+        });
+        state_lost(&mut sealed, unlisted);
     }
     let mut kept = [partly.kept, spoilt].concat();
     let digest = digest_of_segments(storage, &folder, &sealed);
@@ -302,6 +303,15 @@ const UNLISTED: &str = "damaged, and the manifest does not list it";
 fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
+}
+
+/// States losses once: a recovery that was killed may have written them already.
+fn state_lost(sealed: &mut Manifest, lost: impl IntoIterator<Item = LostEvents>) {
+    for lost in lost {
+        if !sealed.lost.contains(&lost) {
+            sealed.lost.push(lost);
+        }
+    }
 }
 
 /// Damage that no crash leaves. The manifest states it from now on.
@@ -374,12 +384,12 @@ fn set_aside_segments(
 /// Renames a file that cannot be read, so that no verb takes it for a part of the recording.
 fn keep_damaged(storage: &dyn Storage, path: &Path) -> Result<Renamed> {
     let name = file_name(path);
-    let mut kept = path.with_file_name(format!("{name}.damaged"));
-    let mut number = 1_u32;
+    let mut number = 1;
+    let mut kept = path.with_file_name(set_aside_name(&name, number));
     // An earlier recovery may have kept one of that name.
     while storage.exists(&kept) || storage.link_target(&kept).is_some() {
         number += 1;
-        kept = path.with_file_name(format!("{name}.damaged-{number}"));
+        kept = path.with_file_name(set_aside_name(&name, number));
     }
     storage.rename(path, &kept)?;
     Ok((path.to_owned(), kept))

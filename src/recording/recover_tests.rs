@@ -242,6 +242,67 @@ fn an_empty_file_that_is_not_the_last_is_damage() {
     }
 }
 
+/// A recording ends at the damage, because its `seq` has no gap. What is behind it is read file by file.
+#[test]
+fn intact_files_behind_damage_are_read_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(35);
+    killed_in(&path, &events, 1_000);
+    let second = path.join("journal-00001.tdj");
+    let mut bytes = std::fs::read(&second).unwrap();
+    let middle = bytes.len() - 20;
+    bytes[middle] ^= 1;
+    std::fs::write(&second, bytes).unwrap();
+    let recovery = recover(&path).unwrap();
+    let expected = "events 18 to 34 are lost";
+    assert!(recovery.lost[0].problem.ends_with(expected), "{recovery:?}");
+    let mut found = events_of(&path);
+    assert_eq!(found, events[..18]);
+    assert_eq!(recovery.kept.len(), 3);
+    for (file, is_whole) in recovery.kept.iter().zip([false, true, true]) {
+        let lone = Recording::open(file).unwrap();
+        assert_eq!((lone.session(), lone.is_complete()), ("test", true));
+        assert_eq!(lone.source().payload_source, "synthetic");
+        let report = verify(&lone, &mut |_| {});
+        assert_eq!(report.is_intact(), is_whole, "{report:?}");
+        assert_eq!(report.events, lone.journal_events());
+        let read = events_of(file);
+        let range = read.first().zip(read.last());
+        let range = range.map(|(first, last)| (first.recv_ts, last.recv_ts));
+        assert_eq!(lone.time_range().unwrap(), range);
+        if is_whole {
+            found.extend(read);
+        } else {
+            assert_eq!(read, events[10..18]);
+            let end = "events from 18 on are lost";
+            assert!(report.findings[0].problem.ends_with(end), "{report:?}");
+        }
+    }
+    // All but the last block of the damaged file.
+    assert_eq!(found, [&events[..18], &events[20..]].concat());
+}
+
+#[test]
+fn a_lone_file_that_is_no_journal_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    killed(&path, &some_ticks(5));
+    let bytes = std::fs::read(path.join("journal-00000.tdj")).unwrap();
+    let file = folder.path().join("part.tdj");
+    for length in 0..bytes.len() {
+        std::fs::write(&file, &bytes[..length]).unwrap();
+        match Recording::open(&file) {
+            Ok(lone) => assert!(lone.journal_events() <= 5),
+            Err(RecordingError::Damaged { problem, .. }) => {
+                assert_eq!(problem, "its header is not whole");
+            }
+            Err(RecordingError::NotARecording { .. }) => assert!(length < 8),
+            Err(other) => panic!("{length} bytes: {other}"),
+        }
+    }
+}
+
 #[test]
 fn an_empty_last_file_is_the_end_of_a_crash() {
     let folder = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::catalog::Catalog;
 use super::error::RecordingError;
 use super::manifest::{Manifest, Status};
-use super::names::{LOCK_FILE, is_manifest, is_of_recording, parent_of};
+use super::names::{LOCK_FILE, goes_with_recording, is_manifest, parent_of};
 use super::owner::{Owner, is_owned};
 use super::storage::{Storage, StorageError, local};
 
@@ -71,7 +71,7 @@ fn is_removable(storage: &dyn Storage, folder: &Path) -> std::result::Result<boo
     }
     let names = storage.list(folder)?;
     let mut names = names.iter();
-    Ok(names.all(|name| name == LOCK_FILE || is_of_recording(name)))
+    Ok(names.all(|name| name == LOCK_FILE || goes_with_recording(name)))
 }
 
 /// Removes a finished recording.
@@ -116,7 +116,7 @@ fn hide(storage: &dyn Storage, folder: &Path) -> Result<PathBuf> {
 /// recording. The lock goes last: it keeps another prune out.
 fn clear(storage: &dyn Storage, folder: &Path) -> Result<()> {
     let mut names = storage.list(folder)?;
-    names.retain(|name| name == LOCK_FILE || is_of_recording(name));
+    names.retain(|name| name == LOCK_FILE || goes_with_recording(name));
     names.sort_by_key(|name| (name == LOCK_FILE, !is_manifest(name)));
     for name in names {
         storage.remove(&folder.join(name))?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::error::RecordingError;
 use super::manifest::Manifest;
 use super::names::{
-    LOCK_FILE, REPLACES_FILE, contracts_path, has_manifest, is_manifest, is_of_recording,
+    LOCK_FILE, REPLACES_FILE, contracts_path, goes_with_recording, has_manifest, is_manifest,
 };
 use super::owner::{Owner, is_owned};
 use super::place::sync_name;
@@ -52,7 +52,7 @@ fn take_place(storage: &dyn Storage, target: &Path, finished: &Path) -> Result<(
     for name in storage.list(target)? {
         // A new file replaces the old one of its name; one that was moved before is here alone.
         let stays = new.contains(&name) || is_listed(&name);
-        if is_of_recording(&name) && !stays {
+        if goes_with_recording(&name) && !stays {
             storage.remove(&target.join(name))?;
         }
     }
@@ -155,8 +155,11 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::storage::local;
     use crate::tests::{options, some_ticks};
-    use crate::{Catalog, Recording, RecordingWriter, Rolling, leftovers, verify};
+    use crate::{
+        Catalog, Recording, RecordingOptions, RecordingWriter, Rolling, leftovers, verify,
+    };
 
     /// A recording in `session=a` of a day, and the same finished beside it with the mark.
     fn interrupted(root: &Path) -> (PathBuf, PathBuf, Manifest) {
@@ -205,6 +208,41 @@ mod tests {
         leftovers(&target).unwrap();
         check_replaced(&target, &beside, &manifest);
         assert!(target.join("notes.txt").exists());
+    }
+
+    #[test]
+    fn what_a_recovery_set_aside_goes_with_the_old_recording() {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join("rec");
+        let forced = RecordingOptions {
+            overwrite: true,
+            ..options(Rolling::default())
+        };
+        for has_manifest in [true, false] {
+            let mut old = RecordingWriter::create(&target, forced.clone()).unwrap();
+            old.write(&some_ticks(5)).unwrap();
+            old.finish().unwrap();
+            for name in ["journal-00000.tdj.damaged", "part-00007.parquet.damaged-2"] {
+                fs::write(target.join(name), "").unwrap();
+            }
+            if has_manifest {
+                fs::write(target.join("notes.damaged"), "mine").unwrap();
+            } else {
+                fs::remove_file(target.join("notes.damaged")).unwrap();
+                fs::remove_file(target.join("manifest.json")).unwrap();
+            }
+            let mut new = RecordingWriter::create(&target, forced.clone()).unwrap();
+            new.write(&some_ticks(9)).unwrap();
+            assert!(target.join("journal-00000.tdj.damaged").exists());
+            new.finish().unwrap();
+            let mut left = local().list(&target).unwrap();
+            left.retain(|name| !name.starts_with("part-00000") && !name.ends_with(".json"));
+            let expected = match has_manifest {
+                true => &["contracts.parquet", "notes.damaged"][..],
+                false => &["contracts.parquet"],
+            };
+            assert_eq!(left, expected);
+        }
     }
 
     #[test]

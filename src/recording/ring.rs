@@ -7,7 +7,8 @@
 //!
 //! A slot ends after an eighth of the span, and goes when the span has passed it. A trigger fixes a range
 //! from that long before it to so long after it. When the range has passed, its events are copied into a
-//! recording of the catalogue, which is verified. A trigger within the range of another one extends it.
+//! recording, which is verified and then moved into the catalogue. A trigger within the range of another
+//! one extends it.
 //!
 //! All times are receive times of events, so the same events are kept on every machine. While no event
 //! comes, the clock continues that time, so that a range ends in a quiet market too.
@@ -20,26 +21,26 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use chrono::NaiveDate;
 use tickdeck_core::clock::{Clock, MonoNanos};
 use tickdeck_core::event::{Event, EventKind, SessionEvent};
 use tickdeck_core::thread;
 use tickdeck_core::time::UnixNanos;
 
-use super::background_writer::{BackgroundWriter, Recorded, RecorderOptions};
+use super::background_writer::{BackgroundWriter, JournalEnd, Recorded, RecorderOptions};
 use super::catalog::SessionId;
-use super::day_recorder::create_numbered;
 use super::error::RecordingError;
 use super::event_writer::EventWriter;
 use super::filter::EventFilter;
 use super::manifest::Manifest;
 use super::numbering::{Numbering, unbroken};
 use super::owner::Owner;
+use super::place::create_synced;
 use super::read_back::ReadBack;
-use super::reader::Recording;
 use super::recorder_stats::RecorderStats;
-use super::ring_slot::{SLOT, Slot, release, stay};
+use super::ring_copy::{Keep, is_copy};
+use super::ring_slot::{SLOT, Slot, clear, release, stay};
 use super::storage::local;
-use super::verify::verify;
 use super::writer::{RecordingOptions, RecordingWriter};
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -55,9 +56,6 @@ const SLOTS: i64 = 8;
 
 /// How long after its end a range ends by the clock. An event of the range may still be on its way.
 const CLOCK_MARGIN: i64 = 1_000_000_000;
-
-/// Events copied at a time.
-const BATCH_EVENTS: usize = 4096;
 
 /// How much is kept around a trigger, in nanoseconds of receive time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,9 +131,17 @@ struct Range {
 
 /// A recording of a range that is being made.
 struct Keeping {
+    /// Where it is meant to be.
     folder: PathBuf,
-    /// Returns the recording, and whether the slots that it held could be removed.
-    thread: JoinHandle<(Result<Manifest>, Result<()>)>,
+    thread: JoinHandle<Kept>,
+}
+
+/// A recording of a range that was made, or could not be.
+struct Kept {
+    folder: PathBuf,
+    made: Result<Manifest>,
+    /// Whether the slots that it held could be removed.
+    removed: Result<()>,
 }
 
 /// Records a session into a ring. Nothing but what a trigger asked for is left at its end.
@@ -157,6 +163,8 @@ pub struct RingRecorder {
     /// Slots begun.
     begun: u64,
     open: Option<Open>,
+    /// That of the newest slot: the next one follows it.
+    journal_end: Option<JournalEnd>,
     batch: Vec<Event>,
     newest: Option<Newest>,
     range: Option<Range>,
@@ -166,7 +174,7 @@ pub struct RingRecorder {
     /// Slots on their way out.
     removing: Vec<JoinHandle<Result<()>>>,
     /// Ids that were used.
-    parts: u64,
+    parts: Arc<AtomicU64>,
     next_seq: u64,
     has_failed: bool,
     /// The first error that no caller has seen.
@@ -199,14 +207,15 @@ impl RingRecorder {
     ) -> Result<Self> {
         let storage = local();
         let folder = root.join(format!("{RING}{session}"));
-        storage.create_folder(&folder)?;
+        create_synced(&*storage, &folder)?;
         let owner = Owner::of(&*storage, &folder)?;
-        if storage
-            .list(&folder)?
-            .iter()
-            .any(|name| name.starts_with(SLOT))
-        {
+        let names = storage.list(&folder)?;
+        if names.iter().any(|name| name.starts_with(SLOT)) {
             return Err(RecordingError::OutputExists { path: folder });
+        }
+        // Of a session that was killed, and whose slots are gone.
+        for copy in names.iter().filter(|name| is_copy(name)) {
+            clear(&*storage, &folder.join(copy))?;
         }
         Ok(Self {
             root: root.to_owned(),
@@ -228,13 +237,14 @@ impl RingRecorder {
             slots: VecDeque::new(),
             begun: 0,
             open: None,
+            journal_end: None,
             batch: Vec::new(),
             newest: None,
             range: None,
             keeping: Vec::new(),
             not_removed: None,
             removing: Vec::new(),
-            parts: 0,
+            parts: Arc::default(),
             next_seq: 0,
             has_failed: false,
             failure: None,
@@ -298,12 +308,19 @@ impl RingRecorder {
         });
         all.error = self.failure.take().or(ended.err());
         for Keeping { folder, thread } in mem::take(&mut self.keeping) {
-            let (made, removed) = thread.join().unwrap_or_else(|_| {
-                let failed = RecordingError::WriterFailed {
-                    path: folder.clone(),
-                };
-                (Err(failed), Ok(()))
+            let kept = thread.join().unwrap_or_else(|_| {
+                let path = folder.clone();
+                Kept {
+                    folder,
+                    made: Err(RecordingError::WriterFailed { path }),
+                    removed: Ok(()),
+                }
             });
+            let Kept {
+                folder,
+                made,
+                removed,
+            } = kept;
             self.not_removed = self.not_removed.take().or(removed.err());
             match made {
                 Ok(made) => {
@@ -311,11 +328,13 @@ impl RingRecorder {
                     all.manifest = Some(made.clone());
                     all.days.push((folder, made));
                 }
-                Err(error) => all.error = all.error.take().or(Some(error)),
+                Err(error) => {
+                    all.error = RecordingError::first_cause(all.error.take(), Some(error));
+                }
             }
         }
         for slot in &self.slots {
-            all.error = all.error.take().or(slot.sealed().err());
+            all.error = RecordingError::first_cause(all.error.take(), slot.sealed().err());
         }
         if self.has_failed || all.error.is_some() {
             self.leave(&mut all);
@@ -398,10 +417,12 @@ impl RingRecorder {
         let folder = self.folder.join(format!("{SLOT}{:05}", self.begun));
         self.begun += 1;
         let writer = RecordingWriter::create(&folder, self.options.clone())?;
+        let earlier = self.journal_end.take();
         let started =
-            BackgroundWriter::start_counting(writer, self.recorder, Arc::clone(&self.stats));
+            BackgroundWriter::start_after(earlier, writer, self.recorder, Arc::clone(&self.stats));
         let recorder = started.map_err(RecordingError::io(&folder, "starting a thread for"))?;
         self.recordings.add(event.seq.0, &recorder);
+        self.journal_end = Some(recorder.journal_end());
         Ok(Open {
             recorder,
             folder,
@@ -495,32 +516,58 @@ impl RingRecorder {
         };
         let first = first.first.max(range.from);
         let date = self.options.calendar.trading_day_of(first).0;
-        let mut options = self.options.clone();
-        options.source.detail = detail(&options.source.detail, &range.reasons);
-        let (folder, writer) =
-            create_numbered(&self.root, &self.session, &mut self.parts, date, &options)?;
-        let filter = EventFilter {
-            start: Some(range.from),
-            end: Some(UnixNanos(range.until.0.saturating_add(1))),
-            instruments: None,
-        };
-        let (target, when_kept) = (folder.clone(), Arc::clone(&self.when_kept));
+        let keep = self.keep_of(&range, date);
+        // Taken here, so that the recordings of a session are numbered in order.
+        let target = keep.target();
+        let folder = target.1.clone();
+        let (planned, when_kept) = (folder.clone(), Arc::clone(&self.when_kept));
         let copy = move || {
-            let made = copy_slots(&slots, writer, &filter, &target);
+            let folders: Vec<PathBuf> = slots.iter().map(|slot| slot.folder.clone()).collect();
+            let sealed = slots.iter().try_for_each(|slot| slot.sealed());
+            let made = sealed.and_then(|()| keep.run(&folders, target));
             for slot in &slots {
                 match made {
                     Ok(_) => slot.is_copied.store(true, Ordering::Relaxed),
                     Err(_) => stay(slot),
                 }
             }
-            when_kept(&target, &made);
+            let (folder, made) = match made {
+                Ok((folder, made)) => (folder, Ok(made)),
+                Err(error) => (planned, Err(error)),
+            };
+            when_kept(&folder, &made);
             let removed: Vec<_> = slots.into_iter().map(release).collect();
-            (made, removed.into_iter().collect())
+            let removed = removed.into_iter().collect();
+            Kept {
+                folder,
+                made,
+                removed,
+            }
         };
         let thread = thread::spawn("ring-keeper", copy);
         let thread = thread.map_err(RecordingError::io(&folder, "starting a thread for"))?;
         self.keeping.push(Keeping { folder, thread });
         Ok(())
+    }
+
+    /// How the events of a range become a recording.
+    fn keep_of(&self, range: &Range, date: NaiveDate) -> Keep {
+        let mut options = self.options.clone();
+        options.source.detail = detail(&options.source.detail, &range.reasons);
+        Keep {
+            storage: local(),
+            root: self.root.clone(),
+            ring: self.folder.clone(),
+            session: self.session.clone(),
+            parts: Arc::clone(&self.parts),
+            date,
+            options,
+            filter: EventFilter {
+                start: Some(range.from),
+                end: Some(UnixNanos(range.until.0.saturating_add(1))),
+                instruments: None,
+            },
+        }
     }
 
     /// Releases the slots that no trigger can ask for from now on.
@@ -597,64 +644,5 @@ pub(super) fn detail(of_source: &str, reasons: &[String]) -> String {
     match of_source {
         "" => reasons,
         detail => format!("{detail} {reasons}"),
-    }
-}
-
-/// Copies the selected events of slots into a new recording, and verifies that.
-fn copy_slots(
-    slots: &[Arc<Slot>],
-    writer: RecordingWriter,
-    filter: &EventFilter,
-    folder: &Path,
-) -> Result<Manifest> {
-    let mut copy = Copy::into(writer);
-    let copied = slots.iter().try_for_each(|slot| {
-        slot.sealed()?;
-        copy.add(&Recording::open(&slot.folder)?, filter)
-    });
-    if let Err(error) = copied {
-        // The slots have its events. What cannot be removed is recovered like any other recording.
-        let _ = copy.writer.discard();
-        return Err(error);
-    }
-    let made = copy.writer.finish()?;
-    verified(folder)?;
-    Ok(made)
-}
-
-/// Events of several recordings as one.
-struct Copy {
-    writer: RecordingWriter,
-    numbering: Numbering,
-}
-
-impl Copy {
-    fn into(writer: RecordingWriter) -> Self {
-        Self {
-            writer,
-            numbering: Numbering::default(),
-        }
-    }
-
-    fn add(&mut self, recording: &Recording, filter: &EventFilter) -> Result<()> {
-        let mut reader = recording.reader(filter.clone());
-        let mut batch = Vec::new();
-        loop {
-            batch.clear();
-            reader.next_events(&mut batch, BATCH_EVENTS)?;
-            if batch.is_empty() {
-                return Ok(());
-            }
-            self.numbering.renumber(&mut batch);
-            self.writer.write(&batch)?;
-        }
-    }
-}
-
-pub(super) fn verified(folder: &Path) -> Result<()> {
-    let report = verify(&Recording::open(folder)?, &mut |_| {});
-    match report.findings.into_iter().next() {
-        Some(finding) => Err(RecordingError::damaged(&finding.file, finding.problem)),
-        None => Ok(()),
     }
 }

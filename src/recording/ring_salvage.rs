@@ -25,15 +25,16 @@ use super::error::RecordingError;
 use super::filter::EventFilter;
 use super::finding::Finding;
 use super::manifest::{Manifest, Status};
-use super::names::{LOCK_FILE, SESSION_KEY, is_of_recording};
+use super::names::{LOCK_FILE, is_of_recording};
 use super::numbering::Numbering;
 use super::owner::Owner;
 use super::reader::Recording;
-use super::recover::recover;
-use super::ring::{RING, detail, verified};
+use super::recover::recover_in;
+use super::ring::{RING, detail};
+use super::ring_copy::{copy, each_batch, is_copy, put_in_place, verified};
 use super::ring_slot::{GONE, SLOT, clear};
 use super::storage::{Storage, local, read_whole};
-use super::writer::{RecordingOptions, RecordingWriter, Rolling};
+use super::writer::{RecordingOptions, Rolling};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -43,8 +44,6 @@ const MARK: &str = "merged.json";
 const MOST_MARK_BYTES: u64 = 1 << 20;
 /// What the name of a folder begins with in which damaged slots are kept.
 const DAMAGED: &str = ".damaged-";
-/// Events copied at a time.
-const BATCH_EVENTS: usize = 4096;
 
 /// Whether a folder is named as a ring.
 #[must_use]
@@ -83,7 +82,14 @@ pub struct Salvage {
 /// # Errors
 /// When the session is still running, or something cannot be written. The ring stays then.
 pub fn salvage_ring(ring: &Path) -> Result<Salvage> {
-    let storage = local();
+    salvage_ring_in(&local(), ring)
+}
+
+/// The same on any storage.
+///
+/// # Errors
+/// As [`salvage_ring`].
+pub(super) fn salvage_ring_in(storage: &Arc<dyn Storage>, ring: &Path) -> Result<Salvage> {
     let not_a_ring = || RecordingError::NothingToRecover {
         path: ring.to_owned(),
     };
@@ -97,9 +103,9 @@ pub fn salvage_ring(ring: &Path) -> Result<Salvage> {
             reason: "it is a link".into(),
         });
     }
-    let owner = Owner::of(&*storage, ring)?;
+    let owner = Owner::of(&**storage, ring)?;
     let found = Ring {
-        storage: &*storage,
+        storage,
         root,
         folder: ring,
         session,
@@ -116,7 +122,7 @@ pub fn salvage_ring(ring: &Path) -> Result<Salvage> {
 
 /// A ring whose session was killed.
 struct Ring<'a> {
-    storage: &'a dyn Storage,
+    storage: &'a Arc<dyn Storage>,
     root: &'a Path,
     folder: &'a Path,
     session: SessionId,
@@ -173,10 +179,9 @@ impl Ring<'_> {
     fn clear_leftovers(&self) -> Result<()> {
         for name in self.storage.list(self.folder)? {
             let folder = self.folder.join(&name);
-            let is_copy = name.starts_with(&format!(".{SESSION_KEY}"));
-            let is_left = is_copy || name.starts_with(GONE);
+            let is_left = is_copy(&name) || name.starts_with(GONE);
             if is_left && self.storage.link_target(&folder).is_none() {
-                match clear(self.storage, &folder) {
+                match clear(&**self.storage, &folder) {
                     Err(RecordingError::Io { source, .. })
                         if source.kind() == ErrorKind::DirectoryNotEmpty => {}
                     other => other?,
@@ -192,7 +197,7 @@ impl Ring<'_> {
         if !self.storage.exists(&path) {
             return Ok(None);
         }
-        let text = read_whole(self.storage, &path, MOST_MARK_BYTES)?;
+        let text = read_whole(&**self.storage, &path, MOST_MARK_BYTES)?;
         let damaged = |error: serde_json::Error| RecordingError::damaged(&path, error.to_string());
         let mark: Mark = serde_json::from_slice(&text).map_err(damaged)?;
         let is_slot = |name: &String| name.starts_with(SLOT) && !name.contains('/');
@@ -203,9 +208,9 @@ impl Ring<'_> {
             None => None,
             Some(made) => {
                 let folder = self.root.join(made);
-                match Manifest::read(&folder) {
+                match Manifest::read_in(&**self.storage, &folder) {
                     Ok(manifest) if manifest.digest == mark.digest => {
-                        verified(&folder)?;
+                        verified(self.storage, &folder)?;
                         Some((folder, manifest))
                     }
                     // It was moved or removed meanwhile: the rest of the slots is all there is.
@@ -242,7 +247,7 @@ impl Ring<'_> {
         for name in &mark.removed {
             let folder = self.folder.join(name);
             if self.storage.is_folder(&folder) {
-                clear(self.storage, &folder)?;
+                clear(&**self.storage, &folder)?;
             }
         }
         let beside = self.root.join(format!("{DAMAGED}{}", self.session));
@@ -303,11 +308,11 @@ impl Ring<'_> {
             });
         }
         let mut lost = Vec::new();
-        let recording = match recover(&folder) {
+        let recording = match recover_in(Arc::clone(self.storage), &folder) {
             Ok(recovery) => {
                 salvage.from_journal += recovery.from_journal;
                 lost = recovery.lost;
-                let recording = Recording::open(&folder)?;
+                let recording = Recording::open_in(Arc::clone(self.storage), &folder)?;
                 lost.extend(recording.damaged_segments());
                 Some(recording)
             }
@@ -370,17 +375,20 @@ impl Ring<'_> {
         loop {
             let (place, is_made) = self.place(&slots, date, &mut parts)?;
             if is_made {
-                let manifest = Manifest::read(&place)?;
-                verified(&place)?;
+                let manifest = Manifest::read_in(&**self.storage, &place)?;
+                verified(self.storage, &place)?;
                 return Ok(Some((place, manifest)));
             }
             options.session = self.session.of_part(parts - 1);
-            let (hidden, made) = self.copy(&slots, options.clone())?;
-            if self.put_in_place(&hidden, &place)? {
+            let (hidden, made) = copy(self.storage, self.folder, options.clone(), |mut writer| {
+                each_event_batch(&slots, &mut |events| writer.write(events))?;
+                writer.finish_partly()
+            })?;
+            if put_in_place(&**self.storage, &hidden, &place)? {
                 return Ok(Some((place, made)));
             }
             // Another session has the name since.
-            clear(self.storage, &hidden)?;
+            clear(&**self.storage, &hidden)?;
         }
     }
 
@@ -398,7 +406,7 @@ impl Ring<'_> {
             if !self.storage.exists(&place) {
                 return Ok((place, false));
             }
-            let Ok(manifest) = Manifest::read(&place) else {
+            let Ok(manifest) = Manifest::read_in(&**self.storage, &place) else {
                 continue;
             };
             if manifest.status == Status::Recording || manifest.digest.is_empty() {
@@ -413,38 +421,6 @@ impl Ring<'_> {
             }
             digest = Some(expected);
         }
-    }
-
-    /// Copies the events into a hidden folder, and verifies it.
-    fn copy(&self, slots: &[&Recording], options: RecordingOptions) -> Result<(PathBuf, Manifest)> {
-        let hidden = self
-            .folder
-            .join(format!(".{SESSION_KEY}{}", options.session));
-        let mut writer = RecordingWriter::create_in(local(), &hidden, options)?;
-        each_batch(slots, &mut |events| writer.write(events))?;
-        let made = writer.finish_partly()?;
-        verified(&hidden)?;
-        Ok((hidden, made))
-    }
-
-    /// Renames the finished folder. False if something is in its place.
-    fn put_in_place(&self, hidden: &Path, place: &Path) -> Result<bool> {
-        let day = place.parent().unwrap_or(self.root);
-        self.storage.create_folder(day)?;
-        self.storage.sync_dir(self.root)?;
-        match self.storage.rename(hidden, place) {
-            Ok(()) => {}
-            Err(error) => {
-                let is_taken = matches!(
-                    error.source.kind(),
-                    ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists
-                );
-                return is_taken.then_some(false).ok_or_else(|| error.into());
-            }
-        }
-        self.storage.sync_dir(day)?;
-        self.storage.sync_dir(self.folder)?;
-        Ok(true)
     }
 
     /// Says how much space is needed where there is too little.
@@ -476,27 +452,19 @@ impl Ring<'_> {
 }
 
 /// Shows `visit` the events of the slots as those of one recording, as far as they can be read.
-fn each_batch(slots: &[&Recording], visit: &mut dyn FnMut(&[Event]) -> Result<()>) -> Result<()> {
+fn each_event_batch(
+    slots: &[&Recording],
+    visit: &mut dyn FnMut(&[Event]) -> Result<()>,
+) -> Result<()> {
     let mut numbering = Numbering::default();
-    let mut batch = Vec::new();
-    for slot in slots {
-        let mut reader = slot.reader(EventFilter::default()).salvage(true);
-        loop {
-            batch.clear();
-            reader.next_events(&mut batch, BATCH_EVENTS)?;
-            if batch.is_empty() {
-                break;
-            }
-            numbering.renumber(&mut batch);
-            visit(&batch)?;
-        }
-    }
-    Ok(())
+    let all = EventFilter::default;
+    let mut slots = slots.iter();
+    slots.try_for_each(|slot| each_batch(slot, all(), true, &mut numbering, visit))
 }
 
 fn digest_of(slots: &[&Recording]) -> Result<String> {
     let mut digest = EventDigest::new();
-    each_batch(slots, &mut |events| {
+    each_event_batch(slots, &mut |events| {
         events.iter().for_each(|event| digest.update(event));
         Ok(())
     })?;

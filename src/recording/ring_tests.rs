@@ -44,8 +44,12 @@ fn ring(root: &Path) -> RingRecorder {
 }
 
 fn ring_by(root: &Path, clock: Arc<VirtualClock>) -> RingRecorder {
+    ring_in(root, Rolling::default(), clock)
+}
+
+fn ring_in(root: &Path, rolling: Rolling, clock: Arc<VirtualClock>) -> RingRecorder {
     let session = "box".parse().unwrap();
-    let options = options(Rolling::default());
+    let options = options(rolling);
     let ring = Ring {
         span: SPAN,
         trigger: RingTrigger::default(),
@@ -164,6 +168,16 @@ fn made(root: &Path) -> usize {
     Catalog::open(root).map_or(0, |catalog| catalog.entries.len())
 }
 
+/// Waits until the root has so many recordings.
+#[track_caller]
+fn becomes(root: &Path, expected: usize) {
+    let is_there = (0..500).any(|_| {
+        tickdeck_core::wait::nap(std::time::Duration::from_millis(10));
+        made(root) == expected
+    });
+    assert!(is_there, "{} recordings", made(root));
+}
+
 #[test]
 fn in_a_quiet_market_the_clock_ends_a_range() {
     let root = tempfile::tempdir().unwrap();
@@ -174,13 +188,13 @@ fn in_a_quiet_market_the_clock_ends_a_range() {
     for (passed, expected) in [(11, 0), (1, 0), (1, 1)] {
         clock.advance(passed * SECOND);
         assert!(ring.idle());
-        assert_eq!(made(root.path()), expected, "after {passed} s");
+        becomes(root.path(), expected);
     }
     // A request in the quiet market: its moment is that of the newest event, which is long ago.
     clock.advance(3_600 * SECOND);
     ring.trigger().keep("SIGUSR2");
     assert!(ring.idle());
-    assert_eq!(made(root.path()), 2);
+    becomes(root.path(), 2);
     assert!(ring.idle());
     ring.write(&events(100..140, &[])).unwrap();
     let recorded = ring.finish(0);
@@ -290,6 +304,80 @@ fn damage(slot: &Path, is_wanted: impl Fn(&str) -> bool) -> PathBuf {
     bytes[position] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     path
+}
+
+/// A session that was killed while it kept a range leaves a part of the copy. The slots have everything.
+#[test]
+fn a_kill_while_a_range_is_kept_loses_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = killed(root.path(), 45);
+    let slot = folder.join("slot-00000");
+    let part = folder.join(".session=box");
+    copy(&slot, &part);
+    std::fs::remove_file(part.join("part-00000.parquet")).unwrap();
+    std::fs::write(part.join(".part-00000.parquet.partial"), "PAR1").unwrap();
+    // The verbs see no recording of a part of it.
+    assert_eq!(made(root.path()), 0);
+    let salvage = salvage_ring(&folder).unwrap();
+    assert!(salvage.lost.is_empty() && salvage.kept.is_empty());
+    let (kept, _) = salvage.made.unwrap();
+    assert_eq!(seconds(&kept), (0..45).collect::<Vec<i64>>());
+    assert!(!folder.exists());
+    // Another session is not kept from beginning by one whose slots are gone.
+    std::fs::create_dir(&folder).unwrap();
+    copy(&kept, &part);
+    let mut ring = ring(root.path());
+    ring.trigger().keep("test");
+    ring.write(&events(0..45, &[])).unwrap();
+    assert_eq!(ring.finish(0).days.len(), 1);
+    assert_eq!(made(root.path()), 2);
+}
+
+#[test]
+fn a_part_of_a_recording_is_never_among_the_sessions() {
+    let root = tempfile::tempdir().unwrap();
+    let mut ring = ring(root.path());
+    ring.trigger().keep("test");
+    let mut seen = 0;
+    for batch in events(0..2_000, &[300, 600, 900]).chunks(7) {
+        ring.write(batch).unwrap();
+        let entries = Catalog::open(root.path()).unwrap().entries;
+        for entry in &entries {
+            let recording = Recording::open(&entry.folder).unwrap();
+            assert_eq!(recording.status(), Status::Complete);
+        }
+        seen = seen.max(entries.len());
+    }
+    assert!(seen > 0, "some are there while the session runs");
+    assert_eq!(ring.finish(0).days.len(), 4);
+}
+
+/// What a slot could not write is not followed by what the next one has.
+#[test]
+fn nothing_is_written_behind_a_slot_that_failed() {
+    let root = tempfile::tempdir().unwrap();
+    // A slot of ten events has two journal files.
+    let rolling = Rolling {
+        row_group_rows: 8,
+        ..Rolling::default()
+    };
+    let mut ring = ring_in(root.path(), rolling, Arc::new(VirtualClock::new()));
+    let all = events(0..45, &[]);
+    ring.write(&all[..15]).unwrap();
+    let in_the_way = root.path().join(".ring-box/slot-00001/journal-00001.tdj");
+    std::fs::write(&in_the_way, "").unwrap();
+    let _ = ring.offer(&all[15..]);
+    let recorded = ring.finish(0);
+    // The reason is that of the slot, not of those that follow.
+    let error = recorded.error.unwrap();
+    assert!(matches!(error, RecordingError::Io { .. }), "{error}");
+    assert_eq!(recorded.ticks, 18);
+    std::fs::remove_file(&in_the_way).unwrap();
+    let salvage = salvage_ring(&root.path().join(".ring-box")).unwrap();
+    assert_eq!(
+        seconds(&salvage.made.unwrap().0),
+        (0..18).collect::<Vec<i64>>()
+    );
 }
 
 #[test]

@@ -2,12 +2,12 @@
 //! of its pages.
 //!
 //! The Parquet library reads no byte for a boolean in a list that it does not know. Ten bytes may
-//! therefore claim two billion of them, and a few kB keep the library busy for hours. Footers have no such
-//! lists, so that they can be refused.
+//! therefore claim two billion of them, and a few kB keep the library busy for hours. Footers and headers of
+//! pages have no such lists, so that they can be refused.
 
 /// Types of values.
-const TRUE: u8 = 1;
-const FALSE: u8 = 2;
+pub(super) const TRUE: u8 = 1;
+pub(super) const FALSE: u8 = 2;
 const BYTE: u8 = 3;
 const I16: u8 = 4;
 pub(super) const I32: u8 = 5;
@@ -25,7 +25,9 @@ const UUID: u8 = 13;
 pub(super) enum Refused {
     /// It has a list or a map of booleans.
     Booleans,
-    /// It ends early, is too deep, or is not one. The library says what is wrong with it.
+    /// It ends behind the bytes that are there.
+    EndsEarly,
+    /// It is too deep, or is not one.
     Unreadable,
 }
 
@@ -40,7 +42,7 @@ impl<'a> Compact<'a> {
     }
 
     fn byte(&mut self) -> Result<u8> {
-        let (byte, rest) = self.0.split_first().ok_or(Refused::Unreadable)?;
+        let (byte, rest) = self.0.split_first().ok_or(Refused::EndsEarly)?;
         self.0 = rest;
         Ok(*byte)
     }
@@ -48,7 +50,7 @@ impl<'a> Compact<'a> {
     fn pass(&mut self, count: u64) -> Result<()> {
         let count = usize::try_from(count).ok();
         let rest = count.and_then(|count| self.0.get(count..));
-        self.0 = rest.ok_or(Refused::Unreadable)?;
+        self.0 = rest.ok_or(Refused::EndsEarly)?;
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::event::Event;
+use tickdeck_core::source::SourceInfo;
 use tickdeck_core::time::UnixNanos;
 
 use super::bounds::refuse_outside;
@@ -29,6 +30,36 @@ pub(super) struct Unsealed {
     /// Segments that were sealed before the manifest listed them.
     pub(super) unlisted: Vec<String>,
     pub(super) journal: JournalFiles,
+    /// Receive times of the events of a journal file that was opened alone.
+    pub(super) range: Option<(UnixNanos, UnixNanos)>,
+}
+
+/// A file of a journal, opened alone.
+#[derive(Debug)]
+pub(super) struct LoneJournal {
+    pub(super) session: String,
+    pub(super) source: SourceInfo,
+    pub(super) unsealed: Unsealed,
+}
+
+/// Opens a file of a journal, whatever its name is. `None` if it is not one.
+pub(super) fn lone_journal(storage: &dyn Storage, path: &Path) -> Result<Option<LoneJournal>> {
+    let mut range = None;
+    let found = JournalFiles::lone(storage, path, &mut |event| widen(&mut range, event.recv_ts))?;
+    Ok(found.map(|(journal, reader)| LoneJournal {
+        session: reader.session().to_owned(),
+        source: reader.source().clone(),
+        unsealed: Unsealed {
+            unlisted: Vec::new(),
+            journal,
+            range,
+        },
+    }))
+}
+
+fn widen(range: &mut Option<(UnixNanos, UnixNanos)>, at: UnixNanos) {
+    let (start, end) = range.unwrap_or((at, at));
+    *range = Some((start.min(at), end.max(at)));
 }
 
 /// A recording as it is on disk.
@@ -91,9 +122,7 @@ impl Count {
 
     fn add(&mut self, event: &Event) {
         self.tally.add(event, &self.calendar);
-        let at = event.recv_ts;
-        let (start, end) = self.range.unwrap_or((at, at));
-        self.range = Some((start.min(at), end.max(at)));
+        widen(&mut self.range, event.recv_ts);
     }
 
     fn apply(&self, manifest: &mut Manifest, events: u64) {
@@ -141,7 +170,11 @@ fn extend(
     Ok(OnDisk {
         manifest,
         sealed,
-        unsealed: Unsealed { unlisted, journal },
+        unsealed: Unsealed {
+            unlisted,
+            journal,
+            range: None,
+        },
     })
 }
 

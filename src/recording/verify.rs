@@ -193,6 +193,8 @@ impl Recording {
 
 fn check_files(recording: &Recording, report: &mut VerifyReport) {
     let Some(manifest) = recording.manifest() else {
+        // A lone file of a journal. That of an unfinished recording is compared with its manifest.
+        report.findings.extend(recording.journal_damage());
         return;
     };
     let storage = &**recording.storage();

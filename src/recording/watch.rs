@@ -32,6 +32,10 @@ impl FolderWatch {
         }
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The reason behind an error of writing there.
     pub(super) fn explain(&self, error: RecordingError) -> RecordingError {
         self.owner.explain(&self.folder, error)

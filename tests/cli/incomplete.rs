@@ -60,6 +60,38 @@ fn reading_an_unfinished_recording_is_lossy() {
     }
 }
 
+/// As `recover` keeps it where a file before it is damaged.
+#[test]
+fn a_journal_file_alone_is_read_like_a_recording() {
+    let folder = Folder::new();
+    let killed = killed(&folder);
+    let bytes = std::fs::read(killed.join("journal-00000.tdj")).unwrap();
+    let file = folder.join("journal-00000.tdj.damaged");
+    std::fs::write(&file, &bytes).unwrap();
+    let found = events(&file);
+    assert!(events(&quick()).starts_with(&found) && found.len() > 150);
+    let info = run(&folder, "info", &file, "--json").done().json();
+    assert_eq!(info["events"], found.len());
+    let verified = run(&folder, "verify", &file, "").done();
+    assert!(verified.stdout.contains("a lone file"), "{verified:?}");
+    let lines = run(&folder, "cat", &file, "--json").done().stdout;
+    assert_eq!(lines.lines().count(), found.len());
+    run(&folder, "replay", &file, "--rate max --sink null").done();
+    run(&folder, "slice", &file, "-o OUT-slice").done();
+    assert!(events(&folder.join("out-slice")) == found);
+
+    // Its own damage is stated.
+    std::fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+    let verified = run(&folder, "verify", &file, "");
+    assert_eq!(verified.code, Some(1), "{verified:?}");
+    assert!(verified.stdout.contains(" on are lost"), "{verified:?}");
+    let refused = run(&folder, "replay", &file, "--rate max --sink null");
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    let salvaged = run(&folder, "replay", &file, "--rate max --sink null --salvage");
+    assert_eq!(salvaged.code, Some(3), "{salvaged:?}");
+    run(&folder, "cat", &file, "");
+}
+
 #[test]
 fn results_name_an_incomplete_input() {
     let folder = Folder::new();

@@ -220,3 +220,19 @@ fn a_page_of_gigabytes_is_refused() {
         "a page of 2000000000 bytes, at most 268435456 are read",
     );
 }
+
+/// The first page of a segment has lists of two billion booleans in its header, which take no bytes: the
+/// library would pass over each of them for seconds.
+#[test]
+fn a_page_header_that_takes_hours_is_refused() {
+    let folder = Folder::new();
+    let mut segment = std::fs::read(repository("fuzz/corpus/segment/plain.parquet")).unwrap();
+    assert_eq!(segment[4], 0x15);
+    // Field 9, and after the lists field 1, by their full numbers.
+    let list = [0x09, 18, 0xf2, 0xff, 0xff, 0xff, 0xff, 0x07];
+    segment.splice(4..5, [&list.repeat(500)[..], &[0x05, 0x02]].concat());
+    let path = folder.join("part-00000.parquet");
+    std::fs::write(&path, segment).unwrap();
+    let ended = limited(["cat".as_ref(), path.as_os_str()]);
+    refused(&ended, 4, "the header of a page has a list of booleans");
+}

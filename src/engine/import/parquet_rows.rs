@@ -17,7 +17,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 
-use tickdeck_recording::{PAGE_HEADER_BYTES, check_footer, check_page_size};
+use tickdeck_recording::{PAGE_HEADER_BYTES, check_footer, check_page_header};
 
 use crate::import::error::ImportError;
 use crate::import::parquet_form::{Form, form_of, print_int};
@@ -28,6 +28,10 @@ use crate::import::spool::{Slice, SliceReader};
 
 /// What the file begins with.
 pub(crate) const MAGIC: [u8; 4] = *b"PAR1";
+/// The length of the footer, and the magic number.
+const TAIL_BYTES: u64 = 8;
+/// The header of a page with the longest statistics is shorter.
+const MOST_HEADER_BYTES: usize = 16 << 20;
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 1024;
 /// Columns that only a segment of a recording has.
@@ -40,14 +44,15 @@ impl Length for Slice {
 }
 
 impl ChunkReader for Slice {
-    type T = BufReader<SliceReader>;
+    type T = PageReader;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
         let rest = self.skip(start);
-        // The library reads the header of a page here, and its content with `get_bytes`.
-        let header = rest.head(PAGE_HEADER_BYTES);
-        check_page_size(&header.map_err(|error| ParquetError::External(Box::new(error)))?)?;
-        Ok(BufReader::new(rest.reader()))
+        Ok(PageReader {
+            reader: BufReader::new(rest.reader()),
+            // It reads the end of the file in this way too.
+            unchecked: (rest.len > TAIL_BYTES).then_some(rest),
+        })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
@@ -55,6 +60,40 @@ impl ChunkReader for Slice {
         let read = self.skip(start).reader().read_exact(&mut bytes);
         read.map_err(|error| ParquetError::External(Box::new(error)))?;
         Ok(bytes.into())
+    }
+}
+
+/// The bytes of a file from the header of a page on. It is checked when the library begins to read it: the
+/// library also asks for the content of a page in this way, and reads nothing then.
+pub(crate) struct PageReader {
+    reader: BufReader<SliceReader>,
+    unchecked: Option<Slice>,
+}
+
+impl Read for PageReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(header) = self.unchecked.take() {
+            check_header(&header)?;
+        }
+        self.reader.read(buffer)
+    }
+}
+
+/// Checks the header of a page, with as many of its bytes as that takes.
+fn check_header(header: &Slice) -> io::Result<()> {
+    let mut length = PAGE_HEADER_BYTES;
+    loop {
+        let bytes = header.head(length)?;
+        let is_all = bytes.len() < length;
+        // One that ends with the file is an error of the library.
+        if check_page_header(&bytes).map_err(io::Error::other)? || is_all {
+            return Ok(());
+        }
+        if length > MOST_HEADER_BYTES {
+            let problem = format!("the header of a page has more than {MOST_HEADER_BYTES} bytes");
+            return Err(io::Error::other(problem));
+        }
+        length *= 4;
     }
 }
 
@@ -391,5 +430,31 @@ impl Cells {
             Values::Fixed(values) => return values.get(at).map(|value| value.data()),
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::spool::Spool;
+
+    /// The library passes over two billion booleans without reading a byte.
+    #[test]
+    fn a_page_header_is_checked_to_its_end_when_it_is_read() {
+        let start = [0x15, 0, 0x15, 2, 0x15, 2, 0x2c, 0x5c];
+        let text = [&[0x18, 0xa0, 0x9c, 0x01][..], &[7; 20_000]].concat();
+        let list = [0xe9, 0xf2, 0xff, 0xff, 0xff, 0xff, 0x07];
+        let bytes = [&start[..], &text, &list, &[0; 50]].concat();
+        let slice = Spool::default().copy("a", &mut &bytes[..]).unwrap();
+        let mut header = slice.get_read(0).unwrap();
+        let error = header.read(&mut [0; 1]).unwrap_err();
+        assert!(error.to_string().contains("list of booleans"), "{error}");
+        // The same without the list, and content of a page that is not read.
+        let whole = [&start[..], &text, &[0; 53]].concat();
+        let slice = Spool::default().copy("b", &mut &whole[..]).unwrap();
+        let mut read = Vec::new();
+        slice.get_read(0).unwrap().read_to_end(&mut read).unwrap();
+        assert_eq!(read, whole);
+        assert!(slice.get_read(3).is_ok());
     }
 }

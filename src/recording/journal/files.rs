@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tickdeck_core::event::Event;
 
+use super::block::MAGIC;
 use super::reader::{JournalReader, Next};
 use super::resync::search;
 use crate::error::RecordingError;
@@ -94,6 +95,33 @@ impl JournalFiles {
         numbered.sort();
         let names = numbered.into_iter();
         Ok(names.map(|(_, name)| folder.join(name)).collect())
+    }
+
+    /// A file alone, whatever recording it is of, and a reader at its beginning. Shows `visit` its events.
+    /// `None` if it is not a file of a journal.
+    ///
+    /// # Errors
+    /// When it is one and its header is damaged, or it cannot be read.
+    pub(crate) fn lone(
+        storage: &dyn Storage,
+        path: &Path,
+        visit: &mut dyn FnMut(&Event),
+    ) -> Result<Option<(Self, JournalReader)>> {
+        let file = storage.open(path)?;
+        let mut magic = [0; MAGIC.len()];
+        if file.bytes()? < magic.len() as u64 {
+            return Ok(None);
+        }
+        file.read_at(&mut magic, 0)?;
+        if magic != MAGIC {
+            return Ok(None);
+        }
+        let Some(reader) = JournalReader::of_file(path, Arc::clone(&file))? else {
+            return Err(RecordingError::damaged(path, "its header is not whole"));
+        };
+        let files = vec![(path.to_owned(), file)];
+        let found = Self::scan(files, reader.session(), reader.next_seq(), visit)?;
+        Ok(Some((found, reader)))
     }
 
     /// Reads the files and shows `visit` every event from `from_seq` on.
