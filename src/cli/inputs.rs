@@ -3,7 +3,7 @@
 //! The library does the work. This file turns flags into its values, names the flag in an error, and
 //! warns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
@@ -30,6 +30,7 @@ use super::symbols::refuse_foreign;
 pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     let inputs = Inputs::open(paths)?;
     log_opened(&inputs.recordings);
+    warn_given_twice(paths);
     Ok(inputs)
 }
 
@@ -37,6 +38,7 @@ pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
 pub(super) fn open_salvage(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     let inputs = Inputs::open_salvage(paths)?;
     log_opened(&inputs.recordings);
+    warn_given_twice(paths);
     for unused in inputs.recordings.iter().flat_map(Recording::unused) {
         tracing::warn!(
             event = "file_not_used",
@@ -128,6 +130,21 @@ pub(super) fn log_opened(recordings: &[Recording]) {
         );
         if let Some(Finding { file, problem }) = recording.journal_damage() {
             tracing::warn!(event = "journal_damaged", file = %file.display(), problem);
+        }
+    }
+}
+
+/// Warns about a recording that is given twice: that may be meant, and its ticks come twice.
+fn warn_given_twice(paths: &[PathBuf]) {
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        let place = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if !seen.insert(place) {
+            tracing::warn!(
+                event = "recording_given_twice",
+                recording = %path.display(),
+                "each of its ticks comes twice"
+            );
         }
     }
 }

@@ -597,3 +597,14 @@ fn a_part_that_the_manifest_omits_is_read_and_named() {
     let said = format!("{name}: the manifest does not list it");
     assert!(verified.stdout.contains(&said), "{verified:?}");
 }
+
+#[test]
+fn a_recording_that_is_given_twice_is_named() {
+    let recording = quick().display().to_string();
+    let warned = |words: &str| {
+        let ended = run_words(&format!("replay {words} --rate max --sink null")).done();
+        ended.stderr.contains("recording_given_twice")
+    };
+    assert!(warned(&format!("{recording} {recording}/.")));
+    assert!(!warned(&format!("{recording} {}", quirks().display())));
+}
