@@ -28,11 +28,6 @@ const NANOS_IN_MILLI: u32 = 1_000_000;
 /// Bytes of a block of text.
 const BLOCK: usize = 64;
 
-/// Fills a text up to whole blocks.
-pub(super) fn pad(text: &mut Vec<u8>) {
-    text.resize(text.len().next_multiple_of(BLOCK), 0);
-}
-
 /// Two digits of each number below 100.
 const PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[b'0'; 2]; 100];
@@ -99,13 +94,16 @@ impl Buffer {
         self.len = end;
     }
 
-    /// Appends the first `len` bytes of a text that was [padded](pad): block by block, which costs less
-    /// than a copy of any length.
+    /// Appends the first `len` bytes of whole blocks of 64, block by block. That costs less than a copy
+    /// of any length.
     #[inline]
-    pub(super) fn padded_text(&mut self, text: &[u8], len: usize) {
+    pub(super) fn blocks<const N: usize>(&mut self, text: &[u8; N], len: usize) {
+        const { assert!(N.is_multiple_of(BLOCK), "there are whole blocks only") }
         let (blocks, _) = text.as_chunks::<BLOCK>();
-        for (block, at) in blocks.iter().zip((self.len..).step_by(BLOCK)) {
+        let mut at = self.len;
+        for block in &blocks[..len.div_ceil(BLOCK)] {
             self.bytes[at..at + BLOCK].copy_from_slice(block);
+            at += BLOCK;
         }
         self.len += len;
     }

@@ -62,7 +62,7 @@ enum Writer {
 /// Writes payloads of one kind.
 ///
 /// What it keeps between ticks only saves work: any encoder writes the same bytes for the same
-/// tick. Memory: about 2 KiB per instrument.
+/// tick. Memory: about 2.5 KiB per instrument.
 #[derive(Debug, Clone)]
 pub struct Encoder {
     writer: Writer,

@@ -11,43 +11,47 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use super::PayloadSource;
-use super::buffer::{Buffer, Timestamps, compact, pad};
+use super::buffer::{Buffer, Timestamps, compact};
 use crate::normalize::{Flags, Instrument, LEVELS, Level, NormalizedTick};
 
-/// Rendered bytes and what they were rendered from.
+/// Rendered bytes and what they were rendered from. The bytes lie beside each other in the memory of
+/// their instrument, whole [blocks](Buffer::blocks): with many instruments that memory is seldom in the
+/// cache.
 #[derive(Debug, Clone)]
-struct Segment<K> {
+struct Segment<K, const N: usize> {
     key: Option<K>,
-    /// Padded.
-    bytes: Vec<u8>,
     len: usize,
+    bytes: [u8; N],
 }
 
-impl<K> Default for Segment<K> {
+impl<K, const N: usize> Default for Segment<K, N> {
     fn default() -> Self {
         Self {
             key: None,
-            bytes: Vec::new(),
             len: 0,
+            bytes: [0; N],
         }
     }
 }
 
-impl<K: PartialEq> Segment<K> {
-    /// Appends the segment for `key`, rendering it only when the key is a new one.
+impl<K: PartialEq, const N: usize> Segment<K, N> {
+    /// Appends the segment for `key`, rendering it only when the key is a new one. A text that is longer
+    /// than `N` is not kept.
     #[inline]
     fn put(&mut self, key: K, out: &mut Buffer, render: impl FnOnce(&mut Buffer)) {
         if self.key.as_ref() == Some(&key) {
-            out.padded_text(&self.bytes, self.len);
+            out.blocks(&self.bytes, self.len);
             return;
         }
         let start = out.len();
         render(out);
-        self.bytes.clear();
-        self.bytes.extend_from_slice(out.since(start));
-        self.len = self.bytes.len();
-        pad(&mut self.bytes);
-        self.key = Some(key);
+        let text = out.since(start);
+        self.key = None;
+        if let Some(bytes) = self.bytes.get_mut(..text.len()) {
+            bytes.copy_from_slice(text);
+            self.len = text.len();
+            self.key = Some(key);
+        }
     }
 }
 
@@ -57,16 +61,16 @@ struct Memory {
     vt_symbol: Arc<str>,
     /// Everything up to the opening quote of the timestamp.
     instrument: Vec<u8>,
-    days: Segment<(NaiveDate, NaiveDate)>,
-    last_price: Segment<u64>,
-    traded: Segment<(i32, [u64; 2])>,
-    slow: Segment<[u64; 8]>,
-    average: Segment<u64>,
-    limits: Segment<[u64; 2]>,
+    days: Segment<(NaiveDate, NaiveDate), 64>,
+    last_price: Segment<u64, 64>,
+    traded: Segment<(i32, [u64; 2]), 128>,
+    slow: Segment<[u64; 8], 448>,
+    average: Segment<u64, 64>,
+    limits: Segment<[u64; 2], 128>,
     /// Price of bid and ask of the first level.
-    best: [Segment<u64>; 2],
+    best: [Segment<u64, 64>; 2],
     /// Bid and ask of the levels 2 to 5.
-    deep: [Segment<[LevelKey; 2]>; LEVELS - 1],
+    deep: [Segment<[LevelKey; 2], 192>; LEVELS - 1],
 }
 
 /// The exact price and size of a level as a cache key.
@@ -101,7 +105,7 @@ impl Memory {
 #[derive(Debug, Clone)]
 pub(super) struct Vnpy {
     /// By [`Instrument::index`].
-    memories: Vec<Option<Memory>>,
+    memories: Vec<Option<Box<Memory>>>,
     exchange_times: Timestamps,
     local_times: Timestamps,
 }
@@ -158,7 +162,10 @@ impl Vnpy {
 /// The memory of `instrument`; a fresh one when its index was another instrument's before, so that
 /// an encoder may outlive a normalizer.
 #[inline]
-fn memory<'a>(memories: &'a mut Vec<Option<Memory>>, instrument: &Instrument) -> &'a mut Memory {
+fn memory<'a>(
+    memories: &'a mut Vec<Option<Box<Memory>>>,
+    instrument: &Instrument,
+) -> &'a mut Memory {
     if instrument.index >= memories.len() {
         memories.resize_with(instrument.index + 1, || None);
     }
@@ -168,10 +175,10 @@ fn memory<'a>(memories: &'a mut Vec<Option<Memory>>, instrument: &Instrument) ->
         // Nearly always the very same text.
         Arc::ptr_eq(ours, theirs) || ours == theirs
     };
-    if !slot.as_ref().is_some_and(is_same) {
+    if !slot.as_deref().is_some_and(is_same) {
         *slot = None;
     }
-    slot.get_or_insert_with(|| Memory::new(instrument))
+    slot.get_or_insert_with(|| Box::new(Memory::new(instrument)))
 }
 
 /// The numbers of the trading day, `last_price` to `limit_down`.
