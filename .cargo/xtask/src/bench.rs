@@ -77,7 +77,7 @@ pub(crate) fn run(quick: bool) -> Result<()> {
     for line in facts.iter().chain(&[String::new()]) {
         say(line);
     }
-    for line in table(&rows) {
+    for line in table(&HEAD, &rows) {
         say(&line);
     }
     let missed = rows.iter().filter(|row| row[4] == "FAIL").count();
@@ -163,7 +163,7 @@ fn output(program: &str, args: &[&str]) -> String {
     )
 }
 
-type Row = [String; 5];
+pub(crate) type Row = [String; 5];
 
 fn row(line: &str) -> Option<Row> {
     let mut cells = line.strip_prefix("ROW ")?.split('|').map(str::trim);
@@ -171,9 +171,9 @@ fn row(line: &str) -> Option<Row> {
 }
 
 /// The rows as a Markdown table with aligned columns.
-fn table(rows: &[Row]) -> Vec<String> {
-    let head = HEAD.map(str::to_owned);
-    let widths: Vec<usize> = (0..HEAD.len())
+pub(crate) fn table(head: &[&str; 5], rows: &[Row]) -> Vec<String> {
+    let head = head.map(str::to_owned);
+    let widths: Vec<usize> = (0..head.len())
         .map(|column| {
             let cells = rows
                 .iter()
@@ -211,7 +211,7 @@ mod tests {
             row("ROW nats | 900 k/s").unwrap(),
         ];
         assert_eq!(
-            table(&rows),
+            table(&HEAD, &rows),
             [
                 "| what                | measured | value | bar     |      |",
                 "| ------------------- | -------- | ----- | ------- | ---- |",

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod against;
 mod bench;
 mod demo;
 mod fuzz;
@@ -67,6 +68,9 @@ enum Command {
         /// Take few samples: shows that the benchmarks run, not how fast
         #[arg(long)]
         quick: bool,
+        /// Compare the release binaries of this revision and of the working copy, in turn
+        #[arg(long, value_name = "REV", conflicts_with = "quick")]
+        against: Option<String>,
     },
     /// Regenerate the committed recordings and their goldens
     Recordings,
@@ -92,7 +96,10 @@ fn main() -> Result<()> {
         Command::Demo { rest } => demo::run(&rest),
         Command::Test { quick, long, rest } => test::run(quick, long, &rest),
         Command::Fuzz { target, each } => fuzz::command(target.as_deref(), each),
-        Command::Bench { quick } => bench::run(quick),
+        Command::Bench {
+            against: Some(rev), ..
+        } => against::command(&rev),
+        Command::Bench { quick, .. } => bench::run(quick),
         Command::Recordings => recordings::run(),
         Command::NatsServer => {
             run::say(&nats_server::provide()?.display().to_string());
