@@ -3,34 +3,41 @@
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::ChunkReader;
 
-use super::thrift::{Compact, Refused, STRUCT};
+use super::parquet_types::FOOTER;
+use super::thrift::Compact;
 
 /// Length of the footer, and the magic number.
 const TAIL_BYTES: u64 = 8;
-/// What is nested deeper is left to the library, which has this limit too.
-const MOST_LEVELS: u8 = 64;
+const MAGIC: &[u8] = b"PAR1";
+const ENCRYPTED_MAGIC: &[u8] = b"PARE";
 
-/// Refuses a file whose footer has a list of booleans. What else is wrong with it is found by the library.
+/// Refuses a file whose footer has a list of booleans, or is not one to its end with the types of the
+/// format. A file without a footer is left to the library.
 ///
 /// # Errors
 /// When it is refused, or the file cannot be read.
 pub fn check_footer(file: &impl ChunkReader) -> Result<()> {
-    let Some(tail) = file.len().checked_sub(TAIL_BYTES) else {
+    let Some(place) = file.len().checked_sub(TAIL_BYTES) else {
         return Ok(());
     };
-    let length = file.get_bytes(tail, 4)?;
-    let length = length.first_chunk().map_or(0, |l| u32::from_le_bytes(*l));
-    let (Some(start), Ok(length)) = (tail.checked_sub(u64::from(length)), usize::try_from(length))
-    else {
+    let tail = file.get_bytes(place, 8)?;
+    let Some((length, magic)) = tail.split_first_chunk() else {
+        return Ok(());
+    };
+    if magic == ENCRYPTED_MAGIC {
+        return Err(ParquetError::General("the footer is encrypted".to_owned()));
+    }
+    let length = u32::from_le_bytes(*length);
+    let (Some(start), Ok(length), MAGIC) = (
+        place.checked_sub(u64::from(length)),
+        usize::try_from(length),
+        magic,
+    ) else {
         return Ok(());
     };
     let footer = file.get_bytes(start, length)?;
-    match Compact::new(&footer).skip(STRUCT, MOST_LEVELS) {
-        Err(Refused::Booleans) => Err(ParquetError::General(
-            "the footer has a list of booleans, which no Parquet file has there".to_owned(),
-        )),
-        Ok(()) | Err(Refused::EndsEarly | Refused::Unreadable) => Ok(()),
-    }
+    let read = Compact::new(&footer).structure(FOOTER);
+    read.map_err(|refused| refused.error("the footer"))
 }
 
 #[cfg(test)]
@@ -65,7 +72,64 @@ mod tests {
         assert!(is_refused(&[0xe9, 0x11, 1, 0]));
         assert!(!is_refused(&[0xe9, 0x01, 0]));
         // The value of a field is its type.
-        assert!(!is_refused(&[&[0x11; 200][..], &[0]].concat()));
+        assert!(!is_refused(&[&[0xf1; 200][..], &[0]].concat()));
+    }
+
+    /// Otherwise a list of booleans could be where only the library looks for one.
+    #[test]
+    fn a_footer_that_the_library_reads_in_another_way_is_refused() {
+        let cases: [&[u8]; 14] = [
+            // The version as a text, the number of rows as a 32-bit number, the writer as a number.
+            &[0x18, 2, 0xe9, 0xf2, 0],
+            &[0x35, 2, 0],
+            &[0x65, 2, 0],
+            // The schema as a text, as a set, and as lists of numbers, of nothing and of booleans.
+            &[0x28, 2, 0xe9, 0xf2, 0],
+            &[0x2a, 0x1c, 0, 0],
+            &[0x29, 0x15, 2, 0],
+            &[0x29, 0, 0],
+            &[0x29, 0x11, 1, 0],
+            // In an element of the schema, its logical type as a number, and one with a text in place of a
+            // structure.
+            &[0x29, 0x1c, 0xa5, 2, 0, 0],
+            &[0x29, 0x1c, 0xac, 0x18, 1, 0, 0, 0, 0],
+            // In a row group, the descending order of a column as a text.
+            &[0x49, 0x1c, 0x49, 0x1c, 0x28, 1, 0, 0, 0, 0],
+            // In a column chunk, the encodings as texts.
+            &[0x49, 0x1c, 0x19, 0x1c, 0x3c, 0x29, 0x18, 1, 0, 0, 0, 0, 0],
+            // Field 65,537, and a number of eleven bytes.
+            &[0x05, 0x82, 0x80, 0x08, 2, 0],
+            &[
+                0xe5, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0, 0,
+            ],
+        ];
+        for footer in cases {
+            assert!(is_refused(footer), "{footer:02x?}");
+        }
+        let sound: [&[u8]; 4] = [
+            &[0x15, 2, 0x26, 2, 0x38, 1, b'a', 0],
+            &[0x29, 0x1c, 0xac, 0x1c, 0, 0, 0, 0],
+            &[0x49, 0x1c, 0x49, 0x1c, 0x21, 0, 0, 0],
+            &[0x49, 0x1c, 0x19, 0x1c, 0x3c, 0x29, 0x15, 1, 0, 0, 0, 0],
+        ];
+        for footer in sound {
+            assert!(!is_refused(footer), "{footer:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_footer_that_ends_early_is_refused() {
+        let footer = [0x15, 2, 0x19, 0x1c, 0x48, 1, b'a', 0, 0];
+        assert!(!is_refused(&footer));
+        for length in 0..footer.len() {
+            assert!(is_refused(&footer[..length]), "{length}");
+        }
+    }
+
+    #[test]
+    fn an_encrypted_footer_is_named() {
+        let error = check_footer(&Bytes::from_static(b"PAR1\0\x01\0\0\0PARE")).unwrap_err();
+        assert!(error.to_string().ends_with("the footer is encrypted"));
     }
 
     #[test]
