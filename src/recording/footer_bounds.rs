@@ -1,15 +1,19 @@
-//! Refuses a Parquet file whose footer would keep the Parquet library busy for hours.
+//! Refuses a Parquet file whose footer would keep the Parquet library busy for hours, or end the process.
+//!
+//! The library calls itself for each level of a schema, and reserves as many fields as an element states.
 
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::ChunkReader;
 
-use super::parquet_types::FOOTER;
-use super::thrift::Compact;
+use super::parquet_types::{CHILDREN, FOOTER, SCHEMA, SCHEMA_ELEMENT};
+use super::thrift::{Compact, I32, LIST, Refused, STRUCT};
 
 /// Length of the footer, and the magic number.
 const TAIL_BYTES: u64 = 8;
 const MAGIC: &[u8] = b"PAR1";
 const ENCRYPTED_MAGIC: &[u8] = b"PARE";
+/// Levels of a schema. Lists and maps take two each.
+const MOST_LEVELS: usize = 64;
 
 /// Refuses a file whose footer has a list of booleans, or is not one to its end with the types of the
 /// format. A file without a footer is left to the library.
@@ -36,8 +40,59 @@ pub fn check_footer(file: &impl ChunkReader) -> Result<()> {
         return Ok(());
     };
     let footer = file.get_bytes(start, length)?;
-    let read = Compact::new(&footer).structure(FOOTER);
+    let read = read(&mut Compact::new(&footer));
     read.map_err(|refused| refused.error("the footer"))
+}
+
+/// Passes over a footer.
+fn read(footer: &mut Compact<'_>) -> std::result::Result<(), Refused> {
+    let mut last = 0;
+    while let Some((id, kind)) = footer.field(last)? {
+        last = id;
+        if (id, kind) == (SCHEMA, LIST) {
+            read_schema(footer)?;
+        } else {
+            footer.value(FOOTER, id, kind)?;
+        }
+    }
+    Ok(())
+}
+
+/// Passes over the elements of a schema: each comes before its children.
+fn read_schema(footer: &mut Compact<'_>) -> std::result::Result<(), Refused> {
+    let (count, STRUCT) = footer.list()? else {
+        return Err(Refused::Unreadable);
+    };
+    let mut stated: u64 = 0;
+    // How many children are still to come on each level.
+    let mut levels: Vec<u64> = Vec::new();
+    for _ in 0..count {
+        let children = read_element(footer)?;
+        stated = stated.saturating_add(children);
+        while levels.pop_if(|left| *left == 0).is_some() {}
+        if let Some(left) = levels.last_mut() {
+            *left -= 1;
+        }
+        levels.push(children);
+        if levels.len() > MOST_LEVELS || stated >= count {
+            return Err(Refused::Schema);
+        }
+    }
+    Ok(())
+}
+
+/// Passes over an element of a schema. Returns the number of its children; a repeated field replaces the one before.
+fn read_element(element: &mut Compact<'_>) -> std::result::Result<u64, Refused> {
+    let (mut last, mut children) = (0, 0);
+    while let Some((id, kind)) = element.field(last)? {
+        last = id;
+        if (id, kind) == (CHILDREN, I32) {
+            children = u64::try_from(element.signed()?).map_err(|_| Refused::Schema)?;
+        } else {
+            element.value(SCHEMA_ELEMENT, id, kind)?;
+        }
+    }
+    Ok(children)
 }
 
 #[cfg(test)]
@@ -123,6 +178,41 @@ mod tests {
         assert!(!is_refused(&footer));
         for length in 0..footer.len() {
             assert!(is_refused(&footer[..length]), "{length}");
+        }
+    }
+
+    /// A footer with a schema whose elements state these numbers of children.
+    fn with_schema(children: &[u8]) -> Vec<u8> {
+        let count = u8::try_from(children.len()).unwrap();
+        assert!((15..0x80).contains(&count));
+        let element = |children: &u8| [0x48, 1, b'a', 0x15, children << 1, 0];
+        let elements: Vec<u8> = children.iter().flat_map(element).collect();
+        [&[0x29, 0xfc, count][..], &elements, &[0]].concat()
+    }
+
+    #[test]
+    fn a_schema_that_the_library_does_not_survive_is_refused() {
+        let deep = |levels: usize| [&vec![1; levels - 1][..], &[0]].concat();
+        assert!(!is_refused(&with_schema(&deep(MOST_LEVELS))));
+        assert!(is_refused(&with_schema(&deep(MOST_LEVELS + 1))));
+        // Fifty fields, and forty structures with a field.
+        let flat = [&[50][..], &[0; 50]].concat();
+        assert!(!is_refused(&with_schema(&flat)));
+        let pairs = [40]
+            .into_iter()
+            .chain([1, 0].repeat(40))
+            .collect::<Vec<_>>();
+        assert!(!is_refused(&with_schema(&pairs)));
+        // More fields than there are.
+        assert!(is_refused(&with_schema(&flat[..50])));
+        // Two billion, and two numbers that the library cuts to 32 bits, one of them negative.
+        for number in [
+            &[0xfe, 0xff, 0xff, 0xff, 0x0f][..],
+            &[0xfe, 0xff, 0xff, 0xff, 0x7f],
+            &[0xff, 0xff, 0xff, 0xff, 0x1f],
+        ] {
+            let element = [&[0x48, 1, b'a', 0x15][..], number, &[0]].concat();
+            assert!(is_refused(&[&[0x29, 0x1c][..], &element, &[0]].concat()));
         }
     }
 

@@ -8,7 +8,7 @@ use super::thrift::{BINARY, BYTE, DOUBLE, I16, I32, I64, Known};
 /// `FileMetaData`.
 pub(super) const FOOTER: Known = &[
     (1, Value(I32)),
-    (2, Structures(SCHEMA_ELEMENT)),
+    (SCHEMA, Structures(SCHEMA_ELEMENT)),
     (3, Value(I64)),
     (4, Structures(ROW_GROUP)),
     (5, Structures(KEY_VALUE)),
@@ -18,18 +18,24 @@ pub(super) const FOOTER: Known = &[
     (9, Value(BINARY)),
 ];
 
-const SCHEMA_ELEMENT: Known = &[
+/// `schema` of a footer.
+pub(super) const SCHEMA: i16 = 2;
+
+pub(super) const SCHEMA_ELEMENT: Known = &[
     (1, Value(I32)),
     (2, Value(I32)),
     (3, Value(I32)),
     (4, Value(BINARY)),
-    (5, Value(I32)),
+    (CHILDREN, Value(I32)),
     (6, Value(I32)),
     (7, Value(I32)),
     (8, Value(I32)),
     (9, Value(I32)),
     (10, Structure(LOGICAL_TYPE)),
 ];
+
+/// `num_children` of an element of a schema.
+pub(super) const CHILDREN: i16 = 5;
 
 /// A union: one of these structures, most of which have no fields.
 const LOGICAL_TYPE: Known = &[

@@ -20,10 +20,10 @@ pub(super) const I32: u8 = 5;
 pub(super) const I64: u8 = 6;
 pub(super) const DOUBLE: u8 = 7;
 pub(super) const BINARY: u8 = 8;
-const LIST: u8 = 9;
+pub(super) const LIST: u8 = 9;
 const SET: u8 = 10;
 const MAP: u8 = 11;
-const STRUCT: u8 = 12;
+pub(super) const STRUCT: u8 = 12;
 const UUID: u8 = 13;
 
 /// How deep a field that the library does not know may be nested. The library has this limit too.
@@ -52,6 +52,8 @@ pub(super) enum Refused {
     EndsEarly,
     /// It is too deep, is not one, or has a known field of another type.
     Unreadable,
+    /// It has a schema that the library does not survive.
+    Schema,
 }
 
 impl Refused {
@@ -61,6 +63,7 @@ impl Refused {
             Self::Booleans => "has a list of booleans, which no Parquet file has there",
             Self::EndsEarly => "ends early",
             Self::Unreadable => "cannot be read",
+            Self::Schema => "has a schema that is too deep, or states more fields than it has",
         };
         ParquetError::General(format!("{place} {problem}"))
     }
@@ -152,7 +155,7 @@ impl<'a> Compact<'a> {
     }
 
     /// Number and type of the items of a list.
-    fn list(&mut self) -> Result<(u64, u8)> {
+    pub(super) fn list(&mut self) -> Result<(u64, u8)> {
         let head = self.byte()?;
         let count = match head >> 4 {
             15 => self.unsigned()?,
