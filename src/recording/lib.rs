@@ -53,6 +53,7 @@ mod names;
 mod numbering;
 mod owner;
 mod page_size;
+mod parquet_types;
 mod place;
 mod pointer;
 mod prune;

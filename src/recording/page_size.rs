@@ -1,9 +1,7 @@
 //! The header of a page, before the Parquet library reads it: how large the page says it is, decompressed,
 //! and whether the header keeps the library busy.
 //!
-//! The library reserves the size. It passes over what it does not know, lists of booleans without a byte
-//! among it, and it takes a field that it knows for what that should be. So the header must be one that
-//! both read in the same way; any other is refused.
+//! The library reserves the size.
 
 use std::io::{self, Read};
 
@@ -11,57 +9,11 @@ use bytes::{Buf as _, Bytes};
 use parquet::errors::{ParquetError, Result};
 
 use super::bounds::MOST_PAGE_BYTES;
-use super::thrift::{Compact, FALSE, I32, Refused, STRUCT, TRUE};
-
-/// `uncompressed_page_size` of a page header.
-const SIZE: i64 = 2;
-/// How deep a header may be nested. Those of Parquet have three levels.
-const MOST_LEVELS: u8 = 8;
+use super::parquet_types::{PAGE_HEADER, PAGE_SIZE};
+use super::thrift::{Compact, I32, Refused};
 
 /// Bytes that hold any header of a page but one with very long statistics.
 pub const PAGE_HEADER_BYTES: usize = 16 << 10;
-
-/// A structure that the library knows: its fields that are 32-bit numbers, and those that are structures,
-/// with these.
-struct Known {
-    numbers: &'static [i64],
-    booleans: &'static [i64],
-    structures: &'static [(i64, Self)],
-}
-
-impl Known {
-    const fn of_numbers(numbers: &'static [i64]) -> Self {
-        Self {
-            numbers,
-            booleans: &[],
-            structures: &[],
-        }
-    }
-}
-
-/// The header of a page. Statistics are passed over.
-const HEADER: Known = Known {
-    numbers: &[1, SIZE, 3, 4],
-    booleans: &[],
-    structures: &[
-        (5, Known::of_numbers(&[1, 2, 3, 4])),
-        (6, Known::of_numbers(&[])),
-        (
-            7,
-            Known {
-                booleans: &[3],
-                ..Known::of_numbers(&[1, 2])
-            },
-        ),
-        (
-            8,
-            Known {
-                booleans: &[7],
-                ..Known::of_numbers(&[1, 2, 3, 4, 5, 6])
-            },
-        ),
-    ],
-};
 
 /// Refuses the header of a page that takes too much memory, decompressed, or that the library cannot pass
 /// over soon. `bytes` begin with it. False if it does not end within them.
@@ -70,49 +22,29 @@ const HEADER: Known = Known {
 /// When it is refused.
 pub fn check_page_header(bytes: &[u8]) -> Result<bool> {
     let mut size = 0;
-    let read = read(&mut Compact::new(bytes), &HEADER, Some(&mut size));
+    let read = read(&mut Compact::new(bytes), &mut size);
     if size > MOST_PAGE_BYTES {
         return Err(ParquetError::General(format!(
             "a page of {size} bytes, at most {MOST_PAGE_BYTES} are read"
         )));
     }
-    let refused = |problem: &str| Err(ParquetError::General(problem.to_owned()));
     match read {
         Ok(()) => Ok(true),
         Err(Refused::EndsEarly) => Ok(false),
-        Err(Refused::Booleans) => {
-            refused("the header of a page has a list of booleans, which no Parquet file has there")
-        }
-        Err(Refused::Unreadable) => refused("the header of a page cannot be read"),
+        Err(refused) => Err(refused.error("the header of a page")),
     }
 }
 
-/// Passes over a structure. `size`, of a header, becomes the largest one that its fields state: a repeated
-/// field replaces the one before.
-fn read(
-    structure: &mut Compact<'_>,
-    known: &Known,
-    mut size: Option<&mut i64>,
-) -> std::result::Result<(), Refused> {
+/// Passes over a header. `size` becomes the largest one that its fields state: a repeated field replaces
+/// the one before.
+fn read(header: &mut Compact<'_>, size: &mut i64) -> std::result::Result<(), Refused> {
     let mut last = 0;
-    while let Some((id, kind)) = structure.field(last)? {
-        // The library's numbers of fields are not larger.
-        i16::try_from(id).map_err(|_| Refused::Unreadable)?;
+    while let Some((id, kind)) = header.field(last)? {
         last = id;
-        let inner = known.structures.iter().find(|(field, _)| *field == id);
-        let must_be = |is_so: bool| is_so.then_some(()).ok_or(Refused::Unreadable);
-        if known.numbers.contains(&id) {
-            must_be(kind == I32)?;
-            let number = structure.signed()?;
-            if let Some(size) = size.as_deref_mut().filter(|_| id == SIZE) {
-                *size = number.max(*size);
-            }
-        } else if let Some((_, inner)) = inner {
-            must_be(kind == STRUCT)?;
-            read(structure, inner, None)?;
+        if (id, kind) == (PAGE_SIZE, I32) {
+            *size = header.signed()?.max(*size);
         } else {
-            must_be(!known.booleans.contains(&id) || matches!(kind, TRUE | FALSE))?;
-            structure.skip(kind, MOST_LEVELS)?;
+            header.value(PAGE_HEADER, id, kind)?;
         }
     }
     Ok(())

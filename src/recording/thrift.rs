@@ -4,21 +4,44 @@
 //! The Parquet library reads no byte for a boolean in a list that it does not know. Ten bytes may
 //! therefore claim two billion of them, and a few kB keep the library busy for hours. Footers and headers of
 //! pages have no such lists, so that they can be refused.
+//!
+//! The library takes a field that it knows for what that should be, whatever type is written there. A list
+//! could then be where only the library looks for one. So a structure must be one that both read in the
+//! same way; any other is refused.
+
+use parquet::errors::ParquetError;
 
 /// Types of values.
-pub(super) const TRUE: u8 = 1;
-pub(super) const FALSE: u8 = 2;
-const BYTE: u8 = 3;
-const I16: u8 = 4;
+const TRUE: u8 = 1;
+const FALSE: u8 = 2;
+pub(super) const BYTE: u8 = 3;
+pub(super) const I16: u8 = 4;
 pub(super) const I32: u8 = 5;
-const I64: u8 = 6;
-const DOUBLE: u8 = 7;
-const BINARY: u8 = 8;
-const LIST: u8 = 9;
+pub(super) const I64: u8 = 6;
+pub(super) const DOUBLE: u8 = 7;
+pub(super) const BINARY: u8 = 8;
+pub(super) const LIST: u8 = 9;
 const SET: u8 = 10;
 const MAP: u8 = 11;
 pub(super) const STRUCT: u8 = 12;
 const UUID: u8 = 13;
+
+/// How deep a field that the library does not know may be nested. The library has this limit too.
+const MOST_LEVELS: u8 = 64;
+
+/// What the library takes a field for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Field {
+    Boolean,
+    /// A number, or a text.
+    Value(u8),
+    Values(u8),
+    Structure(Known),
+    Structures(Known),
+}
+
+/// The fields of a structure that the library knows, by number.
+pub(super) type Known = &'static [(i16, Field)];
 
 /// Why a structure was not passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +50,23 @@ pub(super) enum Refused {
     Booleans,
     /// It ends behind the bytes that are there.
     EndsEarly,
-    /// It is too deep, or is not one.
+    /// It is too deep, is not one, or has a known field of another type.
     Unreadable,
+    /// It has a schema that the library does not survive.
+    Schema,
+}
+
+impl Refused {
+    /// The error for what has the structure: "the footer", "the header of a page".
+    pub(super) fn error(self, place: &str) -> ParquetError {
+        let problem = match self {
+            Self::Booleans => "has a list of booleans, which no Parquet file has there",
+            Self::EndsEarly => "ends early",
+            Self::Unreadable => "cannot be read",
+            Self::Schema => "has a schema that is too deep, or states more fields than it has",
+        };
+        ParquetError::General(format!("{place} {problem}"))
+    }
 }
 
 type Result<T> = std::result::Result<T, Refused>;
@@ -72,20 +110,62 @@ impl<'a> Compact<'a> {
     }
 
     /// Number and type of the next field of a structure; `None` at its end.
-    pub(super) fn field(&mut self, last: i64) -> Result<Option<(i64, u8)>> {
+    pub(super) fn field(&mut self, last: i16) -> Result<Option<(i16, u8)>> {
         let byte = self.byte()?;
         if byte & 0x0f == 0 {
             return Ok(None);
         }
-        let id = match i64::from(byte >> 4) {
-            0 => self.signed()?,
-            step => last.checked_add(step).ok_or(Refused::Unreadable)?,
+        // The library's numbers of fields have 16 bits. It cuts off what is longer.
+        let id = match i16::from(byte >> 4) {
+            0 => i16::try_from(self.signed()?).ok(),
+            step => last.checked_add(step),
         };
-        Ok(Some((id, byte & 0x0f)))
+        Ok(Some((id.ok_or(Refused::Unreadable)?, byte & 0x0f)))
+    }
+
+    /// Passes over a structure.
+    pub(super) fn structure(&mut self, known: Known) -> Result<()> {
+        let mut last = 0;
+        while let Some((id, kind)) = self.field(last)? {
+            last = id;
+            self.value(known, id, kind)?;
+        }
+        Ok(())
+    }
+
+    /// Passes over the value of that field of a structure.
+    pub(super) fn value(&mut self, known: Known, id: i16, kind: u8) -> Result<()> {
+        let Some((_, field)) = known.iter().find(|(number, _)| *number == id) else {
+            return self.skip(kind, MOST_LEVELS);
+        };
+        match (*field, kind) {
+            (Field::Boolean, TRUE | FALSE) => Ok(()),
+            (Field::Value(expected), _) if kind == expected => self.skip(kind, 1),
+            (Field::Structure(known), STRUCT) => self.structure(known),
+            (Field::Values(expected), LIST) => match self.list()? {
+                (count, item) if item == expected => self.skip_items(count, &[item], 1),
+                _ => Err(Refused::Unreadable),
+            },
+            (Field::Structures(known), LIST) => match self.list()? {
+                (count, STRUCT) => (0..count).try_for_each(|_| self.structure(known)),
+                _ => Err(Refused::Unreadable),
+            },
+            _ => Err(Refused::Unreadable),
+        }
+    }
+
+    /// Number and type of the items of a list.
+    pub(super) fn list(&mut self) -> Result<(u64, u8)> {
+        let head = self.byte()?;
+        let count = match head >> 4 {
+            15 => self.unsigned()?,
+            count => count.into(),
+        };
+        Ok((count, head & 0x0f))
     }
 
     /// Passes over the value of a field. What is nested deeper than `levels` is unreadable.
-    pub(super) fn skip(&mut self, kind: u8, levels: u8) -> Result<()> {
+    fn skip(&mut self, kind: u8, levels: u8) -> Result<()> {
         let levels = levels.checked_sub(1).ok_or(Refused::Unreadable)?;
         match kind {
             // The value of a field is its type.
@@ -96,12 +176,8 @@ impl<'a> Compact<'a> {
             UUID => self.pass(16),
             BINARY => self.unsigned().and_then(|length| self.pass(length)),
             LIST | SET => {
-                let head = self.byte()?;
-                let count = match head >> 4 {
-                    15 => self.unsigned()?,
-                    count => count.into(),
-                };
-                self.skip_items(count, &[head & 0x0f], levels)
+                let (count, item) = self.list()?;
+                self.skip_items(count, &[item], levels)
             }
             MAP => match self.unsigned()? {
                 0 => Ok(()),
@@ -111,9 +187,7 @@ impl<'a> Compact<'a> {
                 }
             },
             STRUCT => {
-                let mut last = 0;
-                while let Some((id, kind)) = self.field(last)? {
-                    last = id;
+                while let Some((_, kind)) = self.field(0)? {
                     self.skip(kind, levels)?;
                 }
                 Ok(())

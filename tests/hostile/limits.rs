@@ -6,6 +6,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
+use tickdeck::recording::Recording;
+
 use crate::support::cli::{Ended, binary, command_of, finish};
 use crate::support::recordings::{Folder, quick, repository};
 
@@ -235,4 +237,66 @@ fn a_page_header_that_takes_hours_is_refused() {
     std::fs::write(&path, segment).unwrap();
     let ended = limited(["cat".as_ref(), path.as_os_str()]);
     refused(&ended, 4, "the header of a page has a list of booleans");
+}
+
+/// A file that is nothing but this footer.
+fn file_of(footer: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(footer.len()).unwrap().to_le_bytes();
+    [b"PAR1", footer, &length, b"PAR1"].concat()
+}
+
+/// The footer of a segment, with these bytes in place of its end.
+fn footer_of(segment: &str, more: &[u8]) -> Vec<u8> {
+    let segment = std::fs::read(repository(segment)).unwrap();
+    let (rest, tail) = segment.split_last_chunk::<8>().unwrap();
+    let length = u32::from_le_bytes(*tail.first_chunk().unwrap());
+    let start = rest.len() - usize::try_from(length).unwrap();
+    [&rest[start..rest.len() - 1], more].concat()
+}
+
+/// A list of two billion booleans takes no bytes. Each footer has one where only the library looks for it.
+#[test]
+fn a_footer_that_takes_hours_is_refused() {
+    let folder = Folder::new();
+    let path = folder.join("part-00000.parquet");
+    let plain = "fuzz/corpus/segment/plain.parquet";
+    // Field 200 by its full number.
+    let list = [0x09, 0x90, 0x03, 0xf2, 0xff, 0xff, 0xff, 0xff, 0x07];
+    // The number of rows as a text: the library takes its length for that, and what is in it for fields.
+    let text = [&[0x08, 6, 12][..], &list, &[0x06, 6, 48, 0]].concat();
+    // A number of eleven bytes.
+    let long = [&[0x06, 0x92, 0x03][..], &[0x80; 10], &[0], &list, &[0]].concat();
+    for more in [text, long] {
+        let file = file_of(&footer_of(plain, &more));
+        std::fs::write(&path, file).unwrap();
+        let error = Recording::open(&path).unwrap_err();
+        assert!(error.is_damage(), "{error}");
+        let sentence = "the footer cannot be read";
+        assert!(error.to_string().contains(sentence), "{error}");
+        refused(&import(&folder, &path), 4, sentence);
+    }
+    // Without such fields, it is one that is read.
+    std::fs::write(&path, file_of(&footer_of(plain, &[0]))).unwrap();
+    assert_eq!(Recording::open(&path).unwrap().segments().len(), 1);
+}
+
+/// The library calls itself for each level of a schema, and reserves as many fields as an element states: both
+/// ended the process.
+#[test]
+fn a_schema_of_any_depth_or_size_is_refused() {
+    let folder = Folder::new();
+    let path = folder.join("part-00000.parquet");
+    let element = |children: &[u8]| [&[0x35, 0, 0x18, 1, b'a', 0x15][..], children, &[0]].concat();
+    // A hundred thousand levels, and two billion fields.
+    let count = [0xa0, 0x8d, 0x06];
+    let deep = [&count[..], &element(&[2]).repeat(100_000)].concat();
+    let wide = [&[1][..], &element(&[0xfe, 0xff, 0xff, 0xff, 0x0f])].concat();
+    for schema in [deep, wide] {
+        let footer = [&[0x29, 0xfc][..], &schema, &[0]].concat();
+        std::fs::write(&path, file_of(&footer)).unwrap();
+        let sentence =
+            "the footer has a schema that is too deep, or states more fields than it has";
+        refused(&limited(["cat".as_ref(), path.as_os_str()]), 4, sentence);
+        refused(&import(&folder, &path), 4, sentence);
+    }
 }
