@@ -2,8 +2,7 @@
 //!
 //! Segments that repeat from tick to tick are cached as text, keyed by the exact bits they were
 //! rendered from. The instrument part is kept permanently. These are kept until they change: the two
-//! days, what only a trade changes, the eight slow numbers of the day, the limits, the best bid and
-//! ask, each of the levels 2 to 5.
+//! days, what only a trade changes, the slow numbers of the day, the best prices, each deeper level.
 //! A cache cannot be wrong as long as a segment depends on nothing but its key.
 
 use std::sync::Arc;
