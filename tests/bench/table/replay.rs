@@ -105,7 +105,6 @@ pub(crate) fn stages(report: &Report, recording: &Path, ticks: usize, rounds: us
 }
 
 /// One stage of [`stages`].
-#[expect(clippy::large_enum_variant, reason = "one value, made once per run")]
 enum Work {
     Decode,
     Encode {
