@@ -21,6 +21,7 @@ const BATCH_EVENTS: usize = 512;
 pub(super) fn run(context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> {
     let inputs = inputs::open(&args.recordings)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
+    inputs::warn_given_twice(&args.recordings);
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
     inputs::warn_unknown_years(&reference.calendar, inputs.recorded_days());
     let selection = Selection::new(&args.select, &inputs, &reference)?;

@@ -26,6 +26,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcom
     context.handle_signals()?;
     let inputs = inputs::open(&args.recordings)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
+    inputs::warn_given_twice(&args.recordings);
     let payload_source = inputs.payload_source()?;
     let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
     inputs::warn_not_covered(&reference.calendar, inputs.recorded_days());

@@ -30,7 +30,6 @@ use super::symbols::refuse_foreign;
 pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     let inputs = Inputs::open(paths)?;
     log_opened(&inputs.recordings);
-    warn_given_twice(paths);
     Ok(inputs)
 }
 
@@ -38,7 +37,6 @@ pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
 pub(super) fn open_salvage(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     let inputs = Inputs::open_salvage(paths)?;
     log_opened(&inputs.recordings);
-    warn_given_twice(paths);
     for unused in inputs.recordings.iter().flat_map(Recording::unused) {
         tracing::warn!(
             event = "file_not_used",
@@ -134,8 +132,9 @@ pub(super) fn log_opened(recordings: &[Recording]) {
     }
 }
 
-/// Warns about a recording that is given twice: that may be meant, and its ticks come twice.
-fn warn_given_twice(paths: &[PathBuf]) {
+/// Warns about a recording that is given twice: that may be meant, and its ticks come twice. Call it
+/// after everything that may be refused.
+pub(super) fn warn_given_twice(paths: &[PathBuf]) {
     let mut seen = BTreeSet::new();
     for path in paths {
         let place = path.canonicalize().unwrap_or_else(|_| path.clone());

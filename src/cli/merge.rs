@@ -21,6 +21,7 @@ pub(super) fn run(context: &Context, args: &MergeArgs) -> anyhow::Result<Outcome
         .allow_empty(args.allow_empty)
         .merge(&inputs, &reference);
     let manifest = unless_empty(made, convert_error)?;
+    inputs::warn_given_twice(&args.recordings);
     let completeness = completeness(inputs.are_complete());
     let made =
         Made::of(&args.output.output, manifest.as_ref()).incomplete(completeness == Outcome::Lossy);

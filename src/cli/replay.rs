@@ -69,6 +69,7 @@ impl Plan {
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcome> {
     let plan = Plan::make(args)?;
+    inputs::warn_given_twice(&args.recordings);
     if args.dry_run {
         return show(args, &plan);
     }

@@ -280,25 +280,37 @@ impl Publisher {
 
     fn publish_window(&mut self, window: &mut Window, events: &[Event]) -> Result<(), SinkError> {
         let places = window.advance(events.len());
-        let is_whole = window.is_whole();
+        let mut published = Ok(());
         while let Some((part, tick)) = window.next_tick(places.end) {
             let event = &events[(tick.place - places.start) as usize];
-            if self.account(tick.fate, event) && !is_whole {
-                window.copy_message(part, &mut self.batch);
-                if self.batch.len() == BATCH_MESSAGES {
-                    self.hand_over_batch()?;
+            if self.account(tick.fate, event) {
+                if !window.is_whole() {
+                    window.copy_message(part, &mut self.batch);
                 }
+                if self.slots.len() == BATCH_MESSAGES {
+                    published = self.hand_over_accounted(window);
+                }
+            }
+            if published.is_err() {
+                break;
             }
         }
         for (instrument, subject) in window.subjects() {
             self.name(instrument, &subject);
         }
-        while is_whole
-            && !self.slots.is_empty()
-            && let Some(batch) = window.take_messages(self.slots.len())
-        {
-            self.hand_over(batch)?;
+        published.and_then(|()| self.hand_over_accounted(window))
+    }
+
+    /// Hands over the messages of all ticks that are accounted for, in one batch: should that fail, each
+    /// of them counts as failed.
+    fn hand_over_accounted(&mut self, window: &mut Window) -> Result<(), SinkError> {
+        if let Some(batch) = window.take_messages(self.slots.len()) {
+            return self.hand_over(batch);
         }
+        while window.is_whole()
+            && self.batch.len() < self.slots.len()
+            && window.copy_message(0, &mut self.batch)
+        {}
         self.hand_over_batch()
     }
 

@@ -280,25 +280,31 @@ impl Window {
         self.parts.len() == 1
     }
 
-    /// At most `count` messages of a window that [is whole](Self::is_whole), as they are.
+    /// The next `count` messages as they are, if the window [is whole](Self::is_whole) and one batch has
+    /// them.
     pub(super) fn take_messages(&mut self, count: usize) -> Option<MessageBatch> {
         let [part] = &mut self.parts[..] else {
             return None;
         };
         let batch = part.made.batches.get(part.batch)?;
         let taken = batch.range(part.message, count);
-        part.advance(taken.len());
+        if count == 0 || taken.len() < count {
+            return None;
+        }
+        part.advance(count);
         Some(taken)
     }
 
-    /// Copies the next message of a part.
+    /// Copies the next message of a part. False when there is none.
     #[inline]
-    pub(super) fn copy_message(&mut self, number: usize, to: &mut MessageBatchBuilder) {
+    pub(super) fn copy_message(&mut self, number: usize, to: &mut MessageBatchBuilder) -> bool {
         let part = &mut self.parts[number];
-        if let Some(batch) = part.made.batches.get(part.batch) {
-            to.push_copy(batch, part.message);
-            part.advance(1);
-        }
+        let Some(batch) = part.made.batches.get(part.batch) else {
+            return false;
+        };
+        to.push_copy(batch, part.message);
+        part.advance(1);
+        true
     }
 
     /// The subjects of instruments that had no message before.
