@@ -135,3 +135,57 @@ fn messages_counts_and_end_marker_are_the_same_for_any_number_of_jobs() {
         }
     }
 }
+
+/// Takes two batches and refuses the third.
+#[derive(Default)]
+struct Full(u32);
+
+impl Sink for Full {
+    fn name(&self) -> String {
+        "full".into()
+    }
+
+    fn publish(&mut self, _batch: &MessageBatch) -> Result<(), SinkError> {
+        self.0 += 1;
+        match self.0 {
+            3.. => Err(SinkError::BrokenPipe),
+            _ => Ok(()),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn settled(&mut self, _each: &mut dyn FnMut(Range<u64>, Fate)) {}
+
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_ledger_adds_up_after_a_sink_failed() {
+    let recording = Recording::open(&quirks()).unwrap();
+    for jobs in [1, 2, 3, 7] {
+        for batch in [100, 300, 2048] {
+            let played = Session::replay_recording(&recording)
+                .unwrap()
+                .rate(Rate::Max)
+                .batch_events(batch)
+                .jobs(jobs)
+                .sink(Full::default())
+                .run()
+                .unwrap();
+            assert!(played.error.is_some());
+            let summary = played.summary;
+            let rejected: u64 = summary.rejected.values().sum();
+            let accounted = summary.published + rejected + summary.filtered + summary.failed;
+            assert_eq!(
+                summary.received, accounted,
+                "{jobs} jobs, batches of {batch}"
+            );
+            assert!(summary.failed > 0);
+        }
+    }
+}

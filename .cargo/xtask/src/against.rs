@@ -92,7 +92,7 @@ fn compare(name: &str, words: &str, sides: &[Side; 2]) -> Result<Row> {
     let [mut before, mut now] = [Vec::new(), Vec::new()];
     let mut outputs = Vec::new();
     for round in 0..ROUNDS {
-        // Whoever runs first finds a colder cache: they take turns.
+        // The first of a pair finds a colder cache, so the binaries take turns.
         for index in [round % 2, 1 - round % 2] {
             let side = &sides[index];
             let (took, output) = side.verb(words, &side.folder.join("new"))?;
