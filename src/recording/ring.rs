@@ -45,7 +45,7 @@ use super::writer::{RecordingOptions, RecordingWriter};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
-/// Hears of each recording that was made of a ring, or could not be: its folder and the result.
+/// Called for each recording that was made of a ring, or could not be: with its folder and the result.
 type WhenKept = Arc<dyn Fn(&Path, &Result<Manifest>) + Send + Sync>;
 
 /// What the name of a ring's folder begins with.
@@ -191,8 +191,8 @@ impl std::fmt::Debug for RingRecorder {
 }
 
 impl RingRecorder {
-    /// A ring under `root`, the root of a catalogue, for the session of this id. `when_kept` is called for each
-    /// recording that is made, on the thread that makes it.
+    /// A ring under `root`, the root of a catalogue, for the session of this id. `when_kept` is called
+    /// for each recording that is made, on the thread that makes it.
     ///
     /// # Errors
     /// When the folder of the ring cannot be created, or another session has it.

@@ -13,6 +13,7 @@ use tickdeck::{MessageBatch, Recording, Session, Sink, SinkError};
 use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::EventFilter;
 
+use super::ledger::Breaking;
 use crate::support::recordings::{quick, quirks};
 
 /// Keeps every message, and asks for the end marker.
@@ -136,34 +137,6 @@ fn messages_counts_and_end_marker_are_the_same_for_any_number_of_jobs() {
     }
 }
 
-/// Takes two batches and refuses the third.
-#[derive(Default)]
-struct Full(u32);
-
-impl Sink for Full {
-    fn name(&self) -> String {
-        "full".into()
-    }
-
-    fn publish(&mut self, _batch: &MessageBatch) -> Result<(), SinkError> {
-        self.0 += 1;
-        match self.0 {
-            3.. => Err(SinkError::BrokenPipe),
-            _ => Ok(()),
-        }
-    }
-
-    fn flush(&mut self) -> Result<(), SinkError> {
-        Ok(())
-    }
-
-    fn settled(&mut self, _each: &mut dyn FnMut(Range<u64>, Fate)) {}
-
-    fn finish(self: Box<Self>) -> Result<(), SinkError> {
-        Ok(())
-    }
-}
-
 #[test]
 fn the_ledger_adds_up_after_a_sink_failed() {
     let recording = Recording::open(&quirks()).unwrap();
@@ -174,7 +147,7 @@ fn the_ledger_adds_up_after_a_sink_failed() {
                 .rate(Rate::Max)
                 .batch_events(batch)
                 .jobs(jobs)
-                .sink(Full::default())
+                .sink(Breaking::after(600))
                 .run()
                 .unwrap();
             assert!(played.error.is_some());

@@ -119,9 +119,18 @@ fn replay_summary_has_the_same_ledger() {
 }
 
 /// A sink that loses its connection after some messages.
-struct Breaking {
+pub(super) struct Breaking {
     left: u64,
     outstanding: Outstanding,
+}
+
+impl Breaking {
+    pub(super) fn after(left: u64) -> Self {
+        Self {
+            left,
+            outstanding: Outstanding::default(),
+        }
+    }
 }
 
 impl Sink for Breaking {
@@ -162,10 +171,7 @@ impl Sink for Breaking {
 #[test]
 fn undelivered_messages_count_as_failed() {
     for left in [0, 1, 127, 128, 1_000] {
-        let sink = Breaking {
-            left,
-            outstanding: Outstanding::default(),
-        };
+        let sink = Breaking::after(left);
         let (ledger, failed) = publish(&quirks(), Flags::default(), sink);
         assert!(failed);
         for (id, line) in ledger.by_instrument() {
