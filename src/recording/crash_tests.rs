@@ -323,8 +323,8 @@ fn every_sync_of_a_replacement_is_needed() {
         Omitted::Names("/.replaces"),
         Omitted::Names("/rec/part-"),
         Omitted::Names("/rec/manifest"),
-        Omitted::LateNames("/rec/part-"),
-        Omitted::LateNames("/rec/manifest"),
+        Omitted::LateNames("/rec/part-", 1),
+        Omitted::LateNames("/rec/manifest", 1),
         Omitted::Content(".partial"),
         Omitted::Content(MANIFEST_FILE),
         Omitted::Content(CONTRACTS_FILE),
@@ -418,8 +418,8 @@ fn every_sync_that_is_left_out_is_noticed() {
         (Omitted::Names("/part-"), EARLY_LIVES + 106),
         (Omitted::Names(MANIFEST_FILE), EARLY_LIVES + 28),
         (Omitted::Names(CONTRACTS_FILE), 0),
-        (Omitted::LateContent(MANIFEST_FILE), 0),
-        (Omitted::LateNames(CONTRACTS_FILE), EARLY_LIVES / 2),
+        (Omitted::LateContent(MANIFEST_FILE, 1), 0),
+        (Omitted::LateNames(CONTRACTS_FILE, 1), EARLY_LIVES / 2),
         (Omitted::Names("/rec"), 0),
     ] {
         let early = (0..EARLY_LIVES as u64).map(|life| (life % 16, life));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tickdeck_core::event::Event;
 
 use crate::crash_tests::lives_of;
+use crate::ring::begin_ring;
 use crate::ring_copy::Keep;
 use crate::ring_salvage::salvage_ring_in;
 use crate::rolling_tests::at_hours;
@@ -109,19 +110,46 @@ fn ring(is_finished: bool) -> (CrashStorage, Vec<Event>) {
     let storage = CrashStorage::new(None, None);
     let all = some_ticks(31);
     for (index, events) in all.chunks(12).enumerate() {
-        let slot = Path::new(RING).join(format!("slot-{index:05}"));
-        let writer = RecordingWriter::create_in(shared(&storage), &slot, in_parts(7)).unwrap();
-        let (mut journal, mut sealer) = journal_of(writer);
-        let events = numbered(vec![events.to_vec()]);
-        events.iter().for_each(|it| journal.append(it).unwrap());
-        journal.sync().unwrap();
         let is_last = index == 2;
-        if is_finished || !is_last {
-            sealer.follow(journal.written_seq()).unwrap();
-            sealer.into_writer().finish().unwrap();
-        }
+        record_slot(&storage, index, events, is_finished || !is_last);
     }
     (storage, all)
+}
+
+/// Records a slot of the ring, whose last events are in its journal alone unless `is_finished`.
+fn record_slot(storage: &CrashStorage, index: usize, events: &[Event], is_finished: bool) {
+    let slot = Path::new(RING).join(format!("slot-{index:05}"));
+    let writer = RecordingWriter::create_in(shared(storage), &slot, in_parts(7)).unwrap();
+    let (mut journal, mut sealer) = journal_of(writer);
+    let events = numbered(vec![events.to_vec()]);
+    events.iter().for_each(|it| journal.append(it).unwrap());
+    journal.sync().unwrap();
+    if is_finished {
+        sealer.follow(journal.written_seq()).unwrap();
+        sealer.into_writer().finish().unwrap();
+    }
+}
+
+#[test]
+fn what_a_new_ring_has_synced_survives_a_crash() {
+    let survives = |omitted| {
+        let mut draws = (0..20).map(Draw);
+        draws.all(|mut draw| {
+            let storage = CrashStorage::new(None, omitted);
+            let session = "box".parse().unwrap();
+            let begun = begin_ring(&storage, Path::new(ROOT), &session).unwrap();
+            storage.omit(None);
+            let events = some_ticks(5);
+            record_slot(&storage, 0, &events, false);
+            let storage = storage.restarted(&mut draw, None);
+            drop(begun);
+            let salvaged = salvage_ring_in(&shared(&storage), Path::new(RING));
+            let made = salvaged.ok().and_then(|salvaged| salvaged.made);
+            made.is_some_and(|(folder, _)| whole(&storage, &folder) == Ok(events))
+        })
+    };
+    assert!(survives(None));
+    assert!(!survives(Some(Omitted::Names("/.ring-box"))));
 }
 
 /// Operations of `run` on a storage.
@@ -195,7 +223,11 @@ fn no_crash_of_a_salvage_loses_or_doubles_an_event() {
         Omitted::Names("/session=box"),
         Omitted::Names("/merged.json"),
         Omitted::Names("/slot-"),
-        Omitted::LateContent("/merged.json"),
+        Omitted::LateContent("/merged.json", 1),
+        // The first file of a slot that goes can be made again, and a mark without a recording is no reason
+        // to remove one. What comes after must wait.
+        Omitted::LateNames("/merged.json", 3),
+        Omitted::LateNames("/session=box", 6),
     ];
     assert_eq!(unnoticed(most, &omitted, live_salvage), []);
 }
@@ -254,7 +286,9 @@ fn no_crash_while_a_range_is_kept_loses_an_event() {
         Omitted::Content("_contracts.parquet"),
         Omitted::Names("/.session=box/"),
         Omitted::Names("/session=box"),
-        Omitted::LateNames("/session=box"),
+        Omitted::LateNames("/session=box", 1),
+        // A copy is made again until it has its place.
+        Omitted::LateContent("_manifest.json", 6),
     ];
     assert_eq!(unnoticed(operations, &omitted, live_keep), []);
 }
@@ -342,6 +376,10 @@ fn no_crash_of_a_session_by_day_leaves_more_than_a_prefix() {
         Omitted::Names(".tdj"),
         Omitted::Names("_manifest.json"),
         Omitted::Names("/session=run"),
+        Omitted::LateContent("_manifest.json", 1),
+        // A segment that no manifest lists is taken up, so this may come after the journal went.
+        Omitted::LateNames("_manifest.json", 4),
+        Omitted::LateNames("/session=run", 2),
     ];
     assert_eq!(unnoticed(operations, &omitted, live_days), []);
 }
@@ -466,6 +504,7 @@ fn no_crash_while_damage_is_recovered_loses_a_byte() {
         Omitted::Content("/manifest.json"),
         Omitted::Names("/part-"),
         Omitted::Names("/manifest.json"),
+        Omitted::LateContent("/manifest.json", 1),
     ];
     assert_eq!(unnoticed(operations, &omitted, live_spoilt), []);
 }

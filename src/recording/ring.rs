@@ -40,7 +40,7 @@ use super::read_back::ReadBack;
 use super::recorder_stats::RecorderStats;
 use super::ring_copy::{Keep, is_copy};
 use super::ring_slot::{SLOT, Slot, clear, release, stay};
-use super::storage::local;
+use super::storage::{Storage, local};
 use super::writer::{RecordingOptions, RecordingWriter};
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -205,18 +205,7 @@ impl RingRecorder {
         clock: Arc<dyn Clock>,
         when_kept: impl Fn(&Path, &Result<Manifest>) + Send + Sync + 'static,
     ) -> Result<Self> {
-        let storage = local();
-        let folder = root.join(format!("{RING}{session}"));
-        create_synced(&*storage, &folder)?;
-        let owner = Owner::of(&*storage, &folder)?;
-        let names = storage.list(&folder)?;
-        if names.iter().any(|name| name.starts_with(SLOT)) {
-            return Err(RecordingError::OutputExists { path: folder });
-        }
-        // Of a session that was killed, and whose slots are gone.
-        for copy in names.iter().filter(|name| is_copy(name)) {
-            clear(&*storage, &folder.join(copy))?;
-        }
+        let (folder, owner) = begin_ring(&*local(), root, &session)?;
         Ok(Self {
             root: root.to_owned(),
             folder,
@@ -591,6 +580,26 @@ impl RingRecorder {
         }
         Ok(())
     }
+}
+
+/// The folder of a new ring. Slots are durable only in a folder that is.
+pub(super) fn begin_ring(
+    storage: &dyn Storage,
+    root: &Path,
+    session: &SessionId,
+) -> Result<(PathBuf, Owner)> {
+    let folder = root.join(format!("{RING}{session}"));
+    create_synced(storage, &folder)?;
+    let owner = Owner::of(storage, &folder)?;
+    let names = storage.list(&folder)?;
+    if names.iter().any(|name| name.starts_with(SLOT)) {
+        return Err(RecordingError::OutputExists { path: folder });
+    }
+    // Of a session that was killed, and whose slots are gone.
+    for copy in names.iter().filter(|name| is_copy(name)) {
+        clear(storage, &folder.join(copy))?;
+    }
+    Ok((folder, owner))
 }
 
 impl RingRecorder {

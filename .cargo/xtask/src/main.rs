@@ -48,7 +48,7 @@ enum Command {
         /// Leave out formatting, lints and documentation tests
         #[arg(long)]
         quick: bool,
-        /// Also repeat the tests of crashes and load at full size, and run the fuzz targets: 4 hours
+        /// Also repeat the tests of crashes and load at full size, and run the fuzz targets: 5 hours
         #[arg(long, conflicts_with = "quick")]
         long: bool,
         /// Arguments passed to the test runner, for example a filter

@@ -15,10 +15,10 @@ pub(crate) enum Omitted {
     Content(&'static str),
     /// Of a folder, right after a file with this in its path was created, put or renamed in it.
     Names(&'static str),
-    /// The first, moved: the file is durable only after the next operation.
-    LateContent(&'static str),
+    /// The first, moved: the file is durable only after so many more operations.
+    LateContent(&'static str, u64),
     /// The second, moved.
-    LateNames(&'static str),
+    LateNames(&'static str, u64),
 }
 
 /// Draws numbers; the same seed draws the same ones.
@@ -158,8 +158,8 @@ impl Change {
 #[derive(Debug, Clone, Copy)]
 enum Sync {
     Now,
-    /// After the next operation.
-    Late,
+    /// After so many more operations.
+    Late(u64),
     Never,
 }
 
@@ -241,7 +241,7 @@ impl Machine {
         let ends = |ending: &str| path.to_string_lossy().ends_with(ending);
         match self.omitted {
             Some(Omitted::Content(ending)) if ends(ending) => Sync::Never,
-            Some(Omitted::LateContent(ending)) if ends(ending) => Sync::Late,
+            Some(Omitted::LateContent(ending, by)) if ends(ending) => Sync::Late(by),
             _ => Sync::Now,
         }
     }
@@ -253,7 +253,7 @@ impl Machine {
         let has = |part: &str| last.as_ref().is_some_and(|last| last.contains(part));
         match self.omitted {
             Some(Omitted::Names(part)) if has(part) => Sync::Never,
-            Some(Omitted::LateNames(part)) if has(part) => Sync::Late,
+            Some(Omitted::LateNames(part, by)) if has(part) => Sync::Late(by),
             _ => Sync::Now,
         }
     }
@@ -261,7 +261,7 @@ impl Machine {
     fn sync(&mut self, sync: Sync, what: Synced) {
         match sync {
             Sync::Now => self.make_durable(what),
-            Sync::Late => self.late.push((self.operations + 1, what)),
+            Sync::Late(by) => self.late.push((self.operations + by, what)),
             Sync::Never => {}
         }
     }
