@@ -3,6 +3,7 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`event`] | raw ticks and session events, as a source yields them |
+//! | [`block`](mod@block) | events that are stored as what changed |
 //! | [`time`], [`clock`] | nanoseconds and trading days; the one access to the machine's clock |
 //! | [`calendar`], [`contract`] | trading days, products, contracts and their sessions |
 //! | [`dating`] | which witness decides the date of a tick |
@@ -22,6 +23,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod block;
 pub mod calendar;
 pub mod causes;
 pub mod clock;

@@ -35,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::NaiveDate;
+use tickdeck_core::block::EventWindow;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::event::Event;
 use tickdeck_core::select::{SymbolGlobError, Window, WindowError, WindowSpec};
@@ -427,11 +428,24 @@ struct InputReader {
 impl Source for InputReader {
     fn next_batch(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<(), SourceError> {
         let result = self.reader.next_batch(batch, max);
+        self.report();
+        result
+    }
+
+    fn next_window(&mut self, window: &mut EventWindow, max: usize) -> Result<(), SourceError> {
+        let result = self.reader.next_window(window, max);
+        self.report();
+        result
+    }
+}
+
+impl InputReader {
+    /// Lists the parts that were skipped since the last call.
+    fn report(&mut self) {
         let missing = &self.reader.missing()[self.reported..];
         if !missing.is_empty() {
             self.reported += missing.len();
             self.salvaged.lock().extend_from_slice(missing);
         }
-        result
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
+use tickdeck_core::block::{FieldWords, TickFields};
 use tickdeck_core::event::{RawTick, Text};
 use tickdeck_ffi::for_each_tick_field;
 
@@ -283,8 +284,8 @@ pub(super) struct Run {
 pub(super) struct Common {
     /// A tick with every value that does not change.
     pub(super) tick: RawTick,
-    /// A bit for each field that changes, by [`Field`].
-    pub(super) varying: u64,
+    /// The fields that change.
+    pub(super) varying: TickFields,
 }
 
 /// A decoded column, or nothing when no instrument's value ever changes.
@@ -299,6 +300,9 @@ trait TickColumn: Default {
 
     fn same(a: Self::Value, b: Self::Value) -> bool;
 
+    /// Adds `field` to the fields of each row that differs from the row before it.
+    fn mark(&self, field: TickFields, changed: &mut [TickFields]);
+
     /// What a row takes in memory.
     fn into_items(self) -> Vec<Self::Item>;
 
@@ -312,7 +316,6 @@ trait TickColumn: Default {
         field: Field,
         value: impl Fn(&mut RawTick) -> &mut Self::Value,
     ) -> Self {
-        let bit = field.bit();
         let mut needed = false;
         for run in runs {
             let common = &mut common[run.instrument];
@@ -322,7 +325,7 @@ trait TickColumn: Default {
             }
             let same = Self::same(*value(&mut common.tick), first);
             if !same || !self.is_constant(run.rows.clone()) {
-                common.varying |= bit;
+                common.varying = common.varying.with(field.alone());
                 needed = true;
             }
         }
@@ -375,6 +378,13 @@ impl<T: Item + SameBits> TickColumn for Vec<T> {
         a.same_bits(b)
     }
 
+    fn mark(&self, field: TickFields, changed: &mut [TickFields]) {
+        let pairs = self.iter().zip(self.iter().skip(1));
+        for (changed, (before, value)) in changed.iter_mut().skip(1).zip(pairs) {
+            *changed = changed.with_if(!value.same_bits(*before), field);
+        }
+    }
+
     fn into_items(self) -> Self {
         self
     }
@@ -398,6 +408,16 @@ impl<const N: usize> TickColumn for TextArray<N> {
         a == b
     }
 
+    fn mark(&self, field: TickFields, changed: &mut [TickFields]) {
+        let pairs = self.keys.iter().zip(self.keys.iter().skip(1));
+        for (changed, (before, key)) in changed.iter_mut().skip(1).zip(pairs) {
+            // Two keys of a file may have the same text.
+            let value = |key: u32| &self.values[key as usize];
+            let differs = key != before && value(*key) != value(*before);
+            *changed = changed.with_if(differs, field);
+        }
+    }
+
     fn into_items(self) -> Vec<u32> {
         self.keys
     }
@@ -407,6 +427,12 @@ macro_rules! column_type {
     (text $size:literal) => { TextArray<$size> };
     (f64 $size:literal) => { Vec<f64> };
     (i32 $size:literal) => { Vec<i32> };
+}
+
+macro_rules! field_type {
+    (text $size:literal) => { Text<$size> };
+    (f64 $size:literal) => { f64 };
+    (i32 $size:literal) => { i32 };
 }
 
 macro_rules! read_column {
@@ -428,8 +454,8 @@ macro_rules! define_tick_arrays {
 
         impl Field {
             #[inline]
-            const fn bit(self) -> u64 {
-                1 << self as u32
+            const fn alone(self) -> TickFields {
+                TickFields::of(self as usize)
             }
         }
 
@@ -461,12 +487,24 @@ macro_rules! define_tick_arrays {
                 })
             }
 
-            /// Sets the fields that change.
+            /// The fields in which each row differs from the row before it.
+            pub(super) fn changes(&self, rows: usize) -> Vec<TickFields> {
+                let mut changed = vec![TickFields::NONE; rows];
+                $(self.$name.mark(Field::$name.alone(), &mut changed);)*
+                changed
+            }
+
+            /// Writes the values of some fields of a row.
             #[inline]
-            pub(super) fn set_varying(&self, row: usize, varying: u64, tick: &mut RawTick) {
-                $(if varying & Field::$name.bit() != 0 {
-                    tick.$name = self.$name.get(row);
+            pub(super) fn write(&self, row: usize, fields: TickFields, words: &mut [u64]) {
+                let mut words = words;
+                $(if fields.intersect(Field::$name.alone()) {
+                    type Value = field_type!($kind $size);
+                    let (field, rest) = words.split_at_mut(Value::WORDS);
+                    self.$name.get(row).write(field);
+                    words = rest;
                 })*
+                let _ = words;
             }
         }
     };

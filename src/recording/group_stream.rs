@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, bounded};
+use tickdeck_core::block::EventBlock;
 use tickdeck_core::event::Event;
 use tickdeck_core::thread;
 
 use super::error::RecordingError;
 use super::filter::EventFilter;
 use super::journal::{JournalFiles, JournalStream};
-use super::segment_reader::{DecodedGroup, SegmentReader};
+use super::segment_reader::SegmentReader;
 use super::storage::Storage;
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -34,7 +35,7 @@ pub struct MissingPart {
 #[derive(Debug)]
 pub(super) enum Step {
     /// The wanted events of a row group.
-    Group(Box<DecodedGroup>),
+    Group(Arc<EventBlock>),
     /// The wanted events of a block of the journal.
     Events(Vec<Event>),
     /// A part that was skipped.
@@ -113,7 +114,7 @@ impl GroupStream {
             }
             let rows = segment.group_rows(index) as u64;
             return match segment.read_group(index, &self.filter) {
-                Ok(group) => Ok(Some(Step::Group(Box::new(group)))),
+                Ok(group) => Ok(Some(Step::Group(Arc::new(group)))),
                 Err(error) => self.skip(error, rows).map(Some),
             };
         }

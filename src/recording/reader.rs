@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tickdeck_core::block::{BlockEvents, EventBlock, EventWindow};
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::Event;
@@ -21,7 +22,7 @@ use super::manifest::{Manifest, Status};
 use super::names::{MANIFEST_FILE, contracts_path, has_manifest, is_segment, manifest_path};
 use super::owner::is_owned;
 use super::pointer::refuse_pointer;
-use super::segment_reader::{DecodedGroup, SegmentReader};
+use super::segment_reader::SegmentReader;
 use super::storage::{Entry, Storage, StorageError, local};
 use super::unsealed::{self, OnDisk, Unsealed};
 
@@ -496,19 +497,28 @@ pub struct RecordingReader {
 /// Events that were read and not handed out yet.
 #[derive(Debug)]
 enum Decoded {
-    Group(Box<DecodedGroup>),
+    Group(BlockEvents),
+    /// Handed out as it is, from a place on.
+    Block(Arc<EventBlock>, usize),
     Events(std::vec::IntoIter<Event>),
 }
 
 impl Decoded {
     /// Appends up to `max` events and returns their number.
-    fn next_events(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<usize> {
+    fn next_events(&mut self, batch: &mut Vec<Event>, max: usize) -> usize {
         match self {
             Self::Group(group) => group.next_events(batch, max),
+            Self::Block(block, next) => {
+                let mut group = BlockEvents::new(Arc::clone(block));
+                group.skip(*next);
+                let taken = group.next_events(batch, max);
+                *self = Self::Group(group);
+                taken
+            }
             Self::Events(events) => {
                 let before = batch.len();
                 batch.extend(events.take(max));
-                Ok(batch.len() - before)
+                batch.len() - before
             }
         }
     }
@@ -572,32 +582,59 @@ impl RecordingReader {
     /// When a segment is damaged and [`salvage`](Self::salvage) is off.
     pub fn next_events(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<()> {
         let mut wanted = max;
-        while wanted > 0 {
-            if let Some(decoded) = &mut self.decoded {
-                let before = batch.len();
-                let taken = decoded.next_events(batch, wanted)?;
-                if self.from_seq > 0 {
-                    let mut read = batch.split_off(before);
-                    read.retain(|event| event.seq.0 >= self.from_seq);
-                    batch.append(&mut read);
-                }
-                wanted -= batch.len() - before;
-                if taken > 0 {
-                    continue;
-                }
+        while wanted > 0 && self.decode()? {
+            let Some(decoded) = &mut self.decoded else {
+                break;
+            };
+            let before = batch.len();
+            let taken = decoded.next_events(batch, wanted);
+            if self.from_seq > 0 {
+                let mut read = batch.split_off(before);
+                read.retain(|event| event.seq.0 >= self.from_seq);
+                batch.append(&mut read);
+            }
+            wanted -= batch.len() - before;
+            if taken == 0 {
                 // Free it before the next one is decoded.
                 self.decoded = None;
             }
+        }
+        Ok(())
+    }
+
+    /// Decodes the next part unless there is one already. False at the end.
+    fn decode(&mut self) -> Result<bool> {
+        while self.decoded.is_none() {
             match self.groups.next()? {
-                Some(Step::Group(group)) => self.decoded = Some(Decoded::Group(group)),
+                Some(Step::Group(group)) => {
+                    self.decoded = Some(Decoded::Group(BlockEvents::new(group)));
+                }
                 Some(Step::Events(events)) => {
                     self.decoded = Some(Decoded::Events(events.into_iter()));
                 }
                 Some(Step::Missing(part)) => self.missing.push(part),
-                None => break,
+                None => return Ok(false),
             }
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// The next events of a block as they are stored, where none of them was made whole.
+    fn next_of_block(&mut self, max: usize) -> Option<EventWindow> {
+        if self.from_seq > 0 {
+            return None;
+        }
+        if let Some(Decoded::Group(events)) = &self.decoded
+            && let Some(block) = events.untouched()
+        {
+            self.decoded = Some(Decoded::Block(block, 0));
+        }
+        let Some(Decoded::Block(block, next)) = &mut self.decoded else {
+            return None;
+        };
+        let places = *next..block.len().min(next.saturating_add(max));
+        *next = places.end;
+        Some(EventWindow::Block(Arc::clone(block), places))
     }
 }
 
@@ -608,5 +645,25 @@ impl Source for RecordingReader {
         max: usize,
     ) -> std::result::Result<(), SourceError> {
         Ok(self.next_events(batch, max)?)
+    }
+
+    fn next_window(
+        &mut self,
+        window: &mut EventWindow,
+        max: usize,
+    ) -> std::result::Result<(), SourceError> {
+        while self.decode()? {
+            let Some(part) = self.next_of_block(max) else {
+                break;
+            };
+            if !part.slice().is_empty() {
+                *window = part;
+                return Ok(());
+            }
+            // Free it before the next one is decoded.
+            *window = EventWindow::default();
+            self.decoded = None;
+        }
+        window.refill(|events| self.next_batch(events, max))
     }
 }

@@ -52,6 +52,14 @@ fn segment(folder: &Path, events: &[Event]) -> Vec<u8> {
 
 /// Reads every column and writes it with other properties and the same footer keys.
 fn rewrite(segment: &[u8], properties: WriterPropertiesBuilder) -> Vec<u8> {
+    rewrite_rows(segment, properties, &|_| {})
+}
+
+/// Sorts the numbers of rows.
+type Sort<'a> = &'a dyn Fn(&mut [usize]);
+
+/// The same, with the rows of each group in the order that `sort` gives their numbers.
+fn rewrite_rows(segment: &[u8], properties: WriterPropertiesBuilder, sort: Sort<'_>) -> Vec<u8> {
     let file = SerializedFileReader::new(bytes::Bytes::copy_from_slice(segment)).unwrap();
     let metadata = file.metadata().file_metadata();
     let keys = metadata.key_value_metadata().cloned();
@@ -61,15 +69,18 @@ fn rewrite(segment: &[u8], properties: WriterPropertiesBuilder) -> Vec<u8> {
     for group in 0..file.num_row_groups() {
         let group = file.get_row_group(group).unwrap();
         let mut copy = writer.next_row_group().unwrap();
+        let rows = usize::try_from(group.metadata().num_rows()).unwrap();
+        let mut order: Vec<usize> = (0..rows).collect();
+        sort(&mut order);
         for column in 0..group.num_columns() {
             let chunk = group.metadata().column(column);
             let pages = group.get_column_page_reader(column).unwrap();
             let column = chunk.column_descr_ptr();
             match column.physical_type() {
-                Type::INT32 => rewrite_column::<Int32Type>(column, pages, &mut copy),
-                Type::INT64 => rewrite_column::<Int64Type>(column, pages, &mut copy),
-                Type::DOUBLE => rewrite_column::<DoubleType>(column, pages, &mut copy),
-                _ => rewrite_column::<ByteArrayType>(column, pages, &mut copy),
+                Type::INT32 => rewrite_column::<Int32Type>(column, pages, &order, &mut copy),
+                Type::INT64 => rewrite_column::<Int64Type>(column, pages, &order, &mut copy),
+                Type::DOUBLE => rewrite_column::<DoubleType>(column, pages, &order, &mut copy),
+                _ => rewrite_column::<ByteArrayType>(column, pages, &order, &mut copy),
             }
         }
         copy.close().unwrap();
@@ -80,12 +91,25 @@ fn rewrite(segment: &[u8], properties: WriterPropertiesBuilder) -> Vec<u8> {
 fn rewrite_column<T: DataType>(
     column: ColumnDescPtr,
     pages: Box<dyn PageReader>,
+    order: &[usize],
     copy: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
 ) {
     let (mut levels, mut values) = (Vec::new(), Vec::new());
     ColumnReaderImpl::<T>::new(column, pages)
         .read_records(usize::MAX, Some(&mut levels), None, &mut values)
         .unwrap();
+    if !levels.is_empty() {
+        let mut rest = values.into_iter();
+        let rows = levels
+            .iter()
+            .map(|level| (*level > 0).then(|| rest.next().unwrap()));
+        let rows: Vec<Option<T::T>> = rows.collect();
+        let rows: Vec<Option<T::T>> = order.iter().map(|&row| rows[row].clone()).collect();
+        levels = rows.iter().map(|row| i16::from(row.is_some())).collect();
+        values = rows.into_iter().flatten().collect();
+    } else {
+        values = order.iter().map(|&row| values[row].clone()).collect();
+    }
     let mut column = copy.next_column().unwrap().unwrap();
     let levels = (!levels.is_empty()).then_some(&levels[..]);
     column
@@ -99,6 +123,29 @@ fn open(folder: &Path, segment: &[u8]) -> Result<Recording, RecordingError> {
     let path = folder.join("other.parquet");
     std::fs::write(&path, segment).unwrap();
     Recording::open(&path)
+}
+
+#[test]
+fn rows_in_any_order_and_texts_that_repeat_give_the_same_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = events();
+    let segment = segment(folder.path(), &events);
+    let sorts: [Sort<'_>; 4] = [
+        &|_| {},
+        &|rows| rows.reverse(),
+        &|rows| rows.rotate_left(7),
+        &|rows| rows.sort_by_key(|row| row * 31 % 17),
+    ];
+    for sort in sorts {
+        for has_dictionary in [true, false] {
+            let properties = WriterProperties::builder().set_dictionary_enabled(has_dictionary);
+            let rewritten = rewrite_rows(&segment, properties, sort);
+            let recording = open(folder.path(), &rewritten).unwrap();
+            for max in [1, 7, 1000] {
+                assert!(read_all(&recording, EventFilter::default(), max) == events);
+            }
+        }
+    }
 }
 
 #[test]

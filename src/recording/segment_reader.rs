@@ -1,18 +1,20 @@
-//! Reads one segment: decodes a row group column by column and yields its events in `seq` order.
+//! Reads one segment: decodes a row group column by column, and makes a block of its events in `seq` order.
 //!
-//! Memory: the bytes of a row group (some 2 MB when full) and its decoded columns (at most 25 MB).
-//! Columns that do not change within any instrument are dropped.
+//! Memory: the bytes of a row group (some 2 MB when full) and its decoded columns (at most 25 MB), and then
+//! the block, which is smaller. Columns that do not change within any instrument are dropped.
 //!
 //! Filters are applied to the statistics of the row group first, then to its key columns. The other
 //! columns are decoded only for the selected rows.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
-use tickdeck_core::event::{Event, EventKind, Seq, SessionEvent, TICK_KIND};
+use tickdeck_core::block::{EventBlock, EventBlockBuilder};
+use tickdeck_core::event::{InstrumentId, Seq, SessionEvent, TICK_KIND};
 use tickdeck_core::time::UnixNanos;
 
 use super::bounds::MOST_GROUP_BYTES;
@@ -109,7 +111,7 @@ impl SegmentReader {
     }
 
     /// Decodes the events of a row group that `filter` selects.
-    pub(super) fn read_group(&self, group: usize, filter: &EventFilter) -> Result<DecodedGroup> {
+    pub(super) fn read_group(&self, group: usize, filter: &EventFilter) -> Result<EventBlock> {
         let rows = self.group_rows(group);
         if rows > MAX_ROW_GROUP_ROWS {
             return Err(RecordingError::damaged(
@@ -124,7 +126,7 @@ impl SegmentReader {
         let details = columns.strings(DETAIL)?;
         let selected = keys.select(filter, &details);
         if selected.is_empty() {
-            return Ok(DecodedGroup::default());
+            return Ok(EventBlock::default());
         }
         let (keys, details) = if selected.len() == rows {
             (keys, details)
@@ -134,19 +136,14 @@ impl SegmentReader {
         };
         let mut common = vec![Common::default(); keys.instruments.values.len()];
         let ticks = TickArrays::read(&mut columns, &keys.runs(), &mut common)?;
-        let order = keys.order();
-        let group = DecodedGroup {
-            path: self.path.clone(),
+        let packing = Packing {
+            path: &self.path,
             keys,
             ticks,
             common,
             details,
-            placed: order.chunks(WINDOW_EVENTS).flat_map(placed).collect(),
-            order,
-            cursor: 0,
         };
-        group.check_session_events()?;
-        Ok(group)
+        packing.block()
     }
 
     /// The bytes of a row group, verified against the hash in the footer.
@@ -428,136 +425,75 @@ impl KeyColumns {
     }
 }
 
-/// Events assembled at a time. Among that number, each of some hundred instruments has several
-/// ticks, which are adjacent in the file.
-const WINDOW_EVENTS: usize = 2048;
-
-/// A row and the place of its event in the window, packed into one number that sorts by row. There
-/// is one for every row in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Placed(u32);
-
-/// Bits of a place.
-const PLACE_BITS: u32 = WINDOW_EVENTS.trailing_zeros();
-
-const _: () = assert!(WINDOW_EVENTS.is_power_of_two());
-const _: () = assert!(MAX_ROW_GROUP_ROWS as u64 * WINDOW_EVENTS as u64 <= 1 << 32);
-
-impl Placed {
-    const fn new(row: u32, place: u32) -> Self {
-        Self(row << PLACE_BITS | place)
-    }
-
-    const fn row(self) -> usize {
-        (self.0 >> PLACE_BITS) as usize
-    }
-
-    const fn place(self) -> usize {
-        self.0 as usize % WINDOW_EVENTS
-    }
-}
-
-/// The rows of one window in the order of the file.
-fn placed(rows: &[u32]) -> impl Iterator<Item = Placed> {
-    let mut placed: Vec<Placed> = rows
-        .iter()
-        .zip(0..)
-        .map(|(&row, place)| Placed::new(row, place))
-        .collect();
-    placed.sort_unstable();
-    placed.into_iter()
-}
-
-/// Stands for a tick until it is assembled. A blank tick would cost as much as the whole assembly.
-const PLACEHOLDER: EventKind = EventKind::Session(SessionEvent::FrontConnected {});
-
-/// The wanted events of one row group, handed out in `seq` order.
-///
-/// A tick is assembled when it is yielded: a copy of the values that all rows of its instrument
-/// share, and the fields that change.
-///
-/// This is done in file order, not in `seq` order. Neighbouring rows of one instrument share that
-/// copy and their cache lines in every column; rows of different instruments never do.
-#[derive(Debug, Default)]
-pub(super) struct DecodedGroup {
-    path: PathBuf,
+/// The rows of a row group as one block. A tick is stored as a change where the row before it is the
+/// tick of its instrument before it, which in files of tickdeck it nearly always is.
+struct Packing<'a> {
+    path: &'a Path,
     keys: KeyColumns,
     ticks: TickArrays,
     /// By key of the instrument column.
     common: Vec<Common>,
     details: StringArray,
-    /// Rows in `seq` order.
-    order: Vec<u32>,
-    /// The same rows by window, each window in file order.
-    placed: Vec<Placed>,
-    cursor: usize,
 }
 
-impl DecodedGroup {
-    /// Reads the session events once, before any event is handed out: `--salvage` passes over whole
-    /// row groups.
-    fn check_session_events(&self) -> Result<()> {
-        for row in 0..self.keys.seq.len() {
+impl Packing<'_> {
+    fn block(self) -> Result<EventBlock> {
+        let order = self.keys.order();
+        let mut changed = self.ticks.changes(order.len());
+        let numbers = distinct_numbers(&self.keys.instruments.values);
+        let mut last = vec![u32::MAX; numbers.len()];
+        let mut places = vec![0; order.len()];
+        let common = self.common.iter().map(|common| common.tick).collect();
+        let mut block = EventBlockBuilder::new(common, order.len());
+        for row_number in order {
+            let row = row_number as usize;
+            let seq = Seq(self.keys.seq[row].cast_unsigned());
+            let recv_ts = UnixNanos(self.keys.recv_ts[row]);
             if let Some(kind) = self.keys.session_kind(row) {
-                self.session_event(kind, row)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Appends up to `max` events and returns how many. It is fastest if `max` is a multiple of
-    /// [`WINDOW_EVENTS`].
-    pub(super) fn next_events(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<usize> {
-        let start = self.cursor;
-        let window_end = (start / WINDOW_EVENTS + 1) * WINDOW_EVENTS;
-        let end = self.order.len().min(window_end);
-        let taken = max.min(end - start);
-        let rows = &self.order[start..start + taken];
-        let first = batch.len();
-        for &row in rows {
-            let row = row as usize;
-            let kind = match self.keys.session_kind(row) {
-                None => PLACEHOLDER,
-                Some(kind) => EventKind::Session(self.session_event(kind, row)?),
-            };
-            batch.push(Event {
-                seq: Seq(self.keys.seq[row].cast_unsigned()),
-                recv_ts: UnixNanos(self.keys.recv_ts[row]),
-                kind,
-            });
-        }
-        let events = &mut batch[first..];
-        if start.is_multiple_of(WINDOW_EVENTS) && start + taken == end {
-            self.fill(events, self.placed[start..end].iter().copied());
-        } else {
-            self.fill(events, placed(rows));
-        }
-        self.cursor += taken;
-        Ok(taken)
-    }
-
-    fn fill(&self, events: &mut [Event], placed: impl Iterator<Item = Placed>) {
-        for placed in placed {
-            let row = placed.row();
-            if self.keys.session_kind(row).is_some() {
+                block.session(seq, recv_ts, self.session_event(kind, row)?);
                 continue;
             }
-            let common = &self.common[self.keys.instruments.keys[row] as usize];
-            let kind = &mut events[placed.place()].kind;
-            *kind = EventKind::Tick(common.tick);
-            if let EventKind::Tick(tick) = kind {
-                self.ticks.set_varying(row, common.varying, tick);
+            let instruments = &self.keys.instruments.keys;
+            let instrument = instruments[row];
+            let number = numbers[instrument as usize] as usize;
+            let before = std::mem::replace(&mut last[number], row_number);
+            let is_change = row
+                .checked_sub(1)
+                .is_some_and(|above| before as usize == above && instruments[above] == instrument);
+            if !is_change {
+                changed[row] = self.common[instrument as usize].varying;
+            }
+            places[row] = block.tick(seq, recv_ts, instrument, changed[row], !is_change);
+        }
+        // In the order of the file, so that every column is read from one end to the other.
+        let words = block.words();
+        for (row, (fields, place)) in changed.into_iter().zip(places).enumerate() {
+            if self.keys.session_kind(row).is_none() {
+                self.ticks.write(row, fields, &mut words[place..]);
             }
         }
+        Ok(block.finish())
     }
 
     fn session_event(&self, kind: &str, row: usize) -> Result<SessionEvent> {
         let detail = detail(&self.details, row);
         SessionEvent::from_columns(kind, detail).map_err(|error| {
             RecordingError::damaged(
-                &self.path,
+                self.path,
                 format!("session event {kind:?} with detail {detail:?}: {error}"),
             )
         })
     }
+}
+
+/// A number for each value, the same one for equal values. Other writers may repeat a value; those of
+/// tickdeck ascend.
+fn distinct_numbers(values: &[InstrumentId]) -> Vec<u32> {
+    if values.is_sorted_by(|a, b| a < b) {
+        return (0..).take(values.len()).collect();
+    }
+    let mut numbers = BTreeMap::new();
+    let values = (0..).zip(values);
+    let number = |(number, value)| *numbers.entry(value).or_insert(number);
+    values.map(number).collect()
 }

@@ -1,12 +1,15 @@
 //! The recording's promises through its public API: lossless, ordered, versioned, all or nothing.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use tickdeck_core::block::{EventRef, EventRefKind, EventWindow, TickRef};
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
-use tickdeck_core::event::{Event, EventKind, RawTick, Seq, SessionEvent, Text};
+use tickdeck_core::event::{Event, EventKind, InstrumentId, RawTick, Seq, SessionEvent, Text};
+use tickdeck_core::source::Source;
 use tickdeck_core::time::UnixNanos;
 use tickdeck_ffi::for_each_tick_field;
 
@@ -34,7 +37,47 @@ pub(crate) fn record(folder: &Path, events: &[Event], rolling: Rolling) -> Manif
     writer.finish().unwrap()
 }
 
+/// All selected events, which windows of as many must give too.
 pub(super) fn read_all(recording: &Recording, filter: EventFilter, max: usize) -> Vec<Event> {
+    let events = read_whole_events(recording, filter.clone(), max);
+    assert_eq!(read_windows(recording, filter, max), events);
+    events
+}
+
+/// All selected events, each change applied to the last tick of its instrument.
+fn read_windows(recording: &Recording, filter: EventFilter, max: usize) -> Vec<Event> {
+    let mut reader = recording.reader(filter);
+    let mut window = EventWindow::default();
+    let mut last: BTreeMap<InstrumentId, Option<RawTick>> = BTreeMap::new();
+    let mut events = Vec::new();
+    loop {
+        reader.next_window(&mut window, max).unwrap();
+        assert!(window.slice().len() <= max);
+        if window.slice().is_empty() {
+            return events;
+        }
+        for EventRef { seq, recv_ts, kind } in window.slice().iter() {
+            let kind = match kind {
+                EventRefKind::Session(session) => EventKind::Session(session.clone()),
+                EventRefKind::Tick(tick) => {
+                    let last = last.entry(*tick.instrument_id()).or_default();
+                    let before = *last;
+                    match tick {
+                        TickRef::Whole(tick) => *last = Some(*tick),
+                        TickRef::Change(change) => {
+                            let is_same = change.apply(last);
+                            assert_eq!(is_same, before == *last, "seq {seq}");
+                        }
+                    }
+                    EventKind::Tick(last.unwrap())
+                }
+            };
+            events.push(Event { seq, recv_ts, kind });
+        }
+    }
+}
+
+fn read_whole_events(recording: &Recording, filter: EventFilter, max: usize) -> Vec<Event> {
     let mut reader = recording.reader(filter);
     let mut events = Vec::new();
     loop {
@@ -147,7 +190,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rec");
         record(&path, &events, Rolling { row_group_rows, ..Rolling::default() });
-        let rb = |id: &tickdeck_core::event::InstrumentId| id.as_bytes().starts_with(b"rb");
+        let rb = |id: &InstrumentId| id.as_bytes().starts_with(b"rb");
         let filter = EventFilter {
             start: start.map(UnixNanos),
             end: end.map(UnixNanos),

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tickdeck_core::block::BlockEvents;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::event::Event;
 use tickdeck_core::source::SourceInfo;
@@ -232,10 +233,11 @@ pub(super) fn each_event(
     let mut groups = GroupStream::new(Arc::clone(storage), segments, Vec::new(), all);
     let mut events = Vec::with_capacity(BATCH_EVENTS);
     while let Some(step) = groups.next()? {
-        let Step::Group(mut group) = step else {
+        let Step::Group(group) = step else {
             continue;
         };
-        while group.next_events(&mut events, BATCH_EVENTS)? > 0 {
+        let mut group = BlockEvents::new(group);
+        while group.next_events(&mut events, BATCH_EVENTS) > 0 {
             events.iter().for_each(&mut *visit);
             events.clear();
         }

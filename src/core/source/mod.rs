@@ -10,6 +10,7 @@ mod info;
 mod limit;
 mod merge;
 
+use crate::block::EventWindow;
 use crate::event::Event;
 
 pub use ahead::AheadSource;
@@ -25,6 +26,15 @@ pub trait Source: Send {
     /// # Errors
     /// When the source cannot continue. Events appended before are valid.
     fn next_batch(&mut self, batch: &mut Vec<Event>, max: usize) -> Result<(), SourceError>;
+
+    /// Replaces `window` by up to `max` events, in the form in which the source has them. None is the end
+    /// of the session. What asks for windows asks for nothing else: a change needs the tick before it.
+    ///
+    /// # Errors
+    /// As [`next_batch`](Self::next_batch).
+    fn next_window(&mut self, window: &mut EventWindow, max: usize) -> Result<(), SourceError> {
+        window.refill(|events| self.next_batch(events, max))
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use tickdeck_core::block::TickRef;
 use tickdeck_core::contract::{Contract, ContractTable, Exchange, Phase, SessionHours};
 use tickdeck_core::event::{InstrumentId, RawTick};
 use tickdeck_core::time::{TradingDay, UnixNanos};
@@ -61,7 +62,6 @@ pub(super) struct State {
     /// The multiplier is not the same for every delivery month that the id may stand for: the
     /// trading day decides.
     is_dated: bool,
-    previous: Option<RawTick>,
     /// The bits of the [`Reject`]s that were reported.
     reported: u8,
 }
@@ -80,7 +80,6 @@ impl State {
             progress: Progress::default(),
             snapshots: Snapshots::default(),
             last_phase: None,
-            previous: None,
             reported: 0,
         }
     }
@@ -93,22 +92,6 @@ impl State {
     #[inline]
     pub(super) const fn rules(&self) -> Rules {
         self.rules
-    }
-
-    /// Whether `raw` equals the tick before it bit for bit; remembers it for the next one.
-    #[inline]
-    pub(super) fn is_duplicate(&mut self, raw: &RawTick) -> bool {
-        if let Some(previous) = &self.previous {
-            // The time differs in nearly every pair: that spares the comparison of 600 bytes.
-            let may_be_equal = previous.update_millisec == raw.update_millisec
-                && previous.volume == raw.volume
-                && previous.update_time == raw.update_time;
-            if may_be_equal && previous == raw {
-                return true;
-            }
-        }
-        self.previous = Some(*raw);
-        false
     }
 
     /// Enters the trading day of `stamp` and returns its phase. The tables are queried when the day
@@ -164,11 +147,39 @@ impl State {
     }
 }
 
+/// A tick with what is known of its instrument.
+pub(super) struct Advanced<'a> {
+    pub(super) state: &'a mut State,
+    pub(super) tick: &'a RawTick,
+    /// Whether it equals the tick before it bit for bit.
+    pub(super) is_duplicate: bool,
+    /// [`State::enter`] may have to ask it.
+    pub(super) contracts: &'a ContractTable,
+}
+
+/// Replaces the last tick by `next`. True if they are equal bit for bit.
+#[inline]
+fn replace(last: &mut Option<RawTick>, next: &RawTick) -> bool {
+    if let Some(last) = last {
+        // The time differs in nearly every pair: that spares the comparison of 600 bytes.
+        let may_be_equal = last.update_millisec == next.update_millisec
+            && last.volume == next.volume
+            && last.update_time == next.update_time;
+        if may_be_equal && last == next {
+            return true;
+        }
+    }
+    *last = Some(*next);
+    false
+}
+
 /// Every instrument that was seen.
 #[derive(Debug)]
 pub(super) struct Instruments {
     contracts: Arc<ContractTable>,
     states: Vec<State>,
+    /// The last tick of each.
+    ticks: Vec<Option<RawTick>>,
     short: FxHashMap<u128, Entry>,
     long: FxHashMap<InstrumentId, Entry>,
 }
@@ -178,6 +189,7 @@ impl Instruments {
         Self {
             contracts,
             states: Vec::new(),
+            ticks: Vec::new(),
             short: FxHashMap::default(),
             long: FxHashMap::default(),
         }
@@ -187,10 +199,28 @@ impl Instruments {
         self.states.len()
     }
 
-    /// The state of a [`Slot::Known`], and the table that [`State::enter`] may have to ask.
+    /// The next tick of a [`Slot::Known`], and its instrument.
     #[inline]
-    pub(super) fn state(&mut self, index: usize) -> (&mut State, &ContractTable) {
-        (&mut self.states[index], &self.contracts)
+    pub(super) fn advance(&mut self, index: usize, tick: TickRef<'_>) -> Option<Advanced<'_>> {
+        if self.ticks.len() <= index {
+            self.ticks.resize(index + 1, None);
+        }
+        let last = &mut self.ticks[index];
+        let is_duplicate = match tick {
+            TickRef::Whole(tick) => replace(last, tick),
+            TickRef::Change(change) => change.apply(last),
+        };
+        Some(Advanced {
+            state: &mut self.states[index],
+            tick: last.as_ref()?,
+            is_duplicate,
+            contracts: &self.contracts,
+        })
+    }
+
+    /// The last tick of an instrument.
+    pub(super) fn last(&self, index: usize) -> Option<&RawTick> {
+        self.ticks.get(index)?.as_ref()
     }
 
     /// Where the id of a tick leads; resolves it when it is new.

@@ -28,13 +28,14 @@ use std::sync::Arc;
 
 use self::exchange_time::{ExchangeClock, Stamp, received_by_day};
 pub use self::flags::{Flag, Flags, UnknownFlag};
-use self::instruments::{Connection, Instruments, Mark, Slot, State};
+use self::instruments::{Advanced, Connection, Instruments, Mark, Slot, State};
 pub use self::outcome::{Outcome, Reject};
 pub use self::tick::{Instrument, LEVELS, Level, NormalizedTick};
+use tickdeck_core::block::{EventRef, EventRefKind, TickRef};
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::{ContractTable, Phase};
 pub use tickdeck_core::dating::STALE_AFTER;
-use tickdeck_core::event::{Event, EventKind, InstrumentId, RawTick, Seq, SessionEvent};
+use tickdeck_core::event::{InstrumentId, RawTick, Seq, SessionEvent};
 use tickdeck_core::source::ReceiveTimes;
 use tickdeck_core::time::UnixNanos;
 
@@ -69,14 +70,20 @@ impl Normalizer {
 
     /// Takes the next event in `seq` order.
     #[inline]
-    pub fn apply(&mut self, event: &Event) -> Outcome<'_> {
-        match &event.kind {
-            EventKind::Tick(tick) => self.tick(event.seq, event.recv_ts, tick),
-            EventKind::Session(session) => {
+    pub fn apply<'e>(&mut self, event: impl Into<EventRef<'e>>) -> Outcome<'_> {
+        let EventRef { seq, recv_ts, kind } = event.into();
+        match kind {
+            EventRefKind::Tick(tick) => self.tick(seq, recv_ts, tick),
+            EventRefKind::Session(session) => {
                 self.session(session);
                 Outcome::Session
             }
         }
+    }
+
+    /// The last tick of an instrument, by [`Instrument::index`].
+    pub(crate) fn last_tick(&self, instrument: usize) -> Option<&RawTick> {
+        self.instruments.last(instrument)
     }
 
     /// How many instruments were seen.
@@ -105,18 +112,24 @@ impl Normalizer {
         }
     }
 
-    fn tick(&mut self, seq: Seq, recv_ts: UnixNanos, raw: &RawTick) -> Outcome<'_> {
-        let index = match self.instruments.slot(&raw.instrument_id) {
-            Slot::Known(index) => index,
-            Slot::Unknown { first } => {
-                return Outcome::Rejected {
-                    reason: Reject::UnknownExchange,
-                    first,
-                };
-            }
+    fn tick(&mut self, seq: Seq, recv_ts: UnixNanos, tick: TickRef<'_>) -> Outcome<'_> {
+        let rejected = |first| Outcome::Rejected {
+            reason: Reject::UnknownExchange,
+            first,
         };
-        let (state, contracts) = self.instruments.state(index);
-        let duplicate = state.is_duplicate(raw);
+        let index = match self.instruments.slot(tick.instrument_id()) {
+            Slot::Known(index) => index,
+            Slot::Unknown { first } => return rejected(first),
+        };
+        let Some(Advanced {
+            state,
+            tick: raw,
+            is_duplicate: duplicate,
+            contracts,
+        }) = self.instruments.advance(index, tick)
+        else {
+            return rejected(false);
+        };
         let stamp = match self.clock.stamp(state.exchange(), raw, recv_ts) {
             Ok(stamp) => stamp,
             Err(reason) => return state.reject(reason),

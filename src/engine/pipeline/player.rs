@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tickdeck_core::event::Event;
+use tickdeck_core::block::{EventRef, EventSlice, EventWindow};
 use tickdeck_core::pace::{ClockTicks, PaceReport};
 use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::UnixNanos;
@@ -132,7 +132,7 @@ pub struct Player<'a> {
 
 /// Events that were fetched together.
 struct Fetch {
-    events: Arc<Vec<Event>>,
+    window: EventWindow,
     /// Those before only prime.
     first: usize,
     /// What came after them. Events that came before an error are valid, and played before it is
@@ -141,20 +141,18 @@ struct Fetch {
 }
 
 impl Fetch {
-    /// The next events of `source`, at most `max`. The events of `spare` are replaced if no other thread
-    /// uses them.
-    fn from(source: &mut dyn Source, max: usize, mut spare: Arc<Vec<Event>>) -> Self {
-        if Arc::get_mut(&mut spare).is_none() {
-            spare = Arc::default();
-        }
-        let mut result = Ok(());
-        if let Some(events) = Arc::get_mut(&mut spare) {
-            events.clear();
-            events.reserve(max);
-            result = source.next_batch(events, max);
-        }
+    /// The next events of `source`, at most `max`, in its form or as whole events. Those of `window` are
+    /// replaced.
+    fn from(source: &mut dyn Source, max: usize, are_whole: bool, mut window: EventWindow) -> Self {
+        let result = match are_whole {
+            true => window.refill(|events| {
+                events.reserve(max);
+                source.next_batch(events, max)
+            }),
+            false => source.next_window(&mut window, max),
+        };
         Self {
-            events: spare,
+            window,
             first: 0,
             result,
         }
@@ -162,7 +160,7 @@ impl Fetch {
 
     /// Whether the source has nothing more.
     fn is_last(&self) -> bool {
-        self.events.is_empty() || self.result.is_err()
+        self.window.slice().is_empty() || self.result.is_err()
     }
 }
 
@@ -203,24 +201,26 @@ impl Player<'_> {
             return Ok(Pass::Stopped);
         }
         let mut fetched: VecDeque<Fetch> = VecDeque::new();
-        let mut spare = Arc::default();
+        let mut spare = EventWindow::default();
+        let are_whole = self.output.needs_whole_events();
         loop {
-            let mut fetch = Fetch::from(source, self.batch_events.max(1), spare);
+            let max = self.batch_events.max(1);
+            let mut fetch = Fetch::from(source, max, are_whole, spare);
             let is_last = fetch.is_last();
             if let Some(start) = prime_until {
                 if self.is_stopped() {
                     return Ok(Pass::Stopped);
                 }
-                fetch.first = self.prime(&fetch.events, start);
-                if fetch.first < fetch.events.len() {
+                fetch.first = self.prime(&fetch.window, start);
+                if fetch.first < fetch.window.slice().len() {
                     prime_until = None;
                     self.output.publisher.publish_primed()?;
                 }
             }
             self.number(&mut fetch);
-            self.output.publisher.begin(&fetch.events, fetch.first);
+            self.output.publisher.begin(&fetch.window, fetch.first);
             fetched.push_back(fetch);
-            spare = Arc::default();
+            spare = EventWindow::default();
             let ahead = match is_last {
                 true => 0,
                 false => self.output.publisher.windows_ahead().saturating_sub(1),
@@ -228,11 +228,12 @@ impl Player<'_> {
             while fetched.len() > ahead
                 && let Some(fetch) = fetched.pop_front()
             {
-                if self.release(&fetch.events[fetch.first..])? == Pass::Stopped {
+                let events = fetch.window.slice();
+                if self.release(events.range(fetch.first..events.len()))? == Pass::Stopped {
                     return Ok(Pass::Stopped);
                 }
                 fetch.result?;
-                spare = fetch.events;
+                spare = fetch.window;
             }
             if is_last {
                 break;
@@ -259,8 +260,9 @@ impl Player<'_> {
     }
 
     /// Shows the events before `start` to the publisher and returns their number.
-    fn prime(&mut self, events: &Arc<Vec<Event>>, start: UnixNanos) -> usize {
+    fn prime(&mut self, events: &EventWindow, start: UnixNanos) -> usize {
         let before = events
+            .slice()
             .iter()
             .take_while(|event| event.recv_ts < start)
             .count();
@@ -270,13 +272,15 @@ impl Player<'_> {
 
     /// Numbers the events that are not numbered yet. What is encoded ahead must have its number.
     fn number(&mut self, fetch: &mut Fetch) {
-        if let Some(numbering) = &mut self.output.numbering {
-            numbering.renumber(&mut Arc::make_mut(&mut fetch.events)[fetch.first..]);
+        if let Some(numbering) = &mut self.output.numbering
+            && let EventWindow::Events(events) = &mut fetch.window
+        {
+            numbering.renumber(&mut Arc::make_mut(events)[fetch.first..]);
         }
     }
 
     /// Releases events. Those that are due together are handed over together.
-    fn release(&mut self, events: &[Event]) -> Result<Pass, PlayError> {
+    fn release(&mut self, events: EventSlice<'_>) -> Result<Pass, PlayError> {
         match &mut self.release {
             Release::Paced(paced) => paced.release(events, &mut self.output),
             Release::Immediately => {
@@ -289,14 +293,18 @@ impl Player<'_> {
 
 impl Paced {
     /// Releases each event at its due time, until a stop or the tick limit.
-    fn release(&mut self, events: &[Event], output: &mut Output<'_>) -> Result<Pass, PlayError> {
+    fn release(
+        &mut self,
+        events: EventSlice<'_>,
+        output: &mut Output<'_>,
+    ) -> Result<Pass, PlayError> {
         let mut pending = 0;
         for (position, event) in events.iter().enumerate() {
             if !self.driver.is_ready(event.recv_ts) || self.driver.is_stopped() {
-                output.hand_over(&events[pending..position], self.driver.lag_ns())?;
+                output.hand_over(events.range(pending..position), self.driver.lag_ns())?;
                 pending = position;
             }
-            if self.release_stamps(event, &events[pending..position], output)? {
+            if self.release_stamps(event, events.range(pending..position), output)? {
                 pending = position;
             }
             let is_limit = self.max_ticks == Some(self.ticks);
@@ -309,17 +317,17 @@ impl Paced {
                 if go != Go::CheckSinks {
                     break go;
                 }
-                output.hand_over(&events[pending..position], self.driver.lag_ns())?;
+                output.hand_over(events.range(pending..position), self.driver.lag_ns())?;
                 pending = position;
                 output.publisher.check_sinks()?;
             };
             if go == Go::Stop {
-                output.hand_over(&events[pending..position], self.driver.lag_ns())?;
+                output.hand_over(events.range(pending..position), self.driver.lag_ns())?;
                 return Ok(Pass::Stopped);
             }
-            self.ticks += u64::from(event.as_tick().is_some());
+            self.ticks += u64::from(event.is_tick());
         }
-        output.hand_over(&events[pending..], self.driver.lag_ns())?;
+        output.hand_over(events.range(pending..events.len()), self.driver.lag_ns())?;
         Ok(Pass::Ended)
     }
 
@@ -327,8 +335,8 @@ impl Paced {
     /// there were any.
     fn release_stamps(
         &mut self,
-        event: &Event,
-        before: &[Event],
+        event: EventRef<'_>,
+        before: EventSlice<'_>,
         output: &mut Output<'_>,
     ) -> Result<bool, PlayError> {
         let Some(ticks) = &mut self.clock_ticks else {
@@ -354,25 +362,31 @@ impl Paced {
 }
 
 impl Output<'_> {
-    fn hand_over(&mut self, events: &[Event], lag_ns: Option<i64>) -> Result<(), PlayError> {
+    /// Whether it records, numbers or times events. Then a change of a tick is not enough.
+    fn needs_whole_events(&self) -> bool {
+        self.numbering.is_some() || self.recorder.is_some() || self.delay.is_some()
+    }
+
+    fn hand_over(&mut self, events: EventSlice<'_>, lag_ns: Option<i64>) -> Result<(), PlayError> {
         if events.is_empty() {
             return Ok(());
         }
         // The recording has priority over the sinks. Only what is released is recorded, so that a
         // stopped session replays to the same digest.
+        let whole = events.events().unwrap_or_default();
         if let Some(recorder) = &mut self.recorder {
-            recorder.write(events)?;
+            recorder.write(whole)?;
         }
-        self.publisher.publish(events)?;
+        self.publisher.publish_slice(events)?;
         if let Some(delay) = &mut self.delay {
-            delay.handed_over(events);
+            delay.handed_over(whole);
         }
         self.events += events.len() as u64;
-        let ticks = events.iter().filter(|event| event.as_tick().is_some());
+        let ticks = events.iter().filter(EventRef::is_tick);
         self.publisher.note_received(ticks.count() as u64);
         self.progress.at(Position {
             events: self.events,
-            time: events.last().map(|event| event.recv_ts),
+            time: Some(events.get(events.len() - 1).recv_ts),
             lag_ns,
         });
         Ok(())

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tickdeck_core::block::{EventRef, EventRefKind, EventSlice, EventWindow};
 use tickdeck_core::calendar::{Coverage, TradingCalendar};
-use tickdeck_core::event::{Event, EventKind, InstrumentId, Seq};
+use tickdeck_core::event::{Event, InstrumentId, Seq};
 use tickdeck_core::time::{TradingDay, UnixNanos};
 
 use super::digest_thread::DigestThread;
@@ -172,9 +173,9 @@ impl Publisher {
 
     /// Begins to make the messages of a window ahead: of the events from `first` on. They are published
     /// next, in the same order.
-    pub(super) fn begin(&mut self, events: &Arc<Vec<Event>>, first: usize) {
+    pub(super) fn begin(&mut self, events: &EventWindow, first: usize) {
         if let Making::Ahead(workers) = &mut self.making
-            && first < events.len()
+            && first < events.slice().len()
             && !self.counts_only
         {
             workers.begin(events, first);
@@ -224,26 +225,37 @@ impl Publisher {
     /// # Errors
     /// When a sink cannot continue.
     pub fn publish(&mut self, events: &[Event]) -> Result<(), SinkError> {
+        self.publish_slice(EventSlice::Events(events))
+    }
+
+    /// The same of events in any form.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub(super) fn publish_slice(&mut self, events: EventSlice<'_>) -> Result<(), SinkError> {
         if self.counts_only {
             return Ok(());
         }
         match &self.making {
             Making::Here(_) => {
-                let mut events = events.chunks(BATCH_MESSAGES);
-                events.try_for_each(|events| self.make_and_publish(events))
+                let mut starts = (0..events.len()).step_by(BATCH_MESSAGES);
+                starts.try_for_each(|start| {
+                    let end = events.len().min(start + BATCH_MESSAGES);
+                    self.make_and_publish(events.range(start..end))
+                })
             }
             Making::Ahead(_) => self.publish_made(events),
         }
     }
 
-    fn make_and_publish(&mut self, events: &[Event]) -> Result<(), SinkError> {
+    fn make_and_publish(&mut self, events: EventSlice<'_>) -> Result<(), SinkError> {
         let Making::Here(share) = &mut self.making else {
             return Ok(());
         };
         let mut made = std::mem::take(&mut self.made);
         share.make(events, 0, &mut made);
         for tick in made.ticks.drain(..) {
-            self.account(tick.fate, &events[tick.place as usize]);
+            self.account(tick.fate, events.get(tick.place as usize));
         }
         for (instrument, subject) in made.subjects.drain(..) {
             self.name(instrument, &subject);
@@ -259,12 +271,14 @@ impl Publisher {
     }
 
     /// Publishes the next events of the windows that were begun.
-    fn publish_made(&mut self, events: &[Event]) -> Result<(), SinkError> {
+    fn publish_made(&mut self, events: EventSlice<'_>) -> Result<(), SinkError> {
         let Making::Ahead(workers) = &mut self.making else {
             return Ok(());
         };
         if self.window.is_none() && !workers.has_begun() {
-            workers.begin(&Arc::new(events.to_vec()), 0);
+            // Sessions begin every window. Others have whole events.
+            let events = Arc::new(events.events().unwrap_or_default().to_vec());
+            workers.begin(&EventWindow::Events(events), 0);
         }
         let Some(mut window) = self.window.take().or_else(|| workers.take()) else {
             return Ok(());
@@ -278,11 +292,15 @@ impl Publisher {
         published
     }
 
-    fn publish_window(&mut self, window: &mut Window, events: &[Event]) -> Result<(), SinkError> {
+    fn publish_window(
+        &mut self,
+        window: &mut Window,
+        events: EventSlice<'_>,
+    ) -> Result<(), SinkError> {
         let places = window.advance(events.len());
         let mut published = Ok(());
         while let Some((part, tick)) = window.next_tick(places.end) {
-            let event = &events[(tick.place - places.start) as usize];
+            let event = events.get((tick.place - places.start) as usize);
             if self.account(tick.fate, event) {
                 if !window.is_whole() {
                     window.copy_message(part, &mut self.batch);
@@ -316,9 +334,9 @@ impl Publisher {
 
     /// Passes events before the start point to the normalizer, those of `events` before `end`, and
     /// remembers what they would have published.
-    pub(super) fn prime(&mut self, events: &Arc<Vec<Event>>, end: usize) {
+    pub(super) fn prime(&mut self, events: &EventWindow, end: usize) {
         match &mut self.making {
-            Making::Here(share) => share.prime(&events[..end]),
+            Making::Here(share) => share.prime(events.slice().range(0..end)),
             Making::Ahead(workers) => workers.prime(events, end),
         }
     }
@@ -376,15 +394,16 @@ impl Publisher {
 
     /// Counts a tick. True when it has a message, whose slot is the next one.
     #[inline]
-    fn account(&mut self, fate: TickFate, event: &Event) -> bool {
-        let EventKind::Tick(raw) = &event.kind else {
+    fn account(&mut self, fate: TickFate, event: EventRef<'_>) -> bool {
+        let EventRefKind::Tick(tick) = event.kind else {
             return false;
         };
+        let id = tick.instrument_id();
         match fate {
             TickFate::Rejected { reason, first } => {
-                self.ledger.reject(&raw.instrument_id, reason);
+                self.ledger.reject(id, reason);
                 if first {
-                    log_reject(&raw.instrument_id, reason, event, self.expects_rejects);
+                    log_reject(id, reason, event.seq, self.expects_rejects);
                 }
                 false
             }
@@ -399,7 +418,7 @@ impl Publisher {
                 if is_moved {
                     self.dates.see_moved(event.seq);
                 }
-                let slot = self.ledger.slot(instrument, &raw.instrument_id);
+                let slot = self.ledger.slot(instrument, id);
                 self.ledger.receive(slot);
                 if is_filtered {
                     self.ledger.filter(slot);
@@ -556,19 +575,14 @@ impl DatesSeen {
 }
 
 /// The id may be any bytes: that is one of the reasons.
-fn log_reject(
-    id: &InstrumentId,
-    reason: crate::normalize::Reject,
-    event: &Event,
-    is_expected: bool,
-) {
+fn log_reject(id: &InstrumentId, reason: crate::normalize::Reject, seq: Seq, is_expected: bool) {
     macro_rules! log {
         ($level:ident) => {
             tracing::$level!(
                 event = "tick_rejected",
                 instrument = %id.as_bytes().escape_ascii(),
                 reason = reason.as_str(),
-                seq = event.seq.0,
+                seq = seq.0,
                 "not published; counted and kept in the recording"
             )
         };

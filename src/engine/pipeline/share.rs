@@ -6,14 +6,15 @@
 //! publishes.
 
 use bytes::Bytes;
-use tickdeck_core::event::{Event, EventKind, InstrumentId, RawTick, Seq};
+use tickdeck_core::block::{EventRef, EventRefKind, EventSlice, TickRef};
+use tickdeck_core::event::{InstrumentId, Seq};
 use tickdeck_core::time::{TradingDay, parse_ctp_date};
 
 #[cfg(test)]
 use super::options::Mutation;
 use super::options::PublisherOptions;
 use crate::encode::{Encoder, Subjects};
-use crate::normalize::{Flag, NormalizedTick, Normalizer, Outcome, Reject};
+use crate::normalize::{Flag, Normalizer, Outcome, Reject};
 use crate::sink::{MessageBatch, MessageBatchBuilder};
 
 /// Messages that share one buffer. More would not stay in the cache from encoding to hashing and
@@ -125,19 +126,19 @@ impl Share {
     }
 
     /// Makes the messages of `events`, which begin at `place` of their window.
-    pub(super) fn make(&mut self, events: &[Event], place: u32, made: &mut Made) {
-        for (place, event) in (place..).zip(events) {
-            match &event.kind {
-                EventKind::Tick(raw) if self.has(&raw.instrument_id) => {
-                    if let Some(fate) = self.tick(event, raw, made) {
+    pub(super) fn make(&mut self, events: EventSlice<'_>, place: u32, made: &mut Made) {
+        for (place, event) in (place..).zip(events.iter()) {
+            match event.kind {
+                EventRefKind::Tick(tick) if self.has(&tick) => {
+                    if let Some(fate) = self.tick(event, made) {
                         made.ticks.push(MadeTick { place, fate });
                     }
                     if self.batch.len() == BATCH_MESSAGES {
                         self.finish_batch(made);
                     }
                 }
-                EventKind::Tick(_) => {}
-                EventKind::Session(_) => drop(self.normalizer.apply(event)),
+                EventRefKind::Tick(_) => {}
+                EventRefKind::Session(_) => drop(self.normalizer.apply(event)),
             }
         }
         if !self.batch.is_empty() {
@@ -155,13 +156,13 @@ impl Share {
 
     /// Whether the instrument is in this share.
     #[inline]
-    fn has(&self, id: &InstrumentId) -> bool {
-        self.of == 1 || share_of(id, self.of) == self.number
+    fn has(&self, tick: &TickRef<'_>) -> bool {
+        self.of == 1 || share_of(tick.instrument_id(), self.of) == self.number
     }
 
     /// Appends the message of a tick, if it has one.
     #[inline]
-    fn tick(&mut self, event: &Event, raw: &RawTick, made: &mut Made) -> Option<TickFate> {
+    fn tick(&mut self, event: EventRef<'_>, made: &mut Made) -> Option<TickFate> {
         #[cfg_attr(not(test), expect(unused_mut, reason = "a fault changes it, in tests"))]
         let mut tick = match self.normalizer.apply(event) {
             Outcome::Tick(tick) => tick,
@@ -177,13 +178,10 @@ impl Share {
             return None;
         }
         let is_filtered = tick.flags.intersects(self.options.drop);
-        let instrument = tick.instrument.index * self.of + self.number;
-        let fate = TickFate::Dated {
-            instrument,
-            trading_day: tick.trading_day,
-            is_moved: tick.flags.contains(Flag::Stale) && is_moved(&tick, raw),
-            is_filtered,
-        };
+        let index = tick.instrument.index;
+        let instrument = index * self.of + self.number;
+        let (trading_day, is_stale) = (tick.trading_day, tick.flags.contains(Flag::Stale));
+        let is_of_its_day = tick.action_day == trading_day.0;
         if !is_filtered {
             let is_new = !self.subjects.has(tick.instrument);
             let subject = self.subjects.of(tick.instrument);
@@ -202,26 +200,39 @@ impl Share {
                 self.encoder.encode(&tick, out);
             });
         }
-        Some(fate)
+        Some(TickFate::Dated {
+            instrument,
+            trading_day,
+            is_moved: is_stale && is_of_its_day && self.says_later(index, trading_day),
+            is_filtered,
+        })
+    }
+
+    /// Whether the last tick of an instrument says a later trading day: the receive time has overruled it.
+    #[cold]
+    fn says_later(&self, index: usize, day: TradingDay) -> bool {
+        let raw = self.normalizer.last_tick(index);
+        let says = raw.and_then(|raw| parse_ctp_date(raw.trading_day.as_bytes()));
+        says.is_some_and(|says| says > day.0)
     }
 
     /// Passes events before the start point to the normalizer, and remembers what they would have
     /// published.
-    pub(super) fn prime(&mut self, events: &[Event]) {
-        for event in events {
-            match &event.kind {
-                EventKind::Tick(raw) if self.has(&raw.instrument_id) => {
-                    self.prime_tick(event, raw);
+    pub(super) fn prime(&mut self, events: EventSlice<'_>) {
+        for event in events.iter() {
+            match event.kind {
+                EventRefKind::Tick(tick) if self.has(&tick) => {
+                    self.prime_tick(event, *tick.instrument_id());
                 }
-                EventKind::Tick(_) => {}
-                EventKind::Session(_) => drop(self.normalizer.apply(event)),
+                EventRefKind::Tick(_) => {}
+                EventRefKind::Session(_) => drop(self.normalizer.apply(event)),
             }
             self.first_seen
                 .resize(self.normalizer.instruments(), event.seq);
         }
     }
 
-    fn prime_tick(&mut self, event: &Event, raw: &RawTick) {
+    fn prime_tick(&mut self, event: EventRef<'_>, id: InstrumentId) {
         let Outcome::Tick(mut tick) = self.normalizer.apply(event) else {
             return;
         };
@@ -237,7 +248,7 @@ impl Share {
         let primed = self.primed[index].get_or_insert_with(|| Primed {
             first_seen: event.seq,
             instrument: index * self.of + self.number,
-            id: raw.instrument_id,
+            id,
             subject: subjects.of(tick.instrument).clone(),
             payload: Vec::new(),
         });
@@ -268,11 +279,4 @@ fn share_of(id: &InstrumentId, of: usize) -> usize {
         hash.wrapping_mul(31).wrapping_add(usize::from(*byte))
     });
     hash % of
-}
-
-/// Whether the receive time has overruled the date of a stale tick.
-#[cold]
-fn is_moved(tick: &NormalizedTick<'_>, raw: &RawTick) -> bool {
-    tick.action_day == tick.trading_day.0
-        && parse_ctp_date(raw.trading_day.as_bytes()).is_some_and(|day| day > tick.action_day)
 }

@@ -6,11 +6,10 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use tickdeck_core::event::Event;
+use tickdeck_core::block::EventWindow;
 use tickdeck_core::thread;
 
 use super::options::PublisherOptions;
@@ -23,9 +22,9 @@ pub(super) const WINDOWS_AHEAD: usize = 2;
 /// What a thread is asked for.
 enum Work {
     /// The messages of a window, from a place on.
-    Make(Arc<Vec<Event>>, usize, Made),
+    Make(EventWindow, usize, Made),
     /// Nothing but the state after the events before a place.
-    Prime(Arc<Vec<Event>>, usize),
+    Prime(EventWindow, usize),
     /// The last known payloads.
     TakePrimed,
     /// To forget everything.
@@ -85,12 +84,13 @@ impl Workers {
     }
 
     /// Begins a window: the events of `events` from `first` on.
-    pub(super) fn begin(&mut self, events: &Arc<Vec<Event>>, first: usize) {
+    pub(super) fn begin(&mut self, events: &EventWindow, first: usize) {
         let place = |place| u32::try_from(place).unwrap_or(u32::MAX);
-        self.begun.push_back(place(first)..place(events.len()));
+        self.begun
+            .push_back(place(first)..place(events.slice().len()));
         self.ask_each(|worker| {
             let made = worker.used.pop().unwrap_or_default();
-            Work::Make(Arc::clone(events), first, made)
+            Work::Make(events.clone(), first, made)
         });
     }
 
@@ -132,8 +132,8 @@ impl Workers {
     }
 
     /// Primes every share with the events of `events` before `end`, and waits for it.
-    pub(super) fn prime(&mut self, events: &Arc<Vec<Event>>, end: usize) {
-        self.ask_each(|_| Work::Prime(Arc::clone(events), end));
+    pub(super) fn prime(&mut self, events: &EventWindow, end: usize) {
+        self.ask_each(|_| Work::Prime(events.clone(), end));
         self.answers();
     }
 
@@ -191,11 +191,12 @@ fn answer(share: &mut Share, work: Work) -> Answer {
     match work {
         Work::Make(events, first, mut made) => {
             let place = u32::try_from(first).unwrap_or(u32::MAX);
-            share.make(&events[first..], place, &mut made);
+            let events = events.slice();
+            share.make(events.range(first..events.len()), place, &mut made);
             Answer::Made(made)
         }
         Work::Prime(events, end) => {
-            share.prime(&events[..end]);
+            share.prime(events.slice().range(0..end));
             Answer::Done
         }
         Work::TakePrimed => Answer::Primed(share.take_primed()),
