@@ -15,6 +15,7 @@ use tickdeck::pipeline::PlayError;
 use tickdeck_core::causes::causes;
 use tickdeck_core::source::SourceError;
 use tickdeck_recording::RecordingError;
+use tickdeck_recording::storage::FolderNow;
 
 /// The forms of a hint, the best first: the first one whose flags the verb has is shown. A form
 /// continues the message, so it begins with what separates the two. `{}` is a value of the error.
@@ -98,7 +99,10 @@ fn of_error(error: &(dyn Error + 'static)) -> Vec<(Hint, String)> {
         Some(RecordingError::NotReplaceable { .. }) => return plain(REPLACE_RECORDING),
         Some(RecordingError::NoManifest { .. }) => return plain(PLAY_SEGMENTS),
         Some(RecordingError::LowSpace { .. }) => return plain(LOWER_LIMIT),
-        Some(RecordingError::FolderReplaced { now: Some(_), .. }) => return plain(RECOVER_THERE),
+        Some(RecordingError::FolderReplaced {
+            now: FolderNow::At(_),
+            ..
+        }) => return plain(RECOVER_THERE),
         _ => {}
     }
     match error.downcast_ref() {

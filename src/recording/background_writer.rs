@@ -36,6 +36,7 @@ use super::journal::JournalWriter;
 use super::manifest::Manifest;
 use super::recorder_stats::RecorderStats;
 use super::sealer::{Sealer, journal_of};
+use super::storage::FolderNow;
 use super::watch::{DEFAULT_MIN_FREE_SPACE, FolderWatch};
 use super::writer::RecordingWriter;
 
@@ -139,8 +140,15 @@ pub struct Recorded {
     pub error: Option<RecordingError>,
 }
 
-/// How the recorder thread ended: the ticks in the journal.
-type Journaled = (u64, Result<()>);
+/// How the recorder thread ended.
+struct Journaled {
+    /// The `seq` after the last event that is in a file of the journal.
+    written_seq: u64,
+    /// Ticks that are safe there.
+    ticks: u64,
+    result: Result<()>,
+}
+
 /// How the sealer thread ended.
 type Followed = (RecordingWriter, Result<()>);
 
@@ -162,6 +170,9 @@ pub struct BackgroundWriter {
 struct Ended {
     /// `None` if a thread panicked.
     writer: Option<RecordingWriter>,
+    /// Whether it has all that is in the journal.
+    has_all: bool,
+    /// Ticks that are safe in the journal, or were.
     ticks: u64,
     /// Whether not all events are in the recording.
     has_failed: bool,
@@ -232,7 +243,7 @@ impl BackgroundWriter {
                 true => recorder.run(&theirs.0, &woken),
                 false => recorder.refuse(&theirs.0),
             };
-            if ended.1.is_ok() {
+            if ended.result.is_ok() {
                 // It has room for this message.
                 let _ = ends.try_send(());
             }
@@ -310,6 +321,7 @@ impl BackgroundWriter {
         let joined = self.join();
         let Ended {
             writer,
+            has_all,
             ticks,
             has_failed,
         } = std::mem::take(&mut self.ended);
@@ -318,21 +330,24 @@ impl BackgroundWriter {
             if overflow > 0 {
                 writer.count_dropped("overflow", overflow);
             }
-            match has_failed {
-                true => writer.finish_partly(),
-                false => writer.finish(),
+            match (has_all, has_failed) {
+                // Finishing it would remove the journal, which alone has the rest.
+                (false, _) => Err(writer.abandon()),
+                (true, true) => writer.finish_partly(),
+                (true, false) => writer.finish(),
             }
         });
         let (manifest, sealing) = match finished.transpose() {
             Ok(manifest) => (manifest, None),
             Err(error) => (None, Some(error)),
         };
-        let is_removed = |error: &Option<RecordingError>| {
-            matches!(
-                error,
-                Some(RecordingError::FolderReplaced { now: None, .. })
-            )
-        };
+        let is_removed = matches!(
+            sealing,
+            Some(RecordingError::FolderReplaced {
+                now: FolderNow::Removed,
+                ..
+            })
+        );
         if let Some(manifest) = &manifest {
             self.stats.seal(manifest.events.saturating_sub(counted));
         }
@@ -340,7 +355,11 @@ impl BackgroundWriter {
             self.stats.fail(error);
         }
         Recorded {
-            ticks: if is_removed(&sealing) { 0 } else { ticks },
+            ticks: match &manifest {
+                Some(manifest) => manifest.ticks,
+                None if is_removed => 0,
+                None => ticks,
+            },
             manifest,
             days: Vec::new(),
             ring: None,
@@ -367,15 +386,21 @@ impl BackgroundWriter {
             return Ok(());
         };
         // A panic was reported with its place.
-        let (ticks, journaled) = recording.join().unwrap_or_else(|_| (0, Err(self.failed())));
+        let journaled = recording.join().unwrap_or_else(|_| Journaled {
+            written_seq: u64::MAX,
+            ticks: 0,
+            result: Err(self.failed()),
+        });
         let (writer, sealed) = match sealing.join() {
             Ok((writer, sealed)) => (Some(writer), sealed),
             Err(_) => (None, Err(self.failed())),
         };
-        let result = journaled.and(sealed);
+        let has_all = |writer: &RecordingWriter| writer.next_seq() == journaled.written_seq;
+        let result = journaled.result.and(sealed);
         self.ended = Ended {
+            has_all: writer.as_ref().is_some_and(has_all),
             writer,
-            ticks,
+            ticks: journaled.ticks,
             has_failed: result.is_err(),
         };
         result
@@ -442,7 +467,11 @@ impl Recorder {
         waiting.events.clear();
         drop(waiting);
         shared.changed.notify_all();
-        (0, Err(error))
+        Journaled {
+            written_seq: 0,
+            ticks: 0,
+            result: Err(error),
+        }
     }
 
     fn run(mut self, shared: &Shared, woken: &Receiver<()>) -> Journaled {
@@ -468,7 +497,12 @@ impl Recorder {
             self.take_last(shared);
         }
         self.announce();
-        (self.journal.written_ticks(), result)
+        Journaled {
+            written_seq: self.journal.written_seq(),
+            // After a failed sync, what was only written may be gone.
+            ticks: self.journal.synced_ticks(),
+            result,
+        }
     }
 
     /// How long nothing need be done.
@@ -546,19 +580,25 @@ impl Recorder {
     }
 }
 
-/// The sealer thread. After an error the journal keeps the rest.
+/// The sealer thread. After an error the journal keeps the rest. Whether that can be read now is tried once
+/// more at the end.
 fn seal(mut sealer: Sealer, written: &Receiver<u64>) -> Followed {
     let mut result = Ok(());
+    let mut last = 0;
     while let Ok(mut seq) = written.recv() {
         while let Ok(later) = written.try_recv() {
             seq = later;
         }
+        last = seq;
         if result.is_ok() {
             result = sealer.follow(seq);
             if let Err(error) = &result {
                 sealer.stats().fail(error);
             }
         }
+    }
+    if result.is_err() && sealer.follow_again(last).is_ok() {
+        result = Ok(());
     }
     (sealer.into_writer(), result)
 }

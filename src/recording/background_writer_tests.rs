@@ -8,7 +8,7 @@ use tickdeck_core::event::{Event, EventKind, Seq, SessionEvent};
 use tickdeck_core::time::UnixNanos;
 use tickdeck_core::wait::nap;
 
-use crate::storage::{MemoryStorage, Storage};
+use crate::storage::{FolderNow, MemoryStorage, Storage};
 use crate::tests::{options, read_all, some_ticks};
 use crate::*;
 
@@ -141,6 +141,65 @@ fn in_segments_of_100(path: &Path) -> BackgroundWriter {
     BackgroundWriter::start(writer).unwrap()
 }
 
+fn in_memory(storage: &MemoryStorage) -> BackgroundWriter {
+    let rolling = Rolling {
+        max_rows: 120,
+        row_group_rows: 50,
+        ..Rolling::default()
+    };
+    let storage: Arc<dyn Storage> = Arc::new(storage.clone());
+    let folder = Path::new("rec");
+    let writer = RecordingWriter::create_in(storage, folder, options(rolling)).unwrap();
+    BackgroundWriter::start(writer).unwrap()
+}
+
+/// Records 400 events while the sealer cannot read some of the journal.
+fn recorded_with_fault(
+    storage: &MemoryStorage,
+    doing: &'static str,
+    after: u32,
+    count: u32,
+) -> Recorded {
+    storage.fail(doing, ".tdj", after, count);
+    let mut background = in_memory(storage);
+    for events in notes(0..400).chunks(30) {
+        assert!(background.offer(events), "the journal continues");
+        nap(Duration::from_millis(1));
+    }
+    background.finish(0)
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_once_is_read_again_at_the_end() {
+    for (doing, after) in [("opening", 0), ("opening", 2), ("reading", 0), ("reading", 9)] {
+        let storage = MemoryStorage::default();
+        let recorded = recorded_with_fault(&storage, doing, after, 1);
+        assert!(recorded.error.is_none(), "{:?}", recorded.error);
+        assert_eq!(recorded.manifest.unwrap().status, Status::Complete);
+        let recording = Recording::open_in(Arc::new(storage), Path::new("rec")).unwrap();
+        assert!(read_all(&recording, EventFilter::default(), 99) == notes(0..400));
+    }
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_stays_whole_for_a_recovery() {
+    for (doing, after) in [("opening", 0), ("opening", 2), ("reading", 0), ("reading", 9)] {
+        let storage = MemoryStorage::default();
+        let recorded = recorded_with_fault(&storage, doing, after, u32::MAX);
+        assert!(recorded.error.is_some() && recorded.manifest.is_none());
+        storage.fail(doing, ".tdj", 0, 0);
+        let shared: Arc<dyn Storage> = Arc::new(storage);
+        let read = |shared: &Arc<dyn Storage>| {
+            let recording = Recording::open_in(Arc::clone(shared), Path::new("rec")).unwrap();
+            read_all(&recording, EventFilter::default(), 99)
+        };
+        assert!(read(&shared) == notes(0..400));
+        let recovery = recover_in(Arc::clone(&shared), Path::new("rec")).unwrap();
+        assert_eq!((recovery.events, &recovery.lost[..]), (400, &[][..]));
+        assert!(read(&shared) == notes(0..400));
+    }
+}
+
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let is_soon = (0..1_000).any(|_| {
         nap(Duration::from_millis(10));
@@ -235,7 +294,7 @@ fn a_moved_folder_is_named_and_keeps_its_events() {
     wait_until("the recorder ends", || stats.failure().is_some());
     wait_until("it accepts no more", || !background.offer(&[]));
     let recorded = background.finish(0);
-    let Some(RecordingError::FolderReplaced { now: Some(now), .. }) = &recorded.error else {
+    let Some(RecordingError::FolderReplaced { now: FolderNow::At(now), .. }) = &recorded.error else {
         panic!("{recorded:?}");
     };
     assert_eq!(*now, moved);
@@ -264,7 +323,7 @@ fn a_removed_folder_is_noticed_and_nothing_is_safe() {
     assert!(
         matches!(
             recorded.error,
-            Some(RecordingError::FolderReplaced { now: None, .. })
+            Some(RecordingError::FolderReplaced { now: FolderNow::Removed, .. })
         ),
         "{recorded:?}"
     );
@@ -305,4 +364,28 @@ fn the_counts_show_what_waits_and_what_is_unsealed() {
     assert!(stats.free_space().is_some());
     assert_eq!(background.finish(0).manifest.unwrap().events, 250);
     assert_eq!((stats.most_waiting(), stats.unsealed()), (250, 0));
+}
+
+#[test]
+fn a_removed_lock_file_ends_the_recorder_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
+    let mut background = BackgroundWriter::start(writer).unwrap();
+    let events = some_ticks(500);
+    assert!(background.offer(&events));
+    let stats = Arc::clone(background.stats());
+    wait_until("they are in the journal", || stats.ticks() > 0);
+    std::fs::remove_file(path.join(names::LOCK_FILE)).unwrap();
+    wait_until("that is noticed", || stats.failure().is_some());
+    let recorded = background.finish(0);
+    assert_eq!(recorded.ticks, 500);
+    let error = recorded.error.unwrap().to_string();
+    let expected = format!(
+        "{} lost its lock file while it was written: another process may write there, and what was \
+         recorded stays",
+        path.display()
+    );
+    assert_eq!(error, expected);
+    assert_eq!(recover(&path).unwrap().events, 500);
 }

@@ -10,7 +10,7 @@ use tickdeck_core::source::{SourceError, SourceErrorKind};
 
 use super::format_version::FormatVersion;
 use super::names::MANIFEST_FILE;
-use super::storage::StorageError;
+use super::storage::{FolderNow, StorageError};
 
 /// A recording could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -149,12 +149,12 @@ pub enum RecordingError {
         owner: String,
     },
     /// The folder of a recording that is being written was removed, moved or replaced.
-    #[error("{} was {} while it was written: {}", path.display(), replaced(now), kept(now))]
+    #[error("{} {} while it was written: {}", path.display(), replaced(path, now), kept(path, now))]
     FolderReplaced {
         /// The folder.
         path: PathBuf,
-        /// Where it is now; `None` if it was removed.
-        now: Option<PathBuf>,
+        /// What became of it. Where it is in its place, its lock was removed.
+        now: FolderNow,
     },
     /// The disk has less space left than the limit.
     #[error(
@@ -231,18 +231,26 @@ pub enum RecordingError {
 pub const NOT_FETCHED: &str = "a Git LFS pointer and not the file: run `git lfs pull`";
 
 /// What became of the folder of a recording that was being written.
-const fn replaced(now: &Option<PathBuf>) -> &'static str {
+fn replaced(path: &Path, now: &FolderNow) -> &'static str {
     match now {
-        Some(_) => "moved",
-        None => "removed or replaced",
+        FolderNow::At(now) if now == path => "lost its lock file",
+        FolderNow::At(_) => "was moved",
+        FolderNow::Removed => "was removed or replaced",
+        FolderNow::Unknown => "was replaced, or its disk unmounted,",
     }
 }
 
 /// Where the events are that were recorded before.
-fn kept(now: &Option<PathBuf>) -> String {
+fn kept(path: &Path, now: &FolderNow) -> String {
     match now {
-        Some(now) => format!("what was recorded is in {}", now.display()),
-        None => "nothing there is touched, and what was recorded is lost".to_owned(),
+        FolderNow::At(now) if now == path => {
+            "another process may write there, and what was recorded stays".to_owned()
+        }
+        FolderNow::At(now) => format!("what was recorded is in {}", now.display()),
+        FolderNow::Removed => {
+            "nothing there is touched, and what was recorded is lost".to_owned()
+        }
+        FolderNow::Unknown => "what was recorded is on that disk".to_owned(),
     }
 }
 

@@ -160,6 +160,9 @@ pub struct Manifest {
     pub lost: Vec<LostEvents>,
 }
 
+/// What the numbers of a manifest add up to at most.
+const MOST_IN_ALL: u64 = 1 << 62;
+
 /// The value of [`Manifest::format`].
 pub(super) const FORMAT_NAME: &str = "tickdeck-recording";
 
@@ -200,7 +203,43 @@ impl Manifest {
         let manifest: Self = serde_json::from_slice(&text).map_err(damaged)?;
         let files: Vec<&str> = manifest.segments.iter().map(|s| s.file.as_str()).collect();
         check_segments(&path, &files)?;
+        manifest.check_counts(&path)?;
         Ok(manifest)
+    }
+
+    /// Refuses numbers that no recording has, so that sums of them never overflow.
+    fn check_counts(&self, path: &Path) -> Result<(), RecordingError> {
+        let entry = |entry: &SegmentEntry| {
+            let SegmentEntry {
+                rows,
+                ticks,
+                first_seq,
+                last_seq,
+                bytes,
+                ..
+            } = entry;
+            [rows, ticks, first_seq, last_seq, bytes].map(|it| *it)
+        };
+        let Ledger {
+            received,
+            recorded,
+            dropped,
+        } = &self.ledger;
+        let lost = self.lost.iter();
+        let lost = lost.flat_map(|it| [it.first_seq, it.last_seq.unwrap_or(0)]);
+        let numbers = [self.events, self.ticks, *received, *recorded]
+            .into_iter()
+            .chain(dropped.values().copied())
+            .chain(self.instruments.values().copied())
+            .chain(self.segments.iter().flat_map(entry))
+            .chain(lost);
+        match numbers.fold(0, u64::saturating_add) {
+            0..=MOST_IN_ALL => Ok(()),
+            _ => Err(RecordingError::damaged(
+                path,
+                "its counts add up to more than any recording has",
+            )),
+        }
     }
 
     /// Writes `folder/manifest.json` atomically, and makes all names in the folder durable.

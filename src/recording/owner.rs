@@ -37,10 +37,9 @@ impl Owner {
         if self.0.is_in_place() {
             return Ok(());
         }
-        let lock = self.0.moved_to();
         Err(RecordingError::FolderReplaced {
             path: folder.to_owned(),
-            now: lock.and_then(|lock| lock.parent().map(Path::to_owned)),
+            now: self.0.folder(),
         })
     }
 

@@ -15,10 +15,13 @@ use super::contracts_file;
 use super::digest::EventDigest;
 use super::error::RecordingError;
 use super::filter::EventFilter;
-use super::finding::{Finding, lost_from};
+use super::file_hash::check_file;
+use super::finding::{Finding, lost_from, problem};
 use super::format_version::FormatVersion;
 use super::journal::{JournalFiles, JournalReader, JournalStream};
-use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, LostEvents, Manifest, Status};
+use super::manifest::{
+    CalendarCopy, FORMAT_NAME, Ledger, LostEvents, Manifest, SegmentEntry, Status,
+};
 use super::names::{
     contracts_path, is_manifest, is_partial, is_segment, manifest_path, set_aside_name,
 };
@@ -103,11 +106,60 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
     if !names.iter().any(|name| is_manifest(name)) {
         rebuild_manifest(&storage, folder, &names, &journal)?;
     }
-    let found = unsealed::read(&storage, folder)?;
-    match found.manifest.status {
-        Status::Recording => seal(&storage, place, found),
-        _ => already_sealed(&storage, place, found.manifest),
+    let mut found = unsealed::read(&storage, folder)?;
+    if found.manifest.status != Status::Recording {
+        if !has_more(&storage, folder, &found.manifest)? {
+            return already_sealed(&storage, place, found.manifest);
+        }
+        found = reopen(&storage, folder, found.manifest)?;
     }
+    if let Some(first) = segments_to_repeat(&storage, folder, &found.sealed)? {
+        found = reopen(&storage, folder, first)?;
+    }
+    seal(&storage, place, found)
+}
+
+/// Whether the journal beside a finished recording goes on after it.
+fn has_more(storage: &Arc<dyn Storage>, folder: &Path, manifest: &Manifest) -> Result<bool> {
+    let files = JournalFiles::open(&**storage, folder)?.unwrap_or_default();
+    let found = JournalFiles::scan(files, &manifest.session, manifest.events, &mut |_| {})?;
+    Ok(found.until_seq > manifest.events)
+}
+
+/// Makes a recording an unfinished one, with the segments of this manifest.
+fn reopen(storage: &Arc<dyn Storage>, folder: &Path, mut manifest: Manifest) -> Result<OnDisk> {
+    manifest.status = Status::Recording;
+    manifest.format_version = FormatVersion::WITH_JOURNAL;
+    manifest.digest.clear();
+    manifest.write(&**storage, folder)?;
+    unsealed::read(storage, folder)
+}
+
+/// Where a segment is damaged and the journal still has its events and all after them: the manifest of the
+/// segments before it. The others are written again.
+fn segments_to_repeat(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    sealed: &Manifest,
+) -> Result<Option<Manifest>> {
+    if JournalFiles::paths(&**storage, folder)?.is_empty() {
+        return Ok(None);
+    }
+    let damaged = Recording::open_in(Arc::clone(storage), folder)?.damaged_segments();
+    let is_damaged = |segment: &SegmentEntry| {
+        let path = folder.join(&segment.file);
+        damaged.iter().any(|finding| finding.file == path)
+    };
+    let Some(first) = sealed.segments.iter().position(is_damaged) else {
+        return Ok(None);
+    };
+    let from_seq = sealed.segments[first].first_seq;
+    let files = JournalFiles::open(&**storage, folder)?.unwrap_or_default();
+    let found = JournalFiles::scan(files, &sealed.session, from_seq, &mut |_| {})?;
+    if found.until_seq < sealed.events {
+        return Ok(None);
+    }
+    unsealed::of_first_segments(storage, folder, sealed, first).map(Some)
 }
 
 /// The folders with recordings that a writer of `target` left. That is the folder itself if it is
@@ -245,7 +297,12 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
     // Held until the journal is gone.
     let _owner = Arc::clone(&place.owner);
     let damaged = Recording::open_in(Arc::clone(storage), &folder)?.damaged_segments();
-    let mut lost = damaged.clone();
+    let mut lost = with_ranges(&folder, &sealed, damaged.clone());
+    let lost_segments = match damaged.is_empty() {
+        true => Vec::new(),
+        false => lost_segments(&**storage, &folder, &sealed),
+    };
+    state_lost(&mut sealed, lost_segments);
     let partly = clear_partial_segments(&**storage, &folder, &unsealed, manifest.events)?;
     lost.extend(partly.lost);
     lost.extend(unsealed.damage(false).map(|damage| Finding {
@@ -279,12 +336,12 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
     }
     let made = writer.finish_partly()?;
     check(storage, &folder, is_known, &damaged)?;
-    kept.extend(set_aside(
-        &**storage,
-        &folder,
-        &unsealed.journal,
-        made.events,
-    )?);
+    let mut read = unsealed.journal.clone();
+    if !damaged.is_empty() {
+        // It may have events of theirs.
+        read.ends.clear();
+    }
+    kept.extend(set_aside(&**storage, &folder, &read, made.events)?);
     Ok(Recovery {
         recording: folder,
         session: made.session,
@@ -312,6 +369,34 @@ fn state_lost(sealed: &mut Manifest, lost: impl IntoIterator<Item = LostEvents>)
             sealed.lost.push(lost);
         }
     }
+}
+
+/// The findings, with the events that a damaged segment costs.
+fn with_ranges(folder: &Path, sealed: &Manifest, mut damaged: Vec<Finding>) -> Vec<Finding> {
+    for finding in &mut damaged {
+        let mut segments = sealed.segments.iter();
+        if let Some(segment) = segments.find(|it| folder.join(&it.file) == finding.file) {
+            let (first, last) = (segment.first_seq, segment.last_seq);
+            finding.problem = lost_from(&finding.problem, first, Some(last));
+        }
+    }
+    damaged
+}
+
+/// Segments that are damaged or missing. One that only cannot be read now is not lost.
+fn lost_segments(storage: &dyn Storage, folder: &Path, sealed: &Manifest) -> Vec<LostEvents> {
+    let lost = sealed.segments.iter().filter_map(|segment| {
+        let path = folder.join(&segment.file);
+        let error = check_file(storage, &path, Some(segment.bytes), &segment.blake3).err()?;
+        let is_lost = error.is_damage() || !storage.exists(&path);
+        is_lost.then(|| LostEvents {
+            first_seq: segment.first_seq,
+            last_seq: Some(segment.last_seq),
+            file: segment.file.clone(),
+            problem: problem(&error),
+        })
+    });
+    lost.collect()
 }
 
 /// Damage that no crash leaves. The manifest states it from now on.

@@ -625,3 +625,102 @@ fn a_journal_beside_damaged_segments_is_not_removed() {
         assert!(!file.exists());
     }
 }
+
+/// A killed session of 18 events: segments of 5, of which the last one is in the journal, too.
+fn killed_with_overlap(path: &Path) -> Vec<Event> {
+    let events = some_ticks(18);
+    killed_in(path, &events, 5);
+    assert_eq!(
+        names(path).iter().filter(|name| name.ends_with(".tdj")).count(),
+        1,
+        "it has events 10 to 17"
+    );
+    events
+}
+
+fn spoil(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_segment_is_written_again_where_the_journal_has_its_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = killed_with_overlap(&path);
+    spoil(&path.join("part-00002.parquet"));
+    let recovery = recover(&path).unwrap();
+    assert_eq!((recovery.events, &recovery.lost[..]), (18, &[][..]));
+    assert_eq!(events_of(&path), events);
+    assert!(verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
+    assert!(recovery.kept[0].ends_with("part-00002.parquet.damaged"));
+    let again = recover(&path).unwrap();
+    assert!(!again.was_unfinished && again.lost.is_empty());
+}
+
+#[test]
+fn a_damaged_segment_without_journal_is_lost_and_costs_no_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    killed_with_overlap(&path);
+    spoil(&path.join("part-00001.parquet"));
+    let recovery = recover(&path).unwrap();
+    let [lost] = &recovery.lost[..] else {
+        panic!("{recovery:?}");
+    };
+    assert!(lost.problem.ends_with("events 5 to 9 are lost"), "{lost:?}");
+    let [kept] = &recovery.kept[..] else {
+        panic!("{recovery:?}");
+    };
+    assert!(kept.ends_with("journal-00001.tdj.damaged"));
+    let again = recover(&path).unwrap();
+    assert_eq!(again.lost, recovery.lost, "it is stated from now on");
+}
+
+#[test]
+fn a_journal_that_goes_on_after_a_finished_manifest_is_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(55);
+    killed(&path, &events);
+    let mut manifest = Manifest::read(&path).unwrap();
+    assert_eq!(manifest.events, 40);
+    manifest.status = Status::Recovered;
+    manifest.write(&*local(), &path).unwrap();
+    let recovery = recover(&path).unwrap();
+    assert_eq!((recovery.events, recovery.from_journal), (55, 15));
+    assert!(recovery.lost.is_empty() && recovery.kept.is_empty());
+    assert_eq!(events_of(&path), events);
+    assert!(verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
+}
+
+#[test]
+fn a_manifest_with_impossible_counts_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    killed(&path, &some_ticks(55));
+    let good = Manifest::read(&path).unwrap();
+    let spoils: [fn(&mut Manifest); 4] = [
+        |manifest| {
+            manifest.events = u64::MAX;
+            manifest.segments[1].last_seq = u64::MAX;
+        },
+        |manifest| {
+            let dropped = [("a", u64::MAX), ("b", u64::MAX)];
+            manifest.ledger.dropped = dropped.map(|(it, count)| (it.to_owned(), count)).into();
+        },
+        |manifest| manifest.ledger.received = u64::MAX,
+        |manifest| *manifest.instruments.values_mut().next().unwrap() = u64::MAX,
+    ];
+    for spoil in spoils {
+        let mut manifest = good.clone();
+        spoil(&mut manifest);
+        manifest.write(&*local(), &path).unwrap();
+        let opened = Recording::open(&path).unwrap_err();
+        assert!(opened.is_damage(), "{opened}");
+        let recovered = recover(&path).unwrap_err();
+        assert!(recovered.is_damage(), "{recovered}");
+    }
+}

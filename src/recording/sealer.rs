@@ -23,6 +23,8 @@ pub(super) struct Sealer {
     rows_per_file: u64,
     index: usize,
     reader: Option<JournalReader>,
+    /// Whether the writer knows of the file of `reader`.
+    is_begun: bool,
     events: Vec<Event>,
     next_seq: u64,
     /// What was counted as sealed.
@@ -47,6 +49,7 @@ pub(super) fn journal_of(mut writer: RecordingWriter) -> (JournalWriter, Sealer)
         rows_per_file,
         index: 0,
         reader: None,
+        is_begun: false,
         events: Vec::new(),
         next_seq: 0,
         sealed_seq: 0,
@@ -62,6 +65,12 @@ impl Sealer {
         followed.map_err(|error| self.writer.owner().explain(self.writer.folder(), error))
     }
 
+    /// The same after an error of reading: the file is opened again. After one of writing it fails.
+    pub(super) fn follow_again(&mut self, written_seq: u64) -> Result<()> {
+        self.reader = None;
+        self.follow(written_seq)
+    }
+
     fn follow_to(&mut self, written_seq: u64) -> Result<()> {
         while self.next_seq < written_seq {
             let reader = match &mut self.reader {
@@ -72,13 +81,17 @@ impl Sealer {
                     let path = names.journal(folder, self.index);
                     let reader = JournalReader::open(&**self.writer.storage(), &path)?;
                     let reader = reader.ok_or_else(|| unreadable(path.clone(), "header"))?;
-                    self.writer.begin_journal(path);
+                    if !std::mem::replace(&mut self.is_begun, true) {
+                        self.writer.begin_journal(path);
+                    }
                     none.insert(reader)
                 }
             };
             self.events.clear();
             match reader.next(&mut self.events)? {
                 Next::Block => {
+                    // A file that is read again begins with events that were taken over.
+                    self.events.retain(|event| event.seq.0 >= self.next_seq);
                     self.writer.write(&self.events)?;
                     let sealed = self.writer.sealed_seq();
                     self.stats.seal(sealed - self.sealed_seq);
@@ -88,10 +101,11 @@ impl Sealer {
                     return Err(unreadable(reader.path().to_owned(), "block"));
                 }
             }
-            self.next_seq = reader.next_seq();
+            self.next_seq = self.next_seq.max(reader.next_seq());
             if reader.rows() >= self.rows_per_file {
                 self.writer.end_journal();
                 self.reader = None;
+                self.is_begun = false;
                 self.index += 1;
             }
         }

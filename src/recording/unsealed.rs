@@ -179,6 +179,31 @@ fn extend(
     })
 }
 
+/// The manifest of a recording with its first segments alone, which are read for that.
+pub(super) fn of_first_segments(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    manifest: &Manifest,
+    count: usize,
+) -> Result<Manifest> {
+    let mut first = manifest.clone();
+    first.segments.truncate(count);
+    first.ledger.received -= first.ledger.received.min(first.ledger.recorded);
+    first.ledger.recorded = 0;
+    first.ticks = 0;
+    first.instruments.clear();
+    first.trading_days.clear();
+    (first.start, first.end) = (None, None);
+    let mut counted = Count::of(&first);
+    for segment in &first.segments {
+        let path = folder.join(&segment.file);
+        each_event(storage, &path, &mut |event| counted.add(event))?;
+    }
+    let events = first.segments.last().map_or(0, |last| last.last_seq + 1);
+    counted.apply(&mut first, events);
+    Ok(first)
+}
+
 /// The segment of that name, if it is whole and continues the session.
 fn unlisted_segment(
     storage: &Arc<dyn Storage>,

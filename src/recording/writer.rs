@@ -397,6 +397,11 @@ impl RecordingWriter {
         &self.place.owner
     }
 
+    /// The `seq` after the last event that was accepted.
+    pub(super) const fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
     /// The `seq` after the last event in a sealed segment.
     pub(super) fn sealed_seq(&self) -> u64 {
         self.segments.last().map_or(0, |last| last.last_seq + 1)
@@ -427,6 +432,13 @@ impl RecordingWriter {
     /// As [`finish`](Self::finish).
     pub fn finish_partly(self) -> Result<Manifest> {
         self.finish_as(Status::Recovered)
+    }
+
+    /// Leaves the recording unfinished, and says what another writer has done to its folder meanwhile.
+    pub(super) fn abandon(self) -> RecordingError {
+        let path = self.place.folder.clone();
+        let checked = self.place.owner.check(&path).err();
+        checked.unwrap_or(RecordingError::WriterFailed { path })
     }
 
     fn finish_as(mut self, status: Status) -> Result<Manifest> {

@@ -38,6 +38,8 @@ pub(crate) struct JournalWriter {
     ticks: u64,
     /// Ticks that are in a file.
     written_ticks: u64,
+    /// Ticks that are on the disk.
+    synced_ticks: u64,
     has_failed: bool,
 }
 
@@ -75,6 +77,7 @@ impl JournalWriter {
             written_seq: 0,
             ticks: 0,
             written_ticks: 0,
+            synced_ticks: 0,
             has_failed: false,
         }
     }
@@ -166,6 +169,7 @@ impl JournalWriter {
             self.has_failed = false;
             file.is_synced = true;
         }
+        self.synced_ticks = self.written_ticks;
         Ok(())
     }
 
@@ -177,6 +181,11 @@ impl JournalWriter {
     /// Ticks that are in a file.
     pub(crate) const fn written_ticks(&self) -> u64 {
         self.written_ticks
+    }
+
+    /// Ticks that are on the disk.
+    pub(crate) const fn synced_ticks(&self) -> u64 {
+        self.synced_ticks
     }
 
     fn failed(&self) -> RecordingError {

@@ -12,7 +12,7 @@ use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use nix::sys::statvfs::statvfs;
 use tickdeck_core::wait;
 
-use super::{Entry, LockGuard, ReadFile, Result, Storage, StorageError, WriteFile};
+use super::{Entry, FolderNow, LockGuard, ReadFile, Result, Storage, StorageError, WriteFile};
 
 /// Mode of a file that was created under a temporary name, which is private by default.
 const FILE_MODE: u32 = 0o644;
@@ -209,6 +209,7 @@ fn take_lock(path: &Path) -> io::Result<LocalLock> {
         let lock = LocalLock {
             path: path.to_owned(),
             file,
+            folder: File::open(parent(path))?,
         };
         // If not, the owner before removed the file after this one opened it.
         if lock.is_in_place() {
@@ -291,22 +292,36 @@ impl WriteFile for LocalFile {
 struct LocalLock {
     path: PathBuf,
     file: File,
+    /// The folder of the file, wherever it is.
+    folder: File,
+}
+
+/// What tells files apart.
+fn number(metadata: io::Result<fs::Metadata>) -> Option<(u64, u64)> {
+    let metadata = metadata.ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 impl LockGuard for LocalLock {
     fn is_in_place(&self) -> bool {
-        let number = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-        let ours = self.file.metadata().map(number);
-        let there = fs::symlink_metadata(&self.path).map(number);
-        matches!((ours, there), (Ok(ours), Ok(there)) if ours == there)
+        let ours = number(self.file.metadata());
+        ours.is_some() && ours == number(fs::symlink_metadata(&self.path))
     }
 
-    fn moved_to(&self) -> Option<PathBuf> {
-        let is_removed = self.file.metadata().is_ok_and(|ours| ours.nlink() == 0);
-        if is_removed {
-            return None;
+    fn folder(&self) -> FolderNow {
+        let folder = self.folder.metadata();
+        if folder.as_ref().is_ok_and(|folder| folder.nlink() == 0) {
+            return FolderNow::Removed;
         }
-        fs::read_link(format!("/proc/self/fd/{}", self.file.as_raw_fd())).ok()
+        let ours = number(folder);
+        let is_ours = |path: &Path| ours.is_some() && ours == number(fs::metadata(path));
+        let named = parent(&self.path);
+        if is_ours(named) {
+            return FolderNow::At(named.to_owned());
+        }
+        let now = fs::read_link(format!("/proc/self/fd/{}", self.folder.as_raw_fd()));
+        let now = now.ok().filter(|now| is_ours(now));
+        now.map_or(FolderNow::Unknown, FolderNow::At)
     }
 }
 

@@ -15,6 +15,33 @@ struct State {
     folders: BTreeSet<PathBuf>,
     locks: BTreeSet<PathBuf>,
     free: Option<u64>,
+    faults: Arc<Mutex<Faults>>,
+}
+
+/// Which calls fail.
+#[derive(Debug, Default)]
+struct Faults {
+    doing: &'static str,
+    /// Of files with this ending.
+    ending: &'static str,
+    /// So many succeed before.
+    after: u32,
+    count: u32,
+}
+
+impl Faults {
+    fn meet(&mut self, path: &Path, doing: &'static str) -> Result<()> {
+        let is_meant = self.doing == doing && path.to_string_lossy().ends_with(self.ending);
+        if !is_meant || self.count == 0 {
+            return Ok(());
+        }
+        if self.after > 0 {
+            self.after -= 1;
+            return Ok(());
+        }
+        self.count -= 1;
+        Err(StorageError::at(path, doing)(io::Error::other("a fault")))
+    }
 }
 
 impl State {
@@ -52,6 +79,16 @@ impl MemoryStorage {
         lock(&self.0)
     }
 
+    /// Lets `count` calls of a kind fail, for files with this ending, after `after` others.
+    pub(crate) fn fail(&self, doing: &'static str, ending: &'static str, after: u32, count: u32) {
+        *lock(&self.state().faults) = Faults {
+            doing,
+            ending,
+            after,
+            count,
+        };
+    }
+
     /// Lets the storage state this as its free space.
     pub(crate) fn set_free_space(&self, bytes: u64) {
         self.state().free = Some(bytes);
@@ -82,9 +119,12 @@ impl Storage for MemoryStorage {
     }
 
     fn open(&self, path: &Path) -> Result<Arc<dyn ReadFile>> {
-        let content = self.state().file(path);
+        let state = self.state();
+        lock(&state.faults).meet(path, "opening")?;
+        let content = state.file(path);
         let content = content.map_err(StorageError::at(path, "opening"))?;
-        Ok(Arc::new(MemoryFile::new(path, content)))
+        let faults = Arc::clone(&state.faults);
+        Ok(Arc::new(MemoryFile::new(path, content, faults)))
     }
 
     fn create(&self, path: &Path) -> Result<Box<dyn WriteFile>> {
@@ -100,8 +140,9 @@ impl Storage for MemoryStorage {
         let mut state = self.state();
         let folder = state.has_folder_of(path);
         folder.map_err(StorageError::at(path, "opening"))?;
+        let faults = Arc::clone(&state.faults);
         let content = state.files.entry(path.to_owned()).or_default();
-        Ok(Box::new(MemoryFile::new(path, Arc::clone(content))))
+        Ok(Box::new(MemoryFile::new(path, Arc::clone(content), faults)))
     }
 
     fn put(&self, path: &Path, content: &[u8]) -> Result<()> {
@@ -182,13 +223,15 @@ impl Storage for MemoryStorage {
 struct MemoryFile {
     path: PathBuf,
     content: Content,
+    faults: Arc<Mutex<Faults>>,
 }
 
 impl MemoryFile {
-    fn new(path: &Path, content: Content) -> Self {
+    fn new(path: &Path, content: Content, faults: Arc<Mutex<Faults>>) -> Self {
         Self {
             path: path.to_owned(),
             content,
+            faults,
         }
     }
 }
@@ -199,6 +242,7 @@ impl ReadFile for MemoryFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        lock(&self.faults).meet(&self.path, "reading")?;
         let content = lock(&self.content);
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let end = start.saturating_add(buffer.len());

@@ -211,10 +211,21 @@ pub trait LockGuard: fmt::Debug + Send + Sync {
     /// replaced, and what is there now has another owner.
     fn is_in_place(&self) -> bool;
 
-    /// Where the locked file is now, if it is not in place. `None` if it was removed, or that is unknown.
-    fn moved_to(&self) -> Option<PathBuf> {
-        None
+    /// What became of the folder, if the locked file is not in place.
+    fn folder(&self) -> FolderNow {
+        FolderNow::Unknown
     }
+}
+
+/// What became of a folder that was locked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FolderNow {
+    /// It is here, with all that is in it.
+    At(PathBuf),
+    /// It was removed.
+    Removed,
+    /// No path leads to it: its disk may have been unmounted.
+    Unknown,
 }
 
 /// The local file system.
