@@ -171,7 +171,12 @@ fn recorded_with_fault(
 
 #[test]
 fn a_journal_that_cannot_be_read_once_is_read_again_at_the_end() {
-    for (doing, after) in [("opening", 0), ("opening", 2), ("reading", 0), ("reading", 9)] {
+    for (doing, after) in [
+        ("opening", 0),
+        ("opening", 2),
+        ("reading", 0),
+        ("reading", 9),
+    ] {
         let storage = MemoryStorage::default();
         let recorded = recorded_with_fault(&storage, doing, after, 1);
         assert!(recorded.error.is_none(), "{:?}", recorded.error);
@@ -183,7 +188,12 @@ fn a_journal_that_cannot_be_read_once_is_read_again_at_the_end() {
 
 #[test]
 fn a_journal_that_cannot_be_read_stays_whole_for_a_recovery() {
-    for (doing, after) in [("opening", 0), ("opening", 2), ("reading", 0), ("reading", 9)] {
+    for (doing, after) in [
+        ("opening", 0),
+        ("opening", 2),
+        ("reading", 0),
+        ("reading", 9),
+    ] {
         let storage = MemoryStorage::default();
         let recorded = recorded_with_fault(&storage, doing, after, u32::MAX);
         assert!(recorded.error.is_some() && recorded.manifest.is_none());
@@ -294,7 +304,11 @@ fn a_moved_folder_is_named_and_keeps_its_events() {
     wait_until("the recorder ends", || stats.failure().is_some());
     wait_until("it accepts no more", || !background.offer(&[]));
     let recorded = background.finish(0);
-    let Some(RecordingError::FolderReplaced { now: FolderNow::At(now), .. }) = &recorded.error else {
+    let Some(RecordingError::FolderReplaced {
+        now: FolderNow::At(now),
+        ..
+    }) = &recorded.error
+    else {
         panic!("{recorded:?}");
     };
     assert_eq!(*now, moved);
@@ -323,7 +337,10 @@ fn a_removed_folder_is_noticed_and_nothing_is_safe() {
     assert!(
         matches!(
             recorded.error,
-            Some(RecordingError::FolderReplaced { now: FolderNow::Removed, .. })
+            Some(RecordingError::FolderReplaced {
+                now: FolderNow::Removed,
+                ..
+            })
         ),
         "{recorded:?}"
     );
@@ -388,4 +405,23 @@ fn a_removed_lock_file_ends_the_recorder_and_loses_nothing() {
     );
     assert_eq!(error, expected);
     assert_eq!(recover(&path).unwrap().events, 500);
+}
+
+#[test]
+fn what_no_sync_has_confirmed_is_not_called_safe() {
+    let storage = MemoryStorage::default();
+    let mut background = in_memory(&storage);
+    let events = some_ticks(700);
+    let (synced, rest) = events.split_at(300);
+    assert!(background.offer(synced));
+    let stats = Arc::clone(background.stats());
+    wait_until("they are written", || stats.ticks() == 300);
+    // Longer than a sync takes.
+    nap(DEFAULT_SYNC_EVERY + Duration::from_millis(500));
+    storage.fail("syncing", "", 0, u32::MAX);
+    assert!(background.offer(rest));
+    wait_until("that fails", || stats.failure().is_some());
+    let recorded = background.finish(0);
+    assert!(recorded.error.is_some() && recorded.manifest.is_none());
+    assert_eq!(recorded.ticks, 300);
 }

@@ -421,6 +421,14 @@ fn every_sync_that_is_left_out_is_noticed() {
         (Omitted::LateContent(MANIFEST_FILE, 1), 0),
         (Omitted::LateNames(CONTRACTS_FILE, 1), EARLY_LIVES / 2),
         (Omitted::Names("/rec"), 0),
+        // What comes right after some of them does no harm yet.
+        (Omitted::LateContent(".tdj", 1), EARLY_LIVES),
+        (Omitted::LateContent(".partial", 3), EARLY_LIVES),
+        (Omitted::LateContent(CONTRACTS_FILE, 4), EARLY_LIVES),
+        (Omitted::LateNames(".tdj", 3), EARLY_LIVES),
+        (Omitted::LateNames("/part-", 1), EARLY_LIVES),
+        (Omitted::LateNames(MANIFEST_FILE, 2), EARLY_LIVES),
+        (Omitted::LateNames("/rec", 1), 0),
     ] {
         let early = (0..EARLY_LIVES as u64).map(|life| (life % 16, life));
         let mut lives = early.chain(lives(operations)).skip(first).take(MOST_LIVES);

@@ -247,9 +247,7 @@ fn kept(path: &Path, now: &FolderNow) -> String {
             "another process may write there, and what was recorded stays".to_owned()
         }
         FolderNow::At(now) => format!("what was recorded is in {}", now.display()),
-        FolderNow::Removed => {
-            "nothing there is touched, and what was recorded is lost".to_owned()
-        }
+        FolderNow::Removed => "nothing there is touched, and what was recorded is lost".to_owned(),
         FolderNow::Unknown => "what was recorded is on that disk".to_owned(),
     }
 }

@@ -631,7 +631,10 @@ fn killed_with_overlap(path: &Path) -> Vec<Event> {
     let events = some_ticks(18);
     killed_in(path, &events, 5);
     assert_eq!(
-        names(path).iter().filter(|name| name.ends_with(".tdj")).count(),
+        names(path)
+            .iter()
+            .filter(|name| name.ends_with(".tdj"))
+            .count(),
         1,
         "it has events 10 to 17"
     );
