@@ -35,8 +35,9 @@ use super::event_writer::EventWriter;
 use super::journal::JournalWriter;
 use super::manifest::Manifest;
 use super::recorder_stats::RecorderStats;
+use super::recover::recover_in;
 use super::sealer::{Sealer, journal_of};
-use super::storage::FolderNow;
+use super::storage::{FolderNow, Storage};
 use super::watch::{DEFAULT_MIN_FREE_SPACE, FolderWatch};
 use super::writer::RecordingWriter;
 
@@ -332,7 +333,16 @@ impl BackgroundWriter {
             }
             match (has_all, has_failed) {
                 // Finishing it would remove the journal, which alone has the rest.
-                (false, _) => Err(writer.abandon()),
+                (false, _) => {
+                    let storage = Arc::clone(writer.storage());
+                    let error = writer.abandon();
+                    match &joined {
+                        Err(joined) if joined.is_no_space() => {
+                            seal_on_full_disk(storage, &self.path, overflow).map_err(|_| error)
+                        }
+                        _ => Err(error),
+                    }
+                }
                 (true, true) => writer.finish_partly(),
                 (true, false) => writer.finish(),
             }
@@ -578,6 +588,23 @@ impl Recorder {
             let _ = self.written.send(written);
         }
     }
+}
+
+/// Seals the journal of a writer that a full disk has ended: file by file, so that each makes room for the
+/// next one.
+fn seal_on_full_disk(storage: Arc<dyn Storage>, folder: &Path, overflow: u64) -> Result<Manifest> {
+    recover_in(Arc::clone(&storage), folder)?;
+    let mut manifest = Manifest::read_in(&*storage, folder)?;
+    if overflow > 0 {
+        manifest.ledger.received += overflow;
+        *manifest
+            .ledger
+            .dropped
+            .entry("overflow".into())
+            .or_insert(0) += overflow;
+        manifest.write(&*storage, folder)?;
+    }
+    Ok(manifest)
 }
 
 /// The sealer thread. After an error the journal keeps the rest. Whether that can be read now is tried once

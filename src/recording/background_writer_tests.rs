@@ -8,7 +8,7 @@ use tickdeck_core::event::{Event, EventKind, Seq, SessionEvent};
 use tickdeck_core::time::UnixNanos;
 use tickdeck_core::wait::nap;
 
-use crate::storage::{FolderNow, MemoryStorage, Storage};
+use crate::storage::{Draw, FolderNow, MemoryStorage, Storage};
 use crate::tests::{options, read_all, some_ticks};
 use crate::*;
 
@@ -424,4 +424,42 @@ fn what_no_sync_has_confirmed_is_not_called_safe() {
     let recorded = background.finish(0);
     assert!(recorded.error.is_some() && recorded.manifest.is_none());
     assert_eq!(recorded.ticks, 300);
+}
+
+#[test]
+fn a_full_disk_seals_the_journal_file_by_file() {
+    let storage = MemoryStorage::default();
+    let rolling = Rolling {
+        row_group_rows: 5_000,
+        ..Rolling::default()
+    };
+    let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+    let folder = Path::new("rec");
+    let writer = RecordingWriter::create_in(Arc::clone(&shared), folder, options(rolling));
+    // The first segment meets a full disk.
+    storage.fail("writing", ".partial", 0, 1);
+    let mut background = BackgroundWriter::start(writer.unwrap()).unwrap();
+    let mut all = some_ticks(40_000);
+    let mut draw = Draw(1);
+    for event in &mut all {
+        if let EventKind::Tick(tick) = &mut event.kind {
+            // What does not compress.
+            [tick.turnover, tick.open_interest] =
+                [0; 2].map(|_| f64::from_bits(draw.below(1 << 60)));
+        }
+    }
+    assert!(background.offer(&all));
+    let stats = Arc::clone(background.stats());
+    wait_until("they are in the journal", || stats.ticks() == 40_000);
+    // Enough for the segment of one file, and not for all.
+    storage.set_room(150_000);
+    let recorded = background.finish(7);
+    let manifest = recorded.manifest.expect("it is sealed");
+    let status = (manifest.status, manifest.events, recorded.ticks);
+    assert_eq!(status, (Status::Recovered, 40_000, 40_000));
+    assert_eq!(manifest.segments.len(), 8, "one for each file");
+    assert_eq!(manifest.ledger.dropped["overflow"], 7);
+    let recording = Recording::open_in(shared, folder).unwrap();
+    assert!(verify(&recording, &mut |_| {}).is_intact());
+    assert!(read_all(&recording, EventFilter::default(), 999) == all);
 }

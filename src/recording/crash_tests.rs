@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use tickdeck_core::event::{Event, EventKind, SessionEvent};
 
+use crate::owner::Owner;
+use crate::recover::seal_file_by_file;
 use crate::removal::{finish_interrupted_in, remove};
 use crate::replace::finish_replacement;
 use crate::sealer::journal_of;
@@ -168,6 +170,39 @@ fn no_crash_loses_what_was_synced() {
             panic!("crash at {crash_at}, seed {seed}: {problem}");
         }
     }
+}
+
+/// As a full disk makes it necessary.
+#[test]
+fn no_crash_while_files_are_sealed_one_by_one_loses_what_was_synced() {
+    let mut sealed = 0;
+    for (crash_at, seed) in lives(operations()).take(4 * lives_of(25)) {
+        let mut draw = Draw(seed);
+        let storage = CrashStorage::new(Some(crash_at), None);
+        let mut reached = Reached::default();
+        let _ = session(&storage, &mut reached);
+        let mut storage = storage.restarted(&mut draw, None);
+        let count = check(&storage, &reached).unwrap();
+        let folder = Path::new(FOLDER);
+        if !storage.exists(&folder.join(MANIFEST_FILE)) {
+            continue;
+        }
+        for crash in [Some(draw.below(30)), Some(draw.below(30)), None] {
+            storage = storage.restarted(&mut draw, crash);
+            let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+            let owner = Owner::of(&storage, folder).map(Arc::new);
+            let events = owner.and_then(|owner| seal_file_by_file(&shared, &owner, folder));
+            sealed += events.unwrap_or(0);
+            storage = storage.restarted(&mut draw, None);
+            let before = Reached {
+                written: reached.written,
+                synced: count,
+            };
+            let found = check(&storage, &before);
+            assert_eq!(found, Ok(count), "crash at {crash_at}, then {crash:?}");
+        }
+    }
+    assert!(sealed > 0, "nothing was sealed");
 }
 
 /// A recording that is closed because space is low, on a machine that crashes meanwhile.

@@ -47,10 +47,10 @@ impl Drop for CreatedFolder {
 
 impl Place {
     /// The place of a recording that is continued.
-    pub(super) fn of_owner(folder: PathBuf, owner: Owner) -> Self {
+    pub(super) fn of_owner(folder: PathBuf, owner: Arc<Owner>) -> Self {
         Self {
             folder,
-            owner: Arc::new(owner),
+            owner,
             _created: None,
             replaces: None,
         }

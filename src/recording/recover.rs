@@ -71,14 +71,17 @@ pub fn recover(folder: &Path) -> Result<Recovery> {
     })
 }
 
-/// The segments of a journal are smaller than the journal.
+/// A segment of a journal file is smaller than that file, and they are sealed one after the other.
 fn space_needed(storage: &dyn Storage, folder: &Path) -> RecordingError {
     let files = JournalFiles::open(storage, folder).ok().flatten();
     let files = files.unwrap_or_default().into_iter();
     RecordingError::NoSpaceToRecover {
         path: folder.to_owned(),
         free: storage.free_space(folder).ok().flatten().unwrap_or(0),
-        needed: files.filter_map(|(_, file)| file.bytes().ok()).sum(),
+        needed: files
+            .filter_map(|(_, file)| file.bytes().ok())
+            .max()
+            .unwrap_or(0),
     }
 }
 
@@ -102,21 +105,79 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
         });
     }
     let owner = Owner::of(&*storage, folder)?;
-    let place = Place::of_owner(folder.to_owned(), owner);
+    let owner = Arc::new(owner);
+    let place = || Place::of_owner(folder.to_owned(), Arc::clone(&owner));
     if !names.iter().any(|name| is_manifest(name)) {
         rebuild_manifest(&storage, folder, &names, &journal)?;
     }
     let mut found = unsealed::read(&storage, folder)?;
     if found.manifest.status != Status::Recording {
         if !has_more(&storage, folder, &found.manifest)? {
-            return already_sealed(&storage, place, found.manifest);
+            return already_sealed(&storage, place(), found.manifest);
         }
         found = reopen(&storage, folder, found.manifest)?;
     }
     if let Some(first) = segments_to_repeat(&storage, folder, &found.sealed)? {
         found = reopen(&storage, folder, first)?;
     }
-    seal(&storage, place, found)
+    match seal(&storage, place(), found) {
+        Err(error) if error.is_no_space() => {
+            let from_journal = seal_file_by_file(&storage, &owner, folder)?;
+            let found = unsealed::read(&storage, folder)?;
+            let mut recovery = seal(&storage, place(), found)?;
+            recovery.from_journal += from_journal;
+            Ok(recovery)
+        }
+        sealed => sealed,
+    }
+}
+
+/// Makes a segment of each journal file, which goes when that was read back: on a full disk it makes room
+/// for the next one. Returns how many events it sealed.
+pub(super) fn seal_file_by_file(
+    storage: &Arc<dyn Storage>,
+    owner: &Arc<Owner>,
+    folder: &Path,
+) -> Result<u64> {
+    let mut events = 0;
+    loop {
+        let OnDisk {
+            sealed, unsealed, ..
+        } = unsealed::read(storage, folder)?;
+        let mut journal = unsealed.journal;
+        journal.parts.truncate(1);
+        let Some(part) = journal.parts.first().cloned() else {
+            return Ok(events);
+        };
+        let options = options(&**storage, folder, &sealed)?;
+        let before = sealed.events;
+        let is_read = journal.ends.iter().any(|(path, _)| *path == part.path);
+        let place = Place::of_owner(folder.to_owned(), Arc::clone(owner));
+        let mut writer = RecordingWriter::resume(Arc::clone(storage), place, options, sealed, None);
+        let mut blocks = JournalStream::new(journal);
+        while let Some(block) = blocks.next(&EventFilter::default())? {
+            writer.write(&block)?;
+        }
+        writer.seal_segment()?;
+        drop(writer);
+        let mut seen = before;
+        let made = unsealed::read(storage, folder)?.sealed;
+        if let Some(last) = made.segments.last() {
+            each_event(storage, &folder.join(&last.file), &mut |_| seen += 1)?;
+        }
+        if seen != part.end_seq {
+            let problem = format!(
+                "{} events were sealed, {} were read back",
+                part.end_seq, seen
+            );
+            return Err(RecordingError::damaged(folder, problem));
+        }
+        events += seen - before;
+        if is_read {
+            storage.remove(&part.path)?;
+            storage.sync_dir(folder)?;
+        }
+    }
 }
 
 /// Whether the journal beside a finished recording goes on after it.

@@ -315,7 +315,8 @@ impl RecordingWriter {
         is_later
     }
 
-    fn seal_segment(&mut self) -> Result<()> {
+    /// Ends the segment that is being written, if there is one.
+    pub(super) fn seal_segment(&mut self) -> Result<()> {
         if let Some(segment) = self.segment.take() {
             self.place.owner.check(&self.place.folder)?;
             let (info, buffer) = segment.finish(&mut self.tally)?;

@@ -15,6 +15,8 @@ struct State {
     folders: BTreeSet<PathBuf>,
     locks: BTreeSet<PathBuf>,
     free: Option<u64>,
+    /// Bytes that fit.
+    capacity: Option<usize>,
     faults: Arc<Mutex<Faults>>,
 }
 
@@ -40,7 +42,11 @@ impl Faults {
             return Ok(());
         }
         self.count -= 1;
-        Err(StorageError::at(path, doing)(io::Error::other("a fault")))
+        let error = match doing {
+            "writing" => io::ErrorKind::StorageFull.into(),
+            _ => io::Error::other("a fault"),
+        };
+        Err(StorageError::at(path, doing)(error))
     }
 }
 
@@ -48,6 +54,20 @@ impl State {
     fn file(&self, path: &Path) -> io::Result<Content> {
         let file = self.files.get(path).cloned();
         file.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn used(&self) -> usize {
+        self.files.values().map(|content| lock(content).len()).sum()
+    }
+
+    /// Refuses so many bytes more where they do not fit.
+    fn refuse_full(&self, bytes: usize) -> io::Result<()> {
+        match self.capacity {
+            Some(capacity) if self.used() + bytes > capacity => {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn has_folder_of(&self, path: &Path) -> io::Result<()> {
@@ -89,6 +109,12 @@ impl MemoryStorage {
         };
     }
 
+    /// Lets so many bytes more fit in than are there now.
+    pub(crate) fn set_room(&self, bytes: usize) {
+        let mut state = self.state();
+        state.capacity = Some(state.used() + bytes);
+    }
+
     /// Lets the storage state this as its free space.
     pub(crate) fn set_free_space(&self, bytes: u64) {
         self.state().free = Some(bytes);
@@ -123,8 +149,7 @@ impl Storage for MemoryStorage {
         lock(&state.faults).meet(path, "opening")?;
         let content = state.file(path);
         let content = content.map_err(StorageError::at(path, "opening"))?;
-        let faults = Arc::clone(&state.faults);
-        Ok(Arc::new(MemoryFile::new(path, content, faults)))
+        Ok(Arc::new(MemoryFile::new(path, content, self)))
     }
 
     fn create(&self, path: &Path) -> Result<Box<dyn WriteFile>> {
@@ -140,15 +165,15 @@ impl Storage for MemoryStorage {
         let mut state = self.state();
         let folder = state.has_folder_of(path);
         folder.map_err(StorageError::at(path, "opening"))?;
-        let faults = Arc::clone(&state.faults);
         let content = state.files.entry(path.to_owned()).or_default();
-        Ok(Box::new(MemoryFile::new(path, Arc::clone(content), faults)))
+        Ok(Box::new(MemoryFile::new(path, Arc::clone(content), self)))
     }
 
     fn put(&self, path: &Path, content: &[u8]) -> Result<()> {
         let mut state = self.state();
         let folder = state.has_folder_of(path);
-        folder.map_err(StorageError::at(path, "writing"))?;
+        let fits = folder.and_then(|()| state.refuse_full(content.len()));
+        fits.map_err(StorageError::at(path, "writing"))?;
         let content = Arc::new(Mutex::new(content.to_vec()));
         state.files.insert(path.to_owned(), content);
         Ok(())
@@ -223,16 +248,21 @@ impl Storage for MemoryStorage {
 struct MemoryFile {
     path: PathBuf,
     content: Content,
-    faults: Arc<Mutex<Faults>>,
+    storage: MemoryStorage,
 }
 
 impl MemoryFile {
-    fn new(path: &Path, content: Content, faults: Arc<Mutex<Faults>>) -> Self {
+    fn new(path: &Path, content: Content, storage: &MemoryStorage) -> Self {
         Self {
             path: path.to_owned(),
             content,
-            faults,
+            storage: storage.clone(),
         }
+    }
+
+    fn meet(&self, doing: &'static str) -> Result<()> {
+        let faults = Arc::clone(&self.storage.state().faults);
+        lock(&faults).meet(&self.path, doing)
     }
 }
 
@@ -242,7 +272,7 @@ impl ReadFile for MemoryFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
-        lock(&self.faults).meet(&self.path, "reading")?;
+        self.meet("reading")?;
         let content = lock(&self.content);
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let end = start.saturating_add(buffer.len());
@@ -258,6 +288,8 @@ impl ReadFile for MemoryFile {
 
 impl Write for MemoryFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.meet("writing").map_err(|error| error.source)?;
+        self.storage.state().refuse_full(bytes.len())?;
         lock(&self.content).extend_from_slice(bytes);
         Ok(bytes.len())
     }
@@ -269,7 +301,7 @@ impl Write for MemoryFile {
 
 impl WriteFile for MemoryFile {
     fn sync(&mut self) -> Result<()> {
-        lock(&self.faults).meet(&self.path, "syncing")
+        self.meet("syncing")
     }
 }
 
