@@ -548,6 +548,7 @@ impl Recorder {
         // Both fail too if the journal is what failed.
         let _ = last.iter().try_for_each(|event| self.journal.append(event));
         let _ = self.journal.sync();
+        let _ = self.journal.sync_written();
         self.stats.append(last.len() as u64);
     }
 

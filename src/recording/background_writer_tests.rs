@@ -463,3 +463,20 @@ fn a_full_disk_seals_the_journal_file_by_file() {
     assert!(verify(&recording, &mut |_| {}).is_intact());
     assert!(read_all(&recording, EventFilter::default(), 999) == all);
 }
+
+#[test]
+fn what_was_written_before_a_failed_write_is_synced_and_safe() {
+    let storage = MemoryStorage::default();
+    let mut background = in_memory(&storage);
+    let events = some_ticks(400);
+    let (first, rest) = events.split_at(130);
+    assert!(background.offer(first));
+    let stats = Arc::clone(background.stats());
+    wait_until("they are written", || stats.ticks() == 130);
+    storage.fail("writing", "", 0, u32::MAX);
+    assert!(background.offer(rest));
+    wait_until("that fails", || stats.failure().is_some());
+    let recorded = background.finish(0);
+    assert!(recorded.error.is_some() && recorded.manifest.is_none());
+    assert_eq!(recorded.ticks, 130);
+}

@@ -41,6 +41,8 @@ pub(crate) struct JournalWriter {
     /// Ticks that are on the disk.
     synced_ticks: u64,
     has_failed: bool,
+    /// Whether the failure is one of a sync.
+    has_failed_sync: bool,
 }
 
 #[derive(Debug)]
@@ -79,6 +81,7 @@ impl JournalWriter {
             written_ticks: 0,
             synced_ticks: 0,
             has_failed: false,
+            has_failed_sync: false,
         }
     }
 
@@ -165,9 +168,25 @@ impl JournalWriter {
         {
             // After a failed sync it is unknown what is on the disk.
             self.has_failed = true;
+            self.has_failed_sync = true;
             file.file.sync()?;
             self.has_failed = false;
+            self.has_failed_sync = false;
             file.is_synced = true;
+        }
+        self.synced_ticks = self.written_ticks;
+        Ok(())
+    }
+
+    /// After a failed write: makes durable what was written before it, unless a sync has failed.
+    pub(crate) fn sync_written(&mut self) -> Result<()> {
+        if !self.has_failed || self.has_failed_sync {
+            return Ok(());
+        }
+        if let Some(file) = &mut self.file {
+            self.has_failed_sync = true;
+            file.file.sync()?;
+            self.has_failed_sync = false;
         }
         self.synced_ticks = self.written_ticks;
         Ok(())
