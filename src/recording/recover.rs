@@ -365,7 +365,9 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
     };
     state_lost(&mut sealed, lost_segments);
     let partly = clear_partial_segments(&**storage, &folder, &unsealed, manifest.events)?;
-    lost.extend(partly.lost);
+    let (unfinished, unwritten): (Vec<_>, Vec<_>) = partly.lost.into_iter().unzip();
+    lost.extend(unwritten.iter().map(|lost| lost.finding(&folder)));
+    state_lost(&mut sealed, unwritten);
     lost.extend(unsealed.damage(false).map(|damage| Finding {
         file: damage.path.clone(),
         problem: damage.lost_from(unsealed.journal.until_seq),
@@ -397,6 +399,10 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
     }
     let made = writer.finish_partly()?;
     check(storage, &folder, is_known, &damaged)?;
+    // The manifest says now what they cost.
+    for file in &unfinished {
+        kept.push(keep_damaged(&**storage, file)?);
+    }
     let mut read = unsealed.journal.clone();
     if !damaged.is_empty() {
         // It may have events of theirs.
@@ -474,17 +480,18 @@ fn lost_for_ever(journal: &JournalFiles) -> Option<LostEvents> {
 /// What became of segments that were not finished.
 #[derive(Debug, Default)]
 struct Partial {
-    lost: Vec<Finding>,
+    /// Those of a writer without journal, and what they cost.
+    lost: Vec<(PathBuf, LostEvents)>,
     kept: Vec<Renamed>,
 }
 
 /// Removes segments that were not finished, if the journal has their events. Those of a writer without
-/// journal stay and are lost. Beside a damaged journal they are kept under another name.
+/// journal are lost. Beside a damaged journal they are kept under another name.
 fn clear_partial_segments(
     storage: &dyn Storage,
     folder: &Path,
     unsealed: &Unsealed,
-    events: u64,
+    first_seq: u64,
 ) -> Result<Partial> {
     let mut partial = Partial::default();
     let has_journal = !JournalFiles::paths(storage, folder)?.is_empty();
@@ -494,11 +501,13 @@ fn clear_partial_segments(
         let file = folder.join(name);
         let bytes = storage.open(&file)?.bytes()?;
         if !has_journal {
-            let problem = format!("{bytes} bytes of an unfinished segment");
-            partial.lost.push(Finding {
-                file,
-                problem: lost_from(&problem, events, None),
-            });
+            let lost = LostEvents {
+                first_seq,
+                last_seq: None,
+                file: name.clone(),
+                problem: format!("{bytes} bytes of an unfinished segment"),
+            };
+            partial.lost.push((file, lost));
         } else if bytes > 0 && is_damaged {
             partial.kept.push(keep_damaged(storage, &file)?);
         } else {

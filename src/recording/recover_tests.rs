@@ -438,8 +438,10 @@ fn an_unfinished_segment_without_journal_is_lost_and_kept() {
         recovery.lost[0].problem,
         "4 bytes of an unfinished segment: events from 20 on are lost"
     );
-    assert!(partial.exists());
-    assert!(verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
+    assert!(!partial.exists() && recovery.kept[0].exists());
+    let report = verify(&Recording::open(&path).unwrap(), &mut |_| {});
+    assert_eq!(report.lost, recovery.lost, "it is stated from now on");
+    assert_eq!(recover(&path).unwrap().lost, recovery.lost);
 }
 
 #[test]
