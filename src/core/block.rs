@@ -1,8 +1,8 @@
 //! Events in `seq` order, each tick as what changed since the tick of its instrument before it.
 //!
-//! A tick has 44 fields, and from one to the next some eight of them change. So a block is small, is read
-//! from one end to the other, and who keeps the last tick of each instrument only sets what is new. Whole
-//! ticks are made where somebody wants them.
+//! A tick has 44 fields, and from one to the next some eight of them change. So a block is small and is
+//! read from one end to the other, and a reader that keeps the last tick of each instrument only sets what
+//! is new. Whole ticks are made where a reader needs them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -560,7 +560,7 @@ impl Default for EventWindow {
 }
 
 impl EventWindow {
-    /// Replaces it by whole events, in the memory of those before where nobody else uses that.
+    /// Replaces it by whole events, in the memory of those before unless that is in use.
     ///
     /// # Errors
     /// Those of `fill`.

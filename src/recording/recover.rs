@@ -180,7 +180,7 @@ pub(super) fn seal_file_by_file(
     }
 }
 
-/// Whether the journal beside a finished recording goes on after it.
+/// Whether the journal beside a finished recording has later events.
 fn has_more(storage: &Arc<dyn Storage>, folder: &Path, manifest: &Manifest) -> Result<bool> {
     let files = JournalFiles::open(&**storage, folder)?.unwrap_or_default();
     let found = JournalFiles::scan(files, &manifest.session, manifest.events, &mut |_| {})?;
@@ -314,27 +314,16 @@ fn already_sealed(
     let mut lost: Vec<Finding> = manifest.lost.iter().map(|it| it.finding(&folder)).collect();
     let has_journal = !files.is_empty();
     let session = &manifest.session;
-    let mut found = JournalFiles::scan(files, session, manifest.events, &mut |_| {})?;
+    let found = JournalFiles::scan(files, session, manifest.events, &mut |_| {})?;
+    let mut may_go = true;
     if has_journal {
         // The recovery that wrote the manifest may have been killed before it read the segments back.
         let made = Recording::open_in(Arc::clone(storage), &folder)?;
         let findings = verify(&made, &mut |_| {}).findings;
-        if !findings.is_empty() {
-            found.ends.clear();
-            lost.extend(findings);
-        }
+        may_go = findings.is_empty();
+        lost.extend(findings);
     }
-    let kept = set_aside(&**storage, &folder, &found, manifest.events)?;
-    if let Some(last) = found.parts.last() {
-        lost.push(Finding {
-            file: last.path.clone(),
-            problem: lost_from(
-                "the manifest was finished without its events",
-                manifest.events,
-                found.until_seq.checked_sub(1),
-            ),
-        });
-    }
+    let kept = set_aside(&**storage, &folder, &found, manifest.events, may_go)?;
     Ok(Recovery {
         recording: folder,
         session: manifest.session,
@@ -359,10 +348,7 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
     let _owner = Arc::clone(&place.owner);
     let damaged = Recording::open_in(Arc::clone(storage), &folder)?.damaged_segments();
     let mut lost = with_ranges(&folder, &sealed, damaged.clone());
-    let lost_segments = match damaged.is_empty() {
-        true => Vec::new(),
-        false => lost_segments(&**storage, &folder, &sealed),
-    };
+    let lost_segments = lost_segments(&**storage, &folder, &sealed, &damaged);
     state_lost(&mut sealed, lost_segments);
     let partly = clear_partial_segments(&**storage, &folder, &unsealed, manifest.events)?;
     let (unfinished, unwritten): (Vec<_>, Vec<_>) = partly.lost.into_iter().unzip();
@@ -373,19 +359,10 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
         problem: damage.lost_from(unsealed.journal.until_seq),
     }));
     state_lost(&mut sealed, lost_for_ever(&unsealed.journal));
-    let has_journal = unsealed.journal.events() > 0;
     let spoilt = set_aside_segments(&**storage, &folder, &sealed)?;
-    if !has_journal {
-        lost.extend(spoilt.iter().map(|(spoilt, _)| Finding {
-            file: spoilt.clone(),
-            problem: lost_from(UNLISTED, manifest.events, None),
-        }));
-        let unlisted = spoilt.iter().map(|(spoilt, _)| LostEvents {
-            first_seq: manifest.events,
-            last_seq: None,
-            file: file_name(spoilt),
-            problem: UNLISTED.into(),
-        });
+    if unsealed.journal.events() == 0 {
+        let unlisted = lost_unlisted(&spoilt, manifest.events);
+        lost.extend(unlisted.iter().map(|it| it.finding(&folder)));
         state_lost(&mut sealed, unlisted);
     }
     let mut kept = [partly.kept, spoilt].concat();
@@ -403,12 +380,16 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
     for file in &unfinished {
         kept.push(keep_damaged(&**storage, file)?);
     }
-    let mut read = unsealed.journal.clone();
-    if !damaged.is_empty() {
-        // It may have events of theirs.
-        read.ends.clear();
-    }
-    kept.extend(set_aside(&**storage, &folder, &read, made.events)?);
+    // The journal may have events of damaged segments.
+    let may_go = damaged.is_empty();
+    let journal = &unsealed.journal;
+    kept.extend(set_aside(
+        &**storage,
+        &folder,
+        journal,
+        made.events,
+        may_go,
+    )?);
     Ok(Recovery {
         recording: folder,
         session: made.session,
@@ -423,6 +404,17 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
 
 /// The problem of a segment that [`set_aside_segments`] renames.
 const UNLISTED: &str = "damaged, and the manifest does not list it";
+
+/// What segments that were set aside cost where no journal has their events.
+fn lost_unlisted(spoilt: &[Renamed], first_seq: u64) -> Vec<LostEvents> {
+    let lost = spoilt.iter().map(|(spoilt, _)| LostEvents {
+        first_seq,
+        last_seq: None,
+        file: file_name(spoilt),
+        problem: UNLISTED.into(),
+    });
+    lost.collect()
+}
 
 fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
@@ -451,9 +443,15 @@ fn with_ranges(folder: &Path, sealed: &Manifest, mut damaged: Vec<Finding>) -> V
 }
 
 /// Segments that are damaged or missing. One that only cannot be read now is not lost.
-fn lost_segments(storage: &dyn Storage, folder: &Path, sealed: &Manifest) -> Vec<LostEvents> {
+fn lost_segments(
+    storage: &dyn Storage,
+    folder: &Path,
+    sealed: &Manifest,
+    damaged: &[Finding],
+) -> Vec<LostEvents> {
     let lost = sealed.segments.iter().filter_map(|segment| {
         let path = folder.join(&segment.file);
+        damaged.iter().find(|finding| finding.file == path)?;
         let error = check_file(storage, &path, Some(segment.bytes), &segment.blake3).err()?;
         let is_lost = error.is_damage() || !storage.exists(&path);
         is_lost.then(|| LostEvents {
@@ -614,18 +612,19 @@ fn check(
     }
 }
 
-/// Removes the journal files whose events were all read and are among the `events` of segments. Every
-/// other one is kept under another name.
+/// Removes the journal files whose events were all read and are among the `events` of segments, if they
+/// may go. Every other one is kept under another name.
 fn set_aside(
     storage: &dyn Storage,
     folder: &Path,
     found: &JournalFiles,
     events: u64,
+    may_go: bool,
 ) -> Result<Vec<Renamed>> {
     let mut kept = Vec::new();
     for path in JournalFiles::paths(storage, folder)? {
         let is_sealed = |(end, end_seq): &(PathBuf, u64)| *end == path && *end_seq <= events;
-        if found.ends.iter().any(is_sealed) {
+        if may_go && found.ends.iter().any(is_sealed) {
             storage.remove(&path)?;
         } else {
             kept.push(keep_damaged(storage, &path)?);
