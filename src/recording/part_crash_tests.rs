@@ -224,8 +224,8 @@ fn no_crash_of_a_salvage_loses_or_doubles_an_event() {
         Omitted::Names("/merged.json"),
         Omitted::Names("/slot-"),
         Omitted::LateContent("/merged.json", 1),
-        // The first file of a slot that goes can be made again, and a mark without a recording is no reason
-        // to remove one. What comes after must wait.
+        // The first file of a slot that goes can be made again, and a mark without a recording is not a
+        // reason to remove one. What comes after must wait.
         Omitted::LateNames("/merged.json", 3),
         Omitted::LateNames("/session=box", 6),
     ];
