@@ -467,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_recovery_set_aside_goes_with_its_recording() {
+    fn what_a_kill_or_a_recovery_left_goes_with_its_recording() {
         let (root, folders) = catalogue();
         let before = stored(root.path());
         for name in [
@@ -475,11 +475,12 @@ mod tests {
             "_journal-00000.tdj.damaged-12",
             "part-00003.parquet.damaged",
             ".part-00004.parquet.partial.damaged-2",
+            "._manifest.json.Ab12cd.tmp",
         ] {
             std::fs::write(folders[0].join(name), "1234567").unwrap();
         }
         let after = stored(root.path());
-        assert_eq!(after[0].bytes, before[0].bytes + 4 * 7, "they count");
+        assert_eq!(after[0].bytes, before[0].bytes + 5 * 7, "they count");
         // Files of others that only look like them.
         for name in [
             "notes.damaged",

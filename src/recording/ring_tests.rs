@@ -565,3 +565,25 @@ fn a_slot_that_cannot_be_removed_is_stated() {
     let notes = root.path().join(".ring-box/gone-slot-00000/notes.txt");
     assert_eq!(std::fs::read(notes).unwrap(), b"mine");
 }
+
+#[test]
+fn a_file_that_a_kill_left_in_a_slot_is_no_damage() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = killed(root.path(), 45);
+    let begun = folder.join("slot-00099");
+    std::fs::create_dir(&begun).unwrap();
+    for left in [
+        begun.join(".lock"),
+        begun.join(".manifest.json.Ab12cd.tmp"),
+        folder.join("slot-00000/.contracts.parquet.Ab12cd.tmp"),
+        folder.join(".merged.json.Ab12cd.tmp"),
+    ] {
+        std::fs::write(left, "{").unwrap();
+    }
+    let salvage = salvage_ring(&folder).unwrap();
+    assert_eq!((salvage.lost, salvage.kept), (vec![], vec![]));
+    let (kept, _) = salvage.made.unwrap();
+    assert_eq!(seconds(&kept), (0..45).collect::<Vec<i64>>());
+    let names = crate::storage::local().list(root.path()).unwrap();
+    assert_eq!(names, ["trading_day=2026-01-05"]);
+}
