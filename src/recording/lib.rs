@@ -109,7 +109,7 @@ pub use reader::{Recording, RecordingReader};
 pub use recorder_stats::RecorderStats;
 pub use recover::{Recovery, leftovers, recover, recover_in};
 pub use removal::finish_interrupted;
-pub use ring::{Ring, RingRecorder, RingSpan, RingTrigger};
+pub use ring::{Requested, Ring, RingRecorder, RingSpan, RingTrigger};
 pub use ring_salvage::{Salvage, is_ring, rings, salvage_ring};
 pub use schema::ROW_GROUP_ROWS;
 pub use segment_info::SegmentInfo;
