@@ -133,6 +133,79 @@ fn a_new_session_recovers_what_a_killed_one_left() {
     assert_eq!(events(&path), found);
 }
 
+/// A folder as a recorder leaves it that is killed while it writes its first manifest.
+fn killed_at_its_start(folder: &Path, prefix: &str) {
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join(".lock"), "process 1 on host gone\n").unwrap();
+    let name = format!(".{prefix}manifest.json.Ab12cd.tmp");
+    std::fs::write(folder.join(name), "{\"format\"").unwrap();
+}
+
+#[test]
+fn a_recorder_killed_at_its_start_blocks_no_other() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    killed_at_its_start(&path, "");
+    assert_eq!(verb("recover", &path).code, Some(4));
+    let mut again = tickdeck([
+        "record",
+        "--source",
+        "synthetic:quick,duration=1s",
+        "-q",
+        "-o",
+    ]);
+    again.arg(&path);
+    finish(again).done();
+    verb("verify", &path).done();
+    assert_eq!(
+        names(&path),
+        ["contracts.parquet", "manifest.json", "part-00000.parquet"]
+    );
+}
+
+#[test]
+fn a_session_killed_at_its_start_is_not_in_its_root() {
+    let folder = Folder::new();
+    let root = folder.join("root");
+    let mut record = tickdeck(["record", "--source", "synthetic:quick,duration=1s", "-q"]);
+    record
+        .args(["--session", "whole", "--record-under"])
+        .arg(&root);
+    finish(record).done();
+    let day = std::fs::read_dir(&root).unwrap().next().unwrap().unwrap();
+    killed_at_its_start(&day.path().join("session=killed"), "_");
+    let listed = verb("ls", &root).done();
+    assert!(!listed.stdout.contains("killed"), "{listed:?}");
+    replay(&root, "--sink digest").done();
+    verb("recover", &root).done();
+    verb("verify", &root).done();
+}
+
+/// Whatever a kill at the start leaves is recovered, or another recorder begins there.
+#[test]
+fn a_kill_at_any_moment_of_the_start_blocks_nothing() {
+    let folder = Folder::new();
+    for life in 0..12_u64 {
+        let path = folder.join(&format!("rec{life}"));
+        let running = Running::start(record(&path));
+        wait_until("the folder is there", || path.is_dir());
+        std::thread::sleep(Duration::from_micros(life * 7919 % 20_000));
+        running.signal("KILL");
+        assert_eq!(running.wait().code, None);
+        if path.join("manifest.json").exists() {
+            verb("recover", &path).done();
+        } else {
+            let mut again = tickdeck(["generate", "--duration", "1s", "-q", "-o"]);
+            again.arg(&path);
+            finish(again).done();
+        }
+        let left = names(&path)
+            .into_iter()
+            .filter(|name| name.starts_with('.'));
+        assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
+    }
+}
+
 #[test]
 fn recover_says_what_is_lost_and_when_there_is_nothing() {
     let folder = Folder::new();

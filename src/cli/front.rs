@@ -17,7 +17,7 @@ use tickdeck::sink::Sink;
 use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
 use tickdeck_core::time::UnixNanos;
-use tickdeck_recording::SessionId;
+use tickdeck_recording::{Requested, SessionId};
 
 use super::account::{Account, DURATION, SYMBOL, TD_ADDRESS, duration, first_symbols};
 use super::args::{FrontArgs, JournalArgs, NormalizeArgs, RollArgs, SinkArgs, SubscribeArgs};
@@ -177,10 +177,17 @@ fn handle_signals(context: &Context, run: &FrontRun<'_>) -> anyhow::Result<()> {
     context.handle_signals()?;
     let trigger = run.record.and_then(|record| record.output.trigger());
     signals::at_sigusr2(move || match &trigger {
-        Some(trigger) => {
-            tracing::info!(event = "ring_keep_requested", signal = "SIGUSR2");
-            trigger.keep("SIGUSR2");
-        }
+        Some(trigger) => match trigger.keep("SIGUSR2") {
+            Requested::Refused(reason) => tracing::error!(
+                event = "ring_not_kept",
+                signal = "SIGUSR2",
+                error = reason,
+                "nothing is kept"
+            ),
+            Requested::Noted | Requested::NotNoted => {
+                tracing::info!(event = "ring_keep_requested", signal = "SIGUSR2");
+            }
+        },
         None => tracing::warn!(
             event = "signal_ignored",
             signal = "SIGUSR2",

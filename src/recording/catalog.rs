@@ -15,9 +15,10 @@ use std::str::FromStr;
 use chrono::NaiveDate;
 
 use super::error::RecordingError;
-use super::names::{LOCK_FILE, SESSION_KEY, is_hidden, is_manifest};
+use super::names::{SESSION_KEY, is_hidden, is_manifest};
 use super::replace::is_interrupted;
 use super::storage::{Storage, local};
+use super::unstarted::is_unstarted;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -259,13 +260,13 @@ fn sessions(storage: &dyn Storage, folder: &Path, day: NaiveDate) -> Result<Vec<
         let Some(session) = session_id_of(&name).filter(|_| storage.is_folder(&path)) else {
             continue;
         };
-        let names = match storage.list(&path) {
-            Ok(names) => names,
+        let is_unstarted = match is_unstarted(storage, &path) {
+            Ok(is_unstarted) => is_unstarted,
             // A prune removed it meanwhile.
             Err(error) if error.source.kind() == ErrorKind::NotFound => continue,
             Err(error) => return Err(error.into()),
         };
-        if names.iter().any(|name| name != LOCK_FILE) || is_interrupted(storage, &path)? {
+        if !is_unstarted || is_interrupted(storage, &path)? {
             found.push(CatalogEntry {
                 trading_day: day,
                 session: session.to_owned(),
@@ -336,7 +337,10 @@ mod tests {
         let folder = folder_with(&[
             "trading_day=2026-01-06/session=b/_manifest.json",
             "trading_day=2026-01-05/session=b/_manifest.json",
-            "trading_day=2026-01-05/session=a/_journal-00000.tdj",
+            "trading_day=2026-01-05/session=a/part-00000.parquet",
+            "trading_day=2026-01-05/session=killed/.lock",
+            "trading_day=2026-01-05/session=killed/._manifest.json.Ab12cd.tmp",
+            "trading_day=2026-01-05/session=killed/_journal-00000.tdj",
             "trading_day=2026-01-05/session=empty/.lock",
             "trading_day=2026-01-05/.removed-x/_manifest.json",
             "trading_day=2026-1-5/session=c/_manifest.json",

@@ -13,7 +13,7 @@ use crate::recover::seal_file_by_file;
 use crate::removal::{finish_interrupted_in, remove};
 use crate::replace::finish_replacement;
 use crate::sealer::journal_of;
-use crate::storage::{CrashStorage, Draw, Omitted, Storage};
+use crate::storage::{CrashStorage, Draw, Omitted, Storage, target_of_temporary};
 use crate::tests::{options, some_ticks};
 use crate::*;
 
@@ -101,6 +101,29 @@ fn check(storage: &CrashStorage, reached: &Reached) -> Result<u64, String> {
     Ok(count)
 }
 
+/// What a start that was killed left keeps no session from beginning.
+fn begin_again(storage: &CrashStorage) -> Result<(), String> {
+    let text = |error: RecordingError| format!("{error:?}");
+    let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+    let options = options(Rolling::default());
+    let writer = RecordingWriter::create_in(shared, Path::new(FOLDER), options).map_err(text)?;
+    writer.finish().map_err(text)?;
+    check_names(storage)
+}
+
+/// A recording that was recovered or begun again has no temporary file.
+fn check_names(storage: &CrashStorage) -> Result<(), String> {
+    let names = storage.list(Path::new(FOLDER));
+    let names = names.map_err(|error| format!("{error:?}"))?;
+    match names
+        .iter()
+        .find(|name| target_of_temporary(name).is_some())
+    {
+        Some(left) => Err(format!("{left} is left")),
+        None => Ok(()),
+    }
+}
+
 /// One life: a session until the crash, then recoveries until one is not interrupted.
 fn live_and_recover(crash_at: u64, seed: u64, omitted: Option<Omitted>) -> Result<(), String> {
     let mut draw = Draw(seed);
@@ -114,7 +137,7 @@ fn live_and_recover(crash_at: u64, seed: u64, omitted: Option<Omitted>) -> Resul
     }
     let folder = Path::new(FOLDER);
     if !storage.exists(&folder.join(MANIFEST_FILE)) {
-        return Ok(());
+        return begin_again(&storage);
     }
     loop {
         // What is there now must not become less.
@@ -132,6 +155,7 @@ fn live_and_recover(crash_at: u64, seed: u64, omitted: Option<Omitted>) -> Resul
         match (recovered, crash) {
             (Ok(recovery), None) => {
                 assert_eq!(recovery.events, count);
+                check_names(&storage)?;
                 let recording = Recording::open_in(Arc::new(storage.clone()), folder);
                 let report = verify(&recording.map_err(|e| e.to_string())?, &mut |_| {});
                 return match report.is_intact() {
@@ -203,6 +227,35 @@ fn no_crash_while_files_are_sealed_one_by_one_loses_what_was_synced() {
         }
     }
     assert!(sealed > 0, "nothing was sealed");
+}
+
+/// At the first manifest it is alone in the folder.
+#[test]
+fn what_a_crash_was_putting_in_place_blocks_nothing() {
+    let (mut alone, mut beside) = (0, 0);
+    for (crash_at, seed) in lives(operations()).take(200) {
+        let storage = CrashStorage::new(Some(crash_at), None);
+        let _ = session(&storage, &mut Reached::default());
+        let storage = storage.restarted(&mut Draw(seed), None);
+        let is_left = storage.exists(Path::new(FOLDER)) && check_names(&storage).is_err();
+        let has_manifest = storage.exists(&Path::new(FOLDER).join(MANIFEST_FILE));
+        match (is_left, has_manifest) {
+            (true, false) => {
+                alone += 1;
+                begin_again(&storage).unwrap();
+            }
+            (true, true) => {
+                beside += 1;
+                recover_in(Arc::new(storage.clone()), Path::new(FOLDER)).unwrap();
+                check_names(&storage).unwrap();
+            }
+            (false, _) => {}
+        }
+    }
+    assert!(
+        alone > 0 && beside > 0,
+        "{alone} alone, {beside} beside a manifest"
+    );
 }
 
 /// A recording that is closed because space is low, on a machine that crashes meanwhile.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::storage::{Storage, local};
+use super::storage::{Storage, local, target_of_temporary};
 
 /// File name of the manifest.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -13,6 +13,12 @@ pub const CONTRACTS_FILE: &str = "contracts.parquet";
 pub(super) const LOCK_FILE: &str = ".lock";
 /// File name of the mark of a finished recording that takes the place of another.
 pub(super) const REPLACES_FILE: &str = ".replaces";
+/// File name of the mark of a ring, which says what was merged.
+pub(super) const MERGED_FILE: &str = "merged.json";
+
+/// What the name of an empty folder begins with that tries whether a place can be written. Six letters or
+/// digits follow.
+pub const TRIAL_PREFIX: &str = ".tickdeck-";
 
 /// In a catalogue, the names of files that are not data begin with this: Parquet readers that are given
 /// the root skip them.
@@ -131,6 +137,16 @@ pub(super) fn is_partial(name: &str) -> bool {
     name.starts_with(".part-") && name.ends_with(".partial")
 }
 
+/// Whether a file of that name is one that a killed writer was putting in place.
+pub(super) fn is_temporary(name: &str) -> bool {
+    target_of_temporary(name).is_some_and(|target| {
+        is_manifest(target)
+            || unhidden(target) == CONTRACTS_FILE
+            || target == REPLACES_FILE
+            || target == MERGED_FILE
+    })
+}
+
 /// Name of the `index`-th file of the journal.
 fn journal_file(index: usize) -> String {
     format!("journal-{index:05}.tdj")
@@ -152,6 +168,7 @@ pub(super) fn is_of_recording(name: &str) -> bool {
         || is_segment(name)
         || journal_index(name).is_some()
         || is_partial(name)
+        || is_temporary(name)
 }
 
 /// What the name of a file ends with that a recovery could not read. From the second one on a number

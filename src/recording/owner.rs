@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::error::RecordingError;
-use super::names::LOCK_FILE;
+use super::names::{LOCK_FILE, is_temporary};
 use super::storage::{LockGuard, Storage, local, read_whole};
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -14,8 +14,21 @@ type Result<T> = std::result::Result<T, RecordingError>;
 pub(super) struct Owner(Box<dyn LockGuard>);
 
 impl Owner {
-    /// Takes the lock of `folder`, which must exist.
+    /// Takes the lock of `folder`, which must exist, and removes the temporary files of an owner that
+    /// was killed.
     pub(super) fn of(storage: &dyn Storage, folder: &Path) -> Result<Self> {
+        let owner = Self::of_any(storage, folder)?;
+        // One that stays does no harm: it goes with the recording.
+        for name in storage.list(folder).unwrap_or_default() {
+            if is_temporary(&name) {
+                let _ = storage.remove(&folder.join(name));
+            }
+        }
+        Ok(owner)
+    }
+
+    /// Takes the lock of a folder that may be none of a recording. Its files stay as they are.
+    pub(super) fn of_any(storage: &dyn Storage, folder: &Path) -> Result<Self> {
         let path = folder.join(LOCK_FILE);
         match storage.lock(&path) {
             Ok(lock) => Ok(Self(lock)),

@@ -8,6 +8,7 @@ use super::error::RecordingError;
 use super::names::{LOCK_FILE, goes_with_recording, is_manifest, parent_of};
 use super::owner::{Owner, refuse_owned};
 use super::storage::Storage;
+use super::unstarted::{clear_unstarted, is_unstarted};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -59,7 +60,8 @@ impl Place {
 
 /// Chooses the folder for a recording that will be at `target`.
 ///
-/// A new or empty folder is written directly. A recording that is replaced stays as it is until the
+/// A new or empty folder is written directly, and so is one that a killed writer left before it had
+/// anything to keep. A recording that is replaced stays as it is until the
 /// new one is finished beside it: it may be the input.
 pub(super) fn choose_place(
     storage: &Arc<dyn Storage>,
@@ -79,6 +81,7 @@ pub(super) fn choose_place(
     let owner = create_owned(&**storage, target)?;
     // Another writer may have finished meanwhile.
     if refuse_occupied_by_others(&**storage, target, overwrite)? {
+        clear_unstarted(&**storage, target)?;
         return Ok(Place {
             folder: target.to_owned(),
             owner: Arc::new(owner),
@@ -106,7 +109,7 @@ fn create_owned(storage: &dyn Storage, folder: &Path) -> Result<Owner> {
     let mut tries = 0;
     loop {
         create_synced(storage, folder)?;
-        match Owner::of(storage, folder) {
+        match Owner::of_any(storage, folder) {
             Err(RecordingError::Io { source, .. })
                 if source.kind() == ErrorKind::NotFound && tries < TRIES =>
             {
@@ -137,7 +140,7 @@ pub(super) fn sync_name(storage: &dyn Storage, folder: &Path) -> Result<()> {
     }
 }
 
-/// Whether the folder is empty. Anything in it must be a recording that may be replaced, and no other
+/// Whether the folder is empty, or as good as that. Anything else in it must be a recording that may be replaced, and no other
 /// writer may have it.
 pub(super) fn refuse_occupied(
     storage: &dyn Storage,
@@ -157,9 +160,7 @@ fn refuse_occupied_by_others(
     target: &Path,
     overwrite: bool,
 ) -> Result<bool> {
-    let mut names = storage.list(target)?;
-    names.retain(|name| name != LOCK_FILE);
-    if names.is_empty() {
+    if is_unstarted(storage, target)? {
         return Ok(true);
     }
     if !overwrite {
@@ -167,6 +168,8 @@ fn refuse_occupied_by_others(
             path: target.to_owned(),
         });
     }
+    let mut names = storage.list(target)?;
+    names.retain(|name| name != LOCK_FILE);
     let is_recording = names.iter().any(|name| is_manifest(name))
         || names.iter().all(|name| goes_with_recording(name));
     if !is_recording {

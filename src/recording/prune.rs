@@ -1,7 +1,7 @@
 //! Retention: which recordings go, and how they go.
 //!
 //! The newest trading day on disk is the reference, never the machine's clock: a clock that is wrong
-//! must not remove anything. A limit of bytes never removes the newest recording of a catalogue.
+//! must not remove anything. No limit ever removes the newest recording of a catalogue.
 //!
 //! A recording is removed only if it is finished and its files are what its manifest says.
 
@@ -25,12 +25,13 @@ use super::storage::{Storage, local};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
-/// What to keep. A recording that exceeds one of the limits goes.
+/// What to keep. A recording that exceeds one of the limits goes, unless it is the newest of its catalogue
+/// or of those outside of one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retention {
     /// The latest trading days that have recordings.
     pub keep_days: Option<u32>,
-    /// Bytes on disk of all recordings together. The newest recording stays, even if it alone has more.
+    /// Bytes on disk of all recordings together.
     pub max_bytes: Option<u64>,
 }
 
@@ -88,7 +89,7 @@ pub enum Spared {
     Link,
     /// It has no tick, and so no trading day by which it could go.
     NoTradingDay,
-    /// It is the newest of its catalogue, or of the recordings outside of one. Only for bytes.
+    /// It is the newest of its catalogue, or of the recordings outside of one.
     Newest,
 }
 
@@ -186,7 +187,7 @@ pub fn prune(mut stored: Vec<Stored>, retention: Retention, dry_run: bool) -> Re
             pruned.kept.push(stored);
             continue;
         };
-        let is_kept = excess == Excess::Bytes && newest.contains(&stored.recording);
+        let is_kept = newest.contains(&stored.recording);
         let reason = reason_to_spare(&storage, &stored);
         let reason = reason.map(|reason| reason.or(is_kept.then_some(Spared::Newest)));
         let removed = reason.and_then(|reason| {
@@ -375,9 +376,10 @@ mod tests {
                 .unwrap()
                 .removed
                 .len(),
-            2
+            1
         );
-        assert_eq!(local().list(root.path()).unwrap(), [""; 0]);
+        let names = local().list(root.path()).unwrap();
+        assert_eq!(names, ["trading_day=2026-01-08"], "the newest stays");
     }
 
     #[test]
@@ -414,6 +416,28 @@ mod tests {
         let reasons = pruned.spared.iter().map(|(_, _, why)| why);
         assert!(reasons.eq([&Spared::Newest; 2]), "{:?}", pruned.spared);
         assert!(pruned.bytes_left() > 1);
+    }
+
+    /// The trading days of all roots count together, and those of one may all be older.
+    #[test]
+    fn the_newest_of_a_catalogue_without_new_days_stays() {
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let old = [0, 1].map(|day| Catalog::folder(first.path(), DAYS[day].parse().unwrap(), "a"));
+        let new = Catalog::folder(second.path(), DAYS[3].parse().unwrap(), "a");
+        for folder in old.iter().chain([&new]) {
+            writer(folder).finish().unwrap();
+        }
+        let all = || [stored(first.path()), stored(second.path())].concat();
+        let dry = prune(all(), days(1), true).unwrap();
+        let pruned = prune(all(), days(1), false).unwrap();
+        assert_eq!(pruned, dry);
+        assert_eq!(there(&old), [false, true]);
+        assert!(new.exists());
+        assert!(
+            matches!(&pruned.spared[..], [(one, Excess::Days, Spared::Newest)] if one.recording == old[1]),
+            "{:?}",
+            pruned.spared
+        );
     }
 
     /// The day session has the smaller name, and follows the night of its trading day.
@@ -457,17 +481,18 @@ mod tests {
                     Spared::OtherFiles(_),
                     Spared::Unfinished,
                     Spared::BeingWritten,
+                    Spared::Newest,
                 ]
             ),
             "{reasons:?}"
         );
-        assert_eq!(there(&folders), [true, true, false, false]);
+        assert_eq!(there(&folders), [true, true, false, true]);
         assert!(killed.exists() && current.exists());
         current_writer.finish().unwrap();
     }
 
     #[test]
-    fn what_a_recovery_set_aside_goes_with_its_recording() {
+    fn what_a_kill_or_a_recovery_left_goes_with_its_recording() {
         let (root, folders) = catalogue();
         let before = stored(root.path());
         for name in [
@@ -475,11 +500,12 @@ mod tests {
             "_journal-00000.tdj.damaged-12",
             "part-00003.parquet.damaged",
             ".part-00004.parquet.partial.damaged-2",
+            "._manifest.json.Ab12cd.tmp",
         ] {
             std::fs::write(folders[0].join(name), "1234567").unwrap();
         }
         let after = stored(root.path());
-        assert_eq!(after[0].bytes, before[0].bytes + 4 * 7, "they count");
+        assert_eq!(after[0].bytes, before[0].bytes + 5 * 7, "they count");
         // Files of others that only look like them.
         for name in [
             "notes.damaged",
@@ -507,7 +533,8 @@ mod tests {
         std::fs::remove_dir_all(&folders[0]).unwrap();
         std::os::unix::fs::symlink(&others[0], &folders[0]).unwrap();
         let pruned = prune(stored(root.path()), days(0), false).unwrap();
-        assert!(matches!(pruned.spared[..], [(_, _, Spared::Link)]));
+        let spared: Vec<&Spared> = pruned.spared.iter().map(|(_, _, why)| why).collect();
+        assert_eq!(spared, [&Spared::Link, &Spared::Newest]);
         assert_eq!(stored(other.path()).len(), 4);
     }
 
@@ -570,16 +597,26 @@ mod tests {
     #[test]
     fn folders_outside_of_a_catalogue_are_pruned_by_their_days() {
         let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("rec");
-        writer(&folder).finish().unwrap();
-        let one = Stored::of_folder(&folder).unwrap();
-        assert_eq!(one.trading_day, Some("2026-01-05".parse().unwrap()));
-        assert_eq!(
-            prune(vec![one.clone()], days(1), false).unwrap().kept,
-            std::slice::from_ref(&one)
-        );
-        assert_eq!(prune(vec![one], days(0), false).unwrap().removed.len(), 1);
-        assert_eq!(local().list(root.path()).unwrap(), [""; 0]);
+        let folders = ["older", "newer"].map(|name| root.path().join(name));
+        for (folder, hour) in folders.iter().zip([3, 27]) {
+            let mut writer = RecordingWriter::create(folder, options(Rolling::default())).unwrap();
+            let mut events = at_hours(&[hour; 10]);
+            events[0].kind = EventKind::Tick(RawTick::default());
+            writer.write(&events).unwrap();
+            writer.finish().unwrap();
+        }
+        let both = folders
+            .each_ref()
+            .map(|folder| Stored::of_folder(folder).unwrap());
+        assert_eq!(both[0].trading_day, Some("2026-01-05".parse().unwrap()));
+        let pruned = prune(both.to_vec(), days(2), false).unwrap();
+        assert_eq!(pruned.kept, both);
+        let pruned = prune(both.to_vec(), days(1), false).unwrap();
+        assert_eq!(pruned.removed.len(), 1);
+        assert_eq!(local().list(root.path()).unwrap(), ["newer"]);
+        // The newest of them stays, too.
+        let pruned = prune(both[1..].to_vec(), days(0), false).unwrap();
+        assert!(matches!(pruned.spared[..], [(_, _, Spared::Newest)]));
         assert!(Stored::of_folder(root.path()).is_err());
     }
 }

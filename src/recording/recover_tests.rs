@@ -576,6 +576,53 @@ fn a_stale_lock_is_taken() {
 }
 
 #[test]
+fn a_recovery_removes_what_was_being_put_in_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    killed(&path, &some_ticks(5));
+    for _ in ["unfinished", "finished"] {
+        for name in [".manifest.json.Ab12cd.tmp", ".contracts.parquet.000000.tmp"] {
+            std::fs::write(path.join(name), "PAR1").unwrap();
+        }
+        let recovery = recover(&path).unwrap();
+        assert_eq!((recovery.events, recovery.lost), (5, vec![]));
+        let names = names(&path);
+        assert_eq!(names, [CONTRACTS_FILE, MANIFEST_FILE, "part-00000.parquet"]);
+    }
+}
+
+#[test]
+fn what_was_being_put_in_place_goes_with_its_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    killed(&path, &some_ticks(5));
+    recover(&path).unwrap();
+    std::fs::write(path.join(".manifest.json.Ab12cd.tmp"), "{").unwrap();
+    let forced = RecordingOptions {
+        overwrite: true,
+        ..session(20, 10)
+    };
+    let mut writer = RecordingWriter::create(&path, forced).unwrap();
+    writer.write(&some_ticks(7)).unwrap();
+    writer.finish().unwrap();
+    let expected = [CONTRACTS_FILE, MANIFEST_FILE, "part-00000.parquet"];
+    assert_eq!(names(&path), expected);
+    // Of a replacement that was killed at its start.
+    let beside = folder.path().join(".rec.Ab12cd");
+    let other = folder.path().join(".rec.backup");
+    for (hidden, name) in [
+        (&beside, ".manifest.json.Ab12cd.tmp"),
+        (&other, "notes.txt"),
+    ] {
+        std::fs::create_dir(hidden).unwrap();
+        std::fs::write(hidden.join(LOCK_FILE), "").unwrap();
+        std::fs::write(hidden.join(name), "{").unwrap();
+    }
+    assert_eq!(leftovers(&path).unwrap().len(), 0);
+    assert!(!beside.exists() && other.join("notes.txt").exists());
+}
+
+#[test]
 fn leftovers_are_found_in_place_and_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rec");

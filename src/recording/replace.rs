@@ -9,10 +9,12 @@ use super::error::RecordingError;
 use super::manifest::Manifest;
 use super::names::{
     LOCK_FILE, REPLACES_FILE, contracts_path, goes_with_recording, has_manifest, is_manifest,
+    is_temporary,
 };
 use super::owner::{Owner, is_owned};
 use super::place::sync_name;
-use super::storage::{Storage, StorageError, read_whole};
+use super::storage::{Storage, StorageError, is_random, read_whole};
+use super::unstarted::{clear_unstarted, is_unstarted};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -45,7 +47,7 @@ fn take_place(storage: &dyn Storage, target: &Path, finished: &Path) -> Result<(
     let manifest = Manifest::read_in(storage, finished)?;
     let contracts = contracts_path(storage, finished);
     let mut new = storage.list(finished)?;
-    new.retain(|name| name != LOCK_FILE && name != REPLACES_FILE);
+    new.retain(|name| name != LOCK_FILE && name != REPLACES_FILE && !is_temporary(name));
     let is_listed = |name: &str| {
         manifest.segments.iter().any(|entry| entry.file == name) || contracts.ends_with(name)
     };
@@ -76,6 +78,7 @@ fn take_place(storage: &dyn Storage, target: &Path, finished: &Path) -> Result<(
 /// Where `target` has a manifest, the replacement had not begun, or a newer recording is there. It
 /// stays as it is then.
 pub(super) fn finish_replacement(storage: &dyn Storage, target: &Path) -> Result<()> {
+    clear_unstarted_beside(storage, target)?;
     for finished in beside(storage, target)? {
         let is_free = !is_owned(storage, target) && !is_owned(storage, &finished);
         if !is_marked(storage, &finished, target)? || !is_free {
@@ -96,6 +99,33 @@ pub(super) fn finish_replacement(storage: &dyn Storage, target: &Path) -> Result
         drop(owner);
         // One that has anything else in it stays.
         let _ = storage.remove_folder(&finished);
+    }
+    Ok(())
+}
+
+/// Removes the hidden folders of writers that were killed before they had anything to keep.
+fn clear_unstarted_beside(storage: &dyn Storage, target: &Path) -> Result<()> {
+    for folder in beside(storage, target)? {
+        let is_named = folder
+            .extension()
+            .is_some_and(|it| is_random(&it.to_string_lossy()));
+        // An empty folder may be another's.
+        let names = storage.list(&folder).unwrap_or_default();
+        let is_left = names.iter().any(|it| it == LOCK_FILE || is_temporary(it));
+        let is_candidate = is_named && is_left && storage.link_target(&folder).is_none();
+        if !is_candidate || !is_unstarted(storage, &folder)? || is_owned(storage, target) {
+            continue;
+        }
+        let owner = match Owner::of(storage, &folder) {
+            Err(RecordingError::InUse { .. }) => continue,
+            owner => owner?,
+        };
+        // Its writer may have been starting.
+        if is_unstarted(storage, &folder)? {
+            clear_unstarted(storage, &folder)?;
+            drop(owner);
+            let _ = storage.remove_folder(&folder);
+        }
     }
     Ok(())
 }

@@ -18,10 +18,11 @@ use std::collections::VecDeque;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use chrono::NaiveDate;
+use tickdeck_core::causes::with_causes;
 use tickdeck_core::clock::{Clock, MonoNanos};
 use tickdeck_core::event::{Event, EventKind, SessionEvent};
 use tickdeck_core::thread;
@@ -54,6 +55,9 @@ pub(super) const RING: &str = ".ring-";
 /// Slots of a span.
 const SLOTS: i64 = 8;
 
+/// Why a request is refused at the end.
+const SESSION_ENDED: &str = "the session of the ring has ended";
+
 /// How long after its end a range ends by the clock. An event of the range may still be on its way.
 const CLOCK_MARGIN: i64 = 1_000_000_000;
 
@@ -78,29 +82,60 @@ pub struct Ring {
 /// Asks a [`RingRecorder`] to keep what it has. Any thread may have one.
 #[derive(Debug, Clone, Default)]
 pub struct RingTrigger {
-    reasons: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Requests>>,
+}
+
+#[derive(Debug, Default)]
+struct Requests {
+    reasons: Vec<String>,
+    /// Why no more are taken.
+    closed: Option<String>,
+}
+
+/// What becomes of a request to keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Requested {
+    /// The ring keeps what is around the newest event.
+    Noted,
+    /// Too many other requests wait. They keep the same events, and only the reason is not noted.
+    NotNoted,
+    /// Nothing is kept: the ring has failed, or its session has ended. With the reason.
+    Refused(String),
 }
 
 impl RingTrigger {
     /// Requests that wait at most.
     const MOST: usize = 64;
 
-    /// Keeps what is around the newest event, and says why. False if too many other requests wait: they
-    /// keep the same events, and only the reason is not noted.
-    pub fn keep(&self, reason: &str) -> bool {
-        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Keeps what is around the newest event, and says why.
+    pub fn keep(&self, reason: &str) -> Requested {
+        let mut requests = self.requests();
+        if let Some(closed) = &requests.closed {
+            return Requested::Refused(closed.clone());
+        }
+        let reasons = &mut requests.reasons;
         if reasons.iter().any(|waiting| waiting == reason) {
-            return true;
+            return Requested::Noted;
         }
-        let has_room = reasons.len() < Self::MOST;
-        if has_room {
-            reasons.push(reason.to_owned());
+        if reasons.len() >= Self::MOST {
+            return Requested::NotNoted;
         }
-        has_room
+        reasons.push(reason.to_owned());
+        Requested::Noted
+    }
+
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self) -> Vec<String> {
-        mem::take(&mut *self.reasons.lock().unwrap_or_else(PoisonError::into_inner))
+        mem::take(&mut self.requests().reasons)
+    }
+
+    /// Refuses all requests from now on. The first reason stays.
+    fn close(&self, reason: &str) {
+        let closed = &mut self.requests().closed;
+        closed.get_or_insert_with(|| reason.to_owned());
     }
 }
 
@@ -250,12 +285,31 @@ impl RingRecorder {
     /// Takes what was asked for, and ends a range that is over by the clock. False as for `offer`.
     pub(super) fn idle(&mut self) -> bool {
         if self.has_failed() {
+            self.refuse_requests(None);
             return false;
         }
         self.take_triggers();
         let ended = self.end_range_by_clock();
-        self.has_failed = ended.is_err();
+        let ended = self.noted(ended);
         self.stats.accepts(ended, &mut self.failure)
+    }
+
+    /// Takes nothing more after an error.
+    fn noted(&mut self, result: Result<()>) -> Result<()> {
+        if let Err(error) = &result {
+            self.has_failed = true;
+            self.refuse_requests(Some(error));
+        }
+        result
+    }
+
+    /// Refuses requests after a failure. What was noted before is still kept, or reported.
+    fn refuse_requests(&self, error: Option<&RecordingError>) {
+        let first = self.stats.failure().map(str::to_owned);
+        let reason = first.or_else(|| error.map(|error| with_causes(error)));
+        let reason = reason.unwrap_or_else(|| "its recorder has ended".into());
+        self.trigger
+            .close(&format!("the ring has failed: {reason}"));
     }
 
     /// Whether nothing more is accepted.
@@ -290,11 +344,15 @@ impl RingRecorder {
     #[must_use]
     pub fn finish(mut self, _overflow: u64) -> Recorded {
         let mut all = Recorded::default();
+        if self.has_failed() {
+            self.refuse_requests(None);
+        }
+        self.trigger.close(SESSION_ENDED);
         self.take_triggers();
-        let ended = self.end_slot().and_then(|()| match self.range.take() {
-            Some(range) => self.keep(range),
-            None => Ok(()),
-        });
+        let ended = match self.range.take() {
+            Some(range) => self.end_range(range),
+            None => self.end_slot(),
+        };
         all.error = self.failure.take().or(ended.err());
         for Keeping { folder, thread } in mem::take(&mut self.keeping) {
             let kept = thread.join().unwrap_or_else(|_| {
@@ -360,8 +418,7 @@ impl RingRecorder {
             self.next_seq = event.seq.0 + 1;
             let at = event.recv_ts;
             if let Some(range) = self.range.take_if(|range| at > range.until) {
-                self.end_slot()?;
-                self.keep(range)?;
+                self.end_range(range)?;
             }
             let is_over = |open: &Open| at.since(open.first) >= (self.span.before / SLOTS).max(1);
             if self.open.as_ref().is_some_and(is_over) {
@@ -474,8 +531,7 @@ impl RingRecorder {
         let now = UnixNanos(at.0.saturating_add(passed));
         match self.range.take_if(|range| now > range.until) {
             Some(range) => {
-                self.end_slot()?;
-                self.keep(range)?;
+                self.end_range(range)?;
                 self.release()
             }
             None => Ok(()),
@@ -494,6 +550,17 @@ impl RingRecorder {
         if !range.reasons.contains(&reason) {
             range.reasons.push(reason);
         }
+    }
+
+    /// Keeps a range whose events are all there. If that cannot even begin, it is reported like a copy that
+    /// failed.
+    fn end_range(&mut self, range: Range) -> Result<()> {
+        let ended = self.end_slot().and_then(|()| self.keep(range));
+        ended.or_else(|error| {
+            let failed = Err(error);
+            (self.when_kept)(&self.folder, &failed);
+            failed.map(drop)
+        })
     }
 
     /// Copies a range into a recording, on a separate thread.
@@ -623,13 +690,13 @@ impl EventWriter for RingRecorder {
             });
         }
         let written = self.write_events(events);
-        self.has_failed = written.is_err();
-        written
+        self.noted(written)
     }
 }
 
 impl Drop for RingRecorder {
     fn drop(&mut self) {
+        self.trigger.close(SESSION_ENDED);
         // Of a recorder that is not finished everything stays, as if the process had been killed.
         // Their threads end before the lock goes.
         if self.owner.is_some() {

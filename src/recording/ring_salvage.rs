@@ -25,7 +25,7 @@ use super::error::RecordingError;
 use super::filter::EventFilter;
 use super::finding::Finding;
 use super::manifest::{Manifest, Status};
-use super::names::{LOCK_FILE, is_of_recording};
+use super::names::{LOCK_FILE, MERGED_FILE, is_of_recording};
 use super::numbering::Numbering;
 use super::owner::Owner;
 use super::reader::Recording;
@@ -38,8 +38,6 @@ use super::writer::{RecordingOptions, Rolling};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
-/// The file of a ring that says what was merged.
-const MARK: &str = "merged.json";
 /// A mark has the names of some slots.
 const MOST_MARK_BYTES: u64 = 1 << 20;
 /// What the name of a folder begins with in which damaged slots are kept.
@@ -193,7 +191,7 @@ impl Ring<'_> {
 
     /// Finishes a salvage that was killed after its recording was in place.
     fn resume(&self) -> Result<Option<Salvage>> {
-        let path = self.folder.join(MARK);
+        let path = self.folder.join(MERGED_FILE);
         if !self.storage.exists(&path) {
             return Ok(None);
         }
@@ -235,7 +233,7 @@ impl Ring<'_> {
     }
 
     fn write_mark(&self, mark: &Mark) -> Result<()> {
-        let path = self.folder.join(MARK);
+        let path = self.folder.join(MERGED_FILE);
         let text = serde_json::to_vec(mark).map_err(std::io::Error::from);
         let text = text.map_err(RecordingError::io(&path, "writing"))?;
         self.storage.put(&path, &text)?;
@@ -266,7 +264,7 @@ impl Ring<'_> {
             self.storage.sync_dir(self.root)?;
         }
         self.storage.sync_dir(self.folder)?;
-        self.storage.remove(&self.folder.join(MARK))?;
+        self.storage.remove(&self.folder.join(MERGED_FILE))?;
         Ok(kept)
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tickdeck_core::clock::VirtualClock;
 use tickdeck_core::event::{Event, EventKind, RawTick, Seq, SessionEvent};
@@ -10,8 +11,9 @@ use tickdeck_core::time::UnixNanos;
 use crate::rolling_tests::noon;
 use crate::tests::{options, read_all};
 use crate::{
-    Catalog, EventFilter, EventWriter as _, Recorded, RecorderOptions, Recording, RecordingError,
-    Ring, RingRecorder, RingSpan, RingTrigger, Rolling, Status, rings, salvage_ring, verify,
+    Catalog, EventFilter, EventWriter as _, Manifest, Recorded, RecorderOptions, Recording,
+    RecordingError, Requested, Ring, RingRecorder, RingSpan, RingTrigger, Rolling, Status, rings,
+    salvage_ring, verify,
 };
 
 const SECOND: i64 = 1_000_000_000;
@@ -48,13 +50,21 @@ fn ring_by(root: &Path, clock: Arc<VirtualClock>) -> RingRecorder {
 }
 
 fn ring_in(root: &Path, rolling: Rolling, clock: Arc<VirtualClock>) -> RingRecorder {
+    ring_told(root, rolling, clock, |_, _| {})
+}
+
+fn ring_told(
+    root: &Path,
+    rolling: Rolling,
+    clock: Arc<VirtualClock>,
+    told: impl Fn(&Path, &Result<Manifest, RecordingError>) + Send + Sync + 'static,
+) -> RingRecorder {
     let session = "box".parse().unwrap();
     let options = options(rolling);
     let ring = Ring {
         span: SPAN,
         trigger: RingTrigger::default(),
     };
-    let told = |_: &Path, _: &Result<_, _>| {};
     let recorder = RecorderOptions::default();
     RingRecorder::create(root, session, options, recorder, ring, clock, told).unwrap()
 }
@@ -546,11 +556,74 @@ fn a_ring_that_fails_says_what_its_slots_have() {
 fn requests_that_wait_are_noted_once() {
     let trigger = RingTrigger::default();
     for request in 0..64 {
-        assert!(trigger.keep(&format!("request {request}")));
-        assert!(trigger.keep("request 0"));
+        assert_eq!(
+            trigger.keep(&format!("request {request}")),
+            Requested::Noted
+        );
+        assert_eq!(trigger.keep("request 0"), Requested::Noted);
     }
-    assert!(!trigger.keep("one more"));
-    assert!(trigger.keep("request 63"));
+    assert_eq!(trigger.keep("one more"), Requested::NotNoted);
+    assert_eq!(trigger.keep("request 63"), Requested::Noted);
+}
+
+#[test]
+fn a_ring_that_has_failed_refuses_requests() {
+    let root = tempfile::tempdir().unwrap();
+    let mut ring = ring(root.path());
+    let trigger = ring.trigger().clone();
+    ring.write(&events(0..45, &[])).unwrap();
+    assert_eq!(trigger.keep("before"), Requested::Noted);
+    assert!(!ring.offer(&events(50..55, &[])));
+    let is_refused = |part: &str| {
+        let asked = trigger.keep("after");
+        matches!(&asked, Requested::Refused(why) if why.contains(part))
+    };
+    assert!(is_refused("the ring has failed: "));
+    // What was asked for before is not forgotten.
+    let recorded = ring.finish(0);
+    assert_eq!(recorded.days.len(), 1);
+    assert!(is_refused("the ring has failed: "));
+}
+
+#[test]
+fn a_ring_whose_session_has_ended_refuses_requests() {
+    let root = tempfile::tempdir().unwrap();
+    for is_finished in [true, false] {
+        let mut ring = ring(root.path());
+        let trigger = ring.trigger().clone();
+        ring.write(&events(0..5, &[])).unwrap();
+        match is_finished {
+            true => drop(ring.finish(0)),
+            false => drop(ring),
+        }
+        assert!(matches!(trigger.keep("late"), Requested::Refused(_)));
+    }
+}
+
+/// Its folder was moved, so the open slot cannot be written to its end.
+#[test]
+fn a_range_that_cannot_be_kept_is_reported() {
+    let root = tempfile::tempdir().unwrap();
+    let reported = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&reported);
+    let told = move |_: &Path, made: &Result<_, _>| {
+        count.fetch_add(u64::from(made.is_err()), Ordering::Relaxed);
+    };
+    let mut ring = ring_told(
+        root.path(),
+        Rolling::default(),
+        VirtualClock::new().into(),
+        told,
+    );
+    ring.write(&events(0..5, &[4])).unwrap();
+    std::fs::rename(root.path().join(".ring-box"), root.path().join("moved")).unwrap();
+    let has_failed = (5..10).any(|seq| {
+        tickdeck_core::wait::nap(std::time::Duration::from_millis(200));
+        !ring.offer(&events(seq..seq + 1, &[]))
+    });
+    assert!(has_failed);
+    assert!(ring.finish(0).error.is_some());
+    assert_eq!(reported.load(Ordering::Relaxed), 1);
 }
 
 #[test]
@@ -564,4 +637,26 @@ fn a_slot_that_cannot_be_removed_is_stated() {
     assert!(recorded.error.is_some());
     let notes = root.path().join(".ring-box/gone-slot-00000/notes.txt");
     assert_eq!(std::fs::read(notes).unwrap(), b"mine");
+}
+
+#[test]
+fn a_file_that_a_kill_left_in_a_slot_is_no_damage() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = killed(root.path(), 45);
+    let begun = folder.join("slot-00099");
+    std::fs::create_dir(&begun).unwrap();
+    for left in [
+        begun.join(".lock"),
+        begun.join(".manifest.json.Ab12cd.tmp"),
+        folder.join("slot-00000/.contracts.parquet.Ab12cd.tmp"),
+        folder.join(".merged.json.Ab12cd.tmp"),
+    ] {
+        std::fs::write(left, "{").unwrap();
+    }
+    let salvage = salvage_ring(&folder).unwrap();
+    assert_eq!((salvage.lost, salvage.kept), (vec![], vec![]));
+    let (kept, _) = salvage.made.unwrap();
+    assert_eq!(seconds(&kept), (0..45).collect::<Vec<i64>>());
+    let names = crate::storage::local().list(root.path()).unwrap();
+    assert_eq!(names, ["trading_day=2026-01-05"]);
 }

@@ -422,6 +422,18 @@ fn prune_never_removes_the_newest_session() {
         assert!(kept.stdout.contains(said), "{kept:?}");
     }
     assert_eq!(names(&root), ["trading_day=2026-01-07"]);
+    // Another root has newer days.
+    let other = folder.join("other");
+    record(
+        &other,
+        "synthetic:quick,seed=9,trading_day=2026-01-08",
+        "-q",
+    )
+    .done();
+    let words = format!("{} --keep-days 1 --json", other.display());
+    let spared = verb("prune", &root, &words).done().json();
+    assert_eq!(spared["spared"][0]["reason"], "newest");
+    assert_eq!(names(&root), ["trading_day=2026-01-07"]);
     let again = ends(verb("prune", &root, "--max-bytes 1B --json"), 3).json();
     assert_eq!(again["spared"][0]["reason"], "newest");
     assert_eq!(again["removed"], Value::Array(vec![]));

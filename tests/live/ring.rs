@@ -153,6 +153,44 @@ fn a_request_keeps_what_the_ring_has() {
 }
 
 #[test]
+fn a_ring_that_has_failed_says_that_nothing_is_kept() {
+    let (Some(library), Some(server)) = (
+        simulated_library("a ring that fails"),
+        NatsServer::start("a ring that fails"),
+    ) else {
+        return;
+    };
+    let folder = Folder::new();
+    let running = session(&folder, &library, &server, "");
+    std::fs::rename(folder.join("sessions/.ring-box"), folder.join("moved")).unwrap();
+    wait_until("the failure is noticed", || {
+        running.stderr().contains("recorder_failed")
+    });
+    running.signal("USR2");
+    wait_until("the signal is answered", || {
+        running.stderr().contains("ring_not_kept")
+    });
+    let mut command = tickdeck(["health", "--subject", "tickdeck.deck.box.keep", "--json"]);
+    with_nats(&mut command, &server.url());
+    let answer = finish(command).done().json();
+    assert_eq!(
+        (&answer["keeping"], &answer["status"]),
+        (&false.into(), &"error".into())
+    );
+    let reason = answer["reason"].as_str().unwrap();
+    assert!(reason.starts_with("the ring has failed: "), "{reason}");
+    running.signal("TERM");
+    let ended = running.wait();
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(!ended.stderr.contains("ring_keep_requested"), "{ended:?}");
+    let refused = logged(&ended.stderr, "ring_not_kept");
+    assert_eq!(
+        (refused.len(), &refused[0]["error"]),
+        (1, &answer["reason"])
+    );
+}
+
+#[test]
 fn a_killed_ring_is_recovered() {
     let (Some(library), Some(server)) = (
         simulated_library("a killed ring"),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tickdeck_recording::RingTrigger;
+use tickdeck_recording::{Requested, RingTrigger};
 
 use super::drain::{DEFAULT_DRAIN, DrainWatch};
 use super::stats::SharedStats;
@@ -79,9 +79,17 @@ fn keep_answer(ring: RingTrigger, session: &str) -> Answer {
     let session = session.to_owned();
     Answer {
         subject: format!("tickdeck.deck.{token}.keep"),
-        answer: Box::new(move || {
-            let keeping = ring.keep("request");
-            serde_json::json!({ "session": session, "keeping": keeping })
+        answer: Box::new(move || match ring.keep("request") {
+            Requested::Refused(reason) => serde_json::json!({
+                "session": session,
+                "keeping": false,
+                "status": "error",
+                "reason": reason,
+            }),
+            asked => serde_json::json!({
+                "session": session,
+                "keeping": asked == Requested::Noted,
+            }),
         }),
         without: "the ring is kept by signals and faults only",
     }
@@ -130,5 +138,47 @@ impl ServerHandles {
         let finished = publisher.finish(complete);
         self.health.stop();
         finished
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tickdeck_core::clock::VirtualClock;
+    use tickdeck_core::source::SourceInfo;
+    use tickdeck_recording::{RecorderOptions, Ring, RingRecorder, RingSpan};
+
+    use super::*;
+    use crate::reference::Reference;
+    use crate::session::RecordTo;
+
+    #[test]
+    fn a_request_to_an_ended_ring_is_answered_with_an_error() {
+        let root = tempfile::tempdir().unwrap();
+        let reference = Reference::of_recordings(&[]).unwrap();
+        let options = RecordTo::new(root.path(), SourceInfo::default(), &reference).options;
+        let ring = Ring {
+            span: RingSpan {
+                before: 1,
+                after: 1,
+            },
+            trigger: RingTrigger::default(),
+        };
+        let answer = keep_answer(ring.trigger.clone(), "box").answer;
+        let session = "box".parse().unwrap();
+        let recorder = RecorderOptions::default();
+        let clock = Arc::new(VirtualClock::new());
+        let told = |_: &std::path::Path, _: &Result<_, _>| {};
+        let recorder =
+            RingRecorder::create(root.path(), session, options, recorder, ring, clock, told);
+        assert_eq!(answer()["keeping"], true);
+        drop(recorder.unwrap().finish(0));
+        let refused = answer();
+        assert_eq!(
+            (&refused["keeping"], &refused["status"]),
+            (&false.into(), &"error".into())
+        );
+        assert_eq!(refused["reason"], "the session of the ring has ended");
     }
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tickdeck_core::causes::with_causes;
 use tickdeck_recording::{
-    Catalog, RecorderOptions, RecordingError, RecordingWriter, Salvage, check_free_space,
-    leftovers, recover, rings, salvage_ring,
+    Catalog, RecorderOptions, RecordingError, RecordingWriter, Salvage, TRIAL_PREFIX,
+    check_free_space, leftovers, recover, rings, salvage_ring,
 };
 
 use super::error::{PlaceError, SessionError};
@@ -122,7 +122,7 @@ fn check_writable(target: &Path) -> Result<(), PlaceError> {
     let try_in = |folder: &Path| {
         // Dropped, and so removed, at once.
         let tried = tempfile::Builder::new()
-            .prefix(".tickdeck-")
+            .prefix(TRIAL_PREFIX)
             .tempdir_in(folder);
         tried.map(drop).map_err(|error| PlaceError::Unwritable {
             folder: folder.to_owned(),

@@ -97,6 +97,27 @@ impl JournalFiles {
         Ok(names.map(|(_, name)| folder.join(name)).collect())
     }
 
+    /// Whether a file has no event, and is as a writer leaves one that was killed before its first block.
+    pub(crate) fn is_empty(storage: &dyn Storage, path: &Path) -> Result<bool> {
+        let file = storage.open(path)?;
+        if let Some(mut reader) = JournalReader::of_file(path, Arc::clone(&file))? {
+            return Ok(reader.next(&mut Vec::new())? == Next::End);
+        }
+        let bytes = file.bytes()?;
+        if bytes > MOST_HEADER_BYTES || search(&*file, 0, bytes, 0)?.has_blocks {
+            return Ok(false);
+        }
+        let mut content = vec![0; usize::try_from(bytes).unwrap_or(0)];
+        file.read_at(&mut content, 0)?;
+        // After a power failure it may have the size and no bytes.
+        let is_blank = content.iter().all(|byte| *byte == 0);
+        let begins = content
+            .iter()
+            .zip(MAGIC)
+            .all(|(found, magic)| *found == magic);
+        Ok(is_blank || begins)
+    }
+
     /// A file alone, whatever recording it is of, and a reader at its beginning. Shows `visit` its events.
     /// `None` if it is not a file of a journal.
     ///

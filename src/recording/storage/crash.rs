@@ -6,7 +6,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Entry, LockGuard, ReadFile, Result, Storage, StorageError, WriteFile};
+use super::{
+    Entry, LockGuard, ReadFile, Result, Storage, StorageError, TEMPORARY, TEMPORARY_LETTERS,
+    WriteFile,
+};
 
 /// A sync that is left out, to see that a test notices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,6 +204,18 @@ impl Machine {
             }
         }
         Ok(())
+    }
+
+    /// Whether the last operation is the one that the crash interrupted.
+    fn crashes_now(&self) -> bool {
+        self.crash_at.is_some_and(|at| self.operations == at + 1)
+    }
+
+    /// A new name for the temporary file of `path`.
+    fn temporary_beside(&self, path: &Path) -> PathBuf {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let number = self.files.len();
+        path.with_file_name(format!(".{name}.{number:0TEMPORARY_LETTERS$}{TEMPORARY}"))
     }
 
     fn change(&mut self, change: Change) {
@@ -420,10 +435,17 @@ impl Storage for CrashStorage {
 
     fn put(&self, path: &Path, content: &[u8]) -> Result<()> {
         self.at(path, "writing", |machine| {
-            machine.operate()?;
+            let operated = machine.operate();
+            if operated.is_err() && !machine.crashes_now() {
+                return operated;
+            }
+            // A crash may come in the middle of it.
+            let temporary = machine.temporary_beside(path);
             let (content, bytes) = (content.to_vec(), content.len());
-            let file = machine.add(path, File { content, synced: 0 });
+            let file = machine.add(&temporary, File { content, synced: 0 });
+            operated?;
             machine.sync(machine.sync_of_file(path), Synced::Content(file, bytes));
+            machine.change(Change::Rename(temporary, path.to_owned(), file));
             Ok(())
         })
     }
@@ -544,10 +566,7 @@ impl Write for CrashFile {
             Ok(()) => bytes,
             Err(_) => &bytes[..bytes.len() / 2],
         };
-        if machine
-            .crash_at
-            .is_none_or(|at| machine.operations <= at + 1)
-        {
+        if operated.is_ok() || machine.crashes_now() {
             machine.files[self.file].content.extend_from_slice(written);
         }
         operated.map(|()| bytes.len())

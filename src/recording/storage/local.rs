@@ -12,7 +12,10 @@ use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use nix::sys::statvfs::statvfs;
 use tickdeck_core::wait;
 
-use super::{Entry, FolderNow, LockGuard, ReadFile, Result, Storage, StorageError, WriteFile};
+use super::{
+    Entry, FolderNow, LockGuard, ReadFile, Result, Storage, StorageError, TEMPORARY,
+    TEMPORARY_LETTERS, WriteFile,
+};
 
 /// Mode of a file that was created under a temporary name, which is private by default.
 const FILE_MODE: u32 = 0o644;
@@ -87,6 +90,8 @@ impl Storage for LocalStorage {
         let write = || -> io::Result<()> {
             let mut file = tempfile::Builder::new()
                 .prefix(&hidden_prefix(path))
+                .rand_bytes(TEMPORARY_LETTERS)
+                .suffix(TEMPORARY)
                 .tempfile_in(parent(path))?;
             file.write_all(content)?;
             file.as_file()
@@ -116,6 +121,7 @@ impl Storage for LocalStorage {
         let create = || -> io::Result<PathBuf> {
             let folder = tempfile::Builder::new()
                 .prefix(&hidden_prefix(&target))
+                .rand_bytes(TEMPORARY_LETTERS)
                 .tempdir_in(parent(&target))?;
             fs::set_permissions(folder.path(), Permissions::from_mode(FOLDER_MODE))?;
             Ok(folder.keep())

@@ -111,7 +111,8 @@ pub trait Storage: fmt::Debug + Send + Sync {
     fn append(&self, path: &Path) -> Result<Box<dyn WriteFile>>;
 
     /// Writes a whole file, synced. A file at `path` is replaced atomically: readers see the old
-    /// content or the new one.
+    /// content or the new one. A process that is killed meanwhile may leave a temporary file beside it,
+    /// `.NAME.XXXXXX.tmp`.
     ///
     /// # Errors
     /// When it cannot be written; what was there stays.
@@ -232,6 +233,23 @@ pub enum FolderNow {
 #[must_use]
 pub fn local() -> Arc<dyn Storage> {
     Arc::new(LocalStorage)
+}
+
+/// What the name of the temporary file of [`Storage::put`] ends with: `.NAME.XXXXXX.tmp`.
+const TEMPORARY: &str = ".tmp";
+/// The letters or digits before it, which differ from file to file.
+const TEMPORARY_LETTERS: usize = 6;
+
+/// The name of the file whose temporary file has this name; `None` for another name.
+pub(crate) fn target_of_temporary(name: &str) -> Option<&str> {
+    let name = name.strip_prefix('.')?.strip_suffix(TEMPORARY)?;
+    let (target, letters) = name.rsplit_once('.')?;
+    is_random(letters).then_some(target)
+}
+
+/// Whether a text is as those that distinguish temporary names.
+pub(crate) fn is_random(text: &str) -> bool {
+    text.len() == TEMPORARY_LETTERS && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// The whole content of a small file, of at most `most` bytes.

@@ -197,3 +197,17 @@ fn a_pipe_is_refused_and_not_waited_for() {
     let refused = LocalStorage.open(folder.path()).unwrap_err();
     assert_eq!(refused.source.kind(), ErrorKind::IsADirectory);
 }
+
+#[test]
+fn a_temporary_file_names_the_one_it_becomes() {
+    for (name, target) in [
+        (".manifest.json.Ab12cd.tmp", Some("manifest.json")),
+        ("..replaces.000000.tmp", Some(".replaces")),
+        (".manifest.json.Ab12cd", None),
+        (".manifest.json.Ab12c.tmp", None),
+        (".manifest.json.Ab-2cd.tmp", None),
+        ("manifest.json.Ab12cd.tmp", None),
+    ] {
+        assert_eq!(target_of_temporary(name), target, "{name}");
+    }
+}

@@ -1,0 +1,141 @@
+//! What a writer leaves that is killed before it has anything to keep: its lock, a temporary file, a journal
+//! without an event. A folder with nothing else counts as empty.
+
+use std::path::Path;
+
+use super::journal::JournalFiles;
+use super::names::{LOCK_FILE, TRIAL_PREFIX, is_temporary, journal_index};
+use super::storage::{Storage, StorageError, is_random};
+
+type Result<T> = std::result::Result<T, StorageError>;
+
+/// Whether a folder has nothing but such files.
+pub(super) fn is_unstarted(storage: &dyn Storage, folder: &Path) -> Result<bool> {
+    let names = storage.list(folder)?;
+    Ok(names.iter().all(|name| is_leftover(storage, folder, name)))
+}
+
+fn is_leftover(storage: &dyn Storage, folder: &Path, name: &str) -> bool {
+    let path = folder.join(name);
+    // What cannot be read may have something.
+    let is_empty_journal = || JournalFiles::is_empty(storage, &path).unwrap_or(false);
+    name == LOCK_FILE
+        || is_temporary(name)
+        || is_trial(storage, folder, name)
+        || (journal_index(name).is_some() && is_empty_journal())
+}
+
+/// Whether a name is that of an empty folder which tried whether the place can be written.
+fn is_trial(storage: &dyn Storage, folder: &Path, name: &str) -> bool {
+    let is_named = name.strip_prefix(TRIAL_PREFIX).is_some_and(is_random);
+    let path = folder.join(name);
+    is_named
+        && storage.link_target(&path).is_none()
+        && storage.list(&path).is_ok_and(|names| names.is_empty())
+}
+
+/// Removes such files from a folder that has nothing else. Its lock stays: this process has it.
+pub(super) fn clear_unstarted(storage: &dyn Storage, folder: &Path) -> Result<()> {
+    let mut names = storage.list(folder)?;
+    names.retain(|name| name != LOCK_FILE);
+    for name in &names {
+        let path = folder.join(name);
+        match is_trial(storage, folder, name) {
+            true => storage.remove_folder(&path)?,
+            false => storage.remove(&path)?,
+        }
+    }
+    // Else a crash could leave an old journal beside a new manifest.
+    match names.is_empty() {
+        true => Ok(()),
+        false => storage.sync_dir(folder),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::sealer::journal_of;
+    use crate::storage::local;
+    use crate::tests::{options, some_ticks};
+    use crate::{CONTRACTS_FILE, MANIFEST_FILE, RecordingError, RecordingWriter, Rolling};
+
+    /// A file of a journal with the first `events` of a session.
+    fn journal(events: u64) -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        let rec = folder.path().join("rec");
+        let writer = RecordingWriter::create(&rec, options(Rolling::default())).unwrap();
+        let (mut journal, _sealer) = journal_of(writer);
+        journal.append(&some_ticks(1)[0]).unwrap();
+        if events > 0 {
+            journal.write().unwrap();
+        }
+        fs::read(rec.join("journal-00000.tdj")).unwrap()
+    }
+
+    fn create(folder: &Path) -> std::result::Result<RecordingWriter, RecordingError> {
+        RecordingWriter::create(folder, options(Rolling::default()))
+    }
+
+    #[test]
+    fn what_a_killed_start_leaves_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let header = journal(0);
+        let left: [&[(&str, &[u8])]; 7] = [
+            &[(".lock", b"process 1 on host gone\n")],
+            &[(".lock", b""), (".manifest.json.Ab12cd.tmp", b"{")],
+            &[("._manifest.json.Ab12cd.tmp", b"")],
+            &[(".contracts.parquet.000000.tmp", b"PAR1")],
+            &[("journal-00000.tdj", b"")],
+            &[("journal-00000.tdj", &[0; 300])],
+            &[
+                ("journal-00000.tdj", &header),
+                ("journal-00001.tdj", &header[..20]),
+            ],
+        ];
+        for (index, left) in left.iter().enumerate() {
+            let rec = folder.path().join(format!("rec{index}"));
+            fs::create_dir_all(rec.join(".tickdeck-Ab12cd")).unwrap();
+            for (name, content) in *left {
+                fs::write(rec.join(name), content).unwrap();
+            }
+            RecordingWriter::check_target(&rec, false).unwrap();
+            let mut writer = create(&rec).unwrap();
+            writer.write(&some_ticks(3)).unwrap();
+            writer.finish().unwrap();
+            let names = local().list(&rec).unwrap();
+            assert_eq!(names, [CONTRACTS_FILE, MANIFEST_FILE, "part-00000.parquet"]);
+        }
+    }
+
+    #[test]
+    fn a_folder_with_anything_else_is_not_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let events = journal(1);
+        let mut foreign = b"notes".to_vec();
+        for (index, (name, content)) in [
+            ("notes.txt", &mut foreign.clone()),
+            (".manifest.json.backup", &mut foreign.clone()),
+            (".notes.txt.Ab12cd.tmp", &mut foreign.clone()),
+            ("journal-00000.tdj", &mut foreign),
+            ("journal-00000.tdj", &mut events.clone()),
+            (".tickdeck-Ab12cd/notes.txt", &mut events.clone()),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let rec = folder.path().join(format!("rec{index}"));
+            let path = rec.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &*content).unwrap();
+            fs::write(rec.join(".manifest.json.Ab12cd.tmp"), "{").unwrap();
+            let refused = create(&rec).unwrap_err();
+            let is_occupied = matches!(refused, RecordingError::OutputExists { .. });
+            assert!(is_occupied, "{name}: {refused}");
+            assert_eq!(fs::read(&path).unwrap(), *content, "{name}");
+            assert!(rec.join(".manifest.json.Ab12cd.tmp").exists(), "{name}");
+        }
+    }
+}
