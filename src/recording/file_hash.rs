@@ -1,6 +1,10 @@
 //! Size and BLAKE3 of a whole file, and what a manifest states of them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use tickdeck_core::thread;
 
 use super::error::RecordingError;
 use super::pointer::refuse_pointer;
@@ -51,4 +55,43 @@ pub(super) fn check_file(
         ));
     }
     Ok(())
+}
+
+/// A file as a manifest states it.
+pub(super) struct StatedFile<'a> {
+    pub(super) path: PathBuf,
+    pub(super) bytes: Option<u64>,
+    pub(super) blake3: &'a str,
+}
+
+/// Hashing is bound by the memory soon.
+const MOST_THREADS: usize = 4;
+
+/// Compares files with what the manifest states, several at a time. The errors are in the order of the
+/// files.
+pub(super) fn check_files(
+    storage: &dyn Storage,
+    files: &[StatedFile<'_>],
+) -> Vec<(PathBuf, RecordingError)> {
+    let (next, errors) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let check = || {
+        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = check_file(storage, &file.path, file.bytes, file.blake3) {
+                let mut errors = errors.lock().unwrap_or_else(PoisonError::into_inner);
+                errors.push((file.path.clone(), error));
+            }
+        }
+    };
+    let threads = thread::cores().min(files.len()).min(MOST_THREADS);
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            // Without it, this one does it all.
+            let _ = thread::spawn_scoped(scope, "hash", check);
+        }
+        check();
+    });
+    let mut errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let place = |path: &PathBuf| files.iter().position(|file| file.path == *path);
+    errors.sort_by_key(|(path, _)| place(path));
+    errors
 }

@@ -10,7 +10,7 @@ use tickdeck_core::event::{Event, InstrumentId};
 use super::contracts_file;
 use super::digest::EventDigest;
 use super::error::{NOT_FETCHED, RecordingError};
-use super::file_hash::check_file;
+use super::file_hash::{self, StatedFile};
 use super::filter::EventFilter;
 use super::finding::{Finding, problem};
 use super::latin1::text_to_utf8;
@@ -198,17 +198,20 @@ fn check_files(recording: &Recording, report: &mut VerifyReport) {
         return;
     };
     let storage = &**recording.storage();
-    for entry in &manifest.segments {
-        let path = recording.path().join(&entry.file);
-        if let Err(error) = check_file(storage, &path, Some(entry.bytes), &entry.blake3) {
-            report.add(&path, problem(&error));
-        }
-    }
-    if !manifest.contracts_blake3.is_empty() {
-        let path = contracts_path(storage, recording.path());
-        if let Err(error) = check_file(storage, &path, None, &manifest.contracts_blake3) {
-            report.add(&path, problem(&error));
-        }
+    let segments = manifest.segments.iter().map(|entry| StatedFile {
+        path: recording.path().join(&entry.file),
+        bytes: Some(entry.bytes),
+        blake3: &entry.blake3,
+    });
+    let contracts = StatedFile {
+        path: contracts_path(storage, recording.path()),
+        bytes: None,
+        blake3: &manifest.contracts_blake3,
+    };
+    let has_contracts = !contracts.blake3.is_empty();
+    let files = segments.chain(has_contracts.then_some(contracts));
+    for (path, error) in file_hash::check_files(storage, &files.collect::<Vec<_>>()) {
+        report.add(&path, problem(&error));
     }
 }
 

@@ -10,7 +10,7 @@ use tickdeck_core::thread;
 use crate::sink::{MessageBatch, MessageBatchBuilder, StreamDigest};
 
 /// Batches that wait to be hashed.
-const QUEUED_BATCHES: usize = 3;
+const QUEUED_BATCHES: usize = 16;
 /// Bytes that are gathered before the thread is woken.
 const GATHER_BYTES: usize = 512 * 1024;
 
