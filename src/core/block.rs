@@ -590,3 +590,128 @@ impl EventWindow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Two ticks of `a` around one of `b`, and a session event. The second one of `a` changes `changed`.
+    fn block(changed: TickFields, words: &[u64]) -> Arc<EventBlock> {
+        let common = ["a", "b"].map(|id| RawTick {
+            instrument_id: Text::new(id.as_bytes()).unwrap(),
+            ..RawTick::unset()
+        });
+        let mut builder = EventBlockBuilder::new(common.to_vec(), 4);
+        let at = UnixNanos;
+        let volume = TickFields::of(Field::volume as usize);
+        let first = builder.tick(Seq(0), at(10), 0, volume, true);
+        builder.session(Seq(1), at(11), SessionEvent::FrontConnected {});
+        builder.tick(Seq(2), at(12), 1, TickFields::NONE, true);
+        let second = builder.tick(Seq(3), at(13), 0, changed, false);
+        let all = builder.words();
+        7_i32.write(&mut all[first..]);
+        all[second..].copy_from_slice(words);
+        Arc::new(builder.finish())
+    }
+
+    fn events_of(block: &Arc<EventBlock>, max: usize) -> Vec<Event> {
+        let (mut events, mut batch) = (BlockEvents::new(Arc::clone(block)), Vec::new());
+        while events.next_events(&mut batch, max) > 0 {}
+        batch
+    }
+
+    #[test]
+    fn a_change_keeps_the_other_fields_of_the_tick_before() {
+        let price = TickFields::of(Field::last_price as usize);
+        let block = block(price, &[3.5_f64.to_bits()]);
+        let events = events_of(&block, 1);
+        assert_eq!(events, events_of(&block, 9));
+        assert_eq!(events.len(), 4);
+        let [first, other, second] =
+            [0, 2, 3].map(|place: usize| *events[place].as_tick().unwrap());
+        assert_eq!((first.volume, other.volume, second.volume), (7, 0, 7));
+        assert_eq!(
+            (second.last_price, other.instrument_id.as_bytes()),
+            (3.5, &b"b"[..])
+        );
+        assert_eq!(
+            events[1].kind,
+            EventKind::Session(SessionEvent::FrontConnected {})
+        );
+        assert_eq!((events[3].seq, events[3].recv_ts), (Seq(3), UnixNanos(13)));
+    }
+
+    #[test]
+    fn a_tick_without_a_change_is_the_same() {
+        let block = block(TickFields::NONE, &[]);
+        let mut last = None;
+        let is_same = [0, 3].map(|place| match block.get(place).kind {
+            EventRefKind::Tick(TickRef::Change(change)) => change.apply(&mut last),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(is_same, [false, true]);
+    }
+
+    #[test]
+    fn events_that_are_passed_over_still_change_their_tick() {
+        let price = TickFields::of(Field::last_price as usize);
+        let block = block(price, &[3.5_f64.to_bits()]);
+        let mut events = BlockEvents::new(Arc::clone(&block));
+        assert!(events.untouched().is_some());
+        events.skip(3);
+        assert!(events.untouched().is_none());
+        let mut rest = Vec::new();
+        events.next_events(&mut rest, 9);
+        assert_eq!(rest, events_of(&block, 9)[3..]);
+    }
+
+    #[test]
+    fn a_part_of_a_window_is_the_same_in_both_forms() {
+        let block = block(TickFields::NONE, &[]);
+        let events = EventWindow::Events(Arc::new(events_of(&block, 9)));
+        let window = EventWindow::Block(block, 1..4);
+        let (whole, part) = (events.slice().range(1..4), window.slice());
+        assert_eq!((whole.len(), part.len()), (3, 3));
+        for (a, b) in whole.range(1..3).iter().zip(part.range(1..3).iter()) {
+            assert_eq!(
+                (a.seq, a.recv_ts, a.is_tick()),
+                (b.seq, b.recv_ts, b.is_tick())
+            );
+        }
+        assert!(whole.events().is_some() && part.events().is_none());
+    }
+
+    #[test]
+    fn a_window_in_use_keeps_its_events() {
+        let mut window = EventWindow::default();
+        let one = events_of(&block(TickFields::NONE, &[]), 9);
+        let fill = |events: &mut Vec<Event>| {
+            events.extend_from_slice(&one);
+            Ok::<_, ()>(())
+        };
+        window.refill(fill).unwrap();
+        let used = window.clone();
+        window.refill(|_| Err(())).unwrap_err();
+        assert_eq!((used.slice().len(), window.slice().len()), (4, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn prop_values_read_back_bit_for_bit(
+            bits: u64,
+            count: i32,
+            text in proptest::collection::vec(any::<u8>(), 0..=31),
+        ) {
+            let mut words = [0; 4];
+            f64::from_bits(bits).write(&mut words);
+            prop_assert_eq!(f64::read(&words).to_bits(), bits);
+            count.write(&mut words);
+            prop_assert_eq!(i32::read(&words), count);
+            let text = Text::<31>::new(&text).unwrap();
+            text.write(&mut words);
+            prop_assert_eq!(Text::<31>::read(&words), text);
+        }
+    }
+}
