@@ -15,6 +15,7 @@ struct State {
     folders: BTreeSet<PathBuf>,
     locks: BTreeSet<PathBuf>,
     free: Option<u64>,
+    refuses_folder_syncs: bool,
 }
 
 impl State {
@@ -55,6 +56,11 @@ impl MemoryStorage {
     /// Lets the storage state this as its free space.
     pub(crate) fn set_free_space(&self, bytes: u64) {
         self.state().free = Some(bytes);
+    }
+
+    /// Lets every sync of a folder fail, as where no more files can be opened.
+    pub(crate) fn refuse_folder_syncs(&self) {
+        self.state().refuses_folder_syncs = true;
     }
 }
 
@@ -151,8 +157,13 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
-    fn sync_dir(&self, _: &Path) -> Result<()> {
-        Ok(())
+    fn sync_dir(&self, folder: &Path) -> Result<()> {
+        match self.state().refuses_folder_syncs {
+            true => Err(StorageError::at(folder, "syncing")(io::Error::other(
+                "too many open files",
+            ))),
+            false => Ok(()),
+        }
     }
 
     fn free_space(&self, _: &Path) -> Result<Option<u64>> {
