@@ -371,6 +371,28 @@ fn followers_end_with_the_recorder() {
     assert_eq!(finish(several).code, Some(2));
 }
 
+#[test]
+fn a_follower_of_a_file_alone_ends_like_cat() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    kill_after(&path, 310);
+    for file in names(&path).iter().filter(|name| !name.starts_with('.')) {
+        let is_read = file.starts_with("part-") || file.starts_with("journal-");
+        let file = path.join(file);
+        let Some(read) = is_read.then(|| verb("cat", &file).done()) else {
+            continue;
+        };
+        for words in ["cat --follow", "replay --follow --rate max --sink null -q"] {
+            let mut follow = tickdeck(words.split(' '));
+            follow.arg(&file);
+            let followed = finish(follow).done();
+            if words.starts_with("cat") {
+                assert_eq!(followed.stdout, read.stdout);
+            }
+        }
+    }
+}
+
 /// What a recorder has received is in a file soon, without more of it.
 #[test]
 fn a_pause_of_the_market_keeps_nothing_in_memory() {
