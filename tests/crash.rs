@@ -207,6 +207,26 @@ fn a_kill_at_any_moment_of_the_start_blocks_nothing() {
 }
 
 #[test]
+fn a_recording_beside_is_named_once() {
+    let folder = Folder::new();
+    let path = folder.copy_of(&quick(), "rec");
+    folder.copy_of(&quick(), ".rec.Ab12cd");
+    let mut record = tickdeck([
+        "record",
+        "--source",
+        "synthetic:quick,duration=1s",
+        "--force",
+    ]);
+    record.args(["-q", "-o"]).arg(&path);
+    let recorded = finish(record).done();
+    assert_eq!(
+        recorded.stderr.matches("recording_beside").count(),
+        1,
+        "{recorded:?}"
+    );
+}
+
+#[test]
 fn recover_says_what_is_lost_and_when_there_is_nothing() {
     let folder = Folder::new();
     let path = folder.join("rec");
