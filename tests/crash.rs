@@ -207,6 +207,26 @@ fn a_kill_at_any_moment_of_the_start_blocks_nothing() {
 }
 
 #[test]
+fn a_recording_beside_is_named_once() {
+    let folder = Folder::new();
+    let path = folder.copy_of(&quick(), "rec");
+    folder.copy_of(&quick(), ".rec.Ab12cd");
+    let mut record = tickdeck([
+        "record",
+        "--source",
+        "synthetic:quick,duration=1s",
+        "--force",
+    ]);
+    record.args(["-q", "-o"]).arg(&path);
+    let recorded = finish(record).done();
+    assert_eq!(
+        recorded.stderr.matches("recording_beside").count(),
+        1,
+        "{recorded:?}"
+    );
+}
+
+#[test]
 fn recover_says_what_is_lost_and_when_there_is_nothing() {
     let folder = Folder::new();
     let path = folder.join("rec");
@@ -369,6 +389,28 @@ fn followers_end_with_the_recorder() {
     let mut several = tickdeck(["cat", "--follow"]);
     several.args(twice);
     assert_eq!(finish(several).code, Some(2));
+}
+
+#[test]
+fn a_follower_of_a_file_alone_ends_like_cat() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    kill_after(&path, 310);
+    for file in names(&path).iter().filter(|name| !name.starts_with('.')) {
+        let is_read = file.starts_with("part-") || file.starts_with("journal-");
+        let file = path.join(file);
+        let Some(read) = is_read.then(|| verb("cat", &file).done()) else {
+            continue;
+        };
+        for words in ["cat --follow", "replay --follow --rate max --sink null -q"] {
+            let mut follow = tickdeck(words.split(' '));
+            follow.arg(&file);
+            let followed = finish(follow).done();
+            if words.starts_with("cat") {
+                assert_eq!(followed.stdout, read.stdout);
+            }
+        }
+    }
 }
 
 /// What a recorder has received is in a file soon, without more of it.

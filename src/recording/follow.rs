@@ -55,6 +55,8 @@ pub struct FollowReader {
     events: std::vec::IntoIter<Event>,
     is_stopped: Box<dyn Fn() -> bool + Send>,
     followed: Followed,
+    /// Whether it reads one file alone, which does not grow.
+    is_lone: bool,
 }
 
 /// Where the next events come from.
@@ -82,7 +84,7 @@ impl std::fmt::Debug for FollowReader {
 
 impl Recording {
     /// A reader over the events that `filter` selects, now and later. It ends when the writer has ended,
-    /// or when `is_stopped` says so.
+    /// or when `is_stopped` says so. A segment or journal file alone is read as it was opened.
     #[must_use]
     pub fn follow(
         &self,
@@ -99,6 +101,7 @@ impl Recording {
             events: Vec::new().into_iter(),
             is_stopped: Box::new(is_stopped),
             followed: Followed(Arc::new(AtomicBool::new(self.is_complete()))),
+            is_lone: self.manifest().is_none(),
         }
     }
 }
@@ -130,6 +133,7 @@ impl FollowReader {
             events: Vec::new().into_iter(),
             is_stopped: Box::new(is_stopped),
             followed: Followed::default(),
+            is_lone: false,
         }
     }
 
@@ -143,7 +147,10 @@ impl FollowReader {
                     reader.next_events(&mut read, BATCH_EVENTS)?;
                     if read.is_empty() {
                         self.next_seq = self.next_seq.max(*until);
-                        self.place = Position::Unknown;
+                        self.place = match self.is_lone {
+                            true => Position::Ended,
+                            false => Position::Unknown,
+                        };
                     }
                 }
                 Position::Journal(reader) => {

@@ -48,7 +48,7 @@ fn cut_and_flipped_seeds_are_handled() {
 
 /// A folder without a target would never be read.
 #[test]
-fn every_folder_has_its_target() {
+fn every_folder_and_the_page_have_each_target() {
     let manifest = std::fs::read_to_string(repository("fuzz/Cargo.toml")).unwrap();
     for (target, _) in TARGETS {
         let bin = format!("name = \"{target}\"\n");
@@ -62,6 +62,13 @@ fn every_folder_has_its_target() {
                 .is_file()
         );
     }
+    let page = std::fs::read_to_string(repository("docs/security.md")).unwrap();
+    let listed = page.lines().find(|line| line.starts_with("`calendar`, "));
+    let targets = TARGETS.iter().map(|(target, _)| format!("`{target}`"));
+    let mut targets: Vec<String> = targets.collect();
+    targets.sort();
+    let expected = format!("{}.", targets.join(", "));
+    assert_eq!(listed, Some(expected.as_str()), "docs/security.md");
     let known = |name: &String| TARGETS.iter().any(|(target, _)| target == name);
     for folder in ["fuzz/corpus", "fuzz/findings"] {
         let folder = repository(folder);

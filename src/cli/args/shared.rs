@@ -232,8 +232,8 @@ pub struct RollArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub struct JournalArgs {
-    /// How often the journal is brought to the disk: a power failure loses at most this much, a killed
-    /// process at most 0.1 s
+    /// How often the journal is brought to the disk: a power failure or a kill loses at most this
+    /// much. A kill usually loses the last 0.1 s
     #[arg(long, hide_short_help = true, value_name = "SPAN", default_value = "1s", value_parser = values::parse_duration)]
     pub sync_every: Duration,
     /// End the recording, sealed, when the disk has less free space than this, such as 500MB; 0 for no

@@ -128,7 +128,7 @@ impl RecordTo {
         recorder: RecorderOptions,
         clock: &Arc<dyn Clock>,
     ) -> Result<SessionRecorder, SessionError> {
-        self.prepare(recorder)?;
+        self.prepare_to_begin(recorder)?;
         let (folder, options) = (&self.folder, self.options);
         if let Some(session) = self.by_day {
             log_continued(folder, &session);

@@ -18,12 +18,22 @@ impl RecordTo {
     /// Seals what killed recorders left at this place, and refuses a place that is taken, cannot be
     /// written or has too little space. What cannot be sealed is logged and stays.
     ///
-    /// A session calls this when it begins. Call it before other work to fail early.
+    /// A session does this when it begins. Call it before other work to fail early.
     ///
     /// # Errors
     /// When nothing can be recorded here.
     pub fn prepare(&self, recorder: RecorderOptions) -> Result<(), SessionError> {
-        self.claim()?;
+        self.claim(Beside::Silent)?;
+        self.check_place(recorder)
+    }
+
+    /// The same for a session that begins now, which names the recordings beside its target.
+    pub(super) fn prepare_to_begin(&self, recorder: RecorderOptions) -> Result<(), SessionError> {
+        self.claim(Beside::Named)?;
+        self.check_place(recorder)
+    }
+
+    fn check_place(&self, recorder: RecorderOptions) -> Result<(), SessionError> {
         let unusable = |error| SessionError::Place {
             path: self.folder.clone(),
             error,
@@ -35,14 +45,14 @@ impl RecordTo {
 
     /// Seals leftovers. Refuses the folder of another recording, unless that is replaced, and a root that
     /// is not a catalogue.
-    fn claim(&self) -> Result<(), RecordingError> {
+    fn claim(&self, beside: Beside) -> Result<(), RecordingError> {
         if self.by_day.is_none() {
-            seal_leftovers(&self.folder)?;
+            seal_leftovers(&self.folder, beside)?;
             return RecordingWriter::check_target(&self.folder, self.options.overwrite);
         }
         if self.folder.exists() {
             for entry in Catalog::open(&self.folder)?.entries {
-                seal_leftovers(&entry.folder)?;
+                seal_leftovers(&entry.folder, beside)?;
             }
             for ring in rings(&self.folder)? {
                 keep_leftovers(&ring);
@@ -52,11 +62,20 @@ impl RecordTo {
     }
 }
 
+/// What becomes of finished recordings beside a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    /// The session will name them when it begins.
+    Silent,
+    Named,
+}
+
 /// Seals what an earlier recorder of the same target left. A recording that cannot be recovered does not
 /// keep a new one from beginning.
-fn seal_leftovers(target: &Path) -> Result<(), RecordingError> {
+fn seal_leftovers(target: &Path, beside: Beside) -> Result<(), RecordingError> {
     for folder in leftovers(target)? {
         match recover(&folder) {
+            Ok(recovery) if !recovery.was_unfinished && beside == Beside::Silent => {}
             Ok(recovery) if !recovery.was_unfinished => tracing::warn!(
                 event = "recording_beside",
                 path = %folder.display(),

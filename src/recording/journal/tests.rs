@@ -208,6 +208,23 @@ fn a_file_that_grows_is_followed() {
 }
 
 #[test]
+fn a_file_that_cannot_be_begun_is_not_left() {
+    let folder = Path::new("/rec");
+    let memory = MemoryStorage::default();
+    memory.create_folder(folder).unwrap();
+    let storage: Arc<dyn Storage> = Arc::new(memory.clone());
+    let mut journal = writer(&storage, folder, 3);
+    let events = some_ticks(4);
+    for event in &events[..3] {
+        journal.append(event).unwrap();
+    }
+    memory.refuse_folder_syncs();
+    journal.append(&events[3]).unwrap_err();
+    assert_eq!(storage.list(folder).unwrap(), ["journal-00000.tdj"]);
+    assert_eq!(scan(&storage, 0).1, events[..3]);
+}
+
+#[test]
 fn a_newer_journal_is_refused() {
     let storage = written(&some_ticks(5), 100, 5);
     let path = Path::new("/rec/journal-00000.tdj");

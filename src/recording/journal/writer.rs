@@ -224,11 +224,19 @@ impl OpenFile {
         let header = file_header(description).map_err(std::io::Error::from);
         let (header, checksum) = header.map_err(StorageError::at(&path, "writing"))?;
         let mut file = storage.create(&path)?;
-        let written = file.write_all(&header);
-        written.map_err(StorageError::at(&path, "writing"))?;
-        file.sync()?;
-        if let Some(folder) = path.parent() {
-            storage.sync_dir(folder)?;
+        let mut begin = || -> Result<()> {
+            let written = file.write_all(&header);
+            written.map_err(StorageError::at(&path, "writing"))?;
+            file.sync()?;
+            if let Some(folder) = path.parent() {
+                storage.sync_dir(folder)?;
+            }
+            Ok(())
+        };
+        if let Err(error) = begin() {
+            // It has no event, and nothing else would remove it. One that stays does no harm.
+            let _ = storage.remove(&path);
+            return Err(error);
         }
         Ok(Self {
             path,

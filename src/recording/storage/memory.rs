@@ -17,6 +17,7 @@ struct State {
     free: Option<u64>,
     /// Bytes that fit.
     capacity: Option<usize>,
+    refuses_folder_syncs: bool,
     faults: Arc<Mutex<Faults>>,
 }
 
@@ -119,6 +120,11 @@ impl MemoryStorage {
     pub(crate) fn set_free_space(&self, bytes: u64) {
         self.state().free = Some(bytes);
     }
+
+    /// Lets every sync of a folder fail, as where no more files can be opened.
+    pub(crate) fn refuse_folder_syncs(&self) {
+        self.state().refuses_folder_syncs = true;
+    }
 }
 
 impl Storage for MemoryStorage {
@@ -217,8 +223,13 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
-    fn sync_dir(&self, _: &Path) -> Result<()> {
-        Ok(())
+    fn sync_dir(&self, folder: &Path) -> Result<()> {
+        match self.state().refuses_folder_syncs {
+            true => Err(StorageError::at(folder, "syncing")(io::Error::other(
+                "too many open files",
+            ))),
+            false => Ok(()),
+        }
     }
 
     fn free_space(&self, _: &Path) -> Result<Option<u64>> {
