@@ -34,6 +34,7 @@ use super::error::RecordingError;
 use super::event_writer::EventWriter;
 use super::journal::JournalWriter;
 use super::manifest::Manifest;
+use super::reader::Recording;
 use super::recorder_stats::RecorderStats;
 use super::recover::recover_in;
 use super::sealer::{Sealer, journal_of};
@@ -351,13 +352,11 @@ impl BackgroundWriter {
             Ok(manifest) => (manifest, None),
             Err(error) => (None, Some(error)),
         };
-        let is_removed = matches!(
-            sealing,
-            Some(RecordingError::FolderReplaced {
-                now: FolderNow::Removed,
-                ..
-            })
-        );
+        // Another process may have sealed or removed something there.
+        let ticks = match &sealing {
+            Some(RecordingError::FolderReplaced { now, .. }) => ticks.min(ticks_in(now)),
+            _ => ticks,
+        };
         if let Some(manifest) = &manifest {
             self.stats.seal(manifest.events.saturating_sub(counted));
         }
@@ -365,11 +364,7 @@ impl BackgroundWriter {
             self.stats.fail(error);
         }
         Recorded {
-            ticks: match &manifest {
-                Some(manifest) => manifest.ticks,
-                None if is_removed => 0,
-                None => ticks,
-            },
+            ticks: manifest.as_ref().map_or(ticks, |manifest| manifest.ticks),
             manifest,
             days: Vec::new(),
             ring: None,
@@ -587,6 +582,20 @@ impl Recorder {
             self.counted_ticks = ticks;
             // The sealer ends only after this thread.
             let _ = self.written.send(written);
+        }
+    }
+}
+
+/// The ticks on disk of a recording whose folder is not the writer's now. As many as it had, where that
+/// cannot be seen.
+fn ticks_in(now: &FolderNow) -> u64 {
+    match now {
+        FolderNow::Removed => 0,
+        FolderNow::Unknown => u64::MAX,
+        FolderNow::At(folder) => {
+            let recording = Recording::open(folder);
+            let manifest = recording.as_ref().ok().and_then(Recording::manifest);
+            manifest.map_or(0, |manifest| manifest.ticks)
         }
     }
 }

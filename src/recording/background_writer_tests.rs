@@ -480,3 +480,27 @@ fn what_was_written_before_a_failed_write_is_synced_and_safe() {
     assert!(recorded.error.is_some() && recorded.manifest.is_none());
     assert_eq!(recorded.ticks, 130);
 }
+
+#[test]
+fn what_another_process_has_sealed_meanwhile_is_all_that_is_safe() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let writer = RecordingWriter::create(&path, options(Rolling::default())).unwrap();
+    let mut background = BackgroundWriter::start(writer).unwrap();
+    let events = some_ticks(9_000);
+    assert!(background.offer(&events[..500]));
+    let stats = Arc::clone(background.stats());
+    wait_until("they are in the journal", || stats.ticks() > 0);
+    std::fs::remove_file(path.join(names::LOCK_FILE)).unwrap();
+    recover(&path).unwrap();
+    for events in events[500..].chunks(50) {
+        if !background.offer(events) {
+            break;
+        }
+        nap(Duration::from_millis(2));
+    }
+    let recorded = background.finish(0);
+    assert!(recorded.error.is_some());
+    let left = Recording::open(&path).unwrap();
+    assert_eq!(recorded.ticks, left.manifest().unwrap().ticks);
+}

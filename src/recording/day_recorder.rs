@@ -154,6 +154,7 @@ impl DayRecorder {
             error: self.failure.take(),
             ..Recorded::default()
         };
+        let mut is_sealed = true;
         for ending in mem::take(&mut self.ending) {
             let recorded = ending.thread.join().unwrap_or_else(|_| Recorded {
                 // The panic was reported with its place.
@@ -162,10 +163,15 @@ impl DayRecorder {
                 }),
                 ..Recorded::default()
             });
-            add(&mut all, ending.folder, recorded);
+            add(&mut all, &mut is_sealed, ending.folder, recorded);
         }
         if let Some(day) = self.current.take() {
-            add(&mut all, day.folder, day.recorder.finish(overflow));
+            add(
+                &mut all,
+                &mut is_sealed,
+                day.folder,
+                day.recorder.finish(overflow),
+            );
         }
         all
     }
@@ -268,13 +274,14 @@ impl DayRecorder {
     }
 }
 
-/// Adds the recording of a day to the session's.
-fn add(all: &mut Recorded, folder: PathBuf, day: Recorded) {
+/// Adds the recording of a day to the session's, which is sealed if every day is.
+fn add(all: &mut Recorded, is_sealed: &mut bool, folder: PathBuf, day: Recorded) {
     all.ticks += day.ticks;
-    if let Some(made) = &day.manifest {
-        all.days.push((folder, made.clone()));
+    match &day.manifest {
+        Some(made) => all.days.push((folder, made.clone())),
+        None => *is_sealed = false,
     }
-    all.manifest = day.manifest;
+    all.manifest = day.manifest.filter(|_| *is_sealed);
     all.error = RecordingError::first_cause(all.error.take(), day.error);
 }
 
@@ -318,6 +325,27 @@ mod tests {
         let session = "run".parse().unwrap();
         let options = options(Rolling::default());
         DayRecorder::new(root, session, options, RecorderOptions::default())
+    }
+
+    #[test]
+    fn a_session_is_sealed_only_if_every_day_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let made = crate::tests::record(&path, &at_hours(&HOURS), Rolling::default());
+        let day = |manifest| Recorded {
+            manifest,
+            ..Recorded::default()
+        };
+        let (mut all, mut is_sealed) = (Recorded::default(), true);
+        for (manifest, is_expected) in [
+            (Some(made.clone()), true),
+            (None, false),
+            (Some(made), false),
+        ] {
+            add(&mut all, &mut is_sealed, path.clone(), day(manifest));
+            assert_eq!(all.manifest.is_some(), is_expected);
+        }
+        assert_eq!(all.days.len(), 2);
     }
 
     /// 15:00 of a Monday; the night and the day of Tuesday; the night of Wednesday.

@@ -295,6 +295,9 @@ trait TickColumn: Default {
 
     fn get(&self, row: usize) -> Self::Value;
 
+    /// Whether it was kept.
+    fn has_rows(&self) -> bool;
+
     /// Whether all `rows` have the value of the first of them, bit for bit.
     fn is_constant(&self, rows: Range<usize>) -> bool;
 
@@ -369,6 +372,10 @@ impl<T: Item + SameBits> TickColumn for Vec<T> {
         self[row]
     }
 
+    fn has_rows(&self) -> bool {
+        !self.is_empty()
+    }
+
     fn is_constant(&self, rows: Range<usize>) -> bool {
         let rows = &self[rows];
         all(rows, |value| value.same_bits(rows[0]))
@@ -397,6 +404,10 @@ impl<const N: usize> TickColumn for TextArray<N> {
     #[inline]
     fn get(&self, row: usize) -> Text<N> {
         self.values[self.keys[row] as usize]
+    }
+
+    fn has_rows(&self) -> bool {
+        !self.keys.is_empty()
     }
 
     fn is_constant(&self, rows: Range<usize>) -> bool {
@@ -492,6 +503,17 @@ macro_rules! define_tick_arrays {
                 let mut changed = vec![TickFields::NONE; rows];
                 $(self.$name.mark(Field::$name.alone(), &mut changed);)*
                 changed
+            }
+
+            /// The fields in which two rows of an instrument differ.
+            pub(super) fn differences(&self, a: usize, b: usize) -> TickFields {
+                let mut fields = TickFields::NONE;
+                $(
+                    let differs = self.$name.has_rows()
+                        && !<column_type!($kind $size)>::same(self.$name.get(a), self.$name.get(b));
+                    fields = fields.with_if(differs, Field::$name.alone());
+                )*
+                fields
             }
 
             /// Writes the values of some fields of a row.

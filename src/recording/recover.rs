@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
+use tickdeck_core::event::Event;
 use tickdeck_core::source::SourceInfo;
 
 use super::contracts_file;
@@ -29,6 +30,7 @@ use super::owner::{Owner, is_owned};
 use super::place::Place;
 use super::reader::Recording;
 use super::replace::{beside, finish_replacement};
+use super::segment_reader::PARQUET_MAGIC;
 use super::storage::{Storage, local};
 use super::unsealed::{self, OnDisk, Unsealed, each_event};
 use super::verify::verify;
@@ -112,20 +114,22 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
     }
     let mut found = unsealed::read(&storage, folder)?;
     if found.manifest.status != Status::Recording {
-        if !has_more(&storage, folder, &found.manifest)? {
+        if has_more(&storage, folder, &found.manifest)? {
+            found = reopen(&storage, folder, found.manifest)?;
+        } else if segments_to_repeat(&storage, folder, &found.sealed)?.is_none() {
             return already_sealed(&storage, place(), found.manifest);
         }
-        found = reopen(&storage, folder, found.manifest)?;
     }
     if let Some(first) = segments_to_repeat(&storage, folder, &found.sealed)? {
         found = reopen(&storage, folder, first)?;
     }
+    let before = found.sealed.events;
     match seal(&storage, place(), found) {
         Err(error) if error.is_no_space() => {
-            let from_journal = seal_file_by_file(&storage, &owner, folder)?;
+            seal_file_by_file(&storage, &owner, folder)?;
             let found = unsealed::read(&storage, folder)?;
             let mut recovery = seal(&storage, place(), found)?;
-            recovery.from_journal += from_journal;
+            recovery.from_journal = recovery.events - before.min(recovery.events);
             Ok(recovery)
         }
         sealed => sealed,
@@ -145,6 +149,14 @@ pub(super) fn seal_file_by_file(
             sealed, unsealed, ..
         } = unsealed::read(storage, folder)?;
         let mut journal = unsealed.journal;
+        if damaged_data(storage, folder)?.is_empty() {
+            for (path, end_seq) in &journal.ends {
+                if *end_seq <= sealed.events {
+                    storage.remove(path)?;
+                }
+            }
+            storage.sync_dir(folder)?;
+        }
         journal.parts.truncate(1);
         let Some(part) = journal.parts.first().cloned() else {
             return Ok(events);
@@ -152,8 +164,12 @@ pub(super) fn seal_file_by_file(
         let options = options(&**storage, folder, &sealed)?;
         let before = sealed.events;
         let is_read = journal.ends.iter().any(|(path, _)| *path == part.path);
+        let has_contracts = damaged_contracts(&**storage, folder, &sealed).is_none();
         let place = Place::of_owner(folder.to_owned(), Arc::clone(owner));
         let mut writer = RecordingWriter::resume(Arc::clone(storage), place, options, sealed, None);
+        if !has_contracts {
+            writer.keep_contracts();
+        }
         let mut blocks = JournalStream::new(journal);
         while let Some(block) = blocks.next(&EventFilter::default())? {
             writer.write(&block)?;
@@ -196,8 +212,8 @@ fn reopen(storage: &Arc<dyn Storage>, folder: &Path, mut manifest: Manifest) -> 
     unsealed::read(storage, folder)
 }
 
-/// Where a segment is damaged and the journal still has its events and all after them: the manifest of the
-/// segments before it. The others are written again.
+/// Where a segment is damaged or not listed, and the journal has its events and all after them, or its file
+/// is there: the manifest of the segments before it. The others are found or written again.
 fn segments_to_repeat(
     storage: &Arc<dyn Storage>,
     folder: &Path,
@@ -206,21 +222,27 @@ fn segments_to_repeat(
     if JournalFiles::paths(&**storage, folder)?.is_empty() {
         return Ok(None);
     }
-    let damaged = Recording::open_in(Arc::clone(storage), folder)?.damaged_segments();
+    let damaged = damaged_data(storage, folder)?;
     let is_damaged = |segment: &SegmentEntry| {
         let path = folder.join(&segment.file);
         damaged.iter().any(|finding| finding.file == path)
     };
-    let Some(first) = sealed.segments.iter().position(is_damaged) else {
+    let ends = sealed.segments.iter().map(|it| it.last_seq + 1);
+    let starts = std::iter::once(0).chain(ends).collect::<Vec<_>>();
+    let is_bad = |(segment, start): (&SegmentEntry, &u64)| {
+        segment.first_seq != *start || is_damaged(segment)
+    };
+    let Some(first) = sealed.segments.iter().zip(&starts).position(is_bad) else {
         return Ok(None);
     };
-    let from_seq = sealed.segments[first].first_seq;
+    let from_seq = starts[first];
     let files = JournalFiles::open(&**storage, folder)?.unwrap_or_default();
     let found = JournalFiles::scan(files, &sealed.session, from_seq, &mut |_| {})?;
-    if found.until_seq < sealed.events {
+    let is_there = || unsealed::has_segment(storage, folder, first, &sealed.session, from_seq);
+    if found.until_seq < sealed.events && !is_there() {
         return Ok(None);
     }
-    unsealed::of_first_segments(storage, folder, sealed, first).map(Some)
+    unsealed::of_first_segments(storage, folder, sealed, first, &mut |_| {}).map(Some)
 }
 
 /// The folders with recordings that a writer of `target` left. That is the folder itself if it is
@@ -311,7 +333,9 @@ fn already_sealed(
 ) -> Result<Recovery> {
     let folder = place.folder;
     let files = JournalFiles::open(&**storage, &folder)?.unwrap_or_default();
+    let mut manifest = manifest;
     let mut lost: Vec<Finding> = manifest.lost.iter().map(|it| it.finding(&folder)).collect();
+    lost.extend(damaged_contracts(&**storage, &folder, &manifest));
     let has_journal = !files.is_empty();
     let session = &manifest.session;
     let found = JournalFiles::scan(files, session, manifest.events, &mut |_| {})?;
@@ -321,6 +345,13 @@ fn already_sealed(
         let made = Recording::open_in(Arc::clone(storage), &folder)?;
         let findings = verify(&made, &mut |_| {}).findings;
         may_go = findings.is_empty();
+        let segments = lost_segments(&**storage, &folder, &manifest, &findings);
+        if !segments.is_empty() {
+            state_lost(&mut manifest, segments);
+            manifest.write(&**storage, &folder)?;
+        }
+        let is_new = |finding: &Finding| !lost.contains(finding);
+        let findings: Vec<Finding> = findings.into_iter().filter(is_new).collect();
         lost.extend(findings);
     }
     let kept = set_aside(&**storage, &folder, &found, manifest.events, may_go)?;
@@ -366,10 +397,19 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
         state_lost(&mut sealed, unlisted);
     }
     let mut kept = [partly.kept, spoilt].concat();
-    let digest = digest_of_segments(storage, &folder, &sealed);
-    let is_known = digest.is_some();
+    let counted = count_segments(storage, &folder, &sealed);
+    let is_known = counted.is_some();
+    let (sealed, digest) = match counted {
+        // The manifest may have counted wrongly.
+        Some((counted, digest)) => (counted, Some(digest)),
+        None => (sealed, None),
+    };
     let options = options(&**storage, &folder, &sealed)?;
+    let has_contracts = damaged_contracts(&**storage, &folder, &sealed).is_none();
     let mut writer = RecordingWriter::resume(Arc::clone(storage), place, options, sealed, digest);
+    if !has_contracts {
+        writer.keep_contracts();
+    }
     let mut events = JournalStream::new(unsealed.journal.clone());
     while let Some(events) = events.next(&EventFilter::default())? {
         writer.write(&events)?;
@@ -381,7 +421,7 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
         kept.push(keep_damaged(&**storage, file)?);
     }
     // The journal may have events of damaged segments.
-    let may_go = damaged.is_empty();
+    let may_go = damaged_data(storage, &folder)?.is_empty();
     let journal = &unsealed.journal;
     kept.extend(set_aside(
         &**storage,
@@ -440,6 +480,25 @@ fn with_ranges(folder: &Path, sealed: &Manifest, mut damaged: Vec<Finding>) -> V
         }
     }
     damaged
+}
+
+/// The damage of segments.
+fn damaged_data(storage: &Arc<dyn Storage>, folder: &Path) -> Result<Vec<Finding>> {
+    let mut damaged = Recording::open_in(Arc::clone(storage), folder)?.damaged_segments();
+    let contracts = contracts_path(&**storage, folder);
+    damaged.retain(|finding| finding.file != contracts);
+    Ok(damaged)
+}
+
+/// What is wrong with the contract table. Another one would change what is published.
+fn damaged_contracts(storage: &dyn Storage, folder: &Path, sealed: &Manifest) -> Option<Finding> {
+    if sealed.contracts_blake3.is_empty() {
+        return None;
+    }
+    let file = contracts_path(storage, folder);
+    let error = check_file(storage, &file, None, &sealed.contracts_blake3).err()?;
+    let problem = problem(&error);
+    Some(Finding { file, problem })
 }
 
 /// Segments that are damaged or missing. One that only cannot be read now is not lost.
@@ -506,13 +565,24 @@ fn clear_partial_segments(
                 problem: format!("{bytes} bytes of an unfinished segment"),
             };
             partial.lost.push((file, lost));
-        } else if bytes > 0 && is_damaged {
+        } else if bytes > 0 && (is_damaged || !is_parquet(storage, &file)?) {
             partial.kept.push(keep_damaged(storage, &file)?);
         } else {
             storage.remove(&file)?;
         }
     }
     Ok(partial)
+}
+
+/// Whether a file begins as a segment does.
+fn is_parquet(storage: &dyn Storage, file: &Path) -> Result<bool> {
+    let mut magic = [0; PARQUET_MAGIC.len()];
+    let file = storage.open(file)?;
+    if file.bytes()? < magic.len() as u64 {
+        return Ok(true);
+    }
+    file.read_at(&mut magic, 0)?;
+    Ok(magic == PARQUET_MAGIC)
 }
 
 /// A file that was renamed: its old path and the new one.
@@ -548,18 +618,17 @@ fn keep_damaged(storage: &dyn Storage, path: &Path) -> Result<Renamed> {
     Ok((path.to_owned(), kept))
 }
 
-/// The digest of the events in segments; `None` if they cannot all be read.
-fn digest_of_segments(
+/// The counts of the segments and the digest of their events; `None` if they cannot all be read.
+fn count_segments(
     storage: &Arc<dyn Storage>,
     folder: &Path,
     sealed: &Manifest,
-) -> Option<EventDigest> {
+) -> Option<(Manifest, EventDigest)> {
     let mut digest = EventDigest::new();
-    for segment in &sealed.segments {
-        let path = folder.join(&segment.file);
-        each_event(storage, &path, &mut |event| digest.update(event)).ok()?;
-    }
-    Some(digest)
+    let visit = &mut |event: &Event| digest.update(event);
+    let all = sealed.segments.len();
+    let counted = unsealed::of_first_segments(storage, folder, sealed, all, visit).ok()?;
+    Some((counted, digest))
 }
 
 fn options(storage: &dyn Storage, folder: &Path, sealed: &Manifest) -> Result<RecordingOptions> {
@@ -605,7 +674,7 @@ fn check(
         true => verify(&made, &mut |_| {}).findings,
         false => made.damaged_segments(),
     };
-    findings.retain(|finding| !damaged.contains(finding));
+    findings.retain(|finding| damaged.iter().all(|before| before.file != finding.file));
     match findings.into_iter().next() {
         Some(Finding { file, problem }) => Err(RecordingError::damaged(&file, problem)),
         None => Ok(()),

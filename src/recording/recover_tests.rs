@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use tickdeck_core::event::Event;
 
-use crate::names::{LOCK_FILE, partial_file};
+use crate::names::{CONTRACTS_FILE, LOCK_FILE, partial_file};
+use crate::owner::Owner;
+use crate::recover::seal_file_by_file;
 use crate::sealer::journal_of;
 use crate::storage::local;
 use crate::tests::{options, read_all, some_ticks};
@@ -774,5 +776,82 @@ fn a_manifest_with_impossible_counts_is_damaged() {
         assert!(opened.is_damage(), "{opened}");
         let recovered = recover(&path).unwrap_err();
         assert!(recovered.is_damage(), "{recovered}");
+    }
+}
+
+#[test]
+fn a_damaged_contract_table_is_neither_replaced_nor_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    killed(&path, &some_ticks(55));
+    let contracts = path.join(CONTRACTS_FILE);
+    let good = std::fs::read(&contracts).unwrap();
+    let damaged = [&good[..300], b"?", &good[301..]].concat();
+    std::fs::write(&contracts, &damaged).unwrap();
+    for _ in 0..2 {
+        let recovery = recover(&path).unwrap();
+        assert_eq!((recovery.events, recovery.lost.len()), (55, 1));
+        assert_eq!(recovery.lost[0].file, contracts);
+        assert_eq!(std::fs::read(&contracts).unwrap(), damaged);
+        assert!(!verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
+    }
+    std::fs::write(&contracts, &good).unwrap();
+    assert!(verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
+    assert!(recover(&path).unwrap().lost.is_empty());
+}
+
+#[test]
+fn a_journal_that_a_kill_left_repairs_a_finished_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = killed_with_overlap(&path);
+    let journal = std::fs::read(path.join("journal-00001.tdj")).unwrap();
+    recover(&path).unwrap();
+    std::fs::write(path.join("journal-00001.tdj"), journal).unwrap();
+    spoil(&path.join("part-00002.parquet"));
+    let recovery = recover(&path).unwrap();
+    assert_eq!((recovery.events, &recovery.lost[..]), (18, &[][..]));
+    assert_eq!(events_of(&path), events);
+    assert!(verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
+}
+
+#[test]
+fn files_whose_events_are_in_segments_make_room_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, made) = (folder.path().join("rec"), folder.path().join("made"));
+    let events = some_ticks(55);
+    killed(&path, &events);
+    killed(&made, &events);
+    recover(&made).unwrap();
+    // As a recovery leaves it that had no space for its manifest.
+    let last = "part-00002.parquet";
+    std::fs::copy(made.join(last), path.join(last)).unwrap();
+    let owner = Arc::new(Owner::of(&*local(), &path).unwrap());
+    seal_file_by_file(&local(), &owner, &path).unwrap();
+    drop(owner);
+    assert!(!names(&path).iter().any(|name| name.ends_with(".tdj")));
+    assert_eq!(recover(&path).unwrap().events, 55);
+    assert_eq!(events_of(&path), events);
+}
+
+#[test]
+fn a_manifest_that_counts_wrongly_is_counted_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let spoils: [fn(&mut Manifest); 3] = [
+        |manifest| *manifest.instruments.values_mut().next().unwrap() += 1,
+        |manifest| manifest.ticks -= 1,
+        |manifest| drop(manifest.segments.remove(0)),
+    ];
+    for (number, spoil) in spoils.into_iter().enumerate() {
+        let path = folder.path().join(number.to_string());
+        let events = some_ticks(55);
+        killed(&path, &events);
+        let mut manifest = Manifest::read(&path).unwrap();
+        spoil(&mut manifest);
+        manifest.write(&*local(), &path).unwrap();
+        let recovery = recover(&path).unwrap();
+        assert_eq!((recovery.events, &recovery.lost[..]), (55, &[][..]));
+        assert_eq!(events_of(&path), events);
+        assert!(verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
     }
 }

@@ -1,7 +1,7 @@
 //! Reads one segment: decodes a row group column by column, and makes a block of its events in `seq` order.
 //!
 //! Memory: the bytes of a row group (some 2 MB when full) and its decoded columns (at most 25 MB), and then
-//! the block, which is smaller. Columns that do not change within any instrument are dropped.
+//! the block, which is smaller where fields keep their values. Columns that do not change within any instrument are dropped.
 //!
 //! Filters are applied to the statistics of the row group first, then to its key columns. The other
 //! columns are decoded only for the selected rows.
@@ -36,7 +36,7 @@ type Result<T> = std::result::Result<T, RecordingError>;
 const MAX_ROW_GROUP_ROWS: usize = 2_097_152;
 
 /// The first bytes of a Parquet file.
-const PARQUET_MAGIC: [u8; 4] = *b"PAR1";
+pub(super) const PARQUET_MAGIC: [u8; 4] = *b"PAR1";
 
 /// An open segment.
 #[derive(Debug)]
@@ -425,8 +425,8 @@ impl KeyColumns {
     }
 }
 
-/// The rows of a row group as one block. A tick is stored as a change where the row before it is the
-/// tick of its instrument before it, which in files of tickdeck it nearly always is.
+/// The rows of a row group as one block. In files of tickdeck the tick of an instrument before is in the
+/// row before.
 struct Packing<'a> {
     path: &'a Path,
     keys: KeyColumns,
@@ -457,11 +457,12 @@ impl Packing<'_> {
             let instrument = instruments[row];
             let number = numbers[instrument as usize] as usize;
             let before = std::mem::replace(&mut last[number], row_number);
-            let is_change = row
-                .checked_sub(1)
-                .is_some_and(|above| before as usize == above && instruments[above] == instrument);
+            let before = before as usize;
+            let is_change = instruments.get(before) == Some(&instrument);
             if !is_change {
                 changed[row] = self.common[instrument as usize].varying;
+            } else if before + 1 != row {
+                changed[row] = self.ticks.differences(before, row);
             }
             places[row] = block.tick(seq, recv_ts, instrument, changed[row], !is_change);
         }

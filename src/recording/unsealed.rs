@@ -179,12 +179,14 @@ fn extend(
     })
 }
 
-/// The manifest of a recording with its first segments alone, which are read for that.
+/// The manifest of a recording with its first segments alone. They are read for that, and `visit` is shown
+/// their events.
 pub(super) fn of_first_segments(
     storage: &Arc<dyn Storage>,
     folder: &Path,
     manifest: &Manifest,
     count: usize,
+    visit: &mut dyn FnMut(&Event),
 ) -> Result<Manifest> {
     let mut first = manifest.clone();
     first.segments.truncate(count);
@@ -197,11 +199,26 @@ pub(super) fn of_first_segments(
     let mut counted = Count::of(&first);
     for segment in &first.segments {
         let path = folder.join(&segment.file);
-        each_event(storage, &path, &mut |event| counted.add(event))?;
+        each_event(storage, &path, &mut |event| {
+            counted.add(event);
+            visit(event);
+        })?;
     }
     let events = first.segments.last().map_or(0, |last| last.last_seq + 1);
     counted.apply(&mut first, events);
     Ok(first)
+}
+
+/// Whether the segment with this number is there, whole, and begins with this event.
+pub(super) fn has_segment(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    index: usize,
+    session: &str,
+    first_seq: u64,
+) -> bool {
+    let found = unlisted_segment(storage, folder, &segment_file(index), session, first_seq);
+    found.ok().flatten().is_some()
 }
 
 /// The segment of that name, if it is whole and continues the session.

@@ -109,6 +109,8 @@ pub struct RecordingWriter {
     digest: Option<EventDigest>,
     /// BLAKE3 of the tables in force, of a recording that is continued.
     inherited_contracts_digest: Option<String>,
+    /// Whether the contract table stays as it is.
+    keeps_contracts: bool,
     /// BLAKE3 of `contracts.parquet` as it was last written.
     contracts_blake3: String,
     journal: VecDeque<JournalFile>,
@@ -190,6 +192,7 @@ impl RecordingWriter {
             lost: Vec::new(),
             digest: Some(EventDigest::new()),
             inherited_contracts_digest: None,
+            keeps_contracts: false,
             contracts_blake3: String::new(),
             journal: VecDeque::new(),
             is_new: true,
@@ -227,6 +230,7 @@ impl RecordingWriter {
             lost: manifest.lost,
             digest,
             inherited_contracts_digest: Some(manifest.contracts_digest),
+            keeps_contracts: false,
             contracts_blake3: manifest.contracts_blake3,
             journal: VecDeque::new(),
             is_new: false,
@@ -333,6 +337,11 @@ impl RecordingWriter {
             }
         }
         Ok(())
+    }
+
+    /// Leaves a contract table that is damaged or missing, so that every reader sees that.
+    pub(super) const fn keep_contracts(&mut self) {
+        self.keeps_contracts = true;
     }
 
     /// Lists every sealed segment at once, and keeps them when the recording is abandoned.
@@ -470,6 +479,9 @@ impl RecordingWriter {
 
     /// Writes the contract table if it has changed. The manifest must be written next.
     fn write_contracts(&mut self) -> Result<()> {
+        if self.keeps_contracts {
+            return Ok(());
+        }
         let path = self.names().contracts(&self.place.folder);
         let content = contracts_file::encode(&path, &self.contracts_in_force())?;
         let blake3 = blake3::hash(&content).to_hex().to_string();
