@@ -161,15 +161,10 @@ pub(super) fn seal_file_by_file(
         let Some(part) = journal.parts.first().cloned() else {
             return Ok(events);
         };
-        let options = options(&**storage, folder, &sealed)?;
         let before = sealed.events;
         let is_read = journal.ends.iter().any(|(path, _)| *path == part.path);
-        let has_contracts = damaged_contracts(&**storage, folder, &sealed).is_none();
         let place = Place::of_owner(folder.to_owned(), Arc::clone(owner));
-        let mut writer = RecordingWriter::resume(Arc::clone(storage), place, options, sealed, None);
-        if !has_contracts {
-            writer.keep_contracts();
-        }
+        let mut writer = continued(storage, place, sealed, None)?;
         let mut blocks = JournalStream::new(journal);
         while let Some(block) = blocks.next(&EventFilter::default())? {
             writer.write(&block)?;
@@ -404,12 +399,7 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
         Some((counted, digest)) => (counted, Some(digest)),
         None => (sealed, None),
     };
-    let options = options(&**storage, &folder, &sealed)?;
-    let has_contracts = damaged_contracts(&**storage, &folder, &sealed).is_none();
-    let mut writer = RecordingWriter::resume(Arc::clone(storage), place, options, sealed, digest);
-    if !has_contracts {
-        writer.keep_contracts();
-    }
+    let mut writer = continued(storage, place, sealed, digest)?;
     let mut events = JournalStream::new(unsealed.journal.clone());
     while let Some(events) = events.next(&EventFilter::default())? {
         writer.write(&events)?;
@@ -629,6 +619,22 @@ fn count_segments(
     let all = sealed.segments.len();
     let counted = unsealed::of_first_segments(storage, folder, sealed, all, visit).ok()?;
     Some((counted, digest))
+}
+
+/// A writer of what comes after the segments of `sealed`.
+fn continued(
+    storage: &Arc<dyn Storage>,
+    place: Place,
+    sealed: Manifest,
+    digest: Option<EventDigest>,
+) -> Result<RecordingWriter> {
+    let options = options(&**storage, &place.folder, &sealed)?;
+    let has_contracts = damaged_contracts(&**storage, &place.folder, &sealed).is_none();
+    let mut writer = RecordingWriter::resume(Arc::clone(storage), place, options, sealed, digest);
+    if !has_contracts {
+        writer.keep_contracts();
+    }
+    Ok(writer)
 }
 
 fn options(storage: &dyn Storage, folder: &Path, sealed: &Manifest) -> Result<RecordingOptions> {

@@ -1,7 +1,8 @@
 //! Reads one segment: decodes a row group column by column, and makes a block of its events in `seq` order.
 //!
-//! Memory: the bytes of a row group (some 2 MB when full) and its decoded columns (at most 25 MB), and then
-//! the block, which is smaller where fields keep their values. Columns that do not change within any instrument are dropped.
+//! Memory: the bytes of a row group (some 2 MB when full) and its decoded columns (at most 25 MB). The
+//! block that is made of them is smaller where fields keep their values. Columns that do not change within
+//! any instrument are dropped.
 //!
 //! Filters are applied to the statistics of the row group first, then to its key columns. The other
 //! columns are decoded only for the selected rows.
