@@ -221,7 +221,8 @@ fn read_events(
     counts: &mut FxHashMap<InstrumentId, u64>,
     progress: &mut dyn FnMut(u64),
 ) {
-    let mut reader = recording.reader(EventFilter::default()).salvage(true);
+    let reader = recording.reader(EventFilter::default()).salvage(true);
+    let mut reader = reader.read_ahead();
     let mut digest = EventDigest::new();
     let mut batch: Vec<Event> = Vec::with_capacity(BATCH_EVENTS);
     let mut gap_reported = false;
