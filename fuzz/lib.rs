@@ -121,7 +121,13 @@ pub fn journal(bytes: &[u8]) {
         let recovered = Recording::open(files.folder()).expect("a recovered recording opens");
         assert_eq!(events(&recovered), found, "a recovery changed events");
         assert_eq!(recovery.events, found.len() as u64);
-        assert!(verify(&recovered, &mut |_| {}).is_intact());
+        // The folder has no contract table, and a recovery makes none up.
+        let findings = verify(&recovered, &mut |_| {}).findings;
+        assert!(
+            findings
+                .iter()
+                .all(|it| it.file.ends_with("contracts.parquet"))
+        );
     }
 }
 
