@@ -407,23 +407,34 @@ fn a_removed_lock_file_ends_the_recorder_and_loses_nothing() {
     assert_eq!(recover(&path).unwrap().events, 500);
 }
 
-#[test]
-fn what_no_sync_has_confirmed_is_not_called_safe() {
+/// The ticks that are called safe after `first` were written and, `pause` later, a call of this kind fails.
+fn safe_ticks(first: u64, pause: Duration, doing: &'static str) -> u64 {
     let storage = MemoryStorage::default();
     let mut background = in_memory(&storage);
-    let events = some_ticks(700);
-    let (synced, rest) = events.split_at(300);
-    assert!(background.offer(synced));
+    let events = some_ticks(first + 400);
+    let (written, rest) = events.split_at(usize::try_from(first).unwrap());
+    assert!(background.offer(written));
     let stats = Arc::clone(background.stats());
-    wait_until("they are written", || stats.ticks() == 300);
-    // Longer than a sync takes.
-    nap(DEFAULT_SYNC_EVERY + Duration::from_millis(500));
-    storage.fail("syncing", "", 0, u32::MAX);
+    wait_until("they are written", || stats.ticks() == first);
+    nap(pause);
+    storage.fail(doing, "", 0, u32::MAX);
     assert!(background.offer(rest));
     wait_until("that fails", || stats.failure().is_some());
     let recorded = background.finish(0);
     assert!(recorded.error.is_some() && recorded.manifest.is_none());
-    assert_eq!(recorded.ticks, 300);
+    recorded.ticks
+}
+
+#[test]
+fn what_no_sync_has_confirmed_is_not_called_safe() {
+    // Longer than a sync takes.
+    let pause = DEFAULT_SYNC_EVERY + Duration::from_millis(500);
+    assert_eq!(safe_ticks(300, pause, "syncing"), 300);
+}
+
+#[test]
+fn what_was_written_before_a_failed_write_is_synced_and_safe() {
+    assert_eq!(safe_ticks(130, Duration::ZERO, "writing"), 130);
 }
 
 #[test]
@@ -462,23 +473,6 @@ fn a_full_disk_seals_the_journal_file_by_file() {
     let recording = Recording::open_in(shared, folder).unwrap();
     assert!(verify(&recording, &mut |_| {}).is_intact());
     assert!(read_all(&recording, EventFilter::default(), 999) == all);
-}
-
-#[test]
-fn what_was_written_before_a_failed_write_is_synced_and_safe() {
-    let storage = MemoryStorage::default();
-    let mut background = in_memory(&storage);
-    let events = some_ticks(400);
-    let (first, rest) = events.split_at(130);
-    assert!(background.offer(first));
-    let stats = Arc::clone(background.stats());
-    wait_until("they are written", || stats.ticks() == 130);
-    storage.fail("writing", "", 0, u32::MAX);
-    assert!(background.offer(rest));
-    wait_until("that fails", || stats.failure().is_some());
-    let recorded = background.finish(0);
-    assert!(recorded.error.is_some() && recorded.manifest.is_none());
-    assert_eq!(recorded.ticks, 130);
 }
 
 #[test]

@@ -113,15 +113,16 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
         rebuild_manifest(&storage, folder, &names, &journal)?;
     }
     let mut found = unsealed::read(&storage, folder)?;
-    if found.manifest.status != Status::Recording {
-        if has_more(&storage, folder, &found.manifest)? {
-            found = reopen(&storage, folder, found.manifest)?;
-        } else if segments_to_repeat(&storage, folder, &found.sealed)?.is_none() {
+    let is_finished = found.manifest.status != Status::Recording;
+    if is_finished && has_more(&storage, folder, &found.manifest)? {
+        found = reopen(&storage, folder, found.manifest)?;
+    }
+    match segments_to_repeat(&storage, folder, &found.sealed)? {
+        Some(first) => found = reopen(&storage, folder, first)?,
+        None if found.manifest.status != Status::Recording => {
             return already_sealed(&storage, place(), found.manifest);
         }
-    }
-    if let Some(first) = segments_to_repeat(&storage, folder, &found.sealed)? {
-        found = reopen(&storage, folder, first)?;
+        None => {}
     }
     let before = found.sealed.events;
     match seal(&storage, place(), found) {
@@ -411,7 +412,8 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
         kept.push(keep_damaged(&**storage, file)?);
     }
     // The journal may have events of damaged segments.
-    let may_go = damaged_data(storage, &folder)?.is_empty();
+    let contracts = contracts_path(&**storage, &folder);
+    let may_go = damaged.iter().all(|finding| finding.file == contracts);
     let journal = &unsealed.journal;
     kept.extend(set_aside(
         &**storage,

@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use tickdeck_core::contract::{Contract, Exchange, ProductClass, ProductTable, SessionClass};
-use tickdeck_core::event::Text;
-use tickdeck_core::event::{Event, EventKind};
+use tickdeck_core::event::{Event, EventKind, Text};
 use tickdeck_core::time::TradingDay;
 
 use super::testing::{Events, builtin, instant, raw_row, text, with_receive_times};
