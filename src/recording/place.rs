@@ -8,7 +8,7 @@ use super::error::RecordingError;
 use super::names::{LOCK_FILE, goes_with_recording, is_manifest, parent_of};
 use super::owner::{Owner, refuse_owned};
 use super::storage::Storage;
-use super::unstarted::{clear_unstarted, is_unstarted};
+use super::unstarted::{clear_unstarted, is_eventless};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -140,8 +140,8 @@ pub(super) fn sync_name(storage: &dyn Storage, folder: &Path) -> Result<()> {
     }
 }
 
-/// Whether the folder is empty, or as good as that. Anything else in it must be a recording that may be replaced, and no other
-/// writer may have it.
+/// Whether the folder has no event. Anything else in it must be a recording that may be replaced, and no
+/// other writer may have it.
 pub(super) fn refuse_occupied(
     storage: &dyn Storage,
     target: &Path,
@@ -160,7 +160,7 @@ fn refuse_occupied_by_others(
     target: &Path,
     overwrite: bool,
 ) -> Result<bool> {
-    if is_unstarted(storage, target)? {
+    if is_eventless(storage, target)? {
         return Ok(true);
     }
     if !overwrite {

@@ -1,10 +1,16 @@
 //! What a writer leaves that is killed before it has anything to keep: its lock, a temporary file, a journal
 //! without an event. A folder with nothing else counts as empty.
+//!
+//! A manifest and its contracts make a recording of it, though one without an event. A new recording may
+//! take its place.
 
 use std::path::Path;
 
 use super::journal::JournalFiles;
-use super::names::{LOCK_FILE, TRIAL_PREFIX, is_temporary, journal_index};
+use super::manifest::{Manifest, Status};
+use super::names::{
+    CONTRACTS_FILE, LOCK_FILE, MANIFEST_FILE, TRIAL_PREFIX, is_temporary, journal_index,
+};
 use super::storage::{Storage, StorageError, is_random};
 
 type Result<T> = std::result::Result<T, StorageError>;
@@ -12,6 +18,23 @@ type Result<T> = std::result::Result<T, StorageError>;
 /// Whether a folder has nothing but such files.
 pub(super) fn is_unstarted(storage: &dyn Storage, folder: &Path) -> Result<bool> {
     let names = storage.list(folder)?;
+    Ok(names.iter().all(|name| is_leftover(storage, folder, name)))
+}
+
+/// Whether a folder has nothing but such files, or also an unfinished recording without an event.
+pub(super) fn is_eventless(storage: &dyn Storage, folder: &Path) -> Result<bool> {
+    let mut names = storage.list(folder)?;
+    if names.iter().any(|name| name == MANIFEST_FILE) {
+        let is_begun = |manifest: Manifest| {
+            let is_unfinished = manifest.status == Status::Recording;
+            is_unfinished && manifest.events == 0 && manifest.segments.is_empty()
+        };
+        // One that cannot be read may have had something.
+        if !Manifest::read_in(storage, folder).is_ok_and(is_begun) {
+            return Ok(false);
+        }
+        names.retain(|name| name != MANIFEST_FILE && name != CONTRACTS_FILE);
+    }
     Ok(names.iter().all(|name| is_leftover(storage, folder, name)))
 }
 
@@ -38,6 +61,8 @@ fn is_trial(storage: &dyn Storage, folder: &Path, name: &str) -> bool {
 pub(super) fn clear_unstarted(storage: &dyn Storage, folder: &Path) -> Result<()> {
     let mut names = storage.list(folder)?;
     names.retain(|name| name != LOCK_FILE);
+    let has_manifest = names.iter().any(|name| name == MANIFEST_FILE);
+    names.retain(|name| name != MANIFEST_FILE);
     for name in &names {
         let path = folder.join(name);
         match is_trial(storage, folder, name) {
@@ -46,10 +71,15 @@ pub(super) fn clear_unstarted(storage: &dyn Storage, folder: &Path) -> Result<()
         }
     }
     // Else a crash could leave an old journal beside a new manifest.
-    match names.is_empty() {
-        true => Ok(()),
-        false => storage.sync_dir(folder),
+    if !names.is_empty() {
+        storage.sync_dir(folder)?;
     }
+    // Only the manifest says that the other files belong to a recording without an event.
+    if has_manifest {
+        storage.remove(&folder.join(MANIFEST_FILE))?;
+        storage.sync_dir(folder)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -60,7 +90,7 @@ mod tests {
     use crate::sealer::journal_of;
     use crate::storage::local;
     use crate::tests::{options, some_ticks};
-    use crate::{CONTRACTS_FILE, MANIFEST_FILE, RecordingError, RecordingWriter, Rolling};
+    use crate::{RecordingError, RecordingOptions, RecordingWriter, Rolling};
 
     /// A file of a journal with the first `events` of a session.
     fn journal(events: u64) -> Vec<u8> {
@@ -103,6 +133,36 @@ mod tests {
             }
             RecordingWriter::check_target(&rec, false).unwrap();
             let mut writer = create(&rec).unwrap();
+            writer.write(&some_ticks(3)).unwrap();
+            writer.finish().unwrap();
+            let names = local().list(&rec).unwrap();
+            assert_eq!(names, [CONTRACTS_FILE, MANIFEST_FILE, "part-00000.parquet"]);
+        }
+    }
+
+    #[test]
+    fn a_killed_recording_without_an_event_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        for (keep_partial, event) in [(false, false), (true, false), (true, true)] {
+            let rec = folder.path().join(format!("rec-{keep_partial}-{event}"));
+            let options = RecordingOptions {
+                keep_partial,
+                ..options(Rolling::default())
+            };
+            let writer = RecordingWriter::create(&rec, options).unwrap();
+            assert!(matches!(create(&rec), Err(RecordingError::InUse { .. })));
+            let (mut journal, sealer) = journal_of(writer);
+            if event {
+                journal.append(&some_ticks(1)[0]).unwrap();
+                journal.write().unwrap();
+            }
+            std::mem::forget((journal, sealer));
+            // A kill releases the lock, which a forgotten writer keeps.
+            fs::remove_file(rec.join(LOCK_FILE)).unwrap();
+            let taken = create(&rec);
+            let is_occupied = matches!(taken, Err(RecordingError::OutputExists { .. }));
+            assert_eq!(is_occupied, event, "{taken:?}");
+            let Ok(mut writer) = taken else { continue };
             writer.write(&some_ticks(3)).unwrap();
             writer.finish().unwrap();
             let names = local().list(&rec).unwrap();

@@ -47,12 +47,16 @@ impl RecordTo {
     /// is not a catalogue.
     fn claim(&self, beside: Beside) -> Result<(), RecordingError> {
         if self.by_day.is_none() {
-            seal_leftovers(&self.folder, beside)?;
+            let mut left = leftovers(&self.folder)?;
+            let is_free = |folder| RecordingWriter::check_target(folder, false).is_ok();
+            // A recording without an event gives way to the new one.
+            left.retain(|folder| folder != &self.folder || !is_free(folder));
+            seal_leftovers(&left, &self.folder, beside);
             return RecordingWriter::check_target(&self.folder, self.options.overwrite);
         }
         if self.folder.exists() {
             for entry in Catalog::open(&self.folder)?.entries {
-                seal_leftovers(&entry.folder, beside)?;
+                seal_leftovers(&leftovers(&entry.folder)?, &entry.folder, beside);
             }
             for ring in rings(&self.folder)? {
                 keep_leftovers(&ring);
@@ -72,9 +76,9 @@ enum Beside {
 
 /// Seals what an earlier recorder of the same target left. A recording that cannot be recovered does not
 /// keep a new one from beginning.
-fn seal_leftovers(target: &Path, beside: Beside) -> Result<(), RecordingError> {
-    for folder in leftovers(target)? {
-        match recover(&folder) {
+fn seal_leftovers(left: &[PathBuf], target: &Path, beside: Beside) {
+    for folder in left {
+        match recover(folder) {
             Ok(recovery) if !recovery.was_unfinished && beside == Beside::Silent => {}
             Ok(recovery) if !recovery.was_unfinished => tracing::warn!(
                 event = "recording_beside",
@@ -100,7 +104,6 @@ fn seal_leftovers(target: &Path, beside: Beside) -> Result<(), RecordingError> {
             ),
         }
     }
-    Ok(())
 }
 
 /// Keeps what a killed session left in its ring. One that is still running has its own.
