@@ -6,7 +6,7 @@
 //! ```
 //!
 //! - Order is kept: one list of events, one thread for each step.
-//! - Memory: at most [`QUEUE_EVENTS`] events wait (40 MB), and as many are being written. Then the
+//! - Memory: at most [`QUEUE_EVENTS`] events wait (80 MB), and as many are being written. Then the
 //!   caller blocks. Segments may lag behind the journal by any amount.
 //! - Events are in a file after [`WRITE_EVERY`] and on the disk after
 //!   [`sync_every`](BackgroundWriter::sync_every).
@@ -44,8 +44,9 @@ use super::writer::RecordingWriter;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
-/// Events that may wait for the recorder thread: more than three seconds of 20,000 ticks/s.
-pub const QUEUE_EVENTS: usize = 65_536;
+/// Events that may wait for the recorder thread: more than six seconds of 20,000 ticks/s. They take memory
+/// only while they wait for a slow disk.
+pub const QUEUE_EVENTS: usize = 131_072;
 
 /// Events are in a file, safe from a crash of the process, after this time.
 const WRITE_EVERY: Duration = Duration::from_millis(50);

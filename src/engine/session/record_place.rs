@@ -48,7 +48,7 @@ impl RecordTo {
     fn claim(&self, beside: Beside) -> Result<(), RecordingError> {
         if self.by_day.is_none() {
             let mut left = leftovers(&self.folder)?;
-            let is_free = |folder| RecordingWriter::check_target(folder, false).is_ok();
+            let is_free = |folder: &Path| RecordingWriter::check_target(folder, false).is_ok();
             // A recording without an event gives way to the new one.
             left.retain(|folder| folder != &self.folder || !is_free(folder));
             seal_leftovers(&left, &self.folder, beside);
