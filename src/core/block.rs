@@ -4,158 +4,11 @@
 //! read from one end to the other, and a reader that keeps the last tick of each instrument only sets what
 //! is new. Whole ticks are made where a reader needs them.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use tickdeck_ffi::for_each_tick_field;
-
-use crate::event::{Event, EventKind, InstrumentId, RawTick, Seq, SessionEvent, Text};
+use crate::event::{Event, EventKind, InstrumentId, RawTick, Seq, SessionEvent};
+use crate::tick_fields::{TickFields, set_fields, words_of};
 use crate::time::UnixNanos;
-
-/// Some of the fields of a tick.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TickFields(u64);
-
-impl TickFields {
-    /// None.
-    pub const NONE: Self = Self(0);
-
-    /// The field with this number, in the order of the struct.
-    #[inline]
-    #[must_use]
-    pub const fn of(field: usize) -> Self {
-        Self(1 << field)
-    }
-
-    /// Whether one of `fields` is among them.
-    #[inline]
-    #[must_use]
-    pub const fn intersect(self, fields: Self) -> bool {
-        self.0 & fields.0 != 0
-    }
-
-    /// These and `fields`.
-    #[inline]
-    #[must_use]
-    pub const fn with(self, fields: Self) -> Self {
-        Self(self.0 | fields.0)
-    }
-
-    /// These and `fields`, if `condition` holds.
-    #[inline]
-    #[must_use]
-    pub const fn with_if(self, condition: bool, fields: Self) -> Self {
-        Self(self.0 | (fields.0 * condition as u64))
-    }
-}
-
-/// A value of a field as words of 8 bytes, as many as every value of its type has.
-pub trait FieldWords: Copy {
-    /// How many.
-    const WORDS: usize;
-
-    /// Writes the words to the beginning of `words`.
-    fn write(self, words: &mut [u64]);
-
-    /// Reads what was written.
-    fn read(words: &[u64]) -> Self;
-}
-
-impl FieldWords for f64 {
-    const WORDS: usize = 1;
-
-    #[inline]
-    fn write(self, words: &mut [u64]) {
-        words[0] = self.to_bits();
-    }
-
-    #[inline]
-    fn read(words: &[u64]) -> Self {
-        Self::from_bits(words[0])
-    }
-}
-
-impl FieldWords for i32 {
-    const WORDS: usize = 1;
-
-    #[inline]
-    fn write(self, words: &mut [u64]) {
-        words[0] = u64::from(self.cast_unsigned());
-    }
-
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "32 bits were written")]
-    fn read(words: &[u64]) -> Self {
-        (words[0] as u32).cast_signed()
-    }
-}
-
-impl<const N: usize> FieldWords for Text<N> {
-    const WORDS: usize = N.div_ceil(size_of::<u64>());
-
-    fn write(self, words: &mut [u64]) {
-        let bytes = self.as_array().chunks(size_of::<u64>());
-        for (word, part) in words.iter_mut().zip(bytes) {
-            let mut bytes = [0; size_of::<u64>()];
-            bytes[..part.len()].copy_from_slice(part);
-            *word = u64::from_le_bytes(bytes);
-        }
-    }
-
-    fn read(words: &[u64]) -> Self {
-        let mut text = [0; N];
-        for (part, word) in text.chunks_mut(size_of::<u64>()).zip(words) {
-            part.copy_from_slice(&word.to_le_bytes()[..part.len()]);
-        }
-        Self::from_array(text)
-    }
-}
-
-macro_rules! field_type {
-    (text $size:literal) => { Text<$size> };
-    (f64 $size:literal) => { f64 };
-    (i32 $size:literal) => { i32 };
-}
-
-macro_rules! define_fields {
-    (() $($(#[$doc:meta])* $kind:ident $name:ident $vendor:ident $size:literal @ $offset:literal;)*) => {
-        /// The fields of a tick, in the order of the struct.
-        #[derive(Debug, Clone, Copy)]
-        enum Field {
-            $($name,)*
-        }
-
-        /// How many words `fields` take.
-        #[inline]
-        const fn words_of(fields: TickFields) -> usize {
-            let mut words = fields.0.count_ones() as usize;
-            $(
-                if <field_type!($kind $size)>::WORDS > 1
-                    && fields.intersect(TickFields::of(Field::$name as usize))
-                {
-                    words += <field_type!($kind $size)>::WORDS - 1;
-                }
-            )*
-            words
-        }
-
-        /// Sets `fields` to the values in `words`.
-        #[inline]
-        fn set_fields(tick: &mut RawTick, fields: TickFields, words: &[u64]) {
-            let mut words = words;
-            $(
-                if fields.intersect(TickFields::of(Field::$name as usize)) {
-                    type Value = field_type!($kind $size);
-                    tick.$name = Value::read(words);
-                    words = words.get(Value::WORDS..).unwrap_or_default();
-                }
-            )*
-            let _ = words;
-        }
-    };
-}
-
-for_each_tick_field!(define_fields);
 
 /// How an event is stored.
 #[derive(Debug, Clone, Copy)]
@@ -474,131 +327,14 @@ impl BlockEvents {
     }
 }
 
-/// Consecutive events, borrowed.
-#[derive(Debug, Clone, Copy)]
-pub enum EventSlice<'a> {
-    /// Whole ones.
-    Events(&'a [Event]),
-    /// Those of a block from the first to the second place.
-    Block(&'a EventBlock, usize, usize),
-}
-
-impl<'a> EventSlice<'a> {
-    /// Number of events.
-    #[inline]
-    #[must_use]
-    pub const fn len(self) -> usize {
-        match self {
-            Self::Events(events) => events.len(),
-            Self::Block(_, start, end) => end - start,
-        }
-    }
-
-    /// Whether there is no event.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.len() == 0
-    }
-
-    /// The event at `place`.
-    ///
-    /// # Panics
-    /// When there is none.
-    #[inline]
-    #[must_use]
-    pub fn get(self, place: usize) -> EventRef<'a> {
-        match self {
-            Self::Events(events) => EventRef::from(&events[place]),
-            Self::Block(block, start, _) => block.get(start + place),
-        }
-    }
-
-    /// The events in order.
-    #[inline]
-    pub fn iter(self) -> impl Iterator<Item = EventRef<'a>> {
-        (0..self.len()).map(move |place| self.get(place))
-    }
-
-    /// Some of them.
-    ///
-    /// # Panics
-    /// When there are fewer.
-    #[must_use]
-    pub fn range(self, places: Range<usize>) -> Self {
-        match self {
-            Self::Events(events) => Self::Events(&events[places]),
-            Self::Block(block, start, end) => {
-                assert!(places.start <= places.end && start + places.end <= end);
-                Self::Block(block, start + places.start, start + places.end)
-            }
-        }
-    }
-
-    /// Them as whole events, where they are.
-    #[must_use]
-    pub const fn events(self) -> Option<&'a [Event]> {
-        match self {
-            Self::Events(events) => Some(events),
-            Self::Block(..) => None,
-        }
-    }
-}
-
-/// Events that were fetched together. Cheap to clone.
-#[derive(Debug, Clone)]
-pub enum EventWindow {
-    /// Whole ones.
-    Events(Arc<Vec<Event>>),
-    /// A part of a block.
-    Block(Arc<EventBlock>, Range<usize>),
-}
-
-impl Default for EventWindow {
-    fn default() -> Self {
-        Self::Events(Arc::default())
-    }
-}
-
-impl EventWindow {
-    /// Replaces it by whole events, in the memory of those before unless that is in use.
-    ///
-    /// # Errors
-    /// Those of `fill`.
-    pub fn refill<E>(
-        &mut self,
-        fill: impl FnOnce(&mut Vec<Event>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        if let Self::Events(events) = self
-            && let Some(events) = Arc::get_mut(events)
-        {
-            events.clear();
-            return fill(events);
-        }
-        let mut events = Vec::new();
-        let filled = fill(&mut events);
-        *self = Self::Events(Arc::new(events));
-        filled
-    }
-
-    /// All of them.
-    #[inline]
-    #[must_use]
-    pub fn slice(&self) -> EventSlice<'_> {
-        match self {
-            Self::Events(events) => EventSlice::Events(events),
-            Self::Block(block, places) => EventSlice::Block(block, places.start, places.end),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
+pub(crate) mod tests {
     use super::*;
+    use crate::event::Text;
+    use crate::tick_fields::{Field, FieldWords as _};
 
     /// Two ticks of `a` around one of `b`, and a session event. The second one of `a` changes `changed`.
-    fn block(changed: TickFields, words: &[u64]) -> Arc<EventBlock> {
+    pub(crate) fn block(changed: TickFields, words: &[u64]) -> Arc<EventBlock> {
         let common = ["a", "b"].map(|id| RawTick {
             instrument_id: Text::new(id.as_bytes()).unwrap(),
             ..RawTick::unset()
@@ -616,7 +352,7 @@ mod tests {
         Arc::new(builder.finish())
     }
 
-    fn events_of(block: &Arc<EventBlock>, max: usize) -> Vec<Event> {
+    pub(crate) fn events_of(block: &Arc<EventBlock>, max: usize) -> Vec<Event> {
         let (mut events, mut batch) = (BlockEvents::new(Arc::clone(block)), Vec::new());
         while events.next_events(&mut batch, max) > 0 {}
         batch
@@ -665,53 +401,5 @@ mod tests {
         let mut rest = Vec::new();
         events.next_events(&mut rest, 9);
         assert_eq!(rest, events_of(&block, 9)[3..]);
-    }
-
-    #[test]
-    fn a_part_of_a_window_is_the_same_in_both_forms() {
-        let block = block(TickFields::NONE, &[]);
-        let events = EventWindow::Events(Arc::new(events_of(&block, 9)));
-        let window = EventWindow::Block(block, 1..4);
-        let (whole, part) = (events.slice().range(1..4), window.slice());
-        assert_eq!((whole.len(), part.len()), (3, 3));
-        for (a, b) in whole.range(1..3).iter().zip(part.range(1..3).iter()) {
-            assert_eq!(
-                (a.seq, a.recv_ts, a.is_tick()),
-                (b.seq, b.recv_ts, b.is_tick())
-            );
-        }
-        assert!(whole.events().is_some() && part.events().is_none());
-    }
-
-    #[test]
-    fn a_window_in_use_keeps_its_events() {
-        let mut window = EventWindow::default();
-        let one = events_of(&block(TickFields::NONE, &[]), 9);
-        let fill = |events: &mut Vec<Event>| {
-            events.extend_from_slice(&one);
-            Ok::<_, ()>(())
-        };
-        window.refill(fill).unwrap();
-        let used = window.clone();
-        window.refill(|_| Err(())).unwrap_err();
-        assert_eq!((used.slice().len(), window.slice().len()), (4, 0));
-    }
-
-    proptest! {
-        #[test]
-        fn prop_values_read_back_bit_for_bit(
-            bits: u64,
-            count: i32,
-            text in proptest::collection::vec(any::<u8>(), 0..=31),
-        ) {
-            let mut words = [0; 4];
-            f64::from_bits(bits).write(&mut words);
-            prop_assert_eq!(f64::read(&words).to_bits(), bits);
-            count.write(&mut words);
-            prop_assert_eq!(i32::read(&words), count);
-            let text = Text::<31>::new(&text).unwrap();
-            text.write(&mut words);
-            prop_assert_eq!(Text::<31>::read(&words), text);
-        }
     }
 }

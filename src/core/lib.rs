@@ -3,7 +3,8 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`event`] | raw ticks and session events, as a source yields them |
-//! | [`block`](mod@block) | events that are stored as what changed |
+//! | [`block`](mod@block), [`tick_fields`] | events that are stored as what changed |
+//! | [`event_window`] | consecutive events as a reader hands them out |
 //! | [`time`], [`clock`] | nanoseconds and trading days; the one access to the machine's clock |
 //! | [`calendar`], [`contract`] | trading days, products, contracts and their sessions |
 //! | [`dating`] | which witness decides the date of a tick |
@@ -30,11 +31,13 @@ pub mod clock;
 pub mod contract;
 pub mod dating;
 pub mod event;
+pub mod event_window;
 pub mod pace;
 pub mod printable;
 pub mod select;
 pub mod source;
 pub mod switch;
 pub mod thread;
+pub mod tick_fields;
 pub mod time;
 pub mod wait;

@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tickdeck_core::block::{BlockEvents, EventBlock, EventWindow};
+use tickdeck_core::block::{BlockEvents, EventBlock};
+use tickdeck_core::event_window::EventWindow;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::Event;

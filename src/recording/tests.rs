@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use tickdeck_core::block::{EventRef, EventRefKind, EventWindow, TickRef};
+use tickdeck_core::block::{EventRef, EventRefKind, TickRef};
+use tickdeck_core::event_window::EventWindow;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::{Event, EventKind, InstrumentId, RawTick, Seq, SessionEvent, Text};

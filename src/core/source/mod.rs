@@ -10,7 +10,7 @@ mod info;
 mod limit;
 mod merge;
 
-use crate::block::EventWindow;
+use crate::event_window::EventWindow;
 use crate::event::Event;
 
 pub use ahead::AheadSource;

@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tickdeck_core::block::{EventRef, EventSlice, EventWindow};
+use tickdeck_core::block::EventRef;
+use tickdeck_core::event_window::{EventSlice, EventWindow};
 use tickdeck_core::pace::{ClockTicks, PaceReport};
 use tickdeck_core::source::{Source, SourceError};
 use tickdeck_core::time::UnixNanos;

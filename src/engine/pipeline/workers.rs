@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use tickdeck_core::block::EventWindow;
+use tickdeck_core::event_window::EventWindow;
 use tickdeck_core::thread;
 
 use super::options::PublisherOptions;
