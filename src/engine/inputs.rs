@@ -35,9 +35,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::NaiveDate;
-use tickdeck_core::event_window::EventWindow;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::event::Event;
+use tickdeck_core::event_window::EventWindow;
 use tickdeck_core::select::{SymbolGlobError, Window, WindowError, WindowSpec};
 use tickdeck_core::source::{
     AheadSource, MergeSource, PayloadSource, ReceiveTimes, Source, SourceError, SourceErrorKind,

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
-use tickdeck_core::tick_fields::{FieldWords, TickFields};
 use tickdeck_core::event::{RawTick, Text};
+use tickdeck_core::tick_fields::{FieldWords, TickFields};
 use tickdeck_ffi::for_each_tick_field;
 
 use super::chunk::{self, Chunk, ChunkError, Number};

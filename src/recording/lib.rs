@@ -115,6 +115,7 @@ pub use schema::ROW_GROUP_ROWS;
 pub use segment_info::SegmentInfo;
 pub use session_recorder::SessionRecorder;
 pub use tickdeck_core::source::SourceInfo;
+pub use unstarted::remove_eventless;
 pub use verify::{Verification, VerifyReport, verify};
 pub use watch::{DEFAULT_MIN_FREE_SPACE, check_free_space};
 pub use writer::{RecordingOptions, RecordingWriter, Rolling};
@@ -125,6 +126,8 @@ mod background_writer_tests;
 mod chunk_tests;
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod damaged_manifest_tests;
 #[cfg(test)]
 mod in_memory_tests;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::source::SourceInfo;
 use tickdeck_core::time::UnixNanos;
 
@@ -204,7 +205,53 @@ impl Manifest {
         let files: Vec<&str> = manifest.segments.iter().map(|s| s.file.as_str()).collect();
         check_segments(&path, &files)?;
         manifest.check_counts(&path)?;
+        manifest.check_segments_follow(&path)?;
         Ok(manifest)
+    }
+
+    /// What a damaged manifest still says about the session, if it can be parsed: source, calendar,
+    /// contracts, drops and losses. It has no segment and no event.
+    pub(super) fn read_description(storage: &dyn Storage, path: &Path) -> Option<Self> {
+        let text = read_whole(storage, path, MOST_MANIFEST_BYTES).ok()?;
+        let mut manifest: Self = serde_json::from_slice(&text).ok()?;
+        let is_sane = |count: &u64| *count <= MOST_IN_ALL;
+        manifest.ledger.dropped.retain(|_, count| is_sane(count));
+        manifest.ledger.received = 0;
+        manifest.ledger.recorded = 0;
+        manifest.lost.retain(|lost| is_sane(&lost.first_seq));
+        manifest.segments.clear();
+        manifest.instruments.clear();
+        manifest.trading_days.clear();
+        (manifest.start, manifest.end) = (None, None);
+        (manifest.events, manifest.ticks) = (0, 0);
+        manifest.digest.clear();
+        TradingCalendar::parse(&manifest.calendar.text).ok()?;
+        Some(manifest)
+    }
+
+    /// Refuses segments that do not follow each other, and totals that are not theirs.
+    fn check_segments_follow(&self, path: &Path) -> Result<(), RecordingError> {
+        let (mut events, mut ticks) = (0, 0);
+        for segment in self.segments.iter().filter(|segment| segment.rows > 0) {
+            let (first, last) = (segment.first_seq, segment.last_seq);
+            if first != events || first + segment.rows != last + 1 || segment.ticks > segment.rows {
+                let SegmentEntry { file, rows, .. } = segment;
+                let problem = format!(
+                    "it says that {file} has {rows} events, {first} to {last}, after {events} before it"
+                );
+                return Err(RecordingError::damaged(path, problem));
+            }
+            events += segment.rows;
+            ticks += segment.ticks;
+        }
+        if (self.events, self.ticks) != (events, ticks) {
+            let problem = format!(
+                "it says {} events and {} ticks, and of its segments {events} and {ticks}",
+                self.events, self.ticks
+            );
+            return Err(RecordingError::damaged(path, problem));
+        }
+        Ok(())
     }
 
     /// Refuses numbers that no recording has, so that sums of them never overflow.

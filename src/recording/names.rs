@@ -105,6 +105,11 @@ pub(super) fn is_manifest(name: &str) -> bool {
     unhidden(name) == MANIFEST_FILE
 }
 
+/// Whether a file of that name is a contract table.
+pub(super) fn is_contracts(name: &str) -> bool {
+    unhidden(name) == CONTRACTS_FILE
+}
+
 fn unhidden(name: &str) -> &str {
     name.strip_prefix(HIDDEN).unwrap_or(name)
 }
@@ -141,7 +146,7 @@ pub(super) fn is_partial(name: &str) -> bool {
 pub(super) fn is_temporary(name: &str) -> bool {
     target_of_temporary(name).is_some_and(|target| {
         is_manifest(target)
-            || unhidden(target) == CONTRACTS_FILE
+            || is_contracts(target)
             || target == REPLACES_FILE
             || target == MERGED_FILE
     })
@@ -164,7 +169,7 @@ pub(super) fn journal_index(name: &str) -> Option<u64> {
 /// Whether a file of that name belongs to a recording.
 pub(super) fn is_of_recording(name: &str) -> bool {
     is_manifest(name)
-        || unhidden(name) == CONTRACTS_FILE
+        || is_contracts(name)
         || is_segment(name)
         || journal_index(name).is_some()
         || is_partial(name)
@@ -191,7 +196,10 @@ pub(super) fn is_set_aside(name: &str) -> bool {
     let number = end.strip_prefix('-').filter(|digits| !digits.is_empty());
     let is_number = number.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
     (end.is_empty() || is_number)
-        && (is_segment(file) || journal_index(file).is_some() || is_partial(file))
+        && (is_segment(file)
+            || journal_index(file).is_some()
+            || is_partial(file)
+            || is_manifest(file))
 }
 
 /// Whether a file of that name goes when its recording is removed or replaced: it belongs to the recording,

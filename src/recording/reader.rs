@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tickdeck_core::block::{BlockEvents, EventBlock};
-use tickdeck_core::event_window::EventWindow;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::Event;
+use tickdeck_core::event_window::EventWindow;
 use tickdeck_core::source::{Source, SourceError, SourceInfo};
 use tickdeck_core::time::UnixNanos;
 

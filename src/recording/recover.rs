@@ -19,7 +19,7 @@ use super::file_hash::check_file;
 use super::filter::EventFilter;
 use super::finding::{Finding, lost_from, problem};
 use super::format_version::FormatVersion;
-use super::journal::{JournalFiles, JournalReader, JournalStream};
+use super::journal::{JournalFiles, JournalReader, JournalStream, ReadJournal};
 use super::manifest::{
     CalendarCopy, FORMAT_NAME, Ledger, LostEvents, Manifest, SegmentEntry, Status,
 };
@@ -108,28 +108,46 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
     }
     let owner = Owner::of(&*storage, folder)?;
     let owner = Arc::new(owner);
-    let place = || Place::of_owner(folder.to_owned(), Arc::clone(&owner));
-    if !names.iter().any(|name| is_manifest(name)) {
-        rebuild_manifest(&storage, folder, &names, &journal)?;
+    let remade = match names.iter().any(|name| is_manifest(name)) {
+        true => replace_damaged_manifest(&storage, folder, &names, &journal)?,
+        false => {
+            made_again(&storage, folder, &names, &journal)?.write(&*storage, folder)?;
+            None
+        }
+    };
+    let mut recovery = recover_described(&storage, folder, &owner)?;
+    if let Some((lost, kept)) = remade {
+        recovery.lost.splice(0..0, lost);
+        recovery.kept.insert(0, kept);
     }
-    let mut found = unsealed::read(&storage, folder)?;
+    Ok(recovery)
+}
+
+/// Recovers a recording that has a manifest.
+fn recover_described(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    owner: &Arc<Owner>,
+) -> Result<Recovery> {
+    let place = || Place::of_owner(folder.to_owned(), Arc::clone(owner));
+    let mut found = unsealed::read(storage, folder)?;
     let is_finished = found.manifest.status != Status::Recording;
-    if is_finished && has_more(&storage, folder, &found.manifest)? {
-        found = reopen(&storage, folder, found.manifest)?;
+    if is_finished && has_more(storage, folder, &found.manifest)? {
+        found = reopen(storage, folder, found.manifest)?;
     }
-    match segments_to_repeat(&storage, folder, &found.sealed)? {
-        Some(first) => found = reopen(&storage, folder, first)?,
+    match segments_to_repeat(storage, folder, &found.sealed)? {
+        Some(first) => found = reopen(storage, folder, first)?,
         None if found.manifest.status != Status::Recording => {
-            return already_sealed(&storage, place(), found.manifest);
+            return already_sealed(storage, place(), found.manifest);
         }
         None => {}
     }
     let before = found.sealed.events;
-    match seal(&storage, place(), found) {
+    match seal(storage, place(), found) {
         Err(error) if error.is_no_space() => {
-            seal_file_by_file(&storage, &owner, folder)?;
-            let found = unsealed::read(&storage, folder)?;
-            let mut recovery = seal(&storage, place(), found)?;
+            seal_file_by_file(storage, owner, folder)?;
+            let found = unsealed::read(storage, folder)?;
+            let mut recovery = seal(storage, place(), found)?;
             recovery.from_journal = recovery.events - before.min(recovery.events);
             Ok(recovery)
         }
@@ -151,9 +169,9 @@ pub(super) fn seal_file_by_file(
         } = unsealed::read(storage, folder)?;
         let mut journal = unsealed.journal;
         if damaged_data(storage, folder)?.is_empty() {
-            for (path, end_seq) in &journal.ends {
-                if *end_seq <= sealed.events {
-                    storage.remove(path)?;
+            for read in &journal.read {
+                if read.end_seq <= sealed.events {
+                    storage.remove(&read.path)?;
                 }
             }
             storage.sync_dir(folder)?;
@@ -162,8 +180,8 @@ pub(super) fn seal_file_by_file(
         let Some(part) = journal.parts.first().cloned() else {
             return Ok(events);
         };
-        let before = sealed.events;
-        let is_read = journal.ends.iter().any(|(path, _)| *path == part.path);
+        let (before, segments) = (sealed.events, sealed.segments.len());
+        let is_read = journal.read.iter().any(|read| read.path == part.path);
         let place = Place::of_owner(folder.to_owned(), Arc::clone(owner));
         let mut writer = continued(storage, place, sealed, None)?;
         let mut blocks = JournalStream::new(journal);
@@ -174,8 +192,8 @@ pub(super) fn seal_file_by_file(
         drop(writer);
         let mut seen = before;
         let made = unsealed::read(storage, folder)?.sealed;
-        if let Some(last) = made.segments.last() {
-            each_event(storage, &folder.join(&last.file), &mut |_| seen += 1)?;
+        for new in &made.segments[segments.min(made.segments.len())..] {
+            each_event(storage, &folder.join(&new.file), &mut |_| seen += 1)?;
         }
         if seen != part.end_seq {
             let problem = format!(
@@ -263,23 +281,21 @@ pub fn leftovers(target: &Path) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// Writes the manifest of a folder that has none, by what segments and journal say.
-fn rebuild_manifest(
+/// The manifest of an unfinished recording by what segments and journal say.
+fn made_again(
     storage: &Arc<dyn Storage>,
     folder: &Path,
     names: &[String],
     journal: &[PathBuf],
-) -> Result<()> {
-    let segment = names.iter().find(|name| is_segment(name));
-    let (session, source) = match segment {
-        Some(segment) => {
-            let lone = Recording::open_in(Arc::clone(storage), &folder.join(segment))?;
-            (lone.session().to_owned(), lone.source().clone())
-        }
+) -> Result<Manifest> {
+    let mut segments = names.iter().filter(|name| is_segment(name));
+    let open = |name| Recording::open_in(Arc::clone(storage), &folder.join(name)).ok();
+    let (session, source) = match segments.find_map(open) {
+        Some(lone) => (lone.session().to_owned(), lone.source().clone()),
         None => session_of_journal(&**storage, folder, journal)?,
     };
     let calendar = TradingCalendar::builtin();
-    let manifest = Manifest {
+    Ok(Manifest {
         format: FORMAT_NAME.into(),
         format_version: FormatVersion::WITH_JOURNAL,
         session,
@@ -301,8 +317,54 @@ fn rebuild_manifest(
         instruments: BTreeMap::new(),
         segments: Vec::new(),
         lost: Vec::new(),
+    })
+}
+
+/// Puts another manifest in the place of one that is damaged, and keeps that one. The new one has what can
+/// still be read of it. Returns what is lost with it, and where it is now.
+fn replace_damaged_manifest(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    names: &[String],
+    journal: &[PathBuf],
+) -> Result<Option<(Option<Finding>, PathBuf)>> {
+    let path = manifest_path(&**storage, folder);
+    let error = match Manifest::read_in(&**storage, folder) {
+        Ok(manifest) => match TradingCalendar::parse(&manifest.calendar.text) {
+            Err(error) if !manifest.calendar.text.is_empty() => {
+                RecordingError::damaged(&path, format!("its calendar: {error}"))
+            }
+            _ => return Ok(None),
+        },
+        Err(error) => error,
     };
-    manifest.write(&**storage, folder)
+    let is_damage = error.is_damage() || matches!(error, RecordingError::NotARecording { .. });
+    let has_events = !journal.is_empty() || names.iter().any(|name| is_segment(name));
+    if !is_damage || !has_events {
+        return Err(error);
+    }
+    let mut manifest = made_again(storage, folder, names, journal)?;
+    let readable = Manifest::read_description(&**storage, &path);
+    let is_readable = readable.is_some();
+    if let Some(readable) = readable {
+        manifest = Manifest {
+            session: manifest.session,
+            format_version: manifest.format_version,
+            status: manifest.status,
+            ..readable
+        };
+    }
+    let (file, kept) = keep_damaged(&**storage, &path)?;
+    manifest.write(&**storage, folder)?;
+    // Wrong numbers are counted again, and cost nothing.
+    let lost = (!is_readable).then(|| Finding {
+        file,
+        problem: format!(
+            "{}: it was made again, without the calendar, the dropped ticks and the losses it had",
+            problem(&error)
+        ),
+    });
+    Ok(Some((lost, kept)))
 }
 
 /// Session and source by the first journal file that says so.
@@ -314,6 +376,11 @@ fn session_of_journal(
     for path in journal {
         if let Some(reader) = JournalReader::open(storage, path)? {
             return Ok((reader.session().to_owned(), reader.source().clone()));
+        }
+    }
+    for path in journal {
+        if !JournalFiles::is_empty(storage, path)? {
+            return Err(RecordingError::damaged(path, "its header cannot be read"));
         }
     }
     Err(RecordingError::NothingToRecover {
@@ -335,12 +402,12 @@ fn already_sealed(
     let has_journal = !files.is_empty();
     let session = &manifest.session;
     let found = JournalFiles::scan(files, session, manifest.events, &mut |_| {})?;
-    let mut may_go = true;
+    let mut damaged = Damaged::default();
     if has_journal {
         // The recovery that wrote the manifest may have been killed before it read the segments back.
         let made = Recording::open_in(Arc::clone(storage), &folder)?;
         let findings = verify(&made, &mut |_| {}).findings;
-        may_go = findings.is_empty();
+        damaged = Damaged::of(&**storage, &folder, &manifest, &findings);
         let segments = lost_segments(&**storage, &folder, &manifest, &findings);
         if !segments.is_empty() {
             state_lost(&mut manifest, segments);
@@ -350,7 +417,7 @@ fn already_sealed(
         let findings: Vec<Finding> = findings.into_iter().filter(is_new).collect();
         lost.extend(findings);
     }
-    let kept = set_aside(&**storage, &folder, &found, manifest.events, may_go)?;
+    let kept = set_aside(&**storage, &folder, &found, manifest.events, &damaged)?;
     Ok(Recovery {
         recording: folder,
         session: manifest.session,
@@ -411,16 +478,14 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
     for file in &unfinished {
         kept.push(keep_damaged(&**storage, file)?);
     }
-    // The journal may have events of damaged segments.
-    let contracts = contracts_path(&**storage, &folder);
-    let may_go = damaged.iter().all(|finding| finding.file == contracts);
+    let damaged = Damaged::of(&**storage, &folder, &made, &damaged);
     let journal = &unsealed.journal;
     kept.extend(set_aside(
         &**storage,
         &folder,
         journal,
         made.events,
-        may_go,
+        &damaged,
     )?);
     Ok(Recovery {
         recording: folder,
@@ -689,19 +754,52 @@ fn check(
     }
 }
 
-/// Removes the journal files whose events were all read and are among the `events` of segments, if they
-/// may go. Every other one is kept under another name.
+/// Events that segments no longer have, so that a journal with them must stay.
+#[derive(Debug, Default)]
+struct Damaged {
+    /// First and last `seq`.
+    ranges: Vec<(u64, u64)>,
+    /// Damage of something else, which may cost any event.
+    is_anywhere: bool,
+}
+
+impl Damaged {
+    fn of(storage: &dyn Storage, folder: &Path, made: &Manifest, findings: &[Finding]) -> Self {
+        let contracts = contracts_path(storage, folder);
+        let mut damaged = Self::default();
+        for finding in findings.iter().filter(|finding| finding.file != contracts) {
+            let mut segments = made.segments.iter();
+            match segments.find(|it| folder.join(&it.file) == finding.file) {
+                Some(segment) => damaged.ranges.push((segment.first_seq, segment.last_seq)),
+                None => damaged.is_anywhere = true,
+            }
+        }
+        damaged
+    }
+
+    /// Whether one of the events from `first` to before `end` is among them.
+    fn has(&self, first: u64, end: u64) -> bool {
+        let meets = |(from, to): &(u64, u64)| first <= *to && *from < end;
+        self.is_anywhere || self.ranges.iter().any(meets)
+    }
+}
+
+/// Removes the journal files whose events were all read and are among the `events` of segments, none of
+/// them damaged. Every other one is kept under another name.
 fn set_aside(
     storage: &dyn Storage,
     folder: &Path,
     found: &JournalFiles,
     events: u64,
-    may_go: bool,
+    damaged: &Damaged,
 ) -> Result<Vec<Renamed>> {
     let mut kept = Vec::new();
     for path in JournalFiles::paths(storage, folder)? {
-        let is_sealed = |(end, end_seq): &(PathBuf, u64)| *end == path && *end_seq <= events;
-        if may_go && found.ends.iter().any(is_sealed) {
+        let read = found.read.iter().find(|read| read.path == path);
+        let may_go = |read: &ReadJournal| {
+            read.end_seq <= events && !damaged.has(read.first_seq, read.end_seq)
+        };
+        if read.is_some_and(may_go) {
             storage.remove(&path)?;
         } else {
             kept.push(keep_damaged(storage, &path)?);

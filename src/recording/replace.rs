@@ -14,7 +14,7 @@ use super::names::{
 use super::owner::{Owner, is_owned};
 use super::place::sync_name;
 use super::storage::{Storage, StorageError, is_random, read_whole};
-use super::unstarted::{clear_unstarted, is_unstarted};
+use super::unstarted::remove_eventless_in;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -103,7 +103,7 @@ pub(super) fn finish_replacement(storage: &dyn Storage, target: &Path) -> Result
     Ok(())
 }
 
-/// Removes the hidden folders of writers that were killed before they had anything to keep.
+/// Removes the hidden folders of writers that were killed before they had an event.
 fn clear_unstarted_beside(storage: &dyn Storage, target: &Path) -> Result<()> {
     for folder in beside(storage, target)? {
         let is_named = folder
@@ -113,18 +113,8 @@ fn clear_unstarted_beside(storage: &dyn Storage, target: &Path) -> Result<()> {
         let names = storage.list(&folder).unwrap_or_default();
         let is_left = names.iter().any(|it| it == LOCK_FILE || is_temporary(it));
         let is_candidate = is_named && is_left && storage.link_target(&folder).is_none();
-        if !is_candidate || !is_unstarted(storage, &folder)? || is_owned(storage, target) {
-            continue;
-        }
-        let owner = match Owner::of(storage, &folder) {
-            Err(RecordingError::InUse { .. }) => continue,
-            owner => owner?,
-        };
-        // Its writer may have been starting.
-        if is_unstarted(storage, &folder)? {
-            clear_unstarted(storage, &folder)?;
-            drop(owner);
-            let _ = storage.remove_folder(&folder);
+        if is_candidate && !is_owned(storage, target) {
+            remove_eventless_in(storage, &folder)?;
         }
     }
     Ok(())

@@ -34,6 +34,7 @@ use super::error::RecordingError;
 use super::event_writer::EventWriter;
 use super::filter::EventFilter;
 use super::manifest::Manifest;
+use super::names::MERGED_FILE;
 use super::numbering::{Numbering, unbroken};
 use super::owner::Owner;
 use super::place::create_synced;
@@ -665,6 +666,11 @@ pub(super) fn begin_ring(
     // Of a session that was killed, and whose slots are gone.
     for copy in names.iter().filter(|name| is_copy(name)) {
         clear(storage, &folder.join(copy))?;
+    }
+    // A mark would let the next salvage remove new slots of the same names.
+    if names.iter().any(|name| name == MERGED_FILE) {
+        storage.remove(&folder.join(MERGED_FILE))?;
+        storage.sync_dir(&folder)?;
     }
     Ok((folder, owner))
 }

@@ -10,7 +10,7 @@
 //! Between 3 and 4 the digest of the events shows that the recording is there already.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -34,6 +34,7 @@ use super::ring::{RING, detail};
 use super::ring_copy::{copy, each_batch, is_copy, put_in_place, verified};
 use super::ring_slot::{GONE, SLOT, clear};
 use super::storage::{Storage, local, read_whole};
+use super::unstarted::is_unstarted;
 use super::writer::{RecordingOptions, Rolling};
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -199,7 +200,13 @@ impl Ring<'_> {
         let damaged = |error: serde_json::Error| RecordingError::damaged(&path, error.to_string());
         let mark: Mark = serde_json::from_slice(&text).map_err(damaged)?;
         let is_slot = |name: &String| name.starts_with(SLOT) && !name.contains('/');
-        if !mark.removed.iter().chain(&mark.damaged).all(is_slot) {
+        let is_below = |made: &PathBuf| {
+            let mut parts = made.components();
+            parts.all(|part| matches!(part, Component::Normal(_)))
+        };
+        if !mark.removed.iter().chain(&mark.damaged).all(is_slot)
+            || !mark.recording.as_ref().is_none_or(is_below)
+        {
             return Err(RecordingError::damaged(&path, "it names other files"));
         }
         let made = match &mark.recording {
@@ -208,7 +215,14 @@ impl Ring<'_> {
                 let folder = self.root.join(made);
                 match Manifest::read_in(&**self.storage, &folder) {
                     Ok(manifest) if manifest.digest == mark.digest => {
-                        verified(self.storage, &folder)?;
+                        match verified(self.storage, &folder) {
+                            // Its slots are still there, and can be merged again.
+                            Err(error) if error.is_damage() && self.has_slots_of(&mark) => {
+                                self.storage.remove(&path)?;
+                                return Ok(None);
+                            }
+                            verified => verified?,
+                        }
                         Some((folder, manifest))
                     }
                     // It was moved or removed meanwhile: the rest of the slots is all there is.
@@ -230,6 +244,11 @@ impl Ring<'_> {
             from_journal: 0,
             kept,
         }))
+    }
+
+    fn has_slots_of(&self, mark: &Mark) -> bool {
+        let mut slots = mark.removed.iter();
+        slots.all(|slot| self.storage.is_folder(&self.folder.join(slot)))
     }
 
     fn write_mark(&self, mark: &Mark) -> Result<()> {
@@ -314,7 +333,11 @@ impl Ring<'_> {
                 lost.extend(recording.damaged_segments());
                 Some(recording)
             }
-            Err(RecordingError::NothingToRecover { .. }) => None,
+            Err(RecordingError::NothingToRecover { .. })
+                if is_unstarted(&**self.storage, &folder)? =>
+            {
+                None
+            }
             Err(error) => return Err(error),
         };
         let is_foreign = |name: &String| !is_of_recording(name) && name != LOCK_FILE;
@@ -373,8 +396,12 @@ impl Ring<'_> {
         loop {
             let (place, is_made) = self.place(&slots, date, &mut parts)?;
             if is_made {
+                match verified(self.storage, &place) {
+                    // It was damaged since: the slots get another one.
+                    Err(error) if error.is_damage() => continue,
+                    verified => verified?,
+                }
                 let manifest = Manifest::read_in(&**self.storage, &place)?;
-                verified(self.storage, &place)?;
                 return Ok(Some((place, manifest)));
             }
             options.session = self.session.of_part(parts - 1);

@@ -427,7 +427,11 @@ fn one_unreadable_slot_does_not_keep_the_others_from_being_kept() {
     let root = tempfile::tempdir().unwrap();
     let folder = killed(root.path(), 45);
     let broken = folder.join("slot-00000");
-    std::fs::write(broken.join("manifest.json"), "{").unwrap();
+    std::fs::remove_dir_all(&broken).unwrap();
+    std::fs::create_dir(&broken).unwrap();
+    let mut journal = std::fs::read(folder.join("slot-00004/journal-00000.tdj")).unwrap();
+    journal[3] ^= 1;
+    std::fs::write(broken.join("journal-00000.tdj"), journal).unwrap();
     let salvage = salvage_ring(&folder).unwrap();
     let (made, _) = salvage.made.unwrap();
     assert_eq!(seconds(&made), (10..45).collect::<Vec<i64>>());
@@ -510,6 +514,71 @@ fn a_salvage_that_was_killed_is_repeated() {
     let again = salvage_ring(&folder).unwrap();
     assert_eq!(seconds(&again.made.unwrap().0), whole);
     assert_eq!(made(root.path()), 1);
+}
+
+/// What a salvage made was damaged before the slots went.
+#[test]
+fn slots_whose_recording_was_damaged_are_merged_again() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = killed(root.path(), 45);
+    let before = root.path().join("before");
+    copy(&folder, &before);
+    let (first, manifest) = salvage_ring(&folder).unwrap().made.unwrap();
+    damage(&first, |name| name.starts_with("part-"));
+    let removed = [
+        "slot-00000",
+        "slot-00001",
+        "slot-00002",
+        "slot-00003",
+        "slot-00004",
+    ];
+    for has_mark in [true, false] {
+        copy(&before, &folder);
+        let mark = serde_json::json!({
+            "recording": "trading_day=2026-01-05/session=box",
+            "digest": manifest.digest,
+            "removed": removed,
+            "damaged": [],
+        });
+        if has_mark {
+            std::fs::write(folder.join("merged.json"), mark.to_string()).unwrap();
+        }
+        let salvage = salvage_ring(&folder).unwrap();
+        let (second, _) = salvage.made.unwrap();
+        assert_eq!(
+            second,
+            root.path().join("trading_day=2026-01-05/session=box-2")
+        );
+        assert_eq!(seconds(&second), (0..45).collect::<Vec<i64>>());
+        assert!(!folder.exists() && first.exists());
+        std::fs::remove_dir_all(&second).unwrap();
+    }
+}
+
+/// A salvage was killed when its slots were gone and its mark was not.
+#[test]
+fn a_mark_that_was_left_removes_no_slot_of_a_new_session() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = killed(root.path(), 15);
+    let (_, manifest) = salvage_ring(&folder).unwrap().made.unwrap();
+    let mark = serde_json::json!({
+        "recording": "trading_day=2026-01-05/session=box",
+        "digest": manifest.digest,
+        "removed": ["slot-00000", "slot-00001"],
+        "damaged": [],
+    });
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("merged.json"), mark.to_string()).unwrap();
+    let mut ring = ring(root.path());
+    ring.write(&events(0..12, &[])).unwrap();
+    drop(ring);
+    let salvage = salvage_ring(&folder).unwrap();
+    let (made, _) = salvage.made.unwrap();
+    assert_eq!(
+        made,
+        root.path().join("trading_day=2026-01-05/session=box-2")
+    );
+    assert_eq!(seconds(&made), (0..12).collect::<Vec<i64>>());
 }
 
 #[test]

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use tickdeck_core::block::{EventRef, EventRefKind, TickRef};
-use tickdeck_core::event_window::EventWindow;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::{Event, EventKind, InstrumentId, RawTick, Seq, SessionEvent, Text};
+use tickdeck_core::event_window::EventWindow;
 use tickdeck_core::source::Source;
 use tickdeck_core::time::UnixNanos;
 use tickdeck_ffi::for_each_tick_field;

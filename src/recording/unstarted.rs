@@ -6,12 +6,14 @@
 
 use std::path::Path;
 
+use super::error::RecordingError;
 use super::journal::JournalFiles;
 use super::manifest::{Manifest, Status};
 use super::names::{
-    CONTRACTS_FILE, LOCK_FILE, MANIFEST_FILE, TRIAL_PREFIX, is_temporary, journal_index,
+    LOCK_FILE, TRIAL_PREFIX, is_contracts, is_manifest, is_partial, is_temporary, journal_index,
 };
-use super::storage::{Storage, StorageError, is_random};
+use super::owner::Owner;
+use super::storage::{Storage, StorageError, is_random, local};
 
 type Result<T> = std::result::Result<T, StorageError>;
 
@@ -21,21 +23,56 @@ pub(super) fn is_unstarted(storage: &dyn Storage, folder: &Path) -> Result<bool>
     Ok(names.iter().all(|name| is_leftover(storage, folder, name)))
 }
 
-/// Whether a folder has nothing but such files, or also an unfinished recording without an event.
+/// Whether a folder has nothing but such files, or also a recording without an event whose writer was
+/// killed.
 pub(super) fn is_eventless(storage: &dyn Storage, folder: &Path) -> Result<bool> {
     let mut names = storage.list(folder)?;
-    if names.iter().any(|name| name == MANIFEST_FILE) {
+    if names.iter().any(|name| is_manifest(name)) {
         let is_begun = |manifest: Manifest| {
-            let is_unfinished = manifest.status == Status::Recording;
-            is_unfinished && manifest.events == 0 && manifest.segments.is_empty()
+            manifest.status != Status::Complete
+                && manifest.events == 0
+                && manifest.segments.is_empty()
+                && manifest.lost.is_empty()
         };
         // One that cannot be read may have had something.
         if !Manifest::read_in(storage, folder).is_ok_and(is_begun) {
             return Ok(false);
         }
-        names.retain(|name| name != MANIFEST_FILE && name != CONTRACTS_FILE);
+        names.retain(|name| !is_manifest(name) && !is_contracts(name));
     }
     Ok(names.iter().all(|name| is_leftover(storage, folder, name)))
+}
+
+/// Removes the recording in a folder of the local file system, if it has no event, its writer was killed,
+/// and it has no other owner. Returns whether it did.
+///
+/// # Errors
+/// When the folder cannot be read or something in it cannot be removed.
+pub fn remove_eventless(folder: &Path) -> std::result::Result<bool, RecordingError> {
+    remove_eventless_in(&*local(), folder)
+}
+
+/// The same on any storage.
+pub(super) fn remove_eventless_in(
+    storage: &dyn Storage,
+    folder: &Path,
+) -> std::result::Result<bool, RecordingError> {
+    if !is_eventless(storage, folder)? {
+        return Ok(false);
+    }
+    let owner = match Owner::of(storage, folder) {
+        Err(RecordingError::InUse { .. }) => return Ok(false),
+        owner => owner?,
+    };
+    // Its writer may have been starting.
+    if !is_eventless(storage, folder)? {
+        return Ok(false);
+    }
+    clear_unstarted(storage, folder)?;
+    drop(owner);
+    // One that has anything else in it stays.
+    let _ = storage.remove_folder(folder);
+    Ok(true)
 }
 
 fn is_leftover(storage: &dyn Storage, folder: &Path, name: &str) -> bool {
@@ -45,7 +82,13 @@ fn is_leftover(storage: &dyn Storage, folder: &Path, name: &str) -> bool {
     name == LOCK_FILE
         || is_temporary(name)
         || is_trial(storage, folder, name)
+        || (is_partial(name) && is_blank(storage, &path))
         || (journal_index(name).is_some() && is_empty_journal())
+}
+
+fn is_blank(storage: &dyn Storage, path: &Path) -> bool {
+    let bytes = storage.open(path).and_then(|file| file.bytes());
+    bytes.is_ok_and(|bytes| bytes == 0)
 }
 
 /// Whether a name is that of an empty folder which tried whether the place can be written.
@@ -61,8 +104,7 @@ fn is_trial(storage: &dyn Storage, folder: &Path, name: &str) -> bool {
 pub(super) fn clear_unstarted(storage: &dyn Storage, folder: &Path) -> Result<()> {
     let mut names = storage.list(folder)?;
     names.retain(|name| name != LOCK_FILE);
-    let has_manifest = names.iter().any(|name| name == MANIFEST_FILE);
-    names.retain(|name| name != MANIFEST_FILE);
+    let manifests: Vec<String> = names.extract_if(.., |name| is_manifest(name)).collect();
     for name in &names {
         let path = folder.join(name);
         match is_trial(storage, folder, name) {
@@ -75,8 +117,8 @@ pub(super) fn clear_unstarted(storage: &dyn Storage, folder: &Path) -> Result<()
         storage.sync_dir(folder)?;
     }
     // Only the manifest says that the other files belong to a recording without an event.
-    if has_manifest {
-        storage.remove(&folder.join(MANIFEST_FILE))?;
+    for manifest in &manifests {
+        storage.remove(&folder.join(manifest))?;
         storage.sync_dir(folder)?;
     }
     Ok(())
@@ -88,9 +130,8 @@ mod tests {
 
     use super::*;
     use crate::sealer::journal_of;
-    use crate::storage::local;
     use crate::tests::{options, some_ticks};
-    use crate::{RecordingError, RecordingOptions, RecordingWriter, Rolling};
+    use crate::{CONTRACTS_FILE, MANIFEST_FILE, RecordingOptions, RecordingWriter, Rolling};
 
     /// A file of a journal with the first `events` of a session.
     fn journal(events: u64) -> Vec<u8> {
@@ -168,6 +209,59 @@ mod tests {
             let names = local().list(&rec).unwrap();
             assert_eq!(names, [CONTRACTS_FILE, MANIFEST_FILE, "part-00000.parquet"]);
         }
+    }
+
+    /// A killed recording without an event.
+    fn eventless(rec: &Path) {
+        let writer = RecordingWriter::create(
+            rec,
+            RecordingOptions {
+                keep_partial: true,
+                ..options(Rolling::default())
+            },
+        )
+        .unwrap();
+        // Dropped, it would remove what it made.
+        std::mem::forget(journal_of(writer));
+        // A kill releases the lock, which a forgotten writer keeps.
+        fs::remove_file(rec.join(LOCK_FILE)).unwrap();
+    }
+
+    #[test]
+    fn a_recovery_of_nothing_does_not_keep_a_recording_from_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let left: [&[(&str, &[u8])]; 2] = [&[], &[(".part-00000.parquet.partial", b"")]];
+        for (index, left) in left.iter().enumerate() {
+            for is_recovered in [false, true] {
+                let rec = folder.path().join(format!("rec{index}-{is_recovered}"));
+                eventless(&rec);
+                for (name, content) in *left {
+                    fs::write(rec.join(name), content).unwrap();
+                }
+                if is_recovered {
+                    assert_eq!(crate::recover(&rec).unwrap().events, 0);
+                }
+                let mut writer = create(&rec).unwrap();
+                writer.write(&some_ticks(3)).unwrap();
+                assert_eq!(writer.finish().unwrap().events, 3);
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_recording_without_events_and_owner_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let rec = folder.path().join("session=a");
+        eventless(&rec);
+        assert!(rec.join("_manifest.json").exists());
+        let owner = Owner::of(&*local(), &rec).unwrap();
+        assert!(!remove_eventless(&rec).unwrap() && rec.exists());
+        drop(owner);
+        assert!(remove_eventless(&rec).unwrap() && !rec.exists());
+        let mut writer = create(&rec).unwrap();
+        writer.write(&some_ticks(1)).unwrap();
+        writer.finish().unwrap();
+        assert!(!remove_eventless(&rec).unwrap() && rec.exists());
     }
 
     #[test]

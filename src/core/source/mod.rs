@@ -10,8 +10,8 @@ mod info;
 mod limit;
 mod merge;
 
-use crate::event_window::EventWindow;
 use crate::event::Event;
+use crate::event_window::EventWindow;
 
 pub use ahead::AheadSource;
 pub use error::{SourceError, SourceErrorKind};

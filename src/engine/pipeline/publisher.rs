@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tickdeck_core::block::{EventRef, EventRefKind};
-use tickdeck_core::event_window::{EventSlice, EventWindow};
 use tickdeck_core::calendar::{Coverage, TradingCalendar};
 use tickdeck_core::event::{Event, InstrumentId, Seq};
+use tickdeck_core::event_window::{EventSlice, EventWindow};
 use tickdeck_core::time::{TradingDay, UnixNanos};
 
 use super::digest_thread::DigestThread;

@@ -7,8 +7,8 @@
 
 use bytes::Bytes;
 use tickdeck_core::block::{EventRef, EventRefKind, TickRef};
-use tickdeck_core::event_window::EventSlice;
 use tickdeck_core::event::{InstrumentId, Seq};
+use tickdeck_core::event_window::EventSlice;
 use tickdeck_core::time::{TradingDay, parse_ctp_date};
 
 #[cfg(test)]

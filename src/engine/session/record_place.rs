@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tickdeck_core::causes::with_causes;
 use tickdeck_recording::{
     Catalog, RecorderOptions, RecordingError, RecordingWriter, Salvage, TRIAL_PREFIX,
-    check_free_space, leftovers, recover, rings, salvage_ring,
+    check_free_space, leftovers, recover, remove_eventless, rings, salvage_ring,
 };
 
 use super::error::{PlaceError, SessionError};
@@ -56,6 +56,9 @@ impl RecordTo {
         }
         if self.folder.exists() {
             for entry in Catalog::open(&self.folder)?.entries {
+                if remove_eventless(&entry.folder)? {
+                    continue;
+                }
                 seal_leftovers(&leftovers(&entry.folder)?, &entry.folder, beside);
             }
             for ring in rings(&self.folder)? {

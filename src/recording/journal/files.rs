@@ -55,6 +55,16 @@ impl JournalDamage {
     }
 }
 
+/// A file that was read to its end.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadJournal {
+    pub(crate) path: PathBuf,
+    /// `seq` of its first event.
+    pub(crate) first_seq: u64,
+    /// The `seq` after its last event.
+    pub(crate) end_seq: u64,
+}
+
 /// The events after the sealed segments.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct JournalFiles {
@@ -63,8 +73,8 @@ pub(crate) struct JournalFiles {
     pub(crate) from_seq: u64,
     /// The `seq` after the last event.
     pub(crate) until_seq: u64,
-    /// Files of which nothing else can be had, each with the `seq` after its last event.
-    pub(crate) ends: Vec<(PathBuf, u64)>,
+    /// Files of which nothing else can be had.
+    pub(crate) read: Vec<ReadJournal>,
     /// Why there is nothing behind `until_seq`, if bytes are there.
     pub(crate) damage: Option<JournalDamage>,
 }
@@ -186,12 +196,14 @@ impl JournalFiles {
         visit: &mut dyn FnMut(&Event),
     ) -> Result<Option<Unread>> {
         let mut events = Vec::new();
+        let mut first_seq = None;
         let next = loop {
             events.clear();
             match reader.next(&mut events)? {
                 Next::Block => {}
                 other => break other,
             }
+            first_seq = first_seq.or_else(|| events.first().map(|event| event.seq.0));
             let new = events.iter().filter(|event| event.seq.0 >= self.until_seq);
             new.for_each(&mut *visit);
             self.until_seq = self.until_seq.max(reader.next_seq());
@@ -211,7 +223,11 @@ impl JournalFiles {
                 has_no_block: false,
             }),
             Next::Block | Next::End => {
-                self.ends.push((path, end_seq));
+                self.read.push(ReadJournal {
+                    path,
+                    first_seq: first_seq.unwrap_or(end_seq),
+                    end_seq,
+                });
                 None
             }
         })
@@ -225,7 +241,11 @@ impl JournalFiles {
         let is_last = index + 1 == files.len();
         if is_last && stop.has_no_block {
             // A crash while the file was created.
-            self.ends.push((path.clone(), self.until_seq));
+            self.read.push(ReadJournal {
+                path: path.clone(),
+                first_seq: self.until_seq,
+                end_seq: self.until_seq,
+            });
             if file.bytes()? == 0 {
                 return Ok(());
             }

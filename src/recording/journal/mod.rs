@@ -20,7 +20,7 @@ mod resync;
 mod stream;
 mod writer;
 
-pub(super) use files::{JournalDamage, JournalFiles, OpenFiles};
+pub(super) use files::{JournalDamage, JournalFiles, OpenFiles, ReadJournal};
 pub(super) use reader::{JournalReader, Next};
 pub(super) use stream::JournalStream;
 pub(super) use writer::JournalWriter;

@@ -1,0 +1,210 @@
+//! A manifest that is damaged or says something that its files do not: nothing is read by it, and it is made
+//! again from them.
+
+use std::path::Path;
+
+use tickdeck_core::event::Event;
+
+use crate::recover_tests::{events_of, killed, killed_with_overlap, names};
+use crate::storage::local;
+use crate::tests::some_ticks;
+use crate::*;
+
+/// A recovery gives all events, states no loss, and leaves nothing to repair.
+#[track_caller]
+fn assert_recovers(path: &Path, events: &[Event]) -> Recovery {
+    let recovery = recover(path).unwrap();
+    assert_eq!(
+        (recovery.events, &recovery.lost[..]),
+        (events.len() as u64, &[][..])
+    );
+    assert_eq!(events_of(path), events);
+    assert!(verify(&Recording::open(path).unwrap(), &mut |_| {}).is_intact());
+    recovery
+}
+
+#[test]
+fn a_manifest_with_impossible_counts_is_refused_and_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(55);
+    let spoils: [fn(&mut Manifest); 4] = [
+        |manifest| {
+            manifest.events = u64::MAX;
+            manifest.segments[1].last_seq = u64::MAX;
+        },
+        |manifest| {
+            let dropped = [("a", u64::MAX), ("b", u64::MAX)];
+            manifest.ledger.dropped = dropped.map(|(it, count)| (it.to_owned(), count)).into();
+        },
+        |manifest| manifest.ledger.received = u64::MAX,
+        |manifest| *manifest.instruments.values_mut().next().unwrap() = u64::MAX,
+    ];
+    for spoil in spoils {
+        killed(&path, &events);
+        let mut manifest = Manifest::read(&path).unwrap();
+        spoil(&mut manifest);
+        manifest.write(&*local(), &path).unwrap();
+        let opened = Recording::open(&path).unwrap_err();
+        assert!(opened.is_damage(), "{opened}");
+        assert_recovers(&path, &events);
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_manifest_that_counts_wrongly_is_counted_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let spoils: [fn(&mut Manifest); 3] = [
+        |manifest| *manifest.instruments.values_mut().next().unwrap() += 1,
+        |manifest| manifest.ticks -= 1,
+        |manifest| drop(manifest.segments.remove(0)),
+    ];
+    for (number, spoil) in spoils.into_iter().enumerate() {
+        let path = folder.path().join(number.to_string());
+        let events = some_ticks(55);
+        killed(&path, &events);
+        let mut manifest = Manifest::read(&path).unwrap();
+        spoil(&mut manifest);
+        manifest.write(&*local(), &path).unwrap();
+        assert_recovers(&path, &events);
+    }
+}
+
+/// Every number of the manifest, one after the other, is another one.
+#[test]
+fn no_wrong_number_of_a_manifest_changes_the_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(55);
+    killed(&path, &events);
+    let good = std::fs::read_to_string(path.join(MANIFEST_FILE)).unwrap();
+    let files = names(&path).into_iter();
+    let files: Vec<_> = files
+        .map(|name| (std::fs::read(path.join(&name)).unwrap(), name))
+        .collect();
+    // The calendar is a text of its own.
+    let end = good.find("\"calendar\"").unwrap();
+    let after = end + good[end..].find("\"ledger\"").unwrap();
+    // The last digit of each number.
+    let digits = good.bytes().zip(good.bytes().skip(1)).enumerate();
+    let digits = digits.filter(|(at, (byte, next))| {
+        byte.is_ascii_digit() && matches!(next, b',' | b'\n') && !(end..after).contains(at)
+    });
+    let mut made_again = 0;
+    for (at, (digit, _)) in digits {
+        std::fs::remove_dir_all(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        for (content, name) in &files {
+            std::fs::write(path.join(name), content).unwrap();
+        }
+        let mut wrong = good.clone().into_bytes();
+        wrong[at] = if digit == b'9' { b'8' } else { digit + 1 };
+        std::fs::write(path.join(MANIFEST_FILE), wrong).unwrap();
+        // Refused, or all of them.
+        if let Ok(opened) = Recording::open(&path) {
+            let read = std::panic::AssertUnwindSafe(|| events_of(&path));
+            if opened.damaged_segments().is_empty() {
+                assert_eq!(read(), events, "byte {at}");
+            }
+        }
+        match recover(&path) {
+            Ok(recovery) => {
+                made_again += usize::from(!recovery.kept.is_empty());
+                assert_eq!(events_of(&path), events, "byte {at}");
+            }
+            // A newer version.
+            Err(error) => assert!(!error.is_damage(), "byte {at}: {error}"),
+        }
+    }
+    assert!(made_again > 5, "{made_again}");
+}
+
+#[test]
+fn an_unreadable_manifest_is_kept_and_made_again() {
+    for damage in [
+        "",
+        "{",
+        "\u{0}\u{0}\u{0}",
+        "{\"format\": \"something\", \"format_version\": \"1.1\"}",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let events = some_ticks(55);
+        killed(&path, &events);
+        std::fs::write(path.join(MANIFEST_FILE), damage).unwrap();
+        assert!(Recording::open(&path).is_err());
+        let recovery = recover(&path).unwrap();
+        assert_eq!(
+            (recovery.events, recovery.lost.len()),
+            (55, 1),
+            "{damage:?}"
+        );
+        assert_eq!(recovery.lost[0].file, path.join(MANIFEST_FILE));
+        let kept = path.join("manifest.json.damaged");
+        assert_eq!(recovery.kept, std::slice::from_ref(&kept));
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), damage);
+        assert_eq!(events_of(&path), events);
+        assert!(verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
+        // It goes with its recording.
+        let mut writer = RecordingWriter::create(
+            &path,
+            RecordingOptions {
+                overwrite: true,
+                ..crate::recover_tests::session(20, 10)
+            },
+        )
+        .unwrap();
+        writer.write(&events[..3]).unwrap();
+        writer.finish().unwrap();
+        assert!(!kept.exists());
+    }
+}
+
+#[test]
+fn an_unreadable_manifest_of_nothing_else_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(MANIFEST_FILE), "{").unwrap();
+    let error = recover(folder.path()).unwrap_err();
+    assert!(error.is_damage(), "{error}");
+    assert_eq!(names(folder.path()), [MANIFEST_FILE]);
+}
+
+/// A damaged segment costs no more of the journal than the files that may have its events.
+#[test]
+fn journal_files_without_events_of_damaged_segments_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(95);
+    killed(&path, &events);
+    let segment = path.join("part-00001.parquet");
+    let bytes = std::fs::read(&segment).unwrap();
+    std::fs::write(&segment, &bytes[..bytes.len() / 2]).unwrap();
+    let recovery = recover(&path).unwrap();
+    assert_eq!((recovery.events, recovery.lost.len()), (95, 1));
+    assert_eq!(recovery.kept, Vec::<std::path::PathBuf>::new());
+    assert!(
+        !names(&path).iter().any(|name| name.contains(".tdj")),
+        "{:?}",
+        names(&path)
+    );
+}
+
+#[test]
+fn a_journal_whose_header_is_damaged_is_not_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    killed_with_overlap(&path);
+    for name in names(&path).iter().filter(|name| !name.ends_with(".tdj")) {
+        std::fs::remove_file(path.join(name)).unwrap();
+    }
+    for name in names(&path) {
+        let file = path.join(name);
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes[3] ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+    }
+    let error = recover(&path).unwrap_err();
+    assert!(error.is_damage(), "{error}");
+    assert_eq!(local().list(&path).unwrap(), names(&path));
+}
