@@ -614,7 +614,7 @@ fn clear_partial_segments(
     for name in storage.list(folder)?.iter().filter(|name| is_partial(name)) {
         let file = folder.join(name);
         let bytes = storage.open(&file)?.bytes()?;
-        if !has_journal {
+        if !has_journal && bytes > 0 {
             let lost = LostEvents {
                 first_seq,
                 last_seq: None,
