@@ -140,10 +140,6 @@ fn as_text<T: std::fmt::Display, S: Serializer>(value: &T, to: S) -> Result<S::O
     to.collect_str(value)
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes the field by reference"
-)]
 fn as_seconds<S: Serializer>(nanos: &i64, to: S) -> Result<S::Ok, S::Error> {
     // Below 2^53 milliseconds the conversion is exact.
     #[expect(
