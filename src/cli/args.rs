@@ -10,6 +10,7 @@
 mod capture;
 mod catalog;
 mod check;
+mod coverage;
 mod help;
 mod import;
 mod live;
@@ -29,6 +30,7 @@ use clap::{ArgGroup, ArgMatches, Args, CommandFactory, FromArgMatches as _, Pars
 pub use capture::{CaptureArgs, Until};
 pub use catalog::{CatalogArgs, LsArgs, PruneArgs};
 pub use check::{CheckArgs, DiffArgs, FirstSideArgs, PublishingArgs, SecondSideArgs, Unreferenced};
+pub use coverage::{CoverageArgs, Hours};
 pub use import::ImportArgs;
 pub use live::{
     DoctorArgs, FrontArgs, FrontKeys, LiveArgs, SMOKE_LEAST, SMOKE_LIMIT, SmokeArgs, SubscribeArgs,
@@ -201,7 +203,7 @@ fn refuse_flags_without_effect(matches: &ArgMatches) -> Result<(), clap::Error> 
             "--format payload: the other formats hold ticks as CTP sent them",
         ),
         "record" if !flags.get_flag("publish") => (
-            &["sinks", "subject_prefix", "payload", "drop"],
+            &["sinks", "subject_prefix", "partition", "payload", "drop"],
             "--publish: a recording holds ticks as CTP sent them",
         ),
         _ => return Ok(()),
@@ -321,6 +323,15 @@ pub enum Command {
     /// Check that recordings are complete and undamaged
     #[command(after_help = "Example:\n  tickdeck verify recordings/*")]
     Verify(VerifyArgs),
+    /// Find what recordings lack of their trading days
+    ///
+    /// Each instrument is compared with the trading calendar and the hours of its product. Found are
+    /// silences, gaps, and instruments that were subscribed and had no tick. Exit code 1: something was
+    /// found. Exit code 3: there is nothing to judge.
+    #[command(after_help = "Examples:\n  \
+        tickdeck coverage sessions --trading-day 2026-01-05 --hours all --min-ticks 1000\n  \
+        tickdeck coverage recordings/quick --hours recorded --json")]
+    Coverage(CoverageArgs),
     /// Seal what a killed recorder left, in place
     ///
     /// The journal becomes segments, which are read back before it is removed. A recording that is
@@ -439,6 +450,7 @@ impl Command {
             Self::Slice(args) => Some((&mut args.recordings, &args.catalog)),
             Self::Merge(args) => Some((&mut args.recordings, &args.catalog)),
             Self::Verify(args) => Some((&mut args.recordings, &args.catalog)),
+            Self::Coverage(args) => Some((&mut args.recordings, &args.catalog)),
             Self::Recover(args) => Some((&mut args.recordings, &args.catalog)),
             _ => None,
         }
@@ -454,6 +466,7 @@ impl Command {
             Self::Cat(args) => Some(args.select.allow_empty),
             Self::Slice(args) => Some(args.select.allow_empty),
             Self::Merge(args) => Some(args.allow_empty),
+            Self::Coverage(args) => Some(args.allow_empty),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ use tickdeck::live::ctp::CtpLibrary;
 use tickdeck::live::setup::{FrontSettings, ListingOptions};
 use tickdeck::live::{LiveEnd, Subscription, SubscriptionError, Wanted};
 use tickdeck::nats::NatsOptions;
+use tickdeck::pipeline::PublisherOptions;
 use tickdeck::reference::{Reference, read_contract_file};
 use tickdeck::session::{
     CtpSession, LiveNats, LiveSummary, NoTick, OnRecordingFailure, Session, SessionError,
@@ -16,6 +17,7 @@ use tickdeck::session::{
 use tickdeck::sink::Sink;
 use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
+use tickdeck_core::select::Partition;
 use tickdeck_core::time::UnixNanos;
 use tickdeck_recording::{Requested, SessionId};
 
@@ -39,6 +41,7 @@ pub(super) struct FrontRun<'a> {
     pub(super) subscribe: &'a SubscribeArgs,
     pub(super) normalize: &'a NormalizeArgs,
     pub(super) subject_prefix: &'a str,
+    pub(super) partition: Option<Partition>,
     pub(super) nats: Option<NatsOptions>,
     pub(super) sinks: Option<&'a SinkArgs>,
     pub(super) record: Option<RecordInto<'a>>,
@@ -127,12 +130,15 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     let sinks = sinks(context, &run)?;
     warn_not_covered(&reference.calendar, [now.to_shanghai().date_naive()]);
     handle_signals(context, &run)?;
-    let publisher = publisher_options(
-        run.normalize,
-        run.subject_prefix,
-        PayloadSource::Ctp,
-        &reference,
-    );
+    let publisher = PublisherOptions {
+        partition: run.partition,
+        ..publisher_options(
+            run.normalize,
+            run.subject_prefix,
+            PayloadSource::Ctp,
+            &reference,
+        )
+    };
     let on_failure = run.record.map(|record| record.on_failure);
     let contracts = contract_list(run.normalize, &reference)?;
     let nats = run.nats.map(|options| LiveNats {

@@ -14,6 +14,7 @@ mod catalog;
 mod check;
 pub mod completions;
 mod context;
+mod coverage;
 mod demo;
 mod diff;
 mod doctor;
@@ -158,6 +159,7 @@ fn dispatch(context: &Context, mut command: Command) -> anyhow::Result<Outcome> 
         Command::Slice(args) => slice::run(context, &args),
         Command::Merge(args) => merge::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
+        Command::Coverage(args) => coverage::run(context, &args),
         Command::Recover(args) => recover::run(context, &args),
         Command::Ls(args) => ls::run(context, &args),
         Command::Prune(args) => prune::run(context, &args),

@@ -29,6 +29,7 @@ pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome>
     let place = place(context, args);
     let ended = prepare(context, args, place.as_ref()).map_err(startup_error)?;
     let mut summary = ended.summary();
+    summary.partition = args.partition;
     if let Some(place) = &place {
         let made = place.made(ended.manifest.as_ref(), &ended.days);
         let paths = made.iter().filter_map(|made| made.path());
@@ -37,6 +38,7 @@ pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome>
     let no_sinks = SinkArgs {
         sinks: Vec::new(),
         subject_prefix: args.subject_prefix.clone(),
+        partition: args.partition,
     };
     let printed = print_summary(&summary, args.json.json, &no_sinks);
     let is_lossy = summary.is_lossy() || is_nothing(context, &ended, &summary);
@@ -108,6 +110,7 @@ fn prepare(
             subscribe: &args.subscribe,
             normalize: &args.normalize,
             subject_prefix: &args.subject_prefix,
+            partition: args.partition,
             nats: Some(nats_options(&args.nats)?),
             sinks: None,
             record: place.map(|output| RecordInto {

@@ -3,15 +3,15 @@
 use std::io::Write as _;
 
 use serde::Serialize;
-use tickdeck::listing::SessionLine;
+use tickdeck::listing::{Lister, SessionLine, SessionState};
 use tickdeck_core::printable::printable_value;
 use tickdeck_recording::{Catalog, Status};
 
 use super::args::LsArgs;
 use super::catalog::{Wanted, log_rings, log_unreadable, nothing_selected, rings_under};
 use super::context::Context;
-use super::outcome::{Outcome, stdout, unless_closed};
-use super::render::{bytes, grouped};
+use super::outcome::{Outcome, UsageError, stdout, unless_closed};
+use super::render::{bytes, grouped, table};
 
 /// A session; the key order is the order of the fields.
 #[derive(Debug, Serialize)]
@@ -23,11 +23,14 @@ struct Shown<'a> {
     exchanges: Vec<&'static str>,
     symbols: u64,
     ticks: u64,
-    gaps: u64,
+    /// Null where the manifest of an older tickdeck does not say it.
+    gaps: Option<u64>,
     bytes: u64,
     recording: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'a str>,
+    #[serde(skip)]
+    state: SessionState,
 }
 
 /// Runs the verb.
@@ -35,12 +38,14 @@ pub(super) fn run(_context: &Context, args: &LsArgs) -> anyhow::Result<Outcome> 
     let catalog = Catalog::open(&args.root)?;
     let wanted = Wanted::of(&args.catalog)?;
     let selected = catalog.entries.iter().filter(|entry| wanted.selects(entry));
+    let lister = Lister::new(&args.options())
+        .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))?;
     let mut lines = Vec::new();
     for entry in selected {
-        match SessionLine::of(entry) {
+        match lister.line(entry) {
             // A prune removed it meanwhile.
             Err(_) if !entry.folder.exists() => {}
-            line => lines.push(line?),
+            line => lines.extend(line?),
         }
     }
     let shown: Vec<Shown<'_>> = lines.iter().map(shown).collect();
@@ -84,6 +89,7 @@ fn shown(line: &SessionLine) -> Shown<'_> {
         bytes: stored.bytes,
         recording: stored.recording.display().to_string(),
         problem: line.problem.as_deref(),
+        state: line.state(),
     }
 }
 
@@ -93,57 +99,33 @@ fn print(args: &LsArgs, sessions: &[Shown<'_>]) -> anyhow::Result<()> {
         serde_json::to_writer(&mut out, sessions)?;
         writeln!(out)?;
     } else {
-        out.write_all(table(sessions).as_bytes())?;
+        out.write_all(table(&HEAD, sessions.iter().map(row), NUMBERS).as_bytes())?;
     }
     Ok(out.flush()?)
 }
 
-/// Names left, numbers right.
-fn table(sessions: &[Shown<'_>]) -> String {
-    const HEAD: [&str; 8] = [
-        "TRADING DAY",
-        "SESSION",
-        "STATUS",
-        "EXCHANGES",
-        "SYMBOLS",
-        "TICKS",
-        "GAPS",
-        "SIZE",
-    ];
-    /// The first column of numbers.
-    const NUMBERS: usize = 4;
-    let mut rows = vec![HEAD.map(str::to_owned)];
-    rows.extend(sessions.iter().map(row));
-    let widths: Vec<usize> = (0..HEAD.len())
-        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
-        .collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).enumerate();
-        let cells = cells.map(|(column, (cell, width))| match column < NUMBERS {
-            true => format!("{cell:<width$}"),
-            false => format!("{cell:>width$}"),
-        });
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
-}
+const HEAD: [&str; 8] = [
+    "TRADING DAY",
+    "SESSION",
+    "STATUS",
+    "EXCHANGES",
+    "SYMBOLS",
+    "TICKS",
+    "GAPS",
+    "SIZE",
+];
+/// The first column of numbers.
+const NUMBERS: usize = 4;
 
-fn row(session: &Shown<'_>) -> [String; 8] {
-    let status = match (session.status, session.being_written) {
-        (Status::Recording, true) => "being written",
-        (Status::Recording, false) => "killed",
-        (status, _) => status.as_str(),
-    };
-    [
+fn row(session: &Shown<'_>) -> Vec<String> {
+    vec![
         session.trading_day.clone(),
         printable_value(session.session).into_owned(),
-        status.to_owned(),
+        session.state.as_str().to_owned(),
         session.exchanges.join(","),
         grouped(session.symbols),
         grouped(session.ticks),
-        grouped(session.gaps),
+        session.gaps.map_or_else(|| "-".to_owned(), grouped),
         bytes(session.bytes),
     ]
 }

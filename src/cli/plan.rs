@@ -46,6 +46,9 @@ pub(super) fn print(
         grouped(found.ticks()),
         counted(found.instruments.len() as u64, "instrument")
     )?;
+    if let Some(partition) = args.sinks.partition {
+        writeln!(out, "partition  {partition} of the instruments")?;
+    }
     if !found.instruments.is_empty() {
         writeln!(out, "by id      {}", by_instrument(&found.instruments))?;
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tickdeck::pipeline::PublisherOptions;
 use tickdeck::reference::Reference;
 use tickdeck::session::{LiveSummary, OnRecordingFailure, Replayed, Session, Summary};
 use tickdeck_core::pace::PaceOptions;
@@ -66,12 +67,15 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
         false => Sinks::default(),
     };
     let reference = &opened.reference;
-    let options = publisher_options(
-        &args.normalize,
-        &args.sinks.subject_prefix,
-        opened.info.payload_source(),
-        reference,
-    );
+    let options = PublisherOptions {
+        partition: args.sinks.partition,
+        ..publisher_options(
+            &args.normalize,
+            &args.sinks.subject_prefix,
+            opened.info.payload_source(),
+            reference,
+        )
+    };
     let session = Session::replay_once(place.session(), options, opened.source)
         .health(nats, "record")
         .record(record)
@@ -170,6 +174,7 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
                 subscribe: &args.subscribe,
                 normalize: &args.normalize,
                 subject_prefix: &args.sinks.subject_prefix,
+                partition: args.sinks.partition,
                 nats,
                 sinks: args.publish.then_some(&args.sinks),
                 record: Some(RecordInto {
@@ -183,7 +188,10 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
         )
     };
     let ended = run().map_err(startup_error)?;
-    let summary = ended.summary();
+    let summary = Summary {
+        partition: args.sinks.partition,
+        ..ended.summary()
+    };
     let made = match &ended.manifest {
         None => Vec::new(),
         made => place.made(made.as_ref(), &ended.days),

@@ -30,6 +30,32 @@ pub(super) fn counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", grouped(count))
 }
 
+/// Aligned columns, names left and numbers right. `numbers` is the first column of numbers.
+pub(super) fn table(
+    head: &[&str],
+    body: impl IntoIterator<Item = Vec<String>>,
+    numbers: usize,
+) -> String {
+    let head = head.iter().map(|&name| name.to_owned()).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(body).collect();
+    let width = |column| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(String::len).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells = cells.map(|(column, (cell, width))| match column < numbers {
+            true => format!("{cell:<width$}"),
+            false => format!("{cell:>width$}"),
+        });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
 /// The instruments with the most ticks first.
 pub(super) fn by_instrument(instruments: &BTreeMap<String, u64>) -> String {
     /// Instruments that are named; others are only counted.
@@ -185,6 +211,9 @@ fn summary_text(summary: &Summary) -> String {
         ("received", received(summary)),
         ("published", grouped(summary.published)),
     ];
+    if let Some(partition) = summary.partition {
+        lines.insert(1, ("partition", partition.to_string()));
+    }
     for (reason, count) in &summary.rejected {
         lines.push(("rejected", format!("{} {reason}", grouped(*count))));
     }

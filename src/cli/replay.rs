@@ -10,9 +10,10 @@ use tickdeck::reference::Reference;
 use tickdeck::session::{Replayed, Session};
 use tickdeck_core::event::Event;
 use tickdeck_core::pace::{ClockTicks, Rate};
+use tickdeck_core::select::Partition;
 use tickdeck_core::source::PayloadSource;
 use tickdeck_core::thread;
-use tickdeck_recording::{Finding, Followed, MissingPart};
+use tickdeck_recording::{EventFilter, Finding, Followed, MissingPart};
 
 use super::args::ReplayArgs;
 use super::context::Context;
@@ -103,7 +104,7 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
             warn_nothing_intact(selection, &played.summary.missing);
             Outcome::Lossy
         }
-        0 => selection.outcome(0),
+        0 => nothing_of(args.sinks.partition, selection),
         // What ended the replay early says why nothing was published.
         _ if played.error.is_some() => Outcome::Done,
         _ => of_publishing(&Published::of(&played.summary), selection.may_be_empty()),
@@ -121,9 +122,14 @@ fn show(args: &ReplayArgs, plan: &Plan) -> anyhow::Result<Outcome> {
     let batch = args.batch_size as usize;
     let mut dry_run = DryRun::new(&options(args, plan));
     let visitor = |events: &[Event]| dry_run.take(events);
-    let found = selection
+    let mut found = selection
         .events
         .count(inputs, args.salvage, batch, visitor)?;
+    if let Some(partition) = args.sinks.partition {
+        found
+            .instruments
+            .retain(|id, _| partition.has(id.as_bytes()));
+    }
     plan::print(args, inputs, selection, plan.nats.as_ref(), &found)?;
     report_missing(&found.missing, &plan.damage);
     let played = match found.missing.is_empty() && plan.damage.is_empty() {
@@ -131,7 +137,7 @@ fn show(args: &ReplayArgs, plan: &Plan) -> anyhow::Result<Outcome> {
         false => Outcome::Lossy,
     };
     let selected = match found.ticks() {
-        0 => selection.outcome(0),
+        0 => nothing_of(args.sinks.partition, selection),
         _ => of_publishing(&Published::of_dry_run(&dry_run), selection.may_be_empty()),
     };
     let completeness = completeness(inputs.are_complete());
@@ -140,12 +146,29 @@ fn show(args: &ReplayArgs, plan: &Plan) -> anyhow::Result<Outcome> {
 
 /// What is published, and how.
 fn options(args: &ReplayArgs, plan: &Plan) -> PublisherOptions {
-    publisher_options(
-        &args.normalize,
-        &args.sinks.subject_prefix,
-        plan.source,
-        &plan.reference,
-    )
+    PublisherOptions {
+        partition: args.sinks.partition,
+        ..publisher_options(
+            &args.normalize,
+            &args.sinks.subject_prefix,
+            plan.source,
+            &plan.reference,
+        )
+    }
+}
+
+/// The events to read. A partition need not read the ticks of the others where that changes nothing:
+/// neither a count, nor a due time, nor the `seq` of a merge.
+fn filter(args: &ReplayArgs, plan: &Plan) -> EventFilter {
+    let filter = plan.selection.events.filter.clone();
+    let counts_all = plan.selection.events.max_ticks.is_some() || args.clock.is_some();
+    let is_merged = plan.inputs.recordings.len() > 1;
+    match args.sinks.partition {
+        Some(partition) if args.pace.options().rate == Rate::Max && !counts_all && !is_merged => {
+            filter.within(partition)
+        }
+        _ => filter,
+    }
 }
 
 /// Plays it to its end. A salvage lists what it skips.
@@ -159,7 +182,7 @@ fn play(
     let inputs = &plan.inputs;
     let salvaged = Salvaged::default();
     let options = options(args, plan);
-    let mut filter = plan.selection.events.filter.clone();
+    let mut filter = filter(args, plan);
     let prime_until = if args.prime {
         filter.start.take()
     } else {
@@ -227,6 +250,21 @@ fn check_flags(
         return Err(UsageError::new("--wait-for-subscribers needs --sink nats"));
     }
     Ok(())
+}
+
+/// How a replay ends that has no tick.
+fn nothing_of(partition: Option<Partition>, selection: &Selection) -> Outcome {
+    match partition {
+        Some(partition) if !selection.may_be_empty() => {
+            tracing::warn!(
+                event = "partition_empty",
+                %partition,
+                "no selected tick is of an instrument of this partition; --allow-empty accepts that"
+            );
+            Outcome::Lossy
+        }
+        _ => selection.outcome(0),
+    }
 }
 
 /// Warns that damage is why nothing was played, rather than the selection.

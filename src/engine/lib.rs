@@ -48,6 +48,7 @@
 //! | [`inputs`] | several recordings as one source |
 //! | [`selection`] | which of their events are wanted |
 //! | [`contents`] | what is in a recording |
+//! | [`coverage`] | what recordings have of their trading days, and what is missing |
 //! | [`listing`] | the sessions of a catalogue |
 //! | [`convert`] | new recordings: slices, merges, synthetic markets, imports |
 //! | [`sink`] | where messages go: files, digest, NATS, your own [`Sink`] |
@@ -91,6 +92,7 @@ pub mod check;
 pub mod contents;
 pub mod control;
 pub mod convert;
+pub mod coverage;
 pub mod encode;
 pub mod export;
 #[cfg(feature = "import")]

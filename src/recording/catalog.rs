@@ -121,7 +121,11 @@ impl Catalog {
     /// Whether `path` is the root of a catalogue, or the folder of one of its trading days.
     #[must_use]
     pub fn is_root(path: &Path) -> bool {
-        let storage = local();
+        Self::is_root_in(&*local(), path)
+    }
+
+    /// The same on any storage.
+    fn is_root_in(storage: &dyn Storage, path: &Path) -> bool {
         let Ok(names) = storage.list(path) else {
             return false;
         };
@@ -139,13 +143,20 @@ impl Catalog {
     /// # Errors
     /// When `root` is not a catalogue, or cannot be listed.
     pub fn open(root: &Path) -> Result<Self> {
-        let storage = local();
+        Self::open_in(&*local(), root)
+    }
+
+    /// The same on any storage.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_in(storage: &dyn Storage, root: &Path) -> Result<Self> {
         if !storage.is_folder(root) {
             return Err(not_a_catalogue(root, "there is no such folder"));
         }
         let mut names = storage.list(root)?;
         names.retain(|name| !name.starts_with('.'));
-        if !names.is_empty() && !Self::is_root(root) {
+        if !names.is_empty() && !Self::is_root_in(storage, root) {
             let reason = match names.iter().any(|name| is_manifest(name)) {
                 true => "it is a recording",
                 false => "it has no folder trading_day=YYYY-MM-DD",
@@ -156,13 +167,13 @@ impl Catalog {
         let mut unreadable = Vec::new();
         let is_day = |name: &str| name.starts_with(DAY_KEY);
         if !Self::is_day(root) {
-            unreadable.extend(not_utf8(&*storage, root, &names, is_day));
+            unreadable.extend(not_utf8(storage, root, &names, is_day));
         }
-        for (day, folder) in Self::days(root)? {
-            entries.extend(sessions(&*storage, &folder, day)?);
+        for (day, folder) in Self::days_in(storage, root)? {
+            entries.extend(sessions(storage, &folder, day)?);
             if storage.is_folder(&folder) {
                 let names = storage.list(&folder)?;
-                unreadable.extend(not_utf8(&*storage, &folder, &names, Self::is_session));
+                unreadable.extend(not_utf8(storage, &folder, &names, Self::is_session));
             }
         }
         entries.sort();

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use tickdeck_core::event::{Event, EventKind, InstrumentId, SessionEvent, Text};
+use tickdeck_core::select::Partition;
 use tickdeck_core::time::UnixNanos;
 
 /// Decides by instrument id whether a tick is wanted.
@@ -32,6 +33,16 @@ impl fmt::Debug for EventFilter {
 }
 
 impl EventFilter {
+    /// The same for the instruments of `partition` alone.
+    #[must_use]
+    pub fn within(mut self, partition: Partition) -> Self {
+        let wanted = self.instruments.take();
+        self.instruments = Some(Arc::new(move |id: &InstrumentId| {
+            partition.has(id.as_bytes()) && wanted.as_ref().is_none_or(|wanted| wanted(id))
+        }));
+        self
+    }
+
     pub(super) fn overlaps(&self, (first, last): (UnixNanos, UnixNanos)) -> bool {
         self.start.is_none_or(|start| last >= start) && self.end.is_none_or(|end| first < end)
     }

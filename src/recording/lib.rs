@@ -51,6 +51,7 @@ mod latin1;
 mod manifest;
 mod names;
 mod numbering;
+mod observed;
 mod owner;
 mod page_size;
 mod parquet_types;

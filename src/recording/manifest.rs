@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tickdeck_core::calendar::TradingCalendar;
+use tickdeck_core::contract::Exchange;
 use tickdeck_core::source::SourceInfo;
 use tickdeck_core::time::UnixNanos;
 
@@ -154,6 +155,14 @@ pub struct Manifest {
     pub ledger: Ledger,
     /// Ticks per instrument, by id (Latin-1 for bytes that are not ASCII).
     pub instruments: BTreeMap<String, u64>,
+    /// The exchanges of its instruments, as far as its contract table knows them. `None` until it is
+    /// finished, and in a manifest of an older tickdeck.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanges: Option<Vec<Exchange>>,
+    /// Number of spans in which ticks are missing ([`GapFinder`](crate::GapFinder)). `None` likewise, and
+    /// where it cannot be known: a segment is damaged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gaps: Option<u64>,
     /// Segments in `seq` order.
     pub segments: Vec<SegmentEntry>,
     /// What a recovery could not read. Nothing of it is among the events.
@@ -274,7 +283,8 @@ impl Manifest {
         } = &self.ledger;
         let lost = self.lost.iter();
         let lost = lost.flat_map(|it| [it.first_seq, it.last_seq.unwrap_or(0)]);
-        let numbers = [self.events, self.ticks, *received, *recorded]
+        let gaps = self.gaps.unwrap_or(0);
+        let numbers = [self.events, self.ticks, *received, *recorded, gaps]
             .into_iter()
             .chain(dropped.values().copied())
             .chain(self.instruments.values().copied())

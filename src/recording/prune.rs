@@ -165,8 +165,8 @@ fn end_of(recording: &Recording) -> Option<UnixNanos> {
 /// Bytes of the files in a folder. One that goes meanwhile counts as empty.
 pub(super) fn bytes_of(storage: &dyn Storage, folder: &Path) -> Result<u64> {
     let names = storage.list(folder)?.into_iter();
-    let files = names.filter_map(|name| storage.open(&folder.join(name)).ok());
-    Ok(files.filter_map(|file| file.bytes().ok()).sum())
+    let sizes = names.filter_map(|name| storage.file_bytes(&folder.join(name)).ok());
+    Ok(sizes.sum())
 }
 
 /// Applies `retention` to recordings. With `dry_run` nothing is removed, and the result is the same.

@@ -13,7 +13,6 @@ use tickdeck_core::event::Event;
 use tickdeck_core::source::SourceInfo;
 
 use super::contracts_file;
-use super::digest::EventDigest;
 use super::error::RecordingError;
 use super::file_hash::check_file;
 use super::filter::EventFilter;
@@ -26,6 +25,7 @@ use super::manifest::{
 use super::names::{
     contracts_path, is_manifest, is_partial, is_segment, manifest_path, set_aside_name,
 };
+use super::observed::Observed;
 use super::owner::{Owner, is_owned};
 use super::place::Place;
 use super::reader::Recording;
@@ -222,6 +222,7 @@ fn reopen(storage: &Arc<dyn Storage>, folder: &Path, mut manifest: Manifest) -> 
     manifest.status = Status::Recording;
     manifest.format_version = FormatVersion::WITH_JOURNAL;
     manifest.digest.clear();
+    (manifest.exchanges, manifest.gaps) = (None, None);
     manifest.write(&**storage, folder)?;
     unsealed::read(storage, folder)
 }
@@ -315,6 +316,8 @@ fn made_again(
         },
         ledger: Ledger::default(),
         instruments: BTreeMap::new(),
+        exchanges: None,
+        gaps: None,
         segments: Vec::new(),
         lost: Vec::new(),
     })
@@ -462,12 +465,12 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
     let mut kept = [partly.kept, spoilt].concat();
     let counted = count_segments(storage, &folder, &sealed);
     let is_known = counted.is_some();
-    let (sealed, digest) = match counted {
+    let (sealed, observed) = match counted {
         // The manifest may have counted wrongly.
-        Some((counted, digest)) => (counted, Some(digest)),
+        Some((counted, observed)) => (counted, Some(observed)),
         None => (sealed, None),
     };
-    let mut writer = continued(storage, place, sealed, digest)?;
+    let mut writer = continued(storage, place, sealed, observed)?;
     let mut events = JournalStream::new(unsealed.journal.clone());
     while let Some(events) = events.next(&EventFilter::default())? {
         writer.write(&events)?;
@@ -680,12 +683,12 @@ fn count_segments(
     storage: &Arc<dyn Storage>,
     folder: &Path,
     sealed: &Manifest,
-) -> Option<(Manifest, EventDigest)> {
-    let mut digest = EventDigest::new();
-    let visit = &mut |event: &Event| digest.update(event);
+) -> Option<(Manifest, Observed)> {
+    let mut observed = Observed::default();
+    let visit = &mut |event: &Event| observed.on(event);
     let all = sealed.segments.len();
     let counted = unsealed::of_first_segments(storage, folder, sealed, all, visit).ok()?;
-    Some((counted, digest))
+    Some((counted, observed))
 }
 
 /// A writer of what comes after the segments of `sealed`.
@@ -693,11 +696,11 @@ fn continued(
     storage: &Arc<dyn Storage>,
     place: Place,
     sealed: Manifest,
-    digest: Option<EventDigest>,
+    observed: Option<Observed>,
 ) -> Result<RecordingWriter> {
     let options = options(&**storage, &place.folder, &sealed)?;
     let has_contracts = damaged_contracts(&**storage, &place.folder, &sealed).is_none();
-    let mut writer = RecordingWriter::resume(Arc::clone(storage), place, options, sealed, digest);
+    let mut writer = RecordingWriter::resume(Arc::clone(storage), place, options, sealed, observed);
     if !has_contracts {
         writer.keep_contracts();
     }

@@ -8,7 +8,6 @@ use rustc_hash::FxHashMap;
 use tickdeck_core::event::{Event, InstrumentId};
 
 use super::contracts_file;
-use super::digest::EventDigest;
 use super::error::{NOT_FETCHED, RecordingError};
 use super::file_hash::{self, StatedFile};
 use super::filter::EventFilter;
@@ -16,6 +15,7 @@ use super::finding::{Finding, problem};
 use super::latin1::text_to_utf8;
 use super::manifest::{Manifest, Status};
 use super::names::{MANIFEST_FILE, contracts_path};
+use super::observed::Observed;
 use super::reader::Recording;
 use super::storage::{Storage, local};
 
@@ -167,7 +167,7 @@ pub fn verify(recording: &Recording, progress: &mut dyn FnMut(u64)) -> VerifyRep
     let mut report = VerifyReport::default();
     check_files(recording, &mut report);
     let mut counts = FxHashMap::default();
-    read_events(recording, &mut report, &mut counts, progress);
+    let gaps = read_events(recording, &mut report, &mut counts, progress);
     if let Some(manifest) = recording.manifest() {
         let lost = manifest.lost.iter();
         report.lost = lost.map(|it| it.finding(recording.path())).collect();
@@ -175,7 +175,7 @@ pub fn verify(recording: &Recording, progress: &mut dyn FnMut(u64)) -> VerifyRep
             .into_iter()
             .map(|(id, count)| (text_to_utf8(id.as_bytes()), count))
             .collect();
-        compare(recording, manifest, &counts, &mut report);
+        compare(recording, manifest, &counts, gaps, &mut report);
     }
     report
 }
@@ -215,15 +215,16 @@ fn check_files(recording: &Recording, report: &mut VerifyReport) {
     }
 }
 
+/// Reads and counts all events, and returns the number of gaps.
 fn read_events(
     recording: &Recording,
     report: &mut VerifyReport,
     counts: &mut FxHashMap<InstrumentId, u64>,
     progress: &mut dyn FnMut(u64),
-) {
+) -> u64 {
     let reader = recording.reader(EventFilter::default()).salvage(true);
     let mut reader = reader.read_ahead();
-    let mut digest = EventDigest::new();
+    let mut observed = Observed::default();
     let mut batch: Vec<Event> = Vec::with_capacity(BATCH_EVENTS);
     let mut gap_reported = false;
     loop {
@@ -245,7 +246,7 @@ fn read_events(
                     format!("event {expected} has seq {found}, expected {expected}"),
                 );
             }
-            digest.update(event);
+            observed.on(event);
             report.events += 1;
             if let Some(tick) = event.as_tick() {
                 report.ticks += 1;
@@ -255,7 +256,8 @@ fn read_events(
         progress(report.events);
     }
     report.segments = recording.segments().len();
-    report.event_digest = digest.finish();
+    let (digest, gaps) = observed.finish();
+    report.event_digest = digest;
     report.digest.clone_from(&report.event_digest);
     for missing in reader.missing() {
         report.findings.push(Finding {
@@ -263,12 +265,14 @@ fn read_events(
             problem: missing.problem.clone(),
         });
     }
+    gaps
 }
 
 fn compare(
     recording: &Recording,
     manifest: &Manifest,
     counts: &BTreeMap<String, u64>,
+    gaps: u64,
     report: &mut VerifyReport,
 ) {
     let folder = recording.path();
@@ -291,6 +295,7 @@ fn compare(
         ("events", manifest.events, report.events),
         ("ticks", manifest.ticks, report.ticks),
         ("ledger.recorded", manifest.ledger.recorded, report.ticks),
+        ("gaps", manifest.gaps.unwrap_or(gaps), gaps),
     ] {
         if expected != found {
             report.add(

@@ -7,21 +7,20 @@
 //! A session that must survive a crash writes through a [`BackgroundWriter`](crate::BackgroundWriter):
 //! its journal is in front of this writer, which removes a journal file once segments have its events.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 use parquet::file::metadata::KeyValue;
 use tickdeck_core::calendar::TradingCalendar;
-use tickdeck_core::contract::{Contract, ContractTable};
-use tickdeck_core::event::Event;
+use tickdeck_core::contract::{Contract, ContractTable, Exchange};
+use tickdeck_core::event::{Event, InstrumentId};
 use tickdeck_core::source::{ReceiveTimes, SourceInfo};
 
 use super::catalog::Catalog;
 use super::columns::RowGroupBuffer;
 use super::contracts_file;
-use super::digest::EventDigest;
 use super::error::RecordingError;
 use super::format_version::FormatVersion;
 use super::journal::JournalFiles;
@@ -29,6 +28,7 @@ use super::manifest::{
     CalendarCopy, FORMAT_NAME, Ledger, LostEvents, Manifest, SegmentEntry, Status,
 };
 use super::names::{FileNames, segment_file};
+use super::observed::Observed;
 use super::owner::Owner;
 use super::place::{Place, choose_place, refuse_occupied};
 use super::replace::replace;
@@ -106,7 +106,7 @@ pub struct RecordingWriter {
     /// What a recovery could not read.
     lost: Vec<LostEvents>,
     /// `None` when it cannot be known: a segment of a recording that is continued is damaged.
-    digest: Option<EventDigest>,
+    observed: Option<Observed>,
     /// BLAKE3 of the tables in force, of a recording that is continued.
     inherited_contracts_digest: Option<String>,
     /// Whether the contract table stays as it is.
@@ -190,7 +190,7 @@ impl RecordingWriter {
             tally: Tally::default(),
             dropped: BTreeMap::new(),
             lost: Vec::new(),
-            digest: Some(EventDigest::new()),
+            observed: Some(Observed::default()),
             inherited_contracts_digest: None,
             keeps_contracts: false,
             contracts_blake3: String::new(),
@@ -213,7 +213,7 @@ impl RecordingWriter {
         place: Place,
         options: RecordingOptions,
         manifest: Manifest,
-        digest: Option<EventDigest>,
+        observed: Option<Observed>,
     ) -> Self {
         Self {
             storage,
@@ -228,7 +228,7 @@ impl RecordingWriter {
             segments: manifest.segments,
             dropped: manifest.ledger.dropped,
             lost: manifest.lost,
-            digest,
+            observed,
             inherited_contracts_digest: Some(manifest.contracts_digest),
             keeps_contracts: false,
             contracts_blake3: manifest.contracts_blake3,
@@ -278,8 +278,8 @@ impl RecordingWriter {
         };
         segment.push(event, &mut self.tally)?;
         self.next_seq += 1;
-        if let Some(digest) = &mut self.digest {
-            digest.update(event);
+        if let Some(observed) = &mut self.observed {
+            observed.on(event);
         }
         self.tally
             .add_without_instrument(event, &self.options.calendar);
@@ -461,11 +461,13 @@ impl RecordingWriter {
         self.place.owner.check(&self.place.folder)?;
         self.seal_segment()?;
         self.write_contracts()?;
-        let digest = self
-            .digest
-            .take()
-            .map_or_else(String::new, EventDigest::finish);
-        let manifest = self.manifest(status, digest);
+        let (digest, gaps) = self.observed.take().map(Observed::finish).unzip();
+        let manifest = Manifest {
+            digest: digest.unwrap_or_default(),
+            exchanges: Some(self.exchanges()),
+            gaps,
+            ..self.manifest(status)
+        };
         manifest.write(&*self.storage, &self.place.folder)?;
         self.state = State::Finished;
         self.end_journal();
@@ -499,9 +501,9 @@ impl RecordingWriter {
         Ok(())
     }
 
-    /// The manifest of what is sealed so far; the digest comes with the end.
+    /// The manifest of what is sealed so far.
     fn write_manifest(&self, status: Status) -> Result<()> {
-        let manifest = self.manifest(status, String::new());
+        let manifest = self.manifest(status);
         manifest.write(&*self.storage, &self.place.folder)
     }
 
@@ -526,7 +528,18 @@ impl RecordingWriter {
         by_id.into_values().collect()
     }
 
-    fn manifest(&self, status: Status, digest: String) -> Manifest {
+    /// The exchanges of the instruments seen, as far as the contract table knows them.
+    fn exchanges(&self) -> Vec<Exchange> {
+        let day = self.tally.last_day();
+        let contracts = &self.options.contracts;
+        let resolve = |id: &InstrumentId| contracts.resolve_on(id.as_bytes(), day).ok();
+        let known = self.tally.ids().filter_map(resolve);
+        let exchanges: BTreeSet<Exchange> = known.map(|contract| contract.exchange).collect();
+        exchanges.into_iter().collect()
+    }
+
+    /// Without what only the end of the recording says.
+    fn manifest(&self, status: Status) -> Manifest {
         let calendar = &self.options.calendar;
         Manifest {
             format: FORMAT_NAME.into(),
@@ -542,7 +555,7 @@ impl RecordingWriter {
             start: self.segments.iter().map(|s| s.start).min(),
             end: self.segments.iter().map(|s| s.end).max(),
             trading_days: self.tally.trading_days(),
-            digest,
+            digest: String::new(),
             contracts_digest: match &self.inherited_contracts_digest {
                 Some(digest) => digest.clone(),
                 None => self.options.contracts.digest(),
@@ -558,6 +571,8 @@ impl RecordingWriter {
                 dropped: self.dropped.clone(),
             },
             instruments: self.tally.instruments(),
+            exchanges: None,
+            gaps: None,
             segments: self.segments.clone(),
             lost: self.lost.clone(),
         }

@@ -264,6 +264,65 @@ fn a_session_id_on_other_days_is_one_session() {
 }
 
 #[test]
+fn a_replay_of_a_day_merges_its_sessions() {
+    let folder = Folder::new();
+    let root = catalogue(&folder);
+    let other = "synthetic:quick,seed=9,trading_day=2026-01-06";
+    record(&root, other, "-q").done();
+    let session = |id: &str| root.join(format!("trading_day=2026-01-06/session={id}"));
+    let merged = folder.join("merged");
+    let mut command = tickdeck(["merge", "-q", "-o"]);
+    command.arg(&merged);
+    command.args([session("quick-2"), session("quick-9")]);
+    finish(command).done();
+    let words = "--trading-day 2026-01-06 --rate max --sink digest --json -q";
+    let day = verb("replay", &root, words).done();
+    assert_eq!(day.digest(), replay_digest(&merged));
+    let ticks = |id: &str| ls(&root, &format!("--session {id}"))[0]["ticks"].as_u64();
+    let sum = ticks("quick-2").unwrap() + ticks("quick-9").unwrap();
+    assert_eq!(day.json()["received"], sum);
+}
+
+#[test]
+fn ls_selects_by_exchange_symbol_and_status() {
+    let folder = Folder::new();
+    let root = catalogue(&folder);
+    let listed = |words: &str| {
+        let listed = verb("ls", &root, &format!("{words} --json --allow-empty")).done();
+        listed.json().as_array().unwrap().len()
+    };
+    for (words, expected) in [
+        ("--exchange shfe,DCE --status complete", 3),
+        ("--symbols *.CFFEX --trading-day 2026-01-06", 1),
+        ("--symbols nosuch", 0),
+        ("--status killed,damaged,being-written,recovered", 0),
+    ] {
+        assert_eq!(listed(words), expected, "{words}");
+    }
+    ends(verb("ls", &root, "--symbols nosuch"), 3);
+    for (words, said) in [
+        ("--symbols [", "--symbols cannot be used"),
+        ("--status fine", "being-written"),
+        ("--exchange NYMEX", "expected one of SHFE"),
+    ] {
+        let refused = ends(verb("ls", &root, words), 2);
+        assert!(refused.stderr.contains(said), "{refused:?}");
+    }
+    // An older tickdeck did not count gaps.
+    let manifest = root.join("trading_day=2026-01-05/session=quick-1/_manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let older = text.replace("  \"gaps\": 0,\n", "");
+    assert_ne!(older, text);
+    std::fs::write(&manifest, older).unwrap();
+    let listed = ls(&root, "");
+    assert_eq!(
+        (&listed[0]["gaps"], &listed[1]["gaps"]),
+        (&Value::Null, &Value::from(0))
+    );
+    verb("verify", &root, "-q").done();
+}
+
+#[test]
 fn a_selection_of_no_session_says_what_is_there() {
     let folder = Folder::new();
     let root = catalogue(&folder);

@@ -129,6 +129,15 @@ const EXAMPLES: &[(&str, How)] = &[
         "tickdeck ls sessions --trading-day 2026-01-05 --json",
         How::Ends(0),
     ),
+    // It has a minute of the day, and no night.
+    (
+        "tickdeck coverage sessions --trading-day 2026-01-05 --hours all --min-ticks 1000",
+        How::Ends(1),
+    ),
+    (
+        "tickdeck coverage recordings/quick --hours recorded --json",
+        How::Ends(0),
+    ),
     (
         "tickdeck prune sessions --keep-days 30 --dry-run",
         How::Ends(0),

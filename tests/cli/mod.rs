@@ -1,6 +1,7 @@
 //! The command line, through the built binary: verbs, flags, exit codes, streams, signals.
 
 mod catalog;
+mod coverage;
 mod dumps;
 mod empty;
 mod examples;

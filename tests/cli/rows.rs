@@ -223,8 +223,7 @@ fn help_is_grouped_and_ends_with_the_shared_flags() {
     let (_home, mut shell) = at_home();
     let groups = [
         "Make recordings:\n",
-        "Replay and capture:\n",
-        "Compare:\n",
+        "Replay, capture and compare:\n",
         "Inspect and edit recordings:\n",
         "Live CTP:\n",
         "Set-up:\n",

@@ -14,7 +14,7 @@ use crate::support::recordings::{info, quick, replay, repository, stream};
 use crate::tidy::documents::pages;
 
 /// Who runs the blocks of a page under a heading.
-const BLOCKS: [(&str, &str, &str); 35] = [
+const BLOCKS: [(&str, &str, &str); 37] = [
     ("README.md", "Try it", "not run: it runs the tests"),
     ("README.md", "See messages arrive", "here"),
     ("README.md", "Record and replay", "here"),
@@ -55,6 +55,7 @@ const BLOCKS: [(&str, &str, &str); 35] = [
     ("docs/operations.md", "The login test", "here"),
     ("docs/operations.md", "Running", "here"),
     ("docs/operations.md", "A catalogue of sessions", "here"),
+    ("docs/operations.md", "Is the day whole?", "here"),
     ("docs/operations.md", "A black box", "here"),
     ("docs/operations.md", "Retention", "here"),
     (
@@ -72,6 +73,7 @@ const BLOCKS: [(&str, &str, &str); 35] = [
     ),
     ("docs/reference-data.md", "Products", "reference_data"),
     ("docs/reference-data.md", "Calendar", "reference_data"),
+    ("docs/scale.md", "Partitions", "here"),
     (
         "docs/security.md",
         "Fuzzing",
@@ -191,6 +193,23 @@ fn the_readme_works_in_order() {
     );
     assert_eq!(info(&clone.join("imported"))["ticks"], 3);
     assert_eq!(info(&clone.join("recorded"))["status"], "complete");
+}
+
+#[test]
+fn the_partitions_of_the_page_are_the_replay() {
+    let clone = Clone::new();
+    let text = block("docs/scale.md", "Partitions", "sh");
+    let ended = finish(clone.shell(&text)).done();
+    let whole = stream(&repository("recordings/quirks"), "");
+    let counted = ended.stdout.lines().last().unwrap().trim();
+    assert_eq!(counted, whole.lines().count().to_string());
+    if let Some(python) = python("the rule of the partitions") {
+        let mut command = std::process::Command::new(python);
+        command
+            .arg("-c")
+            .arg(block("docs/scale.md", "Partitions", "python"));
+        finish(command).done();
+    }
 }
 
 #[test]
@@ -495,6 +514,9 @@ fn a_session_in_a_catalogue_runs_as_printed() {
     let sessions = live.clone.join("sessions");
     let digest = replay(&sessions, &format!("--sink digest --session {session}*"));
     assert_eq!(shutdown[0]["digest"], digest.done().digest().as_str());
+    // A session of some seconds is not a day.
+    let judged = live.run(&block(page, "Is the day whole?", "sh"));
+    assert_eq!(judged.code, Some(1), "{judged:?}");
     // A ring without a trigger leaves nothing behind.
     live.run(&block(page, "A black box", "sh")).done();
     let pruned = live.run(&block(page, "Retention", "sh")).done();

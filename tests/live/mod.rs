@@ -87,6 +87,7 @@ pub(crate) fn setup(ticks: &[RawTick]) -> Setup {
             source: PayloadSource::Ctp,
             subject_prefix: "market.tick".into(),
             drop: Flags::default(),
+            partition: None,
             contracts: Arc::new(ContractTable::builtin()),
             calendar: Arc::new(TradingCalendar::builtin()),
             receive_times: ReceiveTimes::Measured,

@@ -18,8 +18,8 @@ use crate::support::recordings::{quick, quirks};
 
 /// Keeps every message, and asks for the end marker.
 #[derive(Clone, Default)]
-struct Kept {
-    lines: Arc<Mutex<Vec<String>>>,
+pub(super) struct Kept {
+    pub(super) lines: Arc<Mutex<Vec<String>>>,
     settled: u64,
 }
 

@@ -4,6 +4,7 @@ mod end_marker;
 mod jobs;
 mod ledger;
 mod order;
+mod partitions;
 mod record_is_record;
 mod replay_is_replay;
 mod seed_is_market;

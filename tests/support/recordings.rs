@@ -120,6 +120,7 @@ pub(crate) fn publisher_options(path: &Path, drop: Flags) -> PublisherOptions {
         source: recording.source().payload_source(),
         subject_prefix: "market.tick".to_owned(),
         drop,
+        partition: None,
         contracts: Arc::new(contracts),
         calendar: Arc::new(calendar.unwrap_or_else(TradingCalendar::builtin)),
         receive_times: recording.source().receive_times(),

@@ -7,7 +7,7 @@ use super::assert_none;
 use super::source::{SourceFile, crate_named};
 
 /// Each module of the engine with the modules it may use.
-const ROOMS: [(&str, &[&str]); 21] = [
+const ROOMS: [(&str, &[&str]); 22] = [
     ("progress", &[]),
     // Opens recordings as one source.
     ("inputs", &[]),
@@ -32,6 +32,8 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("selection", &["inputs", "reference"]),
     // What a replay of a recording would do with its ticks.
     ("contents", &["normalize", "progress", "reference"]),
+    // The hours of the instruments of recordings.
+    ("coverage", &["progress", "reference"]),
     // The exchanges of a catalogue's sessions.
     ("listing", &["reference"]),
     // Recordings made of recordings, of the market and of dumps.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use tickdeck::listing::{ListOptions, SessionState};
+use tickdeck_core::contract::Exchange;
 use tickdeck_core::time::TradingDay;
 
 use super::{JsonArgs, conflict, values};
@@ -42,12 +44,39 @@ pub struct LsArgs {
     /// Exit with 0 even if there is no session
     #[arg(long)]
     pub allow_empty: bool,
+    /// Only sessions with an instrument of these exchanges: SHFE, INE, DCE, CZCE, GFEX, CFFEX; comma
+    /// separated, repeatable
+    #[arg(long, value_name = "EXCHANGE", value_delimiter = ',', value_parser = values::parse_exchange, help_heading = "Catalogue")]
+    pub exchange: Vec<Exchange>,
+    /// Only sessions with one of these instruments: ids, rb* or *.CFFEX; comma separated, repeatable
+    #[arg(
+        long,
+        value_name = "GLOB",
+        value_delimiter = ',',
+        help_heading = "Catalogue"
+    )]
+    pub symbols: Vec<String>,
+    /// Only sessions in these states; comma separated, repeatable
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = values::state_parser(), help_heading = "Catalogue")]
+    pub status: Vec<SessionState>,
     /// Which sessions.
     #[command(flatten)]
     pub catalog: CatalogArgs,
     /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
+}
+
+impl LsArgs {
+    /// Which sessions are listed, of those of the days and ids.
+    #[must_use]
+    pub fn options(&self) -> ListOptions {
+        ListOptions {
+            exchanges: self.exchange.clone(),
+            symbols: self.symbols.clone(),
+            states: self.status.clone(),
+        }
+    }
 }
 
 /// Flags of `prune`.

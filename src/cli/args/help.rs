@@ -21,14 +21,17 @@ pub(super) enum Detail {
 }
 
 /// The verbs by purpose. Each verb is in one group.
-const PURPOSES: [(&str, &[&str]); 6] = [
+const PURPOSES: [(&str, &[&str]); 5] = [
     ("Make recordings", &["record", "generate", "import"]),
-    ("Replay and capture", &["replay", "capture", "demo"]),
-    ("Compare", &["check", "diff"]),
+    (
+        "Replay, capture and compare",
+        &["replay", "capture", "check", "diff", "demo"],
+    ),
     (
         "Inspect and edit recordings",
         &[
-            "ls", "info", "cat", "verify", "recover", "slice", "merge", "export", "prune",
+            "ls", "info", "cat", "verify", "coverage", "recover", "slice", "merge", "export",
+            "prune",
         ],
     ),
     ("Live CTP", &["live", "doctor", "smoke", "health"]),

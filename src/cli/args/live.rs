@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args};
 use tickdeck::encode::subject;
 use tickdeck::live::Wanted;
+use tickdeck_core::select::Partition;
 use tickdeck_recording::{Ring, RingSpan, RingTrigger, SessionId};
 
 use super::values;
@@ -146,6 +147,14 @@ pub struct LiveArgs {
     /// First tokens of the subject, before .EXCHANGE.SYMBOL
     #[arg(long, value_name = "SUBJECT", default_value = subject::DEFAULT_PREFIX, value_parser = values::parse_subject_prefix, help_heading = "Publishing")]
     pub subject_prefix: String,
+    /// Publish only part K of N of the instruments, by a hash of their ids, such as 1/4. All are recorded
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "K/N",
+        help_heading = "Publishing"
+    )]
+    pub partition: Option<Partition>,
     /// How ticks become payloads.
     #[command(flatten)]
     pub normalize: NormalizeArgs,

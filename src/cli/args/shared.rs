@@ -10,7 +10,7 @@ use tickdeck::normalize::Flag;
 use tickdeck::selection::SelectionOptions;
 use tickdeck_core::contract::Exchange;
 use tickdeck_core::pace::{PaceOptions, Rate};
-use tickdeck_core::select::{EndSpec, StartSpec, TimeSpec, WindowSpec};
+use tickdeck_core::select::{EndSpec, Partition, StartSpec, TimeSpec, WindowSpec};
 use tickdeck_recording::{RecorderOptions, SessionId};
 
 use super::conflict;
@@ -264,6 +264,9 @@ pub struct SinkArgs {
     /// First tokens of the subject, before .EXCHANGE.SYMBOL
     #[arg(long, value_name = "SUBJECT", default_value = subject::DEFAULT_PREFIX, value_parser = values::parse_subject_prefix)]
     pub subject_prefix: String,
+    /// Publish only part K of N of the instruments, by a hash of their ids, such as 1/4
+    #[arg(long, hide_short_help = true, value_name = "K/N")]
+    pub partition: Option<Partition>,
 }
 
 impl SinkArgs {

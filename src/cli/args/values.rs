@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use tickdeck::encode::{PayloadKind, subject};
+use tickdeck::listing::SessionState;
 use tickdeck::nats::{Secret, SubjectPattern};
 use tickdeck::normalize::Flag;
 use tickdeck::session::OnRecordingFailure;
@@ -96,6 +97,17 @@ pub(super) fn payload_parser() -> impl TypedValueParser<Value = PayloadKind> {
     });
     PossibleValuesParser::new(known)
         .try_map(|word| PayloadKind::parse(&word).ok_or("no such payload"))
+}
+
+/// The states of sessions, likewise.
+pub(super) fn state_parser() -> impl TypedValueParser<Value = SessionState> {
+    let word = |state: SessionState| state.as_str().replace(' ', "-");
+    let known = SessionState::ALL.map(|state| PossibleValue::new(word(state)));
+    PossibleValuesParser::new(known).try_map(move |text| {
+        let mut states = SessionState::ALL.into_iter();
+        let found = states.find(|state| word(*state) == text);
+        found.ok_or("no such state")
+    })
 }
 
 /// The flags by which ticks can be filtered, likewise. `primed` is not among them: without

@@ -253,6 +253,7 @@ mod tests {
                 total: Some(instruments.iter().map(|(_, count)| count).sum()),
                 digest: Some(tally.digest()),
                 instruments: Some(counts.collect()),
+                partition: None,
             },
         );
         Report::new(&tally, &Ended::End, flaws, 1_234_567_891)
@@ -293,6 +294,7 @@ mod tests {
             total: Some(0),
             digest: Some(tally.digest()),
             instruments: Some(BTreeMap::new()),
+            partition: None,
         };
         tally.verify("t", &nothing);
         let text = |tally: &Tally| Report::new(tally, &Ended::Signal, Flaws::default(), 0).text();

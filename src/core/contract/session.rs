@@ -106,6 +106,16 @@ impl SessionHours {
         self.night_end.is_some()
     }
 
+    /// The sessions of a trading day in order: first second of each and first second after it, since
+    /// midnight. Auctions and breaks are outside. `opens_at_night` as in [`phase`](Self::phase).
+    pub fn sessions(self, opens_at_night: bool) -> impl Iterator<Item = (u32, u32)> {
+        let night_end = self.night_end.filter(|_| opens_at_night);
+        let night = night_end.map(|end| (NIGHT_OPEN, end));
+        let of_day = |time: u32| (time + EVENING_START_SECONDS) % DAY_SECONDS;
+        let sessions = night.into_iter().chain(self.day.iter().copied());
+        sessions.map(move |(open, close)| (of_day(open), of_day(close)))
+    }
+
     /// The phase of `seconds_of_day` (seconds since midnight, exchange time). `opens_at_night` says
     /// whether the trading day began with a night session
     /// ([`TradingCalendar::opens_at_night`](crate::calendar::TradingCalendar::opens_at_night)).
@@ -367,6 +377,26 @@ mod tests {
         let (phase, around) = hours[0].phase_around(DAY_SECONDS + 1, true);
         assert_eq!(phase, Phase::Closed);
         assert!(!around.contains(&(DAY_SECONDS + 1)));
+    }
+
+    #[test]
+    fn sessions_are_what_is_continuous() {
+        let former = ["N2330", "CFX-0915"].map(|name| SessionHours::parse(name).unwrap());
+        let hours = SessionClass::ALL.map(SessionClass::hours);
+        for hours in hours.into_iter().chain(former) {
+            for at_night in [true, false] {
+                let is_continuous = |time| hours.phase(time, at_night) == Phase::Continuous;
+                for (open, close) in hours.sessions(at_night) {
+                    assert!(is_continuous(open) && !is_continuous(close));
+                    assert!(!is_continuous((open + DAY_SECONDS - 1) % DAY_SECONDS));
+                    assert!(is_continuous((close + DAY_SECONDS - 1) % DAY_SECONDS));
+                }
+                let length = |(open, close)| (close + DAY_SECONDS - open) % DAY_SECONDS;
+                let seconds = (0..DAY_SECONDS).filter(|time| is_continuous(*time));
+                let sum: u32 = hours.sessions(at_night).map(length).sum();
+                assert_eq!(seconds.count(), sum as usize);
+            }
+        }
     }
 
     #[test]

@@ -67,10 +67,7 @@ impl SymbolGlobs {
     pub fn new<S: AsRef<str>>(patterns: &[S]) -> Result<Self, SymbolGlobError> {
         let patterns: Vec<String> = patterns.iter().map(|p| p.as_ref().trim().into()).collect();
         if patterns.is_empty() {
-            return Ok(Self {
-                patterns,
-                set: None,
-            });
+            return Ok(Self::all());
         }
         let mut builder = GlobSetBuilder::new();
         let mut last = ALL;
@@ -91,6 +88,15 @@ impl SymbolGlobs {
             set: (!selects_all).then_some(set),
             patterns,
         })
+    }
+
+    /// Selects every instrument.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self {
+            patterns: Vec::new(),
+            set: None,
+        }
     }
 
     /// The patterns, as they were given.

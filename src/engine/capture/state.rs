@@ -307,6 +307,7 @@ mod tests {
             total: Some(1),
             digest: Some(digest.hex()),
             instruments: Some(BTreeMap::from([("SHFE.rb2601".to_owned(), 1)])),
+            partition: None,
         };
         message(END, &marker.payload(10_000).unwrap())
     }

@@ -344,6 +344,7 @@ mod tests {
             total: Some(messages.len() as u64),
             digest: Some(digest.hex()),
             instruments: Some(instruments),
+            partition: None,
         }
     }
 

@@ -148,6 +148,9 @@ pub struct EndMarker {
     pub digest: Option<String>,
     /// Messages per instrument, `EXCHANGE.SYMBOL` as in the subject.
     pub instruments: Option<BTreeMap<String, u64>>,
+    /// Which part of the instruments the run published, `K/N`; omitted when it was all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
 }
 
 /// The payload of a control message.
@@ -212,6 +215,7 @@ mod tests {
                 ("SHFE.rb2601".to_owned(), 2),
                 ("DCE.m2601".to_owned(), 1),
             ])),
+            partition: None,
         }
     }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
+use tickdeck_core::event::InstrumentId;
+use tickdeck_core::select::Partition;
 use tickdeck_core::source::ReceiveTimes;
 
 use crate::encode::subject::DEFAULT_PREFIX;
@@ -29,6 +31,8 @@ pub struct PublisherOptions {
     pub contracts: Arc<ContractTable>,
     /// Calendar in force.
     pub calendar: Arc<TradingCalendar>,
+    /// Only these instruments are published. Ticks of the others count nowhere.
+    pub partition: Option<Partition>,
     /// Whether the events' receive times are evidence of their dates.
     pub receive_times: ReceiveTimes,
 }
@@ -43,10 +47,17 @@ impl PublisherOptions {
             source,
             subject_prefix: DEFAULT_PREFIX.to_owned(),
             drop: Flags::EMPTY,
+            partition: None,
             contracts: Arc::clone(&reference.contracts),
             calendar: Arc::clone(&reference.calendar),
             receive_times: reference.receive_times,
         }
+    }
+
+    /// Whether ticks of an instrument are published.
+    pub(super) fn publishes(&self, id: &InstrumentId) -> bool {
+        let partition = self.partition;
+        partition.is_none_or(|partition| partition.has(id.as_bytes()))
     }
 
     pub(super) fn normalizer(&self) -> Normalizer {

@@ -383,8 +383,7 @@ impl Output<'_> {
             delay.handed_over(whole);
         }
         self.events += events.len() as u64;
-        let ticks = events.iter().filter(EventRef::is_tick);
-        self.publisher.note_received(ticks.count() as u64);
+        self.publisher.note_received(events);
         self.progress.at(Position {
             events: self.events,
             time: Some(events.get(events.len() - 1).recv_ts),

@@ -492,12 +492,20 @@ impl Publisher {
             total: is_known.then(|| instruments.values().sum()),
             digest: is_known.then(|| digest.to_owned()),
             instruments: is_known.then_some(instruments),
+            partition: self.options.partition.map(|it| it.to_string()),
         }
     }
 
-    /// Counts ticks received, for other threads.
-    pub(super) fn note_received(&self, ticks: u64) {
-        self.stats.received.fetch_add(ticks, Ordering::Relaxed);
+    /// Counts the ticks among received events, for other threads.
+    pub(super) fn note_received(&self, events: EventSlice<'_>) {
+        let is_counted = |event: &EventRef<'_>| match event.kind {
+            EventRefKind::Tick(tick) => self.options.publishes(tick.instrument_id()),
+            EventRefKind::Session(_) => false,
+        };
+        let ticks = events.iter().filter(is_counted).count();
+        self.stats
+            .received
+            .fetch_add(ticks as u64, Ordering::Relaxed);
     }
 
     /// Waits for every sink and settles the ledger; what is not confirmed then has failed. The

@@ -158,7 +158,8 @@ impl Share {
     /// Whether the instrument is in this share.
     #[inline]
     fn has(&self, tick: &TickRef<'_>) -> bool {
-        self.of == 1 || share_of(tick.instrument_id(), self.of) == self.number
+        let id = tick.instrument_id();
+        (self.of == 1 || share_of(id, self.of) == self.number) && self.options.publishes(id)
     }
 
     /// Appends the message of a tick, if it has one.

@@ -283,6 +283,7 @@ impl<'a> ReplaySession<'a> {
             .filter(|_| !self.control.is_stopped())
             .map(|to| to.begin(self.recorder, &self.clock))
             .transpose()?;
+        let partition = self.publisher.partition;
         let mut publisher = Publisher::new(self.publisher, or_null(self.sinks)).jobs(self.jobs);
         publisher.set_run(run_id);
         prepare(&mut publisher, recorder.is_some(), self.record_only);
@@ -324,6 +325,7 @@ impl<'a> ReplaySession<'a> {
         let mut summary = Summary {
             damaged: self.damaged,
             missing: self.salvaged.take(),
+            partition,
             ..Summary::of_replay(self.name, &ledger, digest, &report, elapsed_ns)
         };
         if self.record_only {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tickdeck_core::pace::{Lateness, PaceReport, Rate};
+use tickdeck_core::select::Partition;
 use tickdeck_recording::{Finding, MissingPart};
 
 use crate::pipeline::{Ledger, is_nothing};
@@ -71,6 +72,9 @@ pub struct Summary {
     /// caller fills it, who knows the place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub recordings: Vec<String>,
+    /// Which part of the instruments was published; omitted from the JSON if all were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Partition>,
 }
 
 impl LatenessMs {
@@ -150,6 +154,7 @@ impl Summary {
             damaged: Vec::new(),
             missing: Vec::new(),
             recordings: Vec::new(),
+            partition: None,
         }
     }
 

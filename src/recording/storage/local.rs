@@ -75,6 +75,14 @@ impl Storage for LocalStorage {
         Ok(Arc::new(LocalFile::new(path, file)))
     }
 
+    fn file_bytes(&self, path: &Path) -> Result<u64> {
+        let metadata = fs::metadata(path).and_then(|it| match it.is_file() {
+            true => Ok(it.len()),
+            false => Err(io::ErrorKind::InvalidInput.into()),
+        });
+        metadata.map_err(StorageError::at(path, "opening"))
+    }
+
     fn create(&self, path: &Path) -> Result<Box<dyn WriteFile>> {
         let file = File::create_new(path).map_err(StorageError::at(path, "creating"))?;
         Ok(Box::new(LocalFile::new(path, file)))

@@ -98,6 +98,14 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// When there is none, or it cannot be opened.
     fn open(&self, path: &Path) -> Result<Arc<dyn ReadFile>>;
 
+    /// The size of the file at `path`, in bytes.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be looked at.
+    fn file_bytes(&self, path: &Path) -> Result<u64> {
+        self.open(path)?.bytes()
+    }
+
     /// Creates a file that must not exist yet.
     ///
     /// # Errors

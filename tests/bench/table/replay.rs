@@ -58,6 +58,7 @@ pub(crate) fn publisher_options(recording: &Recording) -> Result<PublisherOption
         source: PayloadSource::Synthetic,
         subject_prefix: "market.tick".into(),
         drop: Flags::default(),
+        partition: None,
         contracts: Arc::new(contracts),
         calendar: Arc::new(TradingCalendar::builtin()),
         receive_times: ReceiveTimes::Measured,
