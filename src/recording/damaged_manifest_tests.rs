@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tickdeck_core::event::Event;
 
-use crate::recover_tests::{events_of, killed, killed_with_overlap, names};
+use crate::recover_tests::{events_of, killed, killed_with_overlap, names, session};
 use crate::storage::local;
 use crate::tests::some_ticks;
 use crate::*;
@@ -151,7 +151,7 @@ fn an_unreadable_manifest_is_kept_and_made_again() {
             &path,
             RecordingOptions {
                 overwrite: true,
-                ..crate::recover_tests::session(20, 10)
+                ..session(20, 10)
             },
         )
         .unwrap();
