@@ -233,6 +233,7 @@ impl Manifest {
         manifest.trading_days.clear();
         (manifest.start, manifest.end) = (None, None);
         (manifest.events, manifest.ticks) = (0, 0);
+        (manifest.exchanges, manifest.gaps) = (None, None);
         manifest.digest.clear();
         TradingCalendar::parse(&manifest.calendar.text).ok()?;
         Some(manifest)
