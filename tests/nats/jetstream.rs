@@ -71,7 +71,7 @@ fn a_stream_is_the_replay_and_is_verified() {
         let summary = played.json();
         assert_eq!(summary["verified"], true, "{summary}");
         assert_eq!(summary["published"], QUICK);
-        assert_eq!(summary["digest"], replay_digest(&quick(), ""));
+        assert_eq!(summary["digest"], replay_digest(&quick()));
         assert!(summary.get("broker_lost").is_none());
         assert!(
             played.stderr.contains("jetstream_open"),
@@ -179,7 +179,7 @@ fn a_stream_that_would_lose_ticks_is_refused() {
             json!({ "subjects": ["market.tick.SHFE.*"] }),
             "not every tick",
         ),
-        (json!({ "subjects": [">"], "no_ack": true }), "no_ack"),
+        (json!({ "no_ack": true }), "no_ack"),
         (
             json!({ "discard": "old", "max_msgs": 100 }),
             "max_msgs 100 with discard old",
@@ -307,4 +307,82 @@ fn a_server_without_jetstream_is_named() {
     };
     let refusal = run(&server, "--create-stream");
     refused(&refusal, 2, &["JetStream is not available", "enable it"]);
+}
+
+#[test]
+fn a_doctor_says_what_the_server_promises() {
+    let Some((server, mut client)) = server("a doctor of a stream") else {
+        return;
+    };
+    let look = || {
+        let mut doctor = tickdeck(["doctor", "--json", "--stream", "TICKS", "--timeout", "60s"]);
+        doctor.env("NATS_URL", server.url());
+        let checks = finish(doctor).json()["checks"].take();
+        let mut checks = checks.as_array().unwrap().iter();
+        let found = checks.find(|check| check["check"] == "jetstream").unwrap();
+        (found["status"].clone(), found["found"].to_string())
+    };
+    let (status, found) = look();
+    assert!(
+        status == "warn" && found.contains("no stream `TICKS`"),
+        "{found}"
+    );
+    client.create("TICKS", json!({}));
+    let (status, found) = look();
+    assert!(
+        status == "ok" && found.contains("survive a killed server"),
+        "{found}"
+    );
+    client.done("STREAM.DELETE.TICKS", &json!({}));
+    client.create("TICKS", json!({ "persist_mode": "async" }));
+    let (status, found) = look();
+    assert!(
+        status == "warn" && found.contains("persist_mode async"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_stream_is_captured_by_sequence() {
+    let Some((server, mut client)) = server("a captured stream") else {
+        return;
+    };
+    run(&server, "--create-stream").done();
+    let folder = crate::support::recordings::Folder::new();
+    let path = folder.join("got.jsonl");
+    let capture = |words: &str| {
+        let mut capture = tickdeck(["capture", "--stream", "TICKS"]);
+        capture.args(words.split_whitespace());
+        with_nats(&mut capture, &server.url());
+        capture
+    };
+    let mut to_file = capture("--json");
+    to_file.arg("-o").arg(&path);
+    let captured = finish(to_file).done().json();
+    let expected = stream(&quick(), "");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+    assert_eq!(captured["digest"], replay_digest(&quick()));
+    assert_eq!(
+        (&captured["messages"], &captured["missing"]),
+        (&QUICK.into(), &0.into())
+    );
+    let times = std::fs::read_to_string(folder.join("got.jsonl.times")).unwrap();
+    assert_eq!(times.lines().count() as u64, QUICK);
+    assert_eq!(finish(capture("")).done().stdout, expected);
+    let some = finish(capture("-n 3 market.tick.SHFE.*")).done();
+    let shfe = expected
+        .lines()
+        .filter(|line| line.starts_with("market.tick.SHFE."));
+    assert!(some.stdout.lines().eq(shfe.take(3)), "{some:?}");
+    assert_eq!(client.state("TICKS")["consumer_count"], 0, "left behind");
+    client.done("STREAM.MSG.DELETE.TICKS", &json!({ "seq": 100 }));
+    refused(
+        &finish(capture("")),
+        3,
+        &["1 sequence that the stream does not have"],
+    );
+    client.done("STREAM.PURGE.TICKS", &json!({}));
+    refused(&finish(capture("")), 3, &["nothing_captured"]);
+    client.done("STREAM.DELETE.TICKS", &json!({}));
+    refused(&finish(capture("")), 2, &["there is no stream `TICKS`"]);
 }

@@ -76,8 +76,8 @@ pub enum StreamProblem {
     },
     /// Its last message is not what would be published at this place.
     #[error(
-        "stream `{stream}` is of another run: its message {sequence} has another {part} than what is \
-         published at this place; continue it with the recording and the options it was begun with"
+        "stream `{stream}` is of another run: its message {sequence} has another {part}; continue it with \
+         the recording and options of its run"
     )]
     Differs {
         /// Its name.
@@ -89,8 +89,8 @@ pub enum StreamProblem {
     },
     /// Another client publishes to the stream.
     #[error(
-        "stream `{stream}` has another writer: message {sequence} is not of this run; a stream has one \
-         writer at a time, so end the other one, then continue the stream"
+        "stream `{stream}` has another writer: message {sequence} is not of this run; end the other \
+         writer, then continue the stream"
     )]
     OtherWriter {
         /// Its name.

@@ -10,6 +10,6 @@ mod promise;
 mod reader;
 mod settings;
 
-pub use promise::{PersistMode, StreamPromise};
+pub use promise::{PersistMode, StreamPromise, stream_promise};
 pub use reader::{StreamMessage, StreamRange, StreamRead, read_stream};
 pub use settings::{StreamName, StreamSettings, StreamStorage};

@@ -4,7 +4,11 @@ use std::fmt;
 
 use async_nats::jetstream::stream::{Info, PersistenceMode, StorageType};
 
-use super::StreamStorage;
+use super::api::StreamApi;
+use super::check::check_config;
+use super::{StreamSettings, StreamStorage};
+use crate::nats::ask::on_connection;
+use crate::nats::{NatsError, NatsOptions};
 
 /// When a server acknowledges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +50,26 @@ impl StreamPromise {
             version,
         }
     }
+}
+
+/// Looks at a stream that messages below `prefix` are to be published to.
+///
+/// # Errors
+/// When the server cannot be reached, has no such stream, or the stream would lose ticks.
+pub fn stream_promise(
+    nats: &NatsOptions,
+    settings: &StreamSettings,
+    prefix: &str,
+) -> Result<StreamPromise, NatsError> {
+    let (settings, prefix) = (settings.clone(), prefix.to_owned());
+    on_connection(nats.plan()?, async move |connection| {
+        let api = StreamApi::on(connection, &settings.name);
+        let info = api.info().await;
+        let info = info.map_err(|failure| failure.into_failure(&settings.name))?;
+        check_config(&info.config, &settings, &prefix)?;
+        let version = connection.client.server_info().version;
+        Ok(StreamPromise::of(&info, version))
+    })
 }
 
 impl fmt::Display for StreamPromise {

@@ -123,7 +123,7 @@ impl Reader<'_> {
                 runtime::run(self.connect_and_read()).map_err(|error| NatsFailure::Other {
                     cause: format!("starting the connection: {error}"),
                 })?;
-            let cause = match read {
+            let cause = match read? {
                 Ok(()) => String::new(),
                 Err(RequestFailure::Later(cause)) => cause,
                 Err(failure) => return Err(failure.into_failure(&self.name)),
@@ -144,11 +144,9 @@ impl Reader<'_> {
     }
 
     /// Reads until the end, or until something must be made again.
-    async fn connect_and_read(&mut self) -> Result<(), RequestFailure> {
+    async fn connect_and_read(&mut self) -> Result<Result<(), RequestFailure>, NatsFailure> {
         let limit = Some(self.plan.options.connect_timeout);
-        let connection = connect(&self.plan, limit)
-            .await
-            .map_err(|failure| RequestFailure::Refused(failure.to_string()))?;
+        let connection = connect(&self.plan, limit).await?;
         let fate = std::sync::Arc::clone(&connection.fate);
         let read = tokio::select! {
             biased;
@@ -158,7 +156,7 @@ impl Reader<'_> {
         if matches!(read, Err(RequestFailure::Later(_))) {
             runtime::sleep(ATTEMPT_PAUSE).await;
         }
-        read
+        Ok(read)
     }
 
     async fn read(&mut self, connection: &Connection) -> Result<(), RequestFailure> {

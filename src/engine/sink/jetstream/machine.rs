@@ -394,8 +394,7 @@ impl Machine {
         if has_progressed {
             self.progressed(now);
         } else {
-            // Messages that follow a refused one are refused as well, so the first time is no reason
-            // to wait.
+            // Messages that follow a refused one are refused as well: the first time needs no pause.
             if self.backoff > BACKOFF_FIRST {
                 self.state = State::Resting(now.after(self.backoff));
             }

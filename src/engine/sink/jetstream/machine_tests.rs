@@ -357,7 +357,7 @@ proptest! {
     /// Whatever is lost or late, the stream ends as the run, once and in order.
     #[test]
     fn prop_the_stream_becomes_the_run(
-        steps in proptest::collection::vec((0_u8..7, any::<prop::sample::Index>()), 0..200),
+        steps in proptest::collection::vec((0_u8..7, 0_usize..1000), 0..200),
         count in 1_u64..60,
     ) {
         let mut machine = machine(1);
@@ -365,11 +365,11 @@ proptest! {
         let mut taken = 0;
         let mut at = now(0);
         // In the end nothing is lost.
-        let quiet = (0..2000).map(|step| ([0_u8, 1, 2][step % 3], prop::sample::Index::default()));
+        let quiet = (0..2000).map(|step| ([0_u8, 1, 2][step % 3], 0));
         for (step, how_many) in steps.into_iter().chain(quiet) {
             match step {
                 0 if taken < count && machine.has_room() => {
-                    let more = 1 + how_many.index(5) as u64;
+                    let more = 1 + (how_many % 5) as u64;
                     let more = more.min(count - taken);
                     machine.take(batch(taken, more)).unwrap();
                     taken += more;
@@ -394,7 +394,7 @@ proptest! {
                 3 => drop(server.handle()),
                 // Messages are lost on their way.
                 4 => {
-                    let keep = how_many.index(server.queue.len() + 1);
+                    let keep = how_many % (server.queue.len() + 1);
                     server.queue.truncate(keep);
                     machine.on_connected(at);
                 }
