@@ -6,6 +6,8 @@
 //!   refuses one that is out of place: nothing is stored twice, and nothing after a gap.
 //! - **Acknowledgements are cumulative.** Because of that chain, a message that is stored proves that
 //!   all before it are. So only some messages ask for one.
+//! - **The first goes alone.** Others follow when it is stored. A writer that is not alone is refused
+//!   before anything of it can be stored by chance.
 //! - **Go back.** When a message is refused as out of place, those after it are refused too. Sending
 //!   stops, the stream is asked for its last sequence, and sending continues from there. The same
 //!   happens after a reconnect and when an acknowledgement does not come.
@@ -133,6 +135,8 @@ pub(super) struct Machine {
     sent: u64,
     /// The largest value of `sent`.
     most_sent: u64,
+    /// Whether a message was stored since the last question.
+    is_accepted: bool,
     /// Distinguishes answers to what was sent before the last question from later ones.
     generation: u64,
     state: State,
@@ -156,6 +160,7 @@ impl Machine {
             confirmed: stored,
             sent: stored,
             most_sent: stored,
+            is_accepted: false,
             generation: 0,
             state: State::Sending,
             progress: now,
@@ -262,6 +267,12 @@ impl Machine {
         let waiting = self.retained.end().saturating_sub(self.sent);
         let room = WINDOW_MESSAGES_MAX.saturating_sub(on_the_way);
         let mut count = waiting.min(room);
+        if !self.is_accepted {
+            if on_the_way > 0 {
+                return None;
+            }
+            count = count.min(1);
+        }
         if self.durable {
             // While a batch is on its way, the next one fills.
             if on_the_way > 0 && count < GROUP_MESSAGES_MAX {
@@ -301,6 +312,7 @@ impl Machine {
                 // An answer that was overtaken by the state of the stream changes nothing.
                 if is_current && end <= self.sent && end > self.acked {
                     self.acked = end;
+                    self.is_accepted = true;
                     self.progressed(now);
                 }
                 Ok(())
@@ -325,6 +337,7 @@ impl Machine {
     /// A new connection is up. What was on its way may or may not have arrived.
     pub(super) const fn on_connected(&mut self, now: MonoNanos) {
         self.generation += 1;
+        self.is_accepted = false;
         self.state = State::Asking(now);
     }
 
@@ -390,6 +403,7 @@ impl Machine {
         self.acked = end;
         self.sent = end;
         self.generation += 1;
+        self.is_accepted = false;
         self.state = State::Sending;
         if has_progressed {
             self.progressed(now);

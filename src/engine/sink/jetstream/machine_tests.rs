@@ -50,8 +50,9 @@ fn now(seconds: i64) -> MonoNanos {
     MonoNanos(seconds * 1_000_000_000)
 }
 
-/// The positions that are sent, until the machine waits or asks.
+/// The positions that are sent, until the machine waits or asks. The first does not go alone.
 fn sent(machine: &mut Machine, at: MonoNanos) -> Vec<u64> {
+    machine.is_accepted = true;
     let mut positions = Vec::new();
     while let Next::Send(run) = machine.next(at) {
         positions.extend(run.first..run.end);
@@ -90,6 +91,28 @@ fn an_acknowledgement_covers_all_before_it() {
     assert_eq!((machine.confirmed(), machine.is_idle()), (7, false));
     acknowledge(&mut machine, 10);
     assert_eq!((machine.confirmed(), machine.is_idle()), (10, true));
+}
+
+#[test]
+fn the_first_message_goes_alone() {
+    let run = |machine: &mut Machine| match machine.next(now(0)) {
+        Next::Send(run) => Some((run.first, run.end)),
+        _ => None,
+    };
+    for durable in [false, true] {
+        let mut machine = Machine::new(found(1, 0, 1), durable, now(0));
+        machine.take(batch(0, 10)).unwrap();
+        assert_eq!(run(&mut machine), Some((0, 1)));
+        assert_eq!(run(&mut machine), None);
+        acknowledge(&mut machine, 1);
+        assert_eq!(run(&mut machine), Some((1, 10)));
+        machine.on_connected(now(0));
+        machine
+            .on_state(now(0), &state(4, Some(stored(3, RUN))))
+            .unwrap();
+        assert_eq!(run(&mut machine), Some((4, 5)));
+        assert_eq!(run(&mut machine), None);
+    }
 }
 
 #[test]
