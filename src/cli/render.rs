@@ -212,13 +212,7 @@ fn summary_text(summary: &Summary) -> String {
         lines.push(("recording", path.clone()));
     }
     lines.push(("payload digest", summary.payload_digest.clone()));
-    if let Some(text) = verified(summary) {
-        lines.push(("verified", text));
-    }
-    if summary.broker_lost > 0 {
-        let lost = grouped(summary.broker_lost);
-        lines.push(("lost", format!("{lost} acknowledged messages, sent again")));
-    }
+    lines.extend(of_stream(summary));
     // A live session has no rate, and its lateness is the latency from the callback to the sinks.
     let is_live = summary.is_live;
     if !is_live {
@@ -253,13 +247,22 @@ fn summary_text(summary: &Summary) -> String {
         .collect()
 }
 
-/// Whether the stream was found to have what was published.
-fn verified(summary: &Summary) -> Option<String> {
-    Some(match (summary.verified?, &summary.not_verified) {
-        (true, _) => "the stream has every message once, in order".to_owned(),
-        (false, Some(reason)) => format!("no: {reason}"),
-        (false, None) => "no".to_owned(),
-    })
+/// Whether the stream was found to have what was published, and what the broker lost.
+fn of_stream(summary: &Summary) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if let Some(verified) = summary.verified {
+        let text = match (verified, &summary.not_verified) {
+            (true, _) => "the stream has every message once, in order".to_owned(),
+            (false, Some(reason)) => format!("no: {reason}"),
+            (false, None) => "no".to_owned(),
+        };
+        lines.push(("verified", text));
+    }
+    if summary.broker_lost > 0 {
+        let lost = grouped(summary.broker_lost);
+        lines.push(("lost", format!("{lost} acknowledged messages, sent again")));
+    }
+    lines
 }
 
 /// The number of ticks. A live session without any looks like one that ran well.
