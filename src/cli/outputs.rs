@@ -82,14 +82,14 @@ pub(super) struct Sinks {
 
 /// A sink that publishes to a server.
 pub(super) enum ServerSink {
-    Nats(NatsSink),
-    Stream(JetStreamSink),
+    Nats(Box<NatsSink>),
+    Stream(Box<JetStreamSink>),
 }
 
 /// Where such a sink publishes.
 #[derive(Debug, Clone)]
 pub(super) enum Target {
-    Nats(NatsOptions),
+    Nats(Box<NatsOptions>),
     Stream(Box<JetStreamOptions>),
 }
 
@@ -105,7 +105,7 @@ impl Target {
     ) -> Option<Self> {
         let nats = nats.cloned()?;
         let Some(name) = sinks.streams().next() else {
-            return Some(Self::Nats(nats));
+            return Some(Self::Nats(Box::new(nats)));
         };
         let options = JetStreamOptions {
             subject_prefix: sinks.subject_prefix.clone(),
@@ -116,8 +116,12 @@ impl Target {
 
     fn connect(&self) -> Result<ServerSink, NatsError> {
         match self {
-            Self::Nats(nats) => NatsSink::connect(nats).map(ServerSink::Nats),
-            Self::Stream(stream) => JetStreamSink::connect(stream).map(ServerSink::Stream),
+            Self::Nats(nats) => {
+                NatsSink::connect(nats).map(|sink| ServerSink::Nats(Box::new(sink)))
+            }
+            Self::Stream(stream) => {
+                JetStreamSink::connect(stream).map(|sink| ServerSink::Stream(Box::new(sink)))
+            }
         }
     }
 }
@@ -168,8 +172,8 @@ impl Sinks {
     pub(super) fn give_to(self, session: ReplaySession<'_>) -> ReplaySession<'_> {
         let session = session.sinks(self.sinks);
         match self.server {
-            Some(ServerSink::Nats(nats)) => session.nats(nats),
-            Some(ServerSink::Stream(stream)) => session.jetstream(stream),
+            Some(ServerSink::Nats(nats)) => session.nats(*nats),
+            Some(ServerSink::Stream(stream)) => session.jetstream(*stream),
             None => session,
         }
     }
