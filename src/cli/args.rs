@@ -16,6 +16,7 @@ mod import;
 mod live;
 mod record;
 mod shared;
+mod stream;
 mod values;
 mod words;
 
@@ -40,6 +41,7 @@ pub use shared::{
     JournalArgs, JsonArgs, LogArgs, NatsArgs, NormalizeArgs, OutputArgs, PaceArgs, RollArgs,
     SelectArgs, SessionOutputArgs, SinkArgs,
 };
+pub use stream::{Storage, StreamArgs};
 pub use values::{
     ExportFormat, JsonlTarget, LogFormat, OutputTarget, SinkSpec, SourceSpec, duration_ns,
 };
@@ -409,11 +411,13 @@ impl Command {
             Self::Replay(args) => {
                 args.nats.drop_empty();
                 check_follow(args.follow, &args.recordings)?;
+                args.stream.check(&args.sinks)?;
                 args.sinks.check(args.json.json)
             }
             Self::Record(args) => {
                 args.nats.drop_empty();
                 args.check_source()?;
+                args.stream.check(&args.sinks)?;
                 args.sinks.check(args.json.json)
             }
             Self::Live(args) => {
@@ -657,6 +661,9 @@ pub struct ReplayArgs {
     /// Where payloads go.
     #[command(flatten)]
     pub sinks: SinkArgs,
+    /// The stream of a JetStream sink.
+    #[command(flatten)]
+    pub stream: StreamArgs,
     /// Replace existing files of --sink jsonl:PATH
     #[arg(long, hide_short_help = true)]
     pub force: bool,

@@ -1,22 +1,26 @@
 //! `tickdeck capture`: what is published on NATS, as a payload stream.
 
+mod files;
 mod report;
+mod stream;
 
-use tickdeck::capture::{
-    Capture, CaptureFileError, CaptureFiles, CaptureOptions, CaptureTo, Ended, StreamTo, TimesTo,
-};
+use tickdeck::capture::{Capture, CaptureFiles, CaptureOptions, Ended};
 use tickdeck::encode::subject::DEFAULT_PREFIX;
 use tickdeck::nats::{SubjectPattern, Subscriber};
 use tickdeck_core::clock::{Clock as _, MonoNanos};
 
 use super::args::{CaptureArgs, OutputTarget, Until};
 use super::context::Context;
-use super::outcome::{Outcome, UsageError, data_stdout, unless_closed};
-use super::outputs::{exists, nats_options, refuse_folder};
+use super::outcome::{Outcome, unless_closed};
+use super::outputs::{nats_options, refuse_folder};
+use files::{capture_to, file_error};
 use report::Report;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &CaptureArgs) -> anyhow::Result<Outcome> {
+    if let Some(stream) = &args.stream {
+        return stream::run(context, args, stream);
+    }
     let nats = nats_options(&args.nats)?;
     let options = capture_options(args)?;
     let subscription = options.subscription(Some(nats.connect_timeout))?;
@@ -81,50 +85,6 @@ fn log_ready(server: &str, options: &CaptureOptions) {
              --subject-prefix {DEFAULT_PREFIX} adds this"
         );
     }
-}
-
-/// Where the flags send the capture.
-fn capture_to(args: &CaptureArgs) -> CaptureTo {
-    CaptureTo {
-        stream: match &args.output {
-            OutputTarget::Stdout => StreamTo::Stdout(Box::new(data_stdout())),
-            OutputTarget::Path(path) => StreamTo::Path(path.clone()),
-        },
-        times: match &args.times {
-            _ if args.no_times => TimesTo::None,
-            Some(path) => TimesTo::Path(path.clone()),
-            None => TimesTo::Beside,
-        },
-        ready: args.ready_file.clone(),
-        overwrite: args.force,
-        keep_empty: args.allow_empty,
-    }
-}
-
-/// Names the flag that gave a path.
-fn file_error(error: CaptureFileError) -> anyhow::Error {
-    let usage = match error {
-        CaptureFileError::SameFile { .. } => {
-            "--times and --output name the same file: give them two".to_owned()
-        }
-        CaptureFileError::ReadyIsOutput { path, what } => format!(
-            "--ready-file {} is also the file for {what}: give it a separate path",
-            path.display()
-        ),
-        CaptureFileError::ReadyIsForeign { path, found } => format!(
-            "--ready-file {}: there is {found}, and it would be removed: choose another path",
-            path.display()
-        ),
-        CaptureFileError::TimesNotAFile { path } => format!(
-            "--times {} is not a regular file: choose another path",
-            path.display()
-        ),
-        CaptureFileError::InsideRecording { .. } => error.to_string(),
-        CaptureFileError::Exists { path } => return exists(&path),
-        CaptureFileError::Sink(error) => return error.into(),
-        error => return error.into(),
-    };
-    UsageError::new(usage).into()
 }
 
 /// Says what came, and how it ended.

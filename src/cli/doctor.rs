@@ -5,11 +5,13 @@ use std::io::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
+use tickdeck::encode::subject::DEFAULT_PREFIX;
 use tickdeck::live::diagnose::{Finding, Remedy, Status, can_run, diagnose, would_wait};
 use tickdeck::live::facts::{
     AccountFacts, CalendarFacts, EnvironmentFacts, Facts, ServerFault, ServerProblem,
 };
 use tickdeck::live::probe::{probe_account, probe_disk, probe_locale};
+use tickdeck::nats::stream::{StreamName, StreamSettings, stream_promise};
 use tickdeck::nats::{NatsError, NatsFailure, Secret, probe};
 use tickdeck_core::clock::Clock as _;
 
@@ -25,6 +27,7 @@ use super::live::is_ingest_allowed;
 use super::outcome::{Outcome, stdout, unless_closed};
 use super::outputs::nats_options;
 use super::remedies;
+use super::render::counted;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &DoctorArgs) -> anyhow::Result<Outcome> {
@@ -107,6 +110,7 @@ fn facts(context: &Context, args: &DoctorArgs) -> anyhow::Result<Facts> {
             .map(|()| flow.display().to_string())
             .map_err(in_words),
         nats: server(args).map_err(server_fault),
+        stream: args.stream.as_ref().map(|name| stream(args, name)),
         calendar: calendar(args.calendar.as_deref(), &[])
             .map(|calendar| CalendarFacts::of(&calendar, now))
             .map_err(in_words),
@@ -166,6 +170,23 @@ fn server(args: &DoctorArgs) -> anyhow::Result<String> {
     let server = options.servers.to_string();
     probe(&options)?;
     Ok(server)
+}
+
+/// What the server promises about a stream.
+fn stream(args: &DoctorArgs, name: &StreamName) -> Result<String, String> {
+    let look = || -> anyhow::Result<String> {
+        let mut options = nats_options(&args.nats)?;
+        options.connect_timeout = args.timeout;
+        let settings = StreamSettings::new(name.clone());
+        let promise = stream_promise(&options, &settings, DEFAULT_PREFIX)?;
+        Ok(format!(
+            "{name} on nats-server {}, {} storage, {}: {promise}",
+            promise.version,
+            promise.storage.as_str(),
+            counted(promise.replicas as u64, "replica")
+        ))
+    };
+    look().map_err(in_words)
 }
 
 /// The fault by the type of the error: the fix depends on it.

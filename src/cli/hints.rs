@@ -11,11 +11,14 @@ use std::sync::Arc;
 use clap::Command;
 use serde_json::Value;
 use tickdeck::import::{ColumnGuess, Dialect, ImportError, RowProblem};
+use tickdeck::nats::{StreamProblem, age_in_words};
 use tickdeck::pipeline::PlayError;
 use tickdeck_core::causes::causes;
 use tickdeck_core::source::SourceError;
 use tickdeck_recording::RecordingError;
 use tickdeck_recording::storage::FolderNow;
+
+use super::stream_problem::stream_problem;
 
 /// The forms of a hint, the best first: the first one whose flags the verb has is shown. A form
 /// continues the message, so it begins with what separates the two. `{}` is a value of the error.
@@ -68,6 +71,9 @@ hints! {
     RECOVER_THERE = [": `tickdeck recover` seals it there"];
     OTHER_INBOX = ["; --nats-inbox-prefix sets another inbox"];
     ACCEPT_EMPTY = ["; --allow-empty accepts that"];
+    CREATE_STREAM = ["; --create-stream does that"];
+    ACCEPT_AGE = ["; --stream-max-age {} accepts it"];
+    RESUME_STREAM = ["; --resume continues it"];
 }
 
 /// The hints for log events, by the name of the event.
@@ -94,6 +100,16 @@ fn of_error(error: &(dyn Error + 'static)) -> Vec<(Hint, String)> {
         return of_error(error);
     }
     let plain = |hint| vec![(hint, String::new())];
+    match stream_problem(error) {
+        Some(StreamProblem::Missing { .. }) => return plain(CREATE_STREAM),
+        Some(StreamProblem::Expires { age, .. }) => return vec![(ACCEPT_AGE, age_in_words(*age))],
+        Some(
+            StreamProblem::NotEmpty { .. }
+            | StreamProblem::OtherWriter { .. }
+            | StreamProblem::WentBack { .. },
+        ) => return plain(RESUME_STREAM),
+        _ => {}
+    }
     match error.downcast_ref() {
         Some(RecordingError::OutputExists { .. }) => return plain(REPLACE_OUTPUT),
         Some(RecordingError::NotReplaceable { .. }) => return plain(REPLACE_RECORDING),

@@ -49,6 +49,7 @@ mod session_place;
 mod slice;
 mod smoke;
 mod startup;
+mod stream_problem;
 mod symbols;
 mod synthetic;
 mod user_folders;

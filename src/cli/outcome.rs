@@ -11,6 +11,7 @@ use tickdeck::check::CheckError;
 use tickdeck::convert::ConvertError;
 use tickdeck::import::ImportError;
 use tickdeck::inputs::MixedInputs;
+use tickdeck::nats::StreamProblem;
 use tickdeck::pipeline::PlayError;
 use tickdeck::session::{PlaceError, SessionError};
 use tickdeck::sink::SinkError;
@@ -19,6 +20,7 @@ use tickdeck_recording::{Manifest, RecordingError};
 
 use super::args::LogFormat;
 use super::hints::Hints;
+use super::stream_problem::stream_problem;
 use super::{library_output, log};
 
 /// The result of a verb that finished.
@@ -240,6 +242,7 @@ fn is_bad_usage(error: &(dyn Error + 'static)) -> bool {
     error.is::<UsageError>()
         || error.is::<MixedInputs>()
         || error.downcast_ref().is_some_and(is_bad_input)
+        || stream_problem(error).is_some_and(StreamProblem::is_bad_usage)
         || error
             .downcast_ref()
             .is_some_and(RecordingError::is_bad_input)

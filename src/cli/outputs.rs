@@ -5,19 +5,20 @@ use std::sync::Arc;
 
 use tickdeck::convert::Conversion;
 use tickdeck::encode::PayloadSource;
-use tickdeck::nats::{NatsOptions, Secret};
+use tickdeck::nats::{NatsError, NatsOptions, Secret};
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::reference::Reference;
 use tickdeck::session::ReplaySession;
 pub(super) use tickdeck::sink::paths::is_same_place as is_same;
 use tickdeck::sink::paths::{is_inside_recording, is_within};
-use tickdeck::sink::{JsonlSink, NatsSink, NullSink, Sink};
+use tickdeck::sink::{JetStreamOptions, JetStreamSink, JsonlSink, NatsSink, NullSink, Sink};
 use tickdeck_core::clock::MonoNanos;
 use tickdeck_recording::Rolling;
 pub(super) use tickdeck_recording::session_of;
 
 use super::args::{
-    JsonlTarget, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SinkSpec, duration_ns,
+    JsonlTarget, NatsArgs, NormalizeArgs, OutputArgs, RollArgs, SinkArgs, SinkSpec, StreamArgs,
+    duration_ns,
 };
 use super::context::Context;
 use super::outcome::{UsageError, data_stdout};
@@ -76,7 +77,53 @@ pub(super) fn publisher_options(
 pub(super) struct Sinks {
     pub(super) sinks: Vec<Box<dyn Sink>>,
     /// The sink that other programs receive from.
-    pub(super) nats: Option<NatsSink>,
+    pub(super) server: Option<ServerSink>,
+}
+
+/// A sink that publishes to a server.
+pub(super) enum ServerSink {
+    Nats(Box<NatsSink>),
+    Stream(Box<JetStreamSink>),
+}
+
+/// Where such a sink publishes.
+#[derive(Debug, Clone)]
+pub(super) enum Target {
+    Nats(Box<NatsOptions>),
+    Stream(Box<JetStreamOptions>),
+}
+
+impl Target {
+    /// The target of the sinks, as part of the run of `context`; `None` where none of them publishes to
+    /// a server.
+    pub(super) fn of(
+        context: &Context,
+        sinks: &SinkArgs,
+        stream: &StreamArgs,
+        nats: Option<&NatsOptions>,
+        session: &str,
+    ) -> Option<Self> {
+        let nats = nats.cloned()?;
+        let Some(name) = sinks.streams().next() else {
+            return Some(Self::Nats(Box::new(nats)));
+        };
+        let options = JetStreamOptions {
+            subject_prefix: sinks.subject_prefix.clone(),
+            ..JetStreamOptions::new(nats, stream.settings(name), session, context.run.as_str())
+        };
+        Some(Self::Stream(Box::new(options)))
+    }
+
+    fn connect(&self) -> Result<ServerSink, NatsError> {
+        match self {
+            Self::Nats(nats) => {
+                NatsSink::connect(nats).map(|sink| ServerSink::Nats(Box::new(sink)))
+            }
+            Self::Stream(stream) => {
+                JetStreamSink::connect(stream).map(|sink| ServerSink::Stream(Box::new(sink)))
+            }
+        }
+    }
 }
 
 impl Sinks {
@@ -88,13 +135,13 @@ impl Sinks {
         args: &SinkArgs,
         force: bool,
         keep_empty: bool,
-        nats: Option<&NatsOptions>,
+        target: Option<Target>,
     ) -> anyhow::Result<Self> {
         check_paths(args, force)?;
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
         for spec in &args.sinks {
             match spec {
-                SinkSpec::Nats => {}
+                SinkSpec::Nats | SinkSpec::JetStream(_) => {}
                 SinkSpec::Jsonl(JsonlTarget::Stdout) => {
                     let stdout = JsonlSink::to_stdout(Box::new(data_stdout()));
                     sinks.push(Box::new(stdout));
@@ -112,22 +159,21 @@ impl Sinks {
                 SinkSpec::Digest | SinkSpec::Null => sinks.push(Box::new(NullSink::new())),
             }
         }
-        let nats = match nats.cloned() {
-            Some(nats) => context
-                .unless_stopped("nats-connect", MonoNanos::NEVER, move || {
-                    NatsSink::connect(&nats)
-                })?
+        let server = match target {
+            Some(target) => context
+                .unless_stopped("nats-connect", MonoNanos::NEVER, move || target.connect())?
                 .transpose()?,
             None => None,
         };
-        Ok(Self { sinks, nats })
+        Ok(Self { sinks, server })
     }
 
     /// Hands the sinks to a session, NATS last.
     pub(super) fn give_to(self, session: ReplaySession<'_>) -> ReplaySession<'_> {
         let session = session.sinks(self.sinks);
-        match self.nats {
-            Some(nats) => session.nats(nats),
+        match self.server {
+            Some(ServerSink::Nats(nats)) => session.nats(*nats),
+            Some(ServerSink::Stream(stream)) => session.jetstream(*stream),
             None => session,
         }
     }
@@ -209,9 +255,9 @@ pub(super) fn exists(path: &Path) -> anyhow::Error {
     UsageError::new(message).into()
 }
 
-/// Whether one of the sinks is NATS.
+/// Whether one of the sinks is a NATS server.
 pub(super) fn publishes_to_nats(args: &SinkArgs) -> bool {
-    args.sinks.contains(&SinkSpec::Nats)
+    args.sinks.contains(&SinkSpec::Nats) || args.streams().next().is_some()
 }
 
 /// The NATS options of the flags and environment, checked before the verb starts its work.

@@ -2,7 +2,8 @@
 
 use std::io::Write as _;
 
-use tickdeck::nats::NatsOptions;
+use tickdeck::nats::stream::StreamName;
+use tickdeck::nats::{NatsOptions, age_in_words};
 use tickdeck::selection::Counted;
 use tickdeck_core::printable::printable_value;
 
@@ -57,6 +58,10 @@ pub(super) fn print(
         let text = match (sink, nats) {
             (SinkSpec::Nats, Some(nats)) => format!("nats {}", nats.servers),
             (SinkSpec::Nats, None) => "nats".into(),
+            (SinkSpec::JetStream(stream), nats) => {
+                let servers = nats.map_or_else(String::new, |nats| format!(" on {}", nats.servers));
+                format!("stream {stream}{servers}")
+            }
             (SinkSpec::Jsonl(JsonlTarget::Stdout), _) => "jsonl to stdout".into(),
             (SinkSpec::Jsonl(JsonlTarget::Path(path)), _) => format!("jsonl to {}", path.display()),
             (SinkSpec::Digest, _) => "digest".into(),
@@ -69,5 +74,35 @@ pub(super) fn print(
         "subjects   {}.EXCHANGE.SYMBOL",
         args.sinks.subject_prefix
     )?;
+    for stream in args.sinks.streams() {
+        writeln!(out, "stream     {}", stream_text(args, stream))?;
+    }
     Ok(out.flush()?)
+}
+
+/// What is expected of the stream, or created.
+fn stream_text(args: &ReplayArgs, name: &StreamName) -> String {
+    let settings = args.stream.settings(name);
+    if !settings.create {
+        let rest = match settings.resume {
+            true => "continued after its last message",
+            false => "empty",
+        };
+        return format!("{name} must exist, {rest}");
+    }
+    let subjects = settings.subjects_for(&args.sinks.subject_prefix);
+    let age = settings
+        .max_age
+        .map_or_else(|| "without limit".to_owned(), age_in_words);
+    let batches = match settings.durable {
+        true => ", atomic batches allowed",
+        false => "",
+    };
+    format!(
+        "{name} is created if it does not exist: subjects {}, storage {}, replicas {}, messages kept \
+         {age}, new ones refused when it is full{batches}",
+        subjects.join(" "),
+        settings.storage.as_str(),
+        settings.replicas
+    )
 }

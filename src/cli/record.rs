@@ -19,7 +19,7 @@ use super::inputs::{
     warn_no_tick,
 };
 use super::outcome::{Outcome, after_printing, session_error};
-use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
+use super::outputs::{Sinks, Target, nats_options, publisher_options, publishes_to_nats};
 use super::render::{Made, print_summary};
 use super::session_place::SessionPlace;
 use super::startup::{require, startup_error};
@@ -56,13 +56,15 @@ pub(super) fn run(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcom
     record
         .prepare(args.journal.options())
         .map_err(session_error)?;
+    let session = place.session();
+    let target = Target::of(context, &args.sinks, &args.stream, nats.as_ref(), &session);
     let sinks = match args.publish {
         true => Sinks::open(
             context,
             &args.sinks,
             args.output.force,
             args.allow_empty,
-            nats.as_ref(),
+            target,
         )?,
         false => Sinks::default(),
     };

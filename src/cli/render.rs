@@ -241,6 +241,7 @@ fn summary_text(summary: &Summary) -> String {
         lines.push(("recording", path.clone()));
     }
     lines.push(("payload digest", summary.payload_digest.clone()));
+    lines.extend(of_stream(summary));
     // A live session has no rate, and its lateness is the latency from the callback to the sinks.
     let is_live = summary.is_live;
     if !is_live {
@@ -273,6 +274,24 @@ fn summary_text(summary: &Summary) -> String {
         .into_iter()
         .map(|(name, value)| format!("{name:<14} {}\n", printable_value(&value)))
         .collect()
+}
+
+/// Whether the stream was found to have what was published, and what the broker lost.
+fn of_stream(summary: &Summary) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if let Some(verified) = summary.verified {
+        let text = match (verified, &summary.not_verified) {
+            (true, _) => "the stream has every message once, in order".to_owned(),
+            (false, Some(reason)) => format!("no: {reason}"),
+            (false, None) => "no".to_owned(),
+        };
+        lines.push(("verified", text));
+    }
+    if summary.broker_lost > 0 {
+        let lost = grouped(summary.broker_lost);
+        lines.push(("lost", format!("{lost} acknowledged messages, sent again")));
+    }
+    lines
 }
 
 /// The number of ticks. A live session without any looks like one that ran well.

@@ -22,7 +22,7 @@ use super::inputs::{
 };
 use super::log;
 use super::outcome::{Outcome, UsageError, after_printing, is_reader_gone, session_error};
-use super::outputs::{Sinks, nats_options, publisher_options, publishes_to_nats};
+use super::outputs::{Sinks, Target, nats_options, publisher_options, publishes_to_nats};
 use super::plan;
 use super::render::print_summary;
 
@@ -80,12 +80,20 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
     }
     context.handle_signals()?;
     let _keyboard = context.watch_keyboard()?;
+    let session = plan.inputs.session();
+    let target = Target::of(
+        context,
+        &args.sinks,
+        &args.stream,
+        plan.nats.as_ref(),
+        &session,
+    );
     let sinks = Sinks::open(
         context,
         &args.sinks,
         args.force,
         plan.selection.may_be_empty(),
-        plan.nats.as_ref(),
+        target,
     )?;
     if args.pace.start_paused && !std::io::stdin().is_terminal() {
         let pid = std::process::id();
@@ -247,7 +255,9 @@ fn check_flags(
         ));
     }
     if args.wait_for_subscribers.is_some() && nats.is_none() {
-        return Err(UsageError::new("--wait-for-subscribers needs --sink nats"));
+        return Err(UsageError::new(
+            "--wait-for-subscribers needs --sink nats or jetstream:STREAM",
+        ));
     }
     Ok(())
 }

@@ -11,10 +11,11 @@ use crate::support::cli::{Ended, finish};
 use crate::support::ctp::{logged, simulated_library};
 use crate::support::nats_server::{self, NatsServer};
 use crate::support::recordings::{info, quick, replay, repository, stream};
+use crate::support::stream::JETSTREAM;
 use crate::tidy::documents::pages;
 
 /// Who runs the blocks of a page under a heading.
-const BLOCKS: [(&str, &str, &str); 37] = [
+const BLOCKS: [(&str, &str, &str); 38] = [
     ("README.md", "Try it", "not run: it runs the tests"),
     ("README.md", "See messages arrive", "here"),
     ("README.md", "Record and replay", "here"),
@@ -46,6 +47,7 @@ const BLOCKS: [(&str, &str, &str); 37] = [
     ),
     ("docs/contributing.md", "The check", "here"),
     ("docs/import.md", "Headers", "here"),
+    ("docs/jetstream.md", "Publishing to JetStream", "here"),
     (
         "docs/operations.md",
         "Practice with the simulated front",
@@ -226,6 +228,22 @@ fn a_capture_ends_with_the_replay() {
     let captured = std::fs::File::open(clone.join("got.jsonl.zst")).unwrap();
     let captured = String::from_utf8(zstd::decode_all(captured).unwrap()).unwrap();
     assert_eq!(captured, stream(&quick(), ""));
+}
+
+#[test]
+fn a_stream_is_written_captured_and_checked() {
+    let Some(server) = NatsServer::with_config("the block of the page on streams", JETSTREAM)
+    else {
+        return;
+    };
+    let clone = Clone::new();
+    let text = block("docs/jetstream.md", "Publishing to JetStream", "sh");
+    let mut command = clone.shell(&text);
+    command.env("NATS_URL", server.url());
+    let ended = finish(command).done();
+    for said in ["every message once, in order", "918 of sequences 1 to 918"] {
+        assert!(ended.stdout.contains(said), "no {said:?} in {ended:?}");
+    }
 }
 
 #[test]

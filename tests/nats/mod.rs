@@ -5,6 +5,8 @@ mod capture_failures;
 mod delivery;
 mod docker;
 mod health;
+mod jetstream;
+mod jetstream_faults;
 mod login;
 mod replay;
 mod rights;

@@ -13,6 +13,7 @@ pub(crate) mod recordings;
 pub(crate) mod shell;
 mod skip;
 pub(crate) mod socks;
+pub(crate) mod stream;
 
 use std::time::Duration;
 

@@ -103,6 +103,11 @@ impl NatsServer {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
+    }
+
     /// Options for this server with a deadline a test can wait for.
     pub(crate) fn options(&self) -> NatsOptions {
         options(&self.url())

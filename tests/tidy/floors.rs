@@ -57,7 +57,11 @@ const KNOWS_LAYOUTS: [&str; 1] = ["src/engine/live"];
 const LAYOUTS: [&str; 3] = ["tickdeck_ffi::abi", "tickdeck_ffi::md", "tickdeck_ffi::td"];
 
 /// The only code that names the NATS client.
-const KNOWS_NATS: [&str; 2] = ["src/engine/nats", "src/engine/sink/nats"];
+const KNOWS_NATS: [&str; 3] = [
+    "src/engine/nats",
+    "src/engine/sink/nats",
+    "src/engine/sink/jetstream",
+];
 
 fn violations(file: &SourceFile, forbidden: &[&str]) -> Vec<String> {
     let mut found = Vec::new();

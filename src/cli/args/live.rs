@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args};
 use tickdeck::encode::subject;
 use tickdeck::live::Wanted;
+use tickdeck::nats::stream::StreamName;
 use tickdeck_core::select::Partition;
 use tickdeck_recording::{Ring, RingSpan, RingTrigger, SessionId};
 
@@ -225,6 +226,9 @@ pub struct DoctorArgs {
     /// Folder of the recordings, for the check of the disk's free space
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub record: PathBuf,
+    /// JetStream stream to look at: whether it keeps every tick, and what the server promises
+    #[arg(long, value_name = "STREAM")]
+    pub stream: Option<StreamName>,
     /// Free space that a recording needs, such as 500MB
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = values::parse_size)]
     pub min_free_space: u64,

@@ -5,7 +5,7 @@ use tickdeck_core::pace::Rate;
 
 use super::{
     FrontArgs, JournalArgs, JsonArgs, NatsArgs, NormalizeArgs, RollArgs, SessionOutputArgs,
-    SinkArgs, SourceSpec, SubscribeArgs, conflict,
+    SinkArgs, SourceSpec, StreamArgs, SubscribeArgs, conflict,
 };
 
 /// Flags of `record`.
@@ -37,6 +37,9 @@ pub struct RecordArgs {
     /// Where payloads go.
     #[command(flatten)]
     pub sinks: SinkArgs,
+    /// The stream of a JetStream sink.
+    #[command(flatten)]
+    pub stream: StreamArgs,
     /// How ticks become payloads.
     #[command(flatten)]
     pub normalize: NormalizeArgs,
@@ -60,6 +63,12 @@ impl RecordArgs {
         if is_live && self.rate.is_some() {
             return Err(conflict(
                 "--source ctp sets the speed itself: leave --rate out",
+            ));
+        }
+        if is_live && self.sinks.streams().next().is_some() {
+            return Err(conflict(
+                "--sink jetstream cannot publish a live session: record it, then `replay` the recording \
+                 to the stream, with --follow while it is recorded",
             ));
         }
         let of_front = [

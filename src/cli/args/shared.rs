@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use tickdeck::encode::{PayloadKind, subject};
 use tickdeck::nats::Secret;
+use tickdeck::nats::stream::StreamName;
 use tickdeck::normalize::Flag;
 use tickdeck::selection::SelectionOptions;
 use tickdeck_core::contract::Exchange;
@@ -257,8 +258,8 @@ impl JournalArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Publishing")]
 pub struct SinkArgs {
-    /// Destination: nats, jsonl:PATH (compressed when it ends in .zst), jsonl:- (stdout), digest or
-    /// null; repeatable
+    /// Destination: nats, jetstream:STREAM, jsonl:PATH (compressed when it ends in .zst), jsonl:-
+    /// (stdout), digest or null; repeatable
     #[arg(long = "sink", value_name = "SINK", default_value = "nats")]
     pub sinks: Vec<SinkSpec>,
     /// First tokens of the subject, before .EXCHANGE.SYMBOL
@@ -270,6 +271,14 @@ pub struct SinkArgs {
 }
 
 impl SinkArgs {
+    /// The streams among them.
+    pub fn streams(&self) -> impl Iterator<Item = &StreamName> {
+        self.sinks.iter().filter_map(|sink| match sink {
+            SinkSpec::JetStream(name) => Some(name),
+            _ => None,
+        })
+    }
+
     /// At most one result may go to stdout.
     pub(super) fn check(&self, json: bool) -> Result<(), clap::Error> {
         let to_stdout = SinkSpec::Jsonl(JsonlTarget::Stdout);

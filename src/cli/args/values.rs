@@ -11,7 +11,8 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use tickdeck::encode::{PayloadKind, subject};
 use tickdeck::listing::SessionState;
-use tickdeck::nats::{Secret, SubjectPattern};
+use tickdeck::nats::stream::StreamName;
+use tickdeck::nats::{Secret, StreamProblem, SubjectPattern};
 use tickdeck::normalize::Flag;
 use tickdeck::session::OnRecordingFailure;
 use tickdeck_core::contract::Exchange;
@@ -161,6 +162,8 @@ pub enum JsonlTarget {
 pub enum SinkSpec {
     /// Publish on NATS.
     Nats,
+    /// Publish to a JetStream stream.
+    JetStream(StreamName),
     /// Write a payload stream.
     Jsonl(JsonlTarget),
     /// Hash the payload stream.
@@ -173,8 +176,11 @@ pub enum SinkSpec {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SinkSpecError {
     /// No such sink.
-    #[error("expected nats, jsonl:PATH, jsonl:- (stdout), digest or null")]
+    #[error("expected nats, jetstream:STREAM, jsonl:PATH, jsonl:- (stdout), digest or null")]
     Unknown,
+    /// The name of a stream cannot be one.
+    #[error(transparent)]
+    Stream(#[from] StreamProblem),
     /// The name of the file promises a format that is not written.
     #[error("{0}")]
     OtherFormat(String),
@@ -184,6 +190,9 @@ impl FromStr for SinkSpec {
     type Err = SinkSpecError;
 
     fn from_str(text: &str) -> Result<Self, SinkSpecError> {
+        if let Some(name) = text.strip_prefix("jetstream:") {
+            return Ok(Self::JetStream(name.parse()?));
+        }
         match (text, text.strip_prefix("jsonl:")) {
             ("nats", _) => Ok(Self::Nats),
             ("digest", _) => Ok(Self::Digest),

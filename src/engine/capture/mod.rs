@@ -30,6 +30,7 @@
 mod driver;
 mod error;
 mod files;
+mod of_stream;
 mod options;
 mod ready;
 mod silence;
@@ -41,6 +42,7 @@ use std::time::Duration;
 pub use driver::{CaptureOutput, run};
 pub use error::CaptureFileError;
 pub use files::{CaptureFiles, CaptureTo, StreamTo, TimesTo};
+pub use of_stream::{StreamCaptureError, StreamCaptureOptions, StreamCaptured, capture_stream};
 pub use options::CaptureOptions;
 pub use state::{Capture, Ended, Note, Step};
 pub use tally::{CaptureFinding, Flaws, Tally, Verdict};

@@ -108,6 +108,12 @@ impl RunId {
         Self(format!("{:x}-{process:x}", started.0))
     }
 
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether it identifies a run at all.
     #[must_use]
     pub const fn is_known(&self) -> bool {

@@ -79,6 +79,22 @@ impl SubjectPattern {
         tokens.next().is_none()
     }
 
+    /// Whether every subject of the pattern `other` belongs to it.
+    #[must_use]
+    pub fn covers(&self, other: &str) -> bool {
+        let mut theirs = other.split('.');
+        for ours in self.0.split('.') {
+            match (ours, theirs.next()) {
+                (_, None) | (_, Some(">")) if ours != ">" => return false,
+                (">", found) => return found.is_some(),
+                ("*", _) => {}
+                (ours, Some(theirs)) if ours == theirs => {}
+                _ => return false,
+            }
+        }
+        theirs.next().is_none()
+    }
+
     /// Whether every subject below `prefix` belongs to it.
     #[must_use]
     pub fn covers_below(&self, prefix: &str) -> bool {
@@ -196,6 +212,24 @@ mod tests {
             ("*.*.x", "a.b.y", false),
         ] {
             assert_eq!(pattern(text).matches(subject), expected, "{text} {subject}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_covers_narrower_ones() {
+        for (text, other, expected) in [
+            ("a.>", "a.*.*", true),
+            ("a.>", "a.>", true),
+            (">", "a", true),
+            ("a.*.*", "a.*.*", true),
+            ("a.*.*", "a.b.c", true),
+            ("a.*.*", "a.>", false),
+            ("a.*", "a.*.*", false),
+            ("a.b.*", "a.*.*", false),
+            ("a.>", "a", false),
+            ("a.*.*", "a.*", false),
+        ] {
+            assert_eq!(pattern(text).covers(other), expected, "{text} {other}");
         }
     }
 

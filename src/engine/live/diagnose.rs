@@ -133,6 +133,12 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
         Ok(server) => findings.ok("nats", format!("{server} answers")),
         Err(fault) => findings.fail("nats", &fault.text, Remedy::of_server(fault.problem)),
     }
+    // No live session needs it.
+    match &facts.stream {
+        Some(Ok(promise)) => findings.ok("jetstream", promise),
+        Some(Err(problem)) => findings.warn("jetstream", problem, Remedy::CorrectServerOption),
+        None => {}
+    }
     match &facts.calendar {
         Ok(calendar) => findings.calendar(calendar),
         Err(problem) => findings.fail("calendar", problem, Remedy::FixCalendar),

@@ -16,6 +16,9 @@ pub struct Facts {
     pub flow_folder: Result<String, String>,
     /// The NATS server that answers.
     pub nats: Result<String, ServerFault>,
+    /// What the server promises about the stream in question, or why the stream cannot be used. `None` if
+    /// there is none in question.
+    pub stream: Option<Result<String, String>>,
     /// The trading calendar.
     pub calendar: Result<CalendarFacts, String>,
     /// The disk of the recordings.

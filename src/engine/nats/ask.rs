@@ -107,7 +107,7 @@ pub fn count_ready(nats: &NatsOptions, poll: ReadyPoll) -> Result<ReadyCount, Na
 }
 
 /// Does `work` on a separate connection and thread.
-fn on_connection<T: Send + 'static>(
+pub(super) fn on_connection<T: Send + 'static>(
     plan: Plan,
     work: impl AsyncFnOnce(&Connection) -> Result<T, NatsFailure> + Send + 'static,
 ) -> Result<T, NatsError> {

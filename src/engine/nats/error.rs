@@ -6,6 +6,8 @@ use std::time::Duration;
 use async_nats::rustls;
 use async_nats::{ConnectError, ConnectErrorKind};
 
+use super::stream_problem::StreamProblem;
+
 /// A NATS operation could not be done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -101,6 +103,9 @@ pub enum NatsFailure {
         /// Why.
         cause: String,
     },
+    /// A JetStream stream cannot be used.
+    #[error(transparent)]
+    Stream(#[from] StreamProblem),
     /// Anything else.
     #[error("{cause}")]
     Other {

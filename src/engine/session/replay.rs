@@ -320,8 +320,6 @@ impl<'a> ReplaySession<'a> {
         let (ledger, digest, sink_error) = publisher.finish(played.is_ok());
         let elapsed_ns = self.clock.now().since(started);
         self.progress.finish();
-        #[cfg(feature = "nats")]
-        server.stop();
         let mut summary = Summary {
             damaged: self.damaged,
             missing: self.salvaged.take(),
@@ -331,6 +329,8 @@ impl<'a> ReplaySession<'a> {
         if self.record_only {
             summary.received = received;
         }
+        #[cfg(feature = "nats")]
+        server.stop(&mut summary, played.is_err() || sink_error.is_some());
         Ok(Replayed {
             summary: summary.published_to(has_sinks),
             error: played.err().or(sink_error.map(PlayError::from)),
@@ -345,7 +345,16 @@ impl ReplaySession<'_> {
     /// for it.
     #[must_use]
     pub fn nats(mut self, sink: crate::sink::NatsSink) -> Self {
-        self.server.stop = Some(sink.stop_handle());
+        self.server.stops.push(sink.stop_handle());
+        self.sink(sink)
+    }
+
+    /// Publishes to a JetStream stream as well. Its acknowledgements count, a stop request bounds the
+    /// wait for it, and at the end the stream is read back: see [`Summary::verified`].
+    #[must_use]
+    pub fn jetstream(mut self, sink: crate::sink::JetStreamSink) -> Self {
+        self.server.stops.push(sink.stop_handle());
+        self.server.proof = Some(sink.proof());
         self.sink(sink)
     }
 

@@ -8,23 +8,27 @@ use serde_json::Value;
 use super::drain::{DEFAULT_DRAIN, DrainWatch};
 use super::error::SessionError;
 use super::health::answer;
+use super::summary::Summary;
 use crate::control::{Control, run_interruptible};
 use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
 use crate::pipeline::PublisherStats;
-use crate::sink::NatsStop;
+use crate::sink::{NatsStop, StreamProof};
 
 /// A server before the replay runs.
 #[derive(Default)]
 pub(super) struct Server {
-    /// Ends the sink's waits.
-    pub(super) stop: Option<NatsStop>,
+    /// Ends the sinks' waits.
+    pub(super) stops: Vec<NatsStop>,
+    /// Reads the stream back that was published to.
+    pub(super) proof: Option<StreamProof>,
     /// Where to answer health requests, and the verb to answer with.
     pub(super) health: Option<(NatsOptions, &'static str)>,
 }
 
 /// Threads that end with the replay.
 pub(super) struct RunningServer {
-    watch: Option<DrainWatch>,
+    watches: Vec<DrainWatch>,
+    proof: Option<StreamProof>,
     health: Option<HealthResponder>,
 }
 
@@ -45,21 +49,60 @@ impl Server {
             }
             _ => None,
         };
-        let watch = self
-            .stop
-            .map(|stop| DrainWatch::from_stop(control, &stop, DEFAULT_DRAIN))
-            .transpose()
+        let watches = self.stops.iter();
+        let watches = watches
+            .map(|stop| DrainWatch::from_stop(control, stop, DEFAULT_DRAIN))
+            .collect::<Result<_, _>>()
             .map_err(SessionError::Thread)?;
-        Ok(RunningServer { watch, health })
+        Ok(RunningServer {
+            watches,
+            proof: self.proof,
+            health,
+        })
     }
 }
 
 impl RunningServer {
-    /// Ends its threads.
-    pub(super) fn stop(self) {
-        drop(self.watch);
+    /// Ends its threads. Then reads back the stream that `summary` was published to; of a run that
+    /// `failed` it is not verified.
+    pub(super) fn stop(self, summary: &mut Summary, failed: bool) {
+        drop(self.watches);
+        if let Some(proof) = self.proof {
+            verify(&proof, summary, failed);
+        }
         if let Some(health) = self.health {
             health.stop();
+        }
+    }
+}
+
+/// Compares the stream with what was published.
+fn verify(proof: &StreamProof, summary: &mut Summary, failed: bool) {
+    summary.broker_lost = proof.broker_lost();
+    summary.verified = Some(false);
+    if failed {
+        return;
+    }
+    let stream = proof.stream();
+    match proof.verify(summary.published, &summary.payload_digest) {
+        Ok(()) => {
+            summary.verified = Some(true);
+            tracing::info!(
+                event = "jetstream_verified",
+                stream,
+                messages = summary.published,
+                digest = summary.payload_digest,
+                "the stream has every message once, in order"
+            );
+        }
+        Err(reason) => {
+            tracing::error!(
+                event = "jetstream_not_verified",
+                stream,
+                reason = %reason,
+                "the stream is not what was published"
+            );
+            summary.not_verified = Some(reason.to_string());
         }
     }
 }

@@ -75,6 +75,25 @@ pub struct Summary {
     /// Which part of the instruments was published; omitted from the JSON if all were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition: Option<Partition>,
+    /// Whether the stream that was published to has every message once and in order, by its payload
+    /// digest. False too where it could not be read back. Omitted without a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<bool>,
+    /// Why it is not verified; omitted where it is, and after an error that ended the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_verified: Option<String>,
+    /// Messages that the broker lost after it had acknowledged them, and that were sent again; omitted
+    /// where there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub broker_lost: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl LatenessMs {
@@ -155,6 +174,9 @@ impl Summary {
             missing: Vec::new(),
             recordings: Vec::new(),
             partition: None,
+            verified: None,
+            not_verified: None,
+            broker_lost: 0,
         }
     }
 
@@ -172,13 +194,14 @@ impl Summary {
         is_nothing(self.received, &self.rejected, self.filtered)
     }
 
-    /// Whether a tick of the source or its message was lost, or is not in the recording, or the source
-    /// has damage.
+    /// Whether a tick of the source or its message was lost, or is not in the recording or the stream, or
+    /// the source has damage.
     #[must_use]
     pub const fn is_lossy(&self) -> bool {
         self.failed > 0
             || self.dropped > 0
             || self.recording_failure.is_some()
+            || matches!(self.verified, Some(false))
             || !self.damaged.is_empty()
             || !self.missing.is_empty()
     }

@@ -6,7 +6,11 @@
 //! `LiveNatsSink`, which must not wait, leaves gaps, and reports them as rejected.
 
 mod batch;
+#[cfg(feature = "nats")]
+mod broker;
 mod digest;
+#[cfg(feature = "nats")]
+mod jetstream;
 mod jsonl;
 mod line;
 #[cfg(feature = "nats")]
@@ -21,13 +25,17 @@ use std::ops::Range;
 
 pub use crate::encode::{Message, MessageRef};
 pub use batch::{MessageBatch, MessageBatchBuilder};
+#[cfg(feature = "nats")]
+pub use broker::stats::{NatsStats, NatsStop};
 pub use digest::StreamDigest;
+#[cfg(feature = "nats")]
+pub use jetstream::{JetStreamOptions, JetStreamSink, NotVerified, StreamProof};
 pub use jsonl::JsonlSink;
 pub use line::{is_line, is_line_subject};
+#[cfg(feature = "nats")]
+pub use nats::NatsSink;
 #[cfg(feature = "live")]
 pub use nats::{DEFAULT_LIVE_BUFFER, LiveNatsSink};
-#[cfg(feature = "nats")]
-pub use nats::{NatsSink, NatsStats, NatsStop};
 pub use new_file::NewFile;
 pub use null::NullSink;
 pub(crate) use null::or_null;

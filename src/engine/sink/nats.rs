@@ -18,7 +18,7 @@
 //!   therefore *at least once*: a subscriber may see a tail of up to [`WINDOW_MESSAGES_MAX`]
 //!   messages again. First appearances keep their order. `resent` in [`NatsStats`] and in the log
 //!   counts what was sent again. Without a reconnect every message is delivered exactly once.
-//! - **Back-pressure.** At most [`CHANNEL_BATCHES`] batches of [`BATCH_MESSAGES`] wait in the
+//! - **Back-pressure.** At most [`CHANNEL_BATCHES`] batches of [`BATCH_MESSAGES`](super::broker::BATCH_MESSAGES) wait in the
 //!   channel, and the window is bounded in messages and bytes. When both are full, `publish` blocks.
 //!   A server may be away for
 //!   [`reconnect_timeout`](crate::nats::NatsOptions::reconnect_timeout), by default without limit;
@@ -30,44 +30,23 @@
 
 #[cfg(feature = "live")]
 mod live;
-mod stats;
 mod window;
 mod worker;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc as std_mpsc;
-use std::thread::JoinHandle;
 
-use tickdeck_core::thread;
-use tokio::sync::mpsc;
-
-use super::{Fate, MessageBatch, Outstanding, Sink, SinkError, Wake};
-use crate::nats::{NatsError, NatsFailure, NatsOptions, connect};
+use super::broker::stats::{NatsStats, NatsStop};
+use super::broker::{Broker, CHANNEL_BATCHES};
+use super::{Fate, MessageBatch, Sink, SinkError, Wake};
+use crate::nats::{NatsError, NatsOptions};
 #[cfg(feature = "live")]
 pub use live::{DEFAULT_LIVE_BUFFER, LiveNatsSink};
-pub use stats::{NatsStats, NatsStop};
-use worker::{Command, Worker};
-
-/// Messages that are handed to the connection thread at once.
-const BATCH_MESSAGES: usize = 1024;
-/// Batches that may wait for the connection thread: with [`BATCH_MESSAGES`] at most 8,192 messages.
-const CHANNEL_BATCHES: usize = 8;
+use worker::Worker;
 
 /// Publishes to a NATS server (core NATS, no JetStream).
 #[derive(Debug)]
-pub struct NatsSink {
-    server: String,
-    commands: Option<mpsc::Sender<Command>>,
-    thread: Option<JoinHandle<Result<(), NatsFailure>>>,
-    failure: Option<NatsFailure>,
-    stats: Arc<NatsStats>,
-    outstanding: Outstanding,
-    /// The confirmed messages that `outstanding` knows.
-    seen: u64,
-    stop: NatsStop,
-}
+pub struct NatsSink(Broker);
 
 impl NatsSink {
     /// Connects; returns when the server has accepted the login and the sink's inbox.
@@ -77,107 +56,30 @@ impl NatsSink {
     /// `connect_timeout`, or when the server refuses the login or TLS fails (both at once, without
     /// retrying).
     pub fn connect(options: &NatsOptions) -> Result<Self, NatsError> {
-        Self::connect_with(options, CHANNEL_BATCHES)
-    }
-
-    /// As [`connect`](Self::connect), with room for that many batches before the connection thread.
-    fn connect_with(options: &NatsOptions, batches: usize) -> Result<Self, NatsError> {
-        let plan = options.plan()?;
-        let at = connect::at(&plan);
-        let server = plan.shown.clone();
-        let (stats, stop) = (Arc::new(NatsStats::default()), NatsStop::default());
-        let (commands, receiver) = mpsc::channel(batches);
-        let (ready, is_ready) = std_mpsc::sync_channel(1);
-        let worker = Worker::new(plan, receiver, Arc::clone(&stats), stop.clone(), ready);
-        let run = {
-            let stats = Arc::clone(&stats);
-            move || {
-                let result = worker.run();
-                stats.has_ended.store(true, Ordering::Release);
-                stats.wake();
-                result
-            }
-        };
-        let thread = thread::spawn("tickdeck-nats", run).map_err(|error| {
-            at(NatsFailure::Other {
-                cause: format!("starting a thread: {error}"),
-            })
-        })?;
-        let mut sink = Self {
-            server,
-            commands: Some(commands),
-            thread: Some(thread),
-            failure: None,
-            stats,
-            outstanding: Outstanding::default(),
-            seen: 0,
-            stop,
-        };
-        match is_ready.recv() {
-            Ok(()) => Ok(sink),
-            // The worker ended before it was ready; its result has the reason.
-            Err(std_mpsc::RecvError) => Err(at(sink.take_failure())),
-        }
+        start(options, CHANNEL_BATCHES).map(Self)
     }
 
     /// The running counts.
     #[must_use]
     pub fn stats(&self) -> Arc<NatsStats> {
-        Arc::clone(&self.stats)
+        Arc::clone(self.0.stats())
     }
 
     /// A handle that ends this sink from another thread, for example when the user stops a run
     /// while the server is unreachable.
     #[must_use]
     pub fn stop_handle(&self) -> NatsStop {
-        self.stop.clone()
+        self.0.stop_handle()
     }
+}
 
-    /// Why publishing has ended: the server's refusal, or the result of the worker, which then has
-    /// ended or is about to.
-    fn take_failure(&mut self) -> NatsFailure {
-        if let Some(refused) = self.stats.failure.get() {
-            return refused.clone();
-        }
-        self.commands = None;
-        if let Some(thread) = self.thread.take() {
-            let result = thread.join().unwrap_or_else(|_panic| {
-                Err(NatsFailure::Other {
-                    cause: "the connection thread panicked".to_owned(),
-                })
-            });
-            self.failure = result.err();
-        }
-        self.failure.clone().unwrap_or_else(|| NatsFailure::Other {
-            cause: "the sink is closed".to_owned(),
-        })
-    }
-
-    fn error(&mut self) -> SinkError {
-        SinkError::Nats {
-            server: self.server.clone(),
-            failure: self.take_failure(),
-        }
-    }
-
-    /// Whether the server has refused a message that the run cannot do without.
-    fn is_refused(&self) -> bool {
-        self.stats.failure.get().is_some()
-    }
-
-    /// Hands over a command and waits until everything before it is confirmed.
-    fn wait_for_confirmation(&mut self) -> Result<(), SinkError> {
-        let (done, is_done) = tokio::sync::oneshot::channel();
-        self.send(Command::Flush(done))?;
-        is_done.blocking_recv().map_err(|_| self.error())
-    }
-
-    fn send(&mut self, command: Command) -> Result<(), SinkError> {
-        match &self.commands {
-            Some(commands) if commands.blocking_send(command).is_ok() => Ok(()),
-            _ => Err(self.error()),
-        }
-    }
+/// Connects, with room for that many batches before the connection thread.
+fn start(options: &NatsOptions, batches: usize) -> Result<Broker, NatsError> {
+    let plan = options.plan()?;
+    let server = plan.shown.clone();
+    Broker::start("tickdeck-nats", server, batches, |seat| {
+        Worker::new(plan, seat).run()
+    })
 }
 
 impl Sink for NatsSink {
@@ -190,101 +92,39 @@ impl Sink for NatsSink {
     /// # Panics
     /// When called from inside an async runtime, which must not block.
     fn publish(&mut self, batch: &MessageBatch) -> Result<(), SinkError> {
-        for chunk in batch.chunks(BATCH_MESSAGES) {
-            if self.is_refused() {
-                return Err(self.error());
-            }
-            let taken = chunk.len() as u64;
-            self.send(Command::Publish(chunk))?;
-            self.note_taken(taken);
-        }
-        Ok(())
+        self.0.publish(batch)
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
-        if self.is_refused() {
-            return Err(self.error());
-        }
-        // Without outstanding messages there is no need to wait, even if the server is unreachable.
-        if self.stats.confirmed() == self.stats.taken() {
-            return Ok(());
-        }
-        self.wait_for_confirmation()?;
-        // The worker answers a flush that came after the refusal too.
-        match self.is_refused() {
-            true => Err(self.error()),
-            false => Ok(()),
-        }
+        self.0.flush()
     }
 
     /// Also after the server has refused a message: its subscribers wait for the end.
     fn announce(&mut self, marker: &MessageBatch) -> Result<(), SinkError> {
-        self.send(Command::Announce(marker.clone()))?;
-        if !self.is_refused() {
-            self.note_taken(marker.len() as u64);
-        }
-        self.wait_for_confirmation()
+        self.0.announce(marker)
     }
 
     fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate)) {
-        // Read first: confirmations stop with it.
-        let is_refused = self.is_refused();
-        let confirmed = self.stats.confirmed();
-        self.outstanding.confirm(confirmed - self.seen);
-        self.seen = confirmed;
-        if is_refused || self.thread.is_none() {
-            self.outstanding.reject_all();
-        }
-        self.outstanding.report(each);
+        self.0.settled(each);
     }
 
     fn wake_with(&mut self, wake: Wake) {
-        // A sink belongs to one run.
-        let _ = self.stats.wake.set(wake);
-        if self.check().is_err() {
-            self.stats.wake();
-        }
+        self.0.wake_with(wake);
     }
 
     fn check(&mut self) -> Result<(), SinkError> {
-        if self.is_refused() || self.stats.has_ended.load(Ordering::Acquire) {
-            return Err(self.error());
-        }
-        Ok(())
+        self.0.check()
     }
 
     /// The server's maximum.
     fn end_marker_limit(&self) -> Option<usize> {
-        Some(self.stats.max_payload.load(Ordering::Relaxed))
+        Some(self.0.max_payload())
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), SinkError> {
         self.flush()?;
         // Everything is confirmed: the worker has nothing left to do.
-        self.end();
+        self.0.end();
         Ok(())
-    }
-}
-
-impl NatsSink {
-    /// The connection thread has these messages now.
-    fn note_taken(&mut self, count: u64) {
-        self.outstanding.take(count);
-        self.stats.taken.fetch_add(count, Ordering::Relaxed);
-    }
-
-    fn end(&mut self) {
-        self.stop.stop();
-        self.commands = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for NatsSink {
-    /// Gives up unconfirmed messages. Use [`finish`](Sink::finish) to wait for them.
-    fn drop(&mut self) {
-        self.end();
     }
 }

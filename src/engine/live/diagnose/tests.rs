@@ -43,6 +43,7 @@ fn complete() -> Facts {
         account: Ok(account()),
         flow_folder: Ok("/var/lib/tickdeck/flow".into()),
         nats: Ok("nats://127.0.0.1:4222".into()),
+        stream: None,
         calendar: Ok(CalendarFacts {
             today: "2026-01-05".into(),
             trading_day: "2026-01-05".into(),

@@ -9,9 +9,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::worker::Command;
-use super::{BATCH_MESSAGES, NatsSink, NatsStats, NatsStop};
+use super::start;
 use crate::nats::{NatsError, NatsOptions};
+use crate::sink::broker::stats::{NatsStats, NatsStop};
+use crate::sink::broker::{BATCH_MESSAGES, Broker, Handed};
 use crate::sink::{Fate, MessageBatch, Sink, SinkError};
 
 /// Messages that may wait for the server by default: ten seconds of 20,000 ticks/s. With payloads
@@ -21,7 +22,7 @@ pub const DEFAULT_LIVE_BUFFER: u64 = 200_000;
 /// Publishes to a NATS server without ever waiting for it.
 #[derive(Debug)]
 pub struct LiveNatsSink {
-    sink: NatsSink,
+    broker: Broker,
     buffer: u64,
     /// Messages that there was no room for.
     lost: u64,
@@ -34,13 +35,13 @@ impl LiveNatsSink {
     /// messages may wait for the server.
     ///
     /// # Errors
-    /// As [`NatsSink::connect`].
+    /// As [`NatsSink::connect`](super::NatsSink::connect).
     pub fn connect(options: &NatsOptions, buffer: u64) -> Result<Self, NatsError> {
         let buffer = buffer.max(1);
         // Each batch holds at least one message, so the channel is never the narrower bound.
         let batches = usize::try_from(buffer).unwrap_or(usize::MAX >> 8) + 1;
         Ok(Self {
-            sink: NatsSink::connect_with(options, batches.min(usize::MAX >> 8))?,
+            broker: start(options, batches.min(usize::MAX >> 8))?,
             buffer,
             lost: 0,
             is_full: false,
@@ -51,18 +52,19 @@ impl LiveNatsSink {
     /// The running counts.
     #[must_use]
     pub fn stats(&self) -> Arc<NatsStats> {
-        self.sink.stats()
+        Arc::clone(self.broker.stats())
     }
 
     /// Ends a wait in [`flush`](Sink::flush) or [`finish`](Sink::finish).
     #[must_use]
     pub fn stop_handle(&self) -> NatsStop {
-        self.sink.stop_handle()
+        self.broker.stop_handle()
     }
 
     /// How many of `count` messages there is room for.
     fn room(&self, count: usize) -> usize {
-        let waiting = self.sink.stats.taken() - self.sink.stats.confirmed();
+        let stats = self.broker.stats();
+        let waiting = stats.taken() - stats.confirmed();
         let room = self.buffer.saturating_sub(waiting);
         count.min(usize::try_from(room).unwrap_or(usize::MAX))
     }
@@ -72,25 +74,20 @@ impl LiveNatsSink {
         let mut done = 0;
         for batch in batch.chunks(BATCH_MESSAGES) {
             let room = self.room(batch.len());
-            if self.sink.is_refused() {
+            if self.broker.is_refused() {
                 self.die();
             }
-            let Some(commands) = self.sink.commands.as_ref().filter(|_| !self.is_dead) else {
-                return done;
-            };
-            if room == 0 {
+            if room == 0 || self.is_dead {
                 return done;
             }
-            if commands
-                .try_send(Command::Publish(batch.first(room)))
-                .is_err()
-            {
-                if commands.is_closed() {
+            match self.broker.try_publish(batch.first(room)) {
+                Handed::Over => {}
+                Handed::NoRoom => return done,
+                Handed::Dead => {
                     self.die();
+                    return done;
                 }
-                return done;
             }
-            self.sink.note_taken(room as u64);
             done += room;
             if room < batch.len() {
                 return done;
@@ -108,12 +105,12 @@ impl LiveNatsSink {
             return;
         }
         self.lost += count as u64;
-        self.sink.outstanding.reject(count as u64);
+        self.broker.reject(count as u64);
         if !self.is_full && !self.is_dead {
             self.is_full = true;
             tracing::warn!(
                 event = "nats_buffer_full",
-                server = self.sink.server,
+                server = self.broker.server,
                 buffer = self.buffer,
                 "the server is slow or unreachable: messages that do not fit count as failed"
             );
@@ -124,10 +121,10 @@ impl LiveNatsSink {
     fn die(&mut self) {
         if !self.is_dead {
             self.is_dead = true;
-            let reason = self.sink.take_failure().to_string();
+            let reason = self.broker.take_failure().to_string();
             tracing::error!(
                 event = "nats_failed",
-                server = self.sink.server,
+                server = self.broker.server,
                 reason,
                 "nothing more is published; all that follows counts as failed"
             );
@@ -150,19 +147,19 @@ impl Sink for LiveNatsSink {
     /// Waits until everything taken is confirmed, the server has refused, or the stop handle ends
     /// it; the settlement tells which. Never fails.
     fn flush(&mut self) -> Result<(), SinkError> {
-        if !self.is_dead && self.sink.flush().is_err() {
+        if !self.is_dead && self.broker.flush().is_err() {
             self.die();
         }
         Ok(())
     }
 
     fn settled(&mut self, each: &mut dyn FnMut(Range<u64>, Fate)) {
-        self.sink.settled(each);
+        self.broker.settled(each);
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), SinkError> {
         self.flush()?;
-        self.sink.end();
+        self.broker.end();
         Ok(())
     }
 }

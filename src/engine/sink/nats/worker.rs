@@ -6,21 +6,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
 use async_nats::Subject;
 use async_nats::client::{PublishError, PublishErrorKind};
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Interval;
 
-use super::stats::{NatsStats, NatsStop};
 use super::window::{MARK_MESSAGES, Window};
 use crate::nats::connect::{Connection, connect};
 use crate::nats::marks::{Answer, Marks};
 use crate::nats::refusal::{Action, Refusal, Warnings, is_dispensable};
 use crate::nats::{NatsFailure, runtime};
+use crate::sink::broker::{Command, Seat};
 use crate::sink::{Message, MessageBatch};
 
 /// A marker follows a message after at most this long.
@@ -30,16 +29,6 @@ const REFUSED_MARK_INTERVAL: Duration = Duration::from_secs(5);
 /// Markers without an answer after which the connection is given up. An answer may be lost in a flood
 /// of refusals, and permissions may change; a new connection finds out how the server answers.
 const UNANSWERED_MAX: u32 = 3;
-
-/// What the sink asks of its thread.
-pub(super) enum Command {
-    /// Send these next.
-    Publish(MessageBatch),
-    /// Send this even after the server refused a message. It is not counted then.
-    Announce(MessageBatch),
-    /// Answer when everything sent before is confirmed.
-    Flush(oneshot::Sender<()>),
-}
 
 /// Why one connection ended.
 enum End {
@@ -58,11 +47,7 @@ impl From<NatsFailure> for End {
 /// Owns everything that outlives a connection.
 pub(super) struct Worker {
     plan: crate::nats::connect::Plan,
-    commands: mpsc::Receiver<Command>,
-    stats: Arc<NatsStats>,
-    stop: NatsStop,
-    /// Dropped when the first connection is up.
-    ready: Option<std_mpsc::SyncSender<()>>,
+    seat: Seat,
     window: Window,
     /// Position up to which messages were handed to a connection at least once.
     sent: u64,
@@ -77,19 +62,10 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(
-        plan: crate::nats::connect::Plan,
-        commands: mpsc::Receiver<Command>,
-        stats: Arc<NatsStats>,
-        stop: NatsStop,
-        ready: std_mpsc::SyncSender<()>,
-    ) -> Self {
+    pub(super) fn new(plan: crate::nats::connect::Plan, seat: Seat) -> Self {
         Self {
             plan,
-            commands,
-            stats,
-            stop,
-            ready: Some(ready),
+            seat,
             window: Window::default(),
             sent: 0,
             flushes: Vec::new(),
@@ -102,7 +78,7 @@ impl Worker {
 
     /// Runs until the sink is stopped or nothing more can be done.
     pub(super) fn run(mut self) -> Result<(), NatsFailure> {
-        let stop = self.stop.clone();
+        let stop = self.seat.stop.clone();
         let mut limit = Some(self.plan.options.connect_timeout);
         loop {
             let end = runtime::run(async {
@@ -135,7 +111,7 @@ impl Worker {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),
         };
-        self.stats.max_payload.store(
+        self.seat.stats.max_payload.store(
             connection.client.server_info().max_payload,
             Ordering::Relaxed,
         );
@@ -179,9 +155,9 @@ impl Worker {
                     Answer::Refused(refusal) => self.refused(&refusal),
                     Answer::Lost => return Err(End::Lost),
                 },
-                command = self.commands.recv(), if !self.window.is_full() => match command {
+                command = self.seat.commands.recv(), if !self.window.is_full() => match command {
                     // Handed over before the failure was known.
-                    Some(Command::Publish(_)) if self.stats.failure.get().is_some() => {}
+                    Some(Command::Publish(_)) if self.seat.stats.failure.get().is_some() => {}
                     Some(Command::Publish(messages) | Command::Announce(messages)) => {
                         self.window.push(messages);
                         self.sent = self.window.end();
@@ -245,20 +221,20 @@ impl Worker {
     /// Ends publishing. What is unconfirmed counts as not delivered.
     fn fail(&mut self, failure: NatsFailure) {
         // The first refusal names the first message that was not delivered.
-        if self.stats.failure.set(failure).is_ok() {
+        if self.seat.stats.failure.set(failure).is_ok() {
             self.window.give_up();
             self.sent = self.window.end();
             self.flushes.clear();
-            self.stats.wake();
+            self.seat.stats.wake();
         }
     }
 
     /// Makes sure that the inbox works, then sends the window again.
     async fn begin(&mut self, link: &mut Link<'_>) -> Result<(), End> {
         let again = self.sent - self.window.first();
-        if self.ready.is_none() {
-            self.stats.reconnects.fetch_add(1, Ordering::Relaxed);
-            self.stats.resent.fetch_add(again, Ordering::Relaxed);
+        if self.seat.ready.is_none() {
+            self.seat.stats.reconnects.fetch_add(1, Ordering::Relaxed);
+            self.seat.stats.resent.fetch_add(again, Ordering::Relaxed);
             tracing::warn!(
                 event = "nats_resend",
                 server = self.plan.shown,
@@ -268,7 +244,7 @@ impl Worker {
         }
         self.probe(link).await?;
         // The receiver is gone only when the sink was dropped.
-        if let Some(ready) = self.ready.take() {
+        if let Some(ready) = self.seat.ready.take() {
             let _ = ready.send(());
         }
         for batch in self.window.batches() {
@@ -331,8 +307,9 @@ impl Worker {
 
     fn confirm(&mut self, position: u64) {
         self.window.confirm(position);
-        if self.stats.failure.get().is_none() {
-            self.stats
+        if self.seat.stats.failure.get().is_none() {
+            self.seat
+                .stats
                 .confirmed
                 .store(self.window.first(), Ordering::Relaxed);
         }

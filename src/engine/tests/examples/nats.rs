@@ -11,6 +11,9 @@ mod live_to_nats;
 #[path = "../../../../tests/support/nats_client.rs"]
 #[expect(dead_code, reason = "only its subscriber is used")]
 mod nats_client;
+#[path = "../../examples/replay_to_jetstream.rs"]
+#[expect(dead_code, reason = "`cargo run --example` calls its main function")]
+mod replay_to_jetstream;
 #[path = "../../examples/replay_to_nats.rs"]
 #[expect(dead_code, reason = "`cargo run --example` calls its main function")]
 mod replay_to_nats;
@@ -50,6 +53,19 @@ fn every_message_reaches_a_subscriber() {
         });
     }
     assert_eq!(received.hex(), summary.digest);
+}
+
+#[test]
+fn a_stream_has_every_message_after_two_replays() {
+    let Some(server) = Server::start("a_stream_has_every_message_after_two_replays") else {
+        return;
+    };
+    let options = NatsOptions::at(&format!("nats://127.0.0.1:{}", server.port)).unwrap();
+    for _ in 0..2 {
+        let summary = replay_to_jetstream::replay(&options, Path::new(QUICK)).unwrap();
+        assert_eq!((summary.published, summary.failed), (918, 0));
+        assert_eq!(summary.verified, Some(true));
+    }
 }
 
 #[cfg(all(feature = "live", feature = "signals"))]
@@ -168,6 +184,9 @@ impl Server {
         let process = Command::new(binary)
             .args(["--addr", "127.0.0.1", "--port", "-1", "--ports_file_dir"])
             .arg(folder.path())
+            .arg("--jetstream")
+            .arg("--store_dir")
+            .arg(folder.path().join("js"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

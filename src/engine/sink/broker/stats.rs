@@ -1,4 +1,4 @@
-//! What the threads of a NATS sink share: its counts, its failure, and the request to stop.
+//! What a sink and its connection thread share: counts, the failure, and the request to stop.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -11,16 +11,20 @@ use crate::sink::Wake;
 /// What a sink has done so far, for readers on other threads.
 #[derive(Debug, Default)]
 pub struct NatsStats {
-    pub(super) taken: AtomicU64,
-    pub(super) confirmed: AtomicU64,
-    pub(super) resent: AtomicU64,
-    pub(super) reconnects: AtomicU64,
-    pub(super) max_payload: AtomicUsize,
+    pub(in crate::sink) taken: AtomicU64,
+    pub(in crate::sink) confirmed: AtomicU64,
+    pub(in crate::sink) resent: AtomicU64,
+    pub(in crate::sink) reconnects: AtomicU64,
+    /// Acknowledged messages that a stream lost.
+    pub(in crate::sink) lost: AtomicU64,
+    /// Sequence of the first message in a stream; 0 where there is none.
+    pub(in crate::sink) stream_base: AtomicU64,
+    pub(in crate::sink) max_payload: AtomicUsize,
     /// Why publishing has ended while the connection stays.
-    pub(super) failure: OnceLock<NatsFailure>,
+    pub(in crate::sink) failure: OnceLock<NatsFailure>,
     /// Whether the connection thread has ended, or is about to.
-    pub(super) has_ended: AtomicBool,
-    pub(super) wake: OnceLock<Wake>,
+    pub(in crate::sink) has_ended: AtomicBool,
+    pub(in crate::sink) wake: OnceLock<Wake>,
 }
 
 impl NatsStats {
@@ -42,8 +46,20 @@ impl NatsStats {
         self.resent.load(Ordering::Relaxed)
     }
 
+    /// Messages that the broker lost after it had acknowledged them. They were sent again.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Sequence of the run's first message in its stream; 0 for a sink without a stream.
+    #[must_use]
+    pub fn stream_base(&self) -> u64 {
+        self.stream_base.load(Ordering::Acquire)
+    }
+
     /// Wakes the player, after a failure that it may not notice for long.
-    pub(super) fn wake(&self) {
+    pub(in crate::sink) fn wake(&self) {
         if let Some(wake) = self.wake.get() {
             wake.call();
         }
@@ -75,7 +91,7 @@ impl NatsStop {
         self.shared.notify.notify_one();
     }
 
-    pub(super) async fn asked(&self) {
+    pub(in crate::sink) async fn asked(&self) {
         while !self.shared.asked.load(Ordering::Acquire) {
             self.shared.notify.notified().await;
         }

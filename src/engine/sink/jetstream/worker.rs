@@ -1,0 +1,540 @@
+//! The thread of a JetStream sink: one connection after another, and one [machine](super::machine) for
+//! all of them. It decides nothing about messages.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_nats::client::{PublishError, PublishErrorKind};
+use async_nats::{Subject, Subscriber};
+use futures_util::{FutureExt as _, StreamExt as _};
+use tickdeck_core::clock::{Clock, MonoNanos, SystemClock};
+use tokio::sync::oneshot;
+
+use super::machine::{Machine, Next, Note, Run, StreamNow};
+use super::open::{Opened, open};
+use super::options::JetStreamOptions;
+use super::wire::{self, Member, Stamp};
+use crate::nats::connect::{Connection, Plan, connect};
+use crate::nats::refusal::{Refusal, Warnings, is_dispensable};
+use crate::nats::stream::api::{RequestFailure, StreamApi};
+use crate::nats::{NatsFailure, StreamProblem, runtime};
+use crate::sink::broker::{Command, Seat};
+use crate::sink::{Message, MessageBatch};
+
+/// In a long row, each of so many messages asks for an acknowledgement, besides the last.
+const ACK_EVERY: u64 = 256;
+
+/// Why one connection ended.
+enum End {
+    /// The server or the network failed. The next connection continues.
+    Lost,
+    /// Nothing more can be done.
+    Failed(NatsFailure),
+}
+
+impl From<NatsFailure> for End {
+    fn from(failure: NatsFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Owns everything that outlives a connection.
+pub(super) struct Worker {
+    plan: Plan,
+    options: JetStreamOptions,
+    seat: Seat,
+    clock: SystemClock,
+    stamp: Stamp,
+    /// `None` until the stream is open.
+    machine: Option<Machine>,
+    /// Control messages among the ticks: how many ticks were before each.
+    control: VecDeque<u64>,
+    /// Control messages that count as confirmed.
+    control_confirmed: u64,
+    taken: u64,
+    flushes: Vec<oneshot::Sender<()>>,
+    batches: u64,
+    warnings: Warnings,
+    /// Why the stream was asked without an answer, last.
+    said: Option<String>,
+}
+
+impl Worker {
+    pub(super) fn new(plan: Plan, options: JetStreamOptions, seat: Seat) -> Self {
+        Self {
+            stamp: Stamp::new(&options.session, &options.run),
+            plan,
+            options,
+            seat,
+            clock: SystemClock::new(),
+            machine: None,
+            control: VecDeque::new(),
+            control_confirmed: 0,
+            taken: 0,
+            flushes: Vec::new(),
+            batches: 0,
+            warnings: Warnings::default(),
+            said: None,
+        }
+    }
+
+    /// Runs until the sink is stopped or nothing more can be done.
+    pub(super) fn run(mut self) -> Result<(), NatsFailure> {
+        let stop = self.seat.stop.clone();
+        let mut limit = Some(self.plan.options.connect_timeout);
+        loop {
+            let end = runtime::run(async {
+                tokio::select! {
+                    biased;
+                    () = stop.asked() => End::Failed(NatsFailure::Other {
+                        cause: "stopped before everything was confirmed".to_owned(),
+                    }),
+                    end = self.connect_and_serve(limit) => end,
+                }
+            })
+            .map_err(|error| NatsFailure::Other {
+                cause: format!("starting the connection: {error}"),
+            })?;
+            match end {
+                End::Failed(failure) => return Err(failure),
+                End::Lost => tracing::warn!(
+                    event = "nats_disconnected",
+                    server = self.plan.shown,
+                    connection = self.plan.options.name,
+                    unconfirmed = self.taken.saturating_sub(self.seat.stats.confirmed()),
+                ),
+            }
+            limit = self.plan.options.reconnect_timeout;
+        }
+    }
+
+    async fn connect_and_serve(&mut self, limit: Option<Duration>) -> End {
+        let connection = match connect(&self.plan, limit).await {
+            Ok(connection) => connection,
+            Err(failure) => return End::Failed(failure),
+        };
+        let max_payload = connection.client.max_payload();
+        self.seat
+            .stats
+            .max_payload
+            .store(max_payload, Ordering::Relaxed);
+        let fate = Arc::clone(&connection.fate);
+        let end = tokio::select! {
+            biased;
+            () = fate.lost() => End::Lost,
+            end = self.serve(&connection) => end,
+        };
+        while let Some(refusal) = fate.take_refusal() {
+            self.refused(&refusal);
+        }
+        end
+    }
+
+    async fn serve(&mut self, connection: &Connection) -> End {
+        let result = match Link::start(connection, &self.options).await {
+            Ok(mut link) => self.serve_link(&mut link).await,
+            Err(end) => Err(end),
+        };
+        match result {
+            Err(end) => end,
+        }
+    }
+
+    async fn serve_link(&mut self, link: &mut Link<'_>) -> Result<std::convert::Infallible, End> {
+        self.begin(link).await?;
+        loop {
+            let wait = self.advance(link).await?;
+            let has_room = self.is_open_for_more();
+            tokio::select! {
+                biased;
+                // Acknowledgements first: they make room.
+                answer = link.answers.next() => match answer {
+                    Some(answer) => self.answered(link, &answer),
+                    None => return Err(End::Lost),
+                },
+                () = link.connection.fate.is_refused() => {
+                    while let Some(refusal) = link.connection.fate.take_refusal() {
+                        self.refused(&refusal);
+                    }
+                }
+                command = self.seat.commands.recv(), if has_room => match command {
+                    Some(command) => self.command(link, command).await?,
+                    // The sink is gone; its stop handle ends this thread.
+                    None => std::future::pending().await,
+                },
+                () = sleep_until(&self.clock, wait) => {}
+            }
+        }
+    }
+
+    /// Opens the stream, or finds out where it is after a reconnect.
+    async fn begin(&mut self, link: &Link<'_>) -> Result<(), End> {
+        let now = self.clock.now();
+        if let Some(machine) = &mut self.machine {
+            self.seat.stats.reconnects.fetch_add(1, Ordering::Relaxed);
+            machine.on_connected(now);
+            return Ok(());
+        }
+        let version = link.connection.client.server_info().version;
+        let Opened { found, promise } =
+            open(&link.api, &self.options, self.stamp.run(), version).await?;
+        tracing::info!(
+            event = "jetstream_open",
+            server = self.plan.shown,
+            stream = self.options.stream.name.as_str(),
+            version = promise.version,
+            storage = promise.storage.as_str(),
+            replicas = promise.replicas,
+            first = found.place.base,
+            stored = found.place.stored,
+            durable = self.options.stream.durable,
+            "{promise}"
+        );
+        let machine = Machine::new(found, self.options.stream.durable, now);
+        self.seat
+            .stats
+            .stream_base
+            .store(machine.base(), Ordering::Release);
+        self.machine = Some(machine);
+        // The receiver is gone only when the sink was dropped.
+        if let Some(ready) = self.seat.ready.take() {
+            let _ = ready.send(());
+        }
+        Ok(())
+    }
+
+    /// Does what the machine says until it waits. Returns until when.
+    async fn advance(&mut self, link: &mut Link<'_>) -> Result<MonoNanos, End> {
+        loop {
+            let now = self.clock.now();
+            let Some(machine) = self.machine.as_mut().filter(|_| !is_failed(&self.seat)) else {
+                return Ok(MonoNanos::NEVER);
+            };
+            match machine.next(now) {
+                Next::Wait(until) => return Ok(until),
+                Next::Ask => self.ask(link).await,
+                Next::Send(run) => {
+                    let (base, generation) = (machine.base(), machine.generation());
+                    self.send(link, &run, base, generation).await?;
+                    // Acknowledgements that are there already.
+                    while let Some(Some(answer)) = link.answers.next().now_or_never() {
+                        self.answered(link, &answer);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn send(
+        &mut self,
+        link: &Link<'_>,
+        run: &Run,
+        base: u64,
+        generation: u64,
+    ) -> Result<(), End> {
+        let is_durable = self.options.stream.durable;
+        self.batches += 1;
+        let messages = run.parts.iter().flat_map(MessageBatch::messages);
+        for (position, message) in (run.first..).zip(messages) {
+            let end = position + 1;
+            let is_last = end == run.end;
+            let member = is_durable.then(|| Member {
+                batch: self.batches,
+                index: end - run.first,
+                is_last,
+            });
+            let is_asked = is_last || (!is_durable && end.is_multiple_of(ACK_EVERY));
+            let reply = is_asked.then(|| wire::reply(&link.inbox, generation, end));
+            let headers = self.stamp.headers(base + position, member);
+            link.publish(message, reply, headers).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks the stream where it is.
+    async fn ask(&mut self, link: &Link<'_>) {
+        let state = self.state(link).await;
+        let now = self.clock.now();
+        let Some(machine) = self.machine.as_mut() else {
+            return;
+        };
+        let notes = match state {
+            Ok(state) => {
+                self.said = None;
+                machine.on_state(now, &state)
+            }
+            Err(RequestFailure::NotFound) => Err(StreamProblem::Deleted {
+                stream: self.options.stream.name.to_string(),
+            }),
+            Err(
+                RequestFailure::Later(cause)
+                | RequestFailure::Unavailable(cause)
+                | RequestFailure::Refused(cause),
+            ) => {
+                machine.on_no_state(now);
+                if self.said.as_ref() != Some(&cause) {
+                    tracing::warn!(
+                        event = "jetstream_waiting",
+                        server = self.plan.shown,
+                        stream = self.options.stream.name.as_str(),
+                        reason = cause,
+                        "the stream cannot be asked for its state; it is asked again"
+                    );
+                    self.said = Some(cause);
+                }
+                Ok(Vec::new())
+            }
+        };
+        match notes {
+            Ok(notes) => {
+                notes.iter().for_each(|note| self.note(note));
+                self.publish_counts();
+            }
+            Err(problem) => self.fail(problem.into()),
+        }
+    }
+
+    async fn state(&self, link: &Link<'_>) -> Result<StreamNow, RequestFailure> {
+        let info = link.api.info().await?;
+        let last = info.state.last_sequence;
+        let wants = self
+            .machine
+            .as_ref()
+            .is_some_and(|machine| machine.wants_message(last));
+        let message = match wants {
+            true => match link.api.message(last).await {
+                Ok(message) => Some(message),
+                // Removed meanwhile. The end of the run finds the gap.
+                Err(RequestFailure::NotFound) => None,
+                Err(failure) => return Err(failure),
+            },
+            false => None,
+        };
+        Ok(StreamNow {
+            created: info.created.unix_timestamp_nanos(),
+            last,
+            message,
+        })
+    }
+
+    fn note(&self, note: &Note) {
+        let (server, stream) = (&self.plan.shown, self.options.stream.name.as_str());
+        match note {
+            Note::WentBack { lost, last } => tracing::error!(
+                event = "jetstream_went_back",
+                server,
+                stream,
+                lost,
+                last,
+                "the broker lost {lost} acknowledged messages; they are sent again"
+            ),
+            Note::Resent { messages } => tracing::warn!(
+                event = "jetstream_resend",
+                server,
+                stream,
+                resent = messages,
+                "messages that the stream does not have are sent again"
+            ),
+        }
+    }
+
+    fn answered(&mut self, link: &Link<'_>, message: &async_nats::Message) {
+        let Some((generation, end)) = wire::answered(&link.inbox, message.subject.as_str()) else {
+            return;
+        };
+        let (Some(answer), Some(machine)) = (wire::answer(message), self.machine.as_mut()) else {
+            return;
+        };
+        if is_failed(&self.seat) {
+            return;
+        }
+        match machine.on_answer(generation, end, answer, self.clock.now()) {
+            Ok(()) => self.publish_counts(),
+            Err(problem) => self.fail(problem.into()),
+        }
+    }
+
+    /// Control messages have no room of their window: they go by core NATS.
+    fn is_open_for_more(&self) -> bool {
+        self.machine.as_ref().is_none_or(Machine::has_room) || is_failed(&self.seat)
+    }
+
+    async fn command(&mut self, link: &Link<'_>, command: Command) -> Result<(), End> {
+        match command {
+            // Handed over before the failure was known.
+            Command::Publish(_) if is_failed(&self.seat) => {}
+            Command::Publish(messages) => match messages.get(0) {
+                Some(first) if is_dispensable(first.subject) => {
+                    self.send_control(link, &messages).await?;
+                    self.taken += messages.len() as u64;
+                    let ticks = self.taken - self.control_confirmed - self.control.len() as u64;
+                    let ticks = ticks - messages.len() as u64;
+                    self.control.extend(messages.iter().map(|_| ticks));
+                    self.publish_counts();
+                }
+                _ => {
+                    self.taken += messages.len() as u64;
+                    let taken = self.machine.as_mut().map(|machine| machine.take(messages));
+                    match taken {
+                        Some(Err(problem)) => self.fail(problem.into()),
+                        Some(Ok(())) | None => self.publish_counts(),
+                    }
+                }
+            },
+            Command::Announce(marker) => {
+                self.send_control(link, &marker).await?;
+                let refusals = link.connection.round_trip().await.map_err(|_| End::Lost)?;
+                refusals.iter().for_each(|refusal| self.refused(refusal));
+                if !is_failed(&self.seat) {
+                    self.taken += marker.len() as u64;
+                    self.control_confirmed += marker.len() as u64;
+                }
+                self.publish_counts();
+            }
+            Command::Flush(done) => {
+                self.flushes.push(done);
+                self.publish_counts();
+            }
+        }
+        Ok(())
+    }
+
+    /// Control messages are not for the stream.
+    async fn send_control(&self, link: &Link<'_>, messages: &MessageBatch) -> Result<(), End> {
+        for message in messages.messages() {
+            link.publish_plain(message).await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes what is known to the sink's side.
+    fn publish_counts(&mut self) {
+        let Some(machine) = &self.machine else { return };
+        let stats = &self.seat.stats;
+        let ticks = machine.confirmed();
+        while self.control.front().is_some_and(|before| *before <= ticks) {
+            self.control.pop_front();
+            self.control_confirmed += 1;
+        }
+        let confirmed = ticks + self.control_confirmed;
+        let is_failed = is_failed(&self.seat);
+        if !is_failed {
+            stats.confirmed.store(confirmed, Ordering::Relaxed);
+        }
+        stats.resent.store(machine.resent(), Ordering::Relaxed);
+        stats.lost.store(machine.lost(), Ordering::Relaxed);
+        if machine.is_idle() || is_failed {
+            for flush in self.flushes.drain(..) {
+                let _ = flush.send(());
+            }
+        }
+    }
+
+    /// The server refused something: a warning where the run can do without, and the end of
+    /// publishing otherwise.
+    fn refused(&mut self, refusal: &Refusal) {
+        match refusal.missing_permission_help() {
+            Some(help) => self.warnings.warn(&self.plan.shown, refusal, help),
+            None => self.fail(refusal.failure()),
+        }
+    }
+
+    /// Ends publishing. The connection stays, for the end marker.
+    fn fail(&mut self, failure: NatsFailure) {
+        if self.seat.ready.is_none() && self.seat.stats.failure.set(failure).is_ok() {
+            self.publish_counts();
+            self.seat.stats.wake();
+        }
+    }
+}
+
+/// Whether publishing has ended.
+fn is_failed(seat: &Seat) -> bool {
+    seat.stats.failure.get().is_some()
+}
+
+async fn sleep_until(clock: &SystemClock, until: MonoNanos) {
+    if until == MonoNanos::NEVER {
+        std::future::pending::<()>().await;
+    }
+    runtime::sleep(until.duration_since(clock.now())).await;
+}
+
+/// One connection with its answers.
+struct Link<'c> {
+    connection: &'c Connection,
+    api: StreamApi,
+    inbox: String,
+    answers: Subscriber,
+}
+
+impl<'c> Link<'c> {
+    async fn start(connection: &'c Connection, options: &JetStreamOptions) -> Result<Self, End> {
+        let inbox = connection.client.new_inbox();
+        let answers = connection.client.subscribe(format!("{inbox}.*.*")).await;
+        let answers = answers.map_err(|error| NatsFailure::Other {
+            cause: format!("subscribing to an inbox: {error}"),
+        })?;
+        Ok(Self {
+            connection,
+            api: StreamApi::on(connection, &options.stream.name),
+            inbox,
+            answers,
+        })
+    }
+
+    async fn publish(
+        &self,
+        message: Message,
+        reply: Option<String>,
+        headers: async_nats::HeaderMap,
+    ) -> Result<(), End> {
+        let subject = subject(&message)?;
+        let (client, payload) = (&self.connection.client, message.payload.clone());
+        let published = match reply {
+            Some(reply) => {
+                client
+                    .publish_with_reply_and_headers(subject, reply, headers, payload)
+                    .await
+            }
+            None => client.publish_with_headers(subject, headers, payload).await,
+        };
+        published.map_err(|error| publish_failure(&message, &error))
+    }
+
+    async fn publish_plain(&self, message: Message) -> Result<(), End> {
+        let (client, payload) = (&self.connection.client, message.payload.clone());
+        let published = client.publish(subject(&message)?, payload).await;
+        published.map_err(|error| publish_failure(&message, &error))
+    }
+}
+
+/// No copy: both are slices of the batch's buffer.
+fn subject(message: &Message) -> Result<Subject, End> {
+    Subject::try_from(message.subject.clone())
+        .map_err(|_| unpublishable(message, "the subject is not UTF-8"))
+}
+
+fn unpublishable(message: &Message, cause: &str) -> End {
+    End::Failed(NatsFailure::Unpublishable {
+        subject: message.subject.escape_ascii().to_string(),
+        bytes: message.payload.len(),
+        cause: cause.to_owned(),
+    })
+}
+
+fn publish_failure(message: &Message, error: &PublishError) -> End {
+    match error.kind() {
+        PublishErrorKind::Send => End::Lost,
+        PublishErrorKind::InvalidSubject => unpublishable(
+            message,
+            "the subject is empty or has white space; it must be percent-encoded",
+        ),
+        PublishErrorKind::MaxPayloadExceeded => unpublishable(
+            message,
+            "the payload is larger than the server's max_payload",
+        ),
+    }
+}
