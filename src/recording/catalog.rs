@@ -17,7 +17,7 @@ use chrono::NaiveDate;
 use super::error::RecordingError;
 use super::names::{SESSION_KEY, is_hidden, is_manifest};
 use super::replace::is_interrupted;
-use super::storage::{Storage, local};
+use super::storage::{Location, Storage, local};
 use super::unstarted::is_unstarted;
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -121,7 +121,10 @@ impl Catalog {
     /// Whether `path` is the root of a catalogue, or the folder of one of its trading days.
     #[must_use]
     pub fn is_root(path: &Path) -> bool {
-        let storage = local();
+        Location::of(path).is_ok_and(|it| Self::is_root_in(&*it.storage, &it.path))
+    }
+
+    fn is_root_in(storage: &dyn Storage, path: &Path) -> bool {
         let Ok(names) = storage.list(path) else {
             return false;
         };
@@ -134,18 +137,23 @@ impl Catalog {
             }
     }
 
-    /// The recordings under `root`. An empty folder is a catalogue without recordings.
+    /// The recordings under `root`, a path or the URL of an object store. An empty folder is a catalogue
+    /// without recordings.
     ///
     /// # Errors
-    /// When `root` is not a catalogue, or cannot be listed.
+    /// When `root` is not a catalogue, or cannot be listed, or a URL cannot be used.
     pub fn open(root: &Path) -> Result<Self> {
-        let storage = local();
+        let Location {
+            storage,
+            path: root,
+        } = Location::of(root)?;
+        let root = root.as_path();
         if !storage.is_folder(root) {
             return Err(not_a_catalogue(root, "there is no such folder"));
         }
         let mut names = storage.list(root)?;
         names.retain(|name| !name.starts_with('.'));
-        if !names.is_empty() && !Self::is_root(root) {
+        if !names.is_empty() && !Self::is_root_in(&*storage, root) {
             let reason = match names.iter().any(|name| is_manifest(name)) {
                 true => "it is a recording",
                 false => "it has no folder trading_day=YYYY-MM-DD",
@@ -158,7 +166,7 @@ impl Catalog {
         if !Self::is_day(root) {
             unreadable.extend(not_utf8(&*storage, root, &names, is_day));
         }
-        for (day, folder) in Self::days(root)? {
+        for (day, folder) in Self::days_in(&*storage, root)? {
             entries.extend(sessions(&*storage, &folder, day)?);
             if storage.is_folder(&folder) {
                 let names = storage.list(&folder)?;

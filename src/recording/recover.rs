@@ -297,6 +297,7 @@ fn rebuild_manifest(
             digest: calendar.digest(),
             text: calendar.to_text(),
         },
+        epoch: None,
         ledger: Ledger::default(),
         instruments: BTreeMap::new(),
         segments: Vec::new(),

@@ -558,6 +558,7 @@ impl RecordingWriter {
                 dropped: self.dropped.clone(),
             },
             instruments: self.tally.instruments(),
+            epoch: None,
             segments: self.segments.clone(),
             lost: self.lost.clone(),
         }
