@@ -105,7 +105,7 @@ impl GroupPages<'_> {
             return Err(unusable());
         }
         let read = GroupBytes::parts(self.read(&joined(&ranges))?, u64::MAX);
-        // The library does not check the header of a page whose place it is told.
+        // The library does not check the header of a page that it gets by its place.
         for range in &ranges {
             check_page_header(&read.slice(range)?)?;
         }

@@ -188,7 +188,7 @@ impl There {
     }
 }
 
-/// Whether `ours` is `theirs` or goes on from there: the same session, and segments that begin with
+/// Whether `ours` is `theirs` or continues it: the same session, and segments that begin with
 /// theirs.
 fn continues(theirs: &Manifest, ours: &Manifest) -> bool {
     let contents = |manifest: &Manifest| -> Vec<String> {

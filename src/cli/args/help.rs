@@ -21,7 +21,7 @@ pub(super) enum Detail {
 }
 
 /// The verbs by purpose. Each verb is in one group.
-const PURPOSES: [(&str, &[&str]); 6] = [
+const PURPOSES: [(&str, &[&str]); 7] = [
     ("Make recordings", &["record", "generate", "import"]),
     ("Replay and capture", &["replay", "capture", "demo"]),
     ("Compare", &["check", "diff"]),
@@ -31,6 +31,7 @@ const PURPOSES: [(&str, &[&str]); 6] = [
             "ls", "info", "cat", "verify", "recover", "slice", "merge", "export", "prune",
         ],
     ),
+    ("Copy recordings", &["push", "pull"]),
     ("Live CTP", &["live", "doctor", "smoke", "health"]),
     ("Set-up", &["completions", "man", "help"]),
 ];

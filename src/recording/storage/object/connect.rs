@@ -31,7 +31,7 @@ pub(super) fn client(scheme: Scheme, bucket: &str, base: &str) -> io::Result<Arc
     Ok(client)
 }
 
-/// Gives the HTTP library its cryptography, which it has none of its own. A program that chose one keeps
+/// Gives the HTTP library a cryptography, which it does not bring. A program that chose one keeps
 /// it.
 pub(super) fn use_ring() {
     TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));

@@ -141,7 +141,7 @@ impl WriteFile for ObjectWriter {
 impl Drop for ObjectWriter {
     fn drop(&mut self) {
         if let Some(parts) = self.parts.take() {
-            // What is on the way is of no use. The server's own rules remove what this cannot reach.
+            // The bucket's rules remove the parts that this cannot reach.
             let _ = wait(async move { parts.abort().await });
         }
     }
