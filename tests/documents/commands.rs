@@ -14,7 +14,7 @@ use crate::support::recordings::{info, quick, replay, repository, stream};
 use crate::tidy::documents::pages;
 
 /// Who runs the blocks of a page under a heading.
-const BLOCKS: [(&str, &str, &str); 35] = [
+const BLOCKS: [(&str, &str, &str); 36] = [
     ("README.md", "Try it", "not run: it runs the tests"),
     ("README.md", "See messages arrive", "here"),
     ("README.md", "Record and replay", "here"),
@@ -46,6 +46,7 @@ const BLOCKS: [(&str, &str, &str); 35] = [
     ),
     ("docs/contributing.md", "The check", "here"),
     ("docs/import.md", "Headers", "here"),
+    ("docs/object-store.md", "Copying", "tests/store/verbs.rs"),
     (
         "docs/operations.md",
         "Practice with the simulated front",
