@@ -15,6 +15,7 @@
 //! - `live`: the live session, from a front (in memory, or a loaded library) to a subscriber.
 //! - `nats`: delivery through a real `nats-server`, with failures on the way.
 //! - `soak`: a session whose memory, descriptors and threads are watched.
+//! - `store`: recordings on an object store, by a server on loopback.
 //! - `story`: an end-to-end run, from a generated market to the check of a capture.
 //! - `tidy`: module edges, pure modules, circles, links and texts.
 //! - `support`: the only code that starts servers and connects to them.
@@ -43,6 +44,7 @@ mod promises;
 mod real_data;
 mod recordings;
 mod soak;
+mod store;
 mod story;
 mod support;
 mod tidy;

@@ -10,6 +10,7 @@
 mod capture;
 mod catalog;
 mod check;
+mod copies;
 mod coverage;
 mod help;
 mod import;
@@ -31,6 +32,7 @@ use clap::{ArgGroup, ArgMatches, Args, CommandFactory, FromArgMatches as _, Pars
 pub use capture::{CaptureArgs, Until};
 pub use catalog::{CatalogArgs, LsArgs, PruneArgs};
 pub use check::{CheckArgs, DiffArgs, FirstSideArgs, PublishingArgs, SecondSideArgs, Unreferenced};
+pub use copies::{PullArgs, PushArgs};
 pub use coverage::{CoverageArgs, Hours};
 pub use import::ImportArgs;
 pub use live::{
@@ -51,6 +53,7 @@ use tickdeck::pipeline::DEFAULT_BATCH_EVENTS;
 use tickdeck_core::pace::{Rate, Ratio};
 use tickdeck_core::time::TradingDay;
 use tickdeck_market::source::Profile;
+use tickdeck_recording::storage::is_url;
 
 /// Width of the help text at most, columns.
 const HELP_WIDTH: usize = 100;
@@ -347,6 +350,22 @@ pub enum Command {
     /// session. Exit code 1: a session is damaged. Exit code 3: there is no session.
     #[command(after_help = "Example:\n  tickdeck ls sessions --trading-day 2026-01-05 --json")]
     Ls(LsArgs),
+    /// Copy recordings to an object store, and compare them there
+    ///
+    /// Where the copy is already, nothing is done, and an interrupted push is continued. It never replaces
+    /// another recording. Credentials come from the environment: AWS_*, GOOGLE_*, AZURE_*.
+    #[command(after_help = "Examples:\n  \
+        tickdeck push recordings/quick s3://ticks/quick\n  \
+        tickdeck push sessions s3://ticks/sessions --trading-day 2026-01-05 --json")]
+    Push(PushArgs),
+    /// Copy recordings from an object store, and compare them here
+    ///
+    /// Where the copy is already, it is compared, and an interrupted pull is continued. It never replaces
+    /// another recording. Credentials come from the environment: AWS_*, GOOGLE_*, AZURE_*.
+    #[command(after_help = "Examples:\n  \
+        tickdeck pull s3://ticks/quick recordings/pulled\n  \
+        tickdeck pull s3://ticks/sessions pulled --trading-day 2026-01-05")]
+    Pull(PullArgs),
     /// Remove old recordings, by trading days or bytes
     ///
     /// The newest trading day on disk counts, not the date of the machine. A recording that is
@@ -433,8 +452,17 @@ impl Command {
                 args.check()
             }
             Self::Export(args) => args.check(),
-            Self::Prune(args) => args.check(),
+            Self::Prune(args) => refuse_urls(&args.places).and_then(|()| args.check()),
+            Self::Recover(args) => refuse_urls(&args.recordings),
             Self::Slice(args) => {
+                args.recordings = vec![args.recording.clone()];
+                Ok(())
+            }
+            Self::Push(args) => {
+                args.recordings = vec![args.recording.clone()];
+                Ok(())
+            }
+            Self::Pull(args) => {
                 args.recordings = vec![args.recording.clone()];
                 Ok(())
             }
@@ -456,6 +484,8 @@ impl Command {
             Self::Verify(args) => Some((&mut args.recordings, &args.catalog)),
             Self::Coverage(args) => Some((&mut args.recordings, &args.catalog)),
             Self::Recover(args) => Some((&mut args.recordings, &args.catalog)),
+            Self::Push(args) => Some((&mut args.recordings, &args.catalog)),
+            Self::Pull(args) => Some((&mut args.recordings, &args.catalog)),
             _ => None,
         }
     }
@@ -529,6 +559,17 @@ impl Command {
     #[must_use]
     pub const fn is_session(&self) -> bool {
         matches!(self, Self::Live(_) | Self::Record(_) | Self::Smoke(_))
+    }
+}
+
+/// What is changed in place is on a disk.
+fn refuse_urls(paths: &[PathBuf]) -> Result<(), clap::Error> {
+    match paths.iter().any(|path| is_url(path)) {
+        true => Err(clap::Error::raw(
+            ErrorKind::ValueValidation,
+            "an object store is not changed in place: name a folder, not a URL",
+        )),
+        false => Ok(()),
     }
 }
 

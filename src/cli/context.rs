@@ -104,6 +104,20 @@ impl Context {
         }
     }
 
+    /// Shows the progress of a copy on a terminal. The function is called with the bytes done since the
+    /// last call.
+    pub fn copy_progress(&self, verb: &str, total: u64) -> impl FnMut(u64) + use<> {
+        let bar = match self.progress {
+            ProgressMode::Bar => Some(progress::CopyBar::new(verb, total, &self.bars)),
+            ProgressMode::Lines | ProgressMode::Silent => None,
+        };
+        move |bytes| {
+            if let Some(bar) = &bar {
+                bar.advance(bytes);
+            }
+        }
+    }
+
     /// Makes SIGINT and SIGTERM stop the verb cleanly through [`control`](Self::control), and SIGUSR1
     /// pause it. For verbs that check the control. The others are ended by the first signal, like any
     /// program.

@@ -14,6 +14,7 @@ mod catalog;
 mod check;
 pub mod completions;
 mod context;
+mod copied;
 mod coverage;
 mod demo;
 mod diff;
@@ -40,6 +41,8 @@ mod outputs;
 mod plan;
 mod progress;
 mod prune;
+mod pull;
+mod push;
 mod record;
 mod recover;
 mod remedies;
@@ -163,6 +166,8 @@ fn dispatch(context: &Context, mut command: Command) -> anyhow::Result<Outcome> 
         Command::Coverage(args) => coverage::run(context, &args),
         Command::Recover(args) => recover::run(context, &args),
         Command::Ls(args) => ls::run(context, &args),
+        Command::Push(args) => push::run(context, &args),
+        Command::Pull(args) => pull::run(context, &args),
         Command::Prune(args) => prune::run(context, &args),
         Command::Health(args) => health::run(context, &args),
         Command::Smoke(args) => smoke::run(context, &args),

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use serde::Serialize;
 use tickdeck::listing::{Lister, SessionLine, SessionState};
 use tickdeck_core::printable::printable_value;
+use tickdeck_recording::storage::is_url;
 use tickdeck_recording::{Catalog, Status};
 
 use super::args::LsArgs;
@@ -44,7 +45,7 @@ pub(super) fn run(_context: &Context, args: &LsArgs) -> anyhow::Result<Outcome> 
     for entry in selected {
         match lister.line(entry) {
             // A prune removed it meanwhile.
-            Err(_) if !entry.folder.exists() => {}
+            Err(_) if !is_url(&entry.folder) && !entry.folder.exists() => {}
             line => lines.extend(line?),
         }
     }

@@ -19,6 +19,8 @@ const WITH_TOTAL: &str = "{prefix} [{elapsed_precise}] {bar:24} {human_pos}/{hum
                           {rate}, eta {eta} {msg}{paused}";
 const WITHOUT_TOTAL: &str =
     "{prefix} [{elapsed_precise}] {spinner} {human_pos} events, {rate} {msg}{paused}";
+const OF_BYTES: &str = "{prefix} [{elapsed_precise}] {bar:24} {bytes}/{total_bytes}, \
+                        {bytes_per_sec}, eta {eta}";
 
 /// A bar on stderr with position, rate, time to go, market time and lag.
 pub(super) struct Bar {
@@ -45,6 +47,36 @@ impl Bar {
         bar.enable_steady_tick(REDRAW);
         let bars = bars.clone();
         Self { bar, bars }
+    }
+}
+
+/// A bar of a copy, which counts bytes.
+pub(super) struct CopyBar {
+    bar: ProgressBar,
+    bars: MultiProgress,
+}
+
+impl CopyBar {
+    /// A bar for `verb` up to this many bytes.
+    pub(super) fn new(verb: &str, total: u64, bars: &MultiProgress) -> Self {
+        let bar = bars.add(ProgressBar::new(total).with_prefix(verb.to_owned()));
+        let style = ProgressStyle::with_template(OF_BYTES);
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.enable_steady_tick(REDRAW);
+        let bars = bars.clone();
+        Self { bar, bars }
+    }
+
+    /// So many bytes more.
+    pub(super) fn advance(&self, bytes: u64) {
+        self.bar.inc(bytes);
+    }
+}
+
+impl Drop for CopyBar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        self.bars.remove(&self.bar);
     }
 }
 
@@ -155,8 +187,8 @@ mod tests {
     use tickdeck_core::time::UnixNanos;
 
     #[test]
-    fn both_templates_are_valid() {
-        for template in [WITH_TOTAL, WITHOUT_TOTAL] {
+    fn the_templates_are_valid() {
+        for template in [WITH_TOTAL, WITHOUT_TOTAL, OF_BYTES] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

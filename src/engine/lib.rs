@@ -67,7 +67,7 @@
 //!
 //! # Features
 //!
-//! All are on by default. A test that replays recordings needs none of them.
+//! Those for object stores are off by default, all others on. A test that replays recordings needs none of them.
 //!
 //! | feature | adds | costs |
 //! |---|---|---|
@@ -76,12 +76,13 @@
 //! | `import` | `import` | flate2, parquet with all its compressions, tar, zip |
 //! | `signals` | `control::signals`, `control::keyboard` | signal-hook |
 //! | `reports` | `check::report::{html, junit}` | maud, quick-junit |
+//! | `s3`, `gcp`, `azure` | recordings on object stores, by URL; off by default | object_store, reqwest, rustls, tokio |
 //! | `codecs` | recordings that other tools compressed with snappy, gzip or lz4 | snap, flate2 and lz4 of parquet |
 //!
 //! # Limits
 //!
 //! This crate parses no command line. It prints nothing but the payload stream of `jsonl:-`, and
-//! reads no environment variable but `TMPDIR` for temporary files. The binary `tickdeck` (crate
+//! reads no environment variable but `TMPDIR` for temporary files, and those of object stores. The binary `tickdeck` (crate
 //! `tickdeck-cli`) adds the command line.
 
 #![forbid(unsafe_code)]

@@ -17,7 +17,7 @@ use chrono::NaiveDate;
 use super::error::RecordingError;
 use super::names::{SESSION_KEY, is_hidden, is_manifest};
 use super::replace::is_interrupted;
-use super::storage::{Storage, local};
+use super::storage::{Location, Storage, local};
 use super::unstarted::is_unstarted;
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -121,7 +121,7 @@ impl Catalog {
     /// Whether `path` is the root of a catalogue, or the folder of one of its trading days.
     #[must_use]
     pub fn is_root(path: &Path) -> bool {
-        Self::is_root_in(&*local(), path)
+        Location::of(path).is_ok_and(|it| Self::is_root_in(&*it.storage, &it.path))
     }
 
     /// The same on any storage.
@@ -138,12 +138,17 @@ impl Catalog {
             }
     }
 
-    /// The recordings under `root`. An empty folder is a catalogue without recordings.
+    /// The recordings under `root`, a path or the URL of an object store. An empty folder is a catalogue
+    /// without recordings.
     ///
     /// # Errors
-    /// When `root` is not a catalogue, or cannot be listed.
+    /// When `root` is not a catalogue, or cannot be listed, or a URL cannot be used.
     pub fn open(root: &Path) -> Result<Self> {
-        Self::open_in(&*local(), root)
+        let Location {
+            storage,
+            path: root,
+        } = Location::of(root)?;
+        Self::open_in(&*storage, &root)
     }
 
     /// The same on any storage.

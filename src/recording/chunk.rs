@@ -430,7 +430,7 @@ impl Chunk<'_> {
             return Ok(None);
         };
         let page = self.pages.peek_next_page()?.filter(|page| !page.is_dict);
-        let rows = page.and_then(|page| page.num_levels);
+        let rows = page.and_then(|page| page.num_levels.or(page.num_rows));
         Ok(rows.filter(|rows| {
             let next = wanted.partition_point(|range| range.end <= first);
             wanted

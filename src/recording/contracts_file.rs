@@ -135,11 +135,7 @@ pub(super) fn read(storage: &dyn Storage, path: &Path) -> Result<Vec<Contract>, 
     let places = find_columns(path, metadata.file_metadata().schema_descr())?;
     let mut bytes = vec![0; usize::try_from(file_bytes).unwrap_or(usize::MAX)];
     file.read_at(&mut bytes, 0)?;
-    let bytes = Arc::new(GroupBytes {
-        start: 0,
-        bytes: bytes.into(),
-        file_bytes,
-    });
+    let bytes = Arc::new(GroupBytes::whole(0, bytes.into(), file_bytes));
     let mut contracts = Vec::new();
     for (index, group) in metadata.row_groups().iter().enumerate() {
         let rows = usize::try_from(group.num_rows()).ok();

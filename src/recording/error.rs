@@ -10,7 +10,7 @@ use tickdeck_core::source::{SourceError, SourceErrorKind};
 
 use super::format_version::FormatVersion;
 use super::names::MANIFEST_FILE;
-use super::storage::{FolderNow, StorageError};
+use super::storage::{FolderNow, LocationError, StorageError};
 
 /// A recording could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -219,6 +219,49 @@ pub enum RecordingError {
         /// The `seq` found.
         found: u64,
     },
+    /// A URL cannot be used.
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    /// A recording that is not finished cannot be copied: its journal is still in use.
+    #[error("{} is not finished: stop its writer, or recover it first", path.display())]
+    NotFinished {
+        /// The recording.
+        path: PathBuf,
+    },
+    /// The target of a copy has another recording.
+    #[error(
+        "{} already has another recording, session {session:?} with {events} events: choose another \
+         place",
+        path.display()
+    )]
+    OtherRecording {
+        /// The target.
+        path: PathBuf,
+        /// Its session id.
+        session: String,
+        /// Its events.
+        events: u64,
+    },
+    /// Another writer committed to the same place meanwhile.
+    #[error(
+        "{} was committed by another writer meanwhile, and nothing of it is replaced: look at it with \
+         `info`, then try again",
+        path.display()
+    )]
+    Overtaken {
+        /// The manifest that the other writer made.
+        path: PathBuf,
+    },
+    /// The server replaces files although it is asked to create them only.
+    #[error(
+        "the server of {} replaces files that it is asked to create only (`If-None-Match`): writers \
+         cannot be kept apart there",
+        path.display()
+    )]
+    Unconditional {
+        /// The file that it would have replaced.
+        path: PathBuf,
+    },
     /// Recordings that cannot be played together.
     #[error("{reason}")]
     Incompatible {
@@ -272,6 +315,9 @@ impl RecordingError {
                 | Self::NotReplaceable { .. }
                 | Self::AmongData { .. }
                 | Self::InUse { .. }
+                | Self::Location(_)
+                | Self::NotFinished { .. }
+                | Self::OtherRecording { .. }
         )
     }
 

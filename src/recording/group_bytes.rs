@@ -1,4 +1,7 @@
-//! The bytes of a row group: read once, verified once, decoded column by column from memory.
+//! The bytes of a row group, or of those pages of it that are wanted: read once, decoded column by column
+//! from memory.
+
+use std::ops::Range;
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
@@ -9,11 +12,17 @@ use super::page_size::PageReader;
 /// The bytes of one row group, with their position in the file.
 #[derive(Debug, Clone)]
 pub(super) struct GroupBytes {
-    /// Where it begins in the file.
-    pub(super) start: u64,
-    pub(super) bytes: Bytes,
+    /// Without overlaps, ascending.
+    parts: Vec<Part>,
     /// Size of the whole file.
-    pub(super) file_bytes: u64,
+    file_bytes: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Part {
+    /// Where it begins in the file.
+    start: u64,
+    bytes: Bytes,
 }
 
 impl Length for GroupBytes {
@@ -23,14 +32,47 @@ impl Length for GroupBytes {
 }
 
 impl GroupBytes {
-    /// The bytes from file position `start` on. A position outside the row group is an error.
+    /// Consecutive bytes that begin at `start`, of a file of that size.
+    pub(super) fn whole(start: u64, bytes: Bytes, file_bytes: u64) -> Self {
+        Self {
+            parts: vec![Part { start, bytes }],
+            file_bytes,
+        }
+    }
+
+    /// Parts, each with where it begins.
+    pub(super) fn parts(parts: impl IntoIterator<Item = (u64, Bytes)>, file_bytes: u64) -> Self {
+        let part = |(start, bytes)| Part { start, bytes };
+        let mut parts: Vec<Part> = parts.into_iter().map(part).collect();
+        parts.sort_by_key(|part| part.start);
+        Self { parts, file_bytes }
+    }
+
+    /// These parts and those.
+    pub(super) fn with(mut self, other: Self) -> Self {
+        self.parts.extend(other.parts);
+        self.parts.sort_by_key(|part| part.start);
+        self
+    }
+
+    /// The bytes of a range of the file.
+    ///
+    /// # Errors
+    /// When it is not within one part.
+    pub(super) fn slice(&self, range: &Range<u64>) -> Result<Bytes> {
+        let length = usize::try_from(range.end.saturating_sub(range.start));
+        self.get_bytes(range.start, length.unwrap_or(usize::MAX))
+    }
+
+    /// The bytes from file position `start` on, to the end of their part.
     fn from(&self, start: u64) -> Result<Bytes> {
-        let offset = start.checked_sub(self.start);
-        offset
-            .and_then(|offset| usize::try_from(offset).ok())
-            .filter(|offset| *offset <= self.bytes.len())
-            .map(|offset| self.bytes.slice(offset..))
-            .ok_or_else(|| outside(start))
+        let next = self.parts.partition_point(|part| part.start <= start);
+        let part = next.checked_sub(1).and_then(|index| self.parts.get(index));
+        part.and_then(|part| {
+            let offset = usize::try_from(start - part.start).ok()?;
+            (offset <= part.bytes.len()).then(|| part.bytes.slice(offset..))
+        })
+        .ok_or_else(|| outside(start))
     }
 }
 

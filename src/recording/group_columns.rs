@@ -18,6 +18,7 @@ use super::chunk::{self, Chunk, ChunkError, Number};
 use super::error::RecordingError;
 use super::group_bytes::GroupBytes;
 use super::latin1::utf8_to_text;
+use super::page_locations::PageLocations;
 use super::schema::tick_column;
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -68,6 +69,8 @@ pub(super) struct GroupColumns<'a> {
     group: usize,
     metadata: &'a RowGroupMetaData,
     bytes: Arc<GroupBytes>,
+    /// Where the pages of each column are, if only some of them are among the bytes.
+    locations: &'a [Option<PageLocations>],
     rows: usize,
     selected: Selected<'a>,
     buffers: Buffers,
@@ -142,20 +145,31 @@ impl<'a> GroupColumns<'a> {
             group,
             metadata,
             bytes,
+            locations: &[],
             rows,
             selected: Selected::All,
             buffers: Buffers::default(),
         }
     }
 
+    /// The same where the bytes have only the pages with rows of `wanted`, which ascend.
+    pub(super) fn of_pages(
+        self,
+        locations: &'a [Option<PageLocations>],
+        wanted: Vec<Range<usize>>,
+    ) -> Self {
+        Self {
+            locations,
+            selected: Selected::Ranges(wanted),
+            ..self
+        }
+    }
+
     /// From here on only these rows, which ascend.
     pub(super) fn select(&mut self, rows: &'a [u32]) {
-        let ranges = rows.chunk_by(|a, b| a + 1 == *b).filter_map(|run| {
-            let first = *run.first()? as usize;
-            Some(first..first + run.len())
-        });
-        let ranges: Vec<Range<usize>> = ranges.collect();
-        self.selected = if ranges.len() * SCATTERED_ROWS > self.rows {
+        let ranges = ranges_of(rows);
+        let is_whole = self.locations.is_empty();
+        self.selected = if is_whole && ranges.len() * SCATTERED_ROWS > self.rows {
             Selected::Scattered(rows)
         } else {
             Selected::Ranges(ranges)
@@ -187,7 +201,13 @@ impl<'a> GroupColumns<'a> {
         let metadata = self.metadata.column(column);
         let bytes = Arc::clone(&self.bytes);
         let decoded = check_place(metadata)
-            .and_then(|()| Ok(SerializedPageReader::new(bytes, metadata, self.rows, None)?))
+            .and_then(|()| {
+                let pages = self.locations.get(column).and_then(Option::as_ref);
+                let pages = pages.map(PageLocations::to_vec);
+                Ok(SerializedPageReader::new(
+                    bytes, metadata, self.rows, pages,
+                )?)
+            })
             .and_then(|mut pages| {
                 let chunk = Chunk {
                     pages: &mut pages,
@@ -262,6 +282,15 @@ impl<'a> GroupColumns<'a> {
             self.damaged(column, format!("it holds text that is not UTF-8: {error}"))
         })
     }
+}
+
+/// Ascending rows as ranges.
+pub(super) fn ranges_of(rows: &[u32]) -> Vec<Range<usize>> {
+    let ranges = rows.chunk_by(|a, b| a + 1 == *b).filter_map(|run| {
+        let first = *run.first()? as usize;
+        Some(first..first + run.len())
+    });
+    ranges.collect()
 }
 
 /// The values of some rows.

@@ -190,7 +190,10 @@ impl Group<'_> {
             Some(&levels),
             None,
         )?;
-        let close = writer.close()?;
+        let mut close = writer.close()?;
+        close.offset_index = close
+            .offset_index
+            .filter(|index| index.page_locations().len() > 1);
         Ok(EncodedChunk::new(sink.into_inner()?, close))
     }
 }

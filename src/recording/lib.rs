@@ -28,6 +28,7 @@ mod chunk;
 mod codec;
 mod columns;
 mod contracts_file;
+mod copy_file;
 mod day_recorder;
 mod delta;
 mod digest;
@@ -44,6 +45,7 @@ mod gaps;
 mod group_bytes;
 mod group_columns;
 mod group_encoder;
+mod group_pages;
 mod group_stream;
 mod hybrid;
 mod journal;
@@ -53,11 +55,14 @@ mod names;
 mod numbering;
 mod observed;
 mod owner;
+mod page_locations;
 mod page_size;
 mod parquet_types;
 mod place;
 mod pointer;
 mod prune;
+mod pull;
+mod push;
 mod read_back;
 mod reader;
 mod recorder_stats;
@@ -105,6 +110,8 @@ pub use owner::is_in_use;
 pub use page_size::{PAGE_HEADER_BYTES, check_page_header};
 pub use pointer::is_pointer;
 pub use prune::{Excess, Pruned, Retention, Spared, Stored, prune};
+pub use pull::{Pulled, pull, pull_bytes};
+pub use push::{Pushed, push, push_bytes};
 pub use read_back::{ReadBack, ReadBackReader};
 pub use reader::{Recording, RecordingReader};
 pub use recorder_stats::RecorderStats;
@@ -125,6 +132,8 @@ pub use writer::{RecordingOptions, RecordingWriter, Rolling};
 mod background_writer_tests;
 #[cfg(test)]
 mod chunk_tests;
+#[cfg(test)]
+mod copy_tests;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `manifest.json`: describes a recording, so that no segment need be opened.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tickdeck_core::calendar::TradingCalendar;
@@ -168,6 +168,10 @@ pub struct Manifest {
     /// What a recovery could not read. Nothing of it is among the events.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<LostEvents>,
+    /// In a numbered manifest, the writer: each one that continues the recording has a higher number
+    /// than the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
 }
 
 /// What the numbers of a manifest add up to at most.
@@ -198,7 +202,11 @@ impl Manifest {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_in(storage: &dyn Storage, folder: &Path) -> Result<Self, RecordingError> {
-        let path = manifest_path(storage, folder);
+        Self::read_file(storage, manifest_path(storage, folder))
+    }
+
+    /// Reads the manifest at `path`.
+    pub(super) fn read_file(storage: &dyn Storage, path: PathBuf) -> Result<Self, RecordingError> {
         refuse_pointer(storage, &path)?;
         let text = read_whole(storage, &path, MOST_MANIFEST_BYTES)?;
         let damaged = |error: serde_json::Error| RecordingError::damaged(&path, error.to_string());
@@ -300,16 +308,21 @@ impl Manifest {
         }
     }
 
+    /// The content of the file at `path`.
+    pub(super) fn text(&self, path: &Path) -> Result<Vec<u8>, StorageError> {
+        let text = serde_json::to_vec_pretty(self).map_err(std::io::Error::from);
+        let mut text = text.map_err(StorageError::at(path, "writing"))?;
+        text.push(b'\n');
+        Ok(text)
+    }
+
     /// Writes `folder/manifest.json` atomically, and makes all names in the folder durable.
     ///
     /// # Errors
     /// When it cannot be written.
     pub(super) fn write(&self, storage: &dyn Storage, folder: &Path) -> Result<(), RecordingError> {
         let path = manifest_path(storage, folder);
-        let text = serde_json::to_vec_pretty(self).map_err(std::io::Error::from);
-        let mut text = text.map_err(StorageError::at(&path, "writing"))?;
-        text.push(b'\n');
-        storage.put(&path, &text)?;
+        storage.put(&path, &self.text(&path)?)?;
         storage.sync_dir(folder)?;
         Ok(())
     }

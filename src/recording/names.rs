@@ -1,13 +1,20 @@
 //! Names of the files of a recording, and of its session.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::storage::{Storage, local, target_of_temporary};
+use super::storage::{Storage, StorageError, local, target_of_temporary};
 
 /// File name of the manifest.
 pub const MANIFEST_FILE: &str = "manifest.json";
 /// File name of the contract table.
 pub const CONTRACTS_FILE: &str = "contracts.parquet";
+
+/// What the name of a numbered manifest begins and ends with, as in `manifest-0001.json`.
+const COMMIT_PREFIX: &str = "manifest-";
+const COMMIT_END: &str = ".json";
+/// Digits of the BLAKE3 in the name of a file that is named after its content.
+const CONTENT_DIGITS: usize = 16;
 
 /// File name of the lock of a recording that is being written.
 pub(super) const LOCK_FILE: &str = ".lock";
@@ -45,12 +52,17 @@ impl FileNames {
         } else if has(Self::Plain) {
             Self::Plain
         } else {
-            let name = folder.file_name().unwrap_or_default().to_string_lossy();
-            // What replaces a recording is written beside it, with a dot in front.
-            match name.trim_start_matches('.').starts_with(SESSION_KEY) {
-                true => Self::Hidden,
-                false => Self::Plain,
-            }
+            Self::of_commits(folder)
+        }
+    }
+
+    /// Those of a recording in `folder` with numbered manifests, or of a new one: by the folder's name.
+    pub(super) fn of_commits(folder: &Path) -> Self {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        // What replaces a recording is written beside it, with a dot in front.
+        match name.trim_start_matches('.').starts_with(SESSION_KEY) {
+            true => Self::Hidden,
+            false => Self::Plain,
         }
     }
 
@@ -69,14 +81,49 @@ impl FileNames {
         self.path(folder, CONTRACTS_FILE)
     }
 
+    /// The manifest of a commit.
+    pub(super) fn commit(self, folder: &Path, number: u64) -> PathBuf {
+        self.path(folder, &format!("{COMMIT_PREFIX}{number:04}{COMMIT_END}"))
+    }
+
+    /// The contract table of a recording that is committed, named after its content.
+    pub(super) fn contracts_of(self, folder: &Path, blake3: &str) -> PathBuf {
+        let name = named_after(CONTRACTS_FILE, blake3);
+        self.path(folder, &name)
+    }
+
     pub(super) fn journal(self, folder: &Path, index: usize) -> PathBuf {
         self.path(folder, &journal_file(index))
     }
 }
 
-/// The path of the manifest of the recording in `folder`.
+/// The path of the manifest of the recording in `folder`. Of numbered ones it is the newest.
 pub(super) fn manifest_path(storage: &dyn Storage, folder: &Path) -> PathBuf {
-    FileNames::of(storage, folder).manifest(folder)
+    let manifest = FileNames::of(storage, folder).manifest(folder);
+    if storage.exists(&manifest) {
+        return manifest;
+    }
+    let newest = newest_commit(storage, folder).ok().flatten();
+    newest.map_or(manifest, |(_, newest)| newest)
+}
+
+/// The newest numbered manifest of `folder`, and its number.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub(super) fn newest_commit(
+    storage: &dyn Storage,
+    folder: &Path,
+) -> Result<Option<(u64, PathBuf)>, StorageError> {
+    let names = match storage.list(folder) {
+        Err(error) if error.source.kind() == ErrorKind::NotFound => Vec::new(),
+        names => names?,
+    };
+    let numbered = names
+        .iter()
+        .filter_map(|name| Some((commit_number(name)?, name)));
+    let newest = numbered.max_by_key(|(number, _)| *number);
+    Ok(newest.map(|(number, name)| (number, folder.join(name))))
 }
 
 /// The path of its contract table.
@@ -102,7 +149,25 @@ pub(super) fn is_hidden(name: &str) -> bool {
 
 /// Whether a file of that name is a manifest.
 pub(super) fn is_manifest(name: &str) -> bool {
-    unhidden(name) == MANIFEST_FILE
+    unhidden(name) == MANIFEST_FILE || commit_number(name).is_some()
+}
+
+/// The number of a numbered manifest; `None` for another name.
+fn commit_number(name: &str) -> Option<u64> {
+    let digits = unhidden(name)
+        .strip_prefix(COMMIT_PREFIX)?
+        .strip_suffix(COMMIT_END)?;
+    let is_number = digits.len() >= 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_number)
+}
+
+/// A file name with the beginning of the content's BLAKE3 in it: `part-00000-0123456789abcdef.parquet`.
+pub(super) fn named_after(name: &str, blake3: &str) -> String {
+    let digits = blake3.get(..CONTENT_DIGITS).unwrap_or(blake3);
+    match name.rsplit_once('.') {
+        Some((stem, end)) => format!("{stem}-{digits}.{end}"),
+        None => format!("{name}-{digits}"),
+    }
 }
 
 /// Whether a file of that name is a contract table.

@@ -21,7 +21,7 @@ use super::names::{LOCK_FILE, goes_with_recording, parent_of};
 use super::owner::is_owned;
 use super::reader::Recording;
 use super::removal::remove;
-use super::storage::{Storage, local};
+use super::storage::{Location, Storage, local};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -120,15 +120,16 @@ impl Stored {
     /// # Errors
     /// When the folder cannot be listed.
     pub fn of_entry(entry: &CatalogEntry) -> Result<Self> {
+        let Location { storage, path } = Location::of(&entry.folder)?;
         Ok(Self {
             recording: entry.folder.clone(),
             session: entry.session.clone(),
             trading_day: Some(entry.trading_day),
             // What cannot be opened is damaged, and stays.
-            end: Recording::open(&entry.folder)
+            bytes: bytes_of(&*storage, &path)?,
+            end: Recording::open_in(storage, &path)
                 .ok()
                 .and_then(|it| end_of(&it)),
-            bytes: bytes_of(&*local(), &entry.folder)?,
         })
     }
 

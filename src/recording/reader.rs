@@ -20,11 +20,13 @@ use super::filter::EventFilter;
 use super::finding::Finding;
 use super::group_stream::{GroupStream, GroupsAhead, MissingPart, Step};
 use super::manifest::{Manifest, Status};
-use super::names::{MANIFEST_FILE, contracts_path, has_manifest, is_segment, manifest_path};
+use super::names::{
+    FileNames, MANIFEST_FILE, contracts_path, has_manifest, is_segment, manifest_path,
+};
 use super::owner::is_owned;
 use super::pointer::refuse_pointer;
 use super::segment_reader::SegmentReader;
-use super::storage::{Entry, Storage, StorageError, local};
+use super::storage::{Entry, Location, Storage, StorageError};
 use super::unsealed::{self, OnDisk, Unsealed};
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -47,13 +49,15 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Opens the folder of a recording on the local file system, or a lone file: a segment, or one of a
-    /// journal.
+    /// Opens the folder of a recording, or a lone file: a segment, or one of a journal. The path may be
+    /// the URL of an object store, such as `s3://bucket/recordings/quick`, in a build with its feature.
     ///
     /// # Errors
-    /// When there is no recording at `path`, it is of a newer version, or unreadable.
+    /// When there is no recording at `path`, it is of a newer version, or unreadable, or a URL cannot be
+    /// used.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::open_in(local(), path)
+        let Location { storage, path } = Location::of(path)?;
+        Self::open_in(storage, &path)
     }
 
     /// The same on any storage.
@@ -108,7 +112,7 @@ impl Recording {
             let bytes = Some(entry.bytes);
             refuse_unknown_outside(&*storage, path, file, bytes, &entry.blake3)?;
         }
-        let contracts = contracts_path(&*storage, path);
+        let contracts = contracts_of(&*storage, path, Some(&manifest));
         let blake3 = &manifest.contracts_blake3;
         refuse_unknown_outside(&*storage, path, &contracts, None, blake3)?;
         Ok(Self {
@@ -130,7 +134,8 @@ impl Recording {
     /// # Errors
     /// When there is no readable segment at all, or the manifest is of another format.
     pub fn open_salvage(path: &Path) -> Result<Self> {
-        Self::open_salvage_in(local(), path)
+        let Location { storage, path } = Location::of(path)?;
+        Self::open_salvage_in(storage, &path)
     }
 
     /// The same on any storage.
@@ -251,8 +256,9 @@ impl Recording {
         &self.unused
     }
 
-    fn contracts_path(&self) -> PathBuf {
-        contracts_path(&*self.storage, &self.path)
+    /// The path of its contract table.
+    pub(super) fn contracts_path(&self) -> PathBuf {
+        contracts_of(&*self.storage, &self.path, self.manifest.as_ref())
     }
 
     /// The path that was opened.
@@ -442,6 +448,17 @@ impl Recording {
             from_seq: seq,
             missing: Vec::new(),
         }
+    }
+}
+
+/// The path of the contract table of the recording in `folder`. That of a committed recording is named
+/// after its content.
+fn contracts_of(storage: &dyn Storage, folder: &Path, manifest: Option<&Manifest>) -> PathBuf {
+    match manifest {
+        Some(it) if it.epoch.is_some() && !it.contracts_blake3.is_empty() => {
+            FileNames::of_commits(folder).contracts_of(folder, &it.contracts_blake3)
+        }
+        _ => contracts_path(storage, folder),
     }
 }
 

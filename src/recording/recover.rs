@@ -314,6 +314,7 @@ fn made_again(
             digest: calendar.digest(),
             text: calendar.to_text(),
         },
+        epoch: None,
         ledger: Ledger::default(),
         instruments: BTreeMap::new(),
         exchanges: None,

@@ -161,7 +161,8 @@ pub(super) fn writer_properties(metadata: Vec<KeyValue>) -> Result<WriterPropert
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(compression_level()?))
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_offset_index_disabled(true)
+        // Only chunks of several pages have one.
+        .set_offset_index_disabled(false)
         .set_data_page_row_count_limit(200_000)
         .set_data_page_size_limit(4 << 20)
         .set_dictionary_page_size_limit(2 << 20)

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
@@ -25,11 +26,14 @@ use super::filter::EventFilter;
 use super::footer_bounds;
 use super::format_version::FormatVersion;
 use super::group_bytes::GroupBytes;
-use super::group_columns::{Common, GroupColumns, Run, StringArray, TextArray, TickArrays, pick};
+use super::group_columns::{
+    Common, GroupColumns, Run, StringArray, TextArray, TickArrays, pick, ranges_of,
+};
+use super::group_pages::{GroupPages, has_pages};
 use super::schema::{
     CREATED_BY, DETAIL, KIND, RECV_TS, ROW_GROUP_HASHES, SEQ, column_type, instrument_column,
 };
-use super::storage::{ParquetFile, ReadFile, Storage};
+use super::storage::{ParquetFile, ReadFile, Storage, StorageError};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -120,19 +124,73 @@ impl SegmentReader {
                 format!("row group {group} has {rows} rows, at most {MAX_ROW_GROUP_ROWS} are read"),
             ));
         }
-        let bytes = self.read_bytes(group)?;
         let metadata = self.metadata.row_group(group);
-        let mut columns = GroupColumns::new(&self.path, group, metadata, bytes.into(), rows);
+        let is_partial = filter.instruments.is_some() && self.file.is_remote();
+        if is_partial && has_pages(metadata) {
+            return self.read_pages(group, filter);
+        }
+        let bytes = self.read_bytes(group)?;
+        let columns = GroupColumns::new(&self.path, group, metadata, bytes.into(), rows);
+        self.decode(columns, None, filter)
+    }
+
+    /// The same by those pages alone that hold wanted instruments and session events.
+    fn read_pages(&self, group: usize, filter: &EventFilter) -> Result<EventBlock> {
+        let metadata = self.metadata.row_group(group);
+        let rows = self.group_rows(group);
+        let pages = GroupPages {
+            file: &*self.file,
+            metadata,
+            rows,
+        };
+        let damaged = |error: ParquetError| self.unreadable(group, error);
+        let locations = pages.locations().map_err(damaged)?;
+        let keys = [KIND, instrument_column()];
+        let of_keys = pages.columns(&keys).map_err(damaged)?;
+        let bytes = of_keys.clone().into();
+        let columns = GroupColumns::new(&self.path, group, metadata, bytes, rows);
+        let candidates = candidates(columns, filter)?;
+        if candidates.is_empty() {
+            return Ok(EventBlock::default());
+        }
+        let wanted = ranges_of(&candidates);
+        let others = pages.pages(&locations, &keys, &wanted).map_err(damaged)?;
+        let bytes = others.with(of_keys).into();
+        let columns = GroupColumns::new(&self.path, group, metadata, bytes, rows);
+        let columns = columns.of_pages(&locations, wanted);
+        self.decode(columns, Some(&candidates), filter)
+    }
+
+    /// The error for a row group whose pages cannot be read.
+    fn unreadable(&self, group: usize, error: ParquetError) -> RecordingError {
+        match error {
+            ParquetError::External(source) => match source.downcast::<StorageError>() {
+                Ok(error) => (*error).into(),
+                Err(source) => RecordingError::damaged(&self.path, source.to_string()),
+            },
+            error => RecordingError::damaged(&self.path, format!("row group {group}: {error}")),
+        }
+    }
+
+    /// Decodes what `filter` selects, of all rows or of `among`, which ascend.
+    fn decode(
+        &self,
+        columns: GroupColumns<'_>,
+        among: Option<&[u32]>,
+        filter: &EventFilter,
+    ) -> Result<EventBlock> {
+        let mut columns = columns;
         let keys = KeyColumns::read(&self.path, &mut columns)?;
         let details = columns.strings(DETAIL)?;
         let selected = keys.select(filter, &details);
         if selected.is_empty() {
             return Ok(EventBlock::default());
         }
-        let (keys, details) = if selected.len() == rows {
+        let rows = among.map(|rows| pick(rows, &selected));
+        let (keys, details) = if selected.len() == keys.seq.len() {
             (keys, details)
         } else {
-            columns.select(&selected);
+            columns.select(rows.as_deref().unwrap_or(&selected));
             (keys.take(&selected), details.take(&selected))
         };
         let mut common = vec![Common::default(); keys.instruments.values.len()];
@@ -181,11 +239,7 @@ impl SegmentReader {
                 )));
             }
         }
-        Ok(GroupBytes {
-            start,
-            bytes: bytes.into(),
-            file_bytes,
-        })
+        Ok(GroupBytes::whole(start, bytes.into(), file_bytes))
     }
 
     /// Where the last column chunk of a row group ends.
@@ -202,6 +256,23 @@ impl SegmentReader {
         ends.and_then(|ends| ends.into_iter().max())
             .ok_or_else(|| "the footer does not say where its columns are".into())
     }
+}
+
+/// The rows of wanted instruments and of session events, ascending.
+fn candidates(mut columns: GroupColumns<'_>, filter: &EventFilter) -> Result<Vec<u32>> {
+    let (words, kinds) = columns.strings(KIND)?.into_parts();
+    let instruments = columns.texts::<81>(instrument_column())?;
+    let is_tick: Vec<bool> = words.iter().map(|word| word == TICK_KIND).collect();
+    let ids = instruments.values.iter();
+    let wanted: Vec<bool> = ids.map(|id| filter.wants_instrument(id)).collect();
+    let rows = (0_u32..).zip(kinds.iter().zip(&instruments.keys));
+    let is_candidate = |kind: u32, instrument: u32| {
+        let is_tick = is_tick.get(kind as usize).copied().unwrap_or(false);
+        !is_tick || wanted.get(instrument as usize).copied().unwrap_or(true)
+    };
+    Ok(rows
+        .filter_map(|(row, (kind, instrument))| is_candidate(*kind, *instrument).then_some(row))
+        .collect())
 }
 
 fn footer_value<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
@@ -223,12 +294,14 @@ fn group_hashes(metadata: &ParquetMetaData) -> Vec<String> {
 
 /// A file that neither begins like Parquet nor is named like it is another file, not a damaged one.
 fn refuse_other_file(file: &dyn ReadFile, path: &Path) -> Result<()> {
+    if path.extension().is_some_and(|it| it == "parquet") {
+        return Ok(());
+    }
     let mut magic = [0; PARQUET_MAGIC.len()];
     if file.bytes()? >= magic.len() as u64 {
         file.read_at(&mut magic, 0)?;
     }
-    let is_named_parquet = path.extension().is_some_and(|it| it == "parquet");
-    if is_named_parquet || magic == PARQUET_MAGIC {
+    if magic == PARQUET_MAGIC {
         return Ok(());
     }
     Err(RecordingError::NotARecording {

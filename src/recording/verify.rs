@@ -14,10 +14,10 @@ use super::filter::EventFilter;
 use super::finding::{Finding, problem};
 use super::latin1::text_to_utf8;
 use super::manifest::{Manifest, Status};
-use super::names::{MANIFEST_FILE, contracts_path};
+use super::names::MANIFEST_FILE;
 use super::observed::Observed;
 use super::reader::Recording;
-use super::storage::{Storage, local};
+use super::storage::{Location, Storage};
 
 /// Events read at a time.
 const BATCH_EVENTS: usize = 4096;
@@ -79,13 +79,14 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Opens a recording of the local file system. Damage that prevents opening is a finding like any
+    /// Opens a recording, as [`Recording::open`] does. Damage that prevents opening is a finding like any
     /// other, and the readable parts are still checked.
     ///
     /// # Errors
     /// When nothing can be verified: the path is missing, it is not a recording, or of a newer format.
     pub fn open(path: &Path) -> Result<Self, RecordingError> {
-        Self::open_in(local(), path)
+        let Location { storage, path } = Location::of(path)?;
+        Self::open_in(storage, &path)
     }
 
     /// The same on any storage.
@@ -182,12 +183,35 @@ pub fn verify(recording: &Recording, progress: &mut dyn FnMut(u64)) -> VerifyRep
 
 impl Recording {
     /// Compares size and BLAKE3 of every segment with the manifest, as a replay does before its
-    /// first event.
+    /// first event. Of a recording on a server only the sizes: it would be transferred twice. There
+    /// each row group is compared with its BLAKE3 as it is read.
     #[must_use]
     pub fn damaged_segments(&self) -> Vec<Finding> {
         let mut report = VerifyReport::default();
-        check_files(self, &mut report);
+        match self.storage().is_remote() {
+            true => check_sizes(self, &mut report),
+            false => check_files(self, &mut report),
+        }
         report.findings
+    }
+}
+
+fn check_sizes(recording: &Recording, report: &mut VerifyReport) {
+    let storage = &**recording.storage();
+    for entry in recording.manifest().iter().flat_map(|it| &it.segments) {
+        let path = recording.path().join(&entry.file);
+        let bytes = storage.open(&path).and_then(|file| file.bytes());
+        match bytes {
+            Ok(found) if found == entry.bytes => {}
+            Ok(found) => {
+                let expected = entry.bytes;
+                report.add(
+                    &path,
+                    format!("{found} bytes, the manifest says {expected}"),
+                );
+            }
+            Err(error) => report.add(&path, problem(&error.into())),
+        }
     }
 }
 
@@ -204,7 +228,7 @@ fn check_files(recording: &Recording, report: &mut VerifyReport) {
         blake3: &entry.blake3,
     });
     let contracts = StatedFile {
-        path: contracts_path(storage, recording.path()),
+        path: recording.contracts_path(),
         bytes: None,
         blake3: &manifest.contracts_blake3,
     };
@@ -323,7 +347,7 @@ fn compare(
             format!("event digest is {found}, the manifest says {expected}"),
         );
     }
-    let contracts = contracts_path(&**recording.storage(), folder);
+    let contracts = recording.contracts_path();
     if recording.storage().exists(&contracts)
         && let Err(error) = contracts_file::read(&**recording.storage(), &contracts)
     {

@@ -573,6 +573,7 @@ impl RecordingWriter {
             instruments: self.tally.instruments(),
             exchanges: None,
             gaps: None,
+            epoch: None,
             segments: self.segments.clone(),
             lost: self.lost.clone(),
         }

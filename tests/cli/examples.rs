@@ -10,6 +10,7 @@ use crate::support::ctp::{CANARIES, simulated_library};
 use crate::support::nats_client::RawPublisher;
 use crate::support::nats_server::{self, NatsServer};
 use crate::support::recordings::{Folder, names, repository};
+use crate::support::s3_server::S3Server;
 use crate::support::shell::CTRL_C;
 use crate::support::wait_until;
 
@@ -139,6 +140,22 @@ const EXAMPLES: &[(&str, How)] = &[
         How::Ends(0),
     ),
     (
+        "tickdeck push recordings/quick s3://ticks/quick",
+        How::Ends(0),
+    ),
+    (
+        "tickdeck push sessions s3://ticks/sessions --trading-day 2026-01-05 --json",
+        How::Ends(0),
+    ),
+    (
+        "tickdeck pull s3://ticks/quick recordings/pulled",
+        How::Ends(0),
+    ),
+    (
+        "tickdeck pull s3://ticks/sessions pulled --trading-day 2026-01-05",
+        How::Ends(0),
+    ),
+    (
         "tickdeck prune sessions --keep-days 30 --dry-run",
         How::Ends(0),
     ),
@@ -186,13 +203,20 @@ fn printed() -> Vec<String> {
 struct Home<'a> {
     folder: Folder,
     server: &'a NatsServer,
+    store: &'a S3Server,
 }
 
 impl<'a> Home<'a> {
-    fn new(server: &'a NatsServer, library: &Path, nats_server: &Path) -> Self {
+    fn new(
+        server: &'a NatsServer,
+        store: &'a S3Server,
+        library: &Path,
+        nats_server: &Path,
+    ) -> Self {
         let home = Self {
             folder: Folder::new(),
             server,
+            store,
         };
         let folder = &home.folder;
         let make = |name: &str| std::fs::create_dir_all(folder.join(name)).unwrap();
@@ -281,7 +305,8 @@ impl<'a> Home<'a> {
             .env("XDG_STATE_HOME", folder.join("state"))
             .env("PATH", path)
             .env("NATS_URL", self.server.url())
-            .env("TICKDECK_SIM_SOURCE", "recording:recordings/quick");
+            .env("TICKDECK_SIM_SOURCE", "recording:recordings/quick")
+            .envs(self.store.environment());
         command
     }
 
@@ -334,10 +359,13 @@ fn every_example_runs_as_printed() {
     let Some(server) = NatsServer::start("the examples") else {
         return;
     };
+    let Some(store) = S3Server::start("the examples") else {
+        return;
+    };
     let Some(library) = simulated_library("the examples") else {
         return;
     };
-    let home = Home::new(&server, &library, &nats_server);
+    let home = Home::new(&server, &store, &library, &nats_server);
     let mut wrong = BTreeMap::new();
     for (example, how) in EXAMPLES {
         let ended = home.run(example, how);

@@ -15,7 +15,7 @@ use crate::support::stream::JETSTREAM;
 use crate::tidy::documents::pages;
 
 /// Who runs the blocks of a page under a heading.
-const BLOCKS: [(&str, &str, &str); 38] = [
+const BLOCKS: [(&str, &str, &str); 39] = [
     ("README.md", "Try it", "not run: it runs the tests"),
     ("README.md", "See messages arrive", "here"),
     ("README.md", "Record and replay", "here"),
@@ -48,6 +48,7 @@ const BLOCKS: [(&str, &str, &str); 38] = [
     ("docs/contributing.md", "The check", "here"),
     ("docs/import.md", "Headers", "here"),
     ("docs/jetstream.md", "Publishing to JetStream", "here"),
+    ("docs/object-store.md", "Copying", "tests/store/verbs.rs"),
     (
         "docs/operations.md",
         "Practice with the simulated front",

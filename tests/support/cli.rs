@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{PROCESS_DEADLINE, wait_until};
 
 /// Variables of the caller's environment that would change what the binary does.
-const UNWANTED: [&str; 27] = [
+const UNWANTED: [&str; 33] = [
     "CI",
     "MD_RUN_INGEST",
     "MD_DURATION_SECONDS",
@@ -38,6 +38,12 @@ const UNWANTED: [&str; 27] = [
     "NATS_KEY",
     "NATS_TLS_FIRST",
     "NATS_INBOX_PREFIX",
+    "AWS_ENDPOINT",
+    "AWS_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
     "RUST_LOG",
     "TZ",
     "LANG",

@@ -10,6 +10,7 @@ pub(crate) mod nats_client;
 pub(crate) mod nats_server;
 pub(crate) mod proxy;
 pub(crate) mod recordings;
+pub(crate) mod s3_server;
 pub(crate) mod shell;
 mod skip;
 pub(crate) mod socks;

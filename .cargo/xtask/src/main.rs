@@ -1,5 +1,5 @@
 //! The project's commands: `cargo xtask demo`, `test`, `fuzz`, `bench`, `recordings`,
-//! `nats-server`, `vendor-ctp`, `sim`, `sim-clients`, `readers`.
+//! `nats-server`, `s3-server`, `vendor-ctp`, `sim`, `sim-clients`, `readers`.
 //!
 //! Each works on a machine that has only cargo. What a command needs it fetches once into
 //! `target/tools`. Nothing is installed outside the working copy, except the distribution's
@@ -15,6 +15,7 @@ mod nats_server;
 mod readers;
 mod recordings;
 mod run;
+mod s3_server;
 mod sim;
 mod sim_clients;
 mod test;
@@ -76,6 +77,8 @@ enum Command {
     Recordings,
     /// Provide a nats-server and print its path
     NatsServer,
+    /// Provide a server of the S3 protocol and print its path
+    S3Server,
     /// Fetch the vendor's CTP libraries and headers for the conformance tests and print their
     /// folder
     VendorCtp,
@@ -103,6 +106,10 @@ fn main() -> Result<()> {
         Command::Recordings => recordings::run(),
         Command::NatsServer => {
             run::say(&nats_server::provide()?.display().to_string());
+            Ok(())
+        }
+        Command::S3Server => {
+            run::say(&s3_server::provide()?.display().to_string());
             Ok(())
         }
         Command::VendorCtp => {

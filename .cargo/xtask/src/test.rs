@@ -12,6 +12,7 @@ use crate::fuzz;
 use crate::nats_server;
 use crate::readers;
 use crate::run::{self, cargo, note, succeeds, target};
+use crate::s3_server;
 use crate::sim;
 use crate::sim_clients;
 use crate::vendor_ctp;
@@ -80,6 +81,10 @@ pub(crate) fn run(quick: bool, long: bool, rest: &[String]) -> Result<()> {
             "the Python packages of the pages are unavailable: {error:#}"
         ));
     }
+    let store = s3_server::provide();
+    if let Err(error) = &store {
+        note(&format!("no server of the S3 protocol: {error:#}"));
+    }
     let simulated = sim::provide_for_tests()?;
     let skipped = target().join("skipped-tests.txt");
     std::fs::write(&skipped, "").with_context(|| format!("writing {}", skipped.display()))?;
@@ -98,6 +103,11 @@ pub(crate) fn run(quick: bool, long: bool, rest: &[String]) -> Result<()> {
             .env("TICKDECK_SKIPPED", &skipped);
         if let Ok(python) = &readers {
             command.env("TICKDECK_READERS", python);
+        }
+        if let Ok(store) = &store {
+            command
+                .env("TICKDECK_S3_SERVER", store)
+                .env("TICKDECK_REQUIRE_S3", "1");
         }
         if vendor.problems.is_empty() {
             // As with the server: tests must find what was fetched.
@@ -188,7 +198,9 @@ fn check_style() -> Result<()> {
         "warnings",
     ]))?;
     // The workspace is built with all features, so each alone is checked here.
-    for feature in ["", "nats", "live", "import", "signals", "codecs", "reports"] {
+    for feature in [
+        "", "nats", "live", "import", "signals", "codecs", "reports", "s3", "gcp", "azure",
+    ] {
         run::run(cargo().args([
             "clippy",
             "--package",

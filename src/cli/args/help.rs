@@ -21,7 +21,7 @@ pub(super) enum Detail {
 }
 
 /// The verbs by purpose. Each verb is in one group.
-const PURPOSES: [(&str, &[&str]); 5] = [
+const PURPOSES: [(&str, &[&str]); 6] = [
     ("Make recordings", &["record", "generate", "import"]),
     (
         "Replay, capture and compare",
@@ -34,6 +34,7 @@ const PURPOSES: [(&str, &[&str]); 5] = [
             "prune",
         ],
     ),
+    ("Copy recordings", &["push", "pull"]),
     ("Live CTP", &["live", "doctor", "smoke", "health"]),
     ("Set-up", &["completions", "man", "help"]),
 ];

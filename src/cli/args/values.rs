@@ -1,7 +1,7 @@
 //! The values that flags take, and their parsers. A parser's message names what was found and what
 //! is accepted; clap adds the flag.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use tickdeck_core::pace::Ratio;
 use tickdeck_core::switch;
 use tickdeck_core::time::TradingDay;
 use tickdeck_market::source::{Profile, SyntheticOptions};
+use tickdeck_recording::storage::is_url;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -252,6 +253,7 @@ pub(super) fn parse_output(text: &str) -> Result<OutputTarget, String> {
         "" => Err("expected a path, or - for stdout".into()),
         "-" => Ok(OutputTarget::Stdout),
         path => {
+            refuse_url(path)?;
             refuse_other_format(path)?;
             Ok(OutputTarget::Path(path.into()))
         }
@@ -278,6 +280,14 @@ fn refuse_other_format(path: &str) -> Result<(), String> {
     }
 }
 
+/// Refuses the URL of an object store where a file or folder is made.
+fn refuse_url(path: &str) -> Result<(), String> {
+    match is_url(Path::new(path)) {
+        true => Err("expected a path, not a URL: `tickdeck push` copies a recording to one".into()),
+        false => Ok(()),
+    }
+}
+
 /// The folder of a new recording.
 pub(super) fn parse_new_recording(text: &str) -> Result<PathBuf, String> {
     match text {
@@ -287,7 +297,10 @@ pub(super) fn parse_new_recording(text: &str) -> Result<PathBuf, String> {
                     folder of that name"
                 .into(),
         ),
-        path => Ok(path.into()),
+        path => {
+            refuse_url(path)?;
+            Ok(path.into())
+        }
     }
 }
 
@@ -295,7 +308,10 @@ pub(super) fn parse_new_recording(text: &str) -> Result<PathBuf, String> {
 pub(super) fn parse_new_path(text: &str) -> Result<PathBuf, String> {
     match text {
         "" | "-" => Err("expected the path of a file".into()),
-        path => Ok(path.into()),
+        path => {
+            refuse_url(path)?;
+            Ok(path.into())
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use tickdeck_recording::Catalog;
+use tickdeck_recording::storage::is_url;
 
 use super::error::CheckError;
 use super::golden_file::stream_path;
@@ -219,7 +220,10 @@ fn goldens_of(
         let folder = folder.to_owned();
         return Err(BatchError::NoFolder { folder });
     }
-    if let Some(unnamed) = inputs.iter().find(|input| is_descriptor(input)) {
+    // Nothing is beside a URL but other objects.
+    let has_no_name =
+        |input: &&PathBuf| is_descriptor(input) || (folder.is_none() && is_url(input));
+    if let Some(unnamed) = inputs.iter().find(has_no_name) {
         let input = unnamed.clone();
         return Err(BatchError::NoName { input });
     }

@@ -16,6 +16,7 @@ use memchr::memchr;
 use tickdeck_core::thread;
 use tickdeck_core::wait::{Received, receive};
 use tickdeck_recording::is_pointer;
+use tickdeck_recording::storage::is_url;
 
 use super::error::CheckError;
 use super::messages::{Ended, Messages};
@@ -52,12 +53,15 @@ pub(super) enum InputKind {
     Stream,
 }
 
-/// Distinguishes recordings (folders, Parquet files) from payload streams (everything else).
+/// Distinguishes recordings (folders, Parquet files, URLs) from payload streams (everything else).
 /// Nothing is read from a pipe: it would be missing in the stream.
 ///
 /// # Errors
 /// When there is nothing, or it cannot be read.
 pub(super) fn input_kind(path: &Path) -> Result<InputKind, CheckError> {
+    if is_url(path) {
+        return Ok(InputKind::Recording);
+    }
     let metadata = std::fs::metadata(path).map_err(CheckError::opening(path))?;
     if metadata.is_dir() {
         return Ok(InputKind::Recording);

@@ -64,20 +64,46 @@ impl Keys {
         distinct
     }
 
-    /// Appends the keys of all rows: their width in bits, then a hybrid.
-    pub(super) fn put(&self, out: &mut Vec<u8>) {
-        let width = width_of(self.count.saturating_sub(1).into());
-        out.push(width.to_le_bytes()[0]);
-        let mut hybrid = HybridWriter::new(width, out);
-        for (key, count) in &self.runs {
-            hybrid.put(*key, *count as usize);
+    /// The keys of the rows, to be put page by page.
+    pub(super) fn pages(&self) -> KeyPages<'_> {
+        KeyPages {
+            width: width_of(self.count.saturating_sub(1).into()),
+            runs: &self.runs,
+            taken: 0,
         }
-        hybrid.finish();
     }
 
     fn restart(&mut self) {
         self.runs.clear();
         self.count = 0;
+    }
+}
+
+/// The keys that are in no page yet.
+pub(super) struct KeyPages<'a> {
+    width: u32,
+    runs: &'a [(u32, u32)],
+    /// Rows of the first run that are in a page.
+    taken: u32,
+}
+
+impl KeyPages<'_> {
+    /// Appends the keys of the next rows: their width in bits, then a hybrid.
+    pub(super) fn put(&mut self, mut rows: u32, out: &mut Vec<u8>) {
+        out.push(self.width.to_le_bytes()[0]);
+        let mut hybrid = HybridWriter::new(self.width, out);
+        while let [(key, count), rest @ ..] = self.runs
+            && rows > 0
+        {
+            let put = (count - self.taken).min(rows);
+            hybrid.put(*key, put as usize);
+            rows -= put;
+            self.taken += put;
+            if self.taken == *count {
+                (self.runs, self.taken) = (rest, 0);
+            }
+        }
+        hybrid.finish();
     }
 }
 

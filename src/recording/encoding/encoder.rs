@@ -6,10 +6,10 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::statistics::{Statistics, ValueStatistics};
 use parquet::schema::types::ColumnDescPtr;
 
-use super::dictionary::Keys;
+use super::dictionary::{KeyPages, Keys};
 use super::hybrid::HybridWriter;
 use super::numbers::{Number, Put};
-use super::pages::{EncodedChunk, PageCompressor, Pages};
+use super::pages::{EncodedChunk, PageCompressor, PageEnd, Pages};
 
 /// What is known of a column before its values.
 pub(crate) struct Column<'a> {
@@ -28,8 +28,39 @@ pub(crate) struct Encoder {
     keys: Keys,
     /// The dictionary page.
     dictionary: Vec<u8>,
-    /// The data page.
+    /// The data pages.
     data: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<PageEnd>,
+}
+
+/// Most data pages of a chunk. An instrument is then in a small part of a column, which can be read alone.
+const MOST_PAGES: u32 = 32;
+/// A page has at least so many rows, but for the last one.
+const LEAST_ROWS: u32 = 1_024;
+/// Bytes of keys in a page, about, before compression.
+const KEYS_BYTES: usize = 4 << 10;
+
+/// Rows of a page where a chunk has so many.
+fn page_rows(rows: u32, pages: u32) -> u32 {
+    rows.div_ceil(pages.max(1)).max(LEAST_ROWS)
+}
+
+/// Appends definition levels: rows without a value, then others.
+fn put_levels(nulls: u32, others: u32, data: &mut Vec<u8>) {
+    // The levels follow their length.
+    let start = data.len();
+    data.extend_from_slice(&[0; 4]);
+    let mut levels = HybridWriter::new(1, data);
+    levels.put(0, nulls as usize);
+    levels.put(1, others as usize);
+    levels.finish();
+    let length = (data.len() - start - 4).to_le_bytes();
+    data[start..start + 4].copy_from_slice(&length[..4]);
+}
+
+fn put_keys(keys: &mut KeyPages<'_>, count: usize, data: &mut Vec<u8>) {
+    keys.put(u32::try_from(count).unwrap_or(u32::MAX), data);
 }
 
 impl Encoder {
@@ -39,6 +70,7 @@ impl Encoder {
             keys: Keys::default(),
             dictionary: Vec::new(),
             data: Vec::new(),
+            ends: Vec::new(),
         })
     }
 
@@ -50,7 +82,7 @@ impl Encoder {
         rows: impl Iterator<Item = T>,
         range: Option<(T, T)>,
     ) -> Result<EncodedChunk> {
-        self.start(column);
+        self.dictionary.clear();
         let statistics = T::statistics(range, column.nulls.into());
         if column.encoding == Encoding::RLE_DICTIONARY {
             let distinct = self.keys.take_numbers(rows);
@@ -68,7 +100,12 @@ impl Encoder {
             let (name, encoding) = (column.descr.name(), column.encoding);
             ParquetError::General(format!("column {name} cannot be {encoding}"))
         })?;
-        put(&values, &mut self.data);
+        let mut values = &values[..];
+        self.fill(column, page_rows(column.rows, MOST_PAGES), |count, data| {
+            let (taken, rest) = values.split_at(count.min(values.len()));
+            values = rest;
+            put(taken, data);
+        });
         self.chunk(column, None, statistics)
     }
 
@@ -79,7 +116,7 @@ impl Encoder {
         rows: impl Iterator<Item = u32>,
         texts: &[T],
     ) -> Result<EncodedChunk> {
-        self.start(column);
+        self.dictionary.clear();
         let distinct = self.keys.take_texts(rows, texts.len());
         let distinct = distinct.iter().map(|key| texts[*key as usize].as_ref());
         for text in distinct.clone() {
@@ -99,21 +136,31 @@ impl Encoder {
         self.keyed(column, distinct.len(), statistics.into())
     }
 
-    /// Clears the pages and begins the data page with definition levels, if rows may have no value.
-    fn start(&mut self, column: &Column<'_>) {
-        self.dictionary.clear();
+    /// Makes the data pages, each of so many rows. `put` appends the values of the next rows that have
+    /// one.
+    fn fill(
+        &mut self,
+        column: &Column<'_>,
+        page_rows: u32,
+        mut put: impl FnMut(usize, &mut Vec<u8>),
+    ) {
         self.data.clear();
-        if column.descr.max_def_level() == 0 {
-            return;
+        self.ends.clear();
+        let mut first = 0;
+        loop {
+            let rows = page_rows.min(column.rows - first);
+            let nulls = column.nulls.saturating_sub(first).min(rows);
+            if column.descr.max_def_level() > 0 {
+                put_levels(nulls, rows - nulls, &mut self.data);
+            }
+            put((rows - nulls) as usize, &mut self.data);
+            let end = self.data.len();
+            self.ends.push(PageEnd { end, rows });
+            first += rows;
+            if first >= column.rows {
+                return;
+            }
         }
-        // The levels follow their length.
-        self.data.extend_from_slice(&[0; 4]);
-        let mut levels = HybridWriter::new(1, &mut self.data);
-        levels.put(0, column.nulls as usize);
-        levels.put(1, (column.rows - column.nulls) as usize);
-        levels.finish();
-        let length = (self.data.len() - 4).to_le_bytes();
-        self.data[..4].copy_from_slice(&length[..4]);
     }
 
     /// The chunk whose dictionary is complete.
@@ -123,7 +170,21 @@ impl Encoder {
         distinct: usize,
         statistics: Statistics,
     ) -> Result<EncodedChunk> {
-        self.keys.put(&mut self.data);
+        let keys = std::mem::take(&mut self.keys);
+        let mut all = keys.pages();
+        self.fill(column, column.rows, |count, data| {
+            put_keys(&mut all, count, data)
+        });
+        // Few keys are one page.
+        let pages = u32::try_from(self.data.len() / KEYS_BYTES).unwrap_or(MOST_PAGES);
+        if pages > 1 {
+            let mut all = keys.pages();
+            let page_rows = page_rows(column.rows, pages.min(MOST_PAGES));
+            self.fill(column, page_rows, |count, data| {
+                put_keys(&mut all, count, data)
+            });
+        }
+        self.keys = keys;
         self.chunk(column, u32::try_from(distinct).ok(), statistics)
     }
 
@@ -137,6 +198,7 @@ impl Encoder {
             dictionary: distinct.map(|distinct| (&self.dictionary[..], distinct)),
             encoding: column.encoding,
             data: &self.data,
+            ends: &self.ends,
             rows: column.rows,
             statistics,
         };

@@ -6,6 +6,7 @@ use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::Result;
 use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
+use parquet::file::page_index::offset_index::{OffsetIndexMetaData, PageLocation};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
@@ -34,13 +35,23 @@ impl EncodedChunk {
     }
 }
 
-/// The pages of a chunk before compression. A row group is small enough for one data page.
+/// The end of a data page.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PageEnd {
+    /// In the bytes of all pages.
+    pub(super) end: usize,
+    pub(super) rows: u32,
+}
+
+/// The pages of a chunk before compression.
 pub(super) struct Pages<'a> {
     /// Plain values, and how many there are.
     pub(super) dictionary: Option<(&'a [u8], u32)>,
     pub(super) encoding: Encoding,
-    /// Definition levels, if the column may have nulls, and values.
+    /// For each page definition levels, if the column may have nulls, and values.
     pub(super) data: &'a [u8],
+    /// Where the pages end in `data`.
+    pub(super) ends: &'a [PageEnd],
     pub(super) rows: u32,
     pub(super) statistics: Statistics,
 }
@@ -86,15 +97,28 @@ impl PageCompressor {
             written.add(page, values.len())?;
         }
         let data_offset = written.sink.bytes_written();
-        let page = Page::DataPage {
-            buf: self.compress(pages.data)?,
-            num_values: pages.rows,
-            encoding: pages.encoding,
-            def_level_encoding: Encoding::RLE,
-            rep_level_encoding: Encoding::RLE,
-            statistics: None,
-        };
-        written.add(page, pages.data.len())?;
+        let (mut start, mut first_row) = (0, 0);
+        for PageEnd { end, rows } in pages.ends {
+            let data = &pages.data[start..*end];
+            let page = Page::DataPage {
+                buf: self.compress(data)?,
+                num_values: *rows,
+                encoding: pages.encoding,
+                def_level_encoding: Encoding::RLE,
+                rep_level_encoding: Encoding::RLE,
+                statistics: None,
+            };
+            let offset = written.sink.bytes_written();
+            written.add(page, data.len())?;
+            written.locations.push(PageLocation {
+                offset: signed(offset),
+                compressed_page_size: i32::try_from(written.sink.bytes_written() - offset)
+                    .unwrap_or(i32::MAX),
+                first_row_index: first_row,
+            });
+            start = *end;
+            first_row += i64::from(*rows);
+        }
         written.finish(column, Compression::ZSTD(self.level), data_offset, pages)
     }
 }
@@ -104,6 +128,8 @@ struct Written {
     sink: TrackedWrite<Vec<u8>>,
     uncompressed: usize,
     encodings: Vec<PageEncodingStats>,
+    /// Of the data pages.
+    locations: Vec<PageLocation>,
 }
 
 impl Default for Written {
@@ -112,17 +138,24 @@ impl Default for Written {
             sink: TrackedWrite::new(Vec::new()),
             uncompressed: 0,
             encodings: Vec::new(),
+            locations: Vec::new(),
         }
     }
 }
 
 impl Written {
     fn add(&mut self, page: Page, uncompressed: usize) -> Result<()> {
-        self.encodings.push(PageEncodingStats {
-            page_type: page.page_type(),
-            encoding: page.encoding(),
-            count: 1,
-        });
+        let (page_type, encoding) = (page.page_type(), page.encoding());
+        match self.encodings.last_mut() {
+            Some(last) if (last.page_type, last.encoding) == (page_type, encoding) => {
+                last.count += 1;
+            }
+            _ => self.encodings.push(PageEncodingStats {
+                page_type,
+                encoding,
+                count: 1,
+            }),
+        }
         let page = CompressedPage::new(page, uncompressed);
         let spec = SerializedPageWriter::new(&mut self.sink).write_page(page)?;
         self.uncompressed += spec.uncompressed_size;
@@ -157,7 +190,11 @@ impl Written {
             metadata,
             bloom_filter: None,
             column_index: None,
-            offset_index: None,
+            // Where there is one page, the footer says where it is.
+            offset_index: (self.locations.len() > 1).then_some(OffsetIndexMetaData {
+                page_locations: self.locations,
+                unencoded_byte_array_data_bytes: None,
+            }),
         };
         Ok(EncodedChunk::new(bytes, close))
     }

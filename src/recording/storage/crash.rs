@@ -450,6 +450,15 @@ impl Storage for CrashStorage {
         })
     }
 
+    fn put_new(&self, path: &Path, content: &[u8]) -> Result<()> {
+        match self.exists(path) {
+            true => Err(StorageError::at(path, "writing")(
+                io::ErrorKind::AlreadyExists.into(),
+            )),
+            false => self.put(path, content),
+        }
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         self.at(to, "renaming", |machine| {
             machine.operate()?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use nix::sys::statvfs::statvfs;
+use tempfile::NamedTempFile;
 use tickdeck_core::wait;
 
 use super::{
@@ -96,17 +97,23 @@ impl Storage for LocalStorage {
 
     fn put(&self, path: &Path, content: &[u8]) -> Result<()> {
         let write = || -> io::Result<()> {
-            let mut file = tempfile::Builder::new()
-                .prefix(&hidden_prefix(path))
-                .rand_bytes(TEMPORARY_LETTERS)
-                .suffix(TEMPORARY)
-                .tempfile_in(parent(path))?;
-            file.write_all(content)?;
-            file.as_file()
-                .set_permissions(Permissions::from_mode(FILE_MODE))?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
+            whole_file(path, content)?.persist(path)?;
             Ok(())
+        };
+        write().map_err(StorageError::at(path, "writing"))
+    }
+
+    fn put_new(&self, path: &Path, content: &[u8]) -> Result<()> {
+        let write = || -> io::Result<()> {
+            let file = whole_file(path, content)?;
+            match file.persist_noclobber(path) {
+                Ok(_) => Ok(()),
+                Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => {
+                    let is_same = fs::read(path)? == content;
+                    is_same.then_some(()).ok_or(refused.error)
+                }
+                Err(failed) => Err(failed.error),
+            }
         };
         write().map_err(StorageError::at(path, "writing"))
     }
@@ -180,6 +187,20 @@ impl Storage for LocalStorage {
         };
         is_locked().map_err(StorageError::at(path, "examining"))
     }
+}
+
+/// A synced temporary file beside `path`.
+fn whole_file(path: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
+    let mut file = tempfile::Builder::new()
+        .prefix(&hidden_prefix(path))
+        .rand_bytes(TEMPORARY_LETTERS)
+        .suffix(TEMPORARY)
+        .tempfile_in(parent(path))?;
+    file.write_all(content)?;
+    let permissions = Permissions::from_mode(FILE_MODE);
+    file.as_file().set_permissions(permissions)?;
+    file.as_file().sync_all()?;
+    Ok(file)
 }
 
 /// A lock is never behind a link: its file is written and removed.

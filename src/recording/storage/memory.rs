@@ -185,6 +185,17 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    fn put_new(&self, path: &Path, content: &[u8]) -> Result<()> {
+        let found = self.state().files.get(path).cloned();
+        match found {
+            Some(found) if *lock(&found) == content => Ok(()),
+            Some(_) => Err(StorageError::at(path, "writing")(
+                io::ErrorKind::AlreadyExists.into(),
+            )),
+            None => self.put(path, content),
+        }
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         let mut state = self.state();
         let content = state.file(from).map_err(StorageError::at(to, "renaming"))?;

@@ -8,29 +8,40 @@
 //! - Files are read by position. A reader knows the range it needs.
 //! - A new file is created exclusively, or put in place whole by [`Storage::put`].
 //! - A path is a key of `/`-separated names. A folder is a common prefix and may exist implicitly.
+//! - A file that must be the only one of its name is put with a condition: [`Storage::put_new`].
 //! - Nothing is durable before [`WriteFile::sync`] for contents and [`Storage::sync_dir`] for names.
 
 #[cfg(test)]
 mod crash;
 mod error;
 mod local;
+mod location;
 #[cfg(test)]
 mod memory;
+#[cfg(feature = "object-store")]
+mod object;
 mod parquet_file;
+mod scheme;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 #[cfg(test)]
 pub(crate) use crash::{CrashStorage, Draw, Omitted};
 pub use error::StorageError;
 pub use local::LocalStorage;
+pub use location::{Location, LocationError, is_url};
 #[cfg(test)]
 pub(crate) use memory::MemoryStorage;
+#[cfg(all(test, feature = "object-store"))]
+pub(crate) use object::{Counted, Counts, ObjectStorage};
 pub(crate) use parquet_file::ParquetFile;
 
 type Result<T> = std::result::Result<T, StorageError>;
@@ -86,6 +97,13 @@ pub trait Storage: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether files are on a server. Reading then costs requests, so that files are read in few and
+    /// large parts. There are neither locks nor folders apart from the files in them, and a file is
+    /// only written whole.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     /// The names in a folder, sorted.
     ///
     /// # Errors
@@ -125,6 +143,24 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// # Errors
     /// When it cannot be written; what was there stays.
     fn put(&self, path: &Path, content: &[u8]) -> Result<()>;
+
+    /// Writes a whole small file that must not exist yet, synced. Of several writers at once one
+    /// succeeds, and the others change nothing. Where the file has this very content already, that is
+    /// success too: the answer to an earlier try may have been lost.
+    ///
+    /// # Errors
+    /// With [`AlreadyExists`](std::io::ErrorKind::AlreadyExists) when it has another content; else when
+    /// it cannot be written.
+    fn put_new(&self, path: &Path, content: &[u8]) -> Result<()>;
+
+    /// Whether [`put_new`](Self::put_new) really refuses to replace the file at `path`, which has this
+    /// content. Some servers ignore the condition.
+    ///
+    /// # Errors
+    /// When that cannot be determined.
+    fn refuses_to_replace(&self, _path: &Path, _content: &[u8]) -> Result<bool> {
+        Ok(true)
+    }
 
     /// Renames a file. One that has the new name already is replaced atomically.
     ///
@@ -203,6 +239,25 @@ pub trait ReadFile: fmt::Debug + Send + Sync {
     /// # Errors
     /// When the file ends before the buffer is full, or cannot be read.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()>;
+
+    /// Whether each read takes a request to a server.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
+    /// The bytes of each range, in that order. A remote file requests several at once.
+    ///
+    /// # Errors
+    /// When a range ends behind the file, or cannot be read.
+    fn read_ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let read = |range: &Range<u64>| {
+            let length = range.end.saturating_sub(range.start);
+            let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+            self.read_at(&mut bytes, range.start)?;
+            Ok(bytes.into())
+        };
+        ranges.iter().map(read).collect()
+    }
 }
 
 /// An open file, written from its end on. Writes are not buffered.
