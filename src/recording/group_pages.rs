@@ -50,7 +50,7 @@ impl GroupPages<'_> {
         if end.saturating_sub(start) > MOST_INDEX_BYTES {
             return Err(unusable());
         }
-        let all = self.read(&[start..end])?;
+        let all = self.read(std::slice::from_ref(&(start..end)))?;
         let all = GroupBytes::parts(all, u64::MAX);
         let decode = |(column, index): (&ColumnChunkMetaData, &Option<Range<u64>>)| {
             let Some(index) = index else {

@@ -77,10 +77,7 @@ impl PageLocations {
     /// The bytes of the pages with rows of `wanted`, which ascend, and of the dictionary before them.
     pub(super) fn bytes_of(&self, wanted: &[Range<usize>]) -> Vec<Range<u64>> {
         let mut bytes = Vec::new();
-        let first = self
-            .pages
-            .first()
-            .map_or(self.chunk.start, |page| start_of(page));
+        let first = self.pages.first().map_or(self.chunk.start, start_of);
         if self.chunk.start < first {
             bytes.push(self.chunk.start..first);
         }

@@ -51,6 +51,10 @@ impl Storage for Counting {
         LocalStorage.put(path, content)
     }
 
+    fn put_new(&self, path: &Path, content: &[u8]) -> Result<()> {
+        LocalStorage.put_new(path, content)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         LocalStorage.rename(from, to)
     }

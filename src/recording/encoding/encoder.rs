@@ -35,7 +35,7 @@ pub(crate) struct Encoder {
 }
 
 /// Most data pages of a chunk. An instrument is then in a small part of a column, which can be read alone.
-const MOST_PAGES: u32 = 32;
+const MOST_PAGES: u32 = 16;
 /// A page has at least so many rows, but for the last one.
 const LEAST_ROWS: u32 = 1_024;
 /// Bytes of keys in a page, about, before compression.
@@ -173,7 +173,7 @@ impl Encoder {
         let keys = std::mem::take(&mut self.keys);
         let mut all = keys.pages();
         self.fill(column, column.rows, |count, data| {
-            put_keys(&mut all, count, data)
+            put_keys(&mut all, count, data);
         });
         // Few keys are one page.
         let pages = u32::try_from(self.data.len() / KEYS_BYTES).unwrap_or(MOST_PAGES);
@@ -181,7 +181,7 @@ impl Encoder {
             let mut all = keys.pages();
             let page_rows = page_rows(column.rows, pages.min(MOST_PAGES));
             self.fill(column, page_rows, |count, data| {
-                put_keys(&mut all, count, data)
+                put_keys(&mut all, count, data);
             });
         }
         self.keys = keys;
