@@ -6,6 +6,8 @@
 //! its own log lines; a test checks that at every level. Nothing outside this module and
 //! `sink::nats` names the client library.
 //!
+//! Connections are the client library's, but for [the one](wire) that a replay publishes with.
+//!
 //! It knows no ticks, recordings or payloads.
 
 mod ask;
@@ -19,6 +21,7 @@ mod queue;
 pub(crate) mod refusal;
 pub(crate) mod runtime;
 mod subscriber;
+pub(crate) mod wire;
 
 pub use crate::encode::pattern::{PatternError, SubjectPattern};
 pub use ask::{ReadyCount, ReadyPoll, count_ready, count_subscribers, probe};
@@ -29,3 +32,5 @@ pub use health::{
 pub use options::{NatsOptions, Servers};
 pub use subscriber::{Received, Subscriber, SubscriberOptions};
 pub use tickdeck_ffi::Secret;
+#[doc(hidden)]
+pub use wire::protocol::{LINE_MAX, ProtocolError, ServerBytes, ServerOp};

@@ -28,6 +28,7 @@
 //!
 //! Must not be used from inside an async runtime: its methods block.
 
+mod carrier;
 #[cfg(feature = "live")]
 mod live;
 mod stats;
@@ -43,7 +44,9 @@ use std::thread::JoinHandle;
 use tickdeck_core::thread;
 use tokio::sync::mpsc;
 
+use self::carrier::Carrier;
 use super::{Fate, MessageBatch, Outstanding, Sink, SinkError, Wake};
+use crate::nats::wire::Wire;
 use crate::nats::{NatsError, NatsFailure, NatsOptions, connect};
 #[cfg(feature = "live")]
 pub use live::{DEFAULT_LIVE_BUFFER, LiveNatsSink};
@@ -77,11 +80,11 @@ impl NatsSink {
     /// `connect_timeout`, or when the server refuses the login or TLS fails (both at once, without
     /// retrying).
     pub fn connect(options: &NatsOptions) -> Result<Self, NatsError> {
-        Self::connect_with(options, CHANNEL_BATCHES)
+        Self::connect_with::<Wire>(options, CHANNEL_BATCHES)
     }
 
     /// As [`connect`](Self::connect), with room for that many batches before the connection thread.
-    fn connect_with(options: &NatsOptions, batches: usize) -> Result<Self, NatsError> {
+    fn connect_with<C: Carrier>(options: &NatsOptions, batches: usize) -> Result<Self, NatsError> {
         let plan = options.plan()?;
         let at = connect::at(&plan);
         let server = plan.shown.clone();
@@ -92,7 +95,7 @@ impl NatsSink {
         let run = {
             let stats = Arc::clone(&stats);
             move || {
-                let result = worker.run();
+                let result = worker.run::<C>();
                 stats.has_ended.store(true, Ordering::Release);
                 stats.wake();
                 result

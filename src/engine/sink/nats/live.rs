@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::worker::Command;
 use super::{BATCH_MESSAGES, NatsSink, NatsStats, NatsStop};
+use crate::nats::connect::Connection;
 use crate::nats::{NatsError, NatsOptions};
 use crate::sink::{Fate, MessageBatch, Sink, SinkError};
 
@@ -40,7 +41,7 @@ impl LiveNatsSink {
         // Each batch holds at least one message, so the channel is never the narrower bound.
         let batches = usize::try_from(buffer).unwrap_or(usize::MAX >> 8) + 1;
         Ok(Self {
-            sink: NatsSink::connect_with(options, batches.min(usize::MAX >> 8))?,
+            sink: NatsSink::connect_with::<Connection>(options, batches.min(usize::MAX >> 8))?,
             buffer,
             lost: 0,
             is_full: false,
