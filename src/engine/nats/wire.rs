@@ -102,8 +102,8 @@ impl Wire {
         self.max_payload.get()
     }
 
-    /// Sends messages: subjects and payloads. Waits while the server is slow, and for ever when the
-    /// connection is gone.
+    /// Sends messages: subjects and payloads. Waits while the server is slow. Does not return when
+    /// the connection is gone: [`lost`](Peer::lost) does.
     ///
     /// # Errors
     /// When a message is one that NATS does not carry.
