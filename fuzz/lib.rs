@@ -19,6 +19,7 @@ use tickdeck::contract::{Contract, ContractTable, ProductTable, parse_contract_f
 use tickdeck::encode::control::EndMarker;
 use tickdeck::event::RawTick;
 use tickdeck::import::{ImportOptions, ImportSource};
+use tickdeck::nats::{LINE_MAX, ServerBytes};
 use tickdeck::progress::Silent;
 use tickdeck::recording::{EventFilter, Recording, RecordingError, recover, verify};
 use tickdeck::source::Source as _;
@@ -41,7 +42,7 @@ const DAYS: [&[u8]; 3] = [b"20250101", b"20251001", b"20991231"];
 type Target = (&'static str, fn(&[u8]));
 
 /// Every target by its name, which is that of its folders below `corpus/` and `findings/`.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("calendar", calendar),
     ("contracts", contracts),
     ("dump", dump),
@@ -49,6 +50,7 @@ pub const TARGETS: [Target; 10] = [
     ("golden", golden),
     ("journal", journal),
     ("manifest", manifest),
+    ("nats_server", nats_server),
     ("payload_stream", payload_stream),
     ("products", products),
     ("segment", segment),
@@ -339,6 +341,34 @@ pub fn calendar(bytes: &[u8]) {
             let _ = calendar.trading_day_of(UnixNanos(recv_ts));
         }
     }
+}
+
+/// What a NATS server says, at once and byte by byte.
+pub fn nats_server(bytes: &[u8]) {
+    let read = |piece: usize| {
+        let (mut input, mut read) = (ServerBytes::default(), Vec::new());
+        for piece in bytes.chunks(piece) {
+            input.buffer().extend_from_slice(piece);
+            loop {
+                match input.next_op() {
+                    Ok(Some(op)) => read.push(format!("{op:?}")),
+                    Ok(None) => break,
+                    Err(error) => {
+                        read.push(error.to_string());
+                        return read;
+                    }
+                }
+            }
+            assert!(
+                input.len() < LINE_MAX + 64,
+                "{} bytes are kept",
+                input.len()
+            );
+        }
+        read
+    };
+    let at_once = read(bytes.len().max(1));
+    assert_eq!(at_once, read(1), "pieces change what is read");
 }
 
 /// A product table, or a contract file.

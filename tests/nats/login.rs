@@ -218,14 +218,14 @@ fn a_missing_right_to_publish_is_reported() {
     probe(&with("tickless")).unwrap();
 }
 
-struct Certificates {
-    ca: String,
-    cert: String,
-    key: String,
+pub(super) struct Certificates {
+    pub(super) ca: String,
+    pub(super) cert: String,
+    pub(super) key: String,
 }
 
 /// A CA and a certificate for `name` signed by it.
-fn certificates(name: &str) -> Certificates {
+pub(super) fn certificates(name: &str) -> Certificates {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -11,6 +11,7 @@ mod login;
 mod replay;
 mod rights;
 mod stop;
+mod wire;
 
 use bytes::Bytes;
 use tickdeck::sink::{Fate, Message, MessageBatch, Sink};

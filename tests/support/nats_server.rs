@@ -17,7 +17,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tickdeck::nats::NatsOptions;
 
-use super::cli::freeze;
+use super::cli::{freeze, signal};
 use super::{DEADLINE, skipped_unless_required, wait_until};
 
 /// The default configuration of every server: a reader that pauses for a while is not disconnected.
@@ -121,6 +121,11 @@ impl NatsServer {
     /// Suspends it: connections stay open, and nothing is answered.
     pub(crate) fn freeze(&self) {
         assert!(freeze(self.process.0.id()), "nats-server has ended");
+    }
+
+    /// Sends it a signal by name.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.process.0.id(), name);
     }
 
     /// Kills the server, like a crash.

@@ -3,7 +3,7 @@
 //! The client library would reconnect by itself and first write what it had queued. Those messages
 //! could overtake older ones that were lost with the old connection. So a [`Connection`] never
 //! comes back: [`ConnectionFate::lost`] reports the loss, and dropping its runtime drops its queue.
-//! Only then is a new one made.
+//! Only then is a new one made. [`retry`] is for the [publishing connection](super::wire) too.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -25,8 +25,8 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// How long one attempt may take, from the TCP handshake to the server's answer to the login.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The client library gives up a silent server after three of these.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// A silent server is given up after three of these.
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// Refusals that are kept until they are taken; the first ones count.
 const REFUSALS_MAX: usize = 4096;
 /// Long enough to mean never: the runtime ends first.
@@ -66,21 +66,26 @@ impl ConnectionFate {
 
     fn note(&self, event: &Event, server: &str) {
         match event {
+            Event::ServerError(ServerError::Other(said)) => {
+                self.note_error(said, server);
+            }
             Event::ServerError(error) => {
-                let refusal = match error {
-                    ServerError::Other(text) => Refusal::parse(text),
-                    _ => None,
-                };
-                match refusal {
-                    Some(refusal) => self.add(refusal),
-                    None => tracing::warn!(event = "nats_server_error", server, error = %error),
-                }
+                self.note_error(&error.to_string(), server);
             }
-            Event::LameDuckMode => {
-                tracing::warn!(event = "nats_server_shutting_down", server);
-            }
+            Event::LameDuckMode => note_shutdown(server),
             _ => {}
         }
+    }
+
+    /// Keeps a refusal for lack of permission, and logs any other error. Whether it is a refusal:
+    /// the connection stays.
+    pub(crate) fn note_error(&self, said: &str, server: &str) -> bool {
+        let Some(refusal) = Refusal::parse(said) else {
+            tracing::warn!(event = "nats_server_error", server, error = said);
+            return false;
+        };
+        self.add(refusal);
+        true
     }
 
     fn add(&self, refusal: Refusal) {
@@ -91,6 +96,11 @@ impl ConnectionFate {
         drop(refusals);
         self.refused.notify_one();
     }
+}
+
+/// Logs that the server asks its clients to leave.
+pub(crate) fn note_shutdown(server: &str) {
+    tracing::warn!(event = "nats_server_shutting_down", server);
 }
 
 /// A client that connects once.
@@ -108,14 +118,26 @@ pub(crate) async fn connect(
     plan: &Plan,
     limit: Option<Duration>,
 ) -> Result<Connection, NatsFailure> {
+    retry(plan, limit, async || connect_once(plan, limit).await).await
+}
+
+/// Attempts to connect, as [`connect`] does.
+pub(crate) async fn retry<T>(
+    plan: &Plan,
+    limit: Option<Duration>,
+    attempt_once: impl AsyncFn() -> Result<T, NatsFailure>,
+) -> Result<T, NatsFailure> {
     let last = RefCell::new(NatsFailure::Unreachable {
         cause: "no attempt was finished".to_owned(),
     });
     let attempts = async {
         let mut backoff = BACKOFF_FIRST;
         for attempt in 1_u32.. {
-            match connect_once(plan, limit).await {
-                Ok(connection) => return Ok(connection),
+            match attempt_once().await {
+                Ok(connection) => {
+                    log_connection(plan);
+                    return Ok(connection);
+                }
                 // A connection may become free, but that is nothing to wait for with an auxiliary one.
                 Err(NatsFailure::ConnectionLimit { cause }) if plan.is_auxiliary => {
                     return Err(NatsFailure::ConnectionLimit { cause });
@@ -158,17 +180,7 @@ pub(crate) async fn connect(
     }
 }
 
-async fn connect_once(plan: &Plan, limit: Option<Duration>) -> Result<Connection, NatsFailure> {
-    let fate = Arc::new(ConnectionFate::default());
-    // An attempt that outlasts the limit would have no reason to show.
-    let timeout = limit.map_or(ATTEMPT_TIMEOUT, |limit| ATTEMPT_TIMEOUT.min(limit * 3 / 4));
-    let client = client_options(plan, &fate)?
-        .connection_timeout(timeout)
-        .connect(plan.addresses.as_slice())
-        .await
-        .map_err(|error| NatsFailure::from_connect(&error, plan.options.tls_first))?;
-    // The connection's task starts at the next await on this thread, so it cannot be lost unseen.
-    fate.connected.store(true, Ordering::Relaxed);
+fn log_connection(plan: &Plan) {
     if !plan.is_repeated {
         tracing::info!(
             event = "nats_connected",
@@ -176,6 +188,22 @@ async fn connect_once(plan: &Plan, limit: Option<Duration>) -> Result<Connection
             connection = plan.options.name
         );
     }
+}
+
+/// How long one attempt may take. One that outlasts the limit would have no reason to show.
+pub(crate) fn timeout_of_an_attempt(limit: Option<Duration>) -> Duration {
+    limit.map_or(ATTEMPT_TIMEOUT, |limit| ATTEMPT_TIMEOUT.min(limit * 3 / 4))
+}
+
+async fn connect_once(plan: &Plan, limit: Option<Duration>) -> Result<Connection, NatsFailure> {
+    let fate = Arc::new(ConnectionFate::default());
+    let client = client_options(plan, &fate)?
+        .connection_timeout(timeout_of_an_attempt(limit))
+        .connect(plan.addresses.as_slice())
+        .await
+        .map_err(|error| NatsFailure::from_connect(&error, plan.options.tls_first))?;
+    // The connection's task starts at the next await on this thread, so it cannot be lost unseen.
+    fate.connected.store(true, Ordering::Relaxed);
     Ok(Connection { client, fate })
 }
 

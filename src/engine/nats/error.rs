@@ -1,6 +1,7 @@
 //! What can go wrong with a NATS server: one sentence each, never with a credential.
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use async_nats::rustls;
@@ -136,45 +137,96 @@ impl NatsFailure {
         }
     }
 
-    /// Classifies a failed connection attempt.
+    /// A message that no connection carries.
+    pub(crate) fn unpublishable(subject: &[u8], payload: &[u8], cause: &str) -> Self {
+        Self::Unpublishable {
+            subject: subject.escape_ascii().to_string(),
+            bytes: payload.len(),
+            cause: cause.to_owned(),
+        }
+    }
+
+    /// A message that this server does not take.
+    pub(crate) fn too_large(subject: &[u8], payload: &[u8]) -> Self {
+        let cause = "the payload is larger than the server's max_payload";
+        Self::unpublishable(subject, payload, cause)
+    }
+
+    /// Classifies a failed attempt of the client library.
     pub(crate) fn from_connect(error: &ConnectError, tls_first: bool) -> Self {
         if let Some(tls) = tls_error(error) {
-            return match tls {
-                // The first bytes were not a TLS record: a plain server's greeting, or its
-                // complaint.
-                rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
-                    Self::PlainServer {
-                        fix: if tls_first {
-                            "only a server with `handshake_first` needs TLS first: omit it"
-                        } else {
-                            "omit the CA, the client certificate and tls://, or enable TLS there"
-                        },
-                    }
-                }
-                _ => Self::Tls {
-                    cause: tls.to_string(),
-                },
-            };
+            return Self::from_tls(tls, tls_first);
         }
         let cause = innermost(error);
-        if is_about_a_full_server(&cause) {
-            return Self::ConnectionLimit { cause };
-        }
         match error.kind() {
+            _ if is_about_a_full_server(&cause) => Self::ConnectionLimit { cause },
             ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
                 Self::LoginRefused
             }
             ConnectErrorKind::Tls => Self::Tls { cause },
             ConnectErrorKind::ServerParse => Self::Other { cause },
-            _ if is_about_login(&cause) => Self::LoginRefused,
-            // A server with `handshake_first` waits for the client to begin, and then closes.
-            ConnectErrorKind::TimedOut if !tls_first => Self::Unreachable {
-                cause: format!("no answer in time; {NEEDS_TLS_FIRST}"),
+            ConnectErrorKind::TimedOut => Self::timed_out(tls_first),
+            _ if cause == SILENT => Self::silent(tls_first),
+            _ => Self::from_refusal(&cause),
+        }
+    }
+
+    /// Classifies a failure of the system or of TLS.
+    pub(crate) fn from_io(error: &io::Error, tls_first: bool) -> Self {
+        match tls_error(error) {
+            Some(tls) => Self::from_tls(tls, tls_first),
+            None => Self::Unreachable {
+                cause: innermost(error),
             },
-            _ if cause == SILENT && !tls_first => Self::Unreachable {
-                cause: format!("it sends no greeting; {NEEDS_TLS_FIRST}"),
+        }
+    }
+
+    /// Classifies what a server said instead of accepting the login.
+    pub(crate) fn from_refusal(said: &str) -> Self {
+        let cause = said.to_owned();
+        if is_about_a_full_server(said) {
+            Self::ConnectionLimit { cause }
+        } else if is_about_login(said) {
+            Self::LoginRefused
+        } else {
+            Self::Unreachable { cause }
+        }
+    }
+
+    /// No answer to an attempt. A server with `handshake_first` waits for the client to begin.
+    pub(crate) fn timed_out(tls_first: bool) -> Self {
+        Self::waiting("no answer in time", tls_first)
+    }
+
+    /// The server closed the connection without a greeting: it waited for the client to begin.
+    pub(crate) fn silent(tls_first: bool) -> Self {
+        Self::waiting("it sends no greeting", tls_first)
+    }
+
+    fn waiting(what: &str, tls_first: bool) -> Self {
+        let cause = if tls_first {
+            what.to_owned()
+        } else {
+            format!("{what}; {NEEDS_TLS_FIRST}")
+        };
+        Self::Unreachable { cause }
+    }
+
+    fn from_tls(tls: &rustls::Error, tls_first: bool) -> Self {
+        match tls {
+            // The first bytes were not a TLS record: a plain server's greeting, or its complaint.
+            rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
+                Self::PlainServer {
+                    fix: if tls_first {
+                        "only a server with `handshake_first` needs TLS first: omit it"
+                    } else {
+                        "omit the CA, the client certificate and tls://, or enable TLS there"
+                    },
+                }
+            }
+            _ => Self::Tls {
+                cause: tls.to_string(),
             },
-            _ => Self::Unreachable { cause },
         }
     }
 }
@@ -220,7 +272,7 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
 }
 
 fn wrapped<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
-    match error.downcast_ref::<std::io::Error>() {
+    match error.downcast_ref::<io::Error>() {
         Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
         None => error.source(),
     }

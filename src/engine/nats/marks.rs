@@ -7,12 +7,14 @@
 //! subject. Marks then have numbered subjects. The server logs a line for each, so that a user of
 //! [refused](Marks::are_refused) marks sends few.
 
+use std::fmt;
+
 use async_nats::Subscriber;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use super::NatsFailure;
-use super::connect::Connection;
+use super::connect::{Connection, ConnectionFate};
 use super::refusal::{Action, Refusal};
 
 /// How the server answers.
@@ -45,12 +47,83 @@ struct Echo {
     is_settled: bool,
 }
 
+/// What marks need of a connection.
+pub(crate) trait Peer {
+    /// A subscription to an inbox.
+    type Echoes: fmt::Debug;
+
+    /// What happened to the connection.
+    fn fate(&self) -> &ConnectionFate;
+
+    /// Waits until the connection is gone.
+    async fn lost(&self);
+
+    /// An inbox that no other client uses.
+    fn new_inbox(&self) -> String;
+
+    /// Subscribes to an inbox.
+    async fn subscribe(&self, inbox: &str) -> Result<Self::Echoes, NatsFailure>;
+
+    /// Position of the next mark that came back; `None` when the connection is gone. Nothing is lost
+    /// when the wait is given up.
+    async fn echo(&self, echoes: &mut Self::Echoes) -> Option<u64>;
+
+    /// Sends a message. An error means that the connection is gone.
+    async fn publish(&self, subject: String, payload: Bytes) -> Result<(), NatsFailure>;
+
+    /// Subscribes, and ends the subscription at once: for the refusal. An error means that the
+    /// connection is gone.
+    async fn try_to_subscribe(&self, subject: String) -> Result<(), NatsFailure>;
+}
+
+impl Peer for Connection {
+    type Echoes = Subscriber;
+
+    fn fate(&self) -> &ConnectionFate {
+        &self.fate
+    }
+
+    async fn lost(&self) {
+        self.fate.lost().await;
+    }
+
+    fn new_inbox(&self) -> String {
+        self.client.new_inbox()
+    }
+
+    async fn subscribe(&self, inbox: &str) -> Result<Subscriber, NatsFailure> {
+        let echoes = self.client.subscribe(inbox.to_owned()).await;
+        echoes.map_err(|error| NatsFailure::Other {
+            cause: format!("subscribing to an inbox: {error}"),
+        })
+    }
+
+    async fn echo(&self, echoes: &mut Subscriber) -> Option<u64> {
+        loop {
+            let payload = echoes.next().await?.payload;
+            // A foreign message in the inbox is not a mark.
+            if let Ok(position) = payload.as_ref().try_into() {
+                return Some(u64::from_le_bytes(position));
+            }
+        }
+    }
+
+    async fn publish(&self, subject: String, payload: Bytes) -> Result<(), NatsFailure> {
+        self.client.publish(subject, payload).await.map_err(gone)
+    }
+
+    async fn try_to_subscribe(&self, subject: String) -> Result<(), NatsFailure> {
+        let subscribed = self.client.subscribe(subject).await;
+        subscribed.map(drop).map_err(gone)
+    }
+}
+
 /// The marks of one connection.
 #[derive(Debug)]
-pub(crate) struct Marks<'c> {
-    connection: &'c Connection,
+pub(crate) struct Marks<'c, P: Peer> {
+    connection: &'c P,
     inbox: String,
-    echoes: Subscriber,
+    echoes: P::Echoes,
     echo: Option<Echo>,
     way: Way,
     newest: u64,
@@ -58,16 +131,13 @@ pub(crate) struct Marks<'c> {
     repeat: bool,
 }
 
-impl<'c> Marks<'c> {
-    /// Subscribes to an inbox. Nothing is sent yet.
-    pub(crate) async fn start(connection: &'c Connection) -> Result<Self, NatsFailure> {
-        let inbox = connection.client.new_inbox();
-        let echoes = connection.client.subscribe(inbox.clone()).await;
+impl<'c, P: Peer> Marks<'c, P> {
+    /// Subscribes to an inbox. No mark is sent yet.
+    pub(crate) async fn start(connection: &'c P) -> Result<Self, NatsFailure> {
+        let inbox = connection.new_inbox();
         Ok(Self {
             connection,
-            echoes: echoes.map_err(|error| NatsFailure::Other {
-                cause: format!("subscribing to an inbox: {error}"),
-            })?,
+            echoes: connection.subscribe(&inbox).await?,
             inbox,
             echo: None,
             way: Way::Echo,
@@ -104,17 +174,15 @@ impl<'c> Marks<'c> {
     /// Sends a mark. An error means that the connection is gone.
     pub(crate) async fn mark(&mut self, position: u64) -> Result<(), NatsFailure> {
         self.newest = position;
-        let client = &self.connection.client;
         // One word, so that it is allowed or refused as the inbox is.
         let numbered = || format!("{}_{position}", self.inbox);
         match self.way {
             Way::Echo => {
                 let payload = Bytes::copy_from_slice(&position.to_le_bytes());
-                let sent = client.publish(self.inbox.clone(), payload).await;
-                sent.map_err(gone)
+                self.connection.publish(self.inbox.clone(), payload).await
             }
-            Way::RefusedPublish => client.publish(numbered(), Bytes::new()).await.map_err(gone),
-            Way::RefusedSubscription => client.subscribe(numbered()).await.map(drop).map_err(gone),
+            Way::RefusedPublish => self.connection.publish(numbered(), Bytes::new()).await,
+            Way::RefusedSubscription => self.connection.try_to_subscribe(numbered()).await,
         }
     }
 
@@ -133,7 +201,7 @@ impl<'c> Marks<'c> {
                 }
                 self.repeat = false;
             }
-            if let Some(refusal) = self.connection.fate.take_refusal() {
+            if let Some(refusal) = self.connection.fate().take_refusal() {
                 match self.answer(refusal) {
                     Some(answer) => return answer,
                     None => continue,
@@ -144,12 +212,10 @@ impl<'c> Marks<'c> {
             }
             tokio::select! {
                 biased;
-                () = self.connection.fate.is_refused() => {}
-                echo = self.echoes.next() => {
-                    let Some(echo) = echo else { return Answer::Lost };
-                    let position = echo.payload.as_ref().try_into().map(u64::from_le_bytes);
-                    // A foreign message in the inbox is not a mark.
-                    self.echo = position.ok().map(|position| Echo {
+                () = self.connection.fate().is_refused() => {}
+                echo = self.connection.echo(&mut self.echoes) => {
+                    let Some(position) = echo else { return Answer::Lost };
+                    self.echo = Some(Echo {
                         position,
                         is_settled: false,
                     });
@@ -166,7 +232,7 @@ impl<'c> Marks<'c> {
             let answer = tokio::select! {
                 biased;
                 answer = self.next() => answer,
-                () = connection.fate.lost() => Answer::Lost,
+                () = connection.lost() => Answer::Lost,
             };
             match answer {
                 Answer::Reached(reached) if reached >= position => return Ok(refusals),

@@ -7,6 +7,8 @@
 //! its own log lines; a test checks that at every level. Nothing outside this module,
 //! `sink::nats` and `sink::jetstream` names the client library.
 //!
+//! Connections are the client library's, but for [the one](wire) that a replay publishes with.
+//!
 //! It knows no ticks, recordings or payloads.
 
 mod ask;
@@ -22,6 +24,7 @@ pub(crate) mod runtime;
 pub mod stream;
 mod stream_problem;
 mod subscriber;
+pub(crate) mod wire;
 
 pub use crate::encode::pattern::{PatternError, SubjectPattern};
 pub use ask::{ReadyCount, ReadyPoll, count_ready, count_subscribers, probe};
@@ -33,3 +36,5 @@ pub use options::{NatsOptions, Servers};
 pub use stream_problem::{StreamProblem, age_in_words};
 pub use subscriber::{Received, Subscriber, SubscriberOptions};
 pub use tickdeck_ffi::Secret;
+#[doc(hidden)]
+pub use wire::protocol::{LINE_MAX, ProtocolError, ServerBytes, ServerOp};

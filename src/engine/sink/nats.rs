@@ -28,6 +28,7 @@
 //!
 //! Must not be used from inside an async runtime: its methods block.
 
+mod carrier;
 #[cfg(feature = "live")]
 mod live;
 mod window;
@@ -36,9 +37,11 @@ mod worker;
 use std::ops::Range;
 use std::sync::Arc;
 
+use self::carrier::Carrier;
 use super::broker::stats::{NatsStats, NatsStop};
 use super::broker::{Broker, CHANNEL_BATCHES};
 use super::{Fate, MessageBatch, Sink, SinkError, Wake};
+use crate::nats::wire::Wire;
 use crate::nats::{NatsError, NatsOptions};
 #[cfg(feature = "live")]
 pub use live::{DEFAULT_LIVE_BUFFER, LiveNatsSink};
@@ -56,7 +59,7 @@ impl NatsSink {
     /// `connect_timeout`, or when the server refuses the login or TLS fails (both at once, without
     /// retrying).
     pub fn connect(options: &NatsOptions) -> Result<Self, NatsError> {
-        start(options, CHANNEL_BATCHES).map(Self)
+        start::<Wire>(options, CHANNEL_BATCHES).map(Self)
     }
 
     /// The running counts.
@@ -74,11 +77,11 @@ impl NatsSink {
 }
 
 /// Connects, with room for that many batches before the connection thread.
-fn start(options: &NatsOptions, batches: usize) -> Result<Broker, NatsError> {
+fn start<C: Carrier>(options: &NatsOptions, batches: usize) -> Result<Broker, NatsError> {
     let plan = options.plan()?;
     let server = plan.shown.clone();
     Broker::start("tickdeck-nats", server, batches, |seat| {
-        Worker::new(plan, seat).run()
+        Worker::new(plan, seat).run::<C>()
     })
 }
 

@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::start;
+use crate::nats::connect::Connection;
 use crate::nats::{NatsError, NatsOptions};
 use crate::sink::broker::stats::{NatsStats, NatsStop};
 use crate::sink::broker::{BATCH_MESSAGES, Broker, Handed};
@@ -41,7 +42,7 @@ impl LiveNatsSink {
         // Each batch holds at least one message, so the channel is never the narrower bound.
         let batches = usize::try_from(buffer).unwrap_or(usize::MAX >> 8) + 1;
         Ok(Self {
-            broker: start(options, batches.min(usize::MAX >> 8))?,
+            broker: start::<Connection>(options, batches.min(usize::MAX >> 8))?,
             buffer,
             lost: 0,
             is_full: false,

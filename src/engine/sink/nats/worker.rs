@@ -4,23 +4,20 @@
 //! is never sent before an older one that may have been lost.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_nats::Subject;
-use async_nats::client::{PublishError, PublishErrorKind};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::Interval;
 
+use super::carrier::{Carrier, End};
 use super::window::{MARK_MESSAGES, Window};
-use crate::nats::connect::{Connection, connect};
+use crate::nats::connect::Plan;
 use crate::nats::marks::{Answer, Marks};
 use crate::nats::refusal::{Action, Refusal, Warnings, is_dispensable};
 use crate::nats::{NatsFailure, runtime};
 use crate::sink::broker::{Command, Seat};
-use crate::sink::{Message, MessageBatch};
 
 /// A marker follows a message after at most this long.
 const MARK_INTERVAL: Duration = Duration::from_millis(50);
@@ -30,28 +27,20 @@ const REFUSED_MARK_INTERVAL: Duration = Duration::from_secs(5);
 /// of refusals, and permissions may change; a new connection finds out how the server answers.
 const UNANSWERED_MAX: u32 = 3;
 
-/// Why one connection ended.
-enum End {
-    /// The server or the network failed. The next connection continues.
-    Lost,
-    /// Nothing more can be done.
-    Failed(NatsFailure),
-}
-
-impl From<NatsFailure> for End {
-    fn from(failure: NatsFailure) -> Self {
-        Self::Failed(failure)
-    }
-}
+/// Pause before the next connection when the last one confirmed nothing: a server that ends each
+/// connection at once would be asked without end.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Owns everything that outlives a connection.
 pub(super) struct Worker {
-    plan: crate::nats::connect::Plan,
+    plan: Plan,
     seat: Seat,
     window: Window,
     /// Position up to which messages were handed to a connection at least once.
     sent: u64,
     flushes: Vec<oneshot::Sender<()>>,
+    /// Whether the last connection confirmed nothing.
+    is_stuck: bool,
     warnings: Warnings,
     /// Whether the log has that the inbox is refused.
     is_restricted: bool,
@@ -62,13 +51,14 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(plan: crate::nats::connect::Plan, seat: Seat) -> Self {
+    pub(super) fn new(plan: Plan, seat: Seat) -> Self {
         Self {
             plan,
             seat,
             window: Window::default(),
             sent: 0,
             flushes: Vec::new(),
+            is_stuck: false,
             warnings: Warnings::default(),
             is_restricted: false,
             tried: BTreeSet::new(),
@@ -77,7 +67,7 @@ impl Worker {
     }
 
     /// Runs until the sink is stopped or nothing more can be done.
-    pub(super) fn run(mut self) -> Result<(), NatsFailure> {
+    pub(super) fn run<C: Carrier>(mut self) -> Result<(), NatsFailure> {
         let stop = self.seat.stop.clone();
         let mut limit = Some(self.plan.options.connect_timeout);
         loop {
@@ -87,7 +77,7 @@ impl Worker {
                     () = stop.asked() => End::Failed(NatsFailure::Other {
                         cause: "stopped before everything was confirmed".to_owned(),
                     }),
-                    end = self.connect_and_serve(limit) => end,
+                    end = self.connect_and_serve::<C>(limit) => end,
                 }
             })
             .map_err(|error| NatsFailure::Other {
@@ -106,29 +96,34 @@ impl Worker {
         }
     }
 
-    async fn connect_and_serve(&mut self, limit: Option<Duration>) -> End {
-        let connection = match connect(&self.plan, limit).await {
+    async fn connect_and_serve<C: Carrier>(&mut self, limit: Option<Duration>) -> End {
+        if self.is_stuck {
+            runtime::sleep(PAUSE).await;
+        }
+        let connection = match C::connect(&self.plan, limit).await {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),
         };
-        self.seat.stats.max_payload.store(
-            connection.client.server_info().max_payload,
-            Ordering::Relaxed,
-        );
-        let fate = Arc::clone(&connection.fate);
+        let first = self.window.first();
+        let max_payload = connection.max_payload();
+        self.seat
+            .stats
+            .max_payload
+            .store(max_payload, Ordering::Relaxed);
         let end = tokio::select! {
             biased;
-            () = fate.lost() => End::Lost,
+            () = connection.lost() => End::Lost,
             end = self.serve(&connection) => end,
         };
         // What the server refused before the connection ended.
-        while let Some(refusal) = fate.take_refusal() {
+        while let Some(refusal) = connection.fate().take_refusal() {
             self.refused(&refusal);
         }
+        self.is_stuck = self.window.first() == first;
         end
     }
 
-    async fn serve(&mut self, connection: &Connection) -> End {
+    async fn serve<C: Carrier>(&mut self, connection: &C) -> End {
         let started = Link::start(connection).await;
         let result = match started {
             Ok(mut link) => self.serve_link(&mut link).await,
@@ -139,7 +134,10 @@ impl Worker {
         }
     }
 
-    async fn serve_link(&mut self, link: &mut Link<'_>) -> Result<std::convert::Infallible, End> {
+    async fn serve_link<C: Carrier>(
+        &mut self,
+        link: &mut Link<'_, C>,
+    ) -> Result<std::convert::Infallible, End> {
         self.begin(link).await?;
         loop {
             // Permissions may change while connected.
@@ -162,7 +160,7 @@ impl Worker {
                         self.window.push(messages);
                         self.sent = self.window.end();
                         if let Some(newest) = self.window.newest() {
-                            link.send(newest, &self.dispensed).await?;
+                            link.connection.send(newest, &self.dispensed).await?;
                         }
                         let (end, is_full) = (self.window.end(), self.window.is_full());
                         if self.is_first_try() {
@@ -230,7 +228,7 @@ impl Worker {
     }
 
     /// Makes sure that the inbox works, then sends the window again.
-    async fn begin(&mut self, link: &mut Link<'_>) -> Result<(), End> {
+    async fn begin<C: Carrier>(&mut self, link: &mut Link<'_, C>) -> Result<(), End> {
         let again = self.sent - self.window.first();
         if self.seat.ready.is_none() {
             self.seat.stats.reconnects.fetch_add(1, Ordering::Relaxed);
@@ -248,7 +246,7 @@ impl Worker {
             let _ = ready.send(());
         }
         for batch in self.window.batches() {
-            link.send(batch, &self.dispensed).await?;
+            link.connection.send(batch, &self.dispensed).await?;
         }
         if !self.window.is_empty() {
             link.mark(self.window.end()).await?;
@@ -257,7 +255,7 @@ impl Worker {
     }
 
     /// Waits for the answer to one marker, which shows how the server answers.
-    async fn probe(&mut self, link: &mut Link<'_>) -> Result<(), End> {
+    async fn probe<C: Carrier>(&mut self, link: &mut Link<'_, C>) -> Result<(), End> {
         link.mark(self.window.first()).await?;
         self.reach(link, self.window.first()).await?;
         link.slow_down_if_refused();
@@ -280,7 +278,11 @@ impl Worker {
     }
 
     /// Waits until everything before `position` is processed.
-    async fn reach(&mut self, link: &mut Link<'_>, position: u64) -> Result<(), End> {
+    async fn reach<C: Carrier>(
+        &mut self,
+        link: &mut Link<'_, C>,
+        position: u64,
+    ) -> Result<(), End> {
         loop {
             link.slow_down_if_refused();
             let answer = tokio::select! {
@@ -324,9 +326,9 @@ impl Worker {
 }
 
 /// One connection with its marks.
-struct Link<'c> {
-    connection: &'c Connection,
-    marks: Marks<'c>,
+struct Link<'c, C: Carrier> {
+    connection: &'c C,
+    marks: Marks<'c, C>,
     timer: Interval,
     /// Whether the server logs a line for each marker, so that they are few.
     is_slow: bool,
@@ -334,8 +336,8 @@ struct Link<'c> {
     unanswered: u32,
 }
 
-impl<'c> Link<'c> {
-    async fn start(connection: &'c Connection) -> Result<Self, End> {
+impl<'c, C: Carrier> Link<'c, C> {
+    async fn start(connection: &'c C) -> Result<Self, End> {
         Ok(Self {
             connection,
             marks: Marks::start(connection).await?,
@@ -359,26 +361,6 @@ impl<'c> Link<'c> {
         !self.is_slow && end - self.marks.newest() >= MARK_MESSAGES
     }
 
-    /// Sends a batch, without the messages to the subjects of `dispensed`.
-    async fn send(&self, batch: &MessageBatch, dispensed: &BTreeSet<String>) -> Result<(), End> {
-        let is_dispensed = |message: &Message| {
-            !dispensed.is_empty()
-                && str::from_utf8(&message.subject).is_ok_and(|subject| dispensed.contains(subject))
-        };
-        for message in batch.messages().filter(|message| !is_dispensed(message)) {
-            // No copy: both are slices of the batch's buffer. The library checks the subject for
-            // white space, which keeps the protocol safe at no measurable cost.
-            let subject = Subject::try_from(message.subject.clone())
-                .map_err(|_| unpublishable(&message, "the subject is not UTF-8"))?;
-            self.connection
-                .client
-                .publish(subject, message.payload.clone())
-                .await
-                .map_err(|error| publish_failure(&message, &error))?;
-        }
-        Ok(())
-    }
-
     async fn mark(&mut self, position: u64) -> Result<(), End> {
         self.marks.mark(position).await.map_err(|_| End::Lost)
     }
@@ -398,27 +380,5 @@ impl<'c> Link<'c> {
             }
         }
         self.mark(end).await
-    }
-}
-
-fn unpublishable(message: &Message, cause: &str) -> End {
-    End::Failed(NatsFailure::Unpublishable {
-        subject: message.subject.escape_ascii().to_string(),
-        bytes: message.payload.len(),
-        cause: cause.to_owned(),
-    })
-}
-
-fn publish_failure(message: &Message, error: &PublishError) -> End {
-    match error.kind() {
-        PublishErrorKind::Send => End::Lost,
-        PublishErrorKind::InvalidSubject => unpublishable(
-            message,
-            "the subject is empty or has white space; it must be percent-encoded",
-        ),
-        PublishErrorKind::MaxPayloadExceeded => unpublishable(
-            message,
-            "the payload is larger than the server's max_payload",
-        ),
     }
 }

@@ -1,0 +1,263 @@
+//! The connection against the other end of a pipe, in a time that the tests advance.
+
+use proptest::prelude::*;
+use tokio::io::{AsyncWriteExt as _, DuplexStream};
+use tokio::time::Instant;
+
+use super::*;
+use crate::nats::NatsOptions;
+
+/// Runs `test` in time that passes only while everything waits.
+fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build();
+    runtime.unwrap().block_on(test)
+}
+
+/// A connection through a pipe of `capacity` bytes, and the server's end.
+fn connection(capacity: usize) -> (Wire, DuplexStream) {
+    let (ours, theirs) = tokio::io::duplex(capacity);
+    let plan = NatsOptions::default().plan().unwrap();
+    let accepted = Accepted {
+        stream: Box::new(ours),
+        input: ServerBytes::default(),
+        info: ServerInfo {
+            max_payload: 100_000,
+            ..ServerInfo::default()
+        },
+        inbox: "_INBOX.me".to_owned(),
+    };
+    (Wire::new(&plan, accepted), theirs)
+}
+
+/// `work` beside the connection, which must outlast it.
+async fn beside<T>(wire: &Wire, work: impl Future<Output = T>) -> T {
+    tokio::select! {
+        biased;
+        () = wire.lost() => panic!("the connection is gone"),
+        done = work => done,
+    }
+}
+
+/// The next line from the client, without its end.
+async fn line(server: &mut DuplexStream) -> String {
+    let mut line = Vec::new();
+    while !line.ends_with(b"\r\n") {
+        line.push(server.read_u8().await.unwrap());
+    }
+    String::from_utf8(line).unwrap().trim_end().to_owned()
+}
+
+#[test]
+fn a_frozen_server_is_given_up_after_three_intervals() {
+    run(async {
+        let (wire, mut server) = connection(4096);
+        let start = Instant::now();
+        wire.lost().await;
+        assert_eq!(start.elapsed().as_secs(), 3 * PING_INTERVAL.as_secs());
+        for _ in 0..UNANSWERED_MAX {
+            assert_eq!(line(&mut server).await, "PING");
+        }
+    });
+}
+
+#[test]
+fn a_frozen_server_is_given_up_while_the_sink_waits() {
+    run(async {
+        let (wire, _server) = connection(64);
+        let payload = [b'x'; 1000];
+        let start = Instant::now();
+        tokio::select! {
+            biased;
+            () = wire.lost() => {}
+            _ = wire.publish_all([(&b"a"[..], &payload[..]); 1000].into_iter()) => panic!("written"),
+        }
+        assert_eq!(start.elapsed().as_secs(), 3 * PING_INTERVAL.as_secs());
+    });
+}
+
+#[test]
+fn a_quiet_server_that_answers_is_kept() {
+    run(async {
+        let (wire, mut server) = connection(4096);
+        let answer = async {
+            for _ in 0..20 {
+                assert_eq!(line(&mut server).await, "PING");
+                server.write_all(b"PONG\r\n").await.unwrap();
+            }
+        };
+        beside(&wire, answer).await;
+    });
+}
+
+#[test]
+fn a_mark_comes_back_whole_or_in_halves() {
+    run(async {
+        let (wire, mut server) = connection(4096);
+        let work = async {
+            wire.subscribe("_INBOX.me").await.unwrap();
+            assert_eq!(line(&mut server).await, "SUB _INBOX.me 1");
+            let marks = |p: u64| [b"MSG _INBOX.me 1 8\r\n", &p.to_le_bytes()[..], b"\r\n"].concat();
+            server.write_all(&marks(1)).await.unwrap();
+            assert_eq!(wire.echo(&mut ()).await, Some(1));
+            for half in marks(770).chunks(5) {
+                server.write_all(half).await.unwrap();
+                runtime::sleep(Duration::from_millis(1)).await;
+            }
+            assert_eq!(wire.echo(&mut ()).await, Some(770));
+            // Not a mark, and not of this subscription.
+            let foreign = b"MSG _INBOX.me 1 2\r\nab\r\nMSG x 2 8\r\nabcdefgh\r\n";
+            server
+                .write_all(&[&foreign[..], &marks(2)].concat())
+                .await
+                .unwrap();
+            assert_eq!(wire.echo(&mut ()).await, Some(2));
+        };
+        beside(&wire, work).await;
+    });
+}
+
+#[test]
+fn a_refusal_is_kept_and_another_error_ends_the_connection() {
+    run(async {
+        let (wire, mut server) = connection(4096);
+        let refusal = b"-ERR 'Permissions Violation for Publish to \"a.b\"'\r\n";
+        server.write_all(refusal).await.unwrap();
+        beside(&wire, wire.fate.is_refused()).await;
+        assert_eq!(wire.fate.take_refusal().unwrap().subject, "a.b");
+        server.write_all(refusal).await.unwrap();
+        server
+            .write_all(b"-ERR 'Stale Connection'\r\n")
+            .await
+            .unwrap();
+        wire.lost().await;
+        // What was said before counts.
+        assert_eq!(wire.fate.take_refusal().unwrap().subject, "a.b");
+    });
+}
+
+#[test]
+fn the_server_is_heard_out_when_writing_fails() {
+    run(async {
+        let (wire, mut server) = connection(4096);
+        let refusal = b"-ERR 'Permissions Violation for Publish to \"a.b\"'\r\n";
+        server.write_all(refusal).await.unwrap();
+        drop(server);
+        let publish = wire.publish_all([(&b"a.b"[..], &b"x"[..])].into_iter());
+        tokio::select! {
+            biased;
+            published = publish => published.unwrap(),
+            () = wire.lost() => {}
+        }
+        wire.lost().await;
+        assert!(wire.fate.take_refusal().is_some());
+    });
+}
+
+#[test]
+fn garbage_and_the_end_are_the_end() {
+    for said in ["HTTP/1.1 400\r\n", "MSG a 1 x\r\n", "INFO {\r\n", "PI", ""] {
+        run(async {
+            let (wire, mut server) = connection(4096);
+            server.write_all(said.as_bytes()).await.unwrap();
+            drop(server);
+            wire.lost().await;
+        });
+    }
+    run(async {
+        let (wire, mut server) = connection(4096);
+        let endless = async {
+            // Stops when the connection is dropped.
+            while server.write_all(&[b'x'; 1000]).await.is_ok() {}
+        };
+        tokio::select! {
+            () = wire.lost() => {}
+            () = endless => {}
+        }
+    });
+}
+
+#[test]
+fn a_later_info_changes_the_largest_payload() {
+    run(async {
+        let (wire, mut server) = connection(4096);
+        let payload = [b'x'; 10];
+        let message = || [(&b"a"[..], &payload[..])].into_iter();
+        assert!(wire.publish_all(message()).await.is_ok());
+        server
+            .write_all(b"INFO {\"max_payload\":9,\"ldm\":true}\r\nPING\r\n")
+            .await
+            .unwrap();
+        let work = async {
+            assert_eq!(line(&mut server).await, "PUB a 10");
+            assert_eq!(line(&mut server).await, "xxxxxxxxxx");
+            assert_eq!(line(&mut server).await, "PONG");
+        };
+        beside(&wire, work).await;
+        assert_eq!(wire.max_payload(), 9);
+        let refused = wire.publish_all(message()).await.unwrap_err();
+        assert!(
+            matches!(refused, NatsFailure::Unpublishable { bytes: 10, .. }),
+            "{refused}"
+        );
+    });
+}
+
+#[test]
+fn no_subject_injects_protocol() {
+    run(async {
+        let (wire, mut server) = connection(4096);
+        for subject in ["", "a b", "a\r\nPUB b 0\r\n", "a\tb", "a\0"] {
+            let message = [(subject.as_bytes(), &b""[..])].into_iter();
+            assert!(wire.publish_all(message).await.is_err(), "{subject:?}");
+        }
+        drop(wire);
+        let mut said = Vec::new();
+        server.read_to_end(&mut said).await.unwrap();
+        assert_eq!(said, b"");
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// A server that reads little at a time and asks in between.
+    #[test]
+    fn prop_messages_stay_whole_and_in_order(
+        sizes in prop::collection::vec(0_usize..90_000, 1..12),
+        capacity in 16_usize..100_000,
+        asked in 0_usize..5,
+    ) {
+        let payloads: Vec<Vec<u8>> = sizes.iter().map(|&size| vec![b'x'; size]).collect();
+        let answers = run(async {
+            let (wire, mut server) = connection(capacity);
+            let publish = wire.publish_all(payloads.iter().map(|payload| (&b"a.b"[..], &payload[..])));
+            let read = async {
+                let (mut seen, mut answers) = (0, 0);
+                for _ in 0..asked {
+                    server.write_all(b"PING\r\n").await.unwrap();
+                }
+                while seen < sizes.len() || answers == 0 && asked > 0 {
+                    let head = line(&mut server).await;
+                    if head == "PONG" {
+                        answers += 1;
+                        continue;
+                    }
+                    assert_eq!(head, format!("PUB a.b {}", sizes[seen]));
+                    let mut body = vec![0; sizes[seen]];
+                    server.read_exact(&mut body).await.unwrap();
+                    assert_eq!((&body, line(&mut server).await.as_str()), (&payloads[seen], ""));
+                    seen += 1;
+                }
+                answers
+            };
+            let both = async { tokio::join!(publish, read) };
+            let (published, answers) = beside(&wire, both).await;
+            published.unwrap();
+            answers
+        });
+        // One answer may stand for several questions.
+        prop_assert!(answers <= asked && (answers > 0 || asked == 0), "{answers} of {asked}");
+    }
+}
