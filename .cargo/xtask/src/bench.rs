@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::nats_server;
-use crate::run::{cargo, note, run as run_to_end, say, succeeds, tools};
+use crate::run::{cargo, note, root, run as run_to_end, say, succeeds, tools};
 use crate::sim;
 
 /// Columns of the table.
@@ -25,6 +25,53 @@ const PACKAGE: [&str; 4] = [
     "tickdeck-bench/benches",
 ];
 
+/// Measures how time and memory grow, and draws that into `docs/pictures`.
+///
+/// # Errors
+/// When the program cannot run.
+pub(crate) fn growth(quick: bool) -> Result<()> {
+    build_binary()?;
+    let (mut rows, mut facts) = (Vec::new(), machine());
+    let mut command = cargo();
+    command
+        .arg("bench")
+        .args(PACKAGE)
+        .args(["--bench", "table"])
+        .env("TICKDECK_BENCH_ONLY", "growth");
+    if quick {
+        command.env("TICKDECK_BENCH_QUICK", "1");
+    } else {
+        let pictures = root().join("docs/pictures");
+        std::fs::create_dir_all(&pictures)?;
+        command.env("TICKDECK_BENCH_PLOTS", pictures);
+    }
+    measure(command, &mut rows, &mut facts)?;
+    print(&facts, &rows);
+    Ok(())
+}
+
+/// The benchmarks run the binary that is built beside them.
+fn build_binary() -> Result<()> {
+    let binary = [
+        "build",
+        "--release",
+        "--bin",
+        "tickdeck",
+        "--package",
+        "tickdeck-cli",
+    ];
+    run_to_end(cargo().args(binary).args(PACKAGE))
+}
+
+fn print(facts: &[String], rows: &[Row]) {
+    for line in facts.iter().chain(&[String::new()]) {
+        say(line);
+    }
+    for line in table(&HEAD, rows) {
+        say(&line);
+    }
+}
+
 /// Runs the bench programs and prints its rows as one table.
 ///
 /// # Errors
@@ -36,16 +83,7 @@ pub(crate) fn run(quick: bool) -> Result<()> {
     if let Err(error) = &python {
         note(&format!("SKIPPED the Python loop: {error:#}"));
     }
-    // The benchmarks run the binary that is built beside them.
-    let binary = [
-        "build",
-        "--release",
-        "--bin",
-        "tickdeck",
-        "--package",
-        "tickdeck-cli",
-    ];
-    run_to_end(cargo().args(binary).args(PACKAGE))?;
+    build_binary()?;
     let (mut rows, mut facts) = (Vec::new(), machine());
     for program in ["table", "live"] {
         let mut command = cargo();
@@ -74,12 +112,7 @@ pub(crate) fn run(quick: bool) -> Result<()> {
                 .args(["--bench", "stages", "--", "--test"]),
         )?;
     }
-    for line in facts.iter().chain(&[String::new()]) {
-        say(line);
-    }
-    for line in table(&HEAD, &rows) {
-        say(&line);
-    }
+    print(&facts, &rows);
     let missed = rows.iter().filter(|row| row[4] == "FAIL").count();
     if missed > 0 && !quick {
         bail!("{missed} rows miss their limits");
@@ -155,7 +188,7 @@ fn machine() -> Vec<String> {
 fn output(program: &str, args: &[&str]) -> String {
     let output = Command::new(program)
         .args(args)
-        .current_dir(crate::run::root())
+        .current_dir(root())
         .output();
     output.map_or_else(
         |_| "unknown".into(),

@@ -72,6 +72,9 @@ enum Command {
         /// Compare the release binaries of this revision and of the working copy, in turn
         #[arg(long, value_name = "REV", conflicts_with = "quick")]
         against: Option<String>,
+        /// Measure how time and memory grow with ticks, instruments and recordings: half an hour
+        #[arg(long, conflicts_with = "against")]
+        growth: bool,
     },
     /// Regenerate the committed recordings and their goldens
     Recordings,
@@ -102,6 +105,11 @@ fn main() -> Result<()> {
         Command::Bench {
             against: Some(rev), ..
         } => against::command(&rev),
+        Command::Bench {
+            quick,
+            growth: true,
+            ..
+        } => bench::growth(quick),
         Command::Bench { quick, .. } => bench::run(quick),
         Command::Recordings => recordings::run(),
         Command::NatsServer => {

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use tickdeck::synthetic::Profile;
 
 use crate::program::tickdeck;
 use crate::replay::{ticks_of, write_days};
@@ -47,7 +48,7 @@ pub(crate) fn measure(report: &Report, folder: &Path, day: &Path, amount: &Amoun
 
     let long = folder.join("long");
     if !long.exists() {
-        write_days(&long, amount.days, amount.duration)?;
+        write_days(&long, Profile::Day, amount.days, amount.duration)?;
     }
     let shown = long.to_string_lossy();
     tickdeck(&["check", &shown, "--update", "--stream-limit", "0"])?;

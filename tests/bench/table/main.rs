@@ -10,6 +10,8 @@
 
 mod check;
 mod front;
+mod growth;
+mod instructions;
 mod nats;
 mod peers;
 #[path = "../plain.rs"]
@@ -75,6 +77,10 @@ fn main() -> Result<()> {
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }
+    let alone = std::env::args().skip_while(|argument| argument != replay::ALONE);
+    if let [_, words @ ..] = &alone.collect::<Vec<_>>()[..] {
+        return replay::stage_alone(words);
+    }
     let report = Report;
     let is_quick = std::env::var_os("TICKDECK_BENCH_QUICK").is_some_and(|value| value == "1");
     let scale = if is_quick { QUICK } else { FULL };
@@ -82,6 +88,18 @@ fn main() -> Result<()> {
     let wants = |part: &str| only.is_empty() || only.split(',').any(|word| word == part);
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let folder = folder.path();
+    // Takes long, so only where it is named.
+    if only == "growth" {
+        return growth::measure(
+            &report,
+            folder,
+            if is_quick {
+                &growth::QUICK
+            } else {
+                &growth::FULL
+            },
+        );
+    }
     let dumps = java_trader_dumps()?;
     let day = prepare_day(&report, folder, &scale)?;
     if wants("storage") {
@@ -92,6 +110,10 @@ fn main() -> Result<()> {
     }
     if wants("stages") {
         replay::stages(&report, &day, scale.stage_ticks, scale.rounds)?;
+        match instructions::unavailable() {
+            Some(why) => report.skipped("replay to digest: instructions per tick", why),
+            None => drop(instructions::jobs(&report, folder, &day)?),
+        }
     }
     if wants("nats") {
         nats::measure(&report, &day, scale.nats_messages, scale.rounds)?;

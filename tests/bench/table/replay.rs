@@ -5,23 +5,29 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use tickdeck::calendar::TradingCalendar;
 use tickdeck::contract::ContractTable;
 use tickdeck::encode::{Encoder, PayloadKind, PayloadSource};
 use tickdeck::event::{Event, Seq};
 use tickdeck::normalize::{Flags, Normalizer, Outcome};
 use tickdeck::pipeline::{Publisher, PublisherOptions};
-use tickdeck::recording::{EventFilter, Recording, RecordingWriter};
+use tickdeck::recording::{EventFilter, Manifest, Recording, RecordingWriter};
 use tickdeck::sink::Sink;
 use tickdeck::source::{ReceiveTimes, Source};
 use tickdeck::synthetic::Profile;
 
+use crate::instructions;
 use crate::plain::Plain;
 use crate::program::tickdeck;
 use crate::report::{Bar, Report, median};
 use crate::storage::{count, options};
 use crate::synthetic;
+
+/// Events that a stage reads at a time, as a replay does.
+const READ: usize = 2_048;
+/// The argument before those of [`stage_alone`].
+pub(crate) const ALONE: &str = "--stage";
 
 /// The release binary from a recording to the stream's digest, at full speed.
 pub(crate) fn to_digest(report: &Report, recording: &Path, rounds: usize) -> Result<()> {
@@ -67,42 +73,78 @@ pub(crate) fn publisher_options(recording: &Recording) -> Result<PublisherOption
 
 /// Where the time of a replay goes: each line does what the one before did and one thing more, all
 /// on one thread. Also the encoder against serde and chrono.
-pub(crate) fn stages(report: &Report, recording: &Path, ticks: usize, rounds: usize) -> Result<()> {
-    let recording = Recording::open(recording)?;
+pub(crate) fn stages(report: &Report, path: &Path, ticks: usize, rounds: usize) -> Result<()> {
+    let recording = Recording::open(path)?;
     let options = publisher_options(&recording)?;
     let mut spent: [Vec<f64>; 5] = Default::default();
     for _ in 0..rounds {
-        let mut events = Vec::with_capacity(1024);
         for (stage, spent) in spent.iter_mut().enumerate() {
-            let mut reader = recording.reader(EventFilter::default());
-            let mut work = Work::new(stage, &options);
-            let (mut done, started) = (0, Instant::now());
-            while done < ticks {
-                events.clear();
-                reader.next_events(&mut events, 1024)?;
-                if events.is_empty() {
-                    break;
-                }
-                done += events.len();
-                work.take(&events)?;
-            }
+            let started = Instant::now();
+            let done = run_stage(&recording, &options, stage, ticks)?;
             spent.push(started.elapsed().as_secs_f64() * 1e9 / count(done as u64));
         }
     }
     let [decode, normalize, encode, serde, digest] = spent.map(median);
-    for (what, ns) in [
-        ("stage: decode, ns per tick", decode),
-        ("stage: decode + normalize", normalize),
-        ("stage: decode + normalize + encode", encode),
-        ("stage: the same + messages, ledger, digest", digest),
+    let unavailable = instructions::unavailable();
+    for (stage, what, ns) in [
+        (0, "stage: decode, ns per tick", decode),
+        (1, "stage: decode + normalize", normalize),
+        (2, "stage: decode + normalize + encode", encode),
+        (4, "stage: the same + messages, ledger, digest", digest),
     ] {
-        report.row(what, "", ns, Bar::Open);
+        let counted = match unavailable {
+            Some(why) => why.to_owned(),
+            None => format!("{:.0} instructions", stage_instructions(path, stage)?),
+        };
+        report.row(what, &counted, ns, Bar::Open);
     }
     let (ours, plain) = (encode - normalize, serde - normalize);
     let figures = format!("{ours:.0} / {plain:.0} ns");
     let what = "day: encode, ours / serde_json + chrono";
     report.row(what, &figures, ours / plain, Bar::AtMost(0.333));
     Ok(())
+}
+
+/// Runs one stage over the first `ticks` events. Returns how many there were.
+fn run_stage(
+    recording: &Recording,
+    options: &PublisherOptions,
+    stage: usize,
+    ticks: usize,
+) -> Result<usize> {
+    let mut reader = recording.reader(EventFilter::default());
+    let mut work = Work::new(stage, options);
+    let mut events = Vec::with_capacity(READ);
+    let mut done = 0;
+    while done < ticks {
+        events.clear();
+        reader.next_events(&mut events, READ)?;
+        if events.is_empty() {
+            break;
+        }
+        done += events.len();
+        work.take(&events)?;
+    }
+    Ok(done)
+}
+
+/// Runs one stage as a program of its own, for [`instructions`]: `STAGE RECORDING TICKS`.
+pub(crate) fn stage_alone(args: &[String]) -> Result<()> {
+    let [stage, path, ticks] = args else {
+        bail!("expected STAGE RECORDING TICKS");
+    };
+    let recording = Recording::open(Path::new(path))?;
+    let options = publisher_options(&recording)?;
+    run_stage(&recording, &options, stage.parse()?, ticks.parse()?)?;
+    Ok(())
+}
+
+fn stage_instructions(recording: &Path, stage: usize) -> Result<f64> {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let (stage, recording) = (stage.to_string(), recording.to_string_lossy());
+    let args = ["--bench", ALONE, &stage, &recording];
+    let program = std::env::current_exe()?;
+    Ok(instructions::per_tick(folder.path(), &program, &args, "stage")?.total)
 }
 
 /// One stage of [`stages`].
@@ -181,7 +223,7 @@ pub(crate) fn memory(
 ) -> Result<()> {
     let limit = Bar::AtMost(200.0);
     let long = folder.join("long");
-    let ticks = write_days(&long, days, duration)?;
+    let ticks = count(write_days(&long, Profile::Day, days, duration)?.ticks);
     let long = long.to_string_lossy();
     let run = tickdeck(&["replay", &long, "--sink", "digest", "--rate", "max"])?;
     let figures = format!(
@@ -229,11 +271,16 @@ pub(crate) fn memory(
 }
 
 /// One recording of several market days of different seeds, one after the other.
-pub(crate) fn write_days(folder: &Path, days: u64, duration: Option<&str>) -> Result<f64> {
+pub(crate) fn write_days(
+    folder: &Path,
+    profile: Profile,
+    days: u64,
+    duration: Option<&str>,
+) -> Result<Manifest> {
     let mut writer: Option<RecordingWriter> = None;
     let (mut seq, mut batch) = (0, Vec::with_capacity(4096));
     for seed in 0..days {
-        let (mut source, contracts) = synthetic(Profile::Day, 100 + seed, duration)?;
+        let (mut source, contracts) = synthetic(profile, 100 + seed, duration)?;
         let writer = match &mut writer {
             Some(writer) => writer,
             none => none.insert(RecordingWriter::create(folder, options(contracts))?),
@@ -252,5 +299,5 @@ pub(crate) fn write_days(folder: &Path, days: u64, duration: Option<&str>) -> Re
         }
     }
     let writer = writer.context("at least one day")?;
-    Ok(count(writer.finish()?.ticks))
+    Ok(writer.finish()?)
 }
