@@ -7,7 +7,7 @@
 //! its own log lines; a test checks that at every level. Nothing outside this module,
 //! `sink::nats` and `sink::jetstream` names the client library.
 //!
-//! Connections are the client library's, but for [the one](wire) that a replay publishes with.
+//! Connections are the client library's, but for the one that a replay publishes with (`wire`).
 //!
 //! It knows no ticks, recordings or payloads.
 

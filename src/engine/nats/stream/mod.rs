@@ -2,7 +2,7 @@
 //! promises, and reading one by sequence. Publishing to a stream is the
 //! [sink's](crate::sink::JetStreamSink) work.
 //!
-//! [`settings`] and [`check`] only compute.
+//! `settings` and `check` only compute.
 
 pub(crate) mod api;
 pub(crate) mod check;
