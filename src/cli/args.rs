@@ -73,8 +73,8 @@ pub fn command() -> clap::Command {
     subcommand_required = true,
     arg_required_else_help = true,
     after_help = "Results go to stdout, logs and progress to stderr.\n\
-                  Exit codes: 0 done, 1 difference or damage found, 2 bad usage or configuration, \
-                  3 finished but lossy, 4 could not finish."
+                  Exit codes: 0 done, 1 difference or damage, 2 bad usage or configuration, 3 lossy, \
+                  4 not finished."
 )]
 pub struct Cli {
     /// What to do.
@@ -702,9 +702,6 @@ pub struct ReplayArgs {
     /// Where payloads go.
     #[command(flatten)]
     pub sinks: SinkArgs,
-    /// The stream of a JetStream sink.
-    #[command(flatten)]
-    pub stream: StreamArgs,
     /// Replace existing files of --sink jsonl:PATH
     #[arg(long, hide_short_help = true)]
     pub force: bool,
@@ -727,6 +724,9 @@ pub struct ReplayArgs {
     /// at most 4, with --rate max, and 1 otherwise]
     #[arg(hide_short_help = true, long, value_name = "N", help_heading = "Publishing", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub jobs: Option<u32>,
+    /// The stream of a JetStream sink.
+    #[command(flatten)]
+    pub stream: StreamArgs,
     /// How ticks become payloads.
     #[command(flatten)]
     pub normalize: NormalizeArgs,

@@ -29,7 +29,7 @@ pub struct CaptureArgs {
     pub subjects: Vec<SubjectPattern>,
     /// Read this JetStream stream by sequence instead, from its first message to its last; with SUBJECT only
     /// those
-    #[arg(long, value_name = "STREAM", help_heading = "JetStream", conflicts_with_all = ["until", "linger", "first_message_timeout", "idle", "duration", "subject_prefix", "ready_file"])]
+    #[arg(long, hide_short_help = true, value_name = "STREAM", help_heading = "JetStream", conflicts_with_all = ["until", "linger", "first_message_timeout", "idle", "duration", "subject_prefix", "ready_file"])]
     pub stream: Option<StreamName>,
     /// File to write, compressed when its name ends in .zst, or `-` for stdout
     #[arg(short, long, value_name = "PATH", default_value = "-", value_parser = values::parse_output, help_heading = "Output")]

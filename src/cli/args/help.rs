@@ -21,20 +21,19 @@ pub(super) enum Detail {
 }
 
 /// The verbs by purpose. Each verb is in one group.
-const PURPOSES: [(&str, &[&str]); 6] = [
+const PURPOSES: [(&str, &[&str]); 5] = [
     ("Make recordings", &["record", "generate", "import"]),
     (
         "Replay, capture and compare",
         &["replay", "capture", "check", "diff", "demo"],
     ),
     (
-        "Inspect and edit recordings",
+        "Inspect, edit and copy recordings",
         &[
             "ls", "info", "cat", "verify", "coverage", "recover", "slice", "merge", "export",
-            "prune",
+            "prune", "push", "pull",
         ],
     ),
-    ("Copy recordings", &["push", "pull"]),
     ("Live CTP", &["live", "doctor", "smoke", "health"]),
     ("Set-up", &["completions", "man", "help"]),
 ];

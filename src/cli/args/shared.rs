@@ -258,8 +258,7 @@ impl JournalArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Publishing")]
 pub struct SinkArgs {
-    /// Destination: nats, jetstream:STREAM, jsonl:PATH (compressed when it ends in .zst), jsonl:-
-    /// (stdout), digest or null; repeatable
+    /// nats, jetstream:STREAM, jsonl:PATH (or .zst), jsonl:-, digest or null; repeatable
     #[arg(long = "sink", value_name = "SINK", default_value = "nats")]
     pub sinks: Vec<SinkSpec>,
     /// First tokens of the subject, before .EXCHANGE.SYMBOL

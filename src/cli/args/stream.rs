@@ -57,7 +57,7 @@ pub struct StreamArgs {
     /// How many servers keep the new stream, 1 to 5
     #[arg(long, hide_short_help = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
     pub stream_replicas: u8,
-    /// Remove messages after this long, for example 7d. A stream that exists is accepted with this age only
+    /// Remove messages after this long, for example 168h or 7d. A stream that exists is accepted with this age only
     /// [default: keep them]
     #[arg(long, hide_short_help = true, value_name = "SPAN", value_parser = values::parse_span)]
     pub stream_max_age: Option<Duration>,
