@@ -130,10 +130,10 @@ const EXAMPLES: &[(&str, How)] = &[
         "tickdeck ls sessions --trading-day 2026-01-05 --json",
         How::Ends(0),
     ),
-    // It has a minute of the day, and no night.
+    // None of its instruments has so many ticks.
     (
         "tickdeck coverage sessions --trading-day 2026-01-05 --hours all --min-ticks 1000",
-        How::Ends(1),
+        How::Ends(0),
     ),
     (
         "tickdeck coverage recordings/quick --hours recorded --json",

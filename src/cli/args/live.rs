@@ -73,7 +73,7 @@ pub struct SubscribeArgs {
     #[arg(long, hide_short_help = true, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub subscribe_batch: u32,
     /// Capacity of the queue between the library and the pipeline, in ticks, 16 to 16777216
-    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = 32_768, value_parser = clap::value_parser!(u32).range(16..=16_777_216))]
+    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = 131_072, value_parser = clap::value_parser!(u32).range(16..=16_777_216))]
     pub queue_slots: u32,
     /// How long the trader front may take to list its contracts
     #[arg(long, hide_short_help = true, value_name = "SPAN", default_value = "120s", value_parser = values::parse_duration)]
