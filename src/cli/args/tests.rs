@@ -203,8 +203,14 @@ fn bad_usage_names_what_is_expected() {
             "replay rec --rate fast",
             "expected `max`, or a positive decimal number",
         ),
-        ("replay rec --sink kafka", "expected nats, jetstream:STREAM, jsonl:PATH"),
-        ("replay rec --sink jsonl:", "expected nats, jetstream:STREAM, jsonl:PATH"),
+        (
+            "replay rec --sink kafka",
+            "expected nats, jetstream:STREAM, jsonl:PATH",
+        ),
+        (
+            "replay rec --sink jsonl:",
+            "expected nats, jetstream:STREAM, jsonl:PATH",
+        ),
         ("replay rec -S noon", "expected RFC 3339"),
         (
             "replay rec -S 09:00 --start-offset 5s",
