@@ -5,7 +5,7 @@ use std::io::Write as _;
 use serde::Serialize;
 use tickdeck::listing::{Lister, SessionLine, SessionState};
 use tickdeck_core::printable::printable_value;
-use tickdeck_recording::storage::is_url;
+use tickdeck_recording::storage::{Location, is_url};
 use tickdeck_recording::{Catalog, Status};
 
 use super::args::LsArgs;
@@ -39,7 +39,8 @@ pub(super) fn run(_context: &Context, args: &LsArgs) -> anyhow::Result<Outcome> 
     let catalog = Catalog::open(&args.root)?;
     let wanted = Wanted::of(&args.catalog)?;
     let selected = catalog.entries.iter().filter(|entry| wanted.selects(entry));
-    let lister = Lister::new(&args.options())
+    let storage = Location::of(&args.root)?.storage;
+    let lister = Lister::new_in(storage, &args.options())
         .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))?;
     let mut lines = Vec::new();
     for entry in selected {

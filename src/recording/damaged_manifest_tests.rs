@@ -71,7 +71,7 @@ fn a_manifest_that_counts_wrongly_is_counted_again() {
     }
 }
 
-/// Every number of the manifest, one after the other, is another one.
+/// Every number of the manifest is changed, one at a time.
 #[test]
 fn no_wrong_number_of_a_manifest_changes_the_events() {
     let folder = tempfile::tempdir().unwrap();
@@ -83,7 +83,7 @@ fn no_wrong_number_of_a_manifest_changes_the_events() {
     let files: Vec<_> = files
         .map(|name| (std::fs::read(path.join(&name)).unwrap(), name))
         .collect();
-    // The calendar is a text of its own.
+    // The calendar is a text.
     let end = good.find("\"calendar\"").unwrap();
     let after = end + good[end..].find("\"ledger\"").unwrap();
     // The last digit of each number.

@@ -128,7 +128,7 @@ fn run_stage(
     Ok(done)
 }
 
-/// Runs one stage as a program of its own, for [`instructions`]: `STAGE RECORDING TICKS`.
+/// Runs one stage alone as a whole program, for [`instructions`]: `STAGE RECORDING TICKS`.
 pub(crate) fn stage_alone(args: &[String]) -> Result<()> {
     let [stage, path, ticks] = args else {
         bail!("expected STAGE RECORDING TICKS");
