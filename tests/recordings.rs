@@ -31,7 +31,7 @@ const SEGMENTS: [(&str, &str); 2] = [
     ),
     (
         "quirks",
-        "54acc25a5251fc040d2a1898aa9eb6c2b03a1a3ddcb2fedfdb14d729f9aa2810",
+        "d50dbcfc74ccb8a25607b524e38fe28071f5530ad4bddee687ec33172f8dc31a",
     ),
 ];
 
