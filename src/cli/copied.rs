@@ -7,7 +7,9 @@ use serde::Serialize;
 use tickdeck_core::printable::printable_value;
 use tickdeck_recording::Catalog;
 
-use super::outcome::stdout;
+use super::context::Context;
+use super::inputs::keep_first;
+use super::outcome::{Outcome, stdout, unless_closed};
 use super::render::{bytes, counted};
 
 /// A copied recording; the key order is the order of the fields.
@@ -27,7 +29,7 @@ pub(super) struct Shown {
 }
 
 /// Where the copy of a recording goes. A session of a root keeps its place under the target.
-pub(super) fn place_of(given: &Path, recording: &Path, target: &Path) -> PathBuf {
+fn place_of(given: &Path, recording: &Path, target: &Path) -> PathBuf {
     let is_alone = given == recording;
     let day = Catalog::day_of_session(recording).filter(|_| !is_alone);
     match (day, recording.file_name()) {
@@ -36,8 +38,29 @@ pub(super) fn place_of(given: &Path, recording: &Path, target: &Path) -> PathBuf
     }
 }
 
+/// Copies each of `recordings` to its place under `target`, and prints the results. One that cannot be copied
+/// does not keep the others from it.
+pub(super) fn each(
+    context: &Context,
+    (given, recordings): (&Path, &[PathBuf]),
+    target: &Path,
+    json: bool,
+    copy: impl Fn(&Path, &Path) -> anyhow::Result<Shown>,
+) -> anyhow::Result<Outcome> {
+    let mut copied = Vec::new();
+    let mut first_error = None;
+    for path in recordings {
+        match copy(path, &place_of(given, path, target)) {
+            Ok(shown) => copied.push(shown),
+            Err(error) => keep_first(context, &mut first_error, path, error),
+        }
+    }
+    unless_closed(print(json, &copied))?;
+    first_error.map_or(Ok(Outcome::Done), Err)
+}
+
 /// Prints one object or line for each copy.
-pub(super) fn print(json: bool, copied: &[Shown]) -> anyhow::Result<()> {
+fn print(json: bool, copied: &[Shown]) -> anyhow::Result<()> {
     let mut out = stdout();
     match copied {
         [] => {}

@@ -6,23 +6,19 @@ use tickdeck_recording::{Recording, push, push_bytes};
 
 use super::args::PushArgs;
 use super::context::Context;
-use super::copied::{Shown, place_of, print};
-use super::inputs::keep_first;
-use super::outcome::{Outcome, unless_closed};
+use super::copied::{Shown, each};
+use super::outcome::Outcome;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &PushArgs) -> anyhow::Result<Outcome> {
-    let mut copied = Vec::new();
-    let mut first_error = None;
-    for path in &args.recordings {
-        let target = place_of(&args.recording, path, &args.target);
-        match copy(context, path, &target) {
-            Ok(shown) => copied.push(shown),
-            Err(error) => keep_first(context, &mut first_error, path, error),
-        }
-    }
-    unless_closed(print(args.json.json, &copied))?;
-    first_error.map_or(Ok(Outcome::Done), Err)
+    let recordings = (&*args.recording, &*args.recordings);
+    each(
+        context,
+        recordings,
+        &args.target,
+        args.json.json,
+        |from, to| copy(context, from, to),
+    )
 }
 
 fn copy(context: &Context, path: &Path, target: &Path) -> anyhow::Result<Shown> {

@@ -1,11 +1,13 @@
-//! Copies a file from one storage to another, and compares its BLAKE3 on the way.
+//! The files of a recording that is copied from one storage to another. Their BLAKE3 is compared on the way.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::error::RecordingError;
 use super::file_hash::hash_file;
+use super::manifest::{Manifest, Status};
 use super::names::partial_file;
+use super::reader::Recording;
 use super::storage::{ReadFile, Storage, StorageError, WriteFile};
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -20,6 +22,50 @@ pub(super) struct Copy {
     pub(super) to: PathBuf,
     /// What the manifest states, hex.
     pub(super) blake3: String,
+}
+
+/// The manifest of a recording that can be copied: a finished one.
+pub(super) fn finished(recording: &Recording) -> Result<&Manifest> {
+    let path = || recording.path().to_owned();
+    match recording.manifest() {
+        None => Err(RecordingError::NoManifest { path: path() }),
+        Some(manifest) if manifest.status == Status::Recording => {
+            Err(RecordingError::NotFinished { path: path() })
+        }
+        Some(manifest) => Ok(manifest),
+    }
+}
+
+/// The bytes of the segments of a recording.
+pub(super) fn segment_bytes(recording: &Recording) -> u64 {
+    let manifest = recording.manifest().into_iter();
+    let segments = manifest.flat_map(|manifest| &manifest.segments);
+    segments.map(|segment| segment.bytes).sum()
+}
+
+/// The files of a recording with their copies: the contract table at `contracts`, and each segment where
+/// `segment` says by its number and BLAKE3.
+pub(super) fn copies(
+    recording: &Recording,
+    manifest: &Manifest,
+    contracts: PathBuf,
+    segment: impl Fn(usize, &str) -> PathBuf,
+) -> Vec<Copy> {
+    let mut copies = Vec::new();
+    if !manifest.contracts_blake3.is_empty() {
+        copies.push(Copy {
+            from: recording.contracts_path(),
+            to: contracts,
+            blake3: manifest.contracts_blake3.clone(),
+        });
+    }
+    let segments = recording.segments().iter().zip(&manifest.segments);
+    copies.extend(segments.enumerate().map(|(index, (from, entry))| Copy {
+        from: from.clone(),
+        to: segment(index, &entry.blake3),
+        blake3: entry.blake3.clone(),
+    }));
+    copies
 }
 
 /// Where a copy comes from, and where it goes.

@@ -5,9 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::copy_file::{Copier, Copy};
+use super::copy_file::{Copier, Copy, copies, finished, segment_bytes};
 use super::error::RecordingError;
-use super::manifest::{Manifest, Status};
+use super::manifest::Manifest;
 use super::names::{FileNames, LOCK_FILE, parent_of, segment_file};
 use super::owner::Owner;
 use super::push::{is_same, with_names};
@@ -36,9 +36,7 @@ pub struct Pulled {
 /// The bytes that a pull copies at most, for its progress.
 #[must_use]
 pub fn pull_bytes(recording: &Recording) -> u64 {
-    let manifest = recording.manifest().into_iter();
-    let segments = manifest.flat_map(|manifest| &manifest.segments);
-    segments.map(|segment| segment.bytes).sum()
+    segment_bytes(recording)
 }
 
 /// Copies a recording into a new folder. `progress` receives the bytes that were copied or compared since
@@ -52,13 +50,7 @@ pub fn pull(recording: &Recording, folder: &Path, progress: &mut dyn FnMut(u64))
         storage,
         path: folder,
     } = Location::of(folder)?;
-    let path = || recording.path().to_owned();
-    let Some(manifest) = recording.manifest() else {
-        return Err(RecordingError::NoManifest { path: path() });
-    };
-    if manifest.status == Status::Recording {
-        return Err(RecordingError::NotFinished { path: path() });
-    }
+    let manifest = finished(recording)?;
     let mut pulled = Pulled {
         folder: folder.clone(),
         was_there: is_there(&*storage, &folder, manifest)?,
@@ -73,7 +65,7 @@ pub fn pull(recording: &Recording, folder: &Path, progress: &mut dyn FnMut(u64))
         progress,
     };
     if pulled.was_there {
-        for copy in &copies(recording, manifest, &folder) {
+        for copy in &copies_in(recording, manifest, &folder) {
             copier.compare(copy)?;
             pulled.present_files += 1;
         }
@@ -82,7 +74,7 @@ pub fn pull(recording: &Recording, folder: &Path, progress: &mut dyn FnMut(u64))
     let staging = staging(&folder);
     storage.create_folder(&staging)?;
     let owner = Owner::of(&*storage, &staging)?;
-    let copies = copies(recording, manifest, &staging);
+    let copies = copies_in(recording, manifest, &staging);
     copy_all(&mut copier, &copies, &mut pulled)?;
     local_manifest(manifest).write(&*storage, &staging)?;
     storage.rename(&staging, &folder)?;
@@ -151,20 +143,10 @@ fn local_manifest(manifest: &Manifest) -> Manifest {
     with_names(manifest, None, |index, _| segment_file(index))
 }
 
-fn copies(recording: &Recording, manifest: &Manifest, folder: &Path) -> Vec<Copy> {
-    let mut copies = Vec::new();
-    if !manifest.contracts_blake3.is_empty() {
-        copies.push(Copy {
-            from: recording.contracts_path(),
-            to: FileNames::of_commits(folder).contracts(folder),
-            blake3: manifest.contracts_blake3.clone(),
-        });
-    }
-    let segments = recording.segments().iter().zip(&manifest.segments);
-    copies.extend(segments.enumerate().map(|(index, (from, entry))| Copy {
-        from: from.clone(),
-        to: folder.join(segment_file(index)),
-        blake3: entry.blake3.clone(),
-    }));
-    copies
+/// The files of a recording and their copies in `folder`.
+fn copies_in(recording: &Recording, manifest: &Manifest, folder: &Path) -> Vec<Copy> {
+    let contracts = FileNames::of_commits(folder).contracts(folder);
+    copies(recording, manifest, contracts, |index, _| {
+        folder.join(segment_file(index))
+    })
 }

@@ -13,7 +13,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::copy_file::{Copier, Copy};
+use super::copy_file::{Copier, Copy, copies, finished, segment_bytes};
 use super::error::RecordingError;
 use super::manifest::{Manifest, Status};
 use super::names::{FileNames, named_after, newest_commit, segment_file};
@@ -44,9 +44,7 @@ pub struct Pushed {
 /// The bytes that a push reads and compares at most, for its progress.
 #[must_use]
 pub fn push_bytes(recording: &Recording) -> u64 {
-    let manifest = recording.manifest().into_iter();
-    let segments = manifest.flat_map(|manifest| &manifest.segments);
-    2 * segments.map(|segment| segment.bytes).sum::<u64>()
+    2 * segment_bytes(recording)
 }
 
 /// Copies a finished recording to `target`, a path or a URL. What is there already is not copied again,
@@ -70,13 +68,7 @@ pub(super) fn push_to(
     target: &Location,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Pushed> {
-    let path = || recording.path().to_owned();
-    let Some(manifest) = recording.manifest() else {
-        return Err(RecordingError::NoManifest { path: path() });
-    };
-    if manifest.status == Status::Recording {
-        return Err(RecordingError::NotFinished { path: path() });
-    }
+    let manifest = finished(recording)?;
     let storage = &*target.storage;
     let there = There::read(storage, &target.path)?;
     let (number, epoch) = there.next(&target.path, manifest)?;
@@ -101,7 +93,7 @@ pub(super) fn push_to(
         return Ok(pushed);
     }
     storage.create_folder(&target.path)?;
-    let copies = copies(recording, manifest, &target.path);
+    let copies = copies_at(recording, manifest, &target.path);
     let mut copier = Copier {
         from: &**recording.storage(),
         to: storage,
@@ -230,23 +222,12 @@ fn committed_segment(index: usize, blake3: &str) -> String {
 }
 
 /// The files of a recording and their copies at `target`.
-fn copies(recording: &Recording, manifest: &Manifest, target: &Path) -> Vec<Copy> {
-    let mut copies = Vec::new();
-    let contracts = &manifest.contracts_blake3;
-    if !contracts.is_empty() {
-        copies.push(Copy {
-            from: recording.contracts_path(),
-            to: FileNames::of_commits(target).contracts_of(target, contracts),
-            blake3: contracts.clone(),
-        });
-    }
-    let segments = recording.segments().iter().zip(&manifest.segments);
-    copies.extend(segments.enumerate().map(|(index, (from, entry))| Copy {
-        from: from.clone(),
-        to: target.join(committed_segment(index, &entry.blake3)),
-        blake3: entry.blake3.clone(),
-    }));
-    copies
+fn copies_at(recording: &Recording, manifest: &Manifest, target: &Path) -> Vec<Copy> {
+    let blake3 = &manifest.contracts_blake3;
+    let contracts = FileNames::of_commits(target).contracts_of(target, blake3);
+    copies(recording, manifest, contracts, |index, blake3| {
+        target.join(committed_segment(index, blake3))
+    })
 }
 
 /// Refuses a server that would replace a manifest. The smallest file is created once more for that, with
