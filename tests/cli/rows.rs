@@ -224,7 +224,7 @@ fn help_is_grouped_and_ends_with_the_shared_flags() {
     let groups = [
         "Make recordings:\n",
         "Replay, capture and compare:\n",
-        "Inspect and edit recordings:\n",
+        "Inspect, edit and copy recordings:\n",
         "Live CTP:\n",
         "Set-up:\n",
     ];
