@@ -392,6 +392,36 @@ fn followers_end_with_the_recorder() {
 }
 
 #[test]
+fn a_follower_says_that_the_writer_was_killed() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    let recorder = Running::start(record(&path));
+    wait_until("events are on disk", || on_disk(&path) > 5);
+    let follow = |words: &str| {
+        let mut command = tickdeck(words.split(' '));
+        command.arg(&path);
+        Running::start(command)
+    };
+    let printed = follow("cat --follow");
+    let played = follow("replay --follow --rate max --sink jsonl:-");
+    for follower in [&printed, &played] {
+        wait_until("the follower prints", || {
+            follower.stdout().lines().count() > 2
+        });
+    }
+    recorder.signal("KILL");
+    let _ = recorder.wait();
+    for follower in [printed, played] {
+        let ended = follower.wait();
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        assert!(!ended.stderr.contains("when it was opened"), "{ended:?}");
+        let told = ended.stderr.matches("recording_unfinished").count();
+        assert_eq!(told, 1, "{ended:?}");
+        assert!(ended.stderr.contains("its writer was killed"), "{ended:?}");
+    }
+}
+
+#[test]
 fn a_follower_of_a_file_alone_ends_like_cat() {
     let folder = Folder::new();
     let path = folder.join("rec");

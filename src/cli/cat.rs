@@ -19,7 +19,7 @@ const BATCH_EVENTS: usize = 512;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> {
-    let inputs = inputs::open(&args.recordings)?;
+    let inputs = inputs::open_to_follow(&args.recordings, args.follow)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     inputs::warn_given_twice(&args.recordings);
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;
@@ -76,6 +76,7 @@ pub(super) fn run(context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> 
     if is_stopped() {
         return Ok(Outcome::Done);
     }
+    inputs::warn_abandoned(&inputs, &followed);
     let completeness = completeness(followed.is_finished());
     Ok(selection.outcome(found).and(completeness))
 }

@@ -19,7 +19,7 @@ use tickdeck_core::calendar::{TradingCalendar, Uncovered};
 use tickdeck_core::contract::parse_vt_symbols;
 use tickdeck_core::select::WindowError;
 use tickdeck_core::time::UnixNanos;
-use tickdeck_recording::{Finding, Recording, RecordingError, Status};
+use tickdeck_recording::{Finding, Followed, Recording, RecordingError, Status};
 
 use super::args::{NormalizeArgs, SelectArgs};
 use super::context::Context;
@@ -31,6 +31,39 @@ pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     let inputs = Inputs::open(paths)?;
     log_opened(&inputs.recordings);
     Ok(inputs)
+}
+
+/// The same for a verb that may follow what is being written, which is no reason for a warning then.
+pub(super) fn open_to_follow(paths: &[PathBuf], follow: bool) -> anyhow::Result<Inputs> {
+    let inputs = Inputs::open(paths)?;
+    let is_followed = |it: &Recording| follow && it.is_being_written();
+    for recording in &inputs.recordings {
+        if is_followed(recording) {
+            tracing::info!(
+                event = "recording_followed",
+                recording = %recording.path().display(),
+                "it is being written: its events are read as they come, until it is finished"
+            );
+        } else {
+            log_opened(std::slice::from_ref(recording));
+        }
+    }
+    Ok(inputs)
+}
+
+/// Warns about a followed recording whose writer was alive when it was opened and was killed since.
+pub(super) fn warn_abandoned(inputs: &Inputs, followed: &Followed) {
+    let is_abandoned = |path: &Path| Recording::open(path).is_ok_and(|now| now.is_abandoned());
+    for recording in &inputs.recordings {
+        let path = recording.path();
+        if !followed.is_finished() && recording.is_being_written() && is_abandoned(path) {
+            tracing::warn!(
+                event = "recording_unfinished",
+                recording = %path.display(),
+                "its writer was killed: what is on disk was read; `tickdeck recover` seals it"
+            );
+        }
+    }
 }
 
 /// The same for a salvage, which also opens damaged recordings. Warns about what it does without.

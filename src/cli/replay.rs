@@ -42,7 +42,7 @@ impl Plan {
         let inputs = if args.salvage {
             inputs::open_salvage(&args.recordings)?
         } else {
-            inputs::open(&args.recordings)?
+            inputs::open_to_follow(&args.recordings, args.follow)?
         };
         let source = inputs.payload_source()?;
         let reference = inputs::reference(&args.normalize, &inputs.recordings)?;
@@ -118,7 +118,10 @@ pub(super) fn run(context: &Context, args: &ReplayArgs) -> anyhow::Result<Outcom
         _ => of_publishing(&Published::of(&played.summary), selection.may_be_empty()),
     };
     let is_complete = match args.follow {
-        true => followed.is_finished(),
+        true => {
+            inputs::warn_abandoned(&plan.inputs, &followed);
+            followed.is_finished()
+        }
         false => plan.inputs.are_complete(),
     };
     report(args, selected.and(completeness(is_complete)), played)
