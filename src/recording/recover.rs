@@ -3,14 +3,12 @@
 //! The journal goes only after the segments were read back. A recovery that is killed itself can be
 //! repeated, and one of a recording that is whole changes nothing.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::Event;
-use tickdeck_core::source::SourceInfo;
 
 use super::contracts_file;
 use super::error::RecordingError;
@@ -18,21 +16,21 @@ use super::file_hash::check_file;
 use super::filter::EventFilter;
 use super::finding::{Finding, lost_from, problem};
 use super::format_version::FormatVersion;
-use super::journal::{JournalFiles, JournalReader, JournalStream, ReadJournal};
-use super::manifest::{
-    CalendarCopy, FORMAT_NAME, Ledger, LostEvents, Manifest, SegmentEntry, Status,
-};
-use super::names::{
-    contracts_path, is_manifest, is_partial, is_segment, manifest_path, set_aside_name,
-};
+use super::journal::{JournalFiles, JournalStream};
+use super::manifest::{LostEvents, Manifest, SegmentEntry, Status};
+use super::manifest_repair::{made_again, replace_damaged_manifest};
+use super::names::{contracts_path, is_manifest, is_segment, manifest_path};
 use super::observed::Observed;
 use super::owner::{Owner, is_owned};
 use super::place::Place;
 use super::reader::Recording;
 use super::replace::{beside, finish_replacement};
-use super::segment_reader::PARQUET_MAGIC;
+use super::set_aside::{
+    Damaged, Renamed, clear_partial_segments, file_name, keep_damaged, set_aside,
+    set_aside_segments,
+};
 use super::storage::{Storage, local};
-use super::unsealed::{self, OnDisk, Unsealed, each_event};
+use super::unsealed::{self, OnDisk, each_event};
 use super::verify::verify;
 use super::writer::{RecordingOptions, RecordingWriter, Rolling};
 
@@ -282,116 +280,6 @@ pub fn leftovers(target: &Path) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// The manifest of an unfinished recording by what segments and journal say.
-fn made_again(
-    storage: &Arc<dyn Storage>,
-    folder: &Path,
-    names: &[String],
-    journal: &[PathBuf],
-) -> Result<Manifest> {
-    let mut segments = names.iter().filter(|name| is_segment(name));
-    let open = |name| Recording::open_in(Arc::clone(storage), &folder.join(name)).ok();
-    let (session, source) = match segments.find_map(open) {
-        Some(lone) => (lone.session().to_owned(), lone.source().clone()),
-        None => session_of_journal(&**storage, folder, journal)?,
-    };
-    let calendar = TradingCalendar::builtin();
-    Ok(Manifest {
-        format: FORMAT_NAME.into(),
-        format_version: FormatVersion::WITH_JOURNAL,
-        session,
-        status: Status::Recording,
-        source,
-        events: 0,
-        ticks: 0,
-        start: None,
-        end: None,
-        trading_days: Vec::new(),
-        digest: String::new(),
-        contracts_digest: ContractTable::builtin().digest(),
-        contracts_blake3: String::new(),
-        calendar: CalendarCopy {
-            digest: calendar.digest(),
-            text: calendar.to_text(),
-        },
-        epoch: None,
-        ledger: Ledger::default(),
-        instruments: BTreeMap::new(),
-        exchanges: None,
-        gaps: None,
-        segments: Vec::new(),
-        lost: Vec::new(),
-    })
-}
-
-/// Puts another manifest in the place of one that is damaged, and keeps that one. The new one has what can
-/// still be read of it. Returns what is lost with it, and where it is now.
-fn replace_damaged_manifest(
-    storage: &Arc<dyn Storage>,
-    folder: &Path,
-    names: &[String],
-    journal: &[PathBuf],
-) -> Result<Option<(Option<Finding>, PathBuf)>> {
-    let path = manifest_path(&**storage, folder);
-    let error = match Manifest::read_in(&**storage, folder) {
-        Ok(manifest) => match TradingCalendar::parse(&manifest.calendar.text) {
-            Err(error) if !manifest.calendar.text.is_empty() => {
-                RecordingError::damaged(&path, format!("its calendar: {error}"))
-            }
-            _ => return Ok(None),
-        },
-        Err(error) => error,
-    };
-    let is_damage = error.is_damage() || matches!(error, RecordingError::NotARecording { .. });
-    let has_events = !journal.is_empty() || names.iter().any(|name| is_segment(name));
-    if !is_damage || !has_events {
-        return Err(error);
-    }
-    let mut manifest = made_again(storage, folder, names, journal)?;
-    let readable = Manifest::read_description(&**storage, &path);
-    let is_readable = readable.is_some();
-    if let Some(readable) = readable {
-        manifest = Manifest {
-            session: manifest.session,
-            format_version: manifest.format_version,
-            status: manifest.status,
-            ..readable
-        };
-    }
-    let (file, kept) = keep_damaged(&**storage, &path)?;
-    manifest.write(&**storage, folder)?;
-    // Wrong numbers are counted again, and cost nothing.
-    let lost = (!is_readable).then(|| Finding {
-        file,
-        problem: format!(
-            "{}: it was made again, without the calendar, the dropped ticks and the losses it had",
-            problem(&error)
-        ),
-    });
-    Ok(Some((lost, kept)))
-}
-
-/// Session and source by the first journal file that says so.
-fn session_of_journal(
-    storage: &dyn Storage,
-    folder: &Path,
-    journal: &[PathBuf],
-) -> Result<(String, SourceInfo)> {
-    for path in journal {
-        if let Some(reader) = JournalReader::open(storage, path)? {
-            return Ok((reader.session().to_owned(), reader.source().clone()));
-        }
-    }
-    for path in journal {
-        if !JournalFiles::is_empty(storage, path)? {
-            return Err(RecordingError::damaged(path, "its header cannot be read"));
-        }
-    }
-    Err(RecordingError::NothingToRecover {
-        path: folder.to_owned(),
-    })
-}
-
 /// A recording that was finished: only what its journal left is removed.
 fn already_sealed(
     storage: &Arc<dyn Storage>,
@@ -517,11 +405,6 @@ fn lost_unlisted(spoilt: &[Renamed], first_seq: u64) -> Vec<LostEvents> {
     lost.collect()
 }
 
-fn file_name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default();
-    name.to_string_lossy().into_owned()
-}
-
 /// States losses once: a recovery that was killed may have written them already.
 fn state_lost(sealed: &mut Manifest, lost: impl IntoIterator<Item = LostEvents>) {
     for lost in lost {
@@ -593,90 +476,6 @@ fn lost_for_ever(journal: &JournalFiles) -> Option<LostEvents> {
         file: file_name(&damage.path),
         problem: damage.problem.clone(),
     })
-}
-
-/// What became of segments that were not finished.
-#[derive(Debug, Default)]
-struct Partial {
-    /// Those of a writer without journal, and what they cost.
-    lost: Vec<(PathBuf, LostEvents)>,
-    kept: Vec<Renamed>,
-}
-
-/// Removes segments that were not finished, if the journal has their events. Those of a writer without
-/// journal are lost. Beside a damaged journal they are kept under another name.
-fn clear_partial_segments(
-    storage: &dyn Storage,
-    folder: &Path,
-    unsealed: &Unsealed,
-    first_seq: u64,
-) -> Result<Partial> {
-    let mut partial = Partial::default();
-    let has_journal = !JournalFiles::paths(storage, folder)?.is_empty();
-    let damage = unsealed.journal.damage.as_ref();
-    let is_damaged = damage.is_some_and(|damage| !damage.is_tail);
-    for name in storage.list(folder)?.iter().filter(|name| is_partial(name)) {
-        let file = folder.join(name);
-        let bytes = storage.open(&file)?.bytes()?;
-        if !has_journal && bytes > 0 {
-            let lost = LostEvents {
-                first_seq,
-                last_seq: None,
-                file: name.clone(),
-                problem: format!("{bytes} bytes of an unfinished segment"),
-            };
-            partial.lost.push((file, lost));
-        } else if bytes > 0 && (is_damaged || !is_parquet(storage, &file)?) {
-            partial.kept.push(keep_damaged(storage, &file)?);
-        } else {
-            storage.remove(&file)?;
-        }
-    }
-    Ok(partial)
-}
-
-/// Whether a file begins as a segment does.
-fn is_parquet(storage: &dyn Storage, file: &Path) -> Result<bool> {
-    let mut magic = [0; PARQUET_MAGIC.len()];
-    let file = storage.open(file)?;
-    if file.bytes()? < magic.len() as u64 {
-        return Ok(true);
-    }
-    file.read_at(&mut magic, 0)?;
-    Ok(magic == PARQUET_MAGIC)
-}
-
-/// A file that was renamed: its old path and the new one.
-type Renamed = (PathBuf, PathBuf);
-
-/// Renames segments that are neither in the manifest nor whole.
-fn set_aside_segments(
-    storage: &dyn Storage,
-    folder: &Path,
-    sealed: &Manifest,
-) -> Result<Vec<Renamed>> {
-    let mut spoilt = Vec::new();
-    for name in storage.list(folder)? {
-        let is_listed = sealed.segments.iter().any(|segment| segment.file == name);
-        if is_segment(&name) && !is_listed {
-            spoilt.push(keep_damaged(storage, &folder.join(name))?);
-        }
-    }
-    Ok(spoilt)
-}
-
-/// Renames a file that cannot be read, so that no verb takes it for a part of the recording.
-fn keep_damaged(storage: &dyn Storage, path: &Path) -> Result<Renamed> {
-    let name = file_name(path);
-    let mut number = 1;
-    let mut kept = path.with_file_name(set_aside_name(&name, number));
-    // An earlier recovery may have kept one of that name.
-    while storage.exists(&kept) || storage.link_target(&kept).is_some() {
-        number += 1;
-        kept = path.with_file_name(set_aside_name(&name, number));
-    }
-    storage.rename(path, &kept)?;
-    Ok((path.to_owned(), kept))
 }
 
 /// The counts of the segments and the digest of their events; `None` if they cannot all be read.
@@ -756,59 +555,4 @@ fn check(
         Some(Finding { file, problem }) => Err(RecordingError::damaged(&file, problem)),
         None => Ok(()),
     }
-}
-
-/// Events that segments no longer have, so that a journal with them must stay.
-#[derive(Debug, Default)]
-struct Damaged {
-    /// First and last `seq`.
-    ranges: Vec<(u64, u64)>,
-    /// Damage of something else, which may cost any event.
-    is_anywhere: bool,
-}
-
-impl Damaged {
-    fn of(storage: &dyn Storage, folder: &Path, made: &Manifest, findings: &[Finding]) -> Self {
-        let contracts = contracts_path(storage, folder);
-        let mut damaged = Self::default();
-        for finding in findings.iter().filter(|finding| finding.file != contracts) {
-            let mut segments = made.segments.iter();
-            match segments.find(|it| folder.join(&it.file) == finding.file) {
-                Some(segment) => damaged.ranges.push((segment.first_seq, segment.last_seq)),
-                None => damaged.is_anywhere = true,
-            }
-        }
-        damaged
-    }
-
-    /// Whether one of the events from `first` to before `end` is among them.
-    fn has(&self, first: u64, end: u64) -> bool {
-        let meets = |(from, to): &(u64, u64)| first <= *to && *from < end;
-        self.is_anywhere || self.ranges.iter().any(meets)
-    }
-}
-
-/// Removes the journal files whose events were all read and are among the `events` of segments, none of
-/// them damaged. Every other one is kept under another name.
-fn set_aside(
-    storage: &dyn Storage,
-    folder: &Path,
-    found: &JournalFiles,
-    events: u64,
-    damaged: &Damaged,
-) -> Result<Vec<Renamed>> {
-    let mut kept = Vec::new();
-    for path in JournalFiles::paths(storage, folder)? {
-        let read = found.read.iter().find(|read| read.path == path);
-        let may_go = |read: &ReadJournal| {
-            read.end_seq <= events && !damaged.has(read.first_seq, read.end_seq)
-        };
-        if read.is_some_and(may_go) {
-            storage.remove(&path)?;
-        } else {
-            kept.push(keep_damaged(storage, &path)?);
-        }
-    }
-    storage.sync_dir(folder)?;
-    Ok(kept)
 }

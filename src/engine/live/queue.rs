@@ -206,7 +206,10 @@ impl Queue {
             self.lose_tick();
             return;
         }
-        self.high_water.fetch_max(len + 1, Ordering::Relaxed);
+        // A look is cheap, and a new highest is rare.
+        if len >= self.high_water.load(Ordering::Relaxed) {
+            self.high_water.fetch_max(len + 1, Ordering::Relaxed);
+        }
         self.wake_reader();
     }
 
