@@ -1,7 +1,7 @@
 //! Errors of the object store library as those of the system: the kind, and a text without what the
 //! server sent. An answer of S3 may quote the access key and what was signed.
 
-use std::error::Error as _;
+use std::error::Error as StdError;
 use std::io::{self, ErrorKind};
 
 use object_store::Error;
@@ -25,11 +25,21 @@ pub(super) fn of_store(error: Error) -> io::Error {
     io::Error::new(kind, without_body(&text_of(&error)))
 }
 
-/// The text of the last cause: those before it repeat it.
+/// The text of the cause, which the error itself repeats, and what is behind that: `Connection refused`
+/// rather than `error sending request` alone.
 fn text_of(error: &Error) -> String {
-    match error.source().map(ToString::to_string) {
+    let cause = error.source().map(ToString::to_string);
+    let text = match cause {
         Some(cause) if !cause.is_empty() => cause,
         _ => error.to_string(),
+    };
+    let mut first: Option<&dyn StdError> = error.source();
+    while let Some(source) = first.and_then(StdError::source) {
+        first = Some(source);
+    }
+    match first.map(ToString::to_string) {
+        Some(first) if !first.is_empty() && !text.contains(&first) => format!("{text}: {first}"),
+        _ => text,
     }
 }
 
