@@ -201,6 +201,7 @@ impl LiveSession {
             live: outcome.live,
             manifest: recorded.manifest,
             days: recorded.days,
+            unstored: recorded.unstored,
             recording_failure,
             read_back: backlog.map(|it| it.read_back()),
             recorder_high_water: stats.recorder.as_ref().map(|it| it.most_waiting()),

@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::io::{self, ErrorKind};
 
 use object_store::Error;
+use object_store::client::{HttpError, HttpErrorKind};
 
 /// Where the body of an answer begins in the text of an error.
 const BODY: [&str; 3] = ["<?xml", "<Error", "{\""];
@@ -20,9 +21,24 @@ pub(super) fn of_store(error: Error) -> io::Error {
         }
         Error::NotSupported { .. } | Error::NotImplemented { .. } => ErrorKind::Unsupported,
         Error::InvalidPath { .. } => ErrorKind::InvalidInput,
-        _ => ErrorKind::Other,
+        error => transport_of(error).unwrap_or(ErrorKind::Other),
     };
     io::Error::new(kind, without_body(&text_of(&error)))
+}
+
+/// Where no answer came: that it took too long, or that the connection could not be made or was lost.
+fn transport_of(error: &Error) -> Option<ErrorKind> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<HttpError>() {
+            return Some(match error.kind() {
+                HttpErrorKind::Timeout => ErrorKind::TimedOut,
+                _ => ErrorKind::ConnectionAborted,
+            });
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// The text of the cause, which the error itself repeats, and what is behind that: `Connection refused`

@@ -108,7 +108,7 @@ pub(super) fn create(store: &Arc<dyn ObjectStore>, key: &Key, content: Vec<u8>) 
             Ok(_) => return Err(ErrorKind::AlreadyExists.into()),
             Err(error)
                 if error.kind() == ErrorKind::NotFound
-                    && refused.kind() == ErrorKind::Other
+                    && refused.kind() != ErrorKind::AlreadyExists
                     && tries < MOST_TRIES =>
             {
                 tries += 1;
@@ -120,7 +120,13 @@ pub(super) fn create(store: &Arc<dyn ObjectStore>, key: &Key, content: Vec<u8>) 
 
 /// Whether a put with this error may have been carried out.
 fn is_unclear(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::Other)
+    matches!(
+        error.kind(),
+        ErrorKind::AlreadyExists
+            | ErrorKind::Other
+            | ErrorKind::TimedOut
+            | ErrorKind::ConnectionAborted
+    )
 }
 
 fn get(store: &Arc<dyn ObjectStore>, key: &Key) -> io::Result<Bytes> {
