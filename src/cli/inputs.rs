@@ -34,10 +34,10 @@ pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     Ok(inputs)
 }
 
-/// The same for a verb that may follow what is being written, which is no reason for a warning then.
+/// The same for a verb that may follow what is being written, then without a warning.
 pub(super) fn open_to_follow(paths: &[PathBuf], follow: bool) -> anyhow::Result<Inputs> {
     let inputs = Inputs::open(paths)?;
-    // A store tells nobody of what is added.
+    // What is added in a store is not seen.
     let is_followed = |it: &Recording| follow && it.is_being_written() && !is_url(it.path());
     for recording in &inputs.recordings {
         if is_followed(recording) {

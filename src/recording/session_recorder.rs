@@ -1,5 +1,7 @@
 //! The recorder of a session: into one folder, or into a catalogue by trading day or from a ring.
 
+mod stored;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +14,8 @@ use super::event_writer::EventWriter;
 use super::read_back::ReadBack;
 use super::recorder_stats::RecorderStats;
 use super::ring::RingRecorder;
-use super::stored_recorder::StoredRecorder;
+
+pub use stored::StoredRecorder;
 
 /// Records a session, on separate threads.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use super::manifest::Status;
 use super::owner::is_in_use;
 use super::reader::Recording;
 use super::recover::recover;
-use super::storage::Location;
+use super::storage::{Location, local};
 use super::store_writer::{StoreWriter, check_place};
 use super::unstarted::remove_eventless;
 
@@ -46,13 +46,13 @@ pub struct Unstored {
     pub reason: String,
 }
 
-/// What a session is told of its store.
+/// What a session learns of its store.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StoreNotice<'a> {
     /// It has not answered yet. The session begins.
     Slow,
-    /// Requests fail. The recording goes on, and waits in its spool.
+    /// Requests fail. The recording continues, and waits in its spool.
     Unreachable {
         /// How often in a row.
         failures: usize,
@@ -68,7 +68,7 @@ pub enum StoreNotice<'a> {
     Refused(&'a RecordingError),
 }
 
-/// Is told of the store of the recordings in a spool.
+/// Learns of the store of the recordings in a spool.
 pub type OnStore = fn(&Path, &StoreNotice<'_>);
 
 /// Digits of the BLAKE3 in the name of a spool.
@@ -115,7 +115,7 @@ impl StoreTarget {
                 true => can_list(&location),
                 false => check_place(&location, force),
             };
-            // Nobody waits for a late answer.
+            // A late answer is dropped.
             let _ = found.try_send(checked);
         };
         thread::spawn("store-check", check)
@@ -133,7 +133,7 @@ impl StoreTarget {
     /// When it cannot be read, or the store does not take it.
     pub fn store_leftover(&self, spool: &Path) -> Result<()> {
         let is_left = !self.is_root
-            && spool.exists()
+            && local().exists(spool)
             && !is_in_use(spool)
             && !remove_eventless(spool)?
             && Recording::open(spool).is_ok();
@@ -160,7 +160,7 @@ impl StoreTarget {
 
 /// The recordings in a spool.
 pub(super) fn recordings_in(spool: &Path, is_root: bool) -> Result<Vec<PathBuf>> {
-    if !spool.exists() {
+    if !local().exists(spool) {
         return Ok(Vec::new());
     }
     if !is_root {

@@ -18,7 +18,7 @@ use super::storage::{Location, Storage, local};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
-/// How often a manifest is read anew that changed while its files were copied.
+/// How often a manifest is read again that changed while its files were copied.
 const MOST_CHANGES: u32 = 20;
 
 /// The last commit of a writer.

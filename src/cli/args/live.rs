@@ -103,7 +103,7 @@ pub struct LiveArgs {
     /// Record at the same time, into this folder or URL: s3://, gs://, az:// or file:///
     #[arg(long, value_name = "REC", value_parser = values::parse_new_session, help_heading = "Output")]
     pub record: Option<PathBuf>,
-    /// In a catalogue instead, of a folder or URL: ROOT/trading_day=DAY/session=ID, one per day
+    /// In a catalogue instead: ROOT/trading_day=DAY/session=ID, one per day
     #[arg(long, value_name = "ROOT", value_parser = values::parse_new_session, help_heading = "Output", conflicts_with = "record")]
     pub record_under: Option<PathBuf>,
     /// Id of the session in the catalogue [default: made from time and process]

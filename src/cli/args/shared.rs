@@ -196,7 +196,7 @@ pub struct SessionOutputArgs {
     /// Folder of the new recording, or a URL: s3://, gs://, az:// or file:///
     #[arg(short, long, value_name = "REC", value_parser = values::parse_new_session, required_unless_present = "record_under", conflicts_with = "record_under")]
     pub output: Option<PathBuf>,
-    /// In a catalogue instead, of a folder or URL: ROOT/trading_day=DAY/session=ID, one per day
+    /// In a catalogue instead: ROOT/trading_day=DAY/session=ID, one per day
     #[arg(long, value_name = "ROOT", value_parser = values::parse_new_session)]
     pub record_under: Option<PathBuf>,
     /// Id of the session in the catalogue [default: made from the source, or from time and process]

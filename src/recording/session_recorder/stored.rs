@@ -12,17 +12,17 @@ use std::sync::Arc;
 
 use tickdeck_core::event::Event;
 
-use super::background_writer::Recorded;
-use super::error::RecordingError;
-use super::event_writer::EventWriter;
-use super::manifest::Manifest;
-use super::owner::Owner;
-use super::read_back::ReadBack;
-use super::recorder_stats::RecorderStats;
-use super::session_recorder::SessionRecorder;
-use super::storage::local;
-use super::store_target::{OnStore, StoreTarget};
-use super::uploader::Uploader;
+use super::SessionRecorder;
+use crate::background_writer::Recorded;
+use crate::error::RecordingError;
+use crate::event_writer::EventWriter;
+use crate::manifest::Manifest;
+use crate::owner::Owner;
+use crate::read_back::ReadBack;
+use crate::recorder_stats::RecorderStats;
+use crate::storage::local;
+use crate::store_target::{OnStore, StoreTarget};
+use crate::uploader::Uploader;
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -37,7 +37,7 @@ pub struct StoredRecorder {
 }
 
 impl StoredRecorder {
-    /// Stores what `inner` records in `spool`. `on_store` is told of a store that does not take something.
+    /// Stores what `inner` records in `spool`. `on_store` learns of a store that does not take something.
     ///
     /// # Errors
     /// When another session has the spool, the store has another recording or cannot be used, or the
