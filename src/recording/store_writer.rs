@@ -12,7 +12,7 @@ use super::copy_file::{Copier, Copy};
 use super::error::RecordingError;
 use super::manifest::{Manifest, Status};
 use super::names::{FileNames, contracts_path};
-use super::push::{There, commit, committed, continues, copies_at, refuse_unconditional};
+use super::push::{There, commit, committed, continues, copies_at, is_same, refuse_unconditional};
 use super::removal::remove;
 use super::storage::{Location, Storage, local};
 
@@ -37,6 +37,8 @@ enum Claim {
     Next { number: u64, epoch: u64 },
     /// The same, once the recording is finished: until then the place has another one, which is whole.
     AtTheEnd { number: u64, epoch: u64 },
+    /// Nothing: this commit has the recording, which is finished. Another process has stored it.
+    IsThere { number: u64, epoch: u64 },
 }
 
 /// Copies one recording.
@@ -120,9 +122,15 @@ impl StoreWriter {
         };
         let copies = self.copies(manifest);
         self.copy_all(&copies)?;
+        if let Claim::IsThere { number, epoch } = claim {
+            self.committed(number, epoch, manifest);
+            return Ok(());
+        }
         let (number, epoch) = match claim {
             Claim::AtTheEnd { .. } if manifest.status == Status::Recording => return Ok(()),
-            Claim::Next { number, epoch } | Claim::AtTheEnd { number, epoch } => (number, epoch),
+            Claim::Next { number, epoch }
+            | Claim::AtTheEnd { number, epoch }
+            | Claim::IsThere { number, epoch } => (number, epoch),
         };
         let (storage, folder) = (&*self.target.storage, &self.target.path);
         if !std::mem::replace(&mut self.is_checked, true) {
@@ -130,23 +138,34 @@ impl StoreWriter {
         }
         let path = FileNames::of_commits(folder).commit(folder, number);
         commit(storage, &path, &committed(manifest, epoch))?;
+        self.committed(number, epoch, manifest);
+        Ok(())
+    }
+
+    fn committed(&mut self, number: u64, epoch: u64, manifest: &Manifest) {
         self.last = Some(Commit {
             number,
             epoch,
             manifest: manifest.clone(),
         });
-        Ok(())
     }
 
     /// What this writer may do at its place, by what is there.
     fn claim(&self, ours: &Manifest) -> Result<Claim> {
         let folder = &self.target.path;
-        claim_of(
-            &There::read(&*self.target.storage, folder)?,
-            folder,
-            self.force,
-            |theirs| continues(theirs, ours),
-        )
+        let there = There::read(&*self.target.storage, folder)?;
+        if let There::Commit {
+            number, manifest, ..
+        } = &there
+            && ours.status != Status::Recording
+            && is_same(manifest, ours)
+        {
+            return Ok(Claim::IsThere {
+                number: *number,
+                epoch: manifest.epoch.unwrap_or(0),
+            });
+        }
+        claim_of(&there, folder, self.force, |theirs| continues(theirs, ours))
     }
 
     fn copies(&self, manifest: &Manifest) -> Vec<Copy> {

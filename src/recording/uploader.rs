@@ -1,6 +1,7 @@
 //! The thread that brings the recordings of a spool to their store. Nothing waits for it: what the store
 //! does not take stays in the spool.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ use tickdeck_core::thread;
 use tickdeck_core::wait::{Received, receive};
 
 use super::error::RecordingError;
+use super::owner::is_in_use;
 use super::recorder_stats::RecorderStats;
 use super::storage::Location;
 use super::store_target::{
@@ -63,6 +65,7 @@ impl Uploader {
             target,
             spool: spool.to_owned(),
             writers: Vec::new(),
+            refused: BTreeSet::new(),
             stats: Arc::clone(stats),
             failure: Arc::clone(&failure),
             has_failed: Arc::clone(&has_failed),
@@ -127,6 +130,8 @@ pub(super) struct Upload {
     target: StoreTarget,
     spool: PathBuf,
     writers: Vec<StoreWriter>,
+    /// Ended recordings that the store does not take. They are tried once more at the end.
+    refused: BTreeSet<PathBuf>,
     stats: Arc<RecorderStats>,
     failure: Failure,
     has_failed: Arc<AtomicBool>,
@@ -193,8 +198,24 @@ impl Upload {
         if self.writers.is_empty() {
             return can_list(&Location::of(&self.target.url)?);
         }
-        let mut writers = self.writers.iter_mut();
-        writers.try_for_each(StoreWriter::follow)
+        let mut failure = None;
+        for writer in &mut self.writers {
+            if self.refused.contains(writer.spool()) {
+                continue;
+            }
+            let Err(error) = writer.follow() else {
+                continue;
+            };
+            // What an earlier session left must not end this one.
+            let is_ended = self.target.is_root && !is_in_use(writer.spool());
+            if is_ended && is_refusal(&error) {
+                (self.on_store)(writer.spool(), &StoreNotice::Refused(&error));
+                self.refused.insert(writer.spool().to_owned());
+            } else {
+                failure.get_or_insert(error);
+            }
+        }
+        failure.map_or(Ok(()), Err)
     }
 
     /// Adds recordings that began since the last time.
@@ -210,7 +231,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Stores what is left of recordings that are finished, and removes their spool. Returns those that
+    /// Stores the rest of recordings that are finished, and removes their spool. Returns those that
     /// stay there.
     pub(super) fn finish(mut self) -> (Vec<Unstored>, Option<RecordingError>) {
         let mut unstored = Vec::new();

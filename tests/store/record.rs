@@ -134,6 +134,11 @@ fn a_killed_recorder_is_finished_by_recover_and_push() {
     assert!(pushed["commit"].as_u64().unwrap() > 2, "{pushed}");
     assert_eq!(digest(&server, "rec"), replay_digest(&spool));
     assert!(info(&server, "rec")["events"].as_u64().unwrap() >= there);
+    // The next recorder finds that it is stored, and removes the spool.
+    let next = finish(record(&server, &spools, "rec", ""));
+    assert_eq!(next.code, Some(2), "{}", next.stderr);
+    assert!(next.stderr.contains("already has another recording"));
+    assert_eq!(names(&spools), [] as [&str; 0]);
 }
 
 #[test]
@@ -230,8 +235,8 @@ fn an_outage_delays_nothing_and_is_made_up_for() {
 }
 
 #[test]
-fn a_store_that_is_away_at_the_end_leaves_the_spool() {
-    let Some(server) = S3Server::start("a store that is away at the end") else {
+fn a_store_that_is_unreachable_at_the_end_leaves_the_spool() {
+    let Some(server) = S3Server::start("a store that is unreachable at the end") else {
         return;
     };
     let folder = Folder::new();

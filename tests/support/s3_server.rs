@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 use tempfile::TempDir;
+use tickdeck_core::thread;
 use tickdeck_core::wait::{Received, receive};
 
 use super::skipped_unless_required;
@@ -107,8 +108,8 @@ fn launch(binary: &Path, folder: &Path, port: u16) -> (Child, u16) {
         .unwrap();
     let log = process.stdout.take().unwrap();
     let (found, port) = bounded(1);
-    // It ends with the server. A log that nobody reads would stop that.
-    std::thread::spawn(move || read_log(log, &found));
+    // It ends with the server. A log that is not read would stop that.
+    thread::spawn("s3-log", move || read_log(log, &found)).unwrap();
     match receive(&port, START) {
         Received::Message(port) => (process, port),
         other => {
@@ -121,7 +122,7 @@ fn launch(binary: &Path, folder: &Path, port: u16) -> (Child, u16) {
     }
 }
 
-/// Reads the log of a server to its end. `found` is told the port.
+/// Reads the log of a server to its end. `found` receives the port.
 fn read_log(log: impl Read, found: &Sender<u16>) {
     for line in BufReader::new(log).lines().map_while(Result::ok) {
         if let Some((_, port)) = line.split_once(RUNNING)

@@ -32,7 +32,7 @@ pub struct StoredRecorder {
     inner: SessionRecorder,
     uploader: Uploader,
     spool: PathBuf,
-    /// Keeps other sessions out of the root of a catalogue. A recording has a lock of its own.
+    /// Keeps other sessions out of the root of a catalogue. A recording has its own lock.
     root: Option<Owner>,
 }
 
@@ -41,7 +41,7 @@ impl StoredRecorder {
     ///
     /// # Errors
     /// When another session has the spool, the store has another recording or cannot be used, or the
-    /// system starts no thread. A store that does not answer is no error.
+    /// system starts no thread. A store that does not answer is not an error.
     pub fn start(
         inner: SessionRecorder,
         spool: &Path,
