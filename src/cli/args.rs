@@ -441,7 +441,7 @@ impl Command {
             }
             Self::Live(args) => {
                 args.nats.drop_empty();
-                Ok(())
+                args.check()
             }
             Self::Health(HealthArgs { nats, .. }) | Self::Doctor(DoctorArgs { nats, .. }) => {
                 nats.drop_empty();

@@ -19,6 +19,7 @@ use tickdeck_core::calendar::{TradingCalendar, Uncovered};
 use tickdeck_core::contract::parse_vt_symbols;
 use tickdeck_core::select::WindowError;
 use tickdeck_core::time::UnixNanos;
+use tickdeck_recording::storage::is_url;
 use tickdeck_recording::{Finding, Followed, Recording, RecordingError, Status};
 
 use super::args::{NormalizeArgs, SelectArgs};
@@ -33,10 +34,11 @@ pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     Ok(inputs)
 }
 
-/// The same for a verb that may follow what is being written, which is no reason for a warning then.
+/// The same for a verb that may follow what is being written, then without a warning.
 pub(super) fn open_to_follow(paths: &[PathBuf], follow: bool) -> anyhow::Result<Inputs> {
     let inputs = Inputs::open(paths)?;
-    let is_followed = |it: &Recording| follow && it.is_being_written();
+    // What is added in a store is not seen.
+    let is_followed = |it: &Recording| follow && it.is_being_written() && !is_url(it.path());
     for recording in &inputs.recordings {
         if is_followed(recording) {
             tracing::info!(

@@ -15,7 +15,7 @@ use super::inputs::{Published, of_publishing};
 use super::outcome::{Outcome, UsageError, after_printing, stdout};
 use super::outputs::nats_options;
 use super::render::print_summary;
-use super::session_place::SessionPlace;
+use super::session_place::{SessionPlace, warn_unstored};
 use super::startup::{require, startup_error};
 
 /// The variable that allows the ingest.
@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome>
     if !is_ingest_allowed(&context.environment).map_err(|error| startup_error(error.into()))? {
         return disabled(context, args);
     }
-    let place = place(context, args);
+    let place = place(context, args).map_err(startup_error)?;
     let ended = prepare(context, args, place.as_ref()).map_err(startup_error)?;
     let mut summary = ended.summary();
     summary.partition = args.partition;
@@ -41,7 +41,9 @@ pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome>
         partition: args.partition,
     };
     let printed = print_summary(&summary, args.json.json, &no_sinks);
-    let is_lossy = summary.is_lossy() || is_nothing(context, &ended, &summary);
+    warn_unstored(&ended.unstored);
+    let is_lossy =
+        summary.is_lossy() || is_nothing(context, &ended, &summary) || !ended.unstored.is_empty();
     after_printing(printed, outcome(ended, is_lossy))
 }
 
@@ -84,8 +86,8 @@ fn disabled(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome> {
 }
 
 /// Where the session is recorded, if it is.
-fn place(context: &Context, args: &LiveArgs) -> Option<SessionPlace> {
-    match (&args.record, &args.record_under) {
+fn place(context: &Context, args: &LiveArgs) -> anyhow::Result<Option<SessionPlace>> {
+    let place = match (&args.record, &args.record_under) {
         (Some(folder), _) => Some(SessionPlace::folder(folder, args.force)),
         (None, Some(root)) => {
             let given = args.session_id.clone();
@@ -93,7 +95,9 @@ fn place(context: &Context, args: &LiveArgs) -> Option<SessionPlace> {
             Some(SessionPlace::under(root, session, args.force).with_ring(args.ring()))
         }
         (None, None) => None,
-    }
+    };
+    let spool = args.journal.spool.as_deref();
+    place.map(|place| place.spooled(spool)).transpose()
 }
 
 fn prepare(

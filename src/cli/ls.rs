@@ -6,7 +6,7 @@ use serde::Serialize;
 use tickdeck::listing::{Lister, SessionLine, SessionState};
 use tickdeck_core::printable::printable_value;
 use tickdeck_recording::storage::{Location, is_url};
-use tickdeck_recording::{Catalog, Status};
+use tickdeck_recording::{Catalog, CatalogEntry, Status};
 
 use super::args::LsArgs;
 use super::catalog::{Wanted, log_rings, log_unreadable, nothing_selected, rings_under};
@@ -42,9 +42,10 @@ pub(super) fn run(_context: &Context, args: &LsArgs) -> anyhow::Result<Outcome> 
     let storage = Location::of(&args.root)?.storage;
     let lister = Lister::new_in(storage, &args.options())
         .map_err(|error| UsageError::caused_by("--symbols cannot be used", error))?;
+    let selected: Vec<&CatalogEntry> = selected.collect();
     let mut lines = Vec::new();
-    for entry in selected {
-        match lister.line(entry) {
+    for (entry, line) in selected.iter().zip(lister.lines(&selected)) {
+        match line {
             // A prune removed it meanwhile.
             Err(_) if !is_url(&entry.folder) && !entry.folder.exists() => {}
             line => lines.extend(line?),

@@ -21,7 +21,7 @@ use super::inputs::{
 use super::outcome::{Outcome, after_printing, session_error};
 use super::outputs::{Sinks, Target, nats_options, publisher_options, publishes_to_nats};
 use super::render::{Made, print_summary};
-use super::session_place::SessionPlace;
+use super::session_place::{SessionPlace, warn_unstored};
 use super::startup::{require, startup_error};
 use super::synthetic;
 
@@ -131,7 +131,9 @@ fn conclude(
     let is_silent = args.publish
         && played.error.is_none()
         && of_publishing(&Published::of(&played.summary), args.allow_empty) == Outcome::Lossy;
-    let is_lossy = played.summary.is_lossy() || is_empty || is_silent;
+    warn_unstored(&recorded.unstored);
+    let is_unstored = !recorded.unstored.is_empty();
+    let is_lossy = played.summary.is_lossy() || is_empty || is_silent || is_unstored;
     let ended = match (played.error, recorded.error) {
         (Some(error), _) => Err(error.into()),
         (None, Some(error)) => Err(error.into()),
@@ -162,7 +164,7 @@ fn print(args: &RecordArgs, summary: &Summary, made: &[Made<'_>]) -> anyhow::Res
 
 /// Records a live session.
 fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome> {
-    let place = place(args, || live_session_id("record", context));
+    let place = place(args, || live_session_id("record", context))?;
     let run = || -> anyhow::Result<LiveSummary> {
         require(&context.environment)?;
         let nats = (args.publish && publishes_to_nats(&args.sinks))
@@ -206,13 +208,15 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
         && of_publishing(&Published::of(&summary), args.allow_empty) == Outcome::Lossy;
     // What the user ended early is complete.
     let is_nothing = (is_empty || is_silent) && !context.control.is_stopped();
-    after_printing(printed, outcome(ended, summary.is_lossy() || is_nothing))
+    warn_unstored(&ended.unstored);
+    let is_lossy = summary.is_lossy() || is_nothing || !ended.unstored.is_empty();
+    after_printing(printed, outcome(ended, is_lossy))
 }
 
 /// Where the session goes. `id` is its id in a catalogue if none is given.
-fn place(args: &RecordArgs, id: impl FnOnce() -> SessionId) -> SessionPlace {
+fn place(args: &RecordArgs, id: impl FnOnce() -> SessionId) -> anyhow::Result<SessionPlace> {
     let output = &args.output;
-    match (&output.record_under, &output.output) {
+    let place = match (&output.record_under, &output.output) {
         (Some(root), _) => {
             let session = output.session_id.clone().unwrap_or_else(id);
             SessionPlace::under(root, session, output.force)
@@ -220,14 +224,15 @@ fn place(args: &RecordArgs, id: impl FnOnce() -> SessionId) -> SessionPlace {
         (None, folder) => {
             SessionPlace::folder(folder.as_deref().unwrap_or(Path::new("")), output.force)
         }
-    }
+    };
+    place.spooled(args.journal.spool.as_deref())
 }
 
 fn open_market(args: &RecordArgs, options: SyntheticOptions) -> anyhow::Result<Opened> {
     let reference = inputs::reference(&args.normalize, &[])?;
     // The same market has the same id, at any time and on any machine.
     let id = format!("{}-{}", options.profile, options.seed);
-    let place = place(args, || SessionId::of_text(&id));
+    let place = place(args, || SessionId::of_text(&id))?;
     let source = synthetic::open(options, &reference.calendar)?;
     Ok(Opened {
         info: source.info(),
@@ -243,9 +248,9 @@ fn open_market(args: &RecordArgs, options: SyntheticOptions) -> anyhow::Result<O
 fn open_recording(args: &RecordArgs, path: &PathBuf) -> anyhow::Result<Opened> {
     let paths = std::slice::from_ref(path);
     let named = |id: &str| place(args, || SessionId::of_text(id));
-    named("").check_inputs(paths)?;
+    named("")?.check_inputs(paths)?;
     let inputs = inputs::open(paths)?;
-    let place = named(&inputs.session());
+    let place = named(&inputs.session())?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let all = EventFilter::default();
     Ok(Opened {

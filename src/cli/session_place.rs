@@ -4,11 +4,15 @@ use std::path::{Path, PathBuf};
 
 use tickdeck::reference::Reference;
 use tickdeck::session::RecordTo;
-use tickdeck_recording::{Manifest, RecordingOptions, Ring, RingTrigger, SessionId, SourceInfo};
+use tickdeck_recording::storage::{check_url, is_url};
+use tickdeck_recording::{
+    Manifest, RecordingOptions, Ring, RingTrigger, SessionId, SourceInfo, StoreTarget, Unstored,
+};
 
 use super::args::RollArgs;
 use super::outputs::{refuse_output_of_inputs, session_of, session_rolling};
 use super::render::Made;
+use super::user_folders::UserFolders;
 
 /// The place of a new session.
 #[derive(Debug, Clone)]
@@ -19,6 +23,8 @@ pub(super) struct SessionPlace {
     by_day: Option<SessionId>,
     /// Keeps only the last minutes on disk, until it is asked for them.
     ring: Option<Ring>,
+    /// The URL of a store. Then the folder is a spool.
+    store: Option<PathBuf>,
     /// Whether an existing recording is replaced.
     pub(super) force: bool,
 }
@@ -30,6 +36,7 @@ impl SessionPlace {
             folder: folder.to_owned(),
             by_day: None,
             ring: None,
+            store: None,
             force,
         }
     }
@@ -40,8 +47,27 @@ impl SessionPlace {
             folder: root.to_owned(),
             by_day: Some(session),
             ring: None,
+            store: None,
             force,
         }
+    }
+
+    /// The same where a URL is recorded in a spool: a folder in `spools`, or in the user's state folder.
+    ///
+    /// # Errors
+    /// When the URL cannot be used, or no folder is known.
+    pub(super) fn spooled(mut self, spools: Option<&Path>) -> anyhow::Result<Self> {
+        if !is_url(&self.folder) {
+            return Ok(self);
+        }
+        check_url(&self.folder)?;
+        let spools = match spools {
+            Some(folder) => folder.to_owned(),
+            None => UserFolders::from_environment().spools()?,
+        };
+        let spool = spools.join(StoreTarget::spool_name(&self.folder));
+        self.store = Some(std::mem::replace(&mut self.folder, spool));
+        Ok(self)
     }
 
     /// The same, as a ring.
@@ -57,7 +83,7 @@ impl SessionPlace {
     /// The session id.
     pub(super) fn session(&self) -> String {
         match &self.by_day {
-            None => session_of(&self.folder),
+            None => session_of(self.store.as_ref().unwrap_or(&self.folder)),
             Some(session) => session.to_string(),
         }
     }
@@ -66,7 +92,7 @@ impl SessionPlace {
     pub(super) fn check_inputs(&self, inputs: &[PathBuf]) -> anyhow::Result<()> {
         match &self.by_day {
             Some(_) if !self.force => Ok(()),
-            _ => refuse_output_of_inputs(&self.folder, inputs),
+            _ => refuse_output_of_inputs(self.store.as_ref().unwrap_or(&self.folder), inputs),
         }
     }
 
@@ -81,14 +107,23 @@ impl SessionPlace {
             None => RecordTo::new(&self.folder, source, reference),
             Some(session) => RecordTo::under(&self.folder, session.clone(), source, reference),
         };
-        RecordTo {
+        let record = RecordTo {
             options: RecordingOptions {
                 rolling: session_rolling(roll),
-                overwrite: self.force,
+                // In a spool there is nothing to replace.
+                overwrite: self.force && self.store.is_none(),
                 ..record.options
             },
             ring: self.ring.clone(),
             ..record
+        };
+        match &self.store {
+            None => record,
+            Some(url) => record.stored(StoreTarget {
+                url: url.clone(),
+                is_root: self.by_day.is_some(),
+                force: self.force,
+            }),
         }
     }
 
@@ -103,5 +138,24 @@ impl SessionPlace {
         }
         let days = days.iter();
         days.map(|(folder, made)| Made::new(folder, made)).collect()
+    }
+}
+
+/// Warns about recordings that are not in their store, and says how to bring them there.
+pub(super) fn warn_unstored(unstored: &[Unstored]) {
+    for Unstored {
+        spool,
+        target,
+        reason,
+    } in unstored
+    {
+        let (spool, target) = (spool.display(), target.display());
+        tracing::warn!(
+            event = "recording_not_stored",
+            recording = %spool,
+            target_url = %target,
+            error = reason,
+            "it is whole in its spool: `tickdeck push {spool} {target}` stores it"
+        );
     }
 }

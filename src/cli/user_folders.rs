@@ -1,4 +1,5 @@
-//! Where shells and `man` look for the files of a user: the XDG base directories.
+//! Where shells and `man` look for the files of a user, and where programs keep theirs: the XDG base
+//! directories.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use super::outcome::UsageError;
 pub(super) struct UserFolders {
     data: Option<PathBuf>,
     config: Option<PathBuf>,
+    state: Option<PathBuf>,
     bash_completion: Option<PathBuf>,
 }
 
@@ -31,6 +33,7 @@ impl UserFolders {
         Self {
             bash_completion: named("BASH_COMPLETION_USER_DIR")
                 .or_else(|| data.as_ref().map(|data| data.join("bash-completion"))),
+            state: named("XDG_STATE_HOME").or_else(|| below_home(".local/state")),
             config: named("XDG_CONFIG_HOME").or_else(|| below_home(".config")),
             data,
         }
@@ -54,11 +57,21 @@ impl UserFolders {
         }
     }
 
+    /// The folder of the spools of recordings that go to a store.
+    pub(super) fn spools(&self) -> Result<PathBuf, UsageError> {
+        let state = self.state.as_ref().ok_or_else(no_state)?;
+        Ok(state.join("tickdeck/spool"))
+    }
+
     /// The folder of manual pages of section 1.
     pub(super) fn manual(&self) -> Result<PathBuf, UsageError> {
         let data = self.data.as_ref().ok_or_else(no_home)?;
         Ok(data.join("man/man1"))
     }
+}
+
+fn no_state() -> UsageError {
+    UsageError::new("HOME is not set, so the user's state folder is unknown: name one with --spool")
 }
 
 fn no_home() -> UsageError {
@@ -125,6 +138,8 @@ mod tests {
     fn an_unknown_folder_is_refused() {
         let error = folders(&[]).manual().unwrap_err();
         assert!(error.to_string().contains("--output"), "{error}");
+        let error = folders(&[]).spools().unwrap_err();
+        assert!(error.to_string().contains("--spool"), "{error}");
         let powershell = folders(&[("HOME", "/h")]).completions(Shell::PowerShell);
         let error = powershell.unwrap_err().to_string();
         assert!(

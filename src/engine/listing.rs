@@ -26,12 +26,14 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use chrono::NaiveDate;
 use tickdeck_core::contract::{ContractTable, Exchange};
 use tickdeck_core::event::InstrumentId;
 use tickdeck_core::select::{SymbolGlobError, SymbolGlobs};
+use tickdeck_core::thread::spawn_scoped;
 use tickdeck_core::time::TradingDay;
 use tickdeck_recording::storage::{Storage, local};
 use tickdeck_recording::{
@@ -39,6 +41,9 @@ use tickdeck_recording::{
 };
 
 use crate::reference::Reference;
+
+/// Sessions on a server that are looked at at once: each waits for an answer most of the time.
+const MOST_AT_ONCE: usize = 16;
 
 /// Events read at a time.
 const BATCH_EVENTS: usize = 4096;
@@ -200,6 +205,37 @@ impl Lister {
         Ok((is_selected && is_wanted).then_some(line))
     }
 
+    /// Looks at several sessions, on a server at several at once. In the order of the entries.
+    #[must_use]
+    pub fn lines(
+        &self,
+        entries: &[&CatalogEntry],
+    ) -> Vec<Result<Option<SessionLine>, RecordingError>> {
+        let at_once = match self.storage.is_remote() {
+            true => MOST_AT_ONCE.min(entries.len()),
+            false => 1,
+        };
+        let lines: Vec<OnceLock<_>> = entries.iter().map(|_| OnceLock::new()).collect();
+        let next = AtomicUsize::new(0);
+        let look = || {
+            while let Some((entry, line)) = at(entries, &lines, &next) {
+                // Each is taken once.
+                let _ = line.set(self.line(entry));
+            }
+        };
+        std::thread::scope(|scope| {
+            // Where the system gives no thread, this one does the work.
+            let started = (1..at_once).map(|_| spawn_scoped(scope, "listing", look));
+            let started: Vec<_> = started.collect();
+            look();
+            drop(started);
+        });
+        let lines = entries.iter().zip(lines);
+        lines
+            .map(|(entry, line)| line.into_inner().unwrap_or_else(|| self.line(entry)))
+            .collect()
+    }
+
     /// The files of a session with their sizes. One that goes meanwhile is left out.
     fn files(&self, entry: &CatalogEntry) -> Result<BTreeMap<String, u64>, RecordingError> {
         let names = self.storage.list(&entry.folder)?.into_iter();
@@ -283,6 +319,16 @@ impl Lister {
         let mut instruments = manifest.iter().flat_map(|it| it.instruments.keys());
         is_exchange && (self.symbols.selects_all() || instruments.any(is_wanted))
     }
+}
+
+/// The next entry, and the place of its line.
+fn at<'a, T>(
+    entries: &[&'a CatalogEntry],
+    lines: &'a [T],
+    next: &AtomicUsize,
+) -> Option<(&'a CatalogEntry, &'a T)> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    entries.get(index).copied().zip(lines.get(index))
 }
 
 /// The exchanges of the instruments that the recording's contract table knows.

@@ -39,6 +39,7 @@ use super::recorder_stats::RecorderStats;
 use super::recover::recover_in;
 use super::sealer::{Sealer, journal_of};
 use super::storage::{FolderNow, Storage};
+use super::store_target::Unstored;
 use super::watch::{DEFAULT_MIN_FREE_SPACE, FolderWatch};
 use super::writer::RecordingWriter;
 
@@ -139,6 +140,8 @@ pub struct Recorded {
     pub days: Vec<(PathBuf, Manifest)>,
     /// The folder of a ring with ticks that are in no recording yet. `ticks` counts them.
     pub ring: Option<PathBuf>,
+    /// Finished recordings that should be in a store and are still in its spool.
+    pub unstored: Vec<Unstored>,
     /// The first error that no call has returned yet.
     pub error: Option<RecordingError>,
 }
@@ -369,6 +372,7 @@ impl BackgroundWriter {
             manifest,
             days: Vec::new(),
             ring: None,
+            unstored: Vec::new(),
             error: joined.err().or(sealing),
         }
     }

@@ -43,23 +43,23 @@ pub(super) fn segment_bytes(recording: &Recording) -> u64 {
     segments.map(|segment| segment.bytes).sum()
 }
 
-/// The files of a recording with their copies: the contract table at `contracts`, and each segment where
+/// The files of a recording with their copies: the contract table and where it goes, and each segment where
 /// `segment` says by its number and BLAKE3.
 pub(super) fn copies(
-    recording: &Recording,
+    (contracts, contracts_copy): (PathBuf, PathBuf),
+    segments: &[PathBuf],
     manifest: &Manifest,
-    contracts: PathBuf,
     segment: impl Fn(usize, &str) -> PathBuf,
 ) -> Vec<Copy> {
     let mut copies = Vec::new();
     if !manifest.contracts_blake3.is_empty() {
         copies.push(Copy {
-            from: recording.contracts_path(),
-            to: contracts,
+            from: contracts,
+            to: contracts_copy,
             blake3: manifest.contracts_blake3.clone(),
         });
     }
-    let segments = recording.segments().iter().zip(&manifest.segments);
+    let segments = segments.iter().zip(&manifest.segments);
     copies.extend(segments.enumerate().map(|(index, (from, entry))| Copy {
         from: from.clone(),
         to: segment(index, &entry.blake3),

@@ -262,6 +262,15 @@ pub enum RecordingError {
         /// The file that it would have replaced.
         path: PathBuf,
     },
+    /// What was recorded cannot be stored, and stays where it was recorded.
+    #[error("what was recorded is in {}, and not in its store", spool.display())]
+    NotStored {
+        /// The spool.
+        spool: PathBuf,
+        /// Why it is not stored.
+        #[source]
+        source: Box<RecordingError>,
+    },
     /// Recordings that cannot be played together.
     #[error("{reason}")]
     Incompatible {
@@ -299,7 +308,7 @@ impl RecordingError {
     /// Whether the user has to name something else: another recording, another place for a new one, or
     /// a file that this version reads.
     #[must_use]
-    pub const fn is_bad_input(&self) -> bool {
+    pub fn is_bad_input(&self) -> bool {
         matches!(
             self,
             Self::NotARecording { .. }
@@ -318,7 +327,7 @@ impl RecordingError {
                 | Self::Location(_)
                 | Self::NotFinished { .. }
                 | Self::OtherRecording { .. }
-        )
+        ) || matches!(self, Self::NotStored { source, .. } if source.is_bad_input())
     }
 
     pub(super) fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Self {

@@ -146,7 +146,8 @@ fn local_manifest(manifest: &Manifest) -> Manifest {
 /// The files of a recording and their copies in `folder`.
 fn copies_in(recording: &Recording, manifest: &Manifest, folder: &Path) -> Vec<Copy> {
     let contracts = FileNames::of_commits(folder).contracts(folder);
-    copies(recording, manifest, contracts, |index, _| {
+    let contracts = (recording.contracts_path(), contracts);
+    copies(contracts, recording.segments(), manifest, |index, _| {
         folder.join(segment_file(index))
     })
 }

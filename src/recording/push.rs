@@ -93,7 +93,8 @@ pub(super) fn push_to(
         return Ok(pushed);
     }
     storage.create_folder(&target.path)?;
-    let copies = copies_at(recording, manifest, &target.path);
+    let (contracts, segments) = (recording.contracts_path(), recording.segments());
+    let copies = copies_at(contracts, segments, manifest, &target.path);
     let mut copier = Copier {
         from: &**recording.storage(),
         to: storage,
@@ -130,7 +131,7 @@ fn copy_all(copier: &mut Copier<'_>, copies: &[Copy], pushed: &mut Pushed) -> Re
 }
 
 /// What is at the target.
-enum There {
+pub(super) enum There {
     Nothing,
     /// A recording as a file system has it.
     Plain(Box<Manifest>),
@@ -143,7 +144,7 @@ enum There {
 }
 
 impl There {
-    fn read(storage: &dyn Storage, folder: &Path) -> Result<Self> {
+    pub(super) fn read(storage: &dyn Storage, folder: &Path) -> Result<Self> {
         let plain = FileNames::of(storage, folder).manifest(folder);
         if storage.exists(&plain) {
             let manifest = Manifest::read_file(storage, plain)?;
@@ -182,7 +183,7 @@ impl There {
 
 /// Whether `ours` is `theirs` or continues it: the same session, and segments that begin with
 /// theirs.
-fn continues(theirs: &Manifest, ours: &Manifest) -> bool {
+pub(super) fn continues(theirs: &Manifest, ours: &Manifest) -> bool {
     let contents = |manifest: &Manifest| -> Vec<String> {
         let segments = manifest.segments.iter();
         segments.map(|segment| segment.blake3.clone()).collect()
@@ -213,7 +214,7 @@ pub(super) fn with_names(
 }
 
 /// The manifest of a commit.
-fn committed(manifest: &Manifest, epoch: u64) -> Manifest {
+pub(super) fn committed(manifest: &Manifest, epoch: u64) -> Manifest {
     with_names(manifest, Some(epoch), committed_segment)
 }
 
@@ -222,17 +223,22 @@ fn committed_segment(index: usize, blake3: &str) -> String {
 }
 
 /// The files of a recording and their copies at `target`.
-fn copies_at(recording: &Recording, manifest: &Manifest, target: &Path) -> Vec<Copy> {
+pub(super) fn copies_at(
+    contracts: PathBuf,
+    segments: &[PathBuf],
+    manifest: &Manifest,
+    target: &Path,
+) -> Vec<Copy> {
     let blake3 = &manifest.contracts_blake3;
-    let contracts = FileNames::of_commits(target).contracts_of(target, blake3);
-    copies(recording, manifest, contracts, |index, blake3| {
+    let copy = FileNames::of_commits(target).contracts_of(target, blake3);
+    copies((contracts, copy), segments, manifest, |index, blake3| {
         target.join(committed_segment(index, blake3))
     })
 }
 
 /// Refuses a server that would replace a manifest. The smallest file is created once more for that, with
 /// the content it has.
-fn refuse_unconditional(storage: &dyn Storage, copies: &[Copy]) -> Result<()> {
+pub(super) fn refuse_unconditional(storage: &dyn Storage, copies: &[Copy]) -> Result<()> {
     let mut smallest = None;
     for copy in copies {
         let bytes = storage.open(&copy.to)?.bytes()?;
@@ -251,7 +257,7 @@ fn refuse_unconditional(storage: &dyn Storage, copies: &[Copy]) -> Result<()> {
 }
 
 /// Creates the manifest, unless another writer did.
-fn commit(storage: &dyn Storage, path: &Path, manifest: &Manifest) -> Result<()> {
+pub(super) fn commit(storage: &dyn Storage, path: &Path, manifest: &Manifest) -> Result<()> {
     match storage.put_new(path, &manifest.text(path)?) {
         Err(error) if error.source.kind() == ErrorKind::AlreadyExists => {
             let path = path.to_owned();

@@ -116,7 +116,9 @@ impl Recording {
         let blake3 = &manifest.contracts_blake3;
         refuse_unknown_outside(&*storage, path, &contracts, None, blake3)?;
         Ok(Self {
-            is_being_written: is_owned && manifest.status == Status::Recording,
+            // A store has no locks, and says in a manifest with an epoch that more may come.
+            is_being_written: manifest.status == Status::Recording
+                && (is_owned || manifest.epoch.is_some()),
             unsealed,
             storage,
             path: path.to_owned(),
@@ -313,7 +315,8 @@ impl Recording {
             && (self.manifest.is_some() || self.storage.is_file(&self.path))
     }
 
-    /// Whether a writer has it, that is still running.
+    /// Whether a writer has it, that is still running. Of an unfinished recording in a store that cannot
+    /// be known: it counts as being written.
     #[must_use]
     pub const fn is_being_written(&self) -> bool {
         self.is_being_written

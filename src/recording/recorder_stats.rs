@@ -48,6 +48,11 @@ impl RecorderStats {
             .saturating_sub(sealed)
     }
 
+    /// Events in sealed segments.
+    pub(super) fn sealed(&self) -> u64 {
+        self.sealed.load(Ordering::Acquire)
+    }
+
     /// Ticks that are in a file, which a killed process does not lose.
     #[must_use]
     pub fn ticks(&self) -> u64 {

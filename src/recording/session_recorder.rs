@@ -1,5 +1,7 @@
 //! The recorder of a session: into one folder, or into a catalogue by trading day or from a ring.
 
+mod stored;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +15,8 @@ use super::read_back::ReadBack;
 use super::recorder_stats::RecorderStats;
 use super::ring::RingRecorder;
 
+pub use stored::StoredRecorder;
+
 /// Records a session, on separate threads.
 #[derive(Debug)]
 pub enum SessionRecorder {
@@ -22,6 +26,8 @@ pub enum SessionRecorder {
     Days(Box<DayRecorder>),
     /// Into a ring, and what a trigger asks for into a catalogue.
     Ring(Box<RingRecorder>),
+    /// Into one of these, and from there into a store.
+    Stored(Box<StoredRecorder>),
 }
 
 impl SessionRecorder {
@@ -32,6 +38,7 @@ impl SessionRecorder {
             Self::Folder(writer) => writer.offer(events),
             Self::Days(recorder) => recorder.offer(events),
             Self::Ring(recorder) => recorder.offer(events),
+            Self::Stored(recorder) => recorder.offer(events),
         }
     }
 
@@ -41,6 +48,7 @@ impl SessionRecorder {
         match self {
             Self::Folder(_) | Self::Days(_) => !self.has_failed(),
             Self::Ring(recorder) => recorder.idle(),
+            Self::Stored(recorder) => recorder.idle(),
         }
     }
 
@@ -51,16 +59,18 @@ impl SessionRecorder {
             Self::Folder(writer) => writer.has_failed(),
             Self::Days(recorder) => recorder.has_failed(),
             Self::Ring(recorder) => recorder.has_failed(),
+            Self::Stored(recorder) => recorder.has_failed(),
         }
     }
 
     /// Counts that other threads may read, also after the end.
     #[must_use]
-    pub const fn stats(&self) -> &Arc<RecorderStats> {
+    pub fn stats(&self) -> &Arc<RecorderStats> {
         match self {
             Self::Folder(writer) => writer.stats(),
             Self::Days(recorder) => recorder.stats(),
             Self::Ring(recorder) => recorder.stats(),
+            Self::Stored(recorder) => recorder.stats(),
         }
     }
 
@@ -71,16 +81,19 @@ impl SessionRecorder {
             Self::Folder(writer) => ReadBack::of(writer),
             Self::Days(recorder) => recorder.recordings().clone(),
             Self::Ring(recorder) => recorder.recordings().clone(),
+            Self::Stored(recorder) => recorder.recordings(),
         }
     }
 
-    /// The folder of the recording, the root of the catalogue, or the folder of the ring.
+    /// The folder of the recording, the root of the catalogue, or the folder of the ring. For a store, the
+    /// spool.
     #[must_use]
     pub fn folder(&self) -> &Path {
         match self {
             Self::Folder(writer) => writer.folder(),
             Self::Days(recorder) => recorder.root(),
             Self::Ring(recorder) => recorder.folder(),
+            Self::Stored(recorder) => recorder.folder(),
         }
     }
 
@@ -92,6 +105,7 @@ impl SessionRecorder {
             Self::Folder(writer) => writer.finish(overflow),
             Self::Days(recorder) => recorder.finish(overflow),
             Self::Ring(recorder) => recorder.finish(overflow),
+            Self::Stored(recorder) => recorder.finish(overflow),
         }
     }
 
@@ -105,6 +119,7 @@ impl SessionRecorder {
             Self::Days(recorder) => recorder.discard(),
             // Nothing of it is kept that was not asked for.
             Self::Ring(recorder) => recorder.finish(0).error.map_or(Ok(()), Err),
+            Self::Stored(recorder) => recorder.discard(),
         }
     }
 }
@@ -115,6 +130,7 @@ impl EventWriter for SessionRecorder {
             Self::Folder(writer) => writer.write(events),
             Self::Days(recorder) => recorder.write(events),
             Self::Ring(recorder) => recorder.write(events),
+            Self::Stored(recorder) => recorder.write(events),
         }
     }
 }

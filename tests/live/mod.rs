@@ -105,6 +105,7 @@ pub(crate) fn recorded(ticks: &[RawTick], folder: &Path) -> Setup {
         folder: folder.to_owned(),
         by_day: None,
         ring: None,
+        store: None,
         options: RecordingOptions {
             session: "test".into(),
             source: SourceInfo {

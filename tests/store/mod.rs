@@ -11,6 +11,7 @@ use crate::support::s3_server::{ACCESS_KEY, BUCKET, S3Server, SECRET_KEY};
 
 mod copies;
 mod part;
+mod record;
 mod secrets;
 mod verbs;
 

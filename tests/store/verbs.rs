@@ -74,7 +74,6 @@ fn verbs_that_write_take_no_url() {
         "recover s3://ticks/rec",
         "prune s3://ticks/root --keep-days 3",
         "generate --profile quick -o s3://ticks/rec",
-        "record --source synthetic:quick -o s3://ticks/rec",
         "slice recordings/quick -o s3://ticks/rec",
     ] {
         let ended = run(words.split(' '));

@@ -48,6 +48,11 @@ impl Proxy {
         Self { port, shared }
     }
 
+    /// Its port on loopback.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }

@@ -4,14 +4,20 @@
 //! The binary comes from `TICKDECK_S3_SERVER` or `target/tools` (`cargo xtask s3-server` puts it there).
 //! Without one a test is skipped visibly; under `TICKDECK_REQUIRE_S3=1` that is a failure.
 //! Shared by the tests of all packages.
+//!
+//! The system chooses the port when the server binds it, and the server's log says which. A port that is
+//! chosen first and released could be taken before the server binds it. A listener on it may even outlive
+//! its release, in a process that another thread is starting, and answer in place of the server.
 
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crossbeam_channel::{Sender, bounded};
 use tempfile::TempDir;
-use tickdeck_core::wait;
+use tickdeck_core::thread;
+use tickdeck_core::wait::{Received, receive};
 
 use super::skipped_unless_required;
 
@@ -20,9 +26,10 @@ pub(crate) const BUCKET: &str = "ticks";
 /// What a client has to present. No output of tickdeck may hold them.
 pub(crate) const ACCESS_KEY: &str = "AKIAMARKEDACCESS";
 pub(crate) const SECRET_KEY: &str = "marked/secret+of/the/store";
-/// Tries, with a pause between them, until the server answers.
-const TRIES: u32 = 600;
-const PAUSE: Duration = Duration::from_millis(50);
+/// Time for the server to start, on a machine that is busy.
+const START: Duration = Duration::from_secs(60);
+/// What its log says before its port.
+const RUNNING: &str = "server is running at http://127.0.0.1:";
 
 /// A running server.
 pub(crate) struct S3Server {
@@ -53,18 +60,12 @@ impl S3Server {
         let binary = binary(test)?;
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
-        loop {
-            // Another program may take the port before the server does.
-            let port = TcpListener::bind("127.0.0.1:0").unwrap();
-            let port = port.local_addr().unwrap().port();
-            if let Some(process) = launch(&binary, folder.path(), port) {
-                return Some(Self {
-                    process,
-                    folder,
-                    port,
-                });
-            }
-        }
+        let (process, port) = launch(&binary, folder.path(), 0);
+        Some(Self {
+            process,
+            folder,
+            port,
+        })
     }
 
     /// Its address.
@@ -94,30 +95,43 @@ impl S3Server {
     }
 }
 
-/// Starts it. `None` if it ended before it answered.
-fn launch(binary: &Path, folder: &Path, port: u16) -> Option<Child> {
+/// Starts it on a port, 0 for a free one, and returns the port.
+fn launch(binary: &Path, folder: &Path, port: u16) -> (Child, u16) {
     let mut process = Command::new(binary)
         .args(["--host", "127.0.0.1", "--port", &port.to_string()])
         .args(["--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY])
         .arg(folder)
-        .env("RUST_LOG", "off")
+        .env("RUST_LOG", "s3s_fs=info")
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    for _ in 0..TRIES {
-        if process.try_wait().unwrap().is_some() {
-            return None;
+    let log = process.stdout.take().unwrap();
+    let (found, port) = bounded(1);
+    // It ends with the server. A log that is not read would stop that.
+    thread::spawn("s3-log", move || read_log(log, &found)).unwrap();
+    match receive(&port, START) {
+        Received::Message(port) => (process, port),
+        other => {
+            let _ = process.kill();
+            panic!(
+                "the S3 server does not start ({other:?}): {:?}",
+                process.wait()
+            );
         }
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return Some(process);
-        }
-        wait::nap(PAUSE);
     }
-    let _ = process.kill();
-    let _ = process.wait();
-    panic!("the S3 server does not answer");
+}
+
+/// Reads the log of a server to its end. `found` receives the port.
+fn read_log(log: impl Read, found: &Sender<u16>) {
+    for line in BufReader::new(log).lines().map_while(Result::ok) {
+        if let Some((_, port)) = line.split_once(RUNNING)
+            && let Ok(port) = port.trim().parse()
+        {
+            // There is room for the only message.
+            let _ = found.try_send(port);
+        }
+    }
 }
 
 impl Drop for S3Server {

@@ -11,10 +11,11 @@ use tickdeck::encode::subject;
 use tickdeck::live::Wanted;
 use tickdeck::nats::stream::StreamName;
 use tickdeck_core::select::Partition;
+use tickdeck_recording::storage::is_url;
 use tickdeck_recording::{Ring, RingSpan, RingTrigger, SessionId};
 
-use super::values;
 use super::{JournalArgs, JsonArgs, NatsArgs, NormalizeArgs, RollArgs};
+use super::{conflict, values};
 
 /// The keys that a front uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -99,11 +100,11 @@ pub struct SubscribeArgs {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("recorded").args(["record", "record_under"]))]
 pub struct LiveArgs {
-    /// Record at the same time, into this folder
-    #[arg(long, value_name = "REC", value_parser = values::parse_new_recording, help_heading = "Output")]
+    /// Record at the same time, into this folder or URL: s3://, gs://, az:// or file:///
+    #[arg(long, value_name = "REC", value_parser = values::parse_new_session, help_heading = "Output")]
     pub record: Option<PathBuf>,
     /// In a catalogue instead: ROOT/trading_day=DAY/session=ID, one per day
-    #[arg(long, value_name = "ROOT", value_parser = values::parse_new_recording, help_heading = "Output", conflicts_with = "record")]
+    #[arg(long, value_name = "ROOT", value_parser = values::parse_new_session, help_heading = "Output", conflicts_with = "record")]
     pub record_under: Option<PathBuf>,
     /// Id of the session in the catalogue [default: made from time and process]
     #[arg(
@@ -168,6 +169,15 @@ pub struct LiveArgs {
 }
 
 impl LiveArgs {
+    pub(super) fn check(&self) -> Result<(), clap::Error> {
+        match &self.record_under {
+            Some(root) if self.ring.is_some() && is_url(root) => Err(conflict(
+                "--ring needs a folder for --record-under: `tickdeck push` copies what it keeps to a URL",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The ring, if there is to be one.
     #[must_use]
     pub fn ring(&self) -> Option<Ring> {

@@ -193,11 +193,11 @@ pub struct OutputArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub struct SessionOutputArgs {
-    /// Folder of the new recording
-    #[arg(short, long, value_name = "REC", value_parser = values::parse_new_recording, required_unless_present = "record_under", conflicts_with = "record_under")]
+    /// Folder of the new recording, or a URL: s3://, gs://, az:// or file:///
+    #[arg(short, long, value_name = "REC", value_parser = values::parse_new_session, required_unless_present = "record_under", conflicts_with = "record_under")]
     pub output: Option<PathBuf>,
     /// In a catalogue instead: ROOT/trading_day=DAY/session=ID, one per day
-    #[arg(long, value_name = "ROOT", value_parser = values::parse_new_recording)]
+    #[arg(long, value_name = "ROOT", value_parser = values::parse_new_session)]
     pub record_under: Option<PathBuf>,
     /// Id of the session in the catalogue [default: made from the source, or from time and process]
     #[arg(
@@ -241,6 +241,10 @@ pub struct JournalArgs {
     /// limit
     #[arg(long, hide_short_help = true, value_name = "SIZE", default_value = "1GiB", value_parser = values::parse_size)]
     pub min_free_space: u64,
+    /// With a URL, folder for what is recorded and not in the store yet [default: tickdeck/spool in the
+    /// user's state folder]
+    #[arg(long, hide_short_help = true, value_name = "DIR", value_parser = values::parse_path)]
+    pub spool: Option<PathBuf>,
 }
 
 impl JournalArgs {

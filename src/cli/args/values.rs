@@ -304,6 +304,15 @@ pub(super) fn parse_new_recording(text: &str) -> Result<PathBuf, String> {
     }
 }
 
+/// The folder or the URL of a new recording of a session. Nothing of a URL that is refused is shown: it may
+/// hold a secret.
+pub(super) fn parse_new_session(text: &str) -> Result<PathBuf, String> {
+    match is_url(Path::new(text)) {
+        true => Ok(text.into()),
+        false => parse_new_recording(text),
+    }
+}
+
 /// The path of a file to create.
 pub(super) fn parse_new_path(text: &str) -> Result<PathBuf, String> {
     match text {

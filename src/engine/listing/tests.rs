@@ -19,9 +19,18 @@ type Result<T> = std::result::Result<T, StorageError>;
 #[derive(Debug, Default)]
 struct Counting {
     opened: Mutex<Vec<PathBuf>>,
+    /// Whether it counts as a server. An open takes a while then.
+    is_remote: bool,
+    /// How many opens run, and how many ran at most.
+    running: AtomicUsize,
+    most_running: AtomicUsize,
 }
 
 impl Storage for Counting {
+    fn is_remote(&self) -> bool {
+        self.is_remote
+    }
+
     fn entry(&self, path: &Path) -> Result<Entry> {
         LocalStorage.entry(path)
     }
@@ -31,7 +40,13 @@ impl Storage for Counting {
     }
 
     fn open(&self, path: &Path) -> Result<Arc<dyn ReadFile>> {
+        let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_running.fetch_max(running, Ordering::SeqCst);
         self.opened.lock().unwrap().push(path.to_owned());
+        if self.is_remote {
+            tickdeck_core::wait::nap(std::time::Duration::from_millis(1));
+        }
+        self.running.fetch_sub(1, Ordering::SeqCst);
         LocalStorage.open(path)
     }
 
@@ -251,4 +266,40 @@ fn a_segment_of_another_size_is_damage() {
         assert!(line.problem.as_ref().unwrap().contains(problem), "{line:?}");
     }
     assert_eq!(found[2].state(), SessionState::Complete);
+}
+
+#[test]
+fn a_thousand_sessions_on_a_server_are_looked_at_several_at_once() {
+    const SESSIONS: usize = 1000;
+    let root = tempfile::tempdir().unwrap();
+    let first = record(root.path(), "s0000", &["rb2510"]);
+    let day = first.parent().unwrap();
+    for number in 1..SESSIONS {
+        let folder = day.join(format!("session=s{number:04}"));
+        std::fs::create_dir(&folder).unwrap();
+        for name in std::fs::read_dir(&first).unwrap().flatten() {
+            std::fs::hard_link(name.path(), folder.join(name.file_name())).unwrap();
+        }
+    }
+    let local = Arc::new(Counting::default());
+    let server = Arc::new(Counting {
+        is_remote: true,
+        ..Counting::default()
+    });
+    let listed = |storage: &Arc<Counting>| {
+        let catalog = Catalog::open_in(&**storage, root.path()).unwrap();
+        let entries: Vec<&CatalogEntry> = catalog.entries.iter().collect();
+        let storage = Arc::clone(storage) as Arc<dyn Storage>;
+        let lister = Lister::new_in(storage, &ListOptions::default()).unwrap();
+        let lines = lister.lines(&entries).into_iter();
+        lines.map(|line| line.unwrap().unwrap()).collect::<Vec<_>>()
+    };
+    let found = listed(&server);
+    assert_eq!(found.len(), SESSIONS);
+    assert!(found == listed(&local));
+    // One for each session, and never more at once than stated.
+    assert_eq!(server.take().len(), SESSIONS);
+    let at_once = server.most_running.load(Ordering::SeqCst);
+    assert!((2..=MOST_AT_ONCE).contains(&at_once), "{at_once}");
+    assert_eq!(local.most_running.load(Ordering::SeqCst), 1);
 }

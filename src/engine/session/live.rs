@@ -190,7 +190,6 @@ impl LiveSession {
         };
         let (error, recording_failure) =
             failures(outcome.error, recorded.error, self.on_recording_failure);
-        let error = error.or(sink_error.map(PlayError::from));
         let summary = LiveSummary {
             session: self.name,
             recorded: recorded.ticks,
@@ -201,10 +200,11 @@ impl LiveSession {
             live: outcome.live,
             manifest: recorded.manifest,
             days: recorded.days,
+            unstored: recorded.unstored,
             recording_failure,
             read_back: backlog.map(|it| it.read_back()),
             recorder_high_water: stats.recorder.as_ref().map(|it| it.most_waiting()),
-            error,
+            error: error.or(sink_error.map(PlayError::from)),
             ledger,
             has_sinks,
         };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tickdeck_core::causes::with_causes;
 use tickdeck_core::pace::Lateness;
-use tickdeck_recording::{Manifest, RecordingError, RecordingWriter};
+use tickdeck_recording::{Manifest, RecordingError, RecordingWriter, Unstored};
 
 use super::summary::Summary;
 use crate::live::{LiveEnd, LiveReport};
@@ -56,6 +56,8 @@ pub struct LiveSummary {
     pub manifest: Option<Manifest>,
     /// All recordings of such a session, in order, with their folders. Empty otherwise.
     pub days: Vec<(PathBuf, Manifest)>,
+    /// Finished recordings that should be in a store and are still in their spool.
+    pub unstored: Vec<Unstored>,
     /// Why the recording is not whole, where the session continued without it.
     pub recording_failure: Option<RecordingError>,
     /// The largest number of events that waited for the recorder at a time; `None` without one.
@@ -120,6 +122,7 @@ impl LiveSummary {
             live,
             manifest,
             days: Vec::new(),
+            unstored: Vec::new(),
             recording_failure: None,
             recorder_high_water: None,
             read_back: None,

@@ -8,7 +8,7 @@ use tickdeck_core::clock::Clock;
 use tickdeck_recording::{
     BackgroundWriter, Catalog, DayRecorder, Manifest, RecorderOptions, RecordingError,
     RecordingOptions, RecordingWriter, Ring, RingRecorder, Rolling, SessionId, SessionRecorder,
-    SourceInfo, session_of,
+    SourceInfo, StoreNotice, StoreTarget, StoredRecorder, session_of,
 };
 
 use tickdeck_core::time::UnixNanos;
@@ -25,6 +25,8 @@ pub struct RecordTo {
     pub by_day: Option<SessionId>,
     /// Records into a ring, and in the catalogue only what is asked for. Needs `by_day`.
     pub ring: Option<Ring>,
+    /// Brings what is recorded in `folder`, which is then a spool, to a store.
+    pub store: Option<StoreTarget>,
     /// Options of the recording.
     pub options: RecordingOptions,
 }
@@ -70,6 +72,35 @@ fn log_kept(folder: &Path, made: &Result<Manifest, RecordingError>) {
     }
 }
 
+/// Logs what becomes of a store.
+fn log_store(spool: &Path, notice: &StoreNotice<'_>) {
+    let spool = spool.display();
+    match notice {
+        StoreNotice::Slow => tracing::warn!(
+            event = "store_slow",
+            %spool,
+            "the store has not answered yet: the recording begins, and waits in its spool"
+        ),
+        StoreNotice::Unreachable { failures, error } => tracing::warn!(
+            event = "store_unreachable",
+            %spool,
+            failures,
+            error = with_causes(*error),
+            "the recording continues, and waits in its spool"
+        ),
+        StoreNotice::Reached { failures } => {
+            tracing::info!(event = "store_reached", %spool, failures);
+        }
+        StoreNotice::Refused(error) => tracing::error!(
+            event = "store_refused",
+            %spool,
+            error = with_causes(*error),
+            "nothing more is stored, and what was recorded stays in the spool"
+        ),
+        _ => {}
+    }
+}
+
 impl RecordTo {
     /// A new recording in `folder`, which must be new or empty. The session id is the name of the
     /// folder. What was recorded is kept if the session fails.
@@ -92,6 +123,7 @@ impl RecordTo {
             folder,
             by_day: None,
             ring: None,
+            store: None,
             options,
         }
     }
@@ -122,6 +154,16 @@ impl RecordTo {
         }
     }
 
+    /// Records in the folder as in a spool, and brings that to a store.
+    #[must_use]
+    pub fn stored(mut self, store: StoreTarget) -> Self {
+        if self.by_day.is_none() {
+            self.options.session = session_of(&store.url);
+        }
+        self.store = Some(store);
+        self
+    }
+
     /// Prepares the place and begins the recording, behind a journal.
     pub(super) fn begin(
         self,
@@ -129,6 +171,20 @@ impl RecordTo {
         clock: &Arc<dyn Clock>,
     ) -> Result<SessionRecorder, SessionError> {
         self.prepare_to_begin(recorder)?;
+        let (folder, store) = (self.folder.clone(), self.store.clone());
+        let recorder = self.begin_locally(recorder, clock)?;
+        let Some(store) = store else {
+            return Ok(recorder);
+        };
+        let stored = StoredRecorder::start(recorder, &folder, store, log_store)?;
+        Ok(SessionRecorder::Stored(Box::new(stored)))
+    }
+
+    fn begin_locally(
+        self,
+        recorder: RecorderOptions,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<SessionRecorder, SessionError> {
         let (folder, options) = (&self.folder, self.options);
         if let Some(session) = self.by_day {
             log_continued(folder, &session);

@@ -24,6 +24,9 @@ impl RecordTo {
     /// When nothing can be recorded here.
     pub fn prepare(&self, recorder: RecorderOptions) -> Result<(), SessionError> {
         self.claim(Beside::Silent)?;
+        if let Some(store) = &self.store {
+            store.check()?;
+        }
         self.check_place(recorder)
     }
 
@@ -52,6 +55,9 @@ impl RecordTo {
             // A recording without an event gives way to the new one.
             left.retain(|folder| folder != &self.folder || !is_free(folder));
             seal_leftovers(&left, &self.folder, beside);
+            if let Some(store) = &self.store {
+                store.store_leftover(&self.folder)?;
+            }
             return RecordingWriter::check_target(&self.folder, self.options.overwrite);
         }
         if self.folder.exists() {

@@ -34,12 +34,25 @@ pub(crate) struct Encoder {
     ends: Vec<PageEnd>,
 }
 
-/// Most data pages of a chunk. An instrument is then in a small part of a column, which can be read alone.
+/// Most data pages of a chunk of keys. An instrument is then in a small part of a column, which can be read
+/// alone.
 const MOST_PAGES: u32 = 16;
+/// The same of prices.
+const MOST_PAGES_OF_PRICES: u32 = 24;
+/// The same of the columns that take the most bytes: times, numbers that grow, and sums.
+const MOST_PAGES_OF_LARGE: u32 = 48;
 /// A page has at least so many rows, but for the last one.
 const LEAST_ROWS: u32 = 1_024;
 /// Bytes of keys in a page, about, before compression.
-const KEYS_BYTES: usize = 4 << 10;
+const KEYS_BYTES: usize = 2 << 10;
+
+/// Most pages of numbers in this encoding. The choices are measured (docs/recording-format.md).
+const fn most_pages(encoding: Encoding) -> u32 {
+    match encoding {
+        Encoding::DELTA_BINARY_PACKED | Encoding::PLAIN => MOST_PAGES_OF_LARGE,
+        _ => MOST_PAGES_OF_PRICES,
+    }
+}
 
 /// Rows of a page where a chunk has so many.
 fn page_rows(rows: u32, pages: u32) -> u32 {
@@ -101,11 +114,15 @@ impl Encoder {
             ParquetError::General(format!("column {name} cannot be {encoding}"))
         })?;
         let mut values = &values[..];
-        self.fill(column, page_rows(column.rows, MOST_PAGES), |count, data| {
-            let (taken, rest) = values.split_at(count.min(values.len()));
-            values = rest;
-            put(taken, data);
-        });
+        self.fill(
+            column,
+            page_rows(column.rows, most_pages(column.encoding)),
+            |count, data| {
+                let (taken, rest) = values.split_at(count.min(values.len()));
+                values = rest;
+                put(taken, data);
+            },
+        );
         self.chunk(column, None, statistics)
     }
 

@@ -96,50 +96,81 @@ impl Location {
     /// # Errors
     /// When a URL is of another kind, holds credentials, or cannot be used with these settings.
     pub fn of(path: &Path) -> Result<Self, LocationError> {
-        let Some((scheme, rest)) = scheme_and_rest(path) else {
-            return Ok(Self {
+        match parse(path)? {
+            Parsed::Local(path) => Ok(Self {
                 storage: local(),
-                path: path.to_owned(),
-            });
-        };
-        let scheme_name = || scheme.to_owned();
-        if scheme == "file" {
-            let malformed = LocationError::Malformed {
-                scheme: scheme_name(),
-                expected: "an absolute path, as in file:///data/recordings",
-            };
-            let path = rest.strip_prefix("localhost").unwrap_or(rest);
-            return match path.starts_with('/') {
-                true => Ok(Self {
-                    storage: local(),
-                    path: path.into(),
-                }),
-                false => Err(malformed),
-            };
+                path,
+            }),
+            Parsed::Remote {
+                kind,
+                bucket,
+                names,
+            } => connect(kind, &bucket, &names),
         }
-        let Some(kind) = Scheme::of(scheme) else {
-            let scheme = scheme_name();
-            return Err(LocationError::Scheme { scheme });
-        };
-        if rest.contains(['@', '?', '#']) {
-            let scheme = scheme_name();
-            return Err(LocationError::Credentials { scheme });
-        }
-        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-        let names: Vec<&str> = key.split('/').filter(|name| !name.is_empty()).collect();
-        let is_name = |name: &&str| *name != "." && *name != "..";
-        if bucket.is_empty() || !names.iter().all(is_name) {
-            return Err(LocationError::Malformed {
-                scheme: scheme_name(),
-                expected: "a bucket and names, as in s3://bucket/recordings",
-            });
-        }
-        connect(kind, bucket, &names)
     }
 }
 
+/// A path or URL by its form.
+#[derive(Debug)]
+enum Parsed {
+    Local(PathBuf),
+    Remote {
+        kind: Scheme,
+        bucket: String,
+        names: Vec<String>,
+    },
+}
+
+/// Refuses a URL by its form, without settings of its store.
+///
+/// # Errors
+/// When it is of another kind, holds credentials, or is not whole.
+pub fn check_url(path: &Path) -> Result<(), LocationError> {
+    parse(path).map(drop)
+}
+
+fn parse(path: &Path) -> Result<Parsed, LocationError> {
+    let Some((scheme, rest)) = scheme_and_rest(path) else {
+        return Ok(Parsed::Local(path.to_owned()));
+    };
+    let scheme_name = || scheme.to_owned();
+    if scheme == "file" {
+        let malformed = LocationError::Malformed {
+            scheme: scheme_name(),
+            expected: "an absolute path, as in file:///data/recordings",
+        };
+        let path = rest.strip_prefix("localhost").unwrap_or(rest);
+        return match path.starts_with('/') {
+            true => Ok(Parsed::Local(path.into())),
+            false => Err(malformed),
+        };
+    }
+    let Some(kind) = Scheme::of(scheme) else {
+        let scheme = scheme_name();
+        return Err(LocationError::Scheme { scheme });
+    };
+    if rest.contains(['@', '?', '#']) {
+        let scheme = scheme_name();
+        return Err(LocationError::Credentials { scheme });
+    }
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    let names: Vec<&str> = key.split('/').filter(|name| !name.is_empty()).collect();
+    let is_name = |name: &&str| *name != "." && *name != "..";
+    if bucket.is_empty() || !names.iter().all(is_name) {
+        return Err(LocationError::Malformed {
+            scheme: scheme_name(),
+            expected: "a bucket and names, as in s3://bucket/recordings",
+        });
+    }
+    Ok(Parsed::Remote {
+        kind,
+        bucket: bucket.to_owned(),
+        names: names.into_iter().map(str::to_owned).collect(),
+    })
+}
+
 /// The storage of a bucket.
-fn connect(scheme: Scheme, bucket: &str, names: &[&str]) -> Result<Location, LocationError> {
+fn connect(scheme: Scheme, bucket: &str, names: &[String]) -> Result<Location, LocationError> {
     if !scheme.is_built() {
         return Err(LocationError::NotBuilt {
             scheme: scheme.as_str(),
@@ -147,7 +178,10 @@ fn connect(scheme: Scheme, bucket: &str, names: &[&str]) -> Result<Location, Loc
         });
     }
     let base = format!("{}{AFTER_SCHEME}{bucket}", scheme.as_str());
-    let path = [&[base.as_str()], names].concat().join("/").into();
+    let path = match names {
+        [] => base.clone().into(),
+        names => format!("{base}/{}", names.join("/")).into(),
+    };
     storage_of(scheme, bucket, base).map(|storage| Location { storage, path })
 }
 

@@ -37,7 +37,7 @@ use bytes::Bytes;
 pub(crate) use crash::{CrashStorage, Draw, Omitted};
 pub use error::StorageError;
 pub use local::LocalStorage;
-pub use location::{Location, LocationError, is_url};
+pub use location::{Location, LocationError, check_url, is_url};
 #[cfg(test)]
 pub(crate) use memory::MemoryStorage;
 #[cfg(all(test, feature = "object-store"))]

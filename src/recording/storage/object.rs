@@ -24,7 +24,7 @@ use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode};
 
 use super::scheme::Scheme;
-use super::{Entry, LockGuard, ReadFile, Result, Storage, StorageError, WriteFile, read_whole};
+use super::{Entry, LockGuard, ReadFile, Result, Storage, StorageError, WriteFile};
 use listing::{Listing, split};
 use read::ObjectFile;
 use runtime::wait;
@@ -108,7 +108,7 @@ impl ObjectStorage {
 
     fn put_as(&self, path: &Path, content: &[u8], mode: PutMode) -> Result<()> {
         let key = self.key(path, "writing")?;
-        let written = write::put(&self.store, &key, content.to_vec(), mode);
+        let written = write::put(&self.store, &key, content.to_vec().into(), mode);
         self.listing.clear();
         written.map_err(StorageError::at(path, "writing"))
     }
@@ -192,15 +192,10 @@ impl Storage for ObjectStorage {
     }
 
     fn put_new(&self, path: &Path, content: &[u8]) -> Result<()> {
-        let refused = match self.put_as(path, content, PutMode::Create) {
-            Err(error) if error.source.kind() == ErrorKind::AlreadyExists => error,
-            other => return other,
-        };
-        // The answer to a try before may have been lost.
-        match read_whole(self, path, content.len() as u64) {
-            Ok(found) if found == content => Ok(()),
-            _ => Err(refused),
-        }
+        let key = self.key(path, "writing")?;
+        let created = write::create(&self.store, &key, content.to_vec());
+        self.listing.clear();
+        created.map_err(StorageError::at(path, "writing"))
     }
 
     fn refuses_to_replace(&self, path: &Path, content: &[u8]) -> Result<bool> {

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
-use object_store::{ObjectStore, RetryConfig};
+use object_store::{ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
 
 use super::super::scheme::Scheme;
 use super::errors;
@@ -14,6 +14,9 @@ use super::errors;
 const MOST_RETRIES: usize = 8;
 /// and not after this time.
 const RETRY_TIME: Duration = Duration::from_secs(60);
+/// Time of a request, also of one that sends or reads many MB over a slow line. The library's own bound,
+/// 30 s, is too short for those. `AWS_TIMEOUT` and the like set another one.
+const REQUEST_TIME: &str = "120s";
 
 /// By the beginning of their URLs.
 static CLIENTS: Mutex<BTreeMap<String, Arc<dyn ObjectStore>>> = Mutex::new(BTreeMap::new());
@@ -45,23 +48,40 @@ fn retries() -> RetryConfig {
     }
 }
 
+/// The bound of a request that the library has where none is set.
+fn default_time() -> Option<String> {
+    ClientOptions::default().get_config_value(&ClientConfigKey::Timeout)
+}
+
 fn connect(scheme: Scheme, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
     match scheme {
         #[cfg(feature = "s3")]
         Scheme::S3 => {
-            let builder = object_store::aws::AmazonS3Builder::from_env();
+            let time = object_store::aws::AmazonS3ConfigKey::Client(ClientConfigKey::Timeout);
+            let mut builder = object_store::aws::AmazonS3Builder::from_env();
+            if builder.get_config_value(&time) == default_time() {
+                builder = builder.with_config(time, REQUEST_TIME);
+            }
             let builder = builder.with_bucket_name(bucket).with_retry(retries());
             Ok(Arc::new(builder.build()?))
         }
         #[cfg(feature = "gcp")]
         Scheme::Gcs => {
-            let builder = object_store::gcp::GoogleCloudStorageBuilder::from_env();
+            let time = object_store::gcp::GoogleConfigKey::Client(ClientConfigKey::Timeout);
+            let mut builder = object_store::gcp::GoogleCloudStorageBuilder::from_env();
+            if builder.get_config_value(&time) == default_time() {
+                builder = builder.with_config(time, REQUEST_TIME);
+            }
             let builder = builder.with_bucket_name(bucket).with_retry(retries());
             Ok(Arc::new(builder.build()?))
         }
         #[cfg(feature = "azure")]
         Scheme::Azure => {
-            let builder = object_store::azure::MicrosoftAzureBuilder::from_env();
+            let time = object_store::azure::AzureConfigKey::Client(ClientConfigKey::Timeout);
+            let mut builder = object_store::azure::MicrosoftAzureBuilder::from_env();
+            if builder.get_config_value(&time) == default_time() {
+                builder = builder.with_config(time, REQUEST_TIME);
+            }
             let builder = builder.with_container_name(bucket).with_retry(retries());
             Ok(Arc::new(builder.build()?))
         }

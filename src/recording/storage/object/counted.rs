@@ -21,6 +21,10 @@ pub(crate) struct Counts {
     pub(crate) lists: AtomicU64,
     /// Answers to puts that are lost from now on: what was put is there.
     pub(crate) lose_answers: AtomicU64,
+    /// Puts from now on that have an error of the connection as their answer: what was put is there.
+    pub(crate) break_after: AtomicU64,
+    /// The same for puts that do not arrive.
+    pub(crate) break_before: AtomicU64,
 }
 
 impl Counts {
@@ -64,6 +68,21 @@ fn count(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Ordering::Relaxed);
 }
 
+/// Takes one of those that are left, if there are any.
+fn take(left: &AtomicU64) -> bool {
+    let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+        left.checked_sub(1)
+    });
+    taken.is_ok()
+}
+
+fn broken() -> object_store::Error {
+    object_store::Error::Generic {
+        store: "counted",
+        source: "the connection was closed".into(),
+    }
+}
+
 #[async_trait]
 impl ObjectStore for Counted {
     async fn put_opts(
@@ -73,18 +92,20 @@ impl ObjectStore for Counted {
         options: PutOptions,
     ) -> Result<PutResult> {
         count(&self.counts.puts, 1);
+        if take(&self.counts.break_before) {
+            return Err(broken());
+        }
         let put = self.inner.put_opts(key, payload, options).await?;
-        let lost = &self.counts.lose_answers;
-        let is_lost = lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-            left.checked_sub(1)
-        });
-        match is_lost {
+        if take(&self.counts.break_after) {
+            return Err(broken());
+        }
+        match take(&self.counts.lose_answers) {
             // What a client library sees that repeats the request.
-            Ok(_) => Err(object_store::Error::AlreadyExists {
+            true => Err(object_store::Error::AlreadyExists {
                 path: key.to_string(),
                 source: "the answer was lost".into(),
             }),
-            Err(_) => Ok(put),
+            false => Ok(put),
         }
     }
 

@@ -1,10 +1,11 @@
 //! Errors of the object store library as those of the system: the kind, and a text without what the
 //! server sent. An answer of S3 may quote the access key and what was signed.
 
-use std::error::Error as _;
+use std::error::Error as StdError;
 use std::io::{self, ErrorKind};
 
 use object_store::Error;
+use object_store::client::{HttpError, HttpErrorKind};
 
 /// Where the body of an answer begins in the text of an error.
 const BODY: [&str; 3] = ["<?xml", "<Error", "{\""];
@@ -20,16 +21,41 @@ pub(super) fn of_store(error: Error) -> io::Error {
         }
         Error::NotSupported { .. } | Error::NotImplemented { .. } => ErrorKind::Unsupported,
         Error::InvalidPath { .. } => ErrorKind::InvalidInput,
-        _ => ErrorKind::Other,
+        error => transport_of(error).unwrap_or(ErrorKind::Other),
     };
     io::Error::new(kind, without_body(&text_of(&error)))
 }
 
-/// The text of the last cause: those before it repeat it.
+/// Where no answer came: that it took too long, or that the connection could not be made or was lost.
+fn transport_of(error: &Error) -> Option<ErrorKind> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<HttpError>() {
+            return Some(match error.kind() {
+                HttpErrorKind::Timeout => ErrorKind::TimedOut,
+                _ => ErrorKind::ConnectionAborted,
+            });
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// The text of the cause, which the error itself repeats, and what is behind that: `Connection refused`
+/// rather than `error sending request` alone.
 fn text_of(error: &Error) -> String {
-    match error.source().map(ToString::to_string) {
+    let cause = error.source().map(ToString::to_string);
+    let text = match cause {
         Some(cause) if !cause.is_empty() => cause,
         _ => error.to_string(),
+    };
+    let mut first: Option<&dyn StdError> = error.source();
+    while let Some(source) = first.and_then(StdError::source) {
+        first = Some(source);
+    }
+    match first.map(ToString::to_string) {
+        Some(first) if !first.is_empty() && !text.contains(&first) => format!("{text}: {first}"),
+        _ => text,
     }
 }
 

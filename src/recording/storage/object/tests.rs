@@ -8,6 +8,7 @@ use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use skip::skipped_unless_required;
 
+use super::super::read_whole;
 use super::*;
 
 #[path = "../../../../tests/support/skip.rs"]
@@ -151,4 +152,29 @@ fn what_a_store_cannot_do_is_refused() {
         let elsewhere = storage.open(Path::new("s3://another/a"));
         assert_eq!(kind(elsewhere), ErrorKind::InvalidInput);
     });
+}
+
+#[test]
+fn a_create_without_an_answer_is_looked_up_and_repeated() {
+    use std::sync::atomic::Ordering;
+    let counts = Arc::new(Counts::default());
+    let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let store: Arc<dyn ObjectStore> = Arc::new(Counted::new(inner, &counts));
+    let storage = ObjectStorage::new(BASE, store);
+    counts.break_before.store(1, Ordering::Relaxed);
+    storage.put_new(&at("before"), b"ours").unwrap();
+    counts.break_after.store(1, Ordering::Relaxed);
+    storage.put_new(&at("after"), b"ours").unwrap();
+    // A file of an upload has the same.
+    counts.break_after.store(1, Ordering::Relaxed);
+    let mut file = storage.create(&at("file")).unwrap();
+    io::Write::write_all(&mut file, b"ours").unwrap();
+    file.sync().unwrap();
+    for name in ["before", "after", "file"] {
+        assert_eq!(read_whole(&storage, &at(name), 9).unwrap(), b"ours");
+    }
+    let theirs = storage.put_new(&at("after"), b"theirs");
+    assert_eq!(kind(theirs), ErrorKind::AlreadyExists);
+    counts.break_before.store(9, Ordering::Relaxed);
+    assert_eq!(kind(storage.put_new(&at("never"), b"x")), ErrorKind::Other);
 }

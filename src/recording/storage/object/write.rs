@@ -1,9 +1,10 @@
 //! Writes an object whole: it exists once it is synced, and not before.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use object_store::path::Path as Key;
 use object_store::{
     ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, WriteMultipart,
@@ -17,6 +18,8 @@ use super::runtime::{wait, within};
 const PART_BYTES: usize = 8 << 20;
 /// Parts that are sent at once.
 const MOST_PARTS: usize = 4;
+/// How often a file is created whose creation had no answer.
+const MOST_TRIES: u32 = 3;
 
 /// A file being uploaded. Dropped before it is synced, it leaves nothing.
 #[derive(Debug)]
@@ -87,15 +90,54 @@ impl ObjectWriter {
     }
 }
 
-/// Puts a file that must not exist yet.
+/// Puts a file that must not exist yet. Where it has this very content already, that is success: the
+/// answer to an earlier request may have been lost.
+///
+/// The client library repeats a conditional put only as long as it cannot have reached the server. Here
+/// the file is looked at, and the put is repeated if it is not there.
 pub(super) fn create(store: &Arc<dyn ObjectStore>, key: &Key, content: Vec<u8>) -> io::Result<()> {
-    put(store, key, content, PutMode::Create)
+    let content = Bytes::from(content);
+    let mut tries = 1;
+    loop {
+        let refused = match put(store, key, content.clone(), PutMode::Create) {
+            Err(error) if is_unclear(&error) => error,
+            put => return put,
+        };
+        match get(store, key) {
+            Ok(found) if found == content => return Ok(()),
+            Ok(_) => return Err(ErrorKind::AlreadyExists.into()),
+            Err(error)
+                if error.kind() == ErrorKind::NotFound
+                    && refused.kind() != ErrorKind::AlreadyExists
+                    && tries < MOST_TRIES =>
+            {
+                tries += 1;
+            }
+            Err(_) => return Err(refused),
+        }
+    }
+}
+
+/// Whether a put with this error may have been carried out.
+fn is_unclear(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::AlreadyExists
+            | ErrorKind::Other
+            | ErrorKind::TimedOut
+            | ErrorKind::ConnectionAborted
+    )
+}
+
+fn get(store: &Arc<dyn ObjectStore>, key: &Key) -> io::Result<Bytes> {
+    let (store, key) = (Arc::clone(store), key.clone());
+    wait(async move { store.get(&key).await?.bytes().await })
 }
 
 pub(super) fn put(
     store: &Arc<dyn ObjectStore>,
     key: &Key,
-    content: Vec<u8>,
+    content: Bytes,
     mode: PutMode,
 ) -> io::Result<()> {
     let (store, key) = (Arc::clone(store), key.clone());
