@@ -238,7 +238,7 @@ fn a_killed_writer_is_continued() {
         command
     };
     let mut client = StreamClient::connect(server.port());
-    let running = Running::start(replay("--rate 20"));
+    let running = Running::start(replay("--rate 5"));
     wait_until("some messages are there", || client.count(STREAM) > 200);
     running.signal("KILL");
     drop(running.wait());
