@@ -441,7 +441,7 @@ impl Command {
             }
             Self::Live(args) => {
                 args.nats.drop_empty();
-                Ok(())
+                args.stream.check(&args.sinks())
             }
             Self::Health(HealthArgs { nats, .. }) | Self::Doctor(DoctorArgs { nats, .. }) => {
                 nats.drop_empty();
@@ -450,6 +450,14 @@ impl Command {
             Self::Capture(args) => {
                 args.nats.drop_empty();
                 args.check()
+            }
+            Self::Check(args) => {
+                args.nats.drop_empty();
+                Ok(())
+            }
+            Self::Diff(args) => {
+                args.nats.drop_empty();
+                Ok(())
             }
             Self::Export(args) => args.check(),
             Self::Prune(args) => refuse_urls(&args.places).and_then(|()| args.check()),

@@ -20,6 +20,8 @@ use crate::support::stream::{JETSTREAM, StreamClient};
 use crate::support::{times, wait_until};
 
 const STREAM: &str = "TICKS";
+/// Messages of a run for each time that its server is killed.
+const MESSAGES_A_KILL: u64 = 50_000;
 /// Messages that are handed over at once.
 const STEP: u64 = 250;
 
@@ -53,13 +55,23 @@ fn digest(count: u64) -> String {
 }
 
 /// Publishes `0..count`, and does `fault` after each tenth of them, with the number of the tenth.
-fn publish(mut sink: JetStreamSink, count: u64, mut fault: impl FnMut(u64)) -> StreamProof {
+fn publish(sink: JetStreamSink, count: u64, fault: impl FnMut(u64)) -> StreamProof {
+    publish_in(10, sink, count, fault)
+}
+
+/// The same with another number of parts.
+fn publish_in(
+    parts: u64,
+    mut sink: JetStreamSink,
+    count: u64,
+    mut fault: impl FnMut(u64),
+) -> StreamProof {
     let proof = sink.proof();
     for from in (0..count).step_by(usize::try_from(STEP).unwrap()) {
         sink.publish(&messages(from, count.min(from + STEP)))
             .unwrap();
-        let (before, after) = (from * 10 / count, (from + STEP) * 10 / count);
-        if before != after && after < 10 {
+        let (before, after) = (from * parts / count, (from + STEP) * parts / count);
+        if before != after && after < parts {
             fault(after);
         }
     }
@@ -96,6 +108,20 @@ fn a_killed_server_gets_every_message_once() {
         assert!(stats.reconnects() >= 2, "{stats:?}");
         check(&server, &proof, count);
     }
+}
+
+#[test]
+fn a_server_that_is_killed_again_and_again_gets_every_message_once() {
+    let Some(mut server) = server("a server that is killed often") else {
+        return;
+    };
+    let kills = times("TICKDECK_STREAM_KILLS", 2);
+    let count = kills * MESSAGES_A_KILL;
+    let sink = sink_at(&server.url(), "run", settings(false, false));
+    let stats = sink.stats();
+    let proof = publish_in(kills + 1, sink, count, |_| server.restart());
+    assert_eq!(stats.reconnects(), kills, "{stats:?}");
+    check(&server, &proof, count);
 }
 
 #[test]

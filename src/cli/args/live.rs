@@ -13,8 +13,8 @@ use tickdeck::nats::stream::StreamName;
 use tickdeck_core::select::Partition;
 use tickdeck_recording::{Ring, RingSpan, RingTrigger, SessionId};
 
-use super::values;
-use super::{JournalArgs, JsonArgs, NatsArgs, NormalizeArgs, RollArgs};
+use super::values::{self, SinkSpec};
+use super::{JournalArgs, JsonArgs, NatsArgs, NormalizeArgs, RollArgs, SinkArgs, StreamArgs};
 
 /// The keys that a front uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -145,6 +145,9 @@ pub struct LiveArgs {
     /// The subscription.
     #[command(flatten)]
     pub subscribe: SubscribeArgs,
+    /// nats, or jetstream:STREAM
+    #[arg(long, value_name = "SINK", default_value = "nats", value_parser = values::parse_server_sink, help_heading = "Publishing")]
+    pub sink: SinkSpec,
     /// First tokens of the subject, before .EXCHANGE.SYMBOL
     #[arg(long, value_name = "SUBJECT", default_value = subject::DEFAULT_PREFIX, value_parser = values::parse_subject_prefix, help_heading = "Publishing")]
     pub subject_prefix: String,
@@ -156,6 +159,9 @@ pub struct LiveArgs {
         help_heading = "Publishing"
     )]
     pub partition: Option<Partition>,
+    /// The stream of a JetStream sink.
+    #[command(flatten)]
+    pub stream: StreamArgs,
     /// How ticks become payloads.
     #[command(flatten)]
     pub normalize: NormalizeArgs,
@@ -168,6 +174,16 @@ pub struct LiveArgs {
 }
 
 impl LiveArgs {
+    /// Its sink, as those of other verbs.
+    #[must_use]
+    pub fn sinks(&self) -> SinkArgs {
+        SinkArgs {
+            sinks: vec![self.sink.clone()],
+            subject_prefix: self.subject_prefix.clone(),
+            partition: self.partition,
+        }
+    }
+
     /// The ring, if there is to be one.
     #[must_use]
     pub fn ring(&self) -> Option<Ring> {

@@ -3,7 +3,7 @@
 //! ```text
 //! recording ─ replay in virtual time ─┐            ┌─ digests of the parts ── locate ─┐
 //!                                     ├─ messages ─┤                                  ├─ Checked
-//! captured payload stream ────────────┘            └─ aligner, against the golden's ──┘
+//! payload stream ─────────────────────┘            └─ aligner, against the golden's ──┘
 //!                                                     payload stream
 //! ```
 //!
@@ -40,6 +40,7 @@ mod previous;
 mod publishing;
 pub mod report;
 mod run;
+mod server_stream;
 mod stream;
 mod stream_writer;
 mod tally;
@@ -73,5 +74,6 @@ pub use parts::{Chunk, SegmentPart, SubjectPart, WINDOW, WindowPart};
 pub use payload::{FORM, FieldChange, without_fields};
 pub use publishing::Publishing;
 pub use run::{BatchObserver, BatchOptions, BatchSummary, InputCheck, InputResult};
+pub use server_stream::{Servers, is_on_server};
 pub use stream::StreamFile;
 pub use unreferenced::{is_named_as_golden, unreferenced};

@@ -12,6 +12,8 @@
 //! inside an async runtime.
 
 pub(super) mod connections;
+#[cfg(feature = "live")]
+pub(super) mod live;
 pub(super) mod stats;
 
 use std::ops::Range;

@@ -15,6 +15,8 @@
 //!
 //! Must not be used from inside an async runtime: its methods block.
 
+#[cfg(feature = "live")]
+mod live;
 mod machine;
 mod open;
 mod options;
@@ -30,6 +32,8 @@ use super::broker::stats::{NatsStats, NatsStop};
 use super::broker::{Broker, CHANNEL_BATCHES, connections};
 use super::{Fate, MessageBatch, Sink, SinkError, Wake};
 use crate::nats::NatsError;
+#[cfg(feature = "live")]
+pub use live::LiveJetStreamSink;
 pub use options::JetStreamOptions;
 pub use proof::{NotVerified, StreamProof};
 use worker::StreamWorker;

@@ -44,7 +44,7 @@ use super::{Fate, MessageBatch, Sink, SinkError, Wake};
 use crate::nats::wire::Wire;
 use crate::nats::{NatsError, NatsOptions};
 #[cfg(feature = "live")]
-pub use live::{DEFAULT_LIVE_BUFFER, LiveNatsSink};
+pub use live::LiveNatsSink;
 use worker::NatsWorker;
 
 /// Publishes to a NATS server (core NATS, no JetStream).

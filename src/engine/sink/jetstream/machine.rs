@@ -42,6 +42,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// How often a replicated stream must state that it lost messages: a new leader may know less for a
 /// moment.
 const DOUBTS_MAX: u32 = 4;
+/// How often in a row a server may fail to store a message, or to answer after that, until the run ends:
+/// after some 10 s.
+const STORE_FAILURES_MAX: u32 = 6;
 /// The pause between those questions.
 const DOUBT_PAUSE: Duration = Duration::from_millis(250);
 
@@ -77,6 +80,8 @@ pub(super) enum Answer {
     OutOfPlace,
     /// It may be accepted later.
     Later(String),
+    /// The server has no room for it, or its storage failed. Another leader may have room.
+    NotStored(String),
     /// It is refused.
     Refused(String),
 }
@@ -144,6 +149,9 @@ pub(super) struct Machine {
     progress: MonoNanos,
     backoff: Duration,
     doubts: u32,
+    /// Why the server did not store a message, last. `None` again with progress, and on another connection.
+    not_stored: Option<String>,
+    store_failures: u32,
     lost: u64,
     resent: u64,
 }
@@ -166,6 +174,8 @@ impl Machine {
             progress: now,
             backoff: BACKOFF_FIRST,
             doubts: 0,
+            not_stored: None,
+            store_failures: 0,
             lost: 0,
             resent: 0,
         }
@@ -321,29 +331,35 @@ impl Machine {
                 self.state = State::Asking(now);
                 Ok(())
             }
-            Answer::Later(_) if is_current => {
-                self.pause(now);
+            Answer::Later(_) if is_current => self.wait(now),
+            Answer::NotStored(cause) if is_current => {
+                self.not_stored = Some(cause);
+                self.wait(now)
+            }
+            Answer::Refused(cause) if is_current => {
+                Err(self.refused(end.saturating_sub(1), cause))
+            }
+            Answer::OutOfPlace | Answer::Later(_) | Answer::NotStored(_) | Answer::Refused(_) => {
                 Ok(())
             }
-            Answer::Refused(cause) if is_current => Err(StreamProblem::Refused {
-                stream: self.found.stream.clone(),
-                sequence: self.sequence(end.saturating_sub(1)),
-                cause,
-            }),
-            Answer::OutOfPlace | Answer::Later(_) | Answer::Refused(_) => Ok(()),
         }
     }
 
     /// A new connection is up. What was on its way may or may not have arrived.
-    pub(super) const fn on_connected(&mut self, now: MonoNanos) {
+    pub(super) fn on_connected(&mut self, now: MonoNanos) {
+        self.not_stored = None;
+        self.store_failures = 0;
         self.generation += 1;
         self.is_accepted = false;
         self.state = State::Asking(now);
     }
 
     /// The stream did not state its state.
-    pub(super) fn on_no_state(&mut self, now: MonoNanos) {
-        self.pause(now);
+    ///
+    /// # Errors
+    /// When the server could not store messages before, so that waiting is of no use.
+    pub(super) fn on_no_state(&mut self, now: MonoNanos) -> Result<(), StreamProblem> {
+        self.wait(now)
     }
 
     /// Whether the message at `sequence` is needed to know who wrote it.
@@ -422,6 +438,8 @@ impl Machine {
         self.confirmed = self.confirmed.max(self.acked);
         self.progress = now;
         self.backoff = BACKOFF_FIRST;
+        self.not_stored = None;
+        self.store_failures = 0;
         self.trim();
     }
 
@@ -430,10 +448,25 @@ impl Machine {
         self.retained.trim(self.acked, KEPT_BYTES);
     }
 
-    /// Asks the stream after a pause that grows.
-    fn pause(&mut self, now: MonoNanos) {
+    /// Asks the stream after a pause that grows, unless the server has failed to store too often.
+    fn wait(&mut self, now: MonoNanos) -> Result<(), StreamProblem> {
+        if let Some(cause) = &self.not_stored {
+            self.store_failures += 1;
+            if self.store_failures >= STORE_FAILURES_MAX {
+                return Err(self.refused(self.acked, cause.clone()));
+            }
+        }
         self.state = State::Asking(now.after(self.backoff));
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
+        Ok(())
+    }
+
+    fn refused(&self, position: u64, cause: String) -> StreamProblem {
+        StreamProblem::Refused {
+            stream: self.found.stream.clone(),
+            sequence: self.sequence(position),
+            cause,
+        }
     }
 
     /// Whether the stream's last message is not of this run.

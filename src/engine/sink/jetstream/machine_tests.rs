@@ -433,3 +433,48 @@ proptest! {
         prop_assert_eq!(machine.lost(), 0);
     }
 }
+
+/// A server without room: it may answer, and may state its state or not.
+#[test]
+fn a_server_that_cannot_store_is_tried_a_few_times() {
+    for has_state in [true, false] {
+        let mut machine = machine(1);
+        machine.take(batch(0, 3)).unwrap();
+        let (mut tries, mut at) = (0, now(0));
+        let refused = loop {
+            match machine.next(at) {
+                Next::Wait(until) => at = until,
+                Next::Send(run) => {
+                    let (generation, full) = (machine.generation(), "disk full".to_owned());
+                    tries += 1;
+                    let answer = Answer::NotStored(full);
+                    if let Err(refused) = machine.on_answer(generation, run.end, answer, at) {
+                        break refused;
+                    }
+                }
+                Next::Ask if has_state => drop(machine.on_state(at, &state(0, None)).unwrap()),
+                Next::Ask => {
+                    if let Err(refused) = machine.on_no_state(at) {
+                        break refused;
+                    }
+                }
+            }
+        };
+        assert_eq!(tries, if has_state { STORE_FAILURES_MAX } else { 1 });
+        let said = "stream `S` refused message 1: disk full";
+        assert_eq!(refused.to_string(), said);
+        assert!((now(1)..now(30)).contains(&at), "{at:?}");
+    }
+}
+
+#[test]
+fn a_server_that_never_failed_to_store_is_waited_for() {
+    let mut machine = machine(1);
+    machine.take(batch(0, 3)).unwrap();
+    for _ in 0..100 {
+        machine.on_no_state(now(0)).unwrap();
+    }
+    machine.on_connected(now(1));
+    machine.on_state(now(1), &state(0, None)).unwrap();
+    assert_eq!(sent(&mut machine, now(1)), [0, 1, 2]);
+}

@@ -235,7 +235,7 @@ impl StreamWorker {
                 | RequestFailure::Unavailable(cause)
                 | RequestFailure::Refused(cause),
             ) => {
-                machine.on_no_state(now);
+                let waits = machine.on_no_state(now);
                 if self.said.as_ref() != Some(&cause) {
                     tracing::warn!(
                         event = "jetstream_waiting",
@@ -246,7 +246,7 @@ impl StreamWorker {
                     );
                     self.said = Some(cause);
                 }
-                Ok(Vec::new())
+                waits.map(|()| Vec::new())
             }
         };
         match notes {
