@@ -50,7 +50,7 @@ fn a_full_disk_of_the_server_ends_a_run_that_continues_later() {
         return;
     };
     let folder = Folder::new();
-    let market = folder.generate("market", "--profile day --seed 3 --duration 120s");
+    let market = folder.generate("market", "--profile full-market --seed 3 --duration 125s");
     let failed = replay(&server, &market, "");
     ends_without_room(&failed, "stream `TICKS`");
     disk.remount("size=64m");

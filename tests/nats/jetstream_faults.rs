@@ -255,7 +255,7 @@ fn a_killed_writer_is_continued() {
         return;
     };
     let folder = Folder::new();
-    let market = folder.generate("market", "--profile day --seed 3 --duration 60s");
+    let market = folder.generate("market", "--profile quick --seed 3");
     let replay = |words: &str| {
         let mut command = tickdeck(["replay".as_ref(), market.as_os_str()]);
         command.args("--json --sink jetstream:TICKS --create-stream".split(' '));
@@ -264,7 +264,7 @@ fn a_killed_writer_is_continued() {
         command
     };
     let mut client = StreamClient::connect(server.port());
-    let running = Running::start(replay("--rate 5"));
+    let running = Running::start(replay("--rate 10"));
     wait_until("some messages are there", || client.count(STREAM) > 200);
     running.signal("KILL");
     drop(running.wait());

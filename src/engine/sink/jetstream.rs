@@ -22,6 +22,7 @@ mod open;
 mod options;
 mod proof;
 mod retained;
+mod storing;
 mod wire;
 mod worker;
 

@@ -19,6 +19,7 @@ use std::time::Duration;
 use tickdeck_core::clock::MonoNanos;
 
 use super::retained::Retained;
+use super::storing::Storing;
 use crate::nats::StreamProblem;
 use crate::nats::stream::api::StoredMessage;
 use crate::nats::stream::check::Place;
@@ -42,9 +43,6 @@ const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// How often a replicated stream must state that it lost messages: a new leader may know less for a
 /// moment.
 const DOUBTS_MAX: u32 = 4;
-/// How often in a row a server may fail to store a message, or to answer after that, until the run ends:
-/// after some 10 s.
-const STORE_FAILURES_MAX: u32 = 6;
 /// The pause between those questions.
 const DOUBT_PAUSE: Duration = Duration::from_millis(250);
 
@@ -149,9 +147,7 @@ pub(super) struct Machine {
     progress: MonoNanos,
     backoff: Duration,
     doubts: u32,
-    /// Why the server did not store a message, last. `None` again with progress, and on another connection.
-    not_stored: Option<String>,
-    store_failures: u32,
+    storing: Storing,
     lost: u64,
     resent: u64,
 }
@@ -174,8 +170,7 @@ impl Machine {
             progress: now,
             backoff: BACKOFF_FIRST,
             doubts: 0,
-            not_stored: None,
-            store_failures: 0,
+            storing: Storing::default(),
             lost: 0,
             resent: 0,
         }
@@ -253,6 +248,7 @@ impl Machine {
         }
         let on_the_way = self.sent - self.acked;
         if on_the_way > 0 && now >= self.progress.after(ACK_TIMEOUT) {
+            self.storing.note_overdue();
             self.state = State::Asking(now);
             return Next::Ask;
         }
@@ -333,7 +329,7 @@ impl Machine {
             }
             Answer::Later(_) if is_current => self.wait(now),
             Answer::NotStored(cause) if is_current => {
-                self.not_stored = Some(cause);
+                self.storing.fail(now, cause);
                 self.wait(now)
             }
             Answer::Refused(cause) if is_current => {
@@ -347,8 +343,7 @@ impl Machine {
 
     /// A new connection is up. What was on its way may or may not have arrived.
     pub(super) fn on_connected(&mut self, now: MonoNanos) {
-        self.not_stored = None;
-        self.store_failures = 0;
+        self.storing = Storing::default();
         self.generation += 1;
         self.is_accepted = false;
         self.state = State::Asking(now);
@@ -386,6 +381,12 @@ impl Machine {
         };
         if end > self.most_sent || self.is_foreign(end, stream) {
             return Err(self.other_writer(stream.last));
+        }
+        if end == self.acked && self.storing.is_stuck() {
+            return Err(StreamProblem::Unanswered {
+                stream: self.found.stream.clone(),
+                sequence: self.sequence(end),
+            });
         }
         let mut notes = Vec::new();
         if end < self.acked {
@@ -438,8 +439,7 @@ impl Machine {
         self.confirmed = self.confirmed.max(self.acked);
         self.progress = now;
         self.backoff = BACKOFF_FIRST;
-        self.not_stored = None;
-        self.store_failures = 0;
+        self.storing = Storing::default();
         self.trim();
     }
 
@@ -450,11 +450,8 @@ impl Machine {
 
     /// Asks the stream after a pause that grows, unless the server has failed to store too often.
     fn wait(&mut self, now: MonoNanos) -> Result<(), StreamProblem> {
-        if let Some(cause) = &self.not_stored {
-            self.store_failures += 1;
-            if self.store_failures >= STORE_FAILURES_MAX {
-                return Err(self.refused(self.acked, cause.clone()));
-            }
+        if let Some(cause) = self.storing.give_up(now) {
+            return Err(self.refused(self.acked, cause));
         }
         self.state = State::Asking(now.after(self.backoff));
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
