@@ -38,4 +38,6 @@ ended=0
 for pid in $pids; do
     wait "$pid" || ended=$?
 done
+# A signal interrupts a wait: the parts end first.
+wait
 exit "$ended"

@@ -31,7 +31,11 @@ struct Shown<'a> {
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome> {
-    let inputs: Vec<PathBuf> = [&args.first].into_iter().chain(&args.second).cloned().collect();
+    let inputs: Vec<PathBuf> = [&args.first]
+        .into_iter()
+        .chain(&args.second)
+        .cloned()
+        .collect();
     let servers = servers(&inputs, &args.nats)?;
     context.handle_signals()?;
     match compare(context, args, servers) {

@@ -33,7 +33,7 @@ pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     Ok(inputs)
 }
 
-/// The same for a verb that may follow what is being written, which is no reason for a warning then.
+/// The same for a verb that may follow what is being written, which is not a reason for a warning then.
 pub(super) fn open_to_follow(paths: &[PathBuf], follow: bool) -> anyhow::Result<Inputs> {
     let inputs = Inputs::open(paths)?;
     let is_followed = |it: &Recording| follow && it.is_being_written();

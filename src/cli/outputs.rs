@@ -263,7 +263,7 @@ pub(super) fn live_stream(sinks: &SinkArgs, stream: &StreamArgs) -> Option<Strea
     Some(stream.live_settings(name))
 }
 
-/// The servers of inputs that are no files, for a comparison.
+/// The servers of inputs that are not files, for a comparison.
 pub(super) fn servers(inputs: &[PathBuf], nats: &NatsArgs) -> anyhow::Result<Servers> {
     let is_on_server = inputs.iter().any(|input| is_on_server(input));
     let nats = is_on_server.then(|| nats_options(nats)).transpose()?;

@@ -19,7 +19,9 @@ use super::inputs::{
     warn_no_tick,
 };
 use super::outcome::{Outcome, after_printing, session_error};
-use super::outputs::{Sinks, Target, live_stream, nats_options, publisher_options, publishes_to_nats};
+use super::outputs::{
+    Sinks, Target, live_stream, nats_options, publisher_options, publishes_to_nats,
+};
 use super::render::{Made, print_summary};
 use super::session_place::SessionPlace;
 use super::startup::{require, startup_error};

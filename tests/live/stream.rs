@@ -1,4 +1,4 @@
-//! A live session into a JetStream stream: the stream is the recording, also when the server was away. A
+//! A live session into a JetStream stream: the stream is the recording, also when the server was lost. A
 //! session without a recording never waits, and says what is not in the stream.
 
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ use crate::support::log::captured;
 use crate::support::nats_server::NatsServer;
 use crate::support::proxy::Proxy;
 use crate::support::recordings::{Folder, quick, replay_digest, stream};
-use crate::support::stream::{JETSTREAM, StreamClient};
+use crate::support::stream::{JETSTREAM, StreamClient, lines};
 use crate::support::wait_until;
 
 /// Ticks of the committed recording.
@@ -43,18 +43,9 @@ fn into_stream(options: NatsOptions, is_recorded: bool) -> LiveNats {
     }
 }
 
-fn lines(client: &mut StreamClient) -> String {
-    let messages = client.messages("TICKS");
-    let line = |message: &crate::support::stream::Stored| {
-        let payload = String::from_utf8(message.payload.clone()).unwrap();
-        format!("{} {payload}\n", message.subject)
-    };
-    messages.iter().map(line).collect()
-}
-
 #[test]
 fn a_recorded_session_waits_for_its_stream_behind_the_recorder() {
-    let Some(mut server) = server("a live session whose stream is away") else {
+    let Some(mut server) = server("a live session whose stream is lost") else {
         return;
     };
     let folder = Folder::new();
@@ -66,7 +57,7 @@ fn a_recorded_session_waits_for_its_stream_behind_the_recorder() {
     setup.server = publishing(&into_stream(server.options(), true));
     let stop = Stop::default();
     let stopping = stop.clone();
-    // The server is away while all ticks come, and back before the session ends.
+    // The server is lost before the ticks come, and back before the session ends.
     let port = server.port();
     server.kill();
     let server = Arc::new(Mutex::new(server));
@@ -181,7 +172,9 @@ fn both_live_verbs_publish_to_a_stream() {
         };
         wait_until("the session is online", || {
             let progress = logged(&running.stderr(), "publish_progress");
-            progress.last().is_some_and(|line| line["state"] == "online")
+            progress
+                .last()
+                .is_some_and(|line| line["state"] == "online")
         });
         let health = health(&server);
         assert_eq!(health["stream"], "TICKS", "{health}");
@@ -194,7 +187,7 @@ fn both_live_verbs_publish_to_a_stream() {
         let recording = folder.join(recording);
         assert_eq!(summary["digest"], replay_digest(&recording));
         expected.push_str(&stream(&recording, ""));
-        assert!(lines(&mut client) == expected, "{words}");
+        assert!(lines(&client.messages("TICKS")) == expected, "{words}");
         assert_eq!(client.state("TICKS")["consumer_count"], 0, "left behind");
     }
 }
@@ -219,7 +212,9 @@ fn a_lost_stream_shows_in_health_and_exit_code() {
     };
     wait_until("the stream is full", || {
         let progress = logged(&running.stderr(), "publish_progress");
-        progress.last().is_some_and(|line| line["failed"].as_u64() >= Some(QUICK - 100))
+        progress
+            .last()
+            .is_some_and(|line| line["failed"].as_u64() >= Some(QUICK - 100))
     });
     assert_eq!(health(&server)["verified"], false);
     running.signal("TERM");

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::cli::{Ended, Running, binary, command_of, finish, tickdeck};
 use crate::support::nats_cluster::Cluster;
 use crate::support::recordings::{quick, repository, stream};
-use crate::support::stream::Stored;
+use crate::support::stream::lines;
 use crate::support::wait_for;
 
 use super::PATIENCE;
@@ -25,14 +25,6 @@ fn replay(cluster: &Cluster, recording: &Path, words: &str) -> Command {
         .args("--json --create-stream --stream-replicas 3 --connect-timeout 60s".split(' '))
         .env("NATS_URL", cluster.url());
     command
-}
-
-fn lines(messages: &[Stored]) -> String {
-    let line = |message: &Stored| {
-        let payload = String::from_utf8(message.payload.clone()).unwrap();
-        format!("{} {payload}\n", message.subject)
-    };
-    messages.iter().map(line).collect()
 }
 
 /// Waits until the other servers have more messages than at the loss of `missing`.

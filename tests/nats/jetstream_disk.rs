@@ -8,7 +8,7 @@ use crate::support::cli::{Ended, finish, tickdeck, with_nats};
 use crate::support::disk::Disk;
 use crate::support::nats_server::NatsServer;
 use crate::support::recordings::{Folder, quick, stream};
-use crate::support::stream::{JETSTREAM, StreamClient};
+use crate::support::stream::{JETSTREAM, StreamClient, lines};
 
 fn replay(server: &NatsServer, recording: &Path, words: &str) -> Ended {
     let mut command = tickdeck(["replay".as_ref(), recording.as_os_str()]);
@@ -31,11 +31,7 @@ fn is_completed(server: &NatsServer, recording: &Path) {
     let resumed = replay(server, recording, "--resume").done();
     assert_eq!(resumed.json()["verified"], true, "{resumed:?}");
     let messages = StreamClient::connect(server.port()).messages("TICKS");
-    let lines = messages.into_iter().map(|message| {
-        let payload = String::from_utf8(message.payload).unwrap();
-        format!("{} {payload}\n", message.subject)
-    });
-    assert!(lines.collect::<String>() == stream(recording, ""));
+    assert!(lines(&messages) == stream(recording, ""));
 }
 
 #[test]
@@ -60,7 +56,8 @@ fn a_full_disk_of_the_server_ends_a_run_that_continues_later() {
 
 #[test]
 fn a_limit_of_the_server_ends_a_run_that_continues_later() {
-    let limit = |size: &str| format!("jetstream {{ store_dir: \"FOLDER/js\", max_file_store: {size} }}");
+    let limit =
+        |size: &str| format!("jetstream {{ store_dir: \"FOLDER/js\", max_file_store: {size} }}");
     let Some(mut server) = NatsServer::with_config("a server with a limit", &limit("200KB")) else {
         return;
     };

@@ -16,7 +16,7 @@ use crate::support::log::captured;
 use crate::support::nats_server::{NatsServer, options};
 use crate::support::proxy::Proxy;
 use crate::support::recordings::{Folder, stream};
-use crate::support::stream::{JETSTREAM, StreamClient};
+use crate::support::stream::{JETSTREAM, StreamClient, lines};
 use crate::support::{times, wait_until};
 
 const STREAM: &str = "TICKS";
@@ -275,14 +275,7 @@ fn a_killed_writer_is_continued() {
         resumed["published"].as_u64().unwrap() > before,
         "killed too late"
     );
-    let stored = client.messages(STREAM).into_iter();
-    let lines: String = stored
-        .map(|message| {
-            let payload = String::from_utf8(message.payload).unwrap();
-            format!("{} {payload}\n", message.subject)
-        })
-        .collect();
-    assert_eq!(lines, stream(&market, ""));
+    assert_eq!(lines(&client.messages(STREAM)), stream(&market, ""));
 }
 
 #[test]

@@ -102,12 +102,24 @@ fn a_stream_is_compared_with_files_and_streams() {
         0,
         "equal",
     );
-    ends(&run(&server, "diff jetstream:TICKS jetstream:TICKS"), 0, "equal");
-    ends(&run(&server, "diff jetstream:TICKS jetstream:AGAIN"), 1, "a:");
+    ends(
+        &run(&server, "diff jetstream:TICKS jetstream:TICKS"),
+        0,
+        "equal",
+    );
+    ends(
+        &run(&server, "diff jetstream:TICKS jetstream:AGAIN"),
+        1,
+        "a:",
+    );
     for (words, code, said) in [
         ("diff jetstream:TICKS recordings/quick", 2, "is a recording"),
         ("diff jetstream:TICKS jetstream:NONE", 2, "no stream `NONE`"),
-        ("diff jetstream:TICKS jetstream:a.b", 2, "is not a stream name"),
+        (
+            "diff jetstream:TICKS jetstream:a.b",
+            2,
+            "is not a stream name",
+        ),
         ("diff jetstream:TICKS", 2, "name a second input"),
         (
             "diff jetstream:TICKS ./jetstream:TICKS",
@@ -124,7 +136,13 @@ fn a_stream_is_compared_with_files_and_streams() {
 
 #[test]
 fn a_stream_of_no_server_is_not_compared() {
-    let mut command = tickdeck(["diff", "jetstream:A", "jetstream:B", "--connect-timeout", "300ms"]);
+    let mut command = tickdeck([
+        "diff",
+        "jetstream:A",
+        "jetstream:B",
+        "--connect-timeout",
+        "300ms",
+    ]);
     command.env("NATS_URL", "nats://127.0.0.1:1");
     ends(&finish(command), 4, "is nats-server running there");
 }

@@ -139,7 +139,9 @@ impl StreamClient {
         let length = text.len();
         self.requests += 1;
         let number = self.requests;
-        self.write(&format!("PUB {subject} answers.{number} {length}\r\n{text}\r\n"));
+        self.write(&format!(
+            "PUB {subject} answers.{number} {length}\r\n{text}\r\n"
+        ));
         let stored = self.reply();
         assert!(stored.payload.starts_with(b"{\"stream\""));
     }
@@ -191,6 +193,15 @@ impl StreamClient {
             }
         }
     }
+}
+
+/// The messages as lines of a payload stream.
+pub(crate) fn lines(messages: &[Stored]) -> String {
+    let line = |message: &Stored| {
+        let payload = String::from_utf8(message.payload.clone()).unwrap();
+        format!("{} {payload}\n", message.subject)
+    };
+    messages.iter().map(line).collect()
 }
 
 /// The value of a header.

@@ -94,7 +94,12 @@ pub struct CheckArgs {
     pub accept_field: Vec<String>,
     /// Keep the payload stream beside the golden up to this many messages, 0 for never
     /// [default: the golden's, or 100000]
-    #[arg(long, value_name = "N", help_heading = "Accepting")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "N",
+        help_heading = "Accepting"
+    )]
     pub stream_limit: Option<u64>,
     /// What to do about goldens without a recording. Looks beside the recordings, in the folder of
     /// all goldens, and with `reject` also beside a named golden

@@ -222,8 +222,9 @@ fn goldens_of(
         return Err(BatchError::NoFolder { folder });
     }
     // Nothing is beside a URL but other objects.
-    let has_no_name =
-        |input: &&PathBuf| is_descriptor(input) || is_on_server(input) || (folder.is_none() && is_url(input));
+    let has_no_name = |input: &&PathBuf| {
+        is_descriptor(input) || is_on_server(input) || (folder.is_none() && is_url(input))
+    };
     if let Some(unnamed) = inputs.iter().find(has_no_name) {
         let input = unnamed.clone();
         return Err(BatchError::NoName { input });

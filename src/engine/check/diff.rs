@@ -15,7 +15,7 @@ use super::input::{open_recording, refuse_damage};
 use super::marks::Alignment;
 use super::messages::{Messages, PublishedMessages, RawMessages};
 use super::publishing::Publishing;
-use super::server_stream::Servers;
+use super::servers::Servers;
 use super::stream::{InputKind, input_kind};
 use crate::control::Control;
 use crate::encode::PayloadKind;
@@ -45,7 +45,7 @@ pub struct DiffOptions<'a> {
     pub ignore: Vec<String>,
     /// Differences kept in full.
     pub differences: usize,
-    /// Where inputs are that are no files.
+    /// Where inputs are that are not files.
     pub servers: Servers,
     /// Ends the comparison with [`CheckError::Interrupted`] when it is stopped.
     pub control: Arc<Control>,

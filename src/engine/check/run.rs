@@ -8,7 +8,7 @@ use super::error::CheckError;
 use super::examine::{CheckOptions, Checked, check_recording, check_stream};
 use super::input::{Input, refuse_damage};
 use super::publishing::Publishing;
-use super::server_stream::Servers;
+use super::servers::Servers;
 use crate::control::Control;
 use crate::progress::{Position, Progress, Silent};
 use crate::sink::paths::is_inside_recording;
@@ -20,7 +20,7 @@ pub struct BatchOptions<'a> {
     pub check: CheckOptions,
     /// How recordings are published.
     pub publishing: Publishing<'a>,
-    /// Where inputs are that are no files.
+    /// Where inputs are that are not files.
     pub servers: Servers,
     /// Ends the batch when it is stopped.
     pub control: Arc<Control>,

@@ -8,51 +8,22 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+#[cfg(feature = "nats")]
 use super::error::CheckError;
 #[cfg(feature = "nats")]
-use super::stream::{BATCH_MESSAGES, Part, Sender};
-use super::stream::StreamFile;
+use super::stream_parts::{BATCH_MESSAGES, Part, Sender};
 #[cfg(feature = "nats")]
 use crate::encode::control::ControlSubject;
 #[cfg(feature = "nats")]
-use crate::nats::stream::{StreamName, StreamRange, read_stream};
-#[cfg(feature = "nats")]
 use crate::nats::NatsOptions;
+#[cfg(feature = "nats")]
+use crate::nats::stream::{StreamName, StreamRange, read_stream};
 #[cfg(feature = "nats")]
 use crate::sink::{StreamDigest, is_line};
 
 /// What precedes the name of a stream.
 #[cfg(feature = "nats")]
 const PREFIX: &str = "jetstream:";
-
-/// Servers of inputs that are not files.
-#[derive(Debug, Clone, Default)]
-pub struct Servers {
-    /// The NATS server of `jetstream:STREAM`.
-    #[cfg(feature = "nats")]
-    pub nats: Option<NatsOptions>,
-}
-
-impl Servers {
-    /// Opens a payload stream: a file, or a stream of a server.
-    pub(super) fn open_stream(&self, path: &Path) -> Result<StreamFile, CheckError> {
-        #[cfg(feature = "nats")]
-        if let Some(name) = name_of(path) {
-            let Some(nats) = self.nats.clone() else {
-                let path = path.to_owned();
-                return Err(CheckError::NoServer { path });
-            };
-            let named = |problem| CheckError::StreamName {
-                path: path.to_owned(),
-                problem,
-            };
-            let name: StreamName = name.parse().map_err(named)?;
-            let range = Arc::default();
-            return StreamFile::on_server(path, ServerStream { nats, name, range });
-        }
-        StreamFile::open(path)
-    }
-}
 
 /// Whether an input is a stream of a server. A file of that name is `./jetstream:NAME`.
 #[must_use]
@@ -67,7 +38,7 @@ pub fn is_on_server(path: &Path) -> bool {
 }
 
 #[cfg(feature = "nats")]
-fn name_of(path: &Path) -> Option<&str> {
+pub(super) fn name_of(path: &Path) -> Option<&str> {
     path.to_str()?.strip_prefix(PREFIX)
 }
 
@@ -75,10 +46,10 @@ fn name_of(path: &Path) -> Option<&str> {
 #[cfg(feature = "nats")]
 #[derive(Debug, Clone)]
 pub(super) struct ServerStream {
-    nats: NatsOptions,
-    name: StreamName,
+    pub(super) nats: NatsOptions,
+    pub(super) name: StreamName,
     /// What the first reading found: another one reads the same, even if the stream has grown.
-    range: Arc<OnceLock<StreamRange>>,
+    pub(super) range: Arc<OnceLock<StreamRange>>,
 }
 
 #[cfg(feature = "nats")]

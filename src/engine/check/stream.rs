@@ -24,6 +24,7 @@ use super::parts::Chunk;
 #[cfg(feature = "nats")]
 use super::server_stream::ServerStream;
 use super::server_stream::is_on_server;
+use super::stream_parts::{BATCH_MESSAGES, Part, Sender};
 use crate::control::Control;
 use crate::encode::control::ControlSubject;
 use crate::sink::{MessageBatch, MessageBatchBuilder, StreamDigest, is_line_subject};
@@ -39,9 +40,6 @@ const HEAD_BYTES: u64 = 64;
 const MAX_LINE: usize = 65 << 20;
 /// Bytes read at a time.
 const READ_BYTES: usize = 1 << 20;
-/// Messages of a batch, and room for them.
-pub(super) const BATCH_MESSAGES: usize = 256;
-const BATCH_BYTES: usize = BATCH_MESSAGES * 1024;
 /// Batches queued for the comparison.
 const QUEUED_BATCHES: usize = 8;
 /// How long a reader of a server may take to remove its consumer at the end.
@@ -93,36 +91,6 @@ pub(super) fn input_kind(path: &Path) -> Result<InputKind, CheckError> {
 pub(super) fn is_read_once(path: &Path) -> bool {
     let metadata = path.metadata();
     metadata.is_ok_and(|found| !found.is_file() && !found.is_dir())
-}
-
-/// What the reading thread sends.
-#[derive(Debug)]
-pub(super) enum Part {
-    Messages(MessageBatch),
-    /// The last part: BLAKE3 of the stream.
-    End(String),
-}
-
-/// Where the reading thread sends, and takes used buffers from. The other end is gone when the
-/// comparison has ended.
-pub(super) struct Sender {
-    parts: channel::Sender<Result<Part, CheckError>>,
-    recycled: Receiver<MessageBatchBuilder>,
-}
-
-impl Sender {
-    /// A buffer for the next messages.
-    pub(super) fn builder(&self) -> MessageBatchBuilder {
-        self.recycled
-            .try_recv()
-            .unwrap_or_else(|_| MessageBatchBuilder::with_capacity(BATCH_MESSAGES, BATCH_BYTES))
-    }
-
-    /// Hands over the next part. Whether more are wanted.
-    pub(super) fn send(&self, part: Result<Part, CheckError>) -> bool {
-        let is_last = !matches!(part, Ok(Part::Messages(_)));
-        self.parts.send(part).is_ok() && !is_last
-    }
 }
 
 /// A payload stream in a file, a pipe or a device, or a stream on a server.
@@ -184,10 +152,7 @@ impl StreamFile {
         Ok(opened)
     }
 
-    fn read(
-        path: &Path,
-        work: impl FnOnce(&Sender) + Send + 'static,
-    ) -> Result<Self, CheckError> {
+    fn read(path: &Path, work: impl FnOnce(&Sender) + Send + 'static) -> Result<Self, CheckError> {
         let (sender, parts) = bounded(QUEUED_BATCHES);
         let (spares, recycled) = bounded(QUEUED_BATCHES);
         let (has_ended, ended) = bounded(0);
@@ -291,7 +256,7 @@ impl Messages for StreamFile {
 }
 
 impl Drop for StreamFile {
-    /// A reader of a server has a consumer there, which it removes when nobody wants more.
+    /// A reader of a server has a consumer there, which it removes when its receiver is gone.
     fn drop(&mut self) {
         if is_on_server(&self.path) {
             self.parts = channel::never();

@@ -8,9 +8,9 @@ use tickdeck_core::thread;
 use tickdeck_core::wait::is_closed_within;
 
 use crate::control::Control;
-use crate::sink::NatsStop;
 #[cfg(feature = "live")]
 use crate::sink::NatsStats;
+use crate::sink::NatsStop;
 
 /// Default time for a server to confirm the last messages.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(5);

@@ -31,13 +31,13 @@ use tickdeck_recording::{RecorderOptions, RecordingError};
 use super::backlog::{Backlog, Recording};
 use super::error::SessionError;
 use super::live_recorder::{LiveRecorder, OnRecordingFailure};
-use super::live_server::{LiveServer, ServerHandles};
+use super::live_server::{Finished, LiveServer, ServerHandles};
 use super::live_summary::LiveSummary;
 use super::record::RecordTo;
 use super::stats::SharedStats;
 use super::stream::StreamOutcome;
 use crate::control::Control;
-use crate::live::{self, Connector, LiveHandle, LiveOptions, LiveReport, LiveSource, LiveState, StopAsked};
+use crate::live::{self, Connector, LiveHandle, LiveOptions, LiveReport, LiveSource, StopAsked};
 use crate::pipeline::{
     DEFAULT_BATCH_EVENTS, DelayMeter, Output, PlayError, Player, Publisher, PublisherOptions,
     Release,
@@ -167,12 +167,7 @@ impl LiveSession {
             live: handle.stats(),
             recorder: recorder.as_ref().map(|it| Arc::clone(it.stats())),
         };
-        if let Some(server) = &server {
-            server.show(&stats);
-        }
-        let live = handle.stats();
-        let is_over = move || control.is_stopped() || live.state() == LiveState::Ended;
-        let server = server.map(|server| server.bound(is_over));
+        let server = server.map(|server| server.begin(&stats, control));
         let (source, recording) = behind(recorder.zip(backlog.as_ref()), source)?;
         let mut delay = DelayMeter::new(Arc::clone(&clock));
         let run = Run {
@@ -191,11 +186,7 @@ impl LiveSession {
             .map(|recorder| recorder.finish(outcome.live.dropped))
             .unwrap_or_default();
         let complete = outcome.error.is_none();
-        let (published, stream) = match server {
-            None => (outcome.publisher.finish(complete), StreamOutcome::default()),
-            Some(server) => server.finish(outcome.publisher, complete),
-        };
-        let (ledger, digest, sink_error) = published;
+        let ((ledger, digest, sink_error), stream) = finish(server, outcome.publisher, complete);
         let (error, recording_failure) =
             failures(outcome.error, recorded.error, self.on_recording_failure);
         let error = error.or(sink_error.map(PlayError::from));
@@ -245,6 +236,18 @@ fn behind(
     let started = backlog.start(source, recorder);
     let (events, recording) = started.map_err(SessionError::Thread)?;
     Ok((Box::new(events), Some(recording)))
+}
+
+/// Waits for the sinks, and reads back the stream of the server.
+fn finish(
+    server: Option<ServerHandles>,
+    publisher: Publisher,
+    complete: bool,
+) -> (Finished, StreamOutcome) {
+    match server {
+        None => (publisher.finish(complete), StreamOutcome::default()),
+        Some(server) => server.finish(publisher, complete),
+    }
 }
 
 /// All sinks, the server's last.

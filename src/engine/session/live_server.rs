@@ -9,11 +9,13 @@ use tickdeck_recording::{Requested, RingTrigger};
 use super::drain::{DEFAULT_DRAIN, DrainWatch};
 use super::stats::SharedStats;
 use super::stream::{StreamOutcome, of_stream};
+use crate::control::Control;
+use crate::live::LiveState;
 use crate::nats::{Answer, HealthOptions, HealthResponder, NatsError, NatsOptions};
 use crate::pipeline::{Ledger, Publisher};
 use crate::sink::{
-    DEFAULT_LIVE_BUFFER, JetStreamOptions, LiveJetStreamSink, LiveNatsSink, NatsStats, NatsStop, Sink,
-    SinkError, StreamProof,
+    DEFAULT_LIVE_BUFFER, JetStreamOptions, LiveJetStreamSink, LiveNatsSink, NatsStats, NatsStop,
+    Sink, SinkError, StreamProof,
 };
 
 /// How to publish to a server.
@@ -181,16 +183,14 @@ pub(super) struct ServerHandles {
 }
 
 impl ServerHandles {
-    /// Lets the health answers show these counts.
-    pub(super) fn show(&self, stats: &SharedStats) {
+    /// Lets the health answers show these counts. Publishing to a stream may wait for the server: from
+    /// the end of the session on, one that does not answer is waited for no longer than the drain time.
+    pub(super) fn begin(mut self, stats: &SharedStats, control: Arc<Control>) -> Self {
         // This is the only place that sets it, so it is still empty.
         let _ = self.stats.set(stats.clone());
-    }
-
-    /// Publishing to a stream may wait for the server. From `is_over` on, a server that does not answer
-    /// is waited for no longer than the drain time.
-    pub(super) fn bound(mut self, is_over: impl Fn() -> bool + Send + 'static) -> Self {
         if self.proof.is_some() {
+            let live = Arc::clone(&stats.live);
+            let is_over = move || control.is_stopped() || live.state() == LiveState::Ended;
             let sink = Arc::clone(&self.of_sink);
             let watch = DrainWatch::while_stuck(is_over, sink, &self.stop, self.drain);
             self.watch = self.unless_refused(watch);
@@ -229,7 +229,7 @@ impl ServerHandles {
 }
 
 /// What a publisher leaves: counts, payload digest, and the error of a sink.
-type Finished = (Ledger, String, Option<SinkError>);
+pub(super) type Finished = (Ledger, String, Option<SinkError>);
 
 #[cfg(test)]
 mod tests {

@@ -26,7 +26,12 @@ impl StreamOutcome {
     }
 
     /// Compares the stream with what was published. Of messages that failed, it cannot have all.
-    pub(super) fn read_back(proof: &StreamProof, published: u64, failed: u64, digest: &str) -> Self {
+    pub(super) fn read_back(
+        proof: &StreamProof,
+        published: u64,
+        failed: u64,
+        digest: &str,
+    ) -> Self {
         let verified = match failed {
             0 => proof.verify(published, digest),
             failed => Err(NotVerified::NotAcknowledged { failed }),

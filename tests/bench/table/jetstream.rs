@@ -1,4 +1,4 @@
-//! A replay into a JetStream stream in files, against a bare loop with acknowledgements on their way; and
+//! A replay into a JetStream stream in files, against a bare loop with acknowledgements on their way. And
 //! `--durable` on a server that syncs every write, against one acknowledgement after the other.
 //!
 //! A replay is timed by its own summary: from the open stream to the last acknowledgement. Reading the

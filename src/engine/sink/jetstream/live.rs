@@ -3,7 +3,7 @@
 //!
 //! - **A session that is recorded** waits for the server. The recorder is on another thread, and what the
 //!   publisher lags behind is read back from the recording. So the stream has no gap, however long the
-//!   server is away.
+//!   server is unreachable.
 //! - **One that is not recorded** must not wait: the queue of the CTP callback would overflow. A bounded
 //!   number of messages wait for the server. Those that do not fit are not in the stream, and it is not
 //!   verified.

@@ -332,9 +332,7 @@ impl Machine {
                 self.storing.fail(now, cause);
                 self.wait(now)
             }
-            Answer::Refused(cause) if is_current => {
-                Err(self.refused(end.saturating_sub(1), cause))
-            }
+            Answer::Refused(cause) if is_current => Err(self.refused(end.saturating_sub(1), cause)),
             Answer::OutOfPlace | Answer::Later(_) | Answer::NotStored(_) | Answer::Refused(_) => {
                 Ok(())
             }
@@ -352,7 +350,7 @@ impl Machine {
     /// The stream did not state its state.
     ///
     /// # Errors
-    /// When the server could not store messages before, so that waiting is of no use.
+    /// When the server could not store messages before, so that waiting does not help.
     pub(super) fn on_no_state(&mut self, now: MonoNanos) -> Result<(), StreamProblem> {
         self.wait(now)
     }

@@ -490,7 +490,10 @@ fn a_server_that_drops_messages_silently_is_tried_a_few_times() {
         }
     };
     assert_eq!(tries, UNANSWERED_MAX);
-    assert!(stuck.to_string().contains("message 1 of stream `S`"), "{stuck}");
+    assert!(
+        stuck.to_string().contains("message 1 of stream `S`"),
+        "{stuck}"
+    );
     assert!((now(30)..now(40)).contains(&at), "{at:?}");
 }
 

@@ -237,11 +237,7 @@ impl<C: Carrier> NatsWorker<C> {
     }
 
     /// Waits until everything before `position` is processed.
-    async fn reach(
-        &mut self,
-        link: &mut Link<'_, C>,
-        position: u64,
-    ) -> Result<(), End> {
+    async fn reach(&mut self, link: &mut Link<'_, C>, position: u64) -> Result<(), End> {
         loop {
             link.slow_down_if_refused();
             let answer = tokio::select! {
