@@ -292,8 +292,8 @@ pub enum Command {
     /// Compare what recordings publish with their accepted goldens
     ///
     /// A golden is a small file beside the recording, kept under version control. The recording is
-    /// replayed in virtual time and compared with it. A captured payload stream can be checked the
-    /// same way. Exit code 1: they differ. Only --update and --accept-field write a golden.
+    /// replayed in virtual time and compared with it. A captured payload stream and a JetStream stream
+    /// can be checked the same way. Exit code 1: they differ. Only --update and --accept-field write a golden.
     #[command(after_help = "Examples:\n  \
         tickdeck check recordings/quick\n  \
         tickdeck check recordings/quick --update\n  \
@@ -450,6 +450,14 @@ impl Command {
             Self::Capture(args) => {
                 args.nats.drop_empty();
                 args.check()
+            }
+            Self::Check(args) => {
+                args.nats.drop_empty();
+                Ok(())
+            }
+            Self::Diff(args) => {
+                args.nats.drop_empty();
+                Ok(())
             }
             Self::Export(args) => args.check(),
             Self::Prune(args) => refuse_urls(&args.places).and_then(|()| args.check()),

@@ -24,7 +24,7 @@ use super::args::{CheckArgs, Unreferenced};
 use super::context::Context;
 use super::inputs::{completeness, keep_first, log_opened};
 use super::outcome::{Exit, Outcome, UsageError, print_if_hidden, report_stdout, unless_closed};
-use super::outputs::{is_same, refuse_inside_recording};
+use super::outputs::{is_same, refuse_inside_recording, servers};
 pub(super) use advice::explained;
 pub(super) use colours::styles;
 
@@ -57,6 +57,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Outcome
     let options = BatchOptions {
         check: check_options(args),
         publishing: args.publishing.publishing(),
+        servers: servers(&args.inputs, &args.nats)?,
         control: Arc::clone(&context.control),
     };
     let mut results = Results::new(context, args);

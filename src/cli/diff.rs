@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tickdeck::check::report::text::{self, Sides};
-use tickdeck::check::{Compared, Comparison, Diff, DiffError, DiffOptions, Diffed};
+use tickdeck::check::{Compared, Comparison, Diff, DiffError, DiffOptions, Diffed, Servers};
 use tickdeck_core::printable::printable;
 use tickdeck_recording::Recording;
 
@@ -16,6 +16,7 @@ use super::check::{explained, styles};
 use super::context::Context;
 use super::inputs::{completeness, log_opened};
 use super::outcome::{Exit, Outcome, UsageError, print_if_hidden, report_stdout, unless_closed};
+use super::outputs::servers;
 
 /// The result as JSON; the key order is the order of the fields.
 #[derive(Serialize)]
@@ -30,8 +31,14 @@ struct Shown<'a> {
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome> {
+    let inputs: Vec<PathBuf> = [&args.first]
+        .into_iter()
+        .chain(&args.second)
+        .cloned()
+        .collect();
+    let servers = servers(&inputs, &args.nats)?;
     context.handle_signals()?;
-    match compare(context, args) {
+    match compare(context, args, servers) {
         Err(DiffError::Check(error)) if error.is_damage() => {
             let error = format!("{:#}", explained(error));
             tracing::error!(event = "recording_damaged", "{error}");
@@ -43,12 +50,13 @@ pub(super) fn run(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome>
     }
 }
 
-fn compare(context: &Context, args: &DiffArgs) -> Result<Diffed, DiffError> {
+fn compare(context: &Context, args: &DiffArgs, servers: Servers) -> Result<Diffed, DiffError> {
     let (first, second) = flags(args);
     let options = DiffOptions {
         published: is_published(args).then(|| [first.publishing(), second.publishing()]),
         ignore: args.ignore.clone(),
         differences: args.limit,
+        servers,
         control: Arc::clone(&context.control),
     };
     let mut opened = |recording: &Recording| log_opened(std::slice::from_ref(recording));

@@ -9,12 +9,13 @@ use tickdeck::live::ctp::CtpLibrary;
 use tickdeck::live::setup::{FrontSettings, ListingOptions};
 use tickdeck::live::{LiveEnd, Subscription, SubscriptionError, Wanted};
 use tickdeck::nats::NatsOptions;
+use tickdeck::nats::stream::StreamSettings;
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::reference::{Reference, read_contract_file};
 use tickdeck::session::{
     CtpSession, LiveNats, LiveSummary, NoTick, OnRecordingFailure, Session, SessionError,
 };
-use tickdeck::sink::Sink;
+use tickdeck::sink::{JetStreamOptions, Sink};
 use tickdeck_core::clock::Clock as _;
 use tickdeck_core::contract::Contract;
 use tickdeck_core::select::Partition;
@@ -43,6 +44,8 @@ pub(super) struct FrontRun<'a> {
     pub(super) subject_prefix: &'a str,
     pub(super) partition: Option<Partition>,
     pub(super) nats: Option<NatsOptions>,
+    /// The stream on that server to publish to, if not by core NATS.
+    pub(super) stream: Option<StreamSettings>,
     pub(super) sinks: Option<&'a SinkArgs>,
     pub(super) record: Option<RecordInto<'a>>,
 }
@@ -141,7 +144,8 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
     };
     let on_failure = run.record.map(|record| record.on_failure);
     let contracts = contract_list(run.normalize, &reference)?;
-    let nats = run.nats.map(|options| LiveNats {
+    let nats = run.nats.clone().map(|options| LiveNats {
+        stream: stream_options(context, &run, &options, &name),
         buffer: run.subscribe.nats_buffer,
         ring: run.record.and_then(|record| record.output.trigger()),
         ..LiveNats::new(options)
@@ -167,6 +171,20 @@ fn prepare(context: &Context, run: FrontRun<'_>) -> anyhow::Result<CtpSession> {
             .control(Arc::clone(&context.control))
             .clock(Arc::clone(&context.clock) as _),
     )
+}
+
+/// The stream of the flags, as part of the run of `context`.
+fn stream_options(
+    context: &Context,
+    run: &FrontRun<'_>,
+    nats: &NatsOptions,
+    session: &str,
+) -> Option<Box<JetStreamOptions>> {
+    let stream = run.stream.clone()?;
+    Some(Box::new(JetStreamOptions {
+        subject_prefix: run.subject_prefix.to_owned(),
+        ..JetStreamOptions::new(nats.clone(), stream, session, context.run.as_str())
+    }))
 }
 
 /// The sinks of the flags. The server of a live session is apart from them.

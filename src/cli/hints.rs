@@ -106,6 +106,8 @@ fn of_error(error: &(dyn Error + 'static)) -> Vec<(Hint, String)> {
         Some(
             StreamProblem::NotEmpty { .. }
             | StreamProblem::OtherWriter { .. }
+            | StreamProblem::Refused { .. }
+            | StreamProblem::Unanswered { .. }
             | StreamProblem::WentBack { .. },
         ) => return plain(RESUME_STREAM),
         _ => {}

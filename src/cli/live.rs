@@ -6,14 +6,14 @@ use tickdeck::session::{LiveSummary, Summary};
 use tickdeck_core::printable::printable_value;
 use tickdeck_core::switch::parse_switch;
 
-use super::args::{LiveArgs, SinkArgs};
+use super::args::LiveArgs;
 use super::context::Context;
 use super::env::Environment;
 use super::environment_error::EnvironmentError;
 use super::front::{FrontRun, RecordInto, live_session_id, outcome, run as run_front};
 use super::inputs::{Published, of_publishing};
 use super::outcome::{Outcome, UsageError, after_printing, stdout};
-use super::outputs::nats_options;
+use super::outputs::{live_stream, nats_options};
 use super::render::print_summary;
 use super::session_place::{SessionPlace, warn_unstored};
 use super::startup::{require, startup_error};
@@ -35,12 +35,7 @@ pub(super) fn run(context: &Context, args: &LiveArgs) -> anyhow::Result<Outcome>
         let paths = made.iter().filter_map(|made| made.path());
         summary.recordings = paths.map(str::to_owned).collect();
     }
-    let no_sinks = SinkArgs {
-        sinks: Vec::new(),
-        subject_prefix: args.subject_prefix.clone(),
-        partition: args.partition,
-    };
-    let printed = print_summary(&summary, args.json.json, &no_sinks);
+    let printed = print_summary(&summary, args.json.json, &args.sinks());
     warn_unstored(&ended.unstored);
     let is_lossy =
         summary.is_lossy() || is_nothing(context, &ended, &summary) || !ended.unstored.is_empty();
@@ -116,6 +111,7 @@ fn prepare(
             subject_prefix: &args.subject_prefix,
             partition: args.partition,
             nats: Some(nats_options(&args.nats)?),
+            stream: live_stream(&args.sinks(), &args.stream),
             sinks: None,
             record: place.map(|output| RecordInto {
                 output,

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tickdeck::check::{Servers, is_on_server};
 use tickdeck::convert::Conversion;
 use tickdeck::encode::PayloadSource;
+use tickdeck::nats::stream::StreamSettings;
 use tickdeck::nats::{NatsError, NatsOptions, Secret};
 use tickdeck::pipeline::PublisherOptions;
 use tickdeck::reference::Reference;
@@ -253,6 +255,19 @@ pub(super) fn exists(path: &Path) -> anyhow::Error {
         path.display()
     );
     UsageError::new(message).into()
+}
+
+/// The stream that a live session publishes to; `None` for core NATS.
+pub(super) fn live_stream(sinks: &SinkArgs, stream: &StreamArgs) -> Option<StreamSettings> {
+    let name = sinks.streams().next()?;
+    Some(stream.live_settings(name))
+}
+
+/// The servers of inputs that are not files, for a comparison.
+pub(super) fn servers(inputs: &[PathBuf], nats: &NatsArgs) -> anyhow::Result<Servers> {
+    let is_on_server = inputs.iter().any(|input| is_on_server(input));
+    let nats = is_on_server.then(|| nats_options(nats)).transpose()?;
+    Ok(Servers { nats })
 }
 
 /// Whether one of the sinks is a NATS server.

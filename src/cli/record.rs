@@ -19,7 +19,9 @@ use super::inputs::{
     warn_no_tick,
 };
 use super::outcome::{Outcome, after_printing, session_error};
-use super::outputs::{Sinks, Target, nats_options, publisher_options, publishes_to_nats};
+use super::outputs::{
+    Sinks, Target, live_stream, nats_options, publisher_options, publishes_to_nats,
+};
 use super::render::{Made, print_summary};
 use super::session_place::{SessionPlace, warn_unstored};
 use super::startup::{require, startup_error};
@@ -180,6 +182,7 @@ fn record_front(context: &Context, args: &RecordArgs) -> anyhow::Result<Outcome>
                 subject_prefix: &args.sinks.subject_prefix,
                 partition: args.sinks.partition,
                 nats,
+                stream: live_stream(&args.sinks, &args.stream),
                 sinks: args.publish.then_some(&args.sinks),
                 record: Some(RecordInto {
                     output: &place,

@@ -15,7 +15,7 @@ use crate::support::stream::JETSTREAM;
 use crate::tidy::documents::pages;
 
 /// Who runs the blocks of a page under a heading.
-const BLOCKS: [(&str, &str, &str); 39] = [
+const BLOCKS: [(&str, &str, &str); 40] = [
     ("README.md", "Try it", "not run: it runs the tests"),
     ("README.md", "See messages arrive", "here"),
     ("README.md", "Record and replay", "here"),
@@ -77,6 +77,11 @@ const BLOCKS: [(&str, &str, &str); 39] = [
     ("docs/reference-data.md", "Products", "reference_data"),
     ("docs/reference-data.md", "Calendar", "reference_data"),
     ("docs/scale.md", "Partitions", "here"),
+    (
+        "docs/scale.md",
+        "A cluster",
+        "tests/nats/jetstream_cluster.rs",
+    ),
     (
         "docs/security.md",
         "Fuzzing",
@@ -242,7 +247,12 @@ fn a_stream_is_written_captured_and_checked() {
     let mut command = clone.shell(&text);
     command.env("NATS_URL", server.url());
     let ended = finish(command).done();
-    for said in ["every message once, in order", "918 of sequences 1 to 918"] {
+    for said in [
+        "every message once, in order",
+        "jetstream:TICKS: as recordings/quick.golden.json says, 918 messages",
+        "918 of sequences 1 to 918",
+        "jetstream:TICKS and ticks.jsonl.zst: equal, 918 messages",
+    ] {
         assert!(ended.stdout.contains(said), "no {said:?} in {ended:?}");
     }
 }

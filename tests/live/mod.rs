@@ -14,6 +14,7 @@ mod recording;
 mod ring;
 mod secrets;
 mod smoke;
+mod stream;
 mod verbs;
 mod versions;
 

@@ -10,7 +10,7 @@ use crate::support::cli::{Ended, finish, tickdeck, with_nats};
 use crate::support::nats_client::RawSubscriber;
 use crate::support::nats_server::NatsServer;
 use crate::support::recordings::{quick, replay_digest, stream};
-use crate::support::stream::{JETSTREAM, Stored, StreamClient, header};
+use crate::support::stream::{JETSTREAM, StreamClient, header, lines};
 
 /// Messages of the committed recording.
 const QUICK: u64 = 918;
@@ -31,15 +31,6 @@ fn replay(server: &NatsServer, recording: &Path, words: &str) -> Command {
 
 fn run(server: &NatsServer, words: &str) -> Ended {
     finish(replay(server, &quick(), words))
-}
-
-/// The messages as lines of a payload stream.
-fn lines(messages: &[Stored]) -> String {
-    let line = |message: &Stored| {
-        let payload = String::from_utf8(message.payload.clone()).unwrap();
-        format!("{} {payload}\n", message.subject)
-    };
-    messages.iter().map(line).collect()
 }
 
 #[track_caller]

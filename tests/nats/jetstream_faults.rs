@@ -16,10 +16,12 @@ use crate::support::log::captured;
 use crate::support::nats_server::{NatsServer, options};
 use crate::support::proxy::Proxy;
 use crate::support::recordings::{Folder, stream};
-use crate::support::stream::{JETSTREAM, StreamClient};
+use crate::support::stream::{JETSTREAM, StreamClient, lines};
 use crate::support::{times, wait_until};
 
 const STREAM: &str = "TICKS";
+/// Messages of a run for each time that its server is killed.
+const MESSAGES_A_KILL: u64 = 50_000;
 /// Messages that are handed over at once.
 const STEP: u64 = 250;
 
@@ -53,13 +55,23 @@ fn digest(count: u64) -> String {
 }
 
 /// Publishes `0..count`, and does `fault` after each tenth of them, with the number of the tenth.
-fn publish(mut sink: JetStreamSink, count: u64, mut fault: impl FnMut(u64)) -> StreamProof {
+fn publish(sink: JetStreamSink, count: u64, fault: impl FnMut(u64)) -> StreamProof {
+    publish_in(10, sink, count, fault)
+}
+
+/// The same with another number of parts.
+fn publish_in(
+    parts: u64,
+    mut sink: JetStreamSink,
+    count: u64,
+    mut fault: impl FnMut(u64),
+) -> StreamProof {
     let proof = sink.proof();
     for from in (0..count).step_by(usize::try_from(STEP).unwrap()) {
         sink.publish(&messages(from, count.min(from + STEP)))
             .unwrap();
-        let (before, after) = (from * 10 / count, (from + STEP) * 10 / count);
-        if before != after && after < 10 {
+        let (before, after) = (from * parts / count, (from + STEP) * parts / count);
+        if before != after && after < parts {
             fault(after);
         }
     }
@@ -96,6 +108,20 @@ fn a_killed_server_gets_every_message_once() {
         assert!(stats.reconnects() >= 2, "{stats:?}");
         check(&server, &proof, count);
     }
+}
+
+#[test]
+fn a_server_that_is_killed_again_and_again_gets_every_message_once() {
+    let Some(mut server) = server("a server that is killed often") else {
+        return;
+    };
+    let kills = times("TICKDECK_STREAM_KILLS", 2);
+    let count = kills * MESSAGES_A_KILL;
+    let sink = sink_at(&server.url(), "run", settings(false, false));
+    let stats = sink.stats();
+    let proof = publish_in(kills + 1, sink, count, |_| server.restart());
+    assert_eq!(stats.reconnects(), kills, "{stats:?}");
+    check(&server, &proof, count);
 }
 
 #[test]
@@ -229,7 +255,7 @@ fn a_killed_writer_is_continued() {
         return;
     };
     let folder = Folder::new();
-    let market = folder.generate("market", "--profile day --seed 3 --duration 60s");
+    let market = folder.generate("market", "--profile quick --seed 3");
     let replay = |words: &str| {
         let mut command = tickdeck(["replay".as_ref(), market.as_os_str()]);
         command.args("--json --sink jetstream:TICKS --create-stream".split(' '));
@@ -238,7 +264,7 @@ fn a_killed_writer_is_continued() {
         command
     };
     let mut client = StreamClient::connect(server.port());
-    let running = Running::start(replay("--rate 20"));
+    let running = Running::start(replay("--rate 10"));
     wait_until("some messages are there", || client.count(STREAM) > 200);
     running.signal("KILL");
     drop(running.wait());
@@ -249,14 +275,7 @@ fn a_killed_writer_is_continued() {
         resumed["published"].as_u64().unwrap() > before,
         "killed too late"
     );
-    let stored = client.messages(STREAM).into_iter();
-    let lines: String = stored
-        .map(|message| {
-            let payload = String::from_utf8(message.payload).unwrap();
-            format!("{} {payload}\n", message.subject)
-        })
-        .collect();
-    assert_eq!(lines, stream(&market, ""));
+    assert_eq!(lines(&client.messages(STREAM)), stream(&market, ""));
 }
 
 #[test]

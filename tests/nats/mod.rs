@@ -6,15 +6,23 @@ mod delivery;
 mod docker;
 mod health;
 mod jetstream;
+mod jetstream_cluster;
+mod jetstream_disk;
 mod jetstream_faults;
+mod jetstream_inputs;
 mod login;
 mod replay;
 mod rights;
 mod stop;
 mod wire;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tickdeck::sink::{Fate, Message, MessageBatch, Sink};
+
+/// How long servers may take to continue after the loss of one: clients notice a silent one after 30 s.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
 
 /// What became of the messages of a sink.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

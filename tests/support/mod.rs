@@ -7,6 +7,7 @@ pub(crate) mod disk;
 pub(crate) mod fake_front;
 pub(crate) mod log;
 pub(crate) mod nats_client;
+pub(crate) mod nats_cluster;
 pub(crate) mod nats_server;
 pub(crate) mod proxy;
 pub(crate) mod recordings;

@@ -108,6 +108,16 @@ impl NatsServer {
         self.process.0.id()
     }
 
+    /// Its name in a cluster.
+    pub(crate) fn name(&self) -> String {
+        name_at(self.port)
+    }
+
+    /// Lets it continue after [`freeze`](Self::freeze).
+    pub(crate) fn thaw(&self) {
+        self.signal("CONT");
+    }
+
     /// Options for this server with a deadline a test can wait for.
     pub(crate) fn options(&self) -> NatsOptions {
         options(&self.url())
@@ -133,6 +143,12 @@ impl NatsServer {
         self.process.kill();
     }
 
+    /// Restarts it on the same port with another configuration.
+    pub(crate) fn restart_with(&mut self, config: &str) {
+        self.config = config.replace("FOLDER", self.folder.path().to_str().unwrap());
+        self.restart();
+    }
+
     /// Restarts it on the same port.
     pub(crate) fn restart(&mut self) {
         self.kill();
@@ -143,6 +159,17 @@ impl NatsServer {
         });
         self.process = process.unwrap();
     }
+}
+
+/// The name of the server on a port.
+fn name_at(port: u16) -> String {
+    format!("test-{}-{port}", std::process::id())
+}
+
+/// A port that no program uses now.
+pub(crate) fn free_port() -> u16 {
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports().find(is_free).expect("not every port is taken")
 }
 
 /// Ports to try, in a different order for each test process.
@@ -163,7 +190,7 @@ impl Process {
     /// A server that answers; `None` when the port is taken.
     fn start(binary: &Path, folder: &Path, config: &str, port: u16) -> Option<Self> {
         let (path, log) = (folder.join("nats.conf"), folder.join("log"));
-        let name = format!("test-{}-{port}", std::process::id());
+        let name = name_at(port);
         let mut file = std::fs::File::create(&path).unwrap();
         writeln!(
             file,

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -33,8 +34,13 @@ struct Reply {
 
 impl StreamClient {
     pub(crate) fn connect(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self::connect_for(port, DEADLINE).unwrap()
+    }
+
+    /// A client that waits for each answer this long. `None` where nothing accepts connections.
+    pub(crate) fn connect_for(port: u16, patience: Duration) -> Option<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        stream.set_read_timeout(Some(patience)).unwrap();
         let mut client = Self {
             reader: BufReader::with_capacity(1 << 20, stream),
             requests: 0,
@@ -43,7 +49,7 @@ impl StreamClient {
         client.write(
             "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\nSUB answers.> 1\r\n",
         );
-        client
+        Some(client)
     }
 
     fn write(&mut self, text: &str) {
@@ -51,9 +57,13 @@ impl StreamClient {
     }
 
     fn line(&mut self) -> String {
+        self.try_line().unwrap()
+    }
+
+    fn try_line(&mut self) -> std::io::Result<String> {
         let mut line = String::new();
-        self.reader.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
+        self.reader.read_line(&mut line)?;
+        Ok(line.trim_end().to_owned())
     }
 
     fn send(&mut self, subject: &str, body: &Value) {
@@ -66,8 +76,12 @@ impl StreamClient {
     }
 
     fn reply(&mut self) -> Reply {
+        self.try_reply().unwrap()
+    }
+
+    fn try_reply(&mut self) -> std::io::Result<Reply> {
         loop {
-            let line = self.line();
+            let line = self.try_line()?;
             let mut words = line.split(' ');
             let (kind, mut lengths) = (words.next().unwrap(), words.rev());
             let mut length = || lengths.next().unwrap().parse::<usize>().unwrap();
@@ -87,13 +101,13 @@ impl StreamClient {
                 }
             };
             let mut bytes = vec![0; total + 2];
-            self.reader.read_exact(&mut bytes).unwrap();
+            self.reader.read_exact(&mut bytes)?;
             bytes.truncate(total);
             let payload = bytes.split_off(headers);
-            return Reply {
+            return Ok(Reply {
                 headers: String::from_utf8(bytes).unwrap(),
                 payload,
-            };
+            });
         }
     }
 
@@ -104,11 +118,32 @@ impl StreamClient {
         serde_json::from_slice(&reply.payload).unwrap_or_else(|error| panic!("{subject}: {error}"))
     }
 
+    /// The same, of a server that may not answer, or not yet. `None` for an error too.
+    pub(crate) fn try_api(&mut self, subject: &str, body: &Value) -> Option<Value> {
+        self.send(&format!("$JS.API.{subject}"), body);
+        let reply = self.try_reply().ok()?;
+        let answer: Value = serde_json::from_slice(&reply.payload).ok()?;
+        answer.get("error").is_none().then_some(answer)
+    }
+
     /// The same, which must succeed.
     pub(crate) fn done(&mut self, subject: &str, body: &Value) -> Value {
         let answer = self.api(subject, body);
         assert!(answer.get("error").is_none(), "{subject}: {answer}");
         answer
+    }
+
+    /// Publishes one message to the stream of its subject.
+    pub(crate) fn publish(&mut self, subject: &str, payload: &[u8]) {
+        let text = String::from_utf8(payload.to_vec()).unwrap();
+        let length = text.len();
+        self.requests += 1;
+        let number = self.requests;
+        self.write(&format!(
+            "PUB {subject} answers.{number} {length}\r\n{text}\r\n"
+        ));
+        let stored = self.reply();
+        assert!(stored.payload.starts_with(b"{\"stream\""));
     }
 
     /// Creates a stream for ticks, with `more` settings.
@@ -158,6 +193,15 @@ impl StreamClient {
             }
         }
     }
+}
+
+/// The messages as lines of a payload stream.
+pub(crate) fn lines(messages: &[Stored]) -> String {
+    let line = |message: &Stored| {
+        let payload = String::from_utf8(message.payload.clone()).unwrap();
+        format!("{} {payload}\n", message.subject)
+    };
+    messages.iter().map(line).collect()
 }
 
 /// The value of a header.

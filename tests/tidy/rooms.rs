@@ -80,7 +80,8 @@ const ROOMS: [(&str, &[&str]); 22] = [
             "reference",
         ],
     ),
-    // Writes raw events of two recordings in the exported form. Its runs report how far they are.
+    // Writes raw events of two recordings in the exported form. Its runs report how far they are. An input
+    // may be a JetStream stream.
     (
         "check",
         &[
@@ -88,6 +89,7 @@ const ROOMS: [(&str, &[&str]); 22] = [
             "normalize",
             "encode",
             "sink",
+            "nats",
             "control",
             "pipeline",
             "progress",

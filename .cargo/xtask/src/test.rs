@@ -22,7 +22,7 @@ const FUZZ_TIME: Duration = Duration::from_secs(600);
 
 /// The tests that repeat themselves, with how often the long run has them do it. The normal run has a
 /// small share of each.
-const REPEATED: [(&str, &str, &str); 6] = [
+const REPEATED: [(&str, &str, &str); 8] = [
     ("kills::", "TICKDECK_KILLS", "300"),
     (
         "crash::a_killed_recorder_leaves_a_prefix",
@@ -36,6 +36,12 @@ const REPEATED: [(&str, &str, &str); 6] = [
     ),
     ("crash::of_two_recorders_at_once", "TICKDECK_DUELS", "1000"),
     ("soak::", "TICKDECK_SOAK_SECONDS", "1800"),
+    (
+        "nats::jetstream_faults::",
+        "TICKDECK_STREAM_MESSAGES",
+        "500000",
+    ),
+    ("nats::jetstream_faults::", "TICKDECK_STREAM_KILLS", "10"),
     // More than the largest file has.
     (
         "real_data::the_order_of_",

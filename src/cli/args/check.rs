@@ -9,7 +9,7 @@ use tickdeck::normalize::Flag;
 use tickdeck::reference::ReferenceOptions;
 
 use super::catalog::CatalogArgs;
-use super::shared::JsonArgs;
+use super::shared::{JsonArgs, NatsArgs};
 use super::values;
 
 /// What to do about goldens without a recording.
@@ -67,8 +67,8 @@ impl PublishingArgs {
 /// Flags of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Recordings (folders or single segments) or captured payload streams (.jsonl, .jsonl.zst); each
-    /// is checked separately
+    /// Recordings (folders or single segments), captured payload streams (.jsonl, .jsonl.zst) or
+    /// jetstream:STREAM; each is checked separately
     #[arg(value_name = "REC", required = true)]
     pub inputs: Vec<PathBuf>,
     /// The golden, or the folder of all goldens [default: NAME.golden.json beside each REC, and
@@ -94,7 +94,12 @@ pub struct CheckArgs {
     pub accept_field: Vec<String>,
     /// Keep the payload stream beside the golden up to this many messages, 0 for never
     /// [default: the golden's, or 100000]
-    #[arg(long, value_name = "N", help_heading = "Accepting")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "N",
+        help_heading = "Accepting"
+    )]
     pub stream_limit: Option<u64>,
     /// What to do about goldens without a recording. Looks beside the recordings, in the folder of
     /// all goldens, and with `reject` also beside a named golden
@@ -112,6 +117,9 @@ pub struct CheckArgs {
     /// Write an HTML report, a single self-contained page
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub html: Option<PathBuf>,
+    /// The server of a jetstream:STREAM.
+    #[command(flatten)]
+    pub nats: NatsArgs,
     /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,
@@ -211,7 +219,7 @@ impl FirstSideArgs {
 /// Flags of `diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// A recording or a payload stream (.jsonl, .jsonl.zst)
+    /// A recording, a payload stream (.jsonl, .jsonl.zst) or jetstream:STREAM
     #[arg(value_name = "A")]
     pub first: PathBuf,
     /// Another one of the same kind; without it, A is compared with itself as published with the --b-
@@ -236,6 +244,9 @@ pub struct DiffArgs {
     /// Show this many differences in full, 1 or more
     #[arg(long, value_name = "N", default_value_t = DEFAULT_DIFFERENCES, value_parser = values::parse_limit, help_heading = "Output")]
     pub limit: usize,
+    /// The server of a jetstream:STREAM.
+    #[command(flatten)]
+    pub nats: NatsArgs,
     /// Whether the result is printed as JSON.
     #[command(flatten)]
     pub json: JsonArgs,

@@ -14,8 +14,10 @@ use tickdeck_core::select::Partition;
 use tickdeck_recording::storage::is_url;
 use tickdeck_recording::{Ring, RingSpan, RingTrigger, SessionId};
 
-use super::{JournalArgs, JsonArgs, NatsArgs, NormalizeArgs, RollArgs};
-use super::{conflict, values};
+use super::values::{self, SinkSpec};
+use super::{
+    JournalArgs, JsonArgs, NatsArgs, NormalizeArgs, RollArgs, SinkArgs, StreamArgs, conflict,
+};
 
 /// The keys that a front uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -146,6 +148,9 @@ pub struct LiveArgs {
     /// The subscription.
     #[command(flatten)]
     pub subscribe: SubscribeArgs,
+    /// nats, or jetstream:STREAM
+    #[arg(long, value_name = "SINK", default_value = "nats", value_parser = values::parse_server_sink, help_heading = "Publishing")]
+    pub sink: SinkSpec,
     /// First tokens of the subject, before .EXCHANGE.SYMBOL
     #[arg(long, value_name = "SUBJECT", default_value = subject::DEFAULT_PREFIX, value_parser = values::parse_subject_prefix, help_heading = "Publishing")]
     pub subject_prefix: String,
@@ -157,6 +162,9 @@ pub struct LiveArgs {
         help_heading = "Publishing"
     )]
     pub partition: Option<Partition>,
+    /// The stream of a JetStream sink.
+    #[command(flatten)]
+    pub stream: StreamArgs,
     /// How ticks become payloads.
     #[command(flatten)]
     pub normalize: NormalizeArgs,
@@ -174,7 +182,17 @@ impl LiveArgs {
             Some(root) if self.ring.is_some() && is_url(root) => Err(conflict(
                 "--ring needs a folder for --record-under: `tickdeck push` copies what it keeps to a URL",
             )),
-            _ => Ok(()),
+            _ => self.stream.check(&self.sinks()),
+        }
+    }
+
+    /// Its sink, as those of other verbs.
+    #[must_use]
+    pub fn sinks(&self) -> SinkArgs {
+        SinkArgs {
+            sinks: vec![self.sink.clone()],
+            subject_prefix: self.subject_prefix.clone(),
+            partition: self.partition,
         }
     }
 

@@ -65,12 +65,6 @@ impl RecordArgs {
                 "--source ctp sets the speed itself: leave --rate out",
             ));
         }
-        if is_live && self.sinks.streams().next().is_some() {
-            return Err(conflict(
-                "--sink jetstream cannot publish a live session: record it, then `replay` the recording \
-                 to the stream, with --follow while it is recorded",
-            ));
-        }
         let of_front = [
             (
                 "--symbols",

@@ -61,7 +61,8 @@ pub struct StreamArgs {
     /// [default: keep them]
     #[arg(long, hide_short_help = true, value_name = "SPAN", value_parser = values::parse_span)]
     pub stream_max_age: Option<Duration>,
-    /// Continue a stream that has messages, after its last one
+    /// Continue a stream that has messages, after its last one: the same replay, or the next live
+    /// session
     #[arg(long, hide_short_help = true)]
     pub resume: bool,
     /// Publish in atomic batches of up to 1,000 messages, for a server that syncs every write
@@ -82,6 +83,16 @@ impl StreamArgs {
             resume: self.resume,
             durable: self.durable,
             ..StreamSettings::new(name.clone())
+        }
+    }
+
+    /// The same for a live session, which is never the same twice: its ticks follow those of earlier ones.
+    #[must_use]
+    pub fn live_settings(&self, name: &StreamName) -> StreamSettings {
+        StreamSettings {
+            resume: false,
+            append: self.resume,
+            ..self.settings(name)
         }
     }
 

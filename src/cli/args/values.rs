@@ -208,6 +208,18 @@ impl FromStr for SinkSpec {
     }
 }
 
+/// Parses the sink of a verb that publishes to a server and to nothing else.
+pub(super) fn parse_server_sink(text: &str) -> Result<SinkSpec, String> {
+    match text.parse() {
+        Ok(sink @ (SinkSpec::Nats | SinkSpec::JetStream(_))) => Ok(sink),
+        Err(error @ SinkSpecError::Stream(_)) => Err(error.to_string()),
+        Ok(_) | Err(_) => Err(
+            "expected nats or jetstream:STREAM; `record --source ctp --publish` has other sinks too"
+                .to_owned(),
+        ),
+    }
+}
+
 /// A value of `--source`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceSpec {

@@ -39,6 +39,7 @@ pub(super) fn complete(checked: &mut Checked, args: &PublishingArgs, is_misnamed
 pub(crate) fn explained(error: CheckError) -> anyhow::Error {
     let error = match error {
         CheckError::Reference(error) => return reference_error(error),
+        CheckError::Nats(error) => return error.into(),
         error => error,
     };
     if let CheckError::DamagedRecording { findings } = &error

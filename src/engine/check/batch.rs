@@ -8,6 +8,7 @@ use tickdeck_recording::storage::is_url;
 
 use super::error::CheckError;
 use super::golden_file::stream_path;
+use super::server_stream::is_on_server;
 use super::stream::is_read_once;
 use super::unreferenced::{golden_path, is_named_as_golden, is_named_as_input, unreferenced};
 use crate::encode::PayloadKind;
@@ -221,8 +222,9 @@ fn goldens_of(
         return Err(BatchError::NoFolder { folder });
     }
     // Nothing is beside a URL but other objects.
-    let has_no_name =
-        |input: &&PathBuf| is_descriptor(input) || (folder.is_none() && is_url(input));
+    let has_no_name = |input: &&PathBuf| {
+        is_descriptor(input) || is_on_server(input) || (folder.is_none() && is_url(input))
+    };
     if let Some(unnamed) = inputs.iter().find(has_no_name) {
         let input = unnamed.clone();
         return Err(BatchError::NoName { input });

@@ -15,7 +15,8 @@ use super::input::{open_recording, refuse_damage};
 use super::marks::Alignment;
 use super::messages::{Messages, PublishedMessages, RawMessages};
 use super::publishing::Publishing;
-use super::stream::{InputKind, StreamFile, input_kind};
+use super::servers::Servers;
+use super::stream::{InputKind, input_kind};
 use crate::control::Control;
 use crate::encode::PayloadKind;
 use crate::progress::{Position, Progress};
@@ -44,6 +45,8 @@ pub struct DiffOptions<'a> {
     pub ignore: Vec<String>,
     /// Differences kept in full.
     pub differences: usize,
+    /// Where inputs are that are not files.
+    pub servers: Servers,
     /// Ends the comparison with [`CheckError::Interrupted`] when it is stopped.
     pub control: Arc<Control>,
 }
@@ -54,6 +57,7 @@ impl Default for DiffOptions<'_> {
             published: None,
             ignore: Vec::new(),
             differences: DEFAULT_DIFFERENCES,
+            servers: Servers::default(),
             control: Arc::default(),
         }
     }
@@ -180,7 +184,7 @@ impl Diff {
             }
             [InputKind::Stream, InputKind::Stream] => {
                 let open = |path: &Path| -> Result<Box<dyn Messages>, CheckError> {
-                    let stream = StreamFile::open(path)?;
+                    let stream = options.servers.open_stream(path)?;
                     Ok(Box::new(stream.stopped_by(Arc::clone(&options.control))))
                 };
                 let sides = [open(first)?, open(second)?];

@@ -115,6 +115,48 @@ pub enum CheckError {
         /// The folder.
         path: PathBuf,
     },
+    /// A stream of a server was named, and no server.
+    #[error("{} is on a server: name the server", path.display())]
+    NoServer {
+        /// The input.
+        path: PathBuf,
+    },
+    /// No stream of a server has such a name.
+    #[cfg(feature = "nats")]
+    #[error("{}: {problem}", path.display())]
+    StreamName {
+        /// The input.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: crate::nats::StreamProblem,
+    },
+    /// A stream of a server cannot be read.
+    #[cfg(feature = "nats")]
+    #[error(transparent)]
+    Nats(crate::nats::NatsError),
+    /// A stream of a server lacks messages between its first and its last one.
+    #[error(
+        "{} lacks {missing} of its messages: they were removed; publish the recording to a new stream",
+        path.display()
+    )]
+    Holes {
+        /// The input.
+        path: PathBuf,
+        /// How many.
+        missing: u64,
+    },
+    /// A message of a stream that no payload stream can have.
+    #[error(
+        "the message {sequence} of {} has the end of a line, or a blank in its subject: tickdeck did \
+         not publish it; remove it from the stream",
+        path.display()
+    )]
+    NotALine {
+        /// The input.
+        path: PathBuf,
+        /// Sequence of the message.
+        sequence: u64,
+    },
     /// The segments of a recording are not what was written.
     #[error("the recording is damaged: {}", listed(findings))]
     DamagedRecording {
@@ -277,6 +319,7 @@ impl CheckError {
         match self {
             Self::DamagedStream { .. }
             | Self::DamagedRecording { .. }
+            | Self::Holes { .. }
             | Self::Recording(RecordingError::Damaged { .. }) => true,
             Self::Source(error) => error.kind() == SourceErrorKind::Damaged,
             _ => false,
@@ -300,7 +343,11 @@ impl CheckError {
             | Self::Unfinished { .. }
             | Self::GoldenCannotTell { .. }
             | Self::NotAMessage { .. }
+            | Self::NotALine { .. }
+            | Self::NoServer { .. }
             | Self::Missing { .. } => true,
+            #[cfg(feature = "nats")]
+            Self::StreamName { .. } => true,
             Self::Recording(error) => error.is_bad_input(),
             Self::Source(error) => error.kind() == SourceErrorKind::BadInput,
             _ => false,

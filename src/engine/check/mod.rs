@@ -3,7 +3,7 @@
 //! ```text
 //! recording ─ replay in virtual time ─┐            ┌─ digests of the parts ── locate ─┐
 //!                                     ├─ messages ─┤                                  ├─ Checked
-//! captured payload stream ────────────┘            └─ aligner, against the golden's ──┘
+//! payload stream ─────────────────────┘            └─ aligner, against the golden's ──┘
 //!                                                     payload stream
 //! ```
 //!
@@ -40,7 +40,10 @@ mod previous;
 mod publishing;
 pub mod report;
 mod run;
+mod server_stream;
+mod servers;
 mod stream;
+mod stream_parts;
 mod stream_writer;
 mod tally;
 #[cfg(test)]
@@ -73,5 +76,7 @@ pub use parts::{Chunk, SegmentPart, SubjectPart, WINDOW, WindowPart};
 pub use payload::{FORM, FieldChange, without_fields};
 pub use publishing::Publishing;
 pub use run::{BatchObserver, BatchOptions, BatchSummary, InputCheck, InputResult};
+pub use server_stream::is_on_server;
+pub use servers::Servers;
 pub use stream::StreamFile;
 pub use unreferenced::{is_named_as_golden, unreferenced};

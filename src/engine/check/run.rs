@@ -8,7 +8,7 @@ use super::error::CheckError;
 use super::examine::{CheckOptions, Checked, check_recording, check_stream};
 use super::input::{Input, refuse_damage};
 use super::publishing::Publishing;
-use super::stream::StreamFile;
+use super::servers::Servers;
 use crate::control::Control;
 use crate::progress::{Position, Progress, Silent};
 use crate::sink::paths::is_inside_recording;
@@ -20,6 +20,8 @@ pub struct BatchOptions<'a> {
     pub check: CheckOptions,
     /// How recordings are published.
     pub publishing: Publishing<'a>,
+    /// Where inputs are that are not files.
+    pub servers: Servers,
     /// Ends the batch when it is stopped.
     pub control: Arc<Control>,
 }
@@ -191,7 +193,7 @@ fn check(
         !options.control.is_stopped()
     };
     let checked = match &input {
-        Input::Stream(path) => StreamFile::open(path).and_then(|stream| {
+        Input::Stream(path) => options.servers.open_stream(path).and_then(|stream| {
             let stream = stream.stopped_by(Arc::clone(&options.control));
             check_stream(stream, golden, &options.check, &mut watch)
         }),

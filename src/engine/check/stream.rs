@@ -1,5 +1,5 @@
 //! Payload streams in files: one line a message, the subject, one space, the payload; plain, or
-//! compressed with zstd.
+//! compressed with zstd. And JetStream streams, on a server.
 //!
 //! Opening, reading, decompressing and splitting into messages happen on another thread, a few
 //! batches ahead. A pipe may block that thread without end. The consumer still notices a stop
@@ -11,16 +11,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{self as channel, Receiver, bounded};
 use memchr::memchr;
 use tickdeck_core::thread;
-use tickdeck_core::wait::{Received, receive};
+use tickdeck_core::wait::{Received, is_closed_within, receive};
 use tickdeck_recording::is_pointer;
 use tickdeck_recording::storage::is_url;
 
 use super::error::CheckError;
 use super::messages::{Ended, Messages};
 use super::parts::Chunk;
+#[cfg(feature = "nats")]
+use super::server_stream::ServerStream;
+use super::server_stream::is_on_server;
+use super::stream_parts::{BATCH_MESSAGES, Part, Sender};
 use crate::control::Control;
 use crate::encode::control::ControlSubject;
 use crate::sink::{MessageBatch, MessageBatchBuilder, StreamDigest, is_line_subject};
@@ -36,11 +40,10 @@ const HEAD_BYTES: u64 = 64;
 const MAX_LINE: usize = 65 << 20;
 /// Bytes read at a time.
 const READ_BYTES: usize = 1 << 20;
-/// Messages of a batch, and room for them.
-const BATCH_MESSAGES: usize = 256;
-const BATCH_BYTES: usize = BATCH_MESSAGES * 1024;
 /// Batches queued for the comparison.
 const QUEUED_BATCHES: usize = 8;
+/// How long a reader of a server may take to remove its consumer at the end.
+const CONSUMER_REMOVAL_MAX: Duration = Duration::from_secs(2);
 /// How often a stop request is looked for while a stream is silent.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -59,6 +62,9 @@ pub(super) enum InputKind {
 /// # Errors
 /// When there is nothing, or it cannot be read.
 pub(super) fn input_kind(path: &Path) -> Result<InputKind, CheckError> {
+    if is_on_server(path) {
+        return Ok(InputKind::Stream);
+    }
     if is_url(path) {
         return Ok(InputKind::Recording);
     }
@@ -87,20 +93,16 @@ pub(super) fn is_read_once(path: &Path) -> bool {
     metadata.is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-/// What the reading thread sends.
-#[derive(Debug)]
-enum Part {
-    Messages(MessageBatch),
-    /// The last part: BLAKE3 of the stream.
-    End(String),
-}
-
-/// A payload stream in a file, a pipe or a device.
+/// A payload stream in a file, a pipe or a device, or a stream on a server.
 #[derive(Debug)]
 pub struct StreamFile {
     path: PathBuf,
+    #[cfg(feature = "nats")]
+    server: Option<ServerStream>,
     parts: Receiver<Result<Part, CheckError>>,
-    spares: Sender<MessageBatchBuilder>,
+    spares: channel::Sender<MessageBatchBuilder>,
+    /// Closed when the reading thread has ended.
+    ended: Receiver<()>,
     digest: Option<String>,
     /// The batch handed out last; recycled with the next call.
     before: Option<MessageBatch>,
@@ -116,40 +118,61 @@ impl StreamFile {
     /// # Errors
     /// When no thread can be started.
     pub fn open(path: &Path) -> Result<Self, CheckError> {
-        let (sender, parts) = bounded(QUEUED_BATCHES);
-        let (spares, recycled) = bounded(QUEUED_BATCHES);
         let opened = path.to_owned();
-        let read = move || {
+        Self::read(path, move |sender| {
             let mut lines = match Lines::open(opened) {
                 Ok(lines) => lines,
                 Err(error) => {
-                    // The receiver may be gone; drop the result.
-                    let _ = sender.send(Err(error));
+                    sender.send(Err(error));
                     return;
                 }
             };
             let mut digest = StreamDigest::new();
             loop {
-                let part = lines.next_batch(&recycled).map(|batch| match batch {
+                let part = lines.next_batch(sender).map(|batch| match batch {
                     Some(batch) => {
                         digest.update(&batch);
                         Part::Messages(batch)
                     }
                     None => Part::End(digest.hex()),
                 });
-                let is_last = !matches!(part, Ok(Part::Messages(_)));
-                // The receiver is gone when the comparison has ended.
-                if sender.send(part).is_err() || is_last {
+                if !sender.send(part) {
                     return;
                 }
             }
+        })
+    }
+
+    /// Starts to read a stream of a server, from its first message to the one that is the last then.
+    #[cfg(feature = "nats")]
+    pub(super) fn on_server(path: &Path, server: ServerStream) -> Result<Self, CheckError> {
+        let (stream, shown) = (server.clone(), path.to_owned());
+        let mut opened = Self::read(path, move |sender| stream.read(&shown, sender))?;
+        opened.server = Some(server);
+        Ok(opened)
+    }
+
+    fn read(path: &Path, work: impl FnOnce(&Sender) + Send + 'static) -> Result<Self, CheckError> {
+        let (sender, parts) = bounded(QUEUED_BATCHES);
+        let (spares, recycled) = bounded(QUEUED_BATCHES);
+        let (has_ended, ended) = bounded(0);
+        let sender = Sender {
+            parts: sender,
+            recycled,
+        };
+        let read = move || {
+            let _has_ended: channel::Sender<()> = has_ended;
+            work(&sender);
         };
         let spawned = thread::spawn("payload-stream", read);
         spawned.map_err(CheckError::io(path, "starting a thread for"))?;
         Ok(Self {
             path: path.to_owned(),
+            #[cfg(feature = "nats")]
+            server: None,
             parts,
             spares,
+            ended,
             digest: None,
             before: None,
             messages: 0,
@@ -217,12 +240,28 @@ impl Messages for StreamFile {
     }
 
     fn again(&self) -> Result<Option<Box<dyn Messages>>, CheckError> {
+        #[cfg(feature = "nats")]
+        if let Some(server) = &self.server {
+            let mut again = Self::on_server(&self.path, server.clone())?;
+            again.control.clone_from(&self.control);
+            return Ok(Some(Box::new(again)));
+        }
         if is_read_once(&self.path) {
             return Ok(None);
         }
         let mut again = Self::open(&self.path)?;
         again.control.clone_from(&self.control);
         Ok(Some(Box::new(again)))
+    }
+}
+
+impl Drop for StreamFile {
+    /// A reader of a server has a consumer there, which it removes when its receiver is gone.
+    fn drop(&mut self) {
+        if is_on_server(&self.path) {
+            self.parts = channel::never();
+            let _ = is_closed_within(&self.ended, CONSUMER_REMOVAL_MAX);
+        }
     }
 }
 
@@ -278,13 +317,8 @@ impl Lines {
         }
     }
 
-    fn next_batch(
-        &mut self,
-        recycled: &Receiver<MessageBatchBuilder>,
-    ) -> Result<Option<MessageBatch>, CheckError> {
-        let mut builder = recycled
-            .try_recv()
-            .unwrap_or_else(|_| MessageBatchBuilder::with_capacity(BATCH_MESSAGES, BATCH_BYTES));
+    fn next_batch(&mut self, sender: &Sender) -> Result<Option<MessageBatch>, CheckError> {
+        let mut builder = sender.builder();
         while builder.len() < BATCH_MESSAGES {
             let Some(end) = self.line_end()? else { break };
             let line = &self.buffer[self.start..end];
@@ -375,11 +409,13 @@ pub(super) struct MessagesInMemory {
 #[cfg(test)]
 impl MessagesInMemory {
     pub(super) fn of_text(text: &str) -> Result<Self, CheckError> {
+        let (parts, _) = bounded(0);
         let (_, recycled) = bounded(0);
+        let sender = Sender { parts, recycled };
         let text = io::Cursor::new(text.as_bytes().to_vec());
         let mut lines = Lines::of("memory".into(), Box::new(text));
         let mut batches = Vec::new();
-        while let Some(batch) = lines.next_batch(&recycled)? {
+        while let Some(batch) = lines.next_batch(&sender)? {
             batches.push(batch);
         }
         Ok(Self { batches, read: 0 })

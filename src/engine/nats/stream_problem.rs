@@ -136,6 +136,17 @@ pub enum StreamProblem {
         /// What the server said.
         cause: String,
     },
+    /// The server answers questions, and does nothing with a message.
+    #[error(
+        "the server neither stored nor refused message {sequence} of stream `{stream}`, several times; \
+         look for the reason in its log, such as a full disk, then continue the stream"
+    )]
+    Unanswered {
+        /// Its name.
+        stream: String,
+        /// The sequence that the message would have had.
+        sequence: u64,
+    },
     /// The server refused a request about the stream.
     #[error("stream `{stream}`: {cause}")]
     Request {

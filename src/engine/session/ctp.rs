@@ -265,6 +265,11 @@ impl CtpSession {
             ..
         } = &self.session;
         let (name, verb) = (name.clone(), self.verb);
+        let is_recorded = self.session.record.is_some();
+        let nats = LiveNats {
+            is_recorded,
+            ..nats
+        };
         let connect = move || LiveServer::connect(&nats, &name, verb);
         let is_over = || control.is_stopped() || clock.now() >= run_until;
         let connected = run_interruptible("nats-connect", is_over, connect)?;

@@ -8,6 +8,8 @@ use tickdeck_core::thread;
 use tickdeck_core::wait::is_closed_within;
 
 use crate::control::Control;
+#[cfg(feature = "live")]
+use crate::sink::NatsStats;
 use crate::sink::NatsStop;
 
 /// Default time for a server to confirm the last messages.
@@ -45,6 +47,32 @@ impl DrainWatch {
         })
     }
 
+    /// From `is_over` on, gives up when the server confirms nothing for `limit` of what it was sent.
+    #[cfg(feature = "live")]
+    pub(super) fn while_stuck(
+        is_over: impl Fn() -> bool + Send + 'static,
+        sink: Arc<NatsStats>,
+        stop: &NatsStop,
+        limit: Duration,
+    ) -> std::io::Result<Self> {
+        let stop = stop.clone();
+        Self::start(move |is_done| {
+            let (mut confirmed, mut stuck) = (sink.confirmed(), Duration::ZERO);
+            while stuck < limit {
+                if is_closed_within(is_done, POLL_INTERVAL) {
+                    return;
+                }
+                let before = std::mem::replace(&mut confirmed, sink.confirmed());
+                let is_stuck = confirmed == before && confirmed < sink.taken();
+                stuck = match is_stuck && is_over() {
+                    true => stuck + POLL_INTERVAL,
+                    false => Duration::ZERO,
+                };
+            }
+            give_up(limit, &stop);
+        })
+    }
+
     fn start(watch: impl FnOnce(&Receiver<()>) + Send + 'static) -> std::io::Result<Self> {
         let (done, is_done) = bounded::<()>(0);
         thread::spawn("drain-watch", move || watch(&is_done))?;
@@ -54,11 +82,15 @@ impl DrainWatch {
 
 fn give_up_after(limit: Duration, is_done: &Receiver<()>, stop: &NatsStop) {
     if !is_closed_within(is_done, limit) {
-        tracing::warn!(
-            event = "drain_timeout",
-            waited_s = limit.as_secs(),
-            "the server is unreachable; unconfirmed messages count as failed"
-        );
-        stop.stop();
+        give_up(limit, stop);
     }
+}
+
+fn give_up(waited: Duration, stop: &NatsStop) {
+    tracing::warn!(
+        event = "drain_timeout",
+        waited_s = waited.as_secs(),
+        "the server is unreachable; unconfirmed messages count as failed"
+    );
+    stop.stop();
 }

@@ -2,12 +2,14 @@
 //! one composition. Callers may bring their own [`Connector`].
 //!
 //! ```text
-//!  LiveSource ─> recorder ─> backlog ─> normalizer ─> encoder ─> LiveNatsSink (never waits), other sinks
+//!  LiveSource ─> recorder ─> backlog ─> normalizer ─> encoder ─> server's sink, other sinks
 //! ```
 //!
 //! - Nothing is paced: an event is released as soon as it arrives.
 //! - The recorder comes first and is sealed before the session waits for a server. It runs on other
 //!   threads, so that neither the disk nor encoding a row group delays anything.
+//! - Publishing to core NATS never waits for the server. A stream gets every tick of a recorded session:
+//!   its publisher waits for the server, and reads from the recording what it lagged behind.
 //! - A recorder that fails does not end the session, unless [`OnRecordingFailure::Stop`] says so.
 //! - At the end all accepted ticks are recorded and handed over. Then the server has
 //!   [`LiveNats::drain`](super::LiveNats::drain) to confirm them. Messages not confirmed by then count
@@ -29,10 +31,11 @@ use tickdeck_recording::{RecorderOptions, RecordingError};
 use super::backlog::{Backlog, Recording};
 use super::error::SessionError;
 use super::live_recorder::{LiveRecorder, OnRecordingFailure};
-use super::live_server::{LiveServer, ServerHandles};
+use super::live_server::{Finished, LiveServer, ServerHandles};
 use super::live_summary::LiveSummary;
 use super::record::RecordTo;
 use super::stats::SharedStats;
+use super::stream::StreamOutcome;
 use crate::control::Control;
 use crate::live::{self, Connector, LiveHandle, LiveOptions, LiveReport, LiveSource, StopAsked};
 use crate::pipeline::{
@@ -153,6 +156,7 @@ impl LiveSession {
             publisher.set_recorded();
         }
         let backlog = writer.as_ref().map(|it| Backlog::new(it.recordings()));
+        let control = Arc::clone(&self.control);
         let stop_asked = stop_asked(self.control, backlog.clone());
         let (source, handle) = live::start(connector, self.options, Arc::clone(&clock), stop_asked)
             .map_err(SessionError::Thread)?;
@@ -163,9 +167,7 @@ impl LiveSession {
             live: handle.stats(),
             recorder: recorder.as_ref().map(|it| Arc::clone(it.stats())),
         };
-        if let Some(server) = &server {
-            server.show(&stats);
-        }
+        let server = server.map(|server| server.begin(&stats, control));
         let (source, recording) = behind(recorder.zip(backlog.as_ref()), source)?;
         let mut delay = DelayMeter::new(Arc::clone(&clock));
         let run = Run {
@@ -184,10 +186,7 @@ impl LiveSession {
             .map(|recorder| recorder.finish(outcome.live.dropped))
             .unwrap_or_default();
         let complete = outcome.error.is_none();
-        let (ledger, digest, sink_error) = match server {
-            None => outcome.publisher.finish(complete),
-            Some(server) => server.finish(outcome.publisher, complete),
-        };
+        let ((ledger, digest, sink_error), stream) = finish(server, outcome.publisher, complete);
         let (error, recording_failure) =
             failures(outcome.error, recorded.error, self.on_recording_failure);
         let summary = LiveSummary {
@@ -204,6 +203,9 @@ impl LiveSession {
             recording_failure,
             read_back: backlog.map(|it| it.read_back()),
             recorder_high_water: stats.recorder.as_ref().map(|it| it.most_waiting()),
+            verified: stream.verified,
+            not_verified: stream.not_verified,
+            broker_lost: stream.broker_lost,
             error: error.or(sink_error.map(PlayError::from)),
             ledger,
             has_sinks,
@@ -236,6 +238,18 @@ fn behind(
     Ok((Box::new(events), Some(recording)))
 }
 
+/// Waits for the sinks, and reads back the stream of the server.
+fn finish(
+    server: Option<ServerHandles>,
+    publisher: Publisher,
+    complete: bool,
+) -> (Finished, StreamOutcome) {
+    match server {
+        None => (publisher.finish(complete), StreamOutcome::default()),
+        Some(server) => server.finish(publisher, complete),
+    }
+}
+
 /// All sinks, the server's last.
 fn all_sinks(
     server: Option<LiveServer>,
@@ -243,7 +257,7 @@ fn all_sinks(
 ) -> (Option<ServerHandles>, Vec<Box<dyn Sink>>) {
     let handles = server.map(|server| {
         let (sink, handles) = server.split();
-        sinks.push(Box::new(sink));
+        sinks.push(sink);
         handles
     });
     (handles, sinks)

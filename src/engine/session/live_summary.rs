@@ -64,6 +64,13 @@ pub struct LiveSummary {
     pub recorder_high_water: Option<u64>,
     /// Events that the publisher lagged behind and read back from the recording; `None` without one.
     pub read_back: Option<u64>,
+    /// Whether the stream that was published to has every message once and in order, by its payload
+    /// digest; `None` without a stream.
+    pub verified: Option<bool>,
+    /// Why it is not verified; `None` too after an error that ended the session.
+    pub not_verified: Option<String>,
+    /// Acknowledged messages that the broker lost, and that were sent again.
+    pub broker_lost: u64,
     /// The error that ended it early or occurred at its end. The other fields are valid even then.
     pub error: Option<PlayError>,
 }
@@ -77,6 +84,9 @@ impl LiveSummary {
             queue_high_water: Some(self.live.queue_high_water as u64),
             recorder_high_water: self.recorder_high_water,
             recording_failure: failure.map(|error| with_causes(error)),
+            verified: self.verified,
+            not_verified: self.not_verified.clone(),
+            broker_lost: self.broker_lost,
             ..Summary::of_live(
                 self.session.clone(),
                 &self.ledger,
@@ -126,6 +136,9 @@ impl LiveSummary {
             recording_failure: None,
             recorder_high_water: None,
             read_back: None,
+            verified: None,
+            not_verified: None,
+            broker_lost: 0,
             error: None,
         };
         summary.log();
@@ -149,6 +162,7 @@ impl LiveSummary {
             queue_high_water = self.live.queue_high_water,
             recorder_high_water = self.recorder_high_water,
             read_back = self.read_back,
+            verified = self.verified,
             callback_to_publish_p50_ns = delay.p50_ns,
             callback_to_publish_p99_ns = delay.p99_ns,
             callback_to_publish_max_ns = delay.max_ns,

@@ -33,6 +33,8 @@ mod server;
 #[cfg(feature = "live")]
 mod stats;
 #[cfg(feature = "nats")]
+mod stream;
+#[cfg(feature = "nats")]
 mod subscribers;
 mod summary;
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::drain::{DEFAULT_DRAIN, DrainWatch};
 use super::error::SessionError;
 use super::health::answer;
+use super::stream::{StreamOutcome, of_stream};
 use super::summary::Summary;
 use crate::control::{Control, run_interruptible};
 use crate::nats::{HealthOptions, HealthResponder, NatsError, NatsOptions};
@@ -44,7 +45,14 @@ impl Server {
             Some((nats, verb)) if !control.is_stopped() => {
                 let session = session.to_owned();
                 let asked = Arc::clone(control);
-                let answer = move || answer(&session, verb, state(&asked), &publisher).into();
+                let proof = self.proof.clone();
+                let answer = move || {
+                    let mut shown = answer(&session, verb, state(&asked), &publisher);
+                    if let Some(proof) = &proof {
+                        shown.extend(of_stream(proof, publisher.failed()));
+                    }
+                    shown.into()
+                };
                 start_health(nats, control, answer)?
             }
             _ => None,
@@ -68,41 +76,17 @@ impl RunningServer {
     pub(super) fn stop(self, summary: &mut Summary, failed: bool) {
         drop(self.watches);
         if let Some(proof) = self.proof {
-            verify(&proof, summary, failed);
+            let outcome = match failed {
+                true => StreamOutcome::of_failed(&proof),
+                false => {
+                    let (published, digest) = (summary.published, &summary.payload_digest);
+                    StreamOutcome::read_back(&proof, published, summary.failed, digest)
+                }
+            };
+            summary.show_stream(outcome);
         }
         if let Some(health) = self.health {
             health.stop();
-        }
-    }
-}
-
-/// Compares the stream with what was published.
-fn verify(proof: &StreamProof, summary: &mut Summary, failed: bool) {
-    summary.broker_lost = proof.broker_lost();
-    summary.verified = Some(false);
-    if failed {
-        return;
-    }
-    let stream = proof.stream();
-    match proof.verify(summary.published, &summary.payload_digest) {
-        Ok(()) => {
-            summary.verified = Some(true);
-            tracing::info!(
-                event = "jetstream_verified",
-                stream,
-                messages = summary.published,
-                digest = summary.payload_digest,
-                "the stream has every message once, in order"
-            );
-        }
-        Err(reason) => {
-            tracing::error!(
-                event = "jetstream_not_verified",
-                stream,
-                reason = %reason,
-                "the stream is not what was published"
-            );
-            summary.not_verified = Some(reason.to_string());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tickdeck_recording::RecorderStats;
 
 use super::health::answer;
@@ -73,7 +73,7 @@ impl SharedStats {
     }
 
     /// The answer to a health request.
-    pub(super) fn health(&self, session: &str, verb: &str) -> Value {
+    pub(super) fn health(&self, session: &str, verb: &str) -> Map<String, Value> {
         let live = &self.live;
         // Read once: it may fail between two keys.
         let failure = self.failure();
@@ -94,7 +94,7 @@ impl SharedStats {
         if let Some(recorder) = &self.recorder {
             answer.extend(of_recorder(recorder, failure));
         }
-        answer.into()
+        answer
     }
 }
 

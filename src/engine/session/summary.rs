@@ -180,6 +180,14 @@ impl Summary {
         }
     }
 
+    /// What became of the stream that was published to.
+    #[cfg(feature = "nats")]
+    pub(super) fn show_stream(&mut self, outcome: super::stream::StreamOutcome) {
+        self.verified = outcome.verified;
+        self.not_verified = outcome.not_verified;
+        self.broker_lost = outcome.broker_lost;
+    }
+
     /// Without a sink, what was confirmed was discarded.
     pub(super) const fn published_to(mut self, has_sinks: bool) -> Self {
         if !has_sinks {

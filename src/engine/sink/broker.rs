@@ -7,9 +7,13 @@
 //! settled() <────────── counts <──────────┘
 //! ```
 //!
-//! Core NATS and JetStream differ in the thread alone. Methods block, so they must not be used from
+//! Core NATS and JetStream differ in what the thread does on a connection, and share its
+//! [loop](connections). Methods block, so they must not be used from
 //! inside an async runtime.
 
+pub(super) mod connections;
+#[cfg(feature = "live")]
+pub(super) mod live;
 pub(super) mod stats;
 
 use std::ops::Range;

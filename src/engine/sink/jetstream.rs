@@ -15,11 +15,14 @@
 //!
 //! Must not be used from inside an async runtime: its methods block.
 
+#[cfg(feature = "live")]
+mod live;
 mod machine;
 mod open;
 mod options;
 mod proof;
 mod retained;
+mod storing;
 mod wire;
 mod worker;
 
@@ -27,12 +30,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::broker::stats::{NatsStats, NatsStop};
-use super::broker::{Broker, CHANNEL_BATCHES};
+use super::broker::{Broker, CHANNEL_BATCHES, connections};
 use super::{Fate, MessageBatch, Sink, SinkError, Wake};
 use crate::nats::NatsError;
+#[cfg(feature = "live")]
+pub use live::LiveJetStreamSink;
 pub use options::JetStreamOptions;
 pub use proof::{NotVerified, StreamProof};
-use worker::Worker;
+use worker::StreamWorker;
 
 /// Publishes to a JetStream stream.
 #[derive(Debug)]
@@ -80,7 +85,7 @@ fn start(options: &JetStreamOptions, batches: usize) -> Result<Broker, NatsError
     let server = plan.shown.clone();
     let options = options.clone();
     Broker::start("tickdeck-jetstream", server, batches, |seat| {
-        Worker::new(plan, options, seat).run()
+        connections::run(StreamWorker::new(plan, options, seat))
     })
 }
 

@@ -2,8 +2,8 @@
 //! not depend on where.
 //!
 //! Invariant: a sink hands on every message in the order given, and reports it as confirmed only when
-//! it has reached its destination. What it cannot hand on is an error, never a gap. Only
-//! `LiveNatsSink`, which must not wait, leaves gaps, and reports them as rejected.
+//! it has reached its destination. What it cannot hand on is an error, never a gap. Only the sinks of
+//! live sessions, which must not fail, leave gaps, and report them as rejected.
 
 mod batch;
 #[cfg(feature = "nats")]
@@ -25,17 +25,21 @@ use std::ops::Range;
 
 pub use crate::encode::{Message, MessageRef};
 pub use batch::{MessageBatch, MessageBatchBuilder};
+#[cfg(feature = "live")]
+pub use broker::live::DEFAULT_LIVE_BUFFER;
 #[cfg(feature = "nats")]
 pub use broker::stats::{NatsStats, NatsStop};
 pub use digest::StreamDigest;
+#[cfg(feature = "live")]
+pub use jetstream::LiveJetStreamSink;
 #[cfg(feature = "nats")]
 pub use jetstream::{JetStreamOptions, JetStreamSink, NotVerified, StreamProof};
 pub use jsonl::JsonlSink;
 pub use line::{is_line, is_line_subject};
+#[cfg(feature = "live")]
+pub use nats::LiveNatsSink;
 #[cfg(feature = "nats")]
 pub use nats::NatsSink;
-#[cfg(feature = "live")]
-pub use nats::{DEFAULT_LIVE_BUFFER, LiveNatsSink};
 pub use new_file::NewFile;
 pub use null::NullSink;
 pub(crate) use null::or_null;

@@ -39,13 +39,13 @@ use std::sync::Arc;
 
 use self::carrier::Carrier;
 use super::broker::stats::{NatsStats, NatsStop};
-use super::broker::{Broker, CHANNEL_BATCHES};
+use super::broker::{Broker, CHANNEL_BATCHES, connections};
 use super::{Fate, MessageBatch, Sink, SinkError, Wake};
 use crate::nats::wire::Wire;
 use crate::nats::{NatsError, NatsOptions};
 #[cfg(feature = "live")]
-pub use live::{DEFAULT_LIVE_BUFFER, LiveNatsSink};
-use worker::Worker;
+pub use live::LiveNatsSink;
+use worker::NatsWorker;
 
 /// Publishes to a NATS server (core NATS, no JetStream).
 #[derive(Debug)]
@@ -81,7 +81,7 @@ fn start<C: Carrier>(options: &NatsOptions, batches: usize) -> Result<Broker, Na
     let plan = options.plan()?;
     let server = plan.shown.clone();
     Broker::start("tickdeck-nats", server, batches, |seat| {
-        Worker::new(plan, seat).run::<C>()
+        connections::run(NatsWorker::<C>::new(plan, seat))
     })
 }
 

@@ -12,6 +12,7 @@ mod check;
 mod front;
 mod growth;
 mod instructions;
+mod jetstream;
 mod nats;
 mod peers;
 #[path = "../plain.rs"]
@@ -42,6 +43,7 @@ struct Scale {
     full_market: Option<&'static str>,
     stage_ticks: usize,
     nats_messages: u64,
+    stream: jetstream::Amount,
     pace_s: u32,
     memory_days: u64,
     memory_duration: Option<&'static str>,
@@ -54,6 +56,11 @@ const FULL: Scale = Scale {
     full_market: Some("10m"),
     stage_ticks: 1_000_000,
     nats_messages: 2_000_000,
+    stream: jetstream::Amount {
+        pipelined: 500_000,
+        durable: 200_000,
+        single: 1_000,
+    },
     pace_s: 10,
     memory_days: 4,
     memory_duration: None,
@@ -66,6 +73,11 @@ const QUICK: Scale = Scale {
     full_market: Some("6m"),
     stage_ticks: 200_000,
     nats_messages: 100_000,
+    stream: jetstream::Amount {
+        pipelined: 20_000,
+        durable: 10_000,
+        single: 50,
+    },
     pace_s: 2,
     memory_days: 2,
     memory_duration: Some("45m"),
@@ -117,6 +129,9 @@ fn main() -> Result<()> {
     }
     if wants("nats") {
         nats::measure(&report, &day, scale.nats_messages, scale.rounds)?;
+    }
+    if wants("jetstream") {
+        jetstream::measure(&report, &day, &scale.stream, scale.rounds)?;
     }
     if wants("pace") {
         pacing(&report, &scale);

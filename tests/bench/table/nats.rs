@@ -26,19 +26,26 @@ const DISTINCT: usize = 262_144;
 /// Messages of one run of the Python loop.
 const PYTHON_MESSAGES: u64 = 50_000;
 
-struct Server {
+/// A server that ends with it.
+pub(crate) struct Server {
     child: Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Server {
     fn start(binary: &Path) -> Result<Self> {
+        Self::with_config(binary, "")
+    }
+
+    /// A server with lines of configuration.
+    pub(crate) fn with_config(binary: &Path, more: &str) -> Result<Self> {
         // The port is free again when the listener is dropped.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         // Publisher, server and subscriber share two cores. A subscriber that is briefly late must not
         // be dropped.
         let config = tempfile::Builder::new().suffix(".conf").tempfile()?;
-        std::fs::write(config.path(), "max_pending: 1GB\nwrite_deadline: \"60s\"\n")?;
+        let lines = format!("max_pending: 1GB\nwrite_deadline: \"60s\"\n{more}");
+        std::fs::write(config.path(), lines)?;
         let child = Command::new(binary)
             .args(["--addr", "127.0.0.1", "--port", &port.to_string(), "-c"])
             .arg(config.path())
@@ -140,7 +147,8 @@ impl Sink for Collect {
     }
 }
 
-fn payloads(recording: &Path) -> Result<Vec<(Subject, Vec<u8>)>> {
+/// What a recording publishes at its beginning.
+pub(crate) fn payloads(recording: &Path) -> Result<Vec<(Subject, Vec<u8>)>> {
     let recording = Recording::open(recording)?;
     let (sender, collected) = mpsc::channel();
     let mut publisher = Publisher::new(

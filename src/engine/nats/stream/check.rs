@@ -185,16 +185,16 @@ pub(crate) struct Place {
 ///
 /// # Errors
 /// When it has messages and is not to be continued, or cannot be.
-pub(crate) fn place(info: &Info, resume: bool) -> Result<Place, StreamProblem> {
+pub(crate) fn place(info: &Info, settings: &StreamSettings) -> Result<Place, StreamProblem> {
     let state = &info.state;
     let stream = info.config.name.clone();
-    if state.messages == 0 {
+    if state.messages == 0 || settings.append {
         return Ok(Place {
             base: state.last_sequence + 1,
             stored: 0,
         });
     }
-    if !resume {
+    if !settings.resume {
         return Err(StreamProblem::NotEmpty {
             stream,
             messages: state.messages,

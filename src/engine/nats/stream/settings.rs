@@ -89,6 +89,8 @@ pub struct StreamSettings {
     pub max_age: Option<Duration>,
     /// Continues a stream that has messages, after its last one. Off by default.
     pub resume: bool,
+    /// Publishes after the last message of a stream that has messages, whatever they are. Off by default.
+    pub append: bool,
     /// Publishes in atomic batches of up to 1,000 messages. Off by default.
     pub durable: bool,
 }
@@ -105,6 +107,7 @@ impl StreamSettings {
             replicas: 1,
             max_age: None,
             resume: false,
+            append: false,
             durable: false,
         }
     }

@@ -19,6 +19,8 @@ pub struct NatsStats {
     pub(in crate::sink) lost: AtomicU64,
     /// Sequence of the first message in a stream; 0 where there is none.
     pub(in crate::sink) stream_base: AtomicU64,
+    /// Whether the stream has what was published to it, once it was read back.
+    pub(in crate::sink) verified: OnceLock<bool>,
     pub(in crate::sink) max_payload: AtomicUsize,
     /// Why publishing has ended while the connection stays.
     pub(in crate::sink) failure: OnceLock<NatsFailure>,

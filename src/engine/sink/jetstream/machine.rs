@@ -19,6 +19,7 @@ use std::time::Duration;
 use tickdeck_core::clock::MonoNanos;
 
 use super::retained::Retained;
+use super::storing::Storing;
 use crate::nats::StreamProblem;
 use crate::nats::stream::api::StoredMessage;
 use crate::nats::stream::check::Place;
@@ -77,6 +78,8 @@ pub(super) enum Answer {
     OutOfPlace,
     /// It may be accepted later.
     Later(String),
+    /// The server has no room for it, or its storage failed. Another leader may have room.
+    NotStored(String),
     /// It is refused.
     Refused(String),
 }
@@ -144,6 +147,7 @@ pub(super) struct Machine {
     progress: MonoNanos,
     backoff: Duration,
     doubts: u32,
+    storing: Storing,
     lost: u64,
     resent: u64,
 }
@@ -166,6 +170,7 @@ impl Machine {
             progress: now,
             backoff: BACKOFF_FIRST,
             doubts: 0,
+            storing: Storing::default(),
             lost: 0,
             resent: 0,
         }
@@ -243,6 +248,7 @@ impl Machine {
         }
         let on_the_way = self.sent - self.acked;
         if on_the_way > 0 && now >= self.progress.after(ACK_TIMEOUT) {
+            self.storing.note_overdue();
             self.state = State::Asking(now);
             return Next::Ask;
         }
@@ -321,29 +327,32 @@ impl Machine {
                 self.state = State::Asking(now);
                 Ok(())
             }
-            Answer::Later(_) if is_current => {
-                self.pause(now);
+            Answer::Later(_) if is_current => self.wait(now),
+            Answer::NotStored(cause) if is_current => {
+                self.storing.fail(now, cause);
+                self.wait(now)
+            }
+            Answer::Refused(cause) if is_current => Err(self.refused(end.saturating_sub(1), cause)),
+            Answer::OutOfPlace | Answer::Later(_) | Answer::NotStored(_) | Answer::Refused(_) => {
                 Ok(())
             }
-            Answer::Refused(cause) if is_current => Err(StreamProblem::Refused {
-                stream: self.found.stream.clone(),
-                sequence: self.sequence(end.saturating_sub(1)),
-                cause,
-            }),
-            Answer::OutOfPlace | Answer::Later(_) | Answer::Refused(_) => Ok(()),
         }
     }
 
     /// A new connection is up. What was on its way may or may not have arrived.
-    pub(super) const fn on_connected(&mut self, now: MonoNanos) {
+    pub(super) fn on_connected(&mut self, now: MonoNanos) {
+        self.storing = Storing::default();
         self.generation += 1;
         self.is_accepted = false;
         self.state = State::Asking(now);
     }
 
     /// The stream did not state its state.
-    pub(super) fn on_no_state(&mut self, now: MonoNanos) {
-        self.pause(now);
+    ///
+    /// # Errors
+    /// When the server could not store messages before, so that waiting does not help.
+    pub(super) fn on_no_state(&mut self, now: MonoNanos) -> Result<(), StreamProblem> {
+        self.wait(now)
     }
 
     /// Whether the message at `sequence` is needed to know who wrote it.
@@ -370,6 +379,12 @@ impl Machine {
         };
         if end > self.most_sent || self.is_foreign(end, stream) {
             return Err(self.other_writer(stream.last));
+        }
+        if end == self.acked && self.storing.is_stuck() {
+            return Err(StreamProblem::Unanswered {
+                stream: self.found.stream.clone(),
+                sequence: self.sequence(end),
+            });
         }
         let mut notes = Vec::new();
         if end < self.acked {
@@ -422,6 +437,7 @@ impl Machine {
         self.confirmed = self.confirmed.max(self.acked);
         self.progress = now;
         self.backoff = BACKOFF_FIRST;
+        self.storing = Storing::default();
         self.trim();
     }
 
@@ -430,10 +446,22 @@ impl Machine {
         self.retained.trim(self.acked, KEPT_BYTES);
     }
 
-    /// Asks the stream after a pause that grows.
-    fn pause(&mut self, now: MonoNanos) {
+    /// Asks the stream after a pause that grows, unless the server has failed to store too often.
+    fn wait(&mut self, now: MonoNanos) -> Result<(), StreamProblem> {
+        if let Some(cause) = self.storing.give_up(now) {
+            return Err(self.refused(self.acked, cause));
+        }
         self.state = State::Asking(now.after(self.backoff));
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
+        Ok(())
+    }
+
+    fn refused(&self, position: u64, cause: String) -> StreamProblem {
+        StreamProblem::Refused {
+            stream: self.found.stream.clone(),
+            sequence: self.sequence(position),
+            cause,
+        }
     }
 
     /// Whether the stream's last message is not of this run.

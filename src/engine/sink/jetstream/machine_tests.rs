@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::storing::UNANSWERED_MAX;
 use super::*;
 use crate::sink::MessageBatchBuilder;
 
@@ -405,7 +406,12 @@ proptest! {
                     Next::Ask => {
                         let last = server.stream.len() as u64;
                         let message = machine.wants_message(last).then(|| stored(last - 1, RUN));
-                        machine.on_state(at, &state(last, message)).unwrap();
+                        match machine.on_state(at, &state(last, message)) {
+                            Ok(_) => {}
+                            // Several messages in a row were dropped: the run is continued.
+                            Err(StreamProblem::Unanswered { .. }) => machine.on_connected(at),
+                            Err(problem) => panic!("{problem}"),
+                        }
                     }
                     Next::Wait(until) if until < MonoNanos::NEVER => at = until,
                     Next::Wait(_) => {}
@@ -432,4 +438,73 @@ proptest! {
         prop_assert_eq!(machine.confirmed(), count);
         prop_assert_eq!(machine.lost(), 0);
     }
+}
+
+/// A server without room: it may answer, and may state its state or not.
+#[test]
+fn a_server_that_cannot_store_is_tried_a_few_times() {
+    for has_state in [true, false] {
+        let mut machine = machine(1);
+        machine.take(batch(0, 3)).unwrap();
+        let (mut tries, mut at) = (0, now(0));
+        let refused = loop {
+            match machine.next(at) {
+                Next::Wait(until) => at = until,
+                Next::Send(run) => {
+                    let (generation, full) = (machine.generation(), "disk full".to_owned());
+                    tries += 1;
+                    let answer = Answer::NotStored(full);
+                    if let Err(refused) = machine.on_answer(generation, run.end, answer, at) {
+                        break refused;
+                    }
+                }
+                Next::Ask if has_state => drop(machine.on_state(at, &state(0, None)).unwrap()),
+                Next::Ask => {
+                    if let Err(refused) = machine.on_no_state(at) {
+                        break refused;
+                    }
+                }
+            }
+        };
+        assert_eq!(tries > 3, has_state, "{tries}");
+        let said = "stream `S` refused message 1: disk full";
+        assert_eq!(refused.to_string(), said);
+        assert!((now(10)..now(15)).contains(&at), "{at:?}");
+    }
+}
+
+/// Such as a server whose disk is full.
+#[test]
+fn a_server_that_drops_messages_silently_is_tried_a_few_times() {
+    let mut machine = machine(1);
+    machine.take(batch(0, 3)).unwrap();
+    let (mut tries, mut at) = (0, now(0));
+    let stuck = loop {
+        match machine.next(at) {
+            Next::Wait(until) => at = until,
+            Next::Send(_) => tries += 1,
+            Next::Ask => match machine.on_state(at, &state(0, None)) {
+                Ok(_) => {}
+                Err(stuck) => break stuck,
+            },
+        }
+    };
+    assert_eq!(tries, UNANSWERED_MAX);
+    assert!(
+        stuck.to_string().contains("message 1 of stream `S`"),
+        "{stuck}"
+    );
+    assert!((now(30)..now(40)).contains(&at), "{at:?}");
+}
+
+#[test]
+fn a_server_that_never_failed_to_store_is_waited_for() {
+    let mut machine = machine(1);
+    machine.take(batch(0, 3)).unwrap();
+    for _ in 0..100 {
+        machine.on_no_state(now(0)).unwrap();
+    }
+    machine.on_connected(now(1));
+    machine.on_state(now(1), &state(0, None)).unwrap();
+    assert_eq!(sent(&mut machine, now(1)), [0, 1, 2]);
 }

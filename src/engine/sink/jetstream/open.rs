@@ -38,7 +38,7 @@ pub(super) async fn open(
         info => info.map_err(failed)?,
     };
     check_config(&info.config, settings, &options.subject_prefix)?;
-    let place = place(&info, settings.resume)?;
+    let place = place(&info, settings)?;
     let last = match place.stored {
         0 => None,
         stored => {

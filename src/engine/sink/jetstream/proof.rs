@@ -27,6 +27,12 @@ pub enum NotVerified {
         /// Messages that were published.
         expected: u64,
     },
+    /// Messages were given up before the stream had them.
+    #[error("{failed} messages were not acknowledged")]
+    NotAcknowledged {
+        /// How many.
+        failed: u64,
+    },
     /// There are others after them.
     #[error("the stream has {more} messages more than were published")]
     More {
@@ -55,6 +61,16 @@ impl StreamProof {
         self.stats.lost()
     }
 
+    /// Whether the stream has what was published to it. `None` while that is open: nothing has failed, and
+    /// it was not read back.
+    #[must_use]
+    pub fn verified(&self) -> Option<bool> {
+        match self.stats.failure.get() {
+            Some(_) => Some(false),
+            None => self.stats.verified.get().copied(),
+        }
+    }
+
     /// Name of the stream.
     #[must_use]
     pub fn stream(&self) -> &str {
@@ -70,6 +86,13 @@ impl StreamProof {
     /// # Panics
     /// When called from inside an async runtime.
     pub fn verify(&self, messages: u64, digest: &str) -> Result<(), NotVerified> {
+        let verified = self.read_back(messages, digest);
+        // A second look does not change the first result.
+        let _ = self.stats.verified.set(verified.is_ok());
+        verified
+    }
+
+    fn read_back(&self, messages: u64, digest: &str) -> Result<(), NotVerified> {
         let base = self.stats.stream_base();
         let range = StreamRange {
             first: Some(base),

@@ -112,6 +112,10 @@ fn of_error(error: &ApiError) -> Answer {
         | ErrorCode::STREAM_TOO_MANY_REQUESTS
         | ErrorCode::ATOMIC_PUBLISH_TOO_MANY_INFLIGHT
         | ErrorCode::BATCH_PUBLISH_TOO_MANY_INFLIGHT => Answer::Later(text),
+        ErrorCode::STREAM_STORE_FAILED
+        | ErrorCode::INSUFFICIENT_RESOURCES
+        | ErrorCode::STORAGE_RESOURCES_EXCEEDED
+        | ErrorCode::MEMORY_RESOURCES_EXCEEDED => Answer::NotStored(text),
         _ if error.code() == 503 => Answer::Later(text),
         _ => Answer::Refused(text),
     }
@@ -194,6 +198,8 @@ mod tests {
         assert_eq!(refused(400, 10201), Answer::OutOfPlace);
         assert!(matches!(refused(503, 10008), Answer::Later(_)));
         assert!(matches!(refused(429, 10167), Answer::Later(_)));
+        assert!(matches!(refused(503, 10077), Answer::NotStored(_)));
+        assert!(matches!(refused(503, 10023), Answer::NotStored(_)));
         assert!(matches!(refused(400, 10054), Answer::Refused(_)));
         assert_eq!(answer(&message("")), None);
         let mut silent = message("");

@@ -2,9 +2,7 @@
 //! all of them. It decides nothing about messages.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use async_nats::client::{PublishError, PublishErrorKind};
 use async_nats::{Subject, Subscriber};
@@ -16,32 +14,19 @@ use super::machine::{Machine, Next, Note, Run, StreamNow};
 use super::open::{Opened, open};
 use super::options::JetStreamOptions;
 use super::wire::{self, Member, Stamp};
-use crate::nats::connect::{Connection, Plan, connect};
+use crate::nats::connect::{Connection, Plan};
 use crate::nats::refusal::{Refusal, Warnings, is_dispensable};
 use crate::nats::stream::api::{RequestFailure, StreamApi};
 use crate::nats::{NatsFailure, StreamProblem, runtime};
+use crate::sink::broker::connections::{End, Worker};
 use crate::sink::broker::{Command, Seat};
 use crate::sink::{Message, MessageBatch};
 
 /// In a long row, each of so many messages asks for an acknowledgement, besides the last.
 const ACK_EVERY: u64 = 256;
 
-/// Why one connection ended.
-enum End {
-    /// The server or the network failed. The next connection continues.
-    Lost,
-    /// Nothing more can be done.
-    Failed(NatsFailure),
-}
-
-impl From<NatsFailure> for End {
-    fn from(failure: NatsFailure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
 /// Owns everything that outlives a connection.
-pub(super) struct Worker {
+pub(super) struct StreamWorker {
     plan: Plan,
     options: JetStreamOptions,
     seat: Seat,
@@ -61,7 +46,46 @@ pub(super) struct Worker {
     said: Option<String>,
 }
 
-impl Worker {
+impl Worker for StreamWorker {
+    type Connection = Connection;
+
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    fn progress(&self) -> u64 {
+        let ticks = self.machine.as_ref().map_or(0, Machine::confirmed);
+        ticks + self.control_confirmed
+    }
+
+    fn unconfirmed(&self) -> u64 {
+        self.taken.saturating_sub(self.seat.stats.confirmed())
+    }
+
+    async fn serve(&mut self, connection: &Connection) -> End {
+        let result = match Link::start(connection, &self.options).await {
+            Ok(mut link) => self.serve_link(&mut link).await,
+            Err(end) => Err(end),
+        };
+        match result {
+            Err(end) => end,
+        }
+    }
+
+    /// A warning where the run can do without, and the end of publishing otherwise.
+    fn refused(&mut self, refusal: &Refusal) {
+        match refusal.missing_permission_help() {
+            Some(help) => self.warnings.warn(&self.plan.shown, refusal, help),
+            None => self.fail(refusal.failure()),
+        }
+    }
+}
+
+impl StreamWorker {
     pub(super) fn new(plan: Plan, options: JetStreamOptions, seat: Seat) -> Self {
         Self {
             stamp: Stamp::new(&options.session, &options.run),
@@ -77,68 +101,6 @@ impl Worker {
             batches: 0,
             warnings: Warnings::default(),
             said: None,
-        }
-    }
-
-    /// Runs until the sink is stopped or nothing more can be done.
-    pub(super) fn run(mut self) -> Result<(), NatsFailure> {
-        let stop = self.seat.stop.clone();
-        let mut limit = Some(self.plan.options.connect_timeout);
-        loop {
-            let end = runtime::run(async {
-                tokio::select! {
-                    biased;
-                    () = stop.asked() => End::Failed(NatsFailure::Other {
-                        cause: "stopped before everything was confirmed".to_owned(),
-                    }),
-                    end = self.connect_and_serve(limit) => end,
-                }
-            })
-            .map_err(|error| NatsFailure::Other {
-                cause: format!("starting the connection: {error}"),
-            })?;
-            match end {
-                End::Failed(failure) => return Err(failure),
-                End::Lost => tracing::warn!(
-                    event = "nats_disconnected",
-                    server = self.plan.shown,
-                    connection = self.plan.options.name,
-                    unconfirmed = self.taken.saturating_sub(self.seat.stats.confirmed()),
-                ),
-            }
-            limit = self.plan.options.reconnect_timeout;
-        }
-    }
-
-    async fn connect_and_serve(&mut self, limit: Option<Duration>) -> End {
-        let connection = match connect(&self.plan, limit).await {
-            Ok(connection) => connection,
-            Err(failure) => return End::Failed(failure),
-        };
-        let max_payload = connection.client.max_payload();
-        self.seat
-            .stats
-            .max_payload
-            .store(max_payload, Ordering::Relaxed);
-        let fate = Arc::clone(&connection.fate);
-        let end = tokio::select! {
-            biased;
-            () = fate.lost() => End::Lost,
-            end = self.serve(&connection) => end,
-        };
-        while let Some(refusal) = fate.take_refusal() {
-            self.refused(&refusal);
-        }
-        end
-    }
-
-    async fn serve(&mut self, connection: &Connection) -> End {
-        let result = match Link::start(connection, &self.options).await {
-            Ok(mut link) => self.serve_link(&mut link).await,
-            Err(end) => Err(end),
-        };
-        match result {
-            Err(end) => end,
         }
     }
 
@@ -273,7 +235,7 @@ impl Worker {
                 | RequestFailure::Unavailable(cause)
                 | RequestFailure::Refused(cause),
             ) => {
-                machine.on_no_state(now);
+                let waits = machine.on_no_state(now);
                 if self.said.as_ref() != Some(&cause) {
                     tracing::warn!(
                         event = "jetstream_waiting",
@@ -284,7 +246,7 @@ impl Worker {
                     );
                     self.said = Some(cause);
                 }
-                Ok(Vec::new())
+                waits.map(|()| Vec::new())
             }
         };
         match notes {
@@ -429,15 +391,6 @@ impl Worker {
             for flush in self.flushes.drain(..) {
                 let _ = flush.send(());
             }
-        }
-    }
-
-    /// The server refused something: a warning where the run can do without, and the end of
-    /// publishing otherwise.
-    fn refused(&mut self, refusal: &Refusal) {
-        match refusal.missing_permission_help() {
-            Some(help) => self.warnings.warn(&self.plan.shown, refusal, help),
-            None => self.fail(refusal.failure()),
         }
     }
 

@@ -1,36 +1,13 @@
 //! The connections that can carry a sink's messages.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use crate::nats::NatsFailure;
-use crate::nats::connect::Plan;
-use crate::nats::marks::Peer;
 use crate::nats::wire::Wire;
 use crate::sink::MessageBatch;
-
-/// Why one connection ended.
-pub(super) enum End {
-    /// The server or the network failed. The next connection continues.
-    Lost,
-    /// Nothing more can be done.
-    Failed(NatsFailure),
-}
-
-impl From<NatsFailure> for End {
-    fn from(failure: NatsFailure) -> Self {
-        Self::Failed(failure)
-    }
-}
+use crate::sink::broker::connections::{Connect, End};
 
 /// A connection that carries messages.
-pub(super) trait Carrier: Peer + Sized {
-    /// Makes one, retrying for `limit` (`None`: without limit).
-    async fn connect(plan: &Plan, limit: Option<Duration>) -> Result<Self, NatsFailure>;
-
-    /// Longest payload that the server takes, in bytes.
-    fn max_payload(&self) -> usize;
-
+pub(super) trait Carrier: Connect {
     /// Sends a batch, without the messages to the subjects of `dispensed`.
     async fn send(&self, batch: &MessageBatch, dispensed: &BTreeSet<String>) -> Result<(), End>;
 }
@@ -41,14 +18,6 @@ fn is_dispensed(subject: &[u8], dispensed: &BTreeSet<String>) -> bool {
 }
 
 impl Carrier for Wire {
-    async fn connect(plan: &Plan, limit: Option<Duration>) -> Result<Self, NatsFailure> {
-        Self::connect(plan, limit).await
-    }
-
-    fn max_payload(&self) -> usize {
-        self.max_payload()
-    }
-
     async fn send(&self, batch: &MessageBatch, dispensed: &BTreeSet<String>) -> Result<(), End> {
         let messages = batch
             .iter()
@@ -65,18 +34,11 @@ mod library {
     use async_nats::client::PublishErrorKind;
 
     use super::*;
-    use crate::nats::connect::{Connection, connect};
+    use crate::nats::NatsFailure;
+    use crate::nats::connect::Connection;
     use crate::sink::Message;
 
     impl Carrier for Connection {
-        async fn connect(plan: &Plan, limit: Option<Duration>) -> Result<Self, NatsFailure> {
-            connect(plan, limit).await
-        }
-
-        fn max_payload(&self) -> usize {
-            self.client.server_info().max_payload
-        }
-
         async fn send(
             &self,
             batch: &MessageBatch,

@@ -4,6 +4,7 @@
 //! is never sent before an older one that may have been lost.
 
 use std::collections::BTreeSet;
+use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::Interval;
 
-use super::carrier::{Carrier, End};
+use super::carrier::Carrier;
 use super::window::{MARK_MESSAGES, Window};
 use crate::nats::connect::Plan;
 use crate::nats::marks::{Answer, Marks};
 use crate::nats::refusal::{Action, Refusal, Warnings, is_dispensable};
 use crate::nats::{NatsFailure, runtime};
+use crate::sink::broker::connections::{End, Worker};
 use crate::sink::broker::{Command, Seat};
 
 /// A marker follows a message after at most this long.
@@ -27,20 +29,14 @@ const REFUSED_MARK_INTERVAL: Duration = Duration::from_secs(5);
 /// of refusals, and permissions may change; a new connection finds out how the server answers.
 const UNANSWERED_MAX: u32 = 3;
 
-/// Pause before the next connection when the last one confirmed nothing: a server that ends each
-/// connection at once would be asked without end.
-const PAUSE: Duration = Duration::from_millis(100);
-
 /// Owns everything that outlives a connection.
-pub(super) struct Worker {
+pub(super) struct NatsWorker<C> {
     plan: Plan,
     seat: Seat,
     window: Window,
     /// Position up to which messages were handed to a connection at least once.
     sent: u64,
     flushes: Vec<oneshot::Sender<()>>,
-    /// Whether the last connection confirmed nothing.
-    is_stuck: bool,
     warnings: Warnings,
     /// Whether the log has that the inbox is refused.
     is_restricted: bool,
@@ -48,84 +44,30 @@ pub(super) struct Worker {
     tried: BTreeSet<Bytes>,
     /// Subjects that are refused, and dispensable: nothing more is sent to them.
     dispensed: BTreeSet<String>,
+    connection: PhantomData<fn() -> C>,
 }
 
-impl Worker {
-    pub(super) fn new(plan: Plan, seat: Seat) -> Self {
-        Self {
-            plan,
-            seat,
-            window: Window::default(),
-            sent: 0,
-            flushes: Vec::new(),
-            is_stuck: false,
-            warnings: Warnings::default(),
-            is_restricted: false,
-            tried: BTreeSet::new(),
-            dispensed: BTreeSet::new(),
-        }
+impl<C: Carrier> Worker for NatsWorker<C> {
+    type Connection = C;
+
+    fn plan(&self) -> &Plan {
+        &self.plan
     }
 
-    /// Runs until the sink is stopped or nothing more can be done.
-    pub(super) fn run<C: Carrier>(mut self) -> Result<(), NatsFailure> {
-        let stop = self.seat.stop.clone();
-        let mut limit = Some(self.plan.options.connect_timeout);
-        loop {
-            let end = runtime::run(async {
-                tokio::select! {
-                    biased;
-                    () = stop.asked() => End::Failed(NatsFailure::Other {
-                        cause: "stopped before everything was confirmed".to_owned(),
-                    }),
-                    end = self.connect_and_serve::<C>(limit) => end,
-                }
-            })
-            .map_err(|error| NatsFailure::Other {
-                cause: format!("starting the connection: {error}"),
-            })?;
-            match end {
-                End::Failed(failure) => return Err(failure),
-                End::Lost => tracing::warn!(
-                    event = "nats_disconnected",
-                    server = self.plan.shown,
-                    connection = self.plan.options.name,
-                    unconfirmed = self.window.end() - self.window.first(),
-                ),
-            }
-            limit = self.plan.options.reconnect_timeout;
-        }
+    fn seat(&self) -> &Seat {
+        &self.seat
     }
 
-    async fn connect_and_serve<C: Carrier>(&mut self, limit: Option<Duration>) -> End {
-        if self.is_stuck {
-            runtime::sleep(PAUSE).await;
-        }
-        let connection = match C::connect(&self.plan, limit).await {
-            Ok(connection) => connection,
-            Err(failure) => return End::Failed(failure),
-        };
-        let first = self.window.first();
-        let max_payload = connection.max_payload();
-        self.seat
-            .stats
-            .max_payload
-            .store(max_payload, Ordering::Relaxed);
-        let end = tokio::select! {
-            biased;
-            () = connection.lost() => End::Lost,
-            end = self.serve(&connection) => end,
-        };
-        // What the server refused before the connection ended.
-        while let Some(refusal) = connection.fate().take_refusal() {
-            self.refused(&refusal);
-        }
-        self.is_stuck = self.window.first() == first;
-        end
+    fn progress(&self) -> u64 {
+        self.window.first()
     }
 
-    async fn serve<C: Carrier>(&mut self, connection: &C) -> End {
-        let started = Link::start(connection).await;
-        let result = match started {
+    fn unconfirmed(&self) -> u64 {
+        self.window.end() - self.window.first()
+    }
+
+    async fn serve(&mut self, connection: &C) -> End {
+        let result = match Link::start(connection).await {
             Ok(mut link) => self.serve_link(&mut link).await,
             Err(end) => Err(end),
         };
@@ -134,7 +76,38 @@ impl Worker {
         }
     }
 
-    async fn serve_link<C: Carrier>(
+    /// A warning where the run can do without, and the end of publishing otherwise. The connection
+    /// stays, for the end marker.
+    fn refused(&mut self, refusal: &Refusal) {
+        match refusal.missing_permission_help() {
+            Some(help) => {
+                self.warnings.warn(&self.plan.shown, refusal, help);
+                self.dispensed.insert(refusal.subject.clone());
+            }
+            // The sink subscribes to its inbox only, and the marks take care of that.
+            None if refusal.action == Action::Subscribe => {}
+            None => self.fail(refusal.failure()),
+        }
+    }
+}
+
+impl<C: Carrier> NatsWorker<C> {
+    pub(super) fn new(plan: Plan, seat: Seat) -> Self {
+        Self {
+            plan,
+            seat,
+            window: Window::default(),
+            sent: 0,
+            flushes: Vec::new(),
+            warnings: Warnings::default(),
+            is_restricted: false,
+            tried: BTreeSet::new(),
+            dispensed: BTreeSet::new(),
+            connection: PhantomData,
+        }
+    }
+
+    async fn serve_link(
         &mut self,
         link: &mut Link<'_, C>,
     ) -> Result<std::convert::Infallible, End> {
@@ -202,20 +175,6 @@ impl Worker {
         })
     }
 
-    /// The server refused something: a warning where the run can do without, and the end of
-    /// publishing otherwise. The connection stays, for the end marker.
-    fn refused(&mut self, refusal: &Refusal) {
-        match refusal.missing_permission_help() {
-            Some(help) => {
-                self.warnings.warn(&self.plan.shown, refusal, help);
-                self.dispensed.insert(refusal.subject.clone());
-            }
-            // The sink subscribes to its inbox only, and the marks take care of that.
-            None if refusal.action == Action::Subscribe => {}
-            None => self.fail(refusal.failure()),
-        }
-    }
-
     /// Ends publishing. What is unconfirmed counts as not delivered.
     fn fail(&mut self, failure: NatsFailure) {
         // The first refusal names the first message that was not delivered.
@@ -228,7 +187,7 @@ impl Worker {
     }
 
     /// Makes sure that the inbox works, then sends the window again.
-    async fn begin<C: Carrier>(&mut self, link: &mut Link<'_, C>) -> Result<(), End> {
+    async fn begin(&mut self, link: &mut Link<'_, C>) -> Result<(), End> {
         let again = self.sent - self.window.first();
         if self.seat.ready.is_none() {
             self.seat.stats.reconnects.fetch_add(1, Ordering::Relaxed);
@@ -255,7 +214,7 @@ impl Worker {
     }
 
     /// Waits for the answer to one marker, which shows how the server answers.
-    async fn probe<C: Carrier>(&mut self, link: &mut Link<'_, C>) -> Result<(), End> {
+    async fn probe(&mut self, link: &mut Link<'_, C>) -> Result<(), End> {
         link.mark(self.window.first()).await?;
         self.reach(link, self.window.first()).await?;
         link.slow_down_if_refused();
@@ -278,11 +237,7 @@ impl Worker {
     }
 
     /// Waits until everything before `position` is processed.
-    async fn reach<C: Carrier>(
-        &mut self,
-        link: &mut Link<'_, C>,
-        position: u64,
-    ) -> Result<(), End> {
+    async fn reach(&mut self, link: &mut Link<'_, C>, position: u64) -> Result<(), End> {
         loop {
             link.slow_down_if_refused();
             let answer = tokio::select! {
