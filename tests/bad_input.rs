@@ -244,7 +244,7 @@ fn no_manifest() {
     std::fs::remove_file(folder.join("rec/manifest.json")).unwrap();
     assert_snapshot!(
         refused(&folder, "replay rec --sink jsonl:out"),
-        @"2: error: rec is not a recording: manifest.json is missing: name a single segment file, or play the segments with `tickdeck replay --salvage`"
+        @"2: error: rec is not a recording: manifest.json is missing: `tickdeck recover` makes it again from segments and journal"
     );
 }
 

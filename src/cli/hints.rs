@@ -37,9 +37,8 @@ macro_rules! hints {
 hints! {
     REPLACE_OUTPUT = [" or pass --force"];
     REPLACE_RECORDING = ["; --force replaces only recordings"];
-    PLAY_SEGMENTS = [
-        ": name a single segment file, or play the segments with `tickdeck replay --salvage`",
-    ];
+    MAKE_MANIFEST = [": `tickdeck recover` makes it again from segments and journal"];
+    MAKE_OTHER_MANIFEST = ["; `tickdeck recover` makes another one from segments and journal"];
     EXPLAIN_COLUMNS = [
         "; say what a column is with --map THEIRS=CTP, leave one out with --ignore COLUMN, or force \
          a dialect with --dialect: {}",
@@ -115,7 +114,8 @@ fn of_error(error: &(dyn Error + 'static)) -> Vec<(Hint, String)> {
     match error.downcast_ref() {
         Some(RecordingError::OutputExists { .. }) => return plain(REPLACE_OUTPUT),
         Some(RecordingError::NotReplaceable { .. }) => return plain(REPLACE_RECORDING),
-        Some(RecordingError::NoManifest { .. }) => return plain(PLAY_SEGMENTS),
+        Some(RecordingError::NoManifest { .. }) => return plain(MAKE_MANIFEST),
+        Some(error) if error.is_damaged_manifest() => return plain(MAKE_OTHER_MANIFEST),
         Some(RecordingError::LowSpace { .. }) => return plain(LOWER_LIMIT),
         Some(RecordingError::FolderReplaced {
             now: FolderNow::At(_),
@@ -250,6 +250,8 @@ mod tests {
     use tickdeck_core::source::SourceErrorKind;
 
     use super::super::args;
+    use std::path::PathBuf;
+
     use super::*;
 
     fn verbs() -> Vec<Command> {
@@ -342,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_recording_error_names_the_flag() {
-        let path = || "rec".into();
+        let path = || PathBuf::from("rec");
         let exists = || RecordingError::OutputExists { path: path() };
         assert_eq!(
             message("slice", exists()),
@@ -359,8 +361,21 @@ mod tests {
         );
         assert_eq!(
             message("info", RecordingError::NoManifest { path: path() }),
-            "rec is not a recording: manifest.json is missing: name a single segment file, or play \
-             the segments with `tickdeck replay --salvage`"
+            "rec is not a recording: manifest.json is missing: `tickdeck recover` makes it again from \
+             segments and journal"
+        );
+        let damaged = |file: &str| RecordingError::Damaged {
+            path: path().join(file),
+            problem: "it ends early".into(),
+        };
+        assert_eq!(
+            message("info", damaged("manifest.json")),
+            "rec/manifest.json is damaged: it ends early; `tickdeck recover` makes another one from \
+             segments and journal"
+        );
+        assert_eq!(
+            message("info", damaged("part-00000.parquet")),
+            "rec/part-00000.parquet is damaged: it ends early"
         );
     }
 

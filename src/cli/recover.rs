@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tickdeck_recording::{
-    Recording, RecordingError, Recovery, Salvage, is_ring, leftovers, recover, salvage_ring,
-    session_of,
+    EventFilter, Recording, RecordingError, Recovery, Salvage, is_ring, leftovers, recover,
+    salvage_ring, session_of,
 };
 
 use super::Context;
@@ -111,11 +111,20 @@ fn print(args: &RecoverArgs, recovered: &[Recovery]) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// Events of a journal file that was kept.
+/// Events of a journal file or segment that was kept, up to its first damage.
 fn readable_alone(kept: &Path) -> u64 {
+    const BATCH_EVENTS: usize = 4096;
     let is_file = kept.is_file();
-    let opened = is_file.then(|| Recording::open(kept).ok()).flatten();
-    opened.map_or(0, |recording| recording.journal_events())
+    let Some(recording) = is_file.then(|| Recording::open(kept).ok()).flatten() else {
+        return 0;
+    };
+    let mut reader = recording.reader(EventFilter::default());
+    let (mut events, mut batch) = (0, Vec::new());
+    while reader.next_events(&mut batch, BATCH_EVENTS).is_ok() && !batch.is_empty() {
+        events += batch.len() as u64;
+        batch.clear();
+    }
+    events
 }
 
 fn text(recovery: &Recovery) -> String {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tickdeck_core::event::Event;
 
-use crate::recover_tests::{events_of, killed, killed_with_overlap, names, session};
+use crate::recover_tests::{events_of, killed, killed_with_overlap, names, session, spoil};
 use crate::storage::local;
 use crate::tests::some_ticks;
 use crate::*;
@@ -140,12 +140,15 @@ fn an_unreadable_manifest_is_kept_and_made_again() {
             (55, 1),
             "{damage:?}"
         );
-        assert_eq!(recovery.lost[0].file, path.join(MANIFEST_FILE));
         let kept = path.join("manifest.json.damaged");
+        assert_eq!(recovery.lost[0].file, kept);
         assert_eq!(recovery.kept, std::slice::from_ref(&kept));
         assert_eq!(std::fs::read_to_string(&kept).unwrap(), damage);
         assert_eq!(events_of(&path), events);
         assert!(verify(&Recording::open(&path).unwrap(), &mut |_| {}).is_intact());
+        let again = recover(&path).unwrap();
+        assert_eq!(again.lost, recovery.lost, "what it had is still gone");
+        assert_eq!(again.kept, Vec::<std::path::PathBuf>::new());
         // It goes with its recording.
         let mut writer = RecordingWriter::create(
             &path,
@@ -207,4 +210,124 @@ fn a_journal_whose_header_is_damaged_is_not_nothing() {
     let error = recover(&path).unwrap_err();
     assert!(error.is_damage(), "{error}");
     assert_eq!(local().list(&path).unwrap(), names(&path));
+}
+
+#[test]
+fn a_missing_manifest_is_made_again_and_stated() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(55);
+    killed(&path, &events);
+    std::fs::remove_file(path.join(MANIFEST_FILE)).unwrap();
+    assert!(matches!(
+        Recording::open(&path),
+        Err(RecordingError::NoManifest { .. })
+    ));
+    assert_eq!(leftovers(&path).unwrap(), std::slice::from_ref(&path));
+    let recovery = recover(&path).unwrap();
+    assert_eq!(recovery.lost.len(), 1, "{recovery:?}");
+    assert_eq!(recovery.lost[0].file, path.join(MANIFEST_FILE));
+    assert_eq!(events_of(&path), events);
+}
+
+#[test]
+fn a_manifest_of_another_session_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(55);
+    killed(&path, &events);
+    let mut manifest = Manifest::read(&path).unwrap();
+    let session = std::mem::replace(&mut manifest.session, "another".into());
+    manifest.write(&*local(), &path).unwrap();
+    let recovery = assert_recovers(&path, &events);
+    assert_eq!(recovery.session, session);
+    assert_eq!(recovery.kept, [path.join("manifest.json.damaged")]);
+}
+
+/// A session whose recorder was killed leaves both, and the next one recovers them.
+#[test]
+fn what_a_damaged_manifest_hides_is_left_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    killed(&path, &some_ticks(55));
+    std::fs::write(path.join(MANIFEST_FILE), "{").unwrap();
+    assert_eq!(leftovers(&path).unwrap(), std::slice::from_ref(&path));
+    recover(&path).unwrap();
+    assert_eq!(leftovers(&path).unwrap(), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn a_damaged_contract_table_without_a_hash_stays_and_is_stated() {
+    let folder = tempfile::tempdir().unwrap();
+    for manifest in ["missing", "unreadable", "without a hash"] {
+        let path = folder.path().join(manifest);
+        let events = some_ticks(55);
+        killed(&path, &events);
+        let table = path.join(CONTRACTS_FILE);
+        let bytes = std::fs::read(&table).unwrap();
+        std::fs::write(&table, &bytes[..300]).unwrap();
+        let file = path.join(MANIFEST_FILE);
+        match manifest {
+            "missing" => std::fs::remove_file(&file).unwrap(),
+            "unreadable" => std::fs::write(&file, "").unwrap(),
+            _ => {
+                let mut manifest = Manifest::read(&path).unwrap();
+                manifest.contracts_blake3.clear();
+                manifest.write(&*local(), &path).unwrap();
+            }
+        }
+        for _ in 0..2 {
+            let recovery = recover(&path).unwrap();
+            assert_eq!(recovery.events, 55);
+            let is_stated = recovery.lost.iter().any(|lost| lost.file == table);
+            assert!(is_stated, "{manifest}: {:?}", recovery.lost);
+            assert_eq!(std::fs::read(&table).unwrap(), &bytes[..300], "{manifest}");
+        }
+        let made = Recording::open(&path).unwrap();
+        assert!(!verify(&made, &mut |_| {}).is_intact(), "{manifest}");
+    }
+}
+
+#[test]
+fn a_finished_recording_with_a_damaged_segment_is_not_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let spoils: [fn(&Path); 3] = [
+        |segment| std::fs::remove_file(segment).unwrap(),
+        |segment| std::fs::write(segment, "").unwrap(),
+        spoil,
+    ];
+    for (number, spoil) in spoils.into_iter().enumerate() {
+        let path = folder.path().join(number.to_string());
+        killed(&path, &some_ticks(55));
+        assert_recovers(&path, &some_ticks(55));
+        let manifest = std::fs::read(path.join(MANIFEST_FILE)).unwrap();
+        let segment = path.join("part-00001.parquet");
+        spoil(&segment);
+        let recovery = recover(&path).unwrap();
+        assert_eq!(recovery.lost.len(), 1, "{recovery:?}");
+        assert_eq!(recovery.lost[0].file, segment);
+        let problem = &recovery.lost[0].problem;
+        assert!(problem.contains("20 to 39"), "{problem}");
+        assert!(!recovery.was_unfinished);
+        assert_eq!(std::fs::read(path.join(MANIFEST_FILE)).unwrap(), manifest);
+    }
+}
+
+#[test]
+fn journal_files_are_read_in_the_order_of_their_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rec");
+    let events = some_ticks(57);
+    killed(&path, &events);
+    let journal = |name: &String| name.ends_with(".tdj");
+    let files: Vec<String> = names(&path).into_iter().filter(journal).collect();
+    let [first, second] = &files[..] else {
+        panic!("{files:?}");
+    };
+    let (first, second, aside) = (path.join(first), path.join(second), path.join("aside"));
+    std::fs::rename(&first, &aside).unwrap();
+    std::fs::rename(&second, &first).unwrap();
+    std::fs::rename(&aside, &second).unwrap();
+    assert_eq!(events_of(&path), events);
+    assert_recovers(&path, &events);
 }

@@ -9,7 +9,7 @@ use parquet::errors::ParquetError;
 use tickdeck_core::source::{SourceError, SourceErrorKind};
 
 use super::format_version::FormatVersion;
-use super::names::MANIFEST_FILE;
+use super::names::{MANIFEST_FILE, is_manifest};
 use super::storage::{FolderNow, LocationError, StorageError};
 
 /// A recording could not be written or read.
@@ -351,6 +351,16 @@ impl RecordingError {
             path: path.to_owned(),
             problem: problem.into(),
         }
+    }
+
+    /// Whether the manifest of a recording is damaged, which a recovery makes again.
+    #[must_use]
+    pub fn is_damaged_manifest(&self) -> bool {
+        let Self::Damaged { path, .. } = self else {
+            return false;
+        };
+        let name = path.file_name().unwrap_or_default();
+        is_manifest(&name.to_string_lossy())
     }
 
     /// The first of two errors, unless it only says that there was an earlier one.

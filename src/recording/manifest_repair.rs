@@ -9,11 +9,11 @@ use tickdeck_core::contract::ContractTable;
 use tickdeck_core::source::SourceInfo;
 
 use super::error::RecordingError;
-use super::finding::{Finding, problem};
+use super::finding::Finding;
 use super::format_version::FormatVersion;
 use super::journal::{JournalFiles, JournalReader};
 use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, Manifest, Status};
-use super::names::{is_segment, manifest_path};
+use super::names::{MANIFEST_FILE, is_segment, is_set_aside, manifest_path};
 use super::reader::Recording;
 use super::set_aside::keep_damaged;
 use super::storage::Storage;
@@ -63,20 +63,18 @@ pub(super) fn made_again(
 }
 
 /// Puts another manifest in the place of one that is damaged, and keeps that one. The new one has what can
-/// still be read of it. Returns what is lost with it, and where it is now.
+/// still be read of it. Returns where the damaged one is now.
 pub(super) fn replace_damaged_manifest(
     storage: &Arc<dyn Storage>,
     folder: &Path,
     names: &[String],
     journal: &[PathBuf],
-) -> Result<Option<(Option<Finding>, PathBuf)>> {
+) -> Result<Option<PathBuf>> {
     let path = manifest_path(&**storage, folder);
     let error = match Manifest::read_in(&**storage, folder) {
-        Ok(manifest) => match TradingCalendar::parse(&manifest.calendar.text) {
-            Err(error) if !manifest.calendar.text.is_empty() => {
-                RecordingError::damaged(&path, format!("its calendar: {error}"))
-            }
-            _ => return Ok(None),
+        Ok(manifest) => match problem_of(storage, folder, names, journal, &manifest) {
+            Some(problem) => RecordingError::damaged(&path, problem),
+            None => return Ok(None),
         },
         Err(error) => error,
     };
@@ -86,9 +84,7 @@ pub(super) fn replace_damaged_manifest(
         return Err(error);
     }
     let mut manifest = made_again(storage, folder, names, journal)?;
-    let readable = Manifest::read_description(&**storage, &path);
-    let is_readable = readable.is_some();
-    if let Some(readable) = readable {
+    if let Some(readable) = Manifest::read_description(&**storage, &path) {
         manifest = Manifest {
             session: manifest.session,
             format_version: manifest.format_version,
@@ -96,17 +92,78 @@ pub(super) fn replace_damaged_manifest(
             ..readable
         };
     }
-    let (file, kept) = keep_damaged(&**storage, &path)?;
+    let (_, kept) = keep_damaged(&**storage, &path)?;
     manifest.write(&**storage, folder)?;
-    // Wrong numbers are counted again, and cost nothing.
-    let lost = (!is_readable).then(|| Finding {
-        file,
-        problem: format!(
-            "{}: it was made again, without the calendar, the dropped ticks and the losses it had",
-            problem(&error)
-        ),
+    Ok(Some(kept))
+}
+
+/// What is wrong with a manifest that can be read.
+fn problem_of(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    names: &[String],
+    journal: &[PathBuf],
+    manifest: &Manifest,
+) -> Option<String> {
+    let calendar = &manifest.calendar.text;
+    if let Err(error) = TradingCalendar::parse(calendar)
+        && !calendar.is_empty()
+    {
+        return Some(format!("its calendar: {error}"));
+    }
+    let found = sessions_of(storage, folder, names, journal);
+    let ours = &manifest.session;
+    match found.first() {
+        Some(theirs) if !found.contains(ours) => Some(format!(
+            "its session is {ours:?}, and that of its files {theirs:?}"
+        )),
+        _ => None,
+    }
+}
+
+/// The sessions that segments and journal name, each once for each file that can be opened.
+fn sessions_of(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    names: &[String],
+    journal: &[PathBuf],
+) -> Vec<String> {
+    let segments = names.iter().filter(|name| is_segment(name));
+    let segments = segments.filter_map(|name| {
+        let lone = Recording::open_in(Arc::clone(storage), &folder.join(name)).ok()?;
+        Some(lone.session().to_owned())
     });
-    Ok(Some((lost, kept)))
+    let journal = journal.iter().filter_map(|path| {
+        let reader = JournalReader::open(&**storage, path).ok()??;
+        Some(reader.session().to_owned())
+    });
+    segments.chain(journal).collect()
+}
+
+/// What a manifest had that no other file has.
+const ONLY_THERE: &str = "the calendar, the dropped ticks and the losses it had are gone";
+
+/// What it costs that there was no manifest.
+pub(super) fn missing_manifest(storage: &dyn Storage, folder: &Path) -> Finding {
+    Finding {
+        file: manifest_path(storage, folder),
+        problem: format!("it was missing, and made again: {ONLY_THERE}"),
+    }
+}
+
+/// What the manifests cost that were set aside, now or earlier. Wrong numbers are counted again, and cost
+/// nothing.
+pub(super) fn unreadable_manifests(storage: &dyn Storage, folder: &Path) -> Result<Vec<Finding>> {
+    let names = storage.list(folder)?.into_iter();
+    let kept = names.filter(|name| is_set_aside(name) && name.contains(MANIFEST_FILE));
+    let mut paths: Vec<PathBuf> = kept.map(|name| folder.join(name)).collect();
+    paths.retain(|path| Manifest::read_description(storage, path).is_none());
+    paths.sort();
+    let finding = |file| Finding {
+        file,
+        problem: format!("it could not be read, and another was made: {ONLY_THERE}"),
+    };
+    Ok(paths.into_iter().map(finding).collect())
 }
 
 /// Session and source by the first journal file that says so.

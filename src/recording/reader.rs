@@ -21,7 +21,8 @@ use super::finding::Finding;
 use super::group_stream::{GroupStream, GroupsAhead, MissingPart, Step};
 use super::manifest::{Manifest, Status};
 use super::names::{
-    FileNames, MANIFEST_FILE, contracts_path, has_manifest, is_segment, manifest_path,
+    FileNames, MANIFEST_FILE, contracts_path, has_manifest, is_segment, journal_index,
+    manifest_path,
 };
 use super::owner::is_owned;
 use super::pointer::refuse_pointer;
@@ -477,7 +478,8 @@ fn is_absent(error: &StorageError) -> bool {
 fn without_manifest(storage: &dyn Storage, folder: &Path) -> Result<RecordingError> {
     let names = storage.list(folder)?;
     let path = folder.to_owned();
-    if names.iter().any(|name| is_segment(name)) {
+    let has_events = |name: &String| is_segment(name) || journal_index(name).is_some();
+    if names.iter().any(has_events) {
         return Ok(RecordingError::NoManifest { path });
     }
     let is_recording = |name: &&String| has_manifest(storage, &folder.join(name));

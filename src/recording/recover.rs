@@ -18,7 +18,9 @@ use super::finding::{Finding, lost_from, problem};
 use super::format_version::FormatVersion;
 use super::journal::{JournalFiles, JournalStream};
 use super::manifest::{LostEvents, Manifest, SegmentEntry, Status};
-use super::manifest_repair::{made_again, replace_damaged_manifest};
+use super::manifest_repair::{
+    made_again, missing_manifest, replace_damaged_manifest, unreadable_manifests,
+};
 use super::names::{contracts_path, is_manifest, is_segment, manifest_path};
 use super::observed::Observed;
 use super::owner::{Owner, is_owned};
@@ -106,18 +108,20 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
     }
     let owner = Owner::of(&*storage, folder)?;
     let owner = Arc::new(owner);
-    let remade = match names.iter().any(|name| is_manifest(name)) {
-        true => replace_damaged_manifest(&storage, folder, &names, &journal)?,
-        false => {
-            made_again(&storage, folder, &names, &journal)?.write(&*storage, folder)?;
-            None
-        }
-    };
-    let mut recovery = recover_described(&storage, folder, &owner)?;
-    if let Some((lost, kept)) = remade {
-        recovery.lost.splice(0..0, lost);
-        recovery.kept.insert(0, kept);
+    let (mut kept, mut missing) = (None, None);
+    if names.iter().any(|name| is_manifest(name)) {
+        kept = replace_damaged_manifest(&storage, folder, &names, &journal)?;
+    } else {
+        made_again(&storage, folder, &names, &journal)?.write(&*storage, folder)?;
+        missing = Some(missing_manifest(&*storage, folder));
     }
+    let mut recovery = recover_described(&storage, folder, &owner)?;
+    // A manifest that could not be read costs something whenever that was, and is there.
+    let unreadable = unreadable_manifests(&*storage, folder)?;
+    recovery
+        .lost
+        .splice(0..0, missing.into_iter().chain(unreadable));
+    recovery.kept.splice(0..0, kept);
     Ok(recovery)
 }
 
@@ -269,9 +273,12 @@ pub fn leftovers(target: &Path) -> Result<Vec<PathBuf>> {
     let storage = &*local();
     finish_replacement(storage, target)?;
     let is_left = |folder: &PathBuf, may_be_finished: bool| {
-        let manifest = Manifest::read_in(storage, folder);
-        manifest.is_ok_and(|manifest| may_be_finished || manifest.status == Status::Recording)
-            && !is_owned(storage, folder)
+        let is_left = match Manifest::read_in(storage, folder) {
+            Ok(manifest) => may_be_finished || manifest.status == Status::Recording,
+            // Only a recorder makes a journal. What it left can be had without its manifest.
+            Err(_) => JournalFiles::paths(storage, folder).is_ok_and(|paths| !paths.is_empty()),
+        };
+        is_left && !is_owned(storage, folder)
     };
     let mut folders = vec![target.to_owned()];
     folders.retain(|folder| is_left(folder, false));
@@ -295,9 +302,9 @@ fn already_sealed(
     let session = &manifest.session;
     let found = JournalFiles::scan(files, session, manifest.events, &mut |_| {})?;
     let mut damaged = Damaged::default();
+    let made = Recording::open_in(Arc::clone(storage), &folder)?;
     if has_journal {
         // The recovery that wrote the manifest may have been killed before it read the segments back.
-        let made = Recording::open_in(Arc::clone(storage), &folder)?;
         let findings = verify(&made, &mut |_| {}).findings;
         damaged = Damaged::of(&**storage, &folder, &manifest, &findings);
         let segments = lost_segments(&**storage, &folder, &manifest, &findings);
@@ -307,6 +314,11 @@ fn already_sealed(
         }
         let is_new = |finding: &Finding| !lost.contains(finding);
         let findings: Vec<Finding> = findings.into_iter().filter(is_new).collect();
+        lost.extend(findings);
+    } else {
+        // Nothing here can repair it, and `verify` finds it. So the manifest stays as it is.
+        let mut findings = with_ranges(&folder, &manifest, made.damaged_segments());
+        findings.retain(|finding| lost.iter().all(|known| known.file != finding.file));
         lost.extend(findings);
     }
     let kept = set_aside(&**storage, &folder, &found, manifest.events, &damaged)?;
@@ -332,7 +344,12 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
     let folder = place.folder.clone();
     // Held until the journal is gone.
     let _owner = Arc::clone(&place.owner);
-    let damaged = Recording::open_in(Arc::clone(storage), &folder)?.damaged_segments();
+    let mut damaged = Recording::open_in(Arc::clone(storage), &folder)?.damaged_segments();
+    if let Some(contracts) = damaged_contracts(&**storage, &folder, &sealed)
+        && damaged.iter().all(|finding| finding.file != contracts.file)
+    {
+        damaged.push(contracts);
+    }
     let mut lost = with_ranges(&folder, &sealed, damaged.clone());
     let lost_segments = lost_segments(&**storage, &folder, &sealed, &damaged);
     state_lost(&mut sealed, lost_segments);
@@ -392,7 +409,8 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
 }
 
 /// The problem of a segment that [`set_aside_segments`] renames.
-const UNLISTED: &str = "damaged, and the manifest does not list it";
+const UNLISTED: &str =
+    "the manifest does not list it, and it does not continue the events before it";
 
 /// What segments that were set aside cost where no journal has their events.
 fn lost_unlisted(spoilt: &[Renamed], first_seq: u64) -> Vec<LostEvents> {
@@ -436,11 +454,14 @@ fn damaged_data(storage: &Arc<dyn Storage>, folder: &Path) -> Result<Vec<Finding
 
 /// What is wrong with the contract table. Another one would change what is published.
 fn damaged_contracts(storage: &dyn Storage, folder: &Path, sealed: &Manifest) -> Option<Finding> {
-    if sealed.contracts_blake3.is_empty() {
-        return None;
-    }
     let file = contracts_path(storage, folder);
-    let error = check_file(storage, &file, None, &sealed.contracts_blake3).err()?;
+    let checked = match sealed.contracts_blake3.as_str() {
+        // No manifest says yet what it holds, or the one that did is gone.
+        "" if !storage.exists(&file) => return None,
+        "" => contracts_file::read(storage, &file).map(drop),
+        blake3 => check_file(storage, &file, None, blake3),
+    };
+    let error = checked.err()?;
     let problem = problem(&error);
     Some(Finding { file, problem })
 }

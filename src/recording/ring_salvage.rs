@@ -329,9 +329,7 @@ impl Ring<'_> {
             Ok(recovery) => {
                 salvage.from_journal += recovery.from_journal;
                 lost = recovery.lost;
-                let recording = Recording::open_in(Arc::clone(self.storage), &folder)?;
-                lost.extend(recording.damaged_segments());
-                Some(recording)
+                Some(Recording::open_in(Arc::clone(self.storage), &folder)?)
             }
             Err(RecordingError::NothingToRecover { .. })
                 if is_unstarted(&**self.storage, &folder)? =>

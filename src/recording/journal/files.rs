@@ -167,6 +167,7 @@ impl JournalFiles {
             until_seq: from_seq,
             ..Self::default()
         };
+        let files = in_order(files, session)?;
         // The file that could not be read to its end. It matters unless the next one continues.
         let mut unread: Option<(usize, Unread)> = None;
         for (index, (path, file)) in files.iter().enumerate() {
@@ -317,6 +318,23 @@ impl Opened {
         }
         Ok(Self::Reader(Box::new(reader)))
     }
+}
+
+/// The files by their first `seq`, which their names follow unless someone renamed them. One that does not
+/// say it stays behind the file before it.
+fn in_order(files: OpenFiles, session: &str) -> Result<OpenFiles> {
+    let mut first_seq = 0;
+    let mut placed = Vec::new();
+    for (path, file) in files {
+        if let Some(reader) = JournalReader::of_file(&path, Arc::clone(&file))?
+            && reader.session() == session
+        {
+            first_seq = reader.next_seq();
+        }
+        placed.push((first_seq, (path, file)));
+    }
+    placed.sort_by_key(|(first_seq, _)| *first_seq);
+    Ok(placed.into_iter().map(|(_, file)| file).collect())
 }
 
 /// The `seq` after the last event of this session that the files show, wherever the damage is.
