@@ -331,3 +331,54 @@ fn journal_files_are_read_in_the_order_of_their_events() {
     assert_eq!(events_of(&path), events);
     assert_recovers(&path, &events);
 }
+
+/// One damaged segment costs its own events, and none of the segments behind it.
+#[test]
+fn a_damaged_segment_without_a_manifest_costs_itself_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = some_ticks(135);
+    let spoils: [fn(&Path); 3] = [
+        |segment| std::fs::remove_file(segment).unwrap(),
+        |segment| std::fs::write(segment, "").unwrap(),
+        |segment| {
+            let bytes = std::fs::read(segment).unwrap();
+            std::fs::write(segment, &bytes[..bytes.len() / 2]).unwrap();
+        },
+    ];
+    for (number, spoil) in spoils.into_iter().enumerate() {
+        for (lost, manifest) in [(&[0][..], true), (&[2, 3], false), (&[1, 4], true)] {
+            let path = folder.path().join(format!("{number}-{}", lost[0]));
+            killed(&path, &events);
+            for segment in lost {
+                spoil(&path.join(format!("part-0000{segment}.parquet")));
+            }
+            match manifest {
+                true => std::fs::write(path.join(MANIFEST_FILE), "").unwrap(),
+                false => std::fs::remove_file(path.join(MANIFEST_FILE)).unwrap(),
+            }
+            let is_left = |event: &&Event| !lost.contains(&(event.seq.0 / 20));
+            let left: Vec<Event> = events.iter().filter(is_left).cloned().collect();
+            let recovery = recover(&path).unwrap();
+            assert_eq!(recovery.events, 135, "{recovery:?}");
+            // The manifest, and the segments.
+            assert_eq!(recovery.lost.len(), 1 + lost.len(), "{recovery:?}");
+            let salvage = Recording::open_salvage(&path).unwrap();
+            let mut reader = salvage.reader(EventFilter::default()).salvage(true);
+            let mut found = Vec::new();
+            let mut batch = Vec::new();
+            loop {
+                reader.next_events(&mut batch, 7).unwrap();
+                if batch.is_empty() {
+                    break;
+                }
+                found.append(&mut batch);
+            }
+            assert_eq!(found, left);
+            let manifest = Manifest::read(&path).unwrap();
+            assert_eq!(manifest.ticks, left.len() as u64);
+            assert_eq!(manifest.lost.len(), lost.len(), "{:?}", manifest.lost);
+            let again = recover(&path).unwrap();
+            assert_eq!((again.events, again.was_unfinished), (135, false));
+        }
+    }
+}

@@ -7,21 +7,23 @@ use std::sync::Arc;
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::source::SourceInfo;
+use tickdeck_core::time::UnixNanos;
 
 use super::error::RecordingError;
 use super::finding::Finding;
 use super::format_version::FormatVersion;
 use super::journal::{JournalFiles, JournalReader};
-use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, Manifest, Status};
-use super::names::{MANIFEST_FILE, is_segment, is_set_aside, manifest_path};
+use super::manifest::{CalendarCopy, FORMAT_NAME, Ledger, Manifest, SegmentEntry, Status};
+use super::names::{MANIFEST_FILE, is_segment, is_set_aside, manifest_path, segment_file};
 use super::reader::Recording;
 use super::set_aside::keep_damaged;
 use super::storage::Storage;
+use super::unsealed::{Count, each_event, whole_segment};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
 /// The manifest of an unfinished recording by what segments and journal say.
-pub(super) fn made_again(
+fn made_again(
     storage: &Arc<dyn Storage>,
     folder: &Path,
     names: &[String],
@@ -92,9 +94,118 @@ pub(super) fn replace_damaged_manifest(
             ..readable
         };
     }
+    list_around_holes(storage, folder, names, &mut manifest)?;
     let (_, kept) = keep_damaged(&**storage, &path)?;
     manifest.write(&**storage, folder)?;
     Ok(Some(kept))
+}
+
+/// Writes a manifest where none is. Returns what is gone with the one that was there.
+pub(super) fn replace_missing_manifest(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    names: &[String],
+    journal: &[PathBuf],
+) -> Result<Finding> {
+    let mut manifest = made_again(storage, folder, names, journal)?;
+    list_around_holes(storage, folder, names, &mut manifest)?;
+    manifest.write(&**storage, folder)?;
+    Ok(Finding {
+        file: manifest_path(&**storage, folder),
+        problem: format!("it was missing, and made again: {ONLY_THERE}"),
+    })
+}
+
+/// Lists the segments, where one that is damaged or missing has intact ones behind it: only its own events
+/// are lost then. Otherwise nothing is listed, and reading takes up what follows each other.
+fn list_around_holes(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    names: &[String],
+    manifest: &mut Manifest,
+) -> Result<()> {
+    let Some(last) = names.iter().filter(|name| is_segment(name)).max() else {
+        return Ok(());
+    };
+    let whole = |name: &str| {
+        let found = whole_segment(storage, folder, name, &manifest.session);
+        found.ok().flatten()
+    };
+    let mut segments = Vec::new();
+    let mut holes = Vec::new();
+    let (mut next_seq, mut has_hole) = (0, false);
+    for name in (0..names.len() * 2).map(segment_file) {
+        let is_last = name == *last;
+        if let Some(segment) = whole(&name) {
+            let Some(filled) = fill(storage, folder, &holes, next_seq, segment.first_seq) else {
+                break;
+            };
+            has_hole |= !filled.is_empty();
+            segments.extend(filled);
+            holes.clear();
+            next_seq = segment.last_seq + 1;
+            segments.push(segment);
+        } else {
+            holes.push(name);
+        }
+        if is_last {
+            break;
+        }
+    }
+    if !has_hole {
+        return Ok(());
+    }
+    let mut count = Count::of(manifest);
+    for segment in segments.iter().filter(|segment| segment.blake3 != UNKNOWN) {
+        each_event(storage, &folder.join(&segment.file), &mut |event| {
+            count.add(event);
+        })?;
+    }
+    manifest.segments = segments;
+    count.apply(manifest, next_seq);
+    Ok(())
+}
+
+/// Entries for segments that cannot be read, between two events. Only together they are known to have had
+/// what is between. `None` if they do not fit there.
+fn fill(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    holes: &[String],
+    from_seq: u64,
+    until_seq: u64,
+) -> Option<Vec<SegmentEntry>> {
+    let missing = until_seq.checked_sub(from_seq)?;
+    if missing > LARGEST_HOLE {
+        return None;
+    }
+    let Some((last, others)) = holes.split_last() else {
+        return (missing == 0).then(Vec::new);
+    };
+    let last_first = from_seq + others.len() as u64;
+    let entry = |name: &String, first_seq: u64, end_seq: u64| SegmentEntry {
+        file: name.clone(),
+        rows: end_seq - first_seq,
+        ticks: 0,
+        first_seq,
+        last_seq: end_seq - 1,
+        start: UnixNanos(0),
+        end: UnixNanos(0),
+        bytes: storage
+            .open(&folder.join(name))
+            .and_then(|file| file.bytes())
+            .unwrap_or(0),
+        blake3: UNKNOWN.into(),
+    };
+    if last_first >= until_seq {
+        return None;
+    }
+    let others = others.iter().zip(from_seq..);
+    let mut filled: Vec<_> = others
+        .map(|(name, seq)| entry(name, seq, seq + 1))
+        .collect();
+    filled.push(entry(last, last_first, until_seq));
+    Some(filled)
 }
 
 /// What is wrong with a manifest that can be read.
@@ -140,16 +251,14 @@ fn sessions_of(
     segments.chain(journal).collect()
 }
 
+/// The BLAKE3 of a segment that cannot be read, in a manifest that was made again.
+const UNKNOWN: &str = "unknown";
+
+/// Events that segments can have lost. A segment that claims a place behind more of them is not believed.
+const LARGEST_HOLE: u64 = 1 << 32;
+
 /// What a manifest had that no other file has.
 const ONLY_THERE: &str = "the calendar, the dropped ticks and the losses it had are gone";
-
-/// What it costs that there was no manifest.
-pub(super) fn missing_manifest(storage: &dyn Storage, folder: &Path) -> Finding {
-    Finding {
-        file: manifest_path(storage, folder),
-        problem: format!("it was missing, and made again: {ONLY_THERE}"),
-    }
-}
 
 /// What the manifests cost that were set aside, now or earlier. Wrong numbers are counted again, and cost
 /// nothing.

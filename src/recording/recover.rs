@@ -19,7 +19,7 @@ use super::format_version::FormatVersion;
 use super::journal::{JournalFiles, JournalStream};
 use super::manifest::{LostEvents, Manifest, SegmentEntry, Status};
 use super::manifest_repair::{
-    made_again, missing_manifest, replace_damaged_manifest, unreadable_manifests,
+    replace_damaged_manifest, replace_missing_manifest, unreadable_manifests,
 };
 use super::names::{contracts_path, is_manifest, is_segment, manifest_path};
 use super::observed::Observed;
@@ -112,8 +112,9 @@ pub fn recover_in(storage: Arc<dyn Storage>, folder: &Path) -> Result<Recovery> 
     if names.iter().any(|name| is_manifest(name)) {
         kept = replace_damaged_manifest(&storage, folder, &names, &journal)?;
     } else {
-        made_again(&storage, folder, &names, &journal)?.write(&*storage, folder)?;
-        missing = Some(missing_manifest(&*storage, folder));
+        missing = Some(replace_missing_manifest(
+            &storage, folder, &names, &journal,
+        )?);
     }
     let mut recovery = recover_described(&storage, folder, &owner)?;
     // A manifest that could not be read costs something whenever that was, and is there.

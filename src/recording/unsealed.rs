@@ -104,14 +104,14 @@ pub(super) fn read(storage: &Arc<dyn Storage>, folder: &Path) -> Result<OnDisk> 
 }
 
 /// Counts events on top of a manifest.
-struct Count {
+pub(super) struct Count {
     tally: Tally,
     range: Option<(UnixNanos, UnixNanos)>,
     calendar: TradingCalendar,
 }
 
 impl Count {
-    fn of(manifest: &Manifest) -> Self {
+    pub(super) fn of(manifest: &Manifest) -> Self {
         // What cannot be parsed is reported where the calendar is used.
         let calendar = TradingCalendar::parse(&manifest.calendar.text);
         Self {
@@ -121,12 +121,12 @@ impl Count {
         }
     }
 
-    fn add(&mut self, event: &Event) {
+    pub(super) fn add(&mut self, event: &Event) {
         self.tally.add(event, &self.calendar);
         widen(&mut self.range, event.recv_ts);
     }
 
-    fn apply(&self, manifest: &mut Manifest, events: u64) {
+    pub(super) fn apply(&self, manifest: &mut Manifest, events: u64) {
         let ticks = self.tally.ticks;
         manifest.events = events;
         manifest.ledger.received += ticks.saturating_sub(manifest.ledger.recorded);
@@ -229,6 +229,17 @@ fn unlisted_segment(
     session: &str,
     first_seq: u64,
 ) -> Result<Option<SegmentEntry>> {
+    let found = whole_segment(storage, folder, name, session)?;
+    Ok(found.filter(|segment| segment.first_seq == first_seq))
+}
+
+/// The segment of that name, if it is whole and of the session.
+pub(super) fn whole_segment(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    name: &str,
+    session: &str,
+) -> Result<Option<SegmentEntry>> {
     let path = folder.join(name);
     // No manifest says what a link out of the folder should hold.
     if !storage.is_file(&path) || !storage.is_within(folder, &path) {
@@ -238,24 +249,26 @@ fn unlisted_segment(
     if segment.footer_value("tickdeck.session") != Some(session) {
         return Ok(None);
     }
+    let mut first_seq = None;
     let (mut rows, mut ticks, mut continues) = (0, 0, true);
     let (mut start, mut end) = (UnixNanos(i64::MAX), UnixNanos(i64::MIN));
     each_event(storage, &path, &mut |event| {
-        continues &= event.seq.0 == first_seq + rows;
+        let first = *first_seq.get_or_insert(event.seq.0);
+        continues &= event.seq.0.checked_sub(first) == Some(rows);
         rows += 1;
         ticks += u64::from(event.as_tick().is_some());
         start = start.min(event.recv_ts);
         end = end.max(event.recv_ts);
     })?;
-    if rows == 0 || !continues {
+    let Some(first_seq) = first_seq.filter(|_| continues) else {
         return Ok(None);
-    }
+    };
     let (bytes, blake3) = hash_file(&**storage, &path)?;
     let info = SegmentInfo {
         rows,
         ticks,
         first_seq,
-        last_seq: first_seq + rows - 1,
+        last_seq: first_seq + (rows - 1),
         start,
         end,
         bytes,
