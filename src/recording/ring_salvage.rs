@@ -32,7 +32,7 @@ use super::recover::recover_in;
 use super::ring::{RING, detail};
 use super::ring_copy::{copy, each_batch, is_copy, put_in_place, verified};
 use super::ring_mark::Mark;
-use super::ring_slot::{GONE, SLOT, clear};
+use super::ring_slot::{GONE, SLOT, clear, slot_name, slot_number};
 use super::storage::{Storage, local};
 use super::unstarted::is_unstarted;
 use super::writer::{RecordingOptions, Rolling};
@@ -142,6 +142,9 @@ impl Ring<'_> {
             return Ok(salvage);
         }
         let slots = self.slots(&mut salvage)?;
+        if slots.iter().any(|slot| slot.recording.is_some()) {
+            salvage.lost.extend(self.missing()?);
+        }
         let is_damaged = !salvage.lost.is_empty();
         salvage.made = self.merge(&slots, is_damaged)?;
         let made = salvage.made.as_ref();
@@ -284,6 +287,8 @@ impl Ring<'_> {
         let mut slots = Vec::new();
         let mut names = self.storage.list(self.folder)?;
         names.retain(|name| name.starts_with(SLOT));
+        // Those with more digits are behind the others.
+        names.sort_by_key(|name| slot_number(name));
         for name in names {
             let folder = self.folder.join(&name);
             match self.slot(name, salvage) {
@@ -296,6 +301,29 @@ impl Ring<'_> {
             }
         }
         Ok(slots)
+    }
+
+    /// Slots that a ring has made and not removed, and that are not there. A ring removes its slots in the
+    /// order of their numbers, except those that it could not copy.
+    fn missing(&self) -> Result<Vec<Finding>> {
+        let names = self.storage.list(self.folder)?.into_iter();
+        let own = names.filter(|name| {
+            let path = self.folder.join(name);
+            self.storage.is_folder(&path) && self.storage.link_target(&path).is_none()
+        });
+        let mut numbers: Vec<u64> = own.filter_map(|name| slot_number(&name)).collect();
+        numbers.sort_unstable();
+        let missing = |pair: &[u64]| {
+            let &[before, after] = pair else {
+                return None;
+            };
+            let (first, last) = (before + 1, after - 1);
+            (first <= last).then(|| Finding {
+                file: self.folder.join(slot_name(first)),
+                problem: problem_of_missing(first, last),
+            })
+        };
+        Ok(numbers.windows(2).filter_map(missing).collect())
     }
 
     fn slot(&self, name: String, salvage: &mut Salvage) -> Result<Slot> {
@@ -456,6 +484,16 @@ impl Ring<'_> {
         }
         Ok(bytes)
     }
+}
+
+/// What is said of slots that are not there.
+fn problem_of_missing(first: u64, last: u64) -> String {
+    let missing = match first == last {
+        true => "it is missing".to_owned(),
+        false => format!("the slots from it to {} are missing", slot_name(last)),
+    };
+    let (before, after) = (slot_name(first - 1), slot_name(last + 1));
+    format!("{missing}: the recording has no event between those of {before} and {after}")
 }
 
 /// Shows `visit` the events of the slots as those of one recording, as far as they can be read.
