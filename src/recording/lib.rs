@@ -72,6 +72,7 @@ mod removal;
 mod replace;
 mod ring;
 mod ring_copy;
+mod ring_mark;
 mod ring_salvage;
 mod ring_slot;
 mod schema;
@@ -152,6 +153,8 @@ mod part_crash_tests;
 mod recover_tests;
 #[cfg(test)]
 mod rewritten_tests;
+#[cfg(test)]
+mod ring_salvage_tests;
 #[cfg(test)]
 mod ring_tests;
 #[cfg(test)]

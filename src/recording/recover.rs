@@ -345,12 +345,7 @@ fn seal(storage: &Arc<dyn Storage>, place: Place, found: OnDisk) -> Result<Recov
     let folder = place.folder.clone();
     // Held until the journal is gone.
     let _owner = Arc::clone(&place.owner);
-    let mut damaged = Recording::open_in(Arc::clone(storage), &folder)?.damaged_segments();
-    if let Some(contracts) = damaged_contracts(&**storage, &folder, &sealed)
-        && damaged.iter().all(|finding| finding.file != contracts.file)
-    {
-        damaged.push(contracts);
-    }
+    let damaged = damaged_files(storage, &folder, &sealed)?;
     let mut lost = with_ranges(&folder, &sealed, damaged.clone());
     let lost_segments = lost_segments(&**storage, &folder, &sealed, &damaged);
     state_lost(&mut sealed, lost_segments);
@@ -443,6 +438,21 @@ fn with_ranges(folder: &Path, sealed: &Manifest, mut damaged: Vec<Finding>) -> V
         }
     }
     damaged
+}
+
+/// The damage of segments and contract table.
+fn damaged_files(
+    storage: &Arc<dyn Storage>,
+    folder: &Path,
+    sealed: &Manifest,
+) -> Result<Vec<Finding>> {
+    let mut damaged = Recording::open_in(Arc::clone(storage), folder)?.damaged_segments();
+    if let Some(contracts) = damaged_contracts(&**storage, folder, sealed)
+        && damaged.iter().all(|finding| finding.file != contracts.file)
+    {
+        damaged.push(contracts);
+    }
+    Ok(damaged)
 }
 
 /// The damage of segments.

@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use chrono::NaiveDate;
+use crossbeam_channel::bounded;
 use tickdeck_core::causes::with_causes;
 use tickdeck_core::clock::{Clock, MonoNanos};
 use tickdeck_core::event::{Event, EventKind, SessionEvent};
@@ -41,7 +42,7 @@ use super::place::create_synced;
 use super::read_back::ReadBack;
 use super::recorder_stats::RecorderStats;
 use super::ring_copy::{Keep, is_copy};
-use super::ring_slot::{SLOT, Slot, clear, release, stay};
+use super::ring_slot::{Remover, SLOT, Slot, clear, release, slot_name, stay};
 use super::storage::{Storage, local};
 use super::writer::{RecordingOptions, RecordingWriter};
 
@@ -176,8 +177,6 @@ struct Keeping {
 struct Kept {
     folder: PathBuf,
     made: Result<Manifest>,
-    /// Whether the slots that it held could be removed.
-    removed: Result<()>,
 }
 
 /// Records a session into a ring. Nothing but what a trigger asked for is left at its end.
@@ -205,10 +204,8 @@ pub struct RingRecorder {
     newest: Option<Newest>,
     range: Option<Range>,
     keeping: Vec<Keeping>,
-    /// Why a slot could not be removed.
-    not_removed: Option<RecordingError>,
-    /// Slots on their way out.
-    removing: Vec<JoinHandle<Result<()>>>,
+    /// Has the slots that are on their way out.
+    remover: Option<Remover>,
     /// Ids that were used.
     parts: Arc<AtomicU64>,
     next_seq: u64,
@@ -267,8 +264,7 @@ impl RingRecorder {
             newest: None,
             range: None,
             keeping: Vec::new(),
-            not_removed: None,
-            removing: Vec::new(),
+            remover: None,
             parts: Arc::default(),
             next_seq: 0,
             has_failed: false,
@@ -361,15 +357,9 @@ impl RingRecorder {
                 Kept {
                     folder,
                     made: Err(RecordingError::WriterFailed { path }),
-                    removed: Ok(()),
                 }
             });
-            let Kept {
-                folder,
-                made,
-                removed,
-            } = kept;
-            self.not_removed = self.not_removed.take().or(removed.err());
+            let Kept { folder, made } = kept;
             match made {
                 Ok(made) => {
                     all.ticks += made.ticks;
@@ -387,13 +377,11 @@ impl RingRecorder {
         if self.has_failed || all.error.is_some() {
             self.leave(&mut all);
         }
-        let slots = mem::take(&mut self.slots).into_iter();
-        let removed = slots.map(release).collect::<Vec<_>>().into_iter();
-        let before = mem::take(&mut self.removing).into_iter();
-        // A panic was reported with its place.
-        let before = before.filter_map(|removal| removal.join().ok());
-        let failed = before.chain(removed).find_map(Result::err);
-        all.error = all.error.take().or(self.not_removed.take()).or(failed);
+        let mut removed = self.remover.take().map_or(Ok(()), Remover::finish);
+        for slot in mem::take(&mut self.slots) {
+            removed = removed.and(release(slot));
+        }
+        all.error = all.error.take().or(removed.err());
         drop(self.owner.take());
         // With slots that stay it is not empty.
         let _ = local().remove_folder(&self.folder);
@@ -461,7 +449,7 @@ impl RingRecorder {
 
     /// Begins the slot of this event and those after it.
     fn begin_slot(&mut self, event: &Event) -> Result<Open> {
-        let folder = self.folder.join(format!("{SLOT}{:05}", self.begun));
+        let folder = self.folder.join(slot_name(self.begun));
         self.begun += 1;
         let writer = RecordingWriter::create(&folder, self.options.clone())?;
         let earlier = self.journal_end.take();
@@ -503,6 +491,7 @@ impl RingRecorder {
                 ticks: AtomicU64::new(0),
                 stays: AtomicBool::new(false),
                 is_copied: AtomicBool::new(false),
+                copies: Mutex::default(),
             }));
         }
         flushed
@@ -578,6 +567,8 @@ impl RingRecorder {
         let target = keep.target();
         let folder = target.1.clone();
         let (planned, when_kept) = (folder.clone(), Arc::clone(&self.when_kept));
+        let (copying, copied) = bounded(0);
+        slots.iter().for_each(|slot| slot.note_copy(copied.clone()));
         let copy = move || {
             let folders: Vec<PathBuf> = slots.iter().map(|slot| slot.folder.clone()).collect();
             let sealed = slots.iter().try_for_each(|slot| slot.sealed());
@@ -593,13 +584,10 @@ impl RingRecorder {
                 Err(error) => (planned, Err(error)),
             };
             when_kept(&folder, &made);
-            let removed: Vec<_> = slots.into_iter().map(release).collect();
-            let removed = removed.into_iter().collect();
-            Kept {
-                folder,
-                made,
-                removed,
-            }
+            // The one that removes the slots is their last owner.
+            drop(slots);
+            drop(copying);
+            Kept { folder, made }
         };
         let thread = thread::spawn("ring-keeper", copy);
         let thread = thread.map_err(RecordingError::io(&folder, "starting a thread for"))?;
@@ -637,14 +625,16 @@ impl RingRecorder {
             from = from.min(range.from);
         }
         while self.slots.front().is_some_and(|slot| slot.last < from) {
-            let Some(slot) = self.slots.pop_front() else {
-                break;
+            // Sealing it or a copy may not be over, and its files take a while to go.
+            let remover = match self.remover.take() {
+                Some(remover) => remover,
+                None => Remover::start()
+                    .map_err(RecordingError::io(&self.folder, "starting a thread for"))?,
             };
-            // Sealing it may not be over, and its files take a while to go.
-            let removal = thread::spawn("ring-release", move || release(slot));
-            self.take_removed();
-            let refused = RecordingError::io(&self.folder, "starting a thread for");
-            self.removing.push(removal.map_err(refused)?);
+            let remover = self.remover.insert(remover);
+            if let Some(slot) = self.slots.pop_front() {
+                remover.remove(slot);
+            }
         }
         Ok(())
     }
@@ -675,19 +665,6 @@ pub(super) fn begin_ring(
     Ok((folder, owner))
 }
 
-impl RingRecorder {
-    /// Notes why a slot could not be removed.
-    fn take_removed(&mut self) {
-        let (over, running): (Vec<_>, Vec<_>) = mem::take(&mut self.removing)
-            .into_iter()
-            .partition(JoinHandle::is_finished);
-        self.removing = running;
-        let results = over.into_iter().filter_map(|removal| removal.join().ok());
-        let failed = results.filter_map(Result::err).next();
-        self.not_removed = self.not_removed.take().or(failed);
-    }
-}
-
 impl EventWriter for RingRecorder {
     fn write(&mut self, events: &[Event]) -> Result<()> {
         if self.has_failed {
@@ -707,6 +684,8 @@ impl Drop for RingRecorder {
         // Their threads end before the lock goes.
         if self.owner.is_some() {
             self.slots.iter().for_each(|slot| drop(slot.sealed()));
+            // What was on its way out goes.
+            drop(self.remover.take().map(Remover::finish));
         }
     }
 }

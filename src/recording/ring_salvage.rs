@@ -10,11 +10,10 @@
 //! Between 3 and 4 the digest of the events shows that the recording is there already.
 
 use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use serde::{Deserialize, Serialize};
 use tickdeck_core::calendar::TradingCalendar;
 use tickdeck_core::contract::ContractTable;
 use tickdeck_core::event::Event;
@@ -25,22 +24,21 @@ use super::error::RecordingError;
 use super::filter::EventFilter;
 use super::finding::Finding;
 use super::manifest::{Manifest, Status};
-use super::names::{LOCK_FILE, MERGED_FILE, is_of_recording};
+use super::names::{LOCK_FILE, MERGED_FILE, is_of_recording, set_aside_name};
 use super::numbering::Numbering;
 use super::owner::Owner;
 use super::reader::Recording;
 use super::recover::recover_in;
 use super::ring::{RING, detail};
 use super::ring_copy::{copy, each_batch, is_copy, put_in_place, verified};
-use super::ring_slot::{GONE, SLOT, clear};
-use super::storage::{Storage, local, read_whole};
+use super::ring_mark::Mark;
+use super::ring_slot::{GONE, SLOT, clear, slot_name, slot_number};
+use super::storage::{Storage, local};
 use super::unstarted::is_unstarted;
 use super::writer::{RecordingOptions, Rolling};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
-/// A mark has the names of some slots.
-const MOST_MARK_BYTES: u64 = 1 << 20;
 /// What the name of a folder begins with in which damaged slots are kept.
 const DAMAGED: &str = ".damaged-";
 
@@ -70,7 +68,8 @@ pub struct Salvage {
     pub from_journal: u64,
     /// What cannot be read.
     pub lost: Vec<Finding>,
-    /// Slots that were not removed, because a part of them cannot be read or is not of a recording.
+    /// Slots that were not removed, because a part of them cannot be read or is not of a recording. Also
+    /// the mark of an earlier salvage that cannot be true: the slots were merged again.
     pub kept: Vec<PathBuf>,
 }
 
@@ -135,27 +134,17 @@ struct Slot {
     is_damaged: bool,
 }
 
-/// Says which slots a recording has, before they go.
-#[derive(Debug, Serialize, Deserialize)]
-struct Mark {
-    /// Below the root; `None` if there was no event.
-    recording: Option<PathBuf>,
-    /// Digest of its events.
-    digest: String,
-    /// Slots that are removed.
-    removed: Vec<String>,
-    /// Slots that are kept elsewhere.
-    damaged: Vec<String>,
-}
-
 impl Ring<'_> {
     fn salvage(&self) -> Result<Salvage> {
         self.clear_leftovers()?;
-        if let Some(salvage) = self.resume()? {
+        let mut salvage = Salvage::default();
+        if self.resume(&mut salvage)? {
             return Ok(salvage);
         }
-        let mut salvage = Salvage::default();
         let slots = self.slots(&mut salvage)?;
+        if slots.iter().any(|slot| slot.recording.is_some()) {
+            salvage.lost.extend(self.missing()?);
+        }
         let is_damaged = !salvage.lost.is_empty();
         salvage.made = self.merge(&slots, is_damaged)?;
         let made = salvage.made.as_ref();
@@ -169,7 +158,7 @@ impl Ring<'_> {
             removed: names(false),
             damaged: names(true),
         };
-        self.write_mark(&mark)?;
+        mark.write(&**self.storage, self.folder)?;
         salvage.kept.extend(self.settle(&mark)?);
         Ok(salvage)
     }
@@ -190,73 +179,69 @@ impl Ring<'_> {
         Ok(())
     }
 
-    /// Finishes a salvage that was killed after its recording was in place.
-    fn resume(&self) -> Result<Option<Salvage>> {
-        let path = self.folder.join(MERGED_FILE);
-        if !self.storage.exists(&path) {
-            return Ok(None);
-        }
-        let text = read_whole(&**self.storage, &path, MOST_MARK_BYTES)?;
-        let damaged = |error: serde_json::Error| RecordingError::damaged(&path, error.to_string());
-        let mark: Mark = serde_json::from_slice(&text).map_err(damaged)?;
-        let is_slot = |name: &String| name.starts_with(SLOT) && !name.contains('/');
-        let is_below = |made: &PathBuf| {
-            let mut parts = made.components();
-            parts.all(|part| matches!(part, Component::Normal(_)))
-        };
-        if !mark.removed.iter().chain(&mark.damaged).all(is_slot)
-            || !mark.recording.as_ref().is_none_or(is_below)
-        {
-            return Err(RecordingError::damaged(&path, "it names other files"));
-        }
-        let made = match &mark.recording {
-            None => None,
-            Some(made) => {
-                let folder = self.root.join(made);
-                match Manifest::read_in(&**self.storage, &folder) {
-                    Ok(manifest) if manifest.digest == mark.digest => {
-                        match verified(self.storage, &folder) {
-                            // Its slots are still there, and can be merged again.
-                            Err(error) if error.is_damage() && self.has_slots_of(&mark) => {
-                                self.storage.remove(&path)?;
-                                return Ok(None);
-                            }
-                            verified => verified?,
-                        }
-                        Some((folder, manifest))
-                    }
-                    // It was moved or removed meanwhile: the rest of the slots is all there is.
-                    _ => {
-                        self.storage.remove(&path)?;
-                        return Ok(None);
-                    }
-                }
+    /// Finishes a salvage that was killed after its recording was in place. False if there is none.
+    fn resume(&self, salvage: &mut Salvage) -> Result<bool> {
+        let mark = match Mark::read(&**self.storage, self.folder) {
+            Ok(Some(mark)) => mark,
+            Ok(None) => return Ok(false),
+            Err(RecordingError::Damaged { .. }) => {
+                salvage.kept.push(self.set_mark_aside()?);
+                return Ok(false);
             }
+            Err(error) => return Err(error),
         };
-        let kept = self.settle(&mark)?;
-        let lost = kept.iter().map(|slot| Finding {
+        if let Some(made) = &mark.recording {
+            let folder = self.root.join(made);
+            let Some(manifest) = self.made_of(&mark, &folder)? else {
+                self.storage.remove(&self.folder.join(MERGED_FILE))?;
+                return Ok(false);
+            };
+            salvage.made = Some((folder, manifest));
+        }
+        salvage.kept = self.settle(&mark)?;
+        let lost = salvage.kept.iter().map(|slot| Finding {
             file: slot.clone(),
             problem: "a part of it cannot be read".into(),
         });
-        Ok(Some(Salvage {
-            made,
-            lost: lost.collect(),
-            from_journal: 0,
-            kept,
-        }))
+        salvage.lost = lost.collect();
+        Ok(true)
+    }
+
+    /// The manifest of a mark's recording. `None` if its slots must be merged again.
+    fn made_of(&self, mark: &Mark, folder: &Path) -> Result<Option<Manifest>> {
+        let manifest = match Manifest::read_in(&**self.storage, folder) {
+            Ok(manifest) if manifest.digest == mark.digest => manifest,
+            // It was moved or removed meanwhile: the rest of the slots is all there is.
+            _ => return Ok(None),
+        };
+        match verified(self.storage, folder) {
+            // Its slots are still there, and can be merged again.
+            Err(error) if error.is_damage() && self.has_slots_of(mark) => Ok(None),
+            verified => verified.map(|()| Some(manifest)),
+        }
+    }
+
+    /// Moves a mark that cannot be true out of the ring, which goes. Returns where it is.
+    fn set_mark_aside(&self) -> Result<PathBuf> {
+        let beside = self.beside();
+        self.storage.create_folder(&beside)?;
+        let place = self.free_place(&beside, &set_aside_name(MERGED_FILE, 1));
+        self.storage
+            .rename(&self.folder.join(MERGED_FILE), &place)?;
+        for folder in [&beside, self.root, self.folder] {
+            self.storage.sync_dir(folder)?;
+        }
+        Ok(place)
+    }
+
+    /// Where damaged files of the ring are kept.
+    fn beside(&self) -> PathBuf {
+        self.root.join(format!("{DAMAGED}{}", self.session))
     }
 
     fn has_slots_of(&self, mark: &Mark) -> bool {
         let mut slots = mark.removed.iter();
         slots.all(|slot| self.storage.is_folder(&self.folder.join(slot)))
-    }
-
-    fn write_mark(&self, mark: &Mark) -> Result<()> {
-        let path = self.folder.join(MERGED_FILE);
-        let text = serde_json::to_vec(mark).map_err(std::io::Error::from);
-        let text = text.map_err(RecordingError::io(&path, "writing"))?;
-        self.storage.put(&path, &text)?;
-        Ok(self.storage.sync_dir(self.folder)?)
     }
 
     /// Removes the slots of a mark, and the mark. Returns where damaged ones are now.
@@ -267,7 +252,7 @@ impl Ring<'_> {
                 clear(&**self.storage, &folder)?;
             }
         }
-        let beside = self.root.join(format!("{DAMAGED}{}", self.session));
+        let beside = self.beside();
         let mut kept = Vec::new();
         for name in &mark.damaged {
             let folder = self.folder.join(name);
@@ -302,6 +287,8 @@ impl Ring<'_> {
         let mut slots = Vec::new();
         let mut names = self.storage.list(self.folder)?;
         names.retain(|name| name.starts_with(SLOT));
+        // Those with more digits are behind the others.
+        names.sort_by_key(|name| slot_number(name));
         for name in names {
             let folder = self.folder.join(&name);
             match self.slot(name, salvage) {
@@ -314,6 +301,29 @@ impl Ring<'_> {
             }
         }
         Ok(slots)
+    }
+
+    /// Slots that a ring has made and not removed, and that are not there. A ring removes its slots in the
+    /// order of their numbers, except those that it could not copy.
+    fn missing(&self) -> Result<Vec<Finding>> {
+        let names = self.storage.list(self.folder)?.into_iter();
+        let own = names.filter(|name| {
+            let path = self.folder.join(name);
+            self.storage.is_folder(&path) && self.storage.link_target(&path).is_none()
+        });
+        let mut numbers: Vec<u64> = own.filter_map(|name| slot_number(&name)).collect();
+        numbers.sort_unstable();
+        let missing = |pair: &[u64]| {
+            let &[before, after] = pair else {
+                return None;
+            };
+            let (first, last) = (before + 1, after - 1);
+            (first <= last).then(|| Finding {
+                file: self.folder.join(slot_name(first)),
+                problem: problem_of_missing(first, last),
+            })
+        };
+        Ok(numbers.windows(2).filter_map(missing).collect())
     }
 
     fn slot(&self, name: String, salvage: &mut Salvage) -> Result<Slot> {
@@ -472,6 +482,16 @@ impl Ring<'_> {
         }
         Ok(bytes)
     }
+}
+
+/// What is said of slots that are not there.
+fn problem_of_missing(first: u64, last: u64) -> String {
+    let missing = match first == last {
+        true => "it is missing".to_owned(),
+        false => format!("the slots from it to {} are missing", slot_name(last)),
+    };
+    let (before, after) = (slot_name(first - 1), slot_name(last + 1));
+    format!("{missing}: the recording has no event between those of {before} and {after}")
 }
 
 /// Shows `visit` the events of the slots as those of one recording, as far as they can be read.

@@ -1,10 +1,14 @@
 //! A slot of a ring on disk, and how it is removed.
 
+use std::convert::Infallible;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use tickdeck_core::thread;
 use tickdeck_core::time::UnixNanos;
 
 use super::background_writer::Recorded;
@@ -16,6 +20,17 @@ type Result<T> = std::result::Result<T, RecordingError>;
 
 /// What the name of a slot begins with.
 pub(super) const SLOT: &str = "slot-";
+
+/// The name of the slot with this number.
+pub(super) fn slot_name(number: u64) -> String {
+    format!("{SLOT}{number:05}")
+}
+
+/// The number of a slot; `None` for another name.
+pub(super) fn slot_number(name: &str) -> Option<u64> {
+    let number = name.strip_prefix(SLOT)?.parse().ok()?;
+    (slot_name(number) == name).then_some(number)
+}
 
 /// The same of a slot that is being removed.
 pub(super) const GONE: &str = "gone-";
@@ -30,6 +45,8 @@ pub(super) struct Slot {
     pub(super) sealing: Mutex<Option<JoinHandle<Recorded>>>,
     /// Its ticks that are on disk, once it is sealed.
     pub(super) ticks: AtomicU64,
+    /// The copies that are being made of it. Each closes its channel at its end.
+    pub(super) copies: Mutex<Vec<Receiver<Infallible>>>,
     /// Stays on disk: its events could not be copied.
     pub(super) stays: AtomicBool,
     /// A recording has some of its events.
@@ -51,11 +68,63 @@ impl Slot {
         self.ticks.store(ticks, Ordering::Relaxed);
         error.map_or(Ok(()), Err)
     }
+
+    /// Waits until no copy is being made of it.
+    fn copied(&self) {
+        let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        for copy in copies.drain(..) {
+            // Nothing is sent: the end of the copy closes it.
+            let _ = copy.recv();
+        }
+    }
+
+    /// Takes note of a copy that is being made of it until this channel is closed.
+    pub(super) fn note_copy(&self, copy: Receiver<Infallible>) {
+        let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        copies.push(copy);
+    }
 }
 
-/// Removes a slot, unless it has another owner or stays. What is removed has another name first: a kill
-/// leaves no part of a slot.
+/// Removes slots on a separate thread, one after the other. A kill then leaves no hole in their numbers.
+#[derive(Debug)]
+pub(super) struct Remover {
+    slots: Sender<Arc<Slot>>,
+    thread: JoinHandle<Result<()>>,
+}
+
+impl Remover {
+    /// Starts the thread.
+    pub(super) fn start() -> io::Result<Self> {
+        let (slots, to_remove) = unbounded();
+        let remove = move || {
+            let mut all = Ok(());
+            for slot in to_remove {
+                all = all.and(release(slot));
+            }
+            all
+        };
+        let thread = thread::spawn("ring-release", remove)?;
+        Ok(Self { slots, thread })
+    }
+
+    /// [Releases](release) a slot after those before it.
+    pub(super) fn remove(&self, slot: Arc<Slot>) {
+        // After a panic, which was reported with its place, the slot stays on disk.
+        let _ = self.slots.send(slot);
+    }
+
+    /// Waits until all are removed. Returns the first error.
+    pub(super) fn finish(self) -> Result<()> {
+        drop(self.slots);
+        // A panic was reported with its place.
+        self.thread.join().unwrap_or(Ok(()))
+    }
+}
+
+/// Removes a slot after its copies, unless it has another owner or stays. What is removed has another name
+/// first: a kill leaves no part of a slot.
 pub(super) fn release(slot: Arc<Slot>) -> Result<()> {
+    slot.copied();
     let Some(slot) = Arc::into_inner(slot) else {
         return Ok(());
     };
@@ -87,4 +156,64 @@ pub(super) fn clear(storage: &dyn Storage, folder: &Path) -> Result<()> {
         storage.remove(&folder.join(name))?;
     }
     Ok(storage.remove_folder(folder)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crossbeam_channel::bounded;
+    use tickdeck_core::wait::nap;
+
+    use super::*;
+
+    fn slot(ring: &Path, number: u64) -> Arc<Slot> {
+        let folder = ring.join(slot_name(number));
+        std::fs::create_dir(&folder).unwrap();
+        Arc::new(Slot {
+            folder,
+            first: UnixNanos(0),
+            last: UnixNanos(0),
+            sealing: Mutex::default(),
+            ticks: AtomicU64::new(0),
+            copies: Mutex::default(),
+            stays: AtomicBool::new(false),
+            is_copied: AtomicBool::new(false),
+        })
+    }
+
+    #[test]
+    fn slots_go_in_order_also_while_one_is_being_copied() {
+        let ring = tempfile::tempdir().unwrap();
+        let names = || local().list(ring.path()).unwrap();
+        let remover = Remover::start().unwrap();
+        let (copying, copied) = bounded(0);
+        let being_copied = slot(ring.path(), 1);
+        being_copied.note_copy(copied);
+        for slot in [slot(ring.path(), 0), being_copied, slot(ring.path(), 2)] {
+            remover.remove(slot);
+        }
+        // More than it takes to remove them.
+        nap(Duration::from_millis(200));
+        assert_eq!(names(), ["slot-00001", "slot-00002"]);
+        drop(copying);
+        remover.finish().unwrap();
+        assert_eq!(names(), [""; 0]);
+    }
+
+    #[test]
+    fn only_a_name_that_a_ring_gives_has_a_number() {
+        for number in [0, 7, 99_999, 100_000] {
+            assert_eq!(slot_number(&slot_name(number)), Some(number));
+        }
+        for other in [
+            "slot-7",
+            "slot-",
+            "slot-000007",
+            "slot-00007-2",
+            "gone-slot-00007",
+        ] {
+            assert_eq!(slot_number(other), None, "{other}");
+        }
+    }
 }
