@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tickdeck_recording::{
-    EventFilter, Recording, RecordingError, Recovery, Salvage, is_ring, leftovers, recover,
-    salvage_ring, session_of,
+    EventFilter, Recording, RecordingError, Recovery, Salvage, is_merged_slot, is_ring, leftovers,
+    recover, salvage_ring, session_of,
 };
 
 use super::Context;
@@ -54,7 +54,7 @@ pub(super) fn run(context: &Context, args: &RecoverArgs) -> anyhow::Result<Outco
 
 /// What a ring had, as a recovery of its new recording. `None` where there was nothing.
 fn of_ring(ring: &Path, salvage: Salvage) -> Option<Recovery> {
-    if salvage.made.is_none() && salvage.lost.is_empty() {
+    if salvage.made.is_none() && salvage.lost.is_empty() && salvage.kept.is_empty() {
         return None;
     }
     let (recording, session, events) = match salvage.made {
@@ -141,6 +141,9 @@ fn text(recovery: &Recovery) -> String {
     }
     for kept in &recovery.kept {
         let note = match readable_alone(kept) {
+            0 if recovery.events > 0 && is_merged_slot(kept) => {
+                "kept: what can be read of it is in the recording".to_owned()
+            }
             0 => "kept, and not read".to_owned(),
             events => format!(
                 "kept: {} can be read from this file, with `tickdeck slice` for example",

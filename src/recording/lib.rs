@@ -124,7 +124,7 @@ pub use recorder_stats::RecorderStats;
 pub use recover::{Recovery, leftovers, recover, recover_in};
 pub use removal::finish_interrupted;
 pub use ring::{Requested, Ring, RingRecorder, RingSpan, RingTrigger};
-pub use ring_salvage::{Salvage, is_ring, rings, salvage_ring};
+pub use ring_salvage::{Salvage, is_merged_slot, is_ring, rings, salvage_ring};
 pub use schema::ROW_GROUP_ROWS;
 pub use segment_info::SegmentInfo;
 pub use session_recorder::{SessionRecorder, StoredRecorder};

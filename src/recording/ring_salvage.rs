@@ -9,6 +9,7 @@
 //!
 //! Between 3 and 4 the digest of the events shows that the recording is there already.
 
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use super::recover::recover_in;
 use super::ring::{RING, detail};
 use super::ring_copy::{copy, each_batch, is_copy, put_in_place, verified};
 use super::ring_mark::Mark;
-use super::ring_slot::{GONE, SLOT, clear, slot_name, slot_number};
+use super::ring_slot::{GONE, SLOT, clear, missing_slots, slot_number};
 use super::storage::{Storage, local};
 use super::unstarted::is_unstarted;
 use super::writer::{RecordingOptions, Rolling};
@@ -47,6 +48,16 @@ const DAMAGED: &str = ".damaged-";
 pub fn is_ring(folder: &Path) -> bool {
     let name = folder.file_name().unwrap_or_default();
     name.to_string_lossy().starts_with(RING)
+}
+
+/// Whether a path that a [`Salvage`] kept is a damaged slot of which everything that can be read was merged.
+#[must_use]
+pub fn is_merged_slot(kept: &Path) -> bool {
+    let begins = |path: Option<&OsStr>, with: &str| {
+        path.is_some_and(|name| name.to_string_lossy().starts_with(with))
+    };
+    let beside = kept.parent().and_then(Path::file_name);
+    begins(kept.file_name(), SLOT) && begins(beside, DAMAGED)
 }
 
 /// The folders of rings under a root.
@@ -143,7 +154,9 @@ impl Ring<'_> {
         }
         let slots = self.slots(&mut salvage)?;
         if slots.iter().any(|slot| slot.recording.is_some()) {
-            salvage.lost.extend(self.missing()?);
+            salvage
+                .lost
+                .extend(missing_slots(&**self.storage, self.folder)?);
         }
         let is_damaged = !salvage.lost.is_empty();
         salvage.made = self.merge(&slots, is_damaged)?;
@@ -303,29 +316,6 @@ impl Ring<'_> {
         Ok(slots)
     }
 
-    /// Slots that a ring has made and not removed, and that are not there. A ring removes its slots in the
-    /// order of their numbers, except those that it could not copy.
-    fn missing(&self) -> Result<Vec<Finding>> {
-        let names = self.storage.list(self.folder)?.into_iter();
-        let own = names.filter(|name| {
-            let path = self.folder.join(name);
-            self.storage.is_folder(&path) && self.storage.link_target(&path).is_none()
-        });
-        let mut numbers: Vec<u64> = own.filter_map(|name| slot_number(&name)).collect();
-        numbers.sort_unstable();
-        let missing = |pair: &[u64]| {
-            let &[before, after] = pair else {
-                return None;
-            };
-            let (first, last) = (before + 1, after - 1);
-            (first <= last).then(|| Finding {
-                file: self.folder.join(slot_name(first)),
-                problem: problem_of_missing(first, last),
-            })
-        };
-        Ok(numbers.windows(2).filter_map(missing).collect())
-    }
-
     fn slot(&self, name: String, salvage: &mut Salvage) -> Result<Slot> {
         let folder = self.folder.join(&name);
         if self.storage.link_target(&folder).is_some() || !self.storage.is_folder(&folder) {
@@ -482,16 +472,6 @@ impl Ring<'_> {
         }
         Ok(bytes)
     }
-}
-
-/// What is said of slots that are not there.
-fn problem_of_missing(first: u64, last: u64) -> String {
-    let missing = match first == last {
-        true => "it is missing".to_owned(),
-        false => format!("the slots from it to {} are missing", slot_name(last)),
-    };
-    let (before, after) = (slot_name(first - 1), slot_name(last + 1));
-    format!("{missing}: the recording has no event between those of {before} and {after}")
 }
 
 /// Shows `visit` the events of the slots as those of one recording, as far as they can be read.

@@ -1,9 +1,10 @@
 //! A slot of a ring on disk, and how it is removed.
 
+use std::cmp::Ordering;
 use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -13,6 +14,7 @@ use tickdeck_core::time::UnixNanos;
 
 use super::background_writer::Recorded;
 use super::error::RecordingError;
+use super::finding::Finding;
 use super::names::{LOCK_FILE, is_of_recording};
 use super::storage::{Storage, local};
 
@@ -65,7 +67,7 @@ impl Slot {
             path: self.folder.clone(),
         };
         let Recorded { ticks, error, .. } = sealing.join().map_err(failed)?;
-        self.ticks.store(ticks, Ordering::Relaxed);
+        self.ticks.store(ticks, Relaxed);
         error.map_or(Ok(()), Err)
     }
 
@@ -130,7 +132,7 @@ pub(super) fn release(slot: Arc<Slot>) -> Result<()> {
     };
     // Its events are not needed, so it does not matter whether they are all there.
     let sealed = slot.sealed();
-    if slot.stays.load(Ordering::Relaxed) {
+    if slot.stays.load(Relaxed) {
         return Ok(());
     }
     let storage = local();
@@ -143,9 +145,45 @@ pub(super) fn release(slot: Arc<Slot>) -> Result<()> {
     clear(&*storage, &gone)
 }
 
+/// Slots that a ring has made and that are not there. A ring removes its slots in the order of their
+/// numbers, except those that it could not copy.
+pub(super) fn missing_slots(storage: &dyn Storage, ring: &Path) -> Result<Vec<Finding>> {
+    let names = storage.list(ring)?.into_iter();
+    let own = names.filter(|name| {
+        let path = ring.join(name);
+        storage.is_folder(&path) && storage.link_target(&path).is_none()
+    });
+    let mut numbers: Vec<u64> = own.filter_map(|name| slot_number(&name)).collect();
+    numbers.sort_unstable();
+    let pairs = numbers.windows(2);
+    Ok(pairs
+        .filter_map(|pair| missing_between(ring, pair))
+        .collect())
+}
+
+/// What is missing between two slots.
+fn missing_between(ring: &Path, pair: &[u64]) -> Option<Finding> {
+    let &[before, after] = pair else {
+        return None;
+    };
+    let (first, last) = (before + 1, after - 1);
+    let missing = match first.cmp(&last) {
+        Ordering::Greater => return None,
+        Ordering::Equal => "it is missing".to_owned(),
+        Ordering::Less => format!("the slots from it to {} are missing", slot_name(last)),
+    };
+    let (before, after) = (slot_name(before), slot_name(after));
+    Some(Finding {
+        file: ring.join(slot_name(first)),
+        problem: format!(
+            "{missing}: the recording has no event between those of {before} and {after}"
+        ),
+    })
+}
+
 /// Keeps the slot on disk.
 pub(super) fn stay(slot: &Arc<Slot>) {
-    slot.stays.store(true, Ordering::Relaxed);
+    slot.stays.store(true, Relaxed);
 }
 
 /// Removes the folder of a recording. Other files stay, and the folder with them, which is an error.

@@ -12,6 +12,7 @@ mod install;
 pub(crate) mod json;
 mod outputs;
 mod refusals;
+mod ring;
 mod rows;
 mod selection;
 mod signals;
