@@ -19,7 +19,8 @@ use tickdeck::recording::{
 use tickdeck::source::SourceInfo;
 use tickdeck_core::wait::nap;
 
-use crate::support::cli::{Ended, Running, finish, run_words, tickdeck};
+use crate::support::cli::{Ended, Running, binary, command_of, finish, run_words, tickdeck};
+use crate::support::ctp::logged;
 use crate::support::disk::{Disk, succeeds};
 use crate::support::recordings::{Folder, events, info, names, on_disk, quick, verb};
 use crate::support::{skipped, wait_until};
@@ -77,6 +78,53 @@ fn a_full_disk_keeps_a_prefix_that_is_recovered() {
     assert!(matches!(recovered.code, Some(0 | 3)), "{recovered:?}");
     verb("verify", &path).done();
     assert!(events(&path) == found, "recover keeps what was readable");
+}
+
+/// The segments of several journal files fit where the one that was begun has gone, and not beside it.
+#[test]
+fn a_full_disk_is_sealed_by_record_itself() {
+    let Some(disk) = Disk::in_memory("a full disk with a long journal", "20m") else {
+        return;
+    };
+    let path = disk.join("rec");
+    let source = "synthetic:day,seed=1,duration=2h";
+    let words = "-r max --min-free-space 0 --log-format json";
+    let failed = finish(record(source, words, &path));
+    assert_failed(&failed, "No space left on device");
+    let said = logged(&failed.stderr, "recording_failed");
+    let [said] = &said[..] else {
+        panic!("it is logged once: {failed:?}");
+    };
+    assert_eq!(said["sealed"], true, "{said}");
+    let error = said["error"].as_str().unwrap();
+    assert!(error.starts_with("writing "), "what was met first: {error}");
+    verb("verify", &path).done();
+    let made = info(&path);
+    assert_eq!(made["status"], "recovered");
+    assert_eq!(made["ticks"], said["recorded"]);
+    assert!(made["ticks"].as_u64() > Some(200_000), "{said}");
+}
+
+#[test]
+fn a_limit_for_the_size_of_a_file_is_named_with_its_remedy() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    let running = start_recorder(&path);
+    running.signal("KILL");
+    running.wait();
+    let found = events(&path);
+    let mut command = command_of("bash");
+    command.args(["-c", "ulimit -f 4; exec \"$@\"", "bash"]);
+    command.arg(binary()).arg("recover").arg(&path);
+    let refused = finish(command);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    let remedy = "would be larger than a limit allows, raise that (`ulimit -f`)";
+    assert!(refused.stderr.contains(remedy), "{refused:?}");
+    let causes = refused.stderr.matches("File too large").count();
+    assert_eq!(causes, 1, "{refused:?}");
+    assert_eq!(events(&path), found, "nothing was lost");
+    verb("recover", &path).done();
+    assert_eq!(events(&path), found);
 }
 
 /// Whether a recovery was refused because space is missing, and states how much it needs.

@@ -182,6 +182,8 @@ struct Ended {
     ticks: u64,
     /// Whether not all events are in the recording.
     has_failed: bool,
+    /// Whether the disk had no room for something.
+    is_full: bool,
 }
 
 impl std::fmt::Debug for BackgroundWriter {
@@ -330,32 +332,25 @@ impl BackgroundWriter {
             has_all,
             ticks,
             has_failed,
+            is_full,
         } = std::mem::take(&mut self.ended);
         let counted = writer.as_ref().map_or(0, RecordingWriter::sealed_seq);
-        let finished = writer.map(|mut writer| {
+        let (manifest, sealing) = writer.map_or((None, None), |mut writer| {
             if overflow > 0 {
                 writer.count_dropped("overflow", overflow);
             }
-            match (has_all, has_failed) {
+            let storage = Arc::clone(writer.storage());
+            let finished = match (has_all, has_failed) {
                 // Finishing it would remove the journal, which alone has the rest.
-                (false, _) => {
-                    let storage = Arc::clone(writer.storage());
-                    let error = writer.abandon();
-                    match &joined {
-                        Err(joined) if joined.is_no_space() => {
-                            seal_on_full_disk(storage, &self.path, overflow).map_err(|_| error)
-                        }
-                        _ => Err(error),
-                    }
-                }
+                (false, _) => Err(writer.abandon()),
                 (true, true) => writer.finish_partly(),
                 (true, false) => writer.finish(),
+            };
+            match finished {
+                Ok(manifest) => (Some(manifest), None),
+                Err(error) => sealed_or(error, is_full, storage, &self.path, overflow),
             }
         });
-        let (manifest, sealing) = match finished.transpose() {
-            Ok(manifest) => (manifest, None),
-            Err(error) => (None, Some(error)),
-        };
         // Another process may have sealed or removed something there.
         let ticks = match &sealing {
             Some(RecordingError::FolderReplaced { now, .. }) => ticks.min(ticks_in(now)),
@@ -406,12 +401,15 @@ impl BackgroundWriter {
             Err(_) => (None, Err(self.failed())),
         };
         let has_all = |writer: &RecordingWriter| writer.next_seq() == journaled.written_seq;
+        let met_full = |result: &Result<()>| result.as_ref().is_err_and(RecordingError::is_no_room);
+        let is_full = met_full(&journaled.result) || met_full(&sealed);
         let result = journaled.result.and(sealed);
         self.ended = Ended {
             has_all: writer.as_ref().is_some_and(has_all),
             writer,
             ticks: journaled.ticks,
             has_failed: result.is_err(),
+            is_full,
         };
         result
     }
@@ -602,6 +600,29 @@ fn ticks_in(now: &FolderNow) -> u64 {
             let manifest = recording.as_ref().ok().and_then(Recording::manifest);
             manifest.map_or(0, |manifest| manifest.ticks)
         }
+    }
+}
+
+/// Seals the journal file by file where a recording could not be finished because of a full disk, else
+/// returns why it could not. `is_full` says whether a thread had met that disk before.
+///
+/// A disk that only finishing has met is an error also of a recording that is sealed so.
+fn sealed_or(
+    error: RecordingError,
+    is_full: bool,
+    storage: Arc<dyn Storage>,
+    folder: &Path,
+    overflow: u64,
+) -> (Option<Manifest>, Option<RecordingError>) {
+    let is_new = error.is_no_room();
+    // A folder that was replaced belongs to another writer.
+    let is_abandoned = matches!(error, RecordingError::WriterFailed { .. });
+    if !(is_new || is_full && is_abandoned) {
+        return (None, Some(error));
+    }
+    match seal_on_full_disk(storage, folder, overflow) {
+        Ok(manifest) => (Some(manifest), Some(error).filter(|_| is_new)),
+        Err(_) => (None, Some(error)),
     }
 }
 

@@ -437,9 +437,44 @@ fn what_was_written_before_a_failed_write_is_synced_and_safe() {
     assert_eq!(safe_ticks(130, Duration::ZERO, "writing"), 130);
 }
 
-#[test]
-fn a_full_disk_seals_the_journal_file_by_file() {
+/// How a recorder learns that its disk is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Full {
+    /// Only its segments meet it, and the session ends.
+    AtTheEnd,
+    /// The journal meets it, and a write returns the error.
+    ForTheJournal,
+    /// The limit comes first, and a write returns the error.
+    BelowTheLimit,
+}
+
+/// Writes until the recorder refuses something, and returns the reason.
+fn write_until_refused(background: &mut BackgroundWriter, events: &[Event]) -> RecordingError {
+    let mut events = events.chunks(1);
+    let mut refused = None;
+    wait_until("the recorder ends", || {
+        refused = background.write(events.next().unwrap_or_default()).err();
+        refused.is_some()
+    });
+    refused.unwrap()
+}
+
+/// Ticks that do not compress.
+fn large_ticks(count: u64) -> Vec<Event> {
+    let mut ticks = some_ticks(count);
+    let mut draw = Draw(1);
+    for event in &mut ticks {
+        if let EventKind::Tick(tick) = &mut event.kind {
+            [tick.turnover, tick.open_interest] =
+                [0; 2].map(|_| f64::from_bits(draw.below(1 << 60)));
+        }
+    }
+    ticks
+}
+
+fn is_sealed_on_a_full_disk(full: Full) {
     let storage = MemoryStorage::default();
+    storage.set_free_space(2_000);
     let rolling = Rolling {
         row_group_rows: 5_000,
         ..Rolling::default()
@@ -449,30 +484,76 @@ fn a_full_disk_seals_the_journal_file_by_file() {
     let writer = RecordingWriter::create_in(Arc::clone(&shared), folder, options(rolling));
     // The first segment meets a full disk.
     storage.fail("writing", ".partial", 0, 1);
-    let mut background = BackgroundWriter::start(writer.unwrap()).unwrap();
-    let mut all = some_ticks(40_000);
-    let mut draw = Draw(1);
-    for event in &mut all {
-        if let EventKind::Tick(tick) = &mut event.kind {
-            // What does not compress.
-            [tick.turnover, tick.open_interest] =
-                [0; 2].map(|_| f64::from_bits(draw.below(1 << 60)));
-        }
-    }
-    assert!(background.offer(&all));
+    let limit = RecorderOptions {
+        min_free_space: 1_000,
+        ..RecorderOptions::default()
+    };
+    let mut background = BackgroundWriter::start_with(writer.unwrap(), limit).unwrap();
+    let all = large_ticks(41_000);
+    let (first, rest) = all.split_at(40_000);
+    background.write(first).unwrap();
     let stats = Arc::clone(background.stats());
     wait_until("they are in the journal", || stats.ticks() == 40_000);
+    match full {
+        Full::AtTheEnd => {}
+        Full::ForTheJournal => {
+            storage.set_room(0);
+            let error = write_until_refused(&mut background, rest);
+            assert!(error.is_no_space(), "{error:?}");
+        }
+        Full::BelowTheLimit => {
+            storage.set_free_space(999);
+            let error = write_until_refused(&mut background, rest);
+            assert!(
+                matches!(error, RecordingError::LowSpace { .. }),
+                "{error:?}"
+            );
+        }
+    }
     // Enough for the segment of one file, and not for all.
     storage.set_room(150_000);
     let recorded = background.finish(7);
+    assert_eq!(recorded.error.is_some(), full == Full::AtTheEnd, "{full:?}");
     let manifest = recorded.manifest.expect("it is sealed");
-    let status = (manifest.status, manifest.events, recorded.ticks);
-    assert_eq!(status, (Status::Recovered, 40_000, 40_000));
-    assert_eq!(manifest.segments.len(), 8, "one for each file");
+    assert_eq!(manifest.status, Status::Recovered);
+    assert_eq!(manifest.ticks, recorded.ticks);
+    let files = recorded.ticks.div_ceil(5_000);
+    assert_eq!(manifest.segments.len() as u64, files, "one for each file");
     assert_eq!(manifest.ledger.dropped["overflow"], 7);
     let recording = Recording::open_in(shared, folder).unwrap();
     assert!(verify(&recording, &mut |_| {}).is_intact());
-    assert!(read_all(&recording, EventFilter::default(), 999) == all);
+    let found = read_all(&recording, EventFilter::default(), 999);
+    assert!(found.len() >= 40_000 && all.starts_with(&found), "{full:?}");
+    assert_eq!(found.len() as u64, recorded.ticks);
+}
+
+#[test]
+fn a_full_disk_seals_the_journal_file_by_file() {
+    is_sealed_on_a_full_disk(Full::AtTheEnd);
+}
+
+#[test]
+fn a_full_disk_that_a_write_has_returned_seals_it_too() {
+    is_sealed_on_a_full_disk(Full::ForTheJournal);
+}
+
+#[test]
+fn low_space_seals_it_too_where_one_segment_does_not_fit() {
+    is_sealed_on_a_full_disk(Full::BelowTheLimit);
+}
+
+#[test]
+fn a_full_disk_at_the_very_end_is_an_error_and_seals_everything() {
+    let storage = MemoryStorage::default();
+    let mut background = in_memory(&storage);
+    // Less than a row group.
+    background.write(&some_ticks(40)).unwrap();
+    storage.fail("writing", ".partial", 0, 1);
+    let recorded = background.finish(0);
+    assert!(recorded.error.is_some_and(|error| error.is_no_space()));
+    let manifest = recorded.manifest.expect("it is sealed");
+    let sealed = (manifest.status, manifest.events, recorded.ticks);
+    assert_eq!(sealed, (Status::Recovered, 40, 40));
 }
 
 #[test]

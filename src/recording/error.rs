@@ -27,6 +27,21 @@ pub enum RecordingError {
         #[source]
         source: io::Error,
     },
+    /// A file would be larger than the system lets it be.
+    #[error(
+        "{doing} {}: the file would be larger than a limit allows, raise that (`ulimit -f`) or choose \
+         another disk",
+        path.display()
+    )]
+    FileLimit {
+        /// The file.
+        path: PathBuf,
+        /// For example `writing`.
+        doing: &'static str,
+        /// The error of the system.
+        #[source]
+        source: io::Error,
+    },
     /// It is not of this format.
     #[error("{} is not a recording: {reason}", path.display())]
     NotARecording {
@@ -304,6 +319,22 @@ fn kept(path: &Path, now: &FolderNow) -> String {
     }
 }
 
+/// The error of the system that the library passed on; else its own.
+fn of_system(error: ParquetError) -> Result<io::Error, ParquetError> {
+    match error {
+        ParquetError::External(cause) => cause
+            .downcast::<io::Error>()
+            .map(|cause| *cause)
+            .map_err(ParquetError::External),
+        other => Err(other),
+    }
+}
+
+/// Whether the system refused a larger file. Not the library, which reads no more than it expects.
+fn is_over_limit(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::FileTooLarge && error.raw_os_error().is_some()
+}
+
 impl RecordingError {
     /// Whether the user has to name something else: another recording, another place for a new one, or
     /// a file that this version reads.
@@ -339,10 +370,13 @@ impl RecordingError {
     }
 
     pub(super) fn parquet(path: &Path, doing: &'static str) -> impl FnOnce(ParquetError) -> Self {
-        move |source| Self::Parquet {
-            path: path.to_owned(),
-            doing,
-            source,
+        move |source| match of_system(source) {
+            Ok(source) => StorageError::at(path, doing)(source).into(),
+            Err(source) => Self::Parquet {
+                path: path.to_owned(),
+                doing,
+                source,
+            },
         }
     }
 
@@ -390,6 +424,11 @@ impl RecordingError {
         false
     }
 
+    /// The same, or a limit for the size of a file: smaller files may still be written.
+    pub(super) fn is_no_room(&self) -> bool {
+        matches!(self, Self::FileLimit { .. }) || self.is_no_space()
+    }
+
     /// Whether a salvage can skip it: the damage is local, and the request is valid.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
@@ -407,10 +446,17 @@ impl From<StorageError> for RecordingError {
             doing,
             source,
         } = error;
-        Self::Io {
-            path,
-            doing,
-            source,
+        match is_over_limit(&source) {
+            true => Self::FileLimit {
+                path,
+                doing,
+                source,
+            },
+            false => Self::Io {
+                path,
+                doing,
+                source,
+            },
         }
     }
 }
@@ -436,5 +482,38 @@ impl FormatVersion {
             });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tickdeck_core::causes::with_causes;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_that_the_library_passes_on_is_said_once() {
+        let limit = || io::Error::from_raw_os_error(27);
+        let passed_on = ParquetError::from(limit());
+        let error = RecordingError::parquet(Path::new("part"), "encoding")(passed_on);
+        assert!(error.is_no_room() && !error.is_no_space(), "{error:?}");
+        let text = with_causes(&error);
+        assert!(text.contains("(`ulimit -f`)"), "{text}");
+        assert_eq!(text.matches(&limit().to_string()).count(), 1, "{text}");
+    }
+
+    #[test]
+    fn an_error_of_the_library_stays_one_of_encoding() {
+        let own = ParquetError::General("no column".into());
+        let error = RecordingError::parquet(Path::new("part"), "encoding")(own);
+        assert!(matches!(error, RecordingError::Parquet { .. }), "{error:?}");
+        assert!(!error.is_no_room());
+    }
+
+    #[test]
+    fn a_file_that_is_larger_than_expected_is_no_limit_of_the_system() {
+        let source = io::Error::new(ErrorKind::FileTooLarge, "it has 9 bytes");
+        let error = RecordingError::from(StorageError::at(Path::new("x"), "reading")(source));
+        assert!(matches!(error, RecordingError::Io { .. }) && !error.is_no_room());
     }
 }

@@ -147,7 +147,7 @@ fn recover_described(
     }
     let before = found.sealed.events;
     match seal(storage, place(), found) {
-        Err(error) if error.is_no_space() => {
+        Err(error) if error.is_no_room() => {
             seal_file_by_file(storage, owner, folder)?;
             let found = unsealed::read(storage, folder)?;
             let mut recovery = seal(storage, place(), found)?;

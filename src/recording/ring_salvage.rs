@@ -306,7 +306,7 @@ impl Ring<'_> {
             let folder = self.folder.join(&name);
             match self.slot(name, salvage) {
                 Ok(slot) => slots.push(slot),
-                Err(error) if error.is_no_space() => return Err(error),
+                Err(error) if error.is_no_room() => return Err(error),
                 Err(error) => {
                     salvage.lost.push(Finding::new(folder.clone(), &error));
                     salvage.kept.push(folder);
