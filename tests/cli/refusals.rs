@@ -354,7 +354,7 @@ fn every_refused_input_has_its_hint() {
         command.current_dir(folder.path());
         let ended = finish(command);
         assert_eq!(ended.code, Some(2), "{ended:?}");
-        let hint = "play the segments with `tickdeck replay --salvage`";
+        let hint = "`tickdeck recover` makes it again from segments and journal";
         assert_eq!(ended.stderr.matches(hint).count(), 2, "{ended:?}");
         assert!(ended.stderr.contains("input_failed"), "{ended:?}");
     }
