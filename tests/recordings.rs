@@ -31,7 +31,7 @@ const SEGMENTS: [(&str, &str); 2] = [
     ),
     (
         "quirks",
-        "4369bd7274130d6a463444565b15bdd846e4065228853d3647713f26b5fe9ca2",
+        "d50dbcfc74ccb8a25607b524e38fe28071f5530ad4bddee687ec33172f8dc31a",
     ),
 ];
 

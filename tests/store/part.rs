@@ -45,7 +45,7 @@ fn forward(mut from: TcpStream, mut to: TcpStream, bytes: &AtomicU64) {
 }
 
 #[test]
-fn one_instrument_costs_a_sixth_of_the_bytes_at_most() {
+fn one_instrument_costs_a_quarter_of_the_bytes_at_most() {
     let Some(server) = S3Server::start("one instrument of a day") else {
         return;
     };

@@ -34,23 +34,20 @@ pub(crate) struct Encoder {
     ends: Vec<PageEnd>,
 }
 
-/// Most data pages of a chunk of keys. An instrument is then in a small part of a column, which can be read
-/// alone.
-const MOST_PAGES: u32 = 16;
-/// The same of prices.
-const MOST_PAGES_OF_PRICES: u32 = 24;
+/// Most data pages of a chunk. An instrument is then in a part of a column, which can be read alone.
+const MOST_PAGES: u32 = 8;
 /// The same of the columns that take the most bytes: times, numbers that grow, and sums.
-const MOST_PAGES_OF_LARGE: u32 = 48;
+const MOST_PAGES_OF_LARGE: u32 = 16;
 /// A page has at least so many rows, but for the last one.
 const LEAST_ROWS: u32 = 1_024;
 /// Bytes of keys in a page, about, before compression.
-const KEYS_BYTES: usize = 2 << 10;
+const KEYS_BYTES: usize = 4 << 10;
 
 /// Most pages of numbers in this encoding. The choices are measured (docs/recording-format.md).
 const fn most_pages(encoding: Encoding) -> u32 {
     match encoding {
         Encoding::DELTA_BINARY_PACKED | Encoding::PLAIN => MOST_PAGES_OF_LARGE,
-        _ => MOST_PAGES_OF_PRICES,
+        _ => MOST_PAGES,
     }
 }
 
