@@ -361,19 +361,21 @@ fn of_two_recorders_at_once_one_runs() {
     }
 }
 
+/// Starts a command, in words split at spaces, on the recording at `path`.
+fn follow(path: &Path, words: &str) -> Running {
+    let mut command = tickdeck(words.split(' '));
+    command.arg(path);
+    Running::start(command)
+}
+
 #[test]
 fn followers_end_with_the_recorder() {
     let folder = Folder::new();
     let path = folder.join("rec");
     let recorder = Running::start(record(&path));
     wait_until("events are on disk", || on_disk(&path) > 5);
-    let follow = |words: &str| {
-        let mut command = tickdeck(words.split(' '));
-        command.arg(&path);
-        Running::start(command)
-    };
-    let printed = follow("cat --follow --json");
-    let played = follow("replay --follow --rate max --sink digest --json -q");
+    let printed = follow(&path, "cat --follow --json");
+    let played = follow(&path, "replay --follow --rate max --sink digest --json -q");
     wait_until("the follower prints", || {
         printed.stdout().lines().count() > 5
     });
@@ -397,13 +399,8 @@ fn a_follower_says_that_the_writer_was_killed() {
     let path = folder.join("rec");
     let recorder = Running::start(record(&path));
     wait_until("events are on disk", || on_disk(&path) > 5);
-    let follow = |words: &str| {
-        let mut command = tickdeck(words.split(' '));
-        command.arg(&path);
-        Running::start(command)
-    };
-    let printed = follow("cat --follow");
-    let played = follow("replay --follow --rate max --sink jsonl:-");
+    let printed = follow(&path, "cat --follow");
+    let played = follow(&path, "replay --follow --rate max --sink jsonl:-");
     for follower in [&printed, &played] {
         wait_until("the follower prints", || {
             follower.stdout().lines().count() > 2
@@ -464,9 +461,7 @@ fn a_follower_ends_cleanly_on_a_signal() {
     let recorder = Running::start(record(&path));
     wait_until("events are on disk", || on_disk(&path) > 5);
     for name in ["INT", "TERM"] {
-        let mut command = tickdeck(["cat", "--follow", "--json"]);
-        command.arg(&path);
-        let printed = Running::start(command);
+        let printed = follow(&path, "cat --follow --json");
         wait_until("the follower prints", || {
             printed.stdout().lines().count() > 5
         });
@@ -476,9 +471,7 @@ fn a_follower_ends_cleanly_on_a_signal() {
     }
     // While nothing comes, too.
     recorder.signal("STOP");
-    let mut command = tickdeck(["cat", "--follow"]);
-    command.arg(&path);
-    let printed = Running::start(command);
+    let printed = follow(&path, "cat --follow");
     wait_until("the follower prints", || {
         printed.stdout().lines().count() > 5
     });

@@ -52,6 +52,13 @@ fn recording(server: &S3Server, spools: &Path, name: &str, words: &str) -> Runni
     running
 }
 
+/// Kills a recorder of `rec` that has events in the store.
+fn kill_one(server: &S3Server, spools: &Path) {
+    let running = recording(server, spools, "rec", "");
+    running.signal("KILL");
+    let _ = running.wait();
+}
+
 #[test]
 fn a_recording_in_a_store_is_that_of_a_disk() {
     let Some(server) = S3Server::start("a recording into a store") else {
@@ -118,9 +125,7 @@ fn a_killed_recorder_is_finished_by_recover_and_push() {
     };
     let folder = Folder::new();
     let spools = folder.join("spools");
-    let running = recording(&server, &spools, "rec", "");
-    running.signal("KILL");
-    let _ = running.wait();
+    kill_one(&server, &spools);
     let shown = info(&server, "rec");
     assert_eq!(
         (&shown["status"], &shown["being_written"]),
@@ -148,9 +153,7 @@ fn the_next_recorder_stores_what_a_killed_one_left() {
     };
     let folder = Folder::new();
     let spools = folder.join("spools");
-    let running = recording(&server, &spools, "rec", "");
-    running.signal("KILL");
-    let _ = running.wait();
+    kill_one(&server, &spools);
     let next = finish(record(&server, &spools, "rec", ""));
     assert_eq!(next.code, Some(2), "{}", next.stderr);
     assert!(
@@ -199,10 +202,15 @@ fn info_of(recording: &Path) -> Value {
     run(["info", path, "--json"]).done().json()
 }
 
-/// The command with the server behind a proxy.
-fn behind(proxy: &Proxy, mut command: Command) -> Command {
+/// A recorder of `rec` whose store is gone since it has claimed the place, and the proxy between them.
+fn cut_off(server: &S3Server, spools: &Path) -> (Proxy, Running) {
+    let proxy = Proxy::to(server.port());
+    let mut command = record(server, spools, "rec", "--rate 10 --log-format json");
     command.env("AWS_ENDPOINT", format!("http://127.0.0.1:{}", proxy.port()));
-    command
+    let running = Running::start(command);
+    wait_until("the place is claimed", || commits(server, "rec") >= 1);
+    proxy.close();
+    (proxy, running)
 }
 
 #[test]
@@ -212,11 +220,7 @@ fn an_outage_delays_nothing_and_is_made_up_for() {
     };
     let folder = Folder::new();
     let spools = folder.join("spools");
-    let proxy = Proxy::to(server.port());
-    let words = "--rate 10 --log-format json";
-    let running = Running::start(behind(&proxy, record(&server, &spools, "rec", words)));
-    wait_until("the place is claimed", || commits(&server, "rec") >= 1);
-    proxy.close();
+    let (proxy, running) = cut_off(&server, &spools);
     wait_until("a segment waits in the spool", || {
         let found = std::fs::read_dir(spool(&spools))
             .into_iter()
@@ -241,11 +245,7 @@ fn a_store_that_is_unreachable_at_the_end_leaves_the_spool() {
     };
     let folder = Folder::new();
     let spools = folder.join("spools");
-    let proxy = Proxy::to(server.port());
-    let words = "--rate 10 --log-format json";
-    let running = Running::start(behind(&proxy, record(&server, &spools, "rec", words)));
-    wait_until("the place is claimed", || commits(&server, "rec") >= 1);
-    proxy.close();
+    let (_proxy, running) = cut_off(&server, &spools);
     let ended = running.wait();
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let spool = spool(&spools);
