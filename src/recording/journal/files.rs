@@ -167,11 +167,11 @@ impl JournalFiles {
             until_seq: from_seq,
             ..Self::default()
         };
-        let files = in_order(files, session)?;
+        let (files, readers) = in_order(files, session)?;
         // The file that could not be read to its end. It matters unless the next one continues.
         let mut unread: Option<(usize, Unread)> = None;
-        for (index, (path, file)) in files.iter().enumerate() {
-            let read = match Opened::of(path, file, session, found.until_seq)? {
+        for (index, ((_, file), reader)) in files.iter().zip(readers).enumerate() {
+            let read = match Opened::of(file, reader, session, found.until_seq)? {
                 Opened::Reader(reader) => found.read(*reader, file, visit)?,
                 Opened::Unread(stop) => {
                     unread.get_or_insert((index, stop));
@@ -284,7 +284,13 @@ enum Opened {
 }
 
 impl Opened {
-    fn of(path: &Path, file: &Arc<dyn ReadFile>, session: &str, until_seq: u64) -> Result<Self> {
+    /// `reader` is at the beginning of the file; `None` if its header is not whole.
+    fn of(
+        file: &Arc<dyn ReadFile>,
+        reader: Option<JournalReader>,
+        session: &str,
+        until_seq: u64,
+    ) -> Result<Self> {
         let foreign = |problem: String| {
             Self::Unread(Unread {
                 problem,
@@ -292,7 +298,7 @@ impl Opened {
                 has_no_block: false,
             })
         };
-        let Some(reader) = JournalReader::of_file(path, Arc::clone(file))? else {
+        let Some(reader) = reader else {
             let bytes = file.bytes()?;
             // The header is whole before anything follows it.
             let is_short = bytes <= MOST_HEADER_BYTES;
@@ -321,20 +327,21 @@ impl Opened {
 }
 
 /// The files by their first `seq`, which their names follow unless someone renamed them. One that does not
-/// say it stays behind the file before it.
-fn in_order(files: OpenFiles, session: &str) -> Result<OpenFiles> {
+/// say it stays behind the file before it. With each file a reader, unless its header is not whole.
+fn in_order(files: OpenFiles, session: &str) -> Result<(OpenFiles, Vec<Option<JournalReader>>)> {
     let mut first_seq = 0;
     let mut placed = Vec::new();
     for (path, file) in files {
-        if let Some(reader) = JournalReader::of_file(&path, Arc::clone(&file))?
+        let reader = JournalReader::of_file(&path, Arc::clone(&file))?;
+        if let Some(reader) = &reader
             && reader.session() == session
         {
             first_seq = reader.next_seq();
         }
-        placed.push((first_seq, (path, file)));
+        placed.push((first_seq, ((path, file), reader)));
     }
     placed.sort_by_key(|(first_seq, _)| *first_seq);
-    Ok(placed.into_iter().map(|(_, file)| file).collect())
+    Ok(placed.into_iter().map(|(_, file)| file).unzip())
 }
 
 /// The `seq` after the last event of this session that the files show, wherever the damage is.
