@@ -77,6 +77,7 @@ mod ring_salvage;
 mod ring_slot;
 mod schema;
 mod sealer;
+mod segment_check;
 mod segment_info;
 mod segment_reader;
 mod segment_writer;

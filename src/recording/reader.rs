@@ -264,6 +264,11 @@ impl Recording {
         contracts_of(&*self.storage, &self.path, self.manifest.as_ref())
     }
 
+    /// The path of its manifest.
+    pub(super) fn manifest_path(&self) -> PathBuf {
+        manifest_path(&*self.storage, &self.path)
+    }
+
     /// The path that was opened.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -1,11 +1,12 @@
 //! Checks a recording against its manifest: files, digests, order, counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tickdeck_core::event::{Event, InstrumentId};
+use tickdeck_core::time::UnixNanos;
 
 use super::contracts_file;
 use super::error::{NOT_FETCHED, RecordingError};
@@ -17,6 +18,7 @@ use super::manifest::{Manifest, Status};
 use super::names::MANIFEST_FILE;
 use super::observed::Observed;
 use super::reader::Recording;
+use super::segment_check::SegmentCheck;
 use super::storage::{Location, Storage};
 
 /// Events read at a time.
@@ -168,7 +170,8 @@ pub fn verify(recording: &Recording, progress: &mut dyn FnMut(u64)) -> VerifyRep
     let mut report = VerifyReport::default();
     check_files(recording, &mut report);
     let mut counts = FxHashMap::default();
-    let gaps = read_events(recording, &mut report, &mut counts, progress);
+    let mut segments = SegmentCheck::of(recording);
+    let read = read_events(recording, &mut report, &mut counts, &mut segments, progress);
     if let Some(manifest) = recording.manifest() {
         let lost = manifest.lost.iter();
         report.lost = lost.map(|it| it.finding(recording.path())).collect();
@@ -176,7 +179,12 @@ pub fn verify(recording: &Recording, progress: &mut dyn FnMut(u64)) -> VerifyRep
             .into_iter()
             .map(|(id, count)| (text_to_utf8(id.as_bytes()), count))
             .collect();
-        compare(recording, manifest, &counts, gaps, &mut report);
+        compare(recording, manifest, &counts, read.gaps, &mut report);
+        let found = segments.compare(manifest, read.is_whole);
+        report.findings.extend(found);
+        if read.is_whole {
+            compare_range(recording, manifest, read.range, &mut report);
+        }
     }
     report
 }
@@ -239,22 +247,35 @@ fn check_files(recording: &Recording, report: &mut VerifyReport) {
     }
 }
 
-/// Reads and counts all events, and returns the number of gaps.
+/// What was read of all events together.
+struct Read {
+    gaps: u64,
+    /// Smallest and largest receive time.
+    range: Option<(UnixNanos, UnixNanos)>,
+    /// Whether nothing was left out.
+    is_whole: bool,
+}
+
+/// Reads and counts all events.
 fn read_events(
     recording: &Recording,
     report: &mut VerifyReport,
     counts: &mut FxHashMap<InstrumentId, u64>,
+    segments: &mut SegmentCheck,
     progress: &mut dyn FnMut(u64),
-) -> u64 {
+) -> Read {
     let reader = recording.reader(EventFilter::default()).salvage(true);
     let mut reader = reader.read_ahead();
     let mut observed = Observed::default();
     let mut batch: Vec<Event> = Vec::with_capacity(BATCH_EVENTS);
     let mut gap_reported = false;
+    let mut range: Option<(UnixNanos, UnixNanos)> = None;
+    let mut is_whole = true;
     loop {
         batch.clear();
         if let Err(error) = reader.next_events(&mut batch, BATCH_EVENTS) {
             report.add(recording.path(), error.to_string());
+            is_whole = false;
             break;
         }
         if batch.is_empty() {
@@ -271,6 +292,9 @@ fn read_events(
                 );
             }
             observed.on(event);
+            segments.on(event);
+            let (start, end) = range.unwrap_or((event.recv_ts, event.recv_ts));
+            range = Some((start.min(event.recv_ts), end.max(event.recv_ts)));
             report.events += 1;
             if let Some(tick) = event.as_tick() {
                 report.ticks += 1;
@@ -284,12 +308,63 @@ fn read_events(
     report.event_digest = digest;
     report.digest.clone_from(&report.event_digest);
     for missing in reader.missing() {
+        is_whole = false;
         report.findings.push(Finding {
             file: missing.path.clone(),
             problem: missing.problem.clone(),
         });
     }
-    gaps
+    Read {
+        gaps,
+        range,
+        is_whole,
+    }
+}
+
+/// Compares the times of the first and the last receipt.
+fn compare_range(
+    recording: &Recording,
+    manifest: &Manifest,
+    found: Option<(UnixNanos, UnixNanos)>,
+    report: &mut VerifyReport,
+) {
+    let shown = |at: Option<UnixNanos>| at.map_or_else(|| "nothing".into(), |at| at.to_string());
+    let (start, end) = found.unzip();
+    for (what, stated, found) in [
+        ("earliest", manifest.start, start),
+        ("latest", manifest.end, end),
+    ] {
+        if stated != found {
+            let (stated, found) = (shown(stated), shown(found));
+            let problem = format!("the {what} event is of {found}, the manifest says {stated}");
+            report.add(&recording.manifest_path(), problem);
+        }
+    }
+}
+
+/// Compares the ticks of each instrument. The finding shows the first difference.
+fn compare_instruments(
+    recording: &Recording,
+    manifest: &Manifest,
+    counts: &BTreeMap<String, u64>,
+    report: &mut VerifyReport,
+) {
+    let of = |counts: &BTreeMap<String, u64>, id: &String| counts.get(id).copied().unwrap_or(0);
+    let ids: BTreeSet<&String> = counts.keys().chain(manifest.instruments.keys()).collect();
+    let differs = |id: &&&String| of(counts, id) != of(&manifest.instruments, id);
+    let mut differing = ids.iter().filter(differs);
+    let Some(id) = differing.next() else {
+        return;
+    };
+    let (found, stated) = (of(counts, id), of(&manifest.instruments, id));
+    let more = match differing.count() {
+        0 => String::new(),
+        more => format!(" (and {more} more instruments)"),
+    };
+    report.add(
+        &recording.manifest_path(),
+        format!("{found} ticks of {id}, the manifest says {stated}{more}"),
+    );
 }
 
 fn compare(
@@ -315,35 +390,27 @@ fn compare(
         report.add(&folder.join(name), "the manifest does not list it");
     }
     report.findings.extend(recording.journal_damage());
+    let ledger = &manifest.ledger;
+    let received = report.ticks.saturating_add(ledger.dropped.values().sum());
     for (what, expected, found) in [
         ("events", manifest.events, report.events),
         ("ticks", manifest.ticks, report.ticks),
-        ("ledger.recorded", manifest.ledger.recorded, report.ticks),
+        ("ledger.recorded", ledger.recorded, report.ticks),
+        ("ledger.received", ledger.received, received),
         ("gaps", manifest.gaps.unwrap_or(gaps), gaps),
     ] {
         if expected != found {
             report.add(
-                folder,
+                &recording.manifest_path(),
                 format!("{found} {what}, the manifest says {expected}"),
             );
         }
     }
-    if counts != &manifest.instruments {
-        let differing = counts
-            .iter()
-            .find(|(id, count)| manifest.instruments.get(*id) != Some(count));
-        let example = differing.map_or(String::new(), |(id, count)| {
-            format!(", for example {id}: {count}")
-        });
-        report.add(
-            folder,
-            format!("ticks per instrument differ from the manifest{example}"),
-        );
-    }
+    compare_instruments(recording, manifest, counts, report);
     if !manifest.digest.is_empty() && manifest.digest != report.digest {
         let (found, expected) = (report.digest.clone(), &manifest.digest);
         report.add(
-            folder,
+            &recording.manifest_path(),
             format!("event digest is {found}, the manifest says {expected}"),
         );
     }
