@@ -72,6 +72,7 @@ mod removal;
 mod replace;
 mod ring;
 mod ring_copy;
+mod ring_covered;
 mod ring_mark;
 mod ring_salvage;
 mod ring_slot;

@@ -159,11 +159,26 @@ fn operations_of(storage: &CrashStorage, run: impl FnOnce(&CrashStorage)) -> u64
     storage.operations() - before
 }
 
-/// Salvages the ring until that is not interrupted. Nothing may be lost.
+/// Damages the mark of the ring on disk, if there is one.
+fn tear_mark(storage: &CrashStorage) -> Result<(), String> {
+    let mark = Path::new(RING).join("merged.json");
+    if storage.exists(&mark) {
+        let torn = storage.put(&mark, b"{");
+        let torn = torn.and_then(|()| storage.sync_dir(Path::new(RING)));
+        torn.map_err(|error| text(error.into()))?;
+    }
+    Ok(())
+}
+
+/// Salvages the ring until that is not interrupted, with a mark that is damaged now and then. Nothing may
+/// be lost.
 fn salvage(mut storage: CrashStorage, draw: &mut Draw) -> Result<CrashStorage, String> {
     loop {
         for session in sessions(&storage) {
             whole(&storage, &session)?;
+        }
+        if draw.below(3) == 0 {
+            tear_mark(&storage)?;
         }
         let crash = (draw.below(4) > 0).then(|| draw.below(70));
         storage = storage.restarted(draw, crash);

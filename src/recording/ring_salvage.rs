@@ -7,7 +7,8 @@
 //! 3. The folder is renamed to its place in the catalogue.
 //! 4. A mark says which slots it has. Then they go.
 //!
-//! Between 3 and 4 the digest of the events shows that the recording is there already.
+//! Between 3 and 4 the digest of the events shows that the recording is there already. Where the mark is
+//! damaged, the events themselves show which slots it has.
 
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -32,6 +33,7 @@ use super::reader::Recording;
 use super::recover::recover_in;
 use super::ring::{RING, detail};
 use super::ring_copy::{copy, each_batch, is_copy, put_in_place, verified};
+use super::ring_covered::{Covering, covering as covering_of};
 use super::ring_mark::Mark;
 use super::ring_slot::{GONE, SLOT, clear, missing_slots, slot_number};
 use super::storage::{Storage, local};
@@ -152,14 +154,38 @@ impl Ring<'_> {
         if self.resume(&mut salvage)? {
             return Ok(salvage);
         }
+        // Slots that a damaged mark named may be gone, and a recording has what is left.
+        let has_damaged_mark = !salvage.kept.is_empty();
         let slots = self.slots(&mut salvage)?;
-        if slots.iter().any(|slot| slot.recording.is_some()) {
+        let mut covering = None;
+        if has_damaged_mark {
+            let recordings = slots.iter().enumerate();
+            let recordings = recordings.filter_map(|(at, it)| Some((at, it.recording.as_ref()?)));
+            let recordings: Vec<_> = recordings.collect();
+            covering = covering_of(self.storage, self.root, &self.session, &recordings)?;
+        }
+        let covered = covering.as_ref().map_or(&[][..], |it| &it.slots[..]);
+        let is_new =
+            |(at, slot): &(usize, &Slot)| slot.recording.is_some() && !covered.contains(at);
+        let new = slots.iter().enumerate().filter(is_new);
+        let new: Vec<&Recording> = new
+            .filter_map(|(_, slot)| slot.recording.as_ref())
+            .collect();
+        if !new.is_empty() && covered.is_empty() {
             salvage
                 .lost
                 .extend(missing_slots(&**self.storage, self.folder)?);
         }
         let is_damaged = !salvage.lost.is_empty();
-        salvage.made = self.merge(&slots, is_damaged)?;
+        salvage.made = match (self.merge(&new, is_damaged)?, covering) {
+            (
+                None,
+                Some(Covering {
+                    folder, manifest, ..
+                }),
+            ) => Some((folder, manifest)),
+            (made, _) => made,
+        };
         let made = salvage.made.as_ref();
         let names = |is_damaged: bool| {
             let slots = slots.iter().filter(|slot| slot.is_damaged == is_damaged);
@@ -259,11 +285,19 @@ impl Ring<'_> {
 
     /// Removes the slots of a mark, and the mark. Returns where damaged ones are now.
     fn settle(&self, mark: &Mark) -> Result<Vec<PathBuf>> {
+        let mut gone = Vec::new();
         for name in &mark.removed {
             let folder = self.folder.join(name);
+            let renamed = self.folder.join(format!("{GONE}{name}"));
             if self.storage.is_folder(&folder) {
-                clear(&**self.storage, &folder)?;
+                self.storage.rename(&folder, &renamed)?;
+                gone.push(renamed);
             }
+        }
+        // Else a crash could leave a part of a slot under its name.
+        self.storage.sync_dir(self.folder)?;
+        for folder in gone {
+            clear(&**self.storage, &folder)?;
         }
         let beside = self.beside();
         let mut kept = Vec::new();
@@ -358,17 +392,13 @@ impl Ring<'_> {
     }
 
     /// All events of the slots as one recording of the catalogue.
-    fn merge(&self, slots: &[Slot], is_damaged: bool) -> Result<Option<(PathBuf, Manifest)>> {
-        let slots: Vec<&Recording> = slots
-            .iter()
-            .filter_map(|it| it.recording.as_ref())
-            .collect();
+    fn merge(&self, slots: &[&Recording], is_damaged: bool) -> Result<Option<(PathBuf, Manifest)>> {
         let first = slots.iter().find_map(|slot| slot.manifest()?.start);
         let Some((first, slot)) = first.zip(slots.first()) else {
             return Ok(None);
         };
         let mut contracts = ContractTable::builtin();
-        for slot in &slots {
+        for slot in slots {
             match slot.contracts(&mut contracts) {
                 // It was stated as damage of the slot.
                 Err(error) if error.is_damage() => {}
@@ -392,7 +422,7 @@ impl Ring<'_> {
         options.source.detail = detail(&options.source.detail, &reasons);
         let mut parts = 0;
         loop {
-            let (place, is_made) = self.place(&slots, date, &mut parts)?;
+            let (place, is_made) = self.place(slots, date, &mut parts)?;
             if is_made {
                 match verified(self.storage, &place) {
                     // It was damaged since: the slots get another one.
@@ -404,7 +434,7 @@ impl Ring<'_> {
             }
             options.session = self.session.of_part(parts - 1);
             let (hidden, made) = copy(self.storage, self.folder, options.clone(), |mut writer| {
-                each_event_batch(&slots, &mut |events| writer.write(events))?;
+                each_event_batch(slots, &mut |events| writer.write(events))?;
                 writer.finish_partly()
             })?;
             if put_in_place(&**self.storage, &hidden, &place)? {

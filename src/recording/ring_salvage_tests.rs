@@ -49,6 +49,50 @@ fn a_mark_that_cannot_be_read_does_not_block_a_ring() {
     }
 }
 
+/// A salvage was killed while the slots went, and the mark was damaged then.
+#[test]
+fn slots_that_a_recording_has_are_not_merged_again() {
+    for left in [&SLOTS[3..], &SLOTS[4..], &SLOTS[1..2], &SLOTS] {
+        let root = tempfile::tempdir().unwrap();
+        let folder = killed(root.path(), 45);
+        let before = root.path().join("before");
+        copy(&folder, &before);
+        salvage_ring(&folder).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        for slot in left {
+            copy(&before.join(slot), &folder.join(slot));
+        }
+        std::fs::write(folder.join("merged.json"), "{").unwrap();
+        let salvage = salvage_ring(&folder).unwrap();
+        assert_eq!(salvage.lost, vec![]);
+        assert_eq!(salvage.made.unwrap().0, box_of(root.path()));
+        assert_eq!(seconds(&box_of(root.path())), whole());
+        assert_eq!(made(root.path()), 1, "{left:?}");
+        assert!(!folder.exists());
+    }
+}
+
+/// The recording that a damaged mark named lacks one of the slots.
+#[test]
+fn a_slot_that_no_recording_has_is_merged_after_a_damaged_mark() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = killed(root.path(), 45);
+    let (before, last) = (root.path().join("before"), root.path().join("last"));
+    copy(&folder, &before);
+    std::fs::rename(folder.join(SLOTS[4]), &last).unwrap();
+    salvage_ring(&folder).unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    copy(&before.join(SLOTS[3]), &folder.join(SLOTS[3]));
+    std::fs::rename(&last, folder.join(SLOTS[4])).unwrap();
+    std::fs::write(folder.join("merged.json"), "{").unwrap();
+    let salvage = salvage_ring(&folder).unwrap();
+    assert_eq!(salvage.lost, vec![]);
+    let (second, _) = salvage.made.unwrap();
+    let both = [seconds(&box_of(root.path())), seconds(&second)];
+    assert_eq!(both.concat(), whole());
+    assert_eq!(made(root.path()), 2);
+}
+
 #[test]
 fn a_mark_without_a_recording_removes_no_events() {
     let root = tempfile::tempdir().unwrap();
