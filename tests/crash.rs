@@ -2,6 +2,7 @@
 //!
 //! `TICKDECK_RECOVERIES`, `TICKDECK_TIMEOUTS` and `TICKDECK_DUELS` set how often; a few times by default.
 
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -416,6 +417,42 @@ fn a_follower_says_that_the_writer_was_killed() {
         assert_eq!(told, 1, "{ended:?}");
         assert!(ended.stderr.contains("its writer was killed"), "{ended:?}");
     }
+}
+
+#[test]
+fn a_follower_states_a_damaged_journal_and_ends() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    let recorder = Running::start(record(&path));
+    wait_until("events are on disk", || on_disk(&path) > 40);
+    let journal = path.join("journal-00000.tdj");
+    let half = journal.metadata().unwrap().len() / 2;
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(journal);
+    let file = file.unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, half).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], half).unwrap();
+    wait_until("blocks follow", || on_disk(&path) > 0);
+    for words in [
+        "cat",
+        "cat --follow",
+        "replay --rate max --sink null",
+        "replay --follow --rate max --sink null",
+    ] {
+        let ended = follow(&path, words).wait();
+        assert_eq!(ended.code, Some(3), "{words}: {ended:?}");
+        let told = ended.stderr.matches("journal_damaged").count();
+        assert_eq!(told, 1, "{words}: {ended:?}");
+    }
+    recorder.signal("KILL");
+    let _ = recorder.wait();
+    let ended = follow(&path, "cat --follow").wait();
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let told = ended.stderr.matches("journal_damaged").count();
+    assert_eq!(told, 1, "{ended:?}");
 }
 
 #[test]

@@ -53,7 +53,8 @@ pub(super) fn open_to_follow(paths: &[PathBuf], follow: bool) -> anyhow::Result<
     Ok(inputs)
 }
 
-/// Warns about a followed recording whose writer was alive when it was opened and was killed since.
+/// Warns about a followed recording whose writer was alive when it was opened: it was killed since, or its
+/// journal is damaged.
 pub(super) fn warn_abandoned(inputs: &Inputs, followed: &Followed) {
     let is_abandoned = |path: &Path| Recording::open(path).is_ok_and(|now| now.is_abandoned());
     for recording in &inputs.recordings {
@@ -64,6 +65,12 @@ pub(super) fn warn_abandoned(inputs: &Inputs, followed: &Followed) {
                 recording = %path.display(),
                 "its writer was killed: what is on disk was read; `tickdeck recover` seals it"
             );
+        }
+        // What was damaged before its writer ended was named when it was opened.
+        if recording.is_being_written()
+            && let Some(damage) = followed.damage()
+        {
+            warn_damaged_journal(&damage);
         }
     }
 }
@@ -161,10 +168,14 @@ pub(super) fn log_opened(recordings: &[Recording]) {
             events = recording.manifest().map_or(0, |manifest| manifest.events),
             "{reason}"
         );
-        if let Some(Finding { file, problem }) = recording.journal_damage() {
-            tracing::warn!(event = "journal_damaged", file = %file.display(), problem);
+        if let Some(damage) = recording.journal_damage() {
+            warn_damaged_journal(&damage);
         }
     }
+}
+
+fn warn_damaged_journal(Finding { file, problem }: &Finding) {
+    tracing::warn!(event = "journal_damaged", file = %file.display(), problem);
 }
 
 /// Warns about a recording that is given twice: that may be meant, and its ticks come twice. Call it

@@ -2,8 +2,8 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tickdeck_core::event::Event;
@@ -12,6 +12,7 @@ use tickdeck_core::wait;
 
 use super::error::RecordingError;
 use super::filter::EventFilter;
+use super::finding::Finding;
 use super::journal::{JournalFiles, JournalReader, Next};
 use super::owner::is_owned;
 use super::reader::{Recording, RecordingReader};
@@ -25,21 +26,36 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Events read from a recording at a time.
 const BATCH_EVENTS: usize = 2048;
 
-/// Says whether a recording was finished when its follower last looked. Clones share it with the thread of
-/// the follower.
+/// Says what a follower found when it last looked. Clones share it with the thread of the follower.
 #[derive(Debug, Clone, Default)]
-pub struct Followed(Arc<AtomicBool>);
+pub struct Followed(Arc<Found>);
+
+#[derive(Debug, Default)]
+struct Found {
+    is_finished: AtomicBool,
+    damage: Mutex<Option<Finding>>,
+}
 
 impl Followed {
-    /// Whether it was finished, so that nothing more comes.
+    /// Whether the recording was finished, so that nothing more comes.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.is_finished.load(Ordering::Acquire)
     }
 
     /// What is known before the follower looks.
     pub fn set_finished(&self, is_finished: bool) {
-        self.0.store(is_finished, Ordering::Release);
+        self.0.is_finished.store(is_finished, Ordering::Release);
+    }
+
+    /// The part of the journal that could not be read, where the follower therefore ended.
+    #[must_use]
+    pub fn damage(&self) -> Option<Finding> {
+        self.damaged().clone()
+    }
+
+    fn damaged(&self) -> MutexGuard<'_, Option<Finding>> {
+        self.0.damage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,7 +100,7 @@ impl std::fmt::Debug for FollowReader {
 
 impl Recording {
     /// A reader over the events that `filter` selects, now and later. It ends when the writer has ended,
-    /// or when `is_stopped` says so. A segment or journal file alone is read as it was opened.
+    /// where the journal is damaged, or when `is_stopped` says so. A segment or journal file alone is read as it was opened.
     #[must_use]
     pub fn follow(
         &self,
@@ -100,7 +116,11 @@ impl Recording {
             next_seq: 0,
             events: Vec::new().into_iter(),
             is_stopped: Box::new(is_stopped),
-            followed: Followed(Arc::new(AtomicBool::new(self.is_complete()))),
+            followed: {
+                let followed = Followed::default();
+                followed.set_finished(self.is_complete());
+                followed
+            },
             is_lone: self.manifest().is_none(),
         }
     }
@@ -153,25 +173,29 @@ impl FollowReader {
                         };
                     }
                 }
-                Position::Journal(reader) => {
-                    if reader.next(&mut read)? == Next::Block {
+                Position::Journal(reader) => match reader.next(&mut read)? {
+                    Next::Block => {
                         let from = self.next_seq;
                         self.next_seq = from.max(reader.next_seq());
                         let filter = &self.filter;
                         read.retain(|event| event.seq.0 >= from && filter.wants(event));
-                    } else {
-                        self.look()?;
                     }
-                }
-                Position::Unknown => self.look()?,
+                    Next::End => self.look(false)?,
+                    Next::Torn(_) => {
+                        let is_damaged = reader.has_later_blocks()?;
+                        self.look(is_damaged)?;
+                    }
+                },
+                Position::Unknown => self.look(false)?,
             }
             self.events = read.into_iter();
         }
         Ok(())
     }
 
-    /// Finds the place of the next event, or waits a moment.
-    fn look(&mut self) -> Result<()> {
+    /// Finds the place of the next event, or waits a moment. `is_damaged` says that the file that is being
+    /// read is: its writer will not complete the next block.
+    fn look(&mut self, is_damaged: bool) -> Result<()> {
         // First: a writer that ends in between has written everything.
         let is_owned = is_owned(&*self.storage, &self.path);
         let is_stopped = (self.is_stopped)();
@@ -185,7 +209,11 @@ impl FollowReader {
             return Ok(());
         }
         // A file that has gone is sealed, and so may be those after it.
-        let grows = self.current().is_some_and(|path| journal.contains(path));
+        // One that is damaged grows no more, nor does one that the writer has left for the next.
+        let grows = self
+            .current()
+            .is_some_and(|path| journal.last() == Some(path))
+            && !is_damaged;
         if is_owned && grows {
             self.wait(is_stopped);
             return Ok(());
@@ -196,6 +224,9 @@ impl FollowReader {
         if events > self.next_seq {
             let reader = recording.reader_from(self.next_seq, self.filter.clone());
             self.place = Position::Opened(Box::new(reader), events);
+        } else if let Some(damage) = recording.journal_damage() {
+            *self.followed.damaged() = Some(damage);
+            self.place = Position::Ended;
         } else if is_owned {
             self.wait(is_stopped);
         } else {
@@ -281,6 +312,99 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("until it was moved or removed"), "{text}");
         drop(writer);
+    }
+
+    /// A journal with files of 10 events and blocks of 5, whose writer lives, and the ends of its blocks
+    /// in the first file.
+    fn written(path: &Path, events: &[Event]) -> (impl Sized, Vec<u64>) {
+        let options = RecordingOptions {
+            keep_partial: true,
+            ..options(Rolling {
+                max_rows: 100,
+                row_group_rows: 10,
+                ..Rolling::default()
+            })
+        };
+        let writer = RecordingWriter::create(path, options).unwrap();
+        let (mut journal, sealer) = journal_of(writer);
+        let mut ends = Vec::new();
+        for block in events.chunks(5) {
+            for event in block {
+                journal.append(event).unwrap();
+            }
+            journal.write().unwrap();
+            ends.push(path.join(FIRST).metadata().unwrap().len());
+        }
+        ((journal, sealer), ends)
+    }
+
+    const FIRST: &str = "journal-00000.tdj";
+
+    fn flip(path: &Path, at: u64) {
+        let mut bytes = std::fs::read(path).unwrap();
+        bytes[usize::try_from(at).unwrap()] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// All that a follower reads, which is stopped if it waits for more than a second.
+    fn follow_all(recording: &Recording, followed: &Followed) -> Vec<Event> {
+        let waits = std::sync::atomic::AtomicU32::new(0);
+        let is_stopped = move || waits.fetch_add(1, Ordering::Relaxed) > 20;
+        let mut reader = recording.follow(EventFilter::default(), is_stopped);
+        reader = reader.reporting(followed);
+        let batches = std::iter::from_fn(|| Some(next(&mut reader)).filter(|it| !it.is_empty()));
+        batches.flatten().collect()
+    }
+
+    #[test]
+    fn a_follower_ends_where_the_journal_is_damaged() {
+        let events = some_ticks(25);
+        // In the first block, and in the last one of a file that the writer has left.
+        for (block, whole) in [(0, 0), (1, 5)] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("rec");
+            let (writer, ends) = written(&path, &events);
+            flip(&path.join(FIRST), ends[block] - 1);
+            let opened = Recording::open(&path).unwrap();
+            assert!(opened.is_being_written());
+            let followed = Followed::default();
+            assert_eq!(follow_all(&opened, &followed), events[..whole]);
+            let damage = followed.damage().unwrap();
+            assert_eq!(damage.file, path.join(FIRST));
+            let lost = format!("events {whole} to 24 are lost");
+            assert!(damage.problem.contains(&lost), "{damage:?}");
+            assert!(!followed.is_finished());
+            assert_eq!(
+                opened.journal_damage(),
+                Some(damage),
+                "as it is without following"
+            );
+            drop(writer);
+        }
+    }
+
+    #[test]
+    fn a_block_that_is_not_whole_is_damage_once_its_writer_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        let events = some_ticks(10);
+        let (writer, ends) = written(&path, &events);
+        let file = std::fs::File::options().write(true).open(path.join(FIRST));
+        file.unwrap().set_len(ends[1] - 1).unwrap();
+        let opened = Recording::open(&path).unwrap();
+        let followed = Followed::default();
+        assert_eq!(follow_all(&opened, &followed), events[..5]);
+        assert_eq!(followed.damage(), None, "it may be on its way");
+        drop(writer);
+        assert_eq!(follow_all(&opened, &followed), events[..5]);
+        let damage = followed.damage().unwrap();
+        assert!(damage.problem.contains("not a whole block"), "{damage:?}");
+        let now = Recording::open(&path).unwrap();
+        assert_eq!(
+            now.journal_damage(),
+            Some(damage),
+            "as it is without following"
+        );
     }
 
     #[test]

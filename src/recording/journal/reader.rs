@@ -139,6 +139,11 @@ impl JournalReader {
         search(&*self.file, self.offset, self.seen, self.next_seq)
     }
 
+    /// Whether there are whole blocks behind bytes that are none: no writer leaves that.
+    pub(crate) fn has_later_blocks(&self) -> Result<bool> {
+        Ok(self.rest()?.has_blocks)
+    }
+
     /// The `seq` of the next event.
     pub(crate) const fn next_seq(&self) -> u64 {
         self.next_seq
