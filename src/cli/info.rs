@@ -42,6 +42,8 @@ struct Info {
     journal_events: u64,
     /// Whether a writer has it. False for the status `recording` after the writer was killed.
     being_written: bool,
+    #[serde(skip)]
+    is_writer_unknown: bool,
     /// Ticks that a replay would not publish, by reason.
     rejected: BTreeMap<&'static str, u64>,
     recv_ts: String,
@@ -124,6 +126,7 @@ fn info(context: &Context, recording: &Recording) -> anyhow::Result<Info> {
         bytes: contents.bytes,
         journal_events: contents.journal_events,
         being_written: contents.is_being_written,
+        is_writer_unknown: recording.is_writer_unknown(),
         digest: contents.event_digest.clone(),
         event_digest: contents.event_digest,
         instruments: contents.instruments,
@@ -157,6 +160,9 @@ fn text(info: &Info) -> String {
     };
     let status = match (info.status, info.being_written) {
         (Status::Recording, true) => "recording (it is being written)",
+        (Status::Recording, false) if info.is_writer_unknown => {
+            "recording (its .lock may not be read: its writer may be running or not)"
+        }
         (Status::Recording, false) => {
             "recording (its writer was killed: `tickdeck recover` seals it)"
         }

@@ -158,9 +158,12 @@ pub(super) fn log_opened(recordings: &[Recording]) {
         if recording.status() != Status::Recording {
             continue;
         }
-        let reason = match recording.is_being_written() {
-            true => "it is being written: what was on disk when it was opened is read",
-            false => "its writer was killed: what is on disk is read; `tickdeck recover` seals it",
+        let reason = if recording.is_being_written() {
+            "it is being written: what was on disk when it was opened is read"
+        } else if recording.is_writer_unknown() {
+            "its .lock may not be read, so its writer may be running or not: what is on disk is read"
+        } else {
+            "its writer was killed: what is on disk is read; `tickdeck recover` seals it"
         };
         tracing::warn!(
             event = "recording_unfinished",

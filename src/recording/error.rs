@@ -163,6 +163,16 @@ pub enum RecordingError {
         /// Its writer, for example `process 4711 on host box`.
         owner: String,
     },
+    /// Something else is where a writer has its lock.
+    #[error("{} is {what}, so that no writer can lock the recording: {fix}", path.display())]
+    LockUnusable {
+        /// The lock.
+        path: PathBuf,
+        /// What it is, for example `a folder`.
+        what: &'static str,
+        /// What to do.
+        fix: &'static str,
+    },
     /// The folder of a recording that is being written was removed, moved or replaced.
     #[error("{} {} while it was written: {}", path.display(), replaced(path, now), kept(path, now))]
     FolderReplaced {
@@ -355,6 +365,7 @@ impl RecordingError {
                 | Self::NotReplaceable { .. }
                 | Self::AmongData { .. }
                 | Self::InUse { .. }
+                | Self::LockUnusable { .. }
                 | Self::Location(_)
                 | Self::NotFinished { .. }
                 | Self::OtherRecording { .. }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::error::RecordingError;
 use super::names::{LOCK_FILE, is_temporary};
-use super::storage::{LockGuard, Storage, local, read_whole};
+use super::storage::{Entry, LockGuard, Storage, StorageError, local, read_whole};
 
 type Result<T> = std::result::Result<T, RecordingError>;
 
@@ -35,7 +35,7 @@ impl Owner {
             Err(error) if error.source.kind() == ErrorKind::WouldBlock => {
                 Err(in_use(storage, folder))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(unusable(storage, folder, &path, error)),
         }
     }
 
@@ -63,8 +63,46 @@ impl Owner {
     }
 }
 
+/// What `path` is that cannot be locked. Where nothing is there, the folder is what cannot be written.
+fn unusable(
+    storage: &dyn Storage,
+    folder: &Path,
+    path: &Path,
+    error: StorageError,
+) -> RecordingError {
+    let unusable = |what: &'static str, fix: &'static str| RecordingError::LockUnusable {
+        path: path.to_owned(),
+        what,
+        fix,
+    };
+    if storage.link_target(path).is_some() {
+        return unusable("a link", "remove it");
+    }
+    match storage.entry(path) {
+        Ok(Entry::Folder) => unusable("a folder", "remove it"),
+        Ok(Entry::Other) => unusable("a pipe or a device", "remove it"),
+        Ok(Entry::File) if error.source.kind() == ErrorKind::PermissionDenied => {
+            match storage.is_locked(path) {
+                Ok(true) => in_use(storage, folder),
+                _ => unusable(
+                    "a file that this user may not write",
+                    "run as its owner, or remove it if no writer is running",
+                ),
+            }
+        }
+        _ => error.into(),
+    }
+}
+
 /// A lock file has one line.
 const MOST_LOCK_BYTES: u64 = 4096;
+
+/// Whether this user may not look at the lock of `folder`, so that its writer may be running or not.
+pub(super) fn is_owner_unknown(storage: &dyn Storage, folder: &Path) -> bool {
+    let path = folder.join(LOCK_FILE);
+    let is_denied = |error: StorageError| error.source.kind() == ErrorKind::PermissionDenied;
+    storage.is_file(&path) && storage.is_locked(&path).is_err_and(is_denied)
+}
 
 /// Whether a writer has `folder`. A lock that cannot be examined counts as free: readers need none.
 pub(super) fn is_owned(storage: &dyn Storage, folder: &Path) -> bool {

@@ -24,7 +24,7 @@ use super::names::{
     FileNames, MANIFEST_FILE, contracts_path, has_manifest, is_segment, journal_index,
     manifest_path,
 };
-use super::owner::is_owned;
+use super::owner::{is_owned, is_owner_unknown};
 use super::pointer::refuse_pointer;
 use super::segment_reader::SegmentReader;
 use super::storage::{Entry, Location, Storage, StorageError};
@@ -326,6 +326,12 @@ impl Recording {
     #[must_use]
     pub const fn is_being_written(&self) -> bool {
         self.is_being_written
+    }
+
+    /// Whether that cannot be known, because this user may not look at the lock.
+    #[must_use]
+    pub fn is_writer_unknown(&self) -> bool {
+        self.is_abandoned() && is_owner_unknown(&*self.storage, &self.path)
     }
 
     /// Whether its writer ended without finishing it.

@@ -377,9 +377,12 @@ fn compare(
     let folder = recording.path();
     if manifest.status == Status::Recording {
         let events = recording.journal_events();
-        let reason = match recording.is_being_written() {
-            true => "it is being written",
-            false => "its writer was killed; recover it",
+        let reason = if recording.is_being_written() {
+            "it is being written"
+        } else if recording.is_writer_unknown() {
+            "its .lock may not be read, so its writer may be running or not"
+        } else {
+            "its writer was killed; recover it"
         };
         report.add(
             folder,
