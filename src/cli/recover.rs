@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tickdeck_recording::{
-    EventFilter, Recording, RecordingError, Recovery, Salvage, is_merged_slot, is_ring, leftovers,
-    recover, salvage_ring, session_of,
+    EventFilter, MANIFEST_FILE, Recording, RecordingError, Recovery, Salvage, is_merged_slot,
+    is_ring, leftovers, recover, salvage_ring, session_of,
 };
 
 use super::Context;
@@ -34,7 +34,14 @@ pub(super) fn run(context: &Context, args: &RecoverArgs) -> anyhow::Result<Outco
             }
             continue;
         }
-        for folder in folders_of(path)? {
+        let folders = match folders_of(path) {
+            Ok(folders) => folders,
+            Err(error) => {
+                keep_first(context, &mut first_error, path, error.into());
+                continue;
+            }
+        };
+        for folder in folders {
             match recover(&folder) {
                 Ok(recovery) => recovered.push(recovery),
                 Err(error) => keep_first(context, &mut first_error, &folder, error.into()),
@@ -127,6 +134,12 @@ fn readable_alone(kept: &Path) -> u64 {
     events
 }
 
+/// Whether a file that was kept is a manifest of which nothing is named as gone.
+fn is_read_manifest(recovery: &Recovery, kept: &Path) -> bool {
+    let name = kept.file_name().unwrap_or_default().to_string_lossy();
+    name.contains(MANIFEST_FILE) && recovery.lost.iter().all(|lost| lost.file != kept)
+}
+
 fn text(recovery: &Recovery) -> String {
     let path = recovery.recording.display();
     let events = grouped(recovery.events);
@@ -143,6 +156,10 @@ fn text(recovery: &Recovery) -> String {
         let note = match readable_alone(kept) {
             0 if recovery.events > 0 && is_merged_slot(kept) => {
                 "kept: what can be read of it is in the recording".to_owned()
+            }
+            0 if is_read_manifest(recovery, kept) => {
+                "kept: the calendar, the dropped ticks and the losses it had are in the new one"
+                    .to_owned()
             }
             0 => "kept, and not read".to_owned(),
             events => format!(

@@ -228,6 +228,18 @@ pub enum RecordingError {
         /// The folder.
         path: PathBuf,
     },
+    /// There is nothing to recover: a manifest that cannot be read, and no events.
+    #[error(
+        "{} has nothing to recover: its manifest cannot be read ({problem}), and no segment or journal \
+         is there; remove the folder",
+        path.display()
+    )]
+    OnlyManifest {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with the manifest.
+        problem: String,
+    },
     /// The writer failed before and accepts nothing more.
     #[error("{}: an earlier write failed, no more events are accepted", path.display())]
     WriterFailed {

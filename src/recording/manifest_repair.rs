@@ -82,8 +82,17 @@ pub(super) fn replace_damaged_manifest(
     };
     let is_damage = error.is_damage() || matches!(error, RecordingError::NotARecording { .. });
     let has_events = !journal.is_empty() || names.iter().any(|name| is_segment(name));
-    if !is_damage || !has_events {
+    if !is_damage {
         return Err(error);
+    }
+    if !has_events {
+        return Err(match error {
+            RecordingError::Damaged { problem, .. } => RecordingError::OnlyManifest {
+                path: folder.to_owned(),
+                problem,
+            },
+            other => other,
+        });
     }
     let mut manifest = made_again(storage, folder, names, journal)?;
     if let Some(readable) = Manifest::read_description(&**storage, &path) {

@@ -802,3 +802,58 @@ fn files_whose_events_are_in_segments_make_room_first() {
     assert_eq!(recover(&path).unwrap().events, 55);
     assert_eq!(events_of(&path), events);
 }
+
+/// What makes something of this name that no writer can lock.
+type Put = fn(&Path);
+
+#[test]
+fn what_is_no_lock_is_named_to_writers_and_not_needed_by_readers() {
+    let puts: [(&str, Put); 3] = [
+        ("a folder", |lock| std::fs::create_dir(lock).unwrap()),
+        ("a link", |lock| {
+            std::os::unix::fs::symlink("nowhere", lock).unwrap();
+        }),
+        ("a pipe or a device", |lock| {
+            nix::unistd::mkfifo(lock, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        }),
+    ];
+    let events = some_ticks(25);
+    for (what, put) in puts {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, new) = (folder.path().join("rec"), folder.path().join("new"));
+        killed(&path, &events);
+        std::fs::create_dir(&new).unwrap();
+        put(&path.join(LOCK_FILE));
+        put(&new.join(LOCK_FILE));
+        let begun = RecordingWriter::create(&new, session(20, 10)).map(|_| ());
+        for (refused, place) in [(recover(&path).map(|_| ()), &path), (begun, &new)] {
+            let error = refused.unwrap_err();
+            let lock = place.join(LOCK_FILE);
+            let expected = format!(
+                "{} is {what}, so that no writer can lock the recording: remove it",
+                lock.display()
+            );
+            assert!(error.is_bad_input(), "{error:?}");
+            assert_eq!(error.to_string(), expected);
+        }
+        let recording = Recording::open(&path).unwrap();
+        assert!(recording.is_abandoned() && !recording.is_writer_unknown());
+        assert_eq!(events_of(&path), events);
+    }
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_and_no_events_are_nothing_to_recover() {
+    for text in ["", "{", "{\"format\": 1}"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rec");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join(MANIFEST_FILE), text).unwrap();
+        let refused = recover(&path).unwrap_err();
+        assert!(
+            matches!(refused, RecordingError::OnlyManifest { .. }),
+            "{refused:?}"
+        );
+        assert_eq!(names(&path), [MANIFEST_FILE], "it stays");
+    }
+}

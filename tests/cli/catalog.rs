@@ -600,3 +600,24 @@ fn what_a_root_passes_over_is_named() {
         assert!(partial.stderr.contains("name_not_utf8"), "{partial:?}");
     }
 }
+
+#[test]
+fn an_empty_manifest_does_not_keep_others_from_being_recovered() {
+    let folder = Folder::new();
+    let root = catalogue(&folder);
+    let day = root.join("trading_day=2026-01-05");
+    // Before the others by name.
+    let empty = day.join("session=a");
+    std::fs::create_dir(&empty).unwrap();
+    std::fs::write(empty.join("_manifest.json"), "").unwrap();
+    let others = tickdeck::recording::Catalog::open(&root).unwrap().entries;
+    let recovered = ends(verb("recover", &root, ""), 4);
+    let finished = recovered.stdout.matches("finished already").count();
+    assert_eq!(finished, others.len() - 1, "{recovered:?}");
+    let said = format!(
+        "{} has nothing to recover: its manifest cannot be read",
+        empty.display()
+    );
+    assert!(recovered.stderr.contains(&said), "{recovered:?}");
+    assert_eq!(names(&empty), ["_manifest.json"]);
+}
