@@ -9,7 +9,7 @@ use insta::{allow_duplicates, assert_snapshot};
 
 use crate::support::cli::{Ended, finish, tickdeck, with_nats};
 use crate::support::nats_server::NatsServer;
-use crate::support::recordings::{Folder, quick, repository};
+use crate::support::recordings::{Folder, events, quick, quirks, repository};
 
 /// A folder with a copy of the quick recording in `rec`.
 fn folder() -> Folder {
@@ -800,4 +800,114 @@ fn a_salvage_of_nothing_names_the_loss() {
         assert!(ended.stderr.contains(text), "{ended:?}");
         assert!(!ended.stderr.contains("--allow-empty"), "{ended:?}");
     }
+}
+
+#[test]
+fn a_given_contract_table_replaces_a_damaged_one() {
+    const WITH: &str = "--contracts table.csv";
+    type Spoil = fn(&std::path::Path);
+    let spoils: [(&str, Spoil); 3] = [
+        ("Corrupt footer", |path| {
+            std::fs::write(path, "PAR1PAR1").unwrap();
+        }),
+        ("BLAKE3 is", |path| {
+            std::fs::copy(quirks().join("contracts.parquet"), path).unwrap();
+        }),
+        ("it is missing", |path| std::fs::remove_file(path).unwrap()),
+    ];
+    let folder = folder();
+    let table = repository("fixtures/contracts/own.csv");
+    std::fs::copy(table, folder.join("table.csv")).unwrap();
+    let replay = format!("replay rec --rate max --sink digest --json {WITH}");
+    let whole = finish(command(&folder, &replay)).done().digest();
+    finish(command(
+        &folder,
+        &format!("check rec --golden g.json --update {WITH}"),
+    ))
+    .done();
+    for (problem, spoil) in spoils {
+        spoil(&folder.join("rec/contracts.parquet"));
+        for (words, code) in [
+            ("replay rec --rate max --sink null", 4),
+            ("export rec -o out.csv", 4),
+            ("record --source recording:rec -o out", 4),
+            ("check rec --golden g.json", 1),
+            ("diff rec --published rec", 1),
+        ] {
+            let said = refused(&folder, words);
+            let parts = [
+                "rec/contracts.parquet",
+                problem,
+                "--contracts FILE",
+                "--salvage",
+            ];
+            for part in parts {
+                assert!(said.contains(part), "{words}, no {part}: {said}");
+            }
+            assert!(said.starts_with(&code.to_string()), "{words}: {said}");
+            let ended = finish(command(&folder, &format!("{words} {WITH}")));
+            assert_eq!(ended.code, Some(0), "{words}: {ended:?}");
+            assert!(ended.stderr.contains("file_not_used"), "{words}: {ended:?}");
+            let _ = std::fs::remove_file(folder.join("out.csv"));
+            let _ = std::fs::remove_dir_all(folder.join("out"));
+        }
+        assert_eq!(finish(command(&folder, &replay)).done().digest(), whole);
+        // A table that is not the recorded one is not played either.
+        let salvaged = finish(command(&folder, SALVAGE));
+        assert_eq!(salvaged.code, Some(3), "{salvaged:?}");
+        assert!(salvaged.stderr.contains("file_not_used"), "{salvaged:?}");
+        let both = finish(command(&folder, &format!("{SALVAGE} {WITH}")));
+        assert_eq!(both.done().digest(), whole);
+    }
+    let said = refused(&folder, "slice rec -n 3 -o out");
+    assert!(
+        said.contains("`tickdeck replay --contracts FILE`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_lock_that_may_not_be_read_is_needed_by_writers_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = folder();
+    let manifest = folder.join("rec/manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text.replace("\"complete\"", "\"recording\"")).unwrap();
+    let lock = folder.join("rec/.lock");
+    std::fs::write(&lock, "").unwrap();
+    let allow = |path: &std::path::Path, mode: u32| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    allow(folder.path(), 0o755);
+    allow(&folder.join("rec"), 0o777);
+    allow(&lock, 0);
+    let told = as_a_user(&folder, "info rec").done();
+    let unknown = "its .lock may not be read";
+    for said in [&told.stdout, &told.stderr] {
+        assert!(
+            said.contains(unknown) && !said.contains("was killed"),
+            "{told:?}"
+        );
+    }
+    let played = as_a_user(&folder, "replay rec --rate max --sink null");
+    assert_eq!(played.code, Some(3), "{played:?}");
+    assert!(played.stderr.contains(unknown), "{played:?}");
+    let verified = as_a_user(&folder, "verify rec");
+    assert_eq!(verified.code, Some(1), "{verified:?}");
+    assert!(verified.stdout.contains(unknown), "{verified:?}");
+    for words in [
+        "recover rec",
+        "record --source synthetic:quick --force -o rec",
+    ] {
+        let refused = as_a_user(&folder, words);
+        assert_eq!(refused.code, Some(2), "{words}: {refused:?}");
+        let parts = [
+            "rec/.lock is a file that this user may not write",
+            "run as its owner, or remove it if no writer is running",
+        ];
+        for part in parts {
+            assert!(refused.stderr.contains(part), "{words}: {refused:?}");
+        }
+    }
+    assert_eq!(events(&folder.join("rec")), events(&quick()));
 }

@@ -19,7 +19,7 @@ const BATCH_EVENTS: usize = 512;
 
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &CatArgs) -> anyhow::Result<Outcome> {
-    let inputs = inputs::open_to_follow(&args.recordings, args.follow)?;
+    let inputs = inputs::open_to_follow(&args.recordings, args.follow, &NormalizeArgs::default())?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     inputs::warn_given_twice(&args.recordings);
     let reference = inputs::reference(&NormalizeArgs::default(), &inputs.recordings)?;

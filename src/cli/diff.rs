@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context, args: &DiffArgs) -> anyhow::Result<Outcome>
     context.handle_signals()?;
     match compare(context, args, servers) {
         Err(DiffError::Check(error)) if error.is_damage() => {
-            let error = format!("{:#}", explained(error));
+            let error = context.hints.in_one_line(&explained(error));
             tracing::error!(event = "recording_damaged", "{error}");
             print_if_hidden(context.log_format, &error, Exit::Difference);
             Ok(Outcome::Difference)

@@ -24,7 +24,7 @@ use super::render::{INCOMPLETE, bytes, counted};
 /// Runs the verb.
 pub(super) fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<Outcome> {
     context.handle_signals()?;
-    let inputs = inputs::open(&args.recordings)?;
+    let inputs = inputs::open_with(&args.recordings, &args.normalize)?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     inputs::warn_given_twice(&args.recordings);
     let payload_source = inputs.payload_source()?;

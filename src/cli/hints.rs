@@ -39,6 +39,12 @@ hints! {
     REPLACE_RECORDING = ["; --force replaces only recordings"];
     MAKE_MANIFEST = [": `tickdeck recover` makes it again from segments and journal"];
     MAKE_OTHER_MANIFEST = ["; `tickdeck recover` makes another one from segments and journal"];
+    OTHER_CONTRACTS = [
+        "; --contracts FILE uses another table; --salvage plays it without a table",
+        "; --contracts FILE uses another table; `tickdeck replay --salvage` plays it without a table",
+        "; `tickdeck replay --contracts FILE` plays it with another table; `tickdeck replay \
+         --salvage` plays it without a table",
+    ];
     EXPLAIN_COLUMNS = [
         "; say what a column is with --map THEIRS=CTP, leave one out with --ignore COLUMN, or force \
          a dialect with --dialect: {}",
@@ -116,6 +122,7 @@ fn of_error(error: &(dyn Error + 'static)) -> Vec<(Hint, String)> {
         Some(RecordingError::NotReplaceable { .. }) => return plain(REPLACE_RECORDING),
         Some(RecordingError::NoManifest { .. }) => return plain(MAKE_MANIFEST),
         Some(error) if error.is_damaged_manifest() => return plain(MAKE_OTHER_MANIFEST),
+        Some(error) if error.is_damaged_contracts() => return plain(OTHER_CONTRACTS),
         Some(RecordingError::LowSpace { .. }) => return plain(LOWER_LIMIT),
         Some(RecordingError::FolderReplaced {
             now: FolderNow::At(_),

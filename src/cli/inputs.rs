@@ -34,9 +34,28 @@ pub(super) fn open(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     Ok(inputs)
 }
 
+/// The same for a verb with --contracts. The table in it takes the place of damaged ones.
+pub(super) fn open_with(paths: &[PathBuf], normalize: &NormalizeArgs) -> anyhow::Result<Inputs> {
+    let mut inputs = Inputs::open(paths)?;
+    replace_contracts(&mut inputs, normalize);
+    log_opened(&inputs.recordings);
+    Ok(inputs)
+}
+
+fn replace_contracts(inputs: &mut Inputs, normalize: &NormalizeArgs) {
+    if normalize.contracts.is_some() {
+        inputs.replace_damaged_contracts();
+    }
+}
+
 /// The same for a verb that may follow what is being written, then without a warning.
-pub(super) fn open_to_follow(paths: &[PathBuf], follow: bool) -> anyhow::Result<Inputs> {
-    let inputs = Inputs::open(paths)?;
+pub(super) fn open_to_follow(
+    paths: &[PathBuf],
+    follow: bool,
+    normalize: &NormalizeArgs,
+) -> anyhow::Result<Inputs> {
+    let mut inputs = Inputs::open(paths)?;
+    replace_contracts(&mut inputs, normalize);
     // What is added in a store is not seen.
     let is_followed = |it: &Recording| follow && it.is_being_written() && !is_url(it.path());
     for recording in &inputs.recordings {
@@ -46,6 +65,7 @@ pub(super) fn open_to_follow(paths: &[PathBuf], follow: bool) -> anyhow::Result<
                 recording = %recording.path().display(),
                 "it is being written: its events are read as they come, until it is finished"
             );
+            warn_unused(recording);
         } else {
             log_opened(std::slice::from_ref(recording));
         }
@@ -76,18 +96,22 @@ pub(super) fn warn_abandoned(inputs: &Inputs, followed: &Followed) {
 }
 
 /// The same for a salvage, which also opens damaged recordings. Warns about what it does without.
-pub(super) fn open_salvage(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
-    let inputs = Inputs::open_salvage(paths)?;
+pub(super) fn open_salvage(paths: &[PathBuf], normalize: &NormalizeArgs) -> anyhow::Result<Inputs> {
+    let mut inputs = Inputs::open_salvage(paths)?;
+    replace_contracts(&mut inputs, normalize);
     log_opened(&inputs.recordings);
-    for unused in inputs.recordings.iter().flat_map(Recording::unused) {
+    Ok(inputs)
+}
+
+fn warn_unused(recording: &Recording) {
+    for unused in recording.unused() {
         tracing::warn!(
             event = "file_not_used",
             path = %unused.file.display(),
             reason = unused.problem,
-            "the recording is played without it"
+            "the recording is read without it"
         );
     }
-    Ok(inputs)
 }
 
 /// Whether a file is named as one of a journal, in use or set aside by a recovery.
@@ -142,7 +166,7 @@ pub(super) fn keep_first(
     }
 }
 
-/// Warns about unfinished recordings.
+/// Warns about unfinished recordings, and about files that are not used.
 pub(super) fn log_opened(recordings: &[Recording]) {
     for recording in recordings {
         tracing::debug!(
@@ -155,6 +179,7 @@ pub(super) fn log_opened(recordings: &[Recording]) {
         );
     }
     for recording in recordings {
+        warn_unused(recording);
         if recording.status() != Status::Recording {
             continue;
         }
@@ -515,20 +540,25 @@ pub(super) const fn completeness(is_complete: bool) -> Outcome {
     }
 }
 
-/// Refuses damaged recordings. The error shows the first finding, the number of others, and `remedy`.
+/// Refuses damaged recordings. The error shows the first finding, the number of others, and `remedy`. A
+/// contract table has other remedies, which the hints name.
 pub(super) fn refuse_damage(findings: &[Finding], remedy: &str) -> Result<(), RecordingError> {
     damaged(findings, remedy).map_or(Ok(()), Err)
 }
 
 /// The error for what was found; `None` if that is nothing.
 pub(super) fn damaged(findings: &[Finding], remedy: &str) -> Option<RecordingError> {
-    let (first, others) = findings.split_first()?;
-    let more = match others.len() {
-        0 => String::new(),
-        more => format!(" (and {more} more, see `tickdeck verify`)"),
+    let error = |finding: &Finding, rest: &str| RecordingError::Damaged {
+        path: finding.file.clone(),
+        problem: format!("{}{rest}", finding.problem),
     };
-    Some(RecordingError::Damaged {
-        path: first.file.clone(),
-        problem: format!("{}{more}; {remedy}", first.problem),
-    })
+    let is_table = |finding: &&Finding| error(finding, "").is_damaged_contracts();
+    let more = match findings.len() {
+        0 | 1 => String::new(),
+        all => format!(" (and {} more, see `tickdeck verify`)", all - 1),
+    };
+    match findings.iter().find(|finding| !is_table(finding)) {
+        Some(first) => Some(error(first, &format!("{more}; {remedy}"))),
+        None => findings.first().map(|table| error(table, &more)),
+    }
 }

@@ -252,7 +252,7 @@ fn open_recording(args: &RecordArgs, path: &PathBuf) -> anyhow::Result<Opened> {
     let paths = std::slice::from_ref(path);
     let named = |id: &str| place(args, || SessionId::of_text(id));
     named("")?.check_inputs(paths)?;
-    let inputs = inputs::open(paths)?;
+    let inputs = inputs::open_with(paths, &args.normalize)?;
     let place = named(&inputs.session())?;
     refuse_damage(&inputs.damage(), INTACT_ONLY)?;
     let all = EventFilter::default();

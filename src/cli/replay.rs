@@ -40,9 +40,9 @@ struct Plan {
 impl Plan {
     fn make(args: &ReplayArgs) -> anyhow::Result<Self> {
         let inputs = if args.salvage {
-            inputs::open_salvage(&args.recordings)?
+            inputs::open_salvage(&args.recordings, &args.normalize)?
         } else {
-            inputs::open_to_follow(&args.recordings, args.follow)?
+            inputs::open_to_follow(&args.recordings, args.follow, &args.normalize)?
         };
         let source = inputs.payload_source()?;
         let reference = inputs::reference(&args.normalize, &inputs.recordings)?;

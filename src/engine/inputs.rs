@@ -143,6 +143,14 @@ impl Inputs {
         })
     }
 
+    /// Drops contract tables that are damaged, because the caller has another one: see
+    /// [`Recording::replace_damaged_contracts`].
+    pub fn replace_damaged_contracts(&mut self) {
+        for recording in &mut self.recordings {
+            recording.replace_damaged_contracts();
+        }
+    }
+
     /// Whether every recording was finished and has its manifest. A lone segment needs none.
     #[must_use]
     pub fn are_complete(&self) -> bool {

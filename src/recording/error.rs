@@ -9,7 +9,7 @@ use parquet::errors::ParquetError;
 use tickdeck_core::source::{SourceError, SourceErrorKind};
 
 use super::format_version::FormatVersion;
-use super::names::{MANIFEST_FILE, is_manifest};
+use super::names::{MANIFEST_FILE, is_any_contracts, is_manifest};
 use super::storage::{FolderNow, LocationError, StorageError};
 
 /// A recording could not be written or read.
@@ -418,6 +418,16 @@ impl RecordingError {
         };
         let name = path.file_name().unwrap_or_default();
         is_manifest(&name.to_string_lossy())
+    }
+
+    /// Whether the contract table of a recording is damaged, for which another one may be given.
+    #[must_use]
+    pub fn is_damaged_contracts(&self) -> bool {
+        let Self::Damaged { path, .. } = self else {
+            return false;
+        };
+        let name = path.file_name().unwrap_or_default();
+        is_any_contracts(&name.to_string_lossy())
     }
 
     /// The first of two errors, unless it only says that there was an earlier one.

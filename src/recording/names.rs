@@ -175,6 +175,16 @@ pub(super) fn is_contracts(name: &str) -> bool {
     unhidden(name) == CONTRACTS_FILE
 }
 
+/// The same, also of one that is named after its content.
+pub(super) fn is_any_contracts(name: &str) -> bool {
+    let name = unhidden(name);
+    let digits = name
+        .strip_prefix("contracts-")
+        .and_then(|rest| rest.strip_suffix(".parquet"));
+    let is_content = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    name == CONTRACTS_FILE || digits.is_some_and(is_content)
+}
+
 fn unhidden(name: &str) -> &str {
     name.strip_prefix(HIDDEN).unwrap_or(name)
 }

@@ -17,7 +17,7 @@ use super::contracts_file;
 use super::error::RecordingError;
 use super::file_hash::check_file;
 use super::filter::EventFilter;
-use super::finding::Finding;
+use super::finding::{Finding, problem};
 use super::group_stream::{GroupStream, GroupsAhead, MissingPart, Step};
 use super::manifest::{Manifest, Status};
 use super::names::{
@@ -47,6 +47,8 @@ pub struct Recording {
     unsealed: Unsealed,
     is_being_written: bool,
     unused: Vec<Finding>,
+    /// Whether the caller has another contract table in place of its own, which is damaged.
+    has_other_contracts: bool,
 }
 
 impl Recording {
@@ -128,6 +130,7 @@ impl Recording {
             segments,
             manifest: Some(manifest),
             unused: Vec::new(),
+            has_other_contracts: false,
         })
     }
 
@@ -156,10 +159,7 @@ impl Recording {
             Err(error) => Self::without_manifest(storage, path, error)?,
         };
         recording.refuse_altered_links()?;
-        if let Err(error) = recording.contracts(&mut ContractTable::default()) {
-            let file = recording.contracts_path();
-            recording.unused.push(Finding::new(file, &error));
-        }
+        recording.unused.extend(recording.contracts_damage());
         Ok(recording)
     }
 
@@ -212,6 +212,7 @@ impl Recording {
             unsealed: journal.unsealed,
             is_being_written: false,
             unused: Vec::new(),
+            has_other_contracts: false,
         })
     }
 
@@ -250,6 +251,7 @@ impl Recording {
             unsealed: Unsealed::default(),
             is_being_written: false,
             unused: Vec::new(),
+            has_other_contracts: false,
         })
     }
 
@@ -369,17 +371,54 @@ impl Recording {
     /// When `contracts.parquet` is there but unreadable.
     pub fn contracts(&self, table: &mut ContractTable) -> Result<()> {
         let path = self.contracts_path();
-        let is_unused = self.unused.iter().any(|unused| unused.file == path);
-        if !is_unused && self.storage.exists(&path) {
+        if !self.is_without_contracts() && self.storage.exists(&path) {
             if !self.storage.is_within(&self.path, &path) {
                 match &self.manifest {
                     Some(it) => check_file(&*self.storage, &path, None, &it.contracts_blake3)?,
                     None => refuse_outside(&*self.storage, &self.path, &path)?,
                 }
             }
-            table.extend(contracts_file::read(&*self.storage, &path)?);
+            let listed = contracts_file::read(&*self.storage, &path);
+            table.extend(listed.map_err(|error| match error {
+                RecordingError::Parquet { .. } => RecordingError::damaged(&path, problem(&error)),
+                other => other,
+            })?);
         }
         Ok(())
+    }
+
+    /// What is wrong with its contract table: it is not what the manifest states, or cannot be read.
+    #[must_use]
+    pub fn contracts_damage(&self) -> Option<Finding> {
+        let path = self.contracts_path();
+        let stated = self.manifest.iter().map(|it| &it.contracts_blake3);
+        let mut stated = stated.filter(|blake3| !blake3.is_empty());
+        let checked = match stated.next() {
+            Some(blake3) => check_file(&*self.storage, &path, None, blake3),
+            None => Ok(()),
+        };
+        let read = checked.and_then(|()| self.contracts(&mut ContractTable::default()));
+        read.err().map(|error| Finding::new(path, &error))
+    }
+
+    /// Drops its contract table if that is damaged, because the caller has another one. The table is then
+    /// among the files that are [`unused`](Self::unused), and no damage any more.
+    pub fn replace_damaged_contracts(&mut self) {
+        if !self.is_without_contracts() {
+            self.unused.extend(self.contracts_damage());
+        }
+        self.has_other_contracts = self.is_without_contracts();
+    }
+
+    /// Whether its contract table is not used.
+    fn is_without_contracts(&self) -> bool {
+        let path = self.contracts_path();
+        self.unused.iter().any(|unused| unused.file == path)
+    }
+
+    /// Whether the caller has another contract table in place of its own.
+    pub(super) const fn has_other_contracts(&self) -> bool {
+        self.has_other_contracts
     }
 
     /// The calendar of the recording; `None` for a lone segment.

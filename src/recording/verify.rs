@@ -240,7 +240,7 @@ fn check_files(recording: &Recording, report: &mut VerifyReport) {
         bytes: None,
         blake3: &manifest.contracts_blake3,
     };
-    let has_contracts = !contracts.blake3.is_empty();
+    let has_contracts = !contracts.blake3.is_empty() && !recording.has_other_contracts();
     let files = segments.chain(has_contracts.then_some(contracts));
     for (path, error) in file_hash::check_files(storage, &files.collect::<Vec<_>>()) {
         report.add(&path, problem(&error));

@@ -192,7 +192,11 @@ impl Diff {
                 Ok(Self::of(sides, content, Compared::Streams, true, options))
             }
             [InputKind::Recording, InputKind::Recording] => {
-                let recordings = [open_intact(first, opened)?, open_intact(second, opened)?];
+                let published = options.published.as_ref();
+                let of_first = published.map_or(&[][..], |sides| &sides[..1]);
+                let of_second = published.map_or(&[][..], |sides| &sides[1..]);
+                let first = open_intact(first, of_first, opened)?;
+                let recordings = [first, open_intact(second, of_second, opened)?];
                 let is_complete = recordings.iter().all(Recording::is_complete);
                 let [first, second] = &recordings;
                 if let Some(published) = &options.published {
@@ -225,7 +229,7 @@ impl Diff {
     ) -> Result<Self, DiffError> {
         match (input_kind(input)?, &options.published) {
             (InputKind::Recording, Some(published)) => {
-                let recording = open_intact(input, opened)?;
+                let recording = open_intact(input, published, opened)?;
                 let sides = [&recording, &recording];
                 let is_complete = recording.is_complete();
                 Ok(Self::published(sides, published, is_complete, options)?)
@@ -327,8 +331,17 @@ fn unlike(recording: &Path, stream: &Path) -> DiffError {
     }
 }
 
-fn open_intact(path: &Path, opened: &mut dyn FnMut(&Recording)) -> Result<Recording, CheckError> {
-    let recording = open_recording(path)?;
+/// Opens a recording that is `published` in these ways. A damaged contract table matters unless each of them
+/// has another.
+fn open_intact(
+    path: &Path,
+    published: &[Publishing<'_>],
+    opened: &mut dyn FnMut(&Recording),
+) -> Result<Recording, CheckError> {
+    let mut recording = open_recording(path)?;
+    if !published.is_empty() && published.iter().all(Publishing::has_contracts) {
+        recording.replace_damaged_contracts();
+    }
     opened(&recording);
     refuse_damage(&recording)?;
     Ok(recording)

@@ -37,6 +37,13 @@ impl Input {
         }
     }
 
+    /// Drops a damaged contract table if the caller `has_other` contracts.
+    pub(super) fn replace_damaged_contracts(&mut self, has_other: bool) {
+        if let (Self::Recording(recording), true) = (self, has_other) {
+            recording.replace_damaged_contracts();
+        }
+    }
+
     /// Whether it is whole. Streams have no state.
     #[must_use]
     pub fn is_complete(&self) -> bool {

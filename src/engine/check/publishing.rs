@@ -25,6 +25,11 @@ pub struct Publishing<'a> {
 }
 
 impl Publishing<'_> {
+    /// Whether a contract table is given.
+    pub(super) const fn has_contracts(&self) -> bool {
+        self.reference.contracts.is_some()
+    }
+
     /// The options by which `recording` is published. With a `golden`, which need not exist, they are
     /// those of the comparison with it.
     ///

@@ -182,7 +182,8 @@ fn check(
         let golden = golden.to_owned();
         return Err(CheckError::GoldenInside { golden });
     }
-    let input = Input::open(path)?;
+    let mut input = Input::open(path)?;
+    input.replace_damaged_contracts(options.publishing.has_contracts());
     *is_complete &= input.is_complete();
     let mut progress = observer.begin(&input);
     let mut watch = |messages: u64| {
