@@ -3,26 +3,22 @@
 //! Tests that need a separate disk mount one, which takes root. Elsewhere they are skipped visibly.
 //! A quota ends a write like a full disk, with another error of the system.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tickdeck::calendar::TradingCalendar;
-use tickdeck::clock::SystemClock;
-use tickdeck::contract::ContractTable;
 use tickdeck::event::Event;
 use tickdeck::recording::{
-    EventWriter as _, Recorded, RecorderOptions, RecordingError, RecordingOptions, Ring,
-    RingRecorder, RingSpan, RingTrigger, Rolling, recover, salvage_ring,
+    EventWriter as _, Recorded, RecorderOptions, RecordingError, recover, salvage_ring,
 };
-use tickdeck::source::SourceInfo;
 use tickdeck_core::wait::nap;
 
 use crate::support::cli::{Ended, Running, binary, command_of, finish, run_words, tickdeck};
 use crate::support::ctp::logged;
 use crate::support::disk::{Disk, succeeds};
 use crate::support::recordings::{Folder, events, info, names, on_disk, quick, verb};
+use crate::support::ring::ring;
 use crate::support::{skipped, wait_until};
 
 /// Some 60,000 ticks: a journal and a segment of 2.5 MB each, and 17,000 contracts.
@@ -105,6 +101,109 @@ fn a_full_disk_is_sealed_by_record_itself() {
     assert!(made["ticks"].as_u64() > Some(200_000), "{said}");
 }
 
+/// The segment of a journal file has no room beside it.
+#[test]
+fn a_small_disk_keeps_everything_in_the_journal() {
+    let Some(disk) = Disk::in_memory("a small disk", "8m") else {
+        return;
+    };
+    let path = disk.join("rec");
+    let source = "synthetic:day,seed=1,duration=2h";
+    let words = "-r max --min-free-space 0 --log-format json";
+    let failed = finish(record(source, words, &path));
+    assert_failed(&failed, "No space left on device");
+    let said = logged(&failed.stderr, "recording_failed");
+    let [said] = &said[..] else {
+        panic!("it is logged once: {failed:?}");
+    };
+    assert_eq!(said["sealed"], false, "{said}");
+    let before = info(&path);
+    assert_eq!(before["status"], "recording");
+    assert_eq!(before["ticks"], said["recorded"]);
+    assert_eq!(before["journal_events"], before["events"], "{before}");
+    assert!(before["ticks"].as_u64() > Some(50_000), "{before}");
+    let found = events(&path);
+    assert_eq!(verb("recover", &path).code, Some(4));
+    assert!(events(&path) == found, "nothing was lost");
+    disk.remount("size=64m");
+    let recovered = verb("recover", &path);
+    assert!(matches!(recovered.code, Some(0 | 3)), "{recovered:?}");
+    verb("verify", &path).done();
+    let after = info(&path);
+    assert_eq!(after["status"], "recovered");
+    assert_eq!(after["journal_events"], 0);
+    assert!(events(&path) == found);
+}
+
+#[test]
+fn a_used_up_quota_keeps_a_prefix() {
+    let Some(disk) = Disk::with_quota("a used up quota", 2500) else {
+        return;
+    };
+    let path = disk.join("rec");
+    let mut command = record(MARKET, "--min-free-space 0", &path);
+    command.uid(65534).gid(65534);
+    let failed = finish(command);
+    assert_failed(&failed, "Disk quota exceeded");
+    assert_prefix(&events(&path), &market(&Folder::new()));
+}
+
+/// The same where no disk has a quota: the system refuses the writes to the journal.
+#[test]
+fn an_error_of_a_quota_seals_what_was_recorded() {
+    let folder = Folder::new();
+    let path = folder.join("rec");
+    let journal = path.join("journal-00000.tdj").display().to_string();
+    let mut command = command_of("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-P", &journal]);
+    command.args(["-e", "trace=write", "-e"]);
+    command.arg("inject=write:error=EDQUOT:when=20+");
+    command.arg(binary());
+    command.args("record -q --source synthetic:quick,seed=1 --rate 10 -o".split(' '));
+    command.arg(&path);
+    if !succeeds(&["strace", "-qq", "-o", "/dev/null", "true"]) {
+        skipped("an error of a quota", "no strace");
+        return;
+    }
+    let failed = finish(command);
+    assert_failed(&failed, "Disk quota exceeded");
+    assert_eq!(info(&path)["status"], "recovered", "it is sealed");
+    let all = events(&quick());
+    let found = events(&path);
+    assert_prefix(&found, &all);
+    assert!(found.len() < all.len());
+    verb("verify", &path).done();
+}
+
+#[test]
+fn an_unmounted_disk_has_what_was_recorded() {
+    let Some(disk) = Disk::in_memory("an unmounted disk", "64m") else {
+        return;
+    };
+    let elsewhere = disk.elsewhere();
+    let path = disk.join("rec");
+    let words = "--rate 10 --min-free-space 0";
+    let running = Running::start(record("synthetic:quick,seed=1", words, &path));
+    wait_until("events are on disk", || on_disk(&path) > 20);
+    let seen = on_disk(&path);
+    disk.unmount();
+    let failed = running.wait();
+    assert_failed(
+        &failed,
+        "was replaced, or its disk unmounted, while it was written",
+    );
+    assert_failed(&failed, "what was recorded is on that disk");
+    assert!(!path.exists(), "nothing is written where the disk was");
+    let there = elsewhere.join("rec");
+    let found = events(&there);
+    assert_prefix(&found, &events(&quick()));
+    assert!(found.len() as u64 >= seen);
+    let recovered = verb("recover", &there);
+    assert!(matches!(recovered.code, Some(0 | 3)), "{recovered:?}");
+    verb("verify", &there).done();
+    assert_eq!(events(&there), found);
+}
+
 #[test]
 fn a_limit_for_the_size_of_a_file_is_named_with_its_remedy() {
     let folder = Folder::new();
@@ -169,30 +268,11 @@ fn recover_on_a_full_disk_names_the_space_it_needs() {
 
 /// Puts events into a ring of a disk until that is full, and ends the session then.
 fn fill(root: &Path, events: &[Event], has_trigger: bool) -> Recorded {
-    const SECOND: i64 = 1_000_000_000;
-    let options = RecordingOptions {
-        session: "box".into(),
-        source: SourceInfo::default(),
-        contracts: Arc::new(ContractTable::builtin()),
-        calendar: Arc::new(TradingCalendar::builtin()),
-        rolling: Rolling::default(),
-        overwrite: false,
-        keep_partial: true,
-    };
-    let span = RingSpan {
-        before: 80 * SECOND,
-        after: 80 * SECOND,
-    };
-    let trigger = RingTrigger::default();
-    let ring = Ring { span, trigger };
     let recorder = RecorderOptions {
         min_free_space: 0,
         ..RecorderOptions::default()
     };
-    let (session, clock) = ("box".parse().unwrap(), Arc::new(SystemClock::new()));
-    let told = |_: &Path, _: &Result<_, _>| {};
-    let ring = RingRecorder::create(root, session, options, recorder, ring, clock, told);
-    let mut ring = ring.unwrap();
+    let mut ring = ring(root, recorder);
     if has_trigger {
         ring.trigger().keep("test");
     }

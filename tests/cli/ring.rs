@@ -1,44 +1,16 @@
 //! `recover` of what a killed session left in a ring, where a part of it is missing or damaged.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use tickdeck::calendar::TradingCalendar;
-use tickdeck::clock::SystemClock;
-use tickdeck::contract::ContractTable;
-use tickdeck::recording::{
-    EventWriter as _, RecorderOptions, RecordingOptions, Ring, RingRecorder, RingSpan, RingTrigger,
-    Rolling,
-};
-use tickdeck::source::SourceInfo;
+use tickdeck::recording::{EventWriter as _, RecorderOptions};
 
 use crate::support::cli::{Ended, finish, tickdeck};
 use crate::support::recordings::{Folder, events, names, quick};
-
-const SECOND: i64 = 1_000_000_000;
+use crate::support::ring::ring;
 
 /// The ring of a session that was killed, with the quick recording in slots of 10 s.
 fn killed(root: &Path) -> PathBuf {
-    let options = RecordingOptions {
-        session: "box".into(),
-        source: SourceInfo::default(),
-        contracts: Arc::new(ContractTable::builtin()),
-        calendar: Arc::new(TradingCalendar::builtin()),
-        rolling: Rolling::default(),
-        overwrite: false,
-        keep_partial: true,
-    };
-    let span = RingSpan {
-        before: 80 * SECOND,
-        after: 80 * SECOND,
-    };
-    let trigger = RingTrigger::default();
-    let ring = Ring { span, trigger };
-    let (session, clock) = ("box".parse().unwrap(), Arc::new(SystemClock::new()));
-    let recorder = RecorderOptions::default();
-    let told = |_: &Path, _: &Result<_, _>| {};
-    let ring = RingRecorder::create(root, session, options, recorder, ring, clock, told);
-    let mut ring = ring.unwrap();
+    let mut ring = ring(root, RecorderOptions::default());
     ring.write(&events(&quick())).unwrap();
     // One that is dropped leaves what a killed process leaves.
     drop(ring);

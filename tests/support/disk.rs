@@ -34,15 +34,62 @@ impl Disk {
         Self::mount(test, &["-o", "loop", &path])
     }
 
+    /// A disk on which each user may have so many KiB; `None` after a visible skip.
+    pub(crate) fn with_quota(test: &str, kib: u32) -> Option<Self> {
+        let limit = format!("size=64m,usrquota,usrquota_block_hardlimit={kib}k");
+        if let Some(disk) = Self::try_mount(&["-t", "tmpfs", "-o", &limit, "tmpfs"]) {
+            return Some(disk);
+        }
+        let disk = Self::ext4_with_quota(kib);
+        if disk.is_none() {
+            skipped(test, "no disk with a quota can be mounted");
+        }
+        disk
+    }
+
+    fn ext4_with_quota(kib: u32) -> Option<Self> {
+        let image = Folder::new();
+        let path = image.join("image");
+        std::fs::File::create(&path).ok()?.set_len(64 << 20).ok()?;
+        let path = path.display().to_string();
+        let options = [
+            "-O",
+            "quota",
+            "-E",
+            "quotatype=usrquota,root_owner=65534:65534",
+        ];
+        let make = [&["mkfs.ext4", "-q", "-F"], &options[..], &[path.as_str()]].concat();
+        let disk = succeeds(&make).then(|| Self::try_mount(&["-o", "loop", &path]));
+        let disk = disk.flatten()?;
+        let (kib, place) = (kib.to_string(), disk.folder.path().display().to_string());
+        succeeds(&["setquota", "-u", "65534", "0", &kib, "0", "0", &place]).then_some(disk)
+    }
+
+    /// The same disk at another place.
+    pub(crate) fn elsewhere(&self) -> Self {
+        let place = self.folder.path().display().to_string();
+        Self::try_mount(&["--bind", &place]).expect("a disk can be mounted twice")
+    }
+
+    /// Takes the disk from its place, also while files are open there.
+    pub(crate) fn unmount(&self) {
+        let place = self.folder.path().display().to_string();
+        assert!(succeeds(&["umount", "--lazy", &place]));
+    }
+
     fn mount(test: &str, options: &[&str]) -> Option<Self> {
+        let disk = Self::try_mount(options);
+        if disk.is_none() {
+            skipped(test, "this user may not mount a disk");
+        }
+        disk
+    }
+
+    fn try_mount(options: &[&str]) -> Option<Self> {
         let folder = Folder::new();
         let place = folder.path().display().to_string();
         let words = [&["mount"], options, &[place.as_str()]].concat();
-        if !succeeds(&words) {
-            skipped(test, "this user may not mount a disk");
-            return None;
-        }
-        Some(Self { folder })
+        succeeds(&words).then_some(Self { folder })
     }
 
     pub(crate) fn remount(&self, option: &str) {

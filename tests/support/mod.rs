@@ -11,6 +11,7 @@ pub(crate) mod nats_cluster;
 pub(crate) mod nats_server;
 pub(crate) mod proxy;
 pub(crate) mod recordings;
+pub(crate) mod ring;
 pub(crate) mod s3_server;
 pub(crate) mod shell;
 mod skip;
