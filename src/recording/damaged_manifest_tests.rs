@@ -164,15 +164,6 @@ fn an_unreadable_manifest_is_kept_and_made_again() {
     }
 }
 
-#[test]
-fn an_unreadable_manifest_of_nothing_else_is_damage() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join(MANIFEST_FILE), "{").unwrap();
-    let error = recover(folder.path()).unwrap_err();
-    assert!(error.is_damage(), "{error}");
-    assert_eq!(names(folder.path()), [MANIFEST_FILE]);
-}
-
 /// A damaged segment costs no more of the journal than the files that may have its events.
 #[test]
 fn journal_files_without_events_of_damaged_segments_go() {

@@ -100,7 +100,8 @@ impl std::fmt::Debug for FollowReader {
 
 impl Recording {
     /// A reader over the events that `filter` selects, now and later. It ends when the writer has ended,
-    /// where the journal is damaged, or when `is_stopped` says so. A segment or journal file alone is read as it was opened.
+    /// where the journal is damaged, or when `is_stopped` says so. A segment or journal file alone is read
+    /// as it was opened.
     #[must_use]
     pub fn follow(
         &self,

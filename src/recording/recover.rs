@@ -33,7 +33,7 @@ use super::set_aside::{
 };
 use super::storage::{Storage, local};
 use super::unsealed::{self, OnDisk, each_event};
-use super::verify::verify;
+use super::verify::verify_events;
 use super::writer::{RecordingOptions, RecordingWriter, Rolling};
 
 type Result<T> = std::result::Result<T, RecordingError>;
@@ -306,7 +306,7 @@ fn already_sealed(
     let made = Recording::open_in(Arc::clone(storage), &folder)?;
     if has_journal {
         // The recovery that wrote the manifest may have been killed before it read the segments back.
-        let findings = verify(&made, &mut |_| {}).findings;
+        let findings = verify_events(&made).findings;
         damaged = Damaged::of(&**storage, &folder, &manifest, &findings);
         let segments = lost_segments(&**storage, &folder, &manifest, &findings);
         if !segments.is_empty() {
@@ -579,7 +579,7 @@ fn check(
 ) -> Result<()> {
     let made = Recording::open_in(Arc::clone(storage), folder)?;
     let mut findings = match is_known {
-        true => verify(&made, &mut |_| {}).findings,
+        true => verify_events(&made).findings,
         false => made.damaged_segments(),
     };
     findings.retain(|finding| damaged.iter().all(|before| before.file != finding.file));
