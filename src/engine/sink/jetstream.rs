@@ -15,6 +15,7 @@
 //!
 //! Must not be used from inside an async runtime: its methods block.
 
+mod link;
 #[cfg(feature = "live")]
 mod live;
 mod machine;
