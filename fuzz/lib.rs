@@ -19,7 +19,7 @@ use tickdeck::contract::{Contract, ContractTable, ProductTable, parse_contract_f
 use tickdeck::encode::control::EndMarker;
 use tickdeck::event::RawTick;
 use tickdeck::import::{ImportOptions, ImportSource};
-use tickdeck::nats::{LINE_MAX, ServerBytes};
+use tickdeck::nats::{LINE_MAX, MESSAGE_MAX, ServerBytes};
 use tickdeck::progress::Silent;
 use tickdeck::recording::{EventFilter, Recording, RecordingError, recover, verify};
 use tickdeck::source::Source as _;
@@ -360,7 +360,7 @@ pub fn nats_server(bytes: &[u8]) {
                 }
             }
             assert!(
-                input.len() < LINE_MAX + 64,
+                input.len() < LINE_MAX + MESSAGE_MAX + 64,
                 "{} bytes are kept",
                 input.len()
             );

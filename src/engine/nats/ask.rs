@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tickdeck_core::thread;
 
 use super::connect::{self, Connection};
-use super::marks::{Marks, lost};
+use super::marks::{Marks, lost, round_trip};
 use super::options::Plan;
 use super::refusal::{Action, Refusal};
 use super::{NatsError, NatsFailure, NatsOptions, SubjectPattern, runtime};
@@ -30,7 +30,7 @@ const CONNECTIONS: &str = "$SYS.REQ.ACCOUNT.PING.CONNZ";
 /// # Errors
 /// When the server cannot be reached within `connect_timeout` or refuses.
 pub fn probe(nats: &NatsOptions) -> Result<(), NatsError> {
-    let probe = async |connection: &Connection| connection.round_trip().await.map(drop);
+    let probe = async |connection: &Connection| round_trip(connection).await.map(drop);
     on_connection(nats.plan()?, probe)
 }
 

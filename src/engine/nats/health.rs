@@ -20,7 +20,7 @@ use tickdeck_core::thread;
 use tokio::sync::Notify;
 
 use super::connect::{self, Connection};
-use super::marks::lost;
+use super::marks::{lost, round_trip};
 use super::options::Plan;
 use super::refusal::{Action, Refusal, Warnings};
 use super::{NatsError, NatsFailure, NatsOptions, runtime};
@@ -245,7 +245,7 @@ impl Worker {
             })?);
         }
         let mut warnings = Warnings::default();
-        match connection.round_trip().await {
+        match round_trip(connection).await {
             Ok(refusals) => {
                 for refusal in refusals {
                     self.refused(&refusal, &mut warnings)?;

@@ -265,14 +265,12 @@ impl<'c, P: Peer> Marks<'c, P> {
     }
 }
 
-impl Connection {
-    /// Waits until the server has processed everything sent before. (The library's `flush` only
-    /// empties the socket buffer.) Returns what it refused meanwhile.
-    pub(crate) async fn round_trip(&self) -> Result<Vec<Refusal>, NatsFailure> {
-        let mut marks = Marks::start(self).await?;
-        marks.mark(0).await?;
-        marks.reach(0).await
-    }
+/// Waits until the server has processed everything sent before. (The client library's `flush` only
+/// empties the socket buffer.) Returns what it refused meanwhile.
+pub(crate) async fn round_trip(peer: &impl Peer) -> Result<Vec<Refusal>, NatsFailure> {
+    let mut marks = Marks::start(peer).await?;
+    marks.mark(0).await?;
+    marks.reach(0).await
 }
 
 fn gone(_: impl std::error::Error) -> NatsFailure {

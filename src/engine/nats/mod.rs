@@ -37,4 +37,6 @@ pub use stream_problem::{StreamProblem, age_in_words};
 pub use subscriber::{Received, Subscriber, SubscriberOptions};
 pub use tickdeck_ffi::Secret;
 #[doc(hidden)]
-pub use wire::protocol::{LINE_MAX, ProtocolError, ServerBytes, ServerOp};
+pub use wire::protocol::{
+    LINE_MAX, MESSAGE_MAX, ProtocolError, ServerBytes, ServerMessage, ServerOp,
+};

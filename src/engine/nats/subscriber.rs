@@ -16,7 +16,7 @@ use tickdeck_core::wait;
 use tokio::sync::Notify;
 
 use super::connect::{self, Connection};
-use super::marks::lost;
+use super::marks::{lost, round_trip};
 use super::merge::Merged;
 use super::options::Plan;
 use super::queue::{Bounds, QueueReceiver, QueueSender, queue};
@@ -288,7 +288,7 @@ impl Worker {
             subscriptions.push(subscription.map_err(|error| other(&error))?);
         }
         let messages = Merged::of(subscriptions);
-        self.refused(&connection.round_trip().await?)?;
+        self.refused(&round_trip(connection).await?)?;
         Ok(messages)
     }
 

@@ -1,8 +1,8 @@
 //! A connection that only publishes: whole batches as frames, in few large writes.
 //!
 //! The client library takes a message at a time through a channel, which costs a replay more than
-//! encoding the message. This connection offers what a sink needs and no more: frames, marks, and
-//! what the server refuses. Like every [`Connection`](super::connect::Connection) it is made once
+//! encoding the message. This connection offers what a sink needs and no more: frames, marks, answers
+//! to messages, and what the server refuses. Like every [`Connection`](super::connect::Connection) it is made once
 //! and never comes back.
 //!
 //! It has no task. [`lost`](Peer::lost) reads and answers the server, and must be polled by the same
@@ -12,6 +12,7 @@ mod handshake;
 pub(crate) mod protocol;
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future as _, poll_fn};
 use std::io;
@@ -25,7 +26,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::time::Interval;
 
 use self::handshake::{Accepted, READ, Stream};
-use self::protocol::{ServerBytes, ServerOp};
+use self::protocol::{ServerBytes, ServerMessage, ServerOp};
 use super::connect::{ConnectionFate, PING_INTERVAL, Plan, note_shutdown, retry};
 use super::marks::Peer;
 use super::{NatsFailure, runtime};
@@ -38,6 +39,10 @@ const CHUNK_MAX: usize = 4 * CHUNK;
 const UNANSWERED_MAX: u32 = 2;
 /// The subscription to the inbox of the marks.
 const INBOX: u64 = 1;
+/// The subscription to the answers.
+const ANSWERS: u64 = 2;
+/// Answers that are kept until they are taken. A server that sends more is not one.
+const ANSWERS_MAX: usize = 64 * 1024;
 
 /// A connection that publishes.
 pub(crate) struct Wire {
@@ -50,6 +55,8 @@ pub(crate) struct Wire {
     is_shutting_down: Cell<bool>,
     /// The newest mark that came back and was not taken yet.
     echo: Cell<Option<u64>>,
+    /// Answers that came and were not taken yet.
+    answers: RefCell<VecDeque<ServerMessage>>,
     /// The newest subscription.
     sid: Cell<u64>,
 }
@@ -80,7 +87,8 @@ impl Wire {
             max_payload: Cell::default(),
             is_shutting_down: Cell::default(),
             echo: Cell::default(),
-            sid: Cell::new(INBOX),
+            answers: RefCell::default(),
+            sid: Cell::new(ANSWERS),
             io: RefCell::new(Io {
                 stream: accepted.stream,
                 input: accepted.input,
@@ -111,38 +119,80 @@ impl Wire {
         &self,
         messages: impl Iterator<Item = (&'m [u8], &'m [u8])>,
     ) -> Result<(), NatsFailure> {
-        let mut messages = messages.fuse();
-        loop {
-            poll_fn(|cx| self.io.borrow_mut().poll_written(cx)).await;
-            if self.fill(&mut messages)? {
-                self.begin_to_write().await;
-                return Ok(());
-            }
-        }
+        self.frame_all(messages, |out, (subject, payload), max_payload| {
+            check(subject, payload, payload.len(), max_payload)?;
+            protocol::publish(out, subject, payload);
+            Ok(())
+        })
+        .await
     }
 
-    /// Frames messages until the buffer is full. Whether these were all.
-    fn fill<'m>(
+    /// Sends messages with the headers that `stamp` writes, which end with an empty line. It returns
+    /// the subject for the answer, if there is to be one. Otherwise as
+    /// [`publish_all`](Self::publish_all).
+    ///
+    /// # Errors
+    /// As [`publish_all`](Self::publish_all); headers count as part of a payload.
+    pub(crate) async fn publish_all_stamped<'m>(
         &self,
-        messages: &mut impl Iterator<Item = (&'m [u8], &'m [u8])>,
-    ) -> Result<bool, NatsFailure> {
-        let out = &mut self.io.borrow_mut().out;
-        let max_payload = self.max_payload.get();
-        while out.len() < CHUNK {
-            let Some((subject, payload)) = messages.next() else {
-                return Ok(true);
-            };
-            if !protocol::is_subject(subject) {
-                let cause = "the subject is empty, not UTF-8, or has white space; it must be \
-                             percent-encoded";
-                return Err(NatsFailure::unpublishable(subject, payload, cause));
+        messages: impl Iterator<Item = (&'m [u8], &'m [u8])>,
+        mut stamp: impl FnMut(&mut Vec<u8>) -> Option<String>,
+    ) -> Result<(), NatsFailure> {
+        let mut headers = Vec::new();
+        self.frame_all(messages, |out, (subject, payload), max_payload| {
+            headers.clear();
+            let reply = stamp(&mut headers);
+            check(subject, payload, headers.len() + payload.len(), max_payload)?;
+            protocol::publish_with_headers(out, subject, reply.as_deref(), &headers, payload);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sends what `frame` makes of each of `items`, given the longest payload that the server takes.
+    async fn frame_all<T>(
+        &self,
+        items: impl Iterator<Item = T>,
+        mut frame: impl FnMut(&mut Vec<u8>, T, usize) -> Result<(), NatsFailure>,
+    ) -> Result<(), NatsFailure> {
+        let mut items = items.fuse();
+        loop {
+            poll_fn(|cx| self.io.borrow_mut().poll_written(cx)).await;
+            let out = &mut self.io.borrow_mut().out;
+            while out.len() < CHUNK
+                && let Some(item) = items.next()
+            {
+                frame(out, item, self.max_payload.get())?;
             }
-            if payload.len() > max_payload {
-                return Err(NatsFailure::too_large(subject, payload));
+            if out.len() < CHUNK {
+                break;
             }
-            protocol::publish(out, subject, payload);
         }
-        Ok(false)
+        self.begin_to_write().await;
+        Ok(())
+    }
+
+    /// Subscribes to answers, whose subjects are two words behind the inbox that is returned.
+    pub(crate) async fn subscribe_to_answers(&self) -> String {
+        // Not behind the inbox of the marks: their refusals begin with it.
+        let (prefix, name) = self
+            .inbox
+            .rsplit_once('.')
+            .unwrap_or(("_INBOX", &self.inbox));
+        let inbox = format!("{prefix}.a{name}");
+        let subject = format!("{inbox}.*.*");
+        self.say(|out| protocol::subscribe(out, &subject, ANSWERS))
+            .await;
+        inbox
+    }
+
+    /// The next answer. Nothing is lost when the wait is given up.
+    pub(crate) async fn answer(&self) -> ServerMessage {
+        let take = |_: &mut Context<'_>| {
+            let answer = self.answers.borrow_mut().pop_front();
+            answer.map_or(Poll::Pending, Poll::Ready)
+        };
+        poll_fn(take).await
     }
 
     /// Sends what `say` appends, which is small: nothing is waited for.
@@ -204,15 +254,33 @@ impl Wire {
             ServerOp::Info(info) => self.note_info(&info),
             ServerOp::Ping => io.owes_pong = true,
             ServerOp::Pong => io.unanswered = 0,
-            ServerOp::Mark { sid, payload } if sid == INBOX => {
-                self.echo.set(Some(u64::from_le_bytes(payload)));
-            }
-            ServerOp::Ok | ServerOp::Mark { .. } => {}
+            ServerOp::Message(message) => return self.take_message(message),
+            ServerOp::Ok => {}
             ServerOp::Error(said) => {
                 if !self.fate.note_error(&said, &self.shown) {
                     return Err(Over);
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn take_message(&self, message: ServerMessage) -> Result<(), Over> {
+        match message.sid {
+            INBOX => {
+                // A foreign message in the inbox is not a mark.
+                if let Ok(position) = message.payload.as_ref().try_into() {
+                    self.echo.set(Some(u64::from_le_bytes(position)));
+                }
+            }
+            ANSWERS => {
+                let mut answers = self.answers.borrow_mut();
+                if answers.len() == ANSWERS_MAX {
+                    return Err(Over);
+                }
+                answers.push_back(message);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -272,6 +340,24 @@ impl Peer for Wire {
         .await;
         Ok(())
     }
+}
+
+/// Whether NATS and this server carry a message of `bytes`, headers included.
+fn check(
+    subject: &[u8],
+    payload: &[u8],
+    bytes: usize,
+    max_payload: usize,
+) -> Result<(), NatsFailure> {
+    if !protocol::is_subject(subject) {
+        let cause =
+            "the subject is empty, not UTF-8, or has white space; it must be percent-encoded";
+        return Err(NatsFailure::unpublishable(subject, payload, cause));
+    }
+    if bytes > max_payload {
+        return Err(NatsFailure::too_large(subject, payload));
+    }
+    Ok(())
 }
 
 /// The connection is gone.

@@ -10,11 +10,12 @@
 //!   [`reconnect_timeout`](crate::nats::NatsOptions::reconnect_timeout).
 //! - **Durable.** Messages are sent in atomic batches of up to 1,000. A server that syncs every write
 //!   then syncs once a batch.
-//! - **Control messages** (clock, end) go by core NATS on the same connection. The stream does not have
+//! - **Control messages** (clock, end) go by core NATS on the connection of the ticks. The stream does not have
 //!   them.
 //!
 //! Must not be used from inside an async runtime: its methods block.
 
+mod link;
 #[cfg(feature = "live")]
 mod live;
 mod machine;

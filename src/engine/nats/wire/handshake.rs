@@ -179,7 +179,7 @@ async fn log_in(plan: &Plan, to: &mut Greeted, needs_tls: bool) -> Result<(), Ha
             Ok(Some(ServerOp::Error(said))) => return Err(HandshakeError::Refused(said)),
             Ok(Some(ServerOp::Info(info))) => to.info = *info,
             Ok(Some(ServerOp::Ping)) => to.stream.write_all(b"PONG\r\n").await?,
-            Ok(Some(ServerOp::Ok | ServerOp::Mark { .. })) => {}
+            Ok(Some(ServerOp::Ok | ServerOp::Message(_))) => {}
             Ok(None) => {
                 written?;
                 return Err(io::Error::from(io::ErrorKind::ConnectionReset).into());

@@ -1,18 +1,18 @@
 //! The NATS protocol as far as publishing needs it: a server's bytes, cut into operations, and the
 //! frames of a client. Only computes.
 //!
-//! No byte of a server is trusted. A line is bounded by [`LINE_MAX`], and a payload is kept only if
-//! it is as long as a mark: any other is skipped while it arrives. So what is buffered is bounded
-//! too.
+//! No byte of a server is trusted. A line is bounded by [`LINE_MAX`], and a message is kept only if
+//! it has at most [`MESSAGE_MAX`] bytes: a longer one is skipped while it arrives. So what is buffered
+//! is bounded too.
 
 use async_nats::ServerInfo;
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use tickdeck_core::printable::printable_value;
 
 /// Longest line of a server, in bytes. INFO is the longest: it lists the servers of a cluster.
 pub const LINE_MAX: usize = 64 * 1024;
-/// Bytes of a mark's payload.
-const MARK: usize = size_of::<u64>();
+/// Longest message that is kept, in bytes of headers and payload. Marks and acknowledgements are short.
+pub const MESSAGE_MAX: usize = 16 * 1024;
 /// Characters of a bad line that an error shows.
 const SHOWN: usize = 60;
 /// What ends a line and a payload.
@@ -31,13 +31,21 @@ pub enum ServerOp {
     Ok,
     /// What it refuses, without the quotes around it.
     Error(String),
-    /// A message as long as a mark. One of another length is not reported.
-    Mark {
-        /// The subscription.
-        sid: u64,
-        /// The payload.
-        payload: [u8; MARK],
-    },
+    /// A message of at most [`MESSAGE_MAX`] bytes. A longer one is not reported.
+    Message(ServerMessage),
+}
+
+/// A message that the server hands over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerMessage {
+    /// The subscription.
+    pub sid: u64,
+    /// Where it was sent to.
+    pub subject: Bytes,
+    /// What its headers begin with: 503 where nobody listens.
+    pub status: Option<u16>,
+    /// The payload.
+    pub payload: Bytes,
 }
 
 /// Bytes that no NATS server sends.
@@ -103,9 +111,9 @@ impl ServerBytes {
             let after = end + CRLF.len();
             let op = match Line::parse(&self.buffer[..end])? {
                 Line::Op(op) => op,
-                Line::Message { sid, bytes } => {
-                    let whole = bytes + CRLF.len();
-                    if bytes != MARK {
+                Line::Message(head) => {
+                    let whole = head.bytes + CRLF.len();
+                    if head.bytes > MESSAGE_MAX {
                         self.advance(after);
                         self.skipped = whole;
                         continue;
@@ -113,11 +121,9 @@ impl ServerBytes {
                     let Some(body) = self.buffer.get(after..after + whole) else {
                         return Ok(None);
                     };
-                    let Some((&payload, CRLF)) = body.split_first_chunk() else {
-                        return Err(ProtocolError::Payload);
-                    };
+                    let message = head.message(body).ok_or(ProtocolError::Payload)?;
                     self.advance(after + whole);
-                    return Ok(Some(ServerOp::Mark { sid, payload }));
+                    return Ok(Some(ServerOp::Message(message)));
                 }
             };
             self.advance(after);
@@ -149,11 +155,37 @@ impl ServerBytes {
 /// One line of a server.
 enum Line {
     Op(ServerOp),
-    /// A payload of so many bytes follows, headers included.
-    Message {
-        sid: u64,
-        bytes: usize,
-    },
+    /// A message follows.
+    Message(Head),
+}
+
+/// What precedes a message.
+struct Head {
+    sid: u64,
+    subject: Bytes,
+    /// Bytes of the headers.
+    headers: usize,
+    /// Bytes of headers and payload.
+    bytes: usize,
+}
+
+impl Head {
+    /// The message; `None` when no line end follows it.
+    fn message(self, body: &[u8]) -> Option<ServerMessage> {
+        let (headers, payload) = body.strip_suffix(CRLF)?.split_at_checked(self.headers)?;
+        Some(ServerMessage {
+            sid: self.sid,
+            subject: self.subject,
+            status: status(headers),
+            payload: Bytes::copy_from_slice(payload),
+        })
+    }
+}
+
+/// The number behind the version: `NATS/1.0 503`.
+fn status(headers: &[u8]) -> Option<u16> {
+    let line = headers.strip_prefix(b"NATS/1.0 ")?;
+    str::from_utf8(line.get(..3)?).ok()?.parse().ok()
 }
 
 impl Line {
@@ -194,13 +226,26 @@ impl Line {
         if words.len() != without_reply && words.len() != without_reply + 1 {
             return None;
         }
-        // A payload has less than 2 GiB on every server.
-        let bytes: i32 = words.last()?.parse().ok()?;
-        Some(Self::Message {
-            sid: words.get(1)?.parse().ok()?,
-            bytes: usize::try_from(bytes).ok()?,
-        })
+        let (&[subject, sid], _) = words.split_first_chunk()?;
+        let (_, &[before, last]) = words.split_last_chunk()?;
+        let bytes = length(last)?;
+        let headers = if header_words == 0 {
+            0
+        } else {
+            length(before)?
+        };
+        (headers <= bytes).then_some(Self::Message(Head {
+            sid: sid.parse().ok()?,
+            subject: Bytes::copy_from_slice(subject.as_bytes()),
+            headers,
+            bytes,
+        }))
     }
+}
+
+/// A payload has less than 2 GiB on every server.
+fn length(word: &str) -> Option<usize> {
+    usize::try_from(word.parse::<i32>().ok()?).ok()
 }
 
 /// The beginning of a line, safe to print.
@@ -229,6 +274,31 @@ pub(super) fn publish(out: &mut Vec<u8>, subject: &[u8], payload: &[u8]) {
     let mut digits = itoa::Buffer::new();
     let length = digits.format(payload.len()).as_bytes();
     for part in [b"PUB ", subject, b" ", length, CRLF, payload, CRLF] {
+        out.extend_from_slice(part);
+    }
+}
+
+/// Appends the frame of a message that has headers, which end with an empty line. Where there is a
+/// `reply`, the server's answer comes on that subject. Subject and reply [are such](is_subject).
+pub(super) fn publish_with_headers(
+    out: &mut Vec<u8>,
+    subject: &[u8],
+    reply: Option<&str>,
+    headers: &[u8],
+    payload: &[u8],
+) {
+    /// The words, line ends and lengths around the parts.
+    const AROUND: usize = 48;
+    let reply = reply.unwrap_or_default().as_bytes();
+    out.reserve(subject.len() + reply.len() + headers.len() + payload.len() + AROUND);
+    let (mut of_headers, mut of_all) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let of_headers = of_headers.format(headers.len()).as_bytes();
+    let of_all = of_all.format(headers.len() + payload.len()).as_bytes();
+    // Two spaces in a row are one.
+    for part in [
+        b"HPUB ", subject, b" ", reply, b" ", of_headers, b" ", of_all, CRLF, headers, payload,
+        CRLF,
+    ] {
         out.extend_from_slice(part);
     }
 }
@@ -262,7 +332,7 @@ mod tests {
                 }
             }
             assert!(
-                input.len() <= LINE_MAX + MARK + 2 * CRLF.len(),
+                input.len() <= LINE_MAX + MESSAGE_MAX + 2 * CRLF.len(),
                 "{}",
                 input.len()
             );
@@ -270,8 +340,13 @@ mod tests {
         (ops, None)
     }
 
-    fn mark(sid: u64, payload: [u8; MARK]) -> ServerOp {
-        ServerOp::Mark { sid, payload }
+    fn message(sid: u64, subject: &'static str, payload: &'static [u8]) -> ServerMessage {
+        ServerMessage {
+            sid,
+            subject: subject.into(),
+            status: None,
+            payload: payload.into(),
+        }
     }
 
     #[test]
@@ -279,7 +354,8 @@ mod tests {
         let said = b"INFO {\"max_payload\":7,\"nonce\":\"n\"} \r\nPING\r\nPONG\r\n+OK\r\n\
             -ERR 'Stale Connection'\r\nMSG _INBOX.a 1 8\r\nabcdefgh\r\n\
             MSG  x.y  2  reply.to  3\r\na\r\n\r\nMSG a 1 0\r\n\r\n\
-            HMSG a 1 12 14\r\nNATS/1.0\r\n\r\nxy\r\nHMSG a 1 r 12 12\r\nNATS/1.0\r\n\r\n\r\n\
+            HMSG a 1 12 14\r\nNATS/1.0\r\n\r\nxy\r\n\
+            HMSG a 1 r 16 16\r\nNATS/1.0 503\r\n\r\n\r\n\
             MSG a 18446744073709551615 8\r\n\r\n\r\n\r\n\r\n\r\nPING\r\n";
         let info = ServerInfo {
             max_payload: 7,
@@ -292,8 +368,15 @@ mod tests {
             ServerOp::Pong,
             ServerOp::Ok,
             ServerOp::Error("Stale Connection".to_owned()),
-            mark(1, *b"abcdefgh"),
-            mark(u64::MAX, *b"\r\n\r\n\r\n\r\n"),
+            ServerOp::Message(message(1, "_INBOX.a", b"abcdefgh")),
+            ServerOp::Message(message(2, "x.y", b"a\r\n")),
+            ServerOp::Message(message(1, "a", b"")),
+            ServerOp::Message(message(1, "a", b"xy")),
+            ServerOp::Message(ServerMessage {
+                status: Some(503),
+                ..message(1, "a", b"")
+            }),
+            ServerOp::Message(message(u64::MAX, "a", b"\r\n\r\n\r\n\r\n")),
             ServerOp::Ping,
         ];
         for piece in [1, 2, 3, 7, said.len()] {
@@ -316,6 +399,8 @@ mod tests {
             "MSG a -1 8\r\n",
             "MSG \u{0}\u{7f} x 8\r\n",
             "HMSG a 1 8\r\n",
+            "HMSG a 1 9 8\r\n",
+            "HMSG a 1 -1 8\r\n",
             "MSG a 1 8\r\nabcdefghi\r\n",
         ] {
             let (ops, error) = read(said.as_bytes(), 1);
@@ -346,6 +431,28 @@ mod tests {
         let head = b"MSG a 1 1000000000\r\n";
         let said = [&head[..], &[0; 300_000]].concat();
         assert_eq!(read(&said, 1000), (Vec::new(), None));
+        for (bytes, kept) in [(MESSAGE_MAX, 2), (MESSAGE_MAX + 1, 1)] {
+            let head = format!("MSG a 1 {bytes}\r\n");
+            let said = [head.as_bytes(), &vec![0; bytes], b"\r\nPING\r\n"].concat();
+            let (ops, error) = read(&said, 1000);
+            assert_eq!((ops.len(), error), (kept, None), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_frame_with_headers_states_both_lengths() {
+        let mut out = Vec::new();
+        publish_with_headers(
+            &mut out,
+            b"a.b",
+            Some("_INBOX.r"),
+            b"NATS/1.0\r\n\r\n",
+            b"xyz",
+        );
+        assert_eq!(out, b"HPUB a.b _INBOX.r 12 15\r\nNATS/1.0\r\n\r\nxyz\r\n");
+        out.clear();
+        publish_with_headers(&mut out, b"a.b", None, b"NATS/1.0\r\n\r\n", b"");
+        assert_eq!(out, b"HPUB a.b  12 12\r\nNATS/1.0\r\n\r\n\r\n");
     }
 
     /// Bytes of which many are of the protocol.

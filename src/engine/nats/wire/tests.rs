@@ -1,5 +1,6 @@
 //! The connection against the other end of a pipe, in a time that the tests advance.
 
+use futures_util::FutureExt as _;
 use proptest::prelude::*;
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
 use tokio::time::Instant;
@@ -116,6 +117,86 @@ fn a_mark_comes_back_whole_or_in_halves() {
             assert_eq!(wire.echo(&mut ()).await, Some(2));
         };
         beside(&wire, work).await;
+    });
+}
+
+#[test]
+fn messages_have_the_headers_of_their_place_and_answers_come_back() {
+    run(async {
+        let (wire, mut server) = connection(4096);
+        let work = async {
+            let inbox = wire.subscribe_to_answers().await;
+            assert_eq!(line(&mut server).await, "SUB _INBOX.ame.*.* 2");
+            let mut place = 0;
+            let stamp = |headers: &mut Vec<u8>| {
+                place += 1;
+                headers.extend_from_slice(format!("NATS/1.0\r\nN: {place}\r\n\r\n").as_bytes());
+                (place == 2).then(|| format!("{inbox}.0.2"))
+            };
+            let messages = [(&b"a.b"[..], &b"xyz"[..]), (b"a.c", b"")].into_iter();
+            wire.publish_all_stamped(messages, stamp).await.unwrap();
+            for said in [
+                "HPUB a.b  18 21",
+                "NATS/1.0",
+                "N: 1",
+                "",
+                "xyz",
+                "HPUB a.c _INBOX.ame.0.2 18 18",
+                "NATS/1.0",
+                "N: 2",
+                "",
+                "",
+            ] {
+                assert_eq!(line(&mut server).await, said);
+            }
+            // A mark's inbox and a foreign subscription are not answers.
+            let said = b"MSG _INBOX.me 1 2\r\nab\r\nMSG x 3 2\r\nab\r\n\
+                HMSG _INBOX.ame.0.2 2 16 18\r\nNATS/1.0 503\r\n\r\n{}\r\n";
+            server.write_all(said).await.unwrap();
+            let answer = wire.answer().await;
+            assert_eq!(answer.subject, "_INBOX.ame.0.2");
+            assert_eq!(
+                (answer.status, &answer.payload[..]),
+                (Some(503), &b"{}"[..])
+            );
+        };
+        beside(&wire, work).await;
+    });
+}
+
+#[test]
+fn headers_count_as_part_of_a_payload() {
+    run(async {
+        let (wire, _server) = connection(4096);
+        let payload = vec![b'x'; 99_990];
+        let message = || [(&b"a"[..], &payload[..])].into_iter();
+        let stamp = |headers: &mut Vec<u8>| {
+            headers.extend_from_slice(b"NATS/1.0\r\n\r\n");
+            None
+        };
+        assert!(wire.publish_all_stamped(message(), stamp).await.is_err());
+        let short = |headers: &mut Vec<u8>| {
+            headers.extend_from_slice(b"12345678\r\n");
+            None
+        };
+        let published = wire.publish_all_stamped(message(), short);
+        assert!(published.now_or_never().is_none_or(|result| result.is_ok()));
+    });
+}
+
+#[test]
+fn a_flood_of_answers_ends_the_connection() {
+    run(async {
+        let (wire, mut server) = connection(1 << 20);
+        let flood = b"MSG _INBOX.ame.0.2 2 0\r\n\r\n".repeat(ANSWERS_MAX + 1);
+        let flood = async {
+            let _ = server.write_all(&flood).await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = wire.lost() => {}
+            () = flood => {}
+        }
     });
 }
 

@@ -30,9 +30,15 @@ impl From<NatsFailure> for End {
 }
 
 /// A connection that can be made.
-pub(in crate::sink) trait Connect: Peer + Sized {
+pub(in crate::sink) trait Connect: Sized {
     /// Makes one, retrying for `limit` (`None`: without limit).
     async fn connect(plan: &Plan, limit: Option<Duration>) -> Result<Self, NatsFailure>;
+
+    /// Waits until it is gone.
+    async fn lost(&self);
+
+    /// The oldest refusal that was not taken yet.
+    fn take_refusal(&self) -> Option<Refusal>;
 
     /// Longest payload that the server takes, in bytes.
     fn max_payload(&self) -> usize;
@@ -43,6 +49,14 @@ impl Connect for Wire {
         Self::connect(plan, limit).await
     }
 
+    async fn lost(&self) {
+        Peer::lost(self).await;
+    }
+
+    fn take_refusal(&self) -> Option<Refusal> {
+        self.fate().take_refusal()
+    }
+
     fn max_payload(&self) -> usize {
         self.max_payload()
     }
@@ -51,6 +65,14 @@ impl Connect for Wire {
 impl Connect for Connection {
     async fn connect(plan: &Plan, limit: Option<Duration>) -> Result<Self, NatsFailure> {
         connect(plan, limit).await
+    }
+
+    async fn lost(&self) {
+        Peer::lost(self).await;
+    }
+
+    fn take_refusal(&self) -> Option<Refusal> {
+        self.fate.take_refusal()
     }
 
     fn max_payload(&self) -> usize {
@@ -137,7 +159,7 @@ async fn connect_and_serve<W: Worker>(
         end = worker.serve(&connection) => end,
     };
     // What the server refused before the connection ended.
-    while let Some(refusal) = connection.fate().take_refusal() {
+    while let Some(refusal) = connection.take_refusal() {
         worker.refused(&refusal);
     }
     end

@@ -1,23 +1,23 @@
 //! Headers and answers of messages to a stream.
 
+use async_nats::StatusCode;
 use async_nats::header::{
-    HeaderMap, HeaderName, HeaderValue, NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID,
-    NATS_BATCH_SEQUENCE, NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID,
+    NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE,
+    NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID,
 };
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::{Error as ApiError, ErrorCode};
-use async_nats::{Message, StatusCode};
 
 use super::machine::Answer;
+use crate::nats::ServerMessage;
 use crate::nats::stream::api::RUN_HEADER;
 
-/// What all messages of a run have in common.
+/// Writes the headers of a run's messages.
 #[derive(Debug)]
 pub(super) struct Stamp {
     session: String,
-    run: HeaderValue,
-    run_name: HeaderName,
+    run: String,
 }
 
 /// A message's place in an atomic batch.
@@ -34,37 +34,47 @@ impl Stamp {
     pub(super) fn new(session: &str, run: &str) -> Self {
         Self {
             session: one_line(session),
-            run: HeaderValue::from(one_line(run)),
-            run_name: HeaderName::from_static(RUN_HEADER),
+            run: one_line(run),
         }
     }
 
     /// The run, as it is in the headers.
     pub(super) fn run(&self) -> &str {
-        self.run.as_str()
+        &self.run
     }
 
-    /// Headers of the message that becomes `sequence`, alone or in a batch.
-    pub(super) fn headers(&self, sequence: u64, member: Option<Member>) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        let id = format!("{}:{sequence}", self.session);
-        headers.insert(NATS_MESSAGE_ID, HeaderValue::from(id));
-        headers.insert(self.run_name.clone(), self.run.clone());
+    /// Appends the headers of the message that becomes `sequence`, alone or in a batch.
+    pub(super) fn write(&self, out: &mut Vec<u8>, sequence: u64, member: Option<Member>) {
+        let mut digits = itoa::Buffer::new();
+        out.extend_from_slice(b"NATS/1.0\r\n");
+        let id = [self.session.as_str(), ":", digits.format(sequence)];
+        line(out, &NATS_MESSAGE_ID, &id);
+        line(out, RUN_HEADER, &[&self.run]);
         // In a batch, the sequence that must precede it is stated once.
         if member.is_none_or(|member| member.index == 1) {
-            let expected = HeaderValue::from(sequence - 1);
-            headers.insert(NATS_EXPECTED_LAST_SEQUENCE, expected);
+            let expected = digits.format(sequence - 1);
+            line(out, &NATS_EXPECTED_LAST_SEQUENCE, &[expected]);
         }
         if let Some(member) = member {
-            let id = format!("{}.{}", self.run.as_str(), member.batch);
-            headers.insert(NATS_BATCH_ID, HeaderValue::from(id));
-            headers.insert(NATS_BATCH_SEQUENCE, HeaderValue::from(member.index));
+            let id = [self.run.as_str(), ".", digits.format(member.batch)];
+            line(out, &NATS_BATCH_ID, &id);
+            line(out, &NATS_BATCH_SEQUENCE, &[digits.format(member.index)]);
             if member.is_last {
-                headers.insert(NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL);
+                line(out, &NATS_BATCH_COMMIT, &[NATS_BATCH_COMMIT_FINAL]);
             }
         }
-        headers
+        out.extend_from_slice(b"\r\n");
     }
+}
+
+/// Appends one header. No part has the end of a line.
+fn line(out: &mut Vec<u8>, name: &(impl AsRef<str> + ?Sized), value: &[&str]) {
+    out.extend_from_slice(name.as_ref().as_bytes());
+    out.extend_from_slice(b": ");
+    for part in value {
+        out.extend_from_slice(part.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// A header value must not contain the end of a line.
@@ -78,7 +88,8 @@ pub(super) fn reply(inbox: &str, generation: u64, end: u64) -> String {
 }
 
 /// What is answered: generation and end; `None` for a foreign message.
-pub(super) fn answered(inbox: &str, subject: &str) -> Option<(u64, u64)> {
+pub(super) fn answered(inbox: &str, subject: &[u8]) -> Option<(u64, u64)> {
+    let subject = str::from_utf8(subject).ok()?;
     let tag = subject.strip_prefix(inbox)?.strip_prefix('.')?;
     let (generation, end) = tag.split_once('.')?;
     Some((generation.parse().ok()?, end.parse().ok()?))
@@ -86,8 +97,8 @@ pub(super) fn answered(inbox: &str, subject: &str) -> Option<(u64, u64)> {
 
 /// What the server says about a message; `None` for an answer without a content, as the first message
 /// of a batch has.
-pub(super) fn answer(message: &Message) -> Option<Answer> {
-    if message.status == Some(StatusCode::NO_RESPONDERS) {
+pub(super) fn answer(message: &ServerMessage) -> Option<Answer> {
+    if message.status == Some(StatusCode::NO_RESPONDERS.as_u16()) {
         let cause = "no stream accepts its subject".to_owned();
         return Some(Answer::Later(cause));
     }
@@ -125,27 +136,27 @@ fn of_error(error: &ApiError) -> Answer {
 mod tests {
     use super::*;
 
-    fn message(payload: &'static str) -> Message {
-        Message {
+    fn message(payload: &'static str) -> ServerMessage {
+        ServerMessage {
+            sid: 2,
             subject: "a".into(),
-            reply: None,
-            payload: payload.into(),
-            headers: None,
             status: None,
-            description: None,
-            length: 0,
+            payload: payload.into(),
         }
+    }
+
+    fn headers(stamp: &Stamp, sequence: u64, member: Option<Member>) -> String {
+        let mut out = Vec::new();
+        stamp.write(&mut out, sequence, member);
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn each_message_states_the_sequence_before_it() {
-        let stamp = Stamp::new("night\n1", "run");
-        let headers = stamp.headers(7, None);
-        let get = |name: &str| headers.get(name).map(|value| value.as_str().to_owned());
-        assert_eq!(get("Nats-Expected-Last-Sequence").as_deref(), Some("6"));
-        assert_eq!(get("Nats-Msg-Id").as_deref(), Some("night_1:7"));
-        assert_eq!(get(RUN_HEADER).as_deref(), Some("run"));
-        assert_eq!(get("Nats-Batch-Id"), None);
+        let said = headers(&Stamp::new("night\n1", "run"), 7, None);
+        let expected = "NATS/1.0\r\nNats-Msg-Id: night_1:7\r\nTickdeck-Run: run\r\n\
+            Nats-Expected-Last-Sequence: 6\r\n\r\n";
+        assert_eq!(said, expected);
     }
 
     #[test]
@@ -157,14 +168,17 @@ mod tests {
                 index,
                 is_last,
             };
-            let headers = stamp.headers(10 + index, Some(member));
+            let said = headers(&stamp, 10 + index, Some(member));
             [
-                "Nats-Expected-Last-Sequence",
-                "Nats-Batch-Id",
-                "Nats-Batch-Sequence",
-                "Nats-Batch-Commit",
+                "Nats-Expected-Last-Sequence: ",
+                "Nats-Batch-Id: ",
+                "Nats-Batch-Sequence: ",
+                "Nats-Batch-Commit: ",
             ]
-            .map(|name| headers.get(name).map(|value| value.as_str().to_owned()))
+            .map(|name| {
+                let value = said.lines().find_map(|line| line.strip_prefix(name));
+                value.map(str::to_owned)
+            })
         };
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(of(1, false), [some("10"), some("run.3"), some("1"), None]);
@@ -179,9 +193,9 @@ mod tests {
     #[test]
     fn an_answer_names_what_it_answers() {
         let subject = reply("_INBOX.x", 2, 900);
-        assert_eq!(answered("_INBOX.x", &subject), Some((2, 900)));
-        assert_eq!(answered("_INBOX.x", "_INBOX.y.2.900"), None);
-        assert_eq!(answered("_INBOX.x", "_INBOX.x.2"), None);
+        assert_eq!(answered("_INBOX.x", subject.as_bytes()), Some((2, 900)));
+        assert_eq!(answered("_INBOX.x", b"_INBOX.y.2.900"), None);
+        assert_eq!(answered("_INBOX.x", b"_INBOX.x.2"), None);
     }
 
     #[test]
@@ -203,7 +217,7 @@ mod tests {
         assert!(matches!(refused(400, 10054), Answer::Refused(_)));
         assert_eq!(answer(&message("")), None);
         let mut silent = message("");
-        silent.status = Some(StatusCode::NO_RESPONDERS);
+        silent.status = Some(503);
         assert!(matches!(answer(&silent), Some(Answer::Later(_))));
     }
 }

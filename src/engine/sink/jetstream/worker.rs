@@ -4,23 +4,21 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use async_nats::client::{PublishError, PublishErrorKind};
-use async_nats::{Subject, Subscriber};
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::FutureExt as _;
 use tickdeck_core::clock::{Clock, MonoNanos, SystemClock};
 use tokio::sync::oneshot;
 
+use super::link::{Connections, Link};
 use super::machine::{Machine, Next, Note, Run, StreamNow};
 use super::open::{Opened, open};
 use super::options::JetStreamOptions;
 use super::wire::{self, Member, Stamp};
-use crate::nats::connect::{Connection, Plan};
+use crate::nats::connect::Plan;
 use crate::nats::refusal::{Refusal, Warnings, is_dispensable};
-use crate::nats::stream::api::{RequestFailure, StreamApi};
-use crate::nats::{NatsFailure, StreamProblem, runtime};
-use crate::sink::broker::connections::{End, Worker};
+use crate::nats::stream::api::RequestFailure;
+use crate::nats::{NatsFailure, ServerMessage, StreamProblem, runtime};
+use crate::sink::broker::connections::{Connect as _, End, Worker};
 use crate::sink::broker::{Command, Seat};
-use crate::sink::{Message, MessageBatch};
 
 /// In a long row, each of so many messages asks for an acknowledgement, besides the last.
 const ACK_EVERY: u64 = 256;
@@ -47,7 +45,7 @@ pub(super) struct StreamWorker {
 }
 
 impl Worker for StreamWorker {
-    type Connection = Connection;
+    type Connection = Connections;
 
     fn plan(&self) -> &Plan {
         &self.plan
@@ -66,12 +64,9 @@ impl Worker for StreamWorker {
         self.taken.saturating_sub(self.seat.stats.confirmed())
     }
 
-    async fn serve(&mut self, connection: &Connection) -> End {
-        let result = match Link::start(connection, &self.options).await {
-            Ok(mut link) => self.serve_link(&mut link).await,
-            Err(end) => Err(end),
-        };
-        match result {
+    async fn serve(&mut self, connection: &Connections) -> End {
+        let link = Link::start(connection, &self.options).await;
+        match self.serve_link(&link).await {
             Err(end) => end,
         }
     }
@@ -104,7 +99,7 @@ impl StreamWorker {
         }
     }
 
-    async fn serve_link(&mut self, link: &mut Link<'_>) -> Result<std::convert::Infallible, End> {
+    async fn serve_link(&mut self, link: &Link<'_>) -> Result<std::convert::Infallible, End> {
         self.begin(link).await?;
         loop {
             let wait = self.advance(link).await?;
@@ -112,12 +107,9 @@ impl StreamWorker {
             tokio::select! {
                 biased;
                 // Acknowledgements first: they make room.
-                answer = link.answers.next() => match answer {
-                    Some(answer) => self.answered(link, &answer),
-                    None => return Err(End::Lost),
-                },
-                () = link.connection.fate.is_refused() => {
-                    while let Some(refusal) = link.connection.fate.take_refusal() {
+                answer = link.answer() => self.answered(link, &answer),
+                () = link.connections.is_refused() => {
+                    while let Some(refusal) = link.connections.take_refusal() {
                         self.refused(&refusal);
                     }
                 }
@@ -139,7 +131,7 @@ impl StreamWorker {
             machine.on_connected(now);
             return Ok(());
         }
-        let version = link.connection.client.server_info().version;
+        let version = link.connections.version();
         let Opened { found, promise } =
             open(&link.api, &self.options, self.stamp.run(), version).await?;
         tracing::info!(
@@ -168,7 +160,7 @@ impl StreamWorker {
     }
 
     /// Does what the machine says until it waits. Returns until when.
-    async fn advance(&mut self, link: &mut Link<'_>) -> Result<MonoNanos, End> {
+    async fn advance(&mut self, link: &Link<'_>) -> Result<MonoNanos, End> {
         loop {
             let now = self.clock.now();
             let Some(machine) = self.machine.as_mut().filter(|_| !is_failed(&self.seat)) else {
@@ -181,7 +173,7 @@ impl StreamWorker {
                     let (base, generation) = (machine.base(), machine.generation());
                     self.send(link, &run, base, generation).await?;
                     // Acknowledgements that are there already.
-                    while let Some(Some(answer)) = link.answers.next().now_or_never() {
+                    while let Some(answer) = link.answer().now_or_never() {
                         self.answered(link, &answer);
                     }
                 }
@@ -198,21 +190,22 @@ impl StreamWorker {
     ) -> Result<(), End> {
         let is_durable = self.options.stream.durable;
         self.batches += 1;
-        let messages = run.parts.iter().flat_map(MessageBatch::messages);
-        for (position, message) in (run.first..).zip(messages) {
-            let end = position + 1;
-            let is_last = end == run.end;
-            let member = is_durable.then(|| Member {
-                batch: self.batches,
-                index: end - run.first,
+        let (batch, stamp) = (self.batches, &self.stamp);
+        let mut position = run.first;
+        let write = |headers: &mut Vec<u8>| {
+            let sequence = base + position;
+            position += 1;
+            let is_last = position == run.end;
+            let member = is_durable.then_some(Member {
+                batch,
+                index: position - run.first,
                 is_last,
             });
-            let is_asked = is_last || (!is_durable && end.is_multiple_of(ACK_EVERY));
-            let reply = is_asked.then(|| wire::reply(&link.inbox, generation, end));
-            let headers = self.stamp.headers(base + position, member);
-            link.publish(message, reply, headers).await?;
-        }
-        Ok(())
+            stamp.write(headers, sequence, member);
+            let is_asked = is_last || (!is_durable && position.is_multiple_of(ACK_EVERY));
+            is_asked.then(|| wire::reply(&link.inbox, generation, position))
+        };
+        link.publish(&run.parts, write).await
     }
 
     /// Asks the stream where it is.
@@ -302,8 +295,8 @@ impl StreamWorker {
         }
     }
 
-    fn answered(&mut self, link: &Link<'_>, message: &async_nats::Message) {
-        let Some((generation, end)) = wire::answered(&link.inbox, message.subject.as_str()) else {
+    fn answered(&mut self, link: &Link<'_>, message: &ServerMessage) {
+        let Some((generation, end)) = wire::answered(&link.inbox, &message.subject) else {
             return;
         };
         let (Some(answer), Some(machine)) = (wire::answer(message), self.machine.as_mut()) else {
@@ -329,7 +322,7 @@ impl StreamWorker {
             Command::Publish(_) if is_failed(&self.seat) => {}
             Command::Publish(messages) => match messages.get(0) {
                 Some(first) if is_dispensable(first.subject) => {
-                    self.send_control(link, &messages).await?;
+                    link.publish_plain(&messages).await?;
                     self.taken += messages.len() as u64;
                     let ticks = self.taken - self.control_confirmed - self.control.len() as u64;
                     let ticks = ticks - messages.len() as u64;
@@ -346,8 +339,8 @@ impl StreamWorker {
                 }
             },
             Command::Announce(marker) => {
-                self.send_control(link, &marker).await?;
-                let refusals = link.connection.round_trip().await.map_err(|_| End::Lost)?;
+                link.publish_plain(&marker).await?;
+                let refusals = link.round_trip().await?;
                 refusals.iter().for_each(|refusal| self.refused(refusal));
                 if !is_failed(&self.seat) {
                     self.taken += marker.len() as u64;
@@ -359,14 +352,6 @@ impl StreamWorker {
                 self.flushes.push(done);
                 self.publish_counts();
             }
-        }
-        Ok(())
-    }
-
-    /// Control messages are not for the stream.
-    async fn send_control(&self, link: &Link<'_>, messages: &MessageBatch) -> Result<(), End> {
-        for message in messages.messages() {
-            link.publish_plain(message).await?;
         }
         Ok(())
     }
@@ -413,81 +398,4 @@ async fn sleep_until(clock: &SystemClock, until: MonoNanos) {
         std::future::pending::<()>().await;
     }
     runtime::sleep(until.duration_since(clock.now())).await;
-}
-
-/// One connection with its answers.
-struct Link<'c> {
-    connection: &'c Connection,
-    api: StreamApi,
-    inbox: String,
-    answers: Subscriber,
-}
-
-impl<'c> Link<'c> {
-    async fn start(connection: &'c Connection, options: &JetStreamOptions) -> Result<Self, End> {
-        let inbox = connection.client.new_inbox();
-        let answers = connection.client.subscribe(format!("{inbox}.*.*")).await;
-        let answers = answers.map_err(|error| NatsFailure::Other {
-            cause: format!("subscribing to an inbox: {error}"),
-        })?;
-        Ok(Self {
-            connection,
-            api: StreamApi::on(connection, &options.stream.name),
-            inbox,
-            answers,
-        })
-    }
-
-    async fn publish(
-        &self,
-        message: Message,
-        reply: Option<String>,
-        headers: async_nats::HeaderMap,
-    ) -> Result<(), End> {
-        let subject = subject(&message)?;
-        let (client, payload) = (&self.connection.client, message.payload.clone());
-        let published = match reply {
-            Some(reply) => {
-                client
-                    .publish_with_reply_and_headers(subject, reply, headers, payload)
-                    .await
-            }
-            None => client.publish_with_headers(subject, headers, payload).await,
-        };
-        published.map_err(|error| publish_failure(&message, &error))
-    }
-
-    async fn publish_plain(&self, message: Message) -> Result<(), End> {
-        let (client, payload) = (&self.connection.client, message.payload.clone());
-        let published = client.publish(subject(&message)?, payload).await;
-        published.map_err(|error| publish_failure(&message, &error))
-    }
-}
-
-/// No copy: both are slices of the batch's buffer.
-fn subject(message: &Message) -> Result<Subject, End> {
-    Subject::try_from(message.subject.clone())
-        .map_err(|_| unpublishable(message, "the subject is not UTF-8"))
-}
-
-fn unpublishable(message: &Message, cause: &str) -> End {
-    End::Failed(NatsFailure::Unpublishable {
-        subject: message.subject.escape_ascii().to_string(),
-        bytes: message.payload.len(),
-        cause: cause.to_owned(),
-    })
-}
-
-fn publish_failure(message: &Message, error: &PublishError) -> End {
-    match error.kind() {
-        PublishErrorKind::Send => End::Lost,
-        PublishErrorKind::InvalidSubject => unpublishable(
-            message,
-            "the subject is empty or has white space; it must be percent-encoded",
-        ),
-        PublishErrorKind::MaxPayloadExceeded => unpublishable(
-            message,
-            "the payload is larger than the server's max_payload",
-        ),
-    }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::nats::marks::Peer;
 use crate::nats::wire::Wire;
 use crate::sink::MessageBatch;
 use crate::sink::broker::connections::{Connect, End};
 
 /// A connection that carries messages.
-pub(super) trait Carrier: Connect {
+pub(super) trait Carrier: Connect + Peer {
     /// Sends a batch, without the messages to the subjects of `dispensed`.
     async fn send(&self, batch: &MessageBatch, dispensed: &BTreeSet<String>) -> Result<(), End>;
 }
