@@ -483,6 +483,46 @@ mod tests {
         assert_eq!(missing.findings[0].problem, "manifest.json is missing");
     }
 
+    /// Changes a statement of a manifest; verifying names it, with the file.
+    #[test]
+    fn what_a_manifest_states_is_compared_with_the_segments() {
+        type Spoil = fn(&mut Manifest);
+        let spoils: [(&str, &str, Spoil); 7] = [
+            ("part-00000.parquet", "it is of session", |it| {
+                it.session = "other".into();
+            }),
+            ("part-00000.parquet", "its ticks are", |it| {
+                it.segments[0].ticks = 1;
+            }),
+            ("part-00000.parquet", "it begins at", |it| {
+                it.segments[0].start.0 += 1;
+            }),
+            ("part-00000.parquet", "it ends at", |it| {
+                it.segments[0].end.0 += 1;
+            }),
+            (MANIFEST_FILE, "the earliest event is of", |it| {
+                it.start = None;
+            }),
+            (MANIFEST_FILE, "ledger.received", |it| {
+                it.ledger.received += 1;
+            }),
+            (MANIFEST_FILE, "ticks of rb", |it| {
+                it.instruments.values_mut().for_each(|count| *count += 1);
+            }),
+        ];
+        for (file, problem, spoil) in spoils {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("rec");
+            record(&path, &some_ticks(20), Rolling::default());
+            let mut manifest = Manifest::read(&path).unwrap();
+            spoil(&mut manifest);
+            manifest.write(&*crate::storage::local(), &path).unwrap();
+            let findings = report(&path).unwrap().findings;
+            let is_it = |it: &Finding| it.file == path.join(file) && it.problem.contains(problem);
+            assert!(findings.iter().any(is_it), "{problem}: {findings:?}");
+        }
+    }
+
     #[test]
     fn a_segment_that_cannot_be_opened_is_a_finding() {
         let folder = tempfile::tempdir().unwrap();
