@@ -506,7 +506,7 @@ mod tests {
             (MANIFEST_FILE, "ledger.received", |it| {
                 it.ledger.received += 1;
             }),
-            (MANIFEST_FILE, "ticks of rb", |it| {
+            (MANIFEST_FILE, "ticks of au2602, the manifest says", |it| {
                 it.instruments.values_mut().for_each(|count| *count += 1);
             }),
         ];
