@@ -25,7 +25,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::time::Interval;
 
 use self::handshake::{Accepted, READ, Stream};
-use self::protocol::{ServerBytes, ServerOp};
+use self::protocol::{CRLF, ServerBytes, ServerOp};
 use super::connect::{ConnectionFate, PING_INTERVAL, Plan, note_shutdown, retry};
 use super::marks::Peer;
 use super::{NatsFailure, runtime};
@@ -132,7 +132,7 @@ impl Wire {
             let Some((subject, payload)) = messages.next() else {
                 return Ok(true);
             };
-            if !protocol::is_subject(subject) {
+            if !is_subject(subject) {
                 let cause = "the subject is empty, not UTF-8, or has white space; it must be \
                              percent-encoded";
                 return Err(NatsFailure::unpublishable(subject, payload, cause));
@@ -140,7 +140,7 @@ impl Wire {
             if payload.len() > max_payload {
                 return Err(NatsFailure::too_large(subject, payload));
             }
-            protocol::publish(out, subject, payload);
+            publish(out, subject, payload);
         }
         Ok(false)
     }
@@ -247,7 +247,7 @@ impl Peer for Wire {
     }
 
     async fn subscribe(&self, inbox: &str) -> Result<(), NatsFailure> {
-        self.say(|out| protocol::subscribe(out, inbox, INBOX)).await;
+        self.say(|out| subscribe(out, inbox, INBOX)).await;
         Ok(())
     }
 
@@ -257,7 +257,7 @@ impl Peer for Wire {
     }
 
     async fn publish(&self, subject: String, payload: Bytes) -> Result<(), NatsFailure> {
-        self.say(|out| protocol::publish(out, subject.as_bytes(), &payload))
+        self.say(|out| publish(out, subject.as_bytes(), &payload))
             .await;
         Ok(())
     }
@@ -266,8 +266,8 @@ impl Peer for Wire {
         self.sid.set(self.sid.get() + 1);
         let sid = self.sid.get();
         self.say(|out| {
-            protocol::subscribe(out, &subject, sid);
-            protocol::unsubscribe(out, sid);
+            subscribe(out, &subject, sid);
+            unsubscribe(out, sid);
         })
         .await;
         Ok(())
@@ -355,6 +355,39 @@ impl Io {
         }
         Ok(())
     }
+}
+
+/// Whether `subject` can stand in a frame: UTF-8 without white space and control characters, one of
+/// which would end it.
+fn is_subject(subject: &[u8]) -> bool {
+    // All bytes are looked at, which is faster than stopping at the first bad one.
+    let is_visible = |byte: u8| byte > b' ' && byte != 0x7f;
+    let are_visible = subject
+        .iter()
+        .fold(true, |all, &byte| all & is_visible(byte));
+    are_visible && !subject.is_empty() && str::from_utf8(subject).is_ok()
+}
+
+/// Appends the frame of a message. The subject [is one](is_subject).
+fn publish(out: &mut Vec<u8>, subject: &[u8], payload: &[u8]) {
+    /// The words, line ends and length around subject and payload.
+    const AROUND: usize = 32;
+    out.reserve(subject.len() + payload.len() + AROUND);
+    let mut digits = itoa::Buffer::new();
+    let length = digits.format(payload.len()).as_bytes();
+    for part in [b"PUB ", subject, b" ", length, CRLF, payload, CRLF] {
+        out.extend_from_slice(part);
+    }
+}
+
+/// Appends a subscription to `out`.
+fn subscribe(out: &mut Vec<u8>, subject: &str, sid: u64) {
+    out.extend_from_slice(format!("SUB {subject} {sid}\r\n").as_bytes());
+}
+
+/// Appends the end of a subscription.
+fn unsubscribe(out: &mut Vec<u8>, sid: u64) {
+    out.extend_from_slice(format!("UNSUB {sid}\r\n").as_bytes());
 }
 
 #[cfg(test)]
