@@ -97,9 +97,9 @@ fn only_the_first_row_group_of_a_recording_is_split() {
     let groups = |row_group_rows| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rec");
-        let events = some_ticks(7_500);
+        let events = some_ticks(17_500);
         let rolling = Rolling {
-            max_rows: 5_000,
+            max_rows: 12_000,
             row_group_rows,
             ..Rolling::default()
         };
@@ -115,10 +115,9 @@ fn only_the_first_row_group_of_a_recording_is_split() {
         let segments = recording.segments().iter();
         segments.map(of_segment).collect::<Vec<Vec<_>>>()
     };
-    let others = vec![2_000, 500];
-    assert_eq!(groups(2_000), [vec![1_024, 976, 2_000, 1_000], others]);
-    let small = groups(1_000);
-    assert_eq!(small, [vec![1_000; 5], vec![1_000, 1_000, 500]]);
+    let others = vec![5_000, 500];
+    assert_eq!(groups(5_000), [vec![4_096, 904, 5_000, 2_000], others]);
+    assert_eq!(groups(4_000), [vec![4_000; 3], vec![4_000, 1_500]]);
 }
 
 proptest! {
